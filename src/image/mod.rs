@@ -1,0 +1,1 @@
+//! OCI nouns: digest, descriptor, manifest, reference, platform.

@@ -1,0 +1,38 @@
+//! The API: configuration, calls, validation, pagination and waiters. The only module that uses the AWS crates.
+
+use bytes::Bytes;
+use serde_json::{Map, Value};
+
+use crate::model::Service;
+
+/// One request to a service, before it takes a form on the wire.
+#[derive(Debug)]
+pub struct Request {
+    /// The service.
+    pub service: &'static Service,
+    /// The operation's API name.
+    pub operation: String,
+    /// The input structure. A blob member is absent here where `blob` carries it.
+    pub input: Value,
+    /// A blob member's name and bytes, kept out of `input` so that no layer part is copied into JSON needlessly.
+    pub blob: Option<(&'static str, Bytes)>,
+}
+
+/// What a service said no with.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Refusal {
+    /// The error's code, such as `RepositoryNotFoundException`.
+    pub code: String,
+    /// The service's own words; empty where it gave none.
+    pub message: String,
+    /// Further members of the error as they came, such as `lastValidByteReceived`.
+    pub members: Map<String, Value>,
+    /// The HTTP status.
+    pub status: u16,
+}
+
+/// Answers requests inside this process instead of over the network.
+pub trait Backend: Send + Sync {
+    /// Answers one request. Blocks; callers in asynchronous code move it off the reactor.
+    fn answer(&self, request: Request) -> Result<Value, Refusal>;
+}
