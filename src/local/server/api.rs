@@ -55,10 +55,11 @@ fn target(head: &Parts) -> Result<(&'static Service, String), Fault> {
 /// Who asks: account and region as the request's signature tells them. The signature itself is not checked, as only
 /// this machine can reach the server.
 fn caller(state: &State, head: &Parts) -> Caller {
-    let credential = head.headers.get(AUTHORIZATION).and_then(|header| header.to_str().ok()).and_then(|header| {
-        let (_, rest) = header.split_once("Credential=")?;
-        rest.split(',').next()
-    });
+    let credential =
+        head.headers.get(AUTHORIZATION).and_then(|header| header.to_str().ok()).and_then(|header| {
+            let (_, rest) = header.split_once("Credential=")?;
+            rest.split(',').next()
+        });
     let mut scope = credential.unwrap_or_default().split('/');
     let key = scope.next().unwrap_or_default();
     let region = scope.nth(1).filter(|region| !region.is_empty()).unwrap_or(DEFAULT_REGION);

@@ -80,7 +80,10 @@ impl Buffers {
                 }
                 Ok(None) => return Ok(buffer),
                 Ok(Some(Err(error))) => {
-                    return Err(Fault::new("IncompleteBody", format!("the request's body broke off: {error}")));
+                    return Err(Fault::new(
+                        "IncompleteBody",
+                        format!("the request's body broke off: {error}"),
+                    ));
                 }
                 Ok(Some(Ok(frame))) => frame,
             };

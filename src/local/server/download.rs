@@ -10,7 +10,8 @@ use futures_util::stream;
 use http_body_util::{BodyExt as _, StreamBody};
 use hyper::body::{Frame, Incoming};
 use hyper::header::{
-    ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue, RANGE,
+    ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue,
+    RANGE,
 };
 use hyper::{Method, Request, Response, StatusCode};
 use tokio::task::JoinHandle;
@@ -49,7 +50,8 @@ pub(super) async fn answer(state: &Arc<State>, request: &Request<Incoming>) -> R
             return response;
         }
     };
-    let body = if request.method() == Method::HEAD { reply::whole("") } else { pieces(blob.file, range.clone()) };
+    let body =
+        if request.method() == Method::HEAD { reply::whole("") } else { pieces(blob.file, range.clone()) };
     let mut response = Response::new(body);
     *response.status_mut() = status;
     let headers = response.headers_mut();
@@ -104,11 +106,8 @@ impl From<Fault> for Refusal {
 }
 
 fn open(state: &State, digest: &str, query: &str) -> Result<Blob, Refusal> {
-    let denied = |code, message: &str| Refusal {
-        status: StatusCode::FORBIDDEN,
-        code,
-        message: message.to_owned(),
-    };
+    let denied =
+        |code, message: &str| Refusal { status: StatusCode::FORBIDDEN, code, message: message.to_owned() };
     let value = |name: &str| {
         let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
         pairs.into_iter().find(|(key, _)| *key == name).map(|(_, value)| value)
