@@ -6,6 +6,7 @@
 
 pub mod help;
 pub mod names;
+pub mod python;
 
 use std::sync::LazyLock;
 
