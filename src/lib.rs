@@ -1,5 +1,6 @@
 //! `ecr`: everything with Amazon ECR in one binary.
 
+pub mod args;
 pub mod image;
 pub mod model;
 pub mod service;
