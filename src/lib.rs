@@ -2,6 +2,7 @@
 
 pub mod args;
 pub mod image;
+pub mod local;
 pub mod model;
 pub mod service;
 pub mod settings;
