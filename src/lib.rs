@@ -7,6 +7,7 @@ pub mod model;
 pub mod service;
 pub mod settings;
 pub mod store;
+pub mod transfer;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
