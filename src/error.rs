@@ -9,16 +9,19 @@
 //! | 254 | the service said no |
 //! | 255 | anything else |
 
+use std::fmt;
 use std::io;
 
 use serde_json::{Map, Value};
 
+use crate::args;
+use crate::service;
 use crate::settings::{self, ErrorFormat as Format};
 use crate::ui::Name;
 use crate::ui::pager::PagerError;
 
 /// Every way in which a command can fail.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Error {
     /// Wrong use.
     Usage(String),
@@ -151,6 +154,15 @@ impl From<io::Error> for Error {
     }
 }
 
+impl From<args::Error> for Error {
+    fn from(error: args::Error) -> Self {
+        match error {
+            args::Error::Parameter(text) => Self::Usage(text),
+            args::Error::Failure(text) => Self::Other(text),
+        }
+    }
+}
+
 impl From<settings::Error> for Error {
     fn from(error: settings::Error) -> Self {
         match error.kind() {
@@ -161,4 +173,71 @@ impl From<settings::Error> for Error {
             settings::Kind::General => Self::Other(error.to_string()),
         }
     }
+}
+
+impl std::error::Error for Error {}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Usage(text) | Self::CommandLine(text) | Self::Other(text) => f.write_str(text),
+            Self::UnknownOptions(words) => write!(f, "Unknown options: {}", words.join(", ")),
+            Self::Configuration { message, .. } => f.write_str(message),
+            Self::Refused { text, .. } => f.write_str(text),
+            Self::Interrupted => f.write_str("interrupted"),
+            Self::Closed => f.write_str("nobody reads the output any more"),
+        }
+    }
+}
+
+impl From<service::Error> for Error {
+    fn from(error: service::Error) -> Self {
+        match error {
+            service::Error::Refused(refused) => {
+                let text = refused.to_string();
+                let refusal = refused.refusal;
+                let mut members = Map::new();
+                members.insert("Message".to_owned(), refusal.message.into());
+                members.insert("Code".to_owned(), refusal.code.into());
+                members.extend(refusal.members);
+                Self::Refused { text, members }
+            }
+            service::Error::Settings(error) => error.into(),
+            service::Error::Invalid(text) => Self::Usage(text),
+            service::Error::NoRegion => Self::Configuration { code: "NoRegion", message: error.to_string() },
+            service::Error::NoCredentials => {
+                Self::Configuration { code: "NoCredentials", message: error.to_string() }
+            }
+            other => Self::Other(other.to_string()),
+        }
+    }
+}
+
+/// An error of a verb. What decides the exit code may lie anywhere in its chain of causes; the words of all are kept.
+impl From<anyhow::Error> for Error {
+    fn from(error: anyhow::Error) -> Self {
+        let words = format!("{error:#}");
+        match error.chain().find_map(known) {
+            Some(Self::Usage(_) | Self::CommandLine(_)) => Self::Usage(words),
+            Some(Self::Configuration { code, .. }) => Self::Configuration { code, message: words },
+            Some(Self::Refused { members, .. }) => Self::Refused { text: words, members },
+            Some(Self::Other(_)) | None => Self::Other(words),
+            Some(other) => other,
+        }
+    }
+}
+
+/// A cause that says what kind of error this is.
+fn known(cause: &(dyn std::error::Error + 'static)) -> Option<Error> {
+    if let Some(error) = cause.downcast_ref::<Error>() {
+        return Some(error.clone());
+    }
+    if let Some(error) = cause.downcast_ref::<service::Error>() {
+        return Some(error.clone().into());
+    }
+    if let Some(error) = cause.downcast_ref::<settings::Error>() {
+        return Some(error.clone().into());
+    }
+    let closed = |error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe;
+    cause.downcast_ref::<io::Error>().filter(|error| closed(error)).map(|_| Error::Closed)
 }

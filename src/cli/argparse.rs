@@ -6,6 +6,8 @@
 
 use indexmap::IndexMap;
 
+use crate::model::python;
+
 use super::difflib;
 
 /// How many words an argument takes.
@@ -19,6 +21,8 @@ pub(super) enum Arity {
     Optional(&'static str),
     /// All that follow, or none.
     Any,
+    /// All that follow, but at least one.
+    Some,
     /// None, and it ends the parsing at once.
     Stop,
 }
@@ -192,21 +196,9 @@ impl Parser {
 
 /// Python 3.14 takes whatever begins like a negative number for one.
 fn is_negative_number(word: &str) -> bool {
-    let digits = word.strip_prefix('-').map(|rest| rest.strip_prefix('.').unwrap_or(rest));
-    digits.and_then(|rest| rest.chars().next()).is_some_and(|c| c.is_ascii_digit() || is_other_digit(c))
-}
-
-/// Decimal digits outside ASCII, which Python's `\d` and `int()` know too. Their blocks of ten begin at multiples of
-/// ten code points only by accident, so the common blocks are listed.
-fn is_other_digit(character: char) -> bool {
-    other_digit(character).is_some()
-}
-
-fn other_digit(character: char) -> Option<u32> {
-    const ZEROS: [u32; 12] =
-        [0x660, 0x6f0, 0x7c0, 0x966, 0x9e6, 0xa66, 0xae6, 0xb66, 0xe50, 0xed0, 0x17e0, 0xff10];
-    let code = u32::from(character);
-    ZEROS.iter().find(|zero| (**zero..**zero + 10).contains(&code)).map(|zero| code - zero)
+    let number = word.strip_prefix('-').map(|rest| rest.strip_prefix('.').unwrap_or(rest));
+    let first = number.and_then(|number| number.chars().next());
+    first.is_some_and(|first| python::int(first.encode_utf8(&mut [0; 4])).is_some())
 }
 
 /// One parse in progress.
@@ -290,7 +282,7 @@ impl<'a> Run<'a> {
         let option = &parser.options[option];
         if let Some(value) = value {
             if matches!(option.arity, Arity::Flag(_) | Arity::Stop) {
-                return Err(option.mistake(&format!("ignored explicit argument {}", repr(value))));
+                return Err(option.mistake(&format!("ignored explicit argument {}", python::string_repr(value))));
             }
             self.keep(option, vec![value.to_owned()])?;
             return Ok(at + 1);
@@ -298,12 +290,15 @@ impl<'a> Run<'a> {
         let most = match option.arity {
             Arity::Flag(_) | Arity::Stop => 0,
             Arity::One | Arity::Optional(_) => 1,
-            Arity::Any => usize::MAX,
+            Arity::Any | Arity::Some => usize::MAX,
         };
         let following = self.kinds[at + 1..].iter().take_while(|kind| matches!(kind, Word::Argument)).count();
         let count = following.min(most);
         if option.arity == Arity::One && count == 0 {
             return Err(option.mistake("expected one argument"));
+        }
+        if option.arity == Arity::Some && count == 0 {
+            return Err(option.mistake("expected at least one argument"));
         }
         let end = at + 1 + count;
         self.keep(option, self.words[at + 1..end].to_vec())?;
@@ -313,9 +308,9 @@ impl<'a> Run<'a> {
     fn keep(&mut self, option: &Opt, mut words: Vec<String>) -> Result<(), Mistake> {
         if option.integer {
             for word in &mut words {
-                match python_int(word) {
+                match python::int(word) {
                     Some(number) => *word = number,
-                    None => return Err(option.mistake(&format!("invalid int value: {}", repr(word)))),
+                    None => return Err(option.mistake(&format!("invalid int value: {}", python::string_repr(word)))),
                 }
             }
         }
@@ -331,7 +326,7 @@ impl<'a> Run<'a> {
                 return Ok(());
             }
             Arity::Flag(value) => Given::Flag(value),
-            Arity::Any => Given::Many(words),
+            Arity::Any | Arity::Some => Given::Many(words),
             Arity::One => Given::One(words.pop().unwrap_or_default()),
             Arity::Optional(absent) => Given::One(words.pop().unwrap_or_else(|| absent.to_owned())),
         };
@@ -417,58 +412,6 @@ fn invalid_choice<'a>(word: &str, choices: impl Iterator<Item = &'a str>) -> Str
         }
     }
     text
-}
-
-/// A number as Python's `int()` reads it, written plainly: blanks around it, a sign, and single underscores between
-/// digits are allowed. There is no largest number.
-pub(super) fn python_int(text: &str) -> Option<String> {
-    let text = text.trim();
-    let (negative, digits) = match text.as_bytes().first()? {
-        b'-' => (true, &text[1..]),
-        b'+' => (false, &text[1..]),
-        _ => (false, text),
-    };
-    let mut number = String::with_capacity(digits.len());
-    let mut separated = true;
-    for character in digits.chars() {
-        if character == '_' {
-            if separated {
-                return None;
-            }
-            separated = true;
-        } else {
-            number.push(char::from_digit(character.to_digit(10).or_else(|| other_digit(character))?, 10)?);
-            separated = false;
-        }
-    }
-    if separated {
-        return None;
-    }
-    let plain = number.trim_start_matches('0');
-    Some(match (plain.is_empty(), negative) {
-        (true, _) => "0".to_owned(),
-        (false, true) => format!("-{plain}"),
-        (false, false) => plain.to_owned(),
-    })
-}
-
-/// A text as Python's `repr()` shows it.
-pub(super) fn repr(text: &str) -> String {
-    let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
-    let mut shown = String::from(quote);
-    for character in text.chars() {
-        match character {
-            '\\' => shown.push_str("\\\\"),
-            '\n' => shown.push_str("\\n"),
-            '\r' => shown.push_str("\\r"),
-            '\t' => shown.push_str("\\t"),
-            c if c == quote => shown.extend(['\\', c]),
-            c if c.is_control() => shown.push_str(&format!("\\x{:02x}", u32::from(c))),
-            c => shown.push(c),
-        }
-    }
-    shown.push(quote);
-    shown
 }
 
 #[cfg(test)]

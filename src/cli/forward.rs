@@ -9,7 +9,11 @@ use crate::settings::Settings;
 
 /// The next `aws` on PATH. Only what comes after this program counts, so that two copies of it, both called `aws`,
 /// do not hand a command to each other for ever.
-pub(super) fn next_aws(settings: &Settings, own: Option<&Path>) -> Option<PathBuf> {
+pub(super) fn next_aws(settings: &Settings) -> Option<PathBuf> {
+    next_after(settings, settings.own_program().as_deref())
+}
+
+fn next_after(settings: &Settings, own: Option<&Path>) -> Option<PathBuf> {
     let own = own.and_then(Identity::of);
     let found: Vec<(PathBuf, Option<Identity>)> = settings
         .programs("aws")
@@ -91,7 +95,7 @@ mod tests {
             let path: Vec<String> =
                 folders.iter().map(|folder| home.path().join(folder).display().to_string()).collect();
             let environment = Environment::given([("PATH", path.join(":"))]);
-            next_aws(&Settings::with_environment(Globals::default(), environment), Some(&own))
+            next_after(&Settings::with_environment(Globals::default(), environment), Some(&own))
         };
         assert_eq!(next(&["own", "linked", "empty", "real"]), Some(real.clone()));
         assert_eq!(next(&["before", "own", "real"]), Some(real));

@@ -1,19 +1,10 @@
-//! Global options: from parsed words to plain data. The AWS CLI checks their values in this order.
+//! Global options: from parsed words to plain data.
 
 use crate::error::Error;
+use crate::model::python;
 use crate::settings::Globals;
 
-use super::argparse::{Parsed, python_int};
-
-/// The global options of an operation's command line.
-pub(super) fn read(parsed: &Parsed) -> Result<Globals, Error> {
-    let mut globals = collect(|name| parsed.one(name).map(str::to_owned), |name| parsed.flag(name).is_some());
-    globals.read_timeout = seconds(parsed.one("cli-read-timeout"))?;
-    globals.connect_timeout = seconds(parsed.one("cli-connect-timeout"))?;
-    Ok(globals)
-}
-
-/// The same from any parser, but for the timeouts, which can be wrong.
+/// The global options, from any parser; all but the timeouts, which can be wrong and are read later.
 pub(super) fn collect(value: impl Fn(&str) -> Option<String>, flag: impl Fn(&str) -> bool) -> Globals {
     Globals {
         debug: flag("debug"),
@@ -40,8 +31,6 @@ pub(super) fn collect(value: impl Fn(&str) -> Option<String>, flag: impl Fn(&str
 /// A number of seconds as Python's `int()` reads it.
 pub(super) fn seconds(text: Option<&str>) -> Result<Option<i64>, Error> {
     let Some(text) = text else { return Ok(None) };
-    let number = python_int(text).ok_or_else(|| {
-        Error::Other(format!("invalid literal for int() with base 10: {}", super::argparse::repr(text)))
-    })?;
+    let number = python::int(text).ok_or_else(|| Error::Other(python::int_complaint(text)))?;
     Ok(Some(number.parse().unwrap_or(if number.starts_with('-') { i64::MIN } else { i64::MAX })))
 }

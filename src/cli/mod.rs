@@ -30,7 +30,6 @@ use std::process::ExitCode;
 use crate::commands;
 use crate::error::Error;
 use crate::model::{self, Service, names::kebab};
-use crate::settings::{Globals, Settings};
 use crate::ui::{Name, Ui};
 
 use argparse::{Arity, Opt, Parsed, Parser, Positional};
@@ -74,6 +73,8 @@ fn dispatch(session: &mut Session, arguments: &[OsString]) -> Result<ExitCode, E
         _ => {}
     }
     first_pass(session, &words)?;
+    // A broken configuration file stops the AWS CLI here, whatever the command.
+    session.settings.profiles()?;
     // `ecr OPERATION` is parsed as `aws ecr OPERATION` is: by a parser that first takes the service's name.
     let words = if name == Name::Ecr { [vec!["ecr".to_owned()], words].concat() } else { words };
     refuse_prompting(&words)?;
@@ -82,9 +83,7 @@ fn dispatch(session: &mut Session, arguments: &[OsString]) -> Result<ExitCode, E
     if parsed.stopped.is_some() {
         return version(session, arguments);
     }
-    let globals = globals::read(&parsed)?;
-    session.globals_are(globals);
-    session.check()?;
+    session.take_globals(&parsed)?;
     let private = parsed.one("command") == Some("ecr");
     let service = if private { model::ecr() } else { model::ecr_public() };
     let help = parsed.flag("help").is_some();
@@ -97,7 +96,7 @@ fn first_pass(session: &mut Session, words: &[String]) -> Result<(), Error> {
     match (Parser { options, positionals: Vec::new() }).parse(words) {
         Ok(_) => Ok(()),
         Err(mistake) => {
-            session.plain_errors();
+            session.errors_are_plain = true;
             let name = session.ui.name().text();
             Err(Error::Usage(format!("{}\n\nusage: {name} [--profile PROFILE] [--debug]\n", mistake.0)))
         }
@@ -122,8 +121,7 @@ fn refuse_prompting(words: &[String]) -> Result<(), Error> {
 
 /// Another service's command, or the AWS CLI's own, is the business of the next `aws`.
 fn hand_over(session: &Session, arguments: &[OsString], command: &str) -> Result<ExitCode, Error> {
-    let settings = Settings::resolve(Globals::default());
-    if let Some(program) = forward::next_aws(&settings, session.own_program().as_deref()) {
+    if let Some(program) = forward::next_aws(&session.settings) {
         return forward::become_program(&program, arguments);
     }
     if command == "help" {
@@ -144,16 +142,12 @@ fn version(session: &Session, arguments: &[OsString]) -> Result<ExitCode, Error>
     if session.ui.name() == Name::Ecr {
         return session.print(&format!("ecr {own}\n"));
     }
-    let settings = Settings::resolve(Globals::default());
-    if let Some(program) = forward::next_aws(&settings, session.own_program().as_deref()) {
+    if let Some(program) = forward::next_aws(&session.settings) {
         return forward::become_program(&program, arguments);
     }
-    let environment = settings.variable("AWS_EXECUTION_ENV").map(|name| format!(" exec-env/{name}"));
-    let (system, machine) = (std::env::consts::OS, std::env::consts::ARCH);
-    session.print(&format!(
-        "aws-cli/{AWS_CLI_VERSION} ecr/{own} {system}/{machine}{}\n",
-        environment.unwrap_or_default()
-    ))
+    let environment = session.settings.variable("AWS_EXECUTION_ENV").map(|name| format!(" exec-env/{name}"));
+    let platform = session.settings.platform();
+    session.print(&format!("aws-cli/{AWS_CLI_VERSION} ecr/{own} {platform}{}\n", environment.unwrap_or_default()))
 }
 
 /// One service's part of the command line: its operations and custom commands.

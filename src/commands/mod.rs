@@ -3,6 +3,7 @@
 //! A verb is a single word, so that it can never collide with an operation of AWS, which always has a hyphen.
 
 mod connect;
+mod runtime;
 
 use std::process::ExitCode;
 
@@ -12,6 +13,7 @@ use crate::settings::Settings;
 use crate::ui::Ui;
 
 pub use connect::connect;
+pub use runtime::{block_on, block_on_threads};
 
 /// One verb.
 #[derive(Debug)]
