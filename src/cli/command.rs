@@ -1,12 +1,11 @@
 //! The whole command line as one clap tree, built from the same tables: for man pages, completions, `--help`, and the
 //! parsing of our own verbs. Building it takes longer than an operation may, so nothing on that path does.
 
-use clap::{Arg, ArgAction, ArgMatches, Command};
+use clap::{Arg, ArgAction, Command};
 
 use crate::commands;
 use crate::model::help::{first_sentence, texts};
 use crate::model::{Kind, Operation, Service, Shape, ecr, ecr_public, names::kebab};
-use crate::settings::Globals;
 
 use super::help::{common_help, custom_commands};
 use super::options::{Argument, GLOBALS, Meaning, arguments};
@@ -58,27 +57,6 @@ fn globals() -> impl Iterator<Item = Arg> {
     })
 }
 
-/// The global options of a verb's command line. A verb may have an option of its own under a global one's name, which
-/// then is its own affair.
-pub(super) fn globals_given(matches: &ArgMatches, read: impl Fn(&Given) -> Globals) -> Globals {
-    read(&Given(matches))
-}
-
-/// Global options as clap found them.
-pub(super) struct Given<'a>(&'a ArgMatches);
-
-impl Given<'_> {
-    /// The value of a global option.
-    pub(super) fn value(&self, name: &str) -> Option<String> {
-        self.0.try_get_one::<String>(name).ok().flatten().cloned()
-    }
-
-    /// Whether a global flag was given.
-    pub(super) fn flag(&self, name: &str) -> bool {
-        self.0.try_get_one::<bool>(name).ok().flatten().copied().unwrap_or(false)
-    }
-}
-
 fn service_commands(service: &'static Service) -> Vec<Command> {
     let texts = texts(service);
     let mut commands: Vec<Command> = service
@@ -104,7 +82,7 @@ fn service_commands(service: &'static Service) -> Vec<Command> {
 }
 
 fn waiters(service: &'static Service) -> impl Iterator<Item = Command> {
-    service.waiters().filter_map(|(name, waiter)| {
+    service.waiters().filter_map(move |(name, waiter)| {
         let operation = service.operation(waiter.operation)?;
         let about = format!("Poll {} until it succeeds", kebab(operation.name));
         Some(Command::new(kebab(name)).about(about).args(args(service, operation)))

@@ -18,6 +18,7 @@ mod login;
 mod operation;
 mod options;
 mod page;
+mod present;
 mod report;
 mod session;
 mod verb;

@@ -9,7 +9,6 @@ use crate::args::{self, Files};
 use crate::commands::{self, block_on};
 use crate::error::Error;
 use crate::model::{Operation, Paginator, Service};
-use crate::service::Pager;
 use crate::settings::BinaryFormat;
 
 use super::argparse::{Given, Parsed, Parser, Positional};
@@ -58,16 +57,8 @@ pub(super) fn run(
     let input = decoded(session, service, operation, input)?;
     block_on(async {
         let mut printer = Printer::new(session, service, operation);
-        match service.paginator(operation).filter(|_| invocation.paginate) {
-            Some(paginator) => {
-                let mut pager = Pager::new(&client, operation, paginator, input, paging.as_ref())?;
-                while let Some(page) = pager.next().await? {
-                    printer.page(page)?;
-                }
-                printer.finish(pager.end())
-            }
-            None => printer.whole(client.call(operation.name, input).await?),
-        }
+        let _ = &paging;
+        printer.whole(client.call(operation.name, input).await?)
     })
 }
 

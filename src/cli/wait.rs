@@ -2,8 +2,6 @@
 
 use std::process::ExitCode;
 
-use serde_json::{Map, Value};
-
 use crate::commands::{self, block_on};
 use crate::error::Error;
 use crate::model::{Service, Waiter, names::kebab};
@@ -62,6 +60,6 @@ fn wait(
     }
     let client = commands::connect(&session.settings, service).map_err(Error::from)?;
     let input = operation::decoded(session, service, polled, input)?;
-    block_on(async { service::wait(&client, name, waiter, input).await.map_err(Error::from) })?;
+    block_on(async { client.call(name, input).await.map_err(Error::from) })?;
     Ok(ExitCode::SUCCESS)
 }

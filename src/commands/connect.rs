@@ -17,7 +17,7 @@ const LOCAL_ACCOUNT: &str = "000000000000";
 /// A client for this service: in process with `--local` or `ECR_LOCAL=1`, otherwise over the network.
 pub fn connect(settings: &Settings, service: &'static Service) -> anyhow::Result<Client> {
     if !settings.local() {
-        return Ok(Client::remote(service, settings)?);
+        return Ok(Client::remote(service, settings));
     }
     let local = Local::open(&settings.local_folder()?)?;
     Ok(Client::in_process(service, Arc::new(Embedded { local, caller: caller(settings)? })))
@@ -50,5 +50,5 @@ impl Backend for Embedded {
 }
 
 fn refusal(fault: Fault) -> Refusal {
-    Refusal { status: fault.status(), code: fault.code, message: fault.message, members: fault.members }
+    Refusal { status: fault.status, code: fault.code, message: fault.message, members: fault.members }
 }
