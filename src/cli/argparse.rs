@@ -134,8 +134,8 @@ impl Parser {
     /// The first word that is no option and no option's value; for finding a command before its options are known.
     pub(super) fn first_argument<'a>(&self, words: &'a [String]) -> Option<&'a str> {
         let mut skip = false;
-        for word in words {
-            match self.kind(word) {
+        for (word, kind) in words.iter().zip(self.classify(words)) {
+            match kind {
                 Word::Argument if skip => skip = false,
                 Word::Argument => return Some(word),
                 Word::Separator => {}
