@@ -11,6 +11,8 @@ pub mod output;
 pub mod service;
 pub mod settings;
 pub mod store;
+
+pub mod transfer;
 pub mod ui;
 
 use std::ffi::OsString;
