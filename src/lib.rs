@@ -2,10 +2,12 @@
 
 pub mod args;
 pub mod image;
+pub mod local;
 pub mod model;
 pub mod service;
 pub mod settings;
 pub mod store;
+pub mod transfer;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
