@@ -5,13 +5,17 @@ mod client;
 mod credentials;
 mod endpoint;
 mod error;
+pub mod paginate;
+mod path;
 mod remote;
 #[cfg(test)]
 mod stub;
 #[cfg(test)]
 mod tests;
+mod token;
 mod transport;
 pub mod validate;
+pub mod wait;
 mod wire;
 
 use bytes::Bytes;
@@ -53,6 +57,3 @@ pub trait Backend: Send + Sync {
     /// Answers one request. Blocks; callers in asynchronous code move it off the reactor.
     fn answer(&self, request: Request) -> Result<Value, Refusal>;
 }
-
-mod interim;
-pub use interim::{Client, Error};
