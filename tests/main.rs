@@ -2,6 +2,7 @@
 
 mod harness;
 mod layering;
+mod transfer;
 
 /// A test file that nobody lists here would never run, and nobody would notice.
 #[test]
@@ -10,7 +11,10 @@ fn no_test_file_is_forgotten() {
     for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests")).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
         if let Some(module) = name.strip_suffix(".rs").filter(|module| *module != "main") {
-            assert!(listed.contains(&format!("mod {module};")), "tests/{name} is not listed in tests/main.rs");
+            assert!(
+                listed.contains(&format!("mod {module};")),
+                "tests/{name} is not listed in tests/main.rs"
+            );
         }
     }
 }
