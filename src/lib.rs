@@ -1,6 +1,8 @@
 //! `ecr`: everything with Amazon ECR in one binary.
 
+pub mod args;
 pub mod image;
+pub mod local;
 pub mod model;
 pub mod service;
 pub mod settings;

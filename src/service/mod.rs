@@ -1,9 +1,26 @@
 //! The API: configuration, calls, validation, pagination and waiters. The only module that uses the AWS crates.
 
+mod attempt;
+mod client;
+mod credentials;
+mod endpoint;
+mod error;
+mod remote;
+#[cfg(test)]
+mod stub;
+#[cfg(test)]
+mod tests;
+mod transport;
+pub mod validate;
+mod wire;
+
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
 use crate::model::Service;
+
+pub use client::Client;
+pub use error::{Error, Refused};
 
 /// One request to a service, before it takes a form on the wire.
 #[derive(Debug)]
