@@ -2,6 +2,7 @@
 
 pub mod image;
 pub mod model;
+pub mod output;
 pub mod service;
 pub mod settings;
 pub mod store;
