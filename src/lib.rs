@@ -4,6 +4,7 @@ pub mod args;
 pub mod image;
 pub mod local;
 pub mod model;
+pub mod output;
 pub mod service;
 pub mod settings;
 pub mod store;
