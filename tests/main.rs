@@ -2,6 +2,7 @@
 
 mod harness;
 mod layering;
+mod transfer;
 
 /// A test file that nobody lists here would never run, and nobody would notice.
 #[test]
