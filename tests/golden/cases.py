@@ -471,6 +471,7 @@ def in_parallel(items, work, make, workers=None):
     """`work(tool, item)` for every item, on some threads with a tool of their own each; the results in order."""
     results = [None] * len(items)
     queue = iter(range(len(items)))
+    trouble = []
     lock = threading.Lock()
 
     def loop():
@@ -480,7 +481,11 @@ def in_parallel(items, work, make, workers=None):
                 index = next(queue, None)
             if index is None:
                 break
-            results[index] = work(tool, items[index])
+            try:
+                results[index] = work(tool, items[index])
+            except BaseException as error:
+                trouble.append(error)
+                break
         tool.close()
 
     threads = [threading.Thread(target=loop) for _ in range(workers or os.cpu_count() or 1)]
@@ -488,4 +493,6 @@ def in_parallel(items, work, make, workers=None):
         thread.start()
     for thread in threads:
         thread.join()
+    if trouble:
+        raise trouble[0]
     return results
