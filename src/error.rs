@@ -15,6 +15,7 @@ use std::io;
 use serde_json::{Map, Value};
 
 use crate::args;
+use crate::output;
 use crate::service;
 use crate::settings::{self, ErrorFormat as Format};
 use crate::ui::Name;
@@ -159,6 +160,15 @@ impl From<args::Error> for Error {
         match error {
             args::Error::Parameter(text) => Self::Usage(text),
             args::Error::Failure(text) => Self::Other(text),
+        }
+    }
+}
+
+impl From<output::Error> for Error {
+    fn from(error: output::Error) -> Self {
+        match error {
+            output::Error::Write(error) => error.into(),
+            other => Self::Other(other.to_string()),
         }
     }
 }

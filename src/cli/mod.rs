@@ -21,6 +21,7 @@ mod page;
 mod present;
 mod report;
 mod session;
+mod timestamps;
 mod verb;
 mod wait;
 
@@ -152,7 +153,7 @@ fn version(session: &Session, arguments: &[OsString]) -> Result<ExitCode, Error>
 }
 
 /// One service's part of the command line: its operations and custom commands.
-fn serve(session: &Session, service: &'static Service, words: &[String], help: bool) -> Result<ExitCode, Error> {
+fn serve(session: &mut Session, service: &'static Service, words: &[String], help: bool) -> Result<ExitCode, Error> {
     let parsed = match parse_operation(session, service, words) {
         Err(_) if help => return verb::short_help(session, &[]),
         result => result?,
