@@ -29,9 +29,14 @@ pub(super) struct Presenter {
 
 impl Presenter {
     /// What is needed to print answers of this operation. Only now does an unknown format matter.
-    pub(super) fn new(session: &mut Session, service: &'static Service, operation: &Operation) -> Result<Self, Error> {
+    pub(super) fn new(
+        session: &mut Session,
+        service: &'static Service,
+        operation: &Operation,
+    ) -> Result<Self, Error> {
         let name = session.settings.output()?;
-        let format = Format::find(&name).ok_or_else(|| Error::Other(format!("Unknown output type: {name}")))?;
+        let format =
+            Format::find(&name).ok_or_else(|| Error::Other(format!("Unknown output type: {name}")))?;
         let sink = session.sink()?;
         let zone = match session.settings.timestamp_format()? {
             TimestampFormat::Iso8601 => Some(TimeZone::system()),

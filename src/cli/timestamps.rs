@@ -1,7 +1,7 @@
 //! Timestamps in an answer: from what came over the wire to ISO 8601 in the local zone (contract 4.0).
 
-use jiff::fmt::temporal::Pieces;
 use jiff::fmt::rfc2822;
+use jiff::fmt::temporal::Pieces;
 use jiff::tz::{Offset, TimeZone};
 use jiff::{Timestamp, Zoned};
 use serde_json::Value;
@@ -10,7 +10,12 @@ use crate::error::Error;
 use crate::model::{Kind, Service};
 
 /// Rewrites all timestamps of a value; `shape` is its name in the model. What the model does not know stays.
-pub(super) fn rewrite(service: &Service, shape: &str, value: &mut Value, zone: &TimeZone) -> Result<(), Error> {
+pub(super) fn rewrite(
+    service: &Service,
+    shape: &str,
+    value: &mut Value,
+    zone: &TimeZone,
+) -> Result<(), Error> {
     let shape = service.shape(shape);
     match (shape.kind, &mut *value) {
         (Kind::Timestamp, Value::Number(_) | Value::String(_)) => *value = iso(value, zone)?.into(),
@@ -116,8 +121,7 @@ mod tests {
     #[test]
     fn only_what_the_model_calls_a_timestamp_is_rewritten() {
         let mut answer = json!({"repositories": [{"repositoryName": "5", "createdAt": 0}], "NextToken": "0"});
-        let expected =
-            json!({"repositories": [{"repositoryName": "5", "createdAt": "1970-01-01T00:00:00+00:00"}], "NextToken": "0"});
+        let expected = json!({"repositories": [{"repositoryName": "5", "createdAt": "1970-01-01T00:00:00+00:00"}], "NextToken": "0"});
         rewrite(ecr(), "DescribeRepositoriesResponse", &mut answer, &TimeZone::UTC).expect("a valid answer");
         assert_eq!(answer, expected);
     }

@@ -13,7 +13,11 @@ use super::operation::{self, Invocation, Wish};
 use super::session::Session;
 
 /// Runs `wait` with what follows it.
-pub(super) fn run(session: &mut Session, service: &'static Service, words: &[String]) -> Result<ExitCode, Error> {
+pub(super) fn run(
+    session: &mut Session,
+    service: &'static Service,
+    words: &[String],
+) -> Result<ExitCode, Error> {
     if words == ["help"] {
         return super::show(session, |page| help::waiters(page, session.ui.name(), service));
     }
@@ -51,7 +55,9 @@ fn wait(
     let polled = service.operation(waiter.operation).expect("a waiter polls an operation of the model");
     let Invocation { input, skeleton, .. } = match operation::invocation(session, service, polled, words)? {
         Wish::Help => {
-            return super::show(session, |page| help::waiter(page, session.ui.name(), service, (name, waiter)));
+            return super::show(session, |page| {
+                help::waiter(page, session.ui.name(), service, (name, waiter))
+            });
         }
         Wish::Call(invocation) => invocation,
     };
