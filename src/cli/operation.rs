@@ -96,7 +96,9 @@ pub(super) fn invocation(
     }
     let mut arguments = options::arguments(service, operation);
     if lifts_requirements(words) {
-        arguments.iter_mut().for_each(|argument| argument.required = false);
+        for argument in &mut arguments {
+            argument.required = false;
+        }
     }
     let help = Positional { name: "help", required: false, choices: None };
     let parser = Parser { options: options::options(&arguments), positionals: vec![help] };

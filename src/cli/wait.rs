@@ -56,7 +56,7 @@ fn wait(
     let Invocation { input, skeleton, .. } = match operation::invocation(session, service, polled, words)? {
         Wish::Help => {
             return super::show(session, |page| {
-                help::waiter(page, session.ui.name(), service, (name, waiter))
+                help::waiter(page, session.ui.name(), service, (name, waiter));
             });
         }
         Wish::Call(invocation) => invocation,
