@@ -1,5 +1,6 @@
 //! Where a service is, and how we introduce ourselves there.
 
+use aws_smithy_types::timeout::TimeoutConfig;
 use hyper::http::Uri;
 
 use super::error::Error;
@@ -37,6 +38,8 @@ pub(super) async fn target(
     let (region, fips_region) = real_region(&region);
     let url = match configured {
         Some(url) => url,
+        // The rules would not take it; botocore's give a host name with a hole in it.
+        None if region.is_empty() => format!("https://{}..amazonaws.com", service.endpoint_prefix),
         None => {
             let fips = settings.fips()? || fips_region;
             by_rules(service, &region, fips, settings.dualstack()?).await?
@@ -108,6 +111,14 @@ pub(super) fn failure_text(failure: &Failure, target: &Target) -> String {
         Failure::Proxy(proxy) => format!(r#"Failed to connect to proxy URL: "{proxy}""#),
         Failure::Other(reason) => reason.clone(),
     }
+}
+
+/// How patient every request is.
+pub(super) fn timeouts(settings: &Settings) -> Result<TimeoutConfig, Error> {
+    let mut timeouts = TimeoutConfig::builder();
+    timeouts.set_connect_timeout(settings.connect_timeout()?);
+    timeouts.set_read_timeout(settings.read_timeout()?);
+    Ok(timeouts.build())
 }
 
 /// Who we are, in the form that AWS SDKs share.
