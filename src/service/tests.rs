@@ -183,8 +183,8 @@ fn an_endpoint_that_nobody_answers_is_told() {
         r#"Could not connect to the endpoint URL: "http://127.0.0.1:1/""#
     );
     assert_eq!(
-        transport_error(at("http://127.0.0.1:1/base/path?x=1"), &[]),
-        r#"Could not connect to the endpoint URL: "http://127.0.0.1:1/base/path?x=1""#
+        transport_error(at("http://127.0.0.1:1?x=1"), &[]),
+        r#"Could not connect to the endpoint URL: "http://127.0.0.1:1/?x=1""#
     );
     assert_eq!(
         transport_error(at("http://example.invalid"), &[("http_proxy", "127.0.0.1:1")]),
@@ -194,7 +194,13 @@ fn an_endpoint_that_nobody_answers_is_told() {
         transport_error(at("https://example.invalid"), &[("HTTPS_PROXY", "http://127.0.0.1:1")]),
         r#"Failed to connect to proxy URL: "http://127.0.0.1:1""#
     );
-    assert_eq!(transport_error(at("http://"), &[]), "Invalid endpoint: http://");
+    for bad in ["http://", "foo", "http://a_b.localhost:1/"] {
+        assert_eq!(transport_error(at(bad), &[]), format!("Invalid endpoint: {bad}"));
+    }
+    assert_eq!(
+        transport_error(at("ftp://x"), &[]),
+        "An HTTP Client raised an unhandled exception: Not supported URL scheme ftp"
+    );
     assert_eq!(
         transport_error(at("https://127.0.0.1:1"), &[("AWS_CA_BUNDLE", "/nonexistent/bundle")]),
         "SSL validation failed for https://127.0.0.1:1/ [Errno 2] No such file or directory"
@@ -292,4 +298,36 @@ fn a_backend_in_this_process_is_called_the_same_way() {
         invalid,
         "Parameter validation failed:\nMissing required parameter in input: \"repositoryName\""
     );
+}
+
+#[test]
+fn endpoints_follow_the_rules() {
+    let url = |service: &'static model::Service, region: &str, fips: &str, dualstack: &str| {
+        let variables = [("AWS_USE_FIPS_ENDPOINT", fips), ("AWS_USE_DUALSTACK_ENDPOINT", dualstack)];
+        let settings = with_globals(Globals::default(), &variables);
+        let target = super::endpoint::target(service, &settings, None, region.to_owned());
+        run(target).map(|target| target.url()).unwrap_or_else(|error| error.to_string())
+    };
+    let (private, public) = (model::ecr(), model::ecr_public());
+    assert_eq!(url(private, "us-east-1", "", ""), "https://api.ecr.us-east-1.amazonaws.com/");
+    assert_eq!(url(private, "us-east-1", "true", ""), "https://api.ecr-fips.us-east-1.amazonaws.com/");
+    assert_eq!(url(private, "us-east-1", "", "TRUE"), "https://ecr.us-east-1.api.aws/");
+    assert_eq!(url(private, "us-east-1", "true", "true"), "https://ecr-fips.us-east-1.api.aws/");
+    assert_eq!(
+        url(private, "fips-us-gov-west-1", "", ""),
+        "https://api.ecr-fips.us-gov-west-1.amazonaws.com/"
+    );
+    assert_eq!(url(private, "cn-north-1", "", ""), "https://api.ecr.cn-north-1.amazonaws.com.cn/");
+    assert_eq!(url(private, "moon-1", "", ""), "https://api.ecr.moon-1.amazonaws.com/");
+    assert_eq!(url(public, "eu-west-1", "", ""), "https://api.ecr-public.eu-west-1.amazonaws.com/");
+    assert_eq!(url(public, "us-east-1", "", "true"), "https://ecr-public.us-east-1.api.aws/");
+    assert_eq!(url(public, "us-east-1", "true", ""), "https://api.ecr-public-fips.us-east-1.amazonaws.com/");
+}
+
+#[test]
+fn an_endpoints_path_stays_as_it_is() {
+    let stub = Stub::new([Reply::Body(200, "{}")]);
+    let settings = settings(&format!("{}/base/path", stub.url()), &[]);
+    run(Client::remote(model::ecr(), &settings).call("DescribeRepositories", json!({}))).unwrap();
+    assert_eq!(stub.seen()[0].line, "POST /base/path HTTP/1.1");
 }

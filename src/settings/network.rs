@@ -144,14 +144,18 @@ impl Settings {
         timeout("read", self.globals.read_timeout)
     }
 
-    /// The file of certificates to trust instead of the platform's.
+    /// The file or folder of certificates to trust instead of the platform's.
     pub fn ca_bundle(&self) -> Result<Option<String>, Error> {
-        if let Some(bundle) = self.globals.ca_bundle.clone().or_else(|| self.variable("AWS_CA_BUNDLE")) {
-            return Ok(Some(bundle));
-        }
-        match self.profile_key("ca_bundle")? {
-            Some(bundle) => Ok(Some(bundle.to_owned())),
-            None => Ok(self.filled_variable("REQUESTS_CA_BUNDLE")),
+        let bundle = match self.globals.ca_bundle.clone().or_else(|| self.variable("AWS_CA_BUNDLE")) {
+            Some(bundle) => Some(bundle),
+            None => match self.profile_key("ca_bundle")? {
+                Some(bundle) => Some(bundle.to_owned()),
+                None => self.variable("REQUESTS_CA_BUNDLE"),
+            },
+        };
+        match bundle {
+            Some(bundle) if bundle.trim().is_empty() => Err(Error::EmptyCaBundle),
+            bundle => Ok(bundle),
         }
     }
 
