@@ -3,6 +3,7 @@
 //! A verb is a single word, so that it can never collide with an operation of AWS, which always has a hyphen.
 
 mod connect;
+mod local;
 mod runtime;
 
 use std::process::ExitCode;
@@ -36,4 +37,4 @@ pub struct Context {
 }
 
 /// All verbs, in the order in which help lists them.
-pub const COMMANDS: &[Command] = &[];
+pub const COMMANDS: &[Command] = &[local::COMMAND];
