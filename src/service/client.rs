@@ -40,6 +40,11 @@ impl Client {
         self.service
     }
 
+    /// Whether the service is answered in this process.
+    pub fn is_in_process(&self) -> bool {
+        matches!(self.way, Way::InProcess(_))
+    }
+
     /// Calls an operation by its API name.
     ///
     /// The answer has the modelled members only, in model order, with scalars as they came. The input is checked

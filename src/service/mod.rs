@@ -53,6 +53,3 @@ pub trait Backend: Send + Sync {
     /// Answers one request. Blocks; callers in asynchronous code move it off the reactor.
     fn answer(&self, request: Request) -> Result<Value, Refusal>;
 }
-
-mod interim;
-pub use interim::{Client, Error};
