@@ -40,7 +40,7 @@ impl Client {
         self.service
     }
 
-    /// Whether the service is answered in this process.
+    /// Whether something in this process answers, with no network between.
     pub fn is_in_process(&self) -> bool {
         matches!(self.way, Way::InProcess(_))
     }

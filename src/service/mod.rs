@@ -5,13 +5,17 @@ mod client;
 mod credentials;
 mod endpoint;
 mod error;
+pub mod paginate;
+mod path;
 mod remote;
 #[cfg(test)]
 mod stub;
 #[cfg(test)]
 mod tests;
+mod token;
 mod transport;
 pub mod validate;
+pub mod wait;
 mod wire;
 
 use bytes::Bytes;
