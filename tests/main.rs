@@ -1,3 +1,22 @@
-mod golden;
+//! The integration tests: one binary, one harness. A test reads like a transcript and depends on nothing but itself.
 
-fn main() {}
+mod golden;
+mod harness;
+mod layering;
+mod readme;
+mod transfer;
+
+/// A test file that nobody lists here would never run, and nobody would notice.
+#[test]
+fn no_test_file_is_forgotten() {
+    let listed = include_str!("main.rs");
+    for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        if let Some(module) = name.strip_suffix(".rs").filter(|module| *module != "main") {
+            assert!(
+                listed.contains(&format!("mod {module};")),
+                "tests/{name} is not listed in tests/main.rs"
+            );
+        }
+    }
+}

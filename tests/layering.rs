@@ -1,0 +1,191 @@
+//! Who may import whom. The table is the one on the crate's front page; a module without a row fails here.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src");
+
+/// Module, the modules of ours that it may import.
+const MAY_IMPORT: &[(&str, &[&str])] = &[
+    ("model", &[]),
+    ("image", &[]),
+    ("settings", &[]),
+    ("args", &["model"]),
+    ("output", &["model"]),
+    ("service", &["model", "settings"]),
+    ("store", &["image", "service", "model"]),
+    ("transfer", &["image", "store"]),
+    ("local", &["model", "image", "store"]),
+    ("ui", &["settings", "transfer"]),
+    (
+        "error",
+        &["args", "image", "local", "model", "output", "service", "settings", "store", "transfer", "ui"],
+    ),
+    (
+        "commands",
+        &[
+            "args", "error", "image", "local", "model", "output", "service", "settings", "store", "transfer",
+            "ui",
+        ],
+    ),
+    (
+        "cli",
+        &[
+            "args", "commands", "error", "image", "local", "model", "output", "service", "settings", "store",
+            "transfer", "ui",
+        ],
+    ),
+    ("lib", &["cli", "error"]),
+    ("main", &[]),
+];
+
+/// A word that may appear only below these modules, and why.
+const ONLY_IN: &[(&str, &[&str], &str)] = &[
+    ("std::env", &["settings", "main"], "the environment is read once, in settings"),
+    ("println!", &[], "bytes for the user go through ui"),
+    ("eprintln!", &[], "bytes for the user go through ui"),
+    ("print!", &[], "bytes for the user go through ui"),
+    ("process::exit", &["main"], "the exit code is chosen once, in error"),
+    ("aws_config", &["service"], "service is the only home of the AWS crates"),
+    ("aws_sdk_ecr", &["service"], "service is the only home of the AWS crates"),
+    ("aws_smithy", &["service"], "service is the only home of the AWS crates"),
+    ("indicatif", &["ui"], "ui is the only user of indicatif"),
+    ("anyhow", &["commands", "error"], "the layers below have error types of their own"),
+    ("rusqlite", &["local"], "only the embedded ECR has a database"),
+    ("oci_distribution", &["store"], "registries are a home of the Store trait"),
+];
+
+struct Source {
+    path: PathBuf,
+    module: String,
+    /// The text without comments and without its tests.
+    code: String,
+}
+
+fn sources() -> Vec<Source> {
+    let mut sources = Vec::new();
+    let mut folders = vec![PathBuf::from(SOURCES)];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") && !is_test(&path) {
+                sources.push(source(path));
+            }
+        }
+    }
+    sources
+}
+
+fn is_test(path: &Path) -> bool {
+    let name = path.file_stem().unwrap().to_str().unwrap();
+    name == "tests" || path.parent().is_some_and(|folder| folder.ends_with("tests"))
+}
+
+fn source(path: PathBuf) -> Source {
+    let relative = path.strip_prefix(SOURCES).unwrap();
+    let first = relative.components().next().unwrap().as_os_str().to_str().unwrap();
+    let module = first.strip_suffix(".rs").unwrap_or(first).to_owned();
+    let text = std::fs::read_to_string(&path).unwrap();
+    let production = text.split("#[cfg(test)]\nmod ").next().unwrap();
+    let code =
+        production.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
+    Source { path, module, code }
+}
+
+/// The modules named in `crate::x` and `crate::{x, y::z}`.
+fn imports(code: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for (at, word) in code.match_indices("crate::") {
+        let rest = &code[at + word.len()..];
+        match rest.strip_prefix('{') {
+            Some(group) => found.extend(members(group).iter().map(|member| leading_name(member))),
+            None => drop(found.insert(leading_name(rest))),
+        }
+    }
+    found
+}
+
+/// The parts between the commas of a `{…}` group whose opening brace is gone.
+fn members(group: &str) -> Vec<String> {
+    let mut depth = 0;
+    let mut parts = vec![String::new()];
+    for character in group.chars() {
+        match character {
+            '}' if depth == 0 => break,
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            ',' if depth == 0 => parts.push(String::new()),
+            _ => parts.last_mut().unwrap().push(character),
+        }
+    }
+    parts
+}
+
+fn leading_name(path: &str) -> String {
+    path.trim_start().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
+}
+
+#[test]
+fn modules_import_only_what_the_table_allows() {
+    let mut wrong = Vec::new();
+    let mut seen = BTreeSet::new();
+    for source in sources() {
+        seen.insert(source.module.clone());
+        let Some((_, allowed)) = MAY_IMPORT.iter().find(|(module, _)| *module == source.module) else {
+            wrong.push(format!(
+                "{}: the module {} has no row in the table",
+                source.path.display(),
+                source.module
+            ));
+            continue;
+        };
+        for import in imports(&source.code) {
+            let known = MAY_IMPORT.iter().any(|(module, _)| *module == import);
+            if known && import != source.module && !allowed.contains(&import.as_str()) {
+                wrong.push(format!("{}: {} may not import {import}", source.path.display(), source.module));
+            }
+        }
+    }
+    for (module, _) in MAY_IMPORT {
+        if !seen.contains(*module) {
+            wrong.push(format!("the table has a row for {module}, which does not exist"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_store_knows_the_service_only_in_its_ecr_home() {
+    for source in sources().iter().filter(|source| source.module == "store") {
+        if imports(&source.code).contains("service") {
+            assert!(source.path.to_string_lossy().contains("store/ecr"), "{}", source.path.display());
+        }
+    }
+}
+
+#[test]
+fn each_thing_has_one_way_in() {
+    let mut wrong = Vec::new();
+    for source in sources() {
+        for (word, homes, why) in ONLY_IN {
+            let hit = source
+                .code
+                .match_indices(word)
+                .any(|(at, _)| !source.code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_'));
+            if hit && !homes.contains(&source.module.as_str()) {
+                wrong.push(format!("{}: {word}: {why}", source.path.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn files_stay_readable() {
+    for source in sources() {
+        let lines = std::fs::read_to_string(&source.path).unwrap().lines().count();
+        assert!(lines <= 600, "{} has {lines} lines: which two things live in it?", source.path.display());
+    }
+}
