@@ -85,6 +85,8 @@ impl Remote {
         }
         let signer = if signed { Some(self.wallet.credentials(http).await?) } else { None };
         let body = wire::body(&input, blob.as_ref().map(|(member, bytes)| (*member, bytes)));
+        // From here on the body is what is repeated; a layer part would only take memory twice.
+        drop(blob);
         self.exchange(operation, ready, http, signer, body).await
     }
 
