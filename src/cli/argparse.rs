@@ -409,7 +409,8 @@ impl Opt {
     }
 }
 
-fn invalid_choice<'a>(word: &str, choices: impl Iterator<Item = &'a str>) -> String {
+/// What is said of a word that is none of the choices, with suggestions.
+pub(super) fn invalid_choice<'a>(word: &str, choices: impl Iterator<Item = &'a str>) -> String {
     let mut text = format!("Found invalid choice '{word}'\n");
     let close = difflib::close_matches(word, choices);
     if !close.is_empty() {
