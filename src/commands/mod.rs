@@ -3,6 +3,11 @@
 //! A verb is a single word, so that it can never collide with an operation of AWS, which always has a hyphen.
 
 mod connect;
+mod images;
+mod local;
+mod pull;
+mod push;
+mod registry;
 mod runtime;
 
 use std::process::ExitCode;
@@ -36,4 +41,4 @@ pub struct Context {
 }
 
 /// All verbs, in the order in which help lists them.
-pub const COMMANDS: &[Command] = &[];
+pub const COMMANDS: &[Command] = &[push::COMMAND, pull::COMMAND, images::COMMAND, local::COMMAND];
