@@ -49,7 +49,7 @@ impl Wallet {
             .set_serial_number(role.mfa_serial.clone())
             .set_token_code(code)
             .set_duration_seconds(role.seconds);
-        let answer = request.send().await.map_err(|error| refused("AssumeRole", error))?;
+        let answer = request.send().await.map_err(|error| refused("AssumeRole", &error))?;
         let credentials = issued(answer.credentials)?;
         entry.write(&credentials, None);
         Ok(credentials)
@@ -81,7 +81,7 @@ impl Wallet {
             .role_arn(role)
             .role_session_name(session_name(session))
             .web_identity_token(token);
-        let answer = request.send().await.map_err(|error| refused("AssumeRoleWithWebIdentity", error))?;
+        let answer = request.send().await.map_err(|error| refused("AssumeRoleWithWebIdentity", &error))?;
         let credentials = issued(answer.credentials)?;
         entry.write(&credentials, None);
         Ok(credentials)
@@ -155,7 +155,7 @@ fn issued(credentials: Option<Issued>) -> Result<Credentials, Error> {
 }
 
 /// The service's no in the same words as any other service's.
-fn refused<E>(operation: &str, error: SdkError<E, HttpResponse>) -> Error
+fn refused<E>(operation: &str, error: &SdkError<E, HttpResponse>) -> Error
 where
     E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
 {
@@ -168,9 +168,9 @@ where
         };
         return Error::Refused(Box::new(Refused { operation: operation.to_owned(), refusal, retries: None }));
     }
-    let words = match find::<Failure>(&error) {
+    let words = match find::<Failure>(error) {
         Some(failure) => format!("The Security Token Service cannot be asked: {failure}"),
-        None => aws_smithy_types::error::display::DisplayErrorContext(&error).to_string(),
+        None => aws_smithy_types::error::display::DisplayErrorContext(error).to_string(),
     };
     Error::Transport(words)
 }
