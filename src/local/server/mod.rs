@@ -8,6 +8,8 @@ mod api;
 mod body;
 mod download;
 mod reply;
+#[cfg(test)]
+mod tests;
 
 use std::convert::Infallible;
 use std::io;
@@ -65,7 +67,7 @@ impl Server {
     /// Listens on a port of this machine; port 0 takes a free one.
     pub async fn bind(local: Local, port: u16) -> Result<Self, Error> {
         let wanted = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let failed = |source| Error::Listen { address: wanted.to_string(), source };
+        let failed = |cause| Error::Listen { address: wanted.to_string(), cause };
         let listener = TcpListener::bind(wanted).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let state = State {
