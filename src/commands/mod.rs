@@ -4,6 +4,7 @@
 
 mod connect;
 mod images;
+mod local;
 mod pull;
 mod push;
 mod registry;
@@ -40,4 +41,4 @@ pub struct Context {
 }
 
 /// All verbs, in the order in which help lists them.
-pub const COMMANDS: &[Command] = &[push::COMMAND, pull::COMMAND, images::COMMAND];
+pub const COMMANDS: &[Command] = &[push::COMMAND, pull::COMMAND, images::COMMAND, local::COMMAND];

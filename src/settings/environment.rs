@@ -37,16 +37,4 @@ impl Environment {
             Source::Given(variables) => variables.get(name).cloned(),
         }
     }
-
-    /// All variables with their values, for a child process or an AWS provider that reads several.
-    pub(super) fn all(&self) -> Vec<(String, String)> {
-        match &self.0 {
-            Source::Process => std::env::vars_os()
-                .map(|(name, value)| {
-                    (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned())
-                })
-                .collect(),
-            Source::Given(variables) => variables.iter().map(|(n, v)| (n.clone(), v.clone())).collect(),
-        }
-    }
 }
