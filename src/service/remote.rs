@@ -224,6 +224,10 @@ fn response(
         if status < 300 {
             return Ok(wire::answer(service, service.output(operation), body));
         }
+        if let Some(kind) = wire::no_structure(status, body) {
+            let words = format!("'{kind}' object has no attribute 'get'");
+            return Err(OrchestratorError::other(Failure::Other(words)));
+        }
         let query_error = response.headers().get("x-amzn-query-error");
         Err(OrchestratorError::operation(No(wire::refusal(service, status, query_error, body))))
     }
