@@ -2,6 +2,7 @@
 
 pub mod api;
 mod attempt;
+mod bodies;
 mod client;
 mod credentials;
 mod endpoint;

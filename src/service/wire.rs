@@ -4,6 +4,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value};
 
 use super::Refusal;
+use super::bodies::Bodies;
 use crate::model::foreign;
 use crate::model::wire::dumps;
 use crate::model::{Kind, Service, Shape};
@@ -12,10 +13,11 @@ use crate::model::{Kind, Service, Shape};
 pub(super) const MEDIA_TYPE: &str = "application/x-amz-json-1.1";
 
 /// A request's body, byte for byte as Python's `json.dumps` writes it. A blob goes last and is encoded in place.
-pub(super) fn body(input: &Value, blob: Option<(&str, &Bytes)>) -> Vec<u8> {
+pub(super) fn body(input: &Value, blob: Option<(&str, &Bytes)>, bodies: &Bodies) -> Vec<u8> {
     let encoded = blob.map_or(0, |(name, bytes)| name.len() + bytes.len().div_ceil(3) * 4 + 8);
-    let mut into = dumps(input).into_bytes();
-    into.reserve_exact(encoded);
+    let input = dumps(input);
+    let mut into = bodies.buffer(input.len() + encoded);
+    into.extend_from_slice(input.as_bytes());
     if let Some((name, bytes)) = blob {
         into.pop();
         if into.len() > 1 {
