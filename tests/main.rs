@@ -4,6 +4,7 @@ mod generated;
 mod golden;
 mod harness;
 mod layering;
+mod local;
 mod readme;
 mod transfer;
 
