@@ -45,6 +45,8 @@ pub struct Pages<'a> {
     first_page_only: Map<String, Value>,
     resume: Option<String>,
     ended: bool,
+    /// Found after a page that is still to be shown.
+    fault: Option<Error>,
 }
 
 impl<'a> Pages<'a> {
@@ -77,11 +79,15 @@ impl<'a> Pages<'a> {
             first_page_only: Map::new(),
             resume: None,
             ended: false,
+            fault: None,
         })
     }
 
     /// The next page as the service sent it, less what was shown before and what is too much.
     pub async fn next(&mut self) -> Result<Option<Value>, Error> {
+        if let Some(fault) = self.fault.take() {
+            return Err(fault);
+        }
         if self.ended {
             return Ok(None);
         }
@@ -201,7 +207,7 @@ impl<'a> Pages<'a> {
             self.ended = true;
             let next = foreign::repr(&Value::Object(next));
             let words = format!("Error during pagination: The same next token was received twice: {next}");
-            return Err(Error::Pagination(words));
+            self.fault = Some(Error::Pagination(words));
         } else {
             self.token.clone_from(&next);
             self.inject();
