@@ -1,5 +1,6 @@
 //! The engine against a scripted ECR, layouts, archives and memory.
 
+mod commands;
 mod fake;
 mod places;
 mod pull;
@@ -31,7 +32,7 @@ fn noise(size: usize, seed: u64) -> Vec<u8> {
     bytes
 }
 
-/// Sixty-four characters of a file's name, and more than a layout would have.
+/// All of the only image there is, under these tags.
 fn options(tags: &[&str]) -> Options {
     Options {
         image: Name::Unnamed,
