@@ -1,8 +1,10 @@
 //! The integration tests: one binary, one harness. A test reads like a transcript and depends on nothing but itself.
 
+mod generated;
 mod golden;
 mod harness;
 mod layering;
+mod local;
 mod readme;
 mod transfer;
 

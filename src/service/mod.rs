@@ -21,6 +21,7 @@ mod transport;
 pub mod validate;
 pub mod wait;
 mod wire;
+mod words;
 
 use bytes::Bytes;
 use serde_json::{Map, Value};

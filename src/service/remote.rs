@@ -24,6 +24,7 @@ use aws_smithy_runtime_api::client::runtime_plugin::StaticRuntimePlugin;
 use aws_smithy_runtime_api::client::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::config_bag::Layer;
+use aws_smithy_types::error::display::DisplayErrorContext;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::SigningName;
@@ -152,28 +153,22 @@ impl Remote {
             .deserializer(response(self.service, operation))
             .build();
         let outcome = call.invoke(body).await;
-        outcome.map_err(|error| self.error(operation, ready, attempts.load(Ordering::Relaxed), error))
+        outcome.map_err(|error| told(operation, ready, attempts.load(Ordering::Relaxed), error))
     }
+}
 
-    fn error(
-        &self,
-        operation: &Operation,
-        ready: &Ready,
-        attempts: u32,
-        error: SdkError<No, HttpResponse>,
-    ) -> Error {
-        match error {
-            SdkError::ServiceError(said) => {
-                let No(refusal) = said.into_err();
-                // The marker is set whenever the limit was reached, whether or not a repetition would have helped.
-                let retries = (attempts >= ready.retry.max_attempts()).then(|| attempts.saturating_sub(1));
-                Error::Refused(Box::new(Refused { operation: operation.name.to_owned(), refusal, retries }))
-            }
-            other => Error::Transport(match find::<Failure>(&other) {
-                Some(failure) => endpoint::failure_text(failure, &ready.target),
-                None => aws_smithy_types::error::display::DisplayErrorContext(&other).to_string(),
-            }),
+fn told(operation: &Operation, ready: &Ready, attempts: u32, error: SdkError<No, HttpResponse>) -> Error {
+    match error {
+        SdkError::ServiceError(said) => {
+            let No(refusal) = said.into_err();
+            // The marker is set whenever the limit was reached, whether or not a repetition would have helped.
+            let retries = (attempts >= ready.retry.max_attempts()).then(|| attempts.saturating_sub(1));
+            Error::Refused(Box::new(Refused { operation: operation.name.to_owned(), refusal, retries }))
         }
+        other => Error::Transport(match find::<Failure>(&other) {
+            Some(failure) => endpoint::failure_text(failure, &ready.target),
+            None => DisplayErrorContext(&other).to_string(),
+        }),
     }
 }
 
@@ -238,6 +233,10 @@ fn response(
         let status = response.status().as_u16();
         if status < 300 {
             return Ok(wire::answer(service, service.output(operation), body));
+        }
+        if let Some(kind) = wire::no_structure(status, body) {
+            let words = format!("'{kind}' object has no attribute 'get'");
+            return Err(OrchestratorError::other(Failure::Other(words)));
         }
         let query_error = response.headers().get("x-amzn-query-error");
         Err(OrchestratorError::operation(No(wire::refusal(service, status, query_error, body))))
