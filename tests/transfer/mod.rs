@@ -1,5 +1,10 @@
 //! The engine against a scripted ECR, layouts, archives and memory.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "clippy takes only the tests themselves for tests, not what they call"
+)]
+
 mod commands;
 mod fake;
 mod places;
@@ -55,7 +60,7 @@ async fn run(source: &Shared, destination: &Shared, options: &Options) -> Result
 async fn image(store: &Memory, architecture: &str, layers: &[Descriptor]) -> Manifest {
     let config = json!({"architecture": architecture, "os": "linux"}).to_string();
     let config = store.add_blob(CONFIG, config);
-    manifest(json!({
+    manifest(&json!({
         "schemaVersion": 2,
         "mediaType": media_type::OCI_MANIFEST,
         "config": config,
@@ -63,7 +68,7 @@ async fn image(store: &Memory, architecture: &str, layers: &[Descriptor]) -> Man
     }))
 }
 
-fn manifest(value: Value) -> Manifest {
+fn manifest(value: &Value) -> Manifest {
     Manifest::parse(value.to_string().into(), None).unwrap()
 }
 
@@ -91,7 +96,7 @@ async fn index() -> (Arc<Memory>, Manifest, Vec<Manifest>) {
         entries.push(entry);
         children.push(image);
     }
-    let index = manifest(json!({
+    let index = manifest(&json!({
         "schemaVersion": 2, "mediaType": media_type::OCI_INDEX, "manifests": entries, "annotations": {"a": "b"}
     }));
     store.put_image(&index, &["1".to_owned()]).await.unwrap();
