@@ -8,6 +8,7 @@ use crate::settings::{Globals, Settings};
 use crate::ui::Ui;
 use crate::ui::pager::Sink;
 
+use super::alias::Aliases;
 use super::argparse::Parsed;
 use super::globals;
 
@@ -20,15 +21,32 @@ pub(super) struct Session {
     pub(super) query: Option<Query>,
     /// Errors are not printed in the configured format yet.
     pub(super) errors_are_plain: bool,
+    /// Other words for commands.
+    pub(super) aliases: Aliases,
+    /// How many aliases were followed.
+    pub(super) steps: usize,
+    /// The global options so far.
+    given: Parsed,
 }
 
 impl Session {
     pub(super) fn new(ui: Ui) -> Self {
-        Self { ui, settings: Settings::resolve(Globals::default()), query: None, errors_are_plain: false }
+        Self {
+            ui,
+            settings: Settings::resolve(Globals::default()),
+            query: None,
+            errors_are_plain: false,
+            aliases: Aliases::default(),
+            steps: 0,
+            given: Parsed::default(),
+        }
     }
 
-    /// Takes over the global options of an operation, and checks them in the AWS CLI's order.
+    /// Takes over the global options of an operation, and checks them in the AWS CLI's order. Later ones, those of an
+    /// alias, beat earlier ones.
     pub(super) fn take_globals(&mut self, parsed: &Parsed) -> Result<(), Error> {
+        self.given.values.extend(parsed.values.clone());
+        let parsed = &self.given;
         let value = |name: &str| parsed.one(name).map(str::to_owned);
         let mut globals = globals::collect(value, |name| parsed.flag(name).is_some());
         // How an error is printed may be one of these options.
