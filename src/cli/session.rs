@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use crate::error::Error;
 use crate::output::query::Query;
-use crate::settings::{Globals, Settings};
+use crate::settings::{Encoding, Globals, Settings};
 use crate::ui::Ui;
 use crate::ui::pager::Sink;
 
@@ -76,7 +76,7 @@ impl Session {
         if self.ui.out_is_terminal() {
             let pager = self.settings.variable("MANPAGER").or_else(|| self.settings.variable("PAGER"));
             let pager = pager.unwrap_or_else(|| "less -R".to_owned());
-            let mut sink = Sink::paged(&pager, None);
+            let mut sink = Sink::paged(&pager, None, Encoding::Utf8);
             if std::io::Write::write_all(&mut sink, text.as_bytes()).is_ok() {
                 sink.finish()?;
                 return Ok(ExitCode::SUCCESS);
@@ -87,13 +87,14 @@ impl Session {
 
     /// Where the output of an operation goes: through the pager where a person reads it.
     pub(super) fn sink(&self) -> Result<Sink, Error> {
+        let encoding = self.settings.output_encoding()?;
         if !self.ui.out_is_terminal() {
-            return Ok(Sink::direct());
+            return Ok(Sink::direct(encoding));
         }
         let less_flags = self.settings.variable("LESS").is_none().then_some("FRX");
         Ok(match self.settings.pager()? {
-            Some(pager) => Sink::paged(&pager, less_flags),
-            None => Sink::direct(),
+            Some(pager) => Sink::paged(&pager, less_flags, encoding),
+            None => Sink::direct(encoding),
         })
     }
 }
