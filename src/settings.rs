@@ -1,6 +1,32 @@
-//! Options, environment and profile, resolved once into plain data. The only module that reads the environment.
+//! Options, environment and profile, resolved into plain data. The only module that reads the environment.
+//!
+//! [`Settings::resolve`] costs next to nothing: the configuration files are read on the first question that needs
+//! them, once, and every answer is computed when it is asked for, so that a broken value only hurts the commands
+//! that use it (`research/awscli-contract.md` 1.2).
+//!
+//! What is here: where a value comes from and which one wins. What is not: what a value is used for.
+
+mod configuration;
+mod encoding;
+mod environment;
+mod error;
+mod files;
+mod ini;
+mod interface;
+mod network;
+mod places;
 
 use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
+pub use encoding::Encoding;
+pub use environment::Environment;
+pub use error::{Error, Kind};
+pub use files::{Entry, Section};
+pub use interface::{BinaryFormat, ErrorFormat, TimestampFormat};
+pub use network::{Proxies, RetryMode};
+
+use files::Files;
 
 /// The options that every operation takes, as they were given; `None` where they were not.
 #[derive(Debug, Clone, Default)]
@@ -41,4 +67,39 @@ pub struct Globals {
     pub local: bool,
     /// `--folder` of the embedded ECR
     pub folder: Option<PathBuf>,
+}
+
+/// Everything that decides how a command runs, besides its own arguments.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    globals: Globals,
+    environment: Environment,
+    files: Arc<OnceLock<Result<Files, Error>>>,
+}
+
+impl Settings {
+    /// The settings of this process with these options.
+    pub fn resolve(globals: Globals) -> Self {
+        Self::with_environment(globals, Environment::of_this_process())
+    }
+
+    /// The settings in an environment that is given whole; what tests use.
+    pub fn with_environment(globals: Globals, environment: Environment) -> Self {
+        Self { globals, environment, files: Arc::default() }
+    }
+
+    /// The options as they were given.
+    pub fn globals(&self) -> &Globals {
+        &self.globals
+    }
+
+    /// An environment variable, also where it is empty; for the variables that have no method of their own.
+    pub fn variable(&self, name: &str) -> Option<String> {
+        self.environment.get(name)
+    }
+
+    /// An environment variable that is set to something.
+    pub fn filled_variable(&self, name: &str) -> Option<String> {
+        self.variable(name).filter(|value| !value.is_empty())
+    }
 }

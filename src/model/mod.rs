@@ -4,8 +4,11 @@
 //! written for this project. Arguments, skeletons, validation, output order, help, man pages, completions and the
 //! embedded server's dispatch are functions of these tables. A new AWS operation is a change of data.
 
+pub mod foreign;
 pub mod help;
 pub mod names;
+pub mod python;
+pub mod wire;
 
 use std::sync::LazyLock;
 

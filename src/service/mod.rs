@@ -1,5 +1,7 @@
 //! The API: configuration, calls, validation, pagination and waiters. The only module that uses the AWS crates.
 
+pub mod validate;
+
 use bytes::Bytes;
 use serde_json::{Map, Value};
 

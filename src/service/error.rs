@@ -1,0 +1,92 @@
+//! Why a call gave no answer. The texts are AWS CLI's (contract 5).
+
+use std::fmt;
+
+use super::Refusal;
+use crate::settings;
+
+/// Why a call gave no answer.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Error {
+    /// The service said no.
+    #[error(transparent)]
+    Refused(Box<Refused>),
+    /// A setting cannot be used.
+    #[error(transparent)]
+    Settings(#[from] settings::Error),
+    /// No region is configured.
+    #[error(r#"You must specify a region. You can also configure your region by running "aws configure"."#)]
+    NoRegion,
+    /// No credentials are configured.
+    #[error(
+        r#"Unable to locate credentials. You can configure credentials by running "aws login"."#
+    )]
+    NoCredentials,
+    /// Credentials are configured that cannot be used; the text says which.
+    #[error("{0}")]
+    Credentials(String),
+    /// The input does not fit the operation; the text lists all that is wrong.
+    #[error("{0}")]
+    Invalid(String),
+    /// The request got no answer.
+    #[error("{0}")]
+    Transport(String),
+    /// The pages do not follow from each other, or the starting token is none.
+    #[error("{0}")]
+    Pagination(String),
+    /// A waiter's end that is not success.
+    #[error("Waiter {waiter} failed: {reason}")]
+    Waiter {
+        /// The waiter's name, such as `ImageScanComplete`.
+        waiter: String,
+        /// What ended it.
+        reason: String,
+    },
+    /// The model has no such operation.
+    #[error("{service} has no operation {operation}")]
+    UnknownOperation {
+        /// The service's name.
+        service: &'static str,
+        /// The operation that was asked for.
+        operation: String,
+    },
+}
+
+/// A service's no, and to what.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Refused {
+    /// The operation's API name.
+    pub operation: String,
+    /// What the service said. The members are the modelled ones in model order, `message` among them.
+    pub refusal: Refusal,
+    /// How often the request had been repeated, where the limit of attempts was reached.
+    pub retries: Option<u32>,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Refusal { code, message, .. } = &self.refusal;
+        write!(f, "An error occurred ({code}) when calling the {} operation", self.operation)?;
+        if let Some(retries) = self.retries {
+            write!(f, " (reached max retries: {retries})")?;
+        }
+        write!(f, ": {message}")
+    }
+}
+
+impl std::error::Error for Refused {}
+
+impl Error {
+    /// The service's error code, where it was the service that said no.
+    pub fn code(&self) -> Option<&str> {
+        self.refusal().map(|refusal| refusal.code.as_str())
+    }
+
+    /// What the service said, where it said no.
+    pub fn refusal(&self) -> Option<&Refusal> {
+        match self {
+            Self::Refused(refused) => Some(&refused.refusal),
+            _ => None,
+        }
+    }
+}

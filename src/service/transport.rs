@@ -1,0 +1,258 @@
+//! Bytes over HTTP/1.1: connections, TLS, proxies and timeouts for every request that leaves this process.
+//!
+//! One connector of our own instead of the SDK's, because it must tell apart how a request failed (each has its own
+//! text, contract 5.4), bound what it reads, count upload progress against the read timeout, be able to skip the
+//! verification of certificates, and not load root certificates for an `http://` endpoint.
+
+mod dial;
+mod failure;
+mod tls;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::body::SdkBody;
+use bytes::Bytes;
+use http_body_util::BodyExt;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::http::{Request, Response};
+use hyper_rustls::HttpsConnector;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+use tokio::time::Instant;
+
+use crate::settings::Proxies;
+
+pub(super) use failure::{Failure, find};
+
+use dial::Dialer;
+
+/// The largest answer that is read. ECR's own answers stay far below (100 manifests of 4 MiB each would be a page).
+const LARGEST_ANSWER: usize = 512 << 20;
+/// The largest refusal that is read; what follows is left unread.
+const LARGEST_REFUSAL: usize = 1 << 20;
+/// How much of a request's body is handed to the socket between two looks at the clock.
+const STRIDE: usize = 64 << 10;
+
+/// What the transport must know.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Options {
+    /// Whether certificates are not verified.
+    pub(super) unverified: bool,
+    /// The file of certificates to trust.
+    pub(super) ca_bundle: Option<String>,
+    /// The proxies.
+    pub(super) proxies: Proxies,
+}
+
+/// A connector for each pair of timeouts, over the same options.
+#[derive(Debug)]
+pub(super) struct Transport {
+    options: Arc<Options>,
+    connectors: Mutex<HashMap<(Option<Duration>, Option<Duration>), SharedHttpConnector>>,
+}
+
+impl Transport {
+    pub(super) fn new(options: Options) -> Self {
+        Self { options: Arc::new(options), connectors: Mutex::default() }
+    }
+}
+
+impl HttpClient for Transport {
+    fn http_connector(&self, settings: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+        let timeouts = (settings.connect_timeout(), settings.read_timeout());
+        let mut connectors = self.connectors.lock().unwrap_or_else(PoisonError::into_inner);
+        connectors
+            .entry(timeouts)
+            .or_insert_with(|| {
+                SharedHttpConnector::new(Connector(Arc::new(Shared {
+                    options: Arc::clone(&self.options),
+                    connect_timeout: timeouts.0,
+                    read_timeout: timeouts.1,
+                    plain: OnceLock::new(),
+                    secure: OnceLock::new(),
+                })))
+            })
+            .clone()
+    }
+}
+
+#[derive(Clone)]
+struct Connector(Arc<Shared>);
+
+struct Shared {
+    options: Arc<Options>,
+    connect_timeout: Option<Duration>,
+    read_timeout: Option<Duration>,
+    plain: OnceLock<Client<Dialer, Upload>>,
+    secure: OnceLock<Result<Client<HttpsConnector<Dialer>, Upload>, Failure>>,
+}
+
+impl fmt::Debug for Connector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Connector")
+    }
+}
+
+impl HttpConnector for Connector {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let shared = Arc::clone(&self.0);
+        HttpConnectorFuture::new(async move { shared.exchange(request).await.map_err(connector_error) })
+    }
+}
+
+fn connector_error(failure: Failure) -> ConnectorError {
+    match failure {
+        Failure::ConnectTimeout | Failure::ReadTimeout => ConnectorError::timeout(failure.into()),
+        _ => ConnectorError::io(failure.into()),
+    }
+}
+
+impl Shared {
+    async fn exchange(&self, request: HttpRequest) -> Result<HttpResponse, Failure> {
+        let request = request.try_into_http1x().map_err(|error| Failure::Other(error.to_string()))?;
+        let (parts, body) = request.into_parts();
+        // The body is in memory already: collecting it takes the handle, not a copy.
+        let body = body.collect().await.map_err(|error| Failure::Other(error.to_string()))?.to_bytes();
+        let progress = Arc::new(Progress::new(body.is_empty()));
+        let mut request = Request::from_parts(parts, Upload { rest: body, progress: Arc::clone(&progress) });
+        let response = if request.uri().scheme_str() == Some("https") {
+            self.patient(self.secure()?.request(request), &progress).await?
+        } else {
+            let plain = self.plain.get_or_init(|| Client::builder(TokioExecutor::new()).build(self.dialer()));
+            dial::authorize(&self.options.proxies, &mut request);
+            self.patient(plain.request(request), &progress).await?
+        };
+        let response = response.map_err(|error| failure::of(&error))?;
+        self.read(response).await
+    }
+
+    fn dialer(&self) -> Dialer {
+        Dialer::new(&self.options.proxies, self.connect_timeout)
+    }
+
+    fn secure(&self) -> Result<&Client<HttpsConnector<Dialer>, Upload>, Failure> {
+        let build = || {
+            let configuration = tls::configuration(&self.options)?;
+            let connector = hyper_rustls::HttpsConnectorBuilder::new()
+                .with_tls_config(configuration)
+                .https_or_http()
+                .enable_http1()
+                .wrap_connector(self.dialer());
+            Ok(Client::builder(TokioExecutor::new()).build(connector))
+        };
+        self.secure.get_or_init(build).as_ref().map_err(Clone::clone)
+    }
+
+    /// Awaits an answer's head for as long as the request's body moves.
+    async fn patient<F: Future>(&self, work: F, progress: &Progress) -> Result<F::Output, Failure> {
+        let Some(limit) = self.read_timeout else { return Ok(work.await) };
+        let mut work = pin!(work);
+        loop {
+            let now = Instant::now();
+            let deadline = progress.deadline(limit, self.connect_timeout);
+            if deadline <= now {
+                return Err(Failure::ReadTimeout);
+            }
+            if let Ok(output) = tokio::time::timeout_at(deadline.min(now + limit), work.as_mut()).await {
+                return Ok(output);
+            }
+        }
+    }
+
+    async fn read(&self, response: Response<Incoming>) -> Result<HttpResponse, Failure> {
+        let (parts, mut body) = response.into_parts();
+        let refused = parts.status.as_u16() >= 300;
+        let limit = if refused { LARGEST_REFUSAL } else { LARGEST_ANSWER };
+        let mut bytes = Vec::with_capacity(body.size_hint().lower().min(1 << 20).try_into().unwrap_or(0));
+        while let Some(frame) = self.frame(&mut body).await? {
+            let Ok(data) = frame.into_data() else { continue };
+            if bytes.len() + data.len() > limit {
+                if refused {
+                    break;
+                }
+                return Err(Failure::Other(format!("The answer is larger than {limit} bytes.")));
+            }
+            bytes.extend_from_slice(&data);
+        }
+        let response = Response::from_parts(parts, SdkBody::from(bytes));
+        HttpResponse::try_from(response).map_err(|error| Failure::Other(error.to_string()))
+    }
+
+    async fn frame(&self, body: &mut Incoming) -> Result<Option<Frame<Bytes>>, Failure> {
+        let frame = match self.read_timeout {
+            Some(limit) => {
+                tokio::time::timeout(limit, body.frame()).await.map_err(|_| Failure::ReadTimeout)?
+            }
+            None => body.frame().await,
+        };
+        frame.transpose().map_err(|_| Failure::Closed)
+    }
+}
+
+/// When a request's body last moved.
+struct Progress {
+    begun: Instant,
+    moved: Mutex<Option<Instant>>,
+}
+
+impl Progress {
+    fn new(moving: bool) -> Self {
+        let begun = Instant::now();
+        Self { begun, moved: Mutex::new(moving.then_some(begun)) }
+    }
+
+    fn moves(&self) {
+        *self.moved.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// When patience ends. Until the body starts moving, a connection is being made, which has its own time.
+    fn deadline(&self, limit: Duration, connecting: Option<Duration>) -> Instant {
+        match *self.moved.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(moved) => moved + limit,
+            None => self.begun + limit + connecting.unwrap_or(limit),
+        }
+    }
+}
+
+/// A request's body, handed out in strides.
+struct Upload {
+    rest: Bytes,
+    progress: Arc<Progress>,
+}
+
+impl Body for Upload {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        if self.rest.is_empty() {
+            return Poll::Ready(None);
+        }
+        self.progress.moves();
+        let stride = self.rest.len().min(STRIDE);
+        Poll::Ready(Some(Ok(Frame::data(self.rest.split_to(stride)))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.rest.len() as u64)
+    }
+}

@@ -1,0 +1,51 @@
+//! The ways in which a request gets no answer.
+
+use std::error::Error as StdError;
+use std::io;
+
+/// Why a request got no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(in crate::service) enum Failure {
+    #[error("no connection")]
+    Connect,
+    #[error("the connection takes too long")]
+    ConnectTimeout,
+    #[error("the answer takes too long")]
+    ReadTimeout,
+    #[error("the connection was closed")]
+    Closed,
+    #[error("TLS: {0}")]
+    Tls(String),
+    #[error("no connection to the proxy {0}")]
+    Proxy(String),
+    #[error("{0}")]
+    Other(String),
+}
+
+/// What an error of hyper's client amounts to.
+pub(super) fn of(error: &hyper_util::client::legacy::Error) -> Failure {
+    if let Some(failure) = find::<Failure>(error) {
+        return failure.clone();
+    }
+    if let Some(error) = find::<rustls::Error>(error) {
+        return Failure::Tls(super::tls::words(error));
+    }
+    // A peer that hangs up in the middle of the handshake; anything later is a connection that broke.
+    if error.is_connect() { Failure::Tls("the connection was closed during the handshake".into()) } else { Failure::Closed }
+}
+
+/// The first error of a type in a chain of causes, also where an `io::Error` wraps it.
+pub(in crate::service) fn find<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a E> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref::<E>() {
+            return Some(found);
+        }
+        // `io::Error::source` skips the error that it carries.
+        next = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            Some(carried) => Some(carried),
+            None => error.source(),
+        };
+    }
+    None
+}

@@ -1,0 +1,187 @@
+//! AWS JSON 1.1: a request's bytes, and an answer's bytes as the ordered value that the model describes.
+
+use std::io::Write;
+
+use bytes::Bytes;
+use serde_json::{Map, Value};
+
+use super::Refusal;
+use crate::model::{Kind, Service, Shape};
+
+/// The media type of requests.
+pub(super) const MEDIA_TYPE: &str = "application/x-amz-json-1.1";
+
+/// A request's body, byte for byte as Python's `json.dumps` writes it. A blob goes last and is encoded in place.
+pub(super) fn body(input: &Value, blob: Option<(&str, &Bytes)>) -> Vec<u8> {
+    let encoded = blob.map_or(0, |(name, bytes)| name.len() + bytes.len().div_ceil(3) * 4 + 8);
+    let mut into = Vec::with_capacity(encoded + 256);
+    write(input, &mut into);
+    if let Some((name, bytes)) = blob {
+        into.pop();
+        if into.len() > 1 {
+            into.extend_from_slice(b", ");
+        }
+        write_string(name, &mut into);
+        into.extend_from_slice(b": \"");
+        base64_simd::STANDARD.encode_append(bytes, &mut into);
+        into.extend_from_slice(b"\"}");
+    }
+    into
+}
+
+fn write(value: &Value, into: &mut Vec<u8>) {
+    match value {
+        Value::Null => into.extend_from_slice(b"null"),
+        Value::Bool(true) => into.extend_from_slice(b"true"),
+        Value::Bool(false) => into.extend_from_slice(b"false"),
+        Value::Number(number) => into.extend_from_slice(number.to_string().as_bytes()),
+        Value::String(text) => write_string(text, into),
+        Value::Array(items) => {
+            into.push(b'[');
+            for (index, item) in items.iter().enumerate() {
+                if index > 0 {
+                    into.extend_from_slice(b", ");
+                }
+                write(item, into);
+            }
+            into.push(b']');
+        }
+        Value::Object(members) => {
+            into.push(b'{');
+            for (index, (name, member)) in members.iter().enumerate() {
+                if index > 0 {
+                    into.extend_from_slice(b", ");
+                }
+                write_string(name, into);
+                into.extend_from_slice(b": ");
+                write(member, into);
+            }
+            into.push(b'}');
+        }
+    }
+}
+
+fn write_string(text: &str, into: &mut Vec<u8>) {
+    into.push(b'"');
+    for character in text.chars() {
+        match character {
+            '"' => into.extend_from_slice(b"\\\""),
+            '\\' => into.extend_from_slice(b"\\\\"),
+            '\n' => into.extend_from_slice(b"\\n"),
+            '\r' => into.extend_from_slice(b"\\r"),
+            '\t' => into.extend_from_slice(b"\\t"),
+            '\u{8}' => into.extend_from_slice(b"\\b"),
+            '\u{c}' => into.extend_from_slice(b"\\f"),
+            // `json.dumps` leaves DEL alone: it is ASCII.
+            ' '..='\u{7f}' => into.push(character as u8),
+            _ => {
+                for unit in character.encode_utf16(&mut [0; 2]) {
+                    write!(into, "\\u{unit:04x}").expect("writing to memory cannot fail");
+                }
+            }
+        }
+    }
+    into.push(b'"');
+}
+
+/// Python's `json.dumps` of a value.
+pub(super) fn dumps(value: &Value) -> String {
+    let mut into = Vec::new();
+    write(value, &mut into);
+    String::from_utf8(into).expect("only ASCII is written")
+}
+
+/// An answer's body as a value: modelled members only, in model order, without nulls (contract 4.0).
+///
+/// What is not JSON, or no object, is an empty answer.
+pub(super) fn answer(service: &Service, shape: Option<&Shape>, body: &[u8]) -> Value {
+    let value = serde_json::from_slice(body).unwrap_or(Value::Null);
+    arranged_answer(service, shape, value)
+}
+
+/// The same for a value that was never bytes.
+pub(super) fn arranged_answer(service: &Service, shape: Option<&Shape>, value: Value) -> Value {
+    match shape {
+        Some(shape) if value.is_object() => arranged(service, shape, value),
+        _ => Value::Object(Map::new()),
+    }
+}
+
+fn arranged(service: &Service, shape: &Shape, value: Value) -> Value {
+    match (shape.kind, value) {
+        (Kind::Structure, Value::Object(mut members)) => Value::Object(
+            shape
+                .members
+                .iter()
+                .filter_map(|(name, of)| {
+                    let member = members.get_mut(*name).map(Value::take).filter(|member| !member.is_null())?;
+                    Some(((*name).to_owned(), arranged(service, service.shape(of), member)))
+                })
+                .collect(),
+        ),
+        (Kind::List, Value::Array(items)) => {
+            let element = service.shape(shape.member.expect("a list has elements"));
+            Value::Array(items.into_iter().map(|item| arranged(service, element, item)).collect())
+        }
+        (Kind::Map, Value::Object(entries)) => {
+            let of = service.shape(shape.value.expect("a map has values"));
+            Value::Object(entries.into_iter().map(|(key, item)| (key, arranged(service, of, item))).collect())
+        }
+        // Scalars are not coerced: what came is what is shown.
+        (_, value) => value,
+    }
+}
+
+/// A refusal as the answer carries it (contract 5.1).
+pub(super) fn refusal(service: &Service, status: u16, query_error: Option<&str>, body: &[u8]) -> Refusal {
+    // Load balancers and front ends answer for a service that is down: nothing, or a page.
+    if status >= 500 && (body.is_empty() || body.starts_with(b"<html>")) {
+        let message = reason(status).to_owned();
+        return Refusal { code: status.to_string(), message, members: Map::new(), status };
+    }
+    let parsed = if body.is_empty() { Ok(Value::Object(Map::new())) } else { serde_json::from_slice(body) };
+    let members = match parsed {
+        Ok(Value::Object(members)) => members,
+        _ => {
+            let message = String::from_utf8_lossy(body).into_owned();
+            return Refusal { code: status.to_string(), message, members: Map::new(), status };
+        }
+    };
+    let header = query_error.and_then(|header| match header.split(';').collect::<Vec<_>>()[..] {
+        [code, _] if !code.is_empty() => Some(code),
+        _ => None,
+    });
+    let code = header.or_else(|| members.get("__type").and_then(Value::as_str)).map(short_code);
+    let code = code.map_or_else(|| status.to_string(), str::to_owned);
+    let message = members.get("message").or_else(|| members.get("Message"));
+    let message = match message {
+        None => String::new(),
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Null) => "None".to_owned(),
+        Some(other) => dumps(other),
+    };
+    let members = modelled(service, &code, members);
+    Refusal { code, message, members, status }
+}
+
+/// `prefix#Code:rest` is `Code`.
+fn short_code(code: &str) -> &str {
+    let code = code.split_once(':').map_or(code, |(before, _)| before);
+    code.rsplit_once('#').map_or(code, |(_, after)| after)
+}
+
+/// The members that the model gives to an error of this code, in model order.
+pub(super) fn modelled(service: &Service, code: &str, members: Map<String, Value>) -> Map<String, Value> {
+    match service.find_shape(code).filter(|shape| shape.is_error) {
+        Some(shape) => match arranged(service, shape, Value::Object(members)) {
+            Value::Object(members) => members,
+            _ => Map::new(),
+        },
+        None => Map::new(),
+    }
+}
+
+fn reason(status: u16) -> &'static str {
+    let status = hyper::http::StatusCode::from_u16(status).ok();
+    status.and_then(|status| status.canonical_reason()).unwrap_or_default()
+}

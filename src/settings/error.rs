@@ -1,0 +1,69 @@
+//! What can be wrong with options, environment and profile. The texts are AWS CLI's (contract 1 and 1.2).
+
+/// A setting that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "each variant's text says what it is")]
+pub enum Error {
+    #[error("Unable to parse config file: {0}")]
+    UnparsableFile(String),
+    #[error("The config profile ({0}) could not be found")]
+    ProfileNotFound(String),
+    #[error(r#"Bad value for --endpoint-url "{0}": scheme is missing.  Must be of the form http://<hostname>/ or https://<hostname>/"#)]
+    EndpointWithoutScheme(String),
+    #[error("Invalid endpoint: {0}")]
+    InvalidEndpoint(String),
+    #[error(
+        r#"Unknown cli_timestamp_format value: {0}, valid values are "wire" or "iso8601""#
+    )]
+    UnknownTimestampFormat(String),
+    #[error("'{0}'")]
+    UnknownBinaryFormat(String),
+    #[error("Unknown codec `{codec}` specified for {variable}.")]
+    UnknownCodec { codec: String, variable: &'static str },
+    #[error("unknown encoding: {0}")]
+    UnknownFileEncoding(String),
+    #[error("Provided region_name '{0}' doesn't match a supported format.")]
+    InvalidRegion(String),
+    #[error(
+        "The profile is configured to use the services section but the \"{0}\" services configuration does not exist."
+    )]
+    MissingServicesSection(String),
+    #[error("invalid literal for int() with base 10: '{0}'")]
+    NotAnInteger(String),
+    #[error(r#"Value provided to "max_attempts": {0} must be an integer greater than or equal to one."#)]
+    TooFewAttempts(i64),
+    #[error(
+        r#"Invalid value provided to "mode": "{0}" must be one of: "standard" or "adaptive""#
+    )]
+    UnknownRetryMode(String),
+    #[error(
+        "Attempted to set {name} timeout to {seconds}, but the timeout cannot be set to a value less than or equal to 0."
+    )]
+    InvalidTimeout { name: &'static str, seconds: i64 },
+    #[error(
+        "There is no home directory to keep the embedded ECR's data in. Name a folder with --folder or ECR_LOCAL_FOLDER."
+    )]
+    NoLocalFolder,
+}
+
+/// How an error of the settings counts towards the exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Wrong use of the command line (`ParamValidation`, 252).
+    Usage,
+    /// What AWS CLI calls a configuration error (`Configuration`, 253).
+    Configuration,
+    /// Anything else (255).
+    General,
+}
+
+impl Error {
+    /// How this error counts towards the exit code (contract 5).
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::EndpointWithoutScheme(_) => Kind::Usage,
+            Self::UnknownTimestampFormat(_) => Kind::Configuration,
+            _ => Kind::General,
+        }
+    }
+}

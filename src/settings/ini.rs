@@ -1,0 +1,176 @@
+//! The INI dialect of the AWS configuration files: Python's `RawConfigParser` with its defaults.
+//!
+//! Sections and keys must be unique, keys are lower-cased, `=` and `:` both separate, comments fill whole lines,
+//! a line that is indented deeper than its key continues the value, and `[DEFAULT]` gives every section its keys.
+
+use indexmap::IndexMap;
+
+/// The keys of one section in file order, with their raw values; lines of a continued value are joined by `\n`.
+pub(super) type RawSection = IndexMap<String, String>;
+
+/// The text is not of the dialect; nothing of the file is used then.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Malformed;
+
+/// Reads a whole file.
+pub(super) fn parse(text: &str) -> Result<IndexMap<String, RawSection>, Malformed> {
+    let mut reader = Reader::default();
+    for line in text.split('\n') {
+        reader.line(line.strip_suffix('\r').unwrap_or(line))?;
+    }
+    if reader.malformed { Err(Malformed) } else { Ok(reader.finish()) }
+}
+
+#[derive(Default)]
+struct Reader {
+    sections: IndexMap<String, IndexMap<String, Vec<String>>>,
+    section: Option<String>,
+    key: Option<String>,
+    indent: usize,
+    /// A line that is neither header nor option. Reading goes on, as other faults on later lines do not matter.
+    malformed: bool,
+}
+
+impl Reader {
+    fn line(&mut self, line: &str) -> Result<(), Malformed> {
+        let content = line.trim();
+        if content.starts_with(['#', ';']) {
+            return Ok(());
+        }
+        if content.is_empty() {
+            if let Some(value) = self.value() {
+                value.push(String::new());
+            }
+            return Ok(());
+        }
+        let indent = line.chars().take_while(|character| character.is_whitespace()).count();
+        if indent > self.indent
+            && let Some(value) = self.value()
+        {
+            value.push(content.to_owned());
+            return Ok(());
+        }
+        self.indent = indent;
+        match header(content) {
+            Some(name) => self.open(name),
+            None => self.option(content),
+        }
+    }
+
+    fn value(&mut self) -> Option<&mut Vec<String>> {
+        self.sections.get_mut(self.section.as_ref()?)?.get_mut(self.key.as_ref()?)
+    }
+
+    fn open(&mut self, name: &str) -> Result<(), Malformed> {
+        if name != DEFAULT && self.sections.contains_key(name) {
+            return Err(Malformed);
+        }
+        self.sections.entry(name.to_owned()).or_default();
+        self.section = Some(name.to_owned());
+        self.key = None;
+        Ok(())
+    }
+
+    fn option(&mut self, content: &str) -> Result<(), Malformed> {
+        let section = self.section.as_ref().ok_or(Malformed)?;
+        let Some(at) = content.find(['=', ':']) else {
+            self.malformed = true;
+            return Ok(());
+        };
+        let key = content[..at].trim().to_lowercase();
+        self.malformed |= key.is_empty();
+        let options = self.sections.get_mut(section).ok_or(Malformed)?;
+        let value = vec![content[at + 1..].trim().to_owned()];
+        if options.insert(key.clone(), value).is_some() {
+            return Err(Malformed);
+        }
+        self.key = Some(key);
+        Ok(())
+    }
+
+    fn finish(mut self) -> IndexMap<String, RawSection> {
+        let defaults = self.sections.shift_remove(DEFAULT).unwrap_or_default();
+        let joined = |options: IndexMap<String, Vec<String>>| -> RawSection {
+            options.into_iter().map(|(key, lines)| (key, lines.join("\n").trim_end().to_owned())).collect()
+        };
+        let defaults = joined(defaults);
+        self.sections
+            .into_iter()
+            .map(|(name, options)| {
+                let mut section = joined(options);
+                for (key, value) in &defaults {
+                    section.entry(key.clone()).or_insert_with(|| value.clone());
+                }
+                (name, section)
+            })
+            .collect()
+    }
+}
+
+const DEFAULT: &str = "DEFAULT";
+
+/// `[name]`, whatever follows the last bracket.
+fn header(content: &str) -> Option<&str> {
+    let rest = content.strip_prefix('[')?;
+    let end = rest.rfind(']')?;
+    (end > 0).then(|| &rest[..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(text: &str) -> Vec<(String, Vec<(String, String)>)> {
+        let sections = parse(text).expect("the text is well formed");
+        sections.into_iter().map(|(name, section)| (name, section.into_iter().collect())).collect()
+    }
+
+    fn section(name: &str, options: &[(&str, &str)]) -> (String, Vec<(String, String)>) {
+        (name.to_owned(), options.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect())
+    }
+
+    #[test]
+    fn keys_are_lowered_and_both_separators_work() {
+        let text = "# hello\n[default]\nRegion : eu-west-1\nOutput=json ; no comment\n\n[profile a b]\nx=\n";
+        assert_eq!(
+            parsed(text),
+            [
+                section("default", &[("region", "eu-west-1"), ("output", "json ; no comment")]),
+                section("profile a b", &[("x", "")]),
+            ]
+        );
+    }
+
+    #[test]
+    fn deeper_lines_continue_a_value() {
+        let text = "[services s]\necr =\n  endpoint_url = http://a\n  # no\n\n  x = y\nnext = 1\r\n  2\r\n\n\n";
+        assert_eq!(
+            parsed(text),
+            [section("services s", &[("ecr", "\nendpoint_url = http://a\n\nx = y"), ("next", "1\n2")])]
+        );
+    }
+
+    #[test]
+    fn the_default_section_is_everyones() {
+        let text = "[a]\nx=1\n[DEFAULT]\nx=2\ny=3\n[b]\n[DEFAULT]\nz=4";
+        assert_eq!(
+            parsed(text),
+            [
+                section("a", &[("x", "1"), ("y", "3"), ("z", "4")]),
+                section("b", &[("x", "2"), ("y", "3"), ("z", "4")]),
+            ]
+        );
+    }
+
+    #[test]
+    fn what_python_refuses_is_refused() {
+        for text in ["a=1", "[a]\nx=1\nx=2", "[a]\n[a]", "[a]\nword", "[a]\n=1", "\u{feff}[a]", "[]\n"] {
+            assert_eq!(parse(text), Err(Malformed), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn an_indented_first_line_is_an_option_of_its_own() {
+        assert_eq!(parsed("[a]\n   x=1\n   y=2\n"), [section("a", &[("x", "1"), ("y", "2")])]);
+    }
+}

@@ -1,0 +1,155 @@
+//! How results and errors are shown.
+
+use super::Settings;
+use super::encoding::Encoding;
+use super::error::Error;
+
+/// How timestamps are printed: `cli_timestamp_format`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TimestampFormat {
+    /// ISO 8601 in the local zone.
+    Iso8601,
+    /// As they came.
+    Wire,
+}
+
+/// How a blob on the command line is read: `cli_binary_format`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BinaryFormat {
+    /// Base64 text.
+    Base64,
+    /// The text's own bytes.
+    Raw,
+}
+
+/// How an error is written: `--cli-error-format`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names are the option's values")]
+pub enum ErrorFormat {
+    Legacy,
+    Json,
+    Yaml,
+    Text,
+    Table,
+    Enhanced,
+}
+
+impl ErrorFormat {
+    /// The format of this name, whatever its case; `Enhanced` where there is none of it.
+    pub fn named(name: &str) -> Self {
+        match name.to_lowercase().as_str() {
+            "legacy" => Self::Legacy,
+            "json" => Self::Json,
+            "yaml" => Self::Yaml,
+            "text" => Self::Text,
+            "table" => Self::Table,
+            _ => Self::Enhanced,
+        }
+    }
+}
+
+impl Settings {
+    /// The output format's name, unchecked: AWS CLI finds an unknown one only when it prints.
+    pub fn output(&self) -> Result<String, Error> {
+        if let Some(output) = self.globals.output.clone().or_else(|| self.variable("AWS_DEFAULT_OUTPUT")) {
+            return Ok(output);
+        }
+        Ok(self.profile_key("output")?.unwrap_or("json").to_owned())
+    }
+
+    /// The pager's command; `None` where it is switched off. The first source that is set wins, also with nothing.
+    pub fn pager(&self) -> Result<Option<String>, Error> {
+        if self.globals.no_pager {
+            return Ok(None);
+        }
+        let command = match self.variable("AWS_PAGER") {
+            Some(command) => command,
+            None => match self.profile_key("cli_pager")? {
+                Some(command) => command.to_owned(),
+                None => self.variable("PAGER").unwrap_or_else(|| DEFAULT_PAGER.to_owned()),
+            },
+        };
+        Ok(Some(command).filter(|command| !command.is_empty()))
+    }
+
+    /// How timestamps are printed. A missing profile is not this question's error.
+    pub fn timestamp_format(&self) -> Result<TimestampFormat, Error> {
+        let named = match self.profile_key("cli_timestamp_format") {
+            Err(Error::ProfileNotFound(_)) => None,
+            answer => answer?,
+        };
+        match named {
+            None | Some("iso8601") => Ok(TimestampFormat::Iso8601),
+            Some("wire") => Ok(TimestampFormat::Wire),
+            Some(other) => Err(Error::UnknownTimestampFormat(other.to_owned())),
+        }
+    }
+
+    /// How a blob on the command line is read. A missing profile is not this question's error.
+    pub fn binary_format(&self) -> Result<BinaryFormat, Error> {
+        let named = match &self.globals.binary_format {
+            Some(name) => Some(name.as_str()),
+            None => match self.profile_key("cli_binary_format") {
+                Err(Error::ProfileNotFound(_)) => None,
+                answer => answer?,
+            },
+        };
+        match named {
+            None | Some("base64") => Ok(BinaryFormat::Base64),
+            Some("raw-in-base64-out") => Ok(BinaryFormat::Raw),
+            Some(other) => Err(Error::UnknownBinaryFormat(other.to_owned())),
+        }
+    }
+
+    /// How errors are written. Where even that cannot be found out, as AWS CLI did before there was a choice.
+    pub fn error_format(&self) -> ErrorFormat {
+        self.globals.error_format.as_deref().map_or_else(|| self.configured_error_format(), ErrorFormat::named)
+    }
+
+    /// How errors of the main parser are written, which do not heed the option (contract 5.3).
+    pub fn configured_error_format(&self) -> ErrorFormat {
+        if let Some(name) = self.variable("AWS_CLI_ERROR_FORMAT") {
+            return ErrorFormat::named(&name);
+        }
+        match self.profile_key("cli_error_format") {
+            Ok(name) => name.map_or(ErrorFormat::Enhanced, ErrorFormat::named),
+            Err(_) => ErrorFormat::Legacy,
+        }
+    }
+
+    /// The encoding of what is printed.
+    pub fn output_encoding(&self) -> Result<Encoding, Error> {
+        const VARIABLE: &str = "AWS_CLI_OUTPUT_ENCODING";
+        match self.variable(VARIABLE) {
+            Some(codec) => {
+                Encoding::named(&codec).ok_or(Error::UnknownCodec { codec, variable: VARIABLE })
+            }
+            None => Ok(Encoding::Utf8),
+        }
+    }
+
+    /// The encoding of files that are read as text (`file://`).
+    pub fn file_encoding(&self) -> Result<Encoding, Error> {
+        match self.variable("AWS_CLI_FILE_ENCODING") {
+            Some(codec) => Encoding::named(&codec).ok_or(Error::UnknownFileEncoding(codec)),
+            None => Ok(Encoding::Utf8),
+        }
+    }
+
+    /// Whether colour is declined by `NO_COLOR` (<https://no-color.org>).
+    pub fn no_color(&self) -> bool {
+        self.filled_variable("NO_COLOR").is_some()
+    }
+
+    /// The width that `COLUMNS` asks for.
+    pub fn columns(&self) -> Option<usize> {
+        self.variable("COLUMNS")?.trim().parse().ok().filter(|columns| *columns > 0)
+    }
+
+    /// The time zone that `TZ` names.
+    pub fn time_zone(&self) -> Option<String> {
+        self.filled_variable("TZ")
+    }
+}
+
+const DEFAULT_PAGER: &str = if cfg!(windows) { "more" } else { "less" };

@@ -1,0 +1,237 @@
+//! Where requests go and how patiently.
+
+use std::time::Duration;
+
+use super::Settings;
+use super::error::Error;
+use super::files::Entry;
+
+/// How retries are paced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RetryMode {
+    /// Exponential delays.
+    Standard,
+    /// Exponential delays and a rate that adapts to throttling.
+    Adaptive,
+}
+
+/// Proxies by scheme of the request.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Proxies {
+    /// For `http://` requests.
+    pub http: Option<String>,
+    /// For `https://` requests.
+    pub https: Option<String>,
+    /// Hosts that are reached directly.
+    pub except: Option<String>,
+}
+
+impl Settings {
+    /// The region, as it was given. `None` leaves the instance metadata service to be asked.
+    pub fn region(&self) -> Result<Option<String>, Error> {
+        let region = match self.given_region() {
+            Some(region) => Some(region),
+            None => self.profile_key("region")?.map(str::to_owned),
+        };
+        match region {
+            Some(name) if !is_host_label(&name) => Err(Error::InvalidRegion(name)),
+            region => Ok(region),
+        }
+    }
+
+    fn given_region(&self) -> Option<String> {
+        let option = self.globals.region.clone().filter(|region| !region.is_empty());
+        option.or_else(|| self.variable("AWS_REGION")).or_else(|| self.variable("AWS_DEFAULT_REGION"))
+    }
+
+    /// The endpoint that is configured for a service; `None` leaves it to the service's rules.
+    ///
+    /// `service` is the name on the command line, such as `ecr-public`.
+    pub fn endpoint(&self, service: &str) -> Result<Option<String>, Error> {
+        if let Some(url) = &self.globals.endpoint_url {
+            return Ok(Some(url.clone()));
+        }
+        if self.switch("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "ignore_configured_endpoint_urls")? {
+            return Ok(None);
+        }
+        let identifier = service.replace('-', "_");
+        let own = format!("AWS_ENDPOINT_URL_{}", identifier.to_uppercase());
+        let given = self.filled_variable(&own).or_else(|| self.filled_variable("AWS_ENDPOINT_URL"));
+        if given.is_some() {
+            return Ok(given);
+        }
+        let configured = match self.services_endpoint(&identifier)? {
+            Some(url) => Some(url),
+            None => self.profile_key("endpoint_url")?,
+        };
+        Ok(configured.filter(|url| !url.is_empty()).map(str::to_owned))
+    }
+
+    fn services_endpoint(&self, identifier: &str) -> Result<Option<&str>, Error> {
+        let Some(name) = self.profile_key("services")? else { return Ok(None) };
+        let section = self.files()?.services.get(name).filter(|section| !section.is_empty());
+        let section = section.ok_or_else(|| Error::MissingServicesSection(name.to_owned()))?;
+        Ok(match section.get(identifier) {
+            Some(Entry::Block(keys)) => keys.get("endpoint_url").map(String::as_str).filter(|url| !url.is_empty()),
+            _ => None,
+        })
+    }
+
+    /// `--endpoint-url` names a scheme (contract 1).
+    pub fn check_endpoint_option(&self) -> Result<(), Error> {
+        match &self.globals.endpoint_url {
+            Some(url) if !has_scheme(url) => Err(Error::EndpointWithoutScheme(url.clone())),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether FIPS endpoints are asked for.
+    pub fn fips(&self) -> Result<bool, Error> {
+        self.switch("AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint")
+    }
+
+    /// Whether dual-stack endpoints are asked for.
+    pub fn dualstack(&self) -> Result<bool, Error> {
+        self.switch("AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint")
+    }
+
+    /// Whether input is checked before it is sent.
+    pub fn parameter_validation(&self) -> Result<bool, Error> {
+        Ok(self.profile_key("parameter_validation")?.is_none_or(|value| value.eq_ignore_ascii_case("true")))
+    }
+
+    /// How retries are paced.
+    pub fn retry_mode(&self) -> Result<RetryMode, Error> {
+        let mode = match self.variable("AWS_RETRY_MODE") {
+            Some(mode) => mode,
+            None => self.profile_key("retry_mode")?.unwrap_or("standard").to_owned(),
+        };
+        match mode.as_str() {
+            "standard" => Ok(RetryMode::Standard),
+            "adaptive" => Ok(RetryMode::Adaptive),
+            _ => Err(Error::UnknownRetryMode(mode)),
+        }
+    }
+
+    /// How often a request is sent at most.
+    pub fn max_attempts(&self) -> Result<u32, Error> {
+        let text = match self.variable("AWS_MAX_ATTEMPTS") {
+            Some(text) => Some(text),
+            None => self.profile_key("max_attempts")?.map(str::to_owned),
+        };
+        let Some(text) = text else { return Ok(3) };
+        match integer(&text)? {
+            attempts @ ..=0 => Err(Error::TooFewAttempts(attempts)),
+            attempts => Ok(u32::try_from(attempts).unwrap_or(u32::MAX)),
+        }
+    }
+
+    /// How long to wait for a connection; `None` is for ever.
+    pub fn connect_timeout(&self) -> Result<Option<Duration>, Error> {
+        timeout("connect", self.globals.connect_timeout)
+    }
+
+    /// How long to wait for the next byte of an answer; `None` is for ever.
+    pub fn read_timeout(&self) -> Result<Option<Duration>, Error> {
+        timeout("read", self.globals.read_timeout)
+    }
+
+    /// The file of certificates to trust instead of the platform's.
+    pub fn ca_bundle(&self) -> Result<Option<String>, Error> {
+        if let Some(bundle) = self.globals.ca_bundle.clone().or_else(|| self.variable("AWS_CA_BUNDLE")) {
+            return Ok(Some(bundle));
+        }
+        match self.profile_key("ca_bundle")? {
+            Some(bundle) => Ok(Some(bundle.to_owned())),
+            None => Ok(self.filled_variable("REQUESTS_CA_BUNDLE")),
+        }
+    }
+
+    /// The proxies. The lower-case name of a variable wins; an empty one means none.
+    pub fn proxies(&self) -> Proxies {
+        let either = |name: &str| {
+            let value = self.variable(&name.to_lowercase()).or_else(|| self.variable(name));
+            value.filter(|value| !value.is_empty())
+        };
+        // In a CGI program HTTP_PROXY may come from a request's header (CVE-2016-5385).
+        let http = if self.variable("REQUEST_METHOD").is_some() {
+            self.filled_variable("http_proxy")
+        } else {
+            either("HTTP_PROXY")
+        };
+        Proxies { http, https: either("HTTPS_PROXY"), except: either("NO_PROXY") }
+    }
+
+    /// Whether the instance metadata service must not be asked.
+    pub fn instance_metadata_disabled(&self) -> bool {
+        self.variable("AWS_EC2_METADATA_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"))
+    }
+
+    /// How long one request to the instance metadata service may take.
+    pub fn instance_metadata_timeout(&self) -> Result<Duration, Error> {
+        let seconds = self.number("AWS_METADATA_SERVICE_TIMEOUT", "metadata_service_timeout", 1)?;
+        Ok(Duration::from_secs(u64::try_from(seconds).unwrap_or(1)))
+    }
+
+    /// How often the instance metadata service is asked at most.
+    pub fn instance_metadata_attempts(&self) -> Result<u32, Error> {
+        let attempts = self.number("AWS_METADATA_SERVICE_NUM_ATTEMPTS", "metadata_service_num_attempts", 1)?;
+        Ok(u32::try_from(attempts).unwrap_or(1).max(1))
+    }
+
+    /// The application's name for the user agent.
+    pub fn application(&self) -> Result<Option<String>, Error> {
+        match self.variable("AWS_SDK_UA_APP_ID") {
+            Some(name) => Ok(Some(name)),
+            None => Ok(self.profile_key("sdk_ua_app_id")?.map(str::to_owned)),
+        }
+    }
+
+    fn switch(&self, variable: &str, key: &str) -> Result<bool, Error> {
+        let is_true = |value: &str| value.eq_ignore_ascii_case("true");
+        match self.variable(variable) {
+            Some(value) => Ok(is_true(&value)),
+            None => Ok(self.profile_key(key)?.is_some_and(is_true)),
+        }
+    }
+
+    fn number(&self, variable: &str, key: &str, default: i64) -> Result<i64, Error> {
+        match self.variable(variable) {
+            Some(value) => integer(&value),
+            None => self.profile_key(key)?.map_or(Ok(default), integer),
+        }
+    }
+}
+
+/// Python's `int`: blanks around, a sign, underscores between digits.
+fn integer(text: &str) -> Result<i64, Error> {
+    let trimmed = text.trim();
+    let digits = trimmed.strip_prefix(['+', '-']).unwrap_or(trimmed);
+    let well_formed = digits.split('_').all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()));
+    let number = trimmed.replace('_', "").parse().ok().filter(|_| well_formed);
+    number.ok_or_else(|| Error::NotAnInteger(text.to_owned()))
+}
+
+fn timeout(name: &'static str, seconds: Option<i64>) -> Result<Option<Duration>, Error> {
+    match seconds.unwrap_or(60) {
+        0 => Ok(None),
+        seconds => match u64::try_from(seconds) {
+            Ok(seconds) => Ok(Some(Duration::from_secs(seconds))),
+            Err(_) => Err(Error::InvalidTimeout { name, seconds }),
+        },
+    }
+}
+
+/// What AWS CLI accepts as a region: a label of a host name that is not all digits; also nothing at all.
+fn is_host_label(name: &str) -> bool {
+    let permitted = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    let all_digits = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit());
+    permitted && !all_digits && name.len() <= 63 && !name.starts_with('-') && !name.ends_with('-')
+}
+
+/// Whether Python's `urlparse` finds a scheme.
+fn has_scheme(url: &str) -> bool {
+    let Some((scheme, _)) = url.split_once(':') else { return false };
+    scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+        && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'))
+}

@@ -1,0 +1,74 @@
+//! Files, folders and programs.
+
+use std::path::{Path, PathBuf};
+
+use super::Settings;
+use super::error::Error;
+
+impl Settings {
+    /// The home directory.
+    pub fn home(&self) -> Option<PathBuf> {
+        match self.filled_variable("HOME") {
+            Some(home) => Some(PathBuf::from(home)),
+            // The password database is this machine's, not a given environment's.
+            None if self.environment.is_of_this_process() => dirs::home_dir(),
+            None => None,
+        }
+    }
+
+    /// Whether the embedded ECR answers: `--local`, or `ECR_LOCAL` set to anything but `0`, `false` or nothing.
+    pub fn local(&self) -> bool {
+        let switched_on = |value: String| !matches!(value.to_ascii_lowercase().as_str(), "0" | "false" | "no");
+        self.globals.local || self.filled_variable("ECR_LOCAL").is_some_and(switched_on)
+    }
+
+    /// The embedded ECR's folder: `--folder`, `ECR_LOCAL_FOLDER`, else `ecr` in the platform's data folder.
+    pub fn local_folder(&self) -> Result<PathBuf, Error> {
+        if let Some(folder) = &self.globals.folder {
+            return Ok(folder.clone());
+        }
+        if let Some(folder) = self.filled_variable("ECR_LOCAL_FOLDER") {
+            return Ok(PathBuf::from(folder));
+        }
+        self.data_folder().map(|folder| folder.join("ecr")).ok_or(Error::NoLocalFolder)
+    }
+
+    fn data_folder(&self) -> Option<PathBuf> {
+        if self.environment.is_of_this_process() {
+            return dirs::data_dir();
+        }
+        let named = self.filled_variable("XDG_DATA_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+        named.or_else(|| Some(self.home()?.join(".local/share")))
+    }
+
+    /// The platform's folder for what can be made again, where there is one.
+    pub fn cache_folder(&self) -> Option<PathBuf> {
+        if self.environment.is_of_this_process() {
+            return dirs::cache_dir();
+        }
+        let named = self.filled_variable("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+        named.or_else(|| Some(self.home()?.join(".cache")))
+    }
+
+    /// AWS CLI's file of aliases.
+    pub fn alias_file(&self) -> PathBuf {
+        self.expanded("~/.aws/cli/alias")
+    }
+
+    /// The programs of this name on `PATH`, first found first.
+    pub fn programs(&self, name: &str) -> Vec<PathBuf> {
+        let path = self.variable("PATH").unwrap_or_default();
+        std::env::split_paths(&path).map(|folder| folder.join(name)).filter(|file| is_program(file)).collect()
+    }
+}
+
+#[cfg(unix)]
+fn is_program(file: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    file.metadata().is_ok_and(|facts| facts.is_file() && facts.permissions().mode() & 0o111 != 0)
+}
+
+#[cfg(not(unix))]
+fn is_program(file: &Path) -> bool {
+    file.is_file()
+}
