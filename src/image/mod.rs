@@ -1,1 +1,3 @@
 //! OCI nouns: digest, descriptor, manifest, reference, platform.
+
+pub mod host;
