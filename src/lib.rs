@@ -1,10 +1,14 @@
 //! `ecr`: everything with Amazon ECR in one binary.
 
+pub mod args;
+pub mod auth;
 pub mod image;
+pub mod local;
 pub mod model;
 pub mod service;
 pub mod settings;
 pub mod store;
+pub mod transfer;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

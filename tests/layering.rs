@@ -17,10 +17,16 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("transfer", &["image", "store"]),
     ("local", &["model", "image", "store"]),
     ("ui", &["settings", "transfer"]),
-    ("error", &["args", "image", "local", "model", "output", "service", "settings", "store", "transfer", "ui"]),
+    (
+        "error",
+        &["args", "image", "local", "model", "output", "service", "settings", "store", "transfer", "ui"],
+    ),
     (
         "commands",
-        &["args", "error", "image", "local", "model", "output", "service", "settings", "store", "transfer", "ui"],
+        &[
+            "args", "error", "image", "local", "model", "output", "service", "settings", "store", "transfer",
+            "ui",
+        ],
     ),
     (
         "cli",
@@ -83,11 +89,8 @@ fn source(path: PathBuf) -> Source {
     let module = first.strip_suffix(".rs").unwrap_or(first).to_owned();
     let text = std::fs::read_to_string(&path).unwrap();
     let production = text.split("#[cfg(test)]\nmod ").next().unwrap();
-    let code = production
-        .lines()
-        .filter(|line| !line.trim_start().starts_with("//"))
-        .collect::<Vec<_>>()
-        .join("\n");
+    let code =
+        production.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
     Source { path, module, code }
 }
 
@@ -131,7 +134,11 @@ fn modules_import_only_what_the_table_allows() {
     for source in sources() {
         seen.insert(source.module.clone());
         let Some((_, allowed)) = MAY_IMPORT.iter().find(|(module, _)| *module == source.module) else {
-            wrong.push(format!("{}: the module {} has no row in the table", source.path.display(), source.module));
+            wrong.push(format!(
+                "{}: the module {} has no row in the table",
+                source.path.display(),
+                source.module
+            ));
             continue;
         };
         for import in imports(&source.code) {
@@ -163,9 +170,10 @@ fn each_thing_has_one_way_in() {
     let mut wrong = Vec::new();
     for source in sources() {
         for (word, homes, why) in ONLY_IN {
-            let hit = source.code.match_indices(word).any(|(at, _)| {
-                !source.code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_')
-            });
+            let hit = source
+                .code
+                .match_indices(word)
+                .any(|(at, _)| !source.code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_'));
             if hit && !homes.contains(&source.module.as_str()) {
                 wrong.push(format!("{}: {word}: {why}", source.path.display()));
             }

@@ -1,3 +1,56 @@
-//! OCI nouns: digest, descriptor, manifest, reference, platform.
+//! OCI nouns: digest, descriptor, manifest, reference, platform. Pure: no files, no network, nothing of ours below.
 
+mod descriptor;
+mod digest;
 pub mod host;
+mod manifest;
+pub mod media_type;
+mod platform;
+mod reference;
+
+pub use descriptor::Descriptor;
+pub use digest::{Algorithm, Digest, Hasher};
+pub use manifest::{Content, MAXIMUM_MANIFEST, Manifest};
+pub use platform::Platform;
+pub use reference::{Name, Reference, Registry};
+
+/// What is wrong with a digest, a manifest, a platform or a reference.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum Error {
+    /// Text that should be a digest is none.
+    #[error(
+        "'{0}' is not a digest; expected 'sha256:' and 64, or 'sha512:' and 128, lower-case hexadecimal digits"
+    )]
+    Digest(String),
+    /// Text that should be a tag is none.
+    #[error(
+        "'{0}' is not a tag; expected up to 128 letters, digits, '_', '.' and '-', not starting with '.' or '-'"
+    )]
+    Tag(String),
+    /// Text that should be a platform is none.
+    #[error(
+        "'{0}' is not a platform; expected OS/ARCHITECTURE or OS/ARCHITECTURE/VARIANT, such as linux/arm64"
+    )]
+    Platform(String),
+    /// Text that should be a reference is none.
+    #[error(
+        "'{text}' is not an image reference: {reason}; expected REPOSITORY, REPOSITORY:TAG or REPOSITORY@DIGEST, with or without an ECR host and '/' in front"
+    )]
+    Reference {
+        /// The text as it was given.
+        text: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A manifest that cannot be used.
+    #[error("manifest {digest}: {reason}")]
+    Manifest {
+        /// The digest of the bytes, wrong as they may be.
+        digest: Digest,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// More bytes than any registry takes.
+    #[error("a manifest of {0} bytes is larger than the {MAXIMUM_MANIFEST} bytes that registries take")]
+    TooLarge(u64),
+}

@@ -21,8 +21,8 @@ pub enum Foreign<'a> {
     Bytes(&'a str),
     /// A `datetime.date`, as `str()` shows it.
     Date(&'a str),
-    /// A `datetime.datetime`, as `str()` shows it.
-    Instant(&'a str),
+    /// A `datetime.datetime`, as `str()` shows it and as `repr()` does.
+    Instant(&'a str, &'a str),
     /// A float that is not a number in JSON: `nan`, `inf` or `-inf`.
     Float(&'a str),
     /// An `OrderedDict`: an object that came out of JSON on the command line.
@@ -37,7 +37,10 @@ impl<'a> Foreign<'a> {
         match (name.as_str(), inner) {
             (BYTES, Value::String(text)) => Some(Self::Bytes(text)),
             (DATE, Value::String(text)) => Some(Self::Date(text)),
-            (INSTANT, Value::String(text)) => Some(Self::Instant(text)),
+            (INSTANT, Value::Array(forms)) => match forms.as_slice() {
+                [Value::String(text), Value::String(repr)] => Some(Self::Instant(text, repr)),
+                _ => None,
+            },
             (FLOAT, Value::String(text)) => Some(Self::Float(text)),
             (ORDERED, Value::Object(members)) => Some(Self::Ordered(members)),
             _ => None,
@@ -49,7 +52,7 @@ impl<'a> Foreign<'a> {
         let (name, inner) = match self {
             Self::Bytes(text) => (BYTES, Value::from(text)),
             Self::Date(text) => (DATE, Value::from(text)),
-            Self::Instant(text) => (INSTANT, Value::from(text)),
+            Self::Instant(text, repr) => (INSTANT, Value::from_iter([text, repr])),
             Self::Float(text) => (FLOAT, Value::from(text)),
             Self::Ordered(members) => (ORDERED, Value::from(members.clone())),
         };
@@ -60,7 +63,7 @@ impl<'a> Foreign<'a> {
         match self {
             Self::Bytes(_) => "bytes",
             Self::Date(_) => "datetime.date",
-            Self::Instant(_) => "datetime.datetime",
+            Self::Instant(..) => "datetime.datetime",
             Self::Float(_) => "float",
             Self::Ordered(_) => "collections.OrderedDict",
         }
@@ -72,8 +75,7 @@ impl<'a> Foreign<'a> {
                 .decode_to_vec(text)
                 .map_or_else(|_| python::string_repr(text), |bytes| python::bytes_repr(&bytes)),
             Self::Date(text) => format!("datetime.date({})", numbers_in(text)),
-            Self::Instant(text) => format!("datetime.datetime({})", numbers_in(text)),
-            Self::Float(text) => text.to_owned(),
+            Self::Instant(_, text) | Self::Float(text) => text.to_owned(),
             Self::Ordered(members) if members.is_empty() => "OrderedDict()".to_owned(),
             Self::Ordered(members) => format!("OrderedDict({})", object_repr(members)),
         }
@@ -102,7 +104,7 @@ pub fn is_int(value: &Value) -> bool {
 pub fn text(value: &Value) -> String {
     match (value, Foreign::of(value)) {
         (Value::String(text), _) => text.clone(),
-        (_, Some(Foreign::Date(text) | Foreign::Instant(text))) => text.to_owned(),
+        (_, Some(Foreign::Date(text) | Foreign::Instant(text, _))) => text.to_owned(),
         _ => repr(value),
     }
 }

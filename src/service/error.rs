@@ -18,9 +18,7 @@ pub enum Error {
     #[error(r#"You must specify a region. You can also configure your region by running "aws configure"."#)]
     NoRegion,
     /// No credentials are configured.
-    #[error(
-        r#"Unable to locate credentials. You can configure credentials by running "aws login"."#
-    )]
+    #[error(r#"Unable to locate credentials. You can configure credentials by running "aws login"."#)]
     NoCredentials,
     /// Credentials are configured that cannot be used; the text says which.
     #[error("{0}")]

@@ -1,11 +1,30 @@
 //! The API: configuration, calls, validation, pagination and waiters. The only module that uses the AWS crates.
 
+mod attempt;
+mod client;
+mod credentials;
+mod endpoint;
+mod error;
+pub mod paginate;
+mod path;
+mod remote;
+#[cfg(test)]
+mod stub;
+#[cfg(test)]
+mod tests;
+mod token;
+mod transport;
 pub mod validate;
+pub mod wait;
+mod wire;
 
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
 use crate::model::Service;
+
+pub use client::Client;
+pub use error::{Error, Refused};
 
 /// One request to a service, before it takes a form on the wire.
 #[derive(Debug)]

@@ -137,7 +137,7 @@ fn is_number(value: &Value) -> bool {
 fn is_instant(value: &Value) -> bool {
     value.is_string()
         || is_number(value)
-        || matches!(Foreign::of(value), Some(Foreign::Date(_) | Foreign::Instant(_)))
+        || matches!(Foreign::of(value), Some(Foreign::Date(_) | Foreign::Instant(..)))
 }
 
 fn is_below(value: &Value, min: i64) -> bool {

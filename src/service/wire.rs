@@ -1,11 +1,10 @@
 //! AWS JSON 1.1: a request's bytes, and an answer's bytes as the ordered value that the model describes.
 
-use std::io::Write;
-
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
 use super::Refusal;
+use crate::model::wire::dumps;
 use crate::model::{Kind, Service, Shape};
 
 /// The media type of requests.
@@ -14,81 +13,20 @@ pub(super) const MEDIA_TYPE: &str = "application/x-amz-json-1.1";
 /// A request's body, byte for byte as Python's `json.dumps` writes it. A blob goes last and is encoded in place.
 pub(super) fn body(input: &Value, blob: Option<(&str, &Bytes)>) -> Vec<u8> {
     let encoded = blob.map_or(0, |(name, bytes)| name.len() + bytes.len().div_ceil(3) * 4 + 8);
-    let mut into = Vec::with_capacity(encoded + 256);
-    write(input, &mut into);
+    let mut into = dumps(input).into_bytes();
+    into.reserve_exact(encoded);
     if let Some((name, bytes)) = blob {
         into.pop();
         if into.len() > 1 {
             into.extend_from_slice(b", ");
         }
-        write_string(name, &mut into);
-        into.extend_from_slice(b": \"");
+        into.push(b'"');
+        into.extend_from_slice(name.as_bytes());
+        into.extend_from_slice(b"\": \"");
         base64_simd::STANDARD.encode_append(bytes, &mut into);
         into.extend_from_slice(b"\"}");
     }
     into
-}
-
-fn write(value: &Value, into: &mut Vec<u8>) {
-    match value {
-        Value::Null => into.extend_from_slice(b"null"),
-        Value::Bool(true) => into.extend_from_slice(b"true"),
-        Value::Bool(false) => into.extend_from_slice(b"false"),
-        Value::Number(number) => into.extend_from_slice(number.to_string().as_bytes()),
-        Value::String(text) => write_string(text, into),
-        Value::Array(items) => {
-            into.push(b'[');
-            for (index, item) in items.iter().enumerate() {
-                if index > 0 {
-                    into.extend_from_slice(b", ");
-                }
-                write(item, into);
-            }
-            into.push(b']');
-        }
-        Value::Object(members) => {
-            into.push(b'{');
-            for (index, (name, member)) in members.iter().enumerate() {
-                if index > 0 {
-                    into.extend_from_slice(b", ");
-                }
-                write_string(name, into);
-                into.extend_from_slice(b": ");
-                write(member, into);
-            }
-            into.push(b'}');
-        }
-    }
-}
-
-fn write_string(text: &str, into: &mut Vec<u8>) {
-    into.push(b'"');
-    for character in text.chars() {
-        match character {
-            '"' => into.extend_from_slice(b"\\\""),
-            '\\' => into.extend_from_slice(b"\\\\"),
-            '\n' => into.extend_from_slice(b"\\n"),
-            '\r' => into.extend_from_slice(b"\\r"),
-            '\t' => into.extend_from_slice(b"\\t"),
-            '\u{8}' => into.extend_from_slice(b"\\b"),
-            '\u{c}' => into.extend_from_slice(b"\\f"),
-            // `json.dumps` leaves DEL alone: it is ASCII.
-            ' '..='\u{7f}' => into.push(character as u8),
-            _ => {
-                for unit in character.encode_utf16(&mut [0; 2]) {
-                    write!(into, "\\u{unit:04x}").expect("writing to memory cannot fail");
-                }
-            }
-        }
-    }
-    into.push(b'"');
-}
-
-/// Python's `json.dumps` of a value.
-pub(super) fn dumps(value: &Value) -> String {
-    let mut into = Vec::new();
-    write(value, &mut into);
-    String::from_utf8(into).expect("only ASCII is written")
 }
 
 /// An answer's body as a value: modelled members only, in model order, without nulls (contract 4.0).
@@ -114,7 +52,8 @@ fn arranged(service: &Service, shape: &Shape, value: Value) -> Value {
                 .members
                 .iter()
                 .filter_map(|(name, of)| {
-                    let member = members.get_mut(*name).map(Value::take).filter(|member| !member.is_null())?;
+                    let member =
+                        members.get_mut(*name).map(Value::take).filter(|member| !member.is_null())?;
                     Some(((*name).to_owned(), arranged(service, service.shape(of), member)))
                 })
                 .collect(),

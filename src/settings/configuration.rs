@@ -1,8 +1,8 @@
 //! The profile and its keys.
 
+use super::Settings;
 use super::error::Error;
 use super::files::{self, Entry, Files, Section};
-use super::Settings;
 
 impl Settings {
     /// The profile that was asked for, by option or environment; `None` is the default one, which need not exist.

@@ -12,9 +12,7 @@ pub enum Error {
     EndpointWithoutScheme(String),
     #[error("Invalid endpoint: {0}")]
     InvalidEndpoint(String),
-    #[error(
-        r#"Unknown cli_timestamp_format value: {0}, valid values are "wire" or "iso8601""#
-    )]
+    #[error(r#"Unknown cli_timestamp_format value: {0}, valid values are "wire" or "iso8601""#)]
     UnknownTimestampFormat(String),
     #[error("'{0}'")]
     UnknownBinaryFormat(String),
@@ -32,9 +30,7 @@ pub enum Error {
     NotAnInteger(String),
     #[error(r#"Value provided to "max_attempts": {0} must be an integer greater than or equal to one."#)]
     TooFewAttempts(i64),
-    #[error(
-        r#"Invalid value provided to "mode": "{0}" must be one of: "standard" or "adaptive""#
-    )]
+    #[error(r#"Invalid value provided to "mode": "{0}" must be one of: "standard" or "adaptive""#)]
     UnknownRetryMode(String),
     #[error(
         "Attempted to set {name} timeout to {seconds}, but the timeout cannot be set to a value less than or equal to 0."

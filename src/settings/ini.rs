@@ -143,7 +143,8 @@ mod tests {
 
     #[test]
     fn deeper_lines_continue_a_value() {
-        let text = "[services s]\necr =\n  endpoint_url = http://a\n  # no\n\n  x = y\nnext = 1\r\n  2\r\n\n\n";
+        let text =
+            "[services s]\necr =\n  endpoint_url = http://a\n  # no\n\n  x = y\nnext = 1\r\n  2\r\n\n\n";
         assert_eq!(
             parsed(text),
             [section("services s", &[("ecr", "\nendpoint_url = http://a\n\nx = y"), ("next", "1\n2")])]

@@ -103,7 +103,10 @@ impl Settings {
 
     /// How errors are written. Where even that cannot be found out, as AWS CLI did before there was a choice.
     pub fn error_format(&self) -> ErrorFormat {
-        self.globals.error_format.as_deref().map_or_else(|| self.configured_error_format(), ErrorFormat::named)
+        self.globals
+            .error_format
+            .as_deref()
+            .map_or_else(|| self.configured_error_format(), ErrorFormat::named)
     }
 
     /// How errors of the main parser are written, which do not heed the option (contract 5.3).
@@ -121,9 +124,7 @@ impl Settings {
     pub fn output_encoding(&self) -> Result<Encoding, Error> {
         const VARIABLE: &str = "AWS_CLI_OUTPUT_ENCODING";
         match self.variable(VARIABLE) {
-            Some(codec) => {
-                Encoding::named(&codec).ok_or(Error::UnknownCodec { codec, variable: VARIABLE })
-            }
+            Some(codec) => Encoding::named(&codec).ok_or(Error::UnknownCodec { codec, variable: VARIABLE }),
             None => Ok(Encoding::Utf8),
         }
     }

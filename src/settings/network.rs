@@ -72,7 +72,9 @@ impl Settings {
         let section = self.files()?.services.get(name).filter(|section| !section.is_empty());
         let section = section.ok_or_else(|| Error::MissingServicesSection(name.to_owned()))?;
         Ok(match section.get(identifier) {
-            Some(Entry::Block(keys)) => keys.get("endpoint_url").map(String::as_str).filter(|url| !url.is_empty()),
+            Some(Entry::Block(keys)) => {
+                keys.get("endpoint_url").map(String::as_str).filter(|url| !url.is_empty())
+            }
             _ => None,
         })
     }
@@ -175,7 +177,8 @@ impl Settings {
 
     /// How often the instance metadata service is asked at most.
     pub fn instance_metadata_attempts(&self) -> Result<u32, Error> {
-        let attempts = self.number("AWS_METADATA_SERVICE_NUM_ATTEMPTS", "metadata_service_num_attempts", 1)?;
+        let attempts =
+            self.number("AWS_METADATA_SERVICE_NUM_ATTEMPTS", "metadata_service_num_attempts", 1)?;
         Ok(u32::try_from(attempts).unwrap_or(1).max(1))
     }
 
@@ -207,7 +210,8 @@ impl Settings {
 fn integer(text: &str) -> Result<i64, Error> {
     let trimmed = text.trim();
     let digits = trimmed.strip_prefix(['+', '-']).unwrap_or(trimmed);
-    let well_formed = digits.split('_').all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()));
+    let well_formed =
+        digits.split('_').all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()));
     let number = trimmed.replace('_', "").parse().ok().filter(|_| well_formed);
     number.ok_or_else(|| Error::NotAnInteger(text.to_owned()))
 }

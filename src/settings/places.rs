@@ -18,7 +18,8 @@ impl Settings {
 
     /// Whether the embedded ECR answers: `--local`, or `ECR_LOCAL` set to anything but `0`, `false` or nothing.
     pub fn local(&self) -> bool {
-        let switched_on = |value: String| !matches!(value.to_ascii_lowercase().as_str(), "0" | "false" | "no");
+        let switched_on =
+            |value: String| !matches!(value.to_ascii_lowercase().as_str(), "0" | "false" | "no");
         self.globals.local || self.filled_variable("ECR_LOCAL").is_some_and(switched_on)
     }
 
@@ -37,7 +38,8 @@ impl Settings {
         if self.environment.is_of_this_process() {
             return dirs::data_dir();
         }
-        let named = self.filled_variable("XDG_DATA_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+        let named =
+            self.filled_variable("XDG_DATA_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
         named.or_else(|| Some(self.home()?.join(".local/share")))
     }
 
@@ -46,7 +48,8 @@ impl Settings {
         if self.environment.is_of_this_process() {
             return dirs::cache_dir();
         }
-        let named = self.filled_variable("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+        let named =
+            self.filled_variable("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
         named.or_else(|| Some(self.home()?.join(".cache")))
     }
 

@@ -1,1 +1,90 @@
-//! The Store trait and its homes.
+//! The Store trait and its homes: everything that keeps images, seen as blobs, manifests and tags.
+//!
+//! A store is asked in one order: [`Store::manifest`] on the source; then on the destination [`Store::held`],
+//! [`Store::prepare`], [`Store::write`] for each blob (several at once), [`Store::put_manifest`] for the children of
+//! an index, [`Store::put_image`], [`Store::finish`]. Nothing may become visible in a store that was not verified.
+
+mod archive;
+mod buffers;
+pub mod ecr;
+mod error;
+mod files;
+mod layout;
+pub mod memory;
+mod place;
+mod stream;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+
+pub use archive::{ArchiveReader, ArchiveWriter};
+pub use ecr::Ecr;
+pub use error::Error;
+pub use layout::Layout;
+pub use memory::Memory;
+pub use place::{Format, Place};
+pub use stream::{Source, Stream};
+
+use crate::image::{Descriptor, Digest, Manifest, Name};
+
+/// What a store's methods answer, sooner or later.
+pub type Answer<'a, T> = BoxFuture<'a, Result<T, Error>>;
+
+/// How a blob came to be in a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Written {
+    /// Its bytes were moved.
+    Moved,
+    /// Somebody else had put it there by the time ours arrived.
+    Present,
+}
+
+/// A place that keeps images.
+pub trait Store: Send + Sync {
+    /// What messages call this place.
+    fn name(&self) -> String;
+
+    /// The manifest of this name. Its bytes were checked against the digest that they go by.
+    fn manifest<'a>(&'a self, name: &'a Name) -> Answer<'a, Manifest>;
+
+    /// The blob's bytes from an offset on, unchecked: [`Stream`] checks them.
+    fn open<'a>(&'a self, blob: &'a Descriptor, offset: u64) -> Answer<'a, Box<dyn Reader>>;
+
+    /// The tags of an image that is here with everything it lists; `None` where it is not, or where that is not
+    /// known.
+    fn held<'a>(&'a self, digest: &'a Digest) -> Answer<'a, Option<Vec<String>>>;
+
+    /// Gets ready to take these blobs, in this order, and answers which of them it lacks. What it can never take is
+    /// refused here, before anything moves.
+    fn prepare<'a>(&'a self, blobs: &'a [Descriptor]) -> Answer<'a, HashSet<Digest>>;
+
+    /// Takes a blob. It is verified before it is here for anybody to see.
+    fn write<'a>(&'a self, blob: &'a Descriptor, source: &'a Source) -> Answer<'a, Written>;
+
+    /// Takes a manifest that an index will list.
+    fn put_manifest<'a>(&'a self, manifest: &'a Manifest) -> Answer<'a, ()>;
+
+    /// Takes the manifest that everything was for, under these tags, or by its digest alone.
+    fn put_image<'a>(&'a self, manifest: &'a Manifest, tags: &'a [String]) -> Answer<'a, ()>;
+
+    /// Everything was taken.
+    fn finish(&self) -> Answer<'_, ()> {
+        Box::pin(async { Ok(()) })
+    }
+}
+
+/// A store that several tasks share.
+pub type Shared = Arc<dyn Store>;
+
+/// Bytes to read, from the front to the end.
+pub trait Reader: Send {
+    /// Appends the next bytes to `buffer`: `limit` of them, fewer only at the end.
+    fn read(&mut self, buffer: Vec<u8>, limit: usize) -> Answer<'_, Vec<u8>>;
+
+    /// What happened to the content since it was opened, asked when the bytes turned out to be wrong.
+    fn suspicion(&self) -> Option<Error> {
+        None
+    }
+}

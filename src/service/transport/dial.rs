@@ -47,7 +47,9 @@ fn matcher(proxies: &Proxies) -> Option<Matcher> {
 
 /// Names the caller to a forward proxy that asks for it; a tunnel does so by itself.
 pub(super) fn authorize<B>(proxies: &Proxies, request: &mut Request<B>) {
-    let Some(intercept) = matcher(proxies).and_then(|matcher| matcher.intercept(request.uri())) else { return };
+    let Some(intercept) = matcher(proxies).and_then(|matcher| matcher.intercept(request.uri())) else {
+        return;
+    };
     if let Some(credentials) = intercept.basic_auth() {
         request.headers_mut().insert(header::PROXY_AUTHORIZATION, credentials.clone());
     }
@@ -114,7 +116,11 @@ impl Connection for Link {
 }
 
 impl Read for Link {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        into: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(cx, into)
     }
 }

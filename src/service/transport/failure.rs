@@ -31,11 +31,17 @@ pub(super) fn of(error: &hyper_util::client::legacy::Error) -> Failure {
         return Failure::Tls(super::tls::words(error));
     }
     // A peer that hangs up in the middle of the handshake; anything later is a connection that broke.
-    if error.is_connect() { Failure::Tls("the connection was closed during the handshake".into()) } else { Failure::Closed }
+    if error.is_connect() {
+        Failure::Tls("the connection was closed during the handshake".into())
+    } else {
+        Failure::Closed
+    }
 }
 
 /// The first error of a type in a chain of causes, also where an `io::Error` wraps it.
-pub(in crate::service) fn find<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a E> {
+pub(in crate::service) fn find<'a, E: StdError + 'static>(
+    error: &'a (dyn StdError + 'static),
+) -> Option<&'a E> {
     let mut next = Some(error);
     while let Some(error) = next {
         if let Some(found) = error.downcast_ref::<E>() {

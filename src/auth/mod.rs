@@ -1,0 +1,12 @@
+//! Logins: passwords for ECR's registries, where they are kept, and everybody who asks for one.
+
+pub mod cache;
+pub mod entry;
+pub mod failure;
+pub mod identity;
+pub mod log;
+pub mod metadata;
+pub mod obtain;
+pub mod redact;
+pub mod rules;
+pub mod target;

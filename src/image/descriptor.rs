@@ -1,0 +1,85 @@
+//! Descriptors: what a manifest says about a piece of content.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::{Digest, Platform};
+
+/// A reference to content by media type, digest and size.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Descriptor {
+    /// What the content is.
+    pub media_type: String,
+    /// The content's digest.
+    pub digest: Digest,
+    /// The content's size in bytes.
+    pub size: u64,
+    /// Where content lies that registries do not keep.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub urls: Vec<String>,
+    /// Notes by name.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub annotations: Map<String, Value>,
+    /// What an image in an index runs on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub platform: Option<Value>,
+    /// Everything else, so that a rewritten index loses nothing.
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
+}
+
+impl Descriptor {
+    /// A descriptor with nothing but the necessary.
+    pub fn new(media_type: impl Into<String>, digest: Digest, size: u64) -> Self {
+        Self {
+            media_type: media_type.into(),
+            digest,
+            size,
+            urls: Vec::new(),
+            annotations: Map::new(),
+            platform: None,
+            other: Map::new(),
+        }
+    }
+
+    /// What the image runs on, where that is said in a form that can be compared.
+    pub fn platform(&self) -> Option<Platform> {
+        self.platform.as_ref().and_then(|platform| serde_json::from_value(platform.clone()).ok())
+    }
+
+    /// An annotation's text.
+    pub fn annotation(&self, name: &str) -> Option<&str> {
+        self.annotations.get(name).and_then(Value::as_str)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn unknown_members_survive() {
+        let written = json!({
+            "mediaType": "application/vnd.oci.image.manifest.v1+json",
+            "digest": Digest::of(b"x"),
+            "size": 1,
+            "annotations": {"a": "b"},
+            "platform": {"architecture": "amd64", "os": "linux", "os.version": "10"},
+            "artifactType": "text/plain",
+            "data": "eA=="
+        });
+        let descriptor: Descriptor = serde_json::from_value(written.clone()).unwrap();
+        assert_eq!(descriptor.platform(), Some("linux/amd64".parse().unwrap()));
+        assert_eq!(descriptor.annotation("a"), Some("b"));
+        assert_eq!(serde_json::to_value(descriptor).unwrap(), written);
+    }
+
+    #[test]
+    fn a_size_below_zero_is_none() {
+        let written = json!({"mediaType": "x/y", "digest": Digest::of(b"x"), "size": -1});
+        assert!(serde_json::from_value::<Descriptor>(written).is_err());
+    }
+}

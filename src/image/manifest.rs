@@ -1,0 +1,219 @@
+//! Manifests: bytes that are never rewritten, and what they say.
+
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::{Descriptor, Digest, Error, Platform, media_type};
+
+/// The most bytes that a manifest may have: ECR's PutImage and other registries take no more.
+pub const MAXIMUM_MANIFEST: u64 = 4 * 1024 * 1024;
+
+/// What a manifest lists.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Content {
+    /// One image: its configuration and its layers, in order.
+    Image {
+        /// The configuration.
+        config: Descriptor,
+        /// The layers, the lowest first.
+        layers: Vec<Descriptor>,
+    },
+    /// Several manifests, for several platforms as a rule.
+    Index(Vec<Descriptor>),
+}
+
+/// A manifest: the bytes as they came, their digest, and a parsed view.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Manifest {
+    media_type: String,
+    bytes: Bytes,
+    digest: Digest,
+    content: Content,
+}
+
+/// The members of a manifest that matter here. serde_json gives up 128 levels deep in what is kept, and skips the rest
+/// without recursion, which bounds the nesting.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Members {
+    media_type: Option<String>,
+    schema_version: Option<Value>,
+    config: Option<Descriptor>,
+    layers: Option<Vec<Descriptor>>,
+    manifests: Option<Vec<Descriptor>>,
+}
+
+impl Manifest {
+    /// Reads a manifest. `media_type` is what the place it came from calls it; OCI 1.0 manifests need not say it
+    /// themselves, and one that does must not say another.
+    pub fn parse(bytes: Bytes, media_type: Option<&str>) -> Result<Self, Error> {
+        if bytes.len() as u64 > MAXIMUM_MANIFEST {
+            return Err(Error::TooLarge(bytes.len() as u64));
+        }
+        let digest = Digest::of(&bytes);
+        let wrong = |reason: String| Error::Manifest { digest: digest.clone(), reason };
+        let members: Members = serde_json::from_slice(&bytes).map_err(|error| wrong(error.to_string()))?;
+        if let (Some(said), Some(given)) = (&members.media_type, media_type)
+            && said != given
+        {
+            return Err(wrong(format!("it calls itself {said}, but came as {given}")));
+        }
+        let media_type = members.media_type.as_deref().or(media_type).unwrap_or({
+            if members.manifests.is_some() { media_type::OCI_INDEX } else { media_type::OCI_MANIFEST }
+        });
+        if media_type.starts_with(media_type::DOCKER_SCHEMA_1) || members.schema_version == Some(json!(1)) {
+            return Err(wrong(
+                "docker's schema 1 is not supported; push the image again with a newer client".into(),
+            ));
+        }
+        let content = match (members.config, members.layers, members.manifests) {
+            (_, _, Some(manifests)) if media_type::is_index(media_type) => Content::Index(manifests),
+            (Some(config), Some(layers), _) if media_type::is_image(media_type) => {
+                Content::Image { config, layers }
+            }
+            _ if media_type::is_index(media_type) => {
+                return Err(wrong("an index without 'manifests'".into()));
+            }
+            _ if media_type::is_image(media_type) => {
+                return Err(wrong("an image manifest without 'config' and 'layers'".into()));
+            }
+            _ => return Err(wrong(format!("media type {media_type} is not a manifest's"))),
+        };
+        Ok(Self { media_type: media_type.to_owned(), bytes, digest, content })
+    }
+
+    /// The media type.
+    pub fn media_type(&self) -> &str {
+        &self.media_type
+    }
+
+    /// The bytes, exactly as they came.
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// The digest of the bytes.
+    pub fn digest(&self) -> &Digest {
+        &self.digest
+    }
+
+    /// What it lists.
+    pub fn content(&self) -> &Content {
+        &self.content
+    }
+
+    /// A descriptor of this manifest.
+    pub fn descriptor(&self) -> Descriptor {
+        Descriptor::new(&self.media_type, self.digest.clone(), self.bytes.len() as u64)
+    }
+
+    /// The configuration and the layers, in this order; nothing for an index.
+    pub fn blobs(&self) -> impl Iterator<Item = &Descriptor> {
+        let (config, layers) = match &self.content {
+            Content::Image { config, layers } => (Some(config), layers.as_slice()),
+            Content::Index(_) => (None, [].as_slice()),
+        };
+        config.into_iter().chain(layers)
+    }
+
+    /// The manifests that an index lists; nothing for an image.
+    pub fn children(&self) -> &[Descriptor] {
+        match &self.content {
+            Content::Image { .. } => &[],
+            Content::Index(manifests) => manifests,
+        }
+    }
+
+    /// The index with these children only, everything else as it was: a new manifest with a new digest.
+    pub fn with_children(&self, children: &[Descriptor]) -> Result<Self, Error> {
+        let wrong = |error: serde_json::Error| Error::Manifest {
+            digest: self.digest.clone(),
+            reason: error.to_string(),
+        };
+        let mut members: Map<String, Value> = serde_json::from_slice(&self.bytes).map_err(wrong)?;
+        members.insert("manifests".to_owned(), serde_json::to_value(children).map_err(wrong)?);
+        let bytes = serde_json::to_vec(&members).map_err(wrong)?;
+        Self::parse(bytes.into(), Some(&self.media_type))
+    }
+}
+
+/// What an image configuration says that its image runs on.
+impl Platform {
+    /// Reads the platform out of an image configuration; `None` where it names none.
+    pub fn of_configuration(configuration: &[u8]) -> Option<Self> {
+        serde_json::from_slice(configuration).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn descriptor(media_type: &str, content: &[u8]) -> Descriptor {
+        Descriptor::new(media_type, Digest::of(content), content.len() as u64)
+    }
+
+    fn index() -> Value {
+        json!({
+            "schemaVersion": 2,
+            "mediaType": media_type::OCI_INDEX,
+            "manifests": [descriptor(media_type::OCI_MANIFEST, b"a"), descriptor(media_type::OCI_MANIFEST, b"b")],
+            "annotations": {"kept": "yes"}
+        })
+    }
+
+    fn reason(result: Result<Manifest, Error>) -> String {
+        result.unwrap_err().to_string().split_once(": ").unwrap().1.to_owned()
+    }
+
+    #[test]
+    fn the_bytes_stay_as_they_came() {
+        let text = format!(" {{\"config\": {}, \"layers\":[] ,\"schemaVersion\":2}}\n", {
+            serde_json::to_string(&descriptor("application/vnd.oci.empty.v1+json", b"{}")).unwrap()
+        });
+        let manifest = Manifest::parse(text.clone().into(), None).unwrap();
+        assert_eq!(manifest.media_type(), media_type::OCI_MANIFEST);
+        assert_eq!(manifest.bytes(), text.as_bytes());
+        assert_eq!(manifest.digest(), &Digest::of(text.as_bytes()));
+        assert_eq!(manifest.blobs().count(), 1);
+    }
+
+    #[test]
+    fn an_index_with_fewer_children_keeps_the_rest() {
+        let whole = Manifest::parse(index().to_string().into(), None).unwrap();
+        let part = whole.with_children(&whole.children()[1..]).unwrap();
+        let mut expected = index();
+        expected["manifests"].as_array_mut().unwrap().remove(0);
+        assert_eq!(part.bytes(), expected.to_string().as_bytes());
+        assert_ne!(part.digest(), whole.digest());
+    }
+
+    #[test]
+    fn what_is_no_manifest_is_refused() {
+        let parse = |value: Value, given| reason(Manifest::parse(value.to_string().into(), given));
+        assert_eq!(
+            parse(index(), Some(media_type::OCI_MANIFEST)),
+            format!("it calls itself {}, but came as {}", media_type::OCI_INDEX, media_type::OCI_MANIFEST)
+        );
+        assert_eq!(parse(json!({}), None), "an image manifest without 'config' and 'layers'");
+        assert_eq!(parse(json!({}), Some(media_type::DOCKER_LIST)), "an index without 'manifests'");
+        assert_eq!(
+            parse(json!({"mediaType": "text/plain"}), None),
+            "media type text/plain is not a manifest's"
+        );
+        assert_eq!(
+            parse(json!({"schemaVersion": 1, "fsLayers": []}), None),
+            "docker's schema 1 is not supported; push the image again with a newer client"
+        );
+    }
+
+    #[test]
+    fn size_and_nesting_are_bounded() {
+        let large = vec![b' '; usize::try_from(MAXIMUM_MANIFEST).unwrap() + 1];
+        assert_eq!(Manifest::parse(large.into(), None), Err(Error::TooLarge(MAXIMUM_MANIFEST + 1)));
+        let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+        let index = format!("{{\"manifests\":[{{\"x\":{deep}}}]}}");
+        assert!(reason(Manifest::parse(index.into(), None)).starts_with("recursion limit exceeded"));
+    }
+}

@@ -1,0 +1,145 @@
+//! The files of a store: blobs by their content, and the uploads that become blobs.
+//!
+//! A blob gets its final name only when it is whole, verified and flushed to the disk, and only inside the database
+//! transaction that records it. So a process that sweeps unrecorded files inside a transaction of its own can never
+//! meet one that is about to be recorded.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest as _, Sha256};
+
+/// How much is read at once where a file is hashed.
+const CHUNK: usize = 256 * 1024;
+
+/// The folders `blobs` and `uploads` of a store.
+#[derive(Debug)]
+pub(super) struct Blobs {
+    folder: PathBuf,
+}
+
+impl Blobs {
+    /// Uses a store's folder, making what is missing in it.
+    pub(super) fn open(folder: &Path) -> io::Result<Self> {
+        create_private(&folder.join("blobs").join("sha256"))?;
+        create_private(&folder.join("uploads"))?;
+        Ok(Self { folder: folder.to_owned() })
+    }
+
+    /// Where a blob is or would be. `None` where the text is no digest that a file could be named after.
+    pub(super) fn path(&self, digest: &str) -> Option<PathBuf> {
+        let hex = digest.strip_prefix("sha256:")?;
+        let valid = hex.len() == 64 && hex.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        valid.then(|| self.folder.join("blobs").join("sha256").join(&hex[..2]).join(hex))
+    }
+
+    /// Where the bytes of an upload are. The identifier comes from the database, never from a request.
+    pub(super) fn upload_path(&self, id: &str) -> PathBuf {
+        self.folder.join("uploads").join(id)
+    }
+
+    /// Opens an upload for this process alone; others wait until the file is closed.
+    pub(super) fn lock_upload(&self, id: &str) -> io::Result<File> {
+        let path = self.upload_path(id);
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+        file.lock()?;
+        Ok(file)
+    }
+
+    /// Removes an upload's bytes; that they are gone already is no error.
+    pub(super) fn remove_upload(&self, id: &str) -> io::Result<()> {
+        forgiving(fs::remove_file(self.upload_path(id)))
+    }
+
+    /// Gives a finished upload, whose bytes are flushed already, its place among the blobs.
+    pub(super) fn keep(&self, id: &str, digest: &str, size: u64) -> io::Result<()> {
+        let missing = || io::Error::new(io::ErrorKind::InvalidInput, "not the digest of a blob");
+        let path = self.path(digest).ok_or_else(missing)?;
+        if fs::metadata(&path).is_ok_and(|file| file.len() == size) {
+            return self.remove_upload(id);
+        }
+        let shard = path.parent().ok_or_else(missing)?;
+        if !shard.is_dir() {
+            create_private(shard)?;
+            flush_folder(&self.folder.join("blobs").join("sha256"))?;
+        }
+        fs::rename(self.upload_path(id), &path)?;
+        flush_folder(shard)
+    }
+
+    /// Removes every blob and upload for which `known` (which gets a digest or an upload's identifier) is false.
+    /// Runs inside a write transaction, so that no other process records a file meanwhile.
+    pub(super) fn sweep<E: From<io::Error>>(
+        &self,
+        mut known_blob: impl FnMut(&str) -> Result<bool, E>,
+        mut known_upload: impl FnMut(&str) -> Result<bool, E>,
+    ) -> Result<(), E> {
+        for shard in fs::read_dir(self.folder.join("blobs").join("sha256"))? {
+            let shard = shard?.path();
+            for name in names(&shard)? {
+                if !known_blob(&format!("sha256:{name}"))? {
+                    forgiving(fs::remove_file(shard.join(name)))?;
+                }
+            }
+        }
+        for name in names(&self.folder.join("uploads"))? {
+            if !known_upload(&name)? {
+                self.remove_upload(&name)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Writes bytes at a place in a file.
+pub(super) fn write_at(mut file: &File, offset: u64, bytes: &[u8]) -> io::Result<()> {
+    file.seek(SeekFrom::Start(offset))?;
+    file.write_all(bytes)
+}
+
+/// Hashes a file from its beginning.
+pub(super) fn hash(mut file: &File) -> io::Result<Sha256> {
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0; CHUNK];
+    file.seek(SeekFrom::Start(0))?;
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(hasher),
+            count => hasher.update(&buffer[..count]),
+        }
+    }
+}
+
+/// Makes a folder that only its owner can enter, and those above it as they come.
+pub(super) fn create_private(folder: &Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = folder.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    let mut builder = fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    match builder.create(folder) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
+        result => result,
+    }
+}
+
+/// Flushes a folder's entries, so that a new name in it survives a power cut.
+fn flush_folder(folder: &Path) -> io::Result<()> {
+    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
+}
+
+fn names(folder: &Path) -> io::Result<Vec<String>> {
+    fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
+}
+
+fn forgiving(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}

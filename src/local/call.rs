@@ -1,0 +1,130 @@
+//! One request on its way through a handler.
+
+use bytes::Bytes;
+use rusqlite::{Connection, Transaction};
+use serde_json::{Map, Value};
+
+use super::database::Durability;
+use super::{Caller, Fault, Local};
+use crate::model::{Operation, Service};
+
+/// What one handler does with one request.
+pub(super) type Handler = fn(&Call<'_>) -> Result<Value, Fault>;
+
+/// A validated request and what a handler needs to answer it.
+pub(super) struct Call<'a> {
+    /// The store.
+    pub(super) local: &'a Local,
+    /// Who asks.
+    pub(super) caller: &'a Caller,
+    /// The service that was asked.
+    pub(super) service: &'static Service,
+    /// The operation that was asked for.
+    pub(super) operation: &'static Operation,
+    /// The input, checked against the model.
+    pub(super) input: Map<String, Value>,
+    /// The blob member of the input.
+    pub(super) blob: Option<Bytes>,
+    /// When the request came, in milliseconds since 1970.
+    pub(super) now: i64,
+}
+
+/// Which registry of which service a repository belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Scope {
+    /// `ecr` or `ecr-public`.
+    pub(super) service: &'static str,
+    /// The account, which is also the registry's id.
+    pub(super) account: String,
+    /// The region.
+    pub(super) region: String,
+}
+
+impl Call<'_> {
+    /// A string of the input; the empty string where a required one is absent cannot happen, validation saw to it.
+    pub(super) fn required(&self, member: &str) -> &str {
+        self.text(member).unwrap_or_default()
+    }
+
+    /// A string of the input.
+    pub(super) fn text(&self, member: &str) -> Option<&str> {
+        self.input.get(member).and_then(Value::as_str)
+    }
+
+    /// An integer of the input.
+    pub(super) fn integer(&self, member: &str) -> Option<i64> {
+        self.input.get(member).and_then(Value::as_i64)
+    }
+
+    /// A boolean of the input; false where it is absent.
+    pub(super) fn flag(&self, member: &str) -> bool {
+        self.input.get(member).and_then(Value::as_bool).unwrap_or_default()
+    }
+
+    /// A list of the input; `None` where it is absent.
+    pub(super) fn list(&self, member: &str) -> Option<&[Value]> {
+        self.input.get(member).and_then(Value::as_array).map(Vec::as_slice)
+    }
+
+    /// A list of strings of the input; empty where it is absent.
+    pub(super) fn texts(&self, member: &str) -> Vec<&str> {
+        self.list(member).unwrap_or_default().iter().filter_map(Value::as_str).collect()
+    }
+
+    /// A structure of the input.
+    pub(super) fn structure(&self, member: &str) -> Option<&Map<String, Value>> {
+        self.input.get(member).and_then(Value::as_object)
+    }
+
+    /// A string inside a structure of the input.
+    pub(super) fn text_within(&self, structure: &str, member: &str) -> Option<&str> {
+        self.structure(structure)?.get(member)?.as_str()
+    }
+
+    /// Whether the public registry was asked.
+    pub(super) fn is_public(&self) -> bool {
+        self.service.name == "ecr-public"
+    }
+
+    /// The registry that the request is about: `registryId`'s where it is given, else the caller's.
+    ///
+    /// Without policies being enforced, another account's repository is as open as one's own.
+    pub(super) fn scope(&self) -> Scope {
+        self.scope_of(self.text("registryId").unwrap_or(&self.caller.account))
+    }
+
+    /// The registry of an account. Public registries are the same from everywhere; their home is us-east-1.
+    pub(super) fn scope_of(&self, account: &str) -> Scope {
+        let region = if self.is_public() { "us-east-1" } else { &self.caller.region };
+        let own_alias = self.is_public() && account == alias(&self.caller.account);
+        let account = if own_alias { &self.caller.account } else { account };
+        Scope { service: self.service.name, account: account.to_owned(), region: region.to_owned() }
+    }
+
+    /// Reads from the database on one snapshot.
+    pub(super) fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T, Fault> {
+        self.local.database.read(work)
+    }
+
+    /// Changes the database, all or nothing; what is acknowledged survives a power cut.
+    pub(super) fn write<T>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        self.local.database.write(Durability::Flushed, work)
+    }
+
+    /// `HOST:PORT` at which this store's registry is reached: as the client reached us, else where a server runs on
+    /// this folder, else where one would.
+    pub(super) fn address(&self) -> String {
+        let known = self.caller.address.clone().or_else(|| self.local.server_address());
+        known.unwrap_or_else(|| super::DEFAULT_ADDRESS.to_owned())
+    }
+}
+
+/// The alias of an account's public registry: as AWS gives it, a short name that says nothing.
+pub(super) fn alias(account: &str) -> String {
+    use sha2::{Digest as _, Sha256};
+    let hash = Sha256::digest(account.as_bytes());
+    format!("l{}", &super::hex(&hash)[..7])
+}

@@ -1,0 +1,187 @@
+//! The database file: opened, checked, and shared by the threads of this process and by other processes.
+//!
+//! Write-ahead logging lets readers go on while one writer writes. `synchronous = FULL` flushes the log at every
+//! commit, so an acknowledged write survives both SIGKILL and a power cut. Only the bookkeeping of an upload's parts
+//! commits without a flush: SIGKILL cannot undo it either, and after a power cut the digest check at the end of the
+//! upload notices whatever is missing.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+
+use super::{Error, Fault};
+
+/// The version of `schema.sql`; one more for every change of it.
+const VERSION: i32 = 1;
+/// Marks the file as ours: `ecr!`.
+const APPLICATION: i32 = 0x6563_7221;
+/// How long a process waits for another one's write.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Connections kept open between requests; each has some 2 MiB of cache.
+const IDLE: usize = 8;
+
+/// How much a commit costs and promises.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Durability {
+    /// Survives a power cut.
+    Flushed,
+    /// Survives the death of this process only.
+    Buffered,
+}
+
+/// The database file with a small pool of connections.
+#[derive(Debug)]
+pub(super) struct Database {
+    path: PathBuf,
+    idle: Mutex<Vec<Connection>>,
+    /// Writers of this process queue here, where waiting is fair and free, instead of polling SQLite's lock.
+    writing: Mutex<()>,
+}
+
+impl Database {
+    /// Opens the database of a folder, or creates it where the folder has none.
+    pub(super) fn open(folder: &Path) -> Result<Self, Error> {
+        let path = folder.join("ecr.db");
+        let lost = fs::metadata(&path).map_or(true, |file| file.len() == 0) && has_blobs(folder);
+        if lost {
+            let reason = "it is missing or empty although the folder holds blobs".to_owned();
+            return Err(Error::Damaged { path, reason });
+        }
+        let database = Self { path, idle: Mutex::default(), writing: Mutex::default() };
+        let mut connection = database.connect().map_err(|error| Error::database(&database.path, &error))?;
+        database.prepare(folder, &mut connection)?;
+        database.put_back(connection, &Ok(()));
+        Ok(database)
+    }
+
+    /// The file.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Runs a request that only reads, on one snapshot.
+    pub(super) fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T, Fault> {
+        let mut connection = self.take()?;
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Deferred)?;
+        let result = work(&transaction);
+        transaction.finish()?;
+        self.put_back(connection, &result);
+        result
+    }
+
+    /// Runs a request that writes, as one transaction: all of it or nothing.
+    pub(super) fn write<T>(
+        &self,
+        durability: Durability,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        let turn = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut connection = self.take()?;
+        if durability == Durability::Buffered {
+            connection.pragma_update(None, "synchronous", "NORMAL")?;
+        }
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let result = work(&transaction);
+        if result.is_ok() {
+            transaction.commit()?;
+        } else {
+            transaction.rollback()?;
+        }
+        if durability == Durability::Buffered {
+            connection.pragma_update(None, "synchronous", "FULL")?;
+        }
+        drop(turn);
+        self.put_back(connection, &result);
+        result
+    }
+
+    fn take(&self) -> Result<Connection, Fault> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        Ok(match idle {
+            Some(connection) => connection,
+            None => self.connect()?,
+        })
+    }
+
+    /// Keeps a connection for the next request; one that this machine failed is closed instead.
+    fn put_back<T>(&self, connection: Connection, result: &Result<T, Fault>) {
+        let sound = result.as_ref().map_or_else(|fault| fault.status < 500, |_| true);
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if sound && idle.len() < IDLE {
+            idle.push(connection);
+        }
+    }
+
+    fn connect(&self) -> rusqlite::Result<Connection> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_CREATE
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX
+            | OpenFlags::SQLITE_OPEN_EXRESCODE;
+        let connection = Connection::open_with_flags(&self.path, flags)?;
+        connection.busy_timeout(PATIENCE)?;
+        connection.set_prepared_statement_cache_capacity(64);
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        connection.pragma_update(None, "foreign_keys", true)?;
+        connection.pragma_update(None, "temp_store", "MEMORY")?;
+        Ok(connection)
+    }
+
+    /// Makes a new file a database of ours; checks that an old one is.
+    fn prepare(&self, folder: &Path, connection: &mut Connection) -> Result<(), Error> {
+        let failed = |error: rusqlite::Error| Error::database(&self.path, &error);
+        if pragma(connection, "user_version").map_err(failed)? == 0 {
+            // Two processes that both find no database must not both write the schema, and SQLite answers "locked"
+            // at once when two switch a file to write-ahead logging.
+            let lock = File::create(folder.join("lock")).map_err(Error::folder(folder))?;
+            lock.lock().map_err(Error::folder(folder))?;
+            if pragma(connection, "user_version").map_err(failed)? == 0 {
+                self.create(connection)?;
+            }
+        }
+        let damaged = |reason: &str| Error::Damaged { path: self.path.clone(), reason: reason.to_owned() };
+        if pragma(connection, "application_id").map_err(failed)? != APPLICATION {
+            return Err(damaged("it is not a database of the embedded ECR"));
+        }
+        let found = pragma(connection, "user_version").map_err(failed)?;
+        if found > VERSION {
+            return Err(Error::Newer { path: self.path.clone(), found, known: VERSION });
+        }
+        let secrets: i64 = connection
+            .query_row("SELECT count(*) FROM meta WHERE name = 'secret'", [], |row| row.get(0))
+            .map_err(failed)?;
+        if secrets == 1 { Ok(()) } else { Err(damaged("its secret is missing")) }
+    }
+
+    fn create(&self, connection: &mut Connection) -> Result<(), Error> {
+        let failed = |error: rusqlite::Error| Error::database(&self.path, &error);
+        let tables: i64 = connection
+            .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
+            .map_err(failed)?;
+        if tables != 0 {
+            let reason = "it is not a database of the embedded ECR".to_owned();
+            return Err(Error::Damaged { path: self.path.clone(), reason });
+        }
+        let mut write = || {
+            connection.pragma_update(None, "journal_mode", "WAL")?;
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            transaction.execute_batch(include_str!("schema.sql"))?;
+            let secret = super::random::<32>();
+            transaction.execute("INSERT INTO meta VALUES ('secret', ?1)", [secret.as_slice()])?;
+            transaction.pragma_update(None, "application_id", APPLICATION)?;
+            transaction.pragma_update(None, "user_version", VERSION)?;
+            transaction.commit()
+        };
+        write().map_err(failed)
+    }
+}
+
+fn pragma(connection: &Connection, name: &str) -> rusqlite::Result<i32> {
+    connection.pragma_query_value(None, name, |row| row.get(0))
+}
+
+fn has_blobs(folder: &Path) -> bool {
+    fs::read_dir(folder.join("blobs").join("sha256")).is_ok_and(|mut entries| entries.next().is_some())
+}

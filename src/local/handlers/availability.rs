@@ -1,0 +1,107 @@
+//! Whether a repository has a layer, and where to fetch it.
+
+use rusqlite::{Connection, OptionalExtension as _, params};
+use serde_json::{Value, json};
+
+use super::identifier::DIGEST;
+use super::repository::Repository;
+use crate::local::call::Call;
+use crate::local::{Fault, signing, validate};
+
+/// How long a download URL is good for, in seconds.
+const DOWNLOAD_SECONDS: i64 = 3600;
+/// What a blob is called whose media type no manifest tells.
+const UNKNOWN_TYPE: &str = "application/octet-stream";
+
+/// BatchCheckLayerAvailability. A layer that is missing is unavailable, not a failure: AWS's own client relies on it.
+pub(crate) fn check(call: &Call<'_>) -> Result<Value, Fault> {
+    call.read(|connection| {
+        let repository = Repository::of(call, connection)?;
+        let (mut layers, mut failures) = (Vec::new(), Vec::new());
+        for digest in call.texts("layerDigests") {
+            let failure = |code: &str, reason: &str| {
+                json!({ "layerDigest": digest, "failureCode": code, "failureReason": reason })
+            };
+            if digest.is_empty() {
+                let reason = "Invalid request parameters: layer digest cannot be null";
+                failures.push(failure("MissingLayerDigest", reason));
+            } else if !validate::matches(DIGEST, digest) {
+                let reason =
+                    format!("Invalid request parameters: layer digest should satisfy the regex '{DIGEST}'");
+                failures.push(failure("InvalidLayerDigest", &reason));
+            } else {
+                layers.push(availability(connection, &repository, digest)?);
+            }
+        }
+        Ok(json!({ "layers": layers, "failures": failures }))
+    })
+}
+
+fn availability(connection: &Connection, repository: &Repository, digest: &str) -> Result<Value, Fault> {
+    let Some(size) = layer_size(connection, repository, digest)? else {
+        return Ok(json!({ "layerDigest": digest, "layerAvailability": "UNAVAILABLE" }));
+    };
+    let query = "SELECT image_layer.media_type, image.status FROM image_layer JOIN image ON image.id = image
+                 WHERE image_layer.repository = ?1 AND image_layer.digest = ?2
+                 ORDER BY image.status != 'ACTIVE' LIMIT 1";
+    let mut statement = connection.prepare_cached(query)?;
+    let owner = statement
+        .query_row(params![repository.id, digest], |row| {
+            Ok((row.get::<_, Option<String>>(0)?, row.get::<_, String>(1)?))
+        })
+        .optional()?;
+    let (media_type, status) = owner.unwrap_or_default();
+    Ok(json!({
+        "layerDigest": digest,
+        "layerAvailability": if status == "ARCHIVED" { "ARCHIVED" } else { "AVAILABLE" },
+        "layerSize": size,
+        "mediaType": media_type.as_deref().unwrap_or(UNKNOWN_TYPE),
+    }))
+}
+
+fn layer_size(connection: &Connection, repository: &Repository, digest: &str) -> Result<Option<i64>, Fault> {
+    let query = "SELECT blob.size FROM layer JOIN blob USING (digest) WHERE repository = ?1 AND digest = ?2";
+    let mut statement = connection.prepare_cached(query)?;
+    Ok(statement.query_row(params![repository.id, digest], |row| row.get(0)).optional()?)
+}
+
+/// GetDownloadUrlForLayer. Only layers of an image can be fetched; one that was uploaded and never used cannot.
+///
+/// The URL leads to a server: the one that was asked, or one that runs on this folder. Where there is none, as with
+/// `--local` alone, it is a `file:` URL of the blob.
+pub(crate) fn download_url(call: &Call<'_>) -> Result<Value, Fault> {
+    let digest = call.required("layerDigest");
+    let secret = call.read(|connection| {
+        let repository = Repository::of(call, connection)?;
+        let with = |code: &str, start: &str, end: &str| {
+            let (name, account) = (&repository.name, &repository.scope.account);
+            let within =
+                format!("within the repository with name '{name}' in the registry with id '{account}'");
+            Fault::new(code, format!("The layer with digest '{digest}' {start}{within}{end}"))
+        };
+        if layer_size(connection, &repository, digest)?.is_none() {
+            return Err(with("LayersNotFoundException", "does not exist ", ""));
+        }
+        let query = "SELECT EXISTS (SELECT 1 FROM image_layer WHERE repository = ?1 AND digest = ?2)";
+        let is_used: bool = connection.query_row(query, params![repository.id, digest], |row| row.get(0))?;
+        if !is_used {
+            return Err(with("LayerInaccessibleException", "is not accessible ", ": no image refers to it"));
+        }
+        signing::secret(connection)
+    })?;
+    let address = call.caller.address.clone().or_else(|| call.local.server_address());
+    let url = match address {
+        Some(address) => {
+            let expires = call.now / 1000 + DOWNLOAD_SECONDS;
+            format!("http://{address}{}", signing::download_path(&secret, digest, expires))
+        }
+        None => file_url(call, digest)?,
+    };
+    Ok(json!({ "downloadUrl": url, "layerDigest": digest }))
+}
+
+fn file_url(call: &Call<'_>, digest: &str) -> Result<String, Fault> {
+    let path = call.local.blobs.path(digest);
+    let url = path.and_then(|path| url::Url::from_file_path(path).ok());
+    url.map(String::from).ok_or_else(|| Fault::server(format!("{digest} has no file in this store")))
+}

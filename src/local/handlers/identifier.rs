@@ -1,0 +1,137 @@
+//! `imageIds`: how a request says which image it means, and what can be wrong with that.
+
+use rusqlite::{Connection, OptionalExtension as _, params};
+use serde_json::{Map, Value, json};
+
+use super::images::Image;
+use super::repository::Repository;
+use crate::local::{Fault, validate};
+
+/// What the service expects of a digest.
+pub(super) const DIGEST: &str = "[a-zA-Z0-9-_+.]+:[a-fA-F0-9]+";
+/// What the service expects of a tag; its length is the model's affair.
+pub(super) const TAG: &str = "[a-zA-Z0-9_][a-zA-Z0-9-_.]*";
+
+/// A digest, a tag, or both, as a request has them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ImageId {
+    pub(super) digest: Option<String>,
+    pub(super) tag: Option<String>,
+}
+
+/// Why an identifier leads to no image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unresolved {
+    Missing,
+    BadDigest,
+    BadTag,
+    Mismatch,
+    NotFound,
+}
+
+impl ImageId {
+    pub(super) fn of(value: &Value) -> Self {
+        let text = |member: &str| value.get(member).and_then(Value::as_str).map(str::to_owned);
+        Self { digest: text("imageDigest"), tag: text("imageTag") }
+    }
+
+    /// The image that is meant.
+    pub(super) fn resolve(
+        &self,
+        connection: &Connection,
+        repository: &Repository,
+    ) -> Result<Result<Image, Unresolved>, Fault> {
+        if self.digest.as_deref().is_some_and(|digest| !validate::matches(DIGEST, digest)) {
+            return Ok(Err(Unresolved::BadDigest));
+        }
+        if self.tag.as_deref().is_some_and(|tag| !validate::matches(TAG, tag)) {
+            return Ok(Err(Unresolved::BadTag));
+        }
+        let tagged = match &self.tag {
+            Some(tag) => image_of_tag(connection, repository.id, tag)?,
+            None => None,
+        };
+        Ok(match (&self.digest, &self.tag) {
+            (None, None) => Err(Unresolved::Missing),
+            (None, Some(_)) => tagged.ok_or(Unresolved::NotFound),
+            (Some(digest), tag) => match Image::of_digest(connection, repository.id, digest)? {
+                None => Err(Unresolved::NotFound),
+                Some(image) if tag.is_none() || tagged.as_ref().is_some_and(|other| other.id == image.id) => {
+                    Ok(image)
+                }
+                Some(_) if tagged.is_some() => Err(Unresolved::Mismatch),
+                Some(_) => Err(Unresolved::NotFound),
+            },
+        })
+    }
+
+    /// The structure as the request had it.
+    pub(super) fn value(&self) -> Value {
+        let mut members = Map::new();
+        if let Some(digest) = &self.digest {
+            members.insert("imageDigest".to_owned(), digest.as_str().into());
+        }
+        if let Some(tag) = &self.tag {
+            members.insert("imageTag".to_owned(), tag.as_str().into());
+        }
+        Value::Object(members)
+    }
+
+    /// An entry of `failures`.
+    pub(super) fn failure(&self, code: &str, reason: &str) -> Value {
+        json!({ "imageId": self.value(), "failureCode": code, "failureReason": reason })
+    }
+
+    /// The error of an operation that takes only images which exist.
+    pub(super) fn not_found(&self, repository: &Repository) -> Fault {
+        let shown = |text: &Option<String>| text.clone().unwrap_or_else(|| "null".to_owned());
+        Fault::new(
+            "ImageNotFoundException",
+            format!(
+                "The image with imageId {{imageDigest:'{}', imageTag:'{}'}} does not exist within the repository with \
+                 name '{}' in the registry with id '{}'",
+                shown(&self.digest),
+                shown(&self.tag),
+                repository.name,
+                repository.scope.account
+            ),
+        )
+    }
+}
+
+impl Unresolved {
+    /// The entry of `failures` that says so.
+    pub(super) fn failure(self, id: &ImageId) -> Value {
+        let (code, reason) = match self {
+            Self::Missing => (
+                "MissingDigestAndTag",
+                "Invalid request parameters: both tag and digest cannot be null".to_owned(),
+            ),
+            Self::BadDigest => (
+                "InvalidImageDigest",
+                format!("Invalid request parameters: image digest should satisfy the regex '{DIGEST}'"),
+            ),
+            Self::BadTag => (
+                "InvalidImageTag",
+                format!("Invalid request parameters: image tag should satisfy the regex '{TAG}'"),
+            ),
+            Self::Mismatch => {
+                ("ImageTagDoesNotMatchDigest", "Requested image tag does not match digest".to_owned())
+            }
+            Self::NotFound => ("ImageNotFound", "Requested image not found".to_owned()),
+        };
+        id.failure(code, &reason)
+    }
+}
+
+/// The image that a tag points at.
+pub(super) fn image_of_tag(
+    connection: &Connection,
+    repository: i64,
+    tag: &str,
+) -> Result<Option<Image>, Fault> {
+    let query = "SELECT image FROM image_tag WHERE repository = ?1 AND name = ?2";
+    let mut statement = connection.prepare_cached(query)?;
+    let image: Option<i64> = statement.query_row(params![repository, tag], |row| row.get(0)).optional()?;
+    image.map_or(Ok(None), |id| Image::of_id(connection, id))
+}

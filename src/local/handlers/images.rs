@@ -1,0 +1,128 @@
+//! An image as the database has it, and BatchGetImage.
+
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use serde_json::{Value, json};
+
+use super::identifier::ImageId;
+use super::repository::Repository;
+use crate::local::Fault;
+use crate::local::call::Call;
+
+/// A row of the table `image`.
+#[derive(Debug, Clone)]
+pub(super) struct Image {
+    pub(super) id: i64,
+    pub(super) digest: String,
+    pub(super) media_type: String,
+    pub(super) artifact_type: Option<String>,
+    pub(super) subject: Option<String>,
+    pub(super) size: i64,
+    pub(super) pushed_at: i64,
+    pub(super) pulled_at: Option<i64>,
+    pub(super) status: String,
+    pub(super) archived_at: Option<i64>,
+    pub(super) activated_at: Option<i64>,
+}
+
+/// The columns that `Image::from_row` reads.
+pub(super) const COLUMNS: &str = "image.id, digest, media_type, artifact_type, subject, size, pushed_at, pulled_at, \
+                                  status, archived_at, activated_at";
+
+/// A pull is recorded at most once in so many milliseconds: a day.
+const PULL_GRAIN: i64 = 24 * 60 * 60 * 1000;
+
+impl Image {
+    pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            id: row.get(0)?,
+            digest: row.get(1)?,
+            media_type: row.get(2)?,
+            artifact_type: row.get(3)?,
+            subject: row.get(4)?,
+            size: row.get(5)?,
+            pushed_at: row.get(6)?,
+            pulled_at: row.get(7)?,
+            status: row.get(8)?,
+            archived_at: row.get(9)?,
+            activated_at: row.get(10)?,
+        })
+    }
+
+    pub(super) fn of_id(connection: &Connection, id: i64) -> Result<Option<Self>, Fault> {
+        let query = format!("SELECT {COLUMNS} FROM image WHERE id = ?1");
+        Ok(connection.prepare_cached(&query)?.query_row([id], Self::from_row).optional()?)
+    }
+
+    pub(super) fn of_digest(
+        connection: &Connection,
+        repository: i64,
+        digest: &str,
+    ) -> Result<Option<Self>, Fault> {
+        let query = format!("SELECT {COLUMNS} FROM image WHERE repository = ?1 AND digest = ?2");
+        let mut statement = connection.prepare_cached(&query)?;
+        Ok(statement.query_row(params![repository, digest], Self::from_row).optional()?)
+    }
+
+    /// The tags that point at this image, in alphabetical order.
+    pub(super) fn tags(&self, connection: &Connection) -> Result<Vec<String>, Fault> {
+        let query = "SELECT name FROM image_tag WHERE image = ?1 ORDER BY name";
+        let mut statement = connection.prepare_cached(query)?;
+        let tags = statement.query_map([self.id], |row| row.get(0))?;
+        Ok(tags.collect::<Result<_, _>>()?)
+    }
+
+    /// The manifest, byte for byte as it was pushed.
+    pub(super) fn manifest(&self, connection: &Connection) -> Result<String, Fault> {
+        let query = "SELECT CAST(content AS TEXT) FROM manifest WHERE image = ?1";
+        Ok(connection.prepare_cached(query)?.query_row([self.id], |row| row.get(0))?)
+    }
+}
+
+/// BatchGetImage. Manifests are answered as they are stored: which conversions the service would make for
+/// `acceptedMediaTypes` is not known well enough to imitate.
+pub(crate) fn get(call: &Call<'_>) -> Result<Value, Fault> {
+    let ids: Vec<ImageId> = call.list("imageIds").unwrap_or_default().iter().map(ImageId::of).collect();
+    let mut pulled = Vec::new();
+    let answer = call.read(|connection| {
+        let repository = Repository::of(call, connection)?;
+        let (mut images, mut failures) = (Vec::new(), Vec::new());
+        for id in &ids {
+            match id.resolve(connection, &repository)? {
+                Err(unresolved) => failures.push(unresolved.failure(id)),
+                Ok(image) if image.status != "ACTIVE" => {
+                    failures.push(id.failure("ImageInaccessible", "Requested image is archived"));
+                }
+                Ok(image) => {
+                    if image.pulled_at.is_none_or(|pulled| call.now - pulled >= PULL_GRAIN) {
+                        pulled.push(image.id);
+                    }
+                    let manifest = image.manifest(connection)?;
+                    images.push(answer(&repository, image, id.tag.clone(), manifest));
+                }
+            }
+        }
+        Ok(json!({ "images": images, "failures": failures }))
+    })?;
+    if !pulled.is_empty() {
+        call.write(|transaction| {
+            for image in &pulled {
+                transaction
+                    .execute("UPDATE image SET pulled_at = ?2 WHERE id = ?1", params![image, call.now])?;
+            }
+            Ok(())
+        })?;
+    }
+    Ok(answer)
+}
+
+/// The structure `Image` of answers.
+pub(super) fn answer(repository: &Repository, image: Image, tag: Option<String>, manifest: String) -> Value {
+    let id = ImageId { digest: Some(image.digest), tag };
+    json!({
+        "registryId": repository.scope.account,
+        "repositoryName": repository.name,
+        "imageId": id.value(),
+        "imageManifest": manifest,
+        "imageManifestMediaType": image.media_type,
+    })
+}

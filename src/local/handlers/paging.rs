@@ -1,0 +1,69 @@
+//! Pages: how many entries, from where on, and the opaque token that leads to the next one.
+//!
+//! A token carries the key of the last entry that was answered, so a page costs the same wherever it is, and entries
+//! that come or go between two pages shift nothing.
+
+use serde_json::{Value, json};
+
+use crate::local::Fault;
+use crate::local::call::Call;
+
+/// Entries of a page where the caller does not say.
+const DEFAULT: i64 = 100;
+
+/// One page, as it was asked for.
+pub(super) struct Page {
+    /// How many entries it holds at most.
+    pub(super) limit: usize,
+    /// The key of the last entry before it.
+    pub(super) after: Option<Value>,
+    operation: &'static str,
+}
+
+impl Page {
+    /// Reads `maxResults` and `nextToken`. Entries that are asked for by name (`selection`) are never paged.
+    pub(super) fn of(call: &Call<'_>, selection: &str) -> Result<Self, Fault> {
+        let token = call.text("nextToken");
+        if call.list(selection).is_some() {
+            for member in ["nextToken", "maxResults"] {
+                if call.input.get(member).is_some_and(|value| !value.is_null()) {
+                    return Err(Fault::parameter(member, &format!("must be null when {selection} is given")));
+                }
+            }
+        }
+        let limit = usize::try_from(call.integer("maxResults").unwrap_or(DEFAULT)).unwrap_or(1);
+        let operation = call.operation.name;
+        let invalid = || Fault::parameter("nextToken", "Invalid token");
+        let after = token.map(|token| decode(token, operation).ok_or_else(invalid)).transpose()?;
+        Ok(Self { limit, after, operation })
+    }
+
+    /// How many rows to fetch: one more than fit tells whether another page follows.
+    pub(super) fn fetch(&self) -> i64 {
+        i64::try_from(self.limit).map_or(i64::MAX, |limit| limit.saturating_add(1))
+    }
+
+    /// The answer: the entries under their name, and the token of the next page where there is one.
+    pub(super) fn answer(&self, name: &str, mut entries: Vec<(Value, Value)>) -> Value {
+        let more = entries.len() > self.limit;
+        entries.truncate(self.limit);
+        let next = entries.last().filter(|_| more).map(|(key, _)| encode(self.operation, key));
+        let entries: Vec<Value> = entries.into_iter().map(|(_, entry)| entry).collect();
+        match next {
+            Some(token) => json!({ name: entries, "nextToken": token }),
+            None => json!({ name: entries }),
+        }
+    }
+}
+
+fn encode(operation: &str, key: &Value) -> String {
+    base64_simd::STANDARD.encode_to_string(json!([operation, key]).to_string())
+}
+
+fn decode(token: &str, operation: &str) -> Option<Value> {
+    let text = base64_simd::STANDARD.decode_to_vec(token).ok()?;
+    match serde_json::from_slice::<(String, Value)>(&text) {
+        Ok((of, key)) if of == operation => Some(key),
+        _ => None,
+    }
+}

@@ -1,0 +1,224 @@
+//! PutImage: a manifest becomes an image, a tag is put on it.
+
+use rusqlite::{Connection, OptionalExtension as _, params};
+use serde_json::{Value, json};
+
+use super::identifier::{TAG, image_of_tag};
+use super::images::{Image, answer};
+use super::manifest::Manifest;
+use super::mutability::is_immutable;
+use super::repository::Repository;
+use crate::local::call::Call;
+use crate::local::{Fault, validate};
+
+/// Images of one repository.
+const MOST_IMAGES: i64 = 100_000;
+/// Tags of one image.
+const MOST_TAGS: i64 = 1_000;
+
+/// PutImage. The order of the checks is that of `ecr-server-semantics.md`.
+pub(crate) fn put(call: &Call<'_>) -> Result<Value, Fault> {
+    let text = call.required("imageManifest");
+    let tag = call.text("imageTag");
+    // Parsed before the database is locked; what is wrong with it is told only after the repository was found.
+    let parsed = Manifest::parse(text, call.text("imageManifestMediaType"));
+    call.write(|transaction| {
+        let repository = Repository::of(call, transaction)?;
+        let manifest = parsed?;
+        if let Some(tag) = tag.filter(|tag| !validate::matches(TAG, tag)) {
+            let constraint = format!("Member must satisfy regular expression '{TAG}'");
+            return Err(Fault::parameter("imageTag", &constraint).with("imageTag", tag));
+        }
+        check_digest(&manifest, call.text("imageDigest"))?;
+        let size = check_references(transaction, &repository, &manifest)?;
+        let existing = Image::of_digest(transaction, repository.id, &manifest.digest)?;
+        check_tag(transaction, &repository, &manifest, tag, existing.as_ref())?;
+        let id = match &existing {
+            Some(image) => renew(transaction, image, call.now)?,
+            None => store(transaction, &repository, &manifest, text, size, call.now)?,
+        };
+        if let Some(tag) = tag {
+            put_tag(transaction, &repository, id, tag, call.now)?;
+        }
+        let image = Image::of_id(transaction, id)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
+        Ok(json!({ "image": answer(&repository, image, tag.map(str::to_owned), text.to_owned()) }))
+    })
+}
+
+fn check_digest(manifest: &Manifest, given: Option<&str>) -> Result<(), Fault> {
+    match given {
+        Some(given) if given != manifest.digest => Err(Fault::new(
+            "ImageDigestDoesNotMatchException",
+            format!("The image digest '{given}' does not match the calculated digest '{}'", manifest.digest),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Checks that all layers and children are in the repository, and answers the image's size: the sum of its blobs, or
+/// of an index the greatest size of its children.
+fn check_references(
+    connection: &Connection,
+    repository: &Repository,
+    manifest: &Manifest,
+) -> Result<i64, Fault> {
+    let needed = manifest.blobs.iter().filter(|blob| blob.is_needed);
+    let layer_query =
+        "SELECT blob.size FROM layer JOIN blob USING (digest) WHERE repository = ?1 AND digest = ?2";
+    let layers = sizes(connection, layer_query, repository.id, needed.map(|blob| blob.digest.as_str()))?;
+    let child_query = "SELECT size FROM image WHERE repository = ?1 AND digest = ?2";
+    let children =
+        sizes(connection, child_query, repository.id, manifest.children.iter().map(String::as_str))?;
+    for (found, code, noun) in [
+        (&layers, "LayersNotFoundException", "Layers"),
+        (&children, "ReferencedImagesNotFoundException", "Images"),
+    ] {
+        if !found.missing.is_empty() {
+            let text = format!(
+                "{noun} with digests '[{}]' required for pushing image into {} do not exist",
+                found.missing.join(", "),
+                repository.place()
+            );
+            return Err(Fault::new(code, text));
+        }
+    }
+    let own = manifest.size.unwrap_or_else(|| layers.sizes.iter().sum());
+    Ok(children.sizes.into_iter().max().unwrap_or_default().max(own))
+}
+
+struct Found<'a> {
+    sizes: Vec<i64>,
+    missing: Vec<&'a str>,
+}
+
+fn sizes<'a>(
+    connection: &Connection,
+    query: &str,
+    repository: i64,
+    digests: impl Iterator<Item = &'a str>,
+) -> Result<Found<'a>, Fault> {
+    let mut statement = connection.prepare_cached(query)?;
+    let mut found = Found { sizes: Vec::new(), missing: Vec::new() };
+    for digest in digests {
+        match statement.query_row(params![repository, digest], |row| row.get(0)).optional()? {
+            Some(size) => found.sizes.push(size),
+            None if !found.missing.contains(&digest) => found.missing.push(digest),
+            None => {}
+        }
+    }
+    Ok(found)
+}
+
+fn check_tag(
+    connection: &Connection,
+    repository: &Repository,
+    manifest: &Manifest,
+    tag: Option<&str>,
+    existing: Option<&Image>,
+) -> Result<(), Fault> {
+    let holder = tag.map_or(Ok(None), |tag| image_of_tag(connection, repository.id, tag))?;
+    let other = holder.as_ref().filter(|holder| holder.digest != manifest.digest);
+    if let Some(tag) = tag.filter(|tag| other.is_some() && is_immutable(repository, tag)) {
+        let text = format!(
+            "The image tag '{tag}' already exists in the '{}' repository and cannot be overwritten because the tag is \
+             immutable.",
+            repository.name
+        );
+        return Err(Fault::new("ImageTagAlreadyExistsException", text));
+    }
+    let is_there = match tag {
+        Some(_) => holder.is_some() && other.is_none(),
+        None => existing.is_some(),
+    };
+    // Pushing an archived image again is how it is restored.
+    if is_there && existing.is_some_and(|image| image.status == "ACTIVE") {
+        let text = format!(
+            "Image with digest '{}' and tag '{}' already exists in the repository with name '{}' in registry with id '{}'",
+            manifest.digest,
+            tag.unwrap_or("null"),
+            repository.name,
+            repository.scope.account
+        );
+        return Err(Fault::new("ImageAlreadyExistsException", text));
+    }
+    Ok(())
+}
+
+/// Records that an image was pushed once more.
+fn renew(connection: &Connection, image: &Image, now: i64) -> Result<i64, Fault> {
+    connection.execute("UPDATE image SET pushed_at = ?2 WHERE id = ?1", params![image.id, now])?;
+    if image.status != "ACTIVE" {
+        let change = "UPDATE image SET status = 'ACTIVE', activated_at = ?2 WHERE id = ?1";
+        connection.execute(change, params![image.id, now])?;
+    }
+    Ok(image.id)
+}
+
+fn store(
+    connection: &Connection,
+    repository: &Repository,
+    manifest: &Manifest,
+    text: &str,
+    size: i64,
+    now: i64,
+) -> Result<i64, Fault> {
+    let query = "SELECT count(*) FROM image WHERE repository = ?1";
+    let count: i64 = connection.prepare_cached(query)?.query_row([repository.id], |row| row.get(0))?;
+    if count >= MOST_IMAGES {
+        let text = format!("The {} already has the maximum of {MOST_IMAGES} images", repository.place());
+        return Err(Fault::new("LimitExceededException", text));
+    }
+    connection
+        .prepare_cached(
+            "INSERT INTO image (repository, digest, media_type, artifact_type, subject, size, pushed_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        )?
+        .execute(params![
+            repository.id,
+            manifest.digest,
+            manifest.media_type,
+            manifest.artifact_type,
+            manifest.subject,
+            size,
+            now,
+        ])?;
+    let id = connection.last_insert_rowid();
+    connection
+        .prepare_cached("INSERT INTO manifest (image, content) VALUES (?1, ?2)")?
+        .execute(params![id, text.as_bytes()])?;
+    let mut layer = connection.prepare_cached(
+        "INSERT OR IGNORE INTO image_layer (image, digest, repository, media_type) VALUES (?1, ?2, ?3, ?4)",
+    )?;
+    for blob in &manifest.blobs {
+        layer.execute(params![id, blob.digest, repository.id, blob.media_type])?;
+    }
+    let mut child = connection.prepare_cached(
+        "INSERT OR IGNORE INTO image_child (image, digest, repository) VALUES (?1, ?2, ?3)",
+    )?;
+    for digest in &manifest.children {
+        child.execute(params![id, digest, repository.id])?;
+    }
+    Ok(id)
+}
+
+fn put_tag(
+    connection: &Connection,
+    repository: &Repository,
+    image: i64,
+    tag: &str,
+    now: i64,
+) -> Result<(), Fault> {
+    connection
+        .prepare_cached(
+            "INSERT OR REPLACE INTO image_tag (repository, name, image, tagged_at) VALUES (?1, ?2, ?3, ?4)",
+        )?
+        .execute(params![repository.id, tag, image, now])?;
+    let query = "SELECT count(*) FROM image_tag WHERE image = ?1";
+    let count: i64 = connection.prepare_cached(query)?.query_row([image], |row| row.get(0))?;
+    if count > MOST_TAGS {
+        let text =
+            format!("The image in the {} already has the maximum of {MOST_TAGS} tags", repository.place());
+        return Err(Fault::new("LimitExceededException", text));
+    }
+    Ok(())
+}

@@ -1,0 +1,151 @@
+//! A repository as the database has it.
+
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use serde_json::{Value, json};
+
+use crate::local::call::{Call, Scope, alias};
+use crate::local::{Fault, time};
+
+/// A row of the table `repository`.
+pub(super) struct Repository {
+    pub(super) id: i64,
+    pub(super) scope: Scope,
+    pub(super) name: String,
+    pub(super) created_at: i64,
+    pub(super) mutability: String,
+    pub(super) exclusions: Value,
+    pub(super) scan_on_push: bool,
+    pub(super) encryption: Value,
+    pub(super) catalog: Option<Value>,
+}
+
+const COLUMNS: &str = "id, name, created_at, mutability, exclusions, scan_on_push, encryption, catalog";
+
+impl Repository {
+    /// The repository that the request names.
+    pub(super) fn of(call: &Call<'_>, connection: &Connection) -> Result<Self, Fault> {
+        let scope = call.scope();
+        if call.is_public() && !is_account(&scope.account) {
+            return Err(Fault::new(
+                "RegistryNotFoundException",
+                format!("The registry with id or alias '{}' does not exist", scope.account),
+            ));
+        }
+        Self::find(connection, &scope, call.required("repositoryName"))
+    }
+
+    /// A repository by its name, which must be there.
+    pub(super) fn find(connection: &Connection, scope: &Scope, name: &str) -> Result<Self, Fault> {
+        Self::look_up(connection, scope, name)?.ok_or_else(|| not_found(scope, name))
+    }
+
+    /// A repository by its name, if it is there.
+    pub(super) fn look_up(connection: &Connection, scope: &Scope, name: &str) -> Result<Option<Self>, Fault> {
+        let query = format!(
+            "SELECT {COLUMNS} FROM repository WHERE service = ?1 AND account = ?2 AND region = ?3 AND name = ?4"
+        );
+        let mut statement = connection.prepare_cached(&query)?;
+        let key = params![scope.service, scope.account, scope.region, name];
+        Ok(statement.query_row(key, |row| Self::from_row(scope, row)).optional()?)
+    }
+
+    /// Repositories by name, those after `after`.
+    pub(super) fn list(
+        connection: &Connection,
+        scope: &Scope,
+        after: &str,
+        limit: i64,
+    ) -> Result<Vec<Self>, Fault> {
+        let query = format!(
+            "SELECT {COLUMNS} FROM repository
+             WHERE service = ?1 AND account = ?2 AND region = ?3 AND name > ?4 ORDER BY name LIMIT ?5"
+        );
+        let mut statement = connection.prepare_cached(&query)?;
+        let key = params![scope.service, scope.account, scope.region, after, limit];
+        let rows = statement.query_map(key, |row| Self::from_row(scope, row))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    fn from_row(scope: &Scope, row: &Row<'_>) -> rusqlite::Result<Self> {
+        let json = |text: String| serde_json::from_str(&text).unwrap_or_default();
+        Ok(Self {
+            id: row.get(0)?,
+            scope: scope.clone(),
+            name: row.get(1)?,
+            created_at: row.get(2)?,
+            mutability: row.get(3)?,
+            exclusions: json(row.get(4)?),
+            scan_on_push: row.get(5)?,
+            encryption: json(row.get(6)?),
+            catalog: row.get::<_, Option<String>>(7)?.map(json),
+        })
+    }
+
+    /// The repository's structure in answers.
+    pub(super) fn describe(&self, call: &Call<'_>) -> Value {
+        let mut members = json!({
+            "repositoryArn": arn(&self.scope, &self.name),
+            "registryId": self.scope.account,
+            "repositoryName": self.name,
+            "repositoryUri": uri(call, &self.scope, &self.name),
+            "createdAt": time::number(self.created_at),
+            "imageTagMutability": self.mutability,
+        });
+        if self.exclusions.as_array().is_some_and(|filters| !filters.is_empty()) {
+            members["imageTagMutabilityExclusionFilters"] = self.exclusions.clone();
+        }
+        members["imageScanningConfiguration"] = json!({ "scanOnPush": self.scan_on_push });
+        members["encryptionConfiguration"] = self.encryption.clone();
+        members
+    }
+
+    /// How the service names this repository in the middle of a sentence.
+    pub(super) fn place(&self) -> String {
+        format!("repository with name '{}' in the registry with id '{}'", self.name, self.scope.account)
+    }
+}
+
+/// The Amazon resource name of a repository.
+pub(super) fn arn(scope: &Scope, name: &str) -> String {
+    let Scope { service, account, region } = scope;
+    match *service {
+        "ecr-public" => format!("arn:aws:ecr-public::{account}:repository/{name}"),
+        _ => format!("arn:{}:ecr:{region}:{account}:repository/{name}", partition(region)),
+    }
+}
+
+/// The partition that a region is in.
+pub(super) fn partition(region: &str) -> &'static str {
+    const PARTITIONS: [(&str, &str); 6] = [
+        ("cn-", "aws-cn"),
+        ("us-gov-", "aws-us-gov"),
+        ("us-iso-", "aws-iso"),
+        ("us-isob-", "aws-iso-b"),
+        ("eu-isoe-", "aws-iso-e"),
+        ("us-isof-", "aws-iso-f"),
+    ];
+    PARTITIONS.iter().find(|(prefix, _)| region.starts_with(prefix)).map_or("aws", |(_, partition)| partition)
+}
+
+/// What a client pushes to and pulls from. Public repositories lie below a prefix, where AWS gives them a host.
+fn uri(call: &Call<'_>, scope: &Scope, name: &str) -> String {
+    match scope.service {
+        "ecr-public" => format!("{}/public.ecr.aws/{}/{name}", call.address(), alias(&scope.account)),
+        _ => format!("{}/{name}", call.address()),
+    }
+}
+
+/// Whether a text is an account's number.
+pub(super) fn is_account(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+fn not_found(scope: &Scope, name: &str) -> Fault {
+    Fault::new(
+        "RepositoryNotFoundException",
+        format!(
+            "The repository with name '{name}' does not exist in the registry with id '{}'",
+            scope.account
+        ),
+    )
+}

@@ -1,0 +1,170 @@
+//! The embedded ECR: Amazon ECR's API over one database file and a folder of blobs, in this process or over HTTP.
+//!
+//! [`Local`] is a store. [`Local::answer`] takes one request of either service, checks it against the model
+//! (`validate`), finds its handler (`routes`) and runs it (`handlers`), each in one database transaction (`database`).
+//! Any number of threads and processes may use one folder at once. [`server`] puts the same router behind HTTP.
+//!
+//! ```text
+//! FOLDER/ecr.db               metadata (schema.sql), write-ahead log beside it
+//!        blobs/sha256/ab/…    blobs by digest, never changed once there
+//!        uploads/UUID         bytes of upload sessions
+//!        server.json          where a server runs on this folder, if one does
+//! ```
+//!
+//! Not here yet: what `routes` has no handler for, and docker's `/v2/` API.
+
+mod blobs;
+mod call;
+mod database;
+mod error;
+mod fault;
+mod handlers;
+mod maintenance;
+mod presence;
+mod routes;
+pub mod server;
+mod signing;
+mod time;
+mod uploads;
+mod validate;
+
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use bytes::Bytes;
+use serde_json::{Map, Value};
+
+use crate::model::Service;
+use blobs::Blobs;
+use call::Call;
+use database::Database;
+
+pub use error::Error;
+pub use fault::Fault;
+pub use maintenance::{Contents, RegistryContents, reset};
+pub use presence::Presence;
+
+/// Where a server listens unless it is told otherwise.
+pub const DEFAULT_PORT: u16 = 5700;
+const DEFAULT_ADDRESS: &str = "127.0.0.1:5700";
+
+/// Who asks, and how they reached us.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// The account of the caller, which is also the id of its registry.
+    pub account: String,
+    /// The region that was asked.
+    pub region: String,
+    /// `HOST:PORT` as the client reached us; `None` in process.
+    pub address: Option<String>,
+}
+
+/// A store, open.
+#[derive(Debug)]
+pub struct Local {
+    folder: PathBuf,
+    database: Database,
+    blobs: Blobs,
+    uploads: uploads::Hashes,
+    /// Where a server runs on this folder, looked up when first needed.
+    server: OnceLock<Option<String>>,
+}
+
+impl Local {
+    /// Opens the store in a folder, making both where they are missing.
+    pub fn open(folder: &Path) -> Result<Self, Error> {
+        blobs::create_private(folder).map_err(Error::folder(folder))?;
+        // File URLs and messages should not depend on the working directory.
+        let folder = folder.canonicalize().map_err(Error::folder(folder))?;
+        let database = Database::open(&folder)?;
+        let blobs = Blobs::open(&folder).map_err(Error::folder(&folder))?;
+        Ok(Self { folder, database, blobs, uploads: uploads::Hashes::default(), server: OnceLock::new() })
+    }
+
+    /// The folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Answers one request. The input's blob member comes in `blob`, or as base64 within the input.
+    pub fn answer(
+        &self,
+        caller: &Caller,
+        service: &'static Service,
+        operation: &str,
+        input: Value,
+        blob: Option<Bytes>,
+    ) -> Result<Value, Fault> {
+        let unknown = |message: String| Fault::new("UnknownOperationException", message);
+        let operation = service
+            .operation(operation)
+            .ok_or_else(|| unknown(format!("{} has no operation {operation}", service.full_name)))?;
+        let handler = routes::handler(service, operation.name).ok_or_else(|| {
+            unknown(format!("the embedded ECR does not have {} of {} yet", operation.name, service.name))
+        })?;
+        let mut input = match input {
+            Value::Object(members) => members,
+            Value::Null => Map::new(),
+            _ => return Err(Fault::new("SerializationException", "the input is not a structure")),
+        };
+        let member = blob_member(service, operation);
+        let blob = match (blob, member) {
+            (None, Some(member)) => decode_blob(&mut input, member)?,
+            (blob, _) => blob,
+        };
+        let beside = member.zip(blob.as_ref().map(Bytes::len));
+        validate::check(service, operation, &input, beside)?;
+        let now = time::now();
+        let answer = handler(&Call { local: self, caller, service, operation, input, blob, now })?;
+        Ok(match service.output(operation) {
+            Some(shape) => validate::project(service, shape, answer),
+            None => answer,
+        })
+    }
+
+    /// `HOST:PORT` of a live server on this folder.
+    fn server_address(&self) -> Option<String> {
+        self.server.get_or_init(|| Presence::find(&self.folder).map(|presence| presence.address)).clone()
+    }
+}
+
+/// The member of an operation's input that is a blob; at most one is, and only on the first level.
+pub(crate) fn blob_member(
+    service: &'static Service,
+    operation: &crate::model::Operation,
+) -> Option<&'static str> {
+    let members = &service.input(operation)?.members;
+    members
+        .iter()
+        .find(|(_, name)| service.shape(name).kind == crate::model::Kind::Blob)
+        .map(|(member, _)| *member)
+}
+
+fn decode_blob(input: &mut Map<String, Value>, member: &str) -> Result<Option<Bytes>, Fault> {
+    let Some(Value::String(text)) = input.get(member) else { return Ok(None) };
+    let bytes = base64_simd::STANDARD
+        .decode_to_vec(text.as_bytes())
+        .map_err(|_| Fault::new("SerializationException", format!("{member} is not base64 text")))?;
+    input.remove(member);
+    Ok(Some(bytes.into()))
+}
+
+/// Random bytes, for secrets and passwords, taken from the system's generator.
+fn random<const N: usize>() -> [u8; N] {
+    use sha2::{Digest as _, Sha256};
+    let mut result = [0; N];
+    for chunk in result.chunks_mut(32) {
+        // A version 4 UUID holds 122 random bits; three of them leave every bit of the hash unpredictable.
+        let mut hasher = Sha256::new();
+        (0..3).for_each(|_| hasher.update(uuid::Uuid::new_v4().as_bytes()));
+        chunk.copy_from_slice(&hasher.finalize()[..chunk.len()]);
+    }
+    result
+}
+
+/// Bytes as lower-case hexadecimal digits.
+fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble)]);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+}

@@ -1,0 +1,140 @@
+//! Upload sessions: the bytes of a layer on their way in.
+//!
+//! A session's row says how many bytes and parts it has; its file holds them. The file's lock serialises the parts of
+//! one session, whichever process they come to. The hash runs along while the parts come to one process in sequence,
+//! and is taken from the file at the end where they did not.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::sync::{Mutex, PoisonError};
+
+use rusqlite::{Connection, OptionalExtension as _, params};
+use sha2::{Digest as _, Sha256};
+
+use super::database::Durability;
+use super::{Fault, Local, blobs, hex};
+
+/// Every part but the last has at least so many bytes; told only at the end.
+pub(super) const LEAST_PART: i64 = 5 * 1024 * 1024;
+/// A session that nothing was sent to for so many milliseconds is forgotten: a day.
+const LIFE: i64 = 24 * 60 * 60 * 1000;
+/// Sessions whose hash is kept in memory; beyond these the file is read once more at the end.
+const HASHES: usize = 1024;
+
+/// The hashes of unfinished sessions, each with the number of bytes that it covers.
+#[derive(Debug, Default)]
+pub(super) struct Hashes(Mutex<HashMap<String, (i64, Sha256)>>);
+
+impl Hashes {
+    fn take(&self, id: &str, size: i64) -> Option<Sha256> {
+        let mut hashes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = hashes.remove(id).filter(|(covered, _)| *covered == size).map(|(_, hash)| hash);
+        known.or_else(|| (size == 0).then(Sha256::new))
+    }
+
+    fn put(&self, id: &str, size: i64, hash: Sha256) {
+        let mut hashes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if hashes.len() >= HASHES
+            && let Some(other) = hashes.keys().next().cloned()
+        {
+            hashes.remove(&other);
+        }
+        hashes.insert(id.to_owned(), (size, hash));
+    }
+}
+
+/// A session as the database has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Upload {
+    pub(super) id: String,
+    pub(super) size: i64,
+    pub(super) parts: i64,
+    last_part: i64,
+    pub(super) has_short_part: bool,
+}
+
+impl Upload {
+    /// Begins a session, and forgets those that were left alone for too long; answers the new one's identifier and
+    /// the identifiers of the forgotten.
+    pub(super) fn begin(
+        connection: &Connection,
+        repository: i64,
+        now: i64,
+    ) -> Result<(String, Vec<String>), Fault> {
+        let id = uuid::Uuid::new_v4().to_string();
+        connection.execute(
+            "INSERT INTO upload (id, repository, touched_at, size, parts, last_part, short_part)
+             VALUES (?1, ?2, ?3, 0, 0, 0, 0)",
+            params![id, repository, now],
+        )?;
+        let mut statement =
+            connection.prepare_cached("DELETE FROM upload WHERE touched_at < ?1 RETURNING id")?;
+        let forgotten = statement.query_map([now - LIFE], |row| row.get(0))?;
+        Ok((id, forgotten.collect::<Result<_, _>>()?))
+    }
+
+    /// A session of a repository, if it is there.
+    pub(super) fn find(connection: &Connection, repository: i64, id: &str) -> Result<Option<Self>, Fault> {
+        let mut statement = connection.prepare_cached(
+            "SELECT id, size, parts, last_part, short_part FROM upload WHERE repository = ?1 AND id = ?2",
+        )?;
+        let upload = statement.query_row(params![repository, id], |row| {
+            Ok(Self {
+                id: row.get(0)?,
+                size: row.get(1)?,
+                parts: row.get(2)?,
+                last_part: row.get(3)?,
+                has_short_part: row.get(4)?,
+            })
+        });
+        Ok(upload.optional()?)
+    }
+
+    /// Adds a part to a session whose file is locked. Answers whether the session was still there to add it to.
+    pub(super) fn append(&self, local: &Local, file: &File, part: &[u8], now: i64) -> Result<bool, Fault> {
+        let length = i64::try_from(part.len()).unwrap_or(i64::MAX);
+        let offset = u64::try_from(self.size).unwrap_or_default();
+        // Bytes beyond the recorded size do not count, so a failure from here on leaves the session as it was.
+        if let Err(error) = blobs::write_at(file, offset, part) {
+            // A full disk gets its space back at once; that this fails too changes nothing.
+            let _ = file.set_len(offset);
+            return Err(error.into());
+        }
+        let hash = local.uploads.take(&self.id, self.size).map(|hash| hash.chain_update(part));
+        let size = self.size + length;
+        let is_there = local.database.write(Durability::Buffered, |transaction| {
+            let mut statement = transaction.prepare_cached(
+                "UPDATE upload SET size = ?3, parts = parts + 1, last_part = ?4, short_part = ?5, touched_at = ?6
+                 WHERE id = ?1 AND size = ?2",
+            )?;
+            let short = self.has_short_part || (self.parts > 0 && self.last_part < LEAST_PART);
+            Ok(statement.execute(params![self.id, self.size, size, length, short, now])? == 1)
+        })?;
+        if let Some(hash) = hash.filter(|_| is_there) {
+            local.uploads.put(&self.id, size, hash);
+        }
+        Ok(is_there)
+    }
+
+    /// Cuts off what was written but never recorded, and answers the digest of the rest.
+    pub(super) fn digest(&self, local: &Local, file: &File) -> Result<String, Fault> {
+        let size = u64::try_from(self.size).unwrap_or_default();
+        if file.metadata()?.len() != size {
+            file.set_len(size)?;
+        }
+        let hash = match local.uploads.take(&self.id, self.size) {
+            Some(hash) => hash,
+            None => blobs::hash(file)?,
+        };
+        local.uploads.put(&self.id, self.size, hash.clone());
+        Ok(format!("sha256:{}", hex(&hash.finalize())))
+    }
+}
+
+impl Local {
+    /// Forgets a session's bytes. What cannot be removed now is swept later; nothing refers to it.
+    pub(super) fn forget_upload(&self, id: &str) {
+        self.uploads.take(id, -1);
+        let _ = self.blobs.remove_upload(id);
+    }
+}

@@ -1,0 +1,96 @@
+//! Which failures are worth another attempt, and the headers that count attempts.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_runtime_api::client::interceptors::context::{
+    BeforeTransmitInterceptorContextMut, InterceptorContext,
+};
+use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint};
+use aws_smithy_runtime_api::client::retries::classifiers::{ClassifyRetry, RetryAction};
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::config_bag::ConfigBag;
+use aws_smithy_types::retry::ErrorKind;
+
+use super::remote::No;
+
+/// Botocore's standard rules (contract 5.4). ECR's own `LimitExceededException`, a quota, is among them.
+#[derive(Debug)]
+pub(super) struct Retryable;
+
+const THROTTLING: [&str; 14] = [
+    "Throttling",
+    "ThrottlingException",
+    "ThrottledException",
+    "RequestThrottledException",
+    "TooManyRequestsException",
+    "ProvisionedThroughputExceededException",
+    "TransactionInProgressException",
+    "RequestLimitExceeded",
+    "BandwidthLimitExceeded",
+    "LimitExceededException",
+    "RequestThrottled",
+    "SlowDown",
+    "PriorRequestNotComplete",
+    "EC2ThrottledException",
+];
+const TRANSIENT: [&str; 2] = ["RequestTimeout", "RequestTimeoutException"];
+
+impl ClassifyRetry for Retryable {
+    fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
+        let Some(Err(error)) = context.output_or_error() else { return RetryAction::NoActionIndicated };
+        let kind = match error.as_operation_error().and_then(|error| error.downcast_ref::<No>()) {
+            Some(No(refusal)) if THROTTLING.contains(&refusal.code.as_str()) => ErrorKind::ThrottlingError,
+            Some(No(refusal)) if TRANSIENT.contains(&refusal.code.as_str()) => ErrorKind::TransientError,
+            Some(No(refusal)) if matches!(refusal.status, 500 | 502 | 503 | 504) => ErrorKind::TransientError,
+            None if error.is_connector_error() => ErrorKind::TransientError,
+            _ => return RetryAction::NoActionIndicated,
+        };
+        RetryAction::retryable_error(kind)
+    }
+
+    fn name(&self) -> &'static str {
+        "Retryable"
+    }
+}
+
+/// Counts attempts and says so in each request.
+#[derive(Debug)]
+pub(super) struct Attempts {
+    made: Arc<AtomicU32>,
+    most: u32,
+    invocation: String,
+}
+
+impl Attempts {
+    pub(super) fn new(made: Arc<AtomicU32>, most: u32) -> Self {
+        Self { made, most, invocation: uuid::Uuid::new_v4().to_string() }
+    }
+}
+
+#[dyn_dispatch_hint]
+impl Intercept for Attempts {
+    fn name(&self) -> &'static str {
+        "Attempts"
+    }
+
+    // After signing: botocore does not sign these headers either.
+    fn modify_before_transmit(
+        &self,
+        context: &mut BeforeTransmitInterceptorContextMut<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let attempt = self.made.fetch_add(1, Ordering::Relaxed) + 1;
+        let count = if attempt == 1 {
+            "attempt=1".to_owned()
+        } else {
+            format!("attempt={attempt}; max={}", self.most)
+        };
+        let headers = context.request_mut().headers_mut();
+        headers.insert("amz-sdk-invocation-id", self.invocation.clone());
+        headers.insert("amz-sdk-request", count);
+        Ok(())
+    }
+}

@@ -1,0 +1,135 @@
+//! One way to call an operation, whether the service is far away or in this process.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::Value;
+
+use super::error::{Error, Refused};
+use super::remote::Remote;
+use super::{Backend, Refusal, Request, validate, wire};
+use crate::model::{Operation, Service};
+use crate::settings::Settings;
+
+/// A service that can be called. Cloning shares connections and credentials.
+#[derive(Clone)]
+pub struct Client {
+    service: &'static Service,
+    way: Way,
+}
+
+#[derive(Clone)]
+enum Way {
+    Remote(Arc<Remote>),
+    InProcess(Arc<dyn Backend>),
+}
+
+impl Client {
+    /// The service over the network. Costs nothing: everything is looked up by the first call.
+    pub fn remote(service: &'static Service, settings: &Settings) -> Self {
+        Self { service, way: Way::Remote(Arc::new(Remote::new(service, settings.clone()))) }
+    }
+
+    /// The service as something in this process answers for it.
+    pub fn in_process(service: &'static Service, backend: Arc<dyn Backend>) -> Self {
+        Self { service, way: Way::InProcess(backend) }
+    }
+
+    /// The service that is called.
+    pub fn service(&self) -> &'static Service {
+        self.service
+    }
+
+    /// Whether something in this process answers, with no network between.
+    pub fn is_in_process(&self) -> bool {
+        matches!(self.way, Way::InProcess(_))
+    }
+
+    /// Calls an operation by its API name.
+    ///
+    /// The answer has the modelled members only, in model order, with scalars as they came. The input is checked
+    /// first, as botocore does, unless the profile says `parameter_validation = false`.
+    pub async fn call(&self, operation: &str, input: Value) -> Result<Value, Error> {
+        self.send(operation, input, None).await
+    }
+
+    /// Calls an operation one of whose members is this blob; `input` lacks that member.
+    pub async fn call_with_blob(
+        &self,
+        operation: &str,
+        input: Value,
+        member: &'static str,
+        blob: Bytes,
+    ) -> Result<Value, Error> {
+        self.send(operation, input, Some((member, blob))).await
+    }
+
+    async fn send(
+        &self,
+        operation: &str,
+        input: Value,
+        blob: Option<(&'static str, Bytes)>,
+    ) -> Result<Value, Error> {
+        let operation = self.service.operation(operation).ok_or_else(|| Error::UnknownOperation {
+            service: self.service.name,
+            operation: operation.to_owned(),
+        })?;
+        match &self.way {
+            Way::Remote(remote) => remote.call(operation, input, blob).await,
+            Way::InProcess(backend) => {
+                check(self.service, operation, &input, blob.as_ref().map(|(member, _)| *member))?;
+                let request =
+                    Request { service: self.service, operation: operation.name.to_owned(), input, blob };
+                let answer = answer_off_the_reactor(Arc::clone(backend), request).await;
+                self.received(operation, answer)
+            }
+        }
+    }
+
+    fn received(
+        &self,
+        operation: &'static Operation,
+        answer: Result<Value, Refusal>,
+    ) -> Result<Value, Error> {
+        match answer {
+            Ok(value) => Ok(wire::arranged_answer(self.service, self.service.output(operation), value)),
+            Err(mut refusal) => {
+                refusal.members = wire::modelled(self.service, &refusal.code, refusal.members);
+                let refused = Refused { operation: operation.name.to_owned(), refusal, retries: None };
+                Err(Error::Refused(Box::new(refused)))
+            }
+        }
+    }
+}
+
+/// A backend blocks: on a runtime with threads it gets one of its own, on a current-thread one nobody else waits.
+async fn answer_off_the_reactor(backend: Arc<dyn Backend>, request: Request) -> Result<Value, Refusal> {
+    use tokio::runtime::{Handle, RuntimeFlavor};
+    match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
+        Ok(RuntimeFlavor::MultiThread) => tokio::task::spawn_blocking(move || backend.answer(request))
+            .await
+            .unwrap_or_else(|gone| std::panic::resume_unwind(gone.into_panic())),
+        _ => backend.answer(request),
+    }
+}
+
+/// Checks an input against the model. A blob that travels apart counts as given.
+pub(super) fn check(
+    service: &'static Service,
+    operation: &Operation,
+    input: &Value,
+    blob: Option<&str>,
+) -> Result<(), Error> {
+    let Some(shape) = operation.input else { return Ok(()) };
+    let whole;
+    let input = match (blob, input) {
+        (Some(member), Value::Object(members)) => {
+            let mut members = members.clone();
+            members.insert(member.to_owned(), Value::String(String::new()));
+            whole = Value::Object(members);
+            &whole
+        }
+        _ => input,
+    };
+    validate::validate(service, shape, input).map_err(|invalid| Error::Invalid(invalid.to_string()))
+}

@@ -1,0 +1,140 @@
+//! Where a service is, and how we introduce ourselves there.
+
+use hyper::http::Uri;
+
+use super::error::Error;
+use super::transport::Failure;
+use crate::model::Service;
+use crate::settings::{self, RetryMode, Settings};
+
+/// Where requests go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Target {
+    /// Scheme and authority.
+    pub(super) origin: String,
+    /// The path, with a query where the endpoint has one.
+    pub(super) path: String,
+    /// The region of the signature.
+    pub(super) region: String,
+    /// The service's name in the signature.
+    pub(super) signing_name: &'static str,
+}
+
+impl Target {
+    /// The URL of every request, as error texts show it.
+    pub(super) fn url(&self) -> String {
+        format!("{}{}", self.origin, self.path)
+    }
+}
+
+/// The endpoint that is configured, else the one that the service's rules give for the region.
+pub(super) async fn target(
+    service: &'static Service,
+    settings: &Settings,
+    configured: Option<String>,
+    region: String,
+) -> Result<Target, Error> {
+    let (region, fips_region) = real_region(&region);
+    let url = match configured {
+        Some(url) => url,
+        None => {
+            let fips = settings.fips()? || fips_region;
+            by_rules(service, &region, fips, settings.dualstack()?).await?
+        }
+    };
+    let invalid = || Error::Settings(settings::Error::InvalidEndpoint(url.clone()));
+    let parsed: Uri = url.parse().map_err(|_| invalid())?;
+    let (Some(scheme), Some(authority)) = (parsed.scheme_str(), parsed.authority()) else {
+        return Err(invalid());
+    };
+    if !matches!(scheme, "http" | "https") || authority.host().is_empty() || has_empty_label(authority.host())
+    {
+        return Err(invalid());
+    }
+    Ok(Target {
+        origin: format!("{scheme}://{authority}"),
+        path: parsed.path_and_query().map_or("/", |path| path.as_str()).to_owned(),
+        region,
+        signing_name: service.signing_name,
+    })
+}
+
+/// `api.ecr..amazonaws.com`, which comes of an empty region.
+fn has_empty_label(host: &str) -> bool {
+    host.contains("..")
+}
+
+/// `fips-us-east-1` and `us-east-1-fips` are old names for a region with FIPS endpoints.
+fn real_region(region: &str) -> (String, bool) {
+    if region.starts_with("fips-") || region.ends_with("-fips") {
+        (region.replace("fips-", "").replace("-fips", ""), true)
+    } else {
+        (region.to_owned(), false)
+    }
+}
+
+/// The two crates' rules have types of their own with the same names.
+macro_rules! endpoint_by_rules {
+    ($rules:path, $region:expr, $fips:expr, $dualstack:expr) => {{
+        use $rules::{DefaultResolver, Params, ResolveEndpoint};
+        let parameters = Params::builder().region($region).use_fips($fips).use_dual_stack($dualstack).build();
+        let parameters = parameters.map_err(|error| Error::Transport(error.to_string()))?;
+        DefaultResolver::new().resolve_endpoint(&parameters).await
+    }};
+}
+
+async fn by_rules(service: &Service, region: &str, fips: bool, dualstack: bool) -> Result<String, Error> {
+    let endpoint = if service.name == "ecr-public" {
+        endpoint_by_rules!(aws_sdk_ecrpublic::config::endpoint, region, fips, dualstack)
+    } else {
+        endpoint_by_rules!(aws_sdk_ecr::config::endpoint, region, fips, dualstack)
+    };
+    endpoint.map(|endpoint| endpoint.url().to_owned()).map_err(|error| Error::Transport(error.to_string()))
+}
+
+/// The words for a request that got no answer (contract 5.4).
+pub(super) fn failure_text(failure: &Failure, target: &Target) -> String {
+    let url = target.url();
+    match failure {
+        Failure::Connect => format!(r#"Could not connect to the endpoint URL: "{url}""#),
+        Failure::ConnectTimeout => format!(r#"Connect timeout on endpoint URL: "{url}""#),
+        Failure::ReadTimeout => format!(r#"Read timeout on endpoint URL: "{url}""#),
+        Failure::Closed => {
+            format!(
+                r#"Connection was closed before we received a valid response from endpoint URL: "{url}"."#
+            )
+        }
+        Failure::Tls(reason) => format!("SSL validation failed for {url} {reason}"),
+        Failure::Proxy(proxy) => format!(r#"Failed to connect to proxy URL: "{proxy}""#),
+        Failure::Other(reason) => reason.clone(),
+    }
+}
+
+/// Who we are, in the form that AWS SDKs share.
+pub(super) fn user_agent(settings: &Settings, mode: RetryMode) -> Result<String, Error> {
+    let mode = match mode {
+        RetryMode::Standard => "standard",
+        RetryMode::Adaptive => "adaptive",
+    };
+    let mut text = format!(
+        "ecr/{} ua/2.1 os/{} md/arch#{} lang/rust cfg/retry-mode#{mode}",
+        env!("CARGO_PKG_VERSION"),
+        std::env::consts::OS,
+        std::env::consts::ARCH,
+    );
+    if let Some(environment) = settings.filled_variable("AWS_EXECUTION_ENV") {
+        text.push_str(" exec-env/");
+        text.push_str(&token(&environment));
+    }
+    if let Some(application) = settings.application()?.filter(|name| !name.is_empty()) {
+        text.push_str(" app/");
+        text.push_str(&token(&application));
+    }
+    Ok(text)
+}
+
+/// What may not stand in a user agent's part becomes a hyphen.
+fn token(text: &str) -> String {
+    let permitted = |c: char| c.is_ascii_alphanumeric() || "!$%&'*+-.^_`|~,#".contains(c);
+    text.chars().map(|c| if permitted(c) { c } else { '-' }).collect()
+}

@@ -1,0 +1,242 @@
+//! A call over the network: what botocore's client does between an input and an answer, in its order (contract 0):
+//! region and credentials are looked up, the endpoint is worked out, the input is checked, the request is signed,
+//! sent, repeated where that may help, and its answer read.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_runtime::auth::SigV4OperationSigningConfig;
+use aws_runtime::auth::sigv4::{self, SigV4AuthScheme};
+use aws_smithy_async::rt::sleep::TokioSleep;
+use aws_smithy_runtime::client::identity::IdentityCache;
+use aws_smithy_runtime::client::orchestrator::operation::{Operation as Call, OperationBuilder};
+use aws_smithy_runtime_api::client::auth::AuthSchemeOptionResolverParams;
+use aws_smithy_runtime_api::client::auth::static_resolver::StaticAuthSchemeOptionResolver;
+use aws_smithy_runtime_api::client::auth::{SharedAuthScheme, SharedAuthSchemeOptionResolver};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_runtime_api::client::identity::SharedIdentityResolver;
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse, OrchestratorError};
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponentsBuilder;
+use aws_smithy_runtime_api::client::runtime_plugin::StaticRuntimePlugin;
+use aws_smithy_runtime_api::client::stalled_stream_protection::StalledStreamProtectionConfig;
+use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::config_bag::Layer;
+use aws_smithy_types::retry::RetryConfig;
+use aws_smithy_types::timeout::TimeoutConfig;
+use aws_types::SigningName;
+use aws_types::region::{Region, SigningRegion};
+use bytes::Bytes;
+use serde_json::Value;
+use tokio::sync::OnceCell;
+
+use super::attempt::{Attempts, Retryable};
+use super::credentials::Wallet;
+use super::endpoint::{self, Target};
+use super::error::{Error, Refused};
+use super::transport::{Failure, Options, Transport, find};
+use super::{Refusal, client, wire};
+use crate::model::{Operation, Service};
+use crate::settings::{RetryMode, Settings};
+
+/// A service on the network.
+pub(super) struct Remote {
+    service: &'static Service,
+    settings: Settings,
+    http: OnceCell<SharedHttpClient>,
+    wallet: Wallet,
+    ready: OnceCell<Ready>,
+}
+
+/// What does not change from call to call.
+struct Ready {
+    target: Target,
+    retry: RetryConfig,
+    timeouts: TimeoutConfig,
+    validates: bool,
+    user_agent: String,
+}
+
+/// A refusal on its way through the orchestrator.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .0.code)]
+pub(super) struct No(pub(super) Refusal);
+
+impl Remote {
+    pub(super) fn new(service: &'static Service, settings: Settings) -> Self {
+        let wallet = Wallet::new(settings.clone());
+        Self { service, settings, http: OnceCell::new(), wallet, ready: OnceCell::new() }
+    }
+
+    pub(super) async fn call(
+        &self,
+        operation: &'static Operation,
+        input: Value,
+        blob: Option<(&'static str, Bytes)>,
+    ) -> Result<Value, Error> {
+        let http = self.http.get_or_try_init(|| async { http_client(&self.settings) }).await?;
+        let credentials = self.credentials(http).await?;
+        let ready = self.ready.get_or_try_init(|| self.prepare(http)).await?;
+        if ready.validates {
+            client::check(self.service, operation, &input, blob.as_ref().map(|(member, _)| *member))?;
+        }
+        let signer = match credentials {
+            _ if self.settings.globals().no_sign_request => None,
+            Some(credentials) => Some(credentials),
+            None => return Err(Error::NoCredentials),
+        };
+        let body = wire::body(&input, blob.as_ref().map(|(member, bytes)| (*member, bytes)));
+        self.exchange(operation, ready, http, signer, body).await
+    }
+
+    async fn credentials(&self, http: &SharedHttpClient) -> Result<Option<Credentials>, Error> {
+        // Whether the region can be one comes before everything that might need it.
+        self.settings.region()?;
+        if self.settings.globals().no_sign_request {
+            return Ok(None);
+        }
+        self.wallet.credentials(http).await
+    }
+
+    async fn prepare(&self, http: &SharedHttpClient) -> Result<Ready, Error> {
+        let configured = self.settings.endpoint(self.service.name)?;
+        let region = match self.settings.region()? {
+            Some(region) => region,
+            None => self.wallet.region_of_instance(http).await.ok_or(Error::NoRegion)?,
+        };
+        let target = endpoint::target(self.service, &self.settings, configured, region).await?;
+        let mode = self.settings.retry_mode()?;
+        let retry = match mode {
+            RetryMode::Standard => RetryConfig::standard(),
+            RetryMode::Adaptive => RetryConfig::adaptive(),
+        };
+        let mut timeouts = TimeoutConfig::builder();
+        timeouts.set_connect_timeout(self.settings.connect_timeout()?);
+        timeouts.set_read_timeout(self.settings.read_timeout()?);
+        Ok(Ready {
+            target,
+            retry: retry.with_max_attempts(self.settings.max_attempts()?),
+            timeouts: timeouts.build(),
+            validates: self.settings.parameter_validation()?,
+            user_agent: endpoint::user_agent(&self.settings, mode)?,
+        })
+    }
+
+    async fn exchange(
+        &self,
+        operation: &'static Operation,
+        ready: &Ready,
+        http: &SharedHttpClient,
+        signer: Option<Credentials>,
+        body: Vec<u8>,
+    ) -> Result<Value, Error> {
+        let attempts = Arc::new(AtomicU32::new(0));
+        let builder = Call::builder()
+            .service_name(self.service.service_id)
+            .operation_name(operation.name)
+            .http_client(http.clone())
+            .endpoint_url(&ready.target.origin)
+            .standard_retry(&ready.retry)
+            .timeout_config(ready.timeouts.clone())
+            .retry_classifier(Retryable)
+            .sleep_impl(TokioSleep::new())
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            .interceptor(Attempts::new(Arc::clone(&attempts), ready.retry.max_attempts()));
+        let call = signed(builder, signer, &ready.target)
+            .serializer(request(self.service, operation, ready))
+            .deserializer(response(self.service, operation))
+            .build();
+        let outcome = call.invoke(Bytes::from(body)).await;
+        outcome.map_err(|error| self.error(operation, ready, attempts.load(Ordering::Relaxed), error))
+    }
+
+    fn error(
+        &self,
+        operation: &Operation,
+        ready: &Ready,
+        attempts: u32,
+        error: SdkError<No, HttpResponse>,
+    ) -> Error {
+        match error {
+            SdkError::ServiceError(said) => {
+                let No(refusal) = said.into_err();
+                // The marker is set whenever the limit was reached, whether or not a repetition would have helped.
+                let retries = (attempts >= ready.retry.max_attempts()).then(|| attempts.saturating_sub(1));
+                Error::Refused(Box::new(Refused { operation: operation.name.to_owned(), refusal, retries }))
+            }
+            other => Error::Transport(match find::<Failure>(&other) {
+                Some(failure) => endpoint::failure_text(failure, &ready.target),
+                None => aws_smithy_types::error::display::DisplayErrorContext(&other).to_string(),
+            }),
+        }
+    }
+}
+
+fn http_client(settings: &Settings) -> Result<SharedHttpClient, Error> {
+    Ok(SharedHttpClient::new(Transport::new(Options {
+        unverified: settings.globals().no_verify_ssl,
+        ca_bundle: settings.ca_bundle()?,
+        proxies: settings.proxies(),
+    })))
+}
+
+fn signed(builder: OperationBuilder, signer: Option<Credentials>, target: &Target) -> OperationBuilder {
+    let Some(credentials) = signer else { return builder.no_auth() };
+    let mut layer = Layer::new("signing");
+    layer.store_put(AuthSchemeOptionResolverParams::new(()));
+    layer.store_put(Region::new(target.region.clone()));
+    layer.store_put(SigningRegion::from(Region::new(target.region.clone())));
+    layer.store_put(SigningName::from_static(target.signing_name));
+    layer.store_put(SigV4OperationSigningConfig::default());
+    let options = StaticAuthSchemeOptionResolver::new(vec![sigv4::SCHEME_ID]);
+    let provider = SharedCredentialsProvider::new(credentials);
+    let mut components = RuntimeComponentsBuilder::new("signing");
+    components.set_auth_scheme_option_resolver(Some(SharedAuthSchemeOptionResolver::new(options)));
+    components.push_auth_scheme(SharedAuthScheme::new(SigV4AuthScheme::new()));
+    components.set_identity_resolver(sigv4::SCHEME_ID, SharedIdentityResolver::new(provider));
+    // The wallet keeps credentials and knows when they end.
+    components.set_identity_cache(Some(IdentityCache::no_cache()));
+    let plugin = StaticRuntimePlugin::new().with_config(layer.freeze()).with_runtime_components(components);
+    builder.runtime_plugin(plugin)
+}
+
+type Serialized = Result<HttpRequest, aws_smithy_runtime_api::box_error::BoxError>;
+
+fn request(
+    service: &'static Service,
+    operation: &'static Operation,
+    ready: &Ready,
+) -> impl Fn(Bytes) -> Serialized + use<> {
+    let target = format!("{}.{}", service.target_prefix, operation.name);
+    let (path, user_agent) = (ready.target.path.clone(), ready.user_agent.clone());
+    move |body| {
+        let length = body.len().to_string();
+        let mut request = HttpRequest::new(SdkBody::from(body));
+        request.set_method("POST")?;
+        request.set_uri(path.as_str())?;
+        let headers = request.headers_mut();
+        headers.insert("x-amz-target", target.clone());
+        headers.insert("content-type", wire::MEDIA_TYPE);
+        headers.insert("content-length", length);
+        headers.insert("user-agent", user_agent.clone());
+        headers.insert("accept-encoding", "identity");
+        Ok(request)
+    }
+}
+
+fn response(
+    service: &'static Service,
+    operation: &'static Operation,
+) -> impl Fn(&HttpResponse) -> Result<Value, OrchestratorError<No>> {
+    move |response| {
+        let body = response.body().bytes().unwrap_or_default();
+        let status = response.status().as_u16();
+        if status < 300 {
+            return Ok(wire::answer(service, service.output(operation), body));
+        }
+        let query_error = response.headers().get("x-amzn-query-error");
+        Err(OrchestratorError::operation(No(wire::refusal(service, status, query_error, body))))
+    }
+}

@@ -1,0 +1,76 @@
+//! Buffers that are used again and again, and never more of them than a budget allows.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+const MEBIBYTE: usize = 1024 * 1024;
+
+/// Lends buffers within a budget. Memory stays flat however large the blobs and however many there are: allocating
+/// and freeing parts of 10 MiB from several threads instead leaves the allocator with several times as much.
+#[derive(Debug)]
+pub(super) struct Buffers {
+    spare: Mutex<Vec<Vec<u8>>>,
+    mebibytes: Arc<Semaphore>,
+    budget: usize,
+}
+
+/// A buffer on loan; it goes back when it is dropped.
+#[derive(Debug)]
+pub(super) struct Buffer {
+    pub(super) bytes: Vec<u8>,
+    home: Arc<Buffers>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Buffers {
+    pub(super) fn new(budget: usize) -> Arc<Self> {
+        let budget = budget / MEBIBYTE;
+        Arc::new(Self { spare: Mutex::default(), mebibytes: Arc::new(Semaphore::new(budget)), budget })
+    }
+
+    /// An empty buffer with room for `size` bytes, as soon as the budget has room for it. One buffer is always
+    /// lent, even where it alone is more than the budget.
+    pub(super) async fn lend(self: &Arc<Self>, size: usize) -> Buffer {
+        let wanted = size.div_ceil(MEBIBYTE).clamp(1, self.budget);
+        let wanted = u32::try_from(wanted).expect("a budget is far below 2^32 MiB");
+        let permit = Arc::clone(&self.mebibytes).acquire_many_owned(wanted).await;
+        let permit = permit.expect("the semaphore is never closed");
+        let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut bytes = spare.unwrap_or_default();
+        bytes.clear();
+        bytes.reserve_exact(size);
+        Buffer { bytes, home: Arc::clone(self), _permit: permit }
+    }
+}
+
+impl AsRef<[u8]> for Buffer {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        let bytes = std::mem::take(&mut self.bytes);
+        self.home.spare.lock().unwrap_or_else(PoisonError::into_inner).push(bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_buffer_that_came_back_is_lent_again_and_the_budget_holds() {
+        let buffers = Buffers::new(4 * MEBIBYTE);
+        let first = buffers.lend(3 * MEBIBYTE).await;
+        let address = first.bytes.as_ptr();
+        assert!(buffers.lend(2 * MEBIBYTE).now_or_never().is_none(), "that is more than the budget");
+        drop(first);
+        let second = buffers.lend(2 * MEBIBYTE).await;
+        assert_eq!((second.bytes.as_ptr(), second.bytes.len()), (address, 0));
+    }
+}

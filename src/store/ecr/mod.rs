@@ -1,0 +1,244 @@
+//! A repository of Amazon ECR, through ECR's own layer API. Facts of the wire: `research/engines.md` 1.
+
+mod calls;
+mod download;
+mod upload;
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use self::calls::Calls;
+use super::buffers::Buffers;
+use super::{Answer, Error, Reader, Source, Store, Written};
+use crate::image::{Descriptor, Digest, Manifest, Name, media_type};
+use crate::service::Client;
+
+/// The most digests that BatchCheckLayerAvailability takes at once.
+const BATCH: usize = 100;
+const MEBIBYTE: usize = 1024 * 1024;
+/// For the parts of all layers together that are in flight or being prepared.
+const IN_PROCESS_BUDGET: usize = 60 * MEBIBYTE;
+/// Over the network each part in flight also has its request's body, a third larger than itself, so that fewer parts
+/// may wait.
+const REMOTE_BUDGET: usize = 30 * MEBIBYTE;
+
+/// Which repository, and where it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Repository {
+    /// The account whose registry it is in; `None` for the caller's own.
+    pub registry: Option<String>,
+    /// Its name.
+    pub name: String,
+}
+
+/// What a transfer must know about the network that the client does not do for it.
+#[derive(Debug, Clone)]
+pub struct Network {
+    /// The file of certificates to trust, for downloads, instead of the system's.
+    pub ca_bundle: Option<PathBuf>,
+    /// Whether the certificates of downloads are not verified.
+    pub unverified: bool,
+    /// The wait before something that failed is tried again; it doubles from one attempt to the next.
+    pub first_wait: Duration,
+}
+
+impl Default for Network {
+    fn default() -> Self {
+        Self { ca_bundle: None, unverified: false, first_wait: Duration::from_millis(250) }
+    }
+}
+
+/// A repository of Amazon ECR.
+pub struct Ecr {
+    calls: Arc<Calls>,
+    connections: Arc<download::Connections>,
+    buffers: Arc<Buffers>,
+}
+
+impl Ecr {
+    /// A repository, through this client.
+    pub fn new(client: Client, repository: Repository, network: Network) -> Self {
+        let budget = if client.is_in_process() { IN_PROCESS_BUDGET } else { REMOTE_BUDGET };
+        let files = client.is_in_process();
+        Self {
+            calls: Arc::new(Calls::new(client, repository, network.first_wait)),
+            connections: Arc::new(download::Connections::new(network, files)),
+            buffers: Buffers::new(budget),
+        }
+    }
+
+    async fn missing(&self, blobs: &[Descriptor]) -> Result<HashSet<Digest>, Error> {
+        const OPERATION: &str = "BatchCheckLayerAvailability";
+        let mut missing: HashSet<Digest> = blobs.iter().map(|blob| blob.digest.clone()).collect();
+        for some in blobs.chunks(BATCH) {
+            let digests: Vec<&Digest> = some.iter().map(|blob| &blob.digest).collect();
+            let answer = self.calls.call(OPERATION, json!({"layerDigests": digests})).await?;
+            for layer in list(&answer, "layers") {
+                if text(layer, "layerAvailability") == Some("AVAILABLE")
+                    && let Some(digest) = text(layer, "layerDigest").and_then(|text| text.parse().ok())
+                {
+                    missing.remove(&digest);
+                }
+            }
+        }
+        match blobs.iter().find(|blob| blob.size == 0 && missing.contains(&blob.digest)) {
+            Some(empty) => Err(Error::Empty(empty.digest.clone())),
+            None => Ok(missing),
+        }
+    }
+
+    async fn get(&self, name: &Name) -> Result<Manifest, Error> {
+        const OPERATION: &str = "BatchGetImage";
+        let identifier = match name {
+            Name::Unnamed => json!({"imageTag": "latest"}),
+            Name::Tag(tag) => json!({"imageTag": tag}),
+            Name::Digest(digest) => json!({"imageDigest": digest}),
+        };
+        let members = json!({"imageIds": [identifier], "acceptedMediaTypes": media_type::MANIFESTS});
+        let answer = self.calls.call(OPERATION, members).await?;
+        if let Some(failure) = list(&answer, "failures").first() {
+            return Err(self.failure(name, failure));
+        }
+        let image = list(&answer, "images").first();
+        let image = image.ok_or_else(|| self.calls.nonsense(OPERATION, "neither an image nor a failure"))?;
+        let place = self.calls.place();
+        let bytes = text(image, "imageManifest")
+            .ok_or_else(|| self.calls.nonsense(OPERATION, "an image without its manifest"))?;
+        let manifest =
+            Manifest::parse(Bytes::copy_from_slice(bytes.as_bytes()), text(image, "imageManifestMediaType"))
+                .map_err(Error::image(&place))?;
+        let asked = match name {
+            Name::Digest(digest) => Some(digest.clone()),
+            _ => {
+                image.get("imageId").and_then(|id| text(id, "imageDigest")).and_then(|text| text.parse().ok())
+            }
+        };
+        match asked {
+            Some(digest) if digest.algorithm().of(manifest.bytes()) != digest => {
+                Err(Error::Mismatch { place, what: "manifest", digest, found: manifest.digest().clone() })
+            }
+            _ => Ok(manifest),
+        }
+    }
+
+    fn failure(&self, name: &Name, failure: &Value) -> Error {
+        let name = match name {
+            Name::Unnamed => "latest".to_owned(),
+            Name::Tag(tag) => tag.clone(),
+            Name::Digest(digest) => digest.to_string(),
+        };
+        match (text(failure, "failureCode"), text(failure, "failureReason")) {
+            (Some("ImageNotFound"), _) => {
+                Error::NoImage { place: self.calls.place(), name, instead: String::new() }
+            }
+            (code, reason) => {
+                let (code, reason) = (code.unwrap_or("a failure"), reason.unwrap_or("no reason"));
+                self.calls.nonsense("BatchGetImage", &format!("{code} for {name}: {reason}"))
+            }
+        }
+    }
+
+    /// The image's tags, where it is here and can be used. DescribeImages and not BatchGetImage, which would count
+    /// as a pull.
+    async fn tags(&self, digest: &Digest) -> Result<Option<Vec<String>>, Error> {
+        let members = json!({"imageIds": [{"imageDigest": digest}]});
+        match self.calls.call("DescribeImages", members).await {
+            Err(Error::Service(error)) if error.code() == Some("ImageNotFoundException") => Ok(None),
+            Err(error) => Err(error),
+            Ok(answer) => Ok(list(&answer, "imageDetails")
+                .first()
+                .filter(|image| text(image, "imageStatus").is_none_or(|status| status == "ACTIVE"))
+                .map(|image| {
+                    let tags = list(image, "imageTags").iter().filter_map(Value::as_str);
+                    tags.map(ToOwned::to_owned).collect()
+                })),
+        }
+    }
+
+    async fn put(&self, manifest: &Manifest, tag: Option<&str>) -> Result<(), Error> {
+        const OPERATION: &str = "PutImage";
+        let bytes = std::str::from_utf8(manifest.bytes())
+            .map_err(|_| self.calls.nonsense(OPERATION, "a manifest that is not UTF-8"))?;
+        let mut members = json!({
+            "imageManifest": bytes,
+            "imageManifestMediaType": manifest.media_type(),
+            "imageDigest": manifest.digest(),
+        });
+        if let Some(tag) = tag {
+            members["imageTag"] = json!(tag);
+        }
+        let answer = match self.calls.call(OPERATION, members).await {
+            // The same manifest is there, under the same tag: what was wanted.
+            Err(Error::Service(error)) if error.code() == Some("ImageAlreadyExistsException") => {
+                return Ok(());
+            }
+            answer => answer?,
+        };
+        let kept = answer.pointer("/image/imageId/imageDigest").and_then(Value::as_str);
+        if kept == Some(&manifest.digest().to_string()) {
+            return Ok(());
+        }
+        let answer = format!("digest {}, expected {}", kept.unwrap_or("none"), manifest.digest());
+        Err(self.calls.nonsense(OPERATION, &answer))
+    }
+}
+
+/// A member that is a list; empty where it is absent.
+fn list<'a>(value: &'a Value, member: &str) -> &'a [Value] {
+    value.get(member).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+/// A member that is a string.
+fn text<'a>(value: &'a Value, member: &str) -> Option<&'a str> {
+    value.get(member).and_then(Value::as_str)
+}
+
+impl Store for Ecr {
+    fn name(&self) -> String {
+        self.calls.place()
+    }
+
+    fn manifest<'a>(&'a self, name: &'a Name) -> Answer<'a, Manifest> {
+        Box::pin(self.get(name))
+    }
+
+    fn open<'a>(&'a self, blob: &'a Descriptor, offset: u64) -> Answer<'a, Box<dyn Reader>> {
+        Box::pin(async move {
+            let (calls, connections) = (Arc::clone(&self.calls), Arc::clone(&self.connections));
+            download::open(calls, connections, blob, offset).await
+        })
+    }
+
+    fn held<'a>(&'a self, digest: &'a Digest) -> Answer<'a, Option<Vec<String>>> {
+        Box::pin(self.tags(digest))
+    }
+
+    fn prepare<'a>(&'a self, blobs: &'a [Descriptor]) -> Answer<'a, HashSet<Digest>> {
+        Box::pin(self.missing(blobs))
+    }
+
+    fn write<'a>(&'a self, blob: &'a Descriptor, source: &'a Source) -> Answer<'a, Written> {
+        Box::pin(upload::upload(self, blob, source))
+    }
+
+    fn put_manifest<'a>(&'a self, manifest: &'a Manifest) -> Answer<'a, ()> {
+        Box::pin(self.put(manifest, None))
+    }
+
+    fn put_image<'a>(&'a self, manifest: &'a Manifest, tags: &'a [String]) -> Answer<'a, ()> {
+        Box::pin(async move {
+            if tags.is_empty() {
+                return self.put(manifest, None).await;
+            }
+            for tag in tags {
+                self.put(manifest, Some(tag)).await?;
+            }
+            Ok(())
+        })
+    }
+}

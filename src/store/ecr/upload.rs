@@ -1,0 +1,136 @@
+//! A layer's way up: InitiateLayerUpload, UploadLayerPart in sequence, CompleteLayerUpload.
+//!
+//! ECR takes the parts of one upload strictly one after another, and says after a mistake which byte was the last
+//! that it kept: the way back is `research/engines.md` 1.2.
+
+use serde_json::{Value, json};
+
+use super::super::stream::{Part, Parts};
+use super::super::{Error, Source, Written};
+use super::{Ecr, MEBIBYTE, text};
+use crate::image::{Algorithm, Descriptor};
+use crate::service;
+
+/// The service names the size of parts; what it may name is between ECR's limits for a part.
+const SMALLEST_PART: usize = 5 * MEBIBYTE;
+const LARGEST_PART: usize = 20 * MEBIBYTE;
+/// An upload has at most this many parts.
+const MOST_PARTS: u64 = 4200;
+/// How often an upload that the service has forgotten is begun again.
+const UPLOADS: u32 = 3;
+/// How often in a row the service may name an offset without anything arriving in between.
+const CORRECTIONS: u32 = 5;
+
+struct Upload<'a> {
+    store: &'a Ecr,
+    blob: &'a Descriptor,
+    identifier: String,
+    part_size: usize,
+}
+
+/// Uploads a blob.
+pub(super) async fn upload(store: &Ecr, blob: &Descriptor, source: &Source) -> Result<Written, Error> {
+    for attempt in 1.. {
+        let upload = Upload::begin(store, blob).await?;
+        match upload.run(source).await {
+            Err(Error::Service(error))
+                if error.code() == Some("UploadNotFoundException") && attempt < UPLOADS =>
+            {
+                // Either it expired, or the answer to its completion was lost, or somebody else completed the same
+                // layer meanwhile.
+                if store.missing(std::slice::from_ref(blob)).await?.is_empty() {
+                    return Ok(Written::Present);
+                }
+                source.arrived(0);
+            }
+            result => return result,
+        }
+    }
+    unreachable!("the last attempt returns")
+}
+
+impl<'a> Upload<'a> {
+    async fn begin(store: &'a Ecr, blob: &'a Descriptor) -> Result<Self, Error> {
+        const OPERATION: &str = "InitiateLayerUpload";
+        let answer = store.calls.call(OPERATION, json!({})).await?;
+        let identifier = text(&answer, "uploadId")
+            .ok_or_else(|| store.calls.nonsense(OPERATION, "no uploadId"))?
+            .to_owned();
+        let named = number(&answer, "partSize").unwrap_or(0).max(blob.size.div_ceil(MOST_PARTS));
+        let named = usize::try_from(named).unwrap_or(usize::MAX);
+        Ok(Self { store, blob, identifier, part_size: named.clamp(SMALLEST_PART, LARGEST_PART) })
+    }
+
+    async fn run(&self, source: &Source) -> Result<Written, Error> {
+        let buffers = std::sync::Arc::clone(&self.store.buffers);
+        let mut parts = Parts::new(source.stream().await?, buffers, self.part_size);
+        let mut corrections = 0;
+        let mut furthest = 0;
+        while let Some(part) = parts.next().await? {
+            let (first, end) = (part.first, part.end());
+            let next = self.send(part).await?;
+            if next > furthest {
+                (furthest, corrections) = (next, 0);
+            } else {
+                corrections += 1;
+            }
+            if next > self.blob.size || corrections > CORRECTIONS {
+                let reason = format!("the service keeps asking for byte {next} after bytes {first} to {end}");
+                return Err(Error::Upload { digest: self.blob.digest.clone(), reason });
+            }
+            source.arrived(next);
+            if next != end {
+                parts.seek(next).await?;
+            }
+        }
+        parts.verify().await?;
+        self.complete().await
+    }
+
+    /// Sends a part and answers which byte the service wants next.
+    async fn send(&self, part: Part) -> Result<u64, Error> {
+        let end = part.end();
+        let members = json!({
+            "uploadId": self.identifier,
+            "partFirstByte": part.first,
+            "partLastByte": end - 1,
+        });
+        let sent = self.store.calls.call_with_blob("UploadLayerPart", members, "layerPartBlob", part.bytes);
+        match sent.await {
+            Ok(_) => Ok(end),
+            Err(Error::Service(error)) => wanted(&error).ok_or(Error::Service(error)),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn complete(&self) -> Result<Written, Error> {
+        const OPERATION: &str = "CompleteLayerUpload";
+        let members = json!({"uploadId": self.identifier, "layerDigests": [self.blob.digest]});
+        let answer = match self.store.calls.call(OPERATION, members).await {
+            Err(Error::Service(error)) if error.code() == Some("LayerAlreadyExistsException") => {
+                return Ok(Written::Present);
+            }
+            answer => answer?,
+        };
+        // ECR computes SHA-256 whatever the digest that was asked for.
+        let kept = text(&answer, "layerDigest");
+        if self.blob.digest.algorithm() == Algorithm::Sha256 && kept != Some(&self.blob.digest.to_string()) {
+            let answer = format!("digest {}, expected {}", kept.unwrap_or("none"), self.blob.digest);
+            return Err(self.store.calls.nonsense(OPERATION, &answer));
+        }
+        Ok(Written::Moved)
+    }
+}
+
+/// The byte after the last that the service kept, where it says that a part does not follow on it.
+fn wanted(error: &service::Error) -> Option<u64> {
+    let refusal = error.refusal().filter(|refusal| refusal.code == "InvalidLayerPartException")?;
+    let last = refusal.members.get("lastValidByteReceived")?;
+    // A number keeps its digits as they were written, and -1 is the byte before the first.
+    let last: i64 = last.to_string().parse().ok()?;
+    u64::try_from(last + 1).ok()
+}
+
+fn number(value: &Value, member: &str) -> Option<u64> {
+    value.get(member).and_then(Value::as_u64)
+}

@@ -1,0 +1,155 @@
+//! What goes wrong in stores.
+
+use std::io;
+use std::path::Path;
+
+use crate::image::{self, Descriptor, Digest};
+use crate::service;
+
+/// Why a store cannot do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A digest, a manifest or a reference is wrong.
+    #[error("{place}: {source}")]
+    Image {
+        /// Where it was found.
+        place: String,
+        /// What is wrong with it.
+        source: image::Error,
+    },
+    /// The operating system said no.
+    #[error("cannot {doing} {path}: {source}")]
+    Io {
+        /// A verb.
+        doing: &'static str,
+        /// The file or folder.
+        path: String,
+        /// The operating system's reason.
+        source: io::Error,
+    },
+    /// A place is not what it should be.
+    #[error("{place} {reason}")]
+    Place {
+        /// The file or folder.
+        place: String,
+        /// What is wrong with it and what was expected.
+        reason: String,
+    },
+    /// A blob or a manifest that something else lists is not there.
+    #[error("{place} has no {what} {digest}")]
+    Missing {
+        /// Where it should be.
+        place: String,
+        /// `blob` or `manifest`.
+        what: &'static str,
+        /// Its digest.
+        digest: Digest,
+    },
+    /// No image of this name.
+    #[error("{place} has no image {name}{instead}")]
+    NoImage {
+        /// Where it should be.
+        place: String,
+        /// The tag or digest.
+        name: String,
+        /// What could be meant instead, with punctuation in front; may be empty.
+        instead: String,
+    },
+    /// Bytes do not have the digest that they go by.
+    #[error("{what} {digest} in {place} is damaged: its bytes have the digest {found}")]
+    Mismatch {
+        /// Where the bytes come from.
+        place: String,
+        /// `blob` or `manifest`.
+        what: &'static str,
+        /// The digest that they should have.
+        digest: Digest,
+        /// The digest that they have.
+        found: Digest,
+    },
+    /// There are fewer or more bytes than the manifest says.
+    #[error("blob {digest} in {place} is damaged: it has {found} bytes, and its manifest says {expected}")]
+    Size {
+        /// Where the bytes come from.
+        place: String,
+        /// The blob.
+        digest: Digest,
+        /// The size in the manifest.
+        expected: u64,
+        /// The size found, as a sentence goes on: `12`, or `more than 12`.
+        found: String,
+    },
+    /// A file was written to while it was read.
+    #[error("{path} changed while it was read; nothing was taken from it, so run the command again")]
+    Changed {
+        /// The file.
+        path: String,
+    },
+    /// The service said no, or could not be reached.
+    #[error(transparent)]
+    Service(#[from] service::Error),
+    /// The repository does not exist.
+    #[error("the repository {repository} does not exist: {source}")]
+    NoRepository {
+        /// The repository.
+        repository: String,
+        /// The service's own words.
+        source: service::Error,
+    },
+    /// The service answered something that makes no sense.
+    #[error("{operation} on {place} answered {answer}")]
+    Answer {
+        /// The repository.
+        place: String,
+        /// The operation.
+        operation: &'static str,
+        /// What is wrong with the answer.
+        answer: String,
+    },
+    /// A layer could not be downloaded.
+    #[error("cannot download blob {digest}: {reason}")]
+    Download {
+        /// The blob.
+        digest: Digest,
+        /// Why not.
+        reason: String,
+    },
+    /// The service kept losing what was sent.
+    #[error("cannot upload blob {digest}: {reason}")]
+    Upload {
+        /// The blob.
+        digest: Digest,
+        /// Why not.
+        reason: String,
+    },
+    /// ECR cannot keep a blob without bytes.
+    #[error(
+        "blob {0} has no bytes, and Amazon ECR cannot store such a blob; build the image with the OCI empty \
+         descriptor, the two bytes {{}}, in its place"
+    )]
+    Empty(Digest),
+}
+
+impl Error {
+    /// An error of the operating system, with what was attempted on what.
+    pub fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.display().to_string();
+        move |source| Self::Io { doing, path, source }
+    }
+
+    /// A wrong digest, manifest or reference, with where it was found.
+    pub fn image(place: impl Into<String>) -> impl FnOnce(image::Error) -> Self {
+        let place = place.into();
+        move |source| Self::Image { place, source }
+    }
+
+    /// A blob of another size than its manifest says.
+    pub fn size(place: impl Into<String>, blob: &Descriptor, found: impl ToString) -> Self {
+        Self::Size {
+            place: place.into(),
+            digest: blob.digest.clone(),
+            expected: blob.size,
+            found: found.to_string(),
+        }
+    }
+}

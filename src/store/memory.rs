@@ -1,0 +1,158 @@
+//! Images in memory: for tests, ours and those of whoever embeds the engine.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+
+use super::{Answer, Error, Reader, Source, Store, Written};
+use crate::image::{Descriptor, Digest, Manifest, Name};
+
+/// A store that lasts as long as the process.
+#[derive(Debug, Default)]
+pub struct Memory {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    blobs: HashMap<Digest, Bytes>,
+    manifests: HashMap<Digest, Manifest>,
+    tags: HashMap<String, Digest>,
+    images: HashSet<Digest>,
+}
+
+impl Memory {
+    /// A store without anything.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps a blob and answers a descriptor of it.
+    pub fn add_blob(&self, media_type: &str, bytes: impl Into<Bytes>) -> Descriptor {
+        let bytes = bytes.into();
+        let blob = Descriptor::new(media_type, Digest::of(&bytes), bytes.len() as u64);
+        self.state().blobs.insert(blob.digest.clone(), bytes);
+        blob
+    }
+
+    /// Keeps bytes under a digest, whether it is theirs or not.
+    pub fn plant(&self, digest: &Digest, bytes: impl Into<Bytes>) {
+        self.state().blobs.insert(digest.clone(), bytes.into());
+    }
+
+    /// The bytes of a blob.
+    pub fn blob(&self, digest: &Digest) -> Option<Bytes> {
+        self.state().blobs.get(digest).cloned()
+    }
+
+    /// All tags and what they name, in the order of the tags.
+    pub fn tags(&self) -> Vec<(String, Digest)> {
+        let mut tags: Vec<_> = self.state().tags.clone().into_iter().collect();
+        tags.sort();
+        tags
+    }
+
+    fn keep(&self, manifest: &Manifest) {
+        self.state().manifests.insert(manifest.digest().clone(), manifest.clone());
+    }
+
+    fn missing(&self, what: &'static str, digest: &Digest) -> Error {
+        Error::Missing { place: self.name(), what, digest: digest.clone() }
+    }
+}
+
+/// Reads bytes that are there already.
+struct BytesReader(Bytes);
+
+impl Reader for BytesReader {
+    fn read(&mut self, mut buffer: Vec<u8>, limit: usize) -> Answer<'_, Vec<u8>> {
+        let next = self.0.split_to(limit.min(self.0.len()));
+        buffer.extend_from_slice(&next);
+        Box::pin(async { Ok(buffer) })
+    }
+}
+
+impl Store for Memory {
+    fn name(&self) -> String {
+        "memory".to_owned()
+    }
+
+    fn manifest<'a>(&'a self, name: &'a Name) -> Answer<'a, Manifest> {
+        Box::pin(async move {
+            let state = self.state();
+            let digest = match name {
+                Name::Digest(digest) => Some(digest),
+                Name::Tag(tag) => state.tags.get(tag),
+                Name::Unnamed => state.images.iter().next(),
+            };
+            let found = digest.and_then(|digest| state.manifests.get(digest)).cloned();
+            let (place, name) = (self.name(), format!("{name:?}"));
+            found.ok_or(Error::NoImage { place, name, instead: String::new() })
+        })
+    }
+
+    fn open<'a>(&'a self, blob: &'a Descriptor, offset: u64) -> Answer<'a, Box<dyn Reader>> {
+        Box::pin(async move {
+            let bytes = self.blob(&blob.digest).ok_or_else(|| self.missing("blob", &blob.digest))?;
+            let offset = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
+            Ok(Box::new(BytesReader(bytes.slice(offset..))) as Box<dyn Reader>)
+        })
+    }
+
+    fn held<'a>(&'a self, digest: &'a Digest) -> Answer<'a, Option<Vec<String>>> {
+        Box::pin(async move {
+            let state = self.state();
+            let tags = state.tags.iter().filter(|(_, named)| *named == digest);
+            let tags = tags.map(|(tag, _)| tag.clone()).collect();
+            Ok(state.images.contains(digest).then_some(tags))
+        })
+    }
+
+    fn prepare<'a>(&'a self, blobs: &'a [Descriptor]) -> Answer<'a, HashSet<Digest>> {
+        Box::pin(async move {
+            let digests = blobs.iter().map(|blob| blob.digest.clone());
+            Ok(digests.filter(|digest| self.blob(digest).is_none()).collect())
+        })
+    }
+
+    fn write<'a>(&'a self, blob: &'a Descriptor, source: &'a Source) -> Answer<'a, Written> {
+        Box::pin(async move {
+            let mut stream = source.stream().await?;
+            let size = usize::try_from(blob.size).unwrap_or(usize::MAX);
+            let bytes = stream.read(Vec::new(), size).await?;
+            stream.verify().await?;
+            source.arrived(blob.size);
+            self.plant(&blob.digest, bytes);
+            Ok(Written::Moved)
+        })
+    }
+
+    fn put_manifest<'a>(&'a self, manifest: &'a Manifest) -> Answer<'a, ()> {
+        Box::pin(async move {
+            for blob in manifest.blobs() {
+                self.blob(&blob.digest).ok_or_else(|| self.missing("blob", &blob.digest))?;
+            }
+            for child in manifest.children() {
+                let known = self.state().manifests.contains_key(&child.digest);
+                known.then_some(()).ok_or_else(|| self.missing("manifest", &child.digest))?;
+            }
+            self.keep(manifest);
+            Ok(())
+        })
+    }
+
+    fn put_image<'a>(&'a self, manifest: &'a Manifest, tags: &'a [String]) -> Answer<'a, ()> {
+        Box::pin(async move {
+            self.put_manifest(manifest).await?;
+            let mut state = self.state();
+            state.images.insert(manifest.digest().clone());
+            state.tags.extend(tags.iter().map(|tag| (tag.clone(), manifest.digest().clone())));
+            Ok(())
+        })
+    }
+}

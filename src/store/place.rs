@@ -1,0 +1,126 @@
+//! Places on this machine as they are written on the command line: `oci:PATH`, `oci-archive:PATH` or a bare path,
+//! each with `:TAG` behind it where that is meant.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::{ArchiveReader, ArchiveWriter, Error, Layout, Shared};
+use crate::image::Name;
+
+/// The form in which a place keeps images.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// An OCI image layout.
+    Layout,
+    /// An OCI archive.
+    Archive,
+}
+
+/// A path with the form that it has and the tag that was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The form, where the text says it.
+    pub format: Option<Format>,
+    /// The path.
+    pub path: PathBuf,
+    /// The tag behind the path.
+    pub tag: Option<String>,
+}
+
+impl Place {
+    /// Reads a place. A colon belongs to the path where a file of that name exists; else a tag follows it.
+    pub fn parse(text: &str) -> Self {
+        let (format, rest) = match text.split_once(':') {
+            Some(("oci", rest)) => (Some(Format::Layout), rest),
+            Some(("oci-archive", rest)) => (Some(Format::Archive), rest),
+            _ => (None, text),
+        };
+        let path = PathBuf::from(rest);
+        if !path.exists()
+            && let Some((path, tag)) = rest.rsplit_once(':')
+            && !path.is_empty()
+            && Name::tag(tag).is_ok()
+        {
+            return Self { format, path: path.into(), tag: Some(tag.to_owned()) };
+        }
+        Self { format, path, tag: None }
+    }
+
+    /// The image that was asked for.
+    pub fn image(&self) -> Name {
+        self.tag.clone().map_or(Name::Unnamed, Name::Tag)
+    }
+
+    /// Opens the place to read from.
+    pub fn source(&self) -> Result<Shared, Error> {
+        let metadata = std::fs::metadata(&self.path).map_err(Error::io("read", &self.path))?;
+        let wrong =
+            |reason: &str| Error::Place { place: self.path.display().to_string(), reason: reason.to_owned() };
+        match self.format {
+            Some(Format::Archive) if metadata.is_dir() => {
+                Err(wrong("is a folder; expected an OCI archive, a file"))
+            }
+            Some(Format::Layout) if !metadata.is_dir() => {
+                Err(wrong("is a file; expected an OCI image layout, a folder"))
+            }
+            _ if metadata.is_dir() => Ok(Arc::new(Layout::new(&self.path))),
+            _ => Ok(Arc::new(ArchiveReader::open(&self.path)?)),
+        }
+    }
+
+    /// Opens the place to write to. Without a form it is what is there already, or an archive where the name ends in
+    /// `.tar`.
+    pub fn destination(&self) -> Result<Shared, Error> {
+        let archive = match self.format {
+            Some(format) => format == Format::Archive,
+            None if self.path.is_dir() => false,
+            None => is_tar(&self.path) || self.path.extension().is_some_and(|extension| extension == "tar"),
+        };
+        if archive {
+            Ok(Arc::new(ArchiveWriter::new(&self.path)?))
+        } else if self.path.is_file() {
+            let reason = "is a file; expected a folder, or a name that ends in .tar".to_owned();
+            Err(Error::Place { place: self.path.display().to_string(), reason })
+        } else {
+            Ok(Arc::new(Layout::new(&self.path)))
+        }
+    }
+}
+
+/// Whether a tar file is there, by the magic in its first header.
+fn is_tar(path: &std::path::Path) -> bool {
+    let mut header = [0; 262];
+    path.is_file()
+        && File::open(path).and_then(|mut file| file.read_exact(&mut header)).is_ok()
+        && &header[257..] == b"ustar"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(format: Option<Format>, path: &str, tag: Option<&str>) -> Place {
+        Place { format, path: path.into(), tag: tag.map(ToOwned::to_owned) }
+    }
+
+    #[test]
+    fn forms_paths_and_tags() {
+        assert_eq!(Place::parse("no/such"), place(None, "no/such", None));
+        assert_eq!(Place::parse("oci:no/such:1.0"), place(Some(Format::Layout), "no/such", Some("1.0")));
+        assert_eq!(Place::parse("oci-archive:a.tar"), place(Some(Format::Archive), "a.tar", None));
+        assert_eq!(Place::parse("a.tar:x"), place(None, "a.tar", Some("x")));
+        assert_eq!(Place::parse("c:/no/such"), place(None, "c:/no/such", None));
+    }
+
+    #[test]
+    fn a_colon_belongs_to_a_path_that_exists() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("image:1");
+        std::fs::create_dir(&path).unwrap();
+        let text = path.to_str().unwrap();
+        assert_eq!(Place::parse(text), place(None, text, None));
+        assert_eq!(Place::parse(&format!("{text}:2")), place(None, text, Some("2")));
+    }
+}

@@ -1,0 +1,44 @@
+//! What happens during a transfer, for whoever wants to show it.
+
+use crate::image::{Descriptor, Digest};
+
+/// Something that happened.
+#[derive(Debug, Clone, Copy)]
+pub enum Event<'a> {
+    /// It is known what there is to do.
+    Planned {
+        /// Blobs to move.
+        blobs: usize,
+        /// Their bytes.
+        bytes: u64,
+        /// Blobs that the destination has already.
+        present: usize,
+    },
+    /// A blob is on its way.
+    Started(&'a Descriptor),
+    /// So many of a blob's bytes have arrived, less than before where some were lost.
+    Arrived {
+        /// The blob.
+        digest: &'a Digest,
+        /// How many of its bytes have arrived.
+        position: u64,
+    },
+    /// A blob arrived whole.
+    Finished(&'a Descriptor),
+    /// A manifest arrived.
+    Manifest(&'a Digest),
+}
+
+/// Hears what happens, from several tasks at once.
+pub trait Progress: Send + Sync {
+    /// Something happened.
+    fn hear(&self, event: Event<'_>);
+}
+
+/// Tells nobody.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Silent;
+
+impl Progress for Silent {
+    fn hear(&self, _event: Event<'_>) {}
+}
