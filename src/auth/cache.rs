@@ -83,7 +83,10 @@ impl Cache {
                 return Err(refused(format!("it belongs to the user {}, not to {me}", facts.uid())));
             }
             if facts.mode() & 0o022 != 0 && !sticky {
-                return Err(refused(format!("others can write to it (chmod 700 '{}' makes it usable)", path.display())));
+                return Err(refused(format!(
+                    "others can write to it (chmod 700 '{}' makes it usable)",
+                    path.display()
+                )));
             }
         }
         Ok(())
@@ -107,7 +110,9 @@ impl Cache {
     /// Removes a key's entry; whether there was one.
     pub fn remove(&self, key: &str) -> io::Result<bool> {
         match std::fs::remove_file(self.file(key)) {
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(false),
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                Ok(false)
+            }
             outcome => outcome.map(|()| true),
         }
     }
@@ -142,7 +147,8 @@ impl Cache {
         let path = self.folder.join(format!("{key}.lock"));
         // The file may be cleared away between opening and locking; then the lock is on nothing that others see.
         for _ in 0..8 {
-            let file = own_file().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path)?;
+            let file =
+                own_file().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path)?;
             match file.try_lock() {
                 Err(std::fs::TryLockError::WouldBlock) => return Ok(None),
                 Err(std::fs::TryLockError::Error(error)) => return Err(error),
@@ -231,7 +237,8 @@ fn base(settings: &Settings) -> Option<PathBuf> {
     if let Some(folder) = settings.filled_variable("AWS_ECR_CACHE_DIR") {
         return Some(settings.expanded(&folder));
     }
-    let named = settings.filled_variable("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    let named =
+        settings.filled_variable("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
     let folder = named.or_else(|| Some(settings.home()?.join(".cache")))?;
     folder.is_absolute().then(|| folder.join("ecr"))
 }
@@ -349,7 +356,9 @@ mod tests {
         let path_text = path.display();
         assert_eq!(
             said,
-            format!("the token cache {path_text} is not used: others can write to it (chmod 700 '{path_text}' makes it usable)")
+            format!(
+                "the token cache {path_text} is not used: others can write to it (chmod 700 '{path_text}' makes it usable)"
+            )
         );
         std::fs::set_permissions(&path, Permissions::from_mode(0o1777)).unwrap();
         assert!(opened(&path).is_ok(), "as /tmp is");
@@ -377,7 +386,13 @@ mod tests {
         let cache = opened(folder.path()).unwrap();
         cache.write(KEY, &entry()).unwrap();
         let old = "f".repeat(32);
-        for name in [format!("{old}.json"), format!("{old}.lock"), ".new-x".into(), "nobody-x".into(), "cache.json".into()] {
+        for name in [
+            format!("{old}.json"),
+            format!("{old}.lock"),
+            ".new-x".into(),
+            "nobody-x".into(),
+            "cache.json".into(),
+        ] {
             std::fs::write(cache.folder().join(&name), "null").unwrap();
             age(&cache.folder().join(&name), 14);
         }

@@ -50,7 +50,14 @@ pub enum Freshness {
 
 impl Entry {
     /// A new entry.
-    pub fn new(service: &str, region: &str, source: String, token: String, requested: u64, expires: u64) -> Self {
+    pub fn new(
+        service: &str,
+        region: &str,
+        source: String,
+        token: String,
+        requested: u64,
+        expires: u64,
+    ) -> Self {
         let (service, region) = (service.to_owned(), region.to_owned());
         Self { version: VERSION, service, region, source, requested, expires, hosts: Vec::new(), token }
     }
@@ -147,7 +154,9 @@ mod tests {
         assert!(!entry.remember("a.example"));
         assert_eq!(Entry::read(&entry.bytes()), Some(entry.clone()));
         assert_eq!(entry.login(), Some(("AWS".into(), "pass:word".into())));
-        for damaged in ["", "garbage", "null", "[]", "{}", r#"{"Registries":null}"#, r#"{"version":1,"token":null}"#] {
+        for damaged in
+            ["", "garbage", "null", "[]", "{}", r#"{"Registries":null}"#, r#"{"version":1,"token":null}"#]
+        {
             assert_eq!(Entry::read(damaged.as_bytes()), None, "{damaged}");
         }
         let text = String::from_utf8(entry.bytes()).unwrap();

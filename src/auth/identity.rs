@@ -122,7 +122,8 @@ impl Identity {
 
     /// The identity that a service account's token gives.
     pub fn of_service_account(account: &ServiceAccount) -> Self {
-        let facts = vec![format!("role {}", account.role_arn), format!("subject {}", subject(&account.token))];
+        let facts =
+            vec![format!("role {}", account.role_arn), format!("subject {}", subject(&account.token))];
         Self { source: Source::ServiceAccount, facts }
     }
 
@@ -204,7 +205,8 @@ impl Definition {
                 lines.extend(section(credentials, |heading| heading == name));
             }
             for line in lines {
-                let (key, value) = line.split_once('=').map_or((line, ""), |(key, value)| (key.trim(), value.trim()));
+                let (key, value) =
+                    line.split_once('=').map_or((line, ""), |(key, value)| (key.trim(), value.trim()));
                 let key = key.to_ascii_lowercase();
                 if SECRETS.contains(&key.as_str()) {
                     continue;
@@ -252,9 +254,9 @@ fn names(heading: &str, kind: &str, name: &str) -> bool {
     if heading == "default" {
         return kind == "profile" && name == "default";
     }
-    heading.strip_prefix(kind).is_some_and(|rest| {
-        rest.starts_with([' ', '\t']) && rest.trim().trim_matches(['"', '\'']) == name
-    })
+    heading
+        .strip_prefix(kind)
+        .is_some_and(|rest| rest.starts_with([' ', '\t']) && rest.trim().trim_matches(['"', '\'']) == name)
 }
 
 /// What tells this machine from another one that shares the folder, or was made from the same disk image.
@@ -266,7 +268,8 @@ fn machine() -> String {
 
 fn subject_of_file(settings: &Settings) -> String {
     let file = settings.filled_variable("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE");
-    file.and_then(|file| std::fs::read_to_string(file).ok()).map_or_else(String::new, |token| subject(token.trim()))
+    file.and_then(|file| std::fs::read_to_string(file).ok())
+        .map_or_else(String::new, |token| subject(token.trim()))
 }
 
 /// Whom a signed token speaks of: it is renewed all the time, its subject is not.
@@ -368,7 +371,8 @@ credential_process = /bin/x
         let here = key(&own, HERE);
         assert_eq!(here.len(), 32);
         assert_eq!(here, key(&own, "999999999999.dkr.ecr.eu-west-1.amazonaws.com"));
-        let rotated = [("AWS_ACCESS_KEY_ID", "A"), ("AWS_SECRET_ACCESS_KEY", "s"), ("AWS_SESSION_TOKEN", "t")];
+        let rotated =
+            [("AWS_ACCESS_KEY_ID", "A"), ("AWS_SECRET_ACCESS_KEY", "s"), ("AWS_SESSION_TOKEN", "t")];
         assert_eq!(here, key(&rotated, HERE));
         for other in [
             key(&own, "123456789012.dkr.ecr.eu-west-2.amazonaws.com"),
@@ -386,7 +390,8 @@ credential_process = /bin/x
 
     #[test]
     fn a_renewed_token_speaks_of_the_same_subject() {
-        let token = |claims: &str| format!("e30.{}.sig", base64_simd::URL_SAFE_NO_PAD.encode_to_string(claims));
+        let token =
+            |claims: &str| format!("e30.{}.sig", base64_simd::URL_SAFE_NO_PAD.encode_to_string(claims));
         let first = subject(&token(r#"{"iss":"i","sub":"s","exp":1}"#));
         assert_eq!(first, "i s");
         assert_eq!(first, subject(&token(r#"{"iss":"i","sub":"s","exp":2}"#)));

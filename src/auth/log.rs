@@ -53,7 +53,8 @@ impl Log {
         };
         let file = Some(file).filter(|file| !file.is_empty()).map(|file| settings.expanded(file));
         let log = Self { level, file, lines: RefCell::default(), secrets: RefCell::default() };
-        for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN"] {
+        for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN"]
+        {
             settings.filled_variable(name).iter().for_each(|secret| log.hide(secret));
         }
         log

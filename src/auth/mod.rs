@@ -3,8 +3,13 @@
 pub mod cache;
 pub mod entry;
 pub mod failure;
+pub mod fetch;
+pub mod helper;
 pub mod identity;
+pub mod json_text;
+pub mod kubelet;
 pub mod log;
+pub mod login;
 pub mod metadata;
 pub mod obtain;
 pub mod redact;

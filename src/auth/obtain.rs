@@ -118,7 +118,9 @@ fn renew(
     match (ask(patience), fallback) {
         (Ok(mut entry), old) => {
             // What the old one served, the new one serves.
-            old.iter().flat_map(|old| &old.hosts).for_each(|host| drop(entry.remember(host)));
+            for host in old.iter().flat_map(|old| &old.hosts) {
+                entry.remember(host);
+            }
             entry.remember(shelf.host);
             if entry.freshness(now()) == Freshness::Dead {
                 log.info(|| "the service's password is over already; it is not kept".to_owned());
@@ -176,7 +178,10 @@ mod tests {
     }
 
     /// Which password comes out, how often the service was asked, and which password is kept then.
-    fn run(kept: Option<Entry>, answer: &Result<Entry, Failure>) -> (Result<String, Failure>, u32, Option<String>) {
+    fn run(
+        kept: Option<Entry>,
+        answer: &Result<Entry, Failure>,
+    ) -> (Result<String, Failure>, u32, Option<String>) {
         let folder = tempfile::tempdir().unwrap();
         let cache = cache(folder.path());
         if let Some(entry) = kept {

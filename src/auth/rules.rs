@@ -110,7 +110,8 @@ pub fn file(settings: &Settings) -> Option<PathBuf> {
     if let Some(file) = settings.filled_variable("ECR_LOGIN_CONFIG") {
         return Some(settings.expanded(&file));
     }
-    let named = settings.filled_variable("XDG_CONFIG_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    let named =
+        settings.filled_variable("XDG_CONFIG_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
     let folder = named.or_else(|| Some(settings.home()?.join(".config")))?;
     Some(folder.join("ecr/login.conf"))
 }
@@ -162,9 +163,13 @@ impl Rules {
 
     /// Hosts that a rule names without a glob, and that are served by it.
     pub fn named_hosts(&self) -> Vec<String> {
-        let globs = self.rules.iter().filter(|rule| !rule.anonymous).filter_map(|rule| rule.match_host.as_ref());
+        let globs =
+            self.rules.iter().filter(|rule| !rule.anonymous).filter_map(|rule| rule.match_host.as_ref());
         let plain = globs.flatten().filter(|glob| !glob.contains(['*', '?']));
-        plain.filter(|host| Address::parse(host).is_some_and(|a| self.target(&a).is_some())).cloned().collect()
+        plain
+            .filter(|host| Address::parse(host).is_some_and(|a| self.target(&a).is_some()))
+            .cloned()
+            .collect()
     }
 }
 
@@ -176,7 +181,9 @@ impl Rule {
             if whole { fits(glob, &address.to_string()) } else { fits(glob, &address.name) }
         };
         let any = |globs: &Option<Vec<String>>, text: Option<&str>| {
-            globs.as_ref().is_none_or(|globs| text.is_some_and(|text| globs.iter().any(|glob| fits(glob, text))))
+            globs
+                .as_ref()
+                .is_none_or(|globs| text.is_some_and(|text| globs.iter().any(|glob| fits(glob, text))))
         };
         // A rule without a host condition speaks of ECR's own hosts only: `match_region = *` makes no alias.
         self.match_host.as_ref().map_or(own.is_some(), |globs| globs.iter().any(host))
@@ -270,7 +277,8 @@ fn parse(text: &str, file: &Path) -> Result<Vec<Rule>, Error> {
         }
         if let Some(name) = line.strip_prefix('[') {
             let name = name.strip_suffix(']').map(str::trim).filter(|name| !name.is_empty());
-            let name = name.ok_or_else(|| wrong(number, "a rule starts with its name in brackets: [NAME]".into()))?;
+            let name =
+                name.ok_or_else(|| wrong(number, "a rule starts with its name in brackets: [NAME]".into()))?;
             if rules.iter().any(|rule| rule.name == name) {
                 return Err(wrong(number, format!("there are two rules named '{name}'")));
             }
@@ -283,7 +291,10 @@ fn parse(text: &str, file: &Path) -> Result<Vec<Rule>, Error> {
         };
         let (key, value) = (key.trim().to_ascii_lowercase(), value.trim());
         let Some(rule) = rules.last_mut() else {
-            return Err(wrong(number, format!("'{key}' stands before the first rule: start one with [NAME]")));
+            return Err(wrong(
+                number,
+                format!("'{key}' stands before the first rule: start one with [NAME]"),
+            ));
         };
         if value.is_empty() {
             return Err(wrong(number, format!("'{key}' has no value")));
@@ -343,12 +354,20 @@ mod tests {
 
     #[test]
     fn the_example_of_the_documentation_works() {
-        let documentation = include_str!("rules.rs").split("```text\n").nth(1).unwrap().split("//! ```").next().unwrap();
-        let text: String = documentation.lines().map(|line| line.trim_start_matches("//!").to_owned() + "\n").collect();
+        let documentation =
+            include_str!("rules.rs").split("```text\n").nth(1).unwrap().split("//! ```").next().unwrap();
+        let text: String =
+            documentation.lines().map(|line| line.trim_start_matches("//!").to_owned() + "\n").collect();
         let rules = rules(&text);
         let named = |name: &str, region: &str| Some((Some(name.to_owned()), region.to_owned()));
-        assert_eq!(chosen(&rules, "111111111111.dkr.ecr.us-west-2.amazonaws.com"), named("production", "us-west-2"));
-        assert_eq!(chosen(&rules, "222233334444.dkr.ecr.eu-west-1.amazonaws.com"), named("partners", "eu-west-1"));
+        assert_eq!(
+            chosen(&rules, "111111111111.dkr.ecr.us-west-2.amazonaws.com"),
+            named("production", "us-west-2")
+        );
+        assert_eq!(
+            chosen(&rules, "222233334444.dkr.ecr.eu-west-1.amazonaws.com"),
+            named("partners", "eu-west-1")
+        );
         let free = Some((None, "us-west-1".to_owned()));
         assert_eq!(chosen(&rules, "222233334444.dkr.ecr.us-west-1.amazonaws.com"), free);
         assert_eq!(chosen(&rules, "https://Registry.example.com/v2/"), named("mirror", "eu-west-1"));
@@ -378,17 +397,31 @@ mod tests {
             ("[a]\nprofile=", "line 2: 'profile' has no value"),
             ("[a]\nprofile=x\nprofile=y", "line 3: 'profile' stands twice in the rule 'a'"),
             ("[a]\nmatch_host=*\n[a]", "line 3: there are two rules named 'a'"),
-            ("[a]\nprofile=x", "line 1: the rule 'a' has no condition: give it match_host, match_account or match_region"),
+            (
+                "[a]\nprofile=x",
+                "line 1: the rule 'a' has no condition: give it match_host, match_account or match_region",
+            ),
             ("[a]\nanonymous=maybe", "line 2: anonymous is true or false, not 'maybe'"),
             ("[a]\nrole_arn=x", "line 2: 'x' is no ARN of a role"),
             ("[a]\nendpoint_url=x", "line 2: 'x' is no URL: it starts with http:// or https://"),
-            ("[a]\nmatch_host=*\nanonymous=true\nprofile=x", "line 1: the rule 'a' is anonymous and names credentials too"),
-            ("[a]\nmatch_host=*\nexternal_id=x", "line 1: the rule 'a' has external_id or role_session_name, but no role_arn"),
+            (
+                "[a]\nmatch_host=*\nanonymous=true\nprofile=x",
+                "line 1: the rule 'a' is anonymous and names credentials too",
+            ),
+            (
+                "[a]\nmatch_host=*\nexternal_id=x",
+                "line 1: the rule 'a' has external_id or role_session_name, but no role_arn",
+            ),
         ] {
             assert_eq!(error(text), format!("login.conf, {expected}"));
         }
-        assert!(error("[a]\nprofle=x").starts_with("login.conf, line 2: 'profle' is no key of a rule (match_host,"));
-        assert!(error("[a]\nmatch_host=r.example").contains("r.example is no host of ECR; say which registry"));
+        assert!(
+            error("[a]\nprofle=x")
+                .starts_with("login.conf, line 2: 'profle' is no key of a rule (match_host,")
+        );
+        assert!(
+            error("[a]\nmatch_host=r.example").contains("r.example is no host of ECR; say which registry")
+        );
     }
 
     #[test]

@@ -42,15 +42,15 @@ pub const PUBLIC_REGION: &str = "us-east-1";
 /// The ends of private registries' hosts in every partition, and whether they are the dual-stack ones. A new
 /// partition is one more row.
 const ENDS: &[(&str, bool)] = &[
-    ("amazonaws.com", false),                 // aws, aws-us-gov
-    ("on.aws", true),                         // aws, aws-us-gov
-    ("amazonaws.com.cn", false),              // aws-cn
-    ("on.amazonwebservices.com.cn", true),    // aws-cn
-    ("amazonaws.eu", false),                  // aws-eusc
-    ("c2s.ic.gov", false),                    // aws-iso
-    ("sc2s.sgov.gov", false),                 // aws-iso-b
-    ("cloud.adc-e.uk", false),                // aws-iso-e
-    ("csp.hci.ic.gov", false),                // aws-iso-f
+    ("amazonaws.com", false),              // aws, aws-us-gov
+    ("on.aws", true),                      // aws, aws-us-gov
+    ("amazonaws.com.cn", false),           // aws-cn
+    ("on.amazonwebservices.com.cn", true), // aws-cn
+    ("amazonaws.eu", false),               // aws-eusc
+    ("c2s.ic.gov", false),                 // aws-iso
+    ("sc2s.sgov.gov", false),              // aws-iso-b
+    ("cloud.adc-e.uk", false),             // aws-iso-e
+    ("csp.hci.ic.gov", false),             // aws-iso-f
 ];
 
 /// The public gallery's hosts.
@@ -61,7 +61,11 @@ impl Address {
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         let rest = match text.split_once("://") {
-            Some((scheme, rest)) if ["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known)) => rest,
+            Some((scheme, rest))
+                if ["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known)) =>
+            {
+                rest
+            }
             Some(_) => return None,
             None => text,
         };
@@ -70,7 +74,10 @@ impl Address {
         let authority = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
         let (name, port) = if authority.starts_with('[') {
             let end = authority.find(']')? + 1;
-            (&authority[..end], authority[end..].strip_prefix(':').or(authority[end..].is_empty().then_some(""))?)
+            (
+                &authority[..end],
+                authority[end..].strip_prefix(':').or(authority[end..].is_empty().then_some(""))?,
+            )
         } else {
             authority.split_once(':').unwrap_or((authority, ""))
         };
