@@ -2,19 +2,24 @@
 
 pub mod args;
 pub mod auth;
+pub mod cli;
+pub mod commands;
+pub mod error;
 pub mod image;
 pub mod local;
 pub mod model;
+pub mod output;
 pub mod service;
 pub mod settings;
 pub mod store;
+
 pub mod transfer;
+pub mod ui;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
 /// Runs the program with these arguments (the program's own name first) and answers its exit code.
-pub fn run(arguments: Vec<OsString>) -> ExitCode {
-    let _ = arguments;
-    ExitCode::SUCCESS
+pub fn run(arguments: &[OsString]) -> ExitCode {
+    cli::run(arguments)
 }

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    ecr::run(std::env::args_os().collect())
+    ecr::run(&std::env::args_os().collect::<Vec<_>>())
 }

@@ -1,7 +1,10 @@
 //! The integration tests: one binary, one harness. A test reads like a transcript and depends on nothing but itself.
 
+mod golden;
 mod harness;
 mod layering;
+mod readme;
+mod transfer;
 
 /// A test file that nobody lists here would never run, and nobody would notice.
 #[test]

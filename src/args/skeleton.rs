@@ -151,3 +151,105 @@ impl YamlWriter<'_> {
         parts.join(" ")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{ecr, services};
+    use serde_json::json;
+
+    #[test]
+    fn inputs_as_json() {
+        let skeleton = |name| input(ecr(), ecr().operation(name).unwrap());
+        assert_eq!(skeleton("GetRegistryPolicy"), "{}\n");
+        let expected = r#"{
+    "registryId": "",
+    "repositoryName": "",
+    "uploadId": "",
+    "partFirstByte": 0,
+    "partLastByte": 0,
+    "layerPartBlob": null
+}
+"#;
+        assert_eq!(skeleton("UploadLayerPart"), expected);
+        let expected = r#"{
+    "signingConfiguration": {
+        "rules": [
+            {
+                "signingProfileArn": "",
+                "repositoryFilters": [
+                    {
+                        "filter": "",
+                        "filterType": "WILDCARD_MATCH"
+                    }
+                ]
+            }
+        ]
+    }
+}
+"#;
+        assert_eq!(skeleton("PutSigningConfiguration"), expected);
+    }
+
+    #[test]
+    fn inputs_as_yaml() {
+        let skeleton = |name| yaml_input(ecr(), ecr().operation(name).unwrap());
+        let text = |structure, member| help::first_sentence(help::texts(ecr()).member(structure, member));
+        assert_eq!(skeleton("GetRegistryPolicy"), "{}\n");
+        let expected = format!(
+            "signingConfiguration:  # [REQUIRED] {}\n  \
+               rules:  # [REQUIRED] {}\n  \
+               - signingProfileArn: ''  # [REQUIRED] {}\n    \
+                 repositoryFilters: # {}\n    \
+                 - filter: ''  # [REQUIRED] {}\n      \
+                   filterType: WILDCARD_MATCH # [REQUIRED] {} Valid values are: WILDCARD_MATCH.\n",
+            text("PutSigningConfigurationRequest", "signingConfiguration"),
+            text("SigningConfiguration", "rules"),
+            text("SigningRule", "signingProfileArn"),
+            text("SigningRule", "repositoryFilters"),
+            text("SigningRepositoryFilter", "filter"),
+            text("SigningRepositoryFilter", "filterType"),
+        );
+        assert_eq!(skeleton("PutSigningConfiguration"), expected);
+    }
+
+    #[test]
+    fn both_forms_of_every_input_say_the_same() {
+        for service in services() {
+            for operation in service.operations() {
+                let from_json: Value = serde_json::from_str(&input(service, operation)).unwrap();
+                let from_yaml = super::super::yaml::parse(yaml_input(service, operation).as_bytes()).unwrap();
+                let text = wire::dumps(&from_yaml).replace(r#"{"\u0000bytes": ""}"#, "null");
+                assert_eq!(text, wire::dumps(&from_json), "{}", operation.name);
+            }
+        }
+    }
+
+    #[test]
+    fn outputs() {
+        let skeleton = |name| output(ecr(), ecr().operation(name).unwrap(), "1970-01-01T00:00:00");
+        let expected = json!({
+            "layers": [{
+                "layerDigest": "layerDigest",
+                "layerAvailability": "layerAvailability",
+                "layerSize": 0,
+                "mediaType": "mediaType",
+            }],
+            "failures": [{
+                "layerDigest": "layerDigest",
+                "failureCode": "failureCode",
+                "failureReason": "failureReason",
+            }],
+        });
+        assert_eq!(skeleton("BatchCheckLayerAvailability"), expected);
+        let expected = json!({
+            "authorizationData": [{
+                "authorizationToken": "authorizationToken",
+                "expiresAt": "1970-01-01T00:00:00",
+                "proxyEndpoint": "proxyEndpoint",
+            }],
+        });
+        assert_eq!(skeleton("GetAuthorizationToken"), expected);
+        assert_eq!(skeleton("TagResource"), json!({}));
+    }
+}

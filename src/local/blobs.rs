@@ -117,14 +117,24 @@ pub(super) fn create_private(folder: &Path) -> io::Result<()> {
         return Ok(());
     }
     if let Some(parent) = folder.parent() {
-        fs::create_dir_all(parent)?;
+        fs::create_dir_all(parent).map_err(in_the_way)?;
     }
     let mut builder = fs::DirBuilder::new();
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     match builder.create(folder) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
-        result => result,
+        result => result.map_err(in_the_way),
+    }
+}
+
+/// "File exists", said of a folder that is being made, is true but no help.
+fn in_the_way(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => {
+            io::Error::new(io::ErrorKind::NotADirectory, "a file is in the way")
+        }
+        _ => error,
     }
 }
 

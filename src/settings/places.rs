@@ -58,6 +58,16 @@ impl Settings {
         self.expanded("~/.aws/cli/alias")
     }
 
+    /// The file that this program was started from.
+    pub fn own_program(&self) -> Option<PathBuf> {
+        std::env::current_exe().ok()
+    }
+
+    /// The operating system and the processor, as in `linux/x86_64`.
+    pub fn platform(&self) -> String {
+        format!("{}/{}", std::env::consts::OS, std::env::consts::ARCH)
+    }
+
     /// The programs of this name on `PATH`, first found first.
     pub fn programs(&self, name: &str) -> Vec<PathBuf> {
         let path = self.variable("PATH").unwrap_or_default();

@@ -142,10 +142,25 @@ async fn move_content(
     let bytes = blobs.iter().map(|blob| blob.size).sum();
     let present = plan.blobs.len() - blobs.len();
     progress.hear(Event::Planned { blobs: blobs.len(), bytes, present });
-    // Dropping the set, as an error or an interrupt does, stops the rest.
+    move_blobs(source, destination, &blobs, jobs, progress, outcome).await?;
+    for child in &plan.children {
+        put_child(destination, child, progress).await?;
+    }
+    Ok(())
+}
+
+async fn move_blobs(
+    source: &Shared,
+    destination: &Shared,
+    blobs: &[&Descriptor],
+    jobs: usize,
+    progress: &Arc<dyn Progress>,
+    outcome: &mut Outcome,
+) -> Result<(), Error> {
+    // Dropping the set, as an interrupt does, stops what is in it.
     let mut tasks = JoinSet::new();
     let permits = Arc::new(Semaphore::new(jobs.max(1)));
-    for blob in blobs {
+    for &blob in blobs {
         let (source, destination) = (Arc::clone(source), Arc::clone(destination));
         let (permits, progress, blob) = (Arc::clone(&permits), Arc::clone(progress), blob.clone());
         tasks.spawn(async move {
@@ -154,18 +169,19 @@ async fn move_content(
         });
     }
     while let Some(task) = tasks.join_next().await {
-        let (written, size) = task.map_err(Error::Task)??;
-        match written {
-            Written::Moved => {
+        match task.map_err(Error::Task).flatten() {
+            Ok((Written::Moved, size)) => {
                 outcome.blobs += 1;
                 outcome.bytes += size;
                 outcome.present -= 1;
             }
-            Written::Present => {}
+            Ok((Written::Present, _)) => {}
+            Err(error) => {
+                // The others hold unfinished files, which are to be gone before anybody hears of the error.
+                tasks.shutdown().await;
+                return Err(error);
+            }
         }
-    }
-    for child in &plan.children {
-        put_child(destination, child, progress).await?;
     }
     Ok(())
 }

@@ -76,12 +76,11 @@ impl Store {
         self.answer("CompleteLayerUpload", input)
     }
 
-    /// Uploads a layer; answers its descriptor.
-    fn layer(&self, content: &[u8]) -> Value {
+    /// Uploads a layer.
+    fn layer(&self, content: &[u8]) {
         let upload = self.begin();
         self.part(&upload, 0, content).unwrap();
         self.complete(&upload, &digest(content)).unwrap();
-        json!({ "mediaType": "application/vnd.oci.image.layer.v1.tar", "digest": digest(content), "size": content.len() })
     }
 
     /// Pushes an image whose content is this text; answers its digest.
@@ -90,10 +89,10 @@ impl Store {
     }
 
     fn manifest(&self, content: &str) -> String {
-        let layer = match self.has(content) {
-            true => json!({ "digest": digest(content.as_bytes()), "size": content.len() }),
-            false => self.layer(content.as_bytes()),
-        };
+        if !self.has(content) {
+            self.layer(content.as_bytes());
+        }
+        let layer = descriptor(content.as_bytes());
         json!({ "schemaVersion": 2, "mediaType": OCI_IMAGE, "config": layer, "layers": [layer] }).to_string()
     }
 
@@ -133,6 +132,10 @@ fn digest(content: &[u8]) -> String {
     format!("sha256:{}", hex(&Sha256::digest(content)))
 }
 
+fn descriptor(content: &[u8]) -> Value {
+    json!({ "mediaType": "application/vnd.oci.image.layer.v1.tar", "digest": digest(content), "size": content.len() })
+}
+
 /// The same answer with every point in time replaced, once it was seen to be one.
 fn timeless(mut answer: Value) -> Value {
     fn walk(value: &mut Value) {
@@ -152,4 +155,7 @@ fn timeless(mut answer: Value) -> Value {
     answer
 }
 
+mod images;
 mod repositories;
+mod shared;
+mod uploads;

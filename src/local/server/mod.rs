@@ -1,1 +1,180 @@
-//! The embedded ECR over HTTP.
+//! The embedded ECR over HTTP, on this machine only.
+//!
+//! `POST /` is the services' API (`api`), `/_blob/` hands out layers under signed URLs (`download`), `GET /healthz`
+//! says that the server is ready. Requests are answered on blocking threads, a few at a time; request bodies share a
+//! fixed budget of memory (`body`). Docker's `/v2/` API is not here yet.
+
+mod api;
+mod body;
+mod download;
+mod reply;
+
+use std::convert::Infallible;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use serde_json::json;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+
+use super::signing::DOWNLOADS;
+use super::{Error, Local, Presence};
+use body::Buffers;
+use reply::Body;
+
+/// The account of a caller whose access key is not an account's number.
+pub const DEFAULT_ACCOUNT: &str = "000000000000";
+/// The region of a caller who does not sign.
+pub const DEFAULT_REGION: &str = "us-east-1";
+
+/// Connections at one time; more wait to be accepted.
+const CONNECTIONS: usize = 1024;
+/// Requests in handlers at one time; each has a database connection.
+const HANDLERS: usize = 16;
+/// How long a request's head may take to come, and a connection be idle.
+const HEAD_PATIENCE: Duration = Duration::from_secs(60);
+/// How long requests may go on after the server was told to stop.
+const FAREWELL: Duration = Duration::from_secs(10);
+
+/// A server that listens, but does not answer yet.
+#[derive(Debug)]
+pub struct Server {
+    listener: TcpListener,
+    address: SocketAddr,
+    state: Arc<State>,
+}
+
+/// What all connections share.
+#[derive(Debug)]
+struct State {
+    local: Local,
+    buffers: Arc<Buffers>,
+    handlers: Semaphore,
+    presence: Presence,
+}
+
+impl Server {
+    /// Listens on a port of this machine; port 0 takes a free one.
+    pub async fn bind(local: Local, port: u16) -> Result<Self, Error> {
+        let wanted = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let failed = |source| Error::Listen { address: wanted.to_string(), source };
+        let listener = TcpListener::bind(wanted).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let state = State {
+            local,
+            buffers: Arc::default(),
+            handlers: Semaphore::new(HANDLERS),
+            presence: Presence::new(address.to_string()),
+        };
+        Ok(Self { listener, address, state: Arc::new(state) })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Answers requests until `stop` is done, then lets those under way finish.
+    pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), Error> {
+        let folder = self.state.local.folder().to_owned();
+        self.state.presence.announce(&folder).map_err(Error::folder(&folder))?;
+        let (stopping, stopped) = watch::channel(false);
+        let places = Arc::new(Semaphore::new(CONNECTIONS));
+        let mut connections = JoinSet::new();
+        tokio::pin!(stop);
+        loop {
+            tokio::select! {
+                () = &mut stop => break,
+                Some(_) = connections.join_next(), if !connections.is_empty() => {}
+                accepted = accept(&self.listener, &places) => {
+                    let Some((stream, place)) = accepted else { continue };
+                    let (state, stopped) = (Arc::clone(&self.state), stopped.clone());
+                    connections.spawn(async move {
+                        serve(stream, state, stopped).await;
+                        drop(place);
+                    });
+                }
+            }
+        }
+        self.state.presence.withdraw(&folder);
+        drop(self.listener);
+        stopping.send_replace(true);
+        let rest = async { while connections.join_next().await.is_some() {} };
+        // Whoever has not finished by then is cut off when the set is dropped.
+        let _ = tokio::time::timeout(FAREWELL, rest).await;
+        Ok(())
+    }
+}
+
+async fn accept(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+    let place = Arc::clone(places).acquire_owned().await.ok()?;
+    match listener.accept().await {
+        Ok((stream, _)) => Some((stream, place)),
+        Err(_) => {
+            // Out of file descriptors, most likely; some are closed in a moment.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            None
+        }
+    }
+}
+
+/// One connection, for as long as it lasts.
+async fn serve(stream: TcpStream, state: Arc<State>, mut stopped: watch::Receiver<bool>) {
+    // An answer is written at once; waiting for more of it only delays the client.
+    let _ = stream.set_nodelay(true);
+    let service = service_fn(move |request| {
+        let state = Arc::clone(&state);
+        async move { Ok::<_, Infallible>(answer(&state, request).await) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_PATIENCE)
+        .serve_connection(TokioIo::new(stream), service);
+    tokio::pin!(connection);
+    // A connection that breaks is the client's affair; there is nobody left to tell.
+    tokio::select! {
+        _ = connection.as_mut() => {}
+        _ = stopped.changed() => {
+            connection.as_mut().graceful_shutdown();
+            let _ = connection.await;
+        }
+    }
+}
+
+async fn answer(state: &Arc<State>, request: Request<Incoming>) -> Response<Body> {
+    let path = request.uri().path();
+    match (request.method(), path) {
+        (&Method::POST, "/") => api::answer(state, request).await,
+        (&Method::GET | &Method::HEAD, "/healthz") => {
+            let folder = state.local.folder().to_string_lossy();
+            let health = json!({ "status": "ok", "folder": folder, "instance": state.presence.instance });
+            reply::json(StatusCode::OK, "application/json", &health)
+        }
+        (&Method::GET | &Method::HEAD, path) if path.starts_with(DOWNLOADS) => {
+            download::answer(state, &request).await
+        }
+        (_, path) if path == "/v2" || path.starts_with("/v2/") => reply::json(
+            StatusCode::NOT_FOUND,
+            "application/json",
+            &json!({ "errors": [{
+                "code": "UNSUPPORTED",
+                "message": "the embedded ECR does not have docker's /v2/ API yet; use `ecr push` and `ecr pull`",
+            }] }),
+        ),
+        _ => reply::json(
+            StatusCode::NOT_FOUND,
+            "application/json",
+            &json!({ "message": "nothing is here; the ECR API is POST /, and GET /healthz tells that it is ready" }),
+        ),
+    }
+}

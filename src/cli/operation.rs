@@ -1,0 +1,244 @@
+//! An operation of AWS from its words to its output, in the AWS CLI's order (contract 0), which decides which of
+//! several errors a user sees.
+
+use std::process::ExitCode;
+
+use serde_json::{Map, Value};
+
+use crate::args::{self, Files};
+use crate::commands::{self, block_on};
+use crate::error::Error;
+use crate::model::{Operation, Paginator, Service};
+use crate::settings::BinaryFormat;
+
+use super::argparse::{Given, Parsed, Parser, Positional};
+use super::help;
+use super::options::{self, Argument, Meaning};
+use super::present::{self, Printer};
+use super::session::Session;
+
+/// The key under which pagination options travel in an input until they are taken out.
+const PAGINATION: &str = "PaginationConfig";
+
+/// An operation's input, ready to be sent, and how its pages are wanted.
+pub(super) struct Invocation {
+    pub(super) input: Map<String, Value>,
+    /// Whether all pages are fetched; `false` also for what has no pages.
+    pub(super) paginate: bool,
+    /// `--generate-cli-skeleton`.
+    pub(super) skeleton: Option<String>,
+}
+
+/// What parsing an operation's words led to.
+pub(super) enum Wish {
+    Help,
+    Call(Invocation),
+}
+
+/// Runs an operation.
+pub(super) fn run(
+    session: &Session,
+    service: &'static Service,
+    operation: &'static Operation,
+    words: &[String],
+) -> Result<ExitCode, Error> {
+    let invocation = match invocation(session, service, operation, words)? {
+        Wish::Help => {
+            return super::show(session, |page| help::operation(page, session.ui.name(), service, operation));
+        }
+        Wish::Call(invocation) => invocation,
+    };
+    if let Some(kind) = &invocation.skeleton {
+        return skeleton(session, service, operation, kind, invocation.input);
+    }
+    let client = commands::connect(&session.settings, service).map_err(Error::from)?;
+    let mut input = invocation.input;
+    let paging = if invocation.paginate { input.shift_remove(PAGINATION) } else { None };
+    let input = decoded(session, service, operation, input)?;
+    block_on(async {
+        let mut printer = Printer::new(session, service, operation);
+        let _ = &paging;
+        printer.whole(client.call(operation.name, input).await?)
+    })
+}
+
+/// Prints a skeleton, without sending anything. One of the output is for an input that passes the checks.
+pub(super) fn skeleton(
+    session: &Session,
+    service: &'static Service,
+    operation: &'static Operation,
+    kind: &str,
+    input: Map<String, Value>,
+) -> Result<ExitCode, Error> {
+    match kind {
+        "input" => session.print(&args::skeleton::input(service, operation)),
+        "yaml-input" => session.print(&args::skeleton::yaml_input(service, operation)),
+        _ => {
+            let input = decoded(session, service, operation, input)?;
+            present::stub(session, service, operation, &input)
+        }
+    }
+}
+
+/// Parses an operation's words and makes its input of them.
+pub(super) fn invocation(
+    session: &Session,
+    service: &'static Service,
+    operation: &'static Operation,
+    words: &[String],
+) -> Result<Wish, Error> {
+    if words == ["help"] {
+        return Ok(Wish::Help);
+    }
+    let mut arguments = options::arguments(service, operation);
+    if lifts_requirements(words) {
+        arguments.iter_mut().for_each(|argument| argument.required = false);
+    }
+    let help = Positional { name: "help", required: false, choices: None };
+    let parser = Parser { options: options::options(&arguments), positionals: vec![help] };
+    let mut parsed = parser.parse(words).map_err(|mistake| Error::CommandLine(mistake.0))?;
+    let stray = parsed.one("help").unwrap_or_default().to_owned();
+    if stray == "help" {
+        return Ok(Wish::Help);
+    }
+    if !stray.is_empty() {
+        parsed.rest.push(stray);
+    }
+    if !parsed.rest.is_empty() {
+        return Err(Error::UnknownOptions(parsed.rest));
+    }
+    let paginator = service.paginator(operation);
+    let by_hand = paginator.is_some_and(|paginator| pages_by_hand(paginator, &arguments, &parsed));
+    let paginate = !session.settings.globals().no_paginate && !by_hand;
+    if paginator.is_some() && !paginate {
+        refuse_pagination(&parsed)?;
+    }
+    let mut input = unpack(session, service, operation, &arguments, &parsed)?;
+    let (json, yaml) = (parsed.one("cli-input-json"), parsed.one("cli-input-yaml"));
+    with_files(session, |files| args::cli_input::merge(&mut input, json, yaml, files))?;
+    let is_paged = |p: &Paginator| ![Some(p.input_token), p.limit_key].iter().flatten().any(|k| input.contains_key(*k));
+    Ok(Wish::Call(Invocation {
+        paginate: paginate && paginator.is_some_and(is_paged),
+        input,
+        skeleton: parsed.one("generate-cli-skeleton").map(str::to_owned),
+    }))
+}
+
+/// Whether the words say that required options may be missing: these three do, as whole words only.
+fn lifts_requirements(words: &[String]) -> bool {
+    let has = |word: &str| words.iter().any(|given| given == word);
+    let skeleton = words.iter().position(|word| word == "--generate-cli-skeleton");
+    let of_input = skeleton.is_some_and(|at| words.get(at + 1).is_none_or(|kind| kind != "output"));
+    has("--cli-input-json") || has("--cli-input-yaml") || of_input
+}
+
+/// Whether the service's own paging options are used, which work but are not shown.
+fn pages_by_hand(paginator: &Paginator, arguments: &[Argument], parsed: &Parsed) -> bool {
+    let own = [Some(paginator.input_token), paginator.limit_key];
+    arguments.iter().any(|argument| {
+        matches!(argument.meaning, Meaning::Member(member) if own.contains(&Some(member)))
+            && parsed.values.contains_key(&argument.name)
+    })
+}
+
+/// Without pagination its options have no meaning.
+fn refuse_pagination(parsed: &Parsed) -> Result<(), Error> {
+    let given = |name: &&&str| parsed.one(name).is_some_and(|value| !value.is_empty() && value != "0");
+    let used: Vec<String> =
+        ["starting-token", "page-size", "max-items"].iter().filter(given).map(|name| format!("--{name}")).collect();
+    if used.is_empty() {
+        return Ok(());
+    }
+    let used = used.join(", ");
+    Err(Error::Usage(format!("Cannot specify --no-paginate along with pagination arguments: {used}")))
+}
+
+/// The values of the options, in their order.
+fn unpack(
+    session: &Session,
+    service: &'static Service,
+    operation: &Operation,
+    arguments: &[Argument],
+    parsed: &Parsed,
+) -> Result<Map<String, Value>, Error> {
+    let mut input = Map::new();
+    for argument in arguments {
+        let Some(given) = parsed.values.get(&argument.name) else { continue };
+        let value = match (argument.meaning, given) {
+            (Meaning::CliInputJson | Meaning::CliInputYaml | Meaning::Skeleton, _) => continue,
+            (Meaning::PageSize | Meaning::MaxItems, Given::One(digits)) => number(digits),
+            (_, given) => {
+                let words = match given {
+                    Given::Many(words) => words.clone(),
+                    Given::One(word) => vec![word.clone()],
+                    Given::Flag(flag) => vec![flag.to_string()],
+                };
+                let option = format!("--{}", argument.name);
+                let shape = shape(service, operation, argument);
+                with_files(session, |files| args::unpack(service, shape, &option, &words, files))?
+            }
+        };
+        let paging = |input: &mut Map<String, Value>, key: &str, value| {
+            let config = input.entry(PAGINATION).or_insert_with(|| Value::Object(Map::new()));
+            if let Value::Object(config) = config {
+                config.insert(key.to_owned(), value);
+            }
+        };
+        match argument.meaning {
+            Meaning::Member(member) => drop(input.insert(member.to_owned(), value)),
+            Meaning::StartingToken => paging(&mut input, "StartingToken", value),
+            Meaning::PageSize => paging(&mut input, "PageSize", value),
+            _ => {
+                if matches!(given, Given::One(digits) if digits == "0" || digits.starts_with('-')) {
+                    session.ui.note(
+                        "warning: Non-positive values for --max-items may result in undefined behavior.",
+                    );
+                }
+                paging(&mut input, "MaxItems", value);
+            }
+        }
+    }
+    Ok(input)
+}
+
+/// The shape that an option's words are read for: its member's, or that of the token it stands in for.
+fn shape(service: &'static Service, operation: &Operation, argument: &Argument) -> &'static str {
+    let member = match argument.meaning {
+        Meaning::Member(member) => Some(member),
+        _ => service.paginator(operation).map(|paginator| paginator.input_token),
+    };
+    let members = service.input(operation).map(|input| &input.members);
+    let shape = member.zip(members).and_then(|(member, members)| members.get(member));
+    shape.copied().expect("an option stands for a member of the input")
+}
+
+/// A number from the digits that the parser has checked.
+fn number(digits: &str) -> Value {
+    serde_json::from_str(digits).expect("digits are a JSON number")
+}
+
+/// What reading files that arguments name takes from the settings.
+fn with_files<T>(session: &Session, read: impl FnOnce(Files) -> T) -> T {
+    let settings = &session.settings;
+    let (home, encoding) = (settings.home(), settings.variable("AWS_CLI_FILE_ENCODING"));
+    let variable = |name: &str| settings.variable(name);
+    read(Files { home: home.as_deref(), variable: &variable, encoding: encoding.as_deref() })
+}
+
+/// Blobs as they are sent.
+pub(super) fn decoded(
+    session: &Session,
+    service: &'static Service,
+    operation: &Operation,
+    input: Map<String, Value>,
+) -> Result<Value, Error> {
+    let format = match session.settings.binary_format()? {
+        BinaryFormat::Base64 => args::blob::Format::Base64,
+        BinaryFormat::Raw => args::blob::Format::Raw,
+    };
+    let mut input = Value::Object(input);
+    if let Some(shape) = operation.input {
+        args::blob::decode(service, shape, &mut input, format)?;
+    }
+    Ok(input)
+}

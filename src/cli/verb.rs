@@ -1,0 +1,63 @@
+//! Our own verbs, and short help, through clap.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use crate::commands::{self, Context};
+use crate::error::Error;
+use crate::settings::Settings;
+
+use super::session::Session;
+use super::{command, globals};
+
+/// Parses a verb's command line and runs it.
+pub(super) fn run(
+    session: &mut Session,
+    verb: &commands::Command,
+    arguments: &[OsString],
+) -> Result<ExitCode, Error> {
+    let mut definition = command::verb(verb);
+    if arguments.len() == 3 && arguments[2] == "help" && !(verb.define)().has_subcommands() {
+        return help(session, &mut definition, &[verb.name]);
+    }
+    let matches = match definition.try_get_matches_from_mut(arguments) {
+        Ok(matches) => matches,
+        Err(shown) if !shown.use_stderr() => return session.page(&shown.render().to_string()),
+        Err(wrong) => {
+            let text = wrong.render().to_string();
+            return Err(Error::Usage(text.strip_prefix("error: ").unwrap_or(&text).to_owned()));
+        }
+    };
+    let Some((_, matches)) = matches.subcommand() else {
+        return Err(Error::Usage(format!("{} was not understood", verb.name)));
+    };
+    let value = |name: &str| matches.try_get_one::<String>(name).ok().flatten().cloned();
+    let flag = |name: &str| matches.try_get_one::<bool>(name).ok().flatten().is_some_and(|given| *given);
+    let mut given = globals::collect(value, flag);
+    session.settings = Settings::resolve(given.clone());
+    session.settings.check_endpoint_option()?;
+    given.read_timeout = globals::seconds(value("cli-read-timeout").as_deref())?;
+    given.connect_timeout = globals::seconds(value("cli-connect-timeout").as_deref())?;
+    session.settings = Settings::resolve(given);
+    let context = Context { settings: session.settings.clone(), ui: session.ui.clone() };
+    (verb.run)(&context, matches).map_err(Error::from)
+}
+
+/// `--help`: the short help of the command at this path, from the clap tree.
+pub(super) fn short_help(session: &Session, path: &[&str]) -> Result<ExitCode, Error> {
+    help(session, &mut command::command(), path)
+}
+
+fn help(session: &Session, root: &mut clap::Command, path: &[&str]) -> Result<ExitCode, Error> {
+    root.build();
+    let mut found = root;
+    for name in path {
+        match found.find_subcommand_mut(name) {
+            Some(_) => {}
+            None => return Err(Error::Usage(format!("there is no command {name}"))),
+        }
+        found = found.find_subcommand_mut(name).expect("it was found above");
+    }
+    let text = found.render_help().to_string();
+    session.page(&text)
+}

@@ -1,0 +1,54 @@
+//! Where a command's requests go: to the embedded ECR in this process, or to AWS.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::local::{Caller, Fault, Local};
+use crate::model::Service;
+use crate::service::{Backend, Client, Refusal, Request};
+use crate::settings::Settings;
+
+/// The region of the embedded ECR where none is configured.
+const LOCAL_REGION: &str = "us-east-1";
+/// The account of the embedded ECR where the access key does not look like one.
+const LOCAL_ACCOUNT: &str = "000000000000";
+
+/// A client for this service: in process with `--local` or `ECR_LOCAL=1`, otherwise over the network.
+pub fn connect(settings: &Settings, service: &'static Service) -> anyhow::Result<Client> {
+    if !settings.local() {
+        return Ok(Client::remote(service, settings));
+    }
+    let local = Local::open(&settings.local_folder()?)?;
+    Ok(Client::in_process(service, Arc::new(Embedded { local, caller: caller(settings)? })))
+}
+
+/// Who asks the embedded ECR. Its account is the access key where that has twelve digits, so that several accounts
+/// can be played through on one machine.
+fn caller(settings: &Settings) -> anyhow::Result<Caller> {
+    let region = settings.region()?.filter(|region| !region.is_empty());
+    let key = settings.filled_variable("AWS_ACCESS_KEY_ID");
+    let account = key.filter(|key| key.len() == 12 && key.bytes().all(|byte| byte.is_ascii_digit()));
+    Ok(Caller {
+        account: account.unwrap_or_else(|| LOCAL_ACCOUNT.to_owned()),
+        region: region.unwrap_or_else(|| LOCAL_REGION.to_owned()),
+        address: None,
+    })
+}
+
+/// The embedded ECR as a backend of the client.
+struct Embedded {
+    local: Local,
+    caller: Caller,
+}
+
+impl Backend for Embedded {
+    fn answer(&self, request: Request) -> Result<Value, Refusal> {
+        let blob = request.blob.map(|(_, bytes)| bytes);
+        self.local.answer(&self.caller, request.service, &request.operation, request.input, blob).map_err(refusal)
+    }
+}
+
+fn refusal(fault: Fault) -> Refusal {
+    Refusal { status: fault.status, code: fault.code, message: fault.message, members: fault.members }
+}

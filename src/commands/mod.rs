@@ -1,0 +1,39 @@
+//! Verbs of our own: one file each, and one row each in [`COMMANDS`].
+//!
+//! A verb is a single word, so that it can never collide with an operation of AWS, which always has a hyphen.
+
+mod connect;
+mod runtime;
+
+use std::process::ExitCode;
+
+use clap::ArgMatches;
+
+use crate::settings::Settings;
+use crate::ui::Ui;
+
+pub use connect::connect;
+pub use runtime::{block_on, block_on_threads};
+
+/// One verb.
+#[derive(Debug)]
+pub struct Command {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// Its arguments and texts.
+    pub define: fn() -> clap::Command,
+    /// What it does.
+    pub run: fn(&Context, &ArgMatches) -> anyhow::Result<ExitCode>,
+}
+
+/// What a verb has to work with besides its arguments.
+#[derive(Debug)]
+pub struct Context {
+    /// Options, environment and profile.
+    pub settings: Settings,
+    /// The terminal.
+    pub ui: Ui,
+}
+
+/// All verbs, in the order in which help lists them.
+pub const COMMANDS: &[Command] = &[];

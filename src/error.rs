@@ -1,0 +1,243 @@
+//! The one place that turns an error into words and an exit code (contract 5).
+//!
+//! | code | kind |
+//! |---|---|
+//! | 0 | success, and a reader that closed stdout early |
+//! | 130 | interrupted |
+//! | 252 | wrong use: the command line, or values that fail the checks before the request |
+//! | 253 | no region, no credentials, a configuration that cannot be used, no pager |
+//! | 254 | the service said no |
+//! | 255 | anything else |
+
+use std::fmt;
+use std::io;
+
+use serde_json::{Map, Value};
+
+use crate::args;
+use crate::service;
+use crate::settings::{self, ErrorFormat as Format};
+use crate::ui::Name;
+use crate::ui::pager::PagerError;
+
+/// Every way in which a command can fail.
+#[derive(Debug, Clone)]
+pub enum Error {
+    /// Wrong use.
+    Usage(String),
+    /// Wrong use of the command line, to be followed by the usage text.
+    CommandLine(String),
+    /// Words that an operation does not take.
+    UnknownOptions(Vec<String>),
+    /// Something that must be configured is not, or wrongly; with the AWS CLI's code for it.
+    Configuration {
+        /// `NoRegion`, `NoCredentials`, `Configuration` or `Pager`.
+        code: &'static str,
+        /// What is wrong, and the way out.
+        message: String,
+    },
+    /// The service said no.
+    Refused {
+        /// The whole sentence.
+        text: String,
+        /// `Message` and `Code`, then the modelled members of the error, in that order.
+        members: Map<String, Value>,
+    },
+    /// Anything else.
+    Other(String),
+    /// Stopped by the user.
+    Interrupted,
+    /// Nobody reads stdout any more.
+    Closed,
+}
+
+/// The usage text, as `argparse` would end it.
+pub fn usage(name: Name) -> &'static str {
+    match name {
+        Name::Aws => {
+            "usage: aws [options] <command> <subcommand> [<subcommand> ...] [parameters]\n\
+             To see help text, you can run:\n\n  aws help\n  aws <command> help\n  aws <command> <subcommand> help\n"
+        }
+        Name::Ecr => {
+            "usage: ecr [options] <command> [parameters]\n\
+             To see help text, you can run:\n\n  ecr help\n  ecr <command> help\n  ecr public <command> help\n"
+        }
+    }
+}
+
+impl Error {
+    /// The program's exit code.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Closed => 0,
+            Self::Interrupted => 130,
+            Self::Usage(_) | Self::CommandLine(_) | Self::UnknownOptions(_) => 252,
+            Self::Configuration { .. } => 253,
+            Self::Refused { .. } => 254,
+            Self::Other(_) => 255,
+        }
+    }
+
+    /// The code and message of an error that has them and is not the service's.
+    fn code_and_message(&self, name: Name) -> Option<(&str, String)> {
+        match self {
+            Self::Usage(message) => Some(("ParamValidation", message.clone())),
+            Self::CommandLine(message) => Some(("ParamValidation", format!("{message}\n\n{}", usage(name)))),
+            Self::Configuration { code, message } => Some((code, message.clone())),
+            _ => None,
+        }
+    }
+
+    /// What goes to stderr. `structured` prints a value in one of the formats that programs read.
+    pub fn render(&self, name: Name, format: Format, structured: impl Fn(Format, &Value) -> String) -> String {
+        let members = match self {
+            Self::Closed | Self::Interrupted => return String::new(),
+            Self::UnknownOptions(words) => {
+                return format!("\n{}\n{}", usage(name), line(name, &format!("Unknown options: {}", words.join(", "))));
+            }
+            Self::Other(text) => return line(name, text),
+            Self::Refused { members, .. } => members.clone(),
+            Self::Usage(_) | Self::CommandLine(_) | Self::Configuration { .. } => Map::new(),
+        };
+        match (self, self.code_and_message(name), format) {
+            (Self::Refused { text, .. }, _, Format::Legacy) => line(name, text),
+            (Self::Refused { text, .. }, _, Format::Enhanced) => line(name, text) + &details(&members),
+            (_, Some((_, message)), Format::Legacy) => line(name, &message),
+            (_, Some((code, message)), Format::Enhanced) => {
+                line(name, &format!("An error occurred ({code}): {message}"))
+            }
+            (_, Some((code, message)), _) => {
+                let mut members = Map::new();
+                members.insert("Code".to_owned(), code.into());
+                members.insert("Message".to_owned(), message.into());
+                structured(format, &Value::Object(members))
+            }
+            (_, None, _) => structured(format, &Value::Object(members)),
+        }
+    }
+}
+
+/// The standard form of an error: an empty line, then the program's name and the message.
+fn line(name: Name, message: &str) -> String {
+    let message = message.trim();
+    let space = if message.is_empty() { "" } else { " " };
+    format!("\n{}: [ERROR]:{space}{message}\n", name.text())
+}
+
+/// The modelled members of a service's error beyond its code and message.
+fn details(members: &Map<String, Value>) -> String {
+    let further = members.iter().filter(|(key, _)| !matches!(key.to_lowercase().as_str(), "code" | "message"));
+    let lines: Vec<String> = further
+        .map(|(key, value)| match value {
+            Value::String(text) => format!("{key}: {text}\n"),
+            other => format!("{key}: {other}\n"),
+        })
+        .collect();
+    if lines.is_empty() { String::new() } else { format!("\nAdditional error details:\n{}", lines.concat()) }
+}
+
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            return Self::Closed;
+        }
+        match error.get_ref().and_then(|inner| inner.downcast_ref::<PagerError>()) {
+            Some(PagerError(reason)) => Self::Configuration {
+                code: "Pager",
+                message: format!(
+                    "Unable to redirect output to pager. Received the following error when opening pager:\n{reason}\n\n\
+                     Learn more about configuring the output pager by running \"aws help config-vars\"."
+                ),
+            },
+            None => Self::Other(format!("writing the output failed: {error}")),
+        }
+    }
+}
+
+impl From<args::Error> for Error {
+    fn from(error: args::Error) -> Self {
+        match error {
+            args::Error::Parameter(text) => Self::Usage(text),
+            args::Error::Failure(text) => Self::Other(text),
+        }
+    }
+}
+
+impl From<settings::Error> for Error {
+    fn from(error: settings::Error) -> Self {
+        match error.kind() {
+            settings::Kind::Usage => Self::Usage(error.to_string()),
+            settings::Kind::Configuration => {
+                Self::Configuration { code: "Configuration", message: error.to_string() }
+            }
+            settings::Kind::General => Self::Other(error.to_string()),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Usage(text) | Self::CommandLine(text) | Self::Other(text) => f.write_str(text),
+            Self::UnknownOptions(words) => write!(f, "Unknown options: {}", words.join(", ")),
+            Self::Configuration { message, .. } => f.write_str(message),
+            Self::Refused { text, .. } => f.write_str(text),
+            Self::Interrupted => f.write_str("interrupted"),
+            Self::Closed => f.write_str("nobody reads the output any more"),
+        }
+    }
+}
+
+impl From<service::Error> for Error {
+    fn from(error: service::Error) -> Self {
+        match error {
+            service::Error::Refused(refused) => {
+                let text = refused.to_string();
+                let refusal = refused.refusal;
+                let mut members = Map::new();
+                members.insert("Message".to_owned(), refusal.message.into());
+                members.insert("Code".to_owned(), refusal.code.into());
+                members.extend(refusal.members);
+                Self::Refused { text, members }
+            }
+            service::Error::Settings(error) => error.into(),
+            service::Error::Invalid(text) => Self::Usage(text),
+            service::Error::NoRegion => Self::Configuration { code: "NoRegion", message: error.to_string() },
+            service::Error::NoCredentials => {
+                Self::Configuration { code: "NoCredentials", message: error.to_string() }
+            }
+            other => Self::Other(other.to_string()),
+        }
+    }
+}
+
+/// An error of a verb. What decides the exit code may lie anywhere in its chain of causes; the words of all are kept.
+impl From<anyhow::Error> for Error {
+    fn from(error: anyhow::Error) -> Self {
+        let words = format!("{error:#}");
+        match error.chain().find_map(known) {
+            Some(Self::Usage(_) | Self::CommandLine(_)) => Self::Usage(words),
+            Some(Self::Configuration { code, .. }) => Self::Configuration { code, message: words },
+            Some(Self::Refused { members, .. }) => Self::Refused { text: words, members },
+            Some(Self::Other(_)) | None => Self::Other(words),
+            Some(other) => other,
+        }
+    }
+}
+
+/// A cause that says what kind of error this is.
+fn known(cause: &(dyn std::error::Error + 'static)) -> Option<Error> {
+    if let Some(error) = cause.downcast_ref::<Error>() {
+        return Some(error.clone());
+    }
+    if let Some(error) = cause.downcast_ref::<service::Error>() {
+        return Some(error.clone().into());
+    }
+    if let Some(error) = cause.downcast_ref::<settings::Error>() {
+        return Some(error.clone().into());
+    }
+    let closed = |error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe;
+    cause.downcast_ref::<io::Error>().filter(|error| closed(error)).map(|_| Error::Closed)
+}

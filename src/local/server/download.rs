@@ -1,0 +1,190 @@
+//! Blobs under signed URLs, as S3 hands out layers: no other permission, ranges, XML where something is wrong.
+
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::stream;
+use http_body_util::{BodyExt as _, StreamBody};
+use hyper::body::{Frame, Incoming};
+use hyper::header::{
+    ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue,
+    RANGE,
+};
+use hyper::{Method, Request, Response, StatusCode};
+use tokio::task::JoinHandle;
+
+use super::State;
+use super::reply::{self, Body};
+use crate::local::{Fault, signing, time};
+
+/// How much is read from the disk at once. Two such pieces are in memory per download.
+const PIECE: u64 = 512 * 1024;
+
+/// Answers GET or HEAD of a signed URL.
+pub(super) async fn answer(state: &Arc<State>, request: &Request<Incoming>) -> Response<Body> {
+    let digest = request.uri().path().trim_start_matches(signing::DOWNLOADS).to_owned();
+    let query = request.uri().query().unwrap_or_default().to_owned();
+    let opened = {
+        let state = Arc::clone(state);
+        tokio::task::spawn_blocking(move || open(&state, &digest, &query)).await
+    };
+    let opened = opened.unwrap_or_else(|_| Err(internal("the download failed")));
+    let blob = match opened {
+        Ok(blob) => blob,
+        Err(refusal) => return refusal.response(),
+    };
+    let (status, range) = match requested(request.headers().get(RANGE), blob.size) {
+        Asked::Whole => (StatusCode::OK, 0..blob.size),
+        Asked::Part(range) => (StatusCode::PARTIAL_CONTENT, range),
+        Asked::Nothing => {
+            let mut response = Refusal {
+                status: StatusCode::RANGE_NOT_SATISFIABLE,
+                code: "InvalidRange",
+                message: "The requested range is not satisfiable".to_owned(),
+            }
+            .response();
+            put(response.headers_mut(), CONTENT_RANGE, &format!("bytes */{}", blob.size));
+            return response;
+        }
+    };
+    let body =
+        if request.method() == Method::HEAD { reply::whole("") } else { pieces(blob.file, range.clone()) };
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    put(headers, CONTENT_TYPE, "application/octet-stream");
+    put(headers, CONTENT_LENGTH, &(range.end - range.start).to_string());
+    put(headers, ACCEPT_RANGES, "bytes");
+    put(headers, ETAG, &format!("\"{}\"", blob.hex));
+    if status == StatusCode::PARTIAL_CONTENT {
+        put(headers, CONTENT_RANGE, &format!("bytes {}-{}/{}", range.start, range.end - 1, blob.size));
+    }
+    response
+}
+
+fn put(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(name, value);
+    }
+}
+
+/// A blob that may be handed out.
+struct Blob {
+    file: File,
+    size: u64,
+    hex: String,
+}
+
+/// Why one may not.
+struct Refusal {
+    status: StatusCode,
+    code: &'static str,
+    message: String,
+}
+
+impl Refusal {
+    fn response(&self) -> Response<Body> {
+        let Self { status, code, message } = self;
+        let text = format!(
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>{message}</Message></Error>"
+        );
+        reply::plain(*status, "application/xml", reply::whole(text))
+    }
+}
+
+fn internal(message: &str) -> Refusal {
+    Refusal { status: StatusCode::INTERNAL_SERVER_ERROR, code: "InternalError", message: message.to_owned() }
+}
+
+impl From<Fault> for Refusal {
+    fn from(fault: Fault) -> Self {
+        internal(&fault.message)
+    }
+}
+
+fn open(state: &State, digest: &str, query: &str) -> Result<Blob, Refusal> {
+    let denied =
+        |code, message: &str| Refusal { status: StatusCode::FORBIDDEN, code, message: message.to_owned() };
+    let value = |name: &str| {
+        let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+        pairs.into_iter().find(|(key, _)| *key == name).map(|(_, value)| value)
+    };
+    let expires: Option<i64> = value("expires").and_then(|text| text.parse().ok());
+    let (Some(expires), Some(signature)) = (expires, value("signature")) else {
+        return Err(denied("AccessDenied", "Access Denied"));
+    };
+    let secret = state.local.database.read(signing::secret)?;
+    if !signing::is_genuine(&secret, digest, expires, signature) {
+        return Err(denied("SignatureDoesNotMatch", "The signature does not match the URL"));
+    }
+    if time::now() / 1000 >= expires {
+        return Err(denied("AccessDenied", "Request has expired"));
+    }
+    let missing = || Refusal {
+        status: StatusCode::NOT_FOUND,
+        code: "NoSuchKey",
+        message: "The specified key does not exist.".to_owned(),
+    };
+    let path = state.local.blobs.path(digest).ok_or_else(missing)?;
+    let file = File::open(path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => missing(),
+        _ => internal("the blob cannot be read"),
+    })?;
+    let size = file.metadata().map_err(|_| internal("the blob cannot be read"))?.len();
+    Ok(Blob { file, size, hex: digest.trim_start_matches("sha256:").to_owned() })
+}
+
+/// What a Range header asks for.
+#[derive(Debug, PartialEq, Eq)]
+enum Asked {
+    Whole,
+    Part(Range<u64>),
+    Nothing,
+}
+
+/// Reads a Range header (RFC 9110, 14.2). One that asks for several ranges, or in another unit, is ignored, as S3
+/// ignores it; one that no byte of the blob satisfies cannot be answered.
+fn requested(header: Option<&HeaderValue>, size: u64) -> Asked {
+    let text = header.and_then(|header| header.to_str().ok()).and_then(|text| text.strip_prefix("bytes="));
+    let Some((first, last)) = text.and_then(|text| text.split_once('-')) else { return Asked::Whole };
+    let (first, last) = (first.trim(), last.trim());
+    let range = match (first.parse::<u64>(), last.parse::<u64>()) {
+        (Ok(first), Ok(last)) => first..last.saturating_add(1).min(size),
+        (Ok(first), Err(_)) if last.is_empty() => first..size,
+        (Err(_), Ok(count)) if first.is_empty() => size.saturating_sub(count)..size,
+        _ => return Asked::Whole,
+    };
+    if range.is_empty() { Asked::Nothing } else { Asked::Part(range) }
+}
+
+/// A range of a file as a body. The next piece is read while the network takes this one.
+fn pieces(file: File, range: Range<u64>) -> Body {
+    type Reading = JoinHandle<io::Result<(File, Bytes)>>;
+    let start = |file: File, range: &Range<u64>| -> Reading {
+        let range = range.clone();
+        tokio::task::spawn_blocking(move || read(file, &range))
+    };
+    let first = (!range.is_empty()).then(|| start(file, &range));
+    let stream = stream::unfold((first, range), move |(reading, mut range)| async move {
+        let (file, bytes) = match reading?.await.unwrap_or_else(|error| Err(io::Error::other(error))) {
+            Ok(read) => read,
+            // The connection breaks off, so that nobody takes the part for the whole.
+            Err(error) => return Some((Err(error), (None, range))),
+        };
+        range.start += bytes.len() as u64;
+        let next = (!range.is_empty()).then(|| start(file, &range));
+        Some((Ok(Frame::data(bytes)), (next, range)))
+    });
+    StreamBody::new(stream).boxed_unsync()
+}
+
+fn read(mut file: File, range: &Range<u64>) -> io::Result<(File, Bytes)> {
+    let length = usize::try_from(PIECE.min(range.end - range.start)).unwrap_or(usize::MAX);
+    file.seek(SeekFrom::Start(range.start))?;
+    let mut piece = Vec::with_capacity(length);
+    let count = (&mut file).take(length as u64).read_to_end(&mut piece)?;
+    if count == length { Ok((file, piece.into())) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+}

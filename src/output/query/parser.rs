@@ -1,0 +1,377 @@
+//! Tokens to a syntax tree: top-down operator precedence with jmespath.py's rules, oddities included.
+
+use serde_json::Value;
+
+use super::CompileError;
+use super::lexer::{self, Kind as Lexeme, Token};
+use super::node::{Chain, Comparator, Kind, LIMIT, Node};
+use crate::output::integer::Integer;
+
+type Result<T> = std::result::Result<T, CompileError>;
+
+/// Binding powers below this one end a projection.
+const PROJECTION_STOP: u8 = 10;
+
+/// Parses a whole expression.
+pub(super) fn parse(expression: &str) -> Result<Node> {
+    let tokens = lexer::tokenize(expression)?;
+    let mut parser = Parser { expression, tokens, index: 0, depth: 0 };
+    let node = parser.expression(0)?;
+    match parser.peek() {
+        Lexeme::Eof => Ok(node),
+        _ => Err(parser.unexpected(&format!("Unexpected token: {}", parser.token().text()))),
+    }
+}
+
+struct Parser<'a> {
+    expression: &'a str,
+    tokens: Vec<Token>,
+    index: usize,
+    depth: usize,
+}
+
+impl Parser<'_> {
+    /// The current token; the end stays the end.
+    fn token(&self) -> &Token {
+        &self.tokens[self.index.min(self.tokens.len() - 1)]
+    }
+
+    fn peek(&self) -> Lexeme {
+        self.token().kind
+    }
+
+    fn peek_second(&self) -> Lexeme {
+        self.tokens.get(self.index + 1).map_or(Lexeme::Eof, |token| token.kind)
+    }
+
+    fn accept(&mut self, kind: Lexeme) -> bool {
+        let accepted = self.peek() == kind;
+        self.index += usize::from(accepted);
+        accepted
+    }
+
+    fn expect(&mut self, kind: Lexeme) -> Result<()> {
+        if self.accept(kind) { Ok(()) } else { Err(self.expected(kind.name())) }
+    }
+
+    fn expected(&self, what: &str) -> CompileError {
+        match self.peek() {
+            Lexeme::Eof => self.incomplete(),
+            other => self.unexpected(&format!("Expecting: {what}, got: {}", other.name())),
+        }
+    }
+
+    fn unexpected(&self, message: &str) -> CompileError {
+        self.error(message, self.token(), self.token().start)
+    }
+
+    fn error(&self, message: &str, token: &Token, position: usize) -> CompileError {
+        let width = position + 1;
+        CompileError(format!(
+            "{message}: Parse error at column {position}, token \"{}\" ({}), for expression:\n\"{}\"\n{:width$}^",
+            token.text(),
+            token.kind.name().to_uppercase(),
+            self.expression,
+            "",
+        ))
+    }
+
+    fn incomplete(&self) -> CompileError {
+        let width = self.expression.chars().count() + 1;
+        CompileError(format!(
+            "Invalid jmespath expression: Incomplete expression:\n\"{}\"\n{:width$}^",
+            self.expression, ""
+        ))
+    }
+
+    /// A node of this kind, unless the tree is too high by it.
+    fn node(kind: Kind) -> Result<Node> {
+        Self::bounded(Node::new(kind))
+    }
+
+    fn bounded(node: Node) -> Result<Node> {
+        if node.height > LIMIT { Err(too_deep()) } else { Ok(node) }
+    }
+
+    fn expression(&mut self, binding_power: u8) -> Result<Node> {
+        self.depth += 1;
+        if self.depth > LIMIT {
+            return Err(too_deep());
+        }
+        let mut left = self.prefix()?;
+        while binding_power < self.peek().binding_power() {
+            left = self.infix(left)?;
+        }
+        self.depth -= 1;
+        Ok(left)
+    }
+
+    /// What may begin an expression.
+    fn prefix(&mut self) -> Result<Node> {
+        let token = self.token().clone();
+        let name = || token.text();
+        self.index += 1;
+        match token.kind {
+            Lexeme::Literal => Self::node(Kind::Literal(token.value)),
+            Lexeme::UnquotedIdentifier => Self::node(Kind::Field(name())),
+            Lexeme::QuotedIdentifier if self.peek() == Lexeme::Lparen => {
+                Err(self.error("Quoted identifier not allowed for function names.", self.token(), 0))
+            }
+            Lexeme::QuotedIdentifier => Self::node(Kind::Field(name())),
+            Lexeme::Star => {
+                let right = match self.peek() {
+                    Lexeme::Rbracket => Node::identity(),
+                    _ => self.projected(Lexeme::Star.binding_power())?,
+                };
+                Self::node(Kind::ProjectValues(Box::new([Node::identity(), right])))
+            }
+            Lexeme::Filter => self.filter(Node::identity()),
+            Lexeme::Lbrace => self.object(),
+            Lexeme::Lparen => {
+                let inner = self.expression(0)?;
+                self.expect(Lexeme::Rparen)?;
+                Ok(inner)
+            }
+            Lexeme::Flatten => self.flatten(Node::identity()),
+            Lexeme::Not => {
+                let inner = self.expression(Lexeme::Not.binding_power())?;
+                Self::node(Kind::Not(Box::new(inner)))
+            }
+            Lexeme::Lbracket => self.prefix_bracket(),
+            Lexeme::Current => Ok(Node::identity()),
+            Lexeme::Expref => {
+                let inner = self.expression(Lexeme::Expref.binding_power())?;
+                Self::node(Kind::Reference(Box::new(inner)))
+            }
+            Lexeme::Eof => Err(self.incomplete()),
+            _ => Err(self.error("invalid token", &token, token.start)),
+        }
+    }
+
+    fn prefix_bracket(&mut self) -> Result<Node> {
+        match self.peek() {
+            Lexeme::Number | Lexeme::Colon => {
+                let right = self.index_or_slice()?;
+                self.indexed(Node::identity(), right)
+            }
+            Lexeme::Star if self.peek_second() == Lexeme::Rbracket => {
+                self.index += 2;
+                let right = self.projected(Lexeme::Star.binding_power())?;
+                Self::node(Kind::Project(Box::new([Node::identity(), right])))
+            }
+            _ => self.list(),
+        }
+    }
+
+    /// What may continue an expression.
+    fn infix(&mut self, left: Node) -> Result<Node> {
+        let token = self.peek();
+        let pair = |left: Node, right: Node| Box::new([left, right]);
+        let comparator = match token {
+            Lexeme::Eq => Comparator::Equal,
+            Lexeme::Ne => Comparator::NotEqual,
+            Lexeme::Lt => Comparator::Less,
+            Lexeme::Lte => Comparator::LessOrEqual,
+            Lexeme::Gt => Comparator::Greater,
+            Lexeme::Gte => Comparator::GreaterOrEqual,
+            Lexeme::Dot => return self.dot(left),
+            Lexeme::Lparen => return self.call(left),
+            Lexeme::Lbracket => return self.infix_bracket(left),
+            Lexeme::Filter => {
+                self.index += 1;
+                return self.filter(left);
+            }
+            Lexeme::Flatten => {
+                self.index += 1;
+                return self.flatten(left);
+            }
+            Lexeme::Pipe | Lexeme::Or | Lexeme::And => {
+                self.index += 1;
+                let right = self.expression(token.binding_power())?;
+                return Self::node(match token {
+                    Lexeme::Pipe => Kind::Chain(Chain::Pipe, vec![left, right]),
+                    Lexeme::Or => Kind::Or(pair(left, right)),
+                    _ => Kind::And(pair(left, right)),
+                });
+            }
+            _ => return Err(self.unexpected("invalid token")),
+        };
+        self.index += 1;
+        let right = self.expression(token.binding_power())?;
+        Self::node(Kind::Compare(comparator, pair(left, right)))
+    }
+
+    fn dot(&mut self, left: Node) -> Result<Node> {
+        self.index += 1;
+        if self.accept(Lexeme::Star) {
+            let right = self.projected(Lexeme::Dot.binding_power())?;
+            return Self::node(Kind::ProjectValues(Box::new([left, right])));
+        }
+        let right = self.after_dot(Lexeme::Dot.binding_power())?;
+        Self::chained(Chain::Subexpression, left, right)
+    }
+
+    /// Appends to a chain of the same making, or begins one.
+    fn chained(chain: Chain, left: Node, right: Node) -> Result<Node> {
+        match left.kind {
+            Kind::Chain(made, mut nodes) if made == chain => {
+                let height = left.height.max(right.height + 1);
+                nodes.push(right);
+                Self::bounded(Node { kind: Kind::Chain(made, nodes), height })
+            }
+            _ => Self::node(Kind::Chain(chain, vec![left, right])),
+        }
+    }
+
+    fn call(&mut self, left: Node) -> Result<Node> {
+        let Kind::Field(name) = left.kind else {
+            let before = &self.tokens[self.index - 1];
+            return Err(self.error(&format!("Invalid function name '{}'", before.text()), before, before.start));
+        };
+        self.index += 1;
+        let mut arguments = Vec::new();
+        // A missing comma between two arguments goes unnoticed, as does one too many at the end.
+        while !self.accept(Lexeme::Rparen) {
+            arguments.push(self.expression(0)?);
+            self.accept(Lexeme::Comma);
+        }
+        Self::node(Kind::Call(name, arguments))
+    }
+
+    fn infix_bracket(&mut self, left: Node) -> Result<Node> {
+        self.index += 1;
+        if matches!(self.peek(), Lexeme::Number | Lexeme::Colon) {
+            let right = self.index_or_slice()?;
+            // After an index, a slice is appended like another index and projects nothing.
+            return match &left.kind {
+                Kind::Chain(Chain::Index, _) => Self::chained(Chain::Index, left, right),
+                _ => self.indexed(left, right),
+            };
+        }
+        self.expect(Lexeme::Star)?;
+        self.expect(Lexeme::Rbracket)?;
+        let right = self.projected(Lexeme::Star.binding_power())?;
+        Self::node(Kind::Project(Box::new([left, right])))
+    }
+
+    fn indexed(&mut self, left: Node, right: Node) -> Result<Node> {
+        let is_slice = matches!(right.kind, Kind::Slice(_));
+        let node = Self::node(Kind::Chain(Chain::Index, vec![left, right]))?;
+        if !is_slice {
+            return Ok(node);
+        }
+        let right = self.projected(Lexeme::Star.binding_power())?;
+        Self::node(Kind::Project(Box::new([node, right])))
+    }
+
+    fn index_or_slice(&mut self) -> Result<Node> {
+        if self.peek() == Lexeme::Colon || self.peek_second() == Lexeme::Colon {
+            return self.slice();
+        }
+        let index = number(self.token());
+        self.index += 1;
+        self.expect(Lexeme::Rbracket)?;
+        Self::node(Kind::Index(index))
+    }
+
+    fn slice(&mut self) -> Result<Node> {
+        let mut parts = [None; 3];
+        let mut part = 0;
+        while self.peek() != Lexeme::Rbracket && part < 3 {
+            match self.peek() {
+                Lexeme::Colon if part == 2 => return Err(self.unexpected("syntax error")),
+                Lexeme::Colon => part += 1,
+                Lexeme::Number => parts[part] = Some(number(self.token())),
+                _ => return Err(self.unexpected("syntax error")),
+            }
+            self.index += 1;
+        }
+        self.expect(Lexeme::Rbracket)?;
+        Self::node(Kind::Slice(parts))
+    }
+
+    fn filter(&mut self, left: Node) -> Result<Node> {
+        let condition = self.expression(0)?;
+        self.expect(Lexeme::Rbracket)?;
+        let right = match self.peek() {
+            Lexeme::Flatten => Node::identity(),
+            _ => self.projected(Lexeme::Filter.binding_power())?,
+        };
+        Self::node(Kind::Filter(Box::new([left, right, condition])))
+    }
+
+    fn flatten(&mut self, left: Node) -> Result<Node> {
+        let flat = Self::node(Kind::Flatten(Box::new(left)))?;
+        let right = self.projected(Lexeme::Flatten.binding_power())?;
+        Self::node(Kind::Project(Box::new([flat, right])))
+    }
+
+    fn list(&mut self) -> Result<Node> {
+        let mut nodes = Vec::new();
+        loop {
+            nodes.push(self.expression(0)?);
+            if self.accept(Lexeme::Rbracket) {
+                return Self::node(Kind::List(nodes));
+            }
+            self.expect(Lexeme::Comma)?;
+        }
+    }
+
+    fn object(&mut self) -> Result<Node> {
+        let mut members = Vec::new();
+        loop {
+            let key = self.token().text();
+            if !self.accept(Lexeme::QuotedIdentifier) && !self.accept(Lexeme::UnquotedIdentifier) {
+                return Err(self.expected("['quoted_identifier', 'unquoted_identifier']"));
+            }
+            self.expect(Lexeme::Colon)?;
+            members.push((key, self.expression(0)?));
+            // As with arguments, a missing comma goes unnoticed.
+            if !self.accept(Lexeme::Comma) && self.accept(Lexeme::Rbrace) {
+                return Self::node(Kind::Object(members));
+            }
+        }
+    }
+
+    /// The right side of a projection.
+    fn projected(&mut self, binding_power: u8) -> Result<Node> {
+        match self.peek() {
+            stop if stop.binding_power() < PROJECTION_STOP => Ok(Node::identity()),
+            Lexeme::Lbracket | Lexeme::Filter => self.expression(binding_power),
+            Lexeme::Dot => {
+                self.index += 1;
+                self.after_dot(binding_power)
+            }
+            _ => Err(self.unexpected("syntax error")),
+        }
+    }
+
+    fn after_dot(&mut self, binding_power: u8) -> Result<Node> {
+        match self.peek() {
+            Lexeme::QuotedIdentifier | Lexeme::UnquotedIdentifier | Lexeme::Star => self.expression(binding_power),
+            Lexeme::Lbracket => {
+                self.index += 1;
+                self.list()
+            }
+            Lexeme::Lbrace => {
+                self.index += 1;
+                self.object()
+            }
+            other => Err(self.unexpected(&format!(
+                "Expecting: ['quoted_identifier', 'unquoted_identifier', 'lbracket', 'lbrace'], got: {}",
+                other.name()
+            ))),
+        }
+    }
+}
+
+fn number(token: &Token) -> i64 {
+    match &token.value {
+        Value::Number(number) => Integer::parse(number.as_str()).map_or(0, |integer| integer.to_i64()),
+        _ => 0,
+    }
+}
+
+fn too_deep() -> CompileError {
+    CompileError("maximum recursion depth exceeded".into())
+}

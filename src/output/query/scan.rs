@@ -1,0 +1,64 @@
+//! JSON as Python's `json.loads` reads it, where `serde_json` differs and queries can tell.
+
+use serde_json::{Number, Value};
+
+/// Reads a JSON text; `None` when it is none. Python also takes the names of the numbers that JSON lacks.
+pub(super) fn json(text: &str) -> Option<Value> {
+    let name = text.trim_matches([' ', '\t', '\n', '\r']);
+    match name {
+        "NaN" | "Infinity" | "-Infinity" => {
+            let text = name.to_lowercase().replace("infinity", "inf");
+            Some(Value::Number(Number::from_string_unchecked(text)))
+        }
+        _ => serde_json::from_str(text).ok(),
+    }
+}
+
+/// Reads a quoted JSON string, the quotes included, and answers Python's complaint when it cannot.
+pub(super) fn string(quoted: &str) -> Result<String, &'static str> {
+    let mut characters = quoted.chars();
+    let mut text = String::new();
+    if characters.next() != Some('"') {
+        return Err("Expecting value");
+    }
+    loop {
+        match characters.next().ok_or("Unterminated string starting at")? {
+            '"' => break,
+            '\\' => text.push(match characters.next().ok_or("Unterminated string starting at")? {
+                character @ ('"' | '\\' | '/') => character,
+                'b' => '\u{8}',
+                'f' => '\u{c}',
+                'n' => '\n',
+                'r' => '\r',
+                't' => '\t',
+                'u' => escaped(&mut characters)?,
+                _ => return Err("Invalid \\escape"),
+            }),
+            '\0'..='\u{1f}' => return Err("Invalid control character at"),
+            character => text.push(character),
+        }
+    }
+    if characters.as_str().trim_matches([' ', '\t', '\n', '\r']).is_empty() { Ok(text) } else { Err("Extra data") }
+}
+
+/// Reads what follows `\u`: one code unit, or two that make a pair. Half a pair has no place in a Rust string.
+fn escaped(characters: &mut std::str::Chars<'_>) -> Result<char, &'static str> {
+    let first = unit(characters).ok_or("Invalid \\uXXXX escape")?;
+    if !(0xd800..0xdc00).contains(&first) {
+        return Ok(char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER));
+    }
+    let mut ahead = characters.clone();
+    if ahead.next() == Some('\\') && ahead.next() == Some('u') {
+        let second = unit(&mut ahead).ok_or("Invalid \\uXXXX escape")?;
+        if (0xdc00..0xe000).contains(&second) {
+            *characters = ahead;
+            let code = 0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00);
+            return Ok(char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER));
+        }
+    }
+    Ok(char::REPLACEMENT_CHARACTER)
+}
+
+fn unit(characters: &mut std::str::Chars<'_>) -> Option<u32> {
+    (0..4).try_fold(0, |unit, _| Some(unit * 16 + characters.next()?.to_digit(16)?))
+}

@@ -1,0 +1,107 @@
+//! The terminal: what is written where, how wide it is, the pager, and colours.
+//!
+//! stdout is data and stderr is talk. A reader that closes stdout early is no error: the write that finds out answers
+//! `BrokenPipe`, and `crate::error` ends the program quietly with 0.
+
+pub mod pager;
+
+use std::io::{self, BufRead, IsTerminal, Write};
+
+/// The name that this program goes by, and calls itself in its texts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Name {
+    /// Its own.
+    Ecr,
+    /// That of the AWS CLI, whose place it takes.
+    Aws,
+}
+
+impl Name {
+    /// The name as it is written.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Ecr => "ecr",
+            Self::Aws => "aws",
+        }
+    }
+}
+
+/// How wide output is where there is no terminal (contract 4.4).
+const WIDTH_WITHOUT_TERMINAL: usize = 80;
+
+/// Where this program's output goes.
+#[derive(Debug, Clone)]
+pub struct Ui {
+    name: Name,
+    out_is_terminal: bool,
+    err_is_terminal: bool,
+    in_is_terminal: bool,
+}
+
+impl Ui {
+    /// The standard streams of this process.
+    pub fn new(name: Name) -> Self {
+        Self {
+            name,
+            out_is_terminal: io::stdout().is_terminal(),
+            err_is_terminal: io::stderr().is_terminal(),
+            in_is_terminal: io::stdin().is_terminal(),
+        }
+    }
+
+    /// The name that this program goes by.
+    pub fn name(&self) -> Name {
+        self.name
+    }
+
+    /// Whether a person reads stdout.
+    pub fn out_is_terminal(&self) -> bool {
+        self.out_is_terminal
+    }
+
+    /// Whether a person reads stderr.
+    pub fn err_is_terminal(&self) -> bool {
+        self.err_is_terminal
+    }
+
+    /// Whether a person can be asked something.
+    pub fn in_is_terminal(&self) -> bool {
+        self.in_is_terminal
+    }
+
+    /// The columns of the terminal at stdout; 80 where there is none.
+    pub fn width(&self) -> usize {
+        let size = terminal_size::terminal_size_of(io::stdout());
+        size.map_or(WIDTH_WITHOUT_TERMINAL, |(width, _)| usize::from(width.0))
+    }
+
+    /// Writes data to stdout, whole and at once.
+    pub fn print(&self, text: &str) -> io::Result<()> {
+        self.print_bytes(text.as_bytes())
+    }
+
+    /// Writes bytes to stdout, whole and at once.
+    pub fn print_bytes(&self, bytes: &[u8]) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        out.write_all(bytes)?;
+        out.flush()
+    }
+
+    /// Writes talk to stderr as it is. Where nobody listens any more it is lost, and nothing is worse for it.
+    pub fn say(&self, text: &str) {
+        let _ = io::stderr().lock().write_all(text.as_bytes());
+    }
+
+    /// Writes one line of talk to stderr.
+    pub fn note(&self, line: &str) {
+        self.say(&format!("{line}\n"));
+    }
+
+    /// Asks a yes-or-no question on stderr and reads the answer; anything but yes is no.
+    pub fn confirm(&self, question: &str) -> io::Result<bool> {
+        self.say(&format!("{question} [y/N] "));
+        let mut answer = String::new();
+        io::stdin().lock().read_line(&mut answer)?;
+        Ok(matches!(answer.trim(), "y" | "Y" | "yes" | "Yes" | "YES"))
+    }
+}

@@ -1,0 +1,102 @@
+//! The engine against a scripted ECR, layouts, archives and memory.
+
+mod fake;
+mod places;
+mod pull;
+mod push;
+mod server;
+
+use std::sync::Arc;
+
+use ecr::image::{Descriptor, Digest, Manifest, Name, media_type};
+use ecr::store::{Memory, Shared, Store};
+use ecr::transfer::progress::{Progress, Silent};
+use ecr::transfer::{Error, Options, Outcome, copy};
+use serde_json::{Value, json};
+
+const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
+const LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
+
+/// Bytes that do not repeat.
+fn noise(size: usize, seed: u64) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut bytes = Vec::with_capacity(size + 8);
+    while bytes.len() < size {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        bytes.extend_from_slice(&state.to_le_bytes());
+    }
+    bytes.truncate(size);
+    bytes
+}
+
+/// Sixty-four characters of a file's name, and more than a layout would have.
+fn options(tags: &[&str]) -> Options {
+    Options {
+        image: Name::Unnamed,
+        expected: None,
+        platforms: Vec::new(),
+        tags: tags.iter().map(|&tag| tag.to_owned()).collect(),
+        jobs: 4,
+    }
+}
+
+fn silent() -> Arc<dyn Progress> {
+    Arc::new(Silent)
+}
+
+async fn run(source: &Shared, destination: &Shared, options: &Options) -> Result<Outcome, Error> {
+    copy(source, destination, options, &silent()).await
+}
+
+/// An image of these layers for a platform.
+async fn image(store: &Memory, architecture: &str, layers: &[Descriptor]) -> Manifest {
+    let config = json!({"architecture": architecture, "os": "linux"}).to_string();
+    let config = store.add_blob(CONFIG, config);
+    manifest(json!({
+        "schemaVersion": 2,
+        "mediaType": media_type::OCI_MANIFEST,
+        "config": config,
+        "layers": layers,
+    }))
+}
+
+fn manifest(value: Value) -> Manifest {
+    Manifest::parse(value.to_string().into(), None).unwrap()
+}
+
+/// A store with one image of these layers, tagged `1`.
+async fn single(layers: &[Vec<u8>]) -> (Arc<Memory>, Manifest) {
+    let store = Arc::new(Memory::new());
+    let layers: Vec<Descriptor> = layers.iter().map(|layer| store.add_blob(LAYER, layer.clone())).collect();
+    let image = image(&store, "amd64", &layers).await;
+    store.put_image(&image, &["1".to_owned()]).await.unwrap();
+    (store, image)
+}
+
+/// A store with an index of two images that share a layer, tagged `1`.
+async fn index() -> (Arc<Memory>, Manifest, Vec<Manifest>) {
+    let store = Arc::new(Memory::new());
+    let shared = store.add_blob(LAYER, noise(1000, 1));
+    let mut children = Vec::new();
+    let mut entries = Vec::new();
+    for (architecture, seed) in [("amd64", 2), ("arm64", 3)] {
+        let own = store.add_blob(LAYER, noise(2000, seed));
+        let image = image(&store, architecture, &[shared.clone(), own]).await;
+        store.put_manifest(&image).await.unwrap();
+        let mut entry = image.descriptor();
+        entry.platform = Some(json!({"architecture": architecture, "os": "linux"}));
+        entries.push(entry);
+        children.push(image);
+    }
+    let index = manifest(json!({
+        "schemaVersion": 2, "mediaType": media_type::OCI_INDEX, "manifests": entries, "annotations": {"a": "b"}
+    }));
+    store.put_image(&index, &["1".to_owned()]).await.unwrap();
+    (store, index, children)
+}
+
+fn digests<'a>(blobs: impl Iterator<Item = &'a Descriptor>) -> Vec<Digest> {
+    blobs.map(|blob| blob.digest.clone()).collect()
+}

@@ -1,0 +1,281 @@
+//! Layouts and archives: what is read, what is written, and what is left alone.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use ecr::image::{Digest, Name};
+use ecr::store::{Memory, Place, Shared, Store as _};
+use serde_json::{Value, json};
+
+use super::{LAYER, digests, image, index, noise, options, run, single};
+
+fn destination(path: &Path) -> Result<Shared, String> {
+    Place::parse(path.to_str().unwrap()).destination().map_err(|error| error.to_string())
+}
+
+fn source(path: &Path) -> Result<Shared, String> {
+    Place::parse(path.to_str().unwrap()).source().map_err(|error| error.to_string())
+}
+
+/// What reading a place answers: the digest of its image, or what is wrong.
+async fn read(path: &str) -> Result<Digest, String> {
+    let place = Place::parse(path);
+    let source = place.source().map_err(|error| error.to_string())?;
+    let mut options = options(&[]);
+    options.image = place.image();
+    let destination: Shared = Arc::new(Memory::new());
+    run(&source, &destination, &options)
+        .await
+        .map(|outcome| outcome.digest)
+        .map_err(|error| error.to_string())
+}
+
+fn index_of(layout: &Path) -> Value {
+    serde_json::from_slice(&fs::read(layout.join("index.json")).unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn layouts_and_archives_hold_the_same_image() {
+    let (memory, whole, _) = index().await;
+    let folder = tempfile::tempdir().unwrap();
+    let paths = ["layout", "one.tar", "two.tar"].map(|name| folder.path().join(name));
+    let mut from: Shared = memory;
+    for path in &paths {
+        let to = destination(path).unwrap();
+        assert_eq!(&run(&from, &to, &options(&["1"])).await.unwrap().digest, whole.digest());
+        from = source(path).unwrap();
+    }
+    assert_eq!(&read(paths[2].to_str().unwrap()).await.unwrap(), whole.digest());
+    assert_eq!(fs::read(&paths[1]).unwrap(), fs::read(&paths[2]).unwrap(), "the same image, the same bytes");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3, "no temporary files are left");
+}
+
+#[tokio::test]
+async fn an_image_is_added_to_a_layout_and_a_tag_moves() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("layout");
+    let layout = destination(&path).unwrap();
+    let (first, one) = single(&[noise(100, 1)]).await;
+    let (second, two) = single(&[noise(100, 2)]).await;
+    let (first, second): (Shared, Shared) = (first, second);
+    run(&first, &layout, &options(&["1", "latest"])).await.unwrap();
+    run(&second, &layout, &options(&["2", "latest"])).await.unwrap();
+    let tags: Vec<(Value, Value)> = index_of(&path)["manifests"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| {
+            (entry["annotations"]["org.opencontainers.image.ref.name"].clone(), entry["digest"].clone())
+        })
+        .collect();
+    let entry = |tag: &str, digest: &Digest| (json!(tag), json!(digest));
+    assert_eq!(tags, [entry("1", one.digest()), entry("2", two.digest()), entry("latest", two.digest())]);
+
+    let text = path.display().to_string();
+    assert_eq!(&read(&format!("{text}:1")).await.unwrap(), one.digest());
+    assert_eq!(
+        read(&text).await.unwrap_err(),
+        format!("{text} has several images; choose one as {text}:TAG; it has 1, 2, latest")
+    );
+    assert_eq!(
+        read(&format!("{text}:3")).await.unwrap_err(),
+        format!("{text} has no image 3; it has 1, 2, latest")
+    );
+}
+
+#[tokio::test]
+async fn what_others_wrote_into_an_index_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("layout");
+    let (memory, image) = single(&[noise(100, 1)]).await;
+    let memory: Shared = memory;
+    run(&memory, &destination(&path).unwrap(), &options(&[])).await.unwrap();
+    let mut index = index_of(&path);
+    index["annotations"] = json!({"kept": "yes"});
+    index["manifests"][0]["artifactType"] = json!("text/plain");
+    fs::write(path.join("index.json"), index.to_string()).unwrap();
+    run(&memory, &destination(&path).unwrap(), &options(&["1"])).await.unwrap();
+    let entry = json!({
+        "mediaType": image.media_type(), "digest": image.digest(), "size": image.bytes().len(),
+        "annotations": {"org.opencontainers.image.ref.name": "1"}
+    });
+    let expected = json!({
+        "schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json",
+        "manifests": [entry], "annotations": {"kept": "yes"}
+    });
+    assert_eq!(index_of(&path), expected);
+}
+
+#[tokio::test]
+async fn damaged_layouts_say_which_file_and_what_was_expected() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("layout");
+    let text = path.display().to_string();
+    let fresh = async || {
+        let _ = fs::remove_dir_all(&path);
+        let (memory, image) = single(&[noise(100, 1)]).await;
+        run(&(memory as Shared), &destination(&path).unwrap(), &options(&["1"])).await.unwrap();
+        image
+    };
+    assert_eq!(
+        read(&text).await.unwrap_err(),
+        format!("cannot read {text}: No such file or directory (os error 2)")
+    );
+
+    fresh().await;
+    fs::remove_file(path.join("oci-layout")).unwrap();
+    assert_eq!(
+        read(&text).await.unwrap_err(),
+        format!("{text} is not an OCI image layout: it has no file oci-layout")
+    );
+    fs::write(path.join("oci-layout"), r#"{"imageLayoutVersion":"9.0.0"}"#).unwrap();
+    assert_eq!(
+        read(&text).await.unwrap_err(),
+        format!("{text} is not an OCI image layout: oci-layout says version 9.0.0, expected 1.0.0")
+    );
+
+    fresh().await;
+    fs::write(path.join("index.json"), "{").unwrap();
+    let error = read(&text).await.unwrap_err();
+    let expected = format!("{text} is a damaged OCI image layout: index.json is not an image index: EOF");
+    assert!(error.starts_with(&expected), "{error}");
+    fs::remove_file(path.join("index.json")).unwrap();
+    assert_eq!(
+        read(&text).await.unwrap_err(),
+        format!("{text} is a damaged OCI image layout: it has no file index.json")
+    );
+
+    let image = fresh().await;
+    let file = |digest: &Digest| path.join("blobs/sha256").join(digest.hexadecimal());
+    let layer = &image.blobs().nth(1).unwrap().digest;
+    fs::write(file(layer), noise(100, 2)).unwrap();
+    let found = Digest::of(&noise(100, 2));
+    assert_eq!(
+        read(&text).await.unwrap_err(),
+        format!("blob {layer} in {text} is damaged: its bytes have the digest {found}")
+    );
+    fs::write(file(layer), noise(99, 1)).unwrap();
+    assert_eq!(
+        read(&text).await.unwrap_err(),
+        format!("blob {layer} in {text} is damaged: it has 99 bytes, and its manifest says 100")
+    );
+    fs::remove_file(file(layer)).unwrap();
+    assert_eq!(read(&text).await.unwrap_err(), format!("{text} has no blob {layer}"));
+    fs::write(file(image.digest()), "{}").unwrap();
+    let found = Digest::of(b"{}");
+    assert_eq!(
+        read(&text).await.unwrap_err(),
+        format!("manifest {} in {text} is damaged: its bytes have the digest {found}", image.digest())
+    );
+    fs::remove_file(file(image.digest())).unwrap();
+    assert_eq!(read(&text).await.unwrap_err(), format!("{text} has no manifest {}", image.digest()));
+}
+
+#[tokio::test]
+async fn what_is_no_archive_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.tar");
+    let text = path.display().to_string();
+    let mut bytes = Vec::new();
+    for (content, expected) in [
+        (b"".as_slice(), "is empty; expected an OCI archive"),
+        (&[0x1f, 0x8b, 8, 0], "is compressed; expected a plain tar file, so decompress it first"),
+        (b"neither tar nor anything else", "is not a tar file, or a damaged one: "),
+    ] {
+        fs::write(&path, content).unwrap();
+        let error = read(&text).await.unwrap_err();
+        assert!(error.starts_with(&format!("{text} {expected}")), "{error}");
+    }
+    let mut docker = tar::Builder::new(&mut bytes);
+    let mut header = tar::Header::new_gnu();
+    header.set_size(2);
+    docker.append_data(&mut header, "manifest.json", &b"[]"[..]).unwrap();
+    docker.finish().unwrap();
+    drop(docker);
+    fs::write(&path, &bytes).unwrap();
+    assert_eq!(
+        read(&text).await.unwrap_err(),
+        format!("{text} is a docker archive; expected an OCI archive")
+    );
+    // It is not replaced either, nor is any other file.
+    let error = destination(&path).err().unwrap();
+    assert!(error.starts_with(&format!("{text} is there already and will not be replaced: ")), "{error}");
+}
+
+#[tokio::test]
+async fn a_cut_archive_is_damaged_and_a_whole_one_is_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.tar");
+    let (memory, _) = single(&[noise(10_000, 1)]).await;
+    run(&(memory as Shared), &destination(&path).unwrap(), &options(&["1"])).await.unwrap();
+    let (memory, second) = single(&[noise(10_000, 2)]).await;
+    run(&(memory as Shared), &destination(&path).unwrap(), &options(&["1"])).await.unwrap();
+    let text = path.display().to_string();
+    assert_eq!(&read(&text).await.unwrap(), second.digest());
+    let bytes = fs::read(&path).unwrap();
+    fs::write(&path, &bytes[..8000]).unwrap();
+    let error = read(&text).await.unwrap_err();
+    assert!(error.starts_with(&format!("{text} is not a tar file, or a damaged one: ")), "{error}");
+}
+
+#[tokio::test]
+async fn a_folder_with_something_else_in_it_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("letter.txt"), "Dear").unwrap();
+    let (memory, _) = single(&[noise(100, 1)]).await;
+    let to = destination(folder.path()).unwrap();
+    let error = run(&(memory as Shared), &to, &options(&["1"])).await.unwrap_err().to_string();
+    assert_eq!(
+        error,
+        format!(
+            "{} is not empty and not an OCI image layout (it has no file oci-layout); choose a new folder",
+            folder.path().display()
+        )
+    );
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[tokio::test]
+async fn a_file_that_changes_while_it_is_read_is_noticed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("layout");
+    let (memory, image) = single(&[noise(100, 1)]).await;
+    run(&(memory as Shared), &destination(&path).unwrap(), &options(&["1"])).await.unwrap();
+    let layer = image.blobs().nth(1).unwrap();
+    let file = path.join("blobs/sha256").join(layer.digest.hexadecimal());
+    let layout = source(&path).unwrap();
+    let mut stream = ecr::store::Source::new(layout, layer.clone(), |_| {}).stream().await.unwrap();
+    fs::write(&file, &noise(100, 1)[..50]).unwrap();
+    let error = stream.read(Vec::new(), 100).await.unwrap_err().to_string();
+    let expected = "changed while it was read; nothing was taken from it, so run the command again";
+    assert_eq!(error, format!("{} {expected}", file.display()));
+}
+
+#[tokio::test]
+async fn several_platforms_of_three_make_a_smaller_index() {
+    let store = Arc::new(Memory::new());
+    let mut entries = Vec::new();
+    let mut images = Vec::new();
+    for (architecture, seed) in [("amd64", 1), ("arm64", 2), ("s390x", 3)] {
+        let layer = store.add_blob(LAYER, noise(100, seed));
+        let image = image(&store, architecture, &[layer]).await;
+        store.put_manifest(&image).await.unwrap();
+        let mut entry = image.descriptor();
+        entry.platform = Some(json!({"architecture": architecture, "os": "linux"}));
+        entries.push(entry);
+        images.push(image);
+    }
+    let index = super::manifest(json!({
+        "schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": entries
+    }));
+    store.put_image(&index, &[]).await.unwrap();
+    let mut wanted = options(&["1"]);
+    wanted.platforms = vec!["linux/s390x".parse().unwrap(), "linux/amd64".parse().unwrap()];
+    let destination = Arc::new(Memory::new());
+    let outcome = run(&(store as Shared), &(destination.clone() as Shared), &wanted).await.unwrap();
+    assert!(outcome.rewritten);
+    let moved = destination.manifest(&Name::Tag("1".to_owned())).await.unwrap();
+    assert_eq!(moved.digest(), &outcome.digest);
+    assert_eq!(digests(moved.children().iter()), [images[0].digest().clone(), images[2].digest().clone()]);
+}
