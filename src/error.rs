@@ -89,11 +89,20 @@ impl Error {
     }
 
     /// What goes to stderr. `structured` prints a value in one of the formats that programs read.
-    pub fn render(&self, name: Name, format: Format, structured: impl Fn(Format, &Value) -> String) -> String {
+    pub fn render(
+        &self,
+        name: Name,
+        format: Format,
+        structured: impl Fn(Format, &Value) -> String,
+    ) -> String {
         let members = match self {
             Self::Closed | Self::Interrupted => return String::new(),
             Self::UnknownOptions(words) => {
-                return format!("\n{}\n{}", usage(name), line(name, &format!("Unknown options: {}", words.join(", "))));
+                return format!(
+                    "\n{}\n{}",
+                    usage(name),
+                    line(name, &format!("Unknown options: {}", words.join(", ")))
+                );
             }
             Self::Other(text) => return line(name, text),
             Self::Refused { members, .. } => members.clone(),
@@ -126,7 +135,8 @@ fn line(name: Name, message: &str) -> String {
 
 /// The modelled members of a service's error beyond its code and message.
 fn details(members: &Map<String, Value>) -> String {
-    let further = members.iter().filter(|(key, _)| !matches!(key.to_lowercase().as_str(), "code" | "message"));
+    let further =
+        members.iter().filter(|(key, _)| !matches!(key.to_lowercase().as_str(), "code" | "message"));
     let lines: Vec<String> = further
         .map(|(key, value)| match value {
             Value::String(text) => format!("{key}: {text}\n"),

@@ -21,5 +21,6 @@ use std::process::ExitCode;
 
 /// Runs the program with these arguments (the program's own name first) and answers its exit code.
 pub fn run(arguments: &[OsString]) -> ExitCode {
-    cli::run(arguments)
+    // A credential helper is called for every image: its way goes past everything else.
+    commands::by_another_name(arguments).unwrap_or_else(|| cli::run(arguments))
 }

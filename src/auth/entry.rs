@@ -29,6 +29,9 @@ pub struct Entry {
     pub requested: u64,
     /// When it ends.
     pub expires: u64,
+    /// The host of the identity's own registry, where the answer named one.
+    #[serde(default)]
+    pub registry: String,
     /// The hosts for which it was handed out.
     pub hosts: Vec<String>,
     /// Base64 of user name, colon and password, as the service gives it.
@@ -59,7 +62,17 @@ impl Entry {
         expires: u64,
     ) -> Self {
         let (service, region) = (service.to_owned(), region.to_owned());
-        Self { version: VERSION, service, region, source, requested, expires, hosts: Vec::new(), token }
+        Self {
+            version: VERSION,
+            service,
+            region,
+            source,
+            requested,
+            expires,
+            registry: String::new(),
+            hosts: Vec::new(),
+            token,
+        }
     }
 
     /// Reads a file's content; `None` for anything that is not an entry of ours.
@@ -96,7 +109,8 @@ impl Entry {
 
     /// Remembers a host; answers whether it is new.
     pub fn remember(&mut self, host: &str) -> bool {
-        let new = self.hosts.len() < HOSTS && !self.hosts.iter().any(|known| known == host);
+        let room = self.hosts.len() < HOSTS && !host.is_empty();
+        let new = room && !self.hosts.iter().any(|known| known == host);
         if new {
             self.hosts.push(host.to_owned());
         }

@@ -12,6 +12,7 @@ use super::log::Log;
 use super::metadata;
 use super::obtain::now;
 use super::target::Target;
+use crate::image::host::Address;
 use crate::model;
 use crate::service::{self, Client};
 use crate::settings::{self, Settings, section};
@@ -46,10 +47,13 @@ pub fn ask(question: Question<'_>, patience: Duration) -> Result<Entry, Failure>
     let Question { settings, target, identity, account, log, .. } = question;
     // The token of a service account comes by stdin; the chain of credentials wants a file.
     let token = account.map(token_file).transpose()?;
-    let settings = asker(settings, target, identity, account.zip(token.as_ref().map(tempfile::NamedTempFile::path)));
+    let settings =
+        asker(settings, target, identity, account.zip(token.as_ref().map(tempfile::NamedTempFile::path)));
     let service = if target.public { model::ecr_public() } else { model::ecr() };
     let client = Client::remote(service, &settings);
-    log.info(|| format!("asking {} in {} as {} for {}", service.name, target.region, identity.label(), target.host));
+    log.info(|| {
+        format!("asking {} in {} as {} for {}", service.name, target.region, identity.label(), target.host)
+    });
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::Unreachable(error.to_string()))?;
     let requested = now();
@@ -58,7 +62,8 @@ pub fn ask(question: Question<'_>, patience: Duration) -> Result<Entry, Failure>
     });
     // Threads that look up names are not waited for.
     runtime.shutdown_background();
-    let answer = answer.map_err(|_| Failure::Unreachable(format!("no answer for {} seconds", patience.as_secs())))?;
+    let answer =
+        answer.map_err(|_| Failure::Unreachable(format!("no answer for {} seconds", patience.as_secs())))?;
     let value = answer.map_err(|error| failure(&error, target, identity))?;
     let entry = read(&value, target, identity, requested).ok_or_else(|| {
         let endpoint = settings.endpoint(target.service()).ok().flatten();
@@ -174,15 +179,18 @@ fn asker(
 
 /// The role of a rule becomes a profile whose source is what would be used without the rule.
 fn with_role(settings: Settings, target: &Target, identity: &Identity) -> Settings {
-    let Some((rule, role)) = target.rule.as_ref().and_then(|rule| Some((rule, rule.role_arn.as_deref()?))) else {
+    let Some((rule, role)) = target.rule.as_ref().and_then(|rule| Some((rule, rule.role_arn.as_deref()?)))
+    else {
         return settings;
     };
     let name = format!("login.conf {}", rule.name);
     let base = format!("{name} source");
     let session = rule.role_session_name.as_deref().unwrap_or("ecr-login");
-    let mut keys = vec![("role_arn", role), ("role_session_name", session), ("region", target.region.as_str())];
+    let mut keys =
+        vec![("role_arn", role), ("role_session_name", session), ("region", target.region.as_str())];
     keys.extend(rule.external_id.as_deref().map(|id| ("external_id", id)));
-    let (arn, file) = (settings.filled_variable("AWS_ROLE_ARN"), settings.filled_variable("AWS_WEB_IDENTITY_TOKEN_FILE"));
+    let (arn, file) =
+        (settings.filled_variable("AWS_ROLE_ARN"), settings.filled_variable("AWS_WEB_IDENTITY_TOKEN_FILE"));
     let mut profiles = Vec::new();
     match &identity.source {
         Source::Environment => keys.push(("credential_source", "Environment")),
@@ -210,6 +218,8 @@ fn read(value: &Value, target: &Target, identity: &Identity, requested: u64) -> 
     let mut entry =
         Entry::new(target.service(), &target.region, identity.label(), token.to_owned(), requested, expires);
     entry.remember(&target.host);
+    let registry = data.get("proxyEndpoint").and_then(Value::as_str).and_then(Address::parse);
+    entry.registry = registry.map(|address| address.to_string()).unwrap_or_default();
     Some(entry)
 }
 
@@ -231,9 +241,11 @@ fn failure(error: &service::Error, target: &Target, identity: &Identity) -> Fail
             refusal(&said.code, &said.message, said.status, target)
         }
         service::Error::NoCredentials => Failure::NoCredentials { looked: label },
-        service::Error::Credentials(message) => {
-            Failure::Credentials { way_out: way_out(message, identity), message: stripped(message), source_label: label }
-        }
+        service::Error::Credentials(message) => Failure::Credentials {
+            way_out: way_out(message, identity),
+            message: stripped(message),
+            source_label: label,
+        },
         service::Error::Settings(settings::Error::ProfileNotFound(name)) => Failure::Settings(format!(
             "the AWS profile {name} does not exist: name another one (AWS_PROFILE, login.conf), or make it with 'aws \
              configure --profile {name}'"
@@ -287,7 +299,6 @@ fn refusal(code: &str, message: &str, status: u16, target: &Target) -> Failure {
 mod tests {
     use super::*;
     use crate::auth::rules::Rules;
-    use crate::image::host::Address;
     use crate::settings::{Entry as Key, Environment, Globals};
 
     fn target(host: &str) -> Target {
@@ -313,14 +324,18 @@ mod tests {
         let fips = "123456789012.dkr.ecr-fips.us-west-2.amazonaws.com";
         assert_eq!(form(fips, &[("AWS_USE_FIPS_ENDPOINT", "false")]), ("us-west-2".into(), true, false));
         assert_eq!(form("123456789012.dkr-ecr.us-west-2.on.aws", &[]), ("us-west-2".into(), false, true));
-        assert_eq!(form("ecr-public.aws.com", &[("AWS_REGION", "eu-west-1")]), ("us-east-1".into(), false, true));
+        assert_eq!(
+            form("ecr-public.aws.com", &[("AWS_REGION", "eu-west-1")]),
+            ("us-east-1".into(), false, true)
+        );
     }
 
     #[test]
     fn the_role_of_a_rule_is_assumed_with_what_would_be_used_without_it() {
         let mut target = target("123456789012.dkr.ecr.eu-west-1.amazonaws.com");
         let role = "arn:aws:iam::2:role/pull";
-        let rule = crate::auth::rules::Rule { name: "r".into(), role_arn: Some(role.into()), ..Default::default() };
+        let mut rule = crate::auth::rules::Rule::default();
+        (rule.name, rule.role_arn) = ("r".into(), Some(role.into()));
         target.rule = Some(rule);
         let key = |variables: &[(&str, &str)], name: &str| {
             let settings = settings(variables);
@@ -339,7 +354,8 @@ mod tests {
         let target = target("123456789012.dkr.ecr.eu-west-1.amazonaws.com");
         let identity = Identity::of(&settings(&[]), &target);
         let token = base64_simd::STANDARD.encode_to_string("AWS:word");
-        let data = json!({"authorizationToken": token, "expiresAt": 1_700_000_000.5, "proxyEndpoint": "https://x"});
+        let data =
+            json!({"authorizationToken": token, "expiresAt": 1_700_000_000.5, "proxyEndpoint": "https://x"});
         let expires = |value: Value| read(&value, &target, &identity, 7).map(|entry| entry.expires);
         assert_eq!(expires(json!({"authorizationData": [data]})), Some(1_700_000_000));
         assert_eq!(expires(json!({"authorizationData": data})), Some(1_700_000_000));
@@ -360,11 +376,14 @@ mod tests {
             "access denied: Words. The identity needs the permission ecr-public:GetAuthorizationToken and \
              sts:GetServiceBearerToken"
         );
-        assert_eq!(text("ThrottlingException", 400), "ECR cannot answer just now (ThrottlingException): Words");
+        assert_eq!(
+            text("ThrottlingException", 400),
+            "ECR cannot answer just now (ThrottlingException): Words"
+        );
         assert!(refusal("Any", "", 503, &target).is_temporary());
         assert!(!refusal("Any", "", 400, &target).is_temporary());
         assert!(text("ExpiredTokenException", 400).contains("'aws sso login'"));
-        let profile = Identity { ..Identity::of(&settings(&[("AWS_PROFILE", "p")]), &target) };
+        let profile = Identity::of(&settings(&[("AWS_PROFILE", "p")]), &target);
         assert_eq!(way_out("The SSO session has expired", &profile), ". Run 'aws sso login --profile p'");
     }
 }

@@ -12,11 +12,11 @@
 
 use std::io::Read;
 
+use super::entry::{Entry, Freshness};
 use super::failure::Failure;
 use super::login::Desk;
 use super::obtain::now;
 use super::rules::Rules;
-use super::entry::{Entry, Freshness};
 use super::target::Target;
 use crate::image::host::Address;
 use crate::settings::Settings;
@@ -68,9 +68,11 @@ pub fn run(settings: &Settings, name: &str, arguments: &[String], input: &mut dy
         "store" => in_the_end(settings, |desk| store(desk, input)),
         "erase" => in_the_end(settings, |desk| erase(desk, input)),
         "list" => in_the_end(settings, list),
-        "version" | "--version" | "-v" => {
-            Answer::success(format!("{name} ({}) {}\n", env!("CARGO_PKG_REPOSITORY"), env!("CARGO_PKG_VERSION")))
-        }
+        "version" | "--version" | "-v" => Answer::success(format!(
+            "{name} ({}) {}\n",
+            env!("CARGO_PKG_REPOSITORY"),
+            env!("CARGO_PKG_VERSION")
+        )),
         "help" | "--help" | "-h" => Answer::success(usage),
         other => Answer::failure(&format!("{name}: unknown action: {other}")),
     }
@@ -145,7 +147,11 @@ fn store(desk: &Desk<'_>, input: &mut dyn Read) -> Answer {
         Ok(value) => value,
         // The message tells a position and never the text, which has a password in it.
         Err(error) => {
-            return Answer::failure(&format!("the credentials are not JSON (line {}, column {})", error.line(), error.column()));
+            return Answer::failure(&format!(
+                "the credentials are not JSON (line {}, column {})",
+                error.line(),
+                error.column()
+            ));
         }
     };
     let field = |name: &str| value.get(name).and_then(serde_json::Value::as_str).unwrap_or_default();
@@ -175,7 +181,9 @@ fn erase(desk: &Desk<'_>, input: &mut dyn Read) -> Answer {
     let Some(target) = target(desk, &url).0 else { return Answer::success("") };
     match desk.forget(&target) {
         Ok(_) => Answer::success(""),
-        Err(error) => Answer::failure(&format!("the cached password of {} cannot be removed: {error}", target.host)),
+        Err(error) => {
+            Answer::failure(&format!("the cached password of {} cannot be removed: {error}", target.host))
+        }
     }
 }
 
@@ -184,10 +192,12 @@ fn list(desk: &Desk<'_>) -> Answer {
     let entries = desk.cache.as_ref().map(super::cache::Cache::entries).unwrap_or_default();
     let now = now();
     let living = entries.into_iter().filter(|(_, entry)| entry.freshness(now) != Freshness::Dead);
-    let mut hosts: Vec<String> = living.flat_map(|(_, entry)| entry.hosts).chain(rules.named_hosts()).collect();
+    let mut hosts: Vec<String> =
+        living.flat_map(|(_, entry)| entry.hosts).chain(rules.named_hosts()).collect();
     hosts.sort();
     hosts.dedup();
-    let pairs: Vec<String> = hosts.iter().map(|host| format!("{}:\"AWS\"", quoted(&format!("https://{host}")))).collect();
+    let pairs: Vec<String> =
+        hosts.iter().map(|host| format!("{}:\"AWS\"", quoted(&format!("https://{host}")))).collect();
     Answer::success(format!("{{{}}}\n", pairs.join(",")))
 }
 
@@ -283,7 +293,10 @@ mod tests {
         assert_eq!(spoken(&[("AWS_ECR_PUBLIC_ANONYMOUS", "1")], "get", "public.ecr.aws"), not_found);
         let (stdout, stderr, code) = spoken(&[], "get", HERE);
         assert_eq!(code, 1);
-        assert!(stdout.starts_with(&format!("login to {HERE} failed: no AWS credentials: looked at the env")), "{stdout}");
+        assert!(
+            stdout.starts_with(&format!("login to {HERE} failed: no AWS credentials: looked at the env")),
+            "{stdout}"
+        );
         assert_eq!(stderr, format!("ecr: {stdout}"));
         assert_eq!(stdout.lines().count(), 1);
     }
@@ -299,18 +312,26 @@ mod tests {
             let ignore = [("AWS_ECR_IGNORE_CREDS_STORAGE", value)];
             assert_eq!(spoken(&ignore, "store", &credentials("docker.io")), said("", 0));
         }
-        assert_eq!(spoken(&[("AWS_ECR_IGNORE_CREDS_STORAGE", "false")], "store", &credentials("x")), said(stranger, 1));
+        assert_eq!(
+            spoken(&[("AWS_ECR_IGNORE_CREDS_STORAGE", "false")], "store", &credentials("x")),
+            said(stranger, 1)
+        );
         assert_eq!(spoken(&[], "store", ""), said("EOF\n", 1));
         assert_eq!(spoken(&[], "store", "{}"), said("no credentials server URL\n", 1));
         assert_eq!(spoken(&[], "store", r#"{"ServerURL":"x"}"#), said("no credentials username\n", 1));
-        assert_eq!(spoken(&[], "store", "secret"), said("the credentials are not JSON (line 1, column 1)\n", 1));
+        assert_eq!(
+            spoken(&[], "store", "secret"),
+            said("the credentials are not JSON (line 1, column 1)\n", 1)
+        );
     }
 
     #[test]
     fn what_is_cached_is_found_listed_and_erased_however_the_url_is_written() {
         let folder = tempfile::tempdir().unwrap();
         let settings = settings(folder.path(), &[("AWS_ACCESS_KEY_ID", "A")]);
-        let act = |action: &str, input: &str| run(&settings, NAME, &[action.to_owned()], &mut input.as_bytes()).stdout;
+        let act = |action: &str, input: &str| {
+            run(&settings, NAME, &[action.to_owned()], &mut input.as_bytes()).stdout
+        };
         let desk = Desk::open(&settings);
         let target = Rules::default().target(&Address::parse(HERE).unwrap()).unwrap();
         let key = super::super::identity::Identity::of(&settings, &target).key(&settings, &target);
@@ -319,7 +340,9 @@ mod tests {
         entry.remember(HERE);
         desk.cache.as_ref().unwrap().write(&key, &entry).unwrap();
         let answer = |url: &str| {
-            format!("{{\"ServerURL\":\"{url}\",\"Username\":\"AWS\",\"Secret\":\"a\\u003cb\\u003e\\u0026c\"}}\n")
+            format!(
+                "{{\"ServerURL\":\"{url}\",\"Username\":\"AWS\",\"Secret\":\"a\\u003cb\\u003e\\u0026c\"}}\n"
+            )
         };
         assert_eq!(act("get", HERE), answer(HERE));
         assert_eq!(act("get", &format!("https://{HERE}\r\n")), answer(&format!("https://{HERE}")));

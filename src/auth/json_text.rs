@@ -60,8 +60,11 @@ impl JsonText {
 
     /// The keys of the object at a path.
     pub fn keys(&self, path: &[&str]) -> Vec<String> {
-        let object = if path.is_empty() { Some(self.root()) } else { self.find(path).map(|member| member.value) };
-        object.map(|object| self.members(object).into_iter().map(|member| member.key).collect()).unwrap_or_default()
+        let object =
+            if path.is_empty() { Some(self.root()) } else { self.find(path).map(|member| member.value) };
+        object
+            .map(|object| self.members(object).into_iter().map(|member| member.key).collect())
+            .unwrap_or_default()
     }
 
     /// Sets a member; objects on the way to it are made where they are missing.
@@ -171,12 +174,15 @@ impl JsonText {
     /// What stands between key and value.
     fn colon(&self) -> &'static str {
         let first = self.members(self.root()).into_iter().next();
-        let spaced = first.is_none_or(|member| self.text[member.whole.start..member.value.start].contains(": "));
+        let spaced =
+            first.is_none_or(|member| self.text[member.whole.start..member.value.start].contains(": "));
         if spaced { ": " } else { ":" }
     }
 
     fn pretty(&self, value: &serde_json::Value, depth: usize) -> String {
-        let (Some(indent), true) = (self.indent(), value.as_object().is_some_and(|object| !object.is_empty())) else {
+        let (Some(indent), true) =
+            (self.indent(), value.as_object().is_some_and(|object| !object.is_empty()))
+        else {
             return value.to_string();
         };
         let object = value.as_object().expect("looked at just before");
@@ -287,7 +293,10 @@ mod tests {
         assert_eq!(set("", &["k"]), "{\n\t\"k\": \"v\"\n}");
         assert_eq!(set("{}\n", &["o", "k"]), "{\n\t\"o\": {\n\t\t\"k\": \"v\"\n\t}\n}\n");
         assert_eq!(set(r#"{"a":1}"#, &["o", "k"]), r#"{"a":1,"o":{"k":"v"}}"#);
-        assert_eq!(set("{\n  \"a\": 1\n}", &["o", "k"]), "{\n  \"a\": 1,\n  \"o\": {\n    \"k\": \"v\"\n  }\n}");
+        assert_eq!(
+            set("{\n  \"a\": 1\n}", &["o", "k"]),
+            "{\n  \"a\": 1,\n  \"o\": {\n    \"k\": \"v\"\n  }\n}"
+        );
         assert_eq!(set(r#"{"k": {"deep": [1, "}"]}, "z": 1}"#, &["k"]), r#"{"k": "v", "z": 1}"#);
         let expected = DOCKER.replace("\"b\": {}\n", "\"b\": {},\n\t\t\"c\": \"v\"\n");
         assert_eq!(set(DOCKER, &["auths", "c"]), expected);
@@ -330,7 +339,10 @@ mod tests {
         assert_eq!(JsonText::read("{\n x}").unwrap_err().to_string(), "it is not JSON (line 2, column 2)");
         assert_eq!(JsonText::read("[]").unwrap_err().to_string(), "it is not a JSON object");
         let mut json = JsonText::read(r#"{"auths":[]}"#).unwrap();
-        assert_eq!(json.set(&["auths", "a"], &json!(1)).unwrap_err().to_string(), "'auths' is not a JSON object");
+        assert_eq!(
+            json.set(&["auths", "a"], &json!(1)).unwrap_err().to_string(),
+            "'auths' is not a JSON object"
+        );
         assert_eq!(json.keys(&[]), vec!["auths".to_owned()]);
     }
 }

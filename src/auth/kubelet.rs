@@ -121,7 +121,8 @@ fn read(input: &mut dyn Read) -> Result<Value, String> {
 fn service_account(desk: &Desk<'_>, request: &Value) -> Result<Option<ServiceAccount>, String> {
     let token = request.get("serviceAccountToken").and_then(Value::as_str).filter(|token| !token.is_empty());
     let Some(token) = token else { return Ok(None) };
-    let annotated = request.get("serviceAccountAnnotations").and_then(|all| all.get(ROLE_ANNOTATION)?.as_str());
+    let annotated =
+        request.get("serviceAccountAnnotations").and_then(|all| all.get(ROLE_ANNOTATION)?.as_str());
     let role = annotated.map(str::to_owned).or_else(|| desk.settings.filled_variable("AWS_ECR_ROLE_ARN"));
     let role_arn = role.ok_or_else(|| {
         format!("kubelet sent a service account's token, but no role for it: annotate the service account with {ROLE_ANNOTATION}, or set AWS_ECR_ROLE_ARN")
@@ -156,7 +157,9 @@ pub struct Configuration<'a> {
 pub fn configuration(wanted: Configuration<'_>) -> Result<String, String> {
     let Configuration { name, version, audience, cache } = wanted;
     if !VERSIONS.contains(&version) {
-        return Err(format!("there is no version {version} of the protocol: v1, v1beta1 and v1alpha1 are there"));
+        return Err(format!(
+            "there is no version {version} of the protocol: v1, v1beta1 and v1alpha1 are there"
+        ));
     }
     if audience.is_some() && version != "v1" {
         return Err(format!("{version} knows no service accounts' tokens: v1 does"));
@@ -172,7 +175,11 @@ pub fn configuration(wanted: Configuration<'_>) -> Result<String, String> {
         text.push_str("    args:\n      - credential-provider\n");
     }
     if let Some(cache) = cache {
-        let _ = write!(text, "    env:\n      - name: AWS_ECR_CACHE_DIR\n        value: {}\n", Value::from(cache));
+        let _ = write!(
+            text,
+            "    env:\n      - name: AWS_ECR_CACHE_DIR\n        value: {}\n",
+            Value::from(cache)
+        );
     }
     if let Some(audience) = audience {
         let _ = write!(
@@ -220,7 +227,8 @@ mod tests {
         let entry = Entry::new("ecr", "eu-west-1", "instance".into(), token, now(), now() + 43_200);
         Desk::open(&settings).cache.unwrap().write(&key, &entry).unwrap();
         for version in VERSIONS {
-            let (mut response, stderr, code) = answered(&settings, &request(version, &format!("{HERE}/a/b:1")));
+            let (mut response, stderr, code) =
+                answered(&settings, &request(version, &format!("{HERE}/a/b:1")));
             let lasts = response["cacheDuration"].take();
             assert!(lasts.as_str().unwrap().starts_with("5h59m5") || lasts == "6h0m0s", "{lasts}");
             let expected = json!({
@@ -266,7 +274,8 @@ mod tests {
 
     #[test]
     fn the_configuration_matches_every_form_of_host() {
-        let wanted = Configuration { name: "ecr", version: "v1", audience: Some("aud"), cache: Some("/var/lib/ecr") };
+        let wanted =
+            Configuration { name: "ecr", version: "v1", audience: Some("aud"), cache: Some("/var/lib/ecr") };
         let text = configuration(wanted).unwrap();
         let ends = "    args:
       - credential-provider

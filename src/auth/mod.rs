@@ -1,6 +1,8 @@
 //! Logins: passwords for ECR's registries, where they are kept, and everybody who asks for one.
 
 pub mod cache;
+pub mod client_file;
+pub mod diff;
 pub mod entry;
 pub mod failure;
 pub mod fetch;
@@ -14,4 +16,6 @@ pub mod metadata;
 pub mod obtain;
 pub mod redact;
 pub mod rules;
+pub mod setup;
 pub mod target;
+pub mod write;

@@ -225,7 +225,8 @@ impl<'a> Run<'a> {
     }
 
     fn run(mut self) -> Result<Parsed, Mistake> {
-        let options = self.kinds.iter().rposition(|kind| matches!(kind, Word::Option(..))).map_or(0, |last| last + 1);
+        let options =
+            self.kinds.iter().rposition(|kind| matches!(kind, Word::Option(..))).map_or(0, |last| last + 1);
         let mut at = 0;
         while at < options {
             let next = (at..options).find(|i| matches!(self.kinds[*i], Word::Option(..))).unwrap_or(options);
@@ -250,7 +251,8 @@ impl<'a> Run<'a> {
 
     fn require(&self) -> Result<(), Mistake> {
         let options = self.parser.options.iter().zip(&self.seen);
-        let options = options.filter(|(option, seen)| option.required && !**seen).map(|(o, _)| o.flag.as_str());
+        let options =
+            options.filter(|(option, seen)| option.required && !**seen).map(|(o, _)| o.flag.as_str());
         let positionals = &self.parser.positionals[self.positionals..];
         let missing: Vec<&str> =
             options.chain(positionals.iter().filter(|p| p.required).map(|p| p.name)).collect();
@@ -282,7 +284,9 @@ impl<'a> Run<'a> {
         let option = &parser.options[option];
         if let Some(value) = value {
             if matches!(option.arity, Arity::Flag(_) | Arity::Stop) {
-                return Err(option.mistake(&format!("ignored explicit argument {}", python::string_repr(value))));
+                return Err(
+                    option.mistake(&format!("ignored explicit argument {}", python::string_repr(value)))
+                );
             }
             self.keep(option, vec![value.to_owned()])?;
             return Ok(at + 1);
@@ -310,7 +314,11 @@ impl<'a> Run<'a> {
             for word in &mut words {
                 match python::int(word) {
                     Some(number) => *word = number,
-                    None => return Err(option.mistake(&format!("invalid int value: {}", python::string_repr(word)))),
+                    None => {
+                        return Err(
+                            option.mistake(&format!("invalid int value: {}", python::string_repr(word)))
+                        );
+                    }
                 }
             }
         }
@@ -451,10 +459,26 @@ mod tests {
             (vec!["--repository-name", "- foo"], vec![one("repository-name", "- foo")], ""),
             (vec!["--repository-name", "-"], vec![one("repository-name", "-")], ""),
             (vec!["--repository-name", "-5x"], vec![one("repository-name", "-5x")], ""),
-            (vec!["--repository-name", "foo", "--page-size", " +1_0 "], vec![foo(), one("page-size", "10")], ""),
-            (vec!["--foo", "bar", "--repository-name", "foo", "baz"], vec![one("help", "bar"), foo()], "--foo, baz"),
-            (vec!["foo", "bar", "--repository-name", "foo", "baz"], vec![one("help", "foo"), foo()], "bar, baz"),
-            (vec!["--repository-name", "foo", "--", "--max-items", "4"], vec![foo(), one("help", "--max-items")], "4"),
+            (
+                vec!["--repository-name", "foo", "--page-size", " +1_0 "],
+                vec![foo(), one("page-size", "10")],
+                "",
+            ),
+            (
+                vec!["--foo", "bar", "--repository-name", "foo", "baz"],
+                vec![one("help", "bar"), foo()],
+                "--foo, baz",
+            ),
+            (
+                vec!["foo", "bar", "--repository-name", "foo", "baz"],
+                vec![one("help", "foo"), foo()],
+                "bar, baz",
+            ),
+            (
+                vec!["--repository-name", "foo", "--", "--max-items", "4"],
+                vec![foo(), one("help", "--max-items")],
+                "4",
+            ),
             (
                 vec!["--repository-name", "foo", "--generate-cli-skeleton"],
                 vec![foo(), one("generate-cli-skeleton", "input")],
@@ -492,7 +516,11 @@ mod tests {
             (&describe, vec!["--repo", "--image-ids"], "argument --repository-name: expected one argument"),
             (&describe, vec!["--repo", "-x"], "argument --repository-name: expected one argument"),
             (&describe, vec![], "the following arguments are required: --repository-name"),
-            (&describe, vec!["--Repository-name", "a"], "the following arguments are required: --repository-name"),
+            (
+                &describe,
+                vec!["--Repository-name", "a"],
+                "the following arguments are required: --repository-name",
+            ),
             (&describe, vec!["--page-size", "x"], "argument --page-size: invalid int value: 'x'"),
             (&describe, vec!["--page-size", "it's"], "argument --page-size: invalid int value: \"it's\""),
             (&describe, vec!["--page-size", "1__0"], "argument --page-size: invalid int value: '1__0'"),
@@ -519,7 +547,8 @@ mod tests {
     #[test]
     fn extensions_are_written_in_full() {
         let parser = Parser { options: options::globals(true), positionals: Vec::new() };
-        let (values, rest) = parse(&parser, &["--loc", "--local", "--folder=x", "--fold", "y"]).expect("it parses");
+        let (values, rest) =
+            parse(&parser, &["--loc", "--local", "--folder=x", "--fold", "y"]).expect("it parses");
         assert_eq!(values, [("local".to_owned(), Given::Flag(true)), one("folder", "x")]);
         assert_eq!(rest, "--loc, --fold, y");
     }

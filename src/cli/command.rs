@@ -44,7 +44,11 @@ fn root() -> Command {
 
 fn globals() -> impl Iterator<Item = Arg> {
     GLOBALS.iter().filter(|global| global.name != "version").map(|global| {
-        let arg = Arg::new(global.name).long(global.name).help(global.help).global(true).help_heading("Global options");
+        let arg = Arg::new(global.name)
+            .long(global.name)
+            .help(global.help)
+            .global(true)
+            .help_heading("Global options");
         let arg = if global.takes_value() {
             arg.value_name("VALUE").value_parser(clap::builder::PossibleValuesParser::new(global.choices))
         } else {
@@ -72,7 +76,8 @@ fn service_commands(service: &'static Service) -> Vec<Command> {
     for (name, about) in custom_commands(service) {
         let mut command = Command::new(name).about(about);
         if name == "wait" {
-            command = command.subcommand_required(true).disable_help_subcommand(true).subcommands(waiters(service));
+            command =
+                command.subcommand_required(true).disable_help_subcommand(true).subcommands(waiters(service));
         } else if name == "get-login" {
             command = command.args(super::login::get_login_args());
         }
@@ -102,10 +107,10 @@ fn args(service: &'static Service, operation: &Operation) -> Vec<Arg> {
             let negative = format!("no-{}", argument.name);
             args.push(arg.action(ArgAction::SetTrue));
             args.push(
-                Arg::new(negative.clone()).long(negative).action(ArgAction::SetTrue).help(format!(
-                    "The opposite of --{}.",
-                    argument.name
-                )),
+                Arg::new(negative.clone())
+                    .long(negative)
+                    .action(ArgAction::SetTrue)
+                    .help(format!("The opposite of --{}.", argument.name)),
             );
             continue;
         }

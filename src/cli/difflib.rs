@@ -84,8 +84,14 @@ mod tests {
         ("get-lifecycle-polcy", &["get-lifecycle-policy", "put-lifecycle-policy", "delete-lifecycle-policy"]),
         ("put-image-tag", &["put-image"]),
         ("untag-resources", &["untag-resource", "tag-resource"]),
-        ("get-repository-policy-x", &["get-repository-policy", "set-repository-policy", "delete-repository-policy"]),
-        ("delete-repositorypolicy", &["delete-repository-policy", "set-repository-policy", "get-repository-policy"]),
+        (
+            "get-repository-policy-x",
+            &["get-repository-policy", "set-repository-policy", "delete-repository-policy"],
+        ),
+        (
+            "delete-repositorypolicy",
+            &["delete-repository-policy", "set-repository-policy", "get-repository-policy"],
+        ),
         ("hel", &["help"]),
         ("wat", &["wait"]),
         ("set-repo-policy", &["set-repository-policy"]),

@@ -31,7 +31,8 @@ fn next_after(settings: &Settings, own: Option<&Path>) -> Option<PathBuf> {
 pub(super) fn become_program(program: &Path, arguments: &[OsString]) -> Result<ExitCode, Error> {
     let mut command = Command::new(program);
     command.args(arguments.iter().skip(1));
-    let failed = |error: std::io::Error| Error::Other(format!("{} cannot be started: {error}", program.display()));
+    let failed =
+        |error: std::io::Error| Error::Other(format!("{} cannot be started: {error}", program.display()));
     #[cfg(unix)]
     {
         use std::os::unix::process::CommandExt;

@@ -190,7 +190,9 @@ fn options(page: &mut Page, service: &Service, operation: &Operation, arguments:
         let shape = service.shape(service.shape(input).members[member]);
         page.term(1, &flag, &format!("({}{required})", kind(service, shape)));
         page.paragraph(2, texts.member(input, member));
-        if !shape.kind.is_scalar() && (shape.kind == Kind::Structure || !element(service, shape).kind.is_scalar()) {
+        if !shape.kind.is_scalar()
+            && (shape.kind == Kind::Structure || !element(service, shape).kind.is_scalar())
+        {
             page.gap();
             page.paragraph(2, &format!("Shorthand: {}", shorthand(service, shape)));
         }
@@ -211,7 +213,9 @@ pub(super) fn common_help(meaning: Meaning) -> &'static str {
             "Read arguments from this YAML text, or from a file with file://. Arguments on the command line win."
         }
         Meaning::StartingToken => "Go on where an earlier command with --max-items stopped: its NextToken.",
-        Meaning::PageSize => "How many items to ask the service for in one call. All pages are fetched all the same.",
+        Meaning::PageSize => {
+            "How many items to ask the service for in one call. All pages are fetched all the same."
+        }
         Meaning::MaxItems => "Print at most this many items, and a NextToken where there are more.",
         Meaning::Skeleton => {
             "Send nothing. Print an empty input as JSON (input, the default) or as YAML (yaml-input), or check the \
@@ -259,7 +263,11 @@ fn shorthand(service: &Service, shape: &Shape) -> String {
 }
 
 fn kind_of_value(service: &Service, shape: &Shape) -> String {
-    if shape.kind == Kind::Structure { format!("{{{}}}", shorthand(service, shape)) } else { kind(service, shape) }
+    if shape.kind == Kind::Structure {
+        format!("{{{}}}", shorthand(service, shape))
+    } else {
+        kind(service, shape)
+    }
 }
 
 /// Writes the members of structures.

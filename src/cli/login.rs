@@ -16,7 +16,8 @@ use super::session::Session;
 const OPERATION: &str = "GetAuthorizationToken";
 
 const REGISTRY_IDS: &str = "The accounts whose registries to log in to, where it is not yours.";
-const INCLUDE_EMAIL: &str = "Put -e none into the command, which docker before 17.06 wanted. This is the default.";
+const INCLUDE_EMAIL: &str =
+    "Put -e none into the command, which docker before 17.06 wanted. This is the default.";
 const NO_INCLUDE_EMAIL: &str = "Leave -e none out of the command.";
 
 /// Prints the password of the first authorization token, and nothing else.
@@ -35,7 +36,9 @@ pub(super) fn get_login_password(
     let answer = call(session, service, json!({}))?;
     let data = authorization(&answer)?;
     let first = match data {
-        Value::Array(list) => list.first().ok_or_else(|| Error::Other("list index out of range".to_owned()))?,
+        Value::Array(list) => {
+            list.first().ok_or_else(|| Error::Other("list index out of range".to_owned()))?
+        }
         structure => structure,
     };
     let (_, password) = credentials(first)?;
@@ -59,9 +62,13 @@ pub(super) fn get_login(
                      AWS CLI did. Prefer get-login-password.";
         return super::show(session, |page| help::custom(page, &command, about, &options));
     }
-    let email = |flag: &str, value| Opt { key: "include-email".to_owned(), ..Opt::new(flag, Arity::Flag(value)) };
-    let options =
-        vec![Opt::new("registry-ids", Arity::Some), email("include-email", true), email("no-include-email", false)];
+    let email =
+        |flag: &str, value| Opt { key: "include-email".to_owned(), ..Opt::new(flag, Arity::Flag(value)) };
+    let options = vec![
+        Opt::new("registry-ids", Arity::Some),
+        email("include-email", true),
+        email("no-include-email", false),
+    ];
     let parsed = parse(options, words)?;
     let mut input = Map::new();
     if let Some(Given::Many(ids)) = parsed.values.get("registry-ids") {
@@ -69,7 +76,8 @@ pub(super) fn get_login(
     }
     let email = if parsed.flag("include-email").unwrap_or(true) { "-e none " } else { "" };
     let answer = call(session, service, Value::Object(input))?;
-    let data = authorization(&answer)?.as_array().ok_or_else(|| Error::Other("'authorizationData'".to_owned()))?;
+    let data =
+        authorization(&answer)?.as_array().ok_or_else(|| Error::Other("'authorizationData'".to_owned()))?;
     let mut text = String::new();
     for registry in data {
         let (user, password) = credentials(registry)?;
@@ -84,7 +92,10 @@ pub(super) fn get_login_args() -> [Arg; 3] {
     [
         Arg::new("registry-ids").long("registry-ids").value_name("VALUE").num_args(1..).help(REGISTRY_IDS),
         Arg::new("include-email").long("include-email").action(ArgAction::SetTrue).help(INCLUDE_EMAIL),
-        Arg::new("no-include-email").long("no-include-email").action(ArgAction::SetTrue).help(NO_INCLUDE_EMAIL),
+        Arg::new("no-include-email")
+            .long("no-include-email")
+            .action(ArgAction::SetTrue)
+            .help(NO_INCLUDE_EMAIL),
     ]
 }
 
@@ -135,6 +146,9 @@ mod tests {
         assert_eq!(read("AWS:bar"), Ok(("AWS".to_owned(), "bar".to_owned())));
         assert_eq!(read("AWS"), Err("not enough values to unpack (expected 2, got 1)".to_owned()));
         assert_eq!(read("a:b:c"), Err("too many values to unpack (expected 2, got 3)".to_owned()));
-        assert_eq!(credentials(&json!({})).map_err(|e| e.to_string()), Err("'authorizationToken'".to_owned()));
+        assert_eq!(
+            credentials(&json!({})).map_err(|e| e.to_string()),
+            Err("'authorizationToken'".to_owned())
+        );
     }
 }

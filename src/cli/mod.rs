@@ -58,7 +58,8 @@ fn name(arguments: &[OsString]) -> Name {
 }
 
 fn dispatch(session: &mut Session, arguments: &[OsString]) -> Result<ExitCode, Error> {
-    let words: Vec<String> = arguments.iter().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+    let words: Vec<String> =
+        arguments.iter().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
     let name = session.ui.name();
     let mut main = Parser { options: options::globals(name == Name::Ecr), positionals: Vec::new() };
     let first = main.first_argument(&words);
@@ -111,13 +112,16 @@ fn refuse_prompting(words: &[String]) -> Result<(), Error> {
     }
     if has("--no-cli-auto-prompt") {
         return Err(Error::Usage(
-            "Both --cli-auto-prompt and --no-cli-auto-prompt cannot be specified at the same time.".to_owned(),
+            "Both --cli-auto-prompt and --no-cli-auto-prompt cannot be specified at the same time."
+                .to_owned(),
         ));
     }
     if has("help") || has("--version") {
         return Ok(());
     }
-    Err(Error::Other("--cli-auto-prompt is not supported; `help` after any command lists its options".to_owned()))
+    Err(Error::Other(
+        "--cli-auto-prompt is not supported; `help` after any command lists its options".to_owned(),
+    ))
 }
 
 /// Another service's command, or the AWS CLI's own, is the business of the next `aws`.
@@ -148,11 +152,19 @@ fn version(session: &Session, arguments: &[OsString]) -> Result<ExitCode, Error>
     }
     let environment = session.settings.variable("AWS_EXECUTION_ENV").map(|name| format!(" exec-env/{name}"));
     let platform = session.settings.platform();
-    session.print(&format!("aws-cli/{AWS_CLI_VERSION} ecr/{own} {platform}{}\n", environment.unwrap_or_default()))
+    session.print(&format!(
+        "aws-cli/{AWS_CLI_VERSION} ecr/{own} {platform}{}\n",
+        environment.unwrap_or_default()
+    ))
 }
 
 /// One service's part of the command line: its operations and custom commands.
-fn serve(session: &Session, service: &'static Service, words: &[String], help: bool) -> Result<ExitCode, Error> {
+fn serve(
+    session: &Session,
+    service: &'static Service,
+    words: &[String],
+    help: bool,
+) -> Result<ExitCode, Error> {
     let parsed = match parse_operation(session, service, words) {
         Err(_) if help => return verb::short_help(session, &[]),
         result => result?,
@@ -212,9 +224,12 @@ mod tests {
 
     #[test]
     fn the_name_is_that_of_the_program_file() {
-        for (called, expected) in
-            [("aws", Name::Aws), ("/usr/bin/aws", Name::Aws), ("ecr", Name::Ecr), ("target/debug/ecr", Name::Ecr)]
-        {
+        for (called, expected) in [
+            ("aws", Name::Aws),
+            ("/usr/bin/aws", Name::Aws),
+            ("ecr", Name::Ecr),
+            ("target/debug/ecr", Name::Ecr),
+        ] {
             assert_eq!(name(&[called.into()]), expected, "{called}");
         }
         assert_eq!(name(&[]), Name::Ecr);

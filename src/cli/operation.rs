@@ -116,7 +116,8 @@ pub(super) fn invocation(
     let mut input = unpack(session, service, operation, &arguments, &parsed)?;
     let (json, yaml) = (parsed.one("cli-input-json"), parsed.one("cli-input-yaml"));
     with_files(session, |files| args::cli_input::merge(&mut input, json, yaml, files))?;
-    let is_paged = |p: &Paginator| ![Some(p.input_token), p.limit_key].iter().flatten().any(|k| input.contains_key(*k));
+    let is_paged =
+        |p: &Paginator| ![Some(p.input_token), p.limit_key].iter().flatten().any(|k| input.contains_key(*k));
     Ok(Wish::Call(Invocation {
         paginate: paginate && paginator.is_some_and(is_paged),
         input,
@@ -144,8 +145,11 @@ fn pages_by_hand(paginator: &Paginator, arguments: &[Argument], parsed: &Parsed)
 /// Without pagination its options have no meaning.
 fn refuse_pagination(parsed: &Parsed) -> Result<(), Error> {
     let given = |name: &&&str| parsed.one(name).is_some_and(|value| !value.is_empty() && value != "0");
-    let used: Vec<String> =
-        ["starting-token", "page-size", "max-items"].iter().filter(given).map(|name| format!("--{name}")).collect();
+    let used: Vec<String> = ["starting-token", "page-size", "max-items"]
+        .iter()
+        .filter(given)
+        .map(|name| format!("--{name}"))
+        .collect();
     if used.is_empty() {
         return Ok(());
     }

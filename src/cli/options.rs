@@ -91,7 +91,11 @@ pub(super) fn globals(extensions: bool) -> Vec<Opt> {
         GLOBALS.iter().filter(|global| extensions || !global.extension).map(named).collect();
     if extensions {
         for flag in ["--help", "-h"] {
-            options.push(Opt { flag: flag.to_owned(), extension: true, ..Opt::new("help", Arity::Flag(true)) });
+            options.push(Opt {
+                flag: flag.to_owned(),
+                extension: true,
+                ..Opt::new("help", Arity::Flag(true))
+            });
         }
     }
     options
@@ -128,7 +132,8 @@ pub(crate) fn arguments(service: &Service, operation: &Operation) -> Vec<Argumen
     let mut arguments = Vec::new();
     if let Some(input) = service.input(operation) {
         for (member, shape) in &input.members {
-            let paged = |p: &crate::model::Paginator| p.input_token == *member || p.limit_key == Some(*member);
+            let paged =
+                |p: &crate::model::Paginator| p.input_token == *member || p.limit_key == Some(*member);
             arguments.push(Argument {
                 name: kebab(member),
                 meaning: Meaning::Member(member),

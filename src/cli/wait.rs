@@ -51,7 +51,9 @@ fn wait(
     let polled = service.operation(waiter.operation).expect("a waiter polls an operation of the model");
     let Invocation { input, skeleton, .. } = match operation::invocation(session, service, polled, words)? {
         Wish::Help => {
-            return super::show(session, |page| help::waiter(page, session.ui.name(), service, (name, waiter)));
+            return super::show(session, |page| {
+                help::waiter(page, session.ui.name(), service, (name, waiter))
+            });
         }
         Wish::Call(invocation) => invocation,
     };

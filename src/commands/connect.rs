@@ -45,7 +45,9 @@ struct Embedded {
 impl Backend for Embedded {
     fn answer(&self, request: Request) -> Result<Value, Refusal> {
         let blob = request.blob.map(|(_, bytes)| bytes);
-        self.local.answer(&self.caller, request.service, &request.operation, request.input, blob).map_err(refusal)
+        self.local
+            .answer(&self.caller, request.service, &request.operation, request.input, blob)
+            .map_err(refusal)
     }
 }
 

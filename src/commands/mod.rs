@@ -3,6 +3,12 @@
 //! A verb is a single word, so that it can never collide with an operation of AWS, which always has a hyphen.
 
 mod connect;
+mod credential_helper;
+mod credential_provider;
+mod login;
+mod login_hosts;
+mod login_setup;
+mod logout;
 mod runtime;
 
 use std::process::ExitCode;
@@ -13,6 +19,7 @@ use crate::settings::Settings;
 use crate::ui::Ui;
 
 pub use connect::connect;
+pub use credential_helper::by_another_name;
 pub use runtime::{block_on, block_on_threads};
 
 /// One verb.
@@ -36,4 +43,5 @@ pub struct Context {
 }
 
 /// All verbs, in the order in which help lists them.
-pub const COMMANDS: &[Command] = &[];
+pub const COMMANDS: &[Command] =
+    &[login::COMMAND, logout::COMMAND, credential_helper::COMMAND, credential_provider::COMMAND];

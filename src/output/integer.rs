@@ -143,7 +143,8 @@ mod tests {
 
     #[test]
     fn sums_are_those_of_wide_machine_integers() {
-        let numbers: [i128; 9] = [0, 1, -1, 9, -10, 99_999_999_999_999_999_999, -100_000_000_000_000_000_000, 7, -12345];
+        let numbers: [i128; 9] =
+            [0, 1, -1, 9, -10, 99_999_999_999_999_999_999, -100_000_000_000_000_000_000, 7, -12345];
         for left in numbers {
             for right in numbers {
                 let integer = |number: i128| Integer::parse(&number.to_string()).expect("digits");

@@ -241,9 +241,15 @@ mod tests {
     #[test]
     fn integers_keep_their_digits_and_compare_exactly() {
         let number = |text: &str| Numeric::of(&text.parse::<Number>().expect("a number"));
-        assert_eq!(number_text(&"12345678901234567890123".parse().expect("a number")), "12345678901234567890123");
+        assert_eq!(
+            number_text(&"12345678901234567890123".parse().expect("a number")),
+            "12345678901234567890123"
+        );
         assert_eq!(number_text(&"-0".parse().expect("a number")), "0");
-        assert_eq!(number("9007199254740993").compare(&number("9007199254740992.0")), Some(Ordering::Greater));
+        assert_eq!(
+            number("9007199254740993").compare(&number("9007199254740992.0")),
+            Some(Ordering::Greater)
+        );
         assert_eq!(number("1").compare(&number("1.5")), Some(Ordering::Less));
         assert_eq!(number("1").compare(&number("1e400")), Some(Ordering::Less));
     }

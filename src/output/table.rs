@@ -55,7 +55,9 @@ impl Builder {
     }
 
     fn current(&mut self) -> Result<&mut Section, Error> {
-        self.sections.last_mut().ok_or_else(|| Error::Crash("'NoneType' object has no attribute 'add_row'".into()))
+        self.sections
+            .last_mut()
+            .ok_or_else(|| Error::Crash("'NoneType' object has no attribute 'add_row'".into()))
     }
 
     fn row(&mut self, row: Vec<String>) -> Result<(), Error> {
@@ -131,7 +133,9 @@ impl Builder {
                 Value::Object(members) => members,
                 // Nothing is asked of it where there are no columns.
                 _ if header.is_empty() => &Map::new(),
-                _ => return Err(Error::Crash(format!("'{}' object has no attribute 'get'", type_name(item)))),
+                _ => {
+                    return Err(Error::Crash(format!("'{}' object has no attribute 'get'", type_name(item))));
+                }
             };
             self.row(header.iter().map(|key| members.get(key).map(str_of).unwrap_or_default()).collect())?;
             for key in &columns.nested {
@@ -173,9 +177,10 @@ fn no_columns(item: &Value) -> Result<(), Error> {
         Value::String(text) if text.is_empty() => return Ok(()),
         Value::Array(items) if items.is_empty() => return Ok(()),
         Value::String(_) => "string indices must be integers, not 'str'".to_owned(),
-        Value::Array(items) => items.iter().find_map(|index| bad_index(index, items.len())).unwrap_or_else(|| {
-            "'<' not supported between instances of 'str' and 'int'".to_owned()
-        }),
+        Value::Array(items) => items
+            .iter()
+            .find_map(|index| bad_index(index, items.len()))
+            .unwrap_or_else(|| "'<' not supported between instances of 'str' and 'int'".to_owned()),
         scalar => format!("'{}' object is not iterable", type_name(scalar)),
     };
     Err(Error::Crash(complaint))

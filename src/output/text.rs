@@ -70,7 +70,8 @@ fn write_object(
     name: Option<&str>,
     columns: Option<&[&str]>,
 ) -> Result<(), Error> {
-    let mut sorted: Vec<(&str, &Value)> = members.iter().map(|(key, member)| (key.as_str(), member)).collect();
+    let mut sorted: Vec<(&str, &Value)> =
+        members.iter().map(|(key, member)| (key.as_str(), member)).collect();
     sorted.sort_unstable_by_key(|(key, _)| *key);
     let mut fields: Vec<String> = Vec::new();
     let mut nested = Vec::new();

@@ -78,7 +78,8 @@ impl Pager {
     }
 
     fn start(&self) -> io::Result<Child> {
-        let words = shell_words::split(&self.command).map_err(|e| io::Error::other(PagerError(e.to_string())))?;
+        let words =
+            shell_words::split(&self.command).map_err(|e| io::Error::other(PagerError(e.to_string())))?;
         let Some((program, arguments)) = words.split_first() else {
             return Err(io::Error::other(PagerError("list index out of range".to_owned())));
         };

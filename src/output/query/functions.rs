@@ -49,10 +49,14 @@ static FUNCTIONS: &[Function] = &[
     function("length", &[&["string", "array", "object"]], length),
     function("map", &[&["expref"], &["array"]], map),
     function("max", &[EXTREMES], |arguments| extreme(&arguments, Ordering::Greater)),
-    function("max_by", &[&["array"], &["expref"]], |arguments| extreme_by(&arguments, "max_by", ">", Ordering::Greater)),
+    function("max_by", &[&["array"], &["expref"]], |arguments| {
+        extreme_by(&arguments, "max_by", ">", Ordering::Greater)
+    }),
     Function { variadic: true, ..function("merge", &[&["object"]], merge) },
     function("min", &[EXTREMES], |arguments| extreme(&arguments, Ordering::Less)),
-    function("min_by", &[&["array"], &["expref"]], |arguments| extreme_by(&arguments, "min_by", "<", Ordering::Less)),
+    function("min_by", &[&["array"], &["expref"]], |arguments| {
+        extreme_by(&arguments, "min_by", "<", Ordering::Less)
+    }),
     Function { variadic: true, ..function("not_null", &[&[]], not_null) },
     function("reverse", &[&["array", "string"]], reverse),
     function("sort", &[SORTABLE], sort),
@@ -142,7 +146,8 @@ fn check(name: &str, types: Types, argument: &Argument<'_>) -> Result<()> {
         return wrong_type(name, &str_of(value), types, kind);
     }
     let Value::Array(items) = value.as_ref() else { return Ok(()) };
-    let elements: Vec<&str> = types.iter().filter_map(|wanted| wanted.split_once('-')).map(|(_, of)| of).collect();
+    let elements: Vec<&str> =
+        types.iter().filter_map(|wanted| wanted.split_once('-')).map(|(_, of)| of).collect();
     // Where the elements may be of several types, the first one decides for the rest.
     let wanted = match elements.as_slice() {
         [] => return Ok(()),
@@ -274,7 +279,13 @@ fn length(arguments: Arguments<'_>) -> Result<Cow<'_, Value>> {
 
 fn map(arguments: Arguments<'_>) -> Result<Cow<'_, Value>> {
     let node = arguments.reference(0);
-    owned(arguments.items(1).iter().map(|item| Ok(evaluate(node, item)?.into_owned())).collect::<Result<Value>>()?)
+    owned(
+        arguments
+            .items(1)
+            .iter()
+            .map(|item| Ok(evaluate(node, item)?.into_owned()))
+            .collect::<Result<Value>>()?,
+    )
 }
 
 fn not_null(arguments: Arguments<'_>) -> Result<Cow<'_, Value>> {
@@ -320,7 +331,11 @@ fn extreme<'a>(arguments: &Arguments<'a>, wanted: Ordering) -> Result<Cow<'a, Va
 /// The keys by which a list is sorted or searched.
 fn key(node: &Node, item: &Value, name: &str, types: &[&str]) -> Result<Value> {
     let key = evaluate(node, item)?.into_owned();
-    if types.contains(&kind_of(&key)) { Ok(key) } else { wrong_type(name, &str_of(&key), types, kind_of(&key)) }
+    if types.contains(&kind_of(&key)) {
+        Ok(key)
+    } else {
+        wrong_type(name, &str_of(&key), types, kind_of(&key))
+    }
 }
 
 fn sort_by(arguments: Arguments<'_>) -> Result<Cow<'_, Value>> {
@@ -336,7 +351,12 @@ fn sort_by(arguments: Arguments<'_>) -> Result<Cow<'_, Value>> {
     owned(keyed.into_iter().map(|(_, item)| item.clone()).collect::<Vec<_>>())
 }
 
-fn extreme_by<'a>(arguments: &Arguments<'a>, name: &str, symbol: &str, wanted: Ordering) -> Result<Cow<'a, Value>> {
+fn extreme_by<'a>(
+    arguments: &Arguments<'a>,
+    name: &str,
+    symbol: &str,
+    wanted: Ordering,
+) -> Result<Cow<'a, Value>> {
     let node = arguments.reference(1);
     let mut best: Option<(Value, &Value)> = None;
     for item in arguments.items(0) {
@@ -429,7 +449,8 @@ fn read_number(text: &str) -> Option<Numeric> {
     let digits: Vec<char> = text.chars().collect();
     let misplaced = digits.iter().enumerate().any(|(at, character)| {
         let is_digit = |neighbour: Option<&char>| neighbour.is_some_and(char::is_ascii_digit);
-        *character == '_' && !(is_digit(digits.get(at + 1)) && is_digit(at.checked_sub(1).and_then(|at| digits.get(at))))
+        *character == '_'
+            && !(is_digit(digits.get(at + 1)) && is_digit(at.checked_sub(1).and_then(|at| digits.get(at))))
     });
     if misplaced {
         return None;

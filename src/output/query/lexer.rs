@@ -166,11 +166,15 @@ impl Lexer<'_> {
             '>' => return Ok(self.one_of(">", &[('=', Kind::Gte)], Kind::Gt)),
             '!' => return Ok(self.one_of("!", &[('=', Kind::Ne)], Kind::Not)),
             '=' => return self.equal(),
-            '\'' => return self.until('\'').map(|text| (Kind::Literal, Value::from(text.replace("\\'", "'")))),
+            '\'' => {
+                return self.until('\'').map(|text| (Kind::Literal, Value::from(text.replace("\\'", "'"))));
+            }
             '`' => return self.literal(),
             '"' => return self.quoted_identifier(),
             '-' | '0'..='9' => return self.number(character),
-            'a'..='z' | 'A'..='Z' | '_' => return Ok((Kind::UnquotedIdentifier, Value::from(self.identifier()))),
+            'a'..='z' | 'A'..='Z' | '_' => {
+                return Ok((Kind::UnquotedIdentifier, Value::from(self.identifier())));
+            }
             other => return Err(self.error(self.position, &format!("Unknown token {other}"))),
         };
         self.position += 1;
@@ -209,7 +213,8 @@ impl Lexer<'_> {
 
     fn identifier(&mut self) -> String {
         let mut text = String::new();
-        while let Some(character) = self.current().filter(|next| next.is_ascii_alphanumeric() || *next == '_') {
+        while let Some(character) = self.current().filter(|next| next.is_ascii_alphanumeric() || *next == '_')
+        {
             text.push(character);
             self.position += 1;
         }

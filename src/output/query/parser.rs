@@ -226,7 +226,11 @@ impl Parser<'_> {
     fn call(&mut self, left: Node) -> Result<Node> {
         let Kind::Field(name) = left.kind else {
             let before = &self.tokens[self.index - 1];
-            return Err(self.error(&format!("Invalid function name '{}'", before.text()), before, before.start));
+            return Err(self.error(
+                &format!("Invalid function name '{}'", before.text()),
+                before,
+                before.start,
+            ));
         };
         self.index += 1;
         let mut arguments = Vec::new();
@@ -348,7 +352,9 @@ impl Parser<'_> {
 
     fn after_dot(&mut self, binding_power: u8) -> Result<Node> {
         match self.peek() {
-            Lexeme::QuotedIdentifier | Lexeme::UnquotedIdentifier | Lexeme::Star => self.expression(binding_power),
+            Lexeme::QuotedIdentifier | Lexeme::UnquotedIdentifier | Lexeme::Star => {
+                self.expression(binding_power)
+            }
             Lexeme::Lbracket => {
                 self.index += 1;
                 self.list()

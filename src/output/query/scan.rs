@@ -38,7 +38,11 @@ pub(super) fn string(quoted: &str) -> Result<String, &'static str> {
             character => text.push(character),
         }
     }
-    if characters.as_str().trim_matches([' ', '\t', '\n', '\r']).is_empty() { Ok(text) } else { Err("Extra data") }
+    if characters.as_str().trim_matches([' ', '\t', '\n', '\r']).is_empty() {
+        Ok(text)
+    } else {
+        Err("Extra data")
+    }
 }
 
 /// Reads what follows `\u`: one code unit, or two that make a pair. Half a pair has no place in a Rust string.

@@ -17,7 +17,8 @@ pub(super) fn write(out: &mut dyn Write, mut sections: Vec<Section>, style: Tabl
     let widest = |sections: &[Section]| sections.iter().map(Section::total_width).max().unwrap_or(0);
     let mut total = widest(&sections);
     if total > i64::try_from(style.width).unwrap_or(i64::MAX) {
-        sections = sections.into_iter().map(Section::upright).collect::<Result<_, _>>().map_err(Error::Crash)?;
+        sections =
+            sections.into_iter().map(Section::upright).collect::<Result<_, _>>().map_err(Error::Crash)?;
         total = widest(&sections);
     }
     let mut canvas = Canvas { out, style, indent: 0 };
@@ -81,8 +82,9 @@ impl Canvas<'_> {
         draw: impl Fn(&str, i64, &str) -> String,
     ) -> io::Result<()> {
         let drawn = widths.iter().zip(cells).enumerate();
-        let line: String =
-            drawn.map(|(index, (length, cell))| draw(cell, *length, if index == 0 { "|" } else { "" })).collect();
+        let line: String = drawn
+            .map(|(index, (length, cell))| draw(cell, *length, if index == 0 { "|" } else { "" }))
+            .collect();
         self.line(&line)
     }
 

@@ -69,7 +69,8 @@ impl Section {
         #[allow(clippy::cast_precision_loss, reason = "widths are small")]
         let factor = total as f64 / wanted.iter().sum::<i64>() as f64;
         #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "widths are small")]
-        let mut scaled: Vec<i64> = wanted.iter().map(|cell| (factor * *cell as f64).round_ties_even() as i64).collect();
+        let mut scaled: Vec<i64> =
+            wanted.iter().map(|cell| (factor * *cell as f64).round_ties_even() as i64).collect();
         let mut over = scaled.iter().sum::<i64>() - total;
         let last = scaled.len().saturating_sub(1);
         let mut at = 0;

@@ -4,7 +4,8 @@
 /// Whether a reader would take this text for a truth, a number, a time, null or a merge key.
 pub(super) fn is_special(text: &str) -> bool {
     match text {
-        "" | "~" | "null" | "Null" | "NULL" | "true" | "True" | "TRUE" | "false" | "False" | "FALSE" | "<<" | "=" => true,
+        "" | "~" | "null" | "Null" | "NULL" | "true" | "True" | "TRUE" | "false" | "False" | "FALSE"
+        | "<<" | "=" => true,
         _ => {
             let first = text.as_bytes()[0];
             let is_number = first.is_ascii_digit() || matches!(first, b'-' | b'+' | b'.');
@@ -42,13 +43,19 @@ fn is_float(text: &str) -> bool {
     }
     match mantissa.split_once('.') {
         // Without digits in front the exponent must have a sign.
-        Some(("", fraction)) => digits(fraction, 10) && exponent.is_none_or(|text| text.starts_with(['-', '+'])),
+        Some(("", fraction)) => {
+            digits(fraction, 10) && exponent.is_none_or(|text| text.starts_with(['-', '+']))
+        }
         Some((whole, fraction)) => {
             whole.starts_with(|first: char| first.is_ascii_digit())
                 && digits(whole, 10)
                 && (fraction.is_empty() || digits(fraction, 10))
         }
-        None => exponent.is_some() && mantissa.starts_with(|first: char| first.is_ascii_digit()) && digits(mantissa, 10),
+        None => {
+            exponent.is_some()
+                && mantissa.starts_with(|first: char| first.is_ascii_digit())
+                && digits(mantissa, 10)
+        }
     }
 }
 

@@ -89,7 +89,8 @@ fn has_indicators(text: &str) -> bool {
             '#' if !first => is_blank(before),
             ':' => followed,
             '?' | '-' if first => followed,
-            '#' | ',' | '[' | ']' | '{' | '}' | '&' | '*' | '!' | '|' | '>' | '\'' | '"' | '%' | '@' | '`' => first,
+            '#' | ',' | '[' | ']' | '{' | '}' | '&' | '*' | '!' | '|' | '>' | '\'' | '"' | '%' | '@'
+            | '`' => first,
             _ => false,
         };
         if found {
