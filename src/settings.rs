@@ -16,6 +16,8 @@ mod ini;
 mod interface;
 mod network;
 mod places;
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};

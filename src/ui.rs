@@ -4,6 +4,7 @@
 //! `BrokenPipe`, and `crate::error` ends the program quietly with 0.
 
 pub mod pager;
+pub mod progress;
 
 use std::io::{self, BufRead, IsTerminal, Write};
 

@@ -105,7 +105,7 @@ mod tests {
     use crate::model::ecr;
     use serde_json::json;
 
-    fn decoded(blob: Value, format: Format) -> Result<Value, Error> {
+    fn decoded(blob: &Value, format: Format) -> Result<Value, Error> {
         let mut input = json!({"uploadId": "aa", "layerPartBlob": blob});
         decode(ecr(), "UploadLayerPartRequest", &mut input, format)?;
         assert_eq!(input["uploadId"], "aa");
@@ -120,18 +120,18 @@ mod tests {
             let expected = expected
                 .map(Value::from)
                 .ok_or_else(|| Error::Failure(format!("Invalid base64: \"{text}\"")));
-            assert_eq!(decoded(json!(text), Format::Base64), expected, "{text:?}");
+            assert_eq!(decoded(&json!(text), Format::Base64), expected, "{text:?}");
         }
     }
 
     #[test]
     fn other_forms_of_blobs() {
-        assert_eq!(decoded(json!("aé"), Format::Raw), Ok(json!("YcOp")));
-        assert_eq!(decoded(Foreign::Bytes("aGk=").into_value(), Format::Base64), Ok(json!("aGk=")));
-        assert_eq!(decoded(Foreign::Bytes("aGk=").into_value(), Format::Raw), Ok(json!("aGk=")));
-        assert_eq!(decoded(json!(5), Format::Base64), Ok(json!(5)));
+        assert_eq!(decoded(&json!("aé"), Format::Raw), Ok(json!("YcOp")));
+        assert_eq!(decoded(&Foreign::Bytes("aGk=").into_value(), Format::Base64), Ok(json!("aGk=")));
+        assert_eq!(decoded(&Foreign::Bytes("aGk=").into_value(), Format::Raw), Ok(json!("aGk=")));
+        assert_eq!(decoded(&json!(5), Format::Base64), Ok(json!(5)));
         let complaint = "string argument should contain only ASCII characters";
-        assert_eq!(decoded(json!("é"), Format::Base64), Err(Error::Failure(complaint.to_owned())));
+        assert_eq!(decoded(&json!("é"), Format::Base64), Err(Error::Failure(complaint.to_owned())));
         assert_eq!(
             [Format::named("base64"), Format::named("raw-in-base64-out"), Format::named("raw")],
             [Some(Format::Base64), Some(Format::Raw), None]

@@ -224,7 +224,7 @@ impl Parser {
     }
 
     fn after_digits(&self, from: usize) -> usize {
-        (from..).find(|index| !self.is_digit(*index)).unwrap_or(from)
+        from + self.text[from..].iter().take_while(|c| c.is_ascii_digit()).count()
     }
 
     fn is_digit(&self, index: usize) -> bool {

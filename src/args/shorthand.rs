@@ -354,10 +354,11 @@ fn fit_member(service: &Service, shape: &str, value: &mut Value) -> Result<(), E
         Kind::List if !value.is_array() => *value = Value::Array(vec![value.take()]),
         Kind::Integer | Kind::Long => *value = whole_number(value)?,
         Kind::Float | Kind::Double => *value = float(value)?,
-        Kind::Boolean => match truth(value)? {
-            Some(truth) => *value = Value::Bool(truth),
-            None => {}
-        },
+        Kind::Boolean => {
+            if let Some(truth) = truth(value)? {
+                *value = Value::Bool(truth);
+            }
+        }
         _ => fit(service, shape, value)?,
     }
     Ok(())

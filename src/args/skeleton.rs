@@ -120,7 +120,7 @@ impl YamlWriter<'_> {
             (Kind::Map, _, Some(value)) => {
                 let scalar = self.inline(value);
                 let line = scalar.map_or_else(String::new, |scalar| format!(" {scalar}"));
-                self.lines.push_str(&format!("{}KeyName:{line}\n", " ".repeat(indent + 2)));
+                self.lines.extend([&" ".repeat(indent + 2), "KeyName:", &line, "\n"]);
                 self.nested(value, indent + 2);
             }
             _ => {}
@@ -131,7 +131,7 @@ impl YamlWriter<'_> {
         let service = self.service;
         match (self.inline(element), service.shape(element).member) {
             (Some(scalar), _) => {
-                self.lines.push_str(&format!("{}{lead}{scalar}\n", " ".repeat(indent)));
+                self.lines.extend([&" ".repeat(indent), lead, &scalar, "\n"]);
             }
             (None, Some(inner)) => self.element(inner, indent, &format!("{lead}- ")),
             (None, None) => self.members(element, indent + lead.len(), lead),

@@ -82,7 +82,7 @@ impl Unpack<'_> {
             (Kind::List, Given::Bytes(bytes)) => Ok(bytes.into_iter().map(Value::from).collect()),
             (_, Given::Text(text)) => self.single(name, &text),
             (_, Given::Words(words)) => self.single(name, words.first().map_or("", String::as_str)),
-            (Kind::Integer | Kind::Long, Given::Bytes(bytes)) => self.whole_number(&bytes_value(&bytes)),
+            (Kind::Integer | Kind::Long, Given::Bytes(bytes)) => whole_number(&bytes_value(&bytes)),
             (_, Given::Bytes(bytes)) => Ok(bytes_value(&bytes)),
         }
     }
@@ -133,16 +133,13 @@ impl Unpack<'_> {
             Kind::Structure | Kind::Map | Kind::List => {
                 Err(Error::parameter(self.option, format_args!("Invalid JSON:\n{word}")))
             }
-            Kind::Integer | Kind::Long => self.whole_number(&Value::from(word)),
-            Kind::Float | Kind::Double => shorthand::float(&Value::from(word)).map_err(plain),
+            Kind::Integer | Kind::Long => whole_number(&Value::from(word)),
+            Kind::Float | Kind::Double => {
+                shorthand::float(&Value::from(word)).map_err(|error| Error::Failure(error.to_string()))
+            }
             Kind::Boolean => Ok(Value::Bool(!word.is_empty() && !word.eq_ignore_ascii_case("false"))),
             Kind::String | Kind::Blob | Kind::Timestamp => Ok(Value::from(word)),
         }
-    }
-
-    #[allow(clippy::unused_self, reason = "reads like its siblings")]
-    fn whole_number(&self, value: &Value) -> Result<Value, Error> {
-        shorthand::whole_number(value).map_err(plain)
     }
 
     fn json(&self, name: &str, text: &str) -> Result<Value, Error> {
@@ -172,15 +169,25 @@ impl Unpack<'_> {
                 }
             }
             (Some((Kind::Map, shape)), Value::Object(members)) => {
-                members.values_mut().for_each(|member| self.mark_ordered(shape.value, member));
+                for member in members.values_mut() {
+                    self.mark_ordered(shape.value, member);
+                }
             }
             (Some((Kind::List, shape)), Value::Array(items)) => {
-                items.iter_mut().for_each(|item| self.mark_ordered(shape.member, item));
+                for item in items {
+                    self.mark_ordered(shape.member, item);
+                }
             }
-            (_, Value::Array(items)) => items.iter_mut().for_each(|item| self.mark_ordered(None, item)),
+            (_, Value::Array(items)) => {
+                for item in items {
+                    self.mark_ordered(None, item);
+                }
+            }
             (_, value @ Value::Object(_)) if Foreign::of(value).is_none() => {
                 let Value::Object(members) = value else { return };
-                members.values_mut().for_each(|member| self.mark_ordered(None, member));
+                for member in members.values_mut() {
+                    self.mark_ordered(None, member);
+                }
                 *value = Foreign::Ordered(members).into_value();
             }
             _ => {}
@@ -188,8 +195,8 @@ impl Unpack<'_> {
     }
 }
 
-fn plain(error: shorthand::Error) -> Error {
-    Error::Failure(error.to_string())
+fn whole_number(value: &Value) -> Result<Value, Error> {
+    shorthand::whole_number(value).map_err(|error| Error::Failure(error.to_string()))
 }
 
 fn bytes_value(bytes: &[u8]) -> Value {

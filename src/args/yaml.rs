@@ -64,10 +64,13 @@ struct Node {
     levels: usize,
 }
 
+/// A key and its value.
+type Pair = (Rc<Node>, Rc<Node>);
+
 enum Content {
     Scalar { text: String, is_plain: bool },
     Sequence(Vec<Rc<Node>>),
-    Mapping(Vec<(Rc<Node>, Rc<Node>)>),
+    Mapping(Vec<Pair>),
 }
 
 impl Content {
@@ -167,8 +170,8 @@ struct Constructor {
 
 /// A mapping's own members and, in front of them, those that `<<` merges into it.
 struct Flat {
-    merged: Vec<(Rc<Node>, Rc<Node>)>,
-    own: Vec<(Rc<Node>, Rc<Node>)>,
+    merged: Vec<Pair>,
+    own: Vec<Pair>,
 }
 
 impl Constructor {
@@ -191,7 +194,7 @@ impl Constructor {
         }
     }
 
-    fn mapping(&mut self, members: &[(Rc<Node>, Rc<Node>)]) -> Result<Value, Error> {
+    fn mapping(&mut self, members: &[Pair]) -> Result<Value, Error> {
         let Flat { merged, own } = self.flatten(members)?;
         let may_repeat = !merged.is_empty();
         let mut seen = HashSet::new();
@@ -218,7 +221,7 @@ impl Constructor {
         Ok(Value::Object(result))
     }
 
-    fn flatten(&mut self, members: &[(Rc<Node>, Rc<Node>)]) -> Result<Flat, Error> {
+    fn flatten(&mut self, members: &[Pair]) -> Result<Flat, Error> {
         let mut flat = Flat { merged: Vec::new(), own: Vec::new() };
         for (key, value) in members {
             self.count()?;
@@ -243,7 +246,7 @@ impl Constructor {
         Ok(flat)
     }
 
-    fn merged(&mut self, node: &Node) -> Result<Vec<(Rc<Node>, Rc<Node>)>, Error> {
+    fn merged(&mut self, node: &Node) -> Result<Vec<Pair>, Error> {
         let Content::Mapping(members) = &node.content else { return Err(Error::Invalid) };
         let Flat { mut merged, own } = self.flatten(members)?;
         merged.extend(own);
@@ -297,23 +300,19 @@ mod tests {
 
     #[test]
     fn what_would_never_end_is_refused() {
-        let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
-        for level in 1..20 {
-            let aliases = vec![format!("*a{}", level - 1); 10].join(", ");
-            bomb.push_str(&format!("a{level}: &a{level} [{aliases}]\n"));
-        }
+        // Each line says more of the line before it.
+        let lines = |count, first: &str, line: fn(usize) -> String| {
+            let further = (1..count).map(|level| format!("a{level}: &a{level} {}\n", line(level - 1)));
+            format!("a0: &a0 {first}\n") + &further.collect::<String>()
+        };
+        let bomb = lines(20, "[x, x]", |before| format!("[{}]", vec![format!("*a{before}"); 10].join(", ")));
         assert_eq!(parse(bomb.as_bytes()), Err(Error::Invalid));
         assert_eq!(parse(b"a: &a [*a]"), Err(Error::Invalid));
-        let mut chain = "a0: &a0 []\n".to_owned();
-        let mut merges = "a0: &a0 {}\n".to_owned();
-        for level in 1..10_000 {
-            chain.push_str(&format!("a{level}: &a{level} [*a{}]\n", level - 1));
-            merges.push_str(&format!("a{level}: &a{level} {{<<: [*a{0}, *a{0}]}}\n", level - 1));
-        }
+        let chain = lines(10_000, "[]", |before| format!("[*a{before}]"));
         assert_eq!(parse(chain.as_bytes()), Err(Error::TooDeep));
-        assert_eq!(parse(merges.as_bytes()), Err(Error::TooDeep));
-        let wide = merges.lines().take(100).collect::<Vec<_>>().join("\n");
-        assert_eq!(parse(wide.as_bytes()), Err(Error::Invalid));
+        let merge: fn(usize) -> String = |before| format!("{{<<: [*a{before}, *a{before}]}}");
+        assert_eq!(parse(lines(10_000, "{}", merge).as_bytes()), Err(Error::TooDeep));
+        assert_eq!(parse(lines(100, "{}", merge).as_bytes()), Err(Error::Invalid));
         assert_eq!(parse("[".repeat(100_000).as_bytes()), Err(Error::TooDeep));
         let deep = "[".repeat(MOST_LEVELS) + &"]".repeat(MOST_LEVELS);
         assert_eq!(parse(deep.as_bytes()).map(|value| wire::dumps(&value)), Ok(deep));

@@ -197,7 +197,6 @@ impl<'a> Instant<'a> {
     }
 
     fn value(&self) -> Result<Value, Error> {
-        let number = |digits: &str| digits.parse::<u32>().unwrap_or_default();
         let [year, month, day] = self.date.map(number);
         check_date(year, month, day)?;
         let date = format!("{year:04}-{month:02}-{day:02}");
@@ -209,29 +208,34 @@ impl<'a> Instant<'a> {
             }
         }
         let micro = self.microseconds();
-        let mut shown = format!("{date} {hour:02}:{minute:02}:{second:02}");
-        let mut repr = format!("datetime.datetime({year}, {month}, {day}, {hour}, {minute}");
-        match (second, micro) {
-            (0, 0) => {}
-            (_, 0) => repr.push_str(&format!(", {second}")),
-            _ => {
-                shown.push_str(&format!(".{micro:06}"));
-                repr.push_str(&format!(", {second}, {micro}"));
-            }
+        let second_and_micro = match (second, micro) {
+            (0, 0) => String::new(),
+            (_, 0) => format!(", {second}"),
+            _ => format!(", {second}, {micro}"),
+        };
+        let fraction = if micro == 0 { String::new() } else { format!(".{micro:06}") };
+        let (offset, zone) = self.zone();
+        let shown = format!("{date} {hour:02}:{minute:02}:{second:02}{fraction}{offset}");
+        let repr =
+            format!("datetime.datetime({year}, {month}, {day}, {hour}, {minute}{second_and_micro}{zone})");
+        Ok(Foreign::Instant(&shown, &repr).into_value())
+    }
+
+    /// The zone as `str()` shows it and as `repr()` does.
+    fn zone(&self) -> (String, String) {
+        let zone = self.zone;
+        if zone.is_empty() {
+            return Default::default();
         }
-        if !self.zone.is_empty() {
-            let (sign, hours, minutes) = zone_parts(self.zone).unwrap_or(('+', "0", "0"));
-            let (hours, minutes) = (number(hours), number(minutes));
-            shown.push_str(&format!("{sign}{hours:02}:{minutes:02}"));
-            let delta = match (sign, hours * 3600 + minutes * 60) {
-                (_, 0) => "0".to_owned(),
-                ('-', seconds) => format!("days=-1, seconds={}", 86_400_u32.saturating_sub(seconds)),
-                (_, seconds) => format!("seconds={seconds}"),
-            };
-            let zone = self.zone;
-            repr.push_str(&format!(", tzinfo=datetime.timezone(datetime.timedelta({delta}), '{zone}')"));
-        }
-        Ok(Foreign::Instant(&shown, &(repr + ")")).into_value())
+        let (sign, hours, minutes) = zone_parts(zone).unwrap_or(('+', "0", "0"));
+        let (hours, minutes) = (number(hours), number(minutes));
+        let delta = match (sign, hours * 3600 + minutes * 60) {
+            (_, 0) => "0".to_owned(),
+            ('-', seconds) => format!("days=-1, seconds={}", 86_400_u32.saturating_sub(seconds)),
+            (_, seconds) => format!("seconds={seconds}"),
+        };
+        let repr = format!(", tzinfo=datetime.timezone(datetime.timedelta({delta}), '{zone}')");
+        (format!("{sign}{hours:02}:{minutes:02}"), repr)
     }
 
     /// Six digits, rounded by the seventh. A carry into the second is not followed: it could only change a message.
@@ -241,6 +245,10 @@ impl<'a> Instant<'a> {
         let micro = format!("{kept:0<6}").parse().unwrap_or(0) + u32::from(rounds_up);
         if micro > 999_999 { 0 } else { micro }
     }
+}
+
+fn number(digits: &str) -> u32 {
+    digits.parse().unwrap_or_default()
 }
 
 fn zone_parts(zone: &str) -> Option<(char, &str, &str)> {

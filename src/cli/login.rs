@@ -82,7 +82,8 @@ pub(super) fn get_login(
     for registry in data {
         let (user, password) = credentials(registry)?;
         let endpoint = member(registry, "proxyEndpoint")?;
-        text.push_str(&format!("docker login -u {user} -p {password} {email}{endpoint}\n"));
+        let login = format!("docker login -u {user} -p {password} {email}{endpoint}\n");
+        text.push_str(&login);
     }
     session.print(&text)
 }

@@ -21,6 +21,7 @@ mod page;
 mod present;
 mod report;
 mod session;
+mod timestamps;
 mod verb;
 mod wait;
 
@@ -160,7 +161,7 @@ fn version(session: &Session, arguments: &[OsString]) -> Result<ExitCode, Error>
 
 /// One service's part of the command line: its operations and custom commands.
 fn serve(
-    session: &Session,
+    session: &mut Session,
     service: &'static Service,
     words: &[String],
     help: bool,

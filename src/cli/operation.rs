@@ -8,13 +8,14 @@ use serde_json::{Map, Value};
 use crate::args::{self, Files};
 use crate::commands::{self, block_on};
 use crate::error::Error;
-use crate::model::{Operation, Paginator, Service};
+use crate::model::{Operation, Paginator, Service, python};
+use crate::service::paginate::{PageOptions, Pages};
 use crate::settings::BinaryFormat;
 
 use super::argparse::{Given, Parsed, Parser, Positional};
 use super::help;
 use super::options::{self, Argument, Meaning};
-use super::present::{self, Printer};
+use super::present::{self, Presenter};
 use super::session::Session;
 
 /// The key under which pagination options travel in an input until they are taken out.
@@ -37,7 +38,7 @@ pub(super) enum Wish {
 
 /// Runs an operation.
 pub(super) fn run(
-    session: &Session,
+    session: &mut Session,
     service: &'static Service,
     operation: &'static Operation,
     words: &[String],
@@ -56,15 +57,18 @@ pub(super) fn run(
     let paging = if invocation.paginate { input.shift_remove(PAGINATION) } else { None };
     let input = decoded(session, service, operation, input)?;
     block_on(async {
-        let mut printer = Printer::new(session, service, operation);
-        let _ = &paging;
-        printer.whole(client.call(operation.name, input).await?)
+        if invocation.paginate {
+            let pages = Pages::new(&client, operation.name, input, page_options(paging.as_ref()))?;
+            return Presenter::new(session, service, operation)?.pages(pages).await;
+        }
+        let answer = client.call(operation.name, input).await?;
+        Presenter::new(session, service, operation)?.whole(answer)
     })
 }
 
 /// Prints a skeleton, without sending anything. One of the output is for an input that passes the checks.
 pub(super) fn skeleton(
-    session: &Session,
+    session: &mut Session,
     service: &'static Service,
     operation: &'static Operation,
     kind: &str,
@@ -92,7 +96,9 @@ pub(super) fn invocation(
     }
     let mut arguments = options::arguments(service, operation);
     if lifts_requirements(words) {
-        arguments.iter_mut().for_each(|argument| argument.required = false);
+        for argument in &mut arguments {
+            argument.required = false;
+        }
     }
     let help = Positional { name: "help", required: false, choices: None };
     let parser = Parser { options: options::options(&arguments), positionals: vec![help] };
@@ -203,6 +209,20 @@ fn unpack(
         }
     }
     Ok(input)
+}
+
+/// The pagination options out of an input. They may also have come from `--cli-input-json`, as texts.
+fn page_options(config: Option<&Value>) -> PageOptions {
+    let number = |name: &str| match config?.get(name)? {
+        Value::String(text) => python::int(text)?.parse().ok(),
+        other => other.as_i64(),
+    };
+    let token = config.and_then(|config| config.get("StartingToken")).and_then(Value::as_str);
+    PageOptions {
+        starting_token: token.map(str::to_owned),
+        page_size: number("PageSize"),
+        max_items: number("MaxItems"),
+    }
 }
 
 /// The shape that an option's words are read for: its member's, or that of the token it stands in for.

@@ -38,24 +38,30 @@ impl Page {
     pub(super) fn term(&mut self, level: usize, term: &str, kind: &str) {
         let term = self.strong(term);
         let space = if kind.is_empty() { "" } else { " " };
-        self.text.push_str(&format!("{:1$}{term}{space}{kind}\n", "", level * STEP));
+        self.line(level, &format!("{term}{space}{kind}"));
     }
 
     /// A paragraph.
     pub(super) fn paragraph(&mut self, level: usize, text: &str) {
         let indent = level * STEP;
         for line in wrap(text, self.width.saturating_sub(indent).max(20)) {
-            self.text.push_str(&format!("{:indent$}{line}\n", ""));
+            self.line(level, &line);
         }
     }
 
     /// A line that is shown as it is.
     pub(super) fn verbatim(&mut self, level: usize, text: &str) {
-        self.text.push_str(&format!("{:1$}{text}\n", "", level * STEP));
+        self.line(level, text);
     }
 
     /// An empty line.
     pub(super) fn gap(&mut self) {
+        self.text.push('\n');
+    }
+
+    fn line(&mut self, level: usize, text: &str) {
+        self.text.extend(std::iter::repeat_n(' ', level * STEP));
+        self.text.push_str(text);
         self.text.push('\n');
     }
 

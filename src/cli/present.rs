@@ -1,22 +1,121 @@
-use super::session::Session;
-use crate::error::Error;
-use crate::model::*;
-use serde_json::Value;
+//! An answer on its way to the user: timestamps, the format, the query, and the pager.
+
 use std::process::ExitCode;
-pub(super) fn stub(
-    _: &Session,
-    _: &'static Service,
-    _: &'static Operation,
-    _: &Value,
-) -> Result<ExitCode, Error> {
-    Ok(ExitCode::SUCCESS)
+
+use jiff::tz::TimeZone;
+use serde_json::Value;
+
+use crate::args;
+use crate::error::Error;
+use crate::model::{Operation, Service};
+use crate::output::{Format, Printer, TableStyle};
+use crate::service::paginate::Pages;
+use crate::service::{self, validate::validate};
+use crate::settings::TimestampFormat;
+use crate::ui::pager::Sink;
+
+use super::session::Session;
+
+/// Prints the answer of one operation.
+pub(super) struct Presenter {
+    service: &'static Service,
+    /// The name of the answer's structure.
+    shape: Option<&'static str>,
+    printer: Printer,
+    sink: Sink,
+    /// The zone in which timestamps are shown; `None` leaves them as they came.
+    zone: Option<TimeZone>,
 }
-pub(super) struct Printer<'a>(&'a Session);
-impl<'a> Printer<'a> {
-    pub(super) fn new(s: &'a Session, _: &'static Service, _: &'static Operation) -> Self {
-        Self(s)
+
+impl Presenter {
+    /// What is needed to print answers of this operation. Only now does an unknown format matter.
+    pub(super) fn new(
+        session: &mut Session,
+        service: &'static Service,
+        operation: &Operation,
+    ) -> Result<Self, Error> {
+        let name = session.settings.output()?;
+        let format =
+            Format::find(&name).ok_or_else(|| Error::Other(format!("Unknown output type: {name}")))?;
+        let sink = session.sink()?;
+        let zone = match session.settings.timestamp_format()? {
+            TimestampFormat::Iso8601 => Some(TimeZone::system()),
+            TimestampFormat::Wire => None,
+        };
+        let printer = Printer {
+            format,
+            query: session.query.take(),
+            title: operation.name.to_owned(),
+            table: table_style(session, matches!(sink, Sink::Direct(_))),
+        };
+        Ok(Self { service, shape: operation.output, printer, sink, zone })
     }
-    pub(super) fn whole(self, v: Value) -> Result<ExitCode, Error> {
-        self.0.print(&v.to_string())
+
+    /// Prints an answer that has no pages.
+    pub(super) fn whole(mut self, answer: Value) -> Result<ExitCode, Error> {
+        let answer = self.with_timestamps(answer)?;
+        self.printer.whole(&mut self.sink, &answer)?;
+        self.end()
     }
+
+    /// Fetches and prints all pages: joined, or one by one where the format streams.
+    pub(super) async fn pages(mut self, mut pages: Pages<'_>) -> Result<ExitCode, Error> {
+        if !self.printer.format.streams() {
+            return self.whole(pages.whole().await?);
+        }
+        while let Some(page) = pages.next().await? {
+            let page = if self.printer.format == Format::Text { pages.as_text(&page) } else { page };
+            let page = self.with_timestamps(page)?;
+            self.printer.page(&mut self.sink, &page)?;
+        }
+        if let Some(token) = pages.next_token() {
+            self.printer.resume(&mut self.sink, token)?;
+        }
+        self.end()
+    }
+
+    fn with_timestamps(&self, mut answer: Value) -> Result<Value, Error> {
+        if let (Some(shape), Some(zone)) = (self.shape, &self.zone) {
+            super::timestamps::rewrite(self.service, shape, &mut answer, zone)?;
+        }
+        Ok(answer)
+    }
+
+    fn end(self) -> Result<ExitCode, Error> {
+        self.sink.finish()?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// How a table is drawn here: coloured on a terminal, unless `--color` says otherwise.
+pub(super) fn table_style(session: &Session, direct: bool) -> TableStyle {
+    let terminal = session.ui.out_is_terminal();
+    let color = match session.settings.globals().color.as_deref() {
+        Some("on") => true,
+        Some("off") => false,
+        _ => terminal,
+    };
+    TableStyle { width: session.ui.width(), color, direct, terminal }
+}
+
+/// `--generate-cli-skeleton output`: checks the input as a call would, and prints what an answer looks like.
+pub(super) fn stub(
+    session: &mut Session,
+    service: &'static Service,
+    operation: &'static Operation,
+    input: &Value,
+) -> Result<ExitCode, Error> {
+    if session.settings.region()?.is_none() && !session.settings.local() {
+        return Err(service::Error::NoRegion.into());
+    }
+    if let Some(shape) = operation.input.filter(|_| session.settings.parameter_validation().unwrap_or(true)) {
+        validate(service, shape, input).map_err(|invalid| Error::Usage(invalid.to_string()))?;
+    }
+    let mut presenter = Presenter::new(session, service, operation)?;
+    presenter.zone = None;
+    let instant = match presenter.printer.format {
+        Format::Json => "1970-01-01T00:00:00",
+        _ => "1970-01-01 00:00:00",
+    };
+    presenter.whole(args::skeleton::output(service, operation, instant))
 }

@@ -5,8 +5,10 @@ use std::process::ExitCode;
 use serde_json::Value;
 
 use crate::error::Error;
+use crate::output::{Format, Printer};
 use crate::settings::ErrorFormat;
 
+use super::present;
 use super::session::Session;
 
 /// Prints an error and answers the exit code.
@@ -22,6 +24,19 @@ pub(super) fn report(session: &Session, error: &Error) -> ExitCode {
     ExitCode::from(error.exit_code())
 }
 
-fn structured(_session: &Session, _format: ErrorFormat, value: &Value) -> String {
-    value.to_string()
+/// An error as a value, in a format that programs read. Colour follows `--color`; the terminal in question is stdout.
+fn structured(session: &Session, format: ErrorFormat, value: &Value) -> String {
+    let format = match format {
+        ErrorFormat::Yaml => Format::Yaml,
+        ErrorFormat::Text => Format::Text,
+        ErrorFormat::Table => Format::Table,
+        _ => Format::Json,
+    };
+    let table = present::table_style(session, false);
+    let mut text = Vec::new();
+    let printer = Printer { format, query: None, title: "error".to_owned(), table };
+    match printer.whole(&mut text, value) {
+        Ok(()) => String::from_utf8_lossy(&text).into_owned(),
+        Err(_) => format!("{value}\n"),
+    }
 }

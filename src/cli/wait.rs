@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use crate::commands::{self, block_on};
 use crate::error::Error;
 use crate::model::{Service, Waiter, names::kebab};
-use crate::service;
+use crate::service::wait::wait as poll;
 
 use super::argparse::{Parser, Positional};
 use super::help;
@@ -13,7 +13,11 @@ use super::operation::{self, Invocation, Wish};
 use super::session::Session;
 
 /// Runs `wait` with what follows it.
-pub(super) fn run(session: &Session, service: &'static Service, words: &[String]) -> Result<ExitCode, Error> {
+pub(super) fn run(
+    session: &mut Session,
+    service: &'static Service,
+    words: &[String],
+) -> Result<ExitCode, Error> {
     if words == ["help"] {
         return super::show(session, |page| help::waiters(page, session.ui.name(), service));
     }
@@ -43,7 +47,7 @@ pub(super) fn run(session: &Session, service: &'static Service, words: &[String]
 }
 
 fn wait(
-    session: &Session,
+    session: &mut Session,
     service: &'static Service,
     (name, waiter): (&'static str, &'static Waiter),
     words: &[String],
@@ -52,7 +56,7 @@ fn wait(
     let Invocation { input, skeleton, .. } = match operation::invocation(session, service, polled, words)? {
         Wish::Help => {
             return super::show(session, |page| {
-                help::waiter(page, session.ui.name(), service, (name, waiter))
+                help::waiter(page, session.ui.name(), service, (name, waiter));
             });
         }
         Wish::Call(invocation) => invocation,
@@ -62,6 +66,6 @@ fn wait(
     }
     let client = commands::connect(&session.settings, service).map_err(Error::from)?;
     let input = operation::decoded(session, service, polled, input)?;
-    block_on(async { client.call(name, input).await.map_err(Error::from) })?;
+    block_on(async { poll(&client, name, waiter, input).await.map_err(Error::from) })?;
     Ok(ExitCode::SUCCESS)
 }

@@ -5,10 +5,15 @@
 mod connect;
 mod credential_helper;
 mod credential_provider;
+mod images;
+mod local;
 mod login;
 mod login_hosts;
 mod login_setup;
 mod logout;
+mod pull;
+mod push;
+mod registry;
 mod runtime;
 
 use std::process::ExitCode;
@@ -43,5 +48,13 @@ pub struct Context {
 }
 
 /// All verbs, in the order in which help lists them.
-pub const COMMANDS: &[Command] =
-    &[login::COMMAND, logout::COMMAND, credential_helper::COMMAND, credential_provider::COMMAND];
+pub const COMMANDS: &[Command] = &[
+    push::COMMAND,
+    pull::COMMAND,
+    images::COMMAND,
+    login::COMMAND,
+    logout::COMMAND,
+    credential_helper::COMMAND,
+    credential_provider::COMMAND,
+    local::COMMAND,
+];

@@ -81,6 +81,11 @@ impl Local {
         Ok(Self { folder, database, blobs, uploads: uploads::Hashes::default(), server: OnceLock::new() })
     }
 
+    /// Whether a folder holds a store, in whatever state.
+    pub fn exists(folder: &Path) -> bool {
+        ["ecr.db", "blobs"].iter().any(|name| folder.join(name).exists())
+    }
+
     /// The folder.
     pub fn folder(&self) -> &Path {
         &self.folder

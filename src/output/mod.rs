@@ -2,6 +2,7 @@
 //! in as plain data.
 
 mod integer;
+mod pages;
 mod printer;
 mod python;
 mod width;
@@ -10,11 +11,14 @@ pub mod json;
 pub mod query;
 pub mod table;
 pub mod text;
+pub mod timestamps;
 pub mod yaml;
 
+pub use pages::text_page;
 pub use printer::{Format, Printer};
 pub use query::Query;
 pub use table::TableStyle;
+pub use timestamps::{Timestamps, Zone};
 
 /// What can go wrong between a value and its bytes.
 #[derive(Debug, thiserror::Error)]

@@ -61,6 +61,25 @@ impl Numeric {
     }
 }
 
+/// Python's `int(text)`, else its `float(text)`: white space around, signs, and `_` between digits are welcome.
+pub(crate) fn read_number(text: &str) -> Option<Numeric> {
+    let text = text.trim();
+    let digits: Vec<char> = text.chars().collect();
+    let misplaced = digits.iter().enumerate().any(|(at, character)| {
+        let is_digit = |neighbour: Option<&char>| neighbour.is_some_and(char::is_ascii_digit);
+        *character == '_'
+            && !(is_digit(digits.get(at + 1)) && is_digit(at.checked_sub(1).and_then(|at| digits.get(at))))
+    });
+    if misplaced {
+        return None;
+    }
+    let text = text.replace('_', "");
+    if let Some(integer) = Integer::parse(&text) {
+        return Some(Numeric::Integer(integer));
+    }
+    text.parse().ok().map(Numeric::Float)
+}
+
 /// The text of a JSON number as Python prints it.
 pub(crate) fn number_text(number: &Number) -> String {
     match Numeric::of(number) {

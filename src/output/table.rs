@@ -133,6 +133,12 @@ impl Builder {
                 Value::Object(members) => members,
                 // Nothing is asked of it where there are no columns.
                 _ if header.is_empty() => &Map::new(),
+                // Good indexes became columns, which do not sort among the others.
+                Value::Array(items) if !items.is_empty() => {
+                    return Err(Error::Crash(
+                        "'<' not supported between instances of 'str' and 'int'".to_owned(),
+                    ));
+                }
                 _ => {
                     return Err(Error::Crash(format!("'{}' object has no attribute 'get'", type_name(item))));
                 }
@@ -177,10 +183,10 @@ fn no_columns(item: &Value) -> Result<(), Error> {
         Value::String(text) if text.is_empty() => return Ok(()),
         Value::Array(items) if items.is_empty() => return Ok(()),
         Value::String(_) => "string indices must be integers, not 'str'".to_owned(),
-        Value::Array(items) => items
-            .iter()
-            .find_map(|index| bad_index(index, items.len()))
-            .unwrap_or_else(|| "'<' not supported between instances of 'str' and 'int'".to_owned()),
+        Value::Array(items) => match items.iter().find_map(|index| bad_index(index, items.len())) {
+            Some(complaint) => complaint,
+            None => return Ok(()),
+        },
         scalar => format!("'{}' object is not iterable", type_name(scalar)),
     };
     Err(Error::Crash(complaint))

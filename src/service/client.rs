@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde_json::Value;
 
+use super::credentials::Prompt;
 use super::error::{Error, Refused};
 use super::remote::Remote;
 use super::{Backend, Refusal, Request, validate, wire};
@@ -27,7 +28,12 @@ enum Way {
 impl Client {
     /// The service over the network. Costs nothing: everything is looked up by the first call.
     pub fn remote(service: &'static Service, settings: &Settings) -> Self {
-        Self { service, way: Way::Remote(Arc::new(Remote::new(service, settings.clone()))) }
+        Self { service, way: Way::Remote(Arc::new(Remote::new(service, settings.clone(), None))) }
+    }
+
+    /// The service over the network, with somebody to ask for the code of an MFA device.
+    pub fn remote_with_prompt(service: &'static Service, settings: &Settings, prompt: Prompt) -> Self {
+        Self { service, way: Way::Remote(Arc::new(Remote::new(service, settings.clone(), Some(prompt)))) }
     }
 
     /// The service as something in this process answers for it.
@@ -40,7 +46,7 @@ impl Client {
         self.service
     }
 
-    /// Whether something in this process answers, with no network between.
+    /// Whether the service is answered in this process.
     pub fn is_in_process(&self) -> bool {
         matches!(self.way, Way::InProcess(_))
     }

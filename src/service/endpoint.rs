@@ -1,5 +1,6 @@
 //! Where a service is, and how we introduce ourselves there.
 
+use aws_smithy_types::timeout::TimeoutConfig;
 use hyper::http::Uri;
 
 use super::error::Error;
@@ -37,6 +38,8 @@ pub(super) async fn target(
     let (region, fips_region) = real_region(&region);
     let url = match configured {
         Some(url) => url,
+        // The rules would not take it; botocore's give a host name with a hole in it.
+        None if region.is_empty() => format!("https://{}..amazonaws.com", service.endpoint_prefix),
         None => {
             let fips = settings.fips()? || fips_region;
             by_rules(service, &region, fips, settings.dualstack()?).await?
@@ -47,21 +50,34 @@ pub(super) async fn target(
     let (Some(scheme), Some(authority)) = (parsed.scheme_str(), parsed.authority()) else {
         return Err(invalid());
     };
-    if !matches!(scheme, "http" | "https") || authority.host().is_empty() || has_empty_label(authority.host())
-    {
+    if !is_host(authority.host()) {
         return Err(invalid());
     }
+    if !matches!(scheme, "http" | "https") {
+        let words =
+            format!("An HTTP Client raised an unhandled exception: Not supported URL scheme {scheme}");
+        return Err(Error::Transport(words));
+    }
+    let path = parsed.path_and_query().map_or("/", |path| path.as_str());
     Ok(Target {
         origin: format!("{scheme}://{authority}"),
-        path: parsed.path_and_query().map_or("/", |path| path.as_str()).to_owned(),
+        path: if path.starts_with('/') { path.to_owned() } else { format!("/{path}") },
         region,
         signing_name: service.signing_name,
     })
 }
 
-/// `api.ecr..amazonaws.com`, which comes of an empty region.
-fn has_empty_label(host: &str) -> bool {
-    host.contains("..")
+/// What botocore takes for a host: an IPv6 address, or labels of letters, digits and inner hyphens. An empty region
+/// leaves an empty label.
+fn is_host(host: &str) -> bool {
+    if host.starts_with('[') {
+        return true;
+    }
+    let is_label = |label: &str| {
+        let permitted = label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        permitted && (1..=63).contains(&label.len()) && !label.starts_with('-') && !label.ends_with('-')
+    };
+    host.len() <= 255 && host.strip_suffix('.').unwrap_or(host).split('.').all(is_label)
 }
 
 /// `fips-us-east-1` and `us-east-1-fips` are old names for a region with FIPS endpoints.
@@ -108,6 +124,14 @@ pub(super) fn failure_text(failure: &Failure, target: &Target) -> String {
         Failure::Proxy(proxy) => format!(r#"Failed to connect to proxy URL: "{proxy}""#),
         Failure::Other(reason) => reason.clone(),
     }
+}
+
+/// How patient every request is.
+pub(super) fn timeouts(settings: &Settings) -> Result<TimeoutConfig, Error> {
+    let mut timeouts = TimeoutConfig::builder();
+    timeouts.set_connect_timeout(settings.connect_timeout()?);
+    timeouts.set_read_timeout(settings.read_timeout()?);
+    Ok(timeouts.build())
 }
 
 /// Who we are, in the form that AWS SDKs share.

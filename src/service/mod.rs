@@ -1,10 +1,13 @@
 //! The API: configuration, calls, validation, pagination and waiters. The only module that uses the AWS crates.
 
+pub mod api;
 mod attempt;
 mod client;
 mod credentials;
 mod endpoint;
 mod error;
+#[cfg(test)]
+mod listing_tests;
 pub mod paginate;
 mod path;
 mod remote;
@@ -24,6 +27,7 @@ use serde_json::{Map, Value};
 use crate::model::Service;
 
 pub use client::Client;
+pub use credentials::Prompt;
 pub use error::{Error, Refused};
 
 /// One request to a service, before it takes a form on the wire.

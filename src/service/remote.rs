@@ -33,7 +33,7 @@ use serde_json::Value;
 use tokio::sync::OnceCell;
 
 use super::attempt::{Attempts, Retryable};
-use super::credentials::Wallet;
+use super::credentials::{Prompt, Wallet};
 use super::endpoint::{self, Target};
 use super::error::{Error, Refused};
 use super::transport::{Failure, Options, Transport, find};
@@ -65,8 +65,8 @@ struct Ready {
 pub(super) struct No(pub(super) Refusal);
 
 impl Remote {
-    pub(super) fn new(service: &'static Service, settings: Settings) -> Self {
-        let wallet = Wallet::new(settings.clone());
+    pub(super) fn new(service: &'static Service, settings: Settings, prompt: Option<Prompt>) -> Self {
+        let wallet = Wallet::new(settings.clone(), prompt);
         Self { service, settings, http: OnceCell::new(), wallet, ready: OnceCell::new() }
     }
 
@@ -77,48 +77,41 @@ impl Remote {
         blob: Option<(&'static str, Bytes)>,
     ) -> Result<Value, Error> {
         let http = self.http.get_or_try_init(|| async { http_client(&self.settings) }).await?;
-        let credentials = self.credentials(http).await?;
+        let signed = !self.settings.globals().no_sign_request;
         let ready = self.ready.get_or_try_init(|| self.prepare(http)).await?;
         if ready.validates {
             client::check(self.service, operation, &input, blob.as_ref().map(|(member, _)| *member))?;
         }
-        let signer = match credentials {
-            _ if self.settings.globals().no_sign_request => None,
-            Some(credentials) => Some(credentials),
-            None => return Err(Error::NoCredentials),
-        };
+        let signer = if signed { Some(self.wallet.credentials(http).await?) } else { None };
         let body = wire::body(&input, blob.as_ref().map(|(member, bytes)| (*member, bytes)));
+        // From here on the body is what is repeated; a layer part would only take memory twice.
+        drop(blob);
         self.exchange(operation, ready, http, signer, body).await
     }
 
-    async fn credentials(&self, http: &SharedHttpClient) -> Result<Option<Credentials>, Error> {
-        // Whether the region can be one comes before everything that might need it.
-        self.settings.region()?;
-        if self.settings.globals().no_sign_request {
-            return Ok(None);
-        }
-        self.wallet.credentials(http).await
-    }
-
+    /// Works out what does not change, in botocore's order: what is wrong first is told first.
     async fn prepare(&self, http: &SharedHttpClient) -> Result<Ready, Error> {
-        let configured = self.settings.endpoint(self.service.name)?;
         let region = match self.settings.region()? {
-            Some(region) => region,
-            None => self.wallet.region_of_instance(http).await.ok_or(Error::NoRegion)?,
+            None => self.wallet.region_of_instance().await?,
+            region => region,
         };
+        if !self.settings.globals().no_sign_request {
+            self.wallet.locate(http).await?;
+        }
+        let configured = self.settings.endpoint(self.service.name)?;
+        let region = region.ok_or(Error::NoRegion)?;
         let target = endpoint::target(self.service, &self.settings, configured, region).await?;
         let mode = self.settings.retry_mode()?;
         let retry = match mode {
             RetryMode::Standard => RetryConfig::standard(),
             RetryMode::Adaptive => RetryConfig::adaptive(),
         };
-        let mut timeouts = TimeoutConfig::builder();
-        timeouts.set_connect_timeout(self.settings.connect_timeout()?);
-        timeouts.set_read_timeout(self.settings.read_timeout()?);
         Ok(Ready {
             target,
-            retry: retry.with_max_attempts(self.settings.max_attempts()?),
-            timeouts: timeouts.build(),
+            retry: retry
+                .with_max_attempts(self.settings.max_attempts()?)
+                .with_initial_backoff(self.settings.retry_delay()),
+            timeouts: endpoint::timeouts(&self.settings)?,
             validates: self.settings.parameter_validation()?,
             user_agent: endpoint::user_agent(&self.settings, mode)?,
         })

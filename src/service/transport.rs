@@ -217,11 +217,12 @@ impl Progress {
         *self.moved.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
 
-    /// When patience ends. Until the body starts moving, a connection is being made, which has its own time.
+    /// When patience ends. Until the body starts moving, a connection is being made,
+    /// which has its own time: the second more lets that end first.
     fn deadline(&self, limit: Duration, connecting: Option<Duration>) -> Instant {
         match *self.moved.lock().unwrap_or_else(PoisonError::into_inner) {
             Some(moved) => moved + limit,
-            None => self.begun + limit + connecting.unwrap_or(limit),
+            None => self.begun + limit.max(connecting.unwrap_or(limit)) + Duration::from_secs(1),
         }
     }
 }

@@ -50,24 +50,4 @@ impl Environment {
             Source::Process => std::env::var_os(name).map(|value| value.to_string_lossy().into_owned()),
             Source::Given(variables) => variables.get(name).cloned(),
         }
-    }
-
-    /// All variables with their values, for a child process or an AWS provider that reads several.
-    pub(super) fn all(&self) -> Vec<(String, String)> {
-        let mut all: BTreeMap<String, String> = match &self.source {
-            Source::Process => std::env::vars_os()
-                .map(|(name, value)| {
-                    (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned())
-                })
-                .collect(),
-            Source::Given(variables) => (**variables).clone(),
-        };
-        for (name, change) in &*self.changes {
-            match change {
-                Some(value) => drop(all.insert(name.clone(), value.clone())),
-                None => drop(all.remove(name)),
-            }
-        }
-        all.into_iter().collect()
-    }
-}
+    }}

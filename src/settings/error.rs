@@ -20,6 +20,10 @@ pub enum Error {
     UnknownCodec { codec: String, variable: &'static str },
     #[error("unknown encoding: {0}")]
     UnknownFileEncoding(String),
+    #[error(
+        "Invalid CA bundle: the configured value (ca_bundle, AWS_CA_BUNDLE, REQUESTS_CA_BUNDLE, or verify) resolved to an empty or whitespace-only string. Provide a valid path to a CA bundle file."
+    )]
+    EmptyCaBundle,
     #[error("Provided region_name '{0}' doesn't match a supported format.")]
     InvalidRegion(String),
     #[error(

@@ -48,9 +48,15 @@ impl Settings {
     ///
     /// `service` is the name on the command line, such as `ecr-public`.
     pub fn endpoint(&self, service: &str) -> Result<Option<String>, Error> {
-        if let Some(url) = &self.globals.endpoint_url {
-            return Ok(Some(url.clone()));
+        match &self.globals.endpoint_url {
+            Some(url) => Ok(Some(url.clone())),
+            None => self.configured_endpoint(service),
         }
+    }
+
+    /// The endpoint that environment and profile have for a service, whatever the option says: that is for the
+    /// service of the command, not for those that hand out credentials.
+    pub fn configured_endpoint(&self, service: &str) -> Result<Option<String>, Error> {
         if self.switch("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "ignore_configured_endpoint_urls")? {
             return Ok(None);
         }
@@ -138,14 +144,18 @@ impl Settings {
         timeout("read", self.globals.read_timeout)
     }
 
-    /// The file of certificates to trust instead of the platform's.
+    /// The file or folder of certificates to trust instead of the platform's.
     pub fn ca_bundle(&self) -> Result<Option<String>, Error> {
-        if let Some(bundle) = self.globals.ca_bundle.clone().or_else(|| self.variable("AWS_CA_BUNDLE")) {
-            return Ok(Some(bundle));
-        }
-        match self.profile_key("ca_bundle")? {
-            Some(bundle) => Ok(Some(bundle.to_owned())),
-            None => Ok(self.filled_variable("REQUESTS_CA_BUNDLE")),
+        let bundle = match self.globals.ca_bundle.clone().or_else(|| self.variable("AWS_CA_BUNDLE")) {
+            Some(bundle) => Some(bundle),
+            None => match self.profile_key("ca_bundle")? {
+                Some(bundle) => Some(bundle.to_owned()),
+                None => self.variable("REQUESTS_CA_BUNDLE"),
+            },
+        };
+        match bundle {
+            Some(bundle) if bundle.trim().is_empty() => Err(Error::EmptyCaBundle),
+            bundle => Ok(bundle),
         }
     }
 
@@ -180,6 +190,32 @@ impl Settings {
         let attempts =
             self.number("AWS_METADATA_SERVICE_NUM_ATTEMPTS", "metadata_service_num_attempts", 1)?;
         Ok(u32::try_from(attempts).unwrap_or(1).max(1))
+    }
+
+    /// Where the instance metadata service is.
+    pub fn instance_metadata_endpoint(&self) -> Result<String, Error> {
+        const ENDPOINT: &str = "AWS_EC2_METADATA_SERVICE_ENDPOINT";
+        const MODE: &str = "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE";
+        let configured = match self.filled_variable(ENDPOINT) {
+            Some(url) => Some(url),
+            None => self.profile_key("ec2_metadata_service_endpoint")?.map(str::to_owned),
+        };
+        if let Some(url) = configured.filter(|url| !url.is_empty()) {
+            return Ok(url);
+        }
+        let mode = match self.filled_variable(MODE) {
+            Some(mode) => Some(mode),
+            None => self.profile_key("ec2_metadata_service_endpoint_mode")?.map(str::to_owned),
+        };
+        let ipv6 = mode.is_some_and(|mode| mode.eq_ignore_ascii_case("ipv6"));
+        Ok(if ipv6 { "http://[fd00:ec2::254]" } else { "http://169.254.169.254" }.to_owned())
+    }
+
+    /// How long the first repetition waits on average, doubled; `AWS_NEW_RETRIES_2026` asks for the shorter one.
+    pub fn retry_delay(&self) -> Duration {
+        let shorter =
+            self.variable("AWS_NEW_RETRIES_2026").is_some_and(|value| value.eq_ignore_ascii_case("true"));
+        if shorter { Duration::from_millis(50) } else { Duration::from_secs(1) }
     }
 
     /// The application's name for the user agent.

@@ -290,17 +290,15 @@ jobs, answers = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w")
 null = os.open(os.devnull, os.O_RDWR)
 for descriptor in (0, 1, 2):
     os.dup2(null, descriptor)
+root = tempfile.mkdtemp(prefix="golden-")
+folder = f"{root}/case"  # of every case in turn, since some paths below home are made while importing
+os.environ["HOME"] = folder
 import awscli.clidriver
 data_path = os.environ["AWS_DATA_PATH"]  # set by importing awscli
 to_bytes = lambda text: text.encode("utf-8", "surrogateescape")
 to_text = lambda data: data.decode("utf-8", "surrogateescape")
-root = tempfile.mkdtemp(prefix="golden-")
-count = 0
 
 def prepare(job):
-    global count
-    count += 1
-    folder = f"{root}/{count:06}"
     os.mkdir(folder)
     fill = lambda text: text.replace("{DIR}", folder)
     for name in job["folders"]:
@@ -312,11 +310,11 @@ def prepare(job):
             file.write(to_bytes(fill(data)))
         os.chmod(path, 0o755 if data.startswith("#!") else 0o644)
     environment = {key: fill(value) for key, value in job["environment"].items()}
-    return folder, [fill(word) for word in job["arguments"]], environment
+    return [fill(word) for word in job["arguments"]], environment
 
 def run(job):
     """Answers in the parent; in the child returns the arguments for the entry point."""
-    folder, arguments, environment = prepare(job)
+    arguments, environment = prepare(job)
     out, err = f"{root}/stdout", f"{root}/stderr"
     child = os.fork()
     if child == 0:

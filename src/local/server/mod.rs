@@ -10,6 +10,7 @@ mod download;
 mod reply;
 
 use std::convert::Infallible;
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -81,10 +82,17 @@ impl Server {
         self.address
     }
 
-    /// Answers requests until `stop` is done, then lets those under way finish.
-    pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), Error> {
+    /// Answers requests until `stop` is done, then lets those under way finish. `ready` is told once the folder knows
+    /// of the server.
+    pub async fn run(
+        self,
+        ready: impl FnOnce() -> io::Result<()>,
+        stop: impl Future<Output = ()>,
+    ) -> Result<(), Error> {
         let folder = self.state.local.folder().to_owned();
         self.state.presence.announce(&folder).map_err(Error::folder(&folder))?;
+        // That nobody reads the announcement is no reason not to serve.
+        let _ = ready();
         let (stopping, stopped) = watch::channel(false);
         let places = Arc::new(Semaphore::new(CONNECTIONS));
         let mut connections = JoinSet::new();

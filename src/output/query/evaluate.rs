@@ -37,14 +37,9 @@ pub(super) fn evaluate<'a>(node: &'a Node, value: &'a Value) -> Result<Cow<'a, V
         Kind::Filter(sides) => project(&sides[0], &sides[1], Some(&sides[2]), value).map(Cow::Owned),
         Kind::ProjectValues(sides) => project_values(&sides[0], &sides[1], value).map(Cow::Owned),
         Kind::Compare(comparator, sides) => compare(*comparator, &sides[0], &sides[1], value).map(Cow::Owned),
-        Kind::Or(sides) => {
-            let left = evaluate(&sides[0], value)?;
-            if is_false(&left) { evaluate(&sides[1], value) } else { Ok(left) }
-        }
-        Kind::And(sides) => {
-            let left = evaluate(&sides[0], value)?;
-            if is_false(&left) { Ok(left) } else { evaluate(&sides[1], value) }
-        }
+        Kind::Or(nodes) => first(nodes, value, |result| !is_false(result)),
+        Kind::And(nodes) => first(nodes, value, is_false),
+        Kind::Not(inner) if matches!(inner.kind, Kind::Reference(_)) => Ok(Cow::Owned(Value::Bool(false))),
         Kind::Not(inner) => {
             let inner = evaluate(inner, value)?;
             // Every number counts as true here, even 0.
@@ -72,6 +67,18 @@ fn chain<'a>(nodes: &'a [Node], value: &'a Value) -> Result<Cow<'a, Value>> {
         Cow::Borrowed(value) => evaluate(node, value),
         Cow::Owned(value) => Ok(Cow::Owned(evaluate(node, &value)?.into_owned())),
     })
+}
+
+/// The first result that ends a row of `||` or `&&`, else the last one.
+fn first<'a>(nodes: &'a [Node], value: &'a Value, ends: fn(&Value) -> bool) -> Result<Cow<'a, Value>> {
+    let mut result = Cow::Borrowed(value);
+    for node in nodes {
+        result = evaluate(node, value)?;
+        if ends(&result) {
+            break;
+        }
+    }
+    Ok(result)
 }
 
 fn element(value: &Value, index: i64) -> Option<&Value> {
@@ -104,8 +111,16 @@ fn slice(value: &Value, parts: &[Option<i64>; 3]) -> Result<Value> {
     Ok(Value::Array(taken))
 }
 
+/// What a projection goes over: nothing, where that is `&expression`.
+fn base<'a>(left: &'a Node, value: &'a Value) -> Result<Cow<'a, Value>> {
+    match left.kind {
+        Kind::Reference(_) => Ok(Cow::Owned(Value::Null)),
+        _ => evaluate(left, value),
+    }
+}
+
 fn flatten(left: &Node, value: &Value) -> Result<Value> {
-    let base = evaluate(left, value)?;
+    let base = base(left, value)?;
     let Value::Array(items) = base.as_ref() else { return Ok(Value::Null) };
     let mut flat = Vec::with_capacity(items.len());
     for item in items {
@@ -118,7 +133,7 @@ fn flatten(left: &Node, value: &Value) -> Result<Value> {
 }
 
 fn project(left: &Node, right: &Node, condition: Option<&Node>, value: &Value) -> Result<Value> {
-    let base = evaluate(left, value)?;
+    let base = base(left, value)?;
     let Value::Array(items) = base.as_ref() else { return Ok(Value::Null) };
     let mut collected = Vec::new();
     for item in items {
@@ -133,7 +148,7 @@ fn project(left: &Node, right: &Node, condition: Option<&Node>, value: &Value) -
 }
 
 fn project_values(left: &Node, right: &Node, value: &Value) -> Result<Value> {
-    let base = evaluate(left, value)?;
+    let base = base(left, value)?;
     let Value::Object(members) = base.as_ref() else { return Ok(Value::Null) };
     let mut collected = Vec::new();
     for member in members.values() {

@@ -9,7 +9,7 @@ use super::evaluate::{Argument, Result, evaluate, failure, order};
 use super::node::Node;
 use crate::output::integer::Integer;
 use crate::output::json;
-use crate::output::python::{Numeric, equal, str_of, type_name};
+use crate::output::python::{Numeric, equal, read_number, str_of, type_name};
 
 /// What an argument may be. The names are those that error texts use.
 type Types = &'static [&'static str];
@@ -20,13 +20,13 @@ struct Function {
     signature: &'static [Types],
     /// Whether more arguments than the signature names may follow.
     variadic: bool,
-    run: for<'a> fn(Arguments<'a>) -> Result<Cow<'a, Value>>,
+    run: for<'a> fn(&Arguments<'a>) -> Result<Cow<'a, Value>>,
 }
 
 const fn function(
     name: &'static str,
     signature: &'static [Types],
-    run: for<'a> fn(Arguments<'a>) -> Result<Cow<'a, Value>>,
+    run: for<'a> fn(&Arguments<'a>) -> Result<Cow<'a, Value>>,
 ) -> Function {
     Function { name, signature, variadic: false, run }
 }
@@ -38,24 +38,24 @@ const EXTREMES: Types = &["array-number", "array-string"];
 static FUNCTIONS: &[Function] = &[
     function("abs", &[&["number"]], abs),
     function("avg", &[NUMBERS], avg),
-    function("ceil", &[&["number"]], |arguments| round(&arguments, f64::ceil)),
+    function("ceil", &[&["number"]], |arguments| round(arguments, f64::ceil)),
     function("contains", &[&["array", "string"], &[]], contains),
     function("ends_with", &[&["string"], &["string"]], |arguments| {
         truth(arguments.text(0).ends_with(arguments.text(1)))
     }),
-    function("floor", &[&["number"]], |arguments| round(&arguments, f64::floor)),
+    function("floor", &[&["number"]], |arguments| round(arguments, f64::floor)),
     function("join", &[&["string"], &["array-string"]], join),
     function("keys", &[&["object"]], keys),
     function("length", &[&["string", "array", "object"]], length),
     function("map", &[&["expref"], &["array"]], map),
-    function("max", &[EXTREMES], |arguments| extreme(&arguments, Ordering::Greater)),
+    function("max", &[EXTREMES], |arguments| extreme(arguments, Ordering::Greater)),
     function("max_by", &[&["array"], &["expref"]], |arguments| {
-        extreme_by(&arguments, "max_by", ">", Ordering::Greater)
+        extreme_by(arguments, "max_by", ">", Ordering::Greater)
     }),
     Function { variadic: true, ..function("merge", &[&["object"]], merge) },
-    function("min", &[EXTREMES], |arguments| extreme(&arguments, Ordering::Less)),
+    function("min", &[EXTREMES], |arguments| extreme(arguments, Ordering::Less)),
     function("min_by", &[&["array"], &["expref"]], |arguments| {
-        extreme_by(&arguments, "min_by", "<", Ordering::Less)
+        extreme_by(arguments, "min_by", "<", Ordering::Less)
     }),
     Function { variadic: true, ..function("not_null", &[&[]], not_null) },
     function("reverse", &[&["array", "string"]], reverse),
@@ -103,11 +103,11 @@ impl<'a> Arguments<'a> {
         }
     }
 
-    /// The first argument itself, without copying what is borrowed.
-    fn first(self) -> Cow<'a, Value> {
-        match self.0.into_iter().next() {
-            Some(Argument::Value(value)) => value,
-            _ => Cow::Owned(Value::Null),
+    /// The first argument itself, not copied where it is borrowed.
+    fn first(&self) -> Cow<'a, Value> {
+        match &self.0[0] {
+            Argument::Value(value) => value.clone(),
+            Argument::Reference(_) => Cow::Owned(Value::Null),
         }
     }
 }
@@ -128,7 +128,7 @@ pub(super) fn call<'a>(name: &str, arguments: Vec<Argument<'a>>) -> Result<Cow<'
     for (types, argument) in function.signature.iter().zip(&arguments) {
         check(name, types, argument)?;
     }
-    (function.run)(Arguments(arguments))
+    (function.run)(&Arguments(arguments))
 }
 
 fn check(name: &str, types: Types, argument: &Argument<'_>) -> Result<()> {
@@ -184,10 +184,12 @@ fn kind_of(value: &Value) -> &'static str {
     }
 }
 
+#[allow(clippy::unnecessary_wraps, reason = "every function ends in it")]
 fn truth<'a>(answer: bool) -> Result<Cow<'a, Value>> {
     Ok(Cow::Owned(Value::Bool(answer)))
 }
 
+#[allow(clippy::unnecessary_wraps, reason = "every function ends in it")]
 fn owned<'a>(value: impl Into<Value>) -> Result<Cow<'a, Value>> {
     Ok(Cow::Owned(value.into()))
 }
@@ -196,7 +198,7 @@ fn numeric(value: &Value) -> Numeric {
     Numeric::of_value(value).unwrap_or(Numeric::Float(f64::NAN))
 }
 
-fn abs(arguments: Arguments<'_>) -> Result<Cow<'_, Value>> {
+fn abs<'a>(arguments: &Arguments<'a>) -> Result<Cow<'a, Value>> {
     owned(match numeric(arguments.value(0)) {
         Numeric::Integer(integer) => Numeric::Integer(integer.abs()).into_value(),
         Numeric::Float(float) => Numeric::Float(float.abs()).into_value(),
@@ -215,7 +217,7 @@ fn round<'a>(arguments: &Arguments<'a>, how: fn(f64) -> f64) -> Result<Cow<'a, V
     }
 }
 
-fn avg(arguments: Arguments<'_>) -> Result<Cow<'_, Value>> {
+fn avg<'a>(arguments: &Arguments<'a>) -> Result<Cow<'a, Value>> {
     let items = arguments.items(0);
     if items.is_empty() {
         return owned(Value::Null);
@@ -245,7 +247,7 @@ fn total(items: &[Value]) -> Numeric {
     Numeric::Float(if low != 0.0 && f64::is_finite(low) { high + low } else { high })
 }
 
-fn contains(arguments: Arguments<'_>) -> Result<Cow<'_, Value>> {
+fn contains<'a>(arguments: &Arguments<'a>) -> Result<Cow<'a, Value>> {
     let search = arguments.value(1);
     match (arguments.value(0), search) {
         (Value::String(text), Value::String(part)) => truth(text.contains(part.as_str())),
@@ -256,20 +258,20 @@ fn contains(arguments: Arguments<'_>) -> Result<Cow<'_, Value>> {
     }
 }
 
-fn join(arguments: Arguments<'_>) -> Result<Cow<'_, Value>> {
+fn join<'a>(arguments: &Arguments<'a>) -> Result<Cow<'a, Value>> {
     let texts: Vec<&str> = arguments.items(1).iter().filter_map(Value::as_str).collect();
     owned(texts.join(arguments.text(0)))
 }
 
-fn keys(arguments: Arguments<'_>) -> Result<Cow<'_, Value>> {
+fn keys<'a>(arguments: &Arguments<'a>) -> Result<Cow<'a, Value>> {
     owned(arguments.members(0).keys().cloned().collect::<Vec<_>>())
 }
 
-fn values(arguments: Arguments<'_>) -> Result<Cow<'_, Value>> {
+fn values<'a>(arguments: &Arguments<'a>) -> Result<Cow<'a, Value>> {
     owned(arguments.members(0).values().cloned().collect::<Vec<_>>())
 }
 
-fn length(arguments: Arguments<'_>) -> Result<Cow<'_, Value>> {
+fn length<'a>(arguments: &Arguments<'a>) -> Result<Cow<'a, Value>> {
     owned(match arguments.value(0) {
         Value::String(text) => text.chars().count(),
         Value::Object(members) => members.len(),
@@ -277,7 +279,7 @@ fn length(arguments: Arguments<'_>) -> Result<Cow<'_, Value>> {
     })
 }
 
-fn map(arguments: Arguments<'_>) -> Result<Cow<'_, Value>> {
+fn map<'a>(arguments: &Arguments<'a>) -> Result<Cow<'a, Value>> {
     let node = arguments.reference(0);
     owned(
         arguments
@@ -288,18 +290,18 @@ fn map(arguments: Arguments<'_>) -> Result<Cow<'_, Value>> {
     )
 }
 
-fn not_null(arguments: Arguments<'_>) -> Result<Cow<'_, Value>> {
-    for argument in arguments.0 {
+fn not_null<'a>(arguments: &Arguments<'a>) -> Result<Cow<'a, Value>> {
+    for argument in &arguments.0 {
         match argument {
             Argument::Value(value) if value.is_null() => {}
-            Argument::Value(value) => return Ok(value),
+            Argument::Value(value) => return Ok(value.clone()),
             Argument::Reference(_) => return failure("Encountered unrecognized type in JSON encoder."),
         }
     }
     owned(Value::Null)
 }
 
-fn reverse(arguments: Arguments<'_>) -> Result<Cow<'_, Value>> {
+fn reverse<'a>(arguments: &Arguments<'a>) -> Result<Cow<'a, Value>> {
     owned(match arguments.value(0) {
         Value::String(text) => Value::from(text.chars().rev().collect::<String>()),
         _ => arguments.items(0).iter().rev().cloned().collect(),
@@ -312,7 +314,7 @@ fn sorting_order(left: &Value, right: &Value) -> Ordering {
     order(left, right, "<").ok().flatten().unwrap_or_else(|| is_nan(left).cmp(&is_nan(right)))
 }
 
-fn sort(arguments: Arguments<'_>) -> Result<Cow<'_, Value>> {
+fn sort<'a>(arguments: &Arguments<'a>) -> Result<Cow<'a, Value>> {
     let mut items = arguments.items(0).to_vec();
     items.sort_by(sorting_order);
     owned(items)
@@ -338,7 +340,7 @@ fn key(node: &Node, item: &Value, name: &str, types: &[&str]) -> Result<Value> {
     }
 }
 
-fn sort_by(arguments: Arguments<'_>) -> Result<Cow<'_, Value>> {
+fn sort_by<'a>(arguments: &Arguments<'a>) -> Result<Cow<'a, Value>> {
     let (items, node) = (arguments.items(0), arguments.reference(1));
     let Some(first) = items.first() else { return Ok(arguments.first()) };
     let required = kind_of(evaluate(node, first)?.as_ref());
@@ -373,7 +375,7 @@ fn extreme_by<'a>(
 }
 
 /// Python's `dict.update`, which is all that looks at the arguments after the first.
-fn merge(arguments: Arguments<'_>) -> Result<Cow<'_, Value>> {
+fn merge<'a>(arguments: &Arguments<'a>) -> Result<Cow<'a, Value>> {
     let mut merged = arguments.members(0).clone();
     for index in 1..arguments.0.len() {
         if matches!(arguments.0[index], Argument::Reference(_)) {
@@ -415,7 +417,7 @@ fn merge_pairs(merged: &mut Map<String, Value>, pairs: &[Value]) -> Result<()> {
     Ok(())
 }
 
-fn to_array(arguments: Arguments<'_>) -> Result<Cow<'_, Value>> {
+fn to_array<'a>(arguments: &Arguments<'a>) -> Result<Cow<'a, Value>> {
     if matches!(arguments.0[0], Argument::Reference(_)) {
         return failure("Encountered unrecognized type in JSON encoder.");
     }
@@ -423,14 +425,14 @@ fn to_array(arguments: Arguments<'_>) -> Result<Cow<'_, Value>> {
     if value.is_array() { Ok(value) } else { owned(vec![value.into_owned()]) }
 }
 
-fn to_string(arguments: Arguments<'_>) -> Result<Cow<'_, Value>> {
+fn to_string<'a>(arguments: &Arguments<'a>) -> Result<Cow<'a, Value>> {
     match arguments.value(0) {
         Value::String(_) => Ok(arguments.first()),
         other => owned(json::compact(other)),
     }
 }
 
-fn to_number(arguments: Arguments<'_>) -> Result<Cow<'_, Value>> {
+fn to_number<'a>(arguments: &Arguments<'a>) -> Result<Cow<'a, Value>> {
     if matches!(arguments.0[0], Argument::Reference(_)) {
         return failure(
             "int() argument must be a string, a bytes-like object or a real number, not '_Expression'",
@@ -443,26 +445,7 @@ fn to_number(arguments: Arguments<'_>) -> Result<Cow<'_, Value>> {
     }
 }
 
-/// Python's `int(text)`, else its `float(text)`: white space around, signs, and `_` between digits are welcome.
-fn read_number(text: &str) -> Option<Numeric> {
-    let text = text.trim();
-    let digits: Vec<char> = text.chars().collect();
-    let misplaced = digits.iter().enumerate().any(|(at, character)| {
-        let is_digit = |neighbour: Option<&char>| neighbour.is_some_and(char::is_ascii_digit);
-        *character == '_'
-            && !(is_digit(digits.get(at + 1)) && is_digit(at.checked_sub(1).and_then(|at| digits.get(at))))
-    });
-    if misplaced {
-        return None;
-    }
-    let text = text.replace('_', "");
-    if let Some(integer) = Integer::parse(&text) {
-        return Some(Numeric::Integer(integer));
-    }
-    text.parse().ok().map(Numeric::Float)
-}
-
-fn type_of(arguments: Arguments<'_>) -> Result<Cow<'_, Value>> {
+fn type_of<'a>(arguments: &Arguments<'a>) -> Result<Cow<'a, Value>> {
     match &arguments.0[0] {
         Argument::Value(value) => owned(kind_of(value)),
         Argument::Reference(_) => owned(Value::Null),

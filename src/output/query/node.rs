@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 
-/// How deep an expression may nest. jmespath.py ends between 400 and 500 levels, at Python's own limit.
-pub(super) const LIMIT: usize = 400;
+/// How deep an expression may nest: what a thread's usual stack of 2 MiB can take in an unoptimised build.
+/// jmespath.py ends between 400 and 500 levels, but there a row of `||` counts as nesting, too.
+pub(super) const LIMIT: usize = 150;
 
 /// One node with its height.
 #[derive(Debug)]
@@ -29,8 +30,8 @@ pub(super) enum Kind {
     /// Left, right, condition.
     Filter(Box<[Node; 3]>),
     Compare(Comparator, Box<[Node; 2]>),
-    Or(Box<[Node; 2]>),
-    And(Box<[Node; 2]>),
+    Or(Vec<Node>),
+    And(Vec<Node>),
     Not(Box<Node>),
     List(Vec<Node>),
     Object(Vec<(String, Node)>),
@@ -61,12 +62,14 @@ impl Node {
     pub(super) fn new(kind: Kind) -> Self {
         let height = 1 + match &kind {
             Kind::Identity | Kind::Field(_) | Kind::Literal(_) | Kind::Index(_) | Kind::Slice(_) => 0,
-            Kind::Chain(_, nodes) | Kind::List(nodes) | Kind::Call(_, nodes) => highest(nodes),
-            Kind::Project(nodes)
-            | Kind::ProjectValues(nodes)
-            | Kind::Compare(_, nodes)
+            Kind::Chain(_, nodes)
             | Kind::Or(nodes)
-            | Kind::And(nodes) => highest(nodes.as_slice()),
+            | Kind::And(nodes)
+            | Kind::List(nodes)
+            | Kind::Call(_, nodes) => highest(nodes),
+            Kind::Project(nodes) | Kind::ProjectValues(nodes) | Kind::Compare(_, nodes) => {
+                highest(nodes.as_slice())
+            }
             Kind::Filter(nodes) => highest(nodes.as_slice()),
             Kind::Object(members) => members.iter().map(|(_, node)| node.height).max().unwrap_or(0),
             Kind::Flatten(node) | Kind::Not(node) | Kind::Reference(node) => node.height,

@@ -109,15 +109,13 @@ impl Parser<'_> {
     /// What may begin an expression.
     fn prefix(&mut self) -> Result<Node> {
         let token = self.token().clone();
-        let name = || token.text();
         self.index += 1;
         match token.kind {
             Lexeme::Literal => Self::node(Kind::Literal(token.value)),
-            Lexeme::UnquotedIdentifier => Self::node(Kind::Field(name())),
             Lexeme::QuotedIdentifier if self.peek() == Lexeme::Lparen => {
                 Err(self.error("Quoted identifier not allowed for function names.", self.token(), 0))
             }
-            Lexeme::QuotedIdentifier => Self::node(Kind::Field(name())),
+            Lexeme::QuotedIdentifier | Lexeme::UnquotedIdentifier => Self::node(Kind::Field(token.text())),
             Lexeme::Star => {
                 let right = match self.peek() {
                     Lexeme::Rbracket => Node::identity(),
@@ -188,11 +186,7 @@ impl Parser<'_> {
             Lexeme::Pipe | Lexeme::Or | Lexeme::And => {
                 self.index += 1;
                 let right = self.expression(token.binding_power())?;
-                return Self::node(match token {
-                    Lexeme::Pipe => Kind::Chain(Chain::Pipe, vec![left, right]),
-                    Lexeme::Or => Kind::Or(pair(left, right)),
-                    _ => Kind::And(pair(left, right)),
-                });
+                return Self::joined(token, left, right);
             }
             _ => return Err(self.unexpected("invalid token")),
         };
@@ -221,6 +215,29 @@ impl Parser<'_> {
             }
             _ => Self::node(Kind::Chain(chain, vec![left, right])),
         }
+    }
+
+    /// Joins two sides by `|`, `||` or `&&`. All three are associative, so a row of them is one node.
+    fn joined(token: Lexeme, left: Node, right: Node) -> Result<Node> {
+        let height = left.height.max(right.height + 1);
+        let kind = match (token, left.kind) {
+            (Lexeme::Pipe, kind) => {
+                return Self::chained(Chain::Pipe, Node { kind, height: left.height }, right);
+            }
+            (Lexeme::Or, Kind::Or(mut nodes)) => {
+                nodes.push(right);
+                Kind::Or(nodes)
+            }
+            (Lexeme::And, Kind::And(mut nodes)) => {
+                nodes.push(right);
+                Kind::And(nodes)
+            }
+            (Lexeme::Or, kind) => {
+                return Self::node(Kind::Or(vec![Node { kind, height: left.height }, right]));
+            }
+            (_, kind) => return Self::node(Kind::And(vec![Node { kind, height: left.height }, right])),
+        };
+        Self::bounded(Node { kind, height })
     }
 
     fn call(&mut self, left: Node) -> Result<Node> {

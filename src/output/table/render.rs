@@ -106,7 +106,7 @@ fn centred(text: &str, length: i64, left_edge: &str) -> String {
 
 fn left_aligned(text: &str, length: i64, left_edge: &str, color: bool) -> String {
     let (taken, edge) = (width(text), width(left_edge));
-    let before = if length >= taken + 2 + edge + 1 { 2 } else { 0 };
+    let before = if length > taken + 2 + edge { 2 } else { 0 };
     let after = length - edge - before - taken - 1;
     let text = if color { format!("{CELL}{text}{RESET}") } else { text.to_owned() };
     format!("{left_edge}{}{text}{}|", repeat(' ', before), repeat(' ', after))

@@ -4,26 +4,36 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{WebPkiSupportedAlgorithms, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::server::ParsedCertificate;
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
 use super::{Failure, Options};
 
 /// The client's side of every handshake. Reads the trusted certificates, which takes milliseconds.
 pub(super) fn configuration(options: &Options) -> Result<ClientConfig, Failure> {
+    let failed = |error: &dyn std::fmt::Display| Failure::Tls(error.to_string());
     let provider = Arc::new(ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| Failure::Tls(error.to_string()))?;
-    if options.unverified {
-        let verifier = Arc::new(Anyone(provider.signature_verification_algorithms));
-        return Ok(builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth());
-    }
-    Ok(builder.with_root_certificates(roots(options.ca_bundle.as_deref())?).with_no_client_auth())
+    let verifier: Arc<dyn ServerCertVerifier> = if options.unverified {
+        Arc::new(Anyone(provider.signature_verification_algorithms))
+    } else {
+        let trusted = trusted(options.ca_bundle.as_deref())?;
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(trusted.iter().cloned());
+        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
+        let verifier = verifier.build().map_err(|error| failed(&error))?;
+        // Only a bundle that somebody chose can vouch for a server's certificate itself.
+        let named = if options.ca_bundle.is_some() { trusted } else { Vec::new() };
+        Arc::new(Trusted { verifier, named })
+    };
+    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let builder = builder.map_err(|error| failed(&error))?;
+    Ok(builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth())
 }
 
-fn roots(bundle: Option<&str>) -> Result<RootCertStore, Failure> {
+fn trusted(bundle: Option<&str>) -> Result<Vec<CertificateDer<'static>>, Failure> {
     let found = match bundle {
         None => rustls_native_certs::load_native_certs(),
         Some(path) => {
@@ -34,15 +44,11 @@ fn roots(bundle: Option<&str>) -> Result<RootCertStore, Failure> {
             rustls_native_certs::load_certs_from_paths(file, folder)
         }
     };
-    let mut store = RootCertStore::empty();
-    let (added, _) = store.add_parsable_certificates(found.certs);
-    if added == 0 {
-        return Err(Failure::Tls(format!(
-            "no trusted certificates {}",
-            bundle.map_or_else(|| "on this machine".to_owned(), |path| format!("in {path}"))
-        )));
+    if found.certs.is_empty() {
+        let place = bundle.map_or_else(|| "on this machine".to_owned(), |path| format!("in {path}"));
+        return Err(Failure::Tls(format!("no trusted certificates {place}")));
     }
-    Ok(store)
+    Ok(found.certs)
 }
 
 fn python_words(error: &std::io::Error) -> String {
@@ -55,7 +61,7 @@ fn python_words(error: &std::io::Error) -> String {
 
 /// A TLS error in OpenSSL's manner as far as the two have words for the same thing.
 pub(super) fn words(error: &rustls::Error) -> String {
-    use rustls::CertificateError as Why;
+    use CertificateError as Why;
     let rustls::Error::InvalidCertificate(why) = error else { return format!("[SSL] {error}") };
     let reason = match why {
         Why::Expired | Why::ExpiredContext { .. } => "certificate has expired".to_owned(),
@@ -64,9 +70,61 @@ pub(super) fn words(error: &rustls::Error) -> String {
         Why::NotValidForName | Why::NotValidForNameContext { .. } => {
             "Hostname mismatch, certificate is not valid for this host".to_owned()
         }
+        Why::Other(other) => format!("{:?}", other.0),
         other => other.to_string(),
     };
     format!("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: {reason}")
+}
+
+/// Trusts what the trusted certificates signed, and a server that presents one of the named certificates: people make
+/// a self-signed certificate and name it as their bundle, which OpenSSL takes and WebPKI by itself refuses because
+/// such a certificate is also an authority's.
+#[derive(Debug)]
+struct Trusted {
+    verifier: Arc<WebPkiServerVerifier>,
+    named: Vec<CertificateDer<'static>>,
+}
+
+impl ServerCertVerifier for Trusted {
+    fn verify_server_cert(
+        &self,
+        certificate: &CertificateDer<'_>,
+        others: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        stapled: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let verdict = self.verifier.verify_server_cert(certificate, others, name, stapled, now);
+        if matches!(&verdict, Err(rustls::Error::InvalidCertificate(CertificateError::Other(_))))
+            && self.named.iter().any(|named| named.as_ref() == certificate.as_ref())
+        {
+            verify_server_name(&ParsedCertificate::try_from(certificate)?, name)?;
+            return Ok(ServerCertVerified::assertion());
+        }
+        verdict
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.verifier.verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.verifier.verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.verifier.supported_verify_schemes()
+    }
 }
 
 /// Trusts whoever answers, as `--no-verify-ssl` asks; signatures of the handshake are still checked.

@@ -40,50 +40,44 @@ impl Calls {
         Error::Answer { place: self.place(), operation, answer: answer.to_owned() }
     }
 
-    /// Calls an operation about the repository.
+    /// Calls an operation about the repository, again where that may help.
     pub(super) async fn call(&self, operation: &'static str, members: Value) -> Result<Value, Error> {
-        self.repeat(operation, members, None).await
+        let input = self.input(members);
+        let mut failures = 0;
+        loop {
+            match self.client.call(operation, input.clone()).await {
+                Ok(answer) => return Ok(self.noted(answer)),
+                Err(error) => self.wait(error, &mut failures).await?,
+            }
+        }
     }
 
-    /// Calls an operation about the repository with a blob in it.
+    /// Calls an operation about the repository with a blob in it, once: whoever has the blob can read it again,
+    /// and until then nobody has to keep it.
     pub(super) async fn call_with_blob(
         &self,
         operation: &'static str,
         members: Value,
         member: &'static str,
         blob: Bytes,
-    ) -> Result<Value, Error> {
-        self.repeat(operation, members, Some((member, blob))).await
+    ) -> Result<Value, service::Error> {
+        let answer = self.client.call_with_blob(operation, self.input(members), member, blob).await?;
+        Ok(self.noted(answer))
     }
 
-    async fn repeat(
-        &self,
-        operation: &'static str,
-        members: Value,
-        blob: Option<(&'static str, Bytes)>,
-    ) -> Result<Value, Error> {
-        let input = self.input(members);
-        let mut wait = self.first_wait;
-        for attempt in 1.. {
-            let call = match &blob {
-                None => self.client.call(operation, input.clone()).await,
-                Some((member, blob)) => {
-                    self.client.call_with_blob(operation, input.clone(), member, blob.clone()).await
-                }
-            };
-            match call {
-                Ok(answer) => {
-                    self.answered.store(true, Ordering::Relaxed);
-                    return Ok(answer);
-                }
-                Err(error) if attempt < ATTEMPTS && self.passes(&error) => {
-                    tokio::time::sleep(wait).await;
-                    wait *= 2;
-                }
-                Err(error) => return Err(self.named(error)),
-            }
+    fn noted(&self, answer: Value) -> Value {
+        self.answered.store(true, Ordering::Relaxed);
+        answer
+    }
+
+    /// Waits after an error before the next attempt, or answers it where another attempt makes no sense.
+    pub(super) async fn wait(&self, error: service::Error, failures: &mut u32) -> Result<(), Error> {
+        *failures += 1;
+        if *failures >= ATTEMPTS || !self.passes(&error) {
+            return Err(self.named(error));
         }
-        unreachable!("the last attempt returns")
+        tokio::time::sleep(self.first_wait * 2u32.pow(*failures - 1)).await;
+        Ok(())
     }
 
     fn input(&self, members: Value) -> Value {

@@ -64,16 +64,23 @@ impl<'a> Upload<'a> {
     async fn run(&self, source: &Source) -> Result<Written, Error> {
         let buffers = std::sync::Arc::clone(&self.store.buffers);
         let mut parts = Parts::new(source.stream().await?, buffers, self.part_size);
-        let mut corrections = 0;
-        let mut furthest = 0;
+        let (mut furthest, mut corrections, mut failures) = (0, 0, 0);
         while let Some(part) = parts.next().await? {
             let (first, end) = (part.first, part.end());
-            let next = self.send(part).await?;
-            if next > furthest {
-                (furthest, corrections) = (next, 0);
-            } else {
-                corrections += 1;
-            }
+            let next = match self.send(part).await {
+                Ok(_) => end,
+                Err(error) => match wanted(&error) {
+                    Some(next) => next,
+                    None => {
+                        self.store.calls.wait(error, &mut failures).await?;
+                        parts.seek(first).await?;
+                        continue;
+                    }
+                },
+            };
+            failures = 0;
+            corrections = if next > furthest { 0 } else { corrections + 1 };
+            furthest = next.max(furthest);
             if next > self.blob.size || corrections > CORRECTIONS {
                 let reason = format!("the service keeps asking for byte {next} after bytes {first} to {end}");
                 return Err(Error::Upload { digest: self.blob.digest.clone(), reason });
@@ -87,20 +94,14 @@ impl<'a> Upload<'a> {
         self.complete().await
     }
 
-    /// Sends a part and answers which byte the service wants next.
-    async fn send(&self, part: Part) -> Result<u64, Error> {
-        let end = part.end();
+    async fn send(&self, part: Part) -> Result<Value, service::Error> {
         let members = json!({
             "uploadId": self.identifier,
             "partFirstByte": part.first,
-            "partLastByte": end - 1,
+            "partLastByte": part.end() - 1,
         });
-        let sent = self.store.calls.call_with_blob("UploadLayerPart", members, "layerPartBlob", part.bytes);
-        match sent.await {
-            Ok(_) => Ok(end),
-            Err(Error::Service(error)) => wanted(&error).ok_or(Error::Service(error)),
-            Err(error) => Err(error),
-        }
+        let calls = &self.store.calls;
+        calls.call_with_blob("UploadLayerPart", members, "layerPartBlob", part.bytes).await
     }
 
     async fn complete(&self) -> Result<Written, Error> {

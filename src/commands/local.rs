@@ -1,0 +1,251 @@
+//! `ecr local`: the embedded ECR as a server, and the care of its store.
+
+use std::fmt::Write as _;
+use std::io;
+use std::path::{Path, absolute};
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::{Arg, ArgAction, ArgMatches};
+use comfy_table::{Table, presets};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::{Command, Context};
+use crate::error::Error;
+use crate::local::server::Server;
+use crate::local::{self, Contents, DEFAULT_PORT, Local, Presence};
+
+/// The row of this verb.
+pub(super) const COMMAND: Command = Command { name: "local", define, run };
+
+/// The exit code of a reset that was declined.
+const DECLINED: u8 = 1;
+
+fn define() -> clap::Command {
+    let port = Arg::new("port")
+        .long("port")
+        .value_name("PORT")
+        .value_parser(clap::value_parser!(u16))
+        .default_value(DEFAULT_PORT.to_string())
+        .help("The port to listen on; 0 takes a free one");
+    let yes = Arg::new("yes").long("yes").short('y').action(ArgAction::SetTrue).help("Do not ask");
+    clap::Command::new("local")
+        .about("Amazon ECR on this machine: a server, and the care of its store")
+        .long_about(
+            "Amazon ECR on this machine. Any command with --local uses the same store without a server; `ecr local serve` \
+             lets other programs use it, through --endpoint-url or AWS_ENDPOINT_URL_ECR. The store is in the platform's \
+             data folder unless --folder or ECR_LOCAL_FOLDER names another one.",
+        )
+        .subcommand_required(true)
+        .disable_help_subcommand(true)
+        .subcommand(
+            clap::Command::new("serve")
+                .about("Serve the embedded ECR over HTTP on this machine")
+                .long_about(
+                    "Serve the embedded ECR over HTTP on this machine, until Ctrl-C or SIGTERM. The address is printed to \
+                     stdout once requests are answered. An access key of twelve digits is taken as the account; \
+                     signatures are not checked, as only this machine can reach the server.",
+                )
+                .arg(port),
+        )
+        .subcommand(
+            clap::Command::new("status").about("Show what the store holds and whether a server runs on it"),
+        )
+        .subcommand(
+            clap::Command::new("reset")
+                .about("Delete everything in the store")
+                .long_about(
+                    "Delete everything in the store, also while a server runs on it: the server then sees an empty store. \
+                     Exits with 1 where the answer to its question is no.",
+                )
+                .arg(yes),
+        )
+        .subcommand(clap::Command::new("path").about("Print the store's folder"))
+}
+
+fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
+    let folder = absolute(context.settings.local_folder()?).context("the working directory is gone")?;
+    match matches.subcommand() {
+        Some(("serve", matches)) => {
+            serve(context, &folder, matches.get_one("port").copied().unwrap_or(DEFAULT_PORT))
+        }
+        Some(("status", _)) => status(context, &folder),
+        Some(("reset", matches)) => reset(context, &folder, matches.get_flag("yes")),
+        Some(("path", _)) => {
+            context.ui.print(&format!("{}\n", folder.display()))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        _ => Err(Error::Usage("`ecr local` takes one of serve, status, reset and path".to_owned()).into()),
+    }
+}
+
+fn serve(context: &Context, folder: &Path, port: u16) -> anyhow::Result<ExitCode> {
+    let local = Local::open(folder)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("no threads can be started for the server")?;
+    runtime.block_on(async {
+        // Installed before anyone can know that there is something to stop.
+        let stop = stop_signal().context("signals cannot be received")?;
+        let server = Server::bind(local, port).await?;
+        let address = server.address();
+        let ready = || {
+            context.ui.note(&format!("serving {}; Ctrl-C stops", folder.display()));
+            context.ui.print(&format!("http://{address}\n"))
+        };
+        server.run(ready, stop).await?;
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+/// Waits for Ctrl-C or, where there is such a thing, SIGTERM.
+#[cfg(unix)]
+fn stop_signal() -> io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}
+
+/// Waits for Ctrl-C.
+#[cfg(not(unix))]
+fn stop_signal() -> io::Result<impl Future<Output = ()>> {
+    Ok(async {
+        let _ = tokio::signal::ctrl_c().await;
+    })
+}
+
+fn status(context: &Context, folder: &Path) -> anyhow::Result<ExitCode> {
+    if !Local::exists(folder) {
+        context.ui.print(&format!("Folder    {}\nnothing is stored there yet\n", folder.display()))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let contents = Local::open(folder)?.contents().map_err(|fault| Error::Other(fault.message))?;
+    let server = Presence::find(folder);
+    let text = if context.settings.globals().output.as_deref() == Some("json") {
+        format!("{:#}\n", structure(folder, &contents, server.as_ref()))
+    } else {
+        report(folder, &contents, server.as_ref())
+    };
+    context.ui.print(&text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn structure(folder: &Path, contents: &Contents, server: Option<&Presence>) -> Value {
+    let registries = contents.registries.iter().map(|registry| {
+        json!({
+            "service": registry.service,
+            "account": registry.account,
+            "region": registry.region,
+            "repositories": registry.repositories,
+            "images": registry.images,
+            "tags": registry.tags,
+        })
+    });
+    json!({
+        "folder": folder.display().to_string(),
+        "server": server.map(|server| json!({
+            "url": format!("http://{}", server.address),
+            "process": server.pid,
+            "startedAt": started(server),
+        })),
+        "databaseBytes": contents.database_bytes,
+        "blobs": contents.blobs,
+        "blobBytes": contents.blob_bytes,
+        "uploads": contents.uploads,
+        "uploadBytes": contents.upload_bytes,
+        "registries": registries.collect::<Vec<_>>(),
+    })
+}
+
+fn report(folder: &Path, contents: &Contents, server: Option<&Presence>) -> String {
+    let server = server.map_or_else(
+        || "none runs on this folder".to_owned(),
+        |server| format!("http://{}, process {}, since {}", server.address, server.pid, started(server)),
+    );
+    let size = |bytes: i64| size(u64::try_from(bytes).unwrap_or_default());
+    let mut text = format!("Folder    {}\nServer    {server}\n", folder.display());
+    // Writing to a String cannot fail.
+    let _ = writeln!(text, "Database  {}", self::size(contents.database_bytes));
+    let _ = writeln!(text, "Blobs     {}, {}", contents.blobs, size(contents.blob_bytes));
+    let _ = writeln!(text, "Uploads   {} unfinished, {}", contents.uploads, size(contents.upload_bytes));
+    if contents.registries.is_empty() {
+        return text;
+    }
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_header(["SERVICE", "ACCOUNT", "REGION", "REPOSITORIES", "IMAGES", "TAGS"]);
+    for registry in &contents.registries {
+        let counts = [registry.repositories, registry.images, registry.tags].map(|count| count.to_string());
+        let names = [registry.service.clone(), registry.account.clone(), registry.region.clone()];
+        table.add_row(names.into_iter().chain(counts));
+    }
+    let lines = table.lines().map(|line| line.trim().to_owned() + "\n");
+    text + "\n" + &lines.collect::<String>()
+}
+
+fn started(server: &Presence) -> String {
+    Timestamp::from_millisecond(server.started).unwrap_or_default().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// A number of bytes for people: three digits or so, in powers of 1024.
+fn size(bytes: u64) -> String {
+    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
+    if bytes < 1024 {
+        return format!("{bytes} bytes");
+    }
+    let (mut tenths, mut unit) = (bytes * 10 / 1024, 0);
+    while tenths >= 10_240 && unit + 1 < UNITS.len() {
+        tenths /= 1024;
+        unit += 1;
+    }
+    format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit])
+}
+
+fn reset(context: &Context, folder: &Path, yes: bool) -> anyhow::Result<ExitCode> {
+    if !Local::exists(folder) {
+        context.ui.note(&format!("nothing is stored in {} yet", folder.display()));
+        return Ok(ExitCode::SUCCESS);
+    }
+    if !yes {
+        if !context.ui.in_is_terminal() {
+            let text = format!(
+                "`ecr local reset` deletes everything in {}; without a terminal to ask on, it takes --yes",
+                folder.display()
+            );
+            return Err(Error::Usage(text).into());
+        }
+        if !context.ui.confirm(&format!("Delete everything in {}?", folder.display()))? {
+            context.ui.note("nothing was deleted");
+            return Ok(ExitCode::from(DECLINED));
+        }
+    }
+    local::reset(folder)?;
+    context.ui.note(&format!("{} is empty now", folder.display()));
+    Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_for_people() {
+        let sizes = [0, 1023, 1024, 1536, 1024 * 1024 - 1, 5 * 1024 * 1024, u64::MAX >> 10].map(size);
+        assert_eq!(
+            sizes,
+            ["0 bytes", "1023 bytes", "1.0 KiB", "1.5 KiB", "1023.9 KiB", "5.0 MiB", "16383.9 TiB"]
+        );
+    }
+
+    #[test]
+    fn the_command_line_is_sound() {
+        define().debug_assert();
+    }
+}

@@ -1,0 +1,148 @@
+//! What the commands that move and list images have in common: a reference becomes a repository and a client.
+
+use std::time::Instant;
+
+use anyhow::anyhow;
+
+use super::Context;
+use crate::error::Error;
+use crate::image::{Name, Platform, Reference, Registry};
+use crate::model;
+use crate::service::Client;
+use crate::settings::{Globals, Settings};
+use crate::store::ecr::{Ecr, Network, Repository};
+use crate::store::{self, Shared};
+use crate::transfer::{self, Outcome};
+use crate::ui::progress::{count, human};
+
+/// The region of a registry on this machine where none is configured.
+const LOOPBACK_REGION: &str = "us-east-1";
+
+/// A repository that can be reached, and which of its images is meant.
+pub(super) struct Target {
+    pub(super) client: Client,
+    pub(super) repository: Repository,
+    pub(super) name: Name,
+    network: Network,
+}
+
+impl Target {
+    /// Reads a reference and connects to its registry. The host, where there is one, says account and region.
+    pub(super) fn connect(settings: &Settings, text: &str) -> anyhow::Result<Self> {
+        let reference: Reference = text.parse().map_err(usage)?;
+        let mut globals = settings.globals().clone();
+        let mut registry = None;
+        match &reference.registry {
+            None => {}
+            Some(Registry::Ecr { account, region, .. }) => {
+                registry = Some(account.clone());
+                globals.region = Some(region.clone());
+            }
+            Some(Registry::Loopback(host)) => at_loopback(settings, &mut globals, host)?,
+            Some(Registry::Other(host)) => {
+                return Err(usage(format!(
+                    "{host} is not a registry of Amazon ECR; expected a repository's name alone, or a host such as \
+                     123456789012.dkr.ecr.us-east-1.amazonaws.com in front of it"
+                )));
+            }
+        }
+        let settings = Settings::resolve(globals);
+        let network = Network {
+            ca_bundle: settings.ca_bundle()?.map(Into::into),
+            unverified: settings.globals().no_verify_ssl,
+            ..Network::default()
+        };
+        let client = super::connect(&settings, model::ecr())?;
+        let repository = Repository { registry, name: reference.repository };
+        Ok(Self { client, repository, name: reference.name, network })
+    }
+
+    /// The repository as a store.
+    pub(super) fn store(&self) -> Shared {
+        let (client, repository) = (self.client.clone(), self.repository.clone());
+        std::sync::Arc::new(Ecr::new(client, repository, self.network.clone()))
+    }
+}
+
+/// An embedded ECR that somebody serves: the host is the endpoint, unless another one is given.
+fn at_loopback(settings: &Settings, globals: &mut Globals, host: &str) -> anyhow::Result<()> {
+    if globals.endpoint_url.is_none() {
+        globals.endpoint_url = Some(format!("http://{host}"));
+    }
+    if settings.region()?.is_none_or(|region| region.is_empty()) {
+        globals.region = Some(LOOPBACK_REGION.to_owned());
+    }
+    Ok(())
+}
+
+/// Wrong use of the command line, with its exit code.
+pub(super) fn usage(error: impl ToString) -> anyhow::Error {
+    Error::Usage(error.to_string()).into()
+}
+
+/// The platforms that were asked for.
+pub(super) fn platforms(matches: &clap::ArgMatches) -> anyhow::Result<Vec<Platform>> {
+    let given = matches.get_many::<String>("platform").into_iter().flatten();
+    given.map(|text| text.parse().map_err(usage)).collect()
+}
+
+/// The argument `--platform`.
+pub(super) fn platform_argument() -> clap::Arg {
+    clap::Arg::new("platform")
+        .long("platform")
+        .value_name("PLATFORM")
+        .action(clap::ArgAction::Append)
+        .help("Only the image for this platform, such as linux/arm64; repeat it for several. All by default")
+}
+
+/// The argument `--jobs`.
+pub(super) fn jobs_argument() -> clap::Arg {
+    clap::Arg::new("jobs")
+        .long("jobs")
+        .value_name("NUMBER")
+        .default_value("4")
+        .value_parser(clap::value_parser!(u8).range(1..=64))
+        .help("How many layers move at once")
+}
+
+/// The number of `--jobs`.
+pub(super) fn jobs(matches: &clap::ArgMatches) -> usize {
+    matches.get_one::<u8>("jobs").copied().map_or(4, usize::from)
+}
+
+/// An error of a transfer with what decides the exit code at its root: the service's own no.
+pub(super) fn explained(error: transfer::Error) -> anyhow::Error {
+    match error {
+        transfer::Error::Store(error) => explained_store(error),
+        error => anyhow!("{error}"),
+    }
+}
+
+fn explained_store(error: store::Error) -> anyhow::Error {
+    match error {
+        store::Error::Service(error) => error.into(),
+        store::Error::NoRepository { repository, source } => {
+            anyhow::Error::from(source).context(format!("the repository {repository} does not exist"))
+        }
+        error => anyhow!("{error}"),
+    }
+}
+
+/// The last line of a transfer, on stderr.
+pub(super) fn report(context: &Context, outcome: &Outcome, started: Instant, done: &str) {
+    if outcome.rewritten {
+        context.ui.note(
+            "the index was rewritten for the chosen platforms, so its digest is another one than at the source",
+        );
+    }
+    let seconds = started.elapsed().as_secs_f64();
+    let there = match outcome.present {
+        0 => String::new(),
+        present => format!(", {present} there already"),
+    };
+    context.ui.note(&format!(
+        "{done} {}, {}{there}, in {seconds:.1} s",
+        count(outcome.blobs, "blob"),
+        human(outcome.bytes)
+    ));
+}

@@ -1,0 +1,176 @@
+//! Credentials of a role, from the Security Token Service.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_sdk_sts::config::{BehaviorVersion, Region};
+use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_sts::types::Credentials as Issued;
+use aws_sdk_sts::{Client, Config};
+use aws_smithy_async::rt::sleep::TokioSleep;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_types::retry::RetryConfig;
+use serde_json::{Map, Value};
+
+use super::super::error::{Error, Refused};
+use super::super::transport::{Failure, find};
+use super::super::{Refusal, endpoint};
+use super::cache::Entry;
+use super::{Place, Wallet};
+use crate::model::wire::dumps;
+
+/// A role, and whose credentials ask for it.
+#[derive(Debug, Clone)]
+pub(super) struct Role {
+    pub(super) arn: String,
+    pub(super) session: Option<String>,
+    pub(super) external_id: Option<String>,
+    pub(super) mfa_serial: Option<String>,
+    pub(super) seconds: Option<i32>,
+    pub(super) source: Place,
+}
+
+impl Wallet {
+    pub(super) async fn assume(&self, role: &Role, http: &SharedHttpClient) -> Result<Credentials, Error> {
+        let entry = Entry::of(&self.settings, &role.arguments());
+        if let Some(credentials) = entry.read() {
+            return Ok(credentials);
+        }
+        let source = self.fetch(&role.source, http).await?.ok_or(Error::NoCredentials)?;
+        let code = role.mfa_serial.as_ref().map(|serial| self.code(serial)).transpose()?;
+        let client = self.security_token_service(http, Some(source))?;
+        let request = client
+            .assume_role()
+            .role_arn(&role.arn)
+            .role_session_name(session_name(role.session.as_deref()))
+            .set_external_id(role.external_id.clone())
+            .set_serial_number(role.mfa_serial.clone())
+            .set_token_code(code)
+            .set_duration_seconds(role.seconds);
+        let answer = request.send().await.map_err(|error| refused("AssumeRole", error))?;
+        let credentials = issued(answer.credentials)?;
+        entry.write(&credentials, None);
+        Ok(credentials)
+    }
+
+    pub(super) async fn assume_with_token(
+        &self,
+        token_file: &str,
+        role: &str,
+        session: Option<&str>,
+        http: &SharedHttpClient,
+    ) -> Result<Credentials, Error> {
+        let token = std::fs::read_to_string(token_file).map_err(|error| {
+            Error::Credentials(format!("The web identity token file {token_file} cannot be read: {error}"))
+        })?;
+        let mut arguments = Map::new();
+        arguments.insert("RoleArn".to_owned(), Value::from(role));
+        if let Some(session) = session {
+            arguments.insert("RoleSessionName".to_owned(), Value::from(session));
+        }
+        arguments.insert("WebIdentityToken".to_owned(), Value::from(token.clone()));
+        let entry = Entry::of(&self.settings, &dumps(&Value::Object(arguments)));
+        if let Some(credentials) = entry.read() {
+            return Ok(credentials);
+        }
+        let client = self.security_token_service(http, None)?;
+        let request = client
+            .assume_role_with_web_identity()
+            .role_arn(role)
+            .role_session_name(session_name(session))
+            .web_identity_token(token);
+        let answer = request.send().await.map_err(|error| refused("AssumeRoleWithWebIdentity", error))?;
+        let credentials = issued(answer.credentials)?;
+        entry.write(&credentials, None);
+        Ok(credentials)
+    }
+
+    fn code(&self, serial: &str) -> Result<String, Error> {
+        let Some(prompt) = &self.prompt else {
+            return Err(Error::Credentials(format!(
+                "The role needs a code of the MFA device {serial}, and there is nobody to ask for it."
+            )));
+        };
+        let question = format!("Enter MFA code for {serial}: ");
+        let code = prompt(&question).map_err(|error| Error::Credentials(error.to_string()))?;
+        Ok(code.trim().to_owned())
+    }
+
+    fn security_token_service(
+        &self,
+        http: &SharedHttpClient,
+        credentials: Option<Credentials>,
+    ) -> Result<Client, Error> {
+        let region = self.settings.region()?.ok_or(Error::NoRegion)?;
+        let mut configuration = Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .http_client(http.clone())
+            .sleep_impl(TokioSleep::new())
+            .region(Region::new(region))
+            .use_fips(self.settings.fips()?)
+            .use_dual_stack(self.settings.dualstack()?)
+            .retry_config(RetryConfig::standard().with_max_attempts(self.settings.max_attempts()?))
+            .timeout_config(endpoint::timeouts(&self.settings)?);
+        configuration.set_endpoint_url(self.settings.configured_endpoint("sts")?);
+        configuration.set_credentials_provider(credentials.map(SharedCredentialsProvider::new));
+        Ok(Client::from_conf(configuration.build()))
+    }
+}
+
+impl Role {
+    /// What AWS CLI's cache is keyed by: the request's members in alphabetical order, without a session name of ours.
+    fn arguments(&self) -> String {
+        let mut arguments = Map::new();
+        if let Some(seconds) = self.seconds {
+            arguments.insert("DurationSeconds".to_owned(), Value::from(seconds));
+        }
+        let texts = [
+            ("ExternalId", &self.external_id),
+            ("RoleArn", &Some(self.arn.clone())),
+            ("RoleSessionName", &self.session),
+            ("SerialNumber", &self.mfa_serial),
+        ];
+        for (name, value) in texts {
+            if let Some(value) = value {
+                arguments.insert(name.to_owned(), Value::from(value.clone()));
+            }
+        }
+        dumps(&Value::Object(arguments))
+    }
+}
+
+fn session_name(given: Option<&str>) -> String {
+    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    given.map_or_else(|| format!("ecr-session-{seconds}"), str::to_owned)
+}
+
+fn issued(credentials: Option<Issued>) -> Result<Credentials, Error> {
+    let issued = credentials
+        .ok_or_else(|| Error::Credentials("The Security Token Service issued no credentials.".to_owned()))?;
+    let end = SystemTime::try_from(issued.expiration).ok();
+    let (key, secret) = (issued.access_key_id, issued.secret_access_key);
+    Ok(Credentials::new(key, secret, Some(issued.session_token), end, "AssumeRole"))
+}
+
+/// The service's no in the same words as any other service's.
+fn refused<E>(operation: &str, error: SdkError<E, HttpResponse>) -> Error
+where
+    E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
+{
+    if let (Some(code), Some(raw)) = (error.code(), error.raw_response()) {
+        let refusal = Refusal {
+            code: code.to_owned(),
+            message: error.message().unwrap_or_default().to_owned(),
+            members: Map::new(),
+            status: raw.status().as_u16(),
+        };
+        return Error::Refused(Box::new(Refused { operation: operation.to_owned(), refusal, retries: None }));
+    }
+    let words = match find::<Failure>(&error) {
+        Some(failure) => format!("The Security Token Service cannot be asked: {failure}"),
+        None => aws_smithy_types::error::display::DisplayErrorContext(&error).to_string(),
+    };
+    Error::Transport(words)
+}

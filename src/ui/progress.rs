@@ -1,0 +1,152 @@
+//! Transfers as they are seen: bars on a terminal, otherwise a line for each thing that is done. All of it on stderr.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::Ui;
+use crate::image::{Descriptor, Digest};
+use crate::transfer::progress::{Event, Progress};
+
+/// What a bar looks like. The second form is for a total.
+const BLOB: &str = "{prefix}  {bar:24}  {bytes:>11} of {total_bytes:<11}";
+const TOTAL: &str =
+    "total         {bar:24}  {bytes:>11} of {total_bytes:<11} {bytes_per_sec:>14}, {eta} left";
+
+/// Shows a transfer while it runs.
+pub struct Display {
+    ui: Ui,
+    bars: Option<MultiProgress>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    total: Option<ProgressBar>,
+    blobs: HashMap<Digest, ProgressBar>,
+}
+
+impl Display {
+    /// A display for this terminal, or for whatever stderr is.
+    pub fn new(ui: &Ui) -> Arc<Self> {
+        let bars =
+            ui.err_is_terminal().then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr()));
+        Arc::new(Self { ui: ui.clone(), bars, state: Mutex::default() })
+    }
+
+    /// Takes the bars away; what is written next starts on a line of its own.
+    pub fn end(&self) {
+        if let Some(bars) = &self.bars {
+            // Where the terminal is gone there is nothing to clear.
+            let _ = bars.clear();
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn bar(&self, size: u64, template: &str) -> Option<ProgressBar> {
+        let style = ProgressStyle::with_template(template).ok()?.progress_chars("━━╌");
+        let bar = self.bars.as_ref()?.add(ProgressBar::new(size).with_style(style));
+        bar.enable_steady_tick(Duration::from_millis(200));
+        Some(bar)
+    }
+
+    fn planned(&self, blobs: usize, bytes: u64, present: usize) {
+        let there = if present == 0 { String::new() } else { format!(", {present} there already") };
+        self.line(&format!("{} to move, {}{there}", count(blobs, "blob"), human(bytes)));
+        if blobs > 0 {
+            self.state().total = self.bar(bytes, TOTAL);
+        }
+    }
+
+    fn started(&self, blob: &Descriptor) {
+        if let Some(bar) = self.bar(blob.size, BLOB) {
+            bar.set_prefix(blob.digest.short().to_owned());
+            self.state().blobs.insert(blob.digest.clone(), bar);
+        }
+    }
+
+    fn arrived(&self, digest: &Digest, position: u64) {
+        let state = self.state();
+        if let (Some(bar), Some(total)) = (state.blobs.get(digest), &state.total) {
+            let before = bar.position();
+            total.inc(position.saturating_sub(before));
+            total.dec(before.saturating_sub(position));
+            bar.set_position(position);
+        }
+    }
+
+    fn finished(&self, blob: &Descriptor) {
+        self.arrived(&blob.digest, blob.size);
+        if let Some(bar) = self.state().blobs.remove(&blob.digest) {
+            bar.finish_and_clear();
+        }
+        self.line(&format!("{}  {}", blob.digest.short(), human(blob.size)));
+    }
+
+    fn line(&self, text: &str) {
+        match &self.bars {
+            Some(bars) => bars.suspend(|| self.ui.note(text)),
+            None => self.ui.note(text),
+        }
+    }
+}
+
+impl Progress for Display {
+    fn hear(&self, event: Event<'_>) {
+        match event {
+            Event::Planned { blobs, bytes, present } => self.planned(blobs, bytes, present),
+            Event::Started(blob) => self.started(blob),
+            Event::Arrived { digest, position } => self.arrived(digest, position),
+            Event::Finished(blob) => self.finished(blob),
+            Event::Manifest(digest) => self.line(&format!("{}  manifest", digest.short())),
+        }
+    }
+}
+
+/// A number of things: `1 blob`, `2 blobs`.
+pub fn count(number: usize, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}
+
+/// A number of bytes for a person: `999 B`, `1.5 KiB`, `12.0 MiB`.
+pub fn human(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
+    if bytes < 1024 {
+        return format!("{bytes} B");
+    }
+    let mut tenths = u128::from(bytes) * 10;
+    let mut unit = 0;
+    tenths /= 1024;
+    while tenths >= 10_240 && unit + 1 < UNITS.len() {
+        tenths /= 1024;
+        unit += 1;
+    }
+    format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_for_a_person() {
+        for (bytes, text) in [
+            (0, "0 B"),
+            (1023, "1023 B"),
+            (1024, "1.0 KiB"),
+            (1536, "1.5 KiB"),
+            (1024 * 1024 - 1, "1023.9 KiB"),
+            (1024 * 1024, "1.0 MiB"),
+            (1_073_814_856, "1.0 GiB"),
+            (u64::MAX, "16383.9 PiB"),
+        ] {
+            assert_eq!(human(bytes), text);
+        }
+        assert_eq!((count(1, "blob"), count(0, "blob")), ("1 blob".to_owned(), "0 blobs".to_owned()));
+    }
+}
