@@ -290,8 +290,8 @@ mod tests {
         let shown = change(&path, true, &set).unwrap().diff();
         let name = path.display();
         let expected = format!(
-            "--- {name}\n+++ {name}\n@@ -1,5 +1,8 @@\n {{\n \t\"auths\": {{\n \t\t\"o.example\": {{\"auth\": \"[redacted]\"}}\n-\t}}\n\
-             +\t}},\n+\t\"credHelpers\": {{\n+\t\t\"h.example\": \"ecr-login\"\n+\t}}\n }}\n"
+            "--- {name}\n+++ {name}\n@@ -1,5 +1,8 @@\n {{\n \t\"auths\": {{\n \t\t\"o.example\": {{\"auth\": \"[redacted]\"}}\n\
+             +\t}},\n+\t\"credHelpers\": {{\n+\t\t\"h.example\": \"ecr-login\"\n \t}}\n }}\n"
         );
         assert_eq!(shown, expected);
         assert_eq!(std::fs::read_to_string(&path).unwrap(), text);

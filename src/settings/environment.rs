@@ -50,4 +50,5 @@ impl Environment {
             Source::Process => std::env::var_os(name).map(|value| value.to_string_lossy().into_owned()),
             Source::Given(variables) => variables.get(name).cloned(),
         }
-    }}
+    }
+}
