@@ -134,17 +134,51 @@ fn line(name: Name, message: &str) -> String {
     format!("\n{}: [ERROR]:{space}{message}\n", name.text())
 }
 
-/// The modelled members of a service's error beyond its code and message.
+/// The modelled members of a service's error beyond its code and message. What does not fit on a line is only named.
 fn details(members: &Map<String, Value>) -> String {
-    let further =
-        members.iter().filter(|(key, _)| !matches!(key.to_lowercase().as_str(), "code" | "message"));
-    let lines: Vec<String> = further
-        .map(|(key, value)| match value {
-            Value::String(text) => format!("{key}: {text}\n"),
-            other => format!("{key}: {other}\n"),
-        })
+    let further: Vec<_> = members
+        .iter()
+        .filter(|(key, _)| !matches!(key.to_lowercase().as_str(), "code" | "message"))
+        .map(|(key, value)| (key, inline(value)))
         .collect();
-    if lines.is_empty() { String::new() } else { format!("\nAdditional error details:\n{}", lines.concat()) }
+    if further.is_empty() {
+        return String::new();
+    }
+    let mut text = "\nAdditional error details:\n".to_owned();
+    for (key, value) in &further {
+        text.extend([key.as_str(), ": ", value.as_deref().unwrap_or("<complex value>"), "\n"]);
+    }
+    if further.iter().any(|(_, value)| value.is_none()) {
+        text.push_str("Use \"--cli-error-format json\" or another error format to see the full details.\n");
+    }
+    text
+}
+
+/// A value on one line: a scalar, or up to four of them.
+fn inline(value: &Value) -> Option<String> {
+    const MOST: usize = 4;
+    match value {
+        Value::Array(items) if items.len() <= MOST => {
+            let items = items.iter().map(scalar).collect::<Option<Vec<_>>>()?;
+            Some(format!("[{}]", items.join(", ")))
+        }
+        Value::Object(members) if members.len() <= MOST => {
+            let shown = |(key, value)| Some(format!("{key}: {}", scalar(value)?));
+            Some(format!("{{{}}}", members.iter().map(shown).collect::<Option<Vec<_>>>()?.join(", ")))
+        }
+        value => scalar(value),
+    }
+}
+
+/// A scalar as Python prints it.
+fn scalar(value: &Value) -> Option<String> {
+    match value {
+        Value::Null => Some("None".to_owned()),
+        Value::Bool(truth) => Some(if *truth { "True" } else { "False" }.to_owned()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::String(text) => Some(text.clone()),
+        Value::Array(_) | Value::Object(_) => None,
+    }
 }
 
 impl From<io::Error> for Error {

@@ -1,4 +1,30 @@
 //! `ecr`: everything with Amazon ECR in one binary.
+//!
+//! A drop-in for `aws ecr` and `aws ecr-public`, image transfer, and an ECR on this machine. What the operations of
+//! AWS are is data ([`model`]), and arguments, checks, output, help and the embedded server follow from it.
+//!
+//! An operation goes this way: [`cli`] finds out which one is meant and parses its words; [`args`] makes values of
+//! them; [`service`] checks, signs and sends, or hands the request to [`local`] in this process; [`output`] prints the
+//! answer. A verb of our own ([`commands`]) replaces the middle, mostly by [`transfer`] between two [`store`]s. Any
+//! error climbs to [`cli`], where [`error`] gives it its words and its exit code.
+//!
+//! | module | what it is | may import |
+//! |---|---|---|
+//! | [`model`] | what ECR is: the tables, names and texts | nothing of ours |
+//! | [`image`] | OCI nouns: digest, descriptor, manifest, reference, platform | nothing of ours |
+//! | [`settings`] | options, environment and profile, resolved | nothing of ours |
+//! | [`output`] | values to bytes: json, yaml, text, table, query | model |
+//! | [`args`] | text to values: shorthand, JSON, files, blobs, skeletons | model |
+//! | [`service`] | the API: configuration, calls, pages, waiters | model, settings |
+//! | [`store`] | the homes of images: ECR, registries, layouts, archives | image, model, service |
+//! | [`transfer`] | copying images between stores | image, store |
+//! | [`local`] | the embedded ECR | model, image, store |
+//! | [`ui`] | terminal, pager, colour, progress | settings, transfer |
+//! | [`error`] | errors to words and exit codes | everything but commands and cli |
+//! | [`commands`] | verbs of our own | everything above |
+//! | [`cli`] | arguments to invocation, help, dispatch | everything above |
+//!
+//! `tests/layering.rs` holds the sources to this table.
 
 pub mod args;
 pub mod auth;
@@ -12,7 +38,6 @@ pub mod output;
 pub mod service;
 pub mod settings;
 pub mod store;
-
 pub mod transfer;
 pub mod ui;
 

@@ -73,6 +73,11 @@ pub struct Globals {
     pub folder: Option<PathBuf>,
 }
 
+/// The operating system that this runs on, such as `linux`.
+pub const OPERATING_SYSTEM: &str = std::env::consts::OS;
+/// The processor that this runs on, such as `x86_64`.
+pub const ARCHITECTURE: &str = std::env::consts::ARCH;
+
 /// Everything that decides how a command runs, besides its own arguments.
 #[derive(Debug, Clone)]
 pub struct Settings {

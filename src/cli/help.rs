@@ -23,7 +23,7 @@ pub(super) fn custom_commands(service: &Service) -> Vec<(&'static str, &'static 
 
 /// Whether this is the private registry, which has more than its operations.
 pub(super) fn is_private(service: &Service) -> bool {
-    service.name == crate::model::ecr().name
+    service.name == "ecr"
 }
 
 /// How the commands of a service begin: `ecr`, `ecr public`, `aws ecr`, `aws ecr-public`.

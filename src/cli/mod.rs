@@ -137,6 +137,13 @@ fn hand_over(session: &Session, arguments: &[OsString], command: &str) -> Result
             }
         });
     }
+    let known = model::services().map(|service| service.name);
+    if !difflib::close_matches(command, known).is_empty() {
+        return Err(Error::CommandLine(format!(
+            "argument command: {}",
+            argparse::invalid_choice(command, known.into_iter())
+        )));
+    }
     Err(Error::Usage(format!(
         "this aws is ecr, which knows `aws ecr` and `aws ecr-public` only, and there is no other aws on PATH that \
          `aws {command}` could be handed to"

@@ -1,5 +1,6 @@
 //! An answer on its way to the user: timestamps, the format, the query, and the pager.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use jiff::tz::TimeZone;
@@ -108,14 +109,25 @@ pub(super) fn stub(
     if session.settings.region()?.is_none() && !session.settings.local() {
         return Err(service::Error::NoRegion.into());
     }
+    let name = session.settings.output()?;
+    let yaml = matches!(Format::find(&name), Some(Format::Yaml | Format::YamlStream));
+    let separator = if name == "json" { 'T' } else { ' ' };
+    let answer = args::skeleton::output(service, operation, &format!("1970-01-01{separator}00:00:00"));
+    // The AWS CLI checks even what it made up, so that for some operations it shows no answer but this error.
+    if let Some(shape) = operation.output {
+        validate(service, shape, &answer).map_err(|invalid| Error::Usage(invalid.to_string()))?;
+    }
     if let Some(shape) = operation.input.filter(|_| session.settings.parameter_validation().unwrap_or(true)) {
         validate(service, shape, input).map_err(|invalid| Error::Usage(invalid.to_string()))?;
     }
     let mut presenter = Presenter::new(session, service, operation)?;
-    presenter.zone = None;
-    let instant = match presenter.printer.format {
-        Format::Json => "1970-01-01T00:00:00",
-        _ => "1970-01-01 00:00:00",
-    };
-    presenter.whole(args::skeleton::output(service, operation, instant))
+    let mut bytes = Vec::new();
+    presenter.printer.whole(&mut bytes, &answer)?;
+    let mut text = String::from_utf8_lossy(&bytes).into_owned();
+    if yaml {
+        // In YAML an instant is a value of its own, not a text that looks like one.
+        text = text.replace("'1970-01-01 00:00:00'", "1970-01-01 00:00:00");
+    }
+    presenter.sink.write_all(text.as_bytes())?;
+    presenter.end()
 }

@@ -18,7 +18,9 @@ pub(super) fn rewrite(
 ) -> Result<(), Error> {
     let shape = service.shape(shape);
     match (shape.kind, &mut *value) {
-        (Kind::Timestamp, Value::Number(_) | Value::String(_)) => *value = iso(value, zone)?.into(),
+        (Kind::Timestamp, Value::Number(_) | Value::String(_) | Value::Bool(_)) => {
+            *value = iso(value, zone)?.into();
+        }
         (Kind::Structure, Value::Object(members)) => {
             for (name, member) in members {
                 if let Some(shape) = shape.members.get(name.as_str()) {
@@ -45,25 +47,40 @@ pub(super) fn rewrite(
 fn iso(value: &Value, zone: &TimeZone) -> Result<String, Error> {
     let seconds = match value {
         Value::String(text) => text.trim().parse().ok(),
+        // To Python a boolean is a number.
+        Value::Bool(truth) => Some(f64::from(u8::from(*truth))),
         number => number.as_f64(),
     };
-    let invalid = || Error::Other(format!("Invalid timestamp {value}"));
     match (seconds, value) {
-        (Some(seconds), _) => Ok(shown(&instant(seconds).ok_or_else(invalid)?.to_zoned(zone.clone()))),
-        (None, Value::String(text)) => written(text).ok_or_else(invalid),
-        _ => Err(invalid()),
+        (Some(seconds), _) => Ok(shown(&instant(seconds)?.to_zoned(zone.clone()))),
+        (None, Value::String(text)) => written(text).ok_or_else(|| {
+            Error::Other(format!("Invalid timestamp \"{text}\": Unknown string format: {text}"))
+        }),
+        _ => Err(Error::Other(format!("Invalid timestamp {value}"))),
     }
 }
 
-/// Python rounds the fraction to microseconds, a half to the even one.
-fn instant(seconds: f64) -> Option<Timestamp> {
-    let whole = seconds.trunc();
-    let micros = (seconds.fract() * 1e6).round_ties_even();
-    if !whole.is_finite() || whole.abs() > 1e12 {
-        return None;
+/// Python rounds the fraction to microseconds, a half to the even one, and knows the years 1 to 9999.
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "whole numbers; beyond the bounds the cast saturates and fails"
+)]
+fn instant(seconds: f64) -> Result<Timestamp, Error> {
+    let whole = seconds.trunc() as i64;
+    let micros = (seconds.fract() * 1e6).round_ties_even() as i32;
+    match Timestamp::new(whole, micros * 1000) {
+        Ok(instant) => Ok(instant),
+        Err(_) => Err(Error::Other(format!("year must be in 1..9999, not {}", year(whole)))),
     }
-    #[allow(clippy::cast_possible_truncation, reason = "both are whole numbers within bounds")]
-    Timestamp::new(whole as i64, micros as i32 * 1000).ok()
+}
+
+/// The Gregorian year of any second; 400 years always have the same number of days.
+fn year(seconds: i64) -> i64 {
+    const DAYS_OF_400_YEARS: i64 = 146_097;
+    let days = seconds.div_euclid(86_400);
+    let (eras, rest) = (days.div_euclid(DAYS_OF_400_YEARS), days.rem_euclid(DAYS_OF_400_YEARS));
+    let within = Timestamp::from_second(rest * 86_400).map_or(1970, |day| day.to_zoned(TimeZone::UTC).year());
+    eras * 400 + i64::from(within)
 }
 
 /// A timestamp in words: ISO 8601 or RFC 2822.

@@ -18,11 +18,12 @@ pub(super) fn run(
 ) -> Result<ExitCode, Error> {
     let mut definition = command::verb(verb);
     if arguments.len() == 3 && arguments[2] == "help" && !(verb.define)().has_subcommands() {
-        return help(session, &mut definition, &[verb.name]);
+        let text = found(&mut definition, &[verb.name])?.render_long_help().to_string();
+        return session.page(&text);
     }
     let matches = match definition.try_get_matches_from_mut(arguments) {
         Ok(matches) => matches,
-        Err(shown) if !shown.use_stderr() => return session.page(&shown.render().to_string()),
+        Err(shown) if !shown.use_stderr() => return session.print(&shown.render().to_string()),
         Err(wrong) => {
             let text = wrong.render().to_string();
             return Err(Error::Usage(text.strip_prefix("error: ").unwrap_or(&text).to_owned()));
@@ -45,19 +46,17 @@ pub(super) fn run(
 
 /// `--help`: the short help of the command at this path, from the clap tree.
 pub(super) fn short_help(session: &Session, path: &[&str]) -> Result<ExitCode, Error> {
-    help(session, &mut command::command(), path)
+    let mut tree = command::command();
+    let text = found(&mut tree, path)?.render_help().to_string();
+    session.print(&text)
 }
 
-fn help(session: &Session, root: &mut clap::Command, path: &[&str]) -> Result<ExitCode, Error> {
+/// The command at this path, with all that it inherits.
+fn found<'a>(root: &'a mut clap::Command, path: &[&str]) -> Result<&'a mut clap::Command, Error> {
     root.build();
-    let mut found = root;
-    for name in path {
-        match found.find_subcommand_mut(name) {
-            Some(_) => {}
-            None => return Err(Error::Usage(format!("there is no command {name}"))),
-        }
-        found = found.find_subcommand_mut(name).expect("it was found above");
-    }
-    let text = found.render_help().to_string();
-    session.page(&text)
+    path.iter().try_fold(root, |command, name| {
+        command
+            .find_subcommand_mut(name)
+            .ok_or_else(|| Error::Usage(format!("there is no command {name}; `ecr help` lists all")))
+    })
 }

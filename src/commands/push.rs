@@ -103,8 +103,9 @@ async fn push(
             create_repository(target).await?;
             transfer::copy(source, &destination, options, progress).await.map_err(explained)
         }
-        Err(error @ transfer::Error::Store(store::Error::NoRepository { .. })) => {
-            Err(explained(error)).context("--create creates the repository before the push")
+        Err(transfer::Error::Store(store::Error::NoRepository { repository, source })) => {
+            let words = format!("the repository {repository} does not exist; --create creates it");
+            Err(anyhow::Error::from(source).context(words))
         }
         result => result.map_err(explained),
     }

@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 #[non_exhaustive]
 pub enum Error {
     /// The folder, or something in it, cannot be made, read or written.
-    #[error("cannot use the folder {} for the embedded ECR: {}", folder.display(), reason(source))]
+    #[error("cannot use the folder {} for the embedded ECR: {}", folder.display(), reason(cause))]
     Folder {
         /// The folder, or the file in it.
         folder: PathBuf,
         /// What the system said.
-        source: io::Error,
+        cause: io::Error,
     },
     /// The database was written by a later version of this program.
     #[error(
@@ -46,12 +46,12 @@ pub enum Error {
         reason: String,
     },
     /// The address to listen on is taken or not ours.
-    #[error("cannot listen on {address}: {}", listening(source, address))]
+    #[error("cannot listen on {address}: {}", listening(cause, address))]
     Listen {
         /// The address that was asked for.
         address: String,
         /// What the system said.
-        source: io::Error,
+        cause: io::Error,
     },
     /// A damaged store cannot be removed under a server that is running on it.
     #[error("a server (process {process}) is running on the damaged store {}; stop it first", folder.display())]
@@ -66,7 +66,7 @@ pub enum Error {
 impl Error {
     pub(super) fn folder(folder: &Path) -> impl FnOnce(io::Error) -> Self {
         let folder = folder.to_owned();
-        move |source| Self::Folder { folder, source }
+        move |cause| Self::Folder { folder, cause }
     }
 
     /// Sorts what SQLite says while a database is being opened.
@@ -77,26 +77,26 @@ impl Error {
         match error.sqlite_error_code() {
             Some(Code::NotADatabase | Code::DatabaseCorrupt) => Self::Damaged { path, reason },
             Some(Code::CannotOpen | Code::ReadOnly | Code::PermissionDenied) => {
-                Self::Folder { folder: path, source: io::Error::new(io::ErrorKind::PermissionDenied, reason) }
+                Self::Folder { folder: path, cause: io::Error::new(io::ErrorKind::PermissionDenied, reason) }
             }
             Some(Code::DiskFull) => {
-                Self::Folder { folder: path, source: io::Error::from(io::ErrorKind::StorageFull) }
+                Self::Folder { folder: path, cause: io::Error::from(io::ErrorKind::StorageFull) }
             }
             _ => Self::Database { path, reason },
         }
     }
 }
 
-fn reason(source: &io::Error) -> String {
-    match source.kind() {
+fn reason(cause: &io::Error) -> String {
+    match cause.kind() {
         io::ErrorKind::StorageFull => "the disk is full".to_owned(),
-        io::ErrorKind::PermissionDenied => format!("permission denied ({source})"),
-        _ => source.to_string(),
+        io::ErrorKind::PermissionDenied => format!("permission denied ({cause})"),
+        _ => cause.to_string(),
     }
 }
 
-fn listening(source: &io::Error, address: &str) -> String {
-    match source.kind() {
+fn listening(cause: &io::Error, address: &str) -> String {
+    match cause.kind() {
         io::ErrorKind::AddrInUse => {
             let port = address.rsplit(':').next().unwrap_or(address);
             format!(
@@ -104,6 +104,6 @@ fn listening(source: &io::Error, address: &str) -> String {
             )
         }
         io::ErrorKind::PermissionDenied => "permission denied; ports below 1024 need privileges".to_owned(),
-        _ => source.to_string(),
+        _ => cause.to_string(),
     }
 }

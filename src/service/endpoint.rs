@@ -143,8 +143,8 @@ pub(super) fn user_agent(settings: &Settings, mode: RetryMode) -> Result<String,
     let mut text = format!(
         "ecr/{} ua/2.1 os/{} md/arch#{} lang/rust cfg/retry-mode#{mode}",
         env!("CARGO_PKG_VERSION"),
-        std::env::consts::OS,
-        std::env::consts::ARCH,
+        settings::OPERATING_SYSTEM,
+        settings::ARCHITECTURE,
     );
     if let Some(environment) = settings.filled_variable("AWS_EXECUTION_ENV") {
         text.push_str(" exec-env/");

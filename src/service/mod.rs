@@ -2,6 +2,7 @@
 
 pub mod api;
 mod attempt;
+mod bodies;
 mod client;
 mod credentials;
 mod endpoint;
@@ -20,6 +21,7 @@ mod transport;
 pub mod validate;
 pub mod wait;
 mod wire;
+mod words;
 
 use bytes::Bytes;
 use serde_json::{Map, Value};

@@ -41,10 +41,12 @@ pub struct Pages<'a> {
     token: Map<String, Value>,
     previous: Option<Map<String, Value>>,
     shown: i64,
-    pages: usize,
+    count: usize,
     first_page_only: Map<String, Value>,
     resume: Option<String>,
     ended: bool,
+    /// Found after a page that is still to be shown.
+    fault: Option<Error>,
 }
 
 impl<'a> Pages<'a> {
@@ -73,25 +75,29 @@ impl<'a> Pages<'a> {
             token: Map::from_iter([(paginator.input_token.to_owned(), Value::Null)]),
             previous: None,
             shown: 0,
-            pages: 0,
+            count: 0,
             first_page_only: Map::new(),
             resume: None,
             ended: false,
+            fault: None,
         })
     }
 
     /// The next page as the service sent it, less what was shown before and what is too much.
     pub async fn next(&mut self) -> Result<Option<Value>, Error> {
+        if let Some(fault) = self.fault.take() {
+            return Err(fault);
+        }
         if self.ended {
             return Ok(None);
         }
         let mut skipped = 0;
-        if self.pages == 0 {
+        if self.count == 0 {
             skipped = self.start()?;
         }
         let input = Value::Object(self.input.clone());
         let mut page = self.client.call(self.operation, input).await.inspect_err(|_| self.ended = true)?;
-        if self.pages == 0 {
+        if self.count == 0 {
             if self.starting_token.is_some() {
                 self.resume_first(&mut page, skipped);
             }
@@ -100,7 +106,7 @@ impl<'a> Pages<'a> {
                 path::set(&mut self.first_page_only, key, value);
             }
         }
-        self.pages += 1;
+        self.count += 1;
         self.go_on(&mut page, skipped)?;
         Ok(Some(page))
     }
@@ -125,7 +131,7 @@ impl<'a> Pages<'a> {
 
     /// A page as the text format shows it: what the first page alone says goes before its lists, absent lists are null.
     pub fn as_text(&self, page: &Value) -> Value {
-        let mut members = if self.pages == 1 { self.first_page_only.clone() } else { Map::new() };
+        let mut members = if self.count == 1 { self.first_page_only.clone() } else { Map::new() };
         for key in &self.paginator.result_keys {
             path::set(&mut members, key, path::get(page, key).cloned().unwrap_or(Value::Null));
         }
@@ -201,9 +207,9 @@ impl<'a> Pages<'a> {
             self.ended = true;
             let next = foreign::repr(&Value::Object(next));
             let words = format!("Error during pagination: The same next token was received twice: {next}");
-            return Err(Error::Pagination(words));
+            self.fault = Some(Error::Pagination(words));
         } else {
-            self.token = next.clone();
+            self.token.clone_from(&next);
             self.inject();
             self.previous = Some(next);
         }
@@ -223,7 +229,7 @@ impl<'a> Pages<'a> {
             path::set(members, main, Value::Array(kept));
         }
         // What the first page alone says shares its lists with the page.
-        if self.pages == 1 && path::get(&Value::Object(self.first_page_only.clone()), main).is_some() {
+        if self.count == 1 && path::get(&Value::Object(self.first_page_only.clone()), main).is_some() {
             let list = path::get(page, main).cloned().unwrap_or(Value::Null);
             path::set(&mut self.first_page_only, main, list);
         }

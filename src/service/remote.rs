@@ -24,6 +24,7 @@ use aws_smithy_runtime_api::client::runtime_plugin::StaticRuntimePlugin;
 use aws_smithy_runtime_api::client::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::config_bag::Layer;
+use aws_smithy_types::error::display::DisplayErrorContext;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::SigningName;
@@ -33,6 +34,7 @@ use serde_json::Value;
 use tokio::sync::OnceCell;
 
 use super::attempt::{Attempts, Retryable};
+use super::bodies::Bodies;
 use super::credentials::{Prompt, Wallet};
 use super::endpoint::{self, Target};
 use super::error::{Error, Refused};
@@ -48,6 +50,7 @@ pub(super) struct Remote {
     http: OnceCell<SharedHttpClient>,
     wallet: Wallet,
     ready: OnceCell<Ready>,
+    bodies: Arc<Bodies>,
 }
 
 /// What does not change from call to call.
@@ -67,7 +70,14 @@ pub(super) struct No(pub(super) Refusal);
 impl Remote {
     pub(super) fn new(service: &'static Service, settings: Settings, prompt: Option<Prompt>) -> Self {
         let wallet = Wallet::new(settings.clone(), prompt);
-        Self { service, settings, http: OnceCell::new(), wallet, ready: OnceCell::new() }
+        Self {
+            service,
+            settings,
+            http: OnceCell::new(),
+            wallet,
+            ready: OnceCell::new(),
+            bodies: Arc::default(),
+        }
     }
 
     pub(super) async fn call(
@@ -83,7 +93,8 @@ impl Remote {
             client::check(self.service, operation, &input, blob.as_ref().map(|(member, _)| *member))?;
         }
         let signer = if signed { Some(self.wallet.credentials(http).await?) } else { None };
-        let body = wire::body(&input, blob.as_ref().map(|(member, bytes)| (*member, bytes)));
+        let blob_bytes = blob.as_ref().map(|(member, bytes)| (*member, bytes));
+        let body = self.bodies.body(wire::body(&input, blob_bytes, &self.bodies));
         // From here on the body is what is repeated; a layer part would only take memory twice.
         drop(blob);
         self.exchange(operation, ready, http, signer, body).await
@@ -123,7 +134,7 @@ impl Remote {
         ready: &Ready,
         http: &SharedHttpClient,
         signer: Option<Credentials>,
-        body: Vec<u8>,
+        body: Bytes,
     ) -> Result<Value, Error> {
         let attempts = Arc::new(AtomicU32::new(0));
         let builder = Call::builder()
@@ -141,29 +152,23 @@ impl Remote {
             .serializer(request(self.service, operation, ready))
             .deserializer(response(self.service, operation))
             .build();
-        let outcome = call.invoke(Bytes::from(body)).await;
-        outcome.map_err(|error| self.error(operation, ready, attempts.load(Ordering::Relaxed), error))
+        let outcome = call.invoke(body).await;
+        outcome.map_err(|error| told(operation, ready, attempts.load(Ordering::Relaxed), error))
     }
+}
 
-    fn error(
-        &self,
-        operation: &Operation,
-        ready: &Ready,
-        attempts: u32,
-        error: SdkError<No, HttpResponse>,
-    ) -> Error {
-        match error {
-            SdkError::ServiceError(said) => {
-                let No(refusal) = said.into_err();
-                // The marker is set whenever the limit was reached, whether or not a repetition would have helped.
-                let retries = (attempts >= ready.retry.max_attempts()).then(|| attempts.saturating_sub(1));
-                Error::Refused(Box::new(Refused { operation: operation.name.to_owned(), refusal, retries }))
-            }
-            other => Error::Transport(match find::<Failure>(&other) {
-                Some(failure) => endpoint::failure_text(failure, &ready.target),
-                None => aws_smithy_types::error::display::DisplayErrorContext(&other).to_string(),
-            }),
+fn told(operation: &Operation, ready: &Ready, attempts: u32, error: SdkError<No, HttpResponse>) -> Error {
+    match error {
+        SdkError::ServiceError(said) => {
+            let No(refusal) = said.into_err();
+            // The marker is set whenever the limit was reached, whether or not a repetition would have helped.
+            let retries = (attempts >= ready.retry.max_attempts()).then(|| attempts.saturating_sub(1));
+            Error::Refused(Box::new(Refused { operation: operation.name.to_owned(), refusal, retries }))
         }
+        other => Error::Transport(match find::<Failure>(&other) {
+            Some(failure) => endpoint::failure_text(failure, &ready.target),
+            None => DisplayErrorContext(&other).to_string(),
+        }),
     }
 }
 
@@ -228,6 +233,10 @@ fn response(
         let status = response.status().as_u16();
         if status < 300 {
             return Ok(wire::answer(service, service.output(operation), body));
+        }
+        if let Some(kind) = wire::no_structure(status, body) {
+            let words = format!("'{kind}' object has no attribute 'get'");
+            return Err(OrchestratorError::other(Failure::Other(words)));
         }
         let query_error = response.headers().get("x-amzn-query-error");
         Err(OrchestratorError::operation(No(wire::refusal(service, status, query_error, body))))

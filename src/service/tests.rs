@@ -306,7 +306,7 @@ fn endpoints_follow_the_rules() {
         let variables = [("AWS_USE_FIPS_ENDPOINT", fips), ("AWS_USE_DUALSTACK_ENDPOINT", dualstack)];
         let settings = with_globals(Globals::default(), &variables);
         let target = super::endpoint::target(service, &settings, None, region.to_owned());
-        run(target).map(|target| target.url()).unwrap_or_else(|error| error.to_string())
+        run(target).map_or_else(|error| error.to_string(), |target| target.url())
     };
     let (private, public) = (model::ecr(), model::ecr_public());
     assert_eq!(url(private, "us-east-1", "", ""), "https://api.ecr.us-east-1.amazonaws.com/");

@@ -91,7 +91,7 @@ fn decode_leniently(text: &str) -> Option<Vec<u8>> {
             _ => {}
         }
     }
-    if digits.len() % 4 == 0 { base64_simd::STANDARD.decode_to_vec(digits).ok() } else { None }
+    if digits.len().is_multiple_of(4) { base64_simd::STANDARD.decode_to_vec(digits).ok() } else { None }
 }
 
 /// Bits of the last digit that stand for nothing may be set in Python's eyes; our decoder wants zeros.

@@ -56,11 +56,14 @@ pub(super) struct Options {
     pub(super) proxies: Proxies,
 }
 
+/// How long to wait for a connection, and for the next byte.
+type Timeouts = (Option<Duration>, Option<Duration>);
+
 /// A connector for each pair of timeouts, over the same options.
 #[derive(Debug)]
 pub(super) struct Transport {
     options: Arc<Options>,
-    connectors: Mutex<HashMap<(Option<Duration>, Option<Duration>), SharedHttpConnector>>,
+    connectors: Mutex<HashMap<Timeouts, SharedHttpConnector>>,
 }
 
 impl Transport {

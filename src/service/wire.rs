@@ -4,6 +4,8 @@ use bytes::Bytes;
 use serde_json::{Map, Value};
 
 use super::Refusal;
+use super::bodies::Bodies;
+use crate::model::foreign;
 use crate::model::wire::dumps;
 use crate::model::{Kind, Service, Shape};
 
@@ -11,10 +13,11 @@ use crate::model::{Kind, Service, Shape};
 pub(super) const MEDIA_TYPE: &str = "application/x-amz-json-1.1";
 
 /// A request's body, byte for byte as Python's `json.dumps` writes it. A blob goes last and is encoded in place.
-pub(super) fn body(input: &Value, blob: Option<(&str, &Bytes)>) -> Vec<u8> {
+pub(super) fn body(input: &Value, blob: Option<(&str, &Bytes)>, bodies: &Bodies) -> Vec<u8> {
     let encoded = blob.map_or(0, |(name, bytes)| name.len() + bytes.len().div_ceil(3) * 4 + 8);
-    let mut into = dumps(input).into_bytes();
-    into.reserve_exact(encoded);
+    let input = dumps(input);
+    let mut into = bodies.buffer(input.len() + encoded);
+    into.extend_from_slice(input.as_bytes());
     if let Some((name, bytes)) = blob {
         into.pop();
         if into.len() > 1 {
@@ -71,20 +74,34 @@ fn arranged(service: &Service, shape: &Shape, value: Value) -> Value {
     }
 }
 
+/// The Python type of an error body that is JSON but no structure: botocore stumbles over it.
+pub(super) fn no_structure(status: u16, body: &[u8]) -> Option<&'static str> {
+    if status == MULTIPLE_CHOICES {
+        return None;
+    }
+    let value = serde_json::from_slice::<Value>(body).ok()?;
+    (!value.is_object()).then(|| foreign::type_name(&value))
+}
+
+/// Botocore reads the body of this status as an answer's and then finds no error in it.
+const MULTIPLE_CHOICES: u16 = 300;
+
 /// A refusal as the answer carries it (contract 5.1).
 pub(super) fn refusal(service: &Service, status: u16, query_error: Option<&str>, body: &[u8]) -> Refusal {
+    if status == MULTIPLE_CHOICES {
+        let unknown = || "Unknown".to_owned();
+        return Refusal { code: unknown(), message: unknown(), members: Map::new(), status };
+    }
     // Load balancers and front ends answer for a service that is down: nothing, or a page.
-    if status >= 500 && (body.is_empty() || body.starts_with(b"<html>")) {
+    let shown = body.trim_ascii_start();
+    if status >= 500 && (shown.is_empty() || shown.starts_with(b"<html>")) {
         let message = reason(status).to_owned();
         return Refusal { code: status.to_string(), message, members: Map::new(), status };
     }
     let parsed = if body.is_empty() { Ok(Value::Object(Map::new())) } else { serde_json::from_slice(body) };
-    let members = match parsed {
-        Ok(Value::Object(members)) => members,
-        _ => {
-            let message = String::from_utf8_lossy(body).into_owned();
-            return Refusal { code: status.to_string(), message, members: Map::new(), status };
-        }
+    let Ok(Value::Object(members)) = parsed else {
+        let message = String::from_utf8_lossy(body).into_owned();
+        return Refusal { code: status.to_string(), message, members: Map::new(), status };
     };
     let header = query_error.and_then(|header| match header.split(';').collect::<Vec<_>>()[..] {
         [code, _] if !code.is_empty() => Some(code),

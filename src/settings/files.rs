@@ -135,15 +135,12 @@ fn expand_variables(path: &str, variable: impl Fn(&str) -> Option<String>) -> St
             let end = after.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(after.len());
             after.split_at(end)
         });
-        match variable(name).filter(|_| !name.is_empty()) {
-            Some(value) => {
-                result.push_str(&value);
-                rest = remainder;
-            }
-            None => {
-                result.push('$');
-                rest = after;
-            }
+        if let Some(value) = variable(name).filter(|_| !name.is_empty()) {
+            result.push_str(&value);
+            rest = remainder;
+        } else {
+            result.push('$');
+            rest = after;
         }
     }
     result + rest

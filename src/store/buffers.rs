@@ -1,6 +1,6 @@
 //! Buffers that are used again and again, and never more of them than a budget allows.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -36,11 +36,16 @@ impl Buffers {
         let wanted = u32::try_from(wanted).expect("a budget is far below 2^32 MiB");
         let permit = Arc::clone(&self.mebibytes).acquire_many_owned(wanted).await;
         let permit = permit.expect("the semaphore is never closed");
-        let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        // What is small is left to the allocator, and does not keep a large buffer from those that need one.
+        let spare = if size < MEBIBYTE { None } else { self.spare().pop() };
         let mut bytes = spare.unwrap_or_default();
         bytes.clear();
         bytes.reserve_exact(size);
         Buffer { bytes, home: Arc::clone(self), _permit: permit }
+    }
+
+    fn spare(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -53,7 +58,9 @@ impl AsRef<[u8]> for Buffer {
 impl Drop for Buffer {
     fn drop(&mut self) {
         let bytes = std::mem::take(&mut self.bytes);
-        self.home.spare.lock().unwrap_or_else(PoisonError::into_inner).push(bytes);
+        if bytes.capacity() >= MEBIBYTE {
+            self.home.spare().push(bytes);
+        }
     }
 }
 

@@ -143,6 +143,9 @@ impl Parts {
         let (buffers, size) = (Arc::clone(&self.buffers), self.size);
         self.ahead = Some(tokio::spawn(async move {
             let first = stream.position;
+            if first == stream.blob.size {
+                return (stream, Ok(Part { first, bytes: Bytes::new() }));
+            }
             let rest = usize::try_from(stream.blob.size - first).unwrap_or(usize::MAX);
             let mut buffer: Buffer = buffers.lend(size.min(rest)).await;
             let part = match stream.read(std::mem::take(&mut buffer.bytes), size).await {

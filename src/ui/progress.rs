@@ -56,11 +56,20 @@ impl Display {
     }
 
     fn planned(&self, blobs: usize, bytes: u64, present: usize) {
-        let there = if present == 0 { String::new() } else { format!(", {present} there already") };
-        self.line(&format!("{} to move, {}{there}", count(blobs, "blob"), human(bytes)));
-        if blobs > 0 {
-            self.state().total = self.bar(bytes, TOTAL);
+        match (blobs, present) {
+            (0, present) => {
+                return self.line(&format!("nothing to move, {} there already", count(present, "blob")));
+            }
+            (_, 0) => self.line(&format!("{} to move, {}", count(blobs, "blob"), human(bytes))),
+            (..) => {
+                self.line(&format!(
+                    "{} to move, {}, {present} there already",
+                    count(blobs, "blob"),
+                    human(bytes)
+                ));
+            }
         }
+        self.state().total = self.bar(bytes, TOTAL);
     }
 
     fn started(&self, blob: &Descriptor) {

@@ -71,10 +71,8 @@ fn delete_one(connection: &Connection, repository: &Repository, id: &ImageId) ->
         return Ok(Outcome::Held(id.failure("ImageReferencedByManifestList", &reason)));
     }
     connection.execute("DELETE FROM image WHERE id = ?1", [image.id])?;
-    Ok(Outcome::Deleted(match tags.is_empty() {
-        true => vec![identified(None)],
-        false => tags.iter().map(|tag| identified(Some(tag))).collect(),
-    }))
+    let each = || tags.iter().map(|tag| identified(Some(tag))).collect();
+    Ok(Outcome::Deleted(if tags.is_empty() { vec![identified(None)] } else { each() }))
 }
 
 /// The digests of the indexes that hold an image.

@@ -54,13 +54,11 @@ impl ImageId {
         Ok(match (&self.digest, &self.tag) {
             (None, None) => Err(Unresolved::Missing),
             (None, Some(_)) => tagged.ok_or(Unresolved::NotFound),
-            (Some(digest), tag) => match Image::of_digest(connection, repository.id, digest)? {
-                None => Err(Unresolved::NotFound),
-                Some(image) if tag.is_none() || tagged.as_ref().is_some_and(|other| other.id == image.id) => {
-                    Ok(image)
-                }
-                Some(_) if tagged.is_some() => Err(Unresolved::Mismatch),
-                Some(_) => Err(Unresolved::NotFound),
+            (Some(digest), tag) => match (Image::of_digest(connection, repository.id, digest)?, tagged) {
+                (Some(image), None) if tag.is_none() => Ok(image),
+                (Some(image), Some(tagged)) if tagged.id == image.id => Ok(image),
+                (Some(_), Some(_)) => Err(Unresolved::Mismatch),
+                (_, _) => Err(Unresolved::NotFound),
             },
         })
     }

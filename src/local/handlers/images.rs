@@ -97,7 +97,7 @@ pub(crate) fn get(call: &Call<'_>) -> Result<Value, Fault> {
                         pulled.push(image.id);
                     }
                     let manifest = image.manifest(connection)?;
-                    images.push(answer(&repository, image, id.tag.clone(), manifest));
+                    images.push(answer(&repository, image, id.tag.clone(), &manifest));
                 }
             }
         }
@@ -116,7 +116,7 @@ pub(crate) fn get(call: &Call<'_>) -> Result<Value, Fault> {
 }
 
 /// The structure `Image` of answers.
-pub(super) fn answer(repository: &Repository, image: Image, tag: Option<String>, manifest: String) -> Value {
+pub(super) fn answer(repository: &Repository, image: Image, tag: Option<String>, manifest: &str) -> Value {
     let id = ImageId { digest: Some(image.digest), tag };
     json!({
         "registryId": repository.scope.account,

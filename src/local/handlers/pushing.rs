@@ -41,7 +41,7 @@ pub(crate) fn put(call: &Call<'_>) -> Result<Value, Fault> {
             put_tag(transaction, &repository, id, tag, call.now)?;
         }
         let image = Image::of_id(transaction, id)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
-        Ok(json!({ "image": answer(&repository, image, tag.map(str::to_owned), text.to_owned()) }))
+        Ok(json!({ "image": answer(&repository, image, tag.map(str::to_owned), text) }))
     })
 }
 

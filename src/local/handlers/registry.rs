@@ -11,6 +11,7 @@ use crate::local::{Fault, random, time};
 /// How long a token is good for, in milliseconds: 12 hours.
 const TOKEN_LIFE: i64 = 12 * 60 * 60 * 1000;
 
+#[allow(clippy::unnecessary_wraps, reason = "the signature is that of every handler")]
 /// DescribeRegistry. Replication rules cannot be set yet, so there are none.
 pub(crate) fn describe(call: &Call<'_>) -> Result<Value, Fault> {
     Ok(json!({
@@ -19,6 +20,7 @@ pub(crate) fn describe(call: &Call<'_>) -> Result<Value, Fault> {
     }))
 }
 
+#[allow(clippy::unnecessary_wraps, reason = "the signature is that of every handler")]
 /// DescribeRegistries of the public service: the one registry that an account has.
 pub(crate) fn describe_public(call: &Call<'_>) -> Result<Value, Fault> {
     let account = &call.caller.account;

@@ -115,13 +115,11 @@ impl Buffers {
     fn idle_buffer(&self, room: usize) -> Vec<u8> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let fitting = idle.iter().enumerate().filter(|(_, bytes)| bytes.capacity() >= room);
-        match fitting.min_by_key(|(_, bytes)| bytes.capacity()).map(|(index, _)| index) {
-            Some(index) => idle.swap_remove(index),
-            None => {
-                idle.pop();
-                Vec::new()
-            }
+        if let Some(index) = fitting.min_by_key(|(_, bytes)| bytes.capacity()).map(|(index, _)| index) {
+            return idle.swap_remove(index);
         }
+        idle.pop();
+        Vec::new()
     }
 }
 

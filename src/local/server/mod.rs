@@ -8,6 +8,8 @@ mod api;
 mod body;
 mod download;
 mod reply;
+#[cfg(test)]
+mod tests;
 
 use std::convert::Infallible;
 use std::io;
@@ -40,7 +42,7 @@ const CONNECTIONS: usize = 1024;
 /// Requests in handlers at one time; each has a database connection.
 const HANDLERS: usize = 16;
 /// How long a request's head may take to come, and a connection be idle.
-const HEAD_PATIENCE: Duration = Duration::from_secs(60);
+const HEAD_PATIENCE: Duration = Duration::from_mins(1);
 /// How long requests may go on after the server was told to stop.
 const FAREWELL: Duration = Duration::from_secs(10);
 
@@ -65,7 +67,7 @@ impl Server {
     /// Listens on a port of this machine; port 0 takes a free one.
     pub async fn bind(local: Local, port: u16) -> Result<Self, Error> {
         let wanted = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let failed = |source| Error::Listen { address: wanted.to_string(), source };
+        let failed = |cause| Error::Listen { address: wanted.to_string(), cause };
         let listener = TcpListener::bind(wanted).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let state = State {
@@ -126,14 +128,12 @@ async fn accept(
     places: &Arc<Semaphore>,
 ) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
     let place = Arc::clone(places).acquire_owned().await.ok()?;
-    match listener.accept().await {
-        Ok((stream, _)) => Some((stream, place)),
-        Err(_) => {
-            // Out of file descriptors, most likely; some are closed in a moment.
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            None
-        }
+    if let Ok((stream, _)) = listener.accept().await {
+        return Some((stream, place));
     }
+    // Out of file descriptors, most likely; some are closed in a moment.
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    None
 }
 
 /// One connection, for as long as it lasts.

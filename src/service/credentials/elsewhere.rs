@@ -1,5 +1,6 @@
 //! Credentials that somebody else hands out: SSO, a login session, a program, the container, the machine.
 
+use std::net::IpAddr;
 use std::process::Command;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -17,10 +18,12 @@ use aws_smithy_async::rt::sleep::TokioSleep;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_types::error::display::DisplayErrorContext;
 use aws_types::region::Region;
+use hyper::http::Uri;
 use serde_json::{Value, json};
 
 use super::super::error::Error;
 use super::super::transport::{Options, Transport};
+use super::super::words;
 use super::Wallet;
 use super::cache::{self, Entry};
 use crate::model::wire::dumps;
@@ -116,16 +119,16 @@ fn configuration(settings: &Settings, http: &SharedHttpClient) -> Result<Provide
 
 /// Credentials that a program prints (`credential_process`).
 pub(super) fn of_process(command: &str, account: Option<&str>) -> Result<Credentials, Error> {
-    let failed = |words: &str| {
-        Error::Credentials(format!("Error when retrieving credentials from custom-process: {words}"))
+    let failed = |reason: &str| {
+        Error::Credentials(format!("Error when retrieving credentials from custom-process: {reason}"))
     };
-    let words = shell_words::split(command).map_err(|error| Error::Credentials(error.to_string()))?;
-    let (program, arguments) = words.split_first().ok_or_else(|| failed("the command is empty"))?;
+    let command = shell_words::split(command).map_err(|error| Error::Credentials(error.to_string()))?;
+    let (program, arguments) = command.split_first().ok_or_else(|| failed("the command is empty"))?;
     let output = Command::new(program)
         .args(arguments)
         .stdin(std::process::Stdio::inherit())
         .output()
-        .map_err(|error| Error::Credentials(format!("{program}: {error}")))?;
+        .map_err(|error| Error::Credentials(words::of_file(&error, Some(program))))?;
     if !output.status.success() {
         return Err(failed(&String::from_utf8_lossy(&output.stderr)));
     }
@@ -159,6 +162,7 @@ pub(super) fn of_process(command: &str, account: Option<&str>) -> Result<Credent
 
 /// Credentials that the container's surroundings hand out.
 pub(super) async fn of_container(settings: &Settings) -> Result<Credentials, Error> {
+    check_host_of_container(settings)?;
     let provider = EcsCredentialsProvider::builder()
         .configure(&configuration(settings, &nearby())?)
         .connect_timeout(NEARBY)
@@ -168,6 +172,26 @@ pub(super) async fn of_container(settings: &Settings) -> Result<Credentials, Err
         let reason = DisplayErrorContext(&error).to_string();
         Error::Credentials(format!("Error when retrieving credentials from container-role: {reason}"))
     })
+}
+
+/// Without TLS only this machine and the addresses of ECS and EKS may be asked.
+fn check_host_of_container(settings: &Settings) -> Result<(), Error> {
+    const HOSTS: [&str; 4] = ["169.254.170.2", "169.254.170.23", "fd00:ec2::23", "localhost"];
+    if settings.variable("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI").is_some() {
+        return Ok(());
+    }
+    let url = settings.variable("AWS_CONTAINER_CREDENTIALS_FULL_URI").unwrap_or_default();
+    let Ok(url) = url.parse::<Uri>() else { return Ok(()) };
+    let host = url.host().unwrap_or_default().trim_matches(['[', ']']);
+    let is_loopback = host.parse().is_ok_and(|address: IpAddr| address.is_loopback());
+    if url.scheme_str() == Some("https") || is_loopback || HOSTS.contains(&host) {
+        return Ok(());
+    }
+    let words = format!(
+        "Unsupported host '{host}'.  Can only retrieve metadata from a loopback address or one of these hosts: {}",
+        HOSTS.join(", ")
+    );
+    Err(Error::Credentials(words))
 }
 
 /// How long something on the same machine may take to answer.

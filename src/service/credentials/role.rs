@@ -1,5 +1,7 @@
 //! Credentials of a role, from the Security Token Service.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use aws_credential_types::Credentials;
@@ -14,9 +16,10 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_types::retry::RetryConfig;
 use serde_json::{Map, Value};
 
+use super::super::attempt::Attempts;
 use super::super::error::{Error, Refused};
 use super::super::transport::{Failure, find};
-use super::super::{Refusal, endpoint};
+use super::super::{Refusal, endpoint, words};
 use super::cache::Entry;
 use super::{Place, Wallet};
 use crate::model::wire::dumps;
@@ -32,6 +35,20 @@ pub(super) struct Role {
     pub(super) source: Place,
 }
 
+/// How often a request was sent, and may be sent.
+struct Count {
+    made: Arc<AtomicU32>,
+    most: u32,
+}
+
+impl Count {
+    /// The repetitions, where no more were left.
+    fn repetitions(&self) -> Option<u32> {
+        let made = self.made.load(Ordering::Relaxed);
+        (made >= self.most).then(|| made.saturating_sub(1))
+    }
+}
+
 impl Wallet {
     pub(super) async fn assume(&self, role: &Role, http: &SharedHttpClient) -> Result<Credentials, Error> {
         let entry = Entry::of(&self.settings, &role.arguments());
@@ -40,7 +57,7 @@ impl Wallet {
         }
         let source = self.fetch(&role.source, http).await?.ok_or(Error::NoCredentials)?;
         let code = role.mfa_serial.as_ref().map(|serial| self.code(serial)).transpose()?;
-        let client = self.security_token_service(http, Some(source))?;
+        let (client, count) = self.security_token_service(http, Some(source))?;
         let request = client
             .assume_role()
             .role_arn(&role.arn)
@@ -49,7 +66,7 @@ impl Wallet {
             .set_serial_number(role.mfa_serial.clone())
             .set_token_code(code)
             .set_duration_seconds(role.seconds);
-        let answer = request.send().await.map_err(|error| refused("AssumeRole", error))?;
+        let answer = request.send().await.map_err(|error| refused("AssumeRole", &count, &error))?;
         let credentials = issued(answer.credentials)?;
         entry.write(&credentials, None);
         Ok(credentials)
@@ -62,9 +79,8 @@ impl Wallet {
         session: Option<&str>,
         http: &SharedHttpClient,
     ) -> Result<Credentials, Error> {
-        let token = std::fs::read_to_string(token_file).map_err(|error| {
-            Error::Credentials(format!("The web identity token file {token_file} cannot be read: {error}"))
-        })?;
+        let token = std::fs::read_to_string(token_file)
+            .map_err(|error| Error::Credentials(words::of_file(&error, Some(token_file))))?;
         let mut arguments = Map::new();
         arguments.insert("RoleArn".to_owned(), Value::from(role));
         if let Some(session) = session {
@@ -75,13 +91,14 @@ impl Wallet {
         if let Some(credentials) = entry.read() {
             return Ok(credentials);
         }
-        let client = self.security_token_service(http, None)?;
+        let (client, count) = self.security_token_service(http, None)?;
         let request = client
             .assume_role_with_web_identity()
             .role_arn(role)
             .role_session_name(session_name(session))
             .web_identity_token(token);
-        let answer = request.send().await.map_err(|error| refused("AssumeRoleWithWebIdentity", error))?;
+        let answer =
+            request.send().await.map_err(|error| refused("AssumeRoleWithWebIdentity", &count, &error))?;
         let credentials = issued(answer.credentials)?;
         entry.write(&credentials, None);
         Ok(credentials)
@@ -102,8 +119,10 @@ impl Wallet {
         &self,
         http: &SharedHttpClient,
         credentials: Option<Credentials>,
-    ) -> Result<Client, Error> {
+    ) -> Result<(Client, Count), Error> {
         let region = self.settings.region()?.ok_or(Error::NoRegion)?;
+        let most = self.settings.max_attempts()?;
+        let count = Count { made: Arc::default(), most };
         let mut configuration = Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .http_client(http.clone())
@@ -111,11 +130,12 @@ impl Wallet {
             .region(Region::new(region))
             .use_fips(self.settings.fips()?)
             .use_dual_stack(self.settings.dualstack()?)
-            .retry_config(RetryConfig::standard().with_max_attempts(self.settings.max_attempts()?))
+            .retry_config(RetryConfig::standard().with_max_attempts(most))
+            .interceptor(Attempts::new(Arc::clone(&count.made), most))
             .timeout_config(endpoint::timeouts(&self.settings)?);
         configuration.set_endpoint_url(self.settings.configured_endpoint("sts")?);
         configuration.set_credentials_provider(credentials.map(SharedCredentialsProvider::new));
-        Ok(Client::from_conf(configuration.build()))
+        Ok((Client::from_conf(configuration.build()), count))
     }
 }
 
@@ -155,7 +175,7 @@ fn issued(credentials: Option<Issued>) -> Result<Credentials, Error> {
 }
 
 /// The service's no in the same words as any other service's.
-fn refused<E>(operation: &str, error: SdkError<E, HttpResponse>) -> Error
+fn refused<E>(operation: &str, count: &Count, error: &SdkError<E, HttpResponse>) -> Error
 where
     E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
 {
@@ -166,11 +186,15 @@ where
             members: Map::new(),
             status: raw.status().as_u16(),
         };
-        return Error::Refused(Box::new(Refused { operation: operation.to_owned(), refusal, retries: None }));
+        return Error::Refused(Box::new(Refused {
+            operation: operation.to_owned(),
+            refusal,
+            retries: count.repetitions(),
+        }));
     }
-    let words = match find::<Failure>(&error) {
+    let text = match find::<Failure>(error) {
         Some(failure) => format!("The Security Token Service cannot be asked: {failure}"),
-        None => aws_smithy_types::error::display::DisplayErrorContext(&error).to_string(),
+        None => aws_smithy_types::error::display::DisplayErrorContext(error).to_string(),
     };
-    Error::Transport(words)
+    Error::Transport(text)
 }

@@ -28,7 +28,7 @@ pub(super) fn of(error: &hyper_util::client::legacy::Error) -> Failure {
         return failure.clone();
     }
     if let Some(error) = find::<rustls::Error>(error) {
-        return Failure::Tls(super::tls::words(error));
+        return Failure::Tls(super::tls::reason(error));
     }
     // A peer that hangs up in the middle of the handshake; anything later is a connection that broke.
     if error.is_connect() {

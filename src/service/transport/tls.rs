@@ -10,6 +10,7 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
+use super::super::words;
 use super::{Failure, Options};
 
 /// The client's side of every handshake. Reads the trusted certificates, which takes milliseconds.
@@ -39,7 +40,7 @@ fn trusted(bundle: Option<&str>) -> Result<Vec<CertificateDer<'static>>, Failure
         Some(path) => {
             let path = Path::new(path);
             // The same words as Python's, which shows the bare reason.
-            let facts = path.metadata().map_err(|error| Failure::Tls(python_words(&error)))?;
+            let facts = path.metadata().map_err(|error| Failure::Tls(words::of_file(&error, None)))?;
             let (file, folder) = if facts.is_dir() { (None, Some(path)) } else { (Some(path), None) };
             rustls_native_certs::load_certs_from_paths(file, folder)
         }
@@ -51,16 +52,8 @@ fn trusted(bundle: Option<&str>) -> Result<Vec<CertificateDer<'static>>, Failure
     Ok(found.certs)
 }
 
-fn python_words(error: &std::io::Error) -> String {
-    let words = error.to_string();
-    match (error.raw_os_error(), words.split_once(" (os error")) {
-        (Some(code), Some((words, _))) => format!("[Errno {code}] {words}"),
-        _ => words,
-    }
-}
-
 /// A TLS error in OpenSSL's manner as far as the two have words for the same thing.
-pub(super) fn words(error: &rustls::Error) -> String {
+pub(super) fn reason(error: &rustls::Error) -> String {
     use CertificateError as Why;
     let rustls::Error::InvalidCertificate(why) = error else { return format!("[SSL] {error}") };
     let reason = match why {

@@ -23,9 +23,9 @@ const BATCH: usize = 100;
 const MEBIBYTE: usize = 1024 * 1024;
 /// For the parts of all layers together that are in flight or being prepared.
 const IN_PROCESS_BUDGET: usize = 60 * MEBIBYTE;
-/// Over the network each part in flight also has its request's body, a third larger than itself, so that fewer parts
-/// may wait.
-const REMOTE_BUDGET: usize = 30 * MEBIBYTE;
+/// Over the network a part in flight is its request's body, a third larger than itself; these are for the parts that
+/// are read ahead meanwhile.
+const REMOTE_BUDGET: usize = 20 * MEBIBYTE;
 
 /// Which repository, and where it is.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,11 +2,11 @@
 
 use super::*;
 
-fn delete(store: &Store, ids: Value) -> Value {
-    store.ask("BatchDeleteImage", json!({ "repositoryName": "team/app", "imageIds": ids }))
+fn delete(store: &Store, ids: impl Into<Value>) -> Value {
+    store.ask("BatchDeleteImage", json!({ "repositoryName": "team/app", "imageIds": ids.into() }))
 }
 
-fn failure(id: Value, code: &str, reason: &str) -> Value {
+fn failure(id: impl serde::Serialize, code: &str, reason: &str) -> Value {
     json!({ "imageId": id, "failureCode": code, "failureReason": reason })
 }
 

@@ -1,0 +1,18 @@
+//! Errors of the operating system in Python's words.
+
+use std::io;
+
+use crate::model::python::string_repr;
+
+/// What Python says when a file cannot be opened: the number, the reason and, where it knows it, the file.
+pub(super) fn of_file(error: &io::Error, file: Option<&str>) -> String {
+    let words = error.to_string();
+    let words = match (error.raw_os_error(), words.split_once(" (os error")) {
+        (Some(code), Some((words, _))) => format!("[Errno {code}] {words}"),
+        _ => words,
+    };
+    match file {
+        Some(file) => format!("{words}: {}", string_repr(file)),
+        None => words,
+    }
+}
