@@ -1,5 +1,6 @@
 //! The integration tests: one binary, one harness. A test reads like a transcript and depends on nothing but itself.
 
+mod auth;
 mod generated;
 mod golden;
 mod harness;
