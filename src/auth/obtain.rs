@@ -113,6 +113,9 @@ fn renew(
         drop(lock);
         return Ok(listed(shelf, cache, found, log));
     }
+    if let Some((_, password)) = found.as_ref().and_then(Entry::login) {
+        log.hide(&password);
+    }
     let fallback = found.filter(|_| freshness != Freshness::Dead);
     let patience = if fallback.is_some() { PATIENCE_WITH_FALLBACK } else { PATIENCE };
     match (ask(patience), fallback) {

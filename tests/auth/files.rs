@@ -150,7 +150,8 @@ fn many_logins_at_once_lose_none() {
         (0..8).map(|n| format!("{}.dkr.ecr.eu-west-1.amazonaws.com", 100_000_000_000_u64 + n)).collect();
     std::thread::scope(|scope| {
         for host in &hosts {
-            scope.spawn(|| machine.ok(&format!("login {host}")));
+            let machine = &machine;
+            scope.spawn(move || machine.ok(&format!("login {host}")));
         }
     });
     let text = std::fs::read_to_string(machine.path().join("home/.docker/config.json")).unwrap();

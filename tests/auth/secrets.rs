@@ -63,12 +63,9 @@ fn no_stream_and_no_file_has_a_secret_that_does_not_belong_there() {
         "image": HERE,
         "serviceAccountToken": "a.b.jwt-signature",
     });
-    for manner in [
-        Manner::Gives,
-        Manner::Refuses(400, KEY),
-        Manner::Refuses(400, SECRET),
-        Manner::Refuses(503, PASSWORD),
-    ] {
+    for manner in
+        [Manner::Gives, Manner::Refuses(400, KEY), Manner::Refuses(400, SECRET), Manner::Refuses(503, KEY)]
+    {
         server.behaves(manner);
         for destination in ["debug".to_owned(), format!("debug:{}", log.display())] {
             machine.set("ECR_LOG", destination);
