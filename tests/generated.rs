@@ -23,12 +23,12 @@ fn hold(folder: &str, wanted: &Files) {
         let entry = entry.unwrap();
         found.insert(entry.file_name().into_string().unwrap(), std::fs::read(entry.path()).unwrap());
     }
-    let stale: Vec<&String> = wanted
-        .keys()
-        .chain(found.keys())
-        .filter(|name| wanted.get(*name) != found.get(*name))
-        .collect();
-    assert!(stale.is_empty(), "{folder}/ is stale: {stale:?}\nUPDATE=1 cargo test --test integration generated");
+    let stale: Vec<&String> =
+        wanted.keys().chain(found.keys()).filter(|name| wanted.get(*name) != found.get(*name)).collect();
+    assert!(
+        stale.is_empty(),
+        "{folder}/ is stale: {stale:?}\nUPDATE=1 cargo test --test integration generated"
+    );
 }
 
 /// A page for this command and each command below it. The options that all commands share stand on the first page only.

@@ -5,6 +5,7 @@ mod generated;
 mod golden;
 mod harness;
 mod layering;
+mod local;
 mod readme;
 mod transfer;
 
