@@ -1,5 +1,7 @@
 //! The integration tests: one binary, one harness. A test reads like a transcript and depends on nothing but itself.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, and so may what it is built from")]
+
 mod auth;
 mod generated;
 mod golden;

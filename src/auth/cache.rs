@@ -19,13 +19,13 @@ use crate::settings::Settings;
 /// The largest file that is read. A password of ECR is some 2.5 kB in base64.
 const LARGEST: u64 = 256 << 10;
 /// A file this old holds nothing that is still valid.
-const DEAD_AFTER: Duration = Duration::from_secs(13 * 60 * 60);
+const DEAD_AFTER: Duration = Duration::from_hours(13);
 /// A temporary file this old was left by a process that is gone.
-const ABANDONED_AFTER: Duration = Duration::from_secs(60 * 60);
+const ABANDONED_AFTER: Duration = Duration::from_hours(1);
 /// How many files one write clears away at most, so that no login pays for all that others left.
 const PRUNED_AT_ONCE: usize = 64;
 /// How long it is remembered that no instance metadata service answers.
-const NOBODY_FOR: Duration = Duration::from_secs(60);
+const NOBODY_FOR: Duration = Duration::from_mins(1);
 
 /// The folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -133,7 +133,7 @@ impl Cache {
         let mut removed = 0;
         for name in self.names().filter(|name| is_ours(name)) {
             match std::fs::remove_file(self.folder.join(&name)) {
-                Ok(()) => removed += usize::from(name.ends_with(".json")),
+                Ok(()) => removed += usize::from(name.strip_suffix(".json").is_some()),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(error),
             }
@@ -272,7 +272,8 @@ fn own_file() -> OpenOptions {
 fn read_own(path: &Path) -> Option<Vec<u8>> {
     let file = own_file().read(true).open(path).ok()?;
     let facts = file.metadata().ok()?;
-    let mine = facts.uid() == rustix::process::geteuid().as_raw() && facts.mode() & 0o077 == 0;
+    // Nothing for the group and others.
+    let mine = facts.uid() == rustix::process::geteuid().as_raw() && facts.mode().trailing_zeros() >= 6;
     if !facts.is_file() || !mine || facts.len() > LARGEST {
         return None;
     }

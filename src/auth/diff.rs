@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     fn changes_with_their_surroundings() {
-        let old: String = (1..=20).map(|n| format!("{n}\n")).collect();
+        let old = (1..=20).map(|n| n.to_string()).collect::<Vec<_>>().join("\n") + "\n";
         let new = old.replace("3\n4\n", "3\nthree and a half\n4\n").replace("\n18\n", "\n");
         let expected = "\
 --- f

@@ -54,7 +54,8 @@ impl Answer {
 
     /// The same with a line more on stderr.
     fn noting(mut self, line: &str) -> Self {
-        self.stderr += &format!("{line}\n");
+        self.stderr.push_str(line);
+        self.stderr.push('\n');
         self
     }
 }

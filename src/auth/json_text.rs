@@ -255,14 +255,13 @@ impl JsonText {
                 }
                 _ if quoted => {}
                 b'{' | b'[' => depth += 1,
-                b'}' | b']' if depth == 0 => return at,
+                b'}' | b']' | b',' if depth == 0 => return at,
                 b'}' | b']' => {
                     depth -= 1;
                     if depth == 0 {
                         return at + 1;
                     }
                 }
-                b',' if depth == 0 => return at,
                 byte if depth == 0 && byte.is_ascii_whitespace() => return at,
                 _ => {}
             }

@@ -102,7 +102,7 @@ impl Log {
         }
         let text = self.redacted(&text()).replace(['\n', '\r'], " ");
         match &self.file {
-            None => *self.lines.borrow_mut() += &format!("ecr {name} {text}\n"),
+            None => self.lines.borrow_mut().extend(["ecr ", name, " ", &text, "\n"]),
             Some(file) => {
                 let line = format!("{} {} {name} {text}\n", jiff::Timestamp::now(), std::process::id());
                 // Whoever reads the log notices that there is none.

@@ -202,7 +202,7 @@ mod tests {
     }
 
     fn text(word: &str) -> Option<String> {
-        Some(word.to_owned())
+        Some(word).map(str::to_owned)
     }
 
     fn down() -> Failure {

@@ -72,7 +72,7 @@ pub fn out_of_file(file: &Path, host: &str, dry_run: bool) -> Result<Change, Err
 /// Removes a host's logins; whether there were any.
 pub fn forget(json: &mut JsonText, host: &str) -> bool {
     let names = json.keys(&["auths"]).into_iter().filter(|name| means(name, host));
-    names.collect::<Vec<_>>().iter().fold(false, |any, name| json.remove(&["auths", name]) || any)
+    names.collect::<Vec<_>>().iter().filter(|name| json.remove(&["auths", name])).count() > 0
 }
 
 /// Whether a key of `auths` is this host, with or without a scheme and a path.

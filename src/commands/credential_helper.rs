@@ -16,7 +16,7 @@ use crate::settings::{Globals, Settings};
 use crate::ui::{Name, Ui};
 
 /// The row of this verb.
-pub const COMMAND: Command = Command { name: "credential-helper", define, run };
+pub(super) const COMMAND: Command = Command { name: "credential-helper", define, run };
 
 const ACTIONS: [&str; 5] = ["get", "store", "erase", "list", "version"];
 
@@ -31,6 +31,7 @@ fn define() -> clap::Command {
         .arg(Arg::new("action").required(true).value_parser(ACTIONS).value_name("ACTION").help("What to do."))
 }
 
+#[allow(clippy::unnecessary_wraps, reason = "every verb's run has this form")]
 fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let action = matches.get_one::<String>("action").cloned().unwrap_or_default();
     Ok(say(

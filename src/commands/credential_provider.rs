@@ -11,10 +11,10 @@ use crate::error::Error;
 use crate::settings::Settings;
 
 /// The row of this verb.
-pub const COMMAND: Command = Command { name: "credential-provider", define, run };
+pub(super) const COMMAND: Command = Command { name: "credential-provider", define, run };
 
 /// The name under which kubelet's folder of providers has this program.
-pub const PROGRAM: &str = "ecr-credential-provider";
+pub(super) const PROGRAM: &str = "ecr-credential-provider";
 
 fn define() -> clap::Command {
     let value = |name: &'static str, value: &'static str, help: &'static str| {

@@ -22,7 +22,7 @@ use crate::auth::write::{self, Home};
 use crate::error::Error;
 
 /// The row of this verb.
-pub const COMMAND: Command = Command { name: "login", define, run };
+pub(super) const COMMAND: Command = Command { name: "login", define, run };
 
 fn define() -> clap::Command {
     let flag = |name: &'static str, help: &'static str| {

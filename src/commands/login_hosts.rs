@@ -3,6 +3,7 @@
 use clap::ArgMatches;
 
 use super::Context;
+use crate::auth::cache::Cache;
 use crate::auth::client_file::{self, Client};
 use crate::auth::login::Desk;
 use crate::auth::rules::Rules;
@@ -70,7 +71,7 @@ pub(super) fn in_use(
     hosts.extend(json.keys(&["auths"]));
     hosts.extend(json.keys(&["credHelpers"]));
     hosts.extend(rules.named_hosts());
-    hosts.extend(desk.cache.iter().flat_map(|cache| cache.entries()).flat_map(|(_, entry)| entry.hosts));
+    hosts.extend(desk.cache.iter().flat_map(Cache::entries).flat_map(|(_, entry)| entry.hosts));
     let known = hosts.iter().filter_map(|host| Address::parse(host));
     let mut known: Vec<String> = known
         .filter(|address| rules.target(address).is_some_and(|target| !target.anonymous()))

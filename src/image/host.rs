@@ -154,8 +154,8 @@ mod tests {
         Address::parse(text)?.ecr()
     }
 
-    fn private(region: &str, fips: bool, dualstack: bool) -> Option<Ecr> {
-        Some(Ecr::Private { account: "123456789012".into(), region: region.into(), fips, dualstack })
+    fn private(region: &str, fips: bool, dualstack: bool) -> Ecr {
+        Ecr::Private { account: "123456789012".into(), region: region.into(), fips, dualstack }
     }
 
     #[test]
@@ -173,7 +173,7 @@ mod tests {
             ("123456789012.dkr.ecr.eu-isoe-west-1.cloud.adc-e.uk", "eu-isoe-west-1", false, false),
             ("123456789012.dkr.ecr.us-isof-south-1.csp.hci.ic.gov", "us-isof-south-1", false, false),
         ] {
-            assert_eq!(ecr(host), private(region, fips, dualstack), "{host}");
+            assert_eq!(ecr(host), Some(private(region, fips, dualstack)), "{host}");
         }
         assert_eq!(ecr("public.ecr.aws"), Some(Ecr::Public { dualstack: false }));
         assert_eq!(ecr("ecr-public.aws.com"), Some(Ecr::Public { dualstack: true }));
@@ -192,7 +192,7 @@ mod tests {
             " 123456789012.dkr.ecr.eu-west-1.amazonaws.com\r\n",
             "AWS@123456789012.dkr.ecr.eu-west-1.amazonaws.com",
         ] {
-            assert_eq!(ecr(text), private("eu-west-1", false, false), "{text}");
+            assert_eq!(ecr(text), Some(private("eu-west-1", false, false)), "{text}");
         }
         let address = Address::parse("HTTPS://Public.ECR.aws:443/x").unwrap();
         assert_eq!(address.to_string(), "public.ecr.aws:443");

@@ -7,12 +7,14 @@ use super::{Globals, Settings};
 
 impl Settings {
     /// The same settings with other options and with these variables set, or unset where there is no value.
+    #[must_use]
     pub fn with_changes(&self, globals: Globals, variables: &[(&str, Option<&str>)]) -> Self {
         Self::with_environment(globals, self.environment.with_changes(variables))
     }
 
     /// The same settings with further profiles, the first of which is the one that is asked for. A profile that is
     /// there already is replaced.
+    #[must_use]
     pub fn with_profiles(&self, profiles: Vec<(String, Section)>) -> Self {
         let mut changed = self.clone();
         if let Some((name, _)) = profiles.first() {

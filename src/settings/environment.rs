@@ -30,6 +30,7 @@ impl Environment {
     }
 
     /// The same variables but for these: set, or unset where there is no value.
+    #[must_use]
     pub fn with_changes(&self, changes: &[(&str, Option<&str>)]) -> Self {
         let mut all = (*self.changes).clone();
         all.extend(changes.iter().map(|(name, value)| ((*name).to_owned(), value.map(str::to_owned))));
