@@ -7,8 +7,7 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::Ui;
-use crate::image::{Descriptor, Digest};
-use crate::transfer::progress::{Event, Progress};
+use crate::transfer::progress::{Descriptor, Digest, Event, Progress};
 
 /// What a bar looks like. The second form is for a total.
 const BLOB: &str = "{prefix}  {bar:24}  {bytes:>11} of {total_bytes:<11}";
