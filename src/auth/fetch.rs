@@ -85,14 +85,16 @@ pub fn moment(seconds: u64) -> String {
 /// Nobody waits for a metadata service that is not there.
 fn check_last_resort(question: Question<'_>) -> Result<(), Failure> {
     let Question { settings, target, identity, cache, log, .. } = question;
-    if !identity.is_last_resort() || settings.globals().no_sign_request {
+    if !identity.asks_the_machine() || settings.globals().no_sign_request {
         return Ok(());
     }
     let nobody = || Failure::NoCredentials { looked: looked(settings, target) };
     if settings.instance_metadata_disabled() {
         return Err(nobody());
     }
-    let address = metadata::address(settings);
+    let address =
+        settings.instance_metadata_endpoint().map_err(|error| Failure::Settings(error.to_string()))?;
+    let address = address.trim_end_matches('/').to_owned();
     if cache.is_some_and(|cache| cache.nobody_at(&address)) {
         log.debug(|| "nobody answered as instance metadata service a moment ago".to_owned());
         return Err(nobody());

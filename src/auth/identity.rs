@@ -39,6 +39,7 @@ pub enum Source {
 pub struct Identity {
     /// Where the credentials come from.
     pub source: Source,
+    asks_the_machine: bool,
     facts: Vec<String>,
 }
 
@@ -107,7 +108,8 @@ impl Identity {
         {
             facts.push(format!("key {key}"));
         }
-        if source == Source::Instance || definition.refers_to("Ec2InstanceMetadata") {
+        let asks_the_machine = source == Source::Instance || definition.refers_to("Ec2InstanceMetadata");
+        if asks_the_machine {
             facts.push(format!("machine {}", machine()));
         }
         if source == Source::Container || definition.refers_to("EcsContainer") {
@@ -117,19 +119,19 @@ impl Identity {
             let parts = [&rule.role_arn, &rule.external_id, &rule.role_session_name];
             facts.extend(parts.into_iter().flatten().map(|part| format!("rule {part}")));
         }
-        Self { source, facts }
+        Self { source, asks_the_machine, facts }
     }
 
     /// The identity that a service account's token gives.
     pub fn of_service_account(account: &ServiceAccount) -> Self {
         let facts =
             vec![format!("role {}", account.role_arn), format!("subject {}", subject(&account.token))];
-        Self { source: Source::ServiceAccount, facts }
+        Self { source: Source::ServiceAccount, asks_the_machine: false, facts }
     }
 
-    /// Whether only an instance's metadata service is left to ask.
-    pub fn is_last_resort(&self) -> bool {
-        self.source == Source::Instance
+    /// Whether an instance's metadata service would be asked: as the last resort, or because a profile says so.
+    pub fn asks_the_machine(&self) -> bool {
+        self.asks_the_machine
     }
 
     /// The source in words, for people.

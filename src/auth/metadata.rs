@@ -8,20 +8,8 @@ use std::io::{Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
-use crate::settings::Settings;
-
 /// How long the question may take. On EC2 it is a millisecond.
 const PATIENCE: Duration = Duration::from_millis(600);
-
-/// The address, as the SDKs have it.
-pub fn address(settings: &Settings) -> String {
-    let given = settings.filled_variable("AWS_EC2_METADATA_SERVICE_ENDPOINT");
-    let version_6 = settings
-        .filled_variable("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE")
-        .is_some_and(|mode| mode.eq_ignore_ascii_case("ipv6"));
-    let default = if version_6 { "http://[fd00:ec2::254]" } else { "http://169.254.169.254" };
-    given.unwrap_or_else(|| default.to_owned())
-}
 
 /// Whether somebody answers there in time.
 pub fn answers(address: &str) -> bool {

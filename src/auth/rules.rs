@@ -2,36 +2,8 @@
 //!
 //! It is found at `ECR_LOGIN_CONFIG`, else at `$XDG_CONFIG_HOME/ecr/login.conf`, else at `~/.config/ecr/login.conf`,
 //! and need not exist. It is a list of rules; the first one whose conditions all hold decides, and where none does,
-//! the credentials are those that every AWS tool would take. A rule is a section with a name of your own:
-//!
-//! ```text
-//! # All registries of the production account, in any region
-//! [production]
-//! match_account = 111111111111
-//! profile = production
-//!
-//! # Several, through a role
-//! [partners]
-//! match_account = 2222* 3333*
-//! match_region = eu-*
-//! role_arn = arn:aws:iam::444444444444:role/pull
-//!
-//! # A host of one's own in front of a registry
-//! [mirror]
-//! match_host = registry.example.com
-//! registry = 111111111111.dkr.ecr.eu-west-1.amazonaws.com
-//!
-//! # The embedded ECR (`ecr local serve --port 4510`)
-//! [embedded]
-//! match_host = localhost:4510
-//! registry = 000000000000.dkr.ecr.us-east-1.amazonaws.com
-//! endpoint_url = http://localhost:4510
-//!
-//! # The public gallery, always without an account
-//! [gallery]
-//! match_host = public.ecr.aws ecr-public.aws.com
-//! anonymous = true
-//! ```
+//! the credentials are those that every AWS tool would take. A rule is a section with a name of your own;
+//! [`EXAMPLE`] has one of each kind.
 //!
 //! Conditions are globs (`*`, `?`), several of them separated by blanks or commas; one of them must fit. A host glob
 //! with a colon is compared with `HOST:PORT`, one without with the host alone. Of an alias (`registry`), account and
@@ -45,6 +17,36 @@ use std::path::{Path, PathBuf};
 use super::target::Target;
 use crate::image::host::{Address, Ecr, PUBLIC_REGION};
 use crate::settings::Settings;
+
+/// A file with a rule of each kind, as the manual page shows it.
+pub const EXAMPLE: &str = "\
+# All registries of the production account, in any region
+[production]
+match_account = 111111111111
+profile = production
+
+# Several, through a role
+[partners]
+match_account = 2222* 3333*
+match_region = eu-*
+role_arn = arn:aws:iam::444444444444:role/pull
+
+# A host of one's own in front of a registry
+[mirror]
+match_host = registry.example.com
+registry = 111111111111.dkr.ecr.eu-west-1.amazonaws.com
+
+# The embedded ECR (`ecr local serve --port 4510`)
+[embedded]
+match_host = localhost:4510
+registry = 000000000000.dkr.ecr.us-east-1.amazonaws.com
+endpoint_url = http://localhost:4510
+
+# The public gallery, always without an account
+[gallery]
+match_host = public.ecr.aws ecr-public.aws.com
+anonymous = true
+";
 
 /// A rule: conditions, and what holds where they do.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -353,12 +355,8 @@ mod tests {
     }
 
     #[test]
-    fn the_example_of_the_documentation_works() {
-        let documentation =
-            include_str!("rules.rs").split("```text\n").nth(1).unwrap().split("//! ```").next().unwrap();
-        let text: String =
-            documentation.lines().map(|line| line.trim_start_matches("//!").to_owned() + "\n").collect();
-        let rules = rules(&text);
+    fn the_example_does_what_it_says() {
+        let rules = rules(EXAMPLE);
         let named = |name: &str, region: &str| Some((Some(name.to_owned()), region.to_owned()));
         assert_eq!(
             chosen(&rules, "111111111111.dkr.ecr.us-west-2.amazonaws.com"),

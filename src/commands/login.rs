@@ -17,12 +17,21 @@ use crate::auth::entry::Entry;
 use crate::auth::failure::Failure;
 use crate::auth::fetch::moment;
 use crate::auth::login::Desk;
+use crate::auth::rules::EXAMPLE;
 use crate::auth::target::Target;
 use crate::auth::write::{self, Home};
 use crate::error::Error;
 
 /// The row of this verb.
 pub(super) const COMMAND: Command = Command { name: "login", define, run };
+
+const RULES: &str = "LOGIN.CONF
+
+The file is found at ECR_LOGIN_CONFIG, $XDG_CONFIG_HOME/ecr/login.conf or ~/.config/ecr/login.conf. The first rule whose \
+conditions all hold decides; where none does, the credentials are those that every AWS tool takes. Conditions are globs \
+(*, ?), several of them separated by blanks: match_host, match_account, match_region. Then come registry (which registry a \
+host of another name stands for), profile, role_arn with external_id and role_session_name, region, endpoint_url, and \
+anonymous = true. 'ecr login --check HOST' shows what holds for a host. For example:";
 
 fn define() -> clap::Command {
     let flag = |name: &'static str, help: &'static str| {
@@ -35,6 +44,10 @@ fn define() -> clap::Command {
              Or, once and for all, make docker ask this program whenever it needs one (--helper). Which credentials \
              are used for which registry can be said in ~/.config/ecr/login.conf.",
         )
+        .after_long_help(format!(
+            "{RULES}\n\n    {}",
+            EXAMPLE.replace('\n', "\n    ").replace("    \n", "\n").trim_end()
+        ))
         .args(places())
         .arg(flag("all", "Every registry of ECR that docker's file, login.conf and the cache name."))
         .arg(flag("fresh", "Ask for a new password, whatever the cache has."))

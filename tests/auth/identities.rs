@@ -38,6 +38,22 @@ fn an_assumed_role_is_cached_and_a_hit_asks_nobody() {
 }
 
 #[test]
+fn an_sso_session_that_has_ended_names_the_command_that_renews_it() {
+    let server = Server::start(Manner::Gives);
+    let mut machine = with_profiles(&server);
+    let section = "[profile p]\nsso_session = corp\nsso_account_id = 1\nsso_role_name = r\n[sso-session corp]\nsso_region = \
+                   eu-west-1\nsso_start_url = https://corp.example\n";
+    machine.write("home/.aws/config", section);
+    machine.set("AWS_PROFILE", "p");
+    let text = format!(
+        "login to {HERE} failed: the AWS credentials of profile p cannot be used: Error loading SSO Token: Token for corp \
+         does not exist. Run 'aws sso login --profile p'\n"
+    );
+    assert_eq!(helper(&machine, "get", HERE), outcome(text.clone(), format!("ecr: {text}"), 1));
+    assert_eq!(server.calls(), 0);
+}
+
+#[test]
 fn a_credential_process_is_not_run_on_a_hit() {
     let server = Server::start(Manner::Gives);
     let mut machine = with_profiles(&server);
