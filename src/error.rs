@@ -19,6 +19,7 @@ use crate::output;
 use crate::service;
 use crate::settings::{self, ErrorFormat as Format};
 use crate::ui::Name;
+use crate::ui::encoder::Unencodable;
 use crate::ui::pager::PagerError;
 
 /// Every way in which a command can fail.
@@ -185,6 +186,9 @@ impl From<io::Error> for Error {
     fn from(error: io::Error) -> Self {
         if error.kind() == io::ErrorKind::BrokenPipe {
             return Self::Closed;
+        }
+        if let Some(unencodable) = error.get_ref().and_then(|inner| inner.downcast_ref::<Unencodable>()) {
+            return Self::Other(unencodable.to_string());
         }
         match error.get_ref().and_then(|inner| inner.downcast_ref::<PagerError>()) {
             Some(PagerError(reason)) => Self::Configuration {

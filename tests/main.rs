@@ -1,6 +1,6 @@
 //! The integration tests: one binary, one harness. A test reads like a transcript and depends on nothing but itself.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking, and so may what it is built from")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on stops where it is")]
 
 mod auth;
 mod generated;

@@ -3,8 +3,8 @@
 use serde_json::{Map, Value};
 
 use super::paramfile::{self, Content, Files};
-use super::{Error, json, yaml};
-use crate::model::foreign;
+use super::{Error, yaml};
+use crate::model::{foreign, json};
 
 /// Adds to an input what `--cli-input-json` or `--cli-input-yaml` hold. Members that options have given stay whole;
 /// the others follow in the order of the text.

@@ -47,7 +47,7 @@ impl Presenter {
             format,
             query: session.query.take(),
             title: operation.name.to_owned(),
-            table: table_style(session, matches!(sink, Sink::Direct(_))),
+            table: table_style(session, sink.is_direct()),
         };
         Ok(Self { service, shape: operation.output, printer, sink, zone })
     }

@@ -232,7 +232,8 @@ fn response(
         let body = response.body().bytes().unwrap_or_default();
         let status = response.status().as_u16();
         if status < 300 {
-            return Ok(wire::answer(service, service.output(operation), body));
+            return wire::answer(service, service.output(operation), body)
+                .map_err(|unfit| OrchestratorError::other(Failure::Other(unfit.0)));
         }
         if let Some(kind) = wire::no_structure(status, body) {
             let words = format!("'{kind}' object has no attribute 'get'");
