@@ -22,7 +22,6 @@ mod page;
 mod present;
 mod report;
 mod session;
-mod timestamps;
 mod verb;
 mod wait;
 

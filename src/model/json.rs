@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn half_a_surrogate_pair_becomes_the_replacement_character() {
-        assert_eq!(parse(r#""\ud83dx\udc00\ud83d\u0041""#), Ok(json!("\u{fffd}x\u{fffd}\u{fffd}A")));
+    fn half_a_surrogate_pair_has_a_stand_in() {
+        assert_eq!(parse(r#""\ud83dx\udc00\ud83d\u0041""#), Ok(json!("\u{10f83d}x\u{10fc00}\u{10f83d}A")));
     }
 }
