@@ -176,6 +176,16 @@ impl Store for Layout {
         })
     }
 
+    fn missing<'a>(&'a self, blobs: &'a [Descriptor]) -> Answer<'a, HashSet<Digest>> {
+        Box::pin(async move {
+            Ok(blobs.iter().filter(|blob| !self.has(blob)).map(|blob| blob.digest.clone()).collect())
+        })
+    }
+
+    fn tags(&self) -> Answer<'_, Vec<String>> {
+        Box::pin(async move { Ok(files::index(self)?.tags()) })
+    }
+
     fn write<'a>(&'a self, blob: &'a Descriptor, source: &'a Source) -> Answer<'a, Written> {
         Box::pin(self.receive(blob, source))
     }

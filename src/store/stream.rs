@@ -27,6 +27,11 @@ impl Source {
         (self.report)(position);
     }
 
+    /// The registry's host and the repository that the blob is in.
+    pub(super) fn neighbour(&self) -> Option<(&str, &str)> {
+        self.store.neighbour()
+    }
+
     /// The blob from its first byte.
     pub async fn stream(&self) -> Result<Stream, Error> {
         Ok(Stream {

@@ -230,7 +230,7 @@ async fn the_service_may_not_name_another_kind_of_url() {
     let (fake, layer, _server) = served(|_| Server::start(vec![])).await;
     fake.state().downloads = "ftp://127.0.0.1/".to_owned();
     let error = pull_layer(&fake, &layer).await.unwrap_err();
-    assert_eq!(error, "cannot download blob LAYER: the service named a URL of the kind ftp, expected https");
+    assert_eq!(error, "cannot download blob LAYER: a URL of the kind ftp was named, expected https");
 }
 
 #[tokio::test]
