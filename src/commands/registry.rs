@@ -7,7 +7,7 @@ use crate::image::{self, Name, Platform, Reference, Registry};
 use crate::model;
 use crate::service::Client;
 use crate::settings::{Globals, Settings};
-use crate::store::ecr::{Ecr, Network, Repository};
+use crate::store::ecr::{Ecr, Journal, Network, Repository};
 use crate::store::{self, Shared, ecr};
 use crate::transfer;
 
@@ -20,6 +20,7 @@ pub(super) struct Target {
     pub(super) repository: Repository,
     pub(super) name: Name,
     network: Network,
+    journal: Option<Journal>,
 }
 
 impl Target {
@@ -46,14 +47,32 @@ impl Target {
         let network = network(&settings)?;
         let client = super::connect(&settings, model::ecr())?;
         let repository = Repository { registry, name: reference.repository };
-        Ok(Self { client, repository, name: reference.name, network })
+        let journal = journal(&settings)?;
+        Ok(Self { client, repository, name: reference.name, network, journal })
     }
 
     /// The repository as a store.
     pub(super) fn store(&self) -> Shared {
         let (client, repository) = (self.client.clone(), self.repository.clone());
-        std::sync::Arc::new(Ecr::new(client, repository, self.network.clone()))
+        let store = Ecr::new(client, repository, self.network.clone());
+        std::sync::Arc::new(match &self.journal {
+            Some(journal) => store.with_journal(journal.clone()),
+            None => store,
+        })
     }
+}
+
+/// Where unfinished uploads are written down, and what tells registries apart there.
+fn journal(settings: &Settings) -> anyhow::Result<Option<Journal>> {
+    let Some(folder) = settings.cache_folder() else { return Ok(None) };
+    let local = if settings.local() { Some(settings.local_folder()?) } else { None };
+    let registry = format!(
+        "{:?} {:?} {:?} {local:?}",
+        settings.profile(),
+        settings.region()?,
+        settings.endpoint("ecr")?
+    );
+    Ok(Some(Journal::new(folder.join("ecr").join("uploads"), registry)))
 }
 
 /// What transfers must know about the network.

@@ -53,9 +53,13 @@ impl Fake {
     }
 
     pub(super) fn store(&self) -> Arc<Ecr> {
+        Arc::new(self.repository())
+    }
+
+    pub(super) fn repository(&self) -> Ecr {
         let client = Client::in_process(model::ecr(), Arc::new(self.clone()));
         let repository = Repository { registry: None, name: "team/app".to_owned() };
-        Arc::new(Ecr::new(client, repository, Network { first_wait: Duration::ZERO, ..Network::default() }))
+        Ecr::new(client, repository, Network { first_wait: Duration::ZERO, ..Network::default() })
     }
 
     /// How often an operation was called.

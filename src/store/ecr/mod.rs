@@ -3,6 +3,7 @@
 mod calls;
 mod download;
 mod error;
+mod journal;
 mod upload;
 
 use std::collections::HashSet;
@@ -13,6 +14,7 @@ use serde_json::{Value, json};
 
 use self::calls::Calls;
 pub use self::error::Error;
+pub use self::journal::Journal;
 use super::buffers::Buffers;
 use super::http::Connections;
 pub use super::http::Network;
@@ -44,6 +46,7 @@ pub struct Ecr {
     calls: Arc<Calls>,
     origin: Arc<download::Layers>,
     buffers: Arc<Buffers>,
+    journal: Option<Journal>,
 }
 
 impl Ecr {
@@ -53,7 +56,13 @@ impl Ecr {
         let files = client.is_in_process();
         let calls = Arc::new(Calls::new(client, repository, network.first_wait));
         let origin = Arc::new(download::Layers::new(Arc::clone(&calls), Connections::new(network), files));
-        Self { calls, origin, buffers: Buffers::new(budget) }
+        Self { calls, origin, buffers: Buffers::new(budget), journal: None }
+    }
+
+    /// The same repository, with unfinished uploads written down and taken up again.
+    #[must_use]
+    pub fn with_journal(self, journal: Journal) -> Self {
+        Self { journal: Some(journal), ..self }
     }
 
     async fn missing(&self, blobs: &[Descriptor]) -> Result<HashSet<Digest>, Error> {
