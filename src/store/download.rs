@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 use futures_util::future::BoxFuture;
 use reqwest::header::RANGE;
 use reqwest::{RequestBuilder, Response, StatusCode};
@@ -32,13 +32,23 @@ pub(super) trait Origin: Send + Sync {
 /// A blob from an offset on.
 pub(super) fn read(origin: Arc<dyn Origin>, blob: &Descriptor, offset: u64) -> Box<dyn Reader> {
     let blob = blob.clone();
-    Box::new(Download { origin, blob, position: offset, response: None, rest: Bytes::new(), failures: 0 })
+    Box::new(Download {
+        origin,
+        blob,
+        position: offset,
+        skip: 0,
+        response: None,
+        rest: Bytes::new(),
+        failures: 0,
+    })
 }
 
 struct Download {
     origin: Arc<dyn Origin>,
     blob: Descriptor,
     position: u64,
+    /// How much of the response's beginning is here already.
+    skip: u64,
     response: Option<Response>,
     rest: Bytes,
     failures: u32,
@@ -73,13 +83,15 @@ impl Download {
     fn check(&self, response: Response) -> Result<Response, Failure> {
         let expected = if self.position > 0 { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
         let status = response.status();
-        if status != expected {
+        // Who does not know ranges sends everything, and what is here already is passed over.
+        let whole = status == StatusCode::OK;
+        if status != expected && !whole {
             let reason = format!("the server answered {status}, expected {expected}");
             // 403 is what an expired URL gives, and 401 an expired token: both may expire on the way.
             let passing = status.is_server_error() || matches!(status.as_u16(), 401 | 403 | 408 | 429);
             return Err(if passing { Failure::Passing(reason) } else { Failure::Final(self.failed(reason)) });
         }
-        let rest = self.blob.size - self.position;
+        let rest = if whole { self.blob.size } else { self.blob.size - self.position };
         match response.content_length() {
             Some(length) if length != rest => {
                 let reason = format!("the server offers {length} bytes, and {rest} are missing");
@@ -115,16 +127,28 @@ impl Download {
             if self.position >= self.blob.size {
                 return Ok(Bytes::new());
             }
-            self.response = Some(self.request().await?);
+            let response = self.request().await?;
+            self.skip = if response.status() == StatusCode::OK { self.position } else { 0 };
+            self.response = Some(response);
         }
         let Some(response) = self.response.as_mut() else { return Ok(Bytes::new()) };
-        match response.chunk().await {
-            Ok(Some(bytes)) => Ok(bytes),
-            Ok(None) if self.position < self.blob.size => {
-                Err(Failure::Passing(format!("the server stopped after {} bytes", self.position)))
-            }
-            Ok(None) => Ok(Bytes::new()),
-            Err(error) => Err(Failure::Passing(chain(&error))),
+        loop {
+            return match response.chunk().await {
+                Ok(Some(mut bytes)) => {
+                    let known = usize::try_from(self.skip).unwrap_or(usize::MAX).min(bytes.len());
+                    self.skip -= known as u64;
+                    bytes.advance(known);
+                    if bytes.is_empty() {
+                        continue;
+                    }
+                    Ok(bytes)
+                }
+                Ok(None) if self.position < self.blob.size => {
+                    Err(Failure::Passing(format!("the server stopped after {} bytes", self.position)))
+                }
+                Ok(None) => Ok(Bytes::new()),
+                Err(error) => Err(Failure::Passing(chain(&error))),
+            };
         }
     }
 }

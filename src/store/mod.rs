@@ -13,6 +13,7 @@ mod files;
 mod http;
 mod layout;
 pub mod memory;
+mod partial;
 mod place;
 pub mod registry;
 mod stream;

@@ -52,6 +52,10 @@ impl Fake {
         self.state().faults.entry(operation).or_default().push_back(Box::new(fault));
     }
 
+    pub(super) fn forget_faults(&self) {
+        self.state().faults.clear();
+    }
+
     pub(super) fn store(&self) -> Arc<Ecr> {
         Arc::new(self.repository())
     }
