@@ -22,7 +22,7 @@ fn define() -> clap::Command {
                 "Copy images between repositories of Amazon ECR, other registries, OCI layouts and archives, \
                  whole and with their digests kept. A place is a REPOSITORY, with or without an ECR host in front \
                  (through ECR's own API); docker://HOST/REPOSITORY, or a host that is not ECR's (any OCI \
-                 registry); oci:PATH, oci-archive:PATH, or what looks like a path, such as ./folder and image.tar; \
+                 registry); oci:PATH, oci-archive:PATH, docker-archive:PATH (to read from), or what looks like a path, such as ./folder and image.tar; \
                  and - for an archive that comes by standard input or goes to standard output. :TAG or @DIGEST \
                  may follow. Logins for other registries are those of docker and podman. The digests of the \
                  images are written to standard output.",

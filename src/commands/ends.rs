@@ -1,6 +1,6 @@
 //! The two ends of a transfer, as they are written on the command line.
 //!
-//! `docker://HOST/REPOSITORY` is any registry over `/v2/`; `oci:PATH` and `oci-archive:PATH` are on this machine; `-`
+//! `docker://HOST/REPOSITORY` is any registry over `/v2/`; `oci:PATH`, `oci-archive:PATH` and `docker-archive:PATH` are on this machine; `-`
 //! is an archive that comes by stdin or goes to stdout. Without a prefix a repository of ECR goes through ECR's own
 //! API, another host over `/v2/`, and what looks like a path (`./x`, `/x`, `x.tar`) is one.
 
@@ -85,14 +85,14 @@ impl End {
         Ok(Self { name: place.image(), store, target: None, stream: None })
     }
 
-    fn stream(format: Format, side: Side) -> anyhow::Result<Self> {
+    fn stream(format: Option<Format>, side: Side) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
         let path = folder.path().join("archive.tar");
         if side == Side::Source {
             let mut file = std::fs::File::create_new(&path).context("cannot make a temporary file")?;
             io::copy(&mut io::stdin().lock(), &mut file).context("cannot keep what comes by stdin")?;
         }
-        let place = Place { format: Some(format), path: path.clone(), tag: None };
+        let place = Place { format, path: path.clone(), tag: None };
         let end = Self::local(&place, side)?;
         Ok(Self { stream: Some(Stream { path, _folder: folder }), ..end })
     }
@@ -122,16 +122,18 @@ impl End {
     }
 }
 
-/// The form of an archive that comes by stdin or goes to stdout; `None` where it is something else.
-fn stream(text: &str) -> Option<Format> {
+/// The form of an archive that comes by stdin or goes to stdout, where the text says it; `None` where it is something else.
+fn stream(text: &str) -> Option<Option<Format>> {
     match text {
-        "-" | "oci-archive:-" => Some(Format::Archive),
+        "-" => Some(None),
+        "oci-archive:-" => Some(Some(Format::Archive)),
+        "docker-archive:-" => Some(Some(Format::Docker)),
         _ => None,
     }
 }
 
 fn is_path(text: &str, assume: Assume) -> bool {
-    let prefixed = text.starts_with("oci:") || text.starts_with("oci-archive:");
+    let prefixed = ["oci:", "oci-archive:", "docker-archive:"].iter().any(|front| text.starts_with(front));
     let rooted = ["/", "./", "../", "~/"].iter().any(|front| text.starts_with(front));
     let folder = text == "." || text == "..";
     // The grammar of the command line, not of file systems: it is the same everywhere.

@@ -21,8 +21,8 @@ fn define() -> clap::Command {
                  output.",
             )
             .arg(Arg::new("source").value_name("SOURCE").required(true).help(
-                "An OCI image layout (a folder) or an OCI archive (a tar file, or - for standard input); oci: or \
-                 oci-archive: may precede the path, and :TAG follow it where it has several images; or any other \
+                "An OCI image layout (a folder), an OCI or docker archive (a tar file, or - for standard input); \
+                 oci:, oci-archive: or docker-archive: may precede the path, and :TAG follow it where it has several images; or any other \
                  place that copy knows",
             ))
             .arg(Arg::new("reference").value_name("REFERENCE").required(true).help(

@@ -49,11 +49,7 @@ impl ArchiveReader {
         file.rewind().map_err(Error::io("read", &path))?;
         let entries =
             scan(&file).map_err(|error| wrong(format!("is not a tar file, or a damaged one: {error}")))?;
-        let reader = Self { path: path.clone(), entries };
-        if !reader.entries.contains_key(MARK) && reader.entries.contains_key("manifest.json") {
-            return Err(wrong("is a docker archive; expected an OCI archive".to_owned()));
-        }
-        Ok(reader)
+        Ok(Self { path: path.clone(), entries })
     }
 }
 
@@ -61,9 +57,15 @@ fn scan(file: &File) -> io::Result<HashMap<String, (u64, u64)>> {
     let length = file.metadata()?.len();
     let mut archive = tar::Archive::new(file);
     let mut entries = HashMap::new();
+    let mut links = Vec::new();
     for entry in archive.entries_with_seek()? {
         let entry = entry?;
-        if !entry.header().entry_type().is_file() {
+        let kind = entry.header().entry_type();
+        if kind.is_symlink() || kind.is_hard_link() {
+            links.extend(link(&entry, kind.is_symlink()));
+            continue;
+        }
+        if !kind.is_file() {
             continue;
         }
         let (start, size) = (entry.raw_file_position(), entry.size());
@@ -76,7 +78,29 @@ fn scan(file: &File) -> io::Result<HashMap<String, (u64, u64)>> {
             return Err(io::Error::other(format!("it has more than {MAXIMUM_ENTRIES} files")));
         }
     }
+    for (path, target) in links.into_iter().take(MAXIMUM_ENTRIES) {
+        if let Some(&place) = entries.get(&target) {
+            entries.entry(path).or_insert(place);
+        }
+    }
     Ok(entries)
+}
+
+/// A link's path and that of its target, both from the archive's root. docker saves a layer that several images have
+/// once, and links to it.
+fn link<R: io::Read>(entry: &tar::Entry<'_, R>, symbolic: bool) -> Option<(String, String)> {
+    let path = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+    let target = String::from_utf8_lossy(&entry.link_name_bytes()?).into_owned();
+    let mut parts: Vec<&str> = if symbolic { path.split('/').collect() } else { Vec::new() };
+    parts.pop();
+    for part in target.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()?),
+            part => parts.push(part),
+        }
+    }
+    Some((path.trim_start_matches("./").to_owned(), parts.join("/")))
 }
 
 impl Files for ArchiveReader {
@@ -92,6 +116,20 @@ impl Files for ArchiveReader {
 }
 
 impl ArchiveReader {
+    /// Whether it is a docker archive and no OCI archive.
+    pub(super) fn is_docker(&self) -> bool {
+        !self.entries.contains_key(MARK) && self.entries.contains_key(super::docker::LIST)
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where a file lies: its offset and its size.
+    pub(super) fn extent(&self, path: &str) -> Option<(u64, u64)> {
+        self.entries.get(path).copied()
+    }
+
     fn read_only(&self) -> Error {
         Error::Place { place: self.place(), reason: "is open for reading".to_owned() }
     }

@@ -171,7 +171,7 @@ pub(super) fn manifest(files: &dyn Files, name: &Name) -> Result<Manifest, Error
 }
 
 /// A whole small file. Whatever is read this way is bounded by the size of a manifest.
-fn small(files: &dyn Files, path: &str) -> Result<Option<Bytes>, Error> {
+pub(super) fn small(files: &dyn Files, path: &str) -> Result<Option<Bytes>, Error> {
     let Some(extent) = files.find(path)? else { return Ok(None) };
     if extent.size > MAXIMUM_MANIFEST {
         let reason = format!(

@@ -6,6 +6,7 @@
 
 mod archive;
 mod buffers;
+mod docker;
 mod download;
 pub mod ecr;
 mod error;
@@ -24,6 +25,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 
 pub use archive::{ArchiveReader, ArchiveWriter};
+pub use docker::DockerReader;
 pub use ecr::Ecr;
 pub use error::Error;
 pub use layout::Layout;

@@ -1,4 +1,4 @@
-//! Places on this machine as they are written on the command line: `oci:PATH`, `oci-archive:PATH` or a bare path,
+//! Places on this machine as they are written on the command line: `oci:PATH`, `oci-archive:PATH`, `docker-archive:PATH` or a bare path,
 //! each with `:TAG` behind it where that is meant.
 
 use std::fs::File;
@@ -6,7 +6,7 @@ use std::io::Read as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::{ArchiveReader, ArchiveWriter, Error, Layout, Shared};
+use super::{ArchiveReader, ArchiveWriter, DockerReader, Error, Layout, Shared};
 use crate::image::Name;
 
 /// The form in which a place keeps images.
@@ -16,6 +16,8 @@ pub enum Format {
     Layout,
     /// An OCI archive.
     Archive,
+    /// A docker archive, which can only be read.
+    Docker,
 }
 
 /// A path with the form that it has and the tag that was asked for.
@@ -35,6 +37,7 @@ impl Place {
         let (format, rest) = match text.split_once(':') {
             Some(("oci", rest)) => (Some(Format::Layout), rest),
             Some(("oci-archive", rest)) => (Some(Format::Archive), rest),
+            Some(("docker-archive", rest)) => (Some(Format::Docker), rest),
             _ => (None, text),
         };
         let path = PathBuf::from(rest);
@@ -62,17 +65,36 @@ impl Place {
             Some(Format::Archive) if metadata.is_dir() => {
                 Err(wrong("is a folder; expected an OCI archive, a file"))
             }
+            Some(Format::Docker) if metadata.is_dir() => {
+                Err(wrong("is a folder; expected a docker archive, a file"))
+            }
             Some(Format::Layout) if !metadata.is_dir() => {
                 Err(wrong("is a file; expected an OCI image layout, a folder"))
             }
             _ if metadata.is_dir() => Ok(Arc::new(Layout::new(&self.path))),
-            _ => Ok(Arc::new(ArchiveReader::open(&self.path)?)),
+            format => {
+                let archive = ArchiveReader::open(&self.path)?;
+                match (archive.is_docker(), format) {
+                    (true, Some(Format::Archive)) => {
+                        Err(wrong("is a docker archive; expected an OCI archive"))
+                    }
+                    (true, _) => Ok(Arc::new(DockerReader::new(&archive)?)),
+                    (false, _) => Ok(Arc::new(archive)),
+                }
+            }
         }
     }
 
     /// Opens the place to write to. Without a form it is what is there already, or an archive where the name ends in
     /// `.tar`.
     pub fn destination(&self) -> Result<Shared, Error> {
+        if self.format == Some(Format::Docker) {
+            let reason =
+                "would be a docker archive, which can only be read; expected oci-archive:, which docker \
+                          loads since version 25"
+                    .to_owned();
+            return Err(Error::Place { place: self.path.display().to_string(), reason });
+        }
         let archive = match self.format {
             Some(format) => format == Format::Archive,
             None if self.path.is_dir() => false,

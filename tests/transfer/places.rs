@@ -195,9 +195,10 @@ async fn what_is_no_archive_says_so() {
     drop(docker);
     fs::write(&path, &bytes).unwrap();
     assert_eq!(
-        read(&text).await.unwrap_err(),
+        read(&format!("oci-archive:{text}")).await.unwrap_err(),
         format!("{text} is a docker archive; expected an OCI archive")
     );
+    assert_eq!(read(&text).await.unwrap_err(), format!("{text} has no image in it"));
     // It is not replaced either, nor is any other file.
     let error = destination(&path).err().unwrap();
     assert!(error.starts_with(&format!("{text} is there already and will not be replaced: ")), "{error}");
@@ -278,4 +279,89 @@ async fn several_platforms_of_three_make_a_smaller_index() {
     let moved = destination.manifest(&Name::Tag("1".to_owned())).await.unwrap();
     assert_eq!(moved.digest(), &outcome.digest);
     assert_eq!(digests(moved.children().iter()), [images[0].digest().clone(), images[2].digest().clone()]);
+}
+
+/// A tar file of these files; what starts with `->` is a link.
+fn tar_of(path: &Path, files: &[(&str, Vec<u8>)]) {
+    let mut tar = tar::Builder::new(fs::File::create(path).unwrap());
+    for (name, content) in files {
+        let mut header = tar::Header::new_gnu();
+        header.set_mode(0o644);
+        if let Some(target) = content.strip_prefix(b"->") {
+            header.set_entry_type(tar::EntryType::Symlink);
+            header.set_size(0);
+            tar.append_link(&mut header, name, std::str::from_utf8(target).unwrap()).unwrap();
+        } else {
+            header.set_size(content.len() as u64);
+            tar.append_data(&mut header, name, &content[..]).unwrap();
+        }
+    }
+    tar.finish().unwrap();
+}
+
+#[tokio::test]
+async fn a_docker_archive_is_read_in_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.tar");
+    let text = path.display().to_string();
+    let plain = noise(5000, 1);
+    let packed = [&[0x1f, 0x8b], &noise(3000, 2)[..]].concat();
+    let identity = Digest::of(b"what the packed layer unpacks to");
+    let config = |os: &str| {
+        let identities = json!([Digest::of(&plain), identity, Digest::of(&plain)]);
+        json!({"os": os, "architecture": "amd64", "rootfs": {"type": "layers", "diff_ids": identities}})
+            .to_string()
+            .into_bytes()
+    };
+    let layers = ["one/layer.tar", "two.tar.gz", "three/layer.tar"];
+    let list = json!([
+        {"Config": "a.json", "RepoTags": ["host:5000/team/app:1", "app:2"], "Layers": layers},
+        {"Config": "b.json", "RepoTags": null, "Layers": layers},
+    ]);
+    let files = [
+        ("one/layer.tar", plain.clone()),
+        ("two.tar.gz", packed.clone()),
+        ("three/layer.tar", b"->../one/layer.tar".to_vec()),
+        ("a.json", config("linux")),
+        ("b.json", config("windows")),
+        ("manifest.json", list.to_string().into_bytes()),
+    ];
+    tar_of(&path, &files);
+    let source = Place::parse(&format!("docker-archive:{text}")).source().unwrap();
+    assert_eq!(source.tags().await.unwrap(), ["1", "2"]);
+    let back = Arc::new(Memory::new());
+    let wanted = Name::Tag("2".to_owned());
+    let outcome =
+        run(&source, &(back.clone() as Shared), &ecr::transfer::Options { image: wanted, ..options(&["x"]) })
+            .await
+            .unwrap();
+    assert_eq!((outcome.blobs, outcome.bytes), (3, 5000 + 3002 + files[3].1.len() as u64));
+    let manifest = back.manifest(&Name::Tag("x".to_owned())).await.unwrap();
+    let found: Vec<(&str, Digest)> =
+        manifest.blobs().map(|blob| (blob.media_type.as_str(), blob.digest.clone())).collect();
+    let layer = "application/vnd.oci.image.layer.v1.tar";
+    let gzip = "application/vnd.oci.image.layer.v1.tar+gzip";
+    let expected = [
+        ("application/vnd.oci.image.config.v1+json", Digest::of(&files[3].1)),
+        (layer, Digest::of(&plain)),
+        (gzip, Digest::of(&packed)),
+        (layer, Digest::of(&plain)),
+    ];
+    assert_eq!(found, expected);
+    let several = format!(
+        "{text} has several images of that kind; choose one by its tag; it has host:5000/team/app:1, app:2"
+    );
+    assert_eq!(read(&text).await.unwrap_err(), several);
+
+    // A layer that is not what the configuration says does not arrive.
+    let mut damaged = files.to_vec();
+    damaged[0].1[17] ^= 1;
+    tar_of(&path, &damaged);
+    let source = Place::parse(&format!("{text}:1")).source().unwrap();
+    let wanted = ecr::transfer::Options { image: Name::Tag("1".to_owned()), ..options(&["x"]) };
+    let error = run(&source, &(Arc::new(Memory::new()) as Shared), &wanted).await.unwrap_err();
+    assert!(
+        error.to_string().starts_with(&format!("blob {} in {text} is damaged", Digest::of(&plain))),
+        "{error}"
+    );
 }
