@@ -62,8 +62,11 @@ impl End {
             })?;
             return Self::remote(settings, registry, &reference);
         }
-        if let Some(format) = stream(text) {
-            return Self::stream(format, side);
+        match text {
+            "-" => return Self::stream(None, side),
+            "oci-archive:-" => return Self::stream(Some(Format::Archive), side),
+            "docker-archive:-" => return Self::stream(Some(Format::Docker), side),
+            _ => {}
         }
         if is_path(text, assume) {
             return Self::local(&Place::parse(text), side);
@@ -119,16 +122,6 @@ impl End {
         let mut out = io::stdout().lock();
         io::copy(&mut file, &mut out).context("cannot write to stdout")?;
         out.flush().context("cannot write to stdout")
-    }
-}
-
-/// The form of an archive that comes by stdin or goes to stdout, where the text says it; `None` where it is something else.
-fn stream(text: &str) -> Option<Option<Format>> {
-    match text {
-        "-" => Some(None),
-        "oci-archive:-" => Some(Some(Format::Archive)),
-        "docker-archive:-" => Some(Some(Format::Docker)),
-        _ => None,
     }
 }
 
