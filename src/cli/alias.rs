@@ -221,7 +221,9 @@ mod tests {
 
     #[test]
     fn words_are_quoted_for_the_shell() {
-        for (word, expected) in [("a", "a"), ("", "''"), ("b c", "'b c'"), ("it's", "'it'\"'\"'s'"), ("é", "'é'")] {
+        for (word, expected) in
+            [("a", "a"), ("", "''"), ("b c", "'b c'"), ("it's", "'it'\"'\"'s'"), ("é", "'é'")]
+        {
             assert_eq!(quoted(word), expected);
         }
     }

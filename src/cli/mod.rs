@@ -11,6 +11,7 @@
 mod alias;
 mod argparse;
 mod command;
+mod debug;
 mod difflib;
 mod forward;
 mod globals;
@@ -100,6 +101,7 @@ fn dispatch(session: &mut Session, arguments: &[OsString]) -> Result<ExitCode, E
         return version(session, arguments);
     }
     session.take_globals(&parsed)?;
+    debug::settings(&session.settings, &words);
     let help = parsed.flag("help").is_some();
     let mut command = parsed.one("command").unwrap_or_default().to_owned();
     let mut words = parsed.rest;
