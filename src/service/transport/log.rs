@@ -39,7 +39,7 @@ fn headers(headers: &HeaderMap) -> String {
             name if is_secret_header(name) => HIDDEN.to_owned(),
             _ => String::from_utf8_lossy(value.as_bytes()).into_owned(),
         };
-        text.push_str(&format!("\n    {name}: {value}"));
+        text.extend(["\n    ", name.as_str(), ": ", &value]);
     }
     text
 }
