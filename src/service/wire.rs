@@ -33,22 +33,27 @@ pub(super) fn body(input: &Value, blob: Option<(&str, &Bytes)>, bodies: &Bodies)
     into
 }
 
-/// What botocore stumbles over in an input that was not checked: members that the model does not have.
-pub(super) fn writable(service: &Service, shape: &Shape, value: &Value) -> Result<(), Unfit> {
+/// An input that was not checked, as botocore writes it: it goes through whatever Python can go through, and stumbles
+/// over members that the model does not have.
+pub(super) fn unchecked(service: &Service, shape: &Shape, value: Value) -> Result<Value, Unfit> {
     match (shape.kind, value) {
-        (Kind::Structure, Value::Object(members)) => members.iter().try_for_each(|(name, member)| {
-            let of = shape.members.get(name.as_str()).ok_or_else(|| Unfit(python::string_repr(name)))?;
-            writable(service, service.shape(of), member)
-        }),
-        (Kind::Structure, Value::Null) => Ok(()),
+        (Kind::Structure, Value::Object(members)) => {
+            let written = members.into_iter().map(|(name, member)| {
+                let of = shape.members.get(name.as_str()).ok_or_else(|| Unfit(python::string_repr(&name)))?;
+                let member = unchecked(service, service.shape(of), member)?;
+                Ok((name, member))
+            });
+            written.collect::<Result<Map<_, _>, _>>().map(Value::Object)
+        }
+        (Kind::Structure, Value::Null) => Ok(Value::Null),
         (Kind::Structure, other) => {
-            Err(Unfit(format!("'{}' object has no attribute 'items'", foreign::type_name(other))))
+            Err(Unfit(format!("'{}' object has no attribute 'items'", foreign::type_name(&other))))
         }
-        (Kind::List, Value::Array(items)) => {
+        (Kind::List, value) => {
             let element = service.shape(shape.member.expect("a list has elements"));
-            items.iter().try_for_each(|item| writable(service, element, item))
+            iterated(value)?.into_iter().map(|item| unchecked(service, element, item)).collect()
         }
-        _ => Ok(()),
+        (_, value) => Ok(value),
     }
 }
 
