@@ -170,13 +170,13 @@ pub(super) fn refusal(service: &Service, status: u16, query_error: Option<&str>,
     let code = header.or_else(|| members.get("__type").and_then(Value::as_str)).map(short_code);
     let code = code.map_or_else(|| status.to_string(), str::to_owned);
     let message = members.get("message").or_else(|| members.get("Message"));
-    let message = match message {
-        None => String::new(),
-        Some(Value::String(text)) => text.clone(),
-        Some(Value::Null) => "None".to_owned(),
-        Some(other) => dumps(other),
-    };
-    let members = modelled(service, &code, members);
+    let message = message.cloned().unwrap_or_else(|| Value::String(String::new()));
+    let mut members = modelled(service, &code, members);
+    if !message.is_string() {
+        // In the sentence it is what Python makes of it; the structured forms show it as it is.
+        members.insert("Message".to_owned(), message.clone());
+    }
+    let message = foreign::text(&message);
     Refusal { code, message, members, status }
 }
 
@@ -197,7 +197,8 @@ pub(super) fn modelled(service: &Service, code: &str, members: Map<String, Value
     }
 }
 
-fn reason(status: u16) -> &'static str {
+/// The words of a status.
+pub(super) fn reason(status: u16) -> &'static str {
     let status = hyper::http::StatusCode::from_u16(status).ok();
     status.and_then(|status| status.canonical_reason()).unwrap_or_default()
 }
