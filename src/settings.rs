@@ -6,6 +6,7 @@
 //!
 //! What is here: where a value comes from and which one wins. What is not: what a value is used for.
 
+mod change;
 mod configuration;
 mod encoding;
 mod environment;
@@ -21,6 +22,7 @@ mod tests;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
+pub use change::section;
 pub use encoding::Encoding;
 pub use environment::Environment;
 pub use error::{Error, Kind};

@@ -6,7 +6,6 @@
 
 pub mod blob;
 pub mod cli_input;
-pub mod json;
 pub mod paramfile;
 pub mod shorthand;
 pub mod skeleton;

@@ -4,9 +4,9 @@
 use serde_json::Value;
 
 use super::Error;
-use super::json;
 use super::paramfile::{self, Content, Files};
 use super::shorthand;
+use crate::model::json;
 use crate::model::foreign::Foreign;
 use crate::model::{Kind, Service, Shape, python};
 

@@ -162,6 +162,15 @@ mod tests {
                 "artifactMediaType": "application/vnd.oci.image.config.v1+json"
             }),
         ];
-        assert_eq!(table(&settings, 80, &images).to_string(), "");
+        let lines = [
+            "┌─────────────────────────────────────────────────────────────┐",
+            "│ TAGS     DIGEST         TYPE        SIZE   PUSHED           │",
+            "╞═════════════════════════════════════════════════════════════╡",
+            "│ 1        e3b0c44298fc   index   11.7 MiB   2023-11-14 22:13 │",
+            "│ latest                                                      │",
+            "│          e3b0c44298fc   image       10 B   2023-11-14 22:13 │",
+            "└─────────────────────────────────────────────────────────────┘",
+        ];
+        assert_eq!(table(&settings, 80, &images).to_string(), lines.join("\n"));
     }
 }

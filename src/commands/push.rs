@@ -11,7 +11,7 @@ use serde_json::json;
 use super::registry::{self, Target, explained};
 use super::{Command, Context, block_on_threads};
 use crate::image::Name;
-use crate::store::{self, Place, Shared};
+use crate::store::{self, Place, Shared, ecr};
 use crate::transfer::progress::Progress;
 use crate::transfer::{self, Options, Outcome};
 use crate::ui::progress::Display;
@@ -79,7 +79,7 @@ fn tags(name: &Name, matches: &ArgMatches) -> anyhow::Result<Vec<String>> {
         tags.push(tag.clone());
     }
     for tag in matches.get_many::<String>("tag").into_iter().flatten() {
-        Name::tag(tag).map_err(registry::usage)?;
+        Name::tag(tag).map_err(registry::wrong)?;
         if !tags.contains(tag) {
             tags.push(tag.clone());
         }
@@ -99,11 +99,11 @@ async fn push(
 ) -> anyhow::Result<Outcome> {
     let destination = target.store();
     match transfer::copy(source, &destination, options, progress).await {
-        Err(transfer::Error::Store(store::Error::NoRepository { .. })) if create => {
+        Err(transfer::Error::Store(store::Error::Ecr(ecr::Error::NoRepository { .. }))) if create => {
             create_repository(target).await?;
             transfer::copy(source, &destination, options, progress).await.map_err(explained)
         }
-        Err(transfer::Error::Store(store::Error::NoRepository { repository, source })) => {
+        Err(transfer::Error::Store(store::Error::Ecr(ecr::Error::NoRepository { repository, source }))) => {
             let words = format!("the repository {repository} does not exist; --create creates it");
             Err(anyhow::Error::from(source).context(words))
         }

@@ -6,12 +6,12 @@ use anyhow::anyhow;
 
 use super::Context;
 use crate::error::Error;
-use crate::image::{Name, Platform, Reference, Registry};
+use crate::image::{self, Name, Platform, Reference, Registry};
 use crate::model;
 use crate::service::Client;
 use crate::settings::{Globals, Settings};
 use crate::store::ecr::{Ecr, Network, Repository};
-use crate::store::{self, Shared};
+use crate::store::{self, Shared, ecr};
 use crate::transfer::{self, Outcome};
 use crate::ui::progress::{count, human};
 
@@ -29,7 +29,7 @@ pub(super) struct Target {
 impl Target {
     /// Reads a reference and connects to its registry. The host, where there is one, says account and region.
     pub(super) fn connect(settings: &Settings, text: &str) -> anyhow::Result<Self> {
-        let reference: Reference = text.parse().map_err(usage)?;
+        let reference: Reference = text.parse().map_err(wrong)?;
         let mut globals = settings.globals().clone();
         let mut registry = None;
         match &reference.registry {
@@ -76,14 +76,20 @@ fn at_loopback(settings: &Settings, globals: &mut Globals, host: &str) -> anyhow
 }
 
 /// Wrong use of the command line, with its exit code.
-pub(super) fn usage(error: impl ToString) -> anyhow::Error {
-    Error::Usage(error.to_string()).into()
+pub(super) fn usage(error: impl Into<String>) -> anyhow::Error {
+    Error::Usage(error.into()).into()
+}
+
+/// A wrong digest, tag, platform or reference on the command line.
+#[allow(clippy::needless_pass_by_value, reason = "so that it can be given to map_err")]
+pub(super) fn wrong(error: image::Error) -> anyhow::Error {
+    usage(error.to_string())
 }
 
 /// The platforms that were asked for.
 pub(super) fn platforms(matches: &clap::ArgMatches) -> anyhow::Result<Vec<Platform>> {
     let given = matches.get_many::<String>("platform").into_iter().flatten();
-    given.map(|text| text.parse().map_err(usage)).collect()
+    given.map(|text| text.parse().map_err(wrong)).collect()
 }
 
 /// The argument `--platform`.
@@ -113,15 +119,8 @@ pub(super) fn jobs(matches: &clap::ArgMatches) -> usize {
 /// An error of a transfer with what decides the exit code at its root: the service's own no.
 pub(super) fn explained(error: transfer::Error) -> anyhow::Error {
     match error {
-        transfer::Error::Store(error) => explained_store(error),
-        error => anyhow!("{error}"),
-    }
-}
-
-fn explained_store(error: store::Error) -> anyhow::Error {
-    match error {
-        store::Error::Service(error) => error.into(),
-        store::Error::NoRepository { repository, source } => {
+        transfer::Error::Store(store::Error::Ecr(ecr::Error::Service(error))) => error.into(),
+        transfer::Error::Store(store::Error::Ecr(ecr::Error::NoRepository { repository, source })) => {
             anyhow::Error::from(source).context(format!("the repository {repository} does not exist"))
         }
         error => anyhow!("{error}"),

@@ -15,7 +15,7 @@ pub enum Content {
     /// One image: its configuration and its layers, in order.
     Image {
         /// The configuration.
-        config: Descriptor,
+        config: Box<Descriptor>,
         /// The layers, the lowest first.
         layers: Vec<Descriptor>,
     },
@@ -70,7 +70,7 @@ impl Manifest {
         let content = match (members.config, members.layers, members.manifests) {
             (_, _, Some(manifests)) if media_type::is_index(media_type) => Content::Index(manifests),
             (Some(config), Some(layers), _) if media_type::is_image(media_type) => {
-                Content::Image { config, layers }
+                Content::Image { config: Box::new(config), layers }
             }
             _ if media_type::is_index(media_type) => {
                 return Err(wrong("an index without 'manifests'".into()));
@@ -111,7 +111,7 @@ impl Manifest {
     /// The configuration and the layers, in this order; nothing for an index.
     pub fn blobs(&self) -> impl Iterator<Item = &Descriptor> {
         let (config, layers) = match &self.content {
-            Content::Image { config, layers } => (Some(config), layers.as_slice()),
+            Content::Image { config, layers } => (Some(config.as_ref()), layers.as_slice()),
             Content::Index(_) => (None, [].as_slice()),
         };
         config.into_iter().chain(layers)

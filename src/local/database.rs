@@ -5,7 +5,8 @@
 //! commits without a flush: SIGKILL cannot undo it either, and after a power cut the digest check at the end of the
 //! upload notices whatever is missing.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -50,6 +51,7 @@ impl Database {
             let reason = "it is missing or empty although the folder holds blobs".to_owned();
             return Err(Error::Damaged { path, reason });
         }
+        create_private_file(&path).map_err(Error::folder(&path))?;
         let database = Self { path, idle: Mutex::default(), writing: Mutex::default() };
         let mut connection = database.connect().map_err(|error| Error::database(&database.path, &error))?;
         database.prepare(folder, &mut connection)?;
@@ -176,6 +178,16 @@ impl Database {
         };
         write().map_err(failed)
     }
+}
+
+/// Makes the file, where it is missing, so that only its owner can read it: the folder may be one that others can
+/// enter. SQLite gives the log the same mode.
+fn create_private_file(path: &Path) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.append(true).create(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map(drop)
 }
 
 fn pragma(connection: &Connection, name: &str) -> rusqlite::Result<i32> {

@@ -70,7 +70,8 @@ mod tests {
         let body = bodies.body(buffer);
         let copy = body.clone();
         drop(body);
-        assert_ne!(bodies.buffer(LARGE).as_ptr(), address, "a copy is in use");
+        let other = bodies.buffer(LARGE);
+        assert_ne!(other.as_ptr(), address, "a copy is in use");
         drop(copy);
         let again = bodies.buffer(LARGE);
         assert_eq!((again.as_ptr(), again.len()), (address, 0));

@@ -91,6 +91,8 @@ impl Remote {
         let ready = self.ready.get_or_try_init(|| self.prepare(http)).await?;
         if ready.validates {
             client::check(self.service, operation, &input, blob.as_ref().map(|(member, _)| *member))?;
+        } else if let Some(shape) = self.service.input(operation) {
+            wire::writable(self.service, shape, &input).map_err(|unfit| Error::Transport(unfit.0))?;
         }
         let signer = if signed { Some(self.wallet.credentials(http).await?) } else { None };
         let blob_bytes = blob.as_ref().map(|(member, bytes)| (*member, bytes));
@@ -232,7 +234,8 @@ fn response(
         let body = response.body().bytes().unwrap_or_default();
         let status = response.status().as_u16();
         if status < 300 {
-            return Ok(wire::answer(service, service.output(operation), body));
+            return wire::answer(service, service.output(operation), body)
+                .map_err(|unfit| OrchestratorError::other(Failure::Other(unfit.0)));
         }
         if let Some(kind) = wire::no_structure(status, body) {
             let words = format!("'{kind}' object has no attribute 'get'");

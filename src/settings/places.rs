@@ -2,8 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use indexmap::IndexMap;
+
 use super::Settings;
 use super::error::Error;
+use super::files;
 
 impl Settings {
     /// The home directory.
@@ -53,9 +56,9 @@ impl Settings {
         named.or_else(|| Some(self.home()?.join(".cache")))
     }
 
-    /// AWS CLI's file of aliases.
-    pub fn alias_file(&self) -> PathBuf {
-        self.expanded("~/.aws/cli/alias")
+    /// The sections of AWS CLI's file of aliases, `~/.aws/cli/alias`: an alias's name and what it stands for.
+    pub fn aliases(&self) -> Result<IndexMap<String, IndexMap<String, String>>, Error> {
+        files::raw_sections(&self.expanded("~/.aws/cli/alias"))
     }
 
     /// The file that this program was started from.

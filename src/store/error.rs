@@ -3,8 +3,8 @@
 use std::io;
 use std::path::Path;
 
+use super::ecr;
 use crate::image::{self, Descriptor, Digest};
-use crate::service;
 
 /// Why a store cannot do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -85,49 +85,9 @@ pub enum Error {
         /// The file.
         path: String,
     },
-    /// The service said no, or could not be reached.
+    /// Something about a repository of Amazon ECR.
     #[error(transparent)]
-    Service(#[from] service::Error),
-    /// The repository does not exist.
-    #[error("the repository {repository} does not exist: {source}")]
-    NoRepository {
-        /// The repository.
-        repository: String,
-        /// The service's own words.
-        source: service::Error,
-    },
-    /// The service answered something that makes no sense.
-    #[error("{operation} on {place} answered {answer}")]
-    Answer {
-        /// The repository.
-        place: String,
-        /// The operation.
-        operation: &'static str,
-        /// What is wrong with the answer.
-        answer: String,
-    },
-    /// A layer could not be downloaded.
-    #[error("cannot download blob {digest}: {reason}")]
-    Download {
-        /// The blob.
-        digest: Digest,
-        /// Why not.
-        reason: String,
-    },
-    /// The service kept losing what was sent.
-    #[error("cannot upload blob {digest}: {reason}")]
-    Upload {
-        /// The blob.
-        digest: Digest,
-        /// Why not.
-        reason: String,
-    },
-    /// ECR cannot keep a blob without bytes.
-    #[error(
-        "blob {0} has no bytes, and Amazon ECR cannot store such a blob; build the image with the OCI empty \
-         descriptor, the two bytes {{}}, in its place"
-    )]
-    Empty(Digest),
+    Ecr(#[from] ecr::Error),
 }
 
 impl Error {
@@ -144,12 +104,12 @@ impl Error {
     }
 
     /// A blob of another size than its manifest says.
-    pub fn size(place: impl Into<String>, blob: &Descriptor, found: impl ToString) -> Self {
+    pub fn size(place: impl Into<String>, blob: &Descriptor, found: impl Into<String>) -> Self {
         Self::Size {
             place: place.into(),
             digest: blob.digest.clone(),
             expected: blob.size,
-            found: found.to_string(),
+            found: found.into(),
         }
     }
 }

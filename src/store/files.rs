@@ -189,7 +189,7 @@ pub(super) fn open(files: &dyn Files, blob: &Descriptor, offset: u64) -> Result<
     let missing = || Error::Missing { place: files.place(), what: "blob", digest: blob.digest.clone() };
     let extent = files.find(&blob_path(&blob.digest))?.ok_or_else(missing)?;
     if extent.size != blob.size {
-        return Err(Error::size(files.place(), blob, extent.size));
+        return Err(Error::size(files.place(), blob, extent.size.to_string()));
     }
     Ok(Box::new(FileReader::open(extent, offset)?))
 }

@@ -59,7 +59,7 @@ impl Stream {
         let buffer = self.reader.read(buffer, wanted).await?;
         if buffer.len() < wanted {
             let found = self.position + buffer.len() as u64;
-            return Err(self.doubt(Error::size(self.store.name(), &self.blob, found)));
+            return Err(self.doubt(Error::size(self.store.name(), &self.blob, found.to_string())));
         }
         let seen = usize::try_from(self.hashed - self.position).unwrap_or(usize::MAX).min(wanted);
         self.hasher.update(&buffer[seen..wanted]);

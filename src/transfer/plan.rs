@@ -85,7 +85,7 @@ impl Walk {
 async fn fetch(source: &Shared, entry: &Descriptor) -> Result<Manifest, Error> {
     let manifest = source.manifest(&Name::Digest(entry.digest.clone())).await?;
     if manifest.bytes().len() as u64 != entry.size {
-        return Err(store::Error::size(source.name(), entry, manifest.bytes().len()).into());
+        return Err(store::Error::size(source.name(), entry, manifest.bytes().len().to_string()).into());
     }
     Ok(manifest)
 }
@@ -123,7 +123,7 @@ async fn choose(source: &Shared, whole: Manifest, platforms: &[Platform]) -> Res
 async fn single(source: &Shared, image: Manifest, platforms: &[Platform]) -> Result<Manifest, Error> {
     let Content::Image { config, .. } = image.content() else { return Ok(image) };
     let offered = if config.size <= LARGEST_CONFIGURATION {
-        let mut stream = Source::new(source.clone(), config.clone(), |_| {}).stream().await?;
+        let mut stream = Source::new(source.clone(), Descriptor::clone(config), |_| {}).stream().await?;
         let size = usize::try_from(config.size).unwrap_or(usize::MAX);
         let bytes = stream.read(Vec::new(), size).await?;
         stream.verify().await?;

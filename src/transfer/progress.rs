@@ -1,6 +1,6 @@
 //! What happens during a transfer, for whoever wants to show it.
 
-use crate::image::{Descriptor, Digest};
+pub use crate::image::{Descriptor, Digest};
 
 /// Something that happened.
 #[derive(Debug, Clone, Copy)]

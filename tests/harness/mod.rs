@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
 /// A machine with nothing on it but the program.
-pub struct Machine {
+pub(crate) struct Machine {
     folder: TempDir,
     variables: BTreeMap<String, OsString>,
 }
@@ -17,14 +17,14 @@ pub struct Machine {
 /// What a command left: everything it wrote and its exit code.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use]
-pub struct Outcome {
-    pub stdout: String,
-    pub stderr: String,
-    pub code: i32,
+pub(crate) struct Outcome {
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    pub(crate) code: i32,
 }
 
 impl Machine {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = TempDir::new().unwrap();
         let home = folder.path().join("home");
         std::fs::create_dir(&home).unwrap();
@@ -39,21 +39,21 @@ impl Machine {
     }
 
     /// The folder in which commands run; it holds `home` and whatever the test puts there.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }
 
-    pub fn set(&mut self, name: &str, value: impl Into<OsString>) -> &mut Self {
+    pub(crate) fn set(&mut self, name: &str, value: impl Into<OsString>) -> &mut Self {
         self.variables.insert(name.to_owned(), value.into());
         self
     }
 
-    pub fn unset(&mut self, name: &str) -> &mut Self {
+    pub(crate) fn unset(&mut self, name: &str) -> &mut Self {
         self.variables.remove(name);
         self
     }
 
-    pub fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
+    pub(crate) fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path().join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, bytes).unwrap();
@@ -61,7 +61,7 @@ impl Machine {
     }
 
     /// A command that is ready to run on this machine.
-    pub fn command(&self, program: impl AsRef<std::ffi::OsStr>, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, program: impl AsRef<std::ffi::OsStr>, arguments: &[&str]) -> Command {
         let mut command = Command::new(program);
         command
             .args(arguments)
@@ -73,12 +73,12 @@ impl Machine {
     }
 
     /// Runs `ecr` with these arguments to its end.
-    pub fn ecr(&self, arguments: &[&str]) -> Outcome {
+    pub(crate) fn ecr(&self, arguments: &[&str]) -> Outcome {
         outcome(&mut self.command(env!("CARGO_BIN_EXE_ecr"), arguments))
     }
 
     /// Runs `ecr` with arguments as one types them, split at blanks; it must succeed. Answers stdout.
-    pub fn ok(&self, line: &str) -> String {
+    pub(crate) fn ok(&self, line: &str) -> String {
         let arguments: Vec<&str> = line.split_whitespace().collect();
         let outcome = self.ecr(&arguments);
         assert_eq!(outcome.code, 0, "ecr {line}\n{}", outcome.transcript());
@@ -86,7 +86,7 @@ impl Machine {
     }
 
     /// Runs `ecr` with arguments as one types them, split at blanks; it must fail with this code. Answers stderr.
-    pub fn fails(&self, code: i32, line: &str) -> String {
+    pub(crate) fn fails(&self, code: i32, line: &str) -> String {
         let arguments: Vec<&str> = line.split_whitespace().collect();
         let outcome = self.ecr(&arguments);
         assert_eq!(outcome.code, code, "ecr {line}\n{}", outcome.transcript());
@@ -94,14 +94,14 @@ impl Machine {
     }
 
     /// A text with this machine's folder written as `{DIR}`, so that it can be compared whole.
-    pub fn neutral(&self, text: &str) -> String {
+    pub(crate) fn neutral(&self, text: &str) -> String {
         text.replace(&self.path().display().to_string(), "{DIR}")
     }
 }
 
 impl Outcome {
     /// Everything, as a failing test shows it.
-    pub fn transcript(&self) -> String {
+    pub(crate) fn transcript(&self) -> String {
         let mut text = format!("exit {}\n", self.code);
         let _ = write!(text, "------- stdout -------\n{}", self.stdout);
         let _ = write!(text, "------- stderr -------\n{}", self.stderr);
@@ -110,7 +110,7 @@ impl Outcome {
 }
 
 /// Runs a command to its end. A command that a signal killed has the code 128 + signal, as in a shell.
-pub fn outcome(command: &mut Command) -> Outcome {
+pub(crate) fn outcome(command: &mut Command) -> Outcome {
     use std::os::unix::process::ExitStatusExt;
     let output = command.output().unwrap();
     let code = output.status.code().or_else(|| output.status.signal().map(|signal| 128 + signal)).unwrap();

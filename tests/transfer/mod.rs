@@ -1,5 +1,11 @@
 //! The engine against a scripted ECR, layouts, archives and memory.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "clippy takes only the tests themselves for tests, not what they call"
+)]
+
+mod commands;
 mod fake;
 mod places;
 mod pull;
@@ -31,7 +37,7 @@ fn noise(size: usize, seed: u64) -> Vec<u8> {
     bytes
 }
 
-/// Sixty-four characters of a file's name, and more than a layout would have.
+/// All of the only image there is, under these tags.
 fn options(tags: &[&str]) -> Options {
     Options {
         image: Name::Unnamed,
@@ -54,7 +60,7 @@ async fn run(source: &Shared, destination: &Shared, options: &Options) -> Result
 async fn image(store: &Memory, architecture: &str, layers: &[Descriptor]) -> Manifest {
     let config = json!({"architecture": architecture, "os": "linux"}).to_string();
     let config = store.add_blob(CONFIG, config);
-    manifest(json!({
+    manifest(&json!({
         "schemaVersion": 2,
         "mediaType": media_type::OCI_MANIFEST,
         "config": config,
@@ -62,7 +68,7 @@ async fn image(store: &Memory, architecture: &str, layers: &[Descriptor]) -> Man
     }))
 }
 
-fn manifest(value: Value) -> Manifest {
+fn manifest(value: &Value) -> Manifest {
     Manifest::parse(value.to_string().into(), None).unwrap()
 }
 
@@ -90,7 +96,7 @@ async fn index() -> (Arc<Memory>, Manifest, Vec<Manifest>) {
         entries.push(entry);
         children.push(image);
     }
-    let index = manifest(json!({
+    let index = manifest(&json!({
         "schemaVersion": 2, "mediaType": media_type::OCI_INDEX, "manifests": entries, "annotations": {"a": "b"}
     }));
     store.put_image(&index, &["1".to_owned()]).await.unwrap();

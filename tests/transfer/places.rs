@@ -266,7 +266,7 @@ async fn several_platforms_of_three_make_a_smaller_index() {
         entries.push(entry);
         images.push(image);
     }
-    let index = super::manifest(json!({
+    let index = super::manifest(&json!({
         "schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": entries
     }));
     store.put_image(&index, &[]).await.unwrap();

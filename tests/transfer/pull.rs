@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ecr::image::{Digest, Name};
-use ecr::store::{Layout, Memory, Shared, Store as _};
+use ecr::store::{Layout, Memory, Shared};
 
 use super::fake::Fake;
 use super::server::{Server, body, offset, serve};
@@ -81,7 +81,7 @@ async fn an_image_that_is_not_there_says_so() {
 #[tokio::test]
 async fn bytes_that_are_not_what_they_should_be_leave_nothing_behind() {
     let layer = noise(5000, 9);
-    let (source, image) = single(&[layer.clone()]).await;
+    let (source, image) = single(std::slice::from_ref(&layer)).await;
     let digest = Digest::of(&layer);
     let found = Digest::of(&noise(5000, 10));
     for (bytes, expected) in [
@@ -118,7 +118,7 @@ async fn bytes_that_are_not_what_they_should_be_leave_nothing_behind() {
 /// A fake whose one layer comes from a server, and the layer.
 async fn served(make: impl FnOnce(&[u8]) -> Server) -> (Fake, Vec<u8>, Server) {
     let layer = noise(50_000, 9);
-    let (source, image) = single(&[layer.clone()]).await;
+    let (source, image) = single(std::slice::from_ref(&layer)).await;
     let folder = tempfile::tempdir().unwrap();
     let fake = filled(source, folder.path()).await;
     // The configuration is at the destination already, so that all requests are for the layer.

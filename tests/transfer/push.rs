@@ -15,7 +15,7 @@ const SIZE: usize = 12 * MEBIBYTE + 7;
 
 async fn push_one(fake: &Fake) -> Result<Vec<u8>, String> {
     let layer = noise(SIZE, 7);
-    let (source, image) = single(&[layer.clone()]).await;
+    let (source, image) = single(std::slice::from_ref(&layer)).await;
     let (source, destination): (Shared, Shared) = (source, fake.store());
     let outcome = run(&source, &destination, &options(&["1"])).await.map_err(|error| error.to_string())?;
     assert_eq!(&outcome.digest, image.digest());

@@ -15,10 +15,10 @@ use crate::local::Fault;
 
 /// The largest body: a part of 20 MiB takes 28 MB as base64, and what surrounds it is small.
 const LARGEST: u64 = 32 * KIB as u64 * KIB as u64;
-/// All large bodies together, in KiB: four parts of 10 MiB, or two of 20.
-const BUDGET: usize = 64 * KIB;
+/// All large bodies together, in KiB: three parts of 10 MiB, or one of 20.
+const BUDGET: usize = 48 * KIB;
 /// What buffers that wait to be used again may hold, in bytes.
-const KEPT: usize = 56 * KIB * KIB;
+const KEPT: usize = 42 * KIB * KIB;
 /// Bodies up to this size are not counted.
 const SMALL: u64 = 64 * KIB as u64;
 /// How long a body may take, and what each of its bytes adds: 64 KiB a second is slow.

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use futures_util::stream;
@@ -21,7 +21,43 @@ use super::reply::{self, Body};
 use crate::local::{Fault, signing, time};
 
 /// How much is read from the disk at once. Two such pieces are in memory per download.
-const PIECE: u64 = 512 * 1024;
+const PIECE: u64 = 256 * 1024;
+/// Pieces' buffers that are kept to be used again.
+const KEPT: usize = 32;
+
+/// Buffers for pieces. Fresh memory for each would leave the allocator with far more than is in use.
+#[derive(Debug, Default)]
+pub(super) struct Pieces(Mutex<Vec<Vec<u8>>>);
+
+/// A piece of a blob on its way out, whose buffer goes back to the others.
+struct Piece {
+    bytes: Vec<u8>,
+    home: Arc<Pieces>,
+}
+
+impl Piece {
+    fn new(home: Arc<Pieces>) -> Self {
+        let idle = home.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        Self { bytes: idle.unwrap_or_default(), home }
+    }
+}
+
+impl AsRef<[u8]> for Piece {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Piece {
+    fn drop(&mut self) {
+        let mut bytes = std::mem::take(&mut self.bytes);
+        bytes.clear();
+        let mut idle = self.home.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < KEPT {
+            idle.push(bytes);
+        }
+    }
+}
 
 /// Answers GET or HEAD of a signed URL.
 pub(super) async fn answer(state: &Arc<State>, request: &Request<Incoming>) -> Response<Body> {
@@ -50,8 +86,11 @@ pub(super) async fn answer(state: &Arc<State>, request: &Request<Incoming>) -> R
             return response;
         }
     };
-    let body =
-        if request.method() == Method::HEAD { reply::whole("") } else { pieces(blob.file, range.clone()) };
+    let body = if request.method() == Method::HEAD {
+        reply::whole("")
+    } else {
+        pieces(Arc::clone(&state.pieces), blob.file, range.clone())
+    };
     let mut response = Response::new(body);
     *response.status_mut() = status;
     let headers = response.headers_mut();
@@ -161,30 +200,34 @@ fn requested(header: Option<&HeaderValue>, size: u64) -> Asked {
 }
 
 /// A range of a file as a body. The next piece is read while the network takes this one.
-fn pieces(file: File, range: Range<u64>) -> Body {
+fn pieces(home: Arc<Pieces>, file: File, range: Range<u64>) -> Body {
     type Reading = JoinHandle<io::Result<(File, Bytes)>>;
-    let start = |file: File, range: &Range<u64>| -> Reading {
-        let range = range.clone();
-        tokio::task::spawn_blocking(move || read(file, &range))
+    let start = move |file: File, range: &Range<u64>| -> Reading {
+        let (range, piece) = (range.clone(), Piece::new(Arc::clone(&home)));
+        tokio::task::spawn_blocking(move || read(file, &range, piece))
     };
     let first = (!range.is_empty()).then(|| start(file, &range));
-    let stream = stream::unfold((first, range), move |(reading, mut range)| async move {
+    let stream = stream::unfold((first, range, start), |(reading, mut range, start)| async move {
         let (file, bytes) = match reading?.await.unwrap_or_else(|error| Err(io::Error::other(error))) {
             Ok(read) => read,
             // The connection breaks off, so that nobody takes the part for the whole.
-            Err(error) => return Some((Err(error), (None, range))),
+            Err(error) => return Some((Err(error), (None, range, start))),
         };
         range.start += bytes.len() as u64;
         let next = (!range.is_empty()).then(|| start(file, &range));
-        Some((Ok(Frame::data(bytes)), (next, range)))
+        Some((Ok(Frame::data(bytes)), (next, range, start)))
     });
     StreamBody::new(stream).boxed_unsync()
 }
 
-fn read(mut file: File, range: &Range<u64>) -> io::Result<(File, Bytes)> {
+fn read(mut file: File, range: &Range<u64>, mut piece: Piece) -> io::Result<(File, Bytes)> {
     let length = usize::try_from(PIECE.min(range.end - range.start)).unwrap_or(usize::MAX);
     file.seek(SeekFrom::Start(range.start))?;
-    let mut piece = Vec::with_capacity(length);
-    let count = (&mut file).take(length as u64).read_to_end(&mut piece)?;
-    if count == length { Ok((file, piece.into())) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+    piece.bytes.reserve_exact(length);
+    let count = (&mut file).take(length as u64).read_to_end(&mut piece.bytes)?;
+    if count == length {
+        Ok((file, Bytes::from_owner(piece)))
+    } else {
+        Err(io::ErrorKind::UnexpectedEof.into())
+    }
 }

@@ -30,6 +30,7 @@ use tokio::task::JoinSet;
 use super::signing::DOWNLOADS;
 use super::{Error, Local, Presence};
 use body::Buffers;
+use download::Pieces;
 use reply::Body;
 
 /// The account of a caller whose access key is not an account's number.
@@ -41,6 +42,9 @@ pub const DEFAULT_REGION: &str = "us-east-1";
 const CONNECTIONS: usize = 1024;
 /// Requests in handlers at one time; each has a database connection.
 const HANDLERS: usize = 16;
+/// How much of a connection is read at once. Larger buffers come from fresh pages each time, which costs more than the
+/// system calls that they save.
+const READ_BUFFER: usize = 96 * 1024;
 /// How long a request's head may take to come, and a connection be idle.
 const HEAD_PATIENCE: Duration = Duration::from_mins(1);
 /// How long requests may go on after the server was told to stop.
@@ -59,6 +63,7 @@ pub struct Server {
 struct State {
     local: Local,
     buffers: Arc<Buffers>,
+    pieces: Arc<Pieces>,
     handlers: Semaphore,
     presence: Presence,
 }
@@ -73,6 +78,7 @@ impl Server {
         let state = State {
             local,
             buffers: Arc::default(),
+            pieces: Arc::default(),
             handlers: Semaphore::new(HANDLERS),
             presence: Presence::new(address.to_string()),
         };
@@ -147,6 +153,7 @@ async fn serve(stream: TcpStream, state: Arc<State>, mut stopped: watch::Receive
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_PATIENCE)
+        .max_buf_size(READ_BUFFER)
         .serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
     // A connection that breaks is the client's affair; there is nobody left to tell.

@@ -111,7 +111,10 @@ impl Wallet {
             )));
         };
         let question = format!("Enter MFA code for {serial}: ");
-        let code = prompt(&question).map_err(|error| Error::Credentials(error.to_string()))?;
+        let code = prompt(&question).map_err(|error| match error.kind() {
+            std::io::ErrorKind::Interrupted => Error::Interrupted,
+            _ => Error::Credentials(error.to_string()),
+        })?;
         Ok(code.trim().to_owned())
     }
 

@@ -6,8 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
-use super::super::Error;
-use super::Repository;
+use super::{Error, Repository};
 use crate::service::{self, Client};
 
 /// How often a call is made in all. The transport's own attempts (the AWS retry modes) come first, and are meant for

@@ -14,16 +14,17 @@ use serde_json::json;
 use url::Url;
 
 use super::super::files::{Extent, FileReader};
-use super::super::{Answer, Error, Reader};
+use super::super::{Answer, Reader};
 use super::calls::Calls;
-use super::{Network, text};
+use super::{Error, Network, text};
 use crate::image::{Descriptor, Digest};
+use crate::store;
 
 /// How often in a row a download may break off without a byte in between.
 const ATTEMPTS: u32 = 5;
 const MAXIMUM_REDIRECTS: usize = 5;
 /// As long as nothing arrives.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 const CONNECT_PATIENCE: Duration = Duration::from_secs(20);
 
 /// HTTP connections, made when they are needed: loading root certificates takes longer than some whole pulls from
@@ -97,7 +98,7 @@ pub(super) async fn open(
     connections: Arc<Connections>,
     blob: &Descriptor,
     offset: u64,
-) -> Result<Box<dyn Reader>, Error> {
+) -> Result<Box<dyn Reader>, store::Error> {
     let download = Download {
         calls,
         connections,
@@ -146,10 +147,10 @@ impl Download {
         Error::Download { digest: self.digest.clone(), reason: reason.into() }
     }
 
-    fn file(&self, url: &Url) -> Result<Box<dyn Reader>, Error> {
+    fn file(&self, url: &Url) -> Result<Box<dyn Reader>, store::Error> {
         let path = url.to_file_path().map_err(|()| self.failed("the service named no path"))?;
-        let file = std::fs::File::open(&path).map_err(Error::io("read", &path))?;
-        let size = file.metadata().map_err(Error::io("read", &path))?.len();
+        let file = std::fs::File::open(&path).map_err(store::Error::io("read", &path))?;
+        let size = file.metadata().map_err(store::Error::io("read", &path))?.len();
         let extent = Extent { path, file, start: 0, size };
         Ok(Box::new(FileReader::open(extent, self.position)?))
     }

@@ -2,6 +2,7 @@
 
 mod calls;
 mod download;
+mod error;
 mod upload;
 
 use std::collections::HashSet;
@@ -13,10 +14,12 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use self::calls::Calls;
+pub use self::error::Error;
 use super::buffers::Buffers;
-use super::{Answer, Error, Reader, Source, Store, Written};
+use super::{Answer, Reader, Source, Store, Written};
 use crate::image::{Descriptor, Digest, Manifest, Name, media_type};
 use crate::service::Client;
+use crate::store;
 
 /// The most digests that BatchCheckLayerAvailability takes at once.
 const BATCH: usize = 100;
@@ -92,7 +95,7 @@ impl Ecr {
         }
     }
 
-    async fn get(&self, name: &Name) -> Result<Manifest, Error> {
+    async fn get(&self, name: &Name) -> Result<Manifest, store::Error> {
         const OPERATION: &str = "BatchGetImage";
         let identifier = match name {
             Name::Unnamed => json!({"imageTag": "latest"}),
@@ -111,7 +114,7 @@ impl Ecr {
             .ok_or_else(|| self.calls.nonsense(OPERATION, "an image without its manifest"))?;
         let manifest =
             Manifest::parse(Bytes::copy_from_slice(bytes.as_bytes()), text(image, "imageManifestMediaType"))
-                .map_err(Error::image(&place))?;
+                .map_err(store::Error::image(&place))?;
         let asked = match name {
             Name::Digest(digest) => Some(digest.clone()),
             _ => {
@@ -120,13 +123,18 @@ impl Ecr {
         };
         match asked {
             Some(digest) if digest.algorithm().of(manifest.bytes()) != digest => {
-                Err(Error::Mismatch { place, what: "manifest", digest, found: manifest.digest().clone() })
+                Err(store::Error::Mismatch {
+                    place,
+                    what: "manifest",
+                    digest,
+                    found: manifest.digest().clone(),
+                })
             }
             _ => Ok(manifest),
         }
     }
 
-    fn failure(&self, name: &Name, failure: &Value) -> Error {
+    fn failure(&self, name: &Name, failure: &Value) -> store::Error {
         let name = match name {
             Name::Unnamed => "latest".to_owned(),
             Name::Tag(tag) => tag.clone(),
@@ -134,11 +142,11 @@ impl Ecr {
         };
         match (text(failure, "failureCode"), text(failure, "failureReason")) {
             (Some("ImageNotFound"), _) => {
-                Error::NoImage { place: self.calls.place(), name, instead: String::new() }
+                store::Error::NoImage { place: self.calls.place(), name, instead: String::new() }
             }
             (code, reason) => {
                 let (code, reason) = (code.unwrap_or("a failure"), reason.unwrap_or("no reason"));
-                self.calls.nonsense("BatchGetImage", &format!("{code} for {name}: {reason}"))
+                self.calls.nonsense("BatchGetImage", &format!("{code} for {name}: {reason}")).into()
             }
         }
     }
@@ -215,11 +223,11 @@ impl Store for Ecr {
     }
 
     fn held<'a>(&'a self, digest: &'a Digest) -> Answer<'a, Option<Vec<String>>> {
-        Box::pin(self.tags(digest))
+        Box::pin(async move { Ok(self.tags(digest).await?) })
     }
 
     fn prepare<'a>(&'a self, blobs: &'a [Descriptor]) -> Answer<'a, HashSet<Digest>> {
-        Box::pin(self.missing(blobs))
+        Box::pin(async move { Ok(self.missing(blobs).await?) })
     }
 
     fn write<'a>(&'a self, blob: &'a Descriptor, source: &'a Source) -> Answer<'a, Written> {
@@ -227,13 +235,13 @@ impl Store for Ecr {
     }
 
     fn put_manifest<'a>(&'a self, manifest: &'a Manifest) -> Answer<'a, ()> {
-        Box::pin(self.put(manifest, None))
+        Box::pin(async move { Ok(self.put(manifest, None).await?) })
     }
 
     fn put_image<'a>(&'a self, manifest: &'a Manifest, tags: &'a [String]) -> Answer<'a, ()> {
         Box::pin(async move {
             if tags.is_empty() {
-                return self.put(manifest, None).await;
+                return Ok(self.put(manifest, None).await?);
             }
             for tag in tags {
                 self.put(manifest, Some(tag)).await?;

@@ -6,10 +6,10 @@
 use serde_json::{Value, json};
 
 use super::super::stream::{Part, Parts};
-use super::super::{Error, Source, Written};
-use super::{Ecr, MEBIBYTE, text};
+use super::super::{Source, Written};
+use super::{Ecr, Error, MEBIBYTE, text};
 use crate::image::{Algorithm, Descriptor};
-use crate::service;
+use crate::{service, store};
 
 /// The service names the size of parts; what it may name is between ECR's limits for a part.
 const SMALLEST_PART: usize = 5 * MEBIBYTE;
@@ -29,11 +29,11 @@ struct Upload<'a> {
 }
 
 /// Uploads a blob.
-pub(super) async fn upload(store: &Ecr, blob: &Descriptor, source: &Source) -> Result<Written, Error> {
+pub(super) async fn upload(store: &Ecr, blob: &Descriptor, source: &Source) -> Result<Written, store::Error> {
     for attempt in 1.. {
         let upload = Upload::begin(store, blob).await?;
         match upload.run(source).await {
-            Err(Error::Service(error))
+            Err(store::Error::Ecr(Error::Service(error)))
                 if error.code() == Some("UploadNotFoundException") && attempt < UPLOADS =>
             {
                 // Either it expired, or the answer to its completion was lost, or somebody else completed the same
@@ -61,29 +61,27 @@ impl<'a> Upload<'a> {
         Ok(Self { store, blob, identifier, part_size: named.clamp(SMALLEST_PART, LARGEST_PART) })
     }
 
-    async fn run(&self, source: &Source) -> Result<Written, Error> {
+    async fn run(&self, source: &Source) -> Result<Written, store::Error> {
         let buffers = std::sync::Arc::clone(&self.store.buffers);
         let mut parts = Parts::new(source.stream().await?, buffers, self.part_size);
         let (mut furthest, mut corrections, mut failures) = (0, 0, 0);
         while let Some(part) = parts.next().await? {
             let (first, end) = (part.first, part.end());
-            let next = match self.send(part).await {
+            let next = match self.send(part).await.map_err(|error| (wanted(&error), error)) {
                 Ok(_) => end,
-                Err(error) => match wanted(&error) {
-                    Some(next) => next,
-                    None => {
-                        self.store.calls.wait(error, &mut failures).await?;
-                        parts.seek(first).await?;
-                        continue;
-                    }
-                },
+                Err((Some(next), _)) => next,
+                Err((None, error)) => {
+                    self.store.calls.wait(error, &mut failures).await?;
+                    parts.seek(first).await?;
+                    continue;
+                }
             };
             failures = 0;
             corrections = if next > furthest { 0 } else { corrections + 1 };
             furthest = next.max(furthest);
             if next > self.blob.size || corrections > CORRECTIONS {
                 let reason = format!("the service keeps asking for byte {next} after bytes {first} to {end}");
-                return Err(Error::Upload { digest: self.blob.digest.clone(), reason });
+                return Err(Error::Upload { digest: self.blob.digest.clone(), reason }.into());
             }
             source.arrived(next);
             if next != end {
@@ -91,7 +89,7 @@ impl<'a> Upload<'a> {
             }
         }
         parts.verify().await?;
-        self.complete().await
+        Ok(self.complete().await?)
     }
 
     async fn send(&self, part: Part) -> Result<Value, service::Error> {

@@ -1,0 +1,52 @@
+//! What goes wrong between a transfer and Amazon ECR.
+
+use crate::image::Digest;
+use crate::service;
+
+/// Why a repository of Amazon ECR cannot do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The service said no, or could not be reached.
+    #[error(transparent)]
+    Service(#[from] service::Error),
+    /// The repository does not exist.
+    #[error("the repository {repository} does not exist: {source}")]
+    NoRepository {
+        /// The repository.
+        repository: String,
+        /// The service's own words.
+        source: service::Error,
+    },
+    /// The service answered something that makes no sense.
+    #[error("{operation} on {place} answered {answer}")]
+    Answer {
+        /// The repository.
+        place: String,
+        /// The operation.
+        operation: &'static str,
+        /// What is wrong with the answer.
+        answer: String,
+    },
+    /// A layer could not be downloaded.
+    #[error("cannot download blob {digest}: {reason}")]
+    Download {
+        /// The blob.
+        digest: Digest,
+        /// Why not.
+        reason: String,
+    },
+    /// The service kept losing what was sent.
+    #[error("cannot upload blob {digest}: {reason}")]
+    Upload {
+        /// The blob.
+        digest: Digest,
+        /// Why not.
+        reason: String,
+    },
+    /// ECR cannot keep a blob without bytes.
+    #[error(
+        "blob {0} has no bytes, and Amazon ECR cannot store such a blob; build the image with the OCI empty \
+         descriptor, the two bytes {{}}, in its place"
+    )]
+    Empty(Digest),
+}

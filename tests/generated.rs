@@ -1,0 +1,61 @@
+//! `man/` and `completions/` are made from the command tree. This test is their generator: it compares every byte and
+//! the set of files, and rewrites them with `UPDATE=1 cargo test --test integration generated`.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use clap::Command;
+
+type Files = BTreeMap<String, Vec<u8>>;
+
+/// Compares a folder with what it should hold, or rewrites it.
+fn hold(folder: &str, wanted: &Files) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    if std::env::var_os("UPDATE").is_some() {
+        let _ = std::fs::remove_dir_all(&path);
+        std::fs::create_dir_all(&path).unwrap();
+        for (name, bytes) in wanted {
+            std::fs::write(path.join(name), bytes).unwrap();
+        }
+    }
+    let mut found = Files::new();
+    for entry in std::fs::read_dir(&path).unwrap() {
+        let entry = entry.unwrap();
+        found.insert(entry.file_name().into_string().unwrap(), std::fs::read(entry.path()).unwrap());
+    }
+    let stale: Vec<&String> =
+        wanted.keys().chain(found.keys()).filter(|name| wanted.get(*name) != found.get(*name)).collect();
+    assert!(
+        stale.is_empty(),
+        "{folder}/ is stale: {stale:?}\nUPDATE=1 cargo test --test integration generated"
+    );
+}
+
+/// A page for this command and each command below it. The options that all commands share stand on the first page only.
+fn pages(command: &Command, above: Option<&str>, files: &mut Files) {
+    let own = command.get_name();
+    let name = above.map_or_else(|| own.to_owned(), |above| format!("{above}-{own}"));
+    let mut page = command.clone();
+    if above.is_some() {
+        page = page.mut_args(|arg| {
+            let shared = arg.get_help_heading() == Some("Global options");
+            if shared { arg.hide(true) } else { arg }
+        });
+        page = page.after_help("The options that all commands share are in ecr(1).");
+    }
+    let mut bytes = Vec::new();
+    clap_mangen::Man::new(page).title(name.to_uppercase()).date("").render(&mut bytes).unwrap();
+    files.insert(format!("{name}.1"), bytes);
+    for below in command.get_subcommands().filter(|below| !below.is_hide_set()) {
+        pages(below, Some(&name), files);
+    }
+}
+
+#[test]
+fn manual_pages() {
+    let mut command = ecr::cli::command();
+    command.build();
+    let mut files = Files::new();
+    pages(&command, None, &mut files);
+    hold("man", &files);
+}
