@@ -53,6 +53,7 @@ pub(super) fn service(page: &mut Page, name: Name, service: &Service) {
             let about = (command.define)().get_about().map(ToString::to_string).unwrap_or_default();
             entry(page, command.name, &about);
         }
+        entry(page, "completions", "Print the completion script of a shell: ecr completions <shell>.");
         entry(page, "public", "Commands of Amazon ECR Public: ecr public <command>.");
     }
     page.heading("OPERATIONS");

@@ -5,10 +5,9 @@ use std::process::ExitCode;
 
 use crate::commands::{self, Context};
 use crate::error::Error;
-use crate::settings::Settings;
 
 use super::session::Session;
-use super::{command, globals};
+use super::{command, debug, globals};
 
 /// Parses a verb's command line and runs it.
 pub(super) fn run(
@@ -35,11 +34,13 @@ pub(super) fn run(
     let value = |name: &str| matches.try_get_one::<String>(name).ok().flatten().cloned();
     let flag = |name: &str| matches.try_get_one::<bool>(name).ok().flatten().is_some_and(|given| *given);
     let mut given = globals::collect(value, flag);
-    session.settings = Settings::resolve(given.clone());
+    session.settings = session.resolved(given.clone());
     session.settings.check_endpoint_option()?;
     given.read_timeout = globals::seconds(value("cli-read-timeout").as_deref())?;
     given.connect_timeout = globals::seconds(value("cli-connect-timeout").as_deref())?;
-    session.settings = Settings::resolve(given);
+    session.settings = session.resolved(given);
+    let words: Vec<String> = arguments.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+    debug::settings(&session.settings, &words);
     let context = Context { settings: session.settings.clone(), ui: session.ui.clone() };
     (verb.run)(&context, matches).map_err(Error::from)
 }
