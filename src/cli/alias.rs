@@ -181,7 +181,7 @@ fn shell(line: &str, words: &[String]) -> Result<ExitCode, Error> {
 }
 
 /// A word as Python's `shlex.quote` protects it.
-fn quoted(word: &str) -> String {
+pub(super) fn quoted(word: &str) -> String {
     let is_safe = |c: char| c.is_ascii_alphanumeric() || "_@%+=:,./-".contains(c);
     if !word.is_empty() && word.chars().all(is_safe) {
         return word.to_owned();

@@ -1,5 +1,7 @@
 //! Help pages, written from the model: `ecr help`, `ecr public help`, `ecr OPERATION help`.
 
+mod example;
+
 use crate::commands;
 use crate::model::help::{Texts, first_sentence, texts};
 use crate::model::{Kind, Operation, Service, Shape, Waiter, names::kebab};
@@ -100,6 +102,12 @@ pub(super) fn operation(page: &mut Page, name: Name, service: &Service, operatio
         );
     }
     options(page, service, operation, &arguments(service, operation));
+    page.heading("EXAMPLE");
+    let mut lines = vec![command];
+    lines.extend(
+        example::required_options(service, operation).into_iter().map(|option| format!("    {option}")),
+    );
+    page.verbatim(1, &lines.join(" \\\n    "));
     page.heading("OUTPUT");
     match service.output(operation).filter(|output| !output.members.is_empty()) {
         Some(output) => {

@@ -67,6 +67,15 @@ fn dispatch(session: &mut Session, arguments: &[OsString]) -> Result<ExitCode, E
     let words: Vec<String> =
         arguments.iter().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
     let name = session.ui.name();
+    // `ecr help COMMAND` is `ecr COMMAND help`.
+    if let (Name::Ecr, [help, command, ..]) = (name, words.as_slice())
+        && (help == "help" && !command.starts_with('-'))
+    {
+        let mut turned: Vec<OsString> = arguments.to_vec();
+        let help = turned.remove(1);
+        turned.push(help);
+        return dispatch(session, &turned);
+    }
     let mut main = Parser { options: options::globals(name == Name::Ecr), positionals: Vec::new() };
     let first = main.first_argument(&words);
     if let (Name::Ecr, Some("complete")) = (name, words.first().map(String::as_str)) {
@@ -198,7 +207,10 @@ fn serve(
     help: bool,
 ) -> Result<ExitCode, Error> {
     let parsed = match parse_operation(session, service, words) {
-        Err(_) if help => return verb::short_help(session, &[]),
+        Err(_) if help => {
+            let public = (!help::is_private(service)).then_some("public");
+            return verb::short_help(session, &public.into_iter().collect::<Vec<_>>());
+        }
         result => result?,
     };
     let operation = parsed.one("operation").unwrap_or_default();

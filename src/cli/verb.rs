@@ -16,8 +16,7 @@ pub(super) fn run(
     arguments: &[OsString],
 ) -> Result<ExitCode, Error> {
     let mut definition = command::verb(verb);
-    if arguments.len() == 3 && arguments[2] == "help" && !(verb.define)().has_subcommands() {
-        let text = found(&mut definition, &[verb.name])?.render_long_help().to_string();
+    if let Some(text) = long_help(&mut definition, arguments) {
         return session.page(&text);
     }
     let matches = match definition.try_get_matches_from_mut(arguments) {
@@ -43,6 +42,14 @@ pub(super) fn run(
     debug::settings(&session.settings, &words);
     let context = Context { settings: session.settings.clone(), ui: session.ui.clone() };
     (verb.run)(&context, matches).map_err(Error::from)
+}
+
+/// What `VERB help` shows, and `VERB SUBCOMMAND help`.
+fn long_help(definition: &mut clap::Command, arguments: &[OsString]) -> Option<String> {
+    let words: Option<Vec<&str>> = arguments.iter().skip(1).map(|word| word.to_str()).collect();
+    let words = words?;
+    let path = words.strip_suffix(&["help"])?;
+    Some(found(definition, path).ok()?.render_long_help().to_string())
 }
 
 /// `--help`: the short help of the command at this path, from the clap tree.
