@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::{Command, Context};
 use crate::error::Error;
-use crate::local::server::Server;
+use crate::local::server::{Options, Server};
 use crate::local::{self, Contents, DEFAULT_PORT, Local, Presence};
 
 /// The row of this verb.
@@ -89,7 +89,7 @@ fn serve(context: &Context, folder: &Path, port: u16) -> anyhow::Result<ExitCode
     runtime.block_on(async {
         // Installed before anyone can know that there is something to stop.
         let stop = stop_signal().context("signals cannot be received")?;
-        let server = Server::bind(local, port).await?;
+        let server = Server::bind(local, Options::loopback(port)).await?;
         let address = server.address();
         let ready = || {
             context.ui.note(&format!("serving {}; Ctrl-C stops", folder.display()));

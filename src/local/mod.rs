@@ -11,7 +11,8 @@
 //!        server.json          where a server runs on this folder, if one does
 //! ```
 //!
-//! Not here yet: what `routes` has no handler for, and docker's `/v2/` API.
+//! [`server`] also puts docker's `/v2/` API (`registry`) on the same store. Not here yet: what `routes` has no handler
+//! for.
 
 mod blobs;
 mod call;
@@ -21,6 +22,7 @@ mod fault;
 mod handlers;
 mod maintenance;
 mod presence;
+mod registry;
 mod routes;
 pub mod server;
 mod signing;
@@ -125,6 +127,11 @@ impl Local {
             Some(shape) => validate::project(service, shape, answer),
             None => answer,
         })
+    }
+
+    /// The scheme of this store's URLs.
+    fn scheme(&self) -> &'static str {
+        "http"
     }
 
     /// `HOST:PORT` of a live server on this folder.
