@@ -6,6 +6,7 @@ mod harness;
 mod layering;
 mod local;
 mod readme;
+mod registry;
 mod transfer;
 
 /// A test file that nobody lists here would never run, and nobody would notice.
