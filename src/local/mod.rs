@@ -70,6 +70,8 @@ pub struct Local {
     uploads: uploads::Hashes,
     /// Where a server runs on this folder, looked up when first needed.
     server: OnceLock<Option<String>>,
+    /// Whether it is served over TLS.
+    is_secured: bool,
 }
 
 impl Local {
@@ -80,7 +82,14 @@ impl Local {
         let folder = folder.canonicalize().map_err(Error::folder(folder))?;
         let database = Database::open(&folder)?;
         let blobs = Blobs::open(&folder).map_err(Error::folder(&folder))?;
-        Ok(Self { folder, database, blobs, uploads: uploads::Hashes::default(), server: OnceLock::new() })
+        Ok(Self {
+            folder,
+            database,
+            blobs,
+            uploads: uploads::Hashes::default(),
+            server: OnceLock::new(),
+            is_secured: false,
+        })
     }
 
     /// Whether a folder holds a store, in whatever state.
@@ -131,7 +140,7 @@ impl Local {
 
     /// The scheme of this store's URLs.
     fn scheme(&self) -> &'static str {
-        "http"
+        if self.is_secured { "https" } else { "http" }
     }
 
     /// `HOST:PORT` of a live server on this folder.

@@ -52,10 +52,8 @@ impl Identity {
         let password = header.and_then(password).filter(|password| password != ANONYMOUS);
         let Some(password) = password else {
             let is_wrong = header.is_some_and(|header| !header.ends_with(ANONYMOUS));
-            return match rules.anonymous || (open && !is_wrong) {
-                true => Ok(nobody),
-                false => Err(unauthorized("Not Authorized")),
-            };
+            let is_welcome = rules.anonymous || (open && !is_wrong);
+            return if is_welcome { Ok(nobody) } else { Err(unauthorized("Not Authorized")) };
         };
         let hash = Sha256::digest(&password);
         let token = local.database.read(|connection| {

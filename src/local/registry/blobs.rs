@@ -18,6 +18,13 @@ pub(crate) enum Mounted {
     No,
 }
 
+/// What came of deleting one.
+enum Outcome {
+    Gone,
+    Missing,
+    Used,
+}
+
 /// Reads a digest from a URL.
 pub(super) fn digest(text: &str) -> Result<Digest, Refusal> {
     text.parse().map_err(|_| Refusal::new(400, "DIGEST_INVALID", format!("{text} is not a digest")))
@@ -58,11 +65,6 @@ impl Registry<'_> {
         let digest = digest(text)?;
         if self.rules.quirks {
             return Err(Refusal::new(405, "UNSUPPORTED", "The operation is unsupported."));
-        }
-        enum Outcome {
-            Gone,
-            Missing,
-            Used,
         }
         let outcome = self.local.database.write(Durability::Flushed, |transaction| {
             let key = params![place.repository(transaction)?, digest.to_string()];
@@ -137,11 +139,9 @@ fn layer_size(connection: &Connection, repository: i64, digest: &Digest) -> Resu
 }
 
 fn is_mountable(connection: &Connection, source: i64, digest: &Digest, used: bool) -> Result<bool, Fault> {
-    let query = match used {
-        true => "SELECT 1 FROM image_layer WHERE repository = ?1 AND digest = ?2",
-        false => "SELECT 1 FROM layer WHERE repository = ?1 AND digest = ?2",
-    };
-    Ok(connection.prepare_cached(query)?.exists(params![source, digest.to_string()])?)
+    let table = if used { "image_layer" } else { "layer" };
+    let query = format!("SELECT 1 FROM {table} WHERE repository = ?1 AND digest = ?2");
+    Ok(connection.prepare_cached(&query)?.exists(params![source, digest.to_string()])?)
 }
 
 fn is_in_registry(connection: &Connection, place: &Place, digest: &Digest) -> Result<bool, Fault> {

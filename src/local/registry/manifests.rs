@@ -1,6 +1,6 @@
 //! Manifests: read, pushed and deleted by tag or digest; and which manifests refer to one.
 
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -11,7 +11,7 @@ use crate::local::Fault;
 use crate::local::database::Durability;
 
 /// How many referrers one answer lists.
-const REFERRERS: i64 = 500;
+const REFERRERS: usize = 500;
 
 /// A manifest that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -205,23 +205,23 @@ fn referrers(
     artifact_type: Option<&str>,
     after: i64,
 ) -> Result<(Vec<Value>, Option<i64>), Fault> {
+    // Rows are read one by one, and no further than they are wanted.
     let mut statement = connection.prepare_cached(
         "SELECT image.id, digest, media_type, artifact_type, content
          FROM image JOIN manifest ON manifest.image = image.id
          WHERE repository = ?1 AND subject = ?2 AND image.id > ?3 AND status = 'ACTIVE'
                AND (?4 IS NULL OR artifact_type = ?4)
-         ORDER BY image.id LIMIT ?5",
+         ORDER BY image.id",
     )?;
-    let key = params![repository, subject.to_string(), after, artifact_type, REFERRERS + 1];
+    let key = params![repository, subject.to_string(), after, artifact_type];
     let mut rows = statement.query(key)?;
     let (mut descriptors, mut last) = (Vec::new(), 0);
     while let Some(row) = rows.next()? {
-        if descriptors.len() as i64 == REFERRERS {
+        if descriptors.len() == REFERRERS {
             return Ok((descriptors, Some(last)));
         }
         last = row.get(0)?;
-        let content: Vec<u8> = row.get(4)?;
-        descriptors.push(descriptor(row.get(1)?, row.get(2)?, row.get(3)?, &content));
+        descriptors.push(descriptor(row)?);
     }
     Ok((descriptors, None))
 }
@@ -231,16 +231,18 @@ struct Annotated {
     annotations: Option<Map<String, Value>>,
 }
 
-fn descriptor(digest: String, media_type: String, artifact_type: Option<String>, content: &[u8]) -> Value {
+fn descriptor(row: &Row<'_>) -> Result<Value, Fault> {
+    let content: Vec<u8> = row.get(4)?;
+    let (digest, media_type): (String, String) = (row.get(1)?, row.get(2)?);
     let mut members = json!({ "mediaType": media_type, "digest": digest, "size": content.len() });
-    if let Some(artifact_type) = artifact_type {
+    if let Some(artifact_type) = row.get::<_, Option<String>>(3)? {
         members["artifactType"] = artifact_type.into();
     }
-    let annotated: Option<Annotated> = serde_json::from_slice(content).ok();
+    let annotated: Option<Annotated> = serde_json::from_slice(&content).ok();
     if let Some(annotations) = annotated.and_then(|annotated| annotated.annotations) {
         members["annotations"] = Value::Object(annotations);
     }
-    members
+    Ok(members)
 }
 
 fn unknown() -> Refusal {

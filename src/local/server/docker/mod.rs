@@ -10,6 +10,7 @@ mod uploads;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, HeaderName, HeaderValue};
@@ -51,6 +52,16 @@ impl Asked {
 
 /// Answers one request below `/v2`.
 pub(super) async fn answer(state: &Arc<State>, request: Request<Incoming>) -> Response<Body> {
+    if matches!(*request.method(), Method::GET | Method::HEAD) {
+        return answer_whole(state, request).await;
+    }
+    // A connection that breaks takes the future of its request with it; what an upload has received counts all the same.
+    let state = Arc::clone(state);
+    let answered = tokio::spawn(async move { answer_whole(&state, request).await }).await;
+    answered.unwrap_or_else(|_| empty(StatusCode::INTERNAL_SERVER_ERROR))
+}
+
+async fn answer_whole(state: &Arc<State>, request: Request<Incoming>) -> Response<Body> {
     let (head, body) = request.into_parts();
     let query = Query::of(head.uri.query());
     let mut asked = Asked { head, body, query };
@@ -156,7 +167,7 @@ async fn drain(asked: &mut Asked) {
     let mut dropped = 0;
     while dropped < DROPPED && !asked.body.is_end_stream() {
         let Ok(Some(Ok(frame))) = timeout(PATIENCE, asked.body.frame()).await else { return };
-        dropped += frame.data_ref().map_or(0, |data| data.len());
+        dropped += frame.data_ref().map_or(0, Bytes::len);
     }
 }
 

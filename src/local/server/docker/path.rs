@@ -21,7 +21,7 @@ impl Endpoint {
         let path = path.replace("%3A", ":").replace("%3a", ":");
         let rest = path.strip_prefix("/v2")?;
         let Some(rest) = rest.strip_prefix('/').filter(|rest| !rest.is_empty()) else {
-            return (rest.len() <= 1).then_some(Self::Base);
+            return matches!(rest, "" | "/").then_some(Self::Base);
         };
         if rest == "_catalog" {
             return Some(Self::Catalog);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http_body_util::{BodyExt as _, Limited};
+use http_body_util::{BodyExt as _, Collected, Limited};
 use hyper::body::Incoming;
 use hyper::header::AUTHORIZATION;
 use hyper::{Method, Request, Response, StatusCode};
@@ -27,7 +27,7 @@ pub(in crate::local::server) async fn answer(
     let (mut head, body) = request.into_parts();
     let is_form = head.method == Method::POST;
     let form = if is_form {
-        let read = Limited::new(body, FORM).collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+        let read = Limited::new(body, FORM).collect().await.map(Collected::to_bytes).unwrap_or_default();
         Query::of(std::str::from_utf8(&read).ok())
     } else {
         Query::default()
