@@ -114,6 +114,16 @@ impl Remote {
         let configured = self.settings.endpoint(self.service.name)?;
         let region = region.ok_or(Error::NoRegion)?;
         let target = endpoint::target(self.service, &self.settings, configured, region).await?;
+        let log = self.settings.log();
+        log.line("service.endpoint", || {
+            format!(
+                "{} at {}, signed for {:?} in {:?}",
+                self.service.name,
+                target.url(),
+                target.signing_name,
+                target.region
+            )
+        });
         let mode = self.settings.retry_mode()?;
         let retry = match mode {
             RetryMode::Standard => RetryConfig::standard(),
@@ -179,6 +189,7 @@ fn http_client(settings: &Settings) -> Result<SharedHttpClient, Error> {
         unverified: settings.globals().no_verify_ssl,
         ca_bundle: settings.ca_bundle()?,
         proxies: settings.proxies(),
+        log: settings.log().clone(),
     })))
 }
 

@@ -5,10 +5,10 @@ use serde_json::{Map, Value};
 
 use super::Refusal;
 use super::bodies::Bodies;
-use crate::model::{foreign, python};
 use crate::model::json::parse_answer;
 use crate::model::wire::dumps;
 use crate::model::{Kind, Service, Shape};
+use crate::model::{foreign, python};
 
 /// The media type of requests.
 pub(super) const MEDIA_TYPE: &str = "application/x-amz-json-1.1";
@@ -75,7 +75,11 @@ fn read(body: &[u8]) -> Option<Value> {
 pub(super) struct Unfit(pub(super) String);
 
 /// The same for a value that was never bytes.
-pub(super) fn arranged_answer(service: &Service, shape: Option<&Shape>, value: Value) -> Result<Value, Unfit> {
+pub(super) fn arranged_answer(
+    service: &Service,
+    shape: Option<&Shape>,
+    value: Value,
+) -> Result<Value, Unfit> {
     match shape {
         Some(shape) if value.is_object() => arranged(service, shape, value),
         _ => Ok(Value::Object(Map::new())),
