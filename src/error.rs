@@ -267,6 +267,7 @@ impl From<service::Error> for Error {
             service::Error::NoCredentials => {
                 Self::Configuration { code: "NoCredentials", message: error.to_string() }
             }
+            service::Error::Interrupted => Self::Interrupted,
             other => Self::Other(other.to_string()),
         }
     }

@@ -6,6 +6,7 @@
 pub mod encoder;
 pub mod pager;
 pub mod progress;
+pub mod secret;
 
 use std::io::{self, BufRead, IsTerminal, Write};
 

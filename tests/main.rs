@@ -8,7 +8,9 @@ mod golden;
 mod harness;
 mod layering;
 mod local;
+mod properties;
 mod readme;
+mod registry;
 mod transfer;
 
 /// A test file that nobody lists here would never run, and nobody would notice.

@@ -59,7 +59,7 @@ fn load_yaml(argument: &str, files: Files) -> Result<Value, Error> {
         Content::Text(text) => text.into_bytes(),
         Content::Bytes(bytes) => bytes,
     };
-    yaml::parse(&bytes).map_err(|error| match error {
+    yaml::parse_input(&bytes).map_err(|error| match error {
         yaml::Error::Invalid => Error::parameter("cli-input-yaml", "Invalid YAML received."),
         yaml::Error::TooDeep => Error::too_deep(),
         yaml::Error::Value(message) => Error::Failure(message),

@@ -86,7 +86,7 @@ pub(super) fn follow_command(
         if let Some(line) = value.strip_prefix('!') {
             return Ok((command, Step::Done(shell(line, &words)?)));
         }
-        let (next, mut rest) = parse(session, &command, expand(&command, &value)?, commands)?;
+        let (next, mut rest) = parse(session, &command, &expand(&command, &value)?, commands)?;
         rest.append(&mut words);
         words = rest;
         if next == command {
@@ -116,7 +116,7 @@ pub(super) fn follow(
     // The options in it are read as they would be after the name of the service.
     let mut expanded = vec!["ecr".to_owned()];
     expanded.extend(expand(name, &value)?);
-    let (_, mut rest) = parse(session, name, expanded, &["ecr".to_owned()])?;
+    let (_, mut rest) = parse(session, name, &expanded, &["ecr".to_owned()])?;
     rest.extend_from_slice(words);
     if exists {
         return Ok(Some(Step::Itself(rest.split_off(rest.len().min(1)))));
@@ -141,12 +141,12 @@ fn expand(name: &str, value: &str) -> Result<Vec<String>, Error> {
 fn parse(
     session: &mut Session,
     alias: &str,
-    words: Vec<String>,
+    words: &[String],
     commands: &[String],
 ) -> Result<(String, Vec<String>), Error> {
     let command = Positional { name: "command", required: true, choices: Some(commands.to_vec()) };
     let parser = Parser { options: options::globals(false), positionals: vec![command] };
-    let mut parsed = parser.parse(&words).map_err(|mistake| Error::CommandLine(mistake.0))?;
+    let mut parsed = parser.parse(words).map_err(|mistake| Error::CommandLine(mistake.0))?;
     for option in ["debug", "profile"] {
         if parsed.values.contains_key(option) {
             return Err(Error::Other(format!(
@@ -181,7 +181,7 @@ fn shell(line: &str, words: &[String]) -> Result<ExitCode, Error> {
 }
 
 /// A word as Python's `shlex.quote` protects it.
-fn quoted(word: &str) -> String {
+pub(super) fn quoted(word: &str) -> String {
     let is_safe = |c: char| c.is_ascii_alphanumeric() || "_@%+=:,./-".contains(c);
     if !word.is_empty() && word.chars().all(is_safe) {
         return word.to_owned();
@@ -221,7 +221,9 @@ mod tests {
 
     #[test]
     fn words_are_quoted_for_the_shell() {
-        for (word, expected) in [("a", "a"), ("", "''"), ("b c", "'b c'"), ("it's", "'it'\"'\"'s'"), ("é", "'é'")] {
+        for (word, expected) in
+            [("a", "a"), ("", "''"), ("b c", "'b c'"), ("it's", "'it'\"'\"'s'"), ("é", "'é'")]
+        {
             assert_eq!(quoted(word), expected);
         }
     }

@@ -5,10 +5,10 @@ use serde_json::{Map, Value};
 
 use super::Refusal;
 use super::bodies::Bodies;
-use crate::model::foreign;
 use crate::model::json::parse_answer;
 use crate::model::wire::dumps;
 use crate::model::{Kind, Service, Shape};
+use crate::model::{foreign, python};
 
 /// The media type of requests.
 pub(super) const MEDIA_TYPE: &str = "application/x-amz-json-1.1";
@@ -31,6 +31,25 @@ pub(super) fn body(input: &Value, blob: Option<(&str, &Bytes)>, bodies: &Bodies)
         into.extend_from_slice(b"\"}");
     }
     into
+}
+
+/// What botocore stumbles over in an input that was not checked: members that the model does not have.
+pub(super) fn writable(service: &Service, shape: &Shape, value: &Value) -> Result<(), Unfit> {
+    match (shape.kind, value) {
+        (Kind::Structure, Value::Object(members)) => members.iter().try_for_each(|(name, member)| {
+            let of = shape.members.get(name.as_str()).ok_or_else(|| Unfit(python::string_repr(name)))?;
+            writable(service, service.shape(of), member)
+        }),
+        (Kind::Structure, Value::Null) => Ok(()),
+        (Kind::Structure, other) => {
+            Err(Unfit(format!("'{}' object has no attribute 'items'", foreign::type_name(other))))
+        }
+        (Kind::List, Value::Array(items)) => {
+            let element = service.shape(shape.member.expect("a list has elements"));
+            items.iter().try_for_each(|item| writable(service, element, item))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// An answer's body as a value: modelled members only, in model order, without nulls (contract 4.0).
@@ -56,7 +75,11 @@ fn read(body: &[u8]) -> Option<Value> {
 pub(super) struct Unfit(pub(super) String);
 
 /// The same for a value that was never bytes.
-pub(super) fn arranged_answer(service: &Service, shape: Option<&Shape>, value: Value) -> Result<Value, Unfit> {
+pub(super) fn arranged_answer(
+    service: &Service,
+    shape: Option<&Shape>,
+    value: Value,
+) -> Result<Value, Unfit> {
     match shape {
         Some(shape) if value.is_object() => arranged(service, shape, value),
         _ => Ok(Value::Object(Map::new())),

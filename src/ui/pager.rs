@@ -122,7 +122,8 @@ mod tests {
     #[test]
     fn a_missing_pager_is_named_at_the_first_byte_and_not_before() {
         Sink::paged("/no/such/pager -x", None, Encoding::Utf8).finish().expect("nothing to show");
-        let error = Sink::paged("/no/such/pager -x", None, Encoding::Utf8).write(b"x").expect_err("it is missing");
+        let error =
+            Sink::paged("/no/such/pager -x", None, Encoding::Utf8).write(b"x").expect_err("it is missing");
         assert_eq!(error.to_string(), "[Errno 2] No such file or directory: '/no/such/pager'");
     }
 
