@@ -26,7 +26,7 @@ import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-ECR = str(ROOT / "target/release/ecr")
+ECR = os.environ.get("ECR", str(ROOT / "target/release/ecr"))
 PEERS = pathlib.Path(os.environ.get("PEERS", "/opt/peers"))
 OLD = pathlib.Path(os.environ.get("OLD", "/tmp/at/deb"))
 HOST = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
@@ -295,7 +295,7 @@ def measure_dead(folder, found, stub, rounds, stdin):
         bury(full)
 
     cold = {"empty folder": (empty.forget, (command, empty.environment, stdin)), f"{DEAD} dead entries": (again, (command, full.environment, stdin))}
-    table(f"cold get in a folder with {DEAD} dead entries (64 are cleared away)", interleaved(folder, cold, max(10, rounds // 10)))
+    table(f"cold get in a folder with {DEAD} dead entries (8 files are cleared away)", interleaved(folder, cold, max(10, rounds // 10)))
 
 
 def main(rounds):
