@@ -296,7 +296,8 @@ fn is_command(session: &Session, service: &'static Service, name: &str) -> bool 
 
 /// Shows a page of help, through a pager on a terminal.
 fn show(session: &Session, write: impl FnOnce(&mut Page)) -> Result<ExitCode, Error> {
-    let mut page = Page::new(session.ui.width(), session.ui.out_is_terminal());
+    let bold = session.ui.out_is_terminal() && !session.settings.no_color();
+    let mut page = Page::new(session.ui.width(), bold);
     write(&mut page);
     session.page(&page.finish())
 }
