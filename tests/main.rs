@@ -10,6 +10,7 @@ mod layering;
 mod local;
 mod properties;
 mod readme;
+mod registry;
 mod transfer;
 
 /// A test file that nobody lists here would never run, and nobody would notice.

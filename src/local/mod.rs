@@ -11,7 +11,8 @@
 //!        server.json          where a server runs on this folder, if one does
 //! ```
 //!
-//! Not here yet: what `routes` has no handler for, and docker's `/v2/` API.
+//! [`server`] also puts docker's `/v2/` API (`registry`) on the same store. Not here yet: what `routes` has no handler
+//! for.
 
 mod blobs;
 mod call;
@@ -21,6 +22,7 @@ mod fault;
 mod handlers;
 mod maintenance;
 mod presence;
+mod registry;
 mod routes;
 pub mod server;
 mod signing;
@@ -68,6 +70,8 @@ pub struct Local {
     uploads: uploads::Hashes,
     /// Where a server runs on this folder, looked up when first needed.
     server: OnceLock<Option<String>>,
+    /// Whether it is served over TLS.
+    is_secured: bool,
 }
 
 impl Local {
@@ -78,7 +82,14 @@ impl Local {
         let folder = folder.canonicalize().map_err(Error::folder(folder))?;
         let database = Database::open(&folder)?;
         let blobs = Blobs::open(&folder).map_err(Error::folder(&folder))?;
-        Ok(Self { folder, database, blobs, uploads: uploads::Hashes::default(), server: OnceLock::new() })
+        Ok(Self {
+            folder,
+            database,
+            blobs,
+            uploads: uploads::Hashes::default(),
+            server: OnceLock::new(),
+            is_secured: false,
+        })
     }
 
     /// Whether a folder holds a store, in whatever state.
@@ -125,6 +136,11 @@ impl Local {
             Some(shape) => validate::project(service, shape, answer),
             None => answer,
         })
+    }
+
+    /// The scheme of this store's URLs.
+    fn scheme(&self) -> &'static str {
+        if self.is_secured { "https" } else { "http" }
     }
 
     /// `HOST:PORT` of a live server on this folder.
