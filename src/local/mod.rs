@@ -11,15 +11,19 @@
 //!        server.json          where a server runs on this folder, if one does
 //! ```
 //!
-//! Not here yet: what `routes` has no handler for, and docker's `/v2/` API.
+//! Not here yet: docker's `/v2/` API.
 
 mod blobs;
 mod call;
 mod database;
 mod error;
 mod fault;
+mod glob;
 mod handlers;
+mod lifecycle;
 mod maintenance;
+mod own;
+mod policy;
 mod presence;
 mod routes;
 pub mod server;
@@ -41,6 +45,7 @@ use database::Database;
 
 pub use error::Error;
 pub use fault::Fault;
+pub use handlers::lifecycle::LifecycleRun;
 pub use maintenance::{Contents, RegistryContents, reset};
 pub use presence::Presence;
 
@@ -105,7 +110,7 @@ impl Local {
             .operation(operation)
             .ok_or_else(|| unknown(format!("{} has no operation {operation}", service.full_name)))?;
         let handler = routes::handler(service, operation.name).ok_or_else(|| {
-            unknown(format!("the embedded ECR does not have {} of {} yet", operation.name, service.name))
+            unknown(format!("the embedded ECR does not have {} of {}", operation.name, service.name))
         })?;
         let mut input = match input {
             Value::Object(members) => members,
