@@ -136,7 +136,13 @@ impl Store {
 /// its bounds, and none is there that the model does not have.
 fn check_answer(service: &'static model::Service, operation: &str, answer: &Value) {
     let shape = service.output(service.operation(operation).unwrap()).unwrap();
-    validate::check_shape(service, shape, answer, operation).unwrap_or_else(|fault| panic!("{fault:?}"));
+    // Some lists have a least length that only requests keep to.
+    let may_be_empty = |fault: &Fault| fault.message.contains("greater than or equal to 1'");
+    if let Err(fault) = validate::check_shape(service, shape, answer, operation)
+        && !may_be_empty(&fault)
+    {
+        panic!("{operation}: {fault:?}");
+    }
     assert_eq!(validate::project(service, shape, answer.clone()), *answer, "{operation}");
 }
 
