@@ -11,16 +11,19 @@
 //!        server.json          where a server runs on this folder, if one does
 //! ```
 //!
-//! [`server`] also puts docker's `/v2/` API (`registry`) on the same store. Not here yet: what `routes` has no handler
-//! for.
+//! [`server`] also puts docker's `/v2/` API (`registry`) on the same store.
 
 mod blobs;
 mod call;
 mod database;
 mod error;
 mod fault;
+mod glob;
 mod handlers;
+mod lifecycle;
 mod maintenance;
+mod own;
+mod policy;
 mod presence;
 mod registry;
 mod routes;
@@ -43,6 +46,7 @@ use database::Database;
 
 pub use error::Error;
 pub use fault::Fault;
+pub use handlers::lifecycle::LifecycleRun;
 pub use maintenance::{Contents, RegistryContents, reset};
 pub use presence::Presence;
 
@@ -116,7 +120,7 @@ impl Local {
             .operation(operation)
             .ok_or_else(|| unknown(format!("{} has no operation {operation}", service.full_name)))?;
         let handler = routes::handler(service, operation.name).ok_or_else(|| {
-            unknown(format!("the embedded ECR does not have {} of {} yet", operation.name, service.name))
+            unknown(format!("the embedded ECR does not have {} of {}", operation.name, service.name))
         })?;
         let mut input = match input {
             Value::Object(members) => members,
