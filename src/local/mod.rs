@@ -14,8 +14,10 @@
 //! [`server`] also puts docker's `/v2/` API (`registry`) on the same store. Not here yet: what `routes` has no handler
 //! for.
 
+mod archive;
 mod blobs;
 mod call;
+mod collection;
 mod database;
 mod error;
 mod fault;
@@ -41,6 +43,8 @@ use blobs::Blobs;
 use call::Call;
 use database::Database;
 
+pub use archive::import;
+pub use collection::{Checked, Damaged, Freed};
 pub use error::Error;
 pub use fault::Fault;
 pub use maintenance::{Contents, RegistryContents, reset};

@@ -2,14 +2,15 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::{Arg, ArgAction, ArgMatches};
 
 use super::{Context, Error};
-use crate::local::server::{Options, Server};
+use crate::local::server::{Log, Options, Server};
 use crate::local::{DEFAULT_PORT, Local};
 
 pub(super) fn define() -> clap::Command {
@@ -38,10 +39,20 @@ pub(super) fn define() -> clap::Command {
                 .help("The loopback address to listen on"),
         )
         .arg(
-            Arg::new("ephemeral")
-                .long("ephemeral")
-                .action(ArgAction::SetTrue)
-                .help("Serve an empty store that is deleted at the end, instead of the folder"),
+            Arg::new("tls-certificate")
+                .long("tls-certificate")
+                .value_name("FILE")
+                .value_parser(clap::value_parser!(PathBuf))
+                .requires("tls-key")
+                .help("Serve HTTPS with this certificate chain, in PEM"),
+        )
+        .arg(
+            Arg::new("tls-key")
+                .long("tls-key")
+                .value_name("FILE")
+                .value_parser(clap::value_parser!(PathBuf))
+                .requires("tls-certificate")
+                .help("The private key of the certificate, in PEM"),
         )
         .args(behaviour())
 }
@@ -49,6 +60,10 @@ pub(super) fn define() -> clap::Command {
 /// The options that `run` has too.
 pub(super) fn behaviour() -> Vec<Arg> {
     vec![
+        Arg::new("ephemeral")
+            .long("ephemeral")
+            .action(ArgAction::SetTrue)
+            .help("Serve an empty store that is deleted at the end, instead of the folder"),
         Arg::new("account")
             .long("account")
             .value_name("ACCOUNT")
@@ -63,6 +78,12 @@ pub(super) fn behaviour() -> Vec<Arg> {
             .value_name("SERVICE")
             .value_parser(["ecr"])
             .help("Deviate from the registry specification where this service does"),
+        Arg::new("log-level")
+            .long("log-level")
+            .value_name("LEVEL")
+            .value_parser(["off", "error", "info"])
+            .default_value("error")
+            .help("What to write to stderr: nothing, requests that failed on this machine, or all requests"),
     ]
 }
 
@@ -83,6 +104,10 @@ pub(super) fn options(context: &Context, matches: &ArgMatches, address: SocketAd
     }
     options.anonymous = matches.get_flag("anonymous");
     options.quirks = matches.contains_id("quirks");
+    let level = matches.get_one::<String>("log-level").map_or("error", String::as_str);
+    let ui = context.ui.clone();
+    options.log = (level != "off")
+        .then(|| Log { failures_only: level == "error", write: Arc::new(move |line| ui.note(line)) });
     options
 }
 
@@ -96,7 +121,9 @@ pub(super) fn run(context: &Context, folder: &Path, matches: &ArgMatches) -> any
         );
         return Err(Error::Usage(text).into());
     }
-    let options = options(context, matches, SocketAddr::from((address, port)));
+    let mut options = options(context, matches, SocketAddr::from((address, port)));
+    let path = |name: &str| matches.get_one::<PathBuf>(name).cloned();
+    options.tls = path("tls-certificate").zip(path("tls-key"));
     let ephemeral = matches.get_flag("ephemeral").then(ephemeral).transpose()?;
     let folder = ephemeral.as_ref().map_or(folder, tempfile::TempDir::path);
     let local = Local::open(folder)?;
@@ -104,10 +131,10 @@ pub(super) fn run(context: &Context, folder: &Path, matches: &ArgMatches) -> any
         // Installed before anyone can know that there is something to stop.
         let stop = stop_signal().context("signals cannot be received")?;
         let server = Server::bind(local, options).await?;
-        let address = server.address();
+        let url = server.url();
         let ready = || {
             context.ui.note(&format!("serving {}; Ctrl-C stops", folder.display()));
-            context.ui.print(&format!("http://{address}\n"))
+            context.ui.print(&format!("{url}\n"))
         };
         server.run(ready, stop).await?;
         Ok(ExitCode::SUCCESS)
