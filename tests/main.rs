@@ -7,6 +7,7 @@ mod layering;
 mod local;
 mod readme;
 mod registry;
+mod serving;
 mod transfer;
 
 /// A test file that nobody lists here would never run, and nobody would notice.

@@ -106,7 +106,7 @@ fn structure(folder: &Path, contents: &Contents, server: Option<&Presence>) -> V
     json!({
         "folder": folder.display().to_string(),
         "server": server.map(|server| json!({
-            "url": format!("http://{}", server.address),
+            "url": server.url(),
             "process": server.pid,
             "startedAt": started(server),
         })),
@@ -122,7 +122,7 @@ fn structure(folder: &Path, contents: &Contents, server: Option<&Presence>) -> V
 fn report(folder: &Path, contents: &Contents, server: Option<&Presence>) -> String {
     let server = server.map_or_else(
         || "none runs on this folder".to_owned(),
-        |server| format!("http://{}, process {}, since {}", server.address, server.pid, started(server)),
+        |server| format!("{}, process {}, since {}", server.url(), server.pid, started(server)),
     );
     let size = |bytes: i64| size(u64::try_from(bytes).unwrap_or_default());
     let mut text = format!("Folder    {}\nServer    {server}\n", folder.display());

@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use clap::{Arg, ArgAction, ArgMatches};
 
 use super::{Context, Error};
-use crate::local::server::{Log, Options, Server};
+use crate::local::server::{Credentials, Log, Options, Rule, Server};
 use crate::local::{DEFAULT_PORT, Local};
 
 pub(super) fn define() -> clap::Command {
@@ -19,8 +19,8 @@ pub(super) fn define() -> clap::Command {
         .long_about(
             "Serve the embedded ECR over HTTP on this machine, until Ctrl-C or SIGTERM: Amazon ECR's API, and docker's \
              registry API for the repository URIs that it prints. The address is printed to stdout once requests are \
-             answered. An access key of twelve digits is taken as the account; signatures are not checked, as only \
-             this machine can reach the server.",
+             answered. An access key of twelve digits is taken as the account; without --credentials signatures are not checked, as \
+             only this machine can reach the server.",
         )
         .arg(
             Arg::new("port")
@@ -36,7 +36,7 @@ pub(super) fn define() -> clap::Command {
                 .value_name("ADDRESS")
                 .value_parser(clap::value_parser!(IpAddr))
                 .default_value("127.0.0.1")
-                .help("The loopback address to listen on"),
+                .help("The address to listen on; one that other machines can reach needs --credentials"),
         )
         .arg(
             Arg::new("tls-certificate")
@@ -53,6 +53,13 @@ pub(super) fn define() -> clap::Command {
                 .value_parser(clap::value_parser!(PathBuf))
                 .requires("tls-certificate")
                 .help("The private key of the certificate, in PEM"),
+        )
+        .arg(
+            Arg::new("credentials")
+                .long("credentials")
+                .value_name("FILE")
+                .value_parser(clap::value_parser!(PathBuf))
+                .help("Take only requests signed with a key of this file, which is like ~/.aws/credentials"),
         )
         .args(behaviour())
 }
@@ -78,6 +85,19 @@ pub(super) fn behaviour() -> Vec<Arg> {
             .value_name("SERVICE")
             .value_parser(["ecr"])
             .help("Deviate from the registry specification where this service does"),
+        Arg::new("fault")
+            .long("fault")
+            .value_name("RULE")
+            .action(ArgAction::Append)
+            .value_parser(clap::value_parser!(Rule))
+            .help("Make requests fail: TARGET,ACTION[,count=N][,after=N][,probability=P][,seed=N]")
+            .long_help(
+                "Make requests fail: TARGET,ACTION[,count=N][,after=N][,probability=P][,seed=N]. TARGET is an operation, \
+                 the beginning of a path such as /v2/ or 'PATCH /v2/', or *. ACTION is one of throttle, error=STATUS, \
+                 delay=MILLISECONDS, drop=BYTES (the connection breaks after so many bytes of the answer), \
+                 truncate=BYTES, corrupt, expire-uploads and expire-tokens. May be given more than once; the first rule \
+                 that strikes decides.",
+            ),
         Arg::new("log-level")
             .long("log-level")
             .value_name("LEVEL")
@@ -104,6 +124,7 @@ pub(super) fn options(context: &Context, matches: &ArgMatches, address: SocketAd
     }
     options.anonymous = matches.get_flag("anonymous");
     options.quirks = matches.contains_id("quirks");
+    options.faults = matches.get_many("fault").into_iter().flatten().cloned().collect();
     let level = matches.get_one::<String>("log-level").map_or("error", String::as_str);
     let ui = context.ui.clone();
     options.log = (level != "off")
@@ -114,15 +135,21 @@ pub(super) fn options(context: &Context, matches: &ArgMatches, address: SocketAd
 pub(super) fn run(context: &Context, folder: &Path, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let port = matches.get_one("port").copied().unwrap_or(DEFAULT_PORT);
     let address = matches.get_one("address").copied().unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
-    if !address.is_loopback() {
+    if !address.is_loopback() && (!matches.contains_id("credentials") || matches.get_flag("anonymous")) {
         let text = format!(
-            "{address} can be reached from other machines, which the embedded ECR does not serve; give --address one of \
-             this machine's own, such as 127.0.0.1"
+            "other machines can reach {address}: it takes --credentials FILE with the keys that requests must be signed \
+             with, and no --anonymous"
         );
         return Err(Error::Usage(text).into());
     }
     let mut options = options(context, matches, SocketAddr::from((address, port)));
     let path = |name: &str| matches.get_one::<PathBuf>(name).cloned();
+    if let Some(path) = path("credentials") {
+        let text =
+            std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let none = || Error::Usage(format!("{} holds no access key with its secret", path.display()));
+        options.credentials = Some(Credentials::read(&text).ok_or_else(none)?);
+    }
     options.tls = path("tls-certificate").zip(path("tls-key"));
     let ephemeral = matches.get_flag("ephemeral").then(ephemeral).transpose()?;
     let folder = ephemeral.as_ref().map_or(folder, tempfile::TempDir::path);

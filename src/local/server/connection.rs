@@ -1,6 +1,6 @@
 //! One connection: TLS where the server speaks it, HTTP, and a line in the log for each request.
 
-use std::convert::Infallible;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,8 +20,8 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
-use super::State;
 use super::reply::{self, Body};
+use super::{State, faults};
 use crate::local::Error;
 
 /// How much of a connection is read at once. Larger buffers come from fresh pages each time, which costs more than the
@@ -82,7 +82,7 @@ where
                 let words = json!({ "message": "this server speaks TLS: use https" });
                 return Ok(reply::json(StatusCode::BAD_REQUEST, "application/json", &words));
             }
-            Ok::<_, Infallible>(logged(&state, request).await)
+            logged(&state, request).await
         }
     });
     let connection = http1::Builder::new()
@@ -101,18 +101,23 @@ where
     }
 }
 
-async fn logged(state: &Arc<State>, request: Request<Incoming>) -> Response<Body> {
-    let Some(log) = &state.log else { return super::answer(state, request).await };
+/// Answers a request, unless a rule wants its connection to break instead.
+async fn logged(state: &Arc<State>, request: Request<Incoming>) -> io::Result<Response<Body>> {
     let target = request.headers().get("x-amz-target").and_then(|target| target.to_str().ok());
     let operation = target.and_then(|target| target.rsplit('.').next()).unwrap_or_default();
     // Queries stay out: they hold signatures.
     let line = format!("{} {} {operation}", request.method(), request.uri().path());
     let begun = Instant::now();
-    let response = super::answer(state, request).await;
+    let action = state.faults.strike(operation, request.method(), request.uri().path());
+    let response = match action {
+        None => super::answer(state, request).await,
+        Some(action) => faults::suffer(state, request, action).await?,
+    };
+    let Some(log) = &state.log else { return Ok(response) };
     let status = response.status();
     if status.is_server_error() || !log.failures_only {
         let milliseconds = begun.elapsed().as_millis();
         (log.write)(&format!("{} {} {milliseconds} ms", line.trim_end(), status.as_u16()));
     }
-    response
+    Ok(response)
 }

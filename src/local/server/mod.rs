@@ -7,10 +7,13 @@
 mod api;
 mod body;
 mod connection;
+mod damage;
 mod docker;
 mod download;
+mod faults;
 mod options;
 mod reply;
+mod signature;
 #[cfg(test)]
 mod tests;
 
@@ -34,9 +37,12 @@ use super::signing::DOWNLOADS;
 use super::{Error, Local, Presence};
 use body::Buffers;
 use download::Pieces;
+use faults::Faults;
 use reply::Body;
 
+pub use faults::Rule;
 pub use options::{Log, Options};
+pub use signature::Credentials;
 
 /// The account of a caller whose access key is not an account's number.
 pub const DEFAULT_ACCOUNT: &str = "000000000000";
@@ -69,6 +75,8 @@ struct State {
     rules: Rules,
     tls: Option<Arc<ServerConfig>>,
     log: Option<Log>,
+    credentials: Option<Credentials>,
+    faults: Faults,
 }
 
 impl Server {
@@ -86,10 +94,12 @@ impl Server {
             buffers: Arc::default(),
             pieces: Arc::default(),
             handlers: Semaphore::new(HANDLERS),
-            presence: Presence::new(address.to_string()),
+            presence: Presence::new(address.to_string(), options.tls.is_some()),
             rules: options.rules(),
             tls,
             log: options.log,
+            credentials: options.credentials,
+            faults: Faults::new(options.faults),
         };
         Ok(Self { listener, address, state: Arc::new(state) })
     }

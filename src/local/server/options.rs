@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::{Credentials, Rule};
 use super::{DEFAULT_ACCOUNT, DEFAULT_REGION};
 use crate::local::registry::Rules;
 
@@ -25,6 +26,10 @@ pub struct Options {
     pub tls: Option<(PathBuf, PathBuf)>,
     /// What is told of requests, and to whom.
     pub log: Option<Log>,
+    /// The keys with which requests to the services' API must be signed; without, signatures are not checked.
+    pub credentials: Option<Credentials>,
+    /// Which requests fail, and how.
+    pub faults: Vec<Rule>,
 }
 
 /// Where a line for each request goes.
@@ -53,6 +58,8 @@ impl Options {
             quirks: false,
             tls: None,
             log: None,
+            credentials: None,
+            faults: Vec::new(),
         }
     }
 
