@@ -1,6 +1,7 @@
 //! Answers that do not arrive as they were meant.
 
 use std::io;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream;
@@ -11,6 +12,9 @@ use hyper::header::CONTENT_LENGTH;
 
 use super::faults::Action;
 use super::reply::Body;
+
+/// How long what was let pass has to leave before the connection breaks.
+const LEAVE: Duration = Duration::from_millis(50);
 
 /// What is left of a body, and what is to be done to it.
 struct Damage {
@@ -38,8 +42,12 @@ pub(super) fn damaged(mut response: Response<Body>, action: Action) -> Response<
 
 async fn next(mut damage: Damage) -> Option<(io::Result<Frame<Bytes>>, Option<Damage>)> {
     if damage.left == 0 {
-        let broken = || (Err(io::ErrorKind::ConnectionReset.into()), None);
-        return matches!(damage.action, Action::Drop(_)).then(broken);
+        if !matches!(damage.action, Action::Drop(_)) {
+            return None;
+        }
+        // What went before is sent only while the body has nothing more to give.
+        tokio::time::sleep(LEAVE).await;
+        return Some((Err(io::ErrorKind::ConnectionReset.into()), None));
     }
     let frame = match damage.body.frame().await? {
         Ok(frame) => frame,

@@ -73,7 +73,7 @@ impl Credentials {
             let values = head.headers.get_all(*name).iter().filter_map(|value| value.to_str().ok());
             let values: Vec<String> =
                 values.map(|text| text.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
-            lines += &format!("{name}:{}\n", values.join(","));
+            lines.extend([*name, ":", &values.join(","), "\n"]);
         }
         let canonical = format!(
             "{}\n{}\n{}\n{lines}\n{}\n{}",
