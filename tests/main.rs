@@ -11,6 +11,7 @@ mod local;
 mod properties;
 mod readme;
 mod registry;
+mod serving;
 mod transfer;
 
 /// A test file that nobody lists here would never run, and nobody would notice.

@@ -1,5 +1,7 @@
 //! `ecr local`: the embedded ECR as a server, and the care of its store.
 
+mod care;
+mod run;
 mod serve;
 
 use std::fmt::Write as _;
@@ -34,6 +36,7 @@ fn define() -> clap::Command {
         .subcommand_required(true)
         .disable_help_subcommand(true)
         .subcommand(serve::define())
+        .subcommand(run::define())
         .subcommand(
             clap::Command::new("status").about("Show what the store holds and whether a server runs on it"),
         )
@@ -46,6 +49,7 @@ fn define() -> clap::Command {
                 )
                 .arg(yes),
         )
+        .subcommands(care::define())
         .subcommand(clap::Command::new("path").about("Print the store's folder"))
 }
 
@@ -53,13 +57,22 @@ fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let folder = absolute(context.settings.local_folder()?).context("the working directory is gone")?;
     match matches.subcommand() {
         Some(("serve", matches)) => serve::run(context, &folder, matches),
+        Some(("run", matches)) => run::run(context, &folder, matches),
+        Some(("gc", matches)) => care::collect(context, &folder, matches),
+        Some(("check", _)) => care::check(context, &folder),
+        Some(("export", matches)) => care::export(context, &folder, matches),
+        Some(("import", matches)) => care::import(context, &folder, matches),
         Some(("status", _)) => status(context, &folder),
         Some(("reset", matches)) => reset(context, &folder, matches.get_flag("yes")),
         Some(("path", _)) => {
             context.ui.print(&format!("{}\n", folder.display()))?;
             Ok(ExitCode::SUCCESS)
         }
-        _ => Err(Error::Usage("`ecr local` takes one of serve, status, reset and path".to_owned()).into()),
+        _ => Err(Error::Usage(
+            "`ecr local` takes one of serve, run, status, gc, check, export, import, reset and path"
+                .to_owned(),
+        )
+        .into()),
     }
 }
 
@@ -93,7 +106,7 @@ fn structure(folder: &Path, contents: &Contents, server: Option<&Presence>) -> V
     json!({
         "folder": folder.display().to_string(),
         "server": server.map(|server| json!({
-            "url": format!("http://{}", server.address),
+            "url": server.url(),
             "process": server.pid,
             "startedAt": started(server),
         })),
@@ -109,7 +122,7 @@ fn structure(folder: &Path, contents: &Contents, server: Option<&Presence>) -> V
 fn report(folder: &Path, contents: &Contents, server: Option<&Presence>) -> String {
     let server = server.map_or_else(
         || "none runs on this folder".to_owned(),
-        |server| format!("http://{}, process {}, since {}", server.address, server.pid, started(server)),
+        |server| format!("{}, process {}, since {}", server.url(), server.pid, started(server)),
     );
     let size = |bytes: i64| size(u64::try_from(bytes).unwrap_or_default());
     let mut text = format!("Folder    {}\nServer    {server}\n", folder.display());

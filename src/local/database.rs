@@ -102,6 +102,15 @@ impl Database {
         result
     }
 
+    /// Writes the database as it is now to another file.
+    pub(super) fn copy(&self, path: &Path) -> Result<(), Fault> {
+        let connection = self.take()?;
+        let result = connection.execute("VACUUM INTO ?1", [path.to_string_lossy()]);
+        let result = result.map(drop).map_err(Fault::from);
+        self.put_back(connection, &result);
+        result
+    }
+
     fn take(&self) -> Result<Connection, Fault> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         Ok(match idle {
@@ -202,7 +211,7 @@ fn upgrade(connection: &mut Connection) -> rusqlite::Result<()> {
 
 /// Makes the file, where it is missing, so that only its owner can read it: the folder may be one that others can
 /// enter. SQLite gives the log the same mode.
-fn create_private_file(path: &Path) -> io::Result<()> {
+pub(super) fn create_private_file(path: &Path) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.append(true).create(true);
     #[cfg(unix)]

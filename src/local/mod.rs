@@ -13,8 +13,10 @@
 //!
 //! [`server`] also puts docker's `/v2/` API (`registry`) on the same store.
 
+mod archive;
 mod blobs;
 mod call;
+mod collection;
 mod database;
 mod error;
 mod fault;
@@ -44,6 +46,8 @@ use blobs::Blobs;
 use call::Call;
 use database::Database;
 
+pub use archive::import;
+pub use collection::{Checked, Damaged, Freed};
 pub use error::Error;
 pub use fault::Fault;
 pub use handlers::lifecycle::LifecycleRun;
@@ -73,7 +77,7 @@ pub struct Local {
     blobs: Blobs,
     uploads: uploads::Hashes,
     /// Where a server runs on this folder, looked up when first needed.
-    server: OnceLock<Option<String>>,
+    server: OnceLock<Option<Presence>>,
     /// Whether it is served over TLS.
     is_secured: bool,
 }
@@ -144,12 +148,15 @@ impl Local {
 
     /// The scheme of this store's URLs.
     fn scheme(&self) -> &'static str {
-        if self.is_secured { "https" } else { "http" }
+        let known = self.server.get().and_then(Option::as_ref);
+        let is_secured = self.is_secured || known.is_some_and(|server| server.is_secured);
+        if is_secured { "https" } else { "http" }
     }
 
     /// `HOST:PORT` of a live server on this folder.
     fn server_address(&self) -> Option<String> {
-        self.server.get_or_init(|| Presence::find(&self.folder).map(|presence| presence.address)).clone()
+        let server = self.server.get_or_init(|| Presence::find(&self.folder));
+        server.as_ref().map(|server| server.address.clone())
     }
 }
 
