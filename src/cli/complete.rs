@@ -198,7 +198,7 @@ mod tests {
             ("delete-repository --for", &["--force"]),
             ("delete-repository --no-f", &["--no-force"]),
             ("delete-repository --generate-cli-skeleton o", &["output"]),
-            ("local s", &["serve"]),
+            ("local s", &["serve", "status"]),
             ("completions f", &["fish"]),
             ("describe-images --cli-input-json file", &[]),
             ("no-such-command ", &[]),

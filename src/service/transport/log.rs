@@ -75,7 +75,7 @@ fn without_secrets(text: &str) -> String {
     const NAMES: &str = "authorizationToken|secretAccessKey|secretKey|sessionToken|accessToken|refreshToken|idToken|\
         webIdentityToken|clientSecret|tokenCode|password|assertion|codeVerifier";
     let pattern = format!(
-        "(?i)((?:{NAMES})(?:\\\\?\"\\s*:\\s*\\\\?\"|=|>)|\"(?:token|code)\"\\s*:\\s*\")([^\"\\\\&<]*)"
+        "(?i)((?:{NAMES})(?:\\\\?\"\\s*:\\s*\\\\?\"|=|>)|\"(?:token|code)\"\\s*:\\s*\")([^\"\\\\&<\\s][^\"\\\\&<]*)"
     );
     let pattern = regex_lite::Regex::new(&pattern).expect("the pattern is well formed");
     let text = pattern.replace_all(text, |found: &regex_lite::Captures<'_>| {
