@@ -11,7 +11,7 @@
 //!        server.json          where a server runs on this folder, if one does
 //! ```
 //!
-//! Not here yet: docker's `/v2/` API.
+//! [`server`] also puts docker's `/v2/` API (`registry`) on the same store.
 
 mod blobs;
 mod call;
@@ -25,6 +25,7 @@ mod maintenance;
 mod own;
 mod policy;
 mod presence;
+mod registry;
 mod routes;
 pub mod server;
 mod signing;
@@ -73,6 +74,8 @@ pub struct Local {
     uploads: uploads::Hashes,
     /// Where a server runs on this folder, looked up when first needed.
     server: OnceLock<Option<String>>,
+    /// Whether it is served over TLS.
+    is_secured: bool,
 }
 
 impl Local {
@@ -83,7 +86,14 @@ impl Local {
         let folder = folder.canonicalize().map_err(Error::folder(folder))?;
         let database = Database::open(&folder)?;
         let blobs = Blobs::open(&folder).map_err(Error::folder(&folder))?;
-        Ok(Self { folder, database, blobs, uploads: uploads::Hashes::default(), server: OnceLock::new() })
+        Ok(Self {
+            folder,
+            database,
+            blobs,
+            uploads: uploads::Hashes::default(),
+            server: OnceLock::new(),
+            is_secured: false,
+        })
     }
 
     /// Whether a folder holds a store, in whatever state.
@@ -130,6 +140,11 @@ impl Local {
             Some(shape) => validate::project(service, shape, answer),
             None => answer,
         })
+    }
+
+    /// The scheme of this store's URLs.
+    fn scheme(&self) -> &'static str {
+        if self.is_secured { "https" } else { "http" }
     }
 
     /// `HOST:PORT` of a live server on this folder.

@@ -25,7 +25,8 @@ pub(crate) fn put(call: &Call<'_>) -> Result<Value, Fault> {
     let parsed = Manifest::parse(text, call.text("imageManifestMediaType"));
     call.write(|transaction| {
         let repository = Repository::of(call, transaction)?;
-        let manifest = parsed?;
+        let mut manifest = parsed?;
+        manifest.adopt(text, call.text("imageDigest"));
         if let Some(tag) = tag.filter(|tag| !validate::matches(TAG, tag)) {
             let constraint = format!("Member must satisfy regular expression '{TAG}'");
             return Err(Fault::parameter("imageTag", &constraint).with("imageTag", tag));

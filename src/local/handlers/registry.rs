@@ -37,7 +37,7 @@ pub(crate) fn authorize(call: &Call<'_>) -> Result<Value, Fault> {
         Some(_) => call.texts("registryIds"),
         None => vec![call.caller.account.as_str()],
     };
-    let endpoint = format!("http://{}", call.address());
+    let endpoint = format!("{}://{}", call.local.scheme(), call.address());
     let entries = accounts.into_iter().map(|account| {
         let mut entry = token(call, &call.scope_of(account))?;
         entry["proxyEndpoint"] = endpoint.as_str().into();

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hyper::body::Incoming;
-use hyper::header::{AUTHORIZATION, HOST, HeaderValue};
+use hyper::header::{AUTHORIZATION, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Request, Response, StatusCode};
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, Visitor};
@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 
 use super::body::Buffer;
 use super::reply::{self, AWS_JSON, Body};
-use super::{DEFAULT_ACCOUNT, DEFAULT_REGION, State};
+use super::{State, host};
 use crate::local::{Caller, Fault, blob_member};
 use crate::model::{self, Service};
 
@@ -62,19 +62,13 @@ fn caller(state: &State, head: &Parts) -> Caller {
         });
     let mut scope = credential.unwrap_or_default().split('/');
     let key = scope.next().unwrap_or_default();
-    let region = scope.nth(1).filter(|region| !region.is_empty()).unwrap_or(DEFAULT_REGION);
+    let region = scope.nth(1).filter(|region| !region.is_empty()).unwrap_or(&state.rules.region);
     let is_account = key.len() == 12 && key.bytes().all(|byte| byte.is_ascii_digit());
-    let host = head.headers.get(HOST).and_then(|host| host.to_str().ok()).filter(|host| is_address(host));
     Caller {
-        account: if is_account { key } else { DEFAULT_ACCOUNT }.to_owned(),
+        account: if is_account { key } else { &state.rules.account }.to_owned(),
         region: region.to_owned(),
-        address: Some(host.unwrap_or(&state.presence.address).to_owned()),
+        address: Some(host(state, head)),
     }
-}
-
-/// Whether a text can be the host and port of a URL.
-fn is_address(host: &str) -> bool {
-    !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-:[]_".contains(&byte))
 }
 
 async fn handle(

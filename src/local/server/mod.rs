@@ -1,23 +1,27 @@
 //! The embedded ECR over HTTP, on this machine only.
 //!
 //! `POST /` is the services' API (`api`), `/_blob/` hands out layers under signed URLs (`download`), `GET /healthz`
-//! says that the server is ready. Requests are answered on blocking threads, a few at a time; request bodies share a
-//! fixed budget of memory (`body`). Docker's `/v2/` API is not here yet.
+//! says that the server is ready, `/v2/` is docker's registry API (`docker`). Requests are answered on blocking
+//! threads, a few at a time; request bodies share a fixed budget of memory (`body`).
 
 mod api;
 mod body;
+mod docker;
 mod download;
+mod options;
 mod reply;
 #[cfg(test)]
 mod tests;
 
 use std::convert::Infallible;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::body::Incoming;
+use hyper::header::HOST;
+use hyper::http::request::Parts;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
@@ -27,11 +31,14 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
+use super::registry::Rules;
 use super::signing::DOWNLOADS;
 use super::{Error, Local, Presence};
 use body::Buffers;
 use download::Pieces;
 use reply::Body;
+
+pub use options::Options;
 
 /// The account of a caller whose access key is not an account's number.
 pub const DEFAULT_ACCOUNT: &str = "000000000000";
@@ -66,12 +73,13 @@ struct State {
     pieces: Arc<Pieces>,
     handlers: Semaphore,
     presence: Presence,
+    rules: Rules,
 }
 
 impl Server {
-    /// Listens on a port of this machine; port 0 takes a free one.
-    pub async fn bind(local: Local, port: u16) -> Result<Self, Error> {
-        let wanted = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    /// Listens where the options say; port 0 takes a free one.
+    pub async fn bind(local: Local, options: Options) -> Result<Self, Error> {
+        let wanted = options.address;
         let failed = |cause| Error::Listen { address: wanted.to_string(), cause };
         let listener = TcpListener::bind(wanted).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
@@ -81,6 +89,7 @@ impl Server {
             pieces: Arc::default(),
             handlers: Semaphore::new(HANDLERS),
             presence: Presence::new(address.to_string()),
+            rules: options.rules(),
         };
         Ok(Self { listener, address, state: Arc::new(state) })
     }
@@ -178,18 +187,21 @@ async fn answer(state: &Arc<State>, request: Request<Incoming>) -> Response<Body
         (&Method::GET | &Method::HEAD, path) if path.starts_with(DOWNLOADS) => {
             download::answer(state, &request).await
         }
-        (_, path) if path == "/v2" || path.starts_with("/v2/") => reply::json(
-            StatusCode::NOT_FOUND,
-            "application/json",
-            &json!({ "errors": [{
-                "code": "UNSUPPORTED",
-                "message": "the embedded ECR does not have docker's /v2/ API yet; use `ecr push` and `ecr pull`",
-            }] }),
-        ),
+        (_, path) if path == "/v2" || path.starts_with("/v2/") => docker::answer(state, request).await,
+        (&Method::GET | &Method::POST, "/token" | "/token/") => docker::token(state, request).await,
         _ => reply::json(
             StatusCode::NOT_FOUND,
             "application/json",
             &json!({ "message": "nothing is here; the ECR API is POST /, and GET /healthz tells that it is ready" }),
         ),
     }
+}
+
+/// `HOST:PORT` as a client reached us; a name that cannot be part of a URL is not repeated.
+fn host(state: &State, head: &Parts) -> String {
+    let host = head.headers.get(HOST).and_then(|host| host.to_str().ok());
+    let is_sound = |host: &&str| {
+        !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-:[]_".contains(&byte))
+    };
+    host.filter(is_sound).unwrap_or(&state.presence.address).to_owned()
 }
