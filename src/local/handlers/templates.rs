@@ -158,7 +158,7 @@ fn template_for(
     let applies = |template: &Setting| {
         let occasions = template.value["appliedFor"].as_array();
         let prefix = template.name.trim_end_matches('/');
-        let is_below = name.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        let is_below = name.strip_prefix(prefix).is_some_and(|rest| rest.starts_with('/'));
         occasions.is_some_and(|all| all.iter().any(|each| each == occasion))
             && (template.name == ROOT || is_below)
     };

@@ -15,8 +15,9 @@ fn named() -> Value {
 
 fn about(members: Value) -> Value {
     let mut answer = json!({ "registryId": "111122223333", "repositoryName": "team/app" });
-    for (name, value) in members.as_object().unwrap() {
-        answer[name] = value.clone();
+    let Value::Object(members) = members else { panic!("members are a structure") };
+    for (name, value) in members {
+        answer[name] = value;
     }
     answer
 }
