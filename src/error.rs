@@ -19,6 +19,7 @@ use crate::output;
 use crate::service;
 use crate::settings::{self, ErrorFormat as Format};
 use crate::ui::Name;
+use crate::ui::encoder::Unencodable;
 use crate::ui::pager::PagerError;
 
 /// Every way in which a command can fail.
@@ -186,6 +187,9 @@ impl From<io::Error> for Error {
         if error.kind() == io::ErrorKind::BrokenPipe {
             return Self::Closed;
         }
+        if let Some(unencodable) = error.get_ref().and_then(|inner| inner.downcast_ref::<Unencodable>()) {
+            return Self::Other(unencodable.to_string());
+        }
         match error.get_ref().and_then(|inner| inner.downcast_ref::<PagerError>()) {
             Some(PagerError(reason)) => Self::Configuration {
                 code: "Pager",
@@ -263,6 +267,7 @@ impl From<service::Error> for Error {
             service::Error::NoCredentials => {
                 Self::Configuration { code: "NoCredentials", message: error.to_string() }
             }
+            service::Error::Interrupted => Self::Interrupted,
             other => Self::Other(other.to_string()),
         }
     }

@@ -27,6 +27,7 @@
 //! `tests/layering.rs` holds the sources to this table.
 
 pub mod args;
+pub mod auth;
 pub mod cli;
 pub mod commands;
 pub mod error;
@@ -45,5 +46,6 @@ use std::process::ExitCode;
 
 /// Runs the program with these arguments (the program's own name first) and answers its exit code.
 pub fn run(arguments: &[OsString]) -> ExitCode {
-    cli::run(arguments)
+    // A credential helper is called for every image: its way goes past everything else.
+    commands::by_another_name(arguments).unwrap_or_else(|| cli::run(arguments))
 }

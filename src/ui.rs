@@ -3,8 +3,10 @@
 //! stdout is data and stderr is talk. A reader that closes stdout early is no error: the write that finds out answers
 //! `BrokenPipe`, and `crate::error` ends the program quietly with 0.
 
+pub mod encoder;
 pub mod pager;
 pub mod progress;
+pub mod secret;
 
 use std::io::{self, BufRead, IsTerminal, Write};
 

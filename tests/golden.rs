@@ -10,6 +10,7 @@ mod case;
 mod server;
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs;
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
@@ -21,6 +22,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use case::{Answer, Case};
 use server::Server;
+
+/// No case takes longer, unless the program hangs.
+const LIMIT: std::time::Duration = std::time::Duration::from_mins(1);
 
 /// How a case that matches its recording, or not, is told.
 struct Outcome {
@@ -52,6 +56,12 @@ fn every_case_is_recorded_under_a_title_of_its_own() {
                 panic!("{} is in both {other} and {file}", case.title);
             }
         }
+    }
+    for known in known_differences(&folder) {
+        assert!(
+            titles.contains_key(&known),
+            "known-differences.txt names a case that does not exist: {known}"
+        );
     }
     assert!(titles.len() >= 600, "the suite has at least 600 cases, not {}", titles.len());
 }
@@ -180,7 +190,7 @@ fn finish(mut command: Command) -> Answer {
         let _ = done.send(());
         data
     });
-    if wait.recv_timeout(std::time::Duration::from_secs(60)).is_err() {
+    if wait.recv_timeout(LIMIT).is_err() {
         let _ = child.kill();
     }
     let status = child.wait().expect("the program ends");
@@ -243,7 +253,7 @@ fn difference(recorded: &[String], got: &[String]) -> String {
     let mut out = String::new();
     let mut show = |sign: char, lines: &[String]| {
         for line in lines {
-            out.push_str(&format!("    {sign} {line}\n"));
+            let _ = writeln!(out, "    {sign} {line}");
         }
     };
     show(' ', &recorded[same_start.saturating_sub(3)..same_start]);
@@ -273,18 +283,19 @@ fn report(outcomes: &[Outcome], known: &[String]) -> String {
     }
     let mut out = String::from("our program and the AWS CLI differ (- the AWS CLI, + ours)\n");
     for outcome in wrong.iter().take(limit) {
-        out.push_str(&format!("\n=== {} ({})\n", outcome.title, outcome.file));
+        let _ = writeln!(out, "\n=== {} ({})", outcome.title, outcome.file);
         out.push_str(outcome.difference.as_deref().unwrap_or_default());
     }
     if wrong.len() > limit {
-        out.push_str(&format!(
-            "\n… and {} more; GOLDEN_DIFFS={} shows them all\n",
+        let _ = writeln!(
+            out,
+            "\n… and {} more; GOLDEN_DIFFS={} shows them all",
             wrong.len() - limit,
             wrong.len()
-        ));
+        );
     }
     for outcome in stale {
-        out.push_str(&format!("\n{} no longer differs: take it from known-differences.txt\n", outcome.title));
+        let _ = writeln!(out, "\n{} no longer differs: take it from known-differences.txt", outcome.title);
     }
     let mut files: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
     for outcome in outcomes {
@@ -294,9 +305,9 @@ fn report(outcomes: &[Outcome], known: &[String]) -> String {
     }
     out.push('\n');
     for (file, (same, all)) in &files {
-        out.push_str(&format!("{same:5} of {all:4} match  {file}\n"));
+        let _ = writeln!(out, "{same:5} of {all:4} match  {file}");
     }
     let same = outcomes.iter().filter(|outcome| outcome.difference.is_none()).count();
-    out.push_str(&format!("{same:5} of {:4} match\n", outcomes.len()));
+    let _ = writeln!(out, "{same:5} of {:4} match", outcomes.len());
     out
 }

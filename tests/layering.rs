@@ -15,6 +15,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("service", &["model", "settings"]),
     ("store", &["image", "service", "model"]),
     ("transfer", &["image", "store"]),
+    ("auth", &["image", "model", "service", "settings"]),
     ("local", &["model", "image", "store"]),
     ("ui", &["image", "settings", "transfer"]),
     (
@@ -24,18 +25,18 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "commands",
         &[
-            "args", "error", "image", "local", "model", "output", "service", "settings", "store", "transfer",
-            "ui",
+            "args", "auth", "error", "image", "local", "model", "output", "service", "settings", "store",
+            "transfer", "ui",
         ],
     ),
     (
         "cli",
         &[
-            "args", "commands", "error", "image", "local", "model", "output", "service", "settings", "store",
-            "transfer", "ui",
+            "args", "auth", "commands", "error", "image", "local", "model", "output", "service", "settings",
+            "store", "transfer", "ui",
         ],
     ),
-    ("lib", &["cli", "error"]),
+    ("lib", &["cli", "commands", "error"]),
     ("main", &[]),
 ];
 

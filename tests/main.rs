@@ -1,10 +1,14 @@
 //! The integration tests: one binary, one harness. A test reads like a transcript and depends on nothing but itself.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on stops where it is")]
+
+mod auth;
 mod generated;
 mod golden;
 mod harness;
 mod layering;
 mod local;
+mod properties;
 mod readme;
 mod registry;
 mod serving;

@@ -50,7 +50,10 @@ pub fn decode(service: &Service, shape: &str, value: &mut Value, format: Format)
         }
         (Kind::Blob, Value::String(text)) => {
             let bytes = match format {
-                Format::Base64 => lenient_base64(text)?,
+                Format::Base64 => lenient_base64(text).map_err(|wrong| match wrong {
+                    NotBase64::Beyond => Error::Failure(wrong.to_string()),
+                    _ => Error::Failure(format!("Invalid base64: \"{text}\"")),
+                })?,
                 Format::Raw => std::mem::take(text).into_bytes(),
             };
             *text = base64_simd::STANDARD.encode_to_string(bytes);
@@ -65,18 +68,37 @@ pub fn decode(service: &Service, shape: &str, value: &mut Value, format: Format)
     Ok(())
 }
 
+/// Why a text is not base64, in Python's words.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotBase64 {
+    /// It has characters beyond ASCII.
+    #[error("string argument should contain only ASCII characters")]
+    Beyond,
+    /// One character of the alphabet is left over.
+    #[error(
+        "Invalid base64-encoded string: number of data characters ({0}) cannot be 1 more than a multiple of 4"
+    )]
+    Odd(usize),
+    /// The padding at the end is not whole.
+    #[error("Incorrect padding")]
+    Unpadded,
+}
+
 /// Base64 as Python's `base64.b64decode` reads it: what is not of the alphabet is skipped, padding in the middle too;
 /// only the padding at the end must be whole.
-pub(super) fn lenient_base64(text: &str) -> Result<Vec<u8>, Error> {
+pub fn lenient_base64(text: &str) -> Result<Vec<u8>, NotBase64> {
     if !text.is_ascii() {
-        return Err(Error::Failure("string argument should contain only ASCII characters".to_owned()));
+        return Err(NotBase64::Beyond);
     }
     let is_data = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
     let data: Vec<u8> = text.bytes().filter(is_data).collect();
     let pads = text.bytes().rev().take_while(|byte| !is_data(byte)).filter(|byte| *byte == b'=').count();
     let partial = data.len() % 4;
-    if partial == 1 || (partial > 1 && partial + pads < 4) {
-        return Err(Error::Failure(format!("Invalid base64: \"{text}\"")));
+    if partial == 1 {
+        return Err(NotBase64::Odd(data.len()));
+    }
+    if partial > 1 && partial + pads < 4 {
+        return Err(NotBase64::Unpadded);
     }
     Ok(decode_data(&data))
 }

@@ -3,8 +3,8 @@
 use serde_json::{Map, Value};
 
 use super::paramfile::{self, Content, Files};
-use super::{Error, json, yaml};
-use crate::model::foreign;
+use super::{Error, yaml};
+use crate::model::{foreign, json};
 
 /// Adds to an input what `--cli-input-json` or `--cli-input-yaml` hold. Members that options have given stay whole;
 /// the others follow in the order of the text.
@@ -59,7 +59,7 @@ fn load_yaml(argument: &str, files: Files) -> Result<Value, Error> {
         Content::Text(text) => text.into_bytes(),
         Content::Bytes(bytes) => bytes,
     };
-    yaml::parse(&bytes).map_err(|error| match error {
+    yaml::parse_input(&bytes).map_err(|error| match error {
         yaml::Error::Invalid => Error::parameter("cli-input-yaml", "Invalid YAML received."),
         yaml::Error::TooDeep => Error::too_deep(),
         yaml::Error::Value(message) => Error::Failure(message),

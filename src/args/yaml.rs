@@ -37,8 +37,21 @@ impl From<libyaml_safer::Error> for Error {
     }
 }
 
-/// Reads the only document of a text; no document is null.
-pub(super) fn parse(bytes: &[u8]) -> Result<Value, Error> {
+/// Reads an input: its members are arguments to Python, whose names are strings.
+pub(super) fn parse_input(bytes: &[u8]) -> Result<Value, Error> {
+    let Some((node, value)) = read(bytes)? else { return Ok(Value::Null) };
+    if let Content::Mapping(members) = &node.content {
+        for (key, _) in members.iter().filter(|(key, _)| !is_merge(key)) {
+            if (Constructor { left: MOST_VALUES }).key(key)?.0 != "str" {
+                return Err(Error::Value("keywords must be strings".to_owned()));
+            }
+        }
+    }
+    Ok(value)
+}
+
+/// Reads the only document of a text, if there is one.
+fn read(bytes: &[u8]) -> Result<Option<(Rc<Node>, Value)>, Error> {
     let ends_line = bytes.is_empty() || bytes.ends_with(b"\n") || bytes.ends_with(b"\r");
     let with_line_end;
     let mut input = if ends_line {
@@ -52,8 +65,9 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Value, Error> {
     let mut parser = Parser::new();
     parser.set_input_string(&mut input);
     let mut composer = Composer { parser, anchors: HashMap::new(), level: 0, added_line_end };
-    let Some(node) = composer.document()? else { return Ok(Value::Null) };
-    Constructor { left: MOST_VALUES }.value(&node)
+    let Some(node) = composer.document()? else { return Ok(None) };
+    let value = Constructor { left: MOST_VALUES }.value(&node)?;
+    Ok(Some((node, value)))
 }
 
 /// A node of the document, before it means anything.
@@ -282,6 +296,10 @@ fn is_merge(node: &Node) -> bool {
 mod tests {
     use super::*;
     use crate::model::wire;
+
+    fn parse(bytes: &[u8]) -> Result<Value, Error> {
+        Ok(read(bytes)?.map_or(Value::Null, |(_, value)| value))
+    }
 
     /// What ruamel.yaml makes of a text, as `repr`; of a refusal `None`; of a Python error its words.
     #[test]

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::{Arg, ArgAction};
 use serde_json::{Map, Value, json};
 
+use crate::args;
 use crate::commands::{self, block_on};
 use crate::error::Error;
 use crate::model::Service;
@@ -126,9 +127,9 @@ fn member<'a>(structure: &'a Value, name: &str) -> Result<&'a str, Error> {
 /// The user and password in an authorization token: `USER:PASSWORD` in base64.
 fn credentials(data: &Value) -> Result<(String, String), Error> {
     let token = member(data, "authorizationToken")?;
-    let broken = || Error::Other("the authorization token is not base64 text".to_owned());
-    let decoded = base64_simd::STANDARD.decode_to_vec(token).map_err(|_| broken())?;
-    let decoded = String::from_utf8(decoded).map_err(|_| broken())?;
+    let decoded = args::blob::lenient_base64(token).map_err(|wrong| Error::Other(wrong.to_string()))?;
+    let decoded = String::from_utf8(decoded)
+        .map_err(|_| Error::Other("the authorization token is not UTF-8 in base64".to_owned()))?;
     match decoded.split(':').collect::<Vec<_>>().as_slice() {
         [user, password] => Ok(((*user).to_owned(), (*password).to_owned())),
         [_] => Err(Error::Other("not enough values to unpack (expected 2, got 1)".to_owned())),

@@ -8,8 +8,12 @@
 //! This file finds out who is meant: which name we go by, which parser, which service, which operation. What then
 //! happens is in `operation`, `wait`, `login`, `verb`, `help` and `forward`.
 
+mod alias;
 mod argparse;
 mod command;
+mod complete;
+mod completion;
+mod debug;
 mod difflib;
 mod forward;
 mod globals;
@@ -21,7 +25,6 @@ mod page;
 mod present;
 mod report;
 mod session;
-mod timestamps;
 mod verb;
 mod wait;
 
@@ -34,11 +37,13 @@ use crate::error::Error;
 use crate::model::{self, Service, names::kebab};
 use crate::ui::{Name, Ui};
 
+use alias::{Aliases, Step};
 use argparse::{Arity, Opt, Parsed, Parser, Positional};
 use page::Page;
 use session::Session;
 
 pub use command::command;
+pub use completion::{SHELLS, completion};
 
 /// The version of the AWS CLI whose behaviour this program has.
 const AWS_CLI_VERSION: &str = "2.38.1";
@@ -62,36 +67,81 @@ fn dispatch(session: &mut Session, arguments: &[OsString]) -> Result<ExitCode, E
     let words: Vec<String> =
         arguments.iter().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
     let name = session.ui.name();
+    // `ecr help COMMAND` is `ecr COMMAND help`.
+    if let (Name::Ecr, [help, command, ..]) = (name, words.as_slice())
+        && (help == "help" && !command.starts_with('-'))
+    {
+        let mut turned: Vec<OsString> = arguments.to_vec();
+        let help = turned.remove(1);
+        turned.push(help);
+        return dispatch(session, &turned);
+    }
     let mut main = Parser { options: options::globals(name == Name::Ecr), positionals: Vec::new() };
     let first = main.first_argument(&words);
-    match (name, first) {
-        (Name::Ecr, Some(first)) => {
-            if let Some(command) = commands::COMMANDS.iter().find(|command| command.name == first) {
-                return verb::run(session, command, arguments);
+    if let (Name::Ecr, Some("complete")) = (name, words.first().map(String::as_str)) {
+        return Ok(complete::run(session, &words[1..]));
+    }
+    if let (Name::Ecr, Some(first)) = (name, first)
+        && let Some(command) = commands::COMMANDS.iter().find(|command| command.name == first)
+    {
+        return verb::run(session, command, arguments);
+    }
+    let aliases = Aliases::read(&session.settings);
+    let mut commands = vec!["ecr".to_owned(), "ecr-public".to_owned()];
+    if let (Name::Aws, Some(first)) = (name, first) {
+        if !aliases.as_ref().is_ok_and(|aliases| aliases.lead_to(first, &OURS)) && !OURS.contains(&first) {
+            if let Some(program) = forward::next_aws(&session.settings) {
+                return forward::become_program(&program, arguments);
+            }
+            if first == "help" {
+                return show_services(session);
             }
         }
-        (Name::Aws, Some(first)) if !["ecr", "ecr-public"].contains(&first) => {
-            return hand_over(session, arguments, first);
+        // The names of other services take a moment to list, so only what may be one of them is held against them.
+        if !OURS.contains(&first) {
+            commands = SERVICES.lines().map(str::to_owned).collect();
         }
-        _ => {}
     }
     first_pass(session, &words)?;
-    // A broken configuration file stops the AWS CLI here, whatever the command.
+    // A broken configuration file stops the AWS CLI here, whatever the command, and so does a broken alias file.
     session.settings.profiles()?;
+    session.aliases = aliases?;
+    commands.extend(session.aliases.names(alias::TOP).map(str::to_owned));
     // `ecr OPERATION` is parsed as `aws ecr OPERATION` is: by a parser that first takes the service's name.
     let words = if name == Name::Ecr { [vec!["ecr".to_owned()], words].concat() } else { words };
     refuse_prompting(&words)?;
-    main.positionals.push(Positional { name: "command", required: true, choices: None });
+    main.positionals.push(Positional { name: "command", required: true, choices: Some(commands.clone()) });
     let parsed = main.parse(&words).map_err(|mistake| Error::CommandLine(mistake.0))?;
     if parsed.stopped.is_some() {
         return version(session, arguments);
     }
     session.take_globals(&parsed)?;
-    let private = parsed.one("command") == Some("ecr");
-    let service = if private { model::ecr() } else { model::ecr_public() };
+    debug::settings(&session.settings, &words);
     let help = parsed.flag("help").is_some();
-    serve(session, service, &parsed.rest, help)
+    let mut command = parsed.one("command").unwrap_or_default().to_owned();
+    let mut words = parsed.rest;
+    if name == Name::Aws {
+        match alias::follow_command(session, command, words, &commands)? {
+            (_, Step::Done(code)) => return Ok(code),
+            (found, Step::Words(found_words) | Step::Itself(found_words)) => {
+                (command, words) = (found, found_words);
+            }
+        }
+    }
+    match command.as_str() {
+        "ecr" => serve(session, model::ecr(), &words, help),
+        "ecr-public" => serve(session, model::ecr_public(), &words, help),
+        other => Err(Error::Usage(format!(
+            "this aws is ecr, which knows `aws ecr` and `aws ecr-public` only, and there is no other aws on PATH that \
+             `aws {other}` could be handed to"
+        ))),
+    }
 }
+
+/// The AWS CLI's commands that this program is.
+const OURS: [&str; 2] = ["ecr", "ecr-public"];
+/// The names of all commands of the AWS CLI, which are suggested for a misspelt one.
+const SERVICES: &str = include_str!("services.txt");
 
 /// The AWS CLI looks for these two options before anything else, so their faults have a usage text of their own.
 fn first_pass(session: &mut Session, words: &[String]) -> Result<(), Error> {
@@ -125,29 +175,12 @@ fn refuse_prompting(words: &[String]) -> Result<(), Error> {
     ))
 }
 
-/// Another service's command, or the AWS CLI's own, is the business of the next `aws`.
-fn hand_over(session: &Session, arguments: &[OsString], command: &str) -> Result<ExitCode, Error> {
-    if let Some(program) = forward::next_aws(&session.settings) {
-        return forward::become_program(&program, arguments);
-    }
-    if command == "help" {
-        return show(session, |page| {
-            for service in model::services() {
-                help::service(page, Name::Aws, service);
-            }
-        });
-    }
-    let known = model::services().map(|service| service.name);
-    if !difflib::close_matches(command, known).is_empty() {
-        return Err(Error::CommandLine(format!(
-            "argument command: {}",
-            argparse::invalid_choice(command, known.into_iter())
-        )));
-    }
-    Err(Error::Usage(format!(
-        "this aws is ecr, which knows `aws ecr` and `aws ecr-public` only, and there is no other aws on PATH that \
-         `aws {command}` could be handed to"
-    )))
+fn show_services(session: &Session) -> Result<ExitCode, Error> {
+    show(session, |page| {
+        for service in model::services() {
+            help::service(page, Name::Aws, service);
+        }
+    })
 }
 
 fn version(session: &Session, arguments: &[OsString]) -> Result<ExitCode, Error> {
@@ -174,7 +207,10 @@ fn serve(
     help: bool,
 ) -> Result<ExitCode, Error> {
     let parsed = match parse_operation(session, service, words) {
-        Err(_) if help => return verb::short_help(session, &[]),
+        Err(_) if help => {
+            let public = (!help::is_private(service)).then_some("public");
+            return verb::short_help(session, &public.into_iter().collect::<Vec<_>>());
+        }
         result => result?,
     };
     let operation = parsed.one("operation").unwrap_or_default();
@@ -185,43 +221,83 @@ fn serve(
         let public = (!help::is_private(service)).then_some("public");
         return verb::short_help(session, &public.into_iter().chain([operation]).collect::<Vec<_>>());
     }
+    let section = format!("command {}", service.name);
+    let exists = is_command(session, service, operation);
+    let mut words = parsed.rest.clone();
+    match alias::follow(session, &section, operation, &words, exists)? {
+        None => {}
+        Some(Step::Done(code)) => return Ok(code),
+        Some(Step::Words(words)) => return serve(session, service, &words, help),
+        Some(Step::Itself(rest)) => words = rest,
+    }
     match operation {
+        "completions" => completions(session, &words),
         "help" => show(session, |page| help::service(page, session.ui.name(), service)),
-        "get-login-password" => login::get_login_password(session, service, &parsed.rest),
-        "get-login" => login::get_login(session, service, &parsed.rest),
-        "wait" => wait::run(session, service, &parsed.rest),
+        "get-login-password" => login::get_login_password(session, service, &words),
+        "get-login" => login::get_login(session, service, &words),
+        "wait" => wait::run(session, service, &words),
         command => match service.operation_of_command(command) {
-            Some(found) => operation::run(session, service, found, &parsed.rest),
+            Some(found) => operation::run(session, service, found, &words),
             None => Err(Error::Other(format!("{command} is not a command"))),
         },
+    }
+}
+
+/// Prints the completion script of a shell.
+fn completions(session: &Session, words: &[String]) -> Result<ExitCode, Error> {
+    let shells = SHELLS.join(", ");
+    match words {
+        [word] if word == "help" => show(session, |page| {
+            let about = format!("Prints the completion script of a shell: {shells}.");
+            help::custom(page, "ecr completions <shell>", &about, &[]);
+        }),
+        [shell] => match completion(shell) {
+            Some((_, script)) => session.print(script),
+            None => {
+                Err(Error::Usage(format!("there is no completion script for {shell}, only for {shells}")))
+            }
+        },
+        _ => Err(Error::Usage(format!("ecr completions needs the name of one shell: {shells}"))),
     }
 }
 
 /// Finds the operation among the words. What may be suggested for a misspelt one is what the AWS CLI would suggest;
 /// under our own name, also what only we have.
 fn parse_operation(session: &Session, service: &'static Service, words: &[String]) -> Result<Parsed, Error> {
-    let private = help::is_private(service);
-    let mut choices: Vec<String> = service.operations().map(|operation| kebab(operation.name)).collect();
-    choices.extend(["get-login-password", "help"].map(String::from));
-    if private {
-        choices.push("wait".to_owned());
-        // Version 1 had it and scripts may still call it, under either name.
-        if session.ui.name() == Name::Ecr || words.iter().any(|word| word == "get-login") {
-            choices.push("get-login".to_owned());
-        }
+    let mut choices = command_names(session, service);
+    // Version 1 had it and scripts may still call it, under either name.
+    if help::is_private(service) && words.iter().any(|word| word == "get-login") {
+        choices.push("get-login".to_owned());
     }
-    if private && session.ui.name() == Name::Ecr {
-        choices.push("public".to_owned());
-        choices.extend(commands::COMMANDS.iter().map(|command| command.name.to_owned()));
-    }
+    choices.extend(session.aliases.names(&format!("command {}", service.name)).map(str::to_owned));
     let operation = Positional { name: "operation", required: true, choices: Some(choices) };
     let parser = Parser { options: Vec::new(), positionals: vec![operation] };
     parser.parse(words).map_err(|mistake| Error::CommandLine(mistake.0))
 }
 
+fn command_names(session: &Session, service: &'static Service) -> Vec<String> {
+    let mut names: Vec<String> = service.operations().map(|operation| kebab(operation.name)).collect();
+    names.extend(["get-login-password", "help"].map(String::from));
+    if !help::is_private(service) {
+        return names;
+    }
+    names.push("wait".to_owned());
+    if session.ui.name() == Name::Ecr {
+        names.extend(["completions", "get-login", "public"].map(String::from));
+        names.extend(commands::COMMANDS.iter().map(|command| command.name.to_owned()));
+    }
+    names
+}
+
+fn is_command(session: &Session, service: &'static Service, name: &str) -> bool {
+    service.operation_of_command(name).is_some()
+        || command_names(session, service).iter().any(|command| command == name)
+}
+
 /// Shows a page of help, through a pager on a terminal.
 fn show(session: &Session, write: impl FnOnce(&mut Page)) -> Result<ExitCode, Error> {
-    let mut page = Page::new(session.ui.width(), session.ui.out_is_terminal());
+    let bold = session.ui.out_is_terminal() && !session.settings.no_color();
+    let mut page = Page::new(session.ui.width(), bold);
     write(&mut page);
     session.page(&page.finish())
 }

@@ -3,13 +3,14 @@
 use std::io::Write;
 use std::process::ExitCode;
 
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
 use crate::args;
 use crate::error::Error;
 use crate::model::{Operation, Service};
-use crate::output::{Format, Printer, TableStyle};
+use crate::output::{Format, Printer, TableStyle, Timestamps, Zone, timestamps};
 use crate::service::paginate::Pages;
 use crate::service::{self, validate::validate};
 use crate::settings::TimestampFormat;
@@ -24,8 +25,7 @@ pub(super) struct Presenter {
     shape: Option<&'static str>,
     printer: Printer,
     sink: Sink,
-    /// The zone in which timestamps are shown; `None` leaves them as they came.
-    zone: Option<TimeZone>,
+    timestamps: Timestamps,
 }
 
 impl Presenter {
@@ -39,17 +39,17 @@ impl Presenter {
         let format =
             Format::find(&name).ok_or_else(|| Error::Other(format!("Unknown output type: {name}")))?;
         let sink = session.sink()?;
-        let zone = match session.settings.timestamp_format()? {
-            TimestampFormat::Iso8601 => Some(TimeZone::system()),
-            TimestampFormat::Wire => None,
+        let timestamps = match session.settings.timestamp_format()? {
+            TimestampFormat::Iso8601 => Timestamps::Iso8601(Zone::new(TimeZone::system(), Timestamp::now())),
+            TimestampFormat::Wire => Timestamps::Wire,
         };
         let printer = Printer {
             format,
             query: session.query.take(),
             title: operation.name.to_owned(),
-            table: table_style(session, matches!(sink, Sink::Direct(_))),
+            table: table_style(session, sink.is_direct()),
         };
-        Ok(Self { service, shape: operation.output, printer, sink, zone })
+        Ok(Self { service, shape: operation.output, printer, sink, timestamps })
     }
 
     /// Prints an answer that has no pages.
@@ -76,8 +76,9 @@ impl Presenter {
     }
 
     fn with_timestamps(&self, mut answer: Value) -> Result<Value, Error> {
-        if let (Some(shape), Some(zone)) = (self.shape, &self.zone) {
-            super::timestamps::rewrite(self.service, shape, &mut answer, zone)?;
+        if let Some(shape) = self.shape {
+            let shape = self.service.shape(shape);
+            timestamps::rewrite(self.service, shape, &mut answer, &self.timestamps)?;
         }
         Ok(answer)
     }

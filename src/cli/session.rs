@@ -4,12 +4,13 @@ use std::process::ExitCode;
 
 use crate::error::Error;
 use crate::output::query::Query;
-use crate::settings::{Globals, Settings};
+use crate::settings::{Encoding, Globals, Settings};
 use crate::ui::Ui;
 use crate::ui::pager::Sink;
 
+use super::alias::Aliases;
 use super::argparse::Parsed;
-use super::globals;
+use super::{debug, globals};
 
 /// One run of the program.
 pub(super) struct Session {
@@ -20,19 +21,36 @@ pub(super) struct Session {
     pub(super) query: Option<Query>,
     /// Errors are not printed in the configured format yet.
     pub(super) errors_are_plain: bool,
+    /// Other words for commands.
+    pub(super) aliases: Aliases,
+    /// How many aliases were followed.
+    pub(super) steps: usize,
+    /// The global options so far.
+    given: Parsed,
 }
 
 impl Session {
     pub(super) fn new(ui: Ui) -> Self {
-        Self { ui, settings: Settings::resolve(Globals::default()), query: None, errors_are_plain: false }
+        Self {
+            ui,
+            settings: Settings::resolve(Globals::default()),
+            query: None,
+            errors_are_plain: false,
+            aliases: Aliases::default(),
+            steps: 0,
+            given: Parsed::default(),
+        }
     }
 
-    /// Takes over the global options of an operation, and checks them in the AWS CLI's order.
+    /// Takes over the global options of an operation, and checks them in the AWS CLI's order. Later ones, those of an
+    /// alias, beat earlier ones.
     pub(super) fn take_globals(&mut self, parsed: &Parsed) -> Result<(), Error> {
+        self.given.values.extend(parsed.values.clone());
+        let parsed = &self.given;
         let value = |name: &str| parsed.one(name).map(str::to_owned);
         let mut globals = globals::collect(value, |name| parsed.flag(name).is_some());
         // How an error is printed may be one of these options.
-        self.settings = Settings::resolve(globals.clone());
+        self.settings = self.resolved(globals.clone());
         if let Some(expression) = &globals.query {
             let wrong = |reason| Error::Usage(format!("Bad value for --query {expression}: {reason}"));
             self.query = Some(Query::compile(expression).map_err(wrong)?);
@@ -40,11 +58,17 @@ impl Session {
         self.settings.check_endpoint_option()?;
         globals.read_timeout = globals::seconds(parsed.one("cli-read-timeout"))?;
         globals.connect_timeout = globals::seconds(parsed.one("cli-connect-timeout"))?;
-        self.settings = Settings::resolve(globals);
+        self.settings = self.resolved(globals);
         self.settings.output_encoding()?;
         self.settings.timestamp_format()?;
         self.settings.binary_format()?;
         Ok(())
+    }
+
+    /// The settings with these options, and with a log where one is wanted.
+    pub(super) fn resolved(&self, globals: Globals) -> Settings {
+        let log = debug::log(&self.ui, globals.debug);
+        Settings::resolve(globals).with_log(log)
     }
 
     /// Prints to stdout, never through a pager.
@@ -58,7 +82,7 @@ impl Session {
         if self.ui.out_is_terminal() {
             let pager = self.settings.variable("MANPAGER").or_else(|| self.settings.variable("PAGER"));
             let pager = pager.unwrap_or_else(|| "less -R".to_owned());
-            let mut sink = Sink::paged(&pager, None);
+            let mut sink = Sink::paged(&pager, None, Encoding::Utf8);
             if std::io::Write::write_all(&mut sink, text.as_bytes()).is_ok() {
                 sink.finish()?;
                 return Ok(ExitCode::SUCCESS);
@@ -69,13 +93,14 @@ impl Session {
 
     /// Where the output of an operation goes: through the pager where a person reads it.
     pub(super) fn sink(&self) -> Result<Sink, Error> {
+        let encoding = self.settings.output_encoding()?;
         if !self.ui.out_is_terminal() {
-            return Ok(Sink::direct());
+            return Ok(Sink::direct(encoding));
         }
         let less_flags = self.settings.variable("LESS").is_none().then_some("FRX");
         Ok(match self.settings.pager()? {
-            Some(pager) => Sink::paged(&pager, less_flags),
-            None => Sink::direct(),
+            Some(pager) => Sink::paged(&pager, less_flags, encoding),
+            None => Sink::direct(encoding),
         })
     }
 }

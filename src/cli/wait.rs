@@ -7,6 +7,7 @@ use crate::error::Error;
 use crate::model::{Service, Waiter, names::kebab};
 use crate::service::wait::wait as poll;
 
+use super::alias::{self, Step};
 use super::argparse::{Parser, Positional};
 use super::help;
 use super::operation::{self, Invocation, Wish};
@@ -21,7 +22,9 @@ pub(super) fn run(
     if words == ["help"] {
         return super::show(session, |page| help::waiters(page, session.ui.name(), service));
     }
-    let choices = service.waiters().map(|(name, _)| kebab(name)).collect();
+    let section = format!("command {} wait", service.name);
+    let mut choices: Vec<String> = service.waiters().map(|(name, _)| kebab(name)).collect();
+    choices.extend(session.aliases.names(&section).map(str::to_owned));
     let subcommand = Positional { name: "subcommand", required: false, choices: Some(choices) };
     let parser = Parser { options: Vec::new(), positionals: vec![subcommand] };
     let parsed = parser.parse(words).map_err(|mistake| Error::CommandLine(mistake.0))?;
@@ -36,6 +39,13 @@ pub(super) fn run(
             "usage: {name} [options] {command} <subcommand> [parameters]\n{name}: [ERROR]: too few arguments"
         )));
     };
+    let exists = service.waiters().any(|(name, _)| kebab(name) == chosen);
+    let followed = match alias::follow(session, &section, chosen, &parsed.rest, exists)? {
+        None => None,
+        Some(Step::Done(code)) => return Ok(code),
+        Some(Step::Words(words)) => return run(session, service, &words),
+        Some(Step::Itself(words)) => Some(words),
+    };
     let Some((name, waiter)) = service.waiters().find(|(name, _)| kebab(name) == chosen) else {
         return Err(Error::Other(format!("{chosen} is not a waiter")));
     };
@@ -43,7 +53,7 @@ pub(super) fn run(
     if let Some(at) = words.iter().position(|word| word == chosen) {
         words.remove(at);
     }
-    wait(session, service, (name, waiter), &words)
+    wait(session, service, (name, waiter), &followed.unwrap_or(words))
 }
 
 fn wait(

@@ -8,6 +8,7 @@ use crate::local::{Caller, Fault, Local};
 use crate::model::Service;
 use crate::service::{Backend, Client, Refusal, Request};
 use crate::settings::Settings;
+use crate::ui::secret;
 
 /// The region of the embedded ECR where none is configured.
 const LOCAL_REGION: &str = "us-east-1";
@@ -17,7 +18,7 @@ const LOCAL_ACCOUNT: &str = "000000000000";
 /// A client for this service: in process with `--local` or `ECR_LOCAL=1`, otherwise over the network.
 pub fn connect(settings: &Settings, service: &'static Service) -> anyhow::Result<Client> {
     if !settings.local() {
-        return Ok(Client::remote(service, settings));
+        return Ok(Client::remote_with_prompt(service, settings, Arc::new(secret::ask)));
     }
     let local = Local::open(&settings.local_folder()?)?;
     Ok(Client::in_process(service, Arc::new(Embedded { local, caller: caller(settings)? })))

@@ -3,8 +3,14 @@
 //! A verb is a single word, so that it can never collide with an operation of AWS, which always has a hyphen.
 
 mod connect;
+mod credential_helper;
+mod credential_provider;
 mod images;
 mod local;
+mod login;
+mod login_hosts;
+mod login_setup;
+mod logout;
 mod pull;
 mod push;
 mod registry;
@@ -18,6 +24,7 @@ use crate::settings::Settings;
 use crate::ui::Ui;
 
 pub use connect::connect;
+pub use credential_helper::by_another_name;
 pub use runtime::{block_on, block_on_threads};
 
 /// One verb.
@@ -41,4 +48,13 @@ pub struct Context {
 }
 
 /// All verbs, in the order in which help lists them.
-pub const COMMANDS: &[Command] = &[push::COMMAND, pull::COMMAND, images::COMMAND, local::COMMAND];
+pub const COMMANDS: &[Command] = &[
+    push::COMMAND,
+    pull::COMMAND,
+    images::COMMAND,
+    login::COMMAND,
+    logout::COMMAND,
+    credential_helper::COMMAND,
+    credential_provider::COMMAND,
+    local::COMMAND,
+];

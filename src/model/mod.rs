@@ -6,8 +6,10 @@
 
 pub mod foreign;
 pub mod help;
+pub mod json;
 pub mod names;
 pub mod python;
+pub mod surrogate;
 pub mod wire;
 
 use std::sync::LazyLock;

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use serde_json::Value;
 
-use super::python;
+use super::{python, surrogate};
 
 /// On one line, with `", "` and `": "` between the parts and everything beyond ASCII escaped.
 pub fn dumps(value: &Value) -> String {
@@ -94,6 +94,10 @@ fn write_string(result: &mut String, text: &str) {
             '\u{8}' => result.push_str("\\b"),
             '\u{c}' => result.push_str("\\f"),
             ' '..='~' => result.push(character),
+            _ if surrogate::shown(character).is_some() => {
+                write!(result, "\\u{:04x}", surrogate::shown(character).unwrap_or_default())
+                    .expect("writing to a String cannot fail");
+            }
             _ => {
                 for unit in character.encode_utf16(&mut [0; 2]) {
                     write!(result, "\\u{unit:04x}").expect("writing to a String cannot fail");

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use serde_json::Value;
 
 use super::python::number_text;
+use crate::model::surrogate;
 
 /// Writes a value over several lines, four spaces to a level, and no newline at the end.
 pub fn write(out: &mut dyn Write, value: &Value) -> io::Result<()> {
@@ -15,8 +16,15 @@ fn write_at(out: &mut dyn Write, value: &Value, level: usize) -> io::Result<()> 
     match value {
         Value::Array(items) if !items.is_empty() => {
             for (index, item) in items.iter().enumerate() {
-                out.write_all(if index == 0 { b"[" } else { b"," })?;
-                new_line(out, level)?;
+                let mut before = Vec::from(if index == 0 { b"[" } else { b"," });
+                new_line(&mut before, level)?;
+                // A string goes with what stands before it, as Python writes it; see `write_string`.
+                if let Value::String(text) = item {
+                    write_string(&mut before, text, false)?;
+                    out.write_all(&before)?;
+                    continue;
+                }
+                out.write_all(&before)?;
                 write_at(out, item, level + 1)?;
             }
             new_line(out, level - 1)?;
@@ -96,8 +104,10 @@ fn write_leaf(out: &mut dyn Write, value: &Value, ascii: bool) -> io::Result<()>
     }
 }
 
+/// Writes a string at once: what cannot be encoded is found before any of it is written.
 fn write_string(out: &mut dyn Write, text: &str, ascii: bool) -> io::Result<()> {
-    out.write_all(b"\"")?;
+    let mut quoted = Vec::with_capacity(text.len() + 2);
+    quoted.push(b'"');
     let mut plain = 0;
     for (at, character) in text.char_indices() {
         let escape: &[u8] = match character {
@@ -112,15 +122,22 @@ fn write_string(out: &mut dyn Write, text: &str, ascii: bool) -> io::Result<()> 
             _ if ascii && !character.is_ascii() => b"",
             _ => continue,
         };
-        out.write_all(&text.as_bytes()[plain..at])?;
+        quoted.extend_from_slice(&text.as_bytes()[plain..at]);
         plain = at + character.len_utf8();
         if escape.is_empty() {
-            for unit in character.encode_utf16(&mut [0; 2]) {
-                write!(out, "\\u{unit:04x}")?;
-            }
+            escape_units(&mut quoted, character);
         }
-        out.write_all(escape)?;
+        quoted.extend_from_slice(escape);
     }
-    out.write_all(&text.as_bytes()[plain..])?;
-    out.write_all(b"\"")
+    quoted.extend_from_slice(&text.as_bytes()[plain..]);
+    quoted.push(b'"');
+    out.write_all(&quoted)
+}
+
+fn escape_units(quoted: &mut Vec<u8>, character: char) {
+    let mut units = [0; 2];
+    let half = surrogate::shown(character).map(|half| vec![half]);
+    for unit in half.unwrap_or_else(|| character.encode_utf16(&mut units).to_vec()) {
+        quoted.extend_from_slice(format!("\\u{unit:04x}").as_bytes());
+    }
 }

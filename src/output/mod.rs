@@ -2,7 +2,6 @@
 //! in as plain data.
 
 mod integer;
-mod pages;
 mod printer;
 mod python;
 mod width;
@@ -14,7 +13,6 @@ pub mod text;
 pub mod timestamps;
 pub mod yaml;
 
-pub use pages::text_page;
 pub use printer::{Format, Printer};
 pub use query::Query;
 pub use table::TableStyle;

@@ -98,7 +98,8 @@ impl Client {
         answer: Result<Value, Refusal>,
     ) -> Result<Value, Error> {
         match answer {
-            Ok(value) => Ok(wire::arranged_answer(self.service, self.service.output(operation), value)),
+            Ok(value) => wire::arranged_answer(self.service, self.service.output(operation), value)
+                .map_err(|unfit| Error::Transport(unfit.0)),
             Err(mut refusal) => {
                 refusal.members = wire::modelled(self.service, &refusal.code, refusal.members);
                 let refused = Refused { operation: operation.name.to_owned(), refusal, retries: None };

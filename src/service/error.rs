@@ -40,6 +40,9 @@ pub enum Error {
         /// What ended it.
         reason: String,
     },
+    /// The user did not answer a question but stopped the program.
+    #[error("interrupted")]
+    Interrupted,
     /// The model has no such operation.
     #[error("{service} has no operation {operation}")]
     UnknownOperation {

@@ -91,6 +91,8 @@ impl Remote {
         let ready = self.ready.get_or_try_init(|| self.prepare(http)).await?;
         if ready.validates {
             client::check(self.service, operation, &input, blob.as_ref().map(|(member, _)| *member))?;
+        } else if let Some(shape) = self.service.input(operation) {
+            wire::writable(self.service, shape, &input).map_err(|unfit| Error::Transport(unfit.0))?;
         }
         let signer = if signed { Some(self.wallet.credentials(http).await?) } else { None };
         let blob_bytes = blob.as_ref().map(|(member, bytes)| (*member, bytes));
@@ -112,6 +114,16 @@ impl Remote {
         let configured = self.settings.endpoint(self.service.name)?;
         let region = region.ok_or(Error::NoRegion)?;
         let target = endpoint::target(self.service, &self.settings, configured, region).await?;
+        let log = self.settings.log();
+        log.line("service.endpoint", || {
+            format!(
+                "{} at {}, signed for {:?} in {:?}",
+                self.service.name,
+                target.url(),
+                target.signing_name,
+                target.region
+            )
+        });
         let mode = self.settings.retry_mode()?;
         let retry = match mode {
             RetryMode::Standard => RetryConfig::standard(),
@@ -177,6 +189,7 @@ fn http_client(settings: &Settings) -> Result<SharedHttpClient, Error> {
         unverified: settings.globals().no_verify_ssl,
         ca_bundle: settings.ca_bundle()?,
         proxies: settings.proxies(),
+        log: settings.log().clone(),
     })))
 }
 
@@ -232,7 +245,8 @@ fn response(
         let body = response.body().bytes().unwrap_or_default();
         let status = response.status().as_u16();
         if status < 300 {
-            return Ok(wire::answer(service, service.output(operation), body));
+            return wire::answer(service, service.output(operation), body)
+                .map_err(|unfit| OrchestratorError::other(Failure::Other(unfit.0)));
         }
         if let Some(kind) = wire::no_structure(status, body) {
             let words = format!("'{kind}' object has no attribute 'get'");

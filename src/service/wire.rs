@@ -5,9 +5,10 @@ use serde_json::{Map, Value};
 
 use super::Refusal;
 use super::bodies::Bodies;
-use crate::model::foreign;
+use crate::model::json::parse_answer;
 use crate::model::wire::dumps;
 use crate::model::{Kind, Service, Shape};
+use crate::model::{foreign, python};
 
 /// The media type of requests.
 pub(super) const MEDIA_TYPE: &str = "application/x-amz-json-1.1";
@@ -32,45 +33,99 @@ pub(super) fn body(input: &Value, blob: Option<(&str, &Bytes)>, bodies: &Bodies)
     into
 }
 
-/// An answer's body as a value: modelled members only, in model order, without nulls (contract 4.0).
-///
-/// What is not JSON, or no object, is an empty answer.
-pub(super) fn answer(service: &Service, shape: Option<&Shape>, body: &[u8]) -> Value {
-    let value = serde_json::from_slice(body).unwrap_or(Value::Null);
-    arranged_answer(service, shape, value)
-}
-
-/// The same for a value that was never bytes.
-pub(super) fn arranged_answer(service: &Service, shape: Option<&Shape>, value: Value) -> Value {
-    match shape {
-        Some(shape) if value.is_object() => arranged(service, shape, value),
-        _ => Value::Object(Map::new()),
+/// What botocore stumbles over in an input that was not checked: members that the model does not have.
+pub(super) fn writable(service: &Service, shape: &Shape, value: &Value) -> Result<(), Unfit> {
+    match (shape.kind, value) {
+        (Kind::Structure, Value::Object(members)) => members.iter().try_for_each(|(name, member)| {
+            let of = shape.members.get(name.as_str()).ok_or_else(|| Unfit(python::string_repr(name)))?;
+            writable(service, service.shape(of), member)
+        }),
+        (Kind::Structure, Value::Null) => Ok(()),
+        (Kind::Structure, other) => {
+            Err(Unfit(format!("'{}' object has no attribute 'items'", foreign::type_name(other))))
+        }
+        (Kind::List, Value::Array(items)) => {
+            let element = service.shape(shape.member.expect("a list has elements"));
+            items.iter().try_for_each(|item| writable(service, element, item))
+        }
+        _ => Ok(()),
     }
 }
 
-fn arranged(service: &Service, shape: &Shape, value: Value) -> Value {
+/// An answer's body as a value: modelled members only, in model order, without nulls (contract 4.0).
+///
+/// What is not JSON, or no object, is an empty answer.
+pub(super) fn answer(service: &Service, shape: Option<&Shape>, body: &[u8]) -> Result<Value, Unfit> {
+    let empty = || Ok(Value::Object(Map::new()));
+    let Some(shape) = shape else { return empty() };
+    match read(body) {
+        None => empty(),
+        Some(Value::Null) => Err(Unfit("'NoneType' object has no attribute 'update'".to_owned())),
+        Some(value) => arranged(service, shape, value),
+    }
+}
+
+/// JSON as Python reads it, which takes more than `serde_json` does.
+fn read(body: &[u8]) -> Option<Value> {
+    serde_json::from_slice(body).ok().or_else(|| parse_answer(std::str::from_utf8(body).ok()?).ok())
+}
+
+/// What botocore says when it stumbles over an answer that is not of the model's form.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Unfit(pub(super) String);
+
+/// The same for a value that was never bytes.
+pub(super) fn arranged_answer(
+    service: &Service,
+    shape: Option<&Shape>,
+    value: Value,
+) -> Result<Value, Unfit> {
+    match shape {
+        Some(shape) if value.is_object() => arranged(service, shape, value),
+        _ => Ok(Value::Object(Map::new())),
+    }
+}
+
+fn arranged(service: &Service, shape: &Shape, value: Value) -> Result<Value, Unfit> {
+    let lacks = |value: &Value, attribute| {
+        let kind = foreign::type_name(value);
+        Err(Unfit(format!("'{kind}' object has no attribute '{attribute}'")))
+    };
     match (shape.kind, value) {
-        (Kind::Structure, Value::Object(mut members)) => Value::Object(
-            shape
-                .members
-                .iter()
-                .filter_map(|(name, of)| {
-                    let member =
-                        members.get_mut(*name).map(Value::take).filter(|member| !member.is_null())?;
-                    Some(((*name).to_owned(), arranged(service, service.shape(of), member)))
-                })
-                .collect(),
-        ),
-        (Kind::List, Value::Array(items)) => {
+        (Kind::Structure | Kind::List | Kind::Map, Value::Null) => Ok(Value::Null),
+        (Kind::Structure, Value::Object(mut members)) => {
+            let mut result = Map::new();
+            for (name, of) in &shape.members {
+                if let Some(member) = members.get_mut(*name).map(Value::take).filter(|m| !m.is_null()) {
+                    result.insert((*name).to_owned(), arranged(service, service.shape(of), member)?);
+                }
+            }
+            Ok(Value::Object(result))
+        }
+        (Kind::Structure, _) if shape.members.is_empty() => Ok(Value::Object(Map::new())),
+        (Kind::Structure, value) => lacks(&value, "get"),
+        (Kind::List, value) => {
             let element = service.shape(shape.member.expect("a list has elements"));
-            Value::Array(items.into_iter().map(|item| arranged(service, element, item)).collect())
+            let items = iterated(value)?;
+            items.into_iter().map(|item| arranged(service, element, item)).collect()
         }
         (Kind::Map, Value::Object(entries)) => {
             let of = service.shape(shape.value.expect("a map has values"));
-            Value::Object(entries.into_iter().map(|(key, item)| (key, arranged(service, of, item))).collect())
+            entries.into_iter().map(|(key, item)| Ok((key, arranged(service, of, item)?))).collect()
         }
+        (Kind::Map, value) => lacks(&value, "items"),
         // Scalars are not coerced: what came is what is shown.
-        (_, value) => value,
+        (_, value) => Ok(value),
+    }
+}
+
+/// What a loop in Python goes through: a text's characters, a dictionary's keys.
+fn iterated(value: Value) -> Result<Vec<Value>, Unfit> {
+    match value {
+        Value::Array(items) => Ok(items),
+        Value::String(text) => Ok(text.chars().map(|character| character.to_string().into()).collect()),
+        Value::Object(members) => Ok(members.into_iter().map(|(key, _)| key.into()).collect()),
+        other => Err(Unfit(format!("'{}' object is not iterable", foreign::type_name(&other)))),
     }
 }
 
@@ -79,7 +134,7 @@ pub(super) fn no_structure(status: u16, body: &[u8]) -> Option<&'static str> {
     if status == MULTIPLE_CHOICES {
         return None;
     }
-    let value = serde_json::from_slice::<Value>(body).ok()?;
+    let value = read(body)?;
     (!value.is_object()).then(|| foreign::type_name(&value))
 }
 
@@ -98,8 +153,8 @@ pub(super) fn refusal(service: &Service, status: u16, query_error: Option<&str>,
         let message = reason(status).to_owned();
         return Refusal { code: status.to_string(), message, members: Map::new(), status };
     }
-    let parsed = if body.is_empty() { Ok(Value::Object(Map::new())) } else { serde_json::from_slice(body) };
-    let Ok(Value::Object(members)) = parsed else {
+    let parsed = if body.is_empty() { Some(Value::Object(Map::new())) } else { read(body) };
+    let Some(Value::Object(members)) = parsed else {
         let message = String::from_utf8_lossy(body).into_owned();
         return Refusal { code: status.to_string(), message, members: Map::new(), status };
     };
@@ -130,7 +185,7 @@ fn short_code(code: &str) -> &str {
 pub(super) fn modelled(service: &Service, code: &str, members: Map<String, Value>) -> Map<String, Value> {
     match service.find_shape(code).filter(|shape| shape.is_error) {
         Some(shape) => match arranged(service, shape, Value::Object(members)) {
-            Value::Object(members) => members,
+            Ok(Value::Object(members)) => members,
             _ => Map::new(),
         },
         None => Map::new(),

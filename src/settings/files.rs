@@ -77,6 +77,20 @@ impl Files {
 }
 
 fn read_sections(path: &Path) -> Result<IndexMap<String, Section>, Error> {
+    let mut sections = IndexMap::new();
+    for (name, options) in raw_sections(path)? {
+        let mut section = Section::new();
+        for (key, value) in options {
+            let unparsable = || Error::UnparsableFile(path.display().to_string());
+            section.insert(key, entry(value).ok_or_else(unparsable)?);
+        }
+        sections.insert(name, section);
+    }
+    Ok(sections)
+}
+
+/// The sections of a file with their values as they stand there.
+pub(super) fn raw_sections(path: &Path) -> Result<IndexMap<String, ini::RawSection>, Error> {
     // Anything but a file (missing, a folder) is silently nothing, and so is what cannot be opened.
     if !path.is_file() {
         return Ok(IndexMap::new());
@@ -84,15 +98,7 @@ fn read_sections(path: &Path) -> Result<IndexMap<String, Section>, Error> {
     let Ok(bytes) = std::fs::read(path) else { return Ok(IndexMap::new()) };
     let unparsable = || Error::UnparsableFile(path.display().to_string());
     let text = String::from_utf8(bytes).map_err(|_| unparsable())?;
-    let mut sections = IndexMap::new();
-    for (name, options) in ini::parse(&text).map_err(|ini::Malformed| unparsable())? {
-        let mut section = Section::new();
-        for (key, value) in options {
-            section.insert(key, entry(value).ok_or_else(unparsable)?);
-        }
-        sections.insert(name, section);
-    }
-    Ok(sections)
+    ini::parse(&text).map_err(|ini::Malformed| unparsable())
 }
 
 /// A value whose first line is empty is a block of `key = value` lines; `None` where it is malformed.

@@ -40,7 +40,8 @@ impl Settings {
     }
 
     fn given_region(&self) -> Option<String> {
-        let option = self.globals.region.clone().filter(|region| !region.is_empty());
+        // An empty option is a region too: AWS CLI signs for it (observed).
+        let option = self.globals.region.clone();
         option.or_else(|| self.variable("AWS_REGION")).or_else(|| self.variable("AWS_DEFAULT_REGION"))
     }
 

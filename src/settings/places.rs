@@ -2,8 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use indexmap::IndexMap;
+
 use super::Settings;
 use super::error::Error;
+use super::files;
 
 impl Settings {
     /// The home directory.
@@ -43,19 +46,9 @@ impl Settings {
         named.or_else(|| Some(self.home()?.join(".local/share")))
     }
 
-    /// The platform's folder for what can be made again, where there is one.
-    pub fn cache_folder(&self) -> Option<PathBuf> {
-        if self.environment.is_of_this_process() {
-            return dirs::cache_dir();
-        }
-        let named =
-            self.filled_variable("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
-        named.or_else(|| Some(self.home()?.join(".cache")))
-    }
-
-    /// AWS CLI's file of aliases.
-    pub fn alias_file(&self) -> PathBuf {
-        self.expanded("~/.aws/cli/alias")
+    /// The sections of AWS CLI's file of aliases, `~/.aws/cli/alias`: an alias's name and what it stands for.
+    pub fn aliases(&self) -> Result<IndexMap<String, IndexMap<String, String>>, Error> {
+        files::raw_sections(&self.expanded("~/.aws/cli/alias"))
     }
 
     /// The file that this program was started from.

@@ -41,7 +41,7 @@ fn the_region_has_an_order() {
     let option = |name: &str| Globals { region: Some(name.to_owned()), ..Globals::default() };
     let both = [("AWS_REGION", "one"), ("AWS_DEFAULT_REGION", "two")];
     assert_eq!(region(option("option"), &both), named("option"));
-    assert_eq!(region(option(""), &both), named("one"));
+    assert_eq!(region(option(""), &both), named(""));
     assert_eq!(region(Globals::default(), &both[1..]), named("two"));
     assert_eq!(region(Globals::default(), &[]), named("file"));
     assert_eq!(region(Globals::default(), &[("AWS_PROFILE", "p")]), named("credentials"));

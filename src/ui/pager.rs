@@ -4,14 +4,23 @@
 use std::io::{self, BufWriter, ErrorKind, Stdout, Write};
 use std::process::{Child, Command, Stdio};
 
+use super::encoder::encoded;
+use crate::settings::Encoding;
+
 /// The pager could not be started.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct PagerError(pub String);
 
-/// Where the output of an operation goes.
+/// Where the output of an operation goes, and how it is encoded.
 #[derive(Debug)]
-pub enum Sink {
+pub struct Sink {
+    way: Way,
+    encoding: Encoding,
+}
+
+#[derive(Debug)]
+enum Way {
     /// To stdout.
     Direct(BufWriter<Stdout>),
     /// To a pager, split as a shell would.
@@ -28,19 +37,24 @@ pub struct Pager {
 
 impl Sink {
     /// Straight to stdout.
-    pub fn direct() -> Self {
-        Self::Direct(BufWriter::new(io::stdout()))
+    pub fn direct(encoding: Encoding) -> Self {
+        Self { way: Way::Direct(BufWriter::new(io::stdout())), encoding }
     }
 
     /// Through this command. `less_flags` become `LESS` where that is not set already.
-    pub fn paged(command: &str, less_flags: Option<&'static str>) -> Self {
-        Self::Paged(Pager { command: command.to_owned(), less_flags, child: None })
+    pub fn paged(command: &str, less_flags: Option<&'static str>, encoding: Encoding) -> Self {
+        Self { way: Way::Paged(Pager { command: command.to_owned(), less_flags, child: None }), encoding }
+    }
+
+    /// Whether it goes to stdout without a pager.
+    pub fn is_direct(&self) -> bool {
+        matches!(self.way, Way::Direct(_))
     }
 
     /// Writes what is left, and waits for the pager to be closed by its reader. How the pager ends is not our affair.
     pub fn finish(mut self) -> io::Result<()> {
         let flushed = self.flush();
-        if let Self::Paged(Pager { child: Some(mut child), .. }) = self {
+        if let Way::Paged(Pager { child: Some(mut child), .. }) = self.way {
             drop(child.stdin.take());
             child.wait()?;
         }
@@ -50,20 +64,22 @@ impl Sink {
 
 impl Write for Sink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Self::Direct(out) => out.write(bytes),
-            Self::Paged(pager) => match pager.stdin()?.write(bytes) {
+        let piece = encoded(bytes, self.encoding).map_err(io::Error::other)?;
+        match &mut self.way {
+            Way::Direct(out) => out.write_all(&piece)?,
+            Way::Paged(pager) => match pager.stdin()?.write_all(&piece) {
                 // Closed early by its reader: the rest is not wanted.
-                Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(bytes.len()),
-                result => result,
+                Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
+                result => result?,
             },
         }
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        match self {
-            Self::Direct(out) => out.flush(),
-            Self::Paged(_) => Ok(()),
+        match &mut self.way {
+            Way::Direct(out) => out.flush(),
+            Way::Paged(_) => Ok(()),
         }
     }
 }
@@ -105,14 +121,15 @@ mod tests {
 
     #[test]
     fn a_missing_pager_is_named_at_the_first_byte_and_not_before() {
-        Sink::paged("/no/such/pager -x", None).finish().expect("nothing to show");
-        let error = Sink::paged("/no/such/pager -x", None).write(b"x").expect_err("it is missing");
+        Sink::paged("/no/such/pager -x", None, Encoding::Utf8).finish().expect("nothing to show");
+        let error =
+            Sink::paged("/no/such/pager -x", None, Encoding::Utf8).write(b"x").expect_err("it is missing");
         assert_eq!(error.to_string(), "[Errno 2] No such file or directory: '/no/such/pager'");
     }
 
     #[test]
     fn a_pager_that_closes_early_is_no_error() {
-        let mut sink = Sink::paged("true", Some("FRX"));
+        let mut sink = Sink::paged("true", Some("FRX"), Encoding::Utf8);
         for _ in 0..64 {
             sink.write_all(&[b'x'; 4096]).expect("the pager need not read");
         }

@@ -9,10 +9,9 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::Ui;
 use crate::transfer::progress::{Descriptor, Digest, Event, Progress};
 
-/// What a bar looks like. The second form is for a total.
-const BLOB: &str = "{prefix}  {bar:24}  {bytes:>11} of {total_bytes:<11}";
-const TOTAL: &str =
-    "total         {bar:24}  {bytes:>11} of {total_bytes:<11} {bytes_per_sec:>14}, {eta} left";
+/// What a blob's bar looks like, and the total's: both fit into 80 columns.
+const BLOB: &str = "{prefix}  {bar:16}  {bytes} of {total_bytes}";
+const TOTAL: &str = "total         {bar:16}  {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left";
 
 /// Shows a transfer while it runs.
 pub struct Display {

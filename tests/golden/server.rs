@@ -1,6 +1,7 @@
 //! A server that gives scripted replies in order and remembers what it was asked.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
@@ -36,7 +37,7 @@ impl Server {
                     break;
                 }
                 let (seen, replies) = (Arc::clone(&seen), Arc::clone(&replies));
-                std::thread::spawn(move || serve(stream, &seen, &replies));
+                std::thread::spawn(move || serve(&stream, &seen, &replies));
             }
         });
         Self { url: format!("http://{address}"), requests, address, stop }
@@ -56,8 +57,8 @@ impl Drop for Server {
 }
 
 /// One connection, one request: every reply closes its connection.
-fn serve(stream: TcpStream, seen: &Mutex<Vec<String>>, replies: &[Reply]) {
-    let mut reader = BufReader::new(&stream);
+fn serve(stream: &TcpStream, seen: &Mutex<Vec<String>>, replies: &[Reply]) {
+    let mut reader = BufReader::new(stream);
     let Some((first, headers)) = head(&mut reader) else { return };
     let length = headers.get("content-length").and_then(|value| value.parse().ok()).unwrap_or(0);
     let mut body = vec![0; length];
@@ -78,10 +79,10 @@ fn serve(stream: TcpStream, seen: &Mutex<Vec<String>>, replies: &[Reply]) {
     let mut text = format!("HTTP/1.1 {} {}\r\n", response.status, reason(response.status));
     text.push_str("content-type: application/x-amz-json-1.1\r\n");
     for (name, value) in &response.headers {
-        text.push_str(&format!("{name}: {value}\r\n"));
+        let _ = write!(text, "{name}: {value}\r\n");
     }
-    text.push_str(&format!("content-length: {}\r\nconnection: close\r\n\r\n", response.body.len()));
-    let mut stream = &stream;
+    let _ = write!(text, "content-length: {}\r\nconnection: close\r\n\r\n", response.body.len());
+    let mut stream = stream;
     let _ = stream.write_all(&[text.as_bytes(), &response.body].concat());
     let _ = stream.shutdown(Shutdown::Write);
 }

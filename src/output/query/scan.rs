@@ -1,17 +1,13 @@
 //! JSON as Python's `json.loads` reads it, where `serde_json` differs and queries can tell.
 
-use serde_json::{Number, Value};
+use serde_json::Value;
 
-/// Reads a JSON text; `None` when it is none. Python also takes the names of the numbers that JSON lacks.
+use crate::model::json::parse_answer;
+use crate::model::surrogate;
+
+/// Reads a JSON text; `None` when it is none. Python takes some texts that `serde_json` does not.
 pub(super) fn json(text: &str) -> Option<Value> {
-    let name = text.trim_matches([' ', '\t', '\n', '\r']);
-    match name {
-        "NaN" | "Infinity" | "-Infinity" => {
-            let text = name.to_lowercase().replace("infinity", "inf");
-            Some(Value::Number(Number::from_string_unchecked(text)))
-        }
-        _ => serde_json::from_str(text).ok(),
-    }
+    serde_json::from_str(text).ok().or_else(|| parse_answer(text).ok())
 }
 
 /// Reads a quoted JSON string, the quotes included, and answers Python's complaint when it cannot.
@@ -45,11 +41,11 @@ pub(super) fn string(quoted: &str) -> Result<String, &'static str> {
     }
 }
 
-/// Reads what follows `\u`: one code unit, or two that make a pair. Half a pair has no place in a Rust string.
+/// Reads what follows `\u`: one code unit, or two that make a pair. Another character stands for half a pair.
 fn escaped(characters: &mut std::str::Chars<'_>) -> Result<char, &'static str> {
     let first = unit(characters).ok_or("Invalid \\uXXXX escape")?;
     if !(0xd800..0xdc00).contains(&first) {
-        return Ok(char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER));
+        return Ok(char::from_u32(first).unwrap_or_else(|| surrogate::hidden(first)));
     }
     let mut ahead = characters.clone();
     if ahead.next() == Some('\\') && ahead.next() == Some('u') {
@@ -60,7 +56,7 @@ fn escaped(characters: &mut std::str::Chars<'_>) -> Result<char, &'static str> {
             return Ok(char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER));
         }
     }
-    Ok(char::REPLACEMENT_CHARACTER)
+    Ok(surrogate::hidden(first))
 }
 
 fn unit(characters: &mut std::str::Chars<'_>) -> Option<u32> {

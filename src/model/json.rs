@@ -3,7 +3,8 @@
 
 use serde_json::{Map, Number, Value};
 
-use crate::model::foreign::Foreign;
+use super::foreign::Foreign;
+use super::surrogate;
 
 /// Python reads some 30,000 levels; values that deep would overflow the stack of whoever walks them.
 const MOST_LEVELS: usize = 1000;
@@ -22,9 +23,19 @@ pub enum Error {
     TooDeep,
 }
 
-/// Reads one JSON text.
+/// Reads one JSON text of an input. NaN and the infinities become [`Foreign`] values.
 pub fn parse(text: &str) -> Result<Value, Error> {
-    let mut parser = Parser { text: text.chars().collect(), index: 0, level: 0 };
+    read(text, |name| Foreign::Float(name).into_value())
+}
+
+/// Reads one JSON text of an answer or a query. NaN and the infinities are numbers with these texts: `nan`, `inf` and
+/// `-inf`.
+pub fn parse_answer(text: &str) -> Result<Value, Error> {
+    read(text, |name| Value::Number(Number::from_string_unchecked(name.to_owned())))
+}
+
+fn read(text: &str, float: fn(&'static str) -> Value) -> Result<Value, Error> {
+    let mut parser = Parser { text: text.chars().collect(), index: 0, level: 0, float };
     if parser.current() == Some('\u{feff}') {
         return Err(parser.error("Unexpected UTF-8 BOM (decode using utf-8-sig)", 0));
     }
@@ -41,6 +52,8 @@ struct Parser {
     text: Vec<char>,
     index: usize,
     level: usize,
+    /// The value for a number that JSON does not have.
+    float: fn(&'static str) -> Value,
 }
 
 impl Parser {
@@ -52,9 +65,9 @@ impl Parser {
             Some('n') if self.take("null") => Ok(Value::Null),
             Some('t') if self.take("true") => Ok(Value::Bool(true)),
             Some('f') if self.take("false") => Ok(Value::Bool(false)),
-            Some('N') if self.take("NaN") => Ok(Foreign::Float("nan").into_value()),
-            Some('I') if self.take("Infinity") => Ok(Foreign::Float("inf").into_value()),
-            Some('-') if self.take("-Infinity") => Ok(Foreign::Float("-inf").into_value()),
+            Some('N') if self.take("NaN") => Ok((self.float)("nan")),
+            Some('I') if self.take("Infinity") => Ok((self.float)("inf")),
+            Some('-') if self.take("-Infinity") => Ok((self.float)("-inf")),
             _ => self.number(),
         }
     }
@@ -164,7 +177,7 @@ impl Parser {
         })
     }
 
-    /// Python keeps half of a surrogate pair as a character; a Rust string cannot, so it becomes U+FFFD.
+    /// Python keeps half of a surrogate pair as a character; here another stands for it.
     fn unicode_escape(&mut self) -> Result<char, Error> {
         let first = self.four_digits()?;
         let pair_follows = self.text.get(self.index + 1..self.index + 3) == Some(&['\\', 'u']);
@@ -178,7 +191,7 @@ impl Parser {
             }
             self.index = before;
         }
-        Ok(char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER))
+        Ok(char::from_u32(first).unwrap_or_else(|| surrogate::hidden(first)))
     }
 
     /// Reads the digits after the `u` at the index and goes to the last of them.
@@ -217,8 +230,8 @@ impl Parser {
             return whole_number(&digits);
         }
         match digits.parse::<f64>() {
-            Ok(float) if float == f64::INFINITY => Ok(Foreign::Float("inf").into_value()),
-            Ok(float) if float == f64::NEG_INFINITY => Ok(Foreign::Float("-inf").into_value()),
+            Ok(float) if float == f64::INFINITY => Ok((self.float)("inf")),
+            Ok(float) if float == f64::NEG_INFINITY => Ok((self.float)("-inf")),
             _ => digits.parse::<Number>().map(Value::Number).map_err(|_| expecting(self)),
         }
     }
@@ -272,8 +285,8 @@ fn whole_number(digits: &str) -> Result<Value, Error> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::wire;
     use super::*;
-    use crate::model::wire;
     use serde_json::json;
 
     /// `json.dumps` of what was read, with the foreign floats as Python prints them.
@@ -309,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn half_a_surrogate_pair_becomes_the_replacement_character() {
-        assert_eq!(parse(r#""\ud83dx\udc00\ud83d\u0041""#), Ok(json!("\u{fffd}x\u{fffd}\u{fffd}A")));
+    fn half_a_surrogate_pair_has_a_stand_in() {
+        assert_eq!(parse(r#""\ud83dx\udc00\ud83d\u0041""#), Ok(json!("\u{10f83d}x\u{10fc00}\u{10f83d}A")));
     }
 }

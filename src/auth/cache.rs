@@ -1,0 +1,421 @@
+//! The folder in which passwords are kept.
+//!
+//! `AWS_ECR_CACHE_DIR`, else `$XDG_CACHE_HOME/ecr`, else `~/.cache/ecr`; in it a folder `tokens` (0700) with one file
+//! a key (0600), written under another name and renamed, and one empty lock file a key. A folder that others may
+//! write to, or that is somebody else's, is refused: who can plant a file there can choose the password. A file that
+//! is not exactly what this module writes counts as absent. Nothing that goes wrong here ever breaks a login.
+
+use std::fs::{DirBuilder, File, OpenOptions, Permissions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use rustix::fs::OFlags;
+
+use super::entry::Entry;
+use crate::settings::Settings;
+
+/// The largest file that is read. A password of ECR is some 2.5 kB in base64.
+const LARGEST: u64 = 256 << 10;
+/// A file this old holds nothing that is still valid.
+const DEAD_AFTER: Duration = Duration::from_hours(13);
+/// A temporary file this old was left by a process that is gone.
+const ABANDONED_AFTER: Duration = Duration::from_hours(1);
+/// How many files one write clears away at most, so that no login pays for all that others left. A write adds two.
+const PRUNED_AT_ONCE: usize = 8;
+/// How long it is remembered that no instance metadata service answers.
+const NOBODY_FOR: Duration = Duration::from_mins(1);
+
+/// The folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cache {
+    base: PathBuf,
+    folder: PathBuf,
+}
+
+/// Why there is no cache.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unusable {
+    /// It is switched off.
+    #[error("the token cache is switched off (AWS_ECR_DISABLE_CACHE)")]
+    Off,
+    /// There is no place for it.
+    #[error("there is no home directory for the token cache (AWS_ECR_CACHE_DIR names another folder)")]
+    Homeless,
+    /// Others could have put something in it.
+    #[error("the token cache {folder} is not used: {reason}")]
+    Unsafe {
+        /// The folder.
+        folder: String,
+        /// Why, and the way out.
+        reason: String,
+    },
+}
+
+impl Cache {
+    /// The cache of these settings. Nothing is created yet.
+    pub fn open(settings: &Settings) -> Result<Self, Unusable> {
+        if settings.filled_variable("AWS_ECR_DISABLE_CACHE").is_some() {
+            return Err(Unusable::Off);
+        }
+        let base = base(settings).ok_or(Unusable::Homeless)?;
+        let cache = Self { folder: base.join("tokens"), base };
+        cache.check()?;
+        Ok(cache)
+    }
+
+    /// The folder of the files.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    fn check(&self) -> Result<(), Unusable> {
+        for (path, sticky_will_do) in [(&self.base, true), (&self.folder, false)] {
+            let Ok(facts) = std::fs::metadata(path) else { continue };
+            let refused = |reason: String| Unusable::Unsafe { folder: path.display().to_string(), reason };
+            if !facts.is_dir() {
+                return Err(refused("it is not a folder".into()));
+            }
+            let me = rustix::process::geteuid().as_raw();
+            let sticky = sticky_will_do && facts.mode() & 0o1000 != 0;
+            if facts.uid() != me && !(sticky_will_do && facts.uid() == 0) {
+                return Err(refused(format!("it belongs to the user {}, not to {me}", facts.uid())));
+            }
+            if facts.mode() & 0o022 != 0 && !sticky {
+                return Err(refused(format!(
+                    "others can write to it (chmod 700 '{}' makes it usable)",
+                    path.display()
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// The entry of a key; `None` where there is none that is sound.
+    pub fn read(&self, key: &str) -> Option<Entry> {
+        Entry::read(&read_own(&self.file(key))?)
+    }
+
+    /// Writes an entry, and clears away what is dead.
+    pub fn write(&self, key: &str, entry: &Entry) -> io::Result<()> {
+        self.prepare()?;
+        let mut file = tempfile::Builder::new().prefix(".new-").tempfile_in(&self.folder)?;
+        file.write_all(&entry.bytes())?;
+        file.persist(self.file(key)).map_err(|error| error.error)?;
+        self.prune();
+        Ok(())
+    }
+
+    /// Removes a key's entry; whether there was one.
+    pub fn remove(&self, key: &str) -> io::Result<bool> {
+        match std::fs::remove_file(self.file(key)) {
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                Ok(false)
+            }
+            outcome => outcome.map(|()| true),
+        }
+    }
+
+    /// All sound entries with their keys, ordered by key.
+    pub fn entries(&self) -> Vec<(String, Entry)> {
+        let mut entries: Vec<_> = self
+            .names()
+            .filter_map(|name| name.strip_suffix(".json").map(str::to_owned))
+            .filter_map(|key| self.read(&key).map(|entry| (key, entry)))
+            .collect();
+        entries.sort_by(|(one, _), (other, _)| one.cmp(other));
+        entries
+    }
+
+    /// Removes every file that is ours; answers how many entries there were.
+    pub fn clear(&self) -> io::Result<usize> {
+        let mut removed = 0;
+        for name in self.names().filter(|name| is_ours(name)) {
+            match std::fs::remove_file(self.folder.join(&name)) {
+                Ok(()) => removed += usize::from(name.strip_suffix(".json").is_some()),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(removed)
+    }
+
+    /// The lock of a key, without waiting: `Ok(None)` where another process has it.
+    pub fn try_lock(&self, key: &str) -> io::Result<Option<File>> {
+        self.prepare()?;
+        let path = self.folder.join(format!("{key}.lock"));
+        // The file may be cleared away between opening and locking; then the lock is on nothing that others see.
+        for _ in 0..8 {
+            let file =
+                own_file().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path)?;
+            match file.try_lock() {
+                Err(std::fs::TryLockError::WouldBlock) => return Ok(None),
+                Err(std::fs::TryLockError::Error(error)) => return Err(error),
+                Ok(()) => {}
+            }
+            let same = std::fs::symlink_metadata(&path).and_then(|there| {
+                let here = file.metadata()?;
+                Ok(there.ino() == here.ino() && there.dev() == here.dev())
+            });
+            if same.unwrap_or(false) {
+                return Ok(Some(file));
+            }
+        }
+        Err(io::Error::other("the lock file keeps changing"))
+    }
+
+    /// Whether it was found lately that nobody answers at a metadata service's address.
+    pub fn nobody_at(&self, address: &str) -> bool {
+        let facts = std::fs::symlink_metadata(self.nobody(address));
+        let age = facts.and_then(|facts| facts.modified()).ok().and_then(|time| time.elapsed().ok());
+        age.is_some_and(|age| age < NOBODY_FOR)
+    }
+
+    /// Remembers that nobody answers there.
+    pub fn remember_nobody_at(&self, address: &str) -> io::Result<()> {
+        self.prepare()?;
+        let path = self.nobody(address);
+        std::fs::remove_file(&path).or_else(|error| match error.kind() {
+            io::ErrorKind::NotFound => Ok(()),
+            _ => Err(error),
+        })?;
+        own_file().write(true).create_new(true).mode(0o600).open(path).map(drop)
+    }
+
+    fn nobody(&self, address: &str) -> PathBuf {
+        let safe = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
+        self.folder.join(format!("nobody-{}", address.chars().map(safe).take(100).collect::<String>()))
+    }
+
+    fn file(&self, key: &str) -> PathBuf {
+        self.folder.join(format!("{key}.json"))
+    }
+
+    fn names(&self) -> impl Iterator<Item = String> {
+        let entries = std::fs::read_dir(&self.folder).ok().into_iter().flatten().flatten();
+        entries.filter_map(|entry| entry.file_name().into_string().ok())
+    }
+
+    fn prepare(&self) -> io::Result<()> {
+        if let Ok(facts) = std::fs::metadata(&self.folder) {
+            if facts.mode() & 0o077 != 0 {
+                std::fs::set_permissions(&self.folder, Permissions::from_mode(0o700))?;
+            }
+            return Ok(());
+        }
+        DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
+        // Somebody may have been quicker than we in a folder that others can write to.
+        self.check().map_err(|unusable| io::Error::other(unusable.to_string()))
+    }
+
+    /// Clears away what died long ago. Age is taken from the file's time, so that nothing has to be read.
+    fn prune(&self) {
+        let mut removed = 0;
+        for name in self.names().filter(|name| is_ours(name)) {
+            if removed == PRUNED_AT_ONCE {
+                return;
+            }
+            let path = self.folder.join(&name);
+            let limit = if name.starts_with(".new-") { ABANDONED_AFTER } else { DEAD_AFTER };
+            if !is_older(&path, limit) {
+                continue;
+            }
+            if let Some(key) = name.strip_suffix(".lock") {
+                // A lock is as old as its first use; it goes when its entry has gone and nobody holds it.
+                if self.file(key).exists() || !matches!(self.try_lock(key), Ok(Some(_))) {
+                    continue;
+                }
+            }
+            removed += usize::from(std::fs::remove_file(&path).is_ok());
+        }
+    }
+}
+
+/// The folder of all that is kept: also where another tool of the same variable keeps its own files.
+fn base(settings: &Settings) -> Option<PathBuf> {
+    if let Some(folder) = settings.filled_variable("AWS_ECR_CACHE_DIR") {
+        return Some(settings.expanded(&folder));
+    }
+    let named =
+        settings.filled_variable("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    let folder = named.or_else(|| Some(settings.home()?.join(".cache")))?;
+    folder.is_absolute().then(|| folder.join("ecr"))
+}
+
+/// Whether a file in the folder is one that this module writes.
+fn is_ours(name: &str) -> bool {
+    let is_key = |key: &str| key.len() == 32 && key.bytes().all(|byte| byte.is_ascii_hexdigit());
+    name.starts_with(".new-")
+        || name.starts_with("nobody-")
+        || name.strip_suffix(".json").or_else(|| name.strip_suffix(".lock")).is_some_and(is_key)
+}
+
+/// Also true of a file from a future that far: its clock was another one.
+fn is_older(path: &Path, limit: Duration) -> bool {
+    let Ok(time) = std::fs::symlink_metadata(path).and_then(|facts| facts.modified()) else { return false };
+    match SystemTime::now().duration_since(time) {
+        Ok(age) => age > limit,
+        Err(ahead) => ahead.duration() > limit,
+    }
+}
+
+/// A file is opened itself, never what a link at its place points to, and a planted pipe does not hold us up.
+fn own_file() -> OpenOptions {
+    let mut options = File::options();
+    #[allow(clippy::cast_possible_wrap, reason = "the flags are the same bits, signed in the one interface")]
+    options.custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32);
+    options
+}
+
+/// The bytes of a file that is ours and nobody else's.
+fn read_own(path: &Path) -> Option<Vec<u8>> {
+    let file = own_file().read(true).open(path).ok()?;
+    let facts = file.metadata().ok()?;
+    // Nothing for the group and others.
+    let mine = facts.uid() == rustix::process::geteuid().as_raw() && facts.mode().trailing_zeros() >= 6;
+    if !facts.is_file() || !mine || facts.len() > LARGEST {
+        return None;
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(facts.len()).ok()?);
+    file.take(LARGEST).read_to_end(&mut bytes).ok()?;
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+    use crate::settings::{Environment, Globals};
+
+    const KEY: &str = "0123456789abcdef0123456789abcdef";
+
+    fn opened(folder: &Path) -> Result<Cache, Unusable> {
+        let folder = folder.to_str().unwrap();
+        Cache::open(&Settings::with_environment(
+            Globals::default(),
+            Environment::given([("AWS_ECR_CACHE_DIR", folder)]),
+        ))
+    }
+
+    fn entry() -> Entry {
+        let token = base64_simd::STANDARD.encode_to_string("AWS:word");
+        Entry::new("ecr", "eu-west-1", "environment".into(), token, 100, 200)
+    }
+
+    fn mode(path: &Path) -> u32 {
+        std::fs::metadata(path).unwrap().mode() & 0o7777
+    }
+
+    fn age(path: &Path, hours: u64) {
+        let file = File::options().write(true).open(path).unwrap();
+        file.set_modified(SystemTime::now() - Duration::from_secs(hours * 3600)).unwrap();
+    }
+
+    #[test]
+    fn an_entry_goes_in_and_out_and_is_private() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = opened(&folder.path().join("new")).unwrap();
+        assert_eq!(cache.read(KEY), None);
+        cache.write(KEY, &entry()).unwrap();
+        assert_eq!(cache.read(KEY), Some(entry()));
+        assert_eq!(mode(cache.folder()), 0o700);
+        assert_eq!(mode(&cache.file(KEY)), 0o600);
+        assert_eq!(cache.entries(), vec![(KEY.to_owned(), entry())]);
+        assert!(cache.remove(KEY).unwrap());
+        assert!(!cache.remove(KEY).unwrap());
+    }
+
+    #[test]
+    fn planted_files_are_neither_read_nor_written_through() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = opened(folder.path()).unwrap();
+        cache.write(KEY, &entry()).unwrap();
+        let elsewhere = folder.path().join("elsewhere");
+        std::fs::rename(cache.file(KEY), &elsewhere).unwrap();
+        symlink(&elsewhere, cache.file(KEY)).unwrap();
+        assert_eq!(cache.read(KEY), None, "a link");
+        std::fs::write(&elsewhere, "precious").unwrap();
+        cache.write(KEY, &entry()).unwrap();
+        assert_eq!(std::fs::read_to_string(&elsewhere).unwrap(), "precious");
+        assert_eq!(cache.read(KEY), Some(entry()));
+        std::fs::set_permissions(cache.file(KEY), Permissions::from_mode(0o644)).unwrap();
+        assert_eq!(cache.read(KEY), None, "others may read it");
+        symlink(&elsewhere, cache.folder().join(format!("{KEY}.lock"))).unwrap();
+        assert!(cache.try_lock(KEY).is_err(), "a link for a lock");
+        assert_eq!(std::fs::read_to_string(&elsewhere).unwrap(), "precious");
+    }
+
+    #[test]
+    fn a_folder_that_others_can_write_to_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("open");
+        std::fs::create_dir(&path).unwrap();
+        std::fs::set_permissions(&path, Permissions::from_mode(0o777)).unwrap();
+        let said = opened(&path).unwrap_err().to_string();
+        let path_text = path.display();
+        assert_eq!(
+            said,
+            format!(
+                "the token cache {path_text} is not used: others can write to it (chmod 700 '{path_text}' makes it usable)"
+            )
+        );
+        std::fs::set_permissions(&path, Permissions::from_mode(0o1777)).unwrap();
+        assert!(opened(&path).is_ok(), "as /tmp is");
+        std::fs::create_dir(path.join("tokens")).unwrap();
+        std::fs::set_permissions(path.join("tokens"), Permissions::from_mode(0o777)).unwrap();
+        assert!(opened(&path).is_err());
+        std::fs::remove_dir(path.join("tokens")).unwrap();
+        std::fs::write(path.join("tokens"), "").unwrap();
+        assert!(opened(&path).unwrap_err().to_string().ends_with("it is not a folder"));
+    }
+
+    #[test]
+    fn one_process_at_a_time_has_a_lock() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = opened(folder.path()).unwrap();
+        let held = cache.try_lock(KEY).unwrap().unwrap();
+        assert!(cache.try_lock(KEY).unwrap().is_none());
+        drop(held);
+        assert!(cache.try_lock(KEY).unwrap().is_some());
+    }
+
+    #[test]
+    fn the_dead_are_cleared_away_and_what_is_not_ours_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = opened(folder.path()).unwrap();
+        cache.write(KEY, &entry()).unwrap();
+        let old = "f".repeat(32);
+        for name in [
+            format!("{old}.json"),
+            format!("{old}.lock"),
+            ".new-x".into(),
+            "nobody-x".into(),
+            "cache.json".into(),
+        ] {
+            std::fs::write(cache.folder().join(&name), "null").unwrap();
+            age(&cache.folder().join(&name), 14);
+        }
+        cache.write(KEY, &entry()).unwrap();
+        cache.write(KEY, &entry()).unwrap();
+        let mut names: Vec<String> = cache.names().collect();
+        names.sort();
+        assert_eq!(names, vec![format!("{KEY}.json"), "cache.json".to_owned()]);
+        assert_eq!(cache.clear().unwrap(), 1);
+        assert_eq!(cache.names().collect::<Vec<_>>(), vec!["cache.json".to_owned()]);
+    }
+
+    #[test]
+    fn that_nobody_answers_is_remembered_for_a_minute() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = opened(folder.path()).unwrap();
+        assert!(!cache.nobody_at("http://169.254.169.254"));
+        cache.remember_nobody_at("http://169.254.169.254").unwrap();
+        cache.remember_nobody_at("http://169.254.169.254").unwrap();
+        assert!(cache.nobody_at("http://169.254.169.254"));
+        assert!(!cache.nobody_at("http://127.0.0.1:1"));
+        age(&cache.nobody("http://169.254.169.254"), 1);
+        assert!(!cache.nobody_at("http://169.254.169.254"));
+    }
+}

@@ -1,0 +1,344 @@
+//! The files in which docker, podman and helm keep their logins, and changing them without harm.
+//!
+//! A change is made on the file as it is at that moment, by one of us at a time, and put in place whole: a reader
+//! sees the old file or the new one. Links are followed (many keep these files among their dotfiles), the mode and
+//! the owner stay, and whatever we do not change stays byte for byte (`json_text`).
+
+use std::fs::{DirBuilder, File, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, fchown};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::diff;
+use super::json_text::{self, JsonText};
+use crate::settings::Settings;
+
+/// How long another one of us may take for its change.
+const WAIT: Duration = Duration::from_secs(5);
+/// How often a change is made anew because somebody else changed the file meanwhile.
+const ATTEMPTS: usize = 5;
+/// What stands in a diff in a password's place.
+const BLACK: &str = "[redacted]";
+
+/// A program that keeps logins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Client {
+    /// docker, and everything that reads its file.
+    Docker,
+    /// podman, skopeo and buildah.
+    Podman,
+    /// helm.
+    Helm,
+}
+
+/// Why a file is not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is no place for it.
+    #[error("there is no home directory for {0}'s login file: name a file with --file")]
+    Homeless(&'static str),
+    /// Its content is something else.
+    #[error("{file}: {reason}. Nothing was changed")]
+    Content {
+        /// The file.
+        file: String,
+        /// What is wrong.
+        reason: json_text::Error,
+    },
+    /// It cannot be read or written.
+    #[error("{file} cannot be {what}: {reason}")]
+    Io {
+        /// The file.
+        file: String,
+        /// `read` or `written`.
+        what: &'static str,
+        /// Why not.
+        reason: io::Error,
+    },
+    /// Others change it all the time.
+    #[error("{0} changes all the time; nothing was changed")]
+    Busy(String),
+}
+
+/// A change, made or only shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// The file.
+    pub file: PathBuf,
+    /// Its text before, where there was one.
+    pub before: Option<String>,
+    /// Its text after.
+    pub after: String,
+}
+
+impl Client {
+    /// The client's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Docker => "docker",
+            Self::Podman => "podman",
+            Self::Helm => "helm",
+        }
+    }
+
+    /// The file in which it keeps its logins.
+    pub fn file(self, settings: &Settings) -> Result<PathBuf, Error> {
+        let variable = |name: &str| settings.filled_variable(name).map(PathBuf::from);
+        let home = || settings.home().ok_or(Error::Homeless(self.name()));
+        let configuration = || match variable("XDG_CONFIG_HOME").filter(|path| path.is_absolute()) {
+            Some(folder) => Ok(folder),
+            None => Ok(home()?.join(".config")),
+        };
+        match self {
+            Self::Docker => match variable("DOCKER_CONFIG") {
+                Some(folder) => Ok(folder.join("config.json")),
+                None => Ok(home()?.join(".docker/config.json")),
+            },
+            Self::Podman => match (variable("REGISTRY_AUTH_FILE"), variable("XDG_RUNTIME_DIR")) {
+                (Some(file), _) => Ok(file),
+                (None, Some(folder)) => Ok(folder.join("containers/auth.json")),
+                (None, None) if cfg!(target_os = "linux") => {
+                    Ok(format!("/run/containers/{}/auth.json", rustix::process::geteuid().as_raw()).into())
+                }
+                (None, None) => Ok(configuration()?.join("containers/auth.json")),
+            },
+            Self::Helm => match variable("HELM_REGISTRY_CONFIG") {
+                Some(file) => Ok(file),
+                None => Ok(configuration()?.join("helm/registry/config.json")),
+            },
+        }
+    }
+}
+
+/// What a login file says; an absent one says nothing.
+pub fn read(file: &Path) -> Result<JsonText, Error> {
+    json(file, text(file)?.as_deref())
+}
+
+/// Changes a file, or only tells what would change.
+pub fn change(
+    file: &Path,
+    dry_run: bool,
+    edit: &dyn Fn(&mut JsonText) -> Result<(), json_text::Error>,
+) -> Result<Change, Error> {
+    let real = std::fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
+    let _lock = if dry_run { None } else { lock_folder(&real) };
+    for _ in 0..ATTEMPTS {
+        let before = text(&real)?;
+        let mut json = json(file, before.as_deref())?;
+        edit(&mut json).map_err(|reason| Error::Content { file: file.display().to_string(), reason })?;
+        let after = json.text().to_owned();
+        let unchanged = before.as_deref().map_or_else(|| json.keys(&[]).is_empty(), |before| before == after);
+        let change = Change { file: file.to_owned(), before, after };
+        if unchanged || dry_run {
+            return Ok(change);
+        }
+        if put(&real, &change).map_err(|reason| failed(file, "written", reason))? {
+            return Ok(change);
+        }
+    }
+    Err(Error::Busy(file.display().to_string()))
+}
+
+impl Change {
+    /// Whether anything changes.
+    pub fn is_one(&self) -> bool {
+        self.before.as_deref().map_or(self.after != "{}", |before| before != self.after)
+    }
+
+    /// The change as a diff, without the passwords that stand in the file.
+    pub fn diff(&self) -> String {
+        let name = self.file.display().to_string();
+        if !self.is_one() {
+            return String::new();
+        }
+        diff::unified(
+            &name,
+            self.before.as_deref().map(without_passwords).as_deref(),
+            &without_passwords(&self.after),
+        )
+    }
+}
+
+/// Blacks out every text below `auths`.
+fn without_passwords(text: &str) -> String {
+    let mut result = text.to_owned();
+    let value: Value = serde_json::from_str(text).unwrap_or_default();
+    let mut secrets = Vec::new();
+    collect(value.get("auths").unwrap_or(&Value::Null), &mut secrets);
+    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+    for secret in secrets {
+        result = result.replace(&Value::from(secret).to_string(), &format!("\"{BLACK}\""));
+    }
+    result
+}
+
+fn collect(value: &Value, secrets: &mut Vec<String>) {
+    match value {
+        Value::Object(members) => members.values().for_each(|value| collect(value, secrets)),
+        Value::Array(values) => values.iter().for_each(|value| collect(value, secrets)),
+        // What we would write ourselves is no password yet.
+        Value::String(text) if !text.is_empty() && !text.starts_with('(') => secrets.push(text.clone()),
+        _ => {}
+    }
+}
+
+fn text(file: &Path) -> Result<Option<String>, Error> {
+    match std::fs::read_to_string(file) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(failed(file, "read", error)),
+    }
+}
+
+fn json(file: &Path, text: Option<&str>) -> Result<JsonText, Error> {
+    JsonText::read(text.unwrap_or_default())
+        .map_err(|reason| Error::Content { file: file.display().to_string(), reason })
+}
+
+fn failed(file: &Path, what: &'static str, reason: io::Error) -> Error {
+    Error::Io { file: file.display().to_string(), what, reason }
+}
+
+/// One of us at a time. The folder itself is locked, so that nothing is left beside other people's files; where that
+/// cannot be had, the comparison before the rename has to do.
+fn lock_folder(file: &Path) -> Option<File> {
+    let folder = File::open(file.parent()?).ok()?;
+    let deadline = Instant::now() + WAIT;
+    while folder.try_lock().is_err() {
+        if Instant::now() >= deadline {
+            return None;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    Some(folder)
+}
+
+/// Puts the new text in the old one's place; `false` where that is not the old one any more.
+fn put(real: &Path, change: &Change) -> io::Result<bool> {
+    let folder = real.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if !folder.is_dir() {
+        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    }
+    let mut file = tempfile::Builder::new().prefix(".ecr-").tempfile_in(folder)?;
+    file.write_all(change.after.as_bytes())?;
+    if let Ok(facts) = std::fs::metadata(real) {
+        file.as_file().set_permissions(Permissions::from_mode(facts.mode() & 0o7777))?;
+        let own = file.as_file().metadata()?;
+        if (own.uid(), own.gid()) != (facts.uid(), facts.gid()) {
+            // Under sudo the file stays its owner's; who may not give it away leaves it to himself.
+            let _ = fchown(file.as_file(), Some(facts.uid()), Some(facts.gid()));
+        }
+    }
+    file.as_file().sync_all()?;
+    let now = match std::fs::read_to_string(real) {
+        Ok(text) => Some(text),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(error),
+    };
+    if now != change.before {
+        return Ok(false);
+    }
+    file.persist(real).map_err(|error| error.error)?;
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::os::unix::fs::symlink;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::settings::{Environment, Globals};
+
+    fn put_login(json: &mut JsonText) -> Result<(), json_text::Error> {
+        json.set(&["auths", "h.example", "auth"], &json!("QVdTOnNlY3JldA=="))
+    }
+
+    #[test]
+    fn a_new_file_is_private_and_an_old_one_keeps_its_mode_and_its_link() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("new/config.json");
+        change(&path, false, &put_login).unwrap();
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().mode() & 0o777;
+        assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
+        let real = folder.path().join("real.json");
+        std::fs::write(&real, "{}").unwrap();
+        std::fs::set_permissions(&real, Permissions::from_mode(0o640)).unwrap();
+        let link = folder.path().join("link.json");
+        symlink(&real, &link).unwrap();
+        change(&link, false, &put_login).unwrap();
+        assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(mode(&real), 0o640);
+        assert_eq!(read(&real).unwrap().keys(&["auths"]), vec!["h.example".to_owned()]);
+        let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
+        assert_eq!(left.len(), 3, "nothing else is left: {left:?}");
+    }
+
+    #[test]
+    fn a_dry_run_shows_the_change_without_passwords_and_makes_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.json");
+        let text = "{\n\t\"auths\": {\n\t\t\"o.example\": {\"auth\": \"hush\"}\n\t}\n}";
+        std::fs::write(&path, text).unwrap();
+        let set = |json: &mut JsonText| json.set(&["credHelpers", "h.example"], &json!("ecr-login"));
+        let shown = change(&path, true, &set).unwrap().diff();
+        let name = path.display();
+        let expected = format!(
+            "--- {name}\n+++ {name}\n@@ -1,5 +1,8 @@\n {{\n \t\"auths\": {{\n \t\t\"o.example\": {{\"auth\": \"[redacted]\"}}\n\
+             +\t}},\n+\t\"credHelpers\": {{\n+\t\t\"h.example\": \"ecr-login\"\n \t}}\n }}\n"
+        );
+        assert_eq!(shown, expected);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+    }
+
+    #[test]
+    fn what_somebody_else_writes_meanwhile_is_not_lost() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.json");
+        std::fs::write(&path, "{}").unwrap();
+        let first = Cell::new(true);
+        let edit = |json: &mut JsonText| {
+            if first.replace(false) {
+                std::fs::write(&path, r#"{"theirs":1}"#).unwrap();
+            }
+            put_login(json)
+        };
+        let change = change(&path, false, &edit).unwrap();
+        assert_eq!(change.after, r#"{"theirs":1,"auths":{"h.example":{"auth":"QVdTOnNlY3JldA=="}}}"#);
+    }
+
+    #[test]
+    fn a_damaged_file_stays_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.json");
+        std::fs::write(&path, "{").unwrap();
+        let said = change(&path, false, &put_login).unwrap_err().to_string();
+        assert_eq!(
+            said,
+            format!("{}: it is not JSON (line 1, column 1). Nothing was changed", path.display())
+        );
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "{");
+    }
+
+    #[test]
+    fn every_client_has_its_place() {
+        let file = |client: Client, variables: &[(&str, &str)]| {
+            let environment = Environment::given(variables.to_vec());
+            let settings = Settings::with_environment(Globals::default(), environment);
+            client.file(&settings).map(|file| file.display().to_string()).map_err(|error| error.to_string())
+        };
+        let home = ("HOME", "/h");
+        assert_eq!(file(Client::Docker, &[home]), Ok("/h/.docker/config.json".into()));
+        assert_eq!(file(Client::Docker, &[home, ("DOCKER_CONFIG", "/d")]), Ok("/d/config.json".into()));
+        assert_eq!(file(Client::Podman, &[("XDG_RUNTIME_DIR", "/r")]), Ok("/r/containers/auth.json".into()));
+        assert_eq!(file(Client::Podman, &[("REGISTRY_AUTH_FILE", "/f")]), Ok("/f".into()));
+        assert_eq!(file(Client::Helm, &[home]), Ok("/h/.config/helm/registry/config.json".into()));
+        assert!(file(Client::Docker, &[]).unwrap_err().contains("--file"));
+    }
+}

@@ -1,0 +1,88 @@
+//! Why there is no password: the cause and the way out, in one line, because docker shows no more.
+
+use super::rules;
+
+/// Why there is no password.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// Nobody gave any credentials.
+    #[error(
+        "no AWS credentials: looked at {looked}. Run 'aws configure' or 'aws sso login', set AWS_PROFILE, or name a \
+         profile for this registry in login.conf ('ecr login --check' shows what is used)"
+    )]
+    NoCredentials {
+        /// The places, in their order.
+        looked: String,
+    },
+    /// The credentials that are configured cannot be had.
+    #[error("the AWS credentials of {source_label} cannot be used: {message}{way_out}")]
+    Credentials {
+        /// Where they come from.
+        source_label: String,
+        /// What is wrong.
+        message: String,
+        /// What to run.
+        way_out: String,
+    },
+    /// The identity may not.
+    #[error("access denied: {message}. The identity needs the permission {permission}")]
+    Denied {
+        /// What it lacks.
+        permission: &'static str,
+        /// The service's words.
+        message: String,
+    },
+    /// The service said no for another reason.
+    #[error("ECR refused the login ({code}): {message}{way_out}")]
+    Refused {
+        /// The error's code.
+        code: String,
+        /// The service's words.
+        message: String,
+        /// What may help.
+        way_out: &'static str,
+    },
+    /// The service has trouble of its own, or too much to do.
+    #[error("ECR cannot answer just now ({code}): {message}")]
+    Busy {
+        /// The error's code.
+        code: String,
+        /// The service's words.
+        message: String,
+    },
+    /// The service does not answer.
+    #[error("ECR cannot be reached: {0}. Check the network, HTTPS_PROXY and the region")]
+    Unreachable(String),
+    /// The service's answer has no password in it.
+    #[error("ECR answered without a password; is '{0}' really an endpoint of ECR?")]
+    Empty(String),
+    /// login.conf makes no sense.
+    #[error(transparent)]
+    Rules(#[from] rules::Error),
+    /// The AWS configuration makes no sense.
+    #[error("{0}")]
+    Settings(String),
+}
+
+impl Failure {
+    /// Whether the same request may be answered a little later, and the identity may well be right.
+    pub fn is_temporary(&self) -> bool {
+        matches!(self, Self::Busy { .. } | Self::Unreachable(_))
+    }
+
+    /// The text in one line.
+    pub fn line(&self) -> String {
+        self.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_one_line_whatever_the_service_says() {
+        let failure = Failure::Refused { code: "X".into(), message: "a\n  b".into(), way_out: "" };
+        assert_eq!(failure.line(), "ECR refused the login (X): a b");
+    }
+}

@@ -1,0 +1,407 @@
+//! Who a password would be asked for as, told without asking anybody.
+//!
+//! The cache needs a name for the identity before credentials are resolved, and one that stays the same while the
+//! credentials rotate: an assumed role has a new access key with every call, and its tokens would never be found
+//! again under it. So the name is taken from where credentials come from: the access key of the environment, the
+//! profile's own lines in the AWS configuration files (and those that they refer to), the role of a web identity,
+//! the container's or the instance's own service.
+//!
+//! The lines are taken as they stand, by a reader that knows sections and nothing else: a definition that changed
+//! is another identity, and what the lines mean is found out only when credentials are really needed. Secrets in
+//! them are left out, so that nothing on disk is derived from a secret.
+
+use std::path::Path;
+
+use sha2::{Digest as _, Sha256};
+
+use super::target::Target;
+use crate::settings::Settings;
+
+/// Where credentials come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// The environment's access key.
+    Environment,
+    /// A profile, which says how.
+    Profile(String),
+    /// A web identity that the environment names.
+    WebIdentity,
+    /// The service that a container is given.
+    Container,
+    /// The metadata service of an EC2 instance, the last resort.
+    Instance,
+    /// The token of a Kubernetes service account.
+    ServiceAccount,
+}
+
+/// Who would be asking: the source, and all facts that tell it from another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// Where the credentials come from.
+    pub source: Source,
+    asks_the_machine: bool,
+    facts: Vec<String>,
+}
+
+/// A service account's token and the role that it stands for.
+#[derive(Clone)]
+pub struct ServiceAccount {
+    /// The signed token.
+    pub token: String,
+    /// The role; `None` leaves it to the environment's.
+    pub role_arn: String,
+}
+
+/// Variables that change who is asked or as whom; their values are facts.
+const VARIABLES: &[&str] = &[
+    "AWS_ROLE_ARN",
+    "AWS_ROLE_SESSION_NAME",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+    "AWS_EC2_METADATA_SERVICE_ENDPOINT",
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_ECR",
+    "AWS_ENDPOINT_URL_ECR_PUBLIC",
+    "AWS_ENDPOINT_URL_STS",
+    "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
+    "AWS_USE_FIPS_ENDPOINT",
+    "AWS_USE_DUALSTACK_ENDPOINT",
+];
+
+/// Keys whose values are secrets or change with them.
+const SECRETS: &[&str] = &["aws_secret_access_key", "aws_session_token", "aws_security_token"];
+
+/// Keys with which a profile says where its credentials are.
+const CREDENTIALS: &[&str] = &[
+    "aws_access_key_id",
+    "role_arn",
+    "credential_process",
+    "sso_session",
+    "sso_start_url",
+    "web_identity_token_file",
+    "login_session",
+];
+
+impl Identity {
+    /// The identity that would ask for a target's password.
+    pub fn of(settings: &Settings, target: &Target) -> Self {
+        let rule = target.rule.as_ref();
+        let profile = rule.and_then(|rule| rule.profile.clone());
+        let explicit = profile.is_some() || settings.profile_is_explicit();
+        let asked = profile.or_else(|| settings.profile());
+        let name = asked.clone().unwrap_or_else(|| "default".to_owned());
+        let mut facts = vec![format!("profile {name}")];
+        let definition = Definition::read(settings, &name);
+        facts.extend(definition.lines.iter().cloned());
+        let variable = |name: &&&str| settings.filled_variable(name).map(|value| format!("{name}={value}"));
+        facts.extend(VARIABLES.iter().filter_map(|name| variable(&name)));
+        let key = settings.filled_variable("AWS_ACCESS_KEY_ID");
+        let source = match &key {
+            Some(_) if !explicit => Source::Environment,
+            _ if definition.has_credentials || (asked.is_some() && explicit) => Source::Profile(name),
+            _ => of_the_surroundings(settings, asked),
+        };
+        if let Some(key) = key
+            && (source == Source::Environment || definition.refers_to("Environment"))
+        {
+            facts.push(format!("key {key}"));
+        }
+        let asks_the_machine = source == Source::Instance || definition.refers_to("Ec2InstanceMetadata");
+        if asks_the_machine {
+            facts.push(format!("machine {}", machine()));
+        }
+        if source == Source::Container || definition.refers_to("EcsContainer") {
+            facts.push(format!("subject {}", subject_of_file(settings)));
+        }
+        if let Some(rule) = rule {
+            let parts = [&rule.role_arn, &rule.external_id, &rule.role_session_name];
+            facts.extend(parts.into_iter().flatten().map(|part| format!("rule {part}")));
+        }
+        Self { source, asks_the_machine, facts }
+    }
+
+    /// The identity that a service account's token gives.
+    pub fn of_service_account(account: &ServiceAccount) -> Self {
+        let facts =
+            vec![format!("role {}", account.role_arn), format!("subject {}", subject(&account.token))];
+        Self { source: Source::ServiceAccount, asks_the_machine: false, facts }
+    }
+
+    /// Whether an instance's metadata service would be asked: as the last resort, or because a profile says so.
+    pub fn asks_the_machine(&self) -> bool {
+        self.asks_the_machine
+    }
+
+    /// The source in words, for people.
+    pub fn label(&self) -> String {
+        match &self.source {
+            Source::Environment => "environment".to_owned(),
+            Source::Profile(name) => format!("profile {name}"),
+            Source::WebIdentity => "web identity".to_owned(),
+            Source::Container => "container".to_owned(),
+            Source::Instance => "instance".to_owned(),
+            Source::ServiceAccount => "service account".to_owned(),
+        }
+    }
+
+    /// The name under which this identity's password for a target is kept: the same for every account of a region,
+    /// because a password opens every registry there that the identity may use.
+    pub fn key(&self, settings: &Settings, target: &Target) -> String {
+        let mut hash = Sha256::new();
+        let mut add = |fact: &str| {
+            hash.update(fact.len().to_le_bytes());
+            hash.update(fact.as_bytes());
+        };
+        add("ecr password 1");
+        add(&self.label());
+        add(target.service());
+        add(&target.region);
+        add(if target.fips { "fips" } else { "" });
+        add(if target.dualstack { "dualstack" } else { "" });
+        add(target.rule.as_ref().and_then(|rule| rule.endpoint_url.as_deref()).unwrap_or_default());
+        add(settings.globals().endpoint_url.as_deref().unwrap_or_default());
+        self.facts.iter().for_each(|fact| add(fact));
+        hexadecimal(&hash.finalize()[..16])
+    }
+}
+
+/// What is left where neither the environment nor a profile has credentials.
+fn of_the_surroundings(settings: &Settings, asked: Option<String>) -> Source {
+    let set = |name: &str| settings.filled_variable(name).is_some();
+    if set("AWS_ROLE_ARN") && set("AWS_WEB_IDENTITY_TOKEN_FILE") {
+        Source::WebIdentity
+    } else if set("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI") || set("AWS_CONTAINER_CREDENTIALS_FULL_URI") {
+        Source::Container
+    } else if let Some(name) = asked.filter(|name| name != "default") {
+        Source::Profile(name)
+    } else {
+        Source::Instance
+    }
+}
+
+/// A profile's lines, and those that they refer to.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Definition {
+    lines: Vec<String>,
+    has_credentials: bool,
+}
+
+impl Definition {
+    fn read(settings: &Settings, profile: &str) -> Self {
+        // What cannot be read has no lines; the real reader complains when it is its turn.
+        let text = |path: &Path| std::fs::read_to_string(path).unwrap_or_default();
+        Self::of(&text(&settings.configuration_file()), &text(&settings.credentials_file()), profile)
+    }
+
+    fn of(configuration: &str, credentials: &str, profile: &str) -> Self {
+        let mut definition = Self::default();
+        let mut wanted = vec![("profile", profile.to_owned())];
+        let mut at = 0;
+        while at < wanted.len() {
+            let (kind, name) = wanted[at].clone();
+            let own = kind == "profile" && name == profile;
+            let mut lines = section(configuration, |heading| names(heading, kind, &name));
+            if kind == "profile" {
+                lines.extend(section(credentials, |heading| heading == name));
+            }
+            for line in lines {
+                let (key, value) =
+                    line.split_once('=').map_or((line, ""), |(key, value)| (key.trim(), value.trim()));
+                let key = key.to_ascii_lowercase();
+                if SECRETS.contains(&key.as_str()) {
+                    continue;
+                }
+                definition.has_credentials |= own && CREDENTIALS.contains(&key.as_str());
+                let referred = match key.as_str() {
+                    "source_profile" => Some("profile"),
+                    "sso_session" => Some("sso-session"),
+                    "services" => Some("services"),
+                    _ => None,
+                };
+                definition.lines.push(format!("{kind} {name} {key}={value}"));
+                if let Some(kind) = referred
+                    && !wanted.iter().any(|(known, name)| *known == kind && name == value)
+                {
+                    wanted.push((kind, value.to_owned()));
+                }
+            }
+            at += 1;
+        }
+        definition
+    }
+
+    fn refers_to(&self, credential_source: &str) -> bool {
+        self.lines.iter().any(|line| line.ends_with(&format!(" credential_source={credential_source}")))
+    }
+}
+
+/// The lines below the headings that are wanted, without comments and blanks around.
+fn section(text: &str, wanted: impl Fn(&str) -> bool) -> Vec<&str> {
+    let mut inside = false;
+    let mut lines = Vec::new();
+    for line in text.lines() {
+        let trimmed = line.trim();
+        if let Some(heading) = trimmed.strip_prefix('[') {
+            inside = wanted(heading.split(']').next().unwrap_or(heading).trim());
+        } else if inside && !trimmed.is_empty() && !trimmed.starts_with(['#', ';']) {
+            lines.push(trimmed);
+        }
+    }
+    lines
+}
+
+fn names(heading: &str, kind: &str, name: &str) -> bool {
+    if heading == "default" {
+        return kind == "profile" && name == "default";
+    }
+    heading
+        .strip_prefix(kind)
+        .is_some_and(|rest| rest.starts_with([' ', '\t']) && rest.trim().trim_matches(['"', '\'']) == name)
+}
+
+/// What tells this machine from another one that shares the folder, or was made from the same disk image.
+fn machine() -> String {
+    let read = |path: &str| std::fs::read_to_string(path).ok();
+    let id = read("/proc/sys/kernel/random/boot_id").or_else(|| read("/etc/machine-id"));
+    id.unwrap_or_default().trim().to_owned()
+}
+
+fn subject_of_file(settings: &Settings) -> String {
+    let file = settings.filled_variable("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE");
+    file.and_then(|file| std::fs::read_to_string(file).ok())
+        .map_or_else(String::new, |token| subject(token.trim()))
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    let digit = |value: u8| char::from_digit(u32::from(value), 16).unwrap_or('0');
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+}
+
+/// Whom a signed token speaks of: it is renewed all the time, its subject is not.
+fn subject(token: &str) -> String {
+    let claims = token.split('.').nth(1).and_then(|part| {
+        let bytes = base64_simd::URL_SAFE_NO_PAD.decode_to_vec(part.trim_end_matches('=').as_bytes()).ok()?;
+        serde_json::from_slice::<serde_json::Value>(&bytes).ok()
+    });
+    let claim = |name: &str| claims.as_ref().and_then(|claims| claims.get(name)?.as_str().map(str::to_owned));
+    match claim("sub") {
+        Some(subject) => format!("{} {subject}", claim("iss").unwrap_or_default()),
+        // No readable claims: the token as a whole, by its hash.
+        None => hexadecimal(&Sha256::digest(token.as_bytes())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::host::Address;
+    use crate::settings::{Environment, Globals};
+
+    const CONFIGURATION: &str = "\
+[default]
+region = eu-west-1
+[profile base]
+sso_session = corp
+sso_account_id = 111111111111
+# a comment
+[profile role]
+role_arn = arn:aws:iam::1:role/r
+source_profile = base
+[sso-session corp]
+sso_start_url = https://corp.example
+[profile other]
+credential_process = /bin/x
+";
+
+    fn settings(variables: &[(&str, &str)]) -> Settings {
+        let mut all = vec![("AWS_CONFIG_FILE", "/nowhere"), ("AWS_SHARED_CREDENTIALS_FILE", "/nowhere")];
+        all.extend_from_slice(variables);
+        Settings::with_environment(Globals::default(), Environment::given(all))
+    }
+
+    fn target(host: &str) -> Target {
+        super::super::rules::Rules::default().target(&Address::parse(host).unwrap()).unwrap()
+    }
+
+    fn key(variables: &[(&str, &str)], host: &str) -> String {
+        let (settings, target) = (settings(variables), target(host));
+        Identity::of(&settings, &target).key(&settings, &target)
+    }
+
+    const HERE: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
+
+    #[test]
+    fn a_definition_is_the_profile_and_what_it_refers_to() {
+        let definition = Definition::of(CONFIGURATION, "[role]\naws_session_token = secret\nx = 1\n", "role");
+        assert_eq!(
+            definition,
+            Definition {
+                lines: [
+                    "profile role role_arn=arn:aws:iam::1:role/r",
+                    "profile role source_profile=base",
+                    "profile role x=1",
+                    "profile base sso_session=corp",
+                    "profile base sso_account_id=111111111111",
+                    "sso-session corp sso_start_url=https://corp.example",
+                ]
+                .map(str::to_owned)
+                .to_vec(),
+                has_credentials: true,
+            }
+        );
+        assert!(!Definition::of(CONFIGURATION, "", "default").has_credentials);
+    }
+
+    #[test]
+    fn a_profile_that_is_its_own_source_ends() {
+        let text = "[profile a]\nrole_arn=x\nsource_profile=a\n";
+        assert_eq!(Definition::of(text, "", "a").lines.len(), 2);
+    }
+
+    #[test]
+    fn the_sources_in_their_order() {
+        let source = |variables: &[(&str, &str)]| Identity::of(&settings(variables), &target(HERE)).source;
+        assert_eq!(source(&[]), Source::Instance);
+        assert_eq!(source(&[("AWS_ACCESS_KEY_ID", "A")]), Source::Environment);
+        assert_eq!(source(&[("AWS_ACCESS_KEY_ID", "A"), ("AWS_PROFILE", "p")]), Source::Environment);
+        assert_eq!(source(&[("AWS_PROFILE", "p")]), Source::Profile("p".into()));
+        let web = [("AWS_ROLE_ARN", "r"), ("AWS_WEB_IDENTITY_TOKEN_FILE", "f")];
+        assert_eq!(source(&web), Source::WebIdentity);
+        assert_eq!(source(&[("AWS_CONTAINER_CREDENTIALS_FULL_URI", "u")]), Source::Container);
+    }
+
+    #[test]
+    fn accounts_share_a_key_and_regions_forms_and_identities_do_not() {
+        let own = [("AWS_ACCESS_KEY_ID", "A")];
+        let here = key(&own, HERE);
+        assert_eq!(here.len(), 32);
+        assert_eq!(here, key(&own, "999999999999.dkr.ecr.eu-west-1.amazonaws.com"));
+        let rotated =
+            [("AWS_ACCESS_KEY_ID", "A"), ("AWS_SECRET_ACCESS_KEY", "s"), ("AWS_SESSION_TOKEN", "t")];
+        assert_eq!(here, key(&rotated, HERE));
+        for other in [
+            key(&own, "123456789012.dkr.ecr.eu-west-2.amazonaws.com"),
+            key(&own, "123456789012.dkr.ecr-fips.eu-west-1.amazonaws.com"),
+            key(&own, "123456789012.dkr-ecr.eu-west-1.on.aws"),
+            key(&own, "public.ecr.aws"),
+            key(&[("AWS_ACCESS_KEY_ID", "B")], HERE),
+            key(&[("AWS_ACCESS_KEY_ID", "A"), ("AWS_ENDPOINT_URL", "http://x")], HERE),
+            key(&[("AWS_PROFILE", "p")], HERE),
+            key(&[], HERE),
+        ] {
+            assert_ne!(here, other);
+        }
+    }
+
+    #[test]
+    fn a_renewed_token_speaks_of_the_same_subject() {
+        let token =
+            |claims: &str| format!("e30.{}.sig", base64_simd::URL_SAFE_NO_PAD.encode_to_string(claims));
+        let first = subject(&token(r#"{"iss":"i","sub":"s","exp":1}"#));
+        assert_eq!(first, "i s");
+        assert_eq!(first, subject(&token(r#"{"iss":"i","sub":"s","exp":2}"#)));
+        assert_eq!(subject("garbage").len(), 64);
+    }
+}

@@ -1,0 +1,79 @@
+//! A password for one registry, with all that is needed to get it. What every client of this module asks for.
+
+use super::cache::{Cache, Unusable};
+use super::entry::Entry;
+use super::failure::Failure;
+use super::fetch::{self, Question};
+use super::identity::{Identity, ServiceAccount};
+use super::log::Log;
+use super::obtain::{self, Shelf};
+use super::target::Target;
+use crate::settings::Settings;
+
+/// What a process needs for its logins.
+pub struct Desk<'a> {
+    /// The settings.
+    pub settings: &'a Settings,
+    /// The cache, or why there is none.
+    pub cache: Result<Cache, Unusable>,
+    /// The log.
+    pub log: Log,
+}
+
+impl<'a> Desk<'a> {
+    /// The desk of these settings.
+    pub fn open(settings: &'a Settings) -> Self {
+        let desk = Self { settings, cache: Cache::open(settings), log: Log::open(settings) };
+        if let Err(unusable) = &desk.cache {
+            desk.log.info(|| unusable.to_string());
+        }
+        desk
+    }
+
+    /// A password for a registry.
+    pub fn login(&self, target: &Target, account: Option<&ServiceAccount>) -> Result<Entry, Failure> {
+        let identity = match account {
+            Some(account) => {
+                self.log.hide(&account.token);
+                Identity::of_service_account(account)
+            }
+            None => Identity::of(self.settings, target),
+        };
+        let key = identity.key(self.settings, target);
+        let cache = self.cache.as_ref().ok();
+        let question =
+            Question { settings: self.settings, target, identity: &identity, account, cache, log: &self.log };
+        let shelf = Shelf { cache, key: &key, host: &target.host, wait: obtain::WAIT_FOR_LOCK };
+        let entry = obtain::obtain(shelf, &self.log, &|patience| fetch::ask(question, patience));
+        if let Err(failure) = &entry {
+            self.log.error(|| format!("{}: {}", target.host, failure.line()));
+        }
+        entry
+    }
+
+    /// Forgets what is kept for a registry; answers how many passwords that were.
+    pub fn forget(&self, target: &Target) -> std::io::Result<usize> {
+        let Ok(cache) = &self.cache else { return Ok(0) };
+        let own = Identity::of(self.settings, target).key(self.settings, target);
+        let mut removed = usize::from(cache.remove(&own)?);
+        for (key, entry) in cache.entries() {
+            if entry.hosts.contains(&target.host) {
+                removed += usize::from(cache.remove(&key)?);
+            }
+        }
+        Ok(removed)
+    }
+
+    /// A warning that whoever logs in should see: a cache that others could have written to.
+    pub fn warning(&self) -> Option<String> {
+        match &self.cache {
+            Err(unusable @ Unusable::Unsafe { .. }) => Some(unusable.to_string()),
+            _ => None,
+        }
+    }
+
+    /// A failure as it is said to people: in one line, without secrets.
+    pub fn said(&self, failure: &Failure) -> String {
+        self.log.redacted(&failure.line())
+    }
+}

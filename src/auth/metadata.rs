@@ -1,0 +1,65 @@
+//! Is there an instance metadata service at all? Asked before the chain of credentials would wait for it.
+//!
+//! Off EC2 its address leads nowhere, and every tool that asks waits: seconds per login, for nothing. One short
+//! question with the whole time bounded tells; a no is remembered for a minute (`cache`), so that a build with fifty
+//! public images waits once.
+
+use std::io::{Read, Write};
+use std::net::{TcpStream, ToSocketAddrs};
+use std::time::{Duration, Instant};
+
+/// How long the question may take. On EC2 it is a millisecond.
+const PATIENCE: Duration = Duration::from_millis(600);
+
+/// Whether somebody answers there in time.
+pub fn answers(address: &str) -> bool {
+    let Some(rest) = address.strip_prefix("http://") else {
+        // Nothing that we could ask cheaply; the real question decides.
+        return true;
+    };
+    let authority = rest.split('/').next().unwrap_or_default().to_owned();
+    let has_port = authority.rsplit(']').next().is_some_and(|end| end.contains(':'));
+    let place = if has_port { authority.clone() } else { format!("{authority}:80") };
+    let deadline = Instant::now() + PATIENCE;
+    let Ok(mut places) = place.to_socket_addrs() else { return false };
+    places.next().is_some_and(|place| ask(&place, &authority, deadline).unwrap_or(false))
+}
+
+fn ask(place: &std::net::SocketAddr, authority: &str, deadline: Instant) -> std::io::Result<bool> {
+    let left = || deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+    let mut stream = TcpStream::connect_timeout(place, left())?;
+    stream.set_write_timeout(Some(left()))?;
+    let request = format!(
+        "PUT /latest/api/token HTTP/1.1\r\nHost: {authority}\r\nX-aws-ec2-metadata-token-ttl-seconds: 60\r\n\
+         Content-Length: 0\r\nConnection: close\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes())?;
+    stream.set_read_timeout(Some(left()))?;
+    let mut first = [0; 5];
+    stream.read_exact(&mut first)?;
+    Ok(&first == b"HTTP/")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn an_answer_is_an_answer_and_silence_and_nobody_are_none() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
+            let (silent, _) = listener.accept().unwrap();
+            // Read to the end of the question: the asker gives up, not we.
+            drop(std::io::copy(&mut &silent, &mut std::io::sink()));
+        });
+        assert!(answers(&address));
+        assert!(!answers(&address));
+        server.join().unwrap();
+        assert!(!answers(&address));
+    }
+}

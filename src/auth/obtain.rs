@@ -1,0 +1,265 @@
+//! One password for everybody: from the cache where it is good, and otherwise from the service, asked by one process.
+//!
+//! - A password in the first half of its life is handed out as it is.
+//! - In the second half, whoever gets the lock renews it; everybody else hands out the old one meanwhile.
+//! - Near its end, or without one, everybody waits for whoever has the lock, looking at the cache in between, and
+//!   after a while asks without it: a lock may delay a login, never prevent one.
+//! - Where the service cannot be reached, a password that still lives is handed out; where it says no, its no counts.
+
+use std::fs::File;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use super::cache::Cache;
+use super::entry::{Entry, Freshness};
+use super::failure::Failure;
+use super::log::Log;
+
+/// How long a process waits for another one's call.
+pub const WAIT_FOR_LOCK: Duration = Duration::from_secs(10);
+/// How long a call may take while there is a password to fall back on.
+const PATIENCE_WITH_FALLBACK: Duration = Duration::from_secs(5);
+/// How long a call may take otherwise. Clients of docker wait longer than this, kubelet one minute.
+const PATIENCE: Duration = Duration::from_secs(45);
+/// First and longest pause between two looks at the cache.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(20));
+
+/// The cache and the place in it.
+#[derive(Debug, Clone, Copy)]
+pub struct Shelf<'a> {
+    /// The cache; `None` where there is none to use.
+    pub cache: Option<&'a Cache>,
+    /// The key.
+    pub key: &'a str,
+    /// The host that asks, to be listed.
+    pub host: &'a str,
+    /// How long to wait for another process.
+    pub wait: Duration,
+}
+
+/// Asks the service, for this long at most.
+pub type Ask<'a> = &'a dyn Fn(Duration) -> Result<Entry, Failure>;
+
+/// Seconds since 1970.
+pub fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+/// A password for the place on the shelf.
+pub fn obtain(shelf: Shelf<'_>, log: &Log, ask: Ask<'_>) -> Result<Entry, Failure> {
+    let Some(cache) = shelf.cache else { return ask(PATIENCE) };
+    let found = cache.read(shelf.key);
+    match found.as_ref().map_or(Freshness::Dead, |entry| entry.freshness(now())) {
+        Freshness::Fresh => {
+            log.debug(|| format!("cache hit for {}", shelf.host));
+            Ok(listed(shelf, cache, found, log))
+        }
+        Freshness::Aging => match cache.try_lock(shelf.key) {
+            // Another process renews it, or the folder is read-only: the old one will do.
+            Ok(None) | Err(_) => Ok(listed(shelf, cache, found, log)),
+            Ok(Some(lock)) => renew(shelf, cache, log, ask, Some(lock)),
+        },
+        Freshness::Late | Freshness::Dead => {
+            let deadline = Instant::now() + shelf.wait;
+            match lock_or_entry(shelf, cache, log, deadline) {
+                Waited::Entry(entry) => Ok(listed(shelf, cache, Some(entry), log)),
+                Waited::Lock(lock) => renew(shelf, cache, log, ask, lock),
+            }
+        }
+    }
+}
+
+enum Waited {
+    /// Another process put it there.
+    Entry(Entry),
+    /// It is our turn; without a lock where that cannot be had.
+    Lock(Option<File>),
+}
+
+fn lock_or_entry(shelf: Shelf<'_>, cache: &Cache, log: &Log, deadline: Instant) -> Waited {
+    let (mut pause, longest) = PAUSE;
+    loop {
+        match cache.try_lock(shelf.key) {
+            Ok(Some(lock)) => return Waited::Lock(Some(lock)),
+            Ok(None) => {}
+            Err(error) => {
+                log.info(|| format!("no lock in {}: {error}", cache.folder().display()));
+                return Waited::Lock(None);
+            }
+        }
+        let entry = cache.read(shelf.key);
+        if let Some(entry) = entry.filter(|entry| entry.freshness(now()) <= Freshness::Aging) {
+            return Waited::Entry(entry);
+        }
+        if Instant::now() >= deadline {
+            log.info(|| "another process has held the lock for too long; going on without it".to_owned());
+            return Waited::Lock(None);
+        }
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(longest);
+    }
+}
+
+/// Asks for a new password, unless one has come meanwhile.
+fn renew(
+    shelf: Shelf<'_>,
+    cache: &Cache,
+    log: &Log,
+    ask: Ask<'_>,
+    lock: Option<File>,
+) -> Result<Entry, Failure> {
+    let found = cache.read(shelf.key);
+    let freshness = found.as_ref().map_or(Freshness::Dead, |entry| entry.freshness(now()));
+    if freshness == Freshness::Fresh {
+        drop(lock);
+        return Ok(listed(shelf, cache, found, log));
+    }
+    if let Some((_, password)) = found.as_ref().and_then(Entry::login) {
+        log.hide(&password);
+    }
+    let fallback = found.filter(|_| freshness != Freshness::Dead);
+    let patience = if fallback.is_some() { PATIENCE_WITH_FALLBACK } else { PATIENCE };
+    match (ask(patience), fallback) {
+        (Ok(mut entry), old) => {
+            // What the old one served, the new one serves.
+            for host in old.iter().flat_map(|old| &old.hosts) {
+                entry.remember(host);
+            }
+            entry.remember(shelf.host);
+            if entry.freshness(now()) == Freshness::Dead {
+                log.info(|| "the service's password is over already; it is not kept".to_owned());
+            } else if let Err(error) = cache.write(shelf.key, &entry) {
+                log.info(|| format!("{} takes no password: {error}", cache.folder().display()));
+            }
+            drop(lock);
+            Ok(entry)
+        }
+        (Err(failure), Some(old)) if failure.is_temporary() => {
+            log.info(|| format!("using the old password, which still lives: {failure}"));
+            Ok(old)
+        }
+        (Err(failure), _) => Err(failure),
+    }
+}
+
+/// The entry, with this host among those that `list` answers. Whoever has the lock may write; nobody waits for that.
+fn listed(shelf: Shelf<'_>, cache: &Cache, found: Option<Entry>, log: &Log) -> Entry {
+    let mut entry = found.expect("only called with the entry that was found");
+    if entry.remember(shelf.host)
+        && let Ok(Some(lock)) = cache.try_lock(shelf.key)
+    {
+        // Between reading and locking another process may have written.
+        let mut newest = cache.read(shelf.key).unwrap_or_else(|| entry.clone());
+        newest.remember(shelf.host);
+        if let Err(error) = cache.write(shelf.key, &newest) {
+            log.debug(|| format!("the host is not remembered: {error}"));
+        }
+        drop(lock);
+    }
+    entry
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+    use crate::settings::{Environment, Globals, Settings};
+
+    const KEY: &str = "0123456789abcdef0123456789abcdef";
+    const HOUR: u64 = 3600;
+
+    fn cache(folder: &std::path::Path) -> Cache {
+        let folder = folder.to_str().unwrap();
+        let environment = Environment::given([("AWS_ECR_CACHE_DIR", folder)]);
+        Cache::open(&Settings::with_environment(Globals::default(), environment)).unwrap()
+    }
+
+    fn entry(word: &str, age: u64) -> Entry {
+        let token = base64_simd::STANDARD.encode_to_string(format!("AWS:{word}"));
+        let requested = now() - age;
+        Entry::new("ecr", "eu-west-1", "environment".into(), token, requested, requested + 12 * HOUR)
+    }
+
+    /// Which password comes out, how often the service was asked, and which password is kept then.
+    fn run(
+        kept: Option<Entry>,
+        answer: &Result<Entry, Failure>,
+    ) -> (Result<String, Failure>, u32, Option<String>) {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = cache(folder.path());
+        if let Some(entry) = kept {
+            cache.write(KEY, &entry).unwrap();
+        }
+        let asked = Cell::new(0);
+        let ask = |_: Duration| {
+            asked.set(asked.get() + 1);
+            answer.clone()
+        };
+        let shelf = Shelf { cache: Some(&cache), key: KEY, host: "h.example", wait: Duration::ZERO };
+        let word = |entry: Entry| entry.login().unwrap().1;
+        let outcome = obtain(shelf, &Log::off(), &ask).map(word);
+        (outcome, asked.get(), cache.read(KEY).map(word))
+    }
+
+    fn down() -> Failure {
+        Failure::Unreachable("down".into())
+    }
+
+    fn denied() -> Failure {
+        Failure::Denied { permission: "p", message: "no".into() }
+    }
+
+    #[test]
+    fn fresh_ones_are_kept_and_others_renewed() {
+        let new = Ok(entry("new", 0));
+        assert_eq!(run(None, &new), (Ok("new".into()), 1, Some("new".into())));
+        assert_eq!(run(Some(entry("old", HOUR)), &new), (Ok("old".into()), 0, Some("old".into())));
+        assert_eq!(run(Some(entry("old", 7 * HOUR)), &new), (Ok("new".into()), 1, Some("new".into())));
+        assert_eq!(run(Some(entry("old", 12 * HOUR)), &new), (Ok("new".into()), 1, Some("new".into())));
+        let over = Ok(entry("over", 13 * HOUR));
+        assert_eq!(run(None, &over), (Ok("over".into()), 1, None));
+    }
+
+    #[test]
+    fn an_old_one_helps_only_while_it_lives_and_only_against_a_network_that_is_down() {
+        assert_eq!(
+            run(Some(entry("old", 7 * HOUR)), &Err(down())),
+            (Ok("old".into()), 1, Some("old".into()))
+        );
+        let late = 12 * HOUR - 60;
+        assert_eq!(run(Some(entry("old", late)), &Err(down())), (Ok("old".into()), 1, Some("old".into())));
+        assert_eq!(run(Some(entry("old", 12 * HOUR)), &Err(down())), (Err(down()), 1, Some("old".into())));
+        assert_eq!(run(Some(entry("old", 7 * HOUR)), &Err(denied())), (Err(denied()), 1, Some("old".into())));
+    }
+
+    #[test]
+    fn while_another_renews_the_old_one_is_handed_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = cache(folder.path());
+        cache.write(KEY, &entry("old", 7 * HOUR)).unwrap();
+        let _lock = cache.try_lock(KEY).unwrap().unwrap();
+        let shelf = Shelf { cache: Some(&cache), key: KEY, host: "h.example", wait: Duration::ZERO };
+        let got = obtain(shelf, &Log::off(), &|_| panic!("nobody asks")).unwrap();
+        assert_eq!(got.login().unwrap().1, "old");
+    }
+
+    #[test]
+    fn a_lock_that_is_never_given_back_does_not_prevent_a_login() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = cache(folder.path());
+        let _lock = cache.try_lock(KEY).unwrap().unwrap();
+        let shelf = Shelf { cache: Some(&cache), key: KEY, host: "h.example", wait: Duration::ZERO };
+        assert_eq!(obtain(shelf, &Log::off(), &|_| Ok(entry("new", 0))).unwrap().login().unwrap().1, "new");
+    }
+
+    #[test]
+    fn every_host_that_is_served_is_listed_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = cache(folder.path());
+        for host in ["a", "b", "a"] {
+            let shelf = Shelf { cache: Some(&cache), key: KEY, host, wait: Duration::ZERO };
+            obtain(shelf, &Log::off(), &|_| Ok(entry("new", 0))).unwrap();
+        }
+        assert_eq!(cache.read(KEY).unwrap().hosts, vec!["a".to_owned(), "b".to_owned()]);
+    }
+}

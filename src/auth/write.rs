@@ -1,0 +1,151 @@
+//! Writing a password where docker, podman or helm will look for it, without any of them.
+//!
+//! docker does not read a login in its file where the same file names a helper for the host (`credHelpers`) or a
+//! store for all (`credsStore`): then the password goes to that program, as `docker login` would do it. Where the
+//! helper is our own, there is nothing to write: docker will ask us.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::json;
+
+use super::client_file::{self, Change};
+use super::json_text::JsonText;
+use crate::settings::Settings;
+
+/// What docker calls our helper: the program is `docker-credential-ecr-login`.
+pub const HELPER: &str = "ecr-login";
+
+/// Where a host's password belongs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Home {
+    /// In the file.
+    File,
+    /// With a program that keeps passwords: its name after `docker-credential-`.
+    Program(String),
+    /// Nowhere: our own helper is asked whenever it is needed.
+    Ours,
+}
+
+/// Why a password was not written.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file cannot be changed.
+    #[error(transparent)]
+    File(#[from] client_file::Error),
+    /// The program that keeps passwords did not.
+    #[error("docker-credential-{program}, which {file} names for passwords, failed: {reason}")]
+    Program {
+        /// Its name.
+        program: String,
+        /// The file that names it.
+        file: String,
+        /// What it said.
+        reason: String,
+    },
+}
+
+/// Where a host's password belongs, by what the file says.
+pub fn home(json: &JsonText, host: &str) -> Home {
+    let text = |path: &[&str]| json.get(path).and_then(|value| value.as_str().map(str::to_owned));
+    match text(&["credHelpers", host]).or_else(|| text(&["credsStore"])).filter(|name| !name.is_empty()) {
+        None => Home::File,
+        Some(name) if name == HELPER => Home::Ours,
+        Some(name) => Home::Program(name),
+    }
+}
+
+/// Puts a login into the file.
+pub fn into_file(file: &Path, host: &str, token: &str, dry_run: bool) -> Result<Change, Error> {
+    Ok(client_file::change(file, dry_run, &|json| json.set(&["auths", host], &json!({ "auth": token })))?)
+}
+
+/// Takes logins out of the file, under every name that clients have written them.
+pub fn out_of_file(file: &Path, host: &str, dry_run: bool) -> Result<Change, Error> {
+    Ok(client_file::change(file, dry_run, &|json| {
+        forget(json, host);
+        Ok(())
+    })?)
+}
+
+/// Removes a host's logins; whether there were any.
+pub fn forget(json: &mut JsonText, host: &str) -> bool {
+    let names = json.keys(&["auths"]).into_iter().filter(|name| means(name, host));
+    names.collect::<Vec<_>>().iter().filter(|name| json.remove(&["auths", name])).count() > 0
+}
+
+/// Whether a key of `auths` is this host, with or without a scheme and a path.
+pub fn means(key: &str, host: &str) -> bool {
+    crate::image::host::Address::parse(key).is_some_and(|address| address.to_string() == host)
+}
+
+/// Has a program keep a login.
+pub fn into_program(
+    settings: &Settings,
+    program: &str,
+    file: &Path,
+    host: &str,
+    login: (&str, &str),
+) -> Result<(), Error> {
+    let credentials = json!({ "ServerURL": host, "Username": login.0, "Secret": login.1 }).to_string();
+    run(settings, program, "store", &credentials, file)
+}
+
+/// Has a program forget a login.
+pub fn out_of_program(settings: &Settings, program: &str, file: &Path, host: &str) -> Result<(), Error> {
+    run(settings, program, "erase", host, file)
+}
+
+fn run(settings: &Settings, program: &str, action: &str, input: &str, file: &Path) -> Result<(), Error> {
+    let failed = |reason: String| Error::Program {
+        program: program.to_owned(),
+        file: file.display().to_string(),
+        reason,
+    };
+    // A name out of a file is the name of a program on PATH, never a path.
+    let name = format!("docker-credential-{program}");
+    let found: Option<PathBuf> =
+        if program.contains('/') { None } else { settings.programs(&name).into_iter().next() };
+    let path = found.ok_or_else(|| failed("there is no such program on PATH".to_owned()))?;
+    let mut command = Command::new(path);
+    command.arg(action).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().map_err(|error| failed(error.to_string()))?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // One that does not read its input says why by its exit code.
+        let _ = stdin.write_all(input.as_bytes());
+    }
+    let output = child.wait_with_output().map_err(|error| failed(error.to_string()))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said).split_whitespace().collect::<Vec<_>>().join(" ");
+    Err(failed(if said.is_empty() { output.status.to_string() } else { said }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_says_where_a_password_belongs() {
+        let home = |text: &str| home(&JsonText::read(text).unwrap(), "h.example");
+        assert_eq!(home("{}"), Home::File);
+        assert_eq!(home(r#"{"credsStore":""}"#), Home::File);
+        assert_eq!(home(r#"{"credsStore":"pass"}"#), Home::Program("pass".into()));
+        assert_eq!(home(r#"{"credsStore":"pass","credHelpers":{"h.example":"ecr-login"}}"#), Home::Ours);
+        assert_eq!(home(r#"{"credHelpers":{"o.example":"x"}}"#), Home::File);
+    }
+
+    #[test]
+    fn every_way_of_writing_a_host_is_forgotten() {
+        let mut json = JsonText::read(
+            r#"{"auths":{"https://H.example/v1/":{},"h.example":{},"h.example:5000":{},"o":{}}}"#,
+        )
+        .unwrap();
+        assert!(forget(&mut json, "h.example"));
+        assert!(!forget(&mut json, "h.example"));
+        assert_eq!(json.text(), r#"{"auths":{"h.example:5000":{},"o":{}}}"#);
+    }
+}

@@ -1,0 +1,69 @@
+//! `ecr credential-helper ACTION`, and this program under the names of the two helpers.
+//!
+//! The way of a helper goes past everything else (no argument parser, no service model, no asynchronous runtime)
+//! until a password is really asked for: docker calls it for every image.
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::{Arg, ArgMatches};
+
+use super::{Command, Context, credential_provider};
+use crate::auth::helper::{self, Answer};
+use crate::auth::setup::PROGRAM;
+use crate::settings::{Globals, Settings};
+use crate::ui::{Name, Ui};
+
+/// The row of this verb.
+pub(super) const COMMAND: Command = Command { name: "credential-helper", define, run };
+
+const ACTIONS: [&str; 5] = ["get", "store", "erase", "list", "version"];
+
+fn define() -> clap::Command {
+    clap::Command::new("credential-helper")
+        .about("Speak the protocol of docker's credential helpers")
+        .long_about(
+            "Speak the protocol of docker's credential helpers: get and erase read a server's URL from stdin, store \
+             reads credentials. docker itself calls this program as docker-credential-ecr-login (a link or a copy); \
+             'ecr login --helper' sets that up. ECR_LOG=info shows on stderr what is decided and why.",
+        )
+        .arg(Arg::new("action").required(true).value_parser(ACTIONS).value_name("ACTION").help("What to do."))
+}
+
+#[allow(clippy::unnecessary_wraps, reason = "every verb's run has this form")]
+fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
+    let action = matches.get_one::<String>("action").cloned().unwrap_or_default();
+    Ok(say(
+        &context.ui,
+        &helper::run(&context.settings, "ecr credential-helper", &[action], &mut std::io::stdin()),
+    ))
+}
+
+/// Runs this program as one of the helpers, where that is what was called; `None` where it was not.
+pub fn by_another_name(arguments: &[OsString]) -> Option<ExitCode> {
+    let words: Vec<String> =
+        arguments.iter().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+    let called = Path::new(arguments.first()?).file_stem()?.to_str()?;
+    let settings = || Settings::resolve(Globals::default());
+    let answer = match (called, words.first().map(String::as_str)) {
+        (PROGRAM, _) => helper::run(&settings(), PROGRAM, &words, &mut std::io::stdin()),
+        (credential_provider::PROGRAM, _) => credential_provider::as_program(&settings(), &words),
+        // The same words as a verb take the short way too.
+        (_, Some("credential-helper")) if words.len() == 2 && ACTIONS.contains(&words[1].as_str()) => {
+            helper::run(&settings(), "ecr credential-helper", &words[1..], &mut std::io::stdin())
+        }
+        (_, Some("credential-provider")) if words.len() == 1 => {
+            credential_provider::as_program(&settings(), &[])
+        }
+        _ => return None,
+    };
+    Some(say(&Ui::new(Name::Ecr), &answer))
+}
+
+/// Writes an answer to its streams. A client that does not read it has no use for an error either.
+pub(super) fn say(ui: &Ui, answer: &Answer) -> ExitCode {
+    ui.say(&answer.stderr);
+    let _ = ui.print(&answer.stdout);
+    ExitCode::from(answer.code)
+}

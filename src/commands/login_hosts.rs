@@ -1,0 +1,89 @@
+//! Which registries `login` and `logout` are about.
+
+use clap::ArgMatches;
+
+use super::Context;
+use crate::auth::cache::Cache;
+use crate::auth::client_file::{self, Client};
+use crate::auth::login::Desk;
+use crate::auth::rules::Rules;
+use crate::auth::target::Target;
+use crate::error::Error;
+use crate::image::host::Address;
+use crate::settings::Settings;
+
+/// The hosts that were given.
+pub(super) fn given(matches: &ArgMatches) -> Vec<String> {
+    matches.get_many::<String>("host").into_iter().flatten().cloned().collect()
+}
+
+/// login.conf.
+pub(super) fn rules(settings: &Settings) -> anyhow::Result<Rules> {
+    Rules::load(settings).map_err(|error| {
+        anyhow::Error::from(Error::Configuration { code: "Configuration", message: error.to_string() })
+    })
+}
+
+/// A host as it was typed, perhaps with an image's name behind it.
+pub(super) fn address(host: &str) -> anyhow::Result<Address> {
+    Address::parse(host)
+        .ok_or_else(|| anyhow::Error::from(Error::Usage(format!("'{host}' is no registry's host"))))
+}
+
+/// What login.conf and the host itself say.
+pub(super) fn target(rules: &Rules, address: &Address) -> anyhow::Result<Target> {
+    rules.target(address).ok_or_else(|| {
+        anyhow::Error::from(Error::Usage(format!(
+            "{address} is no registry of Amazon ECR. If it stands for one, say so in login.conf: [NAME], match_host = \
+             {address}, registry = ACCOUNT.dkr.ecr.REGION.amazonaws.com"
+        )))
+    })
+}
+
+/// The identity's own registry in the configured region.
+pub(super) fn own(context: &Context) -> anyhow::Result<Target> {
+    let settings = &context.settings;
+    let region =
+        settings.region()?.filter(|region| !region.is_empty()).ok_or_else(|| Error::Configuration {
+            code: "NoRegion",
+            message: "Which registry? Name its HOST, or a region (--region, AWS_REGION) for your own"
+                .to_owned(),
+        })?;
+    Ok(Target {
+        host: String::new(),
+        account: None,
+        public: false,
+        region,
+        fips: settings.fips()?,
+        dualstack: settings.dualstack()?,
+        rule: None,
+    })
+}
+
+/// These hosts, and all that docker's file, login.conf and the cache name.
+pub(super) fn in_use(
+    context: &Context,
+    desk: &Desk<'_>,
+    rules: &Rules,
+    mut hosts: Vec<String>,
+) -> anyhow::Result<Vec<String>> {
+    let json = client_file::read(&Client::Docker.file(&context.settings)?)?;
+    hosts.extend(json.keys(&["auths"]));
+    hosts.extend(json.keys(&["credHelpers"]));
+    hosts.extend(rules.named_hosts());
+    hosts.extend(desk.cache.iter().flat_map(Cache::entries).flat_map(|(_, entry)| entry.hosts));
+    let known = hosts.iter().filter_map(|host| Address::parse(host));
+    let mut known: Vec<String> = known
+        .filter(|address| rules.target(address).is_some_and(|target| !target.anonymous()))
+        .map(|address| address.to_string())
+        .collect();
+    known.sort();
+    known.dedup();
+    if known.is_empty() {
+        anyhow::bail!(Error::Usage(
+            "no registry of ECR is in use yet (in docker's file, login.conf or the cache): name a HOST"
+                .to_owned()
+        ));
+    }
+    Ok(known)
+}

@@ -1,0 +1,199 @@
+//! `ecr login --helper`, `--check` and `--cache`: everything of `login` that asks for no password.
+
+use clap::ArgMatches;
+
+use super::Context;
+use super::login_hosts::{address, given, in_use, rules, target};
+use crate::auth::client_file::Client;
+use crate::auth::entry::Freshness;
+use crate::auth::fetch::moment;
+use crate::auth::identity::Identity;
+use crate::auth::login::Desk;
+use crate::auth::obtain::now;
+use crate::auth::rules::{self, Rules};
+use crate::auth::setup::{self, PROGRAM, Program};
+use crate::auth::target::Target;
+use crate::error::Error;
+
+/// Makes docker ask this program, or takes that back.
+pub(super) fn helper(context: &Context, desk: &Desk<'_>, matches: &ArgMatches) -> anyhow::Result<()> {
+    if ["podman", "helm"].iter().any(|name| matches.get_flag(name)) || matches.contains_id("file") {
+        anyhow::bail!(Error::Usage(
+            "--helper changes docker's file, which podman, helm and the others read too; DOCKER_CONFIG names another"
+                .to_owned()
+        ));
+    }
+    let settings = &context.settings;
+    let file = Client::Docker.file(settings)?;
+    let dry_run = matches.get_flag("dry-run");
+    let named = given(matches);
+    let named: Vec<String> = named
+        .iter()
+        .map(|host| address(host).map(|address| address.to_string()))
+        .collect::<anyhow::Result<_>>()?;
+    if matches.get_flag("undo") {
+        let change = setup::undo(settings, &file, &named, dry_run)?;
+        let gone = if named.is_empty() { setup::unlink(settings, dry_run) } else { None };
+        if dry_run {
+            context.ui.print(&change.diff())?;
+        } else {
+            let done = if change.is_one() { "no longer asks the helper" } else { "did not ask the helper" };
+            context.ui.note(&format!("docker {done} ({})", file.display()));
+        }
+        if let Some(link) = gone {
+            context.ui.note(&format!(
+                "{} {}",
+                if dry_run { "Would remove" } else { "Removed" },
+                link.display()
+            ));
+        }
+        return Ok(());
+    }
+    let rules = rules(settings)?;
+    let hosts = if named.is_empty() || matches.get_flag("all") {
+        in_use(context, desk, &rules, named)?
+    } else {
+        named
+    };
+    for host in &hosts {
+        target(&rules, &address(host)?)?;
+    }
+    let change = setup::install(settings, &file, &hosts, dry_run)?;
+    if dry_run {
+        context.ui.print(&change.diff())?;
+    } else {
+        context.ui.note(&format!("docker asks the helper for {} ({})", hosts.join(", "), file.display()));
+    }
+    say_program(context, setup::link(settings, dry_run), dry_run);
+    context.ui.note(
+        "podman, skopeo and buildah read the same lines of docker's file where they have no login of their own. For all \
+         hosts at once, put this into /etc/containers/registries.conf: credential-helpers = [\"containers-auth.json\", \
+         \"ecr-login\"]",
+    );
+    Ok(())
+}
+
+fn say_program(context: &Context, program: Option<Program>, dry_run: bool) {
+    let line = match program {
+        None | Some(Program::There(_)) => return,
+        Some(Program::Linked(link)) => {
+            format!(
+                "{} the link {} for docker to find",
+                if dry_run { "Would make" } else { "Made" },
+                link.display()
+            )
+        }
+        Some(Program::Another(path)) => format!(
+            "docker will find another program of the helper's name first, {}: replace it, or put this one before it \
+             on PATH",
+            path.display()
+        ),
+        Some(Program::Missing { own, reason }) => format!(
+            "docker needs {PROGRAM} on PATH ({reason}): ln -s '{}' /usr/local/bin/{PROGRAM}",
+            own.display()
+        ),
+    };
+    context.ui.note(&line);
+}
+
+/// Shows what would be used, and whether login.conf is sound.
+pub(super) fn check(context: &Context, desk: &Desk<'_>, matches: &ArgMatches) -> anyhow::Result<()> {
+    let settings = &context.settings;
+    let rules = rules(settings)?;
+    let profiles = settings.profiles()?;
+    for rule in &rules.rules {
+        if let Some(profile) = rule.profile.as_deref().filter(|name| !profiles.contains(name)) {
+            anyhow::bail!(Error::Configuration {
+                code: "Configuration",
+                message: format!(
+                    "{}, line {}: there is no profile {profile} in {} or {}",
+                    rules.file.as_deref().unwrap_or_else(|| "login.conf".as_ref()).display(),
+                    rule.line,
+                    settings.configuration_file().display(),
+                    settings.credentials_file().display()
+                ),
+            });
+        }
+    }
+    let mut text = match rules::file(settings) {
+        Some(file) if !rules.rules.is_empty() => {
+            format!("{}: {} rules, sound\n", file.display(), rules.rules.len())
+        }
+        Some(file) => format!("{}: no rules\n", file.display()),
+        None => "no home directory, and so no login.conf\n".to_owned(),
+    };
+    for host in given(matches) {
+        let target = target(&rules, &address(&host)?)?;
+        text.push_str(&described(desk, &rules, &target));
+    }
+    Ok(context.ui.print(&text)?)
+}
+
+fn described(desk: &Desk<'_>, rules: &Rules, target: &Target) -> String {
+    let identity = Identity::of(desk.settings, target);
+    let rule = target.rule.as_ref();
+    let role =
+        rule.and_then(|rule| rule.role_arn.as_ref()).map(|role| format!(", as {role}")).unwrap_or_default();
+    let whom =
+        if target.anonymous() { "nobody: no login is used".to_owned() } else { identity.label() + &role };
+    let forms = [(target.fips, ", FIPS endpoint"), (target.dualstack, ", dual-stack endpoint")];
+    let forms: String = forms.into_iter().filter(|(on, _)| *on).map(|(_, text)| text).collect();
+    let endpoint =
+        rule.and_then(|rule| rule.endpoint_url.as_ref()).map(|url| format!(" at {url}")).unwrap_or_default();
+    let kept = desk.cache.as_ref().ok().and_then(|cache| cache.read(&identity.key(desk.settings, target)));
+    let kept = kept.filter(|entry| entry.freshness(now()) != Freshness::Dead);
+    let kept = match (&desk.cache, kept) {
+        (Err(unusable), _) => unusable.to_string(),
+        (Ok(_), Some(entry)) => format!("a password until {}", moment(entry.expires)),
+        (Ok(_), None) => "none".to_owned(),
+    };
+    let line = rule.map_or_else(
+        || if rules.rules.is_empty() { "none".to_owned() } else { "none that fits".to_owned() },
+        |rule| format!("{} (line {})", rule.name, rule.line),
+    );
+    format!(
+        "\n{}\n  rule         {line}\n  credentials  {whom}\n  asks         {} in {}{forms}{endpoint}\n  kept         {kept}\n",
+        target.host,
+        target.service(),
+        target.region,
+    )
+}
+
+/// Lists or clears the cache.
+pub(super) fn cache(context: &Context, desk: &Desk<'_>, action: &str) -> anyhow::Result<()> {
+    let cache = desk
+        .cache
+        .as_ref()
+        .map_err(|unusable| Error::Configuration { code: "Configuration", message: unusable.to_string() })?;
+    if action == "clear" {
+        let removed = cache.clear()?;
+        context.ui.note(&format!("{removed} passwords removed from {}", cache.folder().display()));
+        return Ok(());
+    }
+    let mut table = comfy_table::Table::new();
+    table.load_style(comfy_table::presets::NOTHING).set_header([
+        "SERVICE",
+        "REGION",
+        "CREDENTIALS",
+        "STATE",
+        "EXPIRES",
+        "HOSTS",
+    ]);
+    let entries = cache.entries();
+    for (_, entry) in &entries {
+        let state = match entry.freshness(now()) {
+            Freshness::Fresh => "fresh",
+            Freshness::Aging => "renewed next",
+            Freshness::Late => "about to end",
+            Freshness::Dead => "over",
+        };
+        let until = moment(entry.expires);
+        let hosts = entry.hosts.join("\n");
+        table.add_row([entry.service.as_str(), &entry.region, &entry.source, state, &until, &hosts]);
+    }
+    if entries.is_empty() {
+        context.ui.note(&format!("No passwords in {}", cache.folder().display()));
+        return Ok(());
+    }
+    Ok(context.ui.print(&format!("{}\n", table.trim_fmt()))?)
+}
