@@ -10,6 +10,7 @@ use indexmap::IndexMap;
 use crate::error::Error;
 use crate::settings::Settings;
 
+use super::SERVICES;
 use super::argparse::{Parser, Positional};
 use super::options;
 use super::session::Session;
@@ -57,7 +58,7 @@ impl Aliases {
         for _ in 0..MOST_STEPS {
             let Some(value) = self.find(TOP, &name) else { return ours.contains(&name.as_str()) };
             // What cannot be parsed is for this program to complain about.
-            let Ok(words) = shell_words::split(&value) else { return true };
+            let Ok(words) = split(&value) else { return true };
             match parser.first_argument(&words) {
                 _ if value.starts_with('!') => return true,
                 Some(next) if next == name => return ours.contains(&next),
@@ -89,7 +90,8 @@ pub(super) fn follow_command(
         let (next, mut rest) = parse(session, &command, &expand(&command, &value)?, commands)?;
         rest.append(&mut words);
         words = rest;
-        if next == command {
+        // An alias may have the name of the command that it stands for.
+        if next == command && SERVICES.lines().any(|name| name == command) {
             return Ok((command, Step::Words(words)));
         }
         command = next;
@@ -129,9 +131,9 @@ fn too_deep() -> Error {
 }
 
 fn expand(name: &str, value: &str) -> Result<Vec<String>, Error> {
-    let words = shell_words::split(value).map_err(|_| {
+    let words = split(value).map_err(|reason| {
         Error::Other(format!(
-            "Value of alias \"{name}\" could not be parsed. Received error: No closing quotation when parsing:\n{value}"
+            "Value of alias \"{name}\" could not be parsed. Received error: {reason} when parsing:\n{value}"
         ))
     })?;
     Ok(words.into_iter().map(|word| word.trim_matches('\n').to_owned()).collect())
@@ -180,6 +182,39 @@ fn shell(line: &str, words: &[String]) -> Result<ExitCode, Error> {
     Ok(ExitCode::from(u8::try_from(code.rem_euclid(256)).unwrap_or(255)))
 }
 
+/// Splits a line as Python's `shlex.split` does, which knows no comments and keeps a backslash between double quotes
+/// unless it protects a quote or another backslash.
+fn split(line: &str) -> Result<Vec<String>, &'static str> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut characters = line.chars().peekable();
+    while let Some(character) = characters.next() {
+        match character {
+            ' ' | '\t' | '\r' | '\n' => words.extend(word.take()),
+            '\\' => {
+                let escaped = characters.next().ok_or("No escaped character")?;
+                word.get_or_insert_default().push(escaped);
+            }
+            quote @ ('"' | '\'') => {
+                let word = word.get_or_insert_default();
+                loop {
+                    match characters.next().ok_or("No closing quotation")? {
+                        end if end == quote => break,
+                        '\\' if quote == '"' => match characters.next().ok_or("No escaped character")? {
+                            protected @ ('"' | '\\') => word.push(protected),
+                            other => word.extend(['\\', other]),
+                        },
+                        other => word.push(other),
+                    }
+                }
+            }
+            other => word.get_or_insert_default().push(other),
+        }
+    }
+    words.extend(word);
+    Ok(words)
+}
+
 /// A word as Python's `shlex.quote` protects it.
 pub(super) fn quoted(word: &str) -> String {
     let is_safe = |c: char| c.is_ascii_alphanumeric() || "_@%+=:,./-".contains(c);
@@ -217,6 +252,20 @@ mod tests {
             ["ecr", "regs", "more", "hello", "loop", "buckets", "s3", "ec2"].map(ours),
             [true, true, true, true, true, false, false, false]
         );
+    }
+
+    #[test]
+    fn lines_are_split_as_python_does() {
+        for (line, expected) in [
+            ("a  b\n c", Ok(vec!["a", "b", "c"])),
+            ("'a b'c \"\" # d", Ok(vec!["a bc", "", "#", "d"])),
+            (r#""a\$b\"\\" \ c"#, Ok(vec!["a\\$b\"\\", " c"])),
+            ("a 'b", Err("No closing quotation")),
+            ("a\\", Err("No escaped character")),
+        ] {
+            let expected = expected.map(|words| words.into_iter().map(str::to_owned).collect::<Vec<_>>());
+            assert_eq!(split(line), expected, "{line}");
+        }
     }
 
     #[test]

@@ -99,7 +99,7 @@ fn dispatch(session: &mut Session, arguments: &[OsString]) -> Result<ExitCode, E
         }
         // The names of other services take a moment to list, so only what may be one of them is held against them.
         if !OURS.contains(&first) {
-            commands = SERVICES.lines().map(str::to_owned).collect();
+            commands = SERVICES.lines().chain(["help"]).map(str::to_owned).collect();
         }
     }
     first_pass(session, &words)?;

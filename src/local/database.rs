@@ -15,8 +15,10 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 use super::{Error, Fault};
 
-/// The version of `schema.sql`; one more for every change of it.
-const VERSION: i32 = 1;
+/// The schema, version by version: a new store gets all of them, an older one those that it lacks.
+const SCHEMA: [&str; 2] = [include_str!("schema.sql"), include_str!("schema_2.sql")];
+/// The version of the schema.
+const VERSION: i32 = 2;
 /// Marks the file as ours: `ecr!`.
 const APPLICATION: i32 = 0x6563_7221;
 /// How long a process waits for another one's write.
@@ -160,6 +162,9 @@ impl Database {
         if found > VERSION {
             return Err(Error::Newer { path: self.path.clone(), found, known: VERSION });
         }
+        if found < VERSION {
+            upgrade(connection).map_err(failed)?;
+        }
         let secrets: i64 = connection
             .query_row("SELECT count(*) FROM meta WHERE name = 'secret'", [], |row| row.get(0))
             .map_err(failed)?;
@@ -178,7 +183,9 @@ impl Database {
         let mut write = || {
             connection.pragma_update(None, "journal_mode", "WAL")?;
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            transaction.execute_batch(include_str!("schema.sql"))?;
+            for version in SCHEMA {
+                transaction.execute_batch(version)?;
+            }
             let secret = super::random::<32>();
             transaction.execute("INSERT INTO meta VALUES ('secret', ?1)", [secret.as_slice()])?;
             transaction.pragma_update(None, "application_id", APPLICATION)?;
@@ -187,6 +194,19 @@ impl Database {
         };
         write().map_err(failed)
     }
+}
+
+/// Gives a store that an older program made what it lacks. Another process may have done so meanwhile.
+fn upgrade(connection: &mut Connection) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let found = usize::try_from(pragma(&transaction, "user_version")?).unwrap_or_default();
+    for version in SCHEMA.iter().skip(found) {
+        transaction.execute_batch(version)?;
+    }
+    if found < SCHEMA.len() {
+        transaction.pragma_update(None, "user_version", VERSION)?;
+    }
+    transaction.commit()
 }
 
 /// Makes the file, where it is missing, so that only its owner can read it: the folder may be one that others can

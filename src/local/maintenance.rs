@@ -63,7 +63,7 @@ impl Local {
     pub fn reset(&self) -> Result<(), Fault> {
         self.database.write(Durability::Flushed, |transaction| {
             // In this order no row is left that refers to another.
-            for table in ["repository", "blob", "token"] {
+            for table in ["repository", "blob", "token", "setting", "backfill"] {
                 transaction.execute(&format!("DELETE FROM {table}"), [])?;
             }
             Ok(())

@@ -11,8 +11,7 @@
 //!        server.json          where a server runs on this folder, if one does
 //! ```
 //!
-//! [`server`] also puts docker's `/v2/` API (`registry`) on the same store. Not here yet: what `routes` has no handler
-//! for.
+//! [`server`] also puts docker's `/v2/` API (`registry`) on the same store.
 
 mod archive;
 mod blobs;
@@ -21,8 +20,12 @@ mod collection;
 mod database;
 mod error;
 mod fault;
+mod glob;
 mod handlers;
+mod lifecycle;
 mod maintenance;
+mod own;
+mod policy;
 mod presence;
 mod registry;
 mod routes;
@@ -47,6 +50,7 @@ pub use archive::import;
 pub use collection::{Checked, Damaged, Freed};
 pub use error::Error;
 pub use fault::Fault;
+pub use handlers::lifecycle::LifecycleRun;
 pub use maintenance::{Contents, RegistryContents, reset};
 pub use presence::Presence;
 
@@ -120,7 +124,7 @@ impl Local {
             .operation(operation)
             .ok_or_else(|| unknown(format!("{} has no operation {operation}", service.full_name)))?;
         let handler = routes::handler(service, operation.name).ok_or_else(|| {
-            unknown(format!("the embedded ECR does not have {} of {} yet", operation.name, service.name))
+            unknown(format!("the embedded ECR does not have {} of {}", operation.name, service.name))
         })?;
         let mut input = match input {
             Value::Object(members) => members,

@@ -83,7 +83,7 @@ impl Remote {
     pub(super) async fn call(
         &self,
         operation: &'static Operation,
-        input: Value,
+        mut input: Value,
         blob: Option<(&'static str, Bytes)>,
     ) -> Result<Value, Error> {
         let http = self.http.get_or_try_init(|| async { http_client(&self.settings) }).await?;
@@ -92,7 +92,7 @@ impl Remote {
         if ready.validates {
             client::check(self.service, operation, &input, blob.as_ref().map(|(member, _)| *member))?;
         } else if let Some(shape) = self.service.input(operation) {
-            wire::writable(self.service, shape, &input).map_err(|unfit| Error::Transport(unfit.0))?;
+            input = wire::unchecked(self.service, shape, input).map_err(|unfit| Error::Transport(unfit.0))?;
         }
         let signer = if signed { Some(self.wallet.credentials(http).await?) } else { None };
         let blob_bytes = blob.as_ref().map(|(member, bytes)| (*member, bytes));

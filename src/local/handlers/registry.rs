@@ -12,15 +12,6 @@ use crate::local::{Fault, random, time};
 const TOKEN_LIFE: i64 = 12 * 60 * 60 * 1000;
 
 #[allow(clippy::unnecessary_wraps, reason = "the signature is that of every handler")]
-/// DescribeRegistry. Replication rules cannot be set yet, so there are none.
-pub(crate) fn describe(call: &Call<'_>) -> Result<Value, Fault> {
-    Ok(json!({
-        "registryId": call.caller.account,
-        "replicationConfiguration": { "rules": [] },
-    }))
-}
-
-#[allow(clippy::unnecessary_wraps, reason = "the signature is that of every handler")]
 /// DescribeRegistries of the public service: the one registry that an account has.
 pub(crate) fn describe_public(call: &Call<'_>) -> Result<Value, Fault> {
     let account = &call.caller.account;
