@@ -2,7 +2,7 @@
 //! Amazon ECR makes of it.
 
 use crate::harness::Machine;
-use crate::harness::registry::{Serve, digest};
+use crate::harness::registry::{Serve, digest, hex};
 
 const IMAGE: &str = "application/vnd.oci.image.manifest.v1+json";
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
@@ -264,8 +264,7 @@ fn digests_may_be_sha_512() {
     let server = open(&mut machine, &[]);
     let sha_512 = |content: &[u8]| {
         use sha2::{Digest as _, Sha512};
-        let hash = Sha512::digest(content);
-        format!("sha512:{}", hash.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+        format!("sha512:{}", hex(&Sha512::digest(content)))
     };
     let config = sha_512(b"{}");
     let answer = server.send(&format!("POST /v2/team/app/blobs/uploads/?digest={config}"), &[], b"{}");

@@ -37,7 +37,7 @@ impl Serve {
     pub(crate) fn send(&self, request: &str, headers: &[&str], body: &[u8]) -> Answer {
         let mut head = format!("{request} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n", self.address);
         if !headers.iter().any(|header| header.starts_with("Transfer-Encoding")) {
-            head += &format!("Content-Length: {}\r\n", body.len());
+            head.extend(["Content-Length: ", &body.len().to_string(), "\r\n"]);
         }
         head.extend(headers.iter().flat_map(|header| [header, "\r\n"]));
         self.raw(&[head.as_bytes(), b"\r\n", body].concat())
@@ -113,6 +113,14 @@ impl Answer {
 
 /// The SHA-256 of these bytes as a digest.
 pub(crate) fn digest(content: &[u8]) -> String {
-    let hash = Sha256::digest(content);
-    format!("sha256:{}", hash.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+    format!("sha256:{}", hex(&Sha256::digest(content)))
+}
+
+/// Bytes as hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        .filter_map(|digit| char::from_digit(digit.into(), 16))
+        .collect()
 }
