@@ -17,5 +17,6 @@ pub mod obtain;
 pub mod redact;
 pub mod rules;
 pub mod setup;
+pub mod stored;
 pub mod target;
 pub mod write;

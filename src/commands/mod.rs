@@ -3,14 +3,17 @@
 //! A verb is a single word, so that it can never collide with an operation of AWS, which always has a hyphen.
 
 mod connect;
+mod copy;
 mod credential_helper;
 mod credential_provider;
+mod ends;
 mod images;
 mod local;
 mod login;
 mod login_hosts;
 mod login_setup;
 mod logout;
+mod moving;
 mod pull;
 mod push;
 mod registry;
@@ -51,6 +54,7 @@ pub struct Context {
 pub const COMMANDS: &[Command] = &[
     push::COMMAND,
     pull::COMMAND,
+    copy::COMMAND,
     images::COMMAND,
     login::COMMAND,
     logout::COMMAND,

@@ -1,19 +1,15 @@
 //! What the commands that move and list images have in common: a reference becomes a repository and a client.
 
-use std::time::Instant;
-
 use anyhow::anyhow;
 
-use super::Context;
 use crate::error::Error;
 use crate::image::{self, Name, Platform, Reference, Registry};
 use crate::model;
 use crate::service::Client;
 use crate::settings::{Globals, Settings};
-use crate::store::ecr::{Ecr, Network, Repository};
+use crate::store::ecr::{Ecr, Journal, Network, Repository};
 use crate::store::{self, Shared, ecr};
-use crate::transfer::{self, Outcome};
-use crate::ui::progress::{count, human};
+use crate::transfer;
 
 /// The region of a registry on this machine where none is configured.
 const LOOPBACK_REGION: &str = "us-east-1";
@@ -24,6 +20,7 @@ pub(super) struct Target {
     pub(super) repository: Repository,
     pub(super) name: Name,
     network: Network,
+    journal: Option<Journal>,
 }
 
 impl Target {
@@ -47,21 +44,44 @@ impl Target {
             }
         }
         let settings = Settings::resolve(globals);
-        let network = Network {
-            ca_bundle: settings.ca_bundle()?.map(Into::into),
-            unverified: settings.globals().no_verify_ssl,
-            ..Network::default()
-        };
+        let network = network(&settings)?;
         let client = super::connect(&settings, model::ecr())?;
         let repository = Repository { registry, name: reference.repository };
-        Ok(Self { client, repository, name: reference.name, network })
+        let journal = journal(&settings)?;
+        Ok(Self { client, repository, name: reference.name, network, journal })
     }
 
     /// The repository as a store.
     pub(super) fn store(&self) -> Shared {
         let (client, repository) = (self.client.clone(), self.repository.clone());
-        std::sync::Arc::new(Ecr::new(client, repository, self.network.clone()))
+        let store = Ecr::new(client, repository, self.network.clone());
+        std::sync::Arc::new(match &self.journal {
+            Some(journal) => store.with_journal(journal.clone()),
+            None => store,
+        })
     }
+}
+
+/// Where unfinished uploads are written down, and what tells registries apart there.
+fn journal(settings: &Settings) -> anyhow::Result<Option<Journal>> {
+    let Some(folder) = settings.cache_folder() else { return Ok(None) };
+    let local = if settings.local() { Some(settings.local_folder()?) } else { None };
+    let registry = format!(
+        "{:?} {:?} {:?} {local:?}",
+        settings.profile(),
+        settings.region()?,
+        settings.endpoint("ecr")?
+    );
+    Ok(Some(Journal::new(folder.join("ecr").join("uploads"), registry)))
+}
+
+/// What transfers must know about the network.
+pub(super) fn network(settings: &Settings) -> anyhow::Result<Network> {
+    Ok(Network {
+        ca_bundle: settings.ca_bundle()?.map(Into::into),
+        unverified: settings.globals().no_verify_ssl,
+        ..Network::default()
+    })
 }
 
 /// An embedded ECR that somebody serves: the host is the endpoint, unless another one is given.
@@ -125,23 +145,4 @@ pub(super) fn explained(error: transfer::Error) -> anyhow::Error {
         }
         error => anyhow!("{error}"),
     }
-}
-
-/// The last line of a transfer, on stderr.
-pub(super) fn report(context: &Context, outcome: &Outcome, started: Instant, done: &str) {
-    if outcome.rewritten {
-        context.ui.note(
-            "the index was rewritten for the chosen platforms, so its digest is another one than at the source",
-        );
-    }
-    let seconds = started.elapsed().as_secs_f64();
-    let there = match outcome.present {
-        0 => String::new(),
-        present => format!(", {present} there already"),
-    };
-    context.ui.note(&format!(
-        "{done} {}, {}{there}, in {seconds:.1} s",
-        count(outcome.blobs, "blob"),
-        human(outcome.bytes)
-    ));
 }

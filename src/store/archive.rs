@@ -118,6 +118,10 @@ impl Store for ArchiveReader {
         Box::pin(async { Err(self.read_only()) })
     }
 
+    fn tags(&self) -> Answer<'_, Vec<String>> {
+        Box::pin(async move { Ok(files::index(self)?.tags()) })
+    }
+
     fn write<'a>(&'a self, _blob: &'a Descriptor, _source: &'a Source) -> Answer<'a, Written> {
         Box::pin(async { Err(self.read_only()) })
     }
@@ -305,6 +309,10 @@ impl Store for ArchiveWriter {
             }
             Ok(blobs.iter().map(|blob| blob.digest.clone()).collect())
         })
+    }
+
+    fn missing<'a>(&'a self, blobs: &'a [Descriptor]) -> Answer<'a, HashSet<Digest>> {
+        Box::pin(async move { Ok(blobs.iter().map(|blob| blob.digest.clone()).collect()) })
     }
 
     fn write<'a>(&'a self, blob: &'a Descriptor, source: &'a Source) -> Answer<'a, Written> {

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use super::ecr;
+use super::{ecr, registry};
 use crate::image::{self, Descriptor, Digest};
 
 /// Why a store cannot do what it was asked.
@@ -85,9 +85,20 @@ pub enum Error {
         /// The file.
         path: String,
     },
+    /// A blob could not be downloaded.
+    #[error("cannot download blob {digest}: {reason}")]
+    Download {
+        /// The blob.
+        digest: Digest,
+        /// Why not.
+        reason: String,
+    },
     /// Something about a repository of Amazon ECR.
     #[error(transparent)]
     Ecr(#[from] ecr::Error),
+    /// Something about another registry.
+    #[error(transparent)]
+    Registry(#[from] registry::Error),
 }
 
 impl Error {

@@ -111,8 +111,13 @@ impl Index {
         Error::NoImage { place: place.to_owned(), name: name.to_owned(), instead: self.instead() }
     }
 
+    /// All tags, in the order in which they were given.
+    pub(super) fn tags(&self) -> Vec<String> {
+        self.manifests.iter().filter_map(|entry| entry.annotation(TAG)).map(ToOwned::to_owned).collect()
+    }
+
     fn instead(&self) -> String {
-        let tags: Vec<&str> = self.manifests.iter().filter_map(|entry| entry.annotation(TAG)).collect();
+        let tags = self.tags();
         if tags.is_empty() { String::new() } else { format!("; it has {}", tags.join(", ")) }
     }
 }

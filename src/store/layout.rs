@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,9 +13,10 @@ use tempfile::NamedTempFile;
 
 use super::buffers::Buffers;
 use super::files::{self, Extent, Files, INDEX, Index, MARK, MARK_TEXT};
-use super::stream::Parts;
+use super::partial::Partial;
+use super::stream::{Parts, Stream};
 use super::{Answer, Error, Reader, Source, Store, Written};
-use crate::image::{Descriptor, Digest, Manifest, Name};
+use crate::image::{Descriptor, Digest, Hasher, Manifest, Name};
 
 /// What is written at once. Larger pieces gain nothing, smaller ones cost more calls.
 const STEP: usize = 1024 * 1024;
@@ -80,17 +81,69 @@ impl Layout {
 
     async fn receive(&self, blob: &Descriptor, source: &Source) -> Result<Written, Error> {
         let path = self.folder.join(files::blob_path(&blob.digest));
+        if let Some(partial) = Partial::open(&self.folder, blob)? {
+            return self.resume(partial, blob, source, &path).await;
+        }
         let temporary = self.temporary()?;
         let file = Arc::new(temporary.reopen().map_err(Error::io("write", &path))?);
-        let mut parts = Parts::new(source.stream().await?, Arc::clone(&self.buffers), STEP);
-        while let Some(part) = parts.next().await? {
-            let (file, end) = (Arc::clone(&file), part.end());
-            write(file, part.bytes).await.map_err(Error::io("write", &path))?;
-            source.arrived(end);
-        }
-        parts.verify().await?;
+        self.fill(&file, source.stream().await?, source, &path).await?;
         keep(temporary, &path)?;
         Ok(Written::Moved)
+    }
+
+    /// Goes on with a file that an earlier run began. Where its bytes were not what they should be, everything is
+    /// fetched once more.
+    async fn resume(
+        &self,
+        mut partial: Partial,
+        blob: &Descriptor,
+        source: &Source,
+        path: &Path,
+    ) -> Result<Written, Error> {
+        loop {
+            let begun = partial.length;
+            let filled = match hash(&partial, blob).await.map_err(Error::io("read", path)) {
+                Ok(hasher) => match source.stream_behind(hasher, begun).await {
+                    Ok(stream) => {
+                        source.arrived(begun);
+                        self.fill(&partial.file, stream, source, path).await
+                    }
+                    Err(error) => Err(error),
+                },
+                Err(error) => Err(error),
+            };
+            match filled {
+                Ok(()) => return partial.keep(path).map(|()| Written::Moved),
+                Err(Error::Mismatch { .. }) if begun > 0 => {
+                    source.arrived(0);
+                    partial = partial.emptied()?;
+                }
+                // The source is to blame, and what it gave so far will do.
+                Err(error @ (Error::Download { .. } | Error::Ecr(_) | Error::Registry(_))) => {
+                    return Err(error);
+                }
+                Err(error) => {
+                    partial.remove();
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    async fn fill(
+        &self,
+        file: &Arc<File>,
+        stream: Stream,
+        source: &Source,
+        path: &Path,
+    ) -> Result<(), Error> {
+        let mut parts = Parts::new(stream, Arc::clone(&self.buffers), STEP);
+        while let Some(part) = parts.next().await? {
+            let end = part.end();
+            write(Arc::clone(file), part.bytes).await.map_err(Error::io("write", path))?;
+            source.arrived(end);
+        }
+        parts.verify().await
     }
 
     fn list(&self, manifest: &Manifest, tags: &[String]) -> Result<(), Error> {
@@ -110,6 +163,25 @@ impl Layout {
         make_parent(&self.folder.join(&path))?;
         self.replace(&path, manifest.bytes())
     }
+}
+
+/// Hashes what is in a file, off the reactor, and leaves it at its end.
+async fn hash(partial: &Partial, blob: &Descriptor) -> io::Result<Hasher> {
+    let (file, length) = (Arc::clone(&partial.file), partial.length);
+    let mut hasher = blob.digest.algorithm().hasher();
+    let hashed = tokio::task::spawn_blocking(move || {
+        (&*file).rewind()?;
+        let mut buffer = vec![0; STEP];
+        let mut left = length;
+        while left > 0 {
+            let some = usize::try_from(left).unwrap_or(STEP).min(STEP);
+            (&*file).read_exact(&mut buffer[..some])?;
+            hasher.update(&buffer[..some]);
+            left -= some as u64;
+        }
+        Ok(hasher)
+    });
+    hashed.await.map_err(io::Error::other)?
 }
 
 /// Writes off the reactor.
@@ -174,6 +246,16 @@ impl Store for Layout {
             }
             Ok(blobs.iter().filter(|blob| !self.has(blob)).map(|blob| blob.digest.clone()).collect())
         })
+    }
+
+    fn missing<'a>(&'a self, blobs: &'a [Descriptor]) -> Answer<'a, HashSet<Digest>> {
+        Box::pin(async move {
+            Ok(blobs.iter().filter(|blob| !self.has(blob)).map(|blob| blob.digest.clone()).collect())
+        })
+    }
+
+    fn tags(&self) -> Answer<'_, Vec<String>> {
+        Box::pin(async move { Ok(files::index(self)?.tags()) })
     }
 
     fn write<'a>(&'a self, blob: &'a Descriptor, source: &'a Source) -> Answer<'a, Written> {

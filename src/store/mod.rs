@@ -6,12 +6,16 @@
 
 mod archive;
 mod buffers;
+mod download;
 pub mod ecr;
 mod error;
 mod files;
+mod http;
 mod layout;
 pub mod memory;
+mod partial;
 mod place;
+pub mod registry;
 mod stream;
 
 use std::collections::HashSet;
@@ -25,6 +29,7 @@ pub use error::Error;
 pub use layout::Layout;
 pub use memory::Memory;
 pub use place::{Format, Place};
+pub use registry::Remote;
 pub use stream::{Source, Stream};
 
 use crate::image::{Descriptor, Digest, Manifest, Name};
@@ -60,6 +65,11 @@ pub trait Store: Send + Sync {
     /// refused here, before anything moves.
     fn prepare<'a>(&'a self, blobs: &'a [Descriptor]) -> Answer<'a, HashSet<Digest>>;
 
+    /// Which of these blobs it lacks, where nothing may change yet.
+    fn missing<'a>(&'a self, blobs: &'a [Descriptor]) -> Answer<'a, HashSet<Digest>> {
+        self.prepare(blobs)
+    }
+
     /// Takes a blob. It is verified before it is here for anybody to see.
     fn write<'a>(&'a self, blob: &'a Descriptor, source: &'a Source) -> Answer<'a, Written>;
 
@@ -68,6 +78,17 @@ pub trait Store: Send + Sync {
 
     /// Takes the manifest that everything was for, under these tags, or by its digest alone.
     fn put_image<'a>(&'a self, manifest: &'a Manifest, tags: &'a [String]) -> Answer<'a, ()>;
+
+    /// The registry's host and the repository, where this is one that can take blobs over from its neighbours.
+    fn neighbour(&self) -> Option<(&str, &str)> {
+        None
+    }
+
+    /// All tags, where this place can list them.
+    fn tags(&self) -> Answer<'_, Vec<String>> {
+        let reason = "cannot list its tags".to_owned();
+        Box::pin(async { Err(Error::Place { place: self.name(), reason }) })
+    }
 
     /// Everything was taken.
     fn finish(&self) -> Answer<'_, ()> {

@@ -27,15 +27,25 @@ impl Source {
         (self.report)(position);
     }
 
+    /// The registry's host and the repository that the blob is in.
+    pub(super) fn neighbour(&self) -> Option<(&str, &str)> {
+        self.store.neighbour()
+    }
+
     /// The blob from its first byte.
     pub async fn stream(&self) -> Result<Stream, Error> {
+        self.stream_behind(self.blob.digest.algorithm().hasher(), 0).await
+    }
+
+    /// The blob behind bytes that are here already, and that were hashed.
+    pub(super) async fn stream_behind(&self, hasher: Hasher, position: u64) -> Result<Stream, Error> {
         Ok(Stream {
-            reader: self.store.open(&self.blob, 0).await?,
+            reader: self.store.open(&self.blob, position).await?,
             store: Arc::clone(&self.store),
-            hasher: self.blob.digest.algorithm().hasher(),
+            hasher,
             blob: self.blob.clone(),
-            position: 0,
-            hashed: 0,
+            position,
+            hashed: position,
         })
     }
 }

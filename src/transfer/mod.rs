@@ -7,6 +7,7 @@
 mod plan;
 pub mod progress;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
@@ -94,18 +95,61 @@ pub struct Outcome {
     pub present: usize,
 }
 
-/// Copies an image from one store to another.
+/// Copies an image from one store to another, and nothing else.
 pub async fn copy(
     source: &Shared,
     destination: &Shared,
     options: &Options,
     progress: &Arc<dyn Progress>,
 ) -> Result<Outcome, Error> {
-    let plan = Plan::make(source, &options.image, &options.platforms).await?;
+    let outcome = add(source, destination, options, progress).await?;
+    destination.finish().await?;
+    Ok(outcome)
+}
+
+/// Finds out what a copy would move, and changes nothing. Without a destination that is everything.
+pub async fn survey(
+    source: &Shared,
+    destination: Option<&Shared>,
+    options: &Options,
+    progress: &Arc<dyn Progress>,
+) -> Result<Outcome, Error> {
+    let plan = plan(source, options).await?;
+    let missing = match destination {
+        None => plan.blobs.iter().map(|blob| blob.digest.clone()).collect(),
+        Some(destination) if destination.held(plan.root.digest()).await?.is_some() => HashSet::new(),
+        Some(destination) => destination.missing(&plan.blobs).await?,
+    };
+    let blobs: Vec<&Descriptor> = plan.blobs.iter().filter(|blob| missing.contains(&blob.digest)).collect();
+    let bytes = blobs.iter().map(|blob| blob.size).sum();
+    let present = plan.blobs.len() - blobs.len();
+    progress.hear(Event::Planned { blobs: blobs.len(), bytes, present });
     let digest = plan.root.digest().clone();
-    if let Some(expected) = options.expected.as_ref().filter(|expected| **expected != digest) {
-        return Err(Error::OtherDigest { place: source.name(), found: digest, expected: expected.clone() });
+    Ok(Outcome { digest, rewritten: plan.rewritten, blobs: blobs.len(), bytes, present })
+}
+
+async fn plan(source: &Shared, options: &Options) -> Result<Plan, Error> {
+    let plan = Plan::make(source, &options.image, &options.platforms).await?;
+    let digest = plan.root.digest();
+    match options.expected.as_ref().filter(|expected| *expected != digest) {
+        Some(expected) => Err(Error::OtherDigest {
+            place: source.name(),
+            found: digest.clone(),
+            expected: expected.clone(),
+        }),
+        None => Ok(plan),
     }
+}
+
+/// Copies an image to a store that is to take more of them before it is finished.
+pub async fn add(
+    source: &Shared,
+    destination: &Shared,
+    options: &Options,
+    progress: &Arc<dyn Progress>,
+) -> Result<Outcome, Error> {
+    let plan = plan(source, options).await?;
+    let digest = plan.root.digest().clone();
     let mut outcome =
         Outcome { digest, rewritten: plan.rewritten, blobs: 0, bytes: 0, present: plan.blobs.len() };
     let held = destination.held(&outcome.digest).await?;
@@ -118,7 +162,6 @@ pub async fn copy(
         destination.put_image(&plan.root, &tags).await?;
         progress.hear(Event::Manifest(plan.root.digest()));
     }
-    destination.finish().await?;
     Ok(outcome)
 }
 

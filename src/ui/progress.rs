@@ -2,20 +2,39 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::{Value, json};
 
 use super::Ui;
+use crate::transfer::Outcome;
 use crate::transfer::progress::{Descriptor, Digest, Event, Progress};
 
 /// What a blob's bar looks like, and the total's: both fit into 80 columns.
 const BLOB: &str = "{prefix}  {bar:16}  {bytes} of {total_bytes}";
 const TOTAL: &str = "total         {bar:16}  {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left";
 
+/// How often a program hears how far a blob is.
+const BEAT: Duration = Duration::from_millis(250);
+
+/// How a transfer is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Style {
+    /// Bars on a terminal, lines elsewhere.
+    Auto,
+    /// Lines.
+    Lines,
+    /// A JSON object on each line, for programs.
+    Json,
+    /// Not at all.
+    Quiet,
+}
+
 /// Shows a transfer while it runs.
 pub struct Display {
     ui: Ui,
+    style: Style,
     bars: Option<MultiProgress>,
     state: Mutex<State>,
 }
@@ -24,14 +43,15 @@ pub struct Display {
 struct State {
     total: Option<ProgressBar>,
     blobs: HashMap<Digest, ProgressBar>,
+    heard: HashMap<Digest, Instant>,
 }
 
 impl Display {
     /// A display for this terminal, or for whatever stderr is.
-    pub fn new(ui: &Ui) -> Arc<Self> {
-        let bars =
-            ui.err_is_terminal().then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr()));
-        Arc::new(Self { ui: ui.clone(), bars, state: Mutex::default() })
+    pub fn new(ui: &Ui, style: Style) -> Arc<Self> {
+        let bars = (style == Style::Auto && ui.err_is_terminal())
+            .then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr()));
+        Arc::new(Self { ui: ui.clone(), style, bars, state: Mutex::default() })
     }
 
     /// Takes the bars away; what is written next starts on a line of its own.
@@ -95,7 +115,57 @@ impl Display {
         self.line(&format!("{}  {}", blob.digest.short(), human(blob.size)));
     }
 
+    /// A remark for a person.
+    pub fn note(&self, text: &str) {
+        match self.style {
+            Style::Json => self.object(&json!({"event": "note", "text": text})),
+            _ => self.line(text),
+        }
+    }
+
+    /// What it came to in the end.
+    pub fn summary(&self, text: &str, outcome: &Outcome, seconds: Option<f64>) {
+        if self.style == Style::Json {
+            let Outcome { blobs, bytes, present, .. } = outcome;
+            self.object(&json!({
+                "event": "done", "blobs": blobs, "bytes": bytes, "present": present, "seconds": seconds
+            }));
+        } else {
+            self.end();
+            self.line(text);
+        }
+    }
+
+    fn object(&self, value: &Value) {
+        self.ui.note(&value.to_string());
+    }
+
+    /// An event as a program reads it; how far a blob is comes now and then.
+    fn tell(&self, event: Event<'_>) {
+        let value = match event {
+            Event::Planned { blobs, bytes, present } => {
+                json!({"event": "planned", "blobs": blobs, "bytes": bytes, "present": present})
+            }
+            Event::Started(blob) => json!({"event": "started", "digest": blob.digest, "bytes": blob.size}),
+            Event::Arrived { digest, position } => {
+                let now = Instant::now();
+                let mut state = self.state();
+                if state.heard.get(digest).is_some_and(|last| now.duration_since(*last) < BEAT) {
+                    return;
+                }
+                state.heard.insert(digest.clone(), now);
+                json!({"event": "arrived", "digest": digest, "position": position})
+            }
+            Event::Finished(blob) => json!({"event": "finished", "digest": blob.digest, "bytes": blob.size}),
+            Event::Manifest(digest) => json!({"event": "manifest", "digest": digest}),
+        };
+        self.object(&value);
+    }
+
     fn line(&self, text: &str) {
+        if self.style == Style::Quiet {
+            return;
+        }
         match &self.bars {
             Some(bars) => bars.suspend(|| self.ui.note(text)),
             None => self.ui.note(text),
@@ -105,6 +175,9 @@ impl Display {
 
 impl Progress for Display {
     fn hear(&self, event: Event<'_>) {
+        if self.style == Style::Json {
+            return self.tell(event);
+        }
         match event {
             Event::Planned { blobs, bytes, present } => self.planned(blobs, bytes, present),
             Event::Started(blob) => self.started(blob),

@@ -99,7 +99,7 @@ fn what_is_wrong_is_said_in_one_sentence() {
     assert!(!machine.path().join("out").exists());
     let usage = |line: &str| fails(252, line).replace("An error occurred (ParamValidation): ", "");
     assert_eq!(
-        usage(&format!("--local push {SAMPLE} docker.io/hello")),
+        usage("--local images docker.io/hello"),
         "docker.io is not a registry of Amazon ECR; expected a repository's name alone, or a host such as \
          123456789012.dkr.ecr.us-east-1.amazonaws.com in front of it"
     );

@@ -52,10 +52,18 @@ impl Fake {
         self.state().faults.entry(operation).or_default().push_back(Box::new(fault));
     }
 
+    pub(super) fn forget_faults(&self) {
+        self.state().faults.clear();
+    }
+
     pub(super) fn store(&self) -> Arc<Ecr> {
+        Arc::new(self.repository())
+    }
+
+    pub(super) fn repository(&self) -> Ecr {
         let client = Client::in_process(model::ecr(), Arc::new(self.clone()));
         let repository = Repository { registry: None, name: "team/app".to_owned() };
-        Arc::new(Ecr::new(client, repository, Network { first_wait: Duration::ZERO, ..Network::default() }))
+        Ecr::new(client, repository, Network { first_wait: Duration::ZERO, ..Network::default() })
     }
 
     /// How often an operation was called.

@@ -10,6 +10,7 @@ mod fake;
 mod places;
 mod pull;
 mod push;
+mod registry;
 mod server;
 
 use std::sync::Arc;

@@ -230,7 +230,7 @@ async fn the_service_may_not_name_another_kind_of_url() {
     let (fake, layer, _server) = served(|_| Server::start(vec![])).await;
     fake.state().downloads = "ftp://127.0.0.1/".to_owned();
     let error = pull_layer(&fake, &layer).await.unwrap_err();
-    assert_eq!(error, "cannot download blob LAYER: the service named a URL of the kind ftp, expected https");
+    assert_eq!(error, "cannot download blob LAYER: a URL of the kind ftp was named, expected https");
 }
 
 #[tokio::test]
@@ -248,4 +248,51 @@ async fn a_manifest_that_is_not_the_one_asked_for_is_refused() {
         )),
         "{error}"
     );
+}
+
+/// What an earlier run left of a layer.
+fn leave(layout: &Path, digest: &Digest, bytes: &[u8]) {
+    std::fs::write(layout.join(format!(".unfinished-sha256-{}", digest.hexadecimal())), bytes).unwrap();
+}
+
+#[tokio::test]
+async fn what_an_earlier_run_fetched_is_not_fetched_again() {
+    let layer = noise(3_000_000, 1);
+    let digest = Digest::of(&layer);
+    let (source, _) = single(std::slice::from_ref(&layer)).await;
+    let files = tempfile::tempdir().unwrap();
+    let fake = filled(source, files.path()).await;
+    let target = tempfile::tempdir().unwrap();
+    let mut damaged = layer[..2_000_000].to_vec();
+    damaged[1000] ^= 1;
+    // What is left is right; is damaged, so that everything is fetched once more; and is all there is.
+    for (name, left, ranges) in [
+        ("right", &layer[..2_000_000], vec![Some(2_000_000)]),
+        ("damaged", &damaged[..], vec![Some(2_000_000), None]),
+        ("whole", &layer[..], vec![]),
+        ("too-long", &[layer.clone(), vec![0]].concat(), vec![None]),
+    ] {
+        let path = target.path().join(name);
+        let layout: Shared = Arc::new(Layout::new(&path));
+        layout.prepare(&[]).await.unwrap();
+        leave(&path, &digest, left);
+        let server = Server::start(ranges.iter().map(|_| serve(layer.clone())).collect());
+        let address = server.address.clone();
+        let layer_digest = digest.to_string();
+        let url = format!("http://{address}/");
+        let script = move |request: &ecr::service::Request, _: &mut super::fake::State| {
+            (request.input["layerDigest"] == layer_digest.as_str())
+                .then(|| Ok(serde_json::json!({"downloadUrl": url, "layerDigest": layer_digest})))
+        };
+        for _ in 0..6 {
+            fake.fail("GetDownloadUrlForLayer", script.clone());
+        }
+        run(&(fake.store() as Shared), &layout, &Options { jobs: 1, ..tagged() }).await.unwrap();
+        let asked: Vec<Option<usize>> = server.heads().iter().map(|head| offset(head)).collect();
+        assert_eq!(asked, ranges, "{name}");
+        let names: Vec<String> = tree(&path).into_iter().map(|(name, _)| name).collect();
+        assert!(names.iter().all(|name| !name.contains("unfinished")), "{names:?}");
+        assert_eq!(std::fs::read(path.join("blobs/sha256").join(digest.hexadecimal())).unwrap(), layer);
+        fake.forget_faults();
+    }
 }

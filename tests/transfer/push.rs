@@ -354,3 +354,48 @@ async fn a_single_image_must_be_for_the_platform() {
     wanted.platforms = vec!["linux/amd64".parse().unwrap()];
     run(&source, &destination, &wanted).await.unwrap();
 }
+
+#[tokio::test]
+async fn what_an_earlier_run_sent_is_not_sent_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let fake = Fake::new();
+    let (memory, image) = single(&[noise(12 * MEBIBYTE, 1)]).await;
+    let source: Shared = memory;
+    let store = || -> Shared {
+        let journal = ecr::store::ecr::Journal::new(folder.path().to_owned(), String::new());
+        Arc::new(fake.repository().with_journal(journal))
+    };
+    // The first run gets as far as the second part; the third one is answered with a no that ends the run.
+    for _ in 0..3 {
+        fake.fail("UploadLayerPart", |_, _| None);
+    }
+    fake.fail("UploadLayerPart", |_, _| Some(Err(refusal("AccessDeniedException", 400))));
+    let mut alone = options(&["1"]);
+    alone.jobs = 1;
+    run(&source, &store(), &alone).await.unwrap_err();
+    let sent = fake.calls("UploadLayerPart").len();
+
+    let outcome = run(&source, &store(), &alone).await.unwrap();
+    assert_eq!(&outcome.digest, image.digest());
+    let parts = fake.calls("UploadLayerPart");
+    let size = 12 * MEBIBYTE;
+    assert_eq!(parts[sent..], [format!("{}-{}", 10 * MEBIBYTE, size - 1)]);
+    assert_eq!(fake.count("InitiateLayerUpload"), 2);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+
+    // An upload that the service has forgotten begins again.
+    let fake = Fake::new();
+    let store = || -> Shared {
+        let journal = ecr::store::ecr::Journal::new(folder.path().to_owned(), String::new());
+        Arc::new(fake.repository().with_journal(journal))
+    };
+    for _ in 0..3 {
+        fake.fail("UploadLayerPart", |_, _| None);
+    }
+    fake.fail("UploadLayerPart", |_, _| Some(Err(refusal("AccessDeniedException", 400))));
+    run(&source, &store(), &alone).await.unwrap_err();
+    fake.state().uploads.clear();
+    run(&source, &store(), &alone).await.unwrap();
+    assert_eq!(fake.count("InitiateLayerUpload"), 3);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}

@@ -27,14 +27,6 @@ pub enum Error {
         /// What is wrong with the answer.
         answer: String,
     },
-    /// A layer could not be downloaded.
-    #[error("cannot download blob {digest}: {reason}")]
-    Download {
-        /// The blob.
-        digest: Digest,
-        /// Why not.
-        reason: String,
-    },
     /// The service kept losing what was sent.
     #[error("cannot upload blob {digest}: {reason}")]
     Upload {

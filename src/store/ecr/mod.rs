@@ -3,19 +3,21 @@
 mod calls;
 mod download;
 mod error;
+mod journal;
 mod upload;
 
 use std::collections::HashSet;
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
 
 use self::calls::Calls;
 pub use self::error::Error;
+pub use self::journal::Journal;
 use super::buffers::Buffers;
+use super::http::Connections;
+pub use super::http::Network;
 use super::{Answer, Reader, Source, Store, Written};
 use crate::image::{Descriptor, Digest, Manifest, Name, media_type};
 use crate::service::Client;
@@ -39,28 +41,12 @@ pub struct Repository {
     pub name: String,
 }
 
-/// What a transfer must know about the network that the client does not do for it.
-#[derive(Debug, Clone)]
-pub struct Network {
-    /// The file of certificates to trust, for downloads, instead of the system's.
-    pub ca_bundle: Option<PathBuf>,
-    /// Whether the certificates of downloads are not verified.
-    pub unverified: bool,
-    /// The wait before something that failed is tried again; it doubles from one attempt to the next.
-    pub first_wait: Duration,
-}
-
-impl Default for Network {
-    fn default() -> Self {
-        Self { ca_bundle: None, unverified: false, first_wait: Duration::from_millis(250) }
-    }
-}
-
 /// A repository of Amazon ECR.
 pub struct Ecr {
     calls: Arc<Calls>,
-    connections: Arc<download::Connections>,
+    origin: Arc<download::Layers>,
     buffers: Arc<Buffers>,
+    journal: Option<Journal>,
 }
 
 impl Ecr {
@@ -68,11 +54,15 @@ impl Ecr {
     pub fn new(client: Client, repository: Repository, network: Network) -> Self {
         let budget = if client.is_in_process() { IN_PROCESS_BUDGET } else { REMOTE_BUDGET };
         let files = client.is_in_process();
-        Self {
-            calls: Arc::new(Calls::new(client, repository, network.first_wait)),
-            connections: Arc::new(download::Connections::new(network, files)),
-            buffers: Buffers::new(budget),
-        }
+        let calls = Arc::new(Calls::new(client, repository, network.first_wait));
+        let origin = Arc::new(download::Layers::new(Arc::clone(&calls), Connections::new(network), files));
+        Self { calls, origin, buffers: Buffers::new(budget), journal: None }
+    }
+
+    /// The same repository, with unfinished uploads written down and taken up again.
+    #[must_use]
+    pub fn with_journal(self, journal: Journal) -> Self {
+        Self { journal: Some(journal), ..self }
     }
 
     async fn missing(&self, blobs: &[Descriptor]) -> Result<HashSet<Digest>, Error> {
@@ -153,7 +143,7 @@ impl Ecr {
 
     /// The image's tags, where it is here and can be used. DescribeImages and not BatchGetImage, which would count
     /// as a pull.
-    async fn tags(&self, digest: &Digest) -> Result<Option<Vec<String>>, Error> {
+    async fn tags_of(&self, digest: &Digest) -> Result<Option<Vec<String>>, Error> {
         let members = json!({"imageIds": [{"imageDigest": digest}]});
         match self.calls.call("DescribeImages", members).await {
             Err(Error::Service(error)) if error.code() == Some("ImageNotFoundException") => Ok(None),
@@ -165,6 +155,24 @@ impl Ecr {
                     let tags = list(image, "imageTags").iter().filter_map(Value::as_str);
                     tags.map(ToOwned::to_owned).collect()
                 })),
+        }
+    }
+
+    async fn list(&self) -> Result<Vec<String>, Error> {
+        let mut tags = Vec::new();
+        let mut token = Value::Null;
+        loop {
+            let mut members = json!({"filter": {"tagStatus": "TAGGED"}, "maxResults": 1000});
+            if !token.is_null() {
+                members["nextToken"] = token;
+            }
+            let answer = self.calls.call("ListImages", members).await?;
+            let some = list(&answer, "imageIds").iter().filter_map(|image| text(image, "imageTag"));
+            tags.extend(some.map(ToOwned::to_owned));
+            token = answer.get("nextToken").cloned().unwrap_or_default();
+            if token.is_null() {
+                return Ok(tags);
+            }
         }
     }
 
@@ -216,18 +224,19 @@ impl Store for Ecr {
     }
 
     fn open<'a>(&'a self, blob: &'a Descriptor, offset: u64) -> Answer<'a, Box<dyn Reader>> {
-        Box::pin(async move {
-            let (calls, connections) = (Arc::clone(&self.calls), Arc::clone(&self.connections));
-            download::open(calls, connections, blob, offset).await
-        })
+        Box::pin(download::open(Arc::clone(&self.origin), blob, offset))
     }
 
     fn held<'a>(&'a self, digest: &'a Digest) -> Answer<'a, Option<Vec<String>>> {
-        Box::pin(async move { Ok(self.tags(digest).await?) })
+        Box::pin(async move { Ok(self.tags_of(digest).await?) })
     }
 
     fn prepare<'a>(&'a self, blobs: &'a [Descriptor]) -> Answer<'a, HashSet<Digest>> {
         Box::pin(async move { Ok(self.missing(blobs).await?) })
+    }
+
+    fn tags(&self) -> Answer<'_, Vec<String>> {
+        Box::pin(async move { Ok(self.list().await?) })
     }
 
     fn write<'a>(&'a self, blob: &'a Descriptor, source: &'a Source) -> Answer<'a, Written> {

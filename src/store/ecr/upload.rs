@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::super::stream::{Part, Parts};
 use super::super::{Source, Written};
+use super::journal::{Page, Record};
 use super::{Ecr, Error, MEBIBYTE, text};
 use crate::image::{Algorithm, Descriptor};
 use crate::{service, store};
@@ -24,15 +25,25 @@ const CORRECTIONS: u32 = 5;
 struct Upload<'a> {
     store: &'a Ecr,
     blob: &'a Descriptor,
-    identifier: String,
-    part_size: usize,
+    record: Record,
+    page: Option<&'a Page>,
 }
 
 /// Uploads a blob.
 pub(super) async fn upload(store: &Ecr, blob: &Descriptor, source: &Source) -> Result<Written, store::Error> {
+    let page = store.journal.as_ref().and_then(|journal| journal.page(&store.calls.place(), &blob.digest));
+    let page = page.as_ref();
+    let known = page.and_then(Page::read).filter(|record| record.fits(blob));
+    let mut upload = match known {
+        Some(record) => Upload { store, blob, record, page },
+        None => Upload::begin(store, blob, page).await?,
+    };
     for attempt in 1.. {
-        let upload = Upload::begin(store, blob).await?;
-        match upload.run(source).await {
+        let result = upload.run(source).await;
+        if let Some(page) = page.filter(|_| is_over(&result)) {
+            page.remove();
+        }
+        match result {
             Err(store::Error::Ecr(Error::Service(error)))
                 if error.code() == Some("UploadNotFoundException") && attempt < UPLOADS =>
             {
@@ -42,6 +53,7 @@ pub(super) async fn upload(store: &Ecr, blob: &Descriptor, source: &Source) -> R
                     return Ok(Written::Present);
                 }
                 source.arrived(0);
+                upload = Upload::begin(store, blob, page).await?;
             }
             result => return result,
         }
@@ -49,8 +61,25 @@ pub(super) async fn upload(store: &Ecr, blob: &Descriptor, source: &Source) -> R
     unreachable!("the last attempt returns")
 }
 
+/// Whether there is nothing to go on with: the layer is there, or the service does not want what it has of it.
+fn is_over(result: &Result<Written, store::Error>) -> bool {
+    match result {
+        Ok(_) => true,
+        Err(store::Error::Ecr(Error::Service(error))) => {
+            error.refusal().is_some_and(|refusal| refusal.code.contains("Layer"))
+        }
+        Err(_) => false,
+    }
+}
+
+impl Record {
+    fn fits(&self, blob: &Descriptor) -> bool {
+        (SMALLEST_PART..=LARGEST_PART).contains(&self.part_size) && self.next <= blob.size
+    }
+}
+
 impl<'a> Upload<'a> {
-    async fn begin(store: &'a Ecr, blob: &'a Descriptor) -> Result<Self, Error> {
+    async fn begin(store: &'a Ecr, blob: &'a Descriptor, page: Option<&'a Page>) -> Result<Self, Error> {
         const OPERATION: &str = "InitiateLayerUpload";
         let answer = store.calls.call(OPERATION, json!({})).await?;
         let identifier = text(&answer, "uploadId")
@@ -58,12 +87,27 @@ impl<'a> Upload<'a> {
             .to_owned();
         let named = number(&answer, "partSize").unwrap_or(0).max(blob.size.div_ceil(MOST_PARTS));
         let named = usize::try_from(named).unwrap_or(usize::MAX);
-        Ok(Self { store, blob, identifier, part_size: named.clamp(SMALLEST_PART, LARGEST_PART) })
+        let part_size = named.clamp(SMALLEST_PART, LARGEST_PART);
+        let upload = Self { store, blob, record: Record { identifier, part_size, next: 0 }, page };
+        upload.note(0);
+        Ok(upload)
+    }
+
+    /// Writes down how far it is.
+    fn note(&self, next: u64) {
+        if let Some(page) = self.page {
+            page.write(&Record { next, ..self.record.clone() });
+        }
     }
 
     async fn run(&self, source: &Source) -> Result<Written, store::Error> {
         let buffers = std::sync::Arc::clone(&self.store.buffers);
-        let mut parts = Parts::new(source.stream().await?, buffers, self.part_size);
+        let mut parts = Parts::new(source.stream().await?, buffers, self.record.part_size);
+        if self.record.next > 0 {
+            // What was sent by an earlier run is hashed, and not sent again.
+            parts.seek(self.record.next).await?;
+            source.arrived(self.record.next);
+        }
         let (mut furthest, mut corrections, mut failures) = (0, 0, 0);
         while let Some(part) = parts.next().await? {
             let (first, end) = (part.first, part.end());
@@ -84,6 +128,7 @@ impl<'a> Upload<'a> {
                 return Err(Error::Upload { digest: self.blob.digest.clone(), reason }.into());
             }
             source.arrived(next);
+            self.note(next);
             if next != end {
                 parts.seek(next).await?;
             }
@@ -94,7 +139,7 @@ impl<'a> Upload<'a> {
 
     async fn send(&self, part: Part) -> Result<Value, service::Error> {
         let members = json!({
-            "uploadId": self.identifier,
+            "uploadId": self.record.identifier,
             "partFirstByte": part.first,
             "partLastByte": part.end() - 1,
         });
@@ -104,7 +149,7 @@ impl<'a> Upload<'a> {
 
     async fn complete(&self) -> Result<Written, Error> {
         const OPERATION: &str = "CompleteLayerUpload";
-        let members = json!({"uploadId": self.identifier, "layerDigests": [self.blob.digest]});
+        let members = json!({"uploadId": self.record.identifier, "layerDigests": [self.blob.digest]});
         let answer = match self.store.calls.call(OPERATION, members).await {
             Err(Error::Service(error)) if error.code() == Some("LayerAlreadyExistsException") => {
                 return Ok(Written::Present);

@@ -1,0 +1,62 @@
+//! `ecr copy`: images from any place to any other.
+
+use std::process::ExitCode;
+
+use clap::{Arg, ArgMatches};
+
+use super::ends::{Assume, End, Side, settings_of};
+use super::moving::{self, Job, Verb};
+use super::{Command, Context};
+
+/// The row of `ecr copy`.
+pub(super) const COMMAND: Command = Command { name: "copy", define, run };
+
+fn define() -> clap::Command {
+    let option = |name: &'static str, value: &'static str, help: &'static str| {
+        Arg::new(name).long(name).value_name(value).help(help)
+    };
+    moving::arguments(
+        clap::Command::new("copy")
+            .about("Copy images between repositories, other registries, OCI layouts and archives")
+            .long_about(
+                "Copy images between repositories of Amazon ECR, other registries, OCI layouts and archives, \
+                 whole and with their digests kept. A place is a REPOSITORY, with or without an ECR host in front \
+                 (through ECR's own API); docker://HOST/REPOSITORY, or a host that is not ECR's (any OCI \
+                 registry); oci:PATH, oci-archive:PATH, or what looks like a path, such as ./folder and image.tar; \
+                 and - for an archive that comes by standard input or goes to standard output. :TAG or @DIGEST \
+                 may follow. Logins for other registries are those of docker and podman. The digests of the \
+                 images are written to standard output.",
+            )
+            .arg(
+                Arg::new("places")
+                    .value_names(["SOURCE", "DESTINATION"])
+                    .required(true)
+                    .num_args(2..)
+                    .help("The images to copy, and behind them the one place to copy them to"),
+            ),
+    )
+    .arg(moving::create_argument())
+    .arg(option("source-profile", "PROFILE", "The profile for the source"))
+    .arg(option("source-region", "REGION", "The region of the source, where its host does not say it"))
+    .arg(option("destination-profile", "PROFILE", "The profile for the destination"))
+    .arg(option("destination-region", "REGION", "The region of the destination, where its host does not say it"))
+}
+
+fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
+    let mut places: Vec<&String> = matches.get_many("places").into_iter().flatten().collect();
+    let destination = places.pop().map_or("", String::as_str);
+    let settings = |side: &str| {
+        let value = |what: &str| matches.get_one::<String>(&format!("{side}-{what}"));
+        settings_of(&context.settings, value("profile"), value("region"))
+    };
+    let from = settings("source");
+    let sources: Vec<End> = places
+        .into_iter()
+        .map(|text| End::open(&from, text, Side::Source, Assume::Repository))
+        .collect::<anyhow::Result<_>>()?;
+    let destination =
+        End::open(&settings("destination"), destination, Side::Destination, Assume::Repository)?;
+    let (unnamed, create, verb) = (None, matches.get_flag("create"), Verb { done: "copied" });
+    Job { context, matches, sources: &sources, destination: &destination, unnamed, create, verb }.run()?;
+    Ok(ExitCode::SUCCESS)
+}

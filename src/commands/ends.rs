@@ -1,0 +1,206 @@
+//! The two ends of a transfer, as they are written on the command line.
+//!
+//! `docker://HOST/REPOSITORY` is any registry over `/v2/`; `oci:PATH` and `oci-archive:PATH` are on this machine; `-`
+//! is an archive that comes by stdin or goes to stdout. Without a prefix a repository of ECR goes through ECR's own
+//! API, another host over `/v2/`, and what looks like a path (`./x`, `/x`, `x.tar`) is one.
+
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use tempfile::TempDir;
+
+use super::block_on;
+use super::registry::{self, Target};
+use crate::auth::{entry, stored};
+use crate::image::{Name, Reference, Registry};
+use crate::settings::{Globals, Settings};
+use crate::store::registry::{Login, Remote};
+use crate::store::{Format, Place, Shared};
+
+/// What a text without a prefix means where it is not clear.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Assume {
+    /// A path.
+    Path,
+    /// A repository.
+    Repository,
+}
+
+/// Which end it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    Source,
+    Destination,
+}
+
+/// One end of a transfer.
+pub(super) struct End {
+    /// Which image is meant.
+    pub(super) name: Name,
+    /// The store.
+    pub(super) store: Shared,
+    /// The repository, where it is one of ECR, so that it can be created.
+    pub(super) target: Option<Target>,
+    stream: Option<Stream>,
+}
+
+/// An archive on its way through stdin or stdout: it is read and written by offsets, so it rests in a file meanwhile.
+struct Stream {
+    path: PathBuf,
+    _folder: TempDir,
+}
+
+impl End {
+    /// Reads a text and opens the place that it names.
+    pub(super) fn open(settings: &Settings, text: &str, side: Side, assume: Assume) -> anyhow::Result<Self> {
+        if let Some(rest) = text.strip_prefix("docker://") {
+            let reference: Reference = rest.parse().map_err(registry::wrong)?;
+            let registry = reference.registry.as_ref().ok_or_else(|| {
+                registry::usage(format!("'{text}' names no registry; expected docker://HOST/REPOSITORY"))
+            })?;
+            return Self::remote(settings, registry, &reference);
+        }
+        if let Some(format) = stream(text) {
+            return Self::stream(format, side);
+        }
+        if is_path(text, assume) {
+            return Self::local(&Place::parse(text), side);
+        }
+        let reference: Reference = text.parse().map_err(registry::wrong)?;
+        if let Some(registry @ Registry::Other(_)) = &reference.registry {
+            return Self::remote(settings, registry, &reference);
+        }
+        let target = Target::connect(settings, text)?;
+        Ok(Self { name: target.name.clone(), store: target.store(), target: Some(target), stream: None })
+    }
+
+    fn local(place: &Place, side: Side) -> anyhow::Result<Self> {
+        let store = match side {
+            Side::Source => place.source(),
+            Side::Destination => place.destination(),
+        };
+        let store = store.map_err(|error| registry::explained(error.into()))?;
+        Ok(Self { name: place.image(), store, target: None, stream: None })
+    }
+
+    fn stream(format: Format, side: Side) -> anyhow::Result<Self> {
+        let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
+        let path = folder.path().join("archive.tar");
+        if side == Side::Source {
+            let mut file = std::fs::File::create_new(&path).context("cannot make a temporary file")?;
+            io::copy(&mut io::stdin().lock(), &mut file).context("cannot keep what comes by stdin")?;
+        }
+        let place = Place { format: Some(format), path: path.clone(), tag: None };
+        let end = Self::local(&place, side)?;
+        Ok(Self { stream: Some(Stream { path, _folder: folder }), ..end })
+    }
+
+    fn remote(settings: &Settings, registry: &Registry, reference: &Reference) -> anyhow::Result<Self> {
+        let host = registry.host();
+        let login = login(settings, registry)?;
+        let plain = matches!(registry, Registry::Loopback(_));
+        let network = registry::network(settings)?;
+        let store = Remote::new(host, &reference.repository, plain, login, network)
+            .map_err(|error| registry::explained(crate::store::Error::from(error).into()))?;
+        Ok(Self { name: reference.name.clone(), store: Arc::new(store), target: None, stream: None })
+    }
+
+    /// Whether the image's bytes go to stdout, so that its digest cannot.
+    pub(super) fn takes_stdout(&self) -> bool {
+        self.stream.is_some()
+    }
+
+    /// Sends an archive that was written for stdout there.
+    pub(super) fn deliver(&self) -> anyhow::Result<()> {
+        let Some(stream) = &self.stream else { return Ok(()) };
+        let mut file = std::fs::File::open(&stream.path).context("the archive is gone")?;
+        let mut out = io::stdout().lock();
+        io::copy(&mut file, &mut out).context("cannot write to stdout")?;
+        out.flush().context("cannot write to stdout")
+    }
+}
+
+/// The form of an archive that comes by stdin or goes to stdout; `None` where it is something else.
+fn stream(text: &str) -> Option<Format> {
+    match text {
+        "-" | "oci-archive:-" => Some(Format::Archive),
+        _ => None,
+    }
+}
+
+fn is_path(text: &str, assume: Assume) -> bool {
+    let prefixed = text.starts_with("oci:") || text.starts_with("oci-archive:");
+    let rooted = ["/", "./", "../", "~/"].iter().any(|front| text.starts_with(front));
+    let folder = text == "." || text == "..";
+    // The grammar of the command line, not of file systems: it is the same everywhere.
+    let archive = text.strip_suffix(".tar").is_some() || text.contains(".tar:");
+    let hosted = || text.parse::<Reference>().is_ok_and(|reference| reference.registry.is_some());
+    let assumed = assume == Assume::Path && (PathBuf::from(text).exists() || !hosted());
+    prefixed || rooted || folder || archive || assumed
+}
+
+/// The settings of one end: an account of its own, by `--source-profile` and the like.
+pub(super) fn settings_of(
+    settings: &Settings,
+    profile: Option<&String>,
+    region: Option<&String>,
+) -> Settings {
+    if profile.is_none() && region.is_none() {
+        return settings.clone();
+    }
+    let globals = settings.globals().clone();
+    Settings::resolve(Globals {
+        profile: profile.cloned().or(globals.profile),
+        region: region.cloned().or(globals.region),
+        ..globals
+    })
+}
+
+/// The login for a registry: ECR's by the account's own means, others' from where docker and podman keep them.
+fn login(settings: &Settings, registry: &Registry) -> anyhow::Result<Login> {
+    let host = registry.host();
+    if let Registry::Ecr { region, .. } = registry {
+        let settings =
+            Settings::resolve(Globals { region: Some(region.clone()), ..settings.globals().clone() });
+        let client = super::connect(&settings, crate::model::ecr())?;
+        let answer = block_on(async {
+            anyhow::Ok(client.call("GetAuthorizationToken", serde_json::json!({})).await?)
+        })?;
+        let token =
+            answer.pointer("/authorizationData/0/authorizationToken").and_then(|token| token.as_str());
+        let (user, password) = token
+            .and_then(entry::login)
+            .with_context(|| format!("GetAuthorizationToken gave no password for {host}"))?;
+        return Ok(Login::Password(user, password));
+    }
+    Ok(match stored::login(settings, host)? {
+        Some((user, password)) => Login::Password(user, password),
+        None => Login::Anonymous,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_looks_like_a_path_is_one() {
+        for (text, path, assumed) in [
+            ("app", false, true),
+            ("team/app:1.0", false, true),
+            ("./app", true, true),
+            ("/srv/app:1", true, true),
+            ("app.tar", true, true),
+            ("app.tar:1", true, true),
+            ("oci:app", true, true),
+            ("oci-archive:app", true, true),
+            ("docker.io/app", false, false),
+            ("123456789012.dkr.ecr.us-east-1.amazonaws.com/app", false, false),
+        ] {
+            assert_eq!(is_path(text, Assume::Repository), path, "{text}");
+            assert_eq!(is_path(text, Assume::Path), assumed, "{text}");
+        }
+    }
+}

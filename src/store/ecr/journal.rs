@@ -1,0 +1,133 @@
+//! Unfinished uploads, written down so that the next run goes on with them.
+//!
+//! One small file per repository and layer holds the upload's identifier and how far it got. It is a hint: the service
+//! says which byte it wants next, and forgets uploads as it likes. While a file is in use it is locked, and whoever
+//! finds it locked begins an upload of its own.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{Read as _, Seek as _, Write as _};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::image::Digest;
+
+/// Every record has this length, and is written at once: whenever the process ends, the old one or the new is there.
+const LENGTH: usize = 1024;
+/// What is older than this was forgotten by the service too.
+const LONGEST: Duration = Duration::from_hours(7 * 24);
+
+/// Where uploads are written down.
+#[derive(Debug, Clone)]
+pub struct Journal {
+    folder: PathBuf,
+    registry: String,
+}
+
+/// What is known about an upload.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Record {
+    /// The service's name for it.
+    pub(super) identifier: String,
+    /// The size of its parts.
+    pub(super) part_size: usize,
+    /// The first byte that was not sent.
+    pub(super) next: u64,
+}
+
+/// A layer's page.
+#[derive(Debug)]
+pub(super) struct Page {
+    path: PathBuf,
+    file: File,
+}
+
+impl Journal {
+    /// A journal in this folder. `registry` tells apart registries in which repositories have the same names.
+    pub fn new(folder: PathBuf, registry: String) -> Self {
+        Self { folder, registry }
+    }
+
+    /// The page of a layer. `None` where somebody else has it, or the folder cannot be written to: that an upload
+    /// cannot be taken up later is no reason not to begin it.
+    pub(super) fn page(&self, repository: &str, digest: &Digest) -> Option<Page> {
+        fs::create_dir_all(&self.folder).ok()?;
+        self.clean();
+        let key = Digest::of(format!("{}\n{repository}\n{digest}", self.registry).as_bytes());
+        let path = self.folder.join(key.hexadecimal());
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let file = options.open(&path).ok()?;
+        file.try_lock().ok()?;
+        Some(Page { path, file })
+    }
+
+    fn clean(&self) {
+        for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
+            let age =
+                entry.metadata().and_then(|facts| facts.modified()).ok().and_then(|at| at.elapsed().ok());
+            if age.is_some_and(|age| age > LONGEST) {
+                // Another one of us may have been quicker.
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+    }
+}
+
+impl Page {
+    pub(super) fn read(&self) -> Option<Record> {
+        let mut text = String::new();
+        let mut file = &self.file;
+        file.rewind().ok()?;
+        file.take(LENGTH as u64).read_to_string(&mut text).ok()?;
+        serde_json::from_str(text.trim_end()).ok()
+    }
+
+    /// Writes a record. Where that fails the next run sends more than it would have to, which is all.
+    pub(super) fn write(&self, record: &Record) {
+        let text = serde_json::to_string(record).unwrap_or_default();
+        let mut file = &self.file;
+        if text.len() <= LENGTH && file.rewind().is_ok() {
+            let _ = file.write_all(format!("{text:LENGTH$}").as_bytes());
+        }
+    }
+
+    /// The upload is over.
+    pub(super) fn remove(&self) {
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_is_one_processs_at_a_time_and_survives_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::new(folder.path().join("new/uploads"), "here".to_owned());
+        let digest = Digest::of(b"layer");
+        let page = journal.page("app", &digest).unwrap();
+        assert_eq!(page.read(), None);
+        let long = Record { identifier: "a".repeat(40), part_size: 5 << 20, next: 10_000_000_000 };
+        page.write(&long);
+        assert!(journal.page("app", &digest).is_none());
+        assert!(journal.page("other", &digest).is_some());
+        drop(page);
+        let page = journal.page("app", &digest).unwrap();
+        assert_eq!(page.read(), Some(long.clone()));
+        let short = Record { identifier: "b".to_owned(), next: 1, ..long };
+        page.write(&short);
+        assert_eq!(page.read(), Some(short));
+        page.remove();
+        drop(page);
+        assert_eq!(journal.page("app", &digest).unwrap().read(), None);
+        // A torn or foreign file says nothing.
+        let page = journal.page("app", &digest).unwrap();
+        (&page.file).write_all(b"{\"identifier\":").unwrap();
+        assert_eq!(page.read(), None);
+    }
+}

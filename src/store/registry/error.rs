@@ -1,0 +1,131 @@
+//! What goes wrong between a transfer and a registry.
+
+use oci_distribution::errors::OciDistributionError;
+
+use super::super::http::chain;
+
+/// The most characters of a registry's own words that are repeated.
+const LONGEST_WORDS: usize = 300;
+
+/// Why a registry cannot do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It could not be reached, or the connection was lost.
+    #[error("cannot {doing} {place}: {reason}")]
+    Unreachable {
+        /// The registry and the repository.
+        place: String,
+        /// What was attempted.
+        doing: &'static str,
+        /// Why it failed.
+        reason: String,
+    },
+    /// It does not let us in.
+    #[error("{place} refused to let us {doing} ({reason}); {hint}")]
+    Unauthorized {
+        /// The registry and the repository.
+        place: String,
+        /// What was attempted.
+        doing: &'static str,
+        /// The registry's answer.
+        reason: String,
+        /// The way out.
+        hint: String,
+    },
+    /// It said no.
+    #[error("{place} refused to let us {doing}: {reason}")]
+    Refused {
+        /// The registry and the repository.
+        place: String,
+        /// What was attempted.
+        doing: &'static str,
+        /// The registry's answer.
+        reason: String,
+    },
+}
+
+/// What became of a request, before anybody decided whether to make it again.
+pub(super) struct Trouble {
+    pub(super) status: Option<u16>,
+    pub(super) reason: String,
+    /// Whether another attempt may succeed.
+    pub(super) passing: bool,
+}
+
+impl Trouble {
+    /// A status that was not expected, with the body that came along.
+    pub(super) fn status(status: u16, body: &str) -> Self {
+        let words = words(body);
+        let reason =
+            if words.is_empty() { format!("HTTP {status}") } else { format!("HTTP {status}: {words}") };
+        Self { status: Some(status), reason, passing: status >= 500 || matches!(status, 408 | 429) }
+    }
+
+    /// A connection that failed.
+    pub(super) fn connection(error: &reqwest::Error) -> Self {
+        match error.status() {
+            Some(status) => Self::status(status.as_u16(), ""),
+            None => Self { status: None, reason: chain(error), passing: !error.is_redirect() },
+        }
+    }
+
+    pub(super) fn of(error: OciDistributionError) -> Self {
+        let plain = |reason: String| Self { status: None, reason, passing: false };
+        match error {
+            OciDistributionError::RequestError(error) => Self::connection(&error),
+            OciDistributionError::ServerError { code, message, .. } => Self::status(code, &message),
+            OciDistributionError::UnauthorizedError { .. } => Self::status(401, ""),
+            OciDistributionError::AuthenticationFailure(message) => Self::status(401, &message),
+            OciDistributionError::RegistryError { envelope, .. } => plain(
+                envelope.errors.iter().map(|error| error.message.as_str()).collect::<Vec<_>>().join("; "),
+            ),
+            error => plain(error.to_string()),
+        }
+    }
+
+    pub(super) fn explain(self, place: String, doing: &'static str, anonymous: bool) -> Error {
+        let reason = self.reason;
+        match self.status {
+            Some(401 | 403) => {
+                let host = place.split('/').next().unwrap_or_default();
+                let hint = if anonymous {
+                    format!("no login for {host} was found in docker's or podman's configuration")
+                } else {
+                    format!("the login that was found for {host} may not do this")
+                };
+                Error::Unauthorized { place, doing, reason, hint }
+            }
+            Some(_) => Error::Refused { place, doing, reason },
+            None => Error::Unreachable { place, doing, reason },
+        }
+    }
+}
+
+/// The messages of an error as the OCI distribution specification has it, or the body's first words.
+fn words(body: &str) -> String {
+    let value: Option<serde_json::Value> = serde_json::from_str(body).ok();
+    let errors = value.as_ref().and_then(|value| value.get("errors")).and_then(serde_json::Value::as_array);
+    let said = errors.map(|errors| {
+        let said = |error: &serde_json::Value| {
+            let text = |member: &str| error.get(member).and_then(serde_json::Value::as_str);
+            text("message").filter(|text| !text.is_empty()).or(text("code")).map(ToOwned::to_owned)
+        };
+        errors.iter().filter_map(said).collect::<Vec<_>>().join("; ")
+    });
+    let said = said.unwrap_or_else(|| body.trim().to_owned());
+    said.chars().filter(|character| !character.is_control()).take(LONGEST_WORDS).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_registrys_words_are_short_and_plain() {
+        let body =
+            r#"{"errors":[{"code":"DENIED","message":"no such\u001b[31m luck"},{"code":"UNSUPPORTED"}]}"#;
+        assert_eq!(words(body), "no such[31m luck; UNSUPPORTED");
+        assert_eq!(words(&"x".repeat(1000)).len(), LONGEST_WORDS);
+        assert_eq!(words(""), "");
+    }
+}

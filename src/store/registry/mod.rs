@@ -1,0 +1,282 @@
+//! A repository of any registry that speaks the OCI distribution specification (`/v2/`).
+//!
+//! oci-client (`oci-distribution`) gets tokens, looks for blobs, takes blobs and manifests up and lists tags. Reads go
+//! past it, over our own connections: it has no say in redirects, takes bodies of any length into memory, and answers
+//! neither a manifest's media type nor, for a blob, the offset at which a broken download may go on.
+
+mod error;
+mod read;
+mod write;
+
+use std::collections::HashSet;
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures_util::future::BoxFuture;
+use futures_util::stream::{self, StreamExt as _};
+use oci_distribution::client::{Certificate, CertificateEncoding, ClientConfig, ClientProtocol};
+use oci_distribution::errors::OciDistributionError;
+use oci_distribution::secrets::RegistryAuth;
+use oci_distribution::{Client, Reference};
+use tokio::sync::Mutex;
+
+pub use self::error::Error;
+use self::error::Trouble;
+use super::buffers::Buffers;
+use super::http::{CONNECT_PATIENCE, Connections, Network, PATIENCE};
+use super::{Answer, Reader, Source, Store, Written};
+use crate::image::{Descriptor, Digest, Manifest, Name};
+
+const USER_AGENT: &str = concat!("ecr/", env!("CARGO_PKG_VERSION"));
+/// How often something is attempted where another attempt may help.
+const ATTEMPTS: u32 = 5;
+/// How many questions are asked at once.
+const QUESTIONS: usize = 8;
+/// How many tags are asked for at once.
+const PAGE: usize = 1000;
+/// No repository has more pages of tags; a registry that repeats itself is stopped.
+const MOST_PAGES: usize = 1000;
+const BUDGET: usize = 16 * 1024 * 1024;
+
+/// How to log in.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Login {
+    /// Not at all.
+    Anonymous,
+    /// With a name and a password.
+    Password(String, String),
+}
+
+/// A repository of a registry.
+pub struct Remote {
+    client: Client,
+    login: RegistryAuth,
+    host: String,
+    repository: String,
+    network: Network,
+    answered: AtomicBool,
+    buffers: Arc<Buffers>,
+    reads: Arc<read::Reads>,
+}
+
+impl Remote {
+    /// A repository. `plain` says that the registry is spoken to without TLS, which makes sense on this machine only.
+    pub fn new(
+        host: &str,
+        repository: &str,
+        plain: bool,
+        login: Login,
+        network: Network,
+    ) -> Result<Self, Error> {
+        let repository = official(host, repository);
+        let unusable = |reason: String| Error::Unreachable {
+            place: format!("{host}/{repository}"),
+            doing: "connect to",
+            reason,
+        };
+        // It fails only where a provider is installed already, and any will do.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = Client::try_from(configuration(plain, &network).map_err(&unusable)?)
+            .map_err(|error| unusable(error.to_string()))?;
+        let login = match login {
+            Login::Anonymous => RegistryAuth::Anonymous,
+            Login::Password(user, password) => RegistryAuth::Basic(user, password),
+        };
+        let reference = Reference::with_tag(host.to_owned(), repository.clone(), "latest".to_owned());
+        let scheme = if plain { "http" } else { "https" };
+        let reads = read::Reads {
+            client: client.clone(),
+            login: login.clone(),
+            base: format!("{scheme}://{}/v2/{repository}", reference.resolve_registry()),
+            reference,
+            connections: Connections::new(network.clone()),
+            authorization: Mutex::default(),
+        };
+        Ok(Self {
+            client,
+            login,
+            host: host.to_owned(),
+            repository,
+            network,
+            answered: AtomicBool::new(false),
+            buffers: Buffers::new(BUDGET),
+            reads: Arc::new(reads),
+        })
+    }
+
+    fn place(&self) -> String {
+        format!("{}/{}", self.host, self.repository)
+    }
+
+    /// The repository for oci-client; `name` is a tag or a digest, which both end the same URL. (A digest as such would
+    /// make it panic over a registry that answers a manifest without Location, as ECR does.)
+    fn reference(&self, name: &str) -> Reference {
+        Reference::with_tag(self.host.clone(), self.repository.clone(), name.to_owned())
+    }
+
+    fn trouble(&self, trouble: Trouble, doing: &'static str) -> Error {
+        trouble.explain(self.place(), doing, self.login == RegistryAuth::Anonymous)
+    }
+
+    /// Does something until it succeeds, as long as another attempt may help. A registry that never answered was not
+    /// lost on the way: its address is wrong.
+    async fn repeated<T, F>(&self, doing: &'static str, attempt: impl Fn() -> F) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, Trouble>>,
+    {
+        // oci-client asks for a token where it knows a login, also where that is none.
+        self.client.store_auth_if_needed(self.reads.reference.resolve_registry(), &self.login).await;
+        for failures in 1.. {
+            match attempt().await {
+                Ok(value) => {
+                    self.answered.store(true, Ordering::Relaxed);
+                    return Ok(value);
+                }
+                Err(trouble) => {
+                    let answered = trouble.status.is_some() || self.answered.load(Ordering::Relaxed);
+                    if failures >= ATTEMPTS || !trouble.passing || !answered {
+                        return Err(self.trouble(trouble, doing));
+                    }
+                }
+            }
+            tokio::time::sleep(self.network.first_wait * 2u32.pow(failures - 1)).await;
+        }
+        unreachable!("the last attempt returns")
+    }
+
+    async fn has(&self, blob: &Descriptor) -> Result<bool, Error> {
+        let (reference, digest) = (self.reference("latest"), blob.digest.to_string());
+        let ask = async || self.client.blob_exists(&reference, &digest).await.map_err(Trouble::of);
+        self.repeated("look for a blob in", ask).await
+    }
+
+    async fn missing(&self, blobs: &[Descriptor]) -> Result<HashSet<Digest>, Error> {
+        // The first answer is waited for: the token that it takes serves all others.
+        let mut missing = HashSet::new();
+        let Some((first, others)) = blobs.split_first() else { return Ok(missing) };
+        if !self.has(first).await? {
+            missing.insert(first.digest.clone());
+        }
+        let ask = |blob| -> BoxFuture<'_, _> { Box::pin(async move { (blob, self.has(blob).await) }) };
+        let questions: Vec<BoxFuture<'_, (&Descriptor, _)>> = others.iter().map(ask).collect();
+        let mut answers = stream::iter(questions).buffer_unordered(QUESTIONS);
+        while let Some((blob, here)) = answers.next().await {
+            if !here? {
+                missing.insert(blob.digest.clone());
+            }
+        }
+        Ok(missing)
+    }
+
+    async fn list(&self) -> Result<Vec<String>, Error> {
+        let reference = self.reference("latest");
+        let mut tags: Vec<String> = Vec::new();
+        for _ in 0..MOST_PAGES {
+            let last = tags.last().cloned();
+            let ask = async || {
+                let page = self.client.list_tags(&reference, &self.login, Some(PAGE), last.as_deref()).await;
+                page.map_err(Trouble::of)
+            };
+            let page = self.repeated("list the tags of", ask).await?.tags;
+            let new: Vec<String> = page.into_iter().filter(|tag| !tags.contains(tag)).collect();
+            let ended = new.len() < PAGE;
+            tags.extend(new);
+            if ended {
+                break;
+            }
+        }
+        Ok(tags)
+    }
+}
+
+/// On Docker Hub what has no owner belongs to `library`.
+fn official(host: &str, repository: &str) -> String {
+    if host == "docker.io" && !repository.contains('/') {
+        return format!("library/{repository}");
+    }
+    repository.to_owned()
+}
+
+fn configuration(plain: bool, network: &Network) -> Result<ClientConfig, String> {
+    const END: &str = "-----END CERTIFICATE-----";
+    let mut certificates = Vec::new();
+    if let Some(path) = network.ca_bundle.as_ref().filter(|_| !network.unverified) {
+        let bundle = std::fs::read_to_string(path)
+            .map_err(|error| format!("cannot use {}: {error}", path.display()))?;
+        // oci-client takes certificates one by one.
+        let single = bundle.split_inclusive(END).filter(|text| text.contains(END));
+        certificates = single
+            .map(|text| Certificate { encoding: CertificateEncoding::Pem, data: text.as_bytes().to_vec() })
+            .collect();
+    }
+    Ok(ClientConfig {
+        protocol: if plain { ClientProtocol::Http } else { ClientProtocol::Https },
+        accept_invalid_certificates: network.unverified,
+        // One PUT of the whole blob: chunks of oci-client are smaller than what ECR takes.
+        use_monolithic_push: true,
+        tls_certs_only: certificates,
+        read_timeout: Some(PATIENCE),
+        connect_timeout: Some(CONNECT_PATIENCE),
+        user_agent: USER_AGENT,
+        ..ClientConfig::default()
+    })
+}
+
+impl From<OciDistributionError> for Trouble {
+    fn from(error: OciDistributionError) -> Self {
+        Self::of(error)
+    }
+}
+
+impl Store for Remote {
+    fn name(&self) -> String {
+        self.place()
+    }
+
+    fn manifest<'a>(&'a self, name: &'a Name) -> Answer<'a, Manifest> {
+        Box::pin(self.get(name))
+    }
+
+    fn open<'a>(&'a self, blob: &'a Descriptor, offset: u64) -> Answer<'a, Box<dyn Reader>> {
+        Box::pin(async move { Ok(super::download::read(Arc::clone(&self.reads) as _, blob, offset)) })
+    }
+
+    /// A registry takes a manifest only with everything it lists. Which tags name it cannot be asked, and to put a
+    /// manifest under a tag that it has already changes nothing.
+    fn held<'a>(&'a self, digest: &'a Digest) -> Answer<'a, Option<Vec<String>>> {
+        Box::pin(async move { Ok(self.holds(digest).await?.then(Vec::new)) })
+    }
+
+    fn prepare<'a>(&'a self, blobs: &'a [Descriptor]) -> Answer<'a, HashSet<Digest>> {
+        Box::pin(async move { Ok(self.missing(blobs).await?) })
+    }
+
+    fn write<'a>(&'a self, blob: &'a Descriptor, source: &'a Source) -> Answer<'a, Written> {
+        Box::pin(self.upload(blob, source))
+    }
+
+    fn put_manifest<'a>(&'a self, manifest: &'a Manifest) -> Answer<'a, ()> {
+        Box::pin(async move { Ok(self.put(manifest, &manifest.digest().to_string()).await?) })
+    }
+
+    fn put_image<'a>(&'a self, manifest: &'a Manifest, tags: &'a [String]) -> Answer<'a, ()> {
+        Box::pin(async move {
+            if tags.is_empty() {
+                return Ok(self.put(manifest, &manifest.digest().to_string()).await?);
+            }
+            for tag in tags {
+                self.put(manifest, tag).await?;
+            }
+            Ok(())
+        })
+    }
+
+    fn neighbour(&self) -> Option<(&str, &str)> {
+        Some((&self.host, &self.repository))
+    }
+
+    fn tags(&self) -> Answer<'_, Vec<String>> {
+        Box::pin(async move { Ok(self.list().await?) })
+    }
+}

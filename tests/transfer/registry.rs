@@ -1,0 +1,299 @@
+//! A scripted registry over `/v2/`, and transfers from and to it.
+
+use std::collections::HashMap;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use ecr::image::Name;
+use ecr::store::ecr::Network;
+use ecr::store::registry::{Login, Remote};
+use ecr::store::{Memory, Shared};
+
+use super::*;
+
+/// Answers a request instead of the fake.
+type Fault = Box<dyn Fn(&Request) -> Option<Vec<u8>> + Send>;
+
+struct Request {
+    method: String,
+    path: String,
+    head: String,
+    body: Vec<u8>,
+}
+
+#[derive(Default)]
+struct State {
+    blobs: HashMap<String, Vec<u8>>,
+    manifests: HashMap<String, (String, Vec<u8>)>,
+    log: Vec<String>,
+    faults: Vec<Fault>,
+    bearer: bool,
+    mounts: bool,
+}
+
+#[derive(Clone)]
+struct Registry {
+    address: String,
+    state: Arc<Mutex<State>>,
+}
+
+impl Registry {
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let registry = Self { address: listener.local_addr().unwrap().to_string(), state: Arc::default() };
+        let server = registry.clone();
+        std::thread::spawn(move || {
+            for connection in listener.incoming() {
+                let server = server.clone();
+                std::thread::spawn(move || server.serve(connection.unwrap()));
+            }
+        });
+        registry
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    fn fail(&self, fault: impl Fn(&Request) -> Option<Vec<u8>> + Send + 'static) {
+        self.state().faults.push(Box::new(fault));
+    }
+
+    fn store_of(&self, repository: &str, login: Login) -> Shared {
+        let network = Network { first_wait: Duration::ZERO, ..Network::default() };
+        Arc::new(Remote::new(&self.address, repository, true, login, network).unwrap())
+    }
+
+    fn store(&self) -> Shared {
+        self.store_of("team/app", Login::Anonymous)
+    }
+
+    fn count(&self, start: &str) -> usize {
+        self.state().log.iter().filter(|line| line.starts_with(start)).count()
+    }
+
+    fn serve(&self, mut connection: TcpStream) {
+        let Some(request) = read(&mut connection) else { return };
+        let mut state = self.state();
+        state.log.push(format!("{} {}", request.method, request.path));
+        let mut answer = None;
+        if let Some(at) = state.faults.iter().position(|fault| {
+            answer = fault(&request);
+            answer.is_some()
+        }) {
+            state.faults.remove(at);
+        }
+        let answer = answer.unwrap_or_else(|| state.answer(&self.address, &request));
+        drop(state);
+        let _ = connection.write_all(&answer);
+    }
+}
+
+fn read(connection: &mut TcpStream) -> Option<Request> {
+    let mut reader = BufReader::new(connection);
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        if reader.read_line(&mut head).ok()? == 0 {
+            return None;
+        }
+    }
+    let mut words = head.split(' ');
+    let (method, path) = (words.next()?.to_owned(), words.next()?.to_owned());
+    let head = head.to_lowercase();
+    let length = head.split_once("content-length: ").and_then(|(_, rest)| rest.split("\r\n").next());
+    let mut body = vec![0; length.map_or(0, |length| length.parse().unwrap())];
+    reader.read_exact(&mut body).ok()?;
+    Some(Request { method, path, head, body })
+}
+
+fn reply(status: &str, headers: &str, body: &[u8]) -> Vec<u8> {
+    let head =
+        format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n{headers}\r\n", body.len());
+    [head.as_bytes(), body].concat()
+}
+
+impl State {
+    fn answer(&mut self, address: &str, request: &Request) -> Vec<u8> {
+        if let Some(query) = request.path.strip_prefix("/token?") {
+            assert!(query.contains("scope=repository"), "{query}");
+            let right = request.head.contains("authorization: basic bwu6c2vjcmv0");
+            return match right {
+                true => reply("200 OK", "", br#"{"token":"good"}"#),
+                false => reply("401 Unauthorized", "", br#"{"errors":[{"message":"who are you?"}]}"#),
+            };
+        }
+        if self.bearer && !request.head.contains("authorization: bearer good") {
+            let realm =
+                format!("WWW-Authenticate: Bearer realm=\"http://{address}/token\",service=\"s\"\r\n");
+            return reply("401 Unauthorized", &realm, b"");
+        }
+        let path = request.path.split('?').next().unwrap();
+        if path == "/v2/" {
+            return reply("200 OK", "", b"");
+        }
+        if let Some((_, digest)) = path.split_once("/blobs/sha256:") {
+            return match self.blobs.get(&format!("sha256:{digest}")) {
+                None => reply("404 Not Found", "", b""),
+                Some(_) if request.method == "HEAD" => reply("200 OK", "", b""),
+                Some(bytes) => super::server::serve(bytes.clone())(&request.head),
+            };
+        }
+        if path.ends_with("/blobs/uploads/") {
+            let mount = request.path.split_once("?mount=").map(|(_, rest)| rest.replace("%3A", ":"));
+            if self.mounts
+                && mount.is_some_and(|rest| self.blobs.contains_key(rest.split('&').next().unwrap()))
+            {
+                return reply("201 Created", "Location: /mounted\r\n", b"");
+            }
+            return reply("202 Accepted", "Location: /v2/upload/1\r\n", b"");
+        }
+        if path == "/v2/upload/1" {
+            let digest = request.path.split_once("digest=").unwrap().1.replace("%3A", ":");
+            if Digest::of(&request.body).to_string() != digest {
+                return reply("400 Bad Request", "", br#"{"errors":[{"code":"DIGEST_INVALID"}]}"#);
+            }
+            self.blobs.insert(digest, request.body.clone());
+            return reply("201 Created", "Location: /done\r\n", b"");
+        }
+        if path.ends_with("/tags/list") {
+            let mut tags: Vec<&String> = self.manifests.keys().filter(|key| !key.contains(':')).collect();
+            tags.sort();
+            return reply("200 OK", "", json!({"name": "team/app", "tags": tags}).to_string().as_bytes());
+        }
+        let name = path.rsplit_once("/manifests/").unwrap().1.to_owned();
+        if request.method == "PUT" {
+            let media_type = request.head.split_once("content-type: ").unwrap().1;
+            let media_type = media_type.split("\r\n").next().unwrap().to_owned();
+            let kept = (media_type, request.body.clone());
+            self.manifests.insert(Digest::of(&request.body).to_string(), kept.clone());
+            self.manifests.insert(name, kept);
+            // As ECR has it: no Location.
+            return reply("201 Created", "", b"");
+        }
+        match self.manifests.get(&name) {
+            None => reply("404 Not Found", "", br#"{"errors":[{"code":"MANIFEST_UNKNOWN"}]}"#),
+            Some((media_type, bytes)) => reply("200 OK", &format!("Content-Type: {media_type}\r\n"), bytes),
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_index_goes_up_and_comes_back() {
+    let registry = Registry::start();
+    let (memory, index, children) = index().await;
+    let source: Shared = memory.clone();
+    let outcome = run(&source, &registry.store(), &options(&["1", "2"])).await.unwrap();
+    assert_eq!((&outcome.digest, outcome.blobs, outcome.present), (index.digest(), 5, 0));
+    assert_eq!(registry.store().tags().await.unwrap(), ["1", "2"]);
+
+    let back = Arc::new(Memory::new());
+    let shared: Shared = back.clone();
+    let mut wanted = options(&["3"]);
+    wanted.image = Name::Tag("2".to_owned());
+    run(&registry.store(), &shared, &wanted).await.unwrap();
+    for blob in children.iter().flat_map(Manifest::blobs) {
+        assert_eq!(back.blob(&blob.digest), memory.blob(&blob.digest));
+    }
+    assert_eq!(back.tags(), [("3".to_owned(), index.digest().clone())]);
+
+    let uploads = registry.count("PUT /v2/upload");
+    let again = run(&source, &registry.store(), &options(&["1"])).await.unwrap();
+    assert_eq!((again.blobs, again.present, registry.count("PUT /v2/upload")), (0, 5, uploads));
+}
+
+#[tokio::test]
+async fn tokens_are_asked_for_with_the_login() {
+    let registry = Registry::start();
+    registry.state().bearer = true;
+    let (memory, _) = single(&[noise(3_000_000, 1)]).await;
+    let source: Shared = memory;
+    let login = Login::Password("me".to_owned(), "secret".to_owned());
+    let store = registry.store_of("team/app", login);
+    run(&source, &store, &options(&["1"])).await.unwrap();
+    let back: Shared = Arc::new(Memory::new());
+    let mut wanted = options(&["1"]);
+    wanted.image = Name::Tag("1".to_owned());
+    run(&store, &back, &wanted).await.unwrap();
+
+    let error = run(&source, &registry.store(), &options(&["1"])).await.unwrap_err();
+    let place = format!("{}/team/app", registry.address);
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "{place} refused to let us look for an image in (HTTP 401: who are you?); no login for {} was found in \
+             docker's or podman's configuration",
+            registry.address
+        )
+    );
+}
+
+#[tokio::test]
+async fn a_blob_is_taken_over_from_a_neighbour() {
+    let registry = Registry::start();
+    registry.state().mounts = true;
+    let (memory, image) = single(&[noise(1000, 1)]).await;
+    let source: Shared = memory;
+    run(&source, &registry.store(), &options(&["1"])).await.unwrap();
+    registry
+        .fail(|request| request.path.contains("other/blobs/sha256").then(|| reply("404 Not Found", "", b"")));
+    registry
+        .fail(|request| request.path.contains("other/blobs/sha256").then(|| reply("404 Not Found", "", b"")));
+    registry
+        .fail(|request| request.path.contains("other/manifests").then(|| reply("404 Not Found", "", b"")));
+    let uploads = registry.count("PUT /v2/upload");
+    let other = registry.store_of("team/other", Login::Anonymous);
+    let mut wanted = options(&["1"]);
+    wanted.image = Name::Digest(image.digest().clone());
+    let outcome = run(&registry.store(), &other, &wanted).await.unwrap();
+    assert_eq!((outcome.blobs, outcome.present), (0, 2));
+    assert_eq!(registry.count("PUT /v2/upload"), uploads);
+    assert_eq!(registry.count("POST /v2/team/other/blobs/uploads/?mount="), 2);
+}
+
+#[tokio::test]
+async fn what_passes_is_tried_again_and_a_no_is_repeated() {
+    let registry = Registry::start();
+    let (memory, _) = single(&[noise(2_500_000, 1)]).await;
+    let source: Shared = memory;
+    registry.fail(|request| (request.method == "PUT").then(|| reply("503 Service Unavailable", "", b"busy")));
+    registry.fail(|request| (request.method == "POST").then(|| reply("429 Too Many Requests", "", b"")));
+    run(&source, &registry.store(), &options(&["1"])).await.unwrap();
+
+    // A download that breaks off goes on where it stopped.
+    let layer = noise(2_500_000, 1);
+    let path = format!("/blobs/{}", Digest::of(&layer));
+    registry.fail(move |request| {
+        let here = request.method == "GET" && request.path.ends_with(&path);
+        here.then(|| super::server::body("200 OK", layer.len(), &layer[..1_000_000]))
+    });
+    let back: Shared = Arc::new(Memory::new());
+    let mut wanted = options(&["1"]);
+    wanted.image = Name::Tag("1".to_owned());
+    run(&registry.store(), &back, &wanted).await.unwrap();
+
+    let no =
+        || reply("400 Bad Request", "", br#"{"errors":[{"code":"TAG_INVALID","message":"not this tag"}]}"#);
+    registry.fail(move |request| request.path.ends_with("/manifests/9").then(no));
+    let error = run(&source, &registry.store(), &options(&["9"])).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!("{}/team/app refused to let us push a manifest to: HTTP 400: not this tag", registry.address)
+    );
+}
+
+#[tokio::test]
+async fn a_manifest_without_an_end_is_not_read() {
+    let registry = Registry::start();
+    registry.fail(|request| {
+        request.path.contains("/manifests/").then(|| reply("200 OK", "", &vec![b' '; 5 * 1024 * 1024]))
+    });
+    let back: Shared = Arc::new(Memory::new());
+    let mut wanted = options(&["1"]);
+    wanted.image = Name::Tag("1".to_owned());
+    let error = run(&registry.store(), &back, &wanted).await.unwrap_err();
+    assert!(error.to_string().contains("is larger than the 4194304 bytes that registries take"), "{error}");
+    let error = run(&registry.store(), &back, &wanted).await.unwrap_err();
+    assert_eq!(error.to_string(), format!("{}/team/app has no image 1", registry.address));
+}
