@@ -26,7 +26,7 @@ import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-ECR = str(ROOT / "target/release/ecr")
+ECR = os.environ.get("ECR", str(ROOT / "target/release/ecr"))
 PEERS = pathlib.Path(os.environ.get("PEERS", "/opt/peers"))
 OLD = pathlib.Path(os.environ.get("OLD", "/tmp/at/deb"))
 HOST = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
@@ -50,6 +50,36 @@ def helpers(folder):
     return found
 
 
+WATCH = r"""
+#include <stdio.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+int main(int argc, char **argv) {
+    int status; struct rusage usage; pid_t child = fork();
+    (void)argc;
+    if (child == 0) { execv(argv[1], argv + 1); _exit(127); }
+    wait4(child, &status, 0, &usage);
+    dprintf(9, "%ld", usage.ru_maxrss);
+    return 0;
+}
+"""
+
+
+def peak(folder, command, environment, stdin):
+    """Peak memory in MiB. A child of this script would count what the script had; one of a tiny program does not."""
+    watch = folder / "watch"
+    if not watch.exists():
+        subprocess.run(["cc", "-x", "c", "-O", "-o", str(watch), "-"], input=WATCH, text=True, check=True)
+    read, write = os.pipe()
+    actions = [(os.POSIX_SPAWN_DUP2, write, 9), (os.POSIX_SPAWN_OPEN, 0, stdin, os.O_RDONLY, 0), (os.POSIX_SPAWN_OPEN, 1, "/dev/null", os.O_WRONLY, 0)]
+    process = os.posix_spawn(str(watch), [str(watch), *command], environment, file_actions=actions)
+    os.close(write)
+    os.waitpid(process, 0)
+    with os.fdopen(read) as answer:
+        return int(answer.read()) / 1024
+
+
 def spawn(command, environment, stdin):
     actions = [
         (os.POSIX_SPAWN_OPEN, 0, stdin, os.O_RDONLY, 0),
@@ -60,27 +90,30 @@ def spawn(command, environment, stdin):
 
 
 def run(command, environment, stdin, status_wanted=0):
-    """One run: wall seconds and peak memory in MiB."""
+    """Wall seconds of one run."""
     begin = time.perf_counter()
     process = spawn(command, environment, stdin)
-    _, status, usage = os.wait4(process, 0)
+    _, status = os.waitpid(process, 0)
     seconds = time.perf_counter() - begin
     if os.waitstatus_to_exitcode(status) != status_wanted:
         raise SystemExit(f"exit code {os.waitstatus_to_exitcode(status)}: {' '.join(command)}")
-    return seconds, usage.ru_maxrss / 1024
+    return seconds
 
 
-def interleaved(programs, rounds):
-    times, memory = {name: [] for name in programs}, dict.fromkeys(programs, 0)
+def interleaved(folder, programs, rounds):
+    times = {name: [] for name in programs}
     for number in range(rounds + 1):
         order = list(programs) if number % 2 else list(reversed(programs))
         for name in order:
             before, arguments = programs[name]
             before()
-            seconds, peak = run(*arguments)
+            seconds = run(*arguments)
             if number:
                 times[name].append(seconds)
-                memory[name] = max(memory[name], peak)
+    memory = {}
+    for name, (before, arguments) in programs.items():
+        before()
+        memory[name] = max(peak(folder, *arguments[:3]) for _ in range(3))
     return {name: (statistics.median(values), min(values), memory[name]) for name, values in times.items()}
 
 
@@ -183,15 +216,15 @@ def measure_single(folder, found, stub, rounds, stdin, stranger):
         strangers[name] = (nothing, (command, machine.environment, stranger, 1))
     strangers["ecr --version"] = (nothing, ([ECR, "--version"], {"HOME": str(folder)}, stdin))
     strangers["/bin/true"] = (nothing, (["/bin/true"], {}, stdin))
-    table("warm get", interleaved(warm, rounds))
-    table("cold get, TLS through a proxy, no cache", interleaved(cold, rounds))
-    table("cold get, plain HTTP, no cache", interleaved(plain, rounds))
+    table("warm get", interleaved(folder, warm, rounds))
+    table("cold get, TLS through a proxy, no cache", interleaved(folder, cold, rounds))
+    table("cold get, plain HTTP, no cache", interleaved(folder, plain, rounds))
     written = {}
     for name, command in found.items():
         machine = Machine(folder, name, stub)
         written[name] = (machine.forget, ([*command, "get"], machine.environment, stdin))
-    table("cold get, TLS through a proxy, into an empty cache", interleaved(written, rounds))
-    table("a stranger's host", interleaved(strangers, rounds))
+    table("cold get, TLS through a proxy, into an empty cache", interleaved(folder, written, rounds))
+    table("a stranger's host", interleaved(folder, strangers, rounds))
 
 
 def measure_parallel(folder, found, stub):
@@ -226,8 +259,8 @@ def measure_metadata(folder, found, stdin):
         machine = Machine(folder, name, None, AWS_EC2_METADATA_SERVICE_ENDPOINT=f"http://127.0.0.1:{listener.getsockname()[1]}")
         for variable in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_EC2_METADATA_DISABLED"):
             del machine.environment[variable]
-        first, _ = run([*command, "get"], machine.environment, stdin, 1)
-        again, _ = run([*command, "get"], machine.environment, stdin, 1) if first < 3 else (float("nan"), 0)
+        first = run([*command, "get"], machine.environment, stdin, 1)
+        again = run([*command, "get"], machine.environment, stdin, 1) if first < 3 else first
         print(f"  {name:12} {first:6.2f} s, again {again * 1e3:.1f} ms")
 
 
@@ -252,7 +285,7 @@ def measure_dead(folder, found, stub, rounds, stdin):
 
     bury(full)
     warm = {"empty folder": (nothing, (command, empty.environment, stdin)), f"{DEAD} dead entries": (nothing, (command, full.environment, stdin))}
-    table(f"warm get in a folder with {DEAD} dead entries", interleaved(warm, rounds))
+    table(f"warm get in a folder with {DEAD} dead entries", interleaved(folder, warm, rounds))
     for machine in (empty, full):
         machine.forget()
     (full.home / ".cache/ecr").mkdir(parents=True, mode=0o700)
@@ -262,7 +295,7 @@ def measure_dead(folder, found, stub, rounds, stdin):
         bury(full)
 
     cold = {"empty folder": (empty.forget, (command, empty.environment, stdin)), f"{DEAD} dead entries": (again, (command, full.environment, stdin))}
-    table(f"cold get in a folder with {DEAD} dead entries (64 are cleared away)", interleaved(cold, max(10, rounds // 10)))
+    table(f"cold get in a folder with {DEAD} dead entries (8 files are cleared away)", interleaved(folder, cold, max(10, rounds // 10)))
 
 
 def main(rounds):

@@ -254,10 +254,15 @@ impl From<service::Error> for Error {
         match error {
             service::Error::Refused(refused) => {
                 let text = refused.to_string();
+                let code_is_first = refused.is_from_the_front();
                 let refusal = refused.refusal;
                 let mut members = Map::new();
                 members.insert("Message".to_owned(), refusal.message.into());
-                members.insert("Code".to_owned(), refusal.code.into());
+                if code_is_first {
+                    members.shift_insert(0, "Code".to_owned(), refusal.code.into());
+                } else {
+                    members.insert("Code".to_owned(), refusal.code.into());
+                }
                 members.extend(refusal.members);
                 Self::Refused { text, members }
             }

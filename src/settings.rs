@@ -14,6 +14,7 @@ mod error;
 mod files;
 mod ini;
 mod interface;
+mod log;
 mod network;
 mod places;
 #[cfg(test)]
@@ -28,6 +29,7 @@ pub use environment::Environment;
 pub use error::{Error, Kind};
 pub use files::{Entry, Section};
 pub use interface::{BinaryFormat, ErrorFormat, TimestampFormat};
+pub use log::Log;
 pub use network::{Proxies, RetryMode};
 
 use files::Files;
@@ -84,6 +86,7 @@ pub struct Settings {
     globals: Globals,
     environment: Environment,
     files: Arc<OnceLock<Result<Files, Error>>>,
+    log: Log,
 }
 
 impl Settings {
@@ -94,7 +97,18 @@ impl Settings {
 
     /// The settings in an environment that is given whole; what tests use.
     pub fn with_environment(globals: Globals, environment: Environment) -> Self {
-        Self { globals, environment, files: Arc::default() }
+        Self { globals, environment, files: Arc::default(), log: Log::default() }
+    }
+
+    /// The same settings, with a log.
+    #[must_use]
+    pub fn with_log(self, log: Log) -> Self {
+        Self { log, ..self }
+    }
+
+    /// The log of `--debug`.
+    pub fn log(&self) -> &Log {
+        &self.log
     }
 
     /// The options as they were given.

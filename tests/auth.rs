@@ -13,13 +13,13 @@ use std::process::Stdio;
 use crate::harness::{Machine, Outcome};
 use server::{Manner, PASSWORD, Server};
 
-pub const HERE: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
-pub const KEY: &str = "AKIAIOSFODNN7EXAMPLE";
-pub const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
-pub const NOT_FOUND: &str = "credentials not found in native keychain\n";
+pub(crate) const HERE: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
+pub(crate) const KEY: &str = "AKIAIOSFODNN7EXAMPLE";
+pub(crate) const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
+pub(crate) const NOT_FOUND: &str = "credentials not found in native keychain\n";
 
 /// A machine whose credentials and endpoint are a stand-in's.
-pub fn machine(server: &Server) -> Machine {
+pub(crate) fn machine(server: &Server) -> Machine {
     let mut machine = Machine::new();
     machine
         .set("AWS_ACCESS_KEY_ID", KEY)
@@ -29,14 +29,14 @@ pub fn machine(server: &Server) -> Machine {
     machine
 }
 
-pub fn started() -> (Server, Machine) {
+pub(crate) fn started() -> (Server, Machine) {
     let server = Server::start(Manner::Gives);
     let machine = machine(&server);
     (server, machine)
 }
 
 /// The helper under its own name.
-pub fn program(machine: &Machine) -> PathBuf {
+pub(crate) fn program(machine: &Machine) -> PathBuf {
     let link = machine.path().join("docker-credential-ecr-login");
     if !link.exists() {
         std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_ecr"), &link).unwrap();
@@ -45,7 +45,7 @@ pub fn program(machine: &Machine) -> PathBuf {
 }
 
 /// Runs a program with this on its stdin.
-pub fn fed(mut command: std::process::Command, input: impl AsRef<[u8]>) -> Outcome {
+pub(crate) fn fed(mut command: std::process::Command, input: impl AsRef<[u8]>) -> Outcome {
     let mut child =
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     // One that does not read all of it has its reasons.
@@ -58,30 +58,30 @@ pub fn fed(mut command: std::process::Command, input: impl AsRef<[u8]>) -> Outco
     }
 }
 
-pub fn helper(machine: &Machine, action: &str, input: impl AsRef<[u8]>) -> Outcome {
+pub(crate) fn helper(machine: &Machine, action: &str, input: impl AsRef<[u8]>) -> Outcome {
     fed(machine.command(program(machine), &[action]), input)
 }
 
-pub fn outcome(stdout: impl Into<String>, stderr: impl Into<String>, code: i32) -> Outcome {
+pub(crate) fn outcome(stdout: impl Into<String>, stderr: impl Into<String>, code: i32) -> Outcome {
     Outcome { stdout: stdout.into(), stderr: stderr.into(), code }
 }
 
 /// The answer that clients read a password from.
-pub fn found(url: &str) -> Outcome {
+pub(crate) fn found(url: &str) -> Outcome {
     let escaped = serde_json::Value::from(PASSWORD).to_string();
     let escaped = escaped.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026");
     outcome(format!("{{\"ServerURL\":\"{url}\",\"Username\":\"AWS\",\"Secret\":{escaped}}}\n"), "", 0)
 }
 
 /// The cache's files of this ending.
-pub fn cached(machine: &Machine, ending: &str) -> Vec<PathBuf> {
+pub(crate) fn cached(machine: &Machine, ending: &str) -> Vec<PathBuf> {
     let folder = machine.path().join("home/.cache/ecr/tokens");
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     entries.map(|entry| entry.path()).filter(|path| path.to_string_lossy().ends_with(ending)).collect()
 }
 
 /// Makes the only kept password older, or shifts it into the future.
-pub fn age(machine: &Machine, seconds: i64) {
+pub(crate) fn age(machine: &Machine, seconds: i64) {
     let [file] = cached(machine, ".json").try_into().unwrap();
     let mut entry: serde_json::Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
     for name in ["requested", "expires"] {

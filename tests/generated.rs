@@ -59,3 +59,13 @@ fn manual_pages() {
     pages(&command, None, &mut files);
     hold("man", &files);
 }
+
+/// The scripts ask the program for everything, so that they cannot be stale; the program prints these very files.
+#[test]
+fn completions() {
+    let scripts = ecr::cli::SHELLS.iter().filter_map(|shell| ecr::cli::completion(shell));
+    hold(
+        "completions",
+        &scripts.map(|(name, script)| (name.to_owned(), script.as_bytes().to_vec())).collect(),
+    );
+}

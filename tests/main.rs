@@ -8,7 +8,10 @@ mod golden;
 mod harness;
 mod layering;
 mod local;
+mod properties;
 mod readme;
+mod registry;
+mod serving;
 mod transfer;
 
 /// A test file that nobody lists here would never run, and nobody would notice.

@@ -1,7 +1,7 @@
 //! Text to values: what the words of a command line mean for a model (contract 2.2 to 2.9).
 //!
 //! Everything here is a pure function of its arguments; only [`paramfile`] opens files, at places that it is told.
-//! An input is built in three steps: [`unpack`] for each option, [`cli_input::merge`] for the rest of the input out of
+//! An input is built in three steps: [`unpack()`] for each option, [`cli_input::merge`] for the rest of the input out of
 //! one JSON or YAML text, and [`blob::decode`] once the whole input is there. [`skeleton`] goes the other way.
 
 pub mod blob;

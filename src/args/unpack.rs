@@ -6,8 +6,8 @@ use serde_json::Value;
 use super::Error;
 use super::paramfile::{self, Content, Files};
 use super::shorthand;
-use crate::model::json;
 use crate::model::foreign::Foreign;
+use crate::model::json;
 use crate::model::{Kind, Service, Shape, python};
 
 /// The value of an option: `words` as they stood on the command line, for the shape of this name. `option` is the

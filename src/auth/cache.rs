@@ -22,8 +22,8 @@ const LARGEST: u64 = 256 << 10;
 const DEAD_AFTER: Duration = Duration::from_hours(13);
 /// A temporary file this old was left by a process that is gone.
 const ABANDONED_AFTER: Duration = Duration::from_hours(1);
-/// How many files one write clears away at most, so that no login pays for all that others left.
-const PRUNED_AT_ONCE: usize = 64;
+/// How many files one write clears away at most, so that no login pays for all that others left. A write adds two.
+const PRUNED_AT_ONCE: usize = 8;
 /// How long it is remembered that no instance metadata service answers.
 const NOBODY_FOR: Duration = Duration::from_mins(1);
 

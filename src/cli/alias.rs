@@ -10,6 +10,7 @@ use indexmap::IndexMap;
 use crate::error::Error;
 use crate::settings::Settings;
 
+use super::SERVICES;
 use super::argparse::{Parser, Positional};
 use super::options;
 use super::session::Session;
@@ -57,7 +58,7 @@ impl Aliases {
         for _ in 0..MOST_STEPS {
             let Some(value) = self.find(TOP, &name) else { return ours.contains(&name.as_str()) };
             // What cannot be parsed is for this program to complain about.
-            let Ok(words) = shell_words::split(&value) else { return true };
+            let Ok(words) = split(&value) else { return true };
             match parser.first_argument(&words) {
                 _ if value.starts_with('!') => return true,
                 Some(next) if next == name => return ours.contains(&next),
@@ -86,10 +87,11 @@ pub(super) fn follow_command(
         if let Some(line) = value.strip_prefix('!') {
             return Ok((command, Step::Done(shell(line, &words)?)));
         }
-        let (next, mut rest) = parse(session, &command, expand(&command, &value)?, commands)?;
+        let (next, mut rest) = parse(session, &command, &expand(&command, &value)?, commands)?;
         rest.append(&mut words);
         words = rest;
-        if next == command {
+        // An alias may have the name of the command that it stands for.
+        if next == command && SERVICES.lines().any(|name| name == command) {
             return Ok((command, Step::Words(words)));
         }
         command = next;
@@ -116,7 +118,7 @@ pub(super) fn follow(
     // The options in it are read as they would be after the name of the service.
     let mut expanded = vec!["ecr".to_owned()];
     expanded.extend(expand(name, &value)?);
-    let (_, mut rest) = parse(session, name, expanded, &["ecr".to_owned()])?;
+    let (_, mut rest) = parse(session, name, &expanded, &["ecr".to_owned()])?;
     rest.extend_from_slice(words);
     if exists {
         return Ok(Some(Step::Itself(rest.split_off(rest.len().min(1)))));
@@ -129,9 +131,9 @@ fn too_deep() -> Error {
 }
 
 fn expand(name: &str, value: &str) -> Result<Vec<String>, Error> {
-    let words = shell_words::split(value).map_err(|_| {
+    let words = split(value).map_err(|reason| {
         Error::Other(format!(
-            "Value of alias \"{name}\" could not be parsed. Received error: No closing quotation when parsing:\n{value}"
+            "Value of alias \"{name}\" could not be parsed. Received error: {reason} when parsing:\n{value}"
         ))
     })?;
     Ok(words.into_iter().map(|word| word.trim_matches('\n').to_owned()).collect())
@@ -141,12 +143,12 @@ fn expand(name: &str, value: &str) -> Result<Vec<String>, Error> {
 fn parse(
     session: &mut Session,
     alias: &str,
-    words: Vec<String>,
+    words: &[String],
     commands: &[String],
 ) -> Result<(String, Vec<String>), Error> {
     let command = Positional { name: "command", required: true, choices: Some(commands.to_vec()) };
     let parser = Parser { options: options::globals(false), positionals: vec![command] };
-    let mut parsed = parser.parse(&words).map_err(|mistake| Error::CommandLine(mistake.0))?;
+    let mut parsed = parser.parse(words).map_err(|mistake| Error::CommandLine(mistake.0))?;
     for option in ["debug", "profile"] {
         if parsed.values.contains_key(option) {
             return Err(Error::Other(format!(
@@ -180,8 +182,41 @@ fn shell(line: &str, words: &[String]) -> Result<ExitCode, Error> {
     Ok(ExitCode::from(u8::try_from(code.rem_euclid(256)).unwrap_or(255)))
 }
 
+/// Splits a line as Python's `shlex.split` does, which knows no comments and keeps a backslash between double quotes
+/// unless it protects a quote or another backslash.
+fn split(line: &str) -> Result<Vec<String>, &'static str> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut characters = line.chars().peekable();
+    while let Some(character) = characters.next() {
+        match character {
+            ' ' | '\t' | '\r' | '\n' => words.extend(word.take()),
+            '\\' => {
+                let escaped = characters.next().ok_or("No escaped character")?;
+                word.get_or_insert_default().push(escaped);
+            }
+            quote @ ('"' | '\'') => {
+                let word = word.get_or_insert_default();
+                loop {
+                    match characters.next().ok_or("No closing quotation")? {
+                        end if end == quote => break,
+                        '\\' if quote == '"' => match characters.next().ok_or("No escaped character")? {
+                            protected @ ('"' | '\\') => word.push(protected),
+                            other => word.extend(['\\', other]),
+                        },
+                        other => word.push(other),
+                    }
+                }
+            }
+            other => word.get_or_insert_default().push(other),
+        }
+    }
+    words.extend(word);
+    Ok(words)
+}
+
 /// A word as Python's `shlex.quote` protects it.
-fn quoted(word: &str) -> String {
+pub(super) fn quoted(word: &str) -> String {
     let is_safe = |c: char| c.is_ascii_alphanumeric() || "_@%+=:,./-".contains(c);
     if !word.is_empty() && word.chars().all(is_safe) {
         return word.to_owned();
@@ -220,8 +255,24 @@ mod tests {
     }
 
     #[test]
+    fn lines_are_split_as_python_does() {
+        for (line, expected) in [
+            ("a  b\n c", Ok(vec!["a", "b", "c"])),
+            ("'a b'c \"\" # d", Ok(vec!["a bc", "", "#", "d"])),
+            (r#""a\$b\"\\" \ c"#, Ok(vec!["a\\$b\"\\", " c"])),
+            ("a 'b", Err("No closing quotation")),
+            ("a\\", Err("No escaped character")),
+        ] {
+            let expected = expected.map(|words| words.into_iter().map(str::to_owned).collect::<Vec<_>>());
+            assert_eq!(split(line), expected, "{line}");
+        }
+    }
+
+    #[test]
     fn words_are_quoted_for_the_shell() {
-        for (word, expected) in [("a", "a"), ("", "''"), ("b c", "'b c'"), ("it's", "'it'\"'\"'s'"), ("é", "'é'")] {
+        for (word, expected) in
+            [("a", "a"), ("", "''"), ("b c", "'b c'"), ("it's", "'it'\"'\"'s'"), ("é", "'é'")]
+        {
             assert_eq!(quoted(word), expected);
         }
     }

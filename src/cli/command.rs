@@ -7,6 +7,7 @@ use crate::commands;
 use crate::model::help::{first_sentence, texts};
 use crate::model::{Kind, Operation, Service, Shape, ecr, ecr_public, names::kebab};
 
+use super::completion::SHELLS;
 use super::help::{common_help, custom_commands};
 use super::options::{Argument, GLOBALS, Meaning, arguments};
 
@@ -23,6 +24,11 @@ pub fn command() -> Command {
         .subcommands(commands::COMMANDS.iter().map(|command| (command.define)()))
         .subcommands(service_commands(ecr()))
         .subcommand(public)
+        .subcommand(
+            Command::new("completions")
+                .about("Print the completion script of a shell")
+                .arg(Arg::new("shell").required(true).value_parser(SHELLS).help("The shell")),
+        )
         .subcommand(Command::new("help").about("Show help for all commands"))
 }
 

@@ -1,5 +1,7 @@
 //! Help pages, written from the model: `ecr help`, `ecr public help`, `ecr OPERATION help`.
 
+mod example;
+
 use crate::commands;
 use crate::model::help::{Texts, first_sentence, texts};
 use crate::model::{Kind, Operation, Service, Shape, Waiter, names::kebab};
@@ -53,6 +55,7 @@ pub(super) fn service(page: &mut Page, name: Name, service: &Service) {
             let about = (command.define)().get_about().map(ToString::to_string).unwrap_or_default();
             entry(page, command.name, &about);
         }
+        entry(page, "completions", "Print the completion script of a shell: ecr completions <shell>.");
         entry(page, "public", "Commands of Amazon ECR Public: ecr public <command>.");
     }
     page.heading("OPERATIONS");
@@ -99,6 +102,12 @@ pub(super) fn operation(page: &mut Page, name: Name, service: &Service, operatio
         );
     }
     options(page, service, operation, &arguments(service, operation));
+    page.heading("EXAMPLE");
+    let mut lines = vec![command];
+    lines.extend(
+        example::required_options(service, operation).into_iter().map(|option| format!("    {option}")),
+    );
+    page.verbatim(1, &lines.join(" \\\n    "));
     page.heading("OUTPUT");
     match service.output(operation).filter(|output| !output.members.is_empty()) {
         Some(output) => {

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::args;
 use crate::commands::{self, block_on};
 use crate::error::Error;
-use crate::model::Service;
+use crate::model::{Service, python};
 
 use super::argparse::{Arity, Given, Opt, Parsed, Parser};
 use super::help;
@@ -129,7 +129,7 @@ fn credentials(data: &Value) -> Result<(String, String), Error> {
     let token = member(data, "authorizationToken")?;
     let decoded = args::blob::lenient_base64(token).map_err(|wrong| Error::Other(wrong.to_string()))?;
     let decoded = String::from_utf8(decoded)
-        .map_err(|_| Error::Other("the authorization token is not UTF-8 in base64".to_owned()))?;
+        .map_err(|wrong| Error::Other(python::decode_complaint(wrong.as_bytes(), wrong.utf8_error())))?;
     match decoded.split(':').collect::<Vec<_>>().as_slice() {
         [user, password] => Ok(((*user).to_owned(), (*password).to_owned())),
         [_] => Err(Error::Other("not enough values to unpack (expected 2, got 1)".to_owned())),

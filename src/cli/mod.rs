@@ -11,6 +11,9 @@
 mod alias;
 mod argparse;
 mod command;
+mod complete;
+mod completion;
+mod debug;
 mod difflib;
 mod forward;
 mod globals;
@@ -40,6 +43,7 @@ use page::Page;
 use session::Session;
 
 pub use command::command;
+pub use completion::{SHELLS, completion};
 
 /// The version of the AWS CLI whose behaviour this program has.
 const AWS_CLI_VERSION: &str = "2.38.1";
@@ -63,8 +67,20 @@ fn dispatch(session: &mut Session, arguments: &[OsString]) -> Result<ExitCode, E
     let words: Vec<String> =
         arguments.iter().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
     let name = session.ui.name();
+    // `ecr help COMMAND` is `ecr COMMAND help`.
+    if let (Name::Ecr, [help, command, ..]) = (name, words.as_slice())
+        && (help == "help" && !command.starts_with('-'))
+    {
+        let mut turned: Vec<OsString> = arguments.to_vec();
+        let help = turned.remove(1);
+        turned.push(help);
+        return dispatch(session, &turned);
+    }
     let mut main = Parser { options: options::globals(name == Name::Ecr), positionals: Vec::new() };
     let first = main.first_argument(&words);
+    if let (Name::Ecr, Some("complete")) = (name, words.first().map(String::as_str)) {
+        return Ok(complete::run(session, &words[1..]));
+    }
     if let (Name::Ecr, Some(first)) = (name, first)
         && let Some(command) = commands::COMMANDS.iter().find(|command| command.name == first)
     {
@@ -83,7 +99,7 @@ fn dispatch(session: &mut Session, arguments: &[OsString]) -> Result<ExitCode, E
         }
         // The names of other services take a moment to list, so only what may be one of them is held against them.
         if !OURS.contains(&first) {
-            commands = SERVICES.lines().map(str::to_owned).collect();
+            commands = SERVICES.lines().chain(["help"]).map(str::to_owned).collect();
         }
     }
     first_pass(session, &words)?;
@@ -100,6 +116,7 @@ fn dispatch(session: &mut Session, arguments: &[OsString]) -> Result<ExitCode, E
         return version(session, arguments);
     }
     session.take_globals(&parsed)?;
+    debug::settings(&session.settings, &words);
     let help = parsed.flag("help").is_some();
     let mut command = parsed.one("command").unwrap_or_default().to_owned();
     let mut words = parsed.rest;
@@ -190,7 +207,10 @@ fn serve(
     help: bool,
 ) -> Result<ExitCode, Error> {
     let parsed = match parse_operation(session, service, words) {
-        Err(_) if help => return verb::short_help(session, &[]),
+        Err(_) if help => {
+            let public = (!help::is_private(service)).then_some("public");
+            return verb::short_help(session, &public.into_iter().collect::<Vec<_>>());
+        }
         result => result?,
     };
     let operation = parsed.one("operation").unwrap_or_default();
@@ -211,6 +231,7 @@ fn serve(
         Some(Step::Itself(rest)) => words = rest,
     }
     match operation {
+        "completions" => completions(session, &words),
         "help" => show(session, |page| help::service(page, session.ui.name(), service)),
         "get-login-password" => login::get_login_password(session, service, &words),
         "get-login" => login::get_login(session, service, &words),
@@ -219,6 +240,24 @@ fn serve(
             Some(found) => operation::run(session, service, found, &words),
             None => Err(Error::Other(format!("{command} is not a command"))),
         },
+    }
+}
+
+/// Prints the completion script of a shell.
+fn completions(session: &Session, words: &[String]) -> Result<ExitCode, Error> {
+    let shells = SHELLS.join(", ");
+    match words {
+        [word] if word == "help" => show(session, |page| {
+            let about = format!("Prints the completion script of a shell: {shells}.");
+            help::custom(page, "ecr completions <shell>", &about, &[]);
+        }),
+        [shell] => match completion(shell) {
+            Some((_, script)) => session.print(script),
+            None => {
+                Err(Error::Usage(format!("there is no completion script for {shell}, only for {shells}")))
+            }
+        },
+        _ => Err(Error::Usage(format!("ecr completions needs the name of one shell: {shells}"))),
     }
 }
 
@@ -244,7 +283,7 @@ fn command_names(session: &Session, service: &'static Service) -> Vec<String> {
     }
     names.push("wait".to_owned());
     if session.ui.name() == Name::Ecr {
-        names.extend(["get-login", "public"].map(String::from));
+        names.extend(["completions", "get-login", "public"].map(String::from));
         names.extend(commands::COMMANDS.iter().map(|command| command.name.to_owned()));
     }
     names
@@ -257,7 +296,8 @@ fn is_command(session: &Session, service: &'static Service, name: &str) -> bool 
 
 /// Shows a page of help, through a pager on a terminal.
 fn show(session: &Session, write: impl FnOnce(&mut Page)) -> Result<ExitCode, Error> {
-    let mut page = Page::new(session.ui.width(), session.ui.out_is_terminal());
+    let bold = session.ui.out_is_terminal() && !session.settings.no_color();
+    let mut page = Page::new(session.ui.width(), bold);
     write(&mut page);
     session.page(&page.finish())
 }

@@ -10,7 +10,7 @@ use crate::ui::pager::Sink;
 
 use super::alias::Aliases;
 use super::argparse::Parsed;
-use super::globals;
+use super::{debug, globals};
 
 /// One run of the program.
 pub(super) struct Session {
@@ -50,7 +50,7 @@ impl Session {
         let value = |name: &str| parsed.one(name).map(str::to_owned);
         let mut globals = globals::collect(value, |name| parsed.flag(name).is_some());
         // How an error is printed may be one of these options.
-        self.settings = Settings::resolve(globals.clone());
+        self.settings = self.resolved(globals.clone());
         if let Some(expression) = &globals.query {
             let wrong = |reason| Error::Usage(format!("Bad value for --query {expression}: {reason}"));
             self.query = Some(Query::compile(expression).map_err(wrong)?);
@@ -58,11 +58,17 @@ impl Session {
         self.settings.check_endpoint_option()?;
         globals.read_timeout = globals::seconds(parsed.one("cli-read-timeout"))?;
         globals.connect_timeout = globals::seconds(parsed.one("cli-connect-timeout"))?;
-        self.settings = Settings::resolve(globals);
+        self.settings = self.resolved(globals);
         self.settings.output_encoding()?;
         self.settings.timestamp_format()?;
         self.settings.binary_format()?;
         Ok(())
+    }
+
+    /// The settings with these options, and with a log where one is wanted.
+    pub(super) fn resolved(&self, globals: Globals) -> Settings {
+        let log = debug::log(&self.ui, globals.debug);
+        Settings::resolve(globals).with_log(log)
     }
 
     /// Prints to stdout, never through a pager.

@@ -5,10 +5,9 @@ use std::process::ExitCode;
 
 use crate::commands::{self, Context};
 use crate::error::Error;
-use crate::settings::Settings;
 
 use super::session::Session;
-use super::{command, globals};
+use super::{command, debug, globals};
 
 /// Parses a verb's command line and runs it.
 pub(super) fn run(
@@ -17,8 +16,7 @@ pub(super) fn run(
     arguments: &[OsString],
 ) -> Result<ExitCode, Error> {
     let mut definition = command::verb(verb);
-    if arguments.len() == 3 && arguments[2] == "help" && !(verb.define)().has_subcommands() {
-        let text = found(&mut definition, &[verb.name])?.render_long_help().to_string();
+    if let Some(text) = long_help(&mut definition, arguments) {
         return session.page(&text);
     }
     let matches = match definition.try_get_matches_from_mut(arguments) {
@@ -35,13 +33,23 @@ pub(super) fn run(
     let value = |name: &str| matches.try_get_one::<String>(name).ok().flatten().cloned();
     let flag = |name: &str| matches.try_get_one::<bool>(name).ok().flatten().is_some_and(|given| *given);
     let mut given = globals::collect(value, flag);
-    session.settings = Settings::resolve(given.clone());
+    session.settings = session.resolved(given.clone());
     session.settings.check_endpoint_option()?;
     given.read_timeout = globals::seconds(value("cli-read-timeout").as_deref())?;
     given.connect_timeout = globals::seconds(value("cli-connect-timeout").as_deref())?;
-    session.settings = Settings::resolve(given);
+    session.settings = session.resolved(given);
+    let words: Vec<String> = arguments.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+    debug::settings(&session.settings, &words);
     let context = Context { settings: session.settings.clone(), ui: session.ui.clone() };
     (verb.run)(&context, matches).map_err(Error::from)
+}
+
+/// What `VERB help` shows, and `VERB SUBCOMMAND help`.
+fn long_help(definition: &mut clap::Command, arguments: &[OsString]) -> Option<String> {
+    let words: Option<Vec<&str>> = arguments.iter().skip(1).map(|word| word.to_str()).collect();
+    let words = words?;
+    let path = words.strip_suffix(&["help"])?;
+    Some(found(definition, path).ok()?.render_long_help().to_string())
 }
 
 /// `--help`: the short help of the command at this path, from the clap tree.

@@ -39,13 +39,14 @@ pub(super) fn run(
             "usage: {name} [options] {command} <subcommand> [parameters]\n{name}: [ERROR]: too few arguments"
         )));
     };
-    let exists = service.waiters().any(|(name, _)| kebab(name) == chosen);
-    let followed = match alias::follow(session, &section, chosen, &parsed.rest, exists)? {
-        None => None,
-        Some(Step::Done(code)) => return Ok(code),
-        Some(Step::Words(words)) => return run(session, service, &words),
-        Some(Step::Itself(words)) => Some(words),
-    };
+    // A waiter is not shadowed by an alias of its name.
+    if !service.waiters().any(|(name, _)| kebab(name) == chosen) {
+        match alias::follow(session, &section, chosen, &parsed.rest, false)? {
+            Some(Step::Done(code)) => return Ok(code),
+            Some(Step::Words(words) | Step::Itself(words)) => return run(session, service, &words),
+            None => {}
+        }
+    }
     let Some((name, waiter)) = service.waiters().find(|(name, _)| kebab(name) == chosen) else {
         return Err(Error::Other(format!("{chosen} is not a waiter")));
     };
@@ -53,7 +54,7 @@ pub(super) fn run(
     if let Some(at) = words.iter().position(|word| word == chosen) {
         words.remove(at);
     }
-    wait(session, service, (name, waiter), &followed.unwrap_or(words))
+    wait(session, service, (name, waiter), &words)
 }
 
 fn wait(

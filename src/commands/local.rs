@@ -1,7 +1,10 @@
 //! `ecr local`: the embedded ECR as a server, and the care of its store.
 
+mod care;
+mod run;
+mod serve;
+
 use std::fmt::Write as _;
-use std::io;
 use std::path::{Path, absolute};
 use std::process::ExitCode;
 
@@ -13,8 +16,7 @@ use serde_json::{Value, json};
 
 use super::{Command, Context};
 use crate::error::Error;
-use crate::local::server::Server;
-use crate::local::{self, Contents, DEFAULT_PORT, Local, Presence};
+use crate::local::{self, Contents, Local, Presence};
 
 /// The row of this verb.
 pub(super) const COMMAND: Command = Command { name: "local", define, run };
@@ -23,12 +25,6 @@ pub(super) const COMMAND: Command = Command { name: "local", define, run };
 const DECLINED: u8 = 1;
 
 fn define() -> clap::Command {
-    let port = Arg::new("port")
-        .long("port")
-        .value_name("PORT")
-        .value_parser(clap::value_parser!(u16))
-        .default_value(DEFAULT_PORT.to_string())
-        .help("The port to listen on; 0 takes a free one");
     let yes = Arg::new("yes").long("yes").short('y').action(ArgAction::SetTrue).help("Do not ask");
     clap::Command::new("local")
         .about("Amazon ECR on this machine: a server, and the care of its store")
@@ -39,16 +35,8 @@ fn define() -> clap::Command {
         )
         .subcommand_required(true)
         .disable_help_subcommand(true)
-        .subcommand(
-            clap::Command::new("serve")
-                .about("Serve the embedded ECR over HTTP on this machine")
-                .long_about(
-                    "Serve the embedded ECR over HTTP on this machine, until Ctrl-C or SIGTERM. The address is printed to \
-                     stdout once requests are answered. An access key of twelve digits is taken as the account; \
-                     signatures are not checked, as only this machine can reach the server.",
-                )
-                .arg(port),
-        )
+        .subcommand(serve::define())
+        .subcommand(run::define())
         .subcommand(
             clap::Command::new("status").about("Show what the store holds and whether a server runs on it"),
         )
@@ -61,64 +49,31 @@ fn define() -> clap::Command {
                 )
                 .arg(yes),
         )
+        .subcommands(care::define())
         .subcommand(clap::Command::new("path").about("Print the store's folder"))
 }
 
 fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let folder = absolute(context.settings.local_folder()?).context("the working directory is gone")?;
     match matches.subcommand() {
-        Some(("serve", matches)) => {
-            serve(context, &folder, matches.get_one("port").copied().unwrap_or(DEFAULT_PORT))
-        }
+        Some(("serve", matches)) => serve::run(context, &folder, matches),
+        Some(("run", matches)) => run::run(context, &folder, matches),
+        Some(("gc", matches)) => care::collect(context, &folder, matches),
+        Some(("check", _)) => care::check(context, &folder),
+        Some(("export", matches)) => care::export(context, &folder, matches),
+        Some(("import", matches)) => care::import(context, &folder, matches),
         Some(("status", _)) => status(context, &folder),
         Some(("reset", matches)) => reset(context, &folder, matches.get_flag("yes")),
         Some(("path", _)) => {
             context.ui.print(&format!("{}\n", folder.display()))?;
             Ok(ExitCode::SUCCESS)
         }
-        _ => Err(Error::Usage("`ecr local` takes one of serve, status, reset and path".to_owned()).into()),
+        _ => Err(Error::Usage(
+            "`ecr local` takes one of serve, run, status, gc, check, export, import, reset and path"
+                .to_owned(),
+        )
+        .into()),
     }
-}
-
-fn serve(context: &Context, folder: &Path, port: u16) -> anyhow::Result<ExitCode> {
-    let local = Local::open(folder)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .context("no threads can be started for the server")?;
-    runtime.block_on(async {
-        // Installed before anyone can know that there is something to stop.
-        let stop = stop_signal().context("signals cannot be received")?;
-        let server = Server::bind(local, port).await?;
-        let address = server.address();
-        let ready = || {
-            context.ui.note(&format!("serving {}; Ctrl-C stops", folder.display()));
-            context.ui.print(&format!("http://{address}\n"))
-        };
-        server.run(ready, stop).await?;
-        Ok(ExitCode::SUCCESS)
-    })
-}
-
-/// Waits for Ctrl-C or, where there is such a thing, SIGTERM.
-#[cfg(unix)]
-fn stop_signal() -> io::Result<impl Future<Output = ()>> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-    })
-}
-
-/// Waits for Ctrl-C.
-#[cfg(not(unix))]
-fn stop_signal() -> io::Result<impl Future<Output = ()>> {
-    Ok(async {
-        let _ = tokio::signal::ctrl_c().await;
-    })
 }
 
 fn status(context: &Context, folder: &Path) -> anyhow::Result<ExitCode> {
@@ -151,7 +106,7 @@ fn structure(folder: &Path, contents: &Contents, server: Option<&Presence>) -> V
     json!({
         "folder": folder.display().to_string(),
         "server": server.map(|server| json!({
-            "url": format!("http://{}", server.address),
+            "url": server.url(),
             "process": server.pid,
             "startedAt": started(server),
         })),
@@ -167,7 +122,7 @@ fn structure(folder: &Path, contents: &Contents, server: Option<&Presence>) -> V
 fn report(folder: &Path, contents: &Contents, server: Option<&Presence>) -> String {
     let server = server.map_or_else(
         || "none runs on this folder".to_owned(),
-        |server| format!("http://{}, process {}, since {}", server.address, server.pid, started(server)),
+        |server| format!("{}, process {}, since {}", server.url(), server.pid, started(server)),
     );
     let size = |bytes: i64| size(u64::try_from(bytes).unwrap_or_default());
     let mut text = format!("Folder    {}\nServer    {server}\n", folder.display());

@@ -4,11 +4,13 @@
 //! transaction that records it. So a process that sweeps unrecorded files inside a transaction of its own can never
 //! meet one that is about to be recorded.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
+
+use crate::image::{Algorithm, Digest};
 
 /// How much is read at once where a file is hashed.
 const CHUNK: usize = 256 * 1024;
@@ -22,16 +24,18 @@ pub(super) struct Blobs {
 impl Blobs {
     /// Uses a store's folder, making what is missing in it.
     pub(super) fn open(folder: &Path) -> io::Result<Self> {
-        create_private(&folder.join("blobs").join("sha256"))?;
+        for algorithm in [Algorithm::Sha256, Algorithm::Sha512] {
+            create_private(&folder.join("blobs").join(algorithm.name()))?;
+        }
         create_private(&folder.join("uploads"))?;
         Ok(Self { folder: folder.to_owned() })
     }
 
     /// Where a blob is or would be. `None` where the text is no digest that a file could be named after.
     pub(super) fn path(&self, digest: &str) -> Option<PathBuf> {
-        let hex = digest.strip_prefix("sha256:")?;
-        let valid = hex.len() == 64 && hex.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-        valid.then(|| self.folder.join("blobs").join("sha256").join(&hex[..2]).join(hex))
+        let digest: Digest = digest.parse().ok()?;
+        let hex = digest.hexadecimal();
+        Some(self.folder.join("blobs").join(digest.algorithm().name()).join(&hex[..2]).join(hex))
     }
 
     /// Where the bytes of an upload are. The identifier comes from the database, never from a request.
@@ -45,6 +49,17 @@ impl Blobs {
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
         file.lock()?;
         Ok(file)
+    }
+
+    /// The same without waiting: nothing where somebody else has the file.
+    pub(super) fn try_lock_upload(&self, id: &str) -> io::Result<Option<File>> {
+        let path = self.upload_path(id);
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(file)),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
     }
 
     /// Removes an upload's bytes; that they are gone already is no error.
@@ -62,7 +77,7 @@ impl Blobs {
         let shard = path.parent().ok_or_else(missing)?;
         if !shard.is_dir() {
             create_private(shard)?;
-            flush_folder(&self.folder.join("blobs").join("sha256"))?;
+            flush_folder(shard.parent().ok_or_else(missing)?)?;
         }
         fs::rename(self.upload_path(id), &path)?;
         flush_folder(shard)
@@ -75,11 +90,13 @@ impl Blobs {
         mut known_blob: impl FnMut(&str) -> Result<bool, E>,
         mut known_upload: impl FnMut(&str) -> Result<bool, E>,
     ) -> Result<(), E> {
-        for shard in fs::read_dir(self.folder.join("blobs").join("sha256"))? {
-            let shard = shard?.path();
-            for name in names(&shard)? {
-                if !known_blob(&format!("sha256:{name}"))? {
-                    forgiving(fs::remove_file(shard.join(name)))?;
+        for algorithm in [Algorithm::Sha256, Algorithm::Sha512].map(Algorithm::name) {
+            for shard in fs::read_dir(self.folder.join("blobs").join(algorithm))? {
+                let shard = shard?.path();
+                for name in names(&shard)? {
+                    if !known_blob(&format!("{algorithm}:{name}"))? {
+                        forgiving(fs::remove_file(shard.join(name)))?;
+                    }
                 }
             }
         }
@@ -99,14 +116,20 @@ pub(super) fn write_at(mut file: &File, offset: u64, bytes: &[u8]) -> io::Result
 }
 
 /// Hashes a file from its beginning.
-pub(super) fn hash(mut file: &File) -> io::Result<Sha256> {
+pub(super) fn hash(file: &File) -> io::Result<Sha256> {
     let mut hasher = Sha256::new();
+    read_pieces(file, |piece| hasher.update(piece))?;
+    Ok(hasher)
+}
+
+/// Reads a file from its beginning, piece by piece.
+pub(super) fn read_pieces(mut file: &File, mut take: impl FnMut(&[u8])) -> io::Result<()> {
     let mut buffer = vec![0; CHUNK];
     file.seek(SeekFrom::Start(0))?;
     loop {
         match file.read(&mut buffer)? {
-            0 => return Ok(hasher),
-            count => hasher.update(&buffer[..count]),
+            0 => return Ok(()),
+            count => take(&buffer[..count]),
         }
     }
 }

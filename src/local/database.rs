@@ -15,8 +15,10 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 use super::{Error, Fault};
 
-/// The version of `schema.sql`; one more for every change of it.
-const VERSION: i32 = 1;
+/// The schema, version by version: a new store gets all of them, an older one those that it lacks.
+const SCHEMA: [&str; 2] = [include_str!("schema.sql"), include_str!("schema_2.sql")];
+/// The version of the schema.
+const VERSION: i32 = 2;
 /// Marks the file as ours: `ecr!`.
 const APPLICATION: i32 = 0x6563_7221;
 /// How long a process waits for another one's write.
@@ -100,6 +102,15 @@ impl Database {
         result
     }
 
+    /// Writes the database as it is now to another file.
+    pub(super) fn copy(&self, path: &Path) -> Result<(), Fault> {
+        let connection = self.take()?;
+        let result = connection.execute("VACUUM INTO ?1", [path.to_string_lossy()]);
+        let result = result.map(drop).map_err(Fault::from);
+        self.put_back(connection, &result);
+        result
+    }
+
     fn take(&self) -> Result<Connection, Fault> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         Ok(match idle {
@@ -151,6 +162,9 @@ impl Database {
         if found > VERSION {
             return Err(Error::Newer { path: self.path.clone(), found, known: VERSION });
         }
+        if found < VERSION {
+            upgrade(connection).map_err(failed)?;
+        }
         let secrets: i64 = connection
             .query_row("SELECT count(*) FROM meta WHERE name = 'secret'", [], |row| row.get(0))
             .map_err(failed)?;
@@ -169,7 +183,9 @@ impl Database {
         let mut write = || {
             connection.pragma_update(None, "journal_mode", "WAL")?;
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            transaction.execute_batch(include_str!("schema.sql"))?;
+            for version in SCHEMA {
+                transaction.execute_batch(version)?;
+            }
             let secret = super::random::<32>();
             transaction.execute("INSERT INTO meta VALUES ('secret', ?1)", [secret.as_slice()])?;
             transaction.pragma_update(None, "application_id", APPLICATION)?;
@@ -180,9 +196,22 @@ impl Database {
     }
 }
 
+/// Gives a store that an older program made what it lacks. Another process may have done so meanwhile.
+fn upgrade(connection: &mut Connection) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let found = usize::try_from(pragma(&transaction, "user_version")?).unwrap_or_default();
+    for version in SCHEMA.iter().skip(found) {
+        transaction.execute_batch(version)?;
+    }
+    if found < SCHEMA.len() {
+        transaction.pragma_update(None, "user_version", VERSION)?;
+    }
+    transaction.commit()
+}
+
 /// Makes the file, where it is missing, so that only its owner can read it: the folder may be one that others can
 /// enter. SQLite gives the log the same mode.
-fn create_private_file(path: &Path) -> io::Result<()> {
+pub(super) fn create_private_file(path: &Path) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.append(true).create(true);
     #[cfg(unix)]

@@ -53,8 +53,22 @@ pub enum Error {
         /// What the system said.
         cause: io::Error,
     },
+    /// An archive of a store cannot be unpacked, or not here.
+    #[error("cannot import: {reason}")]
+    Archive {
+        /// What is in the way.
+        reason: String,
+    },
+    /// A certificate or key cannot be used.
+    #[error("cannot use {} for TLS: {reason}", path.display())]
+    Certificate {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A damaged store cannot be removed under a server that is running on it.
-    #[error("a server (process {process}) is running on the damaged store {}; stop it first", folder.display())]
+    #[error("a server (process {process}) is running on the store {}; stop it first", folder.display())]
     Served {
         /// The folder.
         folder: PathBuf,

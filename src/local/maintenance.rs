@@ -63,22 +63,12 @@ impl Local {
     pub fn reset(&self) -> Result<(), Fault> {
         self.database.write(Durability::Flushed, |transaction| {
             // In this order no row is left that refers to another.
-            for table in ["repository", "blob", "token"] {
+            for table in ["repository", "blob", "token", "setting", "backfill"] {
                 transaction.execute(&format!("DELETE FROM {table}"), [])?;
             }
             Ok(())
         })?;
-        // Files go in a transaction of their own, after the rows: stopped between the two, files are left that
-        // nothing refers to, never rows that refer to nothing. A blob recorded meanwhile is recorded, and stays.
-        self.database.write(Durability::Buffered, |transaction| {
-            let exists = |query: &str, key: &str| -> Result<bool, Fault> {
-                Ok(transaction.prepare_cached(query)?.exists([key])?)
-            };
-            self.blobs.sweep(
-                |digest| exists("SELECT 1 FROM blob WHERE digest = ?1", digest),
-                |upload| exists("SELECT 1 FROM upload WHERE id = ?1", upload),
-            )
-        })
+        self.sweep()
     }
 }
 

@@ -11,16 +11,23 @@
 //!        server.json          where a server runs on this folder, if one does
 //! ```
 //!
-//! Not here yet: what `routes` has no handler for, and docker's `/v2/` API.
+//! [`server`] also puts docker's `/v2/` API (`registry`) on the same store.
 
+mod archive;
 mod blobs;
 mod call;
+mod collection;
 mod database;
 mod error;
 mod fault;
+mod glob;
 mod handlers;
+mod lifecycle;
 mod maintenance;
+mod own;
+mod policy;
 mod presence;
+mod registry;
 mod routes;
 pub mod server;
 mod signing;
@@ -39,8 +46,11 @@ use blobs::Blobs;
 use call::Call;
 use database::Database;
 
+pub use archive::import;
+pub use collection::{Checked, Damaged, Freed};
 pub use error::Error;
 pub use fault::Fault;
+pub use handlers::lifecycle::LifecycleRun;
 pub use maintenance::{Contents, RegistryContents, reset};
 pub use presence::Presence;
 
@@ -67,7 +77,9 @@ pub struct Local {
     blobs: Blobs,
     uploads: uploads::Hashes,
     /// Where a server runs on this folder, looked up when first needed.
-    server: OnceLock<Option<String>>,
+    server: OnceLock<Option<Presence>>,
+    /// Whether it is served over TLS.
+    is_secured: bool,
 }
 
 impl Local {
@@ -78,7 +90,14 @@ impl Local {
         let folder = folder.canonicalize().map_err(Error::folder(folder))?;
         let database = Database::open(&folder)?;
         let blobs = Blobs::open(&folder).map_err(Error::folder(&folder))?;
-        Ok(Self { folder, database, blobs, uploads: uploads::Hashes::default(), server: OnceLock::new() })
+        Ok(Self {
+            folder,
+            database,
+            blobs,
+            uploads: uploads::Hashes::default(),
+            server: OnceLock::new(),
+            is_secured: false,
+        })
     }
 
     /// Whether a folder holds a store, in whatever state.
@@ -105,7 +124,7 @@ impl Local {
             .operation(operation)
             .ok_or_else(|| unknown(format!("{} has no operation {operation}", service.full_name)))?;
         let handler = routes::handler(service, operation.name).ok_or_else(|| {
-            unknown(format!("the embedded ECR does not have {} of {} yet", operation.name, service.name))
+            unknown(format!("the embedded ECR does not have {} of {}", operation.name, service.name))
         })?;
         let mut input = match input {
             Value::Object(members) => members,
@@ -127,9 +146,17 @@ impl Local {
         })
     }
 
+    /// The scheme of this store's URLs.
+    fn scheme(&self) -> &'static str {
+        let known = self.server.get().and_then(Option::as_ref);
+        let is_secured = self.is_secured || known.is_some_and(|server| server.is_secured);
+        if is_secured { "https" } else { "http" }
+    }
+
     /// `HOST:PORT` of a live server on this folder.
     fn server_address(&self) -> Option<String> {
-        self.server.get_or_init(|| Presence::find(&self.folder).map(|presence| presence.address)).clone()
+        let server = self.server.get_or_init(|| Presence::find(&self.folder));
+        server.as_ref().map(|server| server.address.clone())
     }
 }
 

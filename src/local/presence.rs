@@ -24,12 +24,20 @@ pub struct Presence {
     pub started: i64,
     /// Tells this server from another one that has taken its port.
     pub instance: String,
+    /// Whether it speaks TLS.
+    #[serde(default)]
+    pub is_secured: bool,
 }
 
 impl Presence {
-    pub(super) fn new(address: String) -> Self {
+    pub(super) fn new(address: String, is_secured: bool) -> Self {
         let instance = uuid::Uuid::new_v4().to_string();
-        Self { address, pid: std::process::id(), started: time::now(), instance }
+        Self { address, pid: std::process::id(), started: time::now(), instance, is_secured }
+    }
+
+    /// Where clients reach it.
+    pub fn url(&self) -> String {
+        format!("{}://{}", if self.is_secured { "https" } else { "http" }, self.address)
     }
 
     /// The server that runs on a folder, if one does.

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
+use std::io;
 use std::sync::{Mutex, PoisonError};
 
 use rusqlite::{Connection, OptionalExtension as _, params};
@@ -102,18 +103,46 @@ impl Upload {
         }
         let hash = local.uploads.take(&self.id, self.size).map(|hash| hash.chain_update(part));
         let size = self.size + length;
-        let is_there = local.database.write(Durability::Buffered, |transaction| {
-            let mut statement = transaction.prepare_cached(
-                "UPDATE upload SET size = ?3, parts = parts + 1, last_part = ?4, short_part = ?5, touched_at = ?6
-                 WHERE id = ?1 AND size = ?2",
-            )?;
-            let short = self.has_short_part || (self.parts > 0 && self.last_part < LEAST_PART);
-            Ok(statement.execute(params![self.id, self.size, size, length, short, now])? == 1)
-        })?;
+        let is_there = self.record(local, length, self.would_be_short(), now)?;
         if let Some(hash) = hash.filter(|_| is_there) {
             local.uploads.put(&self.id, size, hash);
         }
         Ok(is_there)
+    }
+
+    /// Whether one more part leaves the session with a part that is too small.
+    fn would_be_short(&self) -> bool {
+        self.has_short_part || (self.parts > 0 && self.last_part < LEAST_PART)
+    }
+
+    fn record(&self, local: &Local, length: i64, is_short: bool, now: i64) -> Result<bool, Fault> {
+        local.database.write(Durability::Buffered, |transaction| {
+            let mut statement = transaction.prepare_cached(
+                "UPDATE upload SET size = ?3, parts = parts + 1, last_part = ?4, short_part = ?5, touched_at = ?6
+                 WHERE id = ?1 AND size = ?2",
+            )?;
+            let changes = params![self.id, self.size, self.size + length, length, is_short, now];
+            Ok(statement.execute(changes)? == 1)
+        })
+    }
+
+    /// Makes a session, whose bytes are whole and flushed, a layer of its repository under this digest. Answers
+    /// whether the repository lacked it.
+    pub(super) fn become_layer(
+        &self,
+        local: &Local,
+        connection: &Connection,
+        repository: i64,
+        digest: &str,
+        now: i64,
+    ) -> Result<bool, Fault> {
+        local.blobs.keep(&self.id, digest, u64::try_from(self.size).unwrap_or_default())?;
+        let blob = "INSERT OR IGNORE INTO blob (digest, size) VALUES (?1, ?2)";
+        connection.execute(blob, params![digest, self.size])?;
+        let layer = "INSERT OR IGNORE INTO layer (repository, digest, stored_at) VALUES (?1, ?2, ?3)";
+        let added = connection.execute(layer, params![repository, digest, now])?;
+        connection.execute("DELETE FROM upload WHERE id = ?1", [&self.id])?;
+        Ok(added == 1)
     }
 
     /// Cuts off what was written but never recorded, and answers the digest of the rest.
@@ -128,6 +157,68 @@ impl Upload {
         };
         local.uploads.put(&self.id, self.size, hash.clone());
         Ok(format!("sha256:{}", hex(&hash.finalize())))
+    }
+}
+
+/// Bytes of any number on their way into a session, whose file nobody else has meanwhile.
+#[derive(Debug)]
+pub(super) struct Writer {
+    upload: Upload,
+    file: File,
+    hash: Option<Sha256>,
+    length: i64,
+}
+
+impl Writer {
+    pub(super) fn new(local: &Local, upload: Upload, file: File) -> Self {
+        let hash = local.uploads.take(&upload.id, upload.size);
+        Self { upload, file, hash, length: 0 }
+    }
+
+    /// Takes in what comes next. What a failed write leaves does not count.
+    pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let start = u64::try_from(self.upload.size).unwrap_or_default();
+        let offset = start + u64::try_from(self.length).unwrap_or_default();
+        if let Err(error) = blobs::write_at(&self.file, offset, bytes) {
+            // A full disk gets its space back at once; that this fails too changes nothing.
+            let _ = self.file.set_len(start);
+            return Err(error);
+        }
+        if let Some(hash) = &mut self.hash {
+            hash.update(bytes);
+        }
+        self.length += i64::try_from(bytes.len()).unwrap_or(i64::MAX);
+        Ok(())
+    }
+
+    /// The bytes of the session with those that were written.
+    pub(super) fn size(&self) -> i64 {
+        self.upload.size + self.length
+    }
+
+    /// Records what was written as one part; answers the session as it is then, with its file, or nothing where it
+    /// has ended meanwhile. `sized` counts parts that are too small.
+    pub(super) fn finish(
+        self,
+        local: &Local,
+        sized: bool,
+        now: i64,
+    ) -> Result<Option<(Upload, File)>, Fault> {
+        let Self { mut upload, file, hash, length } = self;
+        if length > 0 {
+            let is_short = sized && upload.would_be_short();
+            if !upload.record(local, length, is_short, now)? {
+                return Ok(None);
+            }
+            upload.size += length;
+            upload.parts += 1;
+            upload.last_part = length;
+            upload.has_short_part = is_short;
+        }
+        if let Some(hash) = hash {
+            local.uploads.put(&upload.id, upload.size, hash);
+        }
+        Ok(Some((upload, file)))
     }
 }
 

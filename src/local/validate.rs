@@ -34,6 +34,16 @@ pub(super) fn check(
     structure(service, shape, input, None, blob.map(|(member, _)| member))
 }
 
+/// Checks one value that is to become part of an answer.
+pub(super) fn check_shape(
+    service: &'static Service,
+    shape: &'static Shape,
+    value: &Value,
+    place: &str,
+) -> Result<(), Fault> {
+    check_value(service, shape, value, &Place(place.to_owned()))
+}
+
 /// Where in the input a value is, as the service writes it: `imageIds`, `tags.2.member.key`.
 #[derive(Debug, Clone)]
 struct Place(String);

@@ -285,8 +285,8 @@ fn whole_number(digits: &str) -> Result<Value, Error> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use super::super::wire;
+    use super::*;
     use serde_json::json;
 
     /// `json.dumps` of what was read, with the foreign floats as Python prints them.

@@ -64,6 +64,23 @@ pub fn bytes_repr(bytes: &[u8]) -> String {
     result
 }
 
+/// Python's complaint about bytes that are not UTF-8.
+pub fn decode_complaint(bytes: &[u8], error: std::str::Utf8Error) -> String {
+    let at = error.valid_up_to();
+    let length = error.error_len().unwrap_or(bytes.len() - at);
+    let is_start = bytes.get(at).is_some_and(|byte| (0xc2..=0xf4).contains(byte));
+    let reason = match error.error_len() {
+        None => "unexpected end of data",
+        Some(_) if is_start => "invalid continuation byte",
+        Some(_) => "invalid start byte",
+    };
+    let what = match length {
+        1 => format!("byte 0x{:02x} in position {at}", bytes.get(at).copied().unwrap_or_default()),
+        _ => format!("bytes in position {at}-{}", at + length - 1),
+    };
+    format!("'utf-8' codec can't decode {what}: {reason}")
+}
+
 /// Whether Python counts the character as white space (`str.isspace`, `\s`, `str.strip`): Unicode's property and
 /// the four separators of ASCII.
 pub fn is_space(character: char) -> bool {

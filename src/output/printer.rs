@@ -82,8 +82,8 @@ impl Printer {
                 json::write(out, &picked)?;
                 Ok(out.write_all(b"\n")?)
             }
-            Format::Yaml => Ok(yaml::write(out, &picked)?),
-            Format::YamlStream => Ok(yaml::write(out, &Value::Array(vec![picked.into_owned()]))?),
+            Format::Yaml => yaml::write(out, &picked),
+            Format::YamlStream => yaml::write(out, &Value::Array(vec![picked.into_owned()])),
             Format::Off => Ok(()),
         }
     }
@@ -92,7 +92,7 @@ impl Printer {
     pub fn page(&self, out: &mut dyn Write, page: &Value) -> Result<(), Error> {
         match self.format {
             // Even an empty page is an element of the list.
-            Format::YamlStream => Ok(yaml::write(out, &Value::Array(vec![self.picked(page)?.into_owned()]))?),
+            Format::YamlStream => yaml::write(out, &Value::Array(vec![self.picked(page)?.into_owned()])),
             _ => self.whole(out, page),
         }
     }

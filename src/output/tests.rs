@@ -67,10 +67,3 @@ fn formats_print_what_the_aws_cli_prints() {
 fn queries_answer_what_jmespath_py_answers() {
     assert_all_match(include_str!("../../tests/fixtures/output/queries.jsonl"));
 }
-
-/// Replays freshly recorded random cases: see the head of `record.py`.
-#[test]
-#[ignore = "needs target/random.jsonl, recorded with the AWS CLI"]
-fn random_cases_match() {
-    assert_all_match(&std::fs::read_to_string("target/random.jsonl").expect("recorded cases"));
-}

@@ -95,6 +95,9 @@ pub fn iso8601(value: &Value, zone: &Zone) -> Result<String, Error> {
         other => Numeric::of_value(other),
     };
     match (number, value) {
+        (Some(number), Value::Number(_)) if number.to_f64().is_nan() => {
+            Err(Error::Crash("Invalid value NaN (not a number)".to_owned()))
+        }
         (Some(number), _) if !number.to_f64().is_nan() => from_epoch(&number, zone, &shown),
         (_, Value::String(text)) => reader::read(text).map_err(|reason| complaint(&reason)),
         (_, other) => {

@@ -1,12 +1,17 @@
 //! How many columns a text takes in a table: two for a character that Unicode calls wide, full width or ambiguous,
 //! one for any other, combining marks included (contract 4.4). The `unicode-width` crate gives those marks none.
 
+use crate::model::surrogate;
+
 /// The columns of a text.
 pub(crate) fn width(text: &str) -> i64 {
     text.chars().map(|character| if is_wide(character) { 2 } else { 1 }).sum()
 }
 
 fn is_wide(character: char) -> bool {
+    if surrogate::shown(character).is_some() {
+        return false;
+    }
     let code = u32::from(character);
     let after = WIDE.partition_point(|(first, _)| *first <= code);
     after > 0 && code <= WIDE[after - 1].1

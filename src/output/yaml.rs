@@ -12,21 +12,59 @@ use std::io::{self, Write};
 use serde_json::Value;
 
 use self::scalar::{Scalar, Style};
+use super::Error;
 use super::python::number_text;
+use crate::model::surrogate;
 
 /// Writes a value as one document. A scalar is written as JSON, which spares it the end-of-document mark.
-pub fn write(out: &mut dyn Write, value: &Value) -> io::Result<()> {
+pub fn write(out: &mut dyn Write, value: &Value) -> Result<(), Error> {
     match value {
         Value::Array(_) | Value::Object(_) => {
-            let mut emitter = Emitter { out, column: 0, indent: None, after_space: true, after_indent: true };
-            emitter.node(value, false)?;
-            emitter.new_line()
+            refuse_halves(value)?;
+            // At once: where the encoding lacks a character, nothing of the document is written.
+            let mut document = Vec::new();
+            emit(&mut document, value)?;
+            Ok(out.write_all(&document)?)
         }
         scalar => {
             super::json::write(out, scalar)?;
-            out.write_all(b"\n")
+            Ok(out.write_all(b"\n")?)
         }
     }
+}
+
+/// Half of a surrogate pair stops libyaml, which is told the text in UTF-8.
+fn refuse_halves(value: &Value) -> Result<(), Error> {
+    match value {
+        Value::Array(items) => items.iter().try_for_each(refuse_halves),
+        Value::Object(members) => {
+            let mut members: Vec<_> = members.iter().collect();
+            members.sort_by_key(|(key, _)| *key);
+            members.into_iter().try_for_each(|(key, member)| {
+                refuse_half_in(key)?;
+                refuse_halves(member)
+            })
+        }
+        Value::String(text) => refuse_half_in(text),
+        _ => Ok(()),
+    }
+}
+
+fn refuse_half_in(text: &str) -> Result<(), Error> {
+    let halves = text.chars().map(surrogate::shown).enumerate().skip_while(|(_, half)| half.is_none());
+    let run: Vec<(usize, u16)> = halves.map_while(|(at, half)| Some((at, half?))).collect();
+    let what = match run.as_slice() {
+        [] => return Ok(()),
+        [(at, half)] => format!("character '\\u{half:04x}' in position {at}"),
+        [(first, _), .., (last, _)] => format!("characters in position {first}-{last}"),
+    };
+    Err(Error::Crash(format!("'utf-8' codec can't encode {what}: surrogates not allowed")))
+}
+
+fn emit(out: &mut dyn Write, value: &Value) -> io::Result<()> {
+    let mut emitter = Emitter { out, column: 0, indent: None, after_space: true, after_indent: true };
+    emitter.node(value, false)?;
+    emitter.new_line()
 }
 
 /// The state of libyaml's emitter that decides on white space.

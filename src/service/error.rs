@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::Refusal;
+use super::wire::reason;
 use crate::settings;
 
 /// Why a call gave no answer.
@@ -62,6 +63,14 @@ pub struct Refused {
     pub refusal: Refusal,
     /// How often the request had been repeated, where the limit of attempts was reached.
     pub retries: Option<u32>,
+}
+
+impl Refused {
+    /// Whether it was not the service that answered but something in front of it, whose page tells nothing.
+    pub fn is_from_the_front(&self) -> bool {
+        let Refusal { code, message, members, status } = &self.refusal;
+        *status >= 500 && *code == status.to_string() && members.is_empty() && message == reason(*status)
+    }
 }
 
 impl fmt::Display for Refused {

@@ -1,6 +1,6 @@
 //! Listings over several pages, as botocore's paginators make them (contract 2.6).
 //!
-//! ```ignore
+//! ```text
 //! let mut pages = Pages::new(&client, "DescribeRepositories", input, PageOptions::default())?;
 //! // either all in one,
 //! let whole = pages.whole().await?;

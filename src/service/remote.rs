@@ -83,7 +83,7 @@ impl Remote {
     pub(super) async fn call(
         &self,
         operation: &'static Operation,
-        input: Value,
+        mut input: Value,
         blob: Option<(&'static str, Bytes)>,
     ) -> Result<Value, Error> {
         let http = self.http.get_or_try_init(|| async { http_client(&self.settings) }).await?;
@@ -92,7 +92,7 @@ impl Remote {
         if ready.validates {
             client::check(self.service, operation, &input, blob.as_ref().map(|(member, _)| *member))?;
         } else if let Some(shape) = self.service.input(operation) {
-            wire::writable(self.service, shape, &input).map_err(|unfit| Error::Transport(unfit.0))?;
+            input = wire::unchecked(self.service, shape, input).map_err(|unfit| Error::Transport(unfit.0))?;
         }
         let signer = if signed { Some(self.wallet.credentials(http).await?) } else { None };
         let blob_bytes = blob.as_ref().map(|(member, bytes)| (*member, bytes));
@@ -114,6 +114,16 @@ impl Remote {
         let configured = self.settings.endpoint(self.service.name)?;
         let region = region.ok_or(Error::NoRegion)?;
         let target = endpoint::target(self.service, &self.settings, configured, region).await?;
+        let log = self.settings.log();
+        log.line("service.endpoint", || {
+            format!(
+                "{} at {}, signed for {:?} in {:?}",
+                self.service.name,
+                target.url(),
+                target.signing_name,
+                target.region
+            )
+        });
         let mode = self.settings.retry_mode()?;
         let retry = match mode {
             RetryMode::Standard => RetryConfig::standard(),
@@ -179,6 +189,7 @@ fn http_client(settings: &Settings) -> Result<SharedHttpClient, Error> {
         unverified: settings.globals().no_verify_ssl,
         ca_bundle: settings.ca_bundle()?,
         proxies: settings.proxies(),
+        log: settings.log().clone(),
     })))
 }
 

@@ -6,6 +6,7 @@
 
 mod dial;
 mod failure;
+mod log;
 mod tls;
 
 use std::collections::HashMap;
@@ -32,7 +33,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use tokio::time::Instant;
 
-use crate::settings::Proxies;
+use crate::settings::{Log, Proxies};
 
 pub(super) use failure::{Failure, find};
 
@@ -54,6 +55,8 @@ pub(super) struct Options {
     pub(super) ca_bundle: Option<String>,
     /// The proxies.
     pub(super) proxies: Proxies,
+    /// Where requests and answers are logged.
+    pub(super) log: Log,
 }
 
 /// How long to wait for a connection, and for the next byte.
@@ -124,10 +127,26 @@ fn connector_error(failure: Failure) -> ConnectorError {
 
 impl Shared {
     async fn exchange(&self, request: HttpRequest) -> Result<HttpResponse, Failure> {
+        let begun = Instant::now();
+        let result = self.send(request).await;
+        let answer = result.as_ref().map(|response| {
+            (response.status(), response.headers(), response.body().bytes().unwrap_or_default())
+        });
+        log::answer(
+            &self.options.log,
+            begun.elapsed(),
+            answer.as_ref().map(|answer| *answer).map_err(|failure| *failure),
+        );
+        let response = result?;
+        HttpResponse::try_from(response).map_err(|error| Failure::Other(error.to_string()))
+    }
+
+    async fn send(&self, request: HttpRequest) -> Result<Response<SdkBody>, Failure> {
         let request = request.try_into_http1x().map_err(|error| Failure::Other(error.to_string()))?;
         let (parts, body) = request.into_parts();
         // The body is in memory already: collecting it takes the handle, not a copy.
         let body = body.collect().await.map_err(|error| Failure::Other(error.to_string()))?.to_bytes();
+        log::request(&self.options.log, &parts, &body);
         let progress = Arc::new(Progress::new(body.is_empty()));
         let mut request = Request::from_parts(parts, Upload { rest: body, progress: Arc::clone(&progress) });
         let response = if request.uri().scheme_str() == Some("https") {
@@ -174,7 +193,7 @@ impl Shared {
         }
     }
 
-    async fn read(&self, response: Response<Incoming>) -> Result<HttpResponse, Failure> {
+    async fn read(&self, response: Response<Incoming>) -> Result<Response<SdkBody>, Failure> {
         let (parts, mut body) = response.into_parts();
         let refused = parts.status.as_u16() >= 300;
         let limit = if refused { LARGEST_REFUSAL } else { LARGEST_ANSWER };
@@ -189,8 +208,7 @@ impl Shared {
             }
             bytes.extend_from_slice(&data);
         }
-        let response = Response::from_parts(parts, SdkBody::from(bytes));
-        HttpResponse::try_from(response).map_err(|error| Failure::Other(error.to_string()))
+        Ok(Response::from_parts(parts, SdkBody::from(bytes)))
     }
 
     async fn frame(&self, body: &mut Incoming) -> Result<Option<Frame<Bytes>>, Failure> {

@@ -5,10 +5,10 @@ use serde_json::{Map, Value};
 
 use super::Refusal;
 use super::bodies::Bodies;
-use crate::model::{foreign, python};
 use crate::model::json::parse_answer;
 use crate::model::wire::dumps;
 use crate::model::{Kind, Service, Shape};
+use crate::model::{foreign, python};
 
 /// The media type of requests.
 pub(super) const MEDIA_TYPE: &str = "application/x-amz-json-1.1";
@@ -33,22 +33,27 @@ pub(super) fn body(input: &Value, blob: Option<(&str, &Bytes)>, bodies: &Bodies)
     into
 }
 
-/// What botocore stumbles over in an input that was not checked: members that the model does not have.
-pub(super) fn writable(service: &Service, shape: &Shape, value: &Value) -> Result<(), Unfit> {
+/// An input that was not checked, as botocore writes it: it goes through whatever Python can go through, and stumbles
+/// over members that the model does not have.
+pub(super) fn unchecked(service: &Service, shape: &Shape, value: Value) -> Result<Value, Unfit> {
     match (shape.kind, value) {
-        (Kind::Structure, Value::Object(members)) => members.iter().try_for_each(|(name, member)| {
-            let of = shape.members.get(name.as_str()).ok_or_else(|| Unfit(python::string_repr(name)))?;
-            writable(service, service.shape(of), member)
-        }),
-        (Kind::Structure, Value::Null) => Ok(()),
+        (Kind::Structure, Value::Object(members)) => {
+            let written = members.into_iter().map(|(name, member)| {
+                let of = shape.members.get(name.as_str()).ok_or_else(|| Unfit(python::string_repr(&name)))?;
+                let member = unchecked(service, service.shape(of), member)?;
+                Ok((name, member))
+            });
+            written.collect::<Result<Map<_, _>, _>>().map(Value::Object)
+        }
+        (Kind::Structure, Value::Null) => Ok(Value::Null),
         (Kind::Structure, other) => {
-            Err(Unfit(format!("'{}' object has no attribute 'items'", foreign::type_name(other))))
+            Err(Unfit(format!("'{}' object has no attribute 'items'", foreign::type_name(&other))))
         }
-        (Kind::List, Value::Array(items)) => {
+        (Kind::List, value) => {
             let element = service.shape(shape.member.expect("a list has elements"));
-            items.iter().try_for_each(|item| writable(service, element, item))
+            iterated(value)?.into_iter().map(|item| unchecked(service, element, item)).collect()
         }
-        _ => Ok(()),
+        (_, value) => Ok(value),
     }
 }
 
@@ -75,7 +80,11 @@ fn read(body: &[u8]) -> Option<Value> {
 pub(super) struct Unfit(pub(super) String);
 
 /// The same for a value that was never bytes.
-pub(super) fn arranged_answer(service: &Service, shape: Option<&Shape>, value: Value) -> Result<Value, Unfit> {
+pub(super) fn arranged_answer(
+    service: &Service,
+    shape: Option<&Shape>,
+    value: Value,
+) -> Result<Value, Unfit> {
     match shape {
         Some(shape) if value.is_object() => arranged(service, shape, value),
         _ => Ok(Value::Object(Map::new())),
@@ -161,13 +170,13 @@ pub(super) fn refusal(service: &Service, status: u16, query_error: Option<&str>,
     let code = header.or_else(|| members.get("__type").and_then(Value::as_str)).map(short_code);
     let code = code.map_or_else(|| status.to_string(), str::to_owned);
     let message = members.get("message").or_else(|| members.get("Message"));
-    let message = match message {
-        None => String::new(),
-        Some(Value::String(text)) => text.clone(),
-        Some(Value::Null) => "None".to_owned(),
-        Some(other) => dumps(other),
-    };
-    let members = modelled(service, &code, members);
+    let message = message.cloned().unwrap_or_else(|| Value::String(String::new()));
+    let mut members = modelled(service, &code, members);
+    if !message.is_string() {
+        // In the sentence it is what Python makes of it; the structured forms show it as it is.
+        members.insert("Message".to_owned(), message.clone());
+    }
+    let message = foreign::text(&message);
     Refusal { code, message, members, status }
 }
 
@@ -188,7 +197,8 @@ pub(super) fn modelled(service: &Service, code: &str, members: Map<String, Value
     }
 }
 
-fn reason(status: u16) -> &'static str {
+/// The words of a status.
+pub(super) fn reason(status: u16) -> &'static str {
     let status = hyper::http::StatusCode::from_u16(status).ok();
     status.and_then(|status| status.canonical_reason()).unwrap_or_default()
 }

@@ -18,8 +18,6 @@ pub enum Error {
     UnknownBinaryFormat(String),
     #[error("Unknown codec `{codec}` specified for {variable}.")]
     UnknownCodec { codec: String, variable: &'static str },
-    #[error("unknown encoding: {0}")]
-    UnknownFileEncoding(String),
     #[error(
         "Invalid CA bundle: the configured value (ca_bundle, AWS_CA_BUNDLE, REQUESTS_CA_BUNDLE, or verify) resolved to an empty or whitespace-only string. Provide a valid path to a CA bundle file."
     )]

@@ -129,14 +129,6 @@ impl Settings {
         }
     }
 
-    /// The encoding of files that are read as text (`file://`).
-    pub fn file_encoding(&self) -> Result<Encoding, Error> {
-        match self.variable("AWS_CLI_FILE_ENCODING") {
-            Some(codec) => Encoding::named(&codec).ok_or(Error::UnknownFileEncoding(codec)),
-            None => Ok(Encoding::Utf8),
-        }
-    }
-
     /// Whether colour is declined by `NO_COLOR` (<https://no-color.org>).
     pub fn no_color(&self) -> bool {
         self.filled_variable("NO_COLOR").is_some()

@@ -40,7 +40,7 @@ fn complaint(encoding: Encoding, character: char, position: usize, count: usize)
     let escape = match code {
         _ if character >= FIRST_STAND_IN => format!("\\u{:04x}", code - u32::from(FIRST_STAND_IN) + 0xd800),
         ..=0xff => format!("\\x{code:02x}"),
-        ..=0xffff => format!("\\u{code:04x}"),
+        0x100..=0xffff => format!("\\u{code:04x}"),
         _ => format!("\\U{code:08x}"),
     };
     let reason = match encoding {

@@ -34,7 +34,7 @@ fn ask_at(mut terminal: &std::fs::File, question: &str) -> io::Result<String> {
     let mut reader = BufReader::new(terminal);
     let read = loop {
         match reader.fill_buf() {
-            Ok(bytes) if bytes.is_empty() => break Ok(()),
+            Ok([]) => break Ok(()),
             Ok(bytes) => {
                 let length = bytes.len();
                 answer.extend_from_slice(bytes);

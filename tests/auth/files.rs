@@ -185,7 +185,7 @@ fn the_cache_is_listed_and_cleared() {
         machine.neutral(&said(&machine, &["login", "--cache", "list"])),
         "No passwords in {DIR}/home/.cache/ecr/tokens"
     );
-    helper(&machine, "get", HERE);
+    assert_eq!(helper(&machine, "get", HERE), found(HERE));
     let listed = machine.ok("login --cache list");
     let words: Vec<&str> = listed.lines().nth(1).unwrap().split_whitespace().collect();
     assert_eq!((&words[..4], words[5]), (["ecr", "eu-west-1", "environment", "fresh"].as_slice(), HERE));

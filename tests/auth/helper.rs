@@ -137,7 +137,7 @@ fn fifty_accounts_make_one_call_and_all_are_kept() {
 #[test]
 fn half_way_through_its_life_one_helper_renews_it() {
     let (server, machine) = started();
-    helper(&machine, "get", HERE);
+    assert_eq!(helper(&machine, "get", HERE), found(HERE));
     age(&machine, 7 * 3600);
     for got in at_once(&machine, 20, |_| HERE.to_owned()) {
         assert_eq!(got, found(HERE));
@@ -148,7 +148,7 @@ fn half_way_through_its_life_one_helper_renews_it() {
 #[test]
 fn an_old_password_helps_against_a_network_that_is_down_and_never_against_a_no() {
     let (server, mut machine) = started();
-    helper(&machine, "get", HERE);
+    assert_eq!(helper(&machine, "get", HERE), found(HERE));
     age(&machine, 7 * 3600);
     server.behaves(Manner::Refuses(503, "ServiceUnavailable"));
     assert_eq!(helper(&machine, "get", HERE), found(HERE));
@@ -173,7 +173,7 @@ fn an_old_password_helps_against_a_network_that_is_down_and_never_against_a_no()
 #[test]
 fn a_clock_that_jumps_costs_a_call_at_most() {
     let (server, machine) = started();
-    helper(&machine, "get", HERE);
+    assert_eq!(helper(&machine, "get", HERE), found(HERE));
     for (number, jump) in [-30 * 24 * 3600, 30 * 24 * 3600].into_iter().enumerate() {
         age(&machine, jump);
         assert_eq!(helper(&machine, "get", HERE), found(HERE));
@@ -184,7 +184,7 @@ fn a_clock_that_jumps_costs_a_call_at_most() {
 #[test]
 fn no_shape_of_the_cache_breaks_a_login() {
     let (server, machine) = started();
-    helper(&machine, "get", HERE);
+    assert_eq!(helper(&machine, "get", HERE), found(HERE));
     let [file] = cached(&machine, ".json").try_into().unwrap();
     let mut calls = 1;
     for shape in

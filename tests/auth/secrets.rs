@@ -13,7 +13,7 @@ fn forms(secret: &str) -> Vec<String> {
         .bytes()
         .map(|b| if b.is_ascii_alphanumeric() { char::from(b).to_string() } else { format!("%{b:02X}") })
         .collect();
-    let hexadecimal: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let hexadecimal = secret.bytes().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
     let with_user = STANDARD.encode_to_string(format!("AWS:{secret}"));
     vec![
         secret.to_owned(),

@@ -8,11 +8,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use base64_simd::STANDARD;
 
 /// The password that it hands out; it has what JSON, URLs and HTML escape.
-pub const PASSWORD: &str = "pass/word+with<all>&\"kinds\"of=characters";
+pub(crate) const PASSWORD: &str = "pass/word+with<all>&\"kinds\"of=characters";
 
 /// What it does with a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Manner {
+pub(crate) enum Manner {
     /// Hands out a password.
     Gives,
     /// Says no with this status and code.
@@ -24,8 +24,8 @@ pub enum Manner {
 }
 
 /// The stand-in.
-pub struct Server {
-    pub address: String,
+pub(crate) struct Server {
+    pub(crate) address: String,
     state: Arc<Mutex<State>>,
 }
 
@@ -37,17 +37,17 @@ struct State {
 
 /// A request that came.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Request {
+pub(crate) struct Request {
     /// The first line.
-    pub line: String,
+    pub(crate) line: String,
     /// The headers, as one text.
-    pub headers: String,
+    pub(crate) headers: String,
     /// The body.
-    pub body: String,
+    pub(crate) body: String,
 }
 
 impl Server {
-    pub fn start(manner: Manner) -> Self {
+    pub(crate) fn start(manner: Manner) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let state = Arc::new(Mutex::new(State { manner, requests: Vec::new(), held: Vec::new() }));
@@ -61,27 +61,27 @@ impl Server {
         Self { address, state }
     }
 
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    pub fn behaves(&self, manner: Manner) {
+    pub(crate) fn behaves(&self, manner: Manner) {
         let mut state = self.state.lock().unwrap();
         state.manner = manner;
         state.held.clear();
     }
 
-    pub fn requests(&self) -> Vec<Request> {
+    pub(crate) fn requests(&self) -> Vec<Request> {
         self.state.lock().unwrap().requests.clone()
     }
 
     /// How often a password was asked for.
-    pub fn calls(&self) -> usize {
+    pub(crate) fn calls(&self) -> usize {
         self.requests().iter().filter(|request| request.headers.contains(".GetAuthorizationToken")).count()
     }
 
     /// The access keys that signed the requests for a password.
-    pub fn signers(&self) -> Vec<String> {
+    pub(crate) fn signers(&self) -> Vec<String> {
         let requests = self.requests();
         let signed = requests.iter().filter(|request| request.headers.contains(".GetAuthorizationToken"));
         let key = |request: &Request| {
@@ -92,7 +92,7 @@ impl Server {
     }
 
     /// Waits until so many requests have come.
-    pub fn wait_for(&self, requests: usize) {
+    pub(crate) fn wait_for(&self, requests: usize) {
         while self.requests().len() < requests {
             std::thread::yield_now();
         }

@@ -1,5 +1,7 @@
 //! One stranger's machine per test: an empty environment, a home of its own, a fixed zone, and no network but loopback.
 
+pub(crate) mod registry;
+
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt::Write as _;

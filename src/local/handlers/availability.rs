@@ -93,7 +93,7 @@ pub(crate) fn download_url(call: &Call<'_>) -> Result<Value, Fault> {
     let url = match address {
         Some(address) => {
             let expires = call.now / 1000 + DOWNLOAD_SECONDS;
-            format!("http://{address}{}", signing::download_path(&secret, digest, expires))
+            format!("{}://{address}{}", call.local.scheme(), signing::download_path(&secret, digest, expires))
         }
         None => file_url(call, digest)?,
     };

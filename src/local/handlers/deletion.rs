@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::identifier::ImageId;
 use super::images::Image;
+use super::replication;
 use super::repository::Repository;
 use crate::local::Fault;
 use crate::local::call::Call;
@@ -38,6 +39,9 @@ pub(crate) fn delete(call: &Call<'_>) -> Result<Value, Fault> {
                 break;
             }
             waiting = held.into_iter().map(|(id, _)| id).collect();
+        }
+        if !call.is_public() {
+            replication::on_delete(transaction, &repository, &deleted)?;
         }
         Ok(json!({ "imageIds": deleted, "failures": failures }))
     })
@@ -76,7 +80,11 @@ fn delete_one(connection: &Connection, repository: &Repository, id: &ImageId) ->
 }
 
 /// The digests of the indexes that hold an image.
-fn lists_with(connection: &Connection, repository: &Repository, image: &Image) -> Result<Vec<String>, Fault> {
+pub(super) fn lists_with(
+    connection: &Connection,
+    repository: &Repository,
+    image: &Image,
+) -> Result<Vec<String>, Fault> {
     let mut statement = connection.prepare_cached(
         "SELECT parent.digest FROM image_child AS child JOIN image AS parent ON parent.id = child.image
          WHERE child.repository = ?1 AND child.digest = ?2 ORDER BY parent.id",

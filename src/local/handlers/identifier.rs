@@ -63,6 +63,22 @@ impl ImageId {
         })
     }
 
+    /// The image that is meant, which an operation needs to be there.
+    pub(super) fn must(&self, connection: &Connection, repository: &Repository) -> Result<Image, Fault> {
+        match self.resolve(connection, repository)? {
+            Ok(image) => Ok(image),
+            Err(Unresolved::Missing) => {
+                Err(Fault::parameter("imageId", "both tag and digest cannot be null"))
+            }
+            Err(_) => Err(self.not_found(repository)),
+        }
+    }
+
+    /// The structure as the request had it, with the digest of the image that it led to.
+    pub(super) fn completed(&self, image: &Image) -> Value {
+        Self { digest: Some(image.digest.clone()), tag: self.tag.clone() }.value()
+    }
+
     /// The structure as the request had it.
     pub(super) fn value(&self) -> Value {
         let mut members = Map::new();

@@ -2,7 +2,6 @@
 
 use std::fs::File;
 
-use rusqlite::params;
 use serde_json::{Value, json};
 
 use super::repository::Repository;
@@ -119,13 +118,7 @@ pub(crate) fn complete(call: &Call<'_>) -> Result<Value, Fault> {
         if Upload::find(transaction, repository.id, &upload.id)?.as_ref() != Some(&upload) {
             return Err(not_found(call, &repository));
         }
-        call.local.blobs.keep(&upload.id, &digest, u64::try_from(upload.size).unwrap_or_default())?;
-        let blob = "INSERT OR IGNORE INTO blob (digest, size) VALUES (?1, ?2)";
-        transaction.execute(blob, params![digest, upload.size])?;
-        let layer = "INSERT OR IGNORE INTO layer (repository, digest, stored_at) VALUES (?1, ?2, ?3)";
-        let added = transaction.execute(layer, params![repository.id, digest, call.now])?;
-        transaction.execute("DELETE FROM upload WHERE id = ?1", [&upload.id])?;
-        Ok(added == 1)
+        upload.become_layer(call.local, transaction, repository.id, &digest, call.now)
     })?;
     call.local.forget_upload(&upload.id);
     if !is_new {

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
+use crate::image::Digest;
 use crate::local::{Fault, hex};
 
 const DOCKER_1: &str = "application/vnd.docker.distribution.manifest.v1+json";
@@ -94,6 +95,16 @@ impl Manifest {
             size,
             media_type,
         })
+    }
+}
+
+impl Manifest {
+    /// Takes a digest under another algorithm, if that is what the manifest is called and it is true of it.
+    pub(super) fn adopt(&mut self, text: &str, given: Option<&str>) {
+        let given: Option<Digest> = given.and_then(|given| given.parse().ok());
+        if let Some(given) = given.filter(|given| given.algorithm().of(text.as_bytes()) == *given) {
+            self.digest = given.to_string();
+        }
     }
 }
 

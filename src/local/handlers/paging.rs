@@ -23,6 +23,11 @@ pub(super) struct Page {
 impl Page {
     /// Reads `maxResults` and `nextToken`. Entries that are asked for by name (`selection`) are never paged.
     pub(super) fn of(call: &Call<'_>, selection: &str) -> Result<Self, Fault> {
+        Self::sized(call, selection, DEFAULT)
+    }
+
+    /// The same, with another size where the caller does not say.
+    pub(super) fn sized(call: &Call<'_>, selection: &str, default: i64) -> Result<Self, Fault> {
         let token = call.text("nextToken");
         if call.list(selection).is_some() {
             for member in ["nextToken", "maxResults"] {
@@ -31,7 +36,7 @@ impl Page {
                 }
             }
         }
-        let limit = usize::try_from(call.integer("maxResults").unwrap_or(DEFAULT)).unwrap_or(1);
+        let limit = usize::try_from(call.integer("maxResults").unwrap_or(default)).unwrap_or(1);
         let operation = call.operation.name;
         let invalid = || Fault::parameter("nextToken", "Invalid token");
         let after = token.map(|token| decode(token, operation).ok_or_else(invalid)).transpose()?;
@@ -41,6 +46,14 @@ impl Page {
     /// How many rows to fetch: one more than fit tells whether another page follows.
     pub(super) fn fetch(&self) -> i64 {
         i64::try_from(self.limit).map_or(i64::MAX, |limit| limit.saturating_add(1))
+    }
+
+    /// One page of entries that are all at hand; each one's place is its key.
+    pub(super) fn slice(&self, name: &str, entries: Vec<Value>) -> Value {
+        let after = self.after.as_ref().and_then(Value::as_u64).and_then(|after| usize::try_from(after).ok());
+        let entries = entries.into_iter().enumerate().skip(after.map_or(0, |after| after + 1));
+        let entries = entries.take(self.limit.saturating_add(1));
+        self.answer(name, entries.map(|(place, entry)| (json!(place), entry)).collect())
     }
 
     /// The answer: the entries under their name, and the token of the next page where there is one.

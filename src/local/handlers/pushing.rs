@@ -8,6 +8,7 @@ use super::images::{Image, answer};
 use super::manifest::Manifest;
 use super::mutability::is_immutable;
 use super::repository::Repository;
+use super::{replication, scans, signing};
 use crate::local::call::Call;
 use crate::local::{Fault, validate};
 
@@ -24,7 +25,8 @@ pub(crate) fn put(call: &Call<'_>) -> Result<Value, Fault> {
     let parsed = Manifest::parse(text, call.text("imageManifestMediaType"));
     call.write(|transaction| {
         let repository = Repository::of(call, transaction)?;
-        let manifest = parsed?;
+        let mut manifest = parsed?;
+        manifest.adopt(text, call.text("imageDigest"));
         if let Some(tag) = tag.filter(|tag| !validate::matches(TAG, tag)) {
             let constraint = format!("Member must satisfy regular expression '{TAG}'");
             return Err(Fault::parameter("imageTag", &constraint).with("imageTag", tag));
@@ -39,6 +41,11 @@ pub(crate) fn put(call: &Call<'_>) -> Result<Value, Fault> {
         };
         if let Some(tag) = tag {
             put_tag(transaction, &repository, id, tag, call.now)?;
+        }
+        if !call.is_public() {
+            signing::on_push(transaction, &repository, id)?;
+            scans::on_push(transaction, &repository, id, call.now)?;
+            replication::on_push(transaction, &repository, id, tag, call.now)?;
         }
         let image = Image::of_id(transaction, id)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
         Ok(json!({ "image": answer(&repository, image, tag.map(str::to_owned), text) }))
@@ -201,7 +208,7 @@ fn store(
     Ok(id)
 }
 
-fn put_tag(
+pub(super) fn put_tag(
     connection: &Connection,
     repository: &Repository,
     image: i64,

@@ -12,15 +12,6 @@ use crate::local::{Fault, random, time};
 const TOKEN_LIFE: i64 = 12 * 60 * 60 * 1000;
 
 #[allow(clippy::unnecessary_wraps, reason = "the signature is that of every handler")]
-/// DescribeRegistry. Replication rules cannot be set yet, so there are none.
-pub(crate) fn describe(call: &Call<'_>) -> Result<Value, Fault> {
-    Ok(json!({
-        "registryId": call.caller.account,
-        "replicationConfiguration": { "rules": [] },
-    }))
-}
-
-#[allow(clippy::unnecessary_wraps, reason = "the signature is that of every handler")]
 /// DescribeRegistries of the public service: the one registry that an account has.
 pub(crate) fn describe_public(call: &Call<'_>) -> Result<Value, Fault> {
     let account = &call.caller.account;
@@ -46,7 +37,8 @@ pub(crate) fn authorize(call: &Call<'_>) -> Result<Value, Fault> {
         Some(_) => call.texts("registryIds"),
         None => vec![call.caller.account.as_str()],
     };
-    let endpoint = format!("http://{}", call.address());
+    let address = call.address();
+    let endpoint = format!("{}://{address}", call.local.scheme());
     let entries = accounts.into_iter().map(|account| {
         let mut entry = token(call, &call.scope_of(account))?;
         entry["proxyEndpoint"] = endpoint.as_str().into();

@@ -13,15 +13,29 @@ use crate::local::call::{Call, Scope};
 /// Repositories of one registry.
 const MOST_REPOSITORIES: i64 = 100_000;
 
+/// What a new repository is made with.
+pub(super) struct New {
+    pub(super) mutability: String,
+    pub(super) exclusions: Value,
+    pub(super) scan_on_push: bool,
+    pub(super) encryption: Value,
+    pub(super) tags: Vec<(String, String)>,
+    pub(super) catalog: Option<Value>,
+}
+
 /// CreateRepository
 pub(crate) fn create(call: &Call<'_>) -> Result<Value, Fault> {
     let scope = call.scope();
     let name = call.required("repositoryName");
     let (mutability, exclusions) = mutability::requested(call)?;
-    let resource_tags = tags::requested(call)?;
-    let encryption = encryption(call, &scope)?;
-    let scan_on_push = call.structure("imageScanningConfiguration").is_some_and(scans);
-    let catalog = call.structure("catalogData").map(catalog);
+    let new = New {
+        mutability,
+        exclusions,
+        scan_on_push: call.structure("imageScanningConfiguration").is_some_and(scans),
+        encryption: encryption(call.structure("encryptionConfiguration"), &scope)?,
+        tags: tags::requested(call)?,
+        catalog: call.structure("catalogData").map(catalog),
+    };
     call.write(|transaction| {
         if Repository::look_up(transaction, &scope, name)?.is_some() {
             let text = format!(
@@ -30,31 +44,43 @@ pub(crate) fn create(call: &Call<'_>) -> Result<Value, Fault> {
             );
             return Err(Fault::new("RepositoryAlreadyExistsException", text));
         }
-        check_count(transaction, &scope)?;
-        transaction.execute(
-            "INSERT INTO repository
-                 (service, account, region, name, created_at, mutability, exclusions, scan_on_push, encryption, catalog)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-            params![
-                scope.service,
-                scope.account,
-                scope.region,
-                name,
-                call.now,
-                mutability,
-                exclusions.to_string(),
-                scan_on_push,
-                encryption.to_string(),
-                catalog.as_ref().map(Value::to_string),
-            ],
-        )?;
-        let repository = Repository::find(transaction, &scope, name)?;
-        tags::store(transaction, &repository, &resource_tags)?;
-        Ok(match &catalog {
+        let repository = insert(transaction, &scope, name, &new, call.now)?;
+        Ok(match &new.catalog {
             Some(catalog) => json!({ "repository": repository.describe(call), "catalogData": catalog }),
             None => json!({ "repository": repository.describe(call) }),
         })
     })
+}
+
+/// Makes a repository that is not there yet.
+pub(super) fn insert(
+    connection: &Connection,
+    scope: &Scope,
+    name: &str,
+    new: &New,
+    now: i64,
+) -> Result<Repository, Fault> {
+    check_count(connection, scope)?;
+    connection.execute(
+        "INSERT INTO repository
+             (service, account, region, name, created_at, mutability, exclusions, scan_on_push, encryption, catalog)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        params![
+            scope.service,
+            scope.account,
+            scope.region,
+            name,
+            now,
+            new.mutability,
+            new.exclusions.to_string(),
+            new.scan_on_push,
+            new.encryption.to_string(),
+            new.catalog.as_ref().map(Value::to_string),
+        ],
+    )?;
+    let repository = Repository::find(connection, scope, name)?;
+    tags::store(connection, &repository, &new.tags)?;
+    Ok(repository)
 }
 
 fn check_count(connection: &Connection, scope: &Scope) -> Result<(), Fault> {
@@ -74,9 +100,10 @@ fn check_count(connection: &Connection, scope: &Scope) -> Result<(), Fault> {
 }
 
 /// The encryption configuration with its defaults: a key is a full ARN, the account's own one where none is named.
-fn encryption(call: &Call<'_>, scope: &Scope) -> Result<Value, Fault> {
-    let kind = call.text_within("encryptionConfiguration", "encryptionType").unwrap_or("AES256");
-    let key = call.text_within("encryptionConfiguration", "kmsKey");
+pub(super) fn encryption(given: Option<&Map<String, Value>>, scope: &Scope) -> Result<Value, Fault> {
+    let text = |member: &str| given.and_then(|given| given.get(member)).and_then(Value::as_str);
+    let kind = text("encryptionType").unwrap_or("AES256");
+    let key = text("kmsKey").filter(|key| !key.is_empty());
     if kind == "AES256" {
         return match key {
             None => Ok(json!({ "encryptionType": kind })),

@@ -14,10 +14,15 @@ const LONGEST_VALUE: usize = 256;
 
 /// The tags that a request brings.
 pub(super) fn requested(call: &Call<'_>) -> Result<Vec<(String, String)>, Fault> {
+    checked(call.list("tags").unwrap_or_default())
+}
+
+/// Tags as a request has them, found sound.
+pub(super) fn checked(given: &[Value]) -> Result<Vec<(String, String)>, Fault> {
     let invalid = || Fault::new("InvalidTagParameterException", "Tag parameters are invalid");
     let text = |tag: &Value, member: &str| tag[member].as_str().unwrap_or_default().to_owned();
     let mut tags: Vec<(String, String)> = Vec::new();
-    for tag in call.list("tags").unwrap_or_default() {
+    for tag in given {
         let (key, value) = (text(tag, "Key"), text(tag, "Value"));
         let reserved = key.get(..4).is_some_and(|prefix| prefix.eq_ignore_ascii_case("aws:"));
         let long = key.chars().count() > LONGEST_KEY || value.chars().count() > LONGEST_VALUE;

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
-use crate::local::{Caller, Fault, Local, hex};
+use crate::local::{Caller, Fault, Local, hex, validate};
 use crate::model;
 
 const OCI_IMAGE: &str = "application/vnd.oci.image.manifest.v1+json";
@@ -38,7 +38,9 @@ impl Store {
     }
 
     fn answer(&self, operation: &str, input: Value) -> Result<Value, Fault> {
-        self.local.answer(&self.caller, model::ecr(), operation, input, None)
+        let answer = self.local.answer(&self.caller, model::ecr(), operation, input, None)?;
+        check_answer(model::ecr(), operation, &answer);
+        Ok(answer)
     }
 
     fn ask(&self, operation: &str, input: Value) -> Value {
@@ -54,7 +56,9 @@ impl Store {
     }
 
     fn public(&self, operation: &str, input: Value) -> Result<Value, Fault> {
-        self.local.answer(&self.caller, model::ecr_public(), operation, input, None)
+        let answer = self.local.answer(&self.caller, model::ecr_public(), operation, input, None)?;
+        check_answer(model::ecr_public(), operation, &answer);
+        Ok(answer)
     }
 
     fn begin(&self) -> String {
@@ -128,6 +132,20 @@ impl Store {
     }
 }
 
+/// Every answer that a test gets is what the model says: no member is missing, none is of the wrong kind or outside
+/// its bounds, and none is there that the model does not have.
+fn check_answer(service: &'static model::Service, operation: &str, answer: &Value) {
+    let shape = service.output(service.operation(operation).unwrap()).unwrap();
+    // Some lists have a least length that only requests keep to.
+    let may_be_empty = |fault: &Fault| fault.message.contains("greater than or equal to 1'");
+    if let Err(fault) = validate::check_shape(service, shape, answer, operation)
+        && !may_be_empty(&fault)
+    {
+        panic!("{operation}: {fault:?}");
+    }
+    assert_eq!(validate::project(service, shape, answer.clone()), *answer, "{operation}");
+}
+
 fn digest(content: &[u8]) -> String {
     format!("sha256:{}", hex(&Sha256::digest(content)))
 }
@@ -141,7 +159,13 @@ fn timeless(mut answer: Value) -> Value {
     fn walk(value: &mut Value) {
         match value {
             Value::Object(members) => members.iter_mut().for_each(|(name, value)| match name.as_str() {
-                "createdAt" | "imagePushedAt" | "expiresAt" | "lastRecordedPullTime" => {
+                "createdAt"
+                | "updatedAt"
+                | "imagePushedAt"
+                | "expiresAt"
+                | "lastRecordedPullTime"
+                | "startedAt"
+                | "endedAt" => {
                     assert!(value.as_f64().unwrap() > 1_600_000_000.0, "{name}");
                     *value = json!("TIME");
                 }
@@ -156,6 +180,10 @@ fn timeless(mut answer: Value) -> Value {
 }
 
 mod images;
+mod lifecycle;
+mod replication;
 mod repositories;
+mod scans;
+mod settings;
 mod shared;
 mod uploads;

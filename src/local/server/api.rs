@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hyper::body::Incoming;
-use hyper::header::{AUTHORIZATION, HOST, HeaderValue};
+use hyper::header::{AUTHORIZATION, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Request, Response, StatusCode};
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, Visitor};
@@ -15,8 +15,8 @@ use serde_json::{Map, Value};
 
 use super::body::Buffer;
 use super::reply::{self, AWS_JSON, Body};
-use super::{DEFAULT_ACCOUNT, DEFAULT_REGION, State};
-use crate::local::{Caller, Fault, blob_member};
+use super::{State, host};
+use crate::local::{Caller, Fault, blob_member, time};
 use crate::model::{self, Service};
 
 /// Answers one request of the API.
@@ -26,7 +26,7 @@ pub(super) async fn answer(state: &Arc<State>, request: Request<Incoming>) -> Re
         Err(fault) => Err(fault),
         Ok((service, operation)) => match state.buffers.read(body).await {
             Err(fault) => Err(fault),
-            Ok(buffer) => handle(state, caller(state, &head), service, operation, buffer).await,
+            Ok(buffer) => handle(state, head, service, operation, buffer).await,
         },
     };
     let mut response = match result {
@@ -52,8 +52,8 @@ fn target(head: &Parts) -> Result<(&'static Service, String), Fault> {
     }
 }
 
-/// Who asks: account and region as the request's signature tells them. The signature itself is not checked, as only
-/// this machine can reach the server.
+/// Who asks: account and region as the request's signature tells them. The signature itself is checked before, where
+/// other machines can reach the server.
 fn caller(state: &State, head: &Parts) -> Caller {
     let credential =
         head.headers.get(AUTHORIZATION).and_then(|header| header.to_str().ok()).and_then(|header| {
@@ -62,24 +62,18 @@ fn caller(state: &State, head: &Parts) -> Caller {
         });
     let mut scope = credential.unwrap_or_default().split('/');
     let key = scope.next().unwrap_or_default();
-    let region = scope.nth(1).filter(|region| !region.is_empty()).unwrap_or(DEFAULT_REGION);
+    let region = scope.nth(1).filter(|region| !region.is_empty()).unwrap_or(&state.rules.region);
     let is_account = key.len() == 12 && key.bytes().all(|byte| byte.is_ascii_digit());
-    let host = head.headers.get(HOST).and_then(|host| host.to_str().ok()).filter(|host| is_address(host));
     Caller {
-        account: if is_account { key } else { DEFAULT_ACCOUNT }.to_owned(),
+        account: if is_account { key } else { &state.rules.account }.to_owned(),
         region: region.to_owned(),
-        address: Some(host.unwrap_or(&state.presence.address).to_owned()),
+        address: Some(host(state, head)),
     }
-}
-
-/// Whether a text can be the host and port of a URL.
-fn is_address(host: &str) -> bool {
-    !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-:[]_".contains(&byte))
 }
 
 async fn handle(
     state: &Arc<State>,
-    caller: Caller,
+    head: Parts,
     service: &'static Service,
     operation: String,
     buffer: Buffer,
@@ -87,6 +81,10 @@ async fn handle(
     let _turn = state.handlers.acquire().await.map_err(|_| Fault::server("the server is stopping"))?;
     let state = Arc::clone(state);
     let work = move || {
+        if let Some(credentials) = &state.credentials {
+            credentials.check(&head, &buffer.bytes, time::now() / 1000)?;
+        }
+        let caller = caller(&state, &head);
         let (input, blob) = read(service, &operation, buffer)?;
         let answer = state.local.answer(&caller, service, &operation, Value::Object(input), blob)?;
         serde_json::to_vec(&answer).map_err(|error| Fault::server(error.to_string()))

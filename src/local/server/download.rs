@@ -72,10 +72,10 @@ pub(super) async fn answer(state: &Arc<State>, request: &Request<Incoming>) -> R
         Ok(blob) => blob,
         Err(refusal) => return refusal.response(),
     };
-    let (status, range) = match requested(request.headers().get(RANGE), blob.size) {
-        Asked::Whole => (StatusCode::OK, 0..blob.size),
-        Asked::Part(range) => (StatusCode::PARTIAL_CONTENT, range),
-        Asked::Nothing => {
+    let (status, range) = match wanted(request.headers().get(RANGE), blob.size) {
+        Wanted::Whole => (StatusCode::OK, 0..blob.size),
+        Wanted::Part(range) => (StatusCode::PARTIAL_CONTENT, range),
+        Wanted::Nothing => {
             let mut response = Refusal {
                 status: StatusCode::RANGE_NOT_SATISFIABLE,
                 code: "InvalidRange",
@@ -178,7 +178,7 @@ fn open(state: &State, digest: &str, query: &str) -> Result<Blob, Refusal> {
 
 /// What a Range header asks for.
 #[derive(Debug, PartialEq, Eq)]
-enum Asked {
+pub(super) enum Wanted {
     Whole,
     Part(Range<u64>),
     Nothing,
@@ -186,21 +186,21 @@ enum Asked {
 
 /// Reads a Range header (RFC 9110, 14.2). One that asks for several ranges, or in another unit, is ignored, as S3
 /// ignores it; one that no byte of the blob satisfies cannot be answered.
-fn requested(header: Option<&HeaderValue>, size: u64) -> Asked {
+pub(super) fn wanted(header: Option<&HeaderValue>, size: u64) -> Wanted {
     let text = header.and_then(|header| header.to_str().ok()).and_then(|text| text.strip_prefix("bytes="));
-    let Some((first, last)) = text.and_then(|text| text.split_once('-')) else { return Asked::Whole };
+    let Some((first, last)) = text.and_then(|text| text.split_once('-')) else { return Wanted::Whole };
     let (first, last) = (first.trim(), last.trim());
     let range = match (first.parse::<u64>(), last.parse::<u64>()) {
         (Ok(first), Ok(last)) => first..last.saturating_add(1).min(size),
         (Ok(first), Err(_)) if last.is_empty() => first..size,
         (Err(_), Ok(count)) if first.is_empty() => size.saturating_sub(count)..size,
-        _ => return Asked::Whole,
+        _ => return Wanted::Whole,
     };
-    if range.is_empty() { Asked::Nothing } else { Asked::Part(range) }
+    if range.is_empty() { Wanted::Nothing } else { Wanted::Part(range) }
 }
 
 /// A range of a file as a body. The next piece is read while the network takes this one.
-fn pieces(home: Arc<Pieces>, file: File, range: Range<u64>) -> Body {
+pub(super) fn pieces(home: Arc<Pieces>, file: File, range: Range<u64>) -> Body {
     type Reading = JoinHandle<io::Result<(File, Bytes)>>;
     let start = move |file: File, range: &Range<u64>| -> Reading {
         let (range, piece) = (range.clone(), Piece::new(Arc::clone(&home)));

@@ -1,37 +1,48 @@
 //! The embedded ECR over HTTP, on this machine only.
 //!
 //! `POST /` is the services' API (`api`), `/_blob/` hands out layers under signed URLs (`download`), `GET /healthz`
-//! says that the server is ready. Requests are answered on blocking threads, a few at a time; request bodies share a
-//! fixed budget of memory (`body`). Docker's `/v2/` API is not here yet.
+//! says that the server is ready, `/v2/` is docker's registry API (`docker`). Requests are answered on blocking
+//! threads, a few at a time; request bodies share a fixed budget of memory (`body`).
 
 mod api;
 mod body;
+mod connection;
+mod damage;
+mod docker;
 mod download;
+mod faults;
+mod options;
 mod reply;
+mod signature;
 #[cfg(test)]
 mod tests;
 
-use std::convert::Infallible;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
+use hyper::header::HOST;
+use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use rustls::ServerConfig;
 use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
+use super::registry::Rules;
 use super::signing::DOWNLOADS;
 use super::{Error, Local, Presence};
 use body::Buffers;
 use download::Pieces;
+use faults::Faults;
 use reply::Body;
+
+pub use faults::Rule;
+pub use options::{Log, Options};
+pub use signature::Credentials;
 
 /// The account of a caller whose access key is not an account's number.
 pub const DEFAULT_ACCOUNT: &str = "000000000000";
@@ -42,11 +53,6 @@ pub const DEFAULT_REGION: &str = "us-east-1";
 const CONNECTIONS: usize = 1024;
 /// Requests in handlers at one time; each has a database connection.
 const HANDLERS: usize = 16;
-/// How much of a connection is read at once. Larger buffers come from fresh pages each time, which costs more than the
-/// system calls that they save.
-const READ_BUFFER: usize = 96 * 1024;
-/// How long a request's head may take to come, and a connection be idle.
-const HEAD_PATIENCE: Duration = Duration::from_mins(1);
 /// How long requests may go on after the server was told to stop.
 const FAREWELL: Duration = Duration::from_secs(10);
 
@@ -66,12 +72,20 @@ struct State {
     pieces: Arc<Pieces>,
     handlers: Semaphore,
     presence: Presence,
+    rules: Rules,
+    tls: Option<Arc<ServerConfig>>,
+    log: Option<Log>,
+    credentials: Option<Credentials>,
+    faults: Faults,
 }
 
 impl Server {
-    /// Listens on a port of this machine; port 0 takes a free one.
-    pub async fn bind(local: Local, port: u16) -> Result<Self, Error> {
-        let wanted = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    /// Listens where the options say; port 0 takes a free one.
+    pub async fn bind(mut local: Local, options: Options) -> Result<Self, Error> {
+        let tls = options.tls.as_ref().map(|(certificate, key)| connection::secure(certificate, key));
+        let tls = tls.transpose()?;
+        local.is_secured = tls.is_some();
+        let wanted = options.address;
         let failed = |cause| Error::Listen { address: wanted.to_string(), cause };
         let listener = TcpListener::bind(wanted).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
@@ -80,9 +94,19 @@ impl Server {
             buffers: Arc::default(),
             pieces: Arc::default(),
             handlers: Semaphore::new(HANDLERS),
-            presence: Presence::new(address.to_string()),
+            presence: Presence::new(address.to_string(), options.tls.is_some()),
+            rules: options.rules(),
+            tls,
+            log: options.log,
+            credentials: options.credentials,
+            faults: Faults::new(options.faults),
         };
         Ok(Self { listener, address, state: Arc::new(state) })
+    }
+
+    /// Where clients reach it, as a URL.
+    pub fn url(&self) -> String {
+        format!("{}://{}", self.state.local.scheme(), self.address)
     }
 
     /// Where it listens.
@@ -113,7 +137,7 @@ impl Server {
                     let Some((stream, place)) = accepted else { continue };
                     let (state, stopped) = (Arc::clone(&self.state), stopped.clone());
                     connections.spawn(async move {
-                        serve(stream, state, stopped).await;
+                        connection::serve(stream, state, stopped).await;
                         drop(place);
                     });
                 }
@@ -142,30 +166,6 @@ async fn accept(
     None
 }
 
-/// One connection, for as long as it lasts.
-async fn serve(stream: TcpStream, state: Arc<State>, mut stopped: watch::Receiver<bool>) {
-    // An answer is written at once; waiting for more of it only delays the client.
-    let _ = stream.set_nodelay(true);
-    let service = service_fn(move |request| {
-        let state = Arc::clone(&state);
-        async move { Ok::<_, Infallible>(answer(&state, request).await) }
-    });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_PATIENCE)
-        .max_buf_size(READ_BUFFER)
-        .serve_connection(TokioIo::new(stream), service);
-    tokio::pin!(connection);
-    // A connection that breaks is the client's affair; there is nobody left to tell.
-    tokio::select! {
-        _ = connection.as_mut() => {}
-        _ = stopped.changed() => {
-            connection.as_mut().graceful_shutdown();
-            let _ = connection.await;
-        }
-    }
-}
-
 async fn answer(state: &Arc<State>, request: Request<Incoming>) -> Response<Body> {
     let path = request.uri().path();
     match (request.method(), path) {
@@ -178,18 +178,21 @@ async fn answer(state: &Arc<State>, request: Request<Incoming>) -> Response<Body
         (&Method::GET | &Method::HEAD, path) if path.starts_with(DOWNLOADS) => {
             download::answer(state, &request).await
         }
-        (_, path) if path == "/v2" || path.starts_with("/v2/") => reply::json(
-            StatusCode::NOT_FOUND,
-            "application/json",
-            &json!({ "errors": [{
-                "code": "UNSUPPORTED",
-                "message": "the embedded ECR does not have docker's /v2/ API yet; use `ecr push` and `ecr pull`",
-            }] }),
-        ),
+        (_, path) if path == "/v2" || path.starts_with("/v2/") => docker::answer(state, request).await,
+        (&Method::GET | &Method::POST, "/token" | "/token/") => docker::token(state, request).await,
         _ => reply::json(
             StatusCode::NOT_FOUND,
             "application/json",
             &json!({ "message": "nothing is here; the ECR API is POST /, and GET /healthz tells that it is ready" }),
         ),
     }
+}
+
+/// `HOST:PORT` as a client reached us; a name that cannot be part of a URL is not repeated.
+fn host(state: &State, head: &Parts) -> String {
+    let host = head.headers.get(HOST).and_then(|host| host.to_str().ok());
+    let is_sound = |host: &&str| {
+        !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-:[]_".contains(&byte))
+    };
+    host.filter(is_sound).unwrap_or(&state.presence.address).to_owned()
 }

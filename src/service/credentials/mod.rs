@@ -46,6 +46,27 @@ enum Place {
     Instance,
 }
 
+impl Place {
+    /// Where the credentials come from, without them.
+    fn described(&self) -> String {
+        match self {
+            Self::Fixed(credentials) => {
+                let kind = if credentials.session_token().is_some() { "temporary" } else { "long-lived" };
+                format!("given, {kind}, of the access key {}", credentials.access_key_id())
+            }
+            Self::Role(_) => "those of a role of the profile".to_owned(),
+            Self::WebIdentity { token_file, role, .. } => {
+                format!("those of {role}, for the token in {token_file}")
+            }
+            Self::Sso { account, role, .. } => format!("those of the SSO role {role} in {account}"),
+            Self::Login { session } => format!("those of the login session {session}"),
+            Self::Process { .. } => "what credential_process prints".to_owned(),
+            Self::Container => "those of the container".to_owned(),
+            Self::Instance => "those of the machine, if it has any".to_owned(),
+        }
+    }
+}
+
 type Fetching<'a> = Pin<Box<dyn Future<Output = Result<Option<Credentials>, Error>> + Send + 'a>>;
 
 /// Finds credentials and keeps them while they last.
@@ -119,6 +140,7 @@ impl Wallet {
     /// The first place that has credentials. Those that tell only by being asked are asked.
     async fn find(&self, http: &SharedHttpClient) -> Result<Option<Place>, Error> {
         let place = places::configured(&self.settings)?.unwrap_or(Place::Instance);
+        self.settings.log().line("service.credentials", || format!("credentials are {}", place.described()));
         if matches!(place, Place::Container | Place::Instance | Place::Process { .. }) {
             let Some(credentials) = self.fetch(&place, http).await? else { return Ok(None) };
             *self.kept.lock().await = Some(Kept { credentials, since: SystemTime::now() });

@@ -166,7 +166,7 @@ impl Role {
 
 fn session_name(given: Option<&str>) -> String {
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    given.map_or_else(|| format!("ecr-session-{seconds}"), str::to_owned)
+    given.map_or_else(|| format!("botocore-session-{seconds}"), str::to_owned)
 }
 
 fn issued(credentials: Option<Issued>) -> Result<Credentials, Error> {

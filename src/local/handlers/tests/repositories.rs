@@ -286,12 +286,8 @@ fn a_public_repository_has_what_the_public_service_has() {
 }
 
 #[test]
-fn what_is_not_here_yet_says_so() {
+fn what_the_service_does_not_have_is_refused() {
     let store = Store::new();
-    assert_eq!(
-        store.refusal("PutRegistryPolicy", json!({ "policyText": "{}" })),
-        "UnknownOperationException: the embedded ECR does not have PutRegistryPolicy of ecr yet"
-    );
     assert_eq!(
         store.refusal("Nonsense", json!({})),
         "UnknownOperationException: Amazon Elastic Container Registry has no operation Nonsense"

@@ -119,7 +119,7 @@ fn damage_is_told_and_never_overwritten() {
     let connection = rusqlite::Connection::open(folder.path().join("ecr.db")).unwrap();
     connection.pragma_update(None, "user_version", 99).unwrap();
     drop(connection);
-    assert!(matches!(Local::open(folder.path()), Err(Error::Newer { found: 99, known: 1, .. })));
+    assert!(matches!(Local::open(folder.path()), Err(Error::Newer { found: 99, known: 2, .. })));
 
     let file = tempfile::NamedTempFile::new().unwrap();
     let path = file.path().join("store");
@@ -127,4 +127,33 @@ fn damage_is_told_and_never_overwritten() {
         Local::open(&path).unwrap_err().to_string(),
         format!("cannot use the folder {} for the embedded ECR: a file is in the way", path.display())
     );
+}
+
+#[test]
+fn a_store_of_the_first_version_is_brought_up_to_date() {
+    let store = Store::with_repository();
+    let digest = store.image("content", Some("1"));
+    let Store { local, folder, caller } = store;
+    drop(local);
+    let connection = rusqlite::Connection::open(folder.path().join("ecr.db")).unwrap();
+    let newer = [
+        "backfill_result",
+        "backfill",
+        "replication",
+        "signing",
+        "scan",
+        "preview_result",
+        "preview",
+        "repository_setting",
+        "setting",
+    ];
+    for table in newer {
+        connection.execute(&format!("DROP TABLE {table}"), []).unwrap();
+    }
+    connection.pragma_update(None, "user_version", 1).unwrap();
+    drop(connection);
+    let store = Store { local: Local::open(folder.path()).unwrap(), folder, caller };
+    assert_eq!(store.images(), [format!("1 {digest}")]);
+    store.ask("PutAccountSetting", json!({ "name": "BLOB_MOUNTING", "value": "ENABLED" }));
+    drop(Local::open(store.folder.path()).unwrap());
 }

@@ -1,0 +1,101 @@
+//! Names of repositories and tags, asked of the service while somebody waits for them: what has come after two seconds
+//! is all there is, and what goes wrong stays unsaid.
+
+use std::sync::mpsc::{Sender, channel};
+use std::time::{Duration, Instant};
+
+use serde_json::{Map, Value, json};
+
+use crate::commands::{block_on, connect};
+use crate::error::Error;
+use crate::model::Service;
+use crate::service::Client;
+use crate::settings::Settings;
+
+/// How long somebody who presses a key waits.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// More candidates than this help nobody.
+const MOST: usize = 2000;
+
+/// What is asked for.
+pub(super) enum Wanted {
+    Repositories,
+    /// The tags of a repository.
+    Tags(String),
+}
+
+/// Asks the service.
+pub(super) fn names(
+    settings: Settings,
+    service: &'static Service,
+    wanted: Wanted,
+    registry: Option<&str>,
+) -> Vec<String> {
+    let mut input = Map::new();
+    if let Some(registry) = registry {
+        input.insert("registryId".to_owned(), registry.into());
+    }
+    let is_private = service.name == "ecr";
+    let (operation, list, name) = match wanted {
+        Wanted::Repositories => ("DescribeRepositories", "repositories", "repositoryName"),
+        Wanted::Tags(repository) => {
+            input.insert("repositoryName".to_owned(), repository.into());
+            if is_private {
+                input.insert("filter".to_owned(), json!({"tagStatus": "TAGGED"}));
+                ("ListImages", "imageIds", "imageTag")
+            } else {
+                ("DescribeImageTags", "imageTagDetails", "imageTag")
+            }
+        }
+    };
+    input.insert("maxResults".to_owned(), 1000.into());
+    let (sender, receiver) = channel();
+    // What blocks (a credential process, say) must not hold up the shell: this thread is left to itself.
+    std::thread::spawn(move || {
+        let Some(client) = client(&settings, service) else { return };
+        let asked = async { pages(&client, operation, input, (list, name), &sender).await };
+        let _ = block_on::<(), Error>(asked);
+    });
+    let deadline = Instant::now() + PATIENCE;
+    let mut names = Vec::new();
+    while names.len() < MOST {
+        match receiver.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            Ok(name) => names.push(name),
+            Err(_) => break,
+        }
+    }
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// A client that asks nobody for anything, and makes no store where there is none.
+fn client(settings: &Settings, service: &'static Service) -> Option<Client> {
+    if !settings.local() {
+        return Some(Client::remote(service, settings));
+    }
+    settings.local_folder().ok().filter(|folder| folder.is_dir())?;
+    connect(settings, service).ok()
+}
+
+async fn pages(
+    client: &Client,
+    operation: &str,
+    mut input: Map<String, Value>,
+    (list, name): (&str, &str),
+    sender: &Sender<String>,
+) -> Result<(), Error> {
+    loop {
+        let answer = client.call(operation, Value::Object(input.clone())).await?;
+        let items = answer.get(list).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        for item in items.iter().filter_map(|item| item.get(name)?.as_str()) {
+            if sender.send(item.to_owned()).is_err() {
+                return Ok(());
+            }
+        }
+        match answer.get("nextToken").filter(|token| token.is_string()) {
+            Some(token) => drop(input.insert("nextToken".to_owned(), token.clone())),
+            None => return Ok(()),
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! `ecr local serve`: the embedded ECR as a server, until a signal ends it.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use clap::{Arg, ArgAction, ArgMatches};
+
+use super::{Context, Error};
+use crate::local::server::{Credentials, Log, Options, Rule, Server};
+use crate::local::{DEFAULT_PORT, Local};
+
+pub(super) fn define() -> clap::Command {
+    clap::Command::new("serve")
+        .about("Serve the embedded ECR over HTTP on this machine")
+        .long_about(
+            "Serve the embedded ECR over HTTP on this machine, until Ctrl-C or SIGTERM: Amazon ECR's API, and docker's \
+             registry API for the repository URIs that it prints. The address is printed to stdout once requests are \
+             answered. An access key of twelve digits is taken as the account; without --credentials signatures are not checked, as \
+             only this machine can reach the server.",
+        )
+        .arg(
+            Arg::new("port")
+                .long("port")
+                .value_name("PORT")
+                .value_parser(clap::value_parser!(u16))
+                .default_value(DEFAULT_PORT.to_string())
+                .help("The port to listen on; 0 takes a free one"),
+        )
+        .arg(
+            Arg::new("address")
+                .long("address")
+                .value_name("ADDRESS")
+                .value_parser(clap::value_parser!(IpAddr))
+                .default_value("127.0.0.1")
+                .help("The address to listen on; one that other machines can reach needs --credentials"),
+        )
+        .arg(
+            Arg::new("tls-certificate")
+                .long("tls-certificate")
+                .value_name("FILE")
+                .value_parser(clap::value_parser!(PathBuf))
+                .requires("tls-key")
+                .help("Serve HTTPS with this certificate chain, in PEM"),
+        )
+        .arg(
+            Arg::new("tls-key")
+                .long("tls-key")
+                .value_name("FILE")
+                .value_parser(clap::value_parser!(PathBuf))
+                .requires("tls-certificate")
+                .help("The private key of the certificate, in PEM"),
+        )
+        .arg(
+            Arg::new("credentials")
+                .long("credentials")
+                .value_name("FILE")
+                .value_parser(clap::value_parser!(PathBuf))
+                .help("Take only requests signed with a key of this file, which is like ~/.aws/credentials"),
+        )
+        .args(behaviour())
+}
+
+/// The options that `run` has too.
+pub(super) fn behaviour() -> Vec<Arg> {
+    vec![
+        Arg::new("ephemeral")
+            .long("ephemeral")
+            .action(ArgAction::SetTrue)
+            .help("Serve an empty store that is deleted at the end, instead of the folder"),
+        Arg::new("account")
+            .long("account")
+            .value_name("ACCOUNT")
+            .value_parser(account)
+            .help("The account of callers whose access key is not twelve digits"),
+        Arg::new("anonymous")
+            .long("anonymous")
+            .action(ArgAction::SetTrue)
+            .help("Ask for no credentials in docker's registry API"),
+        Arg::new("quirks")
+            .long("quirks")
+            .value_name("SERVICE")
+            .value_parser(["ecr"])
+            .help("Deviate from the registry specification where this service does"),
+        Arg::new("fault")
+            .long("fault")
+            .value_name("RULE")
+            .action(ArgAction::Append)
+            .value_parser(clap::value_parser!(Rule))
+            .help("Make requests fail: TARGET,ACTION[,count=N][,after=N][,probability=P][,seed=N]")
+            .long_help(
+                "Make requests fail: TARGET,ACTION[,count=N][,after=N][,probability=P][,seed=N]. TARGET is an operation, \
+                 the beginning of a path such as /v2/ or 'PATCH /v2/', or *. ACTION is one of throttle, error=STATUS, \
+                 delay=MILLISECONDS, drop=BYTES (the connection breaks after so many bytes of the answer), \
+                 truncate=BYTES, corrupt, expire-uploads and expire-tokens. May be given more than once; the first rule \
+                 that strikes decides.",
+            ),
+        Arg::new("log-level")
+            .long("log-level")
+            .value_name("LEVEL")
+            .value_parser(["off", "error", "info"])
+            .default_value("error")
+            .help("What to write to stderr: nothing, requests that failed on this machine, or all requests"),
+    ]
+}
+
+fn account(text: &str) -> Result<String, String> {
+    let is_account = text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit());
+    if is_account { Ok(text.to_owned()) } else { Err("an account has twelve digits".to_owned()) }
+}
+
+/// The options on the command line.
+pub(super) fn options(context: &Context, matches: &ArgMatches, address: SocketAddr) -> Options {
+    let mut options = Options::loopback(0);
+    options.address = address;
+    if let Some(account) = matches.get_one::<String>("account") {
+        options.account.clone_from(account);
+    }
+    if let Some(region) = &context.settings.globals().region {
+        options.region.clone_from(region);
+    }
+    options.anonymous = matches.get_flag("anonymous");
+    options.quirks = matches.contains_id("quirks");
+    options.faults = matches.get_many("fault").into_iter().flatten().cloned().collect();
+    let level = matches.get_one::<String>("log-level").map_or("error", String::as_str);
+    let ui = context.ui.clone();
+    options.log = (level != "off")
+        .then(|| Log { failures_only: level == "error", write: Arc::new(move |line| ui.note(line)) });
+    options
+}
+
+pub(super) fn run(context: &Context, folder: &Path, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
+    let port = matches.get_one("port").copied().unwrap_or(DEFAULT_PORT);
+    let address = matches.get_one("address").copied().unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    if !address.is_loopback() && (!matches.contains_id("credentials") || matches.get_flag("anonymous")) {
+        let text = format!(
+            "other machines can reach {address}: it takes --credentials FILE with the keys that requests must be signed \
+             with, and no --anonymous"
+        );
+        return Err(Error::Usage(text).into());
+    }
+    let mut options = options(context, matches, SocketAddr::from((address, port)));
+    let path = |name: &str| matches.get_one::<PathBuf>(name).cloned();
+    if let Some(path) = path("credentials") {
+        let text =
+            std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let none = || Error::Usage(format!("{} holds no access key with its secret", path.display()));
+        options.credentials = Some(Credentials::read(&text).ok_or_else(none)?);
+    }
+    options.tls = path("tls-certificate").zip(path("tls-key"));
+    let ephemeral = matches.get_flag("ephemeral").then(ephemeral).transpose()?;
+    let folder = ephemeral.as_ref().map_or(folder, tempfile::TempDir::path);
+    let local = Local::open(folder)?;
+    runtime()?.block_on(async {
+        // Installed before anyone can know that there is something to stop.
+        let stop = stop_signal().context("signals cannot be received")?;
+        let server = Server::bind(local, options).await?;
+        let url = server.url();
+        let ready = || {
+            context.ui.note(&format!("serving {}; Ctrl-C stops", folder.display()));
+            context.ui.print(&format!("{url}\n"))
+        };
+        server.run(ready, stop).await?;
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+/// A folder that goes when it is dropped.
+pub(super) fn ephemeral() -> anyhow::Result<tempfile::TempDir> {
+    tempfile::Builder::new().prefix("ecr-local-").tempdir().context("no temporary folder can be made")
+}
+
+pub(super) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("no threads can be started for the server")
+}
+
+/// Waits for Ctrl-C or, where there is such a thing, SIGTERM.
+#[cfg(unix)]
+fn stop_signal() -> io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}
+
+/// Waits for Ctrl-C.
+#[cfg(not(unix))]
+fn stop_signal() -> io::Result<impl Future<Output = ()>> {
+    Ok(async {
+        let _ = tokio::signal::ctrl_c().await;
+    })
+}

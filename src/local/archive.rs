@@ -1,0 +1,160 @@
+//! A whole store as one tar stream: the database as it was at one moment, then every blob that it records.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use rusqlite::Connection;
+
+use super::blobs::create_private;
+use super::database::create_private_file;
+use super::{Error, Fault, Local, Presence};
+use crate::image::Digest;
+
+const DATABASE: &str = "ecr.db";
+
+impl Local {
+    /// Writes the store to a stream, while it may be in use. Unfinished uploads are left out.
+    pub fn export(&self, stream: impl Write) -> Result<(), Fault> {
+        let folder = tempfile::Builder::new().prefix("export-").tempdir_in(self.folder())?;
+        let copy = folder.path().join(DATABASE);
+        self.database.copy(&copy)?;
+        let connection = Connection::open(&copy)?;
+        connection.execute("DELETE FROM upload", [])?;
+        let digests = digests(&connection)?;
+        connection.close().map_err(|(_, error)| error)?;
+        let mut archive = tar::Builder::new(stream);
+        archive.append_path_with_name(&copy, DATABASE)?;
+        for digest in digests {
+            let path =
+                self.blobs.path(&digest).ok_or_else(|| Fault::server(format!("{digest} is no digest")))?;
+            let mut file = File::open(&path).map_err(|error| match error.kind() {
+                io::ErrorKind::NotFound => Fault::server(format!(
+                    "blob {digest} is gone; `ecr local check` tells whether it is missing"
+                )),
+                _ => error.into(),
+            })?;
+            let name = path.strip_prefix(self.folder()).unwrap_or(&path).to_owned();
+            archive.append_file(name, &mut file)?;
+        }
+        archive.into_inner()?.flush()?;
+        Ok(())
+    }
+}
+
+fn digests(connection: &Connection) -> Result<Vec<String>, Fault> {
+    let mut statement = connection.prepare("SELECT digest FROM blob ORDER BY digest")?;
+    let digests = statement.query_map([], |row| row.get(0))?;
+    Ok(digests.collect::<Result<_, _>>()?)
+}
+
+/// Makes a store in a folder that has none, or an empty one, from a stream that `export` wrote. All of it or nothing:
+/// every blob is compared with its digest before the store is there.
+pub fn import(folder: &Path, stream: impl Read) -> Result<(), Error> {
+    let refuse = |reason: String| Error::Archive { reason };
+    check_empty(folder)?;
+    let parent = folder.parent().unwrap_or(folder);
+    fs::create_dir_all(parent).map_err(Error::folder(parent))?;
+    let place = tempfile::Builder::new().prefix("ecr-import-").tempdir_in(parent);
+    let place = place.map_err(Error::folder(parent))?;
+    let mut archive = tar::Archive::new(stream);
+    let broken = |error: io::Error| refuse(format!("the archive cannot be read: {error}"));
+    for entry in archive.entries().map_err(broken)? {
+        let mut entry = entry.map_err(broken)?;
+        let name = entry.path().map_err(broken)?.into_owned();
+        unpack(place.path(), &name, &mut entry)?;
+    }
+    let database = place.path().join(DATABASE);
+    if !database.is_file() {
+        return Err(refuse(format!("the archive has no {DATABASE}; `ecr local export` makes one that does")));
+    }
+    // A copy does not keep the way in which its original writes.
+    let logged = Connection::open(&database)
+        .and_then(|connection| connection.pragma_update(None, "journal_mode", "WAL"));
+    logged.map_err(|error| Error::database(&database, &error))?;
+    let local = Local::open(place.path())?;
+    let unreadable = |fault: Fault| refuse(fault.message);
+    for digest in local.database.read(digests).map_err(unreadable)? {
+        if !local.blobs.path(&digest).is_some_and(|path| path.is_file()) {
+            return Err(refuse(format!("the archive has no blob {digest}, which its database records")));
+        }
+    }
+    drop(local);
+    if folder.exists() {
+        fs::remove_dir_all(folder).map_err(Error::folder(folder))?;
+    }
+    let place = place.keep();
+    fs::rename(place, folder).map_err(Error::folder(folder))
+}
+
+/// An import replaces nothing.
+fn check_empty(folder: &Path) -> Result<(), Error> {
+    let occupied = |reason: &str| Error::Archive {
+        reason: format!(
+            "{reason} in {}; empty it with `ecr local reset`, or name another --folder",
+            folder.display()
+        ),
+    };
+    if !folder.exists() {
+        return Ok(());
+    }
+    if !Local::exists(folder) {
+        let mut entries = fs::read_dir(folder).map_err(Error::folder(folder))?;
+        return if entries.next().is_none() { Ok(()) } else { Err(occupied("something else is")) };
+    }
+    if let Some(server) = Presence::find(folder) {
+        return Err(Error::Served { folder: folder.to_owned(), process: server.pid });
+    }
+    let contents = Local::open(folder)?.contents();
+    let contents = contents.map_err(|fault| Error::Archive { reason: fault.message })?;
+    if contents.registries.is_empty() && contents.blobs == 0 { Ok(()) } else { Err(occupied("a store is")) }
+}
+
+/// Writes one entry where it belongs; no entry says itself where that is.
+fn unpack(folder: &Path, name: &Path, entry: &mut impl Read) -> Result<(), Error> {
+    let refuse = |reason: String| Error::Archive { reason };
+    if name == Path::new(DATABASE) {
+        let path = folder.join(DATABASE);
+        create_private_file(&path).map_err(Error::folder(&path))?;
+        return write(&path, entry, &mut |_| {});
+    }
+    let digest = digest(name);
+    let Some(digest) = digest else {
+        return Err(refuse(format!("the archive holds {}, which is not of a store", name.display())));
+    };
+    let (algorithm, hex) = (digest.algorithm().name(), digest.hexadecimal());
+    let path: PathBuf = [folder, "blobs".as_ref(), algorithm.as_ref(), hex[..2].as_ref()].iter().collect();
+    create_private(&path).map_err(Error::folder(&path))?;
+    let mut hasher = digest.algorithm().hasher();
+    write(&path.join(hex), entry, &mut |piece| hasher.update(piece))?;
+    let found = hasher.finish();
+    if found == digest {
+        Ok(())
+    } else {
+        Err(refuse(format!("blob {digest} of the archive is damaged: it is {found}")))
+    }
+}
+
+/// The digest in the name of a blob's file.
+fn digest(name: &Path) -> Option<Digest> {
+    let parts: Vec<&str> = name.to_str()?.split('/').collect();
+    match parts[..] {
+        ["blobs", algorithm, _, hex] => format!("{algorithm}:{hex}").parse().ok(),
+        _ => None,
+    }
+}
+
+fn write(path: &Path, entry: &mut impl Read, take: &mut dyn FnMut(&[u8])) -> Result<(), Error> {
+    let failed = || Error::folder(path);
+    let mut file = File::create(path).map_err(failed())?;
+    let mut buffer = vec![0; 256 * 1024];
+    loop {
+        let unreadable = |error| Error::Archive { reason: format!("the archive cannot be read: {error}") };
+        let count = entry.read(&mut buffer).map_err(unreadable)?;
+        if count == 0 {
+            return file.sync_all().map_err(failed());
+        }
+        take(&buffer[..count]);
+        file.write_all(&buffer[..count]).map_err(failed())?;
+    }
+}

@@ -1,0 +1,289 @@
+//! Replication: what is pushed to one registry of the store appears in others.
+
+use rusqlite::{Connection, params};
+use serde_json::{Value, json};
+
+use super::identifier::{ImageId, image_of_tag};
+use super::images::Image;
+use super::mutability::is_immutable;
+use super::pushing::put_tag;
+use super::repositories::{New, insert};
+use super::repository::Repository;
+use super::settings::{Kind, Setting, given, invalid, value_or};
+use super::templates::create_from_template;
+use crate::local::Fault;
+use crate::local::call::{Call, Scope};
+
+/// Rules of one configuration, and destinations in all of them.
+const MOST_RULES: usize = 10;
+const MOST_DESTINATIONS: usize = 25;
+
+/// A registry that a rule copies to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Destination {
+    pub(super) scope: Scope,
+    /// Whether what is deleted at the source is deleted there too.
+    deletes: bool,
+}
+
+/// PutReplicationConfiguration
+pub(crate) fn put(call: &Call<'_>) -> Result<Value, Fault> {
+    let scope = call.scope();
+    let configuration = given(call, "replicationConfiguration");
+    let refused = |constraint: &str| Err(Fault::parameter("replicationConfiguration", constraint));
+    let rules = configuration["rules"].as_array().map(Vec::as_slice).unwrap_or_default();
+    if rules.len() > MOST_RULES {
+        return refused(&format!("Replication configuration can have at most {MOST_RULES} rules"));
+    }
+    let mut unique: Vec<Scope> = Vec::new();
+    for rule in rules {
+        let destinations = destinations(rule);
+        if destinations.is_empty() {
+            return refused("Replication rule must have at least one destination");
+        }
+        for (place, destination) in destinations.iter().enumerate() {
+            if destination.scope == scope {
+                return refused("Replication destination cannot be the same as the source registry");
+            }
+            if destinations[..place].iter().any(|other| other.scope == destination.scope) {
+                return refused("Replication destinations of a rule must be unique");
+            }
+            if !unique.contains(&destination.scope) {
+                unique.push(destination.scope.clone());
+            }
+        }
+    }
+    if unique.len() > MOST_DESTINATIONS {
+        return refused(&format!(
+            "Replication configuration can have at most {MOST_DESTINATIONS} unique destinations"
+        ));
+    }
+    call.write(|transaction| {
+        Setting::put(transaction, &scope, Kind::Replication, "", &configuration, call.now)
+    })?;
+    Ok(json!({ "replicationConfiguration": configuration }))
+}
+
+/// DescribeRegistry
+pub(crate) fn describe_registry(call: &Call<'_>) -> Result<Value, Fault> {
+    let scope = call.scope();
+    let configuration = call.read(|connection| configuration(connection, &scope))?;
+    Ok(json!({ "registryId": scope.account, "replicationConfiguration": configuration }))
+}
+
+fn configuration(connection: &Connection, scope: &Scope) -> Result<Value, Fault> {
+    value_or(connection, scope, Kind::Replication, json!({ "rules": [] }))
+}
+
+fn destinations(rule: &Value) -> Vec<Destination> {
+    let deletes = rule["deleteReplication"]["enabled"].as_bool().unwrap_or_default();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let each = rule["destinations"].as_array().into_iter().flatten();
+    each.map(|one| Destination {
+        scope: Scope { service: "ecr", account: text(&one["registryId"]), region: text(&one["region"]) },
+        deletes,
+    })
+    .collect()
+}
+
+/// Where a repository is copied to, each registry once.
+pub(super) fn destinations_of(
+    connection: &Connection,
+    repository: &Repository,
+) -> Result<Vec<Destination>, Fault> {
+    let configuration = configuration(connection, &repository.scope)?;
+    let mut found: Vec<Destination> = Vec::new();
+    for rule in configuration["rules"].as_array().into_iter().flatten() {
+        let filters = rule["repositoryFilters"].as_array();
+        let is_meant = filters.is_none_or(|filters| {
+            let prefixes = filters.iter().filter_map(|filter| filter["filter"].as_str());
+            prefixes.into_iter().any(|prefix| repository.name.starts_with(prefix))
+        });
+        for destination in destinations(rule).into_iter().filter(|_| is_meant) {
+            match found.iter_mut().find(|other| other.scope == destination.scope) {
+                Some(other) => other.deletes |= destination.deletes,
+                None => found.push(destination),
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Copies a pushed image to all destinations. What is copied there is not copied on from there.
+pub(super) fn on_push(
+    connection: &Connection,
+    repository: &Repository,
+    image: i64,
+    tag: Option<&str>,
+    now: i64,
+) -> Result<(), Fault> {
+    for destination in destinations_of(connection, repository)? {
+        let Some(image) = Image::of_id(connection, image)? else { continue };
+        copy(connection, repository, &image, tag.as_slice(), &destination.scope, now)?;
+    }
+    Ok(())
+}
+
+/// Copies an image with some of its tags; records and answers what it failed with.
+pub(super) fn copy(
+    connection: &Connection,
+    source: &Repository,
+    image: &Image,
+    tags: &[&str],
+    destination: &Scope,
+    now: i64,
+) -> Result<Option<&'static str>, Fault> {
+    let target = match Repository::look_up(connection, destination, &source.name)? {
+        Some(target) => target,
+        None => make_target(connection, source, destination, now)?,
+    };
+    let id = copy_image(connection, source, image, &target, now)?;
+    let mut failure = None;
+    for tag in tags {
+        let holder = image_of_tag(connection, target.id, tag)?;
+        match holder {
+            Some(holder) if holder.id == id => {}
+            Some(_) if is_immutable(&target, tag) => failure = Some("ImageTagAlreadyExists"),
+            _ => put_tag(connection, &target, id, tag, now)?,
+        }
+    }
+    connection.execute(
+        "INSERT OR REPLACE INTO replication (image, region, account, failure) VALUES (?1, ?2, ?3, ?4)",
+        params![image.id, destination.region, destination.account, failure],
+    )?;
+    Ok(failure)
+}
+
+/// A repository that is missing at the destination is made from the template there, else with the usual settings.
+fn make_target(
+    connection: &Connection,
+    source: &Repository,
+    destination: &Scope,
+    now: i64,
+) -> Result<Repository, Fault> {
+    let made = create_from_template(connection, destination, &source.name, "REPLICATION", now)?;
+    let new = New {
+        mutability: "MUTABLE".to_owned(),
+        exclusions: json!([]),
+        scan_on_push: false,
+        encryption: json!({ "encryptionType": "AES256" }),
+        tags: Vec::new(),
+        catalog: None,
+    };
+    made.map_or_else(|| insert(connection, destination, &source.name, &new, now), Ok)
+}
+
+/// Copies an image, after the images in it where it is an index; its blobs are in the store already.
+fn copy_image(
+    connection: &Connection,
+    source: &Repository,
+    image: &Image,
+    target: &Repository,
+    now: i64,
+) -> Result<i64, Fault> {
+    if let Some(there) = Image::of_digest(connection, target.id, &image.digest)? {
+        return Ok(there.id);
+    }
+    let mut statement = connection.prepare_cached("SELECT digest FROM image_child WHERE image = ?1")?;
+    let children = statement.query_map([image.id], |row| row.get(0))?;
+    for child in children.collect::<Result<Vec<String>, _>>()? {
+        if let Some(child) = Image::of_digest(connection, source.id, &child)? {
+            copy_image(connection, source, &child, target, now)?;
+        }
+    }
+    connection.execute(
+        "INSERT OR IGNORE INTO layer (repository, digest, stored_at)
+         SELECT ?2, layer.digest, ?3 FROM layer JOIN image_layer USING (repository, digest) WHERE image = ?1",
+        params![image.id, target.id, now],
+    )?;
+    connection.execute(
+        "INSERT INTO image (repository, digest, media_type, artifact_type, subject, size, pushed_at)
+         SELECT ?2, digest, media_type, artifact_type, subject, size, ?3 FROM image WHERE id = ?1",
+        params![image.id, target.id, now],
+    )?;
+    let id = connection.last_insert_rowid();
+    connection.execute(
+        "INSERT INTO manifest (image, content) SELECT ?2, content FROM manifest WHERE image = ?1",
+        params![image.id, id],
+    )?;
+    for change in [
+        "INSERT INTO image_layer (image, digest, repository, media_type)
+         SELECT ?2, digest, ?3, media_type FROM image_layer WHERE image = ?1",
+        "INSERT INTO image_child (image, digest, repository)
+         SELECT ?2, digest, ?3 FROM image_child WHERE image = ?1",
+    ] {
+        connection.execute(change, params![image.id, id, target.id])?;
+    }
+    Ok(id)
+}
+
+/// Deletes at the destinations what was deleted here, where the rules say so.
+pub(super) fn on_delete(
+    connection: &Connection,
+    repository: &Repository,
+    deleted: &[Value],
+) -> Result<(), Fault> {
+    for destination in destinations_of(connection, repository)?.iter().filter(|each| each.deletes) {
+        let Some(target) = Repository::look_up(connection, &destination.scope, &repository.name)? else {
+            continue;
+        };
+        for id in deleted.iter().map(ImageId::of) {
+            let digest = id.digest.as_deref().unwrap_or_default();
+            let Some(image) = Image::of_digest(connection, target.id, digest)? else { continue };
+            if Image::of_digest(connection, repository.id, digest)?.is_none() {
+                if super::deletion::lists_with(connection, &target, &image)?.is_empty() {
+                    connection.execute("DELETE FROM image WHERE id = ?1", [image.id])?;
+                }
+            } else {
+                let change = "DELETE FROM image_tag WHERE image = ?1 AND name = ?2";
+                connection.execute(change, params![image.id, id.tag])?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// DescribeImageReplicationStatus
+pub(crate) fn status(call: &Call<'_>) -> Result<Value, Fault> {
+    call.read(|connection| {
+        let repository = Repository::of(call, connection)?;
+        let id = ImageId::of(&given(call, "imageId"));
+        let image = id.must(connection, &repository)?;
+        let mut statement = connection.prepare_cached(
+            "SELECT region, account, failure FROM replication WHERE image = ?1 ORDER BY region, account",
+        )?;
+        let statuses = statement.query_map([image.id], |row| {
+            let failure: Option<String> = row.get(2)?;
+            let status = if failure.is_some() { "FAILED" } else { "COMPLETE" };
+            let mut entry = json!({
+                "region": row.get::<_, String>(0)?,
+                "registryId": row.get::<_, String>(1)?,
+                "status": status,
+            });
+            if let Some(failure) = failure {
+                entry["failureCode"] = json!(failure);
+            }
+            Ok(entry)
+        })?;
+        Ok(json!({
+            "repositoryName": repository.name,
+            "imageId": id.completed(&image),
+            "replicationStatuses": statuses.collect::<Result<Vec<_>, _>>()?,
+        }))
+    })
+}
+
+/// A destination as a backfill names it, which a rule of the configuration must name too.
+pub(super) fn backfill_destination(call: &Call<'_>, connection: &Connection) -> Result<Scope, Fault> {
+    let text = |member: &str| call.text_within("destination", member).unwrap_or_default().to_owned();
+    let wanted = Scope { service: "ecr", account: text("registryId"), region: text("region") };
+    let configuration = configuration(connection, &call.scope())?;
+    let mut rules = configuration["rules"].as_array().into_iter().flatten();
+    if rules.any(|rule| destinations(rule).iter().any(|each| each.scope == wanted)) {
+        return Ok(wanted);
+    }
+    Err(invalid(format!(
+        "The registry with id '{}' in the region '{}' is not a destination of the replication configuration",
+        wanted.account, wanted.region
+    )))
+}

@@ -1,0 +1,117 @@
+//! How the images of a registry are scanned: the registry's configuration and what it means for a repository.
+
+use rusqlite::Connection;
+use serde_json::{Value, json};
+
+use super::repository::{Repository, arn};
+use super::settings::{Kind, Setting, invalid, value_or};
+use crate::local::Fault;
+use crate::local::call::{Call, Scope};
+use crate::local::glob::covers;
+
+/// Filters of one rule.
+const MOST_FILTERS: usize = 100;
+
+/// The registry's configuration.
+pub(super) fn configuration(connection: &Connection, scope: &Scope) -> Result<Value, Fault> {
+    value_or(connection, scope, Kind::Scanning, json!({ "scanType": "BASIC", "rules": [] }))
+}
+
+/// GetRegistryScanningConfiguration
+pub(crate) fn get(call: &Call<'_>) -> Result<Value, Fault> {
+    let scope = call.scope();
+    let configuration = call.read(|connection| configuration(connection, &scope))?;
+    Ok(json!({ "registryId": scope.account, "scanningConfiguration": configuration }))
+}
+
+/// PutRegistryScanningConfiguration. A type that is not given stays as it was; rules that are not given are none.
+pub(crate) fn put(call: &Call<'_>) -> Result<Value, Fault> {
+    let scope = call.scope();
+    let rules = call.list("rules").unwrap_or_default();
+    call.write(|transaction| {
+        let before = configuration(transaction, &scope)?;
+        let kind = call.text("scanType").or(before["scanType"].as_str()).unwrap_or("BASIC");
+        check(kind, rules)?;
+        let configuration = json!({ "scanType": kind, "rules": rules });
+        Setting::put(transaction, &scope, Kind::Scanning, "", &configuration, call.now)?;
+        Ok(json!({ "registryScanningConfiguration": configuration }))
+    })
+}
+
+fn check(kind: &str, rules: &[Value]) -> Result<(), Fault> {
+    let possible: &[&str] =
+        if kind == "BASIC" { &["SCAN_ON_PUSH", "MANUAL"] } else { &["SCAN_ON_PUSH", "CONTINUOUS_SCAN"] };
+    let mut seen = Vec::new();
+    for rule in rules {
+        let frequency = rule["scanFrequency"].as_str().unwrap_or_default();
+        if !possible.contains(&frequency) {
+            let text = format!("scanFrequency {frequency} cannot be used with scanType {kind}");
+            return Err(invalid(text));
+        }
+        if seen.contains(&frequency) {
+            return Err(invalid(format!("scanFrequency {frequency} can only be used by one rule")));
+        }
+        if rule["repositoryFilters"].as_array().is_some_and(|filters| filters.len() > MOST_FILTERS) {
+            return Err(invalid(format!("A rule can have at most {MOST_FILTERS} repository filters")));
+        }
+        seen.push(frequency);
+    }
+    Ok(())
+}
+
+/// How often the images of a repository are scanned, and the filters by which the registry's rules say so.
+pub(super) fn frequency(configuration: &Value, repository: &Repository) -> (String, Vec<Value>) {
+    let mut found = ("MANUAL".to_owned(), Vec::new());
+    if repository.scan_on_push && configuration["scanType"] == "BASIC" {
+        "SCAN_ON_PUSH".clone_into(&mut found.0);
+    }
+    for rule in configuration["rules"].as_array().into_iter().flatten() {
+        for filter in rule["repositoryFilters"].as_array().into_iter().flatten() {
+            let glob = filter["filter"].as_str().unwrap_or_default();
+            // A filter without a star is some part of a name.
+            let is_covered = if glob.contains('*') {
+                covers(glob, &repository.name)
+            } else {
+                repository.name.contains(glob)
+            };
+            // Of several rules the last one counts, but continuous scans include those on push.
+            if is_covered && found.0 != "CONTINUOUS_SCAN" {
+                rule["scanFrequency"].as_str().unwrap_or("MANUAL").clone_into(&mut found.0);
+                found.1 = vec![filter.clone()];
+            }
+        }
+    }
+    found
+}
+
+/// BatchGetRepositoryScanningConfiguration
+pub(crate) fn of_repositories(call: &Call<'_>) -> Result<Value, Fault> {
+    let scope = call.scope();
+    call.read(|connection| {
+        let configuration = configuration(connection, &scope)?;
+        let (mut found, mut failures) = (Vec::new(), Vec::new());
+        for name in call.texts("repositoryNames") {
+            match Repository::look_up(connection, &scope, name)? {
+                Some(repository) => {
+                    let (frequency, filters) = frequency(&configuration, &repository);
+                    found.push(json!({
+                        "repositoryArn": arn(&scope, name),
+                        "repositoryName": name,
+                        "scanOnPush": frequency != "MANUAL",
+                        "scanFrequency": frequency,
+                        "appliedScanFilters": filters,
+                    }));
+                }
+                None => failures.push(json!({
+                    "repositoryName": name,
+                    "failureCode": "REPOSITORY_NOT_FOUND",
+                    "failureReason": format!(
+                        "The repository with name '{name}' does not exist in the registry with id '{}'",
+                        scope.account
+                    ),
+                })),
+            }
+        }
+        Ok(json!({ "scanningConfigurations": found, "failures": failures }))
+    })
+}

@@ -1,0 +1,355 @@
+//! What a policy does to a repository's images.
+//!
+//! All rules are evaluated at once and applied by priority. An image that a rule selects by its tags is out of reach
+//! of every later rule of the same storage class, acted on or not, although later rules still count it.
+
+use std::collections::{HashMap, HashSet};
+
+use super::policy::{Action, Class, Count, Policy, Rule, Tags};
+use crate::local::glob::covers;
+
+/// What the evaluation must know about an image. Times are milliseconds since 1970.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(in crate::local) struct Facts {
+    pub(in crate::local) digest: String,
+    pub(in crate::local) tags: Vec<String>,
+    pub(in crate::local) pushed_at: i64,
+    pub(in crate::local) pulled_at: Option<i64>,
+    pub(in crate::local) archived_at: Option<i64>,
+    /// When it came back from the archive.
+    pub(in crate::local) activated_at: Option<i64>,
+    /// `ACTIVE` or `ARCHIVED`; rules leave alone what is neither.
+    pub(in crate::local) status: String,
+    /// What it refers to, as a signature does.
+    pub(in crate::local) subject: Option<String>,
+    /// The manifests of an index.
+    pub(in crate::local) children: Vec<String>,
+}
+
+/// What happens to one image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::local) struct Decision {
+    /// The image's place among the facts.
+    pub(in crate::local) image: usize,
+    /// The rule that decided.
+    pub(in crate::local) priority: i64,
+    /// What it does.
+    pub(in crate::local) action: Action,
+}
+
+/// What happens, and what a rule would do if no index held the image.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(in crate::local) struct Plan {
+    /// In the order in which it happens: by rule, the oldest image first.
+    pub(in crate::local) decisions: Vec<Decision>,
+    /// Images that are held, with the digests of the indexes that hold them.
+    pub(in crate::local) held: Vec<(usize, Vec<String>)>,
+}
+
+/// Evaluates a policy. Once an index is gone, the images in it are evaluated anew, so one run does what the service
+/// needs a run after the other for.
+pub(in crate::local) fn evaluate(policy: &Policy, images: &[Facts], now: i64) -> Plan {
+    let mut images = images.to_vec();
+    let mut gone: HashSet<usize> = HashSet::new();
+    let mut plan = Plan::default();
+    loop {
+        let round = Round::new(&images, &gone, now).run(policy);
+        plan.held = round.held;
+        if round.decisions.is_empty() {
+            return plan;
+        }
+        for decision in &round.decisions {
+            match decision.action {
+                Action::Expire => {
+                    gone.insert(decision.image);
+                }
+                // Neither active nor archived, so that no other rule sees it again.
+                Action::Archive => "TRANSITIONED".clone_into(&mut images[decision.image].status),
+            }
+        }
+        plan.decisions.extend(round.decisions);
+    }
+}
+
+/// One evaluation of all rules over the images that are left.
+struct Round<'a> {
+    images: &'a [Facts],
+    gone: &'a HashSet<usize>,
+    now: i64,
+    /// The images that refer to a subject which is here.
+    referrers: HashMap<&'a str, Vec<usize>>,
+    attached: HashSet<usize>,
+    /// The indexes that hold an image.
+    holders: HashMap<&'a str, Vec<usize>>,
+}
+
+impl<'a> Round<'a> {
+    fn new(images: &'a [Facts], gone: &'a HashSet<usize>, now: i64) -> Self {
+        let here = || images.iter().enumerate().filter(|(place, _)| !gone.contains(place));
+        let digests: HashSet<&str> = here().map(|(_, image)| image.digest.as_str()).collect();
+        let mut round = Self {
+            images,
+            gone,
+            now,
+            referrers: HashMap::new(),
+            attached: HashSet::new(),
+            holders: HashMap::new(),
+        };
+        for (place, image) in here() {
+            for child in &image.children {
+                round.holders.entry(child).or_default().push(place);
+            }
+            if let Some(subject) = image.subject.as_deref().filter(|subject| digests.contains(subject)) {
+                round.referrers.entry(subject).or_default().push(place);
+                round.attached.insert(place);
+            }
+        }
+        round
+    }
+
+    fn run(&self, policy: &Policy) -> Plan {
+        let mut plan = Plan::default();
+        let mut seen: [HashSet<usize>; 2] = Default::default();
+        for rule in &policy.rules {
+            let seen = &mut seen[usize::from(rule.class == Class::Archive)];
+            let matched = self.matched(rule);
+            for place in self.candidates(rule, &matched) {
+                if seen.contains(&place) {
+                    continue;
+                }
+                let holders = self.holders_of(place, rule.action);
+                if holders.is_empty() {
+                    self.decide(place, rule, &mut plan.decisions);
+                } else {
+                    plan.held.push((place, holders));
+                }
+            }
+            seen.extend(matched);
+        }
+        plan
+    }
+
+    /// The images that a rule is about, by class and tags.
+    fn matched(&self, rule: &Rule) -> Vec<usize> {
+        let status = if rule.class == Class::Archive { "ARCHIVED" } else { "ACTIVE" };
+        let places = self.images.iter().enumerate();
+        let matched = places.filter(|(place, image)| {
+            image.status == status
+                && !self.gone.contains(place)
+                && !self.attached.contains(place)
+                && selects(&rule.tags, &image.tags)
+        });
+        matched.map(|(place, _)| place).collect()
+    }
+
+    /// Those of them that are too many or too old, the oldest first.
+    fn candidates(&self, rule: &Rule, matched: &[usize]) -> Vec<usize> {
+        let age = |place: usize| (clock(&self.images[place], rule.count), &self.images[place].digest);
+        let mut candidates: Vec<usize> = matched.to_vec();
+        candidates.sort_by(|one, other| age(*one).cmp(&age(*other)));
+        match rule.count {
+            Count::MoreThan(number) => candidates.truncate(candidates.len().saturating_sub(number)),
+            Count::SincePushed(longest) | Count::SincePulled(longest) | Count::SinceTransitioned(longest) => {
+                candidates.retain(|place| self.now - age(*place).0 > longest);
+            }
+        }
+        candidates
+    }
+
+    /// The digests of the indexes that keep an image from this action: any index keeps it from expiring, only one
+    /// that can be pulled from the archive.
+    fn holders_of(&self, place: usize, action: Action) -> Vec<String> {
+        let holders = self.holders.get(self.images[place].digest.as_str()).into_iter().flatten();
+        let holders = holders.map(|holder| &self.images[*holder]);
+        let holding = holders.filter(|holder| action == Action::Expire || holder.status == "ACTIVE");
+        holding.map(|holder| holder.digest.clone()).collect()
+    }
+
+    /// Acts on an image and on all that refers to it.
+    fn decide(&self, place: usize, rule: &Rule, decisions: &mut Vec<Decision>) {
+        let mut waiting = vec![place];
+        let mut known: HashSet<usize> = HashSet::from([place]);
+        while let Some(image) = waiting.pop() {
+            decisions.push(Decision { image, priority: rule.priority, action: rule.action });
+            let referrers = self.referrers.get(self.images[image].digest.as_str()).into_iter().flatten();
+            waiting.extend(referrers.copied().filter(|referrer| known.insert(*referrer)));
+        }
+    }
+}
+
+fn selects(wanted: &Tags, tags: &[String]) -> bool {
+    let some = |test: &dyn Fn(&str) -> bool| tags.iter().any(|tag| test(tag));
+    match wanted {
+        Tags::Any => true,
+        Tags::Untagged => tags.is_empty(),
+        Tags::Prefixes(prefixes) => {
+            prefixes.iter().all(|prefix| some(&|tag| tag.starts_with(prefix.as_str())))
+        }
+        Tags::Patterns(patterns) => patterns.iter().all(|pattern| some(&|tag| covers(pattern, tag))),
+    }
+}
+
+/// The time from which an image's age is counted. One that came back from the archive is as old as its return.
+fn clock(image: &Facts, count: Count) -> i64 {
+    let pushed = image.activated_at.unwrap_or(image.pushed_at);
+    match count {
+        Count::MoreThan(_) | Count::SincePushed(_) => pushed,
+        Count::SincePulled(_) => image.pulled_at.max(image.activated_at).unwrap_or(image.pushed_at),
+        Count::SinceTransitioned(_) => image.archived_at.unwrap_or(pushed),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const DAY: i64 = 24 * 60 * 60 * 1000;
+
+    fn image(name: &str, days: i64, tags: &[&str]) -> Facts {
+        Facts {
+            digest: name.to_owned(),
+            tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
+            pushed_at: -days * DAY,
+            status: "ACTIVE".to_owned(),
+            ..Facts::default()
+        }
+    }
+
+    fn policy(rules: Value) -> Policy {
+        let Value::Array(mut rules) = rules else { panic!("rules are a list") };
+        for (place, rule) in rules.iter_mut().enumerate() {
+            let expire = json!({ "type": "expire" });
+            let action = rule.as_object_mut().unwrap().shift_remove("action").unwrap_or(expire);
+            *rule = json!({ "rulePriority": place + 1, "selection": rule, "action": action });
+        }
+        Policy::parse(&json!({ "rules": rules }).to_string()).unwrap()
+    }
+
+    /// The plan as `NAME RULE ACTION`, and the images that are held.
+    fn plan(rules: Value, images: &[Facts]) -> (Vec<String>, Vec<String>) {
+        let plan = evaluate(&policy(rules), images, 0);
+        let decisions = plan.decisions.iter().map(|decision| {
+            format!("{} {} {:?}", images[decision.image].digest, decision.priority, decision.action)
+        });
+        let held = plan.held.iter().map(|(place, by)| format!("{} {}", images[*place].digest, by.join(",")));
+        (decisions.collect(), held.collect())
+    }
+
+    fn more_than(number: i64, list: &str, texts: &[&str]) -> Value {
+        json!({ "tagStatus": "tagged", list: texts, "countType": "imageCountMoreThan", "countNumber": number })
+    }
+
+    fn since(number: i64, list: &str, texts: &[&str]) -> Value {
+        json!({
+            "tagStatus": "tagged", list: texts, "countType": "sinceImagePushed", "countUnit": "days",
+            "countNumber": number,
+        })
+    }
+
+    fn decisions(rules: Value, images: &[Facts]) -> Vec<String> {
+        plan(rules, images).0
+    }
+
+    #[test]
+    fn the_guides_examples_of_priority() {
+        let images = [
+            image("A", 10, &["beta-1", "prod-1"]),
+            image("B", 9, &["beta-2", "prod-2"]),
+            image("C", 8, &["beta-3"]),
+        ];
+        let prod = more_than(1, "tagPrefixList", &["prod"]);
+        let beta = more_than(1, "tagPrefixList", &["beta"]);
+        assert_eq!(decisions(json!([prod, beta]), &images), ["A 1 Expire"]);
+        assert_eq!(decisions(json!([beta, prod]), &images), ["A 1 Expire", "B 1 Expire"]);
+    }
+
+    #[test]
+    fn the_guides_examples_of_several_prefixes_and_patterns() {
+        let images = [
+            image("A", 12, &["alpha-1"]),
+            image("B", 11, &["beta-1"]),
+            image("C", 10, &["alpha-2", "beta-2"]),
+            image("D", 4, &["alpha-3"]),
+            image("E", 3, &["beta-3"]),
+            image("F", 2, &["alpha-4", "beta-4"]),
+        ];
+        let prefixes = since(5, "tagPrefixList", &["alpha", "beta"]);
+        assert_eq!(decisions(json!([prefixes]), &images), ["C 1 Expire"]);
+        let patterns = since(5, "tagPatternList", &["alpha*", "beta*"]);
+        assert_eq!(decisions(json!([patterns]), &images), ["C 1 Expire"]);
+        let images = [
+            image("A", 10, &["alpha-1", "beta-1", "gamma-1"]),
+            image("B", 9, &["alpha-2", "beta-2"]),
+            image("C", 8, &["alpha-3", "beta-3", "gamma-2"]),
+        ];
+        let both = more_than(1, "tagPrefixList", &["alpha", "beta"]);
+        assert_eq!(decisions(json!([both]), &images), ["A 1 Expire", "B 1 Expire"]);
+    }
+
+    #[test]
+    fn untagged_and_any() {
+        let images =
+            [image("A", 30, &[]), image("B", 20, &["1"]), image("C", 10, &[]), image("D", 5, &["2"])];
+        let untagged = json!({ "tagStatus": "untagged", "countType": "sinceImagePushed", "countUnit": "days", "countNumber": 10 });
+        let any = json!({ "tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": 2 });
+        // C is ten days old, not older; it is counted by the second rule and out of its reach.
+        assert_eq!(decisions(json!([untagged, any]), &images), ["A 1 Expire", "B 2 Expire"]);
+    }
+
+    #[test]
+    fn an_index_holds_its_images_until_it_goes() {
+        let mut index = image("I", 20, &["old"]);
+        index.children = vec!["X".to_owned()];
+        let child = image("X", 20, &[]);
+        let untagged = json!({ "tagStatus": "untagged", "countType": "sinceImagePushed", "countUnit": "days", "countNumber": 1 });
+        let images = [child, index];
+        let held = (vec![], vec!["X I".to_owned()]);
+        assert_eq!(plan(json!([untagged]), &images), held);
+        let old = since(1, "tagPatternList", &["old"]);
+        let all = (vec!["I 2 Expire".to_owned(), "X 1 Expire".to_owned()], vec![]);
+        assert_eq!(plan(json!([untagged, old]), &images), all);
+    }
+
+    #[test]
+    fn what_refers_to_an_image_goes_with_it() {
+        let mut signature = image("S", 1, &[]);
+        signature.subject = Some("A".to_owned());
+        let mut note = image("N", 1, &[]);
+        note.subject = Some("S".to_owned());
+        let mut dangling = image("D", 9, &[]);
+        dangling.subject = Some("gone".to_owned());
+        let images = [image("A", 10, &["1"]), signature, note, dangling];
+        let any = json!({ "tagStatus": "any", "countType": "sinceImagePushed", "countUnit": "days", "countNumber": 5 });
+        assert_eq!(
+            decisions(json!([any]), &images),
+            ["A 1 Expire", "S 1 Expire", "N 1 Expire", "D 1 Expire"]
+        );
+    }
+
+    #[test]
+    fn storage_classes_have_rules_and_clocks_of_their_own() {
+        let pulled = Facts { pulled_at: Some(-DAY), ..image("P", 100, &["p"]) };
+        let restored = Facts { activated_at: Some(-2 * DAY), ..image("R", 100, &["r"]) };
+        let never = image("N", 100, &["n"]);
+        let archived =
+            Facts { status: "ARCHIVED".to_owned(), archived_at: Some(-91 * DAY), ..image("O", 300, &["o"]) };
+        let recent = Facts { archived_at: Some(-90 * DAY), ..archived.clone() };
+        let recent = Facts { digest: "Q".to_owned(), ..recent };
+        let activating = Facts { status: "ACTIVATING".to_owned(), ..image("T", 100, &["t"]) };
+        let transition = json!({ "type": "transition", "targetStorageClass": "archive" });
+        let rules = json!([
+            {
+                "tagStatus": "any", "countType": "sinceImagePulled", "countUnit": "days", "countNumber": 30,
+                "action": transition,
+            },
+            {
+                "tagStatus": "any", "storageClass": "archive", "countType": "sinceImageTransitioned",
+                "countUnit": "days", "countNumber": 90,
+            },
+        ]);
+        let images = [pulled, restored, never, archived, recent, activating];
+        assert_eq!(decisions(rules, &images), ["N 1 Archive", "O 2 Expire"]);
+    }
+}

@@ -1,0 +1,313 @@
+//! A lifecycle policy, read and found sound.
+
+use serde_json::{Map, Value};
+
+use super::document;
+
+/// Days become milliseconds: a day is 24 hours, whatever the calendar says.
+const DAY: i64 = 24 * 60 * 60 * 1000;
+/// Wildcards in one pattern.
+const MOST_WILDCARDS: usize = 4;
+/// An archived image cannot expire before so many days.
+const LEAST_ARCHIVED: i64 = 90;
+
+/// A policy; its rules come in the order of their priority.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::local) struct Policy {
+    pub(super) rules: Vec<Rule>,
+}
+
+/// One rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Rule {
+    pub(super) priority: i64,
+    pub(super) tags: Tags,
+    pub(super) class: Class,
+    pub(super) count: Count,
+    pub(super) action: Action,
+}
+
+/// Which images a rule is about, by their tags.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Tags {
+    Any,
+    Untagged,
+    /// Each of these is the beginning of some tag.
+    Prefixes(Vec<String>),
+    /// Each of these covers some tag.
+    Patterns(Vec<String>),
+}
+
+/// Where an image is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::local) enum Class {
+    /// Ready to be pulled.
+    Standard,
+    /// In the archive.
+    Archive,
+}
+
+/// Which of a rule's images are too many or too old; ages are in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Count {
+    MoreThan(usize),
+    SincePushed(i64),
+    SincePulled(i64),
+    SinceTransitioned(i64),
+}
+
+/// What happens to them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::local) enum Action {
+    /// The image is deleted.
+    Expire,
+    /// The image is moved to the archive.
+    Archive,
+}
+
+impl Policy {
+    /// Reads a policy; what is wrong with it is told in the service's words where they are known.
+    pub(in crate::local) fn parse(text: &str) -> Result<Self, String> {
+        let Ok(Value::Object(document)) = serde_json::from_str(text) else {
+            return Err("Could not map policyString into LifecyclePolicy.".to_owned());
+        };
+        let errors = document::errors(&document);
+        if !errors.is_empty() {
+            return Err(errors.into_iter().map(|error| error + "\n").collect());
+        }
+        let rules = document["rules"].as_array().into_iter().flatten().filter_map(Value::as_object);
+        let mut rules: Vec<Rule> = rules.map(Rule::read).collect::<Result<_, _>>()?;
+        rules.sort_by_key(|rule| rule.priority);
+        check_together(&rules)?;
+        Ok(Self { rules })
+    }
+}
+
+impl Rule {
+    fn read(rule: &Map<String, Value>) -> Result<Self, String> {
+        let (selection, action) = (&rule["selection"], &rule["action"]);
+        let read = Self {
+            priority: rule["rulePriority"].as_i64().unwrap_or(1),
+            tags: tags(selection)?,
+            class: if selection["storageClass"] == "archive" { Class::Archive } else { Class::Standard },
+            count: count(selection),
+            action: if action["type"] == "transition" { Action::Archive } else { Action::Expire },
+        };
+        read.check()?;
+        Ok(read)
+    }
+
+    /// Which count goes with which class and action. The service's texts for these are not known.
+    fn check(&self) -> Result<(), String> {
+        let told = match (self.class, self.count, self.action) {
+            (Class::Standard, Count::SincePulled(_), Action::Expire) => {
+                "countType=SINCE_IMAGE_PULLED can only be used with action type TRANSITION."
+            }
+            (Class::Standard, Count::SinceTransitioned(_), _) => {
+                "countType=SINCE_IMAGE_TRANSITIONED can only be used with storageClass=ARCHIVE."
+            }
+            (Class::Archive, Count::SinceTransitioned(age), Action::Expire) if age < LEAST_ARCHIVED * DAY => {
+                "countNumber must be at least 90 when countType=SINCE_IMAGE_TRANSITIONED."
+            }
+            (Class::Standard, _, _) | (Class::Archive, Count::SinceTransitioned(_), Action::Expire) => {
+                return Ok(());
+            }
+            (Class::Archive, _, Action::Archive) => {
+                "Action type TRANSITION can only be used with storageClass=STANDARD."
+            }
+            (Class::Archive, _, _) => {
+                "Must specify countType=SINCE_IMAGE_TRANSITIONED when storageClass=ARCHIVE."
+            }
+        };
+        Err(told.to_owned())
+    }
+}
+
+fn tags(selection: &Value) -> Result<Tags, String> {
+    let list = |name: &str| -> Vec<String> {
+        let texts = selection[name].as_array().into_iter().flatten();
+        texts.filter_map(Value::as_str).map(str::to_owned).collect()
+    };
+    let (prefixes, patterns) = (list("tagPrefixList"), list("tagPatternList"));
+    let told = match (selection["tagStatus"].as_str(), prefixes.is_empty(), patterns.is_empty()) {
+        (Some("tagged"), true, true) => {
+            "Must specify tagPrefixList or tagPatternList when tagStatus=TAGGED.".to_owned()
+        }
+        (Some("tagged"), false, false) => {
+            "Only one of tagPrefixList and tagPatternList can be specified.".to_owned()
+        }
+        (Some("tagged"), false, true) => return Ok(Tags::Prefixes(prefixes)),
+        (Some("tagged"), true, false) => {
+            match patterns.iter().find(|pattern| pattern.matches('*').count() > MOST_WILDCARDS) {
+                None => return Ok(Tags::Patterns(patterns)),
+                Some(pattern) => {
+                    format!("Tag pattern '{pattern}' has more than {MOST_WILDCARDS} wildcards.")
+                }
+            }
+        }
+        (Some(status), true, true) => {
+            return Ok(if status == "untagged" { Tags::Untagged } else { Tags::Any });
+        }
+        _ => "tagPrefixList and tagPatternList can only be specified when tagStatus=TAGGED.".to_owned(),
+    };
+    Err(told)
+}
+
+fn count(selection: &Value) -> Count {
+    let number = selection["countNumber"].as_i64().unwrap_or(i64::MAX);
+    let age = number.saturating_mul(DAY);
+    match selection["countType"].as_str() {
+        Some("sinceImagePushed") => Count::SincePushed(age),
+        Some("sinceImagePulled") => Count::SincePulled(age),
+        Some("sinceImageTransitioned") => Count::SinceTransitioned(age),
+        _ => Count::MoreThan(usize::try_from(number).unwrap_or(usize::MAX)),
+    }
+}
+
+/// What no two rules may have in common.
+fn check_together(rules: &[Rule]) -> Result<(), String> {
+    if let Some(pair) = rules.windows(2).find(|pair| pair[0].priority == pair[1].priority) {
+        return Err(format!("Rule priorities must be unique; {} is used more than once.", pair[0].priority));
+    }
+    for class in [Class::Standard, Class::Archive] {
+        let rules: Vec<&Rule> = rules.iter().filter(|rule| rule.class == class).collect();
+        if rules.iter().filter(|rule| rule.tags == Tags::Untagged).count() > 1 {
+            return Err("Only one rule can select Untagged images per storage class.".to_owned());
+        }
+        let any = rules.iter().position(|rule| rule.tags == Tags::Any);
+        if any.is_some_and(|place| place + 1 < rules.len()) {
+            return Err("Rule for tagStatus=ANY must have the lowest priority per storage class".to_owned());
+        }
+        let mut seen: Vec<&str> = Vec::new();
+        for rule in rules {
+            let (noun, texts) = match &rule.tags {
+                Tags::Prefixes(texts) => ("prefix", texts),
+                Tags::Patterns(texts) => ("pattern", texts),
+                Tags::Any | Tags::Untagged => continue,
+            };
+            for text in texts {
+                if seen.contains(&text.as_str()) {
+                    return Err(format!(
+                        "Tag {noun} '{text}' can only be used once per storage class, by one rule."
+                    ));
+                }
+                seen.push(text);
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn rule(priority: i64, selection: &Value) -> Value {
+        json!({ "rulePriority": priority, "selection": selection, "action": { "type": "expire" } })
+    }
+
+    fn told(rules: &Value) -> String {
+        Policy::parse(&json!({ "rules": rules }).to_string()).err().unwrap_or_default()
+    }
+
+    #[test]
+    fn a_policy_is_read_in_the_order_of_priority() {
+        let text = r#"{"rules":[
+            {"rulePriority":9,"description":"rest","selection":{"tagStatus":"any","countType":"imageCountMoreThan",
+             "countNumber":5},"action":{"type":"expire"}},
+            {"rulePriority":2,"selection":{"tagStatus":"tagged","tagPatternList":["v*"],"countType":"sinceImagePulled",
+             "countUnit":"days","countNumber":3},"action":{"type":"transition","targetStorageClass":"archive"}},
+            {"rulePriority":4,"selection":{"tagStatus":"untagged","storageClass":"archive","countUnit":"days",
+             "countType":"sinceImageTransitioned","countNumber":90},"action":{"type":"expire"}}]}"#;
+        let rule = |priority, tags, class, count, action| Rule { priority, tags, class, count, action };
+        let pattern = Tags::Patterns(vec!["v*".to_owned()]);
+        let rules = vec![
+            rule(2, pattern, Class::Standard, Count::SincePulled(3 * DAY), Action::Archive),
+            rule(4, Tags::Untagged, Class::Archive, Count::SinceTransitioned(90 * DAY), Action::Expire),
+            rule(9, Tags::Any, Class::Standard, Count::MoreThan(5), Action::Expire),
+        ];
+        assert_eq!(Policy::parse(text), Ok(Policy { rules }));
+    }
+
+    #[test]
+    fn the_document_is_checked_in_the_validators_words() {
+        let whole = |text: &str| Policy::parse(text).err().unwrap_or_default();
+        assert_eq!(whole("no"), "Could not map policyString into LifecyclePolicy.");
+        assert_eq!(whole("[]"), "Could not map policyString into LifecyclePolicy.");
+        assert_eq!(whole("{}"), "object has missing required properties ([\"rules\"])\n");
+        assert_eq!(
+            whole(r#"{"rules":null,"x":1}"#),
+            "object instance has properties which are not allowed by the schema: [\"x\"]\n\
+             instance type (null) does not match any allowed primitive type (allowed: [\"array\"])\n"
+        );
+        let count = json!({ "tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": 0 });
+        assert_eq!(
+            told(&json!([rule(1, &count), {}])),
+            "numeric instance is lower than the required minimum (minimum: 1, found: 0)\n\
+             object has missing required properties ([\"action\",\"rulePriority\",\"selection\"])\n"
+        );
+        let unit = json!({ "tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": 1, "countUnit": null });
+        let none = "instance failed to match exactly one schema (matched 0 out of 2)\n";
+        assert_eq!(told(&json!([rule(1, &unit), rule(2, &unit)])), format!("{none}{none}"));
+        let status = json!({ "tagStatus": "x", "countType": "imageCountMoreThan", "countNumber": 1 });
+        assert_eq!(
+            told(&json!([rule(1, &status)])),
+            "instance value (\"x\") not found in enum (possible values: [\"any\",\"tagged\",\"untagged\"])\n"
+        );
+    }
+
+    #[test]
+    fn rules_must_go_together() {
+        let select = |status: &str, extra: Value| {
+            let mut selection =
+                json!({ "tagStatus": status, "countType": "imageCountMoreThan", "countNumber": 1 });
+            for (name, value) in extra.as_object().into_iter().flatten() {
+                selection[name] = value.clone();
+            }
+            selection
+        };
+        let untagged = select("untagged", json!({}));
+        let any = select("any", json!({}));
+        let tagged = |list: &str, texts: Value| select("tagged", json!({ list: texts }));
+        assert_eq!(
+            told(&json!([rule(1, &untagged), rule(2, &untagged)])),
+            "Only one rule can select Untagged images per storage class."
+        );
+        assert_eq!(
+            told(&json!([rule(1, &any), rule(2, &untagged)])),
+            "Rule for tagStatus=ANY must have the lowest priority per storage class"
+        );
+        assert_eq!(
+            told(&json!([rule(1, &select("tagged", json!({})))])),
+            "Must specify tagPrefixList or tagPatternList when tagStatus=TAGGED."
+        );
+        assert_eq!(
+            told(&json!([rule(1, &untagged), rule(1, &any)])),
+            "Rule priorities must be unique; 1 is used more than once."
+        );
+        assert_eq!(
+            told(&json!([
+                rule(1, &tagged("tagPrefixList", json!(["a"]))),
+                rule(2, &tagged("tagPrefixList", json!(["b", "a"])))
+            ])),
+            "Tag prefix 'a' can only be used once per storage class, by one rule."
+        );
+        assert_eq!(
+            told(&json!([rule(1, &tagged("tagPatternList", json!(["*a*b*c*d*"])))])),
+            "Tag pattern '*a*b*c*d*' has more than 4 wildcards."
+        );
+        let pulled = select("any", json!({ "countType": "sinceImagePulled", "countUnit": "days" }));
+        assert_eq!(
+            told(&json!([rule(1, &pulled)])),
+            "countType=SINCE_IMAGE_PULLED can only be used with action type TRANSITION."
+        );
+        let archived =
+            json!({ "countType": "sinceImageTransitioned", "countUnit": "days", "storageClass": "archive" });
+        assert_eq!(
+            told(&json!([rule(1, &select("any", archived))])),
+            "countNumber must be at least 90 when countType=SINCE_IMAGE_TRANSITIONED."
+        );
+    }
+}

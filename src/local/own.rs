@@ -1,0 +1,116 @@
+//! What the embedded ECR is asked for beside the service's operations: findings, lifecycle runs, repositories that
+//! come into being on push.
+
+use serde_json::{Value, json};
+
+use super::call::Scope;
+use super::database::Durability;
+use super::handlers::{lifecycle, scans, templates};
+use super::{Caller, Fault, LifecycleRun, Local, time};
+
+impl Local {
+    /// Keeps what scans of an image are to find, in ECR's own JSON; answers the image's digest. The reference is
+    /// `REPOSITORY:TAG` or `REPOSITORY@DIGEST`, with or without a host before it; an ECR host's account and region
+    /// count before the caller's.
+    pub fn set_findings(&self, caller: &Caller, reference: &str, findings: &Value) -> Result<String, Fault> {
+        let (scope, name, id) = read_reference(caller, reference);
+        self.database.write(Durability::Flushed, |transaction| {
+            scans::set_findings(transaction, &scope, &name, &id, findings, time::now())
+        })
+    }
+
+    /// Carries out lifecycle policies: of one repository of the caller's registry, or, where none is named, of every
+    /// repository of every registry in the store. A repository that has none is left alone.
+    pub fn run_lifecycle(
+        &self,
+        caller: &Caller,
+        repository: Option<&str>,
+    ) -> Result<Vec<LifecycleRun>, Fault> {
+        let repositories = match repository {
+            Some(name) => vec![(own_scope(caller), name.to_owned())],
+            None => self.database.read(lifecycle::with_policies)?,
+        };
+        let mut runs = Vec::new();
+        // Each in a transaction of its own, so that pushes need not wait for all of them.
+        for (scope, name) in repositories {
+            let run = self.database.write(Durability::Flushed, |transaction| {
+                lifecycle::run(transaction, &scope, &name, time::now())
+            });
+            match run {
+                Ok(run) => runs.extend(run),
+                // Deleted since the list was made.
+                Err(fault) if repository.is_none() && fault.code == "RepositoryNotFoundException" => {}
+                Err(fault) => return Err(fault),
+            }
+        }
+        Ok(runs)
+    }
+
+    /// Makes the repository that is being pushed to, from the template for that; answers whether it
+    /// is there now, as it is not where no template applies.
+    pub fn create_on_push(&self, caller: &Caller, name: &str) -> Result<bool, Fault> {
+        self.create_from_template(caller, name, "CREATE_ON_PUSH")
+    }
+
+    /// Makes a repository from the template for an occasion, `CREATE_ON_PUSH`, `PULL_THROUGH_CACHE` or `REPLICATION`;
+    /// answers whether the
+    /// repository is there now. One that was there before stays as it is.
+    pub fn create_from_template(&self, caller: &Caller, name: &str, occasion: &str) -> Result<bool, Fault> {
+        let scope = own_scope(caller);
+        self.database.write(Durability::Flushed, |transaction| {
+            templates::ensure(transaction, &scope, name, occasion, time::now())
+        })
+    }
+}
+
+fn own_scope(caller: &Caller) -> Scope {
+    Scope { service: "ecr", account: caller.account.clone(), region: caller.region.clone() }
+}
+
+/// The registry, the repository and the image that a reference names.
+fn read_reference(caller: &Caller, reference: &str) -> (Scope, String, Value) {
+    let mut scope = own_scope(caller);
+    let mut rest = reference;
+    if let Some((host, path)) = reference.split_once('/')
+        && (host.contains(['.', ':']) || host == "localhost")
+    {
+        rest = path;
+        if let [account, "dkr", "ecr", region, ..] = host.split('.').collect::<Vec<_>>()[..] {
+            scope = Scope { service: "ecr", account: account.to_owned(), region: region.to_owned() };
+        }
+    }
+    let (rest, digest) = rest.split_once('@').map_or((rest, None), |(rest, digest)| (rest, Some(digest)));
+    let (name, tag) = rest.rsplit_once(':').map_or((rest, None), |(name, tag)| (name, Some(tag)));
+    let mut id = json!({});
+    if let Some(digest) = digest {
+        id["imageDigest"] = json!(digest);
+    }
+    if let Some(tag) = tag {
+        id["imageTag"] = json!(tag);
+    }
+    if id == json!({}) {
+        id["imageTag"] = json!("latest");
+    }
+    (scope, name.to_owned(), id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn references_are_read() {
+        let caller = Caller { account: "1".to_owned(), region: "r".to_owned(), address: None };
+        let read = |reference: &str| {
+            let (scope, name, id) = read_reference(&caller, reference);
+            format!("{} {} {name} {id}", scope.account, scope.region)
+        };
+        assert_eq!(read("team/app:1"), r#"1 r team/app {"imageTag":"1"}"#);
+        assert_eq!(read("app"), r#"1 r app {"imageTag":"latest"}"#);
+        assert_eq!(read("localhost:5700/app@sha256:1"), r#"1 r app {"imageDigest":"sha256:1"}"#);
+        assert_eq!(
+            read("111122223333.dkr.ecr.eu-west-1.amazonaws.com/a/b:2"),
+            r#"111122223333 eu-west-1 a/b {"imageTag":"2"}"#
+        );
+    }
+}

@@ -1,0 +1,79 @@
+//! Who a client of the registry is: what the password of an authorization token says, or nobody in particular.
+
+use rusqlite::OptionalExtension as _;
+use sha2::{Digest as _, Sha256};
+
+use super::{Refusal, Rules};
+use crate::local::{Local, time};
+
+/// The bearer token of those who have no credentials.
+pub(crate) const ANONYMOUS: &str = "anonymous";
+/// The name that every client logs in with.
+const USER: &str = "AWS";
+
+/// A client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Identity {
+    /// Its account, which is the registry that it sees.
+    pub(crate) account: String,
+    /// The region of that registry.
+    pub(crate) region: String,
+    /// Whether a token says so; if none does, both are defaults.
+    pub(crate) is_known: bool,
+}
+
+/// The password in an `Authorization` header: of `AWS` in the basic scheme; in the bearer scheme the password itself
+/// or a whole authorization token, which is what the public service takes.
+pub(crate) fn password(header: &str) -> Option<String> {
+    let (scheme, value) = header.split_once(' ')?;
+    let pair = || {
+        let bytes = base64_simd::forgiving_decode_to_vec(value.trim().as_bytes()).ok()?;
+        let text = String::from_utf8(bytes).ok()?;
+        let (user, password) = text.split_once(':')?;
+        (user == USER).then(|| password.to_owned())
+    };
+    match scheme.to_ascii_lowercase().as_str() {
+        "basic" => pair(),
+        "bearer" => Some(pair().unwrap_or_else(|| value.trim().to_owned())),
+        _ => None,
+    }
+}
+
+impl Identity {
+    /// The client behind a header. `open` lets in those without credentials, as does the rule.
+    pub(crate) fn of(
+        local: &Local,
+        rules: &Rules,
+        header: Option<&str>,
+        open: bool,
+    ) -> Result<Self, Refusal> {
+        let unauthorized = |text: &str| Refusal::new(401, "UNAUTHORIZED", text);
+        let nobody = Self { account: rules.account.clone(), region: rules.region.clone(), is_known: false };
+        let password = header.and_then(password).filter(|password| password != ANONYMOUS);
+        let Some(password) = password else {
+            let is_wrong = header.is_some_and(|header| !header.ends_with(ANONYMOUS));
+            let is_welcome = rules.anonymous || (open && !is_wrong);
+            return if is_welcome { Ok(nobody) } else { Err(unauthorized("Not Authorized")) };
+        };
+        let hash = Sha256::digest(&password);
+        let token = local.database.read(|connection| {
+            let query = "SELECT account, region, expires_at FROM token WHERE hash = ?1";
+            let mut statement = connection.prepare_cached(query)?;
+            let row = statement.query_row([hash.as_slice()], |row| {
+                Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)?))
+            });
+            Ok(row.optional()?)
+        })?;
+        match token {
+            Some((account, region, expires)) if time::now() < expires => {
+                Ok(Self { account, region, is_known: true })
+            }
+            _ if rules.anonymous => Ok(nobody),
+            None => Err(unauthorized("Not Authorized")),
+            Some(_) => {
+                let text = "Your authorization token has expired. Reauthenticate and try again.";
+                Err(if rules.quirks { Refusal::new(403, "DENIED", text) } else { unauthorized(text) })
+            }
+        }
+    }
+}

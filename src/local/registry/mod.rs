@@ -1,0 +1,65 @@
+//! Docker's registry API on the same store: what the OCI distribution specification calls blobs, manifests, tags and
+//! referrers, as one client may see and change them. HTTP is `server::docker`'s affair.
+//!
+//! Whatever Amazon ECR's API can do goes through [`Local::answer`], so that its rules hold here too: tag mutability,
+//! limits, what follows a push. Only what that API lacks is done here.
+
+mod access;
+mod blobs;
+mod creation;
+mod manifests;
+mod place;
+mod refusal;
+mod sessions;
+mod tags;
+
+use serde_json::Value;
+
+use super::{Caller, Fault, Local};
+use crate::model::{self, Service};
+
+pub(super) use access::{ANONYMOUS, Identity, password};
+pub(super) use blobs::Mounted;
+pub(super) use manifests::{Found, Push};
+pub(super) use place::Place;
+pub(super) use refusal::Refusal;
+pub(super) use sessions::Session;
+pub(super) use tags::{List, Page};
+
+/// How the registry deals with its clients.
+#[derive(Debug, Clone)]
+pub(super) struct Rules {
+    /// Whether it deviates from the specification where Amazon ECR does (`ecr-server-semantics.md` 0.1).
+    pub(super) quirks: bool,
+    /// Whether credentials are not asked for.
+    pub(super) anonymous: bool,
+    /// Whose registry is meant where credentials do not tell.
+    pub(super) account: String,
+    /// Where it is.
+    pub(super) region: String,
+}
+
+/// The registry as one client sees it.
+pub(super) struct Registry<'a> {
+    pub(super) local: &'a Local,
+    pub(super) rules: &'a Rules,
+    pub(super) who: Identity,
+    /// `HOST:PORT` as the client reached us.
+    pub(super) address: &'a str,
+}
+
+impl Registry<'_> {
+    /// Asks Amazon ECR's API about a place.
+    fn call(&self, place: &Place, operation: &str, input: Value) -> Result<Value, Fault> {
+        let caller = Caller {
+            account: place.scope.account.clone(),
+            region: place.scope.region.clone(),
+            address: Some(self.address.to_owned()),
+        };
+        self.local.answer(&caller, service(place), operation, input, None)
+    }
+}
+
+fn service(place: &Place) -> &'static Service {
+    if place.scope.service == "ecr-public" { model::ecr_public() } else { model::ecr() }
+}

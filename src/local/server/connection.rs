@@ -1,0 +1,123 @@
+//! One connection: TLS where the server speaks it, HTTP, and a line in the log for each request.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use serde_json::json;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+
+use super::reply::{self, Body};
+use super::{State, faults};
+use crate::local::Error;
+
+/// How much of a connection is read at once. Larger buffers come from fresh pages each time, which costs more than the
+/// system calls that they save.
+const READ_BUFFER: usize = 96 * 1024;
+/// How long a request's head may take to come, and a connection be idle.
+const HEAD_PATIENCE: Duration = Duration::from_mins(1);
+/// The first byte of a TLS handshake, which no HTTP request begins with.
+const HANDSHAKE: u8 = 22;
+
+/// What makes connections secure.
+pub(super) fn secure(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, Error> {
+    let refuse = |path: &Path, reason: String| Error::Certificate { path: path.to_owned(), reason };
+    let unreadable = |path: &Path| {
+        let path = path.to_owned();
+        move |error: rustls::pki_types::pem::Error| refuse(&path, error.to_string())
+    };
+    let chain = CertificateDer::pem_file_iter(certificate).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let chain = chain.map_err(unreadable(certificate))?;
+    if chain.is_empty() {
+        return Err(refuse(certificate, "it holds no certificate".to_owned()));
+    }
+    let secret = PrivateKeyDer::from_pem_file(key).map_err(unreadable(key))?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let configuration =
+        builder.and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, secret));
+    configuration.map(Arc::new).map_err(|error| refuse(key, error.to_string()))
+}
+
+/// One connection, for as long as it lasts.
+pub(super) async fn serve(stream: TcpStream, state: Arc<State>, stopped: watch::Receiver<bool>) {
+    // An answer is written at once; waiting for more of it only delays the client.
+    let _ = stream.set_nodelay(true);
+    let Some(tls) = state.tls.clone() else { return speak(stream, state, stopped, false).await };
+    // Other processes on this machine ask without TLS whether the server is there; they get no more than that.
+    let mut first = [0];
+    match timeout(HEAD_PATIENCE, stream.peek(&mut first)).await {
+        Ok(Ok(1)) if first[0] == HANDSHAKE => {
+            if let Ok(Ok(stream)) = timeout(HEAD_PATIENCE, TlsAcceptor::from(tls).accept(stream)).await {
+                speak(stream, state, stopped, false).await;
+            }
+        }
+        Ok(Ok(1)) => speak(stream, state, stopped, true).await,
+        _ => {}
+    }
+}
+
+/// HTTP on a connection. One that is `bare` should have been secure.
+async fn speak<S>(stream: S, state: Arc<State>, mut stopped: watch::Receiver<bool>, bare: bool)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service = service_fn(move |request: Request<Incoming>| {
+        let state = Arc::clone(&state);
+        async move {
+            if bare && request.uri().path() != "/healthz" {
+                let words = json!({ "message": "this server speaks TLS: use https" });
+                return Ok(reply::json(StatusCode::BAD_REQUEST, "application/json", &words));
+            }
+            logged(&state, request).await
+        }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_PATIENCE)
+        .max_buf_size(READ_BUFFER)
+        .serve_connection(TokioIo::new(stream), service);
+    tokio::pin!(connection);
+    // A connection that breaks is the client's affair; there is nobody left to tell.
+    tokio::select! {
+        _ = connection.as_mut() => {}
+        _ = stopped.changed() => {
+            connection.as_mut().graceful_shutdown();
+            let _ = connection.await;
+        }
+    }
+}
+
+/// Answers a request, unless a rule wants its connection to break instead.
+async fn logged(state: &Arc<State>, request: Request<Incoming>) -> io::Result<Response<Body>> {
+    let target = request.headers().get("x-amz-target").and_then(|target| target.to_str().ok());
+    let operation = target.and_then(|target| target.rsplit('.').next()).unwrap_or_default();
+    // Queries stay out: they hold signatures.
+    let line = format!("{} {} {operation}", request.method(), request.uri().path());
+    let begun = Instant::now();
+    let action = state.faults.strike(operation, request.method(), request.uri().path());
+    let response = match action {
+        None => super::answer(state, request).await,
+        Some(action) => faults::suffer(state, request, action).await?,
+    };
+    let Some(log) = &state.log else { return Ok(response) };
+    let status = response.status();
+    if status.is_server_error() || !log.failures_only {
+        let milliseconds = begun.elapsed().as_millis();
+        (log.write)(&format!("{} {} {milliseconds} ms", line.trim_end(), status.as_u16()));
+    }
+    Ok(response)
+}

@@ -1,0 +1,54 @@
+//! Blobs: handed out whole and in ranges, and deleted.
+
+use std::sync::Arc;
+
+use hyper::header::{CONTENT_RANGE, RANGE};
+use hyper::{Method, Response, StatusCode};
+
+use super::{Asked, empty, put};
+use crate::local::registry::Refusal;
+use crate::local::server::State;
+use crate::local::server::download::{self, Wanted};
+use crate::local::server::reply::{self, Body};
+
+pub(super) async fn blob(
+    state: &Arc<State>,
+    asked: &Asked,
+    name: &str,
+    digest: &str,
+) -> Result<Response<Body>, Refusal> {
+    let (path, text) = (name.to_owned(), digest.to_owned());
+    if asked.head.method == Method::DELETE {
+        asked.with(state, move |registry| registry.delete_blob(&registry.place(&path)?, &text)).await?;
+        return Ok(empty(StatusCode::ACCEPTED));
+    }
+    let (file, size) =
+        asked.with(state, move |registry| registry.blob(&registry.place(&path)?, &text)).await?;
+    let (status, range) = match download::wanted(asked.head.headers.get(RANGE), size) {
+        Wanted::Whole => (StatusCode::OK, 0..size),
+        Wanted::Part(range) => (StatusCode::PARTIAL_CONTENT, range),
+        Wanted::Nothing => {
+            let text = format!("the blob has {size} bytes, none of which is in the requested range");
+            let refusal = Refusal::new(416, "UNSUPPORTED", text);
+            let mut response = super::refuse(state, &asked.head, &refusal);
+            put(&mut response, CONTENT_RANGE.as_str(), &format!("bytes */{size}"));
+            return Ok(response);
+        }
+    };
+    let length = range.end - range.start;
+    let body = if asked.is_head() {
+        reply::whole("")
+    } else {
+        download::pieces(Arc::clone(&state.pieces), file, range.clone())
+    };
+    let mut response = reply::plain(status, "application/octet-stream", body);
+    put(&mut response, "content-length", &length.to_string());
+    put(&mut response, "accept-ranges", "bytes");
+    put(&mut response, "docker-content-digest", digest);
+    put(&mut response, "etag", &format!("\"{digest}\""));
+    if status == StatusCode::PARTIAL_CONTENT {
+        let described = format!("bytes {}-{}/{size}", range.start, range.end - 1);
+        put(&mut response, CONTENT_RANGE.as_str(), &described);
+    }
+    Ok(response)
+}

@@ -1,0 +1,220 @@
+//! Docker's registry API over HTTP, to the OCI distribution specification 1.1. What it does is `local::registry`.
+
+mod blobs;
+mod manifests;
+mod path;
+mod receive;
+mod token;
+mod uploads;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::BodyExt as _;
+use hyper::body::{Body as _, Incoming};
+use hyper::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, HeaderName, HeaderValue};
+use hyper::http::request::Parts;
+use hyper::{Method, Request, Response, StatusCode};
+use serde_json::json;
+use tokio::time::timeout;
+
+use super::State;
+use super::reply::{self, Body};
+use crate::local::registry::{Identity, Refusal, Registry};
+use path::{Endpoint, Query};
+
+pub(super) use token::answer as token;
+
+/// Public repositories can be read by everybody.
+const PUBLIC: &str = "/v2/public.ecr.aws/";
+/// How long a client may be silent in the middle of a body.
+const PATIENCE: Duration = Duration::from_mins(1);
+/// How much of the body of a refused request is read, so that the client gets to read the answer.
+const DROPPED: usize = 256 * 1024 * 1024;
+
+/// A request on its way.
+struct Asked {
+    head: Parts,
+    body: Incoming,
+    query: Query,
+}
+
+impl Asked {
+    fn header(&self, name: HeaderName) -> Option<&str> {
+        text(&self.head, name)
+    }
+
+    fn is_head(&self) -> bool {
+        self.head.method == Method::HEAD
+    }
+}
+
+/// Answers one request below `/v2`.
+pub(super) async fn answer(state: &Arc<State>, request: Request<Incoming>) -> Response<Body> {
+    if matches!(*request.method(), Method::GET | Method::HEAD) {
+        return answer_whole(state, request).await;
+    }
+    // A connection that breaks takes the future of its request with it; what an upload has received counts all the same.
+    let state = Arc::clone(state);
+    let answered = tokio::spawn(async move { answer_whole(&state, request).await }).await;
+    answered.unwrap_or_else(|_| empty(StatusCode::INTERNAL_SERVER_ERROR))
+}
+
+async fn answer_whole(state: &Arc<State>, request: Request<Incoming>) -> Response<Body> {
+    let (head, body) = request.into_parts();
+    let query = Query::of(head.uri.query());
+    let mut asked = Asked { head, body, query };
+    let mut response = match route(state, &mut asked).await {
+        Ok(response) => response,
+        Err(refusal) => {
+            drain(&mut asked).await;
+            refuse(state, &asked.head, &refusal)
+        }
+    };
+    put(&mut response, "docker-distribution-api-version", "registry/2.0");
+    if asked.is_head() {
+        // The length of what GET would answer stays.
+        *response.body_mut() = reply::whole("");
+    }
+    response
+}
+
+async fn route(state: &Arc<State>, asked: &mut Asked) -> Result<Response<Body>, Refusal> {
+    let path = asked.head.uri.path();
+    let endpoint = Endpoint::of(path)
+        .ok_or_else(|| Refusal::new(404, "UNSUPPORTED", format!("{path} is not of docker's registry API")))?;
+    let method = asked.head.method.clone();
+    match (&method, &endpoint) {
+        (&Method::GET | &Method::HEAD, Endpoint::Base) => {
+            asked.with(state, |_| Ok(())).await?;
+            Ok(reply::json(StatusCode::OK, JSON, &json!({})))
+        }
+        (&Method::GET | &Method::HEAD, Endpoint::Catalog) => manifests::catalog(state, asked).await,
+        (&Method::GET | &Method::HEAD, Endpoint::Tags { name }) => manifests::tags(state, asked, name).await,
+        (&Method::GET | &Method::HEAD, Endpoint::Referrers { name, digest }) => {
+            manifests::referrers(state, asked, name, digest).await
+        }
+        (_, Endpoint::Manifest { name, reference }) if endpoint.knows(&method) => {
+            manifests::manifest(state, asked, name, reference).await
+        }
+        (_, Endpoint::Blob { name, digest }) if endpoint.knows(&method) => {
+            blobs::blob(state, asked, name, digest).await
+        }
+        (&Method::POST, Endpoint::Uploads { name }) => uploads::begin(state, asked, name).await,
+        (_, Endpoint::Upload { name, id }) if endpoint.knows(&method) => {
+            uploads::upload(state, asked, name, id).await
+        }
+        _ => Err(Refusal::new(
+            405,
+            "UNSUPPORTED",
+            format!("{method} is not for this; it takes {}", endpoint.methods()),
+        )),
+    }
+}
+
+impl Endpoint {
+    fn knows(&self, method: &Method) -> bool {
+        self.methods().split(", ").any(|known| known == method.as_str())
+    }
+}
+
+const JSON: &str = "application/json";
+
+impl Asked {
+    async fn with<T: Send + 'static>(
+        &self,
+        state: &Arc<State>,
+        work: impl FnOnce(&Registry<'_>) -> Result<T, Refusal> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        with(state, &self.head, work).await
+    }
+}
+
+/// Does something with the registry that a client sees, on a thread that may wait for the disk.
+async fn with<T: Send + 'static>(
+    state: &Arc<State>,
+    head: &Parts,
+    work: impl FnOnce(&Registry<'_>) -> Result<T, Refusal> + Send + 'static,
+) -> Result<T, Refusal> {
+    let stopping = |_| Refusal::new(503, "UNKNOWN", "the server is stopping");
+    let _turn = state.handlers.acquire().await.map_err(stopping)?;
+    let header = text(head, AUTHORIZATION).map(str::to_owned);
+    let is_read = matches!(head.method, Method::GET | Method::HEAD);
+    let open = is_read && head.uri.path().starts_with(PUBLIC);
+    let address = super::host(state, head);
+    let state = Arc::clone(state);
+    let work = move || {
+        let rules = &state.rules;
+        let who = Identity::of(&state.local, rules, header.as_deref(), open)?;
+        work(&Registry { local: &state.local, rules, who, address: &address })
+    };
+    let failed = "the embedded ECR failed on this request; its log says where";
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| Err(Refusal::new(500, "UNKNOWN", failed)))
+}
+
+/// A header's text.
+fn text(head: &Parts, name: HeaderName) -> Option<&str> {
+    head.headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+/// Reads the rest of a body that is not wanted, within bounds. One that the client holds back until it is asked for
+/// is not asked for.
+async fn drain(asked: &mut Asked) {
+    if asked.head.headers.contains_key(EXPECT) {
+        return;
+    }
+    let mut dropped = 0;
+    while dropped < DROPPED && !asked.body.is_end_stream() {
+        let Ok(Some(Ok(frame))) = timeout(PATIENCE, asked.body.frame()).await else { return };
+        dropped += frame.data_ref().map_or(0, Bytes::len);
+    }
+}
+
+fn refuse(state: &State, head: &Parts, refusal: &Refusal) -> Response<Body> {
+    let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = if status == StatusCode::UNAUTHORIZED && state.rules.quirks {
+        reply::plain(status, "text/plain; charset=utf-8", reply::whole(refusal.message.clone()))
+    } else {
+        reply::json(status, JSON, &refusal.body())
+    };
+    if status == StatusCode::UNAUTHORIZED {
+        let address = text(head, HOST).unwrap_or(&state.presence.address);
+        let realm =
+            format!("Basic realm=\"{}://{address}/\",service=\"ecr.amazonaws.com\"", state.local.scheme());
+        put(&mut response, "www-authenticate", &realm);
+    }
+    if status == StatusCode::METHOD_NOT_ALLOWED
+        && let Some(endpoint) = Endpoint::of(head.uri.path())
+    {
+        put(&mut response, "allow", endpoint.methods());
+    }
+    if let Some((location, size)) = &refusal.session {
+        put(&mut response, "location", location);
+        put(&mut response, "range", &uploads::range(*size));
+    }
+    response
+}
+
+/// An answer without a body.
+fn empty(status: StatusCode) -> Response<Body> {
+    let mut response = Response::new(reply::whole(""));
+    *response.status_mut() = status;
+    put(&mut response, CONTENT_LENGTH.as_str(), "0");
+    response
+}
+
+fn put(response: &mut Response<Body>, name: &'static str, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        response.headers_mut().insert(HeaderName::from_static(name), value);
+    }
+}
+
+/// An answer whose length is told, so that it is the same for GET and HEAD.
+fn content(media_type: &str, bytes: String) -> Response<Body> {
+    let length = bytes.len();
+    let mut response = Response::new(reply::whole(bytes));
+    put(&mut response, CONTENT_TYPE.as_str(), media_type);
+    put(&mut response, CONTENT_LENGTH.as_str(), &length.to_string());
+    response
+}

@@ -1,0 +1,63 @@
+//! Bearer tokens: the token of the basic scheme, handed out once more. `GET` as docker asks, `POST` as OAuth 2 does.
+
+use std::sync::Arc;
+
+use http_body_util::{BodyExt as _, Collected, Limited};
+use hyper::body::Incoming;
+use hyper::header::AUTHORIZATION;
+use hyper::{Method, Request, Response, StatusCode};
+use serde_json::json;
+
+use super::path::Query;
+use super::{JSON, refuse};
+use crate::local::registry::{ANONYMOUS, Refusal, password};
+use crate::local::server::State;
+use crate::local::server::reply::{self, Body};
+
+/// How long a client may keep a token before it asks again, in seconds.
+const SECONDS: u32 = 3600;
+/// The largest form that is read.
+const FORM: usize = 64 * 1024;
+
+/// Answers `/token`.
+pub(in crate::local::server) async fn answer(
+    state: &Arc<State>,
+    request: Request<Incoming>,
+) -> Response<Body> {
+    let (mut head, body) = request.into_parts();
+    let is_form = head.method == Method::POST;
+    let form = if is_form {
+        let read = Limited::new(body, FORM).collect().await.map(Collected::to_bytes).unwrap_or_default();
+        Query::of(std::str::from_utf8(&read).ok())
+    } else {
+        Query::default()
+    };
+    if let Some(secret) = form.get("password").or(form.get("refresh_token")) {
+        let user = form.get("username").unwrap_or("AWS");
+        let pair = base64_simd::STANDARD.encode_to_string(format!("{user}:{secret}"));
+        if let Ok(value) = format!("Basic {pair}").parse() {
+            head.headers.insert(AUTHORIZATION, value);
+        }
+    }
+    let given = head.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    match check(state, head, given).await {
+        Ok(token) => reply::json(
+            StatusCode::OK,
+            JSON,
+            &json!({ "token": token, "access_token": token, "expires_in": SECONDS }),
+        ),
+        Err((head, refusal)) => refuse(state, &head, &refusal),
+    }
+}
+
+async fn check(
+    state: &Arc<State>,
+    head: hyper::http::request::Parts,
+    given: Option<String>,
+) -> Result<String, (hyper::http::request::Parts, Refusal)> {
+    // Whoever shows nothing gets a token that is as good as nothing.
+    let Some(given) = given else { return Ok(ANONYMOUS.to_owned()) };
+    let secret = password(&given).unwrap_or_else(|| ANONYMOUS.to_owned());
+    let result = super::with(state, &head, move |_| Ok(secret)).await;
+    result.map_err(|refusal| (head, refusal))
+}

@@ -1,0 +1,285 @@
+//! Faults on demand, for testing clients: rules that make requests fail as networks and services do.
+
+use std::str::FromStr;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::{Method, Request, Response, StatusCode};
+use rusqlite::params;
+use serde_json::json;
+
+use super::State;
+use super::reply::{self, Body};
+use crate::local::database::Durability;
+use crate::local::registry::Refusal;
+use crate::local::{Fault, time};
+
+/// One rule: `TARGET,ACTION[,count=N][,after=N][,probability=P][,seed=N]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rule {
+    /// An operation, the beginning of a path, or `*`.
+    target: String,
+    action: Action,
+    /// How many requests it strikes at most.
+    count: u64,
+    /// How many matching requests it lets pass first.
+    after: u64,
+    probability: f64,
+    seed: u64,
+}
+
+/// What happens to a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Action {
+    /// It is refused as one too many.
+    Throttle,
+    /// It is refused with this status, 500 or more.
+    Error(u16),
+    /// It is answered so much later.
+    Delay(Duration),
+    /// Its connection breaks after so many bytes of the answer's body; with 0 there is no answer at all.
+    Drop(u64),
+    /// Its answer ends after so many bytes, as if that were all.
+    Truncate(u64),
+    /// One bit of the answer's body is wrong.
+    Corrupt,
+    /// No unfinished upload is known any more.
+    ExpireUploads,
+    /// No token is good any more.
+    ExpireTokens,
+}
+
+impl FromStr for Rule {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut parts = text.split(',').map(str::trim);
+        let (target, action) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+        if target.is_empty() || action.is_empty() {
+            return Err("a rule is TARGET,ACTION with options behind it".to_owned());
+        }
+        let mut rule = Self {
+            target: target.to_owned(),
+            action: action_of(action)?,
+            count: u64::MAX,
+            after: 0,
+            probability: 1.0,
+            seed: 0,
+        };
+        for part in parts {
+            let wrong = || format!("{part} is not count=N, after=N, probability=P or seed=N");
+            let (name, value) = part.split_once('=').ok_or_else(wrong)?;
+            let number = || value.parse::<u64>().map_err(|_| wrong());
+            match name {
+                "count" => rule.count = number()?,
+                "after" => rule.after = number()?,
+                "seed" => rule.seed = number()?,
+                "probability" => {
+                    let probability = value.parse().ok().filter(|value| (0.0..=1.0).contains(value));
+                    rule.probability = probability.ok_or_else(wrong)?;
+                }
+                _ => return Err(wrong()),
+            }
+        }
+        Ok(rule)
+    }
+}
+
+fn action_of(text: &str) -> Result<Action, String> {
+    let (name, value) = text.split_once('=').unwrap_or((text, ""));
+    let number = || value.parse::<u64>().map_err(|_| format!("{name} takes a number, as in {name}=100"));
+    Ok(match name {
+        "throttle" => Action::Throttle,
+        "error" if value.is_empty() => Action::Error(500),
+        "error" => match number()? {
+            status @ 500..=599 => Action::Error(u16::try_from(status).unwrap_or(500)),
+            _ => return Err("error takes a status from 500 to 599".to_owned()),
+        },
+        "delay" => Action::Delay(Duration::from_millis(number()?)),
+        "drop" => Action::Drop(number()?),
+        "truncate" => Action::Truncate(number()?),
+        "corrupt" => Action::Corrupt,
+        "expire-uploads" => Action::ExpireUploads,
+        "expire-tokens" => Action::ExpireTokens,
+        _ => {
+            return Err(format!(
+                "{name} is none of throttle, error, delay=MILLISECONDS, drop=BYTES, truncate=BYTES, corrupt, \
+                 expire-uploads and expire-tokens"
+            ));
+        }
+    })
+}
+
+/// The rules of a server with what they have seen.
+#[derive(Debug)]
+pub(super) struct Faults(Mutex<Vec<(Rule, Seen)>>);
+
+#[derive(Debug)]
+struct Seen {
+    matching: u64,
+    struck: u64,
+    random: u64,
+}
+
+impl Faults {
+    pub(super) fn new(rules: Vec<Rule>) -> Self {
+        let seen = |rule: &Rule| Seen { matching: 0, struck: 0, random: rule.seed };
+        Self(Mutex::new(
+            rules.into_iter().map(|rule| (seen(&rule), rule)).map(|(seen, rule)| (rule, seen)).collect(),
+        ))
+    }
+
+    /// What is to happen to a request: the first rule that strikes decides.
+    pub(super) fn strike(&self, operation: &str, method: &Method, path: &str) -> Option<Action> {
+        let mut rules = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        rules.iter_mut().find_map(|(rule, seen)| {
+            let target = rule.target.as_str();
+            let pathed = format!("{method} {path}");
+            let matches = target == "*"
+                || target == operation
+                || (target.starts_with('/') && path.starts_with(target))
+                || (target.contains(" /") && pathed.starts_with(target));
+            if !matches || path == "/healthz" {
+                return None;
+            }
+            seen.matching += 1;
+            if seen.matching <= rule.after || seen.struck >= rule.count || !seen.chance(rule.probability) {
+                return None;
+            }
+            seen.struck += 1;
+            Some(rule.action)
+        })
+    }
+}
+
+impl Seen {
+    /// SplitMix64, so that the same seed strikes the same requests.
+    fn chance(&mut self, probability: f64) -> bool {
+        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.random;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^= mixed >> 31;
+        let share = u32::try_from(mixed >> 32).unwrap_or_default();
+        f64::from(share) / f64::from(u32::MAX) < probability || probability >= 1.0
+    }
+}
+
+/// Does to a request what a rule says, and answers it if it can be answered.
+pub(super) async fn suffer(
+    state: &std::sync::Arc<State>,
+    request: Request<Incoming>,
+    action: Action,
+) -> std::io::Result<Response<Body>> {
+    let is_registry = request.uri().path().starts_with("/v2");
+    match action {
+        Action::Throttle => {
+            Ok(refuse(is_registry, 400, 429, "ThrottlingException", "TOOMANYREQUESTS", "Rate exceeded"))
+        }
+        Action::Error(status) => Ok(refuse(
+            is_registry,
+            status,
+            status,
+            "ServerException",
+            "UNKNOWN",
+            "a fault that was asked for",
+        )),
+        Action::Delay(time) => {
+            tokio::time::sleep(time).await;
+            Ok(super::answer(state, request).await)
+        }
+        Action::ExpireUploads | Action::ExpireTokens => {
+            let state_there = std::sync::Arc::clone(state);
+            let expired = tokio::task::spawn_blocking(move || expire(&state_there, action)).await;
+            match expired {
+                Ok(Ok(())) => Ok(super::answer(state, request).await),
+                _ => Err(std::io::Error::other("nothing could be made to expire")),
+            }
+        }
+        Action::Drop(_) | Action::Truncate(_) | Action::Corrupt => {
+            let response = super::answer(state, request).await;
+            match action {
+                Action::Drop(0) => Err(std::io::ErrorKind::ConnectionReset.into()),
+                _ => Ok(super::damage::damaged(response, action)),
+            }
+        }
+    }
+}
+
+fn refuse(
+    is_registry: bool,
+    status: u16,
+    registry: u16,
+    code: &str,
+    short: &'static str,
+    text: &str,
+) -> Response<Body> {
+    if !is_registry {
+        return reply::fault(Fault { status, ..Fault::new(code, text) });
+    }
+    let status = StatusCode::from_u16(registry).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let body = Refusal::new(registry, short, text).body();
+    reply::json(status, "application/json", &json!(body))
+}
+
+fn expire(state: &State, action: Action) -> Result<(), Fault> {
+    state.local.database.write(Durability::Flushed, |transaction| {
+        match action {
+            Action::ExpireUploads => transaction.execute("DELETE FROM upload", [])?,
+            _ => transaction.execute("UPDATE token SET expires_at = ?1", params![time::now() - 1])?,
+        };
+        Ok(())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rules_are_read() {
+        let rule: Rule = "UploadLayerPart,drop=7,count=3,after=1,probability=0.5,seed=9".parse().unwrap();
+        let expected = Rule {
+            target: "UploadLayerPart".to_owned(),
+            action: Action::Drop(7),
+            count: 3,
+            after: 1,
+            probability: 0.5,
+            seed: 9,
+        };
+        assert_eq!(rule, expected);
+        for wrong in [
+            "",
+            "a",
+            "a,b",
+            "a,drop",
+            "a,error=200",
+            "a,throttle,x",
+            "a,throttle,count=x",
+            "a,throttle,probability=2",
+        ] {
+            assert!(wrong.parse::<Rule>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn rules_strike_as_often_as_they_say() {
+        let struck = |rule: &str, path: &str| -> Vec<bool> {
+            let faults = Faults::new(vec![rule.parse().unwrap()]);
+            (0..6).map(|_| faults.strike("PutImage", &Method::POST, path).is_some()).collect()
+        };
+        assert_eq!(
+            struck("PutImage,throttle,after=1,count=2", "/"),
+            [false, true, true, false, false, false]
+        );
+        assert_eq!(struck("/v2/,throttle", "/"), [false; 6]);
+        assert_eq!(struck("/v2/,throttle", "/v2/a"), [true; 6]);
+        assert_eq!(struck("POST /v2/,throttle", "/v2/a"), [true; 6]);
+        assert_eq!(struck("*,throttle,probability=0", "/"), [false; 6]);
+        assert_eq!(
+            struck("*,throttle,probability=0.5,seed=1", "/"),
+            struck("*,throttle,probability=0.5,seed=1", "/")
+        );
+    }
+}

@@ -1,0 +1,74 @@
+//! How a server behaves, beside its store.
+
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::{Credentials, Rule};
+use super::{DEFAULT_ACCOUNT, DEFAULT_REGION};
+use crate::local::registry::Rules;
+
+/// Where a server listens and how it deals with its clients.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Where to listen; port 0 takes a free one.
+    pub address: SocketAddr,
+    /// The account of callers whose access key is not an account's number.
+    pub account: String,
+    /// The region of callers who do not say one.
+    pub region: String,
+    /// Whether docker's API asks for no credentials.
+    pub anonymous: bool,
+    /// Whether docker's API deviates from its specification where Amazon ECR does.
+    pub quirks: bool,
+    /// The certificate chain and the key of TLS, as PEM files.
+    pub tls: Option<(PathBuf, PathBuf)>,
+    /// What is told of requests, and to whom.
+    pub log: Option<Log>,
+    /// The keys with which requests to the services' API must be signed; without, signatures are not checked.
+    pub credentials: Option<Credentials>,
+    /// Which requests fail, and how.
+    pub faults: Vec<Rule>,
+}
+
+/// Where a line for each request goes.
+#[derive(Clone)]
+pub struct Log {
+    /// Whether only those are told that this machine failed.
+    pub failures_only: bool,
+    /// Takes one line.
+    pub write: Arc<dyn Fn(&str) + Send + Sync>,
+}
+
+impl fmt::Debug for Log {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Log").field("failures_only", &self.failures_only).finish_non_exhaustive()
+    }
+}
+
+impl Options {
+    /// A server on this machine, for this machine.
+    pub fn loopback(port: u16) -> Self {
+        Self {
+            address: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
+            account: DEFAULT_ACCOUNT.to_owned(),
+            region: DEFAULT_REGION.to_owned(),
+            anonymous: false,
+            quirks: false,
+            tls: None,
+            log: None,
+            credentials: None,
+            faults: Vec::new(),
+        }
+    }
+
+    pub(super) fn rules(&self) -> Rules {
+        Rules {
+            quirks: self.quirks,
+            anonymous: self.anonymous,
+            account: self.account.clone(),
+            region: self.region.clone(),
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! Signatures of requests (AWS Signature Version 4), checked where other machines can reach the server.
+
+use std::collections::HashMap;
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use hyper::header::AUTHORIZATION;
+use hyper::http::request::Parts;
+use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
+
+use crate::local::{Fault, hex};
+
+/// How far the client's clock may be from ours, in seconds.
+const SKEW: i64 = 15 * 60;
+const ALGORITHM: &str = "AWS4-HMAC-SHA256";
+/// What must be signed, so that a signature is good for one request only.
+const SIGNED: [&str; 3] = ["host", "x-amz-date", "x-amz-target"];
+
+/// Secrets by access key.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Credentials(HashMap<String, String>);
+
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+impl Credentials {
+    /// Reads a file in the form of AWS's shared credentials: any number of sections with `aws_access_key_id` and
+    /// `aws_secret_access_key`. Nothing where a section lacks one of them, or there is none.
+    pub fn read(text: &str) -> Option<Self> {
+        let mut secrets = HashMap::new();
+        for section in text.split("\n[").map(|section| format!("\n{section}")) {
+            let value = |name: &str| {
+                let mut lines = section.lines().filter_map(|line| line.split_once('='));
+                lines
+                    .find(|(key, _)| key.trim().eq_ignore_ascii_case(name))
+                    .map(|(_, value)| value.trim().to_owned())
+            };
+            match (value("aws_access_key_id"), value("aws_secret_access_key")) {
+                (Some(key), Some(secret)) if !key.is_empty() && !secret.is_empty() => {
+                    secrets.insert(key, secret);
+                }
+                (None, None) => {}
+                _ => return None,
+            }
+        }
+        (!secrets.is_empty()).then_some(Self(secrets))
+    }
+
+    /// Whether a request comes from somebody who knows one of the secrets, and was made just now.
+    pub(super) fn check(&self, head: &Parts, body: &[u8], now: i64) -> Result<(), Fault> {
+        let header = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
+        let missing = || Fault::new("MissingAuthenticationTokenException", "the request is not signed");
+        let given = header(AUTHORIZATION.as_str()).ok_or_else(missing)?;
+        let signature = Signature::read(given).ok_or_else(missing)?;
+        let refuse = |text: String| Fault::new("InvalidSignatureException", text);
+        let secret = self.0.get(signature.key).ok_or_else(|| {
+            let text = format!("{} is not an access key of this server", signature.key);
+            Fault::new("UnrecognizedClientException", text)
+        })?;
+        if let Some(name) = SIGNED.iter().find(|name| !signature.headers.contains(name)) {
+            return Err(refuse(format!("the header {name} is not signed")));
+        }
+        let date = header("x-amz-date").unwrap_or_default();
+        let made = seconds(date).filter(|_| date.starts_with(signature.date));
+        if made.is_none_or(|made| (now - made).abs() > SKEW) {
+            return Err(refuse(format!("the request was signed at {date}, too far from this server's time")));
+        }
+        let mut lines = String::new();
+        for name in &signature.headers {
+            let values = head.headers.get_all(*name).iter().filter_map(|value| value.to_str().ok());
+            let values: Vec<String> =
+                values.map(|text| text.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+            lines.extend([*name, ":", &values.join(","), "\n"]);
+        }
+        let canonical = format!(
+            "{}\n{}\n{}\n{lines}\n{}\n{}",
+            head.method,
+            head.uri.path(),
+            head.uri.query().unwrap_or_default(),
+            signature.headers.join(";"),
+            hex(&Sha256::digest(body))
+        );
+        let scope = [signature.date, signature.region, signature.service, "aws4_request"];
+        let text = format!("{ALGORITHM}\n{date}\n{}\n{}", scope.join("/"), hex(&Sha256::digest(canonical)));
+        let first = format!("AWS4{secret}").into_bytes();
+        let key = scope.iter().fold(first, |key, part| code(&key, part.as_bytes()));
+        let expected = hex(&code(&key, text.as_bytes()));
+        // Comparing the codes of both texts takes the same time wherever they differ.
+        if code(&key, expected.as_bytes()) == code(&key, signature.value.as_bytes()) {
+            return Ok(());
+        }
+        Err(refuse("the signature is not that of this request under the secret of its access key".to_owned()))
+    }
+}
+
+/// What the header `Authorization` says.
+#[derive(Debug, PartialEq, Eq)]
+struct Signature<'a> {
+    key: &'a str,
+    date: &'a str,
+    region: &'a str,
+    service: &'a str,
+    headers: Vec<&'a str>,
+    value: &'a str,
+}
+
+impl<'a> Signature<'a> {
+    fn read(text: &'a str) -> Option<Self> {
+        let rest = text.strip_prefix(ALGORITHM)?;
+        let part = |name: &str| {
+            let mut parts = rest.split(',').filter_map(|part| part.trim().split_once('='));
+            parts.find(|(key, _)| *key == name).map(|(_, value)| value)
+        };
+        let scope: Vec<&str> = part("Credential")?.split('/').collect();
+        let [key, date, region, service, "aws4_request"] = scope[..] else { return None };
+        let headers = part("SignedHeaders")?.split(';').collect();
+        Some(Self { key, date, region, service, headers, value: part("Signature")? })
+    }
+}
+
+/// The moment of `20260131T235959Z` in seconds since 1970.
+fn seconds(date: &str) -> Option<i64> {
+    let plain = jiff::civil::DateTime::strptime("%Y%m%dT%H%M%SZ", date).ok()?;
+    let zoned = plain.to_zoned(jiff::tz::TimeZone::UTC).ok()?;
+    Some(Timestamp::from(zoned).as_second())
+}
+
+fn code(key: &[u8], text: &[u8]) -> Vec<u8> {
+    let code: Hmac<Sha256> = Hmac::new_from_slice(key).expect("an HMAC takes a key of any length");
+    code.chain_update(text).finalize().into_bytes().to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_are_read_from_sections() {
+        let text = "[default]\naws_access_key_id = A\naws_secret_access_key=b=c\nregion = x\n\n[other]\n\
+                    AWS_ACCESS_KEY_ID=D\nAWS_SECRET_ACCESS_KEY=e\n";
+        let pairs = [("A", "b=c"), ("D", "e")].map(|(key, secret)| (key.to_owned(), secret.to_owned()));
+        assert_eq!(Credentials::read(text), Some(Credentials(HashMap::from(pairs))));
+        assert_eq!(Credentials::read(""), None);
+        assert_eq!(Credentials::read("[default]\naws_access_key_id = A\n"), None);
+    }
+
+    #[test]
+    fn a_moment_is_read() {
+        assert_eq!(seconds("20260131T235959Z"), Some(1_769_903_999));
+        assert_eq!(seconds("2026"), None);
+    }
+}

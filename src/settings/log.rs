@@ -1,0 +1,37 @@
+//! The log of `--debug`: a place to write to that everything below the command line can reach. Nothing is worked out
+//! for it unless somebody reads it.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// What takes a line, and the part of the program that it is from.
+type Writer = Arc<dyn Fn(&str, &str) + Send + Sync>;
+
+/// Where the log goes; nowhere, unless it was asked for.
+#[derive(Clone, Default)]
+pub struct Log(Option<Writer>);
+
+impl Log {
+    /// A log that is read by somebody.
+    pub fn to(writer: impl Fn(&str, &str) + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(writer)))
+    }
+
+    /// Whether anybody reads it.
+    pub fn is_on(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Writes a line about a part of the program.
+    pub fn line(&self, part: &str, text: impl FnOnce() -> String) {
+        if let Some(writer) = &self.0 {
+            writer(part, &text());
+        }
+    }
+}
+
+impl fmt::Debug for Log {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.is_on() { "Log(on)" } else { "Log(off)" })
+    }
+}

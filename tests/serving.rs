@@ -1,0 +1,217 @@
+//! `ecr local` around the registry: a command with a server, the care of a store, keys, certificates, faults.
+
+use std::io::Write as _;
+
+use crate::harness::registry::{Serve, digest};
+use crate::harness::{Machine, outcome};
+
+const IMAGE: &str = "application/vnd.oci.image.manifest.v1+json";
+
+fn client(machine: &mut Machine, server: &Serve) {
+    machine.set("AWS_ENDPOINT_URL", format!("http://{}", server.address));
+    machine.set("AWS_ACCESS_KEY_ID", "123456789012").set("AWS_SECRET_ACCESS_KEY", "secret");
+    machine.set("AWS_REGION", "eu-west-1");
+}
+
+/// A store with an image of one blob in it; answers the blob's digest.
+fn filled(machine: &mut Machine) -> String {
+    let server = Serve::start(machine, &["--anonymous"]);
+    client(machine, &server);
+    machine.ok("create-repository --repository-name team/app");
+    let config = server.blob("team/app", b"{}");
+    let manifest = format!(
+        r#"{{"schemaVersion":2,"config":{{"mediaType":"a/b","digest":"{config}","size":2}},"layers":[]}}"#
+    );
+    assert_eq!(server.manifest("team/app", "1", IMAGE, &manifest).status, 201);
+    config
+}
+
+#[test]
+fn a_command_runs_with_a_server_and_passes_its_exit_code_on() {
+    let machine = Machine::new();
+    let ecr = env!("CARGO_BIN_EXE_ecr");
+    let script = format!(
+        "{ecr} create-repository --repository-name a/b --query repository.repositoryUri --output text\n\
+         echo $ECR_REGISTRY/a/b\necho $AWS_REGION $AWS_ACCESS_KEY_ID\nexit 7"
+    );
+    let arguments = ["local", "run", "--ephemeral", "--account", "111122223333", "--", "sh", "-c", &script];
+    let ran = machine.ecr(&arguments);
+    let lines: Vec<&str> = ran.stdout.lines().collect();
+    assert_eq!((ran.code, ran.stderr.as_str(), lines.len()), (7, "", 3), "{}", ran.transcript());
+    assert_eq!((lines[0], lines[2]), (lines[1], "us-east-1 111122223333"));
+    // The empty store is gone, and the folder was never used.
+    assert!(!machine.path().join("home/ecr/ecr.db").exists());
+    let said = machine.fails(255, "local run --ephemeral -- no-such-command");
+    assert!(said.contains("cannot run no-such-command"), "{said}");
+}
+
+#[test]
+fn signals_go_on_to_the_command() {
+    let machine = Machine::new();
+    // The command is told, has its own way of ending, and `run` ends as it does.
+    let script = "trap 'exit 3' TERM; kill -TERM $PPID; while :; do :; done";
+    let ran = machine.ecr(&["local", "run", "--ephemeral", "--", "sh", "-c", script]);
+    assert_eq!(ran.code, 3, "{}", ran.transcript());
+    let ran = machine.ecr(&["local", "run", "--ephemeral", "--", "sh", "-c", "kill -KILL $$"]);
+    assert_eq!(ran.code, 137, "{}", ran.transcript());
+}
+
+#[test]
+fn a_collection_frees_what_no_image_needs() {
+    let mut machine = Machine::new();
+    filled(&mut machine);
+    {
+        let server = Serve::start(&machine, &["--anonymous"]);
+        server.blob("team/app", b"nobody needs me");
+    }
+    assert_eq!(machine.ok("local gc"), "freed 0 blobs, 0 bytes\n");
+    assert_eq!(machine.ok("local gc --grace 0"), "freed 1 blobs, 15 bytes\n");
+    assert_eq!(machine.ok("local gc --grace 0"), "freed 0 blobs, 0 bytes\n");
+    assert_eq!(machine.ok("local check"), "");
+}
+
+#[test]
+fn a_damaged_blob_is_found() {
+    let mut machine = Machine::new();
+    let config = filled(&mut machine);
+    let hex = config.trim_start_matches("sha256:");
+    let path = machine.path().join("home/ecr/blobs/sha256").join(&hex[..2]).join(hex);
+    std::fs::write(&path, "[]").unwrap();
+    let checked = machine.ecr(&["local", "check"]);
+    let found = digest(b"[]");
+    assert_eq!(
+        (checked.code, checked.stdout),
+        (1, format!("{config}: its file has the digest {found}; in 123456789012/eu-west-1/team/app\n"))
+    );
+    std::fs::write(&path, "[").unwrap();
+    let server = Serve::start(&machine, &["--anonymous"]);
+    let refused = server.get(&format!("/v2/team/app/blobs/{config}"));
+    assert_eq!(refused.status, 500, "{}", refused.text());
+}
+
+#[test]
+fn a_store_moves_as_one_file() {
+    let mut machine = Machine::new();
+    let config = filled(&mut machine);
+    machine.ok("local export store.tar");
+    let said = machine.fails(255, "local import store.tar");
+    assert!(said.contains("cannot import: a store is in"), "{said}");
+    machine.ok("--folder copy local import store.tar");
+    assert_eq!(machine.ok("--folder copy local check"), "");
+    machine.set("ECR_LOCAL_FOLDER", machine.path().join("copy"));
+    let server = Serve::start(&machine, &["--anonymous"]);
+    assert_eq!(server.get(&format!("/v2/team/app/blobs/{config}")).text(), "{}");
+    // What is no archive, or a damaged one, leaves nothing behind.
+    let mut archive = std::fs::read(machine.path().join("store.tar")).unwrap();
+    let blob = archive.windows(2).rposition(|two| two == b"{}").unwrap();
+    archive[blob] = b'[';
+    machine.write("damaged.tar", archive);
+    machine.write("nonsense.tar", b"nonsense");
+    for (file, words) in [("damaged.tar", "is damaged"), ("nonsense.tar", "cannot import")] {
+        let said = machine.fails(255, &format!("--folder other local import {file}"));
+        assert!(said.contains(words), "{said}");
+        assert!(!machine.path().join("other").exists());
+    }
+}
+
+#[test]
+fn with_credentials_only_signed_requests_are_answered() {
+    let mut machine = Machine::new();
+    let said = machine.fails(252, "local serve --address 0.0.0.0");
+    assert!(said.contains("--credentials"), "{said}");
+    machine.write("keys", "[default]\naws_access_key_id = 123456789012\naws_secret_access_key = secret\n");
+    let server = Serve::start(&machine, &["--credentials", "keys"]);
+    client(&mut machine, &server);
+    machine.ok("create-repository --repository-name team/app");
+    machine.set("AWS_SECRET_ACCESS_KEY", "another");
+    let said = machine.fails(254, "describe-repositories");
+    assert!(said.contains("InvalidSignatureException"), "{said}");
+    machine.set("AWS_ACCESS_KEY_ID", "210987654321");
+    let said = machine.fails(254, "describe-repositories");
+    assert!(said.contains("UnrecognizedClientException"), "{said}");
+    let target = "X-Amz-Target: AmazonEC2ContainerRegistry_V20150921.DescribeRegistry";
+    let unsigned = server.send("POST /", &[target], b"{}");
+    assert_eq!(
+        (unsigned.status, unsigned.text().as_str()),
+        (400, r#"{"__type":"MissingAuthenticationTokenException","message":"the request is not signed"}"#)
+    );
+}
+
+#[test]
+fn faults_strike_as_their_rules_say() {
+    let mut machine = Machine::new();
+    let server = Serve::start(
+        &machine,
+        &[
+            "--anonymous",
+            "--fault",
+            "DescribeRegistry,throttle,count=1",
+            "--fault",
+            "GET /v2/team/app/tags/,error=503,count=1",
+            "--fault",
+            "GET /v2/team/app/blobs/,drop=3,count=1",
+            "--fault",
+            "GET /v2/team/app/blobs/,corrupt,count=1",
+            "--fault",
+            "GET /v2/team/app/blobs/,truncate=2,count=1",
+            "--fault",
+            "DELETE /v2/,drop=0",
+        ],
+    );
+    client(&mut machine, &server);
+    machine.ok("create-repository --repository-name team/app");
+    let path = format!("/v2/team/app/blobs/{}", server.blob("team/app", b"abcdef"));
+    let target = "X-Amz-Target: AmazonEC2ContainerRegistry_V20150921.DescribeRegistry";
+    let throttled = server.send("POST /", &[target], b"{}");
+    assert_eq!(
+        (throttled.status, throttled.text().as_str()),
+        (400, r#"{"__type":"ThrottlingException","message":"Rate exceeded"}"#)
+    );
+    assert_eq!(server.send("POST /", &[target], b"{}").status, 200);
+    let failed = server.get("/v2/team/app/tags/list");
+    assert_eq!(
+        (failed.status, failed.text().as_str()),
+        (503, r#"{"errors":[{"code":"UNKNOWN","message":"a fault that was asked for"}]}"#)
+    );
+    assert_eq!(server.get("/v2/team/app/tags/list").status, 200);
+    let broken = server.get(&path);
+    assert_eq!((broken.header("content-length"), broken.text().as_str()), (Some("6"), "abc"));
+    assert_eq!(server.get(&path).text(), "abceef");
+    assert!(server.get(&path).text().contains("ab"), "the first bytes come");
+    assert_eq!(server.get(&path).text(), "abcdef");
+    let mut stream = std::net::TcpStream::connect(&server.address).unwrap();
+    write!(stream, "DELETE {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    let _ = std::io::Read::read_to_string(&mut stream, &mut answer);
+    assert_eq!(answer, "");
+    // What was asked for has happened all the same.
+    assert_eq!(server.get(&path).status, 404);
+    let wrong =
+        outcome(&mut machine.command(env!("CARGO_BIN_EXE_ecr"), &["local", "serve", "--fault", "a,b"]));
+    assert!(wrong.code == 252 && wrong.stderr.contains("b is none of throttle"), "{}", wrong.transcript());
+}
+
+#[test]
+fn tokens_and_uploads_can_be_made_to_expire() {
+    let mut machine = Machine::new();
+    let rules = ["--fault", "GET /v2/_catalog,expire-tokens", "--fault", "GET /v2/a/,expire-uploads"];
+    let server = Serve::start(&machine, &[&["--quirks", "ecr"], &rules[..]].concat());
+    client(&mut machine, &server);
+    machine.ok("create-repository --repository-name team/app");
+    let query = "get-authorization-token --query authorizationData[0].authorizationToken --output text";
+    let basic = format!("Authorization: Basic {}", machine.ok(query).trim());
+    let begun = server.send("POST /v2/team/app/blobs/uploads/", &[&basic], b"");
+    let place = format!("GET {}", begun.header("location").unwrap());
+    assert_eq!(server.send(&place, &[&basic], b"").status, 204);
+    server.get("/v2/a/tags/list");
+    assert_eq!(server.send(&place, &[&basic], b"").status, 404);
+    server.get("/v2/_catalog");
+    let expired = server.send("GET /v2/", &[&basic], b"");
+    assert_eq!(
+        (expired.status, expired.text().as_str()),
+        (
+            403,
+            r#"{"errors":[{"code":"DENIED","message":"Your authorization token has expired. Reauthenticate and try again."}]}"#
+        )
+    );
+}
