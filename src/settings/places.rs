@@ -46,6 +46,16 @@ impl Settings {
         named.or_else(|| Some(self.home()?.join(".local/share")))
     }
 
+    /// The platform's folder for what can be made again, where there is one.
+    pub fn cache_folder(&self) -> Option<PathBuf> {
+        if self.environment.is_of_this_process() {
+            return dirs::cache_dir();
+        }
+        let named =
+            self.filled_variable("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+        named.or_else(|| Some(self.home()?.join(".cache")))
+    }
+
     /// The sections of AWS CLI's file of aliases, `~/.aws/cli/alias`: an alias's name and what it stands for.
     pub fn aliases(&self) -> Result<IndexMap<String, IndexMap<String, String>>, Error> {
         files::raw_sections(&self.expanded("~/.aws/cli/alias"))
