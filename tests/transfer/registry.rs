@@ -83,7 +83,7 @@ impl Registry {
             answer = fault(&request);
             answer.is_some()
         }) {
-            state.faults.remove(at);
+            drop(state.faults.remove(at));
         }
         let answer = answer.unwrap_or_else(|| state.answer(&self.address, &request));
         drop(state);
@@ -119,9 +119,10 @@ impl State {
         if let Some(query) = request.path.strip_prefix("/token?") {
             assert!(query.contains("scope=repository"), "{query}");
             let right = request.head.contains("authorization: basic bwu6c2vjcmv0");
-            return match right {
-                true => reply("200 OK", "", br#"{"token":"good"}"#),
-                false => reply("401 Unauthorized", "", br#"{"errors":[{"message":"who are you?"}]}"#),
+            return if right {
+                reply("200 OK", "", br#"{"token":"good"}"#)
+            } else {
+                reply("401 Unauthorized", "", br#"{"errors":[{"message":"who are you?"}]}"#)
             };
         }
         if self.bearer && !request.head.contains("authorization: bearer good") {
