@@ -109,7 +109,7 @@ fn the_helper_is_set_up_shown_and_taken_back() {
     );
     let file = machine.write("home/.docker/config.json", &before);
     std::fs::create_dir(machine.path().join("bin")).unwrap();
-    std::fs::copy(env!("CARGO_BIN_EXE_ecr"), machine.path().join("bin/ecr")).unwrap();
+    Machine::copy_program(&machine.path().join("bin/ecr"));
     machine.set("PATH", format!("{}:/usr/bin:/bin", machine.path().join("bin").display()));
     let ecr = |arguments: &[&str]| {
         let got = fed(machine.command(machine.path().join("bin/ecr"), arguments), "");

@@ -61,7 +61,7 @@ fn the_helper_is_a_link_a_copy_or_a_verb() {
     let (_server, machine) = started();
     let copy = machine.path().join("copy/docker-credential-ecr-login");
     std::fs::create_dir(copy.parent().unwrap()).unwrap();
-    std::fs::copy(env!("CARGO_BIN_EXE_ecr"), &copy).unwrap();
+    Machine::copy_program(&copy);
     let verb = machine.command(env!("CARGO_BIN_EXE_ecr"), &["credential-helper", "get"]);
     let other_region =
         machine.command(env!("CARGO_BIN_EXE_ecr"), &["--region", "us-east-1", "credential-helper", "get"]);
@@ -245,7 +245,7 @@ fn homes_that_cannot_be_used_are_no_reason_to_fail() {
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
     machine.set("HOME", path.join("home"));
     let copy = path.join("copy-docker-credential-ecr-login");
-    std::fs::copy(env!("CARGO_BIN_EXE_ecr"), &copy).unwrap();
+    Machine::copy_program(&copy);
     let mut command: Command = machine.command(&copy, &["credential-helper", "get"]);
     command.uid(65_534).gid(65_534);
     assert_eq!(fed(command, HERE), found(HERE));

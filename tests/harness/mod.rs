@@ -62,6 +62,13 @@ impl Machine {
         path
     }
 
+    /// A copy of the program that can be run at once. `cp` makes it: while this process has a file open for writing,
+    /// a program that another of its threads starts has it open too, and then the file cannot be run.
+    pub(crate) fn copy_program(path: &Path) {
+        let mut command = Command::new("cp");
+        assert!(command.arg(env!("CARGO_BIN_EXE_ecr")).arg(path).status().unwrap().success());
+    }
+
     /// A command that is ready to run on this machine.
     pub(crate) fn command(&self, program: impl AsRef<std::ffi::OsStr>, arguments: &[&str]) -> Command {
         let mut command = Command::new(program);
