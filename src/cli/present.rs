@@ -4,7 +4,6 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use serde_json::Value;
 
 use crate::args;
@@ -40,7 +39,9 @@ impl Presenter {
             Format::find(&name).ok_or_else(|| Error::Other(format!("Unknown output type: {name}")))?;
         let sink = session.sink()?;
         let timestamps = match session.settings.timestamp_format()? {
-            TimestampFormat::Iso8601 => Timestamps::Iso8601(Zone::new(TimeZone::system(), Timestamp::now())),
+            TimestampFormat::Iso8601 => {
+                Timestamps::Iso8601(Zone::new(session.settings.time_zone(), Timestamp::now()))
+            }
             TimestampFormat::Wire => Timestamps::Wire,
         };
         let printer = Printer {

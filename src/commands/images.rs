@@ -5,7 +5,6 @@ use std::process::ExitCode;
 use clap::{Arg, ArgMatches};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use super::registry::{self, Target};
@@ -98,8 +97,7 @@ fn pushed(image: &Value) -> Option<Timestamp> {
 }
 
 fn table(settings: &Settings, width: usize, images: &[Value]) -> Table {
-    let zone =
-        settings.time_zone().and_then(|name| TimeZone::get(&name).ok()).unwrap_or_else(TimeZone::system);
+    let zone = settings.time_zone();
     let mut table = Table::new();
     table
         .load_style(presets::UTF8_BORDERS_ONLY)

@@ -1,5 +1,9 @@
 //! How results and errors are shown.
 
+use std::path::Path;
+
+use jiff::tz::TimeZone;
+
 use super::Settings;
 use super::encoding::Encoding;
 use super::error::Error;
@@ -139,10 +143,25 @@ impl Settings {
         self.variable("COLUMNS")?.trim().parse().ok().filter(|columns| *columns > 0)
     }
 
-    /// The time zone that `TZ` names.
-    pub fn time_zone(&self) -> Option<String> {
-        self.filled_variable("TZ")
+    /// The time zone of this process: what `TZ` says, else the machine's.
+    ///
+    /// As the C library finds it, by reading one file: jiff's own search looks through the whole database for the
+    /// zone's name, which takes longer than the rest of a command.
+    pub fn time_zone(&self) -> TimeZone {
+        let Some(name) = self.variable("TZ") else {
+            return zone_file("/etc/localtime").unwrap_or_else(TimeZone::system);
+        };
+        let name = name.strip_prefix(':').unwrap_or(&name);
+        let path = Path::new("/usr/share/zoneinfo").join(name);
+        let file = (!name.is_empty()).then(|| zone_file(path)).flatten();
+        file.or_else(|| TimeZone::get(name).ok())
+            .or_else(|| TimeZone::posix(name).ok())
+            .unwrap_or(TimeZone::UTC)
     }
+}
+
+fn zone_file(path: impl AsRef<Path>) -> Option<TimeZone> {
+    TimeZone::tzif("", &std::fs::read(path).ok()?).ok()
 }
 
 const DEFAULT_PAGER: &str = if cfg!(windows) { "more" } else { "less" };

@@ -101,6 +101,14 @@ impl Page {
     }
 }
 
+/// A program that was being started meanwhile, a credential helper for one, holds a copy of the file for a moment.
+/// Closing ours would leave the lock to it; unlocking takes it from all copies.
+impl Drop for Page {
+    fn drop(&mut self) {
+        let _ = self.file.unlock();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
