@@ -18,13 +18,25 @@
 //! | [`service`] | the API: configuration, calls, pages, waiters | model, settings |
 //! | [`store`] | the homes of images: ECR, registries, layouts, archives | image, model, service |
 //! | [`transfer`] | copying images between stores | image, store |
+//! | [`auth`] | logins: tokens, their cache, the protocols of docker and kubelet | image, model, service, settings |
 //! | [`local`] | the embedded ECR | model, image, store |
-//! | [`ui`] | terminal, pager, colour, progress | settings, transfer |
-//! | [`error`] | errors to words and exit codes | everything but commands and cli |
+//! | [`ui`] | terminal, pager, colour, progress | image, settings, transfer |
+//! | [`error`] | errors to words and exit codes | everything but auth, commands and cli |
 //! | [`commands`] | verbs of our own | everything above |
 //! | [`cli`] | arguments to invocation, help, dispatch | everything above |
 //!
 //! `tests/layering.rs` holds the sources to this table.
+//!
+//! What the code taught us, beyond the first design:
+//!
+//! - Two parsers. Operations go through a small port of argparse's behaviour ([`cli`]), because abbreviations, the
+//!   order of errors and their texts are part of the contract and clap has others. Our own verbs go through clap, and
+//!   one clap tree of everything feeds `--help` and the manual pages.
+//! - HTTP is our own connector below the SDK's orchestrator ([`service`]): failures must be told apart, answers
+//!   bounded, and no certificate loaded for `http://`.
+//! - The query language is our own: jmespath.py's dialect, key order and error texts are another language than the
+//!   `jmespath` crate's. So is the YAML emitter, as libyaml in Rust prints other escapes than libyaml in C.
+//! - [`store::Store`] reads registries with `reqwest`, as `oci-client` follows redirects and reads bodies without bound.
 
 pub mod args;
 pub mod auth;
