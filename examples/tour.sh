@@ -14,7 +14,14 @@ trap 'rm -rf "$tour"' EXIT INT TERM
 export ECR_LOCAL_FOLDER="$tour/store"
 
 show() {
-    printf '\n$ ecr %s\n' "$*"
+    printf '\n$ ecr'
+    for word; do
+        case $word in
+            *[!A-Za-z0-9_./:=-]*) printf " '%s'" "$word" ;;
+            *) printf ' %s' "$word" ;;
+        esac
+    done
+    echo
     "$ecr" "$@"
 }
 
