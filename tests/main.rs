@@ -8,6 +8,7 @@ mod golden;
 mod harness;
 mod layering;
 mod local;
+mod names;
 mod properties;
 mod readme;
 mod registry;
