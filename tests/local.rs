@@ -191,6 +191,25 @@ fn a_folder_that_cannot_be_made_is_named() {
 }
 
 #[test]
+fn a_scan_finds_what_was_given_for_its_image() {
+    let machine = Machine::new();
+    machine.write("findings.json", r#"[{"name": "CVE-2026-1", "severity": "HIGH"}]"#);
+    let pushed =
+        machine.ecr(&["--local", "push", "--create", SAMPLE, "team/app:1.0", "--platform", "linux/amd64"]);
+    assert_eq!(pushed.code, 0, "{}", pushed.transcript());
+    assert_eq!(machine.ok("local findings team/app:1.0 findings.json"), pushed.stdout);
+    machine.ok("--local start-image-scan --repository-name team/app --image-id imageTag=1.0");
+    machine.ok("--local wait image-scan-complete --repository-name team/app --image-id imageTag=1.0");
+    let found = "--local describe-image-scan-findings --repository-name team/app --image-id imageTag=1.0 \
+                 --query imageScanFindings.findings[].[name,severity] --output text";
+    assert_eq!(machine.ok(found), "CVE-2026-1\tHIGH\n");
+    let said = machine.fails(255, "local findings team/app:2.0 findings.json");
+    assert!(said.contains("team/app"), "{said}");
+    let said = machine.fails(255, "local findings team/app:1.0 missing.json");
+    assert!(said.contains("missing.json"), "{said}");
+}
+
+#[test]
 fn twenty_processes_use_one_folder_at_once() {
     let machine = Machine::new();
     let processes: Vec<Child> = (0..20)

@@ -26,7 +26,7 @@ pub fn connect(settings: &Settings, service: &'static Service) -> anyhow::Result
 
 /// Who asks the embedded ECR. Its account is the access key where that has twelve digits, so that several accounts
 /// can be played through on one machine.
-fn caller(settings: &Settings) -> anyhow::Result<Caller> {
+pub(super) fn caller(settings: &Settings) -> anyhow::Result<Caller> {
     let region = settings.region()?.filter(|region| !region.is_empty());
     let key = settings.filled_variable("AWS_ACCESS_KEY_ID");
     let account = key.filter(|key| key.len() == 12 && key.bytes().all(|byte| byte.is_ascii_digit()));

@@ -1,6 +1,7 @@
 //! `ecr local`: the embedded ECR as a server, and the care of its store.
 
 mod care;
+mod findings;
 mod run;
 mod serve;
 
@@ -50,6 +51,7 @@ fn define() -> clap::Command {
                 .arg(yes),
         )
         .subcommands(care::define())
+        .subcommand(findings::define())
         .subcommand(clap::Command::new("path").about("Print the store's folder"))
 }
 
@@ -62,6 +64,7 @@ fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         Some(("check", _)) => care::check(context, &folder),
         Some(("export", matches)) => care::export(context, &folder, matches),
         Some(("import", matches)) => care::import(context, &folder, matches),
+        Some(("findings", matches)) => findings::run(context, &folder, matches),
         Some(("status", _)) => status(context, &folder),
         Some(("reset", matches)) => reset(context, &folder, matches.get_flag("yes")),
         Some(("path", _)) => {
@@ -69,7 +72,7 @@ fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         _ => Err(Error::Usage(
-            "`ecr local` takes one of serve, run, status, gc, check, export, import, reset and path"
+            "`ecr local` takes one of serve, run, status, gc, check, export, import, findings, reset and path"
                 .to_owned(),
         )
         .into()),
