@@ -148,10 +148,6 @@ impl Store for ArchiveReader {
         Box::pin(async move { files::open(self, blob, offset) })
     }
 
-    fn held<'a>(&'a self, _digest: &'a Digest) -> Answer<'a, Option<Vec<String>>> {
-        Box::pin(async { Ok(None) })
-    }
-
     fn prepare<'a>(&'a self, _blobs: &'a [Descriptor]) -> Answer<'a, HashSet<Digest>> {
         Box::pin(async { Err(self.read_only()) })
     }
@@ -332,10 +328,6 @@ impl Store for ArchiveWriter {
 
     fn open<'a>(&'a self, blob: &'a Descriptor, offset: u64) -> Answer<'a, Box<dyn Reader>> {
         Box::pin(async move { files::open(self, blob, offset) })
-    }
-
-    fn held<'a>(&'a self, _digest: &'a Digest) -> Answer<'a, Option<Vec<String>>> {
-        Box::pin(async { Ok(None) })
     }
 
     fn prepare<'a>(&'a self, blobs: &'a [Descriptor]) -> Answer<'a, HashSet<Digest>> {

@@ -195,10 +195,6 @@ impl Store for DockerReader {
         Box::pin(async move { files::open(self, blob, offset) })
     }
 
-    fn held<'a>(&'a self, _digest: &'a Digest) -> Answer<'a, Option<Vec<String>>> {
-        Box::pin(async { Ok(None) })
-    }
-
     fn prepare<'a>(&'a self, _blobs: &'a [Descriptor]) -> Answer<'a, HashSet<Digest>> {
         Box::pin(async { Err(self.read_only()) })
     }

@@ -233,11 +233,6 @@ impl Store for Layout {
         Box::pin(async move { files::open(self, blob, offset) })
     }
 
-    /// Others write layouts too, and not all of them write manifests last.
-    fn held<'a>(&'a self, _digest: &'a Digest) -> Answer<'a, Option<Vec<String>>> {
-        Box::pin(async { Ok(None) })
-    }
-
     fn prepare<'a>(&'a self, blobs: &'a [Descriptor]) -> Answer<'a, HashSet<Digest>> {
         Box::pin(async move {
             self.create()?;
