@@ -23,6 +23,7 @@ mod fault;
 mod glob;
 mod handlers;
 mod lifecycle;
+mod limits;
 mod maintenance;
 mod own;
 mod policy;
@@ -76,6 +77,7 @@ pub struct Local {
     database: Database,
     blobs: Blobs,
     uploads: uploads::Hashes,
+    limits: limits::Limits,
     /// Where a server runs on this folder, looked up when first needed.
     server: OnceLock<Option<Presence>>,
     /// Whether it is served over TLS.
@@ -95,9 +97,17 @@ impl Local {
             database,
             blobs,
             uploads: uploads::Hashes::default(),
+            limits: limits::Limits::default(),
             server: OnceLock::new(),
             is_secured: false,
         })
+    }
+
+    /// Makes what is acknowledged from now on survive a power cut too, by waiting for the disk. Without this it
+    /// survives the death of the process, not that of the machine.
+    pub fn make_durable(&mut self) {
+        self.database.make_durable();
+        self.blobs.make_durable();
     }
 
     /// Whether a folder holds a store, in whatever state.
