@@ -44,6 +44,16 @@ pub enum Error {
         /// The digest that was asked for.
         expected: Digest,
     },
+    /// A docker archive or engine is to take what is none of its images.
+    #[error("{place} cannot take {digest}: {reason}")]
+    NotForDocker {
+        /// The destination.
+        place: String,
+        /// The manifest.
+        digest: Digest,
+        /// Why not.
+        reason: &'static str,
+    },
     /// Indexes list indexes without an end in sight.
     #[error("{place}: index {digest} is nested too deeply")]
     TooDeep {
@@ -114,7 +124,7 @@ pub async fn survey(
     options: &Options,
     progress: &Arc<dyn Progress>,
 ) -> Result<Outcome, Error> {
-    let plan = plan(source, options).await?;
+    let plan = plan(source, destination, options).await?;
     let missing = match destination {
         None => plan.blobs.iter().map(|blob| blob.digest.clone()).collect(),
         Some(destination) if destination.held(plan.root.digest()).await?.is_some() => HashSet::new(),
@@ -128,8 +138,9 @@ pub async fn survey(
     Ok(Outcome { digest, rewritten: plan.rewritten, blobs: blobs.len(), bytes, present })
 }
 
-async fn plan(source: &Shared, options: &Options) -> Result<Plan, Error> {
-    let plan = Plan::make(source, &options.image, &options.platforms).await?;
+async fn plan(source: &Shared, destination: Option<&Shared>, options: &Options) -> Result<Plan, Error> {
+    let docker = destination.filter(|destination| destination.is_docker());
+    let plan = Plan::make(source, &options.image, &options.platforms, docker).await?;
     let digest = plan.root.digest();
     match options.expected.as_ref().filter(|expected| *expected != digest) {
         Some(expected) => Err(Error::OtherDigest {
@@ -148,7 +159,7 @@ pub async fn add(
     options: &Options,
     progress: &Arc<dyn Progress>,
 ) -> Result<Outcome, Error> {
-    let plan = plan(source, options).await?;
+    let plan = plan(source, Some(destination), options).await?;
     let digest = plan.root.digest().clone();
     let mut outcome =
         Outcome { digest, rewritten: plan.rewritten, blobs: 0, bytes: 0, present: plan.blobs.len() };
