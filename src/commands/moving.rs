@@ -10,7 +10,7 @@ use serde_json::json;
 use super::ends::End;
 use super::registry::{self, Target, explained};
 use super::{Context, block_on_threads};
-use crate::image::{Digest, Name};
+use crate::image::{Digest, Name, glob};
 use crate::store::{self, Shared, ecr};
 use crate::transfer::progress::Progress;
 use crate::transfer::{self, Options, Outcome};
@@ -47,6 +47,12 @@ pub(super) fn arguments(command: clap::Command) -> clap::Command {
                 .action(ArgAction::Append)
                 .conflicts_with("tag")
                 .help("The tags of the source that match, such as 'v1.*'; repeat it for several"),
+        )
+        .arg(
+            Arg::new("referrers")
+                .long("referrers")
+                .action(ArgAction::SetTrue)
+                .help("Also what refers to the images: signatures, bills of materials, attestations"),
         )
         .arg(
             Arg::new("dry-run")
@@ -148,6 +154,7 @@ impl Job<'_> {
                     blobs: before.blobs + outcome.blobs,
                     bytes: before.bytes + outcome.bytes,
                     present: before.present + outcome.present,
+                    referrers: before.referrers + outcome.referrers,
                     ..outcome
                 },
             });
@@ -203,7 +210,7 @@ impl Job<'_> {
             }
             let mut tags = source.store.tags().await.map_err(|error| explained(error.into()))?;
             tags.sort();
-            tags.retain(|tag| globs.is_empty() || globs.iter().any(|glob| matches(glob, tag)));
+            tags.retain(|tag| globs.is_empty() || globs.iter().any(|glob| glob::matches(glob, tag)));
             if tags.is_empty() {
                 anyhow::bail!("{} has no tag that matches", source.store.name());
             }
@@ -221,7 +228,8 @@ impl Job<'_> {
             _ => None,
         };
         let (platforms, jobs) = (registry::platforms(self.matches)?, registry::jobs(self.matches));
-        Ok(Options { image, expected, platforms, tags, jobs })
+        let referrers = self.matches.get_flag("referrers");
+        Ok(Options { image, expected, platforms, tags, referrers, jobs })
     }
 
     /// The destination's tag, else the source's or the one for what has none, and those of `--tag`.
@@ -309,55 +317,5 @@ async fn create_repository(target: &Target) -> anyhow::Result<()> {
         // Somebody else was quicker.
         Err(error) if error.code() == Some("RepositoryAlreadyExistsException") => Ok(()),
         result => result.map(|_| ()).context("cannot create the repository"),
-    }
-}
-
-/// Whether a tag matches a glob: `*` stands for any characters and `?` for one.
-fn matches(glob: &str, text: &str) -> bool {
-    let (glob, text): (Vec<char>, Vec<char>) = (glob.chars().collect(), text.chars().collect());
-    let (mut at, mut here) = (0, 0);
-    // Where to go on when what follows the last star did not fit: one character further.
-    let mut back: Option<(usize, usize)> = None;
-    while here < text.len() {
-        match glob.get(at) {
-            Some('*') => {
-                back = Some((at + 1, here));
-                at += 1;
-            }
-            Some(&wanted) if wanted == '?' || wanted == text[here] => {
-                at += 1;
-                here += 1;
-            }
-            _ => match back {
-                Some((star, from)) => {
-                    (at, here) = (star, from + 1);
-                    back = Some((star, from + 1));
-                }
-                None => return false,
-            },
-        }
-    }
-    glob[at..].iter().all(|&rest| rest == '*')
-}
-
-#[cfg(test)]
-mod tests {
-    use super::matches;
-
-    #[test]
-    fn globs() {
-        for (glob, text, fits) in [
-            ("*", "", true),
-            ("v1.*", "v1.2.3", true),
-            ("v1.*", "v10", false),
-            ("*-alpine", "3.1-alpine", true),
-            ("*a*b", "xaxxab", true),
-            ("*a*b", "xaxxabc", false),
-            ("1.?", "1.5", true),
-            ("1.?", "1.", false),
-            ("latest", "latest", true),
-        ] {
-            assert_eq!(matches(glob, text), fits, "{glob} {text}");
-        }
     }
 }

@@ -148,6 +148,10 @@ impl Store for ArchiveReader {
         Box::pin(async move { files::open(self, blob, offset) })
     }
 
+    fn referrers<'a>(&'a self, subject: &'a Digest) -> Answer<'a, Vec<Descriptor>> {
+        Box::pin(async move { files::referrers(self, subject) })
+    }
+
     fn prepare<'a>(&'a self, _blobs: &'a [Descriptor]) -> Answer<'a, HashSet<Digest>> {
         Box::pin(async { Err(self.read_only()) })
     }
@@ -358,6 +362,16 @@ impl Store for ArchiveWriter {
             self.put(manifest)?;
             if let Some(index) = self.state().index.as_mut() {
                 index.add(manifest, tags);
+            }
+            Ok(())
+        })
+    }
+
+    fn put_referrer<'a>(&'a self, manifest: &'a Manifest) -> Answer<'a, ()> {
+        Box::pin(async move {
+            self.put(manifest)?;
+            if let Some(index) = self.state().index.as_mut() {
+                index.attach(manifest);
             }
             Ok(())
         })

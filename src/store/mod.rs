@@ -2,7 +2,7 @@
 //!
 //! A store is asked in one order: [`Store::manifest`] on the source; then on the destination [`Store::held`],
 //! [`Store::prepare`], [`Store::write`] for each blob (several at once), [`Store::put_manifest`] for the children of
-//! an index, [`Store::put_image`], [`Store::finish`]. Nothing may become visible in a store that was not verified.
+//! an index, [`Store::put_image`], [`Store::put_referrer`] for what is about the image, [`Store::finish`]. Nothing may become visible in a store that was not verified.
 
 mod archive;
 mod buffers;
@@ -82,6 +82,27 @@ pub trait Store: Send + Sync {
 
     /// Takes the manifest that everything was for, under these tags, or by its digest alone.
     fn put_image<'a>(&'a self, manifest: &'a Manifest, tags: &'a [String]) -> Answer<'a, ()>;
+
+    /// Finds out before anything moves whether an image may have these tags; what cannot be known is no objection.
+    fn admit<'a>(&'a self, _digest: &'a Digest, _tags: &'a [String]) -> Answer<'a, ()> {
+        Box::pin(async { Ok(()) })
+    }
+
+    /// What says that it is about this manifest: signatures, bills of materials, attestations.
+    fn referrers<'a>(&'a self, _subject: &'a Digest) -> Answer<'a, Vec<Descriptor>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
+    /// Of what is about this manifest the part that is here with everything it lists and needs nothing more to be
+    /// found; nothing where that is not known, as in files.
+    fn attached<'a>(&'a self, _subject: &'a Digest) -> Answer<'a, HashSet<Digest>> {
+        Box::pin(async { Ok(HashSet::new()) })
+    }
+
+    /// Takes a manifest that is about another one, so that it is found from there.
+    fn put_referrer<'a>(&'a self, manifest: &'a Manifest) -> Answer<'a, ()> {
+        self.put_image(manifest, &[])
+    }
 
     /// The registry's host and the repository, where this is one that can take blobs over from its neighbours.
     fn neighbour(&self) -> Option<(&str, &str)> {

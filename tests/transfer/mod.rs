@@ -45,6 +45,7 @@ fn options(tags: &[&str]) -> Options {
         expected: None,
         platforms: Vec::new(),
         tags: tags.iter().map(|&tag| tag.to_owned()).collect(),
+        referrers: false,
         jobs: 4,
     }
 }
