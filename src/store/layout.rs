@@ -15,7 +15,7 @@ use super::buffers::Buffers;
 use super::files::{self, Extent, Files, INDEX, Index, MARK, MARK_TEXT};
 use super::partial::Partial;
 use super::stream::{Parts, Stream};
-use super::{Answer, Error, Reader, Source, Store, Written};
+use super::{Answer, Error, Kept, Reader, Source, Store, Written};
 use crate::image::{Descriptor, Digest, Hasher, Manifest, Name};
 
 /// What is written at once. Larger pieces gain nothing, smaller ones cost more calls.
@@ -266,6 +266,10 @@ impl Store for Layout {
             self.put(manifest)?;
             self.list(|index| index.add(manifest, tags))
         })
+    }
+
+    fn keeps(&self) -> Kept {
+        Kept::Bytes
     }
 
     fn referrers<'a>(&'a self, subject: &'a Digest) -> Answer<'a, Vec<Descriptor>> {

@@ -48,6 +48,17 @@ pub enum Written {
     Present,
 }
 
+/// What is left of a transfer that ended early, for the next one to go on with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kept {
+    /// Nothing.
+    Nothing,
+    /// The blobs that arrived whole.
+    Blobs,
+    /// Every byte that arrived.
+    Bytes,
+}
+
 /// A place that keeps images.
 pub trait Store: Send + Sync {
     /// What messages call this place.
@@ -113,6 +124,11 @@ pub trait Store: Send + Sync {
     fn tags(&self) -> Answer<'_, Vec<String>> {
         let reason = "cannot list its tags".to_owned();
         Box::pin(async { Err(Error::Place { place: self.name(), reason }) })
+    }
+
+    /// What it keeps of a transfer that ends early.
+    fn keeps(&self) -> Kept {
+        Kept::Nothing
     }
 
     /// Everything was taken.

@@ -19,7 +19,7 @@ pub use self::journal::Journal;
 use super::buffers::Buffers;
 use super::http::Connections;
 pub use super::http::Network;
-use super::{Answer, Reader, Source, Store, Written};
+use super::{Answer, Kept, Reader, Source, Store, Written};
 use crate::image::{Descriptor, Digest, Manifest, Name, media_type};
 use crate::service::Client;
 use crate::store;
@@ -240,6 +240,10 @@ impl Store for Ecr {
 
     fn tags(&self) -> Answer<'_, Vec<String>> {
         Box::pin(async move { Ok(self.list().await?) })
+    }
+
+    fn keeps(&self) -> Kept {
+        if self.journal.is_some() { Kept::Bytes } else { Kept::Blobs }
     }
 
     fn admit<'a>(&'a self, digest: &'a Digest, tags: &'a [String]) -> Answer<'a, ()> {

@@ -27,7 +27,7 @@ pub use self::error::Error;
 use self::error::Trouble;
 use super::buffers::Buffers;
 use super::http::{CONNECT_PATIENCE, Connections, Network, PATIENCE};
-use super::{Answer, Reader, Source, Store, Written};
+use super::{Answer, Kept, Reader, Source, Store, Written};
 use crate::image::{Descriptor, Digest, Manifest, Name};
 
 const USER_AGENT: &str = concat!("ecr/", env!("CARGO_PKG_VERSION"));
@@ -275,6 +275,10 @@ impl Store for Remote {
             }
             Ok(())
         })
+    }
+
+    fn keeps(&self) -> Kept {
+        Kept::Blobs
     }
 
     fn referrers<'a>(&'a self, subject: &'a Digest) -> Answer<'a, Vec<Descriptor>> {
