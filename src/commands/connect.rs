@@ -39,11 +39,8 @@ pub(super) fn caller(settings: &Settings) -> anyhow::Result<Caller> {
     let region = settings.region()?.filter(|region| !region.is_empty());
     let key = settings.filled_variable("AWS_ACCESS_KEY_ID");
     let account = key.filter(|key| key.len() == 12 && key.bytes().all(|byte| byte.is_ascii_digit()));
-    Ok(Caller {
-        account: account.unwrap_or_else(|| LOCAL_ACCOUNT.to_owned()),
-        region: region.unwrap_or_else(|| LOCAL_REGION.to_owned()),
-        address: None,
-    })
+    let account = account.as_deref().unwrap_or(LOCAL_ACCOUNT);
+    Ok(Caller::of_account(account, region.as_deref().unwrap_or(LOCAL_REGION)))
 }
 
 /// The embedded ECR as a backend of the client.
