@@ -14,6 +14,7 @@ mod readme;
 mod registry;
 mod serving;
 mod transfer;
+mod upstream;
 
 /// A test file that nobody lists here would never run, and nobody would notice.
 #[test]

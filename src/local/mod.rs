@@ -33,10 +33,11 @@ pub mod server;
 mod signing;
 mod time;
 mod uploads;
+mod upstream;
 mod validate;
 
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use serde_json::{Map, Value};
@@ -45,6 +46,7 @@ use crate::model::Service;
 use blobs::Blobs;
 use call::Call;
 use database::Database;
+use upstream::{Settled, Upstreams};
 
 pub use archive::import;
 pub use collection::{Checked, Damaged, Freed};
@@ -53,6 +55,7 @@ pub use fault::Fault;
 pub use handlers::lifecycle::LifecycleRun;
 pub use maintenance::{Contents, RegistryContents, reset};
 pub use presence::Presence;
+pub use upstream::{FindLogin, Reach};
 
 /// Where a server listens unless it is told otherwise.
 pub const DEFAULT_PORT: u16 = 5700;
@@ -76,6 +79,7 @@ pub struct Local {
     database: Database,
     blobs: Blobs,
     uploads: uploads::Hashes,
+    upstreams: Upstreams,
     /// Where a server runs on this folder, looked up when first needed.
     server: OnceLock<Option<Presence>>,
     /// Whether it is served over TLS.
@@ -95,9 +99,16 @@ impl Local {
             database,
             blobs,
             uploads: uploads::Hashes::default(),
+            upstreams: Upstreams::default(),
             server: OnceLock::new(),
             is_secured: false,
         })
+    }
+
+    /// The same store, which reaches upstream registries in this way.
+    #[must_use]
+    pub fn reaching(self, reach: Reach) -> Self {
+        Self { upstreams: Upstreams::new(reach), ..self }
     }
 
     /// Whether a folder holds a store, in whatever state.
@@ -110,7 +121,8 @@ impl Local {
         &self.folder
     }
 
-    /// Answers one request. The input's blob member comes in `blob`, or as base64 within the input.
+    /// Answers one request. The input's blob member comes in `blob`, or as base64 within the input. What the store lacks
+    /// and a registry upstream has is not fetched; [`Local::answer_through`] does that.
     pub fn answer(
         &self,
         caller: &Caller,
@@ -118,6 +130,41 @@ impl Local {
         operation: &str,
         input: Value,
         blob: Option<Bytes>,
+    ) -> Result<Value, Fault> {
+        self.respond(caller, service, operation, input, blob, None)
+    }
+
+    /// The same after fetching what the request needs from upstream, which may take as long as a pull.
+    pub fn answer_through(
+        self: &Arc<Self>,
+        caller: &Caller,
+        service: &'static Service,
+        operation: &str,
+        input: Value,
+        blob: Option<Bytes>,
+    ) -> Result<Value, Fault> {
+        if !upstream::may_need(operation) {
+            return self.answer(caller, service, operation, input, blob);
+        }
+        match self.answer(caller, service, operation, input.clone(), blob) {
+            Err(Fault { need: Some(need), .. }) => {
+                let settled = upstream::settle_now(self, &need)?;
+                self.respond(caller, service, operation, input, None, Some(&settled))
+            }
+            answer => answer,
+        }
+    }
+
+    /// Answers one request from what the store has. The refusal of one that needs something from upstream says what;
+    /// `settled` tells what became of fetching that.
+    fn respond(
+        &self,
+        caller: &Caller,
+        service: &'static Service,
+        operation: &str,
+        input: Value,
+        blob: Option<Bytes>,
+        settled: Option<&Settled>,
     ) -> Result<Value, Fault> {
         let unknown = |message: String| Fault::new("UnknownOperationException", message);
         let operation = service
@@ -139,7 +186,7 @@ impl Local {
         let beside = member.zip(blob.as_ref().map(Bytes::len));
         validate::check(service, operation, &input, beside)?;
         let now = time::now();
-        let answer = handler(&Call { local: self, caller, service, operation, input, blob, now })?;
+        let answer = handler(&Call { local: self, caller, service, operation, input, blob, now, settled })?;
         Ok(match service.output(operation) {
             Some(shape) => validate::project(service, shape, answer),
             None => answer,

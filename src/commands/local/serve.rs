@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use clap::{Arg, ArgAction, ArgMatches};
 
 use super::{Context, Error};
+use crate::commands::connect::reach;
 use crate::local::server::{Credentials, Log, Options, Rule, Server};
 use crate::local::{DEFAULT_PORT, Local};
 
@@ -153,7 +154,7 @@ pub(super) fn run(context: &Context, folder: &Path, matches: &ArgMatches) -> any
     options.tls = path("tls-certificate").zip(path("tls-key"));
     let ephemeral = matches.get_flag("ephemeral").then(ephemeral).transpose()?;
     let folder = ephemeral.as_ref().map_or(folder, tempfile::TempDir::path);
-    let local = Local::open(folder)?;
+    let local = Local::open(folder)?.reaching(reach(&context.settings)?);
     runtime()?.block_on(async {
         // Installed before anyone can know that there is something to stop.
         let stop = stop_signal().context("signals cannot be received")?;

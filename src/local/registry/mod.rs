@@ -15,6 +15,7 @@ mod tags;
 
 use serde_json::Value;
 
+use super::upstream::Settled;
 use super::{Caller, Fault, Local};
 use crate::model::{self, Service};
 
@@ -46,9 +47,17 @@ pub(super) struct Registry<'a> {
     pub(super) who: Identity,
     /// `HOST:PORT` as the client reached us.
     pub(super) address: &'a str,
+    /// What became of fetching what the request needs from upstream, once that was tried.
+    pub(super) settled: Option<Settled>,
 }
 
-impl Registry<'_> {
+impl<'a> Registry<'a> {
+    /// The same after what the request needs was fetched, or was not to be had.
+    pub(super) fn after(&self, settled: Settled) -> Registry<'a> {
+        let Self { local, rules, who, address, .. } = self;
+        Registry { local, rules, who: who.clone(), address, settled: Some(settled) }
+    }
+
     /// Asks Amazon ECR's API about a place.
     fn call(&self, place: &Place, operation: &str, input: Value) -> Result<Value, Fault> {
         let caller = Caller {
@@ -56,7 +65,7 @@ impl Registry<'_> {
             region: place.scope.region.clone(),
             address: Some(self.address.to_owned()),
         };
-        self.local.answer(&caller, service(place), operation, input, None)
+        self.local.respond(&caller, service(place), operation, input, None, self.settled.as_ref())
     }
 }
 

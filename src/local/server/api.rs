@@ -16,6 +16,7 @@ use serde_json::{Map, Value};
 use super::body::Buffer;
 use super::reply::{self, AWS_JSON, Body};
 use super::{State, host};
+use crate::local::upstream::{self, Need};
 use crate::local::{Caller, Fault, blob_member, time};
 use crate::model::{self, Service};
 
@@ -78,17 +79,48 @@ async fn handle(
     operation: String,
     buffer: Buffer,
 ) -> Result<Vec<u8>, Fault> {
-    let _turn = state.handlers.acquire().await.map_err(|_| Fault::server("the server is stopping"))?;
-    let state = Arc::clone(state);
+    let shared = Arc::clone(state);
     let work = move || {
-        if let Some(credentials) = &state.credentials {
+        if let Some(credentials) = &shared.credentials {
             credentials.check(&head, &buffer.bytes, time::now() / 1000)?;
         }
-        let caller = caller(&state, &head);
+        let caller = caller(&shared, &head);
         let (input, blob) = read(service, &operation, buffer)?;
-        let answer = state.local.answer(&caller, service, &operation, Value::Object(input), blob)?;
-        serde_json::to_vec(&answer).map_err(|error| Fault::server(error.to_string()))
+        let input = Value::Object(input);
+        if !upstream::may_need(&operation) {
+            return Ok(Outcome::Answer(shared.local.answer(&caller, service, &operation, input, blob)?));
+        }
+        match shared.local.answer(&caller, service, &operation, input.clone(), blob) {
+            Err(Fault { need: Some(need), .. }) => Ok(Outcome::Need(need, caller, operation, input)),
+            answer => Ok(Outcome::Answer(answer?)),
+        }
     };
+    let answer = match in_turn(state, work).await? {
+        Outcome::Answer(answer) => answer,
+        Outcome::Need(need, caller, operation, input) => {
+            // Nobody's turn is held up while upstream is asked: upstream may be this very server.
+            let settled = upstream::settle(&state.local, &need).await;
+            let local = Arc::clone(&state.local);
+            let work = move || local.respond(&caller, service, &operation, input, None, Some(&settled));
+            in_turn(state, work).await?
+        }
+    };
+    serde_json::to_vec(&answer).map_err(|error| Fault::server(error.to_string()))
+}
+
+/// What came of a request at first.
+enum Outcome {
+    Answer(Value),
+    /// It has to be asked once more after something was fetched from upstream.
+    Need(Box<Need>, Caller, String, Value),
+}
+
+/// Does something that waits for the disk, a few at a time.
+async fn in_turn<T: Send + 'static>(
+    state: &State,
+    work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
+) -> Result<T, Fault> {
+    let _turn = state.handlers.acquire().await.map_err(|_| Fault::server("the server is stopping"))?;
     // A bug in a handler must not take the server with it.
     tokio::task::spawn_blocking(work)
         .await

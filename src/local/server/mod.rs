@@ -67,7 +67,7 @@ pub struct Server {
 /// What all connections share.
 #[derive(Debug)]
 struct State {
-    local: Local,
+    local: Arc<Local>,
     buffers: Arc<Buffers>,
     pieces: Arc<Pieces>,
     handlers: Semaphore,
@@ -90,7 +90,7 @@ impl Server {
         let listener = TcpListener::bind(wanted).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let state = State {
-            local,
+            local: Arc::new(local),
             buffers: Arc::default(),
             pieces: Arc::default(),
             handlers: Semaphore::new(HANDLERS),

@@ -33,7 +33,7 @@ pub(super) async fn manifest(
         }
         _ => {
             let is_head = asked.is_head();
-            let found = asked.with(state, move |registry| {
+            let found = asked.through(state, move |registry| {
                 let place = registry.place(&path)?;
                 if is_head {
                     registry.manifest_head(&place, &wanted)
