@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Arg, ArgAction, ArgMatches};
@@ -62,7 +63,29 @@ pub(super) fn define() -> clap::Command {
                 .value_parser(clap::value_parser!(PathBuf))
                 .help("Take only requests signed with a key of this file, which is like ~/.aws/credentials"),
         )
+        .arg(
+            Arg::new("lifecycle-every")
+                .long("lifecycle-every")
+                .value_name("DURATION")
+                .value_parser(duration)
+                .help("Carry out lifecycle policies now and then every so often, as 90s, 30m, 12h or 1d; never by default"),
+        )
         .args(behaviour())
+}
+
+/// Reads a number of seconds, minutes, hours or days.
+fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || "expected a number and one of s, m, h and d, such as 12h".to_owned();
+    let unit = text.chars().last().ok_or_else(wrong)?;
+    let number: u32 = text.strip_suffix(unit).and_then(|number| number.parse().ok()).ok_or_else(wrong)?;
+    let seconds = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 60 * 60,
+        'd' => 24 * 60 * 60,
+        _ => return Err(wrong()),
+    };
+    if number == 0 { Err(wrong()) } else { Ok(Duration::from_secs(u64::from(number) * seconds)) }
 }
 
 /// The options that `run` has too.
@@ -151,6 +174,7 @@ pub(super) fn run(context: &Context, folder: &Path, matches: &ArgMatches) -> any
         let none = || Error::Usage(format!("{} holds no access key with its secret", path.display()));
         options.credentials = Some(Credentials::read(&text).ok_or_else(none)?);
     }
+    options.lifecycle_every = matches.get_one("lifecycle-every").copied();
     options.tls = path("tls-certificate").zip(path("tls-key"));
     let ephemeral = matches.get_flag("ephemeral").then(ephemeral).transpose()?;
     let folder = ephemeral.as_ref().map_or(folder, tempfile::TempDir::path);

@@ -11,6 +11,7 @@ mod damage;
 mod docker;
 mod download;
 mod faults;
+mod lifecycle;
 mod options;
 mod reply;
 mod signature;
@@ -62,6 +63,7 @@ pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
     state: Arc<State>,
+    lifecycle_every: Option<Duration>,
 }
 
 /// What all connections share.
@@ -101,7 +103,7 @@ impl Server {
             credentials: options.credentials,
             faults: Faults::new(options.faults),
         };
-        Ok(Self { listener, address, state: Arc::new(state) })
+        Ok(Self { listener, address, state: Arc::new(state), lifecycle_every: options.lifecycle_every })
     }
 
     /// Where clients reach it, as a URL.
@@ -128,6 +130,7 @@ impl Server {
         let (stopping, stopped) = watch::channel(false);
         let places = Arc::new(Semaphore::new(CONNECTIONS));
         let mut connections = JoinSet::new();
+        let _lifecycle = self.lifecycle_every.map(|every| lifecycle::start(&self.state, every));
         tokio::pin!(stop);
         loop {
             tokio::select! {
