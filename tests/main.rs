@@ -13,6 +13,7 @@ mod names;
 mod properties;
 mod readme;
 mod registry;
+mod rules;
 mod serving;
 mod transfer;
 mod upstream;

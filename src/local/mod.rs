@@ -1,7 +1,8 @@
 //! The embedded ECR: Amazon ECR's API over one database file and a folder of blobs, in this process or over HTTP.
 //!
 //! [`Local`] is a store. [`Local::answer`] takes one request of either service, checks it against the model
-//! (`validate`), finds its handler (`routes`) and runs it (`handlers`), each in one database transaction (`database`).
+//! (`validate`) and the policies that are enforced (`rights`), finds its handler (`routes`) and runs it (`handlers`),
+//! each in one database transaction (`database`).
 //! Any number of threads and processes may use one folder at once. [`server`] puts the same router behind HTTP.
 //!
 //! ```text
@@ -27,15 +28,19 @@ mod maintenance;
 mod own;
 mod policy;
 mod presence;
+mod principal;
 mod registry;
+mod rights;
 mod routes;
 pub mod server;
 mod signing;
 mod time;
+mod token;
 mod uploads;
 mod upstream;
 mod validate;
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -55,6 +60,7 @@ pub use fault::Fault;
 pub use handlers::lifecycle::LifecycleRun;
 pub use maintenance::{Contents, RegistryContents, reset};
 pub use presence::Presence;
+pub use principal::Principal;
 pub use upstream::{FindLogin, Reach};
 
 /// Where a server listens unless it is told otherwise.
@@ -70,6 +76,23 @@ pub struct Caller {
     pub region: String,
     /// `HOST:PORT` as the client reached us; `None` in process.
     pub address: Option<String>,
+    /// Whom policies are asked about. Its account is another than the caller's where it uses another one's registry.
+    pub principal: Principal,
+    /// Where the request comes from; `None` in process.
+    pub source: Option<IpAddr>,
+}
+
+impl Caller {
+    /// An account as a whole, in this process.
+    pub fn of_account(account: &str, region: &str) -> Self {
+        Self {
+            account: account.to_owned(),
+            region: region.to_owned(),
+            address: None,
+            principal: Principal::root(account),
+            source: None,
+        }
+    }
 }
 
 /// A store, open.
@@ -84,6 +107,9 @@ pub struct Local {
     server: OnceLock<Option<Presence>>,
     /// Whether it is served over TLS.
     is_secured: bool,
+    /// Whether policies are enforced. They are where others reach the store through a server; who has the folder
+    /// could change them anyway.
+    enforces: bool,
 }
 
 impl Local {
@@ -102,6 +128,7 @@ impl Local {
             upstreams: Upstreams::default(),
             server: OnceLock::new(),
             is_secured: false,
+            enforces: false,
         })
     }
 
@@ -131,7 +158,7 @@ impl Local {
         input: Value,
         blob: Option<Bytes>,
     ) -> Result<Value, Fault> {
-        self.respond(caller, service, operation, input, blob, None)
+        self.carry_out(caller, service, operation, input, blob, None, Self::authorise_call)
     }
 
     /// The same after fetching what the request needs from upstream, which may take as long as a pull.
@@ -149,15 +176,38 @@ impl Local {
         match self.answer(caller, service, operation, input.clone(), blob) {
             Err(Fault { need: Some(need), .. }) => {
                 let settled = upstream::settle_now(self, &need)?;
-                self.respond(caller, service, operation, input, None, Some(&settled))
+                self.answer_settled(caller, service, operation, input, Some(&settled))
             }
             answer => answer,
         }
     }
 
-    /// Answers one request from what the store has. The refusal of one that needs something from upstream says what;
-    /// `settled` tells what became of fetching that.
-    fn respond(
+    /// The same after what the request needs was fetched from upstream, or was not to be had. Without, the refusal of one
+    /// that needs something says what.
+    fn answer_settled(
+        &self,
+        caller: &Caller,
+        service: &'static Service,
+        operation: &str,
+        input: Value,
+        settled: Option<&Settled>,
+    ) -> Result<Value, Fault> {
+        self.carry_out(caller, service, operation, input, None, settled, Self::authorise_call)
+    }
+
+    /// The same for what the service does of itself, which no policy is asked about.
+    fn answer_own(
+        &self,
+        caller: &Caller,
+        service: &'static Service,
+        operation: &str,
+        input: Value,
+    ) -> Result<Value, Fault> {
+        self.carry_out(caller, service, operation, input, None, None, |_, _| Ok(()))
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "what all ways to ask have in common")]
+    fn carry_out(
         &self,
         caller: &Caller,
         service: &'static Service,
@@ -165,6 +215,7 @@ impl Local {
         input: Value,
         blob: Option<Bytes>,
         settled: Option<&Settled>,
+        authorise: fn(&Self, &Call<'_>) -> Result<(), Fault>,
     ) -> Result<Value, Fault> {
         let unknown = |message: String| Fault::new("UnknownOperationException", message);
         let operation = service
@@ -186,7 +237,12 @@ impl Local {
         let beside = member.zip(blob.as_ref().map(Bytes::len));
         validate::check(service, operation, &input, beside)?;
         let now = time::now();
-        let answer = handler(&Call { local: self, caller, service, operation, input, blob, now, settled })?;
+        let call = Call { local: self, caller, service, operation, input, blob, now, settled };
+        authorise(self, &call)?;
+        let answer = match handler(&call) {
+            Err(Fault { need: Some(need), .. }) => return Err(self.may_import(caller, need)?),
+            answer => answer?,
+        };
         Ok(match service.output(operation) {
             Some(shape) => validate::project(service, shape, answer),
             None => answer,

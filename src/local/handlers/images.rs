@@ -3,6 +3,7 @@
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde_json::{Value, json};
 
+use super::accounts;
 use super::identifier::{ImageId, Unresolved};
 use super::pull_through;
 use super::repository::Repository;
@@ -89,6 +90,7 @@ pub(crate) fn get(call: &Call<'_>) -> Result<Value, Fault> {
     let answer = call.read(|connection| {
         let repository = repository(call, connection, &ids)?;
         let (mut images, mut failures, mut absent) = (Vec::new(), Vec::new(), Vec::new());
+        let counts = !accounts::is_excluded(connection, &repository.scope, &call.caller.principal)?;
         for id in &ids {
             let found = id.resolve(connection, &repository)?;
             absent.extend(upstream_of(call, connection, &repository, id, &found)?);
@@ -99,7 +101,7 @@ pub(crate) fn get(call: &Call<'_>) -> Result<Value, Fault> {
                     failures.push(id.failure("ImageInaccessible", "Requested image is archived"));
                 }
                 Ok(image) => {
-                    if image.pulled_at.is_none_or(|pulled| call.now - pulled >= PULL_GRAIN) {
+                    if counts && image.pulled_at.is_none_or(|pulled| call.now - pulled >= PULL_GRAIN) {
                         pulled.push(image.id);
                     }
                     let manifest = image.manifest(connection)?;

@@ -79,7 +79,7 @@ pub(in crate::local) fn put(
         input["imageTag"] = json!(tag);
     }
     let serde_json::Value::Object(input) = input else { return Ok(()) };
-    let caller = Caller { account: scope.account.clone(), region: scope.region.clone(), address: None };
+    let caller = Caller::of_account(&scope.account, &scope.region);
     // The rule's owner allowed it, not who happens to pull: nobody's permissions are asked for.
     let put = pushing::put(&Call {
         local,

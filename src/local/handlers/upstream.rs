@@ -7,7 +7,7 @@ use super::paging::Page;
 use super::settings::{Kind, Setting, invalid};
 use crate::image::Registry;
 use crate::local::call::{Call, Scope};
-use crate::local::upstream::{self, Home, Rule, Wanted};
+use crate::local::upstream::{Home, Need, Rule, Wanted};
 use crate::local::{Fault, time};
 
 /// Rules of one registry.
@@ -138,8 +138,8 @@ pub(crate) fn validate(call: &Call<'_>) -> Result<Value, Fault> {
         let Some(settled) = call.settled else {
             let rule =
                 Rule::read(&setting.value, "validation").ok_or_else(|| Fault::server("no such rule"))?;
-            let code = "UnableToGetUpstreamImageException";
-            return Err(upstream::need(code, &scope, prefix, rule, vec![Wanted::Access]));
+            let (scope, repository) = (scope.clone(), prefix.to_owned());
+            return Err(Need { scope, repository, rule, wanted: vec![Wanted::Access] }.unmet());
         };
         let failure = settled.failure(&Wanted::Access);
         answer["isValid"] = json!(failure.is_none());

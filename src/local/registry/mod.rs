@@ -13,8 +13,12 @@ mod refusal;
 mod sessions;
 mod tags;
 
+use std::net::IpAddr;
+
 use serde_json::Value;
 
+use super::call::Scope;
+use super::rights::{Asker, Wish};
 use super::upstream::Settled;
 use super::{Caller, Fault, Local};
 use crate::model::{self, Service};
@@ -26,6 +30,10 @@ pub(super) use place::Place;
 pub(super) use refusal::Refusal;
 pub(super) use sessions::Session;
 pub(super) use tags::{List, Page};
+
+/// The actions with which Amazon ECR answers a client that pulls.
+const READING: [&str; 4] =
+    ["BatchGetImage", "GetDownloadUrlForLayer", "BatchCheckLayerAvailability", "ListImages"];
 
 /// How the registry deals with its clients.
 #[derive(Debug, Clone)]
@@ -47,25 +55,62 @@ pub(super) struct Registry<'a> {
     pub(super) who: Identity,
     /// `HOST:PORT` as the client reached us.
     pub(super) address: &'a str,
+    /// Where it comes from.
+    pub(super) source: Option<IpAddr>,
     /// What became of fetching what the request needs from upstream, once that was tried.
     pub(super) settled: Option<Settled>,
+    /// Whether this is the service's own doing, which no policy is asked about.
+    pub(super) is_service: bool,
 }
 
 impl<'a> Registry<'a> {
     /// The same after what the request needs was fetched, or was not to be had.
     pub(super) fn after(&self, settled: Settled) -> Registry<'a> {
-        let Self { local, rules, who, address, .. } = self;
-        Registry { local, rules, who: who.clone(), address, settled: Some(settled) }
+        let Self { local, rules, who, address, source, .. } = self;
+        Registry {
+            local,
+            rules,
+            who: who.clone(),
+            address,
+            source: *source,
+            settled: Some(settled),
+            is_service: false,
+        }
     }
 
     /// Asks Amazon ECR's API about a place.
     fn call(&self, place: &Place, operation: &str, input: Value) -> Result<Value, Fault> {
-        let caller = Caller {
+        let settled = self.settled.as_ref();
+        self.local.answer_settled(&self.caller(place), service(place), operation, input, settled)
+    }
+
+    /// The same for what the service does of itself, whatever the client may do.
+    fn call_own(&self, place: &Place, operation: &str, input: Value) -> Result<Value, Fault> {
+        self.local.answer_own(&self.caller(place), service(place), operation, input)
+    }
+
+    /// The client as a caller of that API, with the place's registry for its own.
+    fn caller(&self, place: &Place) -> Caller {
+        Caller {
             account: place.scope.account.clone(),
             region: place.scope.region.clone(),
             address: Some(self.address.to_owned()),
-        };
-        self.local.respond(&caller, service(place), operation, input, None, self.settled.as_ref())
+            principal: self.who.principal.clone(),
+            source: self.source,
+        }
+    }
+
+    /// Refuses an action that policies do not let the client carry out. Public repositories can be read by everybody.
+    pub(crate) fn authorise(&self, place: &Place, action: &str) -> Result<(), Fault> {
+        if self.is_service || place.scope.service == "ecr-public" && READING.contains(&action) {
+            return Ok(());
+        }
+        self.wish(&place.scope, Some(&place.name), action)
+    }
+
+    fn wish(&self, scope: &Scope, repository: Option<&str>, action: &str) -> Result<(), Fault> {
+        let asker = Asker { principal: &self.who.principal, source: self.source };
+        self.local.authorise(&Wish { asker, action, scope, repository, tags: &[] })
     }
 }
 

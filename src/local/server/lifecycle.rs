@@ -32,8 +32,7 @@ pub(super) fn start(state: &Arc<State>, every: Duration) -> Schedule {
 }
 
 fn run(state: &State) {
-    let caller =
-        Caller { account: state.rules.account.clone(), region: state.rules.region.clone(), address: None };
+    let caller = Caller::of_account(&state.rules.account, &state.rules.region);
     let done = state.local.run_lifecycle(&caller, None, false);
     let Some(log) = &state.log else { return };
     match done {

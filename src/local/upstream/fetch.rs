@@ -8,10 +8,10 @@ use tokio::task::spawn_blocking;
 
 use super::{Failure, Home, Need, Trouble, Wanted};
 use crate::image::{Descriptor, Digest, Manifest, Name};
-use crate::local::Local;
 use crate::local::call::Scope;
 use crate::local::handlers::pull_through as shelf;
 use crate::local::registry::{Identity, Mounted, Place, Refusal, Registry, Rules, Session};
+use crate::local::{Local, Principal};
 use crate::store::registry::{Error, Login, Remote};
 use crate::store::{self, Reader, Store as _};
 
@@ -248,8 +248,17 @@ impl Fetch {
             let Scope { account, region, .. } = need.scope.clone();
             let rules =
                 Rules { quirks: false, anonymous: false, account: account.clone(), region: region.clone() };
-            let who = Identity { account, region, is_known: true };
-            let registry = Registry { local, rules: &rules, who, address: "", settled: None };
+            let principal = Principal::root(&account);
+            let who = Identity { account, region, is_known: true, principal };
+            let registry = Registry {
+                local,
+                rules: &rules,
+                who,
+                address: "",
+                source: None,
+                settled: None,
+                is_service: true,
+            };
             let name = need.repository.clone();
             let place = Place { scope: need.scope.clone(), path: name.clone(), name };
             work(&registry, &place)

@@ -23,6 +23,9 @@ pub(super) use rule::{Home, Rule, scope_of};
 /// A tag is looked up upstream again after so many milliseconds: a day, as Amazon ECR does.
 const FRESH: i64 = 24 * 60 * 60 * 1000;
 
+/// What a policy must let a caller do whose pull makes something come from upstream.
+pub(super) const ACTION: &str = "BatchImportUpstreamImage";
+
 /// How upstream registries are reached.
 #[derive(Clone, Default)]
 pub struct Reach {
@@ -145,27 +148,34 @@ pub(super) fn instead(
     wanted: Vec<Wanted>,
     settled: Option<&Settled>,
 ) -> Result<Option<Fault>, Fault> {
-    let code = match wanted.first() {
-        Some(Wanted::Layer(_)) => "UnableToGetUpstreamLayerException",
-        _ => "UnableToGetUpstreamImageException",
-    };
     if let Some(settled) = settled {
         let mut failures = wanted.iter().filter_map(|wanted| settled.failure(wanted));
         let failure = failures.find(|failure| failure.kind != Trouble::Missing);
         return Ok(failure.map(|failure| match failure.kind {
             Trouble::Here => Fault::server(&failure.reason),
-            _ => Fault::new(code, &failure.reason),
+            _ => Fault::new(code(&wanted), &failure.reason),
         }));
     }
     let rule = if wanted.is_empty() { None } else { Rule::of(connection, scope, repository)? };
-    Ok(rule.map(|rule| need(code, scope, repository, rule, wanted)))
+    let (scope, repository) = (scope.clone(), repository.to_owned());
+    Ok(rule.map(|rule| Need { scope, repository, rule, wanted }.unmet()))
 }
 
-/// The refusal that says what has to be fetched.
-pub(super) fn need(code: &str, scope: &Scope, repository: &str, rule: Rule, wanted: Vec<Wanted>) -> Fault {
-    let text = format!("{} has to be asked first, and was not", rule.home);
-    let need = Need { scope: scope.clone(), repository: repository.to_owned(), rule, wanted };
-    Fault { need: Some(Box::new(need)), ..Fault::new(code, text) }
+/// The code of the refusal where these are not to be had.
+fn code(wanted: &[Wanted]) -> &'static str {
+    match wanted.first() {
+        Some(Wanted::Layer(_)) => "UnableToGetUpstreamLayerException",
+        _ => "UnableToGetUpstreamImageException",
+    }
+}
+
+impl Need {
+    /// The refusal that says what has to be fetched.
+    pub(super) fn unmet(self) -> Fault {
+        let text = format!("{} has to be asked first, and was not", self.rule.home);
+        let code = code(&self.wanted);
+        Fault { need: Some(Box::new(self)), ..Fault::new(code, text) }
+    }
 }
 
 /// Fetches what is needed.

@@ -22,9 +22,10 @@ pub(super) async fn blob(
         asked.with(state, move |registry| registry.delete_blob(&registry.place(&path)?, &text)).await?;
         return Ok(empty(StatusCode::ACCEPTED));
     }
-    let (file, size) = if asked.is_head() {
+    let head = asked.is_head();
+    let (file, size) = if head {
         // Pushes look for blobs too, and want to know what is here.
-        asked.with(state, move |registry| registry.blob(&registry.place(&path)?, &text)).await?
+        asked.with(state, move |registry| registry.blob(&registry.place(&path)?, &text, head)).await?
     } else {
         let found = move |registry: &Registry<'_>| registry.pulled_blob(&registry.place(&path)?, &text);
         asked.through(state, found).await?
