@@ -335,3 +335,35 @@ fn another_registry_of_the_store_can_be_upstream() {
     let said = machine.fails(254, &line.replace("hub/app", "hub/none"));
     assert!(said.contains("(RepositoryNotFoundException)"), "{said}");
 }
+
+#[test]
+fn a_policy_can_forbid_to_fetch() {
+    let upstream = Upstream::start();
+    let _ = upstream.image("app", "1", "{}");
+    let mut machine = Machine::new();
+    let server = Serve::start(&machine, &["--anonymous", "--enforce-policies", "--account", "111122223333"]);
+    machine.set("AWS_ENDPOINT_URL", format!("http://{}", server.address));
+    machine.set("AWS_ACCESS_KEY_ID", "111122223333").set("AWS_SECRET_ACCESS_KEY", "secret");
+    machine.set("AWS_REGION", "us-east-1");
+    rule(&machine, "hub", &upstream.address, "");
+    let policy = |action: &str| {
+        let statement = json!({
+            "Sid": "a", "Effect": "Deny", "Principal": "*", "Action": [action],
+            "Resource": "arn:aws:ecr:us-east-1:111122223333:repository/hub/*",
+        });
+        let policy = json!({ "Version": "2012-10-17", "Statement": [statement] }).to_string();
+        let _ = machine.ok(&format!("put-registry-policy --policy-text {policy}"));
+    };
+    policy("ecr:BatchImportUpstreamImage");
+    let said = machine.fails(254, "batch-get-image --repository-name hub/app --image-ids imageTag=1");
+    assert!(
+        said.contains("(AccessDeniedException)") && said.contains("ecr:BatchImportUpstreamImage"),
+        "{said}"
+    );
+    assert_eq!(server.get("/v2/hub/app/manifests/1").status, 403);
+    assert_eq!(server.get(&format!("/v2/hub/app/blobs/{}", digest(LAYER))).status, 403);
+    assert!(upstream.state().log.is_empty());
+    // What comes is the service's doing, whoever may push.
+    policy("ecr:PutImage");
+    assert_eq!(server.get("/v2/hub/app/manifests/1").status, 200);
+}

@@ -12,7 +12,8 @@
 //!        server.json          where a server runs on this folder, if one does
 //! ```
 //!
-//! [`server`] also puts docker's `/v2/` API (`registry`) on the same store.
+//! [`server`] also puts docker's `/v2/` API (`registry`) on the same store. What a repository lacks and a pull through
+//! cache rule provides for is fetched first (`upstream`).
 
 mod archive;
 mod blobs;
