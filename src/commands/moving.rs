@@ -12,6 +12,7 @@ use super::registry::{self, Target, explained};
 use super::{Context, block_on_threads};
 use crate::image::{Digest, Name};
 use crate::store::{self, Shared, ecr};
+use crate::transfer::compress::Compression;
 use crate::transfer::progress::Progress;
 use crate::transfer::{self, Options, Outcome};
 use crate::ui::progress::{Display, Style, count, human};
@@ -64,6 +65,13 @@ pub(super) fn arguments(command: clap::Command) -> clap::Command {
         )
         .arg(
             Arg::new("quiet").long("quiet").action(ArgAction::SetTrue).help("Nothing but the digest, and errors"),
+        )
+        .arg(
+            Arg::new("compress")
+                .long("compress")
+                .value_name("METHOD")
+                .value_parser(str::parse::<Compression>)
+                .help("Compress the layers with gzip or zstd, at a level (zstd:9) even where they are compressed so"),
         )
         .arg(registry::jobs_argument())
 }
@@ -138,6 +146,11 @@ impl Job<'_> {
                     "the index was rewritten for the chosen platforms, so its digest is another one than at \
                      the source",
                 );
+            }
+            if outcome.compressed > 0 {
+                let layers = count(outcome.compressed, "layer");
+                display
+                    .note(&format!("compressed {layers}, so the digest is another one than at the source"));
             }
             if !digests.contains(&outcome.digest) {
                 digests.push(outcome.digest.clone());
@@ -222,7 +235,8 @@ impl Job<'_> {
             _ => None,
         };
         let (platforms, jobs) = (registry::platforms(self.matches)?, registry::jobs(self.matches));
-        Ok(Options { image, expected, platforms, tags, jobs })
+        let compression = self.matches.get_one("compress").copied();
+        Ok(Options { image, expected, platforms, tags, jobs, compression })
     }
 
     /// The destination's tag, else the source's or the one for what has none, and those of `--tag`.

@@ -4,6 +4,7 @@
 //! move, several at once; then manifests, children before the index that lists them; then the image gets its tags.
 //! So whatever happens in between, nobody ever sees an image that is not whole.
 
+pub mod compress;
 mod plan;
 pub mod progress;
 
@@ -13,6 +14,7 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use self::compress::{Compression, Work};
 use self::plan::Plan;
 use self::progress::{Event, Progress};
 use crate::image::{Descriptor, Digest, Manifest, Name, Platform};
@@ -70,6 +72,40 @@ pub enum Error {
         /// How many bytes are taken.
         limit: usize,
     },
+    /// A configuration is of no use.
+    #[error("the configuration of image {digest} in {place} cannot be used: {reason}")]
+    Configuration {
+        /// The source.
+        place: String,
+        /// The image's manifest.
+        digest: Digest,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A compressed layer is damaged.
+    #[error("layer {digest} in {place} cannot be decompressed: {reason}")]
+    Unpack {
+        /// The source.
+        place: String,
+        /// The layer.
+        digest: Digest,
+        /// What the decompressor says.
+        reason: String,
+    },
+    /// A layer is not the one that its image was made with.
+    #[error(
+        "layer {digest} in {place} decompresses to {found}, and its image's configuration says {expected}"
+    )]
+    Identity {
+        /// The source.
+        place: String,
+        /// The layer.
+        digest: Digest,
+        /// The digest of what is in it.
+        found: Digest,
+        /// The digest in the configuration.
+        expected: Digest,
+    },
     /// The program is broken.
     #[error("the transfer of a blob ended unexpectedly: {0}")]
     Task(tokio::task::JoinError),
@@ -88,6 +124,9 @@ pub struct Options {
     pub tags: Vec<String>,
     /// How many blobs move at once.
     pub jobs: usize,
+    /// What its layers are to be compressed with. `None` leaves them as they are, but for those of docker's places
+    /// that nobody compressed, which go to a registry with gzip.
+    pub compression: Option<Compression>,
 }
 
 /// What became of it.
@@ -103,6 +142,8 @@ pub struct Outcome {
     pub bytes: u64,
     /// Blobs that were there already.
     pub present: usize,
+    /// Layers that were compressed on the way, so that the image's digest is another than at the source.
+    pub compressed: usize,
 }
 
 /// Copies an image from one store to another, and nothing else.
@@ -135,14 +176,16 @@ pub async fn survey(
     let present = plan.blobs.len() - blobs.len();
     progress.hear(Event::Planned { blobs: blobs.len(), bytes, present });
     let digest = plan.root.digest().clone();
-    Ok(Outcome { digest, rewritten: plan.rewritten, blobs: blobs.len(), bytes, present })
+    Ok(Outcome { digest, rewritten: plan.rewritten, blobs: blobs.len(), bytes, present, compressed: 0 })
 }
 
 async fn plan(source: &Shared, destination: Option<&Shared>, options: &Options) -> Result<Plan, Error> {
     let docker = destination.filter(|destination| destination.is_docker());
     let plan = Plan::make(source, &options.image, &options.platforms, docker).await?;
     let digest = plan.root.digest();
-    match options.expected.as_ref().filter(|expected| *expected != digest) {
+    // What is compressed on the way is compared when its digest is known.
+    let expected = options.expected.as_ref().filter(|_| options.compression.is_none());
+    match expected.filter(|expected| *expected != digest) {
         Some(expected) => Err(Error::OtherDigest {
             place: source.name(),
             found: digest.clone(),
@@ -161,8 +204,14 @@ pub async fn add(
 ) -> Result<Outcome, Error> {
     let plan = plan(source, Some(destination), options).await?;
     let digest = plan.root.digest().clone();
-    let mut outcome =
-        Outcome { digest, rewritten: plan.rewritten, blobs: 0, bytes: 0, present: plan.blobs.len() };
+    let (rewritten, present) = (plan.rewritten, plan.blobs.len());
+    let mut outcome = Outcome { digest, rewritten, blobs: 0, bytes: 0, present, compressed: 0 };
+    if let Some(work) = Work::of(source, Some(destination), options.compression, &plan).await? {
+        let root = work.add(source, destination, &plan, options, progress, &mut outcome).await?;
+        destination.put_image(&root, &options.tags).await?;
+        progress.hear(Event::Manifest(root.digest()));
+        return Ok(outcome);
+    }
     let held = destination.held(&outcome.digest).await?;
     if held.is_none() {
         move_content(source, destination, &plan, options.jobs, progress, &mut outcome).await?;

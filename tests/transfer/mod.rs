@@ -6,6 +6,7 @@
 )]
 
 mod commands;
+mod compress;
 mod fake;
 mod places;
 mod pull;
@@ -46,6 +47,7 @@ fn options(tags: &[&str]) -> Options {
         platforms: Vec::new(),
         tags: tags.iter().map(|&tag| tag.to_owned()).collect(),
         jobs: 4,
+        compression: None,
     }
 }
 

@@ -34,13 +34,13 @@ struct State {
 }
 
 #[derive(Clone)]
-struct Registry {
+pub(super) struct Registry {
     address: String,
     state: Arc<Mutex<State>>,
 }
 
 impl Registry {
-    fn start() -> Self {
+    pub(super) fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let registry = Self { address: listener.local_addr().unwrap().to_string(), state: Arc::default() };
         let server = registry.clone();
@@ -66,7 +66,7 @@ impl Registry {
         Arc::new(Remote::new(&self.address, repository, true, login, network).unwrap())
     }
 
-    fn store(&self) -> Shared {
+    pub(super) fn store(&self) -> Shared {
         self.store_of("team/app", Login::Anonymous)
     }
 
