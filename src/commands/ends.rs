@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use super::block_on;
 use super::registry::{self, Target};
 use crate::auth::{entry, stored};
-use crate::image::{Name, Reference, Registry};
+use crate::image::{Digest, Name, Reference, Registry};
 use crate::settings::{Globals, Settings};
 use crate::store::engine::Address;
 use crate::store::registry::{Login, Remote};
@@ -164,6 +164,19 @@ impl End {
                 tags.into_iter().map(|tag| format!("{repository}:{tag}")).collect()
             }
             _ => tags,
+        }
+    }
+
+    /// What a person calls an image here.
+    pub(super) fn label(&self, tags: &[String], digest: &Digest) -> String {
+        let place = match (&self.target, &self.stream) {
+            (Some(target), _) => target.repository.name.clone(),
+            (None, Some(_)) => "-".to_owned(),
+            (None, None) => self.store.name(),
+        };
+        match tags {
+            [] => format!("{place}@{}", digest.short()),
+            tags => format!("{place}:{}", tags.join(",")),
         }
     }
 

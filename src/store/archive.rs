@@ -236,6 +236,10 @@ impl Store for ArchiveReader {
         self.is_saved()
     }
 
+    fn referrers<'a>(&'a self, subject: &'a Digest) -> Answer<'a, Vec<Descriptor>> {
+        Box::pin(async move { files::referrers(self, subject) })
+    }
+
     fn prepare<'a>(&'a self, _blobs: &'a [Descriptor]) -> Answer<'a, HashSet<Digest>> {
         Box::pin(async { Err(self.read_only()) })
     }
@@ -478,6 +482,16 @@ impl Store for ArchiveWriter {
 
     fn is_docker(&self) -> bool {
         self.docker
+    }
+
+    fn put_referrer<'a>(&'a self, manifest: &'a Manifest) -> Answer<'a, ()> {
+        Box::pin(async move {
+            self.put(manifest)?;
+            if let Some(index) = self.state().index.as_mut() {
+                index.attach(manifest);
+            }
+            Ok(())
+        })
     }
 
     fn finish(&self) -> Answer<'_, ()> {

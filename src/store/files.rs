@@ -1,5 +1,6 @@
 //! What an OCI layout's folder and its archive have in common: files by path, `oci-layout`, `index.json`, and blobs.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::PathBuf;
@@ -76,6 +77,13 @@ impl Index {
         self.manifests.is_empty()
     }
 
+    /// Lists what is about another image, so that it is found from there.
+    pub(super) fn attach(&mut self, manifest: &Manifest) {
+        if !self.manifests.iter().any(|entry| entry.digest == *manifest.digest()) {
+            self.manifests.push(manifest.referrer());
+        }
+    }
+
     /// Lists an image under these tags, or without any; whatever had one of the tags loses its entry. A tag with its
     /// repository in front becomes docker's name of the image as well.
     pub(super) fn add(&mut self, manifest: &Manifest, tags: &[String]) {
@@ -137,6 +145,46 @@ impl Index {
             (None, Name::Tag(name)) => Err(self.no_image(place, name)),
             (None, Name::Digest(digest)) => Err(self.no_image(place, &digest.to_string())),
         }
+    }
+
+    /// What is said to be about a manifest: entries that say so in their manifests, and those of an index under the
+    /// subject's own tag, as regctl keeps them.
+    fn referrers(&self, files: &dyn Files, subject: &Digest) -> Result<Vec<Descriptor>, Error> {
+        let mut found: Vec<Descriptor> = Vec::new();
+        let tag = subject.referrers_tag();
+        for entry in &self.manifests {
+            let manifest = read(files, entry)?;
+            if entry.annotation(TAG) == Some(&tag) {
+                found.extend_from_slice(manifest.children());
+            } else if manifest.subject().as_ref() == Some(subject) {
+                found.push(manifest.referrer());
+            }
+        }
+        let mut seen = HashSet::new();
+        found.retain(|entry| seen.insert(entry.digest.clone()));
+        Ok(found)
+    }
+
+    /// The entry that is meant where none was named: what is about another image is not.
+    fn alone(mut self, files: &dyn Files, place: &str) -> Result<Descriptor, Error> {
+        if let Ok(entry) = self.select(&Name::Unnamed, place) {
+            return Ok(entry.clone());
+        }
+        let about = |entry: &Descriptor| {
+            let tag = entry.annotation(TAG).is_some_and(is_digest_tag);
+            Ok::<_, Error>(tag || read(files, entry)?.subject().is_some())
+        };
+        let whole = self.manifests.clone();
+        self.manifests = Vec::new();
+        for entry in &whole {
+            if !about(entry)? {
+                self.manifests.push(entry.clone());
+            }
+        }
+        if self.manifests.is_empty() {
+            self.manifests = whole;
+        }
+        self.select(&Name::Unnamed, place).cloned()
     }
 
     fn no_image(&self, place: &str, name: &str) -> Error {
@@ -206,13 +254,30 @@ pub(super) fn manifest(files: &dyn Files, name: &Name) -> Result<Manifest, Error
             let known = index.manifests.iter().find(|entry| entry.digest == *digest);
             known.cloned().unwrap_or_else(|| Descriptor::new("", digest.clone(), 0))
         }
-        _ => index.select(name, &place)?.clone(),
+        Name::Unnamed => index.alone(files, &place)?,
+        Name::Tag(_) => index.select(name, &place)?.clone(),
     };
+    read(files, &entry)
+}
+
+/// What is said to be about a manifest.
+pub(super) fn referrers(files: &dyn Files, subject: &Digest) -> Result<Vec<Descriptor>, Error> {
+    index(files)?.referrers(files, subject)
+}
+
+/// Whether a tag has a digest in it: cosign and regctl call so what is about the image of that digest.
+fn is_digest_tag(tag: &str) -> bool {
+    tag.starts_with("sha256-") || tag.starts_with("sha512-")
+}
+
+/// Reads the manifest that an entry of an index names.
+fn read(files: &dyn Files, entry: &Descriptor) -> Result<Manifest, Error> {
+    let place = files.place();
     let missing = || Error::Missing { place: place.clone(), what: "manifest", digest: entry.digest.clone() };
     let bytes = small(files, &blob_path(&entry.digest))?.ok_or_else(missing)?;
     let found = entry.digest.algorithm().of(&bytes);
     if found != entry.digest {
-        return Err(Error::Mismatch { place, what: "manifest", digest: entry.digest, found });
+        return Err(Error::Mismatch { place, what: "manifest", digest: entry.digest.clone(), found });
     }
     let media_type = (!entry.media_type.is_empty()).then_some(entry.media_type.as_str());
     Manifest::parse(bytes, media_type).map_err(Error::image(place))

@@ -1,12 +1,14 @@
 //! Moving images: one algorithm, whatever the two stores.
 //!
 //! First the plan: manifests are read, every blob counted once, and the destination asked what it has. Then blobs
-//! move, several at once; then manifests, children before the index that lists them; then the image gets its tags.
-//! So whatever happens in between, nobody ever sees an image that is not whole.
+//! move, several at once; then manifests, children before the index that lists them; then the image gets its tags,
+//! and what is about it follows. So whatever happens in between, nobody ever sees an image that is not whole.
 
 pub mod compress;
+mod lack;
 mod plan;
 pub mod progress;
+mod referrers;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -15,8 +17,10 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use self::compress::{Compression, Work};
+use self::lack::Lack;
 use self::plan::Plan;
 use self::progress::{Event, Progress};
+use self::referrers::{About, Link};
 use crate::image::{Descriptor, Digest, Manifest, Name, Platform};
 use crate::store::{self, Shared, Source, Written};
 
@@ -106,6 +110,14 @@ pub enum Error {
         /// The digest in the configuration.
         expected: Digest,
     },
+    /// More is said about an image than makes sense.
+    #[error("{place}: too many referrers, or referrers of referrers, of {digest}; copy it without them")]
+    TooManyReferrers {
+        /// The source.
+        place: String,
+        /// What they are about.
+        digest: Digest,
+    },
     /// The program is broken.
     #[error("the transfer of a blob ended unexpectedly: {0}")]
     Task(tokio::task::JoinError),
@@ -122,6 +134,8 @@ pub struct Options {
     pub platforms: Vec<Platform>,
     /// What to call it at the destination.
     pub tags: Vec<String>,
+    /// Whether what is about the image moves with it: signatures, bills of materials, attestations.
+    pub referrers: bool,
     /// How many blobs move at once.
     pub jobs: usize,
     /// What its layers are to be compressed with. `None` leaves them as they are, but for those of docker's places
@@ -144,6 +158,8 @@ pub struct Outcome {
     pub present: usize,
     /// Layers that were compressed on the way, so that the image's digest is another than at the source.
     pub compressed: usize,
+    /// What is about the image and was moved with it, or was there already.
+    pub referrers: usize,
 }
 
 /// Copies an image from one store to another, and nothing else.
@@ -166,32 +182,39 @@ pub async fn survey(
     progress: &Arc<dyn Progress>,
 ) -> Result<Outcome, Error> {
     let plan = plan(source, destination, options).await?;
+    if Work::of(source, destination, options, &plan).await?.is_none() {
+        expect(source, &plan.root, options)?;
+    }
+    let lack = Lack::find(destination, &plan, options).await?;
     let missing = match destination {
-        None => plan.blobs.iter().map(|blob| blob.digest.clone()).collect(),
-        Some(destination) if destination.held(plan.root.digest()).await?.is_some() => HashSet::new(),
-        Some(destination) => destination.missing(&plan.blobs).await?,
+        None => lack.blobs.iter().map(|blob| blob.digest.clone()).collect(),
+        Some(destination) => {
+            lack.admit(destination, &plan).await?;
+            if lack.blobs.is_empty() { HashSet::new() } else { destination.missing(&lack.blobs).await? }
+        }
     };
-    let blobs: Vec<&Descriptor> = plan.blobs.iter().filter(|blob| missing.contains(&blob.digest)).collect();
-    let bytes = blobs.iter().map(|blob| blob.size).sum();
-    let present = plan.blobs.len() - blobs.len();
-    progress.hear(Event::Planned { blobs: blobs.len(), bytes, present });
-    let digest = plan.root.digest().clone();
-    Ok(Outcome { digest, rewritten: plan.rewritten, blobs: blobs.len(), bytes, present, compressed: 0 })
+    let mut outcome = lack.outcome(&plan);
+    let blobs = lack.moving(&missing, &mut outcome, progress);
+    outcome.blobs = blobs.len();
+    outcome.bytes = blobs.iter().map(|blob| blob.size).sum();
+    outcome.present -= outcome.blobs;
+    Ok(outcome)
 }
 
 async fn plan(source: &Shared, destination: Option<&Shared>, options: &Options) -> Result<Plan, Error> {
     let docker = destination.filter(|destination| destination.is_docker());
-    let plan = Plan::make(source, &options.image, &options.platforms, docker).await?;
-    let digest = plan.root.digest();
-    // What is compressed on the way is compared when its digest is known.
-    let expected = options.expected.as_ref().filter(|_| options.compression.is_none());
-    match expected.filter(|expected| *expected != digest) {
+    Plan::make(source, &options.image, &options.platforms, docker, options.referrers).await
+}
+
+/// Whether an image has the digest that was asked for.
+fn expect(source: &Shared, root: &Manifest, options: &Options) -> Result<(), Error> {
+    match options.expected.as_ref().filter(|expected| *expected != root.digest()) {
         Some(expected) => Err(Error::OtherDigest {
             place: source.name(),
-            found: digest.clone(),
+            found: root.digest().clone(),
             expected: expected.clone(),
         }),
-        None => Ok(plan),
+        None => Ok(()),
     }
 }
 
@@ -203,52 +226,46 @@ pub async fn add(
     progress: &Arc<dyn Progress>,
 ) -> Result<Outcome, Error> {
     let plan = plan(source, Some(destination), options).await?;
-    let digest = plan.root.digest().clone();
-    let (rewritten, present) = (plan.rewritten, plan.blobs.len());
-    let mut outcome = Outcome { digest, rewritten, blobs: 0, bytes: 0, present, compressed: 0 };
-    if let Some(work) = Work::of(source, Some(destination), options.compression, &plan).await? {
-        let root = work.add(source, destination, &plan, options, progress, &mut outcome).await?;
-        destination.put_image(&root, &options.tags).await?;
-        progress.hear(Event::Manifest(root.digest()));
-        return Ok(outcome);
+    if let Some(work) = Work::of(source, Some(destination), options, &plan).await? {
+        return work.add(source, destination, &plan, options, progress).await;
     }
-    let held = destination.held(&outcome.digest).await?;
-    if held.is_none() {
-        move_content(source, destination, &plan, options.jobs, progress, &mut outcome).await?;
+    expect(source, &plan.root, options)?;
+    let lack = Lack::find(Some(destination), &plan, options).await?;
+    let mut outcome = lack.outcome(&plan);
+    if lack.content {
+        // Both only ask: what is refused is refused before anything moves.
+        let prepare = async { destination.prepare(&lack.blobs).await.map_err(Error::from) };
+        let ((), missing) = tokio::try_join!(lack.admit(destination, &plan), prepare)?;
+        let blobs = lack.moving(&missing, &mut outcome, progress);
+        move_blobs(source, destination, &blobs, options.jobs, progress, &mut outcome).await?;
     } else {
-        progress.hear(Event::Planned { blobs: 0, bytes: 0, present: plan.blobs.len() });
+        lack.admit(destination, &plan).await?;
+        progress.hear(Event::Planned { blobs: 0, bytes: 0, present: outcome.present });
     }
-    if let Some(tags) = missing_tags(held.as_deref(), &options.tags) {
-        destination.put_image(&plan.root, &tags).await?;
+    if lack.image {
+        for child in &plan.children {
+            put_child(destination, child, progress).await?;
+        }
+    }
+    if let Some(tags) = &lack.tags {
+        destination.put_image(&plan.root, tags).await?;
         progress.hear(Event::Manifest(plan.root.digest()));
+    }
+    for about in &lack.about {
+        put_about(destination, about, progress).await?;
     }
     Ok(outcome)
 }
 
-/// The tags that the image does not have yet; `None` where nothing is left to do.
-fn missing_tags(held: Option<&[String]>, wanted: &[String]) -> Option<Vec<String>> {
-    let Some(held) = held else { return Some(wanted.to_vec()) };
-    let missing: Vec<String> = wanted.iter().filter(|tag| !held.contains(tag)).cloned().collect();
-    (!missing.is_empty()).then_some(missing)
-}
-
-async fn move_content(
-    source: &Shared,
-    destination: &Shared,
-    plan: &Plan,
-    jobs: usize,
-    progress: &Arc<dyn Progress>,
-    outcome: &mut Outcome,
-) -> Result<(), Error> {
-    let missing = destination.prepare(&plan.blobs).await?;
-    let blobs: Vec<&Descriptor> = plan.blobs.iter().filter(|blob| missing.contains(&blob.digest)).collect();
-    let bytes = blobs.iter().map(|blob| blob.size).sum();
-    let present = plan.blobs.len() - blobs.len();
-    progress.hear(Event::Planned { blobs: blobs.len(), bytes, present });
-    move_blobs(source, destination, &blobs, jobs, progress, outcome).await?;
-    for child in &plan.children {
+async fn put_about(destination: &Shared, about: &About, progress: &Arc<dyn Progress>) -> Result<(), Error> {
+    for child in &about.children {
         put_child(destination, child, progress).await?;
     }
+    match &about.link {
+        Link::Subject(_) => destination.put_referrer(&about.manifest).await?,
+        Link::Tag(tag) => destination.put_image(&about.manifest, std::slice::from_ref(tag)).await?,
+    }
+    progress.hear(Event::Manifest(about.manifest.digest()));
     Ok(())
 }
 

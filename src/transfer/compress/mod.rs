@@ -24,11 +24,11 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use self::pack::{Crew, pack};
-use super::plan::{self, Plan};
+use super::plan::{self, Blobs, Plan};
 use super::progress::{Event, Progress};
-use super::{Error, Options, Outcome, move_blobs, put_child};
+use super::{Error, Options, Outcome, expect, move_blobs, put_child};
 use crate::image::{Content, Descriptor, Digest, Manifest, media_type};
-use crate::store::{Shared, Source, Written};
+use crate::store::{self, Shared, Source, Written};
 
 /// How layers can be compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,20 +117,23 @@ struct RootFileSystem {
 }
 
 impl Work {
-    /// What there is to compress; `None` where everything stays as it is.
+    /// What there is to compress; `None` where everything stays as it is: for layers of docker's places that nobody
+    /// asked to compress also where the image's own digest is asked for.
     pub(super) async fn of(
         source: &Shared,
         destination: Option<&Shared>,
-        asked: Option<Compression>,
+        options: &Options,
         plan: &Plan,
     ) -> Result<Option<Self>, Error> {
-        let remote = destination.is_some_and(|destination| destination.is_remote());
-        if asked.is_none() && !(source.is_docker() && remote) {
+        let (asked, remote) =
+            (options.compression, destination.is_some_and(|destination| destination.is_remote()));
+        let fixed = options.expected.as_ref() == Some(plan.root.digest());
+        if asked.is_none() && !(source.is_docker() && remote && !fixed) {
             return Ok(None);
         }
         let compression = asked.unwrap_or(Compression::USUAL);
         let mut layers: IndexMap<Digest, Layer> = IndexMap::new();
-        for image in plan.children.iter().chain([&plan.root]) {
+        for image in plan.image() {
             let Content::Image { config, layers: listed } = image.content() else { continue };
             let wanted = |layer: &Descriptor| match (Form::of(&layer.media_type), asked) {
                 (None, _) => false,
@@ -150,8 +153,7 @@ impl Work {
         Ok((!layers.is_empty()).then_some(Self { compression, layers }))
     }
 
-    /// Moves everything but the image's own manifest: what stays as it is, and what is compressed on the way. Answers
-    /// the image as it is now called.
+    /// Moves the image: what stays as it is, and what is compressed on the way.
     pub(super) async fn add(
         self,
         source: &Shared,
@@ -159,31 +161,41 @@ impl Work {
         plan: &Plan,
         options: &Options,
         progress: &Arc<dyn Progress>,
-        outcome: &mut Outcome,
-    ) -> Result<Manifest, Error> {
-        let kept: Vec<Descriptor> =
-            plan.blobs.iter().filter(|blob| !self.layers.contains_key(&blob.digest)).cloned().collect();
+    ) -> Result<Outcome, Error> {
+        let mut kept = Blobs::default();
+        plan.image().for_each(|manifest| kept.add(manifest));
+        kept.list.retain(|blob| !self.layers.contains_key(&blob.digest));
         // Before anything is compressed, so that a repository that is not there takes no time to be missed.
-        let missing = destination.prepare(&kept).await?;
-        let moving: Vec<&Descriptor> = kept.iter().filter(|blob| missing.contains(&blob.digest)).collect();
+        let missing = destination.prepare(&kept.list).await?;
+        let moving: Vec<&Descriptor> =
+            kept.list.iter().filter(|blob| missing.contains(&blob.digest)).collect();
         let layers = self.layers.values().map(|layer| &layer.blob);
         let bytes = moving.iter().copied().chain(layers).map(|blob| blob.size).sum();
-        let present = kept.len() - moving.len();
+        let present = kept.list.len() - moving.len();
         progress.hear(Event::Planned { blobs: moving.len() + self.layers.len(), bytes, present });
-        outcome.present = kept.len();
-        move_blobs(source, destination, &moving, options.jobs, progress, outcome).await?;
-        let packed = self.layers(source, destination, options.jobs, progress, outcome).await?;
+        let mut outcome = Outcome {
+            digest: plan.root.digest().clone(),
+            rewritten: plan.rewritten,
+            blobs: 0,
+            bytes: 0,
+            present: kept.list.len(),
+            referrers: 0,
+            compressed: self.layers.len(),
+        };
+        move_blobs(source, destination, &moving, options.jobs, progress, &mut outcome).await?;
+        let packed = self.layers(source, destination, options.jobs, progress, &mut outcome).await?;
         let (children, root) = rewrite::all(plan, &packed, self.compression.method)
-            .map_err(crate::store::Error::image(source.name()))?;
-        if let Some(expected) = options.expected.as_ref().filter(|expected| *expected != root.digest()) {
-            let (place, found) = (source.name(), root.digest().clone());
-            return Err(Error::OtherDigest { place, found, expected: expected.clone() });
-        }
+            .map_err(store::Error::image(source.name()))?;
+        expect(source, &root, options)?;
+        // Only now is it known which digest the tags are to name.
+        destination.admit(root.digest(), &options.tags).await?;
         for child in &children {
             put_child(destination, child, progress).await?;
         }
-        outcome.digest = root.digest().clone();
-        Ok(root)
+        destination.put_image(&root, &options.tags).await?;
+        progress.hear(Event::Manifest(root.digest()));
+        root.digest().clone_into(&mut outcome.digest);
+        Ok(outcome)
     }
 
     async fn layers(
@@ -227,7 +239,6 @@ impl Work {
                 }
             }
         }
-        outcome.compressed += packed.len();
         Ok(packed)
     }
 }

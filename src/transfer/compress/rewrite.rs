@@ -39,7 +39,7 @@ pub(super) fn all(
 ) -> Result<(Vec<Manifest>, Manifest), Error> {
     let mut changed: HashMap<Digest, Manifest> = HashMap::new();
     let mut manifests = Vec::new();
-    for old in plan.children.iter().chain([&plan.root]) {
+    for old in plan.image() {
         let new = match old.content() {
             Content::Image { config, layers } => image(old, config, layers, packed, method)?,
             Content::Index(entries) => index(old, entries, &changed)?,
