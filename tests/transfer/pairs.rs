@@ -34,6 +34,12 @@ fn every_pair_works() {
         let fill = if *from == "stream" { "oci-archive:stream.tar".to_owned() } else { source.clone() };
         assert_eq!(copy(&machine, "oci:first:1", &fill, None).0, amd64, "to {from}");
         for (to, destination) in &places {
+            // --local is for a whole command: both ends' ECR would be the embedded one.
+            if [*from, *to] == ["embedded ECR", "served ECR"]
+                || [*from, *to] == ["served ECR", "embedded ECR"]
+            {
+                continue;
+            }
             number += 1;
             let destination = destination.replace('N', &number.to_string());
             let input = (*from == "stream").then_some(stdin.as_path());
@@ -43,7 +49,7 @@ fn every_pair_works() {
             assert!(said.contains(amd64.trim()), "from {from} to {to}: {said}");
         }
     }
-    assert_eq!(number, 81);
+    assert_eq!(number, 79);
 }
 
 fn copy(
@@ -52,6 +58,18 @@ fn copy(
     destination: &str,
     stdin: Option<&std::path::Path>,
 ) -> (String, String) {
+    if let Some((address, repository)) =
+        destination.strip_prefix("docker://").and_then(|rest| rest.split_once('/'))
+    {
+        let repository = repository.trim_end_matches(":1");
+        let endpoint = format!("http://{address}");
+        let create = ["create-repository", "--repository-name", repository, "--endpoint-url", &endpoint];
+        let mut command =
+            machine.command(env!("CARGO_BIN_EXE_ecr"), &[&create[..], &["--region", "us-east-1"]].concat());
+        let output =
+            command.env("AWS_ACCESS_KEY_ID", "a").env("AWS_SECRET_ACCESS_KEY", "b").output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+    }
     // The embedded ECR is meant where no host is named.
     let local = if [source, destination].iter().any(|place| place.starts_with("app-")) {
         "--local"
@@ -59,7 +77,8 @@ fn copy(
         "--no-paginate"
     };
     let arguments = [local, "copy", source, destination, "--create"];
-    let mut command = machine.command(env!("CARGO_BIN_EXE_ecr"), &arguments);
+    let arguments = if destination.starts_with("docker://") { &arguments[..4] } else { &arguments[..] };
+    let mut command = machine.command(env!("CARGO_BIN_EXE_ecr"), arguments);
     command.env("AWS_ACCESS_KEY_ID", "a").env("AWS_SECRET_ACCESS_KEY", "b");
     if let Some(path) = stdin {
         command.stdin(std::fs::File::open(path).unwrap());
