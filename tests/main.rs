@@ -4,6 +4,7 @@
 
 mod auth;
 mod conformance;
+mod durability;
 mod generated;
 mod golden;
 mod harness;

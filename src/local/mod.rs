@@ -25,6 +25,7 @@ mod fault;
 mod glob;
 mod handlers;
 mod lifecycle;
+mod limits;
 mod maintenance;
 mod own;
 mod policy;
@@ -104,6 +105,7 @@ pub struct Local {
     blobs: Blobs,
     uploads: uploads::Hashes,
     upstreams: Upstreams,
+    limits: limits::Limits,
     /// Where a server runs on this folder, looked up when first needed.
     server: OnceLock<Option<Presence>>,
     /// Whether it is served over TLS.
@@ -127,6 +129,7 @@ impl Local {
             blobs,
             uploads: uploads::Hashes::default(),
             upstreams: Upstreams::default(),
+            limits: limits::Limits::default(),
             server: OnceLock::new(),
             is_secured: false,
             enforces: false,
@@ -137,6 +140,13 @@ impl Local {
     #[must_use]
     pub fn reaching(self, reach: Reach) -> Self {
         Self { upstreams: Upstreams::new(reach), ..self }
+    }
+
+    /// Makes what is acknowledged from now on survive a power cut too, by waiting for the disk. Without this it
+    /// survives the death of the process, not that of the machine.
+    pub fn make_durable(&mut self) {
+        self.database.make_durable();
+        self.blobs.make_durable();
     }
 
     /// Whether a folder holds a store, in whatever state.

@@ -75,6 +75,13 @@ pub(super) fn define() -> clap::Command {
                 .value_parser(duration)
                 .help("Carry out lifecycle policies now and then every so often, as 90s, 30m, 12h or 1d; never by default"),
         )
+        .arg(
+            Arg::new("durable")
+                .long("durable")
+                .action(ArgAction::SetTrue)
+                .conflicts_with("ephemeral")
+                .help("Wait for the disk, so that what is acknowledged survives a power cut and not only the process"),
+        )
         .args(behaviour())
 }
 
@@ -194,7 +201,10 @@ pub(super) fn run(context: &Context, folder: &Path, matches: &ArgMatches) -> any
     options.tls = path("tls-certificate").zip(path("tls-key"));
     let ephemeral = matches.get_flag("ephemeral").then(ephemeral).transpose()?;
     let folder = ephemeral.as_ref().map_or(folder, tempfile::TempDir::path);
-    let local = Local::open(folder)?.reaching(reach(&context.settings)?);
+    let mut local = Local::open(folder)?.reaching(reach(&context.settings)?);
+    if matches.get_flag("durable") {
+        local.make_durable();
+    }
     runtime()?.block_on(async {
         // Installed before anyone can know that there is something to stop.
         let stop = stop_signal().context("signals cannot be received")?;

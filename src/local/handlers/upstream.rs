@@ -39,7 +39,7 @@ fn upstream<'a>(url: &str, given: Option<&'a str>) -> Option<Upstream<'a>> {
     let home = Home::of_url(url)?;
     let host = url.strip_prefix("https://").unwrap_or(url);
     if let Home::Remote { host, .. } = &home
-        && matches!(Registry::of_host(host), Registry::Loopback(_))
+        && matches!(Registry::of_host(host), Some(Registry::Loopback(_)))
     {
         return Some(Upstream { name: given, asks: false });
     }

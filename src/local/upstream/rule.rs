@@ -55,7 +55,7 @@ impl Home {
         if host.is_empty() || !host.bytes().all(is_name) {
             return None;
         }
-        match (Registry::of_host(&host), scheme) {
+        match (Registry::of_host(&host)?, scheme) {
             (Registry::Ecr { account, region, .. }, "" | "https") => {
                 Some(Self::Here(Scope { service: "ecr", account, region }))
             }
