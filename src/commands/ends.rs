@@ -1,7 +1,7 @@
 //! The two ends of a transfer, as they are written on the command line.
 //!
 //! `docker://HOST/REPOSITORY` is any registry over `/v2/`; `oci:PATH`, `oci-archive:PATH` and `docker-archive:PATH` are
-//! on this machine; `-` is an archive that comes by stdin or goes to stdout. Without a prefix a repository of ECR goes through ECR's own
+//! on this machine; `docker-daemon:NAME` is in docker's or podman's engine; `-` is an archive that comes by stdin or goes to stdout. Without a prefix a repository of ECR goes through ECR's own
 //! API, another host over `/v2/`, and what looks like a path (`./x`, `/x`, `x.tar`) is one.
 
 use std::io::{self, Write as _};
@@ -18,8 +18,9 @@ use crate::auth::login::Desk;
 use crate::auth::{self, entry, stored};
 use crate::image::{Digest, Name, Reference, Registry};
 use crate::settings::{Globals, Settings};
+use crate::store::engine::Address;
 use crate::store::registry::{Login, Remote};
-use crate::store::{Format, Place, Shared};
+use crate::store::{Engine, Format, Place, Shared};
 
 /// What a text without a prefix means where it is not clear.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +67,9 @@ impl End {
             })?;
             return Self::remote(settings, registry, &reference);
         }
+        if let Some(rest) = text.strip_prefix("docker-daemon:") {
+            return Self::engine(settings, rest, side);
+        }
         let (format, rest) = match text.split_once(':') {
             Some(("oci-archive", rest)) => (Some(Format::Archive), rest),
             Some(("docker-archive", rest)) => (Some(Format::Docker), rest),
@@ -85,6 +89,40 @@ impl End {
         let repository = Some(titled(&reference));
         let (name, store) = (target.name.clone(), target.store());
         Ok(Self { name, store, target: Some(target), repository, stream: None })
+    }
+
+    /// An image in docker's or podman's engine; without a tag, `latest`.
+    fn engine(settings: &Settings, text: &str, side: Side) -> anyhow::Result<Self> {
+        let mut reference: Reference = text.parse().map_err(registry::wrong)?;
+        let repository = titled(&reference);
+        if reference.name == Name::Unnamed {
+            reference.name = Name::Tag("latest".to_owned());
+        }
+        let name = match &reference.name {
+            Name::Tag(tag) => format!("{repository}:{tag}"),
+            Name::Digest(digest) => format!("{repository}@{digest}"),
+            Name::Unnamed => repository.clone(),
+        };
+        let opened = async {
+            let address = match settings.engine() {
+                Some(host) => Address::parse(&host),
+                None => Address::first_of(&settings.engine_sockets()),
+            };
+            let address = address.map_err(crate::store::Error::from)?;
+            match side {
+                Side::Source => Engine::source(address, &name).await,
+                Side::Destination => Engine::destination(address, &name).await,
+            }
+        };
+        let store = block_on(async {
+            opened.await.map_err(|error| registry::explained(crate::transfer::Error::Store(error)))
+        })?;
+        // A saved image goes by its tag or by nothing.
+        let name = match reference.name {
+            Name::Digest(_) if side == Side::Source => Name::Unnamed,
+            name => name,
+        };
+        Ok(Self { name, store: Arc::new(store), target: None, repository: Some(repository), stream: None })
     }
 
     fn local(place: &Place, side: Side) -> anyhow::Result<Self> {

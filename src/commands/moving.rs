@@ -15,9 +15,10 @@ use crate::error::Error;
 use crate::image::{Digest, Name, glob};
 use crate::output;
 use crate::store::{self, Kept, Shared, ecr};
+use crate::transfer::compress::Compression;
 use crate::transfer::progress::Progress;
 use crate::transfer::{self, Options, Outcome};
-use crate::ui::progress::{Display, Style};
+use crate::ui::progress::{Display, Style, count};
 
 /// What is done, as the last line says it.
 #[derive(Debug, Clone, Copy)]
@@ -74,6 +75,14 @@ pub(super) fn arguments(command: clap::Command) -> clap::Command {
         .arg(
             Arg::new("quiet").long("quiet").action(ArgAction::SetTrue).help("Nothing but the digest, and errors"),
         )
+        .arg(
+            Arg::new("compress")
+                .long("compress")
+                .value_name("METHOD")
+                .conflicts_with("referrers")
+                .value_parser(str::parse::<Compression>)
+                .help("Compress the layers with gzip or zstd, at a level (zstd:9) even where they are compressed so"),
+        )
         .arg(registry::jobs_argument())
 }
 
@@ -128,8 +137,12 @@ pub(super) fn print_json(context: &Context, value: &Value) -> anyhow::Result<()>
 pub(super) fn after(display: &Display, error: &anyhow::Error, kept: Kept) {
     if matches!(error.downcast_ref::<Error>(), Some(Error::Interrupted)) {
         display.note(match kept {
-            Kept::Bytes => "interrupted; the same command goes on where this one stopped: what has arrived is kept",
-            Kept::Blobs => "interrupted; the same command goes on from here: layers that arrived whole are kept",
+            Kept::Bytes => {
+                "interrupted; the same command goes on where this one stopped: what has arrived is kept"
+            }
+            Kept::Blobs => {
+                "interrupted; the same command goes on from here: layers that arrived whole are kept"
+            }
             Kept::Nothing => "interrupted; nothing was written",
         });
     }
@@ -143,7 +156,9 @@ impl Job<'_> {
             return Err(registry::usage("the archive goes to standard output, so --output json cannot"));
         }
         if self.destination.target.is_none() && self.create.is_some_and(Creation::is_particular) {
-            return Err(registry::usage("--create=FILE is for repositories of Amazon ECR through its own API"));
+            return Err(registry::usage(
+                "--create=FILE is for repositories of Amazon ECR through its own API",
+            ));
         }
         let display = display(self.context, self.matches);
         let progress: Arc<dyn Progress> = display.clone();
@@ -170,11 +185,7 @@ impl Job<'_> {
         Ok(())
     }
 
-    async fn everything(
-        &self,
-        progress: &Arc<dyn Progress>,
-        display: &Display,
-    ) -> anyhow::Result<Vec<Row>> {
+    async fn everything(&self, progress: &Arc<dyn Progress>, display: &Display) -> anyhow::Result<Vec<Row>> {
         let images = self.images().await?;
         let dry_run = self.matches.get_flag("dry-run");
         let began = Instant::now();
@@ -196,6 +207,11 @@ impl Job<'_> {
                     "the index was rewritten for the chosen platforms, so its digest is another one than at \
                      the source",
                 );
+            }
+            if outcome.compressed > 0 {
+                let layers = count(outcome.compressed, "layer");
+                display
+                    .note(&format!("compressed {layers}, so the digest is another one than at the source"));
             }
             let name = self.destination.label(&image.options.tags, &outcome.digest);
             rows.push(Row { image: name, outcome, seconds: elapsed(began) });
@@ -246,8 +262,9 @@ impl Job<'_> {
             _ => None,
         };
         let (platforms, jobs) = (registry::platforms(self.matches)?, registry::jobs(self.matches));
+        let compression = self.matches.get_one("compress").copied();
         let referrers = self.matches.get_flag("referrers");
-        Ok(Options { image, expected, platforms, tags, referrers, jobs })
+        Ok(Options { image, expected, platforms, tags, referrers, jobs, compression })
     }
 
     /// The destination's tag, else the source's or the one for what has none, and those of `--tag`.

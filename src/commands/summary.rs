@@ -19,10 +19,10 @@ pub(super) struct Row {
 impl Row {
     /// The image as data.
     pub(super) fn value(&self) -> Value {
-        let Outcome { digest, rewritten, blobs, bytes, present, referrers } = &self.outcome;
+        let Outcome { digest, rewritten, blobs, bytes, present, referrers, compressed } = &self.outcome;
         json!({
             "image": self.image, "digest": digest, "rewritten": rewritten, "blobs": blobs, "bytes": bytes,
-            "present": present, "referrers": referrers, "seconds": self.seconds
+            "present": present, "referrers": referrers, "compressed": compressed, "seconds": self.seconds
         })
     }
 
@@ -47,6 +47,7 @@ pub(super) fn total(rows: &[Row], image: &str, seconds: Option<f64>) -> Option<R
         outcome.bytes += row.outcome.bytes;
         outcome.present += row.outcome.present;
         outcome.referrers += row.outcome.referrers;
+        outcome.compressed += row.outcome.compressed;
     }
     Some(Row { image: image.to_owned(), outcome, seconds })
 }
@@ -68,7 +69,8 @@ pub(super) fn event(rows: &[Row], seconds: Option<f64>) -> Value {
 pub(super) fn table(ui: &Ui, rows: &[Row], seconds: Option<f64>, done: &str) -> String {
     let total = (rows.len() > 1).then(|| total(rows, &format!("{} images", rows.len()), seconds)).flatten();
     let referrers = rows.iter().any(|row| row.outcome.referrers > 0);
-    let moved = if seconds.is_some() { done.to_uppercase() } else { format!("TO BE {}", done.to_uppercase()) };
+    let moved =
+        if seconds.is_some() { done.to_uppercase() } else { format!("TO BE {}", done.to_uppercase()) };
     let mut header = vec!["IMAGE", &moved, "SIZE", "THERE"];
     if referrers {
         header.push("REFERRERS");

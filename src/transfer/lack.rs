@@ -87,6 +87,7 @@ impl<'a> Lack<'a> {
             bytes: 0,
             present: self.all,
             referrers: plan.about.len(),
+            compressed: 0,
         }
     }
 
@@ -97,7 +98,8 @@ impl<'a> Lack<'a> {
         outcome: &mut Outcome,
         progress: &Arc<dyn Progress>,
     ) -> Vec<&Descriptor> {
-        let blobs: Vec<&Descriptor> = self.blobs.iter().filter(|blob| missing.contains(&blob.digest)).collect();
+        let blobs: Vec<&Descriptor> =
+            self.blobs.iter().filter(|blob| missing.contains(&blob.digest)).collect();
         let bytes = blobs.iter().map(|blob| blob.size).sum();
         progress.hear(Event::Planned { blobs: blobs.len(), bytes, present: outcome.present - blobs.len() });
         blobs

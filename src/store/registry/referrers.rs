@@ -45,7 +45,8 @@ impl Remote {
         let ask = async || {
             let response = self.reads.answer(&Method::GET, path).await?;
             let status = response.status().as_u16();
-            let link = response.headers().get(LINK).and_then(|link| link.to_str().ok()).map(ToOwned::to_owned);
+            let link =
+                response.headers().get(LINK).and_then(|link| link.to_str().ok()).map(ToOwned::to_owned);
             let bytes = super::read::bounded(response, MAXIMUM_MANIFEST).await?;
             match status {
                 200 => {
