@@ -102,13 +102,15 @@ async fn handle(
             return Ok(Outcome::Answer(written(&answer)?));
         }
         match shared.local.answer(&caller, service, &operation, input.clone(), blob) {
-            Err(Fault { need: Some(need), .. }) => Ok(Outcome::Need(need, caller, operation, input)),
+            Err(Fault { need: Some(need), .. }) => {
+                Ok(Outcome::Need(Box::new((need, caller, operation, input))))
+            }
             answer => Ok(Outcome::Answer(written(&answer?)?)),
         }
     };
     let (need, caller, operation, input) = match in_turn(state, work).await? {
         Outcome::Answer(answer) => return Ok(answer),
-        Outcome::Need(need, caller, operation, input) => (need, caller, operation, input),
+        Outcome::Need(again) => *again,
     };
     // Nobody's turn is held up while upstream is asked: upstream may be this very server.
     let settled = upstream::settle(&state.local, &need).await;
@@ -125,7 +127,7 @@ fn written(answer: &Value) -> Result<Vec<u8>, Fault> {
 enum Outcome {
     Answer(Vec<u8>),
     /// It has to be asked once more after something was fetched from upstream.
-    Need(Box<Need>, Caller, String, Value),
+    Need(Box<(Box<Need>, Caller, String, Value)>),
 }
 
 /// Does something that waits for the disk, a few at a time.
