@@ -239,9 +239,9 @@ impl Cache {
             return false;
         }
         // A lock is as old as its first use; it goes when its entry has gone and nobody holds it.
-        let lock = name.strip_suffix(".lock").map(|key| {
-            if self.file(key).exists() { None } else { self.try_lock(key).ok().flatten() }
-        });
+        let lock = name
+            .strip_suffix(".lock")
+            .map(|key| if self.file(key).exists() { None } else { self.try_lock(key).ok().flatten() });
         !matches!(lock, Some(None)) && std::fs::remove_file(&path).is_ok()
     }
 }

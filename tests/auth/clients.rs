@@ -32,7 +32,8 @@ fn layout(machine: &Machine, name: &str) -> String {
         machine.write(&format!("{name}/blobs/sha256/{}", &digest["sha256:".len()..]), content);
         digest
     };
-    let config = "{\"architecture\":\"amd64\",\"os\":\"linux\",\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[]}}";
+    let config =
+        "{\"architecture\":\"amd64\",\"os\":\"linux\",\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[]}}";
     let manifest = json!({
         "schemaVersion": 2,
         "mediaType": "application/vnd.oci.image.manifest.v1+json",
@@ -62,8 +63,7 @@ fn what_the_helper_says_opens_the_registry() {
     let got = helper(&machine, "get", &server.address);
     let answer: Value = serde_json::from_str(&got.stdout).unwrap();
     assert_eq!((&answer["ServerURL"], &answer["Username"]), (&json!(server.address), &json!("AWS")));
-    let login =
-        base64_simd::STANDARD.encode_to_string(format!("AWS:{}", answer["Secret"].as_str().unwrap()));
+    let login = base64_simd::STANDARD.encode_to_string(format!("AWS:{}", answer["Secret"].as_str().unwrap()));
     assert_eq!(server.send("GET /v2/", &[&format!("Authorization: Basic {login}")], b"").status, 200);
     let wrong = base64_simd::STANDARD.encode_to_string("AWS:wrong");
     assert_eq!(server.send("GET /v2/", &[&format!("Authorization: Basic {wrong}")], b"").status, 401);
@@ -98,9 +98,10 @@ fn a_pull_asks_the_endpoint_that_the_form_of_the_host_names() {
         let proxy = Server::start(Manner::Refuses(403, "no"));
         let mut machine = machine(&proxy);
         machine.unset("AWS_ENDPOINT_URL").set("HTTPS_PROXY", proxy.url());
-        for arguments in
-            [["pull", &format!("{host}/app:1"), "out"], ["copy", &format!("docker://{host}/app:1"), "oci:out"]]
-        {
+        for arguments in [
+            ["pull", &format!("{host}/app:1"), "out"],
+            ["copy", &format!("docker://{host}/app:1"), "oci:out"],
+        ] {
             assert_ne!(machine.ecr(&arguments).code, 0);
             let asked: Vec<String> = proxy.requests().into_iter().map(|request| request.line).collect();
             assert!(asked.last().unwrap().contains(endpoint), "{host}: {asked:?}");
