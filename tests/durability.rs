@@ -34,7 +34,8 @@ fn push(server: &Serve, name: &str, number: usize) -> bool {
     let upload = format!("POST /v2/{name}/blobs/uploads/?digest={}", digest(&content));
     let kind = format!("Content-Type: {IMAGE}");
     let put = format!("PUT /v2/{name}/manifests/{number}");
-    let is_stored = |answer: Option<crate::harness::registry::Answer>| answer.is_some_and(|answer| answer.status == 201);
+    let is_stored =
+        |answer: Option<crate::harness::registry::Answer>| answer.is_some_and(|answer| answer.status == 201);
     is_stored(server.attempt(&upload, &[], &content))
         && is_stored(server.attempt(&put, &[&kind], manifest(number).as_bytes()))
 }
@@ -49,7 +50,10 @@ fn client(machine: &mut Machine, server: &Serve) {
 fn assert_held(server: &Serve, name: &str, numbers: &[usize]) {
     for number in numbers {
         let content = content(*number);
-        assert!(server.get(&format!("/v2/{name}/blobs/{}", digest(&content))).body == content, "blob {number}");
+        assert!(
+            server.get(&format!("/v2/{name}/blobs/{}", digest(&content))).body == content,
+            "blob {number}"
+        );
         assert_eq!(server.get(&format!("/v2/{name}/manifests/{number}")).text(), manifest(*number));
     }
 }
@@ -124,11 +128,17 @@ fn a_write_that_fails_changes_nothing() {
     let upload = format!("--repository-name a/b --upload-id {} --part-first-byte 0", begun.trim());
     let said = machine.fails(
         254,
-        &format!("upload-layer-part {upload} --part-last-byte 4194303 --layer-part-blob fileb://{}", part.display()),
+        &format!(
+            "upload-layer-part {upload} --part-last-byte 4194303 --layer-part-blob fileb://{}",
+            part.display()
+        ),
     );
     assert!(said.contains("ServerException") && said.contains("File too large"), "{said}");
     machine.write("part", b"0123456789");
-    machine.ok(&format!("upload-layer-part {upload} --part-last-byte 9 --layer-part-blob fileb://{}", part.display()));
+    machine.ok(&format!(
+        "upload-layer-part {upload} --part-last-byte 9 --layer-part-blob fileb://{}",
+        part.display()
+    ));
     let completed = format!(
         "complete-layer-upload --repository-name a/b --upload-id {} --layer-digests {}",
         begun.trim(),
@@ -164,7 +174,8 @@ fn servers_and_commands_share_a_folder() {
     });
     let numbers: Vec<usize> = (0..30).collect();
     servers.iter().for_each(|server| assert_held(server, "a/b", &numbers));
-    let names = machine.ok("describe-repositories --local --query repositories[].repositoryName --output json");
+    let names =
+        machine.ok("describe-repositories --local --query repositories[].repositoryName --output json");
     assert_eq!(names.matches("c/").count(), 8, "{names}");
     assert_eq!(machine.ok("local check"), "");
     let mut size = Command::new("sh");

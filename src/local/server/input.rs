@@ -309,7 +309,10 @@ mod tests {
     #[test]
     fn a_blob_is_taken_out_of_its_surroundings() {
         assert_eq!(scanned(r#"{"data":"aGVsbG8=","n":1}"#), split(r#"{"data":null,"n":1}"#, b"hello"));
-        assert_eq!(scanned(r#"{"a":"x", "data" : "aGVsbG8h"}"#), split(r#"{"a":"x", "data" : null}"#, b"hello!"));
+        assert_eq!(
+            scanned(r#"{"a":"x", "data" : "aGVsbG8h"}"#),
+            split(r#"{"a":"x", "data" : null}"#, b"hello!")
+        );
         assert_eq!(scanned(r#"{"data":""}"#), split(r#"{"data":null}"#, b""));
         let text = "pack my box with five dozen liquor jugs, and then pack my box once more";
         let body = json!({ "id": "1", "data": base64_simd::STANDARD.encode_to_string(text), "last": 2 });
@@ -342,7 +345,9 @@ mod tests {
     #[test]
     fn what_is_not_base64_is_refused() {
         let fault = Err(Fault::new("SerializationException", "data is not base64 text"));
-        for text in ["aGVsbG8", "aGVsbG8=aGVsbG8=", "aGVs bG8=", "====", "a=bc", r"aGVs\n", r"\u00e4aaa", "aGVsbG8=="] {
+        for text in
+            ["aGVsbG8", "aGVsbG8=aGVsbG8=", "aGVs bG8=", "====", "a=bc", r"aGVs\n", r"\u00e4aaa", "aGVsbG8=="]
+        {
             assert_eq!(scanned(&format!(r#"{{"data":"{text}"}}"#)), fault, "{text}");
         }
     }

@@ -28,7 +28,8 @@ fn a_repository_has_so_many_images() {
     let gone = store.image("second", None);
     store.ask("CreateRepository", json!({ "repositoryName": "other" }));
     let index = json!({ "schemaVersion": 2, "manifests": [] }).to_string();
-    let other = json!({ "repositoryName": "other", "imageManifest": index, "imageManifestMediaType": OCI_INDEX });
+    let other =
+        json!({ "repositoryName": "other", "imageManifest": index, "imageManifestMediaType": OCI_INDEX });
     store.ask("PutImage", other);
     let manifest = store.manifest("third");
     let refused = store.put(&manifest, OCI_IMAGE, None).unwrap_err();

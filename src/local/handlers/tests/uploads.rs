@@ -186,7 +186,9 @@ fn an_upload_that_lost_its_bytes_is_begun_anew() {
     store.part(&upload, 0, b"content").unwrap();
     // As after a completion whose transaction failed.
     std::fs::remove_file(store.local.blobs.upload_path(&upload)).unwrap();
-    for refused in [store.part(&upload, 7, b"more").map(drop), store.complete(&upload, &digest(b"content")).map(drop)] {
+    for refused in
+        [store.part(&upload, 7, b"more").map(drop), store.complete(&upload, &digest(b"content")).map(drop)]
+    {
         assert_eq!(refused.unwrap_err().code, "UploadNotFoundException");
     }
     store.layer(b"content");
