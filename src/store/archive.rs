@@ -12,7 +12,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tempfile::NamedTempFile;
 
-use super::buffers::Buffers;
 use super::files::{self, Extent, Files, INDEX, Index, MARK, MARK_TEXT};
 use super::layout::write;
 use super::stream::Parts;
@@ -22,7 +21,6 @@ use crate::image::{Descriptor, Digest, Manifest, Name};
 /// Tar counts in blocks of this size.
 const BLOCK: u64 = 512;
 const STEP: usize = 1024 * 1024;
-const BUDGET: usize = 16 * STEP;
 /// More files than any layout has; what lists more is not meant well.
 const MAXIMUM_ENTRIES: usize = 100_000;
 
@@ -160,6 +158,10 @@ impl Store for ArchiveReader {
         Box::pin(async { Err(self.read_only()) })
     }
 
+    fn is_local(&self) -> bool {
+        true
+    }
+
     fn put_manifest<'a>(&'a self, _manifest: &'a Manifest) -> Answer<'a, ()> {
         Box::pin(async { Err(self.read_only()) })
     }
@@ -172,7 +174,6 @@ impl Store for ArchiveReader {
 /// An OCI archive to write: a new file, or one in place of an older archive.
 pub struct ArchiveWriter {
     path: PathBuf,
-    buffers: Arc<Buffers>,
     state: Mutex<State>,
 }
 
@@ -195,7 +196,7 @@ impl ArchiveWriter {
             };
             files::index(&ArchiveReader::open(&path).map_err(kept)?).map_err(kept)?;
         }
-        Ok(Self { path, buffers: Buffers::new(BUDGET), state: Mutex::default() })
+        Ok(Self { path, state: Mutex::default() })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -231,7 +232,7 @@ impl ArchiveWriter {
             (&file).seek(SeekFrom::Start(start)).map_err(self.failed())?;
             Arc::new(file)
         };
-        let mut parts = Parts::new(source.stream().await?, Arc::clone(&self.buffers), STEP);
+        let mut parts = Parts::new(source.stream().await?, source.buffers(), STEP);
         while let Some(part) = parts.next().await? {
             let end = part.end();
             write(Arc::clone(&file), part.bytes).await.map_err(self.failed())?;

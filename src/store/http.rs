@@ -23,11 +23,13 @@ pub struct Network {
     pub unverified: bool,
     /// The wait before something that failed is tried again; it doubles from one attempt to the next.
     pub first_wait: Duration,
+    /// Whether calls of Amazon ECR keep to the rates that AWS allows an account, instead of being told off.
+    pub paced: bool,
 }
 
 impl Default for Network {
     fn default() -> Self {
-        Self { ca_bundle: None, unverified: false, first_wait: Duration::from_millis(250) }
+        Self { ca_bundle: None, unverified: false, first_wait: Duration::from_millis(250), paced: false }
     }
 }
 

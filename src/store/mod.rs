@@ -25,6 +25,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 
 pub use archive::{ArchiveReader, ArchiveWriter};
+pub use buffers::{Buffers, DEFAULT_MEMORY, LEAST_MEMORY};
 pub use docker::DockerReader;
 pub use ecr::Ecr;
 pub use error::Error;
@@ -82,6 +83,12 @@ pub trait Store: Send + Sync {
 
     /// Takes the manifest that everything was for, under these tags, or by its digest alone.
     fn put_image<'a>(&'a self, manifest: &'a Manifest, tags: &'a [String]) -> Answer<'a, ()>;
+
+    /// Whether its blobs are files of this machine that go by their digests. A destination that computes digests itself
+    /// may take them as they are.
+    fn is_local(&self) -> bool {
+        false
+    }
 
     /// The registry's host and the repository, where this is one that can take blobs over from its neighbours.
     fn neighbour(&self) -> Option<(&str, &str)> {

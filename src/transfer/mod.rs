@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 use self::plan::Plan;
 use self::progress::{Event, Progress};
 use crate::image::{Descriptor, Digest, Manifest, Name, Platform};
-use crate::store::{self, Shared, Source, Written};
+use crate::store::{self, Buffers, Shared, Source, Written};
 
 /// Why an image was not moved.
 #[derive(Debug, thiserror::Error)]
@@ -78,6 +78,10 @@ pub struct Options {
     pub tags: Vec<String>,
     /// How many blobs move at once.
     pub jobs: usize,
+    /// The memory for the bytes of all of them.
+    pub buffers: Arc<Buffers>,
+    /// Whether the source's files are hashed also where the destination does that.
+    pub verify: bool,
 }
 
 /// What became of it.
@@ -154,7 +158,7 @@ pub async fn add(
         Outcome { digest, rewritten: plan.rewritten, blobs: 0, bytes: 0, present: plan.blobs.len() };
     let held = destination.held(&outcome.digest).await?;
     if held.is_none() {
-        move_content(source, destination, &plan, options.jobs, progress, &mut outcome).await?;
+        move_content(source, destination, &plan, options, progress, &mut outcome).await?;
     } else {
         progress.hear(Event::Planned { blobs: 0, bytes: 0, present: plan.blobs.len() });
     }
@@ -176,7 +180,7 @@ async fn move_content(
     source: &Shared,
     destination: &Shared,
     plan: &Plan,
-    jobs: usize,
+    options: &Options,
     progress: &Arc<dyn Progress>,
     outcome: &mut Outcome,
 ) -> Result<(), Error> {
@@ -185,7 +189,7 @@ async fn move_content(
     let bytes = blobs.iter().map(|blob| blob.size).sum();
     let present = plan.blobs.len() - blobs.len();
     progress.hear(Event::Planned { blobs: blobs.len(), bytes, present });
-    move_blobs(source, destination, &blobs, jobs, progress, outcome).await?;
+    move_blobs(source, destination, &blobs, options, progress, outcome).await?;
     for child in &plan.children {
         put_child(destination, child, progress).await?;
     }
@@ -196,19 +200,29 @@ async fn move_blobs(
     source: &Shared,
     destination: &Shared,
     blobs: &[&Descriptor],
-    jobs: usize,
+    options: &Options,
     progress: &Arc<dyn Progress>,
     outcome: &mut Outcome,
 ) -> Result<(), Error> {
     // Dropping the set, as an interrupt does, stops what is in it.
     let mut tasks = JoinSet::new();
-    let permits = Arc::new(Semaphore::new(jobs.max(1)));
+    let permits = Arc::new(Semaphore::new(options.jobs.max(1)));
     for &blob in blobs {
         let (source, destination) = (Arc::clone(source), Arc::clone(destination));
         let (permits, progress, blob) = (Arc::clone(&permits), Arc::clone(progress), blob.clone());
+        let (buffers, verify) = (Arc::clone(&options.buffers), options.verify);
         tasks.spawn(async move {
             let _permit = permits.acquire_owned().await;
-            move_blob(source, &destination, blob, progress).await
+            progress.hear(Event::Started(&blob));
+            let (listener, digest) = (Arc::clone(&progress), blob.digest.clone());
+            let source = Source::new(source, blob.clone(), move |position| {
+                listener.hear(Event::Arrived { digest: &digest, position });
+            });
+            let source = source.with_buffers(buffers);
+            let source = if verify { source } else { source.trusted() };
+            let written = destination.write(&blob, &source).await?;
+            progress.hear(Event::Finished(&blob));
+            Ok((written, blob.size))
         });
     }
     while let Some(task) = tasks.join_next().await {
@@ -227,22 +241,6 @@ async fn move_blobs(
         }
     }
     Ok(())
-}
-
-async fn move_blob(
-    source: Shared,
-    destination: &Shared,
-    blob: Descriptor,
-    progress: Arc<dyn Progress>,
-) -> Result<(Written, u64), Error> {
-    progress.hear(Event::Started(&blob));
-    let (listener, digest) = (Arc::clone(&progress), blob.digest.clone());
-    let source = Source::new(source, blob.clone(), move |position| {
-        listener.hear(Event::Arrived { digest: &digest, position });
-    });
-    let written = destination.write(&blob, &source).await?;
-    progress.hear(Event::Finished(&blob));
-    Ok((written, blob.size))
 }
 
 async fn put_child(

@@ -23,7 +23,6 @@ use tokio::sync::Mutex;
 
 pub use self::error::Error;
 use self::error::Trouble;
-use super::buffers::Buffers;
 use super::http::{CONNECT_PATIENCE, Connections, Network, PATIENCE};
 use super::{Answer, Reader, Source, Store, Written};
 use crate::image::{Descriptor, Digest, Manifest, Name};
@@ -37,7 +36,6 @@ const QUESTIONS: usize = 8;
 const PAGE: usize = 1000;
 /// No repository has more pages of tags; a registry that repeats itself is stopped.
 const MOST_PAGES: usize = 1000;
-const BUDGET: usize = 16 * 1024 * 1024;
 
 /// How to log in.
 #[derive(Clone, PartialEq, Eq)]
@@ -56,7 +54,6 @@ pub struct Remote {
     repository: String,
     network: Network,
     answered: AtomicBool,
-    buffers: Arc<Buffers>,
     reads: Arc<read::Reads>,
 }
 
@@ -100,7 +97,6 @@ impl Remote {
             repository,
             network,
             answered: AtomicBool::new(false),
-            buffers: Buffers::new(BUDGET),
             reads: Arc::new(reads),
         })
     }

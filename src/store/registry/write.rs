@@ -1,7 +1,5 @@
 //! Writing to a registry: blobs taken over from a neighbour or streamed in one PUT, and manifests.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use futures_util::stream;
 use oci_distribution::Reference;
@@ -82,7 +80,7 @@ impl Remote {
     }
 
     async fn send(&self, source: &Source, sender: &Sender<Answered<Bytes>>) -> Result<(), store::Error> {
-        let mut parts = Parts::new(source.stream().await?, Arc::clone(&self.buffers), STEP);
+        let mut parts = Parts::new(source.stream_to_verifier().await?, source.buffers(), STEP);
         let mut last: Option<Part> = None;
         while let Some(part) = parts.next().await? {
             if let Some(before) = last.replace(part) {
