@@ -1,5 +1,6 @@
 //! Where a command's requests go: to the embedded ECR in this process, or to AWS.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -24,17 +25,21 @@ pub fn connect(settings: &Settings, service: &'static Service) -> anyhow::Result
     Ok(Client::in_process(service, Arc::new(Embedded { local, caller: caller(settings)? })))
 }
 
+/// An embedded ECR in an empty folder, on which something is tried out.
+pub(super) fn rehearsal(folder: &Path) -> anyhow::Result<Client> {
+    let caller = Caller::of_account(LOCAL_ACCOUNT, LOCAL_REGION);
+    let local = Local::open(folder)?;
+    Ok(Client::in_process(crate::model::ecr(), Arc::new(Embedded { local, caller })))
+}
+
 /// Who asks the embedded ECR. Its account is the access key where that has twelve digits, so that several accounts
 /// can be played through on one machine.
 pub(super) fn caller(settings: &Settings) -> anyhow::Result<Caller> {
     let region = settings.region()?.filter(|region| !region.is_empty());
     let key = settings.filled_variable("AWS_ACCESS_KEY_ID");
     let account = key.filter(|key| key.len() == 12 && key.bytes().all(|byte| byte.is_ascii_digit()));
-    Ok(Caller {
-        account: account.unwrap_or_else(|| LOCAL_ACCOUNT.to_owned()),
-        region: region.unwrap_or_else(|| LOCAL_REGION.to_owned()),
-        address: None,
-    })
+    let account = account.as_deref().unwrap_or(LOCAL_ACCOUNT);
+    Ok(Caller::of_account(account, region.as_deref().unwrap_or(LOCAL_REGION)))
 }
 
 /// The embedded ECR as a backend of the client.

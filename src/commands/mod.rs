@@ -4,6 +4,7 @@
 
 mod connect;
 mod copy;
+mod create;
 mod credential_helper;
 mod credential_provider;
 mod ends;
@@ -13,11 +14,13 @@ mod login;
 mod login_hosts;
 mod login_setup;
 mod logout;
+mod memory;
 mod moving;
 mod pull;
 mod push;
 mod registry;
 mod runtime;
+mod summary;
 
 use std::process::ExitCode;
 
