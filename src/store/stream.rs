@@ -147,6 +147,11 @@ impl Stream {
 
     /// Whether the bytes were the right ones; called when all of them were read.
     pub async fn verify(mut self) -> Result<(), Error> {
+        self.check().await
+    }
+
+    /// The same. What was the right thing once is taken for it when it is read again.
+    async fn check(&mut self) -> Result<(), Error> {
         if self.hasher.is_none() {
             return self.reader.suspicion().map_or(Ok(()), Err);
         }
@@ -205,6 +210,8 @@ pub(super) struct Parts<T = Part> {
     buffers: Arc<Buffers>,
     size: usize,
     work: Work<T>,
+    /// Where the next part begins.
+    at: u64,
     ahead: Option<JoinHandle<Ahead<T>>>,
 }
 
@@ -225,7 +232,7 @@ impl<T: Send + 'static> Parts<T> {
         size: usize,
         work: impl Fn(Part) -> T + Send + Sync + 'static,
     ) -> Self {
-        let mut parts = Self { buffers, size, work: Arc::new(work), ahead: None };
+        let mut parts = Self { buffers, size, work: Arc::new(work), at: stream.position, ahead: None };
         parts.prepare(stream);
         parts
     }
@@ -245,6 +252,7 @@ impl<T: Send + 'static> Parts<T> {
     /// The next part; `None` at the end.
     pub(super) async fn next(&mut self) -> Result<Option<T>, Error> {
         let (stream, part) = self.ahead().await;
+        self.at = stream.position;
         self.prepare(stream);
         part
     }
@@ -253,6 +261,21 @@ impl<T: Send + 'static> Parts<T> {
     pub(super) async fn seek(&mut self, offset: u64) -> Result<(), Error> {
         let (mut stream, _) = self.ahead().await;
         let result = stream.seek(offset).await;
+        self.at = stream.position;
+        self.prepare(stream);
+        result
+    }
+
+    /// Makes sure that the next part begins at an offset.
+    pub(super) async fn seek_unless_at(&mut self, offset: u64) -> Result<(), Error> {
+        if self.at == offset { Ok(()) } else { self.seek(offset).await }
+    }
+
+    /// Whether the bytes were the right ones, where some of them may be wanted again.
+    pub(super) async fn verified(&mut self) -> Result<(), Error> {
+        let (mut stream, _) = self.ahead().await;
+        let result = stream.check().await;
+        self.at = stream.position;
         self.prepare(stream);
         result
     }
