@@ -83,7 +83,8 @@ impl Remote {
                 }
                 return Err(self.trouble(trouble, "push to").into());
             }
-            if lost {
+            // Some registries name another offset than the one they want, ECR among them: `research/engines.md` 1.4.
+            if lost || trouble.status == Some(416) || blob.size <= SMALL as u64 {
                 session = None;
             }
             if !expired {
@@ -120,7 +121,12 @@ impl Remote {
             None => session.insert(self.begin(&authorization).await?),
         };
         if session.doubtful {
-            self.ask(session, &authorization).await?;
+            match self.ask(session, &authorization).await {
+                Err(trouble) if trouble.status.is_some_and(|status| (402..500).contains(&status)) => {
+                    *session = self.begin(&authorization).await?;
+                }
+                asked => asked?,
+            }
         }
         // Until everything of this attempt is well the registry may have got any part of it.
         session.doubtful = true;
