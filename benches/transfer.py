@@ -190,7 +190,7 @@ def row_api(layouts, rounds):
     layout, sink = layouts["large"], Sink()
     rates = json.loads(subprocess.run([SINK, "hash"], stdout=subprocess.PIPE, check=True).stdout)
     push = lambda *options: lambda _: ecr("push", f"oci:{layout}", "null:latest", *options, api=sink.url)
-    programs = {"ecr push": push()}
+    programs = {"ecr push": push(), "ecr push --verify": push("--verify")}
     if BOTO3:
         environment = {**CREDENTIALS, "AWS_DEFAULT_REGION": CREDENTIALS["AWS_REGION"]}
         programs["boto3, 4 threads"] = lambda _: lambda: run([BOTO3, "-c", PUSH_WITH_BOTO3, sink.url, str(layout)], environment)

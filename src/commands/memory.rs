@@ -15,8 +15,8 @@ pub(super) fn arguments() -> [Arg; 2] {
             .default_value("64MiB")
             .value_parser(size)
             .help(
-                "About how much memory the program takes while layers move, however large and many they are: 20 MiB for \
-                 itself, the rest for their bytes; at least 32MiB",
+                "About how much memory the program takes while layers move, however large and many they are: 28 MiB for \
+                 itself, the rest for their bytes; at least 48MiB",
             ),
         Arg::new("verify").long("verify").action(ArgAction::SetTrue).help(
             "Hash layers from files on this machine too, before the registry does; by default their digests are \
@@ -54,7 +54,7 @@ mod tests {
         for (text, reason) in [
             ("64", r#""64" is no size; expected a number with MiB or GiB behind it, such as 64MiB"#),
             ("MiB", r#""MiB" is no size; expected a number with MiB or GiB behind it, such as 64MiB"#),
-            ("31MiB", "31MiB is too little; expected at least 32MiB"),
+            ("31MiB", "31MiB is too little; expected at least 48MiB"),
         ] {
             assert_eq!(size(text), Err(reason.to_owned()));
         }

@@ -6,11 +6,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 const MEBIBYTE: usize = 1024 * 1024;
 /// What the program takes besides its buffers: its code, its threads, and what is in its connections.
-const PROGRAM: usize = 20 * MEBIBYTE;
+const PROGRAM: usize = 28 * MEBIBYTE;
 /// How much memory a transfer takes where nobody says otherwise.
 pub const DEFAULT_MEMORY: usize = 64 * MEBIBYTE;
 /// The least that a transfer can do with.
-pub const LEAST_MEMORY: usize = 32 * MEBIBYTE;
+pub const LEAST_MEMORY: usize = 48 * MEBIBYTE;
 
 /// Lends buffers within a budget. Memory stays flat however large the blobs and however many there are: allocating
 /// and freeing parts of 10 MiB from several threads instead leaves the allocator with several times as much.
