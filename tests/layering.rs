@@ -196,8 +196,7 @@ fn files_stay_readable() {
 /// `warm.ld` names functions as rustc mangles them. A name of ours that no longer exists would do nothing, unnoticed.
 #[test]
 fn the_functions_that_are_put_side_by_side_exist() {
-    let script =
-        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/warm.ld")).expect("warm.ld");
+    let script = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/warm.ld")).expect("warm.ld");
     let words = script.split([' ', '(', ')', '\n']);
     let patterns: Vec<&str> = words.filter_map(|word| word.strip_prefix(".text._ZN3ecr")).collect();
     assert!(patterns.len() > 10, "{patterns:?}");

@@ -54,7 +54,7 @@ mod tests {
         for (text, reason) in [
             ("64", r#""64" is no size; expected a number with MiB or GiB behind it, such as 64MiB"#),
             ("MiB", r#""MiB" is no size; expected a number with MiB or GiB behind it, such as 64MiB"#),
-            ("31MiB", "31MiB is too little; expected at least 48MiB"),
+            ("47MiB", "47MiB is too little; expected at least 48MiB"),
         ] {
             assert_eq!(size(text), Err(reason.to_owned()));
         }

@@ -15,12 +15,8 @@ use super::{Context, block_on_threads};
 use crate::error::Error;
 use crate::image::{Digest, Name, glob};
 use crate::output;
-<<<<<<< HEAD
 use crate::store::{self, Buffers, Kept, Shared, ecr};
-=======
-use crate::store::{self, Kept, Shared, ecr};
 use crate::transfer::compress::Compression;
->>>>>>> main
 use crate::transfer::progress::Progress;
 use crate::transfer::{self, Options, Outcome};
 use crate::ui::progress::{Display, Style, count};
@@ -278,12 +274,8 @@ impl Job<'_> {
         let (platforms, jobs) = (registry::platforms(self.matches)?, registry::jobs(self.matches));
         let compression = self.matches.get_one("compress").copied();
         let referrers = self.matches.get_flag("referrers");
-<<<<<<< HEAD
         let (buffers, verify) = (Arc::clone(buffers), self.matches.get_flag("verify"));
-        Ok(Options { image, expected, platforms, tags, referrers, jobs, buffers, verify })
-=======
-        Ok(Options { image, expected, platforms, tags, referrers, jobs, compression })
->>>>>>> main
+        Ok(Options { image, expected, platforms, tags, referrers, jobs, buffers, verify, compression })
     }
 
     /// The destination's tag, else the source's or the one for what has none, and those of `--tag`.

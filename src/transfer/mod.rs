@@ -138,16 +138,13 @@ pub struct Options {
     pub referrers: bool,
     /// How many blobs move at once.
     pub jobs: usize,
-<<<<<<< HEAD
     /// The memory for the bytes of all of them.
     pub buffers: Arc<Buffers>,
     /// Whether the source's files are hashed also where the destination does that.
     pub verify: bool,
-=======
     /// What its layers are to be compressed with. `None` leaves them as they are, but for those of docker's places
     /// that nobody compressed, which go to a registry with gzip.
     pub compression: Option<Compression>,
->>>>>>> main
 }
 
 /// What became of it.

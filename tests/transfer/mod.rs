@@ -52,12 +52,9 @@ fn options(tags: &[&str]) -> Options {
         tags: tags.iter().map(|&tag| tag.to_owned()).collect(),
         referrers: false,
         jobs: 4,
-<<<<<<< HEAD
         buffers: ecr::store::Buffers::within(ecr::store::DEFAULT_MEMORY),
         verify: false,
-=======
         compression: None,
->>>>>>> main
     }
 }
 

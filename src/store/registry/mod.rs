@@ -28,13 +28,8 @@ use tokio::sync::Mutex;
 
 pub use self::error::Error;
 use self::error::Trouble;
-<<<<<<< HEAD
-use super::http::{CONNECT_PATIENCE, Connections, Network, PATIENCE};
-=======
-use super::buffers::Buffers;
 pub use super::http::Network;
 use super::http::{CONNECT_PATIENCE, Connections, PATIENCE};
->>>>>>> main
 use super::{Answer, Kept, Reader, Source, Store, Written};
 use crate::image::{Descriptor, Digest, Manifest, Name};
 

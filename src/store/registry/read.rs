@@ -70,11 +70,10 @@ impl Reads {
 
     /// Asks for nothing but whether we are welcome.
     async fn greet(&self) -> Result<Response, Trouble> {
-        let broken = |reason: String| Trouble { status: None, reason, passing: false };
         let (root, _) = self.base.split_once("/v2/").unwrap_or((&self.base, ""));
-        let url: Url = format!("{root}/v2/").parse().map_err(|_| broken("no URL".to_owned()))?;
-        let client = self.connections.client(&url).map_err(broken)?;
-        let authorization = self.authorization(true).await?;
+        let url: Url = format!("{root}/v2/").parse().map_err(|_| Trouble::plain("no URL"))?;
+        let client = self.connections.client(&url).map_err(Trouble::plain)?;
+        let authorization = self.authorization(RegistryOperation::Pull, true).await?;
         let request = client.get(url).header(USER_AGENT, super::USER_AGENT);
         let request =
             if authorization.is_empty() { request } else { request.header(AUTHORIZATION, authorization) };
