@@ -88,6 +88,8 @@ pub(super) fn network(settings: &Settings) -> anyhow::Result<Network> {
     Ok(Network {
         ca_bundle: settings.ca_bundle()?.map(Into::into),
         unverified: settings.globals().no_verify_ssl,
+        // What is served elsewhere than at AWS has other rates, or none.
+        paced: !settings.local() && settings.endpoint("ecr")?.is_none(),
         ..Network::default()
     })
 }

@@ -13,7 +13,7 @@ use tokio::sync::Mutex;
 use url::Url;
 
 use super::super::download::{Failure, Origin};
-use super::super::http::Connections;
+use super::super::http::{Connections, retry_after};
 use super::error::Trouble;
 use super::{Error, Remote};
 use crate::image::{Descriptor, Digest, MAXIMUM_MANIFEST, Manifest, Name, media_type};
@@ -30,26 +30,33 @@ pub(super) struct Reads {
     /// The repository's URL.
     pub(super) base: String,
     pub(super) connections: Connections,
-    /// What the last token was, as the header has it; empty where none is needed.
-    pub(super) authorization: Mutex<Option<String>>,
+    /// What the last token for reading was, as the header has it; empty where none is needed.
+    pub(super) pulling: Mutex<Option<String>>,
+    /// The same for writing.
+    pub(super) pushing: Mutex<Option<String>>,
 }
 
 impl Reads {
     async fn request(&self, method: Method, path: &str, renew: bool) -> Result<RequestBuilder, Trouble> {
-        let broken = |reason: String| Trouble { status: None, reason, passing: false };
-        let url: Url = format!("{}/{path}", self.base).parse().map_err(|_| broken("no URL".to_owned()))?;
-        let request = self.connections.client(&url).map_err(broken)?.request(method, url);
+        let url: Url = format!("{}/{path}", self.base).parse().map_err(|_| Trouble::plain("no URL"))?;
+        let request = self.connections.client(&url).map_err(Trouble::plain)?.request(method, url);
         let request = request.header(USER_AGENT, super::USER_AGENT);
-        let authorization = self.authorization(renew).await?;
+        let authorization = self.authorization(RegistryOperation::Pull, renew).await?;
         Ok(if authorization.is_empty() { request } else { request.header(AUTHORIZATION, authorization) })
     }
 
-    async fn authorization(&self, renew: bool) -> Result<String, Trouble> {
-        let mut kept = self.authorization.lock().await;
+    /// What a request's header says for who asks; `renew` where what it said before was not accepted.
+    pub(super) async fn authorization(
+        &self,
+        operation: RegistryOperation,
+        renew: bool,
+    ) -> Result<String, Trouble> {
+        let kept = if matches!(operation, RegistryOperation::Push) { &self.pushing } else { &self.pulling };
+        let mut kept = kept.lock().await;
         if let Some(authorization) = kept.as_ref().filter(|_| !renew) {
             return Ok(authorization.clone());
         }
-        let token = self.client.auth(&self.reference, &self.login, RegistryOperation::Pull).await?;
+        let token = self.client.auth(&self.reference, &self.login, operation).await?;
         let authorization = match (token, &self.login) {
             (Some(token), _) => format!("Bearer {token}"),
             (None, RegistryAuth::Basic(user, password)) => {
@@ -63,11 +70,10 @@ impl Reads {
 
     /// Asks for nothing but whether we are welcome.
     async fn greet(&self) -> Result<Response, Trouble> {
-        let broken = |reason: String| Trouble { status: None, reason, passing: false };
         let (root, _) = self.base.split_once("/v2/").unwrap_or((&self.base, ""));
-        let url: Url = format!("{root}/v2/").parse().map_err(|_| broken("no URL".to_owned()))?;
-        let client = self.connections.client(&url).map_err(broken)?;
-        let authorization = self.authorization(true).await?;
+        let url: Url = format!("{root}/v2/").parse().map_err(|_| Trouble::plain("no URL"))?;
+        let client = self.connections.client(&url).map_err(Trouble::plain)?;
+        let authorization = self.authorization(RegistryOperation::Pull, true).await?;
         let request = client.get(url).header(USER_AGENT, super::USER_AGENT);
         let request =
             if authorization.is_empty() { request } else { request.header(AUTHORIZATION, authorization) };
@@ -195,6 +201,13 @@ impl Remote {
         }
         Manifest::parse(bytes, media_type.as_deref()).map_err(store::Error::image(place))
     }
+}
+
+/// What a registry said instead of what was wanted.
+pub(super) async fn refused(response: Response) -> Trouble {
+    let (status, retry_after) = (response.status().as_u16(), retry_after(&response));
+    let body = bounded(response, LONGEST_COMPLAINT).await.unwrap_or_default();
+    Trouble { retry_after, ..Trouble::status(status, &String::from_utf8_lossy(&body)) }
 }
 
 /// A body, up to so many bytes of it.
