@@ -12,8 +12,10 @@ use anyhow::Context as _;
 use tempfile::TempDir;
 
 use super::block_on;
+use super::login_hosts::{address, rules};
 use super::registry::{self, Target};
-use crate::auth::{entry, stored};
+use crate::auth::login::Desk;
+use crate::auth::{self, entry, stored};
 use crate::image::{Digest, Name, Reference, Registry};
 use crate::settings::{Globals, Settings};
 use crate::store::engine::Address;
@@ -231,19 +233,17 @@ pub(super) fn settings_of(
     })
 }
 
-/// The login for a registry: ECR's by the account's own means, others' from where docker and podman keep them.
+/// The login for a registry: ECR's, and what login.conf says is one, as for every client that logs in through us;
+/// others' from where docker and podman keep them.
 fn login(settings: &Settings, registry: &Registry) -> anyhow::Result<Login> {
     let host = registry.host();
-    if let Registry::Ecr { region, .. } = registry {
-        let settings =
-            Settings::resolve(Globals { region: Some(region.clone()), ..settings.globals().clone() });
-        let client = super::connect(&settings, crate::model::ecr())?;
-        let answer = block_on(async {
-            anyhow::Ok(client.call("GetAuthorizationToken", serde_json::json!({})).await?)
-        })?;
-        let token =
-            answer.pointer("/authorizationData/0/authorizationToken").and_then(|token| token.as_str());
-        let (user, password) = token
+    let target = rules(settings)?.target(&address(host)?);
+    if let Some(target) = target.filter(|target| !target.public) {
+        if target.anonymous() {
+            return Ok(Login::Anonymous);
+        }
+        let (user, password) = token(settings, &target)?
+            .as_deref()
             .and_then(entry::login)
             .with_context(|| format!("GetAuthorizationToken gave no password for {host}"))?;
         return Ok(Login::Password(user, password));
@@ -252,6 +252,19 @@ fn login(settings: &Settings, registry: &Registry) -> anyhow::Result<Login> {
         Some((user, password)) => Login::Password(user, password),
         None => Login::Anonymous,
     })
+}
+
+fn token(settings: &Settings, target: &auth::target::Target) -> anyhow::Result<Option<String>> {
+    if !settings.local() {
+        return Ok(Some(super::login::password(&Desk::open(settings), target, false)?.token));
+    }
+    // The embedded ECR in this process has no endpoint, and nothing to keep.
+    let globals = Globals { region: Some(target.region.clone()), ..settings.globals().clone() };
+    let client = super::connect(&Settings::resolve(globals), crate::model::ecr())?;
+    let answer =
+        block_on(async { anyhow::Ok(client.call("GetAuthorizationToken", serde_json::json!({})).await?) })?;
+    let token = answer.pointer("/authorizationData/0/authorizationToken").and_then(|token| token.as_str());
+    Ok(token.map(str::to_owned))
 }
 
 #[cfg(test)]
