@@ -82,7 +82,10 @@ pub(super) fn arguments(command: clap::Command) -> clap::Command {
                 .value_name("METHOD")
                 .conflicts_with("referrers")
                 .value_parser(str::parse::<Compression>)
-                .help("Compress the layers with gzip or zstd, at a level (zstd:9) even where they are compressed so"),
+                .help(
+                    "Compress the layers with gzip or zstd, which changes the image's digest; with a level, 1 to 9 \
+                     or 1 to 19 (zstd:9), also those that have this form already",
+                ),
         )
         .arg(registry::jobs_argument())
         .args(memory::arguments())
