@@ -8,16 +8,18 @@ use serde_json::Value;
 
 use super::create::Creation;
 use super::ends::End;
+use super::memory;
 use super::registry::{self, explained};
 use super::summary::{self, Row};
 use super::{Context, block_on_threads};
 use crate::error::Error;
 use crate::image::{Digest, Name, glob};
 use crate::output;
-use crate::store::{self, Kept, Shared, ecr};
+use crate::store::{self, Buffers, Kept, Shared, ecr};
+use crate::transfer::compress::Compression;
 use crate::transfer::progress::Progress;
 use crate::transfer::{self, Options, Outcome};
-use crate::ui::progress::{Display, Style};
+use crate::ui::progress::{Display, Style, count};
 
 /// What is done, as the last line says it.
 #[derive(Debug, Clone, Copy)]
@@ -74,7 +76,19 @@ pub(super) fn arguments(command: clap::Command) -> clap::Command {
         .arg(
             Arg::new("quiet").long("quiet").action(ArgAction::SetTrue).help("Nothing but the digest, and errors"),
         )
+        .arg(
+            Arg::new("compress")
+                .long("compress")
+                .value_name("METHOD")
+                .conflicts_with("referrers")
+                .value_parser(str::parse::<Compression>)
+                .help(
+                    "Compress the layers with gzip or zstd, which changes the image's digest; with a level, 1 to 9 \
+                     or 1 to 19 (zstd:9), also those that have this form already",
+                ),
+        )
         .arg(registry::jobs_argument())
+        .args(memory::arguments())
 }
 
 /// Several ends of one kind, one destination.
@@ -199,6 +213,11 @@ impl Job<'_> {
                      the source",
                 );
             }
+            if outcome.compressed > 0 {
+                let layers = count(outcome.compressed, "layer");
+                display
+                    .note(&format!("compressed {layers}, so the digest is another one than at the source"));
+            }
             let name = self.destination.label(&image.options.tags, &outcome.digest);
             rows.push(Row { image: name, outcome, seconds: elapsed(began) });
         }
@@ -218,9 +237,11 @@ impl Job<'_> {
             return Err(registry::usage("several images keep their tags; name a destination without one"));
         }
         let mut images = Vec::new();
+        let buffers = memory::buffers(self.matches);
         for source in self.sources {
             if !by_tags {
-                let options = self.options(source, source.name.clone(), self.tags(&source.name)?)?;
+                let options =
+                    self.options(source, source.name.clone(), self.tags(&source.name)?, &buffers)?;
                 images.push(Image { source, options });
                 continue;
             }
@@ -234,22 +255,30 @@ impl Job<'_> {
                 anyhow::bail!("{} has no tag that matches", source.store.name());
             }
             for tag in tags {
-                let options = self.options(source, Name::Tag(tag.clone()), vec![tag])?;
+                let options = self.options(source, Name::Tag(tag.clone()), vec![tag], &buffers)?;
                 images.push(Image { source, options });
             }
         }
         Ok(images)
     }
 
-    fn options(&self, source: &End, image: Name, tags: Vec<String>) -> anyhow::Result<Options> {
+    fn options(
+        &self,
+        source: &End,
+        image: Name,
+        tags: Vec<String>,
+        buffers: &Arc<Buffers>,
+    ) -> anyhow::Result<Options> {
         let tags = self.destination.names(source, tags);
         let expected = match &self.destination.name {
             Name::Digest(digest) => Some(digest.clone()),
             _ => None,
         };
         let (platforms, jobs) = (registry::platforms(self.matches)?, registry::jobs(self.matches));
+        let compression = self.matches.get_one("compress").copied();
         let referrers = self.matches.get_flag("referrers");
-        Ok(Options { image, expected, platforms, tags, referrers, jobs })
+        let (buffers, verify) = (Arc::clone(buffers), self.matches.get_flag("verify"));
+        Ok(Options { image, expected, platforms, tags, referrers, jobs, buffers, verify, compression })
     }
 
     /// The destination's tag, else the source's or the one for what has none, and those of `--tag`.

@@ -4,6 +4,7 @@
 //! move, several at once; then manifests, children before the index that lists them; then the image gets its tags,
 //! and what is about it follows. So whatever happens in between, nobody ever sees an image that is not whole.
 
+pub mod compress;
 mod lack;
 mod plan;
 pub mod progress;
@@ -15,12 +16,13 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use self::compress::{Compression, Work};
 use self::lack::Lack;
 use self::plan::Plan;
 use self::progress::{Event, Progress};
 use self::referrers::{About, Link};
 use crate::image::{Descriptor, Digest, Manifest, Name, Platform};
-use crate::store::{self, Shared, Source, Written};
+use crate::store::{self, Buffers, Shared, Source, Written};
 
 /// Why an image was not moved.
 #[derive(Debug, thiserror::Error)]
@@ -74,6 +76,40 @@ pub enum Error {
         /// How many bytes are taken.
         limit: usize,
     },
+    /// A configuration is of no use.
+    #[error("the configuration of image {digest} in {place} cannot be used: {reason}")]
+    Configuration {
+        /// The source.
+        place: String,
+        /// The image's manifest.
+        digest: Digest,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A compressed layer is damaged.
+    #[error("layer {digest} in {place} cannot be decompressed: {reason}")]
+    Unpack {
+        /// The source.
+        place: String,
+        /// The layer.
+        digest: Digest,
+        /// What the decompressor says.
+        reason: String,
+    },
+    /// A layer is not the one that its image was made with.
+    #[error(
+        "layer {digest} in {place} decompresses to {found}, and its image's configuration says {expected}"
+    )]
+    Identity {
+        /// The source.
+        place: String,
+        /// The layer.
+        digest: Digest,
+        /// The digest of what is in it.
+        found: Digest,
+        /// The digest in the configuration.
+        expected: Digest,
+    },
     /// More is said about an image than makes sense.
     #[error("{place}: too many referrers, or referrers of referrers, of {digest}; copy it without them")]
     TooManyReferrers {
@@ -102,6 +138,13 @@ pub struct Options {
     pub referrers: bool,
     /// How many blobs move at once.
     pub jobs: usize,
+    /// The memory for the bytes of all of them.
+    pub buffers: Arc<Buffers>,
+    /// Whether the source's files are hashed also where the destination does that.
+    pub verify: bool,
+    /// What its layers are to be compressed with. `None` leaves them as they are, but for those of docker's places
+    /// that nobody compressed, which go to a registry with gzip.
+    pub compression: Option<Compression>,
 }
 
 /// What became of it.
@@ -117,6 +160,8 @@ pub struct Outcome {
     pub bytes: u64,
     /// Blobs that were there already.
     pub present: usize,
+    /// Layers that were compressed on the way, so that the image's digest is another than at the source.
+    pub compressed: usize,
     /// What is about the image and was moved with it, or was there already.
     pub referrers: usize,
 }
@@ -141,6 +186,9 @@ pub async fn survey(
     progress: &Arc<dyn Progress>,
 ) -> Result<Outcome, Error> {
     let plan = plan(source, destination, options).await?;
+    if Work::of(source, destination, options, &plan).await?.is_none() {
+        expect(source, &plan.root, options)?;
+    }
     let lack = Lack::find(destination, &plan, options).await?;
     let missing = match destination {
         None => lack.blobs.iter().map(|blob| blob.digest.clone()).collect(),
@@ -159,15 +207,18 @@ pub async fn survey(
 
 async fn plan(source: &Shared, destination: Option<&Shared>, options: &Options) -> Result<Plan, Error> {
     let docker = destination.filter(|destination| destination.is_docker());
-    let plan = Plan::make(source, &options.image, &options.platforms, docker, options.referrers).await?;
-    let digest = plan.root.digest();
-    match options.expected.as_ref().filter(|expected| *expected != digest) {
+    Plan::make(source, &options.image, &options.platforms, docker, options.referrers).await
+}
+
+/// Whether an image has the digest that was asked for.
+fn expect(source: &Shared, root: &Manifest, options: &Options) -> Result<(), Error> {
+    match options.expected.as_ref().filter(|expected| *expected != root.digest()) {
         Some(expected) => Err(Error::OtherDigest {
             place: source.name(),
-            found: digest.clone(),
+            found: root.digest().clone(),
             expected: expected.clone(),
         }),
-        None => Ok(plan),
+        None => Ok(()),
     }
 }
 
@@ -179,6 +230,10 @@ pub async fn add(
     progress: &Arc<dyn Progress>,
 ) -> Result<Outcome, Error> {
     let plan = plan(source, Some(destination), options).await?;
+    if let Some(work) = Work::of(source, Some(destination), options, &plan).await? {
+        return work.add(source, destination, &plan, options, progress).await;
+    }
+    expect(source, &plan.root, options)?;
     let lack = Lack::find(Some(destination), &plan, options).await?;
     let mut outcome = lack.outcome(&plan);
     if lack.content {
@@ -186,7 +241,7 @@ pub async fn add(
         let prepare = async { destination.prepare(&lack.blobs).await.map_err(Error::from) };
         let ((), missing) = tokio::try_join!(lack.admit(destination, &plan), prepare)?;
         let blobs = lack.moving(&missing, &mut outcome, progress);
-        move_blobs(source, destination, &blobs, options.jobs, progress, &mut outcome).await?;
+        move_blobs(source, destination, &blobs, options, progress, &mut outcome).await?;
     } else {
         lack.admit(destination, &plan).await?;
         progress.hear(Event::Planned { blobs: 0, bytes: 0, present: outcome.present });
@@ -222,19 +277,29 @@ async fn move_blobs(
     source: &Shared,
     destination: &Shared,
     blobs: &[&Descriptor],
-    jobs: usize,
+    options: &Options,
     progress: &Arc<dyn Progress>,
     outcome: &mut Outcome,
 ) -> Result<(), Error> {
     // Dropping the set, as an interrupt does, stops what is in it.
     let mut tasks = JoinSet::new();
-    let permits = Arc::new(Semaphore::new(jobs.max(1)));
+    let permits = Arc::new(Semaphore::new(options.jobs.max(1)));
     for &blob in blobs {
         let (source, destination) = (Arc::clone(source), Arc::clone(destination));
         let (permits, progress, blob) = (Arc::clone(&permits), Arc::clone(progress), blob.clone());
+        let (buffers, verify) = (Arc::clone(&options.buffers), options.verify);
         tasks.spawn(async move {
             let _permit = permits.acquire_owned().await;
-            move_blob(source, &destination, blob, progress).await
+            progress.hear(Event::Started(&blob));
+            let (listener, digest) = (Arc::clone(&progress), blob.digest.clone());
+            let source = Source::new(source, blob.clone(), move |position| {
+                listener.hear(Event::Arrived { digest: &digest, position });
+            });
+            let source = source.with_buffers(buffers);
+            let source = if verify { source } else { source.trusted() };
+            let written = destination.write(&blob, &source).await?;
+            progress.hear(Event::Finished(&blob));
+            Ok((written, blob.size))
         });
     }
     while let Some(task) = tasks.join_next().await {
@@ -253,22 +318,6 @@ async fn move_blobs(
         }
     }
     Ok(())
-}
-
-async fn move_blob(
-    source: Shared,
-    destination: &Shared,
-    blob: Descriptor,
-    progress: Arc<dyn Progress>,
-) -> Result<(Written, u64), Error> {
-    progress.hear(Event::Started(&blob));
-    let (listener, digest) = (Arc::clone(&progress), blob.digest.clone());
-    let source = Source::new(source, blob.clone(), move |position| {
-        listener.hear(Event::Arrived { digest: &digest, position });
-    });
-    let written = destination.write(&blob, &source).await?;
-    progress.hear(Event::Finished(&blob));
-    Ok((written, blob.size))
 }
 
 async fn put_child(

@@ -282,7 +282,7 @@ async fn several_platforms_of_three_make_a_smaller_index() {
 }
 
 /// A tar file of these files; what starts with `->` is a link.
-fn tar_of(path: &Path, files: &[(&str, Vec<u8>)]) {
+pub(super) fn tar_of(path: &Path, files: &[(&str, Vec<u8>)]) {
     let mut tar = tar::Builder::new(fs::File::create(path).unwrap());
     for (name, content) in files {
         let mut header = tar::Header::new_gnu();
@@ -349,7 +349,7 @@ async fn a_docker_archive_is_read_in_place() {
     ];
     assert_eq!(found, expected);
     let several = format!(
-        "{text} has several images; choose one as {text}:REPOSITORY:TAG; it has host:5000/team/app:1, app:2"
+        "{text} has several images; choose one as docker-archive:{text}:REPOSITORY:TAG; it has host:5000/team/app:1, app:2"
     );
     assert_eq!(read(&text).await.unwrap_err(), several);
 
