@@ -34,7 +34,7 @@ impl Local {
         // Each in a transaction of its own, so that pushes need not wait for all of them.
         for (scope, name) in repositories {
             let run = self.database.write(Durability::Flushed, |transaction| {
-                lifecycle::run(transaction, &scope, &name, time::now())
+                lifecycle::run(self, transaction, &scope, &name, time::now())
             });
             match run {
                 Ok(run) => runs.extend(run),

@@ -9,9 +9,10 @@ use super::identifier::ImageId;
 use super::paging::Page;
 use super::repository::Repository;
 use super::settings::{about, put_repository_text, remove_repository_text, repository_text};
+use super::{referrers, replication};
 use crate::local::call::{Call, Scope};
 use crate::local::lifecycle::{Action, Class, Facts, Plan, Policy, evaluate};
-use crate::local::{Fault, time};
+use crate::local::{Fault, Local, time};
 
 const KIND: &str = "lifecycle-policy";
 
@@ -272,6 +273,7 @@ pub struct LifecycleRun {
 
 /// Carries out the policy of one repository, if it has one.
 pub(in crate::local) fn run(
+    local: &Local,
     connection: &Connection,
     scope: &Scope,
     name: &str,
@@ -301,6 +303,9 @@ pub(in crate::local) fn run(
             done.archived.push(digest);
         }
     }
+    done.expired.extend(referrers::expire_orphans(connection, &repository)?);
+    let deleted: Vec<Value> = done.expired.iter().map(|digest| json!({ "imageDigest": digest })).collect();
+    replication::on_delete(local, connection, &repository, &deleted)?;
     for (place, lists) in plan.held {
         let reason = format!("Requested image referenced by manifest list: [{}]", lists.join(", "));
         done.held.push((facts[place].digest.clone(), reason));

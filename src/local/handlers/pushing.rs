@@ -8,7 +8,7 @@ use super::images::{Image, answer};
 use super::manifest::Manifest;
 use super::mutability::is_immutable;
 use super::repository::Repository;
-use super::{replication, scans, signing};
+use super::{referrers, replication, scans, signing};
 use crate::local::call::Call;
 use crate::local::{Fault, validate};
 
@@ -190,6 +190,7 @@ fn store(
             now,
         ])?;
     let id = connection.last_insert_rowid();
+    referrers::adopt(connection, repository.id, &manifest.digest)?;
     connection
         .prepare_cached("INSERT INTO manifest (image, content) VALUES (?1, ?2)")?
         .execute(params![id, text.as_bytes()])?;
