@@ -4,12 +4,13 @@
 //! transaction that records it. So a process that sweeps unrecorded files inside a transaction of its own can never
 //! meet one that is about to be recorded.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
+use super::verified::{Stamp, Verified};
 use crate::image::{Algorithm, Digest};
 
 /// How much is read at once where a file is hashed.
@@ -19,6 +20,8 @@ const CHUNK: usize = 256 * 1024;
 #[derive(Debug)]
 pub(super) struct Blobs {
     folder: PathBuf,
+    /// The files that are known to be what they should.
+    pub(super) verified: Verified,
 }
 
 impl Blobs {
@@ -28,7 +31,7 @@ impl Blobs {
             create_private(&folder.join("blobs").join(algorithm.name()))?;
         }
         create_private(&folder.join("uploads"))?;
-        Ok(Self { folder: folder.to_owned() })
+        Ok(Self { folder: folder.to_owned(), verified: Verified::default() })
     }
 
     /// Where a blob is or would be. `None` where the text is no digest that a file could be named after.
@@ -67,11 +70,14 @@ impl Blobs {
         forgiving(fs::remove_file(self.upload_path(id)))
     }
 
-    /// Gives a finished upload, whose bytes are flushed already, its place among the blobs.
+    /// Gives a finished upload, whose bytes are hashed and flushed already, its place among the blobs: also where a
+    /// file is there that is not known to be sound, so that pushing a blob again mends it.
     pub(super) fn keep(&self, id: &str, digest: &str, size: u64) -> io::Result<()> {
         let missing = || io::Error::new(io::ErrorKind::InvalidInput, "not the digest of a blob");
         let path = self.path(digest).ok_or_else(missing)?;
-        if fs::metadata(&path).is_ok_and(|file| file.len() == size) {
+        let digest: Digest = digest.parse().map_err(|_| missing())?;
+        let is_sound = |file: Metadata| file.len() == size && self.verified.knows(&digest, Stamp::of(&file));
+        if fs::metadata(&path).is_ok_and(is_sound) {
             return self.remove_upload(id);
         }
         let shard = path.parent().ok_or_else(missing)?;
@@ -80,6 +86,7 @@ impl Blobs {
             flush_folder(shard.parent().ok_or_else(missing)?)?;
         }
         fs::rename(self.upload_path(id), &path)?;
+        self.verified.remember(digest, Stamp::of(&fs::metadata(&path)?));
         flush_folder(shard)
     }
 

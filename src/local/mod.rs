@@ -38,6 +38,7 @@ mod time;
 mod token;
 mod uploads;
 mod validate;
+mod verified;
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};

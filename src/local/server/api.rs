@@ -1,6 +1,7 @@
 //! The services' API: an operation in a header, its input as JSON in the body.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
 use super::body::Buffer;
+use super::bounded::{Bounded, MOST_VALUES};
 use super::reply::{self, AWS_JSON, Body};
 use super::{State, host, source};
 use crate::local::{Caller, Fault, Principal, blob_member, time};
@@ -24,7 +26,7 @@ pub(super) async fn answer(state: &Arc<State>, request: Request<Incoming>) -> Re
     let (head, body) = request.into_parts();
     let result = match target(&head) {
         Err(fault) => Err(fault),
-        Ok((service, operation)) => match state.buffers.read(body).await {
+        Ok((service, operation)) => match state.buffers.read(body, state.patience).await {
             Err(fault) => Err(fault),
             Ok(buffer) => handle(state, head, service, operation, buffer).await,
         },
@@ -112,7 +114,7 @@ fn read(
     let member = service.operation(operation).and_then(|operation| blob_member(service, operation));
     let broken = |text: String| Fault::new("SerializationException", text);
     let mut deserializer = serde_json::Deserializer::from_slice(&buffer.bytes);
-    let document = Document { member }
+    let document = Document { member, left: Cell::new(MOST_VALUES) }
         .deserialize(&mut deserializer)
         .and_then(|document| deserializer.end().map(|()| document))
         .map_err(|error| broken(format!("the request's body is not the JSON that was expected: {error}")))?;
@@ -150,6 +152,8 @@ impl AsRef<[u8]> for Slice {
 /// Reads a structure as values, all but one member, which stays a piece of the text.
 struct Document {
     member: Option<&'static str>,
+    /// How many values may still come.
+    left: Cell<usize>,
 }
 
 impl<'de> DeserializeSeed<'de> for Document {
@@ -173,7 +177,7 @@ impl<'de> Visitor<'de> for Document {
             if self.member == Some(name.as_str()) {
                 piece = access.next_value_seed(Piece)?;
             } else {
-                members.insert(name, access.next_value()?);
+                members.insert(name, access.next_value_seed(Bounded(&self.left))?);
             }
         }
         Ok((members, piece))

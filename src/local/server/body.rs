@@ -4,13 +4,13 @@
 //! would cost more processor time than decoding it.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
+use super::pace::{Pace, Patience};
 use crate::local::Fault;
 
 /// The largest body: a part of 20 MiB takes 28 MB as base64, and what surrounds it is small.
@@ -21,8 +21,7 @@ const BUDGET: usize = 48 * KIB;
 const KEPT: usize = 42 * KIB * KIB;
 /// Bodies up to this size are not counted.
 const SMALL: u64 = 64 * KIB as u64;
-/// How long a body may take, and what each of its bytes adds: 64 KiB a second is slow.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// The least bytes in a second: a body takes its part of the budget for as long as it comes.
 const SLOWEST: u64 = 64 * KIB as u64;
 /// How much of a body that is too large is read and dropped, so that the client gets to read the answer.
 const DROPPED: u64 = 256 * KIB as u64 * KIB as u64;
@@ -63,17 +62,20 @@ impl Drop for Buffer {
 
 impl Buffers {
     /// Reads a request's body.
-    pub(super) async fn read(self: &Arc<Self>, mut body: Incoming) -> Result<Buffer, Fault> {
+    pub(super) async fn read(
+        self: &Arc<Self>,
+        mut body: Incoming,
+        patience: Patience,
+    ) -> Result<Buffer, Fault> {
         let length = body.size_hint().exact();
         if length.is_some_and(|length| length > LARGEST) {
-            drain(body).await;
+            drain(body, patience).await;
             return Err(too_large());
         }
         let mut buffer = self.buffer(length.unwrap_or(LARGEST)).await;
-        let patience = PATIENCE + Duration::from_secs(length.unwrap_or(LARGEST) / SLOWEST);
-        let deadline = Instant::now() + patience;
+        let mut pace = Pace::new(patience, SLOWEST);
         loop {
-            let frame = match timeout_at(deadline, body.frame()).await {
+            let frame = match timeout_at(pace.deadline(), body.frame()).await {
                 Err(_) => {
                     let text = "the request's body did not arrive in time";
                     return Err(Fault { status: 408, ..Fault::new("RequestTimeout", text) });
@@ -88,9 +90,10 @@ impl Buffers {
                 Ok(Some(Ok(frame))) => frame,
             };
             let Some(data) = frame.data_ref() else { continue };
+            pace.count(data.len());
             if (buffer.bytes.len() + data.len()) as u64 > LARGEST {
                 drop(buffer);
-                drain(body).await;
+                drain(body, patience).await;
                 return Err(too_large());
             }
             buffer.bytes.extend_from_slice(data);
@@ -129,8 +132,8 @@ fn too_large() -> Fault {
 }
 
 /// Reads a body to its end without keeping it, within bounds.
-async fn drain(mut body: Incoming) {
-    let deadline = Instant::now() + PATIENCE;
+async fn drain(mut body: Incoming, patience: Patience) {
+    let deadline = Instant::now() + patience.body;
     let mut dropped = 0;
     while let Ok(Some(Ok(frame))) = timeout_at(deadline, body.frame()).await {
         dropped += frame.data_ref().map_or(0, |data| data.len() as u64);

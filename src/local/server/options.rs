@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::{Credentials, Rule};
+use super::{Credentials, Patience, Rule};
 use super::{DEFAULT_ACCOUNT, DEFAULT_REGION};
 use crate::local::registry::Rules;
 
@@ -30,6 +30,10 @@ pub struct Options {
     pub credentials: Option<Credentials>,
     /// Whether the policies of registries and repositories decide who may do what.
     pub enforces_policies: bool,
+    /// How long clients may take.
+    pub patience: Patience,
+    /// Connections at one time; more wait to be accepted.
+    pub connections: usize,
     /// Which requests fail, and how.
     pub faults: Vec<Rule>,
 }
@@ -62,6 +66,8 @@ impl Options {
             log: None,
             credentials: None,
             enforces_policies: false,
+            patience: Patience::default(),
+            connections: 1024,
             faults: Vec::new(),
         }
     }
