@@ -216,11 +216,11 @@ fn referrers_outlive_their_subject_until_the_policy_is_carried_out() {
     let all = [&signature, &note, &early].map(|digest| format!("- {digest}"));
     delete();
     assert_eq!(store.images().len(), 3);
-    assert_eq!(expired(), [String::new(); 0], "without a policy nothing is deleted");
+    assert_eq!(expired(), Vec::<String>::new(), "without a policy nothing is deleted");
     store.ask("PutLifecyclePolicy", patient());
     // A subject that is there again keeps them.
     assert_eq!(store.image("content", Some("1")), subject);
-    assert_eq!(expired(), [String::new(); 0]);
+    assert_eq!(expired(), Vec::<String>::new());
     delete();
     let mut left = store.images();
     left.sort_by_key(|line| all.iter().position(|known| known == line));
