@@ -78,6 +78,11 @@ impl Ui {
         size.map_or(WIDTH_WITHOUT_TERMINAL, |(width, _)| usize::from(width.0))
     }
 
+    /// The columns of the terminal at stderr, where there is one.
+    pub fn err_width(&self) -> Option<usize> {
+        terminal_size::terminal_size_of(io::stderr()).map(|(width, _)| usize::from(width.0))
+    }
+
     /// Writes data to stdout, whole and at once.
     pub fn print(&self, text: &str) -> io::Result<()> {
         self.print_bytes(text.as_bytes())

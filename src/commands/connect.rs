@@ -1,5 +1,6 @@
 //! Where a command's requests go: to the embedded ECR in this process, or to AWS.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -22,6 +23,13 @@ pub fn connect(settings: &Settings, service: &'static Service) -> anyhow::Result
     }
     let local = Local::open(&settings.local_folder()?)?;
     Ok(Client::in_process(service, Arc::new(Embedded { local, caller: caller(settings)? })))
+}
+
+/// An embedded ECR in an empty folder, on which something is tried out.
+pub(super) fn rehearsal(folder: &Path) -> anyhow::Result<Client> {
+    let caller = Caller::of_account(LOCAL_ACCOUNT, LOCAL_REGION);
+    let local = Local::open(folder)?;
+    Ok(Client::in_process(crate::model::ecr(), Arc::new(Embedded { local, caller })))
 }
 
 /// Who asks the embedded ECR. Its account is the access key where that has twelve digits, so that several accounts

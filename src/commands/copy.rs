@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Arg, ArgMatches};
 
+use super::create::{self, Creation};
 use super::ends::{Assume, End, Side, settings_of};
 use super::moving::{self, Job, Verb};
 use super::{Command, Context};
@@ -35,7 +36,7 @@ fn define() -> clap::Command {
                     .help("The images to copy, and behind them the one place to copy them to"),
             ),
     )
-    .arg(moving::create_argument())
+    .arg(create::argument())
     .arg(option("source-profile", "PROFILE", "The profile for the source"))
     .arg(option("source-region", "REGION", "The region of the source, where its host does not say it"))
     .arg(option("destination-profile", "PROFILE", "The profile for the destination"))
@@ -49,6 +50,7 @@ fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         let value = |what: &str| matches.get_one::<String>(&format!("{side}-{what}"));
         settings_of(&context.settings, value("profile"), value("region"))
     };
+    let create = Creation::asked(matches)?;
     let from = settings("source");
     let sources: Vec<End> = places
         .into_iter()
@@ -56,7 +58,7 @@ fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         .collect::<anyhow::Result<_>>()?;
     let destination =
         End::open(&settings("destination"), destination, Side::Destination, Assume::Repository)?;
-    let (unnamed, create, verb) = (None, matches.get_flag("create"), Verb { done: "copied" });
+    let (unnamed, create, verb) = (None, create.as_ref(), Verb { done: "copied" });
     Job { context, matches, sources: &sources, destination: &destination, unnamed, create, verb }.run()?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,7 +1,7 @@
 //! The two ends of a transfer, as they are written on the command line.
 //!
-//! `docker://HOST/REPOSITORY` is any registry over `/v2/`; `oci:PATH`, `oci-archive:PATH` and `docker-archive:PATH` are on this machine; `-`
-//! is an archive that comes by stdin or goes to stdout. Without a prefix a repository of ECR goes through ECR's own
+//! `docker://HOST/REPOSITORY` is any registry over `/v2/`; `oci:PATH`, `oci-archive:PATH` and `docker-archive:PATH` are
+//! on this machine; `-` is an archive that comes by stdin or goes to stdout. Without a prefix a repository of ECR goes through ECR's own
 //! API, another host over `/v2/`, and what looks like a path (`./x`, `/x`, `x.tar`) is one.
 
 use std::io::{self, Write as _};
@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use super::block_on;
 use super::registry::{self, Target};
 use crate::auth::{entry, stored};
-use crate::image::{Name, Reference, Registry};
+use crate::image::{Digest, Name, Reference, Registry};
 use crate::settings::{Globals, Settings};
 use crate::store::registry::{Login, Remote};
 use crate::store::{Format, Place, Shared};
@@ -43,6 +43,8 @@ pub(super) struct End {
     pub(super) store: Shared,
     /// The repository, where it is one of ECR, so that it can be created.
     pub(super) target: Option<Target>,
+    /// What docker would call the repository, where there is one.
+    repository: Option<String>,
     stream: Option<Stream>,
 }
 
@@ -62,11 +64,13 @@ impl End {
             })?;
             return Self::remote(settings, registry, &reference);
         }
-        match text {
-            "-" => return Self::stream(None, side),
-            "oci-archive:-" => return Self::stream(Some(Format::Archive), side),
-            "docker-archive:-" => return Self::stream(Some(Format::Docker), side),
-            _ => {}
+        let (format, rest) = match text.split_once(':') {
+            Some(("oci-archive", rest)) => (Some(Format::Archive), rest),
+            Some(("docker-archive", rest)) => (Some(Format::Docker), rest),
+            _ => (None, text),
+        };
+        if rest == "-" || (format.is_some() && rest.starts_with("-:")) {
+            return Self::stream(&Place { path: "-".into(), format, ..Place::parse(text) }, side);
         }
         if is_path(text, assume) {
             return Self::local(&Place::parse(text), side);
@@ -76,7 +80,9 @@ impl End {
             return Self::remote(settings, registry, &reference);
         }
         let target = Target::connect(settings, text)?;
-        Ok(Self { name: target.name.clone(), store: target.store(), target: Some(target), stream: None })
+        let repository = Some(titled(&reference));
+        let (name, store) = (target.name.clone(), target.store());
+        Ok(Self { name, store, target: Some(target), repository, stream: None })
     }
 
     fn local(place: &Place, side: Side) -> anyhow::Result<Self> {
@@ -85,17 +91,18 @@ impl End {
             Side::Destination => place.destination(),
         };
         let store = store.map_err(|error| registry::explained(error.into()))?;
-        Ok(Self { name: place.image(), store, target: None, stream: None })
+        let repository = place.repository.clone();
+        Ok(Self { name: place.image(), store, target: None, repository, stream: None })
     }
 
-    fn stream(format: Option<Format>, side: Side) -> anyhow::Result<Self> {
+    fn stream(place: &Place, side: Side) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
         let path = folder.path().join("archive.tar");
         if side == Side::Source {
             let mut file = std::fs::File::create_new(&path).context("cannot make a temporary file")?;
             io::copy(&mut io::stdin().lock(), &mut file).context("cannot keep what comes by stdin")?;
         }
-        let place = Place { format, path: path.clone(), tag: None };
+        let place = Place { path: path.clone(), ..place.clone() };
         let end = Self::local(&place, side)?;
         Ok(Self { stream: Some(Stream { path, _folder: folder }), ..end })
     }
@@ -107,7 +114,32 @@ impl End {
         let network = registry::network(settings)?;
         let store = Remote::new(host, &reference.repository, plain, login, network)
             .map_err(|error| registry::explained(crate::store::Error::from(error).into()))?;
-        Ok(Self { name: reference.name.clone(), store: Arc::new(store), target: None, stream: None })
+        let (name, repository) = (reference.name.clone(), Some(titled(reference)));
+        Ok(Self { name, store: Arc::new(store), target: None, repository, stream: None })
+    }
+
+    /// What an image of a source is called here by these tags: docker's own places have the repository in front of
+    /// them, this end's or else the source's.
+    pub(super) fn names(&self, source: &Self, tags: Vec<String>) -> Vec<String> {
+        match self.repository.as_ref().or(source.repository.as_ref()) {
+            Some(repository) if self.store.is_docker() => {
+                tags.into_iter().map(|tag| format!("{repository}:{tag}")).collect()
+            }
+            _ => tags,
+        }
+    }
+
+    /// What a person calls an image here.
+    pub(super) fn label(&self, tags: &[String], digest: &Digest) -> String {
+        let place = match (&self.target, &self.stream) {
+            (Some(target), _) => target.repository.name.clone(),
+            (None, Some(_)) => "-".to_owned(),
+            (None, None) => self.store.name(),
+        };
+        match tags {
+            [] => format!("{place}@{}", digest.short()),
+            tags => format!("{place}:{}", tags.join(",")),
+        }
     }
 
     /// Whether the image's bytes go to stdout, so that its digest cannot.
@@ -122,6 +154,14 @@ impl End {
         let mut out = io::stdout().lock();
         io::copy(&mut file, &mut out).context("cannot write to stdout")?;
         out.flush().context("cannot write to stdout")
+    }
+}
+
+/// A reference's registry and repository.
+fn titled(reference: &Reference) -> String {
+    match &reference.registry {
+        Some(registry) => format!("{}/{}", registry.host(), reference.repository),
+        None => reference.repository.clone(),
     }
 }
 

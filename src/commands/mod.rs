@@ -4,6 +4,7 @@
 
 mod connect;
 mod copy;
+mod create;
 mod credential_helper;
 mod credential_provider;
 mod ends;
@@ -18,6 +19,7 @@ mod pull;
 mod push;
 mod registry;
 mod runtime;
+mod summary;
 
 use std::process::ExitCode;
 

@@ -3,18 +3,21 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::Context as _;
 use clap::{Arg, ArgAction, ArgMatches};
-use serde_json::json;
+use serde_json::Value;
 
+use super::create::Creation;
 use super::ends::End;
-use super::registry::{self, Target, explained};
+use super::registry::{self, explained};
+use super::summary::{self, Row};
 use super::{Context, block_on_threads};
-use crate::image::{Digest, Name};
-use crate::store::{self, Shared, ecr};
+use crate::error::Error;
+use crate::image::{Digest, Name, glob};
+use crate::output;
+use crate::store::{self, Kept, Shared, ecr};
 use crate::transfer::progress::Progress;
 use crate::transfer::{self, Options, Outcome};
-use crate::ui::progress::{Display, Style, count, human};
+use crate::ui::progress::{Display, Style};
 
 /// What is done, as the last line says it.
 #[derive(Debug, Clone, Copy)]
@@ -49,6 +52,12 @@ pub(super) fn arguments(command: clap::Command) -> clap::Command {
                 .help("The tags of the source that match, such as 'v1.*'; repeat it for several"),
         )
         .arg(
+            Arg::new("referrers")
+                .long("referrers")
+                .action(ArgAction::SetTrue)
+                .help("Also what refers to the images: signatures, bills of materials, attestations"),
+        )
+        .arg(
             Arg::new("dry-run")
                 .long("dry-run")
                 .action(ArgAction::SetTrue)
@@ -68,11 +77,6 @@ pub(super) fn arguments(command: clap::Command) -> clap::Command {
         .arg(registry::jobs_argument())
 }
 
-/// The argument `--create`.
-pub(super) fn create_argument() -> Arg {
-    Arg::new("create").long("create").action(ArgAction::SetTrue).help("Create the repository if need be")
-}
-
 /// Several ends of one kind, one destination.
 pub(super) struct Job<'a> {
     pub(super) context: &'a Context,
@@ -81,7 +85,7 @@ pub(super) struct Job<'a> {
     pub(super) destination: &'a End,
     /// What the image is called where neither end says it.
     pub(super) unnamed: Option<&'a str>,
-    pub(super) create: bool,
+    pub(super) create: Option<&'a Creation>,
     pub(super) verb: Verb,
 }
 
@@ -91,23 +95,78 @@ struct Image<'a> {
     options: Options,
 }
 
+/// How a transfer is shown, by the options.
+pub(super) fn display(context: &Context, matches: &ArgMatches) -> Arc<Display> {
+    let style = match (matches.get_flag("quiet"), matches.get_one::<String>("progress").map(String::as_str)) {
+        (true, _) => Style::Quiet,
+        (_, Some("json")) => Style::Json,
+        (_, Some("lines")) => Style::Lines,
+        _ => Style::Auto,
+    };
+    Display::new(&context.ui, style)
+}
+
+/// Whether data are wanted as JSON, by `--output`.
+pub(super) fn wants_json(context: &Context) -> anyhow::Result<bool> {
+    match context.settings.globals().output.as_deref() {
+        None => Ok(false),
+        Some("json") => Ok(true),
+        Some(other) => {
+            Err(registry::usage(format!("this command has no output {other}; expected json, or none at all")))
+        }
+    }
+}
+
+/// Prints a value to stdout as JSON.
+pub(super) fn print_json(context: &Context, value: &Value) -> anyhow::Result<()> {
+    let mut bytes = Vec::new();
+    output::json::write(&mut bytes, value)?;
+    Ok(context.ui.print_bytes(&bytes)?)
+}
+
+/// Says after an interrupt how to go on.
+pub(super) fn after(display: &Display, error: &anyhow::Error, kept: Kept) {
+    if matches!(error.downcast_ref::<Error>(), Some(Error::Interrupted)) {
+        display.note(match kept {
+            Kept::Bytes => {
+                "interrupted; the same command goes on where this one stopped: what has arrived is kept"
+            }
+            Kept::Blobs => {
+                "interrupted; the same command goes on from here: layers that arrived whole are kept"
+            }
+            Kept::Nothing => "interrupted; nothing was written",
+        });
+    }
+}
+
 impl Job<'_> {
     /// Moves everything that is meant, and says on stdout which images that were.
     pub(super) fn run(&self) -> anyhow::Result<()> {
-        let quiet = self.matches.get_flag("quiet");
-        let style = match (quiet, self.matches.get_one::<String>("progress").map(String::as_str)) {
-            (true, _) => Style::Quiet,
-            (_, Some("json")) => Style::Json,
-            (_, Some("lines")) => Style::Lines,
-            _ => Style::Auto,
-        };
-        let display = Display::new(&self.context.ui, style);
+        let json = wants_json(self.context)?;
+        if json && self.destination.takes_stdout() {
+            return Err(registry::usage("the archive goes to standard output, so --output json cannot"));
+        }
+        if self.destination.target.is_none() && self.create.is_some_and(Creation::is_particular) {
+            return Err(registry::usage(
+                "--create=FILE is for repositories of Amazon ECR through its own API",
+            ));
+        }
+        let display = display(self.context, self.matches);
         let progress: Arc<dyn Progress> = display.clone();
         let moved = block_on_threads(self.everything(&progress, &display));
         display.end();
-        let digests = moved?;
+        let rows = moved.inspect_err(|error| after(&display, error, self.destination.store.keeps()))?;
         self.destination.deliver()?;
-        for digest in digests {
+        if json {
+            let rows = Value::Array(rows.iter().map(Row::value).collect());
+            return print_json(self.context, &rows);
+        }
+        let mut digests: Vec<&Digest> = Vec::new();
+        for digest in rows.iter().map(|row| &row.outcome.digest) {
+            if digests.contains(&digest) {
+                continue;
+            }
+            digests.push(digest);
             if self.destination.takes_stdout() {
                 display.note(&digest.to_string());
             } else {
@@ -117,72 +176,39 @@ impl Job<'_> {
         Ok(())
     }
 
-    async fn everything(
-        &self,
-        progress: &Arc<dyn Progress>,
-        display: &Display,
-    ) -> anyhow::Result<Vec<Digest>> {
+    async fn everything(&self, progress: &Arc<dyn Progress>, display: &Display) -> anyhow::Result<Vec<Row>> {
         let images = self.images().await?;
         let dry_run = self.matches.get_flag("dry-run");
-        let started = Instant::now();
-        let mut total: Option<Outcome> = None;
-        let mut digests: Vec<Digest> = Vec::new();
+        let began = Instant::now();
+        let elapsed = |began: Instant| (!dry_run).then(|| began.elapsed().as_secs_f64());
+        let mut rows: Vec<Row> = Vec::new();
         for image in &images {
+            let began = Instant::now();
             if images.len() > 1 {
                 display.note(&format!("{}:", described(image)));
             }
-            let outcome =
-                if dry_run { self.survey(image, progress).await? } else { self.one(image, progress).await? };
+            let way = Way { source: &image.source.store, destination: self.destination, create: self.create };
+            let outcome = if dry_run {
+                way.survey(&image.options, progress).await?
+            } else {
+                way.one(&image.options, progress).await?
+            };
             if outcome.rewritten {
                 display.note(
                     "the index was rewritten for the chosen platforms, so its digest is another one than at \
                      the source",
                 );
             }
-            if !digests.contains(&outcome.digest) {
-                digests.push(outcome.digest.clone());
-            }
-            total = Some(match total {
-                None => outcome,
-                Some(before) => Outcome {
-                    blobs: before.blobs + outcome.blobs,
-                    bytes: before.bytes + outcome.bytes,
-                    present: before.present + outcome.present,
-                    ..outcome
-                },
-            });
+            let name = self.destination.label(&image.options.tags, &outcome.digest);
+            rows.push(Row { image: name, outcome, seconds: elapsed(began) });
         }
         if !dry_run {
             self.destination.store.finish().await.map_err(|error| explained(error.into()))?;
         }
-        if let Some(total) = total {
-            self.report(display, &total, images.len(), started, dry_run);
-        }
-        Ok(digests)
-    }
-
-    /// The last line, on stderr.
-    fn report(&self, display: &Display, total: &Outcome, images: usize, started: Instant, dry_run: bool) {
-        let seconds = started.elapsed().as_secs_f64();
-        let there = match total.present {
-            0 => String::new(),
-            present => format!(", {present} there already"),
-        };
-        let images = if images > 1 { format!("{} with ", count(images, "image")) } else { String::new() };
-        let what = format!("{images}{}, {}{there}", count(total.blobs, "blob"), human(total.bytes));
-        if dry_run {
-            display.summary(&format!("would have {} {what}", self.verb.done), total, None);
-            return;
-        }
-        #[allow(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            clippy::cast_precision_loss,
-            reason = "a rate for a person to read"
-        )]
-        let rate = (total.bytes as f64 / seconds.max(0.001)) as u64;
-        let rate = if total.bytes == 0 { String::new() } else { format!(", {}/s", human(rate)) };
-        display.summary(&format!("{} {what}, in {seconds:.1} s{rate}", self.verb.done), total, Some(seconds));
+        let seconds = elapsed(began);
+        let table = summary::table(&self.context.ui, &rows, seconds, self.verb.done);
+        display.summary(&table, &summary::event(&rows, seconds));
+        Ok(rows)
     }
 
     async fn images(&self) -> anyhow::Result<Vec<Image<'_>>> {
@@ -194,7 +220,7 @@ impl Job<'_> {
         let mut images = Vec::new();
         for source in self.sources {
             if !by_tags {
-                let options = self.options(source.name.clone(), self.tags(&source.name)?)?;
+                let options = self.options(source, source.name.clone(), self.tags(&source.name)?)?;
                 images.push(Image { source, options });
                 continue;
             }
@@ -203,25 +229,27 @@ impl Job<'_> {
             }
             let mut tags = source.store.tags().await.map_err(|error| explained(error.into()))?;
             tags.sort();
-            tags.retain(|tag| globs.is_empty() || globs.iter().any(|glob| matches(glob, tag)));
+            tags.retain(|tag| globs.is_empty() || globs.iter().any(|glob| glob::matches(glob, tag)));
             if tags.is_empty() {
                 anyhow::bail!("{} has no tag that matches", source.store.name());
             }
             for tag in tags {
-                let options = self.options(Name::Tag(tag.clone()), vec![tag])?;
+                let options = self.options(source, Name::Tag(tag.clone()), vec![tag])?;
                 images.push(Image { source, options });
             }
         }
         Ok(images)
     }
 
-    fn options(&self, image: Name, tags: Vec<String>) -> anyhow::Result<Options> {
+    fn options(&self, source: &End, image: Name, tags: Vec<String>) -> anyhow::Result<Options> {
+        let tags = self.destination.names(source, tags);
         let expected = match &self.destination.name {
             Name::Digest(digest) => Some(digest.clone()),
             _ => None,
         };
         let (platforms, jobs) = (registry::platforms(self.matches)?, registry::jobs(self.matches));
-        Ok(Options { image, expected, platforms, tags, jobs })
+        let referrers = self.matches.get_flag("referrers");
+        Ok(Options { image, expected, platforms, tags, referrers, jobs })
     }
 
     /// The destination's tag, else the source's or the one for what has none, and those of `--tag`.
@@ -246,13 +274,27 @@ impl Job<'_> {
         }
         Ok(tags)
     }
+}
 
-    async fn one(&self, image: &Image<'_>, progress: &Arc<dyn Progress>) -> anyhow::Result<Outcome> {
-        let (source, destination) = (&image.source.store, &self.destination.store);
-        let copy = || transfer::add(source, destination, &image.options, progress);
-        match (copy().await, &self.destination.target) {
-            (Err(error), Some(target)) if self.create && is_no_repository(&error, destination) => {
-                create_repository(target).await?;
+/// From a store to an end.
+pub(super) struct Way<'a> {
+    pub(super) source: &'a Shared,
+    pub(super) destination: &'a End,
+    pub(super) create: Option<&'a Creation>,
+}
+
+impl Way<'_> {
+    /// Moves one image, into a repository that is created where it has to be.
+    pub(super) async fn one(
+        &self,
+        options: &Options,
+        progress: &Arc<dyn Progress>,
+    ) -> anyhow::Result<Outcome> {
+        let End { store: destination, target, .. } = self.destination;
+        let copy = || transfer::add(self.source, destination, options, progress);
+        match (copy().await, target, self.create) {
+            (Err(error), Some(target), Some(creation)) if is_no_repository(&error, destination) => {
+                creation.create(&target.client, &target.repository).await?;
                 copy().await.map_err(explained)
             }
             (
@@ -260,21 +302,26 @@ impl Job<'_> {
                     repository,
                     source,
                 }))),
-                _,
+                ..,
             ) => {
-                let hint = if self.destination.target.is_some() { "; --create creates it" } else { "" };
+                let hint = if target.is_some() { "; --create creates it" } else { "" };
                 let words = format!("the repository {repository} does not exist{hint}");
                 Err(anyhow::Error::from(source).context(words))
             }
-            (result, _) => result.map_err(explained),
+            (result, ..) => result.map_err(explained),
         }
     }
 
-    async fn survey(&self, image: &Image<'_>, progress: &Arc<dyn Progress>) -> anyhow::Result<Outcome> {
-        let (source, destination) = (&image.source.store, &self.destination.store);
-        let survey = |there| transfer::survey(source, there, &image.options, progress);
+    /// Finds out what would move.
+    pub(super) async fn survey(
+        &self,
+        options: &Options,
+        progress: &Arc<dyn Progress>,
+    ) -> anyhow::Result<Outcome> {
+        let destination = &self.destination.store;
+        let survey = |there| transfer::survey(self.source, there, options, progress);
         match survey(Some(destination)).await {
-            Err(error) if self.create && is_no_repository(&error, destination) => {
+            Err(error) if self.create.is_some() && is_no_repository(&error, destination) => {
                 survey(None).await.map_err(explained)
             }
             result => result.map_err(explained),
@@ -298,66 +345,4 @@ fn is_no_repository(error: &transfer::Error, destination: &Shared) -> bool {
         transfer::Error::Store(store::Error::Ecr(ecr::Error::NoRepository { repository, .. }))
             if *repository == destination.name()
     )
-}
-
-async fn create_repository(target: &Target) -> anyhow::Result<()> {
-    let mut input = json!({"repositoryName": target.repository.name});
-    if let Some(registry) = &target.repository.registry {
-        input = json!({"registryId": registry, "repositoryName": target.repository.name});
-    }
-    match target.client.call("CreateRepository", input).await {
-        // Somebody else was quicker.
-        Err(error) if error.code() == Some("RepositoryAlreadyExistsException") => Ok(()),
-        result => result.map(|_| ()).context("cannot create the repository"),
-    }
-}
-
-/// Whether a tag matches a glob: `*` stands for any characters and `?` for one.
-fn matches(glob: &str, text: &str) -> bool {
-    let (glob, text): (Vec<char>, Vec<char>) = (glob.chars().collect(), text.chars().collect());
-    let (mut at, mut here) = (0, 0);
-    // Where to go on when what follows the last star did not fit: one character further.
-    let mut back: Option<(usize, usize)> = None;
-    while here < text.len() {
-        match glob.get(at) {
-            Some('*') => {
-                back = Some((at + 1, here));
-                at += 1;
-            }
-            Some(&wanted) if wanted == '?' || wanted == text[here] => {
-                at += 1;
-                here += 1;
-            }
-            _ => match back {
-                Some((star, from)) => {
-                    (at, here) = (star, from + 1);
-                    back = Some((star, from + 1));
-                }
-                None => return false,
-            },
-        }
-    }
-    glob[at..].iter().all(|&rest| rest == '*')
-}
-
-#[cfg(test)]
-mod tests {
-    use super::matches;
-
-    #[test]
-    fn globs() {
-        for (glob, text, fits) in [
-            ("*", "", true),
-            ("v1.*", "v1.2.3", true),
-            ("v1.*", "v10", false),
-            ("*-alpine", "3.1-alpine", true),
-            ("*a*b", "xaxxab", true),
-            ("*a*b", "xaxxabc", false),
-            ("1.?", "1.5", true),
-            ("1.?", "1.", false),
-            ("latest", "latest", true),
-        ] {
-            assert_eq!(matches(glob, text), fits, "{glob} {text}");
-        }
-    }
 }

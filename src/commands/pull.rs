@@ -36,7 +36,7 @@ fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let text = |name: &str| matches.get_one::<String>(name).map_or("", String::as_str);
     let source = End::open(&context.settings, text("reference"), Side::Source, Assume::Repository)?;
     let destination = End::open(&context.settings, text("destination"), Side::Destination, Assume::Path)?;
-    let (unnamed, create, verb) = (None, false, Verb { done: "pulled" });
+    let (unnamed, create, verb) = (None, None, Verb { done: "pulled" });
     Job { context, matches, sources: &[source], destination: &destination, unnamed, create, verb }.run()?;
     Ok(ExitCode::SUCCESS)
 }

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Arg, ArgMatches};
 
+use super::create::{self, Creation};
 use super::ends::{Assume, End, Side};
 use super::moving::{self, Job, Verb};
 use super::{Command, Context};
@@ -30,14 +31,15 @@ fn define() -> clap::Command {
                  without a tag, latest; or any other place that copy knows",
             )),
     )
-    .arg(moving::create_argument())
+    .arg(create::argument())
 }
 
 fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let text = |name: &str| matches.get_one::<String>(name).map_or("", String::as_str);
+    let create = Creation::asked(matches)?;
     let source = End::open(&context.settings, text("source"), Side::Source, Assume::Path)?;
     let destination = End::open(&context.settings, text("reference"), Side::Destination, Assume::Repository)?;
-    let (unnamed, create, verb) = (Some("latest"), matches.get_flag("create"), Verb { done: "pushed" });
+    let (unnamed, create, verb) = (Some("latest"), create.as_ref(), Verb { done: "pushed" });
     Job { context, matches, sources: &[source], destination: &destination, unnamed, create, verb }.run()?;
     Ok(ExitCode::SUCCESS)
 }

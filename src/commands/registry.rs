@@ -143,6 +143,13 @@ pub(super) fn explained(error: transfer::Error) -> anyhow::Error {
         transfer::Error::Store(store::Error::Ecr(ecr::Error::NoRepository { repository, source })) => {
             anyhow::Error::from(source).context(format!("the repository {repository} does not exist"))
         }
+        // The service's own no, only sooner.
+        transfer::Error::Store(store::Error::Ecr(error @ ecr::Error::Immutable { .. })) => {
+            let text = error.to_string();
+            let members = [("Message", text.as_str()), ("Code", "ImageTagAlreadyExistsException")];
+            let members = members.map(|(name, value)| (name.to_owned(), value.into())).into_iter().collect();
+            Error::Refused { text, members }.into()
+        }
         error => anyhow!("{error}"),
     }
 }

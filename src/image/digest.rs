@@ -65,6 +65,14 @@ impl Digest {
         &self.hexadecimal
     }
 
+    /// The tag under which registries without a list of referrers keep the index of what is about this content (OCI
+    /// distribution specification, "Referrers Tag Schema").
+    pub fn referrers_tag(&self) -> String {
+        const MOST_DIGITS: usize = 64;
+        let digits = &self.hexadecimal[..self.hexadecimal.len().min(MOST_DIGITS)];
+        format!("{}-{digits}", self.algorithm.name())
+    }
+
     /// As much of the digits as a person needs to tell one from another.
     pub fn short(&self) -> &str {
         &self.hexadecimal[..12]

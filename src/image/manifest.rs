@@ -44,6 +44,16 @@ struct Members {
     manifests: Option<Vec<Descriptor>>,
 }
 
+/// The members of a manifest by which it is found from another one. What is wrong with them is nobody's harm but that
+/// it is not found.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Relation {
+    subject: Option<Value>,
+    artifact_type: Option<Value>,
+    annotations: Option<Value>,
+}
+
 impl Manifest {
     /// Reads a manifest. `media_type` is what the place it came from calls it; OCI 1.0 manifests need not say it
     /// themselves, and one that does must not say another.
@@ -96,6 +106,34 @@ impl Manifest {
     /// The digest of the bytes.
     pub fn digest(&self) -> &Digest {
         &self.digest
+    }
+
+    /// The digest of the manifest that this one is about, as a signature is about an image.
+    pub fn subject(&self) -> Option<Digest> {
+        self.relation()?.subject?.get("digest")?.as_str()?.parse().ok()
+    }
+
+    /// A descriptor of this manifest as a list of referrers has it, with its artifact type and its annotations (OCI
+    /// distribution specification, "Listing Referrers").
+    pub fn referrer(&self) -> Descriptor {
+        let mut descriptor = self.descriptor();
+        let Some(relation) = self.relation() else { return descriptor };
+        let configured = match &self.content {
+            Content::Image { config, .. } => Some(Value::String(config.media_type.clone())),
+            Content::Index(_) => None,
+        };
+        let named = |kind: &Value| kind.as_str().is_some_and(|kind| !kind.is_empty());
+        if let Some(kind) = relation.artifact_type.filter(named).or(configured) {
+            descriptor.other.insert("artifactType".to_owned(), kind);
+        }
+        if let Some(Value::Object(annotations)) = relation.annotations {
+            descriptor.annotations = annotations;
+        }
+        descriptor
+    }
+
+    fn relation(&self) -> Option<Relation> {
+        serde_json::from_slice(&self.bytes).ok()
     }
 
     /// What it lists.
@@ -187,6 +225,27 @@ mod tests {
         expected["manifests"].as_array_mut().unwrap().remove(0);
         assert_eq!(part.bytes(), expected.to_string().as_bytes());
         assert_ne!(part.digest(), whole.digest());
+    }
+
+    #[test]
+    fn a_manifest_says_what_it_is_about() {
+        let subject = descriptor(media_type::OCI_MANIFEST, b"a");
+        let config = descriptor("application/vnd.oci.empty.v1+json", b"{}");
+        let text = |more: Value| {
+            let mut value = json!({"schemaVersion": 2, "config": config, "layers": []});
+            value.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            Manifest::parse(value.to_string().into(), None).unwrap()
+        };
+        let signature =
+            text(json!({"subject": subject, "artifactType": "a/signature", "annotations": {"a": "b"}}));
+        assert_eq!(signature.subject(), Some(subject.digest.clone()));
+        let mut expected = serde_json::to_value(signature.descriptor()).unwrap();
+        expected["annotations"] = json!({"a": "b"});
+        expected["artifactType"] = json!("a/signature");
+        assert_eq!(serde_json::to_value(signature.referrer()).unwrap(), expected);
+        let older = text(json!({"subject": subject, "artifactType": ""}));
+        assert_eq!(older.referrer().other["artifactType"], json!("application/vnd.oci.empty.v1+json"));
+        assert_eq!(text(json!({"subject": 7, "annotations": []})).subject(), None);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod descriptor;
 mod digest;
+pub mod glob;
 pub mod host;
 mod manifest;
 pub mod media_type;

@@ -1,5 +1,6 @@
 //! What an OCI layout's folder and its archive have in common: files by path, `oci-layout`, `index.json`, and blobs.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::PathBuf;
@@ -7,10 +8,10 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Answer, Error, Reader};
+use super::{Answer, Error, Reader, docker};
 use crate::image::{Descriptor, Digest, MAXIMUM_MANIFEST, Manifest, Name, media_type};
 
 /// The file that marks a layout.
@@ -21,6 +22,8 @@ pub(super) const MARK_TEXT: &str = r#"{"imageLayoutVersion":"1.0.0"}"#;
 pub(super) const INDEX: &str = "index.json";
 /// The annotation that holds an image's tag.
 pub(super) const TAG: &str = "org.opencontainers.image.ref.name";
+/// The annotation that holds an image's whole name, in archives that docker or containerd wrote.
+const NAME: &str = "io.containerd.image.name";
 
 /// Files of a layout, wherever they lie.
 pub(super) trait Files: Send + Sync {
@@ -28,6 +31,10 @@ pub(super) trait Files: Send + Sync {
     fn place(&self) -> String;
     /// A file by its path within the layout; `None` where there is none.
     fn find(&self, path: &str) -> Result<Option<Extent>, Error>;
+    /// The one repository whose images count, where docker's names tell them apart.
+    fn repository(&self) -> Option<&str> {
+        None
+    }
 }
 
 /// Part of a file, or all of it.
@@ -45,7 +52,8 @@ pub(super) struct Index {
     schema_version: u64,
     #[serde(rename = "mediaType", default = "index_media_type")]
     media_type: String,
-    #[serde(default)]
+    // docker 25 writes null where it saves an image by its digest.
+    #[serde(default, deserialize_with = "list_or_null")]
     manifests: Vec<Descriptor>,
     #[serde(flatten)]
     other: Map<String, Value>,
@@ -55,17 +63,42 @@ fn index_media_type() -> String {
     media_type::OCI_INDEX.to_owned()
 }
 
+fn list_or_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Descriptor>, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
 impl Index {
     pub(super) fn empty() -> Self {
         Self { schema_version: 2, media_type: index_media_type(), manifests: Vec::new(), other: Map::new() }
     }
 
-    /// Lists an image under these tags, or without any; whatever had one of the tags loses its entry.
+    /// Whether it lists nothing.
+    pub(super) fn is_empty(&self) -> bool {
+        self.manifests.is_empty()
+    }
+
+    /// Lists what is about another image, so that it is found from there.
+    pub(super) fn attach(&mut self, manifest: &Manifest) {
+        if !self.manifests.iter().any(|entry| entry.digest == *manifest.digest()) {
+            self.manifests.push(manifest.referrer());
+        }
+    }
+
+    /// Lists an image under these tags, or without any; whatever had one of the tags loses its entry. A tag with its
+    /// repository in front becomes docker's name of the image as well.
     pub(super) fn add(&mut self, manifest: &Manifest, tags: &[String]) {
+        let tags: Vec<(Option<String>, &str)> = tags
+            .iter()
+            .map(|tag| {
+                docker::split(tag).map_or((None, tag.as_str()), |(_, own)| (Some(docker::full(tag)), own))
+            })
+            .collect();
         self.manifests.retain(|entry| {
             let tag = entry.annotation(TAG);
+            let name = entry.annotation(NAME);
             let same = entry.digest == *manifest.digest() && tag.is_none();
-            !same && !tag.is_some_and(|tag| tags.iter().any(|new| new == tag))
+            !same
+                && !tag.is_some_and(|tag| tags.iter().any(|(new, own)| *own == tag && new.as_deref() == name))
         });
         if tags.is_empty() {
             let listed = self.manifests.iter().any(|entry| entry.digest == *manifest.digest());
@@ -73,9 +106,12 @@ impl Index {
                 self.manifests.push(manifest.descriptor());
             }
         }
-        for tag in tags {
+        for (name, tag) in tags {
             let mut entry = manifest.descriptor();
-            entry.annotations.insert(TAG.to_owned(), Value::String(tag.clone()));
+            if let Some(name) = name {
+                entry.annotations.insert(NAME.to_owned(), Value::String(name));
+            }
+            entry.annotations.insert(TAG.to_owned(), Value::String(tag.to_owned()));
             self.manifests.push(entry);
         }
     }
@@ -93,8 +129,12 @@ impl Index {
         let first = found.next();
         let sole = |entry: &&Descriptor| found.all(|other| other.digest == entry.digest);
         match (first, name) {
-            (Some(entry), Name::Tag(_) | Name::Digest(_)) => Ok(entry),
-            (Some(entry), Name::Unnamed) if Some(entry).as_ref().is_some_and(sole) => Ok(entry),
+            (Some(entry), Name::Digest(_)) => Ok(entry),
+            (Some(entry), _) if Some(entry).as_ref().is_some_and(sole) => Ok(entry),
+            (Some(_), Name::Tag(tag)) => Err(Error::Place {
+                place: place.to_owned(),
+                reason: format!("has several images {tag}; choose one as {place}:REPOSITORY:{tag}"),
+            }),
             (Some(_), Name::Unnamed) => Err(Error::Place {
                 place: place.to_owned(),
                 reason: format!("has several images; choose one as {place}:TAG{}", self.instead()),
@@ -107,6 +147,46 @@ impl Index {
         }
     }
 
+    /// What is said to be about a manifest: entries that say so in their manifests, and those of an index under the
+    /// subject's own tag, as regctl keeps them.
+    fn referrers(&self, files: &dyn Files, subject: &Digest) -> Result<Vec<Descriptor>, Error> {
+        let mut found: Vec<Descriptor> = Vec::new();
+        let tag = subject.referrers_tag();
+        for entry in &self.manifests {
+            let manifest = read(files, entry)?;
+            if entry.annotation(TAG) == Some(&tag) {
+                found.extend_from_slice(manifest.children());
+            } else if manifest.subject().as_ref() == Some(subject) {
+                found.push(manifest.referrer());
+            }
+        }
+        let mut seen = HashSet::new();
+        found.retain(|entry| seen.insert(entry.digest.clone()));
+        Ok(found)
+    }
+
+    /// The entry that is meant where none was named: what is about another image is not.
+    fn alone(mut self, files: &dyn Files, place: &str) -> Result<Descriptor, Error> {
+        if let Ok(entry) = self.select(&Name::Unnamed, place) {
+            return Ok(entry.clone());
+        }
+        let about = |entry: &Descriptor| {
+            let tag = entry.annotation(TAG).is_some_and(is_digest_tag);
+            Ok::<_, Error>(tag || read(files, entry)?.subject().is_some())
+        };
+        let whole = self.manifests.clone();
+        self.manifests = Vec::new();
+        for entry in &whole {
+            if !about(entry)? {
+                self.manifests.push(entry.clone());
+            }
+        }
+        if self.manifests.is_empty() {
+            self.manifests = whole;
+        }
+        self.select(&Name::Unnamed, place).cloned()
+    }
+
     fn no_image(&self, place: &str, name: &str) -> Error {
         Error::NoImage { place: place.to_owned(), name: name.to_owned(), instead: self.instead() }
     }
@@ -114,6 +194,15 @@ impl Index {
     /// All tags, in the order in which they were given.
     pub(super) fn tags(&self) -> Vec<String> {
         self.manifests.iter().filter_map(|entry| entry.annotation(TAG)).map(ToOwned::to_owned).collect()
+    }
+
+    /// Leaves the images of one repository only.
+    fn narrow(&mut self, repository: &str) {
+        let repository = docker::full(repository);
+        self.manifests.retain(|entry| {
+            let name = entry.annotation(NAME).and_then(docker::split);
+            name.is_some_and(|(own, _)| docker::full(own) == repository)
+        });
     }
 
     fn instead(&self) -> String {
@@ -144,9 +233,16 @@ pub(super) fn index(files: &dyn Files) -> Result<Index, Error> {
     }
     let bytes = small(files, INDEX)?
         .ok_or_else(|| wrong(format!("is a damaged OCI image layout: it has no file {INDEX}")))?;
-    serde_json::from_slice(&bytes).map_err(|error| {
+    let mut index: Index = serde_json::from_slice(&bytes).map_err(|error| {
         wrong(format!("is a damaged OCI image layout: {INDEX} is not an image index: {error}"))
-    })
+    })?;
+    if let Some(repository) = files.repository() {
+        index.narrow(repository);
+        if index.is_empty() {
+            return Err(wrong(format!("has no image of {repository}")));
+        }
+    }
+    Ok(index)
 }
 
 /// Reads the manifest of a name: by tag or alone through `index.json`, by digest wherever it lies.
@@ -158,13 +254,30 @@ pub(super) fn manifest(files: &dyn Files, name: &Name) -> Result<Manifest, Error
             let known = index.manifests.iter().find(|entry| entry.digest == *digest);
             known.cloned().unwrap_or_else(|| Descriptor::new("", digest.clone(), 0))
         }
-        _ => index.select(name, &place)?.clone(),
+        Name::Unnamed => index.alone(files, &place)?,
+        Name::Tag(_) => index.select(name, &place)?.clone(),
     };
+    read(files, &entry)
+}
+
+/// What is said to be about a manifest.
+pub(super) fn referrers(files: &dyn Files, subject: &Digest) -> Result<Vec<Descriptor>, Error> {
+    index(files)?.referrers(files, subject)
+}
+
+/// Whether a tag has a digest in it: cosign and regctl call so what is about the image of that digest.
+fn is_digest_tag(tag: &str) -> bool {
+    tag.starts_with("sha256-") || tag.starts_with("sha512-")
+}
+
+/// Reads the manifest that an entry of an index names.
+fn read(files: &dyn Files, entry: &Descriptor) -> Result<Manifest, Error> {
+    let place = files.place();
     let missing = || Error::Missing { place: place.clone(), what: "manifest", digest: entry.digest.clone() };
     let bytes = small(files, &blob_path(&entry.digest))?.ok_or_else(missing)?;
     let found = entry.digest.algorithm().of(&bytes);
     if found != entry.digest {
-        return Err(Error::Mismatch { place, what: "manifest", digest: entry.digest, found });
+        return Err(Error::Mismatch { place, what: "manifest", digest: entry.digest.clone(), found });
     }
     let media_type = (!entry.media_type.is_empty()).then_some(entry.media_type.as_str());
     Manifest::parse(bytes, media_type).map_err(Error::image(place))

@@ -15,7 +15,7 @@ use super::buffers::Buffers;
 use super::files::{self, Extent, Files, INDEX, Index, MARK, MARK_TEXT};
 use super::partial::Partial;
 use super::stream::{Parts, Stream};
-use super::{Answer, Error, Reader, Source, Store, Written};
+use super::{Answer, Error, Kept, Reader, Source, Store, Written};
 use crate::image::{Descriptor, Digest, Hasher, Manifest, Name};
 
 /// What is written at once. Larger pieces gain nothing, smaller ones cost more calls.
@@ -146,12 +146,12 @@ impl Layout {
         parts.verify().await
     }
 
-    fn list(&self, manifest: &Manifest, tags: &[String]) -> Result<(), Error> {
+    fn list(&self, change: impl FnOnce(&mut Index)) -> Result<(), Error> {
         let mark = self.folder.join(MARK);
         let lock = File::open(&mark).map_err(Error::io("open", &mark))?;
         lock.lock().map_err(Error::io("lock", &mark))?;
         let mut index = files::index(self)?;
-        index.add(manifest, tags);
+        change(&mut index);
         self.replace(INDEX, &index.to_bytes())
     }
 
@@ -264,7 +264,22 @@ impl Store for Layout {
     fn put_image<'a>(&'a self, manifest: &'a Manifest, tags: &'a [String]) -> Answer<'a, ()> {
         Box::pin(async move {
             self.put(manifest)?;
-            self.list(manifest, tags)
+            self.list(|index| index.add(manifest, tags))
+        })
+    }
+
+    fn keeps(&self) -> Kept {
+        Kept::Bytes
+    }
+
+    fn referrers<'a>(&'a self, subject: &'a Digest) -> Answer<'a, Vec<Descriptor>> {
+        Box::pin(async move { files::referrers(self, subject) })
+    }
+
+    fn put_referrer<'a>(&'a self, manifest: &'a Manifest) -> Answer<'a, ()> {
+        Box::pin(async move {
+            self.put(manifest)?;
+            self.list(|index| index.attach(manifest))
         })
     }
 }

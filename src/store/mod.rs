@@ -2,7 +2,7 @@
 //!
 //! A store is asked in one order: [`Store::manifest`] on the source; then on the destination [`Store::held`],
 //! [`Store::prepare`], [`Store::write`] for each blob (several at once), [`Store::put_manifest`] for the children of
-//! an index, [`Store::put_image`], [`Store::finish`]. Nothing may become visible in a store that was not verified.
+//! an index, [`Store::put_image`], [`Store::put_referrer`] for what is about the image, [`Store::finish`]. Nothing may become visible in a store that was not verified.
 
 mod archive;
 mod buffers;
@@ -48,6 +48,17 @@ pub enum Written {
     Present,
 }
 
+/// What is left of a transfer that ended early, for the next one to go on with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kept {
+    /// Nothing.
+    Nothing,
+    /// The blobs that arrived whole.
+    Blobs,
+    /// Every byte that arrived.
+    Bytes,
+}
+
 /// A place that keeps images.
 pub trait Store: Send + Sync {
     /// What messages call this place.
@@ -80,18 +91,56 @@ pub trait Store: Send + Sync {
     /// Takes a manifest that an index will list.
     fn put_manifest<'a>(&'a self, manifest: &'a Manifest) -> Answer<'a, ()>;
 
-    /// Takes the manifest that everything was for, under these tags, or by its digest alone.
+    /// Takes the manifest that everything was for, under these tags, or by its digest alone. Docker's own places take
+    /// `REPOSITORY:TAG` too.
     fn put_image<'a>(&'a self, manifest: &'a Manifest, tags: &'a [String]) -> Answer<'a, ()>;
+
+    /// Finds out before anything moves whether an image may have these tags; what cannot be known is no objection.
+    fn admit<'a>(&'a self, _digest: &'a Digest, _tags: &'a [String]) -> Answer<'a, ()> {
+        Box::pin(async { Ok(()) })
+    }
+
+    /// What says that it is about this manifest: signatures, bills of materials, attestations.
+    fn referrers<'a>(&'a self, _subject: &'a Digest) -> Answer<'a, Vec<Descriptor>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
+    /// Of what is about this manifest the part that is here with everything it lists and needs nothing more to be
+    /// found; nothing where that is not known, as in files.
+    fn attached<'a>(&'a self, _subject: &'a Digest) -> Answer<'a, HashSet<Digest>> {
+        Box::pin(async { Ok(HashSet::new()) })
+    }
+
+    /// Takes a manifest that is about another one, so that it is found from there.
+    fn put_referrer<'a>(&'a self, manifest: &'a Manifest) -> Answer<'a, ()> {
+        self.put_image(manifest, &[])
+    }
 
     /// The registry's host and the repository, where this is one that can take blobs over from its neighbours.
     fn neighbour(&self) -> Option<(&str, &str)> {
         None
     }
 
+    /// Whether images are kept as docker keeps them: each for one platform, and with layers that nobody has compressed
+    /// for sending yet.
+    fn is_docker(&self) -> bool {
+        false
+    }
+
+    /// Whether blobs are sent far away to get there.
+    fn is_remote(&self) -> bool {
+        false
+    }
+
     /// All tags, where this place can list them.
     fn tags(&self) -> Answer<'_, Vec<String>> {
         let reason = "cannot list its tags".to_owned();
         Box::pin(async { Err(Error::Place { place: self.name(), reason }) })
+    }
+
+    /// What it keeps of a transfer that ends early.
+    fn keeps(&self) -> Kept {
+        Kept::Nothing
     }
 
     /// Everything was taken.

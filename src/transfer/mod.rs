@@ -1,11 +1,13 @@
 //! Moving images: one algorithm, whatever the two stores.
 //!
 //! First the plan: manifests are read, every blob counted once, and the destination asked what it has. Then blobs
-//! move, several at once; then manifests, children before the index that lists them; then the image gets its tags.
-//! So whatever happens in between, nobody ever sees an image that is not whole.
+//! move, several at once; then manifests, children before the index that lists them; then the image gets its tags,
+//! and what is about it follows. So whatever happens in between, nobody ever sees an image that is not whole.
 
+mod lack;
 mod plan;
 pub mod progress;
+mod referrers;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -13,8 +15,10 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use self::lack::Lack;
 use self::plan::Plan;
 use self::progress::{Event, Progress};
+use self::referrers::{About, Link};
 use crate::image::{Descriptor, Digest, Manifest, Name, Platform};
 use crate::store::{self, Shared, Source, Written};
 
@@ -44,6 +48,16 @@ pub enum Error {
         /// The digest that was asked for.
         expected: Digest,
     },
+    /// A docker archive or engine is to take what is none of its images.
+    #[error("{place} cannot take {digest}: {reason}")]
+    NotForDocker {
+        /// The destination.
+        place: String,
+        /// The manifest.
+        digest: Digest,
+        /// Why not.
+        reason: &'static str,
+    },
     /// Indexes list indexes without an end in sight.
     #[error("{place}: index {digest} is nested too deeply")]
     TooDeep {
@@ -59,6 +73,14 @@ pub enum Error {
         place: String,
         /// How many bytes are taken.
         limit: usize,
+    },
+    /// More is said about an image than makes sense.
+    #[error("{place}: too many referrers, or referrers of referrers, of {digest}; copy it without them")]
+    TooManyReferrers {
+        /// The source.
+        place: String,
+        /// What they are about.
+        digest: Digest,
     },
     /// The program is broken.
     #[error("the transfer of a blob ended unexpectedly: {0}")]
@@ -76,6 +98,8 @@ pub struct Options {
     pub platforms: Vec<Platform>,
     /// What to call it at the destination.
     pub tags: Vec<String>,
+    /// Whether what is about the image moves with it: signatures, bills of materials, attestations.
+    pub referrers: bool,
     /// How many blobs move at once.
     pub jobs: usize,
 }
@@ -93,6 +117,8 @@ pub struct Outcome {
     pub bytes: u64,
     /// Blobs that were there already.
     pub present: usize,
+    /// What is about the image and was moved with it, or was there already.
+    pub referrers: usize,
 }
 
 /// Copies an image from one store to another, and nothing else.
@@ -114,22 +140,26 @@ pub async fn survey(
     options: &Options,
     progress: &Arc<dyn Progress>,
 ) -> Result<Outcome, Error> {
-    let plan = plan(source, options).await?;
+    let plan = plan(source, destination, options).await?;
+    let lack = Lack::find(destination, &plan, options).await?;
     let missing = match destination {
-        None => plan.blobs.iter().map(|blob| blob.digest.clone()).collect(),
-        Some(destination) if destination.held(plan.root.digest()).await?.is_some() => HashSet::new(),
-        Some(destination) => destination.missing(&plan.blobs).await?,
+        None => lack.blobs.iter().map(|blob| blob.digest.clone()).collect(),
+        Some(destination) => {
+            lack.admit(destination, &plan).await?;
+            if lack.blobs.is_empty() { HashSet::new() } else { destination.missing(&lack.blobs).await? }
+        }
     };
-    let blobs: Vec<&Descriptor> = plan.blobs.iter().filter(|blob| missing.contains(&blob.digest)).collect();
-    let bytes = blobs.iter().map(|blob| blob.size).sum();
-    let present = plan.blobs.len() - blobs.len();
-    progress.hear(Event::Planned { blobs: blobs.len(), bytes, present });
-    let digest = plan.root.digest().clone();
-    Ok(Outcome { digest, rewritten: plan.rewritten, blobs: blobs.len(), bytes, present })
+    let mut outcome = lack.outcome(&plan);
+    let blobs = lack.moving(&missing, &mut outcome, progress);
+    outcome.blobs = blobs.len();
+    outcome.bytes = blobs.iter().map(|blob| blob.size).sum();
+    outcome.present -= outcome.blobs;
+    Ok(outcome)
 }
 
-async fn plan(source: &Shared, options: &Options) -> Result<Plan, Error> {
-    let plan = Plan::make(source, &options.image, &options.platforms).await?;
+async fn plan(source: &Shared, destination: Option<&Shared>, options: &Options) -> Result<Plan, Error> {
+    let docker = destination.filter(|destination| destination.is_docker());
+    let plan = Plan::make(source, &options.image, &options.platforms, docker, options.referrers).await?;
     let digest = plan.root.digest();
     match options.expected.as_ref().filter(|expected| *expected != digest) {
         Some(expected) => Err(Error::OtherDigest {
@@ -148,47 +178,43 @@ pub async fn add(
     options: &Options,
     progress: &Arc<dyn Progress>,
 ) -> Result<Outcome, Error> {
-    let plan = plan(source, options).await?;
-    let digest = plan.root.digest().clone();
-    let mut outcome =
-        Outcome { digest, rewritten: plan.rewritten, blobs: 0, bytes: 0, present: plan.blobs.len() };
-    let held = destination.held(&outcome.digest).await?;
-    if held.is_none() {
-        move_content(source, destination, &plan, options.jobs, progress, &mut outcome).await?;
+    let plan = plan(source, Some(destination), options).await?;
+    let lack = Lack::find(Some(destination), &plan, options).await?;
+    let mut outcome = lack.outcome(&plan);
+    if lack.content {
+        // Both only ask: what is refused is refused before anything moves.
+        let prepare = async { destination.prepare(&lack.blobs).await.map_err(Error::from) };
+        let ((), missing) = tokio::try_join!(lack.admit(destination, &plan), prepare)?;
+        let blobs = lack.moving(&missing, &mut outcome, progress);
+        move_blobs(source, destination, &blobs, options.jobs, progress, &mut outcome).await?;
     } else {
-        progress.hear(Event::Planned { blobs: 0, bytes: 0, present: plan.blobs.len() });
+        lack.admit(destination, &plan).await?;
+        progress.hear(Event::Planned { blobs: 0, bytes: 0, present: outcome.present });
     }
-    if let Some(tags) = missing_tags(held.as_deref(), &options.tags) {
-        destination.put_image(&plan.root, &tags).await?;
+    if lack.image {
+        for child in &plan.children {
+            put_child(destination, child, progress).await?;
+        }
+    }
+    if let Some(tags) = &lack.tags {
+        destination.put_image(&plan.root, tags).await?;
         progress.hear(Event::Manifest(plan.root.digest()));
+    }
+    for about in &lack.about {
+        put_about(destination, about, progress).await?;
     }
     Ok(outcome)
 }
 
-/// The tags that the image does not have yet; `None` where nothing is left to do.
-fn missing_tags(held: Option<&[String]>, wanted: &[String]) -> Option<Vec<String>> {
-    let Some(held) = held else { return Some(wanted.to_vec()) };
-    let missing: Vec<String> = wanted.iter().filter(|tag| !held.contains(tag)).cloned().collect();
-    (!missing.is_empty()).then_some(missing)
-}
-
-async fn move_content(
-    source: &Shared,
-    destination: &Shared,
-    plan: &Plan,
-    jobs: usize,
-    progress: &Arc<dyn Progress>,
-    outcome: &mut Outcome,
-) -> Result<(), Error> {
-    let missing = destination.prepare(&plan.blobs).await?;
-    let blobs: Vec<&Descriptor> = plan.blobs.iter().filter(|blob| missing.contains(&blob.digest)).collect();
-    let bytes = blobs.iter().map(|blob| blob.size).sum();
-    let present = plan.blobs.len() - blobs.len();
-    progress.hear(Event::Planned { blobs: blobs.len(), bytes, present });
-    move_blobs(source, destination, &blobs, jobs, progress, outcome).await?;
-    for child in &plan.children {
+async fn put_about(destination: &Shared, about: &About, progress: &Arc<dyn Progress>) -> Result<(), Error> {
+    for child in &about.children {
         put_child(destination, child, progress).await?;
     }
+    match &about.link {
+        Link::Subject(_) => destination.put_referrer(&about.manifest).await?,
+        Link::Tag(tag) => destination.put_image(&about.manifest, std::slice::from_ref(tag)).await?,
+    }
+    progress.hear(Event::Manifest(about.manifest.digest()));
     Ok(())
 }
 

@@ -1,13 +1,14 @@
-//! What a transfer consists of: the manifests in the order in which they must arrive, and every blob once.
+//! What a transfer consists of: the manifests in the order in which they must arrive.
 
 use std::collections::HashSet;
 
 use super::Error;
+use super::referrers::{self, About};
 use crate::image::{Content, Descriptor, Digest, Manifest, Name, Platform, media_type};
 use crate::store::{self, Shared, Source};
 
 /// Indexes in indexes: one level is common, two are seen, more are not meant well.
-const DEEPEST: usize = 8;
+pub(super) const DEEPEST: usize = 8;
 /// All manifests of an image are in memory together.
 const MOST_MANIFEST_BYTES: usize = 64 * 1024 * 1024;
 /// A configuration is read whole where the platform has to be known.
@@ -23,36 +24,78 @@ pub(super) struct Plan {
     pub(super) root: Manifest,
     /// The manifests below it, each behind those that it lists.
     pub(super) children: Vec<Manifest>,
-    /// Every blob that they list, once.
-    pub(super) blobs: Vec<Descriptor>,
+    /// What is about them, each behind what it is about.
+    pub(super) about: Vec<About>,
     /// Whether the root is an index that lost entries, and so has another digest than at its source.
     pub(super) rewritten: bool,
 }
 
 impl Plan {
-    /// Finds out what belongs to an image. Without platforms that is everything.
-    pub(super) async fn make(source: &Shared, name: &Name, platforms: &[Platform]) -> Result<Self, Error> {
+    /// Finds out what belongs to an image. Without platforms that is everything, but for one of docker's places, which
+    /// takes what containers here run on.
+    pub(super) async fn make(
+        source: &Shared,
+        name: &Name,
+        platforms: &[Platform],
+        docker: Option<&Shared>,
+        referrers: bool,
+    ) -> Result<Self, Error> {
         let whole = source.manifest(name).await?;
         let whole_digest = whole.digest().clone();
-        let root = choose(source, whole, platforms).await?;
+        let here = (docker.is_some() && platforms.is_empty() && !whole.children().is_empty())
+            .then(Platform::of_containers_here);
+        let root = choose(source, whole, here.as_ref().map_or(platforms, std::slice::from_ref)).await?;
+        if let Some(destination) = docker {
+            fit(destination, &root, referrers)?;
+        }
         let rewritten = !root.children().is_empty() && *root.digest() != whole_digest;
         let mut walk = Walk::default();
         walk.children(source, &root, 1).await?;
-        walk.blobs_of(&root);
-        Ok(Self { root, children: walk.children, blobs: walk.blobs, rewritten })
+        let children = std::mem::take(&mut walk.children);
+        let about =
+            if referrers { referrers::gather(source, &root, &children, walk).await? } else { Vec::new() };
+        Ok(Self { root, children, about, rewritten })
+    }
+
+    /// The manifests of the image itself.
+    pub(super) fn image(&self) -> impl Iterator<Item = &Manifest> {
+        self.children.iter().chain([&self.root])
     }
 }
 
+/// Every blob that manifests list, once.
 #[derive(Default)]
-struct Walk {
-    children: Vec<Manifest>,
-    blobs: Vec<Descriptor>,
+pub(super) struct Blobs {
+    pub(super) list: Vec<Descriptor>,
     seen: HashSet<Digest>,
+}
+
+impl Blobs {
+    pub(super) fn add(&mut self, manifest: &Manifest) {
+        for blob in manifest.blobs() {
+            // What registries do not keep stays where its URLs say.
+            if !media_type::is_foreign(&blob.media_type) && self.seen.insert(blob.digest.clone()) {
+                self.list.push(blob.clone());
+            }
+        }
+    }
+}
+
+/// The way through the manifests below others, each visited once, and all of them bounded.
+#[derive(Default)]
+pub(super) struct Walk {
+    pub(super) children: Vec<Manifest>,
+    pub(super) seen: HashSet<Digest>,
     bytes: usize,
 }
 
 impl Walk {
-    async fn children(&mut self, source: &Shared, index: &Manifest, depth: usize) -> Result<(), Error> {
+    pub(super) async fn children(
+        &mut self,
+        source: &Shared,
+        index: &Manifest,
+        depth: usize,
+    ) -> Result<(), Error> {
         for entry in index.children() {
             if depth > DEEPEST {
                 return Err(Error::TooDeep { place: source.name(), digest: index.digest().clone() });
@@ -61,28 +104,23 @@ impl Walk {
                 continue;
             }
             let child = fetch(source, entry).await?;
-            self.bytes += child.bytes().len();
-            if self.bytes > MOST_MANIFEST_BYTES {
-                return Err(Error::TooMuch { place: source.name(), limit: MOST_MANIFEST_BYTES });
-            }
+            self.count(source, &child)?;
             Box::pin(self.children(source, &child, depth + 1)).await?;
-            self.blobs_of(&child);
             self.children.push(child);
         }
         Ok(())
     }
 
-    fn blobs_of(&mut self, manifest: &Manifest) {
-        for blob in manifest.blobs() {
-            // What registries do not keep stays where its URLs say.
-            if !media_type::is_foreign(&blob.media_type) && self.seen.insert(blob.digest.clone()) {
-                self.blobs.push(blob.clone());
-            }
+    pub(super) fn count(&mut self, source: &Shared, manifest: &Manifest) -> Result<(), Error> {
+        self.bytes += manifest.bytes().len();
+        if self.bytes > MOST_MANIFEST_BYTES {
+            return Err(Error::TooMuch { place: source.name(), limit: MOST_MANIFEST_BYTES });
         }
+        Ok(())
     }
 }
 
-async fn fetch(source: &Shared, entry: &Descriptor) -> Result<Manifest, Error> {
+pub(super) async fn fetch(source: &Shared, entry: &Descriptor) -> Result<Manifest, Error> {
     let manifest = source.manifest(&Name::Digest(entry.digest.clone())).await?;
     if manifest.bytes().len() as u64 != entry.size {
         return Err(store::Error::size(source.name(), entry, manifest.bytes().len().to_string()).into());
@@ -117,6 +155,24 @@ async fn choose(source: &Shared, whole: Manifest, platforms: &[Platform]) -> Res
         return Ok(whole);
     }
     Ok(whole.with_children(&remaining).map_err(store::Error::image(source.name()))?)
+}
+
+/// Whether docker can load it: one image for one platform, with everything that it consists of.
+fn fit(destination: &Shared, root: &Manifest, referrers: bool) -> Result<(), Error> {
+    let reason = match root.content() {
+        _ if referrers => "docker's archives and engines keep no referrers; leave out --referrers",
+        Content::Index(_) => "it is an index of several platforms; choose one with --platform",
+        Content::Image { config, .. } if !media_type::is_configuration(&config.media_type) => {
+            "it is no container image, and docker's archives and engines keep nothing else"
+        }
+        Content::Image { layers, .. }
+            if layers.iter().any(|layer| media_type::is_foreign(&layer.media_type)) =>
+        {
+            "some of its layers are not kept by registries"
+        }
+        Content::Image { .. } => return Ok(()),
+    };
+    Err(Error::NotForDocker { place: destination.name(), digest: root.digest().clone(), reason })
 }
 
 /// An image by itself says what it is for in its configuration.

@@ -1,5 +1,7 @@
 //! Transfers as they are seen: bars on a terminal, otherwise a line for each thing that is done. All of it on stderr.
 
+mod pace;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -7,8 +9,8 @@ use std::time::{Duration, Instant};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 
+use self::pace::Pace;
 use super::Ui;
-use crate::transfer::Outcome;
 use crate::transfer::progress::{Descriptor, Digest, Event, Progress};
 
 /// What a blob's bar looks like, and the total's: both fit into 80 columns.
@@ -44,6 +46,9 @@ struct State {
     total: Option<ProgressBar>,
     blobs: HashMap<Digest, ProgressBar>,
     heard: HashMap<Digest, Instant>,
+    /// Where there are no bars: how far each blob is, and all of them together.
+    positions: HashMap<Digest, u64>,
+    pace: Option<Pace>,
 }
 
 impl Display {
@@ -66,9 +71,11 @@ impl Display {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn bar(&self, size: u64, template: &str) -> Option<ProgressBar> {
+    /// A bar below those that are there, or above another one.
+    fn bar(&self, size: u64, template: &str, below: Option<&ProgressBar>) -> Option<ProgressBar> {
         let style = ProgressStyle::with_template(template).ok()?.progress_chars("━━╌");
-        let bar = self.bars.as_ref()?.add(ProgressBar::new(size).with_style(style));
+        let (bars, bar) = (self.bars.as_ref()?, ProgressBar::new(size).with_style(style));
+        let bar = below.map_or_else(|| bars.add(bar.clone()), |below| bars.insert_before(below, bar.clone()));
         bar.enable_steady_tick(Duration::from_millis(200));
         Some(bar)
     }
@@ -87,23 +94,38 @@ impl Display {
                 ));
             }
         }
-        self.state().total = self.bar(bytes, TOTAL);
+        let mut state = self.state();
+        // The total of the image before.
+        if let Some(total) = state.total.take() {
+            total.finish_and_clear();
+        }
+        state.total = self.bar(bytes, TOTAL, None);
+        state.positions.clear();
+        state.pace = Some(Pace::new(bytes, Instant::now()));
     }
 
     fn started(&self, blob: &Descriptor) {
-        if let Some(bar) = self.bar(blob.size, BLOB) {
+        let mut state = self.state();
+        if let Some(bar) = self.bar(blob.size, BLOB, state.total.as_ref()) {
             bar.set_prefix(blob.digest.short().to_owned());
-            self.state().blobs.insert(blob.digest.clone(), bar);
+            state.blobs.insert(blob.digest.clone(), bar);
         }
     }
 
     fn arrived(&self, digest: &Digest, position: u64) {
-        let state = self.state();
+        let mut state = self.state();
         if let (Some(bar), Some(total)) = (state.blobs.get(digest), &state.total) {
             let before = bar.position();
             total.inc(position.saturating_sub(before));
             total.dec(before.saturating_sub(position));
             bar.set_position(position);
+            return;
+        }
+        let before = state.positions.insert(digest.clone(), position).unwrap_or_default();
+        let line = state.pace.as_mut().and_then(|pace| pace.moved(before, position, Instant::now()));
+        drop(state);
+        if let Some(line) = line {
+            self.line(&line);
         }
     }
 
@@ -123,16 +145,13 @@ impl Display {
         }
     }
 
-    /// What it came to in the end.
-    pub fn summary(&self, text: &str, outcome: &Outcome, seconds: Option<f64>) {
+    /// What it came to in the end: a table for a person, an event for a program.
+    pub fn summary(&self, table: &str, event: &Value) {
         if self.style == Style::Json {
-            let Outcome { blobs, bytes, present, .. } = outcome;
-            self.object(&json!({
-                "event": "done", "blobs": blobs, "bytes": bytes, "present": present, "seconds": seconds
-            }));
+            self.object(event);
         } else {
             self.end();
-            self.line(text);
+            self.line(table);
         }
     }
 

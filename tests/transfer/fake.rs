@@ -24,6 +24,8 @@ pub(super) struct State {
     pub(super) tags: HashMap<String, String>,
     /// Every call: the operation, and what tells it from others.
     pub(super) log: Vec<String>,
+    /// What DescribeRepositories says.
+    pub(super) repository: Value,
     pub(super) part_size: usize,
     /// Where layers are downloaded from: the digest's digits are appended.
     pub(super) downloads: String,
@@ -105,7 +107,11 @@ fn describe(request: &Request) -> String {
 
 impl Backend for Fake {
     fn answer(&self, request: Request) -> Result<Value, Refusal> {
-        assert_eq!(request.input["repositoryName"], json!("team/app"));
+        let name = match request.operation.as_str() {
+            "DescribeRepositories" => &request.input["repositoryNames"][0],
+            _ => &request.input["repositoryName"],
+        };
+        assert_eq!(*name, json!("team/app"));
         let mut state = self.state();
         state.log.push(describe(&request));
         let fault = state.faults.get_mut(request.operation.as_str()).and_then(VecDeque::pop_front);
@@ -136,6 +142,8 @@ impl State {
                 let digits = digest.split_once(':').unwrap().1;
                 Ok(json!({"downloadUrl": format!("{}{digits}", self.downloads), "layerDigest": digest}))
             }
+            "DescribeRepositories" => Ok(json!({"repositories": [self.repository]})),
+            "ListImageReferrers" => Ok(self.referrers(request)),
             other => panic!("the engine does not call {other}"),
         }
     }
@@ -222,11 +230,28 @@ impl State {
         }
     }
 
-    fn describe(&self, request: &Request) -> Result<Value, Refusal> {
-        let digest = request.input["imageIds"][0]["imageDigest"].as_str().unwrap();
-        if !self.manifests.contains_key(digest) {
-            return Err(refusal("ImageNotFoundException", 400));
+    /// One to a page, in the order of their digests.
+    fn referrers(&self, request: &Request) -> Value {
+        let subject = request.input["subjectId"]["imageDigest"].as_str().unwrap();
+        let mut found: Vec<Value> = Vec::new();
+        for (digest, (media_type, manifest)) in &self.manifests {
+            let value: Value = serde_json::from_str(manifest).unwrap();
+            if value["subject"]["digest"] == subject {
+                found.push(json!({"digest": digest, "mediaType": media_type, "size": manifest.len()}));
+            }
         }
+        found.sort_by_key(|referrer| referrer["digest"].to_string());
+        let from: usize = request.input["nextToken"].as_str().map_or(0, |token| token.parse().unwrap());
+        let next = (from + 1 < found.len()).then(|| (from + 1).to_string());
+        json!({"referrers": found.get(from..=from).unwrap_or_default(), "nextToken": next})
+    }
+
+    fn describe(&self, request: &Request) -> Result<Value, Refusal> {
+        let identifier = &request.input["imageIds"][0];
+        let by_tag = identifier["imageTag"].as_str().and_then(|tag| self.tags.get(tag));
+        let digest = identifier["imageDigest"].as_str().or(by_tag.map(String::as_str));
+        let digest = digest.filter(|digest| self.manifests.contains_key(*digest));
+        let digest = digest.ok_or_else(|| refusal("ImageNotFoundException", 400))?;
         let tags: Vec<&String> =
             self.tags.iter().filter(|(_, named)| *named == digest).map(|(tag, _)| tag).collect();
         Ok(json!({"imageDetails": [{"imageDigest": digest, "imageTags": tags, "imageStatus": "ACTIVE"}]}))

@@ -10,6 +10,7 @@ mod fake;
 mod places;
 mod pull;
 mod push;
+mod referrers;
 mod registry;
 mod server;
 
@@ -45,6 +46,7 @@ fn options(tags: &[&str]) -> Options {
         expected: None,
         platforms: Vec::new(),
         tags: tags.iter().map(|&tag| tag.to_owned()).collect(),
+        referrers: false,
         jobs: 4,
     }
 }
@@ -102,6 +104,16 @@ async fn index() -> (Arc<Memory>, Manifest, Vec<Manifest>) {
     }));
     store.put_image(&index, &["1".to_owned()]).await.unwrap();
     (store, index, children)
+}
+
+/// A manifest about another one, with a blob of its own; `kind` is its artifact type.
+fn about(store: &Memory, subject: &Manifest, kind: &str) -> Manifest {
+    let config = store.add_blob("application/vnd.oci.empty.v1+json", "{}");
+    let layer = store.add_blob("a/text", format!("{kind} of {}", subject.digest()));
+    manifest(&json!({
+        "schemaVersion": 2, "mediaType": media_type::OCI_MANIFEST, "artifactType": kind,
+        "config": config, "layers": [layer], "subject": subject.descriptor(), "annotations": {"kind": kind}
+    }))
 }
 
 fn digests<'a>(blobs: impl Iterator<Item = &'a Descriptor>) -> Vec<Digest> {

@@ -24,23 +24,25 @@ struct Request {
 }
 
 #[derive(Default)]
-struct State {
+pub(super) struct State {
     blobs: HashMap<String, Vec<u8>>,
-    manifests: HashMap<String, (String, Vec<u8>)>,
+    pub(super) manifests: HashMap<String, (String, Vec<u8>)>,
     log: Vec<String>,
     faults: Vec<Fault>,
     bearer: bool,
     mounts: bool,
+    /// Whether it lists referrers itself.
+    pub(super) referrers: bool,
 }
 
 #[derive(Clone)]
-struct Registry {
+pub(super) struct Registry {
     address: String,
     state: Arc<Mutex<State>>,
 }
 
 impl Registry {
-    fn start() -> Self {
+    pub(super) fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let registry = Self { address: listener.local_addr().unwrap().to_string(), state: Arc::default() };
         let server = registry.clone();
@@ -53,7 +55,7 @@ impl Registry {
         registry
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap()
     }
 
@@ -66,11 +68,11 @@ impl Registry {
         Arc::new(Remote::new(&self.address, repository, true, login, network).unwrap())
     }
 
-    fn store(&self) -> Shared {
+    pub(super) fn store(&self) -> Shared {
         self.store_of("team/app", Login::Anonymous)
     }
 
-    fn count(&self, start: &str) -> usize {
+    pub(super) fn count(&self, start: &str) -> usize {
         self.state().log.iter().filter(|line| line.starts_with(start)).count()
     }
 
@@ -163,6 +165,9 @@ impl State {
             tags.sort();
             return reply("200 OK", "", json!({"name": "team/app", "tags": tags}).to_string().as_bytes());
         }
+        if let Some((_, subject)) = path.split_once("/referrers/") {
+            return self.referrers(subject, &request.path);
+        }
         let name = path.rsplit_once("/manifests/").unwrap().1.to_owned();
         if request.method == "PUT" {
             let media_type = request.head.split_once("content-type: ").unwrap().1;
@@ -177,6 +182,29 @@ impl State {
             None => reply("404 Not Found", "", br#"{"errors":[{"code":"MANIFEST_UNKNOWN"}]}"#),
             Some((media_type, bytes)) => reply("200 OK", &format!("Content-Type: {media_type}\r\n"), bytes),
         }
+    }
+}
+
+impl State {
+    /// One to a page.
+    fn referrers(&self, subject: &str, path: &str) -> Vec<u8> {
+        if !self.referrers {
+            return reply("404 Not Found", "", b"");
+        }
+        let mut found: Vec<Value> = Vec::new();
+        for (name, (media_type, bytes)) in self.manifests.iter().filter(|(name, _)| name.contains(':')) {
+            let value: Value = serde_json::from_slice(bytes).unwrap();
+            if value["subject"]["digest"] == subject {
+                found.push(json!({"mediaType": media_type, "digest": name, "size": bytes.len()}));
+            }
+        }
+        found.sort_by_key(|referrer| referrer["digest"].to_string());
+        let from: usize = path.split_once("?from=").map_or(0, |(_, from)| from.parse().unwrap());
+        let link = format!("Link: </v2/team/app/referrers/{subject}?from={}>; rel=\"next\"\r\n", from + 1);
+        let link = if from + 1 < found.len() { link.as_str() } else { "" };
+        let page = found.get(from..=from).unwrap_or_default();
+        let index = json!({"schemaVersion": 2, "mediaType": media_type::OCI_INDEX, "manifests": page});
+        reply("200 OK", link, index.to_string().as_bytes())
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::{Error, Repository};
 use crate::service::{self, Client};
@@ -41,7 +41,19 @@ impl Calls {
 
     /// Calls an operation about the repository, again where that may help.
     pub(super) async fn call(&self, operation: &'static str, members: Value) -> Result<Value, Error> {
-        let input = self.input(members);
+        self.repeated(operation, self.input(members)).await
+    }
+
+    /// Describes the repository. DescribeRepositories alone takes a list of names.
+    pub(super) async fn describe(&self) -> Result<Value, Error> {
+        let mut input = json!({"repositoryNames": [self.repository.name]});
+        if let Some(registry) = &self.repository.registry {
+            input["registryId"] = json!(registry);
+        }
+        self.repeated("DescribeRepositories", input).await
+    }
+
+    async fn repeated(&self, operation: &'static str, input: Value) -> Result<Value, Error> {
         let mut failures = 0;
         loop {
             match self.client.call(operation, input.clone()).await {

@@ -35,6 +35,23 @@ pub enum Error {
         /// Why not.
         reason: String,
     },
+    /// A tag stays where it is.
+    #[error(
+        "{repository} has the tag {tag} for {found} already, and keeps it there (its tag mutability is {mutability}); \
+         nothing was sent. Choose another tag for {wanted}"
+    )]
+    Immutable {
+        /// The repository.
+        repository: String,
+        /// The tag.
+        tag: String,
+        /// The digest of the image that has it.
+        found: Digest,
+        /// The digest of the image that was to have it.
+        wanted: Digest,
+        /// The repository's setting, in the service's word.
+        mutability: String,
+    },
     /// ECR cannot keep a blob without bytes.
     #[error(
         "blob {0} has no bytes, and Amazon ECR cannot store such a blob; build the image with the OCI empty \

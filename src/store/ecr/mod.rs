@@ -4,6 +4,7 @@ mod calls;
 mod download;
 mod error;
 mod journal;
+mod relations;
 mod upload;
 
 use std::collections::HashSet;
@@ -18,7 +19,7 @@ pub use self::journal::Journal;
 use super::buffers::Buffers;
 use super::http::Connections;
 pub use super::http::Network;
-use super::{Answer, Reader, Source, Store, Written};
+use super::{Answer, Kept, Reader, Source, Store, Written};
 use crate::image::{Descriptor, Digest, Manifest, Name, media_type};
 use crate::service::Client;
 use crate::store;
@@ -147,6 +148,8 @@ impl Ecr {
         let members = json!({"imageIds": [{"imageDigest": digest}]});
         match self.calls.call("DescribeImages", members).await {
             Err(Error::Service(error)) if error.code() == Some("ImageNotFoundException") => Ok(None),
+            // The rights that suffice for a push need not include this one; then the slower way finds out.
+            Err(Error::Service(error)) if error.code() == Some("AccessDeniedException") => Ok(None),
             Err(error) => Err(error),
             Ok(answer) => Ok(list(&answer, "imageDetails")
                 .first()
@@ -235,8 +238,30 @@ impl Store for Ecr {
         Box::pin(async move { Ok(self.missing(blobs).await?) })
     }
 
+    fn is_remote(&self) -> bool {
+        true
+    }
+
     fn tags(&self) -> Answer<'_, Vec<String>> {
         Box::pin(async move { Ok(self.list().await?) })
+    }
+
+    fn keeps(&self) -> Kept {
+        if self.journal.is_some() { Kept::Bytes } else { Kept::Blobs }
+    }
+
+    fn admit<'a>(&'a self, digest: &'a Digest, tags: &'a [String]) -> Answer<'a, ()> {
+        Box::pin(async move { Ok(self.immutable(digest, tags).await?) })
+    }
+
+    fn referrers<'a>(&'a self, subject: &'a Digest) -> Answer<'a, Vec<Descriptor>> {
+        Box::pin(async move { Ok(self.about(subject).await?) })
+    }
+
+    fn attached<'a>(&'a self, subject: &'a Digest) -> Answer<'a, HashSet<Digest>> {
+        Box::pin(async move {
+            Ok(self.about(subject).await?.into_iter().map(|referrer| referrer.digest).collect())
+        })
     }
 
     fn write<'a>(&'a self, blob: &'a Descriptor, source: &'a Source) -> Answer<'a, Written> {

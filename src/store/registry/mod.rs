@@ -6,11 +6,13 @@
 
 mod error;
 mod read;
+mod referrers;
 mod write;
 
 use std::collections::HashSet;
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::future::BoxFuture;
@@ -25,7 +27,7 @@ pub use self::error::Error;
 use self::error::Trouble;
 use super::buffers::Buffers;
 use super::http::{CONNECT_PATIENCE, Connections, Network, PATIENCE};
-use super::{Answer, Reader, Source, Store, Written};
+use super::{Answer, Kept, Reader, Source, Store, Written};
 use crate::image::{Descriptor, Digest, Manifest, Name};
 
 const USER_AGENT: &str = concat!("ecr/", env!("CARGO_PKG_VERSION"));
@@ -56,6 +58,8 @@ pub struct Remote {
     repository: String,
     network: Network,
     answered: AtomicBool,
+    /// Whether it lists referrers itself, once that is known.
+    lists_referrers: OnceLock<bool>,
     buffers: Arc<Buffers>,
     reads: Arc<read::Reads>,
 }
@@ -100,6 +104,7 @@ impl Remote {
             repository,
             network,
             answered: AtomicBool::new(false),
+            lists_referrers: OnceLock::new(),
             buffers: Buffers::new(BUDGET),
             reads: Arc::new(reads),
         })
@@ -272,8 +277,30 @@ impl Store for Remote {
         })
     }
 
+    fn keeps(&self) -> Kept {
+        Kept::Blobs
+    }
+
+    fn referrers<'a>(&'a self, subject: &'a Digest) -> Answer<'a, Vec<Descriptor>> {
+        Box::pin(self.about(subject))
+    }
+
+    fn attached<'a>(&'a self, subject: &'a Digest) -> Answer<'a, HashSet<Digest>> {
+        Box::pin(async move {
+            Ok(self.about(subject).await?.into_iter().map(|referrer| referrer.digest).collect())
+        })
+    }
+
+    fn put_referrer<'a>(&'a self, manifest: &'a Manifest) -> Answer<'a, ()> {
+        Box::pin(self.attach(manifest))
+    }
+
     fn neighbour(&self) -> Option<(&str, &str)> {
         Some((&self.host, &self.repository))
+    }
+
+    fn is_remote(&self) -> bool {
+        true
     }
 
     fn tags(&self) -> Answer<'_, Vec<String>> {

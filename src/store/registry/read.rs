@@ -61,7 +61,7 @@ impl Reads {
         Ok(authorization)
     }
 
-    async fn answer(&self, method: &Method, path: &str) -> Result<Response, Trouble> {
+    pub(super) async fn answer(&self, method: &Method, path: &str) -> Result<Response, Trouble> {
         let mut renew = false;
         loop {
             let request = self.request(method.clone(), path, renew).await?;
@@ -155,7 +155,7 @@ impl Remote {
 }
 
 /// A body, up to so many bytes of it.
-async fn bounded(mut response: Response, limit: u64) -> Result<Bytes, Trouble> {
+pub(super) async fn bounded(mut response: Response, limit: u64) -> Result<Bytes, Trouble> {
     let mut bytes = BytesMut::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| Trouble::connection(&error))? {
         let room = usize::try_from(limit).unwrap_or(usize::MAX) - bytes.len();

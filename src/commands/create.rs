@@ -1,0 +1,192 @@
+//! `--create`: repositories that a transfer needs and that are not there, plain or after a file.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use clap::{Arg, ArgMatches};
+use serde_json::{Map, Value, json};
+
+use super::registry;
+use super::{block_on, connect};
+use crate::args::{Files, cli_input};
+use crate::model;
+use crate::service::Client;
+use crate::store::ecr::Repository;
+
+/// The most that is read of a file; policies have far less.
+const LARGEST: u64 = 1 << 20;
+/// What CreateRepository takes and the command line says.
+const OURS: [&str; 2] = ["registryId", "repositoryName"];
+const LIFECYCLE: &str = "lifecyclePolicy";
+const POLICY: &str = "repositoryPolicy";
+
+/// The argument `--create`. The file follows an equals sign, so that what follows a blank is a place.
+pub(super) fn argument() -> Arg {
+    Arg::new("create")
+        .long("create")
+        .value_name("FILE")
+        .num_args(0..=1)
+        .require_equals(true)
+        .default_missing_value("")
+        .help("Create the repository if need be; FILE, in JSON or YAML, says with which settings and policies")
+        .long_help(
+            "Create the repository if need be. FILE, in JSON or YAML, says how: any member that create-repository \
+             takes (imageTagMutability, imageTagMutabilityExclusionFilters, imageScanningConfiguration, \
+             encryptionConfiguration, tags), and lifecyclePolicy and repositoryPolicy, as structures or as text. It \
+             is checked whole before anything is created, and says nothing about repositories that are there \
+             already. examples/repository.yaml is one.",
+        )
+}
+
+/// How repositories are created.
+#[derive(Debug)]
+pub(super) struct Creation {
+    /// The members of CreateRepository but for the names.
+    members: Map<String, Value>,
+    lifecycle: Option<String>,
+    policy: Option<String>,
+}
+
+impl Creation {
+    /// What `--create` says; `None` where it was not given.
+    pub(super) fn asked(matches: &ArgMatches) -> anyhow::Result<Option<Self>> {
+        match matches.get_one::<String>("create").map(String::as_str) {
+            None => Ok(None),
+            Some("") => Ok(Some(Self { members: Map::new(), lifecycle: None, policy: None })),
+            Some(path) => {
+                let path = PathBuf::from(path);
+                let text = read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+                let wrong = |error| registry::usage(format!("{}: {error}", path.display()));
+                let creation = Self::parse(&text).map_err(wrong)?;
+                creation.rehearse().map_err(|error| wrong(format!("{error:#}")))?;
+                Ok(Some(creation))
+            }
+        }
+    }
+
+    /// Whether a file says how.
+    pub(super) fn is_particular(&self) -> bool {
+        !self.members.is_empty() || self.lifecycle.is_some() || self.policy.is_some()
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let mut members = Map::new();
+        if text.trim_start().starts_with('{') {
+            members = serde_json::from_str(text).map_err(|error| format!("not JSON: {error}"))?;
+        } else {
+            let files = Files { home: None, variable: &|_| None, encoding: None };
+            cli_input::merge(&mut members, None, Some(text), files)
+                .map_err(|_| "neither a structure in JSON nor one in YAML".to_owned())?;
+        }
+        let lifecycle = document(&mut members, LIFECYCLE)?;
+        let policy = document(&mut members, POLICY)?;
+        let service = model::ecr();
+        let shape = service.operation("CreateRepository").and_then(|operation| service.input(operation));
+        let known: Vec<&str> = shape
+            .into_iter()
+            .flat_map(|shape| shape.members.keys().copied())
+            .filter(|member| !OURS.contains(member))
+            .chain([LIFECYCLE, POLICY])
+            .collect();
+        match members.keys().find(|member| !known.contains(&member.as_str())) {
+            None => Ok(Self { members, lifecycle, policy }),
+            Some(member) if OURS.contains(&member.as_str()) => {
+                Err(format!("{member} is said by the command line; leave it out"))
+            }
+            Some(member) => Err(format!("unknown member {member}; expected {}", known.join(", "))),
+        }
+    }
+
+    /// Does everything on an embedded ECR of its own, which refuses what Amazon ECR refuses.
+    fn rehearse(&self) -> anyhow::Result<()> {
+        let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
+        let client = connect::rehearsal(folder.path())?;
+        let repository = Repository { registry: None, name: "rehearsal".to_owned() };
+        block_on(async {
+            for (operation, input) in self.steps(&repository) {
+                client.call(operation, input).await?;
+            }
+            anyhow::Ok(())
+        })
+    }
+
+    /// The calls that make a repository, in order.
+    fn steps(&self, repository: &Repository) -> Vec<(&'static str, Value)> {
+        let mut names = Map::new();
+        if let Some(registry) = &repository.registry {
+            names.insert("registryId".to_owned(), json!(registry));
+        }
+        names.insert("repositoryName".to_owned(), json!(repository.name));
+        let with = |members: Map<String, Value>| {
+            let mut input = names.clone();
+            input.extend(members);
+            Value::Object(input)
+        };
+        let text = |member: &str, text: &String| with(Map::from_iter([(member.to_owned(), json!(text))]));
+        let mut steps = vec![("CreateRepository", with(self.members.clone()))];
+        if let Some(lifecycle) = &self.lifecycle {
+            steps.push(("PutLifecyclePolicy", text("lifecyclePolicyText", lifecycle)));
+        }
+        if let Some(policy) = &self.policy {
+            steps.push(("SetRepositoryPolicy", text("policyText", policy)));
+        }
+        steps
+    }
+
+    /// Creates a repository. One that somebody else created meanwhile stays as it is.
+    pub(super) async fn create(&self, client: &Client, repository: &Repository) -> anyhow::Result<()> {
+        let steps = self.steps(repository);
+        for (done, (operation, input)) in steps.iter().enumerate() {
+            match client.call(operation, input.clone()).await {
+                Ok(_) => {}
+                Err(error) if error.code() == Some("RepositoryAlreadyExistsException") => return Ok(()),
+                Err(error) if done == 0 => {
+                    return Err(error).context(format!("cannot create the repository {}", repository.name));
+                }
+                Err(error) => return Err(error).context(half_done(&repository.name, &steps, done)),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What was done and what was not, once the repository is there.
+fn half_done(repository: &str, steps: &[(&str, Value)], done: usize) -> String {
+    let names: Vec<&str> = steps.iter().map(|(operation, _)| command(operation)).collect();
+    format!(
+        "the repository {repository} was created ({}), but {} failed; nothing was sent, and the next run finds the \
+         repository and sets no more of it, so run {} first",
+        names[..done].join(", "),
+        names[done],
+        names[done..].join(" and "),
+    )
+}
+
+fn command(operation: &str) -> &'static str {
+    match operation {
+        "CreateRepository" => "create-repository",
+        "PutLifecyclePolicy" => "put-lifecycle-policy",
+        _ => "set-repository-policy",
+    }
+}
+
+/// Takes a document out of the members: a structure becomes text.
+fn document(members: &mut Map<String, Value>, name: &str) -> Result<Option<String>, String> {
+    match members.shift_remove(name) {
+        None => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(document @ Value::Object(_)) => Ok(Some(document.to_string())),
+        Some(_) => Err(format!("{name} is neither a structure nor a text")),
+    }
+}
+
+fn read(path: &Path) -> std::io::Result<String> {
+    let mut text = String::new();
+    File::open(path)?.take(LARGEST + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > LARGEST {
+        return Err(std::io::Error::other(format!("it is larger than {} KiB", LARGEST >> 10)));
+    }
+    Ok(text)
+}

@@ -1,0 +1,155 @@
+//! What a repository says about an image besides its content: which tags may be moved, and what refers to it.
+
+use futures_util::future::try_join_all;
+use serde_json::{Value, json};
+
+use super::{Ecr, Error, list, text};
+use crate::image::{Descriptor, Digest, glob};
+
+/// The most referrers that ListImageReferrers answers at once.
+const PAGE: u32 = 50;
+/// No image has more pages of referrers; a service that repeats itself is stopped.
+const MOST_PAGES: usize = 1000;
+
+impl Ecr {
+    /// Refuses a tag that another image has and that cannot be moved: PutImage would, but only after every layer was
+    /// sent. Where no tag is in the way, this is one call for each tag, all at once.
+    pub(super) async fn immutable(&self, wanted: &Digest, tags: &[String]) -> Result<(), Error> {
+        let named = try_join_all(tags.iter().map(|tag| self.named(tag))).await?;
+        let taken: Vec<(&String, &Digest)> = tags
+            .iter()
+            .zip(&named)
+            .filter_map(|(tag, found)| Some((tag, found.as_ref()?)))
+            .filter(|(_, found)| *found != wanted)
+            .collect();
+        if taken.is_empty() {
+            return Ok(());
+        }
+        let Some(rule) = self.mutability().await? else { return Ok(()) };
+        match taken.into_iter().find(|(tag, _)| rule.keeps(tag)) {
+            None => Ok(()),
+            Some((tag, found)) => Err(Error::Immutable {
+                repository: self.calls.place(),
+                tag: tag.clone(),
+                found: found.clone(),
+                wanted: wanted.clone(),
+                mutability: rule.setting,
+            }),
+        }
+    }
+
+    /// The digest of the image that has a tag. DescribeImages and not BatchGetImage, which would count as a pull.
+    async fn named(&self, tag: &str) -> Result<Option<Digest>, Error> {
+        match allowed(self.calls.call("DescribeImages", json!({"imageIds": [{"imageTag": tag}]})).await) {
+            Err(Error::Service(error)) if error.code() == Some("ImageNotFoundException") => Ok(None),
+            Err(error) => Err(error),
+            Ok(answer) => {
+                let image = answer.as_ref().and_then(|answer| list(answer, "imageDetails").first());
+                Ok(image.and_then(|image| text(image, "imageDigest")?.parse().ok()))
+            }
+        }
+    }
+
+    async fn mutability(&self) -> Result<Option<Mutability>, Error> {
+        let Some(answer) = allowed(self.calls.describe().await)? else { return Ok(None) };
+        Ok(list(&answer, "repositories").first().map(Mutability::of))
+    }
+
+    /// What is about an image, all of it.
+    pub(super) async fn about(&self, subject: &Digest) -> Result<Vec<Descriptor>, Error> {
+        const OPERATION: &str = "ListImageReferrers";
+        let mut found = Vec::new();
+        let mut token = Value::Null;
+        for _ in 0..MOST_PAGES {
+            let mut members = json!({"subjectId": {"imageDigest": subject}, "maxResults": PAGE});
+            if !token.is_null() {
+                members["nextToken"] = token;
+            }
+            let answer = match self.calls.call(OPERATION, members).await {
+                // A subject that is not there has none.
+                Err(Error::Service(error)) if error.code() == Some("ImageNotFoundException") => break,
+                answer => answer?,
+            };
+            for referrer in list(&answer, "referrers") {
+                found.push(self.referrer(referrer)?);
+            }
+            token = answer.get("nextToken").cloned().unwrap_or_default();
+            if token.is_null() {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    fn referrer(&self, referrer: &Value) -> Result<Descriptor, Error> {
+        let digest = text(referrer, "digest").and_then(|digest| digest.parse().ok());
+        let size = referrer.get("size").and_then(Value::as_u64);
+        match (text(referrer, "mediaType"), digest, size) {
+            (Some(media_type), Some(digest), Some(size)) => Ok(Descriptor::new(media_type, digest, size)),
+            _ => Err(self.calls.nonsense("ListImageReferrers", "a referrer without digest, type or size")),
+        }
+    }
+}
+
+/// An answer where the caller has the right to ask; a push need not have it.
+fn allowed(answer: Result<Value, Error>) -> Result<Option<Value>, Error> {
+    match answer {
+        Err(Error::Service(error)) if error.code() == Some("AccessDeniedException") => Ok(None),
+        answer => answer.map(Some),
+    }
+}
+
+/// Which tags of a repository stay where they are.
+struct Mutability {
+    setting: String,
+    exclusions: Vec<String>,
+}
+
+impl Mutability {
+    fn of(repository: &Value) -> Self {
+        let filters = list(repository, "imageTagMutabilityExclusionFilters");
+        Self {
+            setting: text(repository, "imageTagMutability").unwrap_or("MUTABLE").to_owned(),
+            exclusions: filters.iter().filter_map(|filter| text(filter, "filter")).map(Into::into).collect(),
+        }
+    }
+
+    fn keeps(&self, tag: &str) -> bool {
+        let excluded = self.exclusions.iter().any(|filter| glob::covers(filter, tag));
+        match self.setting.as_str() {
+            "IMMUTABLE" => true,
+            "IMMUTABLE_WITH_EXCLUSION" => !excluded,
+            "MUTABLE_WITH_EXCLUSION" => excluded,
+            _ => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn which_tags_stay() {
+        let rule = |setting: &str, filters: &[&str]| {
+            let filters: Vec<Value> =
+                filters.iter().map(|filter| json!({"filterType": "WILDCARD", "filter": filter})).collect();
+            Mutability::of(
+                &json!({"imageTagMutability": setting, "imageTagMutabilityExclusionFilters": filters}),
+            )
+        };
+        for (setting, filters, tag, kept) in [
+            ("IMMUTABLE", vec![], "1.0", true),
+            ("MUTABLE", vec![], "1.0", false),
+            ("IMMUTABLE_WITH_EXCLUSION", vec!["latest", "dev-*"], "1.0", true),
+            ("IMMUTABLE_WITH_EXCLUSION", vec!["latest", "dev-*"], "dev-1", false),
+            ("IMMUTABLE_WITH_EXCLUSION", vec!["latest", "dev-*"], "latest", false),
+            ("IMMUTABLE_WITH_EXCLUSION", vec!["a*b*c"], "axbxc", false),
+            ("IMMUTABLE_WITH_EXCLUSION", vec!["a*b*c"], "acb", true),
+            ("MUTABLE_WITH_EXCLUSION", vec!["v*"], "v1", true),
+            ("MUTABLE_WITH_EXCLUSION", vec!["v*"], "latest", false),
+        ] {
+            assert_eq!(rule(setting, &filters).keeps(tag), kept, "{setting} {filters:?} {tag}");
+        }
+    }
+}

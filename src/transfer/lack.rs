@@ -1,0 +1,137 @@
+//! What a destination lacks of a plan.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+
+use super::plan::{Blobs, Plan};
+use super::progress::{Event, Progress};
+use super::referrers::{About, Link};
+use super::{Error, Options, Outcome};
+use crate::image::{Descriptor, Digest};
+use crate::store::Shared;
+
+/// How many questions are asked at once.
+const QUESTIONS: usize = 8;
+
+/// What is to be done.
+pub(super) struct Lack<'a> {
+    /// Whether the image itself has to move.
+    pub(super) image: bool,
+    /// The tags that it does not have yet; `None` where it needs nothing.
+    pub(super) tags: Option<Vec<String>>,
+    /// What is about it and has to move.
+    pub(super) about: Vec<&'a About>,
+    /// Whether any of these may need blobs.
+    pub(super) content: bool,
+    /// The blobs that they list, once each.
+    pub(super) blobs: Vec<Descriptor>,
+    /// All blobs of the plan.
+    all: usize,
+}
+
+impl<'a> Lack<'a> {
+    /// Asks the destination; without one, everything is lacking.
+    pub(super) async fn find(
+        destination: Option<&Shared>,
+        plan: &'a Plan,
+        options: &Options,
+    ) -> Result<Self, Error> {
+        let held = match destination {
+            Some(destination) => destination.held(plan.root.digest()).await?,
+            None => None,
+        };
+        let about = match destination {
+            Some(destination) => lacking(destination, &plan.about).await?,
+            None => plan.about.iter().collect(),
+        };
+        let (mut all, mut blobs) = (Blobs::default(), Blobs::default());
+        for manifest in plan.image() {
+            all.add(manifest);
+            if held.is_none() {
+                blobs.add(manifest);
+            }
+        }
+        plan.about.iter().flat_map(About::manifests).for_each(|manifest| all.add(manifest));
+        about.iter().flat_map(|about| about.manifests()).for_each(|manifest| blobs.add(manifest));
+        Ok(Self {
+            image: held.is_none(),
+            tags: missing_tags(held.as_deref(), &options.tags),
+            content: held.is_none() || !about.is_empty(),
+            about,
+            blobs: blobs.list,
+            all: all.list.len(),
+        })
+    }
+
+    /// Finds out whether the destination takes all the tags.
+    pub(super) async fn admit(&self, destination: &Shared, plan: &Plan) -> Result<(), Error> {
+        if let Some(tags) = self.tags.as_ref().filter(|tags| !tags.is_empty()) {
+            destination.admit(plan.root.digest(), tags).await?;
+        }
+        for about in &self.about {
+            if let Link::Tag(tag) = &about.link {
+                destination.admit(about.manifest.digest(), std::slice::from_ref(tag)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// An outcome before anything moved.
+    pub(super) fn outcome(&self, plan: &Plan) -> Outcome {
+        Outcome {
+            digest: plan.root.digest().clone(),
+            rewritten: plan.rewritten,
+            blobs: 0,
+            bytes: 0,
+            present: self.all,
+            referrers: plan.about.len(),
+        }
+    }
+
+    /// The blobs that really move, told to whoever listens.
+    pub(super) fn moving(
+        &self,
+        missing: &HashSet<Digest>,
+        outcome: &mut Outcome,
+        progress: &Arc<dyn Progress>,
+    ) -> Vec<&Descriptor> {
+        let blobs: Vec<&Descriptor> =
+            self.blobs.iter().filter(|blob| missing.contains(&blob.digest)).collect();
+        let bytes = blobs.iter().map(|blob| blob.size).sum();
+        progress.hear(Event::Planned { blobs: blobs.len(), bytes, present: outcome.present - blobs.len() });
+        blobs
+    }
+}
+
+/// The tags that the image does not have yet; `None` where nothing is left to do.
+fn missing_tags(held: Option<&[String]>, wanted: &[String]) -> Option<Vec<String>> {
+    let Some(held) = held else { return Some(wanted.to_vec()) };
+    let missing: Vec<String> = wanted.iter().filter(|tag| !held.contains(tag)).cloned().collect();
+    (!missing.is_empty()).then_some(missing)
+}
+
+/// What is about an image and cannot be found at the destination. One question for each subject, not for each referrer.
+async fn lacking<'a>(destination: &Shared, about: &'a [About]) -> Result<Vec<&'a About>, Error> {
+    let subjects: HashSet<&Digest> = about.iter().filter_map(About::subject).collect();
+    let ask = |subject: Digest| async move {
+        let there = destination.attached(&subject).await?;
+        Ok::<_, Error>((subject, there))
+    };
+    let subjects: Vec<Digest> = subjects.into_iter().cloned().collect();
+    let there: HashMap<Digest, HashSet<Digest>> =
+        stream::iter(subjects).map(ask).buffer_unordered(QUESTIONS).try_collect().await?;
+    let mut lacking = Vec::new();
+    for each in about {
+        let digest = each.manifest.digest();
+        let here = match &each.link {
+            Link::Subject(subject) => there.get(subject).is_some_and(|there| there.contains(digest)),
+            Link::Tag(tag) => destination.held(digest).await?.is_some_and(|tags| tags.contains(tag)),
+        };
+        if !here {
+            lacking.push(each);
+        }
+    }
+    Ok(lacking)
+}

@@ -1,0 +1,154 @@
+//! What is about an image: manifests with a `subject` (OCI image specification 1.1), what is about those in turn, and
+//! the images that cosign keeps under tags such as `sha256-….sig`.
+
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+
+use super::Error;
+use super::plan::{DEEPEST, Walk, fetch};
+use crate::image::{Descriptor, Digest, Manifest, Name};
+use crate::store::{self, Shared};
+
+/// More than any image has; what lists more is not meant well.
+const MOST: usize = 10_000;
+/// How many questions are asked at once.
+const QUESTIONS: usize = 8;
+/// What cosign appends to a digest for a signature, an attestation and a bill of materials.
+const DIGEST_TAGS: [&str; 3] = ["sig", "att", "sbom"];
+
+/// Something about an image.
+#[derive(Debug)]
+pub(super) struct About {
+    /// Its manifest.
+    pub(super) manifest: Manifest,
+    /// The manifests below it, each behind those that it lists.
+    pub(super) children: Vec<Manifest>,
+    /// How it is found from the image.
+    pub(super) link: Link,
+}
+
+/// How something is found from the image that it is about.
+#[derive(Debug)]
+pub(super) enum Link {
+    /// Its manifest names this one.
+    Subject(Digest),
+    /// By a tag with the image's digest in it.
+    Tag(String),
+}
+
+impl About {
+    /// All of its manifests.
+    pub(super) fn manifests(&self) -> impl Iterator<Item = &Manifest> {
+        self.children.iter().chain([&self.manifest])
+    }
+
+    pub(super) fn subject(&self) -> Option<&Digest> {
+        match &self.link {
+            Link::Subject(subject) => Some(subject),
+            Link::Tag(_) => None,
+        }
+    }
+}
+
+/// Everything about the manifests of an image, each behind what it is about.
+pub(super) async fn gather(
+    source: &Shared,
+    root: &Manifest,
+    children: &[Manifest],
+    mut walk: Walk,
+) -> Result<Vec<About>, Error> {
+    walk.seen.insert(root.digest().clone());
+    let image = || children.iter().chain([root]).map(Manifest::digest);
+    let mut about = Vec::new();
+    let mut subjects: Vec<Digest> = image().cloned().collect();
+    for depth in 0.. {
+        let mut next = Vec::new();
+        for (subject, manifest) in listed(source, &subjects, &mut walk).await? {
+            if depth == DEEPEST || about.len() == MOST {
+                let digest = root.digest().clone();
+                return Err(Error::TooManyReferrers { place: source.name(), digest });
+            }
+            next.push(manifest.digest().clone());
+            about.push(with_children(source, manifest, Link::Subject(subject), &mut walk).await?);
+        }
+        if next.is_empty() {
+            break;
+        }
+        subjects = next;
+    }
+    for (tag, manifest) in tagged(source, image()).await? {
+        about.push(with_children(source, manifest, Link::Tag(tag), &mut walk).await?);
+    }
+    Ok(about)
+}
+
+async fn with_children(
+    source: &Shared,
+    manifest: Manifest,
+    link: Link,
+    walk: &mut Walk,
+) -> Result<About, Error> {
+    walk.count(source, &manifest)?;
+    walk.children(source, &manifest, 1).await?;
+    Ok(About { manifest, children: std::mem::take(&mut walk.children), link })
+}
+
+/// What is about these subjects and was not met before.
+async fn listed(
+    source: &Shared,
+    subjects: &[Digest],
+    walk: &mut Walk,
+) -> Result<Vec<(Digest, Manifest)>, Error> {
+    let ask = |subject: Digest| async move {
+        let found = source.referrers(&subject).await?;
+        Ok::<_, Error>((subject, found))
+    };
+    let lists: Vec<(Digest, Vec<Descriptor>)> =
+        stream::iter(subjects.to_vec()).map(ask).buffered(QUESTIONS).try_collect().await?;
+    let mut wanted = Vec::new();
+    for (subject, entries) in lists {
+        for entry in entries {
+            if walk.seen.insert(entry.digest.clone()) {
+                wanted.push((subject.clone(), entry));
+            }
+        }
+    }
+    if wanted.len() > MOST {
+        return Err(Error::TooManyReferrers { place: source.name(), digest: subjects[0].clone() });
+    }
+    let read = |(subject, entry): (Digest, Descriptor)| async move {
+        match fetch(source, &entry).await {
+            // A list that somebody keeps by hand may name what is gone, or what is about something else.
+            Ok(manifest) if manifest.subject().as_ref() == Some(&subject) => Ok(Some((subject, manifest))),
+            Ok(_) => Ok(None),
+            Err(error) if is_gone(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    };
+    let read: Vec<Option<_>> = stream::iter(wanted).map(read).buffered(QUESTIONS).try_collect().await?;
+    Ok(read.into_iter().flatten().collect())
+}
+
+/// What is found by the digests of these manifests in tags.
+async fn tagged(
+    source: &Shared,
+    image: impl Iterator<Item = &Digest>,
+) -> Result<Vec<(String, Manifest)>, Error> {
+    let tags = |digest: &Digest| DIGEST_TAGS.map(|kind| format!("{}.{kind}", digest.referrers_tag()));
+    let tags: Vec<String> = image.flat_map(tags).collect();
+    let read = |tag: String| async move {
+        match source.manifest(&Name::Tag(tag.clone())).await.map_err(Error::from) {
+            Ok(manifest) => Ok(Some((tag, manifest))),
+            Err(error) if is_gone(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    };
+    let read: Vec<Option<_>> = stream::iter(tags).map(read).buffered(QUESTIONS).try_collect().await?;
+    Ok(read.into_iter().flatten().collect())
+}
+
+fn is_gone(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Store(store::Error::NoImage { .. } | store::Error::Missing { what: "manifest", .. })
+    )
+}
