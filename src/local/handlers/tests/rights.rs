@@ -76,7 +76,7 @@ fn the_own_account_may_do_what_no_policy_denies() {
     assert_eq!(list(&store, own), Ok(json!({ "imageIds": [] })));
     set(
         &store,
-        json!([
+        &json!([
             { "Effect": "Allow", "Principal": "*", "Action": "ecr:*" },
             { "Effect": "Deny", "Principal": { "AWS": own }, "Action": "ecr:ListImages" },
         ]),
@@ -134,7 +134,7 @@ fn conditions_see_tags_addresses_and_transport() {
     // Tags that a request brings, on a resource that is named by its ARN.
     set(
         &store,
-        json!({
+        &json!({
             "Effect": "Allow", "Principal": "*", "Action": "ecr:TagResource",
             "Condition": { "ForAllValues:StringEquals": { "aws:TagKeys": ["team"] } },
         }),
