@@ -1,9 +1,10 @@
 //! Requests to a server, as bytes on a connection of their own.
 
 use std::io::{Read as _, Write as _};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::LazyLock;
 use std::sync::mpsc::channel;
+use std::time::Duration;
 
 use ecr::local::Local;
 use ecr::local::server::{Options, Server};
@@ -26,8 +27,8 @@ static SERVER: LazyLock<(SocketAddr, String)> = LazyLock::new(|| {
     let address = told.recv().expect("a server");
     let body = r#"{"repositoryName":"aa"}"#;
     let target = "X-Amz-Target: AmazonEC2ContainerRegistry_V20150921.CreateRepository";
-    ask(address, &format!("POST / HTTP/1.1\r\nHost: a\r\n{target}\r\nContent-Length: {}\r\n\r\n{body}", body.len()));
-    let begun = ask(address, "POST /v2/aa/blobs/uploads/ HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
+    ask(address, &format!("POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{target}\r\nContent-Length: {}\r\n\r\n{body}", body.len()));
+    let begun = ask(address, "POST /v2/aa/blobs/uploads/ HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
     let location = begun.lines().find_map(|line| line.strip_prefix("location: ")).unwrap_or_default().to_owned();
     assert!(!location.is_empty(), "{begun}");
     (address, location)
@@ -36,7 +37,8 @@ static SERVER: LazyLock<(SocketAddr, String)> = LazyLock::new(|| {
 fn ask(address: SocketAddr, request: &str) -> String {
     let mut stream = TcpStream::connect(address).expect("the server listens");
     let _ = stream.write_all(request.as_bytes());
-    let _ = stream.shutdown(Shutdown::Write);
+    // A request that is not whole is waited for by the server; not by us.
+    let _ = stream.set_read_timeout(Some(Duration::from_secs(2)));
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer);
     String::from_utf8_lossy(&answer).into_owned()
