@@ -28,12 +28,14 @@ impl Target {
     pub(super) fn connect(settings: &Settings, text: &str) -> anyhow::Result<Self> {
         let reference: Reference = text.parse().map_err(wrong)?;
         let mut globals = settings.globals().clone();
+        let mut variables = Vec::new();
         let mut registry = None;
         match &reference.registry {
             None => {}
-            Some(Registry::Ecr { account, region, .. }) => {
+            Some(Registry::Ecr { account, region, fips, dualstack, .. }) => {
                 registry = Some(account.clone());
                 globals.region = Some(region.clone());
+                variables = forms(*fips, *dualstack);
             }
             Some(Registry::Loopback(host)) => at_loopback(settings, &mut globals, host)?,
             Some(Registry::Other(host)) => {
@@ -43,7 +45,7 @@ impl Target {
                 )));
             }
         }
-        let settings = Settings::resolve(globals);
+        let settings = settings.with_changes(globals, &variables);
         let network = network(&settings)?;
         let client = super::connect(&settings, model::ecr())?;
         let repository = Repository { registry, name: reference.repository };
@@ -75,6 +77,12 @@ fn journal(settings: &Settings) -> anyhow::Result<Option<Journal>> {
     Ok(Some(Journal::new(folder.join("ecr").join("uploads"), registry)))
 }
 
+/// What makes the API answer in the form of a registry's host, which can only switch a form on.
+pub(super) fn forms(fips: bool, dualstack: bool) -> Vec<(&'static str, Option<&'static str>)> {
+    let forms = [(fips, "AWS_USE_FIPS_ENDPOINT"), (dualstack, "AWS_USE_DUALSTACK_ENDPOINT")];
+    forms.into_iter().filter(|(on, _)| *on).map(|(_, name)| (name, Some("true"))).collect()
+}
+
 /// What transfers must know about the network.
 pub(super) fn network(settings: &Settings) -> anyhow::Result<Network> {
     Ok(Network {
@@ -84,9 +92,12 @@ pub(super) fn network(settings: &Settings) -> anyhow::Result<Network> {
     })
 }
 
-/// An embedded ECR that somebody serves: the host is the endpoint, unless another one is given.
+/// An embedded ECR that somebody serves: the host is the endpoint, unless another one is given. Only a configured
+/// endpoint of the same host can say that it is served with TLS.
 fn at_loopback(settings: &Settings, globals: &mut Globals, host: &str) -> anyhow::Result<()> {
-    if globals.endpoint_url.is_none() {
+    let configured = settings.endpoint("ecr")?.unwrap_or_default();
+    let is_secured = configured.trim_end_matches('/').strip_prefix("https://") == Some(host);
+    if globals.endpoint_url.is_none() && !is_secured {
         globals.endpoint_url = Some(format!("http://{host}"));
     }
     if settings.region()?.is_none_or(|region| region.is_empty()) {

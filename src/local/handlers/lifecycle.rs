@@ -271,13 +271,14 @@ pub struct LifecycleRun {
     pub held: Vec<(String, String)>,
 }
 
-/// Carries out the policy of one repository, if it has one.
+/// Carries out the policy of one repository, if it has one. A trial only tells what would be done.
 pub(in crate::local) fn run(
     local: &Local,
     connection: &Connection,
     scope: &Scope,
     name: &str,
     now: i64,
+    is_trial: bool,
 ) -> Result<Option<LifecycleRun>, Fault> {
     let repository = Repository::find(connection, scope, name)?;
     let Some((text, _)) = repository_text(connection, &repository, KIND)? else { return Ok(None) };
@@ -294,22 +295,28 @@ pub(in crate::local) fn run(
     };
     for decision in &plan.decisions {
         let digest = facts[decision.image].digest.clone();
+        let list = if decision.action == Action::Expire { &mut done.expired } else { &mut done.archived };
+        list.push(digest);
+        if is_trial {
+            continue;
+        }
         if decision.action == Action::Expire {
             connection.execute("DELETE FROM image WHERE id = ?1", [ids[decision.image]])?;
-            done.expired.push(digest);
         } else {
             let change = "UPDATE image SET status = 'ARCHIVED', archived_at = ?2 WHERE id = ?1";
             connection.execute(change, params![ids[decision.image], now])?;
-            done.archived.push(digest);
         }
     }
-    done.expired.extend(referrers::expire_orphans(connection, &repository)?);
-    let deleted: Vec<Value> = done.expired.iter().map(|digest| json!({ "imageDigest": digest })).collect();
-    replication::on_delete(local, connection, &repository, &deleted)?;
+    done.expired.extend(referrers::expire_orphans(connection, &repository, is_trial)?);
     for (place, lists) in plan.held {
         let reason = format!("Requested image referenced by manifest list: [{}]", lists.join(", "));
         done.held.push((facts[place].digest.clone(), reason));
     }
+    if is_trial {
+        return Ok(Some(done));
+    }
+    let deleted: Vec<Value> = done.expired.iter().map(|digest| json!({ "imageDigest": digest })).collect();
+    replication::on_delete(local, connection, &repository, &deleted)?;
     let change = "UPDATE repository_setting SET acted_at = ?3 WHERE repository = ?1 AND kind = ?2";
     connection.execute(change, params![repository.id, KIND, now])?;
     Ok(Some(done))

@@ -76,15 +76,23 @@ pub(super) fn adopt(connection: &Connection, repository: i64, subject: &str) -> 
 }
 
 /// Deletes those whose subject was deleted, and those that refer to them; answers their digests. One that an index
-/// holds stays.
-pub(super) fn expire_orphans(connection: &Connection, repository: &Repository) -> Result<Vec<String>, Fault> {
+/// holds stays. A trial answers the first of each chain, and deletes nothing.
+pub(super) fn expire_orphans(
+    connection: &Connection,
+    repository: &Repository,
+    is_trial: bool,
+) -> Result<Vec<String>, Fault> {
     let query = format!(
         "SELECT {COLUMNS} FROM orphan JOIN image ON image.id = orphan.image
          WHERE repository = ?1 AND NOT EXISTS (
              SELECT 1 FROM image_child AS child WHERE child.repository = ?1 AND child.digest = image.digest)
-         ORDER BY image.id LIMIT 1"
+         ORDER BY image.id"
     );
     let mut statement = connection.prepare_cached(&query)?;
+    if is_trial {
+        let rows = statement.query_map([repository.id], |row| Ok(Image::from_row(row)?.digest))?;
+        return Ok(rows.collect::<Result<_, _>>()?);
+    }
     let mut expired = Vec::new();
     // Each one that goes may leave others behind.
     while let Some(image) = statement.query_row([repository.id], Image::from_row).optional()? {

@@ -289,6 +289,82 @@ mod tests {
     }
 
     #[test]
+    fn the_guides_examples_of_one_filter() {
+        let old = since(14, "tagPatternList", &["prod*"]);
+        let images = [image("A", 15, &["prod-1"]), image("B", 15, &["beta"]), image("C", 14, &["prod-2"])];
+        assert_eq!(decisions(json!([old]), &images), ["A 1 Expire"]);
+        let one = json!({ "tagStatus": "untagged", "countType": "imageCountMoreThan", "countNumber": 1 });
+        let images = [
+            image("A", 3, &[]),
+            image("B", 2, &["1"]),
+            image("C", 2, &[]),
+            image("D", 1, &[]),
+            image("E", 4, &["2"]),
+        ];
+        assert_eq!(decisions(json!([one]), &images), ["A 1 Expire", "C 1 Expire"]);
+    }
+
+    #[test]
+    fn the_guides_examples_of_all_images() {
+        let any = json!({ "tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": 1 });
+        let images = [
+            image("A", 4, &["alpha-1"]),
+            image("B", 3, &["beta-1"]),
+            image("C", 2, &[]),
+            image("D", 1, &["alpha-2"]),
+        ];
+        assert_eq!(decisions(json!([any]), &images), ["A 1 Expire", "B 1 Expire", "C 1 Expire"]);
+        let images = [
+            image("A", 4, &["alpha-1", "beta-1"]),
+            image("B", 3, &[]),
+            image("C", 2, &["alpha-2"]),
+            image("D", 1, &["git-hash"]),
+            // As old as the one before, by the guide's days; which is the newest is a matter of hours.
+            Facts { pushed_at: -DAY + 1, ..image("E", 1, &[]) },
+        ];
+        let alpha = more_than(1, "tagPrefixList", &["alpha"]);
+        let untagged = json!({
+            "tagStatus": "untagged", "countType": "sinceImagePushed", "countUnit": "days", "countNumber": 1,
+        });
+        let expected = ["A 1 Expire", "B 2 Expire", "D 3 Expire"];
+        assert_eq!(decisions(json!([alpha, untagged, any]), &images), expected);
+    }
+
+    #[test]
+    fn what_nobody_pulls_is_archived_and_then_expired() {
+        let transition = json!({ "type": "transition", "targetStorageClass": "archive" });
+        let rules = json!([
+            {
+                "tagStatus": "any", "countType": "sinceImagePulled", "countUnit": "days", "countNumber": 90,
+                "action": transition,
+            },
+            {
+                "tagStatus": "any", "storageClass": "archive", "countType": "sinceImageTransitioned",
+                "countUnit": "days", "countNumber": 365,
+            },
+        ]);
+        let archived = |name: &str, days: i64| Facts {
+            status: "ARCHIVED".to_owned(),
+            archived_at: Some(-days * DAY),
+            ..image(name, 500, &[name])
+        };
+        let images = [
+            Facts { pulled_at: Some(-91 * DAY), ..image("A", 400, &["a"]) },
+            Facts { pulled_at: Some(-DAY), ..image("B", 400, &["b"]) },
+            image("C", 91, &["c"]),
+            archived("D", 366),
+            archived("E", 100),
+        ];
+        assert_eq!(decisions(rules, &images), ["A 1 Archive", "C 1 Archive", "D 2 Expire"]);
+        // And by number: the oldest go to the archive, not away.
+        let newest = json!([{
+            "tagStatus": "tagged", "tagPatternList": ["*"], "countType": "imageCountMoreThan", "countNumber": 1,
+            "action": transition,
+        }]);
+        assert_eq!(decisions(newest, &images), ["A 1 Archive", "B 1 Archive"]);
+    }
+
+    #[test]
     fn untagged_and_any() {
         let images =
             [image("A", 30, &[]), image("B", 20, &["1"]), image("C", 10, &[]), image("D", 5, &["2"])];

@@ -1,9 +1,6 @@
 //! The services' API: an operation in a header, its input as JSON in the body.
 
-use std::borrow::Cow;
 use std::cell::Cell;
-use std::fmt;
-use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -11,13 +8,14 @@ use hyper::body::Incoming;
 use hyper::header::{AUTHORIZATION, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Request, Response, StatusCode};
-use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, Visitor};
+use serde::de::DeserializeSeed as _;
 use serde_json::{Map, Value};
 
-use super::body::Buffer;
 use super::bounded::{Bounded, MOST_VALUES};
+use super::input::{self, Input};
 use super::reply::{self, AWS_JSON, Body};
 use super::{State, host, source};
+use crate::local::upstream::{self, Need};
 use crate::local::{Caller, Fault, Principal, blob_member, time};
 use crate::model::{self, Service};
 
@@ -26,10 +24,15 @@ pub(super) async fn answer(state: &Arc<State>, request: Request<Incoming>) -> Re
     let (head, body) = request.into_parts();
     let result = match target(&head) {
         Err(fault) => Err(fault),
-        Ok((service, operation)) => match state.buffers.read(body, state.patience).await {
-            Err(fault) => Err(fault),
-            Ok(buffer) => handle(state, head, service, operation, buffer).await,
-        },
+        Ok((service, operation)) => {
+            let known = service.operation(&operation);
+            let member = known.and_then(|operation| blob_member(service, operation));
+            match input::read(&state.buffers, body, member, state.credentials.is_some(), state.patience).await
+            {
+                Err(fault) => Err(fault),
+                Ok(input) => handle(state, head, service, operation, member, input).await,
+            }
+        }
     };
     let mut response = match result {
         Ok(answer) => reply::plain(StatusCode::OK, AWS_JSON, reply::whole(answer)),
@@ -83,134 +86,78 @@ async fn handle(
     head: Parts,
     service: &'static Service,
     operation: String,
-    buffer: Buffer,
+    member: Option<&'static str>,
+    input: Input,
 ) -> Result<Vec<u8>, Fault> {
-    let _turn = state.handlers.acquire().await.map_err(|_| Fault::server("the server is stopping"))?;
-    let state = Arc::clone(state);
+    let shared = Arc::clone(state);
     let work = move || {
-        if let Some(credentials) = &state.credentials {
-            credentials.check(&head, &buffer.bytes, time::now() / 1000)?;
+        if let (Some(credentials), Some(hash)) = (&shared.credentials, &input.hash) {
+            credentials.check(&head, hash, time::now() / 1000)?;
         }
-        let caller = caller(&state, &head);
-        let (input, blob) = read(service, &operation, buffer)?;
-        let answer = state.local.answer(&caller, service, &operation, Value::Object(input), blob)?;
-        serde_json::to_vec(&answer).map_err(|error| Fault::server(error.to_string()))
+        let caller = caller(&shared, &head);
+        let mut members = members(&input.text.bytes)?;
+        let blob = input.blob.map(Bytes::from_owner);
+        if let Some(member) = member.filter(|_| blob.is_some()) {
+            members.remove(member);
+        }
+        let input = Value::Object(members);
+        if !upstream::may_need(&operation) {
+            let answer = shared.local.answer(&caller, service, &operation, input, blob)?;
+            return Ok(Outcome::Answer(written(&answer)?));
+        }
+        match shared.local.answer(&caller, service, &operation, input.clone(), blob) {
+            Err(Fault { need: Some(need), .. }) => Ok(Outcome::Need(need, caller, operation, input)),
+            answer => Ok(Outcome::Answer(written(&answer?)?)),
+        }
     };
+    let (need, caller, operation, input) = match in_turn(state, work).await? {
+        Outcome::Answer(answer) => return Ok(answer),
+        Outcome::Need(need, caller, operation, input) => (need, caller, operation, input),
+    };
+    // Nobody's turn is held up while upstream is asked: upstream may be this very server.
+    let settled = upstream::settle(&state.local, &need).await;
+    let local = Arc::clone(&state.local);
+    let work = move || written(&local.answer_settled(&caller, service, &operation, input, Some(&settled))?);
+    in_turn(state, work).await
+}
+
+fn written(answer: &Value) -> Result<Vec<u8>, Fault> {
+    serde_json::to_vec(answer).map_err(|error| Fault::server(error.to_string()))
+}
+
+/// What came of a request at first.
+enum Outcome {
+    Answer(Vec<u8>),
+    /// It has to be asked once more after something was fetched from upstream.
+    Need(Box<Need>, Caller, String, Value),
+}
+
+/// Does something that waits for the disk, a few at a time.
+async fn in_turn<T: Send + 'static>(
+    state: &State,
+    work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
+) -> Result<T, Fault> {
+    let _turn = state.handlers.acquire().await.map_err(|_| Fault::server("the server is stopping"))?;
     // A bug in a handler must not take the server with it.
     tokio::task::spawn_blocking(work)
         .await
         .unwrap_or_else(|_| Err(Fault::server("the embedded ECR failed on this request; its log says where")))
 }
 
-/// Reads a body: its members, and the bytes of its blob member, which are decoded where they lie.
-fn read(
-    service: &'static Service,
-    operation: &str,
-    mut buffer: Buffer,
-) -> Result<(Map<String, Value>, Option<Bytes>), Fault> {
-    if buffer.bytes.is_empty() {
-        return Ok((Map::new(), None));
+/// The members of an input.
+fn members(text: &[u8]) -> Result<Map<String, Value>, Fault> {
+    if text.is_empty() {
+        return Ok(Map::new());
     }
-    let member = service.operation(operation).and_then(|operation| blob_member(service, operation));
-    let broken = |text: String| Fault::new("SerializationException", text);
-    let mut deserializer = serde_json::Deserializer::from_slice(&buffer.bytes);
-    let document = Document { member, left: Cell::new(MOST_VALUES) }
-        .deserialize(&mut deserializer)
-        .and_then(|document| deserializer.end().map(|()| document))
-        .map_err(|error| broken(format!("the request's body is not the JSON that was expected: {error}")))?;
-    let not_base64 = || broken(format!("{} is not base64 text", member.unwrap_or_default()));
-    let (input, text) = document;
-    let range = match text {
-        None => return Ok((input, None)),
-        Some(Cow::Owned(text)) => {
-            let bytes = base64_simd::STANDARD.decode_to_vec(text).map_err(|_| not_base64())?;
-            return Ok((input, Some(bytes.into())));
-        }
-        Some(Cow::Borrowed(text)) => {
-            let start = text.as_ptr().addr() - buffer.bytes.as_ptr().addr();
-            start..start + text.len()
-        }
+    let broken = |reason: String| {
+        let text = format!("the request's body is not the JSON that was expected: {reason}");
+        Fault::new("SerializationException", text)
     };
-    let start = range.start;
-    let decoded = base64_simd::STANDARD.decode_inplace(&mut buffer.bytes[range]);
-    let range = start..start + decoded.map_err(|_| not_base64())?.len();
-    Ok((input, Some(Bytes::from_owner(Slice { buffer, range }))))
-}
-
-/// A part of a body, which keeps the body.
-struct Slice {
-    buffer: Buffer,
-    range: Range<usize>,
-}
-
-impl AsRef<[u8]> for Slice {
-    fn as_ref(&self) -> &[u8] {
-        &self.buffer.bytes[self.range.clone()]
-    }
-}
-
-/// Reads a structure as values, all but one member, which stays a piece of the text.
-struct Document {
-    member: Option<&'static str>,
-    /// How many values may still come.
-    left: Cell<usize>,
-}
-
-impl<'de> DeserializeSeed<'de> for Document {
-    type Value = (Map<String, Value>, Option<Cow<'de, str>>);
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Document {
-    type Value = (Map<String, Value>, Option<Cow<'de, str>>);
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a structure")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Self::Value, A::Error> {
-        let (mut members, mut piece) = (Map::new(), None);
-        while let Some(name) = access.next_key::<String>()? {
-            if self.member == Some(name.as_str()) {
-                piece = access.next_value_seed(Piece)?;
-            } else {
-                members.insert(name, access.next_value_seed(Bounded(&self.left))?);
-            }
-        }
-        Ok((members, piece))
-    }
-}
-
-/// Reads a string without copying it, unless it has escapes.
-struct Piece;
-
-impl<'de> DeserializeSeed<'de> for Piece {
-    type Value = Option<Cow<'de, str>>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Piece {
-    type Value = Option<Cow<'de, str>>;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("base64 text")
-    }
-
-    fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<Self::Value, E> {
-        Ok(Some(Cow::Borrowed(text)))
-    }
-
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(Some(Cow::Owned(text.to_owned())))
-    }
-
-    fn visit_unit<E: de::Error>(self) -> Result<Self::Value, E> {
-        Ok(None)
+    let (mut deserializer, left) = (serde_json::Deserializer::from_slice(text), Cell::new(MOST_VALUES));
+    let read = Bounded(&left).deserialize(&mut deserializer);
+    let read = read.and_then(|value| deserializer.end().map(|()| value));
+    match read.map_err(|error| broken(error.to_string()))? {
+        Value::Object(members) => Ok(members),
+        _ => Err(broken("it is no structure".to_owned())),
     }
 }

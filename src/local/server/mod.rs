@@ -12,6 +12,8 @@ mod damage;
 mod docker;
 mod download;
 mod faults;
+mod input;
+mod lifecycle;
 mod options;
 mod pace;
 mod reply;
@@ -64,12 +66,13 @@ pub struct Server {
     address: SocketAddr,
     connections: usize,
     state: Arc<State>,
+    lifecycle_every: Option<Duration>,
 }
 
 /// What all connections share.
 #[derive(Debug)]
 struct State {
-    local: Local,
+    local: Arc<Local>,
     buffers: Arc<Buffers>,
     pieces: Arc<Pieces>,
     handlers: Semaphore,
@@ -103,7 +106,7 @@ impl Server {
         let listener = TcpListener::bind(wanted).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let state = State {
-            local,
+            local: Arc::new(local),
             buffers: Arc::default(),
             pieces: Arc::default(),
             handlers: Semaphore::new(HANDLERS),
@@ -115,7 +118,8 @@ impl Server {
             faults: Faults::new(options.faults),
             patience: options.patience,
         };
-        Ok(Self { listener, address, connections: options.connections, state: Arc::new(state) })
+        let (connections, lifecycle_every) = (options.connections, options.lifecycle_every);
+        Ok(Self { listener, address, connections, state: Arc::new(state), lifecycle_every })
     }
 
     /// Where clients reach it, as a URL.
@@ -142,6 +146,7 @@ impl Server {
         let (stopping, stopped) = watch::channel(false);
         let places = Arc::new(Semaphore::new(self.connections));
         let mut connections = JoinSet::new();
+        let _lifecycle = self.lifecycle_every.map(|every| lifecycle::start(&self.state, every));
         tokio::pin!(stop);
         loop {
             tokio::select! {

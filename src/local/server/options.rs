@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{Credentials, Patience, Rule};
 use super::{DEFAULT_ACCOUNT, DEFAULT_REGION};
@@ -36,6 +37,8 @@ pub struct Options {
     pub connections: usize,
     /// Which requests fail, and how.
     pub faults: Vec<Rule>,
+    /// How often lifecycle policies are carried out, at first when the server starts; never without.
+    pub lifecycle_every: Option<Duration>,
 }
 
 /// Where a line for each request goes.
@@ -69,6 +72,7 @@ impl Options {
             patience: Patience::default(),
             connections: 1024,
             faults: Vec::new(),
+            lifecycle_every: None,
         }
     }
 

@@ -32,6 +32,16 @@ pub enum Error {
         /// The way out.
         hint: String,
     },
+    /// It has had enough of us for now.
+    #[error("{place} refused to let us {doing} for now: {reason}")]
+    Throttled {
+        /// The registry and the repository.
+        place: String,
+        /// What was attempted.
+        doing: &'static str,
+        /// The registry's answer.
+        reason: String,
+    },
     /// It said no.
     #[error("{place} refused to let us {doing}: {reason}")]
     Refused {
@@ -95,6 +105,7 @@ impl Trouble {
                 };
                 Error::Unauthorized { place, doing, reason, hint }
             }
+            Some(429) => Error::Throttled { place, doing, reason },
             Some(_) => Error::Refused { place, doing, reason },
             None => Error::Unreachable { place, doing, reason },
         }

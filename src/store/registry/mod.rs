@@ -26,7 +26,8 @@ use tokio::sync::Mutex;
 pub use self::error::Error;
 use self::error::Trouble;
 use super::buffers::Buffers;
-use super::http::{CONNECT_PATIENCE, Connections, Network, PATIENCE};
+pub use super::http::Network;
+use super::http::{CONNECT_PATIENCE, Connections, PATIENCE};
 use super::{Answer, Kept, Reader, Source, Store, Written};
 use crate::image::{Descriptor, Digest, Manifest, Name};
 

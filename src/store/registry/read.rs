@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use oci_distribution::RegistryOperation;
 use oci_distribution::secrets::RegistryAuth;
 use oci_distribution::{Client, Reference};
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, USER_AGENT};
 use reqwest::{Method, RequestBuilder, Response};
 use tokio::sync::Mutex;
 use url::Url;
@@ -61,6 +61,19 @@ impl Reads {
         Ok(authorization)
     }
 
+    /// Asks for nothing but whether we are welcome.
+    async fn greet(&self) -> Result<Response, Trouble> {
+        let broken = |reason: String| Trouble { status: None, reason, passing: false };
+        let (root, _) = self.base.split_once("/v2/").unwrap_or((&self.base, ""));
+        let url: Url = format!("{root}/v2/").parse().map_err(|_| broken("no URL".to_owned()))?;
+        let client = self.connections.client(&url).map_err(broken)?;
+        let authorization = self.authorization(true).await?;
+        let request = client.get(url).header(USER_AGENT, super::USER_AGENT);
+        let request =
+            if authorization.is_empty() { request } else { request.header(AUTHORIZATION, authorization) };
+        request.send().await.map_err(|error| Trouble::connection(&error))
+    }
+
     pub(super) async fn answer(&self, method: &Method, path: &str) -> Result<Response, Trouble> {
         let mut renew = false;
         loop {
@@ -99,6 +112,36 @@ impl Origin for Reads {
 }
 
 impl Remote {
+    /// Whether the registry is there and lets us in.
+    pub async fn greet(&self) -> Result<(), Error> {
+        self.client.store_auth_if_needed(self.reads.reference.resolve_registry(), &self.login).await;
+        let greeted = match self.reads.greet().await {
+            Ok(response) if response.status() == 200 => Ok(()),
+            Ok(response) => Err(Trouble::status(response.status().as_u16(), "")),
+            Err(trouble) => Err(trouble),
+        };
+        let is_anonymous = self.login == RegistryAuth::Anonymous;
+        greeted.map_err(|trouble| trouble.explain(self.host.clone(), "enter", is_anonymous))
+    }
+
+    /// The size of a blob; `None` where the registry has none of this digest.
+    pub async fn blob_size(&self, digest: &Digest) -> Result<Option<u64>, Error> {
+        let path = format!("blobs/{digest}");
+        let ask = async || {
+            let response = self.reads.answer(&Method::HEAD, &path).await?;
+            let length = response.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+            match response.status().as_u16() {
+                200 => match length.and_then(|text| text.parse().ok()) {
+                    Some(length) => Ok(Some(length)),
+                    None => Err(Trouble::status(200, "no Content-Length")),
+                },
+                404 => Ok(None),
+                status => Err(Trouble::status(status, "")),
+            }
+        };
+        self.repeated("look for a blob in", ask).await
+    }
+
     pub(super) async fn holds(&self, digest: &Digest) -> Result<bool, Error> {
         let path = format!("manifests/{digest}");
         let ask = async || {

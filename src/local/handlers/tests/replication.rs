@@ -115,7 +115,7 @@ fn what_a_lifecycle_policy_expires_is_deleted_there_too() {
         let rule = json!({ "rulePriority": 1, "selection": selection, "action": { "type": "expire" } });
         let text = json!({ "rules": [rule] }).to_string();
         store.ask("PutLifecyclePolicy", json!({ "repositoryName": "team/app", "lifecyclePolicyText": text }));
-        let runs = store.local.run_lifecycle(&store.caller, None).unwrap();
+        let runs = store.local.run_lifecycle(&store.caller, None, false).unwrap();
         assert_eq!(runs[0].expired.len(), 1);
         let there = images_of(&store, "111122223333", "us-east-1");
         let both = json!([{ "imageDigest": digest }, { "imageDigest": newer }]);
