@@ -5,6 +5,7 @@ use hyper::body::Incoming;
 use sha2::{Digest as _, Sha256};
 
 use super::body::{Buffer, Buffers, Reading};
+use super::pace::Patience;
 use crate::local::Fault;
 
 /// The most that surrounds a blob member.
@@ -27,11 +28,12 @@ pub(super) async fn read(
     body: Incoming,
     member: Option<&'static str>,
     is_hashed: bool,
+    patience: Patience,
 ) -> Result<Input, Fault> {
     let mut hasher = is_hashed.then(Sha256::new);
     // Base64 has four letters for three bytes.
     let shrink = if member.is_some() { (3, 4) } else { (1, 1) };
-    let mut reading = Reading::begin(buffers, body, shrink).await?;
+    let mut reading = Reading::begin(buffers, body, shrink, patience).await?;
     let Some(member) = member else {
         while let Some(data) = reading.next().await? {
             if let Some(hasher) = &mut hasher {
