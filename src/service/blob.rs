@@ -158,9 +158,7 @@ mod tests {
                 (encoded.length(), body(&encoded).content_length()),
                 (expected.len(), Some(expected.len() as u64))
             );
-            let digest =
-                Sha256::digest(&expected).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-            assert_eq!(encoded.digest(), digest);
+            assert_eq!(encoded.digest(), hexadecimal(&Sha256::digest(&expected)));
         }
     }
 }

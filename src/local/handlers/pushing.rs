@@ -35,12 +35,11 @@ pub(crate) fn put(call: &Call<'_>) -> Result<Value, Fault> {
         let size = check_references(transaction, &repository, &manifest)?;
         let existing = Image::of_digest(transaction, repository.id, &manifest.digest)?;
         check_tag(transaction, &repository, &manifest, tag, existing.as_ref())?;
-        let id = match &existing {
-            Some(image) => renew(transaction, image, call.now)?,
-            None => {
-                check_images(transaction, &repository, call.local.limits.images)?;
-                store(transaction, &repository, &manifest, text, size, call.now)?
-            }
+        let id = if let Some(image) = &existing {
+            renew(transaction, image, call.now)?
+        } else {
+            check_images(transaction, &repository, call.local.limits.images)?;
+            store(transaction, &repository, &manifest, text, size, call.now)?
         };
         if let Some(tag) = tag {
             put_tag(transaction, &repository, id, tag, call.now)?;

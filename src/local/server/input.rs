@@ -222,8 +222,8 @@ impl Base64 {
         let last = if whole.is_empty() { &group } else { whole };
         let is_padded = last.ends_with(b"=");
         // Padding that something follows is found letter by letter.
-        let decoded = !(group.ends_with(b"=") && !data.is_empty())
-            && !(is_padded && !tail.is_empty())
+        let decoded = (data.is_empty() || !group.ends_with(b"="))
+            && (tail.is_empty() || !is_padded)
             && base64_simd::STANDARD.decode_append(&group, blob).is_ok()
             && base64_simd::STANDARD.decode_append(whole, blob).is_ok();
         if !decoded {
