@@ -158,8 +158,10 @@ mod tests {
                 (encoded.length(), body(&encoded).content_length()),
                 (expected.len(), Some(expected.len() as u64))
             );
-            let digest =
-                Sha256::digest(&expected).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+            let mut digest = String::new();
+            for byte in Sha256::digest(&expected) {
+                write!(digest, "{byte:02x}").unwrap();
+            }
             assert_eq!(encoded.digest(), digest);
         }
     }

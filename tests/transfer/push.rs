@@ -399,3 +399,32 @@ async fn what_an_earlier_run_sent_is_not_sent_again() {
     assert_eq!(fake.count("InitiateLayerUpload"), 3);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
+
+#[tokio::test]
+async fn a_damaged_file_that_ecr_refuses_is_to_blame() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("layout");
+    let layer = noise(6 * MEBIBYTE, 1);
+    let (memory, _) = single(std::slice::from_ref(&layer)).await;
+    let layout: Shared = ecr::store::Place::parse(path.to_str().unwrap()).destination().unwrap();
+    run(&(memory as Shared), &layout, &options(&["1"])).await.unwrap();
+    let digest = Digest::of(&layer);
+    let mut damaged = layer;
+    damaged[17] ^= 1;
+    std::fs::write(path.join("blobs/sha256").join(digest.hexadecimal()), &damaged).unwrap();
+    let found = Digest::of(&damaged);
+    let expected =
+        format!("blob {digest} in {} is damaged: its bytes have the digest {found}", path.display());
+    for (verify, completed) in [(false, 2), (true, 1)] {
+        let fake = Fake::new();
+        let options = ecr::transfer::Options { verify, ..options(&["1"]) };
+        let error = run(&layout, &(fake.store() as Shared), &options).await.unwrap_err().to_string();
+        assert_eq!(error, expected);
+        // With --verify the layer is never completed; in either case there is no image.
+        assert!(fake.count("CompleteLayerUpload") <= completed);
+        assert_eq!(
+            (fake.count("PutImage"), fake.state().blobs.contains_key(&digest.to_string())),
+            (0, false)
+        );
+    }
+}

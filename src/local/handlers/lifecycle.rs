@@ -9,9 +9,10 @@ use super::identifier::ImageId;
 use super::paging::Page;
 use super::repository::Repository;
 use super::settings::{about, put_repository_text, remove_repository_text, repository_text};
+use super::{referrers, replication};
 use crate::local::call::{Call, Scope};
 use crate::local::lifecycle::{Action, Class, Facts, Plan, Policy, evaluate};
-use crate::local::{Fault, time};
+use crate::local::{Fault, Local, time};
 
 const KIND: &str = "lifecycle-policy";
 
@@ -289,6 +290,7 @@ pub struct LifecycleRun {
 
 /// Carries out the policy of one repository, if it has one. A trial only tells what would be done.
 pub(in crate::local) fn run(
+    local: &Local,
     connection: &Connection,
     scope: &Scope,
     name: &str,
@@ -322,6 +324,7 @@ pub(in crate::local) fn run(
             connection.execute(change, params![ids[decision.image], now])?;
         }
     }
+    done.expired.extend(referrers::expire_orphans(connection, &repository, is_trial)?);
     for (place, lists) in plan.held {
         let reason = format!("Requested image referenced by manifest list: [{}]", lists.join(", "));
         done.held.push((facts[place].digest.clone(), reason));
@@ -329,6 +332,8 @@ pub(in crate::local) fn run(
     if is_trial {
         return Ok(Some(done));
     }
+    let deleted: Vec<Value> = done.expired.iter().map(|digest| json!({ "imageDigest": digest })).collect();
+    replication::on_delete(local, connection, &repository, &deleted)?;
     let change = "UPDATE repository_setting SET acted_at = ?3 WHERE repository = ?1 AND kind = ?2";
     connection.execute(change, params![repository.id, KIND, now])?;
     Ok(Some(done))
