@@ -75,8 +75,18 @@ impl End {
         if let Some(registry @ Registry::Other(_)) = &reference.registry {
             return Self::remote(settings, registry, &reference);
         }
-        let target = Target::connect(settings, text)?;
-        Ok(Self { name: target.name.clone(), store: target.store(), target: Some(target), stream: None })
+        Ok(Self::of(Target::connect(settings, text)?))
+    }
+
+    /// A repository over `/v2/`.
+    pub(super) fn at(settings: &Settings, registry: &Registry, repository: &str) -> anyhow::Result<Self> {
+        let store = Arc::new(remote(settings, registry, repository)?);
+        Ok(Self { name: Name::Unnamed, store, target: None, stream: None })
+    }
+
+    /// An end in a repository of ECR.
+    pub(super) fn of(target: Target) -> Self {
+        Self { name: target.name.clone(), store: target.store(), target: Some(target), stream: None }
     }
 
     fn local(place: &Place, side: Side) -> anyhow::Result<Self> {
@@ -101,13 +111,8 @@ impl End {
     }
 
     fn remote(settings: &Settings, registry: &Registry, reference: &Reference) -> anyhow::Result<Self> {
-        let host = registry.host();
-        let login = login(settings, registry)?;
-        let plain = matches!(registry, Registry::Loopback(_));
-        let network = registry::network(settings)?;
-        let store = Remote::new(host, &reference.repository, plain, login, network)
-            .map_err(|error| registry::explained(crate::store::Error::from(error).into()))?;
-        Ok(Self { name: reference.name.clone(), store: Arc::new(store), target: None, stream: None })
+        let end = Self::at(settings, registry, &reference.repository)?;
+        Ok(Self { name: reference.name.clone(), ..end })
     }
 
     /// What a person calls an image here.
@@ -138,6 +143,15 @@ impl End {
     }
 }
 
+/// A repository over `/v2/`, with the login for its registry.
+pub(super) fn remote(settings: &Settings, registry: &Registry, repository: &str) -> anyhow::Result<Remote> {
+    let login = login(settings, registry)?;
+    let plain = matches!(registry, Registry::Loopback(_));
+    let network = registry::network(settings)?;
+    Remote::new(registry.host(), repository, plain, login, network)
+        .map_err(|error| registry::explained(crate::store::Error::from(error).into()))
+}
+
 fn is_path(text: &str, assume: Assume) -> bool {
     let prefixed = ["oci:", "oci-archive:", "docker-archive:"].iter().any(|front| text.starts_with(front));
     let rooted = ["/", "./", "../", "~/"].iter().any(|front| text.starts_with(front));
@@ -149,8 +163,31 @@ fn is_path(text: &str, assume: Assume) -> bool {
     prefixed || rooted || folder || archive || assumed
 }
 
+/// The arguments that give each side an account of its own.
+pub(super) fn accounts(command: clap::Command) -> clap::Command {
+    let option = |name: &'static str, value: &'static str, help: &'static str| {
+        clap::Arg::new(name).long(name).value_name(value).help(help)
+    };
+    command
+        .arg(option("source-profile", "PROFILE", "The profile for the source"))
+        .arg(option("source-region", "REGION", "The region of the source, where its host does not say it"))
+        .arg(option("destination-profile", "PROFILE", "The profile for the destination"))
+        .arg(option(
+            "destination-region",
+            "REGION",
+            "The region of the destination, where its host does not say it",
+        ))
+}
+
+/// The settings of a side, as its arguments say.
+pub(super) fn settings_by(settings: &Settings, matches: &clap::ArgMatches, side: Side) -> Settings {
+    let side = if side == Side::Source { "source" } else { "destination" };
+    let value = |what: &str| matches.get_one::<String>(&format!("{side}-{what}"));
+    settings_of(settings, value("profile"), value("region"))
+}
+
 /// The settings of one end: an account of its own, by `--source-profile` and the like.
-pub(super) fn settings_of(
+fn settings_of(
     settings: &Settings,
     profile: Option<&String>,
     region: Option<&String>,

@@ -20,6 +20,7 @@ mod push;
 mod registry;
 mod runtime;
 mod summary;
+mod sync;
 
 use std::process::ExitCode;
 
@@ -57,6 +58,7 @@ pub const COMMANDS: &[Command] = &[
     push::COMMAND,
     pull::COMMAND,
     copy::COMMAND,
+    sync::COMMAND,
     images::COMMAND,
     login::COMMAND,
     logout::COMMAND,

@@ -27,7 +27,7 @@ pub(super) struct Verb {
 
 /// The arguments that all of them take.
 pub(super) fn arguments(command: clap::Command) -> clap::Command {
-    command
+    let command = command
         .arg(registry::platform_argument())
         .arg(
             Arg::new("tag")
@@ -50,7 +50,13 @@ pub(super) fn arguments(command: clap::Command) -> clap::Command {
                 .action(ArgAction::Append)
                 .conflicts_with("tag")
                 .help("The tags of the source that match, such as 'v1.*'; repeat it for several"),
-        )
+        );
+    shared(command)
+}
+
+/// The arguments that these share with `sync`.
+pub(super) fn shared(command: clap::Command) -> clap::Command {
+    command
         .arg(
             Arg::new("referrers")
                 .long("referrers")
@@ -121,6 +127,7 @@ pub(super) fn wants_json(context: &Context) -> anyhow::Result<bool> {
 pub(super) fn print_json(context: &Context, value: &Value) -> anyhow::Result<()> {
     let mut bytes = Vec::new();
     output::json::write(&mut bytes, value)?;
+    bytes.push(b'\n');
     Ok(context.ui.print_bytes(&bytes)?)
 }
 

@@ -86,6 +86,11 @@ impl Registry {
         })
     }
 
+    /// Whether the first part of a reference is a host: docker's rule, which every client follows.
+    pub fn is_host(first: &str) -> bool {
+        first == "localhost" || first.contains(['.', ':'])
+    }
+
     /// The host as it was given.
     pub fn host(&self) -> &str {
         match self {
@@ -129,7 +134,7 @@ impl FromStr for Reference {
             None => (text, None),
         };
         let (registry, rest) = match path.split_once('/') {
-            Some((first, rest)) if is_host(first) => (Some(Registry::of_host(first)), rest),
+            Some((first, rest)) if Registry::is_host(first) => (Some(Registry::of_host(first)), rest),
             _ => (None, path),
         };
         let (repository, tag) = match rest.rsplit_once(':') {
@@ -141,11 +146,6 @@ impl FromStr for Reference {
         let name = digest.map(Name::Digest).or(tag).unwrap_or(Name::Unnamed);
         Ok(Self { registry, repository: repository.to_owned(), name })
     }
-}
-
-/// Whether the first part of a reference is a host: docker's rule, which every client follows.
-fn is_host(first: &str) -> bool {
-    first == "localhost" || first.contains(['.', ':'])
 }
 
 fn check_repository(repository: &str) -> Result<(), String> {

@@ -36,11 +36,20 @@ pub(super) struct Reads {
 
 impl Reads {
     async fn request(&self, method: Method, path: &str, renew: bool) -> Result<RequestBuilder, Trouble> {
+        let authorization = self.authorization(renew).await?;
+        self.authorized(method, path, authorization)
+    }
+
+    fn authorized(
+        &self,
+        method: Method,
+        path: &str,
+        authorization: String,
+    ) -> Result<RequestBuilder, Trouble> {
         let broken = |reason: String| Trouble { status: None, reason, passing: false };
         let url: Url = format!("{}/{path}", self.base).parse().map_err(|_| broken("no URL".to_owned()))?;
         let request = self.connections.client(&url).map_err(broken)?.request(method, url);
         let request = request.header(USER_AGENT, super::USER_AGENT);
-        let authorization = self.authorization(renew).await?;
         Ok(if authorization.is_empty() { request } else { request.header(AUTHORIZATION, authorization) })
     }
 
@@ -49,16 +58,27 @@ impl Reads {
         if let Some(authorization) = kept.as_ref().filter(|_| !renew) {
             return Ok(authorization.clone());
         }
-        let token = self.client.auth(&self.reference, &self.login, RegistryOperation::Pull).await?;
-        let authorization = match (token, &self.login) {
+        let authorization = self.authorize(RegistryOperation::Pull).await?;
+        *kept = Some(authorization.clone());
+        Ok(authorization)
+    }
+
+    async fn authorize(&self, operation: RegistryOperation) -> Result<String, Trouble> {
+        let token = self.client.auth(&self.reference, &self.login, operation).await?;
+        Ok(match (token, &self.login) {
             (Some(token), _) => format!("Bearer {token}"),
             (None, RegistryAuth::Basic(user, password)) => {
                 format!("Basic {}", base64_simd::STANDARD.encode_to_string(format!("{user}:{password}")))
             }
             (None, _) => String::new(),
-        };
-        *kept = Some(authorization.clone());
-        Ok(authorization)
+        })
+    }
+
+    /// Sends a request that changes something, and so takes other rights than a read.
+    pub(super) async fn change(&self, method: Method, path: &str) -> Result<Response, Trouble> {
+        let authorization = self.authorize(RegistryOperation::Push).await?;
+        let request = self.authorized(method, path, authorization)?;
+        request.send().await.map_err(|error| Trouble::connection(&error))
     }
 
     pub(super) async fn answer(&self, method: &Method, path: &str) -> Result<Response, Trouble> {
