@@ -27,8 +27,7 @@ pub fn connect(settings: &Settings, service: &'static Service) -> anyhow::Result
 
 /// An embedded ECR in an empty folder, on which something is tried out.
 pub(super) fn rehearsal(folder: &Path) -> anyhow::Result<Client> {
-    let caller =
-        Caller { account: LOCAL_ACCOUNT.to_owned(), region: LOCAL_REGION.to_owned(), address: None };
+    let caller = Caller { account: LOCAL_ACCOUNT.to_owned(), region: LOCAL_REGION.to_owned(), address: None };
     let local = Local::open(folder)?;
     Ok(Client::in_process(crate::model::ecr(), Arc::new(Embedded { local, caller })))
 }

@@ -187,11 +187,7 @@ pub(super) fn settings_by(settings: &Settings, matches: &clap::ArgMatches, side:
 }
 
 /// The settings of one end: an account of its own, by `--source-profile` and the like.
-fn settings_of(
-    settings: &Settings,
-    profile: Option<&String>,
-    region: Option<&String>,
-) -> Settings {
+fn settings_of(settings: &Settings, profile: Option<&String>, region: Option<&String>) -> Settings {
     if profile.is_none() && region.is_none() {
         return settings.clone();
     }

@@ -135,8 +135,12 @@ pub(super) fn print_json(context: &Context, value: &Value) -> anyhow::Result<()>
 pub(super) fn after(display: &Display, error: &anyhow::Error, kept: Kept) {
     if matches!(error.downcast_ref::<Error>(), Some(Error::Interrupted)) {
         display.note(match kept {
-            Kept::Bytes => "interrupted; the same command goes on where this one stopped: what has arrived is kept",
-            Kept::Blobs => "interrupted; the same command goes on from here: layers that arrived whole are kept",
+            Kept::Bytes => {
+                "interrupted; the same command goes on where this one stopped: what has arrived is kept"
+            }
+            Kept::Blobs => {
+                "interrupted; the same command goes on from here: layers that arrived whole are kept"
+            }
             Kept::Nothing => "interrupted; nothing was written",
         });
     }
@@ -150,7 +154,9 @@ impl Job<'_> {
             return Err(registry::usage("the archive goes to standard output, so --output json cannot"));
         }
         if self.destination.target.is_none() && self.create.is_some_and(Creation::is_particular) {
-            return Err(registry::usage("--create=FILE is for repositories of Amazon ECR through its own API"));
+            return Err(registry::usage(
+                "--create=FILE is for repositories of Amazon ECR through its own API",
+            ));
         }
         let display = display(self.context, self.matches);
         let progress: Arc<dyn Progress> = display.clone();
@@ -177,11 +183,7 @@ impl Job<'_> {
         Ok(())
     }
 
-    async fn everything(
-        &self,
-        progress: &Arc<dyn Progress>,
-        display: &Display,
-    ) -> anyhow::Result<Vec<Row>> {
+    async fn everything(&self, progress: &Arc<dyn Progress>, display: &Display) -> anyhow::Result<Vec<Row>> {
         let images = self.images().await?;
         let dry_run = self.matches.get_flag("dry-run");
         let began = Instant::now();

@@ -68,7 +68,8 @@ pub(super) fn event(rows: &[Row], seconds: Option<f64>) -> Value {
 pub(super) fn table(ui: &Ui, rows: &[Row], seconds: Option<f64>, done: &str) -> String {
     let total = (rows.len() > 1).then(|| total(rows, &format!("{} images", rows.len()), seconds)).flatten();
     let referrers = rows.iter().any(|row| row.outcome.referrers > 0);
-    let moved = if seconds.is_some() { done.to_uppercase() } else { format!("TO BE {}", done.to_uppercase()) };
+    let moved =
+        if seconds.is_some() { done.to_uppercase() } else { format!("TO BE {}", done.to_uppercase()) };
     let mut header = vec!["IMAGE", &moved, "SIZE", "THERE"];
     if referrers {
         header.push("REFERRERS");

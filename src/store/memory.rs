@@ -149,7 +149,8 @@ impl Store for Memory {
     fn referrers<'a>(&'a self, subject: &'a Digest) -> Answer<'a, Vec<Descriptor>> {
         Box::pin(async move {
             let state = self.state();
-            let about = state.manifests.values().filter(|manifest| manifest.subject().as_ref() == Some(subject));
+            let about =
+                state.manifests.values().filter(|manifest| manifest.subject().as_ref() == Some(subject));
             let mut found: Vec<Descriptor> = about.map(Manifest::referrer).collect();
             found.sort_by(|one, other| one.digest.cmp(&other.digest));
             Ok(found)

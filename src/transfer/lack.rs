@@ -97,7 +97,8 @@ impl<'a> Lack<'a> {
         outcome: &mut Outcome,
         progress: &Arc<dyn Progress>,
     ) -> Vec<&Descriptor> {
-        let blobs: Vec<&Descriptor> = self.blobs.iter().filter(|blob| missing.contains(&blob.digest)).collect();
+        let blobs: Vec<&Descriptor> =
+            self.blobs.iter().filter(|blob| missing.contains(&blob.digest)).collect();
         let bytes = blobs.iter().map(|blob| blob.size).sum();
         progress.hear(Event::Planned { blobs: blobs.len(), bytes, present: outcome.present - blobs.len() });
         blobs

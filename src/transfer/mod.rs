@@ -195,11 +195,7 @@ pub async fn add(
     Ok(outcome)
 }
 
-async fn put_about(
-    destination: &Shared,
-    about: &About,
-    progress: &Arc<dyn Progress>,
-) -> Result<(), Error> {
+async fn put_about(destination: &Shared, about: &About, progress: &Arc<dyn Progress>) -> Result<(), Error> {
     for child in &about.children {
         put_child(destination, child, progress).await?;
     }

@@ -45,7 +45,8 @@ impl Plan {
         let mut walk = Walk::default();
         walk.children(source, &root, 1).await?;
         let children = std::mem::take(&mut walk.children);
-        let about = if referrers { referrers::gather(source, &root, &children, walk).await? } else { Vec::new() };
+        let about =
+            if referrers { referrers::gather(source, &root, &children, walk).await? } else { Vec::new() };
         Ok(Self { root, children, about, rewritten })
     }
 
@@ -82,7 +83,12 @@ pub(super) struct Walk {
 }
 
 impl Walk {
-    pub(super) async fn children(&mut self, source: &Shared, index: &Manifest, depth: usize) -> Result<(), Error> {
+    pub(super) async fn children(
+        &mut self,
+        source: &Shared,
+        index: &Manifest,
+        depth: usize,
+    ) -> Result<(), Error> {
         for entry in index.children() {
             if depth > DEEPEST {
                 return Err(Error::TooDeep { place: source.name(), digest: index.digest().clone() });

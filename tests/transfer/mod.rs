@@ -13,6 +13,7 @@ mod push;
 mod referrers;
 mod registry;
 mod server;
+mod sync;
 
 use std::sync::Arc;
 

@@ -141,9 +141,7 @@ async fn what_is_listed_by_hand_is_checked() {
     run(&source, &registry.store(), &with_referrers(image.digest(), &["1"])).await.unwrap();
     // The list names what is gone, and what is about nothing.
     let gone = Digest::of(b"gone");
-    let entry = |digest: &Digest, size: usize| {
-        json!({"mediaType": media_type::OCI_MANIFEST, "digest": digest, "size": size})
-    };
+    let entry = |digest: &Digest, size: usize| json!({"mediaType": media_type::OCI_MANIFEST, "digest": digest, "size": size});
     let list = json!({"schemaVersion": 2, "mediaType": media_type::OCI_INDEX, "manifests": [
         entry(&gone, 1), entry(other.digest(), other.bytes().len()),
         entry(signature.digest(), signature.bytes().len()),

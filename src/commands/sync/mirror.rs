@@ -15,8 +15,8 @@ use super::report::{Mirrored, Report};
 use super::side::Home;
 use crate::image::{Digest, Name, glob};
 use crate::store::{self, Kept};
-use crate::transfer::progress::Progress;
 use crate::transfer::Options;
+use crate::transfer::progress::Progress;
 use crate::ui::progress::Display;
 
 /// How many repositories are compared at once.
@@ -99,11 +99,7 @@ impl Mirror {
         progress: &Arc<dyn Progress>,
         done: &mut Mirrored,
     ) -> anyhow::Result<()> {
-        let way = Way {
-            source: &self.source.store,
-            destination: &self.destination,
-            create: wanted.create,
-        };
+        let way = Way { source: &self.source.store, destination: &self.destination, create: wanted.create };
         done.same = difference.same;
         for (digest, tags) in difference.images {
             let began = Instant::now();
@@ -123,9 +119,9 @@ impl Mirror {
             let seconds = (!wanted.dry_run).then(|| began.elapsed().as_secs_f64());
             let image = self.destination.label(&options.tags, &digest);
             done.tags.extend(options.tags);
-            done.references.extend(done.tags[done.references.len()..].iter().map(|tag| {
-                format!("{}:{tag}@{digest}", self.below)
-            }));
+            done.references.extend(
+                done.tags[done.references.len()..].iter().map(|tag| format!("{}:{tag}@{digest}", self.below)),
+            );
             done.rows.push(Row { image, outcome, seconds });
         }
         if !wanted.dry_run && !difference.extra.is_empty() {
@@ -155,6 +151,10 @@ pub(super) async fn all(
             Ok(difference) => {
                 if !difference.images.is_empty() || !difference.extra.is_empty() {
                     display.note(&format!("{}:", mirror.below));
+                }
+                let deletes = if wanted.dry_run { "would delete" } else { "deletes" };
+                for tag in &difference.extra {
+                    display.note(&format!("{deletes} the tag {tag}"));
                 }
                 mirror.update(difference, wanted, progress, &mut done).await
             }
@@ -209,9 +209,9 @@ fn differ(source: &[(String, Digest)], mirror: &HashMap<String, Digest>, wanted:
 fn is_digest_tag(tag: &str) -> bool {
     const DIGITS: usize = 64;
     let digits = tag.strip_prefix("sha256-").or_else(|| tag.strip_prefix("sha512-"));
-    digits.and_then(|digits| digits.get(..DIGITS)).is_some_and(|digits| {
-        digits.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
-    })
+    digits
+        .and_then(|digits| digits.get(..DIGITS))
+        .is_some_and(|digits| digits.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f')))
 }
 
 #[cfg(test)]

@@ -77,8 +77,8 @@ impl Report {
 
     /// What was copied, one to a line.
     pub(super) fn references(&self) -> String {
-        let references = self.mirrored.iter().flat_map(|each| &each.references);
-        references.map(|reference| format!("{reference}\n")).collect()
+        let references = self.mirrored.iter().flat_map(|each| &each.references).map(String::as_str);
+        references.flat_map(|reference| [reference, "\n"]).collect()
     }
 
     /// Everything as data.

@@ -43,9 +43,11 @@ impl Home {
         let (host, prefix, explicit) = split(text);
         let prefix = prefix.trim_matches('/');
         if !prefix.is_empty() {
-            let below: Reference = format!("{prefix}/{ANY}").parse().map_err(registry::wrong)?;
-            if below.name != Name::Unnamed || below.registry.is_some() {
-                return Err(registry::usage(format!("'{text}' is not a registry or a prefix of repositories")));
+            let sound = |below: Reference| below.name == Name::Unnamed && below.registry.is_none();
+            if !format!("{prefix}/{ANY}").parse().is_ok_and(sound) {
+                return Err(registry::usage(format!(
+                    "'{text}' is not a registry or a prefix of repositories"
+                )));
             }
         }
         let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
@@ -87,10 +89,9 @@ impl Home {
         }
         let mut names = match self {
             Self::Ecr(target) => described(target).await?,
-            Self::Other { any, .. } => any
-                .catalog()
-                .await
-                .map_err(|error| explained(crate::store::Error::from(error).into()))?,
+            Self::Other { any, .. } => {
+                any.catalog().await.map_err(|error| explained(crate::store::Error::from(error).into()))?
+            }
         };
         names.retain(|name| glob::matches(glob, name));
         names.sort();
@@ -114,7 +115,7 @@ pub(super) async fn repositories<'a>(
     prefix: &str,
     display: &Display,
 ) -> anyhow::Result<Vec<(&'a Home, String)>> {
-    let mut all: Vec<(&Home, String)> = Vec::new();
+    let (mut all, mut left): (Vec<(&Home, String)>, usize) = (Vec::new(), 0);
     for (home, glob) in sources {
         let names = home.repositories(glob).await?;
         if names.is_empty() {
@@ -123,7 +124,7 @@ pub(super) async fn repositories<'a>(
         for name in names {
             let mirror = is_glob(glob) && !prefix.is_empty() && name.starts_with(prefix);
             if mirror && home.may_be(destination) {
-                display.note(&format!("{name} is left out: it is below the destination itself"));
+                left += 1;
                 continue;
             }
             match all.iter().find(|(_, known)| *known == name) {
@@ -136,6 +137,9 @@ pub(super) async fn repositories<'a>(
                 }
             }
         }
+    }
+    if left > 0 {
+        display.note(&format!("left out what is below {prefix} already: {left}"));
     }
     Ok(all)
 }
@@ -190,7 +194,12 @@ mod tests {
             ("team.*/x", None, "team.*/x", false),
             ("docker.io/library/*", Some("docker.io"), "library/*", false),
             ("docker://localhost:5000/a", Some("localhost:5000"), "a", true),
-            ("123456789012.dkr.ecr.eu-west-1.amazonaws.com", Some("123456789012.dkr.ecr.eu-west-1.amazonaws.com"), "", false),
+            (
+                "123456789012.dkr.ecr.eu-west-1.amazonaws.com",
+                Some("123456789012.dkr.ecr.eu-west-1.amazonaws.com"),
+                "",
+                false,
+            ),
         ] {
             assert_eq!(split(text), (host, below, explicit), "{text}");
         }

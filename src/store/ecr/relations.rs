@@ -153,7 +153,9 @@ mod tests {
         let rule = |setting: &str, filters: &[&str]| {
             let filters: Vec<Value> =
                 filters.iter().map(|filter| json!({"filterType": "WILDCARD", "filter": filter})).collect();
-            Mutability::of(&json!({"imageTagMutability": setting, "imageTagMutabilityExclusionFilters": filters}))
+            Mutability::of(
+                &json!({"imageTagMutability": setting, "imageTagMutabilityExclusionFilters": filters}),
+            )
         };
         for (setting, filters, tag, kept) in [
             ("IMMUTABLE", vec![], "1.0", true),

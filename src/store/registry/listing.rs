@@ -71,7 +71,12 @@ impl Remote {
             let full = names.len() >= PAGE;
             // A registry that knows no pages repeats itself.
             let before = all.len();
-            all.extend(names.into_iter().filter(|name| all.last().is_none_or(|last| name != last)).collect::<Vec<_>>());
+            all.extend(
+                names
+                    .into_iter()
+                    .filter(|name| all.last().is_none_or(|last| name != last))
+                    .collect::<Vec<_>>(),
+            );
             if !full || all.len() == before {
                 break;
             }
@@ -104,7 +109,8 @@ impl Remote {
                     status => return Err(Trouble::status(status, "")),
                 }
                 let header = response.headers().get("docker-content-digest");
-                let told = header.and_then(|digest| digest.to_str().ok()).and_then(|digest| digest.parse().ok());
+                let told =
+                    header.and_then(|digest| digest.to_str().ok()).and_then(|digest| digest.parse().ok());
                 if told.is_some() {
                     return Ok(told);
                 }

@@ -45,7 +45,8 @@ impl Remote {
         let ask = async || {
             let response = self.reads.answer(&Method::GET, path).await?;
             let status = response.status().as_u16();
-            let link = response.headers().get(LINK).and_then(|link| link.to_str().ok()).map(ToOwned::to_owned);
+            let link =
+                response.headers().get(LINK).and_then(|link| link.to_str().ok()).map(ToOwned::to_owned);
             let bytes = super::read::bounded(response, MAXIMUM_MANIFEST).await?;
             match status {
                 200 => {
@@ -105,6 +106,6 @@ impl Remote {
 fn entries(index: &[u8]) -> Result<Vec<Descriptor>, Trouble> {
     let wrong = |reason: String| Trouble { status: None, reason, passing: false };
     let mut index: Value = serde_json::from_slice(index).map_err(|error| wrong(error.to_string()))?;
-    let entries = index.get_mut("manifests").map(Value::take).unwrap_or_else(|| json!([]));
+    let entries = index.get_mut("manifests").map_or_else(|| json!([]), Value::take);
     serde_json::from_value(entries).map_err(|error| wrong(error.to_string()))
 }
