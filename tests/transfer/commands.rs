@@ -339,7 +339,7 @@ async fn referrers_go_along_as_oras_and_cosign_keep_them() {
     let folder = tempfile::tempdir().unwrap();
     let layout = folder.path().join("layout");
     let (memory, image, bill) = signed().await;
-    write_layout(&memory, &layout, &image, &bill).await;
+    write_layout(&memory, &layout, &image, &bill);
     let layout = layout.to_str().unwrap();
     let mut machine = Machine::new();
     let server = Serve::start(&machine, &["--anonymous"]);
@@ -387,7 +387,7 @@ async fn signed() -> (std::sync::Arc<ecr::store::Memory>, ecr::image::Manifest, 
 }
 
 /// By hand, as the specification has it.
-async fn write_layout(
+fn write_layout(
     memory: &ecr::store::Memory,
     folder: &Path,
     image: &ecr::image::Manifest,
