@@ -22,7 +22,7 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-ECR = str(ROOT / "target/release/ecr")
+ECR = os.environ.get("ECR", str(ROOT / "target/release/ecr"))
 PEERS = pathlib.Path(os.environ.get("PEERS", "/opt/peers"))
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "000000000000", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_REGION": "us-east-1"}
 REPOSITORIES = 3

@@ -12,6 +12,7 @@ mod names;
 mod properties;
 mod readme;
 mod registry;
+mod rules;
 mod serving;
 mod transfer;
 

@@ -27,7 +27,7 @@ pub fn connect(settings: &Settings, service: &'static Service) -> anyhow::Result
 
 /// An embedded ECR in an empty folder, on which something is tried out.
 pub(super) fn rehearsal(folder: &Path) -> anyhow::Result<Client> {
-    let caller = Caller { account: LOCAL_ACCOUNT.to_owned(), region: LOCAL_REGION.to_owned(), address: None };
+    let caller = Caller::of_account(LOCAL_ACCOUNT, LOCAL_REGION);
     let local = Local::open(folder)?;
     Ok(Client::in_process(crate::model::ecr(), Arc::new(Embedded { local, caller })))
 }
@@ -38,11 +38,8 @@ pub(super) fn caller(settings: &Settings) -> anyhow::Result<Caller> {
     let region = settings.region()?.filter(|region| !region.is_empty());
     let key = settings.filled_variable("AWS_ACCESS_KEY_ID");
     let account = key.filter(|key| key.len() == 12 && key.bytes().all(|byte| byte.is_ascii_digit()));
-    Ok(Caller {
-        account: account.unwrap_or_else(|| LOCAL_ACCOUNT.to_owned()),
-        region: region.unwrap_or_else(|| LOCAL_REGION.to_owned()),
-        address: None,
-    })
+    let account = account.as_deref().unwrap_or(LOCAL_ACCOUNT);
+    Ok(Caller::of_account(account, region.as_deref().unwrap_or(LOCAL_REGION)))
 }
 
 /// The embedded ECR as a backend of the client.

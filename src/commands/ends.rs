@@ -1,7 +1,7 @@
 //! The two ends of a transfer, as they are written on the command line.
 //!
-//! `docker://HOST/REPOSITORY` is any registry over `/v2/`; `oci:PATH`, `oci-archive:PATH` and `docker-archive:PATH` are on this machine; `-`
-//! is an archive that comes by stdin or goes to stdout. Without a prefix a repository of ECR goes through ECR's own
+//! `docker://HOST/REPOSITORY` is any registry over `/v2/`; `oci:PATH`, `oci-archive:PATH` and `docker-archive:PATH` are
+//! on this machine; `-` is an archive that comes by stdin or goes to stdout. Without a prefix a repository of ECR goes through ECR's own
 //! API, another host over `/v2/`, and what looks like a path (`./x`, `/x`, `x.tar`) is one.
 
 use std::io::{self, Write as _};
@@ -43,6 +43,8 @@ pub(super) struct End {
     pub(super) store: Shared,
     /// The repository, where it is one of ECR, so that it can be created.
     pub(super) target: Option<Target>,
+    /// What docker would call the repository, where there is one.
+    repository: Option<String>,
     stream: Option<Stream>,
 }
 
@@ -62,11 +64,13 @@ impl End {
             })?;
             return Self::remote(settings, registry, &reference);
         }
-        match text {
-            "-" => return Self::stream(None, side),
-            "oci-archive:-" => return Self::stream(Some(Format::Archive), side),
-            "docker-archive:-" => return Self::stream(Some(Format::Docker), side),
-            _ => {}
+        let (format, rest) = match text.split_once(':') {
+            Some(("oci-archive", rest)) => (Some(Format::Archive), rest),
+            Some(("docker-archive", rest)) => (Some(Format::Docker), rest),
+            _ => (None, text),
+        };
+        if rest == "-" || (format.is_some() && rest.starts_with("-:")) {
+            return Self::stream(&Place { path: "-".into(), format, ..Place::parse(text) }, side);
         }
         if is_path(text, assume) {
             return Self::local(&Place::parse(text), side);
@@ -75,18 +79,20 @@ impl End {
         if let Some(registry @ Registry::Other(_)) = &reference.registry {
             return Self::remote(settings, registry, &reference);
         }
-        Ok(Self::of(Target::connect(settings, text)?))
+        let target = Target::connect(settings, text)?;
+        Ok(Self { repository: Some(titled(&reference)), ..Self::of(target) })
     }
 
     /// A repository over `/v2/`.
     pub(super) fn at(settings: &Settings, registry: &Registry, repository: &str) -> anyhow::Result<Self> {
         let store = Arc::new(remote(settings, registry, repository)?);
-        Ok(Self { name: Name::Unnamed, store, target: None, stream: None })
+        Ok(Self { name: Name::Unnamed, store, target: None, repository: None, stream: None })
     }
 
     /// An end in a repository of ECR.
     pub(super) fn of(target: Target) -> Self {
-        Self { name: target.name.clone(), store: target.store(), target: Some(target), stream: None }
+        let (name, store) = (target.name.clone(), target.store());
+        Self { name, store, target: Some(target), repository: None, stream: None }
     }
 
     fn local(place: &Place, side: Side) -> anyhow::Result<Self> {
@@ -95,24 +101,36 @@ impl End {
             Side::Destination => place.destination(),
         };
         let store = store.map_err(|error| registry::explained(error.into()))?;
-        Ok(Self { name: place.image(), store, target: None, stream: None })
+        let repository = place.repository.clone();
+        Ok(Self { name: place.image(), store, target: None, repository, stream: None })
     }
 
-    fn stream(format: Option<Format>, side: Side) -> anyhow::Result<Self> {
+    fn stream(place: &Place, side: Side) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
         let path = folder.path().join("archive.tar");
         if side == Side::Source {
             let mut file = std::fs::File::create_new(&path).context("cannot make a temporary file")?;
             io::copy(&mut io::stdin().lock(), &mut file).context("cannot keep what comes by stdin")?;
         }
-        let place = Place { format, path: path.clone(), tag: None };
+        let place = Place { path: path.clone(), ..place.clone() };
         let end = Self::local(&place, side)?;
         Ok(Self { stream: Some(Stream { path, _folder: folder }), ..end })
     }
 
     fn remote(settings: &Settings, registry: &Registry, reference: &Reference) -> anyhow::Result<Self> {
         let end = Self::at(settings, registry, &reference.repository)?;
-        Ok(Self { name: reference.name.clone(), ..end })
+        Ok(Self { name: reference.name.clone(), repository: Some(titled(reference)), ..end })
+    }
+
+    /// What an image of a source is called here by these tags: docker's own places have the repository in front of
+    /// them, this end's or else the source's.
+    pub(super) fn names(&self, source: &Self, tags: Vec<String>) -> Vec<String> {
+        match self.repository.as_ref().or(source.repository.as_ref()) {
+            Some(repository) if self.store.is_docker() => {
+                tags.into_iter().map(|tag| format!("{repository}:{tag}")).collect()
+            }
+            _ => tags,
+        }
     }
 
     /// What a person calls an image here.
@@ -150,6 +168,14 @@ pub(super) fn remote(settings: &Settings, registry: &Registry, repository: &str)
     let network = registry::network(settings)?;
     Remote::new(registry.host(), repository, plain, login, network)
         .map_err(|error| registry::explained(crate::store::Error::from(error).into()))
+}
+
+/// A reference's registry and repository.
+fn titled(reference: &Reference) -> String {
+    match &reference.registry {
+        Some(registry) => format!("{}/{}", registry.host(), reference.repository),
+        None => reference.repository.clone(),
+    }
 }
 
 fn is_path(text: &str, assume: Assume) -> bool {

@@ -227,7 +227,7 @@ impl Job<'_> {
         let mut images = Vec::new();
         for source in self.sources {
             if !by_tags {
-                let options = self.options(source.name.clone(), self.tags(&source.name)?)?;
+                let options = self.options(source, source.name.clone(), self.tags(&source.name)?)?;
                 images.push(Image { source, options });
                 continue;
             }
@@ -241,14 +241,15 @@ impl Job<'_> {
                 anyhow::bail!("{} has no tag that matches", source.store.name());
             }
             for tag in tags {
-                let options = self.options(Name::Tag(tag.clone()), vec![tag])?;
+                let options = self.options(source, Name::Tag(tag.clone()), vec![tag])?;
                 images.push(Image { source, options });
             }
         }
         Ok(images)
     }
 
-    fn options(&self, image: Name, tags: Vec<String>) -> anyhow::Result<Options> {
+    fn options(&self, source: &End, image: Name, tags: Vec<String>) -> anyhow::Result<Options> {
+        let tags = self.destination.names(source, tags);
         let expected = match &self.destination.name {
             Name::Digest(digest) => Some(digest.clone()),
             _ => None,

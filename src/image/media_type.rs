@@ -11,6 +11,11 @@ pub const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list
 /// A docker image manifest, schema 1: known so that it can be refused by name.
 pub const DOCKER_SCHEMA_1: &str = "application/vnd.docker.distribution.manifest.v1+json";
 
+/// The configuration of an OCI image.
+pub const OCI_CONFIGURATION: &str = "application/vnd.oci.image.config.v1+json";
+/// The configuration of a docker image.
+pub const DOCKER_CONFIGURATION: &str = "application/vnd.docker.container.image.v1+json";
+
 /// Every media type that a manifest is asked for with. ECR converts what is missing from the list into what is on it
 /// (an index into one platform's manifest), and a converted manifest has another digest.
 pub const MANIFESTS: [&str; 5] = [OCI_MANIFEST, OCI_INDEX, DOCKER_MANIFEST, DOCKER_LIST, DOCKER_SCHEMA_1];
@@ -23,6 +28,11 @@ pub fn is_index(media_type: &str) -> bool {
 /// Whether a manifest of this media type lists layers.
 pub fn is_image(media_type: &str) -> bool {
     matches!(media_type, OCI_MANIFEST | DOCKER_MANIFEST)
+}
+
+/// Whether this is the configuration of an image that can be run, and not something else that a registry keeps.
+pub fn is_configuration(media_type: &str) -> bool {
+    matches!(media_type, OCI_CONFIGURATION | DOCKER_CONFIGURATION)
 }
 
 /// Whether registries do not keep layers of this media type: their content lies elsewhere, at the descriptor's `urls`.

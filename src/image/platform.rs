@@ -20,6 +20,30 @@ pub struct Platform {
 }
 
 impl Platform {
+    /// What containers run on here: Linux, also where a virtual machine is around it, on this processor.
+    pub fn of_containers_here() -> Self {
+        let (architecture, variant) = if cfg!(target_arch = "x86_64") {
+            ("amd64", None)
+        } else if cfg!(target_arch = "aarch64") {
+            ("arm64", None)
+        } else if cfg!(target_arch = "arm") {
+            ("arm", Some("v7"))
+        } else if cfg!(target_arch = "powerpc64") {
+            ("ppc64le", None)
+        } else if cfg!(target_arch = "s390x") {
+            ("s390x", None)
+        } else if cfg!(target_arch = "riscv64") {
+            ("riscv64", None)
+        } else {
+            ("386", None)
+        };
+        Self {
+            os: "linux".to_owned(),
+            architecture: architecture.to_owned(),
+            variant: variant.map(ToOwned::to_owned),
+        }
+    }
+
     /// Whether an image for `offered` is what was asked for: a variant only counts when it was asked for, and `arm64`
     /// is `arm64/v8`, as OCI's table of variants has it.
     pub fn accepts(&self, offered: &Self) -> bool {

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use rusqlite::Connection;
 
 use super::blobs::create_private;
-use super::database::create_private_file;
-use super::{Error, Fault, Local, Presence};
+use super::database::{Durability, create_private_file};
+use super::{Error, Fault, Local, Presence, signing};
 use crate::image::Digest;
 
 const DATABASE: &str = "ecr.db";
@@ -21,6 +21,8 @@ impl Local {
         self.database.copy(&copy)?;
         let connection = Connection::open(&copy)?;
         connection.execute("DELETE FROM upload", [])?;
+        // Whoever gets the archive must not be able to make tokens for this store.
+        signing::renew_secret(&connection)?;
         let digests = digests(&connection)?;
         connection.close().map_err(|(_, error)| error)?;
         let mut archive = tar::Builder::new(stream);
@@ -79,6 +81,8 @@ pub fn import(folder: &Path, stream: impl Read) -> Result<(), Error> {
             return Err(refuse(format!("the archive has no blob {digest}, which its database records")));
         }
     }
+    let renew = |transaction: &rusqlite::Transaction<'_>| signing::renew_secret(transaction);
+    local.database.write(Durability::Flushed, renew).map_err(unreadable)?;
     drop(local);
     if folder.exists() {
         fs::remove_dir_all(folder).map_err(Error::folder(folder))?;

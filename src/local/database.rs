@@ -16,9 +16,10 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use super::{Error, Fault};
 
 /// The schema, version by version: a new store gets all of them, an older one those that it lacks.
-const SCHEMA: [&str; 2] = [include_str!("schema.sql"), include_str!("schema_2.sql")];
+const SCHEMA: [&str; 3] =
+    [include_str!("schema.sql"), include_str!("schema_2.sql"), include_str!("schema_3.sql")];
 /// The version of the schema.
-const VERSION: i32 = 2;
+const VERSION: i32 = 3;
 /// Marks the file as ours: `ecr!`.
 const APPLICATION: i32 = 0x6563_7221;
 /// How long a process waits for another one's write.

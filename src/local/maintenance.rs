@@ -7,7 +7,7 @@ use std::path::Path;
 use rusqlite::Connection;
 
 use super::database::Durability;
-use super::{Error, Fault, Local, Presence};
+use super::{Error, Fault, Local, Presence, token};
 
 /// What a store holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,10 +63,10 @@ impl Local {
     pub fn reset(&self) -> Result<(), Fault> {
         self.database.write(Durability::Flushed, |transaction| {
             // In this order no row is left that refers to another.
-            for table in ["repository", "blob", "token", "setting", "backfill"] {
+            for table in ["repository", "blob", "setting", "backfill"] {
                 transaction.execute(&format!("DELETE FROM {table}"), [])?;
             }
-            Ok(())
+            token::expire_all(transaction)
         })?;
         self.sweep()
     }

@@ -1,7 +1,8 @@
 //! The embedded ECR: Amazon ECR's API over one database file and a folder of blobs, in this process or over HTTP.
 //!
 //! [`Local`] is a store. [`Local::answer`] takes one request of either service, checks it against the model
-//! (`validate`), finds its handler (`routes`) and runs it (`handlers`), each in one database transaction (`database`).
+//! (`validate`) and the policies that are enforced (`rights`), finds its handler (`routes`) and runs it (`handlers`),
+//! each in one database transaction (`database`).
 //! Any number of threads and processes may use one folder at once. [`server`] puts the same router behind HTTP.
 //!
 //! ```text
@@ -27,14 +28,18 @@ mod maintenance;
 mod own;
 mod policy;
 mod presence;
+mod principal;
 mod registry;
+mod rights;
 mod routes;
 pub mod server;
 mod signing;
 mod time;
+mod token;
 mod uploads;
 mod validate;
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -53,6 +58,7 @@ pub use fault::Fault;
 pub use handlers::lifecycle::LifecycleRun;
 pub use maintenance::{Contents, RegistryContents, reset};
 pub use presence::Presence;
+pub use principal::Principal;
 
 /// Where a server listens unless it is told otherwise.
 pub const DEFAULT_PORT: u16 = 5700;
@@ -67,6 +73,23 @@ pub struct Caller {
     pub region: String,
     /// `HOST:PORT` as the client reached us; `None` in process.
     pub address: Option<String>,
+    /// Whom policies are asked about. Its account is another than the caller's where it uses another one's registry.
+    pub principal: Principal,
+    /// Where the request comes from; `None` in process.
+    pub source: Option<IpAddr>,
+}
+
+impl Caller {
+    /// An account as a whole, in this process.
+    pub fn of_account(account: &str, region: &str) -> Self {
+        Self {
+            account: account.to_owned(),
+            region: region.to_owned(),
+            address: None,
+            principal: Principal::root(account),
+            source: None,
+        }
+    }
 }
 
 /// A store, open.
@@ -80,6 +103,9 @@ pub struct Local {
     server: OnceLock<Option<Presence>>,
     /// Whether it is served over TLS.
     is_secured: bool,
+    /// Whether policies are enforced. They are where others reach the store through a server; who has the folder
+    /// could change them anyway.
+    enforces: bool,
 }
 
 impl Local {
@@ -97,6 +123,7 @@ impl Local {
             uploads: uploads::Hashes::default(),
             server: OnceLock::new(),
             is_secured: false,
+            enforces: false,
         })
     }
 
@@ -119,6 +146,29 @@ impl Local {
         input: Value,
         blob: Option<Bytes>,
     ) -> Result<Value, Fault> {
+        self.carry_out(caller, service, operation, input, blob, Self::authorise_call)
+    }
+
+    /// The same for what the service does of itself, which no policy is asked about.
+    fn answer_own(
+        &self,
+        caller: &Caller,
+        service: &'static Service,
+        operation: &str,
+        input: Value,
+    ) -> Result<Value, Fault> {
+        self.carry_out(caller, service, operation, input, None, |_, _| Ok(()))
+    }
+
+    fn carry_out(
+        &self,
+        caller: &Caller,
+        service: &'static Service,
+        operation: &str,
+        input: Value,
+        blob: Option<Bytes>,
+        authorise: fn(&Self, &Call<'_>) -> Result<(), Fault>,
+    ) -> Result<Value, Fault> {
         let unknown = |message: String| Fault::new("UnknownOperationException", message);
         let operation = service
             .operation(operation)
@@ -139,7 +189,9 @@ impl Local {
         let beside = member.zip(blob.as_ref().map(Bytes::len));
         validate::check(service, operation, &input, beside)?;
         let now = time::now();
-        let answer = handler(&Call { local: self, caller, service, operation, input, blob, now })?;
+        let call = Call { local: self, caller, service, operation, input, blob, now };
+        authorise(self, &call)?;
+        let answer = handler(&call)?;
         Ok(match service.output(operation) {
             Some(shape) => validate::project(service, shape, answer),
             None => answer,

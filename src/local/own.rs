@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn references_are_read() {
-        let caller = Caller { account: "1".to_owned(), region: "r".to_owned(), address: None };
+        let caller = Caller::of_account("1", "r");
         let read = |reference: &str| {
             let (scope, name, id) = read_reference(&caller, reference);
             format!("{} {} {name} {id}", scope.account, scope.region)

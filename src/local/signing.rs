@@ -14,6 +14,13 @@ pub(super) fn secret(connection: &Connection) -> Result<Vec<u8>, Fault> {
     Ok(connection.query_row("SELECT value FROM meta WHERE name = 'secret'", [], |row| row.get(0))?)
 }
 
+/// Gives a copy of a store a secret of its own.
+pub(super) fn renew_secret(connection: &Connection) -> Result<(), Fault> {
+    let secret = super::random::<32>();
+    connection.execute("UPDATE meta SET value = ?1 WHERE name = 'secret'", [secret.as_slice()])?;
+    Ok(())
+}
+
 /// The path and query under which a server hands out a blob until then, in seconds since 1970.
 pub(super) fn download_path(secret: &[u8], digest: &str, expires: i64) -> String {
     let signature = hex(&code(secret, digest, expires).finalize().into_bytes());

@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tempfile::NamedTempFile;
 
 use super::buffers::Buffers;
+use super::docker::{self, Saved};
 use super::files::{self, Extent, Files, INDEX, Index, MARK, MARK_TEXT};
 use super::layout::write;
 use super::stream::Parts;
@@ -25,11 +26,16 @@ const STEP: usize = 1024 * 1024;
 const BUDGET: usize = 16 * STEP;
 /// More files than any layout has; what lists more is not meant well.
 const MAXIMUM_ENTRIES: usize = 100_000;
+/// Links to links, as many as Linux follows.
+const MOST_LINKS: usize = 40;
 
 /// An OCI archive to read from.
 pub struct ArchiveReader {
     path: PathBuf,
     entries: HashMap<String, (u64, u64)>,
+    /// Files that are kept with holes, which cannot be read in place.
+    sparse: HashSet<String>,
+    repository: Option<String>,
 }
 
 impl ArchiveReader {
@@ -47,23 +53,39 @@ impl ArchiveReader {
             return Err(wrong("is empty; expected an OCI archive".to_owned()));
         }
         file.rewind().map_err(Error::io("read", &path))?;
-        let entries =
+        let (entries, sparse) =
             scan(&file).map_err(|error| wrong(format!("is not a tar file, or a damaged one: {error}")))?;
-        Ok(Self { path: path.clone(), entries })
+        Ok(Self { path: path.clone(), entries, sparse, repository: None })
+    }
+
+    /// The same archive with the images of one repository only, as docker names them.
+    #[must_use]
+    pub(super) fn of_repository(self, repository: Option<String>) -> Self {
+        Self { repository, ..self }
     }
 }
 
-fn scan(file: &File) -> io::Result<HashMap<String, (u64, u64)>> {
+/// Where each file lies, and the files that are kept with holes.
+type Found = (HashMap<String, (u64, u64)>, HashSet<String>);
+
+fn scan(file: &File) -> io::Result<Found> {
     let length = file.metadata()?.len();
     let mut archive = tar::Archive::new(file);
     let mut entries = HashMap::new();
-    let mut links = Vec::new();
+    let mut links = HashMap::new();
+    let mut sparse = HashSet::new();
     for entry in archive.entries_with_seek()? {
         let entry = entry?;
         let kind = entry.header().entry_type();
         if kind.is_symlink() || kind.is_hard_link() {
             links.extend(link(&entry, kind.is_symlink()));
             continue;
+        }
+        if links.len() + sparse.len() > MAXIMUM_ENTRIES {
+            return Err(io::Error::other(format!("it has more than {MAXIMUM_ENTRIES} files")));
+        }
+        if kind.is_gnu_sparse() {
+            sparse.insert(own_path(&entry.path_bytes()));
         }
         if !kind.is_file() {
             continue;
@@ -72,25 +94,39 @@ fn scan(file: &File) -> io::Result<HashMap<String, (u64, u64)>> {
         if start.checked_add(size).is_none_or(|end| end > length) {
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it ends in the middle of a file"));
         }
-        let path = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-        entries.insert(path.trim_start_matches("./").to_owned(), (start, size));
+        // As tar unpacks it, the last file of a name is the one that counts.
+        entries.insert(own_path(&entry.path_bytes()), (start, size));
         if entries.len() > MAXIMUM_ENTRIES {
             return Err(io::Error::other(format!("it has more than {MAXIMUM_ENTRIES} files")));
         }
     }
-    for (path, target) in links.into_iter().take(MAXIMUM_ENTRIES) {
-        if let Some(&place) = entries.get(&target) {
-            entries.entry(path).or_insert(place);
+    for (path, first) in &links {
+        let mut target = first;
+        for _ in 0..MOST_LINKS {
+            match links.get(target) {
+                Some(next) if !entries.contains_key(target) => target = next,
+                _ => break,
+            }
+        }
+        if let Some(&place) = entries.get(target) {
+            entries.entry(path.clone()).or_insert(place);
         }
     }
-    Ok(entries)
+    Ok((entries, sparse))
+}
+
+fn own_path(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).trim_start_matches("./").to_owned()
 }
 
 /// A link's path and that of its target, both from the archive's root. docker saves a layer that several images have
-/// once, and links to it.
+/// once, and links to it. What leads out of the archive leads nowhere.
 fn link<R: io::Read>(entry: &tar::Entry<'_, R>, symbolic: bool) -> Option<(String, String)> {
-    let path = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+    let path = own_path(&entry.path_bytes());
     let target = String::from_utf8_lossy(&entry.link_name_bytes()?).into_owned();
+    if symbolic && target.starts_with('/') {
+        return None;
+    }
     let mut parts: Vec<&str> = if symbolic { path.split('/').collect() } else { Vec::new() };
     parts.pop();
     for part in target.split('/') {
@@ -100,7 +136,8 @@ fn link<R: io::Read>(entry: &tar::Entry<'_, R>, symbolic: bool) -> Option<(Strin
             part => parts.push(part),
         }
     }
-    Some((path.trim_start_matches("./").to_owned(), parts.join("/")))
+    let target = parts.join("/");
+    Some((path, target))
 }
 
 impl Files for ArchiveReader {
@@ -113,12 +150,56 @@ impl Files for ArchiveReader {
         let file = File::open(&self.path).map_err(Error::io("read", &self.path))?;
         Ok(Some(Extent { path: self.path.clone(), file, start, size }))
     }
+
+    fn repository(&self) -> Option<&str> {
+        self.repository.as_deref()
+    }
 }
 
 impl ArchiveReader {
-    /// Whether it is a docker archive and no OCI archive.
-    pub(super) fn is_docker(&self) -> bool {
-        !self.entries.contains_key(MARK) && self.entries.contains_key(super::docker::LIST)
+    /// Whether docker's own tools wrote it, or something like them.
+    pub(super) fn is_saved(&self) -> bool {
+        [docker::LIST, docker::REPOSITORIES].iter().any(|&path| self.entries.contains_key(path))
+    }
+
+    /// Whether it has to be read as a docker archive: it is no OCI archive, or one that lists nothing, as docker 25
+    /// writes it for an image by its digest.
+    pub(super) fn is_docker_only(&self) -> bool {
+        let listed = || files::index(self).map_or(true, |index| !index.is_empty());
+        self.is_saved() && !(self.entries.contains_key(MARK) && listed())
+    }
+
+    /// Why a file cannot be had, as a sentence goes on.
+    pub(super) fn absence(&self, path: &str) -> &'static str {
+        if self.sparse.contains(path) {
+            "it is kept with holes; expected tar without --sparse"
+        } else {
+            "it is missing"
+        }
+    }
+
+    /// Of an index that docker saved, the part that is here: since docker 29 it is saved whole, with the content of
+    /// those platforms only that were pulled.
+    fn present(&self, whole: Manifest) -> Result<Manifest, Error> {
+        let mut here = Vec::new();
+        for entry in whole.children() {
+            if !self.entries.contains_key(&files::blob_path(&entry.digest)) {
+                continue;
+            }
+            let child = files::manifest(self, &Name::Digest(entry.digest.clone()))?;
+            let has = |blob: &Descriptor| self.entries.contains_key(&files::blob_path(&blob.digest));
+            if child.blobs().chain(child.children()).all(has) {
+                here.push((entry.clone(), child));
+            }
+        }
+        if here.is_empty() || here.len() == whole.children().len() {
+            return Ok(whole);
+        }
+        if here.len() == 1 {
+            return Ok(here.swap_remove(0).1);
+        }
+        let entries: Vec<Descriptor> = here.into_iter().map(|(entry, _)| entry).collect();
+        whole.with_children(&entries).map_err(Error::image(self.place()))
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -141,11 +222,18 @@ impl Store for ArchiveReader {
     }
 
     fn manifest<'a>(&'a self, name: &'a Name) -> Answer<'a, Manifest> {
-        Box::pin(async move { files::manifest(self, name) })
+        Box::pin(async move {
+            let whole = files::manifest(self, name)?;
+            if self.is_saved() && !matches!(name, Name::Digest(_)) { self.present(whole) } else { Ok(whole) }
+        })
     }
 
     fn open<'a>(&'a self, blob: &'a Descriptor, offset: u64) -> Answer<'a, Box<dyn Reader>> {
         Box::pin(async move { files::open(self, blob, offset) })
+    }
+
+    fn is_docker(&self) -> bool {
+        self.is_saved()
     }
 
     fn referrers<'a>(&'a self, subject: &'a Digest) -> Answer<'a, Vec<Descriptor>> {
@@ -173,9 +261,11 @@ impl Store for ArchiveReader {
     }
 }
 
-/// An OCI archive to write: a new file, or one in place of an older archive.
+/// An OCI archive to write: a new file, or one in place of an older archive. A docker archive is the same with
+/// `manifest.json` in it, as docker writes it since version 25: it is read as either.
 pub struct ArchiveWriter {
     path: PathBuf,
+    docker: bool,
     buffers: Arc<Buffers>,
     state: Mutex<State>,
 }
@@ -186,20 +276,32 @@ struct State {
     end: u64,
     places: HashMap<Digest, u64>,
     index: Option<Index>,
+    saved: Saved,
 }
 
 impl ArchiveWriter {
     /// The archive of this name. What is there already has to be an archive, which the new one will replace.
     pub fn new(path: impl Into<PathBuf>) -> Result<Self, Error> {
-        let path = path.into();
+        Self::open(path.into(), false)
+    }
+
+    /// The docker archive of this name, for images of one platform each.
+    pub fn docker(path: impl Into<PathBuf>) -> Result<Self, Error> {
+        Self::open(path.into(), true)
+    }
+
+    fn open(path: PathBuf, docker: bool) -> Result<Self, Error> {
         if path.exists() {
             let kept = |error: Error| Error::Place {
                 place: path.display().to_string(),
                 reason: format!("is there already and will not be replaced: {error}"),
             };
-            files::index(&ArchiveReader::open(&path).map_err(kept)?).map_err(kept)?;
+            let old = ArchiveReader::open(&path).map_err(kept)?;
+            if !(docker && old.is_saved()) {
+                files::index(&old).map_err(kept)?;
+            }
         }
-        Ok(Self { path, buffers: Buffers::new(BUDGET), state: Mutex::default() })
+        Ok(Self { path, docker, buffers: Buffers::new(BUDGET), state: Mutex::default() })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -260,6 +362,11 @@ impl ArchiveWriter {
         let mut state = self.state();
         let Some(index) = state.index.take() else { return Ok(()) };
         state.append(INDEX, &index.to_bytes()).map_err(self.failed())?;
+        if self.docker {
+            let (list, repositories) = (state.saved.list(), state.saved.repositories());
+            state.append(docker::LIST, &list).map_err(self.failed())?;
+            state.append(docker::REPOSITORIES, &repositories).map_err(self.failed())?;
+        }
         let end = state.end + 2 * BLOCK;
         // Two blocks of zeros end a tar file.
         state.file().and_then(|file| file.as_file().set_len(end)).map_err(self.failed())?;
@@ -360,11 +467,21 @@ impl Store for ArchiveWriter {
     fn put_image<'a>(&'a self, manifest: &'a Manifest, tags: &'a [String]) -> Answer<'a, ()> {
         Box::pin(async move {
             self.put(manifest)?;
-            if let Some(index) = self.state().index.as_mut() {
+            let mut state = self.state();
+            if self.docker {
+                let names: Vec<String> =
+                    tags.iter().filter(|tag| docker::split(tag).is_some()).cloned().collect();
+                state.saved.add(manifest, &names);
+            }
+            if let Some(index) = state.index.as_mut() {
                 index.add(manifest, tags);
             }
             Ok(())
         })
+    }
+
+    fn is_docker(&self) -> bool {
+        self.docker
     }
 
     fn put_referrer<'a>(&'a self, manifest: &'a Manifest) -> Answer<'a, ()> {

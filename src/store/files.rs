@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Answer, Error, Reader};
+use super::{Answer, Error, Reader, docker};
 use crate::image::{Descriptor, Digest, MAXIMUM_MANIFEST, Manifest, Name, media_type};
 
 /// The file that marks a layout.
@@ -22,6 +22,8 @@ pub(super) const MARK_TEXT: &str = r#"{"imageLayoutVersion":"1.0.0"}"#;
 pub(super) const INDEX: &str = "index.json";
 /// The annotation that holds an image's tag.
 pub(super) const TAG: &str = "org.opencontainers.image.ref.name";
+/// The annotation that holds an image's whole name, in archives that docker or containerd wrote.
+const NAME: &str = "io.containerd.image.name";
 
 /// Files of a layout, wherever they lie.
 pub(super) trait Files: Send + Sync {
@@ -29,6 +31,10 @@ pub(super) trait Files: Send + Sync {
     fn place(&self) -> String;
     /// A file by its path within the layout; `None` where there is none.
     fn find(&self, path: &str) -> Result<Option<Extent>, Error>;
+    /// The one repository whose images count, where docker's names tell them apart.
+    fn repository(&self) -> Option<&str> {
+        None
+    }
 }
 
 /// Part of a file, or all of it.
@@ -46,7 +52,8 @@ pub(super) struct Index {
     schema_version: u64,
     #[serde(rename = "mediaType", default = "index_media_type")]
     media_type: String,
-    #[serde(default)]
+    // docker 25 writes null where it saves an image by its digest.
+    #[serde(default, deserialize_with = "list_or_null")]
     manifests: Vec<Descriptor>,
     #[serde(flatten)]
     other: Map<String, Value>,
@@ -56,9 +63,18 @@ fn index_media_type() -> String {
     media_type::OCI_INDEX.to_owned()
 }
 
+fn list_or_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Descriptor>, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
 impl Index {
     pub(super) fn empty() -> Self {
         Self { schema_version: 2, media_type: index_media_type(), manifests: Vec::new(), other: Map::new() }
+    }
+
+    /// Whether it lists nothing.
+    pub(super) fn is_empty(&self) -> bool {
+        self.manifests.is_empty()
     }
 
     /// Lists what is about another image, so that it is found from there.
@@ -68,12 +84,21 @@ impl Index {
         }
     }
 
-    /// Lists an image under these tags, or without any; whatever had one of the tags loses its entry.
+    /// Lists an image under these tags, or without any; whatever had one of the tags loses its entry. A tag with its
+    /// repository in front becomes docker's name of the image as well.
     pub(super) fn add(&mut self, manifest: &Manifest, tags: &[String]) {
+        let tags: Vec<(Option<String>, &str)> = tags
+            .iter()
+            .map(|tag| {
+                docker::split(tag).map_or((None, tag.as_str()), |(_, own)| (Some(docker::full(tag)), own))
+            })
+            .collect();
         self.manifests.retain(|entry| {
             let tag = entry.annotation(TAG);
+            let name = entry.annotation(NAME);
             let same = entry.digest == *manifest.digest() && tag.is_none();
-            !same && !tag.is_some_and(|tag| tags.iter().any(|new| new == tag))
+            !same
+                && !tag.is_some_and(|tag| tags.iter().any(|(new, own)| *own == tag && new.as_deref() == name))
         });
         if tags.is_empty() {
             let listed = self.manifests.iter().any(|entry| entry.digest == *manifest.digest());
@@ -81,9 +106,12 @@ impl Index {
                 self.manifests.push(manifest.descriptor());
             }
         }
-        for tag in tags {
+        for (name, tag) in tags {
             let mut entry = manifest.descriptor();
-            entry.annotations.insert(TAG.to_owned(), Value::String(tag.clone()));
+            if let Some(name) = name {
+                entry.annotations.insert(NAME.to_owned(), Value::String(name));
+            }
+            entry.annotations.insert(TAG.to_owned(), Value::String(tag.to_owned()));
             self.manifests.push(entry);
         }
     }
@@ -101,8 +129,12 @@ impl Index {
         let first = found.next();
         let sole = |entry: &&Descriptor| found.all(|other| other.digest == entry.digest);
         match (first, name) {
-            (Some(entry), Name::Tag(_) | Name::Digest(_)) => Ok(entry),
-            (Some(entry), Name::Unnamed) if Some(entry).as_ref().is_some_and(sole) => Ok(entry),
+            (Some(entry), Name::Digest(_)) => Ok(entry),
+            (Some(entry), _) if Some(entry).as_ref().is_some_and(sole) => Ok(entry),
+            (Some(_), Name::Tag(tag)) => Err(Error::Place {
+                place: place.to_owned(),
+                reason: format!("has several images {tag}; choose one as {place}:REPOSITORY:{tag}"),
+            }),
             (Some(_), Name::Unnamed) => Err(Error::Place {
                 place: place.to_owned(),
                 reason: format!("has several images; choose one as {place}:TAG{}", self.instead()),
@@ -168,6 +200,15 @@ impl Index {
         self.manifests.iter().filter_map(|entry| entry.annotation(TAG)).map(ToOwned::to_owned).collect()
     }
 
+    /// Leaves the images of one repository only.
+    fn narrow(&mut self, repository: &str) {
+        let repository = docker::full(repository);
+        self.manifests.retain(|entry| {
+            let name = entry.annotation(NAME).and_then(docker::split);
+            name.is_some_and(|(own, _)| docker::full(own) == repository)
+        });
+    }
+
     fn instead(&self) -> String {
         let tags = self.tags();
         if tags.is_empty() { String::new() } else { format!("; it has {}", tags.join(", ")) }
@@ -196,9 +237,16 @@ pub(super) fn index(files: &dyn Files) -> Result<Index, Error> {
     }
     let bytes = small(files, INDEX)?
         .ok_or_else(|| wrong(format!("is a damaged OCI image layout: it has no file {INDEX}")))?;
-    serde_json::from_slice(&bytes).map_err(|error| {
+    let mut index: Index = serde_json::from_slice(&bytes).map_err(|error| {
         wrong(format!("is a damaged OCI image layout: {INDEX} is not an image index: {error}"))
-    })
+    })?;
+    if let Some(repository) = files.repository() {
+        index.narrow(repository);
+        if index.is_empty() {
+            return Err(wrong(format!("has no image of {repository}")));
+        }
+    }
+    Ok(index)
 }
 
 /// Reads the manifest of a name: by tag or alone through `index.json`, by digest wherever it lies.

@@ -67,7 +67,14 @@ impl Memory {
 }
 
 /// Reads bytes that are there already.
-struct BytesReader(Bytes);
+pub(super) struct BytesReader(Bytes);
+
+impl BytesReader {
+    pub(super) fn new(bytes: &Bytes, offset: u64) -> Self {
+        let offset = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
+        Self(bytes.slice(offset..))
+    }
+}
 
 impl Reader for BytesReader {
     fn read(&mut self, mut buffer: Vec<u8>, limit: usize) -> Answer<'_, Vec<u8>> {
@@ -99,8 +106,7 @@ impl Store for Memory {
     fn open<'a>(&'a self, blob: &'a Descriptor, offset: u64) -> Answer<'a, Box<dyn Reader>> {
         Box::pin(async move {
             let bytes = self.blob(&blob.digest).ok_or_else(|| self.missing("blob", &blob.digest))?;
-            let offset = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
-            Ok(Box::new(BytesReader(bytes.slice(offset..))) as Box<dyn Reader>)
+            Ok(Box::new(BytesReader::new(&bytes, offset)) as Box<dyn Reader>)
         })
     }
 

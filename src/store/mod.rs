@@ -94,7 +94,8 @@ pub trait Store: Send + Sync {
     /// Takes a manifest that an index will list.
     fn put_manifest<'a>(&'a self, manifest: &'a Manifest) -> Answer<'a, ()>;
 
-    /// Takes the manifest that everything was for, under these tags, or by its digest alone.
+    /// Takes the manifest that everything was for, under these tags, or by its digest alone. Docker's own places take
+    /// `REPOSITORY:TAG` too.
     fn put_image<'a>(&'a self, manifest: &'a Manifest, tags: &'a [String]) -> Answer<'a, ()>;
 
     /// Finds out before anything moves whether an image may have these tags; what cannot be known is no objection.
@@ -121,6 +122,17 @@ pub trait Store: Send + Sync {
     /// The registry's host and the repository, where this is one that can take blobs over from its neighbours.
     fn neighbour(&self) -> Option<(&str, &str)> {
         None
+    }
+
+    /// Whether images are kept as docker keeps them: each for one platform, and with layers that nobody has compressed
+    /// for sending yet.
+    fn is_docker(&self) -> bool {
+        false
+    }
+
+    /// Whether blobs are sent far away to get there.
+    fn is_remote(&self) -> bool {
+        false
     }
 
     /// All tags, where this place can list them.

@@ -1,13 +1,14 @@
-//! Places on this machine as they are written on the command line: `oci:PATH`, `oci-archive:PATH`, `docker-archive:PATH` or a bare path,
-//! each with `:TAG` behind it where that is meant.
+//! Places on this machine as they are written on the command line: `oci:PATH`, `oci-archive:PATH`,
+//! `docker-archive:PATH` or a bare path, each with `:TAG` behind it where that is meant, and a docker archive also with
+//! `:REPOSITORY:TAG`.
 
 use std::fs::File;
 use std::io::Read as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::{ArchiveReader, ArchiveWriter, DockerReader, Error, Layout, Shared};
-use crate::image::Name;
+use super::{ArchiveReader, ArchiveWriter, DockerReader, Error, Layout, Shared, docker};
+use crate::image::{Name, Reference};
 
 /// The form in which a place keeps images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,7 +17,7 @@ pub enum Format {
     Layout,
     /// An OCI archive.
     Archive,
-    /// A docker archive, which can only be read.
+    /// A docker archive.
     Docker,
 }
 
@@ -29,6 +30,8 @@ pub struct Place {
     pub path: PathBuf,
     /// The tag behind the path.
     pub tag: Option<String>,
+    /// The repository in front of the tag, as docker archives name their images.
+    pub repository: Option<String>,
 }
 
 impl Place {
@@ -41,14 +44,36 @@ impl Place {
             _ => (None, text),
         };
         let path = PathBuf::from(rest);
+        if !path.exists() && format == Some(Format::Docker) {
+            return Self::docker(rest);
+        }
         if !path.exists()
             && let Some((path, tag)) = rest.rsplit_once(':')
             && !path.is_empty()
             && Name::tag(tag).is_ok()
         {
-            return Self { format, path: path.into(), tag: Some(tag.to_owned()) };
+            return Self { format, path: path.into(), tag: Some(tag.to_owned()), repository: None };
         }
-        Self { format, path, tag: None }
+        Self { format, path, tag: None, repository: None }
+    }
+
+    /// `PATH[:[REPOSITORY:]TAG]`, where the path ends at the first colon behind which a file exists, or else at the
+    /// first that a name follows.
+    fn docker(text: &str) -> Self {
+        let format = Some(Format::Docker);
+        let parts = || text.match_indices(':').map(|(colon, _)| (&text[..colon], &text[colon + 1..]));
+        let named = |(path, name): &(&str, &str)| !path.is_empty() && name.parse::<Reference>().is_ok();
+        let existing = parts().filter(|(path, _)| PathBuf::from(path).exists());
+        let Some((path, name)) = existing.chain(parts()).find(named) else {
+            return Self { format, path: text.into(), tag: None, repository: None };
+        };
+        let (repository, tag) = match docker::split(name) {
+            Some((repository, tag)) => (Some(repository), Some(tag)),
+            None if Name::tag(name).is_ok() => (None, Some(name)),
+            None => (Some(name), None),
+        };
+        let owned = |text: Option<&str>| text.map(ToOwned::to_owned);
+        Self { format, path: path.into(), tag: owned(tag), repository: owned(repository) }
     }
 
     /// The image that was asked for.
@@ -74,12 +99,15 @@ impl Place {
             _ if metadata.is_dir() => Ok(Arc::new(Layout::new(&self.path))),
             format => {
                 let archive = ArchiveReader::open(&self.path)?;
-                match (archive.is_docker(), format) {
+                match (archive.is_docker_only(), format) {
                     (true, Some(Format::Archive)) => {
                         Err(wrong("is a docker archive; expected an OCI archive"))
                     }
-                    (true, _) => Ok(Arc::new(DockerReader::new(&archive)?)),
-                    (false, _) => Ok(Arc::new(archive)),
+                    (true, _) => Ok(Arc::new(DockerReader::new(&archive, self.repository.as_deref())?)),
+                    (false, Some(Format::Docker)) if !archive.is_saved() => {
+                        Err(wrong("has no manifest.json; expected a docker archive"))
+                    }
+                    (false, _) => Ok(Arc::new(archive.of_repository(self.repository.clone()))),
                 }
             }
         }
@@ -89,11 +117,7 @@ impl Place {
     /// `.tar`.
     pub fn destination(&self) -> Result<Shared, Error> {
         if self.format == Some(Format::Docker) {
-            let reason =
-                "would be a docker archive, which can only be read; expected oci-archive:, which docker \
-                          loads since version 25"
-                    .to_owned();
-            return Err(Error::Place { place: self.path.display().to_string(), reason });
+            return Ok(Arc::new(ArchiveWriter::docker(&self.path)?));
         }
         let archive = match self.format {
             Some(format) => format == Format::Archive,
@@ -124,7 +148,7 @@ mod tests {
     use super::*;
 
     fn place(format: Option<Format>, path: &str, tag: Option<&str>) -> Place {
-        Place { format, path: path.into(), tag: tag.map(ToOwned::to_owned) }
+        Place { format, path: path.into(), tag: tag.map(ToOwned::to_owned), repository: None }
     }
 
     #[test]
@@ -134,6 +158,27 @@ mod tests {
         assert_eq!(Place::parse("oci-archive:a.tar"), place(Some(Format::Archive), "a.tar", None));
         assert_eq!(Place::parse("a.tar:x"), place(None, "a.tar", Some("x")));
         assert_eq!(Place::parse("c:/no/such"), place(None, "c:/no/such", None));
+    }
+
+    #[test]
+    fn docker_archives_know_repositories() {
+        let folder = tempfile::tempdir().unwrap();
+        let existing = folder.path().join("a:b.tar");
+        std::fs::write(&existing, "").unwrap();
+        let existing = existing.to_str().unwrap();
+        for (rest, path, repository, tag) in [
+            ("a.tar".to_owned(), "a.tar", None, None),
+            ("a.tar:1.0".to_owned(), "a.tar", None, Some("1.0")),
+            ("a.tar:app:1.0".to_owned(), "a.tar", Some("app"), Some("1.0")),
+            ("a.tar:team/app".to_owned(), "a.tar", Some("team/app"), None),
+            ("a.tar:localhost:5000/app:1".to_owned(), "a.tar", Some("localhost:5000/app"), Some("1")),
+            (existing.to_owned(), existing, None, None),
+            (format!("{existing}:app:1"), existing, Some("app"), Some("1")),
+        ] {
+            let repository = repository.map(ToOwned::to_owned);
+            let expected = Place { repository, ..place(Some(Format::Docker), path, tag) };
+            assert_eq!(Place::parse(&format!("docker-archive:{rest}")), expected);
+        }
     }
 
     #[test]

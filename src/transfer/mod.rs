@@ -48,6 +48,16 @@ pub enum Error {
         /// The digest that was asked for.
         expected: Digest,
     },
+    /// A docker archive or engine is to take what is none of its images.
+    #[error("{place} cannot take {digest}: {reason}")]
+    NotForDocker {
+        /// The destination.
+        place: String,
+        /// The manifest.
+        digest: Digest,
+        /// Why not.
+        reason: &'static str,
+    },
     /// Indexes list indexes without an end in sight.
     #[error("{place}: index {digest} is nested too deeply")]
     TooDeep {
@@ -130,7 +140,7 @@ pub async fn survey(
     options: &Options,
     progress: &Arc<dyn Progress>,
 ) -> Result<Outcome, Error> {
-    let plan = plan(source, options).await?;
+    let plan = plan(source, destination, options).await?;
     let lack = Lack::find(destination, &plan, options).await?;
     let missing = match destination {
         None => lack.blobs.iter().map(|blob| blob.digest.clone()).collect(),
@@ -147,8 +157,9 @@ pub async fn survey(
     Ok(outcome)
 }
 
-async fn plan(source: &Shared, options: &Options) -> Result<Plan, Error> {
-    let plan = Plan::make(source, &options.image, &options.platforms, options.referrers).await?;
+async fn plan(source: &Shared, destination: Option<&Shared>, options: &Options) -> Result<Plan, Error> {
+    let docker = destination.filter(|destination| destination.is_docker());
+    let plan = Plan::make(source, &options.image, &options.platforms, docker, options.referrers).await?;
     let digest = plan.root.digest();
     match options.expected.as_ref().filter(|expected| *expected != digest) {
         Some(expected) => Err(Error::OtherDigest {
@@ -167,7 +178,7 @@ pub async fn add(
     options: &Options,
     progress: &Arc<dyn Progress>,
 ) -> Result<Outcome, Error> {
-    let plan = plan(source, options).await?;
+    let plan = plan(source, Some(destination), options).await?;
     let lack = Lack::find(Some(destination), &plan, options).await?;
     let mut outcome = lack.outcome(&plan);
     if lack.content {

@@ -31,16 +31,23 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// Finds out what belongs to an image. Without platforms that is everything.
+    /// Finds out what belongs to an image. Without platforms that is everything, but for one of docker's places, which
+    /// takes what containers here run on.
     pub(super) async fn make(
         source: &Shared,
         name: &Name,
         platforms: &[Platform],
+        docker: Option<&Shared>,
         referrers: bool,
     ) -> Result<Self, Error> {
         let whole = source.manifest(name).await?;
         let whole_digest = whole.digest().clone();
-        let root = choose(source, whole, platforms).await?;
+        let here = (docker.is_some() && platforms.is_empty() && !whole.children().is_empty())
+            .then(Platform::of_containers_here);
+        let root = choose(source, whole, here.as_ref().map_or(platforms, std::slice::from_ref)).await?;
+        if let Some(destination) = docker {
+            fit(destination, &root, referrers)?;
+        }
         let rewritten = !root.children().is_empty() && *root.digest() != whole_digest;
         let mut walk = Walk::default();
         walk.children(source, &root, 1).await?;
@@ -148,6 +155,24 @@ async fn choose(source: &Shared, whole: Manifest, platforms: &[Platform]) -> Res
         return Ok(whole);
     }
     Ok(whole.with_children(&remaining).map_err(store::Error::image(source.name()))?)
+}
+
+/// Whether docker can load it: one image for one platform, with everything that it consists of.
+fn fit(destination: &Shared, root: &Manifest, referrers: bool) -> Result<(), Error> {
+    let reason = match root.content() {
+        _ if referrers => "docker's archives and engines keep no referrers; leave out --referrers",
+        Content::Index(_) => "it is an index of several platforms; choose one with --platform",
+        Content::Image { config, .. } if !media_type::is_configuration(&config.media_type) => {
+            "it is no container image, and docker's archives and engines keep nothing else"
+        }
+        Content::Image { layers, .. }
+            if layers.iter().any(|layer| media_type::is_foreign(&layer.media_type)) =>
+        {
+            "some of its layers are not kept by registries"
+        }
+        Content::Image { .. } => return Ok(()),
+    };
+    Err(Error::NotForDocker { place: destination.name(), digest: root.digest().clone(), reason })
 }
 
 /// An image by itself says what it is for in its configuration.

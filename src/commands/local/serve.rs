@@ -59,7 +59,12 @@ pub(super) fn define() -> clap::Command {
                 .long("credentials")
                 .value_name("FILE")
                 .value_parser(clap::value_parser!(PathBuf))
-                .help("Take only requests signed with a key of this file, which is like ~/.aws/credentials"),
+                .help("Take only requests signed with a key of this file, which is like ~/.aws/credentials")
+                .long_help(
+                    "Take only requests signed with a key of this file, which is like ~/.aws/credentials. Beside \
+                     aws_access_key_id and aws_secret_access_key, a section may say whose the key is: principal_arn is the \
+                     ARN of a user, a role, a session of a role or an account's root, and aws_account_id an account.",
+                ),
         )
         .args(behaviour())
 }
@@ -80,6 +85,16 @@ pub(super) fn behaviour() -> Vec<Arg> {
             .long("anonymous")
             .action(ArgAction::SetTrue)
             .help("Ask for no credentials in docker's registry API"),
+        Arg::new("enforce-policies")
+            .long("enforce-policies")
+            .action(ArgAction::SetTrue)
+            .help("Let registry and repository policies decide who may do what")
+            .long_help(
+                "Let registry and repository policies decide who may do what, as IAM evaluates them. A caller may do \
+                 everything in its own account's registry unless a policy denies it, and in another one what a policy \
+                 allows. Without this, policies are checked and kept, and every caller may do everything. Nothing keeps \
+                 --local from the store, as its user has the folder.",
+            ),
         Arg::new("quirks")
             .long("quirks")
             .value_name("SERVICE")
@@ -123,6 +138,7 @@ pub(super) fn options(context: &Context, matches: &ArgMatches, address: SocketAd
         options.region.clone_from(region);
     }
     options.anonymous = matches.get_flag("anonymous");
+    options.enforces_policies = matches.get_flag("enforce-policies");
     options.quirks = matches.contains_id("quirks");
     options.faults = matches.get_many("fault").into_iter().flatten().cloned().collect();
     let level = matches.get_one::<String>("log-level").map_or("error", String::as_str);

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::paging::Page;
 use super::settings::{Kind, Setting, invalid, value_or};
-use crate::local::call::Call;
-use crate::local::{Fault, time};
+use crate::local::call::{Call, Scope};
+use crate::local::{Fault, Principal, time};
 
 /// The settings that there are: their name, what holds until they are set, and what they can be set to.
 const SETTINGS: [(&str, &str, &[&str]); 3] = [
@@ -48,8 +48,16 @@ pub(crate) fn put_setting(call: &Call<'_>) -> Result<Value, Fault> {
     Ok(json!({ "name": name, "value": value }))
 }
 
-/// RegisterPullTimeUpdateExclusion. Callers of the embedded ECR are known by their account alone, so none of them is
-/// an excluded user or role, and every pull counts.
+/// Whether the pulls of somebody do not count: of an excluded user or role, or of a session of such a role.
+pub(super) fn is_excluded(
+    connection: &rusqlite::Connection,
+    scope: &Scope,
+    principal: &Principal,
+) -> Result<bool, Fault> {
+    Ok(Setting::get(connection, scope, Kind::PullTimeExclusion, &principal.lasting_arn())?.is_some())
+}
+
+/// RegisterPullTimeUpdateExclusion
 pub(crate) fn register_exclusion(call: &Call<'_>) -> Result<Value, Fault> {
     let (scope, principal) = (call.scope(), call.required("principalArn"));
     call.write(|transaction| {

@@ -8,7 +8,7 @@ use super::paging::Page;
 use super::replication::{backfill_destination, copy, destinations_of};
 use super::repository::Repository;
 use crate::local::call::{Call, Scope};
-use crate::local::{Fault, time};
+use crate::local::{Fault, Local, time};
 
 /// Backfills of a page where the caller does not say.
 const DEFAULT: i64 = 50;
@@ -92,7 +92,7 @@ pub(crate) fn start(call: &Call<'_>) -> Result<Value, Fault> {
         for repository in Repository::list(transaction, &scope, "", i64::MAX)? {
             let destinations = destinations_of(transaction, &repository)?;
             if destinations.iter().any(|each| each.scope == destination) {
-                fill(transaction, &repository, &destination, (number, &mut position), call.now)?;
+                fill(call.local, transaction, &repository, &destination, (number, &mut position), call.now)?;
             }
         }
         let change = "UPDATE backfill SET ended_at = ?2 WHERE number = ?1";
@@ -109,6 +109,7 @@ pub(crate) fn start(call: &Call<'_>) -> Result<Value, Fault> {
 
 /// Copies the images of one repository, with their tags; archived ones cannot be copied.
 fn fill(
+    local: &Local,
     connection: &Connection,
     repository: &Repository,
     destination: &Scope,
@@ -126,7 +127,7 @@ fn fill(
         let failure = if image.status == "ACTIVE" {
             let tags = image.tags(connection)?;
             let tags: Vec<&str> = tags.iter().map(String::as_str).collect();
-            copy(connection, repository, &image, &tags, destination, now)?
+            copy(local, connection, repository, &image, &tags, destination, now)?
         } else {
             Some("ImageArchived")
         };

@@ -3,6 +3,7 @@
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde_json::{Value, json};
 
+use super::accounts;
 use super::identifier::ImageId;
 use super::repository::Repository;
 use crate::local::Fault;
@@ -86,6 +87,7 @@ pub(crate) fn get(call: &Call<'_>) -> Result<Value, Fault> {
     let answer = call.read(|connection| {
         let repository = Repository::of(call, connection)?;
         let (mut images, mut failures) = (Vec::new(), Vec::new());
+        let counts = !accounts::is_excluded(connection, &repository.scope, &call.caller.principal)?;
         for id in &ids {
             match id.resolve(connection, &repository)? {
                 Err(unresolved) => failures.push(unresolved.failure(id)),
@@ -93,7 +95,7 @@ pub(crate) fn get(call: &Call<'_>) -> Result<Value, Fault> {
                     failures.push(id.failure("ImageInaccessible", "Requested image is archived"));
                 }
                 Ok(image) => {
-                    if image.pulled_at.is_none_or(|pulled| call.now - pulled >= PULL_GRAIN) {
+                    if counts && image.pulled_at.is_none_or(|pulled| call.now - pulled >= PULL_GRAIN) {
                         pulled.push(image.id);
                     }
                     let manifest = image.manifest(connection)?;

@@ -4,9 +4,13 @@ use serde_json::{Value, json};
 
 use super::repository::Repository;
 use super::settings::{Kind, Setting, about, put_repository_text, remove_repository_text, repository_text};
+use super::tags::tags_of;
 use crate::local::Fault;
-use crate::local::call::Call;
-use crate::local::policy::{Subject, check, denies};
+use crate::local::call::{Call, Scope};
+use crate::local::policy::{Subject, check};
+use crate::local::rights::{Asker, Wish};
+
+pub(in crate::local) use super::repository::arn;
 
 const KIND: &str = "repository-policy";
 
@@ -38,14 +42,25 @@ pub(crate) fn set(call: &Call<'_>) -> Result<Value, Fault> {
     call.write(|transaction| {
         let repository = Repository::of(call, transaction)?;
         check_repository(text, prefix)?;
-        let action = format!("{prefix}:SetRepositoryPolicy");
-        if !call.flag("force") && denies(text, &call.caller.account, &action) {
+        if !call.flag("force") && locks_out(call, &repository, text) {
             let reason = "it would keep you from setting another one; force sets it all the same";
             return Err(refused("Invalid repository policy provided", reason));
         }
         store(transaction, &repository, text)?;
         Ok(about(&repository, "policyText", text))
     })
+}
+
+/// Whether a policy would keep its author, who asks as now, from setting another one.
+fn locks_out(call: &Call<'_>, repository: &Repository, text: &str) -> bool {
+    let wish = Wish {
+        asker: Asker::from(call.caller),
+        action: "SetRepositoryPolicy",
+        scope: &repository.scope,
+        repository: Some(&repository.name),
+        tags: &[],
+    };
+    wish.is_denied_by(text, call.local.is_secured)
 }
 
 /// GetRepositoryPolicy
@@ -111,4 +126,41 @@ fn registry(call: &Call<'_>, connection: &rusqlite::Connection) -> Result<Value,
             format!("Registry policy does not exist in the registry with id '{}'", scope.account),
         )),
     }
+}
+
+/// The policies that a request to a registry, or to one of its repositories, is put to.
+#[derive(Debug, Default)]
+pub(in crate::local) struct Kept {
+    pub(in crate::local) texts: Vec<String>,
+    /// The tags of the repository.
+    pub(in crate::local) tags: Vec<(String, String)>,
+}
+
+/// Finds them. A repository that is not there has none.
+pub(in crate::local) fn of(
+    connection: &rusqlite::Connection,
+    scope: &Scope,
+    name: Option<&str>,
+) -> Result<Kept, Fault> {
+    let mut kept = Kept::default();
+    let registry = Setting::get(connection, scope, Kind::RegistryPolicy, "")?;
+    kept.texts.extend(registry.and_then(|policy| policy.value.as_str().map(str::to_owned)));
+    let repository = match name {
+        Some(name) => Repository::look_up(connection, scope, name)?,
+        None => None,
+    };
+    if let Some(repository) = repository {
+        kept.texts.extend(repository_text(connection, &repository, KIND)?.map(|(text, _)| text));
+        kept.tags = tags_of(connection, &repository)?;
+    }
+    Ok(kept)
+}
+
+/// Whether a repository is there.
+pub(in crate::local) fn is_there(
+    connection: &rusqlite::Connection,
+    scope: &Scope,
+    name: &str,
+) -> Result<bool, Fault> {
+    Ok(Repository::look_up(connection, scope, name)?.is_some())
 }

@@ -45,7 +45,7 @@ pub(crate) fn put(call: &Call<'_>) -> Result<Value, Fault> {
         if !call.is_public() {
             signing::on_push(transaction, &repository, id)?;
             scans::on_push(transaction, &repository, id, call.now)?;
-            replication::on_push(transaction, &repository, id, tag, call.now)?;
+            replication::on_push(call.local, transaction, &repository, id, tag, call.now)?;
         }
         let image = Image::of_id(transaction, id)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
         Ok(json!({ "image": answer(&repository, image, tag.map(str::to_owned), text) }))

@@ -1,12 +1,11 @@
 //! The registry itself, and authorization tokens for it.
 
-use rusqlite::params;
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 
 use super::repository::is_account;
 use crate::local::call::{Call, Scope, alias};
-use crate::local::{Fault, random, time};
+use crate::local::token::Mint;
+use crate::local::{Fault, time};
 
 /// How long a token is good for, in milliseconds: 12 hours.
 const TOKEN_LIFE: i64 = 12 * 60 * 60 * 1000;
@@ -52,27 +51,14 @@ pub(crate) fn authorize_public(call: &Call<'_>) -> Result<Value, Fault> {
     Ok(json!({ "authorizationData": token(call, &call.scope_of(&call.caller.account))? }))
 }
 
-/// Makes a token. The store keeps only its password's hash, with what it is good for.
+/// Makes a token for whoever asks.
 fn token(call: &Call<'_>, scope: &Scope) -> Result<Value, Fault> {
     if !is_account(&scope.account) {
         return Err(Fault::parameter("registryIds", "Member must satisfy regular expression '[0-9]{12}'"));
     }
-    let password = base64_simd::URL_SAFE_NO_PAD.encode_to_string(random::<96>());
     let expires_at = call.now + TOKEN_LIFE;
-    call.write(|transaction| {
-        transaction.execute("DELETE FROM token WHERE expires_at < ?1", [call.now])?;
-        transaction.execute(
-            "INSERT INTO token (hash, service, account, region, expires_at) VALUES (?1, ?2, ?3, ?4, ?5)",
-            params![
-                Sha256::digest(&password).as_slice(),
-                scope.service,
-                scope.account,
-                scope.region,
-                expires_at
-            ],
-        )?;
-        Ok(())
-    })?;
+    let mint = call.read(Mint::of)?;
+    let password = mint.password(&scope.account, &scope.region, &call.caller.principal, expires_at);
     Ok(json!({
         "authorizationToken": base64_simd::STANDARD.encode_to_string(format!("AWS:{password}")),
         "expiresAt": time::number(expires_at),

@@ -11,8 +11,8 @@ use super::repositories::{New, insert};
 use super::repository::Repository;
 use super::settings::{Kind, Setting, given, invalid, value_or};
 use super::templates::create_from_template;
-use crate::local::Fault;
 use crate::local::call::{Call, Scope};
+use crate::local::{Fault, Local};
 
 /// Rules of one configuration, and destinations in all of them.
 const MOST_RULES: usize = 10;
@@ -111,6 +111,7 @@ pub(super) fn destinations_of(
 
 /// Copies a pushed image to all destinations. What is copied there is not copied on from there.
 pub(super) fn on_push(
+    local: &Local,
     connection: &Connection,
     repository: &Repository,
     image: i64,
@@ -119,13 +120,34 @@ pub(super) fn on_push(
 ) -> Result<(), Fault> {
     for destination in destinations_of(connection, repository)? {
         let Some(image) = Image::of_id(connection, image)? else { continue };
-        copy(connection, repository, &image, tag.as_slice(), &destination.scope, now)?;
+        copy(local, connection, repository, &image, tag.as_slice(), &destination.scope, now)?;
     }
     Ok(())
 }
 
 /// Copies an image with some of its tags; records and answers what it failed with.
 pub(super) fn copy(
+    local: &Local,
+    connection: &Connection,
+    source: &Repository,
+    image: &Image,
+    tags: &[&str],
+    destination: &Scope,
+    now: i64,
+) -> Result<Option<&'static str>, Fault> {
+    let failure = if local.may_replicate(connection, &source.scope, destination, &source.name)? {
+        copy_allowed(connection, source, image, tags, destination, now)?
+    } else {
+        Some("AccessDenied")
+    };
+    connection.execute(
+        "INSERT OR REPLACE INTO replication (image, region, account, failure) VALUES (?1, ?2, ?3, ?4)",
+        params![image.id, destination.region, destination.account, failure],
+    )?;
+    Ok(failure)
+}
+
+fn copy_allowed(
     connection: &Connection,
     source: &Repository,
     image: &Image,
@@ -147,10 +169,6 @@ pub(super) fn copy(
             _ => put_tag(connection, &target, id, tag, now)?,
         }
     }
-    connection.execute(
-        "INSERT OR REPLACE INTO replication (image, region, account, failure) VALUES (?1, ?2, ?3, ?4)",
-        params![image.id, destination.region, destination.account, failure],
-    )?;
     Ok(failure)
 }
 

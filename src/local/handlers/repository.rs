@@ -106,7 +106,7 @@ impl Repository {
 }
 
 /// The Amazon resource name of a repository.
-pub(super) fn arn(scope: &Scope, name: &str) -> String {
+pub(in crate::local) fn arn(scope: &Scope, name: &str) -> String {
     let Scope { service, account, region } = scope;
     match *service {
         "ecr-public" => format!("arn:aws:ecr-public::{account}:repository/{name}"),

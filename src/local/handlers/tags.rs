@@ -100,11 +100,19 @@ pub(crate) fn untag(call: &Call<'_>) -> Result<Value, Fault> {
 pub(crate) fn list(call: &Call<'_>) -> Result<Value, Fault> {
     call.read(|connection| {
         let repository = resource(call, connection)?;
-        let query = "SELECT key, value FROM resource_tag WHERE repository = ?1 ORDER BY key";
-        let mut statement = connection.prepare_cached(query)?;
-        let tags = statement.query_map([repository.id], |row| {
-            Ok(json!({ "Key": row.get::<_, String>(0)?, "Value": row.get::<_, String>(1)? }))
-        })?;
-        Ok(json!({ "tags": tags.collect::<Result<Vec<_>, _>>()? }))
+        let tags = tags_of(connection, &repository)?.into_iter();
+        let tags: Vec<Value> = tags.map(|(key, value)| json!({ "Key": key, "Value": value })).collect();
+        Ok(json!({ "tags": tags }))
     })
+}
+
+/// The tags of a repository, by key.
+pub(super) fn tags_of(
+    connection: &Connection,
+    repository: &Repository,
+) -> Result<Vec<(String, String)>, Fault> {
+    let query = "SELECT key, value FROM resource_tag WHERE repository = ?1 ORDER BY key";
+    let mut statement = connection.prepare_cached(query)?;
+    let tags = statement.query_map([repository.id], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(tags.collect::<Result<_, _>>()?)
 }

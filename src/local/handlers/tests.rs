@@ -22,11 +22,8 @@ impl Store {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let local = Local::open(folder.path()).unwrap();
-        let caller = Caller {
-            account: "111122223333".to_owned(),
-            region: "eu-central-1".to_owned(),
-            address: Some("127.0.0.1:5700".to_owned()),
-        };
+        let address = Some("127.0.0.1:5700".to_owned());
+        let caller = Caller { address, ..Caller::of_account("111122223333", "eu-central-1") };
         Self { local, caller, folder }
     }
 
@@ -183,6 +180,7 @@ mod images;
 mod lifecycle;
 mod replication;
 mod repositories;
+mod rights;
 mod scans;
 mod settings;
 mod shared;

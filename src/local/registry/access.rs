@@ -1,10 +1,8 @@
 //! Who a client of the registry is: what the password of an authorization token says, or nobody in particular.
 
-use rusqlite::OptionalExtension as _;
-use sha2::{Digest as _, Sha256};
-
 use super::{Refusal, Rules};
-use crate::local::{Local, time};
+use crate::local::token::Mint;
+use crate::local::{Local, Principal, time};
 
 /// The bearer token of those who have no credentials.
 pub(crate) const ANONYMOUS: &str = "anonymous";
@@ -20,6 +18,8 @@ pub(crate) struct Identity {
     pub(crate) region: String,
     /// Whether a token says so; if none does, both are defaults.
     pub(crate) is_known: bool,
+    /// Whom policies are asked about.
+    pub(crate) principal: Principal,
 }
 
 /// The password in an `Authorization` header: of `AWS` in the basic scheme; in the bearer scheme the password itself
@@ -48,25 +48,23 @@ impl Identity {
         open: bool,
     ) -> Result<Self, Refusal> {
         let unauthorized = |text: &str| Refusal::new(401, "UNAUTHORIZED", text);
-        let nobody = Self { account: rules.account.clone(), region: rules.region.clone(), is_known: false };
+        let nobody = Self {
+            account: rules.account.clone(),
+            region: rules.region.clone(),
+            is_known: false,
+            principal: Principal::root(&rules.account),
+        };
         let password = header.and_then(password).filter(|password| password != ANONYMOUS);
         let Some(password) = password else {
             let is_wrong = header.is_some_and(|header| !header.ends_with(ANONYMOUS));
             let is_welcome = rules.anonymous || (open && !is_wrong);
             return if is_welcome { Ok(nobody) } else { Err(unauthorized("Not Authorized")) };
         };
-        let hash = Sha256::digest(&password);
-        let token = local.database.read(|connection| {
-            let query = "SELECT account, region, expires_at FROM token WHERE hash = ?1";
-            let mut statement = connection.prepare_cached(query)?;
-            let row = statement.query_row([hash.as_slice()], |row| {
-                Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)?))
-            });
-            Ok(row.optional()?)
-        })?;
-        match token {
-            Some((account, region, expires)) if time::now() < expires => {
-                Ok(Self { account, region, is_known: true })
+        let mint = local.database.read(Mint::of)?;
+        match mint.grant(&password) {
+            Some(grant) if mint.is_good(&grant, time::now()) => {
+                let principal = grant.principal();
+                Ok(Self { account: grant.account, region: grant.region, is_known: true, principal })
             }
             _ if rules.anonymous => Ok(nobody),
             None => Err(unauthorized("Not Authorized")),

@@ -32,7 +32,7 @@ pub(super) fn digest(text: &str) -> Result<Digest, Refusal> {
 
 impl Registry<'_> {
     /// The size of a blob that a repository has.
-    pub(crate) fn blob_size(&self, place: &Place, text: &str) -> Result<u64, Refusal> {
+    fn blob_size(&self, place: &Place, text: &str) -> Result<u64, Refusal> {
         let digest = digest(text)?;
         let size = self.local.database.read(|connection| {
             let repository = place.repository(connection)?;
@@ -44,8 +44,10 @@ impl Registry<'_> {
         }
     }
 
-    /// A blob's bytes. A file of another size than was recorded is not handed out.
-    pub(crate) fn blob(&self, place: &Place, text: &str) -> Result<(File, u64), Refusal> {
+    /// A blob's bytes, `head` where only its size is wanted. A file of another size than was recorded is not handed
+    /// out.
+    pub(crate) fn blob(&self, place: &Place, text: &str, head: bool) -> Result<(File, u64), Refusal> {
+        self.authorise(place, if head { "BatchCheckLayerAvailability" } else { "GetDownloadUrlForLayer" })?;
         let size = self.blob_size(place, text)?;
         let damaged = || {
             let words =
@@ -63,6 +65,7 @@ impl Registry<'_> {
     /// Takes a blob from a repository; its bytes stay until they are collected. One that an image refers to stays.
     pub(crate) fn delete_blob(&self, place: &Place, text: &str) -> Result<(), Refusal> {
         let digest = digest(text)?;
+        self.authorise(place, "BatchDeleteImage")?;
         if self.rules.quirks {
             return Err(Refusal::new(405, "UNSUPPORTED", "The operation is unsupported."));
         }
@@ -87,7 +90,16 @@ impl Registry<'_> {
     /// Gives a repository a blob that another one of the same registry has: `from`, or any where none is named.
     pub(crate) fn mount(&self, place: &Place, text: &str, from: Option<&str>) -> Result<Mounted, Refusal> {
         let digest = digest(text)?;
+        self.authorise(place, "InitiateLayerUpload")?;
         let source = from.map(|from| self.place(from)).transpose()?;
+        // Whoever may not read the source uploads the blob instead, as if it were not there.
+        match &source {
+            Some(source) if self.authorise(source, "GetDownloadUrlForLayer").is_err() => {
+                return Ok(Mounted::No);
+            }
+            None if self.local.enforces => return Ok(Mounted::No),
+            _ => {}
+        }
         if let Some(source) = &source
             && self.rules.quirks
             && !self.may_mount(source)?
@@ -120,7 +132,7 @@ impl Registry<'_> {
     /// Whether the account lets blobs be mounted, as Amazon ECR asks.
     fn may_mount(&self, place: &Place) -> Result<bool, Refusal> {
         let input = serde_json::json!({ "name": "BLOB_MOUNTING" });
-        match self.call(place, "GetAccountSetting", input) {
+        match self.call_own(place, "GetAccountSetting", input) {
             Ok(answer) => Ok(answer["value"] == "ENABLED"),
             Err(fault) if fault.status < 500 => Ok(false),
             Err(fault) => Err(fault.into()),

@@ -16,6 +16,7 @@ impl Registry<'_> {
         match work() {
             Err(fault) if fault.code == "RepositoryNotFoundException" => match self.template(place)? {
                 Some(template) => {
+                    self.authorise(place, "CreateRepository")?;
                     self.create(place, &template)?;
                     work()
                 }
@@ -33,7 +34,7 @@ impl Registry<'_> {
         let mut best: Option<Value> = None;
         let mut input = json!({});
         loop {
-            let answer = match self.call(place, "DescribeRepositoryCreationTemplates", input) {
+            let answer = match self.call_own(place, "DescribeRepositoryCreationTemplates", input) {
                 Err(fault) if fault.code == "UnknownOperationException" => return Ok(None),
                 answer => answer?,
             };
@@ -66,7 +67,7 @@ impl Registry<'_> {
                 input.insert(member.to_owned(), value.clone());
             }
         }
-        match self.call(place, "CreateRepository", Value::Object(input)) {
+        match self.call_own(place, "CreateRepository", Value::Object(input)) {
             // Another push was faster.
             Err(fault) if fault.code == "RepositoryAlreadyExistsException" => return Ok(()),
             answer => answer?,
@@ -76,7 +77,7 @@ impl Registry<'_> {
             ("PutLifecyclePolicy", "lifecyclePolicyText", "lifecyclePolicy"),
         ] {
             if let Some(text) = template[from].as_str().filter(|text| !text.is_empty()) {
-                self.call(place, operation, json!({ "repositoryName": place.name, member: text }))?;
+                self.call_own(place, operation, json!({ "repositoryName": place.name, member: text }))?;
             }
         }
         Ok(())

@@ -82,6 +82,7 @@ impl Registry<'_> {
     /// What there is to say of a manifest without handing it out, which is no pull.
     pub(crate) fn manifest_head(&self, place: &Place, reference: &str) -> Result<Found, Refusal> {
         let is_digest = identifier(reference)?.get("imageDigest").is_some();
+        self.authorise(place, "BatchGetImage")?;
         let known = self.local.database.read(|connection| {
             let key = params![place.repository(connection)?, reference];
             let query = if is_digest {
@@ -163,6 +164,7 @@ impl Registry<'_> {
     /// has only the tag go.
     pub(crate) fn delete(&self, place: &Place, reference: &str) -> Result<(), Refusal> {
         let id = identifier(reference)?;
+        self.authorise(place, "BatchDeleteImage")?;
         if id.contains_key("imageTag") && !self.rules.quirks {
             let deleted = self.local.database.write(Durability::Flushed, |transaction| {
                 let key = params![place.repository(transaction)?, reference];
@@ -191,6 +193,7 @@ impl Registry<'_> {
         after: i64,
     ) -> Result<(Vec<Value>, Option<i64>), Refusal> {
         let subject = digest(subject)?;
+        self.authorise(place, "BatchGetImage")?;
         Ok(self.local.database.read(|connection| {
             let repository = place.repository(connection)?;
             referrers(connection, repository, &subject, artifact_type, after)

@@ -13,8 +13,12 @@ mod refusal;
 mod sessions;
 mod tags;
 
+use std::net::IpAddr;
+
 use serde_json::Value;
 
+use super::call::Scope;
+use super::rights::{Asker, Wish};
 use super::{Caller, Fault, Local};
 use crate::model::{self, Service};
 
@@ -25,6 +29,10 @@ pub(super) use place::Place;
 pub(super) use refusal::Refusal;
 pub(super) use sessions::Session;
 pub(super) use tags::{List, Page};
+
+/// The actions with which Amazon ECR answers a client that pulls.
+const READING: [&str; 4] =
+    ["BatchGetImage", "GetDownloadUrlForLayer", "BatchCheckLayerAvailability", "ListImages"];
 
 /// How the registry deals with its clients.
 #[derive(Debug, Clone)]
@@ -46,17 +54,43 @@ pub(super) struct Registry<'a> {
     pub(super) who: Identity,
     /// `HOST:PORT` as the client reached us.
     pub(super) address: &'a str,
+    /// Where it comes from.
+    pub(super) source: Option<IpAddr>,
 }
 
 impl Registry<'_> {
     /// Asks Amazon ECR's API about a place.
     fn call(&self, place: &Place, operation: &str, input: Value) -> Result<Value, Fault> {
-        let caller = Caller {
+        self.local.answer(&self.caller(place), service(place), operation, input, None)
+    }
+
+    /// The same for what the service does of itself, whatever the client may do.
+    fn call_own(&self, place: &Place, operation: &str, input: Value) -> Result<Value, Fault> {
+        self.local.answer_own(&self.caller(place), service(place), operation, input)
+    }
+
+    /// The client as a caller of that API, with the place's registry for its own.
+    fn caller(&self, place: &Place) -> Caller {
+        Caller {
             account: place.scope.account.clone(),
             region: place.scope.region.clone(),
             address: Some(self.address.to_owned()),
-        };
-        self.local.answer(&caller, service(place), operation, input, None)
+            principal: self.who.principal.clone(),
+            source: self.source,
+        }
+    }
+
+    /// Refuses an action that policies do not let the client carry out. Public repositories can be read by everybody.
+    pub(crate) fn authorise(&self, place: &Place, action: &str) -> Result<(), Fault> {
+        if place.scope.service == "ecr-public" && READING.contains(&action) {
+            return Ok(());
+        }
+        self.wish(&place.scope, Some(&place.name), action)
+    }
+
+    fn wish(&self, scope: &Scope, repository: Option<&str>, action: &str) -> Result<(), Fault> {
+        let asker = Asker { principal: &self.who.principal, source: self.source };
+        self.local.authorise(&Wish { asker, action, scope, repository, tags: &[] })
     }
 }
 

@@ -15,8 +15,8 @@ use serde_json::{Map, Value};
 
 use super::body::Buffer;
 use super::reply::{self, AWS_JSON, Body};
-use super::{State, host};
-use crate::local::{Caller, Fault, blob_member, time};
+use super::{State, host, source};
+use crate::local::{Caller, Fault, Principal, blob_member, time};
 use crate::model::{self, Service};
 
 /// Answers one request of the API.
@@ -64,10 +64,15 @@ fn caller(state: &State, head: &Parts) -> Caller {
     let key = scope.next().unwrap_or_default();
     let region = scope.nth(1).filter(|region| !region.is_empty()).unwrap_or(&state.rules.region);
     let is_account = key.len() == 12 && key.bytes().all(|byte| byte.is_ascii_digit());
+    let named = state.credentials.as_ref().and_then(|credentials| credentials.principal(key).cloned());
+    let principal =
+        named.unwrap_or_else(|| Principal::root(if is_account { key } else { &state.rules.account }));
     Caller {
-        account: if is_account { key } else { &state.rules.account }.to_owned(),
+        account: principal.account().to_owned(),
         region: region.to_owned(),
         address: Some(host(state, head)),
+        principal,
+        source: source(head),
     }
 }
 

@@ -21,7 +21,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use super::reply::{self, Body};
-use super::{State, faults};
+use super::{Peer, State, faults};
 use crate::local::Error;
 
 /// How much of a connection is read at once. Larger buffers come from fresh pages each time, which costs more than the
@@ -56,26 +56,28 @@ pub(super) fn secure(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>
 pub(super) async fn serve(stream: TcpStream, state: Arc<State>, stopped: watch::Receiver<bool>) {
     // An answer is written at once; waiting for more of it only delays the client.
     let _ = stream.set_nodelay(true);
-    let Some(tls) = state.tls.clone() else { return speak(stream, state, stopped, false).await };
+    let peer = Peer(stream.peer_addr().ok().map(|address| address.ip()));
+    let Some(tls) = state.tls.clone() else { return speak(stream, peer, state, stopped, false).await };
     // Other processes on this machine ask without TLS whether the server is there; they get no more than that.
     let mut first = [0];
     match timeout(HEAD_PATIENCE, stream.peek(&mut first)).await {
         Ok(Ok(1)) if first[0] == HANDSHAKE => {
             if let Ok(Ok(stream)) = timeout(HEAD_PATIENCE, TlsAcceptor::from(tls).accept(stream)).await {
-                speak(stream, state, stopped, false).await;
+                speak(stream, peer, state, stopped, false).await;
             }
         }
-        Ok(Ok(1)) => speak(stream, state, stopped, true).await,
+        Ok(Ok(1)) => speak(stream, peer, state, stopped, true).await,
         _ => {}
     }
 }
 
 /// HTTP on a connection. One that is `bare` should have been secure.
-async fn speak<S>(stream: S, state: Arc<State>, mut stopped: watch::Receiver<bool>, bare: bool)
+async fn speak<S>(stream: S, peer: Peer, state: Arc<State>, mut stopped: watch::Receiver<bool>, bare: bool)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let service = service_fn(move |request: Request<Incoming>| {
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(peer);
         let state = Arc::clone(&state);
         async move {
             if bare && request.uri().path() != "/healthz" {

@@ -6,14 +6,13 @@ use std::time::Duration;
 
 use hyper::body::Incoming;
 use hyper::{Method, Request, Response, StatusCode};
-use rusqlite::params;
 use serde_json::json;
 
 use super::State;
 use super::reply::{self, Body};
 use crate::local::database::Durability;
 use crate::local::registry::Refusal;
-use crate::local::{Fault, time};
+use crate::local::{Fault, token};
 
 /// One rule: `TARGET,ACTION[,count=N][,after=N][,probability=P][,seed=N]`.
 #[derive(Debug, Clone, PartialEq)]
@@ -224,12 +223,12 @@ fn refuse(
 }
 
 fn expire(state: &State, action: Action) -> Result<(), Fault> {
-    state.local.database.write(Durability::Flushed, |transaction| {
-        match action {
-            Action::ExpireUploads => transaction.execute("DELETE FROM upload", [])?,
-            _ => transaction.execute("UPDATE token SET expires_at = ?1", params![time::now() - 1])?,
-        };
-        Ok(())
+    state.local.database.write(Durability::Flushed, |transaction| match action {
+        Action::ExpireUploads => {
+            transaction.execute("DELETE FROM upload", [])?;
+            Ok(())
+        }
+        _ => token::expire_all(transaction),
     })
 }
 

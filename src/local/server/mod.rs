@@ -18,7 +18,7 @@ mod signature;
 mod tests;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -85,6 +85,7 @@ impl Server {
         let tls = options.tls.as_ref().map(|(certificate, key)| connection::secure(certificate, key));
         let tls = tls.transpose()?;
         local.is_secured = tls.is_some();
+        local.enforces = options.enforces_policies;
         let wanted = options.address;
         let failed = |cause| Error::Listen { address: wanted.to_string(), cause };
         let listener = TcpListener::bind(wanted).await.map_err(failed)?;
@@ -186,6 +187,15 @@ async fn answer(state: &Arc<State>, request: Request<Incoming>) -> Response<Body
             &json!({ "message": "nothing is here; the ECR API is POST /, and GET /healthz tells that it is ready" }),
         ),
     }
+}
+
+/// Where a connection comes from.
+#[derive(Debug, Clone, Copy)]
+struct Peer(Option<IpAddr>);
+
+/// Where a request comes from.
+fn source(head: &Parts) -> Option<IpAddr> {
+    head.extensions.get().and_then(|Peer(address)| *address)
 }
 
 /// `HOST:PORT` as a client reached us; a name that cannot be part of a URL is not repeated.

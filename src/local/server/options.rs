@@ -28,6 +28,8 @@ pub struct Options {
     pub log: Option<Log>,
     /// The keys with which requests to the services' API must be signed; without, signatures are not checked.
     pub credentials: Option<Credentials>,
+    /// Whether the policies of registries and repositories decide who may do what.
+    pub enforces_policies: bool,
     /// Which requests fail, and how.
     pub faults: Vec<Rule>,
 }
@@ -59,6 +61,7 @@ impl Options {
             tls: None,
             log: None,
             credentials: None,
+            enforces_policies: false,
             faults: Vec::new(),
         }
     }

@@ -8,7 +8,7 @@ use hyper::http::request::Parts;
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
-use crate::local::{Fault, hex};
+use crate::local::{Fault, Principal, hex};
 
 /// How far the client's clock may be from ours, in seconds.
 const SKEW: i64 = 15 * 60;
@@ -16,9 +16,16 @@ const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 /// What must be signed, so that a signature is good for one request only.
 const SIGNED: [&str; 3] = ["host", "x-amz-date", "x-amz-target"];
 
-/// Secrets by access key.
+/// What there is to an access key.
+#[derive(Clone, PartialEq, Eq)]
+struct Key {
+    secret: String,
+    principal: Option<Principal>,
+}
+
+/// Access keys with their secrets, and whose they are.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct Credentials(HashMap<String, String>);
+pub struct Credentials(HashMap<String, Key>);
 
 impl std::fmt::Debug for Credentials {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -28,9 +35,11 @@ impl std::fmt::Debug for Credentials {
 
 impl Credentials {
     /// Reads a file in the form of AWS's shared credentials: any number of sections with `aws_access_key_id` and
-    /// `aws_secret_access_key`. Nothing where a section lacks one of them, or there is none.
+    /// `aws_secret_access_key`. A section may say whose its key is: `principal_arn` has the ARN of a user, a role, a
+    /// session of a role or an account's root, `aws_account_id` an account. Nothing where a section lacks one of the
+    /// two, or says what is no principal, or where there is no section.
     pub fn read(text: &str) -> Option<Self> {
-        let mut secrets = HashMap::new();
+        let mut keys = HashMap::new();
         for section in text.split("\n[").map(|section| format!("\n{section}")) {
             let value = |name: &str| {
                 let mut lines = section.lines().filter_map(|line| line.split_once('='));
@@ -40,13 +49,24 @@ impl Credentials {
             };
             match (value("aws_access_key_id"), value("aws_secret_access_key")) {
                 (Some(key), Some(secret)) if !key.is_empty() && !secret.is_empty() => {
-                    secrets.insert(key, secret);
+                    let root = value("aws_account_id").map(|account| format!("arn:aws:iam::{account}:root"));
+                    let arn = value("principal_arn").or(root);
+                    let principal = match arn {
+                        Some(arn) => Some(Principal::of(&arn)?),
+                        None => None,
+                    };
+                    keys.insert(key, Key { secret, principal });
                 }
                 (None, None) => {}
                 _ => return None,
             }
         }
-        (!secrets.is_empty()).then_some(Self(secrets))
+        (!keys.is_empty()).then_some(Self(keys))
+    }
+
+    /// Whose an access key is, where the file says so.
+    pub(super) fn principal(&self, key: &str) -> Option<&Principal> {
+        self.0.get(key)?.principal.as_ref()
     }
 
     /// Whether a request comes from somebody who knows one of the secrets, and was made just now.
@@ -56,7 +76,7 @@ impl Credentials {
         let given = header(AUTHORIZATION.as_str()).ok_or_else(missing)?;
         let signature = Signature::read(given).ok_or_else(missing)?;
         let refuse = |text: String| Fault::new("InvalidSignatureException", text);
-        let secret = self.0.get(signature.key).ok_or_else(|| {
+        let Key { secret, .. } = self.0.get(signature.key).ok_or_else(|| {
             let text = format!("{} is not an access key of this server", signature.key);
             Fault::new("UnrecognizedClientException", text)
         })?;
@@ -141,10 +161,23 @@ mod tests {
     fn credentials_are_read_from_sections() {
         let text = "[default]\naws_access_key_id = A\naws_secret_access_key=b=c\nregion = x\n\n[other]\n\
                     AWS_ACCESS_KEY_ID=D\nAWS_SECRET_ACCESS_KEY=e\n";
-        let pairs = [("A", "b=c"), ("D", "e")].map(|(key, secret)| (key.to_owned(), secret.to_owned()));
-        assert_eq!(Credentials::read(text), Some(Credentials(HashMap::from(pairs))));
+        let pairs = [("A", "b=c"), ("D", "e")]
+            .map(|(key, secret)| (key.to_owned(), Key { secret: secret.to_owned(), principal: None }));
+        // Not compared by `assert_eq!`, as secrets are not to be printed.
+        assert!(Credentials::read(text) == Some(Credentials(HashMap::from(pairs))));
         assert_eq!(Credentials::read(""), None);
         assert_eq!(Credentials::read("[default]\naws_access_key_id = A\n"), None);
+        let key = "[a]\naws_access_key_id = A\naws_secret_access_key = b\n";
+        let principal = |more: &str| {
+            let read = Credentials::read(&format!("{key}{more}"))?;
+            Some(read.principal("A").map(|principal| principal.arn().to_owned()))
+        };
+        let arn = |arn: &str| Some(Some(arn.to_owned()));
+        assert_eq!(principal(""), Some(None));
+        assert_eq!(principal("aws_account_id = 111122223333"), arn("arn:aws:iam::111122223333:root"));
+        let user = "arn:aws:iam::111122223333:user/ann";
+        assert_eq!(principal(&format!("principal_arn = {user}")), arn(user));
+        assert_eq!(principal("principal_arn = ann"), None);
     }
 
     #[test]

@@ -239,6 +239,10 @@ impl Store for Ecr {
         Box::pin(async move { Ok(self.missing(blobs).await?) })
     }
 
+    fn is_remote(&self) -> bool {
+        true
+    }
+
     fn tags(&self) -> Answer<'_, Vec<String>> {
         Box::pin(async move { Ok(self.list().await?.into_iter().map(|(tag, _)| tag).collect()) })
     }

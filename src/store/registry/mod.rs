@@ -276,6 +276,10 @@ impl Store for Remote {
         Some((&self.host, &self.repository))
     }
 
+    fn is_remote(&self) -> bool {
+        true
+    }
+
     fn tags(&self) -> Answer<'_, Vec<String>> {
         Box::pin(async move {
             let missing = || Error::NoRepository { place: self.place() };

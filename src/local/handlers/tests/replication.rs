@@ -18,7 +18,7 @@ fn configure(store: &Store, deletes: bool) -> Value {
 
 /// The identifiers of the images in `team/app` of another registry; `none` where it has no such repository.
 fn images_of(store: &Store, account: &str, region: &str) -> Value {
-    let caller = Caller { account: account.to_owned(), region: region.to_owned(), address: None };
+    let caller = Caller::of_account(account, region);
     let input = json!({ "repositoryName": "team/app" });
     match store.local.answer(&caller, model::ecr(), "ListImages", input, None) {
         Ok(answer) => answer["imageIds"].clone(),
@@ -56,7 +56,7 @@ fn a_push_reaches_all_destinations() {
     );
     assert_eq!(status("before")["replicationStatuses"], json!([]));
     // The copy is whole: it can be pulled there.
-    let caller = Caller { account: "444455556666".into(), region: "eu-central-1".into(), address: None };
+    let caller = Caller::of_account("444455556666", "eu-central-1");
     let input = json!({ "repositoryName": "team/app", "layerDigest": digest(b"before") });
     store.local.answer(&caller, model::ecr(), "GetDownloadUrlForLayer", input, None).unwrap();
 }
@@ -64,7 +64,7 @@ fn a_push_reaches_all_destinations() {
 #[test]
 fn filters_and_templates_count_and_copies_stay_where_they_are() {
     let store = Store::new();
-    let other = Caller { account: "444455556666".into(), region: "eu-central-1".into(), address: None };
+    let other = Caller::of_account("444455556666", "eu-central-1");
     let template =
         json!({ "prefix": "team", "appliedFor": ["REPLICATION"], "imageTagMutability": "IMMUTABLE" });
     store.local.answer(&other, model::ecr(), "CreateRepositoryCreationTemplate", template, None).unwrap();

@@ -1,6 +1,7 @@
 //! Repositories, their tags, the registry and its tokens.
 
 use super::*;
+use crate::local::token::Mint;
 
 const MISSING: &str = "RepositoryNotFoundException: The repository with name 'none' does not exist in the registry \
                        with id '111122223333'";
@@ -132,11 +133,7 @@ fn repositories_come_in_pages() {
 #[test]
 fn accounts_and_regions_are_apart() {
     let store = Store::with_repository();
-    let other = |account: &str, region: &str| Caller {
-        account: account.to_owned(),
-        region: region.to_owned(),
-        address: None,
-    };
+    let other = Caller::of_account;
     let names = |caller: &Caller| {
         let answer =
             store.local.answer(caller, model::ecr(), "DescribeRepositories", json!({}), None).unwrap();
@@ -224,7 +221,7 @@ fn only_force_deletes_images() {
 }
 
 #[test]
-fn a_token_is_for_a_registry_and_its_password_is_not_kept() {
+fn a_token_is_for_a_registry_and_names_its_owner() {
     let store = Store::new();
     let answer =
         store.ask("GetAuthorizationToken", json!({ "registryIds": ["444455556666", "777788889999"] }));
@@ -233,16 +230,10 @@ fn a_token_is_for_a_registry_and_its_password_is_not_kept() {
     assert_eq!(entries[0]["proxyEndpoint"], "http://127.0.0.1:5700");
     let token = entries[0]["authorizationToken"].as_str().unwrap();
     let text = base64_simd::STANDARD.decode_to_vec(token).unwrap();
-    let password = text.strip_prefix(b"AWS:").unwrap();
-    let stored: Vec<u8> = store
-        .local
-        .database
-        .read(|connection| {
-            let query = "SELECT hash FROM token WHERE account = '444455556666' AND region = 'eu-central-1'";
-            Ok(connection.query_row(query, [], |row| row.get(0))?)
-        })
-        .unwrap();
-    assert_eq!(stored, Sha256::digest(password).to_vec());
+    let password = std::str::from_utf8(&text).unwrap().strip_prefix("AWS:").unwrap();
+    let grant = store.local.database.read(Mint::of).unwrap().grant(password).unwrap();
+    assert_eq!((grant.account.as_str(), grant.region.as_str()), ("444455556666", "eu-central-1"));
+    assert_eq!(grant.principal(), store.caller.principal);
     let until: i64 = entries[0]["expiresAt"].to_string().split('.').next().unwrap().parse().unwrap();
     let life = until - crate::local::time::now() / 1000;
     assert!((43_100..=43_200).contains(&life), "{life}");

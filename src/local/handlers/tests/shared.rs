@@ -50,7 +50,7 @@ fn the_same_part_sent_twice_at_once_is_stored_once() {
 #[test]
 fn many_writers_share_one_folder() {
     let folder = tempfile::tempdir().unwrap();
-    let caller = Caller { account: "111122223333".into(), region: "r".into(), address: None };
+    let caller = Caller::of_account("111122223333", "r");
     std::thread::scope(|scope| {
         for thread in 0..4 {
             let (folder, caller) = (&folder, &caller);
@@ -119,7 +119,7 @@ fn damage_is_told_and_never_overwritten() {
     let connection = rusqlite::Connection::open(folder.path().join("ecr.db")).unwrap();
     connection.pragma_update(None, "user_version", 99).unwrap();
     drop(connection);
-    assert!(matches!(Local::open(folder.path()), Err(Error::Newer { found: 99, known: 2, .. })));
+    assert!(matches!(Local::open(folder.path()), Err(Error::Newer { found: 99, known: 3, .. })));
 
     let file = tempfile::NamedTempFile::new().unwrap();
     let path = file.path().join("store");

@@ -22,8 +22,9 @@ pub(super) async fn blob(
         asked.with(state, move |registry| registry.delete_blob(&registry.place(&path)?, &text)).await?;
         return Ok(empty(StatusCode::ACCEPTED));
     }
+    let head = asked.is_head();
     let (file, size) =
-        asked.with(state, move |registry| registry.blob(&registry.place(&path)?, &text)).await?;
+        asked.with(state, move |registry| registry.blob(&registry.place(&path)?, &text, head)).await?;
     let (status, range) = match download::wanted(asked.head.headers.get(RANGE), size) {
         Wanted::Whole => (StatusCode::OK, 0..size),
         Wanted::Part(range) => (StatusCode::PARTIAL_CONTENT, range),

@@ -58,7 +58,12 @@ async fn put_manifest(
     reference: String,
 ) -> Result<Response<Body>, Refusal> {
     // Who may not push need not send the manifest.
-    let place = asked.with(state, move |registry| registry.place(&path)).await?;
+    let place = asked.with(state, move |registry| {
+        let place = registry.place(&path)?;
+        registry.authorise(&place, "PutImage")?;
+        Ok(place)
+    });
+    let place = place.await?;
     let text = read(asked).await?;
     let media_type = asked.header(CONTENT_TYPE).and_then(|text| text.split(';').next()).map(str::trim);
     let push = Push {

@@ -142,12 +142,12 @@ async fn with<T: Send + 'static>(
     let header = text(head, AUTHORIZATION).map(str::to_owned);
     let is_read = matches!(head.method, Method::GET | Method::HEAD);
     let open = is_read && head.uri.path().starts_with(PUBLIC);
-    let address = super::host(state, head);
+    let (address, source) = (super::host(state, head), super::source(head));
     let state = Arc::clone(state);
     let work = move || {
         let rules = &state.rules;
         let who = Identity::of(&state.local, rules, header.as_deref(), open)?;
-        work(&Registry { local: &state.local, rules, who, address: &address })
+        work(&Registry { local: &state.local, rules, who, address: &address, source })
     };
     let failed = "the embedded ECR failed on this request; its log says where";
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| Err(Refusal::new(500, "UNKNOWN", failed)))

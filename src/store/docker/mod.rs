@@ -1,26 +1,31 @@
 //! A docker archive, as `docker save` writes it before version 25 and skopeo and crane still do: `manifest.json`, and
-//! configurations and layers as files. (Since version 25 it is an OCI archive as well, and is read as one.)
+//! configurations and layers as files; or, before version 1.10, folders of layers ([`legacy`]). (Since version 25 it
+//! is an OCI archive as well, and is read as one.)
 //!
 //! It has no manifests of the registry kind, so one is made for each image: the same archive always gives the same.
 //! Layers are read in place and stay as they are. An uncompressed one needs no look for its digest, since the
 //! configuration tells it.
+
+mod legacy;
+mod save;
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::PathBuf;
 
+use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::json;
 
+use self::save::Entry;
+pub(super) use self::save::{LIST, REPOSITORIES, Saved, full, split};
 use super::archive::ArchiveReader;
 use super::files::{self, Extent, Files};
+use super::memory::BytesReader;
 use super::{Answer, Error, Reader, Source, Store, Written};
 use crate::image::{Algorithm, Descriptor, Digest, Manifest, Name, media_type};
 
-/// The file that lists the images.
-pub(super) const LIST: &str = "manifest.json";
-const CONFIGURATION: &str = "application/vnd.oci.image.config.v1+json";
 const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 const STEP: usize = 1024 * 1024;
 
@@ -29,21 +34,13 @@ pub struct DockerReader {
     path: PathBuf,
     images: Vec<Image>,
     blobs: HashMap<String, (u64, u64)>,
+    /// Configurations that were made, since the archive has none.
+    made: HashMap<Digest, Bytes>,
 }
 
 struct Image {
     manifest: Manifest,
-    tags: Vec<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Entry {
-    config: String,
-    #[serde(default)]
-    repo_tags: Option<Vec<String>>,
-    #[serde(default)]
-    layers: Vec<String>,
+    names: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -58,42 +55,77 @@ struct RootFileSystem {
 }
 
 impl DockerReader {
-    /// Makes a docker archive of a tar file in which everything was found.
-    pub(super) fn new(archive: &ArchiveReader) -> Result<Self, Error> {
+    /// Makes a docker archive of a tar file in which everything was found. With a repository, only its images count.
+    pub(super) fn new(archive: &ArchiveReader, repository: Option<&str>) -> Result<Self, Error> {
         let wrong = |what: &str, error: &dyn std::fmt::Display| Error::Place {
             place: archive.place(),
             reason: format!("is a damaged docker archive: {what}: {error}"),
         };
-        let bytes = files::small(archive, LIST)?.ok_or_else(|| wrong(LIST, &"it is missing"))?;
-        let entries: Vec<Entry> = serde_json::from_slice(&bytes).map_err(|error| wrong(LIST, &error))?;
-        let mut reader = Self { path: archive.path().to_owned(), images: Vec::new(), blobs: HashMap::new() };
-        for entry in entries {
-            let image = reader.image(archive, entry, &wrong)?;
-            reader.images.push(image);
+        let mut reader = Self {
+            path: archive.path().to_owned(),
+            images: Vec::new(),
+            blobs: HashMap::new(),
+            made: HashMap::new(),
+        };
+        match files::small(archive, LIST)? {
+            Some(bytes) => {
+                let entries: Vec<Entry> =
+                    serde_json::from_slice(&bytes).map_err(|error| wrong(LIST, &error))?;
+                for entry in entries {
+                    let bytes = files::small(archive, &entry.config)?;
+                    let bytes = bytes.ok_or_else(|| wrong(&entry.config, &"it is missing"))?;
+                    let config = Descriptor::new(
+                        media_type::OCI_CONFIGURATION,
+                        Digest::of(&bytes),
+                        bytes.len() as u64,
+                    );
+                    let extent = archive.extent(&entry.config);
+                    reader.blobs.extend(extent.map(|extent| (files::blob_path(&config.digest), extent)));
+                    reader.add(archive, (&entry.config, &bytes), &entry, &wrong)?;
+                }
+            }
+            None => {
+                for old in legacy::images(archive, &wrong, &|path| identity(archive, path, &wrong))? {
+                    let (layers, repo_tags) = (Some(old.layers), Some(old.names));
+                    let entry = Entry { config: "json".to_owned(), repo_tags, layers };
+                    reader.made.insert(Digest::of(&old.configuration), old.configuration.clone());
+                    reader.add(archive, (&entry.config, &old.configuration), &entry, &wrong)?;
+                }
+            }
+        }
+        if let Some(repository) = repository {
+            let fits = |name: &String| split(name).is_some_and(|(own, _)| full(own) == full(repository));
+            reader.images.iter_mut().for_each(|image| image.names.retain(fits));
+            reader.images.retain(|image| !image.names.is_empty());
+            if reader.images.is_empty() {
+                return Err(reader.unfit(format!("has no image of {repository}")));
+            }
         }
         Ok(reader)
     }
 
-    fn image(
+    fn add(
         &mut self,
         archive: &ArchiveReader,
-        entry: Entry,
-        wrong: &dyn Fn(&str, &dyn std::fmt::Display) -> Error,
-    ) -> Result<Image, Error> {
-        let bytes = files::small(archive, &entry.config)?;
-        let bytes = bytes.ok_or_else(|| wrong(&entry.config, &"it is missing"))?;
+        (path, configuration): (&str, &[u8]),
+        entry: &Entry,
+        wrong: legacy::Wrong<'_>,
+    ) -> Result<(), Error> {
+        let config = Descriptor::new(
+            media_type::OCI_CONFIGURATION,
+            Digest::of(configuration),
+            configuration.len() as u64,
+        );
         let configuration: Configuration =
-            serde_json::from_slice(&bytes).map_err(|error| wrong(&entry.config, &error))?;
+            serde_json::from_slice(configuration).map_err(|error| wrong(path, &error))?;
         let identities = configuration.rootfs.diff_ids;
-        if identities.len() != entry.layers.len() {
-            return Err(wrong(&entry.config, &"it has not as many layers as the image"));
+        let paths = entry.layers.as_deref().unwrap_or_default();
+        if identities.len() != paths.len() {
+            return Err(wrong(path, &"it has not as many layers as the image"));
         }
-        let config = Descriptor::new(CONFIGURATION, Digest::of(&bytes), bytes.len() as u64);
-        self.blobs
-            .extend(archive.extent(&entry.config).map(|extent| (files::blob_path(&config.digest), extent)));
         let mut layers = Vec::new();
-        for (path, identity) in entry.layers.iter().zip(identities) {
-            let extent = archive.extent(path).ok_or_else(|| wrong(path, &"it is missing"))?;
+        for (path, identity) in paths.iter().zip(identities) {
+            let extent = archive.extent(path).ok_or_else(|| wrong(path, &archive.absence(path)))?;
             let (suffix, digest) = kind(archive, extent, identity).map_err(|error| wrong(path, &error))?;
             self.blobs.insert(files::blob_path(&digest), extent);
             layers.push(Descriptor::new(format!("{LAYER}{suffix}"), digest, extent.1));
@@ -103,17 +135,20 @@ impl DockerReader {
         });
         let manifest =
             Manifest::parse(manifest.to_string().into(), None).map_err(Error::image(archive.place()))?;
-        Ok(Image { manifest, tags: entry.repo_tags.unwrap_or_default() })
+        self.images.push(Image { manifest, names: entry.repo_tags.clone().unwrap_or_default() });
+        Ok(())
     }
 
     fn select(&self, name: &Name) -> Result<&Image, Error> {
         let fits = |image: &&Image| match name {
             Name::Unnamed => true,
-            Name::Tag(tag) => image.tags.iter().any(|full| tag_of(full) == Some(tag)),
+            Name::Tag(tag) => image.names.iter().any(|name| tag_of(name) == Some(tag)),
             Name::Digest(digest) => image.manifest.digest() == digest,
         };
         let found: Vec<&Image> = self.images.iter().filter(fits).collect();
-        let known: Vec<&str> = self.images.iter().flat_map(|image| &image.tags).map(String::as_str).collect();
+        let known: Vec<&str> =
+            self.images.iter().flat_map(|image| &image.names).map(String::as_str).collect();
+        let place = self.place();
         let known = if known.is_empty() { String::new() } else { format!("; it has {}", known.join(", ")) };
         match (&found[..], name) {
             ([only], _) => Ok(only),
@@ -126,7 +161,7 @@ impl DockerReader {
             }
             ([first, others @ ..], _) => {
                 let same = others.iter().all(|image| image.manifest == first.manifest);
-                let reason = format!("has several images of that kind; choose one by its tag{known}");
+                let reason = format!("has several images; choose one as {place}:REPOSITORY:TAG{known}");
                 if same { Ok(first) } else { Err(self.unfit(reason)) }
             }
         }
@@ -141,8 +176,8 @@ impl DockerReader {
     }
 }
 
-fn tag_of(full: &str) -> Option<&str> {
-    full.rsplit_once(':').map(|(_, tag)| tag).filter(|tag| !tag.contains('/'))
+fn tag_of(name: &str) -> Option<&str> {
+    split(name).map(|(_, tag)| tag)
 }
 
 /// How a layer is compressed, as its media type ends, and its digest.
@@ -157,6 +192,17 @@ fn kind(archive: &ArchiveReader, extent: (u64, u64), identity: Digest) -> io::Re
         [0x28, 0xb5, 0x2f, 0xfd] => "+zstd",
         _ => return Ok(("", identity)),
     };
+    Ok((suffix, hash(&file, extent)?))
+}
+
+/// The digest of a layer's file as it lies there.
+fn identity(archive: &ArchiveReader, path: &str, wrong: legacy::Wrong<'_>) -> Result<Digest, Error> {
+    let extent = archive.extent(path).ok_or_else(|| wrong(path, &archive.absence(path)))?;
+    let hashed = File::open(archive.path()).and_then(|file| hash(&file, extent));
+    hashed.map_err(|error| wrong(path, &error))
+}
+
+fn hash(mut file: &File, (start, size): (u64, u64)) -> io::Result<Digest> {
     file.seek(SeekFrom::Start(start))?;
     let mut hasher = Algorithm::Sha256.hasher();
     let mut buffer = vec![0; STEP];
@@ -167,7 +213,7 @@ fn kind(archive: &ArchiveReader, extent: (u64, u64), identity: Digest) -> io::Re
         hasher.update(&buffer[..some]);
         left -= some as u64;
     }
-    Ok((suffix, hasher.finish()))
+    Ok(hasher.finish())
 }
 
 impl Files for DockerReader {
@@ -192,7 +238,16 @@ impl Store for DockerReader {
     }
 
     fn open<'a>(&'a self, blob: &'a Descriptor, offset: u64) -> Answer<'a, Box<dyn Reader>> {
-        Box::pin(async move { files::open(self, blob, offset) })
+        Box::pin(async move {
+            match self.made.get(&blob.digest) {
+                Some(bytes) => Ok(Box::new(BytesReader::new(bytes, offset)) as Box<dyn Reader>),
+                None => files::open(self, blob, offset),
+            }
+        })
+    }
+
+    fn is_docker(&self) -> bool {
+        true
     }
 
     fn prepare<'a>(&'a self, _blobs: &'a [Descriptor]) -> Answer<'a, HashSet<Digest>> {
@@ -200,7 +255,7 @@ impl Store for DockerReader {
     }
 
     fn tags(&self) -> Answer<'_, Vec<String>> {
-        let tags = self.images.iter().flat_map(|image| &image.tags).filter_map(|full| tag_of(full));
+        let tags = self.images.iter().flat_map(|image| &image.names).filter_map(|name| tag_of(name));
         Box::pin(async move { Ok(tags.map(ToOwned::to_owned).collect()) })
     }
 

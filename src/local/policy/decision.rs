@@ -1,0 +1,157 @@
+//! What a policy says to a request.
+
+use serde_json::{Map, Value};
+
+use super::condition::{self, Facts};
+use super::pattern::covers;
+use super::{statements, texts};
+use crate::local::Principal;
+
+/// A request as policies see it.
+#[derive(Debug)]
+pub(in crate::local) struct Request<'a> {
+    pub(in crate::local) principal: &'a Principal,
+    /// The action with its service, such as `ecr:PutImage`.
+    pub(in crate::local) action: &'a str,
+    /// The ARN of what it is about.
+    pub(in crate::local) resource: &'a str,
+    pub(in crate::local) facts: &'a Facts,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::local) enum Decision {
+    /// A statement denies it, whatever else allows it.
+    Denied,
+    Allowed,
+    /// No statement is about it.
+    Silent,
+}
+
+impl Request<'_> {
+    /// What a policy that was found sound says to this.
+    pub(in crate::local) fn put_to(&self, policy: &str) -> Decision {
+        let document: Value = serde_json::from_str(policy).unwrap_or_default();
+        let Some(document) = document.as_object() else { return Decision::Silent };
+        // Older policies have no variables.
+        let variables = document.get("Version").is_some_and(|version| version == "2012-10-17");
+        let meant = statements(document).into_iter().filter_map(Value::as_object);
+        let mut decision = Decision::Silent;
+        for statement in meant.filter(|statement| self.is_meant(statement, variables)) {
+            if statement.get("Effect").is_some_and(|effect| effect == "Deny") {
+                return Decision::Denied;
+            }
+            decision = Decision::Allowed;
+        }
+        decision
+    }
+
+    fn is_meant(&self, statement: &Map<String, Value>, variables: bool) -> bool {
+        let is_action = |pattern: &str| covers(&pattern.to_lowercase(), &self.action.to_lowercase());
+        let is_resource = |pattern: &str| match variables {
+            true => self.facts.expand(pattern).is_some_and(|pattern| covers(&pattern, self.resource)),
+            false => covers(pattern, self.resource),
+        };
+        let listed = |name: &str, test: &dyn Fn(&str) -> bool| {
+            let listed = statement.get(name).and_then(texts);
+            listed.is_some_and(|texts| texts.into_iter().any(test))
+        };
+        let is_about = |name: &str, opposite: &str, test: &dyn Fn(&str) -> bool| {
+            if statement.contains_key(opposite) { !listed(opposite, test) } else { listed(name, test) }
+        };
+        // The statements of a repository's policy are about that repository.
+        let names_resource = ["Resource", "NotResource"].iter().any(|name| statement.contains_key(*name));
+        let is_principal = match statement.get("NotPrincipal") {
+            Some(others) => !self.is_among(others),
+            None => statement.get("Principal").is_some_and(|some| self.is_among(some)),
+        };
+        is_principal
+            && is_about("Action", "NotAction", &is_action)
+            && (!names_resource || is_about("Resource", "NotResource", &is_resource))
+            && match statement.get("Condition").and_then(Value::as_object) {
+                Some(operators) => condition::hold(operators, self.facts, variables),
+                None => !statement.contains_key("Condition"),
+            }
+    }
+
+    /// Whether principals of a statement are, or include, whoever asks; no service and no federation ever does.
+    fn is_among(&self, principals: &Value) -> bool {
+        match principals {
+            Value::String(text) => text == "*",
+            principals => principals
+                .get("AWS")
+                .and_then(texts)
+                .is_some_and(|entries| entries.into_iter().any(|entry| self.principal.is_meant(entry))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn decide(statements: Value, action: &str) -> Decision {
+        let principal = Principal::of("arn:aws:iam::111122223333:role/build").unwrap();
+        let mut facts = Facts::default();
+        facts.add("team", "app");
+        let resource = "arn:aws:ecr:r:444455556666:repository/team/app";
+        let request = Request { principal: &principal, action, resource, facts: &facts };
+        request.put_to(&json!({ "Version": "2012-10-17", "Statement": statements }).to_string())
+    }
+
+    #[test]
+    fn a_denial_outweighs_any_permission() {
+        let allow = json!({ "Effect": "Allow", "Principal": "*", "Action": "ecr:*" });
+        let deny =
+            json!({ "Effect": "Deny", "Principal": { "AWS": "111122223333" }, "Action": "ecr:putimage" });
+        assert_eq!(decide(json!(allow), "ecr:PutImage"), Decision::Allowed);
+        assert_eq!(decide(json!([deny, allow]), "ecr:PutImage"), Decision::Denied);
+        assert_eq!(decide(json!([allow, deny]), "ecr:PutImage"), Decision::Denied);
+        assert_eq!(decide(json!([allow, deny]), "ecr:ListImages"), Decision::Allowed);
+        assert_eq!(decide(json!([deny]), "ecr:ListImages"), Decision::Silent);
+    }
+
+    #[test]
+    fn a_statement_is_about_what_it_names() {
+        let allows = |change: Value| {
+            let mut statement = json!({ "Effect": "Allow", "Principal": "*", "Action": "*" });
+            for (name, value) in change.as_object().unwrap() {
+                statement[name] = value.clone();
+            }
+            for (opposite, name) in [("NotPrincipal", "Principal"), ("NotAction", "Action")] {
+                if statement.get(opposite).is_some() {
+                    statement.as_object_mut().unwrap().shift_remove(name);
+                }
+            }
+            decide(statement, "ecr:PutImage") == Decision::Allowed
+        };
+        let yes = [
+            json!({}),
+            json!({ "Principal": { "AWS": "*" } }),
+            json!({ "Principal": { "AWS": ["444455556666", "arn:aws:iam::111122223333:role/build"] } }),
+            json!({ "NotPrincipal": { "AWS": "444455556666" } }),
+            json!({ "Action": ["ecr:Get*", "ecr:Put?mage"] }),
+            json!({ "NotAction": "ecr:Get*" }),
+            json!({ "Resource": "arn:aws:ecr:*:*:repository/team/*" }),
+            json!({ "Resource": "arn:aws:ecr:r:444455556666:repository/team/${team}" }),
+            json!({ "NotResource": "arn:aws:ecr:*:*:repository/other" }),
+            json!({ "Condition": { "StringEquals": { "team": "app" } } }),
+        ];
+        let no = [
+            json!({ "Principal": { "Service": "codebuild.amazonaws.com" } }),
+            json!({ "Principal": { "AWS": "arn:aws:iam::111122223333:role/other" } }),
+            json!({ "NotPrincipal": "*" }),
+            json!({ "NotPrincipal": { "AWS": "arn:aws:iam::111122223333:role/build" } }),
+            json!({ "Action": "ecr:Get*" }),
+            json!({ "NotAction": "ecr:*" }),
+            json!({ "Resource": "arn:aws:ecr:*:*:repository/other" }),
+            json!({ "NotResource": "*" }),
+            json!({ "Condition": { "StringEquals": { "team": "other" } } }),
+            json!({ "Condition": "unreadable" }),
+        ];
+        yes.into_iter().for_each(|change| assert!(allows(change.clone()), "{change}"));
+        no.into_iter().for_each(|change| assert!(!allows(change.clone()), "{change}"));
+    }
+}
