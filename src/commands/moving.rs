@@ -61,7 +61,13 @@ pub(super) fn shared(command: clap::Command) -> clap::Command {
             Arg::new("referrers")
                 .long("referrers")
                 .action(ArgAction::SetTrue)
-                .help("Also what refers to the images: signatures, bills of materials, attestations"),
+                .help("Also what refers to the images: signatures, bills of materials, attestations")
+                .long_help(
+                    "Also what refers to the images and to each platform's image, and what refers to that in turn: \
+                     manifests with a subject, such as signatures, bills of materials and attestations, and what \
+                     cosign keeps under tags such as sha256-….sig, .att and .sbom. A registry that does not list \
+                     referrers gets the index under a tag that the OCI distribution specification has for it.",
+                ),
         )
         .arg(
             Arg::new("dry-run")

@@ -30,7 +30,8 @@ fn define() -> clap::Command {
             "Mirror repositories into another registry, account or region. A SOURCE is a repository or a glob, such \
              as 'team/*', with or without a registry's host in front; * stands for any characters, also /, and ? for \
              one. Each repository keeps its name below DESTINATION. Tags that name the same digest on both sides are \
-             not looked at further, which takes one listing per repository on each side. Images without a tag are \
+             not looked at further, which takes one listing per repository on each side (over /v2/ one question per tag); \
+             with --referrers every image that is chosen is looked at. Images without a tag are \
              not mirrored, and neither repositories nor tags are deleted unless --delete says so for tags. What was \
              copied is written to standard output, as REPOSITORY:TAG@DIGEST.",
         )

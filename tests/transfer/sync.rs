@@ -160,3 +160,29 @@ fn any_registry_is_mirrored_over_its_own_protocol() {
     );
     assert_eq!(tags(&machine, "--region us-west-2", "team/b").len(), 1);
 }
+
+/// Two accounts in two regions, each by a profile of its own.
+#[test]
+fn each_side_has_an_account_and_a_region_of_its_own() {
+    let mut machine = Machine::new();
+    let server = Serve::start(&machine, &["--anonymous"]);
+    machine.set("AWS_ENDPOINT_URL", format!("http://{}", server.address));
+    machine.write(
+        "home/.aws/config",
+        "[profile here]\nregion = eu-west-1\naws_access_key_id = 111111111111\naws_secret_access_key = x\n\
+         [profile there]\nregion = us-west-2\naws_access_key_id = 222222222222\naws_secret_access_key = x\n",
+    );
+    filled(&machine, "--profile here");
+    let sides = "--source-profile here --destination-profile there --create";
+    assert_eq!(machine.ok(&format!("sync team/b / {sides}")), format!("team/b:2.0@{ARM64}\n"));
+    let copied = machine.ok(&format!("copy team/a:1.0 team/b:2.0 all {sides} --destination-region eu-north-1"));
+    assert_eq!(copied, format!("{DIGEST}\n{ARM64}\n"));
+    assert_eq!(tags(&machine, "--profile there", "team/b"), [format!("2.0\t{ARM64}")]);
+    let all = [format!("1.0\t{DIGEST}"), format!("2.0\t{ARM64}")];
+    assert_eq!(tags(&machine, "--profile there --region eu-north-1", "all"), all);
+    assert_eq!(machine.ok("--profile here describe-repositories --query length(repositories)"), "3\n");
+    // The account may also be in the host; the profile says who asks.
+    let host = "111111111111.dkr.ecr.eu-west-1.amazonaws.com";
+    let line = format!("copy {host}/team/a:1.0 mine:1 --source-profile here --destination-profile there --create");
+    assert_eq!(machine.ok(&line), format!("{DIGEST}\n"));
+}
