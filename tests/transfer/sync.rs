@@ -175,7 +175,8 @@ fn each_side_has_an_account_and_a_region_of_its_own() {
     filled(&machine, "--profile here");
     let sides = "--source-profile here --destination-profile there --create";
     assert_eq!(machine.ok(&format!("sync team/b / {sides}")), format!("team/b:2.0@{ARM64}\n"));
-    let copied = machine.ok(&format!("copy team/a:1.0 team/b:2.0 all {sides} --destination-region eu-north-1"));
+    let copied =
+        machine.ok(&format!("copy team/a:1.0 team/b:2.0 all {sides} --destination-region eu-north-1"));
     assert_eq!(copied, format!("{DIGEST}\n{ARM64}\n"));
     assert_eq!(tags(&machine, "--profile there", "team/b"), [format!("2.0\t{ARM64}")]);
     let all = [format!("1.0\t{DIGEST}"), format!("2.0\t{ARM64}")];
@@ -183,6 +184,7 @@ fn each_side_has_an_account_and_a_region_of_its_own() {
     assert_eq!(machine.ok("--profile here describe-repositories --query length(repositories)"), "3\n");
     // The account may also be in the host; the profile says who asks.
     let host = "111111111111.dkr.ecr.eu-west-1.amazonaws.com";
-    let line = format!("copy {host}/team/a:1.0 mine:1 --source-profile here --destination-profile there --create");
+    let line =
+        format!("copy {host}/team/a:1.0 mine:1 --source-profile here --destination-profile there --create");
     assert_eq!(machine.ok(&line), format!("{DIGEST}\n"));
 }
