@@ -1,5 +1,6 @@
 //! What `push`, `pull` and `copy` share: arguments, the images that are meant, and the transfer itself.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -191,6 +192,7 @@ impl Job<'_> {
 
     async fn everything(&self, progress: &Arc<dyn Progress>, display: &Display) -> anyhow::Result<Vec<Row>> {
         let images = self.images().await?;
+        self.admit(&images).await?;
         let dry_run = self.matches.get_flag("dry-run");
         let began = Instant::now();
         let elapsed = |began: Instant| (!dry_run).then(|| began.elapsed().as_secs_f64());
@@ -222,6 +224,33 @@ impl Job<'_> {
         let table = summary::table(&self.context.ui, &rows, seconds, self.verb.done);
         display.summary(&table, &summary::event(&rows, seconds));
         Ok(rows)
+    }
+
+    /// Finds out, where several images go to ECR, which tags cannot move, before the first image does. It takes one
+    /// listing, and a question for each tag that is there.
+    async fn admit(&self, images: &[Image<'_>]) -> anyhow::Result<()> {
+        if images.len() < 2 || self.destination.target.is_none() {
+            return Ok(());
+        }
+        let wanted: HashSet<String> = images.iter().flat_map(|image| image.options.tags.clone()).collect();
+        let there = self.destination.store.named(&move |tag| wanted.contains(tag)).await;
+        let there: HashMap<String, Digest> =
+            there.map_err(|error| explained(error.into()))?.unwrap_or_default().into_iter().collect();
+        for Image { source, options } in images {
+            let known: Vec<&String> = options.tags.iter().filter(|tag| there.contains_key(*tag)).collect();
+            // Of an index that is cut down for platforms, only the plan knows the digest.
+            if known.is_empty() || !options.platforms.is_empty() {
+                continue;
+            }
+            let moved = async {
+                let manifest = source.store.manifest(&options.image).await?;
+                let moves = |tag: &&&String| there[**tag] != *manifest.digest();
+                let moved: Vec<String> = known.iter().filter(moves).map(|tag| (*tag).clone()).collect();
+                self.destination.store.admit(manifest.digest(), &moved).await
+            };
+            moved.await.map_err(|error| explained(error.into()))?;
+        }
+        Ok(())
     }
 
     async fn images(&self) -> anyhow::Result<Vec<Image<'_>>> {

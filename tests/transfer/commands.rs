@@ -166,6 +166,18 @@ fn a_tag_that_cannot_move_is_said_before_anything_is_sent() {
         let line = format!("--local push {SAMPLE} app:1.0 --platform linux/arm64{more}");
         assert_eq!(refused(&machine, 254, &line), words);
     }
+    // Of several images none moves, whether they are named or mirrored.
+    machine.ok(&format!("--local push {SAMPLE} new/app:0.9 --create"));
+    machine.ok(&format!("--local push {SAMPLE} new/app:1.0 --platform linux/arm64"));
+    assert_eq!(refused(&machine, 254, "--local copy new/app app --all-tags"), words);
+    machine.ok("--local create-repository --repository-name m/new/app --image-tag-mutability IMMUTABLE");
+    machine.ok(&format!("--local push {SAMPLE} m/new/app:1.0"));
+    let mirror = refused(&machine, 254, "--local sync new/app m");
+    assert_eq!(mirror, format!("cannot mirror new/app: m/new/{words}"));
+    for (name, tags) in [("app", "1.0\t1.1\n"), ("m/new/app", "1.0\n")] {
+        let list = format!("--local list-images --repository-name {name} --filter tagStatus=TAGGED");
+        assert_eq!(machine.ok(&format!("{list} --query sort(imageIds[].imageTag) --output text")), tags);
+    }
 }
 
 #[test]

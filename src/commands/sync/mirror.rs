@@ -55,6 +55,8 @@ pub(super) struct Mirror {
 struct Difference {
     /// Images to copy, with the tags that they lack.
     images: Vec<(Digest, Vec<String>)>,
+    /// Tags that name something else at the mirror, with what they are to name.
+    moved: Vec<(String, Digest)>,
     /// Tags to delete.
     extra: Vec<String>,
     /// Tags that are the same.
@@ -101,6 +103,11 @@ impl Mirror {
     ) -> anyhow::Result<()> {
         let way = Way { source: &self.source.store, destination: &self.destination, create: wanted.create };
         done.same = difference.same;
+        // What cannot be is found before anything moves.
+        for (tag, digest) in &difference.moved {
+            let admitted = self.destination.store.admit(digest, std::slice::from_ref(tag)).await;
+            admitted.map_err(|error| explained(error.into()))?;
+        }
         for (digest, tags) in difference.images {
             let began = Instant::now();
             let options = Options {
@@ -181,9 +188,12 @@ pub(super) async fn all(
 fn differ(source: &[(String, Digest)], mirror: &HashMap<String, Digest>, wanted: &Wanted<'_>) -> Difference {
     let mut images: Vec<(Digest, Vec<String>)> = Vec::new();
     let mut places: HashMap<&Digest, usize> = HashMap::new();
-    let mut same = 0;
+    let (mut same, mut moved) = (0, Vec::new());
     for (tag, digest) in source {
         let there = mirror.get(tag) == Some(digest);
+        if !there && mirror.contains_key(tag) {
+            moved.push((tag.clone(), digest.clone()));
+        }
         same += usize::from(there);
         // What is about an image may be newer than its tag.
         if there && !wanted.referrers {
@@ -201,7 +211,7 @@ fn differ(source: &[(String, Digest)], mirror: &HashMap<String, Digest>, wanted:
     let goes = |tag: &&String| wanted.delete && !tags.contains(tag) && !is_digest_tag(tag);
     let mut extra: Vec<String> = mirror.keys().filter(goes).cloned().collect();
     extra.sort();
-    Difference { images, extra, same }
+    Difference { images, moved, extra, same }
 }
 
 /// Whether a tag has a digest in it. What it names is about the image of that digest, and a registry that lists
@@ -235,6 +245,7 @@ mod tests {
         let mirror: HashMap<String, Digest> = mirror.into_iter().collect();
         let copied = |tags: &[&str]| tags.iter().map(|tag| (*tag).to_owned()).collect::<Vec<_>>();
         let difference = differ(&source, &mirror, &wanted(true, false));
+        assert_eq!(difference.moved, tags(&[("2", &two)]));
         let expected = [(one.clone(), copied(&["1.0"])), (two, copied(&["2"])), (three, copied(&["3"]))];
         assert_eq!(difference.images, expected);
         assert_eq!((difference.extra, difference.same), (copied(&["old"]), 1));
