@@ -1,5 +1,6 @@
 //! Logins as docker, kubelet and people meet them: whole programs, whole streams, whole files.
 
+mod clients;
 mod files;
 mod helper;
 mod identities;

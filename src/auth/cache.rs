@@ -22,8 +22,10 @@ const LARGEST: u64 = 256 << 10;
 const DEAD_AFTER: Duration = Duration::from_hours(13);
 /// A temporary file this old was left by a process that is gone.
 const ABANDONED_AFTER: Duration = Duration::from_hours(1);
-/// How many files one write clears away at most, so that no login pays for all that others left. A write adds two.
-const PRUNED_AT_ONCE: usize = 8;
+/// How many files one write looks at, and how many of them it clears away at most: whoever waits for a password does
+/// not pay for all that others left. A write adds two, so a folder shrinks all the same.
+const LOOKED_AT_ONCE: usize = 24;
+const PRUNED_AT_ONCE: usize = 3;
 /// How long it is remembered that no instance metadata service answers.
 const NOBODY_FOR: Duration = Duration::from_mins(1);
 
@@ -71,8 +73,12 @@ impl Cache {
     }
 
     fn check(&self) -> Result<(), Unusable> {
-        for (path, sticky_will_do) in [(&self.base, true), (&self.folder, false)] {
-            let Ok(facts) = std::fs::metadata(path) else { continue };
+        // People link the outer folder to where they have room; the inner one is ours, and a link there was planted.
+        for (path, facts, sticky_will_do) in [
+            (&self.base, std::fs::metadata(&self.base), true),
+            (&self.folder, std::fs::symlink_metadata(&self.folder), false),
+        ] {
+            let Ok(facts) = facts else { continue };
             let refused = |reason: String| Unusable::Unsafe { folder: path.display().to_string(), reason };
             if !facts.is_dir() {
                 return Err(refused("it is not a folder".into()));
@@ -211,24 +217,32 @@ impl Cache {
 
     /// Clears away what died long ago. Age is taken from the file's time, so that nothing has to be read.
     fn prune(&self) {
-        let mut removed = 0;
-        for name in self.names().filter(|name| is_ours(name)) {
-            if removed == PRUNED_AT_ONCE {
+        let names: Vec<String> = self.names().filter(|name| is_ours(name)).collect();
+        // Another part of the folder each time.
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let start = now.subsec_nanos() as usize % names.len().max(1);
+        let looked_at = names.iter().cycle().skip(start).take(LOOKED_AT_ONCE.min(names.len()));
+        let mut left = PRUNED_AT_ONCE;
+        for name in looked_at {
+            left -= usize::from(self.remove_dead(name));
+            if left == 0 {
                 return;
             }
-            let path = self.folder.join(&name);
-            let limit = if name.starts_with(".new-") { ABANDONED_AFTER } else { DEAD_AFTER };
-            if !is_older(&path, limit) {
-                continue;
-            }
-            if let Some(key) = name.strip_suffix(".lock") {
-                // A lock is as old as its first use; it goes when its entry has gone and nobody holds it.
-                if self.file(key).exists() || !matches!(self.try_lock(key), Ok(Some(_))) {
-                    continue;
-                }
-            }
-            removed += usize::from(std::fs::remove_file(&path).is_ok());
         }
+    }
+
+    /// Removes a file where it died long ago; whether it did.
+    fn remove_dead(&self, name: &str) -> bool {
+        let path = self.folder.join(name);
+        let limit = if name.starts_with(".new-") { ABANDONED_AFTER } else { DEAD_AFTER };
+        if !is_older(&path, limit) {
+            return false;
+        }
+        // A lock is as old as its first use; it goes when its entry has gone and nobody holds it.
+        let lock = name
+            .strip_suffix(".lock")
+            .map(|key| if self.file(key).exists() { None } else { self.try_lock(key).ok().flatten() });
+        !matches!(lock, Some(None)) && std::fs::remove_file(&path).is_ok()
     }
 }
 
@@ -239,7 +253,9 @@ fn base(settings: &Settings) -> Option<PathBuf> {
     }
     let named =
         settings.filled_variable("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
-    let folder = named.or_else(|| Some(settings.home()?.join(".cache")))?;
+    // A home that is not there (`/nonexistent`) is meant not to be there.
+    let home = || settings.home().filter(|home| home.is_dir());
+    let folder = named.or_else(|| Some(home()?.join(".cache")))?;
     folder.is_absolute().then(|| folder.join("ecr"))
 }
 
@@ -369,6 +385,9 @@ mod tests {
         std::fs::remove_dir(path.join("tokens")).unwrap();
         std::fs::write(path.join("tokens"), "").unwrap();
         assert!(opened(&path).unwrap_err().to_string().ends_with("it is not a folder"));
+        std::fs::remove_file(path.join("tokens")).unwrap();
+        symlink(folder.path(), path.join("tokens")).unwrap();
+        assert!(opened(&path).unwrap_err().to_string().ends_with("it is not a folder"), "a link to one");
     }
 
     #[test]
@@ -404,6 +423,24 @@ mod tests {
         assert_eq!(names, vec![format!("{KEY}.json"), "cache.json".to_owned()]);
         assert_eq!(cache.clear().unwrap(), 1);
         assert_eq!(cache.names().collect::<Vec<_>>(), vec!["cache.json".to_owned()]);
+    }
+
+    #[test]
+    fn one_write_clears_away_a_little_and_in_the_end_everything_goes() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = opened(folder.path()).unwrap();
+        cache.write(KEY, &entry()).unwrap();
+        for number in 0..30 {
+            let path = cache.folder().join(format!("{number:032x}.json"));
+            std::fs::write(&path, "null").unwrap();
+            age(&path, 14);
+        }
+        cache.write(KEY, &entry()).unwrap();
+        assert_eq!(cache.names().count(), 31 - PRUNED_AT_ONCE);
+        for _ in 0..30 {
+            cache.write(KEY, &entry()).unwrap();
+        }
+        assert_eq!(cache.names().collect::<Vec<_>>(), vec![format!("{KEY}.json")]);
     }
 
     #[test]

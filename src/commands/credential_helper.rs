@@ -18,6 +18,15 @@ use crate::ui::{Name, Ui};
 /// The row of this verb.
 pub(super) const COMMAND: Command = Command { name: "credential-helper", define, run };
 
+const ENVIRONMENT: &str = "ENVIRONMENT
+
+AWS_ECR_CACHE_DIR names the folder in which passwords are kept (else $XDG_CACHE_HOME/ecr or ~/.cache/ecr); \
+AWS_ECR_DISABLE_CACHE=1 keeps none. AWS_ECR_IGNORE_CREDS_STORAGE=true lets 'docker login' to any host succeed without \
+keeping anything. AWS_ECR_PUBLIC_ANONYMOUS=1 leaves public.ecr.aws without a login. ECR_LOG=LEVEL writes a log to \
+stderr, ECR_LOG=LEVEL:FILE to a file; the levels are error, info and debug, and secrets are blacked out. \
+ECR_LOGIN_CONFIG names another login.conf, which 'ecr login --help' describes. Everything else is as for every AWS \
+tool: AWS_PROFILE, AWS_CA_BUNDLE, HTTPS_PROXY and so on; the region comes from the host.";
+
 const ACTIONS: [&str; 5] = ["get", "store", "erase", "list", "version"];
 
 fn define() -> clap::Command {
@@ -28,6 +37,7 @@ fn define() -> clap::Command {
              reads credentials. docker itself calls this program as docker-credential-ecr-login (a link or a copy); \
              'ecr login --helper' sets that up. ECR_LOG=info shows on stderr what is decided and why.",
         )
+        .after_long_help(ENVIRONMENT)
         .arg(Arg::new("action").required(true).value_parser(ACTIONS).value_name("ACTION").help("What to do."))
 }
 

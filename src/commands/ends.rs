@@ -1,7 +1,7 @@
 //! The two ends of a transfer, as they are written on the command line.
 //!
 //! `docker://HOST/REPOSITORY` is any registry over `/v2/`; `oci:PATH`, `oci-archive:PATH` and `docker-archive:PATH` are
-//! on this machine; `-` is an archive that comes by stdin or goes to stdout. Without a prefix a repository of ECR goes through ECR's own
+//! on this machine; `docker-daemon:NAME` is in docker's or podman's engine; `-` is an archive that comes by stdin or goes to stdout. Without a prefix a repository of ECR goes through ECR's own
 //! API, another host over `/v2/`, and what looks like a path (`./x`, `/x`, `x.tar`) is one.
 
 use std::io::{self, Write as _};
@@ -12,12 +12,15 @@ use anyhow::Context as _;
 use tempfile::TempDir;
 
 use super::block_on;
+use super::login_hosts::{address, rules};
 use super::registry::{self, Target};
-use crate::auth::{entry, stored};
+use crate::auth::login::Desk;
+use crate::auth::{self, entry, stored};
 use crate::image::{Digest, Name, Reference, Registry};
 use crate::settings::{Globals, Settings};
+use crate::store::engine::Address;
 use crate::store::registry::{Login, Remote};
-use crate::store::{Format, Place, Shared};
+use crate::store::{Engine, Format, Place, Shared};
 
 /// What a text without a prefix means where it is not clear.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +67,9 @@ impl End {
             })?;
             return Self::remote(settings, registry, &reference);
         }
+        if let Some(rest) = text.strip_prefix("docker-daemon:") {
+            return Self::engine(settings, rest, side);
+        }
         let (format, rest) = match text.split_once(':') {
             Some(("oci-archive", rest)) => (Some(Format::Archive), rest),
             Some(("docker-archive", rest)) => (Some(Format::Docker), rest),
@@ -93,6 +99,40 @@ impl End {
     pub(super) fn of(target: Target) -> Self {
         let (name, store) = (target.name.clone(), target.store());
         Self { name, store, target: Some(target), repository: None, stream: None }
+    }
+
+    /// An image in docker's or podman's engine; without a tag, `latest`.
+    fn engine(settings: &Settings, text: &str, side: Side) -> anyhow::Result<Self> {
+        let mut reference: Reference = text.parse().map_err(registry::wrong)?;
+        let repository = titled(&reference);
+        if reference.name == Name::Unnamed {
+            reference.name = Name::Tag("latest".to_owned());
+        }
+        let name = match &reference.name {
+            Name::Tag(tag) => format!("{repository}:{tag}"),
+            Name::Digest(digest) => format!("{repository}@{digest}"),
+            Name::Unnamed => repository.clone(),
+        };
+        let opened = async {
+            let address = match settings.engine() {
+                Some(host) => Address::parse(&host),
+                None => Address::first_of(&settings.engine_sockets()),
+            };
+            let address = address.map_err(crate::store::Error::from)?;
+            match side {
+                Side::Source => Engine::source(address, &name).await,
+                Side::Destination => Engine::destination(address, &name).await,
+            }
+        };
+        let store = block_on(async {
+            opened.await.map_err(|error| registry::explained(crate::transfer::Error::Store(error)))
+        })?;
+        // A saved image goes by its tag or by nothing.
+        let name = match reference.name {
+            Name::Digest(_) if side == Side::Source => Name::Unnamed,
+            name => name,
+        };
+        Ok(Self { name, store: Arc::new(store), target: None, repository: Some(repository), stream: None })
     }
 
     fn local(place: &Place, side: Side) -> anyhow::Result<Self> {
@@ -225,19 +265,17 @@ fn settings_of(settings: &Settings, profile: Option<&String>, region: Option<&St
     })
 }
 
-/// The login for a registry: ECR's by the account's own means, others' from where docker and podman keep them.
+/// The login for a registry: ECR's, and what login.conf says is one, as for every client that logs in through us;
+/// others' from where docker and podman keep them.
 fn login(settings: &Settings, registry: &Registry) -> anyhow::Result<Login> {
     let host = registry.host();
-    if let Registry::Ecr { region, .. } = registry {
-        let settings =
-            Settings::resolve(Globals { region: Some(region.clone()), ..settings.globals().clone() });
-        let client = super::connect(&settings, crate::model::ecr())?;
-        let answer = block_on(async {
-            anyhow::Ok(client.call("GetAuthorizationToken", serde_json::json!({})).await?)
-        })?;
-        let token =
-            answer.pointer("/authorizationData/0/authorizationToken").and_then(|token| token.as_str());
-        let (user, password) = token
+    let target = rules(settings)?.target(&address(host)?);
+    if let Some(target) = target.filter(|target| !target.public) {
+        if target.anonymous() {
+            return Ok(Login::Anonymous);
+        }
+        let (user, password) = token(settings, &target)?
+            .as_deref()
             .and_then(entry::login)
             .with_context(|| format!("GetAuthorizationToken gave no password for {host}"))?;
         return Ok(Login::Password(user, password));
@@ -246,6 +284,19 @@ fn login(settings: &Settings, registry: &Registry) -> anyhow::Result<Login> {
         Some((user, password)) => Login::Password(user, password),
         None => Login::Anonymous,
     })
+}
+
+fn token(settings: &Settings, target: &auth::target::Target) -> anyhow::Result<Option<String>> {
+    if !settings.local() {
+        return Ok(Some(super::login::password(&Desk::open(settings), target, false)?.token));
+    }
+    // The embedded ECR in this process has no endpoint, and nothing to keep.
+    let globals = Globals { region: Some(target.region.clone()), ..settings.globals().clone() };
+    let client = super::connect(&Settings::resolve(globals), crate::model::ecr())?;
+    let answer =
+        block_on(async { anyhow::Ok(client.call("GetAuthorizationToken", serde_json::json!({})).await?) })?;
+    let token = answer.pointer("/authorizationData/0/authorizationToken").and_then(|token| token.as_str());
+    Ok(token.map(str::to_owned))
 }
 
 #[cfg(test)]

@@ -163,7 +163,8 @@ fn log_in(context: &Context, desk: &Desk<'_>, matches: &ArgMatches) -> anyhow::R
     Ok(())
 }
 
-fn password(desk: &Desk<'_>, target: &Target, fresh: bool) -> anyhow::Result<Entry> {
+/// A registry's password.
+pub(super) fn password(desk: &Desk<'_>, target: &Target, fresh: bool) -> anyhow::Result<Entry> {
     if target.anonymous() {
         anyhow::bail!(Error::Configuration {
             code: "Configuration",

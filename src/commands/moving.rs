@@ -16,9 +16,10 @@ use crate::error::Error;
 use crate::image::{Digest, Name, glob};
 use crate::output;
 use crate::store::{self, Kept, Shared, ecr};
+use crate::transfer::compress::Compression;
 use crate::transfer::progress::Progress;
 use crate::transfer::{self, Options, Outcome};
-use crate::ui::progress::{Display, Style};
+use crate::ui::progress::{Display, Style, count};
 
 /// What is done, as the last line says it.
 #[derive(Debug, Clone, Copy)]
@@ -86,6 +87,14 @@ pub(super) fn shared(command: clap::Command) -> clap::Command {
         )
         .arg(
             Arg::new("quiet").long("quiet").action(ArgAction::SetTrue).help("Nothing but the digest, and errors"),
+        )
+        .arg(
+            Arg::new("compress")
+                .long("compress")
+                .value_name("METHOD")
+                .conflicts_with("referrers")
+                .value_parser(str::parse::<Compression>)
+                .help("Compress the layers with gzip or zstd, at a level (zstd:9) even where they are compressed so"),
         )
         .arg(registry::jobs_argument())
 }
@@ -214,6 +223,11 @@ impl Job<'_> {
                      the source",
                 );
             }
+            if outcome.compressed > 0 {
+                let layers = count(outcome.compressed, "layer");
+                display
+                    .note(&format!("compressed {layers}, so the digest is another one than at the source"));
+            }
             let name = self.destination.label(&image.options.tags, &outcome.digest);
             rows.push(Row { image: name, outcome, seconds: elapsed(began) });
         }
@@ -290,8 +304,9 @@ impl Job<'_> {
             _ => None,
         };
         let (platforms, jobs) = (registry::platforms(self.matches)?, registry::jobs(self.matches));
+        let compression = self.matches.get_one("compress").copied();
         let referrers = self.matches.get_flag("referrers");
-        Ok(Options { image, expected, platforms, tags, referrers, jobs })
+        Ok(Options { image, expected, platforms, tags, referrers, jobs, compression })
     }
 
     /// The destination's tag, else the source's or the one for what has none, and those of `--tag`.

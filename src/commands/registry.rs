@@ -35,12 +35,14 @@ impl Target {
     /// Connects to the registry of a reference.
     pub(super) fn of(settings: &Settings, reference: Reference) -> anyhow::Result<Self> {
         let mut globals = settings.globals().clone();
+        let mut variables = Vec::new();
         let mut registry = None;
         match &reference.registry {
             None => {}
-            Some(Registry::Ecr { account, region, .. }) => {
+            Some(Registry::Ecr { account, region, fips, dualstack, .. }) => {
                 registry = Some(account.clone());
                 globals.region = Some(region.clone());
+                variables = forms(*fips, *dualstack);
             }
             Some(Registry::Loopback(host)) => at_loopback(settings, &mut globals, host)?,
             Some(Registry::Other(host)) => {
@@ -50,7 +52,7 @@ impl Target {
                 )));
             }
         }
-        let settings = Settings::resolve(globals);
+        let settings = settings.with_changes(globals, &variables);
         let network = network(&settings)?;
         let client = super::connect(&settings, model::ecr())?;
         let repository = Repository { registry, name: reference.repository };
@@ -100,6 +102,12 @@ fn journal(settings: &Settings) -> anyhow::Result<Option<Journal>> {
         settings.endpoint("ecr")?
     );
     Ok(Some(Journal::new(folder.join("ecr").join("uploads"), registry)))
+}
+
+/// What makes the API answer in the form of a registry's host, which can only switch a form on.
+pub(super) fn forms(fips: bool, dualstack: bool) -> Vec<(&'static str, Option<&'static str>)> {
+    let forms = [(fips, "AWS_USE_FIPS_ENDPOINT"), (dualstack, "AWS_USE_DUALSTACK_ENDPOINT")];
+    forms.into_iter().filter(|(on, _)| *on).map(|(_, name)| (name, Some("true"))).collect()
 }
 
 /// What transfers must know about the network.

@@ -19,10 +19,10 @@ pub(super) struct Row {
 impl Row {
     /// The image as data.
     pub(super) fn value(&self) -> Value {
-        let Outcome { digest, rewritten, blobs, bytes, present, referrers } = &self.outcome;
+        let Outcome { digest, rewritten, blobs, bytes, present, referrers, compressed } = &self.outcome;
         json!({
             "image": self.image, "digest": digest, "rewritten": rewritten, "blobs": blobs, "bytes": bytes,
-            "present": present, "referrers": referrers, "seconds": self.seconds
+            "present": present, "referrers": referrers, "compressed": compressed, "seconds": self.seconds
         })
     }
 
@@ -47,6 +47,7 @@ pub(super) fn total(rows: &[Row], image: &str, seconds: Option<f64>) -> Option<R
         outcome.bytes += row.outcome.bytes;
         outcome.present += row.outcome.present;
         outcome.referrers += row.outcome.referrers;
+        outcome.compressed += row.outcome.compressed;
     }
     Some(Row { image: image.to_owned(), outcome, seconds })
 }

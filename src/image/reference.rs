@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::host::{Address, Ecr};
 use super::{Digest, Error};
 
 /// What an image is called within its repository.
@@ -27,12 +28,13 @@ impl Name {
     }
 }
 
-/// The registry that a host in a reference stands for.
+/// The registry that a host in a reference stands for. Hosts are in their one form: lower case, no trailing dot, with
+/// the port that was given.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Registry {
     /// Amazon ECR, private.
     Ecr {
-        /// The host as it was given.
+        /// The host.
         host: String,
         /// The account that the registry belongs to: its registry id.
         account: String,
@@ -40,10 +42,12 @@ pub enum Registry {
         region: String,
         /// Whether the host is a FIPS endpoint.
         fips: bool,
+        /// Whether the host has IPv6 addresses besides IPv4 ones.
+        dualstack: bool,
     },
     /// A registry on this machine, such as an embedded ECR: host and port.
     Loopback(String),
-    /// Any other registry: host and port.
+    /// Any other registry, the public gallery among them: host and port.
     Other(String),
 }
 
@@ -58,64 +62,32 @@ pub struct Reference {
     pub name: Name,
 }
 
-/// The ends of ECR's registry hosts in all of AWS's partitions.
-const SUFFIXES: [&str; 9] = [
-    ".amazonaws.com",
-    ".amazonaws.com.cn",
-    ".amazonaws.eu",
-    ".on.aws",
-    ".on.amazonwebservices.com.cn",
-    ".sc2s.sgov.gov",
-    ".c2s.ic.gov",
-    ".cloud.adc-e.uk",
-    ".csp.hci.ic.gov",
-];
-
 impl Registry {
-    /// What a host, with a port or without, stands for.
-    pub fn of_host(host: &str) -> Self {
-        ecr(host).unwrap_or_else(|| {
-            let name = host.strip_prefix('[').map_or_else(
-                || host.rsplit_once(':').map_or(host, |(name, _)| name),
-                |rest| rest.split_once(']').map_or(rest, |(name, _)| name),
-            );
-            let loopback = name == "localhost"
-                || name.ends_with(".localhost")
-                || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
-            if loopback { Self::Loopback(host.to_owned()) } else { Self::Other(host.to_owned()) }
-        })
+    /// What a host, with a port or without, stands for; `None` where it is no host.
+    pub fn of_host(host: &str) -> Option<Self> {
+        let address = Address::parse(host)?;
+        let host = address.to_string();
+        if let Some(Ecr::Private { account, region, fips, dualstack }) = address.ecr() {
+            return Some(Self::Ecr { host, account, region, fips, dualstack });
+        }
+        let name = address.name.trim_matches(['[', ']']);
+        let loopback = name == "localhost"
+            || name.ends_with(".localhost")
+            || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
+        Some(if loopback { Self::Loopback(host) } else { Self::Other(host) })
     }
 
     /// Whether the first part of a reference is a host: docker's rule, which every client follows.
     pub fn is_host(first: &str) -> bool {
-        first == "localhost" || first.contains(['.', ':'])
+        first.eq_ignore_ascii_case("localhost") || first.contains(['.', ':'])
     }
 
-    /// The host as it was given.
+    /// The host.
     pub fn host(&self) -> &str {
         match self {
             Self::Ecr { host, .. } | Self::Loopback(host) | Self::Other(host) => host,
         }
     }
-}
-
-/// Reads `ACCOUNT.dkr.ecr[-fips].REGION.SUFFIX` and the dual-stack `ACCOUNT.dkr-ecr[-fips].REGION.SUFFIX`.
-fn ecr(host: &str) -> Option<Registry> {
-    let front = SUFFIXES.iter().find_map(|suffix| host.strip_suffix(suffix))?;
-    let (account, rest) = front.split_once(".dkr.ecr").or_else(|| front.split_once(".dkr-ecr"))?;
-    let (fips, region) = match rest.strip_prefix("-fips.") {
-        Some(region) => (true, region),
-        None => (false, rest.strip_prefix('.')?),
-    };
-    let account_is_right = account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
-    let region_is_right = !region.is_empty()
-        && region.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
-    (account_is_right && region_is_right).then(|| Registry::Ecr {
-        host: host.to_owned(),
-        account: account.to_owned(),
-        region: region.to_owned(),
-        fips,
-    })
 }
 
 impl FromStr for Reference {
@@ -134,7 +106,10 @@ impl FromStr for Reference {
             None => (text, None),
         };
         let (registry, rest) = match path.split_once('/') {
-            Some((first, rest)) if Registry::is_host(first) => (Some(Registry::of_host(first)), rest),
+            Some((first, rest)) if Registry::is_host(first) => {
+                let registry = Registry::of_host(first);
+                (Some(registry.ok_or_else(|| wrong(&format!("'{first}' is no host")))?), rest)
+            }
             _ => (None, path),
         };
         let (repository, tag) = match rest.rsplit_once(':') {
@@ -206,29 +181,40 @@ mod tests {
     }
 
     #[test]
-    fn hosts_of_every_partition_give_account_and_region() {
-        for (host, region, fips) in [
-            ("123456789012.dkr.ecr.us-east-1.amazonaws.com", "us-east-1", false),
-            ("123456789012.dkr.ecr-fips.us-gov-west-1.amazonaws.com", "us-gov-west-1", true),
-            ("123456789012.dkr-ecr.eu-west-1.on.aws", "eu-west-1", false),
-            ("123456789012.dkr-ecr-fips.us-east-2.on.aws", "us-east-2", true),
-            ("123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn", "cn-north-1", false),
-            ("123456789012.dkr-ecr.cn-north-1.on.amazonwebservices.com.cn", "cn-north-1", false),
-            ("123456789012.dkr.ecr.eusc-de-east-1.amazonaws.eu", "eusc-de-east-1", false),
-            ("123456789012.dkr.ecr.us-iso-east-1.c2s.ic.gov", "us-iso-east-1", false),
-            ("123456789012.dkr.ecr.us-isob-east-1.sc2s.sgov.gov", "us-isob-east-1", false),
-            ("123456789012.dkr.ecr.eu-isoe-west-1.cloud.adc-e.uk", "eu-isoe-west-1", false),
-            ("123456789012.dkr.ecr.us-isof-south-1.csp.hci.ic.gov", "us-isof-south-1", false),
+    fn hosts_of_ecr_say_account_region_and_form() {
+        for (host, region, fips, dualstack) in [
+            ("123456789012.dkr.ecr.us-east-1.amazonaws.com", "us-east-1", false, false),
+            ("123456789012.dkr.ecr-fips.us-gov-west-1.amazonaws.com", "us-gov-west-1", true, false),
+            ("123456789012.dkr-ecr.eu-west-1.on.aws", "eu-west-1", false, true),
+            ("123456789012.dkr-ecr-fips.us-east-2.on.aws", "us-east-2", true, true),
+            ("123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn:443", "cn-north-1", false, false),
         ] {
-            let expected = Registry::Ecr {
-                host: host.to_owned(),
-                account: "123456789012".to_owned(),
-                region: region.to_owned(),
-                fips,
-            };
+            let account = "123456789012".to_owned();
+            let expected =
+                Registry::Ecr { host: host.to_owned(), account, region: region.to_owned(), fips, dualstack };
             let text = format!("{host}/team/app:1");
             assert_eq!(reference(&text).registry, Some(expected));
             assert_eq!(reference(&text).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn capitals_and_a_trailing_dot_make_no_other_registry() {
+        for (text, one_form) in [
+            (
+                "123456789012.DKR.ECR.EU-West-1.AmazonAWS.com./app:V1",
+                "123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:V1",
+            ),
+            (
+                "123456789012.dkr.ecr.eu-west-1.amazonaws.com.:8443/app",
+                "123456789012.dkr.ecr.eu-west-1.amazonaws.com:8443/app",
+            ),
+            ("Public.ECR.aws/nginx/nginx", "public.ecr.aws/nginx/nginx"),
+            ("LocalHost:5000/app", "localhost:5000/app"),
+            ("LOCALHOST/app", "localhost/app"),
+        ] {
+            assert_eq!(reference(text), reference(one_form));
+            assert_eq!(reference(text).to_string(), one_form);
         }
     }
 
@@ -243,6 +229,7 @@ mod tests {
             "registry.example:5000",
             "12345.dkr.ecr.us-east-1.amazonaws.com",
             "123456789012.dkr.ecr.us-east-1.amazonaws.com.evil.example",
+            "public.ecr.aws",
         ] {
             assert_eq!(registry(&format!("{host}/app")), Registry::Other(host.to_owned()));
         }
@@ -257,6 +244,8 @@ mod tests {
         assert_eq!(reason(""), "it is empty");
         assert_eq!(reason("https://example/app"), "it is a URL");
         assert_eq!(reason("127.0.0.1:5000/"), "it names no repository");
+        assert_eq!(reason("localhost:99999/app"), "'localhost:99999' is no host");
+        assert_eq!(reason("re gistry.example/app"), "'re gistry.example' is no host");
         assert_eq!(reason("a"), "a repository name has 2 to 256 characters");
         let shape = "is not a repository name (lower-case letters and digits, with '.', '_', '-' and '/' between them)";
         for wrong in ["App", "team//app", "/app", "app/", "-app", "app_"] {

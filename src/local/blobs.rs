@@ -1,8 +1,9 @@
 //! The files of a store: blobs by their content, and the uploads that become blobs.
 //!
-//! A blob gets its final name only when it is whole, verified and flushed to the disk, and only inside the database
-//! transaction that records it. So a process that sweeps unrecorded files inside a transaction of its own can never
-//! meet one that is about to be recorded.
+//! A blob gets its final name only when it is whole and verified, and only inside the database transaction that
+//! records it. So a process that sweeps unrecorded files inside a transaction of its own can never meet one that is
+//! about to be recorded. What was written survives the death of the process; only a store that is to survive power
+//! cuts waits for the disk.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -14,11 +15,16 @@ use crate::image::{Algorithm, Digest};
 
 /// How much is read at once where a file is hashed.
 const CHUNK: usize = 256 * 1024;
+/// How much is written at once. The kernel caches a write in pieces of its size, and large ones are made of memory that
+/// a virtual machine must first get from its host, which takes several times as long as copying (measured: 0.4 s a
+/// GiB with 32 KiB, 0.4 to 2.3 s from 64 KiB on).
+const PIECE: usize = 32 * 1024;
 
 /// The folders `blobs` and `uploads` of a store.
 #[derive(Debug)]
 pub(super) struct Blobs {
     folder: PathBuf,
+    is_durable: bool,
 }
 
 impl Blobs {
@@ -28,7 +34,17 @@ impl Blobs {
             create_private(&folder.join("blobs").join(algorithm.name()))?;
         }
         create_private(&folder.join("uploads"))?;
-        Ok(Self { folder: folder.to_owned() })
+        Ok(Self { folder: folder.to_owned(), is_durable: false })
+    }
+
+    /// Flushes every blob to the disk from now on.
+    pub(super) fn make_durable(&mut self) {
+        self.is_durable = true;
+    }
+
+    /// Makes sure that the bytes of a finished upload are as safe as the store is to be.
+    pub(super) fn settle(&self, upload: &File) -> io::Result<()> {
+        if self.is_durable { upload.sync_all() } else { Ok(()) }
     }
 
     /// Where a blob is or would be. `None` where the text is no digest that a file could be named after.
@@ -67,20 +83,20 @@ impl Blobs {
         forgiving(fs::remove_file(self.upload_path(id)))
     }
 
-    /// Gives a finished upload, whose bytes are flushed already, its place among the blobs.
-    pub(super) fn keep(&self, id: &str, digest: &str, size: u64) -> io::Result<()> {
+    /// Gives a finished upload, whose bytes are settled already, its place among the blobs. It replaces a file that is
+    /// there already: that one may be damaged.
+    pub(super) fn keep(&self, id: &str, digest: &str) -> io::Result<()> {
         let missing = || io::Error::new(io::ErrorKind::InvalidInput, "not the digest of a blob");
         let path = self.path(digest).ok_or_else(missing)?;
-        if fs::metadata(&path).is_ok_and(|file| file.len() == size) {
-            return self.remove_upload(id);
-        }
         let shard = path.parent().ok_or_else(missing)?;
         if !shard.is_dir() {
             create_private(shard)?;
-            flush_folder(shard.parent().ok_or_else(missing)?)?;
+            if self.is_durable {
+                flush_folder(shard.parent().ok_or_else(missing)?)?;
+            }
         }
         fs::rename(self.upload_path(id), &path)?;
-        flush_folder(shard)
+        if self.is_durable { flush_folder(shard) } else { Ok(()) }
     }
 
     /// Removes every blob and upload for which `known` (which gets a digest or an upload's identifier) is false.
@@ -109,10 +125,25 @@ impl Blobs {
     }
 }
 
-/// Writes bytes at a place in a file.
-pub(super) fn write_at(mut file: &File, offset: u64, bytes: &[u8]) -> io::Result<()> {
+/// Writes bytes at a place in a file and adds them to a hash, piece by piece: what was hashed is still in the
+/// processor's cache when it is written.
+pub(super) fn write_at(
+    mut file: &File,
+    offset: u64,
+    bytes: &[u8],
+    mut hash: Option<&mut Sha256>,
+) -> io::Result<()> {
     file.seek(SeekFrom::Start(offset))?;
-    file.write_all(bytes)
+    // Up to where a piece of the file ends, then whole pieces.
+    let ahead = PIECE - usize::try_from(offset % PIECE as u64).unwrap_or_default();
+    let (head, rest) = bytes.split_at(ahead.min(bytes.len()));
+    for piece in std::iter::once(head).chain(rest.chunks(PIECE)) {
+        if let Some(hash) = &mut hash {
+            hash.update(piece);
+        }
+        file.write_all(piece)?;
+    }
+    Ok(())
 }
 
 /// Hashes a file from its beginning.

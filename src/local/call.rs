@@ -106,7 +106,7 @@ impl Call<'_> {
         self.local.database.read(work)
     }
 
-    /// Changes the database, all or nothing; what is acknowledged survives a power cut.
+    /// Changes the database, all or nothing; what is acknowledged is as safe as the store is to be.
     pub(super) fn write<T>(
         &self,
         work: impl FnOnce(&Transaction<'_>) -> Result<T, Fault>,

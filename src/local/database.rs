@@ -1,9 +1,10 @@
 //! The database file: opened, checked, and shared by the threads of this process and by other processes.
 //!
-//! Write-ahead logging lets readers go on while one writer writes. `synchronous = FULL` flushes the log at every
-//! commit, so an acknowledged write survives both SIGKILL and a power cut. Only the bookkeeping of an upload's parts
-//! commits without a flush: SIGKILL cannot undo it either, and after a power cut the digest check at the end of the
-//! upload notices whatever is missing.
+//! Write-ahead logging lets readers go on while one writer writes. A commit is in the log when it is acknowledged, so
+//! it survives SIGKILL; the log is flushed to the disk before it is merged into the file, so a power cut may take back
+//! the newest commits but leaves no half of one. A store that is to survive power cuts flushes the log at every commit
+//! (`synchronous = FULL`). Even that leaves out the bookkeeping of an upload's parts: the digest check at the end of
+//! the upload notices whatever is missing.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -30,7 +31,7 @@ const IDLE: usize = 8;
 /// How much a commit costs and promises.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Durability {
-    /// Survives a power cut.
+    /// Survives a power cut where the store is to do that, the death of this process anyway.
     Flushed,
     /// Survives the death of this process only.
     Buffered,
@@ -40,6 +41,8 @@ pub(super) enum Durability {
 #[derive(Debug)]
 pub(super) struct Database {
     path: PathBuf,
+    /// Whether acknowledged writes are to survive a power cut.
+    is_durable: bool,
     idle: Mutex<Vec<Connection>>,
     /// Writers of this process queue here, where waiting is fair and free, instead of polling SQLite's lock.
     writing: Mutex<()>,
@@ -55,11 +58,17 @@ impl Database {
             return Err(Error::Damaged { path, reason });
         }
         create_private_file(&path).map_err(Error::folder(&path))?;
-        let database = Self { path, idle: Mutex::default(), writing: Mutex::default() };
+        let database = Self { path, is_durable: false, idle: Mutex::default(), writing: Mutex::default() };
         let mut connection = database.connect().map_err(|error| Error::database(&database.path, &error))?;
         database.prepare(folder, &mut connection)?;
         database.put_back(connection, &Ok(()));
         Ok(database)
+    }
+
+    /// Flushes every commit to the disk from now on.
+    pub(super) fn make_durable(&mut self) {
+        self.is_durable = true;
+        self.idle.get_mut().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// The file.
@@ -85,7 +94,8 @@ impl Database {
     ) -> Result<T, Fault> {
         let turn = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut connection = self.take()?;
-        if durability == Durability::Buffered {
+        let is_relaxed = self.is_durable && durability == Durability::Buffered;
+        if is_relaxed {
             connection.pragma_update(None, "synchronous", "NORMAL")?;
         }
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -95,7 +105,7 @@ impl Database {
         } else {
             transaction.rollback()?;
         }
-        if durability == Durability::Buffered {
+        if is_relaxed {
             connection.pragma_update(None, "synchronous", "FULL")?;
         }
         drop(turn);
@@ -137,7 +147,7 @@ impl Database {
         let connection = Connection::open_with_flags(&self.path, flags)?;
         connection.busy_timeout(PATIENCE)?;
         connection.set_prepared_statement_cache_capacity(64);
-        connection.pragma_update(None, "synchronous", "FULL")?;
+        connection.pragma_update(None, "synchronous", if self.is_durable { "FULL" } else { "NORMAL" })?;
         connection.pragma_update(None, "foreign_keys", true)?;
         connection.pragma_update(None, "temp_store", "MEMORY")?;
         Ok(connection)

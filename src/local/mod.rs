@@ -24,6 +24,7 @@ mod fault;
 mod glob;
 mod handlers;
 mod lifecycle;
+mod limits;
 mod maintenance;
 mod own;
 mod policy;
@@ -99,6 +100,7 @@ pub struct Local {
     database: Database,
     blobs: Blobs,
     uploads: uploads::Hashes,
+    limits: limits::Limits,
     /// Where a server runs on this folder, looked up when first needed.
     server: OnceLock<Option<Presence>>,
     /// Whether it is served over TLS.
@@ -121,10 +123,18 @@ impl Local {
             database,
             blobs,
             uploads: uploads::Hashes::default(),
+            limits: limits::Limits::default(),
             server: OnceLock::new(),
             is_secured: false,
             enforces: false,
         })
+    }
+
+    /// Makes what is acknowledged from now on survive a power cut too, by waiting for the disk. Without this it
+    /// survives the death of the process, not that of the machine.
+    pub fn make_durable(&mut self) {
+        self.database.make_durable();
+        self.blobs.make_durable();
     }
 
     /// Whether a folder holds a store, in whatever state.

@@ -91,17 +91,32 @@ impl Upload {
         Ok(upload.optional()?)
     }
 
+    /// Checks that a session's file holds what was recorded. It does not where the session became a blob in a
+    /// transaction that then failed, and where a power cut took what was never flushed.
+    pub(super) fn check_bytes(&self, file: &File) -> Result<(), Fault> {
+        let length = i64::try_from(file.metadata()?.len()).unwrap_or(i64::MAX);
+        if length >= self.size {
+            return Ok(());
+        }
+        let text = format!("The upload with id '{}' has lost its bytes, so it has to be begun anew", self.id);
+        Err(Fault::new("UploadNotFoundException", text))
+    }
+
     /// Adds a part to a session whose file is locked. Answers whether the session was still there to add it to.
     pub(super) fn append(&self, local: &Local, file: &File, part: &[u8], now: i64) -> Result<bool, Fault> {
         let length = i64::try_from(part.len()).unwrap_or(i64::MAX);
         let offset = u64::try_from(self.size).unwrap_or_default();
         // Bytes beyond the recorded size do not count, so a failure from here on leaves the session as it was.
-        if let Err(error) = blobs::write_at(file, offset, part) {
+        let mut hash = local.uploads.take(&self.id, self.size);
+        let before = hash.clone();
+        if let Err(error) = blobs::write_at(file, offset, part, hash.as_mut()) {
             // A full disk gets its space back at once; that this fails too changes nothing.
             let _ = file.set_len(offset);
+            if let Some(hash) = before {
+                local.uploads.put(&self.id, self.size, hash);
+            }
             return Err(error.into());
         }
-        let hash = local.uploads.take(&self.id, self.size).map(|hash| hash.chain_update(part));
         let size = self.size + length;
         let is_there = self.record(local, length, self.would_be_short(), now)?;
         if let Some(hash) = hash.filter(|_| is_there) {
@@ -126,7 +141,7 @@ impl Upload {
         })
     }
 
-    /// Makes a session, whose bytes are whole and flushed, a layer of its repository under this digest. Answers
+    /// Makes a session, whose bytes are whole and settled, a layer of its repository under this digest. Answers
     /// whether the repository lacked it.
     pub(super) fn become_layer(
         &self,
@@ -136,7 +151,7 @@ impl Upload {
         digest: &str,
         now: i64,
     ) -> Result<bool, Fault> {
-        local.blobs.keep(&self.id, digest, u64::try_from(self.size).unwrap_or_default())?;
+        local.blobs.keep(&self.id, digest)?;
         let blob = "INSERT OR IGNORE INTO blob (digest, size) VALUES (?1, ?2)";
         connection.execute(blob, params![digest, self.size])?;
         let layer = "INSERT OR IGNORE INTO layer (repository, digest, stored_at) VALUES (?1, ?2, ?3)";
@@ -179,13 +194,12 @@ impl Writer {
     pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         let start = u64::try_from(self.upload.size).unwrap_or_default();
         let offset = start + u64::try_from(self.length).unwrap_or_default();
-        if let Err(error) = blobs::write_at(&self.file, offset, bytes) {
+        if let Err(error) = blobs::write_at(&self.file, offset, bytes, self.hash.as_mut()) {
             // A full disk gets its space back at once; that this fails too changes nothing.
             let _ = self.file.set_len(start);
+            self.hash = None;
+            self.length = 0;
             return Err(error);
-        }
-        if let Some(hash) = &mut self.hash {
-            hash.update(bytes);
         }
         self.length += i64::try_from(bytes.len()).unwrap_or(i64::MAX);
         Ok(())

@@ -61,6 +61,23 @@ impl Settings {
         files::raw_sections(&self.expanded("~/.aws/cli/alias"))
     }
 
+    /// Where docker's engine is, or podman's, as `DOCKER_HOST` says it.
+    pub fn engine(&self) -> Option<String> {
+        self.filled_variable("DOCKER_HOST")
+    }
+
+    /// Where engines listen that nobody named: docker's, docker's and podman's of this user, podman's of the system.
+    pub fn engine_sockets(&self) -> Vec<PathBuf> {
+        let mut sockets = vec![PathBuf::from("/var/run/docker.sock")];
+        if let Some(folder) = self.filled_variable("XDG_RUNTIME_DIR").map(PathBuf::from) {
+            sockets.push(folder.join("docker.sock"));
+            sockets.push(folder.join("podman/podman.sock"));
+        }
+        sockets.extend(self.home().map(|home| home.join(".docker/run/docker.sock")));
+        sockets.push("/run/podman/podman.sock".into());
+        sockets
+    }
+
     /// The file that this program was started from.
     pub fn own_program(&self) -> Option<PathBuf> {
         std::env::current_exe().ok()

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use super::{ecr, registry};
+use super::{ecr, engine, registry};
 use crate::image::{self, Descriptor, Digest};
 
 /// Why a store cannot do what it was asked.
@@ -96,6 +96,9 @@ pub enum Error {
     /// Something about a repository of Amazon ECR.
     #[error(transparent)]
     Ecr(#[from] ecr::Error),
+    /// Something about a docker engine.
+    #[error(transparent)]
+    Engine(#[from] engine::Error),
     /// Something about another registry.
     #[error(transparent)]
     Registry(#[from] registry::Error),

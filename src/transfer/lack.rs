@@ -87,6 +87,7 @@ impl<'a> Lack<'a> {
             bytes: 0,
             present: self.all,
             referrers: plan.about.len(),
+            compressed: 0,
         }
     }
 

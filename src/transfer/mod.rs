@@ -4,6 +4,7 @@
 //! move, several at once; then manifests, children before the index that lists them; then the image gets its tags,
 //! and what is about it follows. So whatever happens in between, nobody ever sees an image that is not whole.
 
+pub mod compress;
 mod lack;
 mod plan;
 pub mod progress;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use self::compress::{Compression, Work};
 use self::lack::Lack;
 use self::plan::Plan;
 use self::progress::{Event, Progress};
@@ -74,6 +76,40 @@ pub enum Error {
         /// How many bytes are taken.
         limit: usize,
     },
+    /// A configuration is of no use.
+    #[error("the configuration of image {digest} in {place} cannot be used: {reason}")]
+    Configuration {
+        /// The source.
+        place: String,
+        /// The image's manifest.
+        digest: Digest,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A compressed layer is damaged.
+    #[error("layer {digest} in {place} cannot be decompressed: {reason}")]
+    Unpack {
+        /// The source.
+        place: String,
+        /// The layer.
+        digest: Digest,
+        /// What the decompressor says.
+        reason: String,
+    },
+    /// A layer is not the one that its image was made with.
+    #[error(
+        "layer {digest} in {place} decompresses to {found}, and its image's configuration says {expected}"
+    )]
+    Identity {
+        /// The source.
+        place: String,
+        /// The layer.
+        digest: Digest,
+        /// The digest of what is in it.
+        found: Digest,
+        /// The digest in the configuration.
+        expected: Digest,
+    },
     /// More is said about an image than makes sense.
     #[error("{place}: too many referrers, or referrers of referrers, of {digest}; copy it without them")]
     TooManyReferrers {
@@ -102,6 +138,9 @@ pub struct Options {
     pub referrers: bool,
     /// How many blobs move at once.
     pub jobs: usize,
+    /// What its layers are to be compressed with. `None` leaves them as they are, but for those of docker's places
+    /// that nobody compressed, which go to a registry with gzip.
+    pub compression: Option<Compression>,
 }
 
 /// What became of it.
@@ -117,6 +156,8 @@ pub struct Outcome {
     pub bytes: u64,
     /// Blobs that were there already.
     pub present: usize,
+    /// Layers that were compressed on the way, so that the image's digest is another than at the source.
+    pub compressed: usize,
     /// What is about the image and was moved with it, or was there already.
     pub referrers: usize,
 }
@@ -141,6 +182,9 @@ pub async fn survey(
     progress: &Arc<dyn Progress>,
 ) -> Result<Outcome, Error> {
     let plan = plan(source, destination, options).await?;
+    if Work::of(source, destination, options, &plan).await?.is_none() {
+        expect(source, &plan.root, options)?;
+    }
     let lack = Lack::find(destination, &plan, options).await?;
     let missing = match destination {
         None => lack.blobs.iter().map(|blob| blob.digest.clone()).collect(),
@@ -159,15 +203,18 @@ pub async fn survey(
 
 async fn plan(source: &Shared, destination: Option<&Shared>, options: &Options) -> Result<Plan, Error> {
     let docker = destination.filter(|destination| destination.is_docker());
-    let plan = Plan::make(source, &options.image, &options.platforms, docker, options.referrers).await?;
-    let digest = plan.root.digest();
-    match options.expected.as_ref().filter(|expected| *expected != digest) {
+    Plan::make(source, &options.image, &options.platforms, docker, options.referrers).await
+}
+
+/// Whether an image has the digest that was asked for.
+fn expect(source: &Shared, root: &Manifest, options: &Options) -> Result<(), Error> {
+    match options.expected.as_ref().filter(|expected| *expected != root.digest()) {
         Some(expected) => Err(Error::OtherDigest {
             place: source.name(),
-            found: digest.clone(),
+            found: root.digest().clone(),
             expected: expected.clone(),
         }),
-        None => Ok(plan),
+        None => Ok(()),
     }
 }
 
@@ -179,6 +226,10 @@ pub async fn add(
     progress: &Arc<dyn Progress>,
 ) -> Result<Outcome, Error> {
     let plan = plan(source, Some(destination), options).await?;
+    if let Some(work) = Work::of(source, Some(destination), options, &plan).await? {
+        return work.add(source, destination, &plan, options, progress).await;
+    }
+    expect(source, &plan.root, options)?;
     let lack = Lack::find(Some(destination), &plan, options).await?;
     let mut outcome = lack.outcome(&plan);
     if lack.content {

@@ -11,11 +11,11 @@ use crate::store::{self, Shared, Source};
 pub(super) const DEEPEST: usize = 8;
 /// All manifests of an image are in memory together.
 const MOST_MANIFEST_BYTES: usize = 64 * 1024 * 1024;
-/// A configuration is read whole where the platform has to be known.
+/// A configuration is read whole where the platform or the layers have to be known.
 const LARGEST_CONFIGURATION: u64 = 8 * 1024 * 1024;
 
 /// The annotation with which buildkit says which image an attestation in the same index is about.
-const ATTESTED: &str = "vnd.docker.reference.digest";
+pub(super) const ATTESTED: &str = "vnd.docker.reference.digest";
 
 /// What to move.
 #[derive(Debug)]
@@ -178,15 +178,7 @@ fn fit(destination: &Shared, root: &Manifest, referrers: bool) -> Result<(), Err
 /// An image by itself says what it is for in its configuration.
 async fn single(source: &Shared, image: Manifest, platforms: &[Platform]) -> Result<Manifest, Error> {
     let Content::Image { config, .. } = image.content() else { return Ok(image) };
-    let offered = if config.size <= LARGEST_CONFIGURATION {
-        let mut stream = Source::new(source.clone(), Descriptor::clone(config), |_| {}).stream().await?;
-        let size = usize::try_from(config.size).unwrap_or(usize::MAX);
-        let bytes = stream.read(Vec::new(), size).await?;
-        stream.verify().await?;
-        Platform::of_configuration(&bytes)
-    } else {
-        None
-    };
+    let offered = configuration(source, config).await?.and_then(|bytes| Platform::of_configuration(&bytes));
     let refused = |wanted: &&Platform| !offered.as_ref().is_some_and(|offered| wanted.accepts(offered));
     match platforms.iter().find(refused) {
         None => Ok(image),
@@ -196,6 +188,18 @@ async fn single(source: &Shared, image: Manifest, platforms: &[Platform]) -> Res
             offered: offered.map_or_else(|| "an unknown platform".to_owned(), |offered| offered.to_string()),
         }),
     }
+}
+
+/// A configuration's bytes; `None` where there are more of them than make sense.
+pub(super) async fn configuration(source: &Shared, config: &Descriptor) -> Result<Option<Vec<u8>>, Error> {
+    if config.size > LARGEST_CONFIGURATION {
+        return Ok(None);
+    }
+    let mut stream = Source::new(source.clone(), config.clone(), |_| {}).stream().await?;
+    let size = usize::try_from(config.size).unwrap_or(usize::MAX);
+    let bytes = stream.read(Vec::new(), size).await?;
+    stream.verify().await?;
+    Ok(Some(bytes))
 }
 
 fn no_platform(source: &Shared, wanted: &Platform, entries: &[Descriptor]) -> Error {

@@ -232,12 +232,14 @@ fn homes_that_cannot_be_used_are_no_reason_to_fail() {
     let (server, mut machine) = started();
     let file = machine.write("file", "");
     let path = machine.path().to_owned();
-    let homes = ["/nonexistent", "/dev/null", "/proc", file.to_str().unwrap(), ""];
+    let absent = path.join("absent");
+    let homes = [absent.to_str().unwrap(), "/dev/null", "/proc", file.to_str().unwrap(), ""];
     for home in homes {
         machine.set("HOME", home);
         assert_eq!(helper(&machine, "get", HERE), found(HERE), "{home}");
     }
     assert_eq!(server.calls(), homes.len());
+    assert!(!absent.exists(), "a home that is not there is not made");
     // A user whom nobody knows, in somebody else's home.
     if !std::fs::metadata("/proc/self").is_ok_and(|facts| facts.uid() == 0) {
         return;

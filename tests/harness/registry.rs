@@ -10,7 +10,7 @@ use super::Machine;
 
 /// A server on a free port, stopped when it goes out of scope.
 pub(crate) struct Serve {
-    process: Child,
+    process: Option<Child>,
     pub(crate) address: String,
 }
 
@@ -24,23 +24,54 @@ pub(crate) struct Answer {
 
 impl Serve {
     pub(crate) fn start(machine: &Machine, options: &[&str]) -> Self {
-        let arguments = [&["local", "serve", "--port", "0"], options].concat();
-        let mut command = machine.command(env!("CARGO_BIN_EXE_ecr"), &arguments);
+        Self::start_with(machine, &[env!("CARGO_BIN_EXE_ecr")], options)
+    }
+
+    /// Starts it through another program, whose last arguments it is.
+    pub(crate) fn start_with(machine: &Machine, program: &[&str], options: &[&str]) -> Self {
+        let arguments = [&program[1..], &["local", "serve", "--port", "0"], options].concat();
+        let mut command = machine.command(program[0], &arguments);
         let mut process = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let address = line.trim().rsplit('/').next().unwrap().to_owned();
-        Self { process, address }
+        Self { process: Some(process), address }
+    }
+
+    /// One that somebody else started and stops.
+    pub(crate) fn at(address: &str) -> Self {
+        Self { process: None, address: address.to_owned() }
+    }
+
+    /// Kills it and waits until it is gone.
+    pub(crate) fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
     }
 
     /// Sends a request, `METHOD PATH` with headers behind it, and reads the answer to its end.
     pub(crate) fn send(&self, request: &str, headers: &[&str], body: &[u8]) -> Answer {
+        self.raw(&self.bytes(request, headers, body))
+    }
+
+    /// The same of a server that may be gone: nothing where no whole answer comes.
+    pub(crate) fn attempt(&self, request: &str, headers: &[&str], body: &[u8]) -> Option<Answer> {
+        let mut stream = TcpStream::connect(&self.address).ok()?;
+        stream.write_all(&self.bytes(request, headers, body)).ok()?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).ok()?;
+        answer.windows(4).any(|four| four == b"\r\n\r\n").then(|| Answer::of(&answer))
+    }
+
+    fn bytes(&self, request: &str, headers: &[&str], body: &[u8]) -> Vec<u8> {
         let mut head = format!("{request} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n", self.address);
         if !headers.iter().any(|header| header.starts_with("Transfer-Encoding")) {
             head.extend(["Content-Length: ", &body.len().to_string(), "\r\n"]);
         }
         head.extend(headers.iter().flat_map(|header| [header, "\r\n"]));
-        self.raw(&[head.as_bytes(), b"\r\n", body].concat())
+        [head.as_bytes(), b"\r\n", body].concat()
     }
 
     /// Sends these very bytes and reads the answer to its end.
@@ -74,8 +105,7 @@ impl Serve {
 
 impl Drop for Serve {
     fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        self.kill();
     }
 }
 

@@ -6,7 +6,11 @@
 )]
 
 mod commands;
+mod compress;
+mod docker;
+mod engine;
 mod fake;
+mod pairs;
 mod places;
 mod pull;
 mod push;
@@ -49,6 +53,7 @@ fn options(tags: &[&str]) -> Options {
         tags: tags.iter().map(|&tag| tag.to_owned()).collect(),
         referrers: false,
         jobs: 4,
+        compression: None,
     }
 }
 

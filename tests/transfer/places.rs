@@ -282,7 +282,7 @@ async fn several_platforms_of_three_make_a_smaller_index() {
 }
 
 /// A tar file of these files; what starts with `->` is a link.
-fn tar_of(path: &Path, files: &[(&str, Vec<u8>)]) {
+pub(super) fn tar_of(path: &Path, files: &[(&str, Vec<u8>)]) {
     let mut tar = tar::Builder::new(fs::File::create(path).unwrap());
     for (name, content) in files {
         let mut header = tar::Header::new_gnu();

@@ -66,6 +66,13 @@ pub(super) fn define() -> clap::Command {
                      ARN of a user, a role, a session of a role or an account's root, and aws_account_id an account.",
                 ),
         )
+        .arg(
+            Arg::new("durable")
+                .long("durable")
+                .action(ArgAction::SetTrue)
+                .conflicts_with("ephemeral")
+                .help("Wait for the disk, so that what is acknowledged survives a power cut and not only the process"),
+        )
         .args(behaviour())
 }
 
@@ -169,7 +176,10 @@ pub(super) fn run(context: &Context, folder: &Path, matches: &ArgMatches) -> any
     options.tls = path("tls-certificate").zip(path("tls-key"));
     let ephemeral = matches.get_flag("ephemeral").then(ephemeral).transpose()?;
     let folder = ephemeral.as_ref().map_or(folder, tempfile::TempDir::path);
-    let local = Local::open(folder)?;
+    let mut local = Local::open(folder)?;
+    if matches.get_flag("durable") {
+        local.make_durable();
+    }
     runtime()?.block_on(async {
         // Installed before anyone can know that there is something to stop.
         let stop = stop_signal().context("signals cannot be received")?;

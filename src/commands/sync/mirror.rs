@@ -116,6 +116,7 @@ impl Mirror {
                 platforms: Vec::new(),
                 tags,
                 referrers: wanted.referrers,
+                compression: None,
                 jobs: wanted.jobs,
             };
             let outcome = if wanted.dry_run {

@@ -56,7 +56,8 @@ impl Home {
 
     /// `explicit` says that `/v2/` is meant, whatever the host.
     fn open(settings: &Settings, host: Option<&str>, explicit: bool) -> anyhow::Result<Self> {
-        let registry = host.map(Registry::of_host);
+        let unknown = |host| registry::usage(format!("'{host}' is no host"));
+        let registry = host.map(|host| Registry::of_host(host).ok_or_else(|| unknown(host))).transpose()?;
         match registry {
             None if explicit => Err(registry::usage("docker:// is followed by a registry's host")),
             Some(registry) if explicit || matches!(registry, Registry::Other(_)) => {

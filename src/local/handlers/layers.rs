@@ -13,11 +13,6 @@ use crate::local::uploads::Upload;
 const PART_SIZE: i64 = 10 * 1024 * 1024;
 const MIB: i64 = 1024 * 1024;
 
-/// The most parts and bytes of one layer: the quotas of the private and of the public service.
-fn limits(call: &Call<'_>) -> (i64, i64) {
-    if call.is_public() { (1_000, 10_000 * MIB) } else { (4_200, 52_000 * MIB) }
-}
-
 /// InitiateLayerUpload
 pub(crate) fn initiate(call: &Call<'_>) -> Result<Value, Fault> {
     let (id, forgotten) = call.write(|transaction| {
@@ -49,7 +44,10 @@ fn locked_session(call: &Call<'_>) -> Result<(Repository, Upload, File), Fault> 
     let file = call.local.blobs.lock_upload(&upload.id)?;
     // The session may have changed, or ended, while this request waited for the file.
     match session(call) {
-        Ok((repository, upload)) => Ok((repository, upload, file)),
+        Ok((repository, upload)) => {
+            upload.check_bytes(&file)?;
+            Ok((repository, upload, file))
+        }
         Err(fault) => {
             call.local.forget_upload(&upload.id);
             Err(fault)
@@ -83,7 +81,7 @@ pub(crate) fn upload_part(call: &Call<'_>) -> Result<Value, Fault> {
         let told = format!("bytes {first} to {last}");
         return refuse(format!("The layer part has {length} bytes, which {told} do not describe"));
     }
-    let (most_parts, most_bytes) = limits(call);
+    let (most_parts, most_bytes) = call.local.limits.of_layer(call);
     if upload.parts >= most_parts || upload.size.saturating_add(length) > most_bytes {
         let text = format!("A layer has at most {most_parts} parts and {} MiB", most_bytes / MIB);
         return Err(Fault::new("LimitExceededException", text));
@@ -113,7 +111,7 @@ pub(crate) fn complete(call: &Call<'_>) -> Result<Value, Fault> {
         let text = "None of the provided layer digests match the calculated layer digest";
         return Err(Fault::new("InvalidLayerException", text));
     }
-    file.sync_all()?;
+    call.local.blobs.settle(&file)?;
     let is_new = call.write(|transaction| {
         if Upload::find(transaction, repository.id, &upload.id)?.as_ref() != Some(&upload) {
             return Err(not_found(call, &repository));

@@ -12,11 +12,6 @@ use super::{replication, scans, signing};
 use crate::local::call::Call;
 use crate::local::{Fault, validate};
 
-/// Images of one repository.
-const MOST_IMAGES: i64 = 100_000;
-/// Tags of one image.
-const MOST_TAGS: i64 = 1_000;
-
 /// PutImage. The order of the checks is that of `ecr-server-semantics.md`.
 pub(crate) fn put(call: &Call<'_>) -> Result<Value, Fault> {
     let text = call.required("imageManifest");
@@ -37,10 +32,14 @@ pub(crate) fn put(call: &Call<'_>) -> Result<Value, Fault> {
         check_tag(transaction, &repository, &manifest, tag, existing.as_ref())?;
         let id = match &existing {
             Some(image) => renew(transaction, image, call.now)?,
-            None => store(transaction, &repository, &manifest, text, size, call.now)?,
+            None => {
+                check_images(transaction, &repository, call.local.limits.images)?;
+                store(transaction, &repository, &manifest, text, size, call.now)?
+            }
         };
         if let Some(tag) = tag {
             put_tag(transaction, &repository, id, tag, call.now)?;
+            check_tags(transaction, &repository, id, call.local.limits.tags)?;
         }
         if !call.is_public() {
             signing::on_push(transaction, &repository, id)?;
@@ -169,12 +168,6 @@ fn store(
     size: i64,
     now: i64,
 ) -> Result<i64, Fault> {
-    let query = "SELECT count(*) FROM image WHERE repository = ?1";
-    let count: i64 = connection.prepare_cached(query)?.query_row([repository.id], |row| row.get(0))?;
-    if count >= MOST_IMAGES {
-        let text = format!("The {} already has the maximum of {MOST_IMAGES} images", repository.place());
-        return Err(Fault::new("LimitExceededException", text));
-    }
     connection
         .prepare_cached(
             "INSERT INTO image (repository, digest, media_type, artifact_type, subject, size, pushed_at)
@@ -220,12 +213,34 @@ pub(super) fn put_tag(
             "INSERT OR REPLACE INTO image_tag (repository, name, image, tagged_at) VALUES (?1, ?2, ?3, ?4)",
         )?
         .execute(params![repository.id, tag, image, now])?;
+    Ok(())
+}
+
+/// Checks that a repository has room for one more image.
+fn check_images(connection: &Connection, repository: &Repository, most: i64) -> Result<(), Fault> {
+    // There are no more images than rows between the first and the last one, and those need not be counted.
+    let span = "SELECT (SELECT max(id) FROM image WHERE repository = ?1)
+                       - (SELECT min(id) FROM image WHERE repository = ?1) + 1";
+    let span: Option<i64> = connection.prepare_cached(span)?.query_row([repository.id], |row| row.get(0))?;
+    if span.is_none_or(|span| span < most) {
+        return Ok(());
+    }
+    let query = "SELECT count(*) FROM image WHERE repository = ?1";
+    let count: i64 = connection.prepare_cached(query)?.query_row([repository.id], |row| row.get(0))?;
+    if count < most {
+        return Ok(());
+    }
+    let text = format!("The {} already has the maximum of {most} images", repository.place());
+    Err(Fault::new("LimitExceededException", text))
+}
+
+/// Checks that an image that has just got a tag does not have too many.
+fn check_tags(connection: &Connection, repository: &Repository, image: i64, most: i64) -> Result<(), Fault> {
     let query = "SELECT count(*) FROM image_tag WHERE image = ?1";
     let count: i64 = connection.prepare_cached(query)?.query_row([image], |row| row.get(0))?;
-    if count > MOST_TAGS {
-        let text =
-            format!("The image in the {} already has the maximum of {MOST_TAGS} tags", repository.place());
-        return Err(Fault::new("LimitExceededException", text));
+    if count <= most {
+        return Ok(());
     }
-    Ok(())
+    let text = format!("The image in the {} already has the maximum of {most} tags", repository.place());
+    Err(Fault::new("LimitExceededException", text))
 }

@@ -178,6 +178,7 @@ fn timeless(mut answer: Value) -> Value {
 
 mod images;
 mod lifecycle;
+mod limits;
 mod replication;
 mod repositories;
 mod rights;

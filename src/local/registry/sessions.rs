@@ -11,15 +11,13 @@ use crate::local::database::Durability;
 use crate::local::uploads::{Upload, Writer};
 use crate::local::{Fault, Local, blobs, time};
 
-/// The most bytes of one blob: the service's quota for layers.
-const MOST_BYTES: i64 = 52_000 * 1024 * 1024;
-
 /// A session whose file this request alone has.
 #[derive(Debug)]
 pub(crate) struct Session {
     pub(crate) place: Place,
     pub(crate) id: String,
     writer: Writer,
+    most_bytes: i64,
 }
 
 impl Registry<'_> {
@@ -52,8 +50,12 @@ impl Registry<'_> {
         // The session may have changed, or ended, before the file was ours.
         match self.upload(place, id) {
             Ok(upload) => {
+                upload.check_bytes(&file)?;
                 let writer = Writer::new(self.local, upload, file);
-                Ok(Some(Session { place: place.clone(), id: known.id, writer }))
+                let limits = &self.local.limits;
+                let is_public = place.scope.service == "ecr-public";
+                let most_bytes = if is_public { limits.public_layer } else { limits.layer };
+                Ok(Some(Session { place: place.clone(), id: known.id, writer, most_bytes }))
             }
             Err(refusal) => {
                 self.local.forget_upload(&known.id);
@@ -84,7 +86,7 @@ impl Registry<'_> {
     /// Makes a session a blob of its repository. One whose digest is another stays as it is.
     pub(crate) fn complete(&self, session: Session, text: &str) -> Result<(), Refusal> {
         let digest = digest(text)?;
-        let Session { place, id, writer } = session;
+        let Session { place, id, writer, .. } = session;
         self.authorise(&place, "CompleteLayerUpload")?;
         let kept = writer.finish(self.local, self.rules.quirks, time::now())?;
         let (upload, file) = kept.ok_or_else(|| unknown(&id))?;
@@ -96,7 +98,7 @@ impl Registry<'_> {
             let code = if self.rules.quirks { "BLOB_UPLOAD_INVALID" } else { "DIGEST_INVALID" };
             return Err(Refusal::new(400, code, words));
         }
-        file.sync_all()?;
+        self.local.blobs.settle(&file)?;
         self.local.database.write(Durability::Flushed, |transaction| {
             let repository = place.repository(transaction)?;
             if Upload::find(transaction, repository, &id)?.as_ref() != Some(&upload) {
@@ -117,8 +119,8 @@ impl Session {
 
     /// Takes in what comes next.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), Refusal> {
-        if self.size().saturating_add(i64::try_from(bytes.len()).unwrap_or(i64::MAX)) > MOST_BYTES {
-            let text = format!("A layer has at most {} MiB", MOST_BYTES / 1024 / 1024);
+        if self.size().saturating_add(i64::try_from(bytes.len()).unwrap_or(i64::MAX)) > self.most_bytes {
+            let text = format!("A layer has at most {} MiB", self.most_bytes / 1024 / 1024);
             return Err(Refusal::new(413, "SIZE_INVALID", text));
         }
         Ok(self.writer.write(bytes)?)

@@ -1,8 +1,5 @@
 //! The services' API: an operation in a header, its input as JSON in the body.
 
-use std::borrow::Cow;
-use std::fmt;
-use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -10,10 +7,9 @@ use hyper::body::Incoming;
 use hyper::header::{AUTHORIZATION, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Request, Response, StatusCode};
-use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
-use super::body::Buffer;
+use super::input::{self, Input};
 use super::reply::{self, AWS_JSON, Body};
 use super::{State, host, source};
 use crate::local::{Caller, Fault, Principal, blob_member, time};
@@ -24,10 +20,14 @@ pub(super) async fn answer(state: &Arc<State>, request: Request<Incoming>) -> Re
     let (head, body) = request.into_parts();
     let result = match target(&head) {
         Err(fault) => Err(fault),
-        Ok((service, operation)) => match state.buffers.read(body).await {
-            Err(fault) => Err(fault),
-            Ok(buffer) => handle(state, head, service, operation, buffer).await,
-        },
+        Ok((service, operation)) => {
+            let known = service.operation(&operation);
+            let member = known.and_then(|operation| blob_member(service, operation));
+            match input::read(&state.buffers, body, member, state.credentials.is_some()).await {
+                Err(fault) => Err(fault),
+                Ok(input) => handle(state, head, service, operation, member, input).await,
+            }
+        }
     };
     let mut response = match result {
         Ok(answer) => reply::plain(StatusCode::OK, AWS_JSON, reply::whole(answer)),
@@ -81,17 +81,22 @@ async fn handle(
     head: Parts,
     service: &'static Service,
     operation: String,
-    buffer: Buffer,
+    member: Option<&'static str>,
+    input: Input,
 ) -> Result<Vec<u8>, Fault> {
     let _turn = state.handlers.acquire().await.map_err(|_| Fault::server("the server is stopping"))?;
     let state = Arc::clone(state);
     let work = move || {
-        if let Some(credentials) = &state.credentials {
-            credentials.check(&head, &buffer.bytes, time::now() / 1000)?;
+        if let (Some(credentials), Some(hash)) = (&state.credentials, &input.hash) {
+            credentials.check(&head, hash, time::now() / 1000)?;
         }
         let caller = caller(&state, &head);
-        let (input, blob) = read(service, &operation, buffer)?;
-        let answer = state.local.answer(&caller, service, &operation, Value::Object(input), blob)?;
+        let mut members = members(&input.text.bytes)?;
+        let blob = input.blob.map(Bytes::from_owner);
+        if let Some(member) = member.filter(|_| blob.is_some()) {
+            members.remove(member);
+        }
+        let answer = state.local.answer(&caller, service, &operation, Value::Object(members), blob)?;
         serde_json::to_vec(&answer).map_err(|error| Fault::server(error.to_string()))
     };
     // A bug in a handler must not take the server with it.
@@ -100,113 +105,13 @@ async fn handle(
         .unwrap_or_else(|_| Err(Fault::server("the embedded ECR failed on this request; its log says where")))
 }
 
-/// Reads a body: its members, and the bytes of its blob member, which are decoded where they lie.
-fn read(
-    service: &'static Service,
-    operation: &str,
-    mut buffer: Buffer,
-) -> Result<(Map<String, Value>, Option<Bytes>), Fault> {
-    if buffer.bytes.is_empty() {
-        return Ok((Map::new(), None));
+/// The members of an input.
+fn members(text: &[u8]) -> Result<Map<String, Value>, Fault> {
+    if text.is_empty() {
+        return Ok(Map::new());
     }
-    let member = service.operation(operation).and_then(|operation| blob_member(service, operation));
-    let broken = |text: String| Fault::new("SerializationException", text);
-    let mut deserializer = serde_json::Deserializer::from_slice(&buffer.bytes);
-    let document = Document { member }
-        .deserialize(&mut deserializer)
-        .and_then(|document| deserializer.end().map(|()| document))
-        .map_err(|error| broken(format!("the request's body is not the JSON that was expected: {error}")))?;
-    let not_base64 = || broken(format!("{} is not base64 text", member.unwrap_or_default()));
-    let (input, text) = document;
-    let range = match text {
-        None => return Ok((input, None)),
-        Some(Cow::Owned(text)) => {
-            let bytes = base64_simd::STANDARD.decode_to_vec(text).map_err(|_| not_base64())?;
-            return Ok((input, Some(bytes.into())));
-        }
-        Some(Cow::Borrowed(text)) => {
-            let start = text.as_ptr().addr() - buffer.bytes.as_ptr().addr();
-            start..start + text.len()
-        }
-    };
-    let start = range.start;
-    let decoded = base64_simd::STANDARD.decode_inplace(&mut buffer.bytes[range]);
-    let range = start..start + decoded.map_err(|_| not_base64())?.len();
-    Ok((input, Some(Bytes::from_owner(Slice { buffer, range }))))
-}
-
-/// A part of a body, which keeps the body.
-struct Slice {
-    buffer: Buffer,
-    range: Range<usize>,
-}
-
-impl AsRef<[u8]> for Slice {
-    fn as_ref(&self) -> &[u8] {
-        &self.buffer.bytes[self.range.clone()]
-    }
-}
-
-/// Reads a structure as values, all but one member, which stays a piece of the text.
-struct Document {
-    member: Option<&'static str>,
-}
-
-impl<'de> DeserializeSeed<'de> for Document {
-    type Value = (Map<String, Value>, Option<Cow<'de, str>>);
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Document {
-    type Value = (Map<String, Value>, Option<Cow<'de, str>>);
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a structure")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Self::Value, A::Error> {
-        let (mut members, mut piece) = (Map::new(), None);
-        while let Some(name) = access.next_key::<String>()? {
-            if self.member == Some(name.as_str()) {
-                piece = access.next_value_seed(Piece)?;
-            } else {
-                members.insert(name, access.next_value()?);
-            }
-        }
-        Ok((members, piece))
-    }
-}
-
-/// Reads a string without copying it, unless it has escapes.
-struct Piece;
-
-impl<'de> DeserializeSeed<'de> for Piece {
-    type Value = Option<Cow<'de, str>>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Piece {
-    type Value = Option<Cow<'de, str>>;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("base64 text")
-    }
-
-    fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<Self::Value, E> {
-        Ok(Some(Cow::Borrowed(text)))
-    }
-
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(Some(Cow::Owned(text.to_owned())))
-    }
-
-    fn visit_unit<E: de::Error>(self) -> Result<Self::Value, E> {
-        Ok(None)
-    }
+    serde_json::from_slice(text).map_err(|error| {
+        let text = format!("the request's body is not the JSON that was expected: {error}");
+        Fault::new("SerializationException", text)
+    })
 }

@@ -1,13 +1,13 @@
 //! Request bodies, within a fixed budget of memory however many clients send at once.
 //!
-//! A layer part of 10 MiB is a body of 14 MB. Its buffer is used again for the next one: fresh memory for every part
-//! would cost more processor time than decoding it.
+//! The buffer of a layer part is used again for the next one: fresh memory for every part would cost more processor
+//! time than decoding it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http_body_util::BodyExt as _;
-use hyper::body::{Body as _, Incoming};
+use hyper::body::{Body, Bytes, Incoming};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
@@ -15,7 +15,7 @@ use crate::local::Fault;
 
 /// The largest body: a part of 20 MiB takes 28 MB as base64, and what surrounds it is small.
 const LARGEST: u64 = 32 * KIB as u64 * KIB as u64;
-/// All large bodies together, in KiB: three parts of 10 MiB, or one of 20.
+/// All large bodies together, in KiB, as far as they are kept: four parts of 10 MiB, or two of 20.
 const BUDGET: usize = 48 * KIB;
 /// What buffers that wait to be used again may hold, in bytes.
 const KEPT: usize = 42 * KIB * KIB;
@@ -61,42 +61,79 @@ impl Drop for Buffer {
     }
 }
 
-impl Buffers {
-    /// Reads a request's body.
-    pub(super) async fn read(self: &Arc<Self>, mut body: Incoming) -> Result<Buffer, Fault> {
+/// A body on its way, and the buffer for it.
+#[derive(Debug)]
+pub(super) struct Reading {
+    pub(super) buffer: Buffer,
+    body: Incoming,
+    deadline: Instant,
+    length: u64,
+}
+
+impl Reading {
+    /// Begins to read a body of which `shrink` (such as 3 of 4 bytes) is to be kept.
+    pub(super) async fn begin(
+        buffers: &Arc<Buffers>,
+        body: Incoming,
+        shrink: (u64, u64),
+    ) -> Result<Self, Fault> {
         let length = body.size_hint().exact();
         if length.is_some_and(|length| length > LARGEST) {
             drain(body).await;
             return Err(too_large());
         }
-        let mut buffer = self.buffer(length.unwrap_or(LARGEST)).await;
-        let patience = PATIENCE + Duration::from_secs(length.unwrap_or(LARGEST) / SLOWEST);
-        let deadline = Instant::now() + patience;
+        let length = length.unwrap_or(LARGEST);
+        let buffer = buffers.buffer(length * shrink.0 / shrink.1).await;
+        let deadline = Instant::now() + PATIENCE + Duration::from_secs(length / SLOWEST);
+        Ok(Self { buffer, body, deadline, length: 0 })
+    }
+
+    /// What comes next; nothing at the end.
+    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Fault> {
         loop {
-            let frame = match timeout_at(deadline, body.frame()).await {
+            let frame = match timeout_at(self.deadline, self.body.frame()).await {
                 Err(_) => {
                     let text = "the request's body did not arrive in time";
                     return Err(Fault { status: 408, ..Fault::new("RequestTimeout", text) });
                 }
-                Ok(None) => return Ok(buffer),
+                Ok(None) => return Ok(None),
                 Ok(Some(Err(error))) => {
-                    return Err(Fault::new(
-                        "IncompleteBody",
-                        format!("the request's body broke off: {error}"),
-                    ));
+                    let text = format!("the request's body broke off: {error}");
+                    return Err(Fault::new("IncompleteBody", text));
                 }
                 Ok(Some(Ok(frame))) => frame,
             };
-            let Some(data) = frame.data_ref() else { continue };
-            if (buffer.bytes.len() + data.len()) as u64 > LARGEST {
-                drop(buffer);
-                drain(body).await;
+            let Ok(data) = frame.into_data() else { continue };
+            self.length += data.len() as u64;
+            if self.length > LARGEST {
+                self.buffer = Buffer::small(Vec::new());
+                self.drain().await;
                 return Err(too_large());
             }
-            buffer.bytes.extend_from_slice(data);
+            return Ok(Some(data));
         }
     }
 
+    /// Reads the rest, which nobody wants, so that the client gets to read the answer.
+    pub(super) async fn drain(&mut self) {
+        drain(&mut self.body).await;
+    }
+}
+
+impl Buffer {
+    /// Bytes that are not worth to be counted.
+    pub(super) fn small(bytes: Vec<u8>) -> Self {
+        Self { bytes, home: None }
+    }
+}
+
+impl AsRef<[u8]> for Buffer {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Buffers {
     /// A buffer for so many bytes, once the budget has room for them.
     async fn buffer(self: &Arc<Self>, length: u64) -> Buffer {
         let room = usize::try_from(length).unwrap_or(usize::MAX);
@@ -129,7 +166,7 @@ fn too_large() -> Fault {
 }
 
 /// Reads a body to its end without keeping it, within bounds.
-async fn drain(mut body: Incoming) {
+async fn drain(mut body: impl Body<Data = Bytes> + Unpin) {
     let deadline = Instant::now() + PATIENCE;
     let mut dropped = 0;
     while let Ok(Some(Ok(frame))) = timeout_at(deadline, body.frame()).await {

@@ -119,7 +119,9 @@ async fn logged(state: &Arc<State>, request: Request<Incoming>) -> io::Result<Re
     let status = response.status();
     if status.is_server_error() || !log.failures_only {
         let milliseconds = begun.elapsed().as_millis();
-        (log.write)(&format!("{} {} {milliseconds} ms", line.trim_end(), status.as_u16()));
+        let reason = response.extensions().get::<reply::Reason>().filter(|_| status.is_server_error());
+        let reason = reason.map(|reason| format!(": {}", reason.0)).unwrap_or_default();
+        (log.write)(&format!("{} {} {milliseconds} ms{reason}", line.trim_end(), status.as_u16()));
     }
     Ok(response)
 }

@@ -11,6 +11,7 @@ mod damage;
 mod docker;
 mod download;
 mod faults;
+mod input;
 mod options;
 mod reply;
 mod signature;

@@ -34,12 +34,18 @@ pub(super) fn json(status: StatusCode, media_type: &'static str, value: &Value) 
     plain(status, media_type, whole(value.to_string()))
 }
 
+/// Why this machine failed on a request, for the log: goes with the answer as an extension.
+#[derive(Debug, Clone)]
+pub(super) struct Reason(pub(super) String);
+
 /// A refusal, as the services' API words it.
 pub(super) fn fault(fault: Fault) -> Response<Body> {
     let status = StatusCode::from_u16(fault.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut members = json!({ "__type": fault.code, "message": fault.message });
+    let mut members = json!({ "__type": fault.code, "message": fault.message.clone() });
     for (name, value) in fault.members {
         members[name] = value;
     }
-    json(status, AWS_JSON, &members)
+    let mut response = json(status, AWS_JSON, &members);
+    response.extensions_mut().insert(Reason(fault.message));
+    response
 }

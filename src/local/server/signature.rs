@@ -69,8 +69,9 @@ impl Credentials {
         self.0.get(key)?.principal.as_ref()
     }
 
-    /// Whether a request comes from somebody who knows one of the secrets, and was made just now.
-    pub(super) fn check(&self, head: &Parts, body: &[u8], now: i64) -> Result<(), Fault> {
+    /// Whether a request, whose body has this SHA-256, comes from somebody who knows one of the secrets, and was made
+    /// just now.
+    pub(super) fn check(&self, head: &Parts, body: &[u8; 32], now: i64) -> Result<(), Fault> {
         let header = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
         let missing = || Fault::new("MissingAuthenticationTokenException", "the request is not signed");
         let given = header(AUTHORIZATION.as_str()).ok_or_else(missing)?;
@@ -101,7 +102,7 @@ impl Credentials {
             head.uri.path(),
             head.uri.query().unwrap_or_default(),
             signature.headers.join(";"),
-            hex(&Sha256::digest(body))
+            hex(body)
         );
         let scope = [signature.date, signature.region, signature.service, "aws4_request"];
         let text = format!("{ALGORITHM}\n{date}\n{}\n{}", scope.join("/"), hex(&Sha256::digest(canonical)));

@@ -178,3 +178,30 @@ fn a_layer_of_an_image_can_be_downloaded() {
     let path = url::Url::parse(answer["downloadUrl"].as_str().unwrap()).unwrap().to_file_path().unwrap();
     assert_eq!(std::fs::read(path).unwrap(), b"content");
 }
+
+#[test]
+fn an_upload_that_lost_its_bytes_is_begun_anew() {
+    let store = Store::with_repository();
+    let upload = store.begin();
+    store.part(&upload, 0, b"content").unwrap();
+    // As after a completion whose transaction failed.
+    std::fs::remove_file(store.local.blobs.upload_path(&upload)).unwrap();
+    for refused in
+        [store.part(&upload, 7, b"more").map(drop), store.complete(&upload, &digest(b"content")).map(drop)]
+    {
+        assert_eq!(refused.unwrap_err().code, "UploadNotFoundException");
+    }
+    store.layer(b"content");
+}
+
+#[test]
+fn a_damaged_blob_is_replaced_when_it_is_pushed_again() {
+    let store = Store::with_repository();
+    store.layer(b"content");
+    let path = store.local.blobs.path(&digest(b"content")).unwrap();
+    std::fs::write(&path, b"CONTENT").unwrap();
+    let upload = store.begin();
+    store.part(&upload, 0, b"content").unwrap();
+    assert_eq!(store.complete(&upload, &digest(b"content")).unwrap_err().code, "LayerAlreadyExistsException");
+    assert_eq!(std::fs::read(path).unwrap(), b"content");
+}

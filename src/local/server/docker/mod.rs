@@ -178,6 +178,7 @@ fn refuse(state: &State, head: &Parts, refusal: &Refusal) -> Response<Body> {
     } else {
         reply::json(status, JSON, &refusal.body())
     };
+    response.extensions_mut().insert(reply::Reason(refusal.message.clone()));
     if status == StatusCode::UNAUTHORIZED {
         let address = text(head, HOST).unwrap_or(&state.presence.address);
         let realm =

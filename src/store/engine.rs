@@ -1,0 +1,351 @@
+//! A docker engine, or podman's that speaks the same: images are taken out of it and put into it as docker archives,
+//! through its socket.
+//!
+//! An archive is read by offsets, and an engine gives and takes a stream. So the archive rests in a file meanwhile,
+//! which nobody else can read and which is gone at the end.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::stream;
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt as _, Empty, Limited, StreamBody};
+use hyper::body::{Frame, Incoming};
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST};
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use tempfile::TempDir;
+use tokio::net::TcpStream;
+
+use super::layout::write;
+use super::{Answer, ArchiveWriter, Format, Place, Reader, Shared, Source, Store, Written};
+use crate::image::{Descriptor, Digest, Manifest, Name};
+
+/// The most that is read of what an engine says about a failure or a loaded image.
+const MOST_WORDS: usize = 1024 * 1024;
+const PIECE: usize = 1024 * 1024;
+
+/// Why an engine cannot help.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is none.
+    #[error(
+        "no docker or podman engine runs here: there is no socket at {0}; start one, or set DOCKER_HOST to its address"
+    )]
+    None(String),
+    /// The address is of another kind.
+    #[error(
+        "cannot use the engine at {0}: expected unix:///PATH, or tcp://HOST:PORT on this machine, as whoever reaches \
+         an engine over a network without a login owns its machine"
+    )]
+    Address(String),
+    /// It does not answer.
+    #[error("cannot reach the engine at {place}: {reason}")]
+    Unreachable {
+        /// Its address.
+        place: String,
+        /// Why not.
+        reason: String,
+    },
+    /// It does not have the image.
+    #[error("the engine at {place} has no image {name}")]
+    NoImage {
+        /// Its address.
+        place: String,
+        /// The image.
+        name: String,
+    },
+    /// It says no.
+    #[error("the engine at {place} cannot {doing} {name}: {reason}")]
+    Refused {
+        /// Its address.
+        place: String,
+        /// A verb.
+        doing: &'static str,
+        /// The image.
+        name: String,
+        /// What it says.
+        reason: String,
+    },
+}
+
+/// Where an engine listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Address {
+    /// At a socket in the file system.
+    Unix(PathBuf),
+    /// At a port of this machine.
+    Tcp(String),
+}
+
+impl Address {
+    /// Reads an address as DOCKER_HOST has it.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        if let Some(path) = text.strip_prefix("unix://").filter(|path| path.starts_with('/')) {
+            return Ok(Self::Unix(path.into()));
+        }
+        let loopback = |place: &&str| {
+            let host = place.rsplit_once(':').map_or(*place, |(host, _)| host).trim_matches(['[', ']']);
+            host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+        };
+        match text.strip_prefix("tcp://").map(|place| place.trim_end_matches('/')).filter(loopback) {
+            Some(place) => Ok(Self::Tcp(place.to_owned())),
+            None => Err(Error::Address(text.to_owned())),
+        }
+    }
+
+    /// The first of these sockets that is there.
+    pub fn first_of(sockets: &[PathBuf]) -> Result<Self, Error> {
+        let found = sockets.iter().find(|socket| socket.exists());
+        let names =
+            || sockets.iter().map(|socket| socket.display().to_string()).collect::<Vec<_>>().join(", ");
+        found.cloned().map(Self::Unix).ok_or_else(|| Error::None(names()))
+    }
+
+    fn place(&self) -> String {
+        match self {
+            Self::Unix(path) => path.display().to_string(),
+            Self::Tcp(place) => place.clone(),
+        }
+    }
+}
+
+type Body = BoxBody<Bytes, io::Error>;
+
+/// An engine, seen as a place with one image, or as one to put images into.
+pub struct Engine {
+    address: Address,
+    name: String,
+    /// The archive, while it is on its way.
+    archive: Shared,
+    folder: TempDir,
+}
+
+impl Engine {
+    /// Takes an image out of the engine.
+    pub async fn source(address: Address, name: &str) -> Result<Self, super::Error> {
+        let folder = folder()?;
+        let path = folder.path().join("image.tar");
+        save(&address, name, &path).await?;
+        let archive = place(path).source()?;
+        Ok(Self { address, name: name.to_owned(), archive, folder })
+    }
+
+    /// Gets ready to put images into the engine. It is asked at once whether it is there.
+    pub async fn destination(address: Address, name: &str) -> Result<Self, super::Error> {
+        let answer = send(&address, Method::GET, "/_ping", None).await?;
+        if answer.status() != StatusCode::OK {
+            return Err(refusal(&address, "answer for", name, answer).await.into());
+        }
+        let folder = folder()?;
+        let archive = Arc::new(ArchiveWriter::docker(folder.path().join("image.tar"))?);
+        Ok(Self { address, name: name.to_owned(), archive, folder })
+    }
+
+    async fn load(&self) -> Result<(), super::Error> {
+        self.archive.finish().await?;
+        let path = self.folder.path().join("image.tar");
+        let file = match File::open(&path) {
+            // No image was moved.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            file => file.map_err(super::Error::io("read", &path))?,
+        };
+        let answer = send(&self.address, Method::POST, "/images/load?quiet=1", Some(file)).await?;
+        if !answer.status().is_success() {
+            return Err(refusal(&self.address, "load", &self.name, answer).await.into());
+        }
+        // It says that all is well before it begins, and in a line of JSON what went wrong then.
+        let said = words(answer).await;
+        for line in said.lines() {
+            let line: serde_json::Value = serde_json::from_str(line).unwrap_or_default();
+            if let Some(reason) = line.get("error").and_then(|error| error.as_str()) {
+                let (place, name) = (self.address.place(), self.name.clone());
+                return Err(Error::Refused { place, doing: "load", name, reason: reason.to_owned() }.into());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A folder that only its owner can look into.
+fn folder() -> Result<TempDir, super::Error> {
+    tempfile::tempdir().map_err(super::Error::io("make a temporary folder in", &tempfile::env::temp_dir()))
+}
+
+fn place(path: PathBuf) -> Place {
+    Place { format: Some(Format::Docker), path, tag: None, repository: None }
+}
+
+async fn save(address: &Address, name: &str, path: &Path) -> Result<(), super::Error> {
+    let failed = super::Error::io("write", path);
+    let file = Arc::new(match File::create_new(path) {
+        Ok(file) => file,
+        Err(error) => return Err(failed(error)),
+    });
+    let answer = send(address, Method::GET, &format!("/images/{name}/get"), None).await?;
+    let (place, name) = (address.place(), name.to_owned());
+    match answer.status() {
+        StatusCode::OK => {}
+        StatusCode::NOT_FOUND => return Err(Error::NoImage { place, name }.into()),
+        _ => return Err(refusal(address, "give", &name, answer).await.into()),
+    }
+    let mut body = answer.into_body();
+    while let Some(frame) = body.frame().await {
+        let reason = |error: hyper::Error| error.to_string();
+        let frame = frame.map_err(reason);
+        let frame = frame.map_err(|reason| Error::Unreachable { place: place.clone(), reason })?;
+        if let Ok(bytes) = frame.into_data() {
+            write(Arc::clone(&file), bytes).await.map_err(super::Error::io("write", path))?;
+        }
+    }
+    Ok(())
+}
+
+async fn send(
+    address: &Address,
+    method: Method,
+    target: &str,
+    file: Option<File>,
+) -> Result<Response<Incoming>, Error> {
+    let unreachable = |error: &dyn std::fmt::Display| Error::Unreachable {
+        place: address.place(),
+        reason: error.to_string(),
+    };
+    let mut sender = connect(address).await.map_err(|error| unreachable(&error))?;
+    let mut request = Request::builder().method(method).uri(target).header(HOST, "docker");
+    let body = match file {
+        None => Empty::new().map_err(|never| match never {}).boxed(),
+        Some(file) => {
+            let length = file.metadata().map_err(|error| unreachable(&error))?.len();
+            request = request.header(CONTENT_TYPE, "application/x-tar").header(CONTENT_LENGTH, length);
+            content(file)
+        }
+    };
+    let request = request.body(body).map_err(|error| unreachable(&error))?;
+    sender.send_request(request).await.map_err(|error| unreachable(&error))
+}
+
+async fn connect(address: &Address) -> io::Result<SendRequest<Body>> {
+    match address {
+        #[cfg(unix)]
+        Address::Unix(path) => speak(TokioIo::new(tokio::net::UnixStream::connect(path).await?)).await,
+        #[cfg(not(unix))]
+        Address::Unix(_) => Err(io::Error::other("this system has no such sockets")),
+        Address::Tcp(place) => speak(TokioIo::new(TcpStream::connect(place).await?)).await,
+    }
+}
+
+async fn speak<S>(stream: S) -> io::Result<SendRequest<Body>>
+where
+    S: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
+{
+    let (sender, connection) = handshake(stream).await.map_err(io::Error::other)?;
+    // What breaks the connection is told to whoever waits for the answer.
+    tokio::spawn(connection);
+    Ok(sender)
+}
+
+/// A file's bytes, read off the reactor.
+fn content(file: File) -> Body {
+    let pieces = stream::try_unfold(Arc::new(file), |file| async move {
+        let reading = Arc::clone(&file);
+        let read = tokio::task::spawn_blocking(move || {
+            let mut piece = Vec::with_capacity(PIECE);
+            (&*reading).take(PIECE as u64).read_to_end(&mut piece).map(|_| piece)
+        });
+        let piece = read.await.map_err(io::Error::other).flatten()?;
+        Ok::<_, io::Error>((!piece.is_empty()).then(|| (Frame::data(Bytes::from(piece)), file)))
+    });
+    BoxBody::new(StreamBody::new(pieces))
+}
+
+/// What an engine says when it says no: JSON with a message, or mere words.
+async fn refusal(address: &Address, doing: &'static str, name: &str, answer: Response<Incoming>) -> Error {
+    let status = answer.status();
+    let said = words(answer).await;
+    let json: serde_json::Value = serde_json::from_str(&said).unwrap_or_default();
+    let reason = match json.get("message").and_then(|message| message.as_str()) {
+        Some(message) => message.to_owned(),
+        None => status.to_string(),
+    };
+    Error::Refused { place: address.place(), doing, name: name.to_owned(), reason }
+}
+
+async fn words(answer: Response<Incoming>) -> String {
+    let body = Limited::new(answer.into_body(), MOST_WORDS).collect().await;
+    body.map_or_else(|_| String::new(), |body| String::from_utf8_lossy(&body.to_bytes()).into_owned())
+}
+
+impl Store for Engine {
+    fn name(&self) -> String {
+        format!("docker-daemon:{}", self.name)
+    }
+
+    fn manifest<'a>(&'a self, name: &'a Name) -> Answer<'a, Manifest> {
+        self.archive.manifest(name)
+    }
+
+    fn open<'a>(&'a self, blob: &'a Descriptor, offset: u64) -> Answer<'a, Box<dyn Reader>> {
+        self.archive.open(blob, offset)
+    }
+
+    fn prepare<'a>(&'a self, blobs: &'a [Descriptor]) -> Answer<'a, HashSet<Digest>> {
+        self.archive.prepare(blobs)
+    }
+
+    fn missing<'a>(&'a self, blobs: &'a [Descriptor]) -> Answer<'a, HashSet<Digest>> {
+        self.archive.missing(blobs)
+    }
+
+    fn write<'a>(&'a self, blob: &'a Descriptor, source: &'a Source) -> Answer<'a, Written> {
+        self.archive.write(blob, source)
+    }
+
+    fn put_manifest<'a>(&'a self, manifest: &'a Manifest) -> Answer<'a, ()> {
+        self.archive.put_manifest(manifest)
+    }
+
+    fn put_image<'a>(&'a self, manifest: &'a Manifest, tags: &'a [String]) -> Answer<'a, ()> {
+        self.archive.put_image(manifest, tags)
+    }
+
+    fn is_docker(&self) -> bool {
+        true
+    }
+
+    fn tags(&self) -> Answer<'_, Vec<String>> {
+        self.archive.tags()
+    }
+
+    fn finish(&self) -> Answer<'_, ()> {
+        Box::pin(self.load())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses() {
+        assert_eq!(Address::parse("unix:///run/x.sock").unwrap(), Address::Unix("/run/x.sock".into()));
+        for place in ["127.0.0.1:2375", "localhost:2375", "[::1]:2375"] {
+            assert_eq!(Address::parse(&format!("tcp://{place}")).unwrap(), Address::Tcp(place.to_owned()));
+        }
+        for wrong in [
+            "",
+            "unix://x",
+            "tcp://10.0.0.1:2375",
+            "tcp://example.com:2375",
+            "ssh://host",
+            "npipe:////./pipe/x",
+        ] {
+            assert!(matches!(Address::parse(wrong), Err(Error::Address(text)) if text == wrong), "{wrong}");
+        }
+    }
+}

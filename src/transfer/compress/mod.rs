@@ -1,0 +1,362 @@
+//! Compressing layers on their way: what `--compress` asks for, and what the uncompressed layers of docker archives
+//! need before they go to a registry.
+//!
+//! A registry wants a blob's digest and size before it takes it or says that it has it already, and a compressed layer
+//! has neither until it is done. So each layer is compressed into a spool, a nameless file in the platform's temporary
+//! folder, and moved from there like any other blob: it can be sent again where the network fails, an upload that
+//! ended early is taken up again by the next run (the same layer always gives the same bytes), and what the
+//! destination has is not sent. Compressing twice instead would cost far more than the file does. While one layer
+//! moves, others are compressed, and no more than `jobs` spools exist at once.
+
+mod gzip;
+mod pack;
+mod rewrite;
+mod spool;
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+use serde::Deserialize;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use self::pack::{Crew, pack};
+use super::plan::{self, Blobs, Plan};
+use super::progress::{Event, Progress};
+use super::{Error, Options, Outcome, expect, move_blobs, put_child};
+use crate::image::{Content, Descriptor, Digest, Manifest, media_type};
+use crate::store::{self, Shared, Source, Written};
+
+/// How layers can be compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// What every runtime reads.
+    Gzip,
+    /// Smaller and faster, for runtimes since about 2021.
+    Zstd,
+}
+
+/// What layers are to be compressed with, as it is written on the command line: `gzip`, `zstd:19`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Compression {
+    /// How.
+    pub method: Method,
+    /// How hard; `None` for the method's usual level, and then layers that have this form already stay as they are.
+    pub level: Option<u8>,
+}
+
+impl Compression {
+    /// What the layers of docker archives get that nobody compressed.
+    const USUAL: Self = Self { method: Method::Gzip, level: None };
+
+    /// The level that is meant: gzip's is 6 and zstd's 3, as their own tools have it.
+    fn effort(self) -> u8 {
+        self.level.unwrap_or(match self.method {
+            Method::Gzip => 6,
+            Method::Zstd => 3,
+        })
+    }
+}
+
+/// Text that names no compression.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected gzip or zstd, with a level from 1 to 9 or 1 to 19 behind a colon or none, such as zstd:9")]
+pub struct NoCompression;
+
+impl FromStr for Compression {
+    type Err = NoCompression;
+
+    fn from_str(text: &str) -> Result<Self, NoCompression> {
+        let (method, level) = match text.split_once(':') {
+            Some((method, level)) => (method, Some(level.parse::<u8>().map_err(|_| NoCompression)?)),
+            None => (text, None),
+        };
+        // From 20 on zstd needs more memory to decompress than runtimes allow.
+        let (method, highest) = match method {
+            "gzip" => (Method::Gzip, 9),
+            "zstd" => (Method::Zstd, 19),
+            _ => return Err(NoCompression),
+        };
+        let right = level.is_none_or(|level| (1..=highest).contains(&level));
+        right.then_some(Self { method, level }).ok_or(NoCompression)
+    }
+}
+
+impl fmt::Display for Compression {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(if self.method == Method::Gzip { "gzip" } else { "zstd" })?;
+        self.level.iter().try_for_each(|level| write!(formatter, ":{level}"))
+    }
+}
+
+/// A layer to compress.
+#[derive(Debug, Clone)]
+struct Layer {
+    blob: Descriptor,
+    /// What the configurations of its images say that it unpacks to.
+    identities: Vec<Digest>,
+}
+
+/// Layers to compress, and how.
+pub(super) struct Work {
+    compression: Compression,
+    layers: IndexMap<Digest, Layer>,
+}
+
+#[derive(Deserialize)]
+struct Configuration {
+    rootfs: Option<RootFileSystem>,
+}
+
+#[derive(Deserialize)]
+struct RootFileSystem {
+    diff_ids: Vec<Digest>,
+}
+
+impl Work {
+    /// What there is to compress; `None` where everything stays as it is: for layers of docker's places that nobody
+    /// asked to compress also where the image's own digest is asked for.
+    pub(super) async fn of(
+        source: &Shared,
+        destination: Option<&Shared>,
+        options: &Options,
+        plan: &Plan,
+    ) -> Result<Option<Self>, Error> {
+        let (asked, remote) =
+            (options.compression, destination.is_some_and(|destination| destination.is_remote()));
+        let fixed = options.expected.as_ref() == Some(plan.root.digest());
+        if asked.is_none() && !(source.is_docker() && remote && !fixed) {
+            return Ok(None);
+        }
+        let compression = asked.unwrap_or(Compression::USUAL);
+        let mut layers: IndexMap<Digest, Layer> = IndexMap::new();
+        for image in plan.image() {
+            let Content::Image { config, layers: listed } = image.content() else { continue };
+            let wanted = |layer: &Descriptor| match (Form::of(&layer.media_type), asked) {
+                (None, _) => false,
+                (Some(form), None) => form == Form::Plain,
+                (Some(form), Some(_)) => form != compression.method.form() || compression.level.is_some(),
+            };
+            if !media_type::is_configuration(&config.media_type) || !listed.iter().any(wanted) {
+                continue;
+            }
+            // What says nothing about a root file system only looks like an image, and stays as it is.
+            let identities = identities(source, image, config, listed.len()).await?.unwrap_or_default();
+            for (blob, identity) in listed.iter().zip(identities).filter(|(blob, _)| wanted(blob)) {
+                let new = || Layer { blob: blob.clone(), identities: Vec::new() };
+                layers.entry(blob.digest.clone()).or_insert_with(new).identities.push(identity);
+            }
+        }
+        Ok((!layers.is_empty()).then_some(Self { compression, layers }))
+    }
+
+    /// Moves the image: what stays as it is, and what is compressed on the way.
+    pub(super) async fn add(
+        self,
+        source: &Shared,
+        destination: &Shared,
+        plan: &Plan,
+        options: &Options,
+        progress: &Arc<dyn Progress>,
+    ) -> Result<Outcome, Error> {
+        let mut kept = Blobs::default();
+        plan.image().for_each(|manifest| kept.add(manifest));
+        kept.list.retain(|blob| !self.layers.contains_key(&blob.digest));
+        // Before anything is compressed, so that a repository that is not there takes no time to be missed.
+        let missing = destination.prepare(&kept.list).await?;
+        let moving: Vec<&Descriptor> =
+            kept.list.iter().filter(|blob| missing.contains(&blob.digest)).collect();
+        let layers = self.layers.values().map(|layer| &layer.blob);
+        let bytes = moving.iter().copied().chain(layers).map(|blob| blob.size).sum();
+        let present = kept.list.len() - moving.len();
+        progress.hear(Event::Planned { blobs: moving.len() + self.layers.len(), bytes, present });
+        let mut outcome = Outcome {
+            digest: plan.root.digest().clone(),
+            rewritten: plan.rewritten,
+            blobs: 0,
+            bytes: 0,
+            present: kept.list.len(),
+            referrers: 0,
+            compressed: self.layers.len(),
+        };
+        move_blobs(source, destination, &moving, options.jobs, progress, &mut outcome).await?;
+        let packed = self.layers(source, destination, options.jobs, progress, &mut outcome).await?;
+        let (children, root) = rewrite::all(plan, &packed, self.compression.method)
+            .map_err(store::Error::image(source.name()))?;
+        expect(source, &root, options)?;
+        // Only now is it known which digest the tags are to name.
+        destination.admit(root.digest(), &options.tags).await?;
+        for child in &children {
+            put_child(destination, child, progress).await?;
+        }
+        destination.put_image(&root, &options.tags).await?;
+        progress.hear(Event::Manifest(root.digest()));
+        root.digest().clone_into(&mut outcome.digest);
+        Ok(outcome)
+    }
+
+    async fn layers(
+        &self,
+        source: &Shared,
+        destination: &Shared,
+        jobs: usize,
+        progress: &Arc<dyn Progress>,
+        outcome: &mut Outcome,
+    ) -> Result<HashMap<Digest, Descriptor>, Error> {
+        let mut tasks = JoinSet::new();
+        let permits = Arc::new(Semaphore::new(jobs.max(1)));
+        let crew = Crew::new();
+        for layer in self.layers.values() {
+            let (source, destination, layer) = (Arc::clone(source), Arc::clone(destination), layer.clone());
+            let (permits, progress, crew) = (Arc::clone(&permits), Arc::clone(progress), crew.clone());
+            let compression = self.compression;
+            tasks.spawn(async move {
+                let _permit = permits.acquire_owned().await;
+                let (packed, written) =
+                    move_layer(&source, &destination, &layer, compression, &crew, &progress).await?;
+                Ok::<_, Error>((layer.blob.digest, packed, written))
+            });
+        }
+        let mut packed = HashMap::new();
+        while let Some(task) = tasks.join_next().await {
+            match task.map_err(Error::Task).flatten() {
+                Ok((old, new, written)) => {
+                    match written {
+                        Written::Moved => {
+                            outcome.blobs += 1;
+                            outcome.bytes += new.size;
+                        }
+                        Written::Present => outcome.present += 1,
+                    }
+                    packed.insert(old, new);
+                }
+                Err(error) => {
+                    tasks.shutdown().await;
+                    return Err(error);
+                }
+            }
+        }
+        Ok(packed)
+    }
+}
+
+/// Compresses a layer and moves what comes of it. Each is half of the way that is shown.
+async fn move_layer(
+    source: &Shared,
+    destination: &Shared,
+    layer: &Layer,
+    compression: Compression,
+    crew: &Crew,
+    progress: &Arc<dyn Progress>,
+) -> Result<(Descriptor, Written), Error> {
+    let blob = layer.blob.clone();
+    progress.hear(Event::Started(&blob));
+    let half = blob.size / 2;
+    let report = |position: u64| progress.hear(Event::Arrived { digest: &blob.digest, position });
+    let packed = pack(source, layer, compression, crew, |position| report(position / 2)).await?;
+    let (new, spool) = packed;
+    let missing: HashSet<Digest> = destination.prepare(std::slice::from_ref(&new)).await?;
+    let written = if missing.contains(&new.digest) {
+        let (listener, old, whole) = (Arc::clone(progress), blob.clone(), new.size.max(1));
+        let spool: Shared = Arc::new(spool);
+        let from_spool = Source::new(spool, new.clone(), move |arrived| {
+            let moved = u128::from(old.size - half) * u128::from(arrived) / u128::from(whole);
+            let position = half + u64::try_from(moved).unwrap_or(0);
+            listener.hear(Event::Arrived { digest: &old.digest, position });
+        });
+        destination.write(&new, &from_spool).await?
+    } else {
+        Written::Present
+    };
+    progress.hear(Event::Finished(&blob));
+    Ok((new, written))
+}
+
+/// What the layers of an image unpack to, one for each; `None` where its configuration knows no layers.
+async fn identities(
+    source: &Shared,
+    image: &Manifest,
+    config: &Descriptor,
+    layers: usize,
+) -> Result<Option<Vec<Digest>>, Error> {
+    let wrong = |reason: String| Error::Configuration {
+        place: source.name(),
+        digest: image.digest().clone(),
+        reason,
+    };
+    let bytes = plan::configuration(source, config).await?;
+    let bytes = bytes.ok_or_else(|| wrong(format!("it has {} bytes", config.size)))?;
+    let configuration: Configuration =
+        serde_json::from_slice(&bytes).map_err(|error| wrong(error.to_string()))?;
+    let Some(RootFileSystem { diff_ids: identities }) = configuration.rootfs else { return Ok(None) };
+    if identities.len() == layers {
+        Ok(Some(identities))
+    } else {
+        Err(wrong(format!("it has {} layers, and the manifest {layers}", identities.len())))
+    }
+}
+
+/// How a layer is packed, as its media type says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Plain,
+    Gzip,
+    Zstd,
+}
+
+impl Form {
+    /// `None` for what is no layer of a file system, or one whose content lies elsewhere.
+    fn of(media_type: &str) -> Option<Self> {
+        let rest = media_type
+            .strip_prefix("application/vnd.oci.image.layer.v1.tar")
+            .or_else(|| media_type.strip_prefix("application/vnd.docker.image.rootfs.diff.tar"))?;
+        match rest {
+            "" => Some(Self::Plain),
+            "+gzip" | ".gzip" => Some(Self::Gzip),
+            "+zstd" | ".zstd" => Some(Self::Zstd),
+            _ => None,
+        }
+    }
+}
+
+impl Method {
+    fn form(self) -> Form {
+        match self {
+            Self::Gzip => Form::Gzip,
+            Self::Zstd => Form::Zstd,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn compressions_as_they_are_written() {
+        for text in ["gzip", "gzip:1", "gzip:9", "zstd", "zstd:1", "zstd:19"] {
+            assert_eq!(text.parse::<Compression>().unwrap().to_string(), text);
+        }
+        for wrong in ["", "gzip:", "gzip:0", "gzip:10", "zstd:20", "zstd:-1", "xz", "GZIP"] {
+            assert_eq!(wrong.parse::<Compression>(), Err(NoCompression), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn only_layers_have_a_form() {
+        for (media_type, form) in [
+            ("application/vnd.oci.image.layer.v1.tar", Some(Form::Plain)),
+            ("application/vnd.oci.image.layer.v1.tar+gzip", Some(Form::Gzip)),
+            ("application/vnd.oci.image.layer.v1.tar+zstd", Some(Form::Zstd)),
+            ("application/vnd.docker.image.rootfs.diff.tar.gzip", Some(Form::Gzip)),
+            ("application/vnd.docker.image.rootfs.foreign.diff.tar.gzip", None),
+            ("application/vnd.oci.image.layer.v1.tar+encrypted", None),
+            ("application/vnd.in-toto+json", None),
+        ] {
+            assert_eq!(Form::of(media_type), form, "{media_type}");
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! One layer through the machine: read and verified, unpacked, checked against the configuration, packed, spooled.
+
+use std::io::{self, BufRead, Read};
+use std::sync::Arc;
+use std::thread::available_parallelism;
+
+use flate2::bufread::MultiGzDecoder;
+use tokio::runtime::Handle;
+use tokio::sync::{Semaphore, mpsc};
+
+use super::spool::{self, Filling, Spool};
+use super::{Compression, Layer, Method, gzip, rewrite};
+use crate::image::{Descriptor, Digest, Hasher};
+use crate::store::{self, Shared, Source, Stream};
+use crate::transfer::Error;
+
+/// What is read at once.
+const PIECE: usize = 512 * 1024;
+/// Pieces that wait for the packer.
+const AHEAD: usize = 2;
+
+/// Those who compress the blocks of all layers, as many as there are processors. A block that waits to be compressed
+/// or written keeps a permit, which bounds the memory.
+#[derive(Clone)]
+pub(super) struct Crew {
+    pub(super) handle: Handle,
+    pub(super) blocks: Arc<Semaphore>,
+}
+
+impl Crew {
+    /// For as many blocks as keep this machine busy.
+    pub(super) fn new() -> Self {
+        let processors = available_parallelism().map_or(2, usize::from);
+        Self { handle: Handle::current(), blocks: Arc::new(Semaphore::new((processors * 2).clamp(4, 32))) }
+    }
+}
+
+/// Compresses a layer into a spool. `report` hears how many of its bytes have been read.
+pub(super) async fn pack(
+    source: &Shared,
+    layer: &Layer,
+    compression: Compression,
+    crew: &Crew,
+    report: impl Fn(u64),
+) -> Result<(Descriptor, Spool), Error> {
+    let stream = Source::new(Arc::clone(source), layer.blob.clone(), |_| {}).stream().await?;
+    let (sender, receiver) = mpsc::channel(AHEAD);
+    let (crew, identities, digest) = (crew.clone(), layer.identities.clone(), layer.blob.digest.clone());
+    let packing = tokio::task::spawn_blocking(move || {
+        let incoming = Incoming { pieces: receiver, piece: Vec::new(), position: 0 };
+        run(incoming, &identities, &digest, compression, &crew)
+    });
+    // Where the packer gave up, the rest of the layer has nowhere to go, and the packer says why.
+    let fed = feed(stream, sender, report).await;
+    let packed = packing.await.map_err(Error::Task)?;
+    fed?;
+    let place = source.name();
+    let (spool, digest, size) = packed.map_err(|failure| failure.explain(place, &layer.blob))?;
+    Ok((rewrite::layer(&layer.blob, compression.method, digest, size), spool))
+}
+
+async fn feed(mut stream: Stream, sender: mpsc::Sender<Vec<u8>>, report: impl Fn(u64)) -> Result<(), Error> {
+    let mut position = 0;
+    loop {
+        let piece = stream.read(Vec::with_capacity(PIECE), PIECE).await?;
+        if piece.is_empty() {
+            break;
+        }
+        position += piece.len() as u64;
+        if sender.send(piece).await.is_err() {
+            return Ok(());
+        }
+        report(position);
+    }
+    Ok(stream.verify().await?)
+}
+
+/// Why a layer could not be compressed.
+enum Failure {
+    Unpack(io::Error),
+    Spool(io::Error),
+    Identity { expected: Digest, found: Digest },
+}
+
+impl Failure {
+    fn explain(self, place: String, layer: &Descriptor) -> Error {
+        let digest = layer.digest.clone();
+        match self {
+            Self::Unpack(error) => Error::Unpack { place, digest, reason: error.to_string() },
+            Self::Spool(error) => {
+                store::Error::io("write a temporary file in", spool::place().as_ref())(error).into()
+            }
+            Self::Identity { expected, found } => Error::Identity { place, digest, expected, found },
+        }
+    }
+}
+
+fn run(
+    mut incoming: Incoming,
+    identities: &[Digest],
+    digest: &Digest,
+    compression: Compression,
+    crew: &Crew,
+) -> Result<(Spool, Digest, u64), Failure> {
+    let mut filling = Filling::new().map_err(Failure::Spool)?;
+    let front = incoming.fill_buf().map_err(Failure::Unpack)?;
+    let mut plain = Plain { hasher: None, failed: None, reader: Box::new(io::empty()) };
+    // What it is, not what it is called: some tools call plain layers gzip.
+    let packed = front.starts_with(&[0x1f, 0x8b]) || front.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]);
+    let algorithm = identities.first().map_or(digest, |identity| identity).algorithm();
+    if packed || algorithm != digest.algorithm() {
+        plain.hasher = Some(algorithm.hasher());
+    }
+    plain.reader = match front {
+        [0x1f, 0x8b, ..] => Box::new(MultiGzDecoder::new(incoming)),
+        _ if packed => Box::new(zstd::stream::read::Decoder::with_buffer(incoming).map_err(Failure::Unpack)?),
+        _ => Box::new(incoming),
+    };
+    let level = compression.effort();
+    let done = match compression.method {
+        Method::Gzip => gzip::compress(&mut plain, &mut filling, level, crew),
+        Method::Zstd => zstd::stream::Encoder::new(&mut filling, i32::from(level)).and_then(|mut encoder| {
+            // Larger reads than those of io::copy, which would cost a call for each 8 KiB.
+            let mut block = vec![0; gzip::BLOCK];
+            loop {
+                match gzip::fill(&mut plain, &mut block)? {
+                    0 => break encoder.finish().map(|_| ()),
+                    length => io::Write::write_all(&mut encoder, &block[..length])?,
+                }
+            }
+        }),
+    };
+    if let Some(error) = plain.failed {
+        return Err(Failure::Unpack(error));
+    }
+    done.map_err(Failure::Spool)?;
+    // A plain layer is its own identity, and was hashed on its way in.
+    let found = plain.hasher.map_or_else(|| digest.clone(), Hasher::finish);
+    match identities.iter().find(|expected| **expected != found) {
+        Some(expected) => Err(Failure::Identity { expected: expected.clone(), found }),
+        None => Ok(filling.finish()),
+    }
+}
+
+/// A layer as it is unpacked. What fails on this side is kept, so that it is told from what fails on the other.
+pub(super) struct Plain {
+    reader: Box<dyn Read + Send>,
+    hasher: Option<Hasher>,
+    failed: Option<io::Error>,
+}
+
+impl Read for Plain {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self.reader.read(buffer) {
+            Ok(length) => {
+                if let Some(hasher) = &mut self.hasher {
+                    hasher.update(&buffer[..length]);
+                }
+                Ok(length)
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Err(error),
+            Err(error) => {
+                self.failed = Some(error);
+                Err(io::Error::other("the layer cannot be read on"))
+            }
+        }
+    }
+}
+
+/// The pieces of a layer as they come.
+struct Incoming {
+    pieces: mpsc::Receiver<Vec<u8>>,
+    piece: Vec<u8>,
+    position: usize,
+}
+
+impl BufRead for Incoming {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.position == self.piece.len() {
+            self.piece = self.pieces.blocking_recv().unwrap_or_default();
+            self.position = 0;
+        }
+        Ok(&self.piece[self.position..])
+    }
+
+    fn consume(&mut self, length: usize) {
+        self.position += length;
+    }
+}
+
+impl Read for Incoming {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.fill_buf()?.read(buffer)?;
+        self.consume(length);
+        Ok(length)
+    }
+}
