@@ -252,8 +252,9 @@ impl Job<'_> {
             there.map_err(|error| explained(error.into()))?.unwrap_or_default().into_iter().collect();
         for Image { source, options } in images {
             let known: Vec<&String> = options.tags.iter().filter(|tag| there.contains_key(*tag)).collect();
-            // Of an index that is cut down for platforms, only the plan knows the digest.
-            if known.is_empty() || !options.platforms.is_empty() {
+            // Of what is cut down for platforms or compressed on its way only the plan knows the digest.
+            let changes = !options.platforms.is_empty() || options.compression.is_some();
+            if known.is_empty() || changes || source.store.is_docker() {
                 continue;
             }
             let moved = async {
