@@ -295,7 +295,7 @@ def measure_dead(folder, found, stub, rounds, stdin):
         bury(full)
 
     cold = {"empty folder": (empty.forget, (command, empty.environment, stdin)), f"{DEAD} dead entries": (again, (command, full.environment, stdin))}
-    table(f"cold get in a folder with {DEAD} dead entries (8 files are cleared away)", interleaved(folder, cold, max(10, rounds // 10)))
+    table(f"cold get in a folder with {DEAD} dead entries (3 files are cleared away)", interleaved(folder, cold, max(10, rounds // 10)))
 
 
 def main(rounds):

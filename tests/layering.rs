@@ -192,3 +192,27 @@ fn files_stay_readable() {
         assert!(lines <= 600, "{} has {lines} lines: which two things live in it?", source.path.display());
     }
 }
+
+/// `warm.ld` names functions as rustc mangles them. A name of ours that no longer exists would do nothing, unnoticed.
+#[test]
+fn the_functions_that_are_put_side_by_side_exist() {
+    let script = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/warm.ld")).expect("warm.ld");
+    let words = script.split([' ', '(', ')', '\n']);
+    let patterns: Vec<&str> = words.filter_map(|word| word.strip_prefix(".text._ZN3ecr")).collect();
+    assert!(patterns.len() > 10, "{patterns:?}");
+    for pattern in patterns {
+        let (mut module, mut rest) = (PathBuf::from(SOURCES), pattern.trim_end_matches('*'));
+        while let Some(end) = rest.find(|character: char| !character.is_ascii_digit()) {
+            let length: usize = rest[..end].parse().expect(pattern);
+            let (name, after) = rest[end..].split_at_checked(length).expect(pattern);
+            let inner = module.join(name);
+            if inner.with_extension("rs").exists() || inner.is_dir() {
+                module = inner;
+            } else {
+                let code = std::fs::read_to_string(module.with_extension("rs")).unwrap_or_default();
+                assert!(code.contains(name), "warm.ld: {pattern}: {} has no {name}", module.display());
+            }
+            rest = after;
+        }
+    }
+}

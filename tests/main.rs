@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops where it is")]
 
 mod auth;
+mod conformance;
 mod durability;
 mod generated;
 mod golden;
@@ -16,6 +17,7 @@ mod registry;
 mod rules;
 mod serving;
 mod transfer;
+mod upstream;
 
 /// A test file that nobody lists here would never run, and nobody would notice.
 #[test]

@@ -215,3 +215,67 @@ fn tokens_and_uploads_can_be_made_to_expire() {
         )
     );
 }
+
+/// A repository with two images and a policy that leaves one.
+fn with_policy(machine: &mut Machine) -> String {
+    let server = Serve::start(machine, &["--anonymous"]);
+    client(machine, &server);
+    let _ = machine.ok("create-repository --repository-name team/app");
+    let mut digests = Vec::new();
+    for tag in ["old", "new"] {
+        let config = server.blob("team/app", format!("{{\"{tag}\":1}}").as_bytes());
+        let manifest = format!(
+            r#"{{"schemaVersion":2,"config":{{"mediaType":"a/b","digest":"{config}","size":9}},"layers":[]}}"#
+        );
+        assert_eq!(server.manifest("team/app", tag, IMAGE, &manifest).status, 201);
+        digests.push(digest(manifest.as_bytes()));
+    }
+    let policy = r#"{"rules":[{"rulePriority":1,"selection":{"tagStatus":"any","countType":"imageCountMoreThan","countNumber":1},"action":{"type":"expire"}}]}"#;
+    let _ = machine
+        .ok(&format!("put-lifecycle-policy --repository-name team/app --lifecycle-policy-text {policy}"));
+    let _ = machine.ok("create-repository --repository-name other");
+    machine.unset("AWS_ENDPOINT_URL");
+    digests.swap_remove(0)
+}
+
+#[test]
+fn lifecycle_policies_are_carried_out_on_request() {
+    let mut machine = Machine::new();
+    let old = with_policy(&mut machine);
+    let evaluated =
+        "--local get-lifecycle-policy --repository-name team/app --query lastEvaluatedAt --output text";
+    let line = format!("expired 123456789012/eu-west-1/team/app@{old}\n");
+    assert_eq!(machine.ok("local lifecycle --dry-run"), line);
+    assert!(machine.ok(evaluated).starts_with("1970-01-01T00:00:00"));
+    let count = "--local list-images --repository-name team/app --query length(imageIds) --output text";
+    assert_eq!(machine.ok(count), "2\n");
+    let ran = machine.ecr(&["local", "lifecycle", "team/app", "other"]);
+    let said = "other has no lifecycle policy\n1 expired and 0 archived, by 1 policies\n".to_owned();
+    assert_eq!((ran.code, ran.stdout, ran.stderr), (0, line, said));
+    assert!(!machine.ok(evaluated).starts_with("1970"));
+    assert_eq!(machine.ok(count), "1\n");
+    let expected = serde_json::json!([{
+        "account": "123456789012", "region": "eu-west-1", "repository": "team/app", "expired": [], "archived": [],
+        "kept": []
+    }]);
+    assert_eq!(machine.ok("local lifecycle --output json"), format!("{expected:#}\n"));
+    let said = machine.fails(255, "local lifecycle none");
+    assert!(said.contains("'none' does not exist"), "{said}");
+}
+
+#[test]
+fn lifecycle_policies_are_carried_out_on_a_schedule() {
+    use std::io::{BufRead as _, BufReader};
+    let mut machine = Machine::new();
+    let _ = with_policy(&mut machine);
+    let arguments = ["local", "serve", "--port", "0", "--log-level", "info", "--lifecycle-every", "1d"];
+    let mut command = machine.command(env!("CARGO_BIN_EXE_ecr"), &arguments);
+    let mut server = command.stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(server.stderr.take().unwrap()).lines();
+    let told = lines.map(Result::unwrap).find(|line| line.starts_with("lifecycle"));
+    server.kill().unwrap();
+    server.wait().unwrap();
+    assert_eq!(told.as_deref(), Some("lifecycle 123456789012/eu-west-1/team/app: 1 expired, 0 archived"));
+    let said = machine.fails(252, "local serve --lifecycle-every 12");
+    assert!(said.contains("such as 12h"), "{said}");
+}

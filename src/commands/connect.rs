@@ -5,11 +5,15 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::local::{Caller, Fault, Local};
+use crate::auth::stored;
+use crate::local::{Caller, Fault, Local, Reach};
 use crate::model::Service;
 use crate::service::{Backend, Client, Refusal, Request};
 use crate::settings::Settings;
+use crate::store::registry::Login;
 use crate::ui::secret;
+
+use super::registry::network;
 
 /// The region of the embedded ECR where none is configured.
 const LOCAL_REGION: &str = "us-east-1";
@@ -21,14 +25,14 @@ pub fn connect(settings: &Settings, service: &'static Service) -> anyhow::Result
     if !settings.local() {
         return Ok(Client::remote_with_prompt(service, settings, Arc::new(secret::ask)));
     }
-    let local = Local::open(&settings.local_folder()?)?;
+    let local = Arc::new(Local::open(&settings.local_folder()?)?.reaching(reach(settings)?));
     Ok(Client::in_process(service, Arc::new(Embedded { local, caller: caller(settings)? })))
 }
 
 /// An embedded ECR in an empty folder, on which something is tried out.
 pub(super) fn rehearsal(folder: &Path) -> anyhow::Result<Client> {
     let caller = Caller::of_account(LOCAL_ACCOUNT, LOCAL_REGION);
-    let local = Local::open(folder)?;
+    let local = Arc::new(Local::open(folder)?);
     Ok(Client::in_process(crate::model::ecr(), Arc::new(Embedded { local, caller })))
 }
 
@@ -42,9 +46,20 @@ pub(super) fn caller(settings: &Settings) -> anyhow::Result<Caller> {
     Ok(Caller::of_account(account, region.as_deref().unwrap_or(LOCAL_REGION)))
 }
 
+/// How the embedded ECR reaches upstream registries: with the logins that docker and podman keep for this user.
+pub(super) fn reach(settings: &Settings) -> anyhow::Result<Reach> {
+    let network = network(settings)?;
+    let settings = settings.clone();
+    let login = move |host: &str| match stored::login(&settings, host) {
+        Ok(found) => Ok(found.map(|(user, password)| Login::Password(user, password))),
+        Err(error) => Err(error.to_string()),
+    };
+    Ok(Reach { login: Some(Arc::new(login)), network })
+}
+
 /// The embedded ECR as a backend of the client.
 struct Embedded {
-    local: Local,
+    local: Arc<Local>,
     caller: Caller,
 }
 
@@ -52,7 +67,7 @@ impl Backend for Embedded {
     fn answer(&self, request: Request) -> Result<Value, Refusal> {
         let blob = request.blob.map(|(_, bytes)| bytes);
         self.local
-            .answer(&self.caller, request.service, &request.operation, request.input, blob)
+            .answer_through(&self.caller, request.service, &request.operation, request.input, blob)
             .map_err(refusal)
     }
 }

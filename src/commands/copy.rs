@@ -15,14 +15,18 @@ pub(super) const COMMAND: Command = Command { name: "copy", define, run };
 fn define() -> clap::Command {
     let command = moving::arguments(
         clap::Command::new("copy")
-            .about("Copy images between repositories, other registries, OCI layouts and archives")
+            .about("Copy images between repositories, other registries, layouts, archives and docker's engine")
             .long_about(
                 "Copy images between repositories of Amazon ECR, other registries, OCI layouts and archives, \
                  whole and with their digests kept. A place is a REPOSITORY, with or without an ECR host in front \
                  (through ECR's own API); docker://HOST/REPOSITORY, or a host that is not ECR's (any OCI \
-                 registry); oci:PATH, oci-archive:PATH, docker-archive:PATH (to read from), or what looks like a path, such as ./folder and image.tar; \
-                 and - for an archive that comes by standard input or goes to standard output. :TAG or @DIGEST \
-                 may follow. Logins for other registries are those of docker and podman. The digests of the \
+                 registry); oci:PATH, oci-archive:PATH, docker-archive:PATH, or what looks like a path, such as \
+                 ./folder and image.tar; docker-daemon:NAME for docker's or podman's engine (at DOCKER_HOST, or \
+                 its usual socket); and - for an archive that comes by standard input or goes to standard output. \
+                 :TAG or @DIGEST may follow, and :REPOSITORY:TAG behind a docker archive. Docker's archives and \
+                 engines take one platform of an image, this machine's or the one of --platform. Layers stay as \
+                 they are without --compress, but for those of docker archives and engines that nobody compressed: \
+                 on the way to a registry gzip compresses them. Logins for other registries are those of docker and podman. The digests of the \
                  images are written to standard output.",
             )
             .arg(

@@ -2,6 +2,7 @@
 
 mod care;
 mod findings;
+mod lifecycle;
 mod run;
 mod serve;
 
@@ -51,6 +52,7 @@ fn define() -> clap::Command {
                 .arg(yes),
         )
         .subcommands(care::define())
+        .subcommand(lifecycle::define())
         .subcommand(findings::define())
         .subcommand(clap::Command::new("path").about("Print the store's folder"))
 }
@@ -64,6 +66,7 @@ fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         Some(("check", _)) => care::check(context, &folder),
         Some(("export", matches)) => care::export(context, &folder, matches),
         Some(("import", matches)) => care::import(context, &folder, matches),
+        Some(("lifecycle", matches)) => lifecycle::run(context, &folder, matches),
         Some(("findings", matches)) => findings::run(context, &folder, matches),
         Some(("status", _)) => status(context, &folder),
         Some(("reset", matches)) => reset(context, &folder, matches.get_flag("yes")),
@@ -72,7 +75,7 @@ fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         _ => Err(Error::Usage(
-            "`ecr local` takes one of serve, run, status, gc, check, export, import, findings, reset and path"
+            "`ecr local` takes one of serve, run, status, gc, check, export, import, lifecycle, findings, reset and path"
                 .to_owned(),
         )
         .into()),

@@ -14,6 +14,7 @@ mod login;
 mod login_hosts;
 mod login_setup;
 mod logout;
+mod memory;
 mod moving;
 mod pull;
 mod push;

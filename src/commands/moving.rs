@@ -9,13 +9,14 @@ use serde_json::Value;
 
 use super::create::Creation;
 use super::ends::End;
+use super::memory;
 use super::registry::{self, explained};
 use super::summary::{self, Row};
 use super::{Context, block_on_threads};
 use crate::error::Error;
 use crate::image::{Digest, Name, glob};
 use crate::output;
-use crate::store::{self, Kept, Shared, ecr};
+use crate::store::{self, Buffers, Kept, Shared, ecr};
 use crate::transfer::compress::Compression;
 use crate::transfer::progress::Progress;
 use crate::transfer::{self, Options, Outcome};
@@ -94,9 +95,13 @@ pub(super) fn shared(command: clap::Command) -> clap::Command {
                 .value_name("METHOD")
                 .conflicts_with("referrers")
                 .value_parser(str::parse::<Compression>)
-                .help("Compress the layers with gzip or zstd, at a level (zstd:9) even where they are compressed so"),
+                .help(
+                    "Compress the layers with gzip or zstd, which changes the image's digest; with a level, 1 to 9 \
+                     or 1 to 19 (zstd:9), also those that have this form already",
+                ),
         )
         .arg(registry::jobs_argument())
+        .args(memory::arguments())
 }
 
 /// Several ends of one kind, one destination.
@@ -275,9 +280,11 @@ impl Job<'_> {
             return Err(registry::usage("several images keep their tags; name a destination without one"));
         }
         let mut images = Vec::new();
+        let buffers = memory::buffers(self.matches);
         for source in self.sources {
             if !by_tags {
-                let options = self.options(source, source.name.clone(), self.tags(&source.name)?)?;
+                let options =
+                    self.options(source, source.name.clone(), self.tags(&source.name)?, &buffers)?;
                 images.push(Image { source, options });
                 continue;
             }
@@ -291,14 +298,20 @@ impl Job<'_> {
                 anyhow::bail!("{} has no tag that matches", source.store.name());
             }
             for tag in tags {
-                let options = self.options(source, Name::Tag(tag.clone()), vec![tag])?;
+                let options = self.options(source, Name::Tag(tag.clone()), vec![tag], &buffers)?;
                 images.push(Image { source, options });
             }
         }
         Ok(images)
     }
 
-    fn options(&self, source: &End, image: Name, tags: Vec<String>) -> anyhow::Result<Options> {
+    fn options(
+        &self,
+        source: &End,
+        image: Name,
+        tags: Vec<String>,
+        buffers: &Arc<Buffers>,
+    ) -> anyhow::Result<Options> {
         let tags = self.destination.names(source, tags);
         let expected = match &self.destination.name {
             Name::Digest(digest) => Some(digest.clone()),
@@ -307,7 +320,8 @@ impl Job<'_> {
         let (platforms, jobs) = (registry::platforms(self.matches)?, registry::jobs(self.matches));
         let compression = self.matches.get_one("compress").copied();
         let referrers = self.matches.get_flag("referrers");
-        Ok(Options { image, expected, platforms, tags, referrers, jobs, compression })
+        let (buffers, verify) = (Arc::clone(buffers), self.matches.get_flag("verify"));
+        Ok(Options { image, expected, platforms, tags, referrers, jobs, buffers, verify, compression })
     }
 
     /// The destination's tag, else the source's or the one for what has none, and those of `--tag`.

@@ -115,13 +115,18 @@ pub(super) fn network(settings: &Settings) -> anyhow::Result<Network> {
     Ok(Network {
         ca_bundle: settings.ca_bundle()?.map(Into::into),
         unverified: settings.globals().no_verify_ssl,
+        // What is served elsewhere than at AWS has other rates, or none.
+        paced: !settings.local() && settings.endpoint("ecr")?.is_none(),
         ..Network::default()
     })
 }
 
-/// An embedded ECR that somebody serves: the host is the endpoint, unless another one is given.
+/// An embedded ECR that somebody serves: the host is the endpoint, unless another one is given. Only a configured
+/// endpoint of the same host can say that it is served with TLS.
 fn at_loopback(settings: &Settings, globals: &mut Globals, host: &str) -> anyhow::Result<()> {
-    if globals.endpoint_url.is_none() {
+    let configured = settings.endpoint("ecr")?.unwrap_or_default();
+    let is_secured = configured.trim_end_matches('/').strip_prefix("https://") == Some(host);
+    if globals.endpoint_url.is_none() && !is_secured {
         globals.endpoint_url = Some(format!("http://{host}"));
     }
     if settings.region()?.is_none_or(|region| region.is_empty()) {

@@ -17,7 +17,7 @@ use self::report::Report;
 use self::side::Home;
 use super::create::{self, Creation};
 use super::ends::{self, Side};
-use super::{Command, Context, block_on_threads, moving, registry};
+use super::{Command, Context, block_on_threads, memory, moving, registry};
 use crate::transfer::progress::Progress;
 
 /// The row of `ecr sync`.
@@ -98,6 +98,8 @@ fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         dry_run: matches.get_flag("dry-run"),
         keep_going: matches.get_flag("keep-going"),
         jobs: registry::jobs(matches),
+        verify: matches.get_flag("verify"),
+        buffers: memory::buffers(matches),
         create: create.as_ref(),
     };
     let progress: Arc<dyn Progress> = display.clone();

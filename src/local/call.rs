@@ -5,6 +5,7 @@ use rusqlite::{Connection, Transaction};
 use serde_json::{Map, Value};
 
 use super::database::Durability;
+use super::upstream::Settled;
 use super::{Caller, Fault, Local};
 use crate::model::{Operation, Service};
 
@@ -27,6 +28,8 @@ pub(super) struct Call<'a> {
     pub(super) blob: Option<Bytes>,
     /// When the request came, in milliseconds since 1970.
     pub(super) now: i64,
+    /// What became of fetching what the request needs from upstream, once that was tried.
+    pub(super) settled: Option<&'a Settled>,
 }
 
 /// Which registry of which service a repository belongs to.

@@ -4,6 +4,8 @@ use std::io;
 
 use serde_json::{Map, Value};
 
+use super::upstream::Need;
+
 /// A refusal, as the service words it: an error code, its text, and whatever else the error carries.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fault {
@@ -15,12 +17,14 @@ pub struct Fault {
     pub members: Map<String, Value>,
     /// The HTTP status: 400 for everything that the caller can mend, 500 for what only the machine's owner can.
     pub status: u16,
+    /// What has to be fetched from upstream before the request can be answered.
+    pub(super) need: Option<Box<Need>>,
 }
 
 impl Fault {
     /// A refusal that the caller can mend.
     pub(super) fn new(code: &str, message: impl Into<String>) -> Self {
-        Self { code: code.to_owned(), message: message.into(), members: Map::new(), status: 400 }
+        Self { code: code.to_owned(), message: message.into(), members: Map::new(), status: 400, need: None }
     }
 
     /// A parameter out of its bounds, in the words of the live service (`ecr-server-semantics.md` 0).

@@ -12,7 +12,8 @@
 //!        server.json          where a server runs on this folder, if one does
 //! ```
 //!
-//! [`server`] also puts docker's `/v2/` API (`registry`) on the same store.
+//! [`server`] also puts docker's `/v2/` API (`registry`) on the same store. What a repository lacks and a pull through
+//! cache rule provides for is fetched first (`upstream`).
 
 mod archive;
 mod blobs;
@@ -38,11 +39,12 @@ mod signing;
 mod time;
 mod token;
 mod uploads;
+mod upstream;
 mod validate;
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use serde_json::{Map, Value};
@@ -51,6 +53,7 @@ use crate::model::Service;
 use blobs::Blobs;
 use call::Call;
 use database::Database;
+use upstream::{Settled, Upstreams};
 
 pub use archive::import;
 pub use collection::{Checked, Damaged, Freed};
@@ -60,6 +63,7 @@ pub use handlers::lifecycle::LifecycleRun;
 pub use maintenance::{Contents, RegistryContents, reset};
 pub use presence::Presence;
 pub use principal::Principal;
+pub use upstream::{FindLogin, Reach};
 
 /// Where a server listens unless it is told otherwise.
 pub const DEFAULT_PORT: u16 = 5700;
@@ -100,6 +104,7 @@ pub struct Local {
     database: Database,
     blobs: Blobs,
     uploads: uploads::Hashes,
+    upstreams: Upstreams,
     limits: limits::Limits,
     /// Where a server runs on this folder, looked up when first needed.
     server: OnceLock<Option<Presence>>,
@@ -123,11 +128,18 @@ impl Local {
             database,
             blobs,
             uploads: uploads::Hashes::default(),
+            upstreams: Upstreams::default(),
             limits: limits::Limits::default(),
             server: OnceLock::new(),
             is_secured: false,
             enforces: false,
         })
+    }
+
+    /// The same store, which reaches upstream registries in this way.
+    #[must_use]
+    pub fn reaching(self, reach: Reach) -> Self {
+        Self { upstreams: Upstreams::new(reach), ..self }
     }
 
     /// Makes what is acknowledged from now on survive a power cut too, by waiting for the disk. Without this it
@@ -147,7 +159,8 @@ impl Local {
         &self.folder
     }
 
-    /// Answers one request. The input's blob member comes in `blob`, or as base64 within the input.
+    /// Answers one request. The input's blob member comes in `blob`, or as base64 within the input. What the store lacks
+    /// and a registry upstream has is not fetched; [`Local::answer_through`] does that.
     pub fn answer(
         &self,
         caller: &Caller,
@@ -156,7 +169,41 @@ impl Local {
         input: Value,
         blob: Option<Bytes>,
     ) -> Result<Value, Fault> {
-        self.carry_out(caller, service, operation, input, blob, Self::authorise_call)
+        self.carry_out(caller, service, operation, input, blob, None, Self::authorise_call)
+    }
+
+    /// The same after fetching what the request needs from upstream, which may take as long as a pull.
+    pub fn answer_through(
+        self: &Arc<Self>,
+        caller: &Caller,
+        service: &'static Service,
+        operation: &str,
+        input: Value,
+        blob: Option<Bytes>,
+    ) -> Result<Value, Fault> {
+        if !upstream::may_need(operation) {
+            return self.answer(caller, service, operation, input, blob);
+        }
+        match self.answer(caller, service, operation, input.clone(), blob) {
+            Err(Fault { need: Some(need), .. }) => {
+                let settled = upstream::settle_now(self, &need)?;
+                self.answer_settled(caller, service, operation, input, Some(&settled))
+            }
+            answer => answer,
+        }
+    }
+
+    /// The same after what the request needs was fetched from upstream, or was not to be had. Without, the refusal of one
+    /// that needs something says what.
+    fn answer_settled(
+        &self,
+        caller: &Caller,
+        service: &'static Service,
+        operation: &str,
+        input: Value,
+        settled: Option<&Settled>,
+    ) -> Result<Value, Fault> {
+        self.carry_out(caller, service, operation, input, None, settled, Self::authorise_call)
     }
 
     /// The same for what the service does of itself, which no policy is asked about.
@@ -167,9 +214,10 @@ impl Local {
         operation: &str,
         input: Value,
     ) -> Result<Value, Fault> {
-        self.carry_out(caller, service, operation, input, None, |_, _| Ok(()))
+        self.carry_out(caller, service, operation, input, None, None, |_, _| Ok(()))
     }
 
+    #[allow(clippy::too_many_arguments, reason = "what all ways to ask have in common")]
     fn carry_out(
         &self,
         caller: &Caller,
@@ -177,6 +225,7 @@ impl Local {
         operation: &str,
         input: Value,
         blob: Option<Bytes>,
+        settled: Option<&Settled>,
         authorise: fn(&Self, &Call<'_>) -> Result<(), Fault>,
     ) -> Result<Value, Fault> {
         let unknown = |message: String| Fault::new("UnknownOperationException", message);
@@ -199,9 +248,12 @@ impl Local {
         let beside = member.zip(blob.as_ref().map(Bytes::len));
         validate::check(service, operation, &input, beside)?;
         let now = time::now();
-        let call = Call { local: self, caller, service, operation, input, blob, now };
+        let call = Call { local: self, caller, service, operation, input, blob, now, settled };
         authorise(self, &call)?;
-        let answer = handler(&call)?;
+        let answer = match handler(&call) {
+            Err(Fault { need: Some(need), .. }) => return Err(self.may_import(caller, need)?),
+            answer => answer?,
+        };
         Ok(match service.output(operation) {
             Some(shape) => validate::project(service, shape, answer),
             None => answer,

@@ -20,11 +20,12 @@ impl Local {
     }
 
     /// Carries out lifecycle policies: of one repository of the caller's registry, or, where none is named, of every
-    /// repository of every registry in the store. A repository that has none is left alone.
+    /// repository of every registry in the store. A repository that has none is left alone. A trial changes nothing.
     pub fn run_lifecycle(
         &self,
         caller: &Caller,
         repository: Option<&str>,
+        is_trial: bool,
     ) -> Result<Vec<LifecycleRun>, Fault> {
         let repositories = match repository {
             Some(name) => vec![(own_scope(caller), name.to_owned())],
@@ -33,9 +34,14 @@ impl Local {
         let mut runs = Vec::new();
         // Each in a transaction of its own, so that pushes need not wait for all of them.
         for (scope, name) in repositories {
-            let run = self.database.write(Durability::Flushed, |transaction| {
-                lifecycle::run(transaction, &scope, &name, time::now())
-            });
+            let run = if is_trial {
+                self.database
+                    .read(|connection| lifecycle::run(connection, &scope, &name, time::now(), is_trial))
+            } else {
+                self.database.write(Durability::Flushed, |transaction| {
+                    lifecycle::run(transaction, &scope, &name, time::now(), is_trial)
+                })
+            };
             match run {
                 Ok(run) => runs.extend(run),
                 // Deleted since the list was made.

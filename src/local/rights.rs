@@ -14,6 +14,7 @@ use serde_json::Value;
 use super::call::{Call, Scope};
 use super::handlers::policies;
 use super::policy::{Decision, Facts, Request};
+use super::upstream::{self, Need, Wanted};
 use super::{Caller, Fault, Local, Principal};
 
 /// What needs no resource's leave: a token, and what only tells the caller about itself.
@@ -169,6 +170,15 @@ impl Local {
 }
 
 impl Local {
+    /// The refusal of a request that needs something from upstream, where the caller may have that fetched.
+    pub(super) fn may_import(&self, caller: &Caller, need: Box<Need>) -> Result<Fault, Fault> {
+        if need.wanted.iter().any(|wanted| *wanted != Wanted::Access) {
+            let (asker, scope, repository) = (Asker::from(caller), &need.scope, Some(&*need.repository));
+            self.authorise(&Wish { asker, action: upstream::ACTION, scope, repository, tags: &[] })?;
+        }
+        Ok(need.unmet())
+    }
+
     /// Whether one registry may copy a repository's images to another one: the source's account asks, for the
     /// permission that stands for it, and for that to make the repository where it is missing.
     pub(super) fn may_replicate(

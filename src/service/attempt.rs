@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::context::{
@@ -47,13 +48,25 @@ impl ClassifyRetry for Retryable {
             None if error.is_connector_error() => ErrorKind::TransientError,
             _ => return RetryAction::NoActionIndicated,
         };
-        RetryAction::retryable_error(kind)
+        match context.response().and_then(|response| retry_after(response.headers().get("retry-after")?)) {
+            Some(wait) => RetryAction::retryable_error_with_explicit_delay(kind, wait),
+            None => RetryAction::retryable_error(kind),
+        }
     }
 
     fn name(&self) -> &'static str {
         "Retryable"
     }
 }
+
+/// How long the service asks to be left alone: a number of seconds. As long as the longest wait of the retry modes, so
+/// that nobody can make us wait for ever.
+fn retry_after(header: &str) -> Option<Duration> {
+    header.trim().parse().ok().map(|seconds| Duration::from_secs(seconds).min(LONGEST_WAIT))
+}
+
+/// The longest wait of the AWS retry modes.
+const LONGEST_WAIT: Duration = Duration::from_secs(20);
 
 /// Counts attempts and says so in each request.
 #[derive(Debug)]

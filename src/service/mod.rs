@@ -2,7 +2,7 @@
 
 pub mod api;
 mod attempt;
-mod bodies;
+mod blob;
 mod client;
 mod credentials;
 mod endpoint;
@@ -28,6 +28,7 @@ use serde_json::{Map, Value};
 
 use crate::model::Service;
 
+pub use blob::Prepared;
 pub use client::Client;
 pub use credentials::Prompt;
 pub use error::{Error, Refused};

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
-use aws_runtime::auth::SigV4OperationSigningConfig;
 use aws_runtime::auth::sigv4::{self, SigV4AuthScheme};
+use aws_runtime::auth::{PayloadSigningOverride, SigV4OperationSigningConfig};
 use aws_smithy_async::rt::sleep::TokioSleep;
 use aws_smithy_runtime::client::identity::IdentityCache;
 use aws_smithy_runtime::client::orchestrator::operation::{Operation as Call, OperationBuilder};
@@ -34,7 +34,7 @@ use serde_json::Value;
 use tokio::sync::OnceCell;
 
 use super::attempt::{Attempts, Retryable};
-use super::bodies::Bodies;
+use super::blob::{self, Encoded, Prepared};
 use super::credentials::{Prompt, Wallet};
 use super::endpoint::{self, Target};
 use super::error::{Error, Refused};
@@ -50,7 +50,6 @@ pub(super) struct Remote {
     http: OnceCell<SharedHttpClient>,
     wallet: Wallet,
     ready: OnceCell<Ready>,
-    bodies: Arc<Bodies>,
 }
 
 /// What does not change from call to call.
@@ -70,36 +69,33 @@ pub(super) struct No(pub(super) Refusal);
 impl Remote {
     pub(super) fn new(service: &'static Service, settings: Settings, prompt: Option<Prompt>) -> Self {
         let wallet = Wallet::new(settings.clone(), prompt);
-        Self {
-            service,
-            settings,
-            http: OnceCell::new(),
-            wallet,
-            ready: OnceCell::new(),
-            bodies: Arc::default(),
-        }
+        Self { service, settings, http: OnceCell::new(), wallet, ready: OnceCell::new() }
     }
 
-    pub(super) async fn call(
-        &self,
-        operation: &'static Operation,
-        mut input: Value,
-        blob: Option<(&'static str, Bytes)>,
-    ) -> Result<Value, Error> {
-        let http = self.http.get_or_try_init(|| async { http_client(&self.settings) }).await?;
-        let signed = !self.settings.globals().no_sign_request;
-        let ready = self.ready.get_or_try_init(|| self.prepare(http)).await?;
+    pub(super) async fn call(&self, operation: &'static Operation, mut input: Value) -> Result<Value, Error> {
+        let (http, ready) = self.ready().await?;
         if ready.validates {
-            client::check(self.service, operation, &input, blob.as_ref().map(|(member, _)| *member))?;
+            client::check(self.service, operation, &input, None)?;
         } else if let Some(shape) = self.service.input(operation) {
             input = wire::unchecked(self.service, shape, input).map_err(|unfit| Error::Transport(unfit.0))?;
         }
-        let signer = if signed { Some(self.wallet.credentials(http).await?) } else { None };
-        let blob_bytes = blob.as_ref().map(|(member, bytes)| (*member, bytes));
-        let body = self.bodies.body(wire::body(&input, blob_bytes, &self.bodies));
-        // From here on the body is what is repeated; a layer part would only take memory twice.
-        drop(blob);
-        self.exchange(operation, ready, http, signer, body).await
+        self.exchange(operation, ready, http, Payload::Whole(wire::body(&input).into())).await
+    }
+
+    pub(super) async fn call_prepared(&self, call: &Prepared) -> Result<Value, Error> {
+        let (http, ready) = self.ready().await?;
+        if ready.validates {
+            client::check(self.service, call.operation, &call.input, Some(call.member))?;
+        }
+        let encode = || Arc::new(Encoded::new(&call.input, call.member, call.blob.clone()));
+        let body = call.body.clone().unwrap_or_else(encode);
+        self.exchange(call.operation, ready, http, Payload::Encoded(body)).await
+    }
+
+    async fn ready(&self) -> Result<(&SharedHttpClient, &Ready), Error> {
+        let http = self.http.get_or_try_init(|| async { http_client(&self.settings) }).await?;
+        let ready = self.ready.get_or_try_init(|| self.prepare(http)).await?;
+        Ok((http, ready))
     }
 
     /// Works out what does not change, in botocore's order: what is wrong first is told first.
@@ -145,9 +141,10 @@ impl Remote {
         operation: &'static Operation,
         ready: &Ready,
         http: &SharedHttpClient,
-        signer: Option<Credentials>,
-        body: Bytes,
+        body: Payload,
     ) -> Result<Value, Error> {
+        let signed = !self.settings.globals().no_sign_request;
+        let signer = if signed { Some(self.wallet.credentials(http).await?) } else { None };
         let attempts = Arc::new(AtomicU32::new(0));
         let builder = Call::builder()
             .service_name(self.service.service_id)
@@ -160,7 +157,7 @@ impl Remote {
             .sleep_impl(TokioSleep::new())
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .interceptor(Attempts::new(Arc::clone(&attempts), ready.retry.max_attempts()));
-        let call = signed(builder, signer, &ready.target)
+        let call = self::signed(builder, signer, &ready.target, body.digest())
             .serializer(request(self.service, operation, ready))
             .deserializer(response(self.service, operation))
             .build();
@@ -193,7 +190,43 @@ fn http_client(settings: &Settings) -> Result<SharedHttpClient, Error> {
     })))
 }
 
-fn signed(builder: OperationBuilder, signer: Option<Credentials>, target: &Target) -> OperationBuilder {
+/// A request's body.
+#[derive(Debug, Clone)]
+enum Payload {
+    Whole(Bytes),
+    Encoded(Arc<Encoded>),
+}
+
+impl Payload {
+    /// The body's digest, where it is known already.
+    fn digest(&self) -> Option<String> {
+        match self {
+            Self::Whole(_) => None,
+            Self::Encoded(encoded) => Some(encoded.digest().to_owned()),
+        }
+    }
+
+    fn length(&self) -> usize {
+        match self {
+            Self::Whole(bytes) => bytes.len(),
+            Self::Encoded(encoded) => encoded.length(),
+        }
+    }
+
+    fn into_body(self) -> SdkBody {
+        match self {
+            Self::Whole(bytes) => SdkBody::from(bytes),
+            Self::Encoded(encoded) => blob::body(&encoded),
+        }
+    }
+}
+
+fn signed(
+    builder: OperationBuilder,
+    signer: Option<Credentials>,
+    target: &Target,
+    digest: Option<String>,
+) -> OperationBuilder {
     let Some(credentials) = signer else { return builder.no_auth() };
     let mut layer = Layer::new("signing");
     layer.store_put(AuthSchemeOptionResolverParams::new(()));
@@ -201,6 +234,9 @@ fn signed(builder: OperationBuilder, signer: Option<Credentials>, target: &Targe
     layer.store_put(SigningRegion::from(Region::new(target.region.clone())));
     layer.store_put(SigningName::from_static(target.signing_name));
     layer.store_put(SigV4OperationSigningConfig::default());
+    if let Some(digest) = digest {
+        layer.store_put(PayloadSigningOverride::Precomputed(digest));
+    }
     let options = StaticAuthSchemeOptionResolver::new(vec![sigv4::SCHEME_ID]);
     let provider = SharedCredentialsProvider::new(credentials);
     let mut components = RuntimeComponentsBuilder::new("signing");
@@ -219,12 +255,12 @@ fn request(
     service: &'static Service,
     operation: &'static Operation,
     ready: &Ready,
-) -> impl Fn(Bytes) -> Serialized + use<> {
+) -> impl Fn(Payload) -> Serialized + use<> {
     let target = format!("{}.{}", service.target_prefix, operation.name);
     let (path, user_agent) = (ready.target.path.clone(), ready.user_agent.clone());
     move |body| {
-        let length = body.len().to_string();
-        let mut request = HttpRequest::new(SdkBody::from(body));
+        let length = body.length().to_string();
+        let mut request = HttpRequest::new(body.into_body());
         request.set_method("POST")?;
         request.set_uri(path.as_str())?;
         let headers = request.headers_mut();

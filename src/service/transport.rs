@@ -14,7 +14,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use aws_smithy_runtime_api::client::http::{
@@ -144,11 +144,10 @@ impl Shared {
     async fn send(&self, request: HttpRequest) -> Result<Response<SdkBody>, Failure> {
         let request = request.try_into_http1x().map_err(|error| Failure::Other(error.to_string()))?;
         let (parts, body) = request.into_parts();
-        // The body is in memory already: collecting it takes the handle, not a copy.
-        let body = body.collect().await.map_err(|error| Failure::Other(error.to_string()))?.to_bytes();
-        log::request(&self.options.log, &parts, &body);
-        let progress = Arc::new(Progress::new(body.is_empty()));
-        let mut request = Request::from_parts(parts, Upload { rest: body, progress: Arc::clone(&progress) });
+        log::request(&self.options.log, &parts, body.bytes().unwrap_or_default());
+        let progress = Arc::new(Progress::new(body.content_length() == Some(0)));
+        let upload = Upload { rest: body, piece: Bytes::new(), progress: Arc::clone(&progress) };
+        let mut request = Request::from_parts(parts, upload);
         let response = if request.uri().scheme_str() == Some("https") {
             self.patient(self.secure()?.request(request), &progress).await?
         } else {
@@ -250,31 +249,41 @@ impl Progress {
 
 /// A request's body, handed out in strides.
 struct Upload {
-    rest: Bytes,
+    rest: SdkBody,
+    /// What of the body has come and was not handed out yet.
+    piece: Bytes,
     progress: Arc<Progress>,
 }
 
 impl Body for Upload {
     type Data = Bytes;
-    type Error = std::convert::Infallible;
+    type Error = aws_smithy_types::body::Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        if self.rest.is_empty() {
-            return Poll::Ready(None);
-        }
         self.progress.moves();
-        let stride = self.rest.len().min(STRIDE);
-        Poll::Ready(Some(Ok(Frame::data(self.rest.split_to(stride)))))
+        while self.piece.is_empty() {
+            match ready!(Pin::new(&mut self.rest).poll_frame(context)).transpose()?.map(Frame::into_data) {
+                Some(Ok(bytes)) => self.piece = bytes,
+                Some(Err(_)) => {}
+                None => return Poll::Ready(None),
+            }
+        }
+        let stride = self.piece.len().min(STRIDE);
+        Poll::Ready(Some(Ok(Frame::data(self.piece.split_to(stride)))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.rest.is_empty()
+        self.piece.is_empty() && Body::is_end_stream(&self.rest)
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.rest.len() as u64)
+        let rest = Body::size_hint(&self.rest);
+        match rest.exact() {
+            Some(rest) => SizeHint::with_exact(rest + self.piece.len() as u64),
+            None => rest,
+        }
     }
 }

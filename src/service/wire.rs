@@ -1,10 +1,8 @@
 //! AWS JSON 1.1: a request's bytes, and an answer's bytes as the ordered value that the model describes.
 
-use bytes::Bytes;
 use serde_json::{Map, Value};
 
 use super::Refusal;
-use super::bodies::Bodies;
 use crate::model::json::parse_answer;
 use crate::model::wire::dumps;
 use crate::model::{Kind, Service, Shape};
@@ -13,23 +11,19 @@ use crate::model::{foreign, python};
 /// The media type of requests.
 pub(super) const MEDIA_TYPE: &str = "application/x-amz-json-1.1";
 
-/// A request's body, byte for byte as Python's `json.dumps` writes it. A blob goes last and is encoded in place.
-pub(super) fn body(input: &Value, blob: Option<(&str, &Bytes)>, bodies: &Bodies) -> Vec<u8> {
-    let encoded = blob.map_or(0, |(name, bytes)| name.len() + bytes.len().div_ceil(3) * 4 + 8);
-    let input = dumps(input);
-    let mut into = bodies.buffer(input.len() + encoded);
-    into.extend_from_slice(input.as_bytes());
-    if let Some((name, bytes)) = blob {
-        into.pop();
-        if into.len() > 1 {
-            into.extend_from_slice(b", ");
-        }
-        into.push(b'"');
-        into.extend_from_slice(name.as_bytes());
-        into.extend_from_slice(b"\": \"");
-        base64_simd::STANDARD.encode_append(bytes, &mut into);
-        into.extend_from_slice(b"\"}");
+/// A request's body, byte for byte as Python's `json.dumps` writes it.
+pub(super) fn body(input: &Value) -> Vec<u8> {
+    dumps(input).into_bytes()
+}
+
+/// The beginning of a body with one more member, a string: everything up to its text.
+pub(super) fn head(input: &Value, member: &str) -> Vec<u8> {
+    let mut into = body(input);
+    into.pop();
+    if into.len() > 1 {
+        into.extend_from_slice(b", ");
     }
+    into.extend_from_slice(format!("\"{member}\": \"").as_bytes());
     into
 }
 

@@ -12,7 +12,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tempfile::NamedTempFile;
 
-use super::buffers::Buffers;
 use super::docker::{self, Saved};
 use super::files::{self, Extent, Files, INDEX, Index, MARK, MARK_TEXT};
 use super::layout::write;
@@ -23,7 +22,6 @@ use crate::image::{Descriptor, Digest, Manifest, Name};
 /// Tar counts in blocks of this size.
 const BLOCK: u64 = 512;
 const STEP: usize = 1024 * 1024;
-const BUDGET: usize = 16 * STEP;
 /// More files than any layout has; what lists more is not meant well.
 const MAXIMUM_ENTRIES: usize = 100_000;
 /// Links to links, as many as Linux follows.
@@ -252,6 +250,10 @@ impl Store for ArchiveReader {
         Box::pin(async { Err(self.read_only()) })
     }
 
+    fn is_local(&self) -> bool {
+        true
+    }
+
     fn put_manifest<'a>(&'a self, _manifest: &'a Manifest) -> Answer<'a, ()> {
         Box::pin(async { Err(self.read_only()) })
     }
@@ -266,7 +268,6 @@ impl Store for ArchiveReader {
 pub struct ArchiveWriter {
     path: PathBuf,
     docker: bool,
-    buffers: Arc<Buffers>,
     state: Mutex<State>,
 }
 
@@ -301,7 +302,7 @@ impl ArchiveWriter {
                 files::index(&old).map_err(kept)?;
             }
         }
-        Ok(Self { path, docker, buffers: Buffers::new(BUDGET), state: Mutex::default() })
+        Ok(Self { path, docker, state: Mutex::default() })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -337,7 +338,7 @@ impl ArchiveWriter {
             (&file).seek(SeekFrom::Start(start)).map_err(self.failed())?;
             Arc::new(file)
         };
-        let mut parts = Parts::new(source.stream().await?, Arc::clone(&self.buffers), STEP);
+        let mut parts = Parts::new(source.stream().await?, source.buffers(), STEP);
         while let Some(part) = parts.next().await? {
             let end = part.end();
             write(Arc::clone(&file), part.bytes).await.map_err(self.failed())?;

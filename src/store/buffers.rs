@@ -1,15 +1,21 @@
-//! Buffers that are used again and again, and never more of them than a budget allows.
+//! Buffers that are used again and again, and never more of them than a budget allows: what bounds a transfer's memory.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 const MEBIBYTE: usize = 1024 * 1024;
+/// What the program takes besides its buffers: its code, its threads, and what is in its connections.
+const PROGRAM: usize = 28 * MEBIBYTE;
+/// How much memory a transfer takes where nobody says otherwise.
+pub const DEFAULT_MEMORY: usize = 64 * MEBIBYTE;
+/// The least that a transfer can do with.
+pub const LEAST_MEMORY: usize = 48 * MEBIBYTE;
 
 /// Lends buffers within a budget. Memory stays flat however large the blobs and however many there are: allocating
 /// and freeing parts of 10 MiB from several threads instead leaves the allocator with several times as much.
 #[derive(Debug)]
-pub(super) struct Buffers {
+pub struct Buffers {
     spare: Mutex<Vec<Vec<u8>>>,
     mebibytes: Arc<Semaphore>,
     budget: usize,
@@ -24,6 +30,16 @@ pub(super) struct Buffer {
 }
 
 impl Buffers {
+    /// Buffers for a process that is to take so many bytes in all.
+    pub fn within(memory: usize) -> Arc<Self> {
+        Self::new(memory.max(LEAST_MEMORY) - PROGRAM)
+    }
+
+    /// How many bytes all buffers may have together.
+    pub(super) fn budget(&self) -> usize {
+        self.budget * MEBIBYTE
+    }
+
     pub(super) fn new(budget: usize) -> Arc<Self> {
         let budget = budget / MEBIBYTE;
         Arc::new(Self { spare: Mutex::default(), mebibytes: Arc::new(Semaphore::new(budget)), budget })

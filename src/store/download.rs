@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 use reqwest::header::RANGE;
 use reqwest::{RequestBuilder, Response, StatusCode};
 
-use super::http::chain;
+use super::http::{chain, retry_after};
 use super::{Answer, Error, Reader};
 use crate::image::Descriptor;
 
@@ -40,6 +40,7 @@ pub(super) fn read(origin: Arc<dyn Origin>, blob: &Descriptor, offset: u64) -> B
         response: None,
         rest: Bytes::new(),
         failures: 0,
+        asked: None,
     })
 }
 
@@ -52,6 +53,8 @@ struct Download {
     response: Option<Response>,
     rest: Bytes,
     failures: u32,
+    /// How long the server asked to be left alone.
+    asked: Option<Duration>,
 }
 
 /// Whether to go on after something failed.
@@ -68,7 +71,7 @@ impl Download {
     }
 
     /// Asks for the rest.
-    async fn request(&self) -> Result<Response, Failure> {
+    async fn request(&mut self) -> Result<Response, Failure> {
         let mut request = self.origin.request(&self.blob, self.failures).await?;
         if self.position > 0 {
             request = request.header(RANGE, format!("bytes={}-", self.position));
@@ -77,6 +80,7 @@ impl Download {
             let reason = chain(&error);
             if error.is_redirect() { Failure::Final(self.failed(reason)) } else { Failure::Passing(reason) }
         })?;
+        self.asked = retry_after(&response);
         self.check(response)
     }
 
@@ -118,7 +122,8 @@ impl Download {
             if self.failures >= ATTEMPTS {
                 return Err(self.failed(format!("{failure} ({ATTEMPTS} attempts)")));
             }
-            tokio::time::sleep(self.origin.first_wait() * 2u32.pow(self.failures)).await;
+            let wait = self.origin.first_wait() * 2u32.pow(self.failures);
+            tokio::time::sleep(self.asked.take().map_or(wait, |asked| asked.max(wait))).await;
         }
     }
 

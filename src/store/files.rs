@@ -130,10 +130,14 @@ impl Index {
         let sole = |entry: &&Descriptor| found.all(|other| other.digest == entry.digest);
         match (first, name) {
             (Some(entry), Name::Digest(_)) => Ok(entry),
+            // Only docker's names can tell apart what has the same tag.
+            (Some(entry), Name::Tag(_)) if entry.annotation(NAME).is_none() => Ok(entry),
             (Some(entry), _) if Some(entry).as_ref().is_some_and(sole) => Ok(entry),
             (Some(_), Name::Tag(tag)) => Err(Error::Place {
                 place: place.to_owned(),
-                reason: format!("has several images {tag}; choose one as {place}:REPOSITORY:{tag}"),
+                reason: format!(
+                    "has several images {tag}; choose one as docker-archive:{place}:REPOSITORY:{tag}"
+                ),
             }),
             (Some(_), Name::Unnamed) => Err(Error::Place {
                 place: place.to_owned(),

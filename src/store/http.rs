@@ -5,11 +5,14 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use reqwest::Certificate;
+use reqwest::header::RETRY_AFTER;
 use reqwest::redirect::Policy;
+use reqwest::{Certificate, Response};
 use url::{Host, Url};
 
 const MAXIMUM_REDIRECTS: usize = 5;
+/// The longest time that a server can ask for before the next attempt.
+const LONGEST_RETRY: Duration = Duration::from_mins(1);
 /// As long as nothing arrives.
 pub(super) const PATIENCE: Duration = Duration::from_mins(1);
 pub(super) const CONNECT_PATIENCE: Duration = Duration::from_secs(20);
@@ -23,11 +26,13 @@ pub struct Network {
     pub unverified: bool,
     /// The wait before something that failed is tried again; it doubles from one attempt to the next.
     pub first_wait: Duration,
+    /// Whether calls of Amazon ECR keep to the rates that AWS allows an account, instead of being told off.
+    pub paced: bool,
 }
 
 impl Default for Network {
     fn default() -> Self {
-        Self { ca_bundle: None, unverified: false, first_wait: Duration::from_millis(250) }
+        Self { ca_bundle: None, unverified: false, first_wait: Duration::from_millis(250), paced: false }
     }
 }
 
@@ -86,22 +91,33 @@ impl Connections {
 fn redirects() -> Policy {
     Policy::custom(|attempt| {
         let first = attempt.previous().first();
-        let previous = attempt.previous().last();
-        let same_host = previous.is_some_and(|previous| {
-            (previous.host_str(), previous.port_or_known_default())
-                == (attempt.url().host_str(), attempt.url().port_or_known_default())
-        });
         let inward = is_inside(attempt.url()) && !first.is_some_and(is_inside);
+        let host = || attempt.url().host_str().unwrap_or("?").to_owned();
+        let astray = attempt.previous().last().and_then(|previous| leads_astray(previous, attempt.url()));
         if attempt.previous().len() > MAXIMUM_REDIRECTS {
             attempt.error("too many redirects")
-        } else if same_host || (attempt.url().scheme() == "https" && !inward) {
-            attempt.follow()
-        } else {
-            let refused =
-                format!("refused to follow a redirect to {}", attempt.url().host_str().unwrap_or("?"));
+        } else if astray.is_some() || inward {
+            let refused = format!("refused to follow a redirect to {}", host());
             attempt.error(refused)
+        } else {
+            attempt.follow()
         }
     })
+}
+
+/// Why a URL that a server names may not be used, where it may not: it must be the same host's, or https, and not an
+/// address that only this machine or its network can reach unless the server itself is there.
+pub(super) fn leads_astray(from: &Url, to: &Url) -> Option<String> {
+    let place = |url: &Url| (url.host_str().map(ToOwned::to_owned), url.port_or_known_default());
+    let inward = is_inside(to) && !is_inside(from);
+    let fine = place(from) == place(to) || (to.scheme() == "https" && !inward);
+    (!fine).then(|| format!("refused to go on at {}", to.host_str().unwrap_or("?")))
+}
+
+/// How long a server asks to be left alone: `Retry-After` in seconds, and no longer than a person would wait.
+pub(super) fn retry_after(response: &Response) -> Option<Duration> {
+    let header = response.headers().get(RETRY_AFTER)?.to_str().ok()?;
+    header.trim().parse().ok().map(|seconds| Duration::from_secs(seconds).min(LONGEST_RETRY))
 }
 
 /// Whether a URL names this machine, or an address that means something only in its network.

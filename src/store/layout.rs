@@ -11,7 +11,6 @@ use std::sync::Arc;
 
 use tempfile::NamedTempFile;
 
-use super::buffers::Buffers;
 use super::files::{self, Extent, Files, INDEX, Index, MARK, MARK_TEXT};
 use super::partial::Partial;
 use super::stream::{Parts, Stream};
@@ -20,19 +19,16 @@ use crate::image::{Descriptor, Digest, Hasher, Manifest, Name};
 
 /// What is written at once. Larger pieces gain nothing, smaller ones cost more calls.
 const STEP: usize = 1024 * 1024;
-/// For all blobs together that are being written.
-const BUDGET: usize = 16 * STEP;
 
 /// A folder that is an OCI image layout, or will be.
 pub struct Layout {
     folder: PathBuf,
-    buffers: Arc<Buffers>,
 }
 
 impl Layout {
     /// The layout in a folder; nothing is read or made yet.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
-        Self { folder: folder.into(), buffers: Buffers::new(BUDGET) }
+        Self { folder: folder.into() }
     }
 
     /// Makes the folder a layout unless it is one. A folder with anything else in it stays as it is.
@@ -137,7 +133,7 @@ impl Layout {
         source: &Source,
         path: &Path,
     ) -> Result<(), Error> {
-        let mut parts = Parts::new(stream, Arc::clone(&self.buffers), STEP);
+        let mut parts = Parts::new(stream, source.buffers(), STEP);
         while let Some(part) = parts.next().await? {
             let end = part.end();
             write(Arc::clone(file), part.bytes).await.map_err(Error::io("write", path))?;
@@ -255,6 +251,10 @@ impl Store for Layout {
 
     fn write<'a>(&'a self, blob: &'a Descriptor, source: &'a Source) -> Answer<'a, Written> {
         Box::pin(self.receive(blob, source))
+    }
+
+    fn is_local(&self) -> bool {
+        true
     }
 
     fn put_manifest<'a>(&'a self, manifest: &'a Manifest) -> Answer<'a, ()> {

@@ -26,6 +26,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 
 pub use archive::{ArchiveReader, ArchiveWriter};
+pub use buffers::{Buffers, DEFAULT_MEMORY, LEAST_MEMORY};
 pub use docker::DockerReader;
 pub use ecr::Ecr;
 pub use engine::Engine;
@@ -99,6 +100,12 @@ pub trait Store: Send + Sync {
     /// Takes the manifest that everything was for, under these tags, or by its digest alone. Docker's own places take
     /// `REPOSITORY:TAG` too.
     fn put_image<'a>(&'a self, manifest: &'a Manifest, tags: &'a [String]) -> Answer<'a, ()>;
+
+    /// Whether its blobs are files of this machine that go by their digests. A destination that computes digests itself
+    /// may take them as they are.
+    fn is_local(&self) -> bool {
+        false
+    }
 
     /// Finds out before anything moves whether an image may have these tags; what cannot be known is no objection.
     fn admit<'a>(&'a self, _digest: &'a Digest, _tags: &'a [String]) -> Answer<'a, ()> {

@@ -5,21 +5,45 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::task::JoinHandle;
 
-use super::buffers::{Buffer, Buffers};
+use super::buffers::{Buffer, Buffers, DEFAULT_MEMORY};
 use super::{Error, Reader, Shared};
 use crate::image::{Descriptor, Hasher};
+
+/// How much is read at once where nobody says otherwise.
+const STEP: usize = 1024 * 1024;
 
 /// Where a blob comes from, so that it can be read again from any offset.
 pub struct Source {
     store: Shared,
     blob: Descriptor,
+    buffers: Arc<Buffers>,
+    trusted: bool,
     report: Box<dyn Fn(u64) + Send + Sync>,
 }
 
 impl Source {
     /// A blob of a store. `report` hears how many of its bytes have arrived.
     pub fn new(store: Shared, blob: Descriptor, report: impl Fn(u64) + Send + Sync + 'static) -> Self {
-        Self { store, blob, report: Box::new(report) }
+        let buffers = Buffers::within(DEFAULT_MEMORY);
+        Self { store, blob, buffers, trusted: false, report: Box::new(report) }
+    }
+
+    /// The same source, with buffers that others use too.
+    #[must_use]
+    pub fn with_buffers(self, buffers: Arc<Buffers>) -> Self {
+        Self { buffers, ..self }
+    }
+
+    /// The same source, whose digests are taken for granted where its blobs are files of this machine and their
+    /// destination computes the digest itself.
+    #[must_use]
+    pub fn trusted(self) -> Self {
+        Self { trusted: self.store.is_local(), ..self }
+    }
+
+    /// Where to borrow memory for the blob's bytes.
+    pub(super) fn buffers(&self) -> Arc<Buffers> {
+        Arc::clone(&self.buffers)
     }
 
     /// Says how many of the blob's bytes have arrived.
@@ -34,11 +58,32 @@ impl Source {
 
     /// The blob from its first byte.
     pub async fn stream(&self) -> Result<Stream, Error> {
-        self.stream_behind(self.blob.digest.algorithm().hasher(), 0).await
+        self.open(Some(self.blob.digest.algorithm().hasher()), 0).await
+    }
+
+    /// The blob for a destination that computes the digest itself and refuses what does not have it.
+    pub(super) async fn stream_to_verifier(&self) -> Result<Stream, Error> {
+        let hasher = (!self.trusted).then(|| self.blob.digest.algorithm().hasher());
+        self.open(hasher, 0).await
+    }
+
+    /// Finds out whether the source is to blame for a blob that was refused: reads all of it where its digest was only
+    /// trusted until now.
+    pub(super) async fn examine(&self) -> Result<(), Error> {
+        if !self.trusted {
+            return Ok(());
+        }
+        let mut stream = self.stream().await?;
+        stream.seek(self.blob.size).await?;
+        stream.verify().await
     }
 
     /// The blob behind bytes that are here already, and that were hashed.
     pub(super) async fn stream_behind(&self, hasher: Hasher, position: u64) -> Result<Stream, Error> {
+        self.open(Some(hasher), position).await
+    }
+
+    async fn open(&self, hasher: Option<Hasher>, position: u64) -> Result<Stream, Error> {
         Ok(Stream {
             reader: self.store.open(&self.blob, position).await?,
             store: Arc::clone(&self.store),
@@ -50,19 +95,31 @@ impl Source {
     }
 }
 
-/// A blob that is being read. Every byte is counted and hashed once, also where a part is read again.
+/// A blob that is being read. Every byte is counted and, unless it is trusted, hashed once, also where a part is read
+/// again.
 pub struct Stream {
     store: Shared,
     blob: Descriptor,
     reader: Box<dyn Reader>,
-    hasher: Hasher,
+    hasher: Option<Hasher>,
     position: u64,
     hashed: u64,
 }
 
 impl Stream {
     /// The next bytes into `buffer`: `limit` of them, fewer only at the end, and none after it.
-    pub async fn read(&mut self, mut buffer: Vec<u8>, limit: usize) -> Result<Vec<u8>, Error> {
+    pub async fn read(&mut self, buffer: Vec<u8>, limit: usize) -> Result<Vec<u8>, Error> {
+        let start = self.position;
+        let buffer = self.fetch(buffer, limit).await?;
+        if let Some(hasher) = &mut self.hasher {
+            hasher.update(unhashed(&buffer, start, self.hashed));
+        }
+        self.hashed = self.hashed.max(self.position);
+        Ok(buffer)
+    }
+
+    /// The next bytes, which are yet to be hashed.
+    async fn fetch(&mut self, mut buffer: Vec<u8>, limit: usize) -> Result<Vec<u8>, Error> {
         let rest = self.blob.size - self.position;
         let wanted = usize::try_from(rest).unwrap_or(usize::MAX).min(limit);
         buffer.clear();
@@ -71,17 +128,13 @@ impl Stream {
             let found = self.position + buffer.len() as u64;
             return Err(self.doubt(Error::size(self.store.name(), &self.blob, found.to_string())));
         }
-        let seen = usize::try_from(self.hashed - self.position).unwrap_or(usize::MAX).min(wanted);
-        self.hasher.update(&buffer[seen..wanted]);
         self.position += wanted as u64;
-        self.hashed = self.hashed.max(self.position);
         Ok(buffer)
     }
 
     /// Goes on at another offset. What lies between on the way forward is read, since it has to be hashed.
     pub async fn seek(&mut self, offset: u64) -> Result<(), Error> {
-        const STEP: usize = 1024 * 1024;
-        let start = offset.min(self.hashed);
+        let start = if self.hasher.is_some() { offset.min(self.hashed) } else { offset };
         self.reader = self.store.open(&self.blob, start).await?;
         self.position = start;
         let mut buffer = Vec::new();
@@ -94,15 +147,23 @@ impl Stream {
 
     /// Whether the bytes were the right ones; called when all of them were read.
     pub async fn verify(mut self) -> Result<(), Error> {
+        self.check().await
+    }
+
+    /// The same. What was the right thing once is taken for it when it is read again.
+    async fn check(&mut self) -> Result<(), Error> {
+        if self.hasher.is_none() {
+            return self.reader.suspicion().map_or(Ok(()), Err);
+        }
         self.seek_to_end().await?;
         if !self.reader.read(Vec::new(), 1).await?.is_empty() {
             let found = format!("more than {}", self.blob.size);
             return Err(self.doubt(Error::size(self.store.name(), &self.blob, found)));
         }
-        let found = self.hasher.clone().finish();
-        if found == self.blob.digest {
+        let Some(found) = self.hasher.take().map(Hasher::finish).filter(|found| *found != self.blob.digest)
+        else {
             return Ok(());
-        }
+        };
         Err(self.doubt(Error::Mismatch {
             place: self.store.name(),
             what: "blob",
@@ -120,6 +181,12 @@ impl Stream {
     }
 }
 
+/// What of bytes that begin at `start` was not hashed yet, where everything in front of `hashed` was.
+fn unhashed(bytes: &[u8], start: u64, hashed: u64) -> &[u8] {
+    let seen = usize::try_from(hashed.saturating_sub(start)).unwrap_or(usize::MAX).min(bytes.len());
+    &bytes[seen..]
+}
+
 /// A piece of a blob.
 pub(super) struct Part {
     /// Where it begins.
@@ -135,41 +202,47 @@ impl Part {
     }
 }
 
-/// A blob in parts, of which the next one is read and hashed while the caller is busy with this one.
-pub(super) struct Parts {
+/// What is made of a part before the caller gets it.
+type Work<T> = Arc<dyn Fn(Part) -> T + Send + Sync>;
+
+/// A blob in parts, of which the next one is read, hashed and worked on while the caller is busy with this one.
+pub(super) struct Parts<T = Part> {
     buffers: Arc<Buffers>,
     size: usize,
-    ahead: Option<JoinHandle<(Stream, Result<Part, Error>)>>,
+    work: Work<T>,
+    /// Where the next part begins.
+    at: u64,
+    ahead: Option<JoinHandle<Ahead<T>>>,
 }
+
+/// The stream behind a part, and the part; `None` at the end.
+type Ahead<T> = (Stream, Result<Option<T>, Error>);
 
 impl Parts {
     pub(super) fn new(stream: Stream, buffers: Arc<Buffers>, size: usize) -> Self {
-        let mut parts = Self { buffers, size, ahead: None };
+        Self::with(stream, buffers, size, |part| part)
+    }
+}
+
+impl<T: Send + 'static> Parts<T> {
+    /// Parts with something done to each of them off the reactor.
+    pub(super) fn with(
+        stream: Stream,
+        buffers: Arc<Buffers>,
+        size: usize,
+        work: impl Fn(Part) -> T + Send + Sync + 'static,
+    ) -> Self {
+        let mut parts = Self { buffers, size, work: Arc::new(work), at: stream.position, ahead: None };
         parts.prepare(stream);
         parts
     }
 
-    fn prepare(&mut self, mut stream: Stream) {
-        let (buffers, size) = (Arc::clone(&self.buffers), self.size);
-        self.ahead = Some(tokio::spawn(async move {
-            let first = stream.position;
-            if first == stream.blob.size {
-                return (stream, Ok(Part { first, bytes: Bytes::new() }));
-            }
-            let rest = usize::try_from(stream.blob.size - first).unwrap_or(usize::MAX);
-            let mut buffer: Buffer = buffers.lend(size.min(rest)).await;
-            let part = match stream.read(std::mem::take(&mut buffer.bytes), size).await {
-                Ok(bytes) => {
-                    buffer.bytes = bytes;
-                    Ok(Part { first, bytes: Bytes::from_owner(buffer) })
-                }
-                Err(error) => Err(error),
-            };
-            (stream, part)
-        }));
+    fn prepare(&mut self, stream: Stream) {
+        let (buffers, size, work) = (Arc::clone(&self.buffers), self.size, Arc::clone(&self.work));
+        self.ahead = Some(tokio::spawn(prepare(stream, buffers, size, work)));
     }
 
-    async fn ahead(&mut self) -> (Stream, Result<Part, Error>) {
+    async fn ahead(&mut self) -> Ahead<T> {
         let task = self.ahead.as_mut().expect("a part is always ahead");
         let prepared = task.await;
         self.ahead = None;
@@ -177,17 +250,32 @@ impl Parts {
     }
 
     /// The next part; `None` at the end.
-    pub(super) async fn next(&mut self) -> Result<Option<Part>, Error> {
+    pub(super) async fn next(&mut self) -> Result<Option<T>, Error> {
         let (stream, part) = self.ahead().await;
+        self.at = stream.position;
         self.prepare(stream);
-        let part = part?;
-        Ok((!part.bytes.is_empty()).then_some(part))
+        part
     }
 
     /// Goes on at another offset.
     pub(super) async fn seek(&mut self, offset: u64) -> Result<(), Error> {
         let (mut stream, _) = self.ahead().await;
         let result = stream.seek(offset).await;
+        self.at = stream.position;
+        self.prepare(stream);
+        result
+    }
+
+    /// Makes sure that the next part begins at an offset.
+    pub(super) async fn seek_unless_at(&mut self, offset: u64) -> Result<(), Error> {
+        if self.at == offset { Ok(()) } else { self.seek(offset).await }
+    }
+
+    /// Whether the bytes were the right ones, where some of them may be wanted again.
+    pub(super) async fn verified(&mut self) -> Result<(), Error> {
+        let (mut stream, _) = self.ahead().await;
+        let result = stream.check().await;
+        self.at = stream.position;
         self.prepare(stream);
         result
     }
@@ -198,7 +286,45 @@ impl Parts {
     }
 }
 
-impl Drop for Parts {
+async fn prepare<T: Send + 'static>(
+    mut stream: Stream,
+    buffers: Arc<Buffers>,
+    size: usize,
+    work: Work<T>,
+) -> Ahead<T> {
+    let first = stream.position;
+    if first == stream.blob.size {
+        return (stream, Ok(None));
+    }
+    let rest = usize::try_from(stream.blob.size - first).unwrap_or(usize::MAX);
+    let mut buffer: Buffer = buffers.lend(size.min(rest)).await;
+    let bytes = std::mem::take(&mut buffer.bytes);
+    if size <= STEP {
+        // What is done to little takes less time than handing it to another thread.
+        let read = stream.read(bytes, size).await;
+        return (stream, read.map(|bytes| Some(work(part(buffer, first, bytes)))));
+    }
+    match stream.fetch(bytes, size).await {
+        Ok(bytes) => {
+            let worked = tokio::task::spawn_blocking(move || {
+                if let Some(hasher) = &mut stream.hasher {
+                    hasher.update(unhashed(&bytes, first, stream.hashed));
+                }
+                stream.hashed = stream.hashed.max(stream.position);
+                (stream, Ok(Some(work(part(buffer, first, bytes)))))
+            });
+            worked.await.expect("neither hashing nor encoding panics")
+        }
+        Err(error) => (stream, Err(error)),
+    }
+}
+
+fn part(mut buffer: Buffer, first: u64, bytes: Vec<u8>) -> Part {
+    buffer.bytes = bytes;
+    Part { first, bytes: Bytes::from_owner(buffer) }
+}
+
+impl<T> Drop for Parts<T> {
     fn drop(&mut self) {
         if let Some(task) = &self.ahead {
             task.abort();

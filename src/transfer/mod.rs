@@ -22,7 +22,7 @@ use self::plan::Plan;
 use self::progress::{Event, Progress};
 use self::referrers::{About, Link};
 use crate::image::{Descriptor, Digest, Manifest, Name, Platform};
-use crate::store::{self, Shared, Source, Written};
+use crate::store::{self, Buffers, Shared, Source, Written};
 
 /// Why an image was not moved.
 #[derive(Debug, thiserror::Error)]
@@ -138,6 +138,10 @@ pub struct Options {
     pub referrers: bool,
     /// How many blobs move at once.
     pub jobs: usize,
+    /// The memory for the bytes of all of them.
+    pub buffers: Arc<Buffers>,
+    /// Whether the source's files are hashed also where the destination does that.
+    pub verify: bool,
     /// What its layers are to be compressed with. `None` leaves them as they are, but for those of docker's places
     /// that nobody compressed, which go to a registry with gzip.
     pub compression: Option<Compression>,
@@ -241,7 +245,7 @@ pub async fn add(
         let prepare = async { destination.prepare(&lack.blobs).await.map_err(Error::from) };
         let ((), missing) = tokio::try_join!(lack.admit(destination, &plan), prepare)?;
         let blobs = lack.moving(&missing, &mut outcome, progress);
-        move_blobs(source, destination, &blobs, options.jobs, progress, &mut outcome).await?;
+        move_blobs(source, destination, &blobs, options, progress, &mut outcome).await?;
     } else {
         lack.admit(destination, &plan).await?;
         progress.hear(Event::Planned { blobs: 0, bytes: 0, present: outcome.present });
@@ -277,19 +281,29 @@ async fn move_blobs(
     source: &Shared,
     destination: &Shared,
     blobs: &[&Descriptor],
-    jobs: usize,
+    options: &Options,
     progress: &Arc<dyn Progress>,
     outcome: &mut Outcome,
 ) -> Result<(), Error> {
     // Dropping the set, as an interrupt does, stops what is in it.
     let mut tasks = JoinSet::new();
-    let permits = Arc::new(Semaphore::new(jobs.max(1)));
+    let permits = Arc::new(Semaphore::new(options.jobs.max(1)));
     for &blob in blobs {
         let (source, destination) = (Arc::clone(source), Arc::clone(destination));
         let (permits, progress, blob) = (Arc::clone(&permits), Arc::clone(progress), blob.clone());
+        let (buffers, verify) = (Arc::clone(&options.buffers), options.verify);
         tasks.spawn(async move {
             let _permit = permits.acquire_owned().await;
-            move_blob(source, &destination, blob, progress).await
+            progress.hear(Event::Started(&blob));
+            let (listener, digest) = (Arc::clone(&progress), blob.digest.clone());
+            let source = Source::new(source, blob.clone(), move |position| {
+                listener.hear(Event::Arrived { digest: &digest, position });
+            });
+            let source = source.with_buffers(buffers);
+            let source = if verify { source } else { source.trusted() };
+            let written = destination.write(&blob, &source).await?;
+            progress.hear(Event::Finished(&blob));
+            Ok((written, blob.size))
         });
     }
     while let Some(task) = tasks.join_next().await {
@@ -308,22 +322,6 @@ async fn move_blobs(
         }
     }
     Ok(())
-}
-
-async fn move_blob(
-    source: Shared,
-    destination: &Shared,
-    blob: Descriptor,
-    progress: Arc<dyn Progress>,
-) -> Result<(Written, u64), Error> {
-    progress.hear(Event::Started(&blob));
-    let (listener, digest) = (Arc::clone(&progress), blob.digest.clone());
-    let source = Source::new(source, blob.clone(), move |position| {
-        listener.hear(Event::Arrived { digest: &digest, position });
-    });
-    let written = destination.write(&blob, &source).await?;
-    progress.hear(Event::Finished(&blob));
-    Ok((written, blob.size))
 }
 
 async fn put_child(

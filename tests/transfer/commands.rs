@@ -195,7 +195,7 @@ fn a_dry_run_says_what_would_move() {
     let json: Value = serde_json::from_str(&machine.ok(&format!("{line} --output json"))).unwrap();
     let row = json!([{
         "image": "app:1.0,x", "digest": DIGEST, "rewritten": false, "blobs": 5, "bytes": 7131, "present": 0,
-        "referrers": 0, "seconds": null
+        "referrers": 0, "compressed": 0, "seconds": null
     }]);
     assert_eq!(json, row);
     assert_eq!(
@@ -224,7 +224,7 @@ fn progress_for_programs_ends_with_the_sum() {
             "event": "done", "blobs": 3, "bytes": 4601, "present": 0, "seconds": null,
             "images": [{
                 "image": "app:1.0", "digest": ARM64, "rewritten": false, "blobs": 3, "bytes": 4601, "present": 0,
-                "referrers": 0, "seconds": null
+                "referrers": 0, "compressed": 0, "seconds": null
             }]
         })
     );

@@ -53,6 +53,8 @@ fn options(tags: &[&str]) -> Options {
         tags: tags.iter().map(|&tag| tag.to_owned()).collect(),
         referrers: false,
         jobs: 4,
+        buffers: ecr::store::Buffers::within(ecr::store::DEFAULT_MEMORY),
+        verify: false,
         compression: None,
     }
 }

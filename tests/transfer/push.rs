@@ -44,8 +44,8 @@ async fn parts_follow_each_other_and_manifests_come_last() {
 }
 
 #[tokio::test]
-async fn the_services_part_size_is_used_within_ecrs_limits() {
-    for (named, first) in [(6 * MEBIBYTE, "0-6291455"), (1, "0-5242879"), (100 * MEBIBYTE, "0-12582918")] {
+async fn the_services_part_size_is_used_within_the_limits_of_ecr_and_memory() {
+    for (named, first) in [(6 * MEBIBYTE, "0-6291455"), (1, "0-5242879"), (100 * MEBIBYTE, "0-9437183")] {
         let fake = Fake::new();
         fake.state().part_size = named;
         push_one(&fake).await.unwrap();

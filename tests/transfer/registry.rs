@@ -16,6 +16,7 @@ use super::*;
 /// Answers a request instead of the fake.
 type Fault = Box<dyn Fn(&Request) -> Option<Vec<u8>> + Send>;
 
+#[derive(Clone)]
 struct Request {
     method: String,
     path: String,
@@ -30,6 +31,12 @@ pub(super) struct State {
     log: Vec<String>,
     faults: Vec<Fault>,
     bearer: bool,
+    /// What has arrived of the blobs that are being uploaded.
+    uploads: HashMap<String, Vec<u8>>,
+    /// How much the next PATCHes keep before they fail, from the last to the first.
+    cuts: Vec<usize>,
+    /// The offset and the length of each PATCH that followed on what was there.
+    received: Vec<(usize, usize)>,
     mounts: bool,
     /// Whether it lists referrers itself.
     pub(super) referrers: bool,
@@ -150,9 +157,33 @@ impl State {
             {
                 return reply("201 Created", "Location: /mounted\r\n", b"");
             }
-            return reply("202 Accepted", "Location: /v2/upload/1\r\n", b"");
+            let place = format!("/v2/upload/{}", self.log.len());
+            self.uploads.insert(place.clone(), Vec::new());
+            return reply("202 Accepted", &format!("Location: {place}\r\n"), b"");
         }
-        if path == "/v2/upload/1" {
+        if path.starts_with("/v2/upload/") && request.method == "GET" {
+            let last = self.uploads[path].len().saturating_sub(1);
+            return reply("204 No Content", &format!("Location: {path}\r\nRange: 0-{last}\r\n"), b"");
+        }
+        if path.starts_with("/v2/upload/") && request.method == "PATCH" {
+            let upload = self.uploads.get_mut(path).unwrap();
+            let range = request.head.split_once("content-range: ").map(|(_, rest)| rest);
+            let first = range.map_or(0, |rest| rest.split('-').next().unwrap().parse().unwrap());
+            if first != upload.len() {
+                return reply("416 Requested Range Not Satisfiable", "", b"");
+            }
+            let kept = self.cuts.pop().unwrap_or(request.body.len());
+            self.received.push((first, request.body.len()));
+            upload.extend_from_slice(&request.body[..kept]);
+            return if kept < request.body.len() {
+                reply("503 Service Unavailable", "", b"")
+            } else {
+                reply("202 Accepted", &format!("Location: {path}\r\n"), b"")
+            };
+        }
+        if path.starts_with("/v2/upload/") {
+            let sent = self.uploads.remove(path).unwrap();
+            let request = &Request { body: [sent, request.body.clone()].concat(), ..request.clone() };
             let digest = request.path.split_once("digest=").unwrap().1.replace("%3A", ":");
             if Digest::of(&request.body).to_string() != digest {
                 return reply("400 Bad Request", "", br#"{"errors":[{"code":"DIGEST_INVALID"}]}"#);
@@ -325,4 +356,65 @@ async fn a_manifest_without_an_end_is_not_read() {
     assert!(error.to_string().contains("is larger than the 4194304 bytes that registries take"), "{error}");
     let error = run(&registry.store(), &back, &wanted).await.unwrap_err();
     assert_eq!(error.to_string(), format!("{}/team/app has no image 1", registry.address));
+}
+
+#[tokio::test]
+async fn an_upload_that_broke_off_goes_on_where_it_stopped() {
+    let registry = Registry::start();
+    let size = 6_000_000;
+    let (memory, image) = single(&[noise(size, 1)]).await;
+    let source: Shared = memory;
+    registry.state().cuts = vec![1_000_000, 2_000_000];
+    let outcome = run(&source, &registry.store(), &options(&["1"])).await.unwrap();
+    assert_eq!(&outcome.digest, image.digest());
+    let offsets = [(0, size), (2_000_000, 4_000_000), (3_000_000, 3_000_000)];
+    assert_eq!(registry.state().received, offsets);
+    assert!(registry.state().blobs.contains_key(&Digest::of(&noise(size, 1)).to_string()));
+
+    // Where the registry names an offset that it then refuses, everything is sent once more.
+    let registry = Registry::start();
+    registry.state().cuts = vec![2_000_000];
+    registry.fail(|request| {
+        let asked = request.method == "GET" && request.path.starts_with("/v2/upload");
+        asked.then(|| reply("204 No Content", "Range: 0-99\r\n", b""))
+    });
+    run(&source, &registry.store(), &options(&["1"])).await.unwrap();
+    assert_eq!(registry.state().received, [(0, size), (0, size)]);
+}
+
+#[tokio::test]
+async fn a_token_that_expires_on_the_way_is_renewed() {
+    let registry = Registry::start();
+    registry.state().bearer = true;
+    let (memory, _) = single(&[noise(6_000_000, 1)]).await;
+    registry.fail(|request| (request.method == "PATCH").then(|| reply("401 Unauthorized", "", b"")));
+    let login = Login::Password("me".to_owned(), "secret".to_owned());
+    run(&(memory as Shared), &registry.store_of("team/app", login), &options(&["1"])).await.unwrap();
+    assert_eq!(registry.state().received, [(0, 6_000_000)]);
+}
+
+#[tokio::test]
+async fn a_damaged_file_that_a_registry_refuses_is_to_blame() {
+    let registry = Registry::start();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("layout");
+    let layer = noise(5_000_000, 1);
+    let (memory, _) = single(std::slice::from_ref(&layer)).await;
+    let layout: Shared = ecr::store::Place::parse(path.to_str().unwrap()).destination().unwrap();
+    run(&(memory as Shared), &layout, &options(&["1"])).await.unwrap();
+    let digest = Digest::of(&layer);
+    let mut damaged = layer;
+    damaged[17] ^= 1;
+    let blob = path.join("blobs/sha256").join(digest.hexadecimal());
+    std::fs::write(blob, &damaged).unwrap();
+    let error = run(&layout, &registry.store(), &options(&["1"])).await.unwrap_err().to_string();
+    let found = Digest::of(&damaged);
+    let expected =
+        format!("blob {digest} in {} is damaged: its bytes have the digest {found}", path.display());
+    assert_eq!(error, expected);
+    let verified = ecr::transfer::Options { verify: true, ..options(&["1"]) };
+    let puts = registry.count("PUT");
+    let error = run(&layout, &registry.store(), &verified).await.unwrap_err().to_string();
+    // The configuration was there already, and what is wrong is not offered.
+    assert_eq!((error, registry.count("PUT")), (expected, puts));
 }

@@ -62,7 +62,7 @@ fn failed(fault: Fault) -> Error {
 }
 
 /// The store in a folder, which must have one.
-fn open(folder: &Path) -> anyhow::Result<Local> {
+pub(super) fn open(folder: &Path) -> anyhow::Result<Local> {
     if Local::exists(folder) {
         return Ok(Local::open(folder)?);
     }

@@ -10,6 +10,7 @@ use tokio::process::{Child, Command};
 use tokio::sync::oneshot;
 
 use super::{Context, Error, serve};
+use crate::commands::connect::reach;
 use crate::local::Local;
 use crate::local::server::Server;
 
@@ -37,7 +38,8 @@ pub(super) fn define() -> clap::Command {
 pub(super) fn run(context: &Context, folder: &Path, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let options = serve::options(context, matches, SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
     let ephemeral = matches.get_flag("ephemeral").then(serve::ephemeral).transpose()?;
-    let local = Local::open(ephemeral.as_ref().map_or(folder, tempfile::TempDir::path))?;
+    let local = Local::open(ephemeral.as_ref().map_or(folder, tempfile::TempDir::path))?
+        .reaching(reach(&context.settings)?);
     let mut words = matches.get_many::<std::ffi::OsString>("command").into_iter().flatten();
     let program = words.next().context("the command is empty")?;
     let mut command = Command::new(program);

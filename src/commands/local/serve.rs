@@ -5,11 +5,13 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Arg, ArgAction, ArgMatches};
 
 use super::{Context, Error};
+use crate::commands::connect::reach;
 use crate::local::server::{Credentials, Log, Options, Rule, Server};
 use crate::local::{DEFAULT_PORT, Local};
 
@@ -67,6 +69,13 @@ pub(super) fn define() -> clap::Command {
                 ),
         )
         .arg(
+            Arg::new("lifecycle-every")
+                .long("lifecycle-every")
+                .value_name("DURATION")
+                .value_parser(duration)
+                .help("Carry out lifecycle policies now and then every so often, as 90s, 30m, 12h or 1d; never by default"),
+        )
+        .arg(
             Arg::new("durable")
                 .long("durable")
                 .action(ArgAction::SetTrue)
@@ -74,6 +83,21 @@ pub(super) fn define() -> clap::Command {
                 .help("Wait for the disk, so that what is acknowledged survives a power cut and not only the process"),
         )
         .args(behaviour())
+}
+
+/// Reads a number of seconds, minutes, hours or days.
+fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || "expected a number and one of s, m, h and d, such as 12h".to_owned();
+    let unit = text.chars().last().ok_or_else(wrong)?;
+    let number: u32 = text.strip_suffix(unit).and_then(|number| number.parse().ok()).ok_or_else(wrong)?;
+    let seconds = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 60 * 60,
+        'd' => 24 * 60 * 60,
+        _ => return Err(wrong()),
+    };
+    if number == 0 { Err(wrong()) } else { Ok(Duration::from_secs(u64::from(number) * seconds)) }
 }
 
 /// The options that `run` has too.
@@ -173,10 +197,11 @@ pub(super) fn run(context: &Context, folder: &Path, matches: &ArgMatches) -> any
         let none = || Error::Usage(format!("{} holds no access key with its secret", path.display()));
         options.credentials = Some(Credentials::read(&text).ok_or_else(none)?);
     }
+    options.lifecycle_every = matches.get_one("lifecycle-every").copied();
     options.tls = path("tls-certificate").zip(path("tls-key"));
     let ephemeral = matches.get_flag("ephemeral").then(ephemeral).transpose()?;
     let folder = ephemeral.as_ref().map_or(folder, tempfile::TempDir::path);
-    let mut local = Local::open(folder)?;
+    let mut local = Local::open(folder)?.reaching(reach(&context.settings)?);
     if matches.get_flag("durable") {
         local.make_durable();
     }

@@ -14,7 +14,7 @@ use super::super::summary::Row;
 use super::report::{Mirrored, Report};
 use super::side::Home;
 use crate::image::{Digest, Name, glob};
-use crate::store::{self, Kept};
+use crate::store::{self, Buffers, Kept};
 use crate::transfer::Options;
 use crate::transfer::progress::Progress;
 use crate::ui::progress::Display;
@@ -31,6 +31,9 @@ pub(super) struct Wanted<'a> {
     pub(super) dry_run: bool,
     pub(super) keep_going: bool,
     pub(super) jobs: usize,
+    pub(super) verify: bool,
+    /// The memory for all of them.
+    pub(super) buffers: Arc<Buffers>,
     pub(super) create: Option<&'a Creation>,
 }
 
@@ -116,6 +119,8 @@ impl Mirror {
                 platforms: Vec::new(),
                 tags,
                 referrers: wanted.referrers,
+                buffers: Arc::clone(&wanted.buffers),
+                verify: wanted.verify,
                 compression: None,
                 jobs: wanted.jobs,
             };
@@ -231,7 +236,17 @@ mod tests {
 
     fn wanted(delete: bool, referrers: bool) -> Wanted<'static> {
         let globs = Arc::default();
-        Wanted { globs, delete, referrers, dry_run: false, keep_going: false, jobs: 4, create: None }
+        Wanted {
+            globs,
+            delete,
+            referrers,
+            dry_run: false,
+            keep_going: false,
+            jobs: 4,
+            verify: false,
+            buffers: Buffers::within(64 << 20),
+            create: None,
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::identifier::DIGEST;
 use super::repository::Repository;
 use crate::local::call::Call;
+use crate::local::upstream::{self, Wanted};
 use crate::local::{Fault, signing, validate};
 
 /// How long a download URL is good for, in seconds.
@@ -72,7 +73,12 @@ fn layer_size(connection: &Connection, repository: &Repository, digest: &str) ->
 pub(crate) fn download_url(call: &Call<'_>) -> Result<Value, Fault> {
     let digest = call.required("layerDigest");
     let secret = call.read(|connection| {
-        let repository = Repository::of(call, connection)?;
+        let repository = match Repository::of(call, connection) {
+            Err(fault) if fault.code == "RepositoryNotFoundException" => {
+                return Err(upstream_of(call, connection, fault)?);
+            }
+            found => found?,
+        };
         let with = |code: &str, start: &str, end: &str| {
             let (name, account) = (&repository.name, &repository.scope.account);
             let within =
@@ -80,11 +86,12 @@ pub(crate) fn download_url(call: &Call<'_>) -> Result<Value, Fault> {
             Fault::new(code, format!("The layer with digest '{digest}' {start}{within}{end}"))
         };
         if layer_size(connection, &repository, digest)?.is_none() {
-            return Err(with("LayersNotFoundException", "does not exist ", ""));
+            let missing = with("LayersNotFoundException", "does not exist ", "");
+            return Err(upstream_of(call, connection, missing)?);
         }
         let query = "SELECT EXISTS (SELECT 1 FROM image_layer WHERE repository = ?1 AND digest = ?2)";
         let is_used: bool = connection.query_row(query, params![repository.id, digest], |row| row.get(0))?;
-        if !is_used {
+        if !is_used && call.settled.is_none() {
             return Err(with("LayerInaccessibleException", "is not accessible ", ": no image refers to it"));
         }
         signing::secret(connection)
@@ -98,6 +105,15 @@ pub(crate) fn download_url(call: &Call<'_>) -> Result<Value, Fault> {
         None => file_url(call, digest)?,
     };
     Ok(json!({ "downloadUrl": url, "layerDigest": digest }))
+}
+
+/// The refusal for a layer that is not here: that it has to be fetched, or why it was not, before the given one.
+fn upstream_of(call: &Call<'_>, connection: &Connection, missing: Fault) -> Result<Fault, Fault> {
+    let Ok(digest) = call.required("layerDigest").parse() else { return Ok(missing) };
+    let (scope, wanted) = (call.scope(), vec![Wanted::Layer(digest)]);
+    let instead =
+        upstream::instead(connection, &scope, call.required("repositoryName"), wanted, call.settled)?;
+    Ok(instead.unwrap_or(missing))
 }
 
 fn file_url(call: &Call<'_>, digest: &str) -> Result<String, Fault> {

@@ -4,10 +4,13 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde_json::{Value, json};
 
 use super::accounts;
-use super::identifier::ImageId;
+use super::identifier::{ImageId, Unresolved};
+use super::pull_through;
 use super::repository::Repository;
+use crate::image::Name;
 use crate::local::Fault;
 use crate::local::call::Call;
+use crate::local::upstream::{self, Trouble, Wanted};
 
 /// A row of the table `image`.
 #[derive(Debug, Clone)]
@@ -85,11 +88,14 @@ pub(crate) fn get(call: &Call<'_>) -> Result<Value, Fault> {
     let ids: Vec<ImageId> = call.list("imageIds").unwrap_or_default().iter().map(ImageId::of).collect();
     let mut pulled = Vec::new();
     let answer = call.read(|connection| {
-        let repository = Repository::of(call, connection)?;
-        let (mut images, mut failures) = (Vec::new(), Vec::new());
+        let repository = repository(call, connection, &ids)?;
+        let (mut images, mut failures, mut absent) = (Vec::new(), Vec::new(), Vec::new());
         let counts = !accounts::is_excluded(connection, &repository.scope, &call.caller.principal)?;
         for id in &ids {
-            match id.resolve(connection, &repository)? {
+            let found = id.resolve(connection, &repository)?;
+            absent.extend(upstream_of(call, connection, &repository, id, &found)?);
+            match found {
+                Err(Unresolved::NotFound) => failures.push(not_found(call, id)),
                 Err(unresolved) => failures.push(unresolved.failure(id)),
                 Ok(image) if image.status != "ACTIVE" => {
                     failures.push(id.failure("ImageInaccessible", "Requested image is archived"));
@@ -103,7 +109,10 @@ pub(crate) fn get(call: &Call<'_>) -> Result<Value, Fault> {
                 }
             }
         }
-        Ok(json!({ "images": images, "failures": failures }))
+        match upstream::instead(connection, &repository.scope, &repository.name, absent, call.settled)? {
+            Some(need) if call.settled.is_none() => Err(need),
+            _ => Ok(json!({ "images": images, "failures": failures })),
+        }
     })?;
     if !pulled.is_empty() {
         call.write(|transaction| {
@@ -115,6 +124,61 @@ pub(crate) fn get(call: &Call<'_>) -> Result<Value, Fault> {
         })?;
     }
     Ok(answer)
+}
+
+/// The repository; where it is missing, a pull may make it.
+fn repository(call: &Call<'_>, connection: &Connection, ids: &[ImageId]) -> Result<Repository, Fault> {
+    match Repository::of(call, connection) {
+        Err(fault) if fault.code == "RepositoryNotFoundException" && !call.is_public() => {
+            let name = call.required("repositoryName");
+            let wanted = ids.iter().filter_map(wanted).collect();
+            let instead = upstream::instead(connection, &call.scope(), name, wanted, call.settled)?;
+            Err(instead.unwrap_or(fault))
+        }
+        found => found,
+    }
+}
+
+/// What an identifier is called upstream; a digest counts before the tag beside it.
+fn wanted(id: &ImageId) -> Option<Wanted> {
+    let digest = id.digest.as_deref().map(str::parse);
+    let name = match (digest, &id.tag) {
+        (Some(digest), _) => Name::Digest(digest.ok()?),
+        (None, Some(tag)) => Name::tag(tag).ok()?,
+        (None, None) => return None,
+    };
+    Some(Wanted::Image(name))
+}
+
+/// What has to be looked up upstream: an image that is not here, or a tag that was looked up long ago.
+fn upstream_of(
+    call: &Call<'_>,
+    connection: &Connection,
+    repository: &Repository,
+    id: &ImageId,
+    found: &Result<Image, Unresolved>,
+) -> Result<Option<Wanted>, Fault> {
+    if call.settled.is_some() || call.is_public() {
+        return Ok(None);
+    }
+    let is_wanted = match (found, &id.tag, &id.digest) {
+        (Err(Unresolved::NotFound), ..) => true,
+        (Ok(image), Some(tag), None) if image.status == "ACTIVE" => {
+            let at = pull_through::looked_up_at(connection, repository, tag)?;
+            upstream::is_due(call.local, connection, &repository.scope, &repository.name, at)?
+        }
+        _ => false,
+    };
+    Ok(is_wanted.then(|| wanted(id)).flatten())
+}
+
+/// The failure for an image that is neither here nor, where that was tried, could be fetched.
+fn not_found(call: &Call<'_>, id: &ImageId) -> Value {
+    let failure = wanted(id).and_then(|wanted| call.settled?.failure(&wanted));
+    match failure.filter(|failure| failure.kind != Trouble::Missing) {
+        Some(failure) => id.failure(failure.code(), &failure.reason),
+        None => Unresolved::NotFound.failure(id),
+    }
 }
 
 /// The structure `Image` of answers.

@@ -15,6 +15,7 @@ mod manifest;
 mod mutability;
 mod paging;
 pub(super) mod policies;
+pub(super) mod pull_through;
 pub(super) mod pushing;
 pub(super) mod referrers;
 pub(super) mod registry;

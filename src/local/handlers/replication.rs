@@ -157,7 +157,7 @@ fn copy_allowed(
 ) -> Result<Option<&'static str>, Fault> {
     let target = match Repository::look_up(connection, destination, &source.name)? {
         Some(target) => target,
-        None => make_target(connection, source, destination, now)?,
+        None => make_repository(connection, destination, &source.name, "REPLICATION", now)?,
     };
     let id = copy_image(connection, source, image, &target, now)?;
     let mut failure = None;
@@ -172,14 +172,15 @@ fn copy_allowed(
     Ok(failure)
 }
 
-/// A repository that is missing at the destination is made from the template there, else with the usual settings.
-fn make_target(
+/// Makes a repository that is missing from the template for an occasion, else with the usual settings.
+pub(super) fn make_repository(
     connection: &Connection,
-    source: &Repository,
-    destination: &Scope,
+    scope: &Scope,
+    name: &str,
+    occasion: &str,
     now: i64,
 ) -> Result<Repository, Fault> {
-    let made = create_from_template(connection, destination, &source.name, "REPLICATION", now)?;
+    let made = create_from_template(connection, scope, name, occasion, now)?;
     let new = New {
         mutability: "MUTABLE".to_owned(),
         exclusions: json!([]),
@@ -188,11 +189,11 @@ fn make_target(
         tags: Vec::new(),
         catalog: None,
     };
-    made.map_or_else(|| insert(connection, destination, &source.name, &new, now), Ok)
+    made.map_or_else(|| insert(connection, scope, name, &new, now), Ok)
 }
 
 /// Copies an image, after the images in it where it is an index; its blobs are in the store already.
-fn copy_image(
+pub(super) fn copy_image(
     connection: &Connection,
     source: &Repository,
     image: &Image,

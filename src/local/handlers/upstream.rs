@@ -1,10 +1,13 @@
 //! Pull through cache rules: which upstream registry stands behind which repositories.
 
+use rusqlite::Connection;
 use serde_json::{Map, Value, json};
 
 use super::paging::Page;
 use super::settings::{Kind, Setting, invalid};
+use crate::image::Registry;
 use crate::local::call::{Call, Scope};
+use crate::local::upstream::{Home, Need, Rule, Wanted};
 use crate::local::{Fault, time};
 
 /// Rules of one registry.
@@ -23,11 +26,25 @@ const UPSTREAMS: [(&str, &str, bool); 9] = [
     ("ecr", "*.dkr.ecr.*.amazonaws.com", false),
 ];
 
-/// The upstream registry behind a host, and whether it asks for credentials.
-fn upstream(url: &str) -> Option<(&'static str, bool)> {
+/// What is known of an upstream registry.
+struct Upstream<'a> {
+    /// What AWS calls it; one on this machine has a name only where the rule gives it one.
+    name: Option<&'a str>,
+    /// Whether it asks for credentials.
+    asks: bool,
+}
+
+/// The upstream registry behind a host. Amazon ECR knows none on this machine; here one may stand in for any.
+fn upstream<'a>(url: &str, given: Option<&'a str>) -> Option<Upstream<'a>> {
+    let home = Home::of_url(url)?;
     let host = url.strip_prefix("https://").unwrap_or(url);
+    if let Home::Remote { host, .. } = &home
+        && matches!(Registry::of_host(host), Some(Registry::Loopback(_)))
+    {
+        return Some(Upstream { name: given, asks: false });
+    }
     let known = |(_, glob, _): &&(&str, &str, bool)| crate::local::glob::covers(glob, host);
-    UPSTREAMS.iter().find(known).map(|(name, _, asks)| (*name, *asks))
+    UPSTREAMS.iter().find(known).map(|(name, _, asks)| Upstream { name: Some(name), asks: *asks })
 }
 
 /// CreatePullThroughCacheRule
@@ -38,8 +55,10 @@ pub(crate) fn create(call: &Call<'_>) -> Result<Value, Fault> {
         let text = format!("The upstream registry '{url}' is not supported: {reason}");
         Fault::new("UnsupportedUpstreamRegistryException", text)
     };
-    let (name, asks) = upstream(url).ok_or_else(|| unsupported("no registry of this host is known"))?;
-    if let Some(given) = call.text("upstreamRegistry").filter(|given| *given != name) {
+    let given = call.text("upstreamRegistry");
+    let Upstream { name, asks } =
+        upstream(url, given).ok_or_else(|| unsupported("no registry of this host is known"))?;
+    if let Some(given) = given.filter(|given| Some(*given) != name) {
         return Err(unsupported(&format!("it is not the host of {given}")));
     }
     if asks && call.text("credentialArn").is_none() {
@@ -47,7 +66,7 @@ pub(crate) fn create(call: &Call<'_>) -> Result<Value, Fault> {
     }
     let mut rule = Map::new();
     rule.insert("upstreamRegistryUrl".to_owned(), json!(url));
-    rule.insert("upstreamRegistry".to_owned(), json!(name));
+    rule.extend(name.map(|name| ("upstreamRegistry".to_owned(), json!(name))));
     let prefix_there = call.text("upstreamRepositoryPrefix").unwrap_or("ROOT");
     rule.insert("upstreamRepositoryPrefix".to_owned(), json!(prefix_there));
     for member in ["credentialArn", "customRoleArn"] {
@@ -110,24 +129,47 @@ pub(crate) fn describe(call: &Call<'_>) -> Result<Value, Fault> {
     })
 }
 
-/// ValidatePullThroughCacheRule. The embedded ECR has no secrets, so a rule that needs one cannot be valid here.
+/// ValidatePullThroughCacheRule: the registry is asked whether it lets us in.
 pub(crate) fn validate(call: &Call<'_>) -> Result<Value, Fault> {
     let (scope, prefix) = (call.scope(), call.required("ecrRepositoryPrefix"));
     call.read(|connection| {
-        let rule = find(connection, &scope, prefix)?;
-        let mut answer = described(&scope, &rule);
-        let needs_secret = rule.value["credentialArn"].is_string();
-        answer["isValid"] = json!(!needs_secret);
-        if needs_secret {
-            answer["failure"] = json!(
-                "The embedded ECR has no AWS Secrets Manager and cannot read the secret of credentialArn."
-            );
+        let setting = find(connection, &scope, prefix)?;
+        let mut answer = described(&scope, &setting);
+        let Some(settled) = call.settled else {
+            let rule =
+                Rule::read(&setting.value, "validation").ok_or_else(|| Fault::server("no such rule"))?;
+            let (scope, repository) = (scope.clone(), prefix.to_owned());
+            return Err(Need { scope, repository, rule, wanted: vec![Wanted::Access] }.unmet());
+        };
+        let failure = settled.failure(&Wanted::Access);
+        answer["isValid"] = json!(failure.is_none());
+        if let Some(failure) = failure {
+            answer["failure"] = json!(failure.reason);
         }
         Ok(answer)
     })
 }
 
-fn find(connection: &rusqlite::Connection, scope: &Scope, prefix: &str) -> Result<Setting, Fault> {
+/// The rules of a registry, by their prefixes.
+pub(in crate::local) fn rules(connection: &Connection, scope: &Scope) -> Result<Vec<(String, Value)>, Fault> {
+    let rules = Setting::list(connection, scope, Kind::PullThroughCacheRule, "", MOST_RULES)?;
+    Ok(rules.into_iter().map(|rule| (rule.name, rule.value)).collect())
+}
+
+/// Every registry that has rules, once with each of their prefixes.
+pub(in crate::local) fn registries_with_rules(
+    connection: &Connection,
+) -> Result<Vec<(Scope, String)>, Fault> {
+    let query = "SELECT account, region, name FROM setting WHERE service = 'ecr' AND kind = ?1";
+    let mut statement = connection.prepare_cached(query)?;
+    let rows = statement.query_map([Kind::PullThroughCacheRule.name()], |row| {
+        let scope = Scope { service: "ecr", account: row.get(0)?, region: row.get(1)? };
+        Ok((scope, row.get(2)?))
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn find(connection: &Connection, scope: &Scope, prefix: &str) -> Result<Setting, Fault> {
     let found = Setting::get(connection, scope, Kind::PullThroughCacheRule, prefix)?;
     found.ok_or_else(|| fault("PullThroughCacheRuleNotFoundException", prefix, "does not exist", scope))
 }

@@ -49,23 +49,20 @@ pub(in crate::local) struct Plan {
 /// Evaluates a policy. Once an index is gone, the images in it are evaluated anew, so one run does what the service
 /// needs a run after the other for.
 pub(in crate::local) fn evaluate(policy: &Policy, images: &[Facts], now: i64) -> Plan {
-    let mut images = images.to_vec();
     let mut gone: HashSet<usize> = HashSet::new();
+    let mut moved: HashSet<usize> = HashSet::new();
     let mut plan = Plan::default();
     loop {
-        let round = Round::new(&images, &gone, now).run(policy);
+        let round = Round::new(images, &gone, &moved, now).run(policy);
         plan.held = round.held;
         if round.decisions.is_empty() {
             return plan;
         }
         for decision in &round.decisions {
             match decision.action {
-                Action::Expire => {
-                    gone.insert(decision.image);
-                }
-                // Neither active nor archived, so that no other rule sees it again.
-                Action::Archive => "TRANSITIONED".clone_into(&mut images[decision.image].status),
-            }
+                Action::Expire => gone.insert(decision.image),
+                Action::Archive => moved.insert(decision.image),
+            };
         }
         plan.decisions.extend(round.decisions);
     }
@@ -75,6 +72,8 @@ pub(in crate::local) fn evaluate(policy: &Policy, images: &[Facts], now: i64) ->
 struct Round<'a> {
     images: &'a [Facts],
     gone: &'a HashSet<usize>,
+    /// Neither active nor archived, so that no other rule sees them again.
+    moved: &'a HashSet<usize>,
     now: i64,
     /// The images that refer to a subject which is here.
     referrers: HashMap<&'a str, Vec<usize>>,
@@ -84,12 +83,13 @@ struct Round<'a> {
 }
 
 impl<'a> Round<'a> {
-    fn new(images: &'a [Facts], gone: &'a HashSet<usize>, now: i64) -> Self {
+    fn new(images: &'a [Facts], gone: &'a HashSet<usize>, moved: &'a HashSet<usize>, now: i64) -> Self {
         let here = || images.iter().enumerate().filter(|(place, _)| !gone.contains(place));
         let digests: HashSet<&str> = here().map(|(_, image)| image.digest.as_str()).collect();
         let mut round = Self {
             images,
             gone,
+            moved,
             now,
             referrers: HashMap::new(),
             attached: HashSet::new(),
@@ -136,6 +136,7 @@ impl<'a> Round<'a> {
         let matched = places.filter(|(place, image)| {
             image.status == status
                 && !self.gone.contains(place)
+                && !self.moved.contains(place)
                 && !self.attached.contains(place)
                 && selects(&rule.tags, &image.tags)
         });
@@ -160,9 +161,9 @@ impl<'a> Round<'a> {
     /// that can be pulled from the archive.
     fn holders_of(&self, place: usize, action: Action) -> Vec<String> {
         let holders = self.holders.get(self.images[place].digest.as_str()).into_iter().flatten();
-        let holders = holders.map(|holder| &self.images[*holder]);
-        let holding = holders.filter(|holder| action == Action::Expire || holder.status == "ACTIVE");
-        holding.map(|holder| holder.digest.clone()).collect()
+        let is_active = |place: &usize| self.images[*place].status == "ACTIVE" && !self.moved.contains(place);
+        let holding = holders.filter(|holder| action == Action::Expire || is_active(holder));
+        holding.map(|holder| self.images[*holder].digest.clone()).collect()
     }
 
     /// Acts on an image and on all that refers to it.
@@ -286,6 +287,82 @@ mod tests {
         ];
         let both = more_than(1, "tagPrefixList", &["alpha", "beta"]);
         assert_eq!(decisions(json!([both]), &images), ["A 1 Expire", "B 1 Expire"]);
+    }
+
+    #[test]
+    fn the_guides_examples_of_one_filter() {
+        let old = since(14, "tagPatternList", &["prod*"]);
+        let images = [image("A", 15, &["prod-1"]), image("B", 15, &["beta"]), image("C", 14, &["prod-2"])];
+        assert_eq!(decisions(json!([old]), &images), ["A 1 Expire"]);
+        let one = json!({ "tagStatus": "untagged", "countType": "imageCountMoreThan", "countNumber": 1 });
+        let images = [
+            image("A", 3, &[]),
+            image("B", 2, &["1"]),
+            image("C", 2, &[]),
+            image("D", 1, &[]),
+            image("E", 4, &["2"]),
+        ];
+        assert_eq!(decisions(json!([one]), &images), ["A 1 Expire", "C 1 Expire"]);
+    }
+
+    #[test]
+    fn the_guides_examples_of_all_images() {
+        let any = json!({ "tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": 1 });
+        let images = [
+            image("A", 4, &["alpha-1"]),
+            image("B", 3, &["beta-1"]),
+            image("C", 2, &[]),
+            image("D", 1, &["alpha-2"]),
+        ];
+        assert_eq!(decisions(json!([any]), &images), ["A 1 Expire", "B 1 Expire", "C 1 Expire"]);
+        let images = [
+            image("A", 4, &["alpha-1", "beta-1"]),
+            image("B", 3, &[]),
+            image("C", 2, &["alpha-2"]),
+            image("D", 1, &["git-hash"]),
+            // As old as the one before, by the guide's days; which is the newest is a matter of hours.
+            Facts { pushed_at: -DAY + 1, ..image("E", 1, &[]) },
+        ];
+        let alpha = more_than(1, "tagPrefixList", &["alpha"]);
+        let untagged = json!({
+            "tagStatus": "untagged", "countType": "sinceImagePushed", "countUnit": "days", "countNumber": 1,
+        });
+        let expected = ["A 1 Expire", "B 2 Expire", "D 3 Expire"];
+        assert_eq!(decisions(json!([alpha, untagged, any]), &images), expected);
+    }
+
+    #[test]
+    fn what_nobody_pulls_is_archived_and_then_expired() {
+        let transition = json!({ "type": "transition", "targetStorageClass": "archive" });
+        let rules = json!([
+            {
+                "tagStatus": "any", "countType": "sinceImagePulled", "countUnit": "days", "countNumber": 90,
+                "action": transition,
+            },
+            {
+                "tagStatus": "any", "storageClass": "archive", "countType": "sinceImageTransitioned",
+                "countUnit": "days", "countNumber": 365,
+            },
+        ]);
+        let archived = |name: &str, days: i64| Facts {
+            status: "ARCHIVED".to_owned(),
+            archived_at: Some(-days * DAY),
+            ..image(name, 500, &[name])
+        };
+        let images = [
+            Facts { pulled_at: Some(-91 * DAY), ..image("A", 400, &["a"]) },
+            Facts { pulled_at: Some(-DAY), ..image("B", 400, &["b"]) },
+            image("C", 91, &["c"]),
+            archived("D", 366),
+            archived("E", 100),
+        ];
+        assert_eq!(decisions(rules, &images), ["A 1 Archive", "C 1 Archive", "D 2 Expire"]);
+        // And by number: the oldest go to the archive, not away.
+        let newest = json!([{
+            "tagStatus": "tagged", "tagPatternList": ["*"], "countType": "imageCountMoreThan", "countNumber": 1,
+            "action": transition,
+        }]);
+        assert_eq!(decisions(newest, &images), ["A 1 Archive", "B 1 Archive"]);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use super::{Place, Refusal, Registry};
 use crate::image::Digest;
 use crate::local::database::Durability;
+use crate::local::upstream::{self, Wanted};
 use crate::local::{Fault, time};
 
 /// Whether a mount was made.
@@ -60,6 +61,24 @@ impl Registry<'_> {
             _ => error.into(),
         })?;
         if file.metadata()?.len() == size { Ok((file, size)) } else { Err(damaged()) }
+    }
+
+    /// The same as a pull gets it: one that is missing may be upstream.
+    pub(crate) fn pulled_blob(&self, place: &Place, text: &str) -> Result<(File, u64), Refusal> {
+        match self.blob(place, text, false) {
+            Err(refusal) if refusal.status == 404 => {
+                let wanted = Wanted::Layer(digest(text)?);
+                let settled = self.settled.as_ref();
+                let instead = self.local.database.read(|connection| {
+                    upstream::instead(connection, &place.scope, &place.name, vec![wanted], settled)
+                })?;
+                if instead.as_ref().is_some_and(|fault| fault.need.is_some()) {
+                    self.authorise(place, upstream::ACTION)?;
+                }
+                Err(instead.map_or(refusal, Refusal::from))
+            }
+            found => found,
+        }
     }
 
     /// Takes a blob from a repository; its bytes stay until they are collected. One that an image refers to stays.

@@ -9,6 +9,7 @@ use super::{Place, Refusal, Registry};
 use crate::image::Digest;
 use crate::local::Fault;
 use crate::local::database::Durability;
+use crate::local::upstream;
 
 /// How many referrers one answer lists.
 const REFERRERS: usize = 500;
@@ -61,14 +62,14 @@ impl Registry<'_> {
         if image.is_null() {
             let failure = &answer["failures"][0];
             let code = failure["failureCode"].as_str().unwrap_or_default();
-            return Err(Refusal::new(
-                404,
-                "MANIFEST_UNKNOWN",
-                match code {
-                    "ImageNotFound" | "" => "Requested image not found".to_owned(),
-                    _ => text(&failure["failureReason"]),
-                },
-            ));
+            let reason = text(&failure["failureReason"]);
+            return Err(match code {
+                "ImageNotFound" | "" => unknown(),
+                "UpstreamAccessDenied" => Refusal::new(403, "DENIED", reason),
+                "UpstreamTooManyRequests" => Refusal::new(429, "TOOMANYREQUESTS", reason),
+                "UpstreamUnavailable" => Refusal::new(502, "UNKNOWN", reason),
+                _ => Refusal::new(404, "MANIFEST_UNKNOWN", reason),
+            });
         }
         let content = text(&image["imageManifest"]);
         Ok(Found {
@@ -86,19 +87,26 @@ impl Registry<'_> {
         let known = self.local.database.read(|connection| {
             let key = params![place.repository(connection)?, reference];
             let query = if is_digest {
-                "SELECT digest, media_type, length(content) FROM image JOIN manifest ON manifest.image = image.id
+                "SELECT digest, media_type, length(content), NULL FROM image JOIN manifest ON manifest.image = image.id
                  WHERE repository = ?1 AND digest = ?2 AND status = 'ACTIVE'"
             } else {
-                "SELECT digest, media_type, length(content) FROM image_tag AS tag JOIN image ON image.id = tag.image
+                "SELECT digest, media_type, length(content), tag.tagged_at FROM image_tag AS tag JOIN image ON image.id = tag.image
                  JOIN manifest ON manifest.image = image.id
                  WHERE tag.repository = ?1 AND tag.name = ?2 AND status = 'ACTIVE'"
             };
             let mut statement = connection.prepare_cached(query)?;
             let found = statement.query_row(key, |row| {
                 let (digest, media_type) = (row.get(0)?, row.get(1)?);
-                Ok(Found { digest, media_type, length: row.get(2)?, content: String::new() })
+                let tagged_at: Option<i64> = row.get(3)?;
+                Ok((Found { digest, media_type, length: row.get(2)?, content: String::new() }, tagged_at))
             });
-            Ok(found.optional()?)
+            // A tag may have to be looked up once more where it came from.
+            let Some((found, tagged_at)) = found.optional()? else { return Ok(None) };
+            let is_due = match tagged_at {
+                Some(at) => upstream::is_due(self.local, connection, &place.scope, &place.name, at)?,
+                None => false,
+            };
+            Ok(if is_due { None } else { Some(found) })
         });
         match known {
             Ok(Some(found)) => Ok(found),

@@ -19,6 +19,7 @@ use serde_json::Value;
 
 use super::call::Scope;
 use super::rights::{Asker, Wish};
+use super::upstream::Settled;
 use super::{Caller, Fault, Local};
 use crate::model::{self, Service};
 
@@ -56,12 +57,31 @@ pub(super) struct Registry<'a> {
     pub(super) address: &'a str,
     /// Where it comes from.
     pub(super) source: Option<IpAddr>,
+    /// What became of fetching what the request needs from upstream, once that was tried.
+    pub(super) settled: Option<Settled>,
+    /// Whether this is the service's own doing, which no policy is asked about.
+    pub(super) is_service: bool,
 }
 
-impl Registry<'_> {
+impl<'a> Registry<'a> {
+    /// The same after what the request needs was fetched, or was not to be had.
+    pub(super) fn after(&self, settled: Settled) -> Registry<'a> {
+        let Self { local, rules, who, address, source, .. } = self;
+        Registry {
+            local,
+            rules,
+            who: who.clone(),
+            address,
+            source: *source,
+            settled: Some(settled),
+            is_service: false,
+        }
+    }
+
     /// Asks Amazon ECR's API about a place.
     fn call(&self, place: &Place, operation: &str, input: Value) -> Result<Value, Fault> {
-        self.local.answer(&self.caller(place), service(place), operation, input, None)
+        let settled = self.settled.as_ref();
+        self.local.answer_settled(&self.caller(place), service(place), operation, input, settled)
     }
 
     /// The same for what the service does of itself, whatever the client may do.
@@ -82,7 +102,7 @@ impl Registry<'_> {
 
     /// Refuses an action that policies do not let the client carry out. Public repositories can be read by everybody.
     pub(crate) fn authorise(&self, place: &Place, action: &str) -> Result<(), Fault> {
-        if place.scope.service == "ecr-public" && READING.contains(&action) {
+        if self.is_service || place.scope.service == "ecr-public" && READING.contains(&action) {
             return Ok(());
         }
         self.wish(&place.scope, Some(&place.name), action)

@@ -5,6 +5,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use super::{Refusal, Registry};
 use crate::local::Fault;
 use crate::local::call::{Scope, alias};
+use crate::local::upstream::scope_of;
 
 /// What the names of public repositories begin with, where AWS gives them a host.
 const PUBLIC: &str = "public.ecr.aws/";
@@ -71,7 +72,12 @@ impl Registry<'_> {
             let found = found.collect::<Result<Vec<(String, String)>, _>>()?;
             Ok(match <[_; 1]>::try_from(found) {
                 Ok([(account, region)]) => Place { scope: Scope { service: "ecr", account, region }, ..own },
-                Err(_) => own,
+                Err(several) if !several.is_empty() => own,
+                // Nobody has it yet; a rule may say who would.
+                Err(_) => match scope_of(connection, path)? {
+                    Some(scope) => Place { scope, ..own },
+                    None => own,
+                },
             })
         })?)
     }

@@ -5,6 +5,7 @@ use std::io;
 use serde_json::{Value, json};
 
 use crate::local::Fault;
+use crate::local::upstream::Need;
 
 /// A refusal with its HTTP status.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,11 +15,13 @@ pub(crate) struct Refusal {
     pub(crate) message: String,
     /// How many bytes of the session in question there are; goes out as headers.
     pub(crate) session: Option<(String, i64)>,
+    /// What has to be fetched from upstream before the request can be answered.
+    pub(crate) need: Option<Box<Need>>,
 }
 
 impl Refusal {
     pub(crate) fn new(status: u16, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), session: None }
+        Self { status, code, message: message.into(), session: None, need: None }
     }
 
     /// The body of the answer.
@@ -39,10 +42,11 @@ impl From<Fault> for Refusal {
             "ImageDigestDoesNotMatchException" => (400, "DIGEST_INVALID"),
             "InvalidParameterException" => (400, parameter(&fault.message)),
             "LimitExceededException" | "AccessDeniedException" => (403, "DENIED"),
+            "UnableToGetUpstreamImageException" | "UnableToGetUpstreamLayerException" => (502, "UNKNOWN"),
             "ThrottlingException" => (429, "TOOMANYREQUESTS"),
             _ => (400, "UNSUPPORTED"),
         };
-        Self::new(status, code, fault.message)
+        Self { need: fault.need, ..Self::new(status, code, fault.message) }
     }
 }
 

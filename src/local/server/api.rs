@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use super::input::{self, Input};
 use super::reply::{self, AWS_JSON, Body};
 use super::{State, host, source};
+use crate::local::upstream::{self, Need};
 use crate::local::{Caller, Fault, Principal, blob_member, time};
 use crate::model::{self, Service};
 
@@ -84,21 +85,57 @@ async fn handle(
     member: Option<&'static str>,
     input: Input,
 ) -> Result<Vec<u8>, Fault> {
-    let _turn = state.handlers.acquire().await.map_err(|_| Fault::server("the server is stopping"))?;
-    let state = Arc::clone(state);
+    let shared = Arc::clone(state);
     let work = move || {
-        if let (Some(credentials), Some(hash)) = (&state.credentials, &input.hash) {
+        if let (Some(credentials), Some(hash)) = (&shared.credentials, &input.hash) {
             credentials.check(&head, hash, time::now() / 1000)?;
         }
-        let caller = caller(&state, &head);
+        let caller = caller(&shared, &head);
         let mut members = members(&input.text.bytes)?;
         let blob = input.blob.map(Bytes::from_owner);
         if let Some(member) = member.filter(|_| blob.is_some()) {
             members.remove(member);
         }
-        let answer = state.local.answer(&caller, service, &operation, Value::Object(members), blob)?;
-        serde_json::to_vec(&answer).map_err(|error| Fault::server(error.to_string()))
+        let input = Value::Object(members);
+        if !upstream::may_need(&operation) {
+            let answer = shared.local.answer(&caller, service, &operation, input, blob)?;
+            return Ok(Outcome::Answer(written(&answer)?));
+        }
+        match shared.local.answer(&caller, service, &operation, input.clone(), blob) {
+            Err(Fault { need: Some(need), .. }) => {
+                Ok(Outcome::Need(Box::new((need, caller, operation, input))))
+            }
+            answer => Ok(Outcome::Answer(written(&answer?)?)),
+        }
     };
+    let (need, caller, operation, input) = match in_turn(state, work).await? {
+        Outcome::Answer(answer) => return Ok(answer),
+        Outcome::Need(again) => *again,
+    };
+    // Nobody's turn is held up while upstream is asked: upstream may be this very server.
+    let settled = upstream::settle(&state.local, &need).await;
+    let local = Arc::clone(&state.local);
+    let work = move || written(&local.answer_settled(&caller, service, &operation, input, Some(&settled))?);
+    in_turn(state, work).await
+}
+
+fn written(answer: &Value) -> Result<Vec<u8>, Fault> {
+    serde_json::to_vec(answer).map_err(|error| Fault::server(error.to_string()))
+}
+
+/// What came of a request at first.
+enum Outcome {
+    Answer(Vec<u8>),
+    /// It has to be asked once more after something was fetched from upstream.
+    Need(Box<(Box<Need>, Caller, String, Value)>),
+}
+
+/// Does something that waits for the disk, a few at a time.
+async fn in_turn<T: Send + 'static>(
+    state: &State,
+    work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
+) -> Result<T, Fault> {
+    let _turn = state.handlers.acquire().await.map_err(|_| Fault::server("the server is stopping"))?;
     // A bug in a handler must not take the server with it.
     tokio::task::spawn_blocking(work)
         .await

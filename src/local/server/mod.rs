@@ -12,6 +12,7 @@ mod docker;
 mod download;
 mod faults;
 mod input;
+mod lifecycle;
 mod options;
 mod reply;
 mod signature;
@@ -63,12 +64,13 @@ pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
     state: Arc<State>,
+    lifecycle_every: Option<Duration>,
 }
 
 /// What all connections share.
 #[derive(Debug)]
 struct State {
-    local: Local,
+    local: Arc<Local>,
     buffers: Arc<Buffers>,
     pieces: Arc<Pieces>,
     handlers: Semaphore,
@@ -92,7 +94,7 @@ impl Server {
         let listener = TcpListener::bind(wanted).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let state = State {
-            local,
+            local: Arc::new(local),
             buffers: Arc::default(),
             pieces: Arc::default(),
             handlers: Semaphore::new(HANDLERS),
@@ -103,7 +105,7 @@ impl Server {
             credentials: options.credentials,
             faults: Faults::new(options.faults),
         };
-        Ok(Self { listener, address, state: Arc::new(state) })
+        Ok(Self { listener, address, state: Arc::new(state), lifecycle_every: options.lifecycle_every })
     }
 
     /// Where clients reach it, as a URL.
@@ -130,6 +132,7 @@ impl Server {
         let (stopping, stopped) = watch::channel(false);
         let places = Arc::new(Semaphore::new(CONNECTIONS));
         let mut connections = JoinSet::new();
+        let _lifecycle = self.lifecycle_every.map(|every| lifecycle::start(&self.state, every));
         tokio::pin!(stop);
         loop {
             tokio::select! {

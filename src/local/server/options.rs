@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{Credentials, Rule};
 use super::{DEFAULT_ACCOUNT, DEFAULT_REGION};
@@ -32,6 +33,8 @@ pub struct Options {
     pub enforces_policies: bool,
     /// Which requests fail, and how.
     pub faults: Vec<Rule>,
+    /// How often lifecycle policies are carried out, at first when the server starts; never without.
+    pub lifecycle_every: Option<Duration>,
 }
 
 /// Where a line for each request goes.
@@ -63,6 +66,7 @@ impl Options {
             credentials: None,
             enforces_policies: false,
             faults: Vec::new(),
+            lifecycle_every: None,
         }
     }
 

@@ -1,17 +1,24 @@
 //! Calls about one repository, repeated where the service was busy or the network gone.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
+use super::pace::Pace;
 use super::{Error, Repository};
-use crate::service::{self, Client};
+use crate::service::{self, Client, Prepared};
 
 /// How often a call is made in all. The transport's own attempts (the AWS retry modes) come first, and are meant for
 /// single calls: in a transfer of minutes the tenth second of a throttle is no reason to give up.
 const ATTEMPTS: u32 = 6;
+
+/// What all calls of a transfer together may fail before it is given up, however short each row of failures was: as
+/// many as the AWS retry modes allow, counted the same way.
+const PATIENCE: i64 = 500;
+const COST: i64 = 5;
 
 /// A client, and the repository that every call is about.
 pub(super) struct Calls {
@@ -19,11 +26,15 @@ pub(super) struct Calls {
     repository: Repository,
     answered: AtomicBool,
     first_wait: Duration,
+    pace: Arc<Pace>,
+    /// How many failures more are borne with: each takes [`COST`], and each answer gives one back.
+    patience: AtomicI64,
 }
 
 impl Calls {
-    pub(super) fn new(client: Client, repository: Repository, first_wait: Duration) -> Self {
-        Self { client, repository, answered: AtomicBool::new(false), first_wait }
+    pub(super) fn new(client: Client, repository: Repository, first_wait: Duration, pace: Arc<Pace>) -> Self {
+        let (answered, patience) = (AtomicBool::new(false), AtomicI64::new(PATIENCE));
+        Self { client, repository, answered, first_wait, pace, patience }
     }
 
     /// What messages call the repository.
@@ -56,6 +67,7 @@ impl Calls {
     async fn repeated(&self, operation: &'static str, input: Value) -> Result<Value, Error> {
         let mut failures = 0;
         loop {
+            self.pace.wait(operation).await;
             match self.client.call(operation, input.clone()).await {
                 Ok(answer) => return Ok(self.noted(answer)),
                 Err(error) => self.wait(error, &mut failures).await?,
@@ -63,21 +75,28 @@ impl Calls {
         }
     }
 
-    /// Calls an operation about the repository with a blob in it, once: whoever has the blob can read it again,
-    /// and until then nobody has to keep it.
-    pub(super) async fn call_with_blob(
+    /// Gets a call about the repository ready that has a blob in it. Takes the processor for as long as hashing does.
+    pub(super) fn prepare(
         &self,
         operation: &'static str,
         members: Value,
         member: &'static str,
         blob: Bytes,
-    ) -> Result<Value, service::Error> {
-        let answer = self.client.call_with_blob(operation, self.input(members), member, blob).await?;
-        Ok(self.noted(answer))
+    ) -> Result<Prepared, service::Error> {
+        self.client.prepare(operation, self.input(members), member, blob)
+    }
+
+    /// Makes such a call, once.
+    pub(super) async fn send(&self, call: &Prepared) -> Result<Value, service::Error> {
+        self.pace.wait("UploadLayerPart").await;
+        Ok(self.noted(self.client.call_prepared(call).await?))
     }
 
     fn noted(&self, answer: Value) -> Value {
         self.answered.store(true, Ordering::Relaxed);
+        if self.patience.load(Ordering::Relaxed) < PATIENCE {
+            self.patience.fetch_add(1, Ordering::Relaxed);
+        }
         answer
     }
 
@@ -85,6 +104,9 @@ impl Calls {
     pub(super) async fn wait(&self, error: service::Error, failures: &mut u32) -> Result<(), Error> {
         *failures += 1;
         if *failures >= ATTEMPTS || !self.passes(&error) {
+            return Err(self.named(error));
+        }
+        if self.patience.fetch_sub(COST, Ordering::Relaxed) < COST {
             return Err(self.named(error));
         }
         tokio::time::sleep(self.first_wait * 2u32.pow(*failures - 1)).await;

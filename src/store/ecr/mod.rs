@@ -4,6 +4,7 @@ mod calls;
 mod download;
 mod error;
 mod journal;
+mod pace;
 mod relations;
 mod upload;
 
@@ -16,7 +17,7 @@ use serde_json::{Value, json};
 use self::calls::Calls;
 pub use self::error::Error;
 pub use self::journal::Journal;
-use super::buffers::Buffers;
+use self::pace::Pace;
 use super::http::Connections;
 pub use super::http::Network;
 use super::{Answer, Chosen, Kept, Reader, Source, Store, Written};
@@ -27,11 +28,6 @@ use crate::store;
 /// The most digests that BatchCheckLayerAvailability takes at once.
 const BATCH: usize = 100;
 const MEBIBYTE: usize = 1024 * 1024;
-/// For the parts of all layers together that are in flight or being prepared.
-const IN_PROCESS_BUDGET: usize = 60 * MEBIBYTE;
-/// Over the network a part in flight is its request's body, a third larger than itself; these are for the parts that
-/// are read ahead meanwhile.
-const REMOTE_BUDGET: usize = 20 * MEBIBYTE;
 
 /// Which repository, and where it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,18 +42,16 @@ pub struct Repository {
 pub struct Ecr {
     calls: Arc<Calls>,
     origin: Arc<download::Layers>,
-    buffers: Arc<Buffers>,
     journal: Option<Journal>,
 }
 
 impl Ecr {
     /// A repository, through this client.
     pub fn new(client: Client, repository: Repository, network: Network) -> Self {
-        let budget = if client.is_in_process() { IN_PROCESS_BUDGET } else { REMOTE_BUDGET };
         let files = client.is_in_process();
-        let calls = Arc::new(Calls::new(client, repository, network.first_wait));
+        let calls = Arc::new(Calls::new(client, repository, network.first_wait, Pace::of(network.paced)));
         let origin = Arc::new(download::Layers::new(Arc::clone(&calls), Connections::new(network), files));
-        Self { calls, origin, buffers: Buffers::new(budget), journal: None }
+        Self { calls, origin, journal: None }
     }
 
     /// The same repository, with unfinished uploads written down and taken up again.

@@ -3,18 +3,24 @@
 //! ECR takes the parts of one upload strictly one after another, and says after a mistake which byte was the last
 //! that it kept: the way back is `research/engines.md` 1.2.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::super::stream::{Part, Parts};
 use super::super::{Source, Written};
+use super::calls::Calls;
 use super::journal::{Page, Record};
 use super::{Ecr, Error, MEBIBYTE, text};
 use crate::image::{Algorithm, Descriptor};
-use crate::{service, store};
+use crate::service::{self, Prepared};
+use crate::store;
 
 /// The service names the size of parts; what it may name is between ECR's limits for a part.
 const SMALLEST_PART: usize = 5 * MEBIBYTE;
 const LARGEST_PART: usize = 20 * MEBIBYTE;
+/// How many parts the memory is to be good for, so that as many layers move at once as by default.
+const PARTS_IN_MEMORY: usize = 4;
 /// An upload has at most this many parts.
 const MOST_PARTS: u64 = 4200;
 /// How often an upload that the service has forgotten is begun again.
@@ -36,7 +42,7 @@ pub(super) async fn upload(store: &Ecr, blob: &Descriptor, source: &Source) -> R
     let known = page.and_then(Page::read).filter(|record| record.fits(blob));
     let mut upload = match known {
         Some(record) => Upload { store, blob, record, page },
-        None => Upload::begin(store, blob, page).await?,
+        None => Upload::begin(store, blob, source, page).await?,
     };
     for attempt in 1.. {
         let result = upload.run(source).await;
@@ -53,7 +59,12 @@ pub(super) async fn upload(store: &Ecr, blob: &Descriptor, source: &Source) -> R
                     return Ok(Written::Present);
                 }
                 source.arrived(0);
-                upload = Upload::begin(store, blob, page).await?;
+                upload = Upload::begin(store, blob, source, page).await?;
+            }
+            // The layer's digest is another one, or its bytes make no sense: whose fault is it?
+            Err(error) if is_refused(&error) => {
+                source.examine().await?;
+                return Err(error);
             }
             result => return result,
         }
@@ -72,6 +83,19 @@ fn is_over(result: &Result<Written, store::Error>) -> bool {
     }
 }
 
+/// Whether a layer was refused for what it is.
+fn is_refused(error: &store::Error) -> bool {
+    matches!(error, store::Error::Ecr(Error::Service(error)) if error.code() == Some("InvalidLayerException"))
+}
+
+/// The size of an upload's parts: what the service names, less where the memory would not hold enough of them, and more
+/// where the layer would otherwise have too many.
+fn part_size(named: Option<u64>, layer: u64, memory: usize) -> usize {
+    let named = named.and_then(|named| usize::try_from(named).ok()).unwrap_or(0);
+    let least = usize::try_from(layer.div_ceil(MOST_PARTS)).unwrap_or(usize::MAX);
+    named.min(memory / PARTS_IN_MEMORY).max(least).clamp(SMALLEST_PART, LARGEST_PART)
+}
+
 impl Record {
     fn fits(&self, blob: &Descriptor) -> bool {
         (SMALLEST_PART..=LARGEST_PART).contains(&self.part_size) && self.next <= blob.size
@@ -79,15 +103,18 @@ impl Record {
 }
 
 impl<'a> Upload<'a> {
-    async fn begin(store: &'a Ecr, blob: &'a Descriptor, page: Option<&'a Page>) -> Result<Self, Error> {
+    async fn begin(
+        store: &'a Ecr,
+        blob: &'a Descriptor,
+        source: &Source,
+        page: Option<&'a Page>,
+    ) -> Result<Self, Error> {
         const OPERATION: &str = "InitiateLayerUpload";
         let answer = store.calls.call(OPERATION, json!({})).await?;
         let identifier = text(&answer, "uploadId")
             .ok_or_else(|| store.calls.nonsense(OPERATION, "no uploadId"))?
             .to_owned();
-        let named = number(&answer, "partSize").unwrap_or(0).max(blob.size.div_ceil(MOST_PARTS));
-        let named = usize::try_from(named).unwrap_or(usize::MAX);
-        let part_size = named.clamp(SMALLEST_PART, LARGEST_PART);
+        let part_size = part_size(number(&answer, "partSize"), blob.size, source.buffers().budget());
         let upload = Self { store, blob, record: Record { identifier, part_size, next: 0 }, page };
         upload.note(0);
         Ok(upload)
@@ -101,25 +128,28 @@ impl<'a> Upload<'a> {
     }
 
     async fn run(&self, source: &Source) -> Result<Written, store::Error> {
-        let buffers = std::sync::Arc::clone(&self.store.buffers);
-        let mut parts = Parts::new(source.stream().await?, buffers, self.record.part_size);
+        let stream = source.stream_to_verifier().await?;
+        let (calls, upload) = (Arc::clone(&self.store.calls), self.record.identifier.clone());
+        let ready =
+            move |part: Part| Ready { first: part.first, end: part.end(), call: call(&calls, &upload, part) };
+        let mut parts = Parts::with(stream, source.buffers(), self.record.part_size, ready);
         if self.record.next > 0 {
-            // What was sent by an earlier run is hashed, and not sent again.
+            // What was sent by an earlier run is not sent again; hashed it is, unless the source is trusted.
             parts.seek(self.record.next).await?;
             source.arrived(self.record.next);
         }
         let (mut furthest, mut corrections, mut failures) = (0, 0, 0);
-        while let Some(part) = parts.next().await? {
-            let (first, end) = (part.first, part.end());
-            let next = match self.send(part).await.map_err(|error| (wanted(&error), error)) {
-                Ok(_) => end,
-                Err((Some(next), _)) => next,
-                Err((None, error)) => {
-                    self.store.calls.wait(error, &mut failures).await?;
-                    parts.seek(first).await?;
-                    continue;
+        while let Some(Ready { first, end, call }) = parts.next().await? {
+            let call = call.map_err(Error::Service)?;
+            let next = loop {
+                match self.store.calls.send(&call).await.map_err(|error| (wanted(&error), error)) {
+                    Ok(_) => break end,
+                    Err((Some(next), _)) => break next,
+                    Err((None, error)) => self.store.calls.wait(error, &mut failures).await?,
                 }
             };
+            // The next part may need its buffer.
+            drop(call);
             failures = 0;
             corrections = if next > furthest { 0 } else { corrections + 1 };
             furthest = next.max(furthest);
@@ -135,16 +165,6 @@ impl<'a> Upload<'a> {
         }
         parts.verify().await?;
         Ok(self.complete().await?)
-    }
-
-    async fn send(&self, part: Part) -> Result<Value, service::Error> {
-        let members = json!({
-            "uploadId": self.record.identifier,
-            "partFirstByte": part.first,
-            "partLastByte": part.end() - 1,
-        });
-        let calls = &self.store.calls;
-        calls.call_with_blob("UploadLayerPart", members, "layerPartBlob", part.bytes).await
     }
 
     async fn complete(&self) -> Result<Written, Error> {
@@ -166,6 +186,19 @@ impl<'a> Upload<'a> {
     }
 }
 
+/// A part that can be sent.
+struct Ready {
+    first: u64,
+    /// The offset behind it.
+    end: u64,
+    call: Result<Prepared, service::Error>,
+}
+
+fn call(calls: &Calls, upload: &str, part: Part) -> Result<Prepared, service::Error> {
+    let members = json!({"uploadId": upload, "partFirstByte": part.first, "partLastByte": part.end() - 1});
+    calls.prepare("UploadLayerPart", members, "layerPartBlob", part.bytes)
+}
+
 /// The byte after the last that the service kept, where it says that a part does not follow on it.
 fn wanted(error: &service::Error) -> Option<u64> {
     let refusal = error.refusal().filter(|refusal| refusal.code == "InvalidLayerPartException")?;
@@ -177,4 +210,28 @@ fn wanted(error: &service::Error) -> Option<u64> {
 
 fn number(value: &Value, member: &str) -> Option<u64> {
     value.get(member).and_then(Value::as_u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_what_service_memory_and_layer_allow() {
+        let mebibytes = |size: usize| size * MEBIBYTE;
+        for (named, layer, memory, expected) in [
+            (Some(10), 1, 44, 10),
+            (Some(20), 1, 44, 11),
+            (Some(20), 1, 400, 20),
+            (Some(10), 1, 12, 5),
+            (Some(1000), 1, 400, 20),
+            (Some(1), 1, 44, 5),
+            (None, 1, 44, 5),
+            (Some(10), 4200 * 16, 44, 16),
+        ] {
+            let named = named.map(|size| mebibytes(size) as u64);
+            let found = part_size(named, mebibytes(layer) as u64, mebibytes(memory));
+            assert_eq!(found, mebibytes(expected), "{named:?} {layer} {memory}");
+        }
+    }
 }

@@ -1,5 +1,7 @@
 //! What goes wrong between a transfer and a registry.
 
+use std::time::Duration;
+
 use oci_distribution::errors::OciDistributionError;
 
 use super::super::http::chain;
@@ -44,6 +46,16 @@ pub enum Error {
         /// The registry and the repository.
         place: String,
     },
+    /// It has had enough of us for now.
+    #[error("{place} refused to let us {doing} for now: {reason}")]
+    Throttled {
+        /// The registry and the repository.
+        place: String,
+        /// What was attempted.
+        doing: &'static str,
+        /// The registry's answer.
+        reason: String,
+    },
     /// It said no.
     #[error("{place} refused to let us {doing}: {reason}")]
     Refused {
@@ -62,36 +74,43 @@ pub(super) struct Trouble {
     pub(super) reason: String,
     /// Whether another attempt may succeed.
     pub(super) passing: bool,
+    /// How long the registry asks to be left alone.
+    pub(super) retry_after: Option<Duration>,
 }
 
 impl Trouble {
+    /// What no other attempt will change.
+    pub(super) fn plain(reason: impl Into<String>) -> Self {
+        Self { status: None, reason: reason.into(), passing: false, retry_after: None }
+    }
+
     /// A status that was not expected, with the body that came along.
     pub(super) fn status(status: u16, body: &str) -> Self {
         let words = words(body);
         let reason =
             if words.is_empty() { format!("HTTP {status}") } else { format!("HTTP {status}: {words}") };
-        Self { status: Some(status), reason, passing: status >= 500 || matches!(status, 408 | 429) }
+        let passing = status >= 500 || matches!(status, 408 | 429);
+        Self { status: Some(status), reason, passing, retry_after: None }
     }
 
     /// A connection that failed.
     pub(super) fn connection(error: &reqwest::Error) -> Self {
         match error.status() {
             Some(status) => Self::status(status.as_u16(), ""),
-            None => Self { status: None, reason: chain(error), passing: !error.is_redirect() },
+            None => Self { passing: !error.is_redirect(), ..Self::plain(chain(error)) },
         }
     }
 
     pub(super) fn of(error: OciDistributionError) -> Self {
-        let plain = |reason: String| Self { status: None, reason, passing: false };
         match error {
             OciDistributionError::RequestError(error) => Self::connection(&error),
             OciDistributionError::ServerError { code, message, .. } => Self::status(code, &message),
             OciDistributionError::UnauthorizedError { .. } => Self::status(401, ""),
             OciDistributionError::AuthenticationFailure(message) => Self::status(401, &message),
-            OciDistributionError::RegistryError { envelope, .. } => plain(
+            OciDistributionError::RegistryError { envelope, .. } => Self::plain(
                 envelope.errors.iter().map(|error| error.message.as_str()).collect::<Vec<_>>().join("; "),
             ),
-            error => plain(error.to_string()),
+            error => Self::plain(error.to_string()),
         }
     }
 
@@ -107,6 +126,7 @@ impl Trouble {
                 };
                 Error::Unauthorized { place, doing, reason, hint }
             }
+            Some(429) => Error::Throttled { place, doing, reason },
             Some(_) => Error::Refused { place, doing, reason },
             None => Error::Unreachable { place, doing, reason },
         }

@@ -57,11 +57,9 @@ impl Remote {
                 let status = response.status().as_u16();
                 let bytes = super::read::bounded(response, MAXIMUM_MANIFEST).await?;
                 match status {
-                    200 => serde_json::from_slice::<Names>(&bytes).map(Some).map_err(|error| Trouble {
-                        status: None,
-                        reason: error.to_string(),
-                        passing: false,
-                    }),
+                    200 => serde_json::from_slice::<Names>(&bytes)
+                        .map(Some)
+                        .map_err(|error| Trouble::plain(error.to_string())),
                     404 => Ok(None),
                     status => Err(Trouble::status(status, &String::from_utf8_lossy(&bytes))),
                 }

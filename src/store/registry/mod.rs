@@ -8,6 +8,7 @@ mod error;
 mod listing;
 mod read;
 mod referrers;
+mod upload;
 mod write;
 
 use std::collections::HashSet;
@@ -15,6 +16,8 @@ use std::future::Future;
 use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, StreamExt as _};
@@ -26,8 +29,8 @@ use tokio::sync::Mutex;
 
 pub use self::error::Error;
 use self::error::Trouble;
-use super::buffers::Buffers;
-use super::http::{CONNECT_PATIENCE, Connections, Network, PATIENCE};
+pub use super::http::Network;
+use super::http::{CONNECT_PATIENCE, Connections, PATIENCE};
 use super::{Answer, Chosen, Kept, Reader, Source, Store, Written};
 use crate::image::{Descriptor, Digest, Manifest, Name};
 
@@ -36,7 +39,6 @@ const USER_AGENT: &str = concat!("ecr/", env!("CARGO_PKG_VERSION"));
 const ATTEMPTS: u32 = 5;
 /// How many questions are asked at once.
 const QUESTIONS: usize = 8;
-const BUDGET: usize = 16 * 1024 * 1024;
 
 /// How to log in.
 #[derive(Clone, PartialEq, Eq)]
@@ -57,7 +59,6 @@ pub struct Remote {
     answered: AtomicBool,
     /// Whether it lists referrers itself, once that is known.
     lists_referrers: OnceLock<bool>,
-    buffers: Arc<Buffers>,
     reads: Arc<read::Reads>,
 }
 
@@ -92,7 +93,8 @@ impl Remote {
             base: format!("{scheme}://{}/v2/{repository}", reference.resolve_registry()),
             reference,
             connections: Connections::new(network.clone()),
-            authorization: Mutex::default(),
+            pulling: Mutex::default(),
+            pushing: Mutex::default(),
         };
         Ok(Self {
             client,
@@ -102,7 +104,6 @@ impl Remote {
             network,
             answered: AtomicBool::new(false),
             lists_referrers: OnceLock::new(),
-            buffers: Buffers::new(BUDGET),
             reads: Arc::new(reads),
         })
     }
@@ -130,21 +131,26 @@ impl Remote {
         // oci-client asks for a token where it knows a login, also where that is none.
         self.client.store_auth_if_needed(self.reads.reference.resolve_registry(), &self.login).await;
         for failures in 1.. {
-            match attempt().await {
+            let trouble = match attempt().await {
                 Ok(value) => {
                     self.answered.store(true, Ordering::Relaxed);
                     return Ok(value);
                 }
-                Err(trouble) => {
-                    let answered = trouble.status.is_some() || self.answered.load(Ordering::Relaxed);
-                    if failures >= ATTEMPTS || !trouble.passing || !answered {
-                        return Err(self.trouble(trouble, doing));
-                    }
-                }
+                Err(trouble) => trouble,
+            };
+            let answered = trouble.status.is_some() || self.answered.load(Ordering::Relaxed);
+            if failures >= ATTEMPTS || !trouble.passing || !answered {
+                return Err(self.trouble(trouble, doing));
             }
-            tokio::time::sleep(self.network.first_wait * 2u32.pow(failures - 1)).await;
+            tokio::time::sleep(self.pause(&trouble, failures)).await;
         }
         unreachable!("the last attempt returns")
+    }
+
+    /// How long to wait after something went wrong for the so-and-so-many-th time in a row.
+    fn pause(&self, trouble: &Trouble, failures: u32) -> Duration {
+        let wait = self.network.first_wait * 2u32.pow(failures - 1);
+        trouble.retry_after.map_or(wait, |asked| asked.max(wait))
     }
 
     async fn has(&self, blob: &Descriptor) -> Result<bool, Error> {

@@ -7,13 +7,13 @@ use futures_util::future::BoxFuture;
 use oci_distribution::RegistryOperation;
 use oci_distribution::secrets::RegistryAuth;
 use oci_distribution::{Client, Reference};
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, USER_AGENT};
 use reqwest::{Method, RequestBuilder, Response};
 use tokio::sync::Mutex;
 use url::Url;
 
 use super::super::download::{Failure, Origin};
-use super::super::http::Connections;
+use super::super::http::{Connections, retry_after};
 use super::error::Trouble;
 use super::{Error, Remote};
 use crate::image::{Descriptor, Digest, MAXIMUM_MANIFEST, Manifest, Name, media_type};
@@ -30,54 +30,69 @@ pub(super) struct Reads {
     /// The repository's URL.
     pub(super) base: String,
     pub(super) connections: Connections,
-    /// What the last token was, as the header has it; empty where none is needed.
-    pub(super) authorization: Mutex<Option<String>>,
+    /// What the last token for reading was, as the header has it; empty where none is needed.
+    pub(super) pulling: Mutex<Option<String>>,
+    /// The same for writing.
+    pub(super) pushing: Mutex<Option<String>>,
 }
 
 impl Reads {
     async fn request(&self, method: Method, path: &str, renew: bool) -> Result<RequestBuilder, Trouble> {
-        let authorization = self.authorization(renew).await?;
-        self.authorized(method, path, authorization)
+        self.request_to(RegistryOperation::Pull, method, path, renew).await
     }
 
-    fn authorized(
+    async fn request_to(
         &self,
+        operation: RegistryOperation,
         method: Method,
         path: &str,
-        authorization: String,
+        renew: bool,
     ) -> Result<RequestBuilder, Trouble> {
-        let broken = |reason: String| Trouble { status: None, reason, passing: false };
-        let url: Url = format!("{}/{path}", self.base).parse().map_err(|_| broken("no URL".to_owned()))?;
-        let request = self.connections.client(&url).map_err(broken)?.request(method, url);
+        let url: Url = format!("{}/{path}", self.base).parse().map_err(|_| Trouble::plain("no URL"))?;
+        let request = self.connections.client(&url).map_err(Trouble::plain)?.request(method, url);
         let request = request.header(USER_AGENT, super::USER_AGENT);
+        let authorization = self.authorization(operation, renew).await?;
         Ok(if authorization.is_empty() { request } else { request.header(AUTHORIZATION, authorization) })
     }
 
-    async fn authorization(&self, renew: bool) -> Result<String, Trouble> {
-        let mut kept = self.authorization.lock().await;
+    /// What a request's header says for who asks; `renew` where what it said before was not accepted.
+    pub(super) async fn authorization(
+        &self,
+        operation: RegistryOperation,
+        renew: bool,
+    ) -> Result<String, Trouble> {
+        let kept = if matches!(operation, RegistryOperation::Push) { &self.pushing } else { &self.pulling };
+        let mut kept = kept.lock().await;
         if let Some(authorization) = kept.as_ref().filter(|_| !renew) {
             return Ok(authorization.clone());
         }
-        let authorization = self.authorize(RegistryOperation::Pull).await?;
-        *kept = Some(authorization.clone());
-        Ok(authorization)
-    }
-
-    async fn authorize(&self, operation: RegistryOperation) -> Result<String, Trouble> {
         let token = self.client.auth(&self.reference, &self.login, operation).await?;
-        Ok(match (token, &self.login) {
+        let authorization = match (token, &self.login) {
             (Some(token), _) => format!("Bearer {token}"),
             (None, RegistryAuth::Basic(user, password)) => {
                 format!("Basic {}", base64_simd::STANDARD.encode_to_string(format!("{user}:{password}")))
             }
             (None, _) => String::new(),
-        })
+        };
+        *kept = Some(authorization.clone());
+        Ok(authorization)
     }
 
     /// Sends a request that changes something, and so takes other rights than a read.
     pub(super) async fn change(&self, method: Method, path: &str) -> Result<Response, Trouble> {
-        let authorization = self.authorize(RegistryOperation::Push).await?;
-        let request = self.authorized(method, path, authorization)?;
+        let request = self.request_to(RegistryOperation::Push, method, path, true).await?;
+        request.send().await.map_err(|error| Trouble::connection(&error))
+    }
+
+    /// Asks for nothing but whether we are welcome.
+    async fn greet(&self) -> Result<Response, Trouble> {
+        let (root, _) = self.base.split_once("/v2/").unwrap_or((&self.base, ""));
+        let url: Url = format!("{root}/v2/").parse().map_err(|_| Trouble::plain("no URL"))?;
+        let client = self.connections.client(&url).map_err(Trouble::plain)?;
+        let authorization = self.authorization(RegistryOperation::Pull, true).await?;
+        let request = client.get(url).header(USER_AGENT, super::USER_AGENT);
+        let request =
+            if authorization.is_empty() { request } else { request.header(AUTHORIZATION, authorization) };
         request.send().await.map_err(|error| Trouble::connection(&error))
     }
 
@@ -119,6 +134,36 @@ impl Origin for Reads {
 }
 
 impl Remote {
+    /// Whether the registry is there and lets us in.
+    pub async fn greet(&self) -> Result<(), Error> {
+        self.client.store_auth_if_needed(self.reads.reference.resolve_registry(), &self.login).await;
+        let greeted = match self.reads.greet().await {
+            Ok(response) if response.status() == 200 => Ok(()),
+            Ok(response) => Err(Trouble::status(response.status().as_u16(), "")),
+            Err(trouble) => Err(trouble),
+        };
+        let is_anonymous = self.login == RegistryAuth::Anonymous;
+        greeted.map_err(|trouble| trouble.explain(self.host.clone(), "enter", is_anonymous))
+    }
+
+    /// The size of a blob; `None` where the registry has none of this digest.
+    pub async fn blob_size(&self, digest: &Digest) -> Result<Option<u64>, Error> {
+        let path = format!("blobs/{digest}");
+        let ask = async || {
+            let response = self.reads.answer(&Method::HEAD, &path).await?;
+            let length = response.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+            match response.status().as_u16() {
+                200 => match length.and_then(|text| text.parse().ok()) {
+                    Some(length) => Ok(Some(length)),
+                    None => Err(Trouble::status(200, "no Content-Length")),
+                },
+                404 => Ok(None),
+                status => Err(Trouble::status(status, "")),
+            }
+        };
+        self.repeated("look for a blob in", ask).await
+    }
+
     pub(super) async fn holds(&self, digest: &Digest) -> Result<bool, Error> {
         let path = format!("manifests/{digest}");
         let ask = async || {
@@ -172,6 +217,13 @@ impl Remote {
         }
         Manifest::parse(bytes, media_type.as_deref()).map_err(store::Error::image(place))
     }
+}
+
+/// What a registry said instead of what was wanted.
+pub(super) async fn refused(response: Response) -> Trouble {
+    let (status, retry_after) = (response.status().as_u16(), retry_after(&response));
+    let body = bounded(response, LONGEST_COMPLAINT).await.unwrap_or_default();
+    Trouble { retry_after, ..Trouble::status(status, &String::from_utf8_lossy(&body)) }
 }
 
 /// A body, up to so many bytes of it.

@@ -28,7 +28,7 @@ use super::plan::{self, Blobs, Plan};
 use super::progress::{Event, Progress};
 use super::{Error, Options, Outcome, expect, move_blobs, put_child};
 use crate::image::{Content, Descriptor, Digest, Manifest, media_type};
-use crate::store::{self, Shared, Source, Written};
+use crate::store::{self, Buffers, Shared, Source, Written};
 
 /// How layers can be compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -182,8 +182,8 @@ impl Work {
             referrers: 0,
             compressed: self.layers.len(),
         };
-        move_blobs(source, destination, &moving, options.jobs, progress, &mut outcome).await?;
-        let packed = self.layers(source, destination, options.jobs, progress, &mut outcome).await?;
+        move_blobs(source, destination, &moving, options, progress, &mut outcome).await?;
+        let packed = self.layers(source, destination, options, progress, &mut outcome).await?;
         let (children, root) = rewrite::all(plan, &packed, self.compression.method)
             .map_err(store::Error::image(source.name()))?;
         expect(source, &root, options)?;
@@ -202,21 +202,21 @@ impl Work {
         &self,
         source: &Shared,
         destination: &Shared,
-        jobs: usize,
+        options: &Options,
         progress: &Arc<dyn Progress>,
         outcome: &mut Outcome,
     ) -> Result<HashMap<Digest, Descriptor>, Error> {
         let mut tasks = JoinSet::new();
-        let permits = Arc::new(Semaphore::new(jobs.max(1)));
+        let permits = Arc::new(Semaphore::new(options.jobs.max(1)));
         let crew = Crew::new();
         for layer in self.layers.values() {
             let (source, destination, layer) = (Arc::clone(source), Arc::clone(destination), layer.clone());
             let (permits, progress, crew) = (Arc::clone(&permits), Arc::clone(progress), crew.clone());
-            let compression = self.compression;
+            let (compression, buffers) = (self.compression, Arc::clone(&options.buffers));
             tasks.spawn(async move {
                 let _permit = permits.acquire_owned().await;
                 let (packed, written) =
-                    move_layer(&source, &destination, &layer, compression, &crew, &progress).await?;
+                    move_layer(&source, &destination, &layer, compression, &crew, buffers, &progress).await?;
                 Ok::<_, Error>((layer.blob.digest, packed, written))
             });
         }
@@ -250,6 +250,7 @@ async fn move_layer(
     layer: &Layer,
     compression: Compression,
     crew: &Crew,
+    buffers: Arc<Buffers>,
     progress: &Arc<dyn Progress>,
 ) -> Result<(Descriptor, Written), Error> {
     let blob = layer.blob.clone();
@@ -267,7 +268,7 @@ async fn move_layer(
             let position = half + u64::try_from(moved).unwrap_or(0);
             listener.hear(Event::Arrived { digest: &old.digest, position });
         });
-        destination.write(&new, &from_spool).await?
+        destination.write(&new, &from_spool.with_buffers(buffers).trusted()).await?
     } else {
         Written::Present
     };

@@ -56,6 +56,11 @@ impl Store for Spool {
         format!("a temporary file in {}", place())
     }
 
+    /// What is in it was hashed on its way in.
+    fn is_local(&self) -> bool {
+        true
+    }
+
     fn open<'a>(&'a self, _blob: &'a Descriptor, offset: u64) -> Answer<'a, Box<dyn Reader>> {
         let reader = SpoolReader { file: Arc::clone(&self.file), position: offset };
         Box::pin(async { Ok(Box::new(reader) as Box<dyn Reader>) })

@@ -98,7 +98,7 @@ fn a_preview_shows_what_a_run_does() {
     untagged["filter"] = json!({ "tagStatus": "UNTAGGED" });
     assert_eq!(store.ask("GetLifecyclePolicyPreview", untagged)["previewResults"], json!([]));
 
-    let runs = store.local.run_lifecycle(&store.caller, None).unwrap();
+    let runs = store.local.run_lifecycle(&store.caller, None, false).unwrap();
     assert_eq!(runs.len(), 1);
     assert_eq!(
         (&runs[0].expired, &runs[0].archived, &runs[0].held),

@@ -106,13 +106,17 @@ fn a_pull_through_cache_rule_lives() {
     );
     let listed = store.ask("DescribePullThroughCacheRules", json!({}));
     assert_eq!(listed["pullThroughCacheRules"][0]["upstreamRegistry"], "quay");
-    let valid = store.ask("ValidatePullThroughCacheRule", json!({ "ecrRepositoryPrefix": "quay" }));
-    assert_eq!(valid["isValid"], true);
+    for home in ["http://example.com", "http://quay.io", "127.0.0.1:5000/path"] {
+        let refused = json!({ "ecrRepositoryPrefix": "other", "upstreamRegistryUrl": home });
+        assert!(
+            store
+                .refusal("CreatePullThroughCacheRule", refused)
+                .starts_with("UnsupportedUpstreamRegistryException: ")
+        );
+    }
     let secret = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:ecr-pullthroughcache/quay";
     let update = json!({ "ecrRepositoryPrefix": "quay", "credentialArn": secret });
     assert_eq!(store.ask("UpdatePullThroughCacheRule", update)["credentialArn"], secret);
-    let valid = store.ask("ValidatePullThroughCacheRule", json!({ "ecrRepositoryPrefix": "quay" }));
-    assert_eq!(valid["isValid"], false);
     store.ask("DeletePullThroughCacheRule", json!({ "ecrRepositoryPrefix": "quay" }));
     assert_eq!(
         store.refusal("DescribePullThroughCacheRules", json!({ "ecrRepositoryPrefixes": ["quay"] })),

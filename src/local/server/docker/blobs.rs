@@ -6,7 +6,7 @@ use hyper::header::{CONTENT_RANGE, RANGE};
 use hyper::{Method, Response, StatusCode};
 
 use super::{Asked, empty, put};
-use crate::local::registry::Refusal;
+use crate::local::registry::{Refusal, Registry};
 use crate::local::server::State;
 use crate::local::server::download::{self, Wanted};
 use crate::local::server::reply::{self, Body};
@@ -23,8 +23,13 @@ pub(super) async fn blob(
         return Ok(empty(StatusCode::ACCEPTED));
     }
     let head = asked.is_head();
-    let (file, size) =
-        asked.with(state, move |registry| registry.blob(&registry.place(&path)?, &text, head)).await?;
+    let (file, size) = if head {
+        // Pushes look for blobs too, and want to know what is here.
+        asked.with(state, move |registry| registry.blob(&registry.place(&path)?, &text, head)).await?
+    } else {
+        let found = move |registry: &Registry<'_>| registry.pulled_blob(&registry.place(&path)?, &text);
+        asked.through(state, found).await?
+    };
     let (status, range) = match download::wanted(asked.head.headers.get(RANGE), size) {
         Wanted::Whole => (StatusCode::OK, 0..size),
         Wanted::Part(range) => (StatusCode::PARTIAL_CONTENT, range),

@@ -33,7 +33,7 @@ pub(super) async fn manifest(
         }
         _ => {
             let is_head = asked.is_head();
-            let found = asked.with(state, move |registry| {
+            let found = asked.through(state, move |registry| {
                 let place = registry.place(&path)?;
                 if is_head {
                     registry.manifest_head(&place, &wanted)
@@ -141,7 +141,8 @@ pub(super) async fn referrers(
     digest: &str,
 ) -> Result<Response<Body>, Refusal> {
     let (path, subject) = (name.to_owned(), digest.to_owned());
-    let artifact_type = asked.query.get("artifactType").map(str::to_owned);
+    // Media types have no blanks: one is a plus that the client did not escape.
+    let artifact_type = asked.query.get("artifactType").map(|text| text.replace(' ', "+"));
     let after = asked.query.get("after").and_then(|text| text.parse().ok()).unwrap_or_default();
     let wanted = artifact_type.clone();
     let found = asked.with(state, move |registry| {

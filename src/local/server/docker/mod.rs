@@ -22,6 +22,7 @@ use tokio::time::timeout;
 use super::State;
 use super::reply::{self, Body};
 use crate::local::registry::{Identity, Refusal, Registry};
+use crate::local::upstream;
 use path::{Endpoint, Query};
 
 pub(super) use token::answer as token;
@@ -129,6 +130,22 @@ impl Asked {
     ) -> Result<T, Refusal> {
         with(state, &self.head, work).await
     }
+
+    /// The same for what may have to be fetched from upstream first. Nobody's turn is held up meanwhile: upstream may
+    /// be this very server.
+    async fn through<T: Send + 'static>(
+        &self,
+        state: &Arc<State>,
+        work: impl Fn(&Registry<'_>) -> Result<T, Refusal> + Clone + Send + 'static,
+    ) -> Result<T, Refusal> {
+        match self.with(state, work.clone()).await {
+            Err(Refusal { need: Some(need), .. }) => {
+                let settled = upstream::settle(&state.local, &need).await;
+                self.with(state, move |registry| work(&registry.after(settled))).await
+            }
+            done => done,
+        }
+    }
 }
 
 /// Does something with the registry that a client sees, on a thread that may wait for the disk.
@@ -147,7 +164,15 @@ async fn with<T: Send + 'static>(
     let work = move || {
         let rules = &state.rules;
         let who = Identity::of(&state.local, rules, header.as_deref(), open)?;
-        work(&Registry { local: &state.local, rules, who, address: &address, source })
+        work(&Registry {
+            local: &state.local,
+            rules,
+            who,
+            address: &address,
+            source,
+            settled: None,
+            is_service: false,
+        })
     };
     let failed = "the embedded ECR failed on this request; its log says where";
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| Err(Refusal::new(500, "UNKNOWN", failed)))

@@ -1,0 +1,169 @@
+//! What a pull through cache does with the database: repositories made for it, images kept, tags looked up.
+
+use rusqlite::{Connection, params};
+use serde_json::json;
+
+use super::identifier::image_of_tag;
+use super::images;
+use super::pushing;
+use super::replication::{copy_image, make_repository};
+use super::repository::Repository;
+use crate::image::{Digest, Name};
+use crate::local::call::{Call, Scope};
+use crate::local::database::Durability;
+use crate::local::uploads::Upload;
+use crate::local::{Caller, Fault, Local, time};
+use crate::model;
+
+/// What a creation template must be for.
+const OCCASION: &str = "PULL_THROUGH_CACHE";
+
+/// An image on its way in.
+pub(in crate::local) struct Image<'a> {
+    pub(in crate::local) media_type: &'a str,
+    pub(in crate::local) bytes: &'a [u8],
+    /// What it is asked for by, whatever the algorithm.
+    pub(in crate::local) digest: &'a Digest,
+}
+
+/// Makes the repository, where it is missing: from the template for that, else with the usual settings.
+pub(in crate::local) fn prepare(local: &Local, scope: &Scope, name: &str) -> Result<(), Fault> {
+    local.database.write(Durability::Flushed, |transaction| ensure(transaction, scope, name).map(drop))
+}
+
+fn ensure(connection: &Connection, scope: &Scope, name: &str) -> Result<Repository, Fault> {
+    match Repository::look_up(connection, scope, name)? {
+        Some(repository) => Ok(repository),
+        None => make_repository(connection, scope, name, OCCASION, time::now()),
+    }
+}
+
+/// Whether a repository has an image.
+pub(in crate::local) fn has(local: &Local, scope: &Scope, name: &str, digest: &str) -> Result<bool, Fault> {
+    local.database.read(|connection| {
+        let Some(repository) = Repository::look_up(connection, scope, name)? else { return Ok(false) };
+        Ok(images::Image::of_digest(connection, repository.id, digest)?.is_some())
+    })
+}
+
+/// Begins the upload of a blob; answers its identifier.
+pub(in crate::local) fn begin(local: &Local, scope: &Scope, name: &str) -> Result<String, Fault> {
+    let (id, forgotten) = local.database.write(Durability::Flushed, |transaction| {
+        let repository = Repository::find(transaction, scope, name)?;
+        Upload::begin(transaction, repository.id, time::now())
+    })?;
+    for id in forgotten {
+        local.forget_upload(&id);
+    }
+    Ok(id)
+}
+
+/// Keeps an image whose blobs and children are here, as a push would, and puts its tag on it. A tag that is immutable
+/// stays where it is.
+pub(in crate::local) fn put(
+    local: &Local,
+    scope: &Scope,
+    name: &str,
+    image: &Image<'_>,
+    tag: Option<&str>,
+) -> Result<(), Fault> {
+    let Some(operation) = model::ecr().operation("PutImage") else { return Ok(()) };
+    let not_text = |_| Fault::server(format!("the manifest {} is not text", image.digest));
+    let mut input = json!({
+        "repositoryName": name,
+        "imageManifest": std::str::from_utf8(image.bytes).map_err(not_text)?,
+        "imageManifestMediaType": image.media_type,
+        "imageDigest": image.digest.to_string(),
+    });
+    if let Some(tag) = tag {
+        input["imageTag"] = json!(tag);
+    }
+    let serde_json::Value::Object(input) = input else { return Ok(()) };
+    let caller = Caller::of_account(&scope.account, &scope.region);
+    // The rule's owner allowed it, not who happens to pull: nobody's permissions are asked for.
+    let put = pushing::put(&Call {
+        local,
+        caller: &caller,
+        service: model::ecr(),
+        operation,
+        input,
+        blob: None,
+        now: time::now(),
+        settled: None,
+    });
+    match put {
+        Err(fault)
+            if !matches!(
+                fault.code.as_str(),
+                "ImageAlreadyExistsException" | "ImageTagAlreadyExistsException"
+            ) =>
+        {
+            Err(fault)
+        }
+        _ => tag.map_or(Ok(()), |tag| looked_up(local, scope, name, tag)),
+    }
+}
+
+/// Records that a tag was looked up just now, where it is here.
+pub(in crate::local) fn looked_up(local: &Local, scope: &Scope, name: &str, tag: &str) -> Result<(), Fault> {
+    local.database.write(Durability::Flushed, |transaction| mark(transaction, scope, name, tag))
+}
+
+fn mark(connection: &Connection, scope: &Scope, name: &str, tag: &str) -> Result<(), Fault> {
+    let Some(repository) = Repository::look_up(connection, scope, name)? else { return Ok(()) };
+    let change = "UPDATE image_tag SET tagged_at = ?3 WHERE repository = ?1 AND name = ?2";
+    connection.execute(change, params![repository.id, tag, time::now()])?;
+    Ok(())
+}
+
+/// When a tag was put or looked up last.
+pub(super) fn looked_up_at(
+    connection: &Connection,
+    repository: &Repository,
+    tag: &str,
+) -> Result<i64, Fault> {
+    let query = "SELECT tagged_at FROM image_tag WHERE repository = ?1 AND name = ?2";
+    Ok(connection.prepare_cached(query)?.query_row(params![repository.id, tag], |row| row.get(0))?)
+}
+
+/// Takes an image over from another registry of the store, whose blobs are here already; answers whether it is there.
+pub(in crate::local) fn take_over(
+    local: &Local,
+    source: &Scope,
+    source_name: &str,
+    image: &Name,
+    scope: &Scope,
+    name: &str,
+) -> Result<bool, Fault> {
+    local.database.write(Durability::Flushed, |transaction| {
+        let source = Repository::look_up(transaction, source, source_name)?;
+        let found = match (&source, image) {
+            (Some(source), Name::Tag(tag)) => image_of_tag(transaction, source.id, tag)?,
+            (Some(source), Name::Digest(digest)) => {
+                images::Image::of_digest(transaction, source.id, &digest.to_string())?
+            }
+            _ => None,
+        };
+        if let Name::Tag(tag) = image {
+            mark(transaction, scope, name, tag)?;
+        }
+        let (Some(source), Some(found)) = (source, found.filter(|image| image.status == "ACTIVE")) else {
+            return Ok(false);
+        };
+        let target = ensure(transaction, scope, name)?;
+        let id = copy_image(transaction, &source, &found, &target, time::now())?;
+        if let Name::Tag(tag) = image {
+            let holder = image_of_tag(transaction, target.id, tag)?;
+            let is_fixed = holder.is_some() && super::mutability::is_immutable(&target, tag);
+            if !is_fixed {
+                pushing::put_tag(transaction, &target, id, tag, time::now())?;
+            }
+        }
+        Ok(true)
+    })
+}
+
+/// Whether a registry of the store holds any repository.
+pub(in crate::local) fn is_in_use(local: &Local, scope: &Scope) -> Result<bool, Fault> {
+    local.database.read(|connection| Ok(!Repository::list(connection, scope, "", 1)?.is_empty()))
+}

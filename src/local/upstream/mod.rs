@@ -1,0 +1,200 @@
+//! Pull through cache: what a repository lacks is fetched from the registry upstream of it, verified and kept.
+//!
+//! A handler that lacks something which a rule provides for refuses with a [`Need`]. Whoever asked it then has the need
+//! settled, outside of every lock and turn, and asks again. What many want at once is fetched once.
+
+mod fetch;
+mod flight;
+mod rule;
+
+use std::fmt;
+use std::sync::Arc;
+
+use rusqlite::Connection;
+
+use super::call::Scope;
+use super::{Fault, Local, time};
+use crate::image::{Digest, Name};
+use crate::store::registry::{Login, Network};
+
+pub(super) use flight::Upstreams;
+pub(super) use rule::{Home, Rule, scope_of};
+
+/// A tag is looked up upstream again after so many milliseconds: a day, as Amazon ECR does.
+const FRESH: i64 = 24 * 60 * 60 * 1000;
+
+/// What a policy must let a caller do whose pull makes something come from upstream.
+pub(super) const ACTION: &str = "BatchImportUpstreamImage";
+
+/// How upstream registries are reached.
+#[derive(Clone, Default)]
+pub struct Reach {
+    /// Finds the login for a host, which stands for the secret of a rule's `credentialArn`: this machine has no AWS
+    /// Secrets Manager.
+    pub login: Option<FindLogin>,
+    /// The network.
+    pub network: Network,
+}
+
+/// Finds the login for a host; `None` where there is none, the reason where it cannot be had.
+pub type FindLogin = Arc<dyn Fn(&str) -> Result<Option<Login>, String> + Send + Sync>;
+
+impl fmt::Debug for Reach {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Reach").field("network", &self.network).finish_non_exhaustive()
+    }
+}
+
+/// What has to be fetched before a request can be answered.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Need {
+    /// The registry here.
+    pub(super) scope: Scope,
+    /// The repository here.
+    pub(super) repository: String,
+    /// What provides for it.
+    pub(super) rule: Rule,
+    /// What is wanted.
+    pub(super) wanted: Vec<Wanted>,
+}
+
+/// One thing that is fetched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// An image with everything that it lists.
+    Image(Name),
+    /// One blob.
+    Layer(Digest),
+    /// Nothing but the knowledge that the registry lets us in.
+    Access,
+}
+
+/// Why something could not be fetched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Failure {
+    pub(super) kind: Trouble,
+    pub(super) reason: String,
+}
+
+/// Kinds of failures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Trouble {
+    /// Upstream does not have it.
+    Missing,
+    /// Upstream does not let us in.
+    Denied,
+    /// Upstream has had enough of us.
+    Throttled,
+    /// Upstream cannot be reached, or does not make sense.
+    Unavailable,
+    /// This machine cannot keep it.
+    Here,
+}
+
+impl Failure {
+    fn new(kind: Trouble, reason: impl Into<String>) -> Self {
+        Self { kind, reason: reason.into() }
+    }
+
+    /// The `failureCode` of an image.
+    pub(super) fn code(&self) -> &'static str {
+        match self.kind {
+            Trouble::Missing => "ImageNotFound",
+            Trouble::Denied => "UpstreamAccessDenied",
+            Trouble::Throttled => "UpstreamTooManyRequests",
+            Trouble::Unavailable | Trouble::Here => "UpstreamUnavailable",
+        }
+    }
+}
+
+/// What became of a need: what could not be fetched, and why.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Settled(Vec<(Wanted, Failure)>);
+
+impl Settled {
+    /// Why this one was not fetched; `None` where it was, or was not tried.
+    pub(super) fn failure(&self, wanted: &Wanted) -> Option<&Failure> {
+        self.0.iter().find(|(each, _)| each == wanted).map(|(_, failure)| failure)
+    }
+}
+
+/// Whether an operation may find that something has to be fetched.
+pub(super) fn may_need(operation: &str) -> bool {
+    matches!(operation, "BatchGetImage" | "GetDownloadUrlForLayer" | "ValidatePullThroughCacheRule")
+}
+
+/// Whether a tag that was looked up then has to be looked up again: where there is a rule for its repository, and the
+/// registry was not out of reach a moment ago.
+pub(super) fn is_due(
+    local: &Local,
+    connection: &Connection,
+    scope: &Scope,
+    repository: &str,
+    looked_up_at: i64,
+) -> Result<bool, Fault> {
+    if time::now() - looked_up_at < FRESH {
+        return Ok(false);
+    }
+    let rule = Rule::of(connection, scope, repository)?;
+    Ok(rule.is_some_and(|rule| !local.upstreams.is_silent(&rule.home)))
+}
+
+/// The refusal of a request that lacks something: that it has to be fetched, or why it could not be. `None` where there
+/// is no rule for the repository, or nothing of this name upstream.
+pub(super) fn instead(
+    connection: &Connection,
+    scope: &Scope,
+    repository: &str,
+    wanted: Vec<Wanted>,
+    settled: Option<&Settled>,
+) -> Result<Option<Fault>, Fault> {
+    if let Some(settled) = settled {
+        let mut failures = wanted.iter().filter_map(|wanted| settled.failure(wanted));
+        let failure = failures.find(|failure| failure.kind != Trouble::Missing);
+        return Ok(failure.map(|failure| match failure.kind {
+            Trouble::Here => Fault::server(&failure.reason),
+            _ => Fault::new(code(&wanted), &failure.reason),
+        }));
+    }
+    let rule = if wanted.is_empty() { None } else { Rule::of(connection, scope, repository)? };
+    let (scope, repository) = (scope.clone(), repository.to_owned());
+    Ok(rule.map(|rule| Need { scope, repository, rule, wanted }.unmet()))
+}
+
+/// The code of the refusal where these are not to be had.
+fn code(wanted: &[Wanted]) -> &'static str {
+    match wanted.first() {
+        Some(Wanted::Layer(_)) => "UnableToGetUpstreamLayerException",
+        _ => "UnableToGetUpstreamImageException",
+    }
+}
+
+impl Need {
+    /// The refusal that says what has to be fetched.
+    pub(super) fn unmet(self) -> Fault {
+        let text = format!("{} has to be asked first, and was not", self.rule.home);
+        let code = code(&self.wanted);
+        Fault { need: Some(Box::new(self)), ..Fault::new(code, text) }
+    }
+}
+
+/// Fetches what is needed.
+pub(super) async fn settle(local: &Arc<Local>, need: &Need) -> Settled {
+    let mut settled = Settled::default();
+    for wanted in &need.wanted {
+        if let Err(failure) = local.upstreams.fetch(local, need, wanted).await {
+            settled.0.push((wanted.clone(), failure));
+        }
+    }
+    settled
+}
+
+/// The same for who has no runtime to wait in, or must not wait in the one there is.
+pub(super) fn settle_now(local: &Arc<Local>, need: &Need) -> Result<Settled, Fault> {
+    let work = || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        Ok(runtime.block_on(settle(local, need)))
+    };
+    let done = std::thread::scope(|scope| scope.spawn(work).join());
+    done.unwrap_or_else(|_| Err(Fault::server("the embedded ECR failed on what is upstream")))
+}

@@ -1,0 +1,266 @@
+//! A blob's way up: POST begins an upload, PATCH sends its bytes, and PUT ends it with the digest (OCI distribution
+//! specification, "Pushing blobs"). What is small goes with the PUT.
+//!
+//! Where a PATCH breaks off, the registry is asked how much of it arrived, and only the rest is sent. A token that
+//! expires on the way is renewed, and the upload goes on.
+
+use bytes::Bytes;
+use futures_util::stream;
+use oci_distribution::{Reference, RegistryOperation};
+use reqwest::header::{
+    AUTHORIZATION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, LOCATION, RANGE, USER_AGENT,
+};
+use reqwest::{Body, Method, RequestBuilder, Response};
+use tokio::sync::mpsc::{self, Sender};
+use url::Url;
+
+use super::super::http::leads_astray;
+use super::super::stream::Parts;
+use super::super::{Source, Written};
+use super::error::Trouble;
+use super::{ATTEMPTS, Remote};
+use crate::image::Descriptor;
+use crate::store;
+
+/// How much is read and sent at once.
+const STEP: usize = 1024 * 1024;
+/// What has no more bytes goes with the PUT.
+const SMALL: usize = 4 * STEP;
+
+/// An upload that the registry has begun.
+struct Session {
+    place: Url,
+    /// Whether it is to be asked how far it is, since something went wrong.
+    doubtful: bool,
+    next: u64,
+}
+
+enum Failure {
+    Source(store::Error),
+    Registry(Trouble),
+}
+
+impl From<Trouble> for Failure {
+    fn from(trouble: Trouble) -> Self {
+        Self::Registry(trouble)
+    }
+}
+
+impl From<store::Error> for Failure {
+    fn from(error: store::Error) -> Self {
+        Self::Source(error)
+    }
+}
+
+impl Remote {
+    pub(super) async fn upload(&self, blob: &Descriptor, source: &Source) -> Result<Written, store::Error> {
+        if self.mounted(blob, source).await {
+            return Ok(Written::Present);
+        }
+        let step = if blob.size <= SMALL as u64 { SMALL } else { STEP };
+        let mut parts = Parts::new(source.stream_to_verifier().await?, source.buffers(), step);
+        let (mut session, mut failures, mut renew) = (None, 0, false);
+        loop {
+            let before = session.as_ref().map_or(0, |session: &Session| session.next);
+            let trouble = match self.attempt(&mut session, &mut parts, blob, source, renew).await {
+                Ok(()) => break,
+                Err(Failure::Source(error)) => return Err(error),
+                Err(Failure::Registry(trouble)) => trouble,
+            };
+            let expired = trouble.status == Some(401) && !renew;
+            renew = expired;
+            // A session that is unknown may be one that an earlier answer, lost on its way, had ended.
+            let lost = trouble.status == Some(404);
+            if lost && self.has(blob).await? {
+                return Ok(Written::Present);
+            }
+            failures =
+                if session.as_ref().is_some_and(|session| session.next > before) { 1 } else { failures + 1 };
+            let hopeful = trouble.passing || expired || lost || trouble.status == Some(416);
+            if failures >= ATTEMPTS || !hopeful {
+                if trouble.status == Some(400) {
+                    source.examine().await?;
+                }
+                return Err(self.trouble(trouble, "push to").into());
+            }
+            // Some registries name another offset than the one they want, ECR among them: `research/engines.md` 1.4.
+            if lost || trouble.status == Some(416) || blob.size <= SMALL as u64 {
+                session = None;
+            }
+            if !expired {
+                tokio::time::sleep(self.pause(&trouble, failures)).await;
+            }
+        }
+        Ok(Written::Moved)
+    }
+
+    /// Whether the registry took the blob over from another of its repositories. Where it does not, for whatever
+    /// reason, the blob is sent.
+    async fn mounted(&self, blob: &Descriptor, source: &Source) -> bool {
+        let Some((host, repository)) = source.neighbour() else { return false };
+        if host != self.host || repository == self.repository {
+            return false;
+        }
+        let (host, repository) = (host.to_owned(), repository.to_owned());
+        let from = Reference::with_tag(host, repository, "latest".to_owned());
+        let to = self.reference("latest");
+        self.client.mount_blob(&to, &from, &blob.digest.to_string()).await.is_ok()
+    }
+
+    async fn attempt(
+        &self,
+        session: &mut Option<Session>,
+        parts: &mut Parts,
+        blob: &Descriptor,
+        source: &Source,
+        renew: bool,
+    ) -> Result<(), Failure> {
+        let authorization = self.reads.authorization(RegistryOperation::Push, renew).await?;
+        let session = match session {
+            Some(session) => session,
+            None => session.insert(self.begin(&authorization).await?),
+        };
+        if session.doubtful {
+            match self.ask(session, &authorization).await {
+                Err(trouble) if trouble.status.is_some_and(|status| (402..500).contains(&status)) => {
+                    *session = self.begin(&authorization).await?;
+                }
+                asked => asked?,
+            }
+        }
+        // Until everything of this attempt is well the registry may have got any part of it.
+        session.doubtful = true;
+        parts.seek_unless_at(session.next).await?;
+        source.arrived(session.next);
+        let small = blob.size <= SMALL as u64;
+        let last = if small {
+            let whole = parts.next().await?;
+            parts.verified().await?;
+            whole.map(|part| part.bytes).unwrap_or_default()
+        } else {
+            if session.next < blob.size {
+                self.patch(session, parts, blob, source, &authorization).await?;
+            }
+            parts.verified().await?;
+            Bytes::new()
+        };
+        let mut place = session.place.clone();
+        place.query_pairs_mut().append_pair("digest", &blob.digest.to_string());
+        let request = self.request(Method::PUT, place, &authorization)?;
+        let request = request.header(CONTENT_TYPE, "application/octet-stream");
+        let request = request.header(CONTENT_LENGTH, last.len()).body(last);
+        self.accepted(request).await.map(|_| ()).map_err(Failure::Registry)
+    }
+
+    async fn begin(&self, authorization: &str) -> Result<Session, Trouble> {
+        let url = self.url("blobs/uploads/")?;
+        let request = self.request(Method::POST, url.clone(), authorization)?.header(CONTENT_LENGTH, 0);
+        let response = self.accepted(request).await?;
+        let place =
+            moved(&url, &response)?.ok_or_else(|| Trouble::plain("it named no place for an upload"))?;
+        Ok(Session { place, doubtful: false, next: 0 })
+    }
+
+    /// Asks how much of an upload arrived.
+    async fn ask(&self, session: &mut Session, authorization: &str) -> Result<(), Trouble> {
+        let request = self.request(Method::GET, session.place.clone(), authorization)?;
+        let response = self.accepted(request).await?;
+        if let Some(place) = moved(&session.place, &response)? {
+            session.place = place;
+        }
+        // `0-0` is what registries say of one byte and of none, and one byte is soon sent again.
+        let range = response.headers().get(RANGE).and_then(|range| range.to_str().ok());
+        let last = range.and_then(|range| range.rsplit('-').next()?.trim().parse::<u64>().ok()).unwrap_or(0);
+        session.next = if last == 0 { 0 } else { last + 1 };
+        Ok(())
+    }
+
+    /// Sends everything from the session's offset on.
+    async fn patch(
+        &self,
+        session: &mut Session,
+        parts: &mut Parts,
+        blob: &Descriptor,
+        source: &Source,
+        authorization: &str,
+    ) -> Result<(), Failure> {
+        let (sender, receiver) = mpsc::channel::<Result<Bytes, &'static str>>(1);
+        let body = stream::unfold(receiver, async |mut receiver| {
+            receiver.recv().await.map(|bytes| (bytes, receiver))
+        });
+        let request = self.request(Method::PATCH, session.place.clone(), authorization)?;
+        let request = request.header(CONTENT_TYPE, "application/octet-stream");
+        let request = request.header(CONTENT_LENGTH, blob.size - session.next);
+        let request = if session.next == 0 {
+            request
+        } else {
+            request.header(CONTENT_RANGE, format!("{}-{}", session.next, blob.size - 1))
+        };
+        let request = request.body(Body::wrap_stream(body));
+        let (answer, fed) = tokio::join!(self.accepted(request), feed(parts, source, sender));
+        fed?;
+        let response = answer?;
+        if let Some(place) = moved(&session.place, &response)? {
+            session.place = place;
+        }
+        session.next = blob.size;
+        session.doubtful = false;
+        Ok(())
+    }
+
+    /// A request to a place that the registry named. Another host than the registry's own never sees the login.
+    fn request(&self, method: Method, url: Url, authorization: &str) -> Result<RequestBuilder, Trouble> {
+        let own = self.url("")?;
+        if let Some(reason) = leads_astray(&own, &url) {
+            return Err(Trouble::plain(reason));
+        }
+        let trusted = own.origin() == url.origin() && !authorization.is_empty();
+        let client = self.reads.connections.client(&url).map_err(Trouble::plain)?;
+        let request = client.request(method, url).header(USER_AGENT, super::USER_AGENT);
+        Ok(if trusted { request.header(AUTHORIZATION, authorization) } else { request })
+    }
+
+    fn url(&self, path: &str) -> Result<Url, Trouble> {
+        format!("{}/{path}", self.reads.base).parse().map_err(|_| Trouble::plain("no URL"))
+    }
+
+    /// Sends a request that any kind of success answers.
+    async fn accepted(&self, request: RequestBuilder) -> Result<Response, Trouble> {
+        let response = request.send().await.map_err(|error| Trouble::connection(&error))?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        Err(super::read::refused(response).await)
+    }
+}
+
+/// Where an upload goes on, as an answer says it.
+fn moved(from: &Url, response: &Response) -> Result<Option<Url>, Trouble> {
+    let Some(place) = response.headers().get(LOCATION) else { return Ok(None) };
+    let place = place.to_str().ok().and_then(|place| from.join(place).ok());
+    place.map(Some).ok_or_else(|| Trouble::plain("it named a place for an upload that is no URL"))
+}
+
+/// Hands a request's body its bytes. Nobody listens any more where the registry has answered already.
+async fn feed(
+    parts: &mut Parts,
+    source: &Source,
+    sender: Sender<Result<Bytes, &'static str>>,
+) -> Result<(), store::Error> {
+    loop {
+        match parts.next().await {
+            Ok(Some(part)) => {
+                let end = part.end();
+                if sender.send(Ok(part.bytes)).await.is_err() {
+                    return Ok(());
+                }
+                source.arrived(end);
+            }
+            Ok(None) => return Ok(()),
+            Err(error) => {
+                let _ = sender.send(Err("the source failed")).await;
+                return Err(error);
+            }
+        }
+    }
+}
