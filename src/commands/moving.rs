@@ -53,6 +53,17 @@ pub(super) fn arguments(command: clap::Command) -> clap::Command {
                 .action(ArgAction::Append)
                 .conflicts_with("tag")
                 .help("The tags of the source that match, such as 'v1.*'; repeat it for several"),
+        )
+        .arg(
+            Arg::new("compress")
+                .long("compress")
+                .value_name("METHOD")
+                .conflicts_with("referrers")
+                .value_parser(str::parse::<Compression>)
+                .help(
+                    "Compress the layers with gzip or zstd, which changes the image's digest; with a level, 1 to 9 \
+                     or 1 to 19 (zstd:9), also those that have this form already",
+                ),
         );
     shared(command)
 }
@@ -88,17 +99,6 @@ pub(super) fn shared(command: clap::Command) -> clap::Command {
         )
         .arg(
             Arg::new("quiet").long("quiet").action(ArgAction::SetTrue).help("Nothing but the digest, and errors"),
-        )
-        .arg(
-            Arg::new("compress")
-                .long("compress")
-                .value_name("METHOD")
-                .conflicts_with("referrers")
-                .value_parser(str::parse::<Compression>)
-                .help(
-                    "Compress the layers with gzip or zstd, which changes the image's digest; with a level, 1 to 9 \
-                     or 1 to 19 (zstd:9), also those that have this form already",
-                ),
         )
         .arg(registry::jobs_argument())
         .args(memory::arguments())
