@@ -106,6 +106,6 @@ impl Remote {
 fn entries(index: &[u8]) -> Result<Vec<Descriptor>, Trouble> {
     let wrong = |reason: String| Trouble::plain(reason);
     let mut index: Value = serde_json::from_slice(index).map_err(|error| wrong(error.to_string()))?;
-    let entries = index.get_mut("manifests").map(Value::take).unwrap_or_else(|| json!([]));
+    let entries = index.get_mut("manifests").map_or_else(|| json!([]), Value::take);
     serde_json::from_value(entries).map_err(|error| wrong(error.to_string()))
 }
