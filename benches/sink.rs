@@ -10,6 +10,7 @@
 #![allow(clippy::pedantic, clippy::print_stdout, clippy::unwrap_used, missing_docs, reason = "a tool of the benchmarks")]
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::hint::black_box;
 use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
@@ -60,7 +61,7 @@ fn hash() {
     let rate = |work: &mut dyn FnMut()| {
         let begun = Instant::now();
         (0..50).for_each(|_| work());
-        (50u64 * (10 << 20)) as f64 / begun.elapsed().as_secs_f64() / 1e9
+        f64::from(50u32 * (10 << 20)) / begun.elapsed().as_secs_f64() / 1e9
     };
     let sha = rate(&mut || {
         black_box(Sha256::digest(black_box(&bytes)));
@@ -133,7 +134,7 @@ fn body(head: &Head, connection: &mut Connection, keep: usize) -> io::Result<(Ve
     };
     if let Some(length) = head.headers.get("content-length").and_then(|text| text.parse().ok()) {
         pass(connection, length)?;
-    } else if head.headers.get("transfer-encoding").is_some() {
+    } else if head.headers.contains_key("transfer-encoding") {
         loop {
             let mut line = String::new();
             connection.read_line(&mut line)?;
@@ -152,7 +153,7 @@ fn body(head: &Head, connection: &mut Connection, keep: usize) -> io::Result<(Ve
 fn reply(connection: &Connection, status: &str, headers: &str, body: &[u8]) -> io::Result<()> {
     let mut answer = format!("HTTP/1.1 {status}\r\n{headers}");
     if !headers.to_ascii_lowercase().contains("content-length") {
-        answer += &format!("Content-Length: {}\r\n", body.len());
+        let _ = write!(answer, "Content-Length: {}\r\n", body.len());
     }
     answer += "\r\n";
     let mut bytes = answer.into_bytes();
@@ -266,9 +267,9 @@ impl Sink {
         let status = if range.is_some() { "206 Partial Content" } else { "200 OK" };
         let mut headers =
             format!("Content-Type: application/octet-stream\r\nDocker-Content-Digest: {digest}\r\n");
-        headers += &format!("Content-Length: {}\r\n", size - start);
+        let _ = write!(headers, "Content-Length: {}\r\n", size - start);
         if range.is_some() {
-            headers += &format!("Content-Range: bytes {start}-{}/{size}\r\n", size - 1);
+            let _ = write!(headers, "Content-Range: bytes {start}-{}/{size}\r\n", size - 1);
         }
         reply(connection, status, &headers, b"")?;
         if head.method == "HEAD" {
@@ -350,7 +351,7 @@ impl Sink {
 fn digest(bytes: &[u8]) -> String {
     let mut text = "sha256:".to_owned();
     for byte in Sha256::digest(bytes) {
-        text += &format!("{byte:02x}");
+        let _ = write!(text, "{byte:02x}");
     }
     text
 }

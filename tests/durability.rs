@@ -10,7 +10,7 @@ const IMAGE: &str = "application/vnd.oci.image.manifest.v1+json";
 
 /// The bytes of the blob of this number: the same in every run.
 fn content(number: usize) -> Vec<u8> {
-    let seed = number as u64 * 0x9e37_79b9_7f4a_7c15 + 1;
+    let seed = (number as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) + 1;
     let words = std::iter::successors(Some(seed), |word| {
         let word = word ^ (word << 13);
         let word = word ^ (word >> 7);

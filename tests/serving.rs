@@ -273,7 +273,8 @@ fn lifecycle_policies_are_carried_out_on_a_schedule() {
     let mut server = command.stderr(std::process::Stdio::piped()).spawn().unwrap();
     let lines = BufReader::new(server.stderr.take().unwrap()).lines();
     let told = lines.map(Result::unwrap).find(|line| line.starts_with("lifecycle"));
-    (server.kill().unwrap(), server.wait().unwrap());
+    server.kill().unwrap();
+    server.wait().unwrap();
     assert_eq!(told.as_deref(), Some("lifecycle 123456789012/eu-west-1/team/app: 1 expired, 0 archived"));
     let said = machine.fails(252, "local serve --lifecycle-every 12");
     assert!(said.contains("such as 12h"), "{said}");

@@ -170,7 +170,8 @@ fn a_pull_fetches_what_is_missing_and_keeps_it() {
     let mut found: Vec<String> =
         digests(&machine, "hub/team/app").split_whitespace().map(str::to_owned).collect();
     let mut expected = vec![image.clone(), other, index];
-    (found.sort(), expected.sort());
+    found.sort();
+    expected.sort();
     assert_eq!(found, expected);
     let arn = "arn:aws:ecr:eu-west-1:111122223333:repository/hub/team/app";
     assert_eq!(

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Arg, ArgMatches};
 
 use super::create::{self, Creation};
-use super::ends::{Assume, End, Side, settings_of};
+use super::ends::{self, Assume, End, Side};
 use super::moving::{self, Job, Verb};
 use super::{Command, Context};
 
@@ -13,19 +13,20 @@ use super::{Command, Context};
 pub(super) const COMMAND: Command = Command { name: "copy", define, run };
 
 fn define() -> clap::Command {
-    let option = |name: &'static str, value: &'static str, help: &'static str| {
-        Arg::new(name).long(name).value_name(value).help(help)
-    };
-    moving::arguments(
+    let command = moving::arguments(
         clap::Command::new("copy")
-            .about("Copy images between repositories, other registries, OCI layouts and archives")
+            .about("Copy images between repositories, other registries, layouts, archives and docker's engine")
             .long_about(
                 "Copy images between repositories of Amazon ECR, other registries, OCI layouts and archives, \
                  whole and with their digests kept. A place is a REPOSITORY, with or without an ECR host in front \
                  (through ECR's own API); docker://HOST/REPOSITORY, or a host that is not ECR's (any OCI \
-                 registry); oci:PATH, oci-archive:PATH, docker-archive:PATH (to read from), or what looks like a path, such as ./folder and image.tar; \
-                 and - for an archive that comes by standard input or goes to standard output. :TAG or @DIGEST \
-                 may follow. Logins for other registries are those of docker and podman. The digests of the \
+                 registry); oci:PATH, oci-archive:PATH, docker-archive:PATH, or what looks like a path, such as \
+                 ./folder and image.tar; docker-daemon:NAME for docker's or podman's engine (at DOCKER_HOST, or \
+                 its usual socket); and - for an archive that comes by standard input or goes to standard output. \
+                 :TAG or @DIGEST may follow, and :REPOSITORY:TAG behind a docker archive. Docker's archives and \
+                 engines take one platform of an image, this machine's or the one of --platform. Layers stay as \
+                 they are without --compress, but for those of docker archives and engines that nobody compressed: \
+                 on the way to a registry gzip compresses them. Logins for other registries are those of docker and podman. The digests of the \
                  images are written to standard output.",
             )
             .arg(
@@ -36,28 +37,22 @@ fn define() -> clap::Command {
                     .help("The images to copy, and behind them the one place to copy them to"),
             ),
     )
-    .arg(create::argument())
-    .arg(option("source-profile", "PROFILE", "The profile for the source"))
-    .arg(option("source-region", "REGION", "The region of the source, where its host does not say it"))
-    .arg(option("destination-profile", "PROFILE", "The profile for the destination"))
-    .arg(option("destination-region", "REGION", "The region of the destination, where its host does not say it"))
+    .arg(create::argument());
+    ends::accounts(command)
 }
 
 fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let mut places: Vec<&String> = matches.get_many("places").into_iter().flatten().collect();
     let destination = places.pop().map_or("", String::as_str);
-    let settings = |side: &str| {
-        let value = |what: &str| matches.get_one::<String>(&format!("{side}-{what}"));
-        settings_of(&context.settings, value("profile"), value("region"))
-    };
     let create = Creation::asked(matches)?;
-    let from = settings("source");
+    let settings = |side| ends::settings_by(&context.settings, matches, side);
+    let from = settings(Side::Source);
     let sources: Vec<End> = places
         .into_iter()
         .map(|text| End::open(&from, text, Side::Source, Assume::Repository))
         .collect::<anyhow::Result<_>>()?;
     let destination =
-        End::open(&settings("destination"), destination, Side::Destination, Assume::Repository)?;
+        End::open(&settings(Side::Destination), destination, Side::Destination, Assume::Repository)?;
     let (unnamed, create, verb) = (None, create.as_ref(), Verb { done: "copied" });
     Job { context, matches, sources: &sources, destination: &destination, unnamed, create, verb }.run()?;
     Ok(ExitCode::SUCCESS)

@@ -86,9 +86,19 @@ impl End {
             return Self::remote(settings, registry, &reference);
         }
         let target = Target::connect(settings, text)?;
-        let repository = Some(titled(&reference));
+        Ok(Self { repository: Some(titled(&reference)), ..Self::of(target) })
+    }
+
+    /// A repository over `/v2/`.
+    pub(super) fn at(settings: &Settings, registry: &Registry, repository: &str) -> anyhow::Result<Self> {
+        let store = Arc::new(remote(settings, registry, repository)?);
+        Ok(Self { name: Name::Unnamed, store, target: None, repository: None, stream: None })
+    }
+
+    /// An end in a repository of ECR.
+    pub(super) fn of(target: Target) -> Self {
         let (name, store) = (target.name.clone(), target.store());
-        Ok(Self { name, store, target: Some(target), repository, stream: None })
+        Self { name, store, target: Some(target), repository: None, stream: None }
     }
 
     /// An image in docker's or podman's engine; without a tag, `latest`.
@@ -148,14 +158,8 @@ impl End {
     }
 
     fn remote(settings: &Settings, registry: &Registry, reference: &Reference) -> anyhow::Result<Self> {
-        let host = registry.host();
-        let login = login(settings, registry)?;
-        let plain = matches!(registry, Registry::Loopback(_));
-        let network = registry::network(settings)?;
-        let store = Remote::new(host, &reference.repository, plain, login, network)
-            .map_err(|error| registry::explained(crate::store::Error::from(error).into()))?;
-        let (name, repository) = (reference.name.clone(), Some(titled(reference)));
-        Ok(Self { name, store: Arc::new(store), target: None, repository, stream: None })
+        let end = Self::at(settings, registry, &reference.repository)?;
+        Ok(Self { name: reference.name.clone(), repository: Some(titled(reference)), ..end })
     }
 
     /// What an image of a source is called here by these tags: docker's own places have the repository in front of
@@ -197,6 +201,15 @@ impl End {
     }
 }
 
+/// A repository over `/v2/`, with the login for its registry.
+pub(super) fn remote(settings: &Settings, registry: &Registry, repository: &str) -> anyhow::Result<Remote> {
+    let login = login(settings, registry)?;
+    let plain = matches!(registry, Registry::Loopback(_));
+    let network = registry::network(settings)?;
+    Remote::new(registry.host(), repository, plain, login, network)
+        .map_err(|error| registry::explained(crate::store::Error::from(error).into()))
+}
+
 /// A reference's registry and repository.
 fn titled(reference: &Reference) -> String {
     match &reference.registry {
@@ -216,12 +229,31 @@ fn is_path(text: &str, assume: Assume) -> bool {
     prefixed || rooted || folder || archive || assumed
 }
 
+/// The arguments that give each side an account of its own.
+pub(super) fn accounts(command: clap::Command) -> clap::Command {
+    let option = |name: &'static str, value: &'static str, help: &'static str| {
+        clap::Arg::new(name).long(name).value_name(value).help(help)
+    };
+    command
+        .arg(option("source-profile", "PROFILE", "The profile for the source"))
+        .arg(option("source-region", "REGION", "The region of the source, where its host does not say it"))
+        .arg(option("destination-profile", "PROFILE", "The profile for the destination"))
+        .arg(option(
+            "destination-region",
+            "REGION",
+            "The region of the destination, where its host does not say it",
+        ))
+}
+
+/// The settings of a side, as its arguments say.
+pub(super) fn settings_by(settings: &Settings, matches: &clap::ArgMatches, side: Side) -> Settings {
+    let side = if side == Side::Source { "source" } else { "destination" };
+    let value = |what: &str| matches.get_one::<String>(&format!("{side}-{what}"));
+    settings_of(settings, value("profile"), value("region"))
+}
+
 /// The settings of one end: an account of its own, by `--source-profile` and the like.
-pub(super) fn settings_of(
-    settings: &Settings,
-    profile: Option<&String>,
-    region: Option<&String>,
-) -> Settings {
+fn settings_of(settings: &Settings, profile: Option<&String>, region: Option<&String>) -> Settings {
     if profile.is_none() && region.is_none() {
         return settings.clone();
     }

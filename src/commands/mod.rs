@@ -21,6 +21,7 @@ mod push;
 mod registry;
 mod runtime;
 mod summary;
+mod sync;
 
 use std::process::ExitCode;
 
@@ -58,6 +59,7 @@ pub const COMMANDS: &[Command] = &[
     push::COMMAND,
     pull::COMMAND,
     copy::COMMAND,
+    sync::COMMAND,
     images::COMMAND,
     login::COMMAND,
     logout::COMMAND,

@@ -1,5 +1,6 @@
 //! What `push`, `pull` and `copy` share: arguments, the images that are meant, and the transfer itself.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -29,7 +30,7 @@ pub(super) struct Verb {
 
 /// The arguments that all of them take.
 pub(super) fn arguments(command: clap::Command) -> clap::Command {
-    command
+    let command = command
         .arg(registry::platform_argument())
         .arg(
             Arg::new("tag")
@@ -54,10 +55,33 @@ pub(super) fn arguments(command: clap::Command) -> clap::Command {
                 .help("The tags of the source that match, such as 'v1.*'; repeat it for several"),
         )
         .arg(
+            Arg::new("compress")
+                .long("compress")
+                .value_name("METHOD")
+                .conflicts_with("referrers")
+                .value_parser(str::parse::<Compression>)
+                .help(
+                    "Compress the layers with gzip or zstd, which changes the image's digest; with a level, 1 to 9 \
+                     or 1 to 19 (zstd:9), also those that have this form already",
+                ),
+        );
+    shared(command)
+}
+
+/// The arguments that these share with `sync`.
+pub(super) fn shared(command: clap::Command) -> clap::Command {
+    command
+        .arg(
             Arg::new("referrers")
                 .long("referrers")
                 .action(ArgAction::SetTrue)
-                .help("Also what refers to the images: signatures, bills of materials, attestations"),
+                .help("Also what refers to the images: signatures, bills of materials, attestations")
+                .long_help(
+                    "Also what refers to the images and to each platform's image, and what refers to that in turn: \
+                     manifests with a subject, such as signatures, bills of materials and attestations, and what \
+                     cosign keeps under tags such as sha256-….sig, .att and .sbom. A registry that does not list \
+                     referrers gets the index under a tag that the OCI distribution specification has for it.",
+                ),
         )
         .arg(
             Arg::new("dry-run")
@@ -75,14 +99,6 @@ pub(super) fn arguments(command: clap::Command) -> clap::Command {
         )
         .arg(
             Arg::new("quiet").long("quiet").action(ArgAction::SetTrue).help("Nothing but the digest, and errors"),
-        )
-        .arg(
-            Arg::new("compress")
-                .long("compress")
-                .value_name("METHOD")
-                .conflicts_with("referrers")
-                .value_parser(str::parse::<Compression>)
-                .help("Compress the layers with gzip or zstd, at a level (zstd:9) even where they are compressed so"),
         )
         .arg(registry::jobs_argument())
         .args(memory::arguments())
@@ -132,6 +148,7 @@ pub(super) fn wants_json(context: &Context) -> anyhow::Result<bool> {
 pub(super) fn print_json(context: &Context, value: &Value) -> anyhow::Result<()> {
     let mut bytes = Vec::new();
     output::json::write(&mut bytes, value)?;
+    bytes.push(b'\n');
     Ok(context.ui.print_bytes(&bytes)?)
 }
 
@@ -189,6 +206,7 @@ impl Job<'_> {
 
     async fn everything(&self, progress: &Arc<dyn Progress>, display: &Display) -> anyhow::Result<Vec<Row>> {
         let images = self.images().await?;
+        self.admit(&images).await?;
         let dry_run = self.matches.get_flag("dry-run");
         let began = Instant::now();
         let elapsed = |began: Instant| (!dry_run).then(|| began.elapsed().as_secs_f64());
@@ -225,6 +243,34 @@ impl Job<'_> {
         let table = summary::table(&self.context.ui, &rows, seconds, self.verb.done);
         display.summary(&table, &summary::event(&rows, seconds));
         Ok(rows)
+    }
+
+    /// Finds out, where several images go to ECR, which tags cannot move, before the first image does. It takes one
+    /// listing, and a question for each tag that is there.
+    async fn admit(&self, images: &[Image<'_>]) -> anyhow::Result<()> {
+        if images.len() < 2 || self.destination.target.is_none() {
+            return Ok(());
+        }
+        let wanted: HashSet<String> = images.iter().flat_map(|image| image.options.tags.clone()).collect();
+        let there = self.destination.store.named(&move |tag| wanted.contains(tag)).await;
+        let there: HashMap<String, Digest> =
+            there.map_err(|error| explained(error.into()))?.unwrap_or_default().into_iter().collect();
+        for Image { source, options } in images {
+            let known: Vec<&String> = options.tags.iter().filter(|tag| there.contains_key(*tag)).collect();
+            // Of what is cut down for platforms or compressed on its way only the plan knows the digest.
+            let changes = !options.platforms.is_empty() || options.compression.is_some();
+            if known.is_empty() || changes || source.store.is_docker() {
+                continue;
+            }
+            let moved = async {
+                let manifest = source.store.manifest(&options.image).await?;
+                let moves = |tag: &&&String| there[**tag] != *manifest.digest();
+                let moved: Vec<String> = known.iter().filter(moves).map(|tag| (*tag).clone()).collect();
+                self.destination.store.admit(manifest.digest(), &moved).await
+            };
+            moved.await.map_err(|error| explained(error.into()))?;
+        }
+        Ok(())
     }
 
     async fn images(&self) -> anyhow::Result<Vec<Image<'_>>> {

@@ -26,8 +26,10 @@ fn define() -> clap::Command {
             ))
             .arg(Arg::new("destination").value_name("DESTINATION").required(true).help(
                 "A folder for an OCI image layout, to which the image is added, or a .tar file for an OCI archive \
-                 (- for standard output); oci: or oci-archive: may precede the path, and :TAG follow it to call \
-                 the image something else; or any other place that copy knows",
+                 (- for standard output); docker-archive:PATH for an archive that docker loads too, with one \
+                 platform of the image; docker-daemon:NAME for docker's or podman's engine; oci: or oci-archive: \
+                 may precede a path, and :TAG follow it to call the image something else; or any other place that \
+                 copy knows",
             )),
     )
 }

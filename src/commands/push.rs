@@ -18,13 +18,15 @@ fn define() -> clap::Command {
             .about("Push an image from an OCI layout or archive into a repository")
             .long_about(
                 "Push an image from an OCI layout or archive into a repository, through the layer API of Amazon \
-                 ECR. Layers that the repository has are not sent. The digest of the image is written to standard \
-                 output.",
+                 ECR. Layers that the repository has are not sent. Layers stay as they are, but for those of docker \
+                 archives and engines that nobody compressed, which are compressed with gzip on the way. The digest \
+                 of the image is written to standard output.",
             )
             .arg(Arg::new("source").value_name("SOURCE").required(true).help(
                 "An OCI image layout (a folder), an OCI or docker archive (a tar file, or - for standard input); \
-                 oci:, oci-archive: or docker-archive: may precede the path, and :TAG follow it where it has several images; or any other \
-                 place that copy knows",
+                 oci:, oci-archive: or docker-archive: may precede the path, and :TAG follow it where it has \
+                 several images; docker-daemon:NAME for an image of docker's or podman's engine; or any other place \
+                 that copy knows",
             ))
             .arg(Arg::new("reference").value_name("REFERENCE").required(true).help(
                 "REPOSITORY, REPOSITORY:TAG or REPOSITORY@DIGEST, with or without the registry's host in front; \

@@ -21,12 +21,19 @@ pub(super) struct Target {
     pub(super) name: Name,
     network: Network,
     journal: Option<Journal>,
+    /// The region and the endpoint.
+    place: (Option<String>, Option<String>),
 }
 
 impl Target {
     /// Reads a reference and connects to its registry. The host, where there is one, says account and region.
     pub(super) fn connect(settings: &Settings, text: &str) -> anyhow::Result<Self> {
         let reference: Reference = text.parse().map_err(wrong)?;
+        Self::of(settings, reference)
+    }
+
+    /// Connects to the registry of a reference.
+    pub(super) fn of(settings: &Settings, reference: Reference) -> anyhow::Result<Self> {
         let mut globals = settings.globals().clone();
         let mut variables = Vec::new();
         let mut registry = None;
@@ -50,7 +57,27 @@ impl Target {
         let client = super::connect(&settings, model::ecr())?;
         let repository = Repository { registry, name: reference.repository };
         let journal = journal(&settings)?;
-        Ok(Self { client, repository, name: reference.name, network, journal })
+        let place = (settings.region()?, settings.endpoint("ecr")?);
+        Ok(Self { client, repository, name: reference.name, network, journal, place })
+    }
+
+    /// Another repository of the same registry, over the same client.
+    pub(super) fn sibling(&self, repository: &str) -> Self {
+        Self {
+            client: self.client.clone(),
+            repository: Repository { name: repository.to_owned(), ..self.repository.clone() },
+            name: Name::Unnamed,
+            network: self.network.clone(),
+            journal: self.journal.clone(),
+            place: self.place.clone(),
+        }
+    }
+
+    /// Whether two repositories may be in one registry, as far as can be told without asking.
+    pub(super) fn may_share_registry(&self, other: &Self) -> bool {
+        let known = |target: &Self| target.repository.registry.clone();
+        let accounts = known(self).zip(known(other)).is_none_or(|(one, other)| one == other);
+        accounts && self.place == other.place
     }
 
     /// The repository as a store.

@@ -102,7 +102,7 @@ pub(super) fn table(ui: &Ui, rows: &[Row], seconds: Option<f64>, done: &str) -> 
     clippy::cast_precision_loss,
     reason = "a rate for a person to read"
 )]
-fn rate(bytes: u64, seconds: f64) -> String {
+pub(super) fn rate(bytes: u64, seconds: f64) -> String {
     match bytes {
         0 => String::new(),
         bytes => format!("{}/s", human((bytes as f64 / seconds.max(0.001)) as u64)),

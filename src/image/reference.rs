@@ -77,6 +77,11 @@ impl Registry {
         Some(if loopback { Self::Loopback(host) } else { Self::Other(host) })
     }
 
+    /// Whether the first part of a reference is a host: docker's rule, which every client follows.
+    pub fn is_host(first: &str) -> bool {
+        first.eq_ignore_ascii_case("localhost") || first.contains(['.', ':'])
+    }
+
     /// The host.
     pub fn host(&self) -> &str {
         match self {
@@ -101,7 +106,7 @@ impl FromStr for Reference {
             None => (text, None),
         };
         let (registry, rest) = match path.split_once('/') {
-            Some((first, rest)) if is_host(first) => {
+            Some((first, rest)) if Registry::is_host(first) => {
                 let registry = Registry::of_host(first);
                 (Some(registry.ok_or_else(|| wrong(&format!("'{first}' is no host")))?), rest)
             }
@@ -116,11 +121,6 @@ impl FromStr for Reference {
         let name = digest.map(Name::Digest).or(tag).unwrap_or(Name::Unnamed);
         Ok(Self { registry, repository: repository.to_owned(), name })
     }
-}
-
-/// Whether the first part of a reference is a host: docker's rule, which every client follows.
-fn is_host(first: &str) -> bool {
-    first.eq_ignore_ascii_case("localhost") || first.contains(['.', ':'])
 }
 
 fn check_repository(repository: &str) -> Result<(), String> {

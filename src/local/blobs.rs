@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
+use super::verified::{Stamp, Verified};
 use crate::image::{Algorithm, Digest};
 
 /// How much is read at once where a file is hashed.
@@ -24,6 +25,8 @@ const PIECE: usize = 32 * 1024;
 #[derive(Debug)]
 pub(super) struct Blobs {
     folder: PathBuf,
+    /// The files that are known to be what they should.
+    pub(super) verified: Verified,
     is_durable: bool,
 }
 
@@ -34,7 +37,7 @@ impl Blobs {
             create_private(&folder.join("blobs").join(algorithm.name()))?;
         }
         create_private(&folder.join("uploads"))?;
-        Ok(Self { folder: folder.to_owned(), is_durable: false })
+        Ok(Self { folder: folder.to_owned(), verified: Verified::default(), is_durable: false })
     }
 
     /// Flushes every blob to the disk from now on.
@@ -96,6 +99,9 @@ impl Blobs {
             }
         }
         fs::rename(self.upload_path(id), &path)?;
+        if let Ok(digest) = digest.parse() {
+            self.verified.remember(digest, Stamp::of(&fs::metadata(&path)?));
+        }
         if self.is_durable { flush_folder(shard) } else { Ok(()) }
     }
 

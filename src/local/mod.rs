@@ -41,6 +41,7 @@ mod token;
 mod uploads;
 mod upstream;
 mod validate;
+mod verified;
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};

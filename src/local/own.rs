@@ -36,10 +36,10 @@ impl Local {
         for (scope, name) in repositories {
             let run = if is_trial {
                 self.database
-                    .read(|connection| lifecycle::run(connection, &scope, &name, time::now(), is_trial))
+                    .read(|connection| lifecycle::run(self, connection, &scope, &name, time::now(), is_trial))
             } else {
                 self.database.write(Durability::Flushed, |transaction| {
-                    lifecycle::run(transaction, &scope, &name, time::now(), is_trial)
+                    lifecycle::run(self, transaction, &scope, &name, time::now(), is_trial)
                 })
             };
             match run {

@@ -130,10 +130,14 @@ impl Index {
         let sole = |entry: &&Descriptor| found.all(|other| other.digest == entry.digest);
         match (first, name) {
             (Some(entry), Name::Digest(_)) => Ok(entry),
+            // Only docker's names can tell apart what has the same tag.
+            (Some(entry), Name::Tag(_)) if entry.annotation(NAME).is_none() => Ok(entry),
             (Some(entry), _) if Some(entry).as_ref().is_some_and(sole) => Ok(entry),
             (Some(_), Name::Tag(tag)) => Err(Error::Place {
                 place: place.to_owned(),
-                reason: format!("has several images {tag}; choose one as {place}:REPOSITORY:{tag}"),
+                reason: format!(
+                    "has several images {tag}; choose one as docker-archive:{place}:REPOSITORY:{tag}"
+                ),
             }),
             (Some(_), Name::Unnamed) => Err(Error::Place {
                 place: place.to_owned(),
@@ -153,7 +157,7 @@ impl Index {
         let mut found: Vec<Descriptor> = Vec::new();
         let tag = subject.referrers_tag();
         for entry in &self.manifests {
-            let manifest = read(files, entry)?;
+            let Some(manifest) = listed(files, entry)? else { continue };
             if entry.annotation(TAG) == Some(&tag) {
                 found.extend_from_slice(manifest.children());
             } else if manifest.subject().as_ref() == Some(subject) {
@@ -172,7 +176,7 @@ impl Index {
         }
         let about = |entry: &Descriptor| {
             let tag = entry.annotation(TAG).is_some_and(is_digest_tag);
-            Ok::<_, Error>(tag || read(files, entry)?.subject().is_some())
+            Ok::<_, Error>(tag || listed(files, entry)?.is_some_and(|manifest| manifest.subject().is_some()))
         };
         let whole = self.manifests.clone();
         self.manifests = Vec::new();
@@ -180,6 +184,10 @@ impl Index {
             if !about(entry)? {
                 self.manifests.push(entry.clone());
             }
+        }
+        // oras lists the images of an index beside it; then the one with a tag is meant.
+        if self.select(&Name::Unnamed, place).is_err() && self.manifests.iter().any(is_tagged) {
+            self.manifests.retain(is_tagged);
         }
         if self.manifests.is_empty() {
             self.manifests = whole;
@@ -265,9 +273,23 @@ pub(super) fn referrers(files: &dyn Files, subject: &Digest) -> Result<Vec<Descr
     index(files)?.referrers(files, subject)
 }
 
+fn is_tagged(entry: &Descriptor) -> bool {
+    entry.annotation(TAG).is_some()
+}
+
 /// Whether a tag has a digest in it: cosign and regctl call so what is about the image of that digest.
 fn is_digest_tag(tag: &str) -> bool {
     tag.starts_with("sha256-") || tag.starts_with("sha512-")
+}
+
+/// The manifest that an entry of `index.json` names. It may list what is not here and what is no manifest, and neither
+/// is about an image.
+fn listed(files: &dyn Files, entry: &Descriptor) -> Result<Option<Manifest>, Error> {
+    match read(files, entry) {
+        Ok(manifest) => Ok(Some(manifest)),
+        Err(Error::Missing { .. } | Error::Image { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// Reads the manifest that an entry of an index names.

@@ -42,6 +42,9 @@ use crate::image::{Descriptor, Digest, Manifest, Name};
 /// What a store's methods answer, sooner or later.
 pub type Answer<'a, T> = BoxFuture<'a, Result<T, Error>>;
 
+/// Whether a tag is one of those that are meant.
+pub type Chosen = dyn Fn(&str) -> bool + Send + Sync;
+
 /// How a blob came to be in a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Written {
@@ -144,6 +147,18 @@ pub trait Store: Send + Sync {
     /// All tags, where this place can list them.
     fn tags(&self) -> Answer<'_, Vec<String>> {
         let reason = "cannot list its tags".to_owned();
+        Box::pin(async { Err(Error::Place { place: self.name(), reason }) })
+    }
+
+    /// The tags that are chosen, each with the digest that it names; `None` where there is no such repository.
+    fn named<'a>(&'a self, _chosen: &'a Chosen) -> Answer<'a, Option<Vec<(String, Digest)>>> {
+        let reason = "cannot list its tags".to_owned();
+        Box::pin(async { Err(Error::Place { place: self.name(), reason }) })
+    }
+
+    /// Takes tags away; an image goes with its last one where the place has it so.
+    fn untag<'a>(&'a self, _tags: &'a [String]) -> Answer<'a, ()> {
+        let reason = "cannot delete tags".to_owned();
         Box::pin(async { Err(Error::Place { place: self.name(), reason }) })
     }
 

@@ -186,14 +186,18 @@ pub async fn survey(
     progress: &Arc<dyn Progress>,
 ) -> Result<Outcome, Error> {
     let plan = plan(source, destination, options).await?;
-    if Work::of(source, destination, options, &plan).await?.is_none() {
+    let compresses = Work::of(source, destination, options, &plan).await?.is_some();
+    if !compresses {
         expect(source, &plan.root, options)?;
     }
     let lack = Lack::find(destination, &plan, options).await?;
     let missing = match destination {
         None => lack.blobs.iter().map(|blob| blob.digest.clone()).collect(),
         Some(destination) => {
-            lack.admit(destination, &plan).await?;
+            // The digest of what is compressed on its way is not known yet, nor whether its tags name it already.
+            if !compresses {
+                lack.admit(destination, &plan).await?;
+            }
             if lack.blobs.is_empty() { HashSet::new() } else { destination.missing(&lack.blobs).await? }
         }
     };

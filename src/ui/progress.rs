@@ -62,6 +62,11 @@ impl Display {
     /// Takes the bars away; what is written next starts on a line of its own.
     pub fn end(&self) {
         if let Some(bars) = &self.bars {
+            let mut state = self.state();
+            let left: Vec<ProgressBar> = state.blobs.drain().map(|(_, bar)| bar).collect();
+            for bar in state.total.take().into_iter().chain(left) {
+                bar.finish_and_clear();
+            }
             // Where the terminal is gone there is nothing to clear.
             let _ = bars.clear();
         }

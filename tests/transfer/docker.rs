@@ -103,7 +103,7 @@ async fn an_archive_is_dockers_and_ocis_at_once() {
     let name = folder.path().join("a.tar").display().to_string();
     assert_eq!(
         fetched(&whole, tag("1")).await.unwrap_err(),
-        format!("{name} has several images 1; choose one as {name}:REPOSITORY:1")
+        format!("{name} has several images 1; choose one as docker-archive:{name}:REPOSITORY:1")
     );
     for (rest, digest) in [("other:1", &second), ("host:5000/team/app:1", &first), ("app:2", &second)] {
         let place = place(folder.path(), &format!("a.tar:{rest}"));

@@ -17,6 +17,7 @@ mod push;
 mod referrers;
 mod registry;
 mod server;
+mod sync;
 
 use std::sync::Arc;
 

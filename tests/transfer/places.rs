@@ -349,7 +349,7 @@ async fn a_docker_archive_is_read_in_place() {
     ];
     assert_eq!(found, expected);
     let several = format!(
-        "{text} has several images; choose one as {text}:REPOSITORY:TAG; it has host:5000/team/app:1, app:2"
+        "{text} has several images; choose one as docker-archive:{text}:REPOSITORY:TAG; it has host:5000/team/app:1, app:2"
     );
     assert_eq!(read(&text).await.unwrap_err(), several);
 

@@ -54,6 +54,15 @@ async fn the_services_part_size_is_used_within_the_limits_of_ecr_and_memory() {
 }
 
 #[tokio::test]
+async fn a_layer_that_an_image_has_twice_moves_once() {
+    let (source, image) = single(&[noise(1000, 1), noise(2000, 2), noise(1000, 1)]).await;
+    let fake = Fake::new();
+    let outcome = run(&(source as Shared), &(fake.store() as Shared), &options(&["1"])).await.unwrap();
+    assert_eq!((&outcome.digest, outcome.blobs, outcome.present), (image.digest(), 3, 0));
+    assert_eq!((fake.count("InitiateLayerUpload"), fake.count("CompleteLayerUpload")), (3, 3));
+}
+
+#[tokio::test]
 async fn an_index_follows_its_children_and_shared_layers_move_once() {
     let (source, index, children) = index().await;
     let fake = Fake::new();

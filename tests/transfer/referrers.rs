@@ -131,6 +131,27 @@ async fn everything_about_an_image_goes_through_every_kind_of_place() {
     }
 }
 
+/// oras lists the images of an index beside it, and nobody need list only what is there.
+#[tokio::test]
+async fn the_image_of_a_layout_with_much_in_it_is_the_one_with_a_tag() {
+    let signed = signed().await;
+    let folder = tempfile::tempdir().unwrap();
+    let layout: Shared = Arc::new(Layout::new(folder.path().join("layout")));
+    run(&(signed.memory.clone() as Shared), &layout, &signed.options()).await.unwrap();
+    let path = folder.path().join("layout/index.json");
+    let mut index: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    let entries = index["manifests"].as_array_mut().unwrap();
+    entries.extend(signed.index.children().iter().map(|child| json!(child)));
+    let gone = json!({"mediaType": media_type::OCI_MANIFEST, "digest": Digest::of(b"gone"), "size": 4});
+    let other = json!({"mediaType": "text/plain", "digest": signed.about[0].digest(), "size": 1});
+    entries.extend([gone, other]);
+    std::fs::write(&path, index.to_string()).unwrap();
+    let memory: Shared = Arc::new(Memory::new());
+    let alone = Options { image: Name::Unnamed, ..signed.options() };
+    let outcome = run(&layout, &memory, &alone).await.unwrap();
+    assert_eq!((&outcome.digest, outcome.referrers), (signed.index.digest(), 5));
+}
+
 #[tokio::test]
 async fn what_is_listed_by_hand_is_checked() {
     let registry = Registry::start();

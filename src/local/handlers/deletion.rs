@@ -5,8 +5,9 @@ use serde_json::{Value, json};
 
 use super::identifier::ImageId;
 use super::images::Image;
-use super::replication;
+
 use super::repository::Repository;
+use super::{referrers, replication};
 use crate::local::Fault;
 use crate::local::call::Call;
 
@@ -41,7 +42,7 @@ pub(crate) fn delete(call: &Call<'_>) -> Result<Value, Fault> {
             waiting = held.into_iter().map(|(id, _)| id).collect();
         }
         if !call.is_public() {
-            replication::on_delete(transaction, &repository, &deleted)?;
+            replication::on_delete(call.local, transaction, &repository, &deleted)?;
         }
         Ok(json!({ "imageIds": deleted, "failures": failures }))
     })
@@ -74,9 +75,16 @@ fn delete_one(connection: &Connection, repository: &Repository, id: &ImageId) ->
         let reason = format!("Requested image referenced by manifest list: [{}]", lists.join(", "));
         return Ok(Outcome::Held(id.failure("ImageReferencedByManifestList", &reason)));
     }
-    connection.execute("DELETE FROM image WHERE id = ?1", [image.id])?;
+    remove(connection, repository, &image)?;
     let each = || tags.iter().map(|tag| identified(Some(tag))).collect();
     Ok(Outcome::Deleted(if tags.is_empty() { vec![identified(None)] } else { each() }))
+}
+
+/// Deletes an image. What refers to it stays until the lifecycle policy is next carried out, which on AWS is within a
+/// day; without a policy it stays for good.
+pub(super) fn remove(connection: &Connection, repository: &Repository, image: &Image) -> Result<(), Fault> {
+    connection.execute("DELETE FROM image WHERE id = ?1", [image.id])?;
+    referrers::orphan(connection, repository.id, &image.digest)
 }
 
 /// The digests of the indexes that hold an image.

@@ -7,10 +7,11 @@ use super::accounts;
 use super::identifier::{ImageId, Unresolved};
 use super::pull_through;
 use super::repository::Repository;
-use crate::image::Name;
+use crate::image::{Digest, Name};
 use crate::local::Fault;
 use crate::local::call::Call;
 use crate::local::upstream::{self, Trouble, Wanted};
+use crate::local::verified::damage;
 
 /// A row of the table `image`.
 #[derive(Debug, Clone)]
@@ -78,7 +79,12 @@ impl Image {
     /// The manifest, byte for byte as it was pushed.
     pub(super) fn manifest(&self, connection: &Connection) -> Result<String, Fault> {
         let query = "SELECT CAST(content AS TEXT) FROM manifest WHERE image = ?1";
-        Ok(connection.prepare_cached(query)?.query_row([self.id], |row| row.get(0))?)
+        let text: String = connection.prepare_cached(query)?.query_row([self.id], |row| row.get(0))?;
+        let digest: Digest = self.digest.parse().map_err(|_| Fault::server("an image has no digest"))?;
+        match digest.algorithm().of(text.as_bytes()) {
+            found if found == digest => Ok(text),
+            found => Err(Fault::server(format!("the manifest {}", damage(&digest, &found)))),
+        }
     }
 }
 

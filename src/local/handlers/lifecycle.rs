@@ -9,9 +9,10 @@ use super::identifier::ImageId;
 use super::paging::Page;
 use super::repository::Repository;
 use super::settings::{about, put_repository_text, remove_repository_text, repository_text};
+use super::{referrers, replication};
 use crate::local::call::{Call, Scope};
 use crate::local::lifecycle::{Action, Class, Facts, Plan, Policy, evaluate};
-use crate::local::{Fault, time};
+use crate::local::{Fault, Local, time};
 
 const KIND: &str = "lifecycle-policy";
 
@@ -197,23 +198,35 @@ fn named_results(
     repository: &Repository,
     ids: &[Value],
 ) -> Result<Vec<Value>, Fault> {
-    let mut statement = connection.prepare_cached(
-        "SELECT entry FROM preview_result WHERE repository = ?1 AND (?2 IS NULL OR digest = ?2)
-         AND (?3 IS NULL OR EXISTS (SELECT 1 FROM json_each(tags) WHERE value = ?3)) ORDER BY position",
-    )?;
-    let mut found: Vec<Value> = Vec::new();
-    for id in ids.iter().map(ImageId::of).filter(|id| id.digest.is_some() || id.tag.is_some()) {
-        let rows = statement.query_map(params![repository.id, id.digest, id.tag], |row| {
-            Ok(serde_json::from_str(&row.get::<_, String>(0)?).unwrap_or_default())
-        })?;
-        for entry in rows {
-            let entry: Value = entry?;
-            if !found.contains(&entry) {
-                found.push(entry);
-            }
+    let ids: Vec<ImageId> =
+        ids.iter().map(ImageId::of).filter(|id| id.digest.is_some() || id.tag.is_some()).collect();
+    let has_tags = ids.iter().any(|id| id.tag.is_some());
+    // Once over all results, however many identifiers there are.
+    let query = "SELECT digest, tags, position FROM preview_result WHERE repository = ?1 ORDER BY position";
+    let mut statement = connection.prepare_cached(query)?;
+    let mut rows = statement.query([repository.id])?;
+    let mut places: Vec<(usize, i64)> = Vec::new();
+    while let Some(row) = rows.next()? {
+        let digest = row.get_ref(0)?.as_str().unwrap_or_default();
+        let text = row.get_ref(1)?.as_str().unwrap_or_default();
+        let tags: Vec<String> =
+            if has_tags { serde_json::from_str(text).unwrap_or_default() } else { Vec::new() };
+        let is_meant = |id: &ImageId| {
+            id.digest.as_deref().is_none_or(|wanted| wanted == digest)
+                && id.tag.as_ref().is_none_or(|wanted| tags.contains(wanted))
+        };
+        if let Some(place) = ids.iter().position(is_meant) {
+            places.push((place, row.get(2)?));
         }
     }
-    Ok(found)
+    places.sort_unstable();
+    let query = "SELECT entry FROM preview_result WHERE repository = ?1 AND position = ?2";
+    let mut statement = connection.prepare_cached(query)?;
+    let entries = places.into_iter().map(|(_, position)| {
+        let entry: String = statement.query_row(params![repository.id, position], |row| row.get(0))?;
+        Ok(serde_json::from_str(&entry).unwrap_or_default())
+    });
+    entries.collect()
 }
 
 /// What the evaluation must know about the images of a repository, and their rows.
@@ -236,7 +249,12 @@ fn facts(connection: &Connection, repository: i64) -> Result<(Vec<Facts>, Vec<i6
         };
         Ok((row.get::<_, i64>(0)?, facts))
     })?;
-    let (ids, mut facts): (Vec<i64>, Vec<Facts>) = rows.collect::<Result<Vec<_>, _>>()?.into_iter().unzip();
+    let (mut ids, mut facts) = (Vec::new(), Vec::new());
+    for row in rows {
+        let (id, of_image) = row?;
+        ids.push(id);
+        facts.push(of_image);
+    }
     let places: HashMap<i64, usize> = ids.iter().enumerate().map(|(place, id)| (*id, place)).collect();
     let tags = "SELECT image, name FROM image_tag WHERE repository = ?1 ORDER BY image, name";
     let children = "SELECT image, digest FROM image_child WHERE repository = ?1";
@@ -272,6 +290,7 @@ pub struct LifecycleRun {
 
 /// Carries out the policy of one repository, if it has one. A trial only tells what would be done.
 pub(in crate::local) fn run(
+    local: &Local,
     connection: &Connection,
     scope: &Scope,
     name: &str,
@@ -305,6 +324,7 @@ pub(in crate::local) fn run(
             connection.execute(change, params![ids[decision.image], now])?;
         }
     }
+    done.expired.extend(referrers::expire_orphans(connection, &repository, is_trial)?);
     for (place, lists) in plan.held {
         let reason = format!("Requested image referenced by manifest list: [{}]", lists.join(", "));
         done.held.push((facts[place].digest.clone(), reason));
@@ -312,6 +332,8 @@ pub(in crate::local) fn run(
     if is_trial {
         return Ok(Some(done));
     }
+    let deleted: Vec<Value> = done.expired.iter().map(|digest| json!({ "imageDigest": digest })).collect();
+    replication::on_delete(local, connection, &repository, &deleted)?;
     let change = "UPDATE repository_setting SET acted_at = ?3 WHERE repository = ?1 AND kind = ?2";
     connection.execute(change, params![repository.id, KIND, now])?;
     Ok(Some(done))

@@ -69,11 +69,17 @@ impl Page {
     }
 }
 
+/// The longest token: a name of 512 characters, whatever they are, in JSON and base64.
+const LONGEST: usize = 8 * 1024;
+
 fn encode(operation: &str, key: &Value) -> String {
     base64_simd::STANDARD.encode_to_string(json!([operation, key]).to_string())
 }
 
 fn decode(token: &str, operation: &str) -> Option<Value> {
+    if token.len() > LONGEST {
+        return None;
+    }
     let text = base64_simd::STANDARD.decode_to_vec(token).ok()?;
     match serde_json::from_slice::<(String, Value)>(&text) {
         Ok((of, key)) if of == operation => Some(key),

@@ -1,5 +1,7 @@
 //! PutImage: a manifest becomes an image, a tag is put on it.
 
+use std::collections::HashSet;
+
 use rusqlite::{Connection, OptionalExtension as _, params};
 use serde_json::{Value, json};
 
@@ -8,9 +10,12 @@ use super::images::{Image, answer};
 use super::manifest::Manifest;
 use super::mutability::is_immutable;
 use super::repository::Repository;
-use super::{replication, scans, signing};
+use super::{referrers, replication, scans, signing};
 use crate::local::call::Call;
 use crate::local::{Fault, validate};
+
+/// Digests that a refusal names.
+const MOST_LISTED: usize = 1_000;
 
 /// PutImage. The order of the checks is that of `ecr-server-semantics.md`.
 pub(crate) fn put(call: &Call<'_>) -> Result<Value, Fault> {
@@ -30,12 +35,11 @@ pub(crate) fn put(call: &Call<'_>) -> Result<Value, Fault> {
         let size = check_references(transaction, &repository, &manifest)?;
         let existing = Image::of_digest(transaction, repository.id, &manifest.digest)?;
         check_tag(transaction, &repository, &manifest, tag, existing.as_ref())?;
-        let id = match &existing {
-            Some(image) => renew(transaction, image, call.now)?,
-            None => {
-                check_images(transaction, &repository, call.local.limits.images)?;
-                store(transaction, &repository, &manifest, text, size, call.now)?
-            }
+        let id = if let Some(image) = &existing {
+            renew(transaction, image, call.now)?
+        } else {
+            check_images(transaction, &repository, call.local.limits.images)?;
+            store(transaction, &repository, &manifest, text, size, call.now)?
         };
         if let Some(tag) = tag {
             put_tag(transaction, &repository, id, tag, call.now)?;
@@ -82,7 +86,7 @@ fn check_references(
         if !found.missing.is_empty() {
             let text = format!(
                 "{noun} with digests '[{}]' required for pushing image into {} do not exist",
-                found.missing.join(", "),
+                found.listed(),
                 repository.place()
             );
             return Err(Fault::new(code, text));
@@ -94,7 +98,16 @@ fn check_references(
 
 struct Found<'a> {
     sizes: Vec<i64>,
+    /// In the order of the manifest, each once.
     missing: Vec<&'a str>,
+}
+
+impl Found<'_> {
+    /// Those that are missing, as far as a person would read.
+    fn listed(&self) -> String {
+        let rest = if self.missing.len() > MOST_LISTED { ", …" } else { "" };
+        self.missing[..self.missing.len().min(MOST_LISTED)].join(", ") + rest
+    }
 }
 
 fn sizes<'a>(
@@ -105,10 +118,11 @@ fn sizes<'a>(
 ) -> Result<Found<'a>, Fault> {
     let mut statement = connection.prepare_cached(query)?;
     let mut found = Found { sizes: Vec::new(), missing: Vec::new() };
+    let mut known = HashSet::new();
     for digest in digests {
         match statement.query_row(params![repository, digest], |row| row.get(0)).optional()? {
             Some(size) => found.sizes.push(size),
-            None if !found.missing.contains(&digest) => found.missing.push(digest),
+            None if known.insert(digest) => found.missing.push(digest),
             None => {}
         }
     }
@@ -183,6 +197,7 @@ fn store(
             now,
         ])?;
     let id = connection.last_insert_rowid();
+    referrers::adopt(connection, repository.id, &manifest.digest)?;
     connection
         .prepare_cached("INSERT INTO manifest (image, content) VALUES (?1, ?2)")?
         .execute(params![id, text.as_bytes()])?;

@@ -221,6 +221,7 @@ pub(super) fn copy_image(
         params![image.id, target.id, now],
     )?;
     let id = connection.last_insert_rowid();
+    super::referrers::adopt(connection, target.id, &image.digest)?;
     connection.execute(
         "INSERT INTO manifest (image, content) SELECT ?2, content FROM manifest WHERE image = ?1",
         params![image.id, id],
@@ -238,6 +239,7 @@ pub(super) fn copy_image(
 
 /// Deletes at the destinations what was deleted here, where the rules say so.
 pub(super) fn on_delete(
+    local: &Local,
     connection: &Connection,
     repository: &Repository,
     deleted: &[Value],
@@ -246,12 +248,15 @@ pub(super) fn on_delete(
         let Some(target) = Repository::look_up(connection, &destination.scope, &repository.name)? else {
             continue;
         };
+        if !local.may_replicate(connection, &repository.scope, &destination.scope, &repository.name)? {
+            continue;
+        }
         for id in deleted.iter().map(ImageId::of) {
             let digest = id.digest.as_deref().unwrap_or_default();
             let Some(image) = Image::of_digest(connection, target.id, digest)? else { continue };
             if Image::of_digest(connection, repository.id, digest)?.is_none() {
                 if super::deletion::lists_with(connection, &target, &image)?.is_empty() {
-                    connection.execute("DELETE FROM image WHERE id = ?1", [image.id])?;
+                    super::deletion::remove(connection, &target, &image)?;
                 }
             } else {
                 let change = "DELETE FROM image_tag WHERE image = ?1 AND name = ?2";

@@ -49,23 +49,20 @@ pub(in crate::local) struct Plan {
 /// Evaluates a policy. Once an index is gone, the images in it are evaluated anew, so one run does what the service
 /// needs a run after the other for.
 pub(in crate::local) fn evaluate(policy: &Policy, images: &[Facts], now: i64) -> Plan {
-    let mut images = images.to_vec();
     let mut gone: HashSet<usize> = HashSet::new();
+    let mut moved: HashSet<usize> = HashSet::new();
     let mut plan = Plan::default();
     loop {
-        let round = Round::new(&images, &gone, now).run(policy);
+        let round = Round::new(images, &gone, &moved, now).run(policy);
         plan.held = round.held;
         if round.decisions.is_empty() {
             return plan;
         }
         for decision in &round.decisions {
             match decision.action {
-                Action::Expire => {
-                    gone.insert(decision.image);
-                }
-                // Neither active nor archived, so that no other rule sees it again.
-                Action::Archive => "TRANSITIONED".clone_into(&mut images[decision.image].status),
-            }
+                Action::Expire => gone.insert(decision.image),
+                Action::Archive => moved.insert(decision.image),
+            };
         }
         plan.decisions.extend(round.decisions);
     }
@@ -75,6 +72,8 @@ pub(in crate::local) fn evaluate(policy: &Policy, images: &[Facts], now: i64) ->
 struct Round<'a> {
     images: &'a [Facts],
     gone: &'a HashSet<usize>,
+    /// Neither active nor archived, so that no other rule sees them again.
+    moved: &'a HashSet<usize>,
     now: i64,
     /// The images that refer to a subject which is here.
     referrers: HashMap<&'a str, Vec<usize>>,
@@ -84,12 +83,13 @@ struct Round<'a> {
 }
 
 impl<'a> Round<'a> {
-    fn new(images: &'a [Facts], gone: &'a HashSet<usize>, now: i64) -> Self {
+    fn new(images: &'a [Facts], gone: &'a HashSet<usize>, moved: &'a HashSet<usize>, now: i64) -> Self {
         let here = || images.iter().enumerate().filter(|(place, _)| !gone.contains(place));
         let digests: HashSet<&str> = here().map(|(_, image)| image.digest.as_str()).collect();
         let mut round = Self {
             images,
             gone,
+            moved,
             now,
             referrers: HashMap::new(),
             attached: HashSet::new(),
@@ -136,6 +136,7 @@ impl<'a> Round<'a> {
         let matched = places.filter(|(place, image)| {
             image.status == status
                 && !self.gone.contains(place)
+                && !self.moved.contains(place)
                 && !self.attached.contains(place)
                 && selects(&rule.tags, &image.tags)
         });
@@ -160,9 +161,9 @@ impl<'a> Round<'a> {
     /// that can be pulled from the archive.
     fn holders_of(&self, place: usize, action: Action) -> Vec<String> {
         let holders = self.holders.get(self.images[place].digest.as_str()).into_iter().flatten();
-        let holders = holders.map(|holder| &self.images[*holder]);
-        let holding = holders.filter(|holder| action == Action::Expire || holder.status == "ACTIVE");
-        holding.map(|holder| holder.digest.clone()).collect()
+        let is_active = |place: &usize| self.images[*place].status == "ACTIVE" && !self.moved.contains(place);
+        let holding = holders.filter(|holder| action == Action::Expire || is_active(holder));
+        holding.map(|holder| self.images[*holder].digest.clone()).collect()
     }
 
     /// Acts on an image and on all that refers to it.

@@ -1,5 +1,6 @@
 //! Conditions of a statement: operators over the facts of a request.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::net::IpAddr;
 
@@ -61,18 +62,18 @@ const OPERATORS: [(&str, bool, Test); 25] = [
     ("Bool", false, equal_in_any_case),
     ("IpAddress", false, within),
     ("NotIpAddress", true, within),
-    ("NumericEquals", false, |fact, value| numbers(fact, value, |fact, value| fact == value)),
-    ("NumericNotEquals", true, |fact, value| numbers(fact, value, |fact, value| fact == value)),
-    ("NumericLessThan", false, |fact, value| numbers(fact, value, |fact, value| fact < value)),
-    ("NumericLessThanEquals", false, |fact, value| numbers(fact, value, |fact, value| fact <= value)),
-    ("NumericGreaterThan", false, |fact, value| numbers(fact, value, |fact, value| fact > value)),
-    ("NumericGreaterThanEquals", false, |fact, value| numbers(fact, value, |fact, value| fact >= value)),
-    ("DateEquals", false, |fact, value| dates(fact, value, |fact, value| fact == value)),
-    ("DateNotEquals", true, |fact, value| dates(fact, value, |fact, value| fact == value)),
-    ("DateLessThan", false, |fact, value| dates(fact, value, |fact, value| fact < value)),
-    ("DateLessThanEquals", false, |fact, value| dates(fact, value, |fact, value| fact <= value)),
-    ("DateGreaterThan", false, |fact, value| dates(fact, value, |fact, value| fact > value)),
-    ("DateGreaterThanEquals", false, |fact, value| dates(fact, value, |fact, value| fact >= value)),
+    ("NumericEquals", false, |fact, value| numbers(fact, value, Ordering::is_eq)),
+    ("NumericNotEquals", true, |fact, value| numbers(fact, value, Ordering::is_eq)),
+    ("NumericLessThan", false, |fact, value| numbers(fact, value, Ordering::is_lt)),
+    ("NumericLessThanEquals", false, |fact, value| numbers(fact, value, Ordering::is_le)),
+    ("NumericGreaterThan", false, |fact, value| numbers(fact, value, Ordering::is_gt)),
+    ("NumericGreaterThanEquals", false, |fact, value| numbers(fact, value, Ordering::is_ge)),
+    ("DateEquals", false, |fact, value| dates(fact, value, Ordering::is_eq)),
+    ("DateNotEquals", true, |fact, value| dates(fact, value, Ordering::is_eq)),
+    ("DateLessThan", false, |fact, value| dates(fact, value, Ordering::is_lt)),
+    ("DateLessThanEquals", false, |fact, value| dates(fact, value, Ordering::is_le)),
+    ("DateGreaterThan", false, |fact, value| dates(fact, value, Ordering::is_gt)),
+    ("DateGreaterThanEquals", false, |fact, value| dates(fact, value, Ordering::is_ge)),
 ];
 
 /// How the values of a key with several of them count.
@@ -145,9 +146,10 @@ pub(super) fn hold(operators: &Map<String, Value>, facts: &Facts, variables: boo
         let (Some(operator), Some(keys)) = (Operator::of(name), keys.as_object()) else { return false };
         keys.iter().all(|(key, wanted)| {
             let values = values(wanted).unwrap_or_default().into_iter();
-            let values: Vec<String> = match variables {
-                true => values.filter_map(|value| facts.expand(&value)).collect(),
-                false => values.collect(),
+            let values: Vec<String> = if variables {
+                values.filter_map(|value| facts.expand(&value)).collect()
+            } else {
+                values.collect()
             };
             operator.holds(facts.get(key), &values)
         })
@@ -199,12 +201,14 @@ fn within(fact: &str, value: &str) -> bool {
     fact & mask == network & mask
 }
 
-fn numbers(fact: &str, value: &str, test: fn(f64, f64) -> bool) -> bool {
-    matches!((fact.parse(), value.parse()), (Ok(fact), Ok(value)) if test(fact, value))
+fn numbers(fact: &str, value: &str, test: fn(Ordering) -> bool) -> bool {
+    let number = |text: &str| text.parse::<f64>().ok();
+    let order = number(fact).zip(number(value)).and_then(|(fact, value)| fact.partial_cmp(&value));
+    order.is_some_and(test)
 }
 
-fn dates(fact: &str, value: &str, test: fn(i64, i64) -> bool) -> bool {
-    matches!((moment(fact), moment(value)), (Some(fact), Some(value)) if test(fact, value))
+fn dates(fact: &str, value: &str, test: fn(Ordering) -> bool) -> bool {
+    moment(fact).zip(moment(value)).is_some_and(|(fact, value)| test(fact.cmp(&value)))
 }
 
 /// A date or moment as ISO 8601 has it, or seconds since 1970; in milliseconds since 1970.

@@ -48,9 +48,12 @@ impl Request<'_> {
 
     fn is_meant(&self, statement: &Map<String, Value>, variables: bool) -> bool {
         let is_action = |pattern: &str| covers(&pattern.to_lowercase(), &self.action.to_lowercase());
-        let is_resource = |pattern: &str| match variables {
-            true => self.facts.expand(pattern).is_some_and(|pattern| covers(&pattern, self.resource)),
-            false => covers(pattern, self.resource),
+        let is_resource = |pattern: &str| {
+            if variables {
+                self.facts.expand(pattern).is_some_and(|pattern| covers(&pattern, self.resource))
+            } else {
+                covers(pattern, self.resource)
+            }
         };
         let listed = |name: &str, test: &dyn Fn(&str) -> bool| {
             let listed = statement.get(name).and_then(texts);
@@ -92,7 +95,7 @@ mod tests {
 
     use super::*;
 
-    fn decide(statements: Value, action: &str) -> Decision {
+    fn decide(statements: &Value, action: &str) -> Decision {
         let principal = Principal::of("arn:aws:iam::111122223333:role/build").unwrap();
         let mut facts = Facts::default();
         facts.add("team", "app");
@@ -106,16 +109,16 @@ mod tests {
         let allow = json!({ "Effect": "Allow", "Principal": "*", "Action": "ecr:*" });
         let deny =
             json!({ "Effect": "Deny", "Principal": { "AWS": "111122223333" }, "Action": "ecr:putimage" });
-        assert_eq!(decide(json!(allow), "ecr:PutImage"), Decision::Allowed);
-        assert_eq!(decide(json!([deny, allow]), "ecr:PutImage"), Decision::Denied);
-        assert_eq!(decide(json!([allow, deny]), "ecr:PutImage"), Decision::Denied);
-        assert_eq!(decide(json!([allow, deny]), "ecr:ListImages"), Decision::Allowed);
-        assert_eq!(decide(json!([deny]), "ecr:ListImages"), Decision::Silent);
+        assert_eq!(decide(&json!(allow), "ecr:PutImage"), Decision::Allowed);
+        assert_eq!(decide(&json!([deny, allow]), "ecr:PutImage"), Decision::Denied);
+        assert_eq!(decide(&json!([allow, deny]), "ecr:PutImage"), Decision::Denied);
+        assert_eq!(decide(&json!([allow, deny]), "ecr:ListImages"), Decision::Allowed);
+        assert_eq!(decide(&json!([deny]), "ecr:ListImages"), Decision::Silent);
     }
 
     #[test]
     fn a_statement_is_about_what_it_names() {
-        let allows = |change: Value| {
+        let allows = |change: &Value| {
             let mut statement = json!({ "Effect": "Allow", "Principal": "*", "Action": "*" });
             for (name, value) in change.as_object().unwrap() {
                 statement[name] = value.clone();
@@ -125,7 +128,7 @@ mod tests {
                     statement.as_object_mut().unwrap().shift_remove(name);
                 }
             }
-            decide(statement, "ecr:PutImage") == Decision::Allowed
+            decide(&statement, "ecr:PutImage") == Decision::Allowed
         };
         let yes = [
             json!({}),
@@ -151,7 +154,11 @@ mod tests {
             json!({ "Condition": { "StringEquals": { "team": "other" } } }),
             json!({ "Condition": "unreadable" }),
         ];
-        yes.into_iter().for_each(|change| assert!(allows(change.clone()), "{change}"));
-        no.into_iter().for_each(|change| assert!(!allows(change.clone()), "{change}"));
+        for change in yes {
+            assert!(allows(&change), "{change}");
+        }
+        for change in no {
+            assert!(!allows(&change), "{change}");
+        }
     }
 }

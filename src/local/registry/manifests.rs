@@ -13,6 +13,8 @@ use crate::local::upstream;
 
 /// How many referrers one answer lists.
 const REFERRERS: usize = 500;
+/// How many bytes of manifests one answer is made of, beyond the first.
+const REFERRING_BYTES: usize = 1024 * 1024;
 
 /// A manifest that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -226,13 +228,15 @@ fn referrers(
     )?;
     let key = params![repository, subject.to_string(), after, artifact_type];
     let mut rows = statement.query(key)?;
-    let (mut descriptors, mut last) = (Vec::new(), 0);
+    let (mut descriptors, mut last, mut bytes) = (Vec::new(), 0, 0);
     while let Some(row) = rows.next()? {
-        if descriptors.len() == REFERRERS {
+        if descriptors.len() == REFERRERS || bytes > REFERRING_BYTES {
             return Ok((descriptors, Some(last)));
         }
         last = row.get(0)?;
-        descriptors.push(descriptor(row)?);
+        let content: Vec<u8> = row.get(4)?;
+        bytes += content.len();
+        descriptors.push(descriptor(row, &content)?);
     }
     Ok((descriptors, None))
 }
@@ -242,14 +246,13 @@ struct Annotated {
     annotations: Option<Map<String, Value>>,
 }
 
-fn descriptor(row: &Row<'_>) -> Result<Value, Fault> {
-    let content: Vec<u8> = row.get(4)?;
+fn descriptor(row: &Row<'_>, content: &[u8]) -> Result<Value, Fault> {
     let (digest, media_type): (String, String) = (row.get(1)?, row.get(2)?);
     let mut members = json!({ "mediaType": media_type, "digest": digest, "size": content.len() });
     if let Some(artifact_type) = row.get::<_, Option<String>>(3)? {
         members["artifactType"] = artifact_type.into();
     }
-    let annotated: Option<Annotated> = serde_json::from_slice(&content).ok();
+    let annotated: Option<Annotated> = serde_json::from_slice(content).ok();
     if let Some(annotations) = annotated.and_then(|annotated| annotated.annotations) {
         members["annotations"] = Value::Object(annotations);
     }

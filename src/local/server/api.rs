@@ -1,5 +1,6 @@
 //! The services' API: an operation in a header, its input as JSON in the body.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -7,8 +8,10 @@ use hyper::body::Incoming;
 use hyper::header::{AUTHORIZATION, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Request, Response, StatusCode};
+use serde::de::DeserializeSeed as _;
 use serde_json::{Map, Value};
 
+use super::bounded::{Bounded, MOST_VALUES};
 use super::input::{self, Input};
 use super::reply::{self, AWS_JSON, Body};
 use super::{State, host, source};
@@ -24,7 +27,8 @@ pub(super) async fn answer(state: &Arc<State>, request: Request<Incoming>) -> Re
         Ok((service, operation)) => {
             let known = service.operation(&operation);
             let member = known.and_then(|operation| blob_member(service, operation));
-            match input::read(&state.buffers, body, member, state.credentials.is_some()).await {
+            match input::read(&state.buffers, body, member, state.credentials.is_some(), state.patience).await
+            {
                 Err(fault) => Err(fault),
                 Ok(input) => handle(state, head, service, operation, member, input).await,
             }
@@ -102,13 +106,15 @@ async fn handle(
             return Ok(Outcome::Answer(written(&answer)?));
         }
         match shared.local.answer(&caller, service, &operation, input.clone(), blob) {
-            Err(Fault { need: Some(need), .. }) => Ok(Outcome::Need(need, caller, operation, input)),
+            Err(Fault { need: Some(need), .. }) => {
+                Ok(Outcome::Need(Box::new((need, caller, operation, input))))
+            }
             answer => Ok(Outcome::Answer(written(&answer?)?)),
         }
     };
     let (need, caller, operation, input) = match in_turn(state, work).await? {
         Outcome::Answer(answer) => return Ok(answer),
-        Outcome::Need(need, caller, operation, input) => (need, caller, operation, input),
+        Outcome::Need(again) => *again,
     };
     // Nobody's turn is held up while upstream is asked: upstream may be this very server.
     let settled = upstream::settle(&state.local, &need).await;
@@ -125,7 +131,7 @@ fn written(answer: &Value) -> Result<Vec<u8>, Fault> {
 enum Outcome {
     Answer(Vec<u8>),
     /// It has to be asked once more after something was fetched from upstream.
-    Need(Box<Need>, Caller, String, Value),
+    Need(Box<(Box<Need>, Caller, String, Value)>),
 }
 
 /// Does something that waits for the disk, a few at a time.
@@ -145,8 +151,15 @@ fn members(text: &[u8]) -> Result<Map<String, Value>, Fault> {
     if text.is_empty() {
         return Ok(Map::new());
     }
-    serde_json::from_slice(text).map_err(|error| {
-        let text = format!("the request's body is not the JSON that was expected: {error}");
+    let broken = |reason: String| {
+        let text = format!("the request's body is not the JSON that was expected: {reason}");
         Fault::new("SerializationException", text)
-    })
+    };
+    let (mut deserializer, left) = (serde_json::Deserializer::from_slice(text), Cell::new(MOST_VALUES));
+    let read = Bounded(&left).deserialize(&mut deserializer);
+    let read = read.and_then(|value| deserializer.end().map(|()| value));
+    match read.map_err(|error| broken(error.to_string()))? {
+        Value::Object(members) => Ok(members),
+        _ => Err(broken("it is no structure".to_owned())),
+    }
 }

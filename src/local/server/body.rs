@@ -4,13 +4,13 @@
 //! time than decoding it.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use http_body_util::BodyExt as _;
 use hyper::body::{Body, Bytes, Incoming};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
+use super::pace::{Pace, Patience};
 use crate::local::Fault;
 
 /// The largest body: a part of 20 MiB takes 28 MB as base64, and what surrounds it is small.
@@ -21,8 +21,7 @@ const BUDGET: usize = 48 * KIB;
 const KEPT: usize = 42 * KIB * KIB;
 /// Bodies up to this size are not counted.
 const SMALL: u64 = 64 * KIB as u64;
-/// How long a body may take, and what each of its bytes adds: 64 KiB a second is slow.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// The least bytes in a second: a body takes its part of the budget for as long as it comes.
 const SLOWEST: u64 = 64 * KIB as u64;
 /// How much of a body that is too large is read and dropped, so that the client gets to read the answer.
 const DROPPED: u64 = 256 * KIB as u64 * KIB as u64;
@@ -66,7 +65,8 @@ impl Drop for Buffer {
 pub(super) struct Reading {
     pub(super) buffer: Buffer,
     body: Incoming,
-    deadline: Instant,
+    patience: Patience,
+    pace: Pace,
     length: u64,
 }
 
@@ -76,22 +76,22 @@ impl Reading {
         buffers: &Arc<Buffers>,
         body: Incoming,
         shrink: (u64, u64),
+        patience: Patience,
     ) -> Result<Self, Fault> {
         let length = body.size_hint().exact();
         if length.is_some_and(|length| length > LARGEST) {
-            drain(body).await;
+            drain(body, patience).await;
             return Err(too_large());
         }
         let length = length.unwrap_or(LARGEST);
         let buffer = buffers.buffer(length * shrink.0 / shrink.1).await;
-        let deadline = Instant::now() + PATIENCE + Duration::from_secs(length / SLOWEST);
-        Ok(Self { buffer, body, deadline, length: 0 })
+        Ok(Self { buffer, body, patience, pace: Pace::new(patience, SLOWEST), length: 0 })
     }
 
     /// What comes next; nothing at the end.
     pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Fault> {
         loop {
-            let frame = match timeout_at(self.deadline, self.body.frame()).await {
+            let frame = match timeout_at(self.pace.deadline(), self.body.frame()).await {
                 Err(_) => {
                     let text = "the request's body did not arrive in time";
                     return Err(Fault { status: 408, ..Fault::new("RequestTimeout", text) });
@@ -104,6 +104,7 @@ impl Reading {
                 Ok(Some(Ok(frame))) => frame,
             };
             let Ok(data) = frame.into_data() else { continue };
+            self.pace.count(data.len());
             self.length += data.len() as u64;
             if self.length > LARGEST {
                 self.buffer = Buffer::small(Vec::new());
@@ -116,7 +117,7 @@ impl Reading {
 
     /// Reads the rest, which nobody wants, so that the client gets to read the answer.
     pub(super) async fn drain(&mut self) {
-        drain(&mut self.body).await;
+        drain(&mut self.body, self.patience).await;
     }
 }
 
@@ -166,8 +167,8 @@ fn too_large() -> Fault {
 }
 
 /// Reads a body to its end without keeping it, within bounds.
-async fn drain(mut body: impl Body<Data = Bytes> + Unpin) {
-    let deadline = Instant::now() + PATIENCE;
+async fn drain(mut body: impl Body<Data = Bytes> + Unpin, patience: Patience) {
+    let deadline = Instant::now() + patience.body;
     let mut dropped = 0;
     while let Ok(Some(Ok(frame))) = timeout_at(deadline, body.frame()).await {
         dropped += frame.data_ref().map_or(0, |data| data.len() as u64);

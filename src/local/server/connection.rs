@@ -1,10 +1,12 @@
 //! One connection: TLS where the server speaks it, HTTP, and a line in the log for each request.
 
 use std::io;
+use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use futures_util::FutureExt as _;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -22,13 +24,11 @@ use tokio_rustls::TlsAcceptor;
 
 use super::reply::{self, Body};
 use super::{Peer, State, faults};
-use crate::local::Error;
+use crate::local::{Error, Fault};
 
 /// How much of a connection is read at once. Larger buffers come from fresh pages each time, which costs more than the
 /// system calls that they save.
 const READ_BUFFER: usize = 96 * 1024;
-/// How long a request's head may take to come, and a connection be idle.
-const HEAD_PATIENCE: Duration = Duration::from_mins(1);
 /// The first byte of a TLS handshake, which no HTTP request begins with.
 const HANDSHAKE: u8 = 22;
 
@@ -60,9 +60,10 @@ pub(super) async fn serve(stream: TcpStream, state: Arc<State>, stopped: watch::
     let Some(tls) = state.tls.clone() else { return speak(stream, peer, state, stopped, false).await };
     // Other processes on this machine ask without TLS whether the server is there; they get no more than that.
     let mut first = [0];
-    match timeout(HEAD_PATIENCE, stream.peek(&mut first)).await {
+    let patience = state.patience.head;
+    match timeout(patience, stream.peek(&mut first)).await {
         Ok(Ok(1)) if first[0] == HANDSHAKE => {
-            if let Ok(Ok(stream)) = timeout(HEAD_PATIENCE, TlsAcceptor::from(tls).accept(stream)).await {
+            if let Ok(Ok(stream)) = timeout(patience, TlsAcceptor::from(tls).accept(stream)).await {
                 speak(stream, peer, state, stopped, false).await;
             }
         }
@@ -76,6 +77,7 @@ async fn speak<S>(stream: S, peer: Peer, state: Arc<State>, mut stopped: watch::
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let patience = state.patience.head;
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(peer);
         let state = Arc::clone(&state);
@@ -89,7 +91,7 @@ where
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_PATIENCE)
+        .header_read_timeout(patience)
         .max_buf_size(READ_BUFFER)
         .serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
@@ -103,6 +105,13 @@ where
     }
 }
 
+/// An answer, also where a bug stops the one that was on its way: one request must not take others with it.
+async fn guarded(answer: impl Future<Output = Response<Body>>) -> Response<Body> {
+    AssertUnwindSafe(answer).catch_unwind().await.unwrap_or_else(|_| {
+        reply::fault(Fault::server("the embedded ECR failed on this request; its log says where"))
+    })
+}
+
 /// Answers a request, unless a rule wants its connection to break instead.
 async fn logged(state: &Arc<State>, request: Request<Incoming>) -> io::Result<Response<Body>> {
     let target = request.headers().get("x-amz-target").and_then(|target| target.to_str().ok());
@@ -112,7 +121,7 @@ async fn logged(state: &Arc<State>, request: Request<Incoming>) -> io::Result<Re
     let begun = Instant::now();
     let action = state.faults.strike(operation, request.method(), request.uri().path());
     let response = match action {
-        None => super::answer(state, request).await,
+        None => guarded(super::answer(state, request)).await,
         Some(action) => faults::suffer(state, request, action).await?,
     };
     let Some(log) = &state.log else { return Ok(response) };
@@ -124,4 +133,17 @@ async fn logged(state: &Arc<State>, request: Request<Incoming>) -> io::Result<Re
         (log.write)(&format!("{} {} {milliseconds} ms{reason}", line.trim_end(), status.as_u16()));
     }
     Ok(response)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_bug_is_a_failure_of_one_request() {
+        let answered = guarded(async { panic!("a bug, on purpose") }).await;
+        assert_eq!(answered.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        let sound = guarded(async { reply::json(StatusCode::OK, "a/b", &json!({})) }).await;
+        assert_eq!(sound.status(), StatusCode::OK);
+    }
 }

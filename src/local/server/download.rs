@@ -18,12 +18,14 @@ use tokio::task::JoinHandle;
 
 use super::State;
 use super::reply::{self, Body};
+use crate::image::{Digest, Hasher};
+use crate::local::verified::Stamp;
 use crate::local::{Fault, signing, time};
 
 /// How much is read from the disk at once. Two such pieces are in memory per download.
-const PIECE: u64 = 256 * 1024;
+const PIECE: u64 = 512 * 1024;
 /// Pieces' buffers that are kept to be used again.
-const KEPT: usize = 32;
+const KEPT: usize = 16;
 
 /// Buffers for pieces. Fresh memory for each would leave the allocator with far more than is in use.
 #[derive(Debug, Default)]
@@ -89,7 +91,7 @@ pub(super) async fn answer(state: &Arc<State>, request: &Request<Incoming>) -> R
     let body = if request.method() == Method::HEAD {
         reply::whole("")
     } else {
-        pieces(Arc::clone(&state.pieces), blob.file, range.clone())
+        pieces(state, blob.file, blob.digest.clone(), range.clone())
     };
     let mut response = Response::new(body);
     *response.status_mut() = status;
@@ -97,7 +99,7 @@ pub(super) async fn answer(state: &Arc<State>, request: &Request<Incoming>) -> R
     put(headers, CONTENT_TYPE, "application/octet-stream");
     put(headers, CONTENT_LENGTH, &(range.end - range.start).to_string());
     put(headers, ACCEPT_RANGES, "bytes");
-    put(headers, ETAG, &format!("\"{}\"", blob.hex));
+    put(headers, ETAG, &format!("\"{}\"", blob.digest.hexadecimal()));
     if status == StatusCode::PARTIAL_CONTENT {
         put(headers, CONTENT_RANGE, &format!("bytes {}-{}/{}", range.start, range.end - 1, blob.size));
     }
@@ -114,7 +116,7 @@ fn put(headers: &mut HeaderMap, name: HeaderName, value: &str) {
 struct Blob {
     file: File,
     size: u64,
-    hex: String,
+    digest: Digest,
 }
 
 /// Why one may not.
@@ -168,12 +170,13 @@ fn open(state: &State, digest: &str, query: &str) -> Result<Blob, Refusal> {
         message: "The specified key does not exist.".to_owned(),
     };
     let path = state.local.blobs.path(digest).ok_or_else(missing)?;
+    let digest: Digest = digest.parse().map_err(|_| missing())?;
     let file = File::open(path).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => missing(),
         _ => internal("the blob cannot be read"),
     })?;
     let size = file.metadata().map_err(|_| internal("the blob cannot be read"))?.len();
-    Ok(Blob { file, size, hex: digest.trim_start_matches("sha256:").to_owned() })
+    Ok(Blob { file, size, digest })
 }
 
 /// What a Range header asks for.
@@ -199,35 +202,72 @@ pub(super) fn wanted(header: Option<&HeaderValue>, size: u64) -> Wanted {
     if range.is_empty() { Wanted::Nothing } else { Wanted::Part(range) }
 }
 
-/// A range of a file as a body. The next piece is read while the network takes this one.
-pub(super) fn pieces(home: Arc<Pieces>, file: File, range: Range<u64>) -> Body {
-    type Reading = JoinHandle<io::Result<(File, Bytes)>>;
-    let start = move |file: File, range: &Range<u64>| -> Reading {
-        let (range, piece) = (range.clone(), Piece::new(Arc::clone(&home)));
-        tokio::task::spawn_blocking(move || read(file, &range, piece))
+/// A blob's file on its way out, and what is known of it.
+struct Source {
+    state: Arc<State>,
+    file: File,
+    digest: Digest,
+    /// What the whole of it hashes to as far as it was read; nothing where it is known to be sound.
+    hash: Option<(Hasher, Stamp)>,
+}
+
+/// A range of a blob's file as a body. The next piece is read while the network takes this one. A file that is not
+/// known to be sound is hashed on its way, or, for a part of it, before; if it is damaged, its last bytes do not go out
+/// and the connection breaks, so that nobody takes it for the blob.
+pub(super) fn pieces(state: &Arc<State>, file: File, digest: Digest, range: Range<u64>) -> Body {
+    type Reading = JoinHandle<io::Result<(Source, Bytes)>>;
+    let start = |source: Source, range: &Range<u64>| -> Reading {
+        let (range, piece) = (range.clone(), Piece::new(Arc::clone(&source.state.pieces)));
+        tokio::task::spawn_blocking(move || read(source, &range, piece))
     };
-    let first = (!range.is_empty()).then(|| start(file, &range));
+    let first = (!range.is_empty()).then(|| {
+        let (state, wanted) = (Arc::clone(state), range.clone());
+        let piece = Piece::new(Arc::clone(&state.pieces));
+        tokio::task::spawn_blocking(move || read(prepare(state, file, digest, &wanted)?, &wanted, piece))
+    });
     let stream = stream::unfold((first, range, start), |(reading, mut range, start)| async move {
-        let (file, bytes) = match reading?.await.unwrap_or_else(|error| Err(io::Error::other(error))) {
+        let (source, bytes) = match reading?.await.unwrap_or_else(|error| Err(io::Error::other(error))) {
             Ok(read) => read,
             // The connection breaks off, so that nobody takes the part for the whole.
             Err(error) => return Some((Err(error), (None, range, start))),
         };
         range.start += bytes.len() as u64;
-        let next = (!range.is_empty()).then(|| start(file, &range));
+        let next = (!range.is_empty()).then(|| start(source, &range));
         Some((Ok(Frame::data(bytes)), (next, range, start)))
     });
     StreamBody::new(stream).boxed_unsync()
 }
 
-fn read(mut file: File, range: &Range<u64>, mut piece: Piece) -> io::Result<(File, Bytes)> {
-    let length = usize::try_from(PIECE.min(range.end - range.start)).unwrap_or(usize::MAX);
-    file.seek(SeekFrom::Start(range.start))?;
-    piece.bytes.reserve_exact(length);
-    let count = (&mut file).take(length as u64).read_to_end(&mut piece.bytes)?;
-    if count == length {
-        Ok((file, Bytes::from_owner(piece)))
-    } else {
-        Err(io::ErrorKind::UnexpectedEof.into())
+fn prepare(state: Arc<State>, file: File, digest: Digest, range: &Range<u64>) -> io::Result<Source> {
+    let metadata = file.metadata()?;
+    let (stamp, verified) = (Stamp::of(&metadata), &state.local.blobs.verified);
+    let mut hash = None;
+    if !verified.knows(&digest, stamp) {
+        if *range == (0..metadata.len()) {
+            hash = Some((digest.algorithm().hasher(), stamp));
+        } else {
+            verified.check(&digest, &file).inspect_err(|error| state.tell(error))?;
+        }
     }
+    Ok(Source { state, file, digest, hash })
+}
+
+fn read(mut source: Source, range: &Range<u64>, mut piece: Piece) -> io::Result<(Source, Bytes)> {
+    let length = usize::try_from(PIECE.min(range.end - range.start)).unwrap_or(usize::MAX);
+    source.file.seek(SeekFrom::Start(range.start))?;
+    piece.bytes.reserve_exact(length);
+    let count = (&mut source.file).take(length as u64).read_to_end(&mut piece.bytes)?;
+    if count != length {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    if let Some((hasher, _)) = &mut source.hash {
+        hasher.update(&piece.bytes);
+    }
+    let is_last = range.start + length as u64 == range.end;
+    if let Some((hasher, stamp)) = source.hash.take_if(|_| is_last) {
+        let verified = &source.state.local.blobs.verified;
+        let settled = verified.settle(&source.digest, stamp, &hasher.finish());
+        settled.inspect_err(|error| source.state.tell(error))?;
+    }
+    Ok((source, Bytes::from_owner(piece)))
 }

@@ -5,6 +5,7 @@ use hyper::body::Incoming;
 use sha2::{Digest as _, Sha256};
 
 use super::body::{Buffer, Buffers, Reading};
+use super::pace::Patience;
 use crate::local::Fault;
 
 /// The most that surrounds a blob member.
@@ -27,11 +28,12 @@ pub(super) async fn read(
     body: Incoming,
     member: Option<&'static str>,
     is_hashed: bool,
+    patience: Patience,
 ) -> Result<Input, Fault> {
     let mut hasher = is_hashed.then(Sha256::new);
     // Base64 has four letters for three bytes.
     let shrink = if member.is_some() { (3, 4) } else { (1, 1) };
-    let mut reading = Reading::begin(buffers, body, shrink).await?;
+    let mut reading = Reading::begin(buffers, body, shrink, patience).await?;
     let Some(member) = member else {
         while let Some(data) = reading.next().await? {
             if let Some(hasher) = &mut hasher {
@@ -220,8 +222,8 @@ impl Base64 {
         let last = if whole.is_empty() { &group } else { whole };
         let is_padded = last.ends_with(b"=");
         // Padding that something follows is found letter by letter.
-        let decoded = !(group.ends_with(b"=") && !data.is_empty())
-            && !(is_padded && !tail.is_empty())
+        let decoded = (data.is_empty() || !group.ends_with(b"="))
+            && (tail.is_empty() || !is_padded)
             && base64_simd::STANDARD.decode_append(&group, blob).is_ok()
             && base64_simd::STANDARD.decode_append(whole, blob).is_ok();
         if !decoded {
@@ -302,27 +304,33 @@ mod tests {
         Ok((String::from_utf8(scanner.text).unwrap(), scanner.has_blob.then_some(blob)))
     }
 
-    fn split(rest: &str, blob: &[u8]) -> Result<(String, Option<Vec<u8>>), Fault> {
-        Ok((rest.to_owned(), Some(blob.to_vec())))
+    fn split(rest: &str, blob: &[u8]) -> (String, Option<Vec<u8>>) {
+        (rest.to_owned(), Some(blob.to_vec()))
     }
 
     #[test]
     fn a_blob_is_taken_out_of_its_surroundings() {
-        assert_eq!(scanned(r#"{"data":"aGVsbG8=","n":1}"#), split(r#"{"data":null,"n":1}"#, b"hello"));
+        assert_eq!(scanned(r#"{"data":"aGVsbG8=","n":1}"#), Ok(split(r#"{"data":null,"n":1}"#, b"hello")));
         assert_eq!(
             scanned(r#"{"a":"x", "data" : "aGVsbG8h"}"#),
-            split(r#"{"a":"x", "data" : null}"#, b"hello!")
+            Ok(split(r#"{"a":"x", "data" : null}"#, b"hello!"))
         );
-        assert_eq!(scanned(r#"{"data":""}"#), split(r#"{"data":null}"#, b""));
+        assert_eq!(scanned(r#"{"data":""}"#), Ok(split(r#"{"data":null}"#, b"")));
         let text = "pack my box with five dozen liquor jugs, and then pack my box once more";
         let body = json!({ "id": "1", "data": base64_simd::STANDARD.encode_to_string(text), "last": 2 });
-        assert_eq!(scanned(&body.to_string()), split(r#"{"id":"1","data":null,"last":2}"#, text.as_bytes()));
+        assert_eq!(
+            scanned(&body.to_string()),
+            Ok(split(r#"{"id":"1","data":null,"last":2}"#, text.as_bytes()))
+        );
     }
 
     #[test]
     fn letters_may_be_escaped() {
-        assert_eq!(scanned(r#"{"data":"\/\/\u002b\u003D"}"#), scanned(r#"{"data":"//+="}"#));
-        assert_eq!(scanned(r#"{"data":"\/\/\u002b\u003D"}"#), split(r#"{"data":null}"#, b"\xff\xff"));
+        assert_eq!(scanned(r#"{"data":"\/\/8\u003D"}"#), Ok(split(r#"{"data":null}"#, b"\xff\xff")));
+        assert_eq!(
+            scanned(r#"{"data":"\u002b+\/\/aGVs"}"#),
+            Ok(split(r#"{"data":null}"#, b"\xfb\xef\xffhel"))
+        );
     }
 
     #[test]
@@ -355,7 +363,7 @@ mod tests {
     #[test]
     fn the_last_of_two_counts() {
         let rest = r#"{"data":null,"data":null}"#;
-        assert_eq!(scanned(r#"{"data":"aGVsbG8h","data":"aGVsbG8="}"#), split(rest, b"hello"));
+        assert_eq!(scanned(r#"{"data":"aGVsbG8h","data":"aGVsbG8="}"#), Ok(split(rest, b"hello")));
     }
 
     #[test]

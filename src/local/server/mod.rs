@@ -6,6 +6,7 @@
 
 mod api;
 mod body;
+mod bounded;
 mod connection;
 mod damage;
 mod docker;
@@ -14,6 +15,7 @@ mod faults;
 mod input;
 mod lifecycle;
 mod options;
+mod pace;
 mod reply;
 mod signature;
 #[cfg(test)]
@@ -44,6 +46,7 @@ use reply::Body;
 
 pub use faults::Rule;
 pub use options::{Log, Options};
+pub use pace::Patience;
 pub use signature::Credentials;
 
 /// The account of a caller whose access key is not an account's number.
@@ -51,8 +54,6 @@ pub const DEFAULT_ACCOUNT: &str = "000000000000";
 /// The region of a caller who does not sign.
 pub const DEFAULT_REGION: &str = "us-east-1";
 
-/// Connections at one time; more wait to be accepted.
-const CONNECTIONS: usize = 1024;
 /// Requests in handlers at one time; each has a database connection.
 const HANDLERS: usize = 16;
 /// How long requests may go on after the server was told to stop.
@@ -63,6 +64,7 @@ const FAREWELL: Duration = Duration::from_secs(10);
 pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
+    connections: usize,
     state: Arc<State>,
     lifecycle_every: Option<Duration>,
 }
@@ -80,6 +82,16 @@ struct State {
     log: Option<Log>,
     credentials: Option<Credentials>,
     faults: Faults,
+    patience: Patience,
+}
+
+impl State {
+    /// Writes to the log what this machine failed with.
+    fn tell(&self, words: impl std::fmt::Display) {
+        if let Some(log) = &self.log {
+            (log.write)(&words.to_string());
+        }
+    }
 }
 
 impl Server {
@@ -104,8 +116,10 @@ impl Server {
             log: options.log,
             credentials: options.credentials,
             faults: Faults::new(options.faults),
+            patience: options.patience,
         };
-        Ok(Self { listener, address, state: Arc::new(state), lifecycle_every: options.lifecycle_every })
+        let (connections, lifecycle_every) = (options.connections, options.lifecycle_every);
+        Ok(Self { listener, address, connections, state: Arc::new(state), lifecycle_every })
     }
 
     /// Where clients reach it, as a URL.
@@ -130,7 +144,7 @@ impl Server {
         // That nobody reads the announcement is no reason not to serve.
         let _ = ready();
         let (stopping, stopped) = watch::channel(false);
-        let places = Arc::new(Semaphore::new(CONNECTIONS));
+        let places = Arc::new(Semaphore::new(self.connections));
         let mut connections = JoinSet::new();
         let _lifecycle = self.lifecycle_every.map(|every| lifecycle::start(&self.state, every));
         tokio::pin!(stop);

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Credentials, Rule};
+use super::{Credentials, Patience, Rule};
 use super::{DEFAULT_ACCOUNT, DEFAULT_REGION};
 use crate::local::registry::Rules;
 
@@ -31,6 +31,10 @@ pub struct Options {
     pub credentials: Option<Credentials>,
     /// Whether the policies of registries and repositories decide who may do what.
     pub enforces_policies: bool,
+    /// How long clients may take.
+    pub patience: Patience,
+    /// Connections at one time; more wait to be accepted.
+    pub connections: usize,
     /// Which requests fail, and how.
     pub faults: Vec<Rule>,
     /// How often lifecycle policies are carried out, at first when the server starts; never without.
@@ -65,6 +69,8 @@ impl Options {
             log: None,
             credentials: None,
             enforces_policies: false,
+            patience: Patience::default(),
+            connections: 1024,
             faults: Vec::new(),
             lifecycle_every: None,
         }

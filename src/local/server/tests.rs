@@ -9,8 +9,11 @@ use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
-use super::{Options, Server};
+use super::{Log, Options, Patience, Server};
 use crate::local::{Local, Presence, hex, reset, signing, time};
+
+mod damage;
+mod input;
 
 /// A server on a folder of its own, stopped when dropped.
 struct Running {
@@ -29,6 +32,10 @@ struct Answer {
 
 impl Running {
     fn start() -> Self {
+        Self::with(Options::loopback(0))
+    }
+
+    fn with(options: Options) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let local = Local::open(folder.path()).unwrap();
         let (stop, stopped) = oneshot::channel();
@@ -36,7 +43,7 @@ impl Running {
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
             runtime.block_on(async {
-                let server = Server::bind(local, Options::loopback(0)).await.unwrap();
+                let server = Server::bind(local, options).await.unwrap();
                 let address = server.address();
                 let ready = || tell.send(address).map_err(std::io::Error::other);
                 server.run(ready, async { drop(stopped.await) }).await.unwrap();
@@ -44,6 +51,18 @@ impl Running {
         });
         let address = told.recv().unwrap();
         Self { folder, address, stop: Some(stop), thread: Some(thread) }
+    }
+
+    /// Sends these bytes, with pauses in between, and reads the answer to its end; nothing where none came.
+    fn send(&self, pieces: &[&[u8]]) -> Option<Answer> {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        for piece in pieces {
+            // A server that has answered may stop reading.
+            let _ = stream.write_all(piece);
+        }
+        let mut bytes = Vec::new();
+        let _ = stream.read_to_end(&mut bytes);
+        Answer::of(&bytes)
     }
 
     fn request(&self, head: &str, body: &[u8]) -> Answer {
@@ -58,10 +77,7 @@ impl Running {
         let _ = stream.write_all(body);
         let mut bytes = Vec::new();
         stream.read_to_end(&mut bytes).unwrap();
-        let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").unwrap();
-        let head = String::from_utf8(bytes[..end].to_vec()).unwrap().to_lowercase();
-        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        Answer { status, head, body: bytes[end + 4..].to_vec() }
+        Answer::of(&bytes).unwrap()
     }
 
     fn get(&self, path: &str, header: &str) -> Answer {
@@ -123,6 +139,13 @@ impl Drop for Running {
 }
 
 impl Answer {
+    fn of(bytes: &[u8]) -> Option<Self> {
+        let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")?;
+        let head = String::from_utf8(bytes[..end].to_vec()).unwrap().to_lowercase();
+        let status = head.split(' ').nth(1)?.parse().ok()?;
+        Some(Self { status, head, body: bytes[end + 4..].to_vec() })
+    }
+
     fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }

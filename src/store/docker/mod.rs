@@ -161,7 +161,8 @@ impl DockerReader {
             }
             ([first, others @ ..], _) => {
                 let same = others.iter().all(|image| image.manifest == first.manifest);
-                let reason = format!("has several images; choose one as {place}:REPOSITORY:TAG{known}");
+                let reason =
+                    format!("has several images; choose one as docker-archive:{place}:REPOSITORY:TAG{known}");
                 if same { Ok(first) } else { Err(self.unfit(reason)) }
             }
         }

@@ -20,7 +20,7 @@ pub use self::journal::Journal;
 use self::pace::Pace;
 use super::http::Connections;
 pub use super::http::Network;
-use super::{Answer, Kept, Reader, Source, Store, Written};
+use super::{Answer, Chosen, Kept, Reader, Source, Store, Written};
 use crate::image::{Descriptor, Digest, Manifest, Name, media_type};
 use crate::service::Client;
 use crate::store;
@@ -155,7 +155,7 @@ impl Ecr {
         }
     }
 
-    async fn list(&self) -> Result<Vec<String>, Error> {
+    async fn list(&self) -> Result<Vec<(String, Digest)>, Error> {
         let mut tags = Vec::new();
         let mut token = Value::Null;
         loop {
@@ -164,8 +164,9 @@ impl Ecr {
                 members["nextToken"] = token;
             }
             let answer = self.calls.call("ListImages", members).await?;
-            let some = list(&answer, "imageIds").iter().filter_map(|image| text(image, "imageTag"));
-            tags.extend(some.map(ToOwned::to_owned));
+            tags.extend(list(&answer, "imageIds").iter().filter_map(|image| {
+                Some((text(image, "imageTag")?.to_owned(), text(image, "imageDigest")?.parse().ok()?))
+            }));
             token = answer.get("nextToken").cloned().unwrap_or_default();
             if token.is_null() {
                 return Ok(tags);
@@ -237,7 +238,21 @@ impl Store for Ecr {
     }
 
     fn tags(&self) -> Answer<'_, Vec<String>> {
-        Box::pin(async move { Ok(self.list().await?) })
+        Box::pin(async move { Ok(self.list().await?.into_iter().map(|(tag, _)| tag).collect()) })
+    }
+
+    fn named<'a>(&'a self, chosen: &'a Chosen) -> Answer<'a, Option<Vec<(String, Digest)>>> {
+        Box::pin(async move {
+            match self.list().await {
+                Ok(tags) => Ok(Some(tags.into_iter().filter(|(tag, _)| chosen(tag)).collect())),
+                Err(Error::NoRepository { .. }) => Ok(None),
+                Err(error) => Err(error.into()),
+            }
+        })
+    }
+
+    fn untag<'a>(&'a self, tags: &'a [String]) -> Answer<'a, ()> {
+        Box::pin(async move { Ok(self.remove(tags).await?) })
     }
 
     fn keeps(&self) -> Kept {

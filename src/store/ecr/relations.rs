@@ -55,6 +55,25 @@ impl Ecr {
         Ok(list(&answer, "repositories").first().map(Mutability::of))
     }
 
+    /// Takes tags away. What is gone already was to go.
+    pub(super) async fn remove(&self, tags: &[String]) -> Result<(), Error> {
+        const OPERATION: &str = "BatchDeleteImage";
+        for some in tags.chunks(super::BATCH) {
+            let identifiers: Vec<Value> = some.iter().map(|tag| json!({"imageTag": tag})).collect();
+            let answer = self.calls.call(OPERATION, json!({"imageIds": identifiers})).await?;
+            let failure = list(&answer, "failures")
+                .iter()
+                .find(|failure| text(failure, "failureCode") != Some("ImageNotFound"));
+            if let Some(failure) = failure {
+                let tag = failure.pointer("/imageId/imageTag").and_then(Value::as_str).unwrap_or("a tag");
+                let code = text(failure, "failureCode").unwrap_or("a failure");
+                let reason = text(failure, "failureReason").unwrap_or("no reason");
+                return Err(self.calls.nonsense(OPERATION, &format!("{code} for {tag}: {reason}")));
+            }
+        }
+        Ok(())
+    }
+
     /// What is about an image, all of it.
     pub(super) async fn about(&self, subject: &Digest) -> Result<Vec<Descriptor>, Error> {
         const OPERATION: &str = "ListImageReferrers";

@@ -34,6 +34,18 @@ pub enum Error {
         /// The way out.
         hint: String,
     },
+    /// It does not say which repositories it has.
+    #[error("{host} does not list its repositories; name them one by one, without * and ?")]
+    NoCatalog {
+        /// The registry.
+        host: String,
+    },
+    /// There is no such repository.
+    #[error("there is no repository {place}")]
+    NoRepository {
+        /// The registry and the repository.
+        place: String,
+    },
     /// It has had enough of us for now.
     #[error("{place} refused to let us {doing} for now: {reason}")]
     Throttled {

@@ -5,6 +5,7 @@
 //! neither a manifest's media type nor, for a blob, the offset at which a broken download may go on.
 
 mod error;
+mod listing;
 mod read;
 mod referrers;
 mod upload;
@@ -30,7 +31,7 @@ pub use self::error::Error;
 use self::error::Trouble;
 pub use super::http::Network;
 use super::http::{CONNECT_PATIENCE, Connections, PATIENCE};
-use super::{Answer, Kept, Reader, Source, Store, Written};
+use super::{Answer, Chosen, Kept, Reader, Source, Store, Written};
 use crate::image::{Descriptor, Digest, Manifest, Name};
 
 const USER_AGENT: &str = concat!("ecr/", env!("CARGO_PKG_VERSION"));
@@ -38,10 +39,6 @@ const USER_AGENT: &str = concat!("ecr/", env!("CARGO_PKG_VERSION"));
 const ATTEMPTS: u32 = 5;
 /// How many questions are asked at once.
 const QUESTIONS: usize = 8;
-/// How many tags are asked for at once.
-const PAGE: usize = 1000;
-/// No repository has more pages of tags; a registry that repeats itself is stopped.
-const MOST_PAGES: usize = 1000;
 
 /// How to log in.
 #[derive(Clone, PartialEq, Eq)]
@@ -179,26 +176,6 @@ impl Remote {
         }
         Ok(missing)
     }
-
-    async fn list(&self) -> Result<Vec<String>, Error> {
-        let reference = self.reference("latest");
-        let mut tags: Vec<String> = Vec::new();
-        for _ in 0..MOST_PAGES {
-            let last = tags.last().cloned();
-            let ask = async || {
-                let page = self.client.list_tags(&reference, &self.login, Some(PAGE), last.as_deref()).await;
-                page.map_err(Trouble::of)
-            };
-            let page = self.repeated("list the tags of", ask).await?.tags;
-            let new: Vec<String> = page.into_iter().filter(|tag| !tags.contains(tag)).collect();
-            let ended = new.len() < PAGE;
-            tags.extend(new);
-            if ended {
-                break;
-            }
-        }
-        Ok(tags)
-    }
 }
 
 /// On Docker Hub what has no owner belongs to `library`.
@@ -310,6 +287,17 @@ impl Store for Remote {
     }
 
     fn tags(&self) -> Answer<'_, Vec<String>> {
-        Box::pin(async move { Ok(self.list().await?) })
+        Box::pin(async move {
+            let missing = || Error::NoRepository { place: self.place() };
+            Ok(self.list().await?.ok_or_else(missing)?)
+        })
+    }
+
+    fn named<'a>(&'a self, chosen: &'a Chosen) -> Answer<'a, Option<Vec<(String, Digest)>>> {
+        Box::pin(async move { Ok(self.chosen(chosen).await?) })
+    }
+
+    fn untag<'a>(&'a self, tags: &'a [String]) -> Answer<'a, ()> {
+        Box::pin(async move { Ok(self.remove(tags).await?) })
     }
 }

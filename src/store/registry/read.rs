@@ -38,10 +38,20 @@ pub(super) struct Reads {
 
 impl Reads {
     async fn request(&self, method: Method, path: &str, renew: bool) -> Result<RequestBuilder, Trouble> {
+        self.request_to(RegistryOperation::Pull, method, path, renew).await
+    }
+
+    async fn request_to(
+        &self,
+        operation: RegistryOperation,
+        method: Method,
+        path: &str,
+        renew: bool,
+    ) -> Result<RequestBuilder, Trouble> {
         let url: Url = format!("{}/{path}", self.base).parse().map_err(|_| Trouble::plain("no URL"))?;
         let request = self.connections.client(&url).map_err(Trouble::plain)?.request(method, url);
         let request = request.header(USER_AGENT, super::USER_AGENT);
-        let authorization = self.authorization(RegistryOperation::Pull, renew).await?;
+        let authorization = self.authorization(operation, renew).await?;
         Ok(if authorization.is_empty() { request } else { request.header(AUTHORIZATION, authorization) })
     }
 
@@ -66,6 +76,12 @@ impl Reads {
         };
         *kept = Some(authorization.clone());
         Ok(authorization)
+    }
+
+    /// Sends a request that changes something, and so takes other rights than a read.
+    pub(super) async fn change(&self, method: Method, path: &str) -> Result<Response, Trouble> {
+        let request = self.request_to(RegistryOperation::Push, method, path, true).await?;
+        request.send().await.map_err(|error| Trouble::connection(&error))
     }
 
     /// Asks for nothing but whether we are welcome.

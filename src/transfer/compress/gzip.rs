@@ -51,17 +51,14 @@ pub(super) fn compress(
         }
         // Other layers give their permits back without help from here, and this one's own are freed by writing.
         let permit = loop {
-            match (Arc::clone(&crew.blocks).try_acquire_owned(), waiting.pop_front()) {
-                (Ok(permit), job) => {
-                    job.into_iter().for_each(|job| waiting.push_front(job));
-                    break permit;
-                }
-                (Err(_), Some(job)) => finish(job)?,
-                (Err(_), None) => {
-                    let permit = crew.handle.block_on(Arc::clone(&crew.blocks).acquire_owned());
-                    break permit.map_err(io::Error::other)?;
-                }
+            if let Ok(permit) = Arc::clone(&crew.blocks).try_acquire_owned() {
+                break permit;
             }
+            let Some(job) = waiting.pop_front() else {
+                let permit = crew.handle.block_on(Arc::clone(&crew.blocks).acquire_owned());
+                break permit.map_err(io::Error::other)?;
+            };
+            finish(job)?;
         };
         let this = Arc::new(block);
         let (own, dictionary) = (Arc::clone(&this), before.replace(this));

@@ -2,6 +2,7 @@
 
 use std::io::{self, BufRead, Read};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::available_parallelism;
 
 use flate2::bufread::MultiGzDecoder;
@@ -46,13 +47,16 @@ pub(super) async fn pack(
     let stream = Source::new(Arc::clone(source), layer.blob.clone(), |_| {}).stream().await?;
     let (sender, receiver) = mpsc::channel(AHEAD);
     let (crew, identities, digest) = (crew.clone(), layer.identities.clone(), layer.blob.digest.clone());
+    let wanted = Wanted::default();
+    let still = Arc::clone(&wanted.0);
     let packing = tokio::task::spawn_blocking(move || {
-        let incoming = Incoming { pieces: receiver, piece: Vec::new(), position: 0 };
+        let incoming = Incoming { pieces: receiver, piece: Vec::new(), position: 0, unwanted: still };
         run(incoming, &identities, &digest, compression, &crew)
     });
     // Where the packer gave up, the rest of the layer has nowhere to go, and the packer says why.
     let fed = feed(stream, sender, report).await;
     let packed = packing.await.map_err(Error::Task)?;
+    drop(wanted);
     fed?;
     let place = source.name();
     let (spool, digest, size) = packed.map_err(|failure| failure.explain(place, &layer.blob))?;
@@ -73,6 +77,17 @@ async fn feed(mut stream: Stream, sender: mpsc::Sender<Vec<u8>>, report: impl Fn
         report(position);
     }
     Ok(stream.verify().await?)
+}
+
+/// Tells the packer, which cannot be aborted, that nobody waits for it any more: an interrupt is to take no longer than
+/// a block.
+#[derive(Default)]
+struct Wanted(Arc<AtomicBool>);
+
+impl Drop for Wanted {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// Why a layer could not be compressed.
@@ -103,8 +118,9 @@ fn run(
     crew: &Crew,
 ) -> Result<(Spool, Digest, u64), Failure> {
     let mut filling = Filling::new().map_err(Failure::Spool)?;
+    let unwanted = Arc::clone(&incoming.unwanted);
     let front = incoming.fill_buf().map_err(Failure::Unpack)?;
-    let mut plain = Plain { hasher: None, failed: None, reader: Box::new(io::empty()) };
+    let mut plain = Plain { hasher: None, failed: None, reader: Box::new(io::empty()), unwanted };
     // What it is, not what it is called: some tools call plain layers gzip.
     let packed = front.starts_with(&[0x1f, 0x8b]) || front.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]);
     let algorithm = identities.first().map_or(digest, |identity| identity).algorithm();
@@ -147,10 +163,14 @@ pub(super) struct Plain {
     reader: Box<dyn Read + Send>,
     hasher: Option<Hasher>,
     failed: Option<io::Error>,
+    unwanted: Arc<AtomicBool>,
 }
 
 impl Read for Plain {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.unwanted.load(Ordering::Relaxed) {
+            return Err(io::Error::other("nobody waits for the layer"));
+        }
         match self.reader.read(buffer) {
             Ok(length) => {
                 if let Some(hasher) = &mut self.hasher {
@@ -172,6 +192,7 @@ struct Incoming {
     pieces: mpsc::Receiver<Vec<u8>>,
     piece: Vec<u8>,
     position: usize,
+    unwanted: Arc<AtomicBool>,
 }
 
 impl BufRead for Incoming {

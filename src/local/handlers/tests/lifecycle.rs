@@ -182,3 +182,49 @@ fn referrers_are_listed_and_follow_their_subject() {
     let archived = list(json!({ "filter": { "artifactStatus": "ARCHIVED" } }));
     assert_eq!(archived["referrers"].as_array().unwrap().len(), 2);
 }
+
+/// A policy that selects nothing that is younger than years.
+fn patient() -> Value {
+    let selection = json!({ "tagStatus": "any", "countType": "sinceImagePushed", "countUnit": "days", "countNumber": 10_000 });
+    let rule = json!({ "rulePriority": 1, "selection": selection, "action": { "type": "expire" } });
+    json!({ "repositoryName": "team/app", "lifecyclePolicyText": json!({ "rules": [rule] }).to_string() })
+}
+
+#[test]
+fn referrers_outlive_their_subject_until_the_policy_is_carried_out() {
+    let store = Store::with_repository();
+    let subject = store.image("content", Some("1"));
+    let about = |digest: &str, kind: &str| {
+        let manifest = json!({
+            "schemaVersion": 2, "mediaType": OCI_IMAGE, "artifactType": kind, "config": descriptor(b"content"),
+            "layers": [], "subject": { "mediaType": OCI_IMAGE, "digest": digest, "size": 1 },
+        });
+        store.put(&manifest.to_string(), OCI_IMAGE, None).unwrap()
+    };
+    let signature = about(&subject, "a/signature");
+    let note = about(&signature, "a/note");
+    // Its subject was never here, so nobody deleted it.
+    let early = about(&digest(b"nothing"), "a/early");
+    let delete = || {
+        let delete = json!({ "repositoryName": "team/app", "imageIds": [{ "imageTag": "1" }] });
+        assert_eq!(store.ask("BatchDeleteImage", delete)["failures"], json!([]));
+    };
+    let expired = || -> Vec<String> {
+        let runs = store.local.run_lifecycle(&store.caller, None, false).unwrap();
+        runs.into_iter().flat_map(|run| run.expired).collect()
+    };
+    let all = [&signature, &note, &early].map(|digest| format!("- {digest}"));
+    delete();
+    assert_eq!(store.images().len(), 3);
+    assert_eq!(expired(), Vec::<String>::new(), "without a policy nothing is deleted");
+    store.ask("PutLifecyclePolicy", patient());
+    // A subject that is there again keeps them.
+    assert_eq!(store.image("content", Some("1")), subject);
+    assert_eq!(expired(), Vec::<String>::new());
+    delete();
+    let mut left = store.images();
+    left.sort_by_key(|line| all.iter().position(|known| known == line));
+    assert_eq!(left, all);
+    assert_eq!(expired(), [signature, note]);
+    assert_eq!(store.images(), [format!("- {early}")]);
+}

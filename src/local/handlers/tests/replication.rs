@@ -105,6 +105,26 @@ fn deletions_reach_the_destinations_that_want_them() {
 }
 
 #[test]
+fn what_a_lifecycle_policy_expires_is_deleted_there_too() {
+    for deletes in [false, true] {
+        let store = Store::with_repository();
+        configure(&store, deletes);
+        let digest = store.image("content", None);
+        let newer = store.image("newer", None);
+        let selection = json!({ "tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": 1 });
+        let rule = json!({ "rulePriority": 1, "selection": selection, "action": { "type": "expire" } });
+        let text = json!({ "rules": [rule] }).to_string();
+        store.ask("PutLifecyclePolicy", json!({ "repositoryName": "team/app", "lifecyclePolicyText": text }));
+        let runs = store.local.run_lifecycle(&store.caller, None, false).unwrap();
+        assert_eq!(runs[0].expired.len(), 1);
+        let there = images_of(&store, "111122223333", "us-east-1");
+        let both = json!([{ "imageDigest": digest }, { "imageDigest": newer }]);
+        let one = json!([{ "imageDigest": if runs[0].expired[0] == digest { newer } else { digest } }]);
+        assert_eq!(there, if deletes { one } else { both });
+    }
+}
+
+#[test]
 fn a_backfill_copies_what_was_there_before() {
     let store = Store::with_repository();
     let digest = store.image("content", Some("1"));

@@ -32,7 +32,7 @@ fn list(store: &Store, arn: &str) -> Result<Value, String> {
     ask_as(store, arn, "ListImages", json!({ "repositoryName": "team/app" }))
 }
 
-fn set(store: &Store, statement: Value) {
+fn set(store: &Store, statement: &Value) {
     let policy = json!({ "Version": "2012-10-17", "Statement": statement }).to_string();
     let input = json!({ "repositoryName": "team/app", "policyText": policy, "force": true });
     store.ask("SetRepositoryPolicy", input);
@@ -58,7 +58,7 @@ fn another_account_needs_permission() {
     // What is there and what is not look the same to it.
     let none = ask_as(&store, STRANGER, "ListImages", json!({ "repositoryName": "none" })).unwrap_err();
     assert!(none.starts_with("AccessDeniedException: "), "{none}");
-    set(&store, json!({ "Effect": "Allow", "Principal": { "AWS": "444455556666" }, "Action": "ecr:List*" }));
+    set(&store, &json!({ "Effect": "Allow", "Principal": { "AWS": "444455556666" }, "Action": "ecr:List*" }));
     assert_eq!(list(&store, STRANGER), Ok(json!({ "imageIds": [] })));
     let get = ask_as(&store, STRANGER, "GetRepositoryPolicy", json!({ "repositoryName": "team/app" }));
     assert!(get.unwrap_err().contains("ecr:GetRepositoryPolicy"));
@@ -76,7 +76,7 @@ fn the_own_account_may_do_what_no_policy_denies() {
     assert_eq!(list(&store, own), Ok(json!({ "imageIds": [] })));
     set(
         &store,
-        json!([
+        &json!([
             { "Effect": "Allow", "Principal": "*", "Action": "ecr:*" },
             { "Effect": "Deny", "Principal": { "AWS": own }, "Action": "ecr:ListImages" },
         ]),
@@ -121,7 +121,7 @@ fn conditions_see_tags_addresses_and_transport() {
     store.ask("TagResource", tag);
     let allows = |condition: Value| {
         let statement = json!({ "Effect": "Allow", "Principal": "*", "Action": "ecr:ListImages", "Condition": condition });
-        set(&store, statement);
+        set(&store, &statement);
         list(&store, STRANGER).is_ok()
     };
     assert!(allows(json!({ "StringEquals": { "ecr:ResourceTag/stage": "dev" } })));
@@ -134,7 +134,7 @@ fn conditions_see_tags_addresses_and_transport() {
     // Tags that a request brings, on a resource that is named by its ARN.
     set(
         &store,
-        json!({
+        &json!({
             "Effect": "Allow", "Principal": "*", "Action": "ecr:TagResource",
             "Condition": { "ForAllValues:StringEquals": { "aws:TagKeys": ["team"] } },
         }),

@@ -137,6 +137,7 @@ fn a_store_of_the_first_version_is_brought_up_to_date() {
     drop(local);
     let connection = rusqlite::Connection::open(folder.path().join("ecr.db")).unwrap();
     let newer = [
+        "orphan",
         "backfill_result",
         "backfill",
         "replication",
@@ -150,6 +151,7 @@ fn a_store_of_the_first_version_is_brought_up_to_date() {
     for table in newer {
         connection.execute(&format!("DROP TABLE {table}"), []).unwrap();
     }
+    connection.execute_batch("CREATE TABLE token (hash BLOB PRIMARY KEY)").unwrap();
     connection.pragma_update(None, "user_version", 1).unwrap();
     drop(connection);
     let store = Store { local: Local::open(folder.path()).unwrap(), folder, caller };

@@ -45,7 +45,8 @@ pub(super) async fn blob(
     let body = if asked.is_head() {
         reply::whole("")
     } else {
-        download::pieces(Arc::clone(&state.pieces), file, range.clone())
+        let sound = |_| Refusal::new(400, "DIGEST_INVALID", format!("{digest} is not a digest"));
+        download::pieces(state, file, digest.parse().map_err(sound)?, range.clone())
     };
     let mut response = reply::plain(status, "application/octet-stream", body);
     put(&mut response, "content-length", &length.to_string());

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::path::query;
-use super::{Asked, JSON, PATIENCE, content, empty, put};
+use super::{Asked, JSON, content, empty, put};
 use crate::local::registry::{Found, List, Page, Push, Refusal};
 use crate::local::server::State;
 use crate::local::server::reply::Body;
@@ -64,7 +64,7 @@ async fn put_manifest(
         Ok(place)
     });
     let place = place.await?;
-    let text = read(asked).await?;
+    let text = read(state, asked).await?;
     let media_type = asked.header(CONTENT_TYPE).and_then(|text| text.split(';').next()).map(str::trim);
     let push = Push {
         reference,
@@ -87,10 +87,10 @@ async fn put_manifest(
     Ok(response)
 }
 
-async fn read(asked: &mut Asked) -> Result<String, Refusal> {
+async fn read(state: &State, asked: &mut Asked) -> Result<String, Refusal> {
     let refuse = |status, code, text: &str| Err(Refusal::new(status, code, text));
     let limited = Limited::new(&mut asked.body, LARGEST).collect();
-    let bytes = match timeout(PATIENCE, limited).await {
+    let bytes = match timeout(state.patience.body, limited).await {
         Err(_) => return refuse(408, "MANIFEST_INVALID", "the manifest did not arrive in time"),
         Ok(Err(error)) if error.is::<LengthLimitError>() => {
             return refuse(413, "MANIFEST_INVALID", "a manifest has at most 4194304 bytes");

@@ -8,7 +8,6 @@ mod token;
 mod uploads;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
@@ -17,7 +16,7 @@ use hyper::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, H
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
 use serde_json::json;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use super::State;
 use super::reply::{self, Body};
@@ -29,8 +28,6 @@ pub(super) use token::answer as token;
 
 /// Public repositories can be read by everybody.
 const PUBLIC: &str = "/v2/public.ecr.aws/";
-/// How long a client may be silent in the middle of a body.
-const PATIENCE: Duration = Duration::from_mins(1);
 /// How much of the body of a refused request is read, so that the client gets to read the answer.
 const DROPPED: usize = 256 * 1024 * 1024;
 
@@ -69,7 +66,7 @@ async fn answer_whole(state: &Arc<State>, request: Request<Incoming>) -> Respons
     let mut response = match route(state, &mut asked).await {
         Ok(response) => response,
         Err(refusal) => {
-            drain(&mut asked).await;
+            drain(state, &mut asked).await;
             refuse(state, &asked.head, &refusal)
         }
     };
@@ -185,13 +182,14 @@ fn text(head: &Parts, name: HeaderName) -> Option<&str> {
 
 /// Reads the rest of a body that is not wanted, within bounds. One that the client holds back until it is asked for
 /// is not asked for.
-async fn drain(asked: &mut Asked) {
+async fn drain(state: &State, asked: &mut Asked) {
     if asked.head.headers.contains_key(EXPECT) {
         return;
     }
+    let deadline = Instant::now() + state.patience.body;
     let mut dropped = 0;
     while dropped < DROPPED && !asked.body.is_end_stream() {
-        let Ok(Some(Ok(frame))) = timeout(PATIENCE, asked.body.frame()).await else { return };
+        let Ok(Some(Ok(frame))) = timeout_at(deadline, asked.body.frame()).await else { return };
         dropped += frame.data_ref().map_or(0, Bytes::len);
     }
 }

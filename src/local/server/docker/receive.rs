@@ -4,14 +4,17 @@ use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
 use tokio::task::{JoinHandle, spawn_blocking};
-use tokio::time::timeout;
+use tokio::time::timeout_at;
 
-use super::PATIENCE;
 use crate::local::registry::{Refusal, Session};
+use crate::local::server::pace::{Pace, Patience};
 
 /// How much is collected before it is written. Twice as much is in memory per upload: one batch is written while the
 /// next one comes.
 const BATCH: usize = 512 * 1024;
+
+/// The least bytes in a second: an upload may come as slowly as a bad line brings it.
+const SLOWEST: u64 = 4 * 1024;
 
 /// A session after a body, and what went wrong with the body.
 pub(super) type Received = (Session, Result<(), Refusal>);
@@ -19,15 +22,21 @@ pub(super) type Received = (Session, Result<(), Refusal>);
 type Writing = JoinHandle<(Session, Result<(), Refusal>)>;
 
 /// Writes a body to a session. What came before a body broke off counts.
-pub(super) async fn receive(session: Session, body: &mut Incoming) -> Result<Received, Refusal> {
+pub(super) async fn receive(
+    session: Session,
+    body: &mut Incoming,
+    patience: Patience,
+) -> Result<Received, Refusal> {
+    let mut pace = Pace::new(patience, SLOWEST);
     let mut writing: Writing = spawn_blocking(move || (session, Ok(())));
     let mut batch = Vec::new();
     let mut length = 0;
     loop {
-        let (ended, outcome) = match timeout(PATIENCE, body.frame()).await {
+        let (ended, outcome) = match timeout_at(pace.deadline(), body.frame()).await {
             Ok(Some(Ok(frame))) => {
                 if let Ok(data) = frame.into_data() {
                     length += data.len();
+                    pace.count(data.len());
                     batch.push(data);
                 }
                 (false, Ok(()))

@@ -7,6 +7,7 @@ use hyper::body::Incoming;
 use hyper::header::AUTHORIZATION;
 use hyper::{Method, Request, Response, StatusCode};
 use serde_json::json;
+use tokio::time::timeout;
 
 use super::path::Query;
 use super::{JSON, refuse};
@@ -27,7 +28,8 @@ pub(in crate::local::server) async fn answer(
     let (mut head, body) = request.into_parts();
     let is_form = head.method == Method::POST;
     let form = if is_form {
-        let read = Limited::new(body, FORM).collect().await.map(Collected::to_bytes).unwrap_or_default();
+        let read = timeout(state.patience.body, Limited::new(body, FORM).collect()).await;
+        let read = read.ok().and_then(Result::ok).map(Collected::to_bytes).unwrap_or_default();
         Query::of(std::str::from_utf8(&read).ok())
     } else {
         Query::default()

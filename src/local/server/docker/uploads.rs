@@ -62,7 +62,7 @@ async fn whole(
     digest: &str,
 ) -> Result<Response<Body>, Refusal> {
     let session = open(state, asked, name, id).await?;
-    let (session, received) = receive(session, &mut asked.body).await?;
+    let (session, received) = receive(session, &mut asked.body, state.patience).await?;
     if let Err(refusal) = received {
         // The file is nobody's before the session is cancelled.
         drop(session);
@@ -115,7 +115,7 @@ async fn patch(
 
 /// Takes in the body of a request; answers the size of the session then.
 async fn take(state: &Arc<State>, asked: &mut Asked, session: Session) -> Result<i64, Refusal> {
-    let (session, received) = receive(session, &mut asked.body).await?;
+    let (session, received) = receive(session, &mut asked.body, state.patience).await?;
     let size = asked.with(state, move |registry| registry.keep(session)).await?;
     received.map(|()| size)
 }
@@ -132,7 +132,7 @@ async fn finish(
     let mut session = open(state, asked, name, id).await?;
     if !asked.body.is_end_stream() {
         session = in_order(asked, name, session)?;
-        let (taken, received) = receive(session, &mut asked.body).await?;
+        let (taken, received) = receive(session, &mut asked.body, state.patience).await?;
         if let Err(refusal) = received {
             asked.with(state, move |registry| registry.keep(taken)).await?;
             return Err(refusal);
@@ -181,7 +181,7 @@ fn in_order(asked: &Asked, name: &str, session: Session) -> Result<Session, Refu
         return Err(refuse(416, text));
     }
     let length = asked.header(CONTENT_LENGTH).and_then(|text| text.parse::<i64>().ok());
-    if length.is_some_and(|length| length != last - first + 1) {
+    if length.is_some_and(|length| Some(length) != (last - first).checked_add(1)) {
         return Err(refuse(400, format!("the chunk does not have the length of its range {text}")));
     }
     Ok(session)

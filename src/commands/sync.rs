@@ -1,0 +1,120 @@
+//! `ecr sync`: repositories as they are elsewhere.
+//!
+//! Both sides list their tags with the digests that they name, so what is the same is never read. What differs is
+//! copied by digest, all tags of an image at once.
+
+mod mirror;
+mod report;
+mod side;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Arg, ArgAction, ArgMatches};
+
+use self::mirror::{Mirror, Wanted};
+use self::report::Report;
+use self::side::Home;
+use super::create::{self, Creation};
+use super::ends::{self, Side};
+use super::{Command, Context, block_on_threads, memory, moving, registry};
+use crate::transfer::progress::Progress;
+
+/// The row of `ecr sync`.
+pub(super) const COMMAND: Command = Command { name: "sync", define, run };
+
+fn define() -> clap::Command {
+    let command = clap::Command::new("sync")
+        .about("Mirror repositories into another registry, account or region")
+        .long_about(
+            "Mirror repositories into another registry, account or region. A SOURCE is a repository or a glob, such \
+             as 'team/*', with or without a registry's host in front; * stands for any characters, also /, and ? for \
+             one. Each repository keeps its name below DESTINATION. Tags that name the same digest on both sides are \
+             not looked at further, which takes one listing per repository on each side (over /v2/ one question per tag); \
+             with --referrers every image that is chosen is looked at. Images without a tag are \
+             not mirrored, and neither repositories nor tags are deleted unless --delete says so for tags. What was \
+             copied is written to standard output, as REPOSITORY:TAG@DIGEST.",
+        )
+        .arg(
+            Arg::new("places").value_names(["SOURCE", "DESTINATION"]).required(true).num_args(2..).help(
+                "Repositories of Amazon ECR, or docker://HOST/REPOSITORY for any registry over /v2/ (its repositories \
+                 are listed where it offers a catalog); and behind them HOST, HOST/PREFIX, PREFIX, or / for the \
+                 configured registry without a prefix",
+            ),
+        )
+        .arg(
+            Arg::new("match")
+                .long("match")
+                .value_name("GLOB")
+                .action(ArgAction::Append)
+                .help("Only tags that match, such as 'v1.*'; repeat it for several"),
+        )
+        .arg(
+            Arg::new("exclude")
+                .long("exclude")
+                .value_name("GLOB")
+                .action(ArgAction::Append)
+                .help("No tags that match; repeat it for several"),
+        )
+        .arg(Arg::new("delete").long("delete").action(ArgAction::SetTrue).help(
+            "Delete tags at the destination that the source does not have, of those that --match and --exclude \
+             choose. Tags such as sha256-….sig stay, and so do repositories",
+        ))
+        .arg(create::argument())
+        .arg(
+            Arg::new("keep-going")
+                .long("keep-going")
+                .action(ArgAction::SetTrue)
+                .help("Go on with the next repository where one fails; the exit code still tells"),
+        );
+    ends::accounts(moving::shared(command))
+}
+
+fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
+    let json = moving::wants_json(context)?;
+    let create = Creation::asked(matches)?;
+    let mut places: Vec<&String> = matches.get_many("places").into_iter().flatten().collect();
+    let destination = places.pop().map_or("", String::as_str);
+    let from = ends::settings_by(&context.settings, matches, Side::Source);
+    let to = ends::settings_by(&context.settings, matches, Side::Destination);
+    let (destination, prefix) = Home::destination(&to, destination)?;
+    let sources: Vec<(Home, String)> =
+        places.into_iter().map(|place| Home::source(&from, place)).collect::<anyhow::Result<_>>()?;
+    if !destination.is_ecr() && create.as_ref().is_some_and(Creation::is_particular) {
+        return Err(registry::usage("--create=FILE is for repositories of Amazon ECR through its own API"));
+    }
+
+    let display = moving::display(context, matches);
+    let named = block_on_threads(side::repositories(&sources, &destination, &prefix, &display))?;
+    let mirrors: Vec<Mirror> = named
+        .into_iter()
+        .map(|(source, name)| Mirror::new(source, name, &destination, &prefix))
+        .collect::<anyhow::Result<_>>()?;
+    let globs = |name: &str| matches.get_many(name).into_iter().flatten().cloned().collect();
+    let wanted = Wanted {
+        globs: Arc::new((globs("match"), globs("exclude"))),
+        delete: matches.get_flag("delete"),
+        referrers: matches.get_flag("referrers"),
+        dry_run: matches.get_flag("dry-run"),
+        keep_going: matches.get_flag("keep-going"),
+        jobs: registry::jobs(matches),
+        verify: matches.get_flag("verify"),
+        buffers: memory::buffers(matches),
+        create: create.as_ref(),
+    };
+    let progress: Arc<dyn Progress> = display.clone();
+    let mut report = Report::default();
+    let ended = block_on_threads(mirror::all(&mirrors, &wanted, &progress, &display, &mut report));
+    display.end();
+    if let (Err(error), Some(mirror)) = (&ended, mirrors.first()) {
+        moving::after(&display, error, mirror.keeps());
+    }
+    display.summary(&report.table(&context.ui, wanted.dry_run), &report.event(wanted.dry_run));
+    if json {
+        moving::print_json(context, &report.value())?;
+    } else {
+        context.ui.print(&report.references())?;
+    }
+    ended.and_then(|()| report.verdict())?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,148 @@
+//! What became of the repositories: a table, data, and the last word.
+
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use serde_json::{Value, json};
+
+use super::super::summary::{Row, rate};
+use crate::ui::Ui;
+use crate::ui::progress::human;
+
+/// What became of one repository.
+pub(super) struct Mirrored {
+    source: String,
+    destination: String,
+    pub(super) rows: Vec<Row>,
+    pub(super) tags: Vec<String>,
+    pub(super) references: Vec<String>,
+    pub(super) deleted: Vec<String>,
+    pub(super) same: usize,
+    pub(super) seconds: f64,
+    pub(super) error: Option<String>,
+}
+
+impl Mirrored {
+    pub(super) fn new(source: &str, destination: &str) -> Self {
+        Self {
+            source: source.to_owned(),
+            destination: destination.to_owned(),
+            rows: Vec::new(),
+            tags: Vec::new(),
+            references: Vec::new(),
+            deleted: Vec::new(),
+            same: 0,
+            seconds: 0.0,
+            error: None,
+        }
+    }
+
+    fn bytes(&self) -> u64 {
+        self.rows.iter().map(|row| row.outcome.bytes).sum()
+    }
+
+    fn value(&self) -> Value {
+        json!({
+            "source": self.source,
+            "destination": self.destination,
+            "copied": self.tags,
+            "deleted": self.deleted,
+            "same": self.same,
+            "bytes": self.bytes(),
+            "images": self.rows.iter().map(Row::value).collect::<Vec<_>>(),
+            "error": self.error,
+        })
+    }
+}
+
+/// What became of all of them.
+#[derive(Default)]
+pub(super) struct Report {
+    pub(super) mirrored: Vec<Mirrored>,
+    failures: Vec<(String, anyhow::Error)>,
+}
+
+impl Report {
+    pub(super) fn failed(&mut self, repository: &str, error: anyhow::Error) {
+        self.failures.push((repository.to_owned(), error));
+    }
+
+    /// An error where a repository failed: its exit code is that of the first.
+    pub(super) fn verdict(&mut self) -> anyhow::Result<()> {
+        if self.failures.is_empty() {
+            return Ok(());
+        }
+        let (failed, all) = (self.failures.len(), self.mirrored.len());
+        let (name, error) = self.failures.swap_remove(0);
+        Err(error.context(format!("{failed} of {all} repositories failed; the first of them is {name}")))
+    }
+
+    /// What was copied, one to a line.
+    pub(super) fn references(&self) -> String {
+        let references = self.mirrored.iter().flat_map(|each| &each.references).map(String::as_str);
+        references.flat_map(|reference| [reference, "\n"]).collect()
+    }
+
+    /// Everything as data.
+    pub(super) fn value(&self) -> Value {
+        Value::Array(self.mirrored.iter().map(Mirrored::value).collect())
+    }
+
+    /// The last event for a program.
+    pub(super) fn event(&self, dry_run: bool) -> Value {
+        json!({"event": "done", "dryRun": dry_run, "repositories": self.value()})
+    }
+
+    /// A row for each repository that was not the same already, and one for all of them.
+    pub(super) fn table(&self, ui: &Ui, dry_run: bool) -> String {
+        let mut header = vec!["REPOSITORY", "COPIED", "SIZE", "DELETED", "SAME"];
+        if dry_run {
+            (header[1], header[3]) = ("TO BE COPIED", "TO BE DELETED");
+        } else {
+            header.extend(["SECONDS", "RATE"]);
+        }
+        let columns = header.len();
+        let mut table = Table::new();
+        table.load_style(presets::UTF8_BORDERS_ONLY).set_header(header);
+        if let Some(width) = ui.err_width() {
+            table.set_content_arrangement(ContentArrangement::Dynamic);
+            table.set_width(u16::try_from(width).unwrap_or(u16::MAX));
+        }
+        let mut total = Mirrored::new("", "");
+        for each in &self.mirrored {
+            let changed = !each.tags.is_empty() || !each.deleted.is_empty() || each.bytes() > 0;
+            if changed || each.error.is_some() {
+                let failed = if each.error.is_some() { " (failed)" } else { "" };
+                table.add_row(cells(&format!("{}{failed}", each.destination), each, each.bytes(), dry_run));
+            }
+            total.tags.extend_from_slice(&each.tags);
+            total.deleted.extend_from_slice(&each.deleted);
+            total.same += each.same;
+            total.seconds += each.seconds;
+        }
+        let bytes = self.mirrored.iter().map(Mirrored::bytes).sum();
+        let all = match self.mirrored.len() {
+            1 => "1 repository".to_owned(),
+            number => format!("{number} repositories"),
+        };
+        table.add_row(cells(&all, &total, bytes, dry_run));
+        for column in 1..columns {
+            if let Some(column) = table.column_mut(column) {
+                column.set_cell_alignment(CellAlignment::Right);
+            }
+        }
+        table.to_string()
+    }
+}
+
+fn cells(name: &str, each: &Mirrored, bytes: u64, dry_run: bool) -> Vec<String> {
+    let mut cells = vec![
+        name.to_owned(),
+        each.tags.len().to_string(),
+        human(bytes),
+        each.deleted.len().to_string(),
+        each.same.to_string(),
+    ];
+    if !dry_run {
+        cells.extend([format!("{:.1}", each.seconds), rate(bytes, each.seconds)]);
+    }
+    cells
+}

@@ -1,0 +1,208 @@
+//! The registries on both sides of a mirror, and the repositories that are meant.
+
+use serde_json::{Value, json};
+
+use super::super::ends::{self, End};
+use super::super::registry::{self, Target, explained};
+use crate::image::{Name, Reference, Registry, glob};
+use crate::settings::Settings;
+use crate::store::registry::Remote;
+use crate::ui::progress::Display;
+
+/// The most that DescribeRepositories answers at once.
+const PAGE: u32 = 1000;
+/// Stands for any repository where only the registry matters.
+const ANY: &str = "any";
+
+/// A registry.
+pub(super) enum Home {
+    /// ECR, through its own API: one of its repositories, by which the others are reached.
+    Ecr(Box<Target>),
+    /// Any registry over `/v2/`.
+    Other { settings: Box<Settings>, registry: Registry, any: Box<Remote> },
+}
+
+impl Home {
+    /// Reads a source: the registry, and the glob behind its host.
+    pub(super) fn source(settings: &Settings, text: &str) -> anyhow::Result<(Self, String)> {
+        let (host, glob, explicit) = split(text);
+        if glob.is_empty() {
+            return Err(registry::usage(format!("'{text}' names no repository; '{text}/*' is all of them")));
+        }
+        if !is_glob(glob) {
+            let reference: Reference = glob.parse().map_err(registry::wrong)?;
+            if reference.name != Name::Unnamed {
+                return Err(registry::usage(format!("'{text}' names one image; choose tags with --match")));
+            }
+        }
+        Ok((Self::open(settings, host, explicit)?, glob.to_owned()))
+    }
+
+    /// Reads a destination: the registry, and the prefix behind its host, which ends in a slash unless it is empty.
+    pub(super) fn destination(settings: &Settings, text: &str) -> anyhow::Result<(Self, String)> {
+        let (host, prefix, explicit) = split(text);
+        let prefix = prefix.trim_matches('/');
+        if !prefix.is_empty() {
+            let sound = |below: Reference| below.name == Name::Unnamed && below.registry.is_none();
+            if !format!("{prefix}/{ANY}").parse().is_ok_and(sound) {
+                return Err(registry::usage(format!(
+                    "'{text}' is not a registry or a prefix of repositories"
+                )));
+            }
+        }
+        let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
+        Ok((Self::open(settings, host, explicit)?, prefix))
+    }
+
+    /// `explicit` says that `/v2/` is meant, whatever the host.
+    fn open(settings: &Settings, host: Option<&str>, explicit: bool) -> anyhow::Result<Self> {
+        let unknown = |host| registry::usage(format!("'{host}' is no host"));
+        let registry = host.map(|host| Registry::of_host(host).ok_or_else(|| unknown(host))).transpose()?;
+        match registry {
+            None if explicit => Err(registry::usage("docker:// is followed by a registry's host")),
+            Some(registry) if explicit || matches!(registry, Registry::Other(_)) => {
+                let any = Box::new(ends::remote(settings, &registry, ANY)?);
+                Ok(Self::Other { settings: Box::new(settings.clone()), registry, any })
+            }
+            registry => {
+                let reference = Reference { registry, repository: ANY.to_owned(), name: Name::Unnamed };
+                Ok(Self::Ecr(Box::new(Target::of(settings, reference)?)))
+            }
+        }
+    }
+
+    pub(super) fn is_ecr(&self) -> bool {
+        matches!(self, Self::Ecr(_))
+    }
+
+    /// A repository of this registry. Not for asynchronous code: a login may have to be asked for.
+    pub(super) fn end(&self, repository: &str) -> anyhow::Result<End> {
+        match self {
+            Self::Ecr(target) => Ok(End::of(target.sibling(repository))),
+            Self::Other { settings, registry, .. } => End::at(settings, registry, repository),
+        }
+    }
+
+    /// The names of its repositories that a glob covers. What is no glob is a name.
+    async fn repositories(&self, glob: &str) -> anyhow::Result<Vec<String>> {
+        if !is_glob(glob) {
+            return Ok(vec![glob.to_owned()]);
+        }
+        let mut names = match self {
+            Self::Ecr(target) => described(target).await?,
+            Self::Other { any, .. } => {
+                any.catalog().await.map_err(|error| explained(crate::store::Error::from(error).into()))?
+            }
+        };
+        names.retain(|name| glob::matches(glob, name));
+        names.sort();
+        Ok(names)
+    }
+
+    /// Whether two may be the same registry: then a mirror below a prefix is not mirrored again.
+    fn may_be(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Ecr(one), Self::Ecr(other)) => one.may_share_registry(other),
+            (Self::Other { registry: one, .. }, Self::Other { registry: other, .. }) => one == other,
+            _ => true,
+        }
+    }
+}
+
+/// Which repositories are meant, each once, in the order of the sources.
+pub(super) async fn repositories<'a>(
+    sources: &'a [(Home, String)],
+    destination: &Home,
+    prefix: &str,
+    display: &Display,
+) -> anyhow::Result<Vec<(&'a Home, String)>> {
+    let (mut all, mut left): (Vec<(&Home, String)>, usize) = (Vec::new(), 0);
+    for (home, glob) in sources {
+        let names = home.repositories(glob).await?;
+        if names.is_empty() {
+            anyhow::bail!("no repository matches {glob}");
+        }
+        for name in names {
+            let mirror = is_glob(glob) && !prefix.is_empty() && name.starts_with(prefix);
+            if mirror && home.may_be(destination) {
+                left += 1;
+                continue;
+            }
+            match all.iter().find(|(_, known)| *known == name) {
+                None => all.push((home, name)),
+                Some((known, _)) if known.may_be(home) => {}
+                Some(_) => {
+                    return Err(registry::usage(format!(
+                        "two of the sources have a repository {name}; mirror them to different prefixes"
+                    )));
+                }
+            }
+        }
+    }
+    if left > 0 {
+        display.note(&format!("left out what is below {prefix} already: {left}"));
+    }
+    Ok(all)
+}
+
+async fn described(target: &Target) -> anyhow::Result<Vec<String>> {
+    let mut names = Vec::new();
+    let mut token = Value::Null;
+    loop {
+        let mut input = json!({"maxResults": PAGE});
+        if let Some(registry) = &target.repository.registry {
+            input["registryId"] = json!(registry);
+        }
+        if !token.is_null() {
+            input["nextToken"] = token;
+        }
+        let mut answer = target.client.call("DescribeRepositories", input).await?;
+        let some = answer["repositories"].as_array().into_iter().flatten();
+        names.extend(some.filter_map(|each| each["repositoryName"].as_str()).map(ToOwned::to_owned));
+        token = answer["nextToken"].take();
+        if token.is_null() {
+            return Ok(names);
+        }
+    }
+}
+
+/// The host, what is behind it, and whether `docker://` stands in front.
+fn split(text: &str) -> (Option<&str>, &str, bool) {
+    let (rest, explicit) = text.strip_prefix("docker://").map_or((text, false), |rest| (rest, true));
+    let (first, below) = rest.split_once('/').unwrap_or((rest, ""));
+    if Registry::is_host(first) && !is_glob(first) {
+        (Some(first), below, explicit)
+    } else {
+        (None, rest, explicit)
+    }
+}
+
+fn is_glob(text: &str) -> bool {
+    text.contains(['*', '?'])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::split;
+
+    #[test]
+    fn hosts_and_what_is_behind_them() {
+        for (text, host, below, explicit) in [
+            ("team/*", None, "team/*", false),
+            ("*", None, "*", false),
+            ("mirror", None, "mirror", false),
+            ("/", None, "/", false),
+            ("team.*/x", None, "team.*/x", false),
+            ("docker.io/library/*", Some("docker.io"), "library/*", false),
+            ("docker://localhost:5000/a", Some("localhost:5000"), "a", true),
+            (
+                "123456789012.dkr.ecr.eu-west-1.amazonaws.com",
+                Some("123456789012.dkr.ecr.eu-west-1.amazonaws.com"),
+                "",
+                false,
+            ),
+        ] {
+            assert_eq!(split(text), (host, below, explicit), "{text}");
+        }
+    }
+}

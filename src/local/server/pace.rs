@@ -1,0 +1,46 @@
+//! How fast a client must send: it may be silent for a while, and then must have kept to a least rate from the start.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// How long clients may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// For the head of a request, and for how long a connection may be idle before one.
+    pub head: Duration,
+    /// For a body, beyond what its bytes take at the least rate.
+    pub body: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { head: Duration::from_mins(1), body: Duration::from_mins(1) }
+    }
+}
+
+/// The pace of one body.
+#[derive(Debug)]
+pub(super) struct Pace {
+    begun: Instant,
+    patience: Duration,
+    /// Bytes in a second.
+    least: u64,
+    received: u64,
+}
+
+impl Pace {
+    pub(super) fn new(patience: Patience, least: u64) -> Self {
+        Self { begun: Instant::now(), patience: patience.body, least, received: 0 }
+    }
+
+    /// Counts bytes that came.
+    pub(super) fn count(&mut self, bytes: usize) {
+        self.received += bytes as u64;
+    }
+
+    /// When the next ones must be there.
+    pub(super) fn deadline(&self) -> Instant {
+        self.begun + self.patience + Duration::from_millis(self.received.saturating_mul(1000) / self.least)
+    }
+}
