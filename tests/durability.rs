@@ -87,11 +87,15 @@ fn what_was_acknowledged_survives_sigkill() {
         }
         drop(told);
         // Killed in the middle of whatever the others are doing then.
-        let mut seen: Vec<(usize, usize)> = (&acknowledged).iter().take(moment).collect();
+        let mut seen: Vec<(usize, usize)> = acknowledged.iter().take(moment).collect();
         server.kill();
-        workers.into_iter().for_each(|worker| worker.join().unwrap());
+        for worker in workers {
+            worker.join().unwrap();
+        }
         seen.extend(acknowledged);
-        seen.into_iter().for_each(|(worker, number)| held[worker].push(number));
+        for (worker, number) in seen {
+            held[worker].push(number);
+        }
         assert_eq!(machine.ok("local check"), "");
         let server = Serve::start(&machine, &["--anonymous"]);
         for (worker, numbers) in held.iter().enumerate() {
@@ -173,7 +177,9 @@ fn servers_and_commands_share_a_folder() {
         scope.spawn(|| machine.ok("local gc --grace 60"));
     });
     let numbers: Vec<usize> = (0..30).collect();
-    servers.iter().for_each(|server| assert_held(server, "a/b", &numbers));
+    for server in &servers {
+        assert_held(server, "a/b", &numbers);
+    }
     let names =
         machine.ok("describe-repositories --local --query repositories[].repositoryName --output json");
     assert_eq!(names.matches("c/").count(), 8, "{names}");
