@@ -7,7 +7,13 @@
 //! target/release/examples/sink serve [LAYOUT]    # prints its address; LAYOUT is what can be pulled as `full:latest`
 //! target/release/examples/sink hash              # GB/s of SHA-256 and of base64 on one core
 //! ```
-#![allow(clippy::print_stdout, clippy::unwrap_used, missing_docs, reason = "a tool of the benchmarks")]
+#![allow(
+    clippy::pedantic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    missing_docs,
+    reason = "a tool of the benchmarks"
+)]
 
 use std::collections::HashMap;
 use std::fmt::Write as _;

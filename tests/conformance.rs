@@ -83,11 +83,14 @@ fn upload(server: &Serve, way: &str, content: &[u8], digest: &str) -> Answer {
 const WAYS: [&str; 5] =
     ["one request", "a request and its content", "a stream", "chunks", "chunks, the last with the end"];
 
+/// From content to its digest.
+type Hash = fn(&[u8]) -> String;
+
 #[test]
 fn blobs_of_every_algorithm_are_uploaded_in_every_way() {
     let mut machine = Machine::new();
     let server = open(&mut machine);
-    let algorithms: [(&str, fn(&[u8]) -> String); 2] = [("sha256", digest), ("sha512", sha_512)];
+    let algorithms: [(&str, Hash); 2] = [("sha256", digest), ("sha512", sha_512)];
     for (place, way) in WAYS.into_iter().enumerate() {
         for (algorithm, digest) in algorithms {
             let content = format!("{way} {algorithm} ").repeat(60 + place).into_bytes();

@@ -56,12 +56,7 @@ impl Encoded {
             hasher.update(&text);
         }
         hasher.update(TAIL);
-        let mut digest = String::with_capacity(64);
-        for byte in hasher.finalize() {
-            // Writing into a string cannot fail.
-            let _ = write!(digest, "{byte:02x}");
-        }
-        Self { head: head.into(), blob, digest }
+        Self { head: head.into(), blob, digest: hexadecimal(&hasher.finalize()) }
     }
 
     /// The SHA-256 of the body, in hexadecimal, as signatures have it.
@@ -72,6 +67,15 @@ impl Encoded {
     pub(super) fn length(&self) -> usize {
         self.head.len() + STANDARD.encoded_length(self.blob.len()) + TAIL.len()
     }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        // Writing into a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
 }
 
 /// The body for a request, which can be sent as often as need be.
@@ -158,10 +162,7 @@ mod tests {
                 (encoded.length(), body(&encoded).content_length()),
                 (expected.len(), Some(expected.len() as u64))
             );
-            let mut digest = String::new();
-            for byte in Sha256::digest(&expected) {
-                write!(digest, "{byte:02x}").unwrap();
-            }
+            let digest = hexadecimal(&Sha256::digest(&expected));
             assert_eq!(encoded.digest(), digest);
         }
     }

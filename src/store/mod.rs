@@ -101,6 +101,12 @@ pub trait Store: Send + Sync {
     /// `REPOSITORY:TAG` too.
     fn put_image<'a>(&'a self, manifest: &'a Manifest, tags: &'a [String]) -> Answer<'a, ()>;
 
+    /// Of these tags those that name this image for certain, where the tags of an image cannot be listed but a tag can
+    /// be looked up.
+    fn tagged<'a>(&'a self, _digest: &'a Digest, _tags: &'a [String]) -> Answer<'a, Vec<String>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
     /// Whether its blobs are files of this machine that go by their digests. A destination that computes digests itself
     /// may take them as they are.
     fn is_local(&self) -> bool {

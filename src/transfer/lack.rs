@@ -42,6 +42,13 @@ impl<'a> Lack<'a> {
             Some(destination) => destination.held(plan.root.digest()).await?,
             None => None,
         };
+        let held = match (destination, held) {
+            (Some(destination), Some(mut tags)) if missing_tags(Some(&tags), &options.tags).is_some() => {
+                tags.extend(destination.tagged(plan.root.digest(), &options.tags).await?);
+                Some(tags)
+            }
+            (_, held) => held,
+        };
         let about = match destination {
             Some(destination) => lacking(destination, &plan.about).await?,
             None => plan.about.iter().collect(),

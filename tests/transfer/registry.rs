@@ -31,6 +31,8 @@ pub(super) struct State {
     log: Vec<String>,
     faults: Vec<Fault>,
     bearer: bool,
+    /// Whether it says which digest a manifest has.
+    names_digests: bool,
     /// What has arrived of the blobs that are being uploaded.
     uploads: HashMap<String, Vec<u8>>,
     /// How much the next PATCHes keep before they fail, from the last to the first.
@@ -211,7 +213,11 @@ impl State {
         }
         match self.manifests.get(&name) {
             None => reply("404 Not Found", "", br#"{"errors":[{"code":"MANIFEST_UNKNOWN"}]}"#),
-            Some((media_type, bytes)) => reply("200 OK", &format!("Content-Type: {media_type}\r\n"), bytes),
+            Some((media_type, bytes)) => {
+                let digest = if self.names_digests { Digest::of(bytes).to_string() } else { String::new() };
+                let head = format!("Content-Type: {media_type}\r\nDocker-Content-Digest: {digest}\r\n");
+                reply("200 OK", &head, bytes)
+            }
         }
     }
 }
@@ -335,7 +341,8 @@ async fn what_passes_is_tried_again_and_a_no_is_repeated() {
 
     let no =
         || reply("400 Bad Request", "", br#"{"errors":[{"code":"TAG_INVALID","message":"not this tag"}]}"#);
-    registry.fail(move |request| request.path.ends_with("/manifests/9").then(no));
+    registry
+        .fail(move |request| (request.method == "PUT" && request.path.ends_with("/manifests/9")).then(no));
     let error = run(&source, &registry.store(), &options(&["9"])).await.unwrap_err();
     assert_eq!(
         error.to_string(),
@@ -417,4 +424,22 @@ async fn a_damaged_file_that_a_registry_refuses_is_to_blame() {
     let error = run(&layout, &registry.store(), &verified).await.unwrap_err().to_string();
     // The configuration was there already, and what is wrong is not offered.
     assert_eq!((error, registry.count("PUT")), (expected, puts));
+}
+
+#[tokio::test]
+async fn what_a_registry_has_under_its_tag_is_not_put_again() {
+    let registry = Registry::start();
+    let (memory, _) = single(&[noise(1000, 1)]).await;
+    let source: Shared = memory;
+    registry.state().names_digests = true;
+    run(&source, &registry.store(), &options(&["1"])).await.unwrap();
+    let puts = registry.count("PUT");
+    run(&source, &registry.store(), &options(&["1"])).await.unwrap();
+    assert_eq!(registry.count("PUT"), puts);
+    // Another tag is put, and so is one whose image the registry does not say.
+    run(&source, &registry.store(), &options(&["1", "2"])).await.unwrap();
+    assert_eq!(registry.count("PUT"), puts + 1);
+    registry.state().names_digests = false;
+    run(&source, &registry.store(), &options(&["1"])).await.unwrap();
+    assert_eq!(registry.count("PUT"), puts + 2);
 }

@@ -236,6 +236,18 @@ impl Store for Remote {
         Box::pin(async move { Ok(self.holds(digest).await?.then(Vec::new)) })
     }
 
+    fn tagged<'a>(&'a self, digest: &'a Digest, tags: &'a [String]) -> Answer<'a, Vec<String>> {
+        Box::pin(async move {
+            let mut named = Vec::new();
+            for tag in tags {
+                if self.is_named(tag, digest).await? {
+                    named.push(tag.clone());
+                }
+            }
+            Ok(named)
+        })
+    }
+
     fn prepare<'a>(&'a self, blobs: &'a [Descriptor]) -> Answer<'a, HashSet<Digest>> {
         Box::pin(async move { Ok(self.missing(blobs).await?) })
     }

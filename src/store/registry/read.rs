@@ -177,6 +177,23 @@ impl Remote {
         self.repeated("look for an image in", ask).await
     }
 
+    /// Whether a tag names an image, as far as the registry says what it names.
+    pub(super) async fn is_named(&self, tag: &str, digest: &Digest) -> Result<bool, Error> {
+        let path = format!("manifests/{tag}");
+        let ask = async || {
+            let response = self.reads.answer(&Method::HEAD, &path).await?;
+            let named = response.headers().get("docker-content-digest");
+            let same = named.is_some_and(|named| named.as_bytes() == digest.to_string().as_bytes());
+            match response.status().as_u16() {
+                200 => Ok(same),
+                // Whatever it has against the tag, it says so in full when that is put.
+                400..500 => Ok(false),
+                status => Err(Trouble::status(status, "")),
+            }
+        };
+        self.repeated("look for a tag in", ask).await
+    }
+
     pub(super) async fn get(&self, name: &Name) -> Result<Manifest, store::Error> {
         let asked = match name {
             Name::Unnamed => "latest".to_owned(),
