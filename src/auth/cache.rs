@@ -22,10 +22,12 @@ const LARGEST: u64 = 256 << 10;
 const DEAD_AFTER: Duration = Duration::from_hours(13);
 /// A temporary file this old was left by a process that is gone.
 const ABANDONED_AFTER: Duration = Duration::from_hours(1);
-/// How many files one write looks at, and how many of them it clears away at most: whoever waits for a password does
-/// not pay for all that others left. A write adds two, so a folder shrinks all the same.
-const LOOKED_AT_ONCE: usize = 24;
-const PRUNED_AT_ONCE: usize = 3;
+/// One write in so many clears away what is dead: whoever waits for a password seldom pays for what others left. A write
+/// adds two files, so a folder shrinks all the same.
+const PRUNED_EVERY: u32 = 16;
+/// How many files it then looks at, and how many of them it clears away, at most.
+const LOOKED_AT_ONCE: usize = 128;
+const PRUNED_AT_ONCE: usize = 48;
 /// How long it is remembered that no instance metadata service answers.
 const NOBODY_FOR: Duration = Duration::from_mins(1);
 
@@ -103,13 +105,17 @@ impl Cache {
         Entry::read(&read_own(&self.file(key))?)
     }
 
-    /// Writes an entry, and clears away what is dead.
+    /// Writes an entry, and now and then clears away what is dead.
     pub fn write(&self, key: &str, entry: &Entry) -> io::Result<()> {
         self.prepare()?;
         let mut file = tempfile::Builder::new().prefix(".new-").tempfile_in(&self.folder)?;
         file.write_all(&entry.bytes())?;
         file.persist(self.file(key)).map_err(|error| error.error)?;
-        self.prune();
+        let moment =
+            SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().subsec_nanos();
+        if moment.is_multiple_of(PRUNED_EVERY) {
+            self.prune(moment as usize);
+        }
         Ok(())
     }
 
@@ -215,12 +221,11 @@ impl Cache {
         self.check().map_err(|unusable| io::Error::other(unusable.to_string()))
     }
 
-    /// Clears away what died long ago. Age is taken from the file's time, so that nothing has to be read.
-    fn prune(&self) {
+    /// Clears away what died long ago, in another part of the folder each time. Age is taken from the file's time, so
+    /// that nothing has to be read.
+    fn prune(&self, start: usize) {
         let names: Vec<String> = self.names().filter(|name| is_ours(name)).collect();
-        // Another part of the folder each time.
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let start = now.subsec_nanos() as usize % names.len().max(1);
+        let start = start % names.len().max(1);
         let looked_at = names.iter().cycle().skip(start).take(LOOKED_AT_ONCE.min(names.len()));
         let mut left = PRUNED_AT_ONCE;
         for name in looked_at {
@@ -416,8 +421,8 @@ mod tests {
             std::fs::write(cache.folder().join(&name), "null").unwrap();
             age(&cache.folder().join(&name), 14);
         }
-        cache.write(KEY, &entry()).unwrap();
-        cache.write(KEY, &entry()).unwrap();
+        cache.prune(1);
+        cache.prune(2);
         let mut names: Vec<String> = cache.names().collect();
         names.sort();
         assert_eq!(names, vec![format!("{KEY}.json"), "cache.json".to_owned()]);
@@ -426,19 +431,19 @@ mod tests {
     }
 
     #[test]
-    fn one_write_clears_away_a_little_and_in_the_end_everything_goes() {
+    fn one_time_clears_away_a_part_and_in_the_end_everything_goes() {
         let folder = tempfile::tempdir().unwrap();
         let cache = opened(folder.path()).unwrap();
         cache.write(KEY, &entry()).unwrap();
-        for number in 0..30 {
+        for number in 0..200 {
             let path = cache.folder().join(format!("{number:032x}.json"));
             std::fs::write(&path, "null").unwrap();
             age(&path, 14);
         }
-        cache.write(KEY, &entry()).unwrap();
-        assert_eq!(cache.names().count(), 31 - PRUNED_AT_ONCE);
-        for _ in 0..30 {
-            cache.write(KEY, &entry()).unwrap();
+        cache.prune(150);
+        assert_eq!(cache.names().count(), 201 - PRUNED_AT_ONCE);
+        for start in 0..5 {
+            cache.prune(start);
         }
         assert_eq!(cache.names().collect::<Vec<_>>(), vec![format!("{KEY}.json")]);
     }
