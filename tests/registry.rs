@@ -440,3 +440,45 @@ fn quirks_are_those_of_amazon_ecr() {
     assert_eq!(server.get(&format!("/v2/team/app/manifests/{}", digest(manifest.as_bytes()))).status, 404);
     assert_eq!(server.send(&format!("DELETE /v2/team/app/blobs/{config}"), &[], b"").status, 405);
 }
+
+/// Amazon ECR Public has no BatchGetImage, which is how the private API reads an image.
+#[test]
+fn a_public_repository_is_pushed_to_and_pulled_from() {
+    let mut machine = Machine::new();
+    let server = open(&mut machine, &[]);
+    let uri = machine.ok(
+        "public create-repository --repository-name tools --region us-east-1 --query repository.repositoryUri \
+         --output text",
+    );
+    let name = uri.trim().split_once('/').unwrap().1;
+    assert!(name.starts_with("public.ecr.aws/"), "{name}");
+    let (config, layer) = (server.blob(name, b"{}"), server.blob(name, b"abc"));
+    let manifest = image(&config, &[&layer], "");
+    let digest = digest(manifest.as_bytes());
+    assert_eq!(server.manifest(name, "1.0", IMAGE, &manifest).status, 201);
+    for reference in ["1.0", &digest] {
+        let path = format!("/v2/{name}/manifests/{reference}");
+        let found = server.get(&path);
+        assert_eq!((found.status, found.text()), (200, manifest.clone()));
+        assert_eq!(found.header("docker-content-digest"), Some(digest.as_str()));
+        assert_eq!(found.header("content-type"), Some(IMAGE));
+        let head = server.send(&format!("HEAD {path}"), &[], b"");
+        assert_eq!((head.status, head.header("docker-content-digest")), (200, Some(digest.as_str())));
+    }
+    assert_eq!(server.get(&format!("/v2/{name}/blobs/{layer}")).text(), "abc");
+    assert_eq!(server.get(&format!("/v2/{name}/tags/list")).status, 200);
+    for reference in ["2.0", UNKNOWN] {
+        let missing = server.get(&format!("/v2/{name}/manifests/{reference}"));
+        let words = "Requested image not found";
+        assert_eq!((missing.status, missing.text()), error(404, "MANIFEST_UNKNOWN", words));
+    }
+    let nowhere = server.get(&format!("/v2/{name}-2/manifests/1.0"));
+    assert_eq!(nowhere.status, 404);
+    assert!(nowhere.text().contains("NAME_UNKNOWN"), "{}", nowhere.text());
+    // And so does the program itself, both ways.
+    let place = format!("docker://{}", uri.trim());
+    let copied = machine.ok(&format!("copy {place}:1.0 ./there --quiet"));
+    assert_eq!(copied.trim(), digest);
+    assert_eq!(machine.ok(&format!("copy ./there {place}:2.0 --quiet")).trim(), digest);
+    assert_eq!(server.get(&format!("/v2/{name}/manifests/2.0")).text(), manifest);
+}

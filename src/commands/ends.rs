@@ -203,11 +203,16 @@ impl End {
 
 /// A repository over `/v2/`, with the login for its registry.
 pub(super) fn remote(settings: &Settings, registry: &Registry, repository: &str) -> anyhow::Result<Remote> {
-    let login = login(settings, registry)?;
+    let login = login(settings, registry, false)?;
     let plain = matches!(registry, Registry::Loopback(_));
     let network = registry::network(settings)?;
-    Remote::new(registry.host(), repository, plain, login, network)
-        .map_err(|error| registry::explained(crate::store::Error::from(error).into()))
+    // What expires is ECR's; it does after twelve hours, and a transfer may begin in the last minute of them.
+    let (settings, renewed) = (settings.clone(), registry.clone());
+    let renew = move || self::login(&settings, &renewed, true).map_err(|error| format!("{error:#}"));
+    let expires =
+        login != Login::Anonymous && matches!(registry, Registry::Ecr { .. } | Registry::Loopback(_));
+    let remote = Remote::new(registry.host(), repository, plain, login, network);
+    Ok(if expires { remote.renewed_by(Arc::new(renew)) } else { remote })
 }
 
 /// A reference's registry and repository.
@@ -266,15 +271,15 @@ fn settings_of(settings: &Settings, profile: Option<&String>, region: Option<&St
 }
 
 /// The login for a registry: ECR's, and what login.conf says is one, as for every client that logs in through us;
-/// others' from where docker and podman keep them.
-fn login(settings: &Settings, registry: &Registry) -> anyhow::Result<Login> {
+/// others' from where docker and podman keep them. `fresh` where the one that is kept has expired.
+fn login(settings: &Settings, registry: &Registry, fresh: bool) -> anyhow::Result<Login> {
     let host = registry.host();
     let target = rules(settings)?.target(&address(host)?);
     if let Some(target) = target.filter(|target| !target.public) {
         if target.anonymous() {
             return Ok(Login::Anonymous);
         }
-        let (user, password) = token(settings, &target)?
+        let (user, password) = token(settings, &target, fresh)?
             .as_deref()
             .and_then(entry::login)
             .with_context(|| format!("GetAuthorizationToken gave no password for {host}"))?;
@@ -286,9 +291,9 @@ fn login(settings: &Settings, registry: &Registry) -> anyhow::Result<Login> {
     })
 }
 
-fn token(settings: &Settings, target: &auth::target::Target) -> anyhow::Result<Option<String>> {
+fn token(settings: &Settings, target: &auth::target::Target, fresh: bool) -> anyhow::Result<Option<String>> {
     if !settings.local() {
-        return Ok(Some(super::login::password(&Desk::open(settings), target, false)?.token));
+        return Ok(Some(super::login::password(&Desk::open(settings), target, fresh)?.token));
     }
     // The embedded ECR in this process has no endpoint, and nothing to keep.
     let globals = Globals { region: Some(target.region.clone()), ..settings.globals().clone() };

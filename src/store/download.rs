@@ -18,15 +18,23 @@ const ATTEMPTS: u32 = 5;
 
 /// Where blobs are fetched from.
 pub(super) trait Origin: Send + Sync {
-    /// A request for a whole blob. `failures` counts those before it in a row: what expires is asked for again.
+    /// A request for a whole blob. `stale` is the authorization of the one before where that was refused: it has
+    /// expired, as likely as not.
     fn request<'a>(
         &'a self,
         blob: &'a Descriptor,
-        failures: u32,
-    ) -> BoxFuture<'a, Result<RequestBuilder, Failure>>;
+        stale: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<Asked, Failure>>;
 
     /// The wait before something that failed is tried again; it doubles from one attempt to the next.
     fn first_wait(&self) -> Duration;
+}
+
+/// A request that is ready to be sent.
+pub(super) struct Asked {
+    pub(super) request: RequestBuilder,
+    /// What it says of who asks; empty where nothing.
+    pub(super) authorization: String,
 }
 
 /// A blob from an offset on.
@@ -41,6 +49,8 @@ pub(super) fn read(origin: Arc<dyn Origin>, blob: &Descriptor, offset: u64) -> B
         rest: Bytes::new(),
         failures: 0,
         asked: None,
+        authorization: String::new(),
+        refused: false,
     })
 }
 
@@ -55,6 +65,9 @@ struct Download {
     failures: u32,
     /// How long the server asked to be left alone.
     asked: Option<Duration>,
+    /// What the last request said of who asks, and whether it was refused.
+    authorization: String,
+    refused: bool,
 }
 
 /// Whether to go on after something failed.
@@ -72,7 +85,9 @@ impl Download {
 
     /// Asks for the rest.
     async fn request(&mut self) -> Result<Response, Failure> {
-        let mut request = self.origin.request(&self.blob, self.failures).await?;
+        let stale = self.refused.then_some(self.authorization.as_str());
+        let Asked { mut request, authorization } = self.origin.request(&self.blob, stale).await?;
+        self.authorization = authorization;
         if self.position > 0 {
             request = request.header(RANGE, format!("bytes={}-", self.position));
         }
@@ -81,6 +96,7 @@ impl Download {
             if error.is_redirect() { Failure::Final(self.failed(reason)) } else { Failure::Passing(reason) }
         })?;
         self.asked = retry_after(&response);
+        self.refused = matches!(response.status().as_u16(), 401 | 403);
         self.check(response)
     }
 

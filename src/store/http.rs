@@ -114,6 +114,21 @@ pub(super) fn leads_astray(from: &Url, to: &Url) -> Option<String> {
     (!fine).then(|| format!("refused to go on at {}", to.host_str().unwrap_or("?")))
 }
 
+/// Why a realm that a registry names gets no login, where it gets none: it must be https, anywhere that is no address
+/// of this machine or its network unless the registry is one too. Only a registry without TLS may name one without,
+/// on the same host.
+pub(super) fn realm_leads_astray(registry: &Url, realm: &Url) -> Option<String> {
+    let same_host = registry.host() == realm.host() || (is_here(registry) && is_here(realm));
+    let inward = is_inside(realm) && !is_inside(registry);
+    let fine = match realm.scheme() {
+        "https" => !inward,
+        "http" => registry.scheme() == "http" && same_host,
+        _ => false,
+    };
+    let place = || format!("{}://{}", realm.scheme(), realm.host_str().unwrap_or("?"));
+    (!fine).then(|| format!("refused to log in at {}, which it names for that", place()))
+}
+
 /// How long a server asks to be left alone: `Retry-After` in seconds, and no longer than a person would wait.
 pub(super) fn retry_after(response: &Response) -> Option<Duration> {
     let header = response.headers().get(RETRY_AFTER)?.to_str().ok()?;
@@ -132,6 +147,16 @@ fn is_inside(url: &Url) -> bool {
                 || address.is_unicast_link_local()
                 || address.to_ipv4_mapped().is_some_and(is_inside_v4)
         }
+        None => false,
+    }
+}
+
+/// Whether a URL names this machine.
+fn is_here(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
         None => false,
     }
 }
@@ -175,6 +200,30 @@ mod tests {
             ("https://example.com/", false),
         ] {
             assert_eq!(is_inside(&url.parse().unwrap()), inside, "{url}");
+        }
+    }
+
+    #[test]
+    fn realms_that_get_a_login() {
+        for (registry, realm, fine) in [
+            ("https://index.docker.io/v2/", "https://auth.docker.io/token", true),
+            ("https://example.com/v2/", "https://example.com/token", true),
+            ("https://example.com/v2/", "http://example.com/token", false),
+            ("https://example.com/v2/", "https://127.0.0.1/token", false),
+            ("https://example.com/v2/", "https://169.254.169.254/latest", false),
+            ("https://example.com/v2/", "https://192.168.1.1/", false),
+            ("https://example.com/v2/", "https://localhost/", false),
+            ("https://example.com/v2/", "file:///etc/passwd", false),
+            ("https://10.0.0.2/v2/", "https://10.0.0.3/token", true),
+            ("https://10.0.0.2/v2/", "http://10.0.0.2/token", false),
+            ("http://127.0.0.1:5000/v2/", "http://127.0.0.1:5001/token", true),
+            ("http://localhost:5000/v2/", "http://127.0.0.1:5001/token", true),
+            ("http://127.0.0.1:5000/v2/", "http://10.0.0.1/token", false),
+            ("http://127.0.0.1:5000/v2/", "http://example.com/token", false),
+            ("http://127.0.0.1:5000/v2/", "https://example.com/token", true),
+        ] {
+            let refused = realm_leads_astray(&registry.parse().unwrap(), &realm.parse().unwrap());
+            assert_eq!(refused.is_none(), fine, "{registry} {realm}");
         }
     }
 }

@@ -10,6 +10,8 @@ mod compress;
 mod docker;
 mod engine;
 mod fake;
+mod faults;
+mod interrupts;
 mod pairs;
 mod places;
 mod pull;
@@ -17,6 +19,7 @@ mod push;
 mod referrers;
 mod registry;
 mod server;
+mod stages;
 mod sync;
 
 use std::sync::Arc;

@@ -15,12 +15,15 @@ use super::*;
 
 /// Answers a request instead of the fake.
 type Fault = Box<dyn Fn(&Request) -> Option<Vec<u8>> + Send>;
+/// The same for every request, by its number from 1 on.
+type Interference = Box<dyn Fn(usize, &Request) -> Option<Vec<u8>> + Send>;
 
 #[derive(Clone)]
-struct Request {
-    method: String,
-    path: String,
-    head: String,
+pub(super) struct Request {
+    pub(super) method: String,
+    pub(super) path: String,
+    /// In small letters.
+    pub(super) head: String,
     body: Vec<u8>,
 }
 
@@ -29,7 +32,11 @@ pub(super) struct State {
     blobs: HashMap<String, Vec<u8>>,
     pub(super) manifests: HashMap<String, (String, Vec<u8>)>,
     log: Vec<String>,
+    heads: Vec<String>,
     faults: Vec<Fault>,
+    interference: Option<Interference>,
+    /// The request whose answer is lost.
+    lost: Option<usize>,
     bearer: bool,
     /// Whether it says which digest a manifest has.
     names_digests: bool,
@@ -46,7 +53,7 @@ pub(super) struct State {
 
 #[derive(Clone)]
 pub(super) struct Registry {
-    address: String,
+    pub(super) address: String,
     state: Arc<Mutex<State>>,
 }
 
@@ -72,9 +79,32 @@ impl Registry {
         self.state().faults.push(Box::new(fault));
     }
 
-    fn store_of(&self, repository: &str, login: Login) -> Shared {
+    /// Answers requests instead of the fake.
+    pub(super) fn interfere(&self, with: impl Fn(usize, &Request) -> Option<Vec<u8>> + Send + 'static) {
+        self.state().interference = Some(Box::new(with));
+    }
+
+    /// Does what this request asks for and does not answer it.
+    pub(super) fn lose(&self, number: usize) {
+        self.state().lost = Some(number);
+    }
+
+    pub(super) fn asks_for_tokens(&self) {
+        self.state().bearer = true;
+    }
+
+    /// The offset and the length of everything that arrived of large blobs.
+    pub(super) fn received(&self) -> Vec<(usize, usize)> {
+        self.state().received.clone()
+    }
+
+    pub(super) fn heads(&self) -> Vec<String> {
+        self.state().heads.clone()
+    }
+
+    pub(super) fn store_of(&self, repository: &str, login: Login) -> Shared {
         let network = Network { first_wait: Duration::ZERO, ..Network::default() };
-        Arc::new(Remote::new(&self.address, repository, true, login, network).unwrap())
+        Arc::new(Remote::new(&self.address, repository, true, login, network))
     }
 
     pub(super) fn store(&self) -> Shared {
@@ -89,14 +119,21 @@ impl Registry {
         let Some(request) = read(&mut connection) else { return };
         let mut state = self.state();
         state.log.push(format!("{} {}", request.method, request.path));
-        let mut answer = None;
-        if let Some(at) = state.faults.iter().position(|fault| {
-            answer = fault(&request);
-            answer.is_some()
-        }) {
+        state.heads.push(request.head.clone());
+        let number = state.log.len();
+        let mut answer = state.interference.as_ref().and_then(|with| with(number, &request));
+        if answer.is_none()
+            && let Some(at) = state.faults.iter().position(|fault| {
+                answer = fault(&request);
+                answer.is_some()
+            })
+        {
             drop(state.faults.remove(at));
         }
         let answer = answer.unwrap_or_else(|| state.answer(&self.address, &request));
+        if state.lost == Some(number) {
+            return;
+        }
         drop(state);
         let _ = connection.write_all(&answer);
     }
@@ -119,7 +156,7 @@ fn read(connection: &mut TcpStream) -> Option<Request> {
     Some(Request { method, path, head, body })
 }
 
-fn reply(status: &str, headers: &str, body: &[u8]) -> Vec<u8> {
+pub(super) fn reply(status: &str, headers: &str, body: &[u8]) -> Vec<u8> {
     let head =
         format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n{headers}\r\n", body.len());
     [head.as_bytes(), body].concat()
@@ -164,11 +201,12 @@ impl State {
             return reply("202 Accepted", &format!("Location: {place}\r\n"), b"");
         }
         if path.starts_with("/v2/upload/") && request.method == "GET" {
-            let last = self.uploads[path].len().saturating_sub(1);
+            let Some(upload) = self.uploads.get(path) else { return reply("404 Not Found", "", b"") };
+            let last = upload.len().saturating_sub(1);
             return reply("204 No Content", &format!("Location: {path}\r\nRange: 0-{last}\r\n"), b"");
         }
         if path.starts_with("/v2/upload/") && request.method == "PATCH" {
-            let upload = self.uploads.get_mut(path).unwrap();
+            let Some(upload) = self.uploads.get_mut(path) else { return reply("404 Not Found", "", b"") };
             let range = request.head.split_once("content-range: ").map(|(_, rest)| rest);
             let first = range.map_or(0, |rest| rest.split('-').next().unwrap().parse().unwrap());
             if first != upload.len() {
@@ -184,7 +222,7 @@ impl State {
             };
         }
         if path.starts_with("/v2/upload/") {
-            let sent = self.uploads.remove(path).unwrap();
+            let Some(sent) = self.uploads.remove(path) else { return reply("404 Not Found", "", b"") };
             let request = &Request { body: [sent, request.body.clone()].concat(), ..request.clone() };
             let digest = request.path.split_once("digest=").unwrap().1.replace("%3A", ":");
             if Digest::of(&request.body).to_string() != digest {

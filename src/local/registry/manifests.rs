@@ -57,7 +57,11 @@ struct Subject {
 impl Registry<'_> {
     /// A manifest as a pull gets it.
     pub(crate) fn manifest(&self, place: &Place, reference: &str) -> Result<Found, Refusal> {
-        let input = json!({ "repositoryName": place.name, "imageIds": [identifier(reference)?] });
+        let id = identifier(reference)?;
+        if place.scope.service == "ecr-public" {
+            return self.public_manifest(place, reference, id.contains_key("imageDigest"));
+        }
+        let input = json!({ "repositoryName": place.name, "imageIds": [id] });
         let answer = self.call(place, "BatchGetImage", input)?;
         let image = &answer["images"][0];
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
@@ -80,6 +84,32 @@ impl Registry<'_> {
             length: i64::try_from(content.len()).unwrap_or(i64::MAX),
             content,
         })
+    }
+
+    /// A manifest of a public repository. The API of those has no BatchGetImage: only this way leads to it.
+    fn public_manifest(&self, place: &Place, reference: &str, is_digest: bool) -> Result<Found, Refusal> {
+        self.authorise(place, "BatchGetImage")?;
+        let found = self.local.database.read(|connection| {
+            let repository = place.repository(connection)?;
+            let query = if is_digest {
+                "SELECT digest, media_type, content FROM image JOIN manifest ON manifest.image = image.id
+                 WHERE repository = ?1 AND digest = ?2 AND status = 'ACTIVE'"
+            } else {
+                "SELECT digest, media_type, content FROM image_tag AS tag JOIN image ON image.id = tag.image
+                 JOIN manifest ON manifest.image = image.id
+                 WHERE tag.repository = ?1 AND tag.name = ?2 AND status = 'ACTIVE'"
+            };
+            let mut statement = connection.prepare_cached(query)?;
+            let found = statement.query_row(params![repository, reference], |row| {
+                let content: Vec<u8> = row.get(2)?;
+                Ok((row.get(0)?, row.get(1)?, content))
+            });
+            Ok(found.optional()?)
+        })?;
+        let (digest, media_type, content) = found.ok_or_else(unknown)?;
+        let content = String::from_utf8_lossy(&content).into_owned();
+        let length = i64::try_from(content.len()).unwrap_or(i64::MAX);
+        Ok(Found { digest, media_type, length, content })
     }
 
     /// What there is to say of a manifest without handing it out, which is no pull.

@@ -37,8 +37,7 @@ pub(super) async fn fetch(local: &Arc<Local>, need: &Need, wanted: &Wanted) -> R
         Home::Remote { host, plain } => {
             let login = login(local, host, need.rule.has_secret).await?;
             let network = local.upstreams.reach().network.clone();
-            let remote = Remote::new(host, &need.rule.repository, *plain, login, network)
-                .map_err(|error| Failure::from(store::Error::from(error)))?;
+            let remote = Remote::new(host, &need.rule.repository, *plain, login, network);
             let fetch = Fetch { local: Arc::clone(local), need: need.clone(), remote };
             match wanted {
                 Wanted::Image(name) => fetch.image(name).await,

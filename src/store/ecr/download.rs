@@ -6,12 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use reqwest::RequestBuilder;
 use serde_json::json;
 use url::Url;
 
 use super::super::Reader;
-use super::super::download::{self, Failure, Origin};
+use super::super::download::{self, Asked, Failure, Origin};
 use super::super::files::{Extent, FileReader};
 use super::super::http::Connections;
 use super::calls::Calls;
@@ -44,12 +43,13 @@ impl Origin for Layers {
     fn request<'a>(
         &'a self,
         blob: &'a Descriptor,
-        _failures: u32,
-    ) -> BoxFuture<'a, Result<RequestBuilder, Failure>> {
+        _stale: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<Asked, Failure>> {
         Box::pin(async move {
             let url = self.url(blob).await.map_err(|error| Failure::Final(error.into()))?;
             let client = self.connections.client(&url);
-            Ok(client.map_err(|reason| Failure::Final(failed(blob, reason)))?.get(url))
+            let request = client.map_err(|reason| Failure::Final(failed(blob, reason)))?.get(url);
+            Ok(Asked { request, authorization: String::new() })
         })
     }
 

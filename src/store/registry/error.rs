@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use oci_distribution::errors::OciDistributionError;
-
 use super::super::http::chain;
 
 /// The most characters of a registry's own words that are repeated.
@@ -76,12 +74,23 @@ pub(super) struct Trouble {
     pub(super) passing: bool,
     /// How long the registry asks to be left alone.
     pub(super) retry_after: Option<Duration>,
+    /// Whether a new token may help: 401, and what Amazon ECR says instead, with 403.
+    pub(super) expired: bool,
+    /// Whether there was no connection at all.
+    pub(super) unreached: bool,
 }
 
 impl Trouble {
     /// What no other attempt will change.
     pub(super) fn plain(reason: impl Into<String>) -> Self {
-        Self { status: None, reason: reason.into(), passing: false, retry_after: None }
+        Self {
+            status: None,
+            reason: reason.into(),
+            passing: false,
+            retry_after: None,
+            expired: false,
+            unreached: false,
+        }
     }
 
     /// A status that was not expected, with the body that came along.
@@ -90,27 +99,19 @@ impl Trouble {
         let reason =
             if words.is_empty() { format!("HTTP {status}") } else { format!("HTTP {status}: {words}") };
         let passing = status >= 500 || matches!(status, 408 | 429);
-        Self { status: Some(status), reason, passing, retry_after: None }
+        let expired = status == 401 || (status == 403 && body.contains("token has expired"));
+        Self { status: Some(status), passing, expired, ..Self::plain(reason) }
     }
 
     /// A connection that failed.
     pub(super) fn connection(error: &reqwest::Error) -> Self {
         match error.status() {
             Some(status) => Self::status(status.as_u16(), ""),
-            None => Self { passing: !error.is_redirect(), ..Self::plain(chain(error)) },
-        }
-    }
-
-    pub(super) fn of(error: OciDistributionError) -> Self {
-        match error {
-            OciDistributionError::RequestError(error) => Self::connection(&error),
-            OciDistributionError::ServerError { code, message, .. } => Self::status(code, &message),
-            OciDistributionError::UnauthorizedError { .. } => Self::status(401, ""),
-            OciDistributionError::AuthenticationFailure(message) => Self::status(401, &message),
-            OciDistributionError::RegistryError { envelope, .. } => Self::plain(
-                envelope.errors.iter().map(|error| error.message.as_str()).collect::<Vec<_>>().join("; "),
-            ),
-            error => Self::plain(error.to_string()),
+            None => Self {
+                passing: !error.is_redirect(),
+                unreached: error.is_connect(),
+                ..Self::plain(chain(error))
+            },
         }
     }
 

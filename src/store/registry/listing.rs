@@ -6,6 +6,8 @@ use serde::Deserialize;
 
 use super::super::Chosen;
 use super::error::Trouble;
+use super::read::{bounded, refused};
+use super::token::Right;
 use super::{Error, QUESTIONS, Remote};
 use crate::image::{Digest, MAXIMUM_MANIFEST};
 
@@ -54,15 +56,15 @@ impl Remote {
             }
             let ask = async || {
                 let response = self.reads.answer(&Method::GET, &page).await?;
-                let status = response.status().as_u16();
-                let bytes = super::read::bounded(response, MAXIMUM_MANIFEST).await?;
-                match status {
-                    200 => serde_json::from_slice::<Names>(&bytes)
-                        .map(Some)
-                        .map_err(|error| Trouble::plain(error.to_string())),
-                    404 => Ok(None),
-                    status => Err(Trouble::status(status, &String::from_utf8_lossy(&bytes))),
+                match response.status().as_u16() {
+                    200 => {}
+                    404 => return Ok(None),
+                    _ => return Err(refused(response).await),
                 }
+                let bytes = bounded(response, MAXIMUM_MANIFEST).await?;
+                serde_json::from_slice::<Names>(&bytes)
+                    .map(Some)
+                    .map_err(|error| Trouble::plain(error.to_string()))
             };
             let Some(names) = self.repeated(doing, ask).await? else { return Ok(None) };
             let names = which(names);
@@ -113,7 +115,7 @@ impl Remote {
                     return Ok(told);
                 }
                 if method == Method::GET {
-                    let bytes = super::read::bounded(response, MAXIMUM_MANIFEST + 1).await?;
+                    let bytes = bounded(response, MAXIMUM_MANIFEST + 1).await?;
                     return Ok(Some(Digest::of(&bytes)));
                 }
             }
@@ -127,12 +129,10 @@ impl Remote {
         for tag in tags {
             let path = format!("manifests/{tag}");
             let ask = async || {
-                let response = self.reads.change(Method::DELETE, &path).await?;
-                let status = response.status().as_u16();
-                let bytes = super::read::bounded(response, MAXIMUM_MANIFEST).await?;
-                match status {
+                let response = self.reads.ask(Right::Push, &Method::DELETE, &path, |request| request).await?;
+                match response.status().as_u16() {
                     200 | 202 | 204 | 404 => Ok(()),
-                    status => Err(Trouble::status(status, &String::from_utf8_lossy(&bytes))),
+                    _ => Err(refused(response).await),
                 }
             };
             self.repeated("delete a tag in", ask).await?;

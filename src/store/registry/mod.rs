@@ -1,13 +1,15 @@
 //! A repository of any registry that speaks the OCI distribution specification (`/v2/`).
 //!
-//! oci-client (`oci-distribution`) gets tokens, looks for blobs, takes blobs and manifests up and lists tags. Reads go
-//! past it, over our own connections: it has no say in redirects, takes bodies of any length into memory, and answers
-//! neither a manifest's media type nor, for a blob, the offset at which a broken download may go on.
+//! oci-client (`oci-distribution`) says which host a name stands for. Requests go past it, over our own connections: it
+//! has no say in redirects, sends the login to any realm that a registry names, keeps tokens that have expired, takes
+//! bodies of any length into memory, and answers neither Retry-After nor a manifest's media type nor, for a blob, the
+//! offset at which a broken transfer may go on.
 
 mod error;
 mod listing;
 mod read;
 mod referrers;
+mod token;
 mod upload;
 mod write;
 
@@ -21,16 +23,15 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, StreamExt as _};
-use oci_distribution::client::{Certificate, CertificateEncoding, ClientConfig, ClientProtocol};
-use oci_distribution::errors::OciDistributionError;
-use oci_distribution::secrets::RegistryAuth;
-use oci_distribution::{Client, Reference};
+use oci_distribution::Reference;
+use reqwest::Method;
 use tokio::sync::Mutex;
 
 pub use self::error::Error;
 use self::error::Trouble;
+pub use self::token::Renew;
+use super::http::Connections;
 pub use super::http::Network;
-use super::http::{CONNECT_PATIENCE, Connections, PATIENCE};
 use super::{Answer, Chosen, Kept, Reader, Source, Store, Written};
 use crate::image::{Descriptor, Digest, Manifest, Name};
 
@@ -51,8 +52,7 @@ pub enum Login {
 
 /// A repository of a registry.
 pub struct Remote {
-    client: Client,
-    login: RegistryAuth,
+    is_anonymous: bool,
     host: String,
     repository: String,
     network: Network,
@@ -64,72 +64,53 @@ pub struct Remote {
 
 impl Remote {
     /// A repository. `plain` says that the registry is spoken to without TLS, which makes sense on this machine only.
-    pub fn new(
-        host: &str,
-        repository: &str,
-        plain: bool,
-        login: Login,
-        network: Network,
-    ) -> Result<Self, Error> {
+    pub fn new(host: &str, repository: &str, plain: bool, login: Login, network: Network) -> Self {
         let repository = official(host, repository);
-        let unusable = |reason: String| Error::Unreachable {
-            place: format!("{host}/{repository}"),
-            doing: "connect to",
-            reason,
-        };
-        // It fails only where a provider is installed already, and any will do.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = Client::try_from(configuration(plain, &network).map_err(&unusable)?)
-            .map_err(|error| unusable(error.to_string()))?;
-        let login = match login {
-            Login::Anonymous => RegistryAuth::Anonymous,
-            Login::Password(user, password) => RegistryAuth::Basic(user, password),
-        };
         let reference = Reference::with_tag(host.to_owned(), repository.clone(), "latest".to_owned());
         let scheme = if plain { "http" } else { "https" };
         let reads = read::Reads {
-            client: client.clone(),
-            login: login.clone(),
             base: format!("{scheme}://{}/v2/{repository}", reference.resolve_registry()),
-            reference,
+            repository: repository.clone(),
+            login: Mutex::new(login.clone()),
+            renew: None,
             connections: Connections::new(network.clone()),
             pulling: Mutex::default(),
             pushing: Mutex::default(),
         };
-        Ok(Self {
-            client,
-            login,
+        Self {
+            is_anonymous: login == Login::Anonymous,
             host: host.to_owned(),
             repository,
             network,
             answered: AtomicBool::new(false),
             lists_referrers: OnceLock::new(),
             reads: Arc::new(reads),
-        })
+        }
+    }
+
+    /// The same repository with a way to log in anew, for logins that expire.
+    #[must_use]
+    pub fn renewed_by(mut self, renew: Renew) -> Self {
+        if let Some(reads) = Arc::get_mut(&mut self.reads) {
+            reads.renew = Some(renew);
+        }
+        self
     }
 
     fn place(&self) -> String {
         format!("{}/{}", self.host, self.repository)
     }
 
-    /// The repository for oci-client; `name` is a tag or a digest, which both end the same URL. (A digest as such would
-    /// make it panic over a registry that answers a manifest without Location, as ECR does.)
-    fn reference(&self, name: &str) -> Reference {
-        Reference::with_tag(self.host.clone(), self.repository.clone(), name.to_owned())
-    }
-
     fn trouble(&self, trouble: Trouble, doing: &'static str) -> Error {
-        trouble.explain(self.place(), doing, self.login == RegistryAuth::Anonymous)
+        trouble.explain(self.place(), doing, self.is_anonymous)
     }
 
-    /// Does something until it succeeds, as long as another attempt may help. A registry that never answered was not
-    /// lost on the way: its address is wrong.
+    /// Does something until it succeeds, as long as another attempt may help. A registry that was never reached was
+    /// not lost on the way: its address is wrong.
     async fn repeated<T, F>(&self, doing: &'static str, attempt: impl Fn() -> F) -> Result<T, Error>
     where
         F: Future<Output = Result<T, Trouble>>,
     {
-        // oci-client asks for a token where it knows a login, also where that is none.
-        self.client.store_auth_if_needed(self.reads.reference.resolve_registry(), &self.login).await;
         for failures in 1.. {
             let trouble = match attempt().await {
                 Ok(value) => {
@@ -138,8 +119,8 @@ impl Remote {
                 }
                 Err(trouble) => trouble,
             };
-            let answered = trouble.status.is_some() || self.answered.load(Ordering::Relaxed);
-            if failures >= ATTEMPTS || !trouble.passing || !answered {
+            let lost = !trouble.unreached || self.answered.load(Ordering::Relaxed);
+            if failures >= ATTEMPTS || !trouble.passing || !lost {
                 return Err(self.trouble(trouble, doing));
             }
             tokio::time::sleep(self.pause(&trouble, failures)).await;
@@ -149,13 +130,20 @@ impl Remote {
 
     /// How long to wait after something went wrong for the so-and-so-many-th time in a row.
     fn pause(&self, trouble: &Trouble, failures: u32) -> Duration {
-        let wait = self.network.first_wait * 2u32.pow(failures - 1);
+        let wait = self.network.first_wait * 2u32.pow((failures - 1).min(5));
         trouble.retry_after.map_or(wait, |asked| asked.max(wait))
     }
 
     async fn has(&self, blob: &Descriptor) -> Result<bool, Error> {
-        let (reference, digest) = (self.reference("latest"), blob.digest.to_string());
-        let ask = async || self.client.blob_exists(&reference, &digest).await.map_err(Trouble::of);
+        let path = format!("blobs/{}", blob.digest);
+        let ask = async || {
+            let response = self.reads.answer(&Method::HEAD, &path).await?;
+            match response.status().as_u16() {
+                200 => Ok(true),
+                404 => Ok(false),
+                _ => Err(read::refused(response).await),
+            }
+        };
         self.repeated("look for a blob in", ask).await
     }
 
@@ -184,37 +172,6 @@ fn official(host: &str, repository: &str) -> String {
         return format!("library/{repository}");
     }
     repository.to_owned()
-}
-
-fn configuration(plain: bool, network: &Network) -> Result<ClientConfig, String> {
-    const END: &str = "-----END CERTIFICATE-----";
-    let mut certificates = Vec::new();
-    if let Some(path) = network.ca_bundle.as_ref().filter(|_| !network.unverified) {
-        let bundle = std::fs::read_to_string(path)
-            .map_err(|error| format!("cannot use {}: {error}", path.display()))?;
-        // oci-client takes certificates one by one.
-        let single = bundle.split_inclusive(END).filter(|text| text.contains(END));
-        certificates = single
-            .map(|text| Certificate { encoding: CertificateEncoding::Pem, data: text.as_bytes().to_vec() })
-            .collect();
-    }
-    Ok(ClientConfig {
-        protocol: if plain { ClientProtocol::Http } else { ClientProtocol::Https },
-        accept_invalid_certificates: network.unverified,
-        // One PUT of the whole blob: chunks of oci-client are smaller than what ECR takes.
-        use_monolithic_push: true,
-        tls_certs_only: certificates,
-        read_timeout: Some(PATIENCE),
-        connect_timeout: Some(CONNECT_PATIENCE),
-        user_agent: USER_AGENT,
-        ..ClientConfig::default()
-    })
-}
-
-impl From<OciDistributionError> for Trouble {
-    fn from(error: OciDistributionError) -> Self {
-        Self::of(error)
-    }
 }
 
 impl Store for Remote {

@@ -4,31 +4,29 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::future::BoxFuture;
-use oci_distribution::RegistryOperation;
-use oci_distribution::secrets::RegistryAuth;
-use oci_distribution::{Client, Reference};
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, USER_AGENT};
-use reqwest::{Method, RequestBuilder, Response};
+use reqwest::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, USER_AGENT};
+use reqwest::{Method, Response};
 use tokio::sync::Mutex;
 use url::Url;
 
-use super::super::download::{Failure, Origin};
+use super::super::download::{Asked, Failure, Origin};
 use super::super::http::{Connections, retry_after};
 use super::error::Trouble;
-use super::{Error, Remote};
+use super::token::{Renew, Right, with};
+use super::{Error, Login, Remote};
 use crate::image::{Descriptor, Digest, MAXIMUM_MANIFEST, Manifest, Name, media_type};
 use crate::store;
 
 /// The most bytes that are read of a body that says what is wrong.
 const LONGEST_COMPLAINT: u64 = 64 * 1024;
 
-/// What it takes to read from a repository.
+/// What it takes to ask a registry about a repository.
 pub(super) struct Reads {
-    pub(super) client: Client,
-    pub(super) login: RegistryAuth,
-    pub(super) reference: Reference,
     /// The repository's URL.
     pub(super) base: String,
+    pub(super) repository: String,
+    pub(super) login: Mutex<Login>,
+    pub(super) renew: Option<Renew>,
     pub(super) connections: Connections,
     /// What the last token for reading was, as the header has it; empty where none is needed.
     pub(super) pulling: Mutex<Option<String>>,
@@ -37,76 +35,19 @@ pub(super) struct Reads {
 }
 
 impl Reads {
-    async fn request(&self, method: Method, path: &str, renew: bool) -> Result<RequestBuilder, Trouble> {
-        self.request_to(RegistryOperation::Pull, method, path, renew).await
-    }
-
-    async fn request_to(
-        &self,
-        operation: RegistryOperation,
-        method: Method,
-        path: &str,
-        renew: bool,
-    ) -> Result<RequestBuilder, Trouble> {
-        let url: Url = format!("{}/{path}", self.base).parse().map_err(|_| Trouble::plain("no URL"))?;
-        let request = self.connections.client(&url).map_err(Trouble::plain)?.request(method, url);
-        let request = request.header(USER_AGENT, super::USER_AGENT);
-        let authorization = self.authorization(operation, renew).await?;
-        Ok(if authorization.is_empty() { request } else { request.header(AUTHORIZATION, authorization) })
-    }
-
-    /// What a request's header says for who asks; `renew` where what it said before was not accepted.
-    pub(super) async fn authorization(
-        &self,
-        operation: RegistryOperation,
-        renew: bool,
-    ) -> Result<String, Trouble> {
-        let kept = if matches!(operation, RegistryOperation::Push) { &self.pushing } else { &self.pulling };
-        let mut kept = kept.lock().await;
-        if let Some(authorization) = kept.as_ref().filter(|_| !renew) {
-            return Ok(authorization.clone());
-        }
-        let token = self.client.auth(&self.reference, &self.login, operation).await?;
-        let authorization = match (token, &self.login) {
-            (Some(token), _) => format!("Bearer {token}"),
-            (None, RegistryAuth::Basic(user, password)) => {
-                format!("Basic {}", base64_simd::STANDARD.encode_to_string(format!("{user}:{password}")))
-            }
-            (None, _) => String::new(),
-        };
-        *kept = Some(authorization.clone());
-        Ok(authorization)
-    }
-
-    /// Sends a request that changes something, and so takes other rights than a read.
-    pub(super) async fn change(&self, method: Method, path: &str) -> Result<Response, Trouble> {
-        let request = self.request_to(RegistryOperation::Push, method, path, true).await?;
-        request.send().await.map_err(|error| Trouble::connection(&error))
-    }
-
     /// Asks for nothing but whether we are welcome.
     async fn greet(&self) -> Result<Response, Trouble> {
-        let (root, _) = self.base.split_once("/v2/").unwrap_or((&self.base, ""));
-        let url: Url = format!("{root}/v2/").parse().map_err(|_| Trouble::plain("no URL"))?;
+        let url = self.root()?;
         let client = self.connections.client(&url).map_err(Trouble::plain)?;
-        let authorization = self.authorization(RegistryOperation::Pull, true).await?;
+        let authorization = self.authorization(Right::Pull, None).await?;
         let request = client.get(url).header(USER_AGENT, super::USER_AGENT);
-        let request =
-            if authorization.is_empty() { request } else { request.header(AUTHORIZATION, authorization) };
-        request.send().await.map_err(|error| Trouble::connection(&error))
+        with(request, &authorization).send().await.map_err(|error| Trouble::connection(&error))
     }
 
+    /// Reads something.
     pub(super) async fn answer(&self, method: &Method, path: &str) -> Result<Response, Trouble> {
-        let mut renew = false;
-        loop {
-            let request = self.request(method.clone(), path, renew).await?;
-            let request = request.header(ACCEPT, media_type::MANIFESTS.join(", "));
-            let response = request.send().await.map_err(|error| Trouble::connection(&error))?;
-            if response.status() != 401 || renew {
-                return Ok(response);
-            }
-            renew = true;
-        }
+        let accept = media_type::MANIFESTS.join(", ");
+        self.ask(Right::Pull, method, path, |request| request.header(ACCEPT, &accept)).await
     }
 }
 
@@ -114,11 +55,19 @@ impl Origin for Reads {
     fn request<'a>(
         &'a self,
         blob: &'a Descriptor,
-        failures: u32,
-    ) -> BoxFuture<'a, Result<RequestBuilder, Failure>> {
+        stale: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<Asked, Failure>> {
+        let asked = async move {
+            let url: Url = format!("{}/blobs/{}", self.base, blob.digest)
+                .parse()
+                .map_err(|_| Trouble::plain("no URL"))?;
+            let client = self.connections.client(&url).map_err(Trouble::plain)?;
+            let request = client.get(url).header(USER_AGENT, super::USER_AGENT);
+            let authorization = self.authorization(Right::Pull, stale).await?;
+            Ok(Asked { request: with(request, &authorization), authorization })
+        };
         Box::pin(async move {
-            let path = format!("blobs/{}", blob.digest);
-            self.request(Method::GET, &path, failures > 0).await.map_err(|trouble| {
+            asked.await.map_err(|trouble: Trouble| {
                 if trouble.passing {
                     return Failure::Passing(trouble.reason);
                 }
@@ -136,14 +85,12 @@ impl Origin for Reads {
 impl Remote {
     /// Whether the registry is there and lets us in.
     pub async fn greet(&self) -> Result<(), Error> {
-        self.client.store_auth_if_needed(self.reads.reference.resolve_registry(), &self.login).await;
         let greeted = match self.reads.greet().await {
             Ok(response) if response.status() == 200 => Ok(()),
-            Ok(response) => Err(Trouble::status(response.status().as_u16(), "")),
+            Ok(response) => Err(refused(response).await),
             Err(trouble) => Err(trouble),
         };
-        let is_anonymous = self.login == RegistryAuth::Anonymous;
-        greeted.map_err(|trouble| trouble.explain(self.host.clone(), "enter", is_anonymous))
+        greeted.map_err(|trouble| trouble.explain(self.host.clone(), "enter", self.is_anonymous))
     }
 
     /// The size of a blob; `None` where the registry has none of this digest.
@@ -158,7 +105,7 @@ impl Remote {
                     None => Err(Trouble::status(200, "no Content-Length")),
                 },
                 404 => Ok(None),
-                status => Err(Trouble::status(status, "")),
+                _ => Err(refused(response).await),
             }
         };
         self.repeated("look for a blob in", ask).await
@@ -171,7 +118,7 @@ impl Remote {
             match response.status().as_u16() {
                 200 => Ok(true),
                 404 => Ok(false),
-                status => Err(Trouble::status(status, "")),
+                _ => Err(refused(response).await),
             }
         };
         self.repeated("look for an image in", ask).await
@@ -181,14 +128,17 @@ impl Remote {
     pub(super) async fn is_named(&self, tag: &str, digest: &Digest) -> Result<bool, Error> {
         let path = format!("manifests/{tag}");
         let ask = async || {
-            let response = self.reads.answer(&Method::HEAD, &path).await?;
+            let response = match self.reads.answer(&Method::HEAD, &path).await {
+                Err(trouble) if trouble.status == Some(403) => return Ok(false),
+                answer => answer?,
+            };
             let named = response.headers().get("docker-content-digest");
             let same = named.is_some_and(|named| named.as_bytes() == digest.to_string().as_bytes());
             match response.status().as_u16() {
                 200 => Ok(same),
                 // Whatever it has against the tag, it says so in full when that is put.
-                400..500 => Ok(false),
-                status => Err(Trouble::status(status, "")),
+                400..=407 | 409..=428 | 430..500 => Ok(false),
+                _ => Err(refused(response).await),
             }
         };
         self.repeated("look for a tag in", ask).await
@@ -203,17 +153,15 @@ impl Remote {
         let path = format!("manifests/{asked}");
         let ask = async || {
             let response = self.reads.answer(&Method::GET, &path).await?;
-            let status = response.status().as_u16();
+            match response.status().as_u16() {
+                200 => {}
+                404 => return Ok(None),
+                _ => return Err(refused(response).await),
+            }
             let media_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
             let media_type =
                 media_type.and_then(|text| text.split(';').next()).map(|text| text.trim().to_owned());
-            let limit = if status == 200 { MAXIMUM_MANIFEST + 1 } else { LONGEST_COMPLAINT };
-            let bytes = bounded(response, limit).await?;
-            match status {
-                200 => Ok(Some((bytes, media_type))),
-                404 => Ok(None),
-                status => Err(Trouble::status(status, &String::from_utf8_lossy(&bytes))),
-            }
+            Ok(Some((bounded(response, MAXIMUM_MANIFEST + 1).await?, media_type)))
         };
         let place = self.place();
         let missing =

@@ -6,6 +6,7 @@ use reqwest::header::LINK;
 use serde_json::{Value, json};
 
 use super::error::Trouble;
+use super::read::{bounded, refused};
 use super::{Error, Remote};
 use crate::image::{Content, Descriptor, Digest, MAXIMUM_MANIFEST, Manifest, Name, media_type};
 use crate::store;
@@ -44,17 +45,16 @@ impl Remote {
     async fn page(&self, path: &str) -> Result<Option<Page>, Error> {
         let ask = async || {
             let response = self.reads.answer(&Method::GET, path).await?;
-            let status = response.status().as_u16();
             let link =
                 response.headers().get(LINK).and_then(|link| link.to_str().ok()).map(ToOwned::to_owned);
-            let bytes = super::read::bounded(response, MAXIMUM_MANIFEST).await?;
-            match status {
+            match response.status().as_u16() {
                 200 => {
+                    let bytes = bounded(response, MAXIMUM_MANIFEST).await?;
                     let next = link.and_then(|link| self.below(&link));
                     Ok(Some(Page { referrers: entries(&bytes)?, next }))
                 }
                 404 => Ok(None),
-                status => Err(Trouble::status(status, &String::from_utf8_lossy(&bytes))),
+                _ => Err(refused(response).await),
             }
         };
         self.repeated("list the referrers in", ask).await

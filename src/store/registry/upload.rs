@@ -6,10 +6,7 @@
 
 use bytes::Bytes;
 use futures_util::stream;
-use oci_distribution::{Reference, RegistryOperation};
-use reqwest::header::{
-    AUTHORIZATION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, LOCATION, RANGE, USER_AGENT,
-};
+use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, LOCATION, RANGE, USER_AGENT};
 use reqwest::{Body, Method, RequestBuilder, Response};
 use tokio::sync::mpsc::{self, Sender};
 use url::Url;
@@ -17,8 +14,9 @@ use url::Url;
 use super::super::http::leads_astray;
 use super::super::stream::Parts;
 use super::super::{Source, Written};
+use super::Remote;
 use super::error::Trouble;
-use super::{ATTEMPTS, Remote};
+use super::token::{Right, with};
 use crate::image::Descriptor;
 use crate::store;
 
@@ -26,6 +24,9 @@ use crate::store;
 const STEP: usize = 1024 * 1024;
 /// What has no more bytes goes with the PUT.
 const SMALL: usize = 4 * STEP;
+
+/// How often in a row something may fail on a blob's way without a byte arriving: it takes several requests.
+const ATTEMPTS: u32 = 8;
 
 /// An upload that the registry has begun.
 struct Session {
@@ -59,16 +60,24 @@ impl Remote {
         }
         let step = if blob.size <= SMALL as u64 { SMALL } else { STEP };
         let mut parts = Parts::new(source.stream_to_verifier().await?, source.buffers(), step);
-        let (mut session, mut failures, mut renew) = (None, 0, false);
+        let (mut session, mut failures, mut stale) = (None, 0, None);
         loop {
             let before = session.as_ref().map_or(0, |session: &Session| session.next);
-            let trouble = match self.attempt(&mut session, &mut parts, blob, source, renew).await {
+            let authorization = self.reads.authorization(Right::Push, stale.as_deref()).await;
+            let (known, attempted) = match authorization {
+                Ok(known) => {
+                    let attempted = self.attempt(&mut session, &mut parts, blob, source, &known).await;
+                    (Some(known), attempted)
+                }
+                Err(trouble) => (None, Err(Failure::Registry(trouble))),
+            };
+            let trouble = match attempted {
                 Ok(()) => break,
                 Err(Failure::Source(error)) => return Err(error),
                 Err(Failure::Registry(trouble)) => trouble,
             };
-            let expired = trouble.status == Some(401) && !renew;
-            renew = expired;
+            let expired = trouble.expired && stale.is_none() && known.is_some();
+            stale = known.filter(|_| expired);
             // A session that is unknown may be one that an earlier answer, lost on its way, had ended.
             let lost = trouble.status == Some(404);
             if lost && self.has(blob).await? {
@@ -101,10 +110,13 @@ impl Remote {
         if host != self.host || repository == self.repository {
             return false;
         }
-        let (host, repository) = (host.to_owned(), repository.to_owned());
-        let from = Reference::with_tag(host, repository, "latest".to_owned());
-        let to = self.reference("latest");
-        self.client.mount_blob(&to, &from, &blob.digest.to_string()).await.is_ok()
+        // Neither a digest nor a repository's name has anything in it that a query would have to say otherwise.
+        let path = format!("blobs/uploads/?mount={}&from={repository}", blob.digest);
+        let mount = |request: RequestBuilder| request.header(CONTENT_LENGTH, 0);
+        self.reads
+            .ask(Right::Push, &Method::POST, &path, mount)
+            .await
+            .is_ok_and(|response| response.status() == 201)
     }
 
     async fn attempt(
@@ -113,17 +125,22 @@ impl Remote {
         parts: &mut Parts,
         blob: &Descriptor,
         source: &Source,
-        renew: bool,
+        authorization: &str,
     ) -> Result<(), Failure> {
-        let authorization = self.reads.authorization(RegistryOperation::Push, renew).await?;
         let session = match session {
             Some(session) => session,
-            None => session.insert(self.begin(&authorization).await?),
+            None => session.insert(self.begin(authorization).await?),
         };
         if session.doubtful {
-            match self.ask(session, &authorization).await {
-                Err(trouble) if trouble.status.is_some_and(|status| (402..500).contains(&status)) => {
-                    *session = self.begin(&authorization).await?;
+            match self.ask(session, authorization).await {
+                // One that is unknown may have come to its end.
+                Err(trouble)
+                    if !trouble.expired
+                        && trouble
+                            .status
+                            .is_some_and(|status| (402..500).contains(&status) && status != 404) =>
+                {
+                    *session = self.begin(authorization).await?;
                 }
                 asked => asked?,
             }
@@ -139,14 +156,14 @@ impl Remote {
             whole.map(|part| part.bytes).unwrap_or_default()
         } else {
             if session.next < blob.size {
-                self.patch(session, parts, blob, source, &authorization).await?;
+                self.patch(session, parts, blob, source, authorization).await?;
             }
             parts.verified().await?;
             Bytes::new()
         };
         let mut place = session.place.clone();
         place.query_pairs_mut().append_pair("digest", &blob.digest.to_string());
-        let request = self.request(Method::PUT, place, &authorization)?;
+        let request = self.request(Method::PUT, place, authorization)?;
         let request = request.header(CONTENT_TYPE, "application/octet-stream");
         let request = request.header(CONTENT_LENGTH, last.len()).body(last);
         self.accepted(request).await.map(|_| ()).map_err(Failure::Registry)
@@ -214,10 +231,10 @@ impl Remote {
         if let Some(reason) = leads_astray(&own, &url) {
             return Err(Trouble::plain(reason));
         }
-        let trusted = own.origin() == url.origin() && !authorization.is_empty();
+        let trusted = own.origin() == url.origin();
         let client = self.reads.connections.client(&url).map_err(Trouble::plain)?;
         let request = client.request(method, url).header(USER_AGENT, super::USER_AGENT);
-        Ok(if trusted { request.header(AUTHORIZATION, authorization) } else { request })
+        Ok(if trusted { with(request, authorization) } else { request })
     }
 
     fn url(&self, path: &str) -> Result<Url, Trouble> {

@@ -1,20 +1,24 @@
 //! Writing manifests to a registry.
 
-use reqwest::header::HeaderValue;
+use reqwest::Method;
+use reqwest::header::CONTENT_TYPE;
 
-use super::error::Trouble;
+use super::read::refused;
+use super::token::Right;
 use super::{Error, Remote};
 use crate::image::Manifest;
 
 impl Remote {
     pub(super) async fn put(&self, manifest: &Manifest, name: &str) -> Result<(), Error> {
-        let reference = self.reference(name);
+        let path = format!("manifests/{name}");
         let put = async || {
-            let media_type = HeaderValue::from_str(manifest.media_type())
-                .map_err(|error| Trouble::plain(error.to_string()))?;
-            let answer =
-                self.client.push_manifest_raw(&reference, manifest.bytes().clone(), media_type).await;
-            answer.map(|_| ()).map_err(Trouble::of)
+            let response = self
+                .reads
+                .ask(Right::Push, &Method::PUT, &path, |request| {
+                    request.header(CONTENT_TYPE, manifest.media_type()).body(manifest.bytes().clone())
+                })
+                .await?;
+            if response.status().is_success() { Ok(()) } else { Err(refused(response).await) }
         };
         self.repeated("push a manifest to", put).await
     }

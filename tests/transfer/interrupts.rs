@@ -1,0 +1,167 @@
+//! SIGINT and SIGKILL in the middle of a push and a pull: the same command again ends with the same image, and what had
+//! arrived does not travel again. `benches/interrupt.py` does this at a hundred moments.
+
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::*;
+use crate::harness::Machine;
+use crate::harness::registry::Serve;
+
+const MEBIBYTE: u64 = 1024 * 1024;
+/// Three layers of 8 MiB.
+const LAYERS: u64 = 24 * MEBIBYTE;
+/// Heads, manifests and what the API says around a part.
+const TALK: u64 = MEBIBYTE / 4;
+/// The most that a part has, in base64, for each of the layers that are on their way at once: what arrived in the very
+/// moment of the end nobody could write down.
+const PARTS: u64 = 3 * 8 * MEBIBYTE;
+
+/// Stands between a client and a server, counts what goes through, and kills the client at a moment.
+#[derive(Clone)]
+struct Between(Arc<Inner>);
+
+struct Inner {
+    address: String,
+    server: String,
+    up: AtomicU64,
+    down: AtomicU64,
+    /// At so many bytes in both directions this process gets this signal.
+    end: Mutex<Option<(u64, u32, &'static str)>>,
+}
+
+impl Between {
+    fn start(server: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let between = Self(Arc::new(Inner {
+            address: listener.local_addr().unwrap().to_string(),
+            server: server.to_owned(),
+            up: AtomicU64::new(0),
+            down: AtomicU64::new(0),
+            end: Mutex::new(None),
+        }));
+        let inner = Arc::clone(&between.0);
+        std::thread::spawn(move || {
+            for client in listener.incoming() {
+                let (client, server) = (client.unwrap(), TcpStream::connect(&inner.server).unwrap());
+                let (one, two) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+                let (there, back) = (Arc::clone(&inner), Arc::clone(&inner));
+                std::thread::spawn(move || there.carry(one, two, &there.up));
+                std::thread::spawn(move || back.carry(server, client, &back.down));
+            }
+        });
+        between
+    }
+
+    /// Both counts, from nought again.
+    fn counted(&self) -> (u64, u64) {
+        (self.0.up.swap(0, Ordering::SeqCst), self.0.down.swap(0, Ordering::SeqCst))
+    }
+}
+
+impl Inner {
+    fn carry(&self, mut from: TcpStream, mut to: TcpStream, count: &AtomicU64) {
+        let mut buffer = vec![0; 16 * 1024];
+        while let Ok(length @ 1..) = from.read(&mut buffer) {
+            count.fetch_add(length as u64, Ordering::SeqCst);
+            let all = self.up.load(Ordering::SeqCst) + self.down.load(Ordering::SeqCst);
+            let due = self.end.lock().unwrap().take_if(|(at, _, _)| all >= *at);
+            if let Some((_, process, signal)) = due {
+                let kill = Command::new("kill").args([signal, &process.to_string()]).status();
+                assert!(kill.unwrap().success());
+            }
+            if to.write_all(&buffer[..length]).is_err() {
+                break;
+            }
+        }
+        let _ = to.shutdown(Shutdown::Write);
+    }
+}
+
+/// Runs a command that is ended after so many bytes have gone either way.
+fn cut(machine: &Machine, between: &Between, arguments: &[&str], at: u64, signal: &'static str) {
+    let mut command = machine.command(env!("CARGO_BIN_EXE_ecr"), arguments);
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    let mut end = between.0.end.lock().unwrap();
+    let mut process = command.spawn().unwrap();
+    *end = Some((at, process.id(), signal));
+    drop(end);
+    let code = process.wait().unwrap().code();
+    assert_eq!(code, if signal == "-INT" { Some(130) } else { None }, "{signal} at {at}");
+    assert!(between.0.end.lock().unwrap().is_none());
+    between.counted();
+}
+
+fn size(folder: &Path) -> u64 {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .map(|entry| match entry.metadata() {
+            Ok(facts) if facts.is_dir() => size(&entry.path()),
+            Ok(facts) => facts.len(),
+            Err(_) => 0,
+        })
+        .sum()
+}
+
+#[test]
+fn a_command_that_was_ended_goes_on_where_it_was() {
+    let source = Machine::new();
+    let layout = source.path().join("image");
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let digest = runtime.block_on(async {
+        let layer = |seed| noise(8 * 1024 * 1024, seed);
+        let (memory, image) = single(&[layer(1), layer(2), layer(3)]).await;
+        let shared: Shared = Arc::new(ecr::store::Layout::new(&layout));
+        run(&(memory as Shared), &shared, &options(&["1"])).await.unwrap();
+        image.digest().to_string()
+    });
+    for signal in ["-INT", "-KILL"] {
+        for share in [15, 50, 85] {
+            let mut machine = Machine::new();
+            let server = Serve::start(&machine, &[]);
+            let between = Between::start(&server.address);
+            machine.set("AWS_ENDPOINT_URL", format!("http://{}", between.0.address));
+            machine.set("AWS_ACCESS_KEY_ID", "123456789012").set("AWS_SECRET_ACCESS_KEY", "secret");
+            machine.set("AWS_REGION", "eu-west-1");
+            machine.ok("create-repository --repository-name app");
+            between.counted();
+            let at = LAYERS * share / 100;
+
+            // Parts go up in base64.
+            let push = ["push", layout.to_str().unwrap(), "app:1", "--quiet"];
+            cut(&machine, &between, &push, at * 4 / 3, signal);
+            let kept =
+                size(&machine.path().join("home/ecr/uploads")) + size(&machine.path().join("home/ecr/blobs"));
+            let pushed = machine.ecr(&push);
+            assert_eq!((pushed.code, pushed.stdout.trim()), (0, digest.as_str()), "{}", pushed.transcript());
+            let (up, _) = between.counted();
+            let rest = (LAYERS - kept.min(LAYERS)) * 4 / 3;
+            assert!(
+                up <= rest + TALK + PARTS && up < LAYERS * 4 / 3 + TALK,
+                "{signal} at {share} %: {up} of {rest}"
+            );
+            assert_eq!(machine.ok("local check"), "");
+
+            let pull = ["pull", "app:1", "back", "--quiet"];
+            cut(&machine, &between, &pull, at, signal);
+            let back = machine.path().join("back");
+            assert!(!std::fs::read_to_string(back.join("index.json")).unwrap_or_default().contains(&digest));
+            let kept = size(&back);
+            let pulled = machine.ecr(&pull);
+            assert_eq!((pulled.code, pulled.stdout.trim()), (0, digest.as_str()), "{}", pulled.transcript());
+            let (_, down) = between.counted();
+            let rest = LAYERS - kept.min(LAYERS);
+            assert!(kept > 0 && down <= rest + TALK, "{signal} at {share} %: {down} of {rest}");
+            for entry in std::fs::read_dir(layout.join("blobs/sha256")).unwrap() {
+                let path = entry.unwrap().path();
+                let same = std::fs::read(back.join("blobs/sha256").join(path.file_name().unwrap())).unwrap();
+                assert!(same == std::fs::read(&path).unwrap());
+            }
+            assert_eq!(size(&back), size(&layout));
+        }
+    }
+}
