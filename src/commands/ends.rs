@@ -207,11 +207,15 @@ pub(super) fn remote(settings: &Settings, registry: &Registry, repository: &str)
     let plain = matches!(registry, Registry::Loopback(_));
     let network = registry::network(settings)?;
     // What expires is ECR's; it does after twelve hours, and a transfer may begin in the last minute of them.
-    let (settings, renewed) = (settings.clone(), registry.clone());
-    let renew = move || self::login(&settings, &renewed, true).map_err(|error| format!("{error:#}"));
+    let (own, renewed) = (settings.clone(), registry.clone());
+    let renew = move || self::login(&own, &renewed, true).map_err(|error| format!("{error:#}"));
     let expires =
         login != Login::Anonymous && matches!(registry, Registry::Ecr { .. } | Registry::Loopback(_));
     let remote = Remote::new(registry.host(), repository, plain, login, network);
+    let remote = match registry::journal_of(settings, format!("docker://{}", registry.host())) {
+        Some(journal) => remote.with_journal(journal),
+        None => remote,
+    };
     Ok(if expires { remote.renewed_by(Arc::new(renew)) } else { remote })
 }
 

@@ -7,7 +7,8 @@ use crate::image::{self, Name, Platform, Reference, Registry};
 use crate::model;
 use crate::service::Client;
 use crate::settings::{Globals, Settings};
-use crate::store::ecr::{Ecr, Journal, Network, Repository};
+use crate::store::Journal;
+use crate::store::ecr::{Ecr, Network, Repository};
 use crate::store::{self, Shared, ecr};
 use crate::transfer;
 
@@ -93,7 +94,6 @@ impl Target {
 
 /// Where unfinished uploads are written down, and what tells registries apart there.
 fn journal(settings: &Settings) -> anyhow::Result<Option<Journal>> {
-    let Some(folder) = settings.cache_folder() else { return Ok(None) };
     let local = if settings.local() { Some(settings.local_folder()?) } else { None };
     let registry = format!(
         "{:?} {:?} {:?} {local:?}",
@@ -101,7 +101,12 @@ fn journal(settings: &Settings) -> anyhow::Result<Option<Journal>> {
         settings.region()?,
         settings.endpoint("ecr")?
     );
-    Ok(Some(Journal::new(folder.join("ecr").join("uploads"), registry)))
+    Ok(journal_of(settings, registry))
+}
+
+/// Where unfinished uploads to a registry are written down.
+pub(super) fn journal_of(settings: &Settings, registry: String) -> Option<Journal> {
+    Some(Journal::new(settings.cache_folder()?.join("ecr").join("uploads"), registry))
 }
 
 /// What makes the API answer in the form of a registry's host, which can only switch a form on.

@@ -165,3 +165,32 @@ fn a_command_that_was_ended_goes_on_where_it_was() {
         }
     }
 }
+
+#[test]
+fn so_does_one_over_the_registry_protocol() {
+    let source = Machine::new();
+    let layout = source.path().join("image");
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let digest = runtime.block_on(async {
+        let (memory, image) = single(&[noise(24 * 1024 * 1024, 4)]).await;
+        let shared: Shared = Arc::new(ecr::store::Layout::new(&layout));
+        run(&(memory as Shared), &shared, &options(&["1"])).await.unwrap();
+        image.digest().to_string()
+    });
+    for signal in ["-INT", "-KILL"] {
+        let machine = Machine::new();
+        let server = Serve::start(&machine, &["--anonymous"]);
+        let between = Between::start(&server.address);
+        machine.ok("create-repository --repository-name app --local");
+        let image = format!("oci:{}", layout.display());
+        let push = ["copy", &image, &format!("docker://{}/app:1", between.0.address), "--quiet"];
+        cut(&machine, &between, &push, LAYERS / 2, signal);
+        let kept = size(&machine.path().join("home/ecr/uploads"));
+        assert!(kept > 0);
+        let pushed = machine.ecr(&push);
+        assert_eq!((pushed.code, pushed.stdout.trim()), (0, digest.as_str()), "{}", pushed.transcript());
+        let (up, _) = between.counted();
+        assert!(up <= LAYERS - kept + TALK, "{signal}: {up} bytes behind {kept}");
+        assert_eq!(machine.ok("local check"), "");
+    }
+}

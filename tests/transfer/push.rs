@@ -371,7 +371,7 @@ async fn what_an_earlier_run_sent_is_not_sent_again() {
     let (memory, image) = single(&[noise(12 * MEBIBYTE, 1)]).await;
     let source: Shared = memory;
     let store = || -> Shared {
-        let journal = ecr::store::ecr::Journal::new(folder.path().to_owned(), String::new());
+        let journal = ecr::store::Journal::new(folder.path().to_owned(), String::new());
         Arc::new(fake.repository().with_journal(journal))
     };
     // The first run gets as far as the second part; the third one is answered with a no that ends the run.
@@ -395,7 +395,7 @@ async fn what_an_earlier_run_sent_is_not_sent_again() {
     // An upload that the service has forgotten begins again.
     let fake = Fake::new();
     let store = || -> Shared {
-        let journal = ecr::store::ecr::Journal::new(folder.path().to_owned(), String::new());
+        let journal = ecr::store::Journal::new(folder.path().to_owned(), String::new());
         Arc::new(fake.repository().with_journal(journal))
     };
     for _ in 0..3 {

@@ -3,7 +3,6 @@
 mod calls;
 mod download;
 mod error;
-mod journal;
 mod pace;
 mod relations;
 mod upload;
@@ -16,11 +15,10 @@ use serde_json::{Value, json};
 
 use self::calls::Calls;
 pub use self::error::Error;
-pub use self::journal::Journal;
 use self::pace::Pace;
 use super::http::Connections;
 pub use super::http::Network;
-use super::{Answer, Chosen, Kept, Reader, Source, Store, Written};
+use super::{Answer, Chosen, Journal, Kept, Reader, Source, Store, Written};
 use crate::image::{Descriptor, Digest, Manifest, Name, media_type};
 use crate::service::Client;
 use crate::store;

@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::super::journal::{Page, Record};
 use super::super::stream::{Part, Parts};
 use super::super::{Source, Written};
 use super::calls::Calls;
-use super::journal::{Page, Record};
 use super::{Ecr, Error, MEBIBYTE, text};
 use crate::image::{Algorithm, Descriptor};
 use crate::service::{self, Prepared};

@@ -32,7 +32,7 @@ use self::error::Trouble;
 pub use self::token::Renew;
 use super::http::Connections;
 pub use super::http::Network;
-use super::{Answer, Chosen, Kept, Reader, Source, Store, Written};
+use super::{Answer, Chosen, Journal, Kept, Reader, Source, Store, Written};
 use crate::image::{Descriptor, Digest, Manifest, Name};
 
 const USER_AGENT: &str = concat!("ecr/", env!("CARGO_PKG_VERSION"));
@@ -59,6 +59,7 @@ pub struct Remote {
     answered: AtomicBool,
     /// Whether it lists referrers itself, once that is known.
     lists_referrers: OnceLock<bool>,
+    journal: Option<Journal>,
     reads: Arc<read::Reads>,
 }
 
@@ -84,8 +85,15 @@ impl Remote {
             network,
             answered: AtomicBool::new(false),
             lists_referrers: OnceLock::new(),
+            journal: None,
             reads: Arc::new(reads),
         }
+    }
+
+    /// The same repository with a journal, so that an upload that ended early goes on in another run.
+    #[must_use]
+    pub fn with_journal(self, journal: Journal) -> Self {
+        Self { journal: Some(journal), ..self }
     }
 
     /// The same repository with a way to log in anew, for logins that expire.
@@ -230,7 +238,7 @@ impl Store for Remote {
     }
 
     fn keeps(&self) -> Kept {
-        Kept::Blobs
+        if self.journal.is_some() { Kept::Bytes } else { Kept::Blobs }
     }
 
     fn referrers<'a>(&'a self, subject: &'a Digest) -> Answer<'a, Vec<Descriptor>> {

@@ -2,7 +2,7 @@
 //! specification, "Pushing blobs"). What is small goes with the PUT.
 //!
 //! Where a PATCH breaks off, the registry is asked how much of it arrived, and only the rest is sent. A token that
-//! expires on the way is renewed, and the upload goes on.
+//! expires on the way is renewed, and the upload goes on. Its place is written down, so that another run goes on, too.
 
 use bytes::Bytes;
 use futures_util::stream;
@@ -12,6 +12,7 @@ use tokio::sync::mpsc::{self, Sender};
 use url::Url;
 
 use super::super::http::leads_astray;
+use super::super::journal::{Page, Record};
 use super::super::stream::Parts;
 use super::super::{Source, Written};
 use super::Remote;
@@ -60,19 +61,29 @@ impl Remote {
         }
         let step = if blob.size <= SMALL as u64 { SMALL } else { STEP };
         let mut parts = Parts::new(source.stream_to_verifier().await?, source.buffers(), step);
-        let (mut session, mut failures, mut stale) = (None, 0, None);
+        let page = self.journal.as_ref().filter(|_| blob.size > SMALL as u64);
+        let page = page.and_then(|journal| journal.page(&self.repository, &blob.digest));
+        let known = page.as_ref().and_then(Page::read).and_then(|record| record.identifier.parse().ok());
+        let mut session = known.map(|place| Session { place, doubtful: true, next: 0 });
+        let (mut failures, mut stale) = (0, None);
         loop {
             let before = session.as_ref().map_or(0, |session: &Session| session.next);
             let authorization = self.reads.authorization(Right::Push, stale.as_deref()).await;
             let (known, attempted) = match authorization {
                 Ok(known) => {
-                    let attempted = self.attempt(&mut session, &mut parts, blob, source, &known).await;
+                    let attempted =
+                        self.attempt(&mut session, page.as_ref(), &mut parts, blob, source, &known).await;
                     (Some(known), attempted)
                 }
                 Err(trouble) => (None, Err(Failure::Registry(trouble))),
             };
             let trouble = match attempted {
-                Ok(()) => break,
+                Ok(()) => {
+                    if let Some(page) = &page {
+                        page.remove();
+                    }
+                    break;
+                }
                 Err(Failure::Source(error)) => return Err(error),
                 Err(Failure::Registry(trouble)) => trouble,
             };
@@ -88,6 +99,9 @@ impl Remote {
             let hopeful = trouble.passing || expired || lost || trouble.status == Some(416);
             if failures >= ATTEMPTS || !hopeful {
                 if trouble.status == Some(400) {
+                    if let Some(page) = &page {
+                        page.remove();
+                    }
                     source.examine().await?;
                 }
                 return Err(self.trouble(trouble, "push to").into());
@@ -122,6 +136,7 @@ impl Remote {
     async fn attempt(
         &self,
         session: &mut Option<Session>,
+        page: Option<&Page>,
         parts: &mut Parts,
         blob: &Descriptor,
         source: &Source,
@@ -144,6 +159,10 @@ impl Remote {
                 }
                 asked => asked?,
             }
+        }
+        if let Some(page) = page {
+            let identifier = session.place.to_string();
+            page.write(&Record { identifier, part_size: 0, next: session.next });
         }
         // Until everything of this attempt is well the registry may have got any part of it.
         session.doubtful = true;

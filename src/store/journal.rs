@@ -1,7 +1,7 @@
 //! Unfinished uploads, written down so that the next run goes on with them.
 //!
 //! One small file per repository and layer holds the upload's identifier and how far it got. It is a hint: the service
-//! says which byte it wants next, and forgets uploads as it likes. While a file is in use it is locked, and whoever
+//! or registry says which byte it wants next, and forgets uploads as it likes. While a file is in use it is locked, and whoever
 //! finds it locked begins an upload of its own.
 
 use std::fs::{self, File, OpenOptions};
@@ -28,11 +28,11 @@ pub struct Journal {
 /// What is known about an upload.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Record {
-    /// The service's name for it.
+    /// The service's name for it, or its place at a registry.
     pub(super) identifier: String,
-    /// The size of its parts.
+    /// The size of its parts, where it has any.
     pub(super) part_size: usize,
-    /// The first byte that was not sent.
+    /// The first byte that was not sent, as far as that is known without asking.
     pub(super) next: u64,
 }
 
