@@ -33,7 +33,8 @@ def programs(own, inside):
     target = f"docker://{HOST}/app"
     skopeo = peer("skopeo", "copy", "--quiet", "--insecure-policy", "--dest-tls-verify=false", "--dest-compress-format", "gzip")
     return {
-        "ecr, level 6": [ECR, "copy", "--quiet", f"docker-archive:{own}", f"{target}:ecr"],
+        "ecr, usual level": [ECR, "copy", "--quiet", f"docker-archive:{own}", f"{target}:ecr4"],
+        "ecr, level 6": [ECR, "copy", "--quiet", "--compress", "gzip:6", f"docker-archive:{own}", f"{target}:ecr"],
         "skopeo, level 6": [*skopeo, "--dest-compress-level", "6", f"docker-archive:{inside}", f"{target}:skopeo"],
         "ecr, level 1": [ECR, "copy", "--quiet", "--compress", "gzip:1", f"docker-archive:{own}", f"{target}:ecr1"],
         "skopeo, level 1": [*skopeo, "--dest-compress-level", "1", f"docker-archive:{inside}", f"{target}:skopeo1"],

@@ -250,7 +250,7 @@ fn lifecycle_policies_are_carried_out_on_request() {
     let count = "--local list-images --repository-name team/app --query length(imageIds) --output text";
     assert_eq!(machine.ok(count), "2\n");
     let ran = machine.ecr(&["local", "lifecycle", "team/app", "other"]);
-    let said = "other has no lifecycle policy\n1 expired and 0 archived, by 1 policies\n".to_owned();
+    let said = "other has no lifecycle policy\n1 expired and 0 archived, by 1 policy\n".to_owned();
     assert_eq!((ran.code, ran.stdout, ran.stderr), (0, line, said));
     assert!(!machine.ok(evaluated).starts_with("1970"));
     assert_eq!(machine.ok(count), "1\n");

@@ -66,7 +66,8 @@ pub(super) fn run(context: &Context, folder: &Path, matches: &ArgMatches) -> any
     let count = |of: fn(&LifecycleRun) -> &Vec<String>| runs.iter().map(|run| of(run).len()).sum::<usize>();
     let (expired, archived) = (count(|run| &run.expired), count(|run| &run.archived));
     let trial = if is_trial { "dry run: " } else { "" };
-    context.ui.note(&format!("{trial}{expired} expired and {archived} archived, by {} policies", runs.len()));
+    let policies = if runs.len() == 1 { "1 policy".to_owned() } else { format!("{} policies", runs.len()) };
+    context.ui.note(&format!("{trial}{expired} expired and {archived} archived, by {policies}"));
     Ok(ExitCode::SUCCESS)
 }
 

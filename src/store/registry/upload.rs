@@ -21,9 +21,9 @@ use crate::image::Descriptor;
 use crate::store;
 
 /// How much is read and sent at once.
-const STEP: usize = 1024 * 1024;
+const STEP: usize = 256 * 1024;
 /// What has no more bytes goes with the PUT.
-const SMALL: usize = 4 * STEP;
+const SMALL: usize = 4 * 1024 * 1024;
 
 /// How often in a row something may fail on a blob's way without a byte arriving: it takes several requests.
 const ATTEMPTS: u32 = 8;

@@ -52,10 +52,11 @@ impl Compression {
     /// What the layers of docker archives get that nobody compressed.
     const USUAL: Self = Self { method: Method::Gzip, level: None };
 
-    /// The level that is meant: gzip's is 6 and zstd's 3, as their own tools have it.
+    /// The level that is meant. Gzip's is 4: zlib's output then is as small as that of Go's compressor at 6, which is
+    /// skopeo's usual level (94.2 and 94.5 MB of a root file system of 204 MB). Zstd's is its own tool's.
     fn effort(self) -> u8 {
         self.level.unwrap_or(match self.method {
-            Method::Gzip => 6,
+            Method::Gzip => 4,
             Method::Zstd => 3,
         })
     }
