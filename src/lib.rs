@@ -36,7 +36,8 @@
 //!   bounded, and no certificate loaded for `http://`.
 //! - The query language is our own: jmespath.py's dialect, key order and error texts are another language than the
 //!   `jmespath` crate's. So is the YAML emitter, as libyaml in Rust prints other escapes than libyaml in C.
-//! - [`store::Store`] reads registries with `reqwest`, as `oci-client` follows redirects and reads bodies without bound.
+//! - [`store::Store`] asks registries with `reqwest`, as `oci-client` follows redirects and reads bodies without bound,
+//!   and sends the login to any realm that a registry names.
 
 pub mod args;
 pub mod auth;

@@ -30,6 +30,8 @@ struct Inner {
     server: String,
     up: AtomicU64,
     down: AtomicU64,
+    /// How many directions are open.
+    open: AtomicU64,
     /// At so many bytes in both directions this process gets this signal.
     end: Mutex<Option<(u64, u32, &'static str)>>,
 }
@@ -42,6 +44,7 @@ impl Between {
             server: server.to_owned(),
             up: AtomicU64::new(0),
             down: AtomicU64::new(0),
+            open: AtomicU64::new(0),
             end: Mutex::new(None),
         }));
         let inner = Arc::clone(&between.0);
@@ -50,6 +53,7 @@ impl Between {
                 let (client, server) = (client.unwrap(), TcpStream::connect(&inner.server).unwrap());
                 let (one, two) = (client.try_clone().unwrap(), server.try_clone().unwrap());
                 let (there, back) = (Arc::clone(&inner), Arc::clone(&inner));
+                inner.open.fetch_add(2, Ordering::SeqCst);
                 std::thread::spawn(move || there.carry(one, two, &there.up));
                 std::thread::spawn(move || back.carry(server, client, &back.down));
             }
@@ -57,8 +61,11 @@ impl Between {
         between
     }
 
-    /// Both counts, from nought again.
+    /// Both counts, from nought again, once nothing is on its way any more.
     fn counted(&self) -> (u64, u64) {
+        while self.0.open.load(Ordering::SeqCst) > 0 {
+            std::thread::yield_now();
+        }
         (self.0.up.swap(0, Ordering::SeqCst), self.0.down.swap(0, Ordering::SeqCst))
     }
 }
@@ -79,6 +86,7 @@ impl Inner {
             }
         }
         let _ = to.shutdown(Shutdown::Write);
+        self.open.fetch_sub(1, Ordering::SeqCst);
     }
 }
 

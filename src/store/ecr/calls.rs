@@ -125,10 +125,13 @@ impl Calls {
         Value::Object(input)
     }
 
-    /// Whether waiting helps. A service that never answered was not lost on the way: its address is wrong.
+    /// Whether waiting helps. A service that was never reached was not lost on the way: its address is wrong. One that
+    /// hung up was reached; `service` has no other sign of that than AWS CLI's words.
     fn passes(&self, error: &service::Error) -> bool {
         match (error, error.refusal()) {
-            (service::Error::Transport(_), _) => self.answered.load(Ordering::Relaxed),
+            (service::Error::Transport(words), _) => {
+                self.answered.load(Ordering::Relaxed) || words.starts_with("Connection was closed")
+            }
             (_, Some(refusal)) => {
                 refusal.status >= 500
                     || refusal.code == "ServerException"

@@ -69,17 +69,18 @@ impl Remote {
         let repository = official(host, repository);
         let reference = Reference::with_tag(host.to_owned(), repository.clone(), "latest".to_owned());
         let scheme = if plain { "http" } else { "https" };
+        let is_anonymous = login == Login::Anonymous;
         let reads = read::Reads {
             base: format!("{scheme}://{}/v2/{repository}", reference.resolve_registry()),
             repository: repository.clone(),
-            login: Mutex::new(login.clone()),
+            login: Mutex::new(login),
             renew: None,
             connections: Connections::new(network.clone()),
             pulling: Mutex::default(),
             pushing: Mutex::default(),
         };
         Self {
-            is_anonymous: login == Login::Anonymous,
+            is_anonymous,
             host: host.to_owned(),
             repository,
             network,

@@ -163,12 +163,11 @@ fn challenge(header: &str) -> Option<Challenge> {
     }
     let (mut realm, mut service) = (None, None);
     while let Some((name, behind)) = rest.split_once('=') {
-        let (value, behind) = match behind.trim_start().strip_prefix('"') {
-            Some(quoted) => unquoted(quoted)?,
-            None => {
-                let end = behind.find(',').unwrap_or(behind.len());
-                (behind[..end].trim().to_owned(), &behind[end..])
-            }
+        let (value, behind) = if let Some(quoted) = behind.trim_start().strip_prefix('"') {
+            unquoted(quoted)?
+        } else {
+            let end = behind.find(',').unwrap_or(behind.len());
+            (behind[..end].trim().to_owned(), &behind[end..])
         };
         match name.trim_matches([' ', ',', '\t']).to_ascii_lowercase().as_str() {
             "realm" => realm = Some(value),
