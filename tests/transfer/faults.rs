@@ -207,7 +207,6 @@ async fn a_realm_that_is_busy_is_asked_again() {
 #[tokio::test]
 async fn a_login_does_not_go_to_any_realm() {
     let (source, image) = single(&[noise(1000, 2)]).await;
-    let stranger = super::server::Server::start(Vec::new());
     for (realm, host) in [
         ("http://169.254.169.254/latest/meta-data", "http://169.254.169.254"),
         ("http://10.0.0.1/token", "http://10.0.0.1"),
@@ -227,7 +226,6 @@ async fn a_login_does_not_go_to_any_realm() {
         assert!(registry.heads().iter().all(|head| !head.contains("authorization")));
         assert_eq!(registry.count(""), 1);
     }
-    assert!(stranger.heads().is_empty());
 }
 
 #[tokio::test]

@@ -168,3 +168,30 @@ fn a_destination_that_takes_no_more_keeps_nothing_by_halves() {
     let said = machine.fails(255, "pull app:1 /proc/layout");
     assert!(said.contains("/proc/layout"), "{said}");
 }
+
+/// The API's `Retry-After`, which the AWS retry modes leave to their own waits of a second at most at first.
+#[test]
+fn the_api_is_left_alone_as_long_as_it_asks() {
+    let registry = super::registry::Registry::start();
+    let told = std::sync::Mutex::new(None);
+    let waited = Arc::new(std::sync::Mutex::new(std::time::Duration::ZERO));
+    let kept = Arc::clone(&waited);
+    registry.interfere(move |number, _| {
+        let mut told: std::sync::MutexGuard<'_, Option<std::time::Instant>> = told.lock().unwrap();
+        if number == 1 {
+            *told = Some(std::time::Instant::now());
+            let busy = br#"{"__type":"ServerException","message":"busy"}"#;
+            return Some(super::registry::reply("503 Service Unavailable", "Retry-After: 2\r\n", busy));
+        }
+        *kept.lock().unwrap() = told.unwrap().elapsed();
+        Some(super::registry::reply("200 OK", "", br#"{"repositories":[]}"#))
+    });
+    let mut machine = Machine::new();
+    machine.set("AWS_ENDPOINT_URL", format!("http://{}", registry.address));
+    machine.set("AWS_ACCESS_KEY_ID", "123456789012").set("AWS_SECRET_ACCESS_KEY", "secret");
+    machine.set("AWS_REGION", "eu-west-1");
+    machine.ok("describe-repositories");
+    let waited = *waited.lock().unwrap();
+    assert!(waited >= std::time::Duration::from_secs(2), "{waited:?}");
+    assert_eq!(registry.count(""), 2);
+}
