@@ -3,7 +3,9 @@
 //! Not followed: `%YAML 1.1`, which ruamel.yaml honours; its rules of 1.1 made `yes` a boolean.
 
 use std::collections::{HashMap, HashSet};
+use std::panic;
 use std::rc::Rc;
+use std::sync::{Mutex, PoisonError};
 
 use libyaml_safer::{EventData, Parser, ScalarStyle};
 use serde_json::{Map, Value};
@@ -50,8 +52,19 @@ pub(super) fn parse_input(bytes: &[u8]) -> Result<Value, Error> {
     Ok(value)
 }
 
-/// Reads the only document of a text, if there is one.
+/// Reads the only document of a text, if there is one. libyaml-safer 0.3 panics where a comma follows on a tag, for one.
 fn read(bytes: &[u8]) -> Result<Option<(Rc<Node>, Value)>, Error> {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    // The hook belongs to all threads.
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let hook = panic::take_hook();
+    panic::set_hook(Box::new(|_| {}));
+    let read = panic::catch_unwind(|| compose(bytes));
+    panic::set_hook(hook);
+    read.unwrap_or(Err(Error::Invalid))
+}
+
+fn compose(bytes: &[u8]) -> Result<Option<(Rc<Node>, Value)>, Error> {
     let ends_line = bytes.is_empty() || bytes.ends_with(b"\n") || bytes.ends_with(b"\r");
     let with_line_end;
     let mut input = if ends_line {
@@ -334,5 +347,12 @@ mod tests {
         assert_eq!(parse("[".repeat(100_000).as_bytes()), Err(Error::TooDeep));
         let deep = "[".repeat(MOST_LEVELS) + &"]".repeat(MOST_LEVELS);
         assert_eq!(parse(deep.as_bytes()).map(|value| wire::dumps(&value)), Ok(deep));
+    }
+
+    /// Found by the fuzz target `yaml`.
+    #[test]
+    fn what_the_scanner_cannot_take_is_refused() {
+        assert_eq!(parse(b"{0Q,!,0@"), Err(Error::Invalid));
+        assert_eq!(parse(b"a: b"), Ok(serde_json::json!({"a": "b"})));
     }
 }
