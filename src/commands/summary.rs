@@ -78,6 +78,16 @@ pub(super) fn table(ui: &Ui, rows: &[Row], seconds: Option<f64>, done: &str) -> 
     if seconds.is_some() {
         header.extend(["SECONDS", "RATE"]);
     }
+    drawn(ui, header, rows.iter().chain(&total).map(|row| row.cells(referrers)), 2)
+}
+
+/// A table as wide as the terminal, with the columns from `numbers` on to the right.
+pub(super) fn drawn(
+    ui: &Ui,
+    header: Vec<&str>,
+    rows: impl IntoIterator<Item = Vec<String>>,
+    numbers: usize,
+) -> String {
     let columns = header.len();
     let mut table = Table::new();
     table.load_style(presets::UTF8_BORDERS_ONLY).set_header(header);
@@ -85,10 +95,8 @@ pub(super) fn table(ui: &Ui, rows: &[Row], seconds: Option<f64>, done: &str) -> 
         table.set_content_arrangement(ContentArrangement::Dynamic);
         table.set_width(u16::try_from(width).unwrap_or(u16::MAX));
     }
-    for row in rows.iter().chain(&total) {
-        table.add_row(row.cells(referrers));
-    }
-    for column in 2..columns {
+    table.add_rows(rows);
+    for column in numbers..columns {
         if let Some(column) = table.column_mut(column) {
             column.set_cell_alignment(CellAlignment::Right);
         }

@@ -1,8 +1,8 @@
 //! Unfinished uploads, written down so that the next run goes on with them.
 //!
 //! One small file per repository and layer holds the upload's identifier and how far it got. It is a hint: the service
-//! or registry says which byte it wants next, and forgets uploads as it likes. While a file is in use it is locked, and whoever
-//! finds it locked begins an upload of its own.
+//! or registry says which byte it wants next, and forgets uploads as it likes. While a file is in use it is locked, and
+//! whoever finds it locked begins an upload of its own.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read as _, Seek as _, Write as _};

@@ -1,9 +1,8 @@
 //! What became of the repositories: a table, data, and the last word.
 
-use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use serde_json::{Value, json};
 
-use super::super::summary::{Row, rate};
+use super::super::summary::{Row, drawn, rate};
 use crate::ui::Ui;
 use crate::ui::progress::human;
 
@@ -99,19 +98,13 @@ impl Report {
         } else {
             header.extend(["SECONDS", "RATE"]);
         }
-        let columns = header.len();
-        let mut table = Table::new();
-        table.load_style(presets::UTF8_BORDERS_ONLY).set_header(header);
-        if let Some(width) = ui.err_width() {
-            table.set_content_arrangement(ContentArrangement::Dynamic);
-            table.set_width(u16::try_from(width).unwrap_or(u16::MAX));
-        }
+        let mut rows = Vec::new();
         let mut total = Mirrored::new("", "");
         for each in &self.mirrored {
             let changed = !each.tags.is_empty() || !each.deleted.is_empty() || each.bytes() > 0;
             if changed || each.error.is_some() {
                 let failed = if each.error.is_some() { " (failed)" } else { "" };
-                table.add_row(cells(&format!("{}{failed}", each.destination), each, each.bytes(), dry_run));
+                rows.push(cells(&format!("{}{failed}", each.destination), each, each.bytes(), dry_run));
             }
             total.tags.extend_from_slice(&each.tags);
             total.deleted.extend_from_slice(&each.deleted);
@@ -123,13 +116,8 @@ impl Report {
             1 => "1 repository".to_owned(),
             number => format!("{number} repositories"),
         };
-        table.add_row(cells(&all, &total, bytes, dry_run));
-        for column in 1..columns {
-            if let Some(column) = table.column_mut(column) {
-                column.set_cell_alignment(CellAlignment::Right);
-            }
-        }
-        table.to_string()
+        rows.push(cells(&all, &total, bytes, dry_run));
+        drawn(ui, header, rows, 1)
     }
 }
 
