@@ -1,5 +1,6 @@
 //! `ecr images`: the images of a repository as a table.
 
+use std::cmp::Reverse;
 use std::process::ExitCode;
 
 use clap::{Arg, ArgMatches};
@@ -51,7 +52,7 @@ fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         }
     };
     let mut images = block_on(describe(&target))?;
-    images.sort_by_key(|image| std::cmp::Reverse(pushed(image)));
+    newest_first(&mut images);
     if json {
         let mut bytes = Vec::new();
         output::json::write(&mut bytes, &Value::Array(images))?;
@@ -82,6 +83,11 @@ async fn describe(target: &Target) -> anyhow::Result<Vec<Value>> {
             return Ok(images);
         }
     }
+}
+
+/// An index goes up in the same moment as its children, and is what somebody looks for: it has the tags.
+fn newest_first(images: &mut [Value]) {
+    images.sort_by_key(|image| (Reverse(pushed(image)), image.get("imageTags").is_none()));
 }
 
 /// When an image was pushed: a number of seconds as the service writes it, or a time in words.
@@ -144,6 +150,16 @@ fn kind<'a>(manifest: Option<&str>, artifact: Option<&'a str>) -> &'a str {
 mod tests {
     use super::*;
     use crate::settings::{Environment, Globals};
+
+    #[test]
+    fn the_newest_come_first_and_of_two_the_tagged_one() {
+        let image = |digest: &str, at: f64| json!({"imageDigest": digest, "imagePushedAt": at});
+        let mut index = image("index", 2.5);
+        index["imageTags"] = json!(["1"]);
+        let mut images = [image("old", 1.5), image("child", 2.5), index, image("new", 3.5)];
+        newest_first(&mut images);
+        assert_eq!(images.map(|image| image["imageDigest"].clone()), ["new", "index", "child", "old"]);
+    }
 
     #[test]
     fn images_as_a_table() {

@@ -17,9 +17,6 @@ const MEBIBYTE: u64 = 1024 * 1024;
 const LAYERS: u64 = 24 * MEBIBYTE;
 /// Heads, manifests and what the API says around a part.
 const TALK: u64 = MEBIBYTE / 4;
-/// The most that a part has, in base64, for each of the layers that are on their way at once: what arrived in the very
-/// moment of the end nobody could write down.
-const PARTS: u64 = 3 * 8 * MEBIBYTE;
 
 /// Stands between a client and a server, counts what goes through, and kills the client at a moment.
 #[derive(Clone)]
@@ -148,10 +145,7 @@ fn a_command_that_was_ended_goes_on_where_it_was() {
             assert_eq!((pushed.code, pushed.stdout.trim()), (0, digest.as_str()), "{}", pushed.transcript());
             let (up, _) = between.counted();
             let rest = (LAYERS - kept.min(LAYERS)) * 4 / 3;
-            assert!(
-                up <= rest + TALK + PARTS && up < LAYERS * 4 / 3 + TALK,
-                "{signal} at {share} %: {up} of {rest}"
-            );
+            assert!(up <= rest + TALK, "{signal} at {share} %: {up} of {rest}");
             assert_eq!(machine.ok("local check"), "");
 
             let pull = ["pull", "app:1", "back", "--quiet"];

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use ecr::image::{Digest, Manifest};
+use ecr::service::Refusal;
 use ecr::store::{Memory, Shared};
 use serde_json::{Value, json};
 
@@ -388,7 +389,8 @@ async fn what_an_earlier_run_sent_is_not_sent_again() {
     assert_eq!(&outcome.digest, image.digest());
     let parts = fake.calls("UploadLayerPart");
     let size = 12 * MEBIBYTE;
-    assert_eq!(parts[sent..], [format!("{}-{}", 10 * MEBIBYTE, size - 1)]);
+    let question = format!("{}-{}", size + MEBIBYTE, size + MEBIBYTE);
+    assert_eq!(parts[sent..], [question, format!("{}-{}", 10 * MEBIBYTE, size - 1)]);
     assert_eq!(fake.count("InitiateLayerUpload"), 2);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 
@@ -407,6 +409,53 @@ async fn what_an_earlier_run_sent_is_not_sent_again() {
     run(&source, &store(), &alone).await.unwrap();
     assert_eq!(fake.count("InitiateLayerUpload"), 3);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+/// The run ends between a part's arrival and the answer to it, or the service thinks otherwise about where the upload is.
+#[tokio::test]
+async fn the_service_knows_best_where_an_upload_is() {
+    type Answer = fn() -> Result<Value, Refusal>;
+    let layer = noise(12 * MEBIBYTE, 1);
+    let question = format!("{0}-{0}", 13 * MEBIBYTE);
+    let all = ["0-5242879", "5242880-10485759", "10485760-12582911"];
+    let takes_whatever_comes: Answer = || Ok(json!({}));
+    let says_something_else: Answer = || Err(refusal("InvalidLayerException", 400));
+    let cases: [(&[u8], Option<Answer>, &[&str], usize); 5] = [
+        (&layer[..10 * MEBIBYTE], None, &all[2..], 2),
+        (&layer, None, &[], 2),
+        (b"", None, &all, 2),
+        (&layer[..5 * MEBIBYTE], Some(takes_whatever_comes), &all, 3),
+        (&layer[..5 * MEBIBYTE], Some(says_something_else), &all, 3),
+    ];
+    for (kept, answer, expected, begun) in cases {
+        let folder = tempfile::tempdir().unwrap();
+        let fake = Fake::new();
+        let (memory, image) = single(std::slice::from_ref(&layer)).await;
+        let source: Shared = memory;
+        let store = || -> Shared {
+            let journal = ecr::store::Journal::new(folder.path().to_owned(), String::new());
+            Arc::new(fake.repository().with_journal(journal))
+        };
+        fake.fail("UploadLayerPart", |_, _| None);
+        fake.fail("UploadLayerPart", |_, _| None);
+        fake.fail("UploadLayerPart", |_, _| Some(Err(refusal("AccessDeniedException", 400))));
+        let mut alone = options(&["1"]);
+        alone.jobs = 1;
+        run(&source, &store(), &alone).await.unwrap_err();
+        let sent = fake.calls("UploadLayerPart").len();
+        fake.state().uploads.values_mut().for_each(|upload| *upload = kept.to_vec());
+        if let Some(answer) = answer {
+            fake.fail("UploadLayerPart", move |_, _| Some(answer()));
+        }
+
+        let outcome = run(&source, &store(), &alone).await.unwrap();
+        assert_eq!(&outcome.digest, image.digest());
+        let parts = fake.calls("UploadLayerPart");
+        assert_eq!(parts[sent], question);
+        assert_eq!(parts[sent + 1..], *expected);
+        assert_eq!(fake.count("InitiateLayerUpload"), begun);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::super::journal::{Page, Record};
@@ -39,9 +40,8 @@ struct Upload<'a> {
 pub(super) async fn upload(store: &Ecr, blob: &Descriptor, source: &Source) -> Result<Written, store::Error> {
     let page = store.journal.as_ref().and_then(|journal| journal.page(&store.calls.place(), &blob.digest));
     let page = page.as_ref();
-    let known = page.and_then(Page::read).filter(|record| record.fits(blob));
-    let mut upload = match known {
-        Some(record) => Upload { store, blob, record, page },
+    let mut upload = match Upload::take_up(store, blob, page).await? {
+        Some(upload) => upload,
         None => Upload::begin(store, blob, source, page).await?,
     };
     for attempt in 1.. {
@@ -118,6 +118,37 @@ impl<'a> Upload<'a> {
         let upload = Self { store, blob, record: Record { identifier, part_size, next: 0 }, page };
         upload.note(0);
         Ok(upload)
+    }
+
+    /// The upload that an earlier run left, from where the service says it is: the answers to its last parts may have
+    /// been lost. No operation tells that, but a part in the wrong place is refused with it. One byte far behind the
+    /// layer never is in the right place.
+    async fn take_up(
+        store: &'a Ecr,
+        blob: &'a Descriptor,
+        page: Option<&'a Page>,
+    ) -> Result<Option<Self>, Error> {
+        let Some(record) = page.and_then(Page::read).filter(|record| record.fits(blob)) else {
+            return Ok(None);
+        };
+        let nowhere = Part { first: blob.size + MEBIBYTE as u64, bytes: Bytes::from_static(&[0]) };
+        let question = call(&store.calls, &record.identifier, nowhere).map_err(Error::Service)?;
+        let mut failures = 0;
+        let next = loop {
+            match store.calls.send(&question).await.map_err(|error| (wanted(&error), error)) {
+                // It took the byte, and is no use any more.
+                Ok(_) => return Ok(None),
+                Err((Some(next), _)) => break next,
+                Err((None, error)) if error.code() == Some("UploadNotFoundException") => break record.next,
+                Err((None, error)) => match store.calls.wait(error, &mut failures).await {
+                    // What it thinks of the byte is no reason not to begin again.
+                    Err(Error::Service(error)) if error.refusal().is_some() => return Ok(None),
+                    waited => waited?,
+                },
+            }
+        };
+        let upload = Self { store, blob, record: Record { next, ..record }, page };
+        Ok((next <= blob.size).then_some(upload))
     }
 
     /// Writes down how far it is.
