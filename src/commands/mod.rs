@@ -32,7 +32,7 @@ use crate::ui::Ui;
 
 pub use connect::connect;
 pub use credential_helper::by_another_name;
-pub use runtime::{block_on, block_on_threads};
+pub use runtime::{block_on, block_on_threads, threads};
 
 /// One verb.
 #[derive(Debug)]

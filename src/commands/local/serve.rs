@@ -12,6 +12,7 @@ use clap::{Arg, ArgAction, ArgMatches};
 
 use super::{Context, Error};
 use crate::commands::connect::reach;
+use crate::commands::threads;
 use crate::local::server::{Credentials, Log, Options, Rule, Server};
 use crate::local::{DEFAULT_PORT, Local};
 
@@ -225,10 +226,7 @@ pub(super) fn ephemeral() -> anyhow::Result<tempfile::TempDir> {
 }
 
 pub(super) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .context("no threads can be started for the server")
+    threads(8 * 1024 * 1024).enable_all().build().context("no threads can be started for the server")
 }
 
 /// Waits for Ctrl-C or, where there is such a thing, SIGTERM.

@@ -26,9 +26,8 @@ use super::reply::{self, Body};
 use super::{Peer, State, faults};
 use crate::local::{Error, Fault};
 
-/// How much of a connection is read at once. Larger buffers come from fresh pages each time, which costs more than the
-/// system calls that they save.
-const READ_BUFFER: usize = 96 * 1024;
+/// How much of a connection is read at once.
+const READ_BUFFER: usize = 512 * 1024;
 /// The first byte of a TLS handshake, which no HTTP request begins with.
 const HANDSHAKE: u8 = 22;
 

@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{StreamExt as _, stream};
 use http_body_util::{BodyExt as _, StreamBody};
 use hyper::body::{Frame, Incoming};
 use hyper::header::{
@@ -89,9 +89,13 @@ pub(super) async fn answer(state: &Arc<State>, request: &Request<Incoming>) -> R
         }
     };
     let body = if request.method() == Method::HEAD {
-        reply::whole("")
+        Ok(reply::whole(""))
     } else {
-        pieces(state, blob.file, blob.digest.clone(), range.clone())
+        pieces(state, blob.file, blob.digest.clone(), range.clone()).await
+    };
+    let body = match body {
+        Ok(body) => body,
+        Err(error) => return internal(&error.to_string()).response(),
     };
     let mut response = Response::new(body);
     *response.status_mut() = status;
@@ -213,29 +217,46 @@ struct Source {
 
 /// A range of a blob's file as a body. The next piece is read while the network takes this one. A file that is not
 /// known to be sound is hashed on its way, or, for a part of it, before; if it is damaged, its last bytes do not go out
-/// and the connection breaks, so that nobody takes it for the blob.
-pub(super) fn pieces(state: &Arc<State>, file: File, digest: Digest, range: Range<u64>) -> Body {
-    type Reading = JoinHandle<io::Result<(Source, Bytes)>>;
-    let start = |source: Source, range: &Range<u64>| -> Reading {
-        let (range, piece) = (range.clone(), Piece::new(Arc::clone(&source.state.pieces)));
-        tokio::task::spawn_blocking(move || read(source, &range, piece))
-    };
-    let first = (!range.is_empty()).then(|| {
-        let (state, wanted) = (Arc::clone(state), range.clone());
-        let piece = Piece::new(Arc::clone(&state.pieces));
-        tokio::task::spawn_blocking(move || read(prepare(state, file, digest, &wanted)?, &wanted, piece))
-    });
-    let stream = stream::unfold((first, range, start), |(reading, mut range, start)| async move {
-        let (source, bytes) = match reading?.await.unwrap_or_else(|error| Err(io::Error::other(error))) {
+/// and the connection breaks, so that nobody takes it for the blob. What is wrong with its first piece is told.
+pub(super) async fn pieces(
+    state: &Arc<State>,
+    file: File,
+    digest: Digest,
+    mut range: Range<u64>,
+) -> io::Result<Body> {
+    let (state, wanted) = (Arc::clone(state), range.clone());
+    if wanted.is_empty() {
+        return Ok(reply::whole(""));
+    }
+    let piece = Piece::new(Arc::clone(&state.pieces));
+    let reading: Reading =
+        tokio::task::spawn_blocking(move || read(prepare(state, file, digest, &wanted)?, &wanted, piece));
+    let (source, first) = settled(reading).await?;
+    range.start += first.len() as u64;
+    let rest = ahead(source, &range);
+    let rest = stream::unfold((rest, range), |(reading, mut range)| async move {
+        let (source, bytes) = match settled(reading?).await {
             Ok(read) => read,
             // The connection breaks off, so that nobody takes the part for the whole.
-            Err(error) => return Some((Err(error), (None, range, start))),
+            Err(error) => return Some((Err(error), (None, range))),
         };
         range.start += bytes.len() as u64;
-        let next = (!range.is_empty()).then(|| start(source, &range));
-        Some((Ok(Frame::data(bytes)), (next, range, start)))
+        Some((Ok(Frame::data(bytes)), (ahead(source, &range), range)))
     });
-    StreamBody::new(stream).boxed_unsync()
+    let first = stream::once(std::future::ready(Ok(Frame::data(first))));
+    Ok(StreamBody::new(first.chain(rest)).boxed_unsync())
+}
+
+type Reading = JoinHandle<io::Result<(Source, Bytes)>>;
+
+/// Begins to read what follows, if anything does.
+fn ahead(source: Source, range: &Range<u64>) -> Option<Reading> {
+    let (range, piece) = (range.clone(), Piece::new(Arc::clone(&source.state.pieces)));
+    (!range.is_empty()).then(|| tokio::task::spawn_blocking(move || read(source, &range, piece)))
+}
+
+async fn settled(reading: Reading) -> io::Result<(Source, Bytes)> {
+    reading.await.unwrap_or_else(|error| Err(io::Error::other(error)))
 }
 
 fn prepare(state: Arc<State>, file: File, digest: Digest, range: &Range<u64>) -> io::Result<Source> {

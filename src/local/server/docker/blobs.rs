@@ -46,7 +46,8 @@ pub(super) async fn blob(
         reply::whole("")
     } else {
         let sound = |_| Refusal::new(400, "DIGEST_INVALID", format!("{digest} is not a digest"));
-        download::pieces(state, file, digest.parse().map_err(sound)?, range.clone())
+        let pieces = download::pieces(state, file, digest.parse().map_err(sound)?, range.clone());
+        pieces.await.map_err(|error| Refusal::new(500, "UNKNOWN", error.to_string()))?
     };
     let mut response = reply::plain(status, "application/octet-stream", body);
     put(&mut response, "content-length", &length.to_string());

@@ -49,9 +49,9 @@ fn a_damaged_blob_never_arrives_whole() {
         assert_eq!(whole.header("content-length"), Some("1500000"));
         assert!(whole.body.len() < content.len(), "the last bytes stay here");
         let part = server.get(path, "Range: bytes=1000000-1000009");
-        assert_eq!((part.status, part.body.len()), (206, 0));
+        assert!(part.status == 500 && part.text().contains(&told), "{}", part.text());
     }
-    assert_eq!(*lines.lock().unwrap(), vec![told; 4]);
+    assert_eq!(lines.lock().unwrap().iter().filter(|line| **line == told).count(), 4);
     assert_eq!(server.get("/healthz", "").status, 200);
     // Pushing it again mends it, though a file of its size is there.
     let upload = format!("POST /v2/team/app/blobs/uploads/?digest={digest} HTTP/1.1");
