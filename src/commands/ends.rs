@@ -1,10 +1,11 @@
 //! The two ends of a transfer, as they are written on the command line.
 //!
 //! `docker://HOST/REPOSITORY` is any registry over `/v2/`; `oci:PATH`, `oci-archive:PATH` and `docker-archive:PATH` are
-//! on this machine; `docker-daemon:NAME` is in docker's or podman's engine; `-` is an archive that comes by stdin or goes to stdout. Without a prefix a repository of ECR goes through ECR's own
-//! API, another host over `/v2/`, and what looks like a path (`./x`, `/x`, `x.tar`) is one.
+//! on this machine; `docker-daemon:NAME` is in docker's or podman's engine; `-` is an archive that comes by stdin or
+//! goes to stdout. Without a prefix a repository of ECR goes through ECR's own API, another host over `/v2/`, and what
+//! looks like a path (`./x`, `/x`, `x.tar`) is one.
 
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -20,7 +21,7 @@ use crate::image::{Digest, Name, Reference, Registry};
 use crate::settings::{Globals, Settings};
 use crate::store::engine::Address;
 use crate::store::registry::{Login, Remote};
-use crate::store::{Engine, Format, Place, Shared};
+use crate::store::{ArchiveStream, Engine, Format, Place, Shared};
 
 /// What a text without a prefix means where it is not clear.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,10 +52,13 @@ pub(super) struct End {
     stream: Option<Stream>,
 }
 
-/// An archive on its way through stdin or stdout: it is read and written by offsets, so it rests in a file meanwhile.
-struct Stream {
-    path: PathBuf,
-    _folder: TempDir,
+/// An archive that comes by stdin or goes to stdout.
+enum Stream {
+    /// It is read by offsets, so it rests in a file of this folder meanwhile.
+    Input {
+        _folder: TempDir,
+    },
+    Output,
 }
 
 impl End {
@@ -146,15 +150,26 @@ impl End {
     }
 
     fn stream(place: &Place, side: Side) -> anyhow::Result<Self> {
+        if side == Side::Destination {
+            return Self::output(place);
+        }
         let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
         let path = folder.path().join("archive.tar");
-        if side == Side::Source {
-            let mut file = std::fs::File::create_new(&path).context("cannot make a temporary file")?;
-            io::copy(&mut io::stdin().lock(), &mut file).context("cannot keep what comes by stdin")?;
+        let mut file = std::fs::File::create_new(&path).context("cannot make a temporary file")?;
+        io::copy(&mut io::stdin().lock(), &mut file).context("cannot keep what comes by stdin")?;
+        let end = Self::local(&Place { path, ..place.clone() }, side)?;
+        Ok(Self { stream: Some(Stream::Input { _folder: folder }), ..end })
+    }
+
+    fn output(place: &Place) -> anyhow::Result<Self> {
+        if io::stdout().is_terminal() {
+            return Err(registry::usage(
+                "an archive is nothing for a terminal; send it to a file or a program",
+            ));
         }
-        let place = Place { path: path.clone(), ..place.clone() };
-        let end = Self::local(&place, side)?;
-        Ok(Self { stream: Some(Stream { path, _folder: folder }), ..end })
+        let store = Arc::new(ArchiveStream::new(io::stdout(), place.format == Some(Format::Docker)));
+        let (name, repository) = (place.image(), place.repository.clone());
+        Ok(Self { name, store, target: None, repository, stream: Some(Stream::Output) })
     }
 
     fn remote(settings: &Settings, registry: &Registry, reference: &Reference) -> anyhow::Result<Self> {
@@ -175,10 +190,9 @@ impl End {
 
     /// What a person calls an image here.
     pub(super) fn label(&self, tags: &[String], digest: &Digest) -> String {
-        let place = match (&self.target, &self.stream) {
-            (Some(target), _) => target.repository.name.clone(),
-            (None, Some(_)) => "-".to_owned(),
-            (None, None) => self.store.name(),
+        let place = match &self.target {
+            Some(target) => target.repository.name.clone(),
+            None => self.store.name(),
         };
         match tags {
             [] => format!("{place}@{}", digest.short()),
@@ -188,16 +202,7 @@ impl End {
 
     /// Whether the image's bytes go to stdout, so that its digest cannot.
     pub(super) fn takes_stdout(&self) -> bool {
-        self.stream.is_some()
-    }
-
-    /// Sends an archive that was written for stdout there.
-    pub(super) fn deliver(&self) -> anyhow::Result<()> {
-        let Some(stream) = &self.stream else { return Ok(()) };
-        let mut file = std::fs::File::open(&stream.path).context("the archive is gone")?;
-        let mut out = io::stdout().lock();
-        io::copy(&mut file, &mut out).context("cannot write to stdout")?;
-        out.flush().context("cannot write to stdout")
+        matches!(self.stream, Some(Stream::Output))
     }
 }
 

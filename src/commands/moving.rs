@@ -162,6 +162,7 @@ pub(super) fn after(display: &Display, error: &anyhow::Error, kept: Kept) {
             Kept::Blobs => {
                 "interrupted; the same command goes on from here: layers that arrived whole are kept"
             }
+            Kept::Beginning => "interrupted; the archive is cut off and cannot be used",
             Kept::Nothing => "interrupted; nothing was written",
         });
     }
@@ -184,7 +185,6 @@ impl Job<'_> {
         let moved = block_on_threads(self.everything(&progress, &display));
         display.end();
         let rows = moved.inspect_err(|error| after(&display, error, self.destination.store.keeps()))?;
-        self.destination.deliver()?;
         if json {
             let rows = Value::Array(rows.iter().map(Row::value).collect());
             return print_json(self.context, &rows);

@@ -1,5 +1,7 @@
 //! What the commands that move and list images have in common: a reference becomes a repository and a client.
 
+use std::io::ErrorKind;
+
 use anyhow::anyhow;
 
 use crate::error::Error;
@@ -187,6 +189,10 @@ pub(super) fn explained(error: transfer::Error) -> anyhow::Error {
         transfer::Error::Store(store::Error::Ecr(ecr::Error::Service(error))) => error.into(),
         transfer::Error::Store(store::Error::Ecr(ecr::Error::NoRepository { repository, source })) => {
             anyhow::Error::from(source).context(format!("the repository {repository} does not exist"))
+        }
+        // Whoever reads standard output may stop before its end.
+        transfer::Error::Store(store::Error::Io { source, .. }) if source.kind() == ErrorKind::BrokenPipe => {
+            source.into()
         }
         // The service's own no, only sooner.
         transfer::Error::Store(store::Error::Ecr(error @ ecr::Error::Immutable { .. })) => {

@@ -26,7 +26,7 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
-pub use archive::{ArchiveReader, ArchiveWriter};
+pub use archive::{ArchiveReader, ArchiveStream, ArchiveWriter};
 pub use buffers::{Buffers, DEFAULT_MEMORY, LEAST_MEMORY};
 pub use docker::DockerReader;
 pub use ecr::Ecr;
@@ -61,6 +61,8 @@ pub enum Written {
 pub enum Kept {
     /// Nothing.
     Nothing,
+    /// The beginning of something that was to be read from its first byte to its last, and is no use.
+    Beginning,
     /// The blobs that arrived whole.
     Blobs,
     /// Every byte that arrived.
@@ -149,6 +151,11 @@ pub trait Store: Send + Sync {
 
     /// Whether blobs are sent far away to get there.
     fn is_remote(&self) -> bool {
+        false
+    }
+
+    /// Whether it takes one blob after another.
+    fn is_sequential(&self) -> bool {
         false
     }
 

@@ -166,6 +166,17 @@ pub struct Outcome {
     pub referrers: usize,
 }
 
+impl Outcome {
+    /// Counts a blob of so many bytes that was taken for one that is there.
+    fn count(&mut self, (written, size): (Written, u64)) {
+        if written == Written::Moved {
+            self.blobs += 1;
+            self.bytes += size;
+            self.present -= 1;
+        }
+    }
+}
+
 /// Copies an image from one store to another, and nothing else.
 pub async fn copy(
     source: &Shared,
@@ -285,35 +296,26 @@ async fn move_blobs(
     progress: &Arc<dyn Progress>,
     outcome: &mut Outcome,
 ) -> Result<(), Error> {
+    if destination.is_sequential() {
+        for &blob in blobs {
+            outcome.count(move_blob(source, destination, blob, options, progress).await?);
+        }
+        return Ok(());
+    }
     // Dropping the set, as an interrupt does, stops what is in it.
     let mut tasks = JoinSet::new();
     let permits = Arc::new(Semaphore::new(options.jobs.max(1)));
     for &blob in blobs {
-        let (source, destination) = (Arc::clone(source), Arc::clone(destination));
-        let (permits, progress, blob) = (Arc::clone(&permits), Arc::clone(progress), blob.clone());
-        let (buffers, verify) = (Arc::clone(&options.buffers), options.verify);
+        let (source, destination, blob) = (Arc::clone(source), Arc::clone(destination), blob.clone());
+        let (permits, progress, options) = (Arc::clone(&permits), Arc::clone(progress), options.clone());
         tasks.spawn(async move {
             let _permit = permits.acquire_owned().await;
-            progress.hear(Event::Started(&blob));
-            let (listener, digest) = (Arc::clone(&progress), blob.digest.clone());
-            let source = Source::new(source, blob.clone(), move |position| {
-                listener.hear(Event::Arrived { digest: &digest, position });
-            });
-            let source = source.with_buffers(buffers);
-            let source = if verify { source } else { source.trusted() };
-            let written = destination.write(&blob, &source).await?;
-            progress.hear(Event::Finished(&blob));
-            Ok((written, blob.size))
+            move_blob(&source, &destination, &blob, &options, &progress).await
         });
     }
     while let Some(task) = tasks.join_next().await {
         match task.map_err(Error::Task).flatten() {
-            Ok((Written::Moved, size)) => {
-                outcome.blobs += 1;
-                outcome.bytes += size;
-                outcome.present -= 1;
-            }
-            Ok((Written::Present, _)) => {}
+            Ok(moved) => outcome.count(moved),
             Err(error) => {
                 // The others hold unfinished files, which are to be gone before anybody hears of the error.
                 tasks.shutdown().await;
@@ -322,6 +324,25 @@ async fn move_blobs(
         }
     }
     Ok(())
+}
+
+async fn move_blob(
+    source: &Shared,
+    destination: &Shared,
+    blob: &Descriptor,
+    options: &Options,
+    progress: &Arc<dyn Progress>,
+) -> Result<(Written, u64), Error> {
+    progress.hear(Event::Started(blob));
+    let (listener, digest) = (Arc::clone(progress), blob.digest.clone());
+    let source = Source::new(Arc::clone(source), blob.clone(), move |position| {
+        listener.hear(Event::Arrived { digest: &digest, position });
+    });
+    let source = source.with_buffers(Arc::clone(&options.buffers));
+    let source = if options.verify { source } else { source.trusted() };
+    let written = destination.write(blob, &source).await?;
+    progress.hear(Event::Finished(blob));
+    Ok((written, blob.size))
 }
 
 async fn put_child(

@@ -20,6 +20,7 @@ mod referrers;
 mod registry;
 mod server;
 mod stages;
+mod streams;
 mod sync;
 
 use std::sync::Arc;

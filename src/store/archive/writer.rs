@@ -1,0 +1,234 @@
+//! Writing an archive to a file.
+
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::io::{self, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tempfile::NamedTempFile;
+
+use super::reader::ArchiveReader;
+use super::{BLOCK, Listing, STEP, header};
+use crate::image::{Descriptor, Digest, Manifest, Name};
+use crate::store::files::{self, Extent, Files, MARK, MARK_TEXT};
+use crate::store::layout::write;
+use crate::store::stream::Parts;
+use crate::store::{Answer, Error, Reader, Source, Store, Written};
+
+/// An OCI archive to write: a new file, or one in place of an older archive. It has a temporary name, which becomes the
+/// final one when everything in it was verified.
+pub struct ArchiveWriter {
+    path: PathBuf,
+    docker: bool,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    temporary: Option<NamedTempFile>,
+    end: u64,
+    places: HashMap<Digest, u64>,
+    listing: Option<Listing>,
+}
+
+impl ArchiveWriter {
+    /// The archive of this name. What is there already has to be an archive, which the new one will replace.
+    pub fn new(path: impl Into<PathBuf>) -> Result<Self, Error> {
+        Self::open(path.into(), false)
+    }
+
+    /// The docker archive of this name, for images of one platform each.
+    pub fn docker(path: impl Into<PathBuf>) -> Result<Self, Error> {
+        Self::open(path.into(), true)
+    }
+
+    fn open(path: PathBuf, docker: bool) -> Result<Self, Error> {
+        if path.exists() {
+            let kept = |error: Error| Error::Place {
+                place: path.display().to_string(),
+                reason: format!("is there already and will not be replaced: {error}"),
+            };
+            let old = ArchiveReader::open(&path).map_err(kept)?;
+            if !(docker && old.is_saved()) {
+                files::index(&old).map_err(kept)?;
+            }
+        }
+        Ok(Self { path, docker, state: Mutex::default() })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn failed(&self) -> impl FnOnce(io::Error) -> Error {
+        Error::io("write", &self.path)
+    }
+
+    fn begin(&self) -> Result<(), Error> {
+        let mut state = self.state();
+        if state.temporary.is_none() {
+            let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
+            let folder = folder.unwrap_or(Path::new("."));
+            fs::metadata(folder).map_err(Error::io("write in", folder))?;
+            let mut builder = tempfile::Builder::new();
+            builder.prefix(".unfinished-");
+            #[cfg(unix)]
+            builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
+            state.temporary = Some(builder.tempfile_in(folder).map_err(self.failed())?);
+            state.listing = Some(Listing::new(self.docker));
+            state.append(MARK, MARK_TEXT.as_bytes()).map_err(self.failed())?;
+        }
+        Ok(())
+    }
+
+    async fn receive(&self, blob: &Descriptor, source: &Source) -> Result<Written, Error> {
+        let file = {
+            let mut state = self.state();
+            let start = state.place(&blob.digest, blob.size).map_err(self.failed())?;
+            let file = state.file().and_then(NamedTempFile::reopen).map_err(self.failed())?;
+            (&file).seek(SeekFrom::Start(start)).map_err(self.failed())?;
+            Arc::new(file)
+        };
+        let mut parts = Parts::new(source.stream().await?, source.buffers(), STEP);
+        while let Some(part) = parts.next().await? {
+            let end = part.end();
+            write(Arc::clone(&file), part.bytes).await.map_err(self.failed())?;
+            source.arrived(end);
+        }
+        parts.verify().await?;
+        Ok(Written::Moved)
+    }
+
+    fn put(&self, manifest: &Manifest) -> Result<(), Error> {
+        self.begin()?;
+        let mut state = self.state();
+        if !state.places.contains_key(manifest.digest()) {
+            let path = files::blob_path(manifest.digest());
+            let start = state.append(&path, manifest.bytes()).map_err(self.failed())?;
+            state.places.insert(manifest.digest().clone(), start);
+        }
+        Ok(())
+    }
+
+    fn close(&self) -> Result<(), Error> {
+        let mut state = self.state();
+        let Some(listing) = state.listing.take() else { return Ok(()) };
+        for (path, bytes) in listing.files() {
+            state.append(path, &bytes).map_err(self.failed())?;
+        }
+        let end = state.end + 2 * BLOCK;
+        // Two blocks of zeros end a tar file.
+        state.file().and_then(|file| file.as_file().set_len(end)).map_err(self.failed())?;
+        let temporary = state.temporary.take();
+        let kept = temporary.map(|temporary| temporary.persist(&self.path)).transpose();
+        kept.map(|_| ()).map_err(|error| self.failed()(error.error))
+    }
+}
+
+impl State {
+    fn file(&self) -> io::Result<&NamedTempFile> {
+        self.temporary.as_ref().ok_or_else(|| io::Error::other("the archive is finished"))
+    }
+
+    /// Gives a blob its place, with a header in front, and answers where its bytes go.
+    fn place(&mut self, digest: &Digest, size: u64) -> io::Result<u64> {
+        if let Some(&start) = self.places.get(digest) {
+            return Ok(start);
+        }
+        let start = self.header(&files::blob_path(digest), size)?;
+        self.places.insert(digest.clone(), start);
+        Ok(start)
+    }
+
+    fn header(&mut self, path: &str, size: u64) -> io::Result<u64> {
+        let bytes = header(path, size)?;
+        let mut file = self.file()?.as_file();
+        file.seek(SeekFrom::Start(self.end))?;
+        file.write_all(&bytes)?;
+        let start = self.end + bytes.len() as u64;
+        self.end = (start + size).next_multiple_of(BLOCK);
+        Ok(start)
+    }
+
+    fn append(&mut self, path: &str, bytes: &[u8]) -> io::Result<u64> {
+        let start = self.header(path, bytes.len() as u64)?;
+        self.file()?.as_file().write_all(bytes)?;
+        Ok(start)
+    }
+}
+
+impl Files for ArchiveWriter {
+    fn place(&self) -> String {
+        self.path.display().to_string()
+    }
+
+    fn find(&self, _path: &str) -> Result<Option<Extent>, Error> {
+        Err(Error::Place { place: self.place(), reason: "is open for writing".to_owned() })
+    }
+}
+
+impl Store for ArchiveWriter {
+    fn name(&self) -> String {
+        self.place()
+    }
+
+    fn manifest<'a>(&'a self, name: &'a Name) -> Answer<'a, Manifest> {
+        Box::pin(async move { files::manifest(self, name) })
+    }
+
+    fn open<'a>(&'a self, blob: &'a Descriptor, offset: u64) -> Answer<'a, Box<dyn Reader>> {
+        Box::pin(async move { files::open(self, blob, offset) })
+    }
+
+    fn prepare<'a>(&'a self, blobs: &'a [Descriptor]) -> Answer<'a, HashSet<Digest>> {
+        Box::pin(async move {
+            self.begin()?;
+            let mut state = self.state();
+            for blob in blobs {
+                state.place(&blob.digest, blob.size).map_err(self.failed())?;
+            }
+            Ok(blobs.iter().map(|blob| blob.digest.clone()).collect())
+        })
+    }
+
+    fn missing<'a>(&'a self, blobs: &'a [Descriptor]) -> Answer<'a, HashSet<Digest>> {
+        Box::pin(async move { Ok(blobs.iter().map(|blob| blob.digest.clone()).collect()) })
+    }
+
+    fn write<'a>(&'a self, blob: &'a Descriptor, source: &'a Source) -> Answer<'a, Written> {
+        Box::pin(self.receive(blob, source))
+    }
+
+    fn put_manifest<'a>(&'a self, manifest: &'a Manifest) -> Answer<'a, ()> {
+        Box::pin(async move { self.put(manifest) })
+    }
+
+    fn put_image<'a>(&'a self, manifest: &'a Manifest, tags: &'a [String]) -> Answer<'a, ()> {
+        Box::pin(async move {
+            self.put(manifest)?;
+            if let Some(listing) = &mut self.state().listing {
+                listing.add(manifest, tags);
+            }
+            Ok(())
+        })
+    }
+
+    fn is_docker(&self) -> bool {
+        self.docker
+    }
+
+    fn put_referrer<'a>(&'a self, manifest: &'a Manifest) -> Answer<'a, ()> {
+        Box::pin(async move {
+            self.put(manifest)?;
+            if let Some(listing) = &mut self.state().listing {
+                listing.index.attach(manifest);
+            }
+            Ok(())
+        })
+    }
+
+    fn finish(&self) -> Answer<'_, ()> {
+        Box::pin(async move { self.close() })
+    }
+}
