@@ -135,7 +135,8 @@ pub(super) fn retry_after(response: &Response) -> Option<Duration> {
     header.trim().parse().ok().map(|seconds| Duration::from_secs(seconds).min(LONGEST_RETRY))
 }
 
-/// Whether a URL names this machine, or an address that means something only in its network.
+/// Whether a URL names this machine, or an address that means something only in its network. Other names are not looked
+/// up: behind a VPC endpoint those of ECR's API and of its layers stand for private addresses.
 fn is_inside(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),

@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use ecr::store::Place;
 use ecr::transfer::compress::Compression;
 
+use super::fake::Fake;
 use super::*;
 
 const PLAIN: &str = "application/vnd.oci.image.layer.v1.tar";
@@ -229,4 +230,27 @@ async fn layers_of_a_docker_archive_are_compressed_for_a_registry_only() {
     assert_eq!(types(&new), [CONFIG, LAYER]);
     let bytes = back.blob(&new.blobs().nth(1).unwrap().digest).unwrap();
     assert!(piped("gzip", &["-dc"], bytes.to_vec()) == one);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tag_that_cannot_move_is_found_before_anything_is_sent() {
+    let fake = Fake::new();
+    let destination: Shared = fake.store();
+    let (one, two) = (words(1), words(2));
+    let (first, _) = store_of(&[(PLAIN, one.clone(), &one)], false).await;
+    let (second, _) = store_of(&[(PLAIN, two.clone(), &two)], false).await;
+    let (first, second): (Shared, Shared) = (first, second);
+    let digest = run(&first, &destination, &compressed("gzip", &["1"])).await.unwrap().digest;
+    fake.state().repository = json!({"imageTagMutability": "IMMUTABLE"});
+    fake.state().log.clear();
+    let error = run(&second, &destination, &compressed("gzip", &["1"])).await.unwrap_err().to_string();
+    assert!(
+        error.starts_with(&format!("team/app has the tag 1 for {digest} already, and keeps it")),
+        "{error}"
+    );
+    let sends = ["InitiateLayerUpload", "UploadLayerPart", "CompleteLayerUpload", "PutImage"];
+    assert_eq!(sends.map(|operation| fake.count(operation)), [0; 4]);
+    // Compressed the same way the first one is what the tag names.
+    let again = run(&first, &destination, &compressed("gzip", &["1"])).await.unwrap();
+    assert_eq!((again.digest, again.blobs), (digest, 0));
 }

@@ -168,6 +168,13 @@ impl Work {
         kept.list.retain(|blob| !self.layers.contains_key(&blob.digest));
         // Before anything is compressed, so that a repository that is not there takes no time to be missed.
         let missing = destination.prepare(&kept.list).await?;
+        if destination.admit(plan.root.digest(), &options.tags).await.is_err() {
+            // A tag cannot move, unless it names just what will come of this: that is worth compressing everything
+            // before a byte is sent.
+            let packed = self.foreseen(source).await?;
+            let (_, root) = self.rewritten(source, plan, &packed)?;
+            destination.admit(root.digest(), &options.tags).await?;
+        }
         let moving: Vec<&Descriptor> =
             kept.list.iter().filter(|blob| missing.contains(&blob.digest)).collect();
         let layers = self.layers.values().map(|layer| &layer.blob);
@@ -185,8 +192,7 @@ impl Work {
         };
         move_blobs(source, destination, &moving, options, progress, &mut outcome).await?;
         let packed = self.layers(source, destination, options, progress, &mut outcome).await?;
-        let (children, root) = rewrite::all(plan, &packed, self.compression.method)
-            .map_err(store::Error::image(source.name()))?;
+        let (children, root) = self.rewritten(source, plan, &packed)?;
         expect(source, &root, options)?;
         // Only now is it known which digest the tags are to name.
         destination.admit(root.digest(), &options.tags).await?;
@@ -197,6 +203,28 @@ impl Work {
         progress.hear(Event::Manifest(root.digest()));
         root.digest().clone_into(&mut outcome.digest);
         Ok(outcome)
+    }
+
+    /// The manifests, children first, that list what came of the layers.
+    fn rewritten(
+        &self,
+        source: &Shared,
+        plan: &Plan,
+        packed: &HashMap<Digest, Descriptor>,
+    ) -> Result<(Vec<Manifest>, Manifest), Error> {
+        let all = rewrite::all(plan, packed, self.compression.method);
+        Ok(all.map_err(store::Error::image(source.name()))?)
+    }
+
+    /// What will come of the layers.
+    async fn foreseen(&self, source: &Shared) -> Result<HashMap<Digest, Descriptor>, Error> {
+        let crew = Crew::new();
+        let mut packed = HashMap::new();
+        for (digest, layer) in &self.layers {
+            let (new, _) = pack(source, layer, self.compression, &crew, |_| {}).await?;
+            packed.insert(digest.clone(), new);
+        }
+        Ok(packed)
     }
 
     async fn layers(
