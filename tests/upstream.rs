@@ -218,6 +218,60 @@ fn the_api_fetches_too() {
 }
 
 #[test]
+fn what_is_about_an_image_comes_from_upstream_too() {
+    let upstream = Upstream::start();
+    let image = upstream.image("app", "1", "{}");
+    let (machine, server) = caching(&upstream);
+    // A registry without the referrers API, with its index under a tag; what is listed and gone is left out.
+    let empty =
+        json!({ "mediaType": "application/vnd.oci.empty.v1+json", "digest": digest(b"{}"), "size": 2 });
+    upstream.add(&format!("app/blobs/{}", digest(b"{}")), "application/octet-stream", b"{}");
+    let signature = json!({
+        "schemaVersion": 2, "mediaType": IMAGE, "artifactType": "a/signature", "config": empty, "layers": [empty],
+        "subject": { "mediaType": IMAGE, "digest": image, "size": 1 }, "annotations": { "by": "me" },
+    });
+    let signature = upstream.manifest("app", "signature", IMAGE, &signature);
+    let entry = |digest: &str| json!({ "mediaType": IMAGE, "digest": digest, "size": 1 });
+    let listing = json!({
+        "schemaVersion": 2, "mediaType": INDEX, "manifests": [entry(&signature), entry(&digest(b"gone"))],
+    });
+    let tag = image.replace(':', "-");
+    let _ = upstream.manifest("app", &tag, INDEX, &listing);
+    assert_eq!(server.get("/v2/hub/app/manifests/1").status, 200);
+
+    let list = format!(
+        "list-image-referrers --repository-name hub/app --subject-id imageDigest={image} \
+         --query referrers[].[digest,artifactType,annotations.by] --output text"
+    );
+    let path = format!("/v2/hub/app/referrers/{image}");
+    let found = server.get(&path);
+    let index: Value = serde_json::from_slice(&found.body).unwrap();
+    assert_eq!(index["manifests"][0]["digest"], json!(signature));
+    assert_eq!(index["manifests"][0]["artifactType"], "a/signature");
+    assert_eq!(machine.ok(&list), format!("{signature}\ta/signature\tme\n"));
+    // Once a day is enough.
+    assert_eq!(upstream.count(&tag), 1);
+
+    // Where nothing is here, the reason is told.
+    upstream.state().broken = Some(500);
+    let other = list.replace(&image, &digest(b"other"));
+    let said = machine.fails(254, &other);
+    assert!(said.contains("(UnableToListUpstreamImageReferrersException)"), "{said}");
+    // Who cannot be reached is left alone for a while, and what is here is listed.
+    assert_eq!(machine.ok(&other), "");
+    assert_eq!(machine.ok(&list), format!("{signature}\ta/signature\tme\n"));
+
+    // Another registry of the store passes it on.
+    let source = "111122223333.dkr.ecr.eu-west-1.amazonaws.com";
+    let _ = machine.ok(&format!(
+        "--region us-east-1 create-pull-through-cache-rule --ecr-repository-prefix ROOT --upstream-registry-url {source}"
+    ));
+    let _ = machine.ok("--region us-east-1 batch-get-image --repository-name hub/app --image-ids imageTag=1");
+    let there = format!("--region us-east-1 {list}");
+    assert_eq!(machine.ok(&there), format!("{signature}\ta/signature\tme\n"));
+}
+
+#[test]
 fn fifty_pulls_at_once_fetch_once() {
     let upstream = Upstream::start();
     let _ = upstream.image("app", "1", "{}");

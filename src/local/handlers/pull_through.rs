@@ -163,6 +163,22 @@ pub(in crate::local) fn take_over(
     })
 }
 
+/// The digests of what is about an image.
+pub(in crate::local) fn about(
+    local: &Local,
+    scope: &Scope,
+    name: &str,
+    subject: &str,
+) -> Result<Vec<String>, Fault> {
+    local.database.read(|connection| {
+        let Some(repository) = Repository::look_up(connection, scope, name)? else { return Ok(Vec::new()) };
+        let query = "SELECT digest FROM image WHERE repository = ?1 AND subject = ?2 ORDER BY id";
+        let mut statement = connection.prepare_cached(query)?;
+        let digests = statement.query_map(params![repository.id, subject], |row| row.get(0))?;
+        Ok(digests.collect::<Result<_, _>>()?)
+    })
+}
+
 /// Whether a registry of the store holds any repository.
 pub(in crate::local) fn is_in_use(local: &Local, scope: &Scope) -> Result<bool, Fault> {
     local.database.read(|connection| Ok(!Repository::list(connection, scope, "", 1)?.is_empty()))

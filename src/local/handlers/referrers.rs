@@ -9,6 +9,7 @@ use super::paging::Page;
 use super::repository::Repository;
 use crate::local::Fault;
 use crate::local::call::Call;
+use crate::local::upstream::{self, Wanted};
 
 /// Entries of a page where the caller does not say.
 const DEFAULT: i64 = 20;
@@ -22,6 +23,10 @@ pub(crate) fn list(call: &Call<'_>) -> Result<Value, Fault> {
     let status = call.text_within("filter", "artifactStatus").unwrap_or("ACTIVE");
     call.read(|connection| {
         let repository = Repository::of(call, connection)?;
+        let absent = upstream_of(call, connection, &repository, &page)?;
+        if let Some(need) = absent.filter(|_| call.settled.is_none()) {
+            return Err(need);
+        }
         let query = format!(
             "SELECT {COLUMNS}, length(manifest.content), CAST(manifest.content AS TEXT)
              FROM image JOIN manifest ON manifest.image = image.id
@@ -42,8 +47,31 @@ pub(crate) fn list(call: &Call<'_>) -> Result<Value, Fault> {
             let (image, size, manifest) = row?;
             entries.push((json!(image.id), entry(&image, size, &manifest)));
         }
+        // What is here is worth more than why there may be more elsewhere.
+        if let Some(failure) =
+            upstream_of(call, connection, &repository, &page)?.filter(|_| entries.is_empty())
+        {
+            return Err(failure);
+        }
         Ok(page.answer("referrers", entries))
     })
+}
+
+/// The refusal that upstream has to be asked first or, once that was tried, why it was in vain.
+fn upstream_of(
+    call: &Call<'_>,
+    connection: &Connection,
+    repository: &Repository,
+    page: &Page,
+) -> Result<Option<Fault>, Fault> {
+    let subject = call.text_within("subjectId", "imageDigest").unwrap_or_default();
+    let (scope, name) = (&repository.scope, &repository.name);
+    let wanted = match call.settled {
+        _ if call.is_public() || page.after.is_some() => None,
+        Some(_) => subject.parse().ok().map(Wanted::Referrers),
+        None => upstream::referrers(call.local, connection, scope, name, subject)?,
+    };
+    upstream::instead(connection, scope, name, wanted.into_iter().collect(), call.settled)
 }
 
 fn entry(image: &Image, size: i64, manifest: &str) -> Value {

@@ -234,10 +234,28 @@ impl Registry<'_> {
     ) -> Result<(Vec<Value>, Option<i64>), Refusal> {
         let subject = digest(subject)?;
         self.authorise(place, "BatchGetImage")?;
+        if after == 0
+            && self.settled.is_none()
+            && let Some(need) = self.referrers_upstream(place, &subject)?
+        {
+            return Err(need);
+        }
         Ok(self.local.database.read(|connection| {
             let repository = place.repository(connection)?;
             referrers(connection, repository, &subject, artifact_type, after)
         })?)
+    }
+
+    /// The refusal that upstream has to be asked first. Who may not have anything fetched sees what is here.
+    fn referrers_upstream(&self, place: &Place, subject: &Digest) -> Result<Option<Refusal>, Refusal> {
+        let (scope, name, subject) = (&place.scope, &place.name, subject.to_string());
+        let need = self.local.database.read(|connection| {
+            place.repository(connection)?;
+            let wanted = upstream::referrers(self.local, connection, scope, name, &subject)?;
+            upstream::instead(connection, scope, name, wanted.into_iter().collect(), None)
+        })?;
+        let need = need.filter(|_| self.authorise(place, upstream::ACTION).is_ok());
+        Ok(need.map(Refusal::from))
     }
 }
 

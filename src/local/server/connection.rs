@@ -23,6 +23,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use super::reply::{self, Body};
+use super::stall::Stalling;
 use super::{Peer, State, faults};
 use crate::local::{Error, Fault};
 
@@ -77,6 +78,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let patience = state.patience.head;
+    let stream = Stalling::new(stream, state.patience.body);
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(peer);
         let state = Arc::clone(&state);

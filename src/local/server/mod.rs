@@ -18,6 +18,7 @@ mod options;
 mod pace;
 mod reply;
 mod signature;
+mod stall;
 #[cfg(test)]
 mod tests;
 

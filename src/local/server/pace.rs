@@ -9,7 +9,7 @@ use tokio::time::Instant;
 pub struct Patience {
     /// For the head of a request, and for how long a connection may be idle before one.
     pub head: Duration,
-    /// For a body, beyond what its bytes take at the least rate.
+    /// For a body, beyond what its bytes take at the least rate; and for how long a client may take nothing of an answer.
     pub body: Duration,
 }
 

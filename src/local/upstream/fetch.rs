@@ -23,6 +23,8 @@ const STEP: usize = 1024 * 1024;
 const DEEPEST: usize = 4;
 /// Manifests that one index lists.
 const MOST_MANIFESTS: usize = 1000;
+/// Signatures and the like that are fetched for one image.
+const MOST_REFERRERS: usize = 100;
 /// What docker's configuration calls the host that AWS names for Docker Hub.
 const DOCKER_HUB: (&str, &str) = ("registry-1.docker.io", "docker.io");
 
@@ -42,6 +44,7 @@ pub(super) async fn fetch(local: &Arc<Local>, need: &Need, wanted: &Wanted) -> R
             match wanted {
                 Wanted::Image(name) => fetch.image(name).await,
                 Wanted::Layer(digest) => fetch.layer(digest).await,
+                Wanted::Referrers(subject) => fetch.referrers(subject).await,
                 Wanted::Access => Ok(fetch.remote.greet().await.map_err(store::Error::from)?),
             }
         }
@@ -63,6 +66,20 @@ fn neighbour(local: &Local, need: &Need, wanted: &Wanted, source: &Scope) -> Res
         }
         // Its image brings it along, so whoever asks for a layer alone asks in vain.
         Wanted::Layer(_) => false,
+        Wanted::Referrers(subject) => {
+            let listed = shelf::about(local, source, &need.rule.repository, &subject.to_string())?;
+            for digest in listed.into_iter().filter_map(|digest| digest.parse().ok()).map(Name::Digest) {
+                shelf::take_over(
+                    local,
+                    source,
+                    &need.rule.repository,
+                    &digest,
+                    &need.scope,
+                    &need.repository,
+                )?;
+            }
+            true
+        }
         Wanted::Access => shelf::is_in_use(local, source)?,
     };
     let missing = || {
@@ -118,6 +135,24 @@ impl Fetch {
             _ => None,
         };
         self.keep(manifest, digest, tag, 0).await
+    }
+
+    async fn referrers(&self, subject: &Digest) -> Result<(), Failure> {
+        let listed = self.remote.referrers(subject).await.map_err(Failure::from)?;
+        for referrer in listed.into_iter().take(MOST_REFERRERS) {
+            if self.has(&referrer.digest).await? {
+                continue;
+            }
+            let found = self.remote.manifest(&Name::Digest(referrer.digest.clone())).await;
+            let manifest = match found.map_err(Failure::from) {
+                // It was listed and is gone.
+                Err(Failure { kind: Trouble::Missing, .. }) => continue,
+                found => found?,
+            };
+            self.here(|local, need| shelf::prepare(local, &need.scope, &need.repository)).await?;
+            self.keep(manifest, referrer.digest, None, 0).await?;
+        }
+        Ok(())
     }
 
     /// Keeps an image, after everything that it lists.

@@ -10,13 +10,15 @@ use futures_util::future::{BoxFuture, Shared};
 use tokio::sync::Semaphore;
 
 use super::fetch::fetch;
-use super::{Failure, Need, Reach, Trouble, Wanted};
-use crate::local::Local;
+use super::{FRESH, Failure, Need, Reach, Trouble, Wanted};
+use crate::local::{Local, time};
 
 /// Fetches at one time; each holds a few MiB.
 const FETCHES: usize = 8;
 /// A registry that could not be reached is not asked again for what is here already before so much time has passed.
 const PAUSE: Duration = Duration::from_mins(1);
+/// Images of which it is remembered that what is about them was looked up.
+const LISTED: usize = 10_000;
 
 type Flight = Shared<BoxFuture<'static, Result<(), Failure>>>;
 
@@ -26,6 +28,8 @@ pub(in crate::local) struct Upstreams {
     flights: Mutex<HashMap<String, Flight>>,
     /// The registries that could not be reached, and since when.
     silent: Mutex<HashMap<String, Instant>>,
+    /// What is about which images was looked up, and when.
+    listed: Mutex<HashMap<String, i64>>,
     places: Semaphore,
 }
 
@@ -57,7 +61,8 @@ impl Drop for Landing {
 impl Upstreams {
     pub(in crate::local) fn new(reach: Reach) -> Self {
         let places = Semaphore::new(FETCHES);
-        Self { reach, flights: Mutex::default(), silent: Mutex::default(), places }
+        let (flights, silent, listed) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Self { reach, flights, silent, listed, places }
     }
 
     pub(super) fn reach(&self) -> &Reach {
@@ -69,6 +74,19 @@ impl Upstreams {
         locked(&self.silent).get(&home.to_string()).is_some_and(|since| since.elapsed() < PAUSE)
     }
 
+    /// Whether it was looked up within a day what is about the image that is needed.
+    pub(super) fn has_listed(&self, need: &Need) -> bool {
+        locked(&self.listed).get(&key(need, &need.wanted[0])).is_some_and(|at| time::now() - at < FRESH)
+    }
+
+    fn note(&self, key: String) {
+        let mut listed = locked(&self.listed);
+        if listed.len() >= LISTED {
+            listed.clear();
+        }
+        listed.insert(key, time::now());
+    }
+
     /// Fetches one thing, or waits for who does so already. It goes on where nobody waits any longer: whoever asks
     /// again finds more of it here.
     pub(super) async fn fetch(
@@ -77,7 +95,7 @@ impl Upstreams {
         need: &Need,
         wanted: &Wanted,
     ) -> Result<(), Failure> {
-        let key = format!("{:?} {} {:?} {wanted:?}", need.scope, need.repository, need.rule);
+        let key = key(need, wanted);
         let flight = {
             let mut flights = locked(&self.flights);
             let known = flights.get(&key).cloned();
@@ -89,6 +107,10 @@ impl Upstreams {
         };
         flight.await
     }
+}
+
+fn key(need: &Need, wanted: &Wanted) -> String {
+    format!("{:?} {} {:?} {wanted:?}", need.scope, need.repository, need.rule)
 }
 
 /// Begins a fetch. The list of fetches is locked meanwhile, so it cannot land before it is there.
@@ -104,6 +126,10 @@ fn depart(local: Arc<Local>, need: Need, wanted: Wanted, key: String) -> Flight 
             locked(&upstreams.silent).insert(home, Instant::now());
         } else {
             locked(&upstreams.silent).remove(&home);
+        }
+        let is_listed = matches!(&done, Ok(()) | Err(Failure { kind: Trouble::Missing, .. }));
+        if is_listed && matches!(wanted, Wanted::Referrers(_)) {
+            upstreams.note(landing.1.clone());
         }
         done
     });

@@ -65,6 +65,8 @@ pub(super) enum Wanted {
     Image(Name),
     /// One blob.
     Layer(Digest),
+    /// What is about an image, with everything that it lists.
+    Referrers(Digest),
     /// Nothing but the knowledge that the registry lets us in.
     Access,
 }
@@ -120,7 +122,10 @@ impl Settled {
 
 /// Whether an operation may find that something has to be fetched.
 pub(super) fn may_need(operation: &str) -> bool {
-    matches!(operation, "BatchGetImage" | "GetDownloadUrlForLayer" | "ValidatePullThroughCacheRule")
+    matches!(
+        operation,
+        "BatchGetImage" | "GetDownloadUrlForLayer" | "ListImageReferrers" | "ValidatePullThroughCacheRule"
+    )
 }
 
 /// Whether a tag that was looked up then has to be looked up again: where there is a rule for its repository, and the
@@ -137,6 +142,24 @@ pub(super) fn is_due(
     }
     let rule = Rule::of(connection, scope, repository)?;
     Ok(rule.is_some_and(|rule| !local.upstreams.is_silent(&rule.home)))
+}
+
+/// What has to be looked up before it can be said what is about an image: that, where there is a rule for the repository
+/// and it was not done within a day, nor was the registry out of reach a moment ago.
+pub(super) fn referrers(
+    local: &Local,
+    connection: &Connection,
+    scope: &Scope,
+    repository: &str,
+    subject: &str,
+) -> Result<Option<Wanted>, Fault> {
+    let Ok(subject) = subject.parse() else { return Ok(None) };
+    let Some(rule) = Rule::of(connection, scope, repository)? else { return Ok(None) };
+    let (scope, repository, wanted) = (scope.clone(), repository.to_owned(), Wanted::Referrers(subject));
+    let is_silent = local.upstreams.is_silent(&rule.home);
+    let need = Need { scope, repository, rule, wanted: vec![wanted] };
+    let is_due = !is_silent && !local.upstreams.has_listed(&need);
+    Ok(need.wanted.into_iter().next().filter(|_| is_due))
 }
 
 /// The refusal of a request that lacks something: that it has to be fetched, or why it could not be. `None` where there
@@ -165,6 +188,7 @@ pub(super) fn instead(
 fn code(wanted: &[Wanted]) -> &'static str {
     match wanted.first() {
         Some(Wanted::Layer(_)) => "UnableToGetUpstreamLayerException",
+        Some(Wanted::Referrers(_)) => "UnableToListUpstreamImageReferrersException",
         _ => "UnableToGetUpstreamImageException",
     }
 }

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use super::path::query;
 use super::{Asked, JSON, content, empty, put};
-use crate::local::registry::{Found, List, Page, Push, Refusal};
+use crate::local::registry::{Found, List, Page, Push, Refusal, Registry};
 use crate::local::server::State;
 use crate::local::server::reply::Body;
 
@@ -145,7 +145,7 @@ pub(super) async fn referrers(
     let artifact_type = asked.query.get("artifactType").map(|text| text.replace(' ', "+"));
     let after = asked.query.get("after").and_then(|text| text.parse().ok()).unwrap_or_default();
     let wanted = artifact_type.clone();
-    let found = asked.with(state, move |registry| {
+    let found = asked.through(state, move |registry: &Registry<'_>| {
         registry.referrers(&registry.place(&path)?, &subject, wanted.as_deref(), after)
     });
     let (manifests, next) = found.await?;

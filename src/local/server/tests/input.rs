@@ -232,3 +232,36 @@ fn more_connections_than_there_may_be_wait() {
     works(&server);
     drop(idle);
 }
+
+#[test]
+fn whoever_takes_nothing_of_an_answer_is_cut_off() {
+    let patience = Patience { head: Duration::from_mins(1), body: Duration::from_millis(200) };
+    let server = Running::with(Options { anonymous: true, patience, connections: 4, ..Options::loopback(0) });
+    let content = vec![7; 16_000_000];
+    let request = format!("GET {} HTTP/1.1\r\nHost: registry.test:9\r\n\r\n", server.push(&content));
+    let silent: Vec<TcpStream> = (0..4)
+        .map(|_| {
+            let mut stream = TcpStream::connect(server.address).unwrap();
+            // More than the system keeps for a connection.
+            stream.write_all(request.repeat(10).as_bytes()).unwrap();
+            stream
+        })
+        .collect();
+    // They have all the places there are, until others have them.
+    let others: Vec<TcpStream> = (0..4)
+        .map(|_| {
+            let mut stream = TcpStream::connect(server.address).unwrap();
+            stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+            let mut status = [0; 12];
+            stream.read_exact(&mut status).unwrap();
+            assert_eq!(&status, b"HTTP/1.1 200");
+            stream
+        })
+        .collect();
+    for mut stream in silent {
+        let mut bytes = Vec::new();
+        let _ = stream.read_to_end(&mut bytes);
+        assert!(bytes.starts_with(b"HTTP/1.1 200 ") && bytes.len() < 10 * content.len());
+    }
+    drop(others);
+}
