@@ -138,10 +138,11 @@ fn check_repository(repository: &str) -> Result<(), String> {
             ));
         }
     }
-    if (2..=256).contains(&repository.len()) {
+    // Amazon ECR wants two at least, and says so; other registries and docker take one.
+    if repository.len() <= 256 {
         Ok(())
     } else {
-        Err("a repository name has 2 to 256 characters".to_owned())
+        Err("a repository name has at most 256 characters".to_owned())
     }
 }
 
@@ -174,6 +175,7 @@ mod tests {
     #[test]
     fn names_without_a_host() {
         assert_eq!(reference("app"), plain("app", Name::Unnamed));
+        assert_eq!(reference("x:1"), plain("x", Name::Tag("1".to_owned())));
         assert_eq!(reference("team/app:1.0"), plain("team/app", Name::Tag("1.0".to_owned())));
         let digest = Digest::of(b"");
         assert_eq!(reference(&format!("team/app@{digest}")), plain("team/app", Name::Digest(digest.clone())));
@@ -246,7 +248,7 @@ mod tests {
         assert_eq!(reason("127.0.0.1:5000/"), "it names no repository");
         assert_eq!(reason("localhost:99999/app"), "'localhost:99999' is no host");
         assert_eq!(reason("re gistry.example/app"), "'re gistry.example' is no host");
-        assert_eq!(reason("a"), "a repository name has 2 to 256 characters");
+        assert_eq!(reason(&"a".repeat(257)), "a repository name has at most 256 characters");
         let shape = "is not a repository name (lower-case letters and digits, with '.', '_', '-' and '/' between them)";
         for wrong in ["App", "team//app", "/app", "app/", "-app", "app_"] {
             assert_eq!(reason(wrong), format!("'{wrong}' {shape}"));
