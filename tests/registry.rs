@@ -354,6 +354,25 @@ fn referrers_are_listed() {
         (Some("artifactType"), index(&one))
     );
     assert_eq!(server.get("/v2/team/app/referrers/x").status, 400);
+    // Nor is what may yet be pushed.
+    let nowhere = server.get(&format!("/v2/team/none/referrers/{UNKNOWN}"));
+    assert_eq!((nowhere.status, nowhere.text()), (200, index("")));
+}
+
+#[test]
+fn a_template_says_whose_repository_comes_to_be() {
+    let mut machine = Machine::new();
+    let server = open(&mut machine, &[]);
+    machine.set("AWS_ACCESS_KEY_ID", "222233334444");
+    machine.ok("create-repository-creation-template --prefix made --applied-for CREATE_ON_PUSH");
+    let begun = server.send("POST /v2/made/app/blobs/uploads/", &[], b"");
+    assert_eq!(begun.status, 202, "{}", begun.text());
+    let made = machine.ok("describe-repositories --query repositories[].repositoryName --output text");
+    assert_eq!(made, "made/app\n");
+    // Where two would make it, whoever asks has to say which one is meant.
+    machine.set("AWS_ACCESS_KEY_ID", "333344445555");
+    machine.ok("create-repository-creation-template --prefix made --applied-for CREATE_ON_PUSH");
+    assert_eq!(server.send("POST /v2/made/other/blobs/uploads/", &[], b"").status, 404);
 }
 
 #[test]

@@ -167,6 +167,27 @@ fn template_for(
     Ok(best.and_then(|template| template.value.as_object().cloned()))
 }
 
+/// The one registry that makes a repository of this name when something is pushed to it; `None` where none does, or
+/// several would.
+pub(in crate::local) fn registry_that_creates(
+    connection: &Connection,
+    name: &str,
+) -> Result<Option<Scope>, Fault> {
+    let query = "SELECT DISTINCT account, region FROM setting WHERE service = 'ecr' AND kind = ?1";
+    let mut statement = connection.prepare_cached(query)?;
+    let scopes = statement.query_map([Kind::Template.name()], |row| {
+        Ok(Scope { service: "ecr", account: row.get(0)?, region: row.get(1)? })
+    })?;
+    let mut found: Vec<Scope> = Vec::new();
+    for scope in scopes {
+        let scope = scope?;
+        if template_for(connection, &scope, name, "CREATE_ON_PUSH")?.is_some() {
+            found.push(scope);
+        }
+    }
+    Ok(if found.len() == 1 { found.pop() } else { None })
+}
+
 /// Makes a repository from the template that applies; `None` where none does.
 pub(super) fn create_from_template(
     connection: &Connection,

@@ -241,8 +241,11 @@ impl Registry<'_> {
             return Err(need);
         }
         Ok(self.local.database.read(|connection| {
-            let repository = place.repository(connection)?;
-            referrers(connection, repository, &subject, artifact_type, after)
+            // A registry that knows the referrers API never answers 404 to it (OCI distribution specification).
+            match place.look_up(connection)? {
+                None if !self.rules.quirks => Ok((Vec::new(), None)),
+                _ => referrers(connection, place.repository(connection)?, &subject, artifact_type, after),
+            }
         })?)
     }
 
@@ -250,7 +253,9 @@ impl Registry<'_> {
     fn referrers_upstream(&self, place: &Place, subject: &Digest) -> Result<Option<Refusal>, Refusal> {
         let (scope, name, subject) = (&place.scope, &place.name, subject.to_string());
         let need = self.local.database.read(|connection| {
-            place.repository(connection)?;
+            if place.look_up(connection)?.is_none() {
+                return Ok(None);
+            }
             let wanted = upstream::referrers(self.local, connection, scope, name, &subject)?;
             upstream::instead(connection, scope, name, wanted.into_iter().collect(), None)
         })?;

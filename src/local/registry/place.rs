@@ -5,6 +5,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use super::{Refusal, Registry};
 use crate::local::Fault;
 use crate::local::call::{Scope, alias};
+use crate::local::handlers::templates::registry_that_creates;
 use crate::local::upstream::scope_of;
 
 /// What the names of public repositories begin with, where AWS gives them a host.
@@ -32,7 +33,8 @@ impl Place {
         })
     }
 
-    fn look_up(&self, connection: &Connection) -> Result<Option<i64>, Fault> {
+    /// The same; `None` where there is none.
+    pub(super) fn look_up(&self, connection: &Connection) -> Result<Option<i64>, Fault> {
         let Scope { service, account, region } = &self.scope;
         let mut statement = connection.prepare_cached(
             "SELECT id FROM repository WHERE service = ?1 AND account = ?2 AND region = ?3 AND name = ?4",
@@ -73,10 +75,13 @@ impl Registry<'_> {
             Ok(match <[_; 1]>::try_from(found) {
                 Ok([(account, region)]) => Place { scope: Scope { service: "ecr", account, region }, ..own },
                 Err(several) if !several.is_empty() => own,
-                // Nobody has it yet; a rule may say who would.
+                // Nobody has it yet; a rule or a template may say who would.
                 Err(_) => match scope_of(connection, path)? {
                     Some(scope) => Place { scope, ..own },
-                    None => own,
+                    None => match registry_that_creates(connection, path)? {
+                        Some(scope) => Place { scope, ..own },
+                        None => own,
+                    },
                 },
             })
         })?)
