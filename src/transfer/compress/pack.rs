@@ -18,7 +18,7 @@ use crate::transfer::Error;
 /// What is read at once.
 const PIECE: usize = 512 * 1024;
 /// Pieces that wait for the packer.
-const AHEAD: usize = 2;
+const AHEAD: usize = 1;
 
 /// Those who compress the blocks of all layers, as many as there are processors. A block that waits to be compressed
 /// or written keeps a permit, which bounds the memory.
@@ -32,7 +32,8 @@ impl Crew {
     /// For as many blocks as keep this machine busy.
     pub(super) fn new() -> Self {
         let processors = available_parallelism().map_or(2, usize::from);
-        Self { handle: Handle::current(), blocks: Arc::new(Semaphore::new((processors * 2).clamp(4, 32))) }
+        let blocks = Semaphore::new((processors * 3 / 2).clamp(3, 32));
+        Self { handle: Handle::current(), blocks: Arc::new(blocks) }
     }
 }
 
