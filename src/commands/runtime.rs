@@ -17,7 +17,7 @@ pub fn block_on_threads<T, E: From<Error>>(future: impl Future<Output = Result<T
     run(threads(1024 * 1024), future)
 }
 
-/// Several threads for what handles many bytes, where twice `spare` bytes in each may stay with the process.
+/// Several threads for what handles many bytes. Each keeps up to twice `spare` bytes of what was freed.
 ///
 /// glibc gives memory back as soon as 128 KiB lie free, and gets it again page by page for the next piece of a body: a
 /// tenth of the time of a push, and of receiving one. The limit becomes twice the largest allocation that was freed

@@ -23,10 +23,10 @@ pub(crate) fn list(call: &Call<'_>) -> Result<Value, Fault> {
     let status = call.text_within("filter", "artifactStatus").unwrap_or("ACTIVE");
     call.read(|connection| {
         let repository = Repository::of(call, connection)?;
-        let absent = upstream_of(call, connection, &repository, &page)?;
-        if let Some(need) = absent.filter(|_| call.settled.is_none()) {
-            return Err(need);
-        }
+        let told = match upstream_of(call, connection, &repository, &page)? {
+            Some(need) if call.settled.is_none() => return Err(need),
+            told => told,
+        };
         let query = format!(
             "SELECT {COLUMNS}, length(manifest.content), CAST(manifest.content AS TEXT)
              FROM image JOIN manifest ON manifest.image = image.id
@@ -48,12 +48,10 @@ pub(crate) fn list(call: &Call<'_>) -> Result<Value, Fault> {
             entries.push((json!(image.id), entry(&image, size, &manifest)));
         }
         // What is here is worth more than why there may be more elsewhere.
-        if let Some(failure) =
-            upstream_of(call, connection, &repository, &page)?.filter(|_| entries.is_empty())
-        {
-            return Err(failure);
+        match told.filter(|_| entries.is_empty()) {
+            Some(failure) => Err(failure),
+            None => Ok(page.answer("referrers", entries)),
         }
-        Ok(page.answer("referrers", entries))
     })
 }
 
