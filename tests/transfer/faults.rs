@@ -41,6 +41,18 @@ async fn requests(source: &Arc<Memory>, image: &Manifest) -> usize {
     registry.count("")
 }
 
+/// A registry's repository whose login `AWS:old` can be renewed, and how often it was.
+fn renewing(registry: &Registry) -> (Shared, Arc<AtomicUsize>) {
+    let renewed = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&renewed);
+    let renew = move || {
+        count.fetch_add(1, Ordering::Relaxed);
+        Ok(Login::Password("AWS".to_owned(), "new".to_owned()))
+    };
+    let remote = remote(registry, Login::Password("AWS".to_owned(), "old".to_owned()));
+    (Arc::new(remote.renewed_by(Arc::new(renew))), renewed)
+}
+
 #[tokio::test]
 async fn any_request_may_fail() {
     let (source, image) = single(&[noise(LARGE, 1), noise(1000, 2)]).await;
@@ -107,14 +119,7 @@ async fn a_login_of_ecr_that_expires_anywhere_is_renewed_once() {
             let body = if request.method == "HEAD" { b"" } else { EXPIRED };
             (is_old && number > at).then(|| reply("403 Forbidden", "", body))
         });
-        let renewed = Arc::new(AtomicUsize::new(0));
-        let count = Arc::clone(&renewed);
-        let renew = move || {
-            count.fetch_add(1, Ordering::Relaxed);
-            Ok(Login::Password("AWS".to_owned(), "new".to_owned()))
-        };
-        let remote = remote(&registry, Login::Password("AWS".to_owned(), "old".to_owned()));
-        let remote: Shared = Arc::new(remote.renewed_by(Arc::new(renew)));
+        let (remote, renewed) = renewing(&registry);
         let done = there_and_back(&source, &image, &remote).await;
         done.unwrap_or_else(|error| panic!("after request {at}: {error}"));
         assert_eq!(registry.received(), [(0, LARGE)], "after request {at}");
@@ -131,14 +136,7 @@ async fn a_login_that_many_layers_need_is_renewed_once() {
         let is_old = request.head.contains("authorization: basic qvdtom9sza==");
         (is_old && number > 20).then(|| reply("401 Unauthorized", "", b""))
     });
-    let renewed = Arc::new(AtomicUsize::new(0));
-    let count = Arc::clone(&renewed);
-    let renew = move || {
-        count.fetch_add(1, Ordering::Relaxed);
-        Ok(Login::Password("AWS".to_owned(), "new".to_owned()))
-    };
-    let remote = remote(&registry, Login::Password("AWS".to_owned(), "old".to_owned()));
-    let remote: Shared = Arc::new(remote.renewed_by(Arc::new(renew)));
+    let (remote, renewed) = renewing(&registry);
     let many = Options { jobs: 8, ..options(&["1"]) };
     run(&(source as Shared), &remote, &many).await.unwrap();
     assert_eq!(renewed.load(Ordering::Relaxed), 1);

@@ -116,14 +116,8 @@ fn size(folder: &Path) -> u64 {
 fn a_command_that_was_ended_goes_on_where_it_was() {
     let source = Machine::new();
     let layout = source.path().join("image");
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let digest = runtime.block_on(async {
-        let layer = |seed| noise(8 * 1024 * 1024, seed);
-        let (memory, image) = single(&[layer(1), layer(2), layer(3)]).await;
-        let shared: Shared = Arc::new(ecr::store::Layout::new(&layout));
-        run(&(memory as Shared), &shared, &options(&["1"])).await.unwrap();
-        image.digest().to_string()
-    });
+    let layers: Vec<Vec<u8>> = (1..4).map(|seed| noise(8 * 1024 * 1024, seed)).collect();
+    let digest = lay_out(&layout, "1", &layers);
     for signal in ["-INT", "-KILL"] {
         for share in [15, 50, 85] {
             let mut machine = Machine::new();
@@ -172,13 +166,7 @@ fn a_command_that_was_ended_goes_on_where_it_was() {
 fn so_does_one_over_the_registry_protocol() {
     let source = Machine::new();
     let layout = source.path().join("image");
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let digest = runtime.block_on(async {
-        let (memory, image) = single(&[noise(24 * 1024 * 1024, 4)]).await;
-        let shared: Shared = Arc::new(ecr::store::Layout::new(&layout));
-        run(&(memory as Shared), &shared, &options(&["1"])).await.unwrap();
-        image.digest().to_string()
-    });
+    let digest = lay_out(&layout, "1", &[noise(24 * 1024 * 1024, 4)]);
     for signal in ["-INT", "-KILL"] {
         let machine = Machine::new();
         let server = Serve::start(&machine, &["--anonymous"]);

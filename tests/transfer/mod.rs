@@ -23,6 +23,7 @@ mod stages;
 mod streams;
 mod sync;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use ecr::image::{Descriptor, Digest, Manifest, Name, media_type};
@@ -94,6 +95,17 @@ async fn single(layers: &[Vec<u8>]) -> (Arc<Memory>, Manifest) {
     let image = image(&store, "amd64", &layers).await;
     store.put_image(&image, &["1".to_owned()]).await.unwrap();
     (store, image)
+}
+
+/// Adds an image of these layers to a layout, for commands to read; answers its digest.
+fn lay_out(path: &Path, tag: &str, layers: &[Vec<u8>]) -> String {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let (memory, image) = single(layers).await;
+        let layout: Shared = Arc::new(ecr::store::Layout::new(path));
+        run(&(memory as Shared), &layout, &options(&[tag])).await.unwrap();
+        image.digest().to_string()
+    })
 }
 
 /// A store with an index of two images that share a layer, tagged `1`.

@@ -358,16 +358,19 @@ async fn a_single_image_must_be_for_the_platform() {
     run(&source, &destination, &wanted).await.unwrap();
 }
 
+/// The repository with a journal, for one run of several.
+fn journaled(fake: &Fake, folder: &tempfile::TempDir) -> Shared {
+    let journal = ecr::store::Journal::new(folder.path().to_owned(), String::new());
+    Arc::new(fake.repository().with_journal(journal))
+}
+
 #[tokio::test]
 async fn what_an_earlier_run_sent_is_not_sent_again() {
     let folder = tempfile::tempdir().unwrap();
     let fake = Fake::new();
     let (memory, image) = single(&[noise(12 * MEBIBYTE, 1)]).await;
     let source: Shared = memory;
-    let store = || -> Shared {
-        let journal = ecr::store::Journal::new(folder.path().to_owned(), String::new());
-        Arc::new(fake.repository().with_journal(journal))
-    };
+    let store = || journaled(&fake, &folder);
     // The first run gets as far as the second part; the third one is answered with a no that ends the run.
     for _ in 0..3 {
         fake.fail("UploadLayerPart", |_, _| None);
@@ -389,10 +392,7 @@ async fn what_an_earlier_run_sent_is_not_sent_again() {
 
     // An upload that the service has forgotten begins again.
     let fake = Fake::new();
-    let store = || -> Shared {
-        let journal = ecr::store::Journal::new(folder.path().to_owned(), String::new());
-        Arc::new(fake.repository().with_journal(journal))
-    };
+    let store = || journaled(&fake, &folder);
     for _ in 0..3 {
         fake.fail("UploadLayerPart", |_, _| None);
     }
@@ -427,10 +427,7 @@ async fn the_service_knows_best_where_an_upload_is() {
         let fake = Fake::new();
         let (memory, image) = single(std::slice::from_ref(&layer)).await;
         let source: Shared = memory;
-        let store = || -> Shared {
-            let journal = ecr::store::Journal::new(folder.path().to_owned(), String::new());
-            Arc::new(fake.repository().with_journal(journal))
-        };
+        let store = || journaled(&fake, &folder);
         fake.fail("UploadLayerPart", |_, _| None);
         fake.fail("UploadLayerPart", |_, _| None);
         fake.fail("UploadLayerPart", |_, _| Some(Err(refusal("AccessDeniedException", 400))));

@@ -11,14 +11,9 @@ use crate::harness::Machine;
 /// A layout with two images of two layers each, one of which both have.
 fn layout(machine: &Machine) -> PathBuf {
     let path = machine.path().join("layout");
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    runtime.block_on(async {
-        for (tag, own) in [("one", 1), ("two", 2)] {
-            let (memory, _) = single(&[noise(3_000_000, 3), noise(100_001, own)]).await;
-            let layout: Shared = Arc::new(ecr::store::Layout::new(&path));
-            run(&(memory as Shared), &layout, &options(&[tag])).await.unwrap();
-        }
-    });
+    for (tag, own) in [("one", 1), ("two", 2)] {
+        lay_out(&path, tag, &[noise(3_000_000, 3), noise(100_001, own)]);
+    }
     path
 }
 

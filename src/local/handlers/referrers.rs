@@ -9,7 +9,7 @@ use super::paging::Page;
 use super::repository::Repository;
 use crate::local::Fault;
 use crate::local::call::Call;
-use crate::local::upstream::{self, Wanted};
+use crate::local::upstream::{self, Need, Wanted};
 
 /// Entries of a page where the caller does not say.
 const DEFAULT: i64 = 20;
@@ -63,13 +63,16 @@ fn upstream_of(
     page: &Page,
 ) -> Result<Option<Fault>, Fault> {
     let subject = call.text_within("subjectId", "imageDigest").unwrap_or_default();
+    let Ok(subject) = subject.parse() else { return Ok(None) };
+    if call.is_public() || page.after.is_some() {
+        return Ok(None);
+    }
     let (scope, name) = (&repository.scope, &repository.name);
-    let wanted = match call.settled {
-        _ if call.is_public() || page.after.is_some() => None,
-        Some(_) => subject.parse().ok().map(Wanted::Referrers),
-        None => upstream::referrers(call.local, connection, scope, name, subject)?,
-    };
-    upstream::instead(connection, scope, name, wanted.into_iter().collect(), call.settled)
+    if call.settled.is_some() {
+        return upstream::instead(connection, scope, name, vec![Wanted::Referrers(subject)], call.settled);
+    }
+    let need = upstream::referrers(call.local, connection, scope, name, &subject)?;
+    Ok(need.map(Need::unmet))
 }
 
 fn entry(image: &Image, size: i64, manifest: &str) -> Value {

@@ -251,16 +251,12 @@ impl Registry<'_> {
 
     /// The refusal that upstream has to be asked first. Who may not have anything fetched sees what is here.
     fn referrers_upstream(&self, place: &Place, subject: &Digest) -> Result<Option<Refusal>, Refusal> {
-        let (scope, name, subject) = (&place.scope, &place.name, subject.to_string());
-        let need = self.local.database.read(|connection| {
-            if place.look_up(connection)?.is_none() {
-                return Ok(None);
-            }
-            let wanted = upstream::referrers(self.local, connection, scope, name, &subject)?;
-            upstream::instead(connection, scope, name, wanted.into_iter().collect(), None)
+        let need = self.local.database.read(|connection| match place.look_up(connection)? {
+            Some(_) => upstream::referrers(self.local, connection, &place.scope, &place.name, subject),
+            None => Ok(None),
         })?;
         let need = need.filter(|_| self.authorise(place, upstream::ACTION).is_ok());
-        Ok(need.map(Refusal::from))
+        Ok(need.map(|need| need.unmet().into()))
     }
 }
 

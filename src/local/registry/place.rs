@@ -76,13 +76,13 @@ impl Registry<'_> {
                 Ok([(account, region)]) => Place { scope: Scope { service: "ecr", account, region }, ..own },
                 Err(several) if !several.is_empty() => own,
                 // Nobody has it yet; a rule or a template may say who would.
-                Err(_) => match scope_of(connection, path)? {
-                    Some(scope) => Place { scope, ..own },
-                    None => match registry_that_creates(connection, path)? {
-                        Some(scope) => Place { scope, ..own },
-                        None => own,
-                    },
-                },
+                Err(_) => {
+                    let scope = match scope_of(connection, path)? {
+                        None => registry_that_creates(connection, path)?,
+                        found => found,
+                    };
+                    Place { scope: scope.unwrap_or_else(|| own.scope.clone()), ..own }
+                }
             })
         })?)
     }

@@ -144,22 +144,20 @@ pub(super) fn is_due(
     Ok(rule.is_some_and(|rule| !local.upstreams.is_silent(&rule.home)))
 }
 
-/// What has to be looked up before it can be said what is about an image: that, where there is a rule for the repository
-/// and it was not done within a day, nor was the registry out of reach a moment ago.
+/// What has to be fetched before it can be said what is about an image: something, where there is a rule for the
+/// repository and it was not looked up within a day, nor was the registry out of reach a moment ago.
 pub(super) fn referrers(
     local: &Local,
     connection: &Connection,
     scope: &Scope,
     repository: &str,
-    subject: &str,
-) -> Result<Option<Wanted>, Fault> {
-    let Ok(subject) = subject.parse() else { return Ok(None) };
+    subject: &Digest,
+) -> Result<Option<Need>, Fault> {
     let Some(rule) = Rule::of(connection, scope, repository)? else { return Ok(None) };
-    let (scope, repository, wanted) = (scope.clone(), repository.to_owned(), Wanted::Referrers(subject));
-    let is_silent = local.upstreams.is_silent(&rule.home);
-    let need = Need { scope, repository, rule, wanted: vec![wanted] };
-    let is_due = !is_silent && !local.upstreams.has_listed(&need);
-    Ok(need.wanted.into_iter().next().filter(|_| is_due))
+    let (scope, repository) = (scope.clone(), repository.to_owned());
+    let need = Need { scope, repository, rule, wanted: vec![Wanted::Referrers(subject.clone())] };
+    let is_due = !local.upstreams.is_silent(&need.rule.home) && !local.upstreams.has_listed(&need);
+    Ok(is_due.then_some(need))
 }
 
 /// The refusal of a request that lacks something: that it has to be fetched, or why it could not be. `None` where there
