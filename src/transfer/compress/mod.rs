@@ -8,6 +8,7 @@
 //! destination has is not sent. Compressing twice instead would cost far more than the file does. While one layer
 //! moves, others are compressed, and no more than `jobs` spools exist at once.
 
+mod deflate;
 mod gzip;
 mod pack;
 mod rewrite;
@@ -52,11 +53,10 @@ impl Compression {
     /// What the layers of docker archives get that nobody compressed.
     const USUAL: Self = Self { method: Method::Gzip, level: None };
 
-    /// The level that is meant. Gzip's is 4: zlib's output then is as small as that of Go's compressor at 6, which is
-    /// skopeo's usual level (94.2 and 94.5 MB of a root file system of 204 MB). Zstd's is its own tool's.
+    /// The level that is meant: the usual ones of skopeo and crane's compressor, and of zstd's own tool.
     fn effort(self) -> u8 {
         self.level.unwrap_or(match self.method {
-            Method::Gzip => 4,
+            Method::Gzip => 5,
             Method::Zstd => 3,
         })
     }

@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc};
 
 use super::spool::{self, Filling, Spool};
-use super::{Compression, Layer, Method, gzip, rewrite};
+use super::{Compression, Layer, Method, deflate, gzip, rewrite};
 use crate::image::{Descriptor, Digest, Hasher};
 use crate::store::{self, Shared, Source, Stream};
 use crate::transfer::Error;
@@ -32,7 +32,7 @@ impl Crew {
     /// For as many blocks as keep this machine busy.
     pub(super) fn new() -> Self {
         let processors = available_parallelism().map_or(2, usize::from);
-        let blocks = Semaphore::new((processors * 3 / 2).clamp(3, 32));
+        let blocks = Semaphore::new((processors * 3).clamp(6, 24));
         Self { handle: Handle::current(), blocks: Arc::new(blocks) }
     }
 }
@@ -138,7 +138,7 @@ fn run(
         Method::Gzip => gzip::compress(&mut plain, &mut filling, level, crew),
         Method::Zstd => zstd::stream::Encoder::new(&mut filling, i32::from(level)).and_then(|mut encoder| {
             // Larger reads than those of io::copy, which would cost a call for each 8 KiB.
-            let mut block = vec![0; gzip::BLOCK];
+            let mut block = vec![0; deflate::BLOCK];
             loop {
                 match gzip::fill(&mut plain, &mut block)? {
                     0 => break encoder.finish().map(|_| ()),
