@@ -12,6 +12,7 @@ pub mod ecr;
 pub mod engine;
 mod error;
 mod files;
+mod growing;
 mod http;
 mod journal;
 mod layout;
@@ -32,6 +33,7 @@ pub use docker::DockerReader;
 pub use ecr::Ecr;
 pub use engine::Engine;
 pub use error::Error;
+pub use growing::Growing;
 pub use journal::Journal;
 pub use layout::Layout;
 pub use memory::Memory;
@@ -97,6 +99,17 @@ pub trait Store: Send + Sync {
 
     /// Takes a blob. It is verified before it is here for anybody to see.
     fn write<'a>(&'a self, blob: &'a Descriptor, source: &'a Source) -> Answer<'a, Written>;
+
+    /// Takes what there is of a blob that is still being made, until it is whole, so that [`Store::write`] has less to
+    /// do: where that comes from a [`Source::begun`] by this. What fails here fails there again, and is told there.
+    fn begin<'a>(&'a self, _growing: &'a Growing) -> BoxFuture<'a, ()> {
+        Box::pin(async {})
+    }
+
+    /// Forgets what has begun and was stopped: nobody wants the blob.
+    fn abandon<'a>(&'a self, _growing: &'a Growing) -> BoxFuture<'a, ()> {
+        Box::pin(async {})
+    }
 
     /// Takes a manifest that an index will list.
     fn put_manifest<'a>(&'a self, manifest: &'a Manifest) -> Answer<'a, ()>;

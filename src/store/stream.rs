@@ -6,6 +6,7 @@ use bytes::Bytes;
 use tokio::task::JoinHandle;
 
 use super::buffers::{Buffer, Buffers, DEFAULT_MEMORY};
+use super::growing::{Begun, Growing};
 use super::{Error, Reader, Shared};
 use crate::image::{Descriptor, Hasher};
 
@@ -18,6 +19,7 @@ pub struct Source {
     blob: Descriptor,
     buffers: Arc<Buffers>,
     trusted: bool,
+    growing: Option<Arc<Growing>>,
     report: Box<dyn Fn(u64) + Send + Sync>,
 }
 
@@ -25,7 +27,7 @@ impl Source {
     /// A blob of a store. `report` hears how many of its bytes have arrived.
     pub fn new(store: Shared, blob: Descriptor, report: impl Fn(u64) + Send + Sync + 'static) -> Self {
         let buffers = Buffers::within(DEFAULT_MEMORY);
-        Self { store, blob, buffers, trusted: false, report: Box::new(report) }
+        Self { store, blob, buffers, trusted: false, growing: None, report: Box::new(report) }
     }
 
     /// The same source, with buffers that others use too.
@@ -39,6 +41,17 @@ impl Source {
     #[must_use]
     pub fn trusted(self) -> Self {
         Self { trusted: self.store.is_local(), ..self }
+    }
+
+    /// The same source, of which the destination has a part already.
+    #[must_use]
+    pub fn begun(self, growing: Arc<Growing>) -> Self {
+        Self { growing: Some(growing), ..self }
+    }
+
+    /// What the destination has of it.
+    pub(super) fn beginning(&self) -> Option<Begun> {
+        self.growing.as_ref().and_then(|growing| growing.take())
     }
 
     /// Where to borrow memory for the blob's bytes.
@@ -319,7 +332,8 @@ async fn prepare<T: Send + 'static>(
     }
 }
 
-fn part(mut buffer: Buffer, first: u64, bytes: Vec<u8>) -> Part {
+/// A part of bytes that were read into a buffer's room.
+pub(super) fn part(mut buffer: Buffer, first: u64, bytes: Vec<u8>) -> Part {
     buffer.bytes = bytes;
     Part { first, bytes: Bytes::from_owner(buffer) }
 }

@@ -8,6 +8,7 @@
 mod commands;
 mod compress;
 mod docker;
+mod early;
 mod engine;
 mod fake;
 mod faults;

@@ -43,7 +43,7 @@ pub(super) struct State {
     /// What has arrived of the blobs that are being uploaded.
     uploads: HashMap<String, Vec<u8>>,
     /// How much the next PATCHes keep before they fail, from the last to the first.
-    cuts: Vec<usize>,
+    pub(super) cuts: Vec<usize>,
     /// The offset and the length of each PATCH that followed on what was there.
     received: Vec<(usize, usize)>,
     mounts: bool,
@@ -96,6 +96,15 @@ impl Registry {
     /// The offset and the length of everything that arrived of large blobs.
     pub(super) fn received(&self) -> Vec<(usize, usize)> {
         self.state().received.clone()
+    }
+
+    pub(super) fn has(&self, digest: &str) -> bool {
+        self.state().blobs.contains_key(digest)
+    }
+
+    /// How many uploads have not come to an end.
+    pub(super) fn unfinished(&self) -> usize {
+        self.state().uploads.len()
     }
 
     pub(super) fn heads(&self) -> Vec<String> {
@@ -153,6 +162,17 @@ fn read(connection: &mut TcpStream) -> Option<Request> {
     let length = head.split_once("content-length: ").and_then(|(_, rest)| rest.split("\r\n").next());
     let mut body = vec![0; length.map_or(0, |length| length.parse().unwrap())];
     reader.read_exact(&mut body).ok()?;
+    while head.contains("transfer-encoding: chunked") {
+        let mut line = String::new();
+        reader.read_line(&mut line).ok()?;
+        let mut chunk = vec![0; usize::from_str_radix(line.trim_end(), 16).ok()? + "\r\n".len()];
+        reader.read_exact(&mut chunk).ok()?;
+        chunk.truncate(chunk.len() - "\r\n".len());
+        if chunk.is_empty() {
+            break;
+        }
+        body.extend_from_slice(&chunk);
+    }
     Some(Request { method, path, head, body })
 }
 
@@ -199,6 +219,10 @@ impl State {
             let place = format!("/v2/upload/{}", self.log.len());
             self.uploads.insert(place.clone(), Vec::new());
             return reply("202 Accepted", &format!("Location: {place}\r\n"), b"");
+        }
+        if path.starts_with("/v2/upload/") && request.method == "DELETE" {
+            self.uploads.remove(path);
+            return reply("204 No Content", "", b"");
         }
         if path.starts_with("/v2/upload/") && request.method == "GET" {
             let Some(upload) = self.uploads.get(path) else { return reply("404 Not Found", "", b"") };

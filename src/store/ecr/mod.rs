@@ -11,6 +11,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
 use self::calls::Calls;
@@ -18,7 +19,7 @@ pub use self::error::Error;
 use self::pace::Pace;
 use super::http::Connections;
 pub use super::http::Network;
-use super::{Answer, Chosen, Journal, Kept, Reader, Source, Store, Written};
+use super::{Answer, Chosen, Growing, Journal, Kept, Reader, Source, Store, Written};
 use crate::image::{Descriptor, Digest, Manifest, Name, media_type};
 use crate::service::Client;
 use crate::store;
@@ -229,6 +230,25 @@ impl Store for Ecr {
 
     fn prepare<'a>(&'a self, blobs: &'a [Descriptor]) -> Answer<'a, HashSet<Digest>> {
         Box::pin(async move { Ok(self.missing(blobs).await?) })
+    }
+
+    fn begin<'a>(&'a self, growing: &'a Growing) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            tokio::select! {
+                // What fails here fails again where the layer is whole, and is told there.
+                _ = upload::begin(self, growing) => {}
+                () = growing.stopped() => {}
+            }
+        })
+    }
+
+    fn abandon<'a>(&'a self, growing: &'a Growing) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            // Uploads that are not completed go away by themselves; no operation ends them.
+            if let Some(page) = growing.take().and_then(|begun| begun.page) {
+                page.remove();
+            }
+        })
     }
 
     fn is_remote(&self) -> bool {

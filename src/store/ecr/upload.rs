@@ -8,9 +8,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
+use super::super::growing::{Begun, Growing};
 use super::super::journal::{Page, Record};
-use super::super::stream::{Part, Parts};
-use super::super::{Source, Written};
+use super::super::stream::{Part, Parts, part};
+use super::super::{Reader, Source, Written};
 use super::calls::Calls;
 use super::{Ecr, Error, MEBIBYTE, text};
 use crate::image::{Algorithm, Descriptor};
@@ -38,9 +39,15 @@ struct Upload<'a> {
 
 /// Uploads a blob.
 pub(super) async fn upload(store: &Ecr, blob: &Descriptor, source: &Source) -> Result<Written, store::Error> {
-    let page = store.journal.as_ref().and_then(|journal| journal.page(&store.calls.place(), &blob.digest));
+    let (page, known) = if let Some(Begun { record, certain, page }) = source.beginning() {
+        (page, Some((record, certain)))
+    } else {
+        let page = page(store, blob);
+        let known = page.as_ref().and_then(Page::read).map(|record| (record, false));
+        (page, known)
+    };
     let page = page.as_ref();
-    let mut upload = match Upload::take_up(store, blob, page).await? {
+    let mut upload = match Upload::take_up(store, blob, known, page).await? {
         Some(upload) => upload,
         None => Upload::begin(store, blob, source, page).await?,
     };
@@ -70,6 +77,62 @@ pub(super) async fn upload(store: &Ecr, blob: &Descriptor, source: &Source) -> R
         }
     }
     unreachable!("the last attempt returns")
+}
+
+/// Uploads a layer that is still being made, in the smallest parts: it takes memory beside those who make it.
+pub(super) async fn begin(store: &Ecr, growing: &Growing) -> Result<(), store::Error> {
+    let page = page(store, growing.blob());
+    if let Some(record) = page.as_ref().and_then(Page::read) {
+        // An earlier run's. How far it is will be asked when the layer is whole.
+        growing.hold(Begun { record, certain: false, page });
+        return Ok(());
+    }
+    let size = part_size(None, growing.blob().size, 0);
+    let mut reader = growing.open().await?;
+    let mut part = read(growing, &mut *reader, 0, size).await?;
+    if part.bytes.len() < size {
+        return Ok(());
+    }
+    let (identifier, _) = initiate(store).await?;
+    let record = Record { identifier: identifier.clone(), part_size: size, next: 0 };
+    growing.hold(Begun { record, certain: true, page });
+    while !part.bytes.is_empty() {
+        let (calls, identifier) = (Arc::clone(&store.calls), identifier.clone());
+        let (first, end) = (part.first, part.end());
+        let call = tokio::task::spawn_blocking(move || call(&calls, &identifier, part));
+        let call = call.await.expect("encoding does not panic").map_err(Error::Service)?;
+        growing.note(first, false);
+        store.calls.send(&call).await.map_err(Error::Service)?;
+        growing.note(end, true);
+        growing.arrived(end);
+        drop(call);
+        part = read(growing, &mut *reader, end, size).await?;
+    }
+    Ok(())
+}
+
+async fn read(
+    growing: &Growing,
+    reader: &mut dyn Reader,
+    first: u64,
+    size: usize,
+) -> Result<Part, store::Error> {
+    let mut buffer = growing.buffers().lend(size).await;
+    let bytes = reader.read(std::mem::take(&mut buffer.bytes), size).await?;
+    Ok(part(buffer, first, bytes))
+}
+
+fn page(store: &Ecr, blob: &Descriptor) -> Option<Page> {
+    store.journal.as_ref().and_then(|journal| journal.page(&store.calls.place(), &blob.digest))
+}
+
+/// Begins an upload: its identifier, and the size of parts that the service names.
+async fn initiate(store: &Ecr) -> Result<(String, Option<u64>), Error> {
+    const OPERATION: &str = "InitiateLayerUpload";
+    let answer = store.calls.call(OPERATION, json!({})).await?;
+    let identifier = text(&answer, "uploadId");
+    let identifier = identifier.ok_or_else(|| store.calls.nonsense(OPERATION, "no uploadId"))?;
+    Ok((identifier.to_owned(), number(&answer, "partSize")))
 }
 
 /// Whether there is nothing to go on with: the layer is there, or the service does not want what it has of it.
@@ -109,28 +172,28 @@ impl<'a> Upload<'a> {
         source: &Source,
         page: Option<&'a Page>,
     ) -> Result<Self, Error> {
-        const OPERATION: &str = "InitiateLayerUpload";
-        let answer = store.calls.call(OPERATION, json!({})).await?;
-        let identifier = text(&answer, "uploadId")
-            .ok_or_else(|| store.calls.nonsense(OPERATION, "no uploadId"))?
-            .to_owned();
-        let part_size = part_size(number(&answer, "partSize"), blob.size, source.buffers().budget());
+        let (identifier, named) = initiate(store).await?;
+        let part_size = part_size(named, blob.size, source.buffers().budget());
         let upload = Self { store, blob, record: Record { identifier, part_size, next: 0 }, page };
         upload.note(0);
         Ok(upload)
     }
 
-    /// The upload that an earlier run left, from where the service says it is: the answers to its last parts may have
+    /// An upload that is `known`, perhaps for certain, or that an earlier run left, from where the service says it is: the answers to its last parts may have
     /// been lost. No operation tells that, but a part in the wrong place is refused with it. One byte far behind the
     /// layer never is in the right place.
     async fn take_up(
         store: &'a Ecr,
         blob: &'a Descriptor,
+        known: Option<(Record, bool)>,
         page: Option<&'a Page>,
     ) -> Result<Option<Self>, Error> {
-        let Some(record) = page.and_then(Page::read).filter(|record| record.fits(blob)) else {
+        let Some((record, certain)) = known.filter(|(record, _)| record.fits(blob)) else {
             return Ok(None);
         };
+        if certain {
+            return Ok(Some(Self { store, blob, record, page }));
+        }
         let nowhere = Part { first: blob.size + MEBIBYTE as u64, bytes: Bytes::from_static(&[0]) };
         let question = call(&store.calls, &record.identifier, nowhere).map_err(Error::Service)?;
         let mut failures = 0;

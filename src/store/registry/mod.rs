@@ -6,6 +6,7 @@
 //! offset at which a broken transfer may go on.
 
 mod error;
+mod growing;
 mod listing;
 mod read;
 mod referrers;
@@ -32,7 +33,7 @@ use self::error::Trouble;
 pub use self::token::Renew;
 use super::http::Connections;
 pub use super::http::Network;
-use super::{Answer, Chosen, Journal, Kept, Reader, Source, Store, Written};
+use super::{Answer, Chosen, Growing, Journal, Kept, Reader, Source, Store, Written};
 use crate::image::{Descriptor, Digest, Manifest, Name};
 
 const USER_AGENT: &str = concat!("ecr/", env!("CARGO_PKG_VERSION"));
@@ -220,6 +221,16 @@ impl Store for Remote {
 
     fn write<'a>(&'a self, blob: &'a Descriptor, source: &'a Source) -> Answer<'a, Written> {
         Box::pin(self.upload(blob, source))
+    }
+
+    fn begin<'a>(&'a self, growing: &'a Growing) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            let _ = self.upload_growing(growing).await;
+        })
+    }
+
+    fn abandon<'a>(&'a self, growing: &'a Growing) -> BoxFuture<'a, ()> {
+        Box::pin(self.forget(growing))
     }
 
     fn put_manifest<'a>(&'a self, manifest: &'a Manifest) -> Answer<'a, ()> {

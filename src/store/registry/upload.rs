@@ -22,19 +22,27 @@ use crate::image::Descriptor;
 use crate::store;
 
 /// How much is read and sent at once.
-const STEP: usize = 256 * 1024;
+pub(super) const STEP: usize = 256 * 1024;
 /// What has no more bytes goes with the PUT.
-const SMALL: usize = 4 * 1024 * 1024;
+pub(super) const SMALL: usize = 4 * 1024 * 1024;
 
 /// How often in a row something may fail on a blob's way without a byte arriving: it takes several requests.
 const ATTEMPTS: u32 = 8;
 
 /// An upload that the registry has begun.
-struct Session {
-    place: Url,
+pub(super) struct Session {
+    pub(super) place: Url,
     /// Whether it is to be asked how far it is, since something went wrong.
     doubtful: bool,
     next: u64,
+}
+
+impl Session {
+    /// An upload that was written down.
+    fn of(record: &Record, certain: bool) -> Option<Self> {
+        let place = record.identifier.parse().ok()?;
+        Some(Self { place, doubtful: !certain, next: if certain { record.next } else { 0 } })
+    }
 }
 
 enum Failure {
@@ -61,10 +69,15 @@ impl Remote {
         }
         let step = if blob.size <= SMALL as u64 { SMALL } else { STEP };
         let mut parts = Parts::new(source.stream_to_verifier().await?, source.buffers(), step);
-        let page = self.journal.as_ref().filter(|_| blob.size > SMALL as u64);
-        let page = page.and_then(|journal| journal.page(&self.repository, &blob.digest));
-        let known = page.as_ref().and_then(Page::read).and_then(|record| record.identifier.parse().ok());
-        let mut session = known.map(|place| Session { place, doubtful: true, next: 0 });
+        let (page, mut session) = if let Some(begun) = source.beginning() {
+            let session = Session::of(&begun.record, begun.certain);
+            (begun.page, session)
+        } else {
+            let page = self.journal.as_ref().filter(|_| blob.size > SMALL as u64);
+            let page = page.and_then(|journal| journal.page(&self.repository, &blob.digest));
+            let session = page.as_ref().and_then(Page::read).and_then(|record| Session::of(&record, false));
+            (page, session)
+        };
         let (mut failures, mut stale) = (0, None);
         loop {
             let before = session.as_ref().map_or(0, |session: &Session| session.next);
@@ -188,7 +201,7 @@ impl Remote {
         self.accepted(request).await.map(|_| ()).map_err(Failure::Registry)
     }
 
-    async fn begin(&self, authorization: &str) -> Result<Session, Trouble> {
+    pub(super) async fn begin(&self, authorization: &str) -> Result<Session, Trouble> {
         let url = self.url("blobs/uploads/")?;
         let request = self.request(Method::POST, url.clone(), authorization)?.header(CONTENT_LENGTH, 0);
         let response = self.accepted(request).await?;
@@ -245,7 +258,12 @@ impl Remote {
     }
 
     /// A request to a place that the registry named. Another host than the registry's own never sees the login.
-    fn request(&self, method: Method, url: Url, authorization: &str) -> Result<RequestBuilder, Trouble> {
+    pub(super) fn request(
+        &self,
+        method: Method,
+        url: Url,
+        authorization: &str,
+    ) -> Result<RequestBuilder, Trouble> {
         let own = self.url("")?;
         if let Some(reason) = leads_astray(&own, &url) {
             return Err(Trouble::plain(reason));
@@ -261,7 +279,7 @@ impl Remote {
     }
 
     /// Sends a request that any kind of success answers.
-    async fn accepted(&self, request: RequestBuilder) -> Result<Response, Trouble> {
+    pub(super) async fn accepted(&self, request: RequestBuilder) -> Result<Response, Trouble> {
         let response = request.send().await.map_err(|error| Trouble::connection(&error))?;
         if response.status().is_success() {
             return Ok(response);
@@ -271,7 +289,7 @@ impl Remote {
 }
 
 /// Where an upload goes on, as an answer says it.
-fn moved(from: &Url, response: &Response) -> Result<Option<Url>, Trouble> {
+pub(super) fn moved(from: &Url, response: &Response) -> Result<Option<Url>, Trouble> {
     let Some(place) = response.headers().get(LOCATION) else { return Ok(None) };
     let place = place.to_str().ok().and_then(|place| from.join(place).ok());
     place.map(Some).ok_or_else(|| Trouble::plain("it named a place for an upload that is no URL"))

@@ -1,12 +1,15 @@
 //! Compressing layers on their way: what `--compress` asks for, and what the uncompressed layers of docker archives
 //! need before they go to a registry.
 //!
-//! A registry wants a blob's digest and size before it takes it or says that it has it already, and a compressed layer
-//! has neither until it is done. So each layer is compressed into a spool, a nameless file in the platform's temporary
-//! folder, and moved from there like any other blob: it can be sent again where the network fails, an upload that
-//! ended early is taken up again by the next run (the same layer always gives the same bytes), and what the
-//! destination has is not sent. Compressing twice instead would cost far more than the file does. While one layer
-//! moves, others are compressed, and no more than `jobs` spools exist at once.
+//! A registry wants a blob's digest and size before it says that it has it already, and a compressed layer has neither
+//! until it is done. So each layer is compressed into a spool, a nameless file in the platform's temporary folder, and
+//! moved from there like any other blob: it can be sent again where the network fails, and an upload that ended early is
+//! taken up again by the next run (the same layer always gives the same bytes). While one layer moves, others are
+//! compressed, and no more than `jobs` spools exist at once.
+//!
+//! One layer at a time is sent while it is compressed: an upload needs its digest only at its end. What the destination
+//! turns out to have is not sent on, so no more goes there in vain than the network takes while a layer is compressed,
+//! and nobody waits for it.
 
 mod deflate;
 mod gzip;
@@ -16,8 +19,11 @@ mod spool;
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
+use std::num::NonZero;
+use std::pin::pin;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use indexmap::IndexMap;
 use serde::Deserialize;
@@ -29,7 +35,7 @@ use super::plan::{self, Blobs, Plan};
 use super::progress::{Event, Progress};
 use super::{Error, Options, Outcome, expect, move_blobs, put_child};
 use crate::image::{Content, Descriptor, Digest, Manifest, media_type};
-use crate::store::{self, Buffers, Shared, Source, Written};
+use crate::store::{self, Buffers, Growing, Shared, Source, Written};
 
 /// How layers can be compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +68,14 @@ impl Compression {
     }
 }
 
+impl Compression {
+    /// What stands for the digest of a layer that is being compressed: all that decides what becomes of it.
+    fn name(self, layer: &Digest) -> Digest {
+        let (version, method) = (env!("CARGO_PKG_VERSION"), self.method.name());
+        Digest::of(format!("ecr {version} {method}:{} {layer}", self.effort()).as_bytes())
+    }
+}
+
 /// Text that names no compression.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("expected gzip or zstd, with a level from 1 to 9 or 1 to 19 behind a colon or none, such as zstd:9")]
@@ -88,7 +102,7 @@ impl FromStr for Compression {
 
 impl fmt::Display for Compression {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(if self.method == Method::Gzip { "gzip" } else { "zstd" })?;
+        formatter.write_str(self.method.name())?;
         self.level.iter().try_for_each(|level| write!(formatter, ":{level}"))
     }
 }
@@ -221,7 +235,8 @@ impl Work {
         let crew = Crew::new();
         let mut packed = HashMap::new();
         for (digest, layer) in &self.layers {
-            let (new, _) = pack(source, layer, self.compression, &crew, |_| {}).await?;
+            let (_, filling) = spool::new().map_err(spool::failed)?;
+            let new = pack(source, layer, self.compression, &crew, filling, |_| {}).await?;
             packed.insert(digest.clone(), new);
         }
         Ok(packed)
@@ -285,20 +300,56 @@ async fn move_layer(
     let blob = layer.blob.clone();
     progress.hear(Event::Started(&blob));
     let half = blob.size / 2;
-    let report = |position: u64| progress.hear(Event::Arrived { digest: &blob.digest, position });
-    let packed = pack(source, layer, compression, crew, |position| report(position / 2)).await?;
-    let (new, spool) = packed;
+    let whole = Arc::new(AtomicU64::new(0));
+    let report =
+        |position: u64| progress.hear(Event::Arrived { digest: &blob.digest, position: position / 2 });
+    let (listener, old, size) = (Arc::clone(progress), blob.clone(), Arc::clone(&whole));
+    let report_sent = move |arrived: u64| {
+        // Until it is known how much there is to send, only the other half is shown.
+        if let Some(size) = NonZero::new(u128::from(size.load(Ordering::Relaxed))) {
+            let sent = u128::from(old.size - half) * u128::from(arrived) / size;
+            let position = half + u64::try_from(sent).unwrap_or(0);
+            listener.hear(Event::Arrived { digest: &old.digest, position });
+        }
+    };
+    let (spool, filling) = spool::new().map_err(spool::failed)?;
+    let spool: Shared = Arc::new(spool);
+    let unnamed = Descriptor { digest: compression.name(&blob.digest), ..blob.clone() };
+    let growing = Growing::new(Arc::clone(&spool), unnamed, Arc::clone(&buffers), report_sent.clone());
+    let growing = Arc::new(growing);
+    let mut early = JoinSet::new();
+    let mut packing = pin!(pack(source, layer, compression, crew, filling, report));
+    let packed = tokio::select! {
+        packed = &mut packing => packed,
+        turn = Arc::clone(&crew.turn).acquire_owned() => {
+            let (destination, growing) = (Arc::clone(destination), Arc::clone(&growing));
+            early.spawn(async move {
+                destination.begin(&growing).await;
+                drop(turn);
+            });
+            packing.await
+        }
+    };
+    let abandon = async |mut early: JoinSet<()>| {
+        growing.stop();
+        early.join_next().await;
+        destination.abandon(&growing).await;
+    };
+    let new = match packed {
+        Ok(new) => new,
+        Err(error) => {
+            abandon(early).await;
+            return Err(error);
+        }
+    };
+    whole.store(new.size, Ordering::Relaxed);
     let missing: HashSet<Digest> = destination.prepare(std::slice::from_ref(&new)).await?;
     let written = if missing.contains(&new.digest) {
-        let (listener, old, whole) = (Arc::clone(progress), blob.clone(), new.size.max(1));
-        let spool: Shared = Arc::new(spool);
-        let from_spool = Source::new(spool, new.clone(), move |arrived| {
-            let moved = u128::from(old.size - half) * u128::from(arrived) / u128::from(whole);
-            let position = half + u64::try_from(moved).unwrap_or(0);
-            listener.hear(Event::Arrived { digest: &old.digest, position });
-        });
-        destination.write(&new, &from_spool.with_buffers(buffers).trusted()).await?
+        early.join_next().await;
+        let from_spool = Source::new(spool, new.clone(), report_sent).with_buffers(buffers).trusted();
+        destination.write(&new, &from_spool.begun(growing)).await?
     } else {
+        abandon(early).await;
         Written::Present
     };
     progress.hear(Event::Finished(&blob));
@@ -353,6 +404,13 @@ impl Form {
 }
 
 impl Method {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Gzip => "gzip",
+            Self::Zstd => "zstd",
+        }
+    }
+
     fn form(self) -> Form {
         match self {
             Self::Gzip => Form::Gzip,

@@ -9,10 +9,10 @@ use flate2::bufread::MultiGzDecoder;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc};
 
-use super::spool::{self, Filling, Spool};
+use super::spool::{self, Filling};
 use super::{Compression, Layer, Method, deflate, gzip, rewrite};
 use crate::image::{Descriptor, Digest, Hasher};
-use crate::store::{self, Shared, Source, Stream};
+use crate::store::{Shared, Source, Stream};
 use crate::transfer::Error;
 
 /// What is read at once.
@@ -26,6 +26,8 @@ const AHEAD: usize = 1;
 pub(super) struct Crew {
     pub(super) handle: Handle,
     pub(super) blocks: Arc<Semaphore>,
+    /// Whose layer is sent already.
+    pub(super) turn: Arc<Semaphore>,
 }
 
 impl Crew {
@@ -33,18 +35,19 @@ impl Crew {
     pub(super) fn new() -> Self {
         let processors = available_parallelism().map_or(2, usize::from);
         let blocks = Semaphore::new((processors * 3).clamp(6, 24));
-        Self { handle: Handle::current(), blocks: Arc::new(blocks) }
+        Self { handle: Handle::current(), blocks: Arc::new(blocks), turn: Arc::new(Semaphore::new(1)) }
     }
 }
 
-/// Compresses a layer into a spool. `report` hears how many of its bytes have been read.
+/// Compresses a layer into a spool, and answers what it is now. `report` hears how many of its bytes have been read.
 pub(super) async fn pack(
     source: &Shared,
     layer: &Layer,
     compression: Compression,
     crew: &Crew,
+    filling: Filling,
     report: impl Fn(u64),
-) -> Result<(Descriptor, Spool), Error> {
+) -> Result<Descriptor, Error> {
     let stream = Source::new(Arc::clone(source), layer.blob.clone(), |_| {}).stream().await?;
     let (sender, receiver) = mpsc::channel(AHEAD);
     let (crew, identities, digest) = (crew.clone(), layer.identities.clone(), layer.blob.digest.clone());
@@ -52,7 +55,7 @@ pub(super) async fn pack(
     let still = Arc::clone(&wanted.0);
     let packing = tokio::task::spawn_blocking(move || {
         let incoming = Incoming { pieces: receiver, piece: Vec::new(), position: 0, unwanted: still };
-        run(incoming, &identities, &digest, compression, &crew)
+        run(incoming, &identities, &digest, compression, &crew, filling)
     });
     // Where the packer gave up, the rest of the layer has nowhere to go, and the packer says why.
     let fed = feed(stream, sender, report).await;
@@ -60,8 +63,8 @@ pub(super) async fn pack(
     drop(wanted);
     fed?;
     let place = source.name();
-    let (spool, digest, size) = packed.map_err(|failure| failure.explain(place, &layer.blob))?;
-    Ok((rewrite::layer(&layer.blob, compression.method, digest, size), spool))
+    let (digest, size) = packed.map_err(|failure| failure.explain(place, &layer.blob))?;
+    Ok(rewrite::layer(&layer.blob, compression.method, digest, size))
 }
 
 async fn feed(mut stream: Stream, sender: mpsc::Sender<Vec<u8>>, report: impl Fn(u64)) -> Result<(), Error> {
@@ -103,9 +106,7 @@ impl Failure {
         let digest = layer.digest.clone();
         match self {
             Self::Unpack(error) => Error::Unpack { place, digest, reason: error.to_string() },
-            Self::Spool(error) => {
-                store::Error::io("write a temporary file in", spool::place().as_ref())(error).into()
-            }
+            Self::Spool(error) => spool::failed(error).into(),
             Self::Identity { expected, found } => Error::Identity { place, digest, expected, found },
         }
     }
@@ -117,8 +118,8 @@ fn run(
     digest: &Digest,
     compression: Compression,
     crew: &Crew,
-) -> Result<(Spool, Digest, u64), Failure> {
-    let mut filling = Filling::new().map_err(Failure::Spool)?;
+    mut filling: Filling,
+) -> Result<(Digest, u64), Failure> {
     let unwanted = Arc::clone(&incoming.unwanted);
     let front = incoming.fill_buf().map_err(Failure::Unpack)?;
     let mut plain = Plain { hasher: None, failed: None, reader: Box::new(io::empty()), unwanted };

@@ -5,33 +5,50 @@ use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tokio::sync::watch;
+
 use crate::image::{Algorithm, Descriptor, Digest, Hasher, Manifest, Name};
 use crate::store::{Answer, Error, Reader, Source, Store, Written};
 
+/// A new spool in the platform's temporary folder, which nobody else can read, and what fills it.
+pub(super) fn new() -> io::Result<(Spool, Filling)> {
+    let file = Arc::new(Mutex::new(tempfile::tempfile()?));
+    let (progress, watched) = watch::channel(Progress { size: 0, whole: false });
+    let filling = Filling { file: Arc::clone(&file), hasher: Algorithm::Sha256.hasher(), progress };
+    Ok((Spool { file, progress: watched }, filling))
+}
+
+/// How much is there.
+struct Progress {
+    size: u64,
+    whole: bool,
+}
+
 /// The spool while it is written: counted and hashed.
 pub(super) struct Filling {
-    file: File,
+    file: Arc<Mutex<File>>,
     hasher: Hasher,
-    size: u64,
+    progress: watch::Sender<Progress>,
 }
 
 impl Filling {
-    /// A new spool in the platform's temporary folder, which nobody else can read.
-    pub(super) fn new() -> io::Result<Self> {
-        Ok(Self { file: tempfile::tempfile()?, hasher: Algorithm::Sha256.hasher(), size: 0 })
-    }
-
-    /// The spool to read from, with the digest and the size of what is in it.
-    pub(super) fn finish(self) -> (Spool, Digest, u64) {
-        (Spool { file: Arc::new(Mutex::new(self.file)) }, self.hasher.finish(), self.size)
+    /// The digest and the size of what is in it; nothing more will come.
+    pub(super) fn finish(self) -> (Digest, u64) {
+        self.progress.send_modify(|progress| progress.whole = true);
+        (self.hasher.finish(), self.progress.borrow().size)
     }
 }
 
 impl Write for Filling {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.file.write(bytes)?;
+        let size = self.progress.borrow().size;
+        let written = {
+            let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+            file.seek(SeekFrom::Start(size))?;
+            file.write(bytes)?
+        };
         self.hasher.update(&bytes[..written]);
-        self.size += written as u64;
+        self.progress.send_modify(|progress| progress.size += written as u64);
         Ok(written)
     }
 
@@ -40,9 +57,11 @@ impl Write for Filling {
     }
 }
 
-/// A store of one blob.
+/// A store of one blob, which can be read while it is filled.
+#[derive(Clone)]
 pub(super) struct Spool {
     file: Arc<Mutex<File>>,
+    progress: watch::Receiver<Progress>,
 }
 
 impl Spool {
@@ -62,7 +81,7 @@ impl Store for Spool {
     }
 
     fn open<'a>(&'a self, _blob: &'a Descriptor, offset: u64) -> Answer<'a, Box<dyn Reader>> {
-        let reader = SpoolReader { file: Arc::clone(&self.file), position: offset };
+        let reader = SpoolReader { spool: self.clone(), position: offset };
         Box::pin(async { Ok(Box::new(reader) as Box<dyn Reader>) })
     }
 
@@ -89,14 +108,21 @@ impl Store for Spool {
 
 /// Reads from a place of its own: a file without a name can be opened only once.
 struct SpoolReader {
-    file: Arc<Mutex<File>>,
+    spool: Spool,
     position: u64,
 }
 
 impl Reader for SpoolReader {
     fn read(&mut self, mut buffer: Vec<u8>, limit: usize) -> Answer<'_, Vec<u8>> {
         Box::pin(async move {
-            let (file, position, before) = (Arc::clone(&self.file), self.position, buffer.len());
+            let (position, before) = (self.position, buffer.len());
+            let end = position + limit as u64;
+            let there = |progress: &Progress| progress.whole || progress.size >= end;
+            if self.spool.progress.wait_for(there).await.is_err() {
+                let reason = "holds a part of a layer that could not be compressed".to_owned();
+                return Err(Error::Place { place: self.spool.name(), reason });
+            }
+            let file = Arc::clone(&self.spool.file);
             let read = tokio::task::spawn_blocking(move || {
                 let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
                 file.seek(SeekFrom::Start(position))?;
@@ -110,7 +136,12 @@ impl Reader for SpoolReader {
     }
 }
 
+/// Why there is no spool.
+pub(super) fn failed(error: io::Error) -> Error {
+    Error::io("write a temporary file in", place().as_ref())(error)
+}
+
 /// The folder that spools are in.
-pub(super) fn place() -> String {
+fn place() -> String {
     tempfile::env::temp_dir().display().to_string()
 }

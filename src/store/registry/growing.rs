@@ -1,0 +1,97 @@
+//! The way up of a blob that is still being made: one PATCH that ends when the blob is whole, without a length, as docker
+//! sends its layers. [`Store::write`](crate::store::Store::write) ends the upload, or goes on where it broke off.
+
+use bytes::Bytes;
+use futures_util::stream;
+use reqwest::header::CONTENT_TYPE;
+use reqwest::{Body, Method};
+use tokio::sync::mpsc::{self, Sender};
+
+use super::super::Reader;
+use super::super::growing::{Begun, Growing};
+use super::super::journal::{Page, Record};
+use super::Remote;
+use super::token::Right;
+use super::upload::{SMALL, STEP, moved};
+
+impl Remote {
+    /// Begins an upload and sends the blob as it comes, unless it is small. `None` where that did not come to its end.
+    pub(super) async fn upload_growing(&self, growing: &Growing) -> Option<()> {
+        let mut reader = growing.open().await.ok()?;
+        let front = reader.read(Vec::new(), SMALL + 1).await.ok()?;
+        if front.len() <= SMALL {
+            return None;
+        }
+        let journal = self.journal.as_ref();
+        let page = journal.and_then(|journal| journal.page(&self.repository, &growing.blob().digest));
+        if let Some(record) = page.as_ref().and_then(Page::read) {
+            // An earlier run's. How far it is will be asked when the blob is whole.
+            growing.hold(Begun { record, certain: false, page });
+            return None;
+        }
+        let authorization = self.reads.authorization(Right::Push, None).await.ok()?;
+        let session = self.begin(&authorization).await.ok()?;
+        let record = Record { identifier: session.place.to_string(), part_size: 0, next: 0 };
+        growing.hold(Begun { record, certain: false, page });
+        growing.note(0, false);
+        let (sender, receiver) = mpsc::channel::<Result<Bytes, &'static str>>(1);
+        let body = stream::unfold(receiver, async |mut receiver| {
+            receiver.recv().await.map(|bytes| (bytes, receiver))
+        });
+        let request = self.request(Method::PATCH, session.place.clone(), &authorization).ok()?;
+        let request = request.header(CONTENT_TYPE, "application/octet-stream").body(Body::wrap_stream(body));
+        let (answer, sent) = tokio::select! {
+            sent = async { tokio::join!(self.accepted(request), feed(growing, reader, front, sender)) } => sent,
+            () = growing.stopped() => return None,
+        };
+        match answer {
+            Ok(response) => {
+                let place = moved(&session.place, &response).ok()?.unwrap_or(session.place);
+                let record = Record { identifier: place.into(), part_size: 0, next: sent? };
+                growing.hold(Begun { record, certain: true, ..growing.take()? });
+            }
+            // Then it may be asked how much it has.
+            Err(trouble) if trouble.passing || trouble.expired || trouble.status.is_none() => {}
+            // A registry that does not take blobs this way may take them in another one, in another upload.
+            Err(_) => self.forget(growing).await,
+        }
+        Some(())
+    }
+
+    /// Ends an upload that nobody wants.
+    pub(super) async fn forget(&self, growing: &Growing) {
+        let Some(begun) = growing.take() else { return };
+        if let Some(page) = &begun.page {
+            page.remove();
+        }
+        let Ok(place) = begun.record.identifier.parse() else { return };
+        let Ok(authorization) = self.reads.authorization(Right::Push, None).await else { return };
+        if let Ok(request) = self.request(Method::DELETE, place, &authorization) {
+            // The registry forgets it by itself, later.
+            let _ = self.accepted(request).await;
+        }
+    }
+}
+
+/// Hands the request its bytes, and answers how many there were. Where the blob does not become whole, the request
+/// fails too.
+async fn feed(
+    growing: &Growing,
+    mut reader: Box<dyn Reader>,
+    front: Vec<u8>,
+    sender: Sender<Result<Bytes, &'static str>>,
+) -> Option<u64> {
+    let (mut piece, mut sent) = (front, 0);
+    while !piece.is_empty() {
+        let length = piece.len() as u64;
+        sender.send(Ok(piece.into())).await.ok()?;
+        sent += length;
+        growing.arrived(sent);
+        let Ok(next) = reader.read(Vec::with_capacity(STEP), STEP).await else {
+            let _ = sender.send(Err("the blob did not become whole")).await;
+            return None;
+        };
+        piece = next;
+    }
+    Some(sent)
+}

@@ -1,0 +1,270 @@
+//! Layers that are sent while they are still being compressed.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use ecr::store::registry::{Login, Remote};
+use ecr::store::{Answer, Journal, Reader, Source, Written};
+use ecr::transfer::compress::Compression;
+use tokio::sync::Notify;
+
+use super::fake::{Fake, MEBIBYTE, refusal};
+use super::registry::{Registry, reply};
+use super::*;
+
+/// A store whose layers stop in the middle until they are let go.
+struct Hesitant {
+    memory: Arc<Memory>,
+    go: Arc<Notify>,
+}
+
+struct Hesitation {
+    reader: Box<dyn Reader>,
+    rest: usize,
+    go: Arc<Notify>,
+}
+
+impl Reader for Hesitation {
+    fn read(&mut self, buffer: Vec<u8>, limit: usize) -> Answer<'_, Vec<u8>> {
+        Box::pin(async move {
+            if self.rest < limit {
+                self.go.notified().await;
+                self.rest = usize::MAX;
+            }
+            self.rest -= limit;
+            self.reader.read(buffer, limit).await
+        })
+    }
+}
+
+impl Store for Hesitant {
+    fn name(&self) -> String {
+        "memory".to_owned()
+    }
+
+    fn manifest<'a>(&'a self, name: &'a Name) -> Answer<'a, Manifest> {
+        self.memory.manifest(name)
+    }
+
+    fn open<'a>(&'a self, blob: &'a Descriptor, offset: u64) -> Answer<'a, Box<dyn Reader>> {
+        Box::pin(async move {
+            let reader = self.memory.open(blob, offset).await?;
+            // Enough for a part beside what is on its way through a machine of many processors.
+            let (rest, go) = (20 * MEBIBYTE, Arc::clone(&self.go));
+            Ok(Box::new(Hesitation { reader, rest, go }) as Box<dyn Reader>)
+        })
+    }
+
+    fn prepare<'a>(&'a self, blobs: &'a [Descriptor]) -> Answer<'a, HashSet<Digest>> {
+        self.memory.prepare(blobs)
+    }
+
+    fn write<'a>(&'a self, blob: &'a Descriptor, source: &'a Source) -> Answer<'a, Written> {
+        self.memory.write(blob, source)
+    }
+
+    fn put_manifest<'a>(&'a self, manifest: &'a Manifest) -> Answer<'a, ()> {
+        self.memory.put_manifest(manifest)
+    }
+
+    fn put_image<'a>(&'a self, manifest: &'a Manifest, tags: &'a [String]) -> Answer<'a, ()> {
+        self.memory.put_image(manifest, tags)
+    }
+}
+
+/// An image of a layer that compresses badly, so that much is sent of it; without a way to let it go it never stops.
+async fn image_of(size: usize, go: Option<Arc<Notify>>) -> Shared {
+    let memory = Arc::new(Memory::new());
+    let layer = memory.add_blob("application/vnd.oci.image.layer.v1.tar", noise(size, 1));
+    let config = json!({"os": "linux", "rootfs": {"type": "layers", "diff_ids": [layer.digest]}});
+    let config = memory.add_blob(CONFIG, config.to_string());
+    let image = manifest(&json!({
+        "schemaVersion": 2, "mediaType": media_type::OCI_MANIFEST, "config": config, "layers": [layer]
+    }));
+    memory.put_image(&image, &["1".to_owned()]).await.unwrap();
+    match go {
+        Some(go) => Arc::new(Hesitant { memory, go }),
+        None => memory,
+    }
+}
+
+const SIZE: usize = 23 * MEBIBYTE;
+
+fn compressed() -> Options {
+    Options { compression: Some("gzip:1".parse::<Compression>().unwrap()), ..options(&["1"]) }
+}
+
+/// The layer as it is compressed where nothing is sent early, and its digest.
+async fn packed() -> (String, usize) {
+    let back = Arc::new(Memory::new());
+    run(&image_of(SIZE, None).await, &(back.clone() as Shared), &compressed()).await.unwrap();
+    let image = back.manifest(&Name::Tag("1".to_owned())).await.unwrap();
+    let layer = image.blobs().nth(1).unwrap();
+    (layer.digest.to_string(), usize::try_from(layer.size).unwrap())
+}
+
+/// Lets the rest of a layer come when the second upload begins: the first is that of the configuration.
+fn let_go_at_the_second_upload(registry: &Registry, go: Arc<Notify>) {
+    let begun = AtomicUsize::new(0);
+    registry.interfere(move |_, request| {
+        let begins = request.method == "POST" && request.path.ends_with("/uploads/");
+        if begins && begun.fetch_add(1, Ordering::Relaxed) == 1 {
+            go.notify_one();
+        }
+        None
+    });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registry_gets_a_layer_before_it_is_whole() {
+    let (digest, size) = packed().await;
+    let registry = Registry::start();
+    let go = Arc::new(Notify::new());
+    let_go_at_the_second_upload(&registry, Arc::clone(&go));
+    let source = image_of(SIZE, Some(go)).await;
+    let outcome = run(&source, &registry.store(), &compressed()).await.unwrap();
+    assert_eq!((outcome.compressed, outcome.blobs, outcome.bytes > size as u64), (1, 2, true));
+    assert_eq!((registry.received(), registry.unfinished()), (vec![(0, size)], 0));
+    assert!(registry.has(&digest));
+    let patch = registry.heads().into_iter().find(|head| head.starts_with("patch ")).unwrap();
+    assert!(patch.contains("transfer-encoding: chunked") && !patch.contains("content-length"), "{patch}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registry_that_has_the_layer_already_is_not_left_with_half_of_it() {
+    let registry = Registry::start();
+    run(&image_of(SIZE, None).await, &registry.store(), &compressed()).await.unwrap();
+    let go = Arc::new(Notify::new());
+    let released = Arc::clone(&go);
+    registry.interfere(move |_, request| {
+        if request.method == "POST" {
+            released.notify_one();
+        }
+        None
+    });
+    let source = image_of(SIZE, Some(go)).await;
+    let outcome = run(&source, &registry.store(), &compressed()).await.unwrap();
+    assert_eq!((outcome.compressed, outcome.blobs, outcome.present), (1, 0, 2));
+    assert_eq!(registry.unfinished(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_breaks_off_goes_on_and_what_is_refused_begins_again() {
+    let (digest, size) = packed().await;
+    let source = image_of(SIZE, None).await;
+    let registry = Registry::start();
+    registry.state().cuts = vec![2_000_000];
+    run(&source, &registry.store(), &compressed()).await.unwrap();
+    assert_eq!(registry.received(), [(0, size), (2_000_000, size - 2_000_000)]);
+    assert!(registry.has(&digest));
+
+    let registry = Registry::start();
+    registry.interfere(|_, request| {
+        let unmeasured = request.head.contains("transfer-encoding: chunked");
+        unmeasured.then(|| reply("411 Length Required", "", b""))
+    });
+    run(&source, &registry.store(), &compressed()).await.unwrap();
+    assert_eq!((registry.received(), registry.unfinished()), (vec![(0, size)], 0));
+    assert!(registry.has(&digest));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_registry_has_is_not_sent_again_by_the_next_run() {
+    let (digest, size) = packed().await;
+    let folder = tempfile::tempdir().unwrap();
+    let registry = Registry::start();
+    let source = image_of(SIZE, None).await;
+    let store = || -> Shared {
+        let journal = Journal::new(folder.path().to_owned(), String::new());
+        let network = ecr::store::ecr::Network::default();
+        let remote = Remote::new(&registry.address, "team/app", true, Login::Anonymous, network);
+        Arc::new(remote.with_journal(journal))
+    };
+    registry.interfere(|_, request| {
+        let ends = request.method == "PUT"
+            && request.path.contains("/upload/")
+            && request.head.contains("content-length: 0");
+        ends.then(|| reply("403 Forbidden", "", b""))
+    });
+    run(&source, &store(), &compressed()).await.unwrap_err();
+    assert_eq!((registry.received(), registry.unfinished()), (vec![(0, size)], 1));
+    registry.interfere(|_, _| None);
+    run(&source, &store(), &compressed()).await.unwrap();
+    assert_eq!((registry.received(), registry.unfinished()), (vec![(0, size)], 0));
+    assert!(registry.has(&digest));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_layer_that_turns_out_to_be_wrong_leaves_nothing_behind() {
+    let memory = Arc::new(Memory::new());
+    let layer = memory.add_blob("application/vnd.oci.image.layer.v1.tar+zstd", noise(SIZE, 1));
+    let other = Digest::of(b"something else");
+    let config = memory.add_blob(CONFIG, json!({"rootfs": {"diff_ids": [other]}}).to_string());
+    let image = manifest(&json!({
+        "schemaVersion": 2, "mediaType": media_type::OCI_MANIFEST, "config": config, "layers": [layer]
+    }));
+    memory.put_image(&image, &["1".to_owned()]).await.unwrap();
+    let go = Arc::new(Notify::new());
+    let registry = Registry::start();
+    let_go_at_the_second_upload(&registry, Arc::clone(&go));
+    let error = run(&(Arc::new(Hesitant { memory, go }) as Shared), &registry.store(), &compressed()).await;
+    let expected = format!("decompresses to {}, and its image's configuration says {other}", layer.digest);
+    assert!(error.unwrap_err().to_string().contains(&expected));
+    assert_eq!(registry.unfinished(), 0);
+}
+
+/// Of 5 MiB, but for the last.
+fn parts_of(size: usize) -> Vec<String> {
+    let firsts = (0..size).step_by(5 * MEBIBYTE);
+    firsts.map(|first| format!("{first}-{}", (first + 5 * MEBIBYTE).min(size) - 1)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ecr_gets_parts_of_a_layer_before_it_is_whole() {
+    let (digest, size) = packed().await;
+    let parts = parts_of(size);
+    let fake = Fake::new();
+    let go = Arc::new(Notify::new());
+    let released = Arc::clone(&go);
+    fake.fail("UploadLayerPart", |_, _| None);
+    fake.fail("UploadLayerPart", move |_, _| {
+        released.notify_one();
+        None
+    });
+    let source = image_of(SIZE, Some(go)).await;
+    run(&source, &(fake.store() as Shared), &compressed()).await.unwrap();
+    // The configuration is a part of its own.
+    assert_eq!(fake.calls("UploadLayerPart")[1..], parts);
+    assert_eq!(fake.count("CompleteLayerUpload"), 2);
+    assert!(fake.state().blobs.contains_key(&digest));
+
+    // Once more, and the layer is there already.
+    let go = Arc::new(Notify::new());
+    let released = Arc::clone(&go);
+    fake.fail("UploadLayerPart", move |_, _| {
+        released.notify_one();
+        None
+    });
+    let source = image_of(SIZE, Some(go)).await;
+    let again = Options { tags: vec!["2".to_owned()], ..compressed() };
+    let outcome = run(&source, &(fake.store() as Shared), &again).await.unwrap();
+    assert_eq!((outcome.blobs, outcome.present, fake.count("CompleteLayerUpload")), (0, 2, 2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_part_that_fails_early_is_sent_when_the_layer_is_whole() {
+    let (digest, size) = packed().await;
+    let fake = Fake::new();
+    for _ in 0..2 {
+        fake.fail("UploadLayerPart", |_, _| None);
+    }
+    fake.fail("UploadLayerPart", |_, _| Some(Err(refusal("ServerException", 500))));
+    let source = image_of(SIZE, None).await;
+    run(&source, &(fake.store() as Shared), &compressed()).await.unwrap();
+    let question = format!("{0}-{0}", size + MEBIBYTE);
+    let parts = parts_of(size);
+    let calls = fake.calls("UploadLayerPart");
+    assert_eq!(calls[1..], [&parts[..2], &[question], &parts[1..]].concat());
+    assert!(fake.state().blobs.contains_key(&digest));
+}
