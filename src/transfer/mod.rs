@@ -16,7 +16,7 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use self::compress::{Compression, Work};
+use self::compress::{Compression, Known, Work};
 use self::lack::Lack;
 use self::plan::Plan;
 use self::progress::{Event, Progress};
@@ -145,6 +145,8 @@ pub struct Options {
     /// What its layers are to be compressed with. `None` leaves them as they are, but for those of docker's places
     /// that nobody compressed, which go to a registry with gzip.
     pub compression: Option<Compression>,
+    /// Where it is remembered what became of layers that were compressed.
+    pub known: Option<Known>,
 }
 
 /// What became of it.

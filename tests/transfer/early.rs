@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ecr::store::registry::{Login, Remote};
 use ecr::store::{Answer, Journal, Reader, Source, Written};
-use ecr::transfer::compress::Compression;
+use ecr::transfer::compress::{Compression, Known};
 use tokio::sync::Notify;
 
 use super::fake::{Fake, MEBIBYTE, refusal};
@@ -267,4 +267,36 @@ async fn a_part_that_fails_early_is_sent_when_the_layer_is_whole() {
     let calls = fake.calls("UploadLayerPart");
     assert_eq!(calls[1..], [&parts[..2], &[question], &parts[1..]].concat());
     assert!(fake.state().blobs.contains_key(&digest));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_became_of_a_layer_is_remembered_and_the_destination_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let memory = Arc::new(Memory::new());
+    let plain = noise(100_000, 1);
+    let layer = memory.add_blob("application/vnd.oci.image.layer.v1.tar", plain.clone());
+    let config = json!({"rootfs": {"type": "layers", "diff_ids": [layer.digest]}}).to_string();
+    let config = memory.add_blob(CONFIG, config);
+    let image = manifest(&json!({
+        "schemaVersion": 2, "mediaType": media_type::OCI_MANIFEST, "config": config, "layers": [layer]
+    }));
+    memory.put_image(&image, &["1".to_owned()]).await.unwrap();
+    let source: Shared = memory.clone();
+    let known = Some(Known::new(folder.path().join("layers")));
+    let compressed = || Options { known: known.clone(), ..compressed() };
+    let destination: Shared = Arc::new(Memory::new());
+    let first = run(&source, &destination, &compressed()).await.unwrap();
+    assert_eq!((first.compressed, first.blobs, first.present), (1, 2, 0));
+    // From now on the layer cannot be compressed any more.
+    memory.plant(&layer.digest, noise(100_000, 2));
+    let again = run(&source, &destination, &compressed()).await.unwrap();
+    assert_eq!((again.compressed, again.blobs, again.present), (1, 0, 2));
+    assert_eq!((&again.digest, again.bytes), (&first.digest, 0));
+    // Where it is not, or is to become something else, nothing that is remembered helps.
+    let elsewhere: Shared = Arc::new(Memory::new());
+    run(&source, &elsewhere, &compressed()).await.unwrap_err();
+    let harder = Options { compression: Some("gzip:9".parse().unwrap()), ..compressed() };
+    run(&source, &destination, &harder).await.unwrap_err();
+    memory.plant(&layer.digest, plain);
+    run(&source, &elsewhere, &compressed()).await.unwrap();
 }

@@ -9,10 +9,12 @@
 //!
 //! One layer at a time is sent while it is compressed: an upload needs its digest only at its end. What the destination
 //! turns out to have is not sent on, so no more goes there in vain than the network takes while a layer is compressed,
-//! and nobody waits for it.
+//! and nobody waits for it. What became of a layer is remembered, so that the next time the destination is asked before
+//! anything is compressed.
 
 mod deflate;
 mod gzip;
+mod known;
 mod pack;
 mod rewrite;
 mod spool;
@@ -30,6 +32,7 @@ use serde::Deserialize;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+pub use self::known::Known;
 use self::pack::{Crew, pack};
 use super::plan::{self, Blobs, Plan};
 use super::progress::{Event, Progress};
@@ -70,9 +73,19 @@ impl Compression {
 
 impl Compression {
     /// What stands for the digest of a layer that is being compressed: all that decides what becomes of it.
-    fn name(self, layer: &Digest) -> Digest {
-        let (version, method) = (env!("CARGO_PKG_VERSION"), self.method.name());
-        Digest::of(format!("ecr {version} {method}:{} {layer}", self.effort()).as_bytes())
+    fn name(self, layer: &Layer) -> Digest {
+        let (version, method, effort) = (env!("CARGO_PKG_VERSION"), self.method.name(), self.effort());
+        let mut name = format!("ecr {version} {method}:{effort} {}", layer.blob.digest);
+        for identity in &layer.identities {
+            name = format!("{name} {identity}");
+        }
+        Digest::of(name.as_bytes())
+    }
+
+    /// What becomes of a layer, where that is known.
+    fn known(self, layer: &Layer, options: &Options) -> Option<Descriptor> {
+        let (digest, size) = options.known.as_ref()?.find(&self.name(layer))?;
+        Some(rewrite::layer(&layer.blob, self.method, digest, size))
     }
 }
 
@@ -185,7 +198,7 @@ impl Work {
         if destination.admit(plan.root.digest(), &options.tags).await.is_err() {
             // A tag cannot move, unless it names just what will come of this: that is worth compressing everything
             // before a byte is sent.
-            let packed = self.foreseen(source).await?;
+            let packed = self.foreseen(source, options).await?;
             let (_, root) = self.rewritten(source, plan, &packed)?;
             destination.admit(root.digest(), &options.tags).await?;
         }
@@ -231,12 +244,20 @@ impl Work {
     }
 
     /// What will come of the layers.
-    async fn foreseen(&self, source: &Shared) -> Result<HashMap<Digest, Descriptor>, Error> {
+    async fn foreseen(
+        &self,
+        source: &Shared,
+        options: &Options,
+    ) -> Result<HashMap<Digest, Descriptor>, Error> {
         let crew = Crew::new();
         let mut packed = HashMap::new();
         for (digest, layer) in &self.layers {
-            let (_, filling) = spool::new().map_err(spool::failed)?;
-            let new = pack(source, layer, self.compression, &crew, filling, |_| {}).await?;
+            let new = if let Some(known) = self.compression.known(layer, options) {
+                known
+            } else {
+                let (_, filling) = spool::new().map_err(spool::failed)?;
+                pack(source, layer, self.compression, &crew, filling, |_| {}).await?
+            };
             packed.insert(digest.clone(), new);
         }
         Ok(packed)
@@ -257,10 +278,21 @@ impl Work {
             let (source, destination, layer) = (Arc::clone(source), Arc::clone(destination), layer.clone());
             let (permits, progress, crew) = (Arc::clone(&permits), Arc::clone(progress), crew.clone());
             let (compression, buffers) = (self.compression, Arc::clone(&options.buffers));
+            let (known, memory) = (compression.known(&layer, options), options.known.clone());
             tasks.spawn(async move {
                 let _permit = permits.acquire_owned().await;
+                if let Some(known) = known
+                    && destination.prepare(std::slice::from_ref(&known)).await?.is_empty()
+                {
+                    progress.hear(Event::Started(&layer.blob));
+                    progress.hear(Event::Finished(&layer.blob));
+                    return Ok((layer.blob.digest, known, Written::Present));
+                }
                 let (packed, written) =
                     move_layer(&source, &destination, &layer, compression, &crew, buffers, &progress).await?;
+                if let Some(memory) = memory {
+                    memory.keep(&compression.name(&layer), &packed);
+                }
                 Ok::<_, Error>((layer.blob.digest, packed, written))
             });
         }
@@ -314,7 +346,7 @@ async fn move_layer(
     };
     let (spool, filling) = spool::new().map_err(spool::failed)?;
     let spool: Shared = Arc::new(spool);
-    let unnamed = Descriptor { digest: compression.name(&blob.digest), ..blob.clone() };
+    let unnamed = Descriptor { digest: compression.name(layer), ..blob.clone() };
     let growing = Growing::new(Arc::clone(&spool), unnamed, Arc::clone(&buffers), report_sent.clone());
     let growing = Arc::new(growing);
     let mut early = JoinSet::new();

@@ -1,0 +1,100 @@
+//! What became of layers that were compressed before, so that the same ones need not be compressed again to learn that
+//! the destination has them.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::image::{Descriptor, Digest};
+
+/// A layer that nobody pushed for so long is forgotten.
+const LONGEST: Duration = Duration::from_hours(30 * 24);
+/// More than any record has.
+const LENGTH: u64 = 1024;
+
+/// A folder with a small file for each layer. It is a hint: the destination says what it has.
+#[derive(Debug, Clone)]
+pub struct Known {
+    folder: PathBuf,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Record {
+    digest: Digest,
+    size: u64,
+}
+
+impl Known {
+    /// What is known in this folder.
+    pub fn new(folder: PathBuf) -> Self {
+        Self { folder }
+    }
+
+    /// The digest and the size that a layer of this name had when it was compressed.
+    pub(super) fn find(&self, name: &Digest) -> Option<(Digest, u64)> {
+        let path = self.folder.join(name.hexadecimal());
+        if path.metadata().ok()?.len() > LENGTH {
+            return None;
+        }
+        let Record { digest, size } = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
+        Some((digest, size))
+    }
+
+    /// Remembers a layer. Where that fails it is compressed again the next time, which is all.
+    pub(super) fn keep(&self, name: &Digest, layer: &Descriptor) {
+        let record = Record { digest: layer.digest.clone(), size: layer.size };
+        let Ok(text) = serde_json::to_vec(&record) else { return };
+        if fs::create_dir_all(&self.folder).is_err() {
+            return;
+        }
+        self.clean();
+        // Only its owner can read it, and whoever does finds all of it.
+        if let Ok(mut file) = tempfile::NamedTempFile::new_in(&self.folder)
+            && file.write_all(&text).is_ok()
+        {
+            let _ = file.persist(self.folder.join(name.hexadecimal()));
+        }
+    }
+
+    fn clean(&self) {
+        for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
+            let written = entry.metadata().and_then(|facts| facts.modified()).ok();
+            if written.and_then(|at| at.elapsed().ok()).is_some_and(|age| age > LONGEST) {
+                // Another one of us may have been quicker.
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::time::SystemTime;
+
+    use super::*;
+
+    #[test]
+    fn layers_are_known_until_they_are_old() {
+        let folder = tempfile::tempdir().unwrap();
+        let known = Known::new(folder.path().join("new/layers"));
+        let (name, other) = (Digest::of(b"a name"), Digest::of(b"another"));
+        let layer = Descriptor::new("a/layer", Digest::of(b"layer"), 5);
+        assert_eq!(known.find(&name), None);
+        known.keep(&name, &layer);
+        assert_eq!(known.find(&name), Some((layer.digest.clone(), 5)));
+        let path = folder.path().join("new/layers").join(name.hexadecimal());
+        let old = SystemTime::now() - LONGEST - Duration::from_mins(1);
+        File::options().write(true).open(&path).unwrap().set_modified(old).unwrap();
+        known.keep(&other, &layer);
+        assert_eq!((known.find(&name), known.find(&other)), (None, Some((layer.digest.clone(), 5))));
+        // What is no record says nothing.
+        for nonsense in ["", "{}", r#"{"digest":"sha256:1","size":5}"#, &"9".repeat(2000)] {
+            fs::write(&path, nonsense).unwrap();
+            assert_eq!(known.find(&name), None, "{nonsense}");
+        }
+    }
+}
