@@ -261,8 +261,10 @@ def row_archive(layouts, rounds):
         "ecr copy --compress gzip:1": lambda to: ecr("copy", "--compress", "gzip:1", f"docker-archive:{path}", f"docker://{place(to)}"),
         "ecr copy --compress gzip:6": lambda to: ecr("copy", "--compress", "gzip:6", f"docker-archive:{path}", f"docker://{place(to)}"),
         "crane push": lambda to: peer("crane", "push", "--insecure", inside(path), place(to)),
-        "skopeo copy": lambda to: peer("skopeo", "copy", "--dest-tls-verify=false", f"docker-archive:{inside(path)}", f"docker://{place(to)}"),
     }
+    for level in ("", "1", "6"):
+        options = ("--dest-tls-verify=false", *(("--dest-compress-level", level) if level else ()))
+        programs[f"skopeo copy, level {level or 'usual'}"] = lambda to, options=options: peer("skopeo", "copy", *options, f"docker-archive:{inside(path)}", f"docker://{place(to)}")
     drop = lambda repository: shutil.rmtree(registry.folder / "docker")
     measure(f"push a docker archive of a root file system, {path.stat().st_size >> 20} MiB", programs, rounds, lambda _: unique(), drop)
     registry.stop()

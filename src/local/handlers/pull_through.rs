@@ -126,6 +126,30 @@ pub(super) fn looked_up_at(
     Ok(connection.prepare_cached(query)?.query_row(params![repository.id, tag], |row| row.get(0))?)
 }
 
+/// Whether an image is here and, where a tag names it, was put or looked up since then.
+pub(in crate::local) fn has_since(
+    local: &Local,
+    scope: &Scope,
+    name: &str,
+    image: &Name,
+    then: i64,
+) -> Result<bool, Fault> {
+    local.database.read(|connection| {
+        let Some(repository) = Repository::look_up(connection, scope, name)? else { return Ok(false) };
+        let (found, is_due) = match image {
+            Name::Tag(tag) => match image_of_tag(connection, repository.id, tag)? {
+                Some(found) => (Some(found), looked_up_at(connection, &repository, tag)? < then),
+                None => (None, true),
+            },
+            Name::Digest(digest) => {
+                (images::Image::of_digest(connection, repository.id, &digest.to_string())?, false)
+            }
+            Name::Unnamed => (None, true),
+        };
+        Ok(!is_due && found.is_some_and(|image| image.status == "ACTIVE"))
+    })
+}
+
 /// Takes an image over from another registry of the store, whose blobs are here already; answers whether it is there.
 pub(in crate::local) fn take_over(
     local: &Local,
