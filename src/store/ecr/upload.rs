@@ -179,9 +179,9 @@ impl<'a> Upload<'a> {
         Ok(upload)
     }
 
-    /// An upload that is `known`, perhaps for certain, or that an earlier run left, from where the service says it is: the answers to its last parts may have
-    /// been lost. No operation tells that, but a part in the wrong place is refused with it. One byte far behind the
-    /// layer never is in the right place.
+    /// An upload that began before the layer was whole or in an earlier run. Where it is not `known` for certain how
+    /// far it is, since answers may have been lost, the service says so. No operation tells it, but a part in the wrong
+    /// place is refused with it. One byte far behind the layer never is in the right place.
     async fn take_up(
         store: &'a Ecr,
         blob: &'a Descriptor,

@@ -1,5 +1,6 @@
-//! The way up of a blob that is still being made: one PATCH that ends when the blob is whole, without a length, as docker
-//! sends its layers. [`Store::write`](crate::store::Store::write) ends the upload, or goes on where it broke off.
+//! The way up of a blob that is still being made: one PATCH that ends when the blob is whole, without a length, as
+//! docker sends its layers. [`Store::write`](crate::store::Store::write) ends the upload, or goes on where it broke
+//! off.
 
 use bytes::Bytes;
 use futures_util::stream;

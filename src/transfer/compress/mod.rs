@@ -3,8 +3,8 @@
 //!
 //! A registry wants a blob's digest and size before it says that it has it already, and a compressed layer has neither
 //! until it is done. So each layer is compressed into a spool, a nameless file in the platform's temporary folder, and
-//! moved from there like any other blob: it can be sent again where the network fails, and an upload that ended early is
-//! taken up again by the next run (the same layer always gives the same bytes). While one layer moves, others are
+//! moved from there like any other blob: it can be sent again where the network fails, and an upload that ended early
+//! is taken up again by the next run (the same layer always gives the same bytes). While one layer moves, others are
 //! compressed, and no more than `jobs` spools exist at once.
 //!
 //! One layer at a time is sent while it is compressed: an upload needs its digest only at its end. What the destination
