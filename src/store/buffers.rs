@@ -36,7 +36,7 @@ impl Buffers {
     }
 
     /// How many bytes all buffers may have together.
-    pub(super) fn budget(&self) -> usize {
+    pub fn budget(&self) -> usize {
         self.budget * MEBIBYTE
     }
 
@@ -58,6 +58,14 @@ impl Buffers {
         bytes.clear();
         bytes.reserve_exact(size);
         Buffer { bytes, home: Arc::clone(self), _permit: permit }
+    }
+
+    /// Keeps half of the memory for something else, until the answer is dropped.
+    pub async fn halve(self: &Arc<Self>) -> OwnedSemaphorePermit {
+        self.spare().clear();
+        let wanted = u32::try_from(self.budget / 2).expect("a budget is far below 2^32 MiB");
+        let permit = Arc::clone(&self.mebibytes).acquire_many_owned(wanted).await;
+        permit.expect("the semaphore is never closed")
     }
 
     fn spare(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {

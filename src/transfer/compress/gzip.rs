@@ -10,7 +10,7 @@ use libdeflater::Crc;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinHandle;
 
-use super::deflate::{self, BLOCK};
+use super::deflate::END;
 use super::pack::Crew;
 
 /// No flags, no time, no name, an unknown operating system.
@@ -37,10 +37,7 @@ pub(super) fn compress(
         let piece = crew.handle.block_on(job).map_err(io::Error::other).flatten()?;
         out.write_all(&piece.bytes)
     };
-    let mut block = read_block(plain)?;
     loop {
-        let next = read_block(plain)?;
-        let last = next.is_empty();
         while waiting.front().is_some_and(JoinHandle::is_finished) {
             waiting.pop_front().map_or(Ok(()), &mut finish)?;
         }
@@ -55,28 +52,26 @@ pub(super) fn compress(
             };
             finish(job)?;
         };
-        checksum.update(&block);
-        // Kept modulo 2^32.
-        length = length.wrapping_add(u32::try_from(block.len()).map_err(io::Error::other)?);
-        waiting.push_back(crew.handle.spawn_blocking(move || {
-            let bytes = deflate::compress(&block, level, last)?;
-            Ok(Piece { bytes, _permit: permit })
-        }));
-        if last {
+        let mut press = crew.press(level)?;
+        let some = fill(plain, &mut press.plain)?;
+        if some == 0 {
+            crew.give_back(press);
             break;
         }
-        block = next;
+        checksum.update(&press.plain[..some]);
+        // Kept modulo 2^32.
+        length = length.wrapping_add(u32::try_from(some).map_err(io::Error::other)?);
+        let crew = crew.clone();
+        waiting.push_back(crew.handle.clone().spawn_blocking(move || {
+            let bytes = press.compress(some);
+            crew.give_back(press);
+            Ok(Piece { bytes: bytes?, _permit: permit })
+        }));
     }
     waiting.into_iter().try_for_each(finish)?;
+    out.write_all(&END)?;
     out.write_all(&checksum.sum().to_le_bytes())?;
     out.write_all(&length.to_le_bytes())
-}
-
-fn read_block(plain: &mut impl Read) -> io::Result<Vec<u8>> {
-    let mut block = vec![0; BLOCK];
-    let length = fill(plain, &mut block)?;
-    block.truncate(length);
-    Ok(block)
 }
 
 /// Reads until the block is full or nothing is left.
@@ -95,10 +90,12 @@ pub(super) fn fill(plain: &mut impl Read, block: &mut [u8]) -> io::Result<usize>
 
 #[cfg(test)]
 mod tests {
+    use super::super::deflate::BLOCK;
     use super::*;
+    use crate::store::Buffers;
 
     async fn packed(content: Vec<u8>, level: u8) -> Vec<u8> {
-        let crew = Crew::new();
+        let crew = Crew::new(&Buffers::within(0));
         let task = tokio::task::spawn_blocking(move || {
             let mut bytes = Vec::new();
             compress(&mut &content[..], &mut bytes, level, &crew).map(|()| bytes)

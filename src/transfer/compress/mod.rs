@@ -249,7 +249,7 @@ impl Work {
         source: &Shared,
         options: &Options,
     ) -> Result<HashMap<Digest, Descriptor>, Error> {
-        let crew = Crew::new();
+        let crew = Crew::new(&options.buffers);
         let mut packed = HashMap::new();
         for (digest, layer) in &self.layers {
             let new = if let Some(known) = self.compression.known(layer, options) {
@@ -273,7 +273,8 @@ impl Work {
     ) -> Result<HashMap<Digest, Descriptor>, Error> {
         let mut tasks = JoinSet::new();
         let permits = Arc::new(Semaphore::new(options.jobs.max(1)));
-        let crew = Crew::new();
+        let crew = Crew::new(&options.buffers);
+        let _half = options.buffers.halve().await;
         for layer in self.layers.values() {
             let (source, destination, layer) = (Arc::clone(source), Arc::clone(destination), layer.clone());
             let (permits, progress, crew) = (Arc::clone(&permits), Arc::clone(progress), crew.clone());

@@ -1,18 +1,19 @@
 //! One layer through the machine: read and verified, unpacked, checked against the configuration, packed, spooled.
 
 use std::io::{self, BufRead, Read};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::available_parallelism;
 
 use flate2::bufread::MultiGzDecoder;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc};
 
+use super::deflate::{self, Press};
 use super::spool::{self, Filling};
-use super::{Compression, Layer, Method, deflate, gzip, rewrite};
+use super::{Compression, Layer, Method, gzip, rewrite};
 use crate::image::{Descriptor, Digest, Hasher};
-use crate::store::{Shared, Source, Stream};
+use crate::store::{Buffers, Shared, Source, Stream};
 use crate::transfer::Error;
 
 /// What is read at once.
@@ -20,22 +21,38 @@ const PIECE: usize = 512 * 1024;
 /// Pieces that wait for the packer.
 const AHEAD: usize = 1;
 
+/// What a block takes: a press, and what comes of it.
+const MEMORY: usize = 4 * deflate::BLOCK;
+
 /// Those who compress the blocks of all layers, as many as there are processors. A block that waits to be compressed
 /// or written keeps a permit, which bounds the memory.
 #[derive(Clone)]
 pub(super) struct Crew {
     pub(super) handle: Handle,
     pub(super) blocks: Arc<Semaphore>,
+    /// Those of them that are not in use.
+    presses: Arc<Mutex<Vec<Press>>>,
     /// Whose layer is sent already.
     pub(super) turn: Arc<Semaphore>,
 }
 
 impl Crew {
-    /// For as many blocks as keep this machine busy.
-    pub(super) fn new() -> Self {
+    /// For as many blocks as keep this machine busy and have room in half of a transfer's memory.
+    pub(super) fn new(buffers: &Buffers) -> Self {
         let processors = available_parallelism().map_or(2, usize::from);
-        let blocks = Semaphore::new((processors * 3).clamp(6, 24));
-        Self { handle: Handle::current(), blocks: Arc::new(blocks), turn: Arc::new(Semaphore::new(1)) }
+        let blocks = Semaphore::new((processors * 3).min(buffers.budget() / 2 / MEMORY).max(3));
+        let (blocks, turn) = (Arc::new(blocks), Arc::new(Semaphore::new(1)));
+        Self { handle: Handle::current(), blocks, presses: Arc::default(), turn }
+    }
+
+    /// A press for who has a permit. Its level is that of all of the crew's work.
+    pub(super) fn press(&self, level: u8) -> io::Result<Press> {
+        let spare = self.presses.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        spare.map_or_else(|| Press::new(level), Ok)
+    }
+
+    pub(super) fn give_back(&self, press: Press) {
+        self.presses.lock().unwrap_or_else(PoisonError::into_inner).push(press);
     }
 }
 

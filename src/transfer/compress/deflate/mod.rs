@@ -23,46 +23,62 @@ pub(super) const BLOCK: usize = 2 * STREAM;
 /// 119.7 MB at those named here, there 144.7, 140.4, 136.5, 132.4, 128.1, 126.6, 124.4, 123.0 and 122.3 MB.
 const LEVELS: [i32; 9] = [1, 1, 1, 2, 2, 3, 5, 6, 8];
 
-/// Compresses a block at a level from 1 to 9, the same block to the same bytes. Unless it is the last, others can
-/// follow it.
-pub(super) fn compress(block: &[u8], level: u8, last: bool) -> io::Result<Vec<u8>> {
-    let level = LEVELS[usize::from(level.clamp(1, 9) - 1)];
-    let level = CompressionLvl::new(level).map_err(|_| io::Error::other("libdeflate has no such level"))?;
-    let mut compressor = Compressor::new(level);
-    let mut streams = Vec::new();
-    loop {
-        let plain = block.chunks(STREAM).nth(streams.len()).unwrap_or_default();
-        let mut stream = vec![0; compressor.deflate_compress_bound(plain.len())];
-        let length = compressor.deflate_compress(plain, &mut stream).map_err(io::Error::other)?;
-        stream.truncate(length);
-        streams.push(stream);
-        if streams.len() * STREAM >= block.len() {
-            break;
-        }
+/// What one block at a time is compressed with, again and again: its memory is as large as the compressor's and two
+/// blocks.
+pub(super) struct Press {
+    compressor: Compressor,
+    /// Where the block is put.
+    pub(super) plain: Box<[u8]>,
+    room: Box<[u8]>,
+}
+
+impl Press {
+    /// For a level from 1 to 9.
+    pub(super) fn new(level: u8) -> io::Result<Self> {
+        let level = LEVELS[usize::from(level.clamp(1, 9) - 1)];
+        let level =
+            CompressionLvl::new(level).map_err(|_| io::Error::other("libdeflate has no such level"))?;
+        let mut compressor = Compressor::new(level);
+        let room = BLOCK / STREAM * compressor.deflate_compress_bound(STREAM);
+        Ok(Self { compressor, plain: vec![0; BLOCK].into(), room: vec![0; room].into() })
     }
-    let followed = streams.len() - usize::from(last);
-    reopen(&mut streams[..followed])
-        .ok_or_else(|| io::Error::other("what libdeflate made cannot be read"))?;
-    Ok(streams.concat())
+
+    /// The first bytes of the block, compressed so that others can follow, the same to the same bytes.
+    pub(super) fn compress(&mut self, length: usize) -> io::Result<Vec<u8>> {
+        let mut streams: Vec<&[u8]> = Vec::with_capacity(BLOCK / STREAM);
+        let mut room = &mut self.room[..];
+        for plain in self.plain[..length].chunks(STREAM) {
+            let length = self.compressor.deflate_compress(plain, room).map_err(io::Error::other)?;
+            let (stream, rest) = room.split_at_mut(length);
+            streams.push(stream);
+            room = rest;
+        }
+        join(&streams).ok_or_else(|| io::Error::other("what libdeflate made cannot be read"))
+    }
 }
 
 /// An empty stored part, but for the three zeros of its header, up to which zeros fill a byte: where it ends, another
 /// stream can begin.
 const BOUNDARY: [u8; 4] = [0, 0, 0xff, 0xff];
+/// A stream of nothing, which ends all that came before.
+pub(super) const END: [u8; 2] = [3, 0];
 
-/// Takes the mark of the end from streams. `None` where one is not whole.
-fn reopen(streams: &mut [Vec<u8>]) -> Option<()> {
-    let ends = ends(streams)?;
-    for (stream, End { mark, length }) in streams.iter_mut().zip(ends) {
+/// Streams one behind the other, without the marks of their ends. `None` where one is not whole.
+fn join(streams: &[&[u8]]) -> Option<Vec<u8>> {
+    let size = streams.iter().map(|stream| stream.len() + 1 + BOUNDARY.len()).sum();
+    let mut joined = Vec::with_capacity(size);
+    for (stream, End { mark, length }) in streams.iter().zip(ends(streams)?) {
         if length.div_ceil(8) != stream.len() {
             return None;
         }
-        stream[mark / 8] &= !(1 << (mark % 8));
+        let start = joined.len();
+        joined.extend_from_slice(stream);
+        joined[start + mark / 8] &= !(1 << (mark % 8));
         // What fills the last byte is zero, as the header of the boundary is.
-        stream.resize((length + 3).div_ceil(8), 0);
-        stream.extend_from_slice(&BOUNDARY);
+        joined.resize(start + (length + 3).div_ceil(8), 0);
+        joined.extend_from_slice(&BOUNDARY);
     }
-    Some(())
+    Some(joined)
 }
 
 #[cfg(test)]
@@ -87,7 +103,7 @@ mod tests {
             _ => noise(),
         });
         let mut contents =
-            vec![mixed.collect(), vec![7; BLOCK], text.repeat(40), b"one line".to_vec(), Vec::new()];
+            vec![mixed.collect(), vec![7; BLOCK], text.repeat(30), b"one line".to_vec(), Vec::new()];
         contents.push((0..BLOCK - 1).map(|_| noise()).collect());
         // A few values only, whose codes are of very different lengths.
         contents.push((0..BLOCK).map(|_| noise() & noise() & noise() & noise()).collect());
@@ -103,20 +119,31 @@ mod tests {
         plain
     }
 
+    fn compressed(content: &[u8], level: u8) -> Vec<u8> {
+        let mut press = Press::new(level).unwrap();
+        press.plain[..content.len()].copy_from_slice(content);
+        press.compress(content.len()).unwrap()
+    }
+
+    /// What libdeflate makes of it, and ends.
+    fn stream(content: &[u8]) -> Vec<u8> {
+        let mut compressor = Compressor::new(CompressionLvl::new(6).unwrap());
+        let mut stream = vec![0; compressor.deflate_compress_bound(content.len())];
+        let length = compressor.deflate_compress(content, &mut stream).unwrap();
+        stream.truncate(length);
+        stream
+    }
+
     #[test]
     fn blocks_follow_each_other() {
         for level in [1, 5, 6, 9] {
             let (mut packed, mut plain) = (Vec::new(), Vec::new());
             for content in contents() {
-                packed.extend(compress(&content, level, false).unwrap());
+                packed.extend(compressed(&content, level));
                 plain.extend(content);
-                // Between any two of them it could end.
-                let end = compress(b"the end", level, true).unwrap();
-                assert!(
-                    unpacked(&[&packed[..], &end].concat()) == [&plain[..], b"the end"].concat(),
-                    "{level}"
-                );
             }
+            packed.extend(END);
+            assert!(unpacked(&packed) == plain, "level {level}");
         }
     }
 
@@ -127,35 +154,34 @@ mod tests {
                 let mut stream = Vec::new();
                 let level = flate2::Compression::new(level);
                 flate2::bufread::DeflateEncoder::new(&content[..], level).read_to_end(&mut stream).unwrap();
-                let mut streams = [stream, compress(b"", 1, true).unwrap()];
-                reopen(&mut streams[..1]).unwrap();
-                assert!(unpacked(&streams.concat()) == content);
+                let joined = join(&[&stream]).unwrap();
+                assert!(unpacked(&[&joined[..], &END].concat()) == content);
             }
         }
     }
 
     #[test]
     fn what_is_not_whole_is_refused() {
-        let whole = compress(&contents()[0][..20_000], 6, true).unwrap();
-        assert!(reopen(&mut [whole.clone()]).is_some());
+        let whole = stream(&contents()[0][..20_000]);
+        assert!(join(&[&whole]).is_some());
         for length in 0..whole.len() {
-            assert!(reopen(&mut [whole[..length].to_vec()]).is_none(), "{length} of {} bytes", whole.len());
+            assert!(join(&[&whole[..length]]).is_none(), "{length} of {} bytes", whole.len());
         }
-        assert!(reopen(&mut [[&whole[..], &[0]].concat()]).is_none());
+        assert!(join(&[&[&whole[..], &[0]].concat()]).is_none());
         // Parts of the fourth kind, which there is not, and a stored one of more than there is.
-        for wrong in [vec![7], vec![1, 9, 0, 0xf6, 0xff, 1, 2, 3]] {
-            assert!(reopen(&mut [wrong]).is_none());
+        for wrong in [&[7][..], &[1, 9, 0, 0xf6, 0xff, 1, 2, 3]] {
+            assert!(join(&[wrong]).is_none());
         }
     }
 
     #[test]
     fn nonsense_comes_to_an_end() {
-        let whole = compress(&contents()[0][5_000..30_000], 6, true).unwrap();
+        let whole = stream(&contents()[0][5_000..30_000]);
         for place in 0..whole.len().min(4000) {
             let mut broken = whole.clone();
             broken[place] ^= 1 << (place % 8);
             // Either way; but not for ever, and without a panic.
-            let _ = reopen(&mut [broken, whole.clone()]);
+            let _ = join(&[&broken, &whole]);
         }
     }
 }

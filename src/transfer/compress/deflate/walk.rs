@@ -12,7 +12,7 @@ pub(super) struct End {
 }
 
 /// `None` where one is not whole.
-pub(super) fn ends(streams: &[Vec<u8>]) -> Option<Vec<End>> {
+pub(super) fn ends(streams: &[&[u8]]) -> Option<Vec<End>> {
     let mut walks: Vec<Walk> = streams.iter().map(|stream| Walk::new(stream)).collect();
     loop {
         let mut walking = Vec::with_capacity(walks.len());
