@@ -1,20 +1,15 @@
 //! Blobs that are sent while they are still being made, so that the network does not wait for the processor.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
-use super::buffers::Buffers;
+use super::Source;
 use super::journal::{Page, Record};
-use super::{Error, Reader, Shared};
-use crate::image::Descriptor;
 
 /// A blob that is still being made: a reader of it waits for what is not there yet.
 pub struct Growing {
-    store: Shared,
-    blob: Descriptor,
-    buffers: Arc<Buffers>,
-    report: Box<dyn Fn(u64) + Send + Sync>,
+    source: Source,
     begun: Mutex<Option<Begun>>,
     unwanted: watch::Sender<bool>,
 }
@@ -28,22 +23,10 @@ pub(super) struct Begun {
 }
 
 impl Growing {
-    /// A blob of a store. The descriptor's digest stands for what the blob is made of, and how: the same must always
-    /// become the same bytes. Its size is about the most that comes of it. `report` hears how many bytes have arrived.
-    pub fn new(
-        store: Shared,
-        blob: Descriptor,
-        buffers: Arc<Buffers>,
-        report: impl Fn(u64) + Send + Sync + 'static,
-    ) -> Self {
-        Self {
-            store,
-            blob,
-            buffers,
-            report: Box::new(report),
-            begun: Mutex::default(),
-            unwanted: watch::Sender::new(false),
-        }
+    /// A blob whose descriptor's digest stands for what it is made of, and how: the same must always become the same
+    /// bytes. Its size is about the most that comes of it.
+    pub fn new(source: Source) -> Self {
+        Self { source, begun: Mutex::default(), unwanted: watch::Sender::new(false) }
     }
 
     /// Nobody wants the blob any more, and sending it ends.
@@ -57,28 +40,14 @@ impl Growing {
         let _ = self.unwanted.subscribe().wait_for(|unwanted| *unwanted).await;
     }
 
-    /// What is known of the blob.
-    pub(super) fn blob(&self) -> &Descriptor {
-        &self.blob
-    }
-
-    pub(super) fn buffers(&self) -> &Arc<Buffers> {
-        &self.buffers
-    }
-
-    /// The blob from its first byte.
-    pub(super) async fn open(&self) -> Result<Box<dyn Reader>, Error> {
-        self.store.open(&self.blob, 0).await
+    /// Where the blob comes from.
+    pub(super) fn source(&self) -> &Source {
+        &self.source
     }
 
     /// Remembers an upload.
     pub(super) fn hold(&self, begun: Begun) {
         *self.begun() = Some(begun);
-    }
-
-    /// Says how many bytes have arrived.
-    pub(super) fn arrived(&self, position: u64) {
-        (self.report)(position);
     }
 
     /// Writes down how far the upload is. While bytes are on their way nobody knows what of them arrives.

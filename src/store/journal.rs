@@ -6,7 +6,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read as _, Seek as _, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -53,7 +53,7 @@ impl Journal {
     /// cannot be taken up later is no reason not to begin it.
     pub(super) fn page(&self, repository: &str, digest: &Digest) -> Option<Page> {
         fs::create_dir_all(&self.folder).ok()?;
-        self.clean();
+        remove_older(&self.folder, LONGEST);
         let key = Digest::of(format!("{}\n{repository}\n{digest}", self.registry).as_bytes());
         let path = self.folder.join(key.hexadecimal());
         let mut options = OpenOptions::new();
@@ -64,15 +64,15 @@ impl Journal {
         file.try_lock().ok()?;
         Some(Page { path, file })
     }
+}
 
-    fn clean(&self) {
-        for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
-            let age =
-                entry.metadata().and_then(|facts| facts.modified()).ok().and_then(|at| at.elapsed().ok());
-            if age.is_some_and(|age| age > LONGEST) {
-                // Another one of us may have been quicker.
-                let _ = fs::remove_file(entry.path());
-            }
+/// Removes the files of a folder that nobody has written to for so long.
+pub(crate) fn remove_older(folder: &Path, longest: Duration) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let age = entry.metadata().and_then(|facts| facts.modified()).ok().and_then(|at| at.elapsed().ok());
+        if age.is_some_and(|age| age > longest) {
+            // Another one of us may have been quicker.
+            let _ = fs::remove_file(entry.path());
         }
     }
 }

@@ -35,6 +35,7 @@ pub use engine::Engine;
 pub use error::Error;
 pub use growing::Growing;
 pub use journal::Journal;
+pub(crate) use journal::remove_older;
 pub use layout::Layout;
 pub use memory::Memory;
 pub use place::{Format, Place};

@@ -54,6 +54,16 @@ impl Source {
         self.growing.as_ref().and_then(|growing| growing.take())
     }
 
+    /// The blob, as far as it is known.
+    pub(super) fn blob(&self) -> &Descriptor {
+        &self.blob
+    }
+
+    /// The blob's bytes, unchecked.
+    pub(super) async fn reader(&self) -> Result<Box<dyn Reader>, Error> {
+        self.store.open(&self.blob, 0).await
+    }
+
     /// Where to borrow memory for the blob's bytes.
     pub(super) fn buffers(&self) -> Arc<Buffers> {
         Arc::clone(&self.buffers)

@@ -12,7 +12,7 @@ use crate::image::{Digest, Name};
 use crate::local::call::{Call, Scope};
 use crate::local::database::Durability;
 use crate::local::uploads::Upload;
-use crate::local::{Caller, Fault, Local, time};
+use crate::local::{Caller, Fault, Local, time, upstream};
 use crate::model;
 
 /// What a creation template must be for.
@@ -126,28 +126,35 @@ pub(super) fn looked_up_at(
     Ok(connection.prepare_cached(query)?.query_row(params![repository.id, tag], |row| row.get(0))?)
 }
 
-/// Whether an image is here and, where a tag names it, was put or looked up since then.
-pub(in crate::local) fn has_since(
+/// Whether an image is here and, where a tag names it, need not be looked up again.
+pub(in crate::local) fn is_fresh(
     local: &Local,
     scope: &Scope,
     name: &str,
     image: &Name,
-    then: i64,
 ) -> Result<bool, Fault> {
     local.database.read(|connection| {
         let Some(repository) = Repository::look_up(connection, scope, name)? else { return Ok(false) };
-        let (found, is_due) = match image {
-            Name::Tag(tag) => match image_of_tag(connection, repository.id, tag)? {
-                Some(found) => (Some(found), looked_up_at(connection, &repository, tag)? < then),
-                None => (None, true),
-            },
-            Name::Digest(digest) => {
-                (images::Image::of_digest(connection, repository.id, &digest.to_string())?, false)
-            }
-            Name::Unnamed => (None, true),
-        };
-        Ok(!is_due && found.is_some_and(|image| image.status == "ACTIVE"))
+        let found = named(connection, &repository, image)?;
+        match (found.filter(|found| found.status == "ACTIVE"), image) {
+            (None, _) => Ok(false),
+            (Some(_), Name::Tag(tag)) => Ok(upstream::is_fresh(looked_up_at(connection, &repository, tag)?)),
+            (Some(_), _) => Ok(true),
+        }
     })
+}
+
+/// The image of a repository that goes by a name.
+fn named(
+    connection: &Connection,
+    repository: &Repository,
+    image: &Name,
+) -> Result<Option<images::Image>, Fault> {
+    match image {
+        Name::Tag(tag) => image_of_tag(connection, repository.id, tag),
+        Name::Digest(digest) => images::Image::of_digest(connection, repository.id, &digest.to_string()),
+        Name::Unnamed => Ok(None),
+    }
 }
 
 /// Takes an image over from another registry of the store, whose blobs are here already; answers whether it is there.
@@ -161,12 +168,9 @@ pub(in crate::local) fn take_over(
 ) -> Result<bool, Fault> {
     local.database.write(Durability::Flushed, |transaction| {
         let source = Repository::look_up(transaction, source, source_name)?;
-        let found = match (&source, image) {
-            (Some(source), Name::Tag(tag)) => image_of_tag(transaction, source.id, tag)?,
-            (Some(source), Name::Digest(digest)) => {
-                images::Image::of_digest(transaction, source.id, &digest.to_string())?
-            }
-            _ => None,
+        let found = match &source {
+            Some(source) => named(transaction, source, image)?,
+            None => None,
         };
         if let Name::Tag(tag) = image {
             mark(transaction, scope, name, tag)?;

@@ -6,12 +6,12 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use tokio::task::spawn_blocking;
 
-use super::{FRESH, Failure, Home, Need, Trouble, Wanted};
+use super::{Failure, Home, Need, Trouble, Wanted};
 use crate::image::{Descriptor, Digest, Manifest, Name};
 use crate::local::call::Scope;
 use crate::local::handlers::pull_through as shelf;
 use crate::local::registry::{Identity, Mounted, Place, Refusal, Registry, Rules, Session};
-use crate::local::{Local, Principal, time};
+use crate::local::{Local, Principal};
 use crate::store::registry::{Error, Login, Remote};
 use crate::store::{self, Reader, Store as _};
 
@@ -118,11 +118,10 @@ struct Fetch {
 impl Fetch {
     async fn image(&self, name: &Name) -> Result<(), Failure> {
         // Who looked for it here may have been overtaken by a fetch that landed meanwhile.
-        let (wanted, then) = (name.clone(), time::now() - FRESH);
-        let has = move |local: &Local, need: &Need| {
-            shelf::has_since(local, &need.scope, &need.repository, &wanted, then)
-        };
-        if self.here(has).await? {
+        let wanted = name.clone();
+        let is_fresh =
+            self.here(move |local, need| shelf::is_fresh(local, &need.scope, &need.repository, &wanted));
+        if is_fresh.await? {
             return Ok(());
         }
         let found = self.remote.manifest(name).await.map_err(Failure::from);

@@ -10,7 +10,7 @@ use futures_util::future::{BoxFuture, Shared};
 use tokio::sync::Semaphore;
 
 use super::fetch::fetch;
-use super::{FRESH, Failure, Need, Reach, Trouble, Wanted};
+use super::{Failure, Need, Reach, Trouble, Wanted, is_fresh};
 use crate::local::{Local, time};
 
 /// Fetches at one time; each holds a few MiB.
@@ -76,7 +76,7 @@ impl Upstreams {
 
     /// Whether it was looked up within a day what is about the image that is needed.
     pub(super) fn has_listed(&self, need: &Need) -> bool {
-        locked(&self.listed).get(&key(need, &need.wanted[0])).is_some_and(|at| time::now() - at < FRESH)
+        locked(&self.listed).get(&key(need, &need.wanted[0])).is_some_and(|at| is_fresh(*at))
     }
 
     fn note(&self, key: String) {

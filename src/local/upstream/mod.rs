@@ -128,6 +128,11 @@ pub(super) fn may_need(operation: &str) -> bool {
     )
 }
 
+/// Whether what was looked up then need not be looked up again.
+pub(super) fn is_fresh(looked_up_at: i64) -> bool {
+    time::now() - looked_up_at < FRESH
+}
+
 /// Whether a tag that was looked up then has to be looked up again: where there is a rule for its repository, and the
 /// registry was not out of reach a moment ago.
 pub(super) fn is_due(
@@ -137,7 +142,7 @@ pub(super) fn is_due(
     repository: &str,
     looked_up_at: i64,
 ) -> Result<bool, Fault> {
-    if time::now() - looked_up_at < FRESH {
+    if is_fresh(looked_up_at) {
         return Ok(false);
     }
     let rule = Rule::of(connection, scope, repository)?;

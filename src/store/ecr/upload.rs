@@ -81,14 +81,14 @@ pub(super) async fn upload(store: &Ecr, blob: &Descriptor, source: &Source) -> R
 
 /// Uploads a layer that is still being made, in the smallest parts: it takes memory beside those who make it.
 pub(super) async fn begin(store: &Ecr, growing: &Growing) -> Result<(), store::Error> {
-    let page = page(store, growing.blob());
+    let page = page(store, growing.source().blob());
     if let Some(record) = page.as_ref().and_then(Page::read) {
         // An earlier run's. How far it is will be asked when the layer is whole.
         growing.hold(Begun { record, certain: false, page });
         return Ok(());
     }
-    let size = part_size(None, growing.blob().size, 0);
-    let mut reader = growing.open().await?;
+    let size = part_size(None, growing.source().blob().size, 0);
+    let mut reader = growing.source().reader().await?;
     let mut part = read(growing, &mut *reader, 0, size).await?;
     if part.bytes.len() < size {
         return Ok(());
@@ -104,7 +104,7 @@ pub(super) async fn begin(store: &Ecr, growing: &Growing) -> Result<(), store::E
         growing.note(first, false);
         store.calls.send(&call).await.map_err(Error::Service)?;
         growing.note(end, true);
-        growing.arrived(end);
+        growing.source().arrived(end);
         drop(call);
         part = read(growing, &mut *reader, end, size).await?;
     }
@@ -117,7 +117,7 @@ async fn read(
     first: u64,
     size: usize,
 ) -> Result<Part, store::Error> {
-    let mut buffer = growing.buffers().lend(size).await;
+    let mut buffer = growing.source().buffers().lend(size).await;
     let bytes = reader.read(std::mem::take(&mut buffer.bytes), size).await?;
     Ok(part(buffer, first, bytes))
 }

@@ -18,13 +18,14 @@ use super::upload::{SMALL, STEP, moved};
 impl Remote {
     /// Begins an upload and sends the blob as it comes, unless it is small. `None` where that did not come to its end.
     pub(super) async fn upload_growing(&self, growing: &Growing) -> Option<()> {
-        let mut reader = growing.open().await.ok()?;
+        let mut reader = growing.source().reader().await.ok()?;
         let front = reader.read(Vec::new(), SMALL + 1).await.ok()?;
         if front.len() <= SMALL {
             return None;
         }
         let journal = self.journal.as_ref();
-        let page = journal.and_then(|journal| journal.page(&self.repository, &growing.blob().digest));
+        let page =
+            journal.and_then(|journal| journal.page(&self.repository, &growing.source().blob().digest));
         if let Some(record) = page.as_ref().and_then(Page::read) {
             // An earlier run's. How far it is will be asked when the blob is whole.
             growing.hold(Begun { record, certain: false, page });
@@ -87,7 +88,7 @@ async fn feed(
         let length = piece.len() as u64;
         sender.send(Ok(piece.into())).await.ok()?;
         sent += length;
-        growing.arrived(sent);
+        growing.source().arrived(sent);
         let Ok(next) = reader.read(Vec::with_capacity(STEP), STEP).await else {
             let _ = sender.send(Err("the blob did not become whole")).await;
             return None;

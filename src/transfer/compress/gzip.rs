@@ -61,10 +61,10 @@ pub(super) fn compress(
         checksum.update(&press.plain[..some]);
         // Kept modulo 2^32.
         length = length.wrapping_add(u32::try_from(some).map_err(io::Error::other)?);
-        let crew = crew.clone();
-        waiting.push_back(crew.handle.clone().spawn_blocking(move || {
+        let home = crew.clone();
+        waiting.push_back(crew.handle.spawn_blocking(move || {
             let bytes = press.compress(some);
-            crew.give_back(press);
+            home.give_back(press);
             Ok(Piece { bytes: bytes?, _permit: permit })
         }));
     }

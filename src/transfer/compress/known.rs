@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::image::{Descriptor, Digest};
+use crate::store::remove_older;
 
 /// A layer that nobody pushed for so long is forgotten.
 const LONGEST: Duration = Duration::from_hours(30 * 24);
@@ -50,22 +51,12 @@ impl Known {
         if fs::create_dir_all(&self.folder).is_err() {
             return;
         }
-        self.clean();
+        remove_older(&self.folder, LONGEST);
         // Only its owner can read it, and whoever does finds all of it.
         if let Ok(mut file) = tempfile::NamedTempFile::new_in(&self.folder)
             && file.write_all(&text).is_ok()
         {
             let _ = file.persist(self.folder.join(name.hexadecimal()));
-        }
-    }
-
-    fn clean(&self) {
-        for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
-            let written = entry.metadata().and_then(|facts| facts.modified()).ok();
-            if written.and_then(|at| at.elapsed().ok()).is_some_and(|age| age > LONGEST) {
-                // Another one of us may have been quicker.
-                let _ = fs::remove_file(entry.path());
-            }
         }
     }
 }

@@ -348,8 +348,8 @@ async fn move_layer(
     let (spool, filling) = spool::new().map_err(spool::failed)?;
     let spool: Shared = Arc::new(spool);
     let unnamed = Descriptor { digest: compression.name(layer), ..blob.clone() };
-    let growing = Growing::new(Arc::clone(&spool), unnamed, Arc::clone(&buffers), report_sent.clone());
-    let growing = Arc::new(growing);
+    let growing = Source::new(Arc::clone(&spool), unnamed, report_sent.clone());
+    let growing = Arc::new(Growing::new(growing.with_buffers(Arc::clone(&buffers))));
     let mut early = JoinSet::new();
     let mut packing = pin!(pack(source, layer, compression, crew, filling, report));
     let packed = tokio::select! {

@@ -24,7 +24,7 @@ const AHEAD: usize = 1;
 /// What a block takes: a press, and what comes of it.
 const MEMORY: usize = 4 * deflate::BLOCK;
 
-/// Those who compress the blocks of all layers, as many as there are processors. A block that waits to be compressed
+/// Those who compress the blocks of all layers, so many that no processor waits. A block that waits to be compressed
 /// or written keeps a permit, which bounds the memory.
 #[derive(Clone)]
 pub(super) struct Crew {
