@@ -9,7 +9,7 @@ use ecr::transfer::compress::Compression;
 use super::fake::Fake;
 use super::*;
 
-const PLAIN: &str = "application/vnd.oci.image.layer.v1.tar";
+pub(super) const PLAIN: &str = "application/vnd.oci.image.layer.v1.tar";
 const DOCKER_LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar";
 
 /// Bytes that compress well, in more than one block.
@@ -35,12 +35,12 @@ fn piped(program: &str, arguments: &[&str], bytes: Vec<u8>) -> Vec<u8> {
     output.stdout
 }
 
-fn compressed(with: &str, tags: &[&str]) -> Options {
+pub(super) fn compressed(with: &str, tags: &[&str]) -> Options {
     Options { compression: Some(with.parse::<Compression>().unwrap()), ..options(tags) }
 }
 
 /// An image of these layers, each with its media type and what it unpacks to; `docker` makes it docker's.
-async fn store_of(layers: &[(&str, Vec<u8>, &[u8])], docker: bool) -> (Arc<Memory>, Manifest) {
+pub(super) async fn store_of(layers: &[(&str, Vec<u8>, &[u8])], docker: bool) -> (Arc<Memory>, Manifest) {
     let store = Arc::new(Memory::new());
     let identities: Vec<Digest> = layers.iter().map(|(_, _, plain)| Digest::of(plain)).collect();
     let config =

@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ecr::store::registry::{Login, Remote};
 use ecr::store::{Answer, Journal, Reader, Source, Written};
-use ecr::transfer::compress::{Compression, Known};
+use ecr::transfer::compress::Known;
 use tokio::sync::Notify;
 
+use super::compress::{PLAIN, compressed, store_of};
 use super::fake::{Fake, MEBIBYTE, refusal};
 use super::registry::{Registry, reply};
 use super::*;
@@ -74,14 +75,8 @@ impl Store for Hesitant {
 
 /// An image of a layer that compresses badly, so that much is sent of it; without a way to let it go it never stops.
 async fn image_of(size: usize, go: Option<Arc<Notify>>) -> Shared {
-    let memory = Arc::new(Memory::new());
-    let layer = memory.add_blob("application/vnd.oci.image.layer.v1.tar", noise(size, 1));
-    let config = json!({"os": "linux", "rootfs": {"type": "layers", "diff_ids": [layer.digest]}});
-    let config = memory.add_blob(CONFIG, config.to_string());
-    let image = manifest(&json!({
-        "schemaVersion": 2, "mediaType": media_type::OCI_MANIFEST, "config": config, "layers": [layer]
-    }));
-    memory.put_image(&image, &["1".to_owned()]).await.unwrap();
+    let layer = noise(size, 1);
+    let (memory, _) = store_of(&[(PLAIN, layer.clone(), &layer)], false).await;
     match go {
         Some(go) => Arc::new(Hesitant { memory, go }),
         None => memory,
@@ -90,14 +85,14 @@ async fn image_of(size: usize, go: Option<Arc<Notify>>) -> Shared {
 
 const SIZE: usize = 23 * MEBIBYTE;
 
-fn compressed() -> Options {
-    Options { compression: Some("gzip:1".parse::<Compression>().unwrap()), ..options(&["1"]) }
+fn fast() -> Options {
+    compressed("gzip:1", &["1"])
 }
 
 /// The layer as it is compressed where nothing is sent early, and its digest.
 async fn packed() -> (String, usize) {
     let back = Arc::new(Memory::new());
-    run(&image_of(SIZE, None).await, &(back.clone() as Shared), &compressed()).await.unwrap();
+    run(&image_of(SIZE, None).await, &(back.clone() as Shared), &fast()).await.unwrap();
     let image = back.manifest(&Name::Tag("1".to_owned())).await.unwrap();
     let layer = image.blobs().nth(1).unwrap();
     (layer.digest.to_string(), usize::try_from(layer.size).unwrap())
@@ -122,7 +117,7 @@ async fn a_registry_gets_a_layer_before_it_is_whole() {
     let go = Arc::new(Notify::new());
     let_go_at_the_second_upload(&registry, Arc::clone(&go));
     let source = image_of(SIZE, Some(go)).await;
-    let outcome = run(&source, &registry.store(), &compressed()).await.unwrap();
+    let outcome = run(&source, &registry.store(), &fast()).await.unwrap();
     assert_eq!((outcome.compressed, outcome.blobs, outcome.bytes > size as u64), (1, 2, true));
     assert_eq!((registry.received(), registry.unfinished()), (vec![(0, size)], 0));
     assert!(registry.has(&digest));
@@ -133,7 +128,7 @@ async fn a_registry_gets_a_layer_before_it_is_whole() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_registry_that_has_the_layer_already_is_not_left_with_half_of_it() {
     let registry = Registry::start();
-    run(&image_of(SIZE, None).await, &registry.store(), &compressed()).await.unwrap();
+    run(&image_of(SIZE, None).await, &registry.store(), &fast()).await.unwrap();
     let go = Arc::new(Notify::new());
     let released = Arc::clone(&go);
     registry.interfere(move |_, request| {
@@ -143,7 +138,7 @@ async fn a_registry_that_has_the_layer_already_is_not_left_with_half_of_it() {
         None
     });
     let source = image_of(SIZE, Some(go)).await;
-    let outcome = run(&source, &registry.store(), &compressed()).await.unwrap();
+    let outcome = run(&source, &registry.store(), &fast()).await.unwrap();
     assert_eq!((outcome.compressed, outcome.blobs, outcome.present), (1, 0, 2));
     assert_eq!(registry.unfinished(), 0);
 }
@@ -154,7 +149,7 @@ async fn what_breaks_off_goes_on_and_what_is_refused_begins_again() {
     let source = image_of(SIZE, None).await;
     let registry = Registry::start();
     registry.state().cuts = vec![2_000_000];
-    run(&source, &registry.store(), &compressed()).await.unwrap();
+    run(&source, &registry.store(), &fast()).await.unwrap();
     assert_eq!(registry.received(), [(0, size), (2_000_000, size - 2_000_000)]);
     assert!(registry.has(&digest));
 
@@ -163,7 +158,7 @@ async fn what_breaks_off_goes_on_and_what_is_refused_begins_again() {
         let unmeasured = request.head.contains("transfer-encoding: chunked");
         unmeasured.then(|| reply("411 Length Required", "", b""))
     });
-    run(&source, &registry.store(), &compressed()).await.unwrap();
+    run(&source, &registry.store(), &fast()).await.unwrap();
     assert_eq!((registry.received(), registry.unfinished()), (vec![(0, size)], 0));
     assert!(registry.has(&digest));
 }
@@ -186,10 +181,10 @@ async fn what_a_registry_has_is_not_sent_again_by_the_next_run() {
             && request.head.contains("content-length: 0");
         ends.then(|| reply("403 Forbidden", "", b""))
     });
-    run(&source, &store(), &compressed()).await.unwrap_err();
+    run(&source, &store(), &fast()).await.unwrap_err();
     assert_eq!((registry.received(), registry.unfinished()), (vec![(0, size)], 1));
     registry.interfere(|_, _| None);
-    run(&source, &store(), &compressed()).await.unwrap();
+    run(&source, &store(), &fast()).await.unwrap();
     assert_eq!((registry.received(), registry.unfinished()), (vec![(0, size)], 0));
     assert!(registry.has(&digest));
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
@@ -197,19 +192,15 @@ async fn what_a_registry_has_is_not_sent_again_by_the_next_run() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_layer_that_turns_out_to_be_wrong_leaves_nothing_behind() {
-    let memory = Arc::new(Memory::new());
-    let layer = memory.add_blob("application/vnd.oci.image.layer.v1.tar+zstd", noise(SIZE, 1));
-    let other = Digest::of(b"something else");
-    let config = memory.add_blob(CONFIG, json!({"rootfs": {"diff_ids": [other]}}).to_string());
-    let image = manifest(&json!({
-        "schemaVersion": 2, "mediaType": media_type::OCI_MANIFEST, "config": config, "layers": [layer]
-    }));
-    memory.put_image(&image, &["1".to_owned()]).await.unwrap();
+    let layer = noise(SIZE, 1);
+    let (found, other) = (Digest::of(&layer), Digest::of(b"something else"));
+    let zstd = "application/vnd.oci.image.layer.v1.tar+zstd";
+    let (memory, _) = store_of(&[(zstd, layer, b"something else")], false).await;
     let go = Arc::new(Notify::new());
     let registry = Registry::start();
     let_go_at_the_second_upload(&registry, Arc::clone(&go));
-    let error = run(&(Arc::new(Hesitant { memory, go }) as Shared), &registry.store(), &compressed()).await;
-    let expected = format!("decompresses to {}, and its image's configuration says {other}", layer.digest);
+    let error = run(&(Arc::new(Hesitant { memory, go }) as Shared), &registry.store(), &fast()).await;
+    let expected = format!("decompresses to {found}, and its image's configuration says {other}");
     assert!(error.unwrap_err().to_string().contains(&expected));
     assert_eq!(registry.unfinished(), 0);
 }
@@ -233,7 +224,7 @@ async fn ecr_gets_parts_of_a_layer_before_it_is_whole() {
         None
     });
     let source = image_of(SIZE, Some(go)).await;
-    run(&source, &(fake.store() as Shared), &compressed()).await.unwrap();
+    run(&source, &(fake.store() as Shared), &fast()).await.unwrap();
     // The configuration is a part of its own.
     assert_eq!(fake.calls("UploadLayerPart")[1..], parts);
     assert_eq!(fake.count("CompleteLayerUpload"), 2);
@@ -247,7 +238,7 @@ async fn ecr_gets_parts_of_a_layer_before_it_is_whole() {
         None
     });
     let source = image_of(SIZE, Some(go)).await;
-    let again = Options { tags: vec!["2".to_owned()], ..compressed() };
+    let again = Options { tags: vec!["2".to_owned()], ..fast() };
     let outcome = run(&source, &(fake.store() as Shared), &again).await.unwrap();
     assert_eq!((outcome.blobs, outcome.present, fake.count("CompleteLayerUpload")), (0, 2, 2));
 }
@@ -261,7 +252,7 @@ async fn a_part_that_fails_early_is_sent_when_the_layer_is_whole() {
     }
     fake.fail("UploadLayerPart", |_, _| Some(Err(refusal("ServerException", 500))));
     let source = image_of(SIZE, None).await;
-    run(&source, &(fake.store() as Shared), &compressed()).await.unwrap();
+    run(&source, &(fake.store() as Shared), &fast()).await.unwrap();
     let question = format!("{0}-{0}", size + MEBIBYTE);
     let parts = parts_of(size);
     let calls = fake.calls("UploadLayerPart");
@@ -272,31 +263,25 @@ async fn a_part_that_fails_early_is_sent_when_the_layer_is_whole() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_became_of_a_layer_is_remembered_and_the_destination_asked() {
     let folder = tempfile::tempdir().unwrap();
-    let memory = Arc::new(Memory::new());
     let plain = noise(100_000, 1);
-    let layer = memory.add_blob("application/vnd.oci.image.layer.v1.tar", plain.clone());
-    let config = json!({"rootfs": {"type": "layers", "diff_ids": [layer.digest]}}).to_string();
-    let config = memory.add_blob(CONFIG, config);
-    let image = manifest(&json!({
-        "schemaVersion": 2, "mediaType": media_type::OCI_MANIFEST, "config": config, "layers": [layer]
-    }));
-    memory.put_image(&image, &["1".to_owned()]).await.unwrap();
+    let (memory, _) = store_of(&[(PLAIN, plain.clone(), &plain)], false).await;
+    let layer = Digest::of(&plain);
     let source: Shared = memory.clone();
     let known = Some(Known::new(folder.path().join("layers")));
-    let compressed = || Options { known: known.clone(), ..compressed() };
+    let remembering = || Options { known: known.clone(), ..fast() };
     let destination: Shared = Arc::new(Memory::new());
-    let first = run(&source, &destination, &compressed()).await.unwrap();
+    let first = run(&source, &destination, &remembering()).await.unwrap();
     assert_eq!((first.compressed, first.blobs, first.present), (1, 2, 0));
     // From now on the layer cannot be compressed any more.
-    memory.plant(&layer.digest, noise(100_000, 2));
-    let again = run(&source, &destination, &compressed()).await.unwrap();
+    memory.plant(&layer, noise(100_000, 2));
+    let again = run(&source, &destination, &remembering()).await.unwrap();
     assert_eq!((again.compressed, again.blobs, again.present), (1, 0, 2));
     assert_eq!((&again.digest, again.bytes), (&first.digest, 0));
     // Where it is not, or is to become something else, nothing that is remembered helps.
     let elsewhere: Shared = Arc::new(Memory::new());
-    run(&source, &elsewhere, &compressed()).await.unwrap_err();
-    let harder = Options { compression: Some("gzip:9".parse().unwrap()), ..compressed() };
+    run(&source, &elsewhere, &remembering()).await.unwrap_err();
+    let harder = Options { compression: Some("gzip:9".parse().unwrap()), ..remembering() };
     run(&source, &destination, &harder).await.unwrap_err();
-    memory.plant(&layer.digest, plain);
-    run(&source, &elsewhere, &compressed()).await.unwrap();
+    memory.plant(&layer, plain);
+    run(&source, &elsewhere, &remembering()).await.unwrap();
 }
