@@ -5,15 +5,15 @@ use std::process::ExitCode;
 use clap::{Arg, ArgMatches};
 
 use super::create::{self, Creation};
-use super::ends::{self, Assume, End, Side};
-use super::moving::{self, Job, Verb};
+use super::location::{self, BareName, Location, Side};
+use super::transfer_command::{self, TransferCommand, Verb};
 use super::{Command, Context};
 
 /// The row of `ecr copy`.
 pub(super) const COMMAND: Command = Command { name: "copy", define, run };
 
 fn define() -> clap::Command {
-    let command = moving::arguments(
+    let command = transfer_command::arguments(
         clap::Command::new("copy")
             .about("Copy images between repositories, other registries, layouts, archives and docker's engine")
             .long_about(
@@ -38,22 +38,23 @@ fn define() -> clap::Command {
             ),
     )
     .arg(create::argument());
-    ends::accounts(command)
+    location::accounts(command)
 }
 
 fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let mut places: Vec<&String> = matches.get_many("places").into_iter().flatten().collect();
     let destination = places.pop().map_or("", String::as_str);
     let create = Creation::asked(matches)?;
-    let settings = |side| ends::settings_by(&context.settings, matches, side);
+    let settings = |side| location::settings_by(&context.settings, matches, side);
     let from = settings(Side::Source);
-    let sources: Vec<End> = places
+    let sources: Vec<Location> = places
         .into_iter()
-        .map(|text| End::open(&from, text, Side::Source, Assume::Repository))
+        .map(|text| Location::open(&from, text, Side::Source, BareName::Repository))
         .collect::<anyhow::Result<_>>()?;
     let destination =
-        End::open(&settings(Side::Destination), destination, Side::Destination, Assume::Repository)?;
+        Location::open(&settings(Side::Destination), destination, Side::Destination, BareName::Repository)?;
     let (unnamed, create, verb) = (None, create.as_ref(), Verb { done: "copied" });
-    Job { context, matches, sources: &sources, destination: &destination, unnamed, create, verb }.run()?;
+    TransferCommand { context, matches, sources: &sources, destination: &destination, unnamed, create, verb }
+        .run()?;
     Ok(ExitCode::SUCCESS)
 }

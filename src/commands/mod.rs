@@ -7,21 +7,21 @@ mod copy;
 mod create;
 mod credential_helper;
 mod credential_provider;
-mod ends;
 mod images;
 mod local;
+mod location;
 mod login;
 mod login_hosts;
 mod login_setup;
 mod logout;
 mod memory;
-mod moving;
 mod pull;
 mod push;
 mod registry;
 mod runtime;
 mod summary;
 mod sync;
+mod transfer_command;
 
 use std::process::ExitCode;
 

@@ -4,15 +4,15 @@ use std::process::ExitCode;
 
 use clap::{Arg, ArgMatches};
 
-use super::ends::{Assume, End, Side};
-use super::moving::{self, Job, Verb};
+use super::location::{BareName, Location, Side};
+use super::transfer_command::{self, TransferCommand, Verb};
 use super::{Command, Context};
 
 /// The row of `ecr pull`.
 pub(super) const COMMAND: Command = Command { name: "pull", define, run };
 
 fn define() -> clap::Command {
-    moving::arguments(
+    transfer_command::arguments(
         clap::Command::new("pull")
             .about("Pull an image from a repository into an OCI layout or archive")
             .long_about(
@@ -36,9 +36,19 @@ fn define() -> clap::Command {
 
 fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let text = |name: &str| matches.get_one::<String>(name).map_or("", String::as_str);
-    let source = End::open(&context.settings, text("reference"), Side::Source, Assume::Repository)?;
-    let destination = End::open(&context.settings, text("destination"), Side::Destination, Assume::Path)?;
+    let source = Location::open(&context.settings, text("reference"), Side::Source, BareName::Repository)?;
+    let destination =
+        Location::open(&context.settings, text("destination"), Side::Destination, BareName::Path)?;
     let (unnamed, create, verb) = (None, None, Verb { done: "pulled" });
-    Job { context, matches, sources: &[source], destination: &destination, unnamed, create, verb }.run()?;
+    TransferCommand {
+        context,
+        matches,
+        sources: &[source],
+        destination: &destination,
+        unnamed,
+        create,
+        verb,
+    }
+    .run()?;
     Ok(ExitCode::SUCCESS)
 }

@@ -5,15 +5,15 @@ use std::process::ExitCode;
 use clap::{Arg, ArgMatches};
 
 use super::create::{self, Creation};
-use super::ends::{Assume, End, Side};
-use super::moving::{self, Job, Verb};
+use super::location::{BareName, Location, Side};
+use super::transfer_command::{self, TransferCommand, Verb};
 use super::{Command, Context};
 
 /// The row of `ecr push`.
 pub(super) const COMMAND: Command = Command { name: "push", define, run };
 
 fn define() -> clap::Command {
-    moving::arguments(
+    transfer_command::arguments(
         clap::Command::new("push")
             .about("Push an image from an OCI layout or archive into a repository")
             .long_about(
@@ -39,9 +39,19 @@ fn define() -> clap::Command {
 fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let text = |name: &str| matches.get_one::<String>(name).map_or("", String::as_str);
     let create = Creation::asked(matches)?;
-    let source = End::open(&context.settings, text("source"), Side::Source, Assume::Path)?;
-    let destination = End::open(&context.settings, text("reference"), Side::Destination, Assume::Repository)?;
+    let source = Location::open(&context.settings, text("source"), Side::Source, BareName::Path)?;
+    let destination =
+        Location::open(&context.settings, text("reference"), Side::Destination, BareName::Repository)?;
     let (unnamed, create, verb) = (Some("latest"), create.as_ref(), Verb { done: "pushed" });
-    Job { context, matches, sources: &[source], destination: &destination, unnamed, create, verb }.run()?;
+    TransferCommand {
+        context,
+        matches,
+        sources: &[source],
+        destination: &destination,
+        unnamed,
+        create,
+        verb,
+    }
+    .run()?;
     Ok(ExitCode::SUCCESS)
 }

@@ -16,8 +16,8 @@ use self::mirror::{Mirror, Wanted};
 use self::report::Report;
 use self::side::Home;
 use super::create::{self, Creation};
-use super::ends::{self, Side};
-use super::{Command, Context, block_on_threads, memory, moving, registry};
+use super::location::{self, Side};
+use super::{Command, Context, block_on_threads, memory, registry, transfer_command};
 use crate::transfer::progress::Progress;
 
 /// The row of `ecr sync`.
@@ -67,16 +67,16 @@ fn define() -> clap::Command {
                 .action(ArgAction::SetTrue)
                 .help("Go on with the next repository where one fails; the exit code still tells"),
         );
-    ends::accounts(moving::shared(command))
+    location::accounts(transfer_command::shared(command))
 }
 
 fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
-    let json = moving::wants_json(context)?;
+    let json = transfer_command::wants_json(context)?;
     let create = Creation::asked(matches)?;
     let mut places: Vec<&String> = matches.get_many("places").into_iter().flatten().collect();
     let destination = places.pop().map_or("", String::as_str);
-    let from = ends::settings_by(&context.settings, matches, Side::Source);
-    let to = ends::settings_by(&context.settings, matches, Side::Destination);
+    let from = location::settings_by(&context.settings, matches, Side::Source);
+    let to = location::settings_by(&context.settings, matches, Side::Destination);
     let (destination, prefix) = Home::destination(&to, destination)?;
     let sources: Vec<(Home, String)> =
         places.into_iter().map(|place| Home::source(&from, place)).collect::<anyhow::Result<_>>()?;
@@ -84,7 +84,7 @@ fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         return Err(registry::usage("--create=FILE is for repositories of Amazon ECR through its own API"));
     }
 
-    let display = moving::display(context, matches);
+    let display = transfer_command::display(context, matches);
     let named = block_on_threads(side::repositories(&sources, &destination, &prefix, &display))?;
     let mirrors: Vec<Mirror> = named
         .into_iter()
@@ -107,11 +107,11 @@ fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let ended = block_on_threads(mirror::all(&mirrors, &wanted, &progress, &display, &mut report));
     display.end();
     if let (Err(error), Some(mirror)) = (&ended, mirrors.first()) {
-        moving::after(&display, error, mirror.keeps());
+        transfer_command::after(&display, error, mirror.keeps());
     }
     display.summary(&report.table(&context.ui, wanted.dry_run), &report.event(wanted.dry_run));
     if json {
-        moving::print_json(context, &report.value())?;
+        transfer_command::print_json(context, &report.value())?;
     } else {
         context.ui.print(&report.references())?;
     }

@@ -11,7 +11,8 @@ use std::sync::Arc;
 
 use tempfile::NamedTempFile;
 
-use super::files::{self, Extent, Files, INDEX, Index, MARK, MARK_TEXT};
+use super::files::{self, Extent, Files, INDEX, MARK, MARK_TEXT};
+use super::index::Index;
 use super::partial::Partial;
 use super::stream::{Parts, Stream};
 use super::{Answer, Error, Kept, Reader, Source, Store, Written};

@@ -14,6 +14,7 @@ mod error;
 mod files;
 mod growing;
 mod http;
+mod index;
 mod journal;
 mod layout;
 pub mod memory;

@@ -7,10 +7,10 @@ use std::time::Instant;
 use futures_util::stream::{self, StreamExt as _};
 
 use super::super::create::Creation;
-use super::super::ends::End;
-use super::super::moving::Way;
+use super::super::location::Location;
 use super::super::registry::explained;
 use super::super::summary::Row;
+use super::super::transfer_command::ImageTransfer;
 use super::report::{Mirrored, Report};
 use super::side::Home;
 use crate::image::{Digest, Name, glob};
@@ -48,8 +48,8 @@ impl Wanted<'_> {
 /// A repository and its mirror.
 pub(super) struct Mirror {
     name: String,
-    source: End,
-    destination: End,
+    source: Location,
+    destination: Location,
     /// What the mirror is called.
     below: String,
 }
@@ -80,7 +80,7 @@ impl Mirror {
     /// Compares the tags of both sides: one listing each.
     async fn compare(&self, wanted: &Wanted<'_>) -> anyhow::Result<Difference> {
         let chosen = wanted.chosen();
-        let list = |end: &'_ End| {
+        let list = |end: &'_ Location| {
             let store = Arc::clone(&end.store);
             let chosen = &chosen;
             async move { store.named(chosen.as_ref()).await.map_err(|error| explained(error.into())) }
@@ -104,7 +104,11 @@ impl Mirror {
         progress: &Arc<dyn Progress>,
         done: &mut Mirrored,
     ) -> anyhow::Result<()> {
-        let way = Way { source: &self.source.store, destination: &self.destination, create: wanted.create };
+        let transfer = ImageTransfer {
+            source: &self.source.store,
+            destination: &self.destination,
+            create: wanted.create,
+        };
         done.same = difference.same;
         // What cannot be is found before anything moves.
         for (tag, digest) in &difference.moved {
@@ -126,9 +130,9 @@ impl Mirror {
                 jobs: wanted.jobs,
             };
             let outcome = if wanted.dry_run {
-                way.survey(&options, progress).await?
+                transfer.survey(&options, progress).await?
             } else {
-                way.one(&options, progress).await?
+                transfer.copy_image(&options, progress).await?
             };
             let seconds = (!wanted.dry_run).then(|| began.elapsed().as_secs_f64());
             let image = self.destination.label(&options.tags, &digest);

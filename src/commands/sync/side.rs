@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::super::ends::{self, End};
+use super::super::location::{self, Location};
 use super::super::registry::{self, Target, explained};
 use crate::image::{Name, Reference, Registry, glob};
 use crate::settings::Settings;
@@ -61,7 +61,7 @@ impl Home {
         match registry {
             None if explicit => Err(registry::usage("docker:// is followed by a registry's host")),
             Some(registry) if explicit || matches!(registry, Registry::Other(_)) => {
-                let any = Box::new(ends::remote(settings, &registry, ANY)?);
+                let any = Box::new(location::remote(settings, &registry, ANY)?);
                 Ok(Self::Other { settings: Box::new(settings.clone()), registry, any })
             }
             registry => {
@@ -76,10 +76,10 @@ impl Home {
     }
 
     /// A repository of this registry. Not for asynchronous code: a login may have to be asked for.
-    pub(super) fn end(&self, repository: &str) -> anyhow::Result<End> {
+    pub(super) fn end(&self, repository: &str) -> anyhow::Result<Location> {
         match self {
-            Self::Ecr(target) => Ok(End::of(target.sibling(repository))),
-            Self::Other { settings, registry, .. } => End::at(settings, registry, repository),
+            Self::Ecr(target) => Ok(Location::of(target.sibling(repository))),
+            Self::Other { settings, registry, .. } => Location::at(settings, registry, repository),
         }
     }
 

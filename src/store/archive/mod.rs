@@ -14,7 +14,8 @@ pub use self::reader::ArchiveReader;
 pub use self::stream::ArchiveStream;
 pub use self::writer::ArchiveWriter;
 use super::docker::{self, Saved};
-use super::files::{INDEX, Index};
+use super::files::INDEX;
+use super::index::Index;
 use crate::image::Manifest;
 
 /// Tar counts in blocks of this size.

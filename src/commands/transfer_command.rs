@@ -8,7 +8,7 @@ use clap::{Arg, ArgAction, ArgMatches};
 use serde_json::Value;
 
 use super::create::Creation;
-use super::ends::End;
+use super::location::Location;
 use super::memory;
 use super::registry::{self, explained};
 use super::summary::{self, Row};
@@ -105,11 +105,11 @@ pub(super) fn shared(command: clap::Command) -> clap::Command {
 }
 
 /// Several ends of one kind, one destination.
-pub(super) struct Job<'a> {
+pub(super) struct TransferCommand<'a> {
     pub(super) context: &'a Context,
     pub(super) matches: &'a ArgMatches,
-    pub(super) sources: &'a [End],
-    pub(super) destination: &'a End,
+    pub(super) sources: &'a [Location],
+    pub(super) destination: &'a Location,
     /// What the image is called where neither end says it.
     pub(super) unnamed: Option<&'a str>,
     pub(super) create: Option<&'a Creation>,
@@ -118,7 +118,7 @@ pub(super) struct Job<'a> {
 
 /// One image to move.
 struct Image<'a> {
-    source: &'a End,
+    source: &'a Location,
     options: Options,
 }
 
@@ -168,7 +168,7 @@ pub(super) fn after(display: &Display, error: &anyhow::Error, kept: Kept) {
     }
 }
 
-impl Job<'_> {
+impl TransferCommand<'_> {
     /// Moves everything that is meant, and says on stdout which images that were.
     pub(super) fn run(&self) -> anyhow::Result<()> {
         let json = wants_json(self.context)?;
@@ -182,7 +182,7 @@ impl Job<'_> {
         }
         let display = display(self.context, self.matches);
         let progress: Arc<dyn Progress> = display.clone();
-        let moved = block_on_threads(self.everything(&progress, &display));
+        let moved = block_on_threads(self.copy_all(&progress, &display));
         display.end();
         let rows = moved.inspect_err(|error| after(&display, error, self.destination.store.keeps()))?;
         if json {
@@ -204,7 +204,7 @@ impl Job<'_> {
         Ok(())
     }
 
-    async fn everything(&self, progress: &Arc<dyn Progress>, display: &Display) -> anyhow::Result<Vec<Row>> {
+    async fn copy_all(&self, progress: &Arc<dyn Progress>, display: &Display) -> anyhow::Result<Vec<Row>> {
         let images = self.images().await?;
         self.admit(&images).await?;
         let dry_run = self.matches.get_flag("dry-run");
@@ -216,11 +216,15 @@ impl Job<'_> {
             if images.len() > 1 {
                 display.note(&format!("{}:", described(image)));
             }
-            let way = Way { source: &image.source.store, destination: self.destination, create: self.create };
+            let transfer = ImageTransfer {
+                source: &image.source.store,
+                destination: self.destination,
+                create: self.create,
+            };
             let outcome = if dry_run {
-                way.survey(&image.options, progress).await?
+                transfer.survey(&image.options, progress).await?
             } else {
-                way.one(&image.options, progress).await?
+                transfer.copy_image(&image.options, progress).await?
             };
             if outcome.rewritten {
                 display.note(
@@ -307,7 +311,7 @@ impl Job<'_> {
 
     fn options(
         &self,
-        source: &End,
+        source: &Location,
         image: Name,
         tags: Vec<String>,
         buffers: &Arc<Buffers>,
@@ -351,20 +355,20 @@ impl Job<'_> {
 }
 
 /// From a store to an end.
-pub(super) struct Way<'a> {
+pub(super) struct ImageTransfer<'a> {
     pub(super) source: &'a Shared,
-    pub(super) destination: &'a End,
+    pub(super) destination: &'a Location,
     pub(super) create: Option<&'a Creation>,
 }
 
-impl Way<'_> {
+impl ImageTransfer<'_> {
     /// Moves one image, into a repository that is created where it has to be.
-    pub(super) async fn one(
+    pub(super) async fn copy_image(
         &self,
         options: &Options,
         progress: &Arc<dyn Progress>,
     ) -> anyhow::Result<Outcome> {
-        let End { store: destination, target, .. } = self.destination;
+        let Location { store: destination, target, .. } = self.destination;
         let copy = || transfer::add(self.source, destination, options, progress);
         match (copy().await, target, self.create) {
             (Err(error), Some(target), Some(creation)) if is_no_repository(&error, destination) => {

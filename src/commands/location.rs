@@ -25,7 +25,7 @@ use crate::store::{ArchiveStream, Engine, Format, Place, Shared};
 
 /// What a text without a prefix means where it is not clear.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Assume {
+pub(super) enum BareName {
     /// A path.
     Path,
     /// A repository.
@@ -40,7 +40,7 @@ pub(super) enum Side {
 }
 
 /// One end of a transfer.
-pub(super) struct End {
+pub(super) struct Location {
     /// Which image is meant.
     pub(super) name: Name,
     /// The store.
@@ -61,9 +61,14 @@ enum Stream {
     Output,
 }
 
-impl End {
+impl Location {
     /// Reads a text and opens the place that it names.
-    pub(super) fn open(settings: &Settings, text: &str, side: Side, assume: Assume) -> anyhow::Result<Self> {
+    pub(super) fn open(
+        settings: &Settings,
+        text: &str,
+        side: Side,
+        assume: BareName,
+    ) -> anyhow::Result<Self> {
         if let Some(rest) = text.strip_prefix("docker://") {
             let reference: Reference = rest.parse().map_err(registry::wrong)?;
             let registry = reference.registry.as_ref().ok_or_else(|| {
@@ -232,14 +237,14 @@ fn titled(reference: &Reference) -> String {
     }
 }
 
-fn is_path(text: &str, assume: Assume) -> bool {
+fn is_path(text: &str, assume: BareName) -> bool {
     let prefixed = ["oci:", "oci-archive:", "docker-archive:"].iter().any(|front| text.starts_with(front));
     let rooted = ["/", "./", "../", "~/"].iter().any(|front| text.starts_with(front));
     let folder = text == "." || text == "..";
     // The grammar of the command line, not of file systems: it is the same everywhere.
     let archive = text.strip_suffix(".tar").is_some() || text.contains(".tar:");
     let hosted = || text.parse::<Reference>().is_ok_and(|reference| reference.registry.is_some());
-    let assumed = assume == Assume::Path && (PathBuf::from(text).exists() || !hosted());
+    let assumed = assume == BareName::Path && (PathBuf::from(text).exists() || !hosted());
     prefixed || rooted || folder || archive || assumed
 }
 
@@ -331,8 +336,8 @@ mod tests {
             ("docker.io/app", false, false),
             ("123456789012.dkr.ecr.us-east-1.amazonaws.com/app", false, false),
         ] {
-            assert_eq!(is_path(text, Assume::Repository), path, "{text}");
-            assert_eq!(is_path(text, Assume::Path), assumed, "{text}");
+            assert_eq!(is_path(text, BareName::Repository), path, "{text}");
+            assert_eq!(is_path(text, BareName::Path), assumed, "{text}");
         }
     }
 }
