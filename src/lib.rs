@@ -12,6 +12,8 @@
 //! |---|---|---|
 //! | [`model`] | what ECR is: the tables, names and texts | nothing of ours |
 //! | [`image`] | OCI nouns: digest, descriptor, manifest, reference, platform | nothing of ours |
+//! | [`iam`] | policy documents and their evaluation | nothing of ours |
+//! | [`lifecycle`] | lifecycle policies: document, validation, evaluation | image |
 //! | [`settings`] | options, environment and profile, resolved | nothing of ours |
 //! | [`output`] | values to bytes: json, yaml, text, table, query | model |
 //! | [`args`] | text to values: shorthand, JSON, files, blobs, skeletons | model |
@@ -19,7 +21,7 @@
 //! | [`store`] | the homes of images: ECR, registries, layouts, archives | image, model, service |
 //! | [`transfer`] | copying images between stores | image, store |
 //! | [`auth`] | logins: tokens, their cache, the protocols of docker and kubelet | image, model, service, settings |
-//! | [`local`] | the embedded ECR | model, image, store |
+//! | [`local`] | the embedded ECR | iam, image, lifecycle, model, store |
 //! | [`ui`] | terminal, pager, colour, progress | image, settings, transfer |
 //! | [`error`] | errors to words and exit codes | everything but auth, commands and cli |
 //! | [`commands`] | verbs of our own | everything above |
@@ -44,7 +46,9 @@ pub mod auth;
 pub mod cli;
 pub mod commands;
 pub mod error;
+pub mod iam;
 pub mod image;
+pub mod lifecycle;
 pub mod local;
 pub mod model;
 pub mod output;

@@ -9,6 +9,8 @@ const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src");
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("image", &[]),
+    ("iam", &[]),
+    ("lifecycle", &["image"]),
     ("settings", &[]),
     ("args", &["model"]),
     ("output", &["model"]),
@@ -16,7 +18,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("store", &["image", "service", "model"]),
     ("transfer", &["image", "store"]),
     ("auth", &["image", "model", "service", "settings"]),
-    ("local", &["model", "image", "store"]),
+    ("local", &["iam", "image", "lifecycle", "model", "store"]),
     ("ui", &["image", "settings", "transfer"]),
     (
         "error",
@@ -25,8 +27,20 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "commands",
         &[
-            "args", "auth", "error", "image", "local", "model", "output", "service", "settings", "store",
-            "transfer", "ui",
+            "args",
+            "auth",
+            "error",
+            "iam",
+            "image",
+            "lifecycle",
+            "local",
+            "model",
+            "output",
+            "service",
+            "settings",
+            "store",
+            "transfer",
+            "ui",
         ],
     ),
     (

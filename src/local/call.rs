@@ -91,7 +91,7 @@ impl Call<'_> {
 
     /// The registry that the request is about: `registryId`'s where it is given, else the caller's.
     ///
-    /// Unless policies are enforced (`rights`), another account's repository is as open as one's own.
+    /// Unless policies are enforced (`authorization`), another account's repository is as open as one's own.
     pub(super) fn scope(&self) -> Scope {
         self.scope_of(self.text("registryId").unwrap_or(&self.caller.account))
     }

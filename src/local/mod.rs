@@ -1,8 +1,8 @@
 //! The embedded ECR: Amazon ECR's API over one database file and a folder of blobs, in this process or over HTTP.
 //!
 //! [`Local`] is a store. [`Local::answer`] takes one request of either service, checks it against the model
-//! (`validate`) and the policies that are enforced (`rights`), finds its handler (`routes`) and runs it (`handlers`),
-//! each in one database transaction (`database`).
+//! (`validate`) and the policies that are enforced (`authorization`), finds its handler (`routes`) and runs it
+//! (`handlers`), each in one database transaction (`database`).
 //! Any number of threads and processes may use one folder at once. [`server`] puts the same router behind HTTP.
 //!
 //! ```text
@@ -16,6 +16,7 @@
 //! cache rule provides for is fetched first (`upstream`).
 
 mod archive;
+mod authorization;
 mod blobs;
 mod call;
 mod collection;
@@ -24,15 +25,11 @@ mod error;
 mod fault;
 mod glob;
 mod handlers;
-mod lifecycle;
 mod limits;
 mod maintenance;
 mod own;
-mod policy;
 mod presence;
-mod principal;
 mod registry;
-mod rights;
 mod routes;
 pub mod server;
 mod signing;
@@ -56,6 +53,7 @@ use call::Call;
 use database::Database;
 use upstream::{Settled, Upstreams};
 
+pub use crate::iam::Principal;
 pub use archive::import;
 pub use collection::{Checked, Damaged, Freed};
 pub use error::Error;
@@ -63,7 +61,6 @@ pub use fault::Fault;
 pub use handlers::lifecycle::LifecycleRun;
 pub use maintenance::{Contents, RegistryContents, reset};
 pub use presence::Presence;
-pub use principal::Principal;
 pub use upstream::{FindLogin, Reach};
 
 /// Where a server listens unless it is told otherwise.
@@ -170,7 +167,7 @@ impl Local {
         input: Value,
         blob: Option<Bytes>,
     ) -> Result<Value, Fault> {
-        self.carry_out(caller, service, operation, input, blob, None, Self::authorise_call)
+        self.carry_out(caller, service, operation, input, blob, None, Self::authorize_call)
     }
 
     /// The same after fetching what the request needs from upstream, which may take as long as a pull.
@@ -204,7 +201,7 @@ impl Local {
         input: Value,
         settled: Option<&Settled>,
     ) -> Result<Value, Fault> {
-        self.carry_out(caller, service, operation, input, None, settled, Self::authorise_call)
+        self.carry_out(caller, service, operation, input, None, settled, Self::authorize_call)
     }
 
     /// The same for what the service does of itself, which no policy is asked about.
@@ -227,7 +224,7 @@ impl Local {
         input: Value,
         blob: Option<Bytes>,
         settled: Option<&Settled>,
-        authorise: fn(&Self, &Call<'_>) -> Result<(), Fault>,
+        authorize: fn(&Self, &Call<'_>) -> Result<(), Fault>,
     ) -> Result<Value, Fault> {
         let unknown = |message: String| Fault::new("UnknownOperationException", message);
         let operation = service
@@ -250,7 +247,7 @@ impl Local {
         validate::check(service, operation, &input, beside)?;
         let now = time::now();
         let call = Call { local: self, caller, service, operation, input, blob, now, settled };
-        authorise(self, &call)?;
+        authorize(self, &call)?;
         let answer = match handler(&call) {
             Err(Fault { need: Some(need), .. }) => return Err(self.may_import(caller, need)?),
             answer => answer?,

@@ -10,8 +10,8 @@ use super::paging::Page;
 use super::repository::Repository;
 use super::settings::{about, put_repository_text, remove_repository_text, repository_text};
 use super::{referrers, replication};
+use crate::lifecycle::{Action, Image, Plan, Policy, StorageClass, evaluate};
 use crate::local::call::{Call, Scope};
-use crate::local::lifecycle::{Action, Class, Facts, Plan, Policy, evaluate};
 use crate::local::{Fault, Local, time};
 
 const KIND: &str = "lifecycle-policy";
@@ -96,7 +96,7 @@ fn store_preview(
     connection: &Connection,
     repository: &Repository,
     policy: &str,
-    facts: &[Facts],
+    facts: &[Image],
     plan: &Plan,
 ) -> Result<(), Fault> {
     let count = |action| plan.decisions.iter().filter(|decision| decision.action == action).count();
@@ -118,13 +118,13 @@ fn store_preview(
         if !image.tags.is_empty() {
             entry.insert("imageTags".to_owned(), json!(image.tags));
         }
-        let class = if image.status == "ARCHIVED" { Class::Archive } else { Class::Standard };
+        let class = if image.status == "ARCHIVED" { StorageClass::Archive } else { StorageClass::Standard };
         let rest = [
             ("imageDigest", json!(image.digest)),
             ("imagePushedAt", time::number(image.pushed_at)),
             ("action", action),
             ("appliedRulePriority", json!(decision.priority)),
-            ("storageClass", json!(if class == Class::Archive { "ARCHIVE" } else { "STANDARD" })),
+            ("storageClass", json!(if class == StorageClass::Archive { "ARCHIVE" } else { "STANDARD" })),
         ];
         entry.extend(rest.map(|(name, value)| (name.to_owned(), value)));
         let (tags, entry) = (json!(image.tags).to_string(), Value::Object(entry).to_string());
@@ -230,13 +230,13 @@ fn named_results(
 }
 
 /// What the evaluation must know about the images of a repository, and their rows.
-fn facts(connection: &Connection, repository: i64) -> Result<(Vec<Facts>, Vec<i64>), Fault> {
+fn facts(connection: &Connection, repository: i64) -> Result<(Vec<Image>, Vec<i64>), Fault> {
     let mut statement = connection.prepare(
         "SELECT id, digest, pushed_at, pulled_at, archived_at, activated_at, status, subject FROM image
          WHERE repository = ?1 ORDER BY id",
     )?;
     let rows = statement.query_map([repository], |row| {
-        let facts = Facts {
+        let facts = Image {
             digest: row.get(1)?,
             pushed_at: row.get(2)?,
             pulled_at: row.get(3)?,

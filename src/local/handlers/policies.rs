@@ -5,10 +5,10 @@ use serde_json::{Value, json};
 use super::repository::Repository;
 use super::settings::{Kind, Setting, about, put_repository_text, remove_repository_text, repository_text};
 use super::tags::tags_of;
+use crate::iam::{PolicyKind, validate};
 use crate::local::Fault;
+use crate::local::authorization::{AuthorizationRequest, Requester};
 use crate::local::call::{Call, Scope};
-use crate::local::policy::{Subject, check};
-use crate::local::rights::{Asker, Wish};
 
 pub(in crate::local) use super::repository::arn;
 
@@ -23,7 +23,7 @@ fn refused(constraint: &str, reason: &str) -> Fault {
 /// Checks the policy of a repository.
 pub(super) fn check_repository(text: &str, prefix: &str) -> Result<(), Fault> {
     let invalid = |reason: String| refused("Invalid repository policy provided", &reason);
-    check(text, Subject::Repository, prefix).map_err(invalid)
+    validate(text, PolicyKind::Repository, prefix).map_err(invalid)
 }
 
 /// Gives a repository its policy.
@@ -53,14 +53,14 @@ pub(crate) fn set(call: &Call<'_>) -> Result<Value, Fault> {
 
 /// Whether a policy would keep its author, who asks as now, from setting another one.
 fn locks_out(call: &Call<'_>, repository: &Repository, text: &str) -> bool {
-    let wish = Wish {
-        asker: Asker::from(call.caller),
+    let request = AuthorizationRequest {
+        requester: Requester::from(call.caller),
         action: "SetRepositoryPolicy",
         scope: &repository.scope,
         repository: Some(&repository.name),
         tags: &[],
     };
-    wish.is_denied_by(text, call.local.is_secured)
+    request.is_denied_by(text, call.local.is_secured)
 }
 
 /// GetRepositoryPolicy
@@ -95,7 +95,7 @@ fn kept(connection: &rusqlite::Connection, repository: &Repository) -> Result<Va
 pub(crate) fn put_registry(call: &Call<'_>) -> Result<Value, Fault> {
     let text = call.required("policyText");
     let invalid = |reason: String| refused("Invalid registry policy provided", &reason);
-    check(text, Subject::Registry, call.service.signing_name).map_err(invalid)?;
+    validate(text, PolicyKind::Registry, call.service.signing_name).map_err(invalid)?;
     let scope = call.scope();
     call.write(|transaction| {
         Setting::put(transaction, &scope, Kind::RegistryPolicy, "", &json!(text), call.now)

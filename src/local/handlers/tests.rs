@@ -176,12 +176,12 @@ fn timeless(mut answer: Value) -> Value {
     answer
 }
 
+mod authorization;
 mod images;
 mod lifecycle;
 mod limits;
 mod replication;
 mod repositories;
-mod rights;
 mod scans;
 mod settings;
 mod shared;

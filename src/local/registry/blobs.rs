@@ -48,7 +48,7 @@ impl Registry<'_> {
     /// A blob's bytes, `head` where only its size is wanted. A file of another size than was recorded is not handed
     /// out.
     pub(crate) fn blob(&self, place: &Place, text: &str, head: bool) -> Result<(File, u64), Refusal> {
-        self.authorise(place, if head { "BatchCheckLayerAvailability" } else { "GetDownloadUrlForLayer" })?;
+        self.authorize(place, if head { "BatchCheckLayerAvailability" } else { "GetDownloadUrlForLayer" })?;
         let size = self.blob_size(place, text)?;
         let damaged = || {
             let words =
@@ -73,7 +73,7 @@ impl Registry<'_> {
                     upstream::instead(connection, &place.scope, &place.name, vec![wanted], settled)
                 })?;
                 if instead.as_ref().is_some_and(|fault| fault.need.is_some()) {
-                    self.authorise(place, upstream::ACTION)?;
+                    self.authorize(place, upstream::ACTION)?;
                 }
                 Err(instead.map_or(refusal, Refusal::from))
             }
@@ -84,7 +84,7 @@ impl Registry<'_> {
     /// Takes a blob from a repository; its bytes stay until they are collected. One that an image refers to stays.
     pub(crate) fn delete_blob(&self, place: &Place, text: &str) -> Result<(), Refusal> {
         let digest = digest(text)?;
-        self.authorise(place, "BatchDeleteImage")?;
+        self.authorize(place, "BatchDeleteImage")?;
         if self.rules.quirks {
             return Err(Refusal::new(405, "UNSUPPORTED", "The operation is unsupported."));
         }
@@ -109,11 +109,11 @@ impl Registry<'_> {
     /// Gives a repository a blob that another one of the same registry has: `from`, or any where none is named.
     pub(crate) fn mount(&self, place: &Place, text: &str, from: Option<&str>) -> Result<Mounted, Refusal> {
         let digest = digest(text)?;
-        self.authorise(place, "InitiateLayerUpload")?;
+        self.authorize(place, "InitiateLayerUpload")?;
         let source = from.map(|from| self.place(from)).transpose()?;
         // Whoever may not read the source uploads the blob instead, as if it were not there.
         match &source {
-            Some(source) if self.authorise(source, "GetDownloadUrlForLayer").is_err() => {
+            Some(source) if self.authorize(source, "GetDownloadUrlForLayer").is_err() => {
                 return Ok(Mounted::No);
             }
             None if self.local.enforces => return Ok(Mounted::No),

@@ -16,7 +16,7 @@ impl Registry<'_> {
         match work() {
             Err(fault) if fault.code == "RepositoryNotFoundException" => match self.template(place)? {
                 Some(template) => {
-                    self.authorise(place, "CreateRepository")?;
+                    self.authorize(place, "CreateRepository")?;
                     self.create(place, &template)?;
                     work()
                 }

@@ -88,7 +88,7 @@ impl Registry<'_> {
 
     /// A manifest of a public repository. The API of those has no BatchGetImage: only this way leads to it.
     fn public_manifest(&self, place: &Place, reference: &str, is_digest: bool) -> Result<Found, Refusal> {
-        self.authorise(place, "BatchGetImage")?;
+        self.authorize(place, "BatchGetImage")?;
         let found = self.local.database.read(|connection| {
             let repository = place.repository(connection)?;
             let query = if is_digest {
@@ -115,7 +115,7 @@ impl Registry<'_> {
     /// What there is to say of a manifest without handing it out, which is no pull.
     pub(crate) fn manifest_head(&self, place: &Place, reference: &str) -> Result<Found, Refusal> {
         let is_digest = identifier(reference)?.get("imageDigest").is_some();
-        self.authorise(place, "BatchGetImage")?;
+        self.authorize(place, "BatchGetImage")?;
         let known = self.local.database.read(|connection| {
             let key = params![place.repository(connection)?, reference];
             let query = if is_digest {
@@ -204,7 +204,7 @@ impl Registry<'_> {
     /// has only the tag go.
     pub(crate) fn delete(&self, place: &Place, reference: &str) -> Result<(), Refusal> {
         let id = identifier(reference)?;
-        self.authorise(place, "BatchDeleteImage")?;
+        self.authorize(place, "BatchDeleteImage")?;
         if id.contains_key("imageTag") && !self.rules.quirks {
             let deleted = self.local.database.write(Durability::Flushed, |transaction| {
                 let key = params![place.repository(transaction)?, reference];
@@ -233,7 +233,7 @@ impl Registry<'_> {
         after: i64,
     ) -> Result<(Vec<Value>, Option<i64>), Refusal> {
         let subject = digest(subject)?;
-        self.authorise(place, "BatchGetImage")?;
+        self.authorize(place, "BatchGetImage")?;
         if after == 0
             && self.settled.is_none()
             && let Some(need) = self.referrers_upstream(place, &subject)?
@@ -255,7 +255,7 @@ impl Registry<'_> {
             Some(_) => upstream::referrers(self.local, connection, &place.scope, &place.name, subject),
             None => Ok(None),
         })?;
-        let need = need.filter(|_| self.authorise(place, upstream::ACTION).is_ok());
+        let need = need.filter(|_| self.authorize(place, upstream::ACTION).is_ok());
         Ok(need.map(|need| need.unmet().into()))
     }
 }

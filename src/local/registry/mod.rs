@@ -17,8 +17,8 @@ use std::net::IpAddr;
 
 use serde_json::Value;
 
+use super::authorization::{AuthorizationRequest, Requester};
 use super::call::Scope;
-use super::rights::{Asker, Wish};
 use super::upstream::Settled;
 use super::{Caller, Fault, Local};
 use crate::model::{self, Service};
@@ -101,16 +101,16 @@ impl<'a> Registry<'a> {
     }
 
     /// Refuses an action that policies do not let the client carry out. Public repositories can be read by everybody.
-    pub(crate) fn authorise(&self, place: &Place, action: &str) -> Result<(), Fault> {
+    pub(crate) fn authorize(&self, place: &Place, action: &str) -> Result<(), Fault> {
         if self.is_service || place.scope.service == "ecr-public" && READING.contains(&action) {
             return Ok(());
         }
-        self.wish(&place.scope, Some(&place.name), action)
+        self.authorize_action(&place.scope, Some(&place.name), action)
     }
 
-    fn wish(&self, scope: &Scope, repository: Option<&str>, action: &str) -> Result<(), Fault> {
-        let asker = Asker { principal: &self.who.principal, source: self.source };
-        self.local.authorise(&Wish { asker, action, scope, repository, tags: &[] })
+    fn authorize_action(&self, scope: &Scope, repository: Option<&str>, action: &str) -> Result<(), Fault> {
+        let requester = Requester { principal: &self.who.principal, source: self.source };
+        self.local.authorize(&AuthorizationRequest { requester, action, scope, repository, tags: &[] })
     }
 }
 

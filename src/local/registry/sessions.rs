@@ -30,7 +30,7 @@ impl Registry<'_> {
 
     /// The number of bytes that a session has.
     pub(crate) fn received(&self, place: &Place, id: &str) -> Result<i64, Refusal> {
-        self.authorise(place, "UploadLayerPart")?;
+        self.authorize(place, "UploadLayerPart")?;
         Ok(self.upload(place, id)?.size)
     }
 
@@ -44,7 +44,7 @@ impl Registry<'_> {
 
     /// Opens a session to write to it. Nothing where another request has it open.
     pub(crate) fn open(&self, place: &Place, id: &str) -> Result<Option<Session>, Refusal> {
-        self.authorise(place, "UploadLayerPart")?;
+        self.authorize(place, "UploadLayerPart")?;
         let known = self.upload(place, id)?;
         let Some(file) = self.local.blobs.try_lock_upload(&known.id)? else { return Ok(None) };
         // The session may have changed, or ended, before the file was ours.
@@ -66,7 +66,7 @@ impl Registry<'_> {
 
     /// Ends a session and forgets its bytes.
     pub(crate) fn cancel(&self, place: &Place, id: &str) -> Result<(), Refusal> {
-        self.authorise(place, "UploadLayerPart")?;
+        self.authorize(place, "UploadLayerPart")?;
         let upload = self.upload(place, id)?;
         self.local.database.write(Durability::Flushed, |transaction| {
             transaction.execute("DELETE FROM upload WHERE id = ?1", [&upload.id])?;
@@ -87,7 +87,7 @@ impl Registry<'_> {
     pub(crate) fn complete(&self, session: Session, text: &str) -> Result<(), Refusal> {
         let digest = digest(text)?;
         let Session { place, id, writer, .. } = session;
-        self.authorise(&place, "CompleteLayerUpload")?;
+        self.authorize(&place, "CompleteLayerUpload")?;
         let kept = writer.finish(self.local, self.rules.quirks, time::now())?;
         let (upload, file) = kept.ok_or_else(|| unknown(&id))?;
         if self.rules.quirks {

@@ -28,7 +28,7 @@ pub(crate) struct List {
 impl Registry<'_> {
     /// The tags of a repository, in the order of their bytes.
     pub(crate) fn tags(&self, place: &Place, page: &Page) -> Result<List, Refusal> {
-        self.authorise(place, "ListImages")?;
+        self.authorize(place, "ListImages")?;
         let query = "SELECT name FROM image_tag WHERE repository = ?1 AND name > ?2 ORDER BY name LIMIT ?3";
         Ok(self.local.database.read(|connection| {
             let repository = place.repository(connection)?;
@@ -42,7 +42,7 @@ impl Registry<'_> {
     /// The names of the registry's private repositories.
     pub(crate) fn catalog(&self, page: &Page) -> Result<List, Refusal> {
         let (account, region) = (self.who.account.clone(), self.who.region.clone());
-        self.wish(&Scope { service: "ecr", account, region }, None, "DescribeRepositories")?;
+        self.authorize_action(&Scope { service: "ecr", account, region }, None, "DescribeRepositories")?;
         let query = "SELECT name FROM repository
                      WHERE service = 'ecr' AND account = ?1 AND region = ?2 AND name > ?3 ORDER BY name LIMIT ?4";
         Ok(self.local.database.read(|connection| {

@@ -60,7 +60,7 @@ async fn put_manifest(
     // Who may not push need not send the manifest.
     let place = asked.with(state, move |registry| {
         let place = registry.place(&path)?;
-        registry.authorise(&place, "PutImage")?;
+        registry.authorize(&place, "PutImage")?;
         Ok(place)
     });
     let place = place.await?;

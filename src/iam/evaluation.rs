@@ -1,47 +1,50 @@
-//! What a policy says to a request.
+//! Evaluation of a request against one policy.
 
 use serde_json::{Map, Value};
 
-use super::condition::{self, Facts};
+use super::Principal;
+use super::condition::{self, RequestContext};
 use super::pattern::covers;
 use super::{statements, texts};
-use crate::local::Principal;
 
-/// A request as policies see it.
+/// A request in the terms of policies.
 #[derive(Debug)]
-pub(in crate::local) struct Request<'a> {
-    pub(in crate::local) principal: &'a Principal,
+pub struct Request<'a> {
+    /// Who asks.
+    pub principal: &'a Principal,
     /// The action with its service, such as `ecr:PutImage`.
-    pub(in crate::local) action: &'a str,
-    /// The ARN of what it is about.
-    pub(in crate::local) resource: &'a str,
-    pub(in crate::local) facts: &'a Facts,
+    pub action: &'a str,
+    /// The ARN of the repository or registry that it is for.
+    pub resource: &'a str,
+    /// The values that conditions and variables refer to.
+    pub context: &'a RequestContext,
 }
 
-/// What came of it.
+/// The result of evaluating one policy, in the words of IAM's policy simulator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::local) enum Decision {
-    /// A statement denies it, whatever else allows it.
-    Denied,
-    Allowed,
-    /// No statement is about it.
-    Silent,
+pub enum Decision {
+    /// A matching statement denies the request; no Allow outweighs it.
+    ExplicitDeny,
+    /// A matching statement allows the request and none denies it.
+    Allow,
+    /// No statement matches the request.
+    ImplicitDeny,
 }
 
 impl Request<'_> {
-    /// What a policy that was found sound says to this.
-    pub(in crate::local) fn put_to(&self, policy: &str) -> Decision {
+    /// Evaluates a policy document that [`validate`](super::validate) accepted.
+    pub fn evaluate(&self, policy: &str) -> Decision {
         let document: Value = serde_json::from_str(policy).unwrap_or_default();
-        let Some(document) = document.as_object() else { return Decision::Silent };
+        let Some(document) = document.as_object() else { return Decision::ImplicitDeny };
         // Older policies have no variables.
         let variables = document.get("Version").is_some_and(|version| version == "2012-10-17");
         let meant = statements(document).into_iter().filter_map(Value::as_object);
-        let mut decision = Decision::Silent;
+        let mut decision = Decision::ImplicitDeny;
         for statement in meant.filter(|statement| self.is_meant(statement, variables)) {
             if statement.get("Effect").is_some_and(|effect| effect == "Deny") {
-                return Decision::Denied;
+                return Decision::ExplicitDeny;
             }
-            decision = Decision::Allowed;
+            decision = Decision::Allow;
         }
         decision
     }
@@ -50,7 +53,7 @@ impl Request<'_> {
         let is_action = |pattern: &str| covers(&pattern.to_lowercase(), &self.action.to_lowercase());
         let is_resource = |pattern: &str| {
             if variables {
-                self.facts.expand(pattern).is_some_and(|pattern| covers(&pattern, self.resource))
+                self.context.expand(pattern).is_some_and(|pattern| covers(&pattern, self.resource))
             } else {
                 covers(pattern, self.resource)
             }
@@ -72,7 +75,7 @@ impl Request<'_> {
             && is_about("Action", "NotAction", &is_action)
             && (!names_resource || is_about("Resource", "NotResource", &is_resource))
             && match statement.get("Condition").and_then(Value::as_object) {
-                Some(operators) => condition::hold(operators, self.facts, variables),
+                Some(operators) => condition::hold(operators, self.context, variables),
                 None => !statement.contains_key("Condition"),
             }
     }
@@ -97,11 +100,11 @@ mod tests {
 
     fn decide(statements: &Value, action: &str) -> Decision {
         let principal = Principal::of("arn:aws:iam::111122223333:role/build").unwrap();
-        let mut facts = Facts::default();
-        facts.add("team", "app");
+        let mut context = RequestContext::default();
+        context.add("team", "app");
         let resource = "arn:aws:ecr:r:444455556666:repository/team/app";
-        let request = Request { principal: &principal, action, resource, facts: &facts };
-        request.put_to(&json!({ "Version": "2012-10-17", "Statement": statements }).to_string())
+        let request = Request { principal: &principal, action, resource, context: &context };
+        request.evaluate(&json!({ "Version": "2012-10-17", "Statement": statements }).to_string())
     }
 
     #[test]
@@ -109,11 +112,11 @@ mod tests {
         let allow = json!({ "Effect": "Allow", "Principal": "*", "Action": "ecr:*" });
         let deny =
             json!({ "Effect": "Deny", "Principal": { "AWS": "111122223333" }, "Action": "ecr:putimage" });
-        assert_eq!(decide(&json!(allow), "ecr:PutImage"), Decision::Allowed);
-        assert_eq!(decide(&json!([deny, allow]), "ecr:PutImage"), Decision::Denied);
-        assert_eq!(decide(&json!([allow, deny]), "ecr:PutImage"), Decision::Denied);
-        assert_eq!(decide(&json!([allow, deny]), "ecr:ListImages"), Decision::Allowed);
-        assert_eq!(decide(&json!([deny]), "ecr:ListImages"), Decision::Silent);
+        assert_eq!(decide(&json!(allow), "ecr:PutImage"), Decision::Allow);
+        assert_eq!(decide(&json!([deny, allow]), "ecr:PutImage"), Decision::ExplicitDeny);
+        assert_eq!(decide(&json!([allow, deny]), "ecr:PutImage"), Decision::ExplicitDeny);
+        assert_eq!(decide(&json!([allow, deny]), "ecr:ListImages"), Decision::Allow);
+        assert_eq!(decide(&json!([deny]), "ecr:ListImages"), Decision::ImplicitDeny);
     }
 
     #[test]
@@ -128,7 +131,7 @@ mod tests {
                     statement.as_object_mut().unwrap().shift_remove(name);
                 }
             }
-            decide(&statement, "ecr:PutImage") == Decision::Allowed
+            decide(&statement, "ecr:PutImage") == Decision::Allow
         };
         let yes = [
             json!({}),

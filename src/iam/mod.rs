@@ -1,18 +1,20 @@
-//! Resource policies of repositories and registries: whether a text is one (here), and what it says to a request
-//! (`decision`), as IAM evaluates them.
+//! Resource-based policies of repositories and registries: validation of the document (here) and evaluation of a
+//! request against it (`evaluation`), by IAM's rules. Pure: no database, no network.
 
 mod condition;
-mod decision;
+mod evaluation;
 mod pattern;
+mod principal;
 
 use serde_json::{Map, Value};
 
-pub(super) use condition::Facts;
-pub(super) use decision::{Decision, Request};
+pub use condition::RequestContext;
+pub use evaluation::{Decision, Request};
+pub use principal::Principal;
 
 /// What a policy is attached to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Subject {
+pub enum PolicyKind {
     /// One repository, which the statements need not name.
     Repository,
     /// A registry, whose statements say which repositories they are about.
@@ -21,8 +23,9 @@ pub(super) enum Subject {
 
 const VERSIONS: [&str; 2] = ["2008-10-17", "2012-10-17"];
 
-/// What keeps a text from being a policy; `prefix` is the service's in the names of actions.
-pub(super) fn check(text: &str, subject: Subject, prefix: &str) -> Result<(), String> {
+/// Validates a policy document; `prefix` is the service's in action names, such as `ecr`. Returns the first reason why
+/// it is none.
+pub fn validate(text: &str, kind: PolicyKind, prefix: &str) -> Result<(), String> {
     let document: Value = serde_json::from_str(text).map_err(|error| format!("not JSON: {error}"))?;
     let document = document.as_object().ok_or("it is not an object")?;
     known(document, &["Version", "Id", "Statement"])?;
@@ -37,7 +40,7 @@ pub(super) fn check(text: &str, subject: Subject, prefix: &str) -> Result<(), St
     }
     for (place, each) in statements.iter().enumerate() {
         let checked = match each {
-            Value::Object(members) => statement(members, subject, prefix),
+            Value::Object(members) => statement(members, kind, prefix),
             _ => Err("it is not an object".to_owned()),
         };
         checked.map_err(|reason| format!("statement {}: {reason}", place + 1))?;
@@ -53,7 +56,7 @@ fn statements(document: &Map<String, Value>) -> Vec<&Value> {
     }
 }
 
-fn statement(members: &Map<String, Value>, subject: Subject, prefix: &str) -> Result<(), String> {
+fn statement(members: &Map<String, Value>, kind: PolicyKind, prefix: &str) -> Result<(), String> {
     const KNOWN: [&str; 9] = [
         "Sid",
         "Effect",
@@ -80,8 +83,8 @@ fn statement(members: &Map<String, Value>, subject: Subject, prefix: &str) -> Re
             return Err(format!("'{action}' is not an action of {prefix}"));
         }
     }
-    match (subject, members.get("Resource").or_else(|| members.get("NotResource"))) {
-        (Subject::Registry, None) => return Err("it has no Resource".to_owned()),
+    match (kind, members.get("Resource").or_else(|| members.get("NotResource"))) {
+        (PolicyKind::Registry, None) => return Err("it has no Resource".to_owned()),
         (_, Some(resource)) if texts(resource).is_none() => {
             return Err("Resource is not a string or list".to_owned());
         }
@@ -109,13 +112,13 @@ fn either<'a>(members: &'a Map<String, Value>, name: &str, other: &str) -> Resul
 fn principal(principal: &Value) -> Result<(), String> {
     match principal {
         Value::String(text) if text == "*" => Ok(()),
-        Value::Object(kinds) if !kinds.is_empty() => {
-            for (kind, names) in kinds {
-                if !["AWS", "Service", "Federated", "CanonicalUser"].contains(&kind.as_str()) {
-                    return Err(format!("Principal has the unknown kind {kind}"));
+        Value::Object(groups) if !groups.is_empty() => {
+            for (group, names) in groups {
+                if !["AWS", "Service", "Federated", "CanonicalUser"].contains(&group.as_str()) {
+                    return Err(format!("Principal has the unknown kind {group}"));
                 }
                 if texts(names).is_none() {
-                    return Err(format!("Principal {kind} is not a string or list"));
+                    return Err(format!("Principal {group} is not a string or list"));
                 }
             }
             Ok(())
@@ -141,12 +144,12 @@ mod tests {
 
     fn told(statement: &Value) -> String {
         let text = json!({ "Version": "2012-10-17", "Statement": [statement] }).to_string();
-        check(&text, Subject::Repository, "ecr").err().unwrap_or_default()
+        validate(&text, PolicyKind::Repository, "ecr").err().unwrap_or_default()
     }
 
     #[test]
     fn what_is_wrong_with_a_policy_is_told() {
-        let whole = |text: &str| check(text, Subject::Repository, "ecr").err().unwrap_or_default();
+        let whole = |text: &str| validate(text, PolicyKind::Repository, "ecr").err().unwrap_or_default();
         assert_eq!(whole("{"), "not JSON: EOF while parsing an object at line 1 column 1");
         assert_eq!(whole("{}"), "it has no Statement");
         assert_eq!(whole(r#"{"Version":"1"}"#), "Version \"1\" is neither 2008-10-17 nor 2012-10-17");
@@ -163,7 +166,7 @@ mod tests {
         let other = json!({ "Effect": "Allow", "Principal": { "AWS": ["1"] }, "Action": ["s3:GetObject"] });
         assert_eq!(told(&other), "statement 1: 's3:GetObject' is not an action of ecr");
         let text = json!({ "Statement": sound }).to_string();
-        let registry = check(&text, Subject::Registry, "ecr").err().unwrap_or_default();
+        let registry = validate(&text, PolicyKind::Registry, "ecr").err().unwrap_or_default();
         assert_eq!(registry, "statement 1: it has no Resource");
     }
 }

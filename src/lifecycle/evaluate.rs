@@ -5,50 +5,55 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::policy::{Action, Class, Count, Policy, Rule, Tags};
-use crate::local::glob::covers;
+use super::policy::{Action, Count, Policy, Rule, StorageClass, Tags};
+use crate::image::glob::covers;
 
-/// What the evaluation must know about an image. Times are milliseconds since 1970.
+/// An image as the evaluation sees it. Times are milliseconds since 1970.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(in crate::local) struct Facts {
-    pub(in crate::local) digest: String,
-    pub(in crate::local) tags: Vec<String>,
-    pub(in crate::local) pushed_at: i64,
-    pub(in crate::local) pulled_at: Option<i64>,
-    pub(in crate::local) archived_at: Option<i64>,
-    /// When it came back from the archive.
-    pub(in crate::local) activated_at: Option<i64>,
+pub struct Image {
+    /// The digest of the manifest.
+    pub digest: String,
+    /// All tags.
+    pub tags: Vec<String>,
+    /// The time of the push.
+    pub pushed_at: i64,
+    /// The time of the last pull.
+    pub pulled_at: Option<i64>,
+    /// The time of the move to the archive.
+    pub archived_at: Option<i64>,
+    /// The time of the return from the archive.
+    pub activated_at: Option<i64>,
     /// `ACTIVE` or `ARCHIVED`; rules leave alone what is neither.
-    pub(in crate::local) status: String,
+    pub status: String,
     /// What it refers to, as a signature does.
-    pub(in crate::local) subject: Option<String>,
+    pub subject: Option<String>,
     /// The manifests of an index.
-    pub(in crate::local) children: Vec<String>,
+    pub children: Vec<String>,
 }
 
 /// What happens to one image.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::local) struct Decision {
+pub struct Decision {
     /// The image's place among the facts.
-    pub(in crate::local) image: usize,
+    pub image: usize,
     /// The rule that decided.
-    pub(in crate::local) priority: i64,
+    pub priority: i64,
     /// What it does.
-    pub(in crate::local) action: Action,
+    pub action: Action,
 }
 
 /// What happens, and what a rule would do if no index held the image.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(in crate::local) struct Plan {
+pub struct Plan {
     /// In the order in which it happens: by rule, the oldest image first.
-    pub(in crate::local) decisions: Vec<Decision>,
+    pub decisions: Vec<Decision>,
     /// Images that are held, with the digests of the indexes that hold them.
-    pub(in crate::local) held: Vec<(usize, Vec<String>)>,
+    pub held: Vec<(usize, Vec<String>)>,
 }
 
 /// Evaluates a policy. Once an index is gone, the images in it are evaluated anew, so one run does what the service
 /// needs a run after the other for.
-pub(in crate::local) fn evaluate(policy: &Policy, images: &[Facts], now: i64) -> Plan {
+pub fn evaluate(policy: &Policy, images: &[Image], now: i64) -> Plan {
     let mut gone: HashSet<usize> = HashSet::new();
     let mut moved: HashSet<usize> = HashSet::new();
     let mut plan = Plan::default();
@@ -70,7 +75,7 @@ pub(in crate::local) fn evaluate(policy: &Policy, images: &[Facts], now: i64) ->
 
 /// One evaluation of all rules over the images that are left.
 struct Round<'a> {
-    images: &'a [Facts],
+    images: &'a [Image],
     gone: &'a HashSet<usize>,
     /// Neither active nor archived, so that no other rule sees them again.
     moved: &'a HashSet<usize>,
@@ -83,7 +88,7 @@ struct Round<'a> {
 }
 
 impl<'a> Round<'a> {
-    fn new(images: &'a [Facts], gone: &'a HashSet<usize>, moved: &'a HashSet<usize>, now: i64) -> Self {
+    fn new(images: &'a [Image], gone: &'a HashSet<usize>, moved: &'a HashSet<usize>, now: i64) -> Self {
         let here = || images.iter().enumerate().filter(|(place, _)| !gone.contains(place));
         let digests: HashSet<&str> = here().map(|(_, image)| image.digest.as_str()).collect();
         let mut round = Self {
@@ -111,7 +116,7 @@ impl<'a> Round<'a> {
         let mut plan = Plan::default();
         let mut seen: [HashSet<usize>; 2] = Default::default();
         for rule in &policy.rules {
-            let seen = &mut seen[usize::from(rule.class == Class::Archive)];
+            let seen = &mut seen[usize::from(rule.class == StorageClass::Archive)];
             let matched = self.matched(rule);
             for place in self.candidates(rule, &matched) {
                 if seen.contains(&place) {
@@ -131,7 +136,7 @@ impl<'a> Round<'a> {
 
     /// The images that a rule is about, by class and tags.
     fn matched(&self, rule: &Rule) -> Vec<usize> {
-        let status = if rule.class == Class::Archive { "ARCHIVED" } else { "ACTIVE" };
+        let status = if rule.class == StorageClass::Archive { "ARCHIVED" } else { "ACTIVE" };
         let places = self.images.iter().enumerate();
         let matched = places.filter(|(place, image)| {
             image.status == status
@@ -191,7 +196,7 @@ fn selects(wanted: &Tags, tags: &[String]) -> bool {
 }
 
 /// The time from which an image's age is counted. One that came back from the archive is as old as its return.
-fn clock(image: &Facts, count: Count) -> i64 {
+fn clock(image: &Image, count: Count) -> i64 {
     let pushed = image.activated_at.unwrap_or(image.pushed_at);
     match count {
         Count::MoreThan(_) | Count::SincePushed(_) => pushed,
@@ -208,13 +213,13 @@ mod tests {
 
     const DAY: i64 = 24 * 60 * 60 * 1000;
 
-    fn image(name: &str, days: i64, tags: &[&str]) -> Facts {
-        Facts {
+    fn image(name: &str, days: i64, tags: &[&str]) -> Image {
+        Image {
             digest: name.to_owned(),
             tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
             pushed_at: -days * DAY,
             status: "ACTIVE".to_owned(),
-            ..Facts::default()
+            ..Image::default()
         }
     }
 
@@ -229,7 +234,7 @@ mod tests {
     }
 
     /// The plan as `NAME RULE ACTION`, and the images that are held.
-    fn plan(rules: Value, images: &[Facts]) -> (Vec<String>, Vec<String>) {
+    fn plan(rules: Value, images: &[Image]) -> (Vec<String>, Vec<String>) {
         let plan = evaluate(&policy(rules), images, 0);
         let decisions = plan.decisions.iter().map(|decision| {
             format!("{} {} {:?}", images[decision.image].digest, decision.priority, decision.action)
@@ -249,7 +254,7 @@ mod tests {
         })
     }
 
-    fn decisions(rules: Value, images: &[Facts]) -> Vec<String> {
+    fn decisions(rules: Value, images: &[Image]) -> Vec<String> {
         plan(rules, images).0
     }
 
@@ -321,7 +326,7 @@ mod tests {
             image("C", 2, &["alpha-2"]),
             image("D", 1, &["git-hash"]),
             // As old as the one before, by the guide's days; which is the newest is a matter of hours.
-            Facts { pushed_at: -DAY + 1, ..image("E", 1, &[]) },
+            Image { pushed_at: -DAY + 1, ..image("E", 1, &[]) },
         ];
         let alpha = more_than(1, "tagPrefixList", &["alpha"]);
         let untagged = json!({
@@ -344,14 +349,14 @@ mod tests {
                 "countUnit": "days", "countNumber": 365,
             },
         ]);
-        let archived = |name: &str, days: i64| Facts {
+        let archived = |name: &str, days: i64| Image {
             status: "ARCHIVED".to_owned(),
             archived_at: Some(-days * DAY),
             ..image(name, 500, &[name])
         };
         let images = [
-            Facts { pulled_at: Some(-91 * DAY), ..image("A", 400, &["a"]) },
-            Facts { pulled_at: Some(-DAY), ..image("B", 400, &["b"]) },
+            Image { pulled_at: Some(-91 * DAY), ..image("A", 400, &["a"]) },
+            Image { pulled_at: Some(-DAY), ..image("B", 400, &["b"]) },
             image("C", 91, &["c"]),
             archived("D", 366),
             archived("E", 100),
@@ -407,14 +412,14 @@ mod tests {
 
     #[test]
     fn storage_classes_have_rules_and_clocks_of_their_own() {
-        let pulled = Facts { pulled_at: Some(-DAY), ..image("P", 100, &["p"]) };
-        let restored = Facts { activated_at: Some(-2 * DAY), ..image("R", 100, &["r"]) };
+        let pulled = Image { pulled_at: Some(-DAY), ..image("P", 100, &["p"]) };
+        let restored = Image { activated_at: Some(-2 * DAY), ..image("R", 100, &["r"]) };
         let never = image("N", 100, &["n"]);
         let archived =
-            Facts { status: "ARCHIVED".to_owned(), archived_at: Some(-91 * DAY), ..image("O", 300, &["o"]) };
-        let recent = Facts { archived_at: Some(-90 * DAY), ..archived.clone() };
-        let recent = Facts { digest: "Q".to_owned(), ..recent };
-        let activating = Facts { status: "ACTIVATING".to_owned(), ..image("T", 100, &["t"]) };
+            Image { status: "ARCHIVED".to_owned(), archived_at: Some(-91 * DAY), ..image("O", 300, &["o"]) };
+        let recent = Image { archived_at: Some(-90 * DAY), ..archived.clone() };
+        let recent = Image { digest: "Q".to_owned(), ..recent };
+        let activating = Image { status: "ACTIVATING".to_owned(), ..image("T", 100, &["t"]) };
         let transition = json!({ "type": "transition", "targetStorageClass": "archive" });
         let rules = json!([
             {

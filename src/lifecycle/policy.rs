@@ -13,7 +13,7 @@ const LEAST_ARCHIVED: i64 = 90;
 
 /// A policy; its rules come in the order of their priority.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::local) struct Policy {
+pub struct Policy {
     pub(super) rules: Vec<Rule>,
 }
 
@@ -22,7 +22,7 @@ pub(in crate::local) struct Policy {
 pub(super) struct Rule {
     pub(super) priority: i64,
     pub(super) tags: Tags,
-    pub(super) class: Class,
+    pub(super) class: StorageClass,
     pub(super) count: Count,
     pub(super) action: Action,
 }
@@ -40,7 +40,7 @@ pub(super) enum Tags {
 
 /// Where an image is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::local) enum Class {
+pub enum StorageClass {
     /// Ready to be pulled.
     Standard,
     /// In the archive.
@@ -58,7 +58,7 @@ pub(super) enum Count {
 
 /// What happens to them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::local) enum Action {
+pub enum Action {
     /// The image is deleted.
     Expire,
     /// The image is moved to the archive.
@@ -67,7 +67,7 @@ pub(in crate::local) enum Action {
 
 impl Policy {
     /// Reads a policy; what is wrong with it is told in the service's words where they are known.
-    pub(in crate::local) fn parse(text: &str) -> Result<Self, String> {
+    pub fn parse(text: &str) -> Result<Self, String> {
         let Ok(Value::Object(document)) = serde_json::from_str(text) else {
             return Err("Could not map policyString into LifecyclePolicy.".to_owned());
         };
@@ -89,7 +89,11 @@ impl Rule {
         let read = Self {
             priority: rule["rulePriority"].as_i64().unwrap_or(1),
             tags: tags(selection)?,
-            class: if selection["storageClass"] == "archive" { Class::Archive } else { Class::Standard },
+            class: if selection["storageClass"] == "archive" {
+                StorageClass::Archive
+            } else {
+                StorageClass::Standard
+            },
             count: count(selection),
             action: if action["type"] == "transition" { Action::Archive } else { Action::Expire },
         };
@@ -100,22 +104,25 @@ impl Rule {
     /// Which count goes with which class and action. The service's texts for these are not known.
     fn check(&self) -> Result<(), String> {
         let told = match (self.class, self.count, self.action) {
-            (Class::Standard, Count::SincePulled(_), Action::Expire) => {
+            (StorageClass::Standard, Count::SincePulled(_), Action::Expire) => {
                 "countType=SINCE_IMAGE_PULLED can only be used with action type TRANSITION."
             }
-            (Class::Standard, Count::SinceTransitioned(_), _) => {
+            (StorageClass::Standard, Count::SinceTransitioned(_), _) => {
                 "countType=SINCE_IMAGE_TRANSITIONED can only be used with storageClass=ARCHIVE."
             }
-            (Class::Archive, Count::SinceTransitioned(age), Action::Expire) if age < LEAST_ARCHIVED * DAY => {
+            (StorageClass::Archive, Count::SinceTransitioned(age), Action::Expire)
+                if age < LEAST_ARCHIVED * DAY =>
+            {
                 "countNumber must be at least 90 when countType=SINCE_IMAGE_TRANSITIONED."
             }
-            (Class::Standard, _, _) | (Class::Archive, Count::SinceTransitioned(_), Action::Expire) => {
+            (StorageClass::Standard, _, _)
+            | (StorageClass::Archive, Count::SinceTransitioned(_), Action::Expire) => {
                 return Ok(());
             }
-            (Class::Archive, _, Action::Archive) => {
+            (StorageClass::Archive, _, Action::Archive) => {
                 "Action type TRANSITION can only be used with storageClass=STANDARD."
             }
-            (Class::Archive, _, _) => {
+            (StorageClass::Archive, _, _) => {
                 "Must specify countType=SINCE_IMAGE_TRANSITIONED when storageClass=ARCHIVE."
             }
         };
@@ -169,7 +176,7 @@ fn check_together(rules: &[Rule]) -> Result<(), String> {
     if let Some(pair) = rules.windows(2).find(|pair| pair[0].priority == pair[1].priority) {
         return Err(format!("Rule priorities must be unique; {} is used more than once.", pair[0].priority));
     }
-    for class in [Class::Standard, Class::Archive] {
+    for class in [StorageClass::Standard, StorageClass::Archive] {
         let rules: Vec<&Rule> = rules.iter().filter(|rule| rule.class == class).collect();
         if rules.iter().filter(|rule| rule.tags == Tags::Untagged).count() > 1 {
             return Err("Only one rule can select Untagged images per storage class.".to_owned());
@@ -224,9 +231,15 @@ mod tests {
         let rule = |priority, tags, class, count, action| Rule { priority, tags, class, count, action };
         let pattern = Tags::Patterns(vec!["v*".to_owned()]);
         let rules = vec![
-            rule(2, pattern, Class::Standard, Count::SincePulled(3 * DAY), Action::Archive),
-            rule(4, Tags::Untagged, Class::Archive, Count::SinceTransitioned(90 * DAY), Action::Expire),
-            rule(9, Tags::Any, Class::Standard, Count::MoreThan(5), Action::Expire),
+            rule(2, pattern, StorageClass::Standard, Count::SincePulled(3 * DAY), Action::Archive),
+            rule(
+                4,
+                Tags::Untagged,
+                StorageClass::Archive,
+                Count::SinceTransitioned(90 * DAY),
+                Action::Expire,
+            ),
+            rule(9, Tags::Any, StorageClass::Standard, Count::MoreThan(5), Action::Expire),
         ];
         assert_eq!(Policy::parse(text), Ok(Policy { rules }));
     }

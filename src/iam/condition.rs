@@ -1,4 +1,4 @@
-//! Conditions of a statement: operators over the facts of a request.
+//! The `Condition` element of a statement: operators over the request context.
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
@@ -9,13 +9,13 @@ use serde_json::{Map, Value};
 
 use super::pattern::{covers, covers_arn};
 
-/// What is known of a request, by condition key. Keys are compared without regard to case.
+/// The request context: values by condition key. Keys are compared without regard to case.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(in crate::local) struct Facts(HashMap<String, Vec<String>>);
+pub struct RequestContext(HashMap<String, Vec<String>>);
 
-impl Facts {
+impl RequestContext {
     /// Adds one value of a key.
-    pub(in crate::local) fn add(&mut self, key: &str, value: impl Into<String>) {
+    pub fn add(&mut self, key: &str, value: impl Into<String>) {
         self.0.entry(key.to_ascii_lowercase()).or_default().push(value.into());
     }
 
@@ -141,17 +141,17 @@ pub(super) fn check(condition: &Value) -> Result<(), String> {
 }
 
 /// Whether all conditions hold. One that cannot be read does not.
-pub(super) fn hold(operators: &Map<String, Value>, facts: &Facts, variables: bool) -> bool {
+pub(super) fn hold(operators: &Map<String, Value>, context: &RequestContext, variables: bool) -> bool {
     operators.iter().all(|(name, keys)| {
         let (Some(operator), Some(keys)) = (Operator::of(name), keys.as_object()) else { return false };
         keys.iter().all(|(key, wanted)| {
             let values = values(wanted).unwrap_or_default().into_iter();
             let values: Vec<String> = if variables {
-                values.filter_map(|value| facts.expand(&value)).collect()
+                values.filter_map(|value| context.expand(&value)).collect()
             } else {
                 values.collect()
             };
-            operator.holds(facts.get(key), &values)
+            operator.holds(context.get(key), &values)
         })
     })
 }
@@ -229,8 +229,8 @@ mod tests {
 
     use super::*;
 
-    fn facts() -> Facts {
-        let mut facts = Facts::default();
+    fn context() -> RequestContext {
+        let mut context = RequestContext::default();
         for (key, value) in [
             ("aws:PrincipalArn", "arn:aws:iam::111122223333:role/build"),
             ("aws:SourceIp", "10.1.2.3"),
@@ -241,9 +241,9 @@ mod tests {
             ("aws:username", "ann"),
             ("size", "7"),
         ] {
-            facts.add(key, value);
+            context.add(key, value);
         }
-        facts
+        context
     }
 
     #[test]
@@ -294,10 +294,10 @@ mod tests {
         ];
         for (condition, expected) in cases {
             assert_eq!(check(&condition), Ok(()), "{condition}");
-            assert_eq!(hold(condition.as_object().unwrap(), &facts(), true), expected, "{condition}");
+            assert_eq!(hold(condition.as_object().unwrap(), &context(), true), expected, "{condition}");
         }
         let literal = json!({ "StringEquals": { "aws:username": "${aws:username}" } });
-        assert!(!hold(literal.as_object().unwrap(), &facts(), false));
+        assert!(!hold(literal.as_object().unwrap(), &context(), false));
     }
 
     #[test]

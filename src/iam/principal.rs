@@ -1,4 +1,4 @@
-//! Who somebody is to a policy: a user, a role, a session of a role, or an account as a whole.
+//! Principals of requests: a user, a role, a session of a role, or the root of an account.
 
 /// A principal, by its Amazon resource name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,7 +40,7 @@ impl Principal {
     }
 
     /// Its ARN, or that of the role that a session is of: what `aws:PrincipalArn` has, and what outlasts a session.
-    pub(super) fn lasting_arn(&self) -> String {
+    pub fn lasting_arn(&self) -> String {
         let session = self.arn.split_once(":assumed-role/").and_then(|(head, rest)| {
             Some((head.strip_suffix(&self.account)?.strip_suffix(":sts::")?, rest.split_once('/')?.0))
         });
@@ -51,12 +51,12 @@ impl Principal {
     }
 
     /// The name of a user, which `aws:username` has.
-    pub(super) fn user(&self) -> Option<&str> {
+    pub fn user(&self) -> Option<&str> {
         self.arn.split_once(":user/").and_then(|(_, path)| path.rsplit('/').next())
     }
 
     /// Whether an entry below `AWS` of a policy's principals means it: everybody, its account, or itself.
-    pub(super) fn is_meant(&self, entry: &str) -> bool {
+    pub fn is_meant(&self, entry: &str) -> bool {
         let is_root = entry.strip_suffix(":root").is_some_and(|head| {
             head.starts_with("arn:aws") && head.ends_with(&format!(":iam::{}", self.account))
         });

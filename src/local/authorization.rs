@@ -1,4 +1,4 @@
-//! Whether a caller may do what it asks for: the policies of registries and repositories, where they are enforced.
+//! Authorization of requests by the policies of registries and repositories, where they are enforced.
 //!
 //! Both APIs end here: [`Local::answer`] for every operation, `registry` for what docker's API has and no operation
 //! does. The model is IAM's for resource policies. There are no identity policies, so a caller may do everything with
@@ -11,34 +11,35 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 use serde_json::Value;
 
+use crate::iam::{Decision, Request, RequestContext};
+
 use super::call::{Call, Scope};
 use super::handlers::policies;
-use super::policy::{Decision, Facts, Request};
 use super::upstream::{self, Need, Wanted};
 use super::{Caller, Fault, Local, Principal};
 
-/// What needs no resource's leave: a token, and what only tells the caller about itself.
-const FREE: [&str; 2] = ["GetAuthorizationToken", "DescribeRegistries"];
+/// Operations that no resource-based policy is asked about: they only concern the caller.
+const ALWAYS_ALLOWED: [&str; 2] = ["GetAuthorizationToken", "DescribeRegistries"];
 
 /// The code of a refusal.
 const DENIED: &str = "AccessDeniedException";
 
-/// Who asks, and from where.
+/// The principal of a request and its network address.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Asker<'a> {
+pub(super) struct Requester<'a> {
     pub(super) principal: &'a Principal,
     pub(super) source: Option<IpAddr>,
 }
 
-impl<'a> From<&'a Caller> for Asker<'a> {
+impl<'a> From<&'a Caller> for Requester<'a> {
     fn from(caller: &'a Caller) -> Self {
         Self { principal: &caller.principal, source: caller.source }
     }
 }
 
-/// What somebody wants to do.
-pub(super) struct Wish<'a> {
-    pub(super) asker: Asker<'a>,
+/// An action of a principal on a repository or a registry.
+pub(super) struct AuthorizationRequest<'a> {
+    pub(super) requester: Requester<'a>,
     /// The action without its service, such as `PutImage`.
     pub(super) action: &'a str,
     /// The registry that it is about.
@@ -49,32 +50,32 @@ pub(super) struct Wish<'a> {
     pub(super) tags: &'a [(String, String)],
 }
 
-impl Wish<'_> {
-    /// Refuses what the policies do not let somebody do.
+impl AuthorizationRequest<'_> {
+    /// Evaluates the policies of the registry and the repository; an error unless they allow the request.
     pub(super) fn check(&self, connection: &Connection, is_secured: bool) -> Result<(), Fault> {
         let kept = policies::of(connection, self.scope, self.repository)?;
-        let mut facts = self.facts(is_secured);
+        let mut context = self.context(is_secured);
         for (key, value) in &kept.tags {
-            facts.add(&format!("ecr:ResourceTag/{key}"), value.as_str());
-            facts.add(&format!("aws:ResourceTag/{key}"), value.as_str());
+            context.add(&format!("ecr:ResourceTag/{key}"), value.as_str());
+            context.add(&format!("aws:ResourceTag/{key}"), value.as_str());
         }
         let action = format!("{}:{}", self.scope.service, self.action);
         let resource = policies::arn(self.scope, self.repository.unwrap_or("*"));
-        let principal = self.asker.principal;
-        let request = Request { principal, action: &action, resource: &resource, facts: &facts };
-        let decisions = kept.texts.iter().map(|text| request.put_to(text));
+        let principal = self.requester.principal;
+        let request = Request { principal, action: &action, resource: &resource, context: &context };
+        let decisions = kept.texts.iter().map(|text| request.evaluate(text));
         let mut is_allowed = principal.account() == self.scope.account;
         for decision in decisions {
             match decision {
-                Decision::Denied => {
+                Decision::ExplicitDeny => {
                     return Err(self.refuse(
                         &action,
                         &resource,
                         "with an explicit deny in a resource-based policy",
                     ));
                 }
-                Decision::Allowed => is_allowed = true,
-                Decision::Silent => {}
+                Decision::Allow => is_allowed = true,
+                Decision::ImplicitDeny => {}
             }
         }
         if is_allowed {
@@ -84,29 +85,29 @@ impl Wish<'_> {
         Err(self.refuse(&action, &resource, &reason))
     }
 
-    /// Whether a policy that the repository does not have yet would deny this.
+    /// Returns whether a policy that is not in place yet would deny this request explicitly.
     pub(super) fn is_denied_by(&self, text: &str, is_secured: bool) -> bool {
         let request = Request {
-            principal: self.asker.principal,
+            principal: self.requester.principal,
             action: &format!("{}:{}", self.scope.service, self.action),
             resource: &policies::arn(self.scope, self.repository.unwrap_or("*")),
-            facts: &self.facts(is_secured),
+            context: &self.context(is_secured),
         };
-        request.put_to(text) == Decision::Denied
+        request.evaluate(text) == Decision::ExplicitDeny
     }
 
-    /// A refusal in the words of IAM.
+    /// The AccessDeniedException, in IAM's words.
     fn refuse(&self, action: &str, resource: &str, reason: &str) -> Fault {
-        let arn = self.asker.principal.arn();
+        let arn = self.requester.principal.arn();
         let text =
             format!("User: {arn} is not authorized to perform: {action} on resource: {resource} {reason}");
         Fault::new(DENIED, text)
     }
 
-    /// What conditions can ask about. Keys that nothing here could have, such as `aws:PrincipalOrgID`, are absent.
-    fn facts(&self, is_secured: bool) -> Facts {
-        let (principal, now) = (self.asker.principal, Timestamp::now());
-        let mut facts = Facts::default();
+    /// The request context. Keys that nothing here could have, such as `aws:PrincipalOrgID`, are absent.
+    fn context(&self, is_secured: bool) -> RequestContext {
+        let (principal, now) = (self.requester.principal, Timestamp::now());
+        let mut context = RequestContext::default();
         let is_root = principal.arn().ends_with(":root");
         let kind = match principal.user() {
             Some(_) => "User",
@@ -125,45 +126,45 @@ impl Wish<'_> {
             ("aws:CurrentTime", now.to_string()),
             ("aws:EpochTime", now.as_second().to_string()),
         ] {
-            facts.add(key, value);
+            context.add(key, value);
         }
         if let Some(user) = principal.user() {
-            facts.add("aws:username", user);
+            context.add("aws:username", user);
         }
-        if let Some(source) = self.asker.source {
-            facts.add("aws:SourceIp", source.to_canonical().to_string());
+        if let Some(source) = self.requester.source {
+            context.add("aws:SourceIp", source.to_canonical().to_string());
         }
         for (key, value) in self.tags {
-            facts.add(&format!("aws:RequestTag/{key}"), value.as_str());
-            facts.add("aws:TagKeys", key.as_str());
+            context.add(&format!("aws:RequestTag/{key}"), value.as_str());
+            context.add("aws:TagKeys", key.as_str());
         }
-        facts
+        context
     }
 }
 
 impl Local {
-    /// Refuses what policies do not let somebody do, where they are enforced.
-    pub(super) fn authorise(&self, wish: &Wish<'_>) -> Result<(), Fault> {
+    /// Authorizes a request; everything is allowed where policies are not enforced.
+    pub(super) fn authorize(&self, request: &AuthorizationRequest<'_>) -> Result<(), Fault> {
         if !self.enforces {
             return Ok(());
         }
-        self.database.read(|connection| wish.check(connection, self.is_secured))
+        self.database.read(|connection| request.check(connection, self.is_secured))
     }
 
-    /// The same for a request of the services' API: the action is the operation, and what it is about are the
-    /// repositories that its input names.
-    pub(super) fn authorise_call(&self, call: &Call<'_>) -> Result<(), Fault> {
-        if !self.enforces || FREE.contains(&call.operation.name) {
+    /// Authorizes a call of the services' API: the action is the operation, on each repository that its input names.
+    pub(super) fn authorize_call(&self, call: &Call<'_>) -> Result<(), Fault> {
+        if !self.enforces || ALWAYS_ALLOWED.contains(&call.operation.name) {
             return Ok(());
         }
         let (scope, repositories) = subjects(call);
         let tags = tags(call);
-        let asker = Asker::from(call.caller);
+        let requester = Requester::from(call.caller);
         self.database.read(|connection| {
             repositories.iter().try_for_each(|repository| {
                 let (action, repository) = (call.operation.name, *repository);
-                let wish = Wish { asker, action, scope: &scope, repository, tags: &tags };
-                wish.check(connection, self.is_secured)
+                let request =
+                    AuthorizationRequest { requester, action, scope: &scope, repository, tags: &tags };
+                request.check(connection, self.is_secured)
             })
         })
     }
@@ -173,8 +174,15 @@ impl Local {
     /// The refusal of a request that needs something from upstream, where the caller may have that fetched.
     pub(super) fn may_import(&self, caller: &Caller, need: Box<Need>) -> Result<Fault, Fault> {
         if need.wanted.iter().any(|wanted| *wanted != Wanted::Access) {
-            let (asker, scope, repository) = (Asker::from(caller), &need.scope, Some(&*need.repository));
-            self.authorise(&Wish { asker, action: upstream::ACTION, scope, repository, tags: &[] })?;
+            let (requester, scope, repository) =
+                (Requester::from(caller), &need.scope, Some(&*need.repository));
+            self.authorize(&AuthorizationRequest {
+                requester,
+                action: upstream::ACTION,
+                scope,
+                repository,
+                tags: &[],
+            })?;
         }
         Ok(need.unmet())
     }
@@ -197,9 +205,15 @@ impl Local {
             actions.push("CreateRepository");
         }
         for action in actions {
-            let asker = Asker { principal: &principal, source: None };
-            let wish = Wish { asker, action, scope: destination, repository: Some(name), tags: &[] };
-            match wish.check(connection, self.is_secured) {
+            let requester = Requester { principal: &principal, source: None };
+            let request = AuthorizationRequest {
+                requester,
+                action,
+                scope: destination,
+                repository: Some(name),
+                tags: &[],
+            };
+            match request.check(connection, self.is_secured) {
                 Ok(()) => {}
                 Err(fault) if fault.code == DENIED => return Ok(false),
                 Err(fault) => return Err(fault),

@@ -1,0 +1,9 @@
+//! Lifecycle policies: document text to [`Policy`], and a policy over a repository's images to [`Plan`]. Pure: no
+//! database, no network. The embedded ECR keeps policies and carries out plans.
+
+mod document;
+mod evaluate;
+mod policy;
+
+pub use evaluate::{Image, Plan, evaluate};
+pub use policy::{Action, Policy, StorageClass};
