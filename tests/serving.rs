@@ -32,7 +32,7 @@ fn a_command_runs_with_a_server_and_passes_its_exit_code_on() {
     let ecr = env!("CARGO_BIN_EXE_ecr");
     let script = format!(
         "{ecr} create-repository --repository-name a/b --query repository.repositoryUri --output text\n\
-         echo $ECR_REGISTRY/a/b\necho $AWS_REGION $AWS_ACCESS_KEY_ID\nexit 7"
+         echo $ECR_REGISTRY/a/b\necho $AWS_REGION $AWS_ACCESS_KEY_ID ${{AWS_ENDPOINT_URL_STS#$AWS_ENDPOINT_URL_ECR}}\nexit 7"
     );
     let arguments = ["local", "run", "--ephemeral", "--account", "111122223333", "--", "sh", "-c", &script];
     let ran = machine.ecr(&arguments);

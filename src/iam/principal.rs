@@ -19,6 +19,12 @@ impl Principal {
         else {
             return None;
         };
+        // A name is not more than what separates the parts of an ARN.
+        let is_named =
+            |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'*' && byte != b'?');
+        if !is_named(arn) {
+            return None;
+        }
         let is_known = match service {
             "iam" => resource == "root" || named(resource, "user/") || named(resource, "role/"),
             "sts" => resource.strip_prefix("assumed-role/").is_some_and(|rest| rest.contains('/')),
@@ -37,6 +43,23 @@ impl Principal {
     /// Its account.
     pub fn account(&self) -> &str {
         &self.account
+    }
+
+    /// The name of a role, without its path.
+    pub(super) fn role(&self) -> Option<&str> {
+        let (head, path) = self.arn.split_once(":role/")?;
+        head.ends_with(&format!(":iam::{}", self.account)).then(|| path.rsplit('/').next().unwrap_or(path))
+    }
+
+    /// A session of a role; `None` where this is no role, or the name none that a session may have.
+    pub(super) fn role_session(&self, name: &str) -> Option<Self> {
+        let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte);
+        if !(2..=64).contains(&name.len()) || !name.bytes().all(is_letter) {
+            return None;
+        }
+        let partition = self.arn.split(':').nth(1)?;
+        let role = self.role()?;
+        Self::of(&format!("arn:{partition}:sts::{}:assumed-role/{role}/{name}", self.account))
     }
 
     /// Its ARN, or that of the role that a session is of: what `aws:PrincipalArn` has, and what outlasts a session.
@@ -114,7 +137,11 @@ mod tests {
         {
             assert!(!session.is_meant(entry), "{entry}");
         }
+        let role = Principal::of("arn:aws:iam::111122223333:role/team/build").unwrap();
+        assert_eq!(role.role_session("job-7"), Some(session));
+        assert_eq!((role.role_session("x"), role.role_session("a/b")), (None, None));
         let user = Principal::of("arn:aws:iam::111122223333:user/team/ann").unwrap();
+        assert_eq!((user.role(), user.role_session("job-7")), (None, None));
         assert_eq!((user.user(), user.lasting_arn().as_str()), (Some("ann"), user.arn()));
     }
 }

@@ -20,7 +20,7 @@ pub(super) fn define() -> clap::Command {
         .long_about(
             "Run a command with the embedded ECR at its service: a server starts on a free port and stops when the command \
              ends, whose exit code is passed on. The command finds AWS_ENDPOINT_URL_ECR, AWS_ENDPOINT_URL_ECR_PUBLIC, \
-             AWS_REGION and credentials in its environment, and in ECR_REGISTRY the HOST:PORT to log in to and to push to.",
+             AWS_ENDPOINT_URL_STS, AWS_REGION and credentials in its environment, and in ECR_REGISTRY the HOST:PORT to log in to and to push to.",
         )
         .args(serve::behaviour())
         .arg(
@@ -82,7 +82,7 @@ pub(super) fn run(context: &Context, folder: &Path, matches: &ArgMatches) -> any
 
 fn environment(command: &mut Command, address: &str, account: &str, region: &str) {
     let endpoint = format!("http://{address}");
-    for name in ["AWS_ENDPOINT_URL_ECR", "AWS_ENDPOINT_URL_ECR_PUBLIC"] {
+    for name in ["AWS_ENDPOINT_URL_ECR", "AWS_ENDPOINT_URL_ECR_PUBLIC", "AWS_ENDPOINT_URL_STS"] {
         command.env(name, &endpoint);
     }
     for name in ["AWS_REGION", "AWS_DEFAULT_REGION"] {
@@ -93,7 +93,14 @@ fn environment(command: &mut Command, address: &str, account: &str, region: &str
         .env("AWS_SECRET_ACCESS_KEY", "local")
         .env("ECR_REGISTRY", address);
     // What would take the place of these, or ask for something that is not on this machine.
-    for name in ["AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "ECR_LOCAL"] {
+    for name in [
+        "AWS_PROFILE",
+        "AWS_DEFAULT_PROFILE",
+        "AWS_SESSION_TOKEN",
+        "AWS_SECURITY_TOKEN",
+        "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
+        "ECR_LOCAL",
+    ] {
         command.env_remove(name);
     }
 }

@@ -66,7 +66,8 @@ pub(super) fn define() -> clap::Command {
                 .long_help(
                     "Take only requests signed with a key of this file, which is like ~/.aws/credentials. Beside \
                      aws_access_key_id and aws_secret_access_key, a section may say whose the key is: principal_arn is the \
-                     ARN of a user, a role, a session of a role or an account's root, and aws_account_id an account.",
+                     ARN of a user, a role, a session of a role or an account's root, and aws_account_id an account; may_assume \
+                     lists the ARNs of roles that sts assume-role gives it.",
                 ),
         )
         .arg(

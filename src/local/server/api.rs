@@ -5,36 +5,25 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hyper::body::Incoming;
-use hyper::header::{AUTHORIZATION, HeaderValue};
+use hyper::header::HeaderValue;
 use hyper::http::request::Parts;
 use hyper::{Request, Response, StatusCode};
 use serde::de::DeserializeSeed as _;
 use serde_json::{Map, Value};
 
+use super::auth::{Claim, SECURITY_TOKEN};
+use super::body;
 use super::bounded::{Bounded, MOST_VALUES};
 use super::input::{self, Input};
 use super::reply::{self, AWS_JSON, Body};
-use super::{State, host, source};
+use super::{State, foreign, host, source};
 use crate::local::upstream::{self, Need};
-use crate::local::{Caller, Fault, Principal, blob_member, time};
+use crate::local::{Caller, Fault, blob_member, signing, time};
 use crate::model::{self, Service};
 
 /// Answers one request of the API.
 pub(super) async fn answer(state: &Arc<State>, request: Request<Incoming>) -> Response<Body> {
-    let (head, body) = request.into_parts();
-    let result = match target(&head) {
-        Err(fault) => Err(fault),
-        Ok((service, operation)) => {
-            let known = service.operation(&operation);
-            let member = known.and_then(|operation| blob_member(service, operation));
-            match input::read(&state.buffers, body, member, state.credentials.is_some(), state.patience).await
-            {
-                Err(fault) => Err(fault),
-                Ok(input) => handle(state, head, service, operation, member, input).await,
-            }
-        }
-    };
-    let mut response = match result {
+    let mut response = match respond(state, request).await {
         Ok(answer) => reply::plain(StatusCode::OK, AWS_JSON, reply::whole(answer)),
         Err(fault) => reply::fault(fault),
     };
@@ -44,57 +33,77 @@ pub(super) async fn answer(state: &Arc<State>, request: Request<Incoming>) -> Re
     response
 }
 
+async fn respond(state: &Arc<State>, request: Request<Incoming>) -> Result<Vec<u8>, Fault> {
+    let (head, body) = request.into_parts();
+    // Nothing of a body is kept before its head is in order.
+    let (service, operation, claim) = match examine_operation(state, &head).await {
+        Ok(examined) => examined,
+        Err(fault) => {
+            body::drain(body, state.patience).await;
+            return Err(fault);
+        }
+    };
+    let known = service.operation(&operation);
+    let member = known.and_then(|operation| blob_member(service, operation));
+    let input = input::read(&state.buffers, body, member, claim.wants_hash(), state.patience).await?;
+    let identity = claim.verify(&head, input.hash.as_ref())?;
+    let caller = identity.into_caller(host(state, &head), source(&head));
+    handle(state, caller, Asked { service, operation, member }, input).await
+}
+
+async fn examine_operation(
+    state: &Arc<State>,
+    head: &Parts,
+) -> Result<(&'static Service, String, Claim), Fault> {
+    let (service, operation) = target(head)?;
+    let claim = examine(state, head).await?;
+    if let Some(scope) = claim.service().filter(|scope| *scope != service.name) {
+        let text =
+            format!("Credential should be scoped to correct service: '{}', not '{scope}'.", service.name);
+        return Err(Fault::new("InvalidSignatureException", text));
+    }
+    Ok((service, operation, claim))
+}
+
+/// Checks what can be checked of a request before its body is read.
+pub(super) async fn examine(state: &Arc<State>, head: &Parts) -> Result<Claim, Fault> {
+    let mut secret = None;
+    if head.headers.contains_key(SECURITY_TOKEN) {
+        let shared = Arc::clone(state);
+        secret = Some(in_turn(state, move || shared.local.database.read(signing::secret)).await?);
+    }
+    state.authenticator.examine(head, secret.as_deref(), time::now())
+}
+
+/// What is asked for.
+struct Asked {
+    service: &'static Service,
+    operation: String,
+    /// The member of the input that is a blob.
+    member: Option<&'static str>,
+}
+
 /// The service and operation that `X-Amz-Target` names.
 fn target(head: &Parts) -> Result<(&'static Service, String), Fault> {
     let unknown = |text: String| Fault::new("UnknownOperationException", text);
     let target = head.headers.get("x-amz-target").and_then(|target| target.to_str().ok());
     let Some((prefix, operation)) = target.and_then(|target| target.split_once('.')) else {
-        return Err(unknown("the request names no operation in X-Amz-Target".to_owned()));
+        let text = "the request names no operation in X-Amz-Target";
+        return Err(unknown(format!("{text}; {}", foreign::words(&head.headers))));
     };
     match model::service_of_target_prefix(prefix) {
         Some(service) => Ok((service, operation.to_owned())),
-        None => Err(unknown(format!("{prefix} is neither Amazon ECR nor Amazon ECR Public"))),
-    }
-}
-
-/// Who asks: account and region as the request's signature tells them. The signature itself is checked before, where
-/// other machines can reach the server.
-fn caller(state: &State, head: &Parts) -> Caller {
-    let credential =
-        head.headers.get(AUTHORIZATION).and_then(|header| header.to_str().ok()).and_then(|header| {
-            let (_, rest) = header.split_once("Credential=")?;
-            rest.split(',').next()
-        });
-    let mut scope = credential.unwrap_or_default().split('/');
-    let key = scope.next().unwrap_or_default();
-    let region = scope.nth(1).filter(|region| !region.is_empty()).unwrap_or(&state.rules.region);
-    let is_account = key.len() == 12 && key.bytes().all(|byte| byte.is_ascii_digit());
-    let named = state.credentials.as_ref().and_then(|credentials| credentials.principal(key).cloned());
-    let principal =
-        named.unwrap_or_else(|| Principal::root(if is_account { key } else { &state.rules.account }));
-    Caller {
-        account: principal.account().to_owned(),
-        region: region.to_owned(),
-        address: Some(host(state, head)),
-        principal,
-        source: source(head),
-    }
-}
-
-async fn handle(
-    state: &Arc<State>,
-    head: Parts,
-    service: &'static Service,
-    operation: String,
-    member: Option<&'static str>,
-    input: Input,
-) -> Result<Vec<u8>, Fault> {
-    let shared = Arc::clone(state);
-    let work = move || {
-        if let (Some(credentials), Some(hash)) = (&shared.credentials, &input.hash) {
-            credentials.check(&head, hash, time::now() / 1000)?;
+        None => {
+            let text = format!("{prefix} is neither Amazon ECR nor Amazon ECR Public");
+            Err(unknown(format!("{text}; {}", foreign::words(&head.headers))))
         }
-        let caller = caller(&shared, &head);
+    }
+}
+
+async fn handle(state: &Arc<State>, caller: Caller, asked: Asked, input: Input) -> Result<Vec<u8>, Fault> {
+    let shared = Arc::clone(state);
+    let Asked { service, operation, member } = asked;
+    let work = move || {
         let mut members = members(&input.text.bytes)?;
         let blob = input.blob.map(Bytes::from_owner);
         if let Some(member) = member.filter(|_| blob.is_some()) {
@@ -135,7 +144,7 @@ enum Outcome {
 }
 
 /// Does something that waits for the disk, a few at a time.
-async fn in_turn<T: Send + 'static>(
+pub(super) async fn in_turn<T: Send + 'static>(
     state: &State,
     work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
 ) -> Result<T, Fault> {

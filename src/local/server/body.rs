@@ -167,7 +167,7 @@ fn too_large() -> Fault {
 }
 
 /// Reads a body to its end without keeping it, within bounds.
-async fn drain(mut body: impl Body<Data = Bytes> + Unpin, patience: Patience) {
+pub(super) async fn drain(mut body: impl Body<Data = Bytes> + Unpin, patience: Patience) {
     let deadline = Instant::now() + patience.body;
     let mut dropped = 0;
     while let Ok(Some(Ok(frame))) = timeout_at(deadline, body.frame()).await {

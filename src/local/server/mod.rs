@@ -5,6 +5,7 @@
 //! threads, a few at a time; request bodies share a fixed budget of memory (`body`).
 
 mod api;
+mod auth;
 mod body;
 mod bounded;
 mod connection;
@@ -12,15 +13,17 @@ mod damage;
 mod docker;
 mod download;
 mod faults;
+mod foreign;
 mod input;
 mod lifecycle;
 mod options;
 mod pace;
 mod reply;
-mod signature;
 mod stall;
+mod sts;
 #[cfg(test)]
 mod tests;
+mod xml;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -40,15 +43,16 @@ use tokio::task::JoinSet;
 use super::registry::Rules;
 use super::signing::DOWNLOADS;
 use super::{Error, Local, Presence};
+use auth::Authenticator;
 use body::Buffers;
 use download::Pieces;
 use faults::Faults;
 use reply::Body;
 
+pub use auth::{Authorization, Credentials, MalformedAuthorization};
 pub use faults::Rule;
 pub use options::{Log, Options};
 pub use pace::Patience;
-pub use signature::Credentials;
 
 /// The account of a caller whose access key is not an account's number.
 pub const DEFAULT_ACCOUNT: &str = "000000000000";
@@ -81,7 +85,7 @@ struct State {
     rules: Rules,
     tls: Option<Arc<ServerConfig>>,
     log: Option<Log>,
-    credentials: Option<Credentials>,
+    authenticator: Authenticator,
     faults: Faults,
     patience: Patience,
 }
@@ -106,6 +110,8 @@ impl Server {
         let failed = |cause| Error::Listen { address: wanted.to_string(), cause };
         let listener = TcpListener::bind(wanted).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
+        let (account, region) = (options.account.clone(), options.region.clone());
+        let authenticator = Authenticator::new(options.credentials.clone(), account, region);
         let state = State {
             local: Arc::new(local),
             buffers: Arc::default(),
@@ -115,7 +121,7 @@ impl Server {
             rules: options.rules(),
             tls,
             log: options.log,
-            credentials: options.credentials,
+            authenticator,
             faults: Faults::new(options.faults),
             patience: options.patience,
         };
@@ -188,11 +194,13 @@ async fn accept(
 
 async fn answer(state: &Arc<State>, request: Request<Incoming>) -> Response<Body> {
     let path = request.uri().path();
+    let is_query = !request.headers().contains_key("x-amz-target") && sts::is_form(request.headers());
     match (request.method(), path) {
+        (&Method::POST, "/") if is_query => sts::answer(state, request).await,
         (&Method::POST, "/") => api::answer(state, request).await,
         (&Method::GET | &Method::HEAD, "/healthz") => {
-            let folder = state.local.folder().to_string_lossy();
-            let health = json!({ "status": "ok", "folder": folder, "instance": state.presence.instance });
+            // Which folder is served is nobody's business who does not have it.
+            let health = json!({ "status": "ok", "instance": state.presence.instance });
             reply::json(StatusCode::OK, "application/json", &health)
         }
         (&Method::GET | &Method::HEAD, path) if path.starts_with(DOWNLOADS) => {
@@ -200,11 +208,7 @@ async fn answer(state: &Arc<State>, request: Request<Incoming>) -> Response<Body
         }
         (_, path) if path == "/v2" || path.starts_with("/v2/") => docker::answer(state, request).await,
         (&Method::GET | &Method::POST, "/token" | "/token/") => docker::token(state, request).await,
-        _ => reply::json(
-            StatusCode::NOT_FOUND,
-            "application/json",
-            &json!({ "message": "nothing is here; the ECR API is POST /, and GET /healthz tells that it is ready" }),
-        ),
+        _ => foreign::rest(&request.into_parts().0),
     }
 }
 

@@ -13,6 +13,7 @@ use super::{Log, Options, Patience, Server};
 use crate::local::{Local, Presence, hex, reset, signing, time};
 
 mod damage;
+mod identity;
 mod input;
 
 /// A server on a folder of its own, stopped when dropped.
@@ -38,6 +39,14 @@ impl Running {
     fn with(options: Options) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let local = Local::open(folder.path()).unwrap();
+        let mut running = Self::on(local, options);
+        running.folder = folder;
+        running
+    }
+
+    /// A server on an open store.
+    fn on(local: Local, options: Options) -> Self {
+        let folder = tempfile::tempdir().unwrap();
         let (stop, stopped) = oneshot::channel();
         let (tell, told) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {

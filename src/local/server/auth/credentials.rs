@@ -1,0 +1,105 @@
+//! The access keys that requests must be signed with, and whose they are (`--credentials`).
+
+use std::collections::HashMap;
+
+use crate::local::Principal;
+
+/// What there is to an access key.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Key {
+    pub(super) secret: String,
+    pub(super) principal: Option<Principal>,
+    /// ARNs of the roles that it may assume.
+    pub(super) may_assume: Vec<String>,
+}
+
+/// Access keys with their secrets, and whose they are.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Credentials(HashMap<String, Key>);
+
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+impl Credentials {
+    /// Reads a file in the form of AWS's shared credentials: any number of sections with `aws_access_key_id` and
+    /// `aws_secret_access_key`. A section may say whose its key is: `principal_arn` has the ARN of a user, a role, a
+    /// session of a role or an account's root, `aws_account_id` an account; and `may_assume` lists the ARNs of roles.
+    /// Nothing where a section lacks one of the two, says what is no principal, or repeats a key, or where there is no
+    /// section.
+    pub fn read(text: &str) -> Option<Self> {
+        let mut keys = HashMap::new();
+        for section in text.split("\n[").map(|section| format!("\n{section}")) {
+            let value = |name: &str| {
+                let mut lines = section.lines().filter_map(|line| line.split_once('='));
+                lines
+                    .find(|(key, _)| key.trim().eq_ignore_ascii_case(name))
+                    .map(|(_, value)| value.trim().to_owned())
+            };
+            match (value("aws_access_key_id"), value("aws_secret_access_key")) {
+                (Some(key), Some(secret)) if !key.is_empty() && !secret.is_empty() => {
+                    let root = value("aws_account_id").map(|account| format!("arn:aws:iam::{account}:root"));
+                    let arn = value("principal_arn").or(root);
+                    let principal = match arn {
+                        Some(arn) => Some(Principal::of(&arn)?),
+                        None => None,
+                    };
+                    let may_assume = roles(&value("may_assume").unwrap_or_default())?;
+                    // One key is one principal's.
+                    if keys.insert(key, Key { secret, principal, may_assume }).is_some() {
+                        return None;
+                    }
+                }
+                (None, None) => {}
+                _ => return None,
+            }
+        }
+        (!keys.is_empty()).then_some(Self(keys))
+    }
+
+    /// An access key of the file.
+    pub(super) fn key(&self, access_key: &str) -> Option<&Key> {
+        self.0.get(access_key)
+    }
+}
+
+/// The ARNs of roles between commas; `None` where one is not a role's.
+fn roles(text: &str) -> Option<Vec<String>> {
+    let arns = text.split(',').map(str::trim).filter(|arn| !arn.is_empty());
+    arns.map(|arn| Principal::of(arn)?.role().map(|_| arn.to_owned())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_are_read_from_sections() {
+        let text = "[default]\naws_access_key_id = A\naws_secret_access_key=b=c\nregion = x\n\n[other]\n\
+                    AWS_ACCESS_KEY_ID=D\nAWS_SECRET_ACCESS_KEY=e\n";
+        let pairs = [("A", "b=c"), ("D", "e")].map(|(key, secret)| {
+            (key.to_owned(), Key { secret: secret.to_owned(), principal: None, may_assume: Vec::new() })
+        });
+        // Not compared by `assert_eq!`, as secrets are not to be printed.
+        assert!(Credentials::read(text) == Some(Credentials(HashMap::from(pairs))));
+        assert_eq!(Credentials::read(""), None);
+        assert_eq!(Credentials::read("[default]\naws_access_key_id = A\n"), None);
+        let key = "[a]\naws_access_key_id = A\naws_secret_access_key = b\n";
+        let principal = |more: &str| {
+            let read = Credentials::read(&format!("{key}{more}"))?;
+            let principal = read.key("A")?.principal.as_ref();
+            Some(principal.map(|principal| principal.arn().to_owned()))
+        };
+        let arn = |arn: &str| Some(Some(arn.to_owned()));
+        assert_eq!(principal(""), Some(None));
+        assert_eq!(principal("aws_account_id = 111122223333"), arn("arn:aws:iam::111122223333:root"));
+        let user = "arn:aws:iam::111122223333:user/ann";
+        assert_eq!(principal(&format!("principal_arn = {user}")), arn(user));
+        assert_eq!(principal("principal_arn = ann"), None);
+        assert_eq!(principal("may_assume = arn:aws:iam::111122223333:user/ann"), None);
+        // A key in two sections would be two principals'.
+        assert_eq!(principal(&format!("\n[b]\n{}", key.trim_start_matches("[a]\n"))), None);
+    }
+}

@@ -1,0 +1,281 @@
+//! Who sent a request of the services' API. What a request says of itself is an [`Authorization`]; only an
+//! [`Authenticator`] makes an [`Identity`] of it, from the very values that it verified.
+
+mod authorization;
+mod credentials;
+mod session;
+mod sigv4;
+
+use std::net::IpAddr;
+
+use hyper::header::HeaderName;
+use hyper::http::request::Parts;
+
+pub use authorization::{Authorization, MalformedAuthorization};
+pub use credentials::Credentials;
+pub(super) use session::{Session, SessionCredentials};
+
+use crate::local::{Caller, Fault, Principal, hex};
+
+/// How far the client's clock may be from ours, in seconds.
+const SKEW: i64 = 15 * 60;
+/// What must be signed, so that a signature is good for one request only.
+const SIGNED: [&str; 2] = ["host", "x-amz-date"];
+/// What must be signed where it is there: it decides what is done, or for whom.
+const SIGNED_IF_PRESENT: [&str; 3] = ["x-amz-target", SECURITY_TOKEN, CONTENT_HASH];
+/// Headers that a request may have once only.
+const ONCE: [&str; 5] = ["host", "x-amz-date", "x-amz-target", SECURITY_TOKEN, CONTENT_HASH];
+pub(super) const SECURITY_TOKEN: &str = "x-amz-security-token";
+const CONTENT_HASH: &str = "x-amz-content-sha256";
+/// What signatures in a URL's query consist of.
+const QUERY_SIGNATURE: [&str; 3] = ["X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Signature"];
+
+/// Who sent a request: verified where the server has credentials, as the request says where it has none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Identity {
+    principal: Principal,
+    region: String,
+    may_assume: Option<Vec<String>>,
+    /// The verified key of the server's credentials with which it all began.
+    issuer: Option<String>,
+    is_session: bool,
+}
+
+impl Identity {
+    /// Whom policies are asked about.
+    pub(super) fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
+    /// Whether it signed with temporary credentials.
+    pub(super) fn is_session(&self) -> bool {
+        self.is_session
+    }
+
+    /// Whether it may assume a role: any where signatures are not checked; else those listed for its key, those of an
+    /// account whose root it is, and its own.
+    pub(super) fn may_assume(&self, role: &Principal) -> bool {
+        let Some(listed) = &self.may_assume else { return true };
+        let is_root = self.principal.arn().ends_with(":root") && self.principal.account() == role.account();
+        is_root || self.principal.lasting_arn() == role.arn() || listed.iter().any(|arn| arn == role.arn())
+    }
+
+    /// A session of another principal, or of the same one, that this one asks for.
+    pub(super) fn session(&self, principal: &Principal, expires_at: i64) -> Session {
+        Session::begin(principal, self.issuer.as_deref(), expires_at)
+    }
+
+    /// The same as the store's API has it.
+    pub(super) fn into_caller(self, address: String, source: Option<IpAddr>) -> Caller {
+        Caller {
+            account: self.principal.account().to_owned(),
+            region: self.region,
+            address: Some(address),
+            principal: self.principal,
+            source,
+        }
+    }
+}
+
+/// Finds out who sent requests.
+#[derive(Debug)]
+pub(super) struct Authenticator {
+    credentials: Option<Credentials>,
+    account: String,
+    region: String,
+}
+
+/// A request whose head is in order, but whose body is not known yet.
+pub(super) struct Claim {
+    identity: Identity,
+    proof: Option<Proof>,
+}
+
+/// What the signature of a request has to be checked with.
+struct Proof {
+    authorization: Authorization,
+    moment: String,
+    secret: String,
+    /// The body's hash as the signed head says; the signature was verified with it.
+    body: Option<String>,
+}
+
+impl Authenticator {
+    pub(super) fn new(credentials: Option<Credentials>, account: String, region: String) -> Self {
+        Self { credentials, account, region }
+    }
+
+    /// Whether requests must be signed.
+    pub(super) fn is_strict(&self) -> bool {
+        self.credentials.is_some()
+    }
+
+    /// Checks all of a request that can be checked before its body is read: the form of its signature, its key, its
+    /// time, what it covers, and the signature itself where the head says the body's hash. `store` is the
+    /// store's secret, which a session token needs; `now` is in milliseconds since 1970.
+    pub(super) fn examine(&self, head: &Parts, store: Option<&[u8]>, now: i64) -> Result<Claim, Fault> {
+        check_once(head)?;
+        let authorization = Authorization::of(&head.headers)
+            .map_err(|error| Fault::new("IncompleteSignatureException", error.to_string()))?;
+        let session = match (header(head, SECURITY_TOKEN)?, store) {
+            (Some(token), Some(store)) => read_session(store, token, now)?,
+            _ => None,
+        };
+        let is_meant = |session: &&(Session, String)| {
+            authorization.as_ref().is_some_and(|given| given.access_key == session.0.access_key())
+        };
+        let session = session.as_ref().filter(is_meant);
+        let Some(credentials) = &self.credentials else {
+            let identity = self.claimed(authorization.as_ref(), session.map(|(session, _)| session));
+            return Ok(Claim { identity, proof: None });
+        };
+        let missing = || Fault::new("MissingAuthenticationTokenException", "the request is not signed");
+        let authorization = authorization.ok_or_else(missing)?;
+        let key = &authorization.access_key;
+        // A session ends with the key that it was asked for with, and needs to have been asked for with one.
+        let issued = |(session, _): &&(Session, String)| {
+            session.issuer().is_some_and(|issuer| credentials.key(issuer).is_some())
+        };
+        let session = session.filter(issued);
+        let (principal, secret, may_assume) = match (session, credentials.key(key)) {
+            (Some((session, secret)), _) => (session.principal(), secret.clone(), Vec::new()),
+            (None, Some(_)) if head.headers.contains_key(SECURITY_TOKEN) => {
+                let text = "the security token is not one of this server's for this access key";
+                return Err(Fault::new("UnrecognizedClientException", text));
+            }
+            (None, Some(known)) => (known.principal.clone(), known.secret.clone(), known.may_assume.clone()),
+            (None, None) => {
+                let text = format!("{key} is not an access key of this server");
+                return Err(Fault::new("UnrecognizedClientException", text));
+            }
+        };
+        let identity = Identity {
+            principal: principal.unwrap_or_else(|| self.principal_of(key)),
+            region: authorization.region.clone(),
+            may_assume: Some(may_assume),
+            issuer: Some(session.and_then(|(session, _)| session.issuer()).unwrap_or(key).to_owned()),
+            is_session: session.is_some(),
+        };
+        let moment = check_covered(head, &authorization, now / 1000)?;
+        let proof = Proof { authorization, moment, secret, body: None };
+        Ok(Claim { identity, proof: Some(proof.check_head(head)?) })
+    }
+
+    /// Who a request says sends it, on a server that checks no signatures.
+    fn claimed(&self, authorization: Option<&Authorization>, session: Option<&Session>) -> Identity {
+        let key = authorization.map(|given| given.access_key.as_str()).unwrap_or_default();
+        let principal = session.and_then(Session::principal);
+        let principal = principal.unwrap_or_else(|| self.principal_of(key));
+        Identity {
+            principal,
+            region: authorization.map_or_else(|| self.region.clone(), |given| given.region.clone()),
+            may_assume: None,
+            issuer: None,
+            is_session: session.is_some(),
+        }
+    }
+
+    /// The owner of a key that nothing else is known of: the account that it is the number of, else the server's.
+    fn principal_of(&self, key: &str) -> Principal {
+        let is_account = key.len() == 12 && key.bytes().all(|byte| byte.is_ascii_digit());
+        Principal::root(if is_account { key } else { &self.account })
+    }
+}
+
+impl Claim {
+    /// Whether the hash of the body is wanted.
+    pub(super) fn wants_hash(&self) -> bool {
+        self.proof.is_some()
+    }
+
+    /// The service that the signature is for, where it is to be verified.
+    pub(super) fn service(&self) -> Option<&str> {
+        self.proof.as_ref().map(|proof| proof.authorization.service.as_str())
+    }
+
+    /// Verifies the signature, now that the body's hash is known.
+    pub(super) fn verify(self, head: &Parts, body: Option<&[u8; 32]>) -> Result<Identity, Fault> {
+        let Some(proof) = self.proof else { return Ok(self.identity) };
+        let body = body.map(|hash| hex(hash)).ok_or_else(|| Fault::server("the body was not hashed"))?;
+        let is_genuine = match &proof.body {
+            Some(told) => *told == body,
+            None => proof.is_genuine(head, &body),
+        };
+        if is_genuine { Ok(self.identity) } else { Err(mismatch()) }
+    }
+}
+
+impl Proof {
+    fn is_genuine(&self, head: &Parts, body: &str) -> bool {
+        sigv4::is_signed_with(&self.secret, head, &self.authorization, &self.moment, body)
+    }
+
+    /// Verifies the signature now where the head says the body's hash.
+    fn check_head(mut self, head: &Parts) -> Result<Self, Fault> {
+        let Some(told) = header(head, CONTENT_HASH)? else { return Ok(self) };
+        if !self.is_genuine(head, told) {
+            return Err(mismatch());
+        }
+        self.body = Some(told.to_owned());
+        Ok(self)
+    }
+}
+
+fn mismatch() -> Fault {
+    refusal("the signature is not that of this request under the secret of its access key".to_owned())
+}
+
+fn refusal(text: String) -> Fault {
+    Fault::new("InvalidSignatureException", text)
+}
+
+/// The text of a header.
+fn header<'a>(head: &'a Parts, name: &str) -> Result<Option<&'a str>, Fault> {
+    let Some(value) = head.headers.get(name) else { return Ok(None) };
+    let wrong = |_| refusal(format!("the header {name} has bytes that are not printable ASCII"));
+    value.to_str().map(Some).map_err(wrong)
+}
+
+/// Refuses headers that a request may have once only, and signatures in the query.
+fn check_once(head: &Parts) -> Result<(), Fault> {
+    let is_repeated = |name: &&&str| head.headers.get_all(**name).iter().nth(1).is_some();
+    if let Some(name) = ONCE.iter().find(is_repeated) {
+        return Err(refusal(format!("the request has the header {name} more than once")));
+    }
+    let mut pairs = head.uri.query().unwrap_or_default().split('&');
+    let is_signature = |pair: &str| {
+        QUERY_SIGNATURE
+            .iter()
+            .any(|name| pair.split('=').next().is_some_and(|key| key.eq_ignore_ascii_case(name)))
+    };
+    if pairs.any(is_signature) {
+        let text = "this server takes signatures in the Authorization header, not in the query";
+        return Err(Fault::new("IncompleteSignatureException", text));
+    }
+    Ok(())
+}
+
+/// Checks that a signature covers what it must and was made just now; answers the moment as it was signed.
+fn check_covered(head: &Parts, authorization: &Authorization, now: i64) -> Result<String, Fault> {
+    let present =
+        SIGNED_IF_PRESENT.into_iter().filter(|name| head.headers.contains_key(HeaderName::from_static(name)));
+    if let Some(name) = SIGNED.into_iter().chain(present).find(|name| !authorization.signs(name)) {
+        return Err(refusal(format!("the header {name} is not signed")));
+    }
+    let date = header(head, "x-amz-date")?.unwrap_or_default();
+    let made = sigv4::seconds(date).filter(|_| date.starts_with(&authorization.date));
+    if made.is_none_or(|made| (now - made).abs() > SKEW) {
+        return Err(refusal(format!("the request was signed at {date}, too far from this server's time")));
+    }
+    Ok(date.to_owned())
+}
+
+/// The session of a token with its secret; `None` where the token is not one of this store's.
+fn read_session(store: &[u8], token: &str, now: i64) -> Result<Option<(Session, String)>, Fault> {
+    let Some(session) = Session::of(store, token) else { return Ok(None) };
+    if now >= session.expires_at {
+        let text = "The security token included in the request is expired";
+        return Err(Fault::new("ExpiredTokenException", text));
+    }
+    Ok(Some((session, session::secret(store, token))))
+}

@@ -1,0 +1,42 @@
+//! A form of the query protocol: parameters, each once.
+
+use url::form_urlencoded;
+
+use crate::local::Fault;
+
+/// The parameters of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Form(Vec<(String, String)>);
+
+impl Form {
+    /// Reads a request's body.
+    pub(super) fn of(bytes: &[u8]) -> Result<Self, Fault> {
+        let pairs: Vec<(String, String)> = form_urlencoded::parse(bytes).into_owned().collect();
+        let mut names: Vec<&str> = pairs.iter().map(|(name, _)| name.as_str()).collect();
+        names.sort_unstable();
+        if names.windows(2).any(|two| two[0] == two[1]) {
+            return Err(Fault::new("MalformedQueryString", "the form has a parameter more than once"));
+        }
+        Ok(Self(pairs))
+    }
+
+    /// The value of a parameter.
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Whether a list has members.
+    pub(super) fn has_list(&self, name: &str) -> bool {
+        self.0.iter().any(|(key, _)| key.strip_prefix(name).is_some_and(|rest| rest.starts_with(".member.")))
+    }
+
+    /// The value of a parameter that must be there, `member` in the service's words.
+    pub(super) fn required(&self, name: &str, member: &str) -> Result<&str, Fault> {
+        self.get(name).filter(|value| !value.is_empty()).ok_or_else(|| {
+            let text = format!(
+                "1 validation error detected: Value null at '{member}' failed to satisfy constraint: Member must not be null"
+            );
+            Fault::new("ValidationError", text)
+        })
+    }
+}
