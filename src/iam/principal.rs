@@ -46,13 +46,13 @@ impl Principal {
     }
 
     /// The name of a role, without its path.
-    pub(super) fn role(&self) -> Option<&str> {
+    pub(crate) fn role(&self) -> Option<&str> {
         let (head, path) = self.arn.split_once(":role/")?;
         head.ends_with(&format!(":iam::{}", self.account)).then(|| path.rsplit('/').next().unwrap_or(path))
     }
 
     /// A session of a role; `None` where this is no role, or the name none that a session may have.
-    pub(super) fn role_session(&self, name: &str) -> Option<Self> {
+    pub(crate) fn role_session(&self, name: &str) -> Option<Self> {
         let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte);
         if !(2..=64).contains(&name.len()) || !name.bytes().all(is_letter) {
             return None;
