@@ -91,13 +91,11 @@ fn target(head: &Parts) -> Result<(&'static Service, String), Fault> {
         let text = "the request names no operation in X-Amz-Target";
         return Err(unknown(format!("{text}; {}", foreign::words(&head.headers))));
     };
-    match model::service_of_target_prefix(prefix) {
-        Some(service) => Ok((service, operation.to_owned())),
-        None => {
-            let text = format!("{prefix} is neither Amazon ECR nor Amazon ECR Public");
-            Err(unknown(format!("{text}; {}", foreign::words(&head.headers))))
-        }
-    }
+    let service = model::service_of_target_prefix(prefix).ok_or_else(|| {
+        let text = format!("{prefix} is neither Amazon ECR nor Amazon ECR Public");
+        unknown(format!("{text}; {}", foreign::words(&head.headers)))
+    })?;
+    Ok((service, operation.to_owned()))
 }
 
 async fn handle(state: &Arc<State>, caller: Caller, asked: Asked, input: Input) -> Result<Vec<u8>, Fault> {

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 /// Text as it stands between two tags. Characters that XML cannot have become the one that stands for what is unknown.
-pub(super) fn escaped(text: &str) -> String {
+fn escaped(text: &str) -> String {
     let mut result = String::with_capacity(text.len());
     for character in text.chars() {
         match character {
@@ -23,7 +23,8 @@ pub(super) fn escaped(text: &str) -> String {
 
 /// Elements with text in them, in this order.
 pub(super) fn elements(members: &[(&str, &str)]) -> String {
-    members.iter().map(|(name, text)| format!("<{name}>{}</{name}>", escaped(text))).collect()
+    let element = |(name, text): &(&str, &str)| ["<", name, ">", &escaped(text), "</", name, ">"].concat();
+    members.iter().map(element).collect()
 }
 
 #[cfg(test)]

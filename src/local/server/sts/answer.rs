@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::SessionCredentials;
 use crate::local::server::reply::{self, Body, Reason};
-use crate::local::server::xml::{elements, escaped};
+use crate::local::server::xml::elements;
 use crate::local::{Fault, Principal};
 
 const NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
@@ -83,8 +83,8 @@ pub(super) fn token_claims(token: &str) -> String {
     });
     let claims = claims.unwrap_or_default();
     let told = [("SubjectFromWebIdentityToken", "sub"), ("Audience", "aud"), ("Provider", "iss")];
-    let told = told.iter().filter_map(|(element, claim)| Some((element, claims[*claim].as_str()?)));
-    told.map(|(element, text)| format!("<{element}>{}</{element}>", escaped(text))).collect()
+    let told = told.iter().filter_map(|(element, claim)| Some((*element, claims[*claim].as_str()?)));
+    elements(&told.collect::<Vec<_>>())
 }
 
 /// The unique identifier of a principal: an account's number, or letters that always are the same for one ARN.

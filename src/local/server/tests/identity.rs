@@ -35,7 +35,7 @@ impl Signer {
         headers.extend(self.token.as_deref().map(|token| ("x-amz-security-token", token)));
         headers.sort_unstable();
         let names = headers.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(";");
-        let lines: String = headers.iter().map(|(name, value)| format!("{name}:{value}\n")).collect();
+        let lines: String = headers.iter().flat_map(|(name, value)| [*name, ":", *value, "\n"]).collect();
         let canonical = format!("POST\n/\n\n{lines}\n{names}\n{}", hex(&Sha256::digest(body)));
         let scope = format!("{}/eu-west-1/{}/aws4_request", &moment[..8], self.service);
         let text =
