@@ -1,7 +1,8 @@
 //! What an OCI layout's folder and its archive have in common: files by path, `oci-layout`, `index.json`, and blobs.
 
 use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom};
+use std::io;
+use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -35,9 +36,19 @@ pub(super) trait Files: Send + Sync {
 /// Part of a file, or all of it.
 pub(super) struct Extent {
     pub(super) path: PathBuf,
-    pub(super) file: File,
+    pub(super) file: Arc<File>,
     pub(super) start: u64,
     pub(super) size: u64,
+    /// Whether it may lie outside of the place, where a link leads.
+    pub(super) is_outside: bool,
+}
+
+impl Extent {
+    /// All of a file.
+    pub(super) fn whole(path: PathBuf, file: File) -> Result<Self, Error> {
+        let size = file.metadata().map_err(Error::io("read", &path))?.len();
+        Ok(Self { path, file: Arc::new(file), start: 0, size, is_outside: false })
+    }
 }
 
 /// The path of a blob within a layout.
@@ -108,40 +119,59 @@ pub(super) fn small(files: &dyn Files, path: &str) -> Result<Option<Bytes>, Erro
         );
         return Err(Error::Place { place: files.place(), reason });
     }
-    let path = extent.path.clone();
     let mut bytes = Vec::new();
-    let mut file = extent.file;
-    file.seek(SeekFrom::Start(extent.start))
-        .and_then(|_| file.take(extent.size).read_to_end(&mut bytes))
-        .map_err(Error::io("read", &path))?;
+    let limit = usize::try_from(extent.size).unwrap_or(usize::MAX);
+    read_at(&extent.file, extent.start, &mut bytes, limit).map_err(Error::io("read", &extent.path))?;
     Ok(Some(bytes.into()))
 }
 
-/// A reader of a blob from an offset on.
-pub(super) fn open(files: &dyn Files, blob: &Descriptor, offset: u64) -> Result<Box<dyn Reader>, Error> {
+/// Appends up to `limit` bytes of a file from an offset on, fewer only at its end.
+pub(super) fn read_at(file: &File, offset: u64, buffer: &mut Vec<u8>, limit: usize) -> io::Result<()> {
+    let first = buffer.len();
+    buffer.resize(first + limit, 0);
+    let mut end = first;
+    while end < buffer.len() {
+        match file.read_at(&mut buffer[end..], offset + (end - first) as u64) {
+            Ok(0) => break,
+            Ok(read) => end += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    buffer.truncate(end);
+    Ok(())
+}
+
+/// The file of a blob, which has the blob's size.
+pub(super) fn blob(files: &dyn Files, blob: &Descriptor) -> Result<Extent, Error> {
     let missing = || Error::Missing { place: files.place(), what: "blob", digest: blob.digest.clone() };
     let extent = files.find(&blob_path(&blob.digest))?.ok_or_else(missing)?;
     if extent.size != blob.size {
         return Err(Error::size(files.place(), blob, extent.size.to_string()));
     }
-    Ok(Box::new(FileReader::open(extent, offset)?))
+    Ok(extent)
+}
+
+/// A reader of a blob from an offset on.
+pub(super) fn open(files: &dyn Files, blob: &Descriptor, offset: u64) -> Result<Box<dyn Reader>, Error> {
+    Ok(Box::new(FileReader::new(self::blob(files, blob)?, offset)))
 }
 
 /// Reads part of a file off the reactor.
 pub(super) struct FileReader {
     path: PathBuf,
     file: Arc<File>,
+    position: u64,
     rest: u64,
     opened: (u64, Option<SystemTime>),
 }
 
 impl FileReader {
-    pub(super) fn open(mut extent: Extent, offset: u64) -> Result<Self, Error> {
-        let moved = extent.file.seek(SeekFrom::Start(extent.start + offset));
-        moved.map_err(Error::io("read", &extent.path))?;
+    pub(super) fn new(extent: Extent, offset: u64) -> Self {
         let opened = state(&extent.file);
-        let rest = extent.size.saturating_sub(offset);
-        Ok(Self { path: extent.path, file: Arc::new(extent.file), rest, opened })
+        let offset = offset.min(extent.size);
+        let (position, rest) = (extent.start + offset, extent.size - offset);
+        Self { path: extent.path, file: extent.file, position, rest, opened }
     }
 }
 
@@ -152,14 +182,15 @@ fn state(file: &File) -> (u64, Option<SystemTime>) {
 impl Reader for FileReader {
     fn read(&mut self, mut buffer: Vec<u8>, limit: usize) -> Answer<'_, Vec<u8>> {
         Box::pin(async move {
-            let (file, before) = (Arc::clone(&self.file), buffer.len() as u64);
-            let limit = self.rest.min(limit as u64);
+            let (file, position, before) = (Arc::clone(&self.file), self.position, buffer.len());
+            let limit = usize::try_from(self.rest).unwrap_or(usize::MAX).min(limit);
             let read = tokio::task::spawn_blocking(move || {
-                (&*file).take(limit).read_to_end(&mut buffer).map(|_| buffer)
+                read_at(&file, position, &mut buffer, limit).map(|()| buffer)
             });
-            let buffer = read.await.map_err(std::io::Error::other).flatten();
+            let buffer = read.await.map_err(io::Error::other).flatten();
             let buffer = buffer.map_err(Error::io("read", &self.path))?;
-            self.rest -= buffer.len() as u64 - before;
+            let read = (buffer.len() - before) as u64;
+            (self.position, self.rest) = (self.position + read, self.rest - read);
             Ok(buffer)
         })
     }

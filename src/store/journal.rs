@@ -4,13 +4,14 @@
 //! or registry says which byte it wants next, and forgets uploads as it likes. While a file is in use it is locked, and
 //! whoever finds it locked begins an upload of its own.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::File;
 use std::io::{Read as _, Seek as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::folder::Folder;
 use crate::image::Digest;
 
 /// Every record has this length, and is written at once: whenever the process ends, the old one or the new is there.
@@ -39,7 +40,8 @@ pub(super) struct Record {
 /// A layer's page.
 #[derive(Debug)]
 pub(super) struct Page {
-    path: PathBuf,
+    folder: Folder,
+    name: String,
     file: File,
 }
 
@@ -52,28 +54,12 @@ impl Journal {
     /// The page of a layer. `None` where somebody else has it, or the folder cannot be written to: that an upload
     /// cannot be taken up later is no reason not to begin it.
     pub(super) fn page(&self, repository: &str, digest: &Digest) -> Option<Page> {
-        fs::create_dir_all(&self.folder).ok()?;
-        remove_older(&self.folder, LONGEST);
+        let folder = Folder::create_private(&self.folder).ok()?;
+        folder.remove_older(LONGEST);
         let key = Digest::of(format!("{}\n{repository}\n{digest}", self.registry).as_bytes());
-        let path = self.folder.join(key.hexadecimal());
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let file = options.open(&path).ok()?;
+        let file = folder.own_file(key.hexadecimal(), true).ok()??;
         file.try_lock().ok()?;
-        Some(Page { path, file })
-    }
-}
-
-/// Removes the files of a folder that nobody has written to for so long.
-pub(crate) fn remove_older(folder: &Path, longest: Duration) {
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        let age = entry.metadata().and_then(|facts| facts.modified()).ok().and_then(|at| at.elapsed().ok());
-        if age.is_some_and(|age| age > longest) {
-            // Another one of us may have been quicker.
-            let _ = fs::remove_file(entry.path());
-        }
+        Some(Page { folder, name: key.hexadecimal().to_owned(), file })
     }
 }
 
@@ -97,7 +83,7 @@ impl Page {
 
     /// The upload is over.
     pub(super) fn remove(&self) {
-        let _ = fs::remove_file(&self.path);
+        let _ = self.folder.remove(&self.name);
     }
 }
 

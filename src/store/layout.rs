@@ -4,87 +4,145 @@
 //! verified, and `index.json` is replaced whole, last, under a lock that several processes respect.
 
 use std::collections::HashSet;
-use std::fs::{self, File};
+use std::fs::{File, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-
-use tempfile::NamedTempFile;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use super::files::{self, Extent, Files, INDEX, MARK, MARK_TEXT};
+use super::folder::{Folder, is_linked};
 use super::index::Index;
 use super::partial::Partial;
 use super::stream::{Parts, Stream};
+use super::verified::VerifiedBlobs;
 use super::{Answer, Error, Kept, Reader, Source, Store, Written};
 use crate::image::{Descriptor, Digest, Hasher, Manifest, Name};
 
 /// What is written at once. Larger pieces gain nothing, smaller ones cost more calls.
 const STEP: usize = 1024 * 1024;
+/// How often it is looked whether somebody else is done with `index.json`.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// A folder that is an OCI image layout, or will be.
+///
+/// It is read through links, as tools make them that keep blobs elsewhere; a blob that lies outside is hashed before
+/// its first byte is given out. It is never written through a link.
 pub struct Layout {
-    folder: PathBuf,
+    path: PathBuf,
+    folder: Mutex<Option<Arc<Folder>>>,
+    verified: VerifiedBlobs,
 }
+
+/// A layout's files that lie in it, and are not links.
+struct Inside<'a>(&'a Layout);
 
 impl Layout {
     /// The layout in a folder; nothing is read or made yet.
-    pub fn new(folder: impl Into<PathBuf>) -> Self {
-        Self { folder: folder.into() }
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), folder: Mutex::default(), verified: VerifiedBlobs::default() }
+    }
+
+    /// The same layout, of whose blobs it is known which were verified.
+    #[must_use]
+    pub fn with_verified(self, verified: VerifiedBlobs) -> Self {
+        Self { verified, ..self }
+    }
+
+    /// The open folder.
+    fn folder(&self) -> Result<Arc<Folder>, Error> {
+        self.opened(Folder::open).map_err(Error::io("read", &self.path))
+    }
+
+    fn opened(&self, open: impl FnOnce(&Path) -> io::Result<Folder>) -> io::Result<Arc<Folder>> {
+        let mut folder = self.folder.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(folder) = &*folder {
+            return Ok(Arc::clone(folder));
+        }
+        Ok(Arc::clone(folder.insert(Arc::new(open(&self.path)?))))
     }
 
     /// Makes the folder a layout unless it is one. A folder with anything else in it stays as it is.
     fn create(&self) -> Result<(), Error> {
-        if self.folder.join(MARK).exists() {
-            return files::index(self).map(|_| ());
-        }
-        match fs::read_dir(&self.folder) {
-            Ok(mut entries) => {
-                if entries.next().is_some() {
-                    let reason = format!(
-                        "is not empty and not an OCI image layout (it has no file {MARK}); choose a new folder"
-                    );
-                    return Err(Error::Place { place: self.place(), reason });
-                }
-            }
+        let folder = self.opened(Folder::create).map_err(Error::io("create", &self.path))?;
+        match folder.file(MARK) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(Error::io("read", &self.folder)(error)),
+            _ => return files::index(&Inside(self)).map(|_| ()),
         }
-        fs::create_dir_all(&self.folder).map_err(Error::io("create", &self.folder))?;
+        if !folder.is_empty().map_err(Error::io("read", &self.path))? {
+            let reason = format!(
+                "is not empty and not an OCI image layout (it has no file {MARK}); choose a new folder"
+            );
+            return Err(Error::Place { place: self.place(), reason });
+        }
         self.replace(INDEX, &Index::empty().to_bytes())?;
         // The mark comes last: what has it is a layout.
         self.replace(MARK, MARK_TEXT.as_bytes())
     }
 
-    /// A file in the layout's folder, under a name that says it is not finished. It is gone when it is dropped.
-    fn temporary(&self) -> Result<NamedTempFile, Error> {
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(".unfinished-");
-        #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
-        builder.tempfile_in(&self.folder).map_err(Error::io("write in", &self.folder))
+    fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
+        let folder = self.folder()?;
+        let written = folder.temporary(false).and_then(|temporary| {
+            (&**temporary.file()).write_all(bytes)?;
+            temporary.keep(&folder, name)
+        });
+        written.map_err(Error::io("write", &self.path.join(name)))
     }
 
-    fn replace(&self, path: &str, bytes: &[u8]) -> Result<(), Error> {
-        let mut temporary = self.temporary()?;
-        let path = self.folder.join(path);
-        temporary.write_all(bytes).map_err(Error::io("write", &path))?;
-        keep(temporary, &path)
+    /// The folder in which a blob lies, which is created unless it is there.
+    fn blobs(&self, digest: &Digest) -> Result<Folder, Error> {
+        let (blobs, algorithm) = (self.path.join("blobs"), digest.algorithm().name());
+        let folder = self.folder()?.create_child("blobs").map_err(Error::io("write in", &blobs))?;
+        folder.create_child(algorithm).map_err(Error::io("write in", &blobs.join(algorithm)))
     }
 
-    fn has(&self, blob: &Descriptor) -> bool {
-        fs::metadata(self.folder.join(files::blob_path(&blob.digest)))
-            .is_ok_and(|metadata| metadata.is_file() && metadata.len() == blob.size)
+    /// Whether a blob lies in the layout, with the bytes that its digest says.
+    async fn has(&self, blob: &Descriptor) -> Result<bool, Error> {
+        let path = files::blob_path(&blob.digest);
+        let Ok(Some(Extent { path, file, size, .. })) = Inside(self).find(&path) else { return Ok(false) };
+        if size != blob.size {
+            return Ok(false);
+        }
+        let found = self.verified.digest(&file, &blob.digest).await.map_err(Error::io("read", &path))?;
+        Ok(found == blob.digest)
+    }
+
+    async fn lacking(&self, blobs: &[Descriptor]) -> Result<HashSet<Digest>, Error> {
+        let mut lacking = HashSet::new();
+        for blob in blobs {
+            if !self.has(blob).await? {
+                lacking.insert(blob.digest.clone());
+            }
+        }
+        Ok(lacking)
+    }
+
+    async fn read(&self, blob: &Descriptor, offset: u64) -> Result<Box<dyn Reader>, Error> {
+        let extent = files::blob(self, blob)?;
+        if extent.is_outside {
+            let (place, what, digest) = (extent.path.display().to_string(), "blob", blob.digest.clone());
+            let found = self.verified.digest(&extent.file, &digest).await;
+            let found = found.map_err(Error::io("read", &extent.path))?;
+            if found != digest {
+                return Err(Error::Mismatch { place, what, digest, found });
+            }
+        }
+        Ok(Box::new(files::FileReader::new(extent, offset)))
     }
 
     async fn receive(&self, blob: &Descriptor, source: &Source) -> Result<Written, Error> {
-        let path = self.folder.join(files::blob_path(&blob.digest));
-        if let Some(partial) = Partial::open(&self.folder, blob)? {
+        let path = self.path.join(files::blob_path(&blob.digest));
+        let folder = self.folder()?;
+        if let Some(partial) = Partial::open(&folder, blob)? {
             return self.resume(partial, blob, source, &path).await;
         }
-        let temporary = self.temporary()?;
-        let file = Arc::new(temporary.reopen().map_err(Error::io("write", &path))?);
+        let temporary = folder.temporary(false).map_err(Error::io("write in", &self.path))?;
+        let file = Arc::clone(temporary.file());
         self.fill(&file, source.stream().await?, source, &path).await?;
-        keep(temporary, &path)?;
+        let kept = temporary.keep(&self.blobs(&blob.digest)?, blob.digest.hexadecimal());
+        kept.map_err(Error::io("write", &path))?;
+        self.verified.remember(&file, &blob.digest);
         Ok(Written::Moved)
     }
 
@@ -110,7 +168,12 @@ impl Layout {
                 Err(error) => Err(error),
             };
             match filled {
-                Ok(()) => return partial.keep(path).map(|()| Written::Moved),
+                Ok(()) => {
+                    let kept = partial.keep(&self.blobs(&blob.digest)?, blob.digest.hexadecimal());
+                    kept.map_err(Error::io("write", path))?;
+                    self.verified.remember(&partial.file, &blob.digest);
+                    return Ok(Written::Moved);
+                }
                 Err(Error::Mismatch { .. }) if begun > 0 => {
                     source.arrived(0);
                     partial = partial.emptied()?;
@@ -143,22 +206,35 @@ impl Layout {
         parts.verify().await
     }
 
-    fn list(&self, change: impl FnOnce(&mut Index)) -> Result<(), Error> {
-        let mark = self.folder.join(MARK);
-        let lock = File::open(&mark).map_err(Error::io("open", &mark))?;
-        lock.lock().map_err(Error::io("lock", &mark))?;
-        let mut index = files::index(self)?;
+    /// Changes `index.json`, one of us at a time.
+    async fn list(&self, change: impl FnOnce(&mut Index)) -> Result<(), Error> {
+        let mark = self.path.join(MARK);
+        let lock = self.folder()?.file(MARK).map_err(Error::io("open", &mark))?;
+        // Waiting in a call could not be interrupted.
+        while let Err(error) = lock.try_lock() {
+            match error {
+                TryLockError::WouldBlock => tokio::time::sleep(PAUSE).await,
+                TryLockError::Error(error) => return Err(Error::io("lock", &mark)(error)),
+            }
+        }
+        let mut index = files::index(&Inside(self))?;
         change(&mut index);
         self.replace(INDEX, &index.to_bytes())
     }
 
-    fn put(&self, manifest: &Manifest) -> Result<(), Error> {
-        if self.has(&manifest.descriptor()) {
+    async fn put(&self, manifest: &Manifest) -> Result<(), Error> {
+        if self.has(&manifest.descriptor()).await? {
             return Ok(());
         }
-        let path = files::blob_path(manifest.digest());
-        make_parent(&self.folder.join(&path))?;
-        self.replace(&path, manifest.bytes())
+        let path = self.path.join(files::blob_path(manifest.digest()));
+        let (folder, blobs) = (self.folder()?, self.blobs(manifest.digest())?);
+        let temporary = folder.temporary(false).map_err(Error::io("write in", &self.path))?;
+        let file = Arc::clone(temporary.file());
+        let written = (&*file).write_all(manifest.bytes());
+        let kept = written.and_then(|()| temporary.keep(&blobs, manifest.digest().hexadecimal()));
+        kept.map_err(Error::io("write", &path))?;
+        self.verified.remember(&file, manifest.digest());
+        Ok(())
     }
 }
 
@@ -187,29 +263,51 @@ pub(super) async fn write(file: Arc<File>, bytes: bytes::Bytes) -> io::Result<()
     written.await.map_err(io::Error::other).flatten()
 }
 
-fn make_parent(path: &Path) -> Result<(), Error> {
-    let parent = path.parent().unwrap_or(path);
-    fs::create_dir_all(parent).map_err(Error::io("create", parent))
+impl Files for Inside<'_> {
+    fn place(&self) -> String {
+        self.0.place()
+    }
+
+    fn find(&self, path: &str) -> Result<Option<Extent>, Error> {
+        let folder = self.0.folder()?;
+        let full = self.0.path.join(path);
+        match inside(&folder, path) {
+            Ok(file) => Extent::whole(full, file).map(Some),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Error::io("read", &full)(error)),
+        }
+    }
 }
 
-fn keep(temporary: NamedTempFile, path: &Path) -> Result<(), Error> {
-    temporary.persist(path).map(|_| ()).map_err(|error| Error::io("write", path)(error.error))
+/// Opens a file that lies in a folder, or in folders in it, without following links.
+fn inside(folder: &Folder, path: &str) -> io::Result<File> {
+    match path.split_once('/') {
+        Some((name, rest)) => inside(&folder.child(name)?, rest),
+        None => folder.file(path),
+    }
 }
 
 impl Files for Layout {
     fn place(&self) -> String {
-        self.folder.display().to_string()
+        self.path.display().to_string()
     }
 
     fn find(&self, path: &str) -> Result<Option<Extent>, Error> {
-        let path = self.folder.join(path);
-        let file = match File::open(&path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(Error::io("read", &path)(error)),
+        let folder = self.folder()?;
+        let full = self.path.join(path);
+        let opened = match inside(&folder, path) {
+            // Another name of the same file may lie anywhere.
+            Ok(file) => file.metadata().map(|facts| (file, facts.nlink() > 1)),
+            Err(error) if is_linked(&error) => folder.file_by_links(path).map(|file| (file, true)),
+            Err(error) => Err(error),
         };
-        let metadata = file.metadata().map_err(Error::io("read", &path))?;
-        Ok(metadata.is_file().then(|| Extent { path, file, start: 0, size: metadata.len() }))
+        match opened {
+            Ok((file, is_outside)) => {
+                Extent::whole(full, file).map(|extent| Some(Extent { is_outside, ..extent }))
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Error::io("read", &full)(error)),
+        }
     }
 }
 
@@ -220,30 +318,25 @@ impl Store for Layout {
     }
 
     fn manifest<'a>(&'a self, name: &'a Name) -> Answer<'a, Manifest> {
-        Box::pin(async move {
-            fs::metadata(&self.folder).map_err(Error::io("read", &self.folder))?;
-            files::manifest(self, name)
-        })
+        Box::pin(async move { files::manifest(self, name) })
     }
 
     fn open<'a>(&'a self, blob: &'a Descriptor, offset: u64) -> Answer<'a, Box<dyn Reader>> {
-        Box::pin(async move { files::open(self, blob, offset) })
+        Box::pin(self.read(blob, offset))
     }
 
     fn prepare<'a>(&'a self, blobs: &'a [Descriptor]) -> Answer<'a, HashSet<Digest>> {
         Box::pin(async move {
             self.create()?;
             for blob in blobs {
-                make_parent(&self.folder.join(files::blob_path(&blob.digest)))?;
+                self.blobs(&blob.digest)?;
             }
-            Ok(blobs.iter().filter(|blob| !self.has(blob)).map(|blob| blob.digest.clone()).collect())
+            self.lacking(blobs).await
         })
     }
 
     fn missing<'a>(&'a self, blobs: &'a [Descriptor]) -> Answer<'a, HashSet<Digest>> {
-        Box::pin(async move {
-            Ok(blobs.iter().filter(|blob| !self.has(blob)).map(|blob| blob.digest.clone()).collect())
-        })
+        Box::pin(self.lacking(blobs))
     }
 
     fn tags(&self) -> Answer<'_, Vec<String>> {
@@ -259,13 +352,13 @@ impl Store for Layout {
     }
 
     fn put_manifest<'a>(&'a self, manifest: &'a Manifest) -> Answer<'a, ()> {
-        Box::pin(async move { self.put(manifest) })
+        Box::pin(self.put(manifest))
     }
 
     fn put_image<'a>(&'a self, manifest: &'a Manifest, tags: &'a [String]) -> Answer<'a, ()> {
         Box::pin(async move {
-            self.put(manifest)?;
-            self.list(|index| index.add(manifest, tags))
+            self.put(manifest).await?;
+            self.list(|index| index.add(manifest, tags)).await
         })
     }
 
@@ -279,8 +372,8 @@ impl Store for Layout {
 
     fn put_referrer<'a>(&'a self, manifest: &'a Manifest) -> Answer<'a, ()> {
         Box::pin(async move {
-            self.put(manifest)?;
-            self.list(|index| index.attach(manifest))
+            self.put(manifest).await?;
+            self.list(|index| index.attach(manifest)).await
         })
     }
 }

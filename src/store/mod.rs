@@ -12,6 +12,7 @@ pub mod ecr;
 pub mod engine;
 mod error;
 mod files;
+pub(crate) mod folder;
 mod growing;
 mod http;
 mod index;
@@ -22,6 +23,7 @@ mod partial;
 mod place;
 pub mod registry;
 mod stream;
+mod verified;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -36,12 +38,12 @@ pub use engine::Engine;
 pub use error::Error;
 pub use growing::Growing;
 pub use journal::Journal;
-pub(crate) use journal::remove_older;
 pub use layout::Layout;
 pub use memory::Memory;
 pub use place::{Format, Place};
 pub use registry::Remote;
 pub use stream::{Source, Stream};
+pub use verified::VerifiedBlobs;
 
 use crate::image::{Descriptor, Digest, Manifest, Name};
 

@@ -1,14 +1,16 @@
 //! Files of blobs that are on their way, kept so that the next run goes on with them.
 //!
 //! The name says which blob it will be. Whoever writes one holds its lock; who finds it locked writes a file of its
-//! own. What is there is hashed again before anything is added to it, so that a damaged one is found out.
+//! own, and so does who finds something there that is not a file of the user's alone. What is there is hashed again
+//! before anything is added to it, so that a damaged one is found out.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Seek as _, SeekFrom};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::Error;
+use super::folder::{Folder, UNFINISHED};
 use crate::image::Descriptor;
 
 /// What is smaller is fetched again.
@@ -16,61 +18,58 @@ const SMALLEST: u64 = 1024 * 1024;
 
 /// An unfinished blob.
 pub(super) struct Partial {
-    path: PathBuf,
+    folder: Arc<Folder>,
+    name: String,
     pub(super) file: Arc<File>,
     /// How many bytes of it an earlier run wrote.
     pub(super) length: u64,
 }
 
 impl Partial {
-    /// Opens the file for a blob; `None` where it is not worth it, or somebody else writes it.
-    pub(super) fn open(folder: &Path, blob: &Descriptor) -> Result<Option<Self>, Error> {
+    /// Opens the file for a blob; `None` where it is not worth it, somebody else writes it, or it cannot be trusted.
+    pub(super) fn open(folder: &Arc<Folder>, blob: &Descriptor) -> Result<Option<Self>, Error> {
         if blob.size < SMALLEST {
             return Ok(None);
         }
-        let name = format!(".unfinished-{}-{}", blob.digest.algorithm().name(), blob.digest.hexadecimal());
-        let path = folder.join(name);
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false);
-        let mut file = options.open(&path).map_err(Error::io("write", &path))?;
-        if file.try_lock().is_err() || !is_at(&file, &path) {
+        let (algorithm, digits) = (blob.digest.algorithm().name(), blob.digest.hexadecimal());
+        let name = format!("{UNFINISHED}{algorithm}-{digits}");
+        let failed = |error| Error::io("write", &folder.path().join(&name))(error);
+        let Some(mut file) = folder.own_file(&name, false).map_err(failed)? else { return Ok(None) };
+        // Another one of us may have finished it between our opening and locking.
+        if file.try_lock().is_err() || !folder.has(&name, &file) {
             return Ok(None);
         }
-        let length = file.seek(SeekFrom::End(0)).map_err(Error::io("write", &path))?;
-        let partial = Self { path, file: Arc::new(file), length };
+        let length = file.seek(SeekFrom::End(0)).map_err(failed)?;
+        let partial = Self { folder: Arc::clone(folder), name, file: Arc::new(file), length };
         if length > blob.size { partial.emptied().map(Some) } else { Ok(Some(partial)) }
     }
 
     /// The file with nothing in it.
     pub(super) fn emptied(mut self) -> Result<Self, Error> {
         let emptied = self.file.set_len(0).and_then(|()| (&*self.file).rewind());
-        emptied.map_err(Error::io("write", &self.path))?;
+        emptied.map_err(Error::io("write", &self.path()))?;
         self.length = 0;
         Ok(self)
     }
 
-    /// Gives the file its name: the blob is whole.
-    pub(super) fn keep(self, path: &Path) -> Result<(), Error> {
-        fs::rename(&self.path, path).map_err(Error::io("write", path))
+    /// Gives the file its name in a folder: the blob is whole.
+    pub(super) fn keep(&self, folder: &Folder, name: &str) -> io::Result<()> {
+        if !self.folder.has(&self.name, &self.file) {
+            return Err(io::Error::other(format!(
+                "somebody else replaced {} meanwhile; run the command again",
+                self.path().display()
+            )));
+        }
+        self.folder.rename(&self.name, folder, name.as_ref())
     }
 
     /// Removes the file: what is in it is of no use.
     pub(super) fn remove(self) {
         // Where it cannot be removed it is found out the next time.
-        let _ = fs::remove_file(&self.path);
+        let _ = self.folder.remove(&self.name);
     }
-}
 
-/// Whether a file still goes by this name: another one of us may have finished it between our opening and locking.
-fn is_at(file: &File, path: &Path) -> bool {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::MetadataExt as _;
-        let named = |facts: io::Result<fs::Metadata>| facts.map(|facts| (facts.dev(), facts.ino())).ok();
-        named(file.metadata()).is_some_and(|own| named(fs::metadata(path)) == Some(own))
-    }
-    #[cfg(not(unix))]
-    {
-        file.metadata().is_ok() && path.exists()
+    fn path(&self) -> PathBuf {
+        self.folder.path().join(&self.name)
     }
 }

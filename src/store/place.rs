@@ -4,10 +4,14 @@
 
 use std::fs::File;
 use std::io::Read as _;
-use std::path::PathBuf;
+use std::os::unix::fs::FileTypeExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{ArchiveReader, ArchiveWriter, DockerReader, Error, Layout, Shared, docker};
+use super::folder::open_file;
+use super::{
+    ArchiveReader, ArchiveStream, ArchiveWriter, DockerReader, Error, Layout, Shared, VerifiedBlobs, docker,
+};
 use crate::image::{Name, Reference};
 
 /// The form in which a place keeps images.
@@ -81,42 +85,59 @@ impl Place {
         self.tag.clone().map_or(Name::Unnamed, Name::Tag)
     }
 
-    /// Opens the place to read from.
+    /// Opens the place to read from. That waits for whoever writes where it is a pipe, and may take long.
     pub fn source(&self) -> Result<Shared, Error> {
         let metadata = std::fs::metadata(&self.path).map_err(Error::io("read", &self.path))?;
-        let wrong =
-            |reason: &str| Error::Place { place: self.path.display().to_string(), reason: reason.to_owned() };
         match self.format {
             Some(Format::Archive) if metadata.is_dir() => {
-                Err(wrong("is a folder; expected an OCI archive, a file"))
+                Err(self.wrong("is a folder; expected an OCI archive, a file"))
             }
             Some(Format::Docker) if metadata.is_dir() => {
-                Err(wrong("is a folder; expected a docker archive, a file"))
+                Err(self.wrong("is a folder; expected a docker archive, a file"))
             }
             Some(Format::Layout) if !metadata.is_dir() => {
-                Err(wrong("is a file; expected an OCI image layout, a folder"))
+                Err(self.wrong("is a file; expected an OCI image layout, a folder"))
             }
             _ if metadata.is_dir() => Ok(Arc::new(Layout::new(&self.path))),
-            format => {
-                let archive = ArchiveReader::open(&self.path)?;
-                match (archive.is_docker_only(), format) {
-                    (true, Some(Format::Archive)) => {
-                        Err(wrong("is a docker archive; expected an OCI archive"))
-                    }
-                    (true, _) => Ok(Arc::new(DockerReader::new(&archive, self.repository.as_deref())?)),
-                    (false, Some(Format::Docker)) if !archive.is_saved() => {
-                        Err(wrong("has no manifest.json; expected a docker archive"))
-                    }
-                    (false, _) => Ok(Arc::new(archive.of_repository(self.repository.clone()))),
-                }
-            }
+            _ => self.archive(ArchiveReader::open(&self.path)?),
         }
     }
 
+    /// The archive in an open file or pipe, read as this place says. It may take long too.
+    pub fn source_in(&self, file: File) -> Result<Shared, Error> {
+        self.archive(ArchiveReader::of_file(file, &self.path)?)
+    }
+
+    fn archive(&self, archive: ArchiveReader) -> Result<Shared, Error> {
+        match (archive.is_docker_only(), self.format) {
+            (true, Some(Format::Archive)) => Err(self.wrong("is a docker archive; expected an OCI archive")),
+            (true, _) => Ok(Arc::new(DockerReader::new(&archive, self.repository.as_deref())?)),
+            (false, Some(Format::Docker)) if !archive.is_saved() => {
+                Err(self.wrong("has no manifest.json; expected a docker archive"))
+            }
+            (false, _) => Ok(Arc::new(archive.of_repository(self.repository.clone()))),
+        }
+    }
+
+    fn wrong(&self, reason: &str) -> Error {
+        Error::Place { place: self.path.display().to_string(), reason: reason.to_owned() }
+    }
+
     /// Opens the place to write to. Without a form it is what is there already, or an archive where the name ends in
-    /// `.tar`.
+    /// `.tar`. A pipe is written from its beginning to its end, once somebody reads from it.
     pub fn destination(&self) -> Result<Shared, Error> {
-        if self.format == Some(Format::Docker) {
+        self.destination_with(VerifiedBlobs::default())
+    }
+
+    /// Opens the place to write to, where it is known which blobs of layouts were verified.
+    pub fn destination_with(&self, verified: VerifiedBlobs) -> Result<Shared, Error> {
+        let docker = self.format == Some(Format::Docker);
+        if self.format != Some(Format::Layout) && is_pipe(&self.path) {
+            let pipe = File::options().write(true).open(&self.path);
+            let pipe = pipe.map_err(Error::io("write", &self.path))?;
+            return Ok(Arc::new(ArchiveStream::new(pipe, docker)));
+        }
+        if docker {
             return Ok(Arc::new(ArchiveWriter::docker(&self.path)?));
         }
         let archive = match self.format {
@@ -126,21 +147,22 @@ impl Place {
         };
         if archive {
             Ok(Arc::new(ArchiveWriter::new(&self.path)?))
-        } else if self.path.is_file() {
-            let reason = "is a file; expected a folder, or a name that ends in .tar".to_owned();
-            Err(Error::Place { place: self.path.display().to_string(), reason })
+        } else if self.path.exists() && !self.path.is_dir() {
+            Err(self.wrong("is a file; expected a folder, or a name that ends in .tar"))
         } else {
-            Ok(Arc::new(Layout::new(&self.path)))
+            Ok(Arc::new(Layout::new(&self.path).with_verified(verified)))
         }
     }
 }
 
+fn is_pipe(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|facts| facts.file_type().is_fifo())
+}
+
 /// Whether a tar file is there, by the magic in its first header.
-fn is_tar(path: &std::path::Path) -> bool {
+fn is_tar(path: &Path) -> bool {
     let mut header = [0; 262];
-    path.is_file()
-        && File::open(path).and_then(|mut file| file.read_exact(&mut header)).is_ok()
-        && &header[257..] == b"ustar"
+    open_file(path).and_then(|mut file| file.read_exact(&mut header)).is_ok() && &header[257..] == b"ustar"
 }
 
 #[cfg(test)]

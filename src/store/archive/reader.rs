@@ -1,13 +1,17 @@
 //! Reading an archive in place.
 
+use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
-use std::fs::File;
-use std::io::{self, Read as _, Seek as _};
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::{FileExt as _, FileTypeExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::image::{Descriptor, Digest, Manifest, Name};
 use crate::store::docker;
 use crate::store::files::{self, Extent, Files, MARK};
+use crate::store::folder::open_file;
 use crate::store::{Answer, Error, Reader, Source, Store, Written};
 
 /// More files than any layout has; what lists more is not meant well.
@@ -15,9 +19,15 @@ const MAXIMUM_ENTRIES: usize = 100_000;
 /// Links to links, as many as Linux follows.
 const MOST_LINKS: usize = 40;
 
+/// What names all files of an archive may have together.
+const MAXIMUM_NAMES: usize = 32 * 1024 * 1024;
+/// The most that is read in front of one file: its header, and what other headers say about it.
+const MAXIMUM_HEADER: usize = 1024 * 1024;
+
 /// An OCI archive to read from.
 pub struct ArchiveReader {
     path: PathBuf,
+    file: Arc<File>,
     entries: HashMap<String, (u64, u64)>,
     /// Files that are kept with holes, which cannot be read in place.
     sparse: HashSet<String>,
@@ -25,23 +35,32 @@ pub struct ArchiveReader {
 }
 
 impl ArchiveReader {
-    /// Opens an archive and finds out where everything in it lies.
+    /// Opens an archive and finds out where everything in it lies. A pipe is read to its end first.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, Error> {
         let path = path.into();
-        let mut file = File::open(&path).map_err(Error::io("read", &path))?;
+        let is_pipe = fs::metadata(&path).is_ok_and(|facts| facts.file_type().is_fifo());
+        // Opening a pipe waits for whoever writes to it.
+        let file = if is_pipe { File::open(&path) } else { open_file(&path) };
+        let file = file.map_err(Error::io("read", &path))?;
+        Self::of_file(file, path)
+    }
+
+    /// The archive in an open file or pipe, which messages call by this name.
+    pub fn of_file(file: File, path: impl Into<PathBuf>) -> Result<Self, Error> {
+        let path = path.into();
+        let file = in_place(file).map_err(Error::io("read", &path))?;
         let wrong = |reason: String| Error::Place { place: path.display().to_string(), reason };
-        let mut magic = [0; 4];
-        let read = file.read(&mut magic).map_err(Error::io("read", &path))?;
+        let mut magic = Vec::new();
+        files::read_at(&file, 0, &mut magic, 4).map_err(Error::io("read", &path))?;
         if magic.starts_with(&[0x1f, 0x8b]) || magic == [0x28, 0xb5, 0x2f, 0xfd] {
             return Err(wrong("is compressed; expected a plain tar file, so decompress it first".to_owned()));
         }
-        if read == 0 {
+        if magic.is_empty() {
             return Err(wrong("is empty; expected an OCI archive".to_owned()));
         }
-        file.rewind().map_err(Error::io("read", &path))?;
         let (entries, sparse) =
             scan(&file).map_err(|error| wrong(format!("is not a tar file, or a damaged one: {error}")))?;
-        Ok(Self { path: path.clone(), entries, sparse, repository: None })
+        Ok(Self { path, file: Arc::new(file), entries, sparse, repository: None })
     }
 
     /// The same archive with the images of one repository only, as docker names them.
@@ -54,21 +73,69 @@ impl ArchiveReader {
 /// Where each file lies, and the files that are kept with holes.
 type Found = (HashMap<String, (u64, u64)>, HashSet<String>);
 
+/// The same file if it can be read by offsets from its start, or else a copy of what comes out of it: a file without a
+/// name, which nobody else can open and which is gone with the process.
+fn in_place(mut file: File) -> io::Result<File> {
+    if file.metadata()?.is_file() && file.stream_position()? == 0 {
+        return Ok(file);
+    }
+    let mut copy = tempfile::tempfile()?;
+    io::copy(&mut file, &mut copy)?;
+    Ok(copy)
+}
+
+/// Reads a file's headers, of which one can say that it goes on for gigabytes.
+struct Headers<'a> {
+    file: &'a File,
+    position: u64,
+    /// How much more may be read in front of the next file.
+    left: &'a Cell<usize>,
+}
+
+impl Read for Headers<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read_at(buffer, self.position)?;
+        let left = self.left.get().checked_sub(read).ok_or_else(|| {
+            io::Error::other(format!("it has a header of more than {MAXIMUM_HEADER} bytes"))
+        })?;
+        self.left.set(left);
+        self.position += read as u64;
+        Ok(read)
+    }
+}
+
+impl Seek for Headers<'_> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let moved = match to {
+            SeekFrom::Start(position) => Some(position),
+            SeekFrom::Current(distance) => self.position.checked_add_signed(distance),
+            SeekFrom::End(distance) => self.file.metadata()?.len().checked_add_signed(distance),
+        };
+        self.position = moved.ok_or_else(|| io::Error::other("it has a file of an impossible size"))?;
+        Ok(self.position)
+    }
+}
+
+/// Finds where each file of an archive lies.
 fn scan(file: &File) -> io::Result<Found> {
     let length = file.metadata()?.len();
-    let mut archive = tar::Archive::new(file);
+    let left = Cell::new(MAXIMUM_HEADER);
+    let mut archive = tar::Archive::new(Headers { file, position: 0, left: &left });
     let mut entries = HashMap::new();
     let mut links = HashMap::new();
     let mut sparse = HashSet::new();
-    for entry in archive.entries_with_seek()? {
+    let mut names = 0;
+    for (count, entry) in archive.entries_with_seek()?.enumerate() {
         let entry = entry?;
+        left.set(MAXIMUM_HEADER);
+        names += entry.path_bytes().len() + entry.link_name_bytes().map_or(0, |name| name.len());
+        if count == MAXIMUM_ENTRIES || names > MAXIMUM_NAMES {
+            return Err(io::Error::other(format!("it has more than {MAXIMUM_ENTRIES} files")));
+        }
         let kind = entry.header().entry_type();
         if kind.is_symlink() || kind.is_hard_link() {
             links.extend(link(&entry, kind.is_symlink()));
             continue;
-        }
-        if links.len() + sparse.len() > MAXIMUM_ENTRIES {
-            return Err(io::Error::other(format!("it has more than {MAXIMUM_ENTRIES} files")));
         }
         if kind.is_gnu_sparse() {
             sparse.insert(own_path(&entry.path_bytes()));
@@ -82,9 +149,6 @@ fn scan(file: &File) -> io::Result<Found> {
         }
         // As tar unpacks it, the last file of a name is the one that counts.
         entries.insert(own_path(&entry.path_bytes()), (start, size));
-        if entries.len() > MAXIMUM_ENTRIES {
-            return Err(io::Error::other(format!("it has more than {MAXIMUM_ENTRIES} files")));
-        }
     }
     for (path, first) in &links {
         let mut target = first;
@@ -133,8 +197,8 @@ impl Files for ArchiveReader {
 
     fn find(&self, path: &str) -> Result<Option<Extent>, Error> {
         let Some(&(start, size)) = self.entries.get(path) else { return Ok(None) };
-        let file = File::open(&self.path).map_err(Error::io("read", &self.path))?;
-        Ok(Some(Extent { path: self.path.clone(), file, start, size }))
+        let file = Arc::clone(&self.file);
+        Ok(Some(Extent { path: self.path.clone(), file, start, size, is_outside: false }))
     }
 
     fn repository(&self) -> Option<&str> {
@@ -190,6 +254,10 @@ impl ArchiveReader {
 
     pub(in crate::store) fn path(&self) -> &Path {
         &self.path
+    }
+
+    pub(in crate::store) fn file(&self) -> &Arc<File> {
+        &self.file
     }
 
     /// Where a file lies: its offset and its size.

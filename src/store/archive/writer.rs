@@ -1,18 +1,17 @@
 //! Writing an archive to a file.
 
 use std::collections::{HashMap, HashSet};
-use std::fs;
-use std::io::{self, Seek as _, SeekFrom, Write as _};
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-use tempfile::NamedTempFile;
 
 use super::reader::ArchiveReader;
 use super::{BLOCK, Listing, STEP, header};
 use crate::image::{Descriptor, Digest, Manifest, Name};
 use crate::store::files::{self, Extent, Files, MARK, MARK_TEXT};
-use crate::store::layout::write;
+use crate::store::folder::{Folder, Temporary};
 use crate::store::stream::Parts;
 use crate::store::{Answer, Error, Reader, Source, Store, Written};
 
@@ -26,7 +25,7 @@ pub struct ArchiveWriter {
 
 #[derive(Default)]
 struct State {
-    temporary: Option<NamedTempFile>,
+    temporary: Option<Temporary>,
     end: u64,
     places: HashMap<Digest, u64>,
     listing: Option<Listing>,
@@ -65,17 +64,16 @@ impl ArchiveWriter {
         Error::io("write", &self.path)
     }
 
+    fn folder(&self) -> &Path {
+        self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+    }
+
     fn begin(&self) -> Result<(), Error> {
         let mut state = self.state();
         if state.temporary.is_none() {
-            let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
-            let folder = folder.unwrap_or(Path::new("."));
-            fs::metadata(folder).map_err(Error::io("write in", folder))?;
-            let mut builder = tempfile::Builder::new();
-            builder.prefix(".unfinished-");
-            #[cfg(unix)]
-            builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
-            state.temporary = Some(builder.tempfile_in(folder).map_err(self.failed())?);
+            let folder = Folder::open(self.folder()).map_err(Error::io("write in", self.folder()))?;
+            let temporary = Arc::new(folder).temporary(false);
+            state.temporary = Some(temporary.map_err(Error::io("write in", self.folder()))?);
             state.listing = Some(Listing::new(self.docker));
             state.append(MARK, MARK_TEXT.as_bytes()).map_err(self.failed())?;
         }
@@ -83,17 +81,16 @@ impl ArchiveWriter {
     }
 
     async fn receive(&self, blob: &Descriptor, source: &Source) -> Result<Written, Error> {
-        let file = {
+        let (file, start) = {
             let mut state = self.state();
             let start = state.place(&blob.digest, blob.size).map_err(self.failed())?;
-            let file = state.file().and_then(NamedTempFile::reopen).map_err(self.failed())?;
-            (&file).seek(SeekFrom::Start(start)).map_err(self.failed())?;
-            Arc::new(file)
+            (Arc::clone(state.file().map_err(self.failed())?), start)
         };
         let mut parts = Parts::new(source.stream().await?, source.buffers(), STEP);
         while let Some(part) = parts.next().await? {
-            let end = part.end();
-            write(Arc::clone(&file), part.bytes).await.map_err(self.failed())?;
+            let (file, offset, end) = (Arc::clone(&file), start + part.first, part.end());
+            let written = tokio::task::spawn_blocking(move || file.write_all_at(&part.bytes, offset));
+            written.await.map_err(io::Error::other).flatten().map_err(self.failed())?;
             source.arrived(end);
         }
         parts.verify().await?;
@@ -119,16 +116,17 @@ impl ArchiveWriter {
         }
         let end = state.end + 2 * BLOCK;
         // Two blocks of zeros end a tar file.
-        state.file().and_then(|file| file.as_file().set_len(end)).map_err(self.failed())?;
-        let temporary = state.temporary.take();
-        let kept = temporary.map(|temporary| temporary.persist(&self.path)).transpose();
-        kept.map(|_| ()).map_err(|error| self.failed()(error.error))
+        state.file().and_then(|file| file.set_len(end)).map_err(self.failed())?;
+        let Some(temporary) = state.temporary.take() else { return Ok(()) };
+        let name = self.path.file_name().unwrap_or_default();
+        temporary.keep_here(name).map_err(self.failed())
     }
 }
 
 impl State {
-    fn file(&self) -> io::Result<&NamedTempFile> {
-        self.temporary.as_ref().ok_or_else(|| io::Error::other("the archive is finished"))
+    fn file(&self) -> io::Result<&Arc<File>> {
+        let temporary = self.temporary.as_ref().map(Temporary::file);
+        temporary.ok_or_else(|| io::Error::other("the archive is finished"))
     }
 
     /// Gives a blob its place, with a header in front, and answers where its bytes go.
@@ -143,17 +141,17 @@ impl State {
 
     fn header(&mut self, path: &str, size: u64) -> io::Result<u64> {
         let bytes = header(path, size)?;
-        let mut file = self.file()?.as_file();
-        file.seek(SeekFrom::Start(self.end))?;
-        file.write_all(&bytes)?;
         let start = self.end + bytes.len() as u64;
-        self.end = (start + size).next_multiple_of(BLOCK);
+        let end = start.checked_add(size).and_then(|end| end.checked_next_multiple_of(BLOCK));
+        let end = end.ok_or_else(|| io::Error::from(io::ErrorKind::FileTooLarge))?;
+        self.file()?.write_all_at(&bytes, self.end)?;
+        self.end = end;
         Ok(start)
     }
 
     fn append(&mut self, path: &str, bytes: &[u8]) -> io::Result<u64> {
         let start = self.header(path, bytes.len() as u64)?;
-        self.file()?.as_file().write_all(bytes)?;
+        self.file()?.write_all_at(bytes, start)?;
         Ok(start)
     }
 }

@@ -11,8 +11,10 @@ mod save;
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
-use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::io;
+use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::Deserialize;
@@ -32,6 +34,7 @@ const STEP: usize = 1024 * 1024;
 /// A docker archive to read from.
 pub struct DockerReader {
     path: PathBuf,
+    file: Arc<File>,
     images: Vec<Image>,
     blobs: HashMap<String, (u64, u64)>,
     /// Configurations that were made, since the archive has none.
@@ -63,6 +66,7 @@ impl DockerReader {
         };
         let mut reader = Self {
             path: archive.path().to_owned(),
+            file: Arc::clone(archive.file()),
             images: Vec::new(),
             blobs: HashMap::new(),
             made: HashMap::new(),
@@ -184,35 +188,31 @@ fn tag_of(name: &str) -> Option<&str> {
 /// How a layer is compressed, as its media type ends, and its digest.
 fn kind(archive: &ArchiveReader, extent: (u64, u64), identity: Digest) -> io::Result<(&'static str, Digest)> {
     let (start, size) = extent;
-    let mut file = File::open(archive.path())?;
-    file.seek(SeekFrom::Start(start))?;
     let mut magic = Vec::new();
-    (&file).take(4.min(size)).read_to_end(&mut magic)?;
+    files::read_at(archive.file(), start, &mut magic, usize::try_from(size).unwrap_or(4).min(4))?;
     let suffix = match magic[..] {
         [0x1f, 0x8b, ..] => "+gzip",
         [0x28, 0xb5, 0x2f, 0xfd] => "+zstd",
         _ => return Ok(("", identity)),
     };
-    Ok((suffix, hash(&file, extent)?))
+    Ok((suffix, hash(archive.file(), extent)?))
 }
 
 /// The digest of a layer's file as it lies there.
 fn identity(archive: &ArchiveReader, path: &str, wrong: legacy::Wrong<'_>) -> Result<Digest, Error> {
     let extent = archive.extent(path).ok_or_else(|| wrong(path, &archive.absence(path)))?;
-    let hashed = File::open(archive.path()).and_then(|file| hash(&file, extent));
-    hashed.map_err(|error| wrong(path, &error))
+    hash(archive.file(), extent).map_err(|error| wrong(path, &error))
 }
 
-fn hash(mut file: &File, (start, size): (u64, u64)) -> io::Result<Digest> {
-    file.seek(SeekFrom::Start(start))?;
+fn hash(file: &File, (start, size): (u64, u64)) -> io::Result<Digest> {
     let mut hasher = Algorithm::Sha256.hasher();
     let mut buffer = vec![0; STEP];
-    let mut left = size;
-    while left > 0 {
-        let some = usize::try_from(left).unwrap_or(STEP).min(STEP);
-        file.read_exact(&mut buffer[..some])?;
+    let mut done = 0;
+    while done < size {
+        let some = usize::try_from(size - done).unwrap_or(STEP).min(STEP);
+        file.read_exact_at(&mut buffer[..some], start + done)?;
         hasher.update(&buffer[..some]);
-        left -= some as u64;
+        done += some as u64;
     }
     Ok(hasher.finish())
 }
@@ -224,8 +224,8 @@ impl Files for DockerReader {
 
     fn find(&self, path: &str) -> Result<Option<Extent>, Error> {
         let Some(&(start, size)) = self.blobs.get(path) else { return Ok(None) };
-        let file = File::open(&self.path).map_err(Error::io("read", &self.path))?;
-        Ok(Some(Extent { path: self.path.clone(), file, start, size }))
+        let file = Arc::clone(&self.file);
+        Ok(Some(Extent { path: self.path.clone(), file, start, size, is_outside: false }))
     }
 }
 

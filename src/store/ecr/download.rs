@@ -12,6 +12,7 @@ use url::Url;
 use super::super::Reader;
 use super::super::download::{self, Asked, Failure, Origin};
 use super::super::files::{Extent, FileReader};
+use super::super::folder::open_file;
 use super::super::http::Connections;
 use super::calls::Calls;
 use super::{Error, text};
@@ -75,9 +76,8 @@ pub(super) async fn open(
 
 fn file(url: &Url, blob: &Descriptor, offset: u64) -> Result<Box<dyn Reader>, store::Error> {
     let path = url.to_file_path().map_err(|()| failed(blob, "the service named no path"))?;
-    let file = std::fs::File::open(&path).map_err(store::Error::io("read", &path))?;
-    let size = file.metadata().map_err(store::Error::io("read", &path))?.len();
-    Ok(Box::new(FileReader::open(Extent { path, file, start: 0, size }, offset)?))
+    let file = open_file(&path).map_err(store::Error::io("read", &path))?;
+    Ok(Box::new(FileReader::new(Extent::whole(path, file)?, offset)))
 }
 
 fn failed(blob: &Descriptor, reason: impl Into<String>) -> store::Error {

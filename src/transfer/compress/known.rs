@@ -1,15 +1,15 @@
 //! What became of layers that were compressed before, so that the same ones need not be compressed again to learn that
 //! the destination has them.
 
-use std::fs;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::image::{Descriptor, Digest};
-use crate::store::remove_older;
+use crate::store::folder::Folder;
 
 /// A layer that nobody pushed for so long is forgotten.
 const LONGEST: Duration = Duration::from_hours(30 * 24);
@@ -36,11 +36,10 @@ impl Known {
 
     /// The digest and the size that a layer of this name had when it was compressed.
     pub(super) fn find(&self, name: &Digest) -> Option<(Digest, u64)> {
-        let path = self.folder.join(name.hexadecimal());
-        if path.metadata().ok()?.len() > LENGTH {
-            return None;
-        }
-        let Record { digest, size } = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
+        let file = Folder::private(&self.folder).ok()?.file(name.hexadecimal()).ok()?;
+        let mut text = Vec::new();
+        file.take(LENGTH + 1).read_to_end(&mut text).ok().filter(|&length| length as u64 <= LENGTH)?;
+        let Record { digest, size } = serde_json::from_slice(&text).ok()?;
         Some((digest, size))
     }
 
@@ -48,22 +47,20 @@ impl Known {
     pub(super) fn keep(&self, name: &Digest, layer: &Descriptor) {
         let record = Record { digest: layer.digest.clone(), size: layer.size };
         let Ok(text) = serde_json::to_vec(&record) else { return };
-        if fs::create_dir_all(&self.folder).is_err() {
-            return;
-        }
-        remove_older(&self.folder, LONGEST);
+        let Ok(folder) = Folder::create_private(&self.folder).map(Arc::new) else { return };
+        folder.remove_older(LONGEST);
         // Only its owner can read it, and whoever does finds all of it.
-        if let Ok(mut file) = tempfile::NamedTempFile::new_in(&self.folder)
-            && file.write_all(&text).is_ok()
+        if let Ok(temporary) = folder.temporary(true)
+            && (&**temporary.file()).write_all(&text).is_ok()
         {
-            let _ = file.persist(self.folder.join(name.hexadecimal()));
+            let _ = temporary.keep(&folder, name.hexadecimal());
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::fs::File;
+    use std::fs::{self, File};
     use std::time::SystemTime;
 
     use super::*;

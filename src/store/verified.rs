@@ -1,0 +1,100 @@
+//! Which files of layouts are known to have the bytes that they are named after.
+//!
+//! A file is hashed when it is written, and again when it is relied upon for the first time since it changed. That is
+//! remembered from one run to the next in the user's own cache, and nowhere that others can write to.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use super::folder::Folder;
+use crate::image::Digest;
+
+/// What was hashed so long ago is hashed once more.
+const LONGEST: Duration = Duration::from_hours(30 * 24);
+/// What is read at once.
+const STEP: usize = 1024 * 1024;
+
+/// The files that were hashed and found to have the digests that they go by.
+#[derive(Debug, Default)]
+pub struct VerifiedBlobs {
+    cache: Option<PathBuf>,
+    known: Mutex<HashSet<String>>,
+    tidied: OnceLock<()>,
+}
+
+impl VerifiedBlobs {
+    /// Those that are remembered in this folder.
+    pub fn in_folder(cache: PathBuf) -> Self {
+        Self { cache: Some(cache), ..Self::default() }
+    }
+
+    /// The digest that a file has: hashed off the reactor, unless it is known to be `expected`.
+    pub(super) async fn digest(&self, file: &Arc<File>, expected: &Digest) -> io::Result<Digest> {
+        let key = key(file, expected)?;
+        if self.knows(&key) {
+            return Ok(expected.clone());
+        }
+        let (reading, mut hasher) = (Arc::clone(file), expected.algorithm().hasher());
+        let hashed = tokio::task::spawn_blocking(move || {
+            let (mut buffer, mut position) = (vec![0; STEP], 0);
+            loop {
+                match reading.read_at(&mut buffer, position)? {
+                    0 => return Ok(hasher.finish()),
+                    read => {
+                        hasher.update(&buffer[..read]);
+                        position += read as u64;
+                    }
+                }
+            }
+        });
+        let found = hashed.await.map_err(io::Error::other).flatten()?;
+        if found == *expected {
+            self.remember_key(key);
+        }
+        Ok(found)
+    }
+
+    /// Remembers that a file was found to have this digest.
+    pub(super) fn remember(&self, file: &File, digest: &Digest) {
+        if let Ok(key) = key(file, digest) {
+            self.remember_key(key);
+        }
+    }
+
+    fn knows(&self, key: &str) -> bool {
+        self.known().contains(key)
+            || self
+                .cache
+                .as_ref()
+                .is_some_and(|cache| Folder::private(cache).is_ok_and(|folder| folder.file(key).is_ok()))
+    }
+
+    /// Where it cannot be written down, the file is hashed the next time, which is all.
+    fn remember_key(&self, key: String) {
+        if let Some(cache) = &self.cache
+            && let Ok(folder) = Folder::create_private(cache)
+        {
+            self.tidied.get_or_init(|| folder.remove_older(LONGEST));
+            let _ = folder.own_file(&key, true);
+        }
+        self.known().insert(key);
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What stands for a digest and a file as it is now. No program can set when a file's entry changed last.
+fn key(file: &File, digest: &Digest) -> io::Result<String> {
+    let facts = file.metadata()?;
+    let (device, number, size) = (facts.dev(), facts.ino(), facts.len());
+    let (modified, changed) = ((facts.mtime(), facts.mtime_nsec()), (facts.ctime(), facts.ctime_nsec()));
+    let text = format!("{digest}\n{device} {number} {size} {modified:?} {changed:?}");
+    Ok(Digest::of(text.as_bytes()).hexadecimal().to_owned())
+}
