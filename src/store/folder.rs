@@ -220,7 +220,7 @@ impl From<Linked> for io::Error {
 
 /// Whether a name could not be opened because a link is, or leads, there.
 pub(crate) fn is_linked(error: &io::Error) -> bool {
-    error.get_ref().is_some_and(|inner| inner.is::<Linked>())
+    error.get_ref().and_then(|inner| inner.downcast_ref::<Linked>()).is_some()
 }
 
 /// Opens a regular file by a path, following links.
