@@ -6,7 +6,6 @@
 //!
 //! What is here: where a value comes from and which one wins. What is not: what a value is used for.
 
-mod change;
 mod configuration;
 mod encoding;
 mod environment;
@@ -16,14 +15,15 @@ mod ini;
 mod interface;
 mod log;
 mod network;
+mod overrides;
 mod places;
 #[cfg(test)]
 mod tests;
+mod userinfo;
 
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
-pub use change::section;
 pub use encoding::Encoding;
 pub use environment::Environment;
 pub use error::{Error, Kind};
@@ -31,6 +31,8 @@ pub use files::{Entry, Section};
 pub use interface::{BinaryFormat, ErrorFormat, TimestampFormat};
 pub use log::Log;
 pub use network::{Proxies, RetryMode};
+pub use overrides::section;
+pub use userinfo::{without_login, without_userinfo};
 
 use files::Files;
 

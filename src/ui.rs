@@ -10,6 +10,8 @@ pub mod secret;
 
 use std::io::{self, BufRead, IsTerminal, Write};
 
+use crate::settings::without_userinfo;
+
 /// The name that this program goes by, and calls itself in its texts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Name {
@@ -95,9 +97,10 @@ impl Ui {
         out.flush()
     }
 
-    /// Writes talk to stderr as it is. Where nobody listens any more it is lost, and nothing is worse for it.
+    /// Writes talk to stderr; URLs lose the passwords in them, whoever put them into the text. Where nobody listens any
+    /// more it is lost, and nothing is worse for it.
     pub fn say(&self, text: &str) {
-        let _ = io::stderr().lock().write_all(text.as_bytes());
+        let _ = io::stderr().lock().write_all(without_userinfo(text).as_bytes());
     }
 
     /// Writes one line of talk to stderr.

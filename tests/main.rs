@@ -11,6 +11,7 @@ mod harness;
 mod layering;
 mod local;
 mod names;
+mod network;
 mod properties;
 mod readme;
 mod registry;

@@ -4,6 +4,8 @@
 //! part of a token or a basic authorization, percent-encoded, escaped in JSON), and so is everything that has the
 //! shape of an AWS access key, known or not.
 
+use crate::settings::without_userinfo;
+
 /// What stands in a secret's place.
 const BLACK: &str = "[redacted]";
 /// A shorter secret is not blacked out: it would hit ordinary words, and no real one is that short.
@@ -54,7 +56,7 @@ impl Secrets {
                 text = text.replace(secret.as_str(), BLACK);
             }
         }
-        without_access_keys(&text)
+        without_access_keys(&without_userinfo(&text))
     }
 }
 

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 use super::target::Target;
 use crate::image::host::{Address, Ecr, PUBLIC_REGION};
-use crate::settings::Settings;
+use crate::settings::{Settings, without_login};
 
 /// A file with a rule of each kind, as the manual page shows it.
 pub const EXAMPLE: &str = "\
@@ -218,7 +218,10 @@ impl Rule {
             "endpoint_url" if ["http://", "https://"].iter().any(|scheme| value.starts_with(scheme)) => {
                 self.endpoint_url = text;
             }
-            "endpoint_url" => return Err(format!("'{value}' is no URL: it starts with http:// or https://")),
+            "endpoint_url" => {
+                let shown = without_login(value);
+                return Err(format!("'{shown}' is no URL: it starts with http:// or https://"));
+            }
             "anonymous" => match value.to_ascii_lowercase().as_str() {
                 "true" => self.anonymous = true,
                 "false" => self.anonymous = false,

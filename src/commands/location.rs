@@ -277,7 +277,7 @@ fn settings_of(settings: &Settings, profile: Option<&String>, region: Option<&St
         return settings.clone();
     }
     let globals = settings.globals().clone();
-    Settings::resolve(Globals {
+    settings.with_globals(Globals {
         profile: profile.cloned().or(globals.profile),
         region: region.cloned().or(globals.region),
         ..globals
@@ -311,7 +311,7 @@ fn token(settings: &Settings, target: &auth::target::Target, fresh: bool) -> any
     }
     // The embedded ECR in this process has no endpoint, and nothing to keep.
     let globals = Globals { region: Some(target.region.clone()), ..settings.globals().clone() };
-    let client = super::connect(&Settings::resolve(globals), crate::model::ecr())?;
+    let client = super::connect(&settings.with_globals(globals), crate::model::ecr())?;
     let answer =
         block_on(async { anyhow::Ok(client.call("GetAuthorizationToken", serde_json::json!({})).await?) })?;
     let token = answer.pointer("/authorizationData/0/authorizationToken").and_then(|token| token.as_str());

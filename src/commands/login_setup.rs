@@ -14,6 +14,7 @@ use crate::auth::rules::{self, Rules};
 use crate::auth::setup::{self, PROGRAM, Program};
 use crate::auth::target::Target;
 use crate::error::Error;
+use crate::settings::without_userinfo;
 
 /// Makes docker ask this program, or takes that back.
 pub(super) fn helper(context: &Context, desk: &Desk<'_>, matches: &ArgMatches) -> anyhow::Result<()> {
@@ -139,7 +140,8 @@ fn described(desk: &Desk<'_>, rules: &Rules, target: &Target) -> String {
     let forms = [(target.fips, ", FIPS endpoint"), (target.dualstack, ", dual-stack endpoint")];
     let forms: String = forms.into_iter().filter(|(on, _)| *on).map(|(_, text)| text).collect();
     let endpoint =
-        rule.and_then(|rule| rule.endpoint_url.as_ref()).map(|url| format!(" at {url}")).unwrap_or_default();
+        rule.and_then(|rule| rule.endpoint_url.as_ref()).map(|url| format!(" at {}", without_userinfo(url)));
+    let endpoint = endpoint.unwrap_or_default();
     let kept = desk.cache.as_ref().ok().and_then(|cache| cache.read(&identity.key(desk.settings, target)));
     let kept = kept.filter(|entry| entry.freshness(now()) != Freshness::Dead);
     let kept = match (&desk.cache, kept) {

@@ -1,5 +1,7 @@
 //! What can be wrong with options, environment and profile. The texts are AWS CLI's (contract 1 and 1.2).
 
+use super::userinfo::without_login;
+
 /// A setting that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[allow(missing_docs, reason = "each variant's text says what it is")]
@@ -8,9 +10,9 @@ pub enum Error {
     UnparsableFile(String),
     #[error("The config profile ({0}) could not be found")]
     ProfileNotFound(String),
-    #[error(r#"Bad value for --endpoint-url "{0}": scheme is missing.  Must be of the form http://<hostname>/ or https://<hostname>/"#)]
+    #[error(r#"Bad value for --endpoint-url "{}": scheme is missing.  Must be of the form http://<hostname>/ or https://<hostname>/"#, without_login(.0))]
     EndpointWithoutScheme(String),
-    #[error("Invalid endpoint: {0}")]
+    #[error("Invalid endpoint: {}", without_login(.0))]
     InvalidEndpoint(String),
     #[error(r#"Unknown cli_timestamp_format value: {0}, valid values are "wire" or "iso8601""#)]
     UnknownTimestampFormat(String),

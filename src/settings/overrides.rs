@@ -1,4 +1,5 @@
-//! The same settings with something changed: for a login that asks as somebody else than the rest of the program.
+//! Settings derived from others: for a side of a copy, or a login, that asks as somebody else than the rest of the
+//! program. The environment and the log stay those of the program.
 
 use std::sync::{Arc, OnceLock};
 
@@ -6,13 +7,20 @@ use super::files::{Entry, Section};
 use super::{Globals, Settings};
 
 impl Settings {
-    /// The same settings with other options and with these variables set, or unset where there is no value.
+    /// Settings with other options and with these variables set, or unset where there is no value.
     #[must_use]
     pub fn with_changes(&self, globals: Globals, variables: &[(&str, Option<&str>)]) -> Self {
-        Self::with_environment(globals, self.environment.with_changes(variables))
+        let environment = self.environment.with_changes(variables);
+        Self::with_environment(globals, environment).with_log(self.log.clone())
     }
 
-    /// The same settings with further profiles, the first of which is the one that is asked for. A profile that is
+    /// Settings with other options.
+    #[must_use]
+    pub fn with_globals(&self, globals: Globals) -> Self {
+        self.with_changes(globals, &[])
+    }
+
+    /// Settings with further profiles, the first of which is the one that is asked for. A profile that is
     /// there already is replaced.
     #[must_use]
     pub fn with_profiles(&self, profiles: Vec<(String, Section)>) -> Self {
@@ -30,7 +38,7 @@ impl Settings {
     }
 }
 
-/// A section of these keys.
+/// Makes a section of these keys.
 pub fn section<'a>(keys: impl IntoIterator<Item = (&'a str, &'a str)>) -> Section {
     keys.into_iter().map(|(key, value)| (key.to_owned(), Entry::Text(value.to_owned()))).collect()
 }
@@ -38,7 +46,7 @@ pub fn section<'a>(keys: impl IntoIterator<Item = (&'a str, &'a str)>) -> Sectio
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::Environment;
+    use crate::settings::{Environment, Log};
 
     #[test]
     fn changes_win_over_what_is_there() {
@@ -48,6 +56,8 @@ mod tests {
         let values = |settings: &Settings| ["A", "B", "C"].map(|name| settings.variable(name));
         assert_eq!(values(&changed), [None, Some("2".into()), Some("3".into())]);
         assert_eq!(values(&settings), [Some("1".into()), Some("2".into()), None]);
+        let logged = settings.with_log(Log::to(|_, _| {}));
+        assert!(logged.with_globals(Globals::default()).log().is_on());
         let asked = changed.with_profiles(vec![("new".into(), section([("role_arn", "r")]))]);
         assert_eq!(asked.profile().as_deref(), Some("new"));
         assert_eq!(asked.profile_key("role_arn"), Ok(Some("r")));
