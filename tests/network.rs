@@ -6,6 +6,7 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
 use crate::harness::Machine;
+use crate::harness::registry::hex;
 
 /// A machine with keys, which gives up after one attempt.
 fn machine() -> Machine {
@@ -23,7 +24,7 @@ fn layout(folder: &Path) {
     let blobs = folder.join("blobs/sha256");
     std::fs::create_dir_all(&blobs).unwrap();
     let put = |media_type: &str, bytes: &[u8]| {
-        let digest: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        let digest = hex(&Sha256::digest(bytes));
         std::fs::write(blobs.join(&digest), bytes).unwrap();
         json!({"mediaType": media_type, "digest": format!("sha256:{digest}"), "size": bytes.len()})
     };

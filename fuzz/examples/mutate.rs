@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use ecr_fuzz::TARGETS;
 
 /// What the targets are about, so that mutations begin near something sound.
-const SEEDS: [&str; 22] = [
+const SEEDS: [&str; 23] = [
     r#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","artifactType":"a/b","config":{"mediaType":"a/b","digest":"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855","size":2},"layers":[],"subject":{"mediaType":"a/b","digest":"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855","size":1},"annotations":{"a":"b"}}"#,
     r#"{"schemaVersion":2,"manifests":[{"mediaType":"a","digest":"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855","size":3,"platform":{"os":"linux","architecture":"amd64"}}]}"#,
     r#"{"schemaVersion":1,"fsLayers":[{"blobSum":"sha256:1"}],"history":[],"signatures":[]}"#,
@@ -18,6 +18,7 @@ const SEEDS: [&str; 22] = [
     "a[?b > `1` && c != 'x'] | [0].{d: e, f: sort_by(@, &b)[*].c[::2]} || join(',', keys(d))",
     "a: &x [1, 0x1f, 1e3, .inf, ~, yes, 2001-12-14t21:59:43.10-05:00]\nb: *x\nc: |\n  text\n? d\n: !!str e\n<<: {f: g}\n",
     r#"{"auths":{"https://a.b/v1/":{"auth":"QVdTOng="}},"credHelpers":{"c.d":"ecr-login"},"credsStore":"x","HttpHeaders":{}}"#,
+    r#"{"auths":{"h.example/team":{"username":"u","password":"p"},"h.example":{"identitytoken":"x"},"docker.io":{"registrytoken":"y"},"h.example:5000":{"auth":"PHRva2VuPjp4"}},"credHelpers":{}}"#,
     "111122223333.dkr.ecr.us-east-1.amazonaws.com/a/b:tag@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
     "https://public.ecr.aws/a/b",
     "[::1]:5000/a",

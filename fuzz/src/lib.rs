@@ -6,6 +6,8 @@ use std::sync::LazyLock;
 
 use bytes::Bytes;
 use ecr::args::{Files, cli_input, shorthand};
+use ecr::auth::docker_credentials::{StoredLogin, written};
+use ecr::auth::store_login::{forget, home, means};
 use ecr::auth::{entry::Entry, json_text::JsonText};
 use ecr::image::{Digest, Manifest, Reference, host::Address};
 use ecr::local::{Caller, Local};
@@ -17,7 +19,7 @@ use serde_json::{Map, Value, json};
 pub use server::registry;
 
 /// The targets by name.
-pub const TARGETS: [(&str, fn(&[u8])); 12] = [
+pub const TARGETS: [(&str, fn(&[u8])); 13] = [
     ("manifest", manifest),
     ("operation", operation),
     ("registry", registry),
@@ -29,6 +31,7 @@ pub const TARGETS: [(&str, fn(&[u8])); 12] = [
     ("json", json_input),
     ("archive", archive),
     ("client_file", client_file),
+    ("docker_config", docker_config),
     ("reference", reference),
 ];
 
@@ -172,6 +175,30 @@ pub fn client_file(data: &[u8]) {
         assert_eq!(file.get(&["auths", "a.b", "auth"]), Some(json!("eA==")));
         file.remove(&["auths", "a.b"]);
         file.remove_if_empty(&["auths"]);
+        assert!(JsonText::read(file.text()).is_ok());
+    }
+}
+
+/// docker's and podman's files: a login that is looked for is the one that was written, and what is found never
+/// depends on another host's entry.
+pub fn docker_config(data: &[u8]) {
+    let Some(text) = text(data) else { return };
+    let Ok(mut file) = JsonText::read(text) else { return };
+    for host in ["docker.io", "h.example", "h.example:5000", "", "[::1]:5000", "a/b"] {
+        for repository in ["", "/", "app", "team/app", "team//app/", "é/\u{0}"] {
+            let _ = written(&file, host, repository);
+        }
+        let _ = (home(&file, host), forget(&mut file.clone(), host));
+    }
+    let keys = file.keys(&["auths"]);
+    for key in &keys {
+        let _ = (means(key, "h.example"), written(&file, key, "team/app"));
+    }
+    let login = json!({ "username": "me", "password": "pw" });
+    if file.set(&["auths", "fuzz.example/team"], &login).is_ok() && !keys.iter().any(|key| key.contains("fuzz")) {
+        let expected = Some(StoredLogin::Password("me".to_owned(), "pw".to_owned()));
+        assert_eq!(written(&file, "fuzz.example", "team/app"), expected);
+        assert_eq!(written(&file, "fuzz.example", "teams"), None);
         assert!(JsonText::read(file.text()).is_ok());
     }
 }

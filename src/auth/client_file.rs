@@ -1,12 +1,10 @@
 //! The files in which docker, podman and helm keep their logins, and changing them without harm.
 //!
-//! A change is made on the file as it is at that moment, by one of us at a time, and put in place whole: a reader
-//! sees the old file or the new one. Links are followed (many keep these files among their dotfiles), the mode and
-//! the owner stay, and whatever we do not change stays byte for byte (`json_text`).
+//! A change is made on the file as it is at that moment, by one of us at a time, and put in place whole
+//! (`login_file`). Whatever we do not change stays byte for byte (`json_text`).
 
-use std::fs::{DirBuilder, File, Permissions};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, fchown};
+use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -14,6 +12,7 @@ use serde_json::Value;
 
 use super::diff;
 use super::json_text::{self, JsonText};
+use super::login_file::{self, Replaced};
 use crate::settings::Settings;
 
 /// How long another one of us may take for its change.
@@ -72,6 +71,8 @@ pub struct Change {
     pub before: Option<String>,
     /// Its text after.
     pub after: String,
+    /// What there is to say about who can read it.
+    pub note: Option<String>,
 }
 
 impl Client {
@@ -115,7 +116,7 @@ impl Client {
 
 /// What a login file says; an absent one says nothing.
 pub fn read(file: &Path) -> Result<JsonText, Error> {
-    json(file, text(file)?.as_deref())
+    json(file, login_file::read(file).map_err(|reason| failed(file, "read", reason))?.as_deref())
 }
 
 /// Changes a file, or only tells what would change.
@@ -124,19 +125,22 @@ pub fn change(
     dry_run: bool,
     edit: &dyn Fn(&mut JsonText) -> Result<(), json_text::Error>,
 ) -> Result<Change, Error> {
-    let real = std::fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
+    let real = login_file::resolved(file).map_err(|reason| failed(file, "read", reason))?;
     let _lock = if dry_run { None } else { lock_folder(&real) };
     for _ in 0..ATTEMPTS {
-        let before = text(&real)?;
+        let before = login_file::read(&real).map_err(|reason| failed(file, "read", reason))?;
         let mut json = json(file, before.as_deref())?;
         edit(&mut json).map_err(|reason| Error::Content { file: file.display().to_string(), reason })?;
         let after = json.text().to_owned();
         let unchanged = before.as_deref().map_or_else(|| json.keys(&[]).is_empty(), |before| before == after);
-        let change = Change { file: file.to_owned(), before, after };
+        let mut change = Change { file: file.to_owned(), before, after, note: None };
         if unchanged || dry_run {
             return Ok(change);
         }
-        if put(&real, &change).map_err(|reason| failed(file, "written", reason))? {
+        let secret = !secrets(&change.after).is_empty();
+        let replaced = login_file::replace(&real, change.before.as_deref(), &change.after, secret);
+        if let Replaced::Done(note) = replaced.map_err(|reason| failed(file, "written", reason))? {
+            change.note = note.map(|note| format!("{}: {note}", file.display()));
             return Ok(change);
         }
     }
@@ -166,14 +170,19 @@ impl Change {
 /// Blacks out every text below `auths`.
 fn without_passwords(text: &str) -> String {
     let mut result = text.to_owned();
+    for secret in secrets(text) {
+        result = result.replace(&Value::from(secret).to_string(), &format!("\"{BLACK}\""));
+    }
+    result
+}
+
+/// The texts below `auths`, the longest first.
+fn secrets(text: &str) -> Vec<String> {
     let value: Value = serde_json::from_str(text).unwrap_or_default();
     let mut secrets = Vec::new();
     collect(value.get("auths").unwrap_or(&Value::Null), &mut secrets);
     secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
-    for secret in secrets {
-        result = result.replace(&Value::from(secret).to_string(), &format!("\"{BLACK}\""));
-    }
-    result
+    secrets
 }
 
 fn collect(value: &Value, secrets: &mut Vec<String>) {
@@ -183,14 +192,6 @@ fn collect(value: &Value, secrets: &mut Vec<String>) {
         // What we would write ourselves is no password yet.
         Value::String(text) if !text.is_empty() && !text.starts_with('(') => secrets.push(text.clone()),
         _ => {}
-    }
-}
-
-fn text(file: &Path) -> Result<Option<String>, Error> {
-    match std::fs::read_to_string(file) {
-        Ok(text) => Ok(Some(text)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(failed(file, "read", error)),
     }
 }
 
@@ -217,39 +218,11 @@ fn lock_folder(file: &Path) -> Option<File> {
     Some(folder)
 }
 
-/// Puts the new text in the old one's place; `false` where that is not the old one any more.
-fn put(real: &Path, change: &Change) -> io::Result<bool> {
-    let folder = real.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if !folder.is_dir() {
-        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    }
-    let mut file = tempfile::Builder::new().prefix(".ecr-").tempfile_in(folder)?;
-    file.write_all(change.after.as_bytes())?;
-    if let Ok(facts) = std::fs::metadata(real) {
-        file.as_file().set_permissions(Permissions::from_mode(facts.mode() & 0o7777))?;
-        let own = file.as_file().metadata()?;
-        if (own.uid(), own.gid()) != (facts.uid(), facts.gid()) {
-            // Under sudo the file stays its owner's; who may not give it away leaves it to himself.
-            let _ = fchown(file.as_file(), Some(facts.uid()), Some(facts.gid()));
-        }
-    }
-    file.as_file().sync_all()?;
-    let now = match std::fs::read_to_string(real) {
-        Ok(text) => Some(text),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-        Err(error) => return Err(error),
-    };
-    if now != change.before {
-        return Ok(false);
-    }
-    file.persist(real).map_err(|error| error.error)?;
-    Ok(true)
-}
-
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
-    use std::os::unix::fs::symlink;
+    use std::fs::Permissions;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
     use serde_json::json;
 

@@ -2,21 +2,23 @@
 
 pub mod cache;
 pub mod client_file;
+mod credential_program;
 pub mod diff;
+pub mod docker_credentials;
 pub mod entry;
 pub mod failure;
 pub mod fetch;
 pub mod helper;
+pub mod helper_install;
 pub mod identity;
 pub mod json_text;
 pub mod kubelet;
 pub mod log;
 pub mod login;
+mod login_file;
 pub mod metadata;
 pub mod obtain;
 pub mod redact;
 pub mod rules;
-pub mod setup;
-pub mod stored;
+pub mod store_login;
 pub mod target;
-pub mod write;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::auth::stored;
+use crate::auth::docker_credentials::{self, StoredLogin};
 use crate::local::{Caller, Fault, Local, Reach};
 use crate::model::Service;
 use crate::service::{Backend, Client, Refusal, Request};
@@ -50,11 +50,23 @@ pub(super) fn caller(settings: &Settings) -> anyhow::Result<Caller> {
 pub(super) fn reach(settings: &Settings) -> anyhow::Result<Reach> {
     let network = network(settings)?;
     let settings = settings.clone();
-    let login = move |host: &str| match stored::login(&settings, host) {
-        Ok(found) => Ok(found.map(|(user, password)| Login::Password(user, password))),
-        Err(error) => Err(error.to_string()),
-    };
+    let login = move |host: &str| stored_login(&settings, host, "").map_err(|error| error.to_string());
     Ok(Reach { login: Some(Arc::new(login)), network })
+}
+
+/// The login that docker or podman keeps for a repository of a registry.
+pub(super) fn stored_login(
+    settings: &Settings,
+    host: &str,
+    repository: &str,
+) -> Result<Option<Login>, docker_credentials::Error> {
+    let stored = docker_credentials::login(settings, host, repository)?;
+    Ok(stored.map(|stored| match stored {
+        StoredLogin::Password(user, password) => Login::Password(user, password),
+        StoredLogin::Identity(token) | StoredLogin::Registry(token) => {
+            Login::Password("<token>".to_owned(), token)
+        }
+    }))
 }
 
 /// The embedded ECR as a backend of the client.

@@ -11,7 +11,7 @@ use clap::{Arg, ArgMatches};
 
 use super::{Command, Context, credential_provider};
 use crate::auth::helper::{self, Answer};
-use crate::auth::setup::PROGRAM;
+use crate::auth::helper_install::PROGRAM;
 use crate::settings::{Globals, Settings};
 use crate::ui::{Name, Ui};
 

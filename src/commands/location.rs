@@ -16,7 +16,7 @@ use super::block_on;
 use super::login_hosts::{address, rules};
 use super::registry::{self, Target};
 use crate::auth::login::Desk;
-use crate::auth::{self, entry, stored};
+use crate::auth::{self, entry};
 use crate::image::{Digest, Name, Reference, Registry};
 use crate::settings::{Globals, Settings};
 use crate::store::engine::Address;
@@ -213,12 +213,12 @@ impl Location {
 
 /// A repository over `/v2/`, with the login for its registry.
 pub(super) fn remote(settings: &Settings, registry: &Registry, repository: &str) -> anyhow::Result<Remote> {
-    let login = login(settings, registry, false)?;
+    let login = login(settings, registry, repository, false)?;
     let plain = matches!(registry, Registry::Loopback(_));
     let network = registry::network(settings)?;
     // What expires is ECR's; it does after twelve hours, and a transfer may begin in the last minute of them.
-    let (own, renewed) = (settings.clone(), registry.clone());
-    let renew = move || self::login(&own, &renewed, true).map_err(|error| format!("{error:#}"));
+    let (own, renewed, path) = (settings.clone(), registry.clone(), repository.to_owned());
+    let renew = move || self::login(&own, &renewed, &path, true).map_err(|error| format!("{error:#}"));
     let expires =
         login != Login::Anonymous && matches!(registry, Registry::Ecr { .. } | Registry::Loopback(_));
     let remote = Remote::new(registry.host(), repository, plain, login, network);
@@ -286,7 +286,7 @@ fn settings_of(settings: &Settings, profile: Option<&String>, region: Option<&St
 
 /// The login for a registry: ECR's, and what login.conf says is one, as for every client that logs in through us;
 /// others' from where docker and podman keep them. `fresh` where the one that is kept has expired.
-fn login(settings: &Settings, registry: &Registry, fresh: bool) -> anyhow::Result<Login> {
+fn login(settings: &Settings, registry: &Registry, repository: &str, fresh: bool) -> anyhow::Result<Login> {
     let host = registry.host();
     let target = rules(settings)?.target(&address(host)?);
     if let Some(target) = target.filter(|target| !target.public) {
@@ -299,10 +299,7 @@ fn login(settings: &Settings, registry: &Registry, fresh: bool) -> anyhow::Resul
             .with_context(|| format!("GetAuthorizationToken gave no password for {host}"))?;
         return Ok(Login::Password(user, password));
     }
-    Ok(match stored::login(settings, host)? {
-        Some((user, password)) => Login::Password(user, password),
-        None => Login::Anonymous,
-    })
+    Ok(super::connect::stored_login(settings, host, repository)?.unwrap_or(Login::Anonymous))
 }
 
 fn token(settings: &Settings, target: &auth::target::Target, fresh: bool) -> anyhow::Result<Option<String>> {

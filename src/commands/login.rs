@@ -12,14 +12,14 @@ use serde_json::{Map, json};
 
 use super::login_hosts::{self, address, in_use, rules, target};
 use super::{Command, Context, login_setup};
-use crate::auth::client_file::Client;
+use crate::auth::client_file::{Change, Client};
 use crate::auth::entry::Entry;
 use crate::auth::failure::Failure;
 use crate::auth::fetch::moment;
 use crate::auth::login::Desk;
 use crate::auth::rules::EXAMPLE;
+use crate::auth::store_login::{self, Home};
 use crate::auth::target::Target;
-use crate::auth::write::{self, Home};
 use crate::error::Error;
 
 /// The row of this verb.
@@ -208,7 +208,7 @@ fn write_one(
         // podman's file may name helpers too, but never a store.
         Home::File
     } else {
-        write::home(&crate::auth::client_file::read(file)?, host)
+        store_login::home(&crate::auth::client_file::read(file)?, host)
     };
     let whose = client.map(|client| format!("{}: ", client.name())).unwrap_or_default();
     let place = match home {
@@ -220,11 +220,11 @@ fn write_one(
         }
         Home::Program(program) => {
             let (user, password) = entry.login().unwrap_or_default();
-            write::into_program(&context.settings, &program, file, host, (&user, &password))?;
+            store_login::into_program(&context.settings, &program, file, host, (&user, &password))?;
             format!("docker-credential-{program}")
         }
         Home::File => {
-            write::into_file(file, host, &entry.token, false)?;
+            told(context, &store_login::into_file(file, host, &entry.token, false)?);
             file.display().to_string()
         }
     };
@@ -232,12 +232,19 @@ fn write_one(
     Ok(())
 }
 
+/// Says what a change did to who can read the file.
+pub(super) fn told(context: &Context, change: &Change) {
+    if let Some(note) = &change.note {
+        context.ui.note(&format!("ecr: {note}"));
+    }
+}
+
 fn would_write(context: &Context, matches: &ArgMatches, targets: &[Target]) -> anyhow::Result<()> {
     for (_, file) in files(context, matches)? {
         let change = crate::auth::client_file::change(&file, true, &|json| {
             for target in targets {
                 let host = if target.host.is_empty() { "(your registry)" } else { &target.host };
-                if write::home(json, host) == Home::File {
+                if store_login::home(json, host) == Home::File {
                     json.set(&["auths", host], &json!({ "auth": "(a new password)" }))?;
                 }
             }

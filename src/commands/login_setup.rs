@@ -7,11 +7,11 @@ use super::login_hosts::{address, given, in_use, rules, target};
 use crate::auth::client_file::Client;
 use crate::auth::entry::Freshness;
 use crate::auth::fetch::moment;
+use crate::auth::helper_install::{self, PROGRAM, Program};
 use crate::auth::identity::Identity;
 use crate::auth::login::Desk;
 use crate::auth::obtain::now;
 use crate::auth::rules::{self, Rules};
-use crate::auth::setup::{self, PROGRAM, Program};
 use crate::auth::target::Target;
 use crate::error::Error;
 use crate::settings::without_userinfo;
@@ -33,11 +33,12 @@ pub(super) fn helper(context: &Context, desk: &Desk<'_>, matches: &ArgMatches) -
         .map(|host| address(host).map(|address| address.to_string()))
         .collect::<anyhow::Result<_>>()?;
     if matches.get_flag("undo") {
-        let change = setup::undo(settings, &file, &named, dry_run)?;
-        let gone = if named.is_empty() { setup::unlink(settings, dry_run) } else { None };
+        let change = helper_install::undo(settings, &file, &named, dry_run)?;
+        let gone = if named.is_empty() { helper_install::unlink(settings, dry_run) } else { None };
         if dry_run {
             context.ui.print(&change.diff())?;
         } else {
+            super::login::told(context, &change);
             let done = if change.is_one() { "no longer asks the helper" } else { "did not ask the helper" };
             context.ui.note(&format!("docker {done} ({})", file.display()));
         }
@@ -59,13 +60,13 @@ pub(super) fn helper(context: &Context, desk: &Desk<'_>, matches: &ArgMatches) -
     for host in &hosts {
         target(&rules, &address(host)?)?;
     }
-    let change = setup::install(settings, &file, &hosts, dry_run)?;
+    let change = helper_install::install(settings, &file, &hosts, dry_run)?;
     if dry_run {
         context.ui.print(&change.diff())?;
     } else {
         context.ui.note(&format!("docker asks the helper for {} ({})", hosts.join(", "), file.display()));
     }
-    say_program(context, setup::link(settings, dry_run), dry_run);
+    say_program(context, helper_install::link(settings, dry_run), dry_run);
     context.ui.note(
         "podman, skopeo and buildah read the same lines of docker's file where they have no login of their own. For all \
          hosts at once, put this into /etc/containers/registries.conf: credential-helpers = [\"containers-auth.json\", \

@@ -9,7 +9,7 @@ use super::login_hosts::{address, given, in_use, rules};
 use super::{Command, Context};
 use crate::auth::client_file::{self, Client};
 use crate::auth::login::Desk;
-use crate::auth::write::{self, Home};
+use crate::auth::store_login::{self, Home};
 use crate::error::Error;
 
 /// The row of this verb.
@@ -63,15 +63,16 @@ fn out_of(
     host: &str,
     dry_run: bool,
 ) -> anyhow::Result<bool> {
-    let change = write::out_of_file(file, host, dry_run)?;
+    let change = store_login::out_of_file(file, host, dry_run)?;
+    super::login::told(context, &change);
     if dry_run {
         context.ui.print(&change.diff())?;
         return Ok(change.is_one());
     }
     if client != Some(Client::Podman)
-        && let Home::Program(program) = write::home(&client_file::read(file)?, host)
+        && let Home::Program(program) = store_login::home(&client_file::read(file)?, host)
     {
-        write::out_of_program(&context.settings, &program, file, host)?;
+        store_login::out_of_program(&context.settings, &program, file, host)?;
         return Ok(true);
     }
     Ok(change.is_one())

@@ -192,3 +192,37 @@ fn the_cache_is_listed_and_cleared() {
     let text = said(&machine, &["login", "--cache", "clear"]);
     assert_eq!(text, "1 passwords removed from {DIR}/home/.cache/ecr/tokens");
 }
+
+/// What everybody could read is closed with its first password, a link stays one, and what cannot be written is told.
+#[test]
+fn files_of_others_are_handled_with_care() {
+    let (server, machine) = started();
+    let real = machine.write("dotfiles/config.json", "{}");
+    std::fs::set_permissions(&real, std::fs::Permissions::from_mode(0o644)).unwrap();
+    std::os::unix::fs::symlink(&real, machine.path().join("own.json")).unwrap();
+    let arguments = ["login", HERE, "--file", "own.json"];
+    assert_eq!(
+        said(&machine, &arguments),
+        format!(
+            "ecr: own.json: everybody could read it (mode 0644); now only its owner can\n\
+             Logged in to {HERE} until {{TIME}} (own.json)"
+        )
+    );
+    let facts = std::fs::symlink_metadata(machine.path().join("own.json")).unwrap();
+    assert!(facts.is_symlink());
+    assert_eq!(std::fs::metadata(&real).unwrap().permissions().mode() & 0o777, 0o600);
+
+    std::fs::write(&real, "{}").unwrap();
+    std::fs::set_permissions(&real, std::fs::Permissions::from_mode(0o400)).unwrap();
+    let refused = machine.ecr(&arguments);
+    let words = "own.json cannot be written: it is read-only (mode 0400): make it writable first";
+    assert_eq!((refused.code, refused.stderr), (255, format!("\necr: [ERROR]: {words}\n")));
+    assert_eq!(std::fs::read_to_string(&real).unwrap(), "{}");
+
+    std::fs::remove_file(&real).unwrap();
+    let refused = machine.ecr(&arguments);
+    let words = "own.json cannot be read: it is a link to {DIR}/dotfiles/config.json, which does not exist: make that, \
+                 or remove the link";
+    assert_eq!((refused.code, machine.neutral(&refused.stderr)), (255, format!("\necr: [ERROR]: {words}\n")));
+    drop(server);
+}

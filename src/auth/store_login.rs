@@ -4,13 +4,12 @@
 //! store for all (`credsStore`): then the password goes to that program, as `docker login` would do it. Where the
 //! helper is our own, there is nothing to write: docker will ask us.
 
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
 
 use serde_json::json;
 
 use super::client_file::{self, Change};
+use super::credential_program;
 use super::json_text::JsonText;
 use crate::settings::Settings;
 
@@ -103,25 +102,13 @@ fn run(settings: &Settings, program: &str, action: &str, input: &str, file: &Pat
         file: file.display().to_string(),
         reason,
     };
-    // A name out of a file is the name of a program on PATH, never a path.
-    let name = format!("docker-credential-{program}");
-    let found: Option<PathBuf> =
-        if program.contains('/') { None } else { settings.programs(&name).into_iter().next() };
-    let path = found.ok_or_else(|| failed("there is no such program on PATH".to_owned()))?;
-    let mut command = Command::new(path);
-    command.arg(action).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().map_err(|error| failed(error.to_string()))?;
-    if let Some(mut stdin) = child.stdin.take() {
-        // One that does not read its input says why by its exit code.
-        let _ = stdin.write_all(input.as_bytes());
-    }
-    let output = child.wait_with_output().map_err(|error| failed(error.to_string()))?;
-    if output.status.success() {
+    let said = credential_program::run(settings, program, action, input).map_err(failed)?;
+    if said.status.success() {
         return Ok(());
     }
-    let said = [output.stdout, output.stderr].concat();
-    let said = String::from_utf8_lossy(&said).split_whitespace().collect::<Vec<_>>().join(" ");
-    Err(failed(if said.is_empty() { output.status.to_string() } else { said }))
+    let words = [said.stdout, said.stderr].concat();
+    let words = String::from_utf8_lossy(&words).split_whitespace().collect::<Vec<_>>().join(" ");
+    Err(failed(if words.is_empty() { said.status.to_string() } else { words }))
 }
 
 #[cfg(test)]

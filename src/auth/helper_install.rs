@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::client_file::{self, Change, Error};
 use super::json_text::{self, JsonText};
-use super::write::{HELPER, forget};
+use super::store_login::{HELPER, forget};
 use crate::settings::Settings;
 
 /// The helper's program.

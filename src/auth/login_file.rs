@@ -1,0 +1,215 @@
+//! Reading and replacing a file that other programs read and write too: docker's `config.json` and its like.
+//!
+//! Links are followed (many keep these files among their dotfiles) and stay links. A change is put in place whole, by
+//! a rename: a reader sees the old file or the new one. Mode and owner stay, but for a file with passwords that
+//! everybody can read.
+
+use std::fs::{DirBuilder, File, Metadata, OpenOptions, Permissions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Access, OFlags, access};
+
+/// The largest file that is read: docker's own have a few kilobytes.
+const LARGEST: u64 = 4 << 20;
+
+/// The text of a file; `None` where there is no file.
+pub(super) fn read(file: &Path) -> io::Result<Option<String>> {
+    let mut options = OpenOptions::new();
+    #[allow(clippy::cast_possible_wrap, reason = "the flags are the same bits, signed in the one interface")]
+    // Opening a pipe that nobody writes to would wait for ever.
+    options.read(true).custom_flags(OFlags::NONBLOCK.bits() as i32);
+    let opened = match options.open(file) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return dangling_link(file).map_or(Ok(None), |error| Err(io::Error::other(error)));
+        }
+        opened => opened?,
+    };
+    // `REGISTRY_AUTH_FILE=/dev/null` is how people say that there are no logins.
+    if file == Path::new("/dev/null") {
+        return Ok(None);
+    }
+    check(&opened.metadata()?)?;
+    let mut text = String::new();
+    let read = opened.take(LARGEST + 1).read_to_string(&mut text);
+    read.map_err(|error| match error.kind() {
+        io::ErrorKind::InvalidData => io::Error::other("it is not UTF-8 text"),
+        _ => error,
+    })?;
+    if text.len() as u64 > LARGEST {
+        return Err(too_large());
+    }
+    Ok(Some(text))
+}
+
+fn check(facts: &Metadata) -> io::Result<()> {
+    if facts.is_dir() {
+        return Err(io::Error::other("it is a folder"));
+    }
+    if !facts.is_file() {
+        return Err(io::Error::other("it is no regular file"));
+    }
+    if facts.len() > LARGEST { Err(too_large()) } else { Ok(()) }
+}
+
+fn too_large() -> io::Error {
+    io::Error::other(format!("it has more than {} MiB, and so is no file of logins", LARGEST >> 20))
+}
+
+/// What is wrong where a file does not exist because a link on the way to it leads nowhere.
+fn dangling_link(file: &Path) -> Option<String> {
+    let leads_nowhere = |path: &&Path| {
+        std::fs::symlink_metadata(path).is_ok_and(|facts| facts.is_symlink()) && !path.exists()
+    };
+    let link = file.ancestors().find(leads_nowhere)?;
+    let target = std::fs::read_link(link).ok()?;
+    let name = if link == file { "it".to_owned() } else { link.display().to_string() };
+    Some(format!(
+        "{name} is a link to {}, which does not exist: make that, or remove the link",
+        target.display()
+    ))
+}
+
+/// The file that is meant, behind all links; the same path where there is none yet.
+pub(super) fn resolved(file: &Path) -> io::Result<PathBuf> {
+    match std::fs::canonicalize(file) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => match dangling_link(file) {
+            Some(reason) => Err(io::Error::other(reason)),
+            None => Ok(file.to_owned()),
+        },
+        resolved => resolved,
+    }
+}
+
+/// What a replacement did besides replacing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Replaced {
+    /// The file was not what it should have been, and stays.
+    ChangedMeanwhile,
+    /// The new text is there, with this to say about the file's mode.
+    Done(Option<String>),
+}
+
+/// Puts a text in the place of another one; `secret` where passwords are in it.
+pub(super) fn replace(real: &Path, before: Option<&str>, after: &str, secret: bool) -> io::Result<Replaced> {
+    let folder = real.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if !folder.is_dir() {
+        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    }
+    let facts = existing(real)?;
+    let mut file = tempfile::Builder::new().prefix(".ecr-").tempfile_in(folder)?;
+    file.write_all(after.as_bytes())?;
+    let mut note = None;
+    if let Some(facts) = facts {
+        note = keep_mode(file.as_file(), &facts, secret)?;
+        let own = file.as_file().metadata()?;
+        if (own.uid(), own.gid()) != (facts.uid(), facts.gid()) {
+            // Under sudo the file stays its owner's; who may not give it away leaves it to himself.
+            let _ = fchown(file.as_file(), Some(facts.uid()), Some(facts.gid()));
+        }
+    }
+    file.as_file().sync_all()?;
+    if read(real)?.as_deref() != before {
+        return Ok(Replaced::ChangedMeanwhile);
+    }
+    file.persist(real).map_err(|error| error.error)?;
+    Ok(Replaced::Done(note))
+}
+
+/// The file that is about to be replaced, where there is one. A rename would go past its write protection.
+fn existing(real: &Path) -> io::Result<Option<Metadata>> {
+    let facts = match std::fs::metadata(real) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        facts => facts?,
+    };
+    check(&facts)?;
+    // Root may write everywhere; whoever took all write bits away meant root, too.
+    if facts.mode() & 0o222 == 0 || access(real, Access::WRITE_OK).is_err() {
+        let mode = facts.mode() & 0o777;
+        return Err(io::Error::other(format!("it is read-only (mode {mode:04o}): make it writable first")));
+    }
+    Ok(Some(facts))
+}
+
+/// Gives the new file the old one's mode. A file that everybody can read loses that with its first password; one for a
+/// group is somebody's decision, and told.
+fn keep_mode(file: &File, facts: &Metadata, secret: bool) -> io::Result<Option<String>> {
+    let mode = facts.mode() & 0o7777;
+    let everybody = secret && mode & 0o007 != 0;
+    file.set_permissions(Permissions::from_mode(if everybody { mode & !0o077 } else { mode }))?;
+    Ok(if everybody {
+        Some(format!("everybody could read it (mode {mode:04o}); now only its owner can"))
+    } else if secret && mode & 0o070 != 0 {
+        Some(format!("its group can read the passwords in it (mode {mode:04o})"))
+    } else {
+        None
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    fn said<T: std::fmt::Debug>(result: io::Result<T>) -> String {
+        result.unwrap_err().to_string()
+    }
+
+    #[test]
+    fn only_what_can_be_a_file_of_logins_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        assert_eq!(read(&path("none")).unwrap(), None);
+        assert_eq!(read(Path::new("/dev/null")).unwrap(), None);
+        assert_eq!(said(read(Path::new("/dev/zero"))), "it is no regular file");
+        assert_eq!(said(read(folder.path())), "it is a folder");
+        rustix::fs::mkfifoat(rustix::fs::CWD, path("pipe"), rustix::fs::Mode::RUSR).unwrap();
+        assert_eq!(said(read(&path("pipe"))), "it is no regular file");
+        File::create(path("large")).unwrap().set_len(LARGEST + 1).unwrap();
+        assert_eq!(said(read(&path("large"))), "it has more than 4 MiB, and so is no file of logins");
+        std::fs::write(path("bytes"), [0xff]).unwrap();
+        assert_eq!(said(read(&path("bytes"))), "it is not UTF-8 text");
+    }
+
+    #[test]
+    fn links_are_followed_and_those_that_lead_nowhere_are_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        std::fs::write(path("real"), "{}").unwrap();
+        symlink(path("real"), path("one")).unwrap();
+        symlink(path("one"), path("two")).unwrap();
+        assert_eq!(read(&path("two")).unwrap().as_deref(), Some("{}"));
+        assert_eq!(resolved(&path("two")).unwrap(), path("real").canonicalize().unwrap());
+        symlink("gone", path("file")).unwrap();
+        let words = "it is a link to gone, which does not exist: make that, or remove the link";
+        assert_eq!([said(read(&path("file"))), said(resolved(&path("file")))], [words, words]);
+        symlink("gone", path("folder")).unwrap();
+        assert!(said(resolved(&path("folder/config.json"))).contains("folder is a link to gone"));
+    }
+
+    #[test]
+    fn modes_stay_unless_everybody_could_read_a_password() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.json");
+        let replaced = |mode: u32, secret: bool| {
+            std::fs::write(&path, "{}").unwrap();
+            std::fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+            let replaced = replace(&path, Some("{}"), "{ }", secret).unwrap();
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), "{ }");
+            (std::fs::metadata(&path).unwrap().mode() & 0o777, replaced)
+        };
+        let note = |text: &str| Replaced::Done(Some(text.to_owned()));
+        let tightened = note("everybody could read it (mode 0644); now only its owner can");
+        assert_eq!(replaced(0o644, true), (0o600, tightened));
+        let group = note("its group can read the passwords in it (mode 0640)");
+        assert_eq!(replaced(0o640, true), (0o640, group));
+        assert_eq!(replaced(0o600, true), (0o600, Replaced::Done(None)));
+        assert_eq!(replaced(0o644, false), (0o644, Replaced::Done(None)));
+        std::fs::set_permissions(&path, Permissions::from_mode(0o400)).unwrap();
+        let words = "it is read-only (mode 0400): make it writable first";
+        assert_eq!(said(replace(&path, Some("{ }"), "{}", false)), words);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "{ }");
+    }
+}
