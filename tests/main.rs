@@ -5,6 +5,7 @@
 mod auth;
 mod conformance;
 mod durability;
+mod full_disk;
 mod generated;
 mod golden;
 mod harness;

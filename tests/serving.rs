@@ -115,6 +115,28 @@ fn a_store_moves_as_one_file() {
 }
 
 #[test]
+fn a_store_with_more_than_our_schema_is_not_imported() {
+    let mut machine = Machine::new();
+    filled(&mut machine);
+    machine.ok("local export store.tar");
+    let script = "mkdir unpacked && tar -xf store.tar -C unpacked";
+    let _ = crate::harness::outcome(&mut machine.command("sh", &["-c", script]));
+    let database = rusqlite::Connection::open(machine.path().join("unpacked/ecr.db")).unwrap();
+    let trigger = "CREATE TRIGGER t AFTER INSERT ON repository BEGIN DELETE FROM image; END";
+    database.execute_batch(trigger).unwrap();
+    drop(database);
+    let script = "cd unpacked && tar -cf ../changed.tar ecr.db blobs/*/*/*";
+    let _ = crate::harness::outcome(&mut machine.command("sh", &["-c", script]));
+    let said = machine.fails(255, "--folder other local import changed.tar");
+    assert_eq!(
+        said,
+        "\necr: [ERROR]: cannot import: the archive's ecr.db is not of a store: it has the trigger \"t\", which is \
+         not ours\n"
+    );
+    assert!(!machine.path().join("other").exists());
+}
+
+#[test]
 fn with_credentials_only_signed_requests_are_answered() {
     let mut machine = Machine::new();
     let said = machine.fails(252, "local serve --address 0.0.0.0");

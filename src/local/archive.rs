@@ -8,7 +8,7 @@ use rusqlite::Connection;
 
 use super::blobs::create_private;
 use super::database::{Durability, create_private_file};
-use super::{Error, Fault, Local, Presence, signing};
+use super::{Error, Fault, Local, Presence, schema, signing};
 use crate::image::Digest;
 
 const DATABASE: &str = "ecr.db";
@@ -70,10 +70,7 @@ pub fn import(folder: &Path, stream: impl Read) -> Result<(), Error> {
     if !database.is_file() {
         return Err(refuse(format!("the archive has no {DATABASE}; `ecr local export` makes one that does")));
     }
-    // A copy does not keep the way in which its original writes.
-    let logged = Connection::open(&database)
-        .and_then(|connection| connection.pragma_update(None, "journal_mode", "WAL"));
-    logged.map_err(|error| Error::database(&database, &error))?;
+    check_schema(&database)?;
     let local = Local::open(place.path())?;
     let unreadable = |fault: Fault| refuse(fault.message);
     for digest in local.database.read(digests).map_err(unreadable)? {
@@ -81,7 +78,11 @@ pub fn import(folder: &Path, stream: impl Read) -> Result<(), Error> {
             return Err(refuse(format!("the archive has no blob {digest}, which its database records")));
         }
     }
-    let renew = |transaction: &rusqlite::Transaction<'_>| signing::renew_secret(transaction);
+    let renew = |transaction: &rusqlite::Transaction<'_>| {
+        // The name of an upload becomes the name of a file; an export has none.
+        transaction.execute("DELETE FROM upload", [])?;
+        signing::renew_secret(transaction)
+    };
     local.database.write(Durability::Flushed, renew).map_err(unreadable)?;
     drop(local);
     if folder.exists() {
@@ -89,6 +90,21 @@ pub fn import(folder: &Path, stream: impl Read) -> Result<(), Error> {
     }
     let place = place.keep();
     fs::rename(place, folder).map_err(Error::folder(folder))
+}
+
+/// Checks that a database is sound and has our schema and nothing else: a trigger or a view would run as part of later
+/// requests. Nothing of the file is run for that.
+fn check_schema(path: &Path) -> Result<(), Error> {
+    let failed = |error: rusqlite::Error| Error::database(path, &error);
+    let connection = Connection::open(path).map_err(failed)?;
+    connection.pragma_update(None, "trusted_schema", false).map_err(failed)?;
+    if let Some(reason) = schema::foreign(&connection).map_err(failed)? {
+        return Err(Error::Archive {
+            reason: format!("the archive's {DATABASE} is not of a store: {reason}"),
+        });
+    }
+    // A copy does not keep the way in which its original writes.
+    connection.pragma_update(None, "journal_mode", "WAL").map_err(failed)
 }
 
 /// An import replaces nothing.

@@ -105,6 +105,16 @@ impl Blobs {
         if self.is_durable { flush_folder(shard) } else { Ok(()) }
     }
 
+    /// Makes a blob, which was not recorded after all, the upload again that it was.
+    pub(super) fn take_back(&self, id: &str, digest: &str) -> io::Result<()> {
+        let upload = self.upload_path(id);
+        let is_gone = fs::metadata(&upload).map_or(true, |file| file.len() == 0);
+        match self.path(digest) {
+            Some(path) if is_gone => forgiving(fs::rename(path, upload)),
+            _ => Ok(()),
+        }
+    }
+
     /// Removes every blob and upload for which `known` (which gets a digest or an upload's identifier) is false.
     /// Runs inside a write transaction, so that no other process records a file meanwhile.
     pub(super) fn sweep<E: From<io::Error>>(

@@ -117,6 +117,11 @@ impl Call<'_> {
         self.local.database.write(Durability::Flushed, work)
     }
 
+    /// Like [`Call::write`], for what deletes and is therefore to work on a full disk too.
+    pub(super) fn free<T>(&self, work: impl Fn(&Transaction<'_>) -> Result<T, Fault>) -> Result<T, Fault> {
+        self.local.database.free(work)
+    }
+
     /// `HOST:PORT` at which this store's registry is reached: as the client reached us, else where a server runs on
     /// this folder, else where one would.
     pub(super) fn address(&self) -> String {

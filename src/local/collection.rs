@@ -14,7 +14,9 @@ use crate::image::Digest;
 pub struct Freed {
     /// How many blobs.
     pub blobs: i64,
-    /// Their bytes.
+    /// How many unfinished uploads.
+    pub uploads: i64,
+    /// The bytes of both.
     pub bytes: i64,
 }
 
@@ -41,11 +43,15 @@ pub struct Damaged {
 }
 
 impl Local {
-    /// Frees the blobs that no image refers to. Layers stay that were stored within so many milliseconds: the image
-    /// that needs them may be on its way.
+    /// Frees the blobs that no image refers to, and unfinished uploads. Layers that were stored, and uploads that
+    /// received something, within the last `grace` milliseconds stay: their image may be on its way.
     pub fn collect(&self, grace: i64) -> Result<Freed, Fault> {
         let before = time::now() - grace;
-        let freed = self.database.write(Durability::Flushed, |transaction| {
+        let freed = self.database.free(|transaction| {
+            let count = "SELECT count(*), coalesce(sum(size), 0) FROM upload WHERE touched_at <= ?1";
+            let (uploads, received): (i64, i64) =
+                transaction.query_row(count, [before], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            transaction.execute("DELETE FROM upload WHERE touched_at <= ?1", [before])?;
             transaction.execute(
                 "DELETE FROM layer WHERE stored_at <= ?1 AND NOT EXISTS (
                      SELECT 1 FROM image_layer
@@ -54,12 +60,14 @@ impl Local {
             )?;
             let orphans = "NOT EXISTS (SELECT 1 FROM layer WHERE layer.digest = blob.digest)";
             let count = format!("SELECT count(*), coalesce(sum(size), 0) FROM blob WHERE {orphans}");
-            let freed = transaction
-                .query_row(&count, [], |row| Ok(Freed { blobs: row.get(0)?, bytes: row.get(1)? }))?;
+            let (blobs, bytes): (i64, i64) =
+                transaction.query_row(&count, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
             transaction.execute(&format!("DELETE FROM blob WHERE {orphans}"), [])?;
-            Ok(freed)
+            Ok(Freed { blobs, uploads, bytes: bytes.saturating_add(received) })
         })?;
         self.sweep()?;
+        self.database.hold_reserve();
+        self.record_pulls(&[], time::now())?;
         Ok(freed)
     }
 
@@ -161,6 +169,7 @@ fn check_manifests(connection: &Connection, checked: &mut Checked) -> Result<(),
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::local::uploads::Upload;
 
     /// A store with a repository that has one blob, which no image refers to.
     fn store() -> (tempfile::TempDir, Local, String) {
@@ -188,11 +197,26 @@ mod tests {
     fn a_fresh_layer_outlives_a_collection() {
         let (_folder, local, digest) = store();
         let path = local.blobs.path(&digest).unwrap();
-        assert_eq!(local.collect(60_000), Ok(Freed { blobs: 0, bytes: 0 }));
+        assert_eq!(local.collect(60_000), Ok(Freed { blobs: 0, uploads: 0, bytes: 0 }));
         assert!(path.exists());
-        assert_eq!(local.collect(0), Ok(Freed { blobs: 1, bytes: 7 }));
+        assert_eq!(local.collect(0), Ok(Freed { blobs: 1, uploads: 0, bytes: 7 }));
         assert!(!path.exists());
         assert_eq!(local.check(), Ok(Checked { objects: 0, bytes: 0, damaged: Vec::new() }));
+    }
+
+    #[test]
+    fn an_unfinished_upload_is_freed_once_it_is_old() {
+        let (folder, local, _) = store();
+        let (id, _) =
+            local.database.write(Durability::Flushed, |tx| Upload::begin(tx, 1, time::now())).unwrap();
+        let find = || local.database.read(|connection| Upload::find(connection, 1, &id)).unwrap();
+        let file = local.blobs.lock_upload(&id).unwrap();
+        assert!(find().unwrap().append(&local, &file, b"part", time::now()).unwrap());
+        let path = folder.path().join("uploads").join(&id);
+        assert_eq!(local.collect(60_000), Ok(Freed { blobs: 0, uploads: 0, bytes: 0 }));
+        assert!(find().is_some() && path.exists());
+        assert_eq!(local.collect(0), Ok(Freed { blobs: 1, uploads: 1, bytes: 11 }));
+        assert!(find().is_none() && !path.exists());
     }
 
     #[test]

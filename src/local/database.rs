@@ -14,15 +14,10 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
+use super::reserve::Reserve;
+use super::schema::{APPLICATION, SCHEMA, VERSION};
 use super::{Error, Fault};
 
-/// The schema, version by version: a new store gets all of them, an older one those that it lacks.
-const SCHEMA: [&str; 3] =
-    [include_str!("schema.sql"), include_str!("schema_2.sql"), include_str!("schema_3.sql")];
-/// The version of the schema.
-const VERSION: i32 = 3;
-/// Marks the file as ours: `ecr!`.
-const APPLICATION: i32 = 0x6563_7221;
 /// How long a process waits for another one's write.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Connections kept open between requests; each has some 2 MiB of cache.
@@ -46,6 +41,7 @@ pub(super) struct Database {
     idle: Mutex<Vec<Connection>>,
     /// Writers of this process queue here, where waiting is fair and free, instead of polling SQLite's lock.
     writing: Mutex<()>,
+    reserve: Reserve,
 }
 
 impl Database {
@@ -58,10 +54,12 @@ impl Database {
             return Err(Error::Damaged { path, reason });
         }
         create_private_file(&path).map_err(Error::folder(&path))?;
-        let database = Self { path, is_durable: false, idle: Mutex::default(), writing: Mutex::default() };
+        let (idle, writing, reserve) = (Mutex::default(), Mutex::default(), Reserve::of(folder));
+        let database = Self { path, is_durable: false, idle, writing, reserve };
         let mut connection = database.connect().map_err(|error| Error::database(&database.path, &error))?;
         database.prepare(folder, &mut connection)?;
         database.put_back(connection, &Ok(()));
+        database.reserve.hold_again();
         Ok(database)
     }
 
@@ -113,6 +111,39 @@ impl Database {
         result
     }
 
+    /// Runs a request that deletes, like [`Database::write`]: on a full disk it may use the reserve, and is run once
+    /// more for that.
+    pub(super) fn free<T>(&self, work: impl Fn(&Transaction<'_>) -> Result<T, Fault>) -> Result<T, Fault> {
+        match self.write(Durability::Flushed, &work) {
+            Err(fault) if fault.is_full() && self.reserve.release() => {
+                let result = self.write(Durability::Flushed, work);
+                self.merge_log();
+                self.reserve.hold();
+                result
+            }
+            result => result,
+        }
+    }
+
+    /// Keeps space aside for deletions, where there is room for it.
+    pub(super) fn hold_reserve(&self) {
+        self.reserve.hold();
+    }
+
+    /// Gives up a little of the reserve for what reading cannot do without; false if there was none.
+    pub(super) fn lend_reserve(&self) -> bool {
+        self.reserve.lend()
+    }
+
+    /// Gives the space of the log back to the disk, as far as nobody reads from it.
+    fn merge_log(&self) {
+        if let Ok(connection) = self.take() {
+            // What is not merged now is merged by a later commit.
+            let _ = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+            self.put_back(connection, &Ok(()));
+        }
+    }
+
     /// Writes the database as it is now to another file.
     pub(super) fn copy(&self, path: &Path) -> Result<(), Fault> {
         let connection = self.take()?;
@@ -132,14 +163,23 @@ impl Database {
 
     /// Keeps a connection for the next request; one that this machine failed is closed instead.
     fn put_back<T>(&self, connection: Connection, result: &Result<T, Fault>) {
-        let sound = result.as_ref().map_or_else(|fault| fault.status < 500, |_| true);
+        let sound = result.as_ref().map_or_else(|fault| fault.status < 500 || fault.is_full(), |_| true);
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if sound && idle.len() < IDLE {
             idle.push(connection);
         }
     }
 
+    /// Opens a connection that can read. The first one of all processes makes the index of the log for that, which
+    /// takes a little space even where nothing is written.
     fn connect(&self) -> rusqlite::Result<Connection> {
+        match self.open_connection() {
+            Err(error) if is_full(&error) && self.reserve.lend() => self.open_connection(),
+            result => result,
+        }
+    }
+
+    fn open_connection(&self) -> rusqlite::Result<Connection> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_CREATE
             | OpenFlags::SQLITE_OPEN_NO_MUTEX
@@ -150,6 +190,7 @@ impl Database {
         connection.pragma_update(None, "synchronous", if self.is_durable { "FULL" } else { "NORMAL" })?;
         connection.pragma_update(None, "foreign_keys", true)?;
         connection.pragma_update(None, "temp_store", "MEMORY")?;
+        pragma(&connection, "user_version")?;
         Ok(connection)
     }
 
@@ -228,6 +269,14 @@ pub(super) fn create_private_file(path: &Path) -> io::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(path).map(drop)
+}
+
+/// Whether SQLite failed for want of space, be it in the file, the log, or the log's index.
+pub(super) fn is_full(error: &rusqlite::Error) -> bool {
+    use rusqlite::ffi::{SQLITE_IOERR_SHMOPEN, SQLITE_IOERR_SHMSIZE};
+    let extended = error.sqlite_error().map(|error| error.extended_code);
+    error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull)
+        || matches!(extended, Some(SQLITE_IOERR_SHMSIZE | SQLITE_IOERR_SHMOPEN))
 }
 
 fn pragma(connection: &Connection, name: &str) -> rusqlite::Result<i32> {

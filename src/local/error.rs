@@ -93,7 +93,7 @@ impl Error {
             Some(Code::CannotOpen | Code::ReadOnly | Code::PermissionDenied) => {
                 Self::Folder { folder: path, cause: io::Error::new(io::ErrorKind::PermissionDenied, reason) }
             }
-            Some(Code::DiskFull) => {
+            _ if super::database::is_full(error) => {
                 Self::Folder { folder: path, cause: io::Error::from(io::ErrorKind::StorageFull) }
             }
             _ => Self::Database { path, reason },

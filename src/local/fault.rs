@@ -4,7 +4,10 @@ use std::io;
 
 use serde_json::{Map, Value};
 
+use super::database;
 use super::upstream::Need;
+
+const FULL: &str = "the disk that holds the embedded ECR is full; nothing was changed";
 
 /// A refusal, as the service words it: an error code, its text, and whatever else the error carries.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,6 +42,11 @@ impl Fault {
         Self { status: 500, ..Self::new("ServerException", message) }
     }
 
+    /// Whether this machine has no space left.
+    pub(super) fn is_full(&self) -> bool {
+        self.status >= 500 && self.message == FULL
+    }
+
     /// The same refusal with one more member.
     pub(super) fn with(mut self, member: &str, value: impl Into<Value>) -> Self {
         self.members.insert(member.to_owned(), value.into());
@@ -49,9 +57,7 @@ impl Fault {
 impl From<rusqlite::Error> for Fault {
     fn from(error: rusqlite::Error) -> Self {
         Self::server(match error.sqlite_error_code() {
-            Some(rusqlite::ErrorCode::DiskFull) => {
-                "the disk that holds the embedded ECR is full; nothing was changed".to_owned()
-            }
+            _ if database::is_full(&error) => FULL.to_owned(),
             Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase) => {
                 format!("the embedded ECR's database is damaged: {error}; `ecr local reset` starts over")
             }
@@ -67,9 +73,7 @@ impl From<rusqlite::Error> for Fault {
 impl From<io::Error> for Fault {
     fn from(error: io::Error) -> Self {
         Self::server(match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                "the disk that holds the embedded ECR is full; nothing was changed".to_owned()
-            }
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => FULL.to_owned(),
             _ => format!("a file of the embedded ECR cannot be read or written: {error}"),
         })
     }

@@ -6,7 +6,6 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
-use super::database::Durability;
 use super::{Error, Fault, Local, Presence, token};
 
 /// What a store holds.
@@ -61,7 +60,7 @@ impl Local {
     /// Forgets everything, for every process that uses the folder: a server that runs on it simply sees an empty
     /// store from one request to the next.
     pub fn reset(&self) -> Result<(), Fault> {
-        self.database.write(Durability::Flushed, |transaction| {
+        self.database.free(|transaction| {
             // In this order no row is left that refers to another.
             for table in ["repository", "blob", "setting", "backfill"] {
                 transaction.execute(&format!("DELETE FROM {table}"), [])?;
@@ -118,7 +117,7 @@ pub fn reset(folder: &Path) -> Result<(), Error> {
     for name in ["blobs", "uploads"] {
         gone(fs::remove_dir_all(folder.join(name)))?;
     }
-    for name in ["ecr.db-wal", "ecr.db-shm", "ecr.db"] {
+    for name in ["ecr.db-wal", "ecr.db-shm", "ecr.db", "reserve"] {
         gone(fs::remove_file(folder.join(name)))?;
     }
     Local::open(folder).map(drop)

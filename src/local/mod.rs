@@ -10,6 +10,7 @@
 //!        blobs/sha256/ab/…    blobs by digest, never changed once there
 //!        uploads/UUID         bytes of upload sessions
 //!        server.json          where a server runs on this folder, if one does
+//!        reserve              space that is given back when a full disk is to be emptied
 //! ```
 //!
 //! [`server`] also puts docker's `/v2/` API (`registry`) on the same store. What a repository lacks and a pull through
@@ -29,8 +30,11 @@ mod limits;
 mod maintenance;
 mod own;
 mod presence;
+mod pulls;
 mod registry;
+mod reserve;
 mod routes;
+mod schema;
 pub mod server;
 mod signing;
 mod time;
@@ -102,6 +106,7 @@ pub struct Local {
     database: Database,
     blobs: Blobs,
     uploads: uploads::Hashes,
+    pulls: pulls::Pulls,
     upstreams: Upstreams,
     limits: limits::Limits,
     /// Where a server runs on this folder, looked up when first needed.
@@ -126,6 +131,7 @@ impl Local {
             database,
             blobs,
             uploads: uploads::Hashes::default(),
+            pulls: pulls::Pulls::default(),
             upstreams: Upstreams::default(),
             limits: limits::Limits::default(),
             server: OnceLock::new(),

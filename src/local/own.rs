@@ -38,7 +38,7 @@ impl Local {
                 self.database
                     .read(|connection| lifecycle::run(self, connection, &scope, &name, time::now(), is_trial))
             } else {
-                self.database.write(Durability::Flushed, |transaction| {
+                self.database.free(|transaction| {
                     lifecycle::run(self, transaction, &scope, &name, time::now(), is_trial)
                 })
             };

@@ -13,7 +13,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use sha2::{Digest as _, Sha256};
 
 use super::database::Durability;
-use super::{Fault, Local, blobs, hex};
+use super::{Fault, Local, blobs, hex, time};
 
 /// Every part but the last has at least so many bytes; told only at the end.
 pub(super) const LEAST_PART: i64 = 5 * 1024 * 1024;
@@ -141,21 +141,41 @@ impl Upload {
         })
     }
 
-    /// Makes a session, whose bytes are whole and settled, a layer of its repository under this digest. Answers
-    /// whether the repository lacked it.
+    /// Makes a session, whose bytes are whole and settled, a layer of a repository under this digest. Answers whether
+    /// the repository lacked it; `None` if the session has changed or ended meanwhile. If this machine fails, for
+    /// example because the disk is full, the session stays as it was.
     pub(super) fn become_layer(
         &self,
         local: &Local,
-        connection: &Connection,
-        repository: i64,
         digest: &str,
-        now: i64,
-    ) -> Result<bool, Fault> {
-        local.blobs.keep(&self.id, digest)?;
+        repository: impl FnOnce(&Connection) -> Result<i64, Fault>,
+    ) -> Result<Option<bool>, Fault> {
+        let stored = local.database.write(Durability::Flushed, |transaction| {
+            let repository = repository(transaction)?;
+            if Self::find(transaction, repository, &self.id)?.as_ref() != Some(self) {
+                return Ok(None);
+            }
+            local.blobs.keep(&self.id, digest)?;
+            self.store(transaction, repository, digest).map(Some)
+        });
+        if stored.as_ref().is_err_and(|fault| fault.status >= 500) {
+            // The file may have its new name although nothing was recorded of it.
+            local.database.write(Durability::Buffered, |transaction| {
+                let recorded = "SELECT 1 FROM blob WHERE digest = ?1";
+                if !transaction.prepare_cached(recorded)?.exists([digest])? {
+                    local.blobs.take_back(&self.id, digest)?;
+                }
+                Ok(())
+            })?;
+        }
+        stored
+    }
+
+    fn store(&self, connection: &Connection, repository: i64, digest: &str) -> Result<bool, Fault> {
         let blob = "INSERT OR IGNORE INTO blob (digest, size) VALUES (?1, ?2)";
         connection.execute(blob, params![digest, self.size])?;
         let layer = "INSERT OR IGNORE INTO layer (repository, digest, stored_at) VALUES (?1, ?2, ?3)";
-        let added = connection.execute(layer, params![repository, digest, now])?;
+        let added = connection.execute(layer, params![repository, digest, time::now()])?;
         connection.execute("DELETE FROM upload WHERE id = ?1", [&self.id])?;
         Ok(added == 1)
     }

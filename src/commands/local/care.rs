@@ -22,15 +22,18 @@ pub(super) fn define() -> [clap::Command; 4] {
     };
     [
         clap::Command::new("gc")
-            .about("Free the blobs that no image needs")
-            .long_about("Free the blobs that no image needs. Others may push and pull meanwhile.")
+            .about("Free the blobs that no image needs, and unfinished uploads")
+            .long_about("Free the blobs that no image needs, and unfinished uploads. Others may push and pull meanwhile.")
             .arg(
                 Arg::new("grace")
                     .long("grace")
                     .value_name("MINUTES")
                     .value_parser(clap::value_parser!(u32))
                     .default_value(GRACE)
-                    .help("Keep layers that were stored within so many minutes: their image may be on its way"),
+                    .help(
+                        "Keep layers that were stored, and uploads that received something, within so many minutes: their \
+                         image may be on its way",
+                    ),
             ),
         clap::Command::new("check").about("Find damaged blobs and manifests").long_about(
             "Read every blob and manifest and compare it with its digest. Exits with 1 where one is damaged.",
@@ -73,7 +76,11 @@ pub(super) fn collect(context: &Context, folder: &Path, matches: &ArgMatches) ->
     let minutes = matches.get_one::<u32>("grace").copied().unwrap_or_default();
     let freed = open(folder)?.collect(i64::from(minutes) * 60_000).map_err(failed)?;
     let bytes = size(u64::try_from(freed.bytes).unwrap_or_default());
-    context.ui.print(&format!("freed {} blobs, {bytes}\n", freed.blobs))?;
+    let uploads = match freed.uploads {
+        0 => String::new(),
+        uploads => format!(" and {uploads} unfinished uploads"),
+    };
+    context.ui.print(&format!("freed {} blobs{uploads}, {bytes}\n", freed.blobs))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -19,10 +19,10 @@ pub(crate) fn delete(call: &Call<'_>) -> Result<Value, Fault> {
             ids.push(id);
         }
     }
-    call.write(|transaction| {
+    call.free(|transaction| {
         let repository = Repository::of(call, transaction)?;
         let (mut deleted, mut failures) = (Vec::new(), Vec::new());
-        let mut waiting = std::mem::take(&mut ids);
+        let mut waiting = ids.clone();
         // An index may be named after its children: what a manifest list still holds is tried again after each round
         // that deleted something.
         loop {

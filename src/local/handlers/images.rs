@@ -120,15 +120,7 @@ pub(crate) fn get(call: &Call<'_>) -> Result<Value, Fault> {
             _ => Ok(json!({ "images": images, "failures": failures })),
         }
     })?;
-    if !pulled.is_empty() {
-        call.write(|transaction| {
-            for image in &pulled {
-                transaction
-                    .execute("UPDATE image SET pulled_at = ?2 WHERE id = ?1", params![image, call.now])?;
-            }
-            Ok(())
-        })?;
-    }
+    call.local.record_pulls(&pulled, call.now)?;
     Ok(answer)
 }
 

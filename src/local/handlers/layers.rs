@@ -15,6 +15,7 @@ const MIB: i64 = 1024 * 1024;
 
 /// InitiateLayerUpload
 pub(crate) fn initiate(call: &Call<'_>) -> Result<Value, Fault> {
+    call.local.database.hold_reserve();
     let (id, forgotten) = call.write(|transaction| {
         let repository = Repository::of(call, transaction)?;
         Upload::begin(transaction, repository.id, call.now)
@@ -112,12 +113,8 @@ pub(crate) fn complete(call: &Call<'_>) -> Result<Value, Fault> {
         return Err(Fault::new("InvalidLayerException", text));
     }
     call.local.blobs.settle(&file)?;
-    let is_new = call.write(|transaction| {
-        if Upload::find(transaction, repository.id, &upload.id)?.as_ref() != Some(&upload) {
-            return Err(not_found(call, &repository));
-        }
-        upload.become_layer(call.local, transaction, repository.id, &digest, call.now)
-    })?;
+    let stored = upload.become_layer(call.local, &digest, |_| Ok(repository.id))?;
+    let is_new = stored.ok_or_else(|| not_found(call, &repository))?;
     call.local.forget_upload(&upload.id);
     if !is_new {
         let text = format!("The layer with digest '{digest}' already exists in the {}", repository.place());

@@ -38,6 +38,8 @@ pub(super) struct Manifest {
 pub(super) struct Blob {
     pub(super) digest: String,
     pub(super) media_type: Option<String>,
+    /// Its bytes, where the manifest tells them.
+    pub(super) size: Option<i64>,
     /// Whether it must be in the repository: layers that may not be distributed need not be.
     pub(super) is_needed: bool,
 }
@@ -112,11 +114,12 @@ impl Blob {
     fn of(descriptor: &Descriptor) -> Self {
         let media_type = descriptor.media_type.as_deref().unwrap_or_default();
         let is_needed = !media_type.contains(".foreign.") && !media_type.contains("nondistributable");
-        Self { digest: descriptor.digest.clone(), media_type: descriptor.media_type.clone(), is_needed }
+        let Descriptor { media_type, digest, size } = descriptor;
+        Self { digest: digest.clone(), media_type: media_type.clone(), size: *size, is_needed }
     }
 
     fn of_schema_one(layer: &SchemaOneLayer) -> Self {
-        Self { digest: layer.blob_sum.clone(), media_type: None, is_needed: true }
+        Self { digest: layer.blob_sum.clone(), media_type: None, size: None, is_needed: true }
     }
 }
 
@@ -162,9 +165,10 @@ mod tests {
             "config":{"mediaType":"c/d","digest":"sha256:1","size":2},
             "layers":[{"mediaType":"application/vnd.oci.image.layer.nondistributable.v1.tar","digest":"sha256:2","size":5}],
             "subject":{"digest":"sha256:3"}, "annotations":{"a":"b"}}"#;
-        let blob = |digest: &str, media_type: &str, is_needed| Blob {
+        let blob = |digest: &str, media_type: &str, size, is_needed| Blob {
             digest: digest.to_owned(),
             media_type: Some(media_type.to_owned()),
+            size: Some(size),
             is_needed,
         };
         assert_eq!(
@@ -175,8 +179,8 @@ mod tests {
                 artifact_type: Some("a/b".to_owned()),
                 subject: Some("sha256:3".to_owned()),
                 blobs: vec![
-                    blob("sha256:1", "c/d", true),
-                    blob("sha256:2", "application/vnd.oci.image.layer.nondistributable.v1.tar", false),
+                    blob("sha256:1", "c/d", 2, true),
+                    blob("sha256:2", "application/vnd.oci.image.layer.nondistributable.v1.tar", 5, false),
                 ],
                 children: Vec::new(),
                 size: Some(7),

@@ -48,6 +48,7 @@ pub(in crate::local) fn has(local: &Local, scope: &Scope, name: &str, digest: &s
 
 /// Begins the upload of a blob; answers its identifier.
 pub(in crate::local) fn begin(local: &Local, scope: &Scope, name: &str) -> Result<String, Fault> {
+    local.database.hold_reserve();
     let (id, forgotten) = local.database.write(Durability::Flushed, |transaction| {
         let repository = Repository::find(transaction, scope, name)?;
         Upload::begin(transaction, repository.id, time::now())

@@ -36,7 +36,7 @@ pub(crate) fn put(call: &Call<'_>) -> Result<Value, Fault> {
         let existing = Image::of_digest(transaction, repository.id, &manifest.digest)?;
         check_tag(transaction, &repository, &manifest, tag, existing.as_ref())?;
         let id = if let Some(image) = &existing {
-            renew(transaction, image, call.now)?
+            restore(transaction, image, call.now)?
         } else {
             check_images(transaction, &repository, call.local.limits.images)?;
             store(transaction, &repository, &manifest, text, size, call.now)?
@@ -92,11 +92,28 @@ fn check_references(
             return Err(Fault::new(code, text));
         }
     }
+    check_sizes(manifest, &layers)?;
     let own = manifest.size.unwrap_or_else(|| layers.sizes.iter().sum());
     Ok(children.sizes.into_iter().max().unwrap_or_default().max(own))
 }
 
+/// Checks that no layer has another size than the manifest says: clients believe that one, and fail on such an image.
+fn check_sizes(manifest: &Manifest, stored: &Found<'_>) -> Result<(), Fault> {
+    let needed = manifest.blobs.iter().filter(|blob| blob.is_needed);
+    for (blob, stored) in needed.zip(&stored.sizes) {
+        if let Some(size) = blob.size.filter(|size| size != stored) {
+            let constraint = format!(
+                "Layer with digest '{}' has {stored} bytes, and {size} according to the image manifest",
+                blob.digest
+            );
+            return Err(Fault::parameter("ImageManifest", &constraint));
+        }
+    }
+    Ok(())
+}
+
 struct Found<'a> {
+    /// In the order of the manifest; of all that were looked for only where none is missing.
     sizes: Vec<i64>,
     /// In the order of the manifest, each once.
     missing: Vec<&'a str>,
@@ -164,9 +181,10 @@ fn check_tag(
     Ok(())
 }
 
-/// Records that an image was pushed once more.
-fn renew(connection: &Connection, image: &Image, now: i64) -> Result<i64, Fault> {
-    connection.execute("UPDATE image SET pushed_at = ?2 WHERE id = ?1", params![image.id, now])?;
+/// Restores an archived image that is pushed again. `imagePushedAt` stays the time of the first push, as in Amazon ECR
+/// (aws/containers-roadmap#214, #2746): a lifecycle policy counts an image's age from there, however often it is
+/// tagged.
+fn restore(connection: &Connection, image: &Image, now: i64) -> Result<i64, Fault> {
     if image.status != "ACTIVE" {
         let change = "UPDATE image SET status = 'ACTIVE', activated_at = ?2 WHERE id = ?1";
         connection.execute(change, params![image.id, now])?;

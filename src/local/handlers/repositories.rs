@@ -163,7 +163,7 @@ pub(crate) fn describe(call: &Call<'_>) -> Result<Value, Fault> {
 
 /// DeleteRepository
 pub(crate) fn delete(call: &Call<'_>) -> Result<Value, Fault> {
-    let uploads = call.write(|transaction| {
+    let uploads = call.free(|transaction| {
         let repository = Repository::of(call, transaction)?;
         let query = "SELECT EXISTS (SELECT 1 FROM image WHERE repository = ?1)";
         let holds_images: bool = transaction.query_row(query, [repository.id], |row| row.get(0))?;

@@ -97,7 +97,7 @@ pub(crate) fn of_repositories(call: &Call<'_>) -> Result<Value, Fault> {
                     found.push(json!({
                         "repositoryArn": arn(&scope, name),
                         "repositoryName": name,
-                        "scanOnPush": frequency != "MANUAL",
+                        "scanOnPush": repository.scan_on_push,
                         "scanFrequency": frequency,
                         "appliedScanFilters": filters,
                     }));
@@ -105,10 +105,7 @@ pub(crate) fn of_repositories(call: &Call<'_>) -> Result<Value, Fault> {
                 None => failures.push(json!({
                     "repositoryName": name,
                     "failureCode": "REPOSITORY_NOT_FOUND",
-                    "failureReason": format!(
-                        "The repository with name '{name}' does not exist in the registry with id '{}'",
-                        scope.account
-                    ),
+                    "failureReason": "REPOSITORY_NOT_FOUND",
                 })),
             }
         }

@@ -88,7 +88,7 @@ impl Registry<'_> {
         if self.rules.quirks {
             return Err(Refusal::new(405, "UNSUPPORTED", "The operation is unsupported."));
         }
-        let outcome = self.local.database.write(Durability::Flushed, |transaction| {
+        let outcome = self.local.database.free(|transaction| {
             let key = params![place.repository(transaction)?, digest.to_string()];
             let used = "SELECT 1 FROM image_layer WHERE repository = ?1 AND digest = ?2";
             if transaction.prepare_cached(used)?.exists(key)? {

@@ -8,7 +8,6 @@ use super::blobs::digest;
 use super::{Place, Refusal, Registry};
 use crate::image::Digest;
 use crate::local::Fault;
-use crate::local::database::Durability;
 use crate::local::upstream;
 
 /// How many referrers one answer lists.
@@ -206,7 +205,7 @@ impl Registry<'_> {
         let id = identifier(reference)?;
         self.authorize(place, "BatchDeleteImage")?;
         if id.contains_key("imageTag") && !self.rules.quirks {
-            let deleted = self.local.database.write(Durability::Flushed, |transaction| {
+            let deleted = self.local.database.free(|transaction| {
                 let key = params![place.repository(transaction)?, reference];
                 let query = "DELETE FROM image_tag WHERE repository = ?1 AND name = ?2";
                 Ok(transaction.execute(query, key)? == 1)

@@ -7,9 +7,8 @@ use serde_json::json;
 use super::blobs::digest;
 use super::{Place, Refusal, Registry};
 use crate::image::{Algorithm, Digest};
-use crate::local::database::Durability;
 use crate::local::uploads::{Upload, Writer};
-use crate::local::{Fault, Local, blobs, time};
+use crate::local::{Local, blobs, time};
 
 /// A session whose file this request alone has.
 #[derive(Debug)]
@@ -68,7 +67,7 @@ impl Registry<'_> {
     pub(crate) fn cancel(&self, place: &Place, id: &str) -> Result<(), Refusal> {
         self.authorize(place, "UploadLayerPart")?;
         let upload = self.upload(place, id)?;
-        self.local.database.write(Durability::Flushed, |transaction| {
+        self.local.database.free(|transaction| {
             transaction.execute("DELETE FROM upload WHERE id = ?1", [&upload.id])?;
             Ok(())
         })?;
@@ -99,13 +98,9 @@ impl Registry<'_> {
             return Err(Refusal::new(400, code, words));
         }
         self.local.blobs.settle(&file)?;
-        self.local.database.write(Durability::Flushed, |transaction| {
-            let repository = place.repository(transaction)?;
-            if Upload::find(transaction, repository, &id)?.as_ref() != Some(&upload) {
-                return Err(Fault::new("UploadNotFoundException", unknown(&id).message));
-            }
-            upload.become_layer(self.local, transaction, repository, &digest.to_string(), time::now())
-        })?;
+        let text = digest.to_string();
+        let stored = upload.become_layer(self.local, &text, |connection| place.repository(connection))?;
+        stored.ok_or_else(|| unknown(&id))?;
         self.local.forget_upload(&id);
         Ok(())
     }

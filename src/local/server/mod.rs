@@ -147,7 +147,13 @@ impl Server {
         stop: impl Future<Output = ()>,
     ) -> Result<(), Error> {
         let folder = self.state.local.folder().to_owned();
-        self.state.presence.announce(&folder).map_err(Error::folder(&folder))?;
+        let announce = || self.state.presence.announce(&folder);
+        let announced = match announce() {
+            // A full disk is to be read from and emptied all the same.
+            Err(_) if self.state.local.database.lend_reserve() => announce(),
+            announced => announced,
+        };
+        announced.map_err(Error::folder(&folder))?;
         // That nobody reads the announcement is no reason not to serve.
         let _ = ready();
         let (stopping, stopped) = watch::channel(false);

@@ -262,3 +262,49 @@ fn tags_of_a_public_repository_are_described() {
         }] })
     );
 }
+
+#[test]
+fn a_manifest_that_lies_about_the_size_of_a_layer_is_refused() {
+    let store = Store::with_repository();
+    store.layer(b"content");
+    let layer = descriptor(b"content");
+    let mut wrong = layer.clone();
+    wrong["size"] = json!(8);
+    let told = format!(
+        "InvalidParameterException: Invalid parameter at 'ImageManifest' failed to satisfy constraint: 'Layer with \
+         digest '{}' has 7 bytes, and 8 according to the image manifest'",
+        digest(b"content")
+    );
+    for (config, layers) in [(&layer, [&layer, &wrong]), (&wrong, [&layer, &layer])] {
+        let manifest = json!({ "schemaVersion": 2, "config": config, "layers": layers }).to_string();
+        let put = store.put(&manifest, OCI_IMAGE, None);
+        assert_eq!(put.map_err(|fault| format!("{}: {}", fault.code, fault.message)), Err(told.clone()));
+    }
+    // A size that is not told, and that of a layer which lies elsewhere, are no lies.
+    let silent = json!({ "mediaType": layer["mediaType"], "digest": layer["digest"] });
+    let foreign = json!({ "mediaType": "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
+                          "digest": digest(b"elsewhere"), "size": 1 });
+    let manifest = json!({ "schemaVersion": 2, "config": layer, "layers": [silent, foreign] }).to_string();
+    store.put(&manifest, OCI_IMAGE, None).unwrap();
+}
+
+#[test]
+fn an_image_keeps_the_time_of_its_first_push() {
+    let store = Store::with_repository();
+    let pushed_at = |id: Value| {
+        let input = json!({ "repositoryName": "team/app", "imageIds": [id] });
+        store.ask("DescribeImages", input)["imageDetails"][0]["imagePushedAt"].clone()
+    };
+    let pushed = store.image("content", Some("1"));
+    let manifest = store.manifest("content");
+    let connection = rusqlite::Connection::open(store.folder.path().join("ecr.db")).unwrap();
+    connection.execute("UPDATE image SET pushed_at = 1700000000000", []).unwrap();
+    store.image("content", Some("2"));
+    assert_eq!(pushed_at(json!({ "imageTag": "2" })).as_f64(), Some(1_700_000_000.0));
+    let input = json!({
+        "repositoryName": "team/app", "imageId": { "imageDigest": pushed }, "targetStorageClass": "ARCHIVE",
+    });
+    store.ask("UpdateImageStorageClass", input);
+    store.put(&manifest, OCI_IMAGE, None).unwrap();
+    assert_eq!(pushed_at(json!({ "imageDigest": pushed })).as_f64(), Some(1_700_000_000.0));
+}

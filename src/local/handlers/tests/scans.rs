@@ -102,14 +102,14 @@ fn rules_say_what_is_scanned_on_push() {
             "scanningConfigurations": [{
                 "repositoryArn": "arn:aws:ecr:eu-central-1:111122223333:repository/team/app",
                 "repositoryName": "team/app",
-                "scanOnPush": true,
+                "scanOnPush": false,
                 "scanFrequency": "SCAN_ON_PUSH",
                 "appliedScanFilters": [filter],
             }],
             "failures": [{
                 "repositoryName": "none",
                 "failureCode": "REPOSITORY_NOT_FOUND",
-                "failureReason": "The repository with name 'none' does not exist in the registry with id '111122223333'",
+                "failureReason": "REPOSITORY_NOT_FOUND",
             }],
         })
     );
