@@ -13,6 +13,7 @@ mod layering;
 mod local;
 mod names;
 mod network;
+mod pressure;
 mod properties;
 mod readme;
 mod registry;

@@ -27,8 +27,8 @@ static SERVER: LazyLock<(SocketAddr, String)> = LazyLock::new(|| {
     let address = told.recv().expect("a server");
     let body = r#"{"repositoryName":"aa"}"#;
     let target = "X-Amz-Target: AmazonEC2ContainerRegistry_V20150921.CreateRepository";
-    ask(address, &format!("POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{target}\r\nContent-Length: {}\r\n\r\n{body}", body.len()));
-    let begun = ask(address, "POST /v2/aa/blobs/uploads/ HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+    ask(address, &format!("POST / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{target}\r\nContent-Length: {}\r\n\r\n{body}", body.len()));
+    let begun = ask(address, "POST /v2/aa/blobs/uploads/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
     let location = begun.lines().find_map(|line| line.strip_prefix("location: ")).unwrap_or_default().to_owned();
     assert!(!location.is_empty(), "{begun}");
     (address, location)
@@ -49,7 +49,7 @@ pub fn registry(data: &[u8]) {
     let Some((first, data)) = data.split_first() else { return };
     let data = String::from_utf8_lossy(data);
     let (address, location) = &*SERVER;
-    let end = "Host: a\r\nConnection: close\r\nContent-Length: 3\r\n\r\nabc";
+    let end = "Host: localhost\r\nConnection: close\r\nContent-Length: 3\r\n\r\nabc";
     let request = match first % 6 {
         0 => format!("GET /v2/{data} HTTP/1.1\r\n{end}"),
         1 => format!("PATCH {location} HTTP/1.1\r\nContent-Range: {data}\r\n{end}"),

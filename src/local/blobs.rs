@@ -65,7 +65,7 @@ impl Blobs {
     /// Opens an upload for this process alone; others wait until the file is closed.
     pub(super) fn lock_upload(&self, id: &str) -> io::Result<File> {
         let path = self.upload_path(id);
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+        let file = private().read(true).write(true).create(true).truncate(false).open(path)?;
         file.lock()?;
         Ok(file)
     }
@@ -73,7 +73,7 @@ impl Blobs {
     /// The same without waiting: nothing where somebody else has the file.
     pub(super) fn try_lock_upload(&self, id: &str) -> io::Result<Option<File>> {
         let path = self.upload_path(id);
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+        let file = private().read(true).write(true).create(true).truncate(false).open(path)?;
         match file.try_lock() {
             Ok(()) => Ok(Some(file)),
             Err(TryLockError::WouldBlock) => Ok(None),
@@ -181,15 +181,21 @@ pub(super) fn read_pieces(mut file: &File, mut take: impl FnMut(&[u8])) -> io::R
     }
 }
 
+/// How files are made that only their owner can read, whatever the umask.
+fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
 /// Makes a folder that only its owner can enter, and those above it as they come.
 pub(super) fn create_private(folder: &Path) -> io::Result<()> {
     if folder.is_dir() {
         return Ok(());
     }
-    if let Some(parent) = folder.parent() {
-        fs::create_dir_all(parent).map_err(in_the_way)?;
-    }
     let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     match builder.create(folder) {

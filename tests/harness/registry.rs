@@ -43,6 +43,15 @@ impl Serve {
         Self { process: None, address: address.to_owned() }
     }
 
+    /// The most memory that it has had, in KiB.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn peak_memory(&self) -> u64 {
+        let process = self.process.as_ref().map_or(0, Child::id);
+        let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
     /// Kills it and waits until it is gone.
     pub(crate) fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {

@@ -118,6 +118,16 @@ pub(super) fn behaviour() -> Vec<Arg> {
             .long("anonymous")
             .action(ArgAction::SetTrue)
             .help("Ask for no credentials in docker's registry API"),
+        Arg::new("hostname")
+            .long("hostname")
+            .value_name("NAME")
+            .action(ArgAction::Append)
+            .help("A further name under which clients on this machine reach the server")
+            .long_help(
+                "A further name under which clients on this machine reach the server. One that only this machine can reach \
+                 takes requests for 127.0.0.1, localhost, [::1] and the hosts of Amazon ECR only, so that no web page can \
+                 reach it under a name of its own. May be given more than once.",
+            ),
         Arg::new("enforce-policies")
             .long("enforce-policies")
             .action(ArgAction::SetTrue)
@@ -173,6 +183,7 @@ pub(super) fn options(context: &Context, matches: &ArgMatches, address: SocketAd
     options.anonymous = matches.get_flag("anonymous");
     options.enforces_policies = matches.get_flag("enforce-policies");
     options.quirks = matches.contains_id("quirks");
+    options.hosts = matches.get_many("hostname").into_iter().flatten().cloned().collect();
     options.faults = matches.get_many("fault").into_iter().flatten().cloned().collect();
     let level = matches.get_one::<String>("log-level").map_or("error", String::as_str);
     let ui = context.ui.clone();
@@ -196,11 +207,22 @@ pub(super) fn run(context: &Context, folder: &Path, matches: &ArgMatches) -> any
     if let Some(path) = path("credentials") {
         let text =
             std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        let none = || Error::Usage(format!("{} holds no access key with its secret", path.display()));
+        warn_of_readers(context, &path, 0o077);
+        let none = || {
+            Error::Usage(format!(
+                "{}: every section needs aws_access_key_id and aws_secret_access_key, a key may be in one section only, and \
+                 principal_arn and may_assume take ARNs of IAM",
+                path.display()
+            ))
+        };
         options.credentials = Some(Credentials::read(&text).ok_or_else(none)?);
     }
     options.lifecycle_every = matches.get_one("lifecycle-every").copied();
     options.tls = path("tls-certificate").zip(path("tls-key"));
+    if let Some((_, key)) = &options.tls {
+        // A group of their own for such keys is customary.
+        warn_of_readers(context, key, 0o007);
+    }
     let ephemeral = matches.get_flag("ephemeral").then(ephemeral).transpose()?;
     let folder = ephemeral.as_ref().map_or(folder, tempfile::TempDir::path);
     let mut local = Local::open(folder)?.reaching(reach(&context.settings)?);
@@ -220,6 +242,22 @@ pub(super) fn run(context: &Context, folder: &Path, matches: &ArgMatches) -> any
         Ok(ExitCode::SUCCESS)
     })
 }
+
+/// Tells of secrets that others on this machine can read.
+#[cfg(unix)]
+fn warn_of_readers(context: &Context, path: &Path, others: u32) {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = std::fs::metadata(path).map_or(0, |file| file.permissions().mode() & 0o777);
+    if mode & others != 0 {
+        let path = path.display();
+        context.ui.note(&format!(
+            "warning: others can read or change {path} (mode {mode:04o}), which holds secrets: chmod 600 {path}"
+        ));
+    }
+}
+
+#[cfg(not(unix))]
+fn warn_of_readers(_context: &Context, _path: &Path, _others: u32) {}
 
 /// A folder that goes when it is dropped.
 pub(super) fn ephemeral() -> anyhow::Result<tempfile::TempDir> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hyper::body::Incoming;
-use hyper::header::HeaderValue;
+use hyper::header::{CONTENT_LENGTH, EXPECT, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Request, Response, StatusCode};
 use serde::de::DeserializeSeed as _;
@@ -23,8 +23,9 @@ use crate::model::{self, Service};
 
 /// Answers one request of the API.
 pub(super) async fn answer(state: &Arc<State>, request: Request<Incoming>) -> Response<Body> {
-    let mut response = match respond(state, request).await {
-        Ok(answer) => reply::plain(StatusCode::OK, AWS_JSON, reply::whole(answer)),
+    let (head, body) = request.into_parts();
+    let mut response = match respond(state, &head, body).await {
+        Ok(answer) => written_out(state, &head, answer).await,
         Err(fault) => reply::fault(fault),
     };
     if let Ok(id) = HeaderValue::from_str(&uuid::Uuid::new_v4().to_string()) {
@@ -33,21 +34,34 @@ pub(super) async fn answer(state: &Arc<State>, request: Request<Incoming>) -> Re
     response
 }
 
-async fn respond(state: &Arc<State>, request: Request<Incoming>) -> Result<Vec<u8>, Fault> {
-    let (head, body) = request.into_parts();
+async fn written_out(state: &State, head: &Parts, answer: Vec<u8>) -> Response<Body> {
+    let length = answer.len();
+    let Some(body) = reply::answer_body(state, head, answer.into()).await else {
+        let text = "too many clients take their answers too slowly; try again";
+        return reply::fault(Fault { status: 503, ..Fault::new("ServiceUnavailableException", text) });
+    };
+    let mut response = reply::plain(StatusCode::OK, AWS_JSON, body);
+    response.headers_mut().insert(CONTENT_LENGTH, length.into());
+    response
+}
+
+async fn respond(state: &Arc<State>, head: &Parts, body: Incoming) -> Result<Vec<u8>, Fault> {
     // Nothing of a body is kept before its head is in order.
-    let (service, operation, claim) = match examine_operation(state, &head).await {
+    let (service, operation, claim) = match examine_operation(state, head).await {
         Ok(examined) => examined,
         Err(fault) => {
-            body::drain(body, state.patience).await;
+            // A client that holds its body back until it is asked for is not asked for it.
+            if !head.headers.contains_key(EXPECT) {
+                body::drain(body, state.patience).await;
+            }
             return Err(fault);
         }
     };
     let known = service.operation(&operation);
     let member = known.and_then(|operation| blob_member(service, operation));
     let input = input::read(&state.buffers, body, member, claim.wants_hash(), state.patience).await?;
-    let identity = claim.verify(&head, input.hash.as_ref())?;
-    let caller = identity.into_caller(host(state, &head), source(&head));
+    let identity = claim.verify(head, input.hash.as_ref())?;
+    let caller = identity.into_caller(host(state, head), source(head));
     handle(state, caller, Asked { service, operation, member }, input).await
 }
 

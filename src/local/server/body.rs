@@ -1,59 +1,63 @@
-//! Request bodies, within a fixed budget of memory however many clients send at once.
+//! Request bodies, within a fixed budget of memory however many clients send at once. A body takes its part of the
+//! budget as its bytes come: who only announces one holds nothing.
 //!
 //! The buffer of a layer part is used again for the next one: fresh memory for every part would cost more processor
 //! time than decoding it.
 
+use std::fmt::Display;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use http_body_util::BodyExt as _;
-use hyper::body::{Body, Bytes, Incoming};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use hyper::body::{Body, Bytes};
 use tokio::time::{Instant, timeout_at};
 
+use super::budget::{Budget, Share};
 use super::pace::{Pace, Patience};
 use crate::local::Fault;
 
 /// The largest body: a part of 20 MiB takes 28 MB as base64, and what surrounds it is small.
-const LARGEST: u64 = 32 * KIB as u64 * KIB as u64;
-/// All large bodies together, in KiB, as far as they are kept: four parts of 10 MiB, or two of 20.
-const BUDGET: usize = 48 * KIB;
-/// What buffers that wait to be used again may hold, in bytes.
-const KEPT: usize = 42 * KIB * KIB;
+pub(super) const LARGEST: u64 = 32 * MIB as u64;
+/// All layer parts together, as far as they are kept: four of 10 MiB, or two of 20.
+const PARTS: usize = 42 * MIB;
+/// All manifests of docker's API together.
+const MANIFESTS: usize = 16 * MIB;
 /// Bodies up to this size are not counted.
-const SMALL: u64 = 64 * KIB as u64;
-/// The least bytes in a second: a body takes its part of the budget for as long as it comes.
-const SLOWEST: u64 = 64 * KIB as u64;
+const SMALL: usize = 32 * 1024;
+/// The least bytes in a second.
+const SLOWEST: u64 = 64 * 1024;
 /// How much of a body that is too large is read and dropped, so that the client gets to read the answer.
-const DROPPED: u64 = 256 * KIB as u64 * KIB as u64;
-const KIB: usize = 1024;
+const DROPPED: u64 = 256 * MIB as u64;
+/// How long to wait for more of a body that nobody wants.
+const SILENCE: Duration = Duration::from_secs(1);
+const MIB: usize = 1024 * 1024;
 
 /// Buffers for large bodies.
 #[derive(Debug)]
 pub(super) struct Buffers {
-    budget: Arc<Semaphore>,
+    budget: Arc<Budget>,
     idle: Mutex<Vec<Vec<u8>>>,
-}
-
-impl Default for Buffers {
-    fn default() -> Self {
-        Self { budget: Arc::new(Semaphore::new(BUDGET)), idle: Mutex::default() }
-    }
+    /// The most bytes of buffers in use and idle ones together; none are kept idle where it is 0.
+    kept: usize,
 }
 
 /// A body that was read. Where its buffer is one of the large ones, it goes back to them when this is dropped.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Buffer {
     pub(super) bytes: Vec<u8>,
-    home: Option<(Arc<Buffers>, OwnedSemaphorePermit)>,
+    home: Option<(Arc<Buffers>, Share)>,
 }
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        if let Some((home, _permit)) = self.home.take() {
+        if let Some((home, share)) = self.home.take() {
+            drop(share);
             let mut bytes = std::mem::take(&mut self.bytes);
             bytes.clear();
-            let mut idle = home.idle.lock().unwrap_or_else(PoisonError::into_inner);
-            if idle.iter().map(Vec::capacity).sum::<usize>() + bytes.capacity() <= KEPT {
+            let mut idle = home.idle();
+            if idle.iter().map(Vec::capacity).sum::<usize>() + bytes.capacity() + home.budget.held()
+                <= home.kept
+            {
                 idle.push(bytes);
             }
         }
@@ -62,40 +66,55 @@ impl Drop for Buffer {
 
 /// A body on its way, and the buffer for it.
 #[derive(Debug)]
-pub(super) struct Reading {
+pub(super) struct Reading<B> {
     pub(super) buffer: Buffer,
-    body: Incoming,
+    buffers: Arc<Buffers>,
+    body: B,
     patience: Patience,
     pace: Pace,
     length: u64,
+    limit: u64,
+    /// How large the buffer is going to be.
+    expected: usize,
 }
 
-impl Reading {
-    /// Begins to read a body of which `shrink` (such as 3 of 4 bytes) is to be kept.
+impl<B: Body<Data = Bytes, Error: Display> + Unpin> Reading<B> {
+    /// Begins to read a body of at most `limit` bytes of which `shrink` (such as 3 of 4 bytes) is to be kept.
     pub(super) async fn begin(
         buffers: &Arc<Buffers>,
-        body: Incoming,
+        body: B,
+        limit: u64,
         shrink: (u64, u64),
         patience: Patience,
     ) -> Result<Self, Fault> {
         let length = body.size_hint().exact();
-        if length.is_some_and(|length| length > LARGEST) {
+        if length.is_some_and(|length| length > limit) {
             drain(body, patience).await;
-            return Err(too_large());
+            return Err(too_large(limit));
         }
-        let length = length.unwrap_or(LARGEST);
-        let buffer = buffers.buffer(length * shrink.0 / shrink.1).await;
-        Ok(Self { buffer, body, patience, pace: Pace::new(patience, SLOWEST), length: 0 })
+        // What is encoded comes in pieces that are a little larger than what is kept of them.
+        let expected = length.unwrap_or(limit) * shrink.0 / shrink.1 + SMALL as u64;
+        let expected = usize::try_from(expected).unwrap_or(usize::MAX);
+        let (buffers, pace) = (Arc::clone(buffers), Pace::new(patience, SLOWEST));
+        Ok(Self { buffer: Buffer::default(), buffers, body, patience, pace, length: 0, limit, expected })
     }
 
-    /// What comes next; nothing at the end.
+    /// What comes next, with room for it in the buffer; nothing at the end.
     pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Fault> {
         loop {
-            let frame = match timeout_at(self.pace.deadline(), self.body.frame()).await {
-                Err(_) => {
-                    let text = "the request's body did not arrive in time";
-                    return Err(Fault { status: 408, ..Fault::new("RequestTimeout", text) });
+            let share = self.buffer.home.as_ref().map(|(_, share)| share);
+            let lost = async {
+                match share {
+                    Some(share) => share.lost().await,
+                    None => std::future::pending().await,
                 }
+            };
+            let frame = tokio::select! {
+                frame = timeout_at(self.pace.deadline(), self.body.frame()) => frame,
+                () = lost => return Err(too_slow("the request's body came too slowly while others waited for its memory")),
+            };
+            let frame = match frame {
+                Err(_) => return Err(too_slow("the request's body did not arrive in time")),
                 Ok(None) => return Ok(None),
                 Ok(Some(Err(error))) => {
                     let text = format!("the request's body broke off: {error}");
@@ -106,13 +125,45 @@ impl Reading {
             let Ok(data) = frame.into_data() else { continue };
             self.pace.count(data.len());
             self.length += data.len() as u64;
-            if self.length > LARGEST {
-                self.buffer = Buffer::small(Vec::new());
+            if self.length > self.limit {
+                self.buffer = Buffer::default();
                 self.drain().await;
-                return Err(too_large());
+                return Err(too_large(self.limit));
             }
+            self.reserve(data.len()).await?;
             return Ok(Some(data));
         }
+    }
+
+    /// Makes room for some more bytes, once the budget has it.
+    async fn reserve(&mut self, more: usize) -> Result<(), Fault> {
+        let bytes = &mut self.buffer.bytes;
+        let needed = bytes.len() + more;
+        if needed > SMALL.max(bytes.capacity()) {
+            let held = if self.buffer.home.is_some() { bytes.capacity() } else { 0 };
+            let (_, share) = self.buffer.home.get_or_insert_with(|| {
+                (Arc::clone(&self.buffers), self.buffers.budget.share(Arc::default()))
+            });
+            let capacity = needed.max(2 * bytes.capacity()).max(MIB).min(self.expected.max(needed));
+            let idle = self.buffers.fitting(self.expected);
+            let capacity = idle.as_ref().map_or(capacity, Vec::capacity);
+            let begun = Instant::now();
+            if !share.grow(capacity.saturating_sub(held), self.patience.body).await {
+                let text = "this server has no memory for the request's body now; try again";
+                return Err(Fault { status: 503, ..Fault::new("ServiceUnavailableException", text) });
+            }
+            self.pace.pause(begun.elapsed());
+            if let Some(mut idle) = idle {
+                idle.extend_from_slice(bytes);
+                *bytes = idle;
+            }
+            bytes.reserve_exact(capacity.saturating_sub(bytes.len()));
+            self.buffers.trim();
+        }
+        if let Some((_, share)) = &self.buffer.home {
+            share.moved(more);
+        }
+        Ok(())
     }
 
     /// Reads the rest, which nobody wants, so that the client gets to read the answer.
@@ -135,34 +186,42 @@ impl AsRef<[u8]> for Buffer {
 }
 
 impl Buffers {
-    /// A buffer for so many bytes, once the budget has room for them.
-    async fn buffer(self: &Arc<Self>, length: u64) -> Buffer {
-        let room = usize::try_from(length).unwrap_or(usize::MAX);
-        if length <= SMALL {
-            return Buffer { bytes: Vec::with_capacity(room), home: None };
-        }
-        let share = u32::try_from(length.div_ceil(1024)).unwrap_or(u32::MAX);
-        let permit = Arc::clone(&self.budget).acquire_many_owned(share).await;
-        let permit = permit.expect("the budget is never closed");
-        let mut bytes = self.idle_buffer(room);
-        bytes.reserve_exact(room);
-        Buffer { bytes, home: Some((Arc::clone(self), permit)) }
+    /// Those of layer parts.
+    pub(super) fn of_parts() -> Self {
+        Self { budget: Arc::new(Budget::new(PARTS)), idle: Mutex::default(), kept: PARTS }
     }
 
-    /// The smallest idle buffer that is large enough; failing that, an empty one, for which an idle one makes room.
-    fn idle_buffer(&self, room: usize) -> Vec<u8> {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Those of manifests.
+    pub(super) fn of_manifests() -> Self {
+        Self { budget: Arc::new(Budget::new(MANIFESTS)), idle: Mutex::default(), kept: 0 }
+    }
+
+    /// The smallest idle buffer that is large enough.
+    fn fitting(&self, room: usize) -> Option<Vec<u8>> {
+        let mut idle = self.idle();
         let fitting = idle.iter().enumerate().filter(|(_, bytes)| bytes.capacity() >= room);
-        if let Some(index) = fitting.min_by_key(|(_, bytes)| bytes.capacity()).map(|(index, _)| index) {
-            return idle.swap_remove(index);
-        }
-        idle.pop();
-        Vec::new()
+        let index = fitting.min_by_key(|(_, bytes)| bytes.capacity()).map(|(index, _)| index)?;
+        Some(idle.swap_remove(index))
+    }
+
+    /// Gives idle buffers back to the system as far as the budget is in use.
+    fn trim(&self) {
+        let held = self.budget.held();
+        let mut idle = self.idle();
+        while held + idle.iter().map(Vec::capacity).sum::<usize>() > self.kept && idle.pop().is_some() {}
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Vec<u8>>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn too_large() -> Fault {
-    let text = format!("a request may have {LARGEST} bytes at most");
+fn too_slow(text: &str) -> Fault {
+    Fault { status: 408, ..Fault::new("RequestTimeout", text) }
+}
+
+fn too_large(limit: u64) -> Fault {
+    let text = format!("a request may have {limit} bytes at most");
     Fault { status: 413, ..Fault::new("RequestEntityTooLargeException", text) }
 }
 
@@ -170,7 +229,8 @@ fn too_large() -> Fault {
 pub(super) async fn drain(mut body: impl Body<Data = Bytes> + Unpin, patience: Patience) {
     let deadline = Instant::now() + patience.body;
     let mut dropped = 0;
-    while let Ok(Some(Ok(frame))) = timeout_at(deadline, body.frame()).await {
+    // Who sends nothing has nothing that would keep it from reading.
+    while let Ok(Some(Ok(frame))) = timeout_at(deadline.min(Instant::now() + SILENCE), body.frame()).await {
         dropped += frame.data_ref().map_or(0, |data| data.len() as u64);
         if dropped > DROPPED {
             return;

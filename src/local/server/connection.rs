@@ -22,13 +22,14 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
+use super::connections::Connection;
 use super::reply::{self, Body};
 use super::stall::Stalling;
 use super::{Peer, State, faults};
 use crate::local::{Error, Fault};
 
 /// How much of a connection is read at once.
-const READ_BUFFER: usize = 512 * 1024;
+const READ_BUFFER: usize = 64 * 1024;
 /// The first byte of a TLS handshake, which no HTTP request begins with.
 const HANDSHAKE: u8 = 22;
 
@@ -53,41 +54,72 @@ pub(super) fn secure(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>
 }
 
 /// One connection, for as long as it lasts.
-pub(super) async fn serve(stream: TcpStream, state: Arc<State>, stopped: watch::Receiver<bool>) {
+pub(super) async fn serve(
+    stream: TcpStream,
+    state: Arc<State>,
+    place: Arc<Connection>,
+    stopped: watch::Receiver<bool>,
+) {
+    tokio::select! {
+        () = converse(stream, state, &place, stopped) => {}
+        () = place.close().notified() => {}
+    }
+}
+
+async fn converse(
+    stream: TcpStream,
+    state: Arc<State>,
+    place: &Arc<Connection>,
+    stopped: watch::Receiver<bool>,
+) {
     // An answer is written at once; waiting for more of it only delays the client.
     let _ = stream.set_nodelay(true);
     let peer = Peer(stream.peer_addr().ok().map(|address| address.ip()));
-    let Some(tls) = state.tls.clone() else { return speak(stream, peer, state, stopped, false).await };
+    let Some(tls) = state.tls.clone() else {
+        return speak(stream, Client { peer, place, bare: false }, state, stopped).await;
+    };
     // Other processes on this machine ask without TLS whether the server is there; they get no more than that.
     let mut first = [0];
     let patience = state.patience.head;
     match timeout(patience, stream.peek(&mut first)).await {
         Ok(Ok(1)) if first[0] == HANDSHAKE => {
             if let Ok(Ok(stream)) = timeout(patience, TlsAcceptor::from(tls).accept(stream)).await {
-                speak(stream, peer, state, stopped, false).await;
+                speak(stream, Client { peer, place, bare: false }, state, stopped).await;
             }
         }
-        Ok(Ok(1)) => speak(stream, peer, state, stopped, true).await,
+        Ok(Ok(1)) => speak(stream, Client { peer, place, bare: true }, state, stopped).await,
         _ => {}
     }
 }
 
-/// HTTP on a connection. One that is `bare` should have been secure.
-async fn speak<S>(stream: S, peer: Peer, state: Arc<State>, mut stopped: watch::Receiver<bool>, bare: bool)
+/// Who is on the other end of a connection.
+struct Client<'a> {
+    peer: Peer,
+    place: &'a Arc<Connection>,
+    /// Whether it should have spoken TLS.
+    bare: bool,
+}
+
+/// HTTP on a connection.
+async fn speak<S>(stream: S, client: Client<'_>, state: Arc<State>, mut stopped: watch::Receiver<bool>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let patience = state.patience.head;
     let stream = Stalling::new(stream, state.patience.body);
+    let Client { peer, place, bare } = client;
+    let place = Arc::clone(place);
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(peer);
-        let state = Arc::clone(&state);
+        request.extensions_mut().insert(Arc::clone(&place));
+        let (state, busy) = (Arc::clone(&state), place.busy());
         async move {
             if bare && request.uri().path() != "/healthz" {
                 let words = json!({ "message": "this server speaks TLS: use https" });
-                return Ok(reply::json(StatusCode::BAD_REQUEST, "application/json", &words));
+                let refused = reply::json(StatusCode::BAD_REQUEST, "application/json", &words);
+                return Ok(refused.map(|body| busy.until(body)));
             }
-            logged(&state, request).await
+            Ok::<_, io::Error>(logged(&state, request).await?.map(|body| busy.until(body)))
         }
     });
     let connection = http1::Builder::new()

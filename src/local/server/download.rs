@@ -23,7 +23,7 @@ use crate::local::verified::Stamp;
 use crate::local::{Fault, signing, time};
 
 /// How much is read from the disk at once. Two such pieces are in memory per download.
-const PIECE: u64 = 512 * 1024;
+const PIECE: u64 = 256 * 1024;
 /// Pieces' buffers that are kept to be used again.
 const KEPT: usize = 16;
 

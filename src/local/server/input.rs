@@ -4,7 +4,7 @@
 use hyper::body::Incoming;
 use sha2::{Digest as _, Sha256};
 
-use super::body::{Buffer, Buffers, Reading};
+use super::body::{Buffer, Buffers, LARGEST, Reading};
 use super::pace::Patience;
 use crate::local::Fault;
 
@@ -33,7 +33,7 @@ pub(super) async fn read(
     let mut hasher = is_hashed.then(Sha256::new);
     // Base64 has four letters for three bytes.
     let shrink = if member.is_some() { (3, 4) } else { (1, 1) };
-    let mut reading = Reading::begin(buffers, body, shrink, patience).await?;
+    let mut reading = Reading::begin(buffers, body, LARGEST, shrink, patience).await?;
     let Some(member) = member else {
         while let Some(data) = reading.next().await? {
             if let Some(hasher) = &mut hasher {

@@ -8,17 +8,21 @@ mod api;
 mod auth;
 mod body;
 mod bounded;
+mod budget;
 mod connection;
+mod connections;
 mod damage;
 mod docker;
 mod download;
 mod faults;
 mod foreign;
+mod hosts;
 mod input;
 mod lifecycle;
 mod options;
 mod pace;
 mod reply;
+mod single_file;
 mod stall;
 mod sts;
 #[cfg(test)]
@@ -36,7 +40,7 @@ use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
 use rustls::ServerConfig;
 use serde_json::json;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
@@ -45,9 +49,13 @@ use super::signing::DOWNLOADS;
 use super::{Error, Local, Presence};
 use auth::Authenticator;
 use body::Buffers;
+use budget::Budget;
+use connections::Connections;
 use download::Pieces;
 use faults::Faults;
+use hosts::Hosts;
 use reply::Body;
+use single_file::SingleFile;
 
 pub use auth::{Authorization, Credentials, MalformedAuthorization};
 pub use faults::Rule;
@@ -61,15 +69,19 @@ pub const DEFAULT_REGION: &str = "us-east-1";
 
 /// Requests in handlers at one time; each has a database connection.
 const HANDLERS: usize = 16;
+/// Large answers that clients have not taken yet, in bytes, together.
+const ANSWERS: usize = 16 * 1024 * 1024;
 /// How long requests may go on after the server was told to stop.
 const FAREWELL: Duration = Duration::from_secs(10);
+/// How long to wait where a connection could not be accepted.
+const RETRY: Duration = Duration::from_millis(50);
 
 /// A server that listens, but does not answer yet.
 #[derive(Debug)]
 pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
-    connections: usize,
+    connections: Arc<Connections>,
     state: Arc<State>,
     lifecycle_every: Option<Duration>,
 }
@@ -79,8 +91,14 @@ pub struct Server {
 struct State {
     local: Arc<Local>,
     buffers: Arc<Buffers>,
+    manifests: Arc<Buffers>,
     pieces: Arc<Pieces>,
     handlers: Semaphore,
+    /// Handles large manifests, which may be some megabytes each.
+    large: SingleFile,
+    /// Memory of large answers.
+    answers: Arc<Budget>,
+    hosts: Hosts,
     presence: Presence,
     rules: Rules,
     tls: Option<Arc<ServerConfig>>,
@@ -114,9 +132,13 @@ impl Server {
         let authenticator = Authenticator::new(options.credentials.clone(), account, region);
         let state = State {
             local: Arc::new(local),
-            buffers: Arc::default(),
+            buffers: Arc::new(Buffers::of_parts()),
+            manifests: Arc::new(Buffers::of_manifests()),
             pieces: Arc::default(),
             handlers: Semaphore::new(HANDLERS),
+            large: SingleFile::start().map_err(failed)?,
+            answers: Arc::new(Budget::new(ANSWERS)),
+            hosts: Hosts::new(&options.hosts, address.ip().is_loopback()),
             presence: Presence::new(address.to_string(), options.tls.is_some()),
             rules: options.rules(),
             tls,
@@ -125,7 +147,8 @@ impl Server {
             faults: Faults::new(options.faults),
             patience: options.patience,
         };
-        let (connections, lifecycle_every) = (options.connections, options.lifecycle_every);
+        let connections = Arc::new(Connections::new(options.connections));
+        let lifecycle_every = options.lifecycle_every;
         Ok(Self { listener, address, connections, state: Arc::new(state), lifecycle_every })
     }
 
@@ -157,21 +180,27 @@ impl Server {
         // That nobody reads the announcement is no reason not to serve.
         let _ = ready();
         let (stopping, stopped) = watch::channel(false);
-        let places = Arc::new(Semaphore::new(self.connections));
         let mut connections = JoinSet::new();
+        let mut waiting = None;
         let _lifecycle = self.lifecycle_every.map(|every| lifecycle::start(&self.state, every));
         tokio::pin!(stop);
         loop {
             tokio::select! {
                 () = &mut stop => break,
                 Some(_) = connections.join_next(), if !connections.is_empty() => {}
-                accepted = accept(&self.listener, &places) => {
-                    let Some((stream, place)) = accepted else { continue };
+                accepted = self.listener.accept(), if waiting.is_none() => match accepted {
+                    Ok((stream, _)) => waiting = Some(stream),
+                    // Out of file descriptors, most likely.
+                    Err(_) => {
+                        self.connections.close_idle();
+                        tokio::time::sleep(RETRY).await;
+                    }
+                },
+                place = self.connections.admit(), if waiting.is_some() => {
                     let (state, stopped) = (Arc::clone(&self.state), stopped.clone());
-                    connections.spawn(async move {
-                        connection::serve(stream, state, stopped).await;
-                        drop(place);
-                    });
+                    if let Some(stream) = waiting.take() {
+                        connections.spawn(connection::serve(stream, state, Arc::new(place), stopped));
+                    }
                 }
             }
         }
@@ -185,20 +214,12 @@ impl Server {
     }
 }
 
-async fn accept(
-    listener: &TcpListener,
-    places: &Arc<Semaphore>,
-) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
-    let place = Arc::clone(places).acquire_owned().await.ok()?;
-    if let Ok((stream, _)) = listener.accept().await {
-        return Some((stream, place));
-    }
-    // Out of file descriptors, most likely; some are closed in a moment.
-    tokio::time::sleep(Duration::from_millis(50)).await;
-    None
-}
-
 async fn answer(state: &Arc<State>, request: Request<Incoming>) -> Response<Body> {
+    let (head, body) = request.into_parts();
+    if let Err(reason) = state.hosts.check(&head) {
+        return reply::forbidden(&head, &reason);
+    }
+    let request = Request::from_parts(head, body);
     let path = request.uri().path();
     let is_query = !request.headers().contains_key("x-amz-target") && sts::is_form(request.headers());
     match (request.method(), path) {

@@ -33,10 +33,12 @@ pub struct Options {
     pub enforces_policies: bool,
     /// How long clients may take.
     pub patience: Patience,
-    /// Connections at one time; more wait to be accepted.
+    /// Connections at one time, as far as the process may have files open; where there are more, idle ones give way.
     pub connections: usize,
     /// Which requests fail, and how.
     pub faults: Vec<Rule>,
+    /// Names by which a server that only this machine can reach may be asked for, beside its own.
+    pub hosts: Vec<String>,
     /// How often lifecycle policies are carried out, at first when the server starts; never without.
     pub lifecycle_every: Option<Duration>,
 }
@@ -72,6 +74,7 @@ impl Options {
             patience: Patience::default(),
             connections: 1024,
             faults: Vec::new(),
+            hosts: Vec::new(),
             lifecycle_every: None,
         }
     }

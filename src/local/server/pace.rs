@@ -39,6 +39,11 @@ impl Pace {
         self.received += bytes as u64;
     }
 
+    /// Takes no notice of a time in which nothing could come.
+    pub(super) fn pause(&mut self, time: Duration) {
+        self.begun += time;
+    }
+
     /// When the next ones must be there.
     pub(super) fn deadline(&self) -> Instant {
         self.begun + self.patience + Duration::from_millis(self.received.saturating_mul(1000) / self.least)

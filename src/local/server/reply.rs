@@ -1,13 +1,20 @@
 //! Answers as HTTP has them.
 
 use std::io;
+use std::sync::Arc;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full, combinators::UnsyncBoxBody};
+use futures_util::stream;
+use http_body_util::{BodyExt as _, Full, StreamBody, combinators::UnsyncBoxBody};
+use hyper::body::Frame;
 use hyper::header::CONTENT_TYPE;
+use hyper::http::request::Parts;
 use hyper::{Response, StatusCode};
 use serde_json::{Value, json};
 
+use super::State;
+use super::budget::Share;
+use super::connections::Connection;
 use crate::local::Fault;
 
 /// The body of an answer.
@@ -16,9 +23,42 @@ pub(super) type Body = UnsyncBoxBody<Bytes, io::Error>;
 /// The media type of the services' answers.
 pub(super) const AWS_JSON: &str = "application/x-amz-json-1.1";
 
+/// How much of an answer goes to the network at once.
+const PIECE: usize = 64 * 1024;
+/// Answers up to this size are not counted.
+pub(super) const SMALL: usize = 64 * 1024;
+
 /// A body that is whole already.
 pub(super) fn whole(bytes: impl Into<Bytes>) -> Body {
     Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync()
+}
+
+/// The body of an answer, whose memory is counted until it is out where it is large. A client that does not take it
+/// loses its connection where others wait. `None` where there is no room in time.
+pub(super) async fn answer_body(state: &State, head: &Parts, bytes: Bytes) -> Option<Body> {
+    if bytes.len() <= SMALL {
+        return Some(whole(bytes));
+    }
+    let share = room(state, head, bytes.len()).await?;
+    Some(shared(bytes, share))
+}
+
+/// Room for a large answer, once there is some.
+pub(super) async fn room(state: &State, head: &Parts, length: usize) -> Option<Share> {
+    let connection = head.extensions.get::<Arc<Connection>>();
+    let lost = connection.map(|connection| Arc::clone(connection.close())).unwrap_or_default();
+    let share = state.answers.share(lost);
+    share.grow(length, state.patience.body).await.then_some(share)
+}
+
+/// Bytes that take part in a budget until they are out.
+pub(super) fn shared(bytes: Bytes, share: Share) -> Body {
+    let pieces = stream::unfold((bytes, share), |(mut bytes, share)| async move {
+        let piece = bytes.split_to(bytes.len().min(PIECE));
+        share.moved(piece.len());
+        (!piece.is_empty()).then(|| (Ok(Frame::data(piece)), (bytes, share)))
+    });
+    StreamBody::new(pieces).boxed_unsync()
 }
 
 /// An answer of one status, type and body.
@@ -32,6 +72,15 @@ pub(super) fn plain(status: StatusCode, media_type: &'static str, body: Body) ->
 /// A JSON answer.
 pub(super) fn json(status: StatusCode, media_type: &'static str, value: &Value) -> Response<Body> {
     plain(status, media_type, whole(value.to_string()))
+}
+
+/// The answer to a request that is not for this server, in the form of what was asked.
+pub(super) fn forbidden(head: &Parts, reason: &str) -> Response<Body> {
+    if head.uri.path().starts_with("/v2") {
+        let body = json!({ "errors": [{ "code": "DENIED", "message": reason }] });
+        return json(StatusCode::FORBIDDEN, "application/json", &body);
+    }
+    fault(Fault { status: 403, ..Fault::new("AccessDeniedException", reason) })
 }
 
 /// Why this machine failed on a request, for the log: goes with the answer as an extension.

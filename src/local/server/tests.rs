@@ -33,7 +33,12 @@ struct Answer {
 
 impl Running {
     fn start() -> Self {
-        Self::with(Options::loopback(0))
+        Self::with(Self::options())
+    }
+
+    /// Those of a server that is asked for as `registry.test`.
+    fn options() -> Options {
+        Options { hosts: vec!["registry.test".to_owned()], ..Options::loopback(0) }
     }
 
     fn with(options: Options) -> Self {

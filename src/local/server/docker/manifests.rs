@@ -2,20 +2,20 @@
 
 use std::sync::Arc;
 
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::header::CONTENT_TYPE;
 use hyper::{Method, Response, StatusCode};
 use serde_json::{Value, json};
-use tokio::time::timeout;
 
 use super::path::query;
 use super::{Asked, JSON, content, empty, put};
+use crate::local::Fault;
 use crate::local::registry::{Found, List, Page, Push, Refusal, Registry};
 use crate::local::server::State;
-use crate::local::server::reply::Body;
+use crate::local::server::body::{Buffer, Reading};
+use crate::local::server::reply::{self, Body};
 
 /// The largest manifest, as Amazon ECR has it.
-const LARGEST: usize = 4 * 1024 * 1024;
+const LARGEST: u64 = 4 * 1024 * 1024;
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 
 pub(super) async fn manifest(
@@ -32,25 +32,57 @@ pub(super) async fn manifest(
             Ok(empty(StatusCode::ACCEPTED))
         }
         _ => {
-            let is_head = asked.is_head();
-            let found = asked.through(state, move |registry| {
-                let place = registry.place(&path)?;
-                if is_head {
-                    registry.manifest_head(&place, &wanted)
-                } else {
-                    registry.manifest(&place, &wanted)
-                }
-            });
-            let Found { digest, media_type, length, content: text } = found.await?;
-            let mut response = content(&media_type, text);
-            put(&mut response, "content-length", &length.to_string());
-            put(&mut response, "docker-content-digest", &digest);
-            put(&mut response, "etag", &format!("\"{digest}\""));
-            Ok(response)
+            if asked.is_head() {
+                let found = asked
+                    .through(state, move |registry| registry.manifest_head(&registry.place(&path)?, &wanted));
+                return Ok(described(found.await?, reply::whole("")));
+            }
+            get(state, asked, path, wanted).await
         }
     }
 }
 
+/// Hands out a manifest. A large one stays in memory until the client has taken it: room for it is found before it is
+/// loaded, and one is loaded at a time.
+async fn get(
+    state: &Arc<State>,
+    asked: &Asked,
+    path: String,
+    wanted: String,
+) -> Result<Response<Body>, Refusal> {
+    let load = {
+        let (path, wanted) = (path.clone(), wanted.clone());
+        move |registry: &Registry<'_>| registry.manifest(&registry.place(&path)?, &wanted)
+    };
+    let small = load.clone();
+    let found = asked.through(state, move |registry| {
+        let found = registry.manifest_head(&registry.place(&path)?, &wanted)?;
+        let is_large = usize::try_from(found.length).unwrap_or(usize::MAX) > reply::SMALL;
+        // What had to be looked for elsewhere is here already.
+        if is_large || !found.content.is_empty() { Ok(found) } else { small(registry) }
+    });
+    let mut found = found.await?;
+    if !found.content.is_empty() || found.length == 0 {
+        let content = std::mem::take(&mut found.content);
+        return Ok(described(found, reply::whole(content)));
+    }
+    let no_room = || Refusal::new(503, "TOOMANYREQUESTS", "too many clients take their answers too slowly");
+    let length = usize::try_from(found.length).unwrap_or(usize::MAX);
+    let share = reply::room(state, &asked.head, length).await.ok_or_else(no_room)?;
+    let mut found = asked.with_memory(state, load).await?;
+    let content = std::mem::take(&mut found.content);
+    Ok(described(found, reply::shared(content.into(), share)))
+}
+
+fn described(found: Found, body: Body) -> Response<Body> {
+    let Found { digest, media_type, length, .. } = found;
+    let mut response = Response::new(body);
+    put(&mut response, CONTENT_TYPE.as_str(), &media_type);
+    put(&mut response, "content-length", &length.to_string());
+    put(&mut response, "docker-content-digest", &digest);
+    put(&mut response, "etag", &format!("\"{digest}\""));
+    response
+}
 async fn put_manifest(
     state: &Arc<State>,
     asked: &mut Asked,
@@ -64,7 +96,7 @@ async fn put_manifest(
         Ok(place)
     });
     let place = place.await?;
-    let text = read(state, asked).await?;
+    let (text, buffer) = read(state, asked).await?;
     let media_type = asked.header(CONTENT_TYPE).and_then(|text| text.split(';').next()).map(str::trim);
     let push = Push {
         reference,
@@ -74,7 +106,13 @@ async fn put_manifest(
     };
     let path = place.path.clone();
     let tags = push.tags.clone();
-    let pushed = asked.with(state, move |registry| registry.push(&place, &push)).await?;
+    // Parsed, a large manifest takes several times its size.
+    let is_large = push.content.len() > reply::SMALL;
+    let store = move |registry: &Registry<'_>| registry.push(&place, &push);
+    let pushed =
+        if is_large { asked.with_memory(state, store).await } else { asked.with(state, store).await };
+    drop(buffer);
+    let pushed = pushed?;
     let mut response = empty(StatusCode::CREATED);
     put(&mut response, "location", &format!("/v2/{path}/manifests/{}", pushed.digest));
     put(&mut response, "docker-content-digest", &pushed.digest);
@@ -87,20 +125,24 @@ async fn put_manifest(
     Ok(response)
 }
 
-async fn read(state: &State, asked: &mut Asked) -> Result<String, Refusal> {
-    let refuse = |status, code, text: &str| Err(Refusal::new(status, code, text));
-    let limited = Limited::new(&mut asked.body, LARGEST).collect();
-    let bytes = match timeout(state.patience.body, limited).await {
-        Err(_) => return refuse(408, "MANIFEST_INVALID", "the manifest did not arrive in time"),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            return refuse(413, "MANIFEST_INVALID", "a manifest has at most 4194304 bytes");
-        }
-        Ok(Err(_)) => return refuse(400, "MANIFEST_INVALID", "the manifest broke off"),
-        Ok(Ok(bytes)) => bytes.to_bytes(),
+/// Reads a manifest. Its memory is counted until the buffer is dropped.
+async fn read(state: &State, asked: &mut Asked) -> Result<(String, Buffer), Refusal> {
+    let refuse = |status, text: &str| Refusal::new(status, "MANIFEST_INVALID", text);
+    let told = |fault: Fault| match fault.status {
+        408 => refuse(408, "the manifest did not arrive in time"),
+        413 => refuse(413, "a manifest has at most 4194304 bytes"),
+        503 => refuse(503, &fault.message),
+        _ => refuse(400, "the manifest broke off"),
     };
-    match String::from_utf8(bytes.into()) {
-        Ok(text) if !text.is_empty() => Ok(text),
-        _ => refuse(400, "MANIFEST_INVALID", "the manifest is not JSON text"),
+    let reading = Reading::begin(&state.manifests, &mut asked.body, LARGEST, (1, 1), state.patience);
+    let mut reading = reading.await.map_err(told)?;
+    while let Some(data) = reading.next().await.map_err(told)? {
+        reading.buffer.bytes.extend_from_slice(&data);
+    }
+    let mut buffer = reading.buffer;
+    match String::from_utf8(std::mem::take(&mut buffer.bytes)) {
+        Ok(text) if !text.is_empty() => Ok((text, buffer)),
+        _ => Err(refuse(400, "the manifest is not JSON text")),
     }
 }
 

@@ -9,17 +9,14 @@ mod uploads;
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use http_body_util::BodyExt as _;
-use hyper::body::{Body as _, Incoming};
-use hyper::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, HeaderName, HeaderValue};
+use hyper::body::Incoming;
+use hyper::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
 use serde_json::json;
-use tokio::time::{Instant, timeout_at};
 
-use super::State;
 use super::reply::{self, Body};
+use super::{State, body};
 use crate::local::registry::{Identity, Refusal, Registry};
 use crate::local::upstream;
 use path::{Endpoint, Query};
@@ -28,8 +25,6 @@ pub(super) use token::answer as token;
 
 /// Public repositories can be read by everybody.
 const PUBLIC: &str = "/v2/public.ecr.aws/";
-/// How much of the body of a refused request is read, so that the client gets to read the answer.
-const DROPPED: usize = 256 * 1024 * 1024;
 
 /// A request on its way.
 struct Asked {
@@ -128,6 +123,14 @@ impl Asked {
         with(state, &self.head, work).await
     }
 
+    async fn with_memory<T: Send + 'static>(
+        &self,
+        state: &Arc<State>,
+        work: impl FnOnce(&Registry<'_>) -> Result<T, Refusal> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        with_memory(state, &self.head, work).await
+    }
+
     /// The same for what may have to be fetched from upstream first. Nobody's turn is held up meanwhile: upstream may
     /// be this very server.
     async fn through<T: Send + 'static>(
@@ -153,12 +156,38 @@ async fn with<T: Send + 'static>(
 ) -> Result<T, Refusal> {
     let stopping = |_| Refusal::new(503, "UNKNOWN", "the server is stopping");
     let _turn = state.handlers.acquire().await.map_err(stopping)?;
+    tokio::task::spawn_blocking(as_client(state, head, work)?).await.unwrap_or_else(|_| Err(failed()))
+}
+
+/// The same for what takes a lot of memory.
+async fn with_memory<T: Send + 'static>(
+    state: &Arc<State>,
+    head: &Parts,
+    work: impl FnOnce(&Registry<'_>) -> Result<T, Refusal> + Send + 'static,
+) -> Result<T, Refusal> {
+    state.large.run(as_client(state, head, work)?).await.unwrap_or_else(|| Err(failed()))
+}
+
+fn failed() -> Refusal {
+    Refusal::new(500, "UNKNOWN", "the embedded ECR failed on this request; its log says where")
+}
+
+/// Work with the registry as the client of a request sees it.
+fn as_client<T: 'static>(
+    state: &Arc<State>,
+    head: &Parts,
+    work: impl FnOnce(&Registry<'_>) -> Result<T, Refusal> + Send + 'static,
+) -> Result<Work<T>, Refusal> {
+    if head.headers.get_all(AUTHORIZATION).iter().nth(1).is_some() {
+        let text = "the request has more than one Authorization header";
+        return Err(Refusal::new(400, "UNAUTHORIZED", text));
+    }
     let header = text(head, AUTHORIZATION).map(str::to_owned);
     let is_read = matches!(head.method, Method::GET | Method::HEAD);
     let open = is_read && head.uri.path().starts_with(PUBLIC);
     let (address, source) = (super::host(state, head), super::source(head));
     let state = Arc::clone(state);
-    let work = move || {
+    Ok(Box::new(move || {
         let rules = &state.rules;
         let who = Identity::of(&state.local, rules, header.as_deref(), open)?;
         work(&Registry {
@@ -170,10 +199,10 @@ async fn with<T: Send + 'static>(
             settled: None,
             is_service: false,
         })
-    };
-    let failed = "the embedded ECR failed on this request; its log says where";
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| Err(Refusal::new(500, "UNKNOWN", failed)))
+    }))
 }
+
+type Work<T> = Box<dyn FnOnce() -> Result<T, Refusal> + Send>;
 
 /// A header's text.
 fn text(head: &Parts, name: HeaderName) -> Option<&str> {
@@ -186,12 +215,7 @@ async fn drain(state: &State, asked: &mut Asked) {
     if asked.head.headers.contains_key(EXPECT) {
         return;
     }
-    let deadline = Instant::now() + state.patience.body;
-    let mut dropped = 0;
-    while dropped < DROPPED && !asked.body.is_end_stream() {
-        let Ok(Some(Ok(frame))) = timeout_at(deadline, asked.body.frame()).await else { return };
-        dropped += frame.data_ref().map_or(0, Bytes::len);
-    }
+    body::drain(&mut asked.body, state.patience).await;
 }
 
 fn refuse(state: &State, head: &Parts, refusal: &Refusal) -> Response<Body> {
@@ -203,7 +227,7 @@ fn refuse(state: &State, head: &Parts, refusal: &Refusal) -> Response<Body> {
     };
     response.extensions_mut().insert(reply::Reason(refusal.message.clone()));
     if status == StatusCode::UNAUTHORIZED {
-        let address = text(head, HOST).unwrap_or(&state.presence.address);
+        let address = super::host(state, head);
         let realm =
             format!("Basic realm=\"{}://{address}/\",service=\"ecr.amazonaws.com\"", state.local.scheme());
         put(&mut response, "www-authenticate", &realm);

@@ -11,7 +11,7 @@ use crate::local::server::pace::{Pace, Patience};
 
 /// How much is collected before it is written. Twice as much is in memory per upload: one batch is written while the
 /// next one comes.
-const BATCH: usize = 512 * 1024;
+const BATCH: usize = 256 * 1024;
 
 /// The least bytes in a second: an upload may come as slowly as a bad line brings it.
 const SLOWEST: u64 = 4 * 1024;

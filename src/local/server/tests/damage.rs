@@ -11,7 +11,7 @@ fn logging() -> (Running, Arc<Mutex<Vec<String>>>) {
     let kept = Arc::clone(&lines);
     let write = Arc::new(move |line: &str| kept.lock().unwrap().push(line.to_owned()));
     let log = Some(Log { failures_only: true, write });
-    let options = Options { anonymous: true, log, ..Options::loopback(0) };
+    let options = Options { anonymous: true, log, ..Running::options() };
     (Running::with(options), lines)
 }
 

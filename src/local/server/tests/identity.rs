@@ -71,7 +71,7 @@ impl Signer {
 }
 
 fn guarded() -> Running {
-    Running::with(Options { credentials: Credentials::read(KEYS), ..Options::loopback(0) })
+    Running::with(Options { credentials: Credentials::read(KEYS), ..Running::options() })
 }
 
 fn code(answer: &Answer) -> String {
@@ -236,7 +236,7 @@ fn a_session_that_nobody_signed_for_is_worth_nothing_where_signatures_count() {
     let told = ecr.call(&open, "DescribeRegistry", "{}", "AWS4-HMAC-SHA256 {}");
     assert!(told.text().starts_with(r#"{"registryId":"111122223333""#), "{}", told.text());
     let folder = open.folder.path();
-    let options = Options { credentials: Credentials::read(KEYS), ..Options::loopback(0) };
+    let options = Options { credentials: Credentials::read(KEYS), ..Running::options() };
     let strict = Running::on(Local::open(folder).unwrap(), options);
     let refused = ecr.call(&strict, "DescribeRegistry", "{}", "AWS4-HMAC-SHA256 {}");
     assert_eq!(code(&refused), "UnrecognizedClientException");

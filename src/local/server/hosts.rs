@@ -1,0 +1,187 @@
+//! Which hosts a request may be for. A web page can have its own name resolve to this machine (DNS rebinding) and so
+//! reach a server that only this machine can reach: such a server takes requests only for names that are its own. And
+//! no server takes what a page of another origin sends.
+
+use hyper::Version;
+use hyper::header::{HOST, ORIGIN};
+use hyper::http::request::Parts;
+
+use crate::image::host::Ecr;
+
+/// The names of a server.
+#[derive(Debug)]
+pub(super) struct Hosts {
+    /// Names beside this machine's own and Amazon ECR's.
+    names: Vec<String>,
+    is_loopback: bool,
+}
+
+impl Hosts {
+    pub(super) fn new(names: &[String], is_loopback: bool) -> Self {
+        let names = names.iter().map(|name| name.to_ascii_lowercase()).collect();
+        Self { names, is_loopback }
+    }
+
+    /// Why a request is not for this server.
+    pub(super) fn check(&self, head: &Parts) -> Result<(), String> {
+        let mut hosts = head.headers.get_all(HOST).iter();
+        let host = hosts.next().map(|host| host.to_str().unwrap_or_default());
+        if hosts.next().is_some() || (host.is_none() && head.version == Version::HTTP_11) {
+            return Err("the request must have one Host header".to_owned());
+        }
+        let target = head.uri.authority().map(hyper::http::uri::Authority::as_str);
+        for host in [host, target].into_iter().flatten() {
+            if self.is_loopback && !self.is_ours(host) {
+                return Err(format!(
+                    "the request is for {}, which is not this server: name it with --hostname if it is",
+                    host.escape_default()
+                ));
+            }
+        }
+        check_origin(head, host.unwrap_or_default())
+    }
+
+    fn is_ours(&self, host: &str) -> bool {
+        let name = without_port(host).to_ascii_lowercase();
+        let name = name.strip_suffix('.').unwrap_or(&name);
+        let is_local = name == "localhost" || name.ends_with(".localhost");
+        let bare = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
+        let is_address = bare.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
+        is_local || is_address || is_amazon(name) || self.names.iter().any(|known| known == name)
+    }
+}
+
+/// Whether a host is one of Amazon ECR's or AWS STS's, which nobody else can have resolve to this machine.
+fn is_amazon(name: &str) -> bool {
+    let is_service = |prefix: &str| {
+        let rest = name.strip_prefix(prefix).unwrap_or_default();
+        let region =
+            [".amazonaws.com", ".amazonaws.com.cn", ".api.aws"].iter().find_map(|end| rest.strip_suffix(end));
+        region.is_some_and(|region| {
+            region.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+        })
+    };
+    Ecr::of_name(name).is_some()
+        || name == "sts.amazonaws.com"
+        || ["api.ecr.", "ecr.", "api.ecr-public.", "ecr-public.", "sts."].into_iter().any(is_service)
+}
+
+/// `HOST` of `HOST:PORT`.
+fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) && !name.ends_with(':') => name,
+        _ => host,
+    }
+}
+
+/// Refuses what a page of another origin sends. Clients that are no browsers send neither header.
+fn check_origin(head: &Parts, host: &str) -> Result<(), String> {
+    let foreign =
+        |origin: &str| Err(format!("a page of {} may not use this server", origin.escape_default()));
+    for origin in head.headers.get_all(ORIGIN) {
+        let origin = origin.to_str().unwrap_or("another origin");
+        let own = origin.split_once("://").map(|(_, own)| own);
+        if host.is_empty() || own.is_none_or(|own| !own.eq_ignore_ascii_case(host)) {
+            return foreign(origin);
+        }
+    }
+    for site in head.headers.get_all("sec-fetch-site") {
+        if !matches!(site.to_str(), Ok("same-origin" | "none")) {
+            return foreign("another origin");
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(headers: &[(&str, &str)]) -> Parts {
+        let mut request = hyper::Request::builder().uri("/v2/");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.body(()).unwrap().into_parts().0
+    }
+
+    #[test]
+    fn a_loopback_server_is_only_for_its_own_names() {
+        let hosts = Hosts::new(&["Registry.Test".to_owned()], true);
+        for own in [
+            "127.0.0.1",
+            "127.0.0.1:5700",
+            "127.1.2.3:1",
+            "localhost",
+            "LOCALHOST:5700",
+            "localhost.:5700",
+            "a.localhost:5700",
+            "[::1]",
+            "[::1]:5700",
+            "registry.test:5700",
+            "111122223333.dkr.ecr.eu-west-1.amazonaws.com",
+            "111122223333.dkr.ecr.cn-north-1.amazonaws.com.cn:5700",
+            "public.ecr.aws",
+            "api.ecr.us-east-1.amazonaws.com",
+            "sts.us-east-1.amazonaws.com",
+            "sts.amazonaws.com",
+        ] {
+            assert_eq!(hosts.check(&head(&[("host", own)])), Ok(()), "{own}");
+        }
+        for foreign in [
+            "",
+            "evil.example",
+            "evil.example:5700",
+            "127.0.0.1.evil.example",
+            "localhost.evil.example",
+            "10.0.0.1",
+            "0.0.0.0",
+            "127.0.0.1@evil.example",
+            "x.dkr.ecr.eu-west-1.amazonaws.com.evil.example",
+            "ecr.evil.example.amazonaws.com",
+            "127.0.0.1:5700:1",
+            "[::ffff:10.0.0.1]",
+            "::1:evil",
+            "ec2-1-2-3-4.compute-1.amazonaws.com",
+        ] {
+            assert!(hosts.check(&head(&[("host", foreign)])).is_err(), "{foreign}");
+        }
+        // Others reach a server that is not for this machine alone by names that it cannot know; they sign.
+        assert_eq!(Hosts::new(&[], false).check(&head(&[("host", "evil.example")])), Ok(()));
+        assert!(hosts.check(&head(&[])).is_err());
+        assert!(hosts.check(&head(&[("host", "localhost"), ("host", "localhost")])).is_err());
+        let (absolute, ()) = hyper::Request::builder()
+            .uri("http://evil.example/v2/")
+            .header("host", "localhost")
+            .body(())
+            .unwrap()
+            .into_parts();
+        assert!(hosts.check(&absolute).is_err());
+    }
+
+    #[test]
+    fn a_page_of_another_origin_is_refused() {
+        let check =
+            |name, value| Hosts::new(&[], true).check(&head(&[("host", "localhost:5700"), (name, value)]));
+        for own in [
+            ("origin", "http://localhost:5700"),
+            ("sec-fetch-site", "none"),
+            ("sec-fetch-site", "same-origin"),
+        ] {
+            assert_eq!(check(own.0, own.1), Ok(()), "{own:?}");
+        }
+        for foreign in [
+            ("origin", "null"),
+            ("origin", "http://localhost:3000"),
+            ("origin", "http://localhost"),
+            ("origin", ""),
+            ("origin", "https://evil.example"),
+            ("sec-fetch-site", "cross-site"),
+            ("sec-fetch-site", "same-site"),
+        ] {
+            assert!(check(foreign.0, foreign.1).is_err(), "{foreign:?}");
+        }
+        let two = head(&[("host", "a"), ("origin", "http://a"), ("origin", "http://b")]);
+        assert!(Hosts::new(&[], false).check(&two).is_err());
+    }
+}
