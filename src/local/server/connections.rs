@@ -184,7 +184,7 @@ fn file_limit() -> Option<u64> {
 mod tests {
     use super::*;
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn the_longest_idle_gives_way_and_a_busy_one_does_not() {
         let connections = Arc::new(Connections { most: 3, all: Mutex::default(), changed: Notify::new() });
         let [first, busy, last] =

@@ -6,7 +6,7 @@ use super::*;
 
 const IMAGE: &str = "application/vnd.oci.image.manifest.v1+json";
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
-const CALL: &str = "POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX-Amz-Target: \
+const CALL: &str = "POST / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX-Amz-Target: \
                     AmazonEC2ContainerRegistry_V20150921.";
 
 /// A server that asks for no credentials and has little patience, with the repository `team/app`.
@@ -186,9 +186,9 @@ fn slow_senders_are_cut_off() {
     let server = server();
     let upload = server.request("POST /v2/team/app/blobs/uploads/ HTTP/1.1", b"");
     let upload = upload.header("location").unwrap().to_owned();
-    let manifest = "PUT /v2/team/app/manifests/1 HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n{";
-    let chunk = format!("PATCH {upload} HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nabc");
-    let form = "POST /token HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 100\r\n\r\npassword=";
+    let manifest = "PUT /v2/team/app/manifests/1 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{";
+    let chunk = format!("PATCH {upload} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nabc");
+    let form = "POST /token HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 100\r\n\r\npassword=";
     let call = format!("{CALL}ListImages\r\nContent-Length: 100\r\n\r\n{{");
     let large = format!("{CALL}ListImages\r\nContent-Length: 99999999\r\n\r\n{{");
     for (sent, status) in
@@ -201,7 +201,7 @@ fn slow_senders_are_cut_off() {
     let known = server.get(&upload, "");
     assert_eq!((known.status, known.header("range")), (204, Some("0-2")));
     // The head of a request, and a connection on which none comes.
-    for sent in ["", "GET /v2/", "GET /v2/ HTTP/1.1\r\nHost: a\r\nX: "] {
+    for sent in ["", "GET /v2/", "GET /v2/ HTTP/1.1\r\nHost: localhost\r\nX: "] {
         assert!(server.send(&[sent.as_bytes()]).is_none_or(|answer| answer.status == 408), "{sent}");
     }
     works(&server);
@@ -210,14 +210,14 @@ fn slow_senders_are_cut_off() {
 #[test]
 fn heads_without_end_and_nonsense_are_refused() {
     let server = server();
-    let long = format!("GET /v2/ HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "x".repeat(2_000_000));
-    let many = format!("GET /v2/ HTTP/1.1\r\nHost: a\r\n{}\r\n", "X: y\r\n".repeat(1_000));
+    let long = format!("GET /v2/ HTTP/1.1\r\nHost: localhost\r\nX: {}\r\n\r\n", "x".repeat(2_000_000));
+    let many = format!("GET /v2/ HTTP/1.1\r\nHost: localhost\r\n{}\r\n", "X: y\r\n".repeat(1_000));
     for sent in [long.as_str(), &many, "GET\r\n\r\n", "\0\0\0\0\r\n\r\n", "GET /v2/ HTTP/9.9\r\n\r\n"] {
         let answer = server.send(&[sent.as_bytes()]);
         let status = answer.map_or(0, |answer| answer.status);
         assert!([0, 400, 431].contains(&status), "{status} {}", &sent[..20.min(sent.len())]);
     }
-    let both = "PUT /v2/team/app/manifests/1 HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 5\r\n\
+    let both = "PUT /v2/team/app/manifests/1 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 5\r\n\
                 Transfer-Encoding: chunked\r\n\r\nzz\r\n";
     let answer = server.send(&[both.as_bytes()]);
     assert!(answer.is_none_or(|answer| answer.status == 400));
@@ -251,7 +251,7 @@ fn whoever_takes_nothing_of_an_answer_is_cut_off() {
     let others: Vec<TcpStream> = (0..4)
         .map(|_| {
             let mut stream = TcpStream::connect(server.address).unwrap();
-            stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+            stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
             let mut status = [0; 12];
             stream.read_exact(&mut status).unwrap();
             assert_eq!(&status, b"HTTP/1.1 200");
