@@ -301,3 +301,47 @@ fn lifecycle_policies_are_carried_out_on_a_schedule() {
     let said = machine.fails(252, "local serve --lifecycle-every 12");
     assert!(said.contains("such as 12h"), "{said}");
 }
+
+#[cfg(unix)]
+#[test]
+fn nothing_is_open_to_others_whatever_the_umask() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mut machine = Machine::new();
+    let program = ["sh", "-c", "umask 000; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_ecr")];
+    let server = Serve::start_with(&machine, &program, &["--anonymous"]);
+    client(&mut machine, &server);
+    machine.ok("create-repository --repository-name team/app");
+    server.blob("team/app", b"content");
+    assert_eq!(server.send("POST /v2/team/app/blobs/uploads/", &[], b"").status, 202);
+    machine.ok("local export store.tar");
+    let script =
+        format!("umask 000; {} --folder new/folder local import store.tar", env!("CARGO_BIN_EXE_ecr"));
+    assert_eq!(outcome(&mut machine.command("sh", &["-c", &script])).code, 0);
+    let mut paths = vec![machine.path().join("home/ecr"), machine.path().join("new")];
+    while let Some(path) = paths.pop() {
+        let facts = std::fs::metadata(&path).unwrap();
+        assert_eq!(facts.permissions().mode() & 0o077, 0, "{}", path.display());
+        if facts.is_dir() {
+            paths.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+        }
+    }
+}
+
+#[test]
+fn secrets_that_others_can_read_are_told() {
+    let machine = Machine::new();
+    machine.write("keys", "[a]\naws_access_key_id = AKIA\naws_secret_access_key = s\n");
+    let script = format!(
+        "chmod 644 keys; {} local serve --port 0 --credentials keys --address 192.0.2.1",
+        env!("CARGO_BIN_EXE_ecr")
+    );
+    // The address is nobody's, so that it ends at once.
+    let ran = outcome(&mut machine.command("sh", &["-c", &script]));
+    assert!(
+        ran.stderr.starts_with(
+            "warning: others can read or change keys (mode 0644), which holds secrets: chmod 600 keys\n"
+        ),
+        "{}",
+        ran.transcript()
+    );
+}

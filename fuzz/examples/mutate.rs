@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use ecr_fuzz::TARGETS;
 
 /// What the targets are about, so that mutations begin near something sound.
-const SEEDS: [&str; 23] = [
+const SEEDS: [&str; 24] = [
+    "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/iam/aws4_request, SignedHeaders=content-type;host;x-amz-date, Signature=5d672d79c15b13162d9279b0855cfba6",
     r#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","artifactType":"a/b","config":{"mediaType":"a/b","digest":"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855","size":2},"layers":[],"subject":{"mediaType":"a/b","digest":"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855","size":1},"annotations":{"a":"b"}}"#,
     r#"{"schemaVersion":2,"manifests":[{"mediaType":"a","digest":"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855","size":3,"platform":{"os":"linux","architecture":"amd64"}}]}"#,
     r#"{"schemaVersion":1,"fsLayers":[{"blobSum":"sha256:1"}],"history":[],"signatures":[]}"#,

@@ -16,10 +16,11 @@ use ecr::output::Query;
 use ecr::store::{ArchiveReader, Place};
 use serde_json::{Map, Value, json};
 
-pub use server::registry;
+pub use server::{authorization, registry};
 
 /// The targets by name.
-pub const TARGETS: [(&str, fn(&[u8])); 13] = [
+pub const TARGETS: [(&str, fn(&[u8])); 14] = [
+    ("authorization", server::authorization),
     ("manifest", manifest),
     ("operation", operation),
     ("registry", registry),

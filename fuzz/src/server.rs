@@ -7,7 +7,7 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use ecr::local::Local;
-use ecr::local::server::{Options, Server};
+use ecr::local::server::{Authorization, Options, Server};
 
 /// A server on a thread of its own, for as long as the process lives, with an upload under way in the repository `aa`.
 static SERVER: LazyLock<(SocketAddr, String)> = LazyLock::new(|| {
@@ -60,4 +60,22 @@ pub fn registry(data: &[u8]) {
     };
     let answer = ask(*address, &request);
     assert!(!answer.starts_with("HTTP/1.1 5"), "{request}\n{answer}");
+}
+
+/// The Authorization header of the services' API. What is read writes itself as the same header again: nothing was
+/// passed over that a second reading could find.
+pub fn authorization(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let Ok(read) = Authorization::parse(text) else { return };
+    let written = format!(
+        "AWS4-HMAC-SHA256 Credential={}/{}/{}/{}/aws4_request, SignedHeaders={}, Signature={}",
+        read.access_key, read.date, read.region, read.service, read.signed_headers.join(";"), read.signature
+    );
+    assert_eq!(Authorization::parse(&written).as_ref(), Ok(&read), "{text}");
+    let letters = |text: &str| {
+        let mut parts: Vec<String> = text["AWS4-HMAC-SHA256 ".len()..].split(',').map(|part| part.trim_matches(' ').to_owned()).collect();
+        parts.sort();
+        parts
+    };
+    assert_eq!(letters(text), letters(&written), "{text}");
 }

@@ -56,7 +56,7 @@ pub fn import(folder: &Path, stream: impl Read) -> Result<(), Error> {
     let refuse = |reason: String| Error::Archive { reason };
     check_empty(folder)?;
     let parent = folder.parent().unwrap_or(folder);
-    fs::create_dir_all(parent).map_err(Error::folder(parent))?;
+    create_private(parent).map_err(Error::folder(parent))?;
     let place = tempfile::Builder::new().prefix("ecr-import-").tempdir_in(parent);
     let place = place.map_err(Error::folder(parent))?;
     let mut archive = tar::Archive::new(stream);
@@ -166,7 +166,9 @@ fn digest(name: &Path) -> Option<Digest> {
 
 fn write(path: &Path, entry: &mut impl Read, take: &mut dyn FnMut(&[u8])) -> Result<(), Error> {
     let failed = || Error::folder(path);
-    let mut file = File::create(path).map_err(failed())?;
+    let mut file = create_private_file(path).map_err(failed())?;
+    // The last entry of a name counts.
+    file.set_len(0).map_err(failed())?;
     let mut buffer = vec![0; 256 * 1024];
     loop {
         let unreadable = |error| Error::Archive { reason: format!("the archive cannot be read: {error}") };

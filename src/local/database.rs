@@ -200,7 +200,7 @@ impl Database {
         if pragma(connection, "user_version").map_err(failed)? == 0 {
             // Two processes that both find no database must not both write the schema, and SQLite answers "locked"
             // at once when two switch a file to write-ahead logging.
-            let lock = File::create(folder.join("lock")).map_err(Error::folder(folder))?;
+            let lock = create_private_file(&folder.join("lock")).map_err(Error::folder(folder))?;
             lock.lock().map_err(Error::folder(folder))?;
             if pragma(connection, "user_version").map_err(failed)? == 0 {
                 self.create(connection)?;
@@ -263,12 +263,12 @@ fn upgrade(connection: &mut Connection) -> rusqlite::Result<()> {
 
 /// Makes the file, where it is missing, so that only its owner can read it: the folder may be one that others can
 /// enter. SQLite gives the log the same mode.
-pub(super) fn create_private_file(path: &Path) -> io::Result<()> {
+pub(super) fn create_private_file(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.append(true).create(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map(drop)
+    options.open(path)
 }
 
 /// Whether SQLite failed for want of space, be it in the file, the log, or the log's index.

@@ -70,6 +70,10 @@ async fn examine_operation(
     head: &Parts,
 ) -> Result<(&'static Service, String, Claim), Fault> {
     let (service, operation) = target(head)?;
+    if service.operation(&operation).is_none() {
+        let text = format!("{} has no operation {operation}", service.full_name);
+        return Err(Fault::new("UnknownOperationException", text));
+    }
     let claim = examine(state, head).await?;
     if let Some(scope) = claim.service().filter(|scope| *scope != service.name) {
         let text =

@@ -3,7 +3,7 @@
 //! no server takes what a page of another origin sends.
 
 use hyper::Version;
-use hyper::header::{HOST, ORIGIN};
+use hyper::header::{CONTENT_LENGTH, HOST, ORIGIN, TRANSFER_ENCODING};
 use hyper::http::request::Parts;
 
 use crate::image::host::Ecr;
@@ -38,6 +38,7 @@ impl Hosts {
                 ));
             }
         }
+        check_framing(head)?;
         check_origin(head, host.unwrap_or_default())
     }
 
@@ -72,6 +73,17 @@ fn without_port(host: &str) -> &str {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) && !name.ends_with(':') => name,
         _ => host,
     }
+}
+
+/// Refuses bodies whose length could be read in two ways (RFC 9112, 6.1): a proxy may have read it in the other.
+fn check_framing(head: &Parts) -> Result<(), String> {
+    let mut encodings = head.headers.get_all(TRANSFER_ENCODING).iter();
+    let Some(encoding) = encodings.next() else { return Ok(()) };
+    let is_chunked = encoding.as_bytes().eq_ignore_ascii_case(b"chunked") && encodings.next().is_none();
+    if is_chunked && !head.headers.contains_key(CONTENT_LENGTH) {
+        return Ok(());
+    }
+    Err("the request must have a Content-Length, or chunked as its only Transfer-Encoding".to_owned())
 }
 
 /// Refuses what a page of another origin sends. Clients that are no browsers send neither header.
@@ -180,6 +192,10 @@ mod tests {
             ("sec-fetch-site", "same-site"),
         ] {
             assert!(check(foreign.0, foreign.1).is_err(), "{foreign:?}");
+        }
+        let framed = |name, value| head(&[("host", "a"), ("transfer-encoding", "chunked"), (name, value)]);
+        for (name, value) in [("content-length", "4"), ("transfer-encoding", "gzip")] {
+            assert!(Hosts::new(&[], false).check(&framed(name, value)).is_err(), "{name}");
         }
         let two = head(&[("host", "a"), ("origin", "http://a"), ("origin", "http://b")]);
         assert!(Hosts::new(&[], false).check(&two).is_err());
