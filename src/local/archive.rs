@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
-use super::blobs::create_private;
+use super::blobs::{create_private, private_temporary};
 use super::database::{Durability, create_private_file};
 use super::{Error, Fault, Local, Presence, schema, signing};
 use crate::image::Digest;
@@ -16,7 +16,7 @@ const DATABASE: &str = "ecr.db";
 impl Local {
     /// Writes the store to a stream, while it may be in use. Unfinished uploads are left out.
     pub fn export(&self, stream: impl Write) -> Result<(), Fault> {
-        let folder = tempfile::Builder::new().prefix("export-").tempdir_in(self.folder())?;
+        let folder = private_temporary("export-", self.folder())?;
         let copy = folder.path().join(DATABASE);
         self.database.copy(&copy)?;
         let connection = Connection::open(&copy)?;
@@ -57,7 +57,7 @@ pub fn import(folder: &Path, stream: impl Read) -> Result<(), Error> {
     check_empty(folder)?;
     let parent = folder.parent().unwrap_or(folder);
     create_private(parent).map_err(Error::folder(parent))?;
-    let place = tempfile::Builder::new().prefix("ecr-import-").tempdir_in(parent);
+    let place = private_temporary("ecr-import-", parent);
     let place = place.map_err(Error::folder(parent))?;
     let mut archive = tar::Archive::new(stream);
     let broken = |error: io::Error| refuse(format!("the archive cannot be read: {error}"));

@@ -59,6 +59,7 @@ use upstream::{Settled, Upstreams};
 
 pub use crate::iam::Principal;
 pub use archive::import;
+pub use blobs::private_temporary;
 pub use collection::{Checked, Damaged, Freed};
 pub use error::Error;
 pub use fault::Fault;

@@ -14,7 +14,7 @@ use super::{Context, Error};
 use crate::commands::connect::reach;
 use crate::commands::threads;
 use crate::local::server::{Credentials, Log, Options, Rule, Server};
-use crate::local::{DEFAULT_PORT, Local};
+use crate::local::{DEFAULT_PORT, Local, private_temporary};
 
 pub(super) fn define() -> clap::Command {
     clap::Command::new("serve")
@@ -261,7 +261,7 @@ fn warn_of_readers(_context: &Context, _path: &Path, _others: u32) {}
 
 /// A folder that goes when it is dropped.
 pub(super) fn ephemeral() -> anyhow::Result<tempfile::TempDir> {
-    tempfile::Builder::new().prefix("ecr-local-").tempdir().context("no temporary folder can be made")
+    private_temporary("ecr-local-", &std::env::temp_dir()).context("no temporary folder can be made")
 }
 
 pub(super) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
