@@ -261,7 +261,7 @@ fn warn_of_readers(_context: &Context, _path: &Path, _others: u32) {}
 
 /// A folder that goes when it is dropped.
 pub(super) fn ephemeral() -> anyhow::Result<tempfile::TempDir> {
-    private_temporary("ecr-local-", &std::env::temp_dir()).context("no temporary folder can be made")
+    private_temporary("ecr-local-", &tempfile::env::temp_dir()).context("no temporary folder can be made")
 }
 
 pub(super) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
