@@ -169,7 +169,7 @@ impl Drop for Share {
 mod tests {
     use super::*;
 
-    const LONG: Duration = Duration::from_secs(60);
+    const LONG: Duration = Duration::from_mins(1);
 
     fn shares<const N: usize>(budget: &Arc<Budget>) -> [Share; N] {
         std::array::from_fn(|_| budget.share(Arc::default()))

@@ -188,14 +188,14 @@ impl Server {
             tokio::select! {
                 () = &mut stop => break,
                 Some(_) = connections.join_next(), if !connections.is_empty() => {}
-                accepted = self.listener.accept(), if waiting.is_none() => match accepted {
-                    Ok((stream, _)) => waiting = Some(stream),
+                accepted = self.listener.accept(), if waiting.is_none() => {
+                    waiting = accepted.ok().map(|(stream, _)| stream);
                     // Out of file descriptors, most likely.
-                    Err(_) => {
+                    if waiting.is_none() {
                         self.connections.close_idle();
                         tokio::time::sleep(RETRY).await;
                     }
-                },
+                }
                 place = self.connections.admit(), if waiting.is_some() => {
                     let (state, stopped) = (Arc::clone(&self.state), stopped.clone());
                     if let Some(stream) = waiting.take() {
