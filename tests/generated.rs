@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use clap::Command;
+use clap_mangen::roff::{Roff, roman};
 
 type Files = BTreeMap<String, Vec<u8>>;
 
@@ -31,6 +32,20 @@ fn hold(folder: &str, wanted: &Files) {
     );
 }
 
+/// The section with the examples that stand below a command's options, which the command loses.
+fn examples(command: &mut Command) -> String {
+    let Some(text) = command.get_after_help().map(ToString::to_string) else { return String::new() };
+    let Some(text) = text.strip_prefix("Examples:\n") else { return String::new() };
+    *command = command.clone().after_help(None::<&str>);
+    let mut roff = Roff::new();
+    roff.control("SH", ["EXAMPLES"]).control("nf", []);
+    for line in text.lines() {
+        roff.text([roman(line)]);
+    }
+    roff.control("fi", []);
+    roff.render()
+}
+
 /// A page for this command and each command below it. The options that all commands share stand on the first page only.
 fn pages(command: &Command, above: Option<&str>, files: &mut Files) {
     let own = command.get_name();
@@ -41,10 +56,14 @@ fn pages(command: &Command, above: Option<&str>, files: &mut Files) {
             let shared = arg.get_help_heading() == Some("Global options");
             if shared { arg.hide(true) } else { arg }
         });
+    }
+    let examples = examples(&mut page);
+    if above.is_some() {
         page = page.after_help("The options that all commands share are in ecr(1).");
     }
     let mut bytes = Vec::new();
     clap_mangen::Man::new(page).title(name.to_uppercase()).date("").render(&mut bytes).unwrap();
+    bytes.extend(examples.into_bytes());
     files.insert(format!("{name}.1"), bytes);
     for below in command.get_subcommands().filter(|below| !below.is_hide_set()) {
         pages(below, Some(&name), files);

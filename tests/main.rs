@@ -6,6 +6,7 @@ mod auth;
 mod conformance;
 mod durability;
 mod full_disk;
+mod examples;
 mod generated;
 mod golden;
 mod harness;

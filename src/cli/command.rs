@@ -4,11 +4,13 @@
 use clap::{Arg, ArgAction, Command};
 
 use crate::commands;
+use crate::model::examples::examples;
 use crate::model::help::{first_sentence, texts};
 use crate::model::{Kind, Operation, Service, Shape, ecr, ecr_public, names::kebab};
+use crate::ui::Name;
 
 use super::completion::SHELLS;
-use super::help::{common_help, custom_commands};
+use super::help::{common_help, custom_commands, shown};
 use super::options::{Argument, GLOBALS, Meaning, arguments};
 
 const ABOUT: &str = "Everything with Amazon ECR: each operation of the AWS CLI, image transfer, login, and an ECR on this machine";
@@ -77,6 +79,7 @@ fn service_commands(service: &'static Service) -> Vec<Command> {
                 .long_about(texts.operation(operation.name))
                 .args_override_self(true)
                 .args(args(service, operation))
+                .after_help(examples_text(service, operation))
         })
         .collect();
     for (name, about) in custom_commands(service) {
@@ -90,6 +93,23 @@ fn service_commands(service: &'static Service) -> Vec<Command> {
         commands.push(command);
     }
     commands
+}
+
+/// The examples of an operation, as `--help` shows them below the options.
+fn examples_text(service: &Service, operation: &Operation) -> String {
+    let mut text = "Examples:".to_owned();
+    for example in examples(service, operation.name) {
+        text.push_str("\n  ");
+        text.push_str(example.title);
+        text.push('\n');
+        for line in shown(example, Name::Ecr) {
+            text.push_str("\n    ");
+            text.push_str(&line);
+        }
+        text.push('\n');
+    }
+    text.truncate(text.trim_end().len());
+    text
 }
 
 fn waiters(service: &'static Service) -> impl Iterator<Item = Command> {

@@ -1,8 +1,7 @@
 //! Help pages, written from the model: `ecr help`, `ecr public help`, `ecr OPERATION help`.
 
-mod example;
-
 use crate::commands;
+use crate::model::examples::{self, Example};
 use crate::model::help::{Texts, first_sentence, texts};
 use crate::model::{Kind, Operation, Service, Shape, Waiter, names::kebab};
 use crate::ui::Name;
@@ -102,12 +101,7 @@ pub(super) fn operation(page: &mut Page, name: Name, service: &Service, operatio
         );
     }
     options(page, service, operation, &arguments(service, operation));
-    page.heading("EXAMPLE");
-    let mut lines = vec![command];
-    lines.extend(
-        example::required_options(service, operation).into_iter().map(|option| format!("    {option}")),
-    );
-    page.verbatim(1, &lines.join(" \\\n    "));
+    examples(page, name, service, operation);
     page.heading("OUTPUT");
     match service.output(operation).filter(|output| !output.members.is_empty()) {
         Some(output) => {
@@ -117,6 +111,31 @@ pub(super) fn operation(page: &mut Page, name: Name, service: &Service, operatio
     }
     page.heading("GLOBAL OPTIONS");
     page.paragraph(1, &format!("See {} help.", prefix(name, service)));
+}
+
+fn examples(page: &mut Page, name: Name, service: &Service, operation: &Operation) {
+    page.heading("EXAMPLES");
+    for (number, example) in examples::examples(service, operation.name).iter().enumerate() {
+        if number > 0 {
+            page.gap();
+        }
+        page.paragraph(1, example.title);
+        page.gap();
+        for line in shown(example, name) {
+            page.verbatim(2, &line);
+        }
+    }
+}
+
+/// The lines of an example's transcript, with commands called by `name`.
+pub(super) fn shown(example: &Example, name: Name) -> impl Iterator<Item = String> {
+    example.transcript.iter().map(move |line| match name {
+        Name::Aws if line.starts_with("$ ") => line
+            .replace("ecr public ", "aws ecr-public ")
+            .replace("$ ecr ", "$ aws ecr ")
+            .replace("$(ecr ", "$(aws ecr "),
+        _ => (*line).to_owned(),
+    })
 }
 
 /// The page of one waiter.

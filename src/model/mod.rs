@@ -4,6 +4,7 @@
 //! written for this project. Arguments, skeletons, validation, output order, help, man pages, completions and the
 //! embedded server's dispatch are functions of these tables. A new AWS operation is a change of data.
 
+pub mod examples;
 pub mod foreign;
 pub mod help;
 pub mod json;
