@@ -5,8 +5,8 @@
 mod auth;
 mod conformance;
 mod durability;
-mod full_disk;
 mod examples;
+mod full_disk;
 mod generated;
 mod golden;
 mod harness;
