@@ -1,134 +1,113 @@
 //! The `Condition` element of a statement: operators over the request context.
 
 use std::cmp::Ordering;
-use std::collections::HashMap;
 use std::net::IpAddr;
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use super::pattern::{covers, covers_arn};
+use super::context::RequestContext;
+use super::pattern::Pattern;
 
-/// The request context: values by condition key. Keys are compared without regard to case.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct RequestContext(HashMap<String, Vec<String>>);
+type Test = fn(&str, &Pattern) -> bool;
 
-impl RequestContext {
-    /// Adds one value of a key.
-    pub fn add(&mut self, key: &str, value: impl Into<String>) {
-        self.0.entry(key.to_ascii_lowercase()).or_default().push(value.into());
-    }
-
-    fn get(&self, key: &str) -> Option<&[String]> {
-        self.0.get(&key.to_ascii_lowercase()).map(Vec::as_slice)
-    }
-
-    /// A text with its variables, such as `${aws:username}`, replaced. `None` where one of them is not known, which
-    /// keeps the text from covering anything.
-    pub(super) fn expand(&self, text: &str) -> Option<String> {
-        let (mut result, mut rest) = (String::new(), text);
-        while let Some((before, after)) = rest.split_once("${") {
-            let (variable, after) = after.split_once('}')?;
-            let (key, default) = variable.split_once(',').map_or((variable, None), |(key, default)| {
-                (key.trim(), Some(default.trim().trim_matches('\'')))
-            });
-            let value = match self.get(key) {
-                Some([value]) => value.as_str(),
-                Some(_) => return None,
-                None if matches!(key, "*" | "?" | "$") => key,
-                None => default?,
-            };
-            result.extend([before, value]);
-            rest = after;
-        }
-        Some(result + rest)
-    }
-}
-
-type Test = fn(&str, &str) -> bool;
-
-/// The operators: their name, whether they say the opposite of their test, the test of a fact against a value.
-const OPERATORS: [(&str, bool, Test); 25] = [
+/// The operators: name, whether it negates its test, the test of a request's value against a policy's.
+const OPERATORS: [(&str, bool, Test); 26] = [
     ("StringEquals", false, equal),
     ("StringNotEquals", true, equal),
-    ("StringEqualsIgnoreCase", false, equal_in_any_case),
-    ("StringNotEqualsIgnoreCase", true, equal_in_any_case),
+    ("StringEqualsIgnoreCase", false, equal_ignoring_case),
+    ("StringNotEqualsIgnoreCase", true, equal_ignoring_case),
     ("StringLike", false, like),
     ("StringNotLike", true, like),
     ("ArnEquals", false, arn_like),
     ("ArnNotEquals", true, arn_like),
     ("ArnLike", false, arn_like),
     ("ArnNotLike", true, arn_like),
-    ("Bool", false, equal_in_any_case),
-    ("IpAddress", false, within),
-    ("NotIpAddress", true, within),
-    ("NumericEquals", false, |fact, value| numbers(fact, value, Ordering::is_eq)),
-    ("NumericNotEquals", true, |fact, value| numbers(fact, value, Ordering::is_eq)),
-    ("NumericLessThan", false, |fact, value| numbers(fact, value, Ordering::is_lt)),
-    ("NumericLessThanEquals", false, |fact, value| numbers(fact, value, Ordering::is_le)),
-    ("NumericGreaterThan", false, |fact, value| numbers(fact, value, Ordering::is_gt)),
-    ("NumericGreaterThanEquals", false, |fact, value| numbers(fact, value, Ordering::is_ge)),
-    ("DateEquals", false, |fact, value| dates(fact, value, Ordering::is_eq)),
-    ("DateNotEquals", true, |fact, value| dates(fact, value, Ordering::is_eq)),
-    ("DateLessThan", false, |fact, value| dates(fact, value, Ordering::is_lt)),
-    ("DateLessThanEquals", false, |fact, value| dates(fact, value, Ordering::is_le)),
-    ("DateGreaterThan", false, |fact, value| dates(fact, value, Ordering::is_gt)),
-    ("DateGreaterThanEquals", false, |fact, value| dates(fact, value, Ordering::is_ge)),
+    ("Bool", false, equal_ignoring_case),
+    ("BinaryEquals", false, binary_equal),
+    ("IpAddress", false, in_network),
+    ("NotIpAddress", true, in_network),
+    ("NumericEquals", false, |request, policy| numbers(request, policy, Ordering::is_eq)),
+    ("NumericNotEquals", true, |request, policy| numbers(request, policy, Ordering::is_eq)),
+    ("NumericLessThan", false, |request, policy| numbers(request, policy, Ordering::is_lt)),
+    ("NumericLessThanEquals", false, |request, policy| numbers(request, policy, Ordering::is_le)),
+    ("NumericGreaterThan", false, |request, policy| numbers(request, policy, Ordering::is_gt)),
+    ("NumericGreaterThanEquals", false, |request, policy| numbers(request, policy, Ordering::is_ge)),
+    ("DateEquals", false, |request, policy| dates(request, policy, Ordering::is_eq)),
+    ("DateNotEquals", true, |request, policy| dates(request, policy, Ordering::is_eq)),
+    ("DateLessThan", false, |request, policy| dates(request, policy, Ordering::is_lt)),
+    ("DateLessThanEquals", false, |request, policy| dates(request, policy, Ordering::is_le)),
+    ("DateGreaterThan", false, |request, policy| dates(request, policy, Ordering::is_gt)),
+    ("DateGreaterThanEquals", false, |request, policy| dates(request, policy, Ordering::is_ge)),
 ];
 
-/// How the values of a key with several of them count.
+/// The operators whose values may have policy variables; in those of the others `${` is literal text.
+const VARIABLES_IN: [&str; 3] = ["String", "Arn", "Bool"];
+
+/// How the values of a multivalued key count.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Among {
-    One,
-    Any,
-    All,
+enum SetOperator {
+    None,
+    ForAnyValue,
+    ForAllValues,
 }
 
-/// An operator's name taken apart. `test` is `None` for `Null`, which asks whether there is a fact at all.
+/// An operator's name, parsed.
 struct Operator {
-    among: Among,
+    set: SetOperator,
     if_exists: bool,
     negated: bool,
+    takes_variables: bool,
+    /// `None` for `Null`, which tests whether the request has the key.
     test: Option<Test>,
 }
 
 impl Operator {
-    fn of(text: &str) -> Option<Self> {
-        let (among, rest) = match text.split_once(':') {
-            None => (Among::One, text),
-            Some(("ForAnyValue", rest)) => (Among::Any, rest),
-            Some(("ForAllValues", rest)) => (Among::All, rest),
+    fn parse(text: &str) -> Option<Self> {
+        let (set, rest) = match text.split_once(':') {
+            None => (SetOperator::None, text),
+            Some(("ForAnyValue", rest)) => (SetOperator::ForAnyValue, rest),
+            Some(("ForAllValues", rest)) => (SetOperator::ForAllValues, rest),
             Some(_) => return None,
         };
-        if rest == "Null" && among == Among::One {
-            return Some(Self { among, if_exists: false, negated: false, test: None });
+        if rest == "Null" && set == SetOperator::None {
+            return Some(Self { set, if_exists: false, negated: false, takes_variables: false, test: None });
         }
         let (name, if_exists) = rest.strip_suffix("IfExists").map_or((rest, false), |name| (name, true));
         let (_, negated, test) = OPERATORS.iter().find(|(known, _, _)| *known == name)?;
-        Some(Self { among, if_exists, negated: *negated, test: Some(*test) })
+        let takes_variables = VARIABLES_IN.iter().any(|family| name.starts_with(family));
+        Some(Self { set, if_exists, negated: *negated, takes_variables, test: Some(*test) })
     }
 
-    fn holds(&self, fact: Option<&[String]>, values: &[String]) -> bool {
+    fn holds(&self, found: Option<&[String]>, values: &[Pattern]) -> bool {
         let Some(test) = self.test else {
-            return values.iter().any(|value| value.eq_ignore_ascii_case("true") == fact.is_none());
+            let is_absent = found.is_none();
+            return values.iter().any(|value| value.text().eq_ignore_ascii_case("true") == is_absent);
         };
-        let Some(found) = fact else {
-            return match self.among {
-                Among::Any => false,
-                Among::All => true,
-                Among::One => self.if_exists || self.negated,
+        let Some(found) = found else {
+            return match self.set {
+                _ if self.if_exists => true,
+                SetOperator::ForAnyValue => false,
+                SetOperator::ForAllValues => true,
+                SetOperator::None => self.negated,
             };
         };
-        let one = |fact: &String| values.iter().any(|value| test(fact, value)) != self.negated;
-        if self.among == Among::All { found.iter().all(one) } else { found.iter().any(one) }
+        let matches = |found: &String| values.iter().any(|value| test(found, value)) != self.negated;
+        // To the set operators an empty value is no value.
+        let mut given = found.iter().filter(|value| !value.is_empty());
+        match self.set {
+            SetOperator::None => found.iter().any(matches),
+            SetOperator::ForAnyValue => given.any(matches),
+            SetOperator::ForAllValues => given.all(matches),
+        }
     }
 }
 
-/// What keeps conditions from being sound.
+/// Returns the first reason why a `Condition` is invalid.
 pub(super) fn check(condition: &Value) -> Result<(), String> {
     let unsound = || "Condition is not an object of objects".to_owned();
     for (name, keys) in condition.as_object().ok_or_else(unsound)? {
-        if Operator::of(name).is_none() {
+        if Operator::parse(name).is_none() {
             return Err(format!("Condition has the unknown operator {name}"));
         }
         for (key, wanted) in keys.as_object().ok_or_else(unsound)? {
@@ -140,16 +119,16 @@ pub(super) fn check(condition: &Value) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether all conditions hold. One that cannot be read does not.
+/// Returns whether all conditions hold. An invalid one does not.
 pub(super) fn hold(operators: &Map<String, Value>, context: &RequestContext, variables: bool) -> bool {
     operators.iter().all(|(name, keys)| {
-        let (Some(operator), Some(keys)) = (Operator::of(name), keys.as_object()) else { return false };
+        let (Some(operator), Some(keys)) = (Operator::parse(name), keys.as_object()) else { return false };
         keys.iter().all(|(key, wanted)| {
             let values = values(wanted).unwrap_or_default().into_iter();
-            let values: Vec<String> = if variables {
+            let values: Vec<Pattern> = if variables && operator.takes_variables {
                 values.filter_map(|value| context.expand(&value)).collect()
             } else {
-                values.collect()
+                values.map(|value| Pattern::new(&value)).collect()
             };
             operator.holds(context.get(key), &values)
         })
@@ -169,57 +148,75 @@ fn values(value: &Value) -> Option<Vec<String>> {
     }
 }
 
-fn equal(fact: &str, value: &str) -> bool {
-    fact == value
+fn equal(found: &str, value: &Pattern) -> bool {
+    found == value.text()
 }
 
-fn equal_in_any_case(fact: &str, value: &str) -> bool {
-    fact.eq_ignore_ascii_case(value)
+fn equal_ignoring_case(found: &str, value: &Pattern) -> bool {
+    found.to_lowercase() == value.text().to_lowercase()
 }
 
-fn like(fact: &str, value: &str) -> bool {
-    covers(value, fact)
+fn like(found: &str, value: &Pattern) -> bool {
+    value.covers(found)
 }
 
-fn arn_like(fact: &str, value: &str) -> bool {
-    covers_arn(value, fact)
+fn arn_like(found: &str, value: &Pattern) -> bool {
+    value.covers_arn(found)
 }
 
-/// Whether an address lies in a network such as `10.0.0.0/8`, or is the one that is named.
-fn within(fact: &str, value: &str) -> bool {
-    let (network, length) = value.split_once('/').map_or((value, None), |(head, tail)| (head, Some(tail)));
+/// The policy has the value as base64.
+fn binary_equal(found: &str, value: &Pattern) -> bool {
+    base64_simd::STANDARD.encode_to_string(found.as_bytes()) == value.text()
+}
+
+/// Returns whether an address lies in a network such as `10.0.0.0/8`, or is the one address that the policy names.
+fn in_network(found: &str, value: &Pattern) -> bool {
+    let value = value.text();
+    let (network, length) =
+        value.split_once('/').map_or((&*value, None), |(network, length)| (network, Some(length)));
     let bits = |text: &str| -> Option<(u128, u32)> {
         Some(match text.parse::<IpAddr>().ok()?.to_canonical() {
             IpAddr::V4(address) => (u128::from(address.to_bits()) << 96, 32),
             IpAddr::V6(address) => (address.to_bits(), 128),
         })
     };
-    let (Some((fact, width)), Some((network, other))) = (bits(fact), bits(network)) else { return false };
+    let (Some((found, width)), Some((network, other))) = (bits(found), bits(network)) else { return false };
     let length = length.map_or(Some(width), |text| text.parse().ok());
     let Some(length) = length.filter(|length| width == other && *length <= width) else { return false };
     let mask = u128::MAX.checked_shl(128 - length).unwrap_or_default();
-    fact & mask == network & mask
+    found & mask == network & mask
 }
 
-fn numbers(fact: &str, value: &str, test: fn(Ordering) -> bool) -> bool {
-    let number = |text: &str| text.parse::<f64>().ok();
-    let order = number(fact).zip(number(value)).and_then(|(fact, value)| fact.partial_cmp(&value));
-    order.is_some_and(test)
+fn numbers(found: &str, value: &Pattern, test: fn(Ordering) -> bool) -> bool {
+    number(found).zip(number(&value.text())).is_some_and(|(found, value)| test(found.total_cmp(&value)))
 }
 
-fn dates(fact: &str, value: &str, test: fn(Ordering) -> bool) -> bool {
-    moment(fact).zip(moment(value)).is_some_and(|(fact, value)| test(fact.cmp(&value)))
+/// An integer or decimal; not `inf`, `NaN` or `-0`, which compare in ways of their own.
+fn number(text: &str) -> Option<f64> {
+    let is_decimal = text.bytes().all(|byte| byte.is_ascii_digit() || b"+-.".contains(&byte));
+    if is_decimal { text.parse::<f64>().ok().map(|number| number + 0.0) } else { None }
 }
 
-/// A date or moment as ISO 8601 has it, or seconds since 1970; in milliseconds since 1970.
-fn moment(text: &str) -> Option<i64> {
-    let midnight = || {
-        let date: jiff::civil::Date = text.parse().ok()?;
+fn dates(found: &str, value: &Pattern, test: fn(Ordering) -> bool) -> bool {
+    let (found, value) = (milliseconds(found), milliseconds(&value.text()));
+    found.zip(value).is_some_and(|(found, value)| test(found.cmp(&value)))
+}
+
+/// A date or time in a form of the W3C's profile of ISO 8601 (`2026`, `2026-11`, `2026-11-21`,
+/// `2026-11-21T03:00Z` …), or seconds since 1970; as milliseconds since 1970.
+fn milliseconds(text: &str) -> Option<i64> {
+    let midnight = |date: &str| -> Option<Timestamp> {
+        let date: jiff::civil::Date = date.parse().ok()?;
         Some(date.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp())
     };
-    match text.parse::<i64>() {
-        Ok(seconds) => seconds.checked_mul(1000),
-        Err(_) => Some(text.parse::<Timestamp>().ok().or_else(midnight)?.as_millisecond()),
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    match text.as_bytes() {
+        [_, _, _, _] if digits(text) => Some(midnight(&format!("{text}-01-01"))?.as_millisecond()),
+        [_, _, _, _, b'-', _, _] => Some(midnight(&format!("{text}-01"))?.as_millisecond()),
+        _ => match text.parse::<i64>() {
+            Ok(seconds) => seconds.checked_mul(1000),
+            Err(_) => Some(text.parse::<Timestamp>().ok().or_else(|| midnight(text))?.as_millisecond()),
+        },
     }
 }
 

@@ -3,9 +3,10 @@
 use serde_json::{Map, Value};
 
 use super::Principal;
-use super::condition::{self, RequestContext};
-use super::pattern::covers;
-use super::{statements, texts};
+use super::condition;
+use super::context::RequestContext;
+use super::document::{statements, texts};
+use super::pattern::Pattern;
 
 /// A request in the terms of policies.
 #[derive(Debug)]
@@ -31,6 +32,25 @@ pub enum Decision {
     ImplicitDeny,
 }
 
+/// Evaluates the policies that apply to a request for a resource of the account `owner`. Without identity-based
+/// policies, a principal may use what its own account has; what another account has, only as far as a policy allows.
+pub fn decide<'a>(
+    request: &Request<'_>,
+    policies: impl IntoIterator<Item = &'a str>,
+    owner: &str,
+) -> Decision {
+    let is_own = request.principal.account() == owner;
+    let mut decision = if is_own { Decision::Allow } else { Decision::ImplicitDeny };
+    for policy in policies {
+        match request.evaluate(policy) {
+            Decision::ExplicitDeny => return Decision::ExplicitDeny,
+            Decision::Allow => decision = Decision::Allow,
+            Decision::ImplicitDeny => {}
+        }
+    }
+    decision
+}
+
 impl Request<'_> {
     /// Evaluates a policy document that [`validate`](super::validate) accepted.
     pub fn evaluate(&self, policy: &str) -> Decision {
@@ -50,13 +70,12 @@ impl Request<'_> {
     }
 
     fn is_meant(&self, statement: &Map<String, Value>, variables: bool) -> bool {
-        let is_action = |pattern: &str| covers(&pattern.to_lowercase(), &self.action.to_lowercase());
+        let action = self.action.to_lowercase();
+        let is_action = |pattern: &str| Pattern::new(&pattern.to_lowercase()).covers(&action);
         let is_resource = |pattern: &str| {
-            if variables {
-                self.context.expand(pattern).is_some_and(|pattern| covers(&pattern, self.resource))
-            } else {
-                covers(pattern, self.resource)
-            }
+            let pattern =
+                if variables { self.context.expand_resource(pattern) } else { Some(Pattern::new(pattern)) };
+            pattern.is_some_and(|pattern| pattern.covers(self.resource))
         };
         let listed = |name: &str, test: &dyn Fn(&str) -> bool| {
             let listed = statement.get(name).and_then(texts);
@@ -67,9 +86,10 @@ impl Request<'_> {
         };
         // The statements of a repository's policy are about that repository.
         let names_resource = ["Resource", "NotResource"].iter().any(|name| statement.contains_key(*name));
+        let is_deny = statement.get("Effect").is_some_and(|effect| effect == "Deny");
         let is_principal = match statement.get("NotPrincipal") {
-            Some(others) => !self.is_among(others),
-            None => statement.get("Principal").is_some_and(|some| self.is_among(some)),
+            Some(others) => !self.is_excepted(others, is_deny),
+            None => statement.get("Principal").is_some_and(|some| self.is_among(some, Principal::is_in)),
         };
         is_principal
             && is_about("Action", "NotAction", &is_action)
@@ -80,14 +100,23 @@ impl Request<'_> {
             }
     }
 
-    /// Whether principals of a statement are, or include, whoever asks; no service and no federation ever does.
-    fn is_among(&self, principals: &Value) -> bool {
+    /// Returns whether `NotPrincipal` excepts the requester from its statement. A Deny excepts only those that it names:
+    /// an account is named beside its user so that the user's account as such is not denied, which leaves its other
+    /// users and roles denied. An Allow, which IAM advises against, excepts whole accounts, so that nobody is allowed
+    /// by mistake.
+    fn is_excepted(&self, others: &Value, is_deny: bool) -> bool {
+        self.is_among(others, if is_deny { Principal::is_named_by } else { Principal::is_in })
+    }
+
+    /// Returns whether an entry of a statement's principals is about the requester; those of services and of
+    /// federation never are.
+    fn is_among(&self, principals: &Value, is_about: fn(&Principal, &str) -> bool) -> bool {
         match principals {
             Value::String(text) => text == "*",
             principals => principals
                 .get("AWS")
                 .and_then(texts)
-                .is_some_and(|entries| entries.into_iter().any(|entry| self.principal.is_meant(entry))),
+                .is_some_and(|entries| entries.into_iter().any(|entry| is_about(self.principal, entry))),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Principals of requests: a user, a role, a session of a role, or the root of an account.
 
+use super::RequestContext;
+
 /// A principal, by its Amazon resource name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Principal {
@@ -13,7 +15,7 @@ impl Principal {
         Self { arn: format!("arn:aws:iam::{account}:root"), account: account.to_owned() }
     }
 
-    /// The user, role, session of a role or root that an ARN names; `None` where it names none.
+    /// Parses the ARN of a user, role, session of a role, federated user or root; `None` for any other.
     pub fn of(arn: &str) -> Option<Self> {
         let ["arn", partition, service, "", account, resource] = arn.splitn(6, ':').collect::<Vec<_>>()[..]
         else {
@@ -27,7 +29,7 @@ impl Principal {
         }
         let is_known = match service {
             "iam" => resource == "root" || named(resource, "user/") || named(resource, "role/"),
-            "sts" => resource.strip_prefix("assumed-role/").is_some_and(|rest| rest.contains('/')),
+            "sts" => named(resource, "federated-user/") || is_session(resource),
             _ => false,
         };
         let is_account = account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
@@ -74,17 +76,70 @@ impl Principal {
     }
 
     /// The name of a user, which `aws:username` has.
-    pub fn user(&self) -> Option<&str> {
+    fn user(&self) -> Option<&str> {
         self.arn.split_once(":user/").and_then(|(_, path)| path.rsplit('/').next())
     }
 
-    /// Whether an entry below `AWS` of a policy's principals means it: everybody, its account, or itself.
-    pub fn is_meant(&self, entry: &str) -> bool {
-        let is_root = entry.strip_suffix(":root").is_some_and(|head| {
-            head.starts_with("arn:aws") && head.ends_with(&format!(":iam::{}", self.account))
-        });
-        entry == "*" || entry == self.account || is_root || entry == self.arn || entry == self.lasting_arn()
+    /// The condition keys that are about the principal. `aws:userid` is known only where it has no unique identifier,
+    /// which IAM would assign.
+    pub fn describe(&self, context: &mut RequestContext) {
+        let resource = self.arn.splitn(6, ':').nth(5).unwrap_or_default();
+        let (kind, user_id) = match resource.split_once('/') {
+            Some(("user", _)) => ("User", None),
+            Some(("federated-user", name)) => ("FederatedUser", Some(format!("{}:{name}", self.account))),
+            Some(_) => ("AssumedRole", None),
+            None => ("Account", Some(self.account.clone())),
+        };
+        context.add("aws:PrincipalArn", self.lasting_arn());
+        context.add("aws:PrincipalAccount", &*self.account);
+        context.add("aws:PrincipalType", kind);
+        context.add("aws:PrincipalIsAWSService", "false");
+        if let Some(user_id) = user_id {
+            context.add("aws:userid", user_id);
+        }
+        if let Some(user) = self.user() {
+            context.add("aws:username", user);
+        }
     }
+
+    /// Returns whether an entry below `AWS` names this principal or a group that it is in: everybody, its account, the
+    /// role that a session is of.
+    pub(super) fn is_in(&self, entry: &str) -> bool {
+        self.is_named_by(entry) || self.is_account(entry) || self.is_role(entry)
+    }
+
+    /// Returns whether an entry below `AWS` names this principal itself (or everybody).
+    pub(super) fn is_named_by(&self, entry: &str) -> bool {
+        let is_root = self.arn.ends_with(":root");
+        entry == "*" || entry == self.arn || is_root && self.is_account(entry)
+    }
+
+    /// `111122223333` and `arn:aws:iam::111122223333:root` both stand for the account.
+    fn is_account(&self, entry: &str) -> bool {
+        entry == self.account
+            || entry.strip_suffix(":root").is_some_and(|head| {
+                head.starts_with("arn:aws") && head.ends_with(&format!(":iam::{}", self.account))
+            })
+    }
+
+    /// The ARN of a session has no path, but a role's name is unique in its account: `role/team/build` is the role of
+    /// `assumed-role/build/job`.
+    fn is_role(&self, entry: &str) -> bool {
+        let role = self.lasting_arn();
+        let Some((own, name)) = role.split_once(":role/") else { return false };
+        let is_session = role != self.arn;
+        entry == role
+            || is_session
+                && entry
+                    .split_once(":role/")
+                    .is_some_and(|(head, path)| head == own && path.rsplit('/').next() == Some(name))
+    }
+}
+
+/// `assumed-role/ROLE/SESSION`.
+fn is_session(resource: &str) -> bool {
+    let session = resource.strip_prefix("assumed-role/").and_then(|rest| rest.split_once('/'));
+    session.is_some_and(|(role, session)| !role.is_empty() && !session.is_empty())
 }
 
 fn named(resource: &str, kind: &str) -> bool {
@@ -130,12 +185,12 @@ mod tests {
             "arn:aws:iam::111122223333:role/build",
             "arn:aws:sts::111122223333:assumed-role/build/job-7",
         ] {
-            assert!(session.is_meant(entry), "{entry}");
+            assert!(session.is_in(entry), "{entry}");
         }
         for entry in
             ["444455556666", "arn:aws:iam::444455556666:root", "arn:aws:iam::111122223333:role/buil", ""]
         {
-            assert!(!session.is_meant(entry), "{entry}");
+            assert!(!session.is_in(entry), "{entry}");
         }
         let role = Principal::of("arn:aws:iam::111122223333:role/team/build").unwrap();
         assert_eq!(role.role_session("job-7"), Some(session));

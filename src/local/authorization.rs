@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 use serde_json::Value;
 
-use crate::iam::{Decision, Request, RequestContext};
+use crate::iam::{Decision, Request, RequestContext, decide};
 
 use super::call::{Call, Scope};
 use super::handlers::policies;
@@ -63,25 +63,13 @@ impl AuthorizationRequest<'_> {
         let resource = policies::arn(self.scope, self.repository.unwrap_or("*"));
         let principal = self.requester.principal;
         let request = Request { principal, action: &action, resource: &resource, context: &context };
-        let decisions = kept.texts.iter().map(|text| request.evaluate(text));
-        let mut is_allowed = principal.account() == self.scope.account;
-        for decision in decisions {
-            match decision {
-                Decision::ExplicitDeny => {
-                    return Err(self.refuse(
-                        &action,
-                        &resource,
-                        "with an explicit deny in a resource-based policy",
-                    ));
-                }
-                Decision::Allow => is_allowed = true,
-                Decision::ImplicitDeny => {}
+        let reason = match decide(&request, kept.texts.iter().map(String::as_str), &self.scope.account) {
+            Decision::Allow => return Ok(()),
+            Decision::ExplicitDeny => "with an explicit deny in a resource-based policy".to_owned(),
+            Decision::ImplicitDeny => {
+                format!("because no resource-based policy allows the {action} action")
             }
-        }
-        if is_allowed {
-            return Ok(());
-        }
-        let reason = format!("because no resource-based policy allows the {action} action");
+        };
         Err(self.refuse(&action, &resource, &reason))
     }
 
@@ -106,19 +94,10 @@ impl AuthorizationRequest<'_> {
 
     /// The request context. Keys that nothing here could have, such as `aws:PrincipalOrgID`, are absent.
     fn context(&self, is_secured: bool) -> RequestContext {
-        let (principal, now) = (self.requester.principal, Timestamp::now());
+        let now = Timestamp::now();
         let mut context = RequestContext::default();
-        let is_root = principal.arn().ends_with(":root");
-        let kind = match principal.user() {
-            Some(_) => "User",
-            None if is_root => "Account",
-            None => "AssumedRole",
-        };
+        self.requester.principal.describe(&mut context);
         for (key, value) in [
-            ("aws:PrincipalArn", principal.lasting_arn()),
-            ("aws:PrincipalAccount", principal.account().to_owned()),
-            ("aws:PrincipalType", kind.to_owned()),
-            ("aws:PrincipalIsAWSService", "false".to_owned()),
             ("aws:ViaAWSService", "false".to_owned()),
             ("aws:ResourceAccount", self.scope.account.clone()),
             ("aws:RequestedRegion", self.scope.region.clone()),
@@ -127,9 +106,6 @@ impl AuthorizationRequest<'_> {
             ("aws:EpochTime", now.as_second().to_string()),
         ] {
             context.add(key, value);
-        }
-        if let Some(user) = principal.user() {
-            context.add("aws:username", user);
         }
         if let Some(source) = self.requester.source {
             context.add("aws:SourceIp", source.to_canonical().to_string());
