@@ -10,6 +10,7 @@ mod full_disk;
 mod generated;
 mod golden;
 mod harness;
+mod iam;
 mod layering;
 mod local;
 mod names;

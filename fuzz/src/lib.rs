@@ -1,5 +1,6 @@
 //! What each fuzz target does with its bytes. None of them may panic, hang or take memory without bound.
 
+mod iam_model;
 mod server;
 
 use std::sync::LazyLock;
@@ -16,15 +17,17 @@ use ecr::output::Query;
 use ecr::store::{ArchiveReader, Place};
 use serde_json::{Map, Value, json};
 
+pub use iam_model::compare as iam;
 pub use server::{authorization, registry};
 
 /// The targets by name.
-pub const TARGETS: [(&str, fn(&[u8])); 14] = [
+pub const TARGETS: [(&str, fn(&[u8])); 15] = [
     ("authorization", server::authorization),
     ("manifest", manifest),
     ("operation", operation),
     ("registry", registry),
     ("policy", policy),
+    ("iam", iam),
     ("lifecycle", lifecycle),
     ("shorthand", shorthand_text),
     ("query", query),
