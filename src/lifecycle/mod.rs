@@ -3,7 +3,15 @@
 
 mod document;
 mod evaluate;
+mod lint;
+mod place;
 mod policy;
+mod problem;
+#[cfg(test)]
+mod tests;
+mod warnings;
 
 pub use evaluate::{Image, Plan, evaluate};
+pub use lint::{Finding, Severity, lint};
+pub use place::Position;
 pub use policy::{Action, Policy, StorageClass};

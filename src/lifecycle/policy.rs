@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::document;
+use super::problem::{Problem, Refusal};
 
 /// Days become milliseconds: a day is 24 hours, whatever the calendar says.
 const DAY: i64 = 24 * 60 * 60 * 1000;
@@ -20,6 +21,8 @@ pub struct Policy {
 /// One rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Rule {
+    /// Its place in the document, from 0.
+    pub(super) place: usize,
     pub(super) priority: i64,
     pub(super) tags: Tags,
     pub(super) class: StorageClass,
@@ -68,27 +71,40 @@ pub enum Action {
 impl Policy {
     /// Reads a policy; what is wrong with it is told in the service's words where they are known.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let Ok(Value::Object(document)) = serde_json::from_str(text) else {
-            return Err("Could not map policyString into LifecyclePolicy.".to_owned());
-        };
-        let errors = document::errors(&document);
-        if !errors.is_empty() {
-            return Err(errors.into_iter().map(|error| error + "\n").collect());
+        Self::examine(text).map_err(|refusal| refusal.message())
+    }
+
+    /// Like [`parse`](Self::parse), with everything that is wrong and where.
+    pub(super) fn examine(text: &str) -> Result<Self, Refusal> {
+        let Ok(Value::Object(document)) = serde_json::from_str(text) else { return Err(Refusal::NoObject) };
+        let problems = document::problems(&document);
+        if !problems.is_empty() {
+            return Err(Refusal::Schema(problems));
         }
-        let rules = document["rules"].as_array().into_iter().flatten().filter_map(Value::as_object);
-        let mut rules: Vec<Rule> = rules.map(Rule::read).collect::<Result<_, _>>()?;
-        rules.sort_by_key(|rule| rule.priority);
-        check_together(&rules)?;
-        Ok(Self { rules })
+        let (mut rules, mut problems) = (Vec::new(), Vec::new());
+        let read = document["rules"].as_array().into_iter().flatten().filter_map(Value::as_object);
+        for (place, rule) in read.enumerate() {
+            match Rule::read(rule, place) {
+                Ok(rule) => rules.push(rule),
+                Err(problem) => problems.push(problem),
+            }
+        }
+        if problems.is_empty() {
+            rules.sort_by_key(|rule| rule.priority);
+            problems = check_together(&rules);
+        }
+        if problems.is_empty() { Ok(Self { rules }) } else { Err(Refusal::Rules(problems)) }
     }
 }
 
 impl Rule {
-    fn read(rule: &Map<String, Value>) -> Result<Self, String> {
+    fn read(rule: &Map<String, Value>, place: usize) -> Result<Self, Problem> {
         let (selection, action) = (&rule["selection"], &rule["action"]);
+        let problem = |code, message| Problem::new(code, format!("/rules/{place}/selection"), message);
         let read = Self {
+            place,
             priority: rule["rulePriority"].as_i64().unwrap_or(1),
-            tags: tags(selection)?,
+            tags: tags(selection).map_err(|told| problem("tag-lists", told))?,
             class: if selection["storageClass"] == "archive" {
                 StorageClass::Archive
             } else {
@@ -97,7 +113,7 @@ impl Rule {
             count: count(selection),
             action: if action["type"] == "transition" { Action::Archive } else { Action::Expire },
         };
-        read.check()?;
+        read.check().map_err(|told| problem("count-and-action", told))?;
         Ok(read)
     }
 
@@ -171,38 +187,58 @@ fn count(selection: &Value) -> Count {
     }
 }
 
-/// What no two rules may have in common.
-fn check_together(rules: &[Rule]) -> Result<(), String> {
-    if let Some(pair) = rules.windows(2).find(|pair| pair[0].priority == pair[1].priority) {
-        return Err(format!("Rule priorities must be unique; {} is used more than once.", pair[0].priority));
+/// What no two rules may have in common; the service tells the first.
+fn check_together(rules: &[Rule]) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for pair in rules.windows(2).filter(|pair| pair[0].priority == pair[1].priority) {
+        problems.push(Problem::new(
+            "same-priority",
+            format!("/rules/{}/rulePriority", pair[1].place),
+            format!("Rule priorities must be unique; {} is used more than once.", pair[0].priority),
+        ));
     }
     for class in [StorageClass::Standard, StorageClass::Archive] {
         let rules: Vec<&Rule> = rules.iter().filter(|rule| rule.class == class).collect();
-        if rules.iter().filter(|rule| rule.tags == Tags::Untagged).count() > 1 {
-            return Err("Only one rule can select Untagged images per storage class.".to_owned());
+        for rule in rules.iter().filter(|rule| rule.tags == Tags::Untagged).skip(1) {
+            problems.push(Problem::new(
+                "second-untagged",
+                format!("/rules/{}/selection/tagStatus", rule.place),
+                "Only one rule can select Untagged images per storage class.",
+            ));
         }
-        let any = rules.iter().position(|rule| rule.tags == Tags::Any);
-        if any.is_some_and(|place| place + 1 < rules.len()) {
-            return Err("Rule for tagStatus=ANY must have the lowest priority per storage class".to_owned());
+        let before_last = rules.len().saturating_sub(1);
+        for rule in rules[..before_last].iter().filter(|rule| rule.tags == Tags::Any) {
+            problems.push(Problem::new(
+                "any-not-last",
+                format!("/rules/{}/selection/tagStatus", rule.place),
+                "Rule for tagStatus=ANY must have the lowest priority per storage class",
+            ));
         }
-        let mut seen: Vec<&str> = Vec::new();
-        for rule in rules {
-            let (noun, texts) = match &rule.tags {
-                Tags::Prefixes(texts) => ("prefix", texts),
-                Tags::Patterns(texts) => ("pattern", texts),
-                Tags::Any | Tags::Untagged => continue,
-            };
-            for text in texts {
-                if seen.contains(&text.as_str()) {
-                    return Err(format!(
-                        "Tag {noun} '{text}' can only be used once per storage class, by one rule."
-                    ));
-                }
-                seen.push(text);
+        check_lists(&rules, &mut problems);
+    }
+    problems
+}
+
+/// No prefix or pattern may stand twice in the rules of a storage class.
+fn check_lists(rules: &[&Rule], problems: &mut Vec<Problem>) {
+    let mut seen: Vec<&str> = Vec::new();
+    for rule in rules {
+        let (noun, list, texts) = match &rule.tags {
+            Tags::Prefixes(texts) => ("prefix", "tagPrefixList", texts),
+            Tags::Patterns(texts) => ("pattern", "tagPatternList", texts),
+            Tags::Any | Tags::Untagged => continue,
+        };
+        for (place, text) in texts.iter().enumerate() {
+            if seen.contains(&text.as_str()) {
+                problems.push(Problem::new(
+                    "tag-used-twice",
+                    format!("/rules/{}/selection/{list}/{place}", rule.place),
+                    format!("Tag {noun} '{text}' can only be used once per storage class, by one rule."),
+                ));
             }
+            seen.push(text);
         }
     }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -228,18 +264,26 @@ mod tests {
              "countUnit":"days","countNumber":3},"action":{"type":"transition","targetStorageClass":"archive"}},
             {"rulePriority":4,"selection":{"tagStatus":"untagged","storageClass":"archive","countUnit":"days",
              "countType":"sinceImageTransitioned","countNumber":90},"action":{"type":"expire"}}]}"#;
-        let rule = |priority, tags, class, count, action| Rule { priority, tags, class, count, action };
+        let rule = |place, priority, tags, class, count, action| Rule {
+            place,
+            priority,
+            tags,
+            class,
+            count,
+            action,
+        };
         let pattern = Tags::Patterns(vec!["v*".to_owned()]);
         let rules = vec![
-            rule(2, pattern, StorageClass::Standard, Count::SincePulled(3 * DAY), Action::Archive),
+            rule(1, 2, pattern, StorageClass::Standard, Count::SincePulled(3 * DAY), Action::Archive),
             rule(
+                2,
                 4,
                 Tags::Untagged,
                 StorageClass::Archive,
                 Count::SinceTransitioned(90 * DAY),
                 Action::Expire,
             ),
-            rule(9, Tags::Any, StorageClass::Standard, Count::MoreThan(5), Action::Expire),
+            rule(0, 9, Tags::Any, StorageClass::Standard, Count::MoreThan(5), Action::Expire),
         ];
         assert_eq!(Policy::parse(text), Ok(Policy { rules }));
     }

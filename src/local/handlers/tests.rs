@@ -180,6 +180,7 @@ mod authorization;
 mod images;
 mod lifecycle;
 mod limits;
+mod lint;
 mod replication;
 mod repositories;
 mod scans;

@@ -1,0 +1,128 @@
+//! Lint of a policy document: what the service would refuse, and what it takes but nobody can have meant. The errors
+//! are those of [`Policy::parse`], which the embedded ECR's PutLifecyclePolicy uses.
+
+use super::place::{self, Position};
+use super::policy::Policy;
+use super::problem::{Problem, Refusal};
+use super::warnings;
+
+/// The bounds of `lifecyclePolicyText`, in characters.
+const LENGTHS: std::ops::RangeInclusive<usize> = 100..=30_720;
+
+/// How much a finding weighs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// The service refuses the document.
+    Error,
+    /// The service takes the document.
+    Warning,
+}
+
+/// Something that a document has wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// Error or warning.
+    pub severity: Severity,
+    /// A stable identifier, such as `wrong-type`.
+    pub code: &'static str,
+    /// The number of the rule in the document, from 1, where it is about one.
+    pub rule: Option<usize>,
+    /// Where it stands.
+    pub position: Position,
+    /// What is wrong; in the service's words, where the service refuses it and they are known.
+    pub message: String,
+}
+
+/// Checks a document. The findings are sorted by their position.
+pub fn lint(document: &[u8]) -> Vec<Finding> {
+    let text = match std::str::from_utf8(document) {
+        Ok(text) => text,
+        Err(error) => {
+            let good = String::from_utf8_lossy(&document[..error.valid_up_to()]);
+            let position = Position::at(&good, good.len());
+            return vec![error_at(position, "not-utf-8", "the document is not UTF-8".to_owned())];
+        }
+    };
+    let mut findings = Vec::new();
+    findings.extend(length(text));
+    if let Err(error) = serde_json::from_str::<serde_json::Value>(text) {
+        findings.push(not_json(text, &error));
+        return findings;
+    }
+    findings.extend(duplicates(text));
+    match Policy::examine(text) {
+        Ok(policy) => findings.extend(located(text, Severity::Warning, warnings::of(&policy))),
+        Err(refusal) => findings.extend(located(text, Severity::Error, problems(refusal))),
+    }
+    findings.sort_by_key(|finding| (finding.position, finding.severity));
+    findings
+}
+
+fn problems(refusal: Refusal) -> Vec<Problem> {
+    match refusal {
+        Refusal::NoObject => vec![Problem::new("no-object", "", refusal.message())],
+        Refusal::Schema(problems) | Refusal::Rules(problems) => problems,
+    }
+}
+
+fn error_at(position: Position, code: &'static str, message: String) -> Finding {
+    Finding { severity: Severity::Error, code, rule: None, position, message }
+}
+
+fn length(text: &str) -> Option<Finding> {
+    let length = text.chars().count();
+    let (code, offset) = if length < *LENGTHS.start() {
+        ("too-short", 0)
+    } else if length > *LENGTHS.end() {
+        ("too-long", text.char_indices().nth(*LENGTHS.end()).map_or(0, |(offset, _)| offset))
+    } else {
+        return None;
+    };
+    let (least, most) = (LENGTHS.start(), LENGTHS.end());
+    let message = format!("the document has {length} characters: the service takes {least} to {most}");
+    Some(error_at(Position::at(text, offset), code, message))
+}
+
+fn not_json(text: &str, error: &serde_json::Error) -> Finding {
+    if text.starts_with('\u{feff}') {
+        let message = "the document begins with a byte order mark: save it without one".to_owned();
+        return error_at(Position { line: 1, column: 1 }, "byte-order-mark", message);
+    }
+    // serde_json counts bytes, and puts an error at the byte before it where a line has just ended.
+    let line = text.split('\n').nth(error.line().saturating_sub(1)).unwrap_or_default();
+    let bytes = error.column().saturating_sub(1).min(line.len());
+    let column = String::from_utf8_lossy(&line.as_bytes()[..bytes]).chars().count() + 1;
+    let told = error.to_string();
+    let reason = told.split(" at line ").next().unwrap_or_default();
+    let position = Position { line: error.line().max(1), column };
+    error_at(position, "not-json", format!("the document is not JSON: {reason}"))
+}
+
+/// The service takes the last member of a name.
+fn duplicates(text: &str) -> Vec<Finding> {
+    let finding = |(position, name): (Position, String)| Finding {
+        severity: Severity::Warning,
+        code: "duplicate-member",
+        rule: None,
+        position,
+        message: format!("the object has {name:?} twice: this one counts"),
+    };
+    place::duplicates(text).into_iter().map(finding).collect()
+}
+
+fn located(text: &str, severity: Severity, problems: Vec<Problem>) -> Vec<Finding> {
+    let finding = |problem: Problem| Finding {
+        severity,
+        code: problem.code,
+        rule: rule(&problem.pointer),
+        position: place::position(text, &problem.pointer),
+        message: problem.message,
+    };
+    problems.into_iter().map(finding).collect()
+}
+
+/// The number of the rule that a pointer such as `/rules/0/action` leads into.
+fn rule(pointer: &str) -> Option<usize> {
+    let index: usize = pointer.strip_prefix("/rules/")?.split('/').next()?.parse().ok()?;
+    Some(index + 1)
+}

@@ -1,0 +1,44 @@
+//! What is wrong with a policy document, and where.
+
+/// One reason why a document is no policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Problem {
+    /// A stable identifier, such as `wrong-type`.
+    pub(super) code: &'static str,
+    /// Where in the document, as a JSON pointer.
+    pub(super) pointer: String,
+    /// The service's words, where they are known.
+    pub(super) message: String,
+}
+
+impl Problem {
+    pub(super) fn new(code: &'static str, pointer: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { code, pointer: pointer.into(), message: message.into() }
+    }
+}
+
+/// Why a document is refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// It is not a JSON object.
+    NoObject,
+    /// It does not fit the schema; the service tells all reasons.
+    Schema(Vec<Problem>),
+    /// Its rules do not fit; the service tells the first reason.
+    Rules(Vec<Problem>),
+}
+
+impl Refusal {
+    /// The service's message.
+    pub(super) fn message(&self) -> String {
+        match self {
+            Self::NoObject => "Could not map policyString into LifecyclePolicy.".to_owned(),
+            Self::Schema(problems) => {
+                problems.iter().flat_map(|problem| [problem.message.as_str(), "\n"]).collect()
+            }
+            Self::Rules(problems) => {
+                problems.first().map(|problem| problem.message.clone()).unwrap_or_default()
+            }
+        }
+    }
+}
