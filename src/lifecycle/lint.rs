@@ -88,13 +88,16 @@ fn not_json(text: &str, error: &serde_json::Error) -> Finding {
         let message = "the document begins with a byte order mark: save it without one".to_owned();
         return error_at(Position { line: 1, column: 1 }, "byte-order-mark", message);
     }
-    // serde_json counts bytes, and puts an error at the byte before it where a line has just ended.
-    let line = text.split('\n').nth(error.line().saturating_sub(1)).unwrap_or_default();
-    let bytes = error.column().saturating_sub(1).min(line.len());
-    let column = String::from_utf8_lossy(&line.as_bytes()[..bytes]).chars().count() + 1;
+    // serde_json counts bytes; a line break that it did not expect is column 0 of the next line.
+    let (number, bytes) = match (error.line(), error.column()) {
+        (number, 0) if number > 1 => (number - 1, usize::MAX),
+        (number, column) => (number.max(1), column.saturating_sub(1)),
+    };
+    let line = text.split('\n').nth(number - 1).unwrap_or_default();
+    let column = String::from_utf8_lossy(&line.as_bytes()[..bytes.min(line.len())]).chars().count() + 1;
     let told = error.to_string();
     let reason = told.split(" at line ").next().unwrap_or_default();
-    let position = Position { line: error.line().max(1), column };
+    let position = Position { line: number, column };
     error_at(position, "not-json", format!("the document is not JSON: {reason}"))
 }
 
