@@ -76,7 +76,7 @@ impl Principal {
     }
 
     /// The name of a user, which `aws:username` has.
-    fn user(&self) -> Option<&str> {
+    pub fn user(&self) -> Option<&str> {
         self.arn.split_once(":user/").and_then(|(_, path)| path.rsplit('/').next())
     }
 
