@@ -14,8 +14,8 @@ use serde_json::Value;
 use crate::iam::{Decision, Request, RequestContext, decide};
 
 use super::call::{Call, Scope};
+use super::core::pull_through::{self, Need, Wanted};
 use super::handlers::policies;
-use super::upstream::{self, Need, Wanted};
 use super::{Caller, Fault, Local, Principal};
 
 /// Operations that no resource-based policy is asked about: they only concern the caller.
@@ -154,7 +154,7 @@ impl Local {
                 (Requester::from(caller), &need.scope, Some(&*need.repository));
             self.authorize(&AuthorizationRequest {
                 requester,
-                action: upstream::ACTION,
+                action: pull_through::ACTION,
                 scope,
                 repository,
                 tags: &[],

@@ -4,8 +4,11 @@ use bytes::Bytes;
 use rusqlite::{Connection, Transaction};
 use serde_json::{Map, Value};
 
+use super::authorization::Requester;
+use super::core::pull_through::Settled;
+use super::core::{RepositoryRef, Request};
 use super::database::Durability;
-use super::upstream::Settled;
+use super::handlers::repository::is_account;
 use super::{Caller, Fault, Local};
 use crate::model::{Operation, Service};
 
@@ -87,6 +90,24 @@ impl Call<'_> {
     /// Whether the public registry was asked.
     pub(super) fn is_public(&self) -> bool {
         self.service.name == "ecr-public"
+    }
+
+    /// The request as the core takes it.
+    pub(super) fn request(&self) -> Request<'_> {
+        let requester = Some(Requester::from(self.caller));
+        Request { local: self.local, requester, now: self.now, settled: self.settled }
+    }
+
+    /// The repository that the request names, whether it is there or not.
+    pub(super) fn repository(&self) -> Result<RepositoryRef, Fault> {
+        let scope = self.scope();
+        if self.is_public() && !is_account(&scope.account) {
+            return Err(Fault::new(
+                "RegistryNotFoundException",
+                format!("The registry with id or alias '{}' does not exist", scope.account),
+            ));
+        }
+        Ok(RepositoryRef { scope, name: self.required("repositoryName").to_owned() })
     }
 
     /// The registry that the request is about: `registryId`'s where it is given, else the caller's.

@@ -4,8 +4,8 @@ use std::io;
 
 use serde_json::{Map, Value};
 
+use super::core::pull_through::Need;
 use super::database;
-use super::upstream::Need;
 
 const FULL: &str = "the disk that holds the embedded ECR is full; nothing was changed";
 

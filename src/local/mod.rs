@@ -21,6 +21,7 @@ mod authorization;
 mod blobs;
 mod call;
 mod collection;
+mod core;
 mod database;
 mod error;
 mod fault;
@@ -40,7 +41,6 @@ mod signing;
 mod time;
 mod token;
 mod uploads;
-mod upstream;
 mod validate;
 mod verified;
 
@@ -51,12 +51,13 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
+use self::core::pull_through::{self, Settled, Upstreams};
 use crate::model::Service;
 use blobs::Blobs;
 use call::Call;
 use database::Database;
-use upstream::{Settled, Upstreams};
 
+pub use self::core::pull_through::{FindLogin, Reach};
 pub use crate::iam::Principal;
 pub use archive::import;
 pub use blobs::private_temporary;
@@ -66,7 +67,6 @@ pub use fault::Fault;
 pub use handlers::lifecycle::LifecycleRun;
 pub use maintenance::{Contents, RegistryContents, reset};
 pub use presence::Presence;
-pub use upstream::{FindLogin, Reach};
 
 /// Where a server listens unless it is told otherwise.
 pub const DEFAULT_PORT: u16 = 5700;
@@ -186,12 +186,12 @@ impl Local {
         input: Value,
         blob: Option<Bytes>,
     ) -> Result<Value, Fault> {
-        if !upstream::may_need(operation) {
+        if !pull_through::may_need(operation) {
             return self.answer(caller, service, operation, input, blob);
         }
         match self.answer(caller, service, operation, input.clone(), blob) {
             Err(Fault { need: Some(need), .. }) => {
-                let settled = upstream::settle_now(self, &need)?;
+                let settled = pull_through::settle_now(self, &need)?;
                 self.answer_settled(caller, service, operation, input, Some(&settled))
             }
             answer => answer,
@@ -209,17 +209,6 @@ impl Local {
         settled: Option<&Settled>,
     ) -> Result<Value, Fault> {
         self.carry_out(caller, service, operation, input, None, settled, Self::authorize_call)
-    }
-
-    /// The same for what the service does of itself, which no policy is asked about.
-    fn answer_own(
-        &self,
-        caller: &Caller,
-        service: &'static Service,
-        operation: &str,
-        input: Value,
-    ) -> Result<Value, Fault> {
-        self.carry_out(caller, service, operation, input, None, None, |_, _| Ok(()))
     }
 
     #[allow(clippy::too_many_arguments, reason = "what all ways to ask have in common")]

@@ -1,11 +1,10 @@
-//! What the embedded ECR is asked for beside the service's operations: findings, lifecycle runs, repositories that
-//! come into being on push.
+//! What the embedded ECR is asked for beside the service's operations: findings and lifecycle runs.
 
 use serde_json::{Value, json};
 
 use super::call::Scope;
 use super::database::Durability;
-use super::handlers::{lifecycle, scans, templates};
+use super::handlers::{lifecycle, scans};
 use super::{Caller, Fault, LifecycleRun, Local, time};
 
 impl Local {
@@ -50,22 +49,6 @@ impl Local {
             }
         }
         Ok(runs)
-    }
-
-    /// Makes the repository that is being pushed to, from the template for that; answers whether it
-    /// is there now, as it is not where no template applies.
-    pub fn create_on_push(&self, caller: &Caller, name: &str) -> Result<bool, Fault> {
-        self.create_from_template(caller, name, "CREATE_ON_PUSH")
-    }
-
-    /// Makes a repository from the template for an occasion, `CREATE_ON_PUSH`, `PULL_THROUGH_CACHE` or `REPLICATION`;
-    /// answers whether the
-    /// repository is there now. One that was there before stays as it is.
-    pub fn create_from_template(&self, caller: &Caller, name: &str, occasion: &str) -> Result<bool, Fault> {
-        let scope = own_scope(caller);
-        self.database.write(Durability::Flushed, |transaction| {
-            templates::ensure(transaction, &scope, name, occasion, time::now())
-        })
     }
 }
 

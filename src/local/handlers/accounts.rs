@@ -32,6 +32,15 @@ pub(crate) fn get_setting(call: &Call<'_>) -> Result<Value, Fault> {
     Ok(json!({ "name": name, "value": kept.map_or_else(|| json!(default), |kept| kept.value) }))
 }
 
+/// Whether the account lets blobs be mounted. A public registry has no such setting.
+pub(in crate::local) fn mounts_blobs(
+    connection: &rusqlite::Connection,
+    scope: &Scope,
+) -> Result<bool, Fault> {
+    let kept = Setting::get(connection, scope, Kind::AccountSetting, "BLOB_MOUNTING")?;
+    Ok(kept.is_some_and(|kept| kept.value == "ENABLED"))
+}
+
 /// PutAccountSetting
 pub(crate) fn put_setting(call: &Call<'_>) -> Result<Value, Fault> {
     let (name, _, values) = setting(call)?;
@@ -49,7 +58,7 @@ pub(crate) fn put_setting(call: &Call<'_>) -> Result<Value, Fault> {
 }
 
 /// Whether the pulls of somebody do not count: of an excluded user or role, or of a session of such a role.
-pub(super) fn is_excluded(
+pub(in crate::local) fn is_excluded(
     connection: &rusqlite::Connection,
     scope: &Scope,
     principal: &Principal,

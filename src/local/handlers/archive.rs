@@ -3,13 +3,13 @@
 use rusqlite::{Connection, params};
 use serde_json::{Value, json};
 
-use super::deletion::lists_with;
 use super::identifier::ImageId;
 use super::images::Image;
 use super::repository::Repository;
 use super::settings::{about, given};
 use crate::local::Fault;
 use crate::local::call::Call;
+use crate::local::core::lists_with;
 
 /// UpdateImageStorageClass. An image is restored by the time the answer is read: nothing here takes the minutes that
 /// the service needs, for which the answer says `ACTIVATING`.

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use super::identifier::DIGEST;
 use super::repository::Repository;
 use crate::local::call::Call;
-use crate::local::upstream::{self, Wanted};
+use crate::local::core::layer_size;
+use crate::local::core::pull_through::{self, Wanted};
 use crate::local::{Fault, signing, validate};
 
 /// How long a download URL is good for, in seconds.
@@ -39,7 +40,7 @@ pub(crate) fn check(call: &Call<'_>) -> Result<Value, Fault> {
 }
 
 fn availability(connection: &Connection, repository: &Repository, digest: &str) -> Result<Value, Fault> {
-    let Some(size) = layer_size(connection, repository, digest)? else {
+    let Some(size) = layer_size(connection, repository.id, digest)? else {
         return Ok(json!({ "layerDigest": digest, "layerAvailability": "UNAVAILABLE" }));
     };
     let query = "SELECT image_layer.media_type, image.status FROM image_layer JOIN image ON image.id = image
@@ -58,12 +59,6 @@ fn availability(connection: &Connection, repository: &Repository, digest: &str) 
         "layerSize": size,
         "mediaType": media_type.as_deref().unwrap_or(UNKNOWN_TYPE),
     }))
-}
-
-fn layer_size(connection: &Connection, repository: &Repository, digest: &str) -> Result<Option<i64>, Fault> {
-    let query = "SELECT blob.size FROM layer JOIN blob USING (digest) WHERE repository = ?1 AND digest = ?2";
-    let mut statement = connection.prepare_cached(query)?;
-    Ok(statement.query_row(params![repository.id, digest], |row| row.get(0)).optional()?)
 }
 
 /// GetDownloadUrlForLayer. Only layers of an image can be fetched; one that was uploaded and never used cannot.
@@ -85,7 +80,7 @@ pub(crate) fn download_url(call: &Call<'_>) -> Result<Value, Fault> {
                 format!("within the repository with name '{name}' in the registry with id '{account}'");
             Fault::new(code, format!("The layer with digest '{digest}' {start}{within}{end}"))
         };
-        if layer_size(connection, &repository, digest)?.is_none() {
+        if layer_size(connection, repository.id, digest)?.is_none() {
             let missing = with("LayersNotFoundException", "does not exist ", "");
             return Err(upstream_of(call, connection, missing)?);
         }
@@ -112,7 +107,7 @@ fn upstream_of(call: &Call<'_>, connection: &Connection, missing: Fault) -> Resu
     let Ok(digest) = call.required("layerDigest").parse() else { return Ok(missing) };
     let (scope, wanted) = (call.scope(), vec![Wanted::Layer(digest)]);
     let instead =
-        upstream::instead(connection, &scope, call.required("repositoryName"), wanted, call.settled)?;
+        pull_through::instead(connection, &scope, call.required("repositoryName"), wanted, call.settled)?;
     Ok(instead.unwrap_or(missing))
 }
 

@@ -8,20 +8,20 @@ use super::repository::Repository;
 use crate::local::{Fault, validate};
 
 /// What the service expects of a digest.
-pub(super) const DIGEST: &str = "[a-zA-Z0-9-_+.]+:[a-fA-F0-9]+";
+pub(in crate::local) const DIGEST: &str = "[a-zA-Z0-9-_+.]+:[a-fA-F0-9]+";
 /// What the service expects of a tag; its length is the model's affair.
-pub(super) const TAG: &str = "[a-zA-Z0-9_][a-zA-Z0-9-_.]*";
+pub(in crate::local) const TAG: &str = "[a-zA-Z0-9_][a-zA-Z0-9-_.]*";
 
 /// A digest, a tag, or both, as a request has them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct ImageId {
-    pub(super) digest: Option<String>,
-    pub(super) tag: Option<String>,
+pub(in crate::local) struct ImageId {
+    pub(in crate::local) digest: Option<String>,
+    pub(in crate::local) tag: Option<String>,
 }
 
 /// Why an identifier leads to no image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unresolved {
+pub(in crate::local) enum Unresolved {
     Missing,
     BadDigest,
     BadTag,
@@ -30,13 +30,13 @@ pub(super) enum Unresolved {
 }
 
 impl ImageId {
-    pub(super) fn of(value: &Value) -> Self {
+    pub(in crate::local) fn of(value: &Value) -> Self {
         let text = |member: &str| value.get(member).and_then(Value::as_str).map(str::to_owned);
         Self { digest: text("imageDigest"), tag: text("imageTag") }
     }
 
     /// The image that is meant.
-    pub(super) fn resolve(
+    pub(in crate::local) fn resolve(
         &self,
         connection: &Connection,
         repository: &Repository,
@@ -64,7 +64,11 @@ impl ImageId {
     }
 
     /// The image that is meant, which an operation needs to be there.
-    pub(super) fn must(&self, connection: &Connection, repository: &Repository) -> Result<Image, Fault> {
+    pub(in crate::local) fn must(
+        &self,
+        connection: &Connection,
+        repository: &Repository,
+    ) -> Result<Image, Fault> {
         match self.resolve(connection, repository)? {
             Ok(image) => Ok(image),
             Err(Unresolved::Missing) => {
@@ -75,12 +79,12 @@ impl ImageId {
     }
 
     /// The structure as the request had it, with the digest of the image that it led to.
-    pub(super) fn completed(&self, image: &Image) -> Value {
+    pub(in crate::local) fn completed(&self, image: &Image) -> Value {
         Self { digest: Some(image.digest.clone()), tag: self.tag.clone() }.value()
     }
 
     /// The structure as the request had it.
-    pub(super) fn value(&self) -> Value {
+    pub(in crate::local) fn value(&self) -> Value {
         let mut members = Map::new();
         if let Some(digest) = &self.digest {
             members.insert("imageDigest".to_owned(), digest.as_str().into());
@@ -92,12 +96,12 @@ impl ImageId {
     }
 
     /// An entry of `failures`.
-    pub(super) fn failure(&self, code: &str, reason: &str) -> Value {
+    pub(in crate::local) fn failure(&self, code: &str, reason: &str) -> Value {
         json!({ "imageId": self.value(), "failureCode": code, "failureReason": reason })
     }
 
     /// The error of an operation that takes only images which exist.
-    pub(super) fn not_found(&self, repository: &Repository) -> Fault {
+    pub(in crate::local) fn not_found(&self, repository: &Repository) -> Fault {
         let shown = |text: &Option<String>| text.clone().unwrap_or_else(|| "null".to_owned());
         Fault::new(
             "ImageNotFoundException",
@@ -115,7 +119,7 @@ impl ImageId {
 
 impl Unresolved {
     /// The entry of `failures` that says so.
-    pub(super) fn failure(self, id: &ImageId) -> Value {
+    pub(in crate::local) fn failure(self, id: &ImageId) -> Value {
         let (code, reason) = match self {
             Self::Missing => (
                 "MissingDigestAndTag",
@@ -139,7 +143,7 @@ impl Unresolved {
 }
 
 /// The image that a tag points at.
-pub(super) fn image_of_tag(
+pub(in crate::local) fn image_of_tag(
     connection: &Connection,
     repository: i64,
     tag: &str,

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::repository::Repository;
 use crate::local::Fault;
 use crate::local::call::Call;
+use crate::local::core::{IfMissing, begin_upload};
 use crate::local::uploads::Upload;
 
 /// The size of parts that the service suggests: 10 MiB.
@@ -15,14 +16,7 @@ const MIB: i64 = 1024 * 1024;
 
 /// InitiateLayerUpload
 pub(crate) fn initiate(call: &Call<'_>) -> Result<Value, Fault> {
-    call.local.database.hold_reserve();
-    let (id, forgotten) = call.write(|transaction| {
-        let repository = Repository::of(call, transaction)?;
-        Upload::begin(transaction, repository.id, call.now)
-    })?;
-    for id in forgotten {
-        call.local.forget_upload(&id);
-    }
+    let id = begin_upload(&call.request(), &call.repository()?, IfMissing::Fail)?;
     Ok(json!({ "uploadId": id, "partSize": PART_SIZE }))
 }
 

@@ -17,7 +17,7 @@ use crate::local::{Fault, Local, time};
 const KIND: &str = "lifecycle-policy";
 
 /// A policy in the form in which the service keeps it: without white space, its members in the order they came in.
-pub(super) fn checked(text: &str) -> Result<(String, Policy), Fault> {
+pub(in crate::local) fn checked(text: &str) -> Result<(String, Policy), Fault> {
     let refused = |told: String| {
         Fault::parameter("LifecyclePolicyText", &format!("Lifecycle policy validation failure: {told}"))
     };
@@ -27,7 +27,11 @@ pub(super) fn checked(text: &str) -> Result<(String, Policy), Fault> {
 }
 
 /// Gives a repository its policy.
-pub(super) fn store(connection: &Connection, repository: &Repository, compact: &str) -> Result<(), Fault> {
+pub(in crate::local) fn store(
+    connection: &Connection,
+    repository: &Repository,
+    compact: &str,
+) -> Result<(), Fault> {
     put_repository_text(connection, repository, KIND, compact)
 }
 
@@ -332,7 +336,8 @@ pub(in crate::local) fn run(
     if is_trial {
         return Ok(Some(done));
     }
-    let deleted: Vec<Value> = done.expired.iter().map(|digest| json!({ "imageDigest": digest })).collect();
+    let identified = |digest: &String| ImageId { digest: Some(digest.clone()), tag: None };
+    let deleted: Vec<ImageId> = done.expired.iter().map(identified).collect();
     replication::on_delete(local, connection, &repository, &deleted)?;
     let change = "UPDATE repository_setting SET acted_at = ?3 WHERE repository = ?1 AND kind = ?2";
     connection.execute(change, params![repository.id, KIND, now])?;

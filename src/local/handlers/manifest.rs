@@ -20,28 +20,28 @@ const MOST_LAYERS: usize = 256;
 
 /// What the registry keeps about a manifest beside its bytes.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Manifest {
-    pub(super) digest: String,
-    pub(super) media_type: String,
-    pub(super) artifact_type: Option<String>,
-    pub(super) subject: Option<String>,
+pub(in crate::local) struct Manifest {
+    pub(in crate::local) digest: String,
+    pub(in crate::local) media_type: String,
+    pub(in crate::local) artifact_type: Option<String>,
+    pub(in crate::local) subject: Option<String>,
     /// The configuration and the layers.
-    pub(super) blobs: Vec<Blob>,
+    pub(in crate::local) blobs: Vec<Blob>,
     /// The manifests of an index.
-    pub(super) children: Vec<String>,
+    pub(in crate::local) children: Vec<String>,
     /// The size of all blobs where the manifest tells it, as it does unless it is of docker's first schema.
-    pub(super) size: Option<i64>,
+    pub(in crate::local) size: Option<i64>,
 }
 
 /// A blob that a manifest refers to.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Blob {
-    pub(super) digest: String,
-    pub(super) media_type: Option<String>,
+pub(in crate::local) struct Blob {
+    pub(in crate::local) digest: String,
+    pub(in crate::local) media_type: Option<String>,
     /// Its bytes, where the manifest tells them.
-    pub(super) size: Option<i64>,
+    pub(in crate::local) size: Option<i64>,
     /// Whether it must be in the repository: layers that may not be distributed need not be.
-    pub(super) is_needed: bool,
+    pub(in crate::local) is_needed: bool,
 }
 
 #[derive(Deserialize)]
@@ -74,7 +74,7 @@ struct SchemaOneLayer {
 
 impl Manifest {
     /// Reads a manifest, whose media type may be given beside it.
-    pub(super) fn parse(text: &str, given: Option<&str>) -> Result<Self, Fault> {
+    pub(in crate::local) fn parse(text: &str, given: Option<&str>) -> Result<Self, Fault> {
         let invalid = |constraint: &str| Fault::parameter("ImageManifest", constraint);
         let document: Document = serde_json::from_str(text).map_err(|_| invalid("Invalid JSON syntax"))?;
         let media_type = media_type(&document, given)?;
@@ -102,7 +102,7 @@ impl Manifest {
 
 impl Manifest {
     /// Takes a digest under another algorithm, if that is what the manifest is called and it is true of it.
-    pub(super) fn adopt(&mut self, text: &str, given: Option<&str>) {
+    pub(in crate::local) fn adopt(&mut self, text: &str, given: Option<&str>) {
         let given: Option<Digest> = given.and_then(|given| given.parse().ok());
         if let Some(given) = given.filter(|given| given.algorithm().of(text.as_bytes()) == *given) {
             self.digest = given.to_string();

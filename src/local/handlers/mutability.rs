@@ -8,13 +8,16 @@ use crate::local::call::Call;
 use crate::local::glob::covers;
 
 /// The mutability that a request asks for, with its exclusion filters; `MUTABLE` where it says nothing.
-pub(super) fn requested(call: &Call<'_>) -> Result<(String, Value), Fault> {
+pub(in crate::local) fn requested(call: &Call<'_>) -> Result<(String, Value), Fault> {
     let mutability = call.text("imageTagMutability").unwrap_or("MUTABLE");
     checked(mutability, call.list("imageTagMutabilityExclusionFilters"))
 }
 
 /// A mutability and its exclusion filters, found to go together.
-pub(super) fn checked(mutability: &str, filters: Option<&[Value]>) -> Result<(String, Value), Fault> {
+pub(in crate::local) fn checked(
+    mutability: &str,
+    filters: Option<&[Value]>,
+) -> Result<(String, Value), Fault> {
     let name = "imageTagMutabilityExclusionFilters";
     match (mutability.ends_with("_WITH_EXCLUSION"), filters) {
         (true, None) => Err(Fault::parameter(
@@ -34,7 +37,7 @@ pub(super) fn checked(mutability: &str, filters: Option<&[Value]>) -> Result<(St
 }
 
 /// Whether a tag of this repository, once set, stays where it is.
-pub(super) fn is_immutable(repository: &Repository, tag: &str) -> bool {
+pub(in crate::local) fn is_immutable(repository: &Repository, tag: &str) -> bool {
     let filters = repository.exclusions.as_array().map(Vec::as_slice).unwrap_or_default();
     let excluded =
         || filters.iter().filter_map(|filter| filter["filter"].as_str()).any(|glob| covers(glob, tag));

@@ -12,22 +12,22 @@ use crate::local::call::Call;
 const DEFAULT: i64 = 100;
 
 /// One page, as it was asked for.
-pub(super) struct Page {
+pub(in crate::local) struct Page {
     /// How many entries it holds at most.
-    pub(super) limit: usize,
+    pub(in crate::local) limit: usize,
     /// The key of the last entry before it.
-    pub(super) after: Option<Value>,
+    pub(in crate::local) after: Option<Value>,
     operation: &'static str,
 }
 
 impl Page {
     /// Reads `maxResults` and `nextToken`. Entries that are asked for by name (`selection`) are never paged.
-    pub(super) fn of(call: &Call<'_>, selection: &str) -> Result<Self, Fault> {
+    pub(in crate::local) fn of(call: &Call<'_>, selection: &str) -> Result<Self, Fault> {
         Self::sized(call, selection, DEFAULT)
     }
 
     /// The same, with another size where the caller does not say.
-    pub(super) fn sized(call: &Call<'_>, selection: &str, default: i64) -> Result<Self, Fault> {
+    pub(in crate::local) fn sized(call: &Call<'_>, selection: &str, default: i64) -> Result<Self, Fault> {
         let token = call.text("nextToken");
         if call.list(selection).is_some() {
             for member in ["nextToken", "maxResults"] {
@@ -44,12 +44,12 @@ impl Page {
     }
 
     /// How many rows to fetch: one more than fit tells whether another page follows.
-    pub(super) fn fetch(&self) -> i64 {
+    pub(in crate::local) fn fetch(&self) -> i64 {
         i64::try_from(self.limit).map_or(i64::MAX, |limit| limit.saturating_add(1))
     }
 
     /// One page of entries that are all at hand; each one's place is its key.
-    pub(super) fn slice(&self, name: &str, entries: Vec<Value>) -> Value {
+    pub(in crate::local) fn slice(&self, name: &str, entries: Vec<Value>) -> Value {
         let after = self.after.as_ref().and_then(Value::as_u64).and_then(|after| usize::try_from(after).ok());
         let entries = entries.into_iter().enumerate().skip(after.map_or(0, |after| after + 1));
         let entries = entries.take(self.limit.saturating_add(1));
@@ -57,7 +57,7 @@ impl Page {
     }
 
     /// The answer: the entries under their name, and the token of the next page where there is one.
-    pub(super) fn answer(&self, name: &str, mut entries: Vec<(Value, Value)>) -> Value {
+    pub(in crate::local) fn answer(&self, name: &str, mut entries: Vec<(Value, Value)>) -> Value {
         let more = entries.len() > self.limit;
         entries.truncate(self.limit);
         let next = entries.last().filter(|_| more).map(|(key, _)| encode(self.operation, key));

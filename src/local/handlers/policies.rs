@@ -21,13 +21,13 @@ fn refused(constraint: &str, reason: &str) -> Fault {
 }
 
 /// Checks the policy of a repository.
-pub(super) fn check_repository(text: &str, prefix: &str) -> Result<(), Fault> {
+pub(in crate::local) fn check_repository(text: &str, prefix: &str) -> Result<(), Fault> {
     let invalid = |reason: String| refused("Invalid repository policy provided", &reason);
     validate(text, PolicyKind::Repository, prefix).map_err(invalid)
 }
 
 /// Gives a repository its policy.
-pub(super) fn store(
+pub(in crate::local) fn store(
     connection: &rusqlite::Connection,
     repository: &Repository,
     text: &str,

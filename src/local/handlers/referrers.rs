@@ -3,13 +3,13 @@
 use rusqlite::{Connection, OptionalExtension as _, params};
 use serde_json::{Value, json};
 
-use super::deletion::remove;
 use super::images::{COLUMNS, Image};
 use super::paging::Page;
 use super::repository::Repository;
 use crate::local::Fault;
 use crate::local::call::Call;
-use crate::local::upstream::{self, Need, Wanted};
+use crate::local::core::pull_through::{self, Need, Wanted};
+use crate::local::core::remove;
 
 /// Entries of a page where the caller does not say.
 const DEFAULT: i64 = 20;
@@ -69,9 +69,15 @@ fn upstream_of(
     }
     let (scope, name) = (&repository.scope, &repository.name);
     if call.settled.is_some() {
-        return upstream::instead(connection, scope, name, vec![Wanted::Referrers(subject)], call.settled);
+        return pull_through::instead(
+            connection,
+            scope,
+            name,
+            vec![Wanted::Referrers(subject)],
+            call.settled,
+        );
     }
-    let need = upstream::referrers(call.local, connection, scope, name, &subject)?;
+    let need = pull_through::referrers(call.local, connection, scope, name, &subject)?;
     Ok(need.map(Need::unmet))
 }
 
@@ -90,14 +96,14 @@ fn entry(image: &Image, size: i64, manifest: &str) -> Value {
 }
 
 /// Remembers of those that refer to an image that it was deleted.
-pub(super) fn orphan(connection: &Connection, repository: i64, subject: &str) -> Result<(), Fault> {
+pub(in crate::local) fn orphan(connection: &Connection, repository: i64, subject: &str) -> Result<(), Fault> {
     let change = "INSERT OR IGNORE INTO orphan SELECT id FROM image WHERE repository = ?1 AND subject = ?2";
     connection.prepare_cached(change)?.execute(params![repository, subject])?;
     Ok(())
 }
 
 /// Forgets that an image was deleted, as it is there again.
-pub(super) fn adopt(connection: &Connection, repository: i64, subject: &str) -> Result<(), Fault> {
+pub(in crate::local) fn adopt(connection: &Connection, repository: i64, subject: &str) -> Result<(), Fault> {
     let change =
         "DELETE FROM orphan WHERE image IN (SELECT id FROM image WHERE repository = ?1 AND subject = ?2)";
     connection.prepare_cached(change)?.execute(params![repository, subject])?;
@@ -106,7 +112,7 @@ pub(super) fn adopt(connection: &Connection, repository: i64, subject: &str) -> 
 
 /// Deletes those whose subject was deleted, and those that refer to them; answers their digests. One that an index
 /// holds stays. A trial answers the first of each chain, and deletes nothing.
-pub(super) fn expire_orphans(
+pub(in crate::local) fn expire_orphans(
     connection: &Connection,
     repository: &Repository,
     is_trial: bool,

@@ -6,12 +6,12 @@ use serde_json::{Value, json};
 use super::identifier::{ImageId, image_of_tag};
 use super::images::Image;
 use super::mutability::is_immutable;
-use super::pushing::put_tag;
 use super::repositories::{New, insert};
 use super::repository::Repository;
 use super::settings::{Kind, Setting, given, invalid, value_or};
 use super::templates::create_from_template;
 use crate::local::call::{Call, Scope};
+use crate::local::core::{RepositoryRef, lists_with, put_tag, remove};
 use crate::local::{Fault, Local};
 
 /// Rules of one configuration, and destinations in all of them.
@@ -20,8 +20,8 @@ const MOST_DESTINATIONS: usize = 25;
 
 /// A registry that a rule copies to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Destination {
-    pub(super) scope: Scope,
+pub(in crate::local) struct Destination {
+    pub(in crate::local) scope: Scope,
     /// Whether what is deleted at the source is deleted there too.
     deletes: bool,
 }
@@ -87,7 +87,7 @@ fn destinations(rule: &Value) -> Vec<Destination> {
 }
 
 /// Where a repository is copied to, each registry once.
-pub(super) fn destinations_of(
+pub(in crate::local) fn destinations_of(
     connection: &Connection,
     repository: &Repository,
 ) -> Result<Vec<Destination>, Fault> {
@@ -110,7 +110,7 @@ pub(super) fn destinations_of(
 }
 
 /// Copies a pushed image to all destinations. What is copied there is not copied on from there.
-pub(super) fn on_push(
+pub(in crate::local) fn on_push(
     local: &Local,
     connection: &Connection,
     repository: &Repository,
@@ -126,7 +126,7 @@ pub(super) fn on_push(
 }
 
 /// Copies an image with some of its tags; records and answers what it failed with.
-pub(super) fn copy(
+pub(in crate::local) fn copy(
     local: &Local,
     connection: &Connection,
     source: &Repository,
@@ -173,14 +173,15 @@ fn copy_allowed(
 }
 
 /// Makes a repository that is missing from the template for an occasion, else with the usual settings.
-pub(super) fn make_repository(
+pub(in crate::local) fn make_repository(
     connection: &Connection,
     scope: &Scope,
     name: &str,
     occasion: &str,
     now: i64,
 ) -> Result<Repository, Fault> {
-    let made = create_from_template(connection, scope, name, occasion, now)?;
+    let reference = RepositoryRef { scope: scope.clone(), name: name.to_owned() };
+    let made = create_from_template(connection, &reference, occasion, now)?;
     let new = New {
         mutability: "MUTABLE".to_owned(),
         exclusions: json!([]),
@@ -193,7 +194,7 @@ pub(super) fn make_repository(
 }
 
 /// Copies an image, after the images in it where it is an index; its blobs are in the store already.
-pub(super) fn copy_image(
+pub(in crate::local) fn copy_image(
     connection: &Connection,
     source: &Repository,
     image: &Image,
@@ -238,11 +239,11 @@ pub(super) fn copy_image(
 }
 
 /// Deletes at the destinations what was deleted here, where the rules say so.
-pub(super) fn on_delete(
+pub(in crate::local) fn on_delete(
     local: &Local,
     connection: &Connection,
     repository: &Repository,
-    deleted: &[Value],
+    deleted: &[ImageId],
 ) -> Result<(), Fault> {
     for destination in destinations_of(connection, repository)?.iter().filter(|each| each.deletes) {
         let Some(target) = Repository::look_up(connection, &destination.scope, &repository.name)? else {
@@ -251,12 +252,12 @@ pub(super) fn on_delete(
         if !local.may_replicate(connection, &repository.scope, &destination.scope, &repository.name)? {
             continue;
         }
-        for id in deleted.iter().map(ImageId::of) {
+        for id in deleted {
             let digest = id.digest.as_deref().unwrap_or_default();
             let Some(image) = Image::of_digest(connection, target.id, digest)? else { continue };
             if Image::of_digest(connection, repository.id, digest)?.is_none() {
-                if super::deletion::lists_with(connection, &target, &image)?.is_empty() {
-                    super::deletion::remove(connection, &target, &image)?;
+                if lists_with(connection, &target, &image)?.is_empty() {
+                    remove(connection, &target, &image)?;
                 }
             } else {
                 let change = "DELETE FROM image_tag WHERE image = ?1 AND name = ?2";
@@ -298,7 +299,10 @@ pub(crate) fn status(call: &Call<'_>) -> Result<Value, Fault> {
 }
 
 /// A destination as a backfill names it, which a rule of the configuration must name too.
-pub(super) fn backfill_destination(call: &Call<'_>, connection: &Connection) -> Result<Scope, Fault> {
+pub(in crate::local) fn backfill_destination(
+    call: &Call<'_>,
+    connection: &Connection,
+) -> Result<Scope, Fault> {
     let text = |member: &str| call.text_within("destination", member).unwrap_or_default().to_owned();
     let wanted = Scope { service: "ecr", account: text("registryId"), region: text("region") };
     let configuration = configuration(connection, &call.scope())?;

@@ -14,13 +14,13 @@ use crate::local::call::{Call, Scope};
 const MOST_REPOSITORIES: i64 = 100_000;
 
 /// What a new repository is made with.
-pub(super) struct New {
-    pub(super) mutability: String,
-    pub(super) exclusions: Value,
-    pub(super) scan_on_push: bool,
-    pub(super) encryption: Value,
-    pub(super) tags: Vec<(String, String)>,
-    pub(super) catalog: Option<Value>,
+pub(in crate::local) struct New {
+    pub(in crate::local) mutability: String,
+    pub(in crate::local) exclusions: Value,
+    pub(in crate::local) scan_on_push: bool,
+    pub(in crate::local) encryption: Value,
+    pub(in crate::local) tags: Vec<(String, String)>,
+    pub(in crate::local) catalog: Option<Value>,
 }
 
 /// CreateRepository
@@ -53,7 +53,7 @@ pub(crate) fn create(call: &Call<'_>) -> Result<Value, Fault> {
 }
 
 /// Makes a repository that is not there yet.
-pub(super) fn insert(
+pub(in crate::local) fn insert(
     connection: &Connection,
     scope: &Scope,
     name: &str,
@@ -100,7 +100,10 @@ fn check_count(connection: &Connection, scope: &Scope) -> Result<(), Fault> {
 }
 
 /// The encryption configuration with its defaults: a key is a full ARN, the account's own one where none is named.
-pub(super) fn encryption(given: Option<&Map<String, Value>>, scope: &Scope) -> Result<Value, Fault> {
+pub(in crate::local) fn encryption(
+    given: Option<&Map<String, Value>>,
+    scope: &Scope,
+) -> Result<Value, Fault> {
     let text = |member: &str| given.and_then(|given| given.get(member)).and_then(Value::as_str);
     let kind = text("encryptionType").unwrap_or("AES256");
     let key = text("kmsKey").filter(|key| !key.is_empty());

@@ -7,40 +7,37 @@ use crate::local::call::{Call, Scope, alias};
 use crate::local::{Fault, time};
 
 /// A row of the table `repository`.
-pub(super) struct Repository {
-    pub(super) id: i64,
-    pub(super) scope: Scope,
-    pub(super) name: String,
-    pub(super) created_at: i64,
-    pub(super) mutability: String,
-    pub(super) exclusions: Value,
-    pub(super) scan_on_push: bool,
-    pub(super) encryption: Value,
-    pub(super) catalog: Option<Value>,
+pub(in crate::local) struct Repository {
+    pub(in crate::local) id: i64,
+    pub(in crate::local) scope: Scope,
+    pub(in crate::local) name: String,
+    pub(in crate::local) created_at: i64,
+    pub(in crate::local) mutability: String,
+    pub(in crate::local) exclusions: Value,
+    pub(in crate::local) scan_on_push: bool,
+    pub(in crate::local) encryption: Value,
+    pub(in crate::local) catalog: Option<Value>,
 }
 
 const COLUMNS: &str = "id, name, created_at, mutability, exclusions, scan_on_push, encryption, catalog";
 
 impl Repository {
     /// The repository that the request names.
-    pub(super) fn of(call: &Call<'_>, connection: &Connection) -> Result<Self, Fault> {
-        let scope = call.scope();
-        if call.is_public() && !is_account(&scope.account) {
-            return Err(Fault::new(
-                "RegistryNotFoundException",
-                format!("The registry with id or alias '{}' does not exist", scope.account),
-            ));
-        }
-        Self::find(connection, &scope, call.required("repositoryName"))
+    pub(in crate::local) fn of(call: &Call<'_>, connection: &Connection) -> Result<Self, Fault> {
+        call.repository()?.find(connection)
     }
 
     /// A repository by its name, which must be there.
-    pub(super) fn find(connection: &Connection, scope: &Scope, name: &str) -> Result<Self, Fault> {
+    pub(in crate::local) fn find(connection: &Connection, scope: &Scope, name: &str) -> Result<Self, Fault> {
         Self::look_up(connection, scope, name)?.ok_or_else(|| not_found(scope, name))
     }
 
     /// A repository by its name, if it is there.
-    pub(super) fn look_up(connection: &Connection, scope: &Scope, name: &str) -> Result<Option<Self>, Fault> {
+    pub(in crate::local) fn look_up(
+        connection: &Connection,
+        scope: &Scope,
+        name: &str,
+    ) -> Result<Option<Self>, Fault> {
         let query = format!(
             "SELECT {COLUMNS} FROM repository WHERE service = ?1 AND account = ?2 AND region = ?3 AND name = ?4"
         );
@@ -50,7 +47,7 @@ impl Repository {
     }
 
     /// Repositories by name, those after `after`.
-    pub(super) fn list(
+    pub(in crate::local) fn list(
         connection: &Connection,
         scope: &Scope,
         after: &str,
@@ -82,7 +79,7 @@ impl Repository {
     }
 
     /// The repository's structure in answers.
-    pub(super) fn describe(&self, call: &Call<'_>) -> Value {
+    pub(in crate::local) fn describe(&self, call: &Call<'_>) -> Value {
         let mut members = json!({
             "repositoryArn": arn(&self.scope, &self.name),
             "registryId": self.scope.account,
@@ -100,7 +97,7 @@ impl Repository {
     }
 
     /// How the service names this repository in the middle of a sentence.
-    pub(super) fn place(&self) -> String {
+    pub(in crate::local) fn place(&self) -> String {
         format!("repository with name '{}' in the registry with id '{}'", self.name, self.scope.account)
     }
 }
@@ -115,7 +112,7 @@ pub(in crate::local) fn arn(scope: &Scope, name: &str) -> String {
 }
 
 /// The partition that a region is in.
-pub(super) fn partition(region: &str) -> &'static str {
+pub(in crate::local) fn partition(region: &str) -> &'static str {
     const PARTITIONS: [(&str, &str); 6] = [
         ("cn-", "aws-cn"),
         ("us-gov-", "aws-us-gov"),
@@ -136,7 +133,7 @@ fn uri(call: &Call<'_>, scope: &Scope, name: &str) -> String {
 }
 
 /// Whether a text is an account's number.
-pub(super) fn is_account(text: &str) -> bool {
+pub(in crate::local) fn is_account(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 

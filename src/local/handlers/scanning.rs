@@ -13,7 +13,7 @@ use crate::local::glob::covers;
 const MOST_FILTERS: usize = 100;
 
 /// The registry's configuration.
-pub(super) fn configuration(connection: &Connection, scope: &Scope) -> Result<Value, Fault> {
+pub(in crate::local) fn configuration(connection: &Connection, scope: &Scope) -> Result<Value, Fault> {
     value_or(connection, scope, Kind::Scanning, json!({ "scanType": "BASIC", "rules": [] }))
 }
 
@@ -60,7 +60,7 @@ fn check(kind: &str, rules: &[Value]) -> Result<(), Fault> {
 }
 
 /// How often the images of a repository are scanned, and the filters by which the registry's rules say so.
-pub(super) fn frequency(configuration: &Value, repository: &Repository) -> (String, Vec<Value>) {
+pub(in crate::local) fn frequency(configuration: &Value, repository: &Repository) -> (String, Vec<Value>) {
     let mut found = ("MANUAL".to_owned(), Vec::new());
     if repository.scan_on_push && configuration["scanType"] == "BASIC" {
         "SCAN_ON_PUSH".clone_into(&mut found.0);

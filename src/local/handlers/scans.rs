@@ -54,7 +54,7 @@ fn is_index(image: &Image) -> bool {
 }
 
 /// Begins the scan of a pushed image where the registry or the repository asks for it.
-pub(super) fn on_push(
+pub(in crate::local) fn on_push(
     connection: &Connection,
     repository: &Repository,
     image: i64,

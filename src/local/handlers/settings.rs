@@ -9,7 +9,7 @@ use crate::local::{Fault, time};
 
 /// Kinds of settings of a registry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(in crate::local) enum Kind {
     AccountSetting,
     CatalogData,
     PullThroughCacheRule,
@@ -22,7 +22,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    pub(super) fn name(self) -> &'static str {
+    pub(in crate::local) fn name(self) -> &'static str {
         match self {
             Self::AccountSetting => "account-setting",
             Self::CatalogData => "catalog-data",
@@ -39,11 +39,11 @@ impl Kind {
 
 /// A setting of a registry. Where a kind has only one, its name is empty.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Setting {
-    pub(super) name: String,
-    pub(super) value: Value,
-    pub(super) created_at: i64,
-    pub(super) updated_at: i64,
+pub(in crate::local) struct Setting {
+    pub(in crate::local) name: String,
+    pub(in crate::local) value: Value,
+    pub(in crate::local) created_at: i64,
+    pub(in crate::local) updated_at: i64,
 }
 
 const COLUMNS: &str = "name, value, created_at, updated_at";
@@ -59,7 +59,7 @@ impl Setting {
         })
     }
 
-    pub(super) fn get(
+    pub(in crate::local) fn get(
         connection: &Connection,
         scope: &Scope,
         kind: Kind,
@@ -72,7 +72,7 @@ impl Setting {
     }
 
     /// Keeps a value, instead of the one that was there; the time of the first one stays.
-    pub(super) fn put(
+    pub(in crate::local) fn put(
         connection: &Connection,
         scope: &Scope,
         kind: Kind,
@@ -89,7 +89,7 @@ impl Setting {
         Ok(())
     }
 
-    pub(super) fn remove(
+    pub(in crate::local) fn remove(
         connection: &Connection,
         scope: &Scope,
         kind: Kind,
@@ -102,7 +102,7 @@ impl Setting {
     }
 
     /// All of a kind, by name, those after `after`.
-    pub(super) fn list(
+    pub(in crate::local) fn list(
         connection: &Connection,
         scope: &Scope,
         kind: Kind,
@@ -117,7 +117,7 @@ impl Setting {
     }
 
     /// Refuses one more than a kind may have.
-    pub(super) fn check_count(
+    pub(in crate::local) fn check_count(
         connection: &Connection,
         scope: &Scope,
         kind: Kind,
@@ -136,7 +136,7 @@ impl Setting {
     }
 
     /// The members of the value beside others, in one structure.
-    pub(super) fn describe(&self, members: &[(&str, Value)]) -> Value {
+    pub(in crate::local) fn describe(&self, members: &[(&str, Value)]) -> Value {
         let mut described = self.value.clone();
         for (name, value) in members {
             described[*name] = value.clone();
@@ -148,7 +148,7 @@ impl Setting {
 }
 
 /// The value of the only setting of a kind, or what stands for it until it is set.
-pub(super) fn value_or(
+pub(in crate::local) fn value_or(
     connection: &Connection,
     scope: &Scope,
     kind: Kind,
@@ -158,7 +158,7 @@ pub(super) fn value_or(
 }
 
 /// A text that a repository is configured with.
-pub(super) fn repository_text(
+pub(in crate::local) fn repository_text(
     connection: &Connection,
     repository: &Repository,
     kind: &str,
@@ -170,7 +170,7 @@ pub(super) fn repository_text(
 }
 
 /// Keeps a text that a repository is configured with.
-pub(super) fn put_repository_text(
+pub(in crate::local) fn put_repository_text(
     connection: &Connection,
     repository: &Repository,
     kind: &str,
@@ -184,7 +184,7 @@ pub(super) fn put_repository_text(
 }
 
 /// Forgets a text that a repository is configured with.
-pub(super) fn remove_repository_text(
+pub(in crate::local) fn remove_repository_text(
     connection: &Connection,
     repository: &Repository,
     kind: &str,
@@ -195,12 +195,12 @@ pub(super) fn remove_repository_text(
 }
 
 /// An error about a member that only the newer operations have.
-pub(super) fn invalid(text: impl Into<String>) -> Fault {
+pub(in crate::local) fn invalid(text: impl Into<String>) -> Fault {
     Fault::new("ValidationException", text)
 }
 
 /// What an answer about a repository begins with, and one member more.
-pub(super) fn about(repository: &Repository, member: &str, value: impl Into<Value>) -> Value {
+pub(in crate::local) fn about(repository: &Repository, member: &str, value: impl Into<Value>) -> Value {
     json!({
         "registryId": repository.scope.account,
         "repositoryName": repository.name,
@@ -209,6 +209,6 @@ pub(super) fn about(repository: &Repository, member: &str, value: impl Into<Valu
 }
 
 /// A structure of the input as it came; empty where it is absent.
-pub(super) fn given(call: &Call<'_>, member: &str) -> Value {
+pub(in crate::local) fn given(call: &Call<'_>, member: &str) -> Value {
     call.input.get(member).cloned().unwrap_or_else(|| json!({}))
 }

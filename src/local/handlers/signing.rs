@@ -50,7 +50,11 @@ fn kept(call: &Call<'_>, connection: &Connection) -> Result<Value, Fault> {
 }
 
 /// Notes under which rules an image was pushed.
-pub(super) fn on_push(connection: &Connection, repository: &Repository, image: i64) -> Result<(), Fault> {
+pub(in crate::local) fn on_push(
+    connection: &Connection,
+    repository: &Repository,
+    image: i64,
+) -> Result<(), Fault> {
     let Some(kept) = Setting::get(connection, &repository.scope, Kind::Signing, "")? else {
         return Ok(());
     };

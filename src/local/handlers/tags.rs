@@ -13,12 +13,12 @@ const LONGEST_KEY: usize = 128;
 const LONGEST_VALUE: usize = 256;
 
 /// The tags that a request brings.
-pub(super) fn requested(call: &Call<'_>) -> Result<Vec<(String, String)>, Fault> {
+pub(in crate::local) fn requested(call: &Call<'_>) -> Result<Vec<(String, String)>, Fault> {
     checked(call.list("tags").unwrap_or_default())
 }
 
 /// Tags as a request has them, found sound.
-pub(super) fn checked(given: &[Value]) -> Result<Vec<(String, String)>, Fault> {
+pub(in crate::local) fn checked(given: &[Value]) -> Result<Vec<(String, String)>, Fault> {
     let invalid = || Fault::new("InvalidTagParameterException", "Tag parameters are invalid");
     let text = |tag: &Value, member: &str| tag[member].as_str().unwrap_or_default().to_owned();
     let mut tags: Vec<(String, String)> = Vec::new();
@@ -35,7 +35,7 @@ pub(super) fn checked(given: &[Value]) -> Result<Vec<(String, String)>, Fault> {
 }
 
 /// Adds tags to a repository's, replacing those of the same keys.
-pub(super) fn store(
+pub(in crate::local) fn store(
     connection: &Connection,
     repository: &Repository,
     tags: &[(String, String)],
@@ -107,7 +107,7 @@ pub(crate) fn list(call: &Call<'_>) -> Result<Value, Fault> {
 }
 
 /// The tags of a repository, by key.
-pub(super) fn tags_of(
+pub(in crate::local) fn tags_of(
     connection: &Connection,
     repository: &Repository,
 ) -> Result<Vec<(String, String)>, Fault> {

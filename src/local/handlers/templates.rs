@@ -10,6 +10,7 @@ use super::settings::{Kind, Setting};
 use super::{lifecycle, mutability, policies, tags};
 use crate::local::Fault;
 use crate::local::call::{Call, Scope};
+use crate::local::core::RepositoryRef;
 
 /// Templates of one registry.
 const MOST_TEMPLATES: i64 = 50;
@@ -148,7 +149,7 @@ fn answer(scope: &Scope, template: &Setting) -> Result<Value, Fault> {
 }
 
 /// The template for a repository that is about to be made: of those for this occasion the one with the longest prefix.
-fn template_for(
+pub(in crate::local) fn template_for(
     connection: &Connection,
     scope: &Scope,
     name: &str,
@@ -189,34 +190,33 @@ pub(in crate::local) fn registry_that_creates(
 }
 
 /// Makes a repository from the template that applies; `None` where none does.
-pub(super) fn create_from_template(
+pub(in crate::local) fn create_from_template(
     connection: &Connection,
-    scope: &Scope,
-    name: &str,
+    repository: &RepositoryRef,
     occasion: &str,
     now: i64,
 ) -> Result<Option<Repository>, Fault> {
-    let Some(template) = template_for(connection, scope, name, occasion)? else { return Ok(None) };
-    let repository = insert(connection, scope, name, &new(&template, scope)?, now)?;
-    if let Some(text) = text(&template, "repositoryPolicy") {
-        policies::store(connection, &repository, text)?;
+    let RepositoryRef { scope, name } = repository;
+    match template_for(connection, scope, name, occasion)? {
+        Some(template) => create_from(connection, repository, &template, now).map(Some),
+        None => Ok(None),
     }
-    if let Some(text) = text(&template, "lifecyclePolicy") {
-        lifecycle::store(connection, &repository, &lifecycle::checked(text)?.0)?;
-    }
-    Ok(Some(repository))
 }
 
-/// Makes a repository from the template that applies, unless it is there; answers whether it is there now.
-pub(in crate::local) fn ensure(
+/// Makes a repository from a template.
+pub(in crate::local) fn create_from(
     connection: &Connection,
-    scope: &Scope,
-    name: &str,
-    occasion: &str,
+    repository: &RepositoryRef,
+    template: &Map<String, Value>,
     now: i64,
-) -> Result<bool, Fault> {
-    if Repository::look_up(connection, scope, name)?.is_some() {
-        return Ok(true);
+) -> Result<Repository, Fault> {
+    let RepositoryRef { scope, name } = repository;
+    let repository = insert(connection, scope, name, &new(template, scope)?, now)?;
+    if let Some(text) = text(template, "repositoryPolicy") {
+        policies::store(connection, &repository, text)?;
     }
-    Ok(create_from_template(connection, scope, name, occasion, now)?.is_some())
+    if let Some(text) = text(template, "lifecyclePolicy") {
+        lifecycle::store(connection, &repository, &lifecycle::checked(text)?.0)?;
+    }
+    Ok(repository)
 }

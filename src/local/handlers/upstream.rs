@@ -7,7 +7,7 @@ use super::paging::Page;
 use super::settings::{Kind, Setting, invalid};
 use crate::image::Registry;
 use crate::local::call::{Call, Scope};
-use crate::local::upstream::{Home, Need, Rule, Wanted};
+use crate::local::core::pull_through::{Home, Need, Rule, Wanted};
 use crate::local::{Fault, time};
 
 /// Rules of one registry.

@@ -5,7 +5,7 @@ use std::io;
 use serde_json::{Value, json};
 
 use crate::local::Fault;
-use crate::local::upstream::Need;
+use crate::local::core::pull_through::Need;
 
 /// A refusal with its HTTP status.
 #[derive(Debug, Clone, PartialEq)]

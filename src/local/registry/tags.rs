@@ -2,8 +2,9 @@
 
 use rusqlite::params;
 
-use super::{Place, Refusal, Registry};
+use super::{Refusal, Registry};
 use crate::local::call::Scope;
+use crate::local::core::RepositoryRef;
 
 /// How many entries a page has where the client does not say.
 const PAGE: i64 = 1_000;
@@ -27,11 +28,11 @@ pub(crate) struct List {
 
 impl Registry<'_> {
     /// The tags of a repository, in the order of their bytes.
-    pub(crate) fn tags(&self, place: &Place, page: &Page) -> Result<List, Refusal> {
-        self.authorize(place, "ListImages")?;
+    pub(crate) fn tags(&self, repository: &RepositoryRef, page: &Page) -> Result<List, Refusal> {
+        self.authorize(repository, "ListImages")?;
         let query = "SELECT name FROM image_tag WHERE repository = ?1 AND name > ?2 ORDER BY name LIMIT ?3";
         Ok(self.local.database.read(|connection| {
-            let repository = place.repository(connection)?;
+            let repository = repository.find(connection)?.id;
             let mut statement = connection.prepare_cached(query)?;
             let names =
                 statement.query_map(params![repository, page.last, page.limit() + 1], |row| row.get(0))?;

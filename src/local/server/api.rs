@@ -17,7 +17,7 @@ use super::bounded::{Bounded, MOST_VALUES};
 use super::input::{self, Input};
 use super::reply::{self, AWS_JSON, Body};
 use super::{State, foreign, host, source};
-use crate::local::upstream::{self, Need};
+use crate::local::core::pull_through::{self, Need};
 use crate::local::{Caller, Fault, blob_member, signing, time};
 use crate::model::{self, Service};
 
@@ -126,7 +126,7 @@ async fn handle(state: &Arc<State>, caller: Caller, asked: Asked, input: Input) 
             members.remove(member);
         }
         let input = Value::Object(members);
-        if !upstream::may_need(&operation) {
+        if !pull_through::may_need(&operation) {
             let answer = shared.local.answer(&caller, service, &operation, input, blob)?;
             return Ok(Outcome::Answer(written(&answer)?));
         }
@@ -142,7 +142,7 @@ async fn handle(state: &Arc<State>, caller: Caller, asked: Asked, input: Input) 
         Outcome::Need(again) => *again,
     };
     // Nobody's turn is held up while upstream is asked: upstream may be this very server.
-    let settled = upstream::settle(&state.local, &need).await;
+    let settled = pull_through::settle(&state.local, &need).await;
     let local = Arc::clone(&state.local);
     let work = move || written(&local.answer_settled(&caller, service, &operation, input, Some(&settled))?);
     in_turn(state, work).await

@@ -1,6 +1,8 @@
 //! What registries are configured with: policies, rules, templates, account settings.
 
 use super::*;
+use crate::local::call::Scope;
+use crate::local::core::{IfMissing, RepositoryRef, Request, begin_upload};
 
 #[test]
 fn a_repository_policy_comes_and_goes() {
@@ -150,11 +152,16 @@ fn templates_make_repositories_on_push() {
             },
         })
     );
-    assert!(!store.local.create_on_push(&store.caller, "other/app").unwrap());
+    let pushed_to = |name: &str| {
+        let scope = Scope { service: "ecr", account: "111122223333".into(), region: "eu-central-1".into() };
+        let repository = RepositoryRef { scope, name: name.to_owned() };
+        begin_upload(&Request::of_service(&store.local), &repository, IfMissing::Create).is_ok()
+    };
+    assert!(!pushed_to("other/app"));
     template("ROOT", "MUTABLE");
     template("team/app", "MUTABLE");
     let mutability = |name: &str| {
-        assert!(store.local.create_on_push(&store.caller, name).unwrap());
+        assert!(pushed_to(name));
         let described = store.ask("DescribeRepositories", json!({ "repositoryNames": [name] }));
         described["repositories"][0]["imageTagMutability"].clone()
     };

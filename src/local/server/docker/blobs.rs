@@ -19,15 +19,15 @@ pub(super) async fn blob(
 ) -> Result<Response<Body>, Refusal> {
     let (path, text) = (name.to_owned(), digest.to_owned());
     if asked.head.method == Method::DELETE {
-        asked.with(state, move |registry| registry.delete_blob(&registry.place(&path)?, &text)).await?;
+        asked.with(state, move |registry| registry.delete_blob(&registry.repository(&path)?, &text)).await?;
         return Ok(empty(StatusCode::ACCEPTED));
     }
     let head = asked.is_head();
     let (file, size) = if head {
         // Pushes look for blobs too, and want to know what is here.
-        asked.with(state, move |registry| registry.blob(&registry.place(&path)?, &text, head)).await?
+        asked.with(state, move |registry| registry.blob(&registry.repository(&path)?, &text, head)).await?
     } else {
-        let found = move |registry: &Registry<'_>| registry.pulled_blob(&registry.place(&path)?, &text);
+        let found = move |registry: &Registry<'_>| registry.pulled_blob(&registry.repository(&path)?, &text);
         asked.through(state, found).await?
     };
     let (status, range) = match download::wanted(asked.head.headers.get(RANGE), size) {

@@ -28,13 +28,14 @@ pub(super) async fn manifest(
     match asked.head.method {
         Method::PUT => put_manifest(state, asked, path, wanted).await,
         Method::DELETE => {
-            asked.with(state, move |registry| registry.delete(&registry.place(&path)?, &wanted)).await?;
+            asked.with(state, move |registry| registry.delete(&registry.repository(&path)?, &wanted)).await?;
             Ok(empty(StatusCode::ACCEPTED))
         }
         _ => {
             if asked.is_head() {
-                let found = asked
-                    .through(state, move |registry| registry.manifest_head(&registry.place(&path)?, &wanted));
+                let found = asked.through(state, move |registry| {
+                    registry.manifest_head(&registry.repository(&path)?, &wanted)
+                });
                 return Ok(described(found.await?, reply::whole("")));
             }
             get(state, asked, path, wanted).await
@@ -52,11 +53,11 @@ async fn get(
 ) -> Result<Response<Body>, Refusal> {
     let load = {
         let (path, wanted) = (path.clone(), wanted.clone());
-        move |registry: &Registry<'_>| registry.manifest(&registry.place(&path)?, &wanted)
+        move |registry: &Registry<'_>| registry.manifest(&registry.repository(&path)?, &wanted)
     };
     let small = load.clone();
     let found = asked.through(state, move |registry| {
-        let found = registry.manifest_head(&registry.place(&path)?, &wanted)?;
+        let found = registry.manifest_head(&registry.repository(&path)?, &wanted)?;
         let is_large = usize::try_from(found.length).unwrap_or(usize::MAX) > reply::SMALL;
         // What had to be looked for elsewhere is here already.
         if is_large || !found.content.is_empty() { Ok(found) } else { small(registry) }
@@ -90,12 +91,13 @@ async fn put_manifest(
     reference: String,
 ) -> Result<Response<Body>, Refusal> {
     // Who may not push need not send the manifest.
-    let place = asked.with(state, move |registry| {
-        let place = registry.place(&path)?;
-        registry.authorize(&place, "PutImage")?;
-        Ok(place)
+    let name = path.clone();
+    let repository = asked.with(state, move |registry| {
+        let repository = registry.repository(&name)?;
+        registry.authorize(&repository, "PutImage")?;
+        Ok(repository)
     });
-    let place = place.await?;
+    let repository = repository.await?;
     let (text, buffer) = read(state, asked).await?;
     let media_type = asked.header(CONTENT_TYPE).and_then(|text| text.split(';').next()).map(str::trim);
     let push = Push {
@@ -104,11 +106,10 @@ async fn put_manifest(
         media_type: media_type.filter(|text| text.starts_with("application/vnd.")).map(str::to_owned),
         content: text,
     };
-    let path = place.path.clone();
     let tags = push.tags.clone();
     // Parsed, a large manifest takes several times its size.
     let is_large = push.content.len() > reply::SMALL;
-    let store = move |registry: &Registry<'_>| registry.push(&place, &push);
+    let store = move |registry: &Registry<'_>| registry.push(&repository, &push);
     let pushed =
         if is_large { asked.with_memory(state, store).await } else { asked.with(state, store).await };
     drop(buffer);
@@ -148,7 +149,7 @@ async fn read(state: &State, asked: &mut Asked) -> Result<(String, Buffer), Refu
 
 pub(super) async fn tags(state: &Arc<State>, asked: &Asked, name: &str) -> Result<Response<Body>, Refusal> {
     let (path, page) = (name.to_owned(), page(asked)?);
-    let list = asked.with(state, move |registry| registry.tags(&registry.place(&path)?, &page)).await?;
+    let list = asked.with(state, move |registry| registry.tags(&registry.repository(&path)?, &page)).await?;
     let body = json!({ "name": name, "tags": list.entries });
     Ok(listed(&format!("/v2/{name}/tags/list"), &list, &body))
 }
@@ -188,7 +189,7 @@ pub(super) async fn referrers(
     let after = asked.query.get("after").and_then(|text| text.parse().ok()).unwrap_or_default();
     let wanted = artifact_type.clone();
     let found = asked.through(state, move |registry: &Registry<'_>| {
-        registry.referrers(&registry.place(&path)?, &subject, wanted.as_deref(), after)
+        registry.referrers(&registry.repository(&path)?, &subject, wanted.as_deref(), after)
     });
     let (manifests, next) = found.await?;
     let index = json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": manifests });

@@ -7,7 +7,7 @@ mod receive;
 mod token;
 mod uploads;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use hyper::body::Incoming;
 use hyper::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HeaderName, HeaderValue};
@@ -17,8 +17,8 @@ use serde_json::json;
 
 use super::reply::{self, Body};
 use super::{State, body};
+use crate::local::core::pull_through::{self, Settled};
 use crate::local::registry::{Identity, Refusal, Registry};
-use crate::local::upstream;
 use path::{Endpoint, Query};
 
 pub(super) use token::answer as token;
@@ -31,6 +31,8 @@ struct Asked {
     head: Parts,
     body: Incoming,
     query: Query,
+    /// Who makes it, once that was found out.
+    who: Arc<OnceLock<Identity>>,
 }
 
 impl Asked {
@@ -57,7 +59,7 @@ pub(super) async fn answer(state: &Arc<State>, request: Request<Incoming>) -> Re
 async fn answer_whole(state: &Arc<State>, request: Request<Incoming>) -> Response<Body> {
     let (head, body) = request.into_parts();
     let query = Query::of(head.uri.query());
-    let mut asked = Asked { head, body, query };
+    let mut asked = Asked { head, body, query, who: Arc::default() };
     let mut response = match route(state, &mut asked).await {
         Ok(response) => response,
         Err(refusal) => {
@@ -115,24 +117,30 @@ impl Endpoint {
 const JSON: &str = "application/json";
 
 impl Asked {
+    fn client(&self, settled: Option<Settled>) -> Client<'_> {
+        Client { head: &self.head, who: &self.who, settled }
+    }
+
+    /// Does something with the registry that the client sees.
     async fn with<T: Send + 'static>(
         &self,
         state: &Arc<State>,
         work: impl FnOnce(&Registry<'_>) -> Result<T, Refusal> + Send + 'static,
     ) -> Result<T, Refusal> {
-        with(state, &self.head, work).await
+        with(state, self.client(None), work).await
     }
 
+    /// Like [`Asked::with`], for what takes a lot of memory.
     async fn with_memory<T: Send + 'static>(
         &self,
         state: &Arc<State>,
         work: impl FnOnce(&Registry<'_>) -> Result<T, Refusal> + Send + 'static,
     ) -> Result<T, Refusal> {
-        with_memory(state, &self.head, work).await
+        state.large.run(as_client(state, self.client(None), work)?).await.unwrap_or_else(|| Err(failed()))
     }
 
-    /// The same for what may have to be fetched from upstream first. Nobody's turn is held up meanwhile: upstream may
-    /// be this very server.
+    /// Like [`Asked::with`], for what may have to be fetched from upstream first. Nobody's turn is held up meanwhile:
+    /// upstream may be this very server.
     async fn through<T: Send + 'static>(
         &self,
         state: &Arc<State>,
@@ -140,32 +148,31 @@ impl Asked {
     ) -> Result<T, Refusal> {
         match self.with(state, work.clone()).await {
             Err(Refusal { need: Some(need), .. }) => {
-                let settled = upstream::settle(&state.local, &need).await;
-                self.with(state, move |registry| work(&registry.after(settled))).await
+                let settled = pull_through::settle(&state.local, &need).await;
+                with(state, self.client(Some(settled)), work).await
             }
             done => done,
         }
     }
 }
 
+/// The client of a request: who it is, is found out once.
+struct Client<'a> {
+    head: &'a Parts,
+    who: &'a Arc<OnceLock<Identity>>,
+    /// What became of fetching what the request needs from upstream, once that was tried.
+    settled: Option<Settled>,
+}
+
 /// Does something with the registry that a client sees, on a thread that may wait for the disk.
 async fn with<T: Send + 'static>(
     state: &Arc<State>,
-    head: &Parts,
+    client: Client<'_>,
     work: impl FnOnce(&Registry<'_>) -> Result<T, Refusal> + Send + 'static,
 ) -> Result<T, Refusal> {
     let stopping = |_| Refusal::new(503, "UNKNOWN", "the server is stopping");
     let _turn = state.handlers.acquire().await.map_err(stopping)?;
-    tokio::task::spawn_blocking(as_client(state, head, work)?).await.unwrap_or_else(|_| Err(failed()))
-}
-
-/// The same for what takes a lot of memory.
-async fn with_memory<T: Send + 'static>(
-    state: &Arc<State>,
-    head: &Parts,
-    work: impl FnOnce(&Registry<'_>) -> Result<T, Refusal> + Send + 'static,
-) -> Result<T, Refusal> {
-    state.large.run(as_client(state, head, work)?).await.unwrap_or_else(|| Err(failed()))
+    tokio::task::spawn_blocking(as_client(state, client, work)?).await.unwrap_or_else(|_| Err(failed()))
 }
 
 fn failed() -> Refusal {
@@ -175,9 +182,10 @@ fn failed() -> Refusal {
 /// Work with the registry as the client of a request sees it.
 fn as_client<T: 'static>(
     state: &Arc<State>,
-    head: &Parts,
+    client: Client<'_>,
     work: impl FnOnce(&Registry<'_>) -> Result<T, Refusal> + Send + 'static,
 ) -> Result<Work<T>, Refusal> {
+    let Client { head, who, settled } = client;
     if head.headers.get_all(AUTHORIZATION).iter().nth(1).is_some() {
         let text = "the request has more than one Authorization header";
         return Err(Refusal::new(400, "UNAUTHORIZED", text));
@@ -185,20 +193,17 @@ fn as_client<T: 'static>(
     let header = text(head, AUTHORIZATION).map(str::to_owned);
     let is_read = matches!(head.method, Method::GET | Method::HEAD);
     let open = is_read && head.uri.path().starts_with(PUBLIC);
-    let (address, source) = (super::host(state, head), super::source(head));
-    let state = Arc::clone(state);
+    let source = super::source(head);
+    let (state, who) = (Arc::clone(state), Arc::clone(who));
     Ok(Box::new(move || {
-        let rules = &state.rules;
-        let who = Identity::of(&state.local, rules, header.as_deref(), open)?;
-        work(&Registry {
-            local: &state.local,
-            rules,
-            who,
-            address: &address,
-            source,
-            settled: None,
-            is_service: false,
-        })
+        let (local, rules) = (&*state.local, &state.rules);
+        let who = if let Some(known) = who.get() {
+            known
+        } else {
+            let found = Identity::of(local, rules, header.as_deref(), open)?;
+            who.get_or_init(|| found)
+        };
+        work(&Registry { local, rules, who, source, settled: settled.as_ref() })
     }))
 }
 

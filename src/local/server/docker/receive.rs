@@ -6,7 +6,7 @@ use hyper::body::{Body as _, Incoming};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::timeout_at;
 
-use crate::local::registry::{Refusal, Session};
+use crate::local::registry::{Refusal, Session, write};
 use crate::local::server::pace::{Pace, Patience};
 
 /// How much is collected before it is written. Twice as much is in memory per upload: one batch is written while the
@@ -71,7 +71,7 @@ async fn settled(writing: Writing) -> Result<Received, Refusal> {
 
 fn start(mut session: Session, batch: Vec<Bytes>) -> Writing {
     spawn_blocking(move || {
-        let written = batch.iter().try_for_each(|piece| session.write(piece));
+        let written = batch.iter().try_for_each(|piece| write(&mut session, piece));
         (session, written)
     })
 }

@@ -10,7 +10,7 @@ use serde_json::json;
 use tokio::time::timeout;
 
 use super::path::Query;
-use super::{JSON, refuse};
+use super::{Client, JSON, refuse};
 use crate::local::registry::{ANONYMOUS, Refusal, password};
 use crate::local::server::State;
 use crate::local::server::reply::{self, Body};
@@ -60,6 +60,8 @@ async fn check(
     // Whoever shows nothing gets a token that is as good as nothing.
     let Some(given) = given else { return Ok(ANONYMOUS.to_owned()) };
     let secret = password(&given).unwrap_or_else(|| ANONYMOUS.to_owned());
-    let result = super::with(state, &head, move |_| Ok(secret)).await;
+    let who = Arc::default();
+    let client = Client { head: &head, who: &who, settled: None };
+    let result = super::with(state, client, move |_| Ok(secret)).await;
     result.map_err(|refusal| (head, refusal))
 }

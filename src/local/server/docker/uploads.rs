@@ -9,7 +9,7 @@ use hyper::{Method, Response, StatusCode};
 
 use super::receive::receive;
 use super::{Asked, empty, put};
-use crate::local::registry::{Mounted, Refusal, Session};
+use crate::local::registry::{Refusal, Session};
 use crate::local::server::State;
 use crate::local::server::reply::Body;
 
@@ -30,20 +30,21 @@ pub(super) async fn begin(
         let (path, from, wanted) =
             (name.to_owned(), asked.query.get("from").map(str::to_owned), digest.clone());
         let mount = move |registry: &crate::local::registry::Registry<'_>| {
-            registry.mount(&registry.place(&path)?, &wanted, from.as_deref())
+            registry.mount(&registry.repository(&path)?, &wanted, from.as_deref())
         };
-        if asked.with(state, mount).await? == Mounted::Yes {
+        if asked.with(state, mount).await? {
             return Ok(stored(name, &digest));
         }
     }
     let path = name.to_owned();
-    let id = asked.with(state, move |registry| registry.begin(&registry.place(&path)?)).await?;
+    let id = asked.with(state, move |registry| registry.begin(&registry.repository(&path)?)).await?;
     if let Some(digest) = asked.query.get("digest").map(str::to_owned) {
         let result = whole(state, asked, name, &id, &digest).await;
         if result.is_err() {
             // Nobody knows of the session, so nobody could go on with it.
             let path = name.to_owned();
-            let _ = asked.with(state, move |registry| registry.cancel(&registry.place(&path)?, &id)).await;
+            let _ =
+                asked.with(state, move |registry| registry.cancel(&registry.repository(&path)?, &id)).await;
         }
         return result;
     }
@@ -84,12 +85,14 @@ pub(super) async fn upload(
         Method::PATCH => patch(state, asked, name, id).await,
         Method::PUT => finish(state, asked, name, id).await,
         Method::DELETE => {
-            asked.with(state, move |registry| registry.cancel(&registry.place(&path)?, &session)).await?;
+            asked
+                .with(state, move |registry| registry.cancel(&registry.repository(&path)?, &session))
+                .await?;
             Ok(empty(StatusCode::NO_CONTENT))
         }
         _ => {
             let size = asked
-                .with(state, move |registry| registry.received(&registry.place(&path)?, &session))
+                .with(state, move |registry| registry.received(&registry.repository(&path)?, &session))
                 .await?;
             Ok(progress(StatusCode::NO_CONTENT, name, id, size, None))
         }
@@ -152,7 +155,8 @@ async fn complete(state: &Arc<State>, asked: &Asked, session: Session, digest: &
 async fn open(state: &Arc<State>, asked: &Asked, name: &str, id: &str) -> Result<Session, Refusal> {
     for _ in 0..TRIES {
         let (path, id) = (name.to_owned(), id.to_owned());
-        let opened = asked.with(state, move |registry| registry.open(&registry.place(&path)?, &id)).await?;
+        let opened =
+            asked.with(state, move |registry| registry.open(&registry.repository(&path)?, &id)).await?;
         if let Some(session) = opened {
             return Ok(session);
         }

@@ -5,26 +5,29 @@
 
 mod fetch;
 mod flight;
-mod rule;
+mod rules;
+mod store;
 
 use std::fmt;
 use std::sync::Arc;
 
 use rusqlite::Connection;
 
-use super::call::Scope;
-use super::{Fault, Local, time};
 use crate::image::{Digest, Name};
+use crate::local::call::Scope;
+use crate::local::core::RepositoryRef;
+use crate::local::{Fault, Local, time};
 use crate::store::registry::{Login, Network};
 
-pub(super) use flight::Upstreams;
-pub(super) use rule::{Home, Rule, scope_of};
+pub(in crate::local) use flight::Upstreams;
+pub(in crate::local) use rules::{Home, Rule, scope_of};
+pub(in crate::local) use store::looked_up_at;
 
 /// A tag is looked up upstream again after so many milliseconds: a day, as Amazon ECR does.
 const FRESH: i64 = 24 * 60 * 60 * 1000;
 
 /// What a policy must let a caller do whose pull makes something come from upstream.
-pub(super) const ACTION: &str = "BatchImportUpstreamImage";
+pub(in crate::local) const ACTION: &str = "BatchImportUpstreamImage";
 
 /// How upstream registries are reached.
 #[derive(Clone, Default)]
@@ -47,20 +50,20 @@ impl fmt::Debug for Reach {
 
 /// What has to be fetched before a request can be answered.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Need {
+pub(in crate::local) struct Need {
     /// The registry here.
-    pub(super) scope: Scope,
+    pub(in crate::local) scope: Scope,
     /// The repository here.
-    pub(super) repository: String,
+    pub(in crate::local) repository: String,
     /// What provides for it.
-    pub(super) rule: Rule,
+    pub(in crate::local) rule: Rule,
     /// What is wanted.
-    pub(super) wanted: Vec<Wanted>,
+    pub(in crate::local) wanted: Vec<Wanted>,
 }
 
 /// One thing that is fetched.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Wanted {
+pub(in crate::local) enum Wanted {
     /// An image with everything that it lists.
     Image(Name),
     /// One blob.
@@ -73,14 +76,14 @@ pub(super) enum Wanted {
 
 /// Why something could not be fetched.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Failure {
-    pub(super) kind: Trouble,
-    pub(super) reason: String,
+pub(in crate::local) struct Failure {
+    pub(in crate::local) kind: Trouble,
+    pub(in crate::local) reason: String,
 }
 
 /// Kinds of failures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Trouble {
+pub(in crate::local) enum Trouble {
     /// Upstream does not have it.
     Missing,
     /// Upstream does not let us in.
@@ -99,7 +102,7 @@ impl Failure {
     }
 
     /// The `failureCode` of an image.
-    pub(super) fn code(&self) -> &'static str {
+    pub(in crate::local) fn code(&self) -> &'static str {
         match self.kind {
             Trouble::Missing => "ImageNotFound",
             Trouble::Denied => "UpstreamAccessDenied",
@@ -111,17 +114,17 @@ impl Failure {
 
 /// What became of a need: what could not be fetched, and why.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Settled(Vec<(Wanted, Failure)>);
+pub(in crate::local) struct Settled(Vec<(Wanted, Failure)>);
 
 impl Settled {
     /// Why this one was not fetched; `None` where it was, or was not tried.
-    pub(super) fn failure(&self, wanted: &Wanted) -> Option<&Failure> {
+    pub(in crate::local) fn failure(&self, wanted: &Wanted) -> Option<&Failure> {
         self.0.iter().find(|(each, _)| each == wanted).map(|(_, failure)| failure)
     }
 }
 
 /// Whether an operation may find that something has to be fetched.
-pub(super) fn may_need(operation: &str) -> bool {
+pub(in crate::local) fn may_need(operation: &str) -> bool {
     matches!(
         operation,
         "BatchGetImage" | "GetDownloadUrlForLayer" | "ListImageReferrers" | "ValidatePullThroughCacheRule"
@@ -129,13 +132,13 @@ pub(super) fn may_need(operation: &str) -> bool {
 }
 
 /// Whether what was looked up then need not be looked up again.
-pub(super) fn is_fresh(looked_up_at: i64) -> bool {
+pub(in crate::local) fn is_fresh(looked_up_at: i64) -> bool {
     time::now() - looked_up_at < FRESH
 }
 
 /// Whether a tag that was looked up then has to be looked up again: where there is a rule for its repository, and the
 /// registry was not out of reach a moment ago.
-pub(super) fn is_due(
+pub(in crate::local) fn is_due(
     local: &Local,
     connection: &Connection,
     scope: &Scope,
@@ -151,7 +154,7 @@ pub(super) fn is_due(
 
 /// What has to be fetched before it can be said what is about an image: something, where there is a rule for the
 /// repository and it was not looked up within a day, nor was the registry out of reach a moment ago.
-pub(super) fn referrers(
+pub(in crate::local) fn referrers(
     local: &Local,
     connection: &Connection,
     scope: &Scope,
@@ -167,7 +170,7 @@ pub(super) fn referrers(
 
 /// The refusal of a request that lacks something: that it has to be fetched, or why it could not be. `None` where there
 /// is no rule for the repository, or nothing of this name upstream.
-pub(super) fn instead(
+pub(in crate::local) fn instead(
     connection: &Connection,
     scope: &Scope,
     repository: &str,
@@ -197,8 +200,13 @@ fn code(wanted: &[Wanted]) -> &'static str {
 }
 
 impl Need {
+    /// The repository here.
+    pub(in crate::local) fn reference(&self) -> RepositoryRef {
+        RepositoryRef { scope: self.scope.clone(), name: self.repository.clone() }
+    }
+
     /// The refusal that says what has to be fetched.
-    pub(super) fn unmet(self) -> Fault {
+    pub(in crate::local) fn unmet(self) -> Fault {
         let text = format!("{} has to be asked first, and was not", self.rule.home);
         let code = code(&self.wanted);
         Fault { need: Some(Box::new(self)), ..Fault::new(code, text) }
@@ -206,7 +214,7 @@ impl Need {
 }
 
 /// Fetches what is needed.
-pub(super) async fn settle(local: &Arc<Local>, need: &Need) -> Settled {
+pub(in crate::local) async fn settle(local: &Arc<Local>, need: &Need) -> Settled {
     let mut settled = Settled::default();
     for wanted in &need.wanted {
         if let Err(failure) = local.upstreams.fetch(local, need, wanted).await {
@@ -217,7 +225,7 @@ pub(super) async fn settle(local: &Arc<Local>, need: &Need) -> Settled {
 }
 
 /// The same for who has no runtime to wait in, or must not wait in the one there is.
-pub(super) fn settle_now(local: &Arc<Local>, need: &Need) -> Result<Settled, Fault> {
+pub(in crate::local) fn settle_now(local: &Arc<Local>, need: &Need) -> Result<Settled, Fault> {
     let work = || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         Ok(runtime.block_on(settle(local, need)))

@@ -65,7 +65,7 @@ impl Upstreams {
         Self { reach, flights, silent, listed, places }
     }
 
-    pub(super) fn reach(&self) -> &Reach {
+    pub(in crate::local) fn reach(&self) -> &Reach {
         &self.reach
     }
 
@@ -75,7 +75,7 @@ impl Upstreams {
     }
 
     /// Whether it was looked up within a day what is about the image that is needed.
-    pub(super) fn has_listed(&self, need: &Need) -> bool {
+    pub(in crate::local) fn has_listed(&self, need: &Need) -> bool {
         locked(&self.listed).get(&key(need, &need.wanted[0])).is_some_and(|at| is_fresh(*at))
     }
 
@@ -89,7 +89,7 @@ impl Upstreams {
 
     /// Fetches one thing, or waits for who does so already. It goes on where nobody waits any longer: whoever asks
     /// again finds more of it here.
-    pub(super) async fn fetch(
+    pub(in crate::local) async fn fetch(
         &self,
         local: &Arc<Local>,
         need: &Need,

@@ -6,12 +6,13 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use tokio::task::spawn_blocking;
 
-use super::{Failure, Home, Need, Trouble, Wanted};
+use super::{Failure, Home, Need, Trouble, Wanted, store as kept};
 use crate::image::{Descriptor, Digest, Manifest, Name};
 use crate::local::call::Scope;
-use crate::local::handlers::pull_through as shelf;
-use crate::local::registry::{Identity, Mounted, Place, Refusal, Registry, Rules, Session};
-use crate::local::{Local, Principal};
+use crate::local::core::{
+    Finished, IfMissing, Mount, NotOpened, Request, Session, begin_upload, cancel_upload,
+};
+use crate::local::{Fault, Local};
 use crate::store::registry::{Error, Login, Remote};
 use crate::store::{self, Reader, Store as _};
 
@@ -29,7 +30,7 @@ const MOST_REFERRERS: usize = 100;
 const DOCKER_HUB: (&str, &str) = ("registry-1.docker.io", "docker.io");
 
 /// Fetches one thing and keeps it.
-pub(super) async fn fetch(local: &Arc<Local>, need: &Need, wanted: &Wanted) -> Result<(), Failure> {
+pub(in crate::local) async fn fetch(local: &Arc<Local>, need: &Need, wanted: &Wanted) -> Result<(), Failure> {
     match &need.rule.home {
         Home::Here(source) => {
             let (local, need, wanted, source) =
@@ -62,14 +63,14 @@ async fn blocking<T: Send + 'static>(
 fn neighbour(local: &Local, need: &Need, wanted: &Wanted, source: &Scope) -> Result<(), Failure> {
     let found = match wanted {
         Wanted::Image(name) => {
-            shelf::take_over(local, source, &need.rule.repository, name, &need.scope, &need.repository)?
+            kept::take_over(local, source, &need.rule.repository, name, &need.scope, &need.repository)?
         }
         // Its image brings it along, so whoever asks for a layer alone asks in vain.
         Wanted::Layer(_) => false,
         Wanted::Referrers(subject) => {
-            let listed = shelf::about(local, source, &need.rule.repository, &subject.to_string())?;
+            let listed = kept::about(local, source, &need.rule.repository, &subject.to_string())?;
             for digest in listed.into_iter().filter_map(|digest| digest.parse().ok()).map(Name::Digest) {
-                shelf::take_over(
+                kept::take_over(
                     local,
                     source,
                     &need.rule.repository,
@@ -80,7 +81,7 @@ fn neighbour(local: &Local, need: &Need, wanted: &Wanted, source: &Scope) -> Res
             }
             true
         }
-        Wanted::Access => shelf::is_in_use(local, source)?,
+        Wanted::Access => kept::is_in_use(local, source)?,
     };
     let missing = || {
         let what = match wanted {
@@ -120,7 +121,7 @@ impl Fetch {
         // Who looked for it here may have been overtaken by a fetch that landed meanwhile.
         let wanted = name.clone();
         let is_fresh =
-            self.here(move |local, need| shelf::is_fresh(local, &need.scope, &need.repository, &wanted));
+            self.here(move |local, need| kept::is_fresh(local, &need.scope, &need.repository, &wanted));
         if is_fresh.await? {
             return Ok(());
         }
@@ -128,11 +129,10 @@ impl Fetch {
         if let (Err(Failure { kind: Trouble::Missing, .. }), Name::Tag(tag)) = (&found, name) {
             // What is here stays, and is not looked up again at once.
             let tag = tag.clone();
-            self.here(move |local, need| shelf::looked_up(local, &need.scope, &need.repository, &tag))
-                .await?;
+            self.here(move |local, need| kept::looked_up(local, &need.scope, &need.repository, &tag)).await?;
         }
         let manifest = found?;
-        self.here(|local, need| shelf::prepare(local, &need.scope, &need.repository)).await?;
+        self.here(|local, need| kept::prepare(local, &need.scope, &need.repository)).await?;
         let digest = match name {
             Name::Digest(digest) => digest.clone(),
             _ => manifest.digest().clone(),
@@ -156,7 +156,7 @@ impl Fetch {
                 Err(Failure { kind: Trouble::Missing, .. }) => continue,
                 found => found?,
             };
-            self.here(|local, need| shelf::prepare(local, &need.scope, &need.repository)).await?;
+            self.here(|local, need| kept::prepare(local, &need.scope, &need.repository)).await?;
             self.keep(manifest, referrer.digest, None, 0).await?;
         }
         Ok(())
@@ -177,8 +177,8 @@ impl Fetch {
             }
             let (media_type, bytes) = (manifest.media_type().to_owned(), manifest.bytes().clone());
             self.here(move |local, need| {
-                let image = shelf::Image { media_type: &media_type, bytes: &bytes, digest: &digest };
-                shelf::put(local, &need.scope, &need.repository, &image, tag.as_deref())
+                let image = kept::Image { media_type: &media_type, bytes: &bytes, digest: &digest };
+                kept::put(local, &need.scope, &need.repository, &image, tag.as_deref())
             })
             .await
         })
@@ -186,7 +186,7 @@ impl Fetch {
 
     async fn has(&self, digest: &Digest) -> Result<bool, Failure> {
         let digest = digest.to_string();
-        self.here(move |local, need| shelf::has(local, &need.scope, &need.repository, &digest)).await
+        self.here(move |local, need| kept::has(local, &need.scope, &need.repository, &digest)).await
     }
 
     async fn children(&self, manifest: &Manifest, depth: usize) -> Result<(), Failure> {
@@ -229,29 +229,29 @@ impl Fetch {
         let missing =
             || Failure::new(Trouble::Missing, format!("{} has no blob {digest}", self.remote.name()));
         let blob = Descriptor::new("application/octet-stream", digest.clone(), size.ok_or_else(missing)?);
-        self.here(|local, need| shelf::prepare(local, &need.scope, &need.repository)).await?;
+        self.here(|local, need| kept::prepare(local, &need.scope, &need.repository)).await?;
         self.blob(blob).await
     }
 
     /// Takes a blob over from another repository of the registry, or fetches it.
     async fn blob(&self, blob: Descriptor) -> Result<(), Failure> {
-        let text = blob.digest.to_string();
-        let mount = move |registry: &Registry<'_>, place: &Place| registry.mount(place, &text, None);
-        if self.with(mount).await? == Mounted::Yes {
+        let digest = blob.digest.clone();
+        let mount = move |local: &Local, need: &Need| {
+            let mount = Mount { digest: &digest, source: None, used_only: false };
+            Request::of_service(local).mount(&need.reference(), &mount)
+        };
+        if self.here(mount).await? {
             return Ok(());
         }
         let mut reader = self.remote.open(&blob, 0).await?;
-        let mut session = self.with(open).await?;
+        let mut session = self.here(open).await?;
         let id = session.id.clone();
         let received = loop {
             match next(&mut reader).await {
                 Ok(bytes) if bytes.is_empty() => break Ok(session),
                 Ok(bytes) => {
-                    let write = move |_: &Registry<'_>, _: &Place| {
-                        session.write(&bytes)?;
-                        Ok(session)
-                    };
-                    session = match self.with(write).await {
+                    let write = move |_: &Local, _: &Need| session.write(&bytes).map(|()| session);
+                    session = match self.here(write).await {
                         Ok(session) => session,
                         Err(failure) => break Err(failure),
                     };
@@ -259,14 +259,13 @@ impl Fetch {
                 Err(failure) => break Err(failure),
             }
         };
-        let digest = blob.digest.to_string();
         let completed = match received {
-            Ok(session) => self.with(move |registry, _| registry.complete(session, &digest)).await,
+            Ok(session) => self.here(move |local, _| complete(local, session, &blob.digest)).await,
             Err(failure) => Err(failure),
         };
         if completed.is_err() {
             // Nobody knows of the session, so nobody could go on with it; one that is left is forgotten in a day.
-            let _ = self.with(move |registry, place| registry.cancel(place, &id)).await;
+            let _ = self.here(move |local, need| cancel_upload(local, &need.reference(), &id)).await;
         }
         completed
     }
@@ -279,39 +278,32 @@ impl Fetch {
         let (local, need) = (Arc::clone(&self.local), self.need.clone());
         blocking(move || work(&local, &need).map_err(Into::into)).await
     }
-
-    /// Does something with the repository here, as docker's API would.
-    async fn with<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Registry<'_>, &Place) -> Result<T, Refusal> + Send + 'static,
-    ) -> Result<T, Failure> {
-        self.here(|local, need| {
-            let Scope { account, region, .. } = need.scope.clone();
-            let rules =
-                Rules { quirks: false, anonymous: false, account: account.clone(), region: region.clone() };
-            let principal = Principal::root(&account);
-            let who = Identity { account, region, is_known: true, principal };
-            let registry = Registry {
-                local,
-                rules: &rules,
-                who,
-                address: "",
-                source: None,
-                settled: None,
-                is_service: true,
-            };
-            let name = need.repository.clone();
-            let place = Place { scope: need.scope.clone(), path: name.clone(), name };
-            work(&registry, &place)
-        })
-        .await
-    }
 }
 
-fn open(registry: &Registry<'_>, place: &Place) -> Result<Session, Refusal> {
-    let id = shelf::begin(registry.local, &place.scope, &place.name)?;
-    let busy = || Refusal::new(429, "TOOMANYREQUESTS", "another request is writing to the upload");
-    registry.open(place, &id)?.ok_or_else(busy)
+fn open(local: &Local, need: &Need) -> Result<Session, Failure> {
+    let id = begin_upload(&Request::of_service(local), &need.reference(), IfMissing::Fail)?;
+    let failed = |why: NotOpened| {
+        Failure::new(
+            Trouble::Here,
+            match why {
+                NotOpened::Busy => "another request is writing to the upload".to_owned(),
+                NotOpened::Missing => format!("there is no upload {id} in the repository"),
+            },
+        )
+    };
+    Session::open(local, &need.reference(), &id)?.map_err(failed)
+}
+
+/// Makes a session a blob, if its bytes are those of the digest.
+fn complete(local: &Local, session: Session, digest: &Digest) -> Result<(), Failure> {
+    let ended = || Failure::new(Trouble::Here, "the upload has ended meanwhile");
+    let finished: Finished = session.finish(&Request::of_service(local), false)?.ok_or_else(ended)?;
+    let found = finished.digest(local, digest.algorithm())?;
+    if found != *digest {
+        let text = format!("what upstream sent for {digest} is {found}");
+        return Err(Failure::new(Trouble::Unavailable, text));
+    }
+    if finished.store(local, digest)? { Ok(()) } else { Err(ended()) }
 }
 
 async fn next(reader: &mut Box<dyn Reader>) -> Result<Vec<u8>, Failure> {
@@ -330,15 +322,8 @@ impl From<store::Error> for Failure {
     }
 }
 
-impl From<Refusal> for Failure {
-    fn from(refusal: Refusal) -> Self {
-        let kind = if refusal.code == "DIGEST_INVALID" { Trouble::Unavailable } else { Trouble::Here };
-        Self::new(kind, refusal.message)
-    }
-}
-
-impl From<crate::local::Fault> for Failure {
-    fn from(fault: crate::local::Fault) -> Self {
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Self {
         Self::new(Trouble::Here, fault.message)
     }
 }

@@ -1,51 +1,20 @@
 //! A repository by the name in a URL.
 
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::Connection;
 
 use super::{Refusal, Registry};
 use crate::local::Fault;
 use crate::local::call::{Scope, alias};
+use crate::local::core::RepositoryRef;
+use crate::local::core::pull_through::scope_of;
 use crate::local::handlers::templates::registry_that_creates;
-use crate::local::upstream::scope_of;
 
 /// What the names of public repositories begin with, where AWS gives them a host.
 const PUBLIC: &str = "public.ecr.aws/";
 
-/// Where a repository is, or would be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Place {
-    pub(crate) scope: Scope,
-    /// Its name in the registry.
-    pub(crate) name: String,
-    /// Its name in URLs.
-    pub(crate) path: String,
-}
-
-impl Place {
-    /// The repository's row.
-    pub(crate) fn repository(&self, connection: &Connection) -> Result<i64, Fault> {
-        self.look_up(connection)?.ok_or_else(|| {
-            let (name, account) = (&self.name, &self.scope.account);
-            let text = format!(
-                "The repository with name '{name}' does not exist in the registry with id '{account}'"
-            );
-            Fault::new("RepositoryNotFoundException", text)
-        })
-    }
-
-    /// The same; `None` where there is none.
-    pub(super) fn look_up(&self, connection: &Connection) -> Result<Option<i64>, Fault> {
-        let Scope { service, account, region } = &self.scope;
-        let mut statement = connection.prepare_cached(
-            "SELECT id FROM repository WHERE service = ?1 AND account = ?2 AND region = ?3 AND name = ?4",
-        )?;
-        Ok(statement.query_row(params![service, account, region, self.name], |row| row.get(0)).optional()?)
-    }
-}
-
 impl Registry<'_> {
     /// The repository of a name in a URL, whether it is there or not.
-    pub(crate) fn place(&self, path: &str) -> Result<Place, Refusal> {
+    pub(crate) fn repository(&self, path: &str) -> Result<RepositoryRef, Refusal> {
         if !is_name(path) {
             let text = format!("{path} is not the name of a repository");
             return Err(Refusal::new(400, "NAME_INVALID", text));
@@ -53,11 +22,11 @@ impl Registry<'_> {
         if let Some((owner, name)) = path.strip_prefix(PUBLIC).and_then(|rest| rest.split_once('/')) {
             let account = self.local.database.read(|connection| self.owner(connection, owner))?;
             let scope = Scope { service: "ecr-public", account, region: "us-east-1".to_owned() };
-            return Ok(Place { scope, name: name.to_owned(), path: path.to_owned() });
+            return Ok(RepositoryRef { scope, name: name.to_owned() });
         }
         let scope =
             Scope { service: "ecr", account: self.who.account.clone(), region: self.who.region.clone() };
-        let own = Place { scope, name: path.to_owned(), path: path.to_owned() };
+        let own = RepositoryRef { scope, name: path.to_owned() };
         if self.who.is_known {
             return Ok(own);
         }
@@ -73,7 +42,9 @@ impl Registry<'_> {
             let found = statement.query_map([path], |row| Ok((row.get(0)?, row.get(1)?)))?;
             let found = found.collect::<Result<Vec<(String, String)>, _>>()?;
             Ok(match <[_; 1]>::try_from(found) {
-                Ok([(account, region)]) => Place { scope: Scope { service: "ecr", account, region }, ..own },
+                Ok([(account, region)]) => {
+                    RepositoryRef { scope: Scope { service: "ecr", account, region }, ..own }
+                }
                 Err(several) if !several.is_empty() => own,
                 // Nobody has it yet; a rule or a template may say who would.
                 Err(_) => {
@@ -81,7 +52,7 @@ impl Registry<'_> {
                         None => registry_that_creates(connection, path)?,
                         found => found,
                     };
-                    Place { scope: scope.unwrap_or_else(|| own.scope.clone()), ..own }
+                    RepositoryRef { scope: scope.unwrap_or_else(|| own.scope.clone()), ..own }
                 }
             })
         })?)

@@ -1,19 +1,17 @@
 //! What a pull through cache does with the database: repositories made for it, images kept, tags looked up.
 
 use rusqlite::{Connection, params};
-use serde_json::json;
 
-use super::identifier::image_of_tag;
-use super::images;
-use super::pushing;
-use super::replication::{copy_image, make_repository};
-use super::repository::Repository;
 use crate::image::{Digest, Name};
-use crate::local::call::{Call, Scope};
+use crate::local::call::Scope;
+use crate::local::core::{IfMissing, ImagePush, RepositoryRef, Request, push_image, put_tag};
 use crate::local::database::Durability;
-use crate::local::uploads::Upload;
-use crate::local::{Caller, Fault, Local, time, upstream};
-use crate::model;
+use crate::local::handlers::identifier::image_of_tag;
+use crate::local::handlers::images;
+use crate::local::handlers::mutability::is_immutable;
+use crate::local::handlers::replication::{copy_image, make_repository};
+use crate::local::handlers::repository::Repository;
+use crate::local::{Fault, Local, time};
 
 /// What a creation template must be for.
 const OCCASION: &str = "PULL_THROUGH_CACHE";
@@ -46,19 +44,6 @@ pub(in crate::local) fn has(local: &Local, scope: &Scope, name: &str, digest: &s
     })
 }
 
-/// Begins the upload of a blob; answers its identifier.
-pub(in crate::local) fn begin(local: &Local, scope: &Scope, name: &str) -> Result<String, Fault> {
-    local.database.hold_reserve();
-    let (id, forgotten) = local.database.write(Durability::Flushed, |transaction| {
-        let repository = Repository::find(transaction, scope, name)?;
-        Upload::begin(transaction, repository.id, time::now())
-    })?;
-    for id in forgotten {
-        local.forget_upload(&id);
-    }
-    Ok(id)
-}
-
 /// Keeps an image whose blobs and children are here, as a push would, and puts its tag on it. A tag that is immutable
 /// stays where it is.
 pub(in crate::local) fn put(
@@ -68,39 +53,19 @@ pub(in crate::local) fn put(
     image: &Image<'_>,
     tag: Option<&str>,
 ) -> Result<(), Fault> {
-    let Some(operation) = model::ecr().operation("PutImage") else { return Ok(()) };
     let not_text = |_| Fault::server(format!("the manifest {} is not text", image.digest));
-    let mut input = json!({
-        "repositoryName": name,
-        "imageManifest": std::str::from_utf8(image.bytes).map_err(not_text)?,
-        "imageManifestMediaType": image.media_type,
-        "imageDigest": image.digest.to_string(),
-    });
-    if let Some(tag) = tag {
-        input["imageTag"] = json!(tag);
-    }
-    let serde_json::Value::Object(input) = input else { return Ok(()) };
-    let caller = Caller::of_account(&scope.account, &scope.region);
-    // The rule's owner allowed it, not who happens to pull: nobody's permissions are asked for.
-    let put = pushing::put(&Call {
-        local,
-        caller: &caller,
-        service: model::ecr(),
-        operation,
-        input,
-        blob: None,
-        now: time::now(),
-        settled: None,
-    });
-    match put {
-        Err(fault)
-            if !matches!(
-                fault.code.as_str(),
-                "ImageAlreadyExistsException" | "ImageTagAlreadyExistsException"
-            ) =>
-        {
-            Err(fault)
-        }
+    let digest = image.digest.to_string();
+    let push = ImagePush {
+        manifest: std::str::from_utf8(image.bytes).map_err(not_text)?,
+        media_type: Some(image.media_type),
+        digest: Some(&digest),
+        tags: tag.as_slice(),
+        if_missing: IfMissing::Fail,
+        must_change: false,
+    };
+    let reference = RepositoryRef { scope: scope.clone(), name: name.to_owned() };
+    match push_image(&Request::of_service(local), &reference, &push) {
+        Err(fault) if fault.code != "ImageTagAlreadyExistsException" => Err(fault),
         _ => tag.map_or(Ok(()), |tag| looked_up(local, scope, name, tag)),
     }
 }
@@ -118,7 +83,7 @@ fn mark(connection: &Connection, scope: &Scope, name: &str, tag: &str) -> Result
 }
 
 /// When a tag was put or looked up last.
-pub(super) fn looked_up_at(
+pub(in crate::local) fn looked_up_at(
     connection: &Connection,
     repository: &Repository,
     tag: &str,
@@ -139,7 +104,7 @@ pub(in crate::local) fn is_fresh(
         let found = named(connection, &repository, image)?;
         match (found.filter(|found| found.status == "ACTIVE"), image) {
             (None, _) => Ok(false),
-            (Some(_), Name::Tag(tag)) => Ok(upstream::is_fresh(looked_up_at(connection, &repository, tag)?)),
+            (Some(_), Name::Tag(tag)) => Ok(super::is_fresh(looked_up_at(connection, &repository, tag)?)),
             (Some(_), _) => Ok(true),
         }
     })
@@ -183,9 +148,9 @@ pub(in crate::local) fn take_over(
         let id = copy_image(transaction, &source, &found, &target, time::now())?;
         if let Name::Tag(tag) = image {
             let holder = image_of_tag(transaction, target.id, tag)?;
-            let is_fixed = holder.is_some() && super::mutability::is_immutable(&target, tag);
+            let is_fixed = holder.is_some() && is_immutable(&target, tag);
             if !is_fixed {
-                pushing::put_tag(transaction, &target, id, tag, time::now())?;
+                put_tag(transaction, &target, id, tag, time::now())?;
             }
         }
         Ok(true)

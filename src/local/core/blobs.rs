@@ -1,0 +1,102 @@
+//! Blobs of a repository: looked up, mounted from another one, taken away.
+
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use super::{IfMissing, RepositoryRef, Request};
+use crate::image::Digest;
+use crate::local::Fault;
+use crate::local::call::Scope;
+use crate::local::database::Durability;
+
+/// What came of deleting a blob.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::local) enum Deleted {
+    Yes,
+    Missing,
+    /// An image refers to it.
+    Used,
+}
+
+/// A blob that a repository is to get from another one of the same registry.
+pub(in crate::local) struct Mount<'a> {
+    pub(in crate::local) digest: &'a Digest,
+    /// The repository that has it; any of the registry if `None`.
+    pub(in crate::local) source: Option<&'a RepositoryRef>,
+    /// Whether an image of the source must refer to it.
+    pub(in crate::local) used_only: bool,
+}
+
+impl RepositoryRef {
+    /// The size of a blob that the repository has.
+    pub(in crate::local) fn blob_size(
+        &self,
+        connection: &Connection,
+        digest: &Digest,
+    ) -> Result<Option<i64>, Fault> {
+        layer_size(connection, self.find(connection)?.id, &digest.to_string())
+    }
+}
+
+/// The size of a layer that a repository, named by its row, has.
+pub(in crate::local) fn layer_size(
+    connection: &Connection,
+    repository: i64,
+    digest: &str,
+) -> Result<Option<i64>, Fault> {
+    let query = "SELECT blob.size FROM layer JOIN blob USING (digest) WHERE repository = ?1 AND digest = ?2";
+    let mut statement = connection.prepare_cached(query)?;
+    Ok(statement.query_row(params![repository, digest], |row| row.get(0)).optional()?)
+}
+
+impl Request<'_> {
+    /// Takes a blob from a repository; its bytes stay until they are collected. One that an image refers to stays.
+    pub(in crate::local) fn delete_blob(
+        &self,
+        repository: &RepositoryRef,
+        digest: &Digest,
+    ) -> Result<Deleted, Fault> {
+        self.local.database.free(|transaction| {
+            let key = params![repository.find(transaction)?.id, digest.to_string()];
+            let used = "SELECT 1 FROM image_layer WHERE repository = ?1 AND digest = ?2";
+            if transaction.prepare_cached(used)?.exists(key)? {
+                return Ok(Deleted::Used);
+            }
+            let query = "DELETE FROM layer WHERE repository = ?1 AND digest = ?2";
+            Ok(if transaction.execute(query, key)? == 1 { Deleted::Yes } else { Deleted::Missing })
+        })
+    }
+
+    /// Gives a repository a blob that another one has; false if it is nowhere that it could be taken from.
+    pub(in crate::local) fn mount(&self, target: &RepositoryRef, mount: &Mount<'_>) -> Result<bool, Fault> {
+        self.local.database.write(Durability::Flushed, |transaction| {
+            let repository = self.repository(transaction, target, IfMissing::Create)?;
+            let text = mount.digest.to_string();
+            let is_available = match mount.source {
+                Some(source) if source.scope.account != target.scope.account => false,
+                Some(source) => match source.look_up(transaction)? {
+                    Some(source) => has(transaction, source.id, &text, mount.used_only)?,
+                    None => false,
+                },
+                None => !mount.used_only && is_in_registry(transaction, &target.scope, &text)?,
+            };
+            if is_available {
+                let query = "INSERT OR IGNORE INTO layer (repository, digest, stored_at) VALUES (?1, ?2, ?3)";
+                transaction.execute(query, params![repository.id, text, self.now])?;
+            }
+            Ok(is_available)
+        })
+    }
+}
+
+fn has(connection: &Connection, repository: i64, digest: &str, used_only: bool) -> Result<bool, Fault> {
+    let table = if used_only { "image_layer" } else { "layer" };
+    let query = format!("SELECT 1 FROM {table} WHERE repository = ?1 AND digest = ?2");
+    Ok(connection.prepare_cached(&query)?.exists(params![repository, digest])?)
+}
+
+fn is_in_registry(connection: &Connection, scope: &Scope, digest: &str) -> Result<bool, Fault> {
+    let query = "SELECT 1 FROM layer JOIN repository ON repository.id = layer.repository
+                 WHERE digest = ?1 AND service = ?2 AND account = ?3 AND region = ?4";
+    let key = params![digest, scope.service, scope.account, scope.region];
+    Ok(connection.prepare_cached(query)?.exists(key)?)
+}

@@ -1,0 +1,131 @@
+//! Images deleted, by tag or digest.
+
+use rusqlite::{Connection, params};
+
+use super::{RepositoryRef, Request};
+use crate::local::Fault;
+use crate::local::handlers::identifier::{ImageId, Unresolved};
+use crate::local::handlers::images::Image;
+use crate::local::handlers::repository::Repository;
+use crate::local::handlers::{referrers, replication};
+
+/// What a deletion did: the identifiers that went, each with its digest, and those that did not, with the reason.
+#[derive(Debug, Default)]
+pub(in crate::local) struct DeletedImages {
+    pub(in crate::local) deleted: Vec<ImageId>,
+    pub(in crate::local) failures: Vec<(ImageId, NotDeleted)>,
+}
+
+/// Why an image was not deleted.
+#[derive(Debug)]
+pub(in crate::local) enum NotDeleted {
+    Unresolved(Unresolved),
+    /// The indexes with these digests list it.
+    Listed(Vec<String>),
+}
+
+/// Deletes images. A tag alone takes the tag, and with the last tag the image; a digest takes the image.
+pub(in crate::local) fn delete_images(
+    request: &Request<'_>,
+    reference: &RepositoryRef,
+    ids: &[ImageId],
+) -> Result<DeletedImages, Fault> {
+    let mut unique: Vec<&ImageId> = Vec::new();
+    for id in ids {
+        if !unique.contains(&id) {
+            unique.push(id);
+        }
+    }
+    request.local.database.free(|transaction| {
+        let repository = reference.find(transaction)?;
+        let mut done = DeletedImages::default();
+        let mut waiting = unique.clone();
+        // An index may be named after its children: what a manifest list still holds is tried again after each round
+        // that deleted something.
+        loop {
+            let before = done.deleted.len();
+            let mut listed = Vec::new();
+            for id in std::mem::take(&mut waiting) {
+                match delete_one(transaction, &repository, id)? {
+                    Ok(mut entries) => done.deleted.append(&mut entries),
+                    Err(failure @ NotDeleted::Unresolved(_)) => done.failures.push((id.clone(), failure)),
+                    Err(failure) => listed.push((id, failure)),
+                }
+            }
+            if listed.is_empty() || done.deleted.len() == before {
+                done.failures.extend(listed.into_iter().map(|(id, failure)| (id.clone(), failure)));
+                break;
+            }
+            waiting = listed.into_iter().map(|(id, _)| id).collect();
+        }
+        if !reference.is_public() {
+            replication::on_delete(request.local, transaction, &repository, &done.deleted)?;
+        }
+        Ok(done)
+    })
+}
+
+/// Takes a tag off its image, which stays; false if there is no such tag.
+pub(in crate::local) fn delete_tag(
+    request: &Request<'_>,
+    reference: &RepositoryRef,
+    tag: &str,
+) -> Result<bool, Fault> {
+    request.local.database.free(|transaction| {
+        let repository = reference.find(transaction)?;
+        let query = "DELETE FROM image_tag WHERE repository = ?1 AND name = ?2";
+        Ok(transaction.execute(query, params![repository.id, tag])? == 1)
+    })
+}
+
+fn delete_one(
+    connection: &Connection,
+    repository: &Repository,
+    id: &ImageId,
+) -> Result<Result<Vec<ImageId>, NotDeleted>, Fault> {
+    let image = match id.resolve(connection, repository)? {
+        Ok(image) => image,
+        Err(unresolved) => return Ok(Err(NotDeleted::Unresolved(unresolved))),
+    };
+    let tags = image.tags(connection)?;
+    let identified = |tag: Option<&String>| ImageId { digest: Some(image.digest.clone()), tag: tag.cloned() };
+    if id.digest.is_none() && tags.len() > 1 {
+        connection.execute(
+            "DELETE FROM image_tag WHERE repository = ?1 AND name = ?2",
+            params![repository.id, id.tag],
+        )?;
+        return Ok(Ok(vec![identified(id.tag.as_ref())]));
+    }
+    let lists = lists_with(connection, repository, &image)?;
+    if !lists.is_empty() {
+        return Ok(Err(NotDeleted::Listed(lists)));
+    }
+    remove(connection, repository, &image)?;
+    let each = || tags.iter().map(|tag| identified(Some(tag))).collect();
+    Ok(Ok(if tags.is_empty() { vec![identified(None)] } else { each() }))
+}
+
+/// Deletes an image. What refers to it stays until the lifecycle policy is next carried out, which on AWS is within a
+/// day; without a policy it stays for good.
+pub(in crate::local) fn remove(
+    connection: &Connection,
+    repository: &Repository,
+    image: &Image,
+) -> Result<(), Fault> {
+    connection.execute("DELETE FROM image WHERE id = ?1", [image.id])?;
+    referrers::orphan(connection, repository.id, &image.digest)
+}
+
+/// The digests of the indexes that list an image.
+pub(in crate::local) fn lists_with(
+    connection: &Connection,
+    repository: &Repository,
+    image: &Image,
+) -> Result<Vec<String>, Fault> {
+    let mut statement = connection.prepare_cached(
+        "SELECT parent.digest FROM image_child AS child JOIN image AS parent ON parent.id = child.image
+         WHERE child.repository = ?1 AND child.digest = ?2 ORDER BY parent.id",
+    )?;
+    let lists = statement.query_map(params![repository.id, image.digest], |row| row.get(0))?;
+    Ok(lists.collect::<Result<_, _>>()?)
+}

@@ -1,0 +1,159 @@
+//! Images on their way to who pulls them.
+
+use rusqlite::{Connection, params};
+
+use super::{RepositoryRef, Request};
+use crate::image::Name;
+use crate::local::Fault;
+use crate::local::core::pull_through::{self, Failure, Trouble, Wanted};
+use crate::local::handlers::accounts;
+use crate::local::handlers::identifier::{ImageId, Unresolved};
+use crate::local::handlers::images::Image;
+use crate::local::handlers::repository::Repository;
+
+/// A pull is recorded at most once in so many milliseconds: a day.
+const PULL_GRAIN: i64 = 24 * 60 * 60 * 1000;
+
+/// An image that was asked for, with its manifest, byte for byte as it was pushed; or why there is none.
+pub(in crate::local) type ImagePull = Result<(Image, String), NotPulled>;
+
+/// Why an image cannot be pulled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::local) enum NotPulled {
+    /// The identifier leads to none.
+    Unresolved(Unresolved),
+    /// It is in the archive.
+    Archived,
+    /// It is not here, and could not be fetched from upstream.
+    Upstream(Failure),
+}
+
+/// Finds images for a pull and records that they were pulled. What is missing here may have to be fetched first, which
+/// the error then says.
+pub(in crate::local) fn pull_images(
+    request: &Request<'_>,
+    reference: &RepositoryRef,
+    ids: &[ImageId],
+) -> Result<(Repository, Vec<ImagePull>), Fault> {
+    let mut pulled = Vec::new();
+    let found = request.local.database.read(|connection| {
+        let repository = repository(request, connection, reference, ids)?;
+        let counts = is_counted(request, connection, reference)?;
+        let (mut images, mut absent) = (Vec::new(), Vec::new());
+        for id in ids {
+            let found = id.resolve(connection, &repository)?;
+            absent.extend(missing_here(request, connection, &repository, id, &found)?);
+            images.push(match found {
+                Err(Unresolved::NotFound) => Err(not_found(request, id)),
+                Err(unresolved) => Err(NotPulled::Unresolved(unresolved)),
+                Ok(image) if image.status != "ACTIVE" => Err(NotPulled::Archived),
+                Ok(image) => {
+                    if counts && image.pulled_at.is_none_or(|pulled| request.now - pulled >= PULL_GRAIN) {
+                        pulled.push(image.id);
+                    }
+                    let manifest = image.manifest(connection)?;
+                    Ok((image, manifest))
+                }
+            });
+        }
+        let RepositoryRef { scope, name } = reference;
+        match pull_through::instead(connection, scope, name, absent, request.settled)? {
+            Some(need) if request.settled.is_none() => Err(need),
+            _ => Ok((repository, images)),
+        }
+    })?;
+    request.local.record_pulls(&pulled, request.now)?;
+    Ok(found)
+}
+
+/// Finds an image without its manifest, which is no pull: the image and the length of its manifest. `None` if a pull
+/// has to find out more, because it is not here or its tag has to be looked up upstream again.
+pub(in crate::local) fn head(
+    request: &Request<'_>,
+    reference: &RepositoryRef,
+    id: &ImageId,
+) -> Result<Option<(Image, i64)>, Fault> {
+    request.local.database.read(|connection| {
+        let Some(repository) = reference.look_up(connection)? else { return Ok(None) };
+        let found = id.resolve(connection, &repository)?;
+        let is_due = missing_here(request, connection, &repository, id, &found)?.is_some();
+        let Some(image) = found.ok().filter(|image| image.status == "ACTIVE" && !is_due) else {
+            return Ok(None);
+        };
+        let query = "SELECT length(content) FROM manifest WHERE image = ?1";
+        let length = connection.prepare_cached(query)?.query_row(params![image.id], |row| row.get(0))?;
+        Ok(Some((image, length)))
+    })
+}
+
+/// Whether the pulls of this requester count.
+fn is_counted(
+    request: &Request<'_>,
+    connection: &Connection,
+    reference: &RepositoryRef,
+) -> Result<bool, Fault> {
+    match request.requester {
+        Some(requester) if !reference.is_public() => {
+            Ok(!accounts::is_excluded(connection, &reference.scope, requester.principal)?)
+        }
+        _ => Ok(false),
+    }
+}
+
+/// The repository; where it is missing, a pull may make it.
+fn repository(
+    request: &Request<'_>,
+    connection: &Connection,
+    reference: &RepositoryRef,
+    ids: &[ImageId],
+) -> Result<Repository, Fault> {
+    let RepositoryRef { scope, name } = reference;
+    if let Some(repository) = reference.look_up(connection)? {
+        return Ok(repository);
+    }
+    let wanted = ids.iter().filter_map(wanted).collect();
+    let instead = pull_through::instead(connection, scope, name, wanted, request.settled)?;
+    instead.map_or_else(|| reference.find(connection), Err)
+}
+
+/// What an identifier is called upstream; a digest counts before the tag beside it.
+fn wanted(id: &ImageId) -> Option<Wanted> {
+    let digest = id.digest.as_deref().map(str::parse);
+    let name = match (digest, &id.tag) {
+        (Some(digest), _) => Name::Digest(digest.ok()?),
+        (None, Some(tag)) => Name::tag(tag).ok()?,
+        (None, None) => return None,
+    };
+    Some(Wanted::Image(name))
+}
+
+/// What has to be looked up upstream: an image that is not here, or a tag that was looked up long ago.
+fn missing_here(
+    request: &Request<'_>,
+    connection: &Connection,
+    repository: &Repository,
+    id: &ImageId,
+    found: &Result<Image, Unresolved>,
+) -> Result<Option<Wanted>, Fault> {
+    if request.settled.is_some() || repository.scope.service == "ecr-public" {
+        return Ok(None);
+    }
+    let is_wanted = match (found, &id.tag, &id.digest) {
+        (Err(Unresolved::NotFound), ..) => true,
+        (Ok(image), Some(tag), None) if image.status == "ACTIVE" => {
+            let at = pull_through::looked_up_at(connection, repository, tag)?;
+            pull_through::is_due(request.local, connection, &repository.scope, &repository.name, at)?
+        }
+        _ => false,
+    };
+    Ok(is_wanted.then(|| wanted(id)).flatten())
+}
+
+/// Why an image is missing that is neither here nor, where that was tried, could be fetched.
+fn not_found(request: &Request<'_>, id: &ImageId) -> NotPulled {
+    let failure = wanted(id).and_then(|wanted| request.settled?.failure(&wanted));
+    match failure.filter(|failure| failure.kind != Trouble::Missing) {
+        Some(failure) => NotPulled::Upstream(failure.clone()),
+        None => NotPulled::Unresolved(Unresolved::NotFound),
+    }
+}

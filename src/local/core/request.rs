@@ -1,0 +1,88 @@
+//! A request of either API, once it is known who makes it and which repository it is about.
+
+use rusqlite::Connection;
+
+use crate::local::authorization::{AuthorizationRequest, Requester};
+use crate::local::call::Scope;
+use crate::local::core::pull_through::Settled;
+use crate::local::handlers::repository::Repository;
+use crate::local::handlers::templates;
+use crate::local::{Fault, Local, time};
+
+/// A repository by its registry and name, whether it is there or not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::local) struct RepositoryRef {
+    pub(in crate::local) scope: Scope,
+    pub(in crate::local) name: String,
+}
+
+/// Who makes a request, of which store, and when.
+#[derive(Clone, Copy)]
+pub(in crate::local) struct Request<'a> {
+    pub(in crate::local) local: &'a Local,
+    /// Whom policies are asked about; `None` for what the service does by itself, which needs no permission.
+    pub(in crate::local) requester: Option<Requester<'a>>,
+    /// When the request came, in milliseconds since 1970.
+    pub(in crate::local) now: i64,
+    /// What became of fetching what the request needs from upstream, once that was tried.
+    pub(in crate::local) settled: Option<&'a Settled>,
+}
+
+/// What is done about a repository that is missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::local) enum IfMissing {
+    /// The request fails.
+    Fail,
+    /// It is created, if a repository creation template for `CREATE_ON_PUSH` covers it.
+    Create,
+}
+
+impl RepositoryRef {
+    /// The repository's row; an error if there is none.
+    pub(in crate::local) fn find(&self, connection: &Connection) -> Result<Repository, Fault> {
+        Repository::find(connection, &self.scope, &self.name)
+    }
+
+    /// The repository's row, if there is one.
+    pub(in crate::local) fn look_up(&self, connection: &Connection) -> Result<Option<Repository>, Fault> {
+        Repository::look_up(connection, &self.scope, &self.name)
+    }
+
+    /// Whether it is in a public registry.
+    pub(in crate::local) fn is_public(&self) -> bool {
+        self.scope.service == "ecr-public"
+    }
+}
+
+impl<'a> Request<'a> {
+    /// What the service does by itself, without anybody's permission.
+    pub(in crate::local) fn of_service(local: &'a Local) -> Self {
+        Self { local, requester: None, now: time::now(), settled: None }
+    }
+
+    /// The repository's row, which may be created within the transaction.
+    pub(super) fn repository(
+        &self,
+        connection: &Connection,
+        repository: &RepositoryRef,
+        missing: IfMissing,
+    ) -> Result<Repository, Fault> {
+        let RepositoryRef { scope, name } = repository;
+        if missing == IfMissing::Create
+            && !repository.is_public()
+            && repository.look_up(connection)?.is_none()
+            && let Some(template) = templates::template_for(connection, scope, name, "CREATE_ON_PUSH")?
+        {
+            self.authorize(connection, repository, "CreateRepository")?;
+            return templates::create_from(connection, repository, &template, self.now);
+        }
+        repository.find(connection)
+    }
+
+    fn authorize(&self, connection: &Connection, on: &RepositoryRef, action: &str) -> Result<(), Fault> {
+        let Some(requester) = self.requester.filter(|_| self.local.enforces) else { return Ok(()) };
+        let (scope, repository) = (&on.scope, Some(on.name.as_str()));
+        AuthorizationRequest { requester, action, scope, repository, tags: &[] }
+            .check(connection, self.local.is_secured)
+    }
+}

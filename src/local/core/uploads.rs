@@ -1,0 +1,147 @@
+//! Upload sessions, which both APIs share, so that either sees what the other began.
+
+use std::fs::File;
+
+use super::{IfMissing, RepositoryRef, Request};
+use crate::image::{Algorithm, Digest};
+use crate::local::database::Durability;
+use crate::local::uploads::{Upload, Writer};
+use crate::local::{Fault, Local, blobs};
+
+/// Begins a session; answers its identifier.
+pub(in crate::local) fn begin_upload(
+    request: &Request<'_>,
+    reference: &RepositoryRef,
+    missing: IfMissing,
+) -> Result<String, Fault> {
+    let local = request.local;
+    local.database.hold_reserve();
+    let (id, forgotten) = local.database.write(Durability::Flushed, |transaction| {
+        let repository = request.repository(transaction, reference, missing)?;
+        Upload::begin(transaction, repository.id, request.now)
+    })?;
+    for id in forgotten {
+        local.forget_upload(&id);
+    }
+    Ok(id)
+}
+
+/// A session as the database has it, if it is there.
+pub(in crate::local) fn upload_of(
+    local: &Local,
+    reference: &RepositoryRef,
+    id: &str,
+) -> Result<Option<Upload>, Fault> {
+    local.database.read(|connection| Upload::find(connection, reference.find(connection)?.id, id))
+}
+
+/// Ends a session and forgets its bytes; false if there is none.
+pub(in crate::local) fn cancel_upload(
+    local: &Local,
+    reference: &RepositoryRef,
+    id: &str,
+) -> Result<bool, Fault> {
+    let Some(upload) = upload_of(local, reference, id)? else { return Ok(false) };
+    local.database.free(|transaction| {
+        transaction.execute("DELETE FROM upload WHERE id = ?1", [&upload.id])?;
+        Ok(())
+    })?;
+    local.forget_upload(&upload.id);
+    Ok(true)
+}
+
+/// A session whose file this request alone has.
+#[derive(Debug)]
+pub(in crate::local) struct Session {
+    pub(in crate::local) repository: RepositoryRef,
+    pub(in crate::local) id: String,
+    writer: Writer,
+    /// The most bytes that the layer may have.
+    pub(in crate::local) most_bytes: i64,
+}
+
+/// A session that could not be opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::local) enum NotOpened {
+    Missing,
+    /// Another request has it open.
+    Busy,
+}
+
+impl Session {
+    /// Opens a session to write to it.
+    pub(in crate::local) fn open(
+        local: &Local,
+        reference: &RepositoryRef,
+        id: &str,
+    ) -> Result<Result<Self, NotOpened>, Fault> {
+        let Some(known) = upload_of(local, reference, id)? else { return Ok(Err(NotOpened::Missing)) };
+        let Some(file) = local.blobs.try_lock_upload(&known.id)? else { return Ok(Err(NotOpened::Busy)) };
+        // The session may have changed, or ended, before the file was ours.
+        let Some(upload) = upload_of(local, reference, id).inspect_err(|_| local.forget_upload(&known.id))?
+        else {
+            local.forget_upload(&known.id);
+            return Ok(Err(NotOpened::Missing));
+        };
+        upload.check_bytes(&file)?;
+        let limits = &local.limits;
+        let most_bytes = if reference.is_public() { limits.public_layer } else { limits.layer };
+        let writer = Writer::new(local, upload, file);
+        Ok(Ok(Self { repository: reference.clone(), id: known.id, writer, most_bytes }))
+    }
+
+    /// The bytes that the session has, with those that were written just now.
+    pub(in crate::local) fn size(&self) -> i64 {
+        self.writer.size()
+    }
+
+    /// Takes in what comes next.
+    pub(in crate::local) fn write(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+        Ok(self.writer.write(bytes)?)
+    }
+
+    /// Records what was taken in; answers the session then, with its file, or `None` if it has ended meanwhile.
+    /// `counts_short` remembers parts that Amazon ECR finds too small.
+    pub(in crate::local) fn finish(
+        self,
+        request: &Request<'_>,
+        counts_short: bool,
+    ) -> Result<Option<Finished>, Fault> {
+        let Self { repository, writer, .. } = self;
+        let finished = writer.finish(request.local, counts_short, request.now)?;
+        Ok(finished.map(|(upload, file)| Finished { repository, upload, file }))
+    }
+}
+
+/// A session that has recorded everything that it took in.
+#[derive(Debug)]
+pub(in crate::local) struct Finished {
+    repository: RepositoryRef,
+    pub(in crate::local) upload: Upload,
+    file: File,
+}
+
+impl Finished {
+    /// The digest of everything that the session has; SHA-256 ran along.
+    pub(in crate::local) fn digest(&self, local: &Local, algorithm: Algorithm) -> Result<Digest, Fault> {
+        let text = self.upload.digest(local, &self.file)?;
+        if algorithm == Algorithm::Sha256 {
+            return text.parse().map_err(|_| Fault::server("an upload has no digest"));
+        }
+        let mut hasher = algorithm.hasher();
+        blobs::read_pieces(&self.file, |piece| hasher.update(piece))?;
+        Ok(hasher.finish())
+    }
+
+    /// Makes the session, which has this digest, a blob of its repository; false if it has ended meanwhile.
+    pub(in crate::local) fn store(self, local: &Local, digest: &Digest) -> Result<bool, Fault> {
+        let Self { repository, upload, file } = self;
+        local.blobs.settle(&file)?;
+        let row = |connection: &rusqlite::Connection| Ok(repository.find(connection)?.id);
+        let stored = upload.become_layer(local, &digest.to_string(), row)?;
+        if stored.is_some() {
+            local.forget_upload(&upload.id);
+        }
+        Ok(stored.is_some())
+    }
+}
