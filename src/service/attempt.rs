@@ -14,7 +14,7 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
 use aws_smithy_types::retry::ErrorKind;
 
-use super::remote::No;
+use super::remote::ServiceError;
 
 /// Botocore's standard rules (contract 5.4). ECR's own `LimitExceededException`, a quota, is among them.
 #[derive(Debug)]
@@ -41,10 +41,16 @@ const TRANSIENT: [&str; 2] = ["RequestTimeout", "RequestTimeoutException"];
 impl ClassifyRetry for Retryable {
     fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
         let Some(Err(error)) = context.output_or_error() else { return RetryAction::NoActionIndicated };
-        let kind = match error.as_operation_error().and_then(|error| error.downcast_ref::<No>()) {
-            Some(No(refusal)) if THROTTLING.contains(&refusal.code.as_str()) => ErrorKind::ThrottlingError,
-            Some(No(refusal)) if TRANSIENT.contains(&refusal.code.as_str()) => ErrorKind::TransientError,
-            Some(No(refusal)) if matches!(refusal.status, 500 | 502 | 503 | 504) => ErrorKind::TransientError,
+        let kind = match error.as_operation_error().and_then(|error| error.downcast_ref::<ServiceError>()) {
+            Some(ServiceError(refusal)) if THROTTLING.contains(&refusal.code.as_str()) => {
+                ErrorKind::ThrottlingError
+            }
+            Some(ServiceError(refusal)) if TRANSIENT.contains(&refusal.code.as_str()) => {
+                ErrorKind::TransientError
+            }
+            Some(ServiceError(refusal)) if matches!(refusal.status, 500 | 502 | 503 | 504) => {
+                ErrorKind::TransientError
+            }
             None if error.is_connector_error() => ErrorKind::TransientError,
             _ => return RetryAction::NoActionIndicated,
         };

@@ -109,8 +109,7 @@ async fn by_rules(service: &Service, region: &str, fips: bool, dualstack: bool) 
 }
 
 /// The words for a request that got no answer (contract 5.4).
-pub(super) fn failure_text(failure: &Failure, target: &Target) -> String {
-    let url = target.url();
+pub(super) fn failure_text(failure: &Failure, url: &str) -> String {
     match failure {
         Failure::Connect => format!(r#"Could not connect to the endpoint URL: "{url}""#),
         Failure::ConnectTimeout => format!(r#"Connect timeout on endpoint URL: "{url}""#),

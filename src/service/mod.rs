@@ -9,11 +9,13 @@ mod endpoint;
 mod error;
 #[cfg(test)]
 mod listing_tests;
+pub mod network;
+mod os_error;
 pub mod paginate;
 mod path;
 mod remote;
 #[cfg(test)]
-mod stub;
+mod test_server;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -21,7 +23,6 @@ mod transport;
 pub mod validate;
 pub mod wait;
 mod wire;
-mod words;
 
 use bytes::Bytes;
 use serde_json::{Map, Value};

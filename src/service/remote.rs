@@ -15,7 +15,6 @@ use aws_smithy_runtime::client::orchestrator::operation::{Operation as Call, Ope
 use aws_smithy_runtime_api::client::auth::AuthSchemeOptionResolverParams;
 use aws_smithy_runtime_api::client::auth::static_resolver::StaticAuthSchemeOptionResolver;
 use aws_smithy_runtime_api::client::auth::{SharedAuthScheme, SharedAuthSchemeOptionResolver};
-use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_runtime_api::client::identity::SharedIdentityResolver;
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse, OrchestratorError};
 use aws_smithy_runtime_api::client::result::SdkError;
@@ -24,7 +23,6 @@ use aws_smithy_runtime_api::client::runtime_plugin::StaticRuntimePlugin;
 use aws_smithy_runtime_api::client::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::config_bag::Layer;
-use aws_smithy_types::error::display::DisplayErrorContext;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::SigningName;
@@ -35,20 +33,21 @@ use tokio::sync::OnceCell;
 
 use super::attempt::{Attempts, Retryable};
 use super::blob::{self, Encoded, Prepared};
-use super::credentials::{Prompt, Wallet};
+use super::credentials::{CredentialChain, Prompt};
 use super::endpoint::{self, Target};
 use super::error::{Error, Refused};
-use super::transport::{Failure, Options, Transport, find};
+use super::transport::{Failure, Transport, causes, find};
 use super::{Refusal, client, wire};
 use crate::model::{Operation, Service};
+use crate::service::network::Network;
 use crate::settings::{RetryMode, Settings};
 
 /// A service on the network.
 pub(super) struct Remote {
     service: &'static Service,
     settings: Settings,
-    http: OnceCell<SharedHttpClient>,
-    wallet: Wallet,
+    http: OnceCell<Transport>,
+    credentials: CredentialChain,
     ready: OnceCell<Ready>,
 }
 
@@ -64,12 +63,12 @@ struct Ready {
 /// A refusal on its way through the orchestrator.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", .0.code)]
-pub(super) struct No(pub(super) Refusal);
+pub(super) struct ServiceError(pub(super) Refusal);
 
 impl Remote {
     pub(super) fn new(service: &'static Service, settings: Settings, prompt: Option<Prompt>) -> Self {
-        let wallet = Wallet::new(settings.clone(), prompt);
-        Self { service, settings, http: OnceCell::new(), wallet, ready: OnceCell::new() }
+        let credentials = CredentialChain::new(settings.clone(), prompt);
+        Self { service, settings, http: OnceCell::new(), credentials, ready: OnceCell::new() }
     }
 
     pub(super) async fn call(&self, operation: &'static Operation, mut input: Value) -> Result<Value, Error> {
@@ -92,20 +91,23 @@ impl Remote {
         self.exchange(call.operation, ready, http, Payload::Encoded(body)).await
     }
 
-    async fn ready(&self) -> Result<(&SharedHttpClient, &Ready), Error> {
-        let http = self.http.get_or_try_init(|| async { http_client(&self.settings) }).await?;
+    async fn ready(&self) -> Result<(&Transport, &Ready), Error> {
+        let http = self
+            .http
+            .get_or_try_init(|| async { Network::from_settings(&self.settings).map(Transport::new) })
+            .await?;
         let ready = self.ready.get_or_try_init(|| self.prepare(http)).await?;
         Ok((http, ready))
     }
 
     /// Works out what does not change, in botocore's order: what is wrong first is told first.
-    async fn prepare(&self, http: &SharedHttpClient) -> Result<Ready, Error> {
+    async fn prepare(&self, http: &Transport) -> Result<Ready, Error> {
         let region = match self.settings.region()? {
-            None => self.wallet.region_of_instance().await?,
+            None => self.credentials.region_of_instance().await?,
             region => region,
         };
         if !self.settings.globals().no_sign_request {
-            self.wallet.locate(http).await?;
+            self.credentials.locate(http).await?;
         }
         let configured = self.settings.endpoint(self.service.name)?;
         let region = region.ok_or(Error::NoRegion)?;
@@ -140,16 +142,16 @@ impl Remote {
         &self,
         operation: &'static Operation,
         ready: &Ready,
-        http: &SharedHttpClient,
+        http: &Transport,
         body: Payload,
     ) -> Result<Value, Error> {
         let signed = !self.settings.globals().no_sign_request;
-        let signer = if signed { Some(self.wallet.credentials(http).await?) } else { None };
+        let signer = if signed { Some(self.credentials.credentials(http).await?) } else { None };
         let attempts = Arc::new(AtomicU32::new(0));
         let builder = Call::builder()
             .service_name(self.service.service_id)
             .operation_name(operation.name)
-            .http_client(http.clone())
+            .http_client(http.client())
             .endpoint_url(&ready.target.origin)
             .standard_retry(&ready.retry)
             .timeout_config(ready.timeouts.clone())
@@ -166,28 +168,24 @@ impl Remote {
     }
 }
 
-fn told(operation: &Operation, ready: &Ready, attempts: u32, error: SdkError<No, HttpResponse>) -> Error {
+fn told(
+    operation: &Operation,
+    ready: &Ready,
+    attempts: u32,
+    error: SdkError<ServiceError, HttpResponse>,
+) -> Error {
     match error {
         SdkError::ServiceError(said) => {
-            let No(refusal) = said.into_err();
+            let ServiceError(refusal) = said.into_err();
             // The marker is set whenever the limit was reached, whether or not a repetition would have helped.
             let retries = (attempts >= ready.retry.max_attempts()).then(|| attempts.saturating_sub(1));
             Error::Refused(Box::new(Refused { operation: operation.name.to_owned(), refusal, retries }))
         }
         other => Error::Transport(match find::<Failure>(&other) {
-            Some(failure) => endpoint::failure_text(failure, &ready.target),
-            None => DisplayErrorContext(&other).to_string(),
+            Some(failure) => endpoint::failure_text(failure, &ready.target.url()),
+            None => causes(&other),
         }),
     }
-}
-
-fn http_client(settings: &Settings) -> Result<SharedHttpClient, Error> {
-    Ok(SharedHttpClient::new(Transport::new(Options {
-        unverified: settings.globals().no_verify_ssl,
-        ca_bundle: settings.ca_bundle()?,
-        proxies: settings.proxies(),
-        log: settings.log().clone(),
-    })))
 }
 
 /// A request's body.
@@ -243,7 +241,7 @@ fn signed(
     components.set_auth_scheme_option_resolver(Some(SharedAuthSchemeOptionResolver::new(options)));
     components.push_auth_scheme(SharedAuthScheme::new(SigV4AuthScheme::new()));
     components.set_identity_resolver(sigv4::SCHEME_ID, SharedIdentityResolver::new(provider));
-    // The wallet keeps credentials and knows when they end.
+    // The chain keeps credentials and knows when they end.
     components.set_identity_cache(Some(IdentityCache::no_cache()));
     let plugin = StaticRuntimePlugin::new().with_config(layer.freeze()).with_runtime_components(components);
     builder.runtime_plugin(plugin)
@@ -276,7 +274,7 @@ fn request(
 fn response(
     service: &'static Service,
     operation: &'static Operation,
-) -> impl Fn(&HttpResponse) -> Result<Value, OrchestratorError<No>> {
+) -> impl Fn(&HttpResponse) -> Result<Value, OrchestratorError<ServiceError>> {
     move |response| {
         let body = response.body().bytes().unwrap_or_default();
         let status = response.status().as_u16();
@@ -289,6 +287,6 @@ fn response(
             return Err(OrchestratorError::other(Failure::Other(words)));
         }
         let query_error = response.headers().get("x-amzn-query-error");
-        Err(OrchestratorError::operation(No(wire::refusal(service, status, query_error, body))))
+        Err(OrchestratorError::operation(ServiceError(wire::refusal(service, status, query_error, body))))
     }
 }

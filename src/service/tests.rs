@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
-use super::stub::{Reply, Stub};
+use super::test_server::{Reply, Stub};
 use super::{Backend, Client, Error, Refusal, Request};
 use crate::model;
 use crate::settings::{Environment, Globals, Settings};

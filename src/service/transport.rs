@@ -6,8 +6,6 @@
 
 mod dial;
 mod failure;
-mod log;
-mod tls;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -18,7 +16,8 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use aws_smithy_runtime_api::client::http::{
-    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
+    SharedHttpConnector,
 };
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
@@ -27,15 +26,16 @@ use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
-use hyper::http::{Request, Response};
+use hyper::http::{HeaderMap, Request, Response};
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use tokio::time::Instant;
 
-use crate::settings::{Log, Proxies};
+use crate::service::network::{Network, ProxyChooser, log};
+use crate::settings::Settings;
 
-pub(super) use failure::{Failure, find};
+pub(super) use failure::{Failure, causes, find};
 
 use dial::Dialer;
 
@@ -46,51 +46,96 @@ const LARGEST_REFUSAL: usize = 1 << 20;
 /// How much of a request's body is handed to the socket between two looks at the clock.
 const STRIDE: usize = 64 << 10;
 
-/// What the transport must know.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Options {
-    /// Whether certificates are not verified.
-    pub(super) unverified: bool,
-    /// The file of certificates to trust.
-    pub(super) ca_bundle: Option<String>,
-    /// The proxies.
-    pub(super) proxies: Proxies,
-    /// Where requests and answers are logged.
-    pub(super) log: Log,
+/// How long to wait for a connection, and for the next byte; `None` is for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Timeouts {
+    pub(super) connect: Option<Duration>,
+    pub(super) read: Option<Duration>,
 }
 
-/// How long to wait for a connection, and for the next byte.
-type Timeouts = (Option<Duration>, Option<Duration>);
-
-/// A connector for each pair of timeouts, over the same options.
+/// An answer of a service that is not asked through the SDK's orchestrator.
 #[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    headers: HeaderMap,
+    pub(super) body: Vec<u8>,
+}
+
+impl Answer {
+    /// A header's value.
+    pub(super) fn header(&self, name: &str) -> Option<String> {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
+    }
+
+    /// The body as text.
+    pub(super) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+}
+
+/// A connector for each pair of timeouts, over the same network. Cloning shares connections.
+#[derive(Debug, Clone)]
 pub(super) struct Transport {
-    options: Arc<Options>,
-    connectors: Mutex<HashMap<Timeouts, SharedHttpConnector>>,
+    network: Arc<Network>,
+    connectors: Arc<Mutex<HashMap<Timeouts, Connector>>>,
 }
 
 impl Transport {
-    pub(super) fn new(options: Options) -> Self {
-        Self { options: Arc::new(options), connectors: Mutex::default() }
+    pub(super) fn new(network: Network) -> Self {
+        Self { network: Arc::new(network), connectors: Arc::default() }
+    }
+
+    /// A transport without proxies, for addresses that no proxy can reach.
+    pub(super) fn direct(settings: &Settings) -> Self {
+        Self::new(Network { log: settings.log().clone(), ..Network::default() })
+    }
+
+    /// The transport as the SDK's clients take it.
+    pub(super) fn client(&self) -> SharedHttpClient {
+        SharedHttpClient::new(self.clone())
+    }
+
+    /// Sends one request and reads its answer.
+    pub(super) async fn ask(
+        &self,
+        timeouts: Timeouts,
+        method: &str,
+        url: &str,
+        headers: &[(&str, &str)],
+        body: Vec<u8>,
+    ) -> Result<Answer, Failure> {
+        let mut request = Request::builder().method(method).uri(url);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(SdkBody::from(body));
+        let request = request.map_err(|error| Failure::Other(format!("{url} cannot be asked: {error}")))?;
+        let response = self.connector(timeouts).0.logged(request).await?;
+        let (parts, body) = response.into_parts();
+        let body = body.bytes().unwrap_or_default().to_vec();
+        Ok(Answer { status: parts.status.as_u16(), headers: parts.headers, body })
+    }
+
+    fn connector(&self, timeouts: Timeouts) -> Connector {
+        let mut connectors = self.connectors.lock().unwrap_or_else(PoisonError::into_inner);
+        let make = || {
+            Connector(Arc::new(Shared {
+                network: Arc::clone(&self.network),
+                connect_timeout: timeouts.connect,
+                read_timeout: timeouts.read,
+                proxies: self.network.proxy_chooser().map(Arc::new),
+                plain: OnceLock::new(),
+                secure: OnceLock::new(),
+            }))
+        };
+        connectors.entry(timeouts).or_insert_with(make).clone()
     }
 }
 
 impl HttpClient for Transport {
     fn http_connector(&self, settings: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
-        let timeouts = (settings.connect_timeout(), settings.read_timeout());
-        let mut connectors = self.connectors.lock().unwrap_or_else(PoisonError::into_inner);
-        connectors
-            .entry(timeouts)
-            .or_insert_with(|| {
-                SharedHttpConnector::new(Connector(Arc::new(Shared {
-                    options: Arc::clone(&self.options),
-                    connect_timeout: timeouts.0,
-                    read_timeout: timeouts.1,
-                    plain: OnceLock::new(),
-                    secure: OnceLock::new(),
-                })))
-            })
-            .clone()
+        let timeouts = Timeouts { connect: settings.connect_timeout(), read: settings.read_timeout() };
+        SharedHttpConnector::new(self.connector(timeouts))
     }
 }
 
@@ -98,9 +143,10 @@ impl HttpClient for Transport {
 struct Connector(Arc<Shared>);
 
 struct Shared {
-    options: Arc<Options>,
+    network: Arc<Network>,
     connect_timeout: Option<Duration>,
     read_timeout: Option<Duration>,
+    proxies: Option<Arc<ProxyChooser>>,
     plain: OnceLock<Client<Dialer, Upload>>,
     secure: OnceLock<Result<Client<HttpsConnector<Dialer>, Upload>, Failure>>,
 }
@@ -127,24 +173,31 @@ fn connector_error(failure: Failure) -> ConnectorError {
 
 impl Shared {
     async fn exchange(&self, request: HttpRequest) -> Result<HttpResponse, Failure> {
-        let begun = Instant::now();
-        let result = self.send(request).await;
-        let answer = result.as_ref().map(|response| {
-            (response.status(), response.headers(), response.body().bytes().unwrap_or_default())
-        });
-        log::answer(
-            &self.options.log,
-            begun.elapsed(),
-            answer.as_ref().map(|answer| *answer).map_err(|failure| *failure),
-        );
-        let response = result?;
+        let request = request.try_into_http1x().map_err(|error| Failure::Other(error.to_string()))?;
+        let response = self.logged(request).await?;
         HttpResponse::try_from(response).map_err(|error| Failure::Other(error.to_string()))
     }
 
-    async fn send(&self, request: HttpRequest) -> Result<Response<SdkBody>, Failure> {
-        let request = request.try_into_http1x().map_err(|error| Failure::Other(error.to_string()))?;
+    async fn logged(&self, request: Request<SdkBody>) -> Result<Response<SdkBody>, Failure> {
+        let (begun, logged) = (Instant::now(), &self.network.log);
+        if logged.is_on() {
+            let url = request.uri().to_string();
+            let body = request.body().bytes().unwrap_or_default();
+            log::request(logged, request.method(), &url, request.headers(), body);
+        }
+        let result = self.send(request).await;
+        match &result {
+            Ok(response) => {
+                let body = response.body().bytes().unwrap_or_default();
+                log::answer(logged, begun.elapsed(), response.status(), response.headers(), body);
+            }
+            Err(failure) => log::failure(logged, begun.elapsed(), failure),
+        }
+        result
+    }
+
+    async fn send(&self, request: Request<SdkBody>) -> Result<Response<SdkBody>, Failure> {
         let (parts, body) = request.into_parts();
-        log::request(&self.options.log, &parts, body.bytes().unwrap_or_default());
         let progress = Arc::new(Progress::new(body.content_length() == Some(0)));
         let upload = Upload { rest: body, piece: Bytes::new(), progress: Arc::clone(&progress) };
         let mut request = Request::from_parts(parts, upload);
@@ -152,7 +205,7 @@ impl Shared {
             self.patient(self.secure()?.request(request), &progress).await?
         } else {
             let plain = self.plain.get_or_init(|| Client::builder(TokioExecutor::new()).build(self.dialer()));
-            dial::authorize(&self.options.proxies, &mut request);
+            dial::authorize(self.proxies.as_deref(), &mut request);
             self.patient(plain.request(request), &progress).await?
         };
         let response = response.map_err(|error| failure::of(&error))?;
@@ -160,12 +213,12 @@ impl Shared {
     }
 
     fn dialer(&self) -> Dialer {
-        Dialer::new(&self.options.proxies, self.connect_timeout)
+        Dialer::new(self.proxies.clone(), self.connect_timeout)
     }
 
     fn secure(&self) -> Result<&Client<HttpsConnector<Dialer>, Upload>, Failure> {
         let build = || {
-            let configuration = tls::configuration(&self.options)?;
+            let configuration = self.network.tls().map_err(|error| Failure::Tls(error.0))?;
             let connector = hyper_rustls::HttpsConnectorBuilder::new()
                 .with_tls_config(configuration)
                 .https_or_http()

@@ -180,6 +180,11 @@ impl Settings {
         self.variable("AWS_EC2_METADATA_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"))
     }
 
+    /// Whether the instance metadata service is only asked with a token.
+    pub fn instance_metadata_v1_disabled(&self) -> Result<bool, Error> {
+        self.switch("AWS_EC2_METADATA_V1_DISABLED", "ec2_metadata_v1_disabled")
+    }
+
     /// How long one request to the instance metadata service may take.
     pub fn instance_metadata_timeout(&self) -> Result<Duration, Error> {
         let seconds = self.number("AWS_METADATA_SERVICE_TIMEOUT", "metadata_service_timeout", 1)?;

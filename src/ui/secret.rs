@@ -11,7 +11,9 @@ pub fn ask(question: &str) -> io::Result<String> {
     }
     let mut answer = String::new();
     io::Write::write_all(&mut io::stderr(), question.as_bytes())?;
-    io::stdin().read_line(&mut answer)?;
+    if io::stdin().read_line(&mut answer)? == 0 {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
     Ok(answer.trim_end().to_owned())
 }
 
@@ -34,6 +36,7 @@ fn ask_at(mut terminal: &std::fs::File, question: &str) -> io::Result<String> {
     let mut reader = BufReader::new(terminal);
     let read = loop {
         match reader.fill_buf() {
+            Ok([]) if answer.is_empty() => break Err(io::ErrorKind::UnexpectedEof.into()),
             Ok([]) => break Ok(()),
             Ok(bytes) => {
                 let length = bytes.len();

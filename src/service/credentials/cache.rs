@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use sha1::{Digest, Sha1};
 
+use super::time;
 use crate::settings::Settings;
 
 /// Credentials in the folder are used only while they last this long.
@@ -31,7 +32,7 @@ impl Entry {
         let bytes = std::fs::read(self.file.as_ref()?).ok()?;
         let entry: Value = serde_json::from_slice(&bytes).ok()?;
         let text = |name: &str| entry["Credentials"][name].as_str().map(str::to_owned);
-        let end = instant(&text("Expiration")?)?;
+        let end = time::instant(&text("Expiration")?).ok()?;
         if end < SystemTime::now() + LAST_AT_LEAST {
             return None;
         }
@@ -56,7 +57,7 @@ impl Entry {
     }
 }
 
-fn store(file: &std::path::Path, bytes: &[u8]) -> std::io::Result<()> {
+pub(super) fn store(file: &std::path::Path, bytes: &[u8]) -> std::io::Result<()> {
     use std::io::Write;
     let folder = file.parent().ok_or(std::io::ErrorKind::NotFound)?;
     let mut builder = std::fs::DirBuilder::new();
@@ -69,12 +70,6 @@ fn store(file: &std::path::Path, bytes: &[u8]) -> std::io::Result<()> {
     temporary.write_all(bytes)?;
     temporary.persist(file)?;
     Ok(())
-}
-
-/// A point in time as AWS CLI writes it: RFC 3339, or with `UTC` for the offset.
-pub(super) fn instant(text: &str) -> Option<SystemTime> {
-    let text = text.strip_suffix("UTC").map_or_else(|| text.to_owned(), |text| format!("{text}Z"));
-    text.parse::<Timestamp>().ok().map(SystemTime::from)
 }
 
 /// SHA-1 in hexadecimal: the names of files that AWS CLI shares with us.

@@ -6,11 +6,15 @@
 //! roles and SSO, in AWS CLI's own cache folder.
 
 mod cache;
-mod elsewhere;
-mod places;
+mod chain;
+mod imds;
+mod process;
+mod providers;
 mod role;
+mod sso;
 #[cfg(test)]
 mod tests;
+mod time;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -18,10 +22,10 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
-use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use tokio::sync::{Mutex, OnceCell};
 
 use super::error::Error;
+use super::transport::Transport;
 use crate::settings::Settings;
 use role::Role;
 
@@ -35,7 +39,7 @@ pub type Prompt = Arc<dyn Fn(&str) -> std::io::Result<String> + Send + Sync>;
 
 /// Where credentials come from.
 #[derive(Debug, Clone)]
-enum Place {
+enum CredentialSource {
     Fixed(Credentials),
     Role(Box<Role>),
     WebIdentity { token_file: String, role: String, session: Option<String> },
@@ -46,7 +50,7 @@ enum Place {
     Instance,
 }
 
-impl Place {
+impl CredentialSource {
     /// Where the credentials come from, without them.
     fn described(&self) -> String {
         match self {
@@ -67,13 +71,39 @@ impl Place {
     }
 }
 
+const STILL_EXPIRED: &str = "Credentials were refreshed, but the refreshed credentials are still expired.";
+
+/// Credentials that can stand in a request.
+fn checked(credentials: Credentials) -> Result<Credentials, Error> {
+    checked_text("The access key ID", credentials.access_key_id())?;
+    // It is never sent, but one with a line break is none.
+    if let Some(character) = credentials.secret_access_key().chars().find(|c| c.is_control()) {
+        return Err(unsendable("The secret access key", character));
+    }
+    checked_text("The session token", credentials.session_token().unwrap_or_default())?;
+    Ok(credentials)
+}
+
+/// Checks that a text can stand in a header.
+fn checked_text(what: &str, text: &str) -> Result<(), Error> {
+    let wrong = text.chars().find(|character| character.is_control() || !character.is_ascii());
+    wrong.map_or(Ok(()), |character| Err(unsendable(what, character)))
+}
+
+fn unsendable(what: &str, character: char) -> Error {
+    Error::Credentials(format!(
+        "{what} contains the character U+{:04X}, which no credentials have: copy it again, without line breaks.",
+        u32::from(character)
+    ))
+}
+
 type Fetching<'a> = Pin<Box<dyn Future<Output = Result<Option<Credentials>, Error>> + Send + 'a>>;
 
 /// Finds credentials and keeps them while they last.
-pub(super) struct Wallet {
+pub(super) struct CredentialChain {
     settings: Settings,
     prompt: Option<Prompt>,
-    place: OnceCell<Option<Place>>,
+    place: OnceCell<Option<CredentialSource>>,
     kept: Mutex<Option<Kept>>,
     instance_is_silent: std::sync::atomic::AtomicBool,
 }
@@ -94,7 +124,7 @@ impl Kept {
     }
 }
 
-impl Wallet {
+impl CredentialChain {
     pub(super) fn new(settings: Settings, prompt: Option<Prompt>) -> Self {
         Self {
             settings,
@@ -106,15 +136,15 @@ impl Wallet {
     }
 
     /// Whether there are credentials. A place that is configured wrongly is told here.
-    pub(super) async fn locate(&self, http: &SharedHttpClient) -> Result<bool, Error> {
+    pub(super) async fn locate(&self, http: &Transport) -> Result<bool, Error> {
         Ok(self.place(http).await?.is_some())
     }
 
     /// The credentials, fetched or replaced where it is time.
-    pub(super) async fn credentials(&self, http: &SharedHttpClient) -> Result<Credentials, Error> {
+    pub(super) async fn credentials(&self, http: &Transport) -> Result<Credentials, Error> {
         let place = self.place(http).await?.as_ref().ok_or(Error::NoCredentials)?;
-        if let Place::Fixed(credentials) = place {
-            return Ok(credentials.clone());
+        if let CredentialSource::Fixed(credentials) = place {
+            return checked(credentials.clone());
         }
         let mut kept = self.kept.lock().await;
         let now = SystemTime::now();
@@ -123,6 +153,10 @@ impl Wallet {
         }
         match (self.fetch(place, http).await, kept.as_ref()) {
             (Ok(Some(credentials)), _) => {
+                if credentials.expiry().is_some_and(|end| end <= now) {
+                    return Err(Error::Credentials(STILL_EXPIRED.to_owned()));
+                }
+                let credentials = checked(credentials)?;
                 *kept = Some(Kept { credentials: credentials.clone(), since: now });
                 Ok(credentials)
             }
@@ -133,42 +167,48 @@ impl Wallet {
         }
     }
 
-    async fn place(&self, http: &SharedHttpClient) -> Result<&Option<Place>, Error> {
+    async fn place(&self, http: &Transport) -> Result<&Option<CredentialSource>, Error> {
         self.place.get_or_try_init(|| self.find(http)).await
     }
 
     /// The first place that has credentials. Those that tell only by being asked are asked.
-    async fn find(&self, http: &SharedHttpClient) -> Result<Option<Place>, Error> {
-        let place = places::configured(&self.settings)?.unwrap_or(Place::Instance);
+    async fn find(&self, http: &Transport) -> Result<Option<CredentialSource>, Error> {
+        let place = chain::configured(&self.settings)?.unwrap_or(CredentialSource::Instance);
         self.settings.log().line("service.credentials", || format!("credentials are {}", place.described()));
-        if matches!(place, Place::Container | Place::Instance | Place::Process { .. }) {
+        if matches!(
+            place,
+            CredentialSource::Container | CredentialSource::Instance | CredentialSource::Process { .. }
+        ) {
             let Some(credentials) = self.fetch(&place, http).await? else { return Ok(None) };
+            let credentials = checked(credentials)?;
+            if credentials.expiry().is_some_and(|end| end <= SystemTime::now()) {
+                return Err(Error::Credentials(STILL_EXPIRED.to_owned()));
+            }
             *self.kept.lock().await = Some(Kept { credentials, since: SystemTime::now() });
         }
         Ok(Some(place))
     }
 
-    fn fetch<'a>(&'a self, place: &'a Place, http: &'a SharedHttpClient) -> Fetching<'a> {
+    fn fetch<'a>(&'a self, place: &'a CredentialSource, http: &'a Transport) -> Fetching<'a> {
         Box::pin(async move {
             match place {
-                Place::Fixed(credentials) => Ok(Some(credentials.clone())),
-                Place::Role(role) => self.assume(role, http).await.map(Some),
-                Place::WebIdentity { token_file, role, session } => {
+                CredentialSource::Fixed(credentials) => Ok(Some(credentials.clone())),
+                CredentialSource::Role(role) => self.assume(role, http).await.map(Some),
+                CredentialSource::WebIdentity { token_file, role, session } => {
                     self.assume_with_token(token_file, role, session.as_deref(), http).await.map(Some)
                 }
-                Place::Sso { account, role, region, start_url, session } => {
-                    let way =
-                        elsewhere::Sso { account, role, region, start_url, session: session.as_deref() };
+                CredentialSource::Sso { account, role, region, start_url, session } => {
+                    let way = sso::Sso { account, role, region, start_url, session: session.as_deref() };
                     way.credentials(&self.settings, http).await.map(Some)
                 }
-                Place::Login { session } => {
-                    elsewhere::of_login_session(&self.settings, session, http).await.map(Some)
+                CredentialSource::Login { session } => {
+                    providers::of_login_session(&self.settings, session, http).await.map(Some)
                 }
-                Place::Process { command, account } => {
-                    elsewhere::of_process(command, account.as_deref()).map(Some)
+                CredentialSource::Process { command, account } => {
+                    process::credentials(command, account.as_deref()).map(Some)
                 }
-                Place::Container => elsewhere::of_container(&self.settings).await.map(Some),
-                Place::Instance => self.of_instance().await,
+                CredentialSource::Container => providers::of_container(&self.settings).await.map(Some),
+                CredentialSource::Instance => self.of_instance().await,
             }
         })
     }

@@ -11,18 +11,20 @@ use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sts::types::Credentials as Issued;
 use aws_sdk_sts::{Client, Config};
 use aws_smithy_async::rt::sleep::TokioSleep;
-use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_types::retry::RetryConfig;
 use serde_json::{Map, Value};
 
 use super::super::attempt::Attempts;
 use super::super::error::{Error, Refused};
-use super::super::transport::{Failure, find};
-use super::super::{Refusal, endpoint, words};
+use super::super::transport::{Failure, Transport, causes, find};
+use super::super::{Refusal, endpoint, os_error};
 use super::cache::Entry;
-use super::{Place, Wallet};
+use super::{CredentialChain, CredentialSource};
 use crate::model::wire::dumps;
+
+/// The shortest token that STS takes, as its model says.
+const SHORTEST_TOKEN: usize = 4;
 
 /// A role, and whose credentials ask for it.
 #[derive(Debug, Clone)]
@@ -32,7 +34,7 @@ pub(super) struct Role {
     pub(super) external_id: Option<String>,
     pub(super) mfa_serial: Option<String>,
     pub(super) seconds: Option<i32>,
-    pub(super) source: Place,
+    pub(super) source: CredentialSource,
 }
 
 /// How often a request was sent, and may be sent.
@@ -49,8 +51,8 @@ impl Count {
     }
 }
 
-impl Wallet {
-    pub(super) async fn assume(&self, role: &Role, http: &SharedHttpClient) -> Result<Credentials, Error> {
+impl CredentialChain {
+    pub(super) async fn assume(&self, role: &Role, http: &Transport) -> Result<Credentials, Error> {
         let entry = Entry::of(&self.settings, &role.arguments());
         if let Some(credentials) = entry.read() {
             return Ok(credentials);
@@ -77,10 +79,17 @@ impl Wallet {
         token_file: &str,
         role: &str,
         session: Option<&str>,
-        http: &SharedHttpClient,
+        http: &Transport,
     ) -> Result<Credentials, Error> {
         let token = std::fs::read_to_string(token_file)
-            .map_err(|error| Error::Credentials(words::of_file(&error, Some(token_file))))?;
+            .map_err(|error| Error::Credentials(os_error::of_file(&error, Some(token_file))))?;
+        let length = token.chars().count();
+        if length < SHORTEST_TOKEN {
+            return Err(Error::Invalid(format!(
+                "Parameter validation failed:\nInvalid length for parameter WebIdentityToken, value: {length}, valid min \
+                 length: {SHORTEST_TOKEN}"
+            )));
+        }
         let mut arguments = Map::new();
         arguments.insert("RoleArn".to_owned(), Value::from(role));
         if let Some(session) = session {
@@ -113,6 +122,8 @@ impl Wallet {
         let question = format!("Enter MFA code for {serial}: ");
         let code = prompt(&question).map_err(|error| match error.kind() {
             std::io::ErrorKind::Interrupted => Error::Interrupted,
+            // Python's `EOFError` has no words.
+            std::io::ErrorKind::UnexpectedEof => Error::Credentials(String::new()),
             _ => Error::Credentials(error.to_string()),
         })?;
         Ok(code.trim().to_owned())
@@ -120,7 +131,7 @@ impl Wallet {
 
     fn security_token_service(
         &self,
-        http: &SharedHttpClient,
+        http: &Transport,
         credentials: Option<Credentials>,
     ) -> Result<(Client, Count), Error> {
         let region = self.settings.region()?.ok_or(Error::NoRegion)?;
@@ -128,7 +139,7 @@ impl Wallet {
         let count = Count { made: Arc::default(), most };
         let mut configuration = Config::builder()
             .behavior_version(BehaviorVersion::latest())
-            .http_client(http.clone())
+            .http_client(http.client())
             .sleep_impl(TokioSleep::new())
             .region(Region::new(region))
             .use_fips(self.settings.fips()?)
@@ -197,7 +208,7 @@ where
     }
     let text = match find::<Failure>(error) {
         Some(failure) => format!("The Security Token Service cannot be asked: {failure}"),
-        None => aws_smithy_types::error::display::DisplayErrorContext(error).to_string(),
+        None => causes(error),
     };
     Error::Transport(text)
 }

@@ -11,47 +11,35 @@ use hyper::http::{Request, Uri, header};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::client::legacy::connect::proxy::Tunnel;
 use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
-use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tower_service::Service;
 
 use super::Failure;
-use crate::settings::Proxies;
+use crate::service::network::{Proxy, ProxyChooser};
 
 /// Opens connections.
 #[derive(Clone)]
 pub(super) struct Dialer {
     tcp: HttpConnector,
-    proxies: Option<Arc<Matcher>>,
+    proxies: Option<Arc<ProxyChooser>>,
     timeout: Option<Duration>,
 }
 
 impl Dialer {
-    pub(super) fn new(proxies: &Proxies, timeout: Option<Duration>) -> Self {
+    pub(super) fn new(proxies: Option<Arc<ProxyChooser>>, timeout: Option<Duration>) -> Self {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
-        Self { tcp, proxies: matcher(proxies).map(Arc::new), timeout }
+        Self { tcp, proxies, timeout }
     }
-}
-
-fn matcher(proxies: &Proxies) -> Option<Matcher> {
-    if proxies.http.is_none() && proxies.https.is_none() {
-        return None;
-    }
-    let text = |value: &Option<String>| value.clone().unwrap_or_default();
-    let builder = Matcher::builder().http(text(&proxies.http)).https(text(&proxies.https));
-    Some(builder.no(text(&proxies.except)).build())
 }
 
 /// Names the caller to a forward proxy that asks for it; a tunnel does so by itself.
-pub(super) fn authorize<B>(proxies: &Proxies, request: &mut Request<B>) {
-    let Some(intercept) = matcher(proxies).and_then(|matcher| matcher.intercept(request.uri())) else {
-        return;
-    };
-    if let Some(credentials) = intercept.basic_auth() {
-        request.headers_mut().insert(header::PROXY_AUTHORIZATION, credentials.clone());
+pub(super) fn authorize<B>(proxies: Option<&ProxyChooser>, request: &mut Request<B>) {
+    let proxy = proxies.and_then(|proxies| proxies.choose(request.uri()));
+    if let Some(authorization) = proxy.and_then(|proxy| proxy.authorization) {
+        request.headers_mut().insert(header::PROXY_AUTHORIZATION, authorization);
     }
 }
 
@@ -65,11 +53,11 @@ impl Service<Uri> for Dialer {
     }
 
     fn call(&mut self, target: Uri) -> Self::Future {
-        let intercept = self.proxies.as_ref().and_then(|matcher| matcher.intercept(&target));
+        let proxy = self.proxies.as_ref().and_then(|proxies| proxies.choose(&target));
         let tcp = self.tcp.clone();
         let timeout = self.timeout;
         Box::pin(async move {
-            let opening = open(tcp, target, intercept);
+            let opening = open(tcp, target, proxy);
             match timeout {
                 Some(limit) => {
                     tokio::time::timeout(limit, opening).await.unwrap_or(Err(Failure::ConnectTimeout))
@@ -80,25 +68,24 @@ impl Service<Uri> for Dialer {
     }
 }
 
-async fn open(mut tcp: HttpConnector, target: Uri, intercept: Option<Intercept>) -> Result<Link, Failure> {
-    let Some(intercept) = intercept else {
+async fn open(mut tcp: HttpConnector, target: Uri, proxy: Option<Proxy>) -> Result<Link, Failure> {
+    let Some(Proxy { address, authorization }) = proxy else {
         let stream = tcp.call(target).await.map_err(|_| Failure::Connect)?;
         return Ok(Link { stream, forwarded: false });
     };
-    let proxy = intercept.uri().clone();
-    let unreachable = || Failure::Proxy(proxy.to_string().trim_end_matches('/').to_owned());
-    if proxy.scheme_str() != Some("http") {
-        return Err(Failure::Proxy(format!("{proxy} (only http:// proxies can be used)")));
+    let unreachable = || Failure::Proxy(address.to_string().trim_end_matches('/').to_owned());
+    if address.scheme_str() != Some("http") {
+        return Err(Failure::Proxy(format!("{address} (only http:// proxies can be used)")));
     }
     if target.scheme_str() == Some("https") {
-        let mut tunnel = Tunnel::new(proxy.clone(), tcp);
-        if let Some(credentials) = intercept.basic_auth() {
-            tunnel = tunnel.with_auth(credentials.clone());
+        let mut tunnel = Tunnel::new(address.clone(), tcp);
+        if let Some(authorization) = authorization {
+            tunnel = tunnel.with_auth(authorization);
         }
         let stream = tunnel.call(target).await.map_err(|_| unreachable())?;
         return Ok(Link { stream, forwarded: false });
     }
-    let stream = tcp.call(proxy.clone()).await.map_err(|_| unreachable())?;
+    let stream = tcp.call(address.clone()).await.map_err(|_| unreachable())?;
     Ok(Link { stream, forwarded: true })
 }
 

@@ -28,7 +28,7 @@ pub(super) fn of(error: &hyper_util::client::legacy::Error) -> Failure {
         return failure.clone();
     }
     if let Some(error) = find::<rustls::Error>(error) {
-        return Failure::Tls(super::tls::reason(error));
+        return Failure::Tls(crate::service::network::tls_reason(error));
     }
     // A peer that hangs up in the middle of the handshake; anything later is a connection that broke.
     if error.is_connect() {
@@ -54,4 +54,19 @@ pub(in crate::service) fn find<'a, E: StdError + 'static>(
         };
     }
     None
+}
+
+/// An error with its causes, each in its own words. The SDK's way of printing them adds Rust's structures.
+pub(in crate::service) fn causes(error: &(dyn StdError + 'static)) -> String {
+    let mut words = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let text = cause.to_string();
+        if !words.contains(&text) {
+            words.push_str(": ");
+            words.push_str(&text);
+        }
+        next = cause.source();
+    }
+    words
 }

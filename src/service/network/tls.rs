@@ -10,23 +10,22 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
-use super::super::words;
-use super::{Failure, Options};
+use super::{Network, TlsError};
 
 /// The client's side of every handshake. Reads the trusted certificates, which takes milliseconds.
-pub(super) fn configuration(options: &Options) -> Result<ClientConfig, Failure> {
-    let failed = |error: &dyn std::fmt::Display| Failure::Tls(error.to_string());
+pub(super) fn configuration(network: &Network) -> Result<ClientConfig, TlsError> {
+    let failed = |error: &dyn std::fmt::Display| TlsError(error.to_string());
     let provider = Arc::new(ring::default_provider());
-    let verifier: Arc<dyn ServerCertVerifier> = if options.unverified {
+    let verifier: Arc<dyn ServerCertVerifier> = if network.unverified {
         Arc::new(Anyone(provider.signature_verification_algorithms))
     } else {
-        let trusted = trusted(options.ca_bundle.as_deref())?;
+        let trusted = trusted(network.ca_bundle.as_deref())?;
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(trusted.iter().cloned());
         let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
         let verifier = verifier.build().map_err(|error| failed(&error))?;
         // Only a bundle that somebody chose can vouch for a server's certificate itself.
-        let named = if options.ca_bundle.is_some() { trusted } else { Vec::new() };
+        let named = if network.ca_bundle.is_some() { trusted } else { Vec::new() };
         Arc::new(Trusted { verifier, named })
     };
     let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
@@ -34,26 +33,26 @@ pub(super) fn configuration(options: &Options) -> Result<ClientConfig, Failure> 
     Ok(builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth())
 }
 
-fn trusted(bundle: Option<&str>) -> Result<Vec<CertificateDer<'static>>, Failure> {
+fn trusted(bundle: Option<&str>) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let found = match bundle {
         None => rustls_native_certs::load_native_certs(),
         Some(path) => {
             let path = Path::new(path);
-            // The same words as Python's, which shows the bare reason.
-            let facts = path.metadata().map_err(|error| Failure::Tls(words::of_file(&error, None)))?;
+            // Python's words, which are the bare reason.
+            let facts = path.metadata().map_err(|error| TlsError(python_words(&error)))?;
             let (file, folder) = if facts.is_dir() { (None, Some(path)) } else { (Some(path), None) };
             rustls_native_certs::load_certs_from_paths(file, folder)
         }
     };
     if found.certs.is_empty() {
         let place = bundle.map_or_else(|| "on this machine".to_owned(), |path| format!("in {path}"));
-        return Err(Failure::Tls(format!("no trusted certificates {place}")));
+        return Err(TlsError(format!("no trusted certificates {place}")));
     }
     Ok(found.certs)
 }
 
 /// A TLS error in OpenSSL's manner as far as the two have words for the same thing.
-pub(super) fn reason(error: &rustls::Error) -> String {
+pub fn reason(error: &rustls::Error) -> String {
     use CertificateError as Why;
     let rustls::Error::InvalidCertificate(why) = error else { return format!("[SSL] {error}") };
     let reason = match why {
@@ -63,10 +62,34 @@ pub(super) fn reason(error: &rustls::Error) -> String {
         Why::NotValidForName | Why::NotValidForNameContext { .. } => {
             "Hostname mismatch, certificate is not valid for this host".to_owned()
         }
-        Why::Other(other) => format!("{:?}", other.0),
+        Why::Other(other) => spaced(&other.0.to_string()),
         other => other.to_string(),
     };
     format!("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: {reason}")
+}
+
+/// What WebPKI calls a fault is the name of it in Rust: `CaUsedAsEndEntity`.
+fn spaced(name: &str) -> String {
+    if name == "CaUsedAsEndEntity" {
+        return "self-signed certificate".to_owned();
+    }
+    let mut words = String::new();
+    for letter in name.chars() {
+        if letter.is_uppercase() && !words.is_empty() {
+            words.push(' ');
+        }
+        words.extend(letter.to_lowercase());
+    }
+    words
+}
+
+/// An error of the operating system as Python prints it.
+fn python_words(error: &std::io::Error) -> String {
+    let words = error.to_string();
+    match (error.raw_os_error(), words.split_once(" (os error")) {
+        (Some(code), Some((words, _))) => format!("[Errno {code}] {words}"),
+        _ => words,
+    }
 }
 
 /// Trusts what the trusted certificates signed, and a server that presents one of the named certificates: people make

@@ -1,34 +1,51 @@
 //! Requests and answers in the log of `--debug`, without their secrets.
 
+use std::fmt;
 use std::time::Duration;
 
-use hyper::http::{HeaderMap, StatusCode, request};
+use hyper::http::{HeaderMap, Method, StatusCode};
 
-use super::Failure;
 use crate::settings::Log;
 
 /// How much of a body is shown.
 const MOST: usize = 4096;
-const PART: &str = "service.transport";
+const PART: &str = "network";
 
-/// A request that is about to be sent.
-pub(super) fn request(log: &Log, parts: &request::Parts, body: &[u8]) {
+/// Logs a request that is about to be sent.
+pub fn request(log: &Log, method: &Method, url: &str, fields: &HeaderMap, body: &[u8]) {
+    log.line(PART, || format!("request {method} {}{}{}", url_shown(url), headers(fields), shown(body)));
+}
+
+/// Logs an answer, with as much of its body as was read.
+pub fn answer(log: &Log, taken: Duration, status: StatusCode, fields: &HeaderMap, body: &[u8]) {
+    let status = status.as_u16();
     log.line(PART, || {
-        format!("request {} {}{}{}", parts.method, parts.uri, headers(&parts.headers), shown(body))
+        format!("answer {status} after {}{}{}", milliseconds(taken), headers(fields), shown(body))
     });
 }
 
-/// The answer to a request, or why there is none.
-pub(super) fn answer(log: &Log, taken: Duration, outcome: Result<(StatusCode, &HeaderMap, &[u8]), &Failure>) {
-    log.line(PART, || {
-        let taken = format!("{:.1} ms", taken.as_secs_f64() * 1000.0);
-        match outcome {
-            Ok((status, fields, body)) => {
-                format!("answer {} after {taken}{}{}", status.as_u16(), headers(fields), shown(body))
-            }
-            Err(failure) => format!("no answer after {taken}: {failure}"),
-        }
+/// Logs why there is no answer.
+pub fn failure(log: &Log, taken: Duration, reason: &dyn fmt::Display) {
+    log.line(PART, || format!("no answer after {}: {reason}", milliseconds(taken)));
+}
+
+fn milliseconds(taken: Duration) -> String {
+    format!("{:.1} ms", taken.as_secs_f64() * 1000.0)
+}
+
+/// A URL whose query tells no signature: whoever has one may use it as long as it lasts.
+fn url_shown(url: &str) -> String {
+    let Some((path, query)) = url.split_once('?') else { return url.to_owned() };
+    let shown = query.split('&').map(|pair| match pair.split_once('=') {
+        Some((name, _)) if is_secret_parameter(name) => format!("{name}={HIDDEN}"),
+        _ => pair.to_owned(),
     });
+    format!("{path}?{}", shown.collect::<Vec<_>>().join("&"))
+}
+
+fn is_secret_parameter(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    name.contains("signature") || name.contains("token") || matches!(name.as_str(), "sig" | "_state")
 }
 
 fn headers(headers: &HeaderMap) -> String {
@@ -36,6 +53,7 @@ fn headers(headers: &HeaderMap) -> String {
     for (name, value) in headers {
         let value = match name.as_str() {
             "authorization" => signature_hidden(&String::from_utf8_lossy(value.as_bytes())),
+            "location" => url_shown(&String::from_utf8_lossy(value.as_bytes())),
             name if is_secret_header(name) => HIDDEN.to_owned(),
             _ => String::from_utf8_lossy(value.as_bytes()).into_owned(),
         };
@@ -111,5 +129,7 @@ mod tests {
         let signed = "AWS4-HMAC-SHA256 Credential=AK/2026/us-east-1/ecr/aws4_request, SignedHeaders=host, Signature=12";
         assert!(signature_hidden(signed).ends_with("SignedHeaders=host, Signature=***"));
         assert_eq!(signature_hidden("Basic eDp5"), "***");
+        let url = "https://h/x?X-Amz-Date=1&X-Amz-Signature=ab&X-Amz-Security-Token=c&y";
+        assert_eq!(url_shown(url), "https://h/x?X-Amz-Date=1&X-Amz-Signature=***&X-Amz-Security-Token=***&y");
     }
 }

@@ -4,16 +4,16 @@
 use aws_credential_types::Credentials;
 
 use super::super::error::Error;
-use super::Place;
+use super::CredentialSource;
 use super::role::Role;
 use crate::settings::{Entry, Section, Settings};
 
 /// The place that is configured; `None` leaves the machine itself to be asked.
-pub(super) fn configured(settings: &Settings) -> Result<Option<Place>, Error> {
+pub(super) fn configured(settings: &Settings) -> Result<Option<CredentialSource>, Error> {
     if !settings.profile_is_explicit()
         && let Some(credentials) = of_environment(settings)?
     {
-        return Ok(Some(Place::Fixed(credentials)));
+        return Ok(Some(CredentialSource::Fixed(credentials)));
     }
     let name = settings.profile().filter(|name| !name.is_empty()).unwrap_or_else(|| "default".to_owned());
     let profile = Profile { settings, name: &name, section: settings.section_of_profile(&name)? };
@@ -23,7 +23,7 @@ pub(super) fn configured(settings: &Settings) -> Result<Option<Place>, Error> {
     if let Some(place) = profile.place(!settings.profile_is_explicit())? {
         return Ok(Some(place));
     }
-    Ok(names_a_container(settings).then_some(Place::Container))
+    Ok(names_a_container(settings).then_some(CredentialSource::Container))
 }
 
 fn names_a_container(settings: &Settings) -> bool {
@@ -68,7 +68,7 @@ impl<'a> Profile<'a> {
     }
 
     /// What the profile has besides a role to assume.
-    fn place(&self, environment_too: bool) -> Result<Option<Place>, Error> {
+    fn place(&self, environment_too: bool) -> Result<Option<CredentialSource>, Error> {
         if let Some(place) = self.web_identity(environment_too)? {
             return Ok(Some(place));
         }
@@ -77,18 +77,18 @@ impl<'a> Profile<'a> {
         }
         let in_file = self.settings.credentials_section(self.name)?;
         if let Some(credentials) = static_credentials(in_file, "shared-credentials-file")? {
-            return Ok(Some(Place::Fixed(credentials)));
+            return Ok(Some(CredentialSource::Fixed(credentials)));
         }
         if let Some(session) = self.owned("login_session") {
-            return Ok(Some(Place::Login { session }));
+            return Ok(Some(CredentialSource::Login { session }));
         }
         if let Some(command) = self.owned("credential_process") {
-            return Ok(Some(Place::Process { command, account: self.owned("aws_account_id") }));
+            return Ok(Some(CredentialSource::Process { command, account: self.owned("aws_account_id") }));
         }
-        Ok(static_credentials(self.section, "config-file")?.map(Place::Fixed))
+        Ok(static_credentials(self.section, "config-file")?.map(CredentialSource::Fixed))
     }
 
-    fn web_identity(&self, environment_too: bool) -> Result<Option<Place>, Error> {
+    fn web_identity(&self, environment_too: bool) -> Result<Option<CredentialSource>, Error> {
         let value = |variable: &str, key: &str| {
             let variable = environment_too.then(|| self.settings.variable(variable)).flatten();
             variable.or_else(|| self.owned(key))
@@ -104,10 +104,10 @@ impl<'a> Profile<'a> {
             )
         })?;
         let session = value("AWS_ROLE_SESSION_NAME", "role_session_name");
-        Ok(Some(Place::WebIdentity { token_file, role, session }))
+        Ok(Some(CredentialSource::WebIdentity { token_file, role, session }))
     }
 
-    fn sso(&self) -> Result<Option<Place>, Error> {
+    fn sso(&self) -> Result<Option<CredentialSource>, Error> {
         if self.key("sso_role_name").is_none() && self.key("sso_account_id").is_none() {
             return Ok(None);
         }
@@ -137,7 +137,7 @@ impl<'a> Profile<'a> {
                 missing.join(", ")
             )));
         };
-        Ok(Some(Place::Sso {
+        Ok(Some(CredentialSource::Sso {
             account: account.to_owned(),
             role: role.to_owned(),
             region: region.to_owned(),
@@ -147,7 +147,7 @@ impl<'a> Profile<'a> {
     }
 
     /// The role that this profile assumes, and with whose credentials. `visited` names the profiles on the way here.
-    fn role(&self, visited: &mut Vec<String>) -> Result<Place, Error> {
+    fn role(&self, visited: &mut Vec<String>) -> Result<CredentialSource, Error> {
         let source = match (self.key("source_profile"), self.key("credential_source")) {
             (Some(_), Some(_)) => {
                 return Err(Error::Credentials(format!(
@@ -159,7 +159,7 @@ impl<'a> Profile<'a> {
             (None, Some(source)) => self.named_source(source)?,
             (Some(source), None) => self.source_profile(source, visited)?,
         };
-        Ok(Place::Role(Box::new(Role {
+        Ok(CredentialSource::Role(Box::new(Role {
             arn: self.owned("role_arn").unwrap_or_default(),
             session: self.owned("role_session_name"),
             external_id: self.owned("external_id"),
@@ -169,18 +169,18 @@ impl<'a> Profile<'a> {
         })))
     }
 
-    fn named_source(&self, source: &str) -> Result<Place, Error> {
+    fn named_source(&self, source: &str) -> Result<CredentialSource, Error> {
         match source {
             "Environment" => match of_environment(self.settings)? {
-                Some(credentials) => Ok(Place::Fixed(credentials)),
+                Some(credentials) => Ok(CredentialSource::Fixed(credentials)),
                 None => Err(Error::Credentials(format!(
                     "Error when retrieving credentials from {source}: No credentials found in credential_source \
                      referenced in profile {}",
                     self.name
                 ))),
             },
-            "EcsContainer" => Ok(Place::Container),
-            "Ec2InstanceMetadata" => Ok(Place::Instance),
+            "EcsContainer" => Ok(CredentialSource::Container),
+            "Ec2InstanceMetadata" => Ok(CredentialSource::Instance),
             _ => Err(Error::Credentials(format!(
                 "The credential source \"{source}\" referenced in profile \"{}\" is not valid.",
                 self.name
@@ -188,7 +188,7 @@ impl<'a> Profile<'a> {
         }
     }
 
-    fn source_profile(&self, name: &str, visited: &mut Vec<String>) -> Result<Place, Error> {
+    fn source_profile(&self, name: &str, visited: &mut Vec<String>) -> Result<CredentialSource, Error> {
         let Some(section) = self.settings.section_of_profile(name)? else {
             return Err(Error::Credentials(format!(
                 "The source_profile \"{name}\" referenced in the profile \"{}\" does not exist.",

@@ -1,0 +1,108 @@
+//! What every connection of the program is made of: certificates to trust, proxies, timeouts and the log of `--debug`,
+//! taken from the settings here and nowhere else.
+
+pub mod log;
+mod proxies;
+mod tls;
+
+use std::fmt;
+use std::time::Duration;
+
+use hyper::http::{HeaderValue, Uri};
+use hyper_util::client::proxy::matcher::Matcher;
+use rustls::ClientConfig;
+
+use crate::settings::{self, Log, Proxies, Settings};
+
+pub use tls::reason as tls_reason;
+
+/// How connections are made.
+#[derive(Debug, Clone, Default)]
+pub struct Network {
+    /// Whether certificates are not verified.
+    pub unverified: bool,
+    /// The file or folder of certificates to trust instead of the system's.
+    pub ca_bundle: Option<String>,
+    /// The proxies.
+    pub proxies: Proxies,
+    /// How long to wait for a connection; `None` is for ever.
+    pub connect_timeout: Option<Duration>,
+    /// How long to wait for the next byte; `None` is for ever.
+    pub read_timeout: Option<Duration>,
+    /// Where requests and answers are logged.
+    pub log: Log,
+}
+
+/// Why TLS cannot be set up.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct TlsError(pub String);
+
+/// A proxy for one request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proxy {
+    /// Its address, without a login.
+    pub address: Uri,
+    /// Its login, as the header `Proxy-Authorization` has it.
+    pub authorization: Option<HeaderValue>,
+}
+
+impl Network {
+    /// The network of these settings.
+    pub fn from_settings(settings: &Settings) -> Result<Self, settings::Error> {
+        Ok(Self {
+            unverified: settings.globals().no_verify_ssl,
+            ca_bundle: settings.ca_bundle()?,
+            proxies: settings.proxies(),
+            connect_timeout: settings.connect_timeout()?,
+            read_timeout: settings.read_timeout()?,
+            log: settings.log().clone(),
+        })
+    }
+
+    /// The same network without proxies: for addresses that mean something only on this machine.
+    #[must_use]
+    pub fn direct(self) -> Self {
+        Self { proxies: Proxies::default(), ..self }
+    }
+
+    /// The client's side of every TLS handshake. Reads the trusted certificates, which takes milliseconds.
+    pub fn tls(&self) -> Result<ClientConfig, TlsError> {
+        tls::configuration(self)
+    }
+
+    /// What chooses a request's proxy; `None` where none is configured.
+    pub fn proxy_chooser(&self) -> Option<ProxyChooser> {
+        let Proxies { http, https, except } = &self.proxies;
+        if http.is_none() && https.is_none() {
+            return None;
+        }
+        let text = |value: &Option<String>| value.clone().unwrap_or_default();
+        let matcher = Matcher::builder().http(text(http)).https(text(https)).build();
+        Some(ProxyChooser { matcher, except: text(except) })
+    }
+}
+
+/// Chooses the proxy of a request by its URL.
+pub struct ProxyChooser {
+    matcher: Matcher,
+    except: String,
+}
+
+impl ProxyChooser {
+    /// The proxy for a URL; `None` where it is asked directly.
+    pub fn choose(&self, url: &Uri) -> Option<Proxy> {
+        let authority = url.authority()?.as_str();
+        if proxies::are_bypassed(&self.except, authority) {
+            return None;
+        }
+        let found = self.matcher.intercept(url)?;
+        Some(Proxy { address: found.uri().clone(), authorization: found.basic_auth().cloned() })
+    }
+}
+
+impl fmt::Debug for ProxyChooser {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ProxyChooser")
+    }
+}
