@@ -47,10 +47,32 @@ pub enum Error {
     },
     /// Anything else.
     Other(String),
-    /// Stopped by the user.
-    Interrupted,
+    /// Stopped by a signal.
+    Interrupted(Signal),
     /// Nobody reads stdout any more.
     Closed,
+}
+
+/// A signal that asks the program to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signal {
+    /// SIGINT, as Ctrl-C sends it.
+    Interrupt,
+    /// SIGTERM.
+    Terminate,
+    /// SIGHUP: the terminal is gone.
+    HangUp,
+}
+
+impl Signal {
+    /// 128 and the signal's number, as shells have it for a program that a signal ended.
+    fn exit_code(self) -> u8 {
+        128 + match self {
+            Self::HangUp => 1,
+            Self::Interrupt => 2,
+            Self::Terminate => 15,
+        }
+    }
 }
 
 /// The usage text, as `argparse` would end it.
@@ -72,7 +94,7 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Closed => 0,
-            Self::Interrupted => 130,
+            Self::Interrupted(signal) => signal.exit_code(),
             Self::Usage(_) | Self::CommandLine(_) | Self::UnknownOptions(_) => 252,
             Self::Configuration { .. } => 253,
             Self::Refused { .. } => 254,
@@ -98,7 +120,7 @@ impl Error {
         structured: impl Fn(Format, &Value) -> String,
     ) -> String {
         let members = match self {
-            Self::Closed | Self::Interrupted => return String::new(),
+            Self::Closed | Self::Interrupted(_) => return String::new(),
             Self::UnknownOptions(words) => {
                 return format!(
                     "\n{}\n{}",
@@ -243,7 +265,7 @@ impl fmt::Display for Error {
             }
             Self::UnknownOptions(words) => write!(f, "Unknown options: {}", words.join(", ")),
             Self::Configuration { message, .. } => f.write_str(message),
-            Self::Interrupted => f.write_str("interrupted"),
+            Self::Interrupted(_) => f.write_str("interrupted"),
             Self::Closed => f.write_str("nobody reads the output any more"),
         }
     }
@@ -272,7 +294,7 @@ impl From<service::Error> for Error {
             service::Error::NoCredentials => {
                 Self::Configuration { code: "NoCredentials", message: error.to_string() }
             }
-            service::Error::Interrupted => Self::Interrupted,
+            service::Error::Interrupted => Self::Interrupted(Signal::Interrupt),
             other => Self::Other(other.to_string()),
         }
     }
@@ -364,7 +386,7 @@ mod tests {
                  operation: no such part\n"
                     .to_owned(),
             ),
-            (Error::Interrupted, Format::Enhanced, String::new()),
+            (Error::Interrupted(Signal::Interrupt), Format::Enhanced, String::new()),
         ] {
             assert_eq!(rendered(&error, format), expected);
         }

@@ -34,6 +34,7 @@ pub const TARGETS: [(&str, fn(&[u8])); 15] = [
     ("yaml", yaml),
     ("json", json_input),
     ("archive", archive),
+    ("tar_headers", tar_headers),
     ("client_file", client_file),
     ("docker_config", docker_config),
     ("reference", reference),
@@ -164,6 +165,40 @@ pub fn archive(data: &[u8]) {
     for format in ["oci-archive", "docker-archive"] {
         let _ = Place::parse(&format!("{format}:{}", path.display())).source();
     }
+}
+
+/// Tar headers whose checksums are right, of every kind, with sizes and names as the data say.
+pub fn tar_headers(data: &[u8]) {
+    static FOLDER: LazyLock<tempfile::TempDir> = LazyLock::new(|| tempfile::tempdir().expect("a temporary folder"));
+    const KINDS: &[u8] = b"0LKxgS1257D\0";
+    let mut archive = Vec::new();
+    for piece in data.chunks(40) {
+        let (kind, shape, words) = (piece[0], piece.get(1).copied().unwrap_or(0), piece.get(2..).unwrap_or_default());
+        let mut header = [0; 512];
+        header[156] = KINDS[usize::from(kind) % KINDS.len()];
+        header[257..263].copy_from_slice(if shape & 1 == 0 { b"ustar\0" } else { b"ustar " });
+        // The name and, for links, the target; a sparse file's map lies where the prefix is.
+        let place = [0, 157, 345, 386][usize::from(shape >> 1) % 4];
+        header[place..place + words.len()].copy_from_slice(words);
+        match shape >> 3 & 3 {
+            0 => header[124..136].copy_from_slice(format!("{:011o}\0", words.len()).as_bytes()),
+            1 => header[124..136].copy_from_slice(b"77777777777\0"),
+            2 => header[124..124 + words.len().min(12)].copy_from_slice(&words[..words.len().min(12)]),
+            _ => header[124..136].copy_from_slice(&[0x80, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, kind]),
+        }
+        header[148..156].fill(b' ');
+        let sum: u32 = header.iter().map(|&byte| u32::from(byte)).sum();
+        header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+        archive.extend_from_slice(&header);
+        if shape >> 5 & 1 == 0 {
+            archive.extend_from_slice(words);
+            archive.resize(archive.len().next_multiple_of(512), 0);
+        }
+    }
+    let path = FOLDER.path().join("headers.tar");
+    std::fs::write(&path, archive).expect("a temporary file");
+    let _ = ArchiveReader::open(&path);
+    let _ = Place::parse(&format!("docker-archive:{}", path.display())).source();
 }
 
 /// Configurations of docker and podman, and kept tokens.

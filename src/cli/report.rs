@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use serde_json::Value;
 
-use crate::error::Error;
+use crate::error::{Error, Signal};
 use crate::output::{Format, Printer};
 use crate::settings::ErrorFormat;
 
@@ -17,7 +17,7 @@ pub(super) fn report(session: &Session, error: &Error) -> ExitCode {
         if session.errors_are_plain { ErrorFormat::Enhanced } else { session.settings.error_format() };
     let text = error.render(session.ui.name(), format, |format, value| structured(session, format, value));
     session.ui.say(&text);
-    if matches!(error, Error::Interrupted) {
+    if matches!(error, Error::Interrupted(Signal::Interrupt)) {
         // The line on which ^C stands is ended on stdout; where nobody reads that, nothing is lost.
         let _ = session.ui.print("\n");
     }

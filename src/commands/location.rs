@@ -6,11 +6,11 @@
 //! looks like a path (`./x`, `/x`, `x.tar`) is one.
 
 use std::io::{self, IsTerminal as _};
+use std::os::fd::AsFd as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use tempfile::TempDir;
 
 use super::block_on;
 use super::login_hosts::{address, rules};
@@ -21,7 +21,7 @@ use crate::image::{Digest, Name, Reference, Registry};
 use crate::settings::{Globals, Settings};
 use crate::store::engine::Address;
 use crate::store::registry::{Login, Remote};
-use crate::store::{ArchiveStream, Engine, Format, Place, Shared};
+use crate::store::{ArchiveStream, Engine, Format, Place, Shared, VerifiedBlobs};
 
 /// What a text without a prefix means where it is not clear.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,16 +49,7 @@ pub(super) struct Location {
     pub(super) target: Option<Target>,
     /// What docker would call the repository, where there is one.
     repository: Option<String>,
-    stream: Option<Stream>,
-}
-
-/// An archive that comes by stdin or goes to stdout.
-enum Stream {
-    /// It is read by offsets, so it rests in a file of this folder meanwhile.
-    Input {
-        _folder: TempDir,
-    },
-    Output,
+    takes_stdout: bool,
 }
 
 impl Location {
@@ -88,7 +79,7 @@ impl Location {
             return Self::stream(&Place { path: "-".into(), format, ..Place::parse(text) }, side);
         }
         if is_path(text, assume) {
-            return Self::local(&Place::parse(text), side);
+            return Self::local(settings, &Place::parse(text), side);
         }
         let reference: Reference = text.parse().map_err(registry::wrong)?;
         if let Some(registry @ Registry::Other(_)) = &reference.registry {
@@ -101,13 +92,13 @@ impl Location {
     /// A repository over `/v2/`.
     pub(super) fn at(settings: &Settings, registry: &Registry, repository: &str) -> anyhow::Result<Self> {
         let store = Arc::new(remote(settings, registry, repository)?);
-        Ok(Self { name: Name::Unnamed, store, target: None, repository: None, stream: None })
+        Ok(Self { name: Name::Unnamed, store, target: None, repository: None, takes_stdout: false })
     }
 
     /// An end in a repository of ECR.
     pub(super) fn of(target: Target) -> Self {
         let (name, store) = (target.name.clone(), target.store());
-        Self { name, store, target: Some(target), repository: None, stream: None }
+        Self { name, store, target: Some(target), repository: None, takes_stdout: false }
     }
 
     /// An image in docker's or podman's engine; without a tag, `latest`.
@@ -141,29 +132,45 @@ impl Location {
             Name::Digest(_) if side == Side::Source => Name::Unnamed,
             name => name,
         };
-        Ok(Self { name, store: Arc::new(store), target: None, repository: Some(repository), stream: None })
+        Ok(Self {
+            name,
+            store: Arc::new(store),
+            target: None,
+            repository: Some(repository),
+            takes_stdout: false,
+        })
     }
 
-    fn local(place: &Place, side: Side) -> anyhow::Result<Self> {
-        let store = match side {
+    fn local(settings: &Settings, place: &Place, side: Side) -> anyhow::Result<Self> {
+        let cache = settings.cache_folder().map(|folder| folder.join("ecr").join("verified"));
+        let verified = cache.map(VerifiedBlobs::in_folder).unwrap_or_default();
+        Self::opened(place, move |place| match side {
             Side::Source => place.source(),
-            Side::Destination => place.destination(),
-        };
-        let store = store.map_err(|error| registry::explained(error.into()))?;
+            Side::Destination => place.destination_with(verified),
+        })
+    }
+
+    /// Opens a place on a thread that a signal does not wait for: a pipe waits for its other end, and a large archive
+    /// takes its time.
+    fn opened(
+        place: &Place,
+        open: impl FnOnce(&Place) -> Result<Shared, crate::store::Error> + Send + 'static,
+    ) -> anyhow::Result<Self> {
+        let own = place.clone();
+        let store = block_on(async {
+            let opened = tokio::task::spawn_blocking(move || open(&own)).await?;
+            opened.map_err(|error| registry::explained(error.into()))
+        })?;
         let repository = place.repository.clone();
-        Ok(Self { name: place.image(), store, target: None, repository, stream: None })
+        Ok(Self { name: place.image(), store, target: None, repository, takes_stdout: false })
     }
 
     fn stream(place: &Place, side: Side) -> anyhow::Result<Self> {
         if side == Side::Destination {
             return Self::output(place);
         }
-        let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
-        let path = folder.path().join("archive.tar");
-        let mut file = std::fs::File::create_new(&path).context("cannot make a temporary file")?;
-        io::copy(&mut io::stdin().lock(), &mut file).context("cannot keep what comes by stdin")?;
-        let end = Self::local(&Place { path, ..place.clone() }, side)?;
-        Ok(Self { stream: Some(Stream::Input { _folder: folder }), ..end })
+        let stdin = io::stdin().as_fd().try_clone_to_owned().context("cannot read standard input")?;
+        Self::opened(place, |place| place.source_in(stdin.into()))
     }
 
     fn output(place: &Place) -> anyhow::Result<Self> {
@@ -174,7 +181,7 @@ impl Location {
         }
         let store = Arc::new(ArchiveStream::new(io::stdout(), place.format == Some(Format::Docker)));
         let (name, repository) = (place.image(), place.repository.clone());
-        Ok(Self { name, store, target: None, repository, stream: Some(Stream::Output) })
+        Ok(Self { name, store, target: None, repository, takes_stdout: true })
     }
 
     fn remote(settings: &Settings, registry: &Registry, reference: &Reference) -> anyhow::Result<Self> {
@@ -207,7 +214,7 @@ impl Location {
 
     /// Whether the image's bytes go to stdout, so that its digest cannot.
     pub(super) fn takes_stdout(&self) -> bool {
-        matches!(self.stream, Some(Stream::Output))
+        self.takes_stdout
     }
 }
 

@@ -19,6 +19,7 @@ mod pull;
 mod push;
 mod registry;
 mod runtime;
+mod signals;
 mod summary;
 mod sync;
 mod transfer_command;

@@ -1,11 +1,16 @@
-//! Asynchronous work from a synchronous command, which Ctrl-C ends.
+//! Asynchronous work from a synchronous command, which a signal ends.
 
 use std::future::Future;
 use std::hint::black_box;
+use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 
+use super::signals::Listener;
 use crate::error::Error;
+
+/// How long threads are waited for when the work is over.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Runs a future to its end on this thread; for commands that wait for one thing at a time.
 pub fn block_on<T, E: From<Error>>(future: impl Future<Output = Result<T, E>>) -> Result<T, E> {
@@ -29,11 +34,17 @@ pub fn threads(spare: usize) -> Builder {
 
 fn run<T, E: From<Error>>(mut builder: Builder, future: impl Future<Output = Result<T, E>>) -> Result<T, E> {
     let failed = |error: std::io::Error| Error::Other(format!("no thread can be started: {error}"));
+    let mut listener = Listener::new().map_err(failed)?;
     let runtime: Runtime = builder.enable_all().build().map_err(failed)?;
-    runtime.block_on(async {
+    let result = runtime.block_on(async {
         tokio::select! {
             result = future => result,
-            Ok(()) = tokio::signal::ctrl_c() => Err(Error::Interrupted.into()),
+            signal = listener.signal() => Err(Error::Interrupted(signal).into()),
         }
-    })
+    });
+    // From here on a further signal ends the program.
+    drop(listener);
+    // What was under way removes its files; a thread that waits for a pipe or a name may wait for ever.
+    runtime.shutdown_timeout(PATIENCE);
+    result
 }

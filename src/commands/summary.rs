@@ -44,7 +44,7 @@ pub(super) fn total(rows: &[Row], image: &str, seconds: Option<f64>) -> Option<R
     let mut outcome = rows.first()?.outcome.clone();
     for row in &rows[1..] {
         outcome.blobs += row.outcome.blobs;
-        outcome.bytes += row.outcome.bytes;
+        outcome.bytes = outcome.bytes.saturating_add(row.outcome.bytes);
         outcome.present += row.outcome.present;
         outcome.referrers += row.outcome.referrers;
         outcome.compressed += row.outcome.compressed;
@@ -54,7 +54,7 @@ pub(super) fn total(rows: &[Row], image: &str, seconds: Option<f64>) -> Option<R
 
 /// The last event for a program.
 pub(super) fn event(rows: &[Row], seconds: Option<f64>) -> Value {
-    let sum = |of: fn(&Outcome) -> u64| rows.iter().map(|row| of(&row.outcome)).sum::<u64>();
+    let sum = |of: fn(&Outcome) -> u64| rows.iter().map(|row| of(&row.outcome)).fold(0, u64::saturating_add);
     json!({
         "event": "done",
         "blobs": sum(|outcome| outcome.blobs as u64),

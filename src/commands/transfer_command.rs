@@ -154,7 +154,7 @@ pub(super) fn print_json(context: &Context, value: &Value) -> anyhow::Result<()>
 
 /// Says after an interrupt how to go on.
 pub(super) fn after(display: &Display, error: &anyhow::Error, kept: Kept) {
-    if matches!(error.downcast_ref::<Error>(), Some(Error::Interrupted)) {
+    if matches!(error.downcast_ref::<Error>(), Some(Error::Interrupted(_))) {
         display.note(match kept {
             Kept::Bytes => {
                 "interrupted; the same command goes on where this one stopped: what has arrived is kept"

@@ -6,8 +6,8 @@
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::{self, Read as _};
-use std::path::{Path, PathBuf};
+use std::io::{self, Read as _, Seek as _};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -123,17 +123,19 @@ pub struct Engine {
     name: String,
     /// The archive, while it is on its way.
     archive: Shared,
-    folder: TempDir,
+    /// Where the archive is that is to be put in.
+    folder: Option<TempDir>,
 }
 
 impl Engine {
     /// Takes an image out of the engine.
     pub async fn source(address: Address, name: &str) -> Result<Self, super::Error> {
-        let folder = folder()?;
-        let path = folder.path().join("image.tar");
-        save(&address, name, &path).await?;
-        let archive = place(path).source()?;
-        Ok(Self { address, name: name.to_owned(), archive, folder })
+        let file = save(&address, name).await?;
+        let path = PathBuf::from(format!("docker-daemon:{name}"));
+        let place = Place { format: Some(Format::Docker), path, tag: None, repository: None };
+        let opened = tokio::task::spawn_blocking(move || place.source_in(file)).await;
+        let archive = opened.map_err(io::Error::other).map_err(spool_failed)??;
+        Ok(Self { address, name: name.to_owned(), archive, folder: None })
     }
 
     /// Gets ready to put images into the engine. It is asked at once whether it is there.
@@ -142,14 +144,15 @@ impl Engine {
         if answer.status() != StatusCode::OK {
             return Err(refusal(&address, "answer for", name, answer).await.into());
         }
-        let folder = folder()?;
+        let folder = tempfile::tempdir().map_err(spool_failed)?;
         let archive = Arc::new(ArchiveWriter::docker(folder.path().join("image.tar"))?);
-        Ok(Self { address, name: name.to_owned(), archive, folder })
+        Ok(Self { address, name: name.to_owned(), archive, folder: Some(folder) })
     }
 
     async fn load(&self) -> Result<(), super::Error> {
         self.archive.finish().await?;
-        let path = self.folder.path().join("image.tar");
+        let Some(folder) = &self.folder else { return Ok(()) };
+        let path = folder.path().join("image.tar");
         let file = match File::open(&path) {
             // No image was moved.
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -172,21 +175,14 @@ impl Engine {
     }
 }
 
-/// A folder that only its owner can look into.
-fn folder() -> Result<TempDir, super::Error> {
-    tempfile::tempdir().map_err(super::Error::io("make a temporary folder in", &tempfile::env::temp_dir()))
+/// Why an archive cannot be kept for a while.
+fn spool_failed(source: io::Error) -> super::Error {
+    super::Error::io("write a temporary file in", &tempfile::env::temp_dir())(source)
 }
 
-fn place(path: PathBuf) -> Place {
-    Place { format: Some(Format::Docker), path, tag: None, repository: None }
-}
-
-async fn save(address: &Address, name: &str, path: &Path) -> Result<(), super::Error> {
-    let failed = super::Error::io("write", path);
-    let file = Arc::new(match File::create_new(path) {
-        Ok(file) => file,
-        Err(error) => return Err(failed(error)),
-    });
+/// Takes an image out of an engine, into a file without a name that is gone with the process.
+async fn save(address: &Address, name: &str) -> Result<File, super::Error> {
+    let mut file = Arc::new(tempfile::tempfile().map_err(spool_failed)?);
     let answer = send(address, Method::GET, &format!("/images/{name}/get"), None).await?;
     let (place, name) = (address.place(), name.to_owned());
     match answer.status() {
@@ -200,10 +196,11 @@ async fn save(address: &Address, name: &str, path: &Path) -> Result<(), super::E
         let frame = frame.map_err(reason);
         let frame = frame.map_err(|reason| Error::Unreachable { place: place.clone(), reason })?;
         if let Ok(bytes) = frame.into_data() {
-            write(Arc::clone(&file), bytes).await.map_err(super::Error::io("write", path))?;
+            write(Arc::clone(&file), bytes).await.map_err(spool_failed)?;
         }
     }
-    Ok(())
+    file.rewind().map_err(spool_failed)?;
+    Arc::into_inner(file).ok_or_else(|| spool_failed(io::Error::other("it is still being written")))
 }
 
 async fn send(

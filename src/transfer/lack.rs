@@ -107,7 +107,7 @@ impl<'a> Lack<'a> {
     ) -> Vec<&Descriptor> {
         let blobs: Vec<&Descriptor> =
             self.blobs.iter().filter(|blob| missing.contains(&blob.digest)).collect();
-        let bytes = blobs.iter().map(|blob| blob.size).sum();
+        let bytes = blobs.iter().map(|blob| blob.size).fold(0, u64::saturating_add);
         progress.hear(Event::Planned { blobs: blobs.len(), bytes, present: outcome.present - blobs.len() });
         blobs
     }

@@ -173,7 +173,7 @@ impl Outcome {
     fn count(&mut self, (written, size): (Written, u64)) {
         if written == Written::Moved {
             self.blobs += 1;
-            self.bytes += size;
+            self.bytes = self.bytes.saturating_add(size);
             self.present -= 1;
         }
     }
@@ -217,7 +217,7 @@ pub async fn survey(
     let mut outcome = lack.outcome(&plan);
     let blobs = lack.moving(&missing, &mut outcome, progress);
     outcome.blobs = blobs.len();
-    outcome.bytes = blobs.iter().map(|blob| blob.size).sum();
+    outcome.bytes = blobs.iter().map(|blob| blob.size).fold(0, u64::saturating_add);
     outcome.present -= outcome.blobs;
     Ok(outcome)
 }

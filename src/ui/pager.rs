@@ -3,9 +3,18 @@
 
 use std::io::{self, BufWriter, ErrorKind, Stdout, Write};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::encoder::encoded;
 use crate::settings::Encoding;
+
+/// Whether a pager has the terminal.
+static OPEN: AtomicBool = AtomicBool::new(false);
+
+/// Whether a pager has the terminal, and with it Ctrl-C.
+pub fn is_open() -> bool {
+    OPEN.load(Ordering::SeqCst)
+}
 
 /// The pager could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -56,7 +65,9 @@ impl Sink {
         let flushed = self.flush();
         if let Way::Paged(Pager { child: Some(mut child), .. }) = self.way {
             drop(child.stdin.take());
-            child.wait()?;
+            let ended = child.wait();
+            OPEN.store(false, Ordering::SeqCst);
+            ended?;
         }
         flushed
     }
@@ -88,6 +99,7 @@ impl Pager {
     fn stdin(&mut self) -> io::Result<&mut impl Write> {
         if self.child.is_none() {
             self.child = Some(self.start()?);
+            OPEN.store(true, Ordering::SeqCst);
         }
         let child = self.child.as_mut().and_then(|child| child.stdin.as_mut());
         child.ok_or_else(|| io::Error::from(ErrorKind::BrokenPipe))

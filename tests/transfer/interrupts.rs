@@ -184,3 +184,77 @@ fn so_does_one_over_the_registry_protocol() {
         assert_eq!(machine.ok("local check"), "");
     }
 }
+
+/// A process that is told to stop while it waits for a pipe that nobody writes to.
+#[test]
+fn whatever_asks_it_to_stop_ends_a_command_alike() {
+    let source = Machine::new();
+    let layout = source.path().join("image");
+    lay_out(&layout, "1", &[noise(8 * 1024 * 1024, 5)]);
+    for (signal, code) in [("-INT", 130), ("-TERM", 143), ("-HUP", 129)] {
+        let mut machine = Machine::new();
+        let server = Serve::start(&machine, &[]);
+        let between = Between::start(&server.address);
+        machine.set("AWS_ENDPOINT_URL", format!("http://{}", between.0.address));
+        machine.set("AWS_ACCESS_KEY_ID", "123456789012").set("AWS_SECRET_ACCESS_KEY", "secret");
+        machine.set("AWS_REGION", "eu-west-1");
+        machine.ok("create-repository --repository-name app");
+        assert_eq!(machine.ecr(&["push", layout.to_str().unwrap(), "app:1", "--quiet"]).code, 0);
+        between.counted();
+        std::fs::create_dir(machine.path().join("out")).unwrap();
+        let mut command =
+            machine.command(env!("CARGO_BIN_EXE_ecr"), &["pull", "app:1", "out/image.tar", "--quiet"]);
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        let mut end = between.0.end.lock().unwrap();
+        let mut process = command.spawn().unwrap();
+        *end = Some((4 * MEBIBYTE, process.id(), signal));
+        drop(end);
+        assert_eq!(process.wait().unwrap().code(), Some(code), "{signal}");
+        assert_eq!(std::fs::read_dir(machine.path().join("out")).unwrap().count(), 0, "{signal}");
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn waiting_for_a_pipe_can_be_interrupted() {
+    let machine = Machine::new();
+    let pipe = machine.path().join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    for (arguments, signal, code) in [
+        (["copy", "oci-archive:pipe", "oci:out"], "-INT", 130),
+        (["copy", "docker-archive:pipe", "oci:out"], "-TERM", 143),
+        (["copy", "-", "oci:out"], "-INT", 130),
+        (["copy", "-", "oci:out"], "-HUP", 129),
+    ] {
+        let mut command = machine.command(env!("CARGO_BIN_EXE_ecr"), &arguments);
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut process = command.spawn().unwrap();
+        // It listens for signals before it opens anything.
+        let status = format!("/proc/{}/status", process.id());
+        let listens = || {
+            let status = std::fs::read_to_string(&status).unwrap();
+            let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
+            u64::from_str_radix(caught.trim(), 16).unwrap() & (1 << 14) != 0
+        };
+        while !listens() {
+            std::thread::yield_now();
+        }
+        let kill = Command::new("kill").args([signal, &process.id().to_string()]).status();
+        assert!(kill.unwrap().success());
+        assert_eq!(process.wait().unwrap().code(), Some(code), "{arguments:?} {signal}");
+    }
+}
+
+#[test]
+fn an_archive_comes_through_a_pipe_and_goes_into_one() {
+    let machine = Machine::new();
+    let digest = lay_out(&machine.path().join("image"), "1", &[noise(3_000_000, 6)]);
+    let program = env!("CARGO_BIN_EXE_ecr");
+    let script = format!(
+        "mkfifo in out && ('{program}' copy oci:image:1 oci-archive:in & '{program}' copy oci-archive:in oci:back:1 && wait) \
+         && ('{program}' copy oci:back:1 oci-archive:out & cat out > out.tar && wait) && '{program}' copy - oci:again:1 < out.tar"
+    );
+    let output = machine.command("/bin/sh", &["-ec", &script]).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert!(String::from_utf8(output.stdout).unwrap().ends_with(&format!("{digest}\n")));
+}

@@ -15,6 +15,7 @@ mod faults;
 mod interrupts;
 mod pairs;
 mod places;
+mod prepared;
 mod pull;
 mod push;
 mod referrers;

@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 
 use super::{Context, Error, serve};
 use crate::commands::connect::reach;
+use crate::commands::signals::Listener;
 use crate::local::Local;
 use crate::local::server::Server;
 
@@ -46,6 +47,7 @@ pub(super) fn run(context: &Context, folder: &Path, matches: &ArgMatches) -> any
     command.args(words);
     serve::runtime()?.block_on(async {
         // Before the command can be told anything, so that nothing ends this process alone.
+        let _listener = Listener::new().context("signals cannot be received")?;
         let mut signals = Signals::new(context.ui.in_is_terminal()).context("signals cannot be received")?;
         let (account, region) = (options.account.clone(), options.region.clone());
         let server = Server::bind(local, options).await?;

@@ -1,6 +1,5 @@
 //! `ecr local serve`: the embedded ECR as a server, until a signal ends it.
 
-use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -12,6 +11,7 @@ use clap::{Arg, ArgAction, ArgMatches};
 
 use super::{Context, Error};
 use crate::commands::connect::reach;
+use crate::commands::signals::Listener;
 use crate::commands::threads;
 use crate::local::server::{Credentials, Log, Options, Rule, Server};
 use crate::local::{DEFAULT_PORT, Local, private_temporary};
@@ -20,7 +20,7 @@ pub(super) fn define() -> clap::Command {
     clap::Command::new("serve")
         .about("Serve the embedded ECR over HTTP on this machine")
         .long_about(
-            "Serve the embedded ECR over HTTP on this machine, until Ctrl-C or SIGTERM: Amazon ECR's API, and docker's \
+            "Serve the embedded ECR over HTTP on this machine, until Ctrl-C, SIGTERM or SIGHUP: Amazon ECR's API, and docker's \
              registry API for the repository URIs that it prints. The address is printed to stdout once requests are \
              answered. An access key of twelve digits is taken as the account; without --credentials signatures are not checked, as \
              only this machine can reach the server.",
@@ -231,7 +231,10 @@ pub(super) fn run(context: &Context, folder: &Path, matches: &ArgMatches) -> any
     }
     runtime()?.block_on(async {
         // Installed before anyone can know that there is something to stop.
-        let stop = stop_signal().context("signals cannot be received")?;
+        let mut listener = Listener::new().context("signals cannot be received")?;
+        let stop = async move {
+            let _ = listener.signal().await;
+        };
         let server = Server::bind(local, options).await?;
         let url = server.url();
         let ready = || {
@@ -266,25 +269,4 @@ pub(super) fn ephemeral() -> anyhow::Result<tempfile::TempDir> {
 
 pub(super) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     threads(8 * 1024 * 1024).enable_all().build().context("no threads can be started for the server")
-}
-
-/// Waits for Ctrl-C or, where there is such a thing, SIGTERM.
-#[cfg(unix)]
-fn stop_signal() -> io::Result<impl Future<Output = ()>> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-    })
-}
-
-/// Waits for Ctrl-C.
-#[cfg(not(unix))]
-fn stop_signal() -> io::Result<impl Future<Output = ()>> {
-    Ok(async {
-        let _ = tokio::signal::ctrl_c().await;
-    })
 }

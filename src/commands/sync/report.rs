@@ -35,7 +35,7 @@ impl Mirrored {
     }
 
     fn bytes(&self) -> u64 {
-        self.rows.iter().map(|row| row.outcome.bytes).sum()
+        self.rows.iter().map(|row| row.outcome.bytes).fold(0, u64::saturating_add)
     }
 
     fn value(&self) -> Value {
@@ -111,7 +111,7 @@ impl Report {
             total.same += each.same;
             total.seconds += each.seconds;
         }
-        let bytes = self.mirrored.iter().map(Mirrored::bytes).sum();
+        let bytes = self.mirrored.iter().map(Mirrored::bytes).fold(0, u64::saturating_add);
         let all = match self.mirrored.len() {
             1 => "1 repository".to_owned(),
             number => format!("{number} repositories"),

@@ -129,8 +129,11 @@ fn scan(file: &File) -> io::Result<Found> {
         let entry = entry?;
         left.set(MAXIMUM_HEADER);
         names += entry.path_bytes().len() + entry.link_name_bytes().map_or(0, |name| name.len());
-        if count == MAXIMUM_ENTRIES || names > MAXIMUM_NAMES {
+        if count == MAXIMUM_ENTRIES {
             return Err(io::Error::other(format!("it has more than {MAXIMUM_ENTRIES} files")));
+        }
+        if names > MAXIMUM_NAMES {
+            return Err(io::Error::other(format!("its files have names of more than {MAXIMUM_NAMES} bytes")));
         }
         let kind = entry.header().entry_type();
         if kind.is_symlink() || kind.is_hard_link() {

@@ -205,7 +205,7 @@ impl Work {
         let moving: Vec<&Descriptor> =
             kept.list.iter().filter(|blob| missing.contains(&blob.digest)).collect();
         let layers = self.layers.values().map(|layer| &layer.blob);
-        let bytes = moving.iter().copied().chain(layers).map(|blob| blob.size).sum();
+        let bytes = moving.iter().copied().chain(layers).map(|blob| blob.size).fold(0, u64::saturating_add);
         let present = kept.list.len() - moving.len();
         progress.hear(Event::Planned { blobs: moving.len() + self.layers.len(), bytes, present });
         let mut outcome = Outcome {
@@ -304,7 +304,7 @@ impl Work {
                     match written {
                         Written::Moved => {
                             outcome.blobs += 1;
-                            outcome.bytes += new.size;
+                            outcome.bytes = outcome.bytes.saturating_add(new.size);
                         }
                         Written::Present => outcome.present += 1,
                     }
