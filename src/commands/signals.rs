@@ -4,8 +4,8 @@
 //! they do to every program: end it.
 
 use std::io::{self, IsTerminal as _};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{LazyLock, OnceLock};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::low_level::emulate_default_handler;
@@ -16,7 +16,8 @@ use crate::ui;
 
 /// How many listeners there are.
 static LISTENERS: AtomicUsize = AtomicUsize::new(0);
-static SIGNALS: OnceLock<watch::Sender<Option<Signal>>> = OnceLock::new();
+static SIGNALS: LazyLock<watch::Sender<Option<Signal>>> = LazyLock::new(|| watch::Sender::new(None));
+static WATCHED: OnceLock<()> = OnceLock::new();
 
 /// Hears of signals for as long as it lives, and keeps them from ending the program.
 pub(super) struct Listener(watch::Receiver<Option<Signal>>);
@@ -25,12 +26,10 @@ impl Listener {
     /// Begins to listen.
     pub(super) fn new() -> io::Result<Self> {
         LISTENERS.fetch_add(1, Ordering::SeqCst);
+        let listener = Self(SIGNALS.subscribe());
+        // The first one is told of what goes wrong.
         let mut failed = None;
-        let sender = SIGNALS.get_or_init(|| {
-            failed = watch_signals().err();
-            watch::Sender::new(None)
-        });
-        let listener = Self(sender.subscribe());
+        WATCHED.get_or_init(|| failed = watch_signals().err());
         failed.map_or(Ok(listener), Err)
     }
 
@@ -63,9 +62,7 @@ fn watch_signals() -> io::Result<()> {
                 _ => Signal::Interrupt,
             };
             if LISTENERS.load(Ordering::SeqCst) > 0 {
-                if let Some(sender) = SIGNALS.get() {
-                    sender.send_replace(Some(signal));
-                }
+                SIGNALS.send_replace(Some(signal));
             } else if signal != Signal::Interrupt || !ui::pager::is_open() {
                 // Ctrl-C in a pager is the pager's affair.
                 let _ = emulate_default_handler(number);

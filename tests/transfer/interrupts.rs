@@ -185,12 +185,11 @@ fn so_does_one_over_the_registry_protocol() {
     }
 }
 
-/// A process that is told to stop while it waits for a pipe that nobody writes to.
 #[test]
 fn whatever_asks_it_to_stop_ends_a_command_alike() {
     let source = Machine::new();
     let layout = source.path().join("image");
-    lay_out(&layout, "1", &[noise(8 * 1024 * 1024, 5)]);
+    lay_out(&layout, "1", &[noise(32 * 1024 * 1024, 5)]);
     for (signal, code) in [("-INT", 130), ("-TERM", 143), ("-HUP", 129)] {
         let mut machine = Machine::new();
         let server = Serve::start(&machine, &[]);
@@ -229,6 +228,8 @@ fn waiting_for_a_pipe_can_be_interrupted() {
         let mut command = machine.command(env!("CARGO_BIN_EXE_ecr"), &arguments);
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         let mut process = command.spawn().unwrap();
+        // Waiting for the process would close it.
+        let _stdin = process.stdin.take();
         // It listens for signals before it opens anything.
         let status = format!("/proc/{}/status", process.id());
         let listens = || {
