@@ -50,7 +50,7 @@ impl Folder {
         {
             return Err(io::Error::other(format!("it is a link that user {} made", facts.uid())));
         }
-        fs::create_dir_all(path)?;
+        fs::DirBuilder::new().recursive(true).mode(0o755).create(path)?;
         Self::open(path)
     }
 

@@ -79,7 +79,13 @@ fn in_place(mut file: File) -> io::Result<File> {
     if file.metadata()?.is_file() && file.stream_position()? == 0 {
         return Ok(file);
     }
-    let mut copy = tempfile::tempfile()?;
+    let mut copy = tempfile::tempfile().map_err(|error| {
+        let folder = tempfile::env::temp_dir();
+        io::Error::new(
+            error.kind(),
+            format!("no temporary file can be made in {}: {error}", folder.display()),
+        )
+    })?;
     io::copy(&mut file, &mut copy)?;
     Ok(copy)
 }
