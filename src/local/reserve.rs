@@ -5,6 +5,8 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::database::create_private_file;
+
 /// The size of the reserve. SQLite merges its log into the file at 4 MiB; twice that takes the deletion of an image
 /// or a repository with some ten thousand images.
 const SIZE: u64 = 8 * 1024 * 1024;
@@ -60,7 +62,7 @@ impl Reserve {
 }
 
 fn allocate(path: &Path) -> io::Result<()> {
-    let mut file = File::options().create(true).append(true).open(path)?;
+    let mut file = create_private_file(path)?;
     #[cfg(target_os = "linux")]
     match rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, SIZE) {
         Err(rustix::io::Errno::OPNOTSUPP) => {}
