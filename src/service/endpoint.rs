@@ -99,7 +99,16 @@ macro_rules! endpoint_by_rules {
     }};
 }
 
+/// The beginnings of the regions whose partitions have no dual-stack endpoints. Two older isolated partitions have
+/// none either, but botocore asks its rules for those.
+const WITHOUT_DUALSTACK: [&str; 2] = ["eu-isoe-", "us-isof-"];
+
 async fn by_rules(service: &Service, region: &str, fips: bool, dualstack: bool) -> Result<String, Error> {
+    if dualstack && WITHOUT_DUALSTACK.iter().any(|beginning| region.starts_with(beginning)) {
+        let tags = if fips { "['dualstack', 'fips']" } else { "['dualstack']" };
+        let words = format!("Unable to construct a modeled endpoint with the following variant(s) {tags}: ");
+        return Err(Error::Transport(words));
+    }
     let endpoint = if service.name == "ecr-public" {
         endpoint_by_rules!(aws_sdk_ecrpublic::config::endpoint, region, fips, dualstack)
     } else {
@@ -160,4 +169,25 @@ pub(super) fn user_agent(settings: &Settings, mode: RetryMode) -> Result<String,
 fn token(text: &str) -> String {
     let permitted = |c: char| c.is_ascii_alphanumeric() || "!$%&'*+-.^_`|~,#".contains(c);
     text.chars().map(|c| if permitted(c) { c } else { '-' }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model;
+
+    /// Recorded from AWS CLI 2.38.1.
+    #[tokio::test]
+    async fn partitions_without_dual_stack_refuse_it() {
+        let words = "Unable to construct a modeled endpoint with the following variant(s) ";
+        for (region, fips, tags) in [
+            ("us-isof-south-1", false, "['dualstack']: "),
+            ("eu-isoe-west-1", true, "['dualstack', 'fips']: "),
+        ] {
+            let refused = by_rules(model::ecr(), region, fips, true).await.unwrap_err();
+            assert_eq!(refused.to_string(), format!("{words}{tags}"));
+            assert!(by_rules(model::ecr(), region, fips, false).await.is_ok());
+        }
+        assert!(by_rules(model::ecr(), "us-iso-east-1", false, true).await.is_ok());
+    }
 }
