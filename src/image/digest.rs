@@ -55,6 +55,15 @@ impl Digest {
         Algorithm::Sha256.of(bytes)
     }
 
+    /// The digest that these 32 bytes of a SHA-256 are.
+    pub fn of_sha256(bytes: &[u8; 32]) -> Self {
+        let mut hexadecimal = String::with_capacity(64);
+        for byte in bytes {
+            let _ = write!(hexadecimal, "{byte:02x}");
+        }
+        Self { algorithm: Algorithm::Sha256, hexadecimal }
+    }
+
     /// The algorithm.
     pub fn algorithm(&self) -> Algorithm {
         self.algorithm

@@ -3,6 +3,7 @@
 mod descriptor;
 mod digest;
 pub mod glob;
+pub mod graph;
 pub mod host;
 mod manifest;
 pub mod media_type;

@@ -1,0 +1,61 @@
+//! Companions: images that exist for the sake of another one.
+
+use super::{Graph, Image};
+use crate::image::Digest;
+
+/// What the tag of a companion says that it is: cosign's endings, and the tag of the referrers tag schema (OCI
+/// distribution specification 1.1), which GitHub uses for attestations too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CompanionTag {
+    /// `sha256-<hex>`
+    Referrers,
+    /// `sha256-<hex>.sig`
+    Signature,
+    /// `sha256-<hex>.att`
+    Attestation,
+    /// `sha256-<hex>.sbom`
+    Sbom,
+}
+
+impl CompanionTag {
+    /// Reads a tag that names another image by its digest; `None` for ordinary tags.
+    pub fn read(tag: &str) -> Option<(Digest, Self)> {
+        let (digits, ending) = tag.strip_prefix("sha256-")?.split_at_checked(64)?;
+        let kind = match ending {
+            "" => Self::Referrers,
+            ".sig" => Self::Signature,
+            ".att" => Self::Attestation,
+            ".sbom" => Self::Sbom,
+            _ => return None,
+        };
+        Some((format!("sha256:{digits}").parse().ok()?, kind))
+    }
+}
+
+impl Image {
+    /// The tags that people gave it: all but those that name another image by its digest.
+    pub fn ordinary_tags(&self) -> impl Iterator<Item = &str> {
+        self.tags().filter(|tag| CompanionTag::read(tag).is_none())
+    }
+
+    /// Whether the image is there for another one: it has a subject, or tags and only such as name another image.
+    pub fn is_companion(&self) -> bool {
+        self.subject().is_some() || (self.is_tagged() && self.ordinary_tags().next().is_none())
+    }
+}
+
+impl Graph {
+    /// Whether an image is there for another one, be that one in the repository or not.
+    pub fn is_companion(&self, position: usize) -> bool {
+        self.image(position).is_companion()
+    }
+}
+
+/// The digests that a companion is about; none for other images.
+pub(super) fn subjects(image: &Image) -> Vec<Digest> {
+    let mut subjects: Vec<Digest> = image.subject().into_iter().collect();
+    if image.is_companion() {
+        subjects.extend(image.tags().filter_map(CompanionTag::read).map(|(digest, _)| digest));
+    }
+    subjects
+}
