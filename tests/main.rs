@@ -5,6 +5,7 @@
 mod auth;
 mod conformance;
 mod durability;
+mod everyday;
 mod examples;
 mod full_disk;
 mod generated;

@@ -11,7 +11,7 @@ use crate::ui::Name;
 
 use super::completion::SHELLS;
 use super::help::{common_help, custom_commands, shown};
-use super::options::{Argument, GLOBALS, Meaning, arguments};
+use super::options::{Argument, GLOBALS, Meaning, OUTPUTS, arguments};
 
 const ABOUT: &str = "Everything with Amazon ECR: each operation of the AWS CLI, image transfer, login, and an ECR on this machine";
 
@@ -36,7 +36,11 @@ pub fn command() -> Command {
 
 /// The command line as far as parsing this one verb needs it.
 pub(super) fn verb(command: &commands::Command) -> Command {
-    root().subcommand((command.define)().name(command.name))
+    let outputs = OUTPUTS.iter().chain(&["markdown"]).copied();
+    let outputs = clap::builder::PossibleValuesParser::new(outputs);
+    root()
+        .mut_arg("output", |arg| arg.value_parser(outputs))
+        .subcommand((command.define)().name(command.name))
 }
 
 fn root() -> Command {

@@ -15,7 +15,7 @@ use crate::store::{self, Shared, ecr};
 use crate::transfer;
 
 /// The region of a registry on this machine where none is configured.
-const LOOPBACK_REGION: &str = "us-east-1";
+pub(super) const LOOPBACK_REGION: &str = "us-east-1";
 
 /// A repository that can be reached, and which of its images is meant.
 pub(super) struct Target {
@@ -37,31 +37,25 @@ impl Target {
 
     /// Connects to the registry of a reference.
     pub(super) fn of(settings: &Settings, reference: Reference) -> anyhow::Result<Self> {
-        let mut globals = settings.globals().clone();
-        let mut variables = Vec::new();
-        let mut registry = None;
-        match &reference.registry {
-            None => {}
-            Some(Registry::Ecr { account, region, fips, dualstack, .. }) => {
-                registry = Some(account.clone());
-                globals.region = Some(region.clone());
-                variables = forms(*fips, *dualstack);
-            }
-            Some(Registry::Loopback(host)) => at_loopback(settings, &mut globals, host)?,
-            Some(Registry::Other(host)) => {
-                return Err(usage(format!(
-                    "{host} is not a registry of Amazon ECR; expected a repository's name alone, or a host such as \
-                     123456789012.dkr.ecr.us-east-1.amazonaws.com in front of it"
-                )));
-            }
-        }
-        let settings = settings.with_changes(globals, &variables);
+        let registry = match &reference.registry {
+            Some(Registry::Ecr { account, .. }) => Some(account.clone()),
+            _ => None,
+        };
+        let settings = settings_of(settings, reference.registry.as_ref())?;
         let network = network(&settings)?;
         let client = super::connect(&settings, model::ecr())?;
         let repository = Repository { registry, name: reference.repository };
         let journal = journal(&settings)?;
         let place = (settings.region()?, settings.endpoint("ecr")?);
         Ok(Self { client, repository, name: reference.name, network, journal, place })
+    }
+
+    /// The same repository in the registry of another account, where one is named.
+    pub(super) fn of_account(mut self, account: Option<&str>) -> Self {
+        if let Some(account) = account {
+            self.repository.registry = Some(account.to_owned());
+        }
+        self
     }
 
     /// Another repository of the same registry, over the same client.
@@ -92,6 +86,27 @@ impl Target {
             None => store,
         })
     }
+}
+
+/// The settings with which a registry is reached: its host, where there is one, says region and endpoint.
+pub(super) fn settings_of(settings: &Settings, registry: Option<&Registry>) -> anyhow::Result<Settings> {
+    let mut globals = settings.globals().clone();
+    let mut variables = Vec::new();
+    match registry {
+        None => {}
+        Some(Registry::Ecr { region, fips, dualstack, .. }) => {
+            globals.region = Some(region.clone());
+            variables = forms(*fips, *dualstack);
+        }
+        Some(Registry::Loopback(host)) => at_loopback(settings, &mut globals, host)?,
+        Some(Registry::Other(host)) => {
+            return Err(usage(format!(
+                "{host} is not a registry of Amazon ECR; expected a repository's name alone, or a host such as \
+                 123456789012.dkr.ecr.us-east-1.amazonaws.com in front of it"
+            )));
+        }
+    }
+    Ok(settings.with_changes(globals, &variables))
 }
 
 /// Where unfinished uploads are written down, and what tells registries apart there.

@@ -56,6 +56,23 @@ const ENDS: &[(&str, bool)] = &[
 /// The public gallery's hosts.
 const PUBLIC: &[(&str, bool)] = &[("public.ecr.aws", false), ("ecr-public.aws.com", true)];
 
+/// The host of an account's registry in a region.
+pub fn of_registry(account: &str, region: &str) -> String {
+    const PARTITIONS: [(&str, &str); 6] = [
+        ("cn-", "amazonaws.com.cn"),
+        ("eusc-", "amazonaws.eu"),
+        ("us-iso-", "c2s.ic.gov"),
+        ("us-isob-", "sc2s.sgov.gov"),
+        ("eu-isoe-", "cloud.adc-e.uk"),
+        ("us-isof-", "csp.hci.ic.gov"),
+    ];
+    let end = PARTITIONS
+        .iter()
+        .find(|(start, _)| region.starts_with(start))
+        .map_or("amazonaws.com", |(_, end)| end);
+    format!("{account}.dkr.ecr.{region}.{end}")
+}
+
 impl Address {
     /// Reads a host with or without a scheme (`http`, `https`), a port and a path. `None` where there is no host.
     pub fn parse(text: &str) -> Option<Self> {
@@ -149,6 +166,29 @@ impl Ecr {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_host_of_a_registry_is_read_as_what_it_was_made_of() {
+        for region in [
+            "eu-west-1",
+            "us-gov-west-1",
+            "cn-north-1",
+            "eusc-de-east-1",
+            "us-iso-east-1",
+            "us-isob-east-1",
+            "eu-isoe-west-1",
+            "us-isof-south-1",
+        ] {
+            let ecr = Address::parse(&of_registry("123456789012", region)).unwrap().ecr();
+            let expected = Ecr::Private {
+                account: "123456789012".to_owned(),
+                region: region.to_owned(),
+                fips: false,
+                dualstack: false,
+            };
+            assert_eq!(ecr, Some(expected), "{region}");
+        }
+    }
 
     fn ecr(text: &str) -> Option<Ecr> {
         Address::parse(text)?.ecr()

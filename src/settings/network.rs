@@ -124,14 +124,19 @@ impl Settings {
 
     /// How often a request is sent at most.
     pub fn max_attempts(&self) -> Result<u32, Error> {
+        Ok(self.configured_attempts()?.unwrap_or(3))
+    }
+
+    /// How often a request is sent at most, where that is configured.
+    pub fn configured_attempts(&self) -> Result<Option<u32>, Error> {
         let text = match self.variable("AWS_MAX_ATTEMPTS") {
             Some(text) => Some(text),
             None => self.profile_key("max_attempts")?.map(str::to_owned),
         };
-        let Some(text) = text else { return Ok(3) };
+        let Some(text) = text else { return Ok(None) };
         match integer(&text)? {
             attempts @ ..=0 => Err(Error::TooFewAttempts(attempts)),
-            attempts => Ok(u32::try_from(attempts).unwrap_or(u32::MAX)),
+            attempts => Ok(Some(u32::try_from(attempts).unwrap_or(u32::MAX))),
         }
     }
 

@@ -117,6 +117,7 @@ struct Moved {
 #[derive(Debug, Clone)]
 pub struct Detail {
     pub(super) image: Image,
+    pub(super) account: Option<String>,
     pub(super) media_type: Option<String>,
     pub(super) artifact_type: Option<String>,
 }
@@ -158,6 +159,7 @@ impl Detail {
         let owned = |name| text(name).filter(|text| !text.is_empty()).map(str::to_owned);
         Ok(Self {
             image,
+            account: owned("registryId"),
             media_type: owned("imageManifestMediaType"),
             artifact_type: owned("artifactMediaType"),
         })
@@ -166,6 +168,11 @@ impl Detail {
     /// The image itself.
     pub fn image(&self) -> &Image {
         &self.image
+    }
+
+    /// The account whose registry the image is in.
+    pub fn account(&self) -> Option<&str> {
+        self.account.as_deref()
     }
 }
 

@@ -23,6 +23,8 @@ use super::{Digest, Manifest};
 /// The images of a repository with the edges between them. Images go by their position in the order of [`Graph::add`].
 #[derive(Debug, Default)]
 pub struct Graph {
+    /// The account whose registry it is.
+    account: Option<Box<str>>,
     images: Vec<Image>,
     /// Media types and artifact types, each once.
     types: Vec<Box<str>>,
@@ -40,7 +42,8 @@ pub struct Graph {
 impl Graph {
     /// Adds an image. [`Graph::link`] has to follow before anything is asked about edges or digests.
     pub fn add(&mut self, image: Detail) {
-        let Detail { mut image, media_type, artifact_type } = image;
+        let Detail { mut image, account, media_type, artifact_type } = image;
+        self.account = self.account.take().or(account.map(String::into_boxed_str));
         image.media_type = self.intern(media_type.as_deref());
         image.artifact_type = self.intern(artifact_type.as_deref());
         self.images.push(image);
@@ -117,6 +120,11 @@ impl Graph {
             }
         }
         self.children.insert(as_u32(index), children);
+    }
+
+    /// The account whose registry it is; not known while there is no image.
+    pub fn account(&self) -> Option<&str> {
+        self.account.as_deref()
     }
 
     /// The number of images.

@@ -1,0 +1,187 @@
+//! One registry in one region, as one profile reaches it, with its pace and its patience.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::super::registry;
+use super::pacing::Pacer;
+use crate::image::{Registry, host};
+use crate::model;
+use crate::service::{self, Client};
+use crate::settings::Settings;
+
+/// How often a call is made in all, unless AWS_MAX_ATTEMPTS or the profile says otherwise.
+const ATTEMPTS: u32 = 10;
+/// The longest wait between two attempts, as in the AWS retry modes.
+const LONGEST_WAIT: Duration = Duration::from_secs(20);
+
+/// A registry in a region.
+pub(in crate::commands) struct Connection {
+    client: Client,
+    settings: Settings,
+    /// The account that the reference's host named.
+    account: Option<String>,
+    /// The host that the reference named.
+    host: Option<String>,
+    pacer: Pacer,
+    attempts: u32,
+    first_wait: Duration,
+}
+
+/// Which registry is meant: what a reference, `--profiles` and `--regions` say.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(in crate::commands) struct Address {
+    pub(super) registry: Option<Registry>,
+    pub(super) profile: Option<String>,
+    pub(super) region: Option<String>,
+}
+
+impl Address {
+    /// Display name for messages.
+    pub(in crate::commands) fn name(&self) -> String {
+        let host = self.registry.as_ref().map(|registry| registry.host().to_owned());
+        let profile = self.profile.as_ref().map(|profile| format!("profile {profile}"));
+        let parts = [profile, host, self.region.clone()];
+        parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+    }
+}
+
+impl Connection {
+    /// Connects to a registry. Costs nothing: credentials are looked up by the first call.
+    pub(in crate::commands) fn open(settings: &Settings, address: &Address) -> anyhow::Result<Arc<Self>> {
+        let mut globals = settings.globals().clone();
+        if address.profile.is_some() {
+            globals.profile.clone_from(&address.profile);
+        }
+        if address.region.is_some() {
+            globals.region.clone_from(&address.region);
+        }
+        let chosen = settings.with_changes(globals, &[]).with_log(settings.log().clone());
+        let chosen = registry::settings_of(&chosen, address.registry.as_ref())?;
+        let account = match &address.registry {
+            Some(Registry::Ecr { account, .. }) => Some(account.clone()),
+            _ => None,
+        };
+        let paced = registry::network(&chosen)?.paced;
+        let configured = chosen.configured_attempts()?;
+        // Attempts are counted here, where a throttle slows down the calls that follow.
+        let single = chosen.with_changes(chosen.globals().clone(), &[("AWS_MAX_ATTEMPTS", Some("1"))]);
+        Ok(Arc::new(Self {
+            client: super::super::connect(&single.with_log(settings.log().clone()), model::ecr())?,
+            account,
+            host: address.registry.as_ref().map(|registry| registry.host().to_owned()),
+            pacer: Pacer::new(paced),
+            attempts: configured.unwrap_or(ATTEMPTS),
+            first_wait: chosen.retry_delay(),
+            settings: chosen,
+        }))
+    }
+
+    /// The settings with which this registry is reached.
+    pub(in crate::commands) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The account whose registry it is, where the reference named it.
+    pub(in crate::commands) fn account(&self) -> Option<&str> {
+        self.account.as_deref()
+    }
+
+    /// The host under which images of this account's registry are pulled: the one that the reference named, that of
+    /// another server than AWS, or the one that account and region make up. `None` where the region is not known.
+    pub(in crate::commands) fn host(&self, account: Option<&str>) -> Option<String> {
+        if let Some(host) = &self.host {
+            return Some(host.clone());
+        }
+        let endpoint = self.settings.endpoint("ecr").ok().flatten().filter(|_| !self.settings.local());
+        if let Some(endpoint) = endpoint {
+            return host::Address::parse(&endpoint).map(|address| address.to_string());
+        }
+        Some(host::of_registry(account.or(self.account.as_deref())?, &self.region()?))
+    }
+
+    /// The region; `None` where only the machine itself knows it.
+    pub(in crate::commands) fn region(&self) -> Option<String> {
+        let configured = self.settings.region().ok().flatten().filter(|region| !region.is_empty());
+        configured.or_else(|| self.settings.local().then(|| registry::LOOPBACK_REGION.to_owned()))
+    }
+
+    /// Display name for messages: what tells this registry from the others of one command.
+    pub(in crate::commands) fn name(&self) -> String {
+        let profile = self.settings.globals().profile.as_ref().map(|profile| format!("profile {profile}"));
+        let parts = [profile, self.host.clone().or_else(|| self.region())];
+        parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+    }
+
+    /// Calls an operation, again where the service was busy or the network gone. The account is added to the input.
+    pub(in crate::commands) async fn call(
+        &self,
+        operation: &'static str,
+        mut input: Value,
+    ) -> Result<Value, service::Error> {
+        if let Some(account) = self.account.as_deref().filter(|_| self.takes_account(operation)) {
+            input["registryId"] = json!(account);
+        }
+        let mut failures = 0;
+        loop {
+            self.pacer.wait(operation).await;
+            let mut error = match self.client.call(operation, input.clone()).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            failures += 1;
+            if let service::Error::Refused(refused) = &mut error {
+                refused.retries = (failures > 1 && failures >= self.attempts).then(|| failures - 1);
+            }
+            let passing = Passing::of(&error);
+            if passing == Some(Passing::Throttled) {
+                self.pacer.throttled(operation);
+            }
+            if passing.is_none() || failures >= self.attempts {
+                return Err(error);
+            }
+            tokio::time::sleep(self.wait_after(failures)).await;
+        }
+    }
+
+    fn takes_account(&self, operation: &str) -> bool {
+        let service = self.client.service();
+        let input = service.operation(operation).and_then(|operation| service.input(operation));
+        input.is_some_and(|shape| shape.members.contains_key("registryId"))
+    }
+
+    /// Doubles from attempt to attempt; up to half of it is left to chance, so that many do not come back at once.
+    fn wait_after(&self, failures: u32) -> Duration {
+        let longest = self.first_wait.saturating_mul(2u32.saturating_pow(failures - 1)).min(LONGEST_WAIT);
+        let chance = f64::from(uuid::Uuid::new_v4().as_fields().0) / f64::from(u32::MAX);
+        longest.mul_f64(0.5 + chance / 2.0)
+    }
+}
+
+/// Why another attempt may help.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Passing {
+    Throttled,
+    Failed,
+}
+
+impl Passing {
+    fn of(error: &service::Error) -> Option<Self> {
+        if let service::Error::Transport(_) = error {
+            return Some(Self::Failed);
+        }
+        let refusal = error.refusal()?;
+        let throttled = refusal.code.contains("Throttl")
+            || matches!(
+                refusal.code.as_str(),
+                "TooManyRequestsException" | "RequestLimitExceeded" | "SlowDown"
+            );
+        match refusal.status {
+            _ if throttled => Some(Self::Throttled),
+            500 | 502 | 503 | 504 => Some(Self::Failed),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! What an image is made of: its manifest, from the cache or fetched, and its configuration.
+
+use futures_util::future::LocalBoxFuture;
+
+use super::super::registry::{Target, explained};
+use super::children;
+use super::manifest_cache::ManifestCache;
+use super::selection::Repository;
+use crate::image::graph::Graph;
+use crate::image::{Content, Descriptor, Digest, Manifest, Name, Platform, Reference};
+
+/// More bytes of configuration than this no image has.
+const MAXIMUM_CONFIGURATION: u64 = 16 * 1024 * 1024;
+
+/// The images of one repository, as far as they are known, and where more comes from.
+pub(in crate::commands) struct Contents<'a> {
+    pub(in crate::commands) repository: &'a Repository,
+    pub(in crate::commands) graph: &'a Graph,
+    pub(in crate::commands) cache: &'a ManifestCache,
+}
+
+/// A platform's image: its digest, and the number of manifests that were fetched to find it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(in crate::commands) struct Chosen {
+    pub(in crate::commands) digest: Option<Digest>,
+    pub(in crate::commands) fetched: usize,
+}
+
+impl Contents<'_> {
+    /// The manifest of an image, and whether it was fetched; `None` where the image is gone or cannot be pulled.
+    pub(in crate::commands) async fn manifest(
+        &self,
+        position: usize,
+    ) -> anyhow::Result<(Option<Manifest>, bool)> {
+        let digest = self.graph.image(position).digest();
+        if let Some(manifest) = self.cache.get(&digest, self.graph.media_type(position)) {
+            return Ok((Some(manifest), false));
+        }
+        let fetched = children::fetch(self.repository, self.graph, &[position], self.cache).await?;
+        let manifest = fetched.into_iter().next().map(|(_, manifest)| manifest);
+        let is_fetched = manifest.is_some();
+        Ok((manifest, is_fetched))
+    }
+
+    /// The image for a platform: the image itself, or the child of an index that fits best.
+    pub(in crate::commands) fn for_platform<'s>(
+        &'s self,
+        position: usize,
+        platform: &'s Platform,
+        depth: usize,
+    ) -> LocalBoxFuture<'s, anyhow::Result<Chosen>> {
+        const DEEPEST: usize = 8;
+        Box::pin(async move {
+            let (manifest, is_fetched) = self.manifest(position).await?;
+            let mut chosen = Chosen { digest: None, fetched: usize::from(is_fetched) };
+            let Some(manifest) = manifest else { return Ok(chosen) };
+            if let Content::Image { config, .. } = manifest.content() {
+                let bytes = self.configuration(config).await?;
+                let own = Platform::of_configuration(&bytes);
+                chosen.digest = own.filter(|own| platform.accepts(own)).map(|_| manifest.digest().clone());
+                return Ok(chosen);
+            }
+            if let Some(child) = best(manifest.children(), platform) {
+                chosen.digest = Some(child.digest.clone());
+                return Ok(chosen);
+            }
+            let nested = manifest.children().iter().filter(|child| child.platform().is_none());
+            for child in nested.filter_map(|child| self.graph.position(&child.digest)) {
+                if depth < DEEPEST && chosen.digest.is_none() {
+                    let found = self.for_platform(child, platform, depth + 1).await?;
+                    chosen = Chosen { digest: found.digest, fetched: chosen.fetched + found.fetched };
+                }
+            }
+            Ok(chosen)
+        })
+    }
+
+    /// The bytes of a configuration, checked against its digest.
+    pub(in crate::commands) async fn configuration(&self, config: &Descriptor) -> anyhow::Result<Vec<u8>> {
+        if config.size > MAXIMUM_CONFIGURATION {
+            anyhow::bail!(
+                "the configuration {} has {} bytes, which no image needs",
+                config.digest,
+                config.size
+            );
+        }
+        let reference =
+            Reference { registry: None, repository: self.repository.name.clone(), name: Name::Unnamed };
+        let target = Target::of(self.repository.connection.settings(), reference)?;
+        let store = target.of_account(self.repository.connection.account()).store();
+        let failed = |error: crate::store::Error| explained(error.into());
+        let mut reader = store.open(config, 0).await.map_err(failed)?;
+        let limit = usize::try_from(config.size).unwrap_or(usize::MAX).saturating_add(1);
+        let bytes = reader.read(Vec::new(), limit).await.map_err(failed)?;
+        if config.digest.algorithm().of(&bytes) != config.digest {
+            anyhow::bail!(
+                "the registry answered other bytes than those of the configuration {}",
+                config.digest
+            );
+        }
+        Ok(bytes)
+    }
+}
+
+/// The child that fits a platform best: one without a variant before one with a variant that nobody asked for.
+fn best<'a>(children: &'a [Descriptor], platform: &Platform) -> Option<&'a Descriptor> {
+    let fits = |child: &&Descriptor| child.platform().is_some_and(|offered| platform.accepts(&offered));
+    let exact = |child: &&Descriptor| child.platform().as_ref() == Some(platform);
+    children.iter().find(exact).or_else(|| {
+        let plain = |child: &&Descriptor| child.platform().is_some_and(|offered| offered.variant.is_none());
+        children.iter().filter(fits).find(plain).or_else(|| children.iter().find(fits))
+    })
+}

@@ -1,0 +1,126 @@
+//! What went wrong with a part of the work while the rest went on.
+
+use std::process::ExitCode;
+
+use serde_json::{Value, json};
+
+use super::super::Context;
+use super::connection::Connection;
+use super::selection::Repository;
+
+/// The answer is no: absent, or none.
+pub(in crate::commands) const NO: u8 = 1;
+/// The answer cannot be told.
+pub(in crate::commands) const UNKNOWN: u8 = 3;
+/// Part of it failed, and the rest is done.
+pub(in crate::commands) const PARTLY_FAILED: u8 = 4;
+
+/// The failures of one command.
+#[derive(Default)]
+pub(in crate::commands) struct Failures {
+    all: Vec<Failure>,
+}
+
+struct Failure {
+    /// The registry, where the command asks several.
+    registry: String,
+    repository: Option<String>,
+    error: anyhow::Error,
+}
+
+impl Failures {
+    /// Notes that a registry could not be asked.
+    pub(in crate::commands) fn registry(&mut self, connection: &Connection, error: anyhow::Error) {
+        self.add(connection.name(), error);
+    }
+
+    /// Notes that a registry of this name could not be asked.
+    pub(in crate::commands) fn add(&mut self, registry: String, error: anyhow::Error) {
+        self.all.push(Failure { registry, repository: None, error });
+    }
+
+    /// Takes over the failures of an earlier step.
+    pub(in crate::commands) fn append(&mut self, mut others: Self) {
+        self.all.append(&mut others.all);
+    }
+
+    /// Notes that something about a repository failed.
+    pub(in crate::commands) fn repository(&mut self, repository: &Repository, error: anyhow::Error) {
+        let registry = repository.connection.name();
+        self.all.push(Failure { registry, repository: Some(repository.name.clone()), error });
+    }
+
+    /// Whether nothing failed.
+    pub(in crate::commands) fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    /// The failures as data: the member `failures` of every listing.
+    pub(in crate::commands) fn json(&self) -> Value {
+        self.all.iter().map(Failure::json).collect()
+    }
+
+    /// Ends a command: 0 where nothing failed, 4 where a part did, with each failure told. Where nothing else was done,
+    /// the first failure is the command's own.
+    pub(in crate::commands) fn finish(
+        self,
+        context: &Context,
+        something_done: bool,
+    ) -> anyhow::Result<ExitCode> {
+        let mut failures = self.all;
+        if failures.is_empty() {
+            return Ok(ExitCode::SUCCESS);
+        }
+        let first = (!something_done).then(|| failures.remove(0));
+        for failure in failures {
+            context.ui.note(&format!("error: {}", failure.text()));
+        }
+        match first {
+            Some(first) => Err(first.error),
+            None => Ok(ExitCode::from(PARTLY_FAILED)),
+        }
+    }
+}
+
+impl Failure {
+    fn text(&self) -> String {
+        let place = match (&self.repository, self.registry.as_str()) {
+            (Some(repository), "") => repository.clone(),
+            (Some(repository), registry) => format!("{repository} ({registry})"),
+            (None, registry) => registry.to_owned(),
+        };
+        format!("{place}: {:#}", self.error)
+    }
+
+    fn json(&self) -> Value {
+        let mut value = json!({"registry": self.registry});
+        if let Some(repository) = &self.repository {
+            value["repositoryName"] = json!(repository);
+        }
+        let service = self.error.chain().find_map(|cause| cause.downcast_ref::<crate::service::Error>());
+        if let Some(refusal) = service.and_then(crate::service::Error::refusal) {
+            value["failureCode"] = json!(refusal.code);
+            value["failureReason"] = json!(refusal.message);
+        } else {
+            value["failureReason"] = json!(format!("{:#}", self.error));
+        }
+        value
+    }
+}
+
+/// The answer to what was asked is no: the sentence goes to stderr, nothing to stdout.
+pub(in crate::commands) fn answer(context: &Context, code: u8, sentence: &str) -> ExitCode {
+    context.ui.note(&format!("error: {sentence}"));
+    ExitCode::from(code)
+}
+
+/// Whether a command failed because the service has no such repository.
+pub(in crate::commands) fn is_missing_repository(error: &anyhow::Error) -> bool {
+    has_code(error, "RepositoryNotFoundException")
+}
+
+/// Whether the service said no with this code.
+pub(in crate::commands) fn has_code(error: &anyhow::Error, code: &str) -> bool {
+    let service = error.chain().find_map(|cause| cause.downcast_ref::<crate::service::Error>());
+    service.and_then(crate::service::Error::code) == Some(code)
+}

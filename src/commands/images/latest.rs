@@ -1,0 +1,262 @@
+//! `ecr latest`: the tag of the newest image of a repository, or of the one with the highest version.
+
+use std::cmp::Ordering;
+use std::process::ExitCode;
+
+use clap::ArgMatches;
+use semver::{Version, VersionReq};
+
+use super::super::registry::{usage, wrong};
+use super::super::{Command, Context, block_on};
+use super::children::tell_fetched;
+use super::connection::{Address, Connection};
+use super::content::Contents;
+use super::describe::{Images, describe};
+use super::failures::{NO, answer};
+use super::manifest_cache::ManifestCache;
+use super::output::Output;
+use super::selection::Repository;
+use super::version::version;
+use crate::image::graph::{Detail, Graph, Time};
+use crate::image::{Digest, Name, Platform, Reference, glob};
+
+/// The row of `ecr latest`.
+pub(in crate::commands) const COMMAND: Command = Command { name: "latest", define, run };
+
+/// The arguments of `ecr latest`.
+#[derive(Debug, clap::Args)]
+struct LatestArgs {
+    /// The repository, with or without the registry's host in front
+    #[arg(value_name = "REPOSITORY")]
+    repository: String,
+    /// Only tags that match one of these globs
+    #[arg(long = "match", value_name = "GLOB")]
+    matching: Vec<String>,
+    /// No tags that match one of these globs
+    #[arg(long, value_name = "GLOB")]
+    exclude: Vec<String>,
+    /// Only tags that are versions in this range, the highest first: '*', '1.2' (the same as ^1.2), '>=1, <3'.
+    /// Pre-releases only where the range names one
+    #[arg(long, value_name = "RANGE")]
+    semver: Option<String>,
+    /// Only images that have one for this platform, such as linux/arm64. Reads manifests, which counts as pulls
+    #[arg(long, value_name = "PLATFORM")]
+    platform: Option<String>,
+    /// Print the digest instead of the tag
+    #[arg(long, conflicts_with = "uri")]
+    digest: bool,
+    /// Print HOST/REPOSITORY@DIGEST, ready for a deployment
+    #[arg(long)]
+    uri: bool,
+    /// Neither use nor keep manifests in the cache
+    #[arg(long)]
+    no_cache: bool,
+}
+
+fn define() -> clap::Command {
+    let command = clap::Command::new("latest").about("Print the tag of the newest image of a repository").long_about(
+        "Print the tag of the image that was pushed last, or with --semver of the one with the highest version. Archived \
+         images, signatures and other images that are there for another one never count. Exits 1 where no image is left.",
+    );
+    super::define::<LatestArgs>(command).after_help(
+        "Examples:\n  ecr latest team/app\n  ecr latest team/app --match 'release-*'\n  \
+         ecr latest team/app --semver '1.*' --uri",
+    )
+}
+
+fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
+    super::run(context, matches, latest)
+}
+
+/// Which tags count.
+struct Wanted {
+    matching: Vec<String>,
+    exclude: Vec<String>,
+    range: Option<VersionReq>,
+}
+
+/// An image that may be the answer. The greatest is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Candidate {
+    version: Option<Version>,
+    pushed: Option<Time>,
+    digest: Digest,
+    tag: String,
+}
+
+impl Wanted {
+    /// The image as a candidate, with its best tag: with a range the highest version, else the longest.
+    fn candidate(&self, detail: &Detail) -> Option<Candidate> {
+        let image = detail.image();
+        if image.is_companion() {
+            return None;
+        }
+        let best = image
+            .tags()
+            .filter(|tag| self.matching.is_empty() || matches_any(&self.matching, tag))
+            .filter(|tag| !matches_any(&self.exclude, tag))
+            .filter_map(|tag| match &self.range {
+                None => Some((None, tag)),
+                Some(range) => {
+                    let version = version(tag).filter(|version| range.matches(version))?;
+                    Some((Some(version), tag))
+                }
+            })
+            .max_by(|one, other| (&one.0, one.1.len(), other.1).cmp(&(&other.0, other.1.len(), one.1)))?;
+        Some(Candidate {
+            version: best.0,
+            pushed: image.pushed(),
+            digest: image.digest(),
+            tag: best.1.to_owned(),
+        })
+    }
+}
+
+fn matches_any(globs: &[String], tag: &str) -> bool {
+    globs.iter().any(|each| glob::matches(each, tag))
+}
+
+impl Candidate {
+    fn compare(&self, other: &Self) -> Ordering {
+        (&self.version, self.pushed, &self.digest).cmp(&(&other.version, other.pushed, &other.digest))
+    }
+}
+
+fn latest(context: &Context, arguments: &LatestArgs) -> anyhow::Result<ExitCode> {
+    let output = Output::of(context)?;
+    let reference: Reference = arguments.repository.parse().map_err(wrong)?;
+    if reference.name != Name::Unnamed {
+        return Err(usage(format!("'{}' names one image; expected a repository", arguments.repository)));
+    }
+    let range = |text: &String| {
+        let wrong =
+            |error| usage(format!("--semver {text}: {error}; expected a range such as 1.2 or '>=1, <3'"));
+        VersionReq::parse(text).map_err(wrong)
+    };
+    let wanted = Wanted {
+        matching: arguments.matching.clone(),
+        exclude: arguments.exclude.clone(),
+        range: arguments.semver.as_ref().map(range).transpose()?,
+    };
+    let platform: Option<Platform> =
+        arguments.platform.as_deref().map(str::parse).transpose().map_err(wrong)?;
+    let address = Address { registry: reference.registry.clone(), ..Address::default() };
+    let connection = Connection::open(&context.settings, &address)?;
+    let repository = Repository { connection, name: reference.repository };
+    let cache = ManifestCache::open(&context.settings, arguments.no_cache);
+    let chosen = block_on(async { choose(&repository, &wanted, platform.as_ref(), &cache).await })?;
+    tell_fetched(context, chosen.fetched);
+    let Some((candidate, digest)) = chosen.image else {
+        return Ok(answer(context, NO, &format!("no image of {} is left to choose from", repository.name)));
+    };
+    print(&output, arguments, &repository, &chosen.graph, &candidate, &digest)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print(
+    output: &Output<'_>,
+    arguments: &LatestArgs,
+    repository: &Repository,
+    graph: &Graph,
+    candidate: &Candidate,
+    digest: &Digest,
+) -> anyhow::Result<()> {
+    let host = repository.connection.host(graph.account());
+    let object = super::json::chosen(repository, graph, digest, host.as_deref(), Some(&candidate.tag));
+    let shown = if arguments.uri {
+        let host =
+            host.ok_or_else(|| anyhow::anyhow!("the region is not known, and so the registry's host"))?;
+        format!("{host}/{}@{digest}", repository.name)
+    } else if arguments.digest {
+        digest.to_string()
+    } else {
+        candidate.tag.clone()
+    };
+    output.object(&object, &format!("{shown}\n"), std::slice::from_ref(&shown))
+}
+
+/// The answer: the candidate, and the digest for the platform that was asked for.
+#[derive(Default)]
+struct Chosen {
+    graph: Graph,
+    image: Option<(Candidate, Digest)>,
+    fetched: usize,
+}
+
+/// Finds the greatest candidate. Without a platform only one image at a time is kept.
+async fn choose(
+    repository: &Repository,
+    wanted: &Wanted,
+    platform: Option<&Platform>,
+    cache: &ManifestCache,
+) -> anyhow::Result<Chosen> {
+    let mut best: Option<(Candidate, Detail)> = None;
+    let mut all = Vec::new();
+    let mut graph = Graph::default();
+    describe(repository, Images::Tagged, |detail| {
+        let Some(candidate) = wanted.candidate(&detail) else { return Ok(()) };
+        if platform.is_some() {
+            all.push(candidate);
+            graph.add(detail);
+        } else if best.as_ref().is_none_or(|(known, _)| candidate.compare(known) == Ordering::Greater) {
+            best = Some((candidate, detail));
+        }
+        Ok(())
+    })
+    .await?;
+    let Some(platform) = platform else {
+        let Some((candidate, detail)) = best else { return Ok(Chosen::default()) };
+        graph.add(detail);
+        graph.link();
+        let digest = candidate.digest.clone();
+        return Ok(Chosen { graph, image: Some((candidate, digest)), fetched: 0 });
+    };
+    graph.link();
+    all.sort_by(|one, other| other.compare(one));
+    let mut fetched = 0;
+    let contents = Contents { repository, graph: &graph, cache };
+    let mut image = None;
+    for candidate in all {
+        let Some(position) = graph.position(&candidate.digest) else { continue };
+        let chosen = contents.for_platform(position, platform, 0).await?;
+        fetched += chosen.fetched;
+        if let Some(digest) = chosen.digest {
+            image = Some((candidate, digest));
+            break;
+        }
+    }
+    Ok(Chosen { graph, image, fetched })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn best(range: Option<&str>, matching: &[&str], tags: &[&str]) -> Option<String> {
+        let wanted = Wanted {
+            matching: matching.iter().map(|glob| (*glob).to_owned()).collect(),
+            exclude: vec!["*-dev".to_owned()],
+            range: range.map(|range| range.parse().unwrap()),
+        };
+        let detail = json!({"imageDigest": Digest::of(b"x"), "imageTags": tags});
+        wanted.candidate(&Detail::read(&detail).unwrap()).map(|candidate| candidate.tag)
+    }
+
+    #[test]
+    fn the_tag_of_an_image() {
+        let tags = ["1", "1.2", "1.2.3", "latest", "1.2.4-dev", "2.0.0-rc.1"];
+        assert_eq!(best(None, &[], &tags).as_deref(), Some("2.0.0-rc.1"));
+        assert_eq!(best(None, &["1*"], &tags).as_deref(), Some("1.2.3"));
+        assert_eq!(best(Some("*"), &[], &tags).as_deref(), Some("1.2.3"));
+        assert_eq!(best(Some("1.2"), &["?.?"], &tags).as_deref(), Some("1.2"));
+        assert_eq!(best(Some(">=2.0.0-rc"), &[], &tags).as_deref(), Some("2.0.0-rc.1"));
+        assert_eq!(best(Some("3"), &[], &tags), None);
+        assert_eq!(best(None, &["x*"], &tags), None);
+        assert_eq!(best(Some("1"), &[], &["1.0", "v1.0", "1.0.0"]).as_deref(), Some("1.0.0"));
+        assert_eq!(best(None, &[], &["b", "a"]).as_deref(), Some("a"));
+        let companion = format!("sha256-{}.sig", "a".repeat(64));
+        assert_eq!(best(None, &[], &[&companion]), None);
+    }
+}

@@ -1,0 +1,219 @@
+//! What the everyday commands print: one object, as a table, JSON, text, Markdown, or not at all.
+
+mod markdown;
+mod table;
+
+use std::io::Write as _;
+
+use anyhow::anyhow;
+use serde_json::{Map, Value};
+
+pub(in crate::commands) use self::table::{Column, printable};
+use super::super::Context;
+use super::super::registry::usage;
+use crate::output::{self, Query, TableStyle};
+
+/// An output format of the everyday commands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::commands) enum Format {
+    /// Columns for people.
+    Table,
+    /// One object.
+    Json,
+    /// A record a line, fields between tabs, no head.
+    Text,
+    /// A table in Markdown, for job summaries and comments.
+    Markdown,
+    /// Nothing.
+    Off,
+}
+
+/// Rows that are made when they are printed, so that a listing of 100,000 is never in memory twice.
+pub(in crate::commands) trait Rows {
+    /// The number of rows.
+    fn len(&self) -> usize;
+    /// A row as an element of the JSON list.
+    fn json(&self, row: usize) -> Value;
+    /// A row's cells, one for each column.
+    fn cells(&self, row: usize) -> Vec<String>;
+    /// A row's fields in text, as they are documented.
+    fn text(&self, row: usize) -> Vec<String>;
+    /// A row's records in text, where one row may be several.
+    fn records(&self, row: usize) -> Vec<Vec<String>> {
+        vec![self.text(row)]
+    }
+}
+
+/// A listing: an object whose first member is a list.
+pub(in crate::commands) struct Listing<'a> {
+    /// The name of the list in JSON.
+    pub(in crate::commands) member: &'static str,
+    /// The columns of the table.
+    pub(in crate::commands) columns: Vec<Column>,
+    pub(in crate::commands) rows: &'a dyn Rows,
+    /// A last row of the table, with a cell for each column.
+    pub(in crate::commands) total: Option<Vec<String>>,
+    /// Further members in JSON.
+    pub(in crate::commands) more: Map<String, Value>,
+}
+
+/// Where and how a command prints its result.
+pub(in crate::commands) struct Output<'a> {
+    context: &'a Context,
+    format: Format,
+    query: Option<Query>,
+}
+
+impl Format {
+    fn read(name: Option<&str>) -> anyhow::Result<Self> {
+        match name {
+            None | Some("table") => Ok(Self::Table),
+            Some("json") => Ok(Self::Json),
+            Some("text") => Ok(Self::Text),
+            Some("markdown") => Ok(Self::Markdown),
+            Some("off") => Ok(Self::Off),
+            Some(other) => Err(usage(format!(
+                "this command has no output {other}; expected table, json, text, markdown or off"
+            ))),
+        }
+    }
+}
+
+impl<'a> Output<'a> {
+    /// The output that `--output` and `--query` ask for. What is wrong with them is found before any call.
+    pub(in crate::commands) fn of(context: &'a Context) -> anyhow::Result<Self> {
+        let globals = context.settings.globals();
+        let format = Format::read(globals.output.as_deref())?;
+        let wrong = |expression: &String, reason| usage(format!("--query {expression}: {reason}"));
+        let query = globals
+            .query
+            .as_ref()
+            .map(|expression| Query::compile(expression).map_err(|reason| wrong(expression, reason)));
+        Ok(Self { context, format, query: query.transpose()? })
+    }
+
+    /// Prints a listing.
+    pub(in crate::commands) fn listing(&self, listing: &Listing<'_>) -> anyhow::Result<()> {
+        if self.query.is_some() {
+            let list = (0..listing.rows.len()).map(|row| listing.rows.json(row)).collect();
+            let mut object = Map::from_iter([(listing.member.to_owned(), list)]);
+            object.extend(listing.more.clone());
+            return self.picked(&Value::Object(object));
+        }
+        let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+        match self.format {
+            Format::Table => {
+                let style = table::Style { width: self.width(), color: self.color() };
+                table::write(&mut out, listing, style)?;
+            }
+            Format::Json => write_json(&mut out, listing)?,
+            Format::Text => {
+                for record in (0..listing.rows.len()).flat_map(|row| listing.rows.records(row)) {
+                    let fields: Vec<String> = record.iter().map(|field| printable(field)).collect();
+                    writeln!(out, "{}", fields.join("\t"))?;
+                }
+            }
+            Format::Markdown => markdown::write(&mut out, listing)?,
+            Format::Off => {}
+        }
+        Ok(out.flush()?)
+    }
+
+    /// Prints one object. `table` is what a person sees, `text` the fields of its one record.
+    pub(in crate::commands) fn object(
+        &self,
+        object: &Value,
+        table: &str,
+        text: &[String],
+    ) -> anyhow::Result<()> {
+        if self.query.is_some() {
+            return self.picked(object);
+        }
+        match self.format {
+            Format::Table => self.context.ui.print(table)?,
+            Format::Json => {
+                let mut bytes = Vec::new();
+                output::json::write(&mut bytes, object)?;
+                bytes.push(b'\n');
+                self.context.ui.print_bytes(&bytes)?;
+            }
+            Format::Text => {
+                let fields: Vec<String> = text.iter().map(|field| printable(field)).collect();
+                self.context.ui.print(&format!("{}\n", fields.join("\t")))?;
+            }
+            Format::Markdown => self.context.ui.print(&markdown::object(object))?,
+            Format::Off => {}
+        }
+        Ok(())
+    }
+
+    /// Prints what `--query` picks from an object.
+    fn picked(&self, object: &Value) -> anyhow::Result<()> {
+        let Some(query) = &self.query else { return Ok(()) };
+        let value = query.evaluate(object).map_err(|reason| anyhow!("--query: {reason}"))?;
+        let mut bytes = Vec::new();
+        match self.format {
+            Format::Table => {
+                let width = self.context.ui.width();
+                let terminal = self.context.ui.out_is_terminal();
+                let style = TableStyle { width, color: self.color(), direct: true, terminal };
+                output::table::write(&mut bytes, "result", &value, style)?;
+            }
+            Format::Json => {
+                output::json::write(&mut bytes, &value)?;
+                bytes.push(b'\n');
+            }
+            Format::Text => output::text::write(&mut bytes, &value)?,
+            Format::Markdown => bytes.extend(markdown::object(&value).bytes()),
+            Format::Off => {}
+        }
+        Ok(self.context.ui.print_bytes(&bytes)?)
+    }
+
+    /// The columns that a table may take: those of COLUMNS or the terminal; as many as it likes in a pipe.
+    pub(in crate::commands) fn width(&self) -> Option<usize> {
+        let terminal = self.context.ui.out_is_terminal().then(|| self.context.ui.width());
+        self.context.settings.columns().or(terminal)
+    }
+
+    /// Whether to colour: `--color`, else NO_COLOR, else on a terminal.
+    pub(in crate::commands) fn color(&self) -> bool {
+        match self.context.settings.globals().color.as_deref() {
+            Some("on") => true,
+            Some("off") => false,
+            _ => self.context.ui.out_is_terminal() && !self.context.settings.no_color(),
+        }
+    }
+}
+
+/// Writes the object row by row, as [`output::json::write`] would write it whole.
+fn write_json(out: &mut impl std::io::Write, listing: &Listing<'_>) -> anyhow::Result<()> {
+    let mut bytes = Vec::new();
+    write!(out, "{{\n    \"{}\": [", listing.member)?;
+    for row in 0..listing.rows.len() {
+        bytes.clear();
+        output::json::write(&mut bytes, &listing.rows.json(row))?;
+        write!(out, "{}\n        ", if row == 0 { "" } else { "," })?;
+        indented(out, &bytes, b"        ")?;
+    }
+    out.write_all(if listing.rows.len() == 0 { b"]" } else { b"\n    ]" })?;
+    for (name, value) in &listing.more {
+        bytes.clear();
+        output::json::write(&mut bytes, value)?;
+        write!(out, ",\n    \"{name}\": ")?;
+        indented(out, &bytes, b"    ")?;
+    }
+    Ok(out.write_all(b"\n}\n")?)
+}
+
+/// Writes lines with an indentation before each but the first. A string has no line feed in JSON.
+fn indented(out: &mut impl std::io::Write, bytes: &[u8], indentation: &[u8]) -> std::io::Result<()> {
+    for (number, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
+        if number > 0 {
+            out.write_all(b"\n")?;
+            out.write_all(indentation)?;
+        }
+        out.write_all(line)?;
+    }
+    Ok(())
+}

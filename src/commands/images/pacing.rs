@@ -1,0 +1,122 @@
+//! How fast an operation may be called.
+//!
+//! AWS publishes no rate for Describe*, List* and BatchDeleteImage, and throttles low. So a row of calls begins slowly,
+//! gets faster while nobody objects, and slower when somebody does.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// Calls per second at the beginning. As many may be made at once before the rate is felt.
+const FIRST_RATE: f64 = 5.0;
+/// The highest rate, above all that AWS publishes.
+const HIGHEST_RATE: f64 = 3000.0;
+/// The lowest rate.
+const LOWEST_RATE: f64 = 0.5;
+/// How long nothing has to be throttled before the rate is doubled.
+const CALM: Duration = Duration::from_secs(5);
+/// How much of the time to come may be spent at once.
+const BURST: Duration = Duration::from_secs(1);
+
+/// The rates of one account in one region, an operation each.
+#[derive(Debug, Default)]
+pub(in crate::commands) struct Pacer {
+    /// `None` where nothing is held back: on this machine.
+    rates: Option<Mutex<HashMap<&'static str, Rate>>>,
+}
+
+#[derive(Debug)]
+struct Rate {
+    per_second: f64,
+    /// When the next call may be made, were no burst allowed.
+    next: Instant,
+    /// When the rate was last changed.
+    changed: Instant,
+}
+
+impl Pacer {
+    /// A pacer for AWS, or one that holds nothing back.
+    pub(super) fn new(paced: bool) -> Self {
+        Self { rates: paced.then(Mutex::default) }
+    }
+
+    /// Waits until the operation may be called.
+    pub(super) async fn wait(&self, operation: &'static str) {
+        if let Some(wait) = self.take(operation, Instant::now()) {
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    fn take(&self, operation: &'static str, now: Instant) -> Option<Duration> {
+        let mut rates = self.rates.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
+        let rate = rates.entry(operation).or_insert(Rate { per_second: FIRST_RATE, next: now, changed: now });
+        if now.duration_since(rate.changed) >= CALM {
+            rate.per_second = (rate.per_second * 2.0).min(HIGHEST_RATE);
+            rate.changed = now;
+        }
+        rate.next = rate.next.max(now) + Duration::from_secs_f64(1.0 / rate.per_second);
+        let wait = rate.next.duration_since(now).checked_sub(BURST)?;
+        (!wait.is_zero()).then_some(wait)
+    }
+
+    /// Halves the rate of an operation that was throttled.
+    pub(super) fn throttled(&self, operation: &'static str) {
+        self.slow_down(operation, Instant::now());
+    }
+
+    fn slow_down(&self, operation: &'static str, now: Instant) {
+        let Some(rates) = &self.rates else { return };
+        let mut rates = rates.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(rate) = rates.get_mut(operation) {
+            rate.per_second = (rate.per_second / 2.0).max(LOWEST_RATE);
+            rate.changed = now;
+            // What was saved up for a burst is gone.
+            rate.next = rate.next.max(now + BURST);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How many calls go out in a time, if each is made as soon as it may.
+    fn calls(pacer: &Pacer, from: Instant, time: Duration) -> usize {
+        let (mut now, mut count) = (from, 0);
+        loop {
+            now += pacer.take("DescribeImages", now).unwrap_or_default();
+            if now >= from + time {
+                return count;
+            }
+            count += 1;
+        }
+    }
+
+    #[test]
+    fn it_begins_with_five_a_second_and_doubles_every_five_seconds() {
+        let (pacer, now) = (Pacer::new(true), Instant::now());
+        // A burst of five, then five a second.
+        assert_eq!(calls(&pacer, now, Duration::from_millis(4900)), 5 + 24);
+        let pacer = Pacer::new(true);
+        let fast = calls(&pacer, now, Duration::from_secs(10));
+        assert!((75..=82).contains(&fast), "{fast}");
+        assert_eq!(Pacer::new(false).take("DescribeImages", now), None);
+    }
+
+    #[test]
+    fn a_throttle_halves_the_rate_and_takes_the_burst() {
+        let (pacer, now) = (Pacer::new(true), Instant::now());
+        assert_eq!(pacer.take("DescribeImages", now), None);
+        pacer.slow_down("DescribeImages", now);
+        assert_eq!(pacer.take("DescribeImages", now), Some(Duration::from_millis(400)));
+        // Other operations are not concerned.
+        assert_eq!(pacer.take("ListTagsForResource", now), None);
+        for _ in 0..20 {
+            pacer.slow_down("DescribeImages", now);
+        }
+        let slowest = pacer.rates.as_ref().unwrap().lock().unwrap()["DescribeImages"].per_second;
+        assert!((slowest - LOWEST_RATE).abs() < f64::EPSILON);
+    }
+}

@@ -1,0 +1,32 @@
+//! The everyday commands: against answers in AWS's shapes, and against the embedded ECR.
+
+mod choosing;
+mod images;
+mod sample;
+mod schema;
+mod scripted;
+
+use std::path::Path;
+
+use serde_json::Value;
+
+/// Compares a text with a golden file, or rewrites it: `UPDATE=1 cargo test --test integration everyday`.
+fn golden(name: &str, text: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/everyday/golden").join(name);
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(&path, text).unwrap();
+    }
+    let expected = std::fs::read_to_string(&path).unwrap_or_default();
+    assert_eq!(text, expected, "{name}\nUPDATE=1 cargo test --test integration everyday");
+}
+
+/// Holds an output against the schema of its command.
+fn valid(command: &str, output: &str) -> Value {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/schema").join(format!("{command}.json"));
+    let schema: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    assert!(output.ends_with("}\n"), "{output}");
+    let value: Value = serde_json::from_str(output).unwrap();
+    let wrong = schema::errors(&schema, &value);
+    assert!(wrong.is_empty(), "{wrong:#?}\n{output}");
+    value
+}

@@ -1,0 +1,239 @@
+//! A service that answers in the shapes of AWS, from a table, and remembers what it was asked. Its author read the API
+//! reference and not the embedded ECR, so that the two check each other.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+
+use serde_json::{Map, Value, json};
+
+use crate::harness::Machine;
+
+/// What the service says no with: status, code and message.
+pub(super) type Refusal = (u16, &'static str, String);
+
+/// A registry: its repositories, their images in the order of the service, and manifests by digest.
+#[derive(Default)]
+pub(super) struct Registry {
+    pub(super) repositories: Vec<Value>,
+    pub(super) images: Map<String, Value>,
+    pub(super) manifests: Map<String, Value>,
+    pub(super) scans: Map<String, Value>,
+    /// How many items a page has at most, whatever is asked for.
+    pub(super) page: usize,
+}
+
+/// A running service.
+pub(super) struct Service {
+    address: String,
+    calls: Arc<Mutex<Vec<(String, Value)>>>,
+}
+
+const ACCOUNT: &str = "123456789012";
+
+impl Registry {
+    /// Adds a repository with these images, whose digests and common members are filled in.
+    pub(super) fn with(mut self, name: &str, images: Vec<Value>) -> Self {
+        self.repositories.push(json!({
+            "repositoryArn": format!("arn:aws:ecr:eu-west-1:{ACCOUNT}:repository/{name}"), "registryId": ACCOUNT,
+            "repositoryName": name, "repositoryUri": format!("{ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com/{name}"),
+            "createdAt": 1_690_000_000.0, "imageTagMutability": "MUTABLE",
+            "imageScanningConfiguration": {"scanOnPush": false}, "encryptionConfiguration": {"encryptionType": "AES256"}
+        }));
+        let images = images.into_iter().map(|mut image| {
+            image["registryId"] = json!(ACCOUNT);
+            image["repositoryName"] = json!(name);
+            image
+        });
+        self.images.insert(name.to_owned(), images.collect());
+        self
+    }
+
+    /// Adds a manifest and answers its digest.
+    pub(super) fn manifest(&mut self, manifest: &Value) -> String {
+        let text = manifest.to_string();
+        let digest = crate::harness::registry::digest(text.as_bytes());
+        self.manifests.insert(digest.clone(), json!(text));
+        digest
+    }
+
+    /// The answer to a call.
+    pub(super) fn answer(&self, operation: &str, input: &Value) -> Result<Value, Refusal> {
+        match operation {
+            "DescribeRepositories" => Ok(self.paged("repositories", &self.repositories, input)),
+            "DescribeImages" => self.describe_images(input),
+            "BatchGetImage" => Ok(self.get_images(input)),
+            "DescribeImageScanFindings" => {
+                let digest = input["imageId"]["imageDigest"].as_str().unwrap();
+                let missing =
+                    || (400, "ScanNotFoundException", format!("Image scan does not exist for {digest}"));
+                self.scans.get(digest).cloned().ok_or_else(missing)
+            }
+            other => Err((400, "InvalidAction", format!("{other} is not scripted"))),
+        }
+    }
+
+    fn paged(&self, list: &str, items: &[Value], input: &Value) -> Value {
+        let asked = input["maxResults"].as_u64().map_or(100, |most| usize::try_from(most).unwrap());
+        let most = if self.page == 0 { asked } else { asked.min(self.page) };
+        let from: usize = input["nextToken"].as_str().map_or(0, |token| token.parse().unwrap());
+        let to = items.len().min(from + most);
+        let mut page = json!({list: items[from..to]});
+        if to < items.len() {
+            page["nextToken"] = json!(to.to_string());
+        }
+        page
+    }
+
+    fn describe_images(&self, input: &Value) -> Result<Value, Refusal> {
+        let name = input["repositoryName"].as_str().unwrap();
+        let Some(images) = self.images.get(name).and_then(Value::as_array) else {
+            let text = format!(
+                "The repository with name '{name}' does not exist in the registry with id '{ACCOUNT}'"
+            );
+            return Err((400, "RepositoryNotFoundException", text));
+        };
+        if let Some(ids) = input["imageIds"].as_array() {
+            let found: Option<Vec<Value>> = ids
+                .iter()
+                .map(|id| {
+                    images.iter().find(|image| {
+                        let tags = image["imageTags"].as_array();
+                        image["imageDigest"] == id["imageDigest"]
+                            || tags.is_some_and(|tags| tags.contains(&id["imageTag"]))
+                    })
+                })
+                .map(Option::<&Value>::cloned)
+                .collect();
+            return match found {
+                Some(found) => Ok(json!({"imageDetails": found})),
+                None => {
+                    Err((400, "ImageNotFoundException", "The image with imageId does not exist".to_owned()))
+                }
+            };
+        }
+        // Only active images are shown, unless all are asked for.
+        let wanted = input["filter"]["imageStatus"].as_str().unwrap_or("ACTIVE");
+        let shown = |image: &&Value| {
+            let status = image["imageStatus"].as_str().unwrap_or("ACTIVE");
+            let tagged = image["imageTags"].is_array();
+            (wanted == "ANY" || status == wanted) && (input["filter"]["tagStatus"] != "TAGGED" || tagged)
+        };
+        let images: Vec<Value> = images.iter().filter(shown).cloned().collect();
+        Ok(self.paged("imageDetails", &images, input))
+    }
+
+    fn get_images(&self, input: &Value) -> Value {
+        let (mut images, mut failures) = (Vec::new(), Vec::new());
+        for id in input["imageIds"].as_array().unwrap() {
+            match id["imageDigest"].as_str().and_then(|digest| self.manifests.get(digest)) {
+                Some(manifest) => images.push(json!({
+                    "registryId": ACCOUNT, "repositoryName": input["repositoryName"], "imageId": id,
+                    "imageManifest": manifest
+                })),
+                None => failures.push(json!({
+                    "imageId": id, "failureCode": "ImageNotFound", "failureReason": "Requested image not found"
+                })),
+            }
+        }
+        json!({"images": images, "failures": failures})
+    }
+}
+
+impl Service {
+    /// Serves a registry.
+    pub(super) fn of(registry: Registry) -> Self {
+        Self::start(move |operation, input, _| registry.answer(operation, input))
+    }
+
+    /// Serves answers; the last argument says how often the operation was called before.
+    pub(super) fn start(
+        answer: impl Fn(&str, &Value, usize) -> Result<Value, Refusal> + Send + Sync + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let calls = Arc::new(Mutex::new(Vec::new()));
+        let (answer, log) = (Arc::new(answer), Arc::clone(&calls));
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let (answer, log) = (Arc::clone(&answer), Arc::clone(&log));
+                std::thread::spawn(move || serve(stream, answer.as_ref(), &log));
+            }
+        });
+        Self { address, calls }
+    }
+
+    /// A machine whose commands go to this service.
+    pub(super) fn machine(&self) -> Machine {
+        let mut machine = Machine::new();
+        machine.set("AWS_ENDPOINT_URL", format!("http://{}", self.address));
+        machine.set("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE").set("AWS_SECRET_ACCESS_KEY", "secret");
+        machine.set("AWS_REGION", "eu-west-1").set("AWS_NEW_RETRIES_2026", "true");
+        machine
+    }
+
+    /// Where it listens.
+    pub(super) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// What was called, in order.
+    pub(super) fn calls(&self) -> Vec<(String, Value)> {
+        self.calls.lock().unwrap().clone()
+    }
+
+    /// How often an operation was called.
+    pub(super) fn count(&self, operation: &str) -> usize {
+        self.calls().iter().filter(|(called, _)| called == operation).count()
+    }
+}
+
+fn serve(
+    stream: TcpStream,
+    answer: &(dyn Fn(&str, &Value, usize) -> Result<Value, Refusal> + Send + Sync),
+    log: &Mutex<Vec<(String, Value)>>,
+) {
+    let mut reader = BufReader::new(stream.try_clone().unwrap());
+    let mut stream = stream;
+    loop {
+        let (mut operation, mut length) = (String::new(), 0);
+        loop {
+            let mut line = String::new();
+            if reader.read_line(&mut line).unwrap_or(0) == 0 {
+                return;
+            }
+            let Some((name, value)) = line.trim_end().split_once(": ") else {
+                if line.trim_end().is_empty() {
+                    break;
+                }
+                continue;
+            };
+            match name.to_lowercase().as_str() {
+                "x-amz-target" => value.rsplit('.').next().unwrap().clone_into(&mut operation),
+                "content-length" => length = value.parse().unwrap(),
+                _ => {}
+            }
+        }
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body).unwrap();
+        let input: Value = serde_json::from_slice(&body).unwrap();
+        let before = {
+            let mut log = log.lock().unwrap();
+            let before = log.iter().filter(|(called, _)| *called == operation).count();
+            log.push((operation.clone(), input.clone()));
+            before
+        };
+        let (status, body) = match answer(&operation, &input, before) {
+            Ok(value) => (200, value),
+            Err((status, code, message)) => (status, json!({"__type": code, "message": message})),
+        };
+        let body = body.to_string();
+        let head = format!(
+            "HTTP/1.1 {status} X\r\nContent-Type: application/x-amz-json-1.1\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        if stream.write_all(&[head.as_bytes(), body.as_bytes()].concat()).is_err() {
+            return;
+        }
+    }
+}
