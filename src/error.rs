@@ -112,6 +112,14 @@ impl Error {
         }
     }
 
+    /// What goes to stderr where a command of our own fails: one sentence.
+    pub fn sentence(&self) -> String {
+        match self {
+            Self::Closed | Self::Interrupted => String::new(),
+            other => format!("error: {}\n", other.to_string().trim()),
+        }
+    }
+
     /// What goes to stderr. `structured` prints a value in one of the formats that programs read.
     pub fn render(
         &self,

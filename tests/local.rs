@@ -154,7 +154,7 @@ fn a_port_in_use_is_named() {
     assert_eq!(
         said,
         format!(
-            "\necr: [ERROR]: cannot listen on 127.0.0.1:{port}: port {port} is in use; stop the program that uses it, \
+            "error: cannot listen on 127.0.0.1:{port}: port {port} is in use; stop the program that uses it, \
              or choose another with --port (0 takes a free one)\n"
         )
     );

@@ -130,7 +130,7 @@ fn a_store_with_more_than_our_schema_is_not_imported() {
     let said = machine.fails(255, "--folder other local import changed.tar");
     assert_eq!(
         said,
-        "\necr: [ERROR]: cannot import: the archive's ecr.db is not of a store: it has the trigger \"t\", which is \
+        "error: cannot import: the archive's ecr.db is not of a store: it has the trigger \"t\", which is \
          not ours\n"
     );
     assert!(!machine.path().join("other").exists());

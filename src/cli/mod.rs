@@ -21,6 +21,7 @@ mod help;
 mod login;
 mod operation;
 mod options;
+mod overview;
 mod page;
 mod present;
 mod report;
@@ -67,6 +68,16 @@ fn dispatch(session: &mut Session, arguments: &[OsString]) -> Result<ExitCode, E
     let words: Vec<String> =
         arguments.iter().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
     let name = session.ui.name();
+    if name == Name::Ecr {
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        match words.as_slice() {
+            [] | ["--help" | "help"] => return session.page(&overview::page()),
+            ["help", "operations"] => {
+                return show(session, |page| help::service(page, Name::Ecr, model::ecr()));
+            }
+            _ => {}
+        }
+    }
     // `ecr help COMMAND` is `ecr COMMAND help`.
     if let (Name::Ecr, [help, command, ..]) = (name, words.as_slice())
         && (help == "help" && !command.starts_with('-'))
@@ -84,6 +95,7 @@ fn dispatch(session: &mut Session, arguments: &[OsString]) -> Result<ExitCode, E
     if let (Name::Ecr, Some(first)) = (name, first)
         && let Some(command) = commands::COMMANDS.iter().find(|command| command.name == first)
     {
+        session.is_own_command = true;
         return verb::run(session, command, arguments);
     }
     let aliases = Aliases::read(&session.settings);
@@ -211,6 +223,10 @@ fn serve(
             let public = (!help::is_private(service)).then_some("public");
             return verb::short_help(session, &public.into_iter().collect::<Vec<_>>());
         }
+        Err(_) if session.ui.name() == Name::Ecr && unknown_command(words).is_some() => {
+            session.is_own_command = true;
+            return Err(no_such_command(session, service, unknown_command(words).unwrap_or_default()));
+        }
         result => result?,
     };
     let operation = parsed.one("operation").unwrap_or_default();
@@ -259,6 +275,20 @@ fn completions(session: &Session, words: &[String]) -> Result<ExitCode, Error> {
         },
         _ => Err(Error::Usage(format!("ecr completions needs the name of one shell: {shells}"))),
     }
+}
+
+/// The word that stands where a command is expected.
+fn unknown_command(words: &[String]) -> Option<&str> {
+    words.first().map(String::as_str).filter(|word| !word.starts_with('-'))
+}
+
+fn no_such_command(session: &Session, service: &'static Service, word: &str) -> Error {
+    let names = command_names(session, service);
+    let near = difflib::close_matches(word, names.iter().map(String::as_str));
+    let near = near.first().map(|name| format!("; did you mean {name}?")).unwrap_or_default();
+    let list = if help::is_private(service) { "`ecr --help`" } else { "`ecr public help`" };
+    let near = if near.is_empty() { ";".to_owned() } else { near };
+    Error::Usage(format!("there is no command {word}{near} {list} lists the commands"))
 }
 
 /// Finds the operation among the words. What may be suggested for a misspelt one is what the AWS CLI would suggest;

@@ -15,7 +15,10 @@ use super::session::Session;
 pub(super) fn report(session: &Session, error: &Error) -> ExitCode {
     let format =
         if session.errors_are_plain { ErrorFormat::Enhanced } else { session.settings.error_format() };
-    let text = error.render(session.ui.name(), format, |format, value| structured(session, format, value));
+    let text = match (session.is_own_command, format) {
+        (true, ErrorFormat::Enhanced | ErrorFormat::Legacy) => error.sentence(),
+        _ => error.render(session.ui.name(), format, |format, value| structured(session, format, value)),
+    };
     session.ui.say(&text);
     if matches!(error, Error::Interrupted(Signal::Interrupt)) {
         // The line on which ^C stands is ended on stdout; where nobody reads that, nothing is lost.

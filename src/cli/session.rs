@@ -21,6 +21,8 @@ pub(super) struct Session {
     pub(super) query: Option<Query>,
     /// Errors are not printed in the configured format yet.
     pub(super) errors_are_plain: bool,
+    /// A command of our own runs, which words its errors for people.
+    pub(super) is_own_command: bool,
     /// Other words for commands.
     pub(super) aliases: Aliases,
     /// How many aliases were followed.
@@ -36,6 +38,7 @@ impl Session {
             settings: Settings::resolve(Globals::default()),
             query: None,
             errors_are_plain: false,
+            is_own_command: false,
             aliases: Aliases::default(),
             steps: 0,
             given: Parsed::default(),

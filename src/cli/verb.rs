@@ -22,10 +22,7 @@ pub(super) fn run(
     let matches = match definition.try_get_matches_from_mut(arguments) {
         Ok(matches) => matches,
         Err(shown) if !shown.use_stderr() => return session.print(&shown.render().to_string()),
-        Err(wrong) => {
-            let text = wrong.render().to_string();
-            return Err(Error::Usage(text.strip_prefix("error: ").unwrap_or(&text).to_owned()));
-        }
+        Err(wrong) => return Err(Error::Usage(sentence(&wrong.render().to_string(), verb.name))),
     };
     let Some((_, matches)) = matches.subcommand() else {
         return Err(Error::Usage(format!("{} was not understood", verb.name)));
@@ -42,6 +39,21 @@ pub(super) fn run(
     debug::settings(&session.settings, &words);
     let context = Context { settings: session.settings.clone(), ui: session.ui.clone() };
     (verb.run)(&context, matches).map_err(Error::from)
+}
+
+/// clap's message as one sentence: what is wrong, what it is like, and where the options are listed.
+fn sentence(message: &str, verb: &str) -> String {
+    let text = message.strip_prefix("error: ").unwrap_or(message);
+    let mut parts = Vec::new();
+    for paragraph in text.split("\n\n") {
+        let paragraph = paragraph.trim();
+        if paragraph.starts_with("Usage:") || paragraph.starts_with("For more information") {
+            continue;
+        }
+        let lines = paragraph.lines().map(str::trim).map(|line| line.strip_prefix("tip: ").unwrap_or(line));
+        parts.push(lines.collect::<Vec<_>>().join(" "));
+    }
+    format!("{}; `ecr {verb} --help` lists the options", parts.join("; "))
 }
 
 /// What `VERB help` shows, and `VERB SUBCOMMAND help`.

@@ -216,13 +216,13 @@ fn files_of_others_are_handled_with_care() {
     std::fs::set_permissions(&real, std::fs::Permissions::from_mode(0o400)).unwrap();
     let refused = machine.ecr(&arguments);
     let words = "own.json cannot be written: it is read-only (mode 0400): make it writable first";
-    assert_eq!((refused.code, refused.stderr), (255, format!("\necr: [ERROR]: {words}\n")));
+    assert_eq!((refused.code, refused.stderr), (255, format!("error: {words}\n")));
     assert_eq!(std::fs::read_to_string(&real).unwrap(), "{}");
 
     std::fs::remove_file(&real).unwrap();
     let refused = machine.ecr(&arguments);
     let words = "own.json cannot be read: it is a link to {DIR}/dotfiles/config.json, which does not exist: make that, \
                  or remove the link";
-    assert_eq!((refused.code, machine.neutral(&refused.stderr)), (255, format!("\necr: [ERROR]: {words}\n")));
+    assert_eq!((refused.code, machine.neutral(&refused.stderr)), (255, format!("error: {words}\n")));
     drop(server);
 }

@@ -2,6 +2,7 @@
 
 mod choosing;
 mod images;
+mod more;
 mod sample;
 mod schema;
 mod scripted;

@@ -102,7 +102,7 @@ fn what_is_wrong_is_said_in_one_sentence() {
     machine.ok(&format!("--local push {SAMPLE} hello:1.0 --create"));
     let fails = |code: i32, line: &str| {
         let stderr = machine.neutral(&machine.fails(code, line));
-        stderr.trim().strip_prefix("ecr: [ERROR]: ").unwrap().replace(SAMPLE, "{SAMPLE}")
+        stderr.trim().strip_prefix("error: ").unwrap().replace(SAMPLE, "{SAMPLE}")
     };
     assert_eq!(
         fails(254, &format!("--local push {SAMPLE} nobody/home:1.0")),
@@ -116,7 +116,7 @@ fn what_is_wrong_is_said_in_one_sentence() {
     );
     assert_eq!(fails(255, "--local pull hello:2.0 out"), "hello has no image 2.0");
     assert!(!machine.path().join("out").exists());
-    let usage = |line: &str| fails(252, line).replace("An error occurred (ParamValidation): ", "");
+    let usage = |line: &str| fails(252, line);
     assert_eq!(
         usage("--local images docker.io/hello"),
         "docker.io is not a registry of Amazon ECR; expected a repository's name alone, or a host such as \
@@ -145,8 +145,8 @@ fn what_is_wrong_is_said_in_one_sentence() {
 /// Fails with this code and this sentence.
 pub(super) fn refused(machine: &Machine, code: i32, line: &str) -> String {
     let stderr = machine.neutral(&machine.fails(code, line)).replace(SAMPLE, "{SAMPLE}");
-    let stderr = stderr.replace("An error occurred (ParamValidation): ", "");
-    stderr.split("ecr: [ERROR]: ").last().unwrap().trim().to_owned()
+    let stderr = stderr;
+    stderr.split("error: ").last().unwrap().trim().to_owned()
 }
 
 #[test]

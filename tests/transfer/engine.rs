@@ -88,7 +88,7 @@ fn what_an_engine_refuses_is_said_in_one_sentence() {
         let _asked = engine(&socket, answers);
         let stderr = machine.neutral(&machine.fails(255, line));
         assert!(is_clean(&machine));
-        stderr.lines().last().unwrap().strip_prefix("ecr: [ERROR]: ").unwrap().to_owned()
+        stderr.lines().last().unwrap().strip_prefix("error: ").unwrap().to_owned()
     };
     assert_eq!(
         fails(
@@ -130,7 +130,7 @@ fn without_an_engine_it_is_said_where_one_was_looked_for() {
     let error = machine.neutral(&machine.fails(255, "copy docker-daemon:app out"));
     assert_eq!(
         error.trim(),
-        "ecr: [ERROR]: cannot reach the engine at {DIR}/none.sock: No such file or directory (os error 2)"
+        "error: cannot reach the engine at {DIR}/none.sock: No such file or directory (os error 2)"
     );
     machine.set("DOCKER_HOST", "tcp://10.0.0.1:2375");
     let error = machine.fails(255, "copy docker-daemon:app out");

@@ -11,8 +11,10 @@ pub(super) mod connection;
 pub(super) mod content;
 pub(super) mod describe;
 mod digest;
+mod du;
 pub(super) mod failures;
 mod find;
+mod inspect;
 pub(super) mod json;
 mod latest;
 mod list;
@@ -21,6 +23,7 @@ pub(super) mod output;
 pub(super) mod pacing;
 pub(super) mod pages;
 pub(super) mod reading;
+mod repos;
 pub(super) mod selection;
 pub(super) mod version;
 
@@ -37,6 +40,12 @@ pub(super) const LIST: Command = list::COMMAND;
 pub(super) const DIGEST: Command = digest::COMMAND;
 /// The row of this command.
 pub(super) const LATEST: Command = latest::COMMAND;
+/// The row of this command.
+pub(super) const REPOS: Command = repos::COMMAND;
+/// The row of this command.
+pub(super) const INSPECT: Command = inspect::COMMAND;
+/// The row of this command.
+pub(super) const DU: Command = du::COMMAND;
 /// The row of this command.
 pub(super) const FIND: Command = find::COMMAND;
 

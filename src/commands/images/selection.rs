@@ -75,6 +75,12 @@ pub(in crate::commands) struct Repository {
     pub(in crate::commands) name: String,
 }
 
+/// A repository with what DescribeRepositories says of it.
+pub(in crate::commands) struct Described {
+    pub(in crate::commands) repository: Repository,
+    pub(in crate::commands) description: Value,
+}
+
 /// What is selected of one registry.
 struct Group {
     connection: Arc<Connection>,
@@ -144,6 +150,24 @@ impl Selection {
         repositories
     }
 
+    /// Finds the repositories as [`Selection::repositories`] does, with what DescribeRepositories says of each.
+    pub(in crate::commands) async fn described(&mut self, failures: &mut Failures) -> Vec<Described> {
+        failures.append(std::mem::take(&mut self.failures));
+        let found = join_all(self.groups.iter().map(Group::described)).await;
+        let mut all = Vec::new();
+        for (group, descriptions) in self.groups.iter().zip(found) {
+            match descriptions {
+                Ok(descriptions) => all.extend(descriptions.into_iter().filter_map(|description| {
+                    let name = description["repositoryName"].as_str()?.to_owned();
+                    let connection = Arc::clone(&group.connection);
+                    Some(Described { repository: Repository { connection, name }, description })
+                })),
+                Err(error) => failures.registry(&group.connection, error),
+            }
+        }
+        all
+    }
+
     /// Whether the arguments name exactly one repository.
     pub(in crate::commands) fn is_one(&self) -> bool {
         matches!(self.groups.as_slice(), [group] if matches!(group.patterns.as_slice(), [one] if !is_glob(one)))
@@ -174,6 +198,36 @@ impl Group {
         let mut seen = std::collections::HashSet::new();
         names.retain(|name| seen.insert(name.clone()));
         Ok(names)
+    }
+}
+
+impl Group {
+    /// What the registry says of the repositories: by name where there are names only, else of all that fit.
+    async fn described(&self) -> anyhow::Result<Vec<Value>> {
+        const MOST_NAMES: usize = 100;
+        let mut found = Vec::new();
+        if self.patterns.iter().any(|pattern| is_glob(pattern)) {
+            let fits = |name: &str| self.patterns.iter().any(|pattern| glob::matches(pattern, name));
+            describe_repositories(&self.connection, |repository| {
+                found.extend(
+                    repository["repositoryName"]
+                        .as_str()
+                        .filter(|name| fits(name))
+                        .map(|_| repository.clone()),
+                );
+            })
+            .await?;
+        } else {
+            for names in self.patterns.chunks(MOST_NAMES) {
+                let input = json!({"repositoryNames": names});
+                let mut answer = self.connection.call("DescribeRepositories", input).await?;
+                if let Value::Array(some) = answer["repositories"].take() {
+                    found.extend(some);
+                }
+            }
+        }
+        found.sort_by(|one, other| one["repositoryName"].as_str().cmp(&other["repositoryName"].as_str()));
+        Ok(found)
     }
 }
 

@@ -170,6 +170,11 @@ impl Detail {
         &self.image
     }
 
+    /// Whether the image lists other manifests.
+    pub fn is_index(&self) -> bool {
+        self.media_type.as_deref().is_some_and(crate::image::media_type::is_index)
+    }
+
     /// The account whose registry the image is in.
     pub fn account(&self) -> Option<&str> {
         self.account.as_deref()

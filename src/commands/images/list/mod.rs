@@ -4,7 +4,7 @@ mod filter;
 mod order;
 mod rows;
 mod scan;
-mod tree;
+pub(super) mod tree;
 
 use std::process::ExitCode;
 

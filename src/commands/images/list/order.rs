@@ -36,13 +36,13 @@ enum Key {
 
 /// An image of one of several repositories.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Place {
-    pub(super) repository: u32,
-    pub(super) position: u32,
+pub(in crate::commands::images) struct Place {
+    pub(in crate::commands::images) repository: u32,
+    pub(in crate::commands::images) position: u32,
 }
 
 impl Place {
-    pub(super) fn new(repository: usize, position: usize) -> Self {
+    pub(in crate::commands::images) fn new(repository: usize, position: usize) -> Self {
         let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         Self { repository: number(repository), position: number(position) }
     }

@@ -1,28 +1,28 @@
 //! `--tree`: what hangs on an image, with box characters.
 
-use super::order::Place;
+pub(in crate::commands::images) use super::order::Place;
 use crate::image::graph::Graph;
 
 /// A line of the listing: an image, and where it stands in the tree.
 #[derive(Debug, Clone)]
-pub(super) struct Line {
-    pub(super) place: Place,
+pub(in crate::commands::images) struct Line {
+    pub(in crate::commands::images) place: Place,
     /// The branches in front of the label; empty for an image that hangs on nothing.
-    pub(super) branches: Box<str>,
+    pub(in crate::commands::images) branches: Box<str>,
     /// The platform that an index gives it.
-    pub(super) platform: Option<Box<str>>,
+    pub(in crate::commands::images) platform: Option<Box<str>>,
 }
 
 impl Line {
     /// An image that hangs on nothing.
-    pub(super) fn root(place: Place) -> Self {
+    pub(in crate::commands::images) fn root(place: Place) -> Self {
         Self { place, branches: Box::default(), platform: None }
     }
 }
 
 /// An image with everything that hangs on it, each where it hangs. What hangs on several is shown at each of them, but
 /// never below itself.
-pub(super) fn lines(graph: &Graph, place: Place) -> Vec<Line> {
+pub(in crate::commands::images) fn lines(graph: &Graph, place: Place) -> Vec<Line> {
     let mut lines = vec![Line::root(place)];
     let mut above = vec![place.position as usize];
     descend(graph, place, "", &mut above, &mut lines);

@@ -1,0 +1,184 @@
+//! `ecr du`: how much repositories take, with bars.
+
+mod exact;
+mod groups;
+mod report;
+mod rows;
+
+use std::process::ExitCode;
+
+use clap::{ArgMatches, ValueEnum};
+use serde_json::{Map, Value, json};
+
+use self::exact::Exact;
+use self::groups::{Group, group};
+use self::rows::GroupRows;
+use super::super::registry::usage;
+use super::super::{Command, Context, block_on};
+use super::children::tell_fetched;
+use super::describe::{Images, graph};
+use super::failures::Failures;
+use super::output::{Listing, Output};
+use super::reading::ReadingArgs;
+use super::selection::{RegistryArgs, Repository, RepositoryArgs, Selection};
+use crate::image::graph::Graph;
+
+/// The row of `ecr du`.
+pub(in crate::commands) const COMMAND: Command = Command { name: "du", define, run };
+
+/// The arguments of `ecr du`.
+#[derive(Debug, clap::Args)]
+struct DuArgs {
+    /// Names, globs in quotes ('team/*'; '*' also matches '/'), or - for names on standard input; all by default
+    #[arg(value_name = "REPOSITORY")]
+    repositories: Vec<String>,
+    /// All repositories of the registry
+    #[arg(long)]
+    all: bool,
+    /// What sizes are summed by: repository, the letters that a tag begins with, the month of the push, or the status
+    #[arg(long, value_enum, value_name = "GROUP", default_value_t = By::Repo)]
+    by: By,
+    /// Count every layer once: reads all manifests that are not in the cache, which counts as a pull of each
+    #[arg(long)]
+    exact: bool,
+    /// What a GiB costs in a month, in the standard and in the archive class; the second is the first by default
+    #[arg(long, value_name = "PRICE[,PRICE]", value_parser = price)]
+    price: Option<Price>,
+    /// Also write a report: html=FILE
+    #[arg(long, value_name = "FORMAT=FILE")]
+    report: Vec<String>,
+    #[command(flatten)]
+    registries: RegistryArgs,
+    #[command(flatten)]
+    reading: ReadingArgs,
+}
+
+/// What sizes are summed by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum By {
+    Repo,
+    TagPrefix,
+    Age,
+    Status,
+}
+
+/// What a GiB costs in a month.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Price {
+    standard: f64,
+    archive: f64,
+}
+
+fn price(text: &str) -> Result<Price, String> {
+    let number = |text: &str| {
+        let number = text.parse::<f64>().ok().filter(|number| number.is_finite() && *number >= 0.0);
+        number.ok_or_else(|| format!("'{text}' is no price; expected a number such as 0.10"))
+    };
+    let (standard, archive) = text.split_once(',').unwrap_or((text, text));
+    Ok(Price { standard: number(standard)?, archive: number(archive)? })
+}
+
+fn define() -> clap::Command {
+    let command = clap::Command::new("du").about("Show how much repositories take").long_about(
+        "Show how much repositories take. The sizes are sums of what the service says of each image, marked ≤ since \
+         layers that several images share are stored once. --exact reads the manifests and counts every layer once. \
+         Archived images are counted apart.",
+    );
+    super::define::<DuArgs>(command).after_help(
+        "Examples:\n  ecr du\n  ecr du team/app --by tag-prefix\n  ecr du --all --by age --price 0.10\n  \
+         ecr du 'team/*' --exact --report html=du.html",
+    )
+}
+
+fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
+    super::run(context, matches, du)
+}
+
+/// A repository, what is in it, and its layers where they are known.
+struct Contents {
+    repository: Repository,
+    graph: Graph,
+    exact: Option<Exact>,
+}
+
+fn du(context: &Context, arguments: &DuArgs) -> anyhow::Result<ExitCode> {
+    let output = Output::of(context)?;
+    let reports: Vec<&str> =
+        arguments.report.iter().map(|text| report_file(text)).collect::<anyhow::Result<_>>()?;
+    if arguments.exact && arguments.by != By::Repo {
+        return Err(usage("--exact counts layers by repository; leave out --by, since images share layers"));
+    }
+    let all = arguments.all || arguments.repositories.is_empty();
+    let wanted = RepositoryArgs { repositories: arguments.repositories.clone(), all };
+    let mut selection = Selection::read(&context.settings, &wanted, &arguments.registries)?;
+    let mut failures = Failures::default();
+    let contents = block_on::<_, anyhow::Error>(async {
+        let repositories = selection.repositories(&mut failures).await;
+        let read = arguments.reading.for_each(&repositories, |each| contents(context, arguments, each)).await;
+        let mut found = Vec::new();
+        for (repository, contents) in repositories.iter().zip(read) {
+            match contents {
+                Ok(contents) => found.push(contents),
+                Err(error) => failures.repository(repository, error),
+            }
+        }
+        Ok(found)
+    })?;
+    tell_fetched(
+        context,
+        contents.iter().filter_map(|contents| contents.exact.as_ref()).map(|exact| exact.fetched).sum(),
+    );
+    let groups = group(arguments, &contents);
+    let rows = GroupRows::new(arguments, &groups);
+    let more = Map::from_iter([
+        ("summary".to_owned(), summary(arguments, &contents, &groups)),
+        ("failures".to_owned(), failures.json()),
+    ]);
+    let (columns, total) = (rows.columns(), Some(rows.total()));
+    let member = if arguments.by == By::Repo { "repositories" } else { "groups" };
+    output.listing(&Listing { member, columns, rows: &rows, total, more })?;
+    for file in reports {
+        report::write(file, &rows)?;
+    }
+    failures.finish(context, !contents.is_empty())
+}
+
+async fn contents(
+    context: &Context,
+    arguments: &DuArgs,
+    repository: &Repository,
+) -> anyhow::Result<Contents> {
+    let graph = graph(repository, Images::Any).await?;
+    let exact = if arguments.exact {
+        Some(Exact::read(repository, &graph, &arguments.reading.cache(context)).await?)
+    } else {
+        None
+    };
+    Ok(Contents { repository: repository.clone(), graph, exact })
+}
+
+/// The file of `html=FILE`.
+fn report_file(text: &str) -> anyhow::Result<&str> {
+    match text.split_once('=') {
+        Some(("html", file)) if !file.is_empty() => Ok(file),
+        _ => Err(usage(format!("--report {text}: expected html=FILE"))),
+    }
+}
+
+fn summary(arguments: &DuArgs, contents: &[Contents], groups: &[Group]) -> Value {
+    let sum = |of: fn(&Group) -> u64| groups.iter().map(of).sum::<u64>();
+    let mut value = json!({
+        "images": sum(|group| group.images),
+        "bytes": sum(|group| group.bytes),
+        "archivedBytes": sum(|group| group.archived),
+        "exact": groups.iter().all(|group| group.exact),
+    });
+    if arguments.exact {
+        value["uniqueBytes"] =
+            json!(exact::distinct(contents.iter().filter_map(|contents| contents.exact.as_ref())));
+    }
+    if let Some(price) = arguments.price {
+        value["monthlyCost"] = json!(groups.iter().map(|group| group.cost(price)).sum::<f64>());
+    }
+    value
+}

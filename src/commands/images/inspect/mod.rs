@@ -1,0 +1,200 @@
+//! `ecr inspect`: what an image is and what belongs to it.
+
+mod page;
+
+use std::process::ExitCode;
+
+use clap::ArgMatches;
+use serde_json::{Value, json};
+
+use self::page::page;
+use super::super::registry::{usage, wrong};
+use super::super::{Command, Context, block_on};
+use super::children::{known_children, tell_fetched};
+use super::connection::{Address, Connection};
+use super::content::Contents;
+use super::describe::{Images, graph, identifier};
+use super::failures::{NO, UNKNOWN, answer};
+use super::json::image_members;
+use super::manifest_cache::ManifestCache;
+use super::output::Output;
+use super::selection::Repository;
+use crate::image::graph::Graph;
+use crate::image::{Content, Manifest, Name, Platform, Reference, media_type};
+
+/// The row of `ecr inspect`.
+pub(in crate::commands) const COMMAND: Command = Command { name: "inspect", define, run };
+
+/// The arguments of `ecr inspect`.
+#[derive(Debug, clap::Args)]
+struct InspectArgs {
+    /// The image: [HOST/]REPOSITORY[:TAG|@DIGEST]
+    #[arg(value_name = "REFERENCE")]
+    reference: String,
+    /// The image for this platform, such as linux/arm64
+    #[arg(long, value_name = "PLATFORM")]
+    platform: Option<String>,
+    /// Print the manifest, byte for byte
+    #[arg(long, conflicts_with_all = ["config", "tree", "layers"])]
+    raw: bool,
+    /// Print the configuration, byte for byte
+    #[arg(long, conflicts_with_all = ["tree", "layers"])]
+    config: bool,
+    /// Show what hangs on the image: platforms, signatures, attestations, and theirs
+    #[arg(long)]
+    tree: bool,
+    /// Show each layer with its digest, its size and the step that made it
+    #[arg(long)]
+    layers: bool,
+    /// Neither use nor keep manifests in the cache
+    #[arg(long)]
+    no_cache: bool,
+}
+
+fn define() -> clap::Command {
+    let command = clap::Command::new("inspect").about("Show what an image is and what belongs to it").long_about(
+        "Show what an image is and what belongs to it. Reads its manifest and its configuration; a manifest that is not \
+         in the cache is fetched, which counts as a pull.",
+    );
+    super::define::<InspectArgs>(command).after_help(
+        "Examples:\n  ecr inspect team/app:1.0\n  ecr inspect team/app:1.0 --platform linux/arm64 --layers\n  \
+         ecr inspect team/app:1.0 --output json --query config.config.Labels\n  \
+         ecr inspect team/app@sha256:6c3c624b58db… --raw > manifest.json",
+    )
+}
+
+fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
+    super::run(context, matches, inspect)
+}
+
+/// An image with everything that was read of it.
+struct Inspected {
+    graph: Graph,
+    position: usize,
+    manifest: Manifest,
+    /// The bytes of the configuration; of an index none.
+    configuration: Option<Vec<u8>>,
+}
+
+fn inspect(context: &Context, arguments: &InspectArgs) -> anyhow::Result<ExitCode> {
+    let output = Output::of(context)?;
+    let reference: Reference = arguments.reference.parse().map_err(wrong)?;
+    let platform: Option<Platform> =
+        arguments.platform.as_deref().map(str::parse).transpose().map_err(wrong)?;
+    let address = Address { registry: reference.registry.clone(), ..Address::default() };
+    let connection = Connection::open(&context.settings, &address)?;
+    let repository = Repository { connection, name: reference.repository.clone() };
+    let cache = ManifestCache::open(&context.settings, arguments.no_cache);
+    let (found, fetched) =
+        block_on(async { read(&repository, &reference.name, platform.as_ref(), &cache).await })?;
+    tell_fetched(context, fetched);
+    let inspected = match found {
+        Found::Image(inspected) => inspected,
+        Found::NoPlatform => {
+            let platform = arguments.platform.as_deref().unwrap_or_default();
+            return Ok(answer(context, NO, &format!("{reference} has no image for {platform}")));
+        }
+        Found::Unreadable => {
+            let why = "its manifest cannot be read: it is archived, or was deleted meanwhile";
+            return Ok(answer(context, UNKNOWN, &format!("{reference}: {why}")));
+        }
+    };
+    if arguments.raw {
+        context.ui.print_bytes(inspected.manifest.bytes())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if arguments.config {
+        let bytes = inspected.configuration.as_deref().ok_or_else(|| {
+            usage(format!(
+                "{reference} is an index, which has no configuration; choose an image with --platform"
+            ))
+        })?;
+        context.ui.print_bytes(bytes)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let object = object(&repository, &inspected);
+    let shown = page(context, arguments, &inspected);
+    output.object(&object, &shown, &text(&repository, &inspected))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What was found.
+enum Found {
+    Image(Box<Inspected>),
+    NoPlatform,
+    Unreadable,
+}
+
+/// Reads an image, and how many manifests were fetched for it.
+async fn read(
+    repository: &Repository,
+    name: &Name,
+    platform: Option<&Platform>,
+    cache: &ManifestCache,
+) -> anyhow::Result<(Found, usize)> {
+    // Asked first, and alone: the service's own words for what is absent.
+    let input = json!({"repositoryName": repository.name, "imageIds": [identifier(name)]});
+    let answer = repository.connection.call("DescribeImages", input).await?;
+    let digest = answer["imageDetails"][0]["imageDigest"].as_str().unwrap_or_default().parse()?;
+    let mut graph = graph(repository, Images::Any).await?;
+    known_children(&mut graph, cache);
+    let Some(mut position) = graph.position(&digest) else { return Ok((Found::Unreadable, 0)) };
+    let mut fetched = 0;
+    if let Some(platform) = platform {
+        let contents = Contents { repository, graph: &graph, cache };
+        let chosen = contents.for_platform(position, platform, 0).await?;
+        fetched += chosen.fetched;
+        match chosen.digest.and_then(|digest| graph.position(&digest)) {
+            Some(found) => position = found,
+            None => return Ok((Found::NoPlatform, fetched)),
+        }
+    }
+    let contents = Contents { repository, graph: &graph, cache };
+    let (manifest, is_fetched) = contents.manifest(position).await?;
+    fetched += usize::from(is_fetched);
+    let Some(manifest) = manifest else { return Ok((Found::Unreadable, fetched)) };
+    let configuration = match manifest.content() {
+        Content::Image { config, .. } => Some(contents.configuration(config).await?),
+        Content::Index(_) => None,
+    };
+    if configuration.is_none() {
+        graph.set_children(position, &manifest);
+        graph.link();
+    }
+    Ok((Found::Image(Box::new(Inspected { graph, position, manifest, configuration })), fetched))
+}
+
+impl Inspected {
+    /// The configuration of an image that can be run, as data.
+    fn config(&self) -> Option<Value> {
+        let Content::Image { config, .. } = self.manifest.content() else { return None };
+        let bytes = self.configuration.as_deref()?;
+        media_type::is_configuration(&config.media_type).then(|| serde_json::from_slice(bytes).ok()).flatten()
+    }
+}
+
+fn object(repository: &Repository, inspected: &Inspected) -> Value {
+    let Inspected { graph, position, manifest, .. } = inspected;
+    let companions = graph.companions(*position).map(|at| image_members(repository, graph, at));
+    json!({
+        "image": image_members(repository, graph, *position),
+        "manifest": serde_json::from_slice::<Value>(manifest.bytes()).unwrap_or_default(),
+        "config": inspected.config(),
+        "companions": companions.collect::<Vec<_>>(),
+    })
+}
+
+/// Repository, digest, tags, type, size, platforms.
+fn text(repository: &Repository, inspected: &Inspected) -> Vec<String> {
+    let Inspected { graph, position, .. } = inspected;
+    let image = graph.image(*position);
+    let platforms: Vec<&str> = graph.children(*position).filter_map(|child| child.platform).collect();
+    vec![
+        repository.name.clone(),
+        image.digest().to_string(),
+        image.tags().collect::<Vec<_>>().join(","),
+        graph.kind(*position).name().to_owned(),
+        image.size().map(|size| size.to_string()).unwrap_or_default(),
+        platforms.join(","),
+    ]
+}
