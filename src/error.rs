@@ -115,7 +115,7 @@ impl Error {
     /// What goes to stderr where a command of our own fails: one sentence.
     pub fn sentence(&self) -> String {
         match self {
-            Self::Closed | Self::Interrupted => String::new(),
+            Self::Closed | Self::Interrupted(_) => String::new(),
             other => format!("error: {}\n", other.to_string().trim()),
         }
     }

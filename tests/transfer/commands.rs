@@ -145,7 +145,6 @@ fn what_is_wrong_is_said_in_one_sentence() {
 /// Fails with this code and this sentence.
 pub(super) fn refused(machine: &Machine, code: i32, line: &str) -> String {
     let stderr = machine.neutral(&machine.fails(code, line)).replace(SAMPLE, "{SAMPLE}");
-    let stderr = stderr;
     stderr.split("error: ").last().unwrap().trim().to_owned()
 }
 

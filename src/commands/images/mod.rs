@@ -51,7 +51,10 @@ pub(super) const FIND: Command = find::COMMAND;
 
 /// The arguments of a command as its clap struct declares them.
 fn define<A: Args>(command: clap::Command) -> clap::Command {
-    A::augment_args(command)
+    let text = |text: Option<&clap::builder::StyledStr>| text.map(ToString::to_string).unwrap_or_default();
+    let (about, long_about) = (text(command.get_about()), text(command.get_long_about()));
+    // clap takes the struct's doc comment for these, which is for readers of the code.
+    A::augment_args(command).about(about).long_about(long_about)
 }
 
 /// Reads the arguments into the clap struct and runs the command.

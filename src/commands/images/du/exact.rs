@@ -38,7 +38,9 @@ impl Exact {
         let found = fetch(repository, graph, &missing, cache).await?;
         exact.fetched = found.len();
         exact.unknown += missing.len() - found.len();
-        found.iter().for_each(|(_, manifest)| exact.add(manifest));
+        for (_, manifest) in &found {
+            exact.add(manifest);
+        }
         Ok(exact)
     }
 

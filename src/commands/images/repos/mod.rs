@@ -145,7 +145,9 @@ async fn read(arguments: &ReposArgs, selection: &mut Selection, failures: &mut F
         let rules = rules.iter().find(|(known, _)| *known == key).map(|(_, rules)| rules);
         facts.scan =
             rules.map(|rules| rules.of(&facts.description, &each.repository.name)).unwrap_or_default();
-        errors.into_iter().for_each(|error| failures.repository(&each.repository, error));
+        for error in errors {
+            failures.repository(&each.repository, error);
+        }
         all.push(facts);
     }
     all
