@@ -160,7 +160,9 @@ fn hold(name: &str) {
     if std::env::var_os("UPDATE").is_some() {
         return std::fs::write(&path, &fresh).unwrap();
     }
-    assert_eq!(text, fresh, "{name} is stale: UPDATE=1 cargo test --test integration examples");
+    let differs = fresh.lines().zip(text.lines()).find(|(now, then)| now != then);
+    assert_eq!(differs, None, "{name} is stale: UPDATE=1 cargo test --test integration examples");
+    assert_eq!(text.len(), fresh.len(), "{name} is stale: UPDATE=1 cargo test --test integration examples");
 }
 
 #[test]

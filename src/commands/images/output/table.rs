@@ -85,9 +85,9 @@ fn fitted(columns: &[Column], mut widths: Vec<usize>, limit: Option<usize>) -> O
         let Some(excess) = total.checked_sub(limit).filter(|excess| *excess > 0) else { return Some(widths) };
         let wraps = (0..widths.len()).filter(|at| columns[*at].wraps && widths[*at] > NARROWEST);
         let widest = wraps.max_by_key(|at| widths[*at])?;
-        let next = (0..widths.len()).filter(|at| *at != widest && columns[*at].wraps);
-        let floor = next.map(|at| widths[at]).filter(|width| *width < widths[widest]).max();
-        let step = widths[widest] - floor.unwrap_or(0).max(NARROWEST);
+        let others = (0..widths.len()).filter(|at| *at != widest && columns[*at].wraps);
+        let floor = others.map(|at| widths[at]).max().unwrap_or(0).max(NARROWEST);
+        let step = widths[widest] - floor;
         widths[widest] -= step.clamp(1, excess);
     }
 }
