@@ -11,18 +11,19 @@
 //! | module | what it is | may import |
 //! |---|---|---|
 //! | [`model`] | what ECR is: the tables, names and texts | nothing of ours |
-//! | [`image`] | OCI nouns: digest, descriptor, manifest, reference, platform | nothing of ours |
+//! | [`escape`] | foreign text, made fit for a terminal | nothing of ours |
+//! | [`image`] | OCI nouns: digest, descriptor, manifest, tag, reference, platform | escape |
 //! | [`iam`] | policy documents and their evaluation | nothing of ours |
 //! | [`lifecycle`] | lifecycle policies: document, validation, evaluation | image |
 //! | [`settings`] | options, environment and profile, resolved | nothing of ours |
 //! | [`output`] | values to bytes: json, yaml, text, table, query | model |
 //! | [`args`] | text to values: shorthand, JSON, files, blobs, skeletons | model |
 //! | [`service`] | the API: configuration, calls, pages, waiters | model, settings |
-//! | [`store`] | the homes of images: ECR, registries, layouts, archives | image, model, service |
+//! | [`store`] | the homes of images: ECR, registries, layouts, archives | escape, image, model, service |
 //! | [`transfer`] | copying images between stores | image, store |
 //! | [`auth`] | logins: tokens, their cache, the protocols of docker and kubelet | image, model, service, settings |
 //! | [`local`] | the embedded ECR | iam, image, lifecycle, model, store |
-//! | [`ui`] | terminal, pager, colour, progress | image, settings, transfer |
+//! | [`ui`] | terminal, pager, colour, progress | escape, image, settings, transfer |
 //! | [`error`] | errors to words and exit codes | everything but auth, commands and cli |
 //! | [`commands`] | verbs of our own | everything above |
 //! | [`cli`] | arguments to invocation, help, dispatch | everything above |
@@ -46,6 +47,7 @@ pub mod auth;
 pub mod cli;
 pub mod commands;
 pub mod error;
+pub mod escape;
 pub mod iam;
 pub mod image;
 pub mod lifecycle;

@@ -10,6 +10,7 @@ pub mod secret;
 
 use std::io::{self, BufRead, IsTerminal, Write};
 
+use crate::escape::escape_lines;
 use crate::settings::without_userinfo;
 
 /// The name that this program goes by, and calls itself in its texts.
@@ -103,9 +104,10 @@ impl Ui {
         let _ = io::stderr().lock().write_all(without_userinfo(text).as_bytes());
     }
 
-    /// Writes one line of talk to stderr.
+    /// Writes a line or a table of talk to stderr, with what a terminal would obey escaped: much of it repeats what
+    /// others wrote.
     pub fn note(&self, line: &str) {
-        self.say(&format!("{line}\n"));
+        self.say(&format!("{}\n", escape_lines(line)));
     }
 
     /// Asks a yes-or-no question on stderr and reads the answer; anything but yes is no.

@@ -8,18 +8,19 @@ const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src");
 /// Module, the modules of ours that it may import.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("model", &[]),
-    ("image", &[]),
+    ("escape", &[]),
+    ("image", &["escape"]),
     ("iam", &[]),
     ("lifecycle", &["image"]),
     ("settings", &[]),
     ("args", &["model"]),
     ("output", &["model"]),
     ("service", &["model", "settings"]),
-    ("store", &["image", "service", "model"]),
+    ("store", &["escape", "image", "service", "model"]),
     ("transfer", &["image", "store"]),
     ("auth", &["image", "model", "service", "settings"]),
     ("local", &["iam", "image", "lifecycle", "model", "store"]),
-    ("ui", &["image", "settings", "transfer"]),
+    ("ui", &["escape", "image", "settings", "transfer"]),
     (
         "error",
         &["args", "image", "local", "model", "output", "service", "settings", "store", "transfer", "ui"],
@@ -30,6 +31,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "args",
             "auth",
             "error",
+            "escape",
             "iam",
             "image",
             "lifecycle",
@@ -46,8 +48,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "args", "auth", "commands", "error", "image", "local", "model", "output", "service", "settings",
-            "store", "transfer", "ui",
+            "args", "auth", "commands", "error", "escape", "image", "local", "model", "output", "service",
+            "settings", "store", "transfer", "ui",
         ],
     ),
     ("lib", &["cli", "commands", "error"]),

@@ -1,5 +1,6 @@
 //! An answer on its way to the user: timestamps, the format, the query, and the pager.
 
+use std::borrow::Cow;
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -8,6 +9,7 @@ use serde_json::Value;
 
 use crate::args;
 use crate::error::Error;
+use crate::escape::escape_lines;
 use crate::model::{Operation, Service};
 use crate::output::{Format, Printer, TableStyle, Timestamps, Zone, timestamps};
 use crate::service::paginate::Pages;
@@ -25,6 +27,8 @@ pub(super) struct Presenter {
     printer: Printer,
     sink: Sink,
     timestamps: Timestamps,
+    /// Whether texts go to a terminal as they are.
+    escaped: bool,
 }
 
 impl Presenter {
@@ -50,7 +54,8 @@ impl Presenter {
             title: operation.name.to_owned(),
             table: table_style(session, sink.is_direct()),
         };
-        Ok(Self { service, shape: operation.output, printer, sink, timestamps })
+        let escaped = session.ui.out_is_terminal() && matches!(format, Format::Text | Format::Table);
+        Ok(Self { service, shape: operation.output, printer, sink, timestamps, escaped })
     }
 
     /// Prints an answer that has no pages.
@@ -81,12 +86,29 @@ impl Presenter {
             let shape = self.service.shape(shape);
             timestamps::rewrite(self.service, shape, &mut answer, &self.timestamps)?;
         }
+        if self.escaped {
+            escape_texts(&mut answer);
+        }
         Ok(answer)
     }
 
     fn end(self) -> Result<ExitCode, Error> {
         self.sink.finish()?;
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Escapes what a terminal would obey in every text of an answer. JSON and YAML do that themselves.
+pub(super) fn escape_texts(value: &mut Value) {
+    match value {
+        Value::String(text) => {
+            if let Cow::Owned(escaped) = escape_lines(text) {
+                *text = escaped;
+            }
+        }
+        Value::Array(values) => values.iter_mut().for_each(escape_texts),
+        Value::Object(members) => members.values_mut().for_each(escape_texts),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use serde_json::Value;
 
 use crate::error::{Error, Signal};
+use crate::escape::escape_lines;
 use crate::output::{Format, Printer};
 use crate::settings::ErrorFormat;
 
@@ -15,6 +16,12 @@ use super::session::Session;
 pub(super) fn report(session: &Session, error: &Error) -> ExitCode {
     let format =
         if session.errors_are_plain { ErrorFormat::Enhanced } else { session.settings.error_format() };
+    // The AWS CLI repeats the service's words as they are; here a terminal does not obey them.
+    let error = &if session.is_own_command || session.ui.err_is_terminal() {
+        escaped(error.clone())
+    } else {
+        error.clone()
+    };
     let text = match (session.is_own_command, format) {
         (true, ErrorFormat::Enhanced | ErrorFormat::Legacy) => error.sentence(),
         _ => error.render(session.ui.name(), format, |format, value| structured(session, format, value)),
@@ -25,6 +32,25 @@ pub(super) fn report(session: &Session, error: &Error) -> ExitCode {
         let _ = session.ui.print("\n");
     }
     ExitCode::from(error.exit_code())
+}
+
+/// An error in which a terminal would obey nothing.
+fn escaped(error: Error) -> Error {
+    let plain = |text: String| escape_lines(&text).into_owned();
+    match error {
+        Error::Usage(text) => Error::Usage(plain(text)),
+        Error::CommandLine(text) => Error::CommandLine(plain(text)),
+        Error::Configuration { code, message } => Error::Configuration { code, message: plain(message) },
+        Error::Refused { text, members } => {
+            let mut members = Value::Object(members);
+            present::escape_texts(&mut members);
+            let members = members.as_object().cloned().unwrap_or_default();
+            Error::Refused { text: plain(text), members }
+        }
+        Error::Other(text) => Error::Other(plain(text)),
+        Error::UnknownOptions(words) => Error::UnknownOptions(words.into_iter().map(plain).collect()),
+        Error::Interrupted(_) | Error::Closed => error,
+    }
 }
 
 /// An error as a value, in a format that programs read. Colour follows `--color`; the terminal in question is stdout.

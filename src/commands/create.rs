@@ -103,7 +103,8 @@ impl Creation {
     fn rehearse(&self) -> anyhow::Result<()> {
         let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
         let client = connect::rehearsal(folder.path())?;
-        let repository = Repository { registry: None, name: "rehearsal".to_owned() };
+        let repository =
+            Repository { registry: None, name: "rehearsal".parse().map_err(super::registry::wrong)? };
         block_on(async {
             for (operation, input) in self.steps(&repository) {
                 client.call(operation, input).await?;

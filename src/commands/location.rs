@@ -17,7 +17,7 @@ use super::login_hosts::{address, rules};
 use super::registry::{self, Target};
 use crate::auth::login::Desk;
 use crate::auth::{self, entry};
-use crate::image::{Digest, Name, Reference, Registry};
+use crate::image::{Digest, Name, Reference, Registry, RepositoryName, Tag};
 use crate::settings::{Globals, Settings};
 use crate::store::engine::Address;
 use crate::store::registry::{Login, Remote};
@@ -90,7 +90,11 @@ impl Location {
     }
 
     /// A repository over `/v2/`.
-    pub(super) fn at(settings: &Settings, registry: &Registry, repository: &str) -> anyhow::Result<Self> {
+    pub(super) fn at(
+        settings: &Settings,
+        registry: &Registry,
+        repository: &RepositoryName,
+    ) -> anyhow::Result<Self> {
         let store = Arc::new(remote(settings, registry, repository)?);
         Ok(Self { name: Name::Unnamed, store, target: None, repository: None, takes_stdout: false })
     }
@@ -106,7 +110,7 @@ impl Location {
         let mut reference: Reference = text.parse().map_err(registry::wrong)?;
         let repository = titled(&reference);
         if reference.name == Name::Unnamed {
-            reference.name = Name::Tag("latest".to_owned());
+            reference.name = Name::Tag(Tag::latest());
         }
         let name = match &reference.name {
             Name::Tag(tag) => format!("{repository}:{tag}"),
@@ -203,7 +207,7 @@ impl Location {
     /// What a person calls an image here.
     pub(super) fn label(&self, tags: &[String], digest: &Digest) -> String {
         let place = match &self.target {
-            Some(target) => target.repository.name.clone(),
+            Some(target) => target.repository.name.to_string(),
             None => self.store.name(),
         };
         match tags {
@@ -219,7 +223,11 @@ impl Location {
 }
 
 /// A repository over `/v2/`, with the login for its registry.
-pub(super) fn remote(settings: &Settings, registry: &Registry, repository: &str) -> anyhow::Result<Remote> {
+pub(super) fn remote(
+    settings: &Settings,
+    registry: &Registry,
+    repository: &RepositoryName,
+) -> anyhow::Result<Remote> {
     let login = login(settings, registry, repository, false)?;
     let plain = matches!(registry, Registry::Loopback(_));
     let network = registry::network(settings)?;
@@ -240,7 +248,7 @@ pub(super) fn remote(settings: &Settings, registry: &Registry, repository: &str)
 fn titled(reference: &Reference) -> String {
     match &reference.registry {
         Some(registry) => format!("{}/{}", registry.host(), reference.repository),
-        None => reference.repository.clone(),
+        None => reference.repository.to_string(),
     }
 }
 

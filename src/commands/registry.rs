@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use anyhow::anyhow;
 
 use crate::error::Error;
-use crate::image::{self, Name, Platform, Reference, Registry};
+use crate::image::{self, Name, Platform, Reference, Registry, RepositoryName};
 use crate::model;
 use crate::service::Client;
 use crate::settings::{Globals, Settings};
@@ -59,10 +59,10 @@ impl Target {
     }
 
     /// Another repository of the same registry, over the same client.
-    pub(super) fn sibling(&self, repository: &str) -> Self {
+    pub(super) fn sibling(&self, repository: &RepositoryName) -> Self {
         Self {
             client: self.client.clone(),
-            repository: Repository { name: repository.to_owned(), ..self.repository.clone() },
+            repository: Repository { name: repository.clone(), ..self.repository.clone() },
             name: Name::Unnamed,
             network: self.network.clone(),
             journal: self.journal.clone(),
@@ -139,6 +139,7 @@ pub(super) fn network(settings: &Settings) -> anyhow::Result<Network> {
         unverified: settings.globals().no_verify_ssl,
         // What is served elsewhere than at AWS has other rates, or none.
         paced: !settings.local() && settings.endpoint("ecr")?.is_none(),
+        endpoint: settings.endpoint("ecr")?.and_then(|endpoint| endpoint.parse().ok()),
         ..Network::default()
     })
 }

@@ -3,6 +3,7 @@
 //! Both sides list their tags with the digests that they name, so what is the same is never read. What differs is
 //! copied by digest, all tags of an image at once.
 
+mod deletion;
 mod mirror;
 mod report;
 mod side;
@@ -12,7 +13,8 @@ use std::sync::Arc;
 
 use clap::{Arg, ArgAction, ArgMatches};
 
-use self::mirror::{Mirror, Wanted};
+use self::deletion::Deletion;
+use self::mirror::{Mirror, Run, Wanted};
 use self::report::Report;
 use self::side::Home;
 use super::create::{self, Creation};
@@ -58,14 +60,16 @@ fn define() -> clap::Command {
         )
         .arg(Arg::new("delete").long("delete").action(ArgAction::SetTrue).help(
             "Delete tags at the destination that the source does not have, of those that --match and --exclude \
-             choose. Tags such as sha256-….sig stay, and so do repositories",
+             choose. Tags such as sha256-….sig stay, and so do repositories. More than half of a repository's tags \
+             go only after a question, or with --yes or --max-deletes",
         ))
+        .args(deletion::arguments())
         .arg(create::argument())
         .arg(
             Arg::new("keep-going")
                 .long("keep-going")
                 .action(ArgAction::SetTrue)
-                .help("Go on with the next repository where one fails; the exit code still tells"),
+                .help("Go on with the next tag or repository where one fails; the exit code still tells"),
         );
     location::accounts(transfer_command::shared(command))
 }
@@ -85,15 +89,23 @@ fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     }
 
     let display = transfer_command::display(context, matches);
-    let named = block_on_threads(side::repositories(&sources, &destination, &prefix, &display))?;
-    let mirrors: Vec<Mirror> = named
+    let meant = block_on_threads(side::repositories(&sources, &destination, &prefix, &display))?;
+    let mut report = Report::default();
+    for (name, place) in &meant.invalid {
+        report.no_repository(name, place);
+    }
+    if !matches.get_flag("keep-going") {
+        report.verdict()?;
+    }
+    let mirrors: Vec<Mirror> = meant
+        .repositories
         .into_iter()
         .map(|(source, name)| Mirror::new(source, name, &destination, &prefix))
         .collect::<anyhow::Result<_>>()?;
     let globs = |name: &str| matches.get_many(name).into_iter().flatten().cloned().collect();
     let wanted = Wanted {
         globs: Arc::new((globs("match"), globs("exclude"))),
-        delete: matches.get_flag("delete"),
+        deletion: Deletion::of(matches),
         referrers: matches.get_flag("referrers"),
         dry_run: matches.get_flag("dry-run"),
         keep_going: matches.get_flag("keep-going"),
@@ -103,8 +115,8 @@ fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         create: create.as_ref(),
     };
     let progress: Arc<dyn Progress> = display.clone();
-    let mut report = Report::default();
-    let ended = block_on_threads(mirror::all(&mirrors, &wanted, &progress, &display, &mut report));
+    let run = Run { wanted: &wanted, progress: &progress, display: &display, ui: &context.ui };
+    let ended = block_on_threads(run.all(&mirrors, &mut report));
     display.end();
     if let (Err(error), Some(mirror)) = (&ended, mirrors.first()) {
         transfer_command::after(&display, error, mirror.keeps());

@@ -14,6 +14,7 @@ use super::registry::{self, explained};
 use super::summary::{self, Row};
 use super::{Context, block_on_threads};
 use crate::error::Error;
+use crate::escape::escape;
 use crate::image::{Digest, Name, glob};
 use crate::output;
 use crate::store::{self, Buffers, Kept, Shared, ecr};
@@ -53,6 +54,12 @@ pub(super) fn arguments(command: clap::Command) -> clap::Command {
                 .action(ArgAction::Append)
                 .conflicts_with("tag")
                 .help("The tags of the source that match, such as 'v1.*'; repeat it for several"),
+        )
+        .arg(
+            Arg::new("keep-going")
+                .long("keep-going")
+                .action(ArgAction::SetTrue)
+                .help("Go on with the next image where one fails; the exit code still tells"),
         )
         .arg(
             Arg::new("compress")
@@ -184,10 +191,12 @@ impl TransferCommand<'_> {
         let progress: Arc<dyn Progress> = display.clone();
         let moved = block_on_threads(self.copy_all(&progress, &display));
         display.end();
-        let rows = moved.inspect_err(|error| after(&display, error, self.destination.store.keeps()))?;
+        let (rows, verdict) =
+            moved.inspect_err(|error| after(&display, error, self.destination.store.keeps()))?;
         if json {
             let rows = Value::Array(rows.iter().map(Row::value).collect());
-            return print_json(self.context, &rows);
+            print_json(self.context, &rows)?;
+            return verdict;
         }
         let mut digests: Vec<&Digest> = Vec::new();
         for digest in rows.iter().map(|row| &row.outcome.digest) {
@@ -201,12 +210,21 @@ impl TransferCommand<'_> {
                 self.context.ui.print(&format!("{digest}\n"))?;
             }
         }
-        Ok(())
+        verdict
     }
 
-    async fn copy_all(&self, progress: &Arc<dyn Progress>, display: &Display) -> anyhow::Result<Vec<Row>> {
-        let images = self.images().await?;
-        self.admit(&images).await?;
+    async fn copy_all(
+        &self,
+        progress: &Arc<dyn Progress>,
+        display: &Display,
+    ) -> anyhow::Result<(Vec<Row>, anyhow::Result<()>)> {
+        let keep_going = self.matches.get_flag("keep-going");
+        let mut failures = Failures { keep_going, display, all: Vec::new() };
+        let images = self.images(&mut failures).await?;
+        // With --keep-going a tag that cannot move stops nothing but itself.
+        if !keep_going {
+            self.admit(&images).await?;
+        }
         let dry_run = self.matches.get_flag("dry-run");
         let began = Instant::now();
         let elapsed = |began: Instant| (!dry_run).then(|| began.elapsed().as_secs_f64());
@@ -222,9 +240,17 @@ impl TransferCommand<'_> {
                 create: self.create,
             };
             let outcome = if dry_run {
-                transfer.survey(&image.options, progress).await?
+                transfer.survey(&image.options, progress).await
             } else {
-                transfer.copy_image(&image.options, progress).await?
+                transfer.copy_image(&image.options, progress).await
+            };
+            let outcome = match outcome {
+                Ok(outcome) => outcome,
+                Err(error) if images.len() == 1 => return Err(error),
+                Err(error) => {
+                    failures.bear(error.context(format!("cannot copy {}", described(image))))?;
+                    continue;
+                }
             };
             if outcome.rewritten {
                 display.note(
@@ -246,7 +272,7 @@ impl TransferCommand<'_> {
         let seconds = elapsed(began);
         let table = summary::table(&self.context.ui, &rows, seconds, self.verb.done);
         display.summary(&table, &summary::event(&rows, seconds));
-        Ok(rows)
+        Ok((rows, failures.verdict(images.len())))
     }
 
     /// Finds out, where several images go to ECR, which tags cannot move, before the first image does. It takes one
@@ -257,8 +283,9 @@ impl TransferCommand<'_> {
         }
         let wanted: HashSet<String> = images.iter().flat_map(|image| image.options.tags.clone()).collect();
         let there = self.destination.store.named(&move |tag| wanted.contains(tag)).await;
+        let there = there.map_err(|error| explained(error.into()))?.unwrap_or_default().images;
         let there: HashMap<String, Digest> =
-            there.map_err(|error| explained(error.into()))?.unwrap_or_default().into_iter().collect();
+            there.into_iter().map(|(tag, digest)| (tag.into(), digest)).collect();
         for Image { source, options } in images {
             let known: Vec<&String> = options.tags.iter().filter(|tag| there.contains_key(*tag)).collect();
             // Of what is cut down for platforms or compressed on its way only the plan knows the digest.
@@ -277,7 +304,7 @@ impl TransferCommand<'_> {
         Ok(())
     }
 
-    async fn images(&self) -> anyhow::Result<Vec<Image<'_>>> {
+    async fn images(&self, failures: &mut Failures<'_>) -> anyhow::Result<Vec<Image<'_>>> {
         let globs: Vec<&String> = self.matches.get_many("match").into_iter().flatten().collect();
         let by_tags = self.matches.get_flag("all-tags") || !globs.is_empty();
         if (by_tags || self.sources.len() > 1) && self.destination.name != Name::Unnamed {
@@ -295,14 +322,19 @@ impl TransferCommand<'_> {
             if source.name != Name::Unnamed {
                 return Err(registry::usage("the source already names one image; expected all its tags"));
             }
-            let mut tags = source.store.tags().await.map_err(|error| explained(error.into()))?;
-            tags.sort();
-            tags.retain(|tag| globs.is_empty() || globs.iter().any(|glob| glob::matches(glob, tag)));
-            if tags.is_empty() {
+            let mut listing = source.store.tags().await.map_err(|error| explained(error.into()))?;
+            listing.retain(|tag| globs.is_empty() || globs.iter().any(|glob| glob::matches(glob, tag)));
+            if listing.tags.is_empty() && listing.invalid.is_empty() {
                 anyhow::bail!("{} has no tag that matches", source.store.name());
             }
-            for tag in tags {
-                let options = self.options(source, Name::Tag(tag.clone()), vec![tag], &buffers)?;
+            for name in &listing.invalid {
+                let place = source.store.name();
+                failures.bear(anyhow::anyhow!("{place} lists {}, which is no tag", escape(name)))?;
+            }
+            listing.tags.sort();
+            for tag in listing.tags {
+                let tags = vec![tag.to_string()];
+                let options = self.options(source, Name::Tag(tag), tags, &buffers)?;
                 images.push(Image { source, options });
             }
         }
@@ -334,7 +366,7 @@ impl TransferCommand<'_> {
     fn tags(&self, source: &Name) -> anyhow::Result<Vec<String>> {
         let mut tags: Vec<String> = Vec::new();
         if let Name::Tag(tag) = &self.destination.name {
-            tags.push(tag.clone());
+            tags.push(tag.to_string());
         }
         for tag in self.matches.get_many::<String>("tag").into_iter().flatten() {
             Name::tag(tag).map_err(registry::wrong)?;
@@ -345,12 +377,44 @@ impl TransferCommand<'_> {
         if tags.is_empty() && self.destination.name == Name::Unnamed {
             match (self.unnamed, source) {
                 (Some(tag), _) => tags.push(tag.to_owned()),
-                (None, Name::Tag(tag)) => tags.push(tag.clone()),
+                (None, Name::Tag(tag)) => tags.push(tag.to_string()),
                 (None, Name::Unnamed) => tags.push("latest".to_owned()),
                 (None, Name::Digest(_)) => {}
             }
         }
         Ok(tags)
+    }
+}
+
+/// Images that could not be moved while others were.
+struct Failures<'a> {
+    keep_going: bool,
+    display: &'a Display,
+    all: Vec<anyhow::Error>,
+}
+
+impl Failures<'_> {
+    /// Notes a failure with `--keep-going`; without it, and after an interrupt, it is the end.
+    fn bear(&mut self, error: anyhow::Error) -> anyhow::Result<()> {
+        if !self.keep_going || matches!(error.downcast_ref::<Error>(), Some(Error::Interrupted(_))) {
+            return Err(error);
+        }
+        self.display.note(&format!("{error:#}"));
+        self.all.push(error);
+        Ok(())
+    }
+
+    /// An error where there were failures: its exit code is that of the first.
+    fn verdict(mut self, images: usize) -> anyhow::Result<()> {
+        if self.all.is_empty() {
+            return Ok(());
+        }
+        let failed = self.all.len();
+        let of = images.max(failed);
+        Err(self
+            .all
+            .swap_remove(0)
+            .context(format!("{failed} of {of} images were not copied; the first of them")))
     }
 }
 

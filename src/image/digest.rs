@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest as _, Sha256, Sha512};
 
-use super::Error;
+use super::{Error, Tag};
 
 /// A hash algorithm that the OCI image specification registers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -76,10 +76,10 @@ impl Digest {
 
     /// The tag under which registries without a list of referrers keep the index of what is about this content (OCI
     /// distribution specification, "Referrers Tag Schema").
-    pub fn referrers_tag(&self) -> String {
+    pub fn referrers_tag(&self) -> Tag {
         const MOST_DIGITS: usize = 64;
         let digits = &self.hexadecimal[..self.hexadecimal.len().min(MOST_DIGITS)];
-        format!("{}-{digits}", self.algorithm.name())
+        Tag::trusted(format!("{}-{digits}", self.algorithm.name()))
     }
 
     /// As much of the digits as a person needs to tell one from another.

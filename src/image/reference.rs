@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::host::{Address, Ecr};
-use super::{Digest, Error};
+use super::{Digest, Error, RepositoryName, Tag};
 
 /// What an image is called within its repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,19 +12,25 @@ pub enum Name {
     /// By nothing: the only image there is, or `latest`.
     Unnamed,
     /// By a tag.
-    Tag(String),
+    Tag(Tag),
     /// By the digest of its manifest.
     Digest(Digest),
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unnamed => formatter.write_str("latest"),
+            Self::Tag(tag) => tag.fmt(formatter),
+            Self::Digest(digest) => digest.fmt(formatter),
+        }
+    }
 }
 
 impl Name {
     /// A tag, checked against the grammar of the OCI distribution specification.
     pub fn tag(text: &str) -> Result<Self, Error> {
-        let inside = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
-        let right = text.len() <= 128
-            && text.bytes().all(inside)
-            && text.bytes().next().is_some_and(|first| !b".-".contains(&first));
-        if right { Ok(Self::Tag(text.to_owned())) } else { Err(Error::Tag(text.to_owned())) }
+        text.parse().map(Self::Tag)
     }
 }
 
@@ -57,7 +63,7 @@ pub struct Reference {
     /// The registry; `None` for the one that is configured.
     pub registry: Option<Registry>,
     /// The repository's name.
-    pub repository: String,
+    pub repository: RepositoryName,
     /// Which image of the repository.
     pub name: Name,
 }
@@ -116,33 +122,18 @@ impl FromStr for Reference {
             Some((repository, tag)) => (repository, Some(Name::tag(tag)?)),
             None => (rest, None),
         };
-        check_repository(repository).map_err(|reason| wrong(&reason))?;
+        if repository.is_empty() {
+            return Err(wrong("it names no repository"));
+        }
+        let repository: RepositoryName = repository.parse().map_err(|error: Error| match error {
+            Error::Repository { reason, .. } => {
+                wrong(&format!("'{repository}' is not a repository name: {reason}"))
+            }
+            error => error,
+        })?;
         // With both a tag and a digest the digest decides, as docker has it.
         let name = digest.map(Name::Digest).or(tag).unwrap_or(Name::Unnamed);
-        Ok(Self { registry, repository: repository.to_owned(), name })
-    }
-}
-
-fn check_repository(repository: &str) -> Result<(), String> {
-    if repository.is_empty() {
-        return Err("it names no repository".to_owned());
-    }
-    let alphanumeric = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    for part in repository.split('/') {
-        let ends = [part.bytes().next(), part.bytes().last()];
-        let right = ends.iter().all(|end| end.is_some_and(alphanumeric))
-            && part.bytes().all(|byte| alphanumeric(byte) || b"._-".contains(&byte));
-        if !right {
-            return Err(format!(
-                "'{repository}' is not a repository name (lower-case letters and digits, with '.', '_', '-' and '/' between them)"
-            ));
-        }
-    }
-    // Amazon ECR wants two at least, and says so; other registries and docker take one.
-    if repository.len() <= 256 {
-        Ok(())
-    } else {
-        Err("a repository name has at most 256 characters".to_owned())
+        Ok(Self { registry, repository, name })
     }
 }
 
@@ -169,14 +160,14 @@ mod tests {
     }
 
     fn plain(repository: &str, name: Name) -> Reference {
-        Reference { registry: None, repository: repository.to_owned(), name }
+        Reference { registry: None, repository: repository.parse().unwrap(), name }
     }
 
     #[test]
     fn names_without_a_host() {
         assert_eq!(reference("app"), plain("app", Name::Unnamed));
-        assert_eq!(reference("x:1"), plain("x", Name::Tag("1".to_owned())));
-        assert_eq!(reference("team/app:1.0"), plain("team/app", Name::Tag("1.0".to_owned())));
+        assert_eq!(reference("x:1"), plain("x", Name::tag("1").unwrap()));
+        assert_eq!(reference("team/app:1.0"), plain("team/app", Name::tag("1.0").unwrap()));
         let digest = Digest::of(b"");
         assert_eq!(reference(&format!("team/app@{digest}")), plain("team/app", Name::Digest(digest.clone())));
         assert_eq!(reference(&format!("app:1@{digest}")), plain("app", Name::Digest(digest)));
@@ -248,8 +239,13 @@ mod tests {
         assert_eq!(reason("127.0.0.1:5000/"), "it names no repository");
         assert_eq!(reason("localhost:99999/app"), "'localhost:99999' is no host");
         assert_eq!(reason("re gistry.example/app"), "'re gistry.example' is no host");
-        assert_eq!(reason(&"a".repeat(257)), "a repository name has at most 256 characters");
-        let shape = "is not a repository name (lower-case letters and digits, with '.', '_', '-' and '/' between them)";
+        let long = "a".repeat(256);
+        assert_eq!(
+            reason(&long),
+            format!("'{long}' is not a repository name: a repository name has at most 255 characters")
+        );
+        let shape = "is not a repository name: expected lower-case letters and digits, with one '.', one or two '_', \
+                     any '-' or '/' between them";
         for wrong in ["App", "team//app", "/app", "app/", "-app", "app_"] {
             assert_eq!(reason(wrong), format!("'{wrong}' {shape}"));
         }

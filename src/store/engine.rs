@@ -23,7 +23,7 @@ use tempfile::TempDir;
 use tokio::net::TcpStream;
 
 use super::layout::write;
-use super::{Answer, ArchiveWriter, Format, Place, Reader, Shared, Source, Store, Written};
+use super::{Answer, ArchiveWriter, Format, Place, Reader, Shared, Source, Store, TagListing, Written};
 use crate::image::{Descriptor, Digest, Manifest, Name};
 
 /// The most that is read of what an engine says about a failure or a loaded image.
@@ -315,7 +315,7 @@ impl Store for Engine {
         true
     }
 
-    fn tags(&self) -> Answer<'_, Vec<String>> {
+    fn tags(&self) -> Answer<'_, TagListing> {
         self.archive.tags()
     }
 

@@ -1,6 +1,6 @@
 //! HTTP connections beside the service's own client: for downloads, and for what registries are asked.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -28,11 +28,19 @@ pub struct Network {
     pub first_wait: Duration,
     /// Whether calls of Amazon ECR keep to the rates that AWS allows an account, instead of being told off.
     pub paced: bool,
+    /// The address of the service's API where that is not AWS's own.
+    pub endpoint: Option<Url>,
 }
 
 impl Default for Network {
     fn default() -> Self {
-        Self { ca_bundle: None, unverified: false, first_wait: Duration::from_millis(250), paced: false }
+        Self {
+            ca_bundle: None,
+            unverified: false,
+            first_wait: Duration::from_millis(250),
+            paced: false,
+            endpoint: None,
+        }
     }
 }
 
@@ -52,6 +60,11 @@ impl Connections {
     /// The wait before something that failed is tried again.
     pub(super) fn first_wait(&self) -> Duration {
         self.network.first_wait
+    }
+
+    /// The address of the service's API where that is not AWS's own.
+    pub(super) fn endpoint(&self) -> Option<&Url> {
+        self.network.endpoint.as_ref()
     }
 
     /// The connections for a URL of this scheme.
@@ -105,13 +118,42 @@ fn redirects() -> Policy {
     })
 }
 
-/// Why a URL that a server names may not be used, where it may not: it must be the same host's, or https, and not an
-/// address that only this machine or its network can reach unless the server itself is there.
+/// Why a URL that a server names may not be used, where it may not. It must be https, or the same host's, or both are
+/// on this machine; never without TLS where the server has it; and not an address that only this machine or its
+/// network can reach unless the server itself is there.
 pub(super) fn leads_astray(from: &Url, to: &Url) -> Option<String> {
     let place = |url: &Url| (url.host_str().map(ToOwned::to_owned), url.port_or_known_default());
-    let inward = is_inside(to) && !is_inside(from);
-    let fine = place(from) == place(to) || (to.scheme() == "https" && !inward);
-    (!fine).then(|| format!("refused to go on at {}", to.host_str().unwrap_or("?")))
+    let inward = (is_inside(to) && !is_inside(from)) || is_link_local(to);
+    let near = place(from) == place(to) || (is_here(from) && is_here(to));
+    let fine = match (from.scheme(), to.scheme()) {
+        (_, "https") => near || !inward,
+        ("http", "http") => near,
+        _ => false,
+    };
+    let place = || format!("{}://{}", to.scheme(), to.host_str().unwrap_or("?"));
+    (!fine).then(|| format!("refused to go on at {}", place()))
+}
+
+/// Why a layer is not downloaded from where the service says it is, where it is not: `endpoint` is the service's own
+/// address, `None` for AWS. Names that stand for private addresses are VPC endpoints and fine.
+pub(super) fn download_leads_astray(endpoint: Option<&Url>, to: &Url) -> Option<String> {
+    let near = endpoint.is_some_and(|endpoint| endpoint.origin() == to.origin());
+    let inside = endpoint.is_some_and(is_inside);
+    let plain = to.scheme() == "http" && endpoint.is_none_or(|endpoint| endpoint.scheme() == "https");
+    let fine = near || (!is_link_local(to) && (inside || !is_inside(to)) && !plain);
+    let place = || format!("{}://{}", to.scheme(), to.host_str().unwrap_or("?"));
+    (!fine).then(|| format!("refused to download from {}, which the service names for that", place()))
+}
+
+/// Whether two URLs are the same host's, whatever their ports: then a list may go on there.
+pub(super) fn is_same_host(one: &Url, other: &Url) -> bool {
+    one.host() == other.host() || (is_here(one) && is_here(other))
+}
+
+/// Whether two URLs are the same registry's: then a login for one is for the other. This machine has several names.
+pub(super) fn is_same_registry(one: &Url, other: &Url) -> bool {
+    let port = |url: &Url| (url.scheme().to_owned(), url.port_or_known_default());
+    is_same_host(one, other) && port(one) == port(other)
 }
 
 /// Why a realm that a registry names gets no login, where it gets none: it must be https, anywhere that is no address
@@ -155,10 +197,34 @@ fn is_inside(url: &Url) -> bool {
 /// Whether a URL names this machine.
 fn is_here(url: &Url) -> bool {
     match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
         Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => {
+            address.is_loopback() || address.to_ipv4_mapped().is_some_and(|address| address.is_loopback())
+        }
         None => false,
+    }
+}
+
+/// Whether a URL names an address of the link: there cloud machines are told their credentials.
+fn is_link_local(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => is_link_local_address(address.into()),
+        Some(Host::Ipv6(address)) => is_link_local_address(address.into()),
+        Some(Host::Domain(_)) | None => false,
+    }
+}
+
+/// Whether an address is one of the link, or the IPv6 address at which AWS tells instances their credentials.
+fn is_link_local_address(address: IpAddr) -> bool {
+    const INSTANCE_METADATA: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
+    match address {
+        IpAddr::V4(address) => address.is_link_local(),
+        IpAddr::V6(address) => {
+            address.is_unicast_link_local()
+                || address == INSTANCE_METADATA
+                || address.to_ipv4_mapped().is_some_and(|address| address.is_link_local())
+        }
     }
 }
 

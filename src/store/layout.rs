@@ -17,7 +17,7 @@ use super::index::Index;
 use super::partial::Partial;
 use super::stream::{Parts, Stream};
 use super::verified::VerifiedBlobs;
-use super::{Answer, Error, Kept, Reader, Source, Store, Written};
+use super::{Answer, Error, Kept, Reader, Source, Store, TagListing, Written};
 use crate::image::{Descriptor, Digest, Hasher, Manifest, Name};
 
 /// What is written at once. Larger pieces gain nothing, smaller ones cost more calls.
@@ -339,8 +339,8 @@ impl Store for Layout {
         Box::pin(self.lacking(blobs))
     }
 
-    fn tags(&self) -> Answer<'_, Vec<String>> {
-        Box::pin(async move { Ok(files::index(self)?.tags()) })
+    fn tags(&self) -> Answer<'_, TagListing> {
+        Box::pin(async move { Ok(TagListing::of(files::index(self)?.tags())) })
     }
 
     fn write<'a>(&'a self, blob: &'a Descriptor, source: &'a Source) -> Answer<'a, Written> {

@@ -94,11 +94,11 @@ impl Store for Memory {
             let state = self.state();
             let digest = match name {
                 Name::Digest(digest) => Some(digest),
-                Name::Tag(tag) => state.tags.get(tag),
+                Name::Tag(tag) => state.tags.get(tag.as_str()),
                 Name::Unnamed => state.images.iter().next(),
             };
             let found = digest.and_then(|digest| state.manifests.get(digest)).cloned();
-            let (place, name) = (self.name(), format!("{name:?}"));
+            let (place, name) = (self.name(), name.to_string());
             found.ok_or(Error::NoImage { place, name, instead: String::new() })
         })
     }

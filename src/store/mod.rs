@@ -18,6 +18,8 @@ mod http;
 mod index;
 mod journal;
 mod layout;
+mod list_walk;
+mod listing;
 pub mod memory;
 mod partial;
 mod place;
@@ -39,13 +41,15 @@ pub use error::Error;
 pub use growing::Growing;
 pub use journal::Journal;
 pub use layout::Layout;
+pub use list_walk::ListWalk;
+pub use listing::{ImageListing, TagListing, Unreadable};
 pub use memory::Memory;
 pub use place::{Format, Place};
 pub use registry::Remote;
 pub use stream::{Source, Stream};
 pub use verified::VerifiedBlobs;
 
-use crate::image::{Descriptor, Digest, Manifest, Name};
+use crate::image::{Descriptor, Digest, Manifest, Name, Tag};
 
 /// What a store's methods answer, sooner or later.
 pub type Answer<'a, T> = BoxFuture<'a, Result<T, Error>>;
@@ -177,19 +181,20 @@ pub trait Store: Send + Sync {
     }
 
     /// All tags, where this place can list them.
-    fn tags(&self) -> Answer<'_, Vec<String>> {
+    fn tags(&self) -> Answer<'_, TagListing> {
         let reason = "cannot list its tags".to_owned();
         Box::pin(async { Err(Error::Place { place: self.name(), reason }) })
     }
 
-    /// The tags that are chosen, each with the digest that it names; `None` where there is no such repository.
-    fn named<'a>(&'a self, _chosen: &'a Chosen) -> Answer<'a, Option<Vec<(String, Digest)>>> {
+    /// The tags that are chosen, each with the digest that it names; `None` where there is no such repository. The
+    /// listing is complete: what may be cut short or is no listing is an error.
+    fn named<'a>(&'a self, _chosen: &'a Chosen) -> Answer<'a, Option<ImageListing>> {
         let reason = "cannot list its tags".to_owned();
         Box::pin(async { Err(Error::Place { place: self.name(), reason }) })
     }
 
     /// Takes tags away; an image goes with its last one where the place has it so.
-    fn untag<'a>(&'a self, _tags: &'a [String]) -> Answer<'a, ()> {
+    fn untag<'a>(&'a self, _tags: &'a [Tag]) -> Answer<'a, ()> {
         let reason = "cannot delete tags".to_owned();
         Box::pin(async { Err(Error::Place { place: self.name(), reason }) })
     }

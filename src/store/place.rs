@@ -12,7 +12,7 @@ use super::folder::open_file;
 use super::{
     ArchiveReader, ArchiveStream, ArchiveWriter, DockerReader, Error, Layout, Shared, VerifiedBlobs, docker,
 };
-use crate::image::{Name, Reference};
+use crate::image::{Name, Reference, Tag};
 
 /// The form in which a place keeps images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +33,7 @@ pub struct Place {
     /// The path.
     pub path: PathBuf,
     /// The tag behind the path.
-    pub tag: Option<String>,
+    pub tag: Option<Tag>,
     /// The repository in front of the tag, as docker archives name their images.
     pub repository: Option<String>,
 }
@@ -54,9 +54,9 @@ impl Place {
         if !path.exists()
             && let Some((path, tag)) = rest.rsplit_once(':')
             && !path.is_empty()
-            && Name::tag(tag).is_ok()
+            && let Ok(tag) = tag.parse()
         {
-            return Self { format, path: path.into(), tag: Some(tag.to_owned()), repository: None };
+            return Self { format, path: path.into(), tag: Some(tag), repository: None };
         }
         Self { format, path, tag: None, repository: None }
     }
@@ -72,12 +72,13 @@ impl Place {
             return Self { format, path: text.into(), tag: None, repository: None };
         };
         let (repository, tag) = match docker::split(name) {
-            Some((repository, tag)) => (Some(repository), Some(tag)),
-            None if Name::tag(name).is_ok() => (None, Some(name)),
-            None => (Some(name), None),
+            Some((repository, tag)) => (Some(repository), tag.parse().ok()),
+            None => match name.parse() {
+                Ok(tag) => (None, Some(tag)),
+                Err(_) => (Some(name), None),
+            },
         };
-        let owned = |text: Option<&str>| text.map(ToOwned::to_owned);
-        Self { format, path: path.into(), tag: owned(tag), repository: owned(repository) }
+        Self { format, path: path.into(), tag, repository: repository.map(ToOwned::to_owned) }
     }
 
     /// The image that was asked for.
@@ -170,7 +171,7 @@ mod tests {
     use super::*;
 
     fn place(format: Option<Format>, path: &str, tag: Option<&str>) -> Place {
-        Place { format, path: path.into(), tag: tag.map(ToOwned::to_owned), repository: None }
+        Place { format, path: path.into(), tag: tag.map(|tag| tag.parse().unwrap()), repository: None }
     }
 
     #[test]

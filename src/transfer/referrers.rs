@@ -5,7 +5,7 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use super::Error;
 use super::plan::{DEEPEST, Walk, fetch};
-use crate::image::{Descriptor, Digest, Manifest, Name};
+use crate::image::{Descriptor, Digest, Manifest, Name, Tag};
 use crate::store::{self, Shared};
 
 /// More than any image has; what lists more is not meant well.
@@ -134,10 +134,10 @@ async fn tagged(
     image: impl Iterator<Item = &Digest>,
 ) -> Result<Vec<(String, Manifest)>, Error> {
     let tags = |digest: &Digest| DIGEST_TAGS.map(|kind| format!("{}.{kind}", digest.referrers_tag()));
-    let tags: Vec<String> = image.flat_map(tags).collect();
-    let read = |tag: String| async move {
+    let tags: Vec<Tag> = image.flat_map(tags).filter_map(|tag| tag.parse().ok()).collect();
+    let read = |tag: Tag| async move {
         match source.manifest(&Name::Tag(tag.clone())).await.map_err(Error::from) {
-            Ok(manifest) => Ok(Some((tag, manifest))),
+            Ok(manifest) => Ok(Some((tag.into(), manifest))),
             Err(error) if is_gone(&error) => Ok(None),
             Err(error) => Err(error),
         }

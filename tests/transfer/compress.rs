@@ -59,7 +59,7 @@ pub(super) async fn store_of(layers: &[(&str, Vec<u8>, &[u8])], docker: bool) ->
 }
 
 async fn root(store: &Memory, tag: &str) -> Manifest {
-    store.manifest(&Name::Tag(tag.to_owned())).await.unwrap()
+    store.manifest(&Name::tag(tag).unwrap()).await.unwrap()
 }
 
 fn types(manifest: &Manifest) -> Vec<&str> {
@@ -99,10 +99,10 @@ async fn every_form_becomes_the_one_that_was_asked_for() {
     }
     // zstd comes back as gzip, and without a level what is gzip already stays.
     let zstd: Shared = back.clone();
-    let from_zstd = Options { image: Name::Tag("zstd".to_owned()), ..compressed("gzip", &["1"]) };
+    let from_zstd = Options { image: Name::tag("zstd").unwrap(), ..compressed("gzip", &["1"]) };
     let third = Arc::new(Memory::new());
     run(&zstd, &(third.clone() as Shared), &from_zstd).await.unwrap();
-    let from_gzip = Options { image: Name::Tag("1".to_owned()), ..compressed("gzip", &["2"]) };
+    let from_gzip = Options { image: Name::tag("1").unwrap(), ..compressed("gzip", &["2"]) };
     let outcome = run(&(third as Shared), &destination, &from_gzip).await.unwrap();
     assert_eq!((outcome.compressed, outcome.rewritten), (0, false));
     // Nobody touches layers who was not asked to.
@@ -133,7 +133,7 @@ async fn dockers_manifest_becomes_one_of_oci_for_zstd_and_its_index_too() {
     let source: Shared = store;
     let back = Arc::new(Memory::new());
     let destination: Shared = back.clone();
-    let wanted = Name::Tag("index".to_owned());
+    let wanted = Name::tag("index").unwrap();
     let asked = |with: &str| Options { image: wanted.clone(), ..compressed(with, &[with]) };
     for (with, list, kind, blobs) in [
         (
@@ -223,7 +223,7 @@ async fn layers_of_a_docker_archive_are_compressed_for_a_registry_only() {
     let outcome = run(&archive, &remote, &options(&["1"])).await.unwrap();
     assert_eq!((outcome.compressed, outcome.blobs), (1, 2));
     let back = Arc::new(Memory::new());
-    run(&remote, &(back.clone() as Shared), &Options { image: Name::Tag("1".to_owned()), ..options(&["1"]) })
+    run(&remote, &(back.clone() as Shared), &Options { image: Name::tag("1").unwrap(), ..options(&["1"]) })
         .await
         .unwrap();
     let new = root(&back, "1").await;

@@ -31,7 +31,7 @@ async fn fetched(source: &Shared, name: Name) -> Result<Arc<Memory>, String> {
 }
 
 fn tag(tag: &str) -> Name {
-    Name::Tag(tag.to_owned())
+    Name::tag(tag).unwrap()
 }
 
 #[tokio::test]
@@ -234,7 +234,7 @@ async fn archives_from_before_manifest_json_are_read() {
     };
     write(&files);
     let source = place(folder.path(), "a.tar:team/app").source().unwrap();
-    assert_eq!(source.tags().await.unwrap(), ["1", "old"]);
+    assert_eq!(source.tags().await.unwrap(), TagListing::of(["1", "old"]));
     let back = fetched(&source, tag("1")).await.unwrap();
     let image = back.manifest(&tag("x")).await.unwrap();
     assert_eq!(digests(image.blobs().skip(1)), [Digest::of(&low), Digest::of(&top)]);

@@ -93,7 +93,7 @@ fn fast() -> Options {
 async fn packed() -> (String, usize) {
     let back = Arc::new(Memory::new());
     run(&image_of(SIZE, None).await, &(back.clone() as Shared), &fast()).await.unwrap();
-    let image = back.manifest(&Name::Tag("1".to_owned())).await.unwrap();
+    let image = back.manifest(&Name::tag("1").unwrap()).await.unwrap();
     let layer = image.blobs().nth(1).unwrap();
     (layer.digest.to_string(), usize::try_from(layer.size).unwrap())
 }
@@ -172,7 +172,8 @@ async fn what_a_registry_has_is_not_sent_again_by_the_next_run() {
     let store = || -> Shared {
         let journal = Journal::new(folder.path().to_owned(), String::new());
         let network = ecr::store::ecr::Network::default();
-        let remote = Remote::new(&registry.address, "team/app", true, Login::Anonymous, network);
+        let remote =
+            Remote::new(&registry.address, &"team/app".parse().unwrap(), true, Login::Anonymous, network);
         Arc::new(remote.with_journal(journal))
     };
     registry.interfere(|_, request| {

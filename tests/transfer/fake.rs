@@ -64,7 +64,7 @@ impl Fake {
 
     pub(super) fn repository(&self) -> Ecr {
         let client = Client::in_process(model::ecr(), Arc::new(self.clone()));
-        let repository = Repository { registry: None, name: "team/app".to_owned() };
+        let repository = Repository { registry: None, name: "team/app".parse().unwrap() };
         Ecr::new(client, repository, Network { first_wait: Duration::ZERO, ..Network::default() })
     }
 

@@ -25,7 +25,7 @@ async fn there_and_back(source: &Arc<Memory>, image: &Manifest, remote: &Shared)
     let shared: Shared = Arc::clone(source) as Shared;
     run(&shared, remote, &alone()).await.map_err(|error| format!("push: {error}"))?;
     let back = Arc::new(Memory::new());
-    let wanted = Options { image: Name::Tag("1".to_owned()), ..alone() };
+    let wanted = Options { image: Name::tag("1").unwrap(), ..alone() };
     run(remote, &(Arc::clone(&back) as Shared), &wanted).await.map_err(|error| format!("pull: {error}"))?;
     assert_eq!(back.tags(), [("1".to_owned(), image.digest().clone())]);
     for blob in image.blobs() {
@@ -259,5 +259,5 @@ async fn look_ups_and_manifests_wait_as_long_as_they_are_asked_to() {
 
 fn remote(registry: &Registry, login: Login) -> Remote {
     let network = Network { first_wait: Duration::ZERO, ..Network::default() };
-    Remote::new(&registry.address, "team/app", true, login, network)
+    Remote::new(&registry.address, &"team/app".parse().unwrap(), true, login, network)
 }

@@ -29,7 +29,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ecr::image::{Descriptor, Digest, Manifest, Name, media_type};
-use ecr::store::{Memory, Shared, Store};
+use ecr::store::{Memory, Shared, Store, TagListing};
 use ecr::transfer::progress::{Progress, Silent};
 use ecr::transfer::{Error, Options, Outcome, copy};
 use serde_json::{Value, json};

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ecr::image::{Digest, Name};
-use ecr::store::{Memory, Place, Shared, Store as _};
+use ecr::store::{Memory, Place, Shared, Store as _, TagListing};
 use serde_json::{Value, json};
 
 use super::{LAYER, digests, image, index, noise, options, run, single};
@@ -276,7 +276,7 @@ async fn several_platforms_of_three_make_a_smaller_index() {
     let destination = Arc::new(Memory::new());
     let outcome = run(&(store as Shared), &(destination.clone() as Shared), &wanted).await.unwrap();
     assert!(outcome.rewritten);
-    let moved = destination.manifest(&Name::Tag("1".to_owned())).await.unwrap();
+    let moved = destination.manifest(&Name::tag("1").unwrap()).await.unwrap();
     assert_eq!(moved.digest(), &outcome.digest);
     assert_eq!(digests(moved.children().iter()), [images[0].digest().clone(), images[2].digest().clone()]);
 }
@@ -328,15 +328,15 @@ async fn a_docker_archive_is_read_in_place() {
     ];
     tar_of(&path, &files);
     let source = Place::parse(&format!("docker-archive:{text}")).source().unwrap();
-    assert_eq!(source.tags().await.unwrap(), ["1", "2"]);
+    assert_eq!(source.tags().await.unwrap(), TagListing::of(["1", "2"]));
     let back = Arc::new(Memory::new());
-    let wanted = Name::Tag("2".to_owned());
+    let wanted = Name::tag("2").unwrap();
     let outcome =
         run(&source, &(back.clone() as Shared), &ecr::transfer::Options { image: wanted, ..options(&["x"]) })
             .await
             .unwrap();
     assert_eq!((outcome.blobs, outcome.bytes), (3, 5000 + 3002 + files[3].1.len() as u64));
-    let manifest = back.manifest(&Name::Tag("x".to_owned())).await.unwrap();
+    let manifest = back.manifest(&Name::tag("x").unwrap()).await.unwrap();
     let found: Vec<(&str, Digest)> =
         manifest.blobs().map(|blob| (blob.media_type.as_str(), blob.digest.clone())).collect();
     let layer = "application/vnd.oci.image.layer.v1.tar";
@@ -358,7 +358,7 @@ async fn a_docker_archive_is_read_in_place() {
     damaged[0].1[17] ^= 1;
     tar_of(&path, &damaged);
     let source = Place::parse(&format!("{text}:1")).source().unwrap();
-    let wanted = ecr::transfer::Options { image: Name::Tag("1".to_owned()), ..options(&["x"]) };
+    let wanted = ecr::transfer::Options { image: Name::tag("1").unwrap(), ..options(&["x"]) };
     let error = run(&source, &(Arc::new(Memory::new()) as Shared), &wanted).await.unwrap_err();
     assert!(
         error.to_string().starts_with(&format!("blob {} in {text} is damaged", Digest::of(&plain))),

@@ -11,7 +11,7 @@ use super::server::{Server, body, offset, serve};
 use super::{Options, index, noise, options, run, single};
 
 fn tagged() -> Options {
-    Options { image: Name::Tag("1".to_owned()), ..options(&["1"]) }
+    Options { image: Name::tag("1").unwrap(), ..options(&["1"]) }
 }
 
 /// A fake with everything that a store has, its layers downloadable from a folder.
@@ -59,7 +59,7 @@ async fn an_index_comes_back_byte_for_byte() {
     for (name, bytes) in files.iter().filter(|(name, _)| name.starts_with("blobs/")) {
         assert_eq!(name, &format!("blobs/sha256/{}", Digest::of(bytes).hexadecimal()));
     }
-    let found = layout.manifest(&Name::Tag("1".to_owned())).await.unwrap();
+    let found = layout.manifest(&Name::tag("1").unwrap()).await.unwrap();
     assert_eq!(found, index);
     for child in &children {
         assert_eq!(&layout.manifest(&Name::Digest(child.digest().clone())).await.unwrap(), child);

@@ -113,7 +113,7 @@ impl Registry {
 
     pub(super) fn store_of(&self, repository: &str, login: Login) -> Shared {
         let network = Network { first_wait: Duration::ZERO, ..Network::default() };
-        Arc::new(Remote::new(&self.address, repository, true, login, network))
+        Arc::new(Remote::new(&self.address, &repository.parse().unwrap(), true, login, network))
     }
 
     pub(super) fn store(&self) -> Shared {
@@ -314,12 +314,12 @@ async fn an_index_goes_up_and_comes_back() {
     let source: Shared = memory.clone();
     let outcome = run(&source, &registry.store(), &options(&["1", "2"])).await.unwrap();
     assert_eq!((&outcome.digest, outcome.blobs, outcome.present), (index.digest(), 5, 0));
-    assert_eq!(registry.store().tags().await.unwrap(), ["1", "2"]);
+    assert_eq!(registry.store().tags().await.unwrap(), TagListing::of(["1", "2"]));
 
     let back = Arc::new(Memory::new());
     let shared: Shared = back.clone();
     let mut wanted = options(&["3"]);
-    wanted.image = Name::Tag("2".to_owned());
+    wanted.image = Name::tag("2").unwrap();
     run(&registry.store(), &shared, &wanted).await.unwrap();
     for blob in children.iter().flat_map(Manifest::blobs) {
         assert_eq!(back.blob(&blob.digest), memory.blob(&blob.digest));
@@ -342,7 +342,7 @@ async fn tokens_are_asked_for_with_the_login() {
     run(&source, &store, &options(&["1"])).await.unwrap();
     let back: Shared = Arc::new(Memory::new());
     let mut wanted = options(&["1"]);
-    wanted.image = Name::Tag("1".to_owned());
+    wanted.image = Name::tag("1").unwrap();
     run(&store, &back, &wanted).await.unwrap();
 
     let error = run(&source, &registry.store(), &options(&["1"])).await.unwrap_err();
@@ -398,7 +398,7 @@ async fn what_passes_is_tried_again_and_a_no_is_repeated() {
     });
     let back: Shared = Arc::new(Memory::new());
     let mut wanted = options(&["1"]);
-    wanted.image = Name::Tag("1".to_owned());
+    wanted.image = Name::tag("1").unwrap();
     run(&registry.store(), &back, &wanted).await.unwrap();
 
     let no =
@@ -420,7 +420,7 @@ async fn a_manifest_without_an_end_is_not_read() {
     });
     let back: Shared = Arc::new(Memory::new());
     let mut wanted = options(&["1"]);
-    wanted.image = Name::Tag("1".to_owned());
+    wanted.image = Name::tag("1").unwrap();
     let error = run(&registry.store(), &back, &wanted).await.unwrap_err();
     assert!(error.to_string().contains("is larger than the 4194304 bytes that registries take"), "{error}");
     let error = run(&registry.store(), &back, &wanted).await.unwrap_err();

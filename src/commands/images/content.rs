@@ -2,7 +2,7 @@
 
 use futures_util::future::LocalBoxFuture;
 
-use super::super::registry::{Target, explained};
+use super::super::registry::{Target, explained, wrong};
 use super::children;
 use super::manifest_cache::ManifestCache;
 use super::selection::Repository;
@@ -84,8 +84,8 @@ impl Contents<'_> {
                 config.size
             );
         }
-        let reference =
-            Reference { registry: None, repository: self.repository.name.clone(), name: Name::Unnamed };
+        let repository = self.repository.name.parse().map_err(wrong)?;
+        let reference = Reference { registry: None, repository, name: Name::Unnamed };
         let target = Target::of(self.repository.connection.settings(), reference)?;
         let store = target.of_account(self.repository.connection.account()).store();
         let failed = |error: crate::store::Error| explained(error.into());

@@ -71,7 +71,7 @@ fn digest(context: &Context, arguments: &DigestArgs) -> anyhow::Result<ExitCode>
         arguments.platform.as_deref().map(str::parse).transpose().map_err(wrong)?;
     let address = Address { registry: reference.registry.clone(), ..Address::default() };
     let connection = Connection::open(&context.settings, &address)?;
-    let repository = Repository { connection, name: reference.repository.clone() };
+    let repository = Repository { connection, name: reference.repository.to_string() };
     let found = block_on(async { find(&repository, &reference.name).await });
     let found = match found {
         Err(error) if is_missing_repository(&error) => {

@@ -75,7 +75,7 @@ impl Wanted {
     /// The tags by which an image was found; none where it was its digest.
     fn tags<'a>(&'a self, graph: &'a Graph, position: usize) -> Vec<&'a str> {
         let fits = |tag: &&str| match self {
-            Self::Name(Name::Tag(wanted)) => tag == wanted,
+            Self::Name(Name::Tag(wanted)) => **tag == **wanted,
             Self::Name(_) => false,
             Self::Glob(wanted) => glob::matches(wanted, tag),
         };

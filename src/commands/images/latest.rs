@@ -142,7 +142,7 @@ fn latest(context: &Context, arguments: &LatestArgs) -> anyhow::Result<ExitCode>
         arguments.platform.as_deref().map(str::parse).transpose().map_err(wrong)?;
     let address = Address { registry: reference.registry.clone(), ..Address::default() };
     let connection = Connection::open(&context.settings, &address)?;
-    let repository = Repository { connection, name: reference.repository };
+    let repository = Repository { connection, name: reference.repository.to_string() };
     let cache = ManifestCache::open(&context.settings, arguments.no_cache);
     let chosen = block_on(async { choose(&repository, &wanted, platform.as_ref(), &cache).await })?;
     tell_fetched(context, chosen.fetched);

@@ -276,7 +276,7 @@ fn pattern(text: &str) -> anyhow::Result<(Option<Registry>, String)> {
     if reference.name != Name::Unnamed {
         return Err(usage(format!("'{text}' names one image; expected a repository")));
     }
-    Ok((reference.registry, reference.repository))
+    Ok((reference.registry, reference.repository.into()))
 }
 
 /// Whether a text is a pattern and no name.

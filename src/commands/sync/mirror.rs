@@ -8,15 +8,19 @@ use futures_util::stream::{self, StreamExt as _};
 
 use super::super::create::Creation;
 use super::super::location::Location;
-use super::super::registry::explained;
+use super::super::registry::{self, explained};
 use super::super::summary::Row;
 use super::super::transfer_command::ImageTransfer;
+use super::deletion::{Deletion, Extra};
 use super::report::{Mirrored, Report};
 use super::side::Home;
-use crate::image::{Digest, Name, glob};
-use crate::store::{self, Buffers, Kept};
+use crate::error::Error;
+use crate::escape::escape;
+use crate::image::{Digest, Name, RepositoryName, Tag, glob};
+use crate::store::{self, Buffers, ImageListing, Kept, Unreadable};
 use crate::transfer::Options;
 use crate::transfer::progress::Progress;
+use crate::ui::Ui;
 use crate::ui::progress::Display;
 
 /// How many repositories are compared at once.
@@ -26,7 +30,7 @@ const COMPARED: usize = 8;
 pub(super) struct Wanted<'a> {
     /// Tags to mirror, none for all, and tags to leave out.
     pub(super) globs: Arc<(Vec<String>, Vec<String>)>,
-    pub(super) delete: bool,
+    pub(super) deletion: Deletion,
     pub(super) referrers: bool,
     pub(super) dry_run: bool,
     pub(super) keep_going: bool,
@@ -47,28 +51,42 @@ impl Wanted<'_> {
 
 /// A repository and its mirror.
 pub(super) struct Mirror {
-    name: String,
+    name: RepositoryName,
     source: Location,
     destination: Location,
     /// What the mirror is called.
-    below: String,
+    below: RepositoryName,
 }
 
 /// How a mirror differs from its source.
+#[derive(Default)]
 struct Difference {
     /// Images to copy, with the tags that they lack.
-    images: Vec<(Digest, Vec<String>)>,
+    images: Vec<(Digest, Vec<Tag>)>,
     /// Tags that name something else at the mirror, with what they are to name.
-    moved: Vec<(String, Digest)>,
-    /// Tags to delete.
-    extra: Vec<String>,
+    moved: Vec<(Tag, Digest)>,
+    /// Tags that the mirror has and its source does not list.
+    extra: Vec<Tag>,
     /// Tags that are the same.
     same: usize,
+    /// What the source lists and nobody can read.
+    unreadable: Vec<Unreadable>,
+    /// How many of the chosen tags the mirror has.
+    at_mirror: usize,
+    /// Whether the source lists any tag.
+    source_has_tags: bool,
+    /// Whether the source answered a list.
+    source_is_list: bool,
 }
 
 impl Mirror {
-    pub(super) fn new(source: &Home, name: String, destination: &Home, prefix: &str) -> anyhow::Result<Self> {
-        let below = format!("{prefix}{name}");
+    pub(super) fn new(
+        source: &Home,
+        name: RepositoryName,
+        destination: &Home,
+        prefix: &str,
+    ) -> anyhow::Result<Self> {
+        let below: RepositoryName = format!("{prefix}{name}").parse().map_err(registry::wrong)?;
         let (source, destination) = (source.end(&name)?, destination.end(&below)?);
         Ok(Self { name, source, destination, below })
     }
@@ -80,149 +98,258 @@ impl Mirror {
     /// Compares the tags of both sides: one listing each.
     async fn compare(&self, wanted: &Wanted<'_>) -> anyhow::Result<Difference> {
         let chosen = wanted.chosen();
-        let list = |end: &'_ Location| {
-            let store = Arc::clone(&end.store);
-            let chosen = &chosen;
-            async move { store.named(chosen.as_ref()).await.map_err(|error| explained(error.into())) }
-        };
-        let (source, mirror) = tokio::try_join!(list(&self.source), list(&self.destination))?;
-        let Some(mut source) = source else {
+        let (source, mirror) = tokio::join!(
+            self.source.store.named(chosen.as_ref()),
+            self.destination.store.named(chosen.as_ref())
+        );
+        let Some(mut source) = source.map_err(|error| explained(error.into()))? else {
             anyhow::bail!("{} has no repository {}", self.source.store.name(), self.name);
         };
-        source.sort();
+        source.images.sort();
+        let mirror = match mirror {
+            Err(error) if denies_listing(&error) && !wanted.deletion.wanted => {
+                Some(self.look_up(&source.images).await?)
+            }
+            mirror => mirror.map_err(|error| explained(error.into()))?,
+        };
         if mirror.is_none() && self.destination.target.is_some() && wanted.create.is_none() {
             anyhow::bail!("the repository {} does not exist; --create creates it", self.below);
         }
-        let mirror: HashMap<String, Digest> = mirror.unwrap_or_default().into_iter().collect();
-        Ok(differ(&source, &mirror, wanted))
+        Ok(differ(source, &mirror.unwrap_or_default(), wanted))
     }
 
-    async fn update(
+    /// Looks each tag up at a mirror that takes images and does not list them.
+    async fn look_up(&self, source: &[(Tag, Digest)]) -> anyhow::Result<ImageListing> {
+        let mut listing = ImageListing::default();
+        for (tag, digest) in source {
+            let tags = [tag.to_string()];
+            let found = self.destination.store.tagged(digest, &tags).await;
+            if !found.map_err(|error| explained(error.into()))?.is_empty() {
+                listing.images.push((tag.clone(), digest.clone()));
+            }
+        }
+        Ok(listing)
+    }
+
+    async fn update(&self, difference: Difference, run: &Run<'_>, done: &mut Mirrored) -> anyhow::Result<()> {
+        let wanted = run.wanted;
+        done.same = difference.same;
+        for unreadable in &difference.unreadable {
+            let name = escape(&unreadable.name);
+            let failed = anyhow::anyhow!("cannot copy {}:{name}: {}", self.name, escape(&unreadable.reason));
+            run.bear(done, failed)?;
+        }
+        let mut refused = HashSet::new();
+        // What cannot be is found before anything moves.
+        for (tag, digest) in &difference.moved {
+            let admitted = self.destination.store.admit(digest, &[tag.to_string()]).await;
+            if let Err(error) = admitted.map_err(|error| explained(error.into())) {
+                run.bear(done, error)?;
+                refused.insert(tag);
+            }
+        }
+        for (digest, tags) in &difference.images {
+            let tags: Vec<Tag> = tags.iter().filter(|tag| !refused.contains(tag)).cloned().collect();
+            if tags.is_empty() && !wanted.referrers {
+                continue;
+            }
+            if let Err(error) = self.copy(digest, &tags, run, done).await {
+                if matches!(error.downcast_ref::<Error>(), Some(Error::Interrupted(_))) {
+                    return Err(error);
+                }
+                let names = tags.iter().map(Tag::as_str).collect::<Vec<_>>().join(", ");
+                let names = if names.is_empty() { digest.to_string() } else { names };
+                run.bear(done, error.context(format!("cannot copy {}:{names}", self.name)))?;
+            }
+        }
+        self.delete(&difference, run, done).await
+    }
+
+    async fn copy(
         &self,
-        difference: Difference,
-        wanted: &Wanted<'_>,
-        progress: &Arc<dyn Progress>,
+        digest: &Digest,
+        tags: &[Tag],
+        run: &Run<'_>,
         done: &mut Mirrored,
     ) -> anyhow::Result<()> {
+        let wanted = run.wanted;
         let transfer = ImageTransfer {
             source: &self.source.store,
             destination: &self.destination,
             create: wanted.create,
         };
-        done.same = difference.same;
-        // What cannot be is found before anything moves.
-        for (tag, digest) in &difference.moved {
-            let admitted = self.destination.store.admit(digest, std::slice::from_ref(tag)).await;
-            admitted.map_err(|error| explained(error.into()))?;
+        let began = Instant::now();
+        let options = Options {
+            image: Name::Digest(digest.clone()),
+            expected: Some(digest.clone()),
+            platforms: Vec::new(),
+            tags: tags.iter().map(ToString::to_string).collect(),
+            referrers: wanted.referrers,
+            buffers: Arc::clone(&wanted.buffers),
+            verify: wanted.verify,
+            compression: None,
+            known: None,
+            jobs: wanted.jobs,
+        };
+        let outcome = if wanted.dry_run {
+            transfer.survey(&options, run.progress).await?
+        } else {
+            transfer.copy_image(&options, run.progress).await?
+        };
+        let seconds = (!wanted.dry_run).then(|| began.elapsed().as_secs_f64());
+        let image = self.destination.label(&options.tags, digest);
+        done.references.extend(tags.iter().map(|tag| format!("{}:{tag}@{digest}", self.below)));
+        done.tags.extend(options.tags);
+        done.rows.push(Row { image, outcome, seconds });
+        Ok(())
+    }
+
+    /// Deletes what the source does not have, where that is certain and wanted. Where something could not be copied
+    /// nothing is: what is new may not be here yet when what is old is gone.
+    async fn delete(
+        &self,
+        difference: &Difference,
+        run: &Run<'_>,
+        done: &mut Mirrored,
+    ) -> anyhow::Result<()> {
+        let Difference { extra, at_mirror, source_has_tags, source_is_list, .. } = difference;
+        if !run.wanted.deletion.wanted || extra.is_empty() {
+            return Ok(());
         }
-        for (digest, tags) in difference.images {
-            let began = Instant::now();
-            let options = Options {
-                image: Name::Digest(digest.clone()),
-                expected: Some(digest.clone()),
-                platforms: Vec::new(),
-                tags,
-                referrers: wanted.referrers,
-                buffers: Arc::clone(&wanted.buffers),
-                verify: wanted.verify,
-                compression: None,
-                known: None,
-                jobs: wanted.jobs,
-            };
-            let outcome = if wanted.dry_run {
-                transfer.survey(&options, progress).await?
-            } else {
-                transfer.copy_image(&options, progress).await?
-            };
-            let seconds = (!wanted.dry_run).then(|| began.elapsed().as_secs_f64());
-            let image = self.destination.label(&options.tags, &digest);
-            done.tags.extend(options.tags);
-            done.references.extend(
-                done.tags[done.references.len()..].iter().map(|tag| format!("{}:{tag}@{digest}", self.below)),
-            );
-            done.rows.push(Row { image, outcome, seconds });
+        if done.failures.len() > difference.unreadable.len() {
+            run.display.note(&format!("nothing is deleted in {}, as not everything was copied", self.below));
+            return Ok(());
         }
-        if !wanted.dry_run && !difference.extra.is_empty() {
-            let removed = self.destination.store.untag(&difference.extra).await;
+        let extra = Extra {
+            mirror: &self.below,
+            tags: extra,
+            of: *at_mirror,
+            source_has_tags: *source_has_tags,
+            source_is_list: *source_is_list,
+        };
+        if !run.wanted.dry_run {
+            if !run.wanted.deletion.allows(&extra, run.ui).await? {
+                run.display.note(&format!("nothing was deleted in {}", self.below));
+                return Ok(());
+            }
+            let removed = self.destination.store.untag(extra.tags).await;
             removed.map_err(|error| explained(error.into()))?;
         }
-        done.deleted = difference.extra;
+        let deleted = if run.wanted.dry_run { "would delete" } else { "deleted" };
+        for tag in extra.tags {
+            run.display.note(&format!("{deleted} the tag {tag}"));
+        }
+        done.deleted = extra.tags.iter().map(ToString::to_string).collect();
         Ok(())
     }
 }
 
-/// Mirrors all repositories. They are compared several at once; what differs is copied one after another, as each
-/// image moves several layers at once and ECR takes few manifests a second.
-pub(super) async fn all(
-    mirrors: &[Mirror],
-    wanted: &Wanted<'_>,
-    progress: &Arc<dyn Progress>,
-    display: &Display,
-    report: &mut Report,
-) -> anyhow::Result<()> {
-    let compare = |mirror| async move { (mirror, Mirror::compare(mirror, wanted).await) };
-    let mut compared = stream::iter(mirrors).map(compare).buffered(COMPARED);
-    while let Some((mirror, difference)) = compared.next().await {
-        let mut done = Mirrored::new(&mirror.name, &mirror.below);
-        let began = Instant::now();
-        let result = match difference {
-            Ok(difference) => {
-                if !difference.images.is_empty() || !difference.extra.is_empty() {
-                    display.note(&format!("{}:", mirror.below));
-                }
-                let deletes = if wanted.dry_run { "would delete" } else { "deletes" };
-                for tag in &difference.extra {
-                    display.note(&format!("{deletes} the tag {tag}"));
-                }
-                mirror.update(difference, wanted, progress, &mut done).await
-            }
-            Err(error) => Err(error),
-        };
-        done.seconds = began.elapsed().as_secs_f64();
-        let failed = result.err();
-        if let Some(error) = &failed {
-            done.error = Some(format!("{error:#}"));
-            if wanted.keep_going {
-                display.note(&format!("{}: {error:#}", mirror.name));
-            }
-        }
-        report.mirrored.push(done);
-        match failed {
-            None => {}
-            Some(error) if wanted.keep_going => report.failed(&mirror.name, error),
-            Some(error) => return Err(error.context(format!("cannot mirror {}", mirror.name))),
-        }
+/// Whether a registry takes no question about its tags; that says nothing about pushes.
+fn denies_listing(error: &store::Error) -> bool {
+    match error {
+        store::Error::Registry(error) => error.is_denial(),
+        store::Error::Ecr(store::ecr::Error::Service(error)) => error.code() == Some("AccessDeniedException"),
+        _ => false,
     }
-    Ok(())
 }
 
-fn differ(source: &[(String, Digest)], mirror: &HashMap<String, Digest>, wanted: &Wanted<'_>) -> Difference {
-    let mut images: Vec<(Digest, Vec<String>)> = Vec::new();
-    let mut places: HashMap<&Digest, usize> = HashMap::new();
-    let (mut same, mut moved) = (0, Vec::new());
-    for (tag, digest) in source {
-        let there = mirror.get(tag) == Some(digest);
-        if !there && mirror.contains_key(tag) {
-            moved.push((tag.clone(), digest.clone()));
+/// What goes on while mirrors are made.
+pub(super) struct Run<'a> {
+    pub(super) wanted: &'a Wanted<'a>,
+    pub(super) progress: &'a Arc<dyn Progress>,
+    pub(super) display: &'a Display,
+    pub(super) ui: &'a Ui,
+}
+
+impl Run<'_> {
+    /// Notes a failure with `--keep-going`; without it, it is the end.
+    fn bear(&self, done: &mut Mirrored, error: anyhow::Error) -> anyhow::Result<()> {
+        if !self.wanted.keep_going {
+            return Err(error);
         }
-        same += usize::from(there);
+        self.display.note(&format!("{error:#}"));
+        done.failures.push(error);
+        Ok(())
+    }
+
+    /// Mirrors all repositories. They are compared several at once; what differs is copied one after another, as each
+    /// image moves several layers at once and ECR takes few manifests a second.
+    pub(super) async fn all(&self, mirrors: &[Mirror], report: &mut Report) -> anyhow::Result<()> {
+        let compare = |mirror| async move { (mirror, Mirror::compare(mirror, self.wanted).await) };
+        let mut compared = stream::iter(mirrors).map(compare).buffered(COMPARED);
+        while let Some((mirror, difference)) = compared.next().await {
+            let mut done = Mirrored::new(&mirror.name, &mirror.below);
+            let began = Instant::now();
+            let result = match difference {
+                Ok(difference) => {
+                    if !difference.images.is_empty() || !difference.extra.is_empty() {
+                        self.display.note(&format!("{}:", mirror.below));
+                    }
+                    mirror.update(difference, self, &mut done).await
+                }
+                Err(error) => Err(error),
+            };
+            done.seconds = began.elapsed().as_secs_f64();
+            let ended = match result {
+                Ok(()) => Ok(()),
+                Err(error) if matches!(error.downcast_ref::<Error>(), Some(Error::Interrupted(_))) => {
+                    Err(error)
+                }
+                Err(error) if self.wanted.keep_going => {
+                    self.display.note(&format!("{}: {error:#}", mirror.name));
+                    done.failures.push(error);
+                    Ok(())
+                }
+                Err(error) => {
+                    done.error = Some(format!("{error:#}"));
+                    Err(error.context(format!("cannot mirror {}", mirror.name)))
+                }
+            };
+            report.add(done);
+            ended?;
+        }
+        Ok(())
+    }
+}
+
+fn differ(source: ImageListing, mirror: &ImageListing, wanted: &Wanted<'_>) -> Difference {
+    let there: HashMap<&Tag, &Digest> = mirror.images.iter().map(|(tag, digest)| (tag, digest)).collect();
+    let mut difference = Difference {
+        at_mirror: mirror.images.len() + mirror.unreadable.len(),
+        source_has_tags: !source.images.is_empty() || !source.unreadable.is_empty(),
+        source_is_list: source.is_list,
+        ..Difference::default()
+    };
+    let mut places: HashMap<&Digest, usize> = HashMap::new();
+    for (tag, digest) in &source.images {
+        let same = there.get(tag) == Some(&digest);
+        if !same && there.contains_key(tag) {
+            difference.moved.push((tag.clone(), digest.clone()));
+        }
+        difference.same += usize::from(same);
         // What is about an image may be newer than its tag.
-        if there && !wanted.referrers {
+        if same && !wanted.referrers {
             continue;
         }
+        let images = &mut difference.images;
         let place = *places.entry(digest).or_insert_with(|| {
             images.push((digest.clone(), Vec::new()));
             images.len() - 1
         });
-        if !there {
+        if !same {
             images[place].1.push(tag.clone());
         }
     }
-    let tags: HashSet<&String> = source.iter().map(|(tag, _)| tag).collect();
-    let goes = |tag: &&String| wanted.delete && !tags.contains(tag) && !is_digest_tag(tag);
-    let mut extra: Vec<String> = mirror.keys().filter(goes).cloned().collect();
-    extra.sort();
-    Difference { images, moved, extra, same }
+    let listed = source.images.iter().map(|(tag, _)| tag.as_str());
+    let listed: HashSet<&str> =
+        listed.chain(source.unreadable.iter().map(|unreadable| unreadable.name.as_str())).collect();
+    let goes = |tag: &&&Tag| !listed.contains(tag.as_str()) && !is_digest_tag(tag);
+    if wanted.deletion.wanted {
+        difference.extra = there.keys().filter(goes).map(|tag| (*tag).clone()).collect();
+    }
+    difference.extra.sort();
+    difference.unreadable = source.unreadable;
+    difference
 }
 
 /// Whether a tag has a digest in it. What it names is about the image of that digest, and a registry that lists
@@ -240,10 +367,9 @@ mod tests {
     use super::*;
 
     fn wanted(delete: bool, referrers: bool) -> Wanted<'static> {
-        let globs = Arc::default();
         Wanted {
-            globs,
-            delete,
+            globs: Arc::default(),
+            deletion: Deletion { wanted: delete, ..Deletion::default() },
             referrers,
             dry_run: false,
             keep_going: false,
@@ -254,27 +380,39 @@ mod tests {
         }
     }
 
+    fn listing(images: &[(&str, &Digest)]) -> ImageListing {
+        let images = images.iter().map(|(tag, digest)| (tag.parse().unwrap(), (*digest).clone())).collect();
+        ImageListing { images, ..ImageListing::default() }
+    }
+
+    fn tags(names: &[&str]) -> Vec<Tag> {
+        names.iter().map(|name| name.parse().unwrap()).collect()
+    }
+
     #[test]
     fn what_differs() {
         let [one, two, three] = [b"1", b"2", b"3"].map(|bytes| Digest::of(bytes));
-        let tags = |tags: &[(&str, &Digest)]| -> Vec<(String, Digest)> {
-            tags.iter().map(|(tag, digest)| ((*tag).to_owned(), (*digest).clone())).collect()
-        };
-        let source = tags(&[("1", &one), ("1.0", &one), ("2", &two), ("3", &three)]);
+        let source = listing(&[("1", &one), ("1.0", &one), ("2", &two), ("3", &three)]);
         let signature = format!("sha256-{}.sig", one.hexadecimal());
-        let mirror = tags(&[("1", &one), ("2", &one), ("old", &three), (&signature, &two)]);
-        let mirror: HashMap<String, Digest> = mirror.into_iter().collect();
-        let copied = |tags: &[&str]| tags.iter().map(|tag| (*tag).to_owned()).collect::<Vec<_>>();
-        let difference = differ(&source, &mirror, &wanted(true, false));
-        assert_eq!(difference.moved, tags(&[("2", &two)]));
-        let expected = [(one.clone(), copied(&["1.0"])), (two, copied(&["2"])), (three, copied(&["3"]))];
+        let mirror = listing(&[("1", &one), ("2", &one), ("old", &three), (&signature, &two)]);
+        let difference = differ(source.clone(), &mirror, &wanted(true, false));
+        assert_eq!(difference.moved, listing(&[("2", &two)]).images);
+        let expected = [(one.clone(), tags(&["1.0"])), (two, tags(&["2"])), (three, tags(&["3"]))];
         assert_eq!(difference.images, expected);
-        assert_eq!((difference.extra, difference.same), (copied(&["old"]), 1));
-        assert_eq!(differ(&source, &mirror, &wanted(false, false)).extra, copied(&[]));
+        assert_eq!((difference.extra, difference.same), (tags(&["old"]), 1));
+        assert_eq!(differ(source.clone(), &mirror, &wanted(false, false)).extra, tags(&[]));
         // With referrers every image is looked at, those with nothing to copy too.
-        let same: HashMap<String, Digest> = source.iter().cloned().collect();
-        assert_eq!(differ(&source, &same, &wanted(true, false)).images, []);
-        let all = differ(&source, &same, &wanted(true, true)).images;
-        assert_eq!((all.len(), &all[0]), (3, &(one, copied(&[]))));
+        assert_eq!(differ(source.clone(), &source, &wanted(true, false)).images, []);
+        let all = differ(source.clone(), &source, &wanted(true, true)).images;
+        assert_eq!((all.len(), &all[0]), (3, &(one, tags(&[]))));
+    }
+
+    #[test]
+    fn what_the_source_lists_and_cannot_be_read_stays_at_the_mirror() {
+        let one = Digest::of(b"1");
+        let mut source = listing(&[("1", &one)]);
+        source.unreadable.push(Unreadable { name: "2".to_owned(), reason: String::new() });
+        let mirror = listing(&[("1", &one), ("2", &one), ("3", &one)]);
+        assert_eq!(differ(source, &mirror, &wanted(true, false)).extra, tags(&["3"]));
     }
 }

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::super::summary::{Row, drawn, rate};
+use crate::escape::escape;
 use crate::ui::Ui;
 use crate::ui::progress::human;
 
@@ -17,6 +18,8 @@ pub(super) struct Mirrored {
     pub(super) same: usize,
     pub(super) seconds: f64,
     pub(super) error: Option<String>,
+    /// What went wrong and was borne.
+    pub(super) failures: Vec<anyhow::Error>,
 }
 
 impl Mirrored {
@@ -31,6 +34,7 @@ impl Mirrored {
             same: 0,
             seconds: 0.0,
             error: None,
+            failures: Vec::new(),
         }
     }
 
@@ -55,13 +59,27 @@ impl Mirrored {
 /// What became of all of them.
 #[derive(Default)]
 pub(super) struct Report {
-    pub(super) mirrored: Vec<Mirrored>,
+    mirrored: Vec<Mirrored>,
     failures: Vec<(String, anyhow::Error)>,
 }
 
 impl Report {
-    pub(super) fn failed(&mut self, repository: &str, error: anyhow::Error) {
-        self.failures.push((repository.to_owned(), error));
+    /// Notes what became of a repository.
+    pub(super) fn add(&mut self, mut done: Mirrored) {
+        if !done.failures.is_empty() {
+            let words: Vec<String> = done.failures.iter().map(|error| format!("{error:#}")).collect();
+            done.error = Some(words.join("; "));
+            self.failures.push((done.source.clone(), done.failures.swap_remove(0)));
+        }
+        self.mirrored.push(done);
+    }
+
+    /// Notes a listed name that is no repository's.
+    pub(super) fn no_repository(&mut self, name: &str, place: &str) {
+        let mut done = Mirrored::new(&escape(name), &escape(name));
+        let reason = format!("{place} lists {}, which is not a repository name", escape(name));
+        done.failures.push(anyhow::anyhow!(reason));
+        self.add(done);
     }
 
     /// An error where a repository failed: its exit code is that of the first.

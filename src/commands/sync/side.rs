@@ -4,8 +4,9 @@ use serde_json::{Value, json};
 
 use super::super::location::{self, Location};
 use super::super::registry::{self, Target, explained};
-use crate::image::{Name, Reference, Registry, glob};
+use crate::image::{Name, Reference, Registry, RepositoryName, glob};
 use crate::settings::Settings;
+use crate::store::ListWalk;
 use crate::store::registry::Remote;
 use crate::ui::progress::Display;
 
@@ -61,11 +62,13 @@ impl Home {
         match registry {
             None if explicit => Err(registry::usage("docker:// is followed by a registry's host")),
             Some(registry) if explicit || matches!(registry, Registry::Other(_)) => {
-                let any = Box::new(location::remote(settings, &registry, ANY)?);
+                let any = ANY.parse().map_err(registry::wrong)?;
+                let any = Box::new(location::remote(settings, &registry, &any)?);
                 Ok(Self::Other { settings: Box::new(settings.clone()), registry, any })
             }
             registry => {
-                let reference = Reference { registry, repository: ANY.to_owned(), name: Name::Unnamed };
+                let repository = ANY.parse().map_err(registry::wrong)?;
+                let reference = Reference { registry, repository, name: Name::Unnamed };
                 Ok(Self::Ecr(Box::new(Target::of(settings, reference)?)))
             }
         }
@@ -76,7 +79,7 @@ impl Home {
     }
 
     /// A repository of this registry. Not for asynchronous code: a login may have to be asked for.
-    pub(super) fn end(&self, repository: &str) -> anyhow::Result<Location> {
+    pub(super) fn end(&self, repository: &RepositoryName) -> anyhow::Result<Location> {
         match self {
             Self::Ecr(target) => Ok(Location::of(target.sibling(repository))),
             Self::Other { settings, registry, .. } => Location::at(settings, registry, repository),
@@ -84,19 +87,36 @@ impl Home {
     }
 
     /// The names of its repositories that a glob covers. What is no glob is a name.
-    async fn repositories(&self, glob: &str) -> anyhow::Result<Vec<String>> {
+    async fn repositories(&self, glob: &str) -> anyhow::Result<Listed> {
         if !is_glob(glob) {
-            return Ok(vec![glob.to_owned()]);
+            let name = glob.parse().map_err(registry::wrong)?;
+            return Ok(Listed { names: vec![name], invalid: Vec::new() });
         }
-        let mut names = match self {
+        let names = match self {
             Self::Ecr(target) => described(target).await?,
-            Self::Other { any, .. } => {
-                any.catalog().await.map_err(|error| explained(crate::store::Error::from(error).into()))?
-            }
+            Self::Other { any, .. } => any
+                .catalog()
+                .await
+                .map(|names| names.into_iter().collect())
+                .map_err(|error| explained(crate::store::Error::from(error).into()))?,
         };
-        names.retain(|name| glob::matches(glob, name));
-        names.sort();
-        Ok(names)
+        let mut listed = Listed::default();
+        for name in names.into_iter().filter(|name| glob::matches(glob, name)) {
+            match name.parse() {
+                Ok(name) => listed.names.push(name),
+                Err(_) => listed.invalid.push(name),
+            }
+        }
+        listed.names.sort();
+        Ok(listed)
+    }
+
+    /// What messages call the registry.
+    fn place(&self) -> &str {
+        match self {
+            Self::Ecr(_) => "Amazon ECR",
+            Self::Other { registry, .. } => registry.host(),
+        }
     }
 
     /// Whether two may be the same registry: then a mirror below a prefix is not mirrored again.
@@ -109,19 +129,37 @@ impl Home {
     }
 }
 
+/// What a registry lists of what a glob covers.
+#[derive(Default)]
+struct Listed {
+    names: Vec<RepositoryName>,
+    /// Names that are no repository's.
+    invalid: Vec<String>,
+}
+
+/// The repositories that are meant.
+#[derive(Default)]
+pub(super) struct Meant<'a> {
+    pub(super) repositories: Vec<(&'a Home, RepositoryName)>,
+    /// Listed names that are no repository's, with the registry that lists them.
+    pub(super) invalid: Vec<(String, &'a str)>,
+}
+
 /// Which repositories are meant, each once, in the order of the sources.
 pub(super) async fn repositories<'a>(
     sources: &'a [(Home, String)],
     destination: &Home,
     prefix: &str,
     display: &Display,
-) -> anyhow::Result<Vec<(&'a Home, String)>> {
-    let (mut all, mut left): (Vec<(&Home, String)>, usize) = (Vec::new(), 0);
+) -> anyhow::Result<Meant<'a>> {
+    let (mut meant, mut left) = (Meant::default(), 0usize);
     for (home, glob) in sources {
-        let names = home.repositories(glob).await?;
-        if names.is_empty() {
+        let Listed { names, invalid } = home.repositories(glob).await?;
+        if names.is_empty() && invalid.is_empty() {
             anyhow::bail!("no repository matches {glob}");
         }
+        meant.invalid.extend(invalid.into_iter().map(|name| (name, home.place())));
+        let all = &mut meant.repositories;
         for name in names {
             let mirror = is_glob(glob) && !prefix.is_empty() && name.starts_with(prefix);
             if mirror && home.may_be(destination) {
@@ -142,13 +180,16 @@ pub(super) async fn repositories<'a>(
     if left > 0 {
         display.note(&format!("left out what is below {prefix} already: {left}"));
     }
-    Ok(all)
+    Ok(meant)
 }
 
 async fn described(target: &Target) -> anyhow::Result<Vec<String>> {
     let mut names = Vec::new();
     let mut token = Value::Null;
+    let mut walk = ListWalk::default();
+    let endless = |reason| anyhow::anyhow!("cannot list the repositories of Amazon ECR: {reason}");
     loop {
+        walk.enter(token.as_str().unwrap_or_default()).map_err(endless)?;
         let mut input = json!({"maxResults": PAGE});
         if let Some(registry) = &target.repository.registry {
             input["registryId"] = json!(registry);
@@ -157,8 +198,10 @@ async fn described(target: &Target) -> anyhow::Result<Vec<String>> {
             input["nextToken"] = token;
         }
         let mut answer = target.client.call("DescribeRepositories", input).await?;
-        let some = answer["repositories"].as_array().into_iter().flatten();
-        names.extend(some.filter_map(|each| each["repositoryName"].as_str()).map(ToOwned::to_owned));
+        let some =
+            answer["repositories"].as_array().ok_or_else(|| endless("its answer is no list".to_owned()))?;
+        walk.brought(some.len()).map_err(endless)?;
+        names.extend(some.iter().filter_map(|each| each["repositoryName"].as_str()).map(ToOwned::to_owned));
         token = answer["nextToken"].take();
         if token.is_null() {
             return Ok(names);

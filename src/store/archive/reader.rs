@@ -12,7 +12,7 @@ use crate::image::{Descriptor, Digest, Manifest, Name};
 use crate::store::docker;
 use crate::store::files::{self, Extent, Files, MARK};
 use crate::store::folder::open_file;
-use crate::store::{Answer, Error, Reader, Source, Store, Written};
+use crate::store::{Answer, Error, Reader, Source, Store, TagListing, Written};
 
 /// More files than any layout has; what lists more is not meant well.
 const MAXIMUM_ENTRIES: usize = 100_000;
@@ -307,8 +307,8 @@ impl Store for ArchiveReader {
         Box::pin(async { Err(self.read_only()) })
     }
 
-    fn tags(&self) -> Answer<'_, Vec<String>> {
-        Box::pin(async move { Ok(files::index(self)?.tags()) })
+    fn tags(&self) -> Answer<'_, TagListing> {
+        Box::pin(async move { Ok(TagListing::of(files::index(self)?.tags())) })
     }
 
     fn write<'a>(&'a self, _blob: &'a Descriptor, _source: &'a Source) -> Answer<'a, Written> {

@@ -25,7 +25,7 @@ pub(super) use self::save::{LIST, REPOSITORIES, Saved, full, split};
 use super::archive::ArchiveReader;
 use super::files::{self, Extent, Files};
 use super::memory::BytesReader;
-use super::{Answer, Error, Reader, Source, Store, Written};
+use super::{Answer, Error, Reader, Source, Store, TagListing, Written};
 use crate::image::{Algorithm, Descriptor, Digest, Manifest, Name, media_type};
 
 const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
@@ -158,7 +158,7 @@ impl DockerReader {
             ([only], _) => Ok(only),
             ([], Name::Unnamed) => Err(self.unfit("has no image in it".to_owned())),
             ([], Name::Tag(tag)) => {
-                Err(Error::NoImage { place: self.place(), name: tag.clone(), instead: known })
+                Err(Error::NoImage { place: self.place(), name: tag.clone().into(), instead: known })
             }
             ([], Name::Digest(digest)) => {
                 Err(Error::NoImage { place: self.place(), name: digest.to_string(), instead: known })
@@ -255,9 +255,9 @@ impl Store for DockerReader {
         Box::pin(async { Err(self.read_only()) })
     }
 
-    fn tags(&self) -> Answer<'_, Vec<String>> {
+    fn tags(&self) -> Answer<'_, TagListing> {
         let tags = self.images.iter().flat_map(|image| &image.names).filter_map(|name| tag_of(name));
-        Box::pin(async move { Ok(tags.map(ToOwned::to_owned).collect()) })
+        Box::pin(async move { Ok(TagListing::of(tags)) })
     }
 
     fn write<'a>(&'a self, _blob: &'a Descriptor, _source: &'a Source) -> Answer<'a, Written> {

@@ -41,7 +41,7 @@ impl Calls {
     pub(super) fn place(&self) -> String {
         match &self.repository.registry {
             Some(registry) => format!("{} in registry {registry}", self.repository.name),
-            None => self.repository.name.clone(),
+            None => self.repository.name.to_string(),
         }
     }
 
@@ -118,7 +118,7 @@ impl Calls {
         if let Some(registry) = &self.repository.registry {
             input.insert("registryId".to_owned(), Value::String(registry.clone()));
         }
-        input.insert("repositoryName".to_owned(), Value::String(self.repository.name.clone()));
+        input.insert("repositoryName".to_owned(), Value::String(self.repository.name.to_string()));
         if let Value::Object(members) = members {
             input.extend(members);
         }

@@ -19,8 +19,11 @@ pub use self::error::Error;
 use self::pace::Pace;
 use super::http::Connections;
 pub use super::http::Network;
-use super::{Answer, Chosen, Growing, Journal, Kept, Reader, Source, Store, Written};
-use crate::image::{Descriptor, Digest, Manifest, Name, media_type};
+use super::{
+    Answer, Chosen, Growing, ImageListing, Journal, Kept, ListWalk, Reader, Source, Store, TagListing,
+    Unreadable, Written,
+};
+use crate::image::{Descriptor, Digest, Manifest, Name, RepositoryName, Tag, media_type};
 use crate::service::Client;
 use crate::store;
 
@@ -34,7 +37,7 @@ pub struct Repository {
     /// The account whose registry it is in; `None` for the caller's own.
     pub registry: Option<String>,
     /// Its name.
-    pub name: String,
+    pub name: RepositoryName,
 }
 
 /// A repository of Amazon ECR.
@@ -120,9 +123,7 @@ impl Ecr {
 
     fn failure(&self, name: &Name, failure: &Value) -> store::Error {
         let name = match name {
-            Name::Unnamed => "latest".to_owned(),
-            Name::Tag(tag) => tag.clone(),
-            Name::Digest(digest) => digest.to_string(),
+            name => name.to_string(),
         };
         match (text(failure, "failureCode"), text(failure, "failureReason")) {
             (Some("ImageNotFound"), _) => {
@@ -154,21 +155,37 @@ impl Ecr {
         }
     }
 
-    async fn list(&self) -> Result<Vec<(String, Digest)>, Error> {
-        let mut tags = Vec::new();
+    /// All tags with what they name. An answer without a list is none.
+    async fn list(&self, chosen: &Chosen) -> Result<ImageListing, Error> {
+        const OPERATION: &str = "ListImages";
+        let nonsense = |reason: String| self.calls.nonsense(OPERATION, &reason);
+        let (mut listing, mut walk) = (ImageListing::default(), ListWalk::default());
         let mut token = Value::Null;
         loop {
+            walk.enter(token.as_str().unwrap_or_default()).map_err(nonsense)?;
             let mut members = json!({"filter": {"tagStatus": "TAGGED"}, "maxResults": 1000});
             if !token.is_null() {
                 members["nextToken"] = token;
             }
-            let answer = self.calls.call("ListImages", members).await?;
-            tags.extend(list(&answer, "imageIds").iter().filter_map(|image| {
-                Some((text(image, "imageTag")?.to_owned(), text(image, "imageDigest")?.parse().ok()?))
-            }));
+            let answer = self.calls.call(OPERATION, members).await?;
+            let images = answer.get("imageIds").and_then(Value::as_array);
+            let images = images.ok_or_else(|| nonsense("no list of images".to_owned()))?;
+            walk.brought(images.len()).map_err(nonsense)?;
+            for image in images {
+                let Some(name) = text(image, "imageTag").filter(|name| chosen(name)) else { continue };
+                let digest = text(image, "imageDigest").and_then(|digest| digest.parse().ok());
+                match (name.parse(), digest) {
+                    (Ok(tag), Some(digest)) => listing.images.push((tag, digest)),
+                    (Err(_), _) => listing.unreadable.push(Unreadable::invalid(name.to_owned())),
+                    (Ok(_), None) => {
+                        let reason = "the service names no digest for it".to_owned();
+                        listing.unreadable.push(Unreadable { name: name.to_owned(), reason });
+                    }
+                }
+            }
             token = answer.get("nextToken").cloned().unwrap_or_default();
             if token.is_null() {
-                return Ok(tags);
+                return Ok(listing);
             }
         }
     }
@@ -255,21 +272,26 @@ impl Store for Ecr {
         true
     }
 
-    fn tags(&self) -> Answer<'_, Vec<String>> {
-        Box::pin(async move { Ok(self.list().await?.into_iter().map(|(tag, _)| tag).collect()) })
+    fn tags(&self) -> Answer<'_, TagListing> {
+        Box::pin(async move {
+            let listing = self.list(&|_| true).await?;
+            let tags = listing.images.into_iter().map(|(tag, _)| tag).collect();
+            let invalid = listing.unreadable.into_iter().map(|unreadable| unreadable.name).collect();
+            Ok(TagListing { tags, invalid, is_list: true })
+        })
     }
 
-    fn named<'a>(&'a self, chosen: &'a Chosen) -> Answer<'a, Option<Vec<(String, Digest)>>> {
+    fn named<'a>(&'a self, chosen: &'a Chosen) -> Answer<'a, Option<ImageListing>> {
         Box::pin(async move {
-            match self.list().await {
-                Ok(tags) => Ok(Some(tags.into_iter().filter(|(tag, _)| chosen(tag)).collect())),
+            match self.list(chosen).await {
+                Ok(listing) => Ok(Some(listing)),
                 Err(Error::NoRepository { .. }) => Ok(None),
                 Err(error) => Err(error.into()),
             }
         })
     }
 
-    fn untag<'a>(&'a self, tags: &'a [String]) -> Answer<'a, ()> {
+    fn untag<'a>(&'a self, tags: &'a [Tag]) -> Answer<'a, ()> {
         Box::pin(async move { Ok(self.remove(tags).await?) })
     }
 

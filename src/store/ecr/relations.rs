@@ -3,13 +3,12 @@
 use futures_util::future::try_join_all;
 use serde_json::{Value, json};
 
+use super::super::ListWalk;
 use super::{Ecr, Error, list, text};
-use crate::image::{Descriptor, Digest, glob};
+use crate::image::{Descriptor, Digest, Tag, glob};
 
 /// The most referrers that ListImageReferrers answers at once.
 const PAGE: u32 = 50;
-/// No image has more pages of referrers; a service that repeats itself is stopped.
-const MOST_PAGES: usize = 1000;
 
 impl Ecr {
     /// Refuses a tag that another image has and that cannot be moved: PutImage would, but only after every layer was
@@ -56,7 +55,7 @@ impl Ecr {
     }
 
     /// Takes tags away. What is gone already was to go.
-    pub(super) async fn remove(&self, tags: &[String]) -> Result<(), Error> {
+    pub(super) async fn remove(&self, tags: &[Tag]) -> Result<(), Error> {
         const OPERATION: &str = "BatchDeleteImage";
         for some in tags.chunks(super::BATCH) {
             let identifiers: Vec<Value> = some.iter().map(|tag| json!({"imageTag": tag})).collect();
@@ -79,7 +78,10 @@ impl Ecr {
         const OPERATION: &str = "ListImageReferrers";
         let mut found = Vec::new();
         let mut token = Value::Null;
-        for _ in 0..MOST_PAGES {
+        let endless = |reason: String| self.calls.nonsense(OPERATION, &reason);
+        let mut walk = ListWalk::default();
+        loop {
+            walk.enter(token.as_str().unwrap_or_default()).map_err(endless)?;
             let mut members = json!({"subjectId": {"imageDigest": subject}, "maxResults": PAGE});
             if !token.is_null() {
                 members["nextToken"] = token;
@@ -89,7 +91,9 @@ impl Ecr {
                 Err(Error::Service(error)) if error.code() == Some("ImageNotFoundException") => break,
                 answer => answer?,
             };
-            for referrer in list(&answer, "referrers") {
+            let referrers = list(&answer, "referrers");
+            walk.brought(referrers.len()).map_err(endless)?;
+            for referrer in referrers {
                 found.push(self.referrer(referrer)?);
             }
             token = answer.get("nextToken").cloned().unwrap_or_default();

@@ -57,6 +57,8 @@ pub enum Error {
     /// It said no.
     #[error("{place} refused to let us {doing}: {reason}")]
     Refused {
+        /// The HTTP status.
+        status: u16,
         /// The registry and the repository.
         place: String,
         /// What was attempted.
@@ -64,6 +66,13 @@ pub enum Error {
         /// The registry's answer.
         reason: String,
     },
+}
+
+impl Error {
+    /// Whether the registry does not do this, or not for us, whatever else it may do.
+    pub fn is_denial(&self) -> bool {
+        matches!(self, Self::Unauthorized { .. } | Self::Refused { status: 400 | 404 | 405 | 501, .. })
+    }
 }
 
 /// What became of a request, before anybody decided whether to make it again.
@@ -128,7 +137,7 @@ impl Trouble {
                 Error::Unauthorized { place, doing, reason, hint }
             }
             Some(429) => Error::Throttled { place, doing, reason },
-            Some(_) => Error::Refused { place, doing, reason },
+            Some(status) => Error::Refused { status, place, doing, reason },
             None => Error::Unreachable { place, doing, reason },
         }
     }

@@ -1,135 +1,152 @@
 //! What a registry has: its repositories, and a repository's tags with what they name.
 
+use std::collections::BTreeSet;
+
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use reqwest::Method;
 use serde::Deserialize;
+use url::Url;
 
-use super::super::Chosen;
+use super::super::{Chosen, ImageListing, ListWalk, TagListing, Unreadable};
 use super::error::Trouble;
+use super::pages::{PAGE, Page};
 use super::read::{bounded, refused};
+use super::resource::Resource;
 use super::token::Right;
 use super::{Error, QUESTIONS, Remote};
-use crate::image::{Digest, MAXIMUM_MANIFEST};
+use crate::image::{Digest, MAXIMUM_MANIFEST, Tag};
 
-/// How many names are asked for at once.
-const PAGE: usize = 1000;
-/// Nobody has more pages of names; a registry that repeats itself is stopped.
-const MOST_PAGES: usize = 1000;
-
-/// One page of either listing.
+/// One page of either listing. A list that is `null` and one that is missing are told apart.
 #[derive(Deserialize)]
 struct Names {
-    #[serde(default)]
-    repositories: Vec<String>,
-    // Some registries say null where there are none.
-    #[serde(default)]
-    tags: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "present")]
+    repositories: Option<Option<Vec<String>>>,
+    #[serde(default, deserialize_with = "present")]
+    tags: Option<Option<Vec<String>>>,
+}
+
+fn present<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Option<Vec<String>>>, D::Error> {
+    Deserialize::deserialize(from).map(Some)
+}
+
+/// The names of a whole list.
+struct Listed {
+    names: BTreeSet<String>,
+    /// Whether every page had a list: some registries say `null` where there is nothing.
+    is_list: bool,
+}
+
+/// What became of the question what a tag names.
+enum Found {
+    Image(Digest),
+    Not(Unreadable),
 }
 
 impl Remote {
-    /// The registry's repositories, where it tells. Many do not, or only to some.
-    pub async fn catalog(&self) -> Result<Vec<String>, Error> {
-        // Paths are below the repository's.
-        let up = "../".repeat(self.repository.split('/').count());
-        let path = format!("{up}_catalog");
-        let names = self.names("list the repositories of", &path, |names| names.repositories).await?;
-        names.ok_or_else(|| Error::NoCatalog { host: self.host.clone() })
+    /// The names of the registry's repositories as it lists them, unchecked. Many list none, or only to some.
+    pub async fn catalog(&self) -> Result<BTreeSet<String>, Error> {
+        let listed = self.names("list the repositories of", Resource::Catalog).await?;
+        listed.map(|listed| listed.names).ok_or_else(|| Error::NoCatalog { host: self.host.clone() })
     }
 
     /// All tags; `None` where there is no such repository.
-    pub(super) async fn list(&self) -> Result<Option<Vec<String>>, Error> {
-        self.names("list the tags of", "tags/list", |names| names.tags.unwrap_or_default()).await
+    pub(super) async fn list(&self) -> Result<Option<TagListing>, Error> {
+        let listed = self.names("list the tags of", Resource::Tags).await?;
+        Ok(listed.map(|listed| TagListing { is_list: listed.is_list, ..TagListing::of(listed.names) }))
     }
 
-    async fn names(
-        &self,
-        doing: &'static str,
-        path: &str,
-        which: fn(Names) -> Vec<String>,
-    ) -> Result<Option<Vec<String>>, Error> {
-        let mut all: Vec<String> = Vec::new();
-        for _ in 0..MOST_PAGES {
-            let mut page = format!("{path}?n={PAGE}");
-            if let Some(last) = all.last() {
-                page.push_str("&last=");
-                page.extend(url::form_urlencoded::byte_serialize(last.as_bytes()));
-            }
-            let ask = async || {
-                let response = self.reads.answer(&Method::GET, &page).await?;
-                match response.status().as_u16() {
-                    200 => {}
-                    404 => return Ok(None),
-                    _ => return Err(refused(response).await),
-                }
-                let bytes = bounded(response, MAXIMUM_MANIFEST).await?;
-                serde_json::from_slice::<Names>(&bytes)
-                    .map(Some)
-                    .map_err(|error| Trouble::plain(error.to_string()))
+    async fn names(&self, doing: &'static str, list: Resource<'_>) -> Result<Option<Listed>, Error> {
+        let right = if matches!(list, Resource::Catalog) { Right::Catalog } else { Right::Pull };
+        let failed = |trouble| self.trouble(trouble, doing);
+        let endless = |reason: String| failed(Trouble::plain(reason));
+        let first = self.reads.url(list).map_err(failed)?;
+        let mut listed = Listed { names: BTreeSet::new(), is_list: true };
+        let mut walk = ListWalk::default();
+        let mut url = asked(&first, None);
+        loop {
+            walk.enter(url.as_str()).map_err(endless)?;
+            let Some(Page { body, next }) = self.page(doing, right, &url, &[404]).await? else {
+                // A list that breaks off is not a short one.
+                let broken =
+                    || failed(Trouble::plain("its list breaks off: the next page of it is not there"));
+                return if listed.names.is_empty() { Ok(None) } else { Err(broken()) };
             };
-            let Some(names) = self.repeated(doing, ask).await? else { return Ok(None) };
-            let names = which(names);
-            let full = names.len() >= PAGE;
-            // A registry that knows no pages repeats itself.
-            let before = all.len();
-            all.extend(
-                names
-                    .into_iter()
-                    .filter(|name| all.last().is_none_or(|last| name != last))
-                    .collect::<Vec<_>>(),
-            );
-            if !full || all.len() == before {
-                break;
-            }
+            let page = names(&body, list).map_err(failed)?;
+            listed.is_list &= page.is_some();
+            let page = page.unwrap_or_default();
+            let (last, full, before) = (page.last().cloned(), page.len() >= PAGE, listed.names.len());
+            listed.names.extend(page);
+            let new = listed.names.len() - before;
+            url = match (next, last) {
+                (Some(next), _) => next,
+                // A full page without a link may have a successor. Who knows no pages repeats itself.
+                (None, Some(last)) if full && new > 0 => asked(&first, Some(&last)),
+                _ => return Ok(Some(listed)),
+            };
+            walk.brought(new).map_err(endless)?;
         }
-        all.sort();
-        all.dedup();
-        Ok(Some(all))
     }
 
     /// The tags that are chosen and what they name: one question each, as this protocol has no other way.
-    pub(super) async fn chosen(&self, chosen: &Chosen) -> Result<Option<Vec<(String, Digest)>>, Error> {
-        let Some(mut tags) = self.list().await? else { return Ok(None) };
-        tags.retain(|tag| chosen(tag));
-        let ask = |tag: String| async move { Ok::<_, Error>((self.digest_of(&tag).await?, tag)) };
-        let found: Vec<(Option<Digest>, String)> =
-            stream::iter(tags).map(ask).buffered(QUESTIONS).try_collect().await?;
-        Ok(Some(found.into_iter().filter_map(|(digest, tag)| Some((tag, digest?))).collect()))
+    pub(super) async fn chosen(&self, chosen: &Chosen) -> Result<Option<ImageListing>, Error> {
+        let Some(mut listed) = self.list().await? else { return Ok(None) };
+        listed.retain(chosen);
+        let ask = |tag: Tag| async move { Ok::<_, Error>((self.digest_of(&tag).await?, tag)) };
+        let found: Vec<(Found, Tag)> =
+            stream::iter(listed.tags).map(ask).buffered(QUESTIONS).try_collect().await?;
+        let unreadable = listed.invalid.into_iter().map(Unreadable::invalid).collect();
+        let mut listing = ImageListing { is_list: listed.is_list, unreadable, ..ImageListing::default() };
+        for (found, tag) in found {
+            match found {
+                Found::Image(digest) => listing.images.push((tag, digest)),
+                Found::Not(unreadable) => listing.unreadable.push(unreadable),
+            }
+        }
+        Ok(Some(listing))
     }
 
-    /// What a tag names; `None` where it is gone. The header is the registry's word, and what is copied later is
-    /// checked.
-    async fn digest_of(&self, tag: &str) -> Result<Option<Digest>, Error> {
-        let path = format!("manifests/{tag}");
+    /// What a listed tag names. The header is the registry's word, and what is copied later is checked. That there is
+    /// nothing only GET may say: some registries answer 404 or 405 to every HEAD.
+    async fn digest_of(&self, tag: &Tag) -> Result<Found, Error> {
+        let unreadable = |reason: String| Found::Not(Unreadable { name: tag.to_string(), reason });
         let ask = async || {
             for method in [Method::HEAD, Method::GET] {
-                let response = self.reads.answer(&method, &path).await?;
+                let response = self.reads.answer(&method, Resource::Tag(tag)).await?;
                 match response.status().as_u16() {
                     200 => {}
-                    404 => return Ok(None),
-                    status => return Err(Trouble::status(status, "")),
+                    status if method == Method::HEAD && is_no_answer(status) => continue,
+                    404 => return Ok(unreadable("the registry lists it and has no image of it".to_owned())),
+                    status if (400..500).contains(&status) && !matches!(status, 401 | 403 | 408 | 429) => {
+                        return Ok(unreadable(refused(response).await.reason));
+                    }
+                    _ => return Err(refused(response).await),
                 }
                 let header = response.headers().get("docker-content-digest");
                 let told =
                     header.and_then(|digest| digest.to_str().ok()).and_then(|digest| digest.parse().ok());
-                if told.is_some() {
-                    return Ok(told);
+                if let Some(told) = told {
+                    return Ok(Found::Image(told));
                 }
                 if method == Method::GET {
-                    let bytes = bounded(response, MAXIMUM_MANIFEST + 1).await?;
-                    return Ok(Some(Digest::of(&bytes)));
+                    return Ok(match bounded(response, MAXIMUM_MANIFEST).await {
+                        Ok(bytes) => Found::Image(Digest::of(&bytes)),
+                        Err(trouble) if !trouble.passing => unreadable(trouble.reason),
+                        Err(trouble) => return Err(trouble),
+                    });
                 }
             }
-            Ok(None)
+            Err(Trouble::plain("no answer"))
         };
         self.repeated("look for an image in", ask).await
     }
 
     /// Takes tags away, one by one. What is gone already was to go.
-    pub(super) async fn remove(&self, tags: &[String]) -> Result<(), Error> {
+    pub(super) async fn remove(&self, tags: &[Tag]) -> Result<(), Error> {
         for tag in tags {
-            let path = format!("manifests/{tag}");
             let ask = async || {
-                let response = self.reads.ask(Right::Push, &Method::DELETE, &path, |request| request).await?;
+                let asked =
+                    self.reads.ask(Right::Push, &Method::DELETE, Resource::Tag(tag), |request| request);
+                let response = asked.await?;
                 match response.status().as_u16() {
                     200 | 202 | 204 | 404 => Ok(()),
                     _ => Err(refused(response).await),
@@ -139,4 +156,29 @@ impl Remote {
         }
         Ok(())
     }
+}
+
+/// Whether an answer to HEAD says nothing about what GET would answer.
+pub(super) fn is_no_answer(status: u16) -> bool {
+    (400..500).contains(&status) && !matches!(status, 401 | 403 | 408 | 429)
+}
+
+/// The URL of the page behind a name.
+fn asked(list: &Url, last: Option<&str>) -> Url {
+    let mut url = list.clone();
+    url.query_pairs_mut().append_pair("n", &PAGE.to_string());
+    if let Some(last) = last {
+        url.query_pairs_mut().append_pair("last", last);
+    }
+    url
+}
+
+/// The names on a page; `None` where the list is `null`.
+fn names(body: &[u8], list: Resource<'_>) -> Result<Option<Vec<String>>, Trouble> {
+    let (member, names) = match (serde_json::from_slice::<Names>(body), list) {
+        (Err(error), _) => return Err(Trouble::plain(format!("its answer is no list: {error}"))),
+        (Ok(names), Resource::Catalog) => ("repositories", names.repositories),
+        (Ok(names), _) => ("tags", names.tags),
+    };
+    names.ok_or_else(|| Trouble::plain(format!("its answer is no list: it has no member '{member}'")))
 }

@@ -5,11 +5,15 @@
 //! bodies of any length into memory, and answers neither Retry-After nor a manifest's media type nor, for a blob, the
 //! offset at which a broken transfer may go on.
 
+mod challenge;
 mod error;
 mod growing;
 mod listing;
+mod pages;
 mod read;
 mod referrers;
+mod resource;
+mod scheme;
 mod token;
 mod upload;
 mod write;
@@ -30,11 +34,15 @@ use tokio::sync::Mutex;
 
 pub use self::error::Error;
 use self::error::Trouble;
+use self::resource::Resource;
+pub use self::scheme::speaks_tls;
 pub use self::token::Renew;
 use super::http::Connections;
 pub use super::http::Network;
-use super::{Answer, Chosen, Growing, Journal, Kept, Reader, Source, Store, Written};
-use crate::image::{Descriptor, Digest, Manifest, Name};
+use super::{
+    Answer, Chosen, Growing, ImageListing, Journal, Kept, Reader, Source, Store, TagListing, Written,
+};
+use crate::image::{Descriptor, Digest, Manifest, Name, RepositoryName, Tag};
 
 const USER_AGENT: &str = concat!("ecr/", env!("CARGO_PKG_VERSION"));
 /// How often something is attempted where another attempt may help.
@@ -49,13 +57,17 @@ pub enum Login {
     Anonymous,
     /// With a name and a password.
     Password(String, String),
+    /// With a refresh token, for which the registry's realm gives out others: docker's `identitytoken`.
+    Identity(String),
+    /// With a token that the registry itself takes: docker's `registrytoken`.
+    Registry(String),
 }
 
 /// A repository of a registry.
 pub struct Remote {
     is_anonymous: bool,
     host: String,
-    repository: String,
+    repository: RepositoryName,
     network: Network,
     answered: AtomicBool,
     /// Whether it lists referrers itself, once that is known.
@@ -66,19 +78,21 @@ pub struct Remote {
 
 impl Remote {
     /// A repository. `plain` says that the registry is spoken to without TLS, which makes sense on this machine only.
-    pub fn new(host: &str, repository: &str, plain: bool, login: Login, network: Network) -> Self {
+    pub fn new(host: &str, repository: &RepositoryName, plain: bool, login: Login, network: Network) -> Self {
         let repository = official(host, repository);
-        let reference = Reference::with_tag(host.to_owned(), repository.clone(), "latest".to_owned());
+        let reference = Reference::with_tag(host.to_owned(), repository.to_string(), "latest".to_owned());
         let scheme = if plain { "http" } else { "https" };
         let is_anonymous = login == Login::Anonymous;
         let reads = read::Reads {
-            base: format!("{scheme}://{}/v2/{repository}", reference.resolve_registry()),
+            root: format!("{scheme}://{}", reference.resolve_registry()),
             repository: repository.clone(),
             login: Mutex::new(login),
             renew: None,
             connections: Connections::new(network.clone()),
             pulling: Mutex::default(),
             pushing: Mutex::default(),
+            listing: Mutex::default(),
+            challenge: std::sync::Mutex::default(),
         };
         Self {
             is_anonymous,
@@ -109,6 +123,11 @@ impl Remote {
 
     fn place(&self) -> String {
         format!("{}/{}", self.host, self.repository)
+    }
+
+    /// A tag that is to be written or looked up here.
+    fn tag(&self, text: &str) -> Result<Tag, super::Error> {
+        text.parse().map_err(super::Error::image(self.place()))
     }
 
     fn trouble(&self, trouble: Trouble, doing: &'static str) -> Error {
@@ -145,12 +164,11 @@ impl Remote {
     }
 
     async fn has(&self, blob: &Descriptor) -> Result<bool, Error> {
-        let path = format!("blobs/{}", blob.digest);
         let ask = async || {
-            let response = self.reads.answer(&Method::HEAD, &path).await?;
+            let response = self.reads.answer(&Method::HEAD, Resource::Blob(&blob.digest)).await?;
             match response.status().as_u16() {
                 200 => Ok(true),
-                404 => Ok(false),
+                404 | 405 => Ok(false),
                 _ => Err(read::refused(response).await),
             }
         };
@@ -177,11 +195,9 @@ impl Remote {
 }
 
 /// On Docker Hub what has no owner belongs to `library`.
-fn official(host: &str, repository: &str) -> String {
-    if host == "docker.io" && !repository.contains('/') {
-        return format!("library/{repository}");
-    }
-    repository.to_owned()
+fn official(host: &str, repository: &RepositoryName) -> RepositoryName {
+    let library = (host == "docker.io" && !repository.contains('/')).then(|| format!("library/{repository}"));
+    library.and_then(|name| name.parse().ok()).unwrap_or_else(|| repository.clone())
 }
 
 impl Store for Remote {
@@ -207,7 +223,7 @@ impl Store for Remote {
         Box::pin(async move {
             let mut named = Vec::new();
             for tag in tags {
-                if self.is_named(tag, digest).await? {
+                if self.is_named(&self.tag(tag)?, digest).await? {
                     named.push(tag.clone());
                 }
             }
@@ -234,16 +250,17 @@ impl Store for Remote {
     }
 
     fn put_manifest<'a>(&'a self, manifest: &'a Manifest) -> Answer<'a, ()> {
-        Box::pin(async move { Ok(self.put(manifest, &manifest.digest().to_string()).await?) })
+        Box::pin(async move { Ok(self.put(manifest, Resource::Manifest(manifest.digest())).await?) })
     }
 
     fn put_image<'a>(&'a self, manifest: &'a Manifest, tags: &'a [String]) -> Answer<'a, ()> {
         Box::pin(async move {
             if tags.is_empty() {
-                return Ok(self.put(manifest, &manifest.digest().to_string()).await?);
+                return Ok(self.put(manifest, Resource::Manifest(manifest.digest())).await?);
             }
-            for tag in tags {
-                self.put(manifest, tag).await?;
+            let tags: Vec<Tag> = tags.iter().map(|tag| self.tag(tag)).collect::<Result<_, _>>()?;
+            for tag in &tags {
+                self.put(manifest, Resource::Tag(tag)).await?;
             }
             Ok(())
         })
@@ -275,18 +292,18 @@ impl Store for Remote {
         true
     }
 
-    fn tags(&self) -> Answer<'_, Vec<String>> {
+    fn tags(&self) -> Answer<'_, TagListing> {
         Box::pin(async move {
             let missing = || Error::NoRepository { place: self.place() };
             Ok(self.list().await?.ok_or_else(missing)?)
         })
     }
 
-    fn named<'a>(&'a self, chosen: &'a Chosen) -> Answer<'a, Option<Vec<(String, Digest)>>> {
+    fn named<'a>(&'a self, chosen: &'a Chosen) -> Answer<'a, Option<ImageListing>> {
         Box::pin(async move { Ok(self.chosen(chosen).await?) })
     }
 
-    fn untag<'a>(&'a self, tags: &'a [String]) -> Answer<'a, ()> {
+    fn untag<'a>(&'a self, tags: &'a [Tag]) -> Answer<'a, ()> {
         Box::pin(async move { Ok(self.remove(tags).await?) })
     }
 }

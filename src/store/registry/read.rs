@@ -1,30 +1,36 @@
 //! Reading from a registry: manifests whole and bounded, blobs from any offset.
 
+use std::future::Future;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::future::BoxFuture;
 use reqwest::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, USER_AGENT};
-use reqwest::{Method, Response};
+use reqwest::{Method, RequestBuilder, Response};
 use tokio::sync::Mutex;
-use url::Url;
 
 use super::super::download::{Asked, Failure, Origin};
 use super::super::http::{Connections, retry_after};
+use super::challenge::Challenge;
 use super::error::Trouble;
+use super::listing::is_no_answer;
+use super::resource::Resource;
 use super::token::{Renew, Right, with};
 use super::{Error, Login, Remote};
-use crate::image::{Descriptor, Digest, MAXIMUM_MANIFEST, Manifest, Name, media_type};
+use crate::image::{Descriptor, Digest, MAXIMUM_MANIFEST, Manifest, Name, RepositoryName, Tag, media_type};
 use crate::store;
 
 /// The most bytes that are read of a body that says what is wrong.
 const LONGEST_COMPLAINT: u64 = 64 * 1024;
 
+/// The longest time for an answer that is no blob.
+const ANSWER: Duration = Duration::from_mins(2);
+
 /// What it takes to ask a registry about a repository.
 pub(super) struct Reads {
-    /// The repository's URL.
-    pub(super) base: String,
-    pub(super) repository: String,
+    /// The registry's URL, without a path.
+    pub(super) root: String,
+    pub(super) repository: RepositoryName,
     pub(super) login: Mutex<Login>,
     pub(super) renew: Option<Renew>,
     pub(super) connections: Connections,
@@ -32,22 +38,26 @@ pub(super) struct Reads {
     pub(super) pulling: Mutex<Option<String>>,
     /// The same for writing.
     pub(super) pushing: Mutex<Option<String>>,
+    /// The same for the list of repositories.
+    pub(super) listing: Mutex<Option<String>>,
+    /// How the registry wants to be asked, once that is known.
+    pub(super) challenge: std::sync::Mutex<Option<Challenge>>,
 }
 
 impl Reads {
     /// Asks for nothing but whether we are welcome.
     async fn greet(&self) -> Result<Response, Trouble> {
-        let url = self.root()?;
+        let url = self.url(Resource::Root)?;
         let client = self.connections.client(&url).map_err(Trouble::plain)?;
         let authorization = self.authorization(Right::Pull, None).await?;
         let request = client.get(url).header(USER_AGENT, super::USER_AGENT);
-        with(request, &authorization).send().await.map_err(|error| Trouble::connection(&error))
+        answered(with(request, &authorization)).await
     }
 
     /// Reads something.
-    pub(super) async fn answer(&self, method: &Method, path: &str) -> Result<Response, Trouble> {
+    pub(super) async fn answer(&self, method: &Method, resource: Resource<'_>) -> Result<Response, Trouble> {
         let accept = media_type::MANIFESTS.join(", ");
-        self.ask(Right::Pull, method, path, |request| request.header(ACCEPT, &accept)).await
+        self.ask(Right::Pull, method, resource, |request| request.header(ACCEPT, &accept)).await
     }
 }
 
@@ -58,9 +68,7 @@ impl Origin for Reads {
         stale: Option<&'a str>,
     ) -> BoxFuture<'a, Result<Asked, Failure>> {
         let asked = async move {
-            let url: Url = format!("{}/blobs/{}", self.base, blob.digest)
-                .parse()
-                .map_err(|_| Trouble::plain("no URL"))?;
+            let url = self.url(Resource::Blob(&blob.digest))?;
             let client = self.connections.client(&url).map_err(Trouble::plain)?;
             let request = client.get(url).header(USER_AGENT, super::USER_AGENT);
             let authorization = self.authorization(Right::Pull, stale).await?;
@@ -95,29 +103,31 @@ impl Remote {
 
     /// The size of a blob; `None` where the registry has none of this digest.
     pub async fn blob_size(&self, digest: &Digest) -> Result<Option<u64>, Error> {
-        let path = format!("blobs/{digest}");
         let ask = async || {
-            let response = self.reads.answer(&Method::HEAD, &path).await?;
-            let length = response.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
-            match response.status().as_u16() {
-                200 => match length.and_then(|text| text.parse().ok()) {
-                    Some(length) => Ok(Some(length)),
-                    None => Err(Trouble::status(200, "no Content-Length")),
-                },
-                404 => Ok(None),
-                _ => Err(refused(response).await),
+            for method in [Method::HEAD, Method::GET] {
+                let response = self.reads.answer(&method, Resource::Blob(digest)).await?;
+                let length = response.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+                let length = length.and_then(|text| text.parse().ok());
+                match response.status().as_u16() {
+                    200 if length.is_some() => return Ok(length),
+                    status if method == Method::HEAD && (status == 200 || is_no_answer(status)) => {}
+                    200 => return Err(Trouble::plain("it does not say how long the blob is")),
+                    404 => return Ok(None),
+                    _ => return Err(refused(response).await),
+                }
             }
+            Ok(None)
         };
         self.repeated("look for a blob in", ask).await
     }
 
     pub(super) async fn holds(&self, digest: &Digest) -> Result<bool, Error> {
-        let path = format!("manifests/{digest}");
         let ask = async || {
-            let response = self.reads.answer(&Method::HEAD, &path).await?;
+            let response = self.reads.answer(&Method::HEAD, Resource::Manifest(digest)).await?;
             match response.status().as_u16() {
                 200 => Ok(true),
-                404 => Ok(false),
+                // Where HEAD tells nothing the image is sent again, which changes nothing.
+                404 | 405 => Ok(false),
                 _ => Err(refused(response).await),
             }
         };
@@ -125,10 +135,9 @@ impl Remote {
     }
 
     /// Whether a tag names an image, as far as the registry says what it names.
-    pub(super) async fn is_named(&self, tag: &str, digest: &Digest) -> Result<bool, Error> {
-        let path = format!("manifests/{tag}");
+    pub(super) async fn is_named(&self, tag: &Tag, digest: &Digest) -> Result<bool, Error> {
         let ask = async || {
-            let response = match self.reads.answer(&Method::HEAD, &path).await {
+            let response = match self.reads.answer(&Method::HEAD, Resource::Tag(tag)).await {
                 Err(trouble) if trouble.status == Some(403) => return Ok(false),
                 answer => answer?,
             };
@@ -145,14 +154,10 @@ impl Remote {
     }
 
     pub(super) async fn get(&self, name: &Name) -> Result<Manifest, store::Error> {
-        let asked = match name {
-            Name::Unnamed => "latest".to_owned(),
-            Name::Tag(tag) => tag.clone(),
-            Name::Digest(digest) => digest.to_string(),
-        };
-        let path = format!("manifests/{asked}");
+        let latest = Tag::latest();
+        let resource = Resource::named(name, &latest);
         let ask = async || {
-            let response = self.reads.answer(&Method::GET, &path).await?;
+            let response = self.reads.answer(&Method::GET, resource).await?;
             match response.status().as_u16() {
                 200 => {}
                 404 => return Ok(None),
@@ -161,11 +166,11 @@ impl Remote {
             let media_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
             let media_type =
                 media_type.and_then(|text| text.split(';').next()).map(|text| text.trim().to_owned());
-            Ok(Some((bounded(response, MAXIMUM_MANIFEST + 1).await?, media_type)))
+            Ok(Some((beginning(response, MAXIMUM_MANIFEST + 1).await?.0, media_type)))
         };
         let place = self.place();
         let missing =
-            || store::Error::NoImage { place: self.place(), name: asked.clone(), instead: String::new() };
+            || store::Error::NoImage { place: self.place(), name: name.to_string(), instead: String::new() };
         let (bytes, media_type) = self.repeated("read from", ask).await?.ok_or_else(missing)?;
         // Some registries call every manifest plain JSON; then it has to say itself what it is.
         let media_type = media_type.filter(|text| media_type::MANIFESTS.contains(&text.as_str()));
@@ -187,19 +192,44 @@ impl Remote {
 /// What a registry said instead of what was wanted.
 pub(super) async fn refused(response: Response) -> Trouble {
     let (status, retry_after) = (response.status().as_u16(), retry_after(&response));
-    let body = bounded(response, LONGEST_COMPLAINT).await.unwrap_or_default();
+    let body = beginning(response, LONGEST_COMPLAINT).await.map(|(body, _)| body).unwrap_or_default();
     Trouble { retry_after, ..Trouble::status(status, &String::from_utf8_lossy(&body)) }
 }
 
-/// A body, up to so many bytes of it.
-pub(super) async fn bounded(mut response: Response, limit: u64) -> Result<Bytes, Trouble> {
-    let mut bytes = BytesMut::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| Trouble::connection(&error))? {
-        let room = usize::try_from(limit).unwrap_or(usize::MAX) - bytes.len();
-        bytes.extend_from_slice(&chunk[..chunk.len().min(room)]);
-        if bytes.len() as u64 == limit {
-            break;
-        }
+/// A whole body of at most so many bytes. What is longer, or takes longer than anybody waits, is an error that no
+/// other attempt will change.
+pub(super) async fn bounded(response: Response, limit: u64) -> Result<Bytes, Trouble> {
+    match beginning(response, limit).await? {
+        (bytes, true) => Ok(bytes),
+        (_, false) => Err(Trouble::plain(format!("its answer is longer than {limit} bytes"))),
     }
-    Ok(bytes.freeze())
+}
+
+/// A body up to so many bytes, and whether that is all of it.
+async fn beginning(mut response: Response, limit: u64) -> Result<(Bytes, bool), Trouble> {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let body = async {
+        let mut bytes = BytesMut::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| Trouble::connection(&error))? {
+            let room = limit - bytes.len();
+            bytes.extend_from_slice(&chunk[..chunk.len().min(room)]);
+            if chunk.len() > room {
+                return Ok((bytes.freeze(), false));
+            }
+        }
+        Ok((bytes.freeze(), true))
+    };
+    in_time(body).await
+}
+
+/// Sends a request with a short body or none, and waits for the head of its answer.
+pub(super) async fn answered(request: RequestBuilder) -> Result<Response, Trouble> {
+    in_time(async { request.send().await.map_err(|error| Trouble::connection(&error)) }).await
+}
+
+/// Waits as long as anybody waits for an answer. Connections fail after a while of silence; this is for those that are
+/// never silent and never at their end.
+async fn in_time<T>(answer: impl Future<Output = Result<T, Trouble>>) -> Result<T, Trouble> {
+    let late = || Trouble::plain(format!("its answer has no end after {} seconds", ANSWER.as_secs()));
+    tokio::time::timeout(ANSWER, answer).await.unwrap_or_else(|_| Err(late()))
 }

@@ -1,71 +1,57 @@
 //! What refers to an image (OCI distribution specification 1.1, "Listing Referrers"): asked of the registry, and kept
 //! in an index under a tag of its own where the registry cannot tell ("Referrers Tag Schema").
 
-use reqwest::Method;
-use reqwest::header::LINK;
 use serde_json::{Value, json};
 
+use super::super::ListWalk;
+use super::Remote;
 use super::error::Trouble;
-use super::read::{bounded, refused};
-use super::{Error, Remote};
-use crate::image::{Content, Descriptor, Digest, MAXIMUM_MANIFEST, Manifest, Name, media_type};
+use super::resource::Resource;
+use super::token::Right;
+use crate::image::{Content, Descriptor, Digest, Manifest, Name, media_type};
 use crate::store;
 
-/// No image has more pages of referrers; a registry that repeats itself is stopped.
-const MOST_PAGES: usize = 1000;
-
-/// One page of referrers.
-struct Page {
-    referrers: Vec<Descriptor>,
-    /// The path of the next one, below the repository's.
-    next: Option<String>,
-}
+/// How registries say that they do not list referrers: 404 by the specification, and the others of those that know no
+/// such path.
+const NOT_LISTED: [u16; 5] = [400, 404, 405, 406, 501];
+/// More than any image has.
+const MOST: usize = 10_000;
 
 impl Remote {
-    /// What is about an image, all of it.
+    /// What is about an image, all of it. A registry that answers something else than an index does not list
+    /// referrers; then they are in an index under the subject's own tag.
     pub(super) async fn about(&self, subject: &Digest) -> Result<Vec<Descriptor>, store::Error> {
-        let mut found = Vec::new();
-        let mut path = format!("referrers/{subject}");
-        for _ in 0..MOST_PAGES {
-            let Some(page) = self.page(&path).await? else {
+        let doing = "list the referrers in";
+        let failed = |trouble| self.trouble(trouble, doing);
+        let endless = |reason: String| failed(Trouble::plain(reason));
+        let mut found: Vec<Descriptor> = Vec::new();
+        let mut walk = ListWalk::default();
+        let mut url = self.reads.url(Resource::Referrers(subject)).map_err(failed)?;
+        loop {
+            walk.enter(url.as_str()).map_err(endless)?;
+            let page = self.page(doing, Right::Pull, &url, &NOT_LISTED).await?;
+            let entries = page.as_ref().map(|page| entries(&page.body)).transpose().map_err(failed)?;
+            let (Some(page), Some(entries)) = (page, entries.flatten()) else {
+                if !found.is_empty() {
+                    return Err(
+                        failed(Trouble::plain("its list breaks off: the next page of it is none")).into()
+                    );
+                }
                 let _ = self.lists_referrers.set(false);
                 return self.tagged(subject).await;
             };
             let _ = self.lists_referrers.set(true);
-            found.extend(page.referrers);
+            walk.brought(entries.len()).map_err(endless)?;
+            found.extend(entries);
+            if found.len() > MOST {
+                let reason = format!("its list has no end: it has more than {MOST} referrers of {subject}");
+                return Err(failed(Trouble::plain(reason)).into());
+            }
             match page.next {
-                Some(next) => path = next,
-                None => break,
+                Some(next) => url = next,
+                None => return Ok(found),
             }
         }
-        Ok(found)
-    }
-
-    /// `None` where the registry does not know such a thing: the specification's sign for that is 404.
-    async fn page(&self, path: &str) -> Result<Option<Page>, Error> {
-        let ask = async || {
-            let response = self.reads.answer(&Method::GET, path).await?;
-            let link =
-                response.headers().get(LINK).and_then(|link| link.to_str().ok()).map(ToOwned::to_owned);
-            match response.status().as_u16() {
-                200 => {
-                    let bytes = bounded(response, MAXIMUM_MANIFEST).await?;
-                    let next = link.and_then(|link| self.below(&link));
-                    Ok(Some(Page { referrers: entries(&bytes)?, next }))
-                }
-                404 => Ok(None),
-                _ => Err(refused(response).await),
-            }
-        };
-        self.repeated("list the referrers in", ask).await
-    }
-
-    /// The page that a Link header names, as a path below this repository; what leads elsewhere is not followed.
-    fn below(&self, link: &str) -> Option<String> {
-        let target = link.strip_prefix('<')?.split_once('>').filter(|(_, rest)| rest.contains("next"))?.0;
-        let base = url::Url::parse(&format!("{}/", self.reads.base)).ok()?;
-        let target = base.join(target).ok()?;
-        target.as_str().strip_prefix(base.as_str()).map(ToOwned::to_owned)
     }
 
     /// What the index under the subject's own tag lists.
@@ -83,7 +69,7 @@ impl Remote {
 
     /// Takes a manifest that is about another, and lists it there where the registry does not.
     pub(super) async fn attach(&self, manifest: &Manifest) -> Result<(), store::Error> {
-        self.put(manifest, &manifest.digest().to_string()).await?;
+        self.put(manifest, Resource::Manifest(manifest.digest())).await?;
         let Some(subject) = manifest.subject() else { return Ok(()) };
         if self.lists_referrers.get().is_none() {
             self.about(&subject).await?;
@@ -99,13 +85,18 @@ impl Remote {
         let index = json!({"schemaVersion": 2, "mediaType": media_type::OCI_INDEX, "manifests": entries});
         let index = Manifest::parse(index.to_string().into(), Some(media_type::OCI_INDEX))
             .map_err(store::Error::image(self.place()))?;
-        Ok(self.put(&index, &subject.referrers_tag()).await?)
+        Ok(self.put(&index, Resource::Tag(&subject.referrers_tag())).await?)
     }
 }
 
-fn entries(index: &[u8]) -> Result<Vec<Descriptor>, Trouble> {
-    let wrong = |reason: String| Trouble::plain(reason);
-    let mut index: Value = serde_json::from_slice(index).map_err(|error| wrong(error.to_string()))?;
-    let entries = index.get_mut("manifests").map_or_else(|| json!([]), Value::take);
-    serde_json::from_value(entries).map_err(|error| wrong(error.to_string()))
+/// The entries of an index; `None` where the answer is no index, or one whose list is `null`.
+fn entries(answer: &[u8]) -> Result<Option<Vec<Descriptor>>, Trouble> {
+    let Ok(mut index) = serde_json::from_slice::<Value>(answer) else { return Ok(None) };
+    match index.get_mut("manifests").map(Value::take) {
+        None | Some(Value::Null) => Ok(None),
+        Some(entries) => {
+            let wrong = |error| Trouble::plain(format!("its list of referrers is none: {error}"));
+            serde_json::from_value(entries).map(Some).map_err(wrong)
+        }
+    }
 }

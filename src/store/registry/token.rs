@@ -3,18 +3,23 @@
 //!
 //! The realm is the registry's word alone, and the login goes there: oci-client would send it anywhere.
 
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard, PoisonError};
 
-use reqwest::header::{AUTHORIZATION, USER_AGENT, WWW_AUTHENTICATE};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
 use reqwest::{Method, RequestBuilder, Response};
 use serde::Deserialize;
-use url::Url;
+use url::{Url, form_urlencoded};
 
 use super::super::http::realm_leads_astray;
 use super::Login;
+use super::challenge::{self, Challenge};
 use super::error::Trouble;
-use super::read::{Reads, bounded, refused};
-use crate::image::MAXIMUM_MANIFEST;
+use super::read::{Reads, answered, bounded, refused};
+use super::resource::Resource;
+use crate::escape::escape;
+
+/// The longest answer of a realm that is read.
+const LONGEST_TOKEN: u64 = 1024 * 1024;
 
 /// Gets the login anew, since the one that was given has expired. It may take as long as a call of AWS.
 pub type Renew = Arc<dyn Fn() -> Result<Login, String> + Send + Sync>;
@@ -24,13 +29,8 @@ pub type Renew = Arc<dyn Fn() -> Result<Login, String> + Send + Sync>;
 pub(super) enum Right {
     Pull,
     Push,
-}
-
-/// How a registry wants to be asked.
-#[derive(Debug, PartialEq, Eq)]
-struct Challenge {
-    realm: String,
-    service: Option<String>,
+    /// To list the repositories.
+    Catalog,
 }
 
 #[derive(Deserialize)]
@@ -43,7 +43,11 @@ impl Reads {
     /// What a request's header says for who asks; empty where nobody wants to know. `stale` is what it said when that
     /// was not accepted any more; whoever comes first gets a new one for all.
     pub(super) async fn authorization(&self, right: Right, stale: Option<&str>) -> Result<String, Trouble> {
-        let kept = if right == Right::Push { &self.pushing } else { &self.pulling };
+        let kept = match right {
+            Right::Pull => &self.pulling,
+            Right::Push => &self.pushing,
+            Right::Catalog => &self.listing,
+        };
         let mut kept = kept.lock().await;
         if let Some(authorization) = kept.as_ref().filter(|known| stale != Some(known.as_str())) {
             return Ok(authorization.clone());
@@ -69,65 +73,125 @@ impl Reads {
         Ok(login.clone())
     }
 
+    /// What a request says for who asks, by the challenge that the registry has sent.
     async fn authorize(&self, right: Right, login: &Login) -> Result<String, Trouble> {
-        let registry = self.root()?;
-        let request = self.connections.client(&registry).map_err(Trouble::plain)?.get(registry.clone());
-        let answer = request.header(USER_AGENT, super::USER_AGENT).send().await;
-        let answer = answer.map_err(|error| Trouble::connection(&error))?;
+        if let Login::Registry(token) = login {
+            return Ok(format!("Bearer {token}"));
+        }
+        let known = self.challenge().clone();
+        let challenge = match known {
+            Some(challenge) => Some(challenge),
+            None => self.challenged().await?,
+        };
+        match challenge {
+            Some(Challenge::Bearer { realm, service }) => {
+                self.token(right, login, &realm, service.as_deref()).await
+            }
+            Some(Challenge::Basic) | None => Ok(basic(login)),
+        }
+    }
+
+    /// Asks the registry how it wants to be asked.
+    async fn challenged(&self) -> Result<Option<Challenge>, Trouble> {
+        let registry = self.url(Resource::Root)?;
+        let request = self.connections.client(&registry).map_err(Trouble::plain)?.get(registry);
+        let answer = answered(request.header(USER_AGENT, super::USER_AGENT)).await?;
         if answer.status().is_server_error() || matches!(answer.status().as_u16(), 408 | 429) {
             return Err(refused(answer).await);
         }
-        let challenges = answer.headers().get_all(WWW_AUTHENTICATE);
-        let challenge = challenges.iter().find_map(|header| challenge(header.to_str().ok()?));
-        let Some(challenge) = challenge else { return Ok(basic(login)) };
-        let unusable = || Trouble::plain(format!("its realm {} is no URL", challenge.realm));
-        let mut realm: Url = challenge.realm.parse().map_err(|_| unusable())?;
+        Ok(self.note(&answer))
+    }
+
+    /// Remembers how an answer says that the registry wants to be asked.
+    fn note(&self, answer: &Response) -> Option<Challenge> {
+        let challenge = challenge::of(answer.headers());
+        self.challenge().clone_from(&challenge);
+        challenge
+    }
+
+    fn challenge(&self) -> MutexGuard<'_, Option<Challenge>> {
+        self.challenge.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gets a token from a realm: with GET and the login, or with POST where the login is a refresh token
+    /// (distribution, "Token Authentication Specification" and "Oauth2 Token Authentication").
+    async fn token(
+        &self,
+        right: Right,
+        login: &Login,
+        realm: &str,
+        service: Option<&str>,
+    ) -> Result<String, Trouble> {
+        let registry = self.url(Resource::Root)?;
+        let unusable = |_| Trouble::plain(format!("its realm {} is no URL", escape(realm)));
+        let mut realm: Url = realm.parse().map_err(unusable)?;
         if let Some(reason) = realm_leads_astray(&registry, &realm) {
             return Err(Trouble::plain(reason));
         }
-        let actions = if right == Right::Push { "pull,push" } else { "pull" };
-        let scope = format!("repository:{}:{actions}", self.repository);
-        realm.query_pairs_mut().append_pair("scope", &scope);
-        if let Some(service) = &challenge.service {
-            realm.query_pairs_mut().append_pair("service", service);
-        }
-        let request = self.connections.client(&realm).map_err(Trouble::plain)?.get(realm);
-        let answer = with(request.header(USER_AGENT, super::USER_AGENT), &basic(login)).send().await;
-        let answer = answer.map_err(|error| Trouble::connection(&error))?;
+        let scope = match right {
+            Right::Pull => format!("repository:{}:pull", self.repository),
+            Right::Push => format!("repository:{}:pull,push", self.repository),
+            Right::Catalog => "registry:catalog:*".to_owned(),
+        };
+        let client = self.connections.client(&realm).map_err(Trouble::plain)?;
+        let request = if let Login::Identity(refresh) = login {
+            let mut form = form_urlencoded::Serializer::new(String::new());
+            form.append_pair("grant_type", "refresh_token").append_pair("client_id", "ecr");
+            form.append_pair("service", service.unwrap_or_default()).append_pair("scope", &scope);
+            let form = form.append_pair("refresh_token", refresh).finish();
+            client.post(realm).header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form)
+        } else {
+            realm.query_pairs_mut().append_pair("scope", &scope);
+            if let Some(service) = service {
+                realm.query_pairs_mut().append_pair("service", service);
+            }
+            with(client.get(realm), &basic(login))
+        };
+        let answer = answered(request.header(USER_AGENT, super::USER_AGENT)).await?;
         if answer.status() != 200 {
             return Err(refused(answer).await);
         }
-        let token: Option<Token> = serde_json::from_slice(&bounded(answer, MAXIMUM_MANIFEST).await?).ok();
+        let token: Option<Token> = serde_json::from_slice(&bounded(answer, LONGEST_TOKEN).await?).ok();
         let token = token.and_then(|token| token.token.or(token.access_token));
+        // What is no header value would break the request that carries it, and every message about it.
+        let token =
+            token.filter(|token| !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic()));
         token
             .map(|token| format!("Bearer {token}"))
             .ok_or_else(|| Trouble::plain("its realm answered no token"))
     }
 
-    /// The URL that says whether we are welcome.
-    pub(super) fn root(&self) -> Result<Url, Trouble> {
-        let (root, _) = self.base.split_once("/v2/").unwrap_or((&self.base, ""));
-        format!("{root}/v2/").parse().map_err(|_| Trouble::plain("no URL"))
-    }
-
-    /// Asks for something below the repository. A token that has expired is renewed, once.
+    /// Asks for a resource.
     pub(super) async fn ask(
         &self,
         right: Right,
         method: &Method,
-        path: &str,
+        resource: Resource<'_>,
         complete: impl Fn(RequestBuilder) -> RequestBuilder,
     ) -> Result<Response, Trouble> {
-        let url: Url = format!("{}/{path}", self.base).parse().map_err(|_| Trouble::plain("no URL"))?;
-        let client = self.connections.client(&url).map_err(Trouble::plain)?;
+        self.ask_url(right, method, &self.url(resource)?, complete).await
+    }
+
+    /// Asks for what is at a URL of the registry. A token that has expired is renewed, and a challenge that only this
+    /// URL sends is met, once.
+    pub(super) async fn ask_url(
+        &self,
+        right: Right,
+        method: &Method,
+        url: &Url,
+        complete: impl Fn(RequestBuilder) -> RequestBuilder,
+    ) -> Result<Response, Trouble> {
+        let client = self.connections.client(url).map_err(Trouble::plain)?;
         let mut stale: Option<String> = None;
         loop {
             let authorization = self.authorization(right, stale.as_deref()).await?;
             let request = client.request(method.clone(), url.clone()).header(USER_AGENT, super::USER_AGENT);
-            let sent = complete(with(request, &authorization)).send().await;
-            let response = sent.map_err(|error| Trouble::connection(&error))?;
+            let response = answered(complete(with(request, &authorization))).await?;
             if stale.is_some() || !matches!(response.status().as_u16(), 401 | 403) {
                 return Ok(response);
+            }
+            if response.status() == 401 {
+                self.note(&response);
             }
             // An answer to HEAD has no words: then 403 may be anything, which a new login finds out.
             let wordless = *method == Method::HEAD && self.renew.is_some();
@@ -148,71 +212,10 @@ pub(super) fn with(request: RequestBuilder, authorization: &str) -> RequestBuild
 /// The header of a login itself; empty for nobody.
 fn basic(login: &Login) -> String {
     match login {
-        Login::Anonymous => String::new(),
+        Login::Anonymous | Login::Identity(_) => String::new(),
+        Login::Registry(token) => format!("Bearer {token}"),
         Login::Password(user, password) => {
             format!("Basic {}", base64_simd::STANDARD.encode_to_string(format!("{user}:{password}")))
-        }
-    }
-}
-
-/// The realm that a header `WWW-Authenticate` names for tokens: `Bearer name="value",name=value` (RFC 9110, 11.6.1).
-fn challenge(header: &str) -> Option<Challenge> {
-    let (scheme, mut rest) = header.trim().split_once(' ')?;
-    if !scheme.eq_ignore_ascii_case("bearer") {
-        return None;
-    }
-    let (mut realm, mut service) = (None, None);
-    while let Some((name, behind)) = rest.split_once('=') {
-        let (value, behind) = if let Some(quoted) = behind.trim_start().strip_prefix('"') {
-            unquoted(quoted)?
-        } else {
-            let end = behind.find(',').unwrap_or(behind.len());
-            (behind[..end].trim().to_owned(), &behind[end..])
-        };
-        match name.trim_matches([' ', ',', '\t']).to_ascii_lowercase().as_str() {
-            "realm" => realm = Some(value),
-            "service" => service = Some(value),
-            _ => {}
-        }
-        rest = behind;
-    }
-    Some(Challenge { realm: realm?, service })
-}
-
-/// What a quoted text says up to its closing quote, and what follows that.
-fn unquoted(quoted: &str) -> Option<(String, &str)> {
-    let mut value = String::new();
-    let mut characters = quoted.char_indices();
-    while let Some((at, character)) = characters.next() {
-        match character {
-            '"' => return Some((value, &quoted[at + 1..])),
-            '\\' => value.push(characters.next()?.1),
-            character => value.push(character),
-        }
-    }
-    None
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_challenge_names_its_realm() {
-        let of = |realm: &str, service: Option<&str>| {
-            Some(Challenge { realm: realm.to_owned(), service: service.map(str::to_owned) })
-        };
-        for (header, expected) in [
-            (r#"Bearer realm="https://a/token",service="b c""#, of("https://a/token", Some("b c"))),
-            (r#"bearer Service=x, scope="a,b", realm="https://a/t?x=y""#, of("https://a/t?x=y", Some("x"))),
-            (r#"Bearer realm="a\"b""#, of("a\"b", None)),
-            (r#"Bearer service="x""#, None),
-            (r#"Bearer realm="never ends"#, None),
-            (r#"Basic realm="https://a""#, None),
-            ("Bearer", None),
-            ("", None),
-        ] {
-            assert_eq!(challenge(header), expected, "{header}");
         }
     }
 }

@@ -11,12 +11,13 @@ use reqwest::{Body, Method, RequestBuilder, Response};
 use tokio::sync::mpsc::{self, Sender};
 use url::Url;
 
-use super::super::http::leads_astray;
+use super::super::http::{is_same_registry, leads_astray};
 use super::super::journal::{Page, Record};
 use super::super::stream::Parts;
 use super::super::{Source, Written};
 use super::Remote;
 use super::error::Trouble;
+use super::resource::Resource;
 use super::token::{Right, with};
 use crate::image::Descriptor;
 use crate::store;
@@ -103,7 +104,8 @@ impl Remote {
             let expired = trouble.expired && stale.is_none() && known.is_some();
             stale = known.filter(|_| expired);
             // A session that is unknown may be one that an earlier answer, lost on its way, had ended.
-            let lost = trouble.status == Some(404);
+            // A place that is not there to begin an upload is not there later either.
+            let lost = trouble.status == Some(404) && session.is_some();
             if lost && self.has(blob).await? {
                 return Ok(Written::Present);
             }
@@ -134,14 +136,15 @@ impl Remote {
     /// reason, the blob is sent.
     async fn mounted(&self, blob: &Descriptor, source: &Source) -> bool {
         let Some((host, repository)) = source.neighbour() else { return false };
-        if host != self.host || repository == self.repository {
+        if host != self.host || repository == self.repository.as_str() {
             return false;
         }
+        let Ok(repository) = repository.parse() else { return false };
         // Neither a digest nor a repository's name has anything in it that a query would have to say otherwise.
-        let path = format!("blobs/uploads/?mount={}&from={repository}", blob.digest);
+        let resource = Resource::Mount { digest: &blob.digest, from: &repository };
         let mount = |request: RequestBuilder| request.header(CONTENT_LENGTH, 0);
         self.reads
-            .ask(Right::Push, &Method::POST, &path, mount)
+            .ask(Right::Push, &Method::POST, resource, mount)
             .await
             .is_ok_and(|response| response.status() == 201)
     }
@@ -202,7 +205,7 @@ impl Remote {
     }
 
     pub(super) async fn begin(&self, authorization: &str) -> Result<Session, Trouble> {
-        let url = self.url("blobs/uploads/")?;
+        let url = self.reads.url(Resource::Uploads)?;
         let request = self.request(Method::POST, url.clone(), authorization)?.header(CONTENT_LENGTH, 0);
         let response = self.accepted(request).await?;
         let place =
@@ -264,18 +267,14 @@ impl Remote {
         url: Url,
         authorization: &str,
     ) -> Result<RequestBuilder, Trouble> {
-        let own = self.url("")?;
+        let own = self.reads.url(Resource::Root)?;
         if let Some(reason) = leads_astray(&own, &url) {
             return Err(Trouble::plain(reason));
         }
-        let trusted = own.origin() == url.origin();
+        let trusted = is_same_registry(&own, &url);
         let client = self.reads.connections.client(&url).map_err(Trouble::plain)?;
         let request = client.request(method, url).header(USER_AGENT, super::USER_AGENT);
         Ok(if trusted { with(request, authorization) } else { request })
-    }
-
-    fn url(&self, path: &str) -> Result<Url, Trouble> {
-        format!("{}/{path}", self.reads.base).parse().map_err(|_| Trouble::plain("no URL"))
     }
 
     /// Sends a request that any kind of success answers.

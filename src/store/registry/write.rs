@@ -4,17 +4,17 @@ use reqwest::Method;
 use reqwest::header::CONTENT_TYPE;
 
 use super::read::refused;
+use super::resource::Resource;
 use super::token::Right;
 use super::{Error, Remote};
 use crate::image::Manifest;
 
 impl Remote {
-    pub(super) async fn put(&self, manifest: &Manifest, name: &str) -> Result<(), Error> {
-        let path = format!("manifests/{name}");
+    pub(super) async fn put(&self, manifest: &Manifest, resource: Resource<'_>) -> Result<(), Error> {
         let put = async || {
             let response = self
                 .reads
-                .ask(Right::Push, &Method::PUT, &path, |request| {
+                .ask(Right::Push, &Method::PUT, resource, |request| {
                     request.header(CONTENT_TYPE, manifest.media_type()).body(manifest.bytes().clone())
                 })
                 .await?;

@@ -83,7 +83,7 @@ fn inspect(context: &Context, arguments: &InspectArgs) -> anyhow::Result<ExitCod
         arguments.platform.as_deref().map(str::parse).transpose().map_err(wrong)?;
     let address = Address { registry: reference.registry.clone(), ..Address::default() };
     let connection = Connection::open(&context.settings, &address)?;
-    let repository = Repository { connection, name: reference.repository.clone() };
+    let repository = Repository { connection, name: reference.repository.to_string() };
     let cache = ManifestCache::open(&context.settings, arguments.no_cache);
     let (found, fetched) =
         block_on(async { read(&repository, &reference.name, platform.as_ref(), &cache).await })?;

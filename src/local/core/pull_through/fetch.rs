@@ -7,7 +7,7 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use tokio::task::spawn_blocking;
 
 use super::{Failure, Home, Need, Trouble, Wanted, store as kept};
-use crate::image::{Descriptor, Digest, Manifest, Name};
+use crate::image::{self, Descriptor, Digest, Manifest, Name, Tag};
 use crate::local::call::Scope;
 use crate::local::core::{
     Finished, IfMissing, Mount, NotOpened, Request, Session, begin_upload, cancel_upload,
@@ -40,7 +40,12 @@ pub(in crate::local) async fn fetch(local: &Arc<Local>, need: &Need, wanted: &Wa
         Home::Remote { host, plain } => {
             let login = login(local, host, need.rule.has_secret).await?;
             let network = local.upstreams.reach().network.clone();
-            let remote = Remote::new(host, &need.rule.repository, *plain, login, network);
+            let repository = need
+                .rule
+                .repository
+                .parse()
+                .map_err(|error: image::Error| Failure::new(Trouble::Missing, error.to_string()))?;
+            let remote = Remote::new(host, &repository, *plain, login, network);
             let fetch = Fetch { local: Arc::clone(local), need: need.clone(), remote };
             match wanted {
                 Wanted::Image(name) => fetch.image(name).await,
@@ -167,7 +172,7 @@ impl Fetch {
         &self,
         manifest: Manifest,
         digest: Digest,
-        tag: Option<String>,
+        tag: Option<Tag>,
         depth: usize,
     ) -> BoxFuture<'_, Result<(), Failure>> {
         Box::pin(async move {

@@ -1,0 +1,165 @@
+//! What may be deleted at a mirror. Deleting needs proof: complete lists of both sides, and a yes where most would go.
+
+use clap::{Arg, ArgAction, ArgMatches};
+
+use super::super::registry::usage;
+use crate::escape::escape;
+use crate::image::Tag;
+use crate::ui::Ui;
+
+/// What the command line says about deleting.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Deletion {
+    /// Whether anything is deleted.
+    pub(super) wanted: bool,
+    /// Whether a source without tags is believed.
+    pub(super) allow_empty: bool,
+    /// Whether most of a repository's tags may go without a question.
+    pub(super) yes: bool,
+    /// The most tags that may go in a repository.
+    pub(super) most: Option<usize>,
+}
+
+/// The arguments about deleting, beside `--delete`.
+pub(super) fn arguments() -> [Arg; 3] {
+    let flag = |name: &'static str, help: &'static str| {
+        Arg::new(name).long(name).action(ArgAction::SetTrue).requires("delete").help(help)
+    };
+    [
+        flag("allow-empty", "Believe a source that lists no tags, and delete those of its mirror"),
+        flag("yes", "Delete also more than half of a repository's tags without a question"),
+        Arg::new("max-deletes")
+            .long("max-deletes")
+            .value_name("NUMBER")
+            .value_parser(clap::value_parser!(usize))
+            .requires("delete")
+            .help(
+                "Delete up to so many tags of a repository without a question, and none where more would go",
+            ),
+    ]
+}
+
+/// The tags that a mirror has and its source has not, and what is known of both sides.
+pub(super) struct Extra<'a> {
+    /// The mirror's name.
+    pub(super) mirror: &'a str,
+    pub(super) tags: &'a [Tag],
+    /// How many of the chosen tags the mirror has.
+    pub(super) of: usize,
+    /// Whether the source lists a tag, readable or not.
+    pub(super) source_has_tags: bool,
+    /// Whether the source answered a list, and not `null`.
+    pub(super) source_is_list: bool,
+}
+
+/// What comes before tags are deleted.
+#[derive(Debug, PartialEq, Eq)]
+enum Verdict {
+    Delete,
+    Ask(String),
+    Refuse(String),
+}
+
+impl Deletion {
+    /// Reads the arguments.
+    pub(super) fn of(matches: &ArgMatches) -> Self {
+        Self {
+            wanted: matches.get_flag("delete"),
+            allow_empty: matches.get_flag("allow-empty"),
+            yes: matches.get_flag("yes"),
+            most: matches.get_one("max-deletes").copied(),
+        }
+    }
+
+    /// Whether the tags may be deleted. A terminal is asked where it is a question; a person's no is `false`.
+    pub(super) async fn allows(&self, extra: &Extra<'_>, ui: &Ui) -> anyhow::Result<bool> {
+        match self.verdict(extra) {
+            Verdict::Delete => Ok(true),
+            Verdict::Refuse(reason) => Err(usage(reason)),
+            Verdict::Ask(question) if ui.in_is_terminal() && ui.err_is_terminal() => ask(ui, question).await,
+            Verdict::Ask(_) => Err(usage(format!(
+                "{} of the {} tags of {} would be deleted, more than half; --yes deletes them, and --max-deletes \
+                 says how many may go",
+                extra.tags.len(),
+                extra.of,
+                extra.mirror
+            ))),
+        }
+    }
+
+    fn verdict(&self, extra: &Extra<'_>) -> Verdict {
+        let (count, mirror) = (extra.tags.len(), extra.mirror);
+        if count == 0 {
+            return Verdict::Delete;
+        }
+        if !extra.source_has_tags && !self.allow_empty {
+            let what = if extra.source_is_list { "has no such tags" } else { "answers no list of tags" };
+            return Verdict::Refuse(format!(
+                "the source {what}, and {count} of {mirror} would be deleted; --allow-empty deletes them"
+            ));
+        }
+        if extra.source_has_tags && !extra.source_is_list {
+            return Verdict::Refuse(format!(
+                "the source's list of tags is not whole, so nothing of {mirror} is deleted; run it without --delete"
+            ));
+        }
+        match self.most {
+            Some(most) if count > most => Verdict::Refuse(format!(
+                "{count} tags of {mirror} would be deleted, and --max-deletes allows {most}"
+            )),
+            Some(_) => Verdict::Delete,
+            None if count * 2 > extra.of && !self.yes => {
+                Verdict::Ask(format!("Delete {count} of the {} tags of {}?", extra.of, escape(mirror)))
+            }
+            None => Verdict::Delete,
+        }
+    }
+}
+
+/// Asks on a thread of its own, so that Ctrl-C ends the program while nobody answers.
+async fn ask(ui: &Ui, question: String) -> anyhow::Result<bool> {
+    let (answer, answered) = tokio::sync::oneshot::channel();
+    let ui = ui.clone();
+    std::thread::spawn(move || answer.send(ui.confirm(&question)));
+    Ok(answered.await??)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deleting_needs_proof() {
+        let tags: Vec<Tag> = (0..10).map(|number| format!("v{number}").parse().unwrap()).collect();
+        let verdict = |deletion: Deletion, count: usize, of, source_has_tags, source_is_list| {
+            let tags = &tags[..count];
+            match deletion.verdict(&Extra { mirror: "m", tags, of, source_has_tags, source_is_list }) {
+                Verdict::Delete => "delete",
+                Verdict::Ask(_) => "ask",
+                Verdict::Refuse(_) => "refuse",
+            }
+        };
+        let plain = Deletion { wanted: true, ..Deletion::default() };
+        let yes = Deletion { yes: true, ..plain };
+        let empty = Deletion { allow_empty: true, ..plain };
+        let most = |most| Deletion { most: Some(most), ..plain };
+        for (deletion, count, of, has, is_list, expected) in [
+            (plain, 0, 10, false, false, "delete"),
+            (plain, 5, 10, true, true, "delete"),
+            (plain, 6, 10, true, true, "ask"),
+            (plain, 1, 1, true, true, "ask"),
+            (yes, 10, 10, true, true, "delete"),
+            (most(6), 6, 10, true, true, "delete"),
+            (most(5), 6, 10, true, true, "refuse"),
+            (Deletion { yes: true, ..most(5) }, 6, 10, true, true, "refuse"),
+            (yes, 1, 10, false, true, "refuse"),
+            (yes, 1, 10, false, false, "refuse"),
+            (empty, 1, 10, false, true, "delete"),
+            (empty, 10, 10, false, true, "ask"),
+            (Deletion { yes: true, ..empty }, 10, 10, false, false, "delete"),
+            (Deletion { yes: true, ..empty }, 1, 10, true, false, "refuse"),
+        ] {
+            assert_eq!(verdict(deletion, count, of, has, is_list), expected, "{deletion:?} {count} of {of}");
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! A way through the pages of a list, which ends: others say what the next page is, and may never stop.
+
+use std::collections::HashSet;
+
+use crate::image::Digest;
+
+/// Nobody has more pages; what goes on beyond them has no end.
+const MOST_PAGES: usize = 10_000;
+/// Nobody has more entries, and all of them are in memory.
+const MOST_ENTRIES: usize = 500_000;
+/// So many pages in a row may bring nothing new.
+const MOST_IDLE_PAGES: usize = 10;
+
+/// The pages of a list that were read. Its errors say what is wrong with the list, as a sentence goes on.
+#[derive(Debug, Default)]
+pub struct ListWalk {
+    /// The digests of what the pages go by: a page's own name may be long.
+    seen: HashSet<Digest>,
+    entries: usize,
+    idle: usize,
+}
+
+impl ListWalk {
+    /// Notes that a page is read. The same page again, or too many of them, is an error.
+    pub fn enter(&mut self, page: &str) -> Result<(), String> {
+        if !self.seen.insert(Digest::of(page.as_bytes())) {
+            return Err("its list names a page that was read already as the next one".to_owned());
+        }
+        if self.seen.len() > MOST_PAGES {
+            return Err(format!("its list has no end: {MOST_PAGES} pages were read"));
+        }
+        Ok(())
+    }
+
+    /// Notes how many entries a page brought. Pages that go on without anything new are an error.
+    pub fn brought(&mut self, new: usize) -> Result<(), String> {
+        self.entries += new;
+        self.idle = if new == 0 { self.idle + 1 } else { 0 };
+        if self.entries > MOST_ENTRIES {
+            return Err(format!("its list has no end: it has more than {MOST_ENTRIES} entries"));
+        }
+        if self.idle > MOST_IDLE_PAGES {
+            return Err(format!("its list has no end: {MOST_IDLE_PAGES} pages in a row brought nothing new"));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_walk_ends() {
+        let mut walk = ListWalk::default();
+        assert!(walk.enter("0").is_ok());
+        assert!(walk.enter("0").is_err());
+        let mut pages = (1..).take_while(|page: &usize| walk.enter(&page.to_string()).is_ok());
+        assert_eq!(pages.by_ref().count(), MOST_PAGES - 1);
+        let mut walk = ListWalk::default();
+        assert_eq!((0..).take_while(|_| walk.brought(0).is_ok()).count(), MOST_IDLE_PAGES);
+        assert!(walk.brought(1).is_ok());
+        assert!(walk.brought(MOST_ENTRIES).is_err());
+    }
+}

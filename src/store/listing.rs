@@ -1,0 +1,80 @@
+//! What a place says its tags are. The names are others' words, and only those that are tags become [`Tag`]s.
+
+use crate::escape::escape;
+use crate::image::{Digest, Tag};
+
+/// The tags of a place, all of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TagListing {
+    /// The tags.
+    pub tags: Vec<Tag>,
+    /// Listed names that are no tags.
+    pub invalid: Vec<String>,
+    /// Whether the answer had a list; some registries answer `null` where there are no tags.
+    pub is_list: bool,
+}
+
+/// The chosen tags of a repository with what they name, all of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageListing {
+    /// The tags that can be read.
+    pub images: Vec<(Tag, Digest)>,
+    /// Those that are listed and cannot be read.
+    pub unreadable: Vec<Unreadable>,
+    /// Whether the answer had a list; some registries answer `null` where there are no tags.
+    pub is_list: bool,
+}
+
+impl Default for TagListing {
+    fn default() -> Self {
+        Self { tags: Vec::new(), invalid: Vec::new(), is_list: true }
+    }
+}
+
+impl Default for ImageListing {
+    fn default() -> Self {
+        Self { images: Vec::new(), unreadable: Vec::new(), is_list: true }
+    }
+}
+
+/// A name that a repository lists and that leads to no image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable {
+    /// The name, as it is listed.
+    pub name: String,
+    /// Why it leads to none.
+    pub reason: String,
+}
+
+impl TagListing {
+    /// Sorts listed names into tags and others.
+    pub fn of<T: AsRef<str>>(names: impl IntoIterator<Item = T>) -> Self {
+        let mut listing = Self::default();
+        for name in names {
+            match name.as_ref().parse() {
+                Ok(tag) => listing.tags.push(tag),
+                Err(_) => listing.invalid.push(name.as_ref().to_owned()),
+            }
+        }
+        listing
+    }
+
+    /// Leaves the names that are chosen.
+    pub fn retain(&mut self, chosen: impl Fn(&str) -> bool) {
+        self.tags.retain(|tag| chosen(tag));
+        self.invalid.retain(|name| chosen(name));
+    }
+}
+
+impl Unreadable {
+    /// A listed name that is no tag.
+    pub fn invalid(name: String) -> Self {
+        Self { name, reason: "it is no tag".to_owned() }
+    }
+}
+
+impl std::fmt::Display for Unreadable {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}: {}", escape(&self.name), escape(&self.reason))
+    }
+}
