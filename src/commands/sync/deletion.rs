@@ -107,11 +107,10 @@ impl Deletion {
             Some(most) if count > most => Verdict::Refuse(format!(
                 "{count} tags of {mirror} would be deleted, and --max-deletes allows {most}"
             )),
-            Some(_) => Verdict::Delete,
             None if count * 2 > extra.of && !self.yes => {
                 Verdict::Ask(format!("Delete {count} of the {} tags of {}?", extra.of, escape(mirror)))
             }
-            None => Verdict::Delete,
+            Some(_) | None => Verdict::Delete,
         }
     }
 }

@@ -122,9 +122,7 @@ impl Ecr {
     }
 
     fn failure(&self, name: &Name, failure: &Value) -> store::Error {
-        let name = match name {
-            name => name.to_string(),
-        };
+        let name = name.to_string();
         match (text(failure, "failureCode"), text(failure, "failureReason")) {
             (Some("ImageNotFound"), _) => {
                 store::Error::NoImage { place: self.calls.place(), name, instead: String::new() }

@@ -1,10 +1,12 @@
 //! What a registry has: its repositories, and a repository's tags with what they name.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use reqwest::Method;
-use serde::Deserialize;
+use serde::de::{SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use url::Url;
 
 use super::super::{Chosen, ImageListing, ListWalk, TagListing, Unreadable};
@@ -16,17 +18,58 @@ use super::token::Right;
 use super::{Error, QUESTIONS, Remote};
 use crate::image::{Digest, MAXIMUM_MANIFEST, Tag};
 
-/// One page of either listing. A list that is `null` and one that is missing are told apart.
+/// The most names on a page: old registries put all of a repository's tags on one.
+const MOST_NAMES: usize = 200_000;
+
+/// One page of either listing.
 #[derive(Deserialize)]
 struct Names {
-    #[serde(default, deserialize_with = "present")]
-    repositories: Option<Option<Vec<String>>>,
-    #[serde(default, deserialize_with = "present")]
-    tags: Option<Option<Vec<String>>>,
+    #[serde(default)]
+    repositories: List,
+    #[serde(default)]
+    tags: List,
 }
 
-fn present<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Option<Vec<String>>>, D::Error> {
-    Deserialize::deserialize(from).map(Some)
+/// A page's list.
+#[derive(Default)]
+enum List {
+    #[default]
+    Missing,
+    /// `null`, which some registries say where there is nothing.
+    Null,
+    Names(Vec<String>),
+}
+
+impl<'de> Deserialize<'de> for List {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(ListVisitor)
+    }
+}
+
+/// Reads a list whose length is not believed: what is in memory at once is bounded before it is there.
+struct ListVisitor;
+
+impl<'de> Visitor<'de> for ListVisitor {
+    type Value = List;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a list of names")
+    }
+
+    fn visit_unit<E>(self) -> Result<List, E> {
+        Ok(List::Null)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<List, A::Error> {
+        let mut names = Vec::new();
+        while let Some(name) = sequence.next_element::<String>()? {
+            if names.len() == MOST_NAMES {
+                return Err(serde::de::Error::custom(format!("more than {MOST_NAMES} names on a page")));
+            }
+            names.push(name);
+        }
+        Ok(List::Names(names))
+    }
 }
 
 /// The names of a whole list.
@@ -180,5 +223,9 @@ fn names(body: &[u8], list: Resource<'_>) -> Result<Option<Vec<String>>, Trouble
         (Ok(names), Resource::Catalog) => ("repositories", names.repositories),
         (Ok(names), _) => ("tags", names.tags),
     };
-    names.ok_or_else(|| Trouble::plain(format!("its answer is no list: it has no member '{member}'")))
+    match names {
+        List::Names(names) => Ok(Some(names)),
+        List::Null => Ok(None),
+        List::Missing => Err(Trouble::plain(format!("its answer is no list: it has no member '{member}'"))),
+    }
 }
