@@ -63,9 +63,8 @@ pub(super) fn stored_login(
     let stored = docker_credentials::login(settings, host, repository)?;
     Ok(stored.map(|stored| match stored {
         StoredLogin::Password(user, password) => Login::Password(user, password),
-        StoredLogin::Identity(token) | StoredLogin::Registry(token) => {
-            Login::Password("<token>".to_owned(), token)
-        }
+        StoredLogin::Identity(token) => Login::Identity(token),
+        StoredLogin::Registry(token) => Login::Registry(token),
     }))
 }
 
