@@ -13,6 +13,7 @@ mod engine;
 mod fake;
 mod faults;
 mod interrupts;
+mod listings;
 mod pairs;
 mod places;
 mod prepared;
