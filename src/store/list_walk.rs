@@ -7,7 +7,7 @@ use crate::image::Digest;
 /// Nobody has more pages; what goes on beyond them has no end.
 const MOST_PAGES: usize = 10_000;
 /// Nobody has more entries, and all of them are in memory.
-const MOST_ENTRIES: usize = 500_000;
+const MOST_ENTRIES: usize = 200_000;
 /// So many pages in a row may bring nothing new.
 const MOST_IDLE_PAGES: usize = 10;
 

@@ -21,6 +21,9 @@ use crate::image::{Digest, MAXIMUM_MANIFEST, Tag};
 /// The most names on a page: old registries put all of a repository's tags on one.
 const MOST_NAMES: usize = 200_000;
 
+/// The most bytes of all pages.
+const MOST_BYTES: usize = 32 * 1024 * 1024;
+
 /// One page of either listing.
 #[derive(Deserialize)]
 struct Names {
@@ -104,7 +107,7 @@ impl Remote {
         let endless = |reason: String| failed(Trouble::plain(reason));
         let first = self.reads.url(list).map_err(failed)?;
         let mut listed = Listed { names: BTreeSet::new(), is_list: true };
-        let mut walk = ListWalk::default();
+        let (mut walk, mut bytes) = (ListWalk::default(), 0);
         let mut url = asked(&first, None);
         loop {
             walk.enter(url.as_str()).map_err(endless)?;
@@ -120,6 +123,10 @@ impl Remote {
             let (last, full, before) = (page.last().cloned(), page.len() >= PAGE, listed.names.len());
             listed.names.extend(page);
             let new = listed.names.len() - before;
+            bytes += body.len();
+            if bytes > MOST_BYTES {
+                return Err(endless(format!("its list has no end: it has more than {MOST_BYTES} bytes")));
+            }
             url = match (next, last) {
                 (Some(next), _) => next,
                 // A full page without a link may have a successor. Who knows no pages repeats itself.
