@@ -21,7 +21,7 @@ pub use iam_model::compare as iam;
 pub use server::{authorization, registry};
 
 /// The targets by name.
-pub const TARGETS: [(&str, fn(&[u8])); 15] = [
+pub const TARGETS: [(&str, fn(&[u8])); 16] = [
     ("authorization", server::authorization),
     ("manifest", manifest),
     ("operation", operation),
