@@ -56,6 +56,20 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("main", &[]),
 ];
 
+/// The rooms of `local`, and which of the others each may import.
+const LOCAL_MAY_IMPORT: &[(&str, &[&str])] = &[
+    ("store", &[]),
+    ("core", &["store"]),
+    ("pull_through", &["core", "store"]),
+    ("aws_api", &["core", "pull_through", "store"]),
+    // Bodies and responses are of the server; which of its files listens and routes is no affair of the API below.
+    ("distribution", &["core", "pull_through", "server", "store"]),
+    ("server", &["aws_api", "core", "distribution", "pull_through", "store"]),
+    ("mod", &["aws_api", "core", "distribution", "pull_through", "server", "store"]),
+];
+/// Files of `local` that may import each other in a circle, at most.
+const LARGEST_CIRCLE: usize = 8;
+
 /// A word that may appear only below these modules, and why.
 const ONLY_IN: &[(&str, &[&str], &str)] = &[
     ("std::env", &["settings", "main"], "the environment is read once, in settings"),
@@ -171,6 +185,122 @@ fn modules_import_only_what_the_table_allows() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// A file of `local` by its module path, such as `core::images`; `mod` for the room's own file.
+struct LocalFile {
+    module: Vec<String>,
+    /// The files that it imports, by their module paths.
+    imports: BTreeSet<Vec<String>>,
+}
+
+impl LocalFile {
+    fn room(&self) -> &str {
+        self.module.first().map_or("mod", String::as_str)
+    }
+}
+
+fn local_files() -> Vec<LocalFile> {
+    let folder = Path::new(SOURCES).join("local");
+    let sources: Vec<(Vec<String>, String)> = sources()
+        .into_iter()
+        .filter_map(|source| {
+            let path = source.path.strip_prefix(&folder).ok()?.with_extension("");
+            let parts = path.iter().map(|part| part.to_str().unwrap().to_owned());
+            Some((parts.filter(|part| part != "mod").collect(), source.code))
+        })
+        .collect();
+    let known: BTreeSet<Vec<String>> = sources.iter().map(|(module, _)| module.clone()).collect();
+    let files = sources.into_iter().map(|(module, code)| {
+        let code = code.replace("pub(in crate::local", "pub(in ");
+        let mut imports = paths(&code, "crate::local");
+        for (depth, prefix) in ["self", "super", "super::super"].into_iter().enumerate() {
+            let above = &module[..module.len().saturating_sub(depth)];
+            imports.extend(paths(&code, prefix).into_iter().map(|path| [above, &path].concat()));
+        }
+        // What a path names lies in the longest part of it that is a file.
+        let file = |path: Vec<String>| {
+            (0..=path.len()).rev().map(|length| path[..length].to_vec()).find(|part| known.contains(part))
+        };
+        let imports = imports.into_iter().filter_map(file).filter(|import| *import != module).collect();
+        LocalFile { module, imports }
+    });
+    files.collect()
+}
+
+/// What follows a prefix in `prefix::a::b` and `prefix::a::{b, c}`, as far as it could be modules.
+fn paths(code: &str, prefix: &str) -> Vec<Vec<String>> {
+    let mut found = Vec::new();
+    for (at, _) in code.match_indices(&format!("{prefix}::")) {
+        if code[..at].ends_with(|character: char| character.is_alphanumeric() || "_:".contains(character)) {
+            continue;
+        }
+        let mut rest = &code[at + prefix.len()..];
+        let mut path = Vec::new();
+        while let Some(next) = rest.strip_prefix("::") {
+            if let Some(group) = next.strip_prefix('{') {
+                for member in members(group) {
+                    let mut whole = path.clone();
+                    whole.extend(member.split("::").map(leading_name));
+                    found.push(whole);
+                }
+                break;
+            }
+            path.push(leading_name(next));
+            rest = &next[path[path.len() - 1].len()..];
+        }
+        found.push(path);
+    }
+    found
+}
+
+#[test]
+fn the_rooms_of_local_import_only_what_the_table_allows() {
+    let mut wrong = Vec::new();
+    for file in local_files() {
+        let row = LOCAL_MAY_IMPORT.iter().find(|(room, _)| *room == file.room());
+        let (_, allowed) = row.unwrap_or_else(|| panic!("the room {} has no row", file.room()));
+        for import in &file.imports {
+            let room = import.first().map_or("mod", String::as_str);
+            if room != file.room() && !allowed.contains(&room) {
+                wrong.push(format!("local::{} may not import {}", file.module.join("::"), import.join("::")));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The files that a file imports, and those that they import, and so on.
+fn reached_from<'a>(files: &'a [LocalFile], from: &'a LocalFile) -> BTreeSet<&'a Vec<String>> {
+    let mut reached: BTreeSet<&Vec<String>> = BTreeSet::new();
+    let mut waiting: Vec<&Vec<String>> = from.imports.iter().collect();
+    while let Some(next) = waiting.pop() {
+        if reached.insert(next) {
+            let file = files.iter().find(|file| file.module == *next);
+            waiting.extend(file.into_iter().flat_map(|file| &file.imports));
+        }
+    }
+    reached
+}
+
+/// Files that import each other in a circle are read as one. They lie in one folder, and are few.
+#[test]
+fn circles_within_local_are_small_and_in_one_folder() {
+    let files = local_files();
+    let reached: Vec<BTreeSet<&Vec<String>>> = files.iter().map(|file| reached_from(&files, file)).collect();
+    for (place, file) in files.iter().enumerate() {
+        let circle: Vec<&LocalFile> = files
+            .iter()
+            .enumerate()
+            .filter(|(other, one)| {
+                reached[place].contains(&one.module) && reached[*other].contains(&file.module)
+            })
+            .map(|(_, one)| one)
+            .collect();
+        let names: Vec<String> = circle.iter().map(|one| one.module.join("::")).collect();
+        assert!(circle.len() <= LARGEST_CIRCLE, "{names:?} import each other");
+        assert!(circle.iter().all(|one| one.room() == file.room()), "{names:?} import each other");
+    }
 }
 
 #[test]

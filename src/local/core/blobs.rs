@@ -2,11 +2,10 @@
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::{IfMissing, RepositoryRef, Request};
 use crate::image::Digest;
-use crate::local::Fault;
-use crate::local::call::Scope;
-use crate::local::database::Durability;
+use crate::local::core::error::Fault;
+use crate::local::core::registry_id::{RepositoryRef, Scope};
+use crate::local::core::request::{IfMissing, Request};
 
 /// What came of deleting a blob.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +54,7 @@ impl Request<'_> {
         repository: &RepositoryRef,
         digest: &Digest,
     ) -> Result<Deleted, Fault> {
-        self.local.database.free(|transaction| {
+        self.local.free(|transaction| {
             let key = params![repository.find(transaction)?.id, digest.to_string()];
             let used = "SELECT 1 FROM image_layer WHERE repository = ?1 AND digest = ?2";
             if transaction.prepare_cached(used)?.exists(key)? {
@@ -68,7 +67,7 @@ impl Request<'_> {
 
     /// Gives a repository a blob that another one has; false if it is nowhere that it could be taken from.
     pub(in crate::local) fn mount(&self, target: &RepositoryRef, mount: &Mount<'_>) -> Result<bool, Fault> {
-        self.local.database.write(Durability::Flushed, |transaction| {
+        self.local.write(|transaction| {
             let repository = self.repository(transaction, target, IfMissing::Create)?;
             let text = mount.digest.to_string();
             let is_available = match mount.source {

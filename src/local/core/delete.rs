@@ -2,12 +2,14 @@
 
 use rusqlite::{Connection, params};
 
-use super::{RepositoryRef, Request};
-use crate::local::Fault;
-use crate::local::handlers::identifier::{ImageId, Unresolved};
-use crate::local::handlers::images::Image;
-use crate::local::handlers::repository::Repository;
-use crate::local::handlers::{referrers, replication};
+use crate::local::core::error::Fault;
+use crate::local::core::image::lists_with;
+use crate::local::core::image_id::{ImageId, Unresolved};
+use crate::local::core::referrers::remove;
+use crate::local::core::registry_id::RepositoryRef;
+use crate::local::core::replication;
+use crate::local::core::repository::Repository;
+use crate::local::core::request::Request;
 
 /// What a deletion did: the identifiers that went, each with its digest, and those that did not, with the reason.
 #[derive(Debug, Default)]
@@ -36,7 +38,7 @@ pub(in crate::local) fn delete_images(
             unique.push(id);
         }
     }
-    request.local.database.free(|transaction| {
+    request.local.free(|transaction| {
         let repository = reference.find(transaction)?;
         let mut done = DeletedImages::default();
         let mut waiting = unique.clone();
@@ -71,7 +73,7 @@ pub(in crate::local) fn delete_tag(
     reference: &RepositoryRef,
     tag: &str,
 ) -> Result<bool, Fault> {
-    request.local.database.free(|transaction| {
+    request.local.free(|transaction| {
         let repository = reference.find(transaction)?;
         let query = "DELETE FROM image_tag WHERE repository = ?1 AND name = ?2";
         Ok(transaction.execute(query, params![repository.id, tag])? == 1)
@@ -103,29 +105,4 @@ fn delete_one(
     remove(connection, repository, &image)?;
     let each = || tags.iter().map(|tag| identified(Some(tag))).collect();
     Ok(Ok(if tags.is_empty() { vec![identified(None)] } else { each() }))
-}
-
-/// Deletes an image. What refers to it stays until the lifecycle policy is next carried out, which on AWS is within a
-/// day; without a policy it stays for good.
-pub(in crate::local) fn remove(
-    connection: &Connection,
-    repository: &Repository,
-    image: &Image,
-) -> Result<(), Fault> {
-    connection.execute("DELETE FROM image WHERE id = ?1", [image.id])?;
-    referrers::orphan(connection, repository.id, &image.digest)
-}
-
-/// The digests of the indexes that list an image.
-pub(in crate::local) fn lists_with(
-    connection: &Connection,
-    repository: &Repository,
-    image: &Image,
-) -> Result<Vec<String>, Fault> {
-    let mut statement = connection.prepare_cached(
-        "SELECT parent.digest FROM image_child AS child JOIN image AS parent ON parent.id = child.image
-         WHERE child.repository = ?1 AND child.digest = ?2 ORDER BY parent.id",
-    )?;
-    let lists = statement.query_map(params![repository.id, image.digest], |row| row.get(0))?;
-    Ok(lists.collect::<Result<_, _>>()?)
 }

@@ -1,17 +1,44 @@
-//! What both APIs do with the store: typed requests in, typed answers out. `handlers` and `registry` turn them into
-//! AWS's JSON and into HTTP.
+//! What the service does with its state: repositories, images, tags, policies, replication. Requests are typed, answers are
+//! typed; the APIs above turn them into JSON and HTTP.
 
-mod blobs;
-mod delete;
-mod pull;
-pub(super) mod pull_through;
-mod push;
-mod request;
-mod uploads;
-
-pub(super) use blobs::{Deleted, Mount, layer_size};
-pub(super) use delete::{NotDeleted, delete_images, delete_tag, lists_with, remove};
-pub(super) use pull::{NotPulled, head, pull_images};
-pub(super) use push::{ImagePush, push_image, put_tag};
-pub(super) use request::{IfMissing, RepositoryRef, Request};
-pub(super) use uploads::{Finished, NotOpened, Session, begin_upload, cancel_upload, upload_of};
+pub(in crate::local) mod account_settings;
+pub(in crate::local) mod archive;
+pub(in crate::local) mod authorization;
+pub(in crate::local) mod blobs;
+pub(in crate::local) mod caller;
+pub(in crate::local) mod delete;
+pub(in crate::local) mod download_url;
+pub(in crate::local) mod error;
+pub(in crate::local) mod gc;
+pub(in crate::local) mod image;
+pub(in crate::local) mod image_id;
+pub(in crate::local) mod image_signing;
+pub(in crate::local) mod lifecycle;
+pub(in crate::local) mod lifecycle_policy;
+pub(in crate::local) mod limits;
+pub(in crate::local) mod local;
+pub(in crate::local) mod manifest;
+pub(in crate::local) mod pattern;
+pub(in crate::local) mod policies;
+pub(in crate::local) mod pull;
+pub(in crate::local) mod pulls;
+pub(in crate::local) mod push;
+pub(in crate::local) mod referrers;
+pub(in crate::local) mod registry_id;
+pub(in crate::local) mod replication;
+pub(in crate::local) mod repositories;
+pub(in crate::local) mod repository;
+pub(in crate::local) mod request;
+pub(in crate::local) mod resource_tags;
+pub(in crate::local) mod scanning;
+pub(in crate::local) mod scans;
+pub(in crate::local) mod server_info;
+pub(in crate::local) mod settings;
+pub(in crate::local) mod status;
+pub(in crate::local) mod tag_mutability;
+pub(in crate::local) mod templates;
+pub(in crate::local) mod token;
+pub(in crate::local) mod uploads;
+pub(in crate::local) mod upstream;
+pub(in crate::local) mod upstream_rules;
+pub(in crate::local) mod upstreams;

@@ -2,14 +2,15 @@
 
 use rusqlite::{Connection, params};
 
-use super::{RepositoryRef, Request};
 use crate::image::Name;
-use crate::local::Fault;
-use crate::local::core::pull_through::{self, Failure, Trouble, Wanted};
-use crate::local::handlers::accounts;
-use crate::local::handlers::identifier::{ImageId, Unresolved};
-use crate::local::handlers::images::Image;
-use crate::local::handlers::repository::Repository;
+use crate::local::core::error::Fault;
+use crate::local::core::image::Image;
+use crate::local::core::image_id::{ImageId, Unresolved};
+use crate::local::core::registry_id::RepositoryRef;
+use crate::local::core::repository::Repository;
+use crate::local::core::request::Request;
+use crate::local::core::upstream::{Failure, Trouble, Wanted};
+use crate::local::core::{account_settings, upstream_rules};
 
 /// A pull is recorded at most once in so many milliseconds: a day.
 const PULL_GRAIN: i64 = 24 * 60 * 60 * 1000;
@@ -36,7 +37,7 @@ pub(in crate::local) fn pull_images(
     ids: &[ImageId],
 ) -> Result<(Repository, Vec<ImagePull>), Fault> {
     let mut pulled = Vec::new();
-    let found = request.local.database.read(|connection| {
+    let found = request.local.read(|connection| {
         let repository = repository(request, connection, reference, ids)?;
         let counts = is_counted(request, connection, reference)?;
         let (mut images, mut absent) = (Vec::new(), Vec::new());
@@ -57,7 +58,7 @@ pub(in crate::local) fn pull_images(
             });
         }
         let RepositoryRef { scope, name } = reference;
-        match pull_through::instead(connection, scope, name, absent, request.settled)? {
+        match upstream_rules::instead(connection, scope, name, absent, request.settled)? {
             Some(need) if request.settled.is_none() => Err(need),
             _ => Ok((repository, images)),
         }
@@ -73,7 +74,7 @@ pub(in crate::local) fn head(
     reference: &RepositoryRef,
     id: &ImageId,
 ) -> Result<Option<(Image, i64)>, Fault> {
-    request.local.database.read(|connection| {
+    request.local.read(|connection| {
         let Some(repository) = reference.look_up(connection)? else { return Ok(None) };
         let found = id.resolve(connection, &repository)?;
         let is_due = missing_here(request, connection, &repository, id, &found)?.is_some();
@@ -94,7 +95,7 @@ fn is_counted(
 ) -> Result<bool, Fault> {
     match request.requester {
         Some(requester) if !reference.is_public() => {
-            Ok(!accounts::is_excluded(connection, &reference.scope, requester.principal)?)
+            Ok(!account_settings::is_excluded(connection, &reference.scope, requester.principal)?)
         }
         _ => Ok(false),
     }
@@ -112,7 +113,7 @@ fn repository(
         return Ok(repository);
     }
     let wanted = ids.iter().filter_map(wanted).collect();
-    let instead = pull_through::instead(connection, scope, name, wanted, request.settled)?;
+    let instead = upstream_rules::instead(connection, scope, name, wanted, request.settled)?;
     instead.map_or_else(|| reference.find(connection), Err)
 }
 
@@ -141,8 +142,8 @@ fn missing_here(
     let is_wanted = match (found, &id.tag, &id.digest) {
         (Err(Unresolved::NotFound), ..) => true,
         (Ok(image), Some(tag), None) if image.status == "ACTIVE" => {
-            let at = pull_through::looked_up_at(connection, repository, tag)?;
-            pull_through::is_due(request.local, connection, &repository.scope, &repository.name, at)?
+            let at = upstream_rules::looked_up_at(connection, repository, tag)?;
+            upstream_rules::is_due(request.local, connection, &repository.scope, &repository.name, at)?
         }
         _ => false,
     };

@@ -4,18 +4,19 @@ use std::collections::HashSet;
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::{IfMissing, RepositoryRef, Request};
-use crate::local::database::Durability;
-use crate::local::handlers::identifier::{TAG, image_of_tag};
-use crate::local::handlers::images::Image;
-use crate::local::handlers::manifest::Manifest;
-use crate::local::handlers::mutability::is_immutable;
-use crate::local::handlers::repository::Repository;
-use crate::local::handlers::{referrers, replication, scans, signing};
-use crate::local::{Fault, validate};
+use crate::local::core::error::Fault;
+use crate::local::core::image::{Image, put_tag};
+use crate::local::core::image_id::{TAG, image_of_tag};
+use crate::local::core::manifest::Manifest;
+use crate::local::core::registry_id::RepositoryRef;
+use crate::local::core::repository::Repository;
+use crate::local::core::request::{IfMissing, Request};
+use crate::local::core::tag_mutability::is_immutable;
+use crate::local::core::{image_signing, pattern, referrers, replication, scans};
 
 /// Digests that a refusal names.
 const MOST_LISTED: usize = 1_000;
+
 /// The code of the refusal of a push that would change nothing.
 const ALREADY_THERE: &str = "ImageAlreadyExistsException";
 
@@ -48,7 +49,7 @@ pub(in crate::local) fn push_image(
 ) -> Result<PushedImage, Fault> {
     // Parsed before the database is locked; what is wrong with it is told only after the repository was found.
     let parsed = Manifest::parse(push.manifest, push.media_type);
-    request.local.database.write(Durability::Flushed, |transaction| {
+    request.local.write(|transaction| {
         let repository = request.repository(transaction, reference, push.if_missing)?;
         let mut manifest = parsed?;
         manifest.adopt(push.manifest, push.digest);
@@ -98,7 +99,7 @@ fn put(
         check_tags(connection, repository, id, limits.tags)?;
     }
     if repository.scope.service != "ecr-public" {
-        signing::on_push(connection, repository, id)?;
+        image_signing::on_push(connection, repository, id)?;
         scans::on_push(connection, repository, id, request.now)?;
         replication::on_push(request.local, connection, repository, id, tag, request.now)?;
     }
@@ -106,7 +107,7 @@ fn put(
 }
 
 fn check_tag_name(tag: &str) -> Result<(), Fault> {
-    if validate::matches(TAG, tag) {
+    if pattern::matches(TAG, tag) {
         return Ok(());
     }
     let constraint = format!("Member must satisfy regular expression '{TAG}'");
@@ -289,21 +290,6 @@ fn store(
         child.execute(params![id, digest, repository.id])?;
     }
     Ok(id)
-}
-
-pub(in crate::local) fn put_tag(
-    connection: &Connection,
-    repository: &Repository,
-    image: i64,
-    tag: &str,
-    now: i64,
-) -> Result<(), Fault> {
-    connection
-        .prepare_cached(
-            "INSERT OR REPLACE INTO image_tag (repository, name, image, tagged_at) VALUES (?1, ?2, ?3, ?4)",
-        )?
-        .execute(params![repository.id, tag, image, now])?;
-    Ok(())
 }
 
 /// Checks that a repository has room for one more image.

@@ -2,19 +2,14 @@
 
 use rusqlite::Connection;
 
-use crate::local::authorization::{AuthorizationRequest, Requester};
-use crate::local::call::Scope;
-use crate::local::core::pull_through::Settled;
-use crate::local::handlers::repository::Repository;
-use crate::local::handlers::templates;
-use crate::local::{Fault, Local, time};
-
-/// A repository by its registry and name, whether it is there or not.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::local) struct RepositoryRef {
-    pub(in crate::local) scope: Scope,
-    pub(in crate::local) name: String,
-}
+use crate::local::core::authorization::{AuthorizationRequest, Requester};
+use crate::local::core::error::Fault;
+use crate::local::core::local::Local;
+use crate::local::core::registry_id::RepositoryRef;
+use crate::local::core::repository::Repository;
+use crate::local::core::templates;
+use crate::local::core::upstream::Settled;
+use crate::local::store::time;
 
 /// Who makes a request, of which store, and when.
 #[derive(Clone, Copy)]
@@ -37,23 +32,6 @@ pub(in crate::local) enum IfMissing {
     Create,
 }
 
-impl RepositoryRef {
-    /// The repository's row; an error if there is none.
-    pub(in crate::local) fn find(&self, connection: &Connection) -> Result<Repository, Fault> {
-        Repository::find(connection, &self.scope, &self.name)
-    }
-
-    /// The repository's row, if there is one.
-    pub(in crate::local) fn look_up(&self, connection: &Connection) -> Result<Option<Repository>, Fault> {
-        Repository::look_up(connection, &self.scope, &self.name)
-    }
-
-    /// Whether it is in a public registry.
-    pub(in crate::local) fn is_public(&self) -> bool {
-        self.scope.service == "ecr-public"
-    }
-}
-
 impl<'a> Request<'a> {
     /// What the service does by itself, without anybody's permission.
     pub(in crate::local) fn of_service(local: &'a Local) -> Self {
@@ -61,7 +39,7 @@ impl<'a> Request<'a> {
     }
 
     /// The repository's row, which may be created within the transaction.
-    pub(super) fn repository(
+    pub(in crate::local) fn repository(
         &self,
         connection: &Connection,
         repository: &RepositoryRef,

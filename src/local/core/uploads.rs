@@ -2,11 +2,13 @@
 
 use std::fs::File;
 
-use super::{IfMissing, RepositoryRef, Request};
 use crate::image::{Algorithm, Digest};
-use crate::local::database::Durability;
-use crate::local::uploads::{Upload, Writer};
-use crate::local::{Fault, Local, blobs};
+use crate::local::core::error::Fault;
+use crate::local::core::local::Local;
+use crate::local::core::registry_id::RepositoryRef;
+use crate::local::core::request::{IfMissing, Request};
+use crate::local::store::blobs;
+use crate::local::store::uploads::{Upload, Writer};
 
 /// Begins a session; answers its identifier.
 pub(in crate::local) fn begin_upload(
@@ -15,10 +17,10 @@ pub(in crate::local) fn begin_upload(
     missing: IfMissing,
 ) -> Result<String, Fault> {
     let local = request.local;
-    local.database.hold_reserve();
-    let (id, forgotten) = local.database.write(Durability::Flushed, |transaction| {
+    local.store.database.hold_reserve();
+    let (id, forgotten) = local.write(|transaction| {
         let repository = request.repository(transaction, reference, missing)?;
-        Upload::begin(transaction, repository.id, request.now)
+        Ok(Upload::begin(transaction, repository.id, request.now)?)
     })?;
     for id in forgotten {
         local.forget_upload(&id);
@@ -32,7 +34,7 @@ pub(in crate::local) fn upload_of(
     reference: &RepositoryRef,
     id: &str,
 ) -> Result<Option<Upload>, Fault> {
-    local.database.read(|connection| Upload::find(connection, reference.find(connection)?.id, id))
+    local.read(|connection| Ok(Upload::find(connection, reference.find(connection)?.id, id)?))
 }
 
 /// Ends a session and forgets its bytes; false if there is none.
@@ -42,7 +44,7 @@ pub(in crate::local) fn cancel_upload(
     id: &str,
 ) -> Result<bool, Fault> {
     let Some(upload) = upload_of(local, reference, id)? else { return Ok(false) };
-    local.database.free(|transaction| {
+    local.free(|transaction| {
         transaction.execute("DELETE FROM upload WHERE id = ?1", [&upload.id])?;
         Ok(())
     })?;
@@ -76,7 +78,9 @@ impl Session {
         id: &str,
     ) -> Result<Result<Self, NotOpened>, Fault> {
         let Some(known) = upload_of(local, reference, id)? else { return Ok(Err(NotOpened::Missing)) };
-        let Some(file) = local.blobs.try_lock_upload(&known.id)? else { return Ok(Err(NotOpened::Busy)) };
+        let Some(file) = local.store.blobs.try_lock_upload(&known.id)? else {
+            return Ok(Err(NotOpened::Busy));
+        };
         // The session may have changed, or ended, before the file was ours.
         let Some(upload) = upload_of(local, reference, id).inspect_err(|_| local.forget_upload(&known.id))?
         else {
@@ -86,7 +90,7 @@ impl Session {
         upload.check_bytes(&file)?;
         let limits = &local.limits;
         let most_bytes = if reference.is_public() { limits.public_layer } else { limits.layer };
-        let writer = Writer::new(local, upload, file);
+        let writer = Writer::new(&local.store, upload, file);
         Ok(Ok(Self { repository: reference.clone(), id: known.id, writer, most_bytes }))
     }
 
@@ -108,7 +112,7 @@ impl Session {
         counts_short: bool,
     ) -> Result<Option<Finished>, Fault> {
         let Self { repository, writer, .. } = self;
-        let finished = writer.finish(request.local, counts_short, request.now)?;
+        let finished = writer.finish(&request.local.store, counts_short, request.now)?;
         Ok(finished.map(|(upload, file)| Finished { repository, upload, file }))
     }
 }
@@ -124,7 +128,7 @@ pub(in crate::local) struct Finished {
 impl Finished {
     /// The digest of everything that the session has; SHA-256 ran along.
     pub(in crate::local) fn digest(&self, local: &Local, algorithm: Algorithm) -> Result<Digest, Fault> {
-        let text = self.upload.digest(local, &self.file)?;
+        let text = self.upload.digest(&local.store, &self.file)?;
         if algorithm == Algorithm::Sha256 {
             return text.parse().map_err(|_| Fault::server("an upload has no digest"));
         }
@@ -136,9 +140,9 @@ impl Finished {
     /// Makes the session, which has this digest, a blob of its repository; false if it has ended meanwhile.
     pub(in crate::local) fn store(self, local: &Local, digest: &Digest) -> Result<bool, Fault> {
         let Self { repository, upload, file } = self;
-        local.blobs.settle(&file)?;
-        let row = |connection: &rusqlite::Connection| Ok(repository.find(connection)?.id);
-        let stored = upload.become_layer(local, &digest.to_string(), row)?;
+        local.store.blobs.settle(&file)?;
+        let row = |connection: &rusqlite::Connection| Ok::<_, Fault>(repository.find(connection)?.id);
+        let stored = upload.become_layer(&local.store, &digest.to_string(), row)?;
         if stored.is_some() {
             local.forget_upload(&upload.id);
         }

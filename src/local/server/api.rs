@@ -1,5 +1,9 @@
 //! The services' API: an operation in a header, its input as JSON in the body.
 
+use crate::local::aws_api::answer;
+use crate::local::core::download_url;
+use crate::local::pull_through;
+use crate::local::store::time;
 use std::cell::Cell;
 use std::sync::Arc;
 
@@ -11,14 +15,24 @@ use hyper::{Request, Response, StatusCode};
 use serde::de::DeserializeSeed as _;
 use serde_json::{Map, Value};
 
-use super::auth::{Claim, SECURITY_TOKEN};
 use super::body;
-use super::bounded::{Bounded, MOST_VALUES};
-use super::input::{self, Input};
-use super::reply::{self, AWS_JSON, Body};
-use super::{State, foreign, host, source};
-use crate::local::core::pull_through::{self, Need};
-use crate::local::{Caller, Fault, blob_member, signing, time};
+use super::foreign;
+use super::input;
+use super::reply;
+use crate::local::aws_api::answer::blob_member;
+use crate::local::core::caller::Caller;
+use crate::local::core::error::Fault;
+use crate::local::core::upstream::Need;
+use crate::local::server::auth::Claim;
+use crate::local::server::auth::SECURITY_TOKEN;
+use crate::local::server::bounded::Bounded;
+use crate::local::server::bounded::MOST_VALUES;
+use crate::local::server::input::Input;
+use crate::local::server::peer::host;
+use crate::local::server::peer::source;
+use crate::local::server::reply::AWS_JSON;
+use crate::local::server::reply::Body;
+use crate::local::server::state::State;
 use crate::model::{self, Service};
 
 /// Answers one request of the API.
@@ -88,7 +102,7 @@ pub(super) async fn examine(state: &Arc<State>, head: &Parts) -> Result<Claim, F
     let mut secret = None;
     if head.headers.contains_key(SECURITY_TOKEN) {
         let shared = Arc::clone(state);
-        secret = Some(in_turn(state, move || shared.local.database.read(signing::secret)).await?);
+        secret = Some(in_turn(state, move || shared.local.read(download_url::secret)).await?);
     }
     state.authenticator.examine(head, secret.as_deref(), time::now())
 }
@@ -126,7 +140,7 @@ async fn handle(state: &Arc<State>, caller: Caller, asked: Asked, input: Input) 
             members.remove(member);
         }
         let input = Value::Object(members);
-        if !pull_through::may_need(&operation) {
+        if !answer::may_need(&operation) {
             let answer = shared.local.answer(&caller, service, &operation, input, blob)?;
             return Ok(Outcome::Answer(written(&answer)?));
         }

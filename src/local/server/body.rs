@@ -12,12 +12,14 @@ use http_body_util::BodyExt as _;
 use hyper::body::{Body, Bytes};
 use tokio::time::{Instant, timeout_at};
 
-use super::budget::{Budget, Share};
-use super::pace::{Pace, Patience};
-use crate::local::Fault;
+use crate::local::core::error::Fault;
+use crate::local::server::budget::Budget;
+use crate::local::server::budget::Share;
+use crate::local::server::pace::Pace;
+use crate::local::server::pace::Patience;
 
 /// The largest body: a part of 20 MiB takes 28 MB as base64, and what surrounds it is small.
-pub(super) const LARGEST: u64 = 32 * MIB as u64;
+pub(in crate::local) const LARGEST: u64 = 32 * MIB as u64;
 /// All layer parts together, as far as they are kept: four of 10 MiB, or two of 20.
 const PARTS: usize = 42 * MIB;
 /// All manifests of docker's API together.
@@ -34,7 +36,7 @@ const MIB: usize = 1024 * 1024;
 
 /// Buffers for large bodies.
 #[derive(Debug)]
-pub(super) struct Buffers {
+pub(in crate::local) struct Buffers {
     budget: Arc<Budget>,
     idle: Mutex<Vec<Vec<u8>>>,
     /// The most bytes of buffers in use and idle ones together; none are kept idle where it is 0.
@@ -43,8 +45,8 @@ pub(super) struct Buffers {
 
 /// A body that was read. Where its buffer is one of the large ones, it goes back to them when this is dropped.
 #[derive(Debug, Default)]
-pub(super) struct Buffer {
-    pub(super) bytes: Vec<u8>,
+pub(in crate::local) struct Buffer {
+    pub(in crate::local) bytes: Vec<u8>,
     home: Option<(Arc<Buffers>, Share)>,
 }
 
@@ -66,8 +68,8 @@ impl Drop for Buffer {
 
 /// A body on its way, and the buffer for it.
 #[derive(Debug)]
-pub(super) struct Reading<B> {
-    pub(super) buffer: Buffer,
+pub(in crate::local) struct Reading<B> {
+    pub(in crate::local) buffer: Buffer,
     buffers: Arc<Buffers>,
     body: B,
     patience: Patience,
@@ -80,7 +82,7 @@ pub(super) struct Reading<B> {
 
 impl<B: Body<Data = Bytes, Error: Display> + Unpin> Reading<B> {
     /// Begins to read a body of at most `limit` bytes of which `shrink` (such as 3 of 4 bytes) is to be kept.
-    pub(super) async fn begin(
+    pub(in crate::local) async fn begin(
         buffers: &Arc<Buffers>,
         body: B,
         limit: u64,
@@ -100,7 +102,7 @@ impl<B: Body<Data = Bytes, Error: Display> + Unpin> Reading<B> {
     }
 
     /// What comes next, with room for it in the buffer; nothing at the end.
-    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Fault> {
+    pub(in crate::local) async fn next(&mut self) -> Result<Option<Bytes>, Fault> {
         loop {
             let share = self.buffer.home.as_ref().map(|(_, share)| share);
             let lost = async {
@@ -167,14 +169,14 @@ impl<B: Body<Data = Bytes, Error: Display> + Unpin> Reading<B> {
     }
 
     /// Reads the rest, which nobody wants, so that the client gets to read the answer.
-    pub(super) async fn drain(&mut self) {
+    pub(in crate::local) async fn drain(&mut self) {
         drain(&mut self.body, self.patience).await;
     }
 }
 
 impl Buffer {
     /// Bytes that are not worth to be counted.
-    pub(super) fn small(bytes: Vec<u8>) -> Self {
+    pub(in crate::local) fn small(bytes: Vec<u8>) -> Self {
         Self { bytes, home: None }
     }
 }
@@ -187,12 +189,12 @@ impl AsRef<[u8]> for Buffer {
 
 impl Buffers {
     /// Those of layer parts.
-    pub(super) fn of_parts() -> Self {
+    pub(in crate::local) fn of_parts() -> Self {
         Self { budget: Arc::new(Budget::new(PARTS)), idle: Mutex::default(), kept: PARTS }
     }
 
     /// Those of manifests.
-    pub(super) fn of_manifests() -> Self {
+    pub(in crate::local) fn of_manifests() -> Self {
         Self { budget: Arc::new(Budget::new(MANIFESTS)), idle: Mutex::default(), kept: 0 }
     }
 
@@ -226,7 +228,7 @@ fn too_large(limit: u64) -> Fault {
 }
 
 /// Reads a body to its end without keeping it, within bounds.
-pub(super) async fn drain(mut body: impl Body<Data = Bytes> + Unpin, patience: Patience) {
+pub(in crate::local) async fn drain(mut body: impl Body<Data = Bytes> + Unpin, patience: Patience) {
     let deadline = Instant::now() + patience.body;
     let mut dropped = 0;
     // Who sends nothing has nothing that would keep it from reading.

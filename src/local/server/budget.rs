@@ -17,7 +17,7 @@ const LEAST: u64 = 512 * 1024;
 
 /// A number of bytes that shares are of.
 #[derive(Debug)]
-pub(super) struct Budget {
+pub(in crate::local) struct Budget {
     most: usize,
     shares: Mutex<Shares>,
     released: Notify,
@@ -42,19 +42,19 @@ struct Entry {
 
 /// What one request holds of a budget.
 #[derive(Debug)]
-pub(super) struct Share {
+pub(in crate::local) struct Share {
     budget: Arc<Budget>,
     number: u64,
     lost: Arc<Notify>,
 }
 
 impl Budget {
-    pub(super) fn new(most: usize) -> Self {
+    pub(in crate::local) fn new(most: usize) -> Self {
         Self { most, shares: Mutex::default(), released: Notify::new() }
     }
 
     /// A share of nothing yet. `lost` is told when it has to be given up.
-    pub(super) fn share(self: &Arc<Self>, lost: Arc<Notify>) -> Share {
+    pub(in crate::local) fn share(self: &Arc<Self>, lost: Arc<Notify>) -> Share {
         let mut shares = self.shares();
         let number = shares.next;
         shares.next += 1;
@@ -65,7 +65,7 @@ impl Budget {
     }
 
     /// What all shares hold.
-    pub(super) fn held(&self) -> usize {
+    pub(in crate::local) fn held(&self) -> usize {
         self.shares().held
     }
 
@@ -113,7 +113,7 @@ impl Shares {
 
 impl Share {
     /// Takes so many bytes more, once there is room; false where there is none in time.
-    pub(super) async fn grow(&self, bytes: usize, patience: Duration) -> bool {
+    pub(in crate::local) async fn grow(&self, bytes: usize, patience: Duration) -> bool {
         let end = Instant::now() + patience;
         loop {
             let released = self.budget.released.notified();
@@ -137,7 +137,7 @@ impl Share {
     }
 
     /// Counts bytes that came or went.
-    pub(super) fn moved(&self, bytes: usize) {
+    pub(in crate::local) fn moved(&self, bytes: usize) {
         if let Some(entry) = self.budget.shares().all.get_mut(&self.number) {
             let now = Instant::now();
             // A long and quick past does not make up for a standstill.
@@ -149,7 +149,7 @@ impl Share {
     }
 
     /// Waits until the share has to be given up.
-    pub(super) async fn lost(&self) {
+    pub(in crate::local) async fn lost(&self) {
         self.lost.notified().await;
     }
 }

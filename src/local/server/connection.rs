@@ -22,11 +22,15 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
-use super::connections::Connection;
-use super::reply::{self, Body};
-use super::stall::Stalling;
-use super::{Peer, State, faults};
-use crate::local::{Error, Fault};
+use super::faults;
+use super::reply;
+use crate::local::core::error::Fault;
+use crate::local::server::connections::Connection;
+use crate::local::server::peer::Peer;
+use crate::local::server::reply::Body;
+use crate::local::server::stall::Stalling;
+use crate::local::server::state::State;
+use crate::local::store::error::Error;
 
 /// How much of a connection is read at once.
 const READ_BUFFER: usize = 64 * 1024;

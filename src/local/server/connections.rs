@@ -12,7 +12,7 @@ use hyper::body::{Frame, SizeHint};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
-use super::reply::Body;
+use crate::local::server::reply::Body;
 
 /// How long a connection may be idle before it gives way: long enough for the head of a first request.
 const GRACE: Duration = Duration::from_millis(250);
@@ -25,7 +25,7 @@ const FEW: usize = 8;
 
 /// All connections of a server.
 #[derive(Debug)]
-pub(super) struct Connections {
+pub(in crate::local) struct Connections {
     most: usize,
     all: Mutex<Table>,
     /// Told when a connection ends or becomes idle.
@@ -47,24 +47,24 @@ struct State {
 
 /// A connection's place among the others, until it is dropped.
 #[derive(Debug)]
-pub(super) struct Connection {
+pub(in crate::local) struct Connection {
     connections: Arc<Connections>,
     number: u64,
     close: Arc<Notify>,
 }
 
 /// A request that is being answered.
-pub(super) struct Busy(Arc<Connection>);
+pub(in crate::local) struct Busy(Arc<Connection>);
 
 /// The body of an answer, which keeps its connection busy.
-pub(super) struct Answering {
+pub(in crate::local) struct Answering {
     body: Body,
     _busy: Busy,
 }
 
 impl Connections {
     /// As many as wanted, and as the process may have files open.
-    pub(super) fn new(wanted: usize) -> Self {
+    pub(in crate::local) fn new(wanted: usize) -> Self {
         let files = file_limit().map_or(wanted, |limit| {
             usize::try_from(limit.saturating_sub(OTHER_FILES) / FILES).unwrap_or(wanted)
         });
@@ -72,7 +72,7 @@ impl Connections {
     }
 
     /// A place for one more, once there is one.
-    pub(super) async fn admit(self: &Arc<Self>) -> Connection {
+    pub(in crate::local) async fn admit(self: &Arc<Self>) -> Connection {
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
@@ -93,7 +93,7 @@ impl Connections {
     }
 
     /// Closes the connection that has been idle for longest.
-    pub(super) fn close_idle(&self) {
+    pub(in crate::local) fn close_idle(&self) {
         let table = self.table();
         let idle = table.all.values().filter_map(|state| Some((state.idle?, &state.close)));
         if let Some((_, close)) =
@@ -119,19 +119,19 @@ impl Connections {
 
 impl Connection {
     /// Told when the connection has to be closed.
-    pub(super) fn close(&self) -> &Arc<Notify> {
+    pub(in crate::local) fn close(&self) -> &Arc<Notify> {
         &self.close
     }
 
     /// Keeps it from being idle until the answer is out.
-    pub(super) fn busy(self: &Arc<Self>) -> Busy {
+    pub(in crate::local) fn busy(self: &Arc<Self>) -> Busy {
         self.connections.set_idle(self.number, None);
         Busy(Arc::clone(self))
     }
 }
 
 impl Busy {
-    pub(super) fn until(self, body: Body) -> Answering {
+    pub(in crate::local) fn until(self, body: Body) -> Answering {
         Answering { body, _busy: self }
     }
 }

@@ -1,5 +1,8 @@
 //! Blobs under signed URLs, as S3 hands out layers: no other permission, ranges, XML where something is wrong.
 
+use crate::local::core::download_url;
+use crate::local::core::download_url::DOWNLOADS;
+use crate::local::store::time;
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::ops::Range;
@@ -16,11 +19,12 @@ use hyper::header::{
 use hyper::{Method, Request, Response, StatusCode};
 use tokio::task::JoinHandle;
 
-use super::State;
-use super::reply::{self, Body};
+use super::reply;
 use crate::image::{Digest, Hasher};
-use crate::local::verified::Stamp;
-use crate::local::{Fault, signing, time};
+use crate::local::core::error::Fault;
+use crate::local::server::reply::Body;
+use crate::local::server::state::State;
+use crate::local::store::verified::Stamp;
 
 /// How much is read from the disk at once. Two such pieces are in memory per download.
 const PIECE: u64 = 256 * 1024;
@@ -29,7 +33,7 @@ const KEPT: usize = 16;
 
 /// Buffers for pieces. Fresh memory for each would leave the allocator with far more than is in use.
 #[derive(Debug, Default)]
-pub(super) struct Pieces(Mutex<Vec<Vec<u8>>>);
+pub(in crate::local) struct Pieces(Mutex<Vec<Vec<u8>>>);
 
 /// A piece of a blob on its way out, whose buffer goes back to the others.
 struct Piece {
@@ -62,8 +66,8 @@ impl Drop for Piece {
 }
 
 /// Answers GET or HEAD of a signed URL.
-pub(super) async fn answer(state: &Arc<State>, request: &Request<Incoming>) -> Response<Body> {
-    let digest = request.uri().path().trim_start_matches(signing::DOWNLOADS).to_owned();
+pub(in crate::local) async fn answer(state: &Arc<State>, request: &Request<Incoming>) -> Response<Body> {
+    let digest = request.uri().path().trim_start_matches(DOWNLOADS).to_owned();
     let query = request.uri().query().unwrap_or_default().to_owned();
     let opened = {
         let state = Arc::clone(state);
@@ -161,8 +165,8 @@ fn open(state: &State, digest: &str, query: &str) -> Result<Blob, Refusal> {
     let (Some(expires), Some(signature)) = (expires, value("signature")) else {
         return Err(denied("AccessDenied", "Access Denied"));
     };
-    let secret = state.local.database.read(signing::secret)?;
-    if !signing::is_genuine(&secret, digest, expires, signature) {
+    let secret = state.local.read(download_url::secret)?;
+    if !download_url::is_genuine(&secret, digest, expires, signature) {
         return Err(denied("SignatureDoesNotMatch", "The signature does not match the URL"));
     }
     if time::now() / 1000 >= expires {
@@ -173,7 +177,7 @@ fn open(state: &State, digest: &str, query: &str) -> Result<Blob, Refusal> {
         code: "NoSuchKey",
         message: "The specified key does not exist.".to_owned(),
     };
-    let path = state.local.blobs.path(digest).ok_or_else(missing)?;
+    let path = state.local.store.blobs.path(digest).ok_or_else(missing)?;
     let digest: Digest = digest.parse().map_err(|_| missing())?;
     let file = File::open(path).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => missing(),
@@ -185,7 +189,7 @@ fn open(state: &State, digest: &str, query: &str) -> Result<Blob, Refusal> {
 
 /// What a Range header asks for.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Wanted {
+pub(in crate::local) enum Wanted {
     Whole,
     Part(Range<u64>),
     Nothing,
@@ -193,7 +197,7 @@ pub(super) enum Wanted {
 
 /// Reads a Range header (RFC 9110, 14.2). One that asks for several ranges, or in another unit, is ignored, as S3
 /// ignores it; one that no byte of the blob satisfies cannot be answered.
-pub(super) fn wanted(header: Option<&HeaderValue>, size: u64) -> Wanted {
+pub(in crate::local) fn wanted(header: Option<&HeaderValue>, size: u64) -> Wanted {
     let text = header.and_then(|header| header.to_str().ok()).and_then(|text| text.strip_prefix("bytes="));
     let Some((first, last)) = text.and_then(|text| text.split_once('-')) else { return Wanted::Whole };
     let (first, last) = (first.trim(), last.trim());
@@ -218,7 +222,7 @@ struct Source {
 /// A range of a blob's file as a body. The next piece is read while the network takes this one. A file that is not
 /// known to be sound is hashed on its way, or, for a part of it, before; if it is damaged, its last bytes do not go out
 /// and the connection breaks, so that nobody takes it for the blob. What is wrong with its first piece is told.
-pub(super) async fn pieces(
+pub(in crate::local) async fn pieces(
     state: &Arc<State>,
     file: File,
     digest: Digest,
@@ -261,7 +265,7 @@ async fn settled(reading: Reading) -> io::Result<(Source, Bytes)> {
 
 fn prepare(state: Arc<State>, file: File, digest: Digest, range: &Range<u64>) -> io::Result<Source> {
     let metadata = file.metadata()?;
-    let (stamp, verified) = (Stamp::of(&metadata), &state.local.blobs.verified);
+    let (stamp, verified) = (Stamp::of(&metadata), &state.local.store.blobs.verified);
     let mut hash = None;
     if !verified.knows(&digest, stamp) {
         if *range == (0..metadata.len()) {
@@ -286,7 +290,7 @@ fn read(mut source: Source, range: &Range<u64>, mut piece: Piece) -> io::Result<
     }
     let is_last = range.start + length as u64 == range.end;
     if let Some((hasher, stamp)) = source.hash.take_if(|_| is_last) {
-        let verified = &source.state.local.blobs.verified;
+        let verified = &source.state.local.store.blobs.verified;
         let settled = verified.settle(&source.digest, stamp, &hasher.finish());
         settled.inspect_err(|error| source.state.tell(error))?;
     }

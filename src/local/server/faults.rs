@@ -1,5 +1,6 @@
 //! Faults on demand, for testing clients: rules that make requests fail as networks and services do.
 
+use crate::local::core::token;
 use std::str::FromStr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -8,11 +9,11 @@ use hyper::body::Incoming;
 use hyper::{Method, Request, Response, StatusCode};
 use serde_json::json;
 
-use super::State;
-use super::reply::{self, Body};
-use crate::local::database::Durability;
-use crate::local::registry::Refusal;
-use crate::local::{Fault, token};
+use super::reply;
+use crate::local::core::error::Fault;
+use crate::local::distribution::error::Refusal;
+use crate::local::server::reply::Body;
+use crate::local::server::state::State;
 
 /// One rule: `TARGET,ACTION[,count=N][,after=N][,probability=P][,seed=N]`.
 #[derive(Debug, Clone, PartialEq)]
@@ -223,7 +224,7 @@ fn refuse(
 }
 
 fn expire(state: &State, action: Action) -> Result<(), Fault> {
-    state.local.database.write(Durability::Flushed, |transaction| match action {
+    state.local.write(|transaction| match action {
         Action::ExpireUploads => {
             transaction.execute("DELETE FROM upload", [])?;
             Ok(())

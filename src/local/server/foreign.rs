@@ -5,10 +5,12 @@ use hyper::http::request::Parts;
 use hyper::{Response, StatusCode};
 use serde_json::json;
 
-use super::auth::Authorization;
-use super::reply::{self, AWS_JSON, Body};
+use super::reply;
 use super::sts;
-use super::xml::elements;
+use crate::local::server::auth::authorization::Authorization;
+use crate::local::server::reply::AWS_JSON;
+use crate::local::server::reply::Body;
+use crate::local::server::xml::elements;
 
 const CODE: &str = "UnknownOperationException";
 

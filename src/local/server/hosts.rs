@@ -10,20 +10,20 @@ use crate::image::host::Ecr;
 
 /// The names of a server.
 #[derive(Debug)]
-pub(super) struct Hosts {
+pub(in crate::local) struct Hosts {
     /// Names beside this machine's own and Amazon ECR's.
     names: Vec<String>,
     is_loopback: bool,
 }
 
 impl Hosts {
-    pub(super) fn new(names: &[String], is_loopback: bool) -> Self {
+    pub(in crate::local) fn new(names: &[String], is_loopback: bool) -> Self {
         let names = names.iter().map(|name| name.to_ascii_lowercase()).collect();
         Self { names, is_loopback }
     }
 
     /// Why a request is not for this server.
-    pub(super) fn check(&self, head: &Parts) -> Result<(), String> {
+    pub(in crate::local) fn check(&self, head: &Parts) -> Result<(), String> {
         let mut hosts = head.headers.get_all(HOST).iter();
         let host = hosts.next().map(|host| host.to_str().unwrap_or_default());
         if hosts.next().is_some() || (host.is_none() && head.version == Version::HTTP_11) {

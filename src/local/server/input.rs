@@ -4,9 +4,12 @@
 use hyper::body::Incoming;
 use sha2::{Digest as _, Sha256};
 
-use super::body::{Buffer, Buffers, LARGEST, Reading};
-use super::pace::Patience;
-use crate::local::Fault;
+use crate::local::core::error::Fault;
+use crate::local::server::body::Buffer;
+use crate::local::server::body::Buffers;
+use crate::local::server::body::LARGEST;
+use crate::local::server::body::Reading;
+use crate::local::server::pace::Patience;
 
 /// The most that surrounds a blob member.
 const SURROUNDINGS: usize = 256 * 1024;

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use tokio::task::{JoinHandle, spawn_blocking};
 
-use super::State;
-use crate::local::{Caller, LifecycleRun};
+use crate::local::core::caller::Caller;
+use crate::local::core::lifecycle::LifecycleRun;
+use crate::local::server::state::State;
 
 /// A schedule, which ends with this.
 pub(super) struct Schedule(JoinHandle<()>);

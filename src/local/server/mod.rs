@@ -4,58 +4,58 @@
 //! says that the server is ready, `/v2/` is docker's registry API (`docker`). Requests are answered on blocking
 //! threads, a few at a time; request bodies share a fixed budget of memory (`body`).
 
-mod api;
-mod auth;
-mod body;
-mod bounded;
-mod budget;
-mod connection;
-mod connections;
-mod damage;
-mod docker;
-mod download;
-mod faults;
-mod foreign;
-mod hosts;
-mod input;
-mod lifecycle;
-mod options;
-mod pace;
-mod reply;
-mod single_file;
-mod stall;
-mod sts;
+pub(in crate::local) mod api;
+pub(in crate::local) mod auth;
+pub(in crate::local) mod body;
+pub(in crate::local) mod bounded;
+pub(in crate::local) mod budget;
+pub(in crate::local) mod connection;
+pub(in crate::local) mod connections;
+pub(in crate::local) mod damage;
+pub(in crate::local) mod download;
+pub(in crate::local) mod faults;
+pub(in crate::local) mod foreign;
+pub(in crate::local) mod hosts;
+pub(in crate::local) mod input;
+pub(in crate::local) mod lifecycle;
+pub(in crate::local) mod options;
+pub(in crate::local) mod pace;
+pub(in crate::local) mod peer;
+pub(in crate::local) mod reply;
+pub(in crate::local) mod single_file;
+pub(in crate::local) mod stall;
+pub(in crate::local) mod state;
+pub(in crate::local) mod sts;
 #[cfg(test)]
 mod tests;
-mod xml;
+pub(in crate::local) mod xml;
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::body::Incoming;
-use hyper::header::HOST;
-use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
-use rustls::ServerConfig;
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
-use super::registry::Rules;
-use super::signing::DOWNLOADS;
-use super::{Error, Local, Presence};
-use auth::Authenticator;
-use body::Buffers;
-use budget::Budget;
-use connections::Connections;
-use download::Pieces;
-use faults::Faults;
-use hosts::Hosts;
-use reply::Body;
-use single_file::SingleFile;
+use crate::local::core::download_url::DOWNLOADS;
+use crate::local::core::local::Local;
+use crate::local::core::server_info::Presence;
+use crate::local::distribution::{requests, token};
+use crate::local::server::auth::Authenticator;
+use crate::local::server::body::Buffers;
+use crate::local::server::budget::Budget;
+use crate::local::server::connections::Connections;
+use crate::local::server::faults::Faults;
+use crate::local::server::hosts::Hosts;
+use crate::local::server::reply::Body;
+use crate::local::server::single_file::SingleFile;
+use crate::local::server::state::State;
+use crate::local::store::error::Error;
 
 pub use auth::{Authorization, Credentials, MalformedAuthorization};
 pub use faults::Rule;
@@ -84,37 +84,6 @@ pub struct Server {
     connections: Arc<Connections>,
     state: Arc<State>,
     lifecycle_every: Option<Duration>,
-}
-
-/// What all connections share.
-#[derive(Debug)]
-struct State {
-    local: Arc<Local>,
-    buffers: Arc<Buffers>,
-    manifests: Arc<Buffers>,
-    pieces: Arc<Pieces>,
-    handlers: Semaphore,
-    /// Handles large manifests, which may be some megabytes each.
-    large: SingleFile,
-    /// Memory of large answers.
-    answers: Arc<Budget>,
-    hosts: Hosts,
-    presence: Presence,
-    rules: Rules,
-    tls: Option<Arc<ServerConfig>>,
-    log: Option<Log>,
-    authenticator: Authenticator,
-    faults: Faults,
-    patience: Patience,
-}
-
-impl State {
-    /// Writes to the log what this machine failed with.
-    fn tell(&self, words: impl std::fmt::Display) {
-        if let Some(log) = &self.log {
-            (log.write)(&words.to_string());
-        }
-    }
 }
 
 impl Server {
@@ -173,7 +142,7 @@ impl Server {
         let announce = || self.state.presence.announce(&folder);
         let announced = match announce() {
             // A full disk is to be read from and emptied all the same.
-            Err(_) if self.state.local.database.lend_reserve() => announce(),
+            Err(_) if self.state.local.store.database.lend_reserve() => announce(),
             announced => announced,
         };
         announced.map_err(Error::folder(&folder))?;
@@ -233,26 +202,8 @@ async fn answer(state: &Arc<State>, request: Request<Incoming>) -> Response<Body
         (&Method::GET | &Method::HEAD, path) if path.starts_with(DOWNLOADS) => {
             download::answer(state, &request).await
         }
-        (_, path) if path == "/v2" || path.starts_with("/v2/") => docker::answer(state, request).await,
-        (&Method::GET | &Method::POST, "/token" | "/token/") => docker::token(state, request).await,
+        (_, path) if path == "/v2" || path.starts_with("/v2/") => requests::answer(state, request).await,
+        (&Method::GET | &Method::POST, "/token" | "/token/") => token::answer(state, request).await,
         _ => foreign::rest(&request.into_parts().0),
     }
-}
-
-/// Where a connection comes from.
-#[derive(Debug, Clone, Copy)]
-struct Peer(Option<IpAddr>);
-
-/// Where a request comes from.
-fn source(head: &Parts) -> Option<IpAddr> {
-    head.extensions.get().and_then(|Peer(address)| *address)
-}
-
-/// `HOST:PORT` as a client reached us; a name that cannot be part of a URL is not repeated.
-fn host(state: &State, head: &Parts) -> String {
-    let host = head.headers.get(HOST).and_then(|host| host.to_str().ok());
-    let is_sound = |host: &&str| {
-        !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-:[]_".contains(&byte))
-    };
-    host.filter(is_sound).unwrap_or(&state.presence.address).to_owned()
 }

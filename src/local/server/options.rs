@@ -6,9 +6,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Credentials, Patience, Rule};
-use super::{DEFAULT_ACCOUNT, DEFAULT_REGION};
-use crate::local::registry::Rules;
+use crate::local::distribution::registry::Rules;
+use crate::local::server::DEFAULT_ACCOUNT;
+use crate::local::server::DEFAULT_REGION;
+use crate::local::server::auth::credentials::Credentials;
+use crate::local::server::faults::Rule;
+use crate::local::server::pace::Patience;
 
 /// Where a server listens and how it deals with its clients.
 #[derive(Debug, Clone)]

@@ -21,7 +21,7 @@ impl Default for Patience {
 
 /// The pace of one body.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(in crate::local) struct Pace {
     begun: Instant,
     patience: Duration,
     /// Bytes in a second.
@@ -30,22 +30,22 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    pub(super) fn new(patience: Patience, least: u64) -> Self {
+    pub(in crate::local) fn new(patience: Patience, least: u64) -> Self {
         Self { begun: Instant::now(), patience: patience.body, least, received: 0 }
     }
 
     /// Counts bytes that came.
-    pub(super) fn count(&mut self, bytes: usize) {
+    pub(in crate::local) fn count(&mut self, bytes: usize) {
         self.received += bytes as u64;
     }
 
     /// Takes no notice of a time in which nothing could come.
-    pub(super) fn pause(&mut self, time: Duration) {
+    pub(in crate::local) fn pause(&mut self, time: Duration) {
         self.begun += time;
     }
 
     /// When the next ones must be there.
-    pub(super) fn deadline(&self) -> Instant {
+    pub(in crate::local) fn deadline(&self) -> Instant {
         self.begun + self.patience + Duration::from_millis(self.received.saturating_mul(1000) / self.least)
     }
 }

@@ -12,30 +12,30 @@ use hyper::http::request::Parts;
 use hyper::{Response, StatusCode};
 use serde_json::{Value, json};
 
-use super::State;
-use super::budget::Share;
-use super::connections::Connection;
-use crate::local::Fault;
+use crate::local::core::error::Fault;
+use crate::local::server::budget::Share;
+use crate::local::server::connections::Connection;
+use crate::local::server::state::State;
 
 /// The body of an answer.
-pub(super) type Body = UnsyncBoxBody<Bytes, io::Error>;
+pub(in crate::local) type Body = UnsyncBoxBody<Bytes, io::Error>;
 
 /// The media type of the services' answers.
-pub(super) const AWS_JSON: &str = "application/x-amz-json-1.1";
+pub(in crate::local) const AWS_JSON: &str = "application/x-amz-json-1.1";
 
 /// How much of an answer goes to the network at once.
 const PIECE: usize = 64 * 1024;
 /// Answers up to this size are not counted.
-pub(super) const SMALL: usize = 64 * 1024;
+pub(in crate::local) const SMALL: usize = 64 * 1024;
 
 /// A body that is whole already.
-pub(super) fn whole(bytes: impl Into<Bytes>) -> Body {
+pub(in crate::local) fn whole(bytes: impl Into<Bytes>) -> Body {
     Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync()
 }
 
 /// The body of an answer, whose memory is counted until it is out where it is large. A client that does not take it
 /// loses its connection where others wait. `None` where there is no room in time.
-pub(super) async fn answer_body(state: &State, head: &Parts, bytes: Bytes) -> Option<Body> {
+pub(in crate::local) async fn answer_body(state: &State, head: &Parts, bytes: Bytes) -> Option<Body> {
     if bytes.len() <= SMALL {
         return Some(whole(bytes));
     }
@@ -44,7 +44,7 @@ pub(super) async fn answer_body(state: &State, head: &Parts, bytes: Bytes) -> Op
 }
 
 /// Room for a large answer, once there is some.
-pub(super) async fn room(state: &State, head: &Parts, length: usize) -> Option<Share> {
+pub(in crate::local) async fn room(state: &State, head: &Parts, length: usize) -> Option<Share> {
     let connection = head.extensions.get::<Arc<Connection>>();
     let lost = connection.map(|connection| Arc::clone(connection.close())).unwrap_or_default();
     let share = state.answers.share(lost);
@@ -52,7 +52,7 @@ pub(super) async fn room(state: &State, head: &Parts, length: usize) -> Option<S
 }
 
 /// Bytes that take part in a budget until they are out.
-pub(super) fn shared(bytes: Bytes, share: Share) -> Body {
+pub(in crate::local) fn shared(bytes: Bytes, share: Share) -> Body {
     let pieces = stream::unfold((bytes, share), |(mut bytes, share)| async move {
         let piece = bytes.split_to(bytes.len().min(PIECE));
         share.moved(piece.len());
@@ -62,7 +62,7 @@ pub(super) fn shared(bytes: Bytes, share: Share) -> Body {
 }
 
 /// An answer of one status, type and body.
-pub(super) fn plain(status: StatusCode, media_type: &'static str, body: Body) -> Response<Body> {
+pub(in crate::local) fn plain(status: StatusCode, media_type: &'static str, body: Body) -> Response<Body> {
     let mut response = Response::new(body);
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static(media_type));
@@ -70,12 +70,12 @@ pub(super) fn plain(status: StatusCode, media_type: &'static str, body: Body) ->
 }
 
 /// A JSON answer.
-pub(super) fn json(status: StatusCode, media_type: &'static str, value: &Value) -> Response<Body> {
+pub(in crate::local) fn json(status: StatusCode, media_type: &'static str, value: &Value) -> Response<Body> {
     plain(status, media_type, whole(value.to_string()))
 }
 
 /// The answer to a request that is not for this server, in the form of what was asked.
-pub(super) fn forbidden(head: &Parts, reason: &str) -> Response<Body> {
+pub(in crate::local) fn forbidden(head: &Parts, reason: &str) -> Response<Body> {
     if head.uri.path().starts_with("/v2") {
         let body = json!({ "errors": [{ "code": "DENIED", "message": reason }] });
         return json(StatusCode::FORBIDDEN, "application/json", &body);
@@ -85,10 +85,10 @@ pub(super) fn forbidden(head: &Parts, reason: &str) -> Response<Body> {
 
 /// Why this machine failed on a request, for the log: goes with the answer as an extension.
 #[derive(Debug, Clone)]
-pub(super) struct Reason(pub(super) String);
+pub(in crate::local) struct Reason(pub(in crate::local) String);
 
 /// A refusal, as the services' API words it.
-pub(super) fn fault(fault: Fault) -> Response<Body> {
+pub(in crate::local) fn fault(fault: Fault) -> Response<Body> {
     let status = StatusCode::from_u16(fault.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut members = json!({ "__type": fault.code, "message": fault.message.clone() });
     for (name, value) in fault.members {

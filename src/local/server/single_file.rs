@@ -10,10 +10,10 @@ type Work = Box<dyn FnOnce() + Send>;
 
 /// The thread, which ends with this.
 #[derive(Debug)]
-pub(super) struct SingleFile(Sender<Work>);
+pub(in crate::local) struct SingleFile(Sender<Work>);
 
 impl SingleFile {
-    pub(super) fn start() -> io::Result<Self> {
+    pub(in crate::local) fn start() -> io::Result<Self> {
         let (sender, receiver) = channel::<Work>();
         let run = move || receiver.iter().for_each(|work| work());
         std::thread::Builder::new().name("ecr-large".to_owned()).spawn(run)?;
@@ -21,7 +21,7 @@ impl SingleFile {
     }
 
     /// Does this in its turn; `None` where it panicked.
-    pub(super) async fn run<T: Send + 'static>(
+    pub(in crate::local) async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Option<T> {

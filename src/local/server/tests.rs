@@ -1,5 +1,7 @@
 //! The server as a client meets it, over a connection of its own for each request.
 
+use crate::local::core::download_url;
+use crate::local::store::time;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::thread::JoinHandle;
@@ -9,8 +11,14 @@ use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
-use super::{Log, Options, Patience, Server};
-use crate::local::{Local, Presence, hex, reset, signing, time};
+use crate::local::core::local::Local;
+use crate::local::core::server_info::Presence;
+use crate::local::core::status::reset;
+use crate::local::server::Server;
+use crate::local::server::options::Log;
+use crate::local::server::options::Options;
+use crate::local::server::pace::Patience;
+use crate::local::store::hex::hex;
 
 mod damage;
 mod identity;
@@ -290,7 +298,7 @@ fn a_layer_is_downloaded_whole_and_in_ranges() {
 fn a_download_needs_a_signature_in_time() {
     let server = Running::start();
     let path = server.push(b"content");
-    let secret = Local::open(server.folder.path()).unwrap().database.read(signing::secret).unwrap();
+    let secret = Local::open(server.folder.path()).unwrap().read(download_url::secret).unwrap();
     let xml = |code: &str, message: &str| {
         let declaration = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
         format!("{declaration}<Error><Code>{code}</Code><Message>{message}</Message></Error>")
@@ -300,7 +308,7 @@ fn a_download_needs_a_signature_in_time() {
         (answer.status, answer.text())
     };
     assert_eq!(ask(&path), (200, "content".to_owned()));
-    let expired = signing::download_path(&secret, &digest(b"content"), time::now() / 1000 - 1);
+    let expired = download_url::download_path(&secret, &digest(b"content"), time::now() / 1000 - 1);
     assert_eq!(ask(&expired), (403, xml("AccessDenied", "Request has expired")));
     let forged = xml("SignatureDoesNotMatch", "The signature does not match the URL");
     assert_eq!(ask(&path.replace("expires=", "expires=9")), (403, forged.clone()));
@@ -309,8 +317,8 @@ fn a_download_needs_a_signature_in_time() {
     assert_eq!(ask(bare), (403, xml("AccessDenied", "Access Denied")));
     let later = time::now() / 1000 + 60;
     let missing = (404, xml("NoSuchKey", "The specified key does not exist."));
-    assert_eq!(ask(&signing::download_path(&secret, &digest(b"none"), later)), missing);
-    assert_eq!(ask(&signing::download_path(&secret, "../../ecr.db", later)), missing);
+    assert_eq!(ask(&download_url::download_path(&secret, &digest(b"none"), later)), missing);
+    assert_eq!(ask(&download_url::download_path(&secret, "../../ecr.db", later)), missing);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::local::Principal;
+use crate::iam::Principal;
 
 /// What there is to an access key.
 #[derive(Clone, PartialEq, Eq)]

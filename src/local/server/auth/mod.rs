@@ -1,9 +1,9 @@
 //! Who sent a request of the services' API. What a request says of itself is an [`Authorization`]; only an
 //! [`Authenticator`] makes an [`Identity`] of it, from the very values that it verified.
 
-mod authorization;
-mod credentials;
-mod session;
+pub(in crate::local) mod authorization;
+pub(in crate::local) mod credentials;
+pub(in crate::local) mod session;
 mod sigv4;
 
 use std::net::IpAddr;
@@ -13,9 +13,12 @@ use hyper::http::request::Parts;
 
 pub use authorization::{Authorization, MalformedAuthorization};
 pub use credentials::Credentials;
-pub(super) use session::{Session, SessionCredentials};
+pub(super) use session::Session;
 
-use crate::local::{Caller, Fault, Principal, hex};
+use crate::iam::Principal;
+use crate::local::core::caller::Caller;
+use crate::local::core::error::Fault;
+use crate::local::store::hex::hex;
 
 /// How far the client's clock may be from ours, in seconds.
 const SKEW: i64 = 15 * 60;

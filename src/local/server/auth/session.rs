@@ -5,7 +5,8 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
-use crate::local::{Principal, random};
+use crate::iam::Principal;
+use crate::local::store::random::random;
 
 /// Tell the uses of the store's secret from one another.
 const TOKEN: &[u8] = b"session token\n";

@@ -5,8 +5,8 @@ use hyper::http::request::Parts;
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
-use super::Authorization;
-use crate::local::hex;
+use crate::local::server::auth::authorization::Authorization;
+use crate::local::store::hex::hex;
 
 /// Whether a request, whose body has this SHA-256 in hexadecimal digits, was signed with a secret.
 pub(super) fn is_signed_with(

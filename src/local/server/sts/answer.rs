@@ -5,10 +5,13 @@ use jiff::Timestamp;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use super::SessionCredentials;
-use crate::local::server::reply::{self, Body, Reason};
+use crate::iam::Principal;
+use crate::local::core::error::Fault;
+use crate::local::server::auth::session::SessionCredentials;
+use crate::local::server::reply;
+use crate::local::server::reply::Body;
+use crate::local::server::reply::Reason;
 use crate::local::server::xml::elements;
-use crate::local::{Fault, Principal};
 
 const NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
 const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";

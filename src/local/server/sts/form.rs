@@ -2,7 +2,7 @@
 
 use url::form_urlencoded;
 
-use crate::local::Fault;
+use crate::local::core::error::Fault;
 
 /// The parameters of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]

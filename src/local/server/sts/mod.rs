@@ -4,6 +4,8 @@
 mod answer;
 mod form;
 
+use crate::local::core::download_url;
+use crate::local::store::time;
 use std::sync::Arc;
 
 use http_body_util::{BodyExt as _, Limited};
@@ -14,11 +16,18 @@ use hyper::{Request, Response};
 use sha2::{Digest as _, Sha256};
 use tokio::time::timeout;
 
-use super::auth::{Claim, Identity, Session, SessionCredentials};
-use super::reply::Body;
-use super::{State, api, body, foreign};
-use crate::local::{Fault, Principal, signing, time};
-use form::Form;
+use super::api;
+use super::body;
+use super::foreign;
+use crate::iam::Principal;
+use crate::local::core::error::Fault;
+use crate::local::server::auth::Claim;
+use crate::local::server::auth::Identity;
+use crate::local::server::auth::session::Session;
+use crate::local::server::auth::session::SessionCredentials;
+use crate::local::server::reply::Body;
+use crate::local::server::state::State;
+use crate::local::server::sts::form::Form;
 
 pub(super) use answer::error;
 
@@ -194,6 +203,6 @@ fn expiry(form: &Form, default: i64, bounds: std::ops::RangeInclusive<i64>) -> R
 
 async fn credentials(state: &Arc<State>, session: Session) -> Result<SessionCredentials, Fault> {
     let shared = Arc::clone(state);
-    let secret = api::in_turn(state, move || shared.local.database.read(signing::secret)).await?;
+    let secret = api::in_turn(state, move || shared.local.read(download_url::secret)).await?;
     Ok(session.credentials(&secret))
 }

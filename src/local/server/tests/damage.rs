@@ -85,7 +85,7 @@ fn a_damaged_manifest_is_not_handed_out() {
     let (server, lines) = logging();
     server.push(b"content");
     let local = Local::open(server.folder.path()).unwrap();
-    let manifests = local.database.write(crate::local::database::Durability::Flushed, |transaction| {
+    let manifests = local.write(|transaction| {
         let digest: String = transaction.query_row("SELECT digest FROM image", [], |row| row.get(0))?;
         transaction.execute("UPDATE manifest SET content = CAST('{}' AS BLOB)", [])?;
         Ok(digest)

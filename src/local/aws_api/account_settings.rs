@@ -1,0 +1,112 @@
+//! What an account sets for its registry: account settings, pull time exclusions, the public registry's name.
+
+use serde_json::{Value, json};
+
+use crate::local::aws_api::answers::invalid;
+use crate::local::aws_api::call::Call;
+use crate::local::aws_api::paging::Page;
+use crate::local::core::error::Fault;
+use crate::local::core::settings::{Kind, Setting, value_or};
+use crate::local::store::time;
+
+/// The settings that there are: their name, what holds until they are set, and what they can be set to.
+const SETTINGS: [(&str, &str, &[&str]); 3] = [
+    ("BASIC_SCAN_TYPE_VERSION", "AWS_NATIVE", &["AWS_NATIVE"]),
+    ("REGISTRY_POLICY_SCOPE", "V2", &["V2"]),
+    ("BLOB_MOUNTING", "DISABLED", &["ENABLED", "DISABLED"]),
+];
+
+/// Principals whose pulls do not count.
+const MOST_EXCLUSIONS: i64 = 100;
+
+fn setting(call: &Call<'_>) -> Result<(&'static str, &'static str, &'static [&'static str]), Fault> {
+    let name = call.required("name");
+    let found = SETTINGS.iter().find(|(known, _, _)| *known == name);
+    found.copied().ok_or_else(|| {
+        let known = SETTINGS.map(|(known, _, _)| known).join(", ");
+        invalid(format!("Invalid account setting name '{name}': it must be one of [{known}]"))
+    })
+}
+
+/// GetAccountSetting
+pub(in crate::local) fn get_setting(call: &Call<'_>) -> Result<Value, Fault> {
+    let (name, default, _) = setting(call)?;
+    let kept = call.read(|connection| Setting::get(connection, &call.scope(), Kind::AccountSetting, name))?;
+    Ok(json!({ "name": name, "value": kept.map_or_else(|| json!(default), |kept| kept.value) }))
+}
+
+/// PutAccountSetting
+pub(in crate::local) fn put_setting(call: &Call<'_>) -> Result<Value, Fault> {
+    let (name, _, values) = setting(call)?;
+    let value = call.required("value");
+    if !values.contains(&value) {
+        let values = values.join(", ");
+        return Err(invalid(format!(
+            "Invalid value '{value}' for account setting '{name}': it must be one of [{values}]"
+        )));
+    }
+    call.write(|transaction| {
+        Setting::put(transaction, &call.scope(), Kind::AccountSetting, name, &json!(value), call.now)
+    })?;
+    Ok(json!({ "name": name, "value": value }))
+}
+
+/// RegisterPullTimeUpdateExclusion
+pub(in crate::local) fn register_exclusion(call: &Call<'_>) -> Result<Value, Fault> {
+    let (scope, principal) = (call.scope(), call.required("principalArn"));
+    call.write(|transaction| {
+        if Setting::get(transaction, &scope, Kind::PullTimeExclusion, principal)?.is_some() {
+            let text = format!(
+                "The pull time update exclusion for principal '{principal}' already exists in the registry with id '{}'",
+                scope.account
+            );
+            return Err(Fault::new("ExclusionAlreadyExistsException", text));
+        }
+        let (kind, noun) = (Kind::PullTimeExclusion, "pull time update exclusions");
+        Setting::check_count(transaction, &scope, kind, MOST_EXCLUSIONS, noun)?;
+        Setting::put(transaction, &scope, kind, principal, &Value::Null, call.now)
+    })?;
+    Ok(json!({ "principalArn": principal, "createdAt": time::number(call.now) }))
+}
+
+/// DeregisterPullTimeUpdateExclusion
+pub(in crate::local) fn deregister_exclusion(call: &Call<'_>) -> Result<Value, Fault> {
+    let (scope, principal) = (call.scope(), call.required("principalArn"));
+    call.write(|transaction| {
+        if Setting::get(transaction, &scope, Kind::PullTimeExclusion, principal)?.is_none() {
+            let text = format!(
+                "The pull time update exclusion for principal '{principal}' does not exist in the registry with id '{}'",
+                scope.account
+            );
+            return Err(Fault::new("ExclusionNotFoundException", text));
+        }
+        Setting::remove(transaction, &scope, Kind::PullTimeExclusion, principal)
+    })?;
+    Ok(json!({ "principalArn": principal }))
+}
+
+/// ListPullTimeUpdateExclusions
+pub(in crate::local) fn list_exclusions(call: &Call<'_>) -> Result<Value, Fault> {
+    let page = Page::of(call, "")?;
+    let after = page.after.as_ref().and_then(Value::as_str).unwrap_or_default();
+    let kept = call.read(|connection| {
+        Setting::list(connection, &call.scope(), Kind::PullTimeExclusion, after, page.fetch())
+    })?;
+    let entries = kept.into_iter().map(|each| (json!(each.name), json!(each.name))).collect();
+    Ok(page.answer("pullTimeUpdateExclusions", entries))
+}
+
+/// GetRegistryCatalogData
+pub(in crate::local) fn get_catalog(call: &Call<'_>) -> Result<Value, Fault> {
+    let data = call.read(|connection| value_or(connection, &call.scope(), Kind::CatalogData, json!({})))?;
+    Ok(json!({ "registryCatalogData": data }))
+}
+
+/// PutRegistryCatalogData
+pub(in crate::local) fn put_catalog(call: &Call<'_>) -> Result<Value, Fault> {
+    let data = call.text("displayName").map_or_else(|| json!({}), |name| json!({ "displayName": name }));
+    call.write(|transaction| {
+        Setting::put(transaction, &call.scope(), Kind::CatalogData, "", &data, call.now)
+    })?;
+    Ok(json!({ "registryCatalogData": data }))
+}

@@ -1,0 +1,137 @@
+//! One request of Amazon ECR's or Amazon ECR Public's API: checked against the model, authorized, answered.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::{Map, Value};
+
+use crate::local::aws_api::call::Call;
+use crate::local::aws_api::{routes, validate};
+use crate::local::core::caller::Caller;
+use crate::local::core::error::Fault;
+use crate::local::core::local::Local;
+use crate::local::core::upstream::Settled;
+use crate::local::pull_through;
+use crate::local::store::time;
+use crate::model::Service;
+
+impl Local {
+    /// Answers one request. The input's blob member comes in `blob`, or as base64 within the input. What the store lacks
+    /// and a registry upstream has is not fetched; [`Local::answer_through`] does that.
+    pub fn answer(
+        &self,
+        caller: &Caller,
+        service: &'static Service,
+        operation: &str,
+        input: Value,
+        blob: Option<Bytes>,
+    ) -> Result<Value, Fault> {
+        self.carry_out(caller, service, operation, input, blob, None, Self::authorize_call)
+    }
+
+    /// The same after fetching what the request needs from upstream, which may take as long as a pull.
+    pub fn answer_through(
+        self: &Arc<Self>,
+        caller: &Caller,
+        service: &'static Service,
+        operation: &str,
+        input: Value,
+        blob: Option<Bytes>,
+    ) -> Result<Value, Fault> {
+        if !may_need(operation) {
+            return self.answer(caller, service, operation, input, blob);
+        }
+        match self.answer(caller, service, operation, input.clone(), blob) {
+            Err(Fault { need: Some(need), .. }) => {
+                let settled = pull_through::settle_now(self, &need)?;
+                self.answer_settled(caller, service, operation, input, Some(&settled))
+            }
+            answer => answer,
+        }
+    }
+
+    /// The same after what the request needs was fetched from upstream, or was not to be had. Without, the refusal of one
+    /// that needs something says what.
+    pub(in crate::local) fn answer_settled(
+        &self,
+        caller: &Caller,
+        service: &'static Service,
+        operation: &str,
+        input: Value,
+        settled: Option<&Settled>,
+    ) -> Result<Value, Fault> {
+        self.carry_out(caller, service, operation, input, None, settled, Self::authorize_call)
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "what all ways to ask have in common")]
+    fn carry_out(
+        &self,
+        caller: &Caller,
+        service: &'static Service,
+        operation: &str,
+        input: Value,
+        blob: Option<Bytes>,
+        settled: Option<&Settled>,
+        authorize: fn(&Self, &Call<'_>) -> Result<(), Fault>,
+    ) -> Result<Value, Fault> {
+        let unknown = |message: String| Fault::new("UnknownOperationException", message);
+        let operation = service
+            .operation(operation)
+            .ok_or_else(|| unknown(format!("{} has no operation {operation}", service.full_name)))?;
+        let handler = routes::handler(service, operation.name).ok_or_else(|| {
+            unknown(format!("the embedded ECR does not have {} of {}", operation.name, service.name))
+        })?;
+        let mut input = match input {
+            Value::Object(members) => members,
+            Value::Null => Map::new(),
+            _ => return Err(Fault::new("SerializationException", "the input is not a structure")),
+        };
+        let member = blob_member(service, operation);
+        let blob = match (blob, member) {
+            (None, Some(member)) => decode_blob(&mut input, member)?,
+            (blob, _) => blob,
+        };
+        let beside = member.zip(blob.as_ref().map(Bytes::len));
+        validate::check(service, operation, &input, beside)?;
+        let now = time::now();
+        let call = Call { local: self, caller, service, operation, input, blob, now, settled };
+        authorize(self, &call)?;
+        let answer = match handler(&call) {
+            Err(Fault { need: Some(need), .. }) => return Err(self.may_import(caller, need)?),
+            answer => answer?,
+        };
+        Ok(match service.output(operation) {
+            Some(shape) => validate::project(service, shape, answer),
+            None => answer,
+        })
+    }
+}
+
+/// The member of an operation's input that is a blob; at most one is, and only on the first level.
+pub(in crate::local) fn blob_member(
+    service: &'static Service,
+    operation: &crate::model::Operation,
+) -> Option<&'static str> {
+    let members = &service.input(operation)?.members;
+    members
+        .iter()
+        .find(|(_, name)| service.shape(name).kind == crate::model::Kind::Blob)
+        .map(|(member, _)| *member)
+}
+
+fn decode_blob(input: &mut Map<String, Value>, member: &str) -> Result<Option<Bytes>, Fault> {
+    let Some(Value::String(text)) = input.get(member) else { return Ok(None) };
+    let bytes = base64_simd::STANDARD
+        .decode_to_vec(text.as_bytes())
+        .map_err(|_| Fault::new("SerializationException", format!("{member} is not base64 text")))?;
+    input.remove(member);
+    Ok(Some(bytes.into()))
+}
+
+/// Whether an operation may find that something has to be fetched.
+pub(in crate::local) fn may_need(operation: &str) -> bool {
+    matches!(
+        operation,
+        "BatchGetImage" | "GetDownloadUrlForLayer" | "ListImageReferrers" | "ValidatePullThroughCacheRule"
+    )
+}

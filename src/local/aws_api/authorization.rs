@@ -1,0 +1,84 @@
+//! Authorization of the API's requests: the action is the operation.
+
+use serde_json::Value;
+
+use crate::local::aws_api::call::Call;
+use crate::local::core::authorization::{AuthorizationRequest, Requester};
+use crate::local::core::caller::Caller;
+use crate::local::core::error::Fault;
+use crate::local::core::local::Local;
+use crate::local::core::registry_id::Scope;
+use crate::local::core::upstream::{ACTION, Need, Wanted};
+
+/// Operations that no resource-based policy is asked about: they only concern the caller.
+const ALWAYS_ALLOWED: [&str; 2] = ["GetAuthorizationToken", "DescribeRegistries"];
+
+impl Local {
+    /// Authorizes a call of the services' API: the action is the operation, on each repository that its input names.
+    pub(in crate::local) fn authorize_call(&self, call: &Call<'_>) -> Result<(), Fault> {
+        if !self.enforces || ALWAYS_ALLOWED.contains(&call.operation.name) {
+            return Ok(());
+        }
+        let (scope, repositories) = subjects(call);
+        let tags = tags(call);
+        let requester = Requester::from(call.caller);
+        self.read(|connection| {
+            repositories.iter().try_for_each(|repository| {
+                let (action, repository) = (call.operation.name, *repository);
+                let request =
+                    AuthorizationRequest { requester, action, scope: &scope, repository, tags: &tags };
+                request.check(connection, self.is_secured)
+            })
+        })
+    }
+}
+
+impl Local {
+    /// The refusal of a request that needs something from upstream, where the caller may have that fetched.
+    pub(in crate::local) fn may_import(&self, caller: &Caller, need: Box<Need>) -> Result<Fault, Fault> {
+        if need.wanted.iter().any(|wanted| *wanted != Wanted::Access) {
+            let (requester, scope, repository) =
+                (Requester::from(caller), &need.scope, Some(&*need.repository));
+            self.authorize(&AuthorizationRequest {
+                requester,
+                action: ACTION,
+                scope,
+                repository,
+                tags: &[],
+            })?;
+        }
+        Ok(need.unmet())
+    }
+}
+
+/// The registry that a request is about, and its repositories; `None` stands for all of them.
+fn subjects<'a>(call: &'a Call<'_>) -> (Scope, Vec<Option<&'a str>>) {
+    if let Some((region, account, name)) = call.text("resourceArn").and_then(repository_of) {
+        let scope = call.scope_of(account);
+        let region = if region.is_empty() { scope.region } else { region.to_owned() };
+        return (Scope { region, ..scope }, vec![Some(name)]);
+    }
+    let mut names: Vec<Option<&str>> = call.texts("repositoryNames").into_iter().map(Some).collect();
+    names.extend(call.text("repositoryName").map(Some));
+    if names.is_empty() {
+        names.push(None);
+    }
+    (call.scope(), names)
+}
+
+/// The region, the account and the name of a repository in its ARN.
+fn repository_of(arn: &str) -> Option<(&str, &str, &str)> {
+    let [_, _, _, region, account, resource] = arn.splitn(6, ':').collect::<Vec<_>>()[..] else {
+        return None;
+    };
+    Some((region, account, resource.strip_prefix("repository/")?))
+}
+
+/// The tags that a request brings, and the keys of those that it takes away.
+fn tags(call: &Call<'_>) -> Vec<(String, String)> {
+    let given = call.list("tags").unwrap_or_default().iter();
+    let text = |tag: &Value, member: &str| tag[member].as_str().unwrap_or_default().to_owned();
+    let mut tags: Vec<(String, String)> = given.map(|tag| (text(tag, "Key"), text(tag, "Value"))).collect();
+    tags.extend(call.texts("tagKeys").into_iter().map(|key| (key.to_owned(), String::new())));
+    tags
+}

@@ -1,0 +1,68 @@
+//! The registry itself, and authorization tokens for it.
+
+use serde_json::{Value, json};
+
+use crate::local::aws_api::call::Call;
+use crate::local::core::error::Fault;
+use crate::local::core::registry_id::{Scope, alias};
+use crate::local::core::repository::is_account;
+use crate::local::core::token::Mint;
+use crate::local::store::time;
+
+/// How long a token is good for, in milliseconds: 12 hours.
+const TOKEN_LIFE: i64 = 12 * 60 * 60 * 1000;
+
+#[allow(clippy::unnecessary_wraps, reason = "the signature is that of every handler")]
+/// DescribeRegistries of the public service: the one registry that an account has.
+pub(in crate::local) fn describe_public(call: &Call<'_>) -> Result<Value, Fault> {
+    let account = &call.caller.account;
+    let name = alias(account);
+    let registry = json!({
+        "registryId": account,
+        "registryArn": format!("arn:aws:ecr-public::{account}:registry/{account}"),
+        "registryUri": format!("{}/public.ecr.aws/{name}", call.address()),
+        "verified": false,
+        "aliases": [{
+            "name": name,
+            "status": "ACTIVE",
+            "primaryRegistryAlias": true,
+            "defaultRegistryAlias": true,
+        }],
+    });
+    Ok(json!({ "registries": [registry] }))
+}
+
+/// GetAuthorizationToken: one entry for each registry that is asked for, the caller's own where none is.
+pub(in crate::local) fn authorize(call: &Call<'_>) -> Result<Value, Fault> {
+    let accounts = match call.list("registryIds") {
+        Some(_) => call.texts("registryIds"),
+        None => vec![call.caller.account.as_str()],
+    };
+    let address = call.address();
+    let endpoint = format!("{}://{address}", call.local.scheme());
+    let entries = accounts.into_iter().map(|account| {
+        let mut entry = token(call, &call.scope_of(account))?;
+        entry["proxyEndpoint"] = endpoint.as_str().into();
+        Ok(entry)
+    });
+    Ok(json!({ "authorizationData": entries.collect::<Result<Vec<_>, Fault>>()? }))
+}
+
+/// GetAuthorizationToken of the public service.
+pub(in crate::local) fn authorize_public(call: &Call<'_>) -> Result<Value, Fault> {
+    Ok(json!({ "authorizationData": token(call, &call.scope_of(&call.caller.account))? }))
+}
+
+/// Makes a token for whoever asks.
+fn token(call: &Call<'_>, scope: &Scope) -> Result<Value, Fault> {
+    if !is_account(&scope.account) {
+        return Err(Fault::parameter("registryIds", "Member must satisfy regular expression '[0-9]{12}'"));
+    }
+    let expires_at = call.now + TOKEN_LIFE;
+    let mint = call.read(Mint::of)?;
+    let password = mint.password(&scope.account, &scope.region, &call.caller.principal, expires_at);
+    Ok(json!({
+        "authorizationToken": base64_simd::STANDARD.encode_to_string(format!("AWS:{password}")),
+        "expiresAt": time::number(expires_at),
+    }))
+}

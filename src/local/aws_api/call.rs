@@ -1,0 +1,149 @@
+//! One request on its way through a handler.
+
+use bytes::Bytes;
+use rusqlite::{Connection, Transaction};
+use serde_json::{Map, Value};
+
+use crate::local::core::authorization::Requester;
+use crate::local::core::caller::Caller;
+use crate::local::core::error::Fault;
+use crate::local::core::local::{DEFAULT_ADDRESS, Local};
+use crate::local::core::registry_id::{RepositoryRef, Scope, alias};
+use crate::local::core::repository::is_account;
+use crate::local::core::request::Request;
+use crate::local::core::upstream::Settled;
+use crate::model::{Operation, Service};
+
+/// What one handler does with one request.
+pub(in crate::local) type Handler = fn(&Call<'_>) -> Result<Value, Fault>;
+
+/// A validated request and what a handler needs to answer it.
+pub(in crate::local) struct Call<'a> {
+    /// The store.
+    pub(in crate::local) local: &'a Local,
+    /// Who asks.
+    pub(in crate::local) caller: &'a Caller,
+    /// The service that was asked.
+    pub(in crate::local) service: &'static Service,
+    /// The operation that was asked for.
+    pub(in crate::local) operation: &'static Operation,
+    /// The input, checked against the model.
+    pub(in crate::local) input: Map<String, Value>,
+    /// The blob member of the input.
+    pub(in crate::local) blob: Option<Bytes>,
+    /// When the request came, in milliseconds since 1970.
+    pub(in crate::local) now: i64,
+    /// What became of fetching what the request needs from upstream, once that was tried.
+    pub(in crate::local) settled: Option<&'a Settled>,
+}
+
+impl Call<'_> {
+    /// A string of the input; the empty string where a required one is absent cannot happen, validation saw to it.
+    pub(in crate::local) fn required(&self, member: &str) -> &str {
+        self.text(member).unwrap_or_default()
+    }
+
+    /// A string of the input.
+    pub(in crate::local) fn text(&self, member: &str) -> Option<&str> {
+        self.input.get(member).and_then(Value::as_str)
+    }
+
+    /// An integer of the input.
+    pub(in crate::local) fn integer(&self, member: &str) -> Option<i64> {
+        self.input.get(member).and_then(Value::as_i64)
+    }
+
+    /// A boolean of the input; false where it is absent.
+    pub(in crate::local) fn flag(&self, member: &str) -> bool {
+        self.input.get(member).and_then(Value::as_bool).unwrap_or_default()
+    }
+
+    /// A list of the input; `None` where it is absent.
+    pub(in crate::local) fn list(&self, member: &str) -> Option<&[Value]> {
+        self.input.get(member).and_then(Value::as_array).map(Vec::as_slice)
+    }
+
+    /// A list of strings of the input; empty where it is absent.
+    pub(in crate::local) fn texts(&self, member: &str) -> Vec<&str> {
+        self.list(member).unwrap_or_default().iter().filter_map(Value::as_str).collect()
+    }
+
+    /// A structure of the input.
+    pub(in crate::local) fn structure(&self, member: &str) -> Option<&Map<String, Value>> {
+        self.input.get(member).and_then(Value::as_object)
+    }
+
+    /// A string inside a structure of the input.
+    pub(in crate::local) fn text_within(&self, structure: &str, member: &str) -> Option<&str> {
+        self.structure(structure)?.get(member)?.as_str()
+    }
+
+    /// Whether the public registry was asked.
+    pub(in crate::local) fn is_public(&self) -> bool {
+        self.service.name == "ecr-public"
+    }
+
+    /// The request as the core takes it.
+    pub(in crate::local) fn request(&self) -> Request<'_> {
+        let requester = Some(Requester::from(self.caller));
+        Request { local: self.local, requester, now: self.now, settled: self.settled }
+    }
+
+    /// The repository that the request names, whether it is there or not.
+    pub(in crate::local) fn repository(&self) -> Result<RepositoryRef, Fault> {
+        let scope = self.scope();
+        if self.is_public() && !is_account(&scope.account) {
+            return Err(Fault::new(
+                "RegistryNotFoundException",
+                format!("The registry with id or alias '{}' does not exist", scope.account),
+            ));
+        }
+        Ok(RepositoryRef { scope, name: self.required("repositoryName").to_owned() })
+    }
+
+    /// The registry that the request is about: `registryId`'s where it is given, else the caller's.
+    ///
+    /// Unless policies are enforced (`authorization`), another account's repository is as open as one's own.
+    pub(in crate::local) fn scope(&self) -> Scope {
+        self.scope_of(self.text("registryId").unwrap_or(&self.caller.account))
+    }
+
+    /// The registry of an account. Public registries are the same from everywhere; their home is us-east-1.
+    pub(in crate::local) fn scope_of(&self, account: &str) -> Scope {
+        let region = if self.is_public() { "us-east-1" } else { &self.caller.region };
+        let own_alias = self.is_public() && account == alias(&self.caller.account);
+        let account = if own_alias { &self.caller.account } else { account };
+        Scope { service: self.service.name, account: account.to_owned(), region: region.to_owned() }
+    }
+
+    /// Reads from the database on one snapshot.
+    pub(in crate::local) fn read<T>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        self.local.read(work)
+    }
+
+    /// Changes the database, all or nothing; what is acknowledged is as safe as the store is to be.
+    pub(in crate::local) fn write<T>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        self.local.write(work)
+    }
+
+    /// Like [`Call::write`], for what deletes and is therefore to work on a full disk too.
+    pub(in crate::local) fn free<T>(
+        &self,
+        work: impl Fn(&Transaction<'_>) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        self.local.free(work)
+    }
+
+    /// `HOST:PORT` at which this store's registry is reached: as the client reached us, else where a server runs on
+    /// this folder, else where one would.
+    pub(in crate::local) fn address(&self) -> String {
+        let known = self.caller.address.clone().or_else(|| self.local.server_address());
+        known.unwrap_or_else(|| DEFAULT_ADDRESS.to_owned())
+    }
+}

@@ -1,0 +1,75 @@
+//! Signing: the registry's rules, and what became of an image under them.
+//!
+//! The service signs through AWS Signer, which is not part of this program. An image that a rule covers is therefore
+//! shown as one whose signing failed, with that reason; it is never shown as signed.
+
+use rusqlite::Connection;
+use serde_json::{Value, json};
+
+use crate::local::aws_api::answers::given;
+use crate::local::aws_api::call::Call;
+use crate::local::core::error::Fault;
+use crate::local::core::image_id::ImageId;
+use crate::local::core::repository::Repository;
+use crate::local::core::settings::{Kind, Setting};
+
+const REASON: &str = "The embedded ECR has no AWS Signer and cannot sign images.";
+
+/// PutSigningConfiguration
+pub(in crate::local) fn put(call: &Call<'_>) -> Result<Value, Fault> {
+    let configuration = given(call, "signingConfiguration");
+    call.write(|transaction| {
+        Setting::put(transaction, &call.scope(), Kind::Signing, "", &configuration, call.now)
+    })?;
+    Ok(json!({ "signingConfiguration": configuration }))
+}
+
+/// GetSigningConfiguration
+pub(in crate::local) fn get(call: &Call<'_>) -> Result<Value, Fault> {
+    call.read(|connection| kept(call, connection))
+}
+
+/// DeleteSigningConfiguration
+pub(in crate::local) fn delete(call: &Call<'_>) -> Result<Value, Fault> {
+    call.write(|transaction| {
+        let answer = kept(call, transaction)?;
+        Setting::remove(transaction, &call.scope(), Kind::Signing, "")?;
+        Ok(answer)
+    })
+}
+
+pub(in crate::local) fn kept(call: &Call<'_>, connection: &Connection) -> Result<Value, Fault> {
+    let scope = call.scope();
+    match Setting::get(connection, &scope, Kind::Signing, "")? {
+        Some(kept) => Ok(json!({ "registryId": scope.account, "signingConfiguration": kept.value })),
+        None => Err(Fault::new(
+            "SigningConfigurationNotFoundException",
+            format!("Signing configuration does not exist in the registry with id '{}'", scope.account),
+        )),
+    }
+}
+
+/// DescribeImageSigningStatus
+pub(in crate::local) fn describe(call: &Call<'_>) -> Result<Value, Fault> {
+    call.read(|connection| {
+        let repository = Repository::of(call, connection)?;
+        let id = ImageId::of(&given(call, "imageId"));
+        let image = id.must(connection, &repository)?;
+        let mut statement =
+            connection.prepare_cached("SELECT profile FROM signing WHERE image = ?1 ORDER BY profile")?;
+        let statuses = statement.query_map([image.id], |row| {
+            Ok(json!({
+                "signingProfileArn": row.get::<_, String>(0)?,
+                "failureCode": "SIGNER_UNAVAILABLE",
+                "failureReason": REASON,
+                "status": "FAILED",
+            }))
+        })?;
+        Ok(json!({
+            "repositoryName": repository.name,
+            "imageId": id.completed(&image),
+            "registryId": repository.scope.account,
+            "signingStatuses": statuses.collect::<Result<Vec<_>, _>>()?,
+        }))
+    })
+}

@@ -1,0 +1,108 @@
+//! Policies of repositories and of the registry.
+
+use serde_json::{Value, json};
+
+use crate::iam::{PolicyKind, validate};
+use crate::local::aws_api::answers::about;
+use crate::local::aws_api::call::Call;
+use crate::local::core::authorization::{AuthorizationRequest, Requester};
+use crate::local::core::error::Fault;
+use crate::local::core::policies::{KIND, check_repository, refused, store};
+use crate::local::core::repository::Repository;
+use crate::local::core::settings::{Kind, Setting, remove_repository_text, repository_text};
+
+/// SetRepositoryPolicy. A policy that would keep its author from setting another one needs `force`.
+pub(in crate::local) fn set(call: &Call<'_>) -> Result<Value, Fault> {
+    let text = call.required("policyText");
+    let prefix = call.service.signing_name;
+    call.write(|transaction| {
+        let repository = Repository::of(call, transaction)?;
+        check_repository(text, prefix)?;
+        if !call.flag("force") && locks_out(call, &repository, text) {
+            let reason = "it would keep you from setting another one; force sets it all the same";
+            return Err(refused("Invalid repository policy provided", reason));
+        }
+        store(transaction, &repository, text)?;
+        Ok(about(&repository, "policyText", text))
+    })
+}
+
+/// Whether a policy would keep its author, who asks as now, from setting another one.
+fn locks_out(call: &Call<'_>, repository: &Repository, text: &str) -> bool {
+    let request = AuthorizationRequest {
+        requester: Requester::from(call.caller),
+        action: "SetRepositoryPolicy",
+        scope: &repository.scope,
+        repository: Some(&repository.name),
+        tags: &[],
+    };
+    request.is_denied_by(text, call.local.is_secured)
+}
+
+/// GetRepositoryPolicy
+pub(in crate::local) fn get(call: &Call<'_>) -> Result<Value, Fault> {
+    call.read(|connection| {
+        let repository = Repository::of(call, connection)?;
+        kept(connection, &repository)
+    })
+}
+
+/// DeleteRepositoryPolicy
+pub(in crate::local) fn delete(call: &Call<'_>) -> Result<Value, Fault> {
+    call.write(|transaction| {
+        let repository = Repository::of(call, transaction)?;
+        let answer = kept(transaction, &repository)?;
+        remove_repository_text(transaction, &repository, KIND)?;
+        Ok(answer)
+    })
+}
+
+pub(in crate::local) fn kept(
+    connection: &rusqlite::Connection,
+    repository: &Repository,
+) -> Result<Value, Fault> {
+    match repository_text(connection, repository, KIND)? {
+        Some((text, _)) => Ok(about(repository, "policyText", text)),
+        None => Err(Fault::new(
+            "RepositoryPolicyNotFoundException",
+            format!("Repository policy does not exist for the {}", repository.place()),
+        )),
+    }
+}
+
+/// PutRegistryPolicy
+pub(in crate::local) fn put_registry(call: &Call<'_>) -> Result<Value, Fault> {
+    let text = call.required("policyText");
+    let invalid = |reason: String| refused("Invalid registry policy provided", &reason);
+    validate(text, PolicyKind::Registry, call.service.signing_name).map_err(invalid)?;
+    let scope = call.scope();
+    call.write(|transaction| {
+        Setting::put(transaction, &scope, Kind::RegistryPolicy, "", &json!(text), call.now)
+    })?;
+    Ok(json!({ "registryId": scope.account, "policyText": text }))
+}
+
+/// GetRegistryPolicy
+pub(in crate::local) fn get_registry(call: &Call<'_>) -> Result<Value, Fault> {
+    call.read(|connection| registry(call, connection))
+}
+
+/// DeleteRegistryPolicy
+pub(in crate::local) fn delete_registry(call: &Call<'_>) -> Result<Value, Fault> {
+    call.write(|transaction| {
+        let answer = registry(call, transaction)?;
+        Setting::remove(transaction, &call.scope(), Kind::RegistryPolicy, "")?;
+        Ok(answer)
+    })
+}
+
+fn registry(call: &Call<'_>, connection: &rusqlite::Connection) -> Result<Value, Fault> {
+    let scope = call.scope();
+    match Setting::get(connection, &scope, Kind::RegistryPolicy, "")? {
+        Some(policy) => Ok(json!({ "registryId": scope.account, "policyText": policy.value })),
+        None => Err(Fault::new(
+            "RegistryPolicyNotFoundException",
+            format!("Registry policy does not exist in the registry with id '{}'", scope.account),
+        )),
+    }
+}

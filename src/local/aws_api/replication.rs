@@ -1,0 +1,111 @@
+//! Replication: what is pushed to one registry of the store appears in others.
+
+use rusqlite::Connection;
+use serde_json::{Value, json};
+
+use crate::local::aws_api::answers::{given, invalid};
+use crate::local::aws_api::call::Call;
+use crate::local::core::error::Fault;
+use crate::local::core::image_id::ImageId;
+use crate::local::core::registry_id::Scope;
+use crate::local::core::replication::{configuration, destinations};
+use crate::local::core::repository::Repository;
+use crate::local::core::settings::{Kind, Setting};
+
+/// Rules of one configuration, and destinations in all of them.
+const MOST_RULES: usize = 10;
+
+const MOST_DESTINATIONS: usize = 25;
+
+/// PutReplicationConfiguration
+pub(in crate::local) fn put(call: &Call<'_>) -> Result<Value, Fault> {
+    let scope = call.scope();
+    let configuration = given(call, "replicationConfiguration");
+    let refused = |constraint: &str| Err(Fault::parameter("replicationConfiguration", constraint));
+    let rules = configuration["rules"].as_array().map(Vec::as_slice).unwrap_or_default();
+    if rules.len() > MOST_RULES {
+        return refused(&format!("Replication configuration can have at most {MOST_RULES} rules"));
+    }
+    let mut unique: Vec<Scope> = Vec::new();
+    for rule in rules {
+        let destinations = destinations(rule);
+        if destinations.is_empty() {
+            return refused("Replication rule must have at least one destination");
+        }
+        for (place, destination) in destinations.iter().enumerate() {
+            if destination.scope == scope {
+                return refused("Replication destination cannot be the same as the source registry");
+            }
+            if destinations[..place].iter().any(|other| other.scope == destination.scope) {
+                return refused("Replication destinations of a rule must be unique");
+            }
+            if !unique.contains(&destination.scope) {
+                unique.push(destination.scope.clone());
+            }
+        }
+    }
+    if unique.len() > MOST_DESTINATIONS {
+        return refused(&format!(
+            "Replication configuration can have at most {MOST_DESTINATIONS} unique destinations"
+        ));
+    }
+    call.write(|transaction| {
+        Setting::put(transaction, &scope, Kind::Replication, "", &configuration, call.now)
+    })?;
+    Ok(json!({ "replicationConfiguration": configuration }))
+}
+
+/// DescribeRegistry
+pub(in crate::local) fn describe_registry(call: &Call<'_>) -> Result<Value, Fault> {
+    let scope = call.scope();
+    let configuration = call.read(|connection| configuration(connection, &scope))?;
+    Ok(json!({ "registryId": scope.account, "replicationConfiguration": configuration }))
+}
+
+/// DescribeImageReplicationStatus
+pub(in crate::local) fn status(call: &Call<'_>) -> Result<Value, Fault> {
+    call.read(|connection| {
+        let repository = Repository::of(call, connection)?;
+        let id = ImageId::of(&given(call, "imageId"));
+        let image = id.must(connection, &repository)?;
+        let mut statement = connection.prepare_cached(
+            "SELECT region, account, failure FROM replication WHERE image = ?1 ORDER BY region, account",
+        )?;
+        let statuses = statement.query_map([image.id], |row| {
+            let failure: Option<String> = row.get(2)?;
+            let status = if failure.is_some() { "FAILED" } else { "COMPLETE" };
+            let mut entry = json!({
+                "region": row.get::<_, String>(0)?,
+                "registryId": row.get::<_, String>(1)?,
+                "status": status,
+            });
+            if let Some(failure) = failure {
+                entry["failureCode"] = json!(failure);
+            }
+            Ok(entry)
+        })?;
+        Ok(json!({
+            "repositoryName": repository.name,
+            "imageId": id.completed(&image),
+            "replicationStatuses": statuses.collect::<Result<Vec<_>, _>>()?,
+        }))
+    })
+}
+
+/// A destination as a backfill names it, which a rule of the configuration must name too.
+pub(in crate::local) fn backfill_destination(
+    call: &Call<'_>,
+    connection: &Connection,
+) -> Result<Scope, Fault> {
+    let text = |member: &str| call.text_within("destination", member).unwrap_or_default().to_owned();
+    let wanted = Scope { service: "ecr", account: text("registryId"), region: text("region") };
+    let configuration = configuration(connection, &call.scope())?;
+    let mut rules = configuration["rules"].as_array().into_iter().flatten();
+    if rules.any(|rule| destinations(rule).iter().any(|each| each.scope == wanted)) {
+        return Ok(wanted);
+    }
+    Err(invalid(format!(
+        "The registry with id '{}' in the region '{}' is not a destination of the replication configuration",
+        wanted.account, wanted.region
+    )))
+}

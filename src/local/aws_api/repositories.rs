@@ -1,0 +1,150 @@
+//! Repositories: made, described, configured, deleted.
+
+use rusqlite::params;
+use serde_json::{Map, Value, json};
+
+use crate::local::aws_api::call::Call;
+use crate::local::aws_api::paging::Page;
+use crate::local::aws_api::{resource_tags, tag_mutability};
+use crate::local::core::error::Fault;
+use crate::local::core::repositories::{New, encryption, insert};
+use crate::local::core::repository::Repository;
+
+/// CreateRepository
+pub(in crate::local) fn create(call: &Call<'_>) -> Result<Value, Fault> {
+    let scope = call.scope();
+    let name = call.required("repositoryName");
+    let (mutability, exclusions) = tag_mutability::requested(call)?;
+    let new = New {
+        mutability,
+        exclusions,
+        scan_on_push: call.structure("imageScanningConfiguration").is_some_and(scans),
+        encryption: encryption(call.structure("encryptionConfiguration"), &scope)?,
+        tags: resource_tags::requested(call)?,
+        catalog: call.structure("catalogData").map(catalog),
+    };
+    call.write(|transaction| {
+        if Repository::look_up(transaction, &scope, name)?.is_some() {
+            let text = format!(
+                "The repository with name '{name}' already exists in the registry with id '{}'",
+                scope.account
+            );
+            return Err(Fault::new("RepositoryAlreadyExistsException", text));
+        }
+        let repository = insert(transaction, &scope, name, &new, call.now)?;
+        Ok(match &new.catalog {
+            Some(catalog) => json!({ "repository": repository.describe(call), "catalogData": catalog }),
+            None => json!({ "repository": repository.describe(call) }),
+        })
+    })
+}
+
+fn scans(configuration: &Map<String, Value>) -> bool {
+    configuration.get("scanOnPush").and_then(Value::as_bool).unwrap_or_default()
+}
+
+/// What a public repository shows of the catalog data that was put. A logo is accepted and not kept: there is no
+/// place to show it at, so no `logoUrl` is answered.
+fn catalog(input: &Map<String, Value>) -> Value {
+    let mut catalog = input.clone();
+    catalog.shift_remove("logoImageBlob");
+    catalog.insert("marketplaceCertified".to_owned(), false.into());
+    Value::Object(catalog)
+}
+
+/// DescribeRepositories
+pub(in crate::local) fn describe(call: &Call<'_>) -> Result<Value, Fault> {
+    let page = Page::of(call, "repositoryNames")?;
+    let scope = call.scope();
+    call.read(|connection| {
+        if call.list("repositoryNames").is_some() {
+            let names = call.texts("repositoryNames").into_iter();
+            let found = names.map(|name| Ok(Repository::find(connection, &scope, name)?.describe(call)));
+            return Ok(json!({ "repositories": found.collect::<Result<Vec<_>, Fault>>()? }));
+        }
+        let after = page.after.as_ref().and_then(Value::as_str).unwrap_or_default();
+        let repositories = Repository::list(connection, &scope, after, page.fetch())?;
+        let entries = repositories.into_iter().map(|each| (json!(each.name), each.describe(call))).collect();
+        Ok(page.answer("repositories", entries))
+    })
+}
+
+/// DeleteRepository
+pub(in crate::local) fn delete(call: &Call<'_>) -> Result<Value, Fault> {
+    let uploads = call.free(|transaction| {
+        let repository = Repository::of(call, transaction)?;
+        let query = "SELECT EXISTS (SELECT 1 FROM image WHERE repository = ?1)";
+        let holds_images: bool = transaction.query_row(query, [repository.id], |row| row.get(0))?;
+        if holds_images && !call.flag("force") {
+            let text = format!(
+                "The repository with name '{}' in registry with id '{}' cannot be deleted because it still contains images",
+                repository.name, repository.scope.account
+            );
+            return Err(Fault::new("RepositoryNotEmptyException", text));
+        }
+        let mut statement = transaction.prepare("SELECT id FROM upload WHERE repository = ?1")?;
+        let uploads = statement.query_map([repository.id], |row| row.get(0))?;
+        let uploads = uploads.collect::<Result<Vec<String>, _>>()?;
+        transaction.execute("DELETE FROM repository WHERE id = ?1", [repository.id])?;
+        Ok((uploads, json!({ "repository": repository.describe(call) })))
+    });
+    let (uploads, answer) = uploads?;
+    for id in uploads {
+        call.local.forget_upload(&id);
+    }
+    Ok(answer)
+}
+
+/// PutImageTagMutability
+pub(in crate::local) fn put_mutability(call: &Call<'_>) -> Result<Value, Fault> {
+    let (mutability, exclusions) = tag_mutability::requested(call)?;
+    call.write(|transaction| {
+        let repository = Repository::of(call, transaction)?;
+        transaction.execute(
+            "UPDATE repository SET mutability = ?2, exclusions = ?3 WHERE id = ?1",
+            params![repository.id, mutability, exclusions.to_string()],
+        )?;
+        let described = Repository::of(call, transaction)?.describe(call);
+        Ok(described)
+    })
+}
+
+/// PutImageScanningConfiguration
+pub(in crate::local) fn put_scanning(call: &Call<'_>) -> Result<Value, Fault> {
+    let scan_on_push = call.structure("imageScanningConfiguration").is_some_and(scans);
+    call.write(|transaction| {
+        let repository = Repository::of(call, transaction)?;
+        transaction.execute(
+            "UPDATE repository SET scan_on_push = ?2 WHERE id = ?1",
+            params![repository.id, scan_on_push],
+        )?;
+        let described = Repository::of(call, transaction)?.describe(call);
+        Ok(described)
+    })
+}
+
+/// GetRepositoryCatalogData
+pub(in crate::local) fn get_catalog(call: &Call<'_>) -> Result<Value, Fault> {
+    call.read(|connection| {
+        let repository = Repository::of(call, connection)?;
+        let place = repository.place();
+        match repository.catalog {
+            Some(catalog) => Ok(json!({ "catalogData": catalog })),
+            None => Err(Fault::new(
+                "RepositoryCatalogDataNotFoundException",
+                format!("Catalog data does not exist for the {place}"),
+            )),
+        }
+    })
+}
+
+/// PutRepositoryCatalogData
+pub(in crate::local) fn put_catalog(call: &Call<'_>) -> Result<Value, Fault> {
+    let catalog = call.structure("catalogData").map(catalog).unwrap_or_default();
+    call.write(|transaction| {
+        let repository = Repository::of(call, transaction)?;
+        let change = "UPDATE repository SET catalog = ?2 WHERE id = ?1";
+        transaction.execute(change, params![repository.id, catalog.to_string()])?;
+        Ok(json!({ "catalogData": catalog }))
+    })
+}

@@ -1,0 +1,43 @@
+//! The structure `Repository` of answers.
+
+use rusqlite::Connection;
+use serde_json::{Value, json};
+
+use crate::local::aws_api::call::Call;
+use crate::local::core::error::Fault;
+use crate::local::core::registry_id::{Scope, alias};
+use crate::local::core::repository::{Repository, arn};
+use crate::local::store::time;
+
+impl Repository {
+    /// The repository that the request names.
+    pub(in crate::local) fn of(call: &Call<'_>, connection: &Connection) -> Result<Self, Fault> {
+        call.repository()?.find(connection)
+    }
+
+    /// The repository's structure in answers.
+    pub(in crate::local) fn describe(&self, call: &Call<'_>) -> Value {
+        let mut members = json!({
+            "repositoryArn": arn(&self.scope, &self.name),
+            "registryId": self.scope.account,
+            "repositoryName": self.name,
+            "repositoryUri": uri(call, &self.scope, &self.name),
+            "createdAt": time::number(self.created_at),
+            "imageTagMutability": self.mutability,
+        });
+        if self.exclusions.as_array().is_some_and(|filters| !filters.is_empty()) {
+            members["imageTagMutabilityExclusionFilters"] = self.exclusions.clone();
+        }
+        members["imageScanningConfiguration"] = json!({ "scanOnPush": self.scan_on_push });
+        members["encryptionConfiguration"] = self.encryption.clone();
+        members
+    }
+}
+
+/// What a client pushes to and pulls from. Public repositories lie below a prefix, where AWS gives them a host.
+fn uri(call: &Call<'_>, scope: &Scope, name: &str) -> String {
+    match scope.service {
+        "ecr-public" => format!("{}/public.ecr.aws/{}/{name}", call.address(), alias(&scope.account)),
+        _ => format!("{}/{name}", call.address()),
+    }
+}

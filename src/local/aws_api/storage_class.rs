@@ -1,0 +1,91 @@
+//! UpdateImageStorageClass: into the archive and back.
+
+use rusqlite::{Connection, params};
+use serde_json::{Value, json};
+
+use crate::local::aws_api::answers::{about, given};
+use crate::local::aws_api::call::Call;
+use crate::local::core::error::Fault;
+use crate::local::core::image::{COLUMNS, Image, lists_with};
+use crate::local::core::image_id::ImageId;
+use crate::local::core::repository::Repository;
+
+/// UpdateImageStorageClass. An image is restored by the time the answer is read: nothing here takes the minutes that
+/// the service needs, for which the answer says `ACTIVATING`.
+pub(in crate::local) fn update(call: &Call<'_>) -> Result<Value, Fault> {
+    let archives = call.required("targetStorageClass") == "ARCHIVE";
+    call.write(|transaction| {
+        let repository = Repository::of(call, transaction)?;
+        let id = ImageId::of(&given(call, "imageId"));
+        let image = id.must(transaction, &repository)?;
+        check(transaction, &repository, &id, &image, archives)?;
+        let change = if archives {
+            "UPDATE image SET status = 'ARCHIVED', archived_at = ?2 WHERE id = ?1"
+        } else {
+            "UPDATE image SET status = 'ACTIVE', activated_at = ?2 WHERE id = ?1"
+        };
+        let mut waiting = vec![image.clone()];
+        let mut known = vec![image.id];
+        while let Some(each) = waiting.pop() {
+            transaction.execute(change, params![each.id, call.now])?;
+            for referrer in referrers(transaction, &repository, &each.digest)? {
+                if !known.contains(&referrer.id) {
+                    known.push(referrer.id);
+                    waiting.push(referrer);
+                }
+            }
+        }
+        let mut answer = about(&repository, "imageId", id.completed(&image));
+        answer["imageStatus"] = json!(if archives { "ARCHIVED" } else { "ACTIVATING" });
+        Ok(answer)
+    })
+}
+
+/// An image in an index goes only after the index, a referrer only with its subject.
+fn check(
+    connection: &Connection,
+    repository: &Repository,
+    id: &ImageId,
+    image: &Image,
+    archives: bool,
+) -> Result<(), Fault> {
+    let refused = |reason: String| {
+        let text = format!(
+            "The storage class of the image with imageId {} in the {} cannot be changed: {reason}",
+            id.value(),
+            repository.place()
+        );
+        Err(Fault::new("ImageStorageClassUpdateNotSupportedException", text))
+    };
+    if archives == (image.status == "ARCHIVED") {
+        let class = if archives { "ARCHIVE" } else { "STANDARD" };
+        return refused(format!("it is in the storage class {class} already"));
+    }
+    if let Some(subject) = &image.subject
+        && Image::of_digest(connection, repository.id, subject)?.is_some()
+    {
+        return refused(format!("it follows the image {subject}, which it refers to"));
+    }
+    if archives {
+        let mut active = Vec::new();
+        for list in lists_with(connection, repository, image)? {
+            let index = Image::of_digest(connection, repository.id, &list)?;
+            if index.is_some_and(|index| index.status == "ACTIVE") {
+                active.push(list);
+            }
+        }
+        if !active.is_empty() {
+            return refused(format!("it is referenced by manifest list: [{}]", active.join(", ")));
+        }
+    }
+    Ok(())
+}
+
+/// The images that refer to a digest.
+fn referrers(connection: &Connection, repository: &Repository, digest: &str) -> Result<Vec<Image>, Fault> {
+    let columns = COLUMNS;
+    let query = format!("SELECT {columns} FROM image WHERE repository = ?1 AND subject = ?2 ORDER BY id");
+    let mut statement = connection.prepare_cached(&query)?;
+    let rows = statement.query_map(params![repository.id, digest], Image::from_row)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}

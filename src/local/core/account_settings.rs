@@ -1,0 +1,24 @@
+//! What an account sets for its registry, as far as other requests depend on it.
+
+use crate::iam::Principal;
+use crate::local::core::error::Fault;
+use crate::local::core::registry_id::Scope;
+use crate::local::core::settings::{Kind, Setting};
+
+/// Whether the account lets blobs be mounted. A public registry has no such setting.
+pub(in crate::local) fn mounts_blobs(
+    connection: &rusqlite::Connection,
+    scope: &Scope,
+) -> Result<bool, Fault> {
+    let kept = Setting::get(connection, scope, Kind::AccountSetting, "BLOB_MOUNTING")?;
+    Ok(kept.is_some_and(|kept| kept.value == "ENABLED"))
+}
+
+/// Whether the pulls of somebody do not count: of an excluded user or role, or of a session of such a role.
+pub(in crate::local) fn is_excluded(
+    connection: &rusqlite::Connection,
+    scope: &Scope,
+    principal: &Principal,
+) -> Result<bool, Fault> {
+    Ok(Setting::get(connection, scope, Kind::PullTimeExclusion, &principal.lasting_arn())?.is_some())
+}

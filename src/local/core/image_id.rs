@@ -1,0 +1,104 @@
+//! `imageIds`: how a request says which image it means, and what can be wrong with that.
+
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use crate::local::core::error::Fault;
+use crate::local::core::image::Image;
+use crate::local::core::pattern;
+use crate::local::core::repository::Repository;
+
+/// What the service expects of a digest.
+pub(in crate::local) const DIGEST: &str = "[a-zA-Z0-9-_+.]+:[a-fA-F0-9]+";
+
+/// What the service expects of a tag; its length is the model's affair.
+pub(in crate::local) const TAG: &str = "[a-zA-Z0-9_][a-zA-Z0-9-_.]*";
+
+/// A digest, a tag, or both, as a request has them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::local) struct ImageId {
+    pub(in crate::local) digest: Option<String>,
+    pub(in crate::local) tag: Option<String>,
+}
+
+/// Why an identifier leads to no image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::local) enum Unresolved {
+    Missing,
+    BadDigest,
+    BadTag,
+    Mismatch,
+    NotFound,
+}
+
+impl ImageId {
+    /// The image that is meant.
+    pub(in crate::local) fn resolve(
+        &self,
+        connection: &Connection,
+        repository: &Repository,
+    ) -> Result<Result<Image, Unresolved>, Fault> {
+        if self.digest.as_deref().is_some_and(|digest| !pattern::matches(DIGEST, digest)) {
+            return Ok(Err(Unresolved::BadDigest));
+        }
+        if self.tag.as_deref().is_some_and(|tag| !pattern::matches(TAG, tag)) {
+            return Ok(Err(Unresolved::BadTag));
+        }
+        let tagged = match &self.tag {
+            Some(tag) => image_of_tag(connection, repository.id, tag)?,
+            None => None,
+        };
+        Ok(match (&self.digest, &self.tag) {
+            (None, None) => Err(Unresolved::Missing),
+            (None, Some(_)) => tagged.ok_or(Unresolved::NotFound),
+            (Some(digest), tag) => match (Image::of_digest(connection, repository.id, digest)?, tagged) {
+                (Some(image), None) if tag.is_none() => Ok(image),
+                (Some(image), Some(tagged)) if tagged.id == image.id => Ok(image),
+                (Some(_), Some(_)) => Err(Unresolved::Mismatch),
+                (_, _) => Err(Unresolved::NotFound),
+            },
+        })
+    }
+
+    /// The image that is meant, which an operation needs to be there.
+    pub(in crate::local) fn must(
+        &self,
+        connection: &Connection,
+        repository: &Repository,
+    ) -> Result<Image, Fault> {
+        match self.resolve(connection, repository)? {
+            Ok(image) => Ok(image),
+            Err(Unresolved::Missing) => {
+                Err(Fault::parameter("imageId", "both tag and digest cannot be null"))
+            }
+            Err(_) => Err(self.not_found(repository)),
+        }
+    }
+
+    /// The error of an operation that takes only images which exist.
+    pub(in crate::local) fn not_found(&self, repository: &Repository) -> Fault {
+        let shown = |text: &Option<String>| text.clone().unwrap_or_else(|| "null".to_owned());
+        Fault::new(
+            "ImageNotFoundException",
+            format!(
+                "The image with imageId {{imageDigest:'{}', imageTag:'{}'}} does not exist within the repository with \
+                 name '{}' in the registry with id '{}'",
+                shown(&self.digest),
+                shown(&self.tag),
+                repository.name,
+                repository.scope.account
+            ),
+        )
+    }
+}
+
+/// The image that a tag points at.
+pub(in crate::local) fn image_of_tag(
+    connection: &Connection,
+    repository: i64,
+    tag: &str,
+) -> Result<Option<Image>, Fault> {
+    let query = "SELECT image FROM image_tag WHERE repository = ?1 AND name = ?2";
+    let mut statement = connection.prepare_cached(query)?;
+    let image: Option<i64> = statement.query_row(params![repository, tag], |row| row.get(0)).optional()?;
+    image.map_or(Ok(None), |id| Image::of_id(connection, id))
+}

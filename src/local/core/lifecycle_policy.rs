@@ -1,0 +1,30 @@
+//! Lifecycle policies, as they are checked and kept.
+
+use rusqlite::Connection;
+use serde_json::Value;
+
+use crate::lifecycle::Policy;
+use crate::local::core::error::Fault;
+use crate::local::core::repository::Repository;
+use crate::local::core::settings::put_repository_text;
+
+pub(in crate::local) const KIND: &str = "lifecycle-policy";
+
+/// A policy in the form in which the service keeps it: without white space, its members in the order they came in.
+pub(in crate::local) fn checked(text: &str) -> Result<(String, Policy), Fault> {
+    let refused = |told: String| {
+        Fault::parameter("LifecyclePolicyText", &format!("Lifecycle policy validation failure: {told}"))
+    };
+    let policy = Policy::parse(text).map_err(refused)?;
+    let document: Value = serde_json::from_str(text).unwrap_or_default();
+    Ok((document.to_string(), policy))
+}
+
+/// Gives a repository its policy.
+pub(in crate::local) fn store(
+    connection: &Connection,
+    repository: &Repository,
+    compact: &str,
+) -> Result<(), Fault> {
+    put_repository_text(connection, repository, KIND, compact)
+}

@@ -1,0 +1,131 @@
+//! A store, open.
+
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use rusqlite::{Connection, Transaction};
+
+use crate::local::core::error::Fault;
+use crate::local::core::limits::Limits;
+use crate::local::core::pulls::Pulls;
+use crate::local::core::server_info::Presence;
+use crate::local::core::upstreams::{Reach, Upstreams};
+use crate::local::store::database::Durability;
+use crate::local::store::error::Error;
+use crate::local::store::{Store, blobs};
+
+/// Where a server listens unless it is told otherwise.
+pub const DEFAULT_PORT: u16 = 5700;
+
+pub(in crate::local) const DEFAULT_ADDRESS: &str = "127.0.0.1:5700";
+
+/// A store, open.
+#[derive(Debug)]
+pub struct Local {
+    pub(in crate::local) folder: PathBuf,
+    pub(in crate::local) store: Store,
+    pub(in crate::local) pulls: Pulls,
+    pub(in crate::local) upstreams: Upstreams,
+    pub(in crate::local) limits: Limits,
+    /// Where a server runs on this folder, looked up when first needed.
+    pub(in crate::local) server: OnceLock<Option<Presence>>,
+    /// Whether it is served over TLS.
+    pub(in crate::local) is_secured: bool,
+    /// Whether policies are enforced. They are where others reach the store through a server; who has the folder
+    /// could change them anyway.
+    pub(in crate::local) enforces: bool,
+}
+
+impl Local {
+    /// Opens the store in a folder, making both where they are missing.
+    pub fn open(folder: &Path) -> Result<Self, Error> {
+        blobs::create_private(folder).map_err(Error::folder(folder))?;
+        // File URLs and messages should not depend on the working directory.
+        let folder = folder.canonicalize().map_err(Error::folder(folder))?;
+        let store = Store::open(&folder)?;
+        Ok(Self {
+            folder,
+            store,
+            pulls: Pulls::default(),
+            upstreams: Upstreams::default(),
+            limits: Limits::default(),
+            server: OnceLock::new(),
+            is_secured: false,
+            enforces: false,
+        })
+    }
+
+    /// The same store, which reaches upstream registries in this way.
+    #[must_use]
+    pub fn reaching(self, reach: Reach) -> Self {
+        Self { upstreams: Upstreams::new(reach), ..self }
+    }
+
+    /// Makes what is acknowledged from now on survive a power cut too, by waiting for the disk. Without this it
+    /// survives the death of the process, not that of the machine.
+    pub fn make_durable(&mut self) {
+        self.store.make_durable();
+    }
+
+    /// Whether a folder holds a store, in whatever state.
+    pub fn exists(folder: &Path) -> bool {
+        ["ecr.db", "blobs"].iter().any(|name| folder.join(name).exists())
+    }
+
+    /// The folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The scheme of this store's URLs.
+    pub(in crate::local) fn scheme(&self) -> &'static str {
+        let known = self.server.get().and_then(Option::as_ref);
+        let is_secured = self.is_secured || known.is_some_and(|server| server.is_secured);
+        if is_secured { "https" } else { "http" }
+    }
+
+    /// `HOST:PORT` of a live server on this folder.
+    pub(in crate::local) fn server_address(&self) -> Option<String> {
+        let server = self.server.get_or_init(|| Presence::find(&self.folder));
+        server.as_ref().map(|server| server.address.clone())
+    }
+}
+
+impl Local {
+    /// Reads from the database on one snapshot.
+    pub(in crate::local) fn read<T>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        self.store.database.read(work)
+    }
+
+    /// Changes the database, all or nothing; what is acknowledged is as safe as the store is to be.
+    pub(in crate::local) fn write<T>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        self.store.database.write(Durability::Flushed, work)
+    }
+
+    /// Like [`Local::write`], for what may be lost in a power cut.
+    pub(in crate::local) fn write_buffered<T>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        self.store.database.write(Durability::Buffered, work)
+    }
+
+    /// Like [`Local::write`], for what deletes and is therefore to work on a full disk too.
+    pub(in crate::local) fn free<T>(
+        &self,
+        work: impl Fn(&Transaction<'_>) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        self.store.database.free(work)
+    }
+
+    /// Forgets a session's bytes. What cannot be removed now is swept later; nothing refers to it.
+    pub(in crate::local) fn forget_upload(&self, id: &str) {
+        self.store.forget_upload(id);
+    }
+}

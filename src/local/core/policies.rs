@@ -1,0 +1,68 @@
+//! Policies of repositories and of the registry, as they are kept.
+
+use crate::iam::{PolicyKind, validate};
+use crate::local::core::error::Fault;
+use crate::local::core::registry_id::Scope;
+use crate::local::core::repository::Repository;
+use crate::local::core::resource_tags::tags_of;
+use crate::local::core::settings::{Kind, Setting, put_repository_text, repository_text};
+
+pub(in crate::local) const KIND: &str = "repository-policy";
+
+pub(in crate::local) fn refused(constraint: &str, reason: &str) -> Fault {
+    let mut fault = Fault::parameter("PolicyText", constraint);
+    fault.message = format!("{}: {reason}", fault.message);
+    fault
+}
+
+/// Checks the policy of a repository.
+pub(in crate::local) fn check_repository(text: &str, prefix: &str) -> Result<(), Fault> {
+    let invalid = |reason: String| refused("Invalid repository policy provided", &reason);
+    validate(text, PolicyKind::Repository, prefix).map_err(invalid)
+}
+
+/// Gives a repository its policy.
+pub(in crate::local) fn store(
+    connection: &rusqlite::Connection,
+    repository: &Repository,
+    text: &str,
+) -> Result<(), Fault> {
+    put_repository_text(connection, repository, KIND, text)
+}
+
+/// The policies that a request to a registry, or to one of its repositories, is put to.
+#[derive(Debug, Default)]
+pub(in crate::local) struct Kept {
+    pub(in crate::local) texts: Vec<String>,
+    /// The tags of the repository.
+    pub(in crate::local) tags: Vec<(String, String)>,
+}
+
+/// Finds them. A repository that is not there has none.
+pub(in crate::local) fn of(
+    connection: &rusqlite::Connection,
+    scope: &Scope,
+    name: Option<&str>,
+) -> Result<Kept, Fault> {
+    let mut kept = Kept::default();
+    let registry = Setting::get(connection, scope, Kind::RegistryPolicy, "")?;
+    kept.texts.extend(registry.and_then(|policy| policy.value.as_str().map(str::to_owned)));
+    let repository = match name {
+        Some(name) => Repository::look_up(connection, scope, name)?,
+        None => None,
+    };
+    if let Some(repository) = repository {
+        kept.texts.extend(repository_text(connection, &repository, KIND)?.map(|(text, _)| text));
+        kept.tags = tags_of(connection, &repository)?;
+    }
+    Ok(kept)
+}
+
+/// Whether a repository is there.
+pub(in crate::local) fn is_there(
+    connection: &rusqlite::Connection,
+    scope: &Scope,
+    name: &str,
+) -> Result<bool, Fault> {
+    Ok(Repository::look_up(connection, scope, name)?.is_some())
+}

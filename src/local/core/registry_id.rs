@@ -1,0 +1,35 @@
+//! Registries and repositories, by what they are called.
+
+use crate::local::store::hex::hex;
+
+/// Which registry of which service a repository belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::local) struct Scope {
+    /// `ecr` or `ecr-public`.
+    pub(in crate::local) service: &'static str,
+    /// The account, which is also the registry's id.
+    pub(in crate::local) account: String,
+    /// The region.
+    pub(in crate::local) region: String,
+}
+
+/// The alias of an account's public registry: as AWS gives it, a short name that says nothing.
+pub(in crate::local) fn alias(account: &str) -> String {
+    use sha2::{Digest as _, Sha256};
+    let hash = Sha256::digest(account.as_bytes());
+    format!("l{}", &hex(&hash)[..7])
+}
+
+/// A repository by its registry and name, whether it is there or not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::local) struct RepositoryRef {
+    pub(in crate::local) scope: Scope,
+    pub(in crate::local) name: String,
+}
+
+impl RepositoryRef {
+    /// Whether it is in a public registry.
+    pub(in crate::local) fn is_public(&self) -> bool {
+        self.scope.service == "ecr-public"
+    }
+}

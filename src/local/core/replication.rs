@@ -1,0 +1,221 @@
+//! Replication: what is pushed to one registry of the store appears in others.
+
+use rusqlite::{Connection, params};
+use serde_json::{Value, json};
+
+use crate::local::core::error::Fault;
+use crate::local::core::image::{Image, lists_with, put_tag};
+use crate::local::core::image_id::{ImageId, image_of_tag};
+use crate::local::core::local::Local;
+use crate::local::core::referrers::{adopt, remove};
+use crate::local::core::registry_id::{RepositoryRef, Scope};
+use crate::local::core::repositories::{New, insert};
+use crate::local::core::repository::Repository;
+use crate::local::core::settings::{Kind, value_or};
+use crate::local::core::tag_mutability::is_immutable;
+use crate::local::core::templates::create_from_template;
+
+/// A registry that a rule copies to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::local) struct Destination {
+    pub(in crate::local) scope: Scope,
+    /// Whether what is deleted at the source is deleted there too.
+    deletes: bool,
+}
+
+pub(in crate::local) fn configuration(connection: &Connection, scope: &Scope) -> Result<Value, Fault> {
+    value_or(connection, scope, Kind::Replication, json!({ "rules": [] }))
+}
+
+pub(in crate::local) fn destinations(rule: &Value) -> Vec<Destination> {
+    let deletes = rule["deleteReplication"]["enabled"].as_bool().unwrap_or_default();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let each = rule["destinations"].as_array().into_iter().flatten();
+    each.map(|one| Destination {
+        scope: Scope { service: "ecr", account: text(&one["registryId"]), region: text(&one["region"]) },
+        deletes,
+    })
+    .collect()
+}
+
+/// Where a repository is copied to, each registry once.
+pub(in crate::local) fn destinations_of(
+    connection: &Connection,
+    repository: &Repository,
+) -> Result<Vec<Destination>, Fault> {
+    let configuration = configuration(connection, &repository.scope)?;
+    let mut found: Vec<Destination> = Vec::new();
+    for rule in configuration["rules"].as_array().into_iter().flatten() {
+        let filters = rule["repositoryFilters"].as_array();
+        let is_meant = filters.is_none_or(|filters| {
+            let prefixes = filters.iter().filter_map(|filter| filter["filter"].as_str());
+            prefixes.into_iter().any(|prefix| repository.name.starts_with(prefix))
+        });
+        for destination in destinations(rule).into_iter().filter(|_| is_meant) {
+            match found.iter_mut().find(|other| other.scope == destination.scope) {
+                Some(other) => other.deletes |= destination.deletes,
+                None => found.push(destination),
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Copies a pushed image to all destinations. What is copied there is not copied on from there.
+pub(in crate::local) fn on_push(
+    local: &Local,
+    connection: &Connection,
+    repository: &Repository,
+    image: i64,
+    tag: Option<&str>,
+    now: i64,
+) -> Result<(), Fault> {
+    for destination in destinations_of(connection, repository)? {
+        let Some(image) = Image::of_id(connection, image)? else { continue };
+        copy(local, connection, repository, &image, tag.as_slice(), &destination.scope, now)?;
+    }
+    Ok(())
+}
+
+/// Copies an image with some of its tags; records and answers what it failed with.
+pub(in crate::local) fn copy(
+    local: &Local,
+    connection: &Connection,
+    source: &Repository,
+    image: &Image,
+    tags: &[&str],
+    destination: &Scope,
+    now: i64,
+) -> Result<Option<&'static str>, Fault> {
+    let failure = if local.may_replicate(connection, &source.scope, destination, &source.name)? {
+        copy_allowed(connection, source, image, tags, destination, now)?
+    } else {
+        Some("AccessDenied")
+    };
+    connection.execute(
+        "INSERT OR REPLACE INTO replication (image, region, account, failure) VALUES (?1, ?2, ?3, ?4)",
+        params![image.id, destination.region, destination.account, failure],
+    )?;
+    Ok(failure)
+}
+
+fn copy_allowed(
+    connection: &Connection,
+    source: &Repository,
+    image: &Image,
+    tags: &[&str],
+    destination: &Scope,
+    now: i64,
+) -> Result<Option<&'static str>, Fault> {
+    let target = match Repository::look_up(connection, destination, &source.name)? {
+        Some(target) => target,
+        None => make_repository(connection, destination, &source.name, "REPLICATION", now)?,
+    };
+    let id = copy_image(connection, source, image, &target, now)?;
+    let mut failure = None;
+    for tag in tags {
+        let holder = image_of_tag(connection, target.id, tag)?;
+        match holder {
+            Some(holder) if holder.id == id => {}
+            Some(_) if is_immutable(&target, tag) => failure = Some("ImageTagAlreadyExists"),
+            _ => put_tag(connection, &target, id, tag, now)?,
+        }
+    }
+    Ok(failure)
+}
+
+/// Makes a repository that is missing from the template for an occasion, else with the usual settings.
+pub(in crate::local) fn make_repository(
+    connection: &Connection,
+    scope: &Scope,
+    name: &str,
+    occasion: &str,
+    now: i64,
+) -> Result<Repository, Fault> {
+    let reference = RepositoryRef { scope: scope.clone(), name: name.to_owned() };
+    let made = create_from_template(connection, &reference, occasion, now)?;
+    let new = New {
+        mutability: "MUTABLE".to_owned(),
+        exclusions: json!([]),
+        scan_on_push: false,
+        encryption: json!({ "encryptionType": "AES256" }),
+        tags: Vec::new(),
+        catalog: None,
+    };
+    made.map_or_else(|| insert(connection, scope, name, &new, now), Ok)
+}
+
+/// Copies an image, after the images in it where it is an index; its blobs are in the store already.
+pub(in crate::local) fn copy_image(
+    connection: &Connection,
+    source: &Repository,
+    image: &Image,
+    target: &Repository,
+    now: i64,
+) -> Result<i64, Fault> {
+    if let Some(there) = Image::of_digest(connection, target.id, &image.digest)? {
+        return Ok(there.id);
+    }
+    let mut statement = connection.prepare_cached("SELECT digest FROM image_child WHERE image = ?1")?;
+    let children = statement.query_map([image.id], |row| row.get(0))?;
+    for child in children.collect::<Result<Vec<String>, _>>()? {
+        if let Some(child) = Image::of_digest(connection, source.id, &child)? {
+            copy_image(connection, source, &child, target, now)?;
+        }
+    }
+    connection.execute(
+        "INSERT OR IGNORE INTO layer (repository, digest, stored_at)
+         SELECT ?2, layer.digest, ?3 FROM layer JOIN image_layer USING (repository, digest) WHERE image = ?1",
+        params![image.id, target.id, now],
+    )?;
+    connection.execute(
+        "INSERT INTO image (repository, digest, media_type, artifact_type, subject, size, pushed_at)
+         SELECT ?2, digest, media_type, artifact_type, subject, size, ?3 FROM image WHERE id = ?1",
+        params![image.id, target.id, now],
+    )?;
+    let id = connection.last_insert_rowid();
+    adopt(connection, target.id, &image.digest)?;
+    connection.execute(
+        "INSERT INTO manifest (image, content) SELECT ?2, content FROM manifest WHERE image = ?1",
+        params![image.id, id],
+    )?;
+    for change in [
+        "INSERT INTO image_layer (image, digest, repository, media_type)
+         SELECT ?2, digest, ?3, media_type FROM image_layer WHERE image = ?1",
+        "INSERT INTO image_child (image, digest, repository)
+         SELECT ?2, digest, ?3 FROM image_child WHERE image = ?1",
+    ] {
+        connection.execute(change, params![image.id, id, target.id])?;
+    }
+    Ok(id)
+}
+
+/// Deletes at the destinations what was deleted here, where the rules say so.
+pub(in crate::local) fn on_delete(
+    local: &Local,
+    connection: &Connection,
+    repository: &Repository,
+    deleted: &[ImageId],
+) -> Result<(), Fault> {
+    for destination in destinations_of(connection, repository)?.iter().filter(|each| each.deletes) {
+        let Some(target) = Repository::look_up(connection, &destination.scope, &repository.name)? else {
+            continue;
+        };
+        if !local.may_replicate(connection, &repository.scope, &destination.scope, &repository.name)? {
+            continue;
+        }
+        for id in deleted {
+            let digest = id.digest.as_deref().unwrap_or_default();
+            let Some(image) = Image::of_digest(connection, target.id, digest)? else { continue };
+            if Image::of_digest(connection, repository.id, digest)?.is_none() {
+                if lists_with(connection, &target, &image)?.is_empty() {
+                    remove(connection, &target, &image)?;
+                }
+            } else {
+                let change = "DELETE FROM image_tag WHERE image = ?1 AND name = ?2";
+                connection.execute(change, params![image.id, id.tag])?;
+            }
+        }
+    }
+    Ok(())
+}

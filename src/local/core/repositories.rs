@@ -1,0 +1,105 @@
+//! Repositories are created.
+
+use rusqlite::{Connection, params};
+use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256};
+
+use crate::local::core::error::Fault;
+use crate::local::core::registry_id::Scope;
+use crate::local::core::repository::{Repository, partition};
+use crate::local::core::resource_tags;
+
+/// Repositories of one registry.
+const MOST_REPOSITORIES: i64 = 100_000;
+
+/// What a new repository is made with.
+pub(in crate::local) struct New {
+    pub(in crate::local) mutability: String,
+    pub(in crate::local) exclusions: Value,
+    pub(in crate::local) scan_on_push: bool,
+    pub(in crate::local) encryption: Value,
+    pub(in crate::local) tags: Vec<(String, String)>,
+    pub(in crate::local) catalog: Option<Value>,
+}
+
+/// Makes a repository that is not there yet.
+pub(in crate::local) fn insert(
+    connection: &Connection,
+    scope: &Scope,
+    name: &str,
+    new: &New,
+    now: i64,
+) -> Result<Repository, Fault> {
+    check_count(connection, scope)?;
+    connection.execute(
+        "INSERT INTO repository
+             (service, account, region, name, created_at, mutability, exclusions, scan_on_push, encryption, catalog)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        params![
+            scope.service,
+            scope.account,
+            scope.region,
+            name,
+            now,
+            new.mutability,
+            new.exclusions.to_string(),
+            new.scan_on_push,
+            new.encryption.to_string(),
+            new.catalog.as_ref().map(Value::to_string),
+        ],
+    )?;
+    let repository = Repository::find(connection, scope, name)?;
+    resource_tags::store(connection, &repository, &new.tags)?;
+    Ok(repository)
+}
+
+fn check_count(connection: &Connection, scope: &Scope) -> Result<(), Fault> {
+    let count: i64 = connection.query_row(
+        "SELECT count(*) FROM repository WHERE service = ?1 AND account = ?2 AND region = ?3",
+        params![scope.service, scope.account, scope.region],
+        |row| row.get(0),
+    )?;
+    if count < MOST_REPOSITORIES {
+        return Ok(());
+    }
+    let text = format!(
+        "The registry with id '{}' already has the maximum of {MOST_REPOSITORIES} repositories",
+        scope.account
+    );
+    Err(Fault::new("LimitExceededException", text))
+}
+
+/// The encryption configuration with its defaults: a key is a full ARN, the account's own one where none is named.
+pub(in crate::local) fn encryption(
+    given: Option<&Map<String, Value>>,
+    scope: &Scope,
+) -> Result<Value, Fault> {
+    let text = |member: &str| given.and_then(|given| given.get(member)).and_then(Value::as_str);
+    let kind = text("encryptionType").unwrap_or("AES256");
+    let key = text("kmsKey").filter(|key| !key.is_empty());
+    if kind == "AES256" {
+        return match key {
+            None => Ok(json!({ "encryptionType": kind })),
+            Some(_) => Err(Fault::parameter(
+                "encryptionConfiguration",
+                "kmsKey can't be set when encryptionType is set as AES256",
+            )),
+        };
+    }
+    let prefix = format!("arn:{}:kms:{}:{}:", partition(&scope.region), scope.region, scope.account);
+    let key = match key {
+        Some(key) if key.starts_with("arn:") => key.to_owned(),
+        Some(key) if key.starts_with("alias/") => format!("{prefix}{key}"),
+        Some(key) => format!("{prefix}key/{key}"),
+        None => format!("{prefix}key/{}", own_key(scope)),
+    };
+    Ok(json!({ "encryptionType": kind, "kmsKey": key }))
+}
+
+/// The id of the key that AWS would manage for this account and region: always the same one.
+fn own_key(scope: &Scope) -> uuid::Uuid {
+    let hash = Sha256::digest(format!("aws/ecr {} {}", scope.account, scope.region));
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&hash[..16]);
+    uuid::Builder::from_random_bytes(bytes).into_uuid()
+}

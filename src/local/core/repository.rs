@@ -1,0 +1,129 @@
+//! A repository as the database has it.
+
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use serde_json::Value;
+
+use crate::local::core::error::Fault;
+use crate::local::core::registry_id::{RepositoryRef, Scope};
+
+/// A row of the table `repository`.
+pub(in crate::local) struct Repository {
+    pub(in crate::local) id: i64,
+    pub(in crate::local) scope: Scope,
+    pub(in crate::local) name: String,
+    pub(in crate::local) created_at: i64,
+    pub(in crate::local) mutability: String,
+    pub(in crate::local) exclusions: Value,
+    pub(in crate::local) scan_on_push: bool,
+    pub(in crate::local) encryption: Value,
+    pub(in crate::local) catalog: Option<Value>,
+}
+
+const COLUMNS: &str = "id, name, created_at, mutability, exclusions, scan_on_push, encryption, catalog";
+
+impl Repository {
+    /// A repository by its name, which must be there.
+    pub(in crate::local) fn find(connection: &Connection, scope: &Scope, name: &str) -> Result<Self, Fault> {
+        Self::look_up(connection, scope, name)?.ok_or_else(|| not_found(scope, name))
+    }
+
+    /// A repository by its name, if it is there.
+    pub(in crate::local) fn look_up(
+        connection: &Connection,
+        scope: &Scope,
+        name: &str,
+    ) -> Result<Option<Self>, Fault> {
+        let query = format!(
+            "SELECT {COLUMNS} FROM repository WHERE service = ?1 AND account = ?2 AND region = ?3 AND name = ?4"
+        );
+        let mut statement = connection.prepare_cached(&query)?;
+        let key = params![scope.service, scope.account, scope.region, name];
+        Ok(statement.query_row(key, |row| Self::from_row(scope, row)).optional()?)
+    }
+
+    /// Repositories by name, those after `after`.
+    pub(in crate::local) fn list(
+        connection: &Connection,
+        scope: &Scope,
+        after: &str,
+        limit: i64,
+    ) -> Result<Vec<Self>, Fault> {
+        let query = format!(
+            "SELECT {COLUMNS} FROM repository
+             WHERE service = ?1 AND account = ?2 AND region = ?3 AND name > ?4 ORDER BY name LIMIT ?5"
+        );
+        let mut statement = connection.prepare_cached(&query)?;
+        let key = params![scope.service, scope.account, scope.region, after, limit];
+        let rows = statement.query_map(key, |row| Self::from_row(scope, row))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    fn from_row(scope: &Scope, row: &Row<'_>) -> rusqlite::Result<Self> {
+        let json = |text: String| serde_json::from_str(&text).unwrap_or_default();
+        Ok(Self {
+            id: row.get(0)?,
+            scope: scope.clone(),
+            name: row.get(1)?,
+            created_at: row.get(2)?,
+            mutability: row.get(3)?,
+            exclusions: json(row.get(4)?),
+            scan_on_push: row.get(5)?,
+            encryption: json(row.get(6)?),
+            catalog: row.get::<_, Option<String>>(7)?.map(json),
+        })
+    }
+
+    /// How the service names this repository in the middle of a sentence.
+    pub(in crate::local) fn place(&self) -> String {
+        format!("repository with name '{}' in the registry with id '{}'", self.name, self.scope.account)
+    }
+}
+
+/// The Amazon resource name of a repository.
+pub(in crate::local) fn arn(scope: &Scope, name: &str) -> String {
+    let Scope { service, account, region } = scope;
+    match *service {
+        "ecr-public" => format!("arn:aws:ecr-public::{account}:repository/{name}"),
+        _ => format!("arn:{}:ecr:{region}:{account}:repository/{name}", partition(region)),
+    }
+}
+
+/// The partition that a region is in.
+pub(in crate::local) fn partition(region: &str) -> &'static str {
+    const PARTITIONS: [(&str, &str); 6] = [
+        ("cn-", "aws-cn"),
+        ("us-gov-", "aws-us-gov"),
+        ("us-iso-", "aws-iso"),
+        ("us-isob-", "aws-iso-b"),
+        ("eu-isoe-", "aws-iso-e"),
+        ("us-isof-", "aws-iso-f"),
+    ];
+    PARTITIONS.iter().find(|(prefix, _)| region.starts_with(prefix)).map_or("aws", |(_, partition)| partition)
+}
+
+/// Whether a text is an account's number.
+pub(in crate::local) fn is_account(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+fn not_found(scope: &Scope, name: &str) -> Fault {
+    Fault::new(
+        "RepositoryNotFoundException",
+        format!(
+            "The repository with name '{name}' does not exist in the registry with id '{}'",
+            scope.account
+        ),
+    )
+}
+
+impl RepositoryRef {
+    /// The repository's row; an error if there is none.
+    pub(in crate::local) fn find(&self, connection: &Connection) -> Result<Repository, Fault> {
+        Repository::find(connection, &self.scope, &self.name)
+    }
+
+    /// The repository's row, if there is one.
+    pub(in crate::local) fn look_up(&self, connection: &Connection) -> Result<Option<Repository>, Fault> {
+        Repository::look_up(connection, &self.scope, &self.name)
+    }
+}

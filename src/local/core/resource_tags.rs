@@ -1,0 +1,66 @@
+//! Tags on repositories: names and values that the owner gives them.
+
+use rusqlite::{Connection, params};
+use serde_json::Value;
+
+use crate::local::core::error::Fault;
+use crate::local::core::repository::Repository;
+
+/// Tags of one repository.
+const MOST_TAGS: i64 = 50;
+
+const LONGEST_KEY: usize = 128;
+
+const LONGEST_VALUE: usize = 256;
+
+/// Tags as a request has them, found sound.
+pub(in crate::local) fn checked(given: &[Value]) -> Result<Vec<(String, String)>, Fault> {
+    let invalid = || Fault::new("InvalidTagParameterException", "Tag parameters are invalid");
+    let text = |tag: &Value, member: &str| tag[member].as_str().unwrap_or_default().to_owned();
+    let mut tags: Vec<(String, String)> = Vec::new();
+    for tag in given {
+        let (key, value) = (text(tag, "Key"), text(tag, "Value"));
+        let reserved = key.get(..4).is_some_and(|prefix| prefix.eq_ignore_ascii_case("aws:"));
+        let long = key.chars().count() > LONGEST_KEY || value.chars().count() > LONGEST_VALUE;
+        if key.is_empty() || reserved || long || tags.iter().any(|(other, _)| *other == key) {
+            return Err(invalid());
+        }
+        tags.push((key, value));
+    }
+    Ok(tags)
+}
+
+/// Adds tags to a repository's, replacing those of the same keys.
+pub(in crate::local) fn store(
+    connection: &Connection,
+    repository: &Repository,
+    tags: &[(String, String)],
+) -> Result<(), Fault> {
+    for (key, value) in tags {
+        connection.execute(
+            "INSERT OR REPLACE INTO resource_tag (repository, key, value) VALUES (?1, ?2, ?3)",
+            params![repository.id, key, value],
+        )?;
+    }
+    let query = "SELECT count(*) FROM resource_tag WHERE repository = ?1";
+    let count: i64 = connection.query_row(query, [repository.id], |row| row.get(0))?;
+    if count > MOST_TAGS {
+        let text = format!(
+            "The repository with name '{}' can have at most {MOST_TAGS} tags, and would have {count}",
+            repository.name
+        );
+        return Err(Fault::new("TooManyTagsException", text));
+    }
+    Ok(())
+}
+
+/// The tags of a repository, by key.
+pub(in crate::local) fn tags_of(
+    connection: &Connection,
+    repository: &Repository,
+) -> Result<Vec<(String, String)>, Fault> {
+    let query = "SELECT key, value FROM resource_tag WHERE repository = ?1 ORDER BY key";
+    let mut statement = connection.prepare_cached(query)?;
+    let tags = statement.query_map([repository.id], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(tags.collect::<Result<_, _>>()?)
+}

@@ -1,0 +1,58 @@
+//! Scans of images that begin when they are pushed.
+
+use rusqlite::{Connection, OptionalExtension as _, params};
+use serde_json::Value;
+
+use crate::local::core::error::Fault;
+use crate::local::core::image::Image;
+use crate::local::core::repository::Repository;
+use crate::local::core::scanning;
+
+/// A row of the table `scan`.
+pub(in crate::local) struct Scan {
+    pub(in crate::local) findings: Option<Value>,
+    pub(in crate::local) started_at: Option<i64>,
+}
+
+impl Scan {
+    pub(in crate::local) fn of(connection: &Connection, image: i64) -> Result<Option<Self>, Fault> {
+        let query = "SELECT findings, started_at FROM scan WHERE image = ?1";
+        let mut statement = connection.prepare_cached(query)?;
+        let scan = statement.query_row([image], |row| {
+            let findings: Option<String> = row.get(0)?;
+            let findings = findings.and_then(|text| serde_json::from_str(&text).ok());
+            Ok(Self { findings, started_at: row.get(1)? })
+        });
+        Ok(scan.optional()?)
+    }
+}
+
+pub(in crate::local) fn begin(connection: &Connection, image: i64, now: i64) -> Result<(), Fault> {
+    connection.execute(
+        "INSERT INTO scan (image, started_at) VALUES (?1, ?2)
+         ON CONFLICT DO UPDATE SET started_at = excluded.started_at",
+        params![image, now],
+    )?;
+    Ok(())
+}
+
+pub(in crate::local) fn is_index(image: &Image) -> bool {
+    image.media_type.ends_with("manifest.list.v2+json") || image.media_type.ends_with("image.index.v1+json")
+}
+
+/// Begins the scan of a pushed image where the registry or the repository asks for it.
+pub(in crate::local) fn on_push(
+    connection: &Connection,
+    repository: &Repository,
+    image: i64,
+    now: i64,
+) -> Result<(), Fault> {
+    let configuration = scanning::configuration(connection, &repository.scope)?;
+    let (frequency, _) = scanning::frequency(&configuration, repository);
+    let Some(image) = Image::of_id(connection, image)? else { return Ok(()) };
+    let is_scanned = Scan::of(connection, image.id)?.is_some_and(|scan| scan.started_at.is_some());
+    if frequency == "MANUAL" || is_index(&image) || is_scanned {
+        return Ok(());
+    }
+    begin(connection, image.id, now)
+}

@@ -1,0 +1,84 @@
+//! Where a server runs on a folder: a note in the folder, believed only while a server answers at it.
+
+use std::fs;
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::local::store::time;
+
+/// How long a server on this machine may take to answer before it counts as dead.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// A server's note about itself, `server.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Presence {
+    /// `HOST:PORT`.
+    pub address: String,
+    /// Its process.
+    pub pid: u32,
+    /// When it was started, in milliseconds since 1970.
+    pub started: i64,
+    /// Tells this server from another one that has taken its port.
+    pub instance: String,
+    /// Whether it speaks TLS.
+    #[serde(default)]
+    pub is_secured: bool,
+}
+
+impl Presence {
+    pub(in crate::local) fn new(address: String, is_secured: bool) -> Self {
+        let instance = uuid::Uuid::new_v4().to_string();
+        Self { address, pid: std::process::id(), started: time::now(), instance, is_secured }
+    }
+
+    /// Where clients reach it.
+    pub fn url(&self) -> String {
+        format!("{}://{}", if self.is_secured { "https" } else { "http" }, self.address)
+    }
+
+    /// The server that runs on a folder, if one does.
+    pub fn find(folder: &Path) -> Option<Self> {
+        let presence = Self::read(folder)?;
+        let answered = presence.ask().ok()?;
+        answered.contains(&presence.instance).then_some(presence)
+    }
+
+    /// Leaves the note, whole or not at all.
+    pub(in crate::local) fn announce(&self, folder: &Path) -> io::Result<()> {
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        file.write_all(serde_json::json!(self).to_string().as_bytes())?;
+        file.persist(note(folder)).map(drop).map_err(|error| error.error)
+    }
+
+    /// Takes the note away, unless another server has left its own meanwhile.
+    pub(in crate::local) fn withdraw(&self, folder: &Path) {
+        if Self::read(folder).as_ref() == Some(self) {
+            // A note that stays is believed by nobody once this server is gone.
+            let _ = fs::remove_file(note(folder));
+        }
+    }
+
+    fn read(folder: &Path) -> Option<Self> {
+        serde_json::from_slice(&fs::read(note(folder)).ok()?).ok()
+    }
+
+    fn ask(&self) -> io::Result<String> {
+        let address: SocketAddr = self.address.parse().map_err(io::Error::other)?;
+        let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_write_timeout(Some(PATIENCE))?;
+        let host = &self.address;
+        write!(stream, "GET /healthz HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.take(4096).read_to_string(&mut answer)?;
+        Ok(answer)
+    }
+}
+
+fn note(folder: &Path) -> PathBuf {
+    folder.join("server.json")
+}

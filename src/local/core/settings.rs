@@ -1,0 +1,197 @@
+//! Where everything is kept that the owner of a registry or repository configures.
+
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use serde_json::Value;
+
+use crate::local::core::error::Fault;
+use crate::local::core::registry_id::Scope;
+use crate::local::core::repository::Repository;
+use crate::local::store::time;
+
+/// Kinds of settings of a registry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::local) enum Kind {
+    AccountSetting,
+    CatalogData,
+    PullThroughCacheRule,
+    PullTimeExclusion,
+    RegistryPolicy,
+    Replication,
+    Scanning,
+    Signing,
+    Template,
+}
+
+impl Kind {
+    pub(in crate::local) fn name(self) -> &'static str {
+        match self {
+            Self::AccountSetting => "account-setting",
+            Self::CatalogData => "catalog-data",
+            Self::PullThroughCacheRule => "pull-through-cache-rule",
+            Self::PullTimeExclusion => "pull-time-exclusion",
+            Self::RegistryPolicy => "registry-policy",
+            Self::Replication => "replication",
+            Self::Scanning => "scanning",
+            Self::Signing => "signing",
+            Self::Template => "template",
+        }
+    }
+}
+
+/// A setting of a registry. Where a kind has only one, its name is empty.
+#[derive(Debug, Clone, PartialEq)]
+pub(in crate::local) struct Setting {
+    pub(in crate::local) name: String,
+    pub(in crate::local) value: Value,
+    pub(in crate::local) created_at: i64,
+    pub(in crate::local) updated_at: i64,
+}
+
+const COLUMNS: &str = "name, value, created_at, updated_at";
+
+const KEY: &str = "service = ?1 AND account = ?2 AND region = ?3 AND kind = ?4";
+
+impl Setting {
+    fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            name: row.get(0)?,
+            value: serde_json::from_str(&row.get::<_, String>(1)?).unwrap_or_default(),
+            created_at: row.get(2)?,
+            updated_at: row.get(3)?,
+        })
+    }
+
+    pub(in crate::local) fn get(
+        connection: &Connection,
+        scope: &Scope,
+        kind: Kind,
+        name: &str,
+    ) -> Result<Option<Self>, Fault> {
+        let query = format!("SELECT {COLUMNS} FROM setting WHERE {KEY} AND name = ?5");
+        let mut statement = connection.prepare_cached(&query)?;
+        let key = params![scope.service, scope.account, scope.region, kind.name(), name];
+        Ok(statement.query_row(key, Self::from_row).optional()?)
+    }
+
+    /// Keeps a value, instead of the one that was there; the time of the first one stays.
+    pub(in crate::local) fn put(
+        connection: &Connection,
+        scope: &Scope,
+        kind: Kind,
+        name: &str,
+        value: &Value,
+        now: i64,
+    ) -> Result<(), Fault> {
+        connection.execute(
+            "INSERT INTO setting (service, account, region, kind, name, value, created_at, updated_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7)
+             ON CONFLICT DO UPDATE SET value = excluded.value, updated_at = excluded.updated_at",
+            params![scope.service, scope.account, scope.region, kind.name(), name, value.to_string(), now],
+        )?;
+        Ok(())
+    }
+
+    pub(in crate::local) fn remove(
+        connection: &Connection,
+        scope: &Scope,
+        kind: Kind,
+        name: &str,
+    ) -> Result<(), Fault> {
+        let change = format!("DELETE FROM setting WHERE {KEY} AND name = ?5");
+        let key = params![scope.service, scope.account, scope.region, kind.name(), name];
+        connection.execute(&change, key)?;
+        Ok(())
+    }
+
+    /// All of a kind, by name, those after `after`.
+    pub(in crate::local) fn list(
+        connection: &Connection,
+        scope: &Scope,
+        kind: Kind,
+        after: &str,
+        limit: i64,
+    ) -> Result<Vec<Self>, Fault> {
+        let query = format!("SELECT {COLUMNS} FROM setting WHERE {KEY} AND name > ?5 ORDER BY name LIMIT ?6");
+        let mut statement = connection.prepare_cached(&query)?;
+        let key = params![scope.service, scope.account, scope.region, kind.name(), after, limit];
+        let rows = statement.query_map(key, Self::from_row)?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Refuses one more than a kind may have.
+    pub(in crate::local) fn check_count(
+        connection: &Connection,
+        scope: &Scope,
+        kind: Kind,
+        most: i64,
+        noun: &str,
+    ) -> Result<(), Fault> {
+        let query = format!("SELECT count(*) FROM setting WHERE {KEY}");
+        let key = params![scope.service, scope.account, scope.region, kind.name()];
+        let count: i64 = connection.query_row(&query, key, |row| row.get(0))?;
+        if count < most {
+            return Ok(());
+        }
+        let account = &scope.account;
+        let text = format!("The registry with id '{account}' already has the maximum of {most} {noun}");
+        Err(Fault::new("LimitExceededException", text))
+    }
+
+    /// The members of the value beside others, in one structure.
+    pub(in crate::local) fn describe(&self, members: &[(&str, Value)]) -> Value {
+        let mut described = self.value.clone();
+        for (name, value) in members {
+            described[*name] = value.clone();
+        }
+        described["createdAt"] = time::number(self.created_at);
+        described["updatedAt"] = time::number(self.updated_at);
+        described
+    }
+}
+
+/// The value of the only setting of a kind, or what stands for it until it is set.
+pub(in crate::local) fn value_or(
+    connection: &Connection,
+    scope: &Scope,
+    kind: Kind,
+    otherwise: Value,
+) -> Result<Value, Fault> {
+    Ok(Setting::get(connection, scope, kind, "")?.map_or(otherwise, |setting| setting.value))
+}
+
+/// A text that a repository is configured with.
+pub(in crate::local) fn repository_text(
+    connection: &Connection,
+    repository: &Repository,
+    kind: &str,
+) -> Result<Option<(String, i64)>, Fault> {
+    let query = "SELECT value, acted_at FROM repository_setting WHERE repository = ?1 AND kind = ?2";
+    let mut statement = connection.prepare_cached(query)?;
+    let text = statement.query_row(params![repository.id, kind], |row| Ok((row.get(0)?, row.get(1)?)));
+    Ok(text.optional()?)
+}
+
+/// Keeps a text that a repository is configured with.
+pub(in crate::local) fn put_repository_text(
+    connection: &Connection,
+    repository: &Repository,
+    kind: &str,
+    text: &str,
+) -> Result<(), Fault> {
+    connection.execute(
+        "INSERT OR REPLACE INTO repository_setting (repository, kind, value) VALUES (?1, ?2, ?3)",
+        params![repository.id, kind, text],
+    )?;
+    Ok(())
+}
+
+/// Forgets a text that a repository is configured with.
+pub(in crate::local) fn remove_repository_text(
+    connection: &Connection,
+    repository: &Repository,
+    kind: &str,
+) -> Result<(), Fault> {
+    let change = "DELETE FROM repository_setting WHERE repository = ?1 AND kind = ?2";
+    connection.execute(change, params![repository.id, kind])?;
+    Ok(())
+}

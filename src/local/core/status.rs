@@ -1,0 +1,127 @@
+//! What a store holds, and emptying it.
+
+use std::path::Path;
+use std::{fs, io};
+
+use rusqlite::Connection;
+
+use crate::local::core::error::Fault;
+use crate::local::core::local::Local;
+use crate::local::core::server_info::Presence;
+use crate::local::core::token;
+use crate::local::store::error::Error;
+
+/// What a store holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Contents {
+    /// Bytes of the database and its log.
+    pub database_bytes: u64,
+    /// How many blobs there are.
+    pub blobs: i64,
+    /// The bytes of all blobs.
+    pub blob_bytes: i64,
+    /// How many upload sessions are open.
+    pub uploads: i64,
+    /// The bytes that they have received.
+    pub upload_bytes: i64,
+    /// The registries that hold anything, by service, account and region.
+    pub registries: Vec<RegistryContents>,
+}
+
+/// What one registry holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RegistryContents {
+    /// `ecr` or `ecr-public`.
+    pub service: String,
+    /// The account.
+    pub account: String,
+    /// The region.
+    pub region: String,
+    /// How many repositories.
+    pub repositories: i64,
+    /// How many images, in all of them.
+    pub images: i64,
+    /// How many tags, on all of them.
+    pub tags: i64,
+}
+
+impl Local {
+    /// Counts what the store holds.
+    pub fn contents(&self) -> Result<Contents, Fault> {
+        let path = self.store.database.path();
+        let files = [path.to_owned(), path.with_extension("db-wal")];
+        let database_bytes =
+            files.iter().filter_map(|file| fs::metadata(file).ok()).map(|file| file.len()).sum();
+        self.read(|connection| {
+            let (blobs, blob_bytes) = totals(connection, "blob")?;
+            let (uploads, upload_bytes) = totals(connection, "upload")?;
+            let registries = registries(connection)?;
+            Ok(Contents { database_bytes, blobs, blob_bytes, uploads, upload_bytes, registries })
+        })
+    }
+
+    /// Forgets everything, for every process that uses the folder: a server that runs on it simply sees an empty
+    /// store from one request to the next.
+    pub fn reset(&self) -> Result<(), Fault> {
+        self.free(|transaction| {
+            // In this order no row is left that refers to another.
+            for table in ["repository", "blob", "setting", "backfill"] {
+                transaction.execute(&format!("DELETE FROM {table}"), [])?;
+            }
+            token::expire_all(transaction)
+        })?;
+        self.sweep()
+    }
+}
+
+fn totals(connection: &Connection, table: &str) -> Result<(i64, i64), Fault> {
+    let query = format!("SELECT count(*), coalesce(sum(size), 0) FROM {table}");
+    Ok(connection.query_row(&query, [], |row| Ok((row.get(0)?, row.get(1)?)))?)
+}
+
+fn registries(connection: &Connection) -> Result<Vec<RegistryContents>, Fault> {
+    let mut statement = connection.prepare(
+        "SELECT service, account, region, count(*),
+                sum((SELECT count(*) FROM image WHERE image.repository = repository.id)),
+                sum((SELECT count(*) FROM image_tag WHERE image_tag.repository = repository.id))
+         FROM repository GROUP BY service, account, region ORDER BY service, account, region",
+    )?;
+    let registries = statement.query_map([], |row| {
+        Ok(RegistryContents {
+            service: row.get(0)?,
+            account: row.get(1)?,
+            region: row.get(2)?,
+            repositories: row.get(3)?,
+            images: row.get(4)?,
+            tags: row.get(5)?,
+        })
+    })?;
+    Ok(registries.collect::<Result<_, _>>()?)
+}
+
+/// Empties the store in a folder, whatever state it is in. A sound one is emptied under those who use it; a damaged
+/// one is removed from the disk and begun anew, which nobody may be using meanwhile.
+pub fn reset(folder: &Path) -> Result<(), Error> {
+    let failed = |fault: Fault| Error::Database { path: folder.join("ecr.db"), reason: fault.message };
+    match Local::open(folder).map(|local| local.reset()) {
+        Ok(Ok(())) => return Ok(()),
+        Ok(Err(fault)) if !fault.message.contains("is damaged") => return Err(failed(fault)),
+        Ok(Err(_)) | Err(Error::Damaged { .. }) => {}
+        Err(error) => return Err(error),
+    }
+    if let Some(server) = Presence::find(folder) {
+        return Err(Error::Served { folder: folder.to_owned(), process: server.pid });
+    }
+    let gone = |result: io::Result<()>| match result {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::folder(folder)(error)),
+        _ => Ok(()),
+    };
+    // The blobs first: a database that is missing while blobs are there counts as damaged.
+    for name in ["blobs", "uploads"] {
+        gone(fs::remove_dir_all(folder.join(name)))?;
+    }
+    for name in ["ecr.db-wal", "ecr.db-shm", "ecr.db", "reserve"] {
+        gone(fs::remove_file(folder.join(name)))?;
+    }
+    Local::open(folder).map(drop)
+}

@@ -1,0 +1,43 @@
+//! Whether a tag may be moved.
+
+use serde_json::{Value, json};
+
+use crate::image::glob::covers;
+use crate::local::core::error::Fault;
+use crate::local::core::repository::Repository;
+
+/// A mutability and its exclusion filters, found to go together.
+pub(in crate::local) fn checked(
+    mutability: &str,
+    filters: Option<&[Value]>,
+) -> Result<(String, Value), Fault> {
+    let name = "imageTagMutabilityExclusionFilters";
+    match (mutability.ends_with("_WITH_EXCLUSION"), filters) {
+        (true, None) => Err(Fault::parameter(
+            name,
+            &format!(
+                "ImageTagMutabilityExclusionFilters can't be null when imageTagMutability is set as {mutability}"
+            ),
+        )),
+        (false, Some(_)) => Err(Fault::parameter(
+            name,
+            &format!(
+                "ImageTagMutabilityExclusionFilters must be null when imageTagMutability is set as {mutability}"
+            ),
+        )),
+        (_, filters) => Ok((mutability.to_owned(), json!(filters.unwrap_or_default()))),
+    }
+}
+
+/// Whether a tag of this repository, once set, stays where it is.
+pub(in crate::local) fn is_immutable(repository: &Repository, tag: &str) -> bool {
+    let filters = repository.exclusions.as_array().map(Vec::as_slice).unwrap_or_default();
+    let excluded =
+        || filters.iter().filter_map(|filter| filter["filter"].as_str()).any(|glob| covers(glob, tag));
+    match repository.mutability.as_str() {
+        "IMMUTABLE" => true,
+        "IMMUTABLE_WITH_EXCLUSION" => !excluded(),
+        "MUTABLE_WITH_EXCLUSION" => excluded(),
+        _ => false,
+    }
+}

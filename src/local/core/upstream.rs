@@ -1,0 +1,229 @@
+//! Upstream registries of a pull through cache: what is wanted of them, and what became of it.
+
+use std::fmt;
+
+use serde_json::Value;
+
+use crate::image::{Digest, Name, Registry};
+use crate::local::core::registry_id::{RepositoryRef, Scope};
+use crate::local::store::time;
+
+/// A tag is looked up upstream again after so many milliseconds: a day, as Amazon ECR does.
+const FRESH: i64 = 24 * 60 * 60 * 1000;
+
+/// What a policy must let a caller do whose pull makes something come from upstream.
+pub(in crate::local) const ACTION: &str = "BatchImportUpstreamImage";
+
+/// What has to be fetched before a request can be answered.
+#[derive(Debug, Clone, PartialEq)]
+pub(in crate::local) struct Need {
+    /// The registry here.
+    pub(in crate::local) scope: Scope,
+    /// The repository here.
+    pub(in crate::local) repository: String,
+    /// What provides for it.
+    pub(in crate::local) rule: Rule,
+    /// What is wanted.
+    pub(in crate::local) wanted: Vec<Wanted>,
+}
+
+/// One thing that is fetched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::local) enum Wanted {
+    /// An image with everything that it lists.
+    Image(Name),
+    /// One blob.
+    Layer(Digest),
+    /// What is about an image, with everything that it lists.
+    Referrers(Digest),
+    /// Nothing but the knowledge that the registry lets us in.
+    Access,
+}
+
+/// Why something could not be fetched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::local) struct Failure {
+    pub(in crate::local) kind: Trouble,
+    pub(in crate::local) reason: String,
+}
+
+/// Kinds of failures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::local) enum Trouble {
+    /// Upstream does not have it.
+    Missing,
+    /// Upstream does not let us in.
+    Denied,
+    /// Upstream has had enough of us.
+    Throttled,
+    /// Upstream cannot be reached, or does not make sense.
+    Unavailable,
+    /// This machine cannot keep it.
+    Here,
+}
+
+impl Failure {
+    pub(in crate::local) fn new(kind: Trouble, reason: impl Into<String>) -> Self {
+        Self { kind, reason: reason.into() }
+    }
+
+    /// The `failureCode` of an image.
+    pub(in crate::local) fn code(&self) -> &'static str {
+        match self.kind {
+            Trouble::Missing => "ImageNotFound",
+            Trouble::Denied => "UpstreamAccessDenied",
+            Trouble::Throttled => "UpstreamTooManyRequests",
+            Trouble::Unavailable | Trouble::Here => "UpstreamUnavailable",
+        }
+    }
+}
+
+/// What became of a need: what could not be fetched, and why.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(in crate::local) struct Settled(pub(in crate::local) Vec<(Wanted, Failure)>);
+
+impl Settled {
+    /// Why this one was not fetched; `None` where it was, or was not tried.
+    pub(in crate::local) fn failure(&self, wanted: &Wanted) -> Option<&Failure> {
+        self.0.iter().find(|(each, _)| each == wanted).map(|(_, failure)| failure)
+    }
+}
+
+/// Whether what was looked up then need not be looked up again.
+pub(in crate::local) fn is_recent(looked_up_at: i64) -> bool {
+    time::now() - looked_up_at < FRESH
+}
+
+impl Need {
+    /// The repository here.
+    pub(in crate::local) fn reference(&self) -> RepositoryRef {
+        RepositoryRef { scope: self.scope.clone(), name: self.repository.clone() }
+    }
+}
+
+/// The prefix that stands for none.
+const ROOT: &str = "ROOT";
+
+/// Where a repository's images come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::local) struct Rule {
+    pub(in crate::local) home: Home,
+    /// The repository's name there.
+    pub(in crate::local) repository: String,
+    /// Whether the rule names a secret to log in with.
+    pub(in crate::local) has_secret: bool,
+}
+
+/// A registry upstream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::local) enum Home {
+    /// One that is reached over the network; without TLS on this machine only.
+    Remote { host: String, plain: bool },
+    /// Another registry of this store.
+    Here(Scope),
+}
+
+impl fmt::Display for Home {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Remote { host, .. } => formatter.write_str(host),
+            Self::Here(scope) => write!(
+                formatter,
+                "the registry with id '{}' in the region '{}' of this store",
+                scope.account, scope.region
+            ),
+        }
+    }
+}
+
+impl Home {
+    /// Reads the URL of a rule: a host, with `https://` in front or without, or `http://` and a host that is this
+    /// machine.
+    pub(in crate::local) fn of_url(url: &str) -> Option<Self> {
+        let (scheme, host) = url.split_once("://").unwrap_or(("", url));
+        let host = host.strip_suffix('/').unwrap_or(host).to_ascii_lowercase();
+        let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte);
+        if host.is_empty() || !host.bytes().all(is_name) {
+            return None;
+        }
+        match (Registry::of_host(&host)?, scheme) {
+            (Registry::Ecr { account, region, .. }, "" | "https") => {
+                Some(Self::Here(Scope { service: "ecr", account, region }))
+            }
+            (Registry::Loopback(_), "" | "http") => Some(Self::Remote { host, plain: true }),
+            (_, "" | "https") => Some(Self::Remote { host, plain: false }),
+            _ => None,
+        }
+    }
+}
+
+impl Rule {
+    /// What a rule says about the repository of this name below its prefix.
+    pub(in crate::local) fn read(rule: &Value, rest: &str) -> Option<Self> {
+        let text = |member: &str| rule[member].as_str();
+        let prefix = text("upstreamRepositoryPrefix").filter(|prefix| *prefix != ROOT);
+        let repository = match prefix {
+            Some(prefix) => format!("{}/{rest}", prefix.trim_end_matches('/')),
+            None => rest.to_owned(),
+        };
+        let home = Home::of_url(text("upstreamRegistryUrl")?)?;
+        Some(Self { home, repository, has_secret: text("credentialArn").is_some() })
+    }
+}
+
+/// The rest of a repository's name behind a prefix.
+pub(in crate::local) fn below<'a>(prefix: &str, repository: &'a str) -> Option<&'a str> {
+    if prefix == ROOT {
+        return Some(repository);
+    }
+    let rest = repository.strip_prefix(prefix.trim_end_matches('/'))?.strip_prefix('/')?;
+    (!rest.is_empty()).then_some(rest)
+}
+
+pub(in crate::local) fn length(prefix: &str) -> usize {
+    if prefix == ROOT { 0 } else { prefix.len() }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn urls_lead_to_registries() {
+        let remote = |host: &str, plain| Some(Home::Remote { host: host.to_owned(), plain });
+        for (url, home) in [
+            ("quay.io", remote("quay.io", false)),
+            ("https://quay.io/", remote("quay.io", false)),
+            ("http://quay.io", None),
+            ("http://127.0.0.1:5000", remote("127.0.0.1:5000", true)),
+            ("localhost:5000", remote("localhost:5000", true)),
+            ("https://localhost:5000", remote("localhost:5000", false)),
+            ("ftp://quay.io", None),
+            ("quay.io/path", None),
+            ("user@quay.io", None),
+            ("", None),
+        ] {
+            assert_eq!(Home::of_url(url), home, "{url}");
+        }
+        let scope = Scope { service: "ecr", account: "111122223333".into(), region: "eu-west-1".into() };
+        assert_eq!(Home::of_url("111122223333.dkr.ecr.eu-west-1.amazonaws.com"), Some(Home::Here(scope)));
+    }
+
+    #[test]
+    fn names_change_their_prefix() {
+        let name = |there: &str, rest: &str| {
+            let rule = json!({ "upstreamRegistryUrl": "quay.io", "upstreamRepositoryPrefix": there });
+            Rule::read(&rule, rest).map(|rule| rule.repository)
+        };
+        assert_eq!(name("ROOT", "a/b"), Some("a/b".to_owned()));
+        assert_eq!(name("library", "b"), Some("library/b".to_owned()));
+        assert_eq!(name("library/", "b"), Some("library/b".to_owned()));
+        assert_eq!(below("hub", "hub/a/b"), Some("a/b"));
+        assert_eq!(below("hub/", "hub/a"), Some("a"));
+        assert_eq!(below("hub", "hub"), None);
+        assert_eq!(below("hub", "hubs/a"), None);
+        assert_eq!(below("ROOT", "hubs/a"), Some("hubs/a"));
+    }
+}

@@ -1,0 +1,145 @@
+//! Pull through cache rules: whether a repository has an upstream, and whether that must be asked.
+
+use rusqlite::{Connection, params};
+use serde_json::Value;
+
+use crate::image::Digest;
+use crate::local::core::error::Fault;
+use crate::local::core::local::Local;
+use crate::local::core::registry_id::Scope;
+use crate::local::core::repository::Repository;
+use crate::local::core::settings::{Kind, Setting};
+use crate::local::core::upstream::{Need, Rule, Settled, Trouble, Wanted, below, is_recent, length};
+
+/// Rules of one registry.
+pub(in crate::local) const MOST_RULES: i64 = 50;
+
+/// The rules of a registry, by their prefixes.
+pub(in crate::local) fn rules(connection: &Connection, scope: &Scope) -> Result<Vec<(String, Value)>, Fault> {
+    let rules = Setting::list(connection, scope, Kind::PullThroughCacheRule, "", MOST_RULES)?;
+    Ok(rules.into_iter().map(|rule| (rule.name, rule.value)).collect())
+}
+
+/// Every registry that has rules, once with each of their prefixes.
+pub(in crate::local) fn registries_with_rules(
+    connection: &Connection,
+) -> Result<Vec<(Scope, String)>, Fault> {
+    let query = "SELECT account, region, name FROM setting WHERE service = 'ecr' AND kind = ?1";
+    let mut statement = connection.prepare_cached(query)?;
+    let rows = statement.query_map([Kind::PullThroughCacheRule.name()], |row| {
+        let scope = Scope { service: "ecr", account: row.get(0)?, region: row.get(1)? };
+        Ok((scope, row.get(2)?))
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Whether a tag that was looked up then has to be looked up again: where there is a rule for its repository, and the
+/// registry was not out of reach a moment ago.
+pub(in crate::local) fn is_due(
+    local: &Local,
+    connection: &Connection,
+    scope: &Scope,
+    repository: &str,
+    looked_up_at: i64,
+) -> Result<bool, Fault> {
+    if is_recent(looked_up_at) {
+        return Ok(false);
+    }
+    let rule = Rule::of(connection, scope, repository)?;
+    Ok(rule.is_some_and(|rule| !local.upstreams.is_silent(&rule.home)))
+}
+
+/// What has to be fetched before it can be said what is about an image: something, where there is a rule for the
+/// repository and it was not looked up within a day, nor was the registry out of reach a moment ago.
+pub(in crate::local) fn referrers(
+    local: &Local,
+    connection: &Connection,
+    scope: &Scope,
+    repository: &str,
+    subject: &Digest,
+) -> Result<Option<Need>, Fault> {
+    let Some(rule) = Rule::of(connection, scope, repository)? else { return Ok(None) };
+    let (scope, repository) = (scope.clone(), repository.to_owned());
+    let need = Need { scope, repository, rule, wanted: vec![Wanted::Referrers(subject.clone())] };
+    let is_due = !local.upstreams.is_silent(&need.rule.home) && !local.upstreams.has_listed(&need);
+    Ok(is_due.then_some(need))
+}
+
+/// The refusal of a request that lacks something: that it has to be fetched, or why it could not be. `None` where there
+/// is no rule for the repository, or nothing of this name upstream.
+pub(in crate::local) fn instead(
+    connection: &Connection,
+    scope: &Scope,
+    repository: &str,
+    wanted: Vec<Wanted>,
+    settled: Option<&Settled>,
+) -> Result<Option<Fault>, Fault> {
+    if let Some(settled) = settled {
+        let mut failures = wanted.iter().filter_map(|wanted| settled.failure(wanted));
+        let failure = failures.find(|failure| failure.kind != Trouble::Missing);
+        return Ok(failure.map(|failure| match failure.kind {
+            Trouble::Here => Fault::server(&failure.reason),
+            _ => Fault::new(code(&wanted), &failure.reason),
+        }));
+    }
+    let rule = if wanted.is_empty() { None } else { Rule::of(connection, scope, repository)? };
+    let (scope, repository) = (scope.clone(), repository.to_owned());
+    Ok(rule.map(|rule| Need { scope, repository, rule, wanted }.unmet()))
+}
+
+/// The code of the refusal where these are not to be had.
+pub(in crate::local) fn code(wanted: &[Wanted]) -> &'static str {
+    match wanted.first() {
+        Some(Wanted::Layer(_)) => "UnableToGetUpstreamLayerException",
+        Some(Wanted::Referrers(_)) => "UnableToListUpstreamImageReferrersException",
+        _ => "UnableToGetUpstreamImageException",
+    }
+}
+
+impl Need {
+    /// The refusal that says what has to be fetched.
+    pub(in crate::local) fn unmet(self) -> Fault {
+        let text = format!("{} has to be asked first, and was not", self.rule.home);
+        let code = code(&self.wanted);
+        Fault { need: Some(Box::new(self)), ..Fault::new(code, text) }
+    }
+}
+
+/// When a tag was put or looked up last.
+pub(in crate::local) fn looked_up_at(
+    connection: &Connection,
+    repository: &Repository,
+    tag: &str,
+) -> Result<i64, Fault> {
+    let query = "SELECT tagged_at FROM image_tag WHERE repository = ?1 AND name = ?2";
+    Ok(connection.prepare_cached(query)?.query_row(params![repository.id, tag], |row| row.get(0))?)
+}
+
+impl Rule {
+    /// The rule for a repository: the one with the longest prefix that its name has.
+    pub(in crate::local) fn of(
+        connection: &Connection,
+        scope: &Scope,
+        repository: &str,
+    ) -> Result<Option<Self>, Fault> {
+        if scope.service != "ecr" {
+            return Ok(None);
+        }
+        let rules = rules(connection, scope)?;
+        let matching = rules.iter().filter_map(|(prefix, rule)| {
+            Some((length(prefix), Self::read(rule, below(prefix, repository)?)?))
+        });
+        Ok(matching.max_by_key(|(length, _)| *length).map(|(_, rule)| rule))
+    }
+}
+
+/// The only registry of the store that has a rule for a repository of this name.
+pub(in crate::local) fn scope_of(connection: &Connection, repository: &str) -> Result<Option<Scope>, Fault> {
+    let mut found: Vec<Scope> = Vec::new();
+    for (scope, prefix) in registries_with_rules(connection)? {
+        if below(&prefix, repository).is_some() && !found.contains(&scope) {
+            found.push(scope);
+        }
+    }
+    Ok(if found.len() == 1 { found.pop() } else { None })
+}

@@ -1,0 +1,104 @@
+//! What is being fetched from upstream registries, and how they are reached.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures_util::future::{BoxFuture, Shared};
+use tokio::sync::Semaphore;
+
+use crate::local::core::upstream::{Failure, Home, Need, Wanted, is_recent};
+use crate::local::store::time;
+use crate::store::registry::{Login, Network};
+
+/// Fetches at one time; each holds a few MiB.
+const FETCHES: usize = 8;
+
+/// A registry that could not be reached is not asked again for what is here already before so much time has passed.
+const PAUSE: Duration = Duration::from_mins(1);
+
+/// Images of which it is remembered that what is about them was looked up.
+const LISTED: usize = 10_000;
+
+pub(in crate::local) type Flight = Shared<BoxFuture<'static, Result<(), Failure>>>;
+
+/// What is being fetched, and how.
+pub(in crate::local) struct Upstreams {
+    reach: Reach,
+    pub(in crate::local) flights: Mutex<HashMap<String, Flight>>,
+    /// The registries that could not be reached, and since when.
+    pub(in crate::local) silent: Mutex<HashMap<String, Instant>>,
+    /// What is about which images was looked up, and when.
+    listed: Mutex<HashMap<String, i64>>,
+    pub(in crate::local) places: Semaphore,
+}
+
+impl Default for Upstreams {
+    fn default() -> Self {
+        Self::new(Reach::default())
+    }
+}
+
+impl fmt::Debug for Upstreams {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Upstreams").field("reach", &self.reach).finish_non_exhaustive()
+    }
+}
+
+pub(in crate::local) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Upstreams {
+    pub(in crate::local) fn new(reach: Reach) -> Self {
+        let places = Semaphore::new(FETCHES);
+        let (flights, silent, listed) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Self { reach, flights, silent, listed, places }
+    }
+
+    pub(in crate::local) fn reach(&self) -> &Reach {
+        &self.reach
+    }
+
+    /// Whether this registry could not be reached just now.
+    pub(in crate::local) fn is_silent(&self, home: &Home) -> bool {
+        locked(&self.silent).get(&home.to_string()).is_some_and(|since| since.elapsed() < PAUSE)
+    }
+
+    /// Whether it was looked up within a day what is about the image that is needed.
+    pub(in crate::local) fn has_listed(&self, need: &Need) -> bool {
+        locked(&self.listed).get(&key(need, &need.wanted[0])).is_some_and(|at| is_recent(*at))
+    }
+
+    pub(in crate::local) fn note(&self, key: String) {
+        let mut listed = locked(&self.listed);
+        if listed.len() >= LISTED {
+            listed.clear();
+        }
+        listed.insert(key, time::now());
+    }
+}
+
+pub(in crate::local) fn key(need: &Need, wanted: &Wanted) -> String {
+    format!("{:?} {} {:?} {wanted:?}", need.scope, need.repository, need.rule)
+}
+
+/// How upstream registries are reached.
+#[derive(Clone, Default)]
+pub struct Reach {
+    /// Finds the login for a host, which stands for the secret of a rule's `credentialArn`: this machine has no AWS
+    /// Secrets Manager.
+    pub login: Option<FindLogin>,
+    /// The network.
+    pub network: Network,
+}
+
+/// Finds the login for a host; `None` where there is none, the reason where it cannot be had.
+pub type FindLogin = Arc<dyn Fn(&str) -> Result<Option<Login>, String> + Send + Sync>;
+
+impl fmt::Debug for Reach {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Reach").field("network", &self.network).finish_non_exhaustive()
+    }
+}

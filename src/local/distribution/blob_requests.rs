@@ -1,0 +1,63 @@
+//! Blobs: handed out whole and in ranges, and deleted.
+
+use std::sync::Arc;
+
+use hyper::header::{CONTENT_RANGE, RANGE};
+use hyper::{Method, Response, StatusCode};
+
+use crate::local::distribution::error::Refusal;
+use crate::local::distribution::registry::Registry;
+use crate::local::distribution::requests::{Asked, empty, put, refuse};
+use crate::local::server::download::{self, Wanted};
+use crate::local::server::reply::{self, Body};
+use crate::local::server::state::State;
+
+pub(in crate::local) async fn blob(
+    state: &Arc<State>,
+    asked: &Asked,
+    name: &str,
+    digest: &str,
+) -> Result<Response<Body>, Refusal> {
+    let (path, text) = (name.to_owned(), digest.to_owned());
+    if asked.head.method == Method::DELETE {
+        asked.with(state, move |registry| registry.delete_blob(&registry.repository(&path)?, &text)).await?;
+        return Ok(empty(StatusCode::ACCEPTED));
+    }
+    let head = asked.is_head();
+    let (file, size) = if head {
+        // Pushes look for blobs too, and want to know what is here.
+        asked.with(state, move |registry| registry.blob(&registry.repository(&path)?, &text, head)).await?
+    } else {
+        let found = move |registry: &Registry<'_>| registry.pulled_blob(&registry.repository(&path)?, &text);
+        asked.through(state, found).await?
+    };
+    let (status, range) = match download::wanted(asked.head.headers.get(RANGE), size) {
+        Wanted::Whole => (StatusCode::OK, 0..size),
+        Wanted::Part(range) => (StatusCode::PARTIAL_CONTENT, range),
+        Wanted::Nothing => {
+            let text = format!("the blob has {size} bytes, none of which is in the requested range");
+            let refusal = Refusal::new(416, "UNSUPPORTED", text);
+            let mut response = refuse(state, &asked.head, &refusal);
+            put(&mut response, CONTENT_RANGE.as_str(), &format!("bytes */{size}"));
+            return Ok(response);
+        }
+    };
+    let length = range.end - range.start;
+    let body = if asked.is_head() {
+        reply::whole("")
+    } else {
+        let sound = |_| Refusal::new(400, "DIGEST_INVALID", format!("{digest} is not a digest"));
+        let pieces = download::pieces(state, file, digest.parse().map_err(sound)?, range.clone());
+        pieces.await.map_err(|error| Refusal::new(500, "UNKNOWN", error.to_string()))?
+    };
+    let mut response = reply::plain(status, "application/octet-stream", body);
+    put(&mut response, "content-length", &length.to_string());
+    put(&mut response, "accept-ranges", "bytes");
+    put(&mut response, "docker-content-digest", digest);
+    put(&mut response, "etag", &format!("\"{digest}\""));
+    if status == StatusCode::PARTIAL_CONTENT {
+        let described = format!("bytes {}-{}/{size}", range.start, range.end - 1);
+        put(&mut response, CONTENT_RANGE.as_str(), &described);
+    }
+    Ok(response)
+}

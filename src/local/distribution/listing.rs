@@ -1,0 +1,71 @@
+//! Tags of a repository and repositories of a registry, in pages.
+
+use rusqlite::params;
+
+use crate::local::core::registry_id::{RepositoryRef, Scope};
+use crate::local::distribution::error::Refusal;
+use crate::local::distribution::registry::Registry;
+
+/// How many entries a page has where the client does not say.
+const PAGE: i64 = 1_000;
+
+/// How many it has at most.
+const MOST: i64 = 10_000;
+
+/// What a client asks for: so many entries after one.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(in crate::local) struct Page {
+    pub(in crate::local) count: Option<i64>,
+    pub(in crate::local) last: String,
+}
+
+/// One page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::local) struct List {
+    pub(in crate::local) entries: Vec<String>,
+    /// How many entries were asked for, where more follow.
+    pub(in crate::local) more: Option<i64>,
+}
+
+impl Registry<'_> {
+    /// The tags of a repository, in the order of their bytes.
+    pub(in crate::local) fn tags(&self, repository: &RepositoryRef, page: &Page) -> Result<List, Refusal> {
+        self.authorize(repository, "ListImages")?;
+        let query = "SELECT name FROM image_tag WHERE repository = ?1 AND name > ?2 ORDER BY name LIMIT ?3";
+        Ok(self.local.read(|connection| {
+            let repository = repository.find(connection)?.id;
+            let mut statement = connection.prepare_cached(query)?;
+            let names =
+                statement.query_map(params![repository, page.last, page.limit() + 1], |row| row.get(0))?;
+            Ok(page.cut(names.collect::<Result<_, _>>()?))
+        })?)
+    }
+
+    /// The names of the registry's private repositories.
+    pub(in crate::local) fn catalog(&self, page: &Page) -> Result<List, Refusal> {
+        let (account, region) = (self.who.account.clone(), self.who.region.clone());
+        self.authorize_action(&Scope { service: "ecr", account, region }, None, "DescribeRepositories")?;
+        let query = "SELECT name FROM repository
+                     WHERE service = 'ecr' AND account = ?1 AND region = ?2 AND name > ?3 ORDER BY name LIMIT ?4";
+        Ok(self.local.read(|connection| {
+            let mut statement = connection.prepare_cached(query)?;
+            let key = params![self.who.account, self.who.region, page.last, page.limit() + 1];
+            let names = statement.query_map(key, |row| row.get(0))?;
+            Ok(page.cut(names.collect::<Result<_, _>>()?))
+        })?)
+    }
+}
+
+impl Page {
+    fn limit(&self) -> i64 {
+        self.count.unwrap_or(PAGE).clamp(0, MOST)
+    }
+
+    fn cut(&self, mut entries: Vec<String>) -> List {
+        let limit = self.limit();
+        let count = usize::try_from(limit).unwrap_or_default();
+        let more = (entries.len() > count && count > 0).then_some(limit);
+        entries.truncate(count);
+        List { entries, more }
+    }
+}

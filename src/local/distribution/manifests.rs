@@ -1,0 +1,284 @@
+//! Manifests: read, pushed and deleted by tag or digest; and which manifests refer to one.
+
+use rusqlite::{Connection, Row, params};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use crate::image::Digest;
+use crate::local::core::delete::{NotDeleted, delete_images, delete_tag};
+use crate::local::core::error::Fault;
+use crate::local::core::image::Image;
+use crate::local::core::image_id::ImageId;
+use crate::local::core::pull::{NotPulled, head, pull_images};
+use crate::local::core::push::{ImagePush, push_image};
+use crate::local::core::registry_id::RepositoryRef;
+use crate::local::core::request::IfMissing;
+use crate::local::core::upstream::{ACTION, Trouble};
+use crate::local::core::upstream_rules;
+use crate::local::distribution::blobs::digest;
+use crate::local::distribution::error::Refusal;
+use crate::local::distribution::registry::Registry;
+
+/// How many referrers one answer lists.
+const REFERRERS: usize = 500;
+
+/// How many bytes of manifests one answer is made of, beyond the first.
+const REFERRING_BYTES: usize = 1024 * 1024;
+
+/// A manifest that was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::local) struct Found {
+    pub(in crate::local) digest: String,
+    pub(in crate::local) media_type: String,
+    pub(in crate::local) length: i64,
+    /// The manifest, unless only its head was asked for.
+    pub(in crate::local) content: String,
+}
+
+/// A manifest that is pushed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::local) struct Push {
+    /// The tag or digest of the URL.
+    pub(in crate::local) reference: String,
+    /// Further tags to put on it.
+    pub(in crate::local) tags: Vec<String>,
+    pub(in crate::local) media_type: Option<String>,
+    pub(in crate::local) content: String,
+}
+
+/// What became of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::local) struct Pushed {
+    pub(in crate::local) digest: String,
+    pub(in crate::local) subject: Option<String>,
+}
+
+impl Registry<'_> {
+    /// A manifest as a pull gets it.
+    pub(in crate::local) fn manifest(
+        &self,
+        repository: &RepositoryRef,
+        reference: &str,
+    ) -> Result<Found, Refusal> {
+        let id = identifier(reference)?;
+        self.authorize(repository, "BatchGetImage")?;
+        let pulled = pull_images(&self.request(), repository, std::slice::from_ref(&id));
+        let (_, mut pulls) = self.pulled(repository, pulled)?;
+        match pulls.pop() {
+            Some(Ok((image, content))) => {
+                let length = i64::try_from(content.len()).unwrap_or(i64::MAX);
+                Ok(Found { digest: image.digest, media_type: image.media_type, length, content })
+            }
+            Some(Err(NotPulled::Archived)) => {
+                Err(Refusal::new(404, "MANIFEST_UNKNOWN", "Requested image is archived"))
+            }
+            Some(Err(NotPulled::Upstream(failure))) => Err(match failure.kind {
+                Trouble::Missing => unknown(),
+                Trouble::Denied => Refusal::new(403, "DENIED", failure.reason),
+                Trouble::Throttled => Refusal::new(429, "TOOMANYREQUESTS", failure.reason),
+                Trouble::Unavailable | Trouble::Here => Refusal::new(502, "UNKNOWN", failure.reason),
+            }),
+            Some(Err(NotPulled::Unresolved(_))) | None => Err(unknown()),
+        }
+    }
+
+    /// What there is to say of a manifest without handing it out, which is no pull.
+    pub(in crate::local) fn manifest_head(
+        &self,
+        repository: &RepositoryRef,
+        reference: &str,
+    ) -> Result<Found, Refusal> {
+        let id = identifier(reference)?;
+        self.authorize(repository, "BatchGetImage")?;
+        match head(&self.request(), repository, &id)? {
+            Some((image, length)) => {
+                let Image { digest, media_type, .. } = image;
+                Ok(Found { digest, media_type, length, content: String::new() })
+            }
+            // A pull may know where else to look.
+            None => self.manifest(repository, reference),
+        }
+    }
+
+    /// Stores a manifest and puts tags on it.
+    pub(in crate::local) fn push(&self, repository: &RepositoryRef, push: &Push) -> Result<Pushed, Refusal> {
+        let ImageId { digest: given, tag } = identifier(&push.reference)?;
+        let pushed = match &given {
+            Some(given) => digest(given)?.algorithm().of(push.content.as_bytes()),
+            None => Digest::of(push.content.as_bytes()),
+        };
+        if given.is_some_and(|given| given != pushed.to_string()) {
+            let text = format!("the manifest's digest is {pushed}, not {}", push.reference);
+            return Err(Refusal::new(400, "DIGEST_INVALID", text));
+        }
+        let mut tags: Vec<&str> = tag.as_deref().into_iter().collect();
+        for tag in &push.tags {
+            if let ImageId { digest: Some(_), .. } = identifier(tag)? {
+                return Err(Refusal::new(400, "TAG_INVALID", format!("{tag} is not a tag")));
+            }
+            tags.push(tag);
+        }
+        self.authorize(repository, "PutImage")?;
+        let text = pushed.to_string();
+        let image = ImagePush {
+            manifest: &push.content,
+            media_type: push.media_type.as_deref(),
+            digest: push.reference.contains(':').then_some(text.as_str()),
+            tags: &tags,
+            if_missing: IfMissing::Create,
+            must_change: false,
+        };
+        let stored = push_image(&self.request(), repository, &image).map_err(|fault| self.refuse(fault))?;
+        Ok(Pushed { digest: text, subject: stored.image.subject })
+    }
+
+    /// What the refusal of a push is called here.
+    fn refuse(&self, fault: Fault) -> Refusal {
+        let is_missing_layer = fault.code == "LayersNotFoundException";
+        let mut refusal = Refusal::from(fault);
+        if self.rules.quirks && refusal.code == "MANIFEST_INVALID" {
+            (refusal.status, refusal.code) = (405, "UNSUPPORTED");
+        }
+        if self.rules.quirks && is_missing_layer {
+            refusal.code = "BLOB_UPLOAD_UNKNOWN";
+        }
+        refusal
+    }
+
+    /// Deletes a manifest with its tags, or one tag. Amazon ECR deletes an image with its last tag; the specification
+    /// has only the tag go.
+    pub(in crate::local) fn delete(
+        &self,
+        repository: &RepositoryRef,
+        reference: &str,
+    ) -> Result<(), Refusal> {
+        let id = identifier(reference)?;
+        self.authorize(repository, "BatchDeleteImage")?;
+        if let Some(tag) = id.tag.as_deref().filter(|_| !self.rules.quirks) {
+            let is_deleted = delete_tag(&self.request(), repository, tag)?;
+            return if is_deleted { Ok(()) } else { Err(unknown()) };
+        }
+        let mut done = delete_images(&self.request(), repository, &[id])?;
+        match done.failures.pop() {
+            None => Ok(()),
+            Some((_, NotDeleted::Listed(lists))) => {
+                let text = format!("Requested image referenced by manifest list: [{}]", lists.join(", "));
+                Err(Refusal::new(405, "UNSUPPORTED", text))
+            }
+            Some((_, NotDeleted::Unresolved(_))) => Err(unknown()),
+        }
+    }
+
+    /// One page of the manifests that refer to one, as descriptors, and where the next page begins.
+    pub(in crate::local) fn referrers(
+        &self,
+        repository: &RepositoryRef,
+        subject: &str,
+        artifact_type: Option<&str>,
+        after: i64,
+    ) -> Result<(Vec<Value>, Option<i64>), Refusal> {
+        let subject = digest(subject)?;
+        self.authorize(repository, "BatchGetImage")?;
+        if after == 0
+            && self.settled.is_none()
+            && let Some(need) = self.referrers_upstream(repository, &subject)?
+        {
+            return Err(need);
+        }
+        Ok(self.local.read(|connection| {
+            // A registry that knows the referrers API never answers 404 to it (OCI distribution specification).
+            match repository.look_up(connection)? {
+                None if !self.rules.quirks => Ok((Vec::new(), None)),
+                _ => referrers(connection, repository.find(connection)?.id, &subject, artifact_type, after),
+            }
+        })?)
+    }
+
+    /// The refusal that upstream has to be asked first. Who may not have anything fetched sees what is here.
+    fn referrers_upstream(
+        &self,
+        repository: &RepositoryRef,
+        subject: &Digest,
+    ) -> Result<Option<Refusal>, Refusal> {
+        let need = self.local.read(|connection| match repository.look_up(connection)? {
+            Some(_) => upstream_rules::referrers(
+                self.local,
+                connection,
+                &repository.scope,
+                &repository.name,
+                subject,
+            ),
+            None => Ok(None),
+        })?;
+        let need = need.filter(|_| self.authorize(repository, ACTION).is_ok());
+        Ok(need.map(|need| need.unmet().into()))
+    }
+}
+
+fn referrers(
+    connection: &Connection,
+    repository: i64,
+    subject: &Digest,
+    artifact_type: Option<&str>,
+    after: i64,
+) -> Result<(Vec<Value>, Option<i64>), Fault> {
+    // Rows are read one by one, and no further than they are wanted.
+    let mut statement = connection.prepare_cached(
+        "SELECT image.id, digest, media_type, artifact_type, content
+         FROM image JOIN manifest ON manifest.image = image.id
+         WHERE repository = ?1 AND subject = ?2 AND image.id > ?3 AND status = 'ACTIVE'
+               AND (?4 IS NULL OR artifact_type = ?4)
+         ORDER BY image.id",
+    )?;
+    let key = params![repository, subject.to_string(), after, artifact_type];
+    let mut rows = statement.query(key)?;
+    let (mut descriptors, mut last, mut bytes) = (Vec::new(), 0, 0);
+    while let Some(row) = rows.next()? {
+        if descriptors.len() == REFERRERS || bytes > REFERRING_BYTES {
+            return Ok((descriptors, Some(last)));
+        }
+        last = row.get(0)?;
+        let content: Vec<u8> = row.get(4)?;
+        bytes += content.len();
+        descriptors.push(descriptor(row, &content)?);
+    }
+    Ok((descriptors, None))
+}
+
+#[derive(Deserialize)]
+struct Annotated {
+    annotations: Option<Map<String, Value>>,
+}
+
+fn descriptor(row: &Row<'_>, content: &[u8]) -> Result<Value, Fault> {
+    let (digest, media_type): (String, String) = (row.get(1)?, row.get(2)?);
+    let mut members = json!({ "mediaType": media_type, "digest": digest, "size": content.len() });
+    if let Some(artifact_type) = row.get::<_, Option<String>>(3)? {
+        members["artifactType"] = artifact_type.into();
+    }
+    let annotated: Option<Annotated> = serde_json::from_slice(content).ok();
+    if let Some(annotations) = annotated.and_then(|annotated| annotated.annotations) {
+        members["annotations"] = Value::Object(annotations);
+    }
+    Ok(members)
+}
+
+fn unknown() -> Refusal {
+    Refusal::new(404, "MANIFEST_UNKNOWN", "Requested image not found")
+}
+
+/// Reads the reference in a URL, which is a digest if it has a colon, else a tag.
+fn identifier(reference: &str) -> Result<ImageId, Refusal> {
+    if reference.contains(':') {
+        return Ok(ImageId { digest: Some(digest(reference)?.to_string()), tag: None });
+    }
+    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    let is_tag = reference.len() <= 128
+        && reference.bytes().next().is_some_and(is_word)
+        && reference.bytes().all(|byte| is_word(byte) || byte == b'-' || byte == b'.');
+    if !is_tag {
+        let code = if reference.is_empty() { "MANIFEST_INVALID" } else { "TAG_INVALID" };
+        return Err(Refusal::new(400, code, format!("{reference} is not a tag")));
+    }
+    Ok(ImageId { digest: None, tag: Some(reference.to_owned()) })
+}

@@ -1,0 +1,79 @@
+//! Bytes on their way into an upload session: written and hashed while more come, never held.
+
+use bytes::Bytes;
+use http_body_util::BodyExt as _;
+use hyper::body::{Body as _, Incoming};
+use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::time::timeout_at;
+
+use crate::local::core::uploads::Session;
+use crate::local::distribution::error::Refusal;
+use crate::local::distribution::sessions::write;
+use crate::local::server::pace::{Pace, Patience};
+
+/// How much is collected before it is written. Twice as much is in memory per upload: one batch is written while the
+/// next one comes.
+const BATCH: usize = 256 * 1024;
+
+/// The least bytes in a second: an upload may come as slowly as a bad line brings it.
+const SLOWEST: u64 = 4 * 1024;
+
+/// A session after a body, and what went wrong with the body.
+pub(in crate::local) type Received = (Session, Result<(), Refusal>);
+
+type Writing = JoinHandle<(Session, Result<(), Refusal>)>;
+
+/// Writes a body to a session. What came before a body broke off counts.
+pub(in crate::local) async fn receive(
+    session: Session,
+    body: &mut Incoming,
+    patience: Patience,
+) -> Result<Received, Refusal> {
+    let mut pace = Pace::new(patience, SLOWEST);
+    let mut writing: Writing = spawn_blocking(move || (session, Ok(())));
+    let mut batch = Vec::new();
+    let mut length = 0;
+    loop {
+        let (ended, outcome) = match timeout_at(pace.deadline(), body.frame()).await {
+            Ok(Some(Ok(frame))) => {
+                if let Ok(data) = frame.into_data() {
+                    length += data.len();
+                    pace.count(data.len());
+                    batch.push(data);
+                }
+                (false, Ok(()))
+            }
+            Ok(None) => (true, Ok(())),
+            Ok(Some(Err(_))) => (true, Err(broken(400, "the body broke off"))),
+            Err(_) => (true, Err(broken(408, "the body did not arrive in time"))),
+        };
+        if !ended && length < BATCH && !body.is_end_stream() {
+            continue;
+        }
+        let (session, written) = settled(writing).await?;
+        if written.is_err() {
+            return Ok((session, written));
+        }
+        writing = start(session, std::mem::take(&mut batch));
+        length = 0;
+        if ended || body.is_end_stream() {
+            let (session, written) = settled(writing).await?;
+            return Ok((session, written.and(outcome)));
+        }
+    }
+}
+
+fn broken(status: u16, text: &str) -> Refusal {
+    Refusal::new(status, "BLOB_UPLOAD_INVALID", text)
+}
+
+async fn settled(writing: Writing) -> Result<Received, Refusal> {
+    writing.await.map_err(|_| Refusal::new(500, "UNKNOWN", "the upload could not be written"))
+}
+
+fn start(mut session: Session, batch: Vec<Bytes>) -> Writing {
+    spawn_blocking(move || {
+        let written = batch.iter().try_for_each(|piece| write(&mut session, piece));
+        (session, written)
+    })
+}

@@ -1,0 +1,89 @@
+//! Docker's registry API on the same store: what the OCI distribution specification calls blobs, manifests, tags and
+//! referrers, as one client may see and change them. HTTP is `server::docker`'s affair; what Amazon ECR's API does too
+//! is `core`'s.
+
+use std::net::IpAddr;
+
+use crate::local::core::authorization::{AuthorizationRequest, Requester};
+use crate::local::core::error::Fault;
+use crate::local::core::local::Local;
+use crate::local::core::registry_id::{RepositoryRef, Scope};
+use crate::local::core::request::Request;
+use crate::local::core::upstream::{ACTION, Settled};
+use crate::local::distribution::error::Refusal;
+use crate::local::distribution::identity::Identity;
+use crate::local::store::time;
+
+/// The actions with which Amazon ECR answers a client that pulls.
+const READING: [&str; 4] =
+    ["BatchGetImage", "GetDownloadUrlForLayer", "BatchCheckLayerAvailability", "ListImages"];
+
+/// How the registry deals with its clients.
+#[derive(Debug, Clone)]
+pub(in crate::local) struct Rules {
+    /// Whether it deviates from the specification where Amazon ECR does (`ecr-server-semantics.md` 0.1).
+    pub(in crate::local) quirks: bool,
+    /// Whether credentials are not asked for.
+    pub(in crate::local) anonymous: bool,
+    /// Whose registry is meant where credentials do not tell.
+    pub(in crate::local) account: String,
+    /// Where it is.
+    pub(in crate::local) region: String,
+}
+
+/// The registry as one client sees it.
+pub(in crate::local) struct Registry<'a> {
+    pub(in crate::local) local: &'a Local,
+    pub(in crate::local) rules: &'a Rules,
+    pub(in crate::local) who: &'a Identity,
+    /// Where it comes from.
+    pub(in crate::local) source: Option<IpAddr>,
+    /// What became of fetching what the request needs from upstream, once that was tried.
+    pub(in crate::local) settled: Option<&'a Settled>,
+}
+
+impl Registry<'_> {
+    /// The client's request as the core takes it.
+    pub(in crate::local) fn request(&self) -> Request<'_> {
+        Request {
+            local: self.local,
+            requester: Some(self.requester()),
+            now: time::now(),
+            settled: self.settled,
+        }
+    }
+
+    fn requester(&self) -> Requester<'_> {
+        Requester { principal: &self.who.principal, source: self.source }
+    }
+
+    /// Refuses an action that policies do not let the client carry out. Public repositories can be read by everybody.
+    pub(in crate::local) fn authorize(&self, repository: &RepositoryRef, action: &str) -> Result<(), Fault> {
+        if repository.is_public() && READING.contains(&action) {
+            return Ok(());
+        }
+        self.authorize_action(&repository.scope, Some(&repository.name), action)
+    }
+
+    pub(in crate::local) fn authorize_action(
+        &self,
+        scope: &Scope,
+        repository: Option<&str>,
+        action: &str,
+    ) -> Result<(), Fault> {
+        let requester = self.requester();
+        self.local.authorize(&AuthorizationRequest { requester, action, scope, repository, tags: &[] })
+    }
+
+    /// The answer to a pull. One that needs something from upstream is refused unless the client may have that fetched.
+    pub(in crate::local) fn pulled<T>(
+        &self,
+        repository: &RepositoryRef,
+        found: Result<T, Fault>,
+    ) -> Result<T, Refusal> {
+        if let Err(Fault { need: Some(_), .. }) = &found {
+            self.authorize(repository, ACTION)?;
+        }
+        Ok(found?)
+    }
+}

@@ -1,0 +1,105 @@
+//! A repository by the name in a URL.
+
+use rusqlite::Connection;
+
+use crate::local::core::error::Fault;
+use crate::local::core::registry_id::{RepositoryRef, Scope, alias};
+use crate::local::core::templates::registry_that_creates;
+use crate::local::core::upstream_rules::scope_of;
+use crate::local::distribution::error::Refusal;
+use crate::local::distribution::registry::Registry;
+
+/// What the names of public repositories begin with, where AWS gives them a host.
+const PUBLIC: &str = "public.ecr.aws/";
+
+impl Registry<'_> {
+    /// The repository of a name in a URL, whether it is there or not.
+    pub(in crate::local) fn repository(&self, path: &str) -> Result<RepositoryRef, Refusal> {
+        if !is_name(path) {
+            let text = format!("{path} is not the name of a repository");
+            return Err(Refusal::new(400, "NAME_INVALID", text));
+        }
+        if let Some((owner, name)) = path.strip_prefix(PUBLIC).and_then(|rest| rest.split_once('/')) {
+            let account = self.local.read(|connection| self.owner(connection, owner))?;
+            let scope = Scope { service: "ecr-public", account, region: "us-east-1".to_owned() };
+            return Ok(RepositoryRef { scope, name: name.to_owned() });
+        }
+        let scope =
+            Scope { service: "ecr", account: self.who.account.clone(), region: self.who.region.clone() };
+        let own = RepositoryRef { scope, name: path.to_owned() };
+        if self.who.is_known {
+            return Ok(own);
+        }
+        // Whoever does not say which registry is meant gets the one that has such a repository, so that a URI can be
+        // used as it was printed.
+        Ok(self.local.read(|connection| {
+            if own.look_up(connection)?.is_some() {
+                return Ok(own);
+            }
+            let mut statement = connection.prepare_cached(
+                "SELECT account, region FROM repository WHERE service = 'ecr' AND name = ?1 LIMIT 2",
+            )?;
+            let found = statement.query_map([path], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            let found = found.collect::<Result<Vec<(String, String)>, _>>()?;
+            Ok(match <[_; 1]>::try_from(found) {
+                Ok([(account, region)]) => {
+                    RepositoryRef { scope: Scope { service: "ecr", account, region }, ..own }
+                }
+                Err(several) if !several.is_empty() => own,
+                // Nobody has it yet; a rule or a template may say who would.
+                Err(_) => {
+                    let scope = match scope_of(connection, path)? {
+                        None => registry_that_creates(connection, path)?,
+                        found => found,
+                    };
+                    RepositoryRef { scope: scope.unwrap_or_else(|| own.scope.clone()), ..own }
+                }
+            })
+        })?)
+    }
+
+    /// The account of a public registry's alias.
+    fn owner(&self, connection: &Connection, owner: &str) -> Result<String, Fault> {
+        if alias(&self.who.account) == owner {
+            return Ok(self.who.account.clone());
+        }
+        let query = "SELECT DISTINCT account FROM repository WHERE service = 'ecr-public'";
+        let mut statement = connection.prepare_cached(query)?;
+        let accounts = statement.query_map([], |row| row.get(0))?;
+        let accounts = accounts.collect::<Result<Vec<String>, _>>()?;
+        Ok(accounts.into_iter().find(|account| alias(account) == owner).unwrap_or_else(|| owner.to_owned()))
+    }
+}
+
+/// Whether a text can be a repository's name (OCI distribution specification, "Pulling manifests").
+fn is_name(text: &str) -> bool {
+    text.len() <= 512 && text.split('/').all(is_component)
+}
+
+fn is_component(text: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    // What stands between two runs of letters and digits: nothing else may.
+    let separators = text.split(|character: char| u8::try_from(character).is_ok_and(is_plain));
+    let ends =
+        |text: &str| text.bytes().next().is_some_and(is_plain) && text.bytes().last().is_some_and(is_plain);
+    let is_separator =
+        |text: &str| matches!(text, "" | "." | "_" | "__") || text.bytes().all(|byte| byte == b'-');
+    ends(text) && separators.into_iter().all(is_separator)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_name;
+
+    #[test]
+    fn names_are_those_of_the_specification() {
+        for name in ["a", "team/app", "a.b/c_d/e__f/g-h/i--j", "0/1"] {
+            assert!(is_name(name), "{name}");
+        }
+        for name in
+            ["", "/", "a/", "/a", "a//b", "A", "a..b", "a___b", "-a", "a-", "..", "a/../b", "a b", "ä", "a:b"]
+        {
+            assert!(!is_name(name), "{name}");
+        }
+    }
+}

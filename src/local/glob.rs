@@ -1,3 +1,0 @@
-//! Patterns in which `*` stands for any run of characters.
-
-pub(super) use crate::image::glob::covers;

@@ -1,0 +1,342 @@
+//! Fetching: manifests and blobs come over the network, are verified, and only then are here for anybody to see.
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use tokio::task::spawn_blocking;
+
+use crate::image::{self, Descriptor, Digest, Manifest, Name, Tag};
+use crate::local::core::blobs::Mount;
+use crate::local::core::error::Fault;
+use crate::local::core::local::Local;
+use crate::local::core::registry_id::Scope;
+use crate::local::core::request::{IfMissing, Request};
+use crate::local::core::uploads::{Finished, NotOpened, Session, begin_upload, cancel_upload};
+use crate::local::core::upstream::{Failure, Home, Need, Trouble, Wanted};
+use crate::local::pull_through::cache::{self, FetchedImage};
+use crate::store::registry::{Error, Login, Remote};
+use crate::store::{self, Reader, Store as _};
+
+/// Blobs of one image at one time.
+const BLOBS: usize = 4;
+
+/// How much of a blob is read and written at once.
+const STEP: usize = 1024 * 1024;
+
+/// Indexes within indexes.
+const DEEPEST: usize = 4;
+
+/// Manifests that one index lists.
+const MOST_MANIFESTS: usize = 1000;
+
+/// Signatures and the like that are fetched for one image.
+const MOST_REFERRERS: usize = 100;
+
+/// What docker's configuration calls the host that AWS names for Docker Hub.
+const DOCKER_HUB: (&str, &str) = ("registry-1.docker.io", "docker.io");
+
+/// Fetches one thing and keeps it.
+pub(in crate::local) async fn fetch(local: &Arc<Local>, need: &Need, wanted: &Wanted) -> Result<(), Failure> {
+    match &need.rule.home {
+        Home::Here(source) => {
+            let (local, need, wanted, source) =
+                (Arc::clone(local), need.clone(), wanted.clone(), source.clone());
+            blocking(move || neighbour(&local, &need, &wanted, &source)).await
+        }
+        Home::Remote { host, plain } => {
+            let login = login(local, host, need.rule.has_secret).await?;
+            let network = local.upstreams.reach().network.clone();
+            let repository = need
+                .rule
+                .repository
+                .parse()
+                .map_err(|error: image::Error| Failure::new(Trouble::Missing, error.to_string()))?;
+            let remote = Remote::new(host, &repository, *plain, login, network);
+            let fetch = Fetch { local: Arc::clone(local), need: need.clone(), remote };
+            match wanted {
+                Wanted::Image(name) => fetch.image(name).await,
+                Wanted::Layer(digest) => fetch.layer(digest).await,
+                Wanted::Referrers(subject) => fetch.referrers(subject).await,
+                Wanted::Access => Ok(fetch.remote.greet().await.map_err(store::Error::from)?),
+            }
+        }
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
+    let failed = |_| Err(Failure::new(Trouble::Here, "the embedded ECR failed on what is upstream"));
+    spawn_blocking(work).await.unwrap_or_else(failed)
+}
+
+/// Takes an image over from another registry of the store.
+fn neighbour(local: &Local, need: &Need, wanted: &Wanted, source: &Scope) -> Result<(), Failure> {
+    let found = match wanted {
+        Wanted::Image(name) => {
+            cache::take_over(local, source, &need.rule.repository, name, &need.scope, &need.repository)?
+        }
+        // Its image brings it along, so whoever asks for a layer alone asks in vain.
+        Wanted::Layer(_) => false,
+        Wanted::Referrers(subject) => {
+            let listed = cache::about(local, source, &need.rule.repository, &subject.to_string())?;
+            for digest in listed.into_iter().filter_map(|digest| digest.parse().ok()).map(Name::Digest) {
+                cache::take_over(
+                    local,
+                    source,
+                    &need.rule.repository,
+                    &digest,
+                    &need.scope,
+                    &need.repository,
+                )?;
+            }
+            true
+        }
+        Wanted::Access => cache::is_in_use(local, source)?,
+    };
+    let missing = || {
+        let what = match wanted {
+            Wanted::Access => "is empty".to_owned(),
+            _ => format!("has nothing of this name in the repository {}", need.rule.repository),
+        };
+        Failure::new(Trouble::Missing, format!("{} {what}", need.rule.home))
+    };
+    if found { Ok(()) } else { Err(missing()) }
+}
+
+/// The login for a host, where the rule asks for one.
+async fn login(local: &Arc<Local>, host: &str, has_secret: bool) -> Result<Login, Failure> {
+    let find = local.upstreams.reach().login.clone().filter(|_| has_secret);
+    let Some(find) = find else { return Ok(Login::Anonymous) };
+    let host = if host == DOCKER_HUB.0 { DOCKER_HUB.1 } else { host }.to_owned();
+    let denied = |reason: String| Failure::new(Trouble::Denied, reason);
+    blocking(move || match find(&host).map_err(denied)? {
+        Some(login) => Ok(login),
+        None => Err(denied(format!(
+            "no login for {host} was found in docker's or podman's configuration, which stands for the secret of \
+             credentialArn here"
+        ))),
+    })
+    .await
+}
+
+/// One upstream repository, and what is to become of it here.
+struct Fetch {
+    local: Arc<Local>,
+    need: Need,
+    remote: Remote,
+}
+
+impl Fetch {
+    async fn image(&self, name: &Name) -> Result<(), Failure> {
+        // Who looked for it here may have been overtaken by a fetch that landed meanwhile.
+        let wanted = name.clone();
+        let is_fresh =
+            self.here(move |local, need| cache::is_fresh(local, &need.scope, &need.repository, &wanted));
+        if is_fresh.await? {
+            return Ok(());
+        }
+        let found = self.remote.manifest(name).await.map_err(Failure::from);
+        if let (Err(Failure { kind: Trouble::Missing, .. }), Name::Tag(tag)) = (&found, name) {
+            // What is here stays, and is not looked up again at once.
+            let tag = tag.clone();
+            self.here(move |local, need| cache::looked_up(local, &need.scope, &need.repository, &tag))
+                .await?;
+        }
+        let manifest = found?;
+        self.here(|local, need| cache::prepare(local, &need.scope, &need.repository)).await?;
+        let digest = match name {
+            Name::Digest(digest) => digest.clone(),
+            _ => manifest.digest().clone(),
+        };
+        let tag = match name {
+            Name::Tag(tag) => Some(tag.clone()),
+            _ => None,
+        };
+        self.keep(manifest, digest, tag, 0).await
+    }
+
+    async fn referrers(&self, subject: &Digest) -> Result<(), Failure> {
+        let listed = self.remote.referrers(subject).await.map_err(Failure::from)?;
+        for referrer in listed.into_iter().take(MOST_REFERRERS) {
+            if self.has(&referrer.digest).await? {
+                continue;
+            }
+            let found = self.remote.manifest(&Name::Digest(referrer.digest.clone())).await;
+            let manifest = match found.map_err(Failure::from) {
+                // It was listed and is gone.
+                Err(Failure { kind: Trouble::Missing, .. }) => continue,
+                found => found?,
+            };
+            self.here(|local, need| cache::prepare(local, &need.scope, &need.repository)).await?;
+            self.keep(manifest, referrer.digest, None, 0).await?;
+        }
+        Ok(())
+    }
+
+    /// Keeps an image, after everything that it lists.
+    fn keep(
+        &self,
+        manifest: Manifest,
+        digest: Digest,
+        tag: Option<Tag>,
+        depth: usize,
+    ) -> BoxFuture<'_, Result<(), Failure>> {
+        Box::pin(async move {
+            if !self.has(&digest).await? {
+                self.children(&manifest, depth).await?;
+                self.blobs(&manifest).await?;
+            }
+            let (media_type, bytes) = (manifest.media_type().to_owned(), manifest.bytes().clone());
+            self.here(move |local, need| {
+                let image = FetchedImage { media_type: &media_type, bytes: &bytes, digest: &digest };
+                cache::put(local, &need.scope, &need.repository, &image, tag.as_deref())
+            })
+            .await
+        })
+    }
+
+    async fn has(&self, digest: &Digest) -> Result<bool, Failure> {
+        let digest = digest.to_string();
+        self.here(move |local, need| cache::has(local, &need.scope, &need.repository, &digest)).await
+    }
+
+    async fn children(&self, manifest: &Manifest, depth: usize) -> Result<(), Failure> {
+        let unusable = |reason: String| Failure::new(Trouble::Unavailable, reason);
+        let listed: Vec<Digest> = manifest.children().iter().map(|child| child.digest.clone()).collect();
+        if !listed.is_empty() && (depth >= DEEPEST || listed.len() > MOST_MANIFESTS) {
+            let digest = manifest.digest();
+            return Err(unusable(format!(
+                "the index {digest} lists more than {MOST_MANIFESTS} manifests, or lies more than {DEEPEST} deep"
+            )));
+        }
+        for digest in listed {
+            if self.has(&digest).await? {
+                continue;
+            }
+            let name = Name::Digest(digest.clone());
+            let child = self.remote.manifest(&name).await.map_err(|error| unusable(error.to_string()))?;
+            self.keep(child, digest, None, depth + 1).await?;
+        }
+        Ok(())
+    }
+
+    async fn blobs(&self, manifest: &Manifest) -> Result<(), Failure> {
+        let mut blobs: Vec<Descriptor> = Vec::new();
+        for blob in manifest.blobs() {
+            // Layers that may not be distributed lie elsewhere.
+            let is_foreign =
+                [".foreign.", "nondistributable"].iter().any(|word| blob.media_type.contains(word));
+            if !is_foreign && !blobs.iter().any(|other| other.digest == blob.digest) {
+                blobs.push(blob.clone());
+            }
+        }
+        let fetches: Vec<BoxFuture<'_, Result<(), Failure>>> =
+            blobs.into_iter().map(|blob| -> BoxFuture<'_, _> { Box::pin(self.blob(blob)) }).collect();
+        stream::iter(fetches).buffer_unordered(BLOBS).try_collect().await
+    }
+
+    async fn layer(&self, digest: &Digest) -> Result<(), Failure> {
+        let size = self.remote.blob_size(digest).await.map_err(store::Error::from)?;
+        let missing =
+            || Failure::new(Trouble::Missing, format!("{} has no blob {digest}", self.remote.name()));
+        let blob = Descriptor::new("application/octet-stream", digest.clone(), size.ok_or_else(missing)?);
+        self.here(|local, need| cache::prepare(local, &need.scope, &need.repository)).await?;
+        self.blob(blob).await
+    }
+
+    /// Takes a blob over from another repository of the registry, or fetches it.
+    async fn blob(&self, blob: Descriptor) -> Result<(), Failure> {
+        let digest = blob.digest.clone();
+        let mount = move |local: &Local, need: &Need| {
+            let mount = Mount { digest: &digest, source: None, used_only: false };
+            Request::of_service(local).mount(&need.reference(), &mount)
+        };
+        if self.here(mount).await? {
+            return Ok(());
+        }
+        let mut reader = self.remote.open(&blob, 0).await?;
+        let mut session = self.here(open).await?;
+        let id = session.id.clone();
+        let received = loop {
+            match next(&mut reader).await {
+                Ok(bytes) if bytes.is_empty() => break Ok(session),
+                Ok(bytes) => {
+                    let write = move |_: &Local, _: &Need| session.write(&bytes).map(|()| session);
+                    session = match self.here(write).await {
+                        Ok(session) => session,
+                        Err(failure) => break Err(failure),
+                    };
+                }
+                Err(failure) => break Err(failure),
+            }
+        };
+        let completed = match received {
+            Ok(session) => self.here(move |local, _| complete(local, session, &blob.digest)).await,
+            Err(failure) => Err(failure),
+        };
+        if completed.is_err() {
+            // Nobody knows of the session, so nobody could go on with it; one that is left is forgotten in a day.
+            let _ = self.here(move |local, need| cancel_upload(local, &need.reference(), &id)).await;
+        }
+        completed
+    }
+
+    /// Does something with the store, on a thread that may wait for the disk.
+    async fn here<T: Send + 'static, E: Into<Failure>>(
+        &self,
+        work: impl FnOnce(&Local, &Need) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let (local, need) = (Arc::clone(&self.local), self.need.clone());
+        blocking(move || work(&local, &need).map_err(Into::into)).await
+    }
+}
+
+fn open(local: &Local, need: &Need) -> Result<Session, Failure> {
+    let id = begin_upload(&Request::of_service(local), &need.reference(), IfMissing::Fail)?;
+    let failed = |why: NotOpened| {
+        Failure::new(
+            Trouble::Here,
+            match why {
+                NotOpened::Busy => "another request is writing to the upload".to_owned(),
+                NotOpened::Missing => format!("there is no upload {id} in the repository"),
+            },
+        )
+    };
+    Session::open(local, &need.reference(), &id)?.map_err(failed)
+}
+
+/// Makes a session a blob, if its bytes are those of the digest.
+fn complete(local: &Local, session: Session, digest: &Digest) -> Result<(), Failure> {
+    let ended = || Failure::new(Trouble::Here, "the upload has ended meanwhile");
+    let finished: Finished = session.finish(&Request::of_service(local), false)?.ok_or_else(ended)?;
+    let found = finished.digest(local, digest.algorithm())?;
+    if found != *digest {
+        let text = format!("what upstream sent for {digest} is {found}");
+        return Err(Failure::new(Trouble::Unavailable, text));
+    }
+    if finished.store(local, digest)? { Ok(()) } else { Err(ended()) }
+}
+
+async fn next(reader: &mut Box<dyn Reader>) -> Result<Vec<u8>, Failure> {
+    Ok(reader.read(Vec::with_capacity(STEP), STEP).await?)
+}
+
+impl From<store::Error> for Failure {
+    fn from(error: store::Error) -> Self {
+        let kind = match &error {
+            store::Error::NoImage { .. } | store::Error::Missing { .. } => Trouble::Missing,
+            store::Error::Registry(Error::Unauthorized { .. }) => Trouble::Denied,
+            store::Error::Registry(Error::Throttled { .. }) => Trouble::Throttled,
+            _ => Trouble::Unavailable,
+        };
+        Self::new(kind, error.to_string())
+    }
+}
+
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Self {
+        Self::new(Trouble::Here, fault.message)
+    }
+}

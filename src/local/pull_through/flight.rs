@@ -1,0 +1,67 @@
+//! One fetch for all who want the same at the same time, and pauses for registries that do not answer.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures_util::FutureExt as _;
+
+use crate::local::core::local::Local;
+use crate::local::core::upstream::{Failure, Need, Trouble, Wanted};
+use crate::local::core::upstreams::{Flight, Upstreams, key, locked};
+use crate::local::pull_through::fetch::fetch;
+
+/// Takes a fetch off the list however it ends.
+struct Landing(Arc<Local>, String);
+
+impl Drop for Landing {
+    fn drop(&mut self) {
+        locked(&self.0.upstreams.flights).remove(&self.1);
+    }
+}
+
+impl Upstreams {
+    /// Fetches one thing, or waits for who does so already. It goes on where nobody waits any longer: whoever asks
+    /// again finds more of it here.
+    pub(in crate::local) async fn fetch(
+        &self,
+        local: &Arc<Local>,
+        need: &Need,
+        wanted: &Wanted,
+    ) -> Result<(), Failure> {
+        let key = key(need, wanted);
+        let flight = {
+            let mut flights = locked(&self.flights);
+            let known = flights.get(&key).cloned();
+            known.unwrap_or_else(|| {
+                let flight = depart(Arc::clone(local), need.clone(), wanted.clone(), key.clone());
+                flights.insert(key, flight.clone());
+                flight
+            })
+        };
+        flight.await
+    }
+}
+
+/// Begins a fetch. The list of fetches is locked meanwhile, so it cannot land before it is there.
+fn depart(local: Arc<Local>, need: Need, wanted: Wanted, key: String) -> Flight {
+    let task = tokio::spawn(async move {
+        let landing = Landing(local, key);
+        let upstreams = &landing.0.upstreams;
+        let _place = upstreams.places.acquire().await;
+        let done = fetch(&landing.0, &need, &wanted).await;
+        let is_silent = matches!(&done, Err(Failure { kind: Trouble::Unavailable, .. }));
+        let home = need.rule.home.to_string();
+        if is_silent {
+            locked(&upstreams.silent).insert(home, Instant::now());
+        } else {
+            locked(&upstreams.silent).remove(&home);
+        }
+        let is_listed = matches!(&done, Ok(()) | Err(Failure { kind: Trouble::Missing, .. }));
+        if is_listed && matches!(wanted, Wanted::Referrers(_)) {
+            upstreams.note(landing.1.clone());
+        }
+        done
+    });
+    let failed = |_| Err(Failure::new(Trouble::Here, "the embedded ECR failed on what is upstream"));
+    task.map(move |done| done.unwrap_or_else(failed)).boxed().shared()
+}

@@ -1,0 +1,47 @@
+//! What keeps the store from doing its work.
+
+use std::io;
+
+use crate::local::store::database;
+
+/// A failure of the database or of a file.
+#[derive(Debug, thiserror::Error)]
+pub(in crate::local) enum Failure {
+    /// The database failed.
+    #[error(transparent)]
+    Database(#[from] rusqlite::Error),
+    /// A file cannot be read or written.
+    #[error(transparent)]
+    File(#[from] io::Error),
+    /// An upload's file has fewer bytes than were recorded.
+    #[error("the upload {0} has lost its bytes")]
+    LostBytes(String),
+}
+
+/// What a transaction fails with.
+pub(in crate::local) trait TransactionError: From<rusqlite::Error> {
+    /// Whether the disk is full.
+    fn is_full(&self) -> bool;
+
+    /// Whether this machine failed, rather than that the transaction was not to be.
+    fn is_of_the_machine(&self) -> bool;
+}
+
+impl TransactionError for Failure {
+    fn is_full(&self) -> bool {
+        match self {
+            Self::Database(error) => database::is_full(error),
+            Self::File(error) => is_full(error),
+            Self::LostBytes(_) => false,
+        }
+    }
+
+    fn is_of_the_machine(&self) -> bool {
+        !matches!(self, Self::LostBytes(_))
+    }
+}
+
+/// Whether a file could not be written for want of space.
+pub(in crate::local) fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
