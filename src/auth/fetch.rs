@@ -1,5 +1,7 @@
 //! Asking the service for a password: whose settings, which endpoint, how long, and what its no means.
 
+use std::io::{Seek as _, Write as _};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -48,7 +50,7 @@ pub fn ask(question: Question<'_>, patience: Duration) -> Result<Entry, Failure>
     // The token of a service account comes by stdin; the chain of credentials wants a file.
     let token = account.map(token_file).transpose()?;
     let settings =
-        asker(settings, target, identity, account.zip(token.as_ref().map(tempfile::NamedTempFile::path)));
+        asker(settings, target, identity, account.zip(token.as_ref().map(|file| file.path.as_path())));
     let service = if target.public { model::ecr_public() } else { model::ecr() };
     let client = Client::remote(service, &settings);
     log.info(|| {
@@ -121,17 +123,42 @@ fn looked(settings: &Settings, target: &Target) -> String {
     )
 }
 
-fn token_file(account: &ServiceAccount) -> Result<tempfile::NamedTempFile, Failure> {
-    use std::io::Write;
+/// A service account's token where the chain of credentials can read it. The file has no name wherever `/dev/fd` gives
+/// it one, so that nothing is left behind when the program is ended.
+struct TokenFile {
+    path: PathBuf,
+    _file: std::fs::File,
+    _named: Option<tempfile::TempPath>,
+}
+
+fn token_file(account: &ServiceAccount) -> Result<TokenFile, Failure> {
     let write = || {
-        // Made with 0600, and gone with the value.
-        let mut file = tempfile::NamedTempFile::new()?;
+        let unnamed = tempfile::tempfile()?;
+        let (mut file, path, named) = if let Some(path) = descriptor_path(&unnamed) {
+            (unnamed, path, None)
+        } else {
+            let (file, path) = tempfile::NamedTempFile::new()?.into_parts();
+            (file, path.to_path_buf(), Some(path))
+        };
         file.write_all(account.token.as_bytes())?;
-        Ok(file)
+        file.rewind()?;
+        Ok(TokenFile { path, _file: file, _named: named })
     };
     write().map_err(|error: std::io::Error| {
         Failure::Settings(format!("the service account's token cannot be put in a temporary file: {error}"))
     })
+}
+
+/// Returns the path by which this process can open a file that has no name, if the system has one.
+#[cfg(unix)]
+fn descriptor_path(file: &std::fs::File) -> Option<PathBuf> {
+    let descriptor = std::os::fd::AsRawFd::as_raw_fd(file);
+    Some(Path::new("/dev/fd").join(descriptor.to_string())).filter(|path| path.exists())
+}
+
+#[cfg(not(unix))]
+fn descriptor_path(_: &std::fs::File) -> Option<PathBuf> {
+    None
 }
 
 /// The settings of whoever asks for this target: region and endpoint form of the host, identity of the rule.

@@ -101,7 +101,8 @@ impl Creation {
 
     /// Does everything on an embedded ECR of its own, which refuses what Amazon ECR refuses.
     fn rehearse(&self) -> anyhow::Result<()> {
-        let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
+        let folder = crate::store::private_temporary("ecr-", &tempfile::env::temp_dir())
+            .context("cannot make a temporary folder")?;
         let client = connect::rehearsal(folder.path())?;
         let repository =
             Repository { registry: None, name: "rehearsal".parse().map_err(super::registry::wrong)? };

@@ -36,6 +36,5 @@ pub use self::core::local::{DEFAULT_PORT, Local};
 pub use self::core::server_info::Presence;
 pub use self::core::status::{Contents, RegistryContents, reset};
 pub use self::core::upstreams::{FindLogin, Reach};
-pub use self::store::blobs::private_temporary;
 pub use self::store::error::Error;
 pub use crate::iam::Principal;

@@ -144,7 +144,7 @@ impl Engine {
         if answer.status() != StatusCode::OK {
             return Err(refusal(&address, "answer for", name, answer).await.into());
         }
-        let folder = tempfile::tempdir().map_err(spool_failed)?;
+        let folder = super::private_temporary("ecr-", &tempfile::env::temp_dir()).map_err(spool_failed)?;
         let archive = Arc::new(ArchiveWriter::docker(folder.path().join("image.tar"))?);
         Ok(Self { address, name: name.to_owned(), archive, folder: Some(folder) })
     }

@@ -288,3 +288,12 @@ impl Drop for Temporary {
         }
     }
 }
+
+/// A temporary folder that only its owner can enter, removed when it is dropped.
+pub fn private_temporary(prefix: &str, parent: &Path) -> std::io::Result<tempfile::TempDir> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(prefix);
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
+    builder.tempdir_in(parent)
+}

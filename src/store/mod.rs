@@ -38,6 +38,7 @@ pub use docker::DockerReader;
 pub use ecr::Ecr;
 pub use engine::Engine;
 pub use error::Error;
+pub use folder::private_temporary;
 pub use growing::Growing;
 pub use journal::Journal;
 pub use layout::Layout;

@@ -14,7 +14,8 @@ use crate::commands::connect::reach;
 use crate::commands::signals::Listener;
 use crate::commands::threads;
 use crate::local::server::{Credentials, Log, Options, Rule, Server};
-use crate::local::{DEFAULT_PORT, Local, private_temporary};
+use crate::local::{DEFAULT_PORT, Local};
+use crate::store::private_temporary;
 
 pub(super) fn define() -> clap::Command {
     clap::Command::new("serve")

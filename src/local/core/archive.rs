@@ -11,10 +11,11 @@ use crate::local::core::download_url;
 use crate::local::core::error::Fault;
 use crate::local::core::local::Local;
 use crate::local::core::server_info::Presence;
-use crate::local::store::blobs::{create_private, private_temporary};
+use crate::local::store::blobs::create_private;
 use crate::local::store::database::create_private_file;
 use crate::local::store::error::Error;
 use crate::local::store::schema;
+use crate::store::private_temporary;
 
 const DATABASE: &str = "ecr.db";
 

@@ -190,15 +190,6 @@ fn private() -> OpenOptions {
     options
 }
 
-/// A temporary folder that only its owner can enter, removed when it is dropped.
-pub fn private_temporary(prefix: &str, parent: &Path) -> io::Result<tempfile::TempDir> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(prefix);
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
-    builder.tempdir_in(parent)
-}
-
 /// Makes a folder that only its owner can enter, and those above it as they come.
 pub(in crate::local) fn create_private(folder: &Path) -> io::Result<()> {
     if folder.is_dir() {
