@@ -6,7 +6,8 @@
 ARCHIVE is a docker archive of one image, best of a real root file system: `skopeo copy docker://debian
 docker-archive:debian.tar`. Each round starts every program on an empty registry, in turning order. skopeo compresses at
 level 6 or at the one it is told, crane always at level 1, so each is compared with `ecr` at that level. Needs a release
-build and the peers that `tools/peers` made (PEERS, default /opt/peers). Only loopback is used.
+build, and docker-registry, skopeo and crane in a folder that CONTRIBUTING.md ("Other programs") says how to make
+(PEERS, default /opt/peers). Only loopback is used.
 """
 
 import os

@@ -4,8 +4,9 @@
     benches/compare.py start [ROUNDS]       describe-repositories beside AWS CLI v2 and curl; --version beside true
     benches/compare.py transfer [ROUNDS]    push and pull of a 4 x 256 MiB layout: seconds and peak memory
 
-Needs a release build (`cargo build --release`), Python 3 and curl; the AWS CLI is taken from a folder that
-`tools/peers` made (PEERS, default /opt/peers) and left out where there is none. Only loopback is used.
+Needs a release build (`cargo build --release`), Python 3 and curl; the AWS CLI is taken from the folder that
+CONTRIBUTING.md ("Other programs") says how to make (PEERS, default /opt/peers), and left out where there is none.
+Only loopback is used.
 """
 
 import gzip

@@ -4,8 +4,9 @@
     benches/login.py [ROUNDS]
 
 Needs a release build (`cargo build --release`), Python 3 and openssl. Amazon's helpers are taken from PEERS (default
-/opt/peers, made by `tools/peers`; 0.12.0) and from OLD (a folder into which Debian bookworm's package
-amazon-ecr-credential-helper was unpacked; 0.6.0), and left out where there is none. Only loopback is used.
+/opt/peers, which CONTRIBUTING.md ("Other programs") says how to make; 0.12.0) and from OLD (a folder into which Debian
+bookworm's package amazon-ecr-credential-helper was unpacked; 0.6.0), and left out where there is none. Only loopback
+is used.
 
 Version 0.6.0 knows no AWS_ENDPOINT_URL, so the common comparison goes through a proxy to a TLS server of our own.
 """

@@ -7,9 +7,9 @@
     benches/server.py images [SIZE...]  a repository of so many images: pages, the whole of it, a lifecycle preview
     benches/server.py kill [MOMENTS]    SIGKILL at random moments of mixed load; what was acknowledged must be there
 
-Needs a release build (`cargo build --release`) and Python 3. crane and docker-registry are taken from a folder that
-`tools/peers` made (PEERS, default /opt/peers), moto's server from MOTO (the path of `moto_server`); left out where
-there is none. Only loopback is used.
+Needs a release build (`cargo build --release`) and Python 3. crane and docker-registry are taken from the folder
+that CONTRIBUTING.md ("Other programs") says how to make (PEERS, default /opt/peers), moto's server from MOTO (the path
+of `moto_server`, from `pip install 'moto[server]'`); what is missing is left out. Only loopback is used.
 """
 
 import asyncio

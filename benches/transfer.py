@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Measures push, pull and copy beside boto3, crane, oras and skopeo: issue 5's table.
+"""Measures push, pull and copy beside boto3, crane, oras and skopeo, as ratios.
 
     benches/transfer.py [ROUNDS [ROW ...]]      all rows by default; 5 rounds
 
@@ -7,8 +7,9 @@ Every program of a row runs once a round, one after another, in an order that tu
 else the machine does hits all of them; the figures are medians of seconds, processor seconds of the client, and the
 highest peak memory. What is pushed and pulled are random bytes in stored gzip, except in the row `archive`.
 
-Needs Linux, root (for chroot), `cargo build --release --bin ecr --example sink`, the peers in a folder that
-`tools/peers` made (PEERS, default /opt/peers), and for the row `api` a Python with boto3 (BOTO3, a path to it).
+Needs Linux, root (for chroot), `cargo build --release --bin ecr --example sink`, crane, oras and skopeo
+in the folder that CONTRIBUTING.md ("Other programs") says how to make (PEERS, default /opt/peers), and for the row
+`api` a Python with boto3 (BOTO3, a path to it).
 Only loopback is used.
 """
 

@@ -1,4 +1,4 @@
-//! The one place that turns an error into words and an exit code (contract 5).
+//! The one place that turns an error into words and an exit code.
 //!
 //! | code | kind |
 //! |---|---|

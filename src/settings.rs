@@ -2,7 +2,7 @@
 //!
 //! [`Settings::resolve`] costs next to nothing: the configuration files are read on the first question that needs
 //! them, once, and every answer is computed when it is asked for, so that a broken value only hurts the commands
-//! that use it (`research/awscli-contract.md` 1.2).
+//! that use it, as with the AWS CLI.
 //!
 //! What is here: where a value comes from and which one wins. What is not: what a value is used for.
 

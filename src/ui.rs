@@ -32,7 +32,7 @@ impl Name {
     }
 }
 
-/// How wide output is where there is no terminal (contract 4.4).
+/// How wide output is where there is no terminal.
 const WIDTH_WITHOUT_TERMINAL: usize = 80;
 
 /// Where this program's output goes.

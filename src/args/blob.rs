@@ -1,4 +1,4 @@
-//! Blobs in an input: from the form in which they were given to standard base64 (contract 2.8).
+//! Blobs in an input: from the form in which they were given to standard base64.
 
 use serde_json::Value;
 

@@ -1,4 +1,4 @@
-//! `--cli-input-json` and `--cli-input-yaml`: the rest of an input, out of one text (contract 2.5).
+//! `--cli-input-json` and `--cli-input-yaml`: the rest of an input, out of one text.
 
 use serde_json::{Map, Value};
 

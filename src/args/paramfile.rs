@@ -1,4 +1,4 @@
-//! Values that live in files: `file://` for text and `fileb://` for bytes (contract 2.2).
+//! Values that live in files: `file://` for text and `fileb://` for bytes.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! The shorthand syntax, `Key=a,Value=b` (contract 2.4): the grammar with the AWS CLI's error texts, and the pass
+//! The shorthand syntax, `Key=a,Value=b`: the grammar with the AWS CLI's error texts, and the pass
 //! that afterwards fits the values to a model.
 //!
 //! ```text

@@ -1,4 +1,4 @@
-//! Skeletons: an example of an operation's input or output, made from the model (contract 2.9).
+//! Skeletons: an example of an operation's input or output, made from the model.
 
 use serde_json::{Map, Number, Value};
 

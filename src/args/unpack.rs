@@ -1,5 +1,4 @@
-//! Which reader sees the words of an option: files first, then JSON, shorthand or the words themselves
-//! (contract 2.2 and 2.3).
+//! Which reader sees the words of an option: files first, then JSON, shorthand or the words themselves.
 
 use serde_json::Value;
 

@@ -1,4 +1,4 @@
-//! YAML 1.2 as ruamel.yaml's safe loader reads it (contract 2.5): libyaml's events, resolved and constructed here.
+//! YAML 1.2 as ruamel.yaml's safe loader reads it: libyaml's events, resolved and constructed here.
 //!
 //! Not followed: `%YAML 1.1`, which ruamel.yaml honours; its rules of 1.1 made `yes` a boolean.
 

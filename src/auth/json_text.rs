@@ -69,7 +69,7 @@ impl JsonText {
 
     /// Sets a member; objects on the way to it are made where they are missing.
     pub fn set(&mut self, path: &[&str], value: &serde_json::Value) -> Result<(), Error> {
-        let Some((key, parents)) = path.split_last() else { return Ok(()) };
+        let Some((_, parents)) = path.split_last() else { return Ok(()) };
         for depth in 1..=parents.len() {
             let parent = &parents[..depth];
             match self.find(parent) {
@@ -81,7 +81,6 @@ impl JsonText {
             }
         }
         let pretty = self.pretty(value, path.len());
-        let _ = key;
         self.put(path, &pretty);
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! A small parser with the behaviour of Python's `argparse`, as far as the AWS CLI shows it (contract 1.1).
+//! A small parser with the behaviour of Python's `argparse`, as far as the AWS CLI shows it.
 //!
 //! clap cannot stand in for it: here an option may be abbreviated, a word that looks like an option is one even after
 //! an option that wants a value, unknown words are handed back in order instead of refused, and one parser's leftovers

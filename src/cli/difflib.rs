@@ -1,7 +1,7 @@
 //! Suggestions for a misspelt word, as Python's `difflib.get_close_matches` finds them.
 //!
 //! The ratio counts the characters in matching blocks: the longest common run, and so on to its left and right. An edit
-//! distance gives other suggestions, so this follows the Ratcliff-Obershelp definition (contract 1.1).
+//! distance gives other suggestions, so this follows the Ratcliff-Obershelp definition.
 
 /// At most this many suggestions, the best first.
 const COUNT: usize = 3;

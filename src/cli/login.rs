@@ -1,4 +1,4 @@
-//! `get-login-password`, and `get-login` as version 1 of the AWS CLI had it (contract 3).
+//! `get-login-password`, and `get-login` as version 1 of the AWS CLI had it.
 
 use std::process::ExitCode;
 

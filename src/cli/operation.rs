@@ -1,4 +1,4 @@
-//! An operation of AWS from its words to its output, in the AWS CLI's order (contract 0), which decides which of
+//! An operation of AWS from its words to its output, in the AWS CLI's order, which decides which of
 //! several errors a user sees.
 
 use std::process::ExitCode;

@@ -1,4 +1,4 @@
-//! `wait`: polls an operation until something is complete, and prints nothing (contract 3).
+//! `wait`: polls an operation until something is complete, and prints nothing.
 
 use std::process::ExitCode;
 

@@ -1,6 +1,7 @@
 //! Verbs of our own: one file each, and one row each in [`COMMANDS`].
 //!
-//! A verb is a single word, so that it can never collide with an operation of AWS, which always has a hyphen.
+//! Most are single words. Operations of AWS all have a hyphen; of the verbs only `credential-helper` and
+//! `credential-provider` have one, and no operation has these names.
 
 mod connect;
 mod copy;

@@ -1,5 +1,5 @@
 //! JSON as Python's `json.loads` reads it: whole numbers of any length, NaN and the infinities, the last of equal
-//! keys, and its error texts with positions in code points (contract 2.3).
+//! keys, and its error texts with positions in code points.
 
 use serde_json::{Map, Number, Value};
 

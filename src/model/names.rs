@@ -3,7 +3,7 @@
 /// `DescribeImages` and `repositoryName` as the command line writes them: `describe-images`, `repository-name`.
 ///
 /// A hyphen goes before each capital that follows a lower-case letter or a digit. For every name of both services
-/// this equals botocore's longer rule (checked over the whole model, `research/awscli-contract.md` 2.1).
+/// this equals botocore's longer rule, `xform_name` (compared over the whole model).
 pub fn kebab(name: &str) -> String {
     let mut result = String::with_capacity(name.len() + 8);
     let mut previous = None::<char>;

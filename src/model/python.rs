@@ -1,5 +1,5 @@
 //! How Python writes numbers and strings. The AWS CLI is a Python program, and these rules show through in what it
-//! prints, in its error texts and on the wire (contract 2.1, 4.0 and 5.5).
+//! prints, in its error texts and on the wire.
 
 use std::fmt::Write;
 

@@ -1,5 +1,4 @@
-//! Values as Python's `json.dumps` writes them: the form of request bodies, pagination tokens and skeletons
-//! (contract 2.6, 2.9 and 7.1).
+//! Values as Python's `json.dumps` writes them: the form of request bodies, pagination tokens and skeletons.
 
 use std::fmt::Write;
 

@@ -1,4 +1,4 @@
-//! JSON as Python's `json.dump(indent=4, ensure_ascii=False)` writes it (contract 4.1).
+//! JSON as Python's `json.dump(indent=4, ensure_ascii=False)` writes it.
 
 use std::io::{self, Write};
 

@@ -67,7 +67,7 @@ pub struct Printer {
 
 impl Printer {
     /// Prints an answer that is whole: it has no pages, or they are merged. Whether there is anything to print for
-    /// an empty one depends on the format (contract 4.6).
+    /// an empty one depends on the format.
     pub fn whole(&self, out: &mut dyn Write, value: &Value) -> Result<(), Error> {
         if self.format == Format::Off {
             return Ok(());

@@ -1,4 +1,4 @@
-//! Nested boxes: `--output table` (contract 4.4). This file turns a value into sections; `table/section.rs` holds
+//! Nested boxes: `--output table`. This file turns a value into sections; `table/section.rs` holds
 //! what a section is and `table/render.rs` draws it.
 
 mod render;

@@ -1,4 +1,4 @@
-//! Lines of fields between tabs: `--output text` (contract 4.2).
+//! Lines of fields between tabs: `--output text`.
 
 use std::io::Write;
 

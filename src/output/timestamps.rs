@@ -1,4 +1,4 @@
-//! Timestamps as the AWS CLI shows them (contract 4.0): numbers become ISO 8601 text in the local time zone, other
+//! Timestamps as the AWS CLI shows them: numbers become ISO 8601 text in the local time zone, other
 //! texts keep their own offset, and `cli_timestamp_format = wire` leaves all as it came.
 
 mod reader;

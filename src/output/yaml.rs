@@ -1,4 +1,4 @@
-//! YAML in block style as ruamel's safe dumper writes it through libyaml's emitter (contract 4.3): keys sorted, two
+//! YAML in block style as ruamel's safe dumper writes it through libyaml's emitter: keys sorted, two
 //! spaces to a level, lists at the column of their key, lines folded past 80 columns.
 //!
 //! This is an emitter of its own because the ones at hand follow a later notion of what is printable (libyaml escapes

@@ -16,7 +16,7 @@ use aws_smithy_types::retry::ErrorKind;
 
 use super::remote::ServiceError;
 
-/// Botocore's standard rules (contract 5.4). ECR's own `LimitExceededException`, a quota, is among them.
+/// Botocore's standard rules. ECR's own `LimitExceededException`, a quota, is among them.
 #[derive(Debug)]
 pub(super) struct Retryable;
 

@@ -1,4 +1,4 @@
-//! Why a call gave no answer. The texts are AWS CLI's (contract 5).
+//! Why a call gave no answer. The texts are AWS CLI's.
 
 use std::fmt;
 

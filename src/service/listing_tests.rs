@@ -1,5 +1,4 @@
-//! Pages and waiters against a backend that answers from a list. Results were recorded from AWS CLI 2.38.1
-//! (contract 2.6 and 3).
+//! Pages and waiters against a backend that answers from a list. Results were recorded from AWS CLI 2.38.1.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Listings over several pages, as botocore's paginators make them (contract 2.6).
+//! Listings over several pages, as botocore's paginators make them.
 //!
 //! ```text
 //! let mut pages = Pages::new(&client, "DescribeRepositories", input, PageOptions::default())?;

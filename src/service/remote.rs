@@ -1,4 +1,4 @@
-//! A call over the network: what botocore's client does between an input and an answer, in its order (contract 0):
+//! A call over the network: what botocore's client does between an input and an answer, in its order:
 //! region and credentials are looked up, the endpoint is worked out, the input is checked, the request is signed,
 //! sent, repeated where that may help, and its answer read.
 

@@ -1,4 +1,4 @@
-//! Calls against a scripted server. The texts were recorded from AWS CLI 2.38.1 (contract 5).
+//! Calls against a scripted server. The texts were recorded from AWS CLI 2.38.1.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};

@@ -1,5 +1,5 @@
 //! The token that `--starting-token` takes and `NextToken` gives: the service's own token, and how much of a page
-//! had been shown, as base64 of JSON (contract 2.6).
+//! had been shown, as base64 of JSON.
 
 use serde_json::{Map, Value};
 

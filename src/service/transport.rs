@@ -1,7 +1,7 @@
 //! Bytes over HTTP/1.1: connections, TLS, proxies and timeouts for every request that leaves this process.
 //!
 //! One connector of our own instead of the SDK's, because it must tell apart how a request failed (each has its own
-//! text, contract 5.4), bound what it reads, count upload progress against the read timeout, be able to skip the
+//! text), bound what it reads, count upload progress against the read timeout, be able to skip the
 //! verification of certificates, and not load root certificates for an `http://` endpoint.
 
 mod dial;

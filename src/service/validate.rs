@@ -1,5 +1,5 @@
 //! Checks an input against the model before anything is sent, as botocore does: required members, unknown members,
-//! types and lower bounds, with botocore's words and order (contract 5.5). Enumerations, patterns and upper bounds
+//! types and lower bounds, with botocore's words and order. Enumerations, patterns and upper bounds
 //! are the service's to check.
 
 use serde_json::{Map, Value};

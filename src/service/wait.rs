@@ -1,4 +1,4 @@
-//! Waiters: an operation is polled until its answer says that something has happened (contract 3).
+//! Waiters: an operation is polled until its answer says that something has happened.
 
 use std::time::Duration;
 

@@ -51,7 +51,7 @@ pub(super) fn unchecked(service: &Service, shape: &Shape, value: Value) -> Resul
     }
 }
 
-/// An answer's body as a value: modelled members only, in model order, without nulls (contract 4.0).
+/// An answer's body as a value: modelled members only, in model order, without nulls.
 ///
 /// What is not JSON, or no object, is an empty answer.
 pub(super) fn answer(service: &Service, shape: Option<&Shape>, body: &[u8]) -> Result<Value, Unfit> {
@@ -140,7 +140,7 @@ pub(super) fn no_structure(status: u16, body: &[u8]) -> Option<&'static str> {
 /// Botocore reads the body of this status as an answer's and then finds no error in it.
 const MULTIPLE_CHOICES: u16 = 300;
 
-/// A refusal as the answer carries it (contract 5.1).
+/// A refusal as the answer carries it.
 pub(super) fn refusal(service: &Service, status: u16, query_error: Option<&str>, body: &[u8]) -> Refusal {
     if status == MULTIPLE_CHOICES {
         let unknown = || "Unknown".to_owned();

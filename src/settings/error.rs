@@ -1,4 +1,4 @@
-//! What can be wrong with options, environment and profile. The texts are AWS CLI's (contract 1 and 1.2).
+//! What can be wrong with options, environment and profile. The texts are AWS CLI's.
 
 use super::userinfo::without_login;
 
@@ -58,7 +58,7 @@ pub enum Kind {
 }
 
 impl Error {
-    /// How this error counts towards the exit code (contract 5).
+    /// How this error counts towards the exit code.
     pub fn kind(&self) -> Kind {
         match self {
             Self::EndpointWithoutScheme(_) => Kind::Usage,

@@ -113,7 +113,7 @@ impl Settings {
             .map_or_else(|| self.configured_error_format(), ErrorFormat::named)
     }
 
-    /// How errors of the main parser are written, which do not heed the option (contract 5.3).
+    /// How errors of the main parser are written, which do not heed the option.
     pub fn configured_error_format(&self) -> ErrorFormat {
         if let Some(name) = self.variable("AWS_CLI_ERROR_FORMAT") {
             return ErrorFormat::named(&name);

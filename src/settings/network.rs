@@ -86,7 +86,7 @@ impl Settings {
         })
     }
 
-    /// `--endpoint-url` names a scheme (contract 1).
+    /// `--endpoint-url` names a scheme.
     pub fn check_endpoint_option(&self) -> Result<(), Error> {
         match &self.globals.endpoint_url {
             Some(url) if !has_scheme(url) => Err(Error::EndpointWithoutScheme(url.clone())),

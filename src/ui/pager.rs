@@ -1,4 +1,4 @@
-//! Output through a pager (contract 6): started at the first byte, so that a missing pager matters only where there is
+//! Output through a pager: started at the first byte, so that a missing pager matters only where there is
 //! something to show.
 
 use std::io::{self, BufWriter, ErrorKind, Stdout, Write};

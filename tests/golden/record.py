@@ -8,8 +8,8 @@
     tests/golden/record.py --check              writes nothing; says which answers are no longer true
     tests/golden/record.py --fresh              a real `aws` process for every case instead of a fork (slow)
 
-The AWS CLI is the one in the folder that tools/peers made (PEERS, by default /opt/peers); this needs root for
-chroot. VERSION is the only version whose answers belong into this folder.
+The AWS CLI is the one in the folder that CONTRIBUTING.md ("Other programs") says how to make (PEERS, by default
+/opt/peers); this needs root for chroot. VERSION is the only version whose answers belong into this folder.
 """
 
 import argparse

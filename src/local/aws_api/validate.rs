@@ -1,6 +1,6 @@
 //! Checks a request against the model as the service does, in the service's words.
 //!
-//! The two families of text and their uneven casing are the live service's (`ecr-server-semantics.md` 0): about
+//! The two families of text and their uneven casing are the live service's: about
 //! `repositoryName` it speaks without "Member", about everything else with it.
 
 use serde_json::{Map, Value};

@@ -31,7 +31,7 @@ impl Fault {
         Self { code: code.to_owned(), message: message.into(), members: Map::new(), status: 400, need: None }
     }
 
-    /// A parameter out of its bounds, in the words of the live service (`ecr-server-semantics.md` 0).
+    /// A parameter out of its bounds, in the words of the live service.
     pub(in crate::local) fn parameter(parameter: &str, constraint: &str) -> Self {
         let message =
             format!("Invalid parameter at '{parameter}' failed to satisfy constraint: '{constraint}'");

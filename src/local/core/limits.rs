@@ -1,4 +1,4 @@
-//! Amazon ECR's quotas (`research/engines.md` 1.1), in one place so that tests can reach them.
+//! Amazon ECR's quotas, as its user guide lists them, in one place so that tests can reach them.
 
 const MIB: i64 = 1024 * 1024;
 

@@ -22,7 +22,7 @@ const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
 const SUPPORTED: [&str; 6] = [DOCKER_1, DOCKER_1_SIGNED, DOCKER_2, DOCKER_LIST, OCI_IMAGE, OCI_INDEX];
 
 /// Layers of one image. The service has a limit and does not publish it; the one report of a refusal is of about 300
-/// layers (`engines.md` 1.1).
+/// layers.
 const MOST_LAYERS: usize = 256;
 
 /// What the registry keeps about a manifest beside its bytes.

@@ -21,7 +21,7 @@ const READING: [&str; 4] =
 /// How the registry deals with its clients.
 #[derive(Debug, Clone)]
 pub(in crate::local) struct Rules {
-    /// Whether it deviates from the specification where Amazon ECR does (`ecr-server-semantics.md` 0.1).
+    /// Whether it deviates from the specification where Amazon ECR does.
     pub(in crate::local) quirks: bool,
     /// Whether credentials are not asked for.
     pub(in crate::local) anonymous: bool,

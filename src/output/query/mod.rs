@@ -1,4 +1,4 @@
-//! `--query`: JMESPath in the dialect of jmespath.py 1.0.1, down to its error texts (contract 2.7).
+//! `--query`: JMESPath in the dialect of jmespath.py 1.0.1, down to its error texts.
 //!
 //! The `jmespath` crate is not used: it sorts keys, compares numbers only, rejects what jmespath.py takes as a bare
 //! string between backticks, and words its errors otherwise.

@@ -1,4 +1,4 @@
-//! Credentials, from the places and in the order of AWS CLI v2 (contract 1.2): environment, role of the profile, web
+//! Credentials, from the places and in the order of AWS CLI v2: environment, role of the profile, web
 //! identity, SSO, credentials file, login session, process, configuration file, container, machine.
 //!
 //! Finding a place costs files at most; what costs a request (a role, SSO) is fetched when a request is about to be

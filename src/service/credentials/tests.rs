@@ -1,5 +1,4 @@
-//! Places of credentials, each from an environment and a home of the test's own. Texts recorded from AWS CLI 2.38.1
-//! (contract 1.2).
+//! Places of credentials, each from an environment and a home of the test's own. Texts recorded from AWS CLI 2.38.1.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! A repository of Amazon ECR, through ECR's own layer API. Facts of the wire: `research/engines.md` 1.
+//! A repository of Amazon ECR, through ECR's own layer API.
 
 mod calls;
 mod download;

@@ -1,4 +1,5 @@
-//! The rates that AWS allows an account in a region (`research/engines.md` 1.1), kept to before anybody is told off.
+//! The request rates that AWS allows an account in a region ("Amazon ECR service quotas" in its user guide): requests
+//! are spread so that the service need not throttle them.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};

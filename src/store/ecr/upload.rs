@@ -1,7 +1,7 @@
 //! A layer's way up: InitiateLayerUpload, UploadLayerPart in sequence, CompleteLayerUpload.
 //!
 //! ECR takes the parts of one upload strictly one after another, and says after a mistake which byte was the last
-//! that it kept: the way back is `research/engines.md` 1.2.
+//! that it kept (`lastByteReceived` of InvalidLayerPartException): the upload goes on from there.
 
 use std::sync::Arc;
 

@@ -121,7 +121,7 @@ impl Remote {
                 }
                 return Err(self.trouble(trouble, "push to").into());
             }
-            // Some registries name another offset than the one they want, ECR among them: `research/engines.md` 1.4.
+            // Some registries name another offset than the one they want, ECR among them.
             if lost || trouble.status == Some(416) || blob.size <= SMALL as u64 {
                 session = None;
             }
