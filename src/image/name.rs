@@ -14,8 +14,9 @@ use super::Error;
 
 /// The longest tag: `[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}`.
 const LONGEST_TAG: usize = 128;
-/// The longest repository name. The specification leaves it to clients; docker's reference grammar says this.
-const LONGEST_REPOSITORY: usize = 255;
+/// The longest repository name: ECR's limit, one more than that of docker's reference grammar. The specification of
+/// registries leaves it to clients.
+const LONGEST_REPOSITORY: usize = 256;
 
 /// A tag.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -58,7 +59,7 @@ impl FromStr for RepositoryName {
             return Err(wrong("it is empty"));
         }
         if text.len() > LONGEST_REPOSITORY {
-            return Err(wrong("a repository name has at most 255 characters"));
+            return Err(wrong("a repository name has at most 256 characters"));
         }
         if text.split('/').all(is_component) {
             return Ok(Self(text.to_owned()));
@@ -187,11 +188,11 @@ mod tests {
     /// `[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(\/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*`
     #[test]
     fn repository_names_of_the_specifications_grammar() {
-        let longest = "a".repeat(255);
+        let longest = "a".repeat(256);
         for right in ["a", "team/app", "a.b_c__d-e---f/0", "library/nginx", &longest] {
             assert_eq!(right.parse::<RepositoryName>().map(String::from), Ok(right.to_owned()));
         }
-        let longer = "a".repeat(256);
+        let longer = "a".repeat(257);
         for wrong in [
             "",
             "/",

@@ -239,10 +239,10 @@ mod tests {
         assert_eq!(reason("127.0.0.1:5000/"), "it names no repository");
         assert_eq!(reason("localhost:99999/app"), "'localhost:99999' is no host");
         assert_eq!(reason("re gistry.example/app"), "'re gistry.example' is no host");
-        let long = "a".repeat(256);
+        let long = "a".repeat(257);
         assert_eq!(
             reason(&long),
-            format!("'{long}' is not a repository name: a repository name has at most 255 characters")
+            format!("'{long}' is not a repository name: a repository name has at most 256 characters")
         );
         let shape = "is not a repository name: expected lower-case letters and digits, with one '.', one or two '_', \
                      any '-' or '/' between them";

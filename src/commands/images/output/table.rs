@@ -207,7 +207,7 @@ mod tests {
         assert_eq!(fitted(&columns, vec![50, 8, 20], None), Some(vec![50, 8, 20]));
         assert_eq!(fitted(&columns, vec![50, 8, 20], Some(82)), Some(vec![50, 8, 20]));
         assert_eq!(fitted(&columns, vec![50, 8, 20], Some(60)), Some(vec![28, 8, 20]));
-        assert_eq!(fitted(&columns, vec![50, 8, 20], Some(40)), Some(vec![18, 8, 10]));
+        assert_eq!(fitted(&columns, vec![50, 8, 20], Some(40)), Some(vec![14, 8, 14]));
         assert_eq!(fitted(&columns, vec![50, 8, 20], Some(31)), None);
     }
 
