@@ -223,7 +223,7 @@ impl TransferCommand<'_> {
         let images = self.images(&mut failures).await?;
         // With --keep-going a tag that cannot move stops nothing but itself.
         if !keep_going {
-            self.admit(&images).await?;
+            self.check_tags(&images).await?;
         }
         let dry_run = self.matches.get_flag("dry-run");
         let began = Instant::now();
@@ -277,12 +277,12 @@ impl TransferCommand<'_> {
 
     /// Finds out, where several images go to ECR, which tags cannot move, before the first image does. It takes one
     /// listing, and a question for each tag that is there.
-    async fn admit(&self, images: &[Image<'_>]) -> anyhow::Result<()> {
+    async fn check_tags(&self, images: &[Image<'_>]) -> anyhow::Result<()> {
         if images.len() < 2 || self.destination.target.is_none() {
             return Ok(());
         }
         let wanted: HashSet<String> = images.iter().flat_map(|image| image.options.tags.clone()).collect();
-        let there = self.destination.store.named(&move |tag| wanted.contains(tag)).await;
+        let there = self.destination.store.tags_with_digests(&move |tag| wanted.contains(tag)).await;
         let there = there.map_err(|error| explained(error.into()))?.unwrap_or_default().images;
         let there: HashMap<String, Digest> =
             there.into_iter().map(|(tag, digest)| (tag.into(), digest)).collect();
@@ -297,7 +297,7 @@ impl TransferCommand<'_> {
                 let manifest = source.store.manifest(&options.image).await?;
                 let moves = |tag: &&&String| there[**tag] != *manifest.digest();
                 let moved: Vec<String> = known.iter().filter(moves).map(|tag| (*tag).clone()).collect();
-                self.destination.store.admit(manifest.digest(), &moved).await
+                self.destination.store.check_tags(manifest.digest(), &moved).await
             };
             moved.await.map_err(|error| explained(error.into()))?;
         }

@@ -110,7 +110,7 @@ impl Store for Memory {
         })
     }
 
-    fn held<'a>(&'a self, digest: &'a Digest) -> Answer<'a, Option<Vec<String>>> {
+    fn image_tags<'a>(&'a self, digest: &'a Digest) -> Answer<'a, Option<Vec<String>>> {
         Box::pin(async move {
             let state = self.state();
             let tags = state.tags.iter().filter(|(_, named)| *named == digest);

@@ -1,6 +1,6 @@
 //! The Store trait and its homes: everything that keeps images, seen as blobs, manifests and tags.
 //!
-//! A store is asked in one order: [`Store::manifest`] on the source; then on the destination [`Store::held`],
+//! A store is asked in one order: [`Store::manifest`] on the source; then on the destination [`Store::image_tags`],
 //! [`Store::prepare`], [`Store::write`] for each blob (several at once), [`Store::put_manifest`] for the children of
 //! an index, [`Store::put_image`], [`Store::put_referrer`] for what is about the image, [`Store::finish`]. Nothing may become visible in a store that was not verified.
 
@@ -93,7 +93,7 @@ pub trait Store: Send + Sync {
 
     /// The tags of an image that is here with everything it lists; `None` where it is not, or where that is not
     /// known, as in files: others write layouts and archives too, and not all of them write manifests last.
-    fn held<'a>(&'a self, _digest: &'a Digest) -> Answer<'a, Option<Vec<String>>> {
+    fn image_tags<'a>(&'a self, _digest: &'a Digest) -> Answer<'a, Option<Vec<String>>> {
         Box::pin(async { Ok(None) })
     }
 
@@ -129,7 +129,7 @@ pub trait Store: Send + Sync {
 
     /// Of these tags those that name this image for certain, where the tags of an image cannot be listed but a tag can
     /// be looked up.
-    fn tagged<'a>(&'a self, _digest: &'a Digest, _tags: &'a [String]) -> Answer<'a, Vec<String>> {
+    fn tags_naming<'a>(&'a self, _digest: &'a Digest, _tags: &'a [String]) -> Answer<'a, Vec<String>> {
         Box::pin(async { Ok(Vec::new()) })
     }
 
@@ -140,7 +140,7 @@ pub trait Store: Send + Sync {
     }
 
     /// Finds out before anything moves whether an image may have these tags; what cannot be known is no objection.
-    fn admit<'a>(&'a self, _digest: &'a Digest, _tags: &'a [String]) -> Answer<'a, ()> {
+    fn check_tags<'a>(&'a self, _digest: &'a Digest, _tags: &'a [String]) -> Answer<'a, ()> {
         Box::pin(async { Ok(()) })
     }
 
@@ -151,7 +151,7 @@ pub trait Store: Send + Sync {
 
     /// Of what is about this manifest the part that is here with everything it lists and needs nothing more to be
     /// found; nothing where that is not known, as in files.
-    fn attached<'a>(&'a self, _subject: &'a Digest) -> Answer<'a, HashSet<Digest>> {
+    fn existing_referrers<'a>(&'a self, _subject: &'a Digest) -> Answer<'a, HashSet<Digest>> {
         Box::pin(async { Ok(HashSet::new()) })
     }
 
@@ -161,7 +161,7 @@ pub trait Store: Send + Sync {
     }
 
     /// The registry's host and the repository, where this is one that can take blobs over from its neighbours.
-    fn neighbour(&self) -> Option<(&str, &str)> {
+    fn mount_source(&self) -> Option<(&str, &str)> {
         None
     }
 
@@ -189,7 +189,7 @@ pub trait Store: Send + Sync {
 
     /// The tags that are chosen, each with the digest that it names; `None` where there is no such repository. The
     /// listing is complete: what may be cut short or is no listing is an error.
-    fn named<'a>(&'a self, _chosen: &'a Chosen) -> Answer<'a, Option<ImageListing>> {
+    fn tags_with_digests<'a>(&'a self, _chosen: &'a Chosen) -> Answer<'a, Option<ImageListing>> {
         let reason = "cannot list its tags".to_owned();
         Box::pin(async { Err(Error::Place { place: self.name(), reason }) })
     }

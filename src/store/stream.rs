@@ -75,8 +75,8 @@ impl Source {
     }
 
     /// The registry's host and the repository that the blob is in.
-    pub(super) fn neighbour(&self) -> Option<(&str, &str)> {
-        self.store.neighbour()
+    pub(super) fn mount_source(&self) -> Option<(&str, &str)> {
+        self.store.mount_source()
     }
 
     /// The blob from its first byte.

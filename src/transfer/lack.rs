@@ -39,12 +39,12 @@ impl<'a> Lack<'a> {
         options: &Options,
     ) -> Result<Self, Error> {
         let held = match destination {
-            Some(destination) => destination.held(plan.root.digest()).await?,
+            Some(destination) => destination.image_tags(plan.root.digest()).await?,
             None => None,
         };
         let held = match (destination, held) {
             (Some(destination), Some(mut tags)) if missing_tags(Some(&tags), &options.tags).is_some() => {
-                tags.extend(destination.tagged(plan.root.digest(), &options.tags).await?);
+                tags.extend(destination.tags_naming(plan.root.digest(), &options.tags).await?);
                 Some(tags)
             }
             (_, held) => held,
@@ -73,13 +73,13 @@ impl<'a> Lack<'a> {
     }
 
     /// Finds out whether the destination takes all the tags.
-    pub(super) async fn admit(&self, destination: &Shared, plan: &Plan) -> Result<(), Error> {
+    pub(super) async fn check_tags(&self, destination: &Shared, plan: &Plan) -> Result<(), Error> {
         if let Some(tags) = self.tags.as_ref().filter(|tags| !tags.is_empty()) {
-            destination.admit(plan.root.digest(), tags).await?;
+            destination.check_tags(plan.root.digest(), tags).await?;
         }
         for about in &self.about {
             if let Link::Tag(tag) = &about.link {
-                destination.admit(about.manifest.digest(), std::slice::from_ref(tag)).await?;
+                destination.check_tags(about.manifest.digest(), std::slice::from_ref(tag)).await?;
             }
         }
         Ok(())
@@ -124,7 +124,7 @@ fn missing_tags(held: Option<&[String]>, wanted: &[String]) -> Option<Vec<String
 async fn lacking<'a>(destination: &Shared, about: &'a [About]) -> Result<Vec<&'a About>, Error> {
     let subjects: HashSet<&Digest> = about.iter().filter_map(About::subject).collect();
     let ask = |subject: Digest| async move {
-        let there = destination.attached(&subject).await?;
+        let there = destination.existing_referrers(&subject).await?;
         Ok::<_, Error>((subject, there))
     };
     let subjects: Vec<Digest> = subjects.into_iter().cloned().collect();
@@ -135,7 +135,7 @@ async fn lacking<'a>(destination: &Shared, about: &'a [About]) -> Result<Vec<&'a
         let digest = each.manifest.digest();
         let here = match &each.link {
             Link::Subject(subject) => there.get(subject).is_some_and(|there| there.contains(digest)),
-            Link::Tag(tag) => destination.held(digest).await?.is_some_and(|tags| tags.contains(tag)),
+            Link::Tag(tag) => destination.image_tags(digest).await?.is_some_and(|tags| tags.contains(tag)),
         };
         if !here {
             lacking.push(each);

@@ -209,7 +209,7 @@ pub async fn survey(
         Some(destination) => {
             // The digest of what is compressed on its way is not known yet, nor whether its tags name it already.
             if !compresses {
-                lack.admit(destination, &plan).await?;
+                lack.check_tags(destination, &plan).await?;
             }
             if lack.blobs.is_empty() { HashSet::new() } else { destination.missing(&lack.blobs).await? }
         }
@@ -256,11 +256,11 @@ pub async fn add(
     if lack.content {
         // Both only ask: what is refused is refused before anything moves.
         let prepare = async { destination.prepare(&lack.blobs).await.map_err(Error::from) };
-        let ((), missing) = tokio::try_join!(lack.admit(destination, &plan), prepare)?;
+        let ((), missing) = tokio::try_join!(lack.check_tags(destination, &plan), prepare)?;
         let blobs = lack.moving(&missing, &mut outcome, progress);
         move_blobs(source, destination, &blobs, options, progress, &mut outcome).await?;
     } else {
-        lack.admit(destination, &plan).await?;
+        lack.check_tags(destination, &plan).await?;
         progress.hear(Event::Planned { blobs: 0, bytes: 0, present: outcome.present });
     }
     if lack.image {

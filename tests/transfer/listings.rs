@@ -84,7 +84,7 @@ async fn get_says_what_head_does_not() {
                 .or_else(|| list.then(|| reply("200 OK", "", &tags(&["1", "gone", "../../x"]))))
         });
         let ImageListing { images, unreadable, .. } =
-            registry.store().named(&|_| true).await.unwrap().unwrap();
+            registry.store().tags_with_digests(&|_| true).await.unwrap().unwrap();
         let found: Vec<(String, Digest)> =
             images.into_iter().map(|(tag, digest)| (tag.into(), digest)).collect();
         assert_eq!(found, [("1".to_owned(), image.digest().clone())]);

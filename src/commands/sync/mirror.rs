@@ -99,8 +99,8 @@ impl Mirror {
     async fn compare(&self, wanted: &Wanted<'_>) -> anyhow::Result<Difference> {
         let chosen = wanted.chosen();
         let (source, mirror) = tokio::join!(
-            self.source.store.named(chosen.as_ref()),
-            self.destination.store.named(chosen.as_ref())
+            self.source.store.tags_with_digests(chosen.as_ref()),
+            self.destination.store.tags_with_digests(chosen.as_ref())
         );
         let Some(mut source) = source.map_err(|error| explained(error.into()))? else {
             anyhow::bail!("{} has no repository {}", self.source.store.name(), self.name);
@@ -123,7 +123,7 @@ impl Mirror {
         let mut listing = ImageListing::default();
         for (tag, digest) in source {
             let tags = [tag.to_string()];
-            let found = self.destination.store.tagged(digest, &tags).await;
+            let found = self.destination.store.tags_naming(digest, &tags).await;
             if !found.map_err(|error| explained(error.into()))?.is_empty() {
                 listing.images.push((tag.clone(), digest.clone()));
             }
@@ -142,7 +142,7 @@ impl Mirror {
         let mut refused = HashSet::new();
         // What cannot be is found before anything moves.
         for (tag, digest) in &difference.moved {
-            let admitted = self.destination.store.admit(digest, &[tag.to_string()]).await;
+            let admitted = self.destination.store.check_tags(digest, &[tag.to_string()]).await;
             if let Err(error) = admitted.map_err(|error| explained(error.into())) {
                 run.bear(done, error)?;
                 refused.insert(tag);

@@ -239,7 +239,7 @@ impl Store for Ecr {
         Box::pin(download::open(Arc::clone(&self.origin), blob, offset))
     }
 
-    fn held<'a>(&'a self, digest: &'a Digest) -> Answer<'a, Option<Vec<String>>> {
+    fn image_tags<'a>(&'a self, digest: &'a Digest) -> Answer<'a, Option<Vec<String>>> {
         Box::pin(async move { Ok(self.tags_of(digest).await?) })
     }
 
@@ -279,7 +279,7 @@ impl Store for Ecr {
         })
     }
 
-    fn named<'a>(&'a self, chosen: &'a Chosen) -> Answer<'a, Option<ImageListing>> {
+    fn tags_with_digests<'a>(&'a self, chosen: &'a Chosen) -> Answer<'a, Option<ImageListing>> {
         Box::pin(async move {
             match self.list(chosen).await {
                 Ok(listing) => Ok(Some(listing)),
@@ -297,7 +297,7 @@ impl Store for Ecr {
         if self.journal.is_some() { Kept::Bytes } else { Kept::Blobs }
     }
 
-    fn admit<'a>(&'a self, digest: &'a Digest, tags: &'a [String]) -> Answer<'a, ()> {
+    fn check_tags<'a>(&'a self, digest: &'a Digest, tags: &'a [String]) -> Answer<'a, ()> {
         Box::pin(async move { Ok(self.immutable(digest, tags).await?) })
     }
 
@@ -305,7 +305,7 @@ impl Store for Ecr {
         Box::pin(async move { Ok(self.about(subject).await?) })
     }
 
-    fn attached<'a>(&'a self, subject: &'a Digest) -> Answer<'a, HashSet<Digest>> {
+    fn existing_referrers<'a>(&'a self, subject: &'a Digest) -> Answer<'a, HashSet<Digest>> {
         Box::pin(async move {
             Ok(self.about(subject).await?.into_iter().map(|referrer| referrer.digest).collect())
         })

@@ -215,11 +215,11 @@ impl Store for Remote {
 
     /// A registry takes a manifest only with everything it lists. Which tags name it cannot be asked, and to put a
     /// manifest under a tag that it has already changes nothing.
-    fn held<'a>(&'a self, digest: &'a Digest) -> Answer<'a, Option<Vec<String>>> {
+    fn image_tags<'a>(&'a self, digest: &'a Digest) -> Answer<'a, Option<Vec<String>>> {
         Box::pin(async move { Ok(self.holds(digest).await?.then(Vec::new)) })
     }
 
-    fn tagged<'a>(&'a self, digest: &'a Digest, tags: &'a [String]) -> Answer<'a, Vec<String>> {
+    fn tags_naming<'a>(&'a self, digest: &'a Digest, tags: &'a [String]) -> Answer<'a, Vec<String>> {
         Box::pin(async move {
             let mut named = Vec::new();
             for tag in tags {
@@ -274,7 +274,7 @@ impl Store for Remote {
         Box::pin(self.about(subject))
     }
 
-    fn attached<'a>(&'a self, subject: &'a Digest) -> Answer<'a, HashSet<Digest>> {
+    fn existing_referrers<'a>(&'a self, subject: &'a Digest) -> Answer<'a, HashSet<Digest>> {
         Box::pin(async move {
             Ok(self.about(subject).await?.into_iter().map(|referrer| referrer.digest).collect())
         })
@@ -284,7 +284,7 @@ impl Store for Remote {
         Box::pin(self.attach(manifest))
     }
 
-    fn neighbour(&self) -> Option<(&str, &str)> {
+    fn mount_source(&self) -> Option<(&str, &str)> {
         Some((&self.host, &self.repository))
     }
 
@@ -299,7 +299,7 @@ impl Store for Remote {
         })
     }
 
-    fn named<'a>(&'a self, chosen: &'a Chosen) -> Answer<'a, Option<ImageListing>> {
+    fn tags_with_digests<'a>(&'a self, chosen: &'a Chosen) -> Answer<'a, Option<ImageListing>> {
         Box::pin(async move { Ok(self.chosen(chosen).await?) })
     }
 

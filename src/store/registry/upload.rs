@@ -135,7 +135,7 @@ impl Remote {
     /// Whether the registry took the blob over from another of its repositories. Where it does not, for whatever
     /// reason, the blob is sent.
     async fn mounted(&self, blob: &Descriptor, source: &Source) -> bool {
-        let Some((host, repository)) = source.neighbour() else { return false };
+        let Some((host, repository)) = source.mount_source() else { return false };
         if host != self.host || repository == self.repository.as_str() {
             return false;
         }

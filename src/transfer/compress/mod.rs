@@ -195,12 +195,12 @@ impl Work {
         kept.list.retain(|blob| !self.layers.contains_key(&blob.digest));
         // Before anything is compressed, so that a repository that is not there takes no time to be missed.
         let missing = destination.prepare(&kept.list).await?;
-        if destination.admit(plan.root.digest(), &options.tags).await.is_err() {
+        if destination.check_tags(plan.root.digest(), &options.tags).await.is_err() {
             // A tag cannot move, unless it names just what will come of this: that is worth compressing everything
             // before a byte is sent.
             let packed = self.foreseen(source, options).await?;
             let (_, root) = self.rewritten(source, plan, &packed)?;
-            destination.admit(root.digest(), &options.tags).await?;
+            destination.check_tags(root.digest(), &options.tags).await?;
         }
         let moving: Vec<&Descriptor> =
             kept.list.iter().filter(|blob| missing.contains(&blob.digest)).collect();
@@ -222,7 +222,7 @@ impl Work {
         let (children, root) = self.rewritten(source, plan, &packed)?;
         expect(source, &root, options)?;
         // Only now is it known which digest the tags are to name.
-        destination.admit(root.digest(), &options.tags).await?;
+        destination.check_tags(root.digest(), &options.tags).await?;
         for child in &children {
             put_child(destination, child, progress).await?;
         }
