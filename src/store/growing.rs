@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
 use super::Source;
-use super::journal::{Page, Record};
+use super::journal::{JournalEntry, UploadState};
 
 /// A blob that is still being made: a reader of it waits for what is not there yet.
 pub struct Growing {
@@ -16,10 +16,10 @@ pub struct Growing {
 
 /// An upload of a blob whose digest was not known when it began.
 pub(super) struct Begun {
-    pub(super) record: Record,
-    /// Whether the destination has said that it has everything in front of the record's next byte, and nothing more.
+    pub(super) state: UploadState,
+    /// Whether the destination has said that it has everything in front of the state's next byte, and nothing more.
     pub(super) certain: bool,
-    pub(super) page: Option<Page>,
+    pub(super) entry: Option<JournalEntry>,
 }
 
 impl Growing {
@@ -53,9 +53,9 @@ impl Growing {
     /// Writes down how far the upload is. While bytes are on their way nobody knows what of them arrives.
     pub(super) fn note(&self, next: u64, certain: bool) {
         if let Some(begun) = &mut *self.begun() {
-            (begun.record.next, begun.certain) = (next, certain);
-            if let Some(page) = &begun.page {
-                page.write(&begun.record);
+            (begun.state.next, begun.certain) = (next, certain);
+            if let Some(entry) = &begun.entry {
+                entry.write(&begun.state);
             }
         }
     }

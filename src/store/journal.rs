@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::folder::Folder;
 use crate::image::Digest;
 
-/// Every record has this length, and is written at once: whenever the process ends, the old one or the new is there.
+/// Every state has this length, and is written at once: whenever the process ends, the old one or the new is there.
 const LENGTH: usize = 1024;
 /// What is older than this was forgotten by the service too.
 const LONGEST: Duration = Duration::from_hours(7 * 24);
@@ -28,7 +28,7 @@ pub struct Journal {
 
 /// What is known about an upload.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Record {
+pub(super) struct UploadState {
     /// The service's name for it, or its place at a registry.
     pub(super) identifier: String,
     /// The size of its parts, where it has any.
@@ -37,9 +37,9 @@ pub(super) struct Record {
     pub(super) next: u64,
 }
 
-/// A layer's page.
+/// A layer's entry.
 #[derive(Debug)]
-pub(super) struct Page {
+pub(super) struct JournalEntry {
     folder: Folder,
     name: String,
     file: File,
@@ -51,20 +51,20 @@ impl Journal {
         Self { folder, registry }
     }
 
-    /// The page of a layer. `None` where somebody else has it, or the folder cannot be written to: that an upload
+    /// The entry of a layer. `None` where somebody else has it, or the folder cannot be written to: that an upload
     /// cannot be taken up later is no reason not to begin it.
-    pub(super) fn page(&self, repository: &str, digest: &Digest) -> Option<Page> {
+    pub(super) fn entry(&self, repository: &str, digest: &Digest) -> Option<JournalEntry> {
         let folder = Folder::create_private(&self.folder).ok()?;
         folder.remove_older(LONGEST);
         let key = Digest::of(format!("{}\n{repository}\n{digest}", self.registry).as_bytes());
         let file = folder.own_file(key.hexadecimal(), true).ok()??;
         file.try_lock().ok()?;
-        Some(Page { folder, name: key.hexadecimal().to_owned(), file })
+        Some(JournalEntry { folder, name: key.hexadecimal().to_owned(), file })
     }
 }
 
-impl Page {
-    pub(super) fn read(&self) -> Option<Record> {
+impl JournalEntry {
+    pub(super) fn read(&self) -> Option<UploadState> {
         let mut text = String::new();
         let mut file = &self.file;
         file.rewind().ok()?;
@@ -72,9 +72,9 @@ impl Page {
         serde_json::from_str(text.trim_end()).ok()
     }
 
-    /// Writes a record. Where that fails the next run sends more than it would have to, which is all.
-    pub(super) fn write(&self, record: &Record) {
-        let text = serde_json::to_string(record).unwrap_or_default();
+    /// Writes a state. Where that fails the next run sends more than it would have to, which is all.
+    pub(super) fn write(&self, state: &UploadState) {
+        let text = serde_json::to_string(state).unwrap_or_default();
         let mut file = &self.file;
         if text.len() <= LENGTH && file.rewind().is_ok() {
             let _ = file.write_all(format!("{text:LENGTH$}").as_bytes());
@@ -89,7 +89,7 @@ impl Page {
 
 /// A program that was being started meanwhile, a credential helper for one, holds a copy of the file for a moment.
 /// Closing ours would leave the lock to it; unlocking takes it from all copies.
-impl Drop for Page {
+impl Drop for JournalEntry {
     fn drop(&mut self) {
         let _ = self.file.unlock();
     }
@@ -104,24 +104,24 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let journal = Journal::new(folder.path().join("new/uploads"), "here".to_owned());
         let digest = Digest::of(b"layer");
-        let page = journal.page("app", &digest).unwrap();
-        assert_eq!(page.read(), None);
-        let long = Record { identifier: "a".repeat(40), part_size: 5 << 20, next: 10_000_000_000 };
-        page.write(&long);
-        assert!(journal.page("app", &digest).is_none());
-        assert!(journal.page("other", &digest).is_some());
-        drop(page);
-        let page = journal.page("app", &digest).unwrap();
-        assert_eq!(page.read(), Some(long.clone()));
-        let short = Record { identifier: "b".to_owned(), next: 1, ..long };
-        page.write(&short);
-        assert_eq!(page.read(), Some(short));
-        page.remove();
-        drop(page);
-        assert_eq!(journal.page("app", &digest).unwrap().read(), None);
+        let entry = journal.entry("app", &digest).unwrap();
+        assert_eq!(entry.read(), None);
+        let long = UploadState { identifier: "a".repeat(40), part_size: 5 << 20, next: 10_000_000_000 };
+        entry.write(&long);
+        assert!(journal.entry("app", &digest).is_none());
+        assert!(journal.entry("other", &digest).is_some());
+        drop(entry);
+        let entry = journal.entry("app", &digest).unwrap();
+        assert_eq!(entry.read(), Some(long.clone()));
+        let short = UploadState { identifier: "b".to_owned(), next: 1, ..long };
+        entry.write(&short);
+        assert_eq!(entry.read(), Some(short));
+        entry.remove();
+        drop(entry);
+        assert_eq!(journal.entry("app", &digest).unwrap().read(), None);
         // A torn or foreign file says nothing.
-        let page = journal.page("app", &digest).unwrap();
-        (&page.file).write_all(b"{\"identifier\":").unwrap();
-        assert_eq!(page.read(), None);
+        let entry = journal.entry("app", &digest).unwrap();
+        (&entry.file).write_all(b"{\"identifier\":").unwrap();
+        assert_eq!(entry.read(), None);
     }
 }

@@ -260,8 +260,8 @@ impl Store for Ecr {
     fn abandon<'a>(&'a self, growing: &'a Growing) -> BoxFuture<'a, ()> {
         Box::pin(async move {
             // Uploads that are not completed go away by themselves; no operation ends them.
-            if let Some(page) = growing.take().and_then(|begun| begun.page) {
-                page.remove();
+            if let Some(entry) = growing.take().and_then(|begun| begun.entry) {
+                entry.remove();
             }
         })
     }

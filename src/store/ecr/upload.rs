@@ -9,7 +9,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::super::growing::{Begun, Growing};
-use super::super::journal::{Page, Record};
+use super::super::journal::{JournalEntry, UploadState};
 use super::super::stream::{Part, Parts, part};
 use super::super::{Reader, Source, Written};
 use super::calls::Calls;
@@ -33,28 +33,28 @@ const CORRECTIONS: u32 = 5;
 struct Upload<'a> {
     store: &'a Ecr,
     blob: &'a Descriptor,
-    record: Record,
-    page: Option<&'a Page>,
+    state: UploadState,
+    entry: Option<&'a JournalEntry>,
 }
 
 /// Uploads a blob.
 pub(super) async fn upload(store: &Ecr, blob: &Descriptor, source: &Source) -> Result<Written, store::Error> {
-    let (page, known) = if let Some(Begun { record, certain, page }) = source.beginning() {
-        (page, Some((record, certain)))
+    let (entry, known) = if let Some(Begun { state, certain, entry }) = source.beginning() {
+        (entry, Some((state, certain)))
     } else {
-        let page = page(store, blob);
-        let known = page.as_ref().and_then(Page::read).map(|record| (record, false));
-        (page, known)
+        let entry = entry(store, blob);
+        let known = entry.as_ref().and_then(JournalEntry::read).map(|state| (state, false));
+        (entry, known)
     };
-    let page = page.as_ref();
-    let mut upload = match Upload::take_up(store, blob, known, page).await? {
+    let entry = entry.as_ref();
+    let mut upload = match Upload::take_up(store, blob, known, entry).await? {
         Some(upload) => upload,
-        None => Upload::begin(store, blob, source, page).await?,
+        None => Upload::begin(store, blob, source, entry).await?,
     };
     for attempt in 1.. {
         let result = upload.run(source).await;
-        if let Some(page) = page.filter(|_| is_over(&result)) {
-            page.remove();
+        if let Some(entry) = entry.filter(|_| is_over(&result)) {
+            entry.remove();
         }
         match result {
             Err(store::Error::Ecr(Error::Service(error)))
@@ -66,7 +66,7 @@ pub(super) async fn upload(store: &Ecr, blob: &Descriptor, source: &Source) -> R
                     return Ok(Written::Present);
                 }
                 source.arrived(0);
-                upload = Upload::begin(store, blob, source, page).await?;
+                upload = Upload::begin(store, blob, source, entry).await?;
             }
             // The layer's digest is another one, or its bytes make no sense: whose fault is it?
             Err(error) if is_refused(&error) => {
@@ -81,10 +81,10 @@ pub(super) async fn upload(store: &Ecr, blob: &Descriptor, source: &Source) -> R
 
 /// Uploads a layer that is still being made, in the smallest parts: it takes memory beside those who make it.
 pub(super) async fn begin(store: &Ecr, growing: &Growing) -> Result<(), store::Error> {
-    let page = page(store, growing.source().blob());
-    if let Some(record) = page.as_ref().and_then(Page::read) {
+    let entry = entry(store, growing.source().blob());
+    if let Some(state) = entry.as_ref().and_then(JournalEntry::read) {
         // An earlier run's. How far it is will be asked when the layer is whole.
-        growing.hold(Begun { record, certain: false, page });
+        growing.hold(Begun { state, certain: false, entry });
         return Ok(());
     }
     let size = part_size(None, growing.source().blob().size, 0);
@@ -94,8 +94,8 @@ pub(super) async fn begin(store: &Ecr, growing: &Growing) -> Result<(), store::E
         return Ok(());
     }
     let (identifier, _) = initiate(store).await?;
-    let record = Record { identifier: identifier.clone(), part_size: size, next: 0 };
-    growing.hold(Begun { record, certain: true, page });
+    let state = UploadState { identifier: identifier.clone(), part_size: size, next: 0 };
+    growing.hold(Begun { state, certain: true, entry });
     while !part.bytes.is_empty() {
         let (calls, identifier) = (Arc::clone(&store.calls), identifier.clone());
         let (first, end) = (part.first, part.end());
@@ -122,8 +122,8 @@ async fn read(
     Ok(part(buffer, first, bytes))
 }
 
-fn page(store: &Ecr, blob: &Descriptor) -> Option<Page> {
-    store.journal.as_ref().and_then(|journal| journal.page(&store.calls.place(), &blob.digest))
+fn entry(store: &Ecr, blob: &Descriptor) -> Option<JournalEntry> {
+    store.journal.as_ref().and_then(|journal| journal.entry(&store.calls.place(), &blob.digest))
 }
 
 /// Begins an upload: its identifier, and the size of parts that the service names.
@@ -159,7 +159,7 @@ fn part_size(named: Option<u64>, layer: u64, memory: usize) -> usize {
     named.min(memory / PARTS_IN_MEMORY).max(least).clamp(SMALLEST_PART, LARGEST_PART)
 }
 
-impl Record {
+impl UploadState {
     fn fits(&self, blob: &Descriptor) -> bool {
         (SMALLEST_PART..=LARGEST_PART).contains(&self.part_size) && self.next <= blob.size
     }
@@ -170,11 +170,11 @@ impl<'a> Upload<'a> {
         store: &'a Ecr,
         blob: &'a Descriptor,
         source: &Source,
-        page: Option<&'a Page>,
+        entry: Option<&'a JournalEntry>,
     ) -> Result<Self, Error> {
         let (identifier, named) = initiate(store).await?;
         let part_size = part_size(named, blob.size, source.buffers().budget());
-        let upload = Self { store, blob, record: Record { identifier, part_size, next: 0 }, page };
+        let upload = Self { store, blob, state: UploadState { identifier, part_size, next: 0 }, entry };
         upload.note(0);
         Ok(upload)
     }
@@ -185,24 +185,24 @@ impl<'a> Upload<'a> {
     async fn take_up(
         store: &'a Ecr,
         blob: &'a Descriptor,
-        known: Option<(Record, bool)>,
-        page: Option<&'a Page>,
+        known: Option<(UploadState, bool)>,
+        entry: Option<&'a JournalEntry>,
     ) -> Result<Option<Self>, Error> {
-        let Some((record, certain)) = known.filter(|(record, _)| record.fits(blob)) else {
+        let Some((state, certain)) = known.filter(|(state, _)| state.fits(blob)) else {
             return Ok(None);
         };
         if certain {
-            return Ok(Some(Self { store, blob, record, page }));
+            return Ok(Some(Self { store, blob, state, entry }));
         }
         let nowhere = Part { first: blob.size + MEBIBYTE as u64, bytes: Bytes::from_static(&[0]) };
-        let question = call(&store.calls, &record.identifier, nowhere).map_err(Error::Service)?;
+        let question = call(&store.calls, &state.identifier, nowhere).map_err(Error::Service)?;
         let mut failures = 0;
         let next = loop {
             match store.calls.send(&question).await.map_err(|error| (wanted(&error), error)) {
                 // It took the byte, and is no use any more.
                 Ok(_) => return Ok(None),
                 Err((Some(next), _)) => break next,
-                Err((None, error)) if error.code() == Some("UploadNotFoundException") => break record.next,
+                Err((None, error)) if error.code() == Some("UploadNotFoundException") => break state.next,
                 Err((None, error)) => match store.calls.wait(error, &mut failures).await {
                     // What it thinks of the byte is no reason not to begin again.
                     Err(Error::Service(error)) if error.refusal().is_some() => return Ok(None),
@@ -210,27 +210,27 @@ impl<'a> Upload<'a> {
                 },
             }
         };
-        let upload = Self { store, blob, record: Record { next, ..record }, page };
+        let upload = Self { store, blob, state: UploadState { next, ..state }, entry };
         Ok((next <= blob.size).then_some(upload))
     }
 
     /// Writes down how far it is.
     fn note(&self, next: u64) {
-        if let Some(page) = self.page {
-            page.write(&Record { next, ..self.record.clone() });
+        if let Some(entry) = self.entry {
+            entry.write(&UploadState { next, ..self.state.clone() });
         }
     }
 
     async fn run(&self, source: &Source) -> Result<Written, store::Error> {
         let stream = source.stream_to_verifier().await?;
-        let (calls, upload) = (Arc::clone(&self.store.calls), self.record.identifier.clone());
+        let (calls, upload) = (Arc::clone(&self.store.calls), self.state.identifier.clone());
         let ready =
             move |part: Part| Ready { first: part.first, end: part.end(), call: call(&calls, &upload, part) };
-        let mut parts = Parts::with(stream, source.buffers(), self.record.part_size, ready);
-        if self.record.next > 0 {
+        let mut parts = Parts::with(stream, source.buffers(), self.state.part_size, ready);
+        if self.state.next > 0 {
             // What was sent by an earlier run is not sent again; hashed it is, unless the source is trusted.
-            parts.seek(self.record.next).await?;
-            source.arrived(self.record.next);
+            parts.seek(self.state.next).await?;
+            source.arrived(self.state.next);
         }
         let (mut furthest, mut corrections, mut failures) = (0, 0, 0);
         while let Some(Ready { first, end, call }) = parts.next().await? {
@@ -263,7 +263,7 @@ impl<'a> Upload<'a> {
 
     async fn complete(&self) -> Result<Written, Error> {
         const OPERATION: &str = "CompleteLayerUpload";
-        let members = json!({"uploadId": self.record.identifier, "layerDigests": [self.blob.digest]});
+        let members = json!({"uploadId": self.state.identifier, "layerDigests": [self.blob.digest]});
         let answer = match self.store.calls.call(OPERATION, members).await {
             Err(Error::Service(error)) if error.code() == Some("LayerAlreadyExistsException") => {
                 return Ok(Written::Present);

@@ -10,7 +10,7 @@ use tokio::sync::mpsc::{self, Sender};
 
 use super::super::Reader;
 use super::super::growing::{Begun, Growing};
-use super::super::journal::{Page, Record};
+use super::super::journal::{JournalEntry, UploadState};
 use super::Remote;
 use super::token::Right;
 use super::upload::{SMALL, STEP, moved};
@@ -24,17 +24,17 @@ impl Remote {
             return None;
         }
         let journal = self.journal.as_ref();
-        let page =
-            journal.and_then(|journal| journal.page(&self.repository, &growing.source().blob().digest));
-        if let Some(record) = page.as_ref().and_then(Page::read) {
+        let entry =
+            journal.and_then(|journal| journal.entry(&self.repository, &growing.source().blob().digest));
+        if let Some(state) = entry.as_ref().and_then(JournalEntry::read) {
             // An earlier run's. How far it is will be asked when the blob is whole.
-            growing.hold(Begun { record, certain: false, page });
+            growing.hold(Begun { state, certain: false, entry });
             return None;
         }
         let authorization = self.reads.authorization(Right::Push, None).await.ok()?;
         let session = self.begin(&authorization).await.ok()?;
-        let record = Record { identifier: session.place.to_string(), part_size: 0, next: 0 };
-        growing.hold(Begun { record, certain: false, page });
+        let state = UploadState { identifier: session.place.to_string(), part_size: 0, next: 0 };
+        growing.hold(Begun { state, certain: false, entry });
         growing.note(0, false);
         let (sender, receiver) = mpsc::channel::<Result<Bytes, &'static str>>(1);
         let body = stream::unfold(receiver, async |mut receiver| {
@@ -49,8 +49,8 @@ impl Remote {
         match answer {
             Ok(response) => {
                 let place = moved(&session.place, &response).ok()?.unwrap_or(session.place);
-                let record = Record { identifier: place.into(), part_size: 0, next: sent? };
-                growing.hold(Begun { record, certain: true, ..growing.take()? });
+                let state = UploadState { identifier: place.into(), part_size: 0, next: sent? };
+                growing.hold(Begun { state, certain: true, ..growing.take()? });
             }
             // Then it may be asked how much it has.
             Err(trouble) if trouble.passing || trouble.expired || trouble.status.is_none() => {}
@@ -63,10 +63,10 @@ impl Remote {
     /// Ends an upload that nobody wants.
     pub(super) async fn forget(&self, growing: &Growing) {
         let Some(begun) = growing.take() else { return };
-        if let Some(page) = &begun.page {
-            page.remove();
+        if let Some(entry) = &begun.entry {
+            entry.remove();
         }
-        let Ok(place) = begun.record.identifier.parse() else { return };
+        let Ok(place) = begun.state.identifier.parse() else { return };
         let Ok(authorization) = self.reads.authorization(Right::Push, None).await else { return };
         if let Ok(request) = self.request(Method::DELETE, place, &authorization) {
             // The registry forgets it by itself, later.

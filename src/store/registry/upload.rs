@@ -12,7 +12,7 @@ use tokio::sync::mpsc::{self, Sender};
 use url::Url;
 
 use super::super::http::{is_same_registry, leads_astray};
-use super::super::journal::{Page, Record};
+use super::super::journal::{JournalEntry, UploadState};
 use super::super::stream::Parts;
 use super::super::{Source, Written};
 use super::Remote;
@@ -40,9 +40,9 @@ pub(super) struct Session {
 
 impl Session {
     /// An upload that was written down.
-    fn of(record: &Record, certain: bool) -> Option<Self> {
-        let place = record.identifier.parse().ok()?;
-        Some(Self { place, doubtful: !certain, next: if certain { record.next } else { 0 } })
+    fn of(state: &UploadState, certain: bool) -> Option<Self> {
+        let place = state.identifier.parse().ok()?;
+        Some(Self { place, doubtful: !certain, next: if certain { state.next } else { 0 } })
     }
 }
 
@@ -70,14 +70,14 @@ impl Remote {
         }
         let step = if blob.size <= SMALL as u64 { SMALL } else { STEP };
         let mut parts = Parts::new(source.stream_to_verifier().await?, source.buffers(), step);
-        let (page, mut session) = if let Some(begun) = source.beginning() {
-            let session = Session::of(&begun.record, begun.certain);
-            (begun.page, session)
+        let (entry, mut session) = if let Some(begun) = source.beginning() {
+            let session = Session::of(&begun.state, begun.certain);
+            (begun.entry, session)
         } else {
-            let page = self.journal.as_ref().filter(|_| blob.size > SMALL as u64);
-            let page = page.and_then(|journal| journal.page(&self.repository, &blob.digest));
-            let session = page.as_ref().and_then(Page::read).and_then(|record| Session::of(&record, false));
-            (page, session)
+            let entry = self.journal.as_ref().filter(|_| blob.size > SMALL as u64);
+            let entry = entry.and_then(|journal| journal.entry(&self.repository, &blob.digest));
+            let session = entry.as_ref().and_then(JournalEntry::read).and_then(|state| Session::of(&state, false));
+            (entry, session)
         };
         let (mut failures, mut stale) = (0, None);
         loop {
@@ -86,15 +86,15 @@ impl Remote {
             let (known, attempted) = match authorization {
                 Ok(known) => {
                     let attempted =
-                        self.attempt(&mut session, page.as_ref(), &mut parts, blob, source, &known).await;
+                        self.attempt(&mut session, entry.as_ref(), &mut parts, blob, source, &known).await;
                     (Some(known), attempted)
                 }
                 Err(trouble) => (None, Err(Failure::Registry(trouble))),
             };
             let trouble = match attempted {
                 Ok(()) => {
-                    if let Some(page) = &page {
-                        page.remove();
+                    if let Some(entry) = &entry {
+                        entry.remove();
                     }
                     break;
                 }
@@ -114,8 +114,8 @@ impl Remote {
             let hopeful = trouble.passing || expired || lost || trouble.status == Some(416);
             if failures >= ATTEMPTS || !hopeful {
                 if trouble.status == Some(400) {
-                    if let Some(page) = &page {
-                        page.remove();
+                    if let Some(entry) = &entry {
+                        entry.remove();
                     }
                     source.examine().await?;
                 }
@@ -152,7 +152,7 @@ impl Remote {
     async fn attempt(
         &self,
         session: &mut Option<Session>,
-        page: Option<&Page>,
+        entry: Option<&JournalEntry>,
         parts: &mut Parts,
         blob: &Descriptor,
         source: &Source,
@@ -176,9 +176,9 @@ impl Remote {
                 asked => asked?,
             }
         }
-        if let Some(page) = page {
+        if let Some(entry) = entry {
             let identifier = session.place.to_string();
-            page.write(&Record { identifier, part_size: 0, next: session.next });
+            entry.write(&UploadState { identifier, part_size: 0, next: session.next });
         }
         // Until everything of this attempt is well the registry may have got any part of it.
         session.doubtful = true;
