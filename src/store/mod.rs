@@ -13,7 +13,7 @@ pub mod engine;
 mod error;
 mod files;
 pub(crate) mod folder;
-mod growing;
+mod pending;
 mod http;
 mod index;
 mod journal;
@@ -39,7 +39,7 @@ pub use ecr::Ecr;
 pub use engine::Engine;
 pub use error::Error;
 pub use folder::private_temporary;
-pub use growing::Growing;
+pub use pending::PendingBlob;
 pub use journal::Journal;
 pub use layout::Layout;
 pub use list_walk::ListWalk;
@@ -111,12 +111,12 @@ pub trait Store: Send + Sync {
 
     /// Takes what there is of a blob that is still being made, until it is whole, so that [`Store::write`] has less to
     /// do: where that comes from a [`Source::begun`] by this. What fails here fails there again, and is told there.
-    fn begin<'a>(&'a self, _growing: &'a Growing) -> BoxFuture<'a, ()> {
+    fn begin<'a>(&'a self, _pending: &'a PendingBlob) -> BoxFuture<'a, ()> {
         Box::pin(async {})
     }
 
     /// Forgets what has begun and was stopped: nobody wants the blob.
-    fn abandon<'a>(&'a self, _growing: &'a Growing) -> BoxFuture<'a, ()> {
+    fn abandon<'a>(&'a self, _pending: &'a PendingBlob) -> BoxFuture<'a, ()> {
         Box::pin(async {})
     }
 

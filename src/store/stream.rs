@@ -6,7 +6,7 @@ use bytes::Bytes;
 use tokio::task::JoinHandle;
 
 use super::buffers::{Buffer, Buffers, DEFAULT_MEMORY};
-use super::growing::{Begun, Growing};
+use super::pending::{StartedUpload, PendingBlob};
 use super::{Error, Reader, Shared};
 use crate::image::{Descriptor, Hasher};
 
@@ -19,7 +19,7 @@ pub struct Source {
     blob: Descriptor,
     buffers: Arc<Buffers>,
     trusted: bool,
-    growing: Option<Arc<Growing>>,
+    pending: Option<Arc<PendingBlob>>,
     report: Box<dyn Fn(u64) + Send + Sync>,
 }
 
@@ -27,7 +27,7 @@ impl Source {
     /// A blob of a store. `report` hears how many of its bytes have arrived.
     pub fn new(store: Shared, blob: Descriptor, report: impl Fn(u64) + Send + Sync + 'static) -> Self {
         let buffers = Buffers::within(DEFAULT_MEMORY);
-        Self { store, blob, buffers, trusted: false, growing: None, report: Box::new(report) }
+        Self { store, blob, buffers, trusted: false, pending: None, report: Box::new(report) }
     }
 
     /// The same source, with buffers that others use too.
@@ -45,13 +45,13 @@ impl Source {
 
     /// The same source, of which the destination has a part already.
     #[must_use]
-    pub fn begun(self, growing: Arc<Growing>) -> Self {
-        Self { growing: Some(growing), ..self }
+    pub fn begun(self, pending: Arc<PendingBlob>) -> Self {
+        Self { pending: Some(pending), ..self }
     }
 
     /// What the destination has of it.
-    pub(super) fn beginning(&self) -> Option<Begun> {
-        self.growing.as_ref().and_then(|growing| growing.take())
+    pub(super) fn beginning(&self) -> Option<StartedUpload> {
+        self.pending.as_ref().and_then(|pending| pending.take())
     }
 
     /// The blob, as far as it is known.

@@ -20,7 +20,7 @@ use self::pace::Pace;
 use super::http::Connections;
 pub use super::http::Network;
 use super::{
-    Answer, Chosen, Growing, ImageListing, Journal, Kept, ListWalk, Reader, Source, Store, TagListing,
+    Answer, Chosen, PendingBlob, ImageListing, Journal, Kept, ListWalk, Reader, Source, Store, TagListing,
     Unreadable, Written,
 };
 use crate::image::{Descriptor, Digest, Manifest, Name, RepositoryName, Tag, media_type};
@@ -247,20 +247,20 @@ impl Store for Ecr {
         Box::pin(async move { Ok(self.missing(blobs).await?) })
     }
 
-    fn begin<'a>(&'a self, growing: &'a Growing) -> BoxFuture<'a, ()> {
+    fn begin<'a>(&'a self, pending: &'a PendingBlob) -> BoxFuture<'a, ()> {
         Box::pin(async move {
             tokio::select! {
                 // What fails here fails again where the layer is whole, and is told there.
-                _ = upload::begin(self, growing) => {}
-                () = growing.stopped() => {}
+                _ = upload::begin(self, pending) => {}
+                () = pending.stopped() => {}
             }
         })
     }
 
-    fn abandon<'a>(&'a self, growing: &'a Growing) -> BoxFuture<'a, ()> {
+    fn abandon<'a>(&'a self, pending: &'a PendingBlob) -> BoxFuture<'a, ()> {
         Box::pin(async move {
             // Uploads that are not completed go away by themselves; no operation ends them.
-            if let Some(entry) = growing.take().and_then(|begun| begun.entry) {
+            if let Some(entry) = pending.take().and_then(|begun| begun.entry) {
                 entry.remove();
             }
         })

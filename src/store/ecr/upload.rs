@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::super::growing::{Begun, Growing};
+use super::super::pending::{StartedUpload, PendingBlob};
 use super::super::journal::{JournalEntry, UploadState};
 use super::super::stream::{Part, Parts, part};
 use super::super::{Reader, Source, Written};
@@ -39,7 +39,7 @@ struct Upload<'a> {
 
 /// Uploads a blob.
 pub(super) async fn upload(store: &Ecr, blob: &Descriptor, source: &Source) -> Result<Written, store::Error> {
-    let (entry, known) = if let Some(Begun { state, certain, entry }) = source.beginning() {
+    let (entry, known) = if let Some(StartedUpload { state, certain, entry }) = source.beginning() {
         (entry, Some((state, certain)))
     } else {
         let entry = entry(store, blob);
@@ -80,44 +80,44 @@ pub(super) async fn upload(store: &Ecr, blob: &Descriptor, source: &Source) -> R
 }
 
 /// Uploads a layer that is still being made, in the smallest parts: it takes memory beside those who make it.
-pub(super) async fn begin(store: &Ecr, growing: &Growing) -> Result<(), store::Error> {
-    let entry = entry(store, growing.source().blob());
+pub(super) async fn begin(store: &Ecr, pending: &PendingBlob) -> Result<(), store::Error> {
+    let entry = entry(store, pending.source().blob());
     if let Some(state) = entry.as_ref().and_then(JournalEntry::read) {
         // An earlier run's. How far it is will be asked when the layer is whole.
-        growing.hold(Begun { state, certain: false, entry });
+        pending.hold(StartedUpload { state, certain: false, entry });
         return Ok(());
     }
-    let size = part_size(None, growing.source().blob().size, 0);
-    let mut reader = growing.source().reader().await?;
-    let mut part = read(growing, &mut *reader, 0, size).await?;
+    let size = part_size(None, pending.source().blob().size, 0);
+    let mut reader = pending.source().reader().await?;
+    let mut part = read(pending, &mut *reader, 0, size).await?;
     if part.bytes.len() < size {
         return Ok(());
     }
     let (identifier, _) = initiate(store).await?;
     let state = UploadState { identifier: identifier.clone(), part_size: size, next: 0 };
-    growing.hold(Begun { state, certain: true, entry });
+    pending.hold(StartedUpload { state, certain: true, entry });
     while !part.bytes.is_empty() {
         let (calls, identifier) = (Arc::clone(&store.calls), identifier.clone());
         let (first, end) = (part.first, part.end());
         let call = tokio::task::spawn_blocking(move || call(&calls, &identifier, part));
         let call = call.await.expect("encoding does not panic").map_err(Error::Service)?;
-        growing.note(first, false);
+        pending.note(first, false);
         store.calls.send(&call).await.map_err(Error::Service)?;
-        growing.note(end, true);
-        growing.source().arrived(end);
+        pending.note(end, true);
+        pending.source().arrived(end);
         drop(call);
-        part = read(growing, &mut *reader, end, size).await?;
+        part = read(pending, &mut *reader, end, size).await?;
     }
     Ok(())
 }
 
 async fn read(
-    growing: &Growing,
+    pending: &PendingBlob,
     reader: &mut dyn Reader,
     first: u64,
     size: usize,
 ) -> Result<Part, store::Error> {
-    let mut buffer = growing.source().buffers().lend(size).await;
+    let mut buffer = pending.source().buffers().lend(size).await;
     let bytes = reader.read(std::mem::take(&mut buffer.bytes), size).await?;
     Ok(part(buffer, first, bytes))
 }

@@ -7,7 +7,7 @@
 
 mod challenge;
 mod error;
-mod growing;
+mod pending;
 mod listing;
 mod pages;
 mod read;
@@ -40,7 +40,7 @@ pub use self::token::Renew;
 use super::http::Connections;
 pub use super::http::Network;
 use super::{
-    Answer, Chosen, Growing, ImageListing, Journal, Kept, Reader, Source, Store, TagListing, Written,
+    Answer, Chosen, PendingBlob, ImageListing, Journal, Kept, Reader, Source, Store, TagListing, Written,
 };
 use crate::image::{Descriptor, Digest, Manifest, Name, RepositoryName, Tag};
 
@@ -239,14 +239,14 @@ impl Store for Remote {
         Box::pin(self.upload(blob, source))
     }
 
-    fn begin<'a>(&'a self, growing: &'a Growing) -> BoxFuture<'a, ()> {
+    fn begin<'a>(&'a self, pending: &'a PendingBlob) -> BoxFuture<'a, ()> {
         Box::pin(async move {
-            let _ = self.upload_growing(growing).await;
+            let _ = self.upload_pending(pending).await;
         })
     }
 
-    fn abandon<'a>(&'a self, growing: &'a Growing) -> BoxFuture<'a, ()> {
-        Box::pin(self.forget(growing))
+    fn abandon<'a>(&'a self, pending: &'a PendingBlob) -> BoxFuture<'a, ()> {
+        Box::pin(self.forget(pending))
     }
 
     fn put_manifest<'a>(&'a self, manifest: &'a Manifest) -> Answer<'a, ()> {

@@ -38,7 +38,7 @@ use super::plan::{self, Blobs, Plan};
 use super::progress::{Event, Progress};
 use super::{Error, Options, Outcome, expect, move_blobs, put_child};
 use crate::image::{Content, Descriptor, Digest, Manifest, media_type};
-use crate::store::{self, Buffers, Growing, Shared, Source, Written};
+use crate::store::{self, Buffers, PendingBlob, Shared, Source, Written};
 
 /// How layers can be compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -348,25 +348,25 @@ async fn move_layer(
     let (spool, filling) = spool::new().map_err(spool::failed)?;
     let spool: Shared = Arc::new(spool);
     let unnamed = Descriptor { digest: compression.name(layer), ..blob.clone() };
-    let growing = Source::new(Arc::clone(&spool), unnamed, report_sent.clone());
-    let growing = Arc::new(Growing::new(growing.with_buffers(Arc::clone(&buffers))));
+    let pending = Source::new(Arc::clone(&spool), unnamed, report_sent.clone());
+    let pending = Arc::new(PendingBlob::new(pending.with_buffers(Arc::clone(&buffers))));
     let mut early = JoinSet::new();
     let mut packing = pin!(pack(source, layer, compression, crew, filling, report));
     let packed = tokio::select! {
         packed = &mut packing => packed,
         turn = Arc::clone(&crew.turn).acquire_owned() => {
-            let (destination, growing) = (Arc::clone(destination), Arc::clone(&growing));
+            let (destination, pending) = (Arc::clone(destination), Arc::clone(&pending));
             early.spawn(async move {
-                destination.begin(&growing).await;
+                destination.begin(&pending).await;
                 drop(turn);
             });
             packing.await
         }
     };
     let abandon = async |mut early: JoinSet<()>| {
-        growing.stop();
+        pending.stop();
         early.join_next().await;
-        destination.abandon(&growing).await;
+        destination.abandon(&pending).await;
     };
     let new = match packed {
         Ok(new) => new,
@@ -380,7 +380,7 @@ async fn move_layer(
     let written = if missing.contains(&new.digest) {
         early.join_next().await;
         let from_spool = Source::new(spool, new.clone(), report_sent).with_buffers(buffers).trusted();
-        destination.write(&new, &from_spool.begun(growing)).await?
+        destination.write(&new, &from_spool.begun(pending)).await?
     } else {
         abandon(early).await;
         Written::Present

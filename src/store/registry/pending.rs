@@ -9,7 +9,7 @@ use reqwest::{Body, Method};
 use tokio::sync::mpsc::{self, Sender};
 
 use super::super::Reader;
-use super::super::growing::{Begun, Growing};
+use super::super::pending::{StartedUpload, PendingBlob};
 use super::super::journal::{JournalEntry, UploadState};
 use super::Remote;
 use super::token::Right;
@@ -17,25 +17,25 @@ use super::upload::{SMALL, STEP, moved};
 
 impl Remote {
     /// Begins an upload and sends the blob as it comes, unless it is small. `None` where that did not come to its end.
-    pub(super) async fn upload_growing(&self, growing: &Growing) -> Option<()> {
-        let mut reader = growing.source().reader().await.ok()?;
+    pub(super) async fn upload_pending(&self, pending: &PendingBlob) -> Option<()> {
+        let mut reader = pending.source().reader().await.ok()?;
         let front = reader.read(Vec::new(), SMALL + 1).await.ok()?;
         if front.len() <= SMALL {
             return None;
         }
         let journal = self.journal.as_ref();
         let entry =
-            journal.and_then(|journal| journal.entry(&self.repository, &growing.source().blob().digest));
+            journal.and_then(|journal| journal.entry(&self.repository, &pending.source().blob().digest));
         if let Some(state) = entry.as_ref().and_then(JournalEntry::read) {
             // An earlier run's. How far it is will be asked when the blob is whole.
-            growing.hold(Begun { state, certain: false, entry });
+            pending.hold(StartedUpload { state, certain: false, entry });
             return None;
         }
         let authorization = self.reads.authorization(Right::Push, None).await.ok()?;
         let session = self.begin(&authorization).await.ok()?;
         let state = UploadState { identifier: session.place.to_string(), part_size: 0, next: 0 };
-        growing.hold(Begun { state, certain: false, entry });
-        growing.note(0, false);
+        pending.hold(StartedUpload { state, certain: false, entry });
+        pending.note(0, false);
         let (sender, receiver) = mpsc::channel::<Result<Bytes, &'static str>>(1);
         let body = stream::unfold(receiver, async |mut receiver| {
             receiver.recv().await.map(|bytes| (bytes, receiver))
@@ -43,26 +43,26 @@ impl Remote {
         let request = self.request(Method::PATCH, session.place.clone(), &authorization).ok()?;
         let request = request.header(CONTENT_TYPE, "application/octet-stream").body(Body::wrap_stream(body));
         let (answer, sent) = tokio::select! {
-            sent = async { tokio::join!(self.accepted(request), feed(growing, reader, front, sender)) } => sent,
-            () = growing.stopped() => return None,
+            sent = async { tokio::join!(self.accepted(request), feed(pending, reader, front, sender)) } => sent,
+            () = pending.stopped() => return None,
         };
         match answer {
             Ok(response) => {
                 let place = moved(&session.place, &response).ok()?.unwrap_or(session.place);
                 let state = UploadState { identifier: place.into(), part_size: 0, next: sent? };
-                growing.hold(Begun { state, certain: true, ..growing.take()? });
+                pending.hold(StartedUpload { state, certain: true, ..pending.take()? });
             }
             // Then it may be asked how much it has.
             Err(trouble) if trouble.passing || trouble.expired || trouble.status.is_none() => {}
             // A registry that does not take blobs this way may take them in another one, in another upload.
-            Err(_) => self.forget(growing).await,
+            Err(_) => self.forget(pending).await,
         }
         Some(())
     }
 
     /// Ends an upload that nobody wants.
-    pub(super) async fn forget(&self, growing: &Growing) {
-        let Some(begun) = growing.take() else { return };
+    pub(super) async fn forget(&self, pending: &PendingBlob) {
+        let Some(begun) = pending.take() else { return };
         if let Some(entry) = &begun.entry {
             entry.remove();
         }
@@ -78,7 +78,7 @@ impl Remote {
 /// Hands the request its bytes, and answers how many there were. Where the blob does not become whole, the request
 /// fails too.
 async fn feed(
-    growing: &Growing,
+    pending: &PendingBlob,
     mut reader: Box<dyn Reader>,
     front: Vec<u8>,
     sender: Sender<Result<Bytes, &'static str>>,
@@ -88,7 +88,7 @@ async fn feed(
         let length = piece.len() as u64;
         sender.send(Ok(piece.into())).await.ok()?;
         sent += length;
-        growing.source().arrived(sent);
+        pending.source().arrived(sent);
         let Ok(next) = reader.read(Vec::with_capacity(STEP), STEP).await else {
             let _ = sender.send(Err("the blob did not become whole")).await;
             return None;

@@ -8,21 +8,21 @@ use super::Source;
 use super::journal::{JournalEntry, UploadState};
 
 /// A blob that is still being made: a reader of it waits for what is not there yet.
-pub struct Growing {
+pub struct PendingBlob {
     source: Source,
-    begun: Mutex<Option<Begun>>,
+    begun: Mutex<Option<StartedUpload>>,
     unwanted: watch::Sender<bool>,
 }
 
 /// An upload of a blob whose digest was not known when it began.
-pub(super) struct Begun {
+pub(super) struct StartedUpload {
     pub(super) state: UploadState,
     /// Whether the destination has said that it has everything in front of the state's next byte, and nothing more.
     pub(super) certain: bool,
     pub(super) entry: Option<JournalEntry>,
 }
 
-impl Growing {
+impl PendingBlob {
     /// A blob whose descriptor's digest stands for what it is made of, and how: the same must always become the same
     /// bytes. Its size is about the most that comes of it.
     pub fn new(source: Source) -> Self {
@@ -46,7 +46,7 @@ impl Growing {
     }
 
     /// Remembers an upload.
-    pub(super) fn hold(&self, begun: Begun) {
+    pub(super) fn hold(&self, begun: StartedUpload) {
         *self.begun() = Some(begun);
     }
 
@@ -61,11 +61,11 @@ impl Growing {
     }
 
     /// The upload, for somebody else to go on with.
-    pub(super) fn take(&self) -> Option<Begun> {
+    pub(super) fn take(&self) -> Option<StartedUpload> {
         self.begun().take()
     }
 
-    fn begun(&self) -> MutexGuard<'_, Option<Begun>> {
+    fn begun(&self) -> MutexGuard<'_, Option<StartedUpload>> {
         self.begun.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
