@@ -13,7 +13,6 @@ pub mod engine;
 mod error;
 mod files;
 pub(crate) mod folder;
-mod pending;
 mod http;
 mod index;
 mod journal;
@@ -22,6 +21,7 @@ mod list_walk;
 mod listing;
 pub mod memory;
 mod partial;
+mod pending;
 mod place;
 pub mod registry;
 mod stream;
@@ -39,12 +39,12 @@ pub use ecr::Ecr;
 pub use engine::Engine;
 pub use error::Error;
 pub use folder::private_temporary;
-pub use pending::PendingBlob;
 pub use journal::Journal;
 pub use layout::Layout;
 pub use list_walk::ListWalk;
 pub use listing::{ImageListing, TagListing, Unreadable};
 pub use memory::Memory;
+pub use pending::PendingBlob;
 pub use place::{Format, Place};
 pub use registry::Remote;
 pub use stream::{Source, Stream};
@@ -110,7 +110,7 @@ pub trait Store: Send + Sync {
     fn write<'a>(&'a self, blob: &'a Descriptor, source: &'a Source) -> Answer<'a, Written>;
 
     /// Takes what there is of a blob that is still being made, until it is whole, so that [`Store::write`] has less to
-    /// do: where that comes from a [`Source::begun`] by this. What fails here fails there again, and is told there.
+    /// do: where that comes from a [`Source::with_pending`] by this. What fails here fails there again, and is told there.
     fn begin<'a>(&'a self, _pending: &'a PendingBlob) -> BoxFuture<'a, ()> {
         Box::pin(async {})
     }

@@ -10,7 +10,7 @@ use super::journal::{JournalEntry, UploadState};
 /// A blob that is still being made: a reader of it waits for what is not there yet.
 pub struct PendingBlob {
     source: Source,
-    begun: Mutex<Option<StartedUpload>>,
+    started: Mutex<Option<StartedUpload>>,
     unwanted: watch::Sender<bool>,
 }
 
@@ -26,7 +26,7 @@ impl PendingBlob {
     /// A blob whose descriptor's digest stands for what it is made of, and how: the same must always become the same
     /// bytes. Its size is about the most that comes of it.
     pub fn new(source: Source) -> Self {
-        Self { source, begun: Mutex::default(), unwanted: watch::Sender::new(false) }
+        Self { source, started: Mutex::default(), unwanted: watch::Sender::new(false) }
     }
 
     /// Nobody wants the blob any more, and sending it ends.
@@ -46,26 +46,26 @@ impl PendingBlob {
     }
 
     /// Remembers an upload.
-    pub(super) fn hold(&self, begun: StartedUpload) {
-        *self.begun() = Some(begun);
+    pub(super) fn hold(&self, started: StartedUpload) {
+        *self.started() = Some(started);
     }
 
     /// Writes down how far the upload is. While bytes are on their way nobody knows what of them arrives.
     pub(super) fn note(&self, next: u64, certain: bool) {
-        if let Some(begun) = &mut *self.begun() {
-            (begun.state.next, begun.certain) = (next, certain);
-            if let Some(entry) = &begun.entry {
-                entry.write(&begun.state);
+        if let Some(started) = &mut *self.started() {
+            (started.state.next, started.certain) = (next, certain);
+            if let Some(entry) = &started.entry {
+                entry.write(&started.state);
             }
         }
     }
 
     /// The upload, for somebody else to go on with.
     pub(super) fn take(&self) -> Option<StartedUpload> {
-        self.begun().take()
+        self.started().take()
     }
 
-    fn begun(&self) -> MutexGuard<'_, Option<StartedUpload>> {
-        self.begun.lock().unwrap_or_else(PoisonError::into_inner)
+    fn started(&self) -> MutexGuard<'_, Option<StartedUpload>> {
+        self.started.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

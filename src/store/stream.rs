@@ -6,7 +6,7 @@ use bytes::Bytes;
 use tokio::task::JoinHandle;
 
 use super::buffers::{Buffer, Buffers, DEFAULT_MEMORY};
-use super::pending::{StartedUpload, PendingBlob};
+use super::pending::{PendingBlob, StartedUpload};
 use super::{Error, Reader, Shared};
 use crate::image::{Descriptor, Hasher};
 
@@ -45,12 +45,12 @@ impl Source {
 
     /// The same source, of which the destination has a part already.
     #[must_use]
-    pub fn begun(self, pending: Arc<PendingBlob>) -> Self {
+    pub fn with_pending(self, pending: Arc<PendingBlob>) -> Self {
         Self { pending: Some(pending), ..self }
     }
 
     /// What the destination has of it.
-    pub(super) fn beginning(&self) -> Option<StartedUpload> {
+    pub(super) fn started_upload(&self) -> Option<StartedUpload> {
         self.pending.as_ref().and_then(|pending| pending.take())
     }
 

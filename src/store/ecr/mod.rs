@@ -20,7 +20,7 @@ use self::pace::Pace;
 use super::http::Connections;
 pub use super::http::Network;
 use super::{
-    Answer, Chosen, PendingBlob, ImageListing, Journal, Kept, ListWalk, Reader, Source, Store, TagListing,
+    Answer, Chosen, ImageListing, Journal, Kept, ListWalk, PendingBlob, Reader, Source, Store, TagListing,
     Unreadable, Written,
 };
 use crate::image::{Descriptor, Digest, Manifest, Name, RepositoryName, Tag, media_type};
@@ -260,7 +260,7 @@ impl Store for Ecr {
     fn abandon<'a>(&'a self, pending: &'a PendingBlob) -> BoxFuture<'a, ()> {
         Box::pin(async move {
             // Uploads that are not completed go away by themselves; no operation ends them.
-            if let Some(entry) = pending.take().and_then(|begun| begun.entry) {
+            if let Some(entry) = pending.take().and_then(|started| started.entry) {
                 entry.remove();
             }
         })

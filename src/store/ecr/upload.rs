@@ -8,8 +8,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::super::pending::{StartedUpload, PendingBlob};
 use super::super::journal::{JournalEntry, UploadState};
+use super::super::pending::{PendingBlob, StartedUpload};
 use super::super::stream::{Part, Parts, part};
 use super::super::{Reader, Source, Written};
 use super::calls::Calls;
@@ -39,7 +39,7 @@ struct Upload<'a> {
 
 /// Uploads a blob.
 pub(super) async fn upload(store: &Ecr, blob: &Descriptor, source: &Source) -> Result<Written, store::Error> {
-    let (entry, known) = if let Some(StartedUpload { state, certain, entry }) = source.beginning() {
+    let (entry, known) = if let Some(StartedUpload { state, certain, entry }) = source.started_upload() {
         (entry, Some((state, certain)))
     } else {
         let entry = entry(store, blob);

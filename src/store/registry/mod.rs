@@ -7,9 +7,9 @@
 
 mod challenge;
 mod error;
-mod pending;
 mod listing;
 mod pages;
+mod pending;
 mod read;
 mod referrers;
 mod resource;
@@ -40,7 +40,7 @@ pub use self::token::Renew;
 use super::http::Connections;
 pub use super::http::Network;
 use super::{
-    Answer, Chosen, PendingBlob, ImageListing, Journal, Kept, Reader, Source, Store, TagListing, Written,
+    Answer, Chosen, ImageListing, Journal, Kept, PendingBlob, Reader, Source, Store, TagListing, Written,
 };
 use crate::image::{Descriptor, Digest, Manifest, Name, RepositoryName, Tag};
 

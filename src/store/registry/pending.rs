@@ -9,8 +9,8 @@ use reqwest::{Body, Method};
 use tokio::sync::mpsc::{self, Sender};
 
 use super::super::Reader;
-use super::super::pending::{StartedUpload, PendingBlob};
 use super::super::journal::{JournalEntry, UploadState};
+use super::super::pending::{PendingBlob, StartedUpload};
 use super::Remote;
 use super::token::Right;
 use super::upload::{SMALL, STEP, moved};
@@ -62,11 +62,11 @@ impl Remote {
 
     /// Ends an upload that nobody wants.
     pub(super) async fn forget(&self, pending: &PendingBlob) {
-        let Some(begun) = pending.take() else { return };
-        if let Some(entry) = &begun.entry {
+        let Some(started) = pending.take() else { return };
+        if let Some(entry) = &started.entry {
             entry.remove();
         }
-        let Ok(place) = begun.state.identifier.parse() else { return };
+        let Ok(place) = started.state.identifier.parse() else { return };
         let Ok(authorization) = self.reads.authorization(Right::Push, None).await else { return };
         if let Ok(request) = self.request(Method::DELETE, place, &authorization) {
             // The registry forgets it by itself, later.

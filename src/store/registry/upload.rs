@@ -70,13 +70,14 @@ impl Remote {
         }
         let step = if blob.size <= SMALL as u64 { SMALL } else { STEP };
         let mut parts = Parts::new(source.stream_to_verifier().await?, source.buffers(), step);
-        let (entry, mut session) = if let Some(begun) = source.beginning() {
-            let session = Session::of(&begun.state, begun.certain);
-            (begun.entry, session)
+        let (entry, mut session) = if let Some(started) = source.started_upload() {
+            let session = Session::of(&started.state, started.certain);
+            (started.entry, session)
         } else {
             let entry = self.journal.as_ref().filter(|_| blob.size > SMALL as u64);
             let entry = entry.and_then(|journal| journal.entry(&self.repository, &blob.digest));
-            let session = entry.as_ref().and_then(JournalEntry::read).and_then(|state| Session::of(&state, false));
+            let session =
+                entry.as_ref().and_then(JournalEntry::read).and_then(|state| Session::of(&state, false));
             (entry, session)
         };
         let (mut failures, mut stale) = (0, None);

@@ -380,7 +380,7 @@ async fn move_layer(
     let written = if missing.contains(&new.digest) {
         early.join_next().await;
         let from_spool = Source::new(spool, new.clone(), report_sent).with_buffers(buffers).trusted();
-        destination.write(&new, &from_spool.begun(pending)).await?
+        destination.write(&new, &from_spool.with_pending(pending)).await?
     } else {
         abandon(early).await;
         Written::Present
