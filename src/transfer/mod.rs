@@ -5,7 +5,7 @@
 //! and what is about it follows. So whatever happens in between, nobody ever sees an image that is not whole.
 
 pub mod compress;
-mod lack;
+mod missing;
 mod plan;
 pub mod progress;
 mod referrers;
@@ -17,7 +17,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use self::compress::{Compression, Known, Work};
-use self::lack::Lack;
+use self::missing::Missing;
 use self::plan::Plan;
 use self::progress::{Event, Progress};
 use self::referrers::{About, Link};
@@ -203,19 +203,19 @@ pub async fn survey(
     if !compresses {
         expect(source, &plan.root, options)?;
     }
-    let lack = Lack::find(destination, &plan, options).await?;
+    let needed = Missing::find(destination, &plan, options).await?;
     let missing = match destination {
-        None => lack.blobs.iter().map(|blob| blob.digest.clone()).collect(),
+        None => needed.blobs.iter().map(|blob| blob.digest.clone()).collect(),
         Some(destination) => {
             // The digest of what is compressed on its way is not known yet, nor whether its tags name it already.
             if !compresses {
-                lack.check_tags(destination, &plan).await?;
+                needed.check_tags(destination, &plan).await?;
             }
-            if lack.blobs.is_empty() { HashSet::new() } else { destination.missing(&lack.blobs).await? }
+            if needed.blobs.is_empty() { HashSet::new() } else { destination.missing(&needed.blobs).await? }
         }
     };
-    let mut outcome = lack.outcome(&plan);
-    let blobs = lack.moving(&missing, &mut outcome, progress);
+    let mut outcome = needed.outcome(&plan);
+    let blobs = needed.moving(&missing, &mut outcome, progress);
     outcome.blobs = blobs.len();
     outcome.bytes = blobs.iter().map(|blob| blob.size).fold(0, u64::saturating_add);
     outcome.present -= outcome.blobs;
@@ -251,28 +251,28 @@ pub async fn add(
         return work.add(source, destination, &plan, options, progress).await;
     }
     expect(source, &plan.root, options)?;
-    let lack = Lack::find(Some(destination), &plan, options).await?;
-    let mut outcome = lack.outcome(&plan);
-    if lack.content {
+    let needed = Missing::find(Some(destination), &plan, options).await?;
+    let mut outcome = needed.outcome(&plan);
+    if needed.content {
         // Both only ask: what is refused is refused before anything moves.
-        let prepare = async { destination.prepare(&lack.blobs).await.map_err(Error::from) };
-        let ((), missing) = tokio::try_join!(lack.check_tags(destination, &plan), prepare)?;
-        let blobs = lack.moving(&missing, &mut outcome, progress);
+        let prepare = async { destination.prepare(&needed.blobs).await.map_err(Error::from) };
+        let ((), missing) = tokio::try_join!(needed.check_tags(destination, &plan), prepare)?;
+        let blobs = needed.moving(&missing, &mut outcome, progress);
         move_blobs(source, destination, &blobs, options, progress, &mut outcome).await?;
     } else {
-        lack.check_tags(destination, &plan).await?;
+        needed.check_tags(destination, &plan).await?;
         progress.hear(Event::Planned { blobs: 0, bytes: 0, present: outcome.present });
     }
-    if lack.image {
+    if needed.image {
         for child in &plan.children {
             put_child(destination, child, progress).await?;
         }
     }
-    if let Some(tags) = &lack.tags {
+    if let Some(tags) = &needed.tags {
         destination.put_image(&plan.root, tags).await?;
         progress.hear(Event::Manifest(plan.root.digest()));
     }
-    for about in &lack.about {
+    for about in &needed.about {
         put_about(destination, about, progress).await?;
     }
     Ok(outcome)

@@ -16,7 +16,7 @@ use crate::store::Shared;
 const QUESTIONS: usize = 8;
 
 /// What is to be done.
-pub(super) struct Lack<'a> {
+pub(super) struct Missing<'a> {
     /// Whether the image itself has to move.
     pub(super) image: bool,
     /// The tags that it does not have yet; `None` where it needs nothing.
@@ -31,7 +31,7 @@ pub(super) struct Lack<'a> {
     all: usize,
 }
 
-impl<'a> Lack<'a> {
+impl<'a> Missing<'a> {
     /// Asks the destination; without one, everything is lacking.
     pub(super) async fn find(
         destination: Option<&Shared>,
