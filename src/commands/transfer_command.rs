@@ -18,7 +18,7 @@ use crate::escape::escape;
 use crate::image::{Digest, Name, glob};
 use crate::output;
 use crate::store::{self, Buffers, Kept, Shared, ecr};
-use crate::transfer::compress::{Compression, Known};
+use crate::transfer::compress::{Compression, CompressionCache};
 use crate::transfer::progress::Progress;
 use crate::transfer::{self, Options, Outcome};
 use crate::ui::progress::{Display, Style, count};
@@ -355,11 +355,11 @@ impl TransferCommand<'_> {
         };
         let (platforms, jobs) = (registry::platforms(self.matches)?, registry::jobs(self.matches));
         let compression = self.matches.get_one("compress").copied();
-        let known = self.context.settings.cache_folder();
-        let known = known.map(|folder| Known::new(folder.join("ecr").join("layers")));
+        let cache = self.context.settings.cache_folder();
+        let cache = cache.map(|folder| CompressionCache::new(folder.join("ecr").join("layers")));
         let referrers = self.matches.get_flag("referrers");
         let (buffers, verify) = (Arc::clone(buffers), self.matches.get_flag("verify"));
-        Ok(Options { image, expected, platforms, tags, referrers, jobs, buffers, verify, compression, known })
+        Ok(Options { image, expected, platforms, tags, referrers, jobs, buffers, verify, compression, cache })
     }
 
     /// The destination's tag, else the source's or the one for what has none, and those of `--tag`.

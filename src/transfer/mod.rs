@@ -16,7 +16,7 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use self::compress::{Compression, Known, Work};
+use self::compress::{Compression, CompressionCache, Work};
 use self::missing::Missing;
 use self::plan::Plan;
 use self::progress::{Event, Progress};
@@ -146,7 +146,7 @@ pub struct Options {
     /// that nobody compressed, which go to a registry with gzip.
     pub compression: Option<Compression>,
     /// Where it is remembered what became of layers that were compressed.
-    pub known: Option<Known>,
+    pub cache: Option<CompressionCache>,
 }
 
 /// What became of it.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ecr::store::registry::{Login, Remote};
 use ecr::store::{Answer, Journal, Reader, Source, Written};
-use ecr::transfer::compress::Known;
+use ecr::transfer::compress::CompressionCache;
 use tokio::sync::Notify;
 
 use super::compress::{PLAIN, compressed, store_of};
@@ -268,8 +268,8 @@ async fn what_became_of_a_layer_is_remembered_and_the_destination_asked() {
     let (memory, _) = store_of(&[(PLAIN, plain.clone(), &plain)], false).await;
     let layer = Digest::of(&plain);
     let source: Shared = memory.clone();
-    let known = Some(Known::new(folder.path().join("layers")));
-    let remembering = || Options { known: known.clone(), ..fast() };
+    let cache = Some(CompressionCache::new(folder.path().join("layers")));
+    let remembering = || Options { cache: cache.clone(), ..fast() };
     let destination: Shared = Arc::new(Memory::new());
     let first = run(&source, &destination, &remembering()).await.unwrap();
     assert_eq!((first.compressed, first.blobs, first.present), (1, 2, 0));

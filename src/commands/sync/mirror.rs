@@ -188,7 +188,7 @@ impl Mirror {
             buffers: Arc::clone(&wanted.buffers),
             verify: wanted.verify,
             compression: None,
-            known: None,
+            cache: None,
             jobs: wanted.jobs,
         };
         let outcome = if wanted.dry_run {

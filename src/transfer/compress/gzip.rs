@@ -11,7 +11,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinHandle;
 
 use super::deflate::END;
-use super::pack::Crew;
+use super::pack::WorkerPool;
 
 /// No flags, no time, no name, an unknown operating system.
 const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
@@ -27,14 +27,14 @@ pub(super) fn compress(
     plain: &mut impl Read,
     out: &mut impl Write,
     level: u8,
-    crew: &Crew,
+    workers: &WorkerPool,
 ) -> io::Result<()> {
     out.write_all(&HEADER)?;
     let mut checksum = Crc::new();
     let mut length = 0_u32;
     let mut waiting: VecDeque<JoinHandle<io::Result<Piece>>> = VecDeque::new();
     let mut finish = |job: JoinHandle<io::Result<Piece>>| {
-        let piece = crew.handle.block_on(job).map_err(io::Error::other).flatten()?;
+        let piece = workers.handle.block_on(job).map_err(io::Error::other).flatten()?;
         out.write_all(&piece.bytes)
     };
     loop {
@@ -43,28 +43,28 @@ pub(super) fn compress(
         }
         // Other layers give their permits back without help from here, and this one's own are freed by writing.
         let permit = loop {
-            if let Ok(permit) = Arc::clone(&crew.blocks).try_acquire_owned() {
+            if let Ok(permit) = Arc::clone(&workers.blocks).try_acquire_owned() {
                 break permit;
             }
             let Some(job) = waiting.pop_front() else {
-                let permit = crew.handle.block_on(Arc::clone(&crew.blocks).acquire_owned());
+                let permit = workers.handle.block_on(Arc::clone(&workers.blocks).acquire_owned());
                 break permit.map_err(io::Error::other)?;
             };
             finish(job)?;
         };
-        let mut press = crew.press(level)?;
-        let some = fill(plain, &mut press.plain)?;
+        let mut compressor = workers.compressor(level)?;
+        let some = fill(plain, &mut compressor.plain)?;
         if some == 0 {
-            crew.give_back(press);
+            workers.give_back(compressor);
             break;
         }
-        checksum.update(&press.plain[..some]);
+        checksum.update(&compressor.plain[..some]);
         // Kept modulo 2^32.
         length = length.wrapping_add(u32::try_from(some).map_err(io::Error::other)?);
-        let home = crew.clone();
-        waiting.push_back(crew.handle.spawn_blocking(move || {
-            let bytes = press.compress(some);
-            home.give_back(press);
+        let home = workers.clone();
+        waiting.push_back(workers.handle.spawn_blocking(move || {
+            let bytes = compressor.compress(some);
+            home.give_back(compressor);
             Ok(Piece { bytes: bytes?, _permit: permit })
         }));
     }
@@ -95,10 +95,10 @@ mod tests {
     use crate::store::Buffers;
 
     async fn packed(content: Vec<u8>, level: u8) -> Vec<u8> {
-        let crew = Crew::new(&Buffers::within(0));
+        let workers = WorkerPool::new(&Buffers::within(0));
         let task = tokio::task::spawn_blocking(move || {
             let mut bytes = Vec::new();
-            compress(&mut &content[..], &mut bytes, level, &crew).map(|()| bytes)
+            compress(&mut &content[..], &mut bytes, level, &workers).map(|()| bytes)
         });
         task.await.unwrap().unwrap()
     }

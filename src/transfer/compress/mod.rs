@@ -12,9 +12,9 @@
 //! and nobody waits for it. What became of a layer is remembered, so that the next time the destination is asked before
 //! anything is compressed.
 
+mod cache;
 mod deflate;
 mod gzip;
-mod known;
 mod pack;
 mod rewrite;
 mod spool;
@@ -32,8 +32,8 @@ use serde::Deserialize;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-pub use self::known::Known;
-use self::pack::{Crew, pack};
+pub use self::cache::CompressionCache;
+use self::pack::{WorkerPool, pack};
 use super::plan::{self, Blobs, Plan};
 use super::progress::{Event, Progress};
 use super::{Error, Options, Outcome, expect, move_blobs, put_child};
@@ -84,7 +84,7 @@ impl Compression {
 
     /// What becomes of a layer, where that is known.
     fn known(self, layer: &Layer, options: &Options) -> Option<Descriptor> {
-        let (digest, size) = options.known.as_ref()?.find(&self.name(layer))?;
+        let (digest, size) = options.cache.as_ref()?.find(&self.name(layer))?;
         Some(rewrite::layer(&layer.blob, self.method, digest, size))
     }
 }
@@ -249,14 +249,14 @@ impl Work {
         source: &Shared,
         options: &Options,
     ) -> Result<HashMap<Digest, Descriptor>, Error> {
-        let crew = Crew::new(&options.buffers);
+        let workers = WorkerPool::new(&options.buffers);
         let mut packed = HashMap::new();
         for (digest, layer) in &self.layers {
             let new = if let Some(known) = self.compression.known(layer, options) {
                 known
             } else {
                 let (_, filling) = spool::new().map_err(spool::failed)?;
-                pack(source, layer, self.compression, &crew, filling, |_| {}).await?
+                pack(source, layer, self.compression, &workers, filling, |_| {}).await?
             };
             packed.insert(digest.clone(), new);
         }
@@ -273,13 +273,13 @@ impl Work {
     ) -> Result<HashMap<Digest, Descriptor>, Error> {
         let mut tasks = JoinSet::new();
         let permits = Arc::new(Semaphore::new(options.jobs.max(1)));
-        let crew = Crew::new(&options.buffers);
+        let workers = WorkerPool::new(&options.buffers);
         let _half = options.buffers.halve().await;
         for layer in self.layers.values() {
             let (source, destination, layer) = (Arc::clone(source), Arc::clone(destination), layer.clone());
-            let (permits, progress, crew) = (Arc::clone(&permits), Arc::clone(progress), crew.clone());
+            let (permits, progress, workers) = (Arc::clone(&permits), Arc::clone(progress), workers.clone());
             let (compression, buffers) = (self.compression, Arc::clone(&options.buffers));
-            let (known, memory) = (compression.known(&layer, options), options.known.clone());
+            let (known, memory) = (compression.known(&layer, options), options.cache.clone());
             tasks.spawn(async move {
                 let _permit = permits.acquire_owned().await;
                 if let Some(known) = known
@@ -290,7 +290,8 @@ impl Work {
                     return Ok((layer.blob.digest, known, Written::Present));
                 }
                 let (packed, written) =
-                    move_layer(&source, &destination, &layer, compression, &crew, buffers, &progress).await?;
+                    move_layer(&source, &destination, &layer, compression, &workers, buffers, &progress)
+                        .await?;
                 if let Some(memory) = memory {
                     memory.keep(&compression.name(&layer), &packed);
                 }
@@ -326,7 +327,7 @@ async fn move_layer(
     destination: &Shared,
     layer: &Layer,
     compression: Compression,
-    crew: &Crew,
+    workers: &WorkerPool,
     buffers: Arc<Buffers>,
     progress: &Arc<dyn Progress>,
 ) -> Result<(Descriptor, Written), Error> {
@@ -351,10 +352,10 @@ async fn move_layer(
     let pending = Source::new(Arc::clone(&spool), unnamed, report_sent.clone());
     let pending = Arc::new(PendingBlob::new(pending.with_buffers(Arc::clone(&buffers))));
     let mut early = JoinSet::new();
-    let mut packing = pin!(pack(source, layer, compression, crew, filling, report));
+    let mut packing = pin!(pack(source, layer, compression, workers, filling, report));
     let packed = tokio::select! {
         packed = &mut packing => packed,
-        turn = Arc::clone(&crew.turn).acquire_owned() => {
+        turn = Arc::clone(&workers.turn).acquire_owned() => {
             let (destination, pending) = (Arc::clone(destination), Arc::clone(&pending));
             early.spawn(async move {
                 destination.begin(&pending).await;

@@ -9,7 +9,7 @@ use flate2::bufread::MultiGzDecoder;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc};
 
-use super::deflate::{self, Press};
+use super::deflate::{self, BlockCompressor};
 use super::spool::{self, Filling};
 use super::{Compression, Layer, Method, gzip, rewrite};
 use crate::image::{Descriptor, Digest, Hasher};
@@ -21,38 +21,38 @@ const PIECE: usize = 512 * 1024;
 /// Pieces that wait for the packer.
 const AHEAD: usize = 1;
 
-/// What a block takes: a press, and what comes of it.
+/// What a block takes: a compressor, and what comes of it.
 const MEMORY: usize = 4 * deflate::BLOCK;
 
 /// Those who compress the blocks of all layers, so many that no processor waits. A block that waits to be compressed
 /// or written keeps a permit, which bounds the memory.
 #[derive(Clone)]
-pub(super) struct Crew {
+pub(super) struct WorkerPool {
     pub(super) handle: Handle,
     pub(super) blocks: Arc<Semaphore>,
     /// Those of them that are not in use.
-    presses: Arc<Mutex<Vec<Press>>>,
+    compressors: Arc<Mutex<Vec<BlockCompressor>>>,
     /// Whose layer is sent already.
     pub(super) turn: Arc<Semaphore>,
 }
 
-impl Crew {
+impl WorkerPool {
     /// For as many blocks as keep this machine busy and have room in half of a transfer's memory.
     pub(super) fn new(buffers: &Buffers) -> Self {
         let processors = available_parallelism().map_or(2, usize::from);
         let blocks = Semaphore::new((processors * 3).min(buffers.budget() / 2 / MEMORY).max(3));
         let (blocks, turn) = (Arc::new(blocks), Arc::new(Semaphore::new(1)));
-        Self { handle: Handle::current(), blocks, presses: Arc::default(), turn }
+        Self { handle: Handle::current(), blocks, compressors: Arc::default(), turn }
     }
 
-    /// A press for who has a permit. Its level is that of all of the crew's work.
-    pub(super) fn press(&self, level: u8) -> io::Result<Press> {
-        let spare = self.presses.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        spare.map_or_else(|| Press::new(level), Ok)
+    /// A compressor for who has a permit. Its level is that of all of the pool's work.
+    pub(super) fn compressor(&self, level: u8) -> io::Result<BlockCompressor> {
+        let spare = self.compressors.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        spare.map_or_else(|| BlockCompressor::new(level), Ok)
     }
 
-    pub(super) fn give_back(&self, press: Press) {
-        self.presses.lock().unwrap_or_else(PoisonError::into_inner).push(press);
+    pub(super) fn give_back(&self, compressor: BlockCompressor) {
+        self.compressors.lock().unwrap_or_else(PoisonError::into_inner).push(compressor);
     }
 }
 
@@ -61,18 +61,19 @@ pub(super) async fn pack(
     source: &Shared,
     layer: &Layer,
     compression: Compression,
-    crew: &Crew,
+    workers: &WorkerPool,
     filling: Filling,
     report: impl Fn(u64),
 ) -> Result<Descriptor, Error> {
     let stream = Source::new(Arc::clone(source), layer.blob.clone(), |_| {}).stream().await?;
     let (sender, receiver) = mpsc::channel(AHEAD);
-    let (crew, identities, digest) = (crew.clone(), layer.identities.clone(), layer.blob.digest.clone());
+    let (workers, identities, digest) =
+        (workers.clone(), layer.identities.clone(), layer.blob.digest.clone());
     let wanted = Wanted::default();
     let still = Arc::clone(&wanted.0);
     let packing = tokio::task::spawn_blocking(move || {
         let incoming = Incoming { pieces: receiver, piece: Vec::new(), position: 0, unwanted: still };
-        run(incoming, &identities, &digest, compression, &crew, filling)
+        run(incoming, &identities, &digest, compression, &workers, filling)
     });
     // Where the packer gave up, the rest of the layer has nowhere to go, and the packer says why.
     let fed = feed(stream, sender, report).await;
@@ -134,7 +135,7 @@ fn run(
     identities: &[Digest],
     digest: &Digest,
     compression: Compression,
-    crew: &Crew,
+    workers: &WorkerPool,
     mut filling: Filling,
 ) -> Result<(Digest, u64), Failure> {
     let unwanted = Arc::clone(&incoming.unwanted);
@@ -153,7 +154,7 @@ fn run(
     };
     let level = compression.effort();
     let done = match compression.method {
-        Method::Gzip => gzip::compress(&mut plain, &mut filling, level, crew),
+        Method::Gzip => gzip::compress(&mut plain, &mut filling, level, workers),
         Method::Zstd => zstd::stream::Encoder::new(&mut filling, i32::from(level)).and_then(|mut encoder| {
             // Larger reads than those of io::copy, which would cost a call for each 8 KiB.
             let mut block = vec![0; deflate::BLOCK];

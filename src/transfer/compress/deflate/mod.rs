@@ -25,14 +25,14 @@ const LEVELS: [i32; 9] = [1, 1, 1, 2, 2, 3, 5, 6, 8];
 
 /// What one block at a time is compressed with, again and again: its memory is as large as the compressor's and two
 /// blocks.
-pub(super) struct Press {
+pub(super) struct BlockCompressor {
     compressor: Compressor,
     /// Where the block is put.
     pub(super) plain: Box<[u8]>,
     room: Box<[u8]>,
 }
 
-impl Press {
+impl BlockCompressor {
     /// For a level from 1 to 9.
     pub(super) fn new(level: u8) -> io::Result<Self> {
         let level = LEVELS[usize::from(level.clamp(1, 9) - 1)];
@@ -120,9 +120,9 @@ mod tests {
     }
 
     fn compressed(content: &[u8], level: u8) -> Vec<u8> {
-        let mut press = Press::new(level).unwrap();
-        press.plain[..content.len()].copy_from_slice(content);
-        press.compress(content.len()).unwrap()
+        let mut compressor = BlockCompressor::new(level).unwrap();
+        compressor.plain[..content.len()].copy_from_slice(content);
+        compressor.compress(content.len()).unwrap()
     }
 
     /// What libdeflate makes of it, and ends.

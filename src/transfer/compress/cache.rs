@@ -18,17 +18,17 @@ const LENGTH: u64 = 1024;
 
 /// A folder with a small file for each layer. It is a hint: the destination says what it has.
 #[derive(Debug, Clone)]
-pub struct Known {
+pub struct CompressionCache {
     folder: PathBuf,
 }
 
 #[derive(Serialize, Deserialize)]
-struct Record {
+struct CachedLayer {
     digest: Digest,
     size: u64,
 }
 
-impl Known {
+impl CompressionCache {
     /// What is known in this folder.
     pub fn new(folder: PathBuf) -> Self {
         Self { folder }
@@ -39,14 +39,14 @@ impl Known {
         let file = Folder::private(&self.folder).ok()?.file(name.hexadecimal()).ok()?;
         let mut text = Vec::new();
         file.take(LENGTH + 1).read_to_end(&mut text).ok().filter(|&length| length as u64 <= LENGTH)?;
-        let Record { digest, size } = serde_json::from_slice(&text).ok()?;
+        let CachedLayer { digest, size } = serde_json::from_slice(&text).ok()?;
         Some((digest, size))
     }
 
     /// Remembers a layer. Where that fails it is compressed again the next time, which is all.
     pub(super) fn keep(&self, name: &Digest, layer: &Descriptor) {
-        let record = Record { digest: layer.digest.clone(), size: layer.size };
-        let Ok(text) = serde_json::to_vec(&record) else { return };
+        let layer = CachedLayer { digest: layer.digest.clone(), size: layer.size };
+        let Ok(text) = serde_json::to_vec(&layer) else { return };
         let Ok(folder) = Folder::create_private(&self.folder).map(Arc::new) else { return };
         folder.remove_older(LONGEST);
         // Only its owner can read it, and whoever does finds all of it.
@@ -68,21 +68,21 @@ mod tests {
     #[test]
     fn layers_are_known_until_they_are_old() {
         let folder = tempfile::tempdir().unwrap();
-        let known = Known::new(folder.path().join("new/layers"));
+        let cache = CompressionCache::new(folder.path().join("new/layers"));
         let (name, other) = (Digest::of(b"a name"), Digest::of(b"another"));
         let layer = Descriptor::new("a/layer", Digest::of(b"layer"), 5);
-        assert_eq!(known.find(&name), None);
-        known.keep(&name, &layer);
-        assert_eq!(known.find(&name), Some((layer.digest.clone(), 5)));
+        assert_eq!(cache.find(&name), None);
+        cache.keep(&name, &layer);
+        assert_eq!(cache.find(&name), Some((layer.digest.clone(), 5)));
         let path = folder.path().join("new/layers").join(name.hexadecimal());
         let old = SystemTime::now() - LONGEST - Duration::from_mins(1);
         File::options().write(true).open(&path).unwrap().set_modified(old).unwrap();
-        known.keep(&other, &layer);
-        assert_eq!((known.find(&name), known.find(&other)), (None, Some((layer.digest.clone(), 5))));
+        cache.keep(&other, &layer);
+        assert_eq!((cache.find(&name), cache.find(&other)), (None, Some((layer.digest.clone(), 5))));
         // What is no record says nothing.
         for nonsense in ["", "{}", r#"{"digest":"sha256:1","size":5}"#, &"9".repeat(2000)] {
             fs::write(&path, nonsense).unwrap();
-            assert_eq!(known.find(&name), None, "{nonsense}");
+            assert_eq!(cache.find(&name), None, "{nonsense}");
         }
     }
 }
