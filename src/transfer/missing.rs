@@ -7,7 +7,7 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use super::plan::{Blobs, Plan};
 use super::progress::{Event, Progress};
-use super::referrers::{About, Link};
+use super::referrers::{Referrer, ReferrerLink};
 use super::{Error, Options, Outcome};
 use crate::image::{Descriptor, Digest};
 use crate::store::Shared;
@@ -22,7 +22,7 @@ pub(super) struct Missing<'a> {
     /// The tags that it does not have yet; `None` where it needs nothing.
     pub(super) tags: Option<Vec<String>>,
     /// What is about it and has to move.
-    pub(super) about: Vec<&'a About>,
+    pub(super) referrers: Vec<&'a Referrer>,
     /// Whether any of these may need blobs.
     pub(super) content: bool,
     /// The blobs that they list, once each.
@@ -49,9 +49,9 @@ impl<'a> Missing<'a> {
             }
             (_, held) => held,
         };
-        let about = match destination {
-            Some(destination) => lacking(destination, &plan.about).await?,
-            None => plan.about.iter().collect(),
+        let referrers = match destination {
+            Some(destination) => lacking(destination, &plan.referrers).await?,
+            None => plan.referrers.iter().collect(),
         };
         let (mut all, mut blobs) = (Blobs::default(), Blobs::default());
         for manifest in plan.image() {
@@ -60,13 +60,13 @@ impl<'a> Missing<'a> {
                 blobs.add(manifest);
             }
         }
-        plan.about.iter().flat_map(About::manifests).for_each(|manifest| all.add(manifest));
-        about.iter().flat_map(|about| about.manifests()).for_each(|manifest| blobs.add(manifest));
+        plan.referrers.iter().flat_map(Referrer::manifests).for_each(|manifest| all.add(manifest));
+        referrers.iter().flat_map(|referrer| referrer.manifests()).for_each(|manifest| blobs.add(manifest));
         Ok(Self {
             image: held.is_none(),
             tags: missing_tags(held.as_deref(), &options.tags),
-            content: held.is_none() || !about.is_empty(),
-            about,
+            content: held.is_none() || !referrers.is_empty(),
+            referrers,
             blobs: blobs.list,
             all: all.list.len(),
         })
@@ -77,9 +77,9 @@ impl<'a> Missing<'a> {
         if let Some(tags) = self.tags.as_ref().filter(|tags| !tags.is_empty()) {
             destination.check_tags(plan.root.digest(), tags).await?;
         }
-        for about in &self.about {
-            if let Link::Tag(tag) = &about.link {
-                destination.check_tags(about.manifest.digest(), std::slice::from_ref(tag)).await?;
+        for referrer in &self.referrers {
+            if let ReferrerLink::Tag(tag) = &referrer.link {
+                destination.check_tags(referrer.manifest.digest(), std::slice::from_ref(tag)).await?;
             }
         }
         Ok(())
@@ -93,7 +93,7 @@ impl<'a> Missing<'a> {
             blobs: 0,
             bytes: 0,
             present: self.all,
-            referrers: plan.about.len(),
+            referrers: plan.referrers.len(),
             compressed: 0,
         }
     }
@@ -121,8 +121,8 @@ fn missing_tags(held: Option<&[String]>, wanted: &[String]) -> Option<Vec<String
 }
 
 /// What is about an image and cannot be found at the destination. One question for each subject, not for each referrer.
-async fn lacking<'a>(destination: &Shared, about: &'a [About]) -> Result<Vec<&'a About>, Error> {
-    let subjects: HashSet<&Digest> = about.iter().filter_map(About::subject).collect();
+async fn lacking<'a>(destination: &Shared, referrers: &'a [Referrer]) -> Result<Vec<&'a Referrer>, Error> {
+    let subjects: HashSet<&Digest> = referrers.iter().filter_map(Referrer::subject).collect();
     let ask = |subject: Digest| async move {
         let there = destination.existing_referrers(&subject).await?;
         Ok::<_, Error>((subject, there))
@@ -131,11 +131,13 @@ async fn lacking<'a>(destination: &Shared, about: &'a [About]) -> Result<Vec<&'a
     let there: HashMap<Digest, HashSet<Digest>> =
         stream::iter(subjects).map(ask).buffer_unordered(QUESTIONS).try_collect().await?;
     let mut lacking = Vec::new();
-    for each in about {
+    for each in referrers {
         let digest = each.manifest.digest();
         let here = match &each.link {
-            Link::Subject(subject) => there.get(subject).is_some_and(|there| there.contains(digest)),
-            Link::Tag(tag) => destination.image_tags(digest).await?.is_some_and(|tags| tags.contains(tag)),
+            ReferrerLink::Subject(subject) => there.get(subject).is_some_and(|there| there.contains(digest)),
+            ReferrerLink::Tag(tag) => {
+                destination.image_tags(digest).await?.is_some_and(|tags| tags.contains(tag))
+            }
         };
         if !here {
             lacking.push(each);

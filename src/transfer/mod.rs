@@ -20,7 +20,7 @@ use self::compress::{Compression, CompressionCache, Work};
 use self::missing::Missing;
 use self::plan::Plan;
 use self::progress::{Event, Progress};
-use self::referrers::{About, Link};
+use self::referrers::{Referrer, ReferrerLink};
 use crate::image::{Descriptor, Digest, Manifest, Name, Platform};
 use crate::store::{self, Buffers, Shared, Source, Written};
 
@@ -272,21 +272,27 @@ pub async fn add(
         destination.put_image(&plan.root, tags).await?;
         progress.hear(Event::Manifest(plan.root.digest()));
     }
-    for about in &needed.about {
-        put_about(destination, about, progress).await?;
+    for referrer in &needed.referrers {
+        put_referrer(destination, referrer, progress).await?;
     }
     Ok(outcome)
 }
 
-async fn put_about(destination: &Shared, about: &About, progress: &Arc<dyn Progress>) -> Result<(), Error> {
-    for child in &about.children {
+async fn put_referrer(
+    destination: &Shared,
+    referrer: &Referrer,
+    progress: &Arc<dyn Progress>,
+) -> Result<(), Error> {
+    for child in &referrer.children {
         put_child(destination, child, progress).await?;
     }
-    match &about.link {
-        Link::Subject(_) => destination.put_referrer(&about.manifest).await?,
-        Link::Tag(tag) => destination.put_image(&about.manifest, std::slice::from_ref(tag)).await?,
+    match &referrer.link {
+        ReferrerLink::Subject(_) => destination.put_referrer(&referrer.manifest).await?,
+        ReferrerLink::Tag(tag) => {
+            destination.put_image(&referrer.manifest, std::slice::from_ref(tag)).await?
+        }
     }
-    progress.hear(Event::Manifest(about.manifest.digest()));
+    progress.hear(Event::Manifest(referrer.manifest.digest()));
     Ok(())
 }
 

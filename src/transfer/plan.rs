@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::Error;
-use super::referrers::{self, About};
+use super::referrers::{self, Referrer};
 use crate::image::{Content, Descriptor, Digest, Manifest, Name, Platform, media_type};
 use crate::store::{self, Shared, Source};
 
@@ -25,7 +25,7 @@ pub(super) struct Plan {
     /// The manifests below it, each behind those that it lists.
     pub(super) children: Vec<Manifest>,
     /// What is about them, each behind what it is about.
-    pub(super) about: Vec<About>,
+    pub(super) referrers: Vec<Referrer>,
     /// Whether the root is an index that lost entries, and so has another digest than at its source.
     pub(super) rewritten: bool,
 }
@@ -52,9 +52,9 @@ impl Plan {
         let mut walk = Walk::default();
         walk.children(source, &root, 1).await?;
         let children = std::mem::take(&mut walk.children);
-        let about =
+        let referrers =
             if referrers { referrers::gather(source, &root, &children, walk).await? } else { Vec::new() };
-        Ok(Self { root, children, about, rewritten })
+        Ok(Self { root, children, referrers, rewritten })
     }
 
     /// The manifests of the image itself.

@@ -17,25 +17,25 @@ const DIGEST_TAGS: [&str; 3] = ["sig", "att", "sbom"];
 
 /// Something about an image.
 #[derive(Debug)]
-pub(super) struct About {
+pub(super) struct Referrer {
     /// Its manifest.
     pub(super) manifest: Manifest,
     /// The manifests below it, each behind those that it lists.
     pub(super) children: Vec<Manifest>,
     /// How it is found from the image.
-    pub(super) link: Link,
+    pub(super) link: ReferrerLink,
 }
 
 /// How something is found from the image that it is about.
 #[derive(Debug)]
-pub(super) enum Link {
+pub(super) enum ReferrerLink {
     /// Its manifest names this one.
     Subject(Digest),
     /// By a tag with the image's digest in it.
     Tag(String),
 }
 
-impl About {
+impl Referrer {
     /// All of its manifests.
     pub(super) fn manifests(&self) -> impl Iterator<Item = &Manifest> {
         self.children.iter().chain([&self.manifest])
@@ -43,8 +43,8 @@ impl About {
 
     pub(super) fn subject(&self) -> Option<&Digest> {
         match &self.link {
-            Link::Subject(subject) => Some(subject),
-            Link::Tag(_) => None,
+            ReferrerLink::Subject(subject) => Some(subject),
+            ReferrerLink::Tag(_) => None,
         }
     }
 }
@@ -55,20 +55,20 @@ pub(super) async fn gather(
     root: &Manifest,
     children: &[Manifest],
     mut walk: Walk,
-) -> Result<Vec<About>, Error> {
+) -> Result<Vec<Referrer>, Error> {
     walk.seen.insert(root.digest().clone());
     let image = || children.iter().chain([root]).map(Manifest::digest);
-    let mut about = Vec::new();
+    let mut referrers = Vec::new();
     let mut subjects: Vec<Digest> = image().cloned().collect();
     for depth in 0.. {
         let mut next = Vec::new();
         for (subject, manifest) in listed(source, &subjects, &mut walk).await? {
-            if depth == DEEPEST || about.len() == MOST {
+            if depth == DEEPEST || referrers.len() == MOST {
                 let digest = root.digest().clone();
                 return Err(Error::TooManyReferrers { place: source.name(), digest });
             }
             next.push(manifest.digest().clone());
-            about.push(with_children(source, manifest, Link::Subject(subject), &mut walk).await?);
+            referrers.push(with_children(source, manifest, ReferrerLink::Subject(subject), &mut walk).await?);
         }
         if next.is_empty() {
             break;
@@ -76,20 +76,20 @@ pub(super) async fn gather(
         subjects = next;
     }
     for (tag, manifest) in tagged(source, image()).await? {
-        about.push(with_children(source, manifest, Link::Tag(tag), &mut walk).await?);
+        referrers.push(with_children(source, manifest, ReferrerLink::Tag(tag), &mut walk).await?);
     }
-    Ok(about)
+    Ok(referrers)
 }
 
 async fn with_children(
     source: &Shared,
     manifest: Manifest,
-    link: Link,
+    link: ReferrerLink,
     walk: &mut Walk,
-) -> Result<About, Error> {
+) -> Result<Referrer, Error> {
     walk.count(source, &manifest)?;
     walk.children(source, &manifest, 1).await?;
-    Ok(About { manifest, children: std::mem::take(&mut walk.children), link })
+    Ok(Referrer { manifest, children: std::mem::take(&mut walk.children), link })
 }
 
 /// What is about these subjects and was not met before.
