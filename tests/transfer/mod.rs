@@ -64,7 +64,7 @@ fn options(tags: &[&str]) -> Options {
         buffers: ecr::store::Buffers::within(ecr::store::DEFAULT_MEMORY),
         verify: false,
         compression: None,
-        known: None,
+        cache: None,
     }
 }
 
