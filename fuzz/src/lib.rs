@@ -14,7 +14,7 @@ use ecr::image::{Digest, Manifest, Reference, host::Address};
 use ecr::local::{Caller, Local};
 use ecr::model::{self, Service};
 use ecr::output::Query;
-use ecr::store::{ArchiveReader, Place};
+use ecr::store::{ArchiveReader, ArchivePath};
 use serde_json::{Map, Value, json};
 
 pub use iam_model::compare as iam;
@@ -163,7 +163,7 @@ pub fn archive(data: &[u8]) {
     std::fs::write(&path, data).expect("a temporary file");
     let _ = ArchiveReader::open(&path);
     for format in ["oci-archive", "docker-archive"] {
-        let _ = Place::parse(&format!("{format}:{}", path.display())).source();
+        let _ = ArchivePath::parse(&format!("{format}:{}", path.display())).source();
     }
 }
 
@@ -198,7 +198,7 @@ pub fn tar_headers(data: &[u8]) {
     let path = FOLDER.path().join("headers.tar");
     std::fs::write(&path, archive).expect("a temporary file");
     let _ = ArchiveReader::open(&path);
-    let _ = Place::parse(&format!("docker-archive:{}", path.display())).source();
+    let _ = ArchivePath::parse(&format!("docker-archive:{}", path.display())).source();
 }
 
 /// Configurations of docker and podman, and kept tokens.

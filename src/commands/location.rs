@@ -21,7 +21,7 @@ use crate::image::{Digest, Name, Reference, Registry, RepositoryName, Tag};
 use crate::settings::{Globals, Settings};
 use crate::store::engine::Address;
 use crate::store::registry::{Login, Remote};
-use crate::store::{ArchiveStream, Engine, Format, Place, Shared, VerifiedBlobs};
+use crate::store::{ArchivePath, ArchiveStream, Engine, Format, Shared, VerifiedBlobs};
 
 /// What a text without a prefix means where it is not clear.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,10 +76,10 @@ impl Location {
             _ => (None, text),
         };
         if rest == "-" || (format.is_some() && rest.starts_with("-:")) {
-            return Self::stream(&Place { path: "-".into(), format, ..Place::parse(text) }, side);
+            return Self::stream(&ArchivePath { path: "-".into(), format, ..ArchivePath::parse(text) }, side);
         }
         if is_path(text, assume) {
-            return Self::local(settings, &Place::parse(text), side);
+            return Self::local(settings, &ArchivePath::parse(text), side);
         }
         let reference: Reference = text.parse().map_err(registry::wrong)?;
         if let Some(registry @ Registry::Other(_)) = &reference.registry {
@@ -145,7 +145,7 @@ impl Location {
         })
     }
 
-    fn local(settings: &Settings, place: &Place, side: Side) -> anyhow::Result<Self> {
+    fn local(settings: &Settings, place: &ArchivePath, side: Side) -> anyhow::Result<Self> {
         let cache = settings.cache_folder().map(|folder| folder.join("ecr").join("verified"));
         let verified = cache.map(VerifiedBlobs::in_folder).unwrap_or_default();
         Self::opened(place, move |place| match side {
@@ -157,8 +157,8 @@ impl Location {
     /// Opens a place on a thread that a signal does not wait for: a pipe waits for its other end, and a large archive
     /// takes its time.
     fn opened(
-        place: &Place,
-        open: impl FnOnce(&Place) -> Result<Shared, crate::store::Error> + Send + 'static,
+        place: &ArchivePath,
+        open: impl FnOnce(&ArchivePath) -> Result<Shared, crate::store::Error> + Send + 'static,
     ) -> anyhow::Result<Self> {
         let own = place.clone();
         let store = block_on(async {
@@ -169,7 +169,7 @@ impl Location {
         Ok(Self { name: place.image(), store, target: None, repository, takes_stdout: false })
     }
 
-    fn stream(place: &Place, side: Side) -> anyhow::Result<Self> {
+    fn stream(place: &ArchivePath, side: Side) -> anyhow::Result<Self> {
         if side == Side::Destination {
             return Self::output(place);
         }
@@ -177,7 +177,7 @@ impl Location {
         Self::opened(place, |place| place.source_in(stdin.into()))
     }
 
-    fn output(place: &Place) -> anyhow::Result<Self> {
+    fn output(place: &ArchivePath) -> anyhow::Result<Self> {
         if io::stdout().is_terminal() {
             return Err(registry::usage(
                 "an archive is nothing for a terminal; send it to a file or a program",

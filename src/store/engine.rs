@@ -23,7 +23,7 @@ use tempfile::TempDir;
 use tokio::net::TcpStream;
 
 use super::layout::write;
-use super::{Answer, ArchiveWriter, Format, Place, Reader, Shared, Source, Store, TagListing, Written};
+use super::{Answer, ArchivePath, ArchiveWriter, Format, Reader, Shared, Source, Store, TagListing, Written};
 use crate::image::{Descriptor, Digest, Manifest, Name};
 
 /// The most that is read of what an engine says about a failure or a loaded image.
@@ -132,7 +132,7 @@ impl Engine {
     pub async fn source(address: Address, name: &str) -> Result<Self, super::Error> {
         let file = save(&address, name).await?;
         let path = PathBuf::from(format!("docker-daemon:{name}"));
-        let place = Place { format: Some(Format::Docker), path, tag: None, repository: None };
+        let place = ArchivePath { format: Some(Format::Docker), path, tag: None, repository: None };
         let opened = tokio::task::spawn_blocking(move || place.source_in(file)).await;
         let archive = opened.map_err(io::Error::other).map_err(spool_failed)??;
         Ok(Self { address, name: name.to_owned(), archive, folder: None })

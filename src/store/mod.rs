@@ -5,6 +5,7 @@
 //! an index, [`Store::put_image`], [`Store::put_referrer`] for what is about the image, [`Store::finish`]. Nothing may become visible in a store that was not verified.
 
 mod archive;
+mod archive_path;
 mod buffers;
 mod docker;
 mod download;
@@ -22,7 +23,6 @@ mod listing;
 pub mod memory;
 mod partial;
 mod pending;
-mod place;
 pub mod registry;
 mod stream;
 mod verified;
@@ -33,6 +33,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 
 pub use archive::{ArchiveReader, ArchiveStream, ArchiveWriter};
+pub use archive_path::{ArchivePath, Format};
 pub use buffers::{Buffers, DEFAULT_MEMORY, LEAST_MEMORY};
 pub use docker::DockerReader;
 pub use ecr::Ecr;
@@ -45,7 +46,6 @@ pub use list_walk::ListWalk;
 pub use listing::{ImageListing, TagListing, Unreadable};
 pub use memory::Memory;
 pub use pending::PendingBlob;
-pub use place::{Format, Place};
 pub use registry::Remote;
 pub use stream::{Source, Stream};
 pub use verified::VerifiedBlobs;

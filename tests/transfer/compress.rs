@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
-use ecr::store::Place;
+use ecr::store::ArchivePath;
 use ecr::transfer::compress::Compression;
 
 use super::fake::Fake;
@@ -211,9 +211,9 @@ async fn layers_of_a_docker_archive_are_compressed_for_a_registry_only() {
     let one = words(1);
     let (store, image) = store_of(&[(PLAIN, one.clone(), &one[..])], false).await;
     let path = format!("docker-archive:{}/a.tar", folder.path().display());
-    let archive = Place::parse(&path).destination().unwrap();
+    let archive = ArchivePath::parse(&path).destination().unwrap();
     run(&(store as Shared), &archive, &options(&["app:1"])).await.unwrap();
-    let archive = Place::parse(&path).source().unwrap();
+    let archive = ArchivePath::parse(&path).source().unwrap();
     let here: Shared = Arc::new(Memory::new());
     let outcome = run(&archive, &here, &options(&["1"])).await.unwrap();
     assert_eq!((&outcome.digest, outcome.compressed), (image.digest(), 0));

@@ -3,13 +3,13 @@
 use std::fs;
 use std::path::Path;
 
-use ecr::store::Place;
+use ecr::store::ArchivePath;
 
 use super::places::tar_of;
 use super::*;
 
-fn place(folder: &Path, rest: &str) -> Place {
-    Place::parse(&format!("docker-archive:{}/{rest}", folder.display()))
+fn place(folder: &Path, rest: &str) -> ArchivePath {
+    ArchivePath::parse(&format!("docker-archive:{}/{rest}", folder.display()))
 }
 
 /// The files of an archive in their order.
@@ -173,13 +173,13 @@ async fn an_index_with_some_of_its_content_is_that_much() {
         tar_of(&path, &files);
     };
     write(&saved);
-    let source = Place::parse(path.to_str().unwrap()).source().unwrap();
+    let source = ArchivePath::parse(path.to_str().unwrap()).source().unwrap();
     let back = fetched(&source, Name::Unnamed).await.unwrap();
     assert_eq!(back.tags(), [("x".to_owned(), amd.digest().clone())]);
     // The same in an archive that docker did not write is damaged.
     saved.remove(2);
     write(&saved);
-    let source = Place::parse(path.to_str().unwrap()).source().unwrap();
+    let source = ArchivePath::parse(path.to_str().unwrap()).source().unwrap();
     let error = fetched(&source, Name::Unnamed).await.unwrap_err();
     assert!(error.contains(" has no blob "), "{error}");
 }

@@ -5,22 +5,22 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ecr::image::{Digest, Name};
-use ecr::store::{Memory, Place, Shared, Store as _, TagListing};
+use ecr::store::{ArchivePath, Memory, Shared, Store as _, TagListing};
 use serde_json::{Value, json};
 
 use super::{LAYER, digests, image, index, noise, options, run, single};
 
 fn destination(path: &Path) -> Result<Shared, String> {
-    Place::parse(path.to_str().unwrap()).destination().map_err(|error| error.to_string())
+    ArchivePath::parse(path.to_str().unwrap()).destination().map_err(|error| error.to_string())
 }
 
 fn source(path: &Path) -> Result<Shared, String> {
-    Place::parse(path.to_str().unwrap()).source().map_err(|error| error.to_string())
+    ArchivePath::parse(path.to_str().unwrap()).source().map_err(|error| error.to_string())
 }
 
 /// What reading a place answers: the digest of its image, or what is wrong.
 async fn read(path: &str) -> Result<Digest, String> {
-    let place = Place::parse(path);
+    let place = ArchivePath::parse(path);
     let source = place.source().map_err(|error| error.to_string())?;
     let mut options = options(&[]);
     options.image = place.image();
@@ -327,7 +327,7 @@ async fn a_docker_archive_is_read_in_place() {
         ("manifest.json", list.to_string().into_bytes()),
     ];
     tar_of(&path, &files);
-    let source = Place::parse(&format!("docker-archive:{text}")).source().unwrap();
+    let source = ArchivePath::parse(&format!("docker-archive:{text}")).source().unwrap();
     assert_eq!(source.tags().await.unwrap(), TagListing::of(["1", "2"]));
     let back = Arc::new(Memory::new());
     let wanted = Name::tag("2").unwrap();
@@ -357,7 +357,7 @@ async fn a_docker_archive_is_read_in_place() {
     let mut damaged = files.to_vec();
     damaged[0].1[17] ^= 1;
     tar_of(&path, &damaged);
-    let source = Place::parse(&format!("{text}:1")).source().unwrap();
+    let source = ArchivePath::parse(&format!("{text}:1")).source().unwrap();
     let wanted = ecr::transfer::Options { image: Name::tag("1").unwrap(), ..options(&["x"]) };
     let error = run(&source, &(Arc::new(Memory::new()) as Shared), &wanted).await.unwrap_err();
     assert!(

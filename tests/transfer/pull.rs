@@ -102,7 +102,7 @@ async fn bytes_that_are_not_what_they_should_be_leave_nothing_behind() {
         std::fs::write(folder.path().join(digest.hexadecimal()), bytes).unwrap();
         let target = tempfile::tempdir().unwrap();
         for name in ["layout", "archive.tar"] {
-            let place = ecr::store::Place::parse(target.path().join(name).to_str().unwrap());
+            let place = ecr::store::ArchivePath::parse(target.path().join(name).to_str().unwrap());
             let destination = place.destination().unwrap();
             let error = run(&(fake.store() as Shared), &destination, &tagged()).await.unwrap_err();
             assert_eq!(error.to_string(), expected);

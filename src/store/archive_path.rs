@@ -27,7 +27,7 @@ pub enum Format {
 
 /// A path with the form that it has and the tag that was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct ArchivePath {
     /// The form, where the text says it.
     pub format: Option<Format>,
     /// The path.
@@ -38,7 +38,7 @@ pub struct Place {
     pub repository: Option<String>,
 }
 
-impl Place {
+impl ArchivePath {
     /// Reads a place. A colon belongs to the path where a file of that name exists; else a tag follows it.
     pub fn parse(text: &str) -> Self {
         let (format, rest) = match text.split_once(':') {
@@ -170,17 +170,20 @@ fn is_tar(path: &Path) -> bool {
 mod tests {
     use super::*;
 
-    fn place(format: Option<Format>, path: &str, tag: Option<&str>) -> Place {
-        Place { format, path: path.into(), tag: tag.map(|tag| tag.parse().unwrap()), repository: None }
+    fn place(format: Option<Format>, path: &str, tag: Option<&str>) -> ArchivePath {
+        ArchivePath { format, path: path.into(), tag: tag.map(|tag| tag.parse().unwrap()), repository: None }
     }
 
     #[test]
     fn forms_paths_and_tags() {
-        assert_eq!(Place::parse("no/such"), place(None, "no/such", None));
-        assert_eq!(Place::parse("oci:no/such:1.0"), place(Some(Format::Layout), "no/such", Some("1.0")));
-        assert_eq!(Place::parse("oci-archive:a.tar"), place(Some(Format::Archive), "a.tar", None));
-        assert_eq!(Place::parse("a.tar:x"), place(None, "a.tar", Some("x")));
-        assert_eq!(Place::parse("c:/no/such"), place(None, "c:/no/such", None));
+        assert_eq!(ArchivePath::parse("no/such"), place(None, "no/such", None));
+        assert_eq!(
+            ArchivePath::parse("oci:no/such:1.0"),
+            place(Some(Format::Layout), "no/such", Some("1.0"))
+        );
+        assert_eq!(ArchivePath::parse("oci-archive:a.tar"), place(Some(Format::Archive), "a.tar", None));
+        assert_eq!(ArchivePath::parse("a.tar:x"), place(None, "a.tar", Some("x")));
+        assert_eq!(ArchivePath::parse("c:/no/such"), place(None, "c:/no/such", None));
     }
 
     #[test]
@@ -199,8 +202,8 @@ mod tests {
             (format!("{existing}:app:1"), existing, Some("app"), Some("1")),
         ] {
             let repository = repository.map(ToOwned::to_owned);
-            let expected = Place { repository, ..place(Some(Format::Docker), path, tag) };
-            assert_eq!(Place::parse(&format!("docker-archive:{rest}")), expected);
+            let expected = ArchivePath { repository, ..place(Some(Format::Docker), path, tag) };
+            assert_eq!(ArchivePath::parse(&format!("docker-archive:{rest}")), expected);
         }
     }
 
@@ -210,7 +213,7 @@ mod tests {
         let path = folder.path().join("image:1");
         std::fs::create_dir(&path).unwrap();
         let text = path.to_str().unwrap();
-        assert_eq!(Place::parse(text), place(None, text, None));
-        assert_eq!(Place::parse(&format!("{text}:2")), place(None, text, Some("2")));
+        assert_eq!(ArchivePath::parse(text), place(None, text, None));
+        assert_eq!(ArchivePath::parse(&format!("{text}:2")), place(None, text, Some("2")));
     }
 }
