@@ -1,6 +1,6 @@
 //! Why there is no password: the cause and the way out, in one line, because docker shows no more.
 
-use super::rules;
+use super::login_conf;
 
 /// Why there is no password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -58,7 +58,7 @@ pub enum Failure {
     Empty(String),
     /// login.conf makes no sense.
     #[error(transparent)]
-    Rules(#[from] rules::Error),
+    Rules(#[from] login_conf::Error),
     /// The AWS configuration makes no sense.
     #[error("{0}")]
     Settings(String),

@@ -12,8 +12,8 @@ use super::failure::Failure;
 use super::identity::{Identity, ServiceAccount, Source};
 use super::log::Log;
 use super::metadata;
-use super::obtain::now;
 use super::target::Target;
+use super::token::now;
 use crate::image::host::Address;
 use crate::model;
 use crate::service::{self, Client};
@@ -327,7 +327,7 @@ fn refusal(code: &str, message: &str, status: u16, target: &Target) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::auth::rules::Rules;
+    use crate::auth::login_conf::Rules;
     use crate::settings::{Entry as Key, Environment, Globals};
 
     fn target(host: &str) -> Target {
@@ -363,7 +363,7 @@ mod tests {
     fn the_role_of_a_rule_is_assumed_with_what_would_be_used_without_it() {
         let mut target = target("123456789012.dkr.ecr.eu-west-1.amazonaws.com");
         let role = "arn:aws:iam::2:role/pull";
-        let mut rule = crate::auth::rules::Rule::default();
+        let mut rule = crate::auth::login_conf::Rule::default();
         (rule.name, rule.role_arn) = ("r".into(), Some(role.into()));
         target.rule = Some(rule);
         let key = |variables: &[(&str, &str)], name: &str| {

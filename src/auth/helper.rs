@@ -15,9 +15,9 @@ use std::io::Read;
 use super::entry::{Entry, Freshness};
 use super::failure::Failure;
 use super::login::Desk;
-use super::obtain::now;
-use super::rules::Rules;
+use super::login_conf::Rules;
 use super::target::Target;
+use super::token::now;
 use crate::image::host::Address;
 use crate::settings::Settings;
 
@@ -203,7 +203,7 @@ fn list(desk: &Desk<'_>) -> Answer {
 }
 
 /// What is meant, as far as a damaged login.conf lets it be told, and the damage.
-fn target(desk: &Desk<'_>, url: &str) -> (Option<Target>, Result<(), super::rules::Error>) {
+fn target(desk: &Desk<'_>, url: &str) -> (Option<Target>, Result<(), super::login_conf::Error>) {
     let Some(address) = Address::parse(url) else { return (None, Ok(())) };
     match Rules::load(desk.settings) {
         Ok(rules) => (rules.target(&address), Ok(())),

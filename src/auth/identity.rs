@@ -322,7 +322,7 @@ credential_process = /bin/x
     }
 
     fn target(host: &str) -> Target {
-        super::super::rules::Rules::default().target(&Address::parse(host).unwrap()).unwrap()
+        super::super::login_conf::Rules::default().target(&Address::parse(host).unwrap()).unwrap()
     }
 
     fn key(variables: &[(&str, &str)], host: &str) -> String {

@@ -18,8 +18,8 @@ use super::failure::Failure;
 use super::helper::Answer;
 use super::identity::ServiceAccount;
 use super::login::Desk;
-use super::obtain::now;
-use super::rules::Rules;
+use super::login_conf::Rules;
+use super::token::now;
 use crate::image::host::Address;
 use crate::settings::Settings;
 

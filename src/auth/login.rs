@@ -6,8 +6,8 @@ use super::failure::Failure;
 use super::fetch::{self, Question};
 use super::identity::{Identity, ServiceAccount};
 use super::log::Log;
-use super::obtain::{self, Shelf};
 use super::target::Target;
+use super::token::{self, CacheSlot};
 use crate::settings::Settings;
 
 /// What a process needs for its logins.
@@ -43,8 +43,8 @@ impl<'a> Desk<'a> {
         let cache = self.cache.as_ref().ok();
         let question =
             Question { settings: self.settings, target, identity: &identity, account, cache, log: &self.log };
-        let shelf = Shelf { cache, key: &key, host: &target.host, wait: obtain::WAIT_FOR_LOCK };
-        let entry = obtain::obtain(shelf, &self.log, &|patience| fetch::ask(question, patience));
+        let slot = CacheSlot { cache, key: &key, host: &target.host, wait: token::WAIT_FOR_LOCK };
+        let entry = token::obtain(slot, &self.log, &|patience| fetch::ask(question, patience));
         if let Err(failure) = &entry {
             self.log.error(|| format!("{}: {}", target.host, failure.line()));
         }

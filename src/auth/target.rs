@@ -1,6 +1,6 @@
 //! What to ask, and as whom, for one registry.
 
-use super::rules::Rule;
+use super::login_conf::Rule;
 
 /// A registry host with all that a rule and its own form say about it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -17,7 +17,7 @@ use crate::auth::entry::Entry;
 use crate::auth::failure::Failure;
 use crate::auth::fetch::moment;
 use crate::auth::login::Desk;
-use crate::auth::rules::EXAMPLE;
+use crate::auth::login_conf::EXAMPLE;
 use crate::auth::store_login::{self, Home};
 use crate::auth::target::Target;
 use crate::error::Error;

@@ -6,7 +6,7 @@ use super::Context;
 use crate::auth::cache::Cache;
 use crate::auth::client_file::{self, Client};
 use crate::auth::login::Desk;
-use crate::auth::rules::Rules;
+use crate::auth::login_conf::Rules;
 use crate::auth::target::Target;
 use crate::error::Error;
 use crate::image::host::Address;

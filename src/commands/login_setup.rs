@@ -10,9 +10,9 @@ use crate::auth::fetch::moment;
 use crate::auth::helper_install::{self, PROGRAM, Program};
 use crate::auth::identity::Identity;
 use crate::auth::login::Desk;
-use crate::auth::obtain::now;
-use crate::auth::rules::{self, Rules};
+use crate::auth::login_conf::{self, Rules};
 use crate::auth::target::Target;
+use crate::auth::token::now;
 use crate::error::Error;
 use crate::settings::without_userinfo;
 
@@ -117,7 +117,7 @@ pub(super) fn check(context: &Context, desk: &Desk<'_>, matches: &ArgMatches) ->
             });
         }
     }
-    let mut text = match rules::file(settings) {
+    let mut text = match login_conf::file(settings) {
         Some(file) if !rules.rules.is_empty() => {
             format!("{}: {} rules, sound\n", file.display(), rules.rules.len())
         }

@@ -23,9 +23,9 @@ const PATIENCE: Duration = Duration::from_secs(45);
 /// First and longest pause between two looks at the cache.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(20));
 
-/// The cache and the place in it.
+/// The entry of one registry in the cache.
 #[derive(Debug, Clone, Copy)]
-pub struct Shelf<'a> {
+pub struct CacheSlot<'a> {
     /// The cache; `None` where there is none to use.
     pub cache: Option<&'a Cache>,
     /// The key.
@@ -44,25 +44,25 @@ pub fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
-/// A password for the place on the shelf.
-pub fn obtain(shelf: Shelf<'_>, log: &Log, ask: Ask<'_>) -> Result<Entry, Failure> {
-    let Some(cache) = shelf.cache else { return ask(PATIENCE) };
-    let found = cache.read(shelf.key);
+/// A password for the registry of this cache slot.
+pub fn obtain(slot: CacheSlot<'_>, log: &Log, ask: Ask<'_>) -> Result<Entry, Failure> {
+    let Some(cache) = slot.cache else { return ask(PATIENCE) };
+    let found = cache.read(slot.key);
     match found.as_ref().map_or(Freshness::Dead, |entry| entry.freshness(now())) {
         Freshness::Fresh => {
-            log.debug(|| format!("cache hit for {}", shelf.host));
-            Ok(listed(shelf, cache, found, log))
+            log.debug(|| format!("cache hit for {}", slot.host));
+            Ok(listed(slot, cache, found, log))
         }
-        Freshness::Aging => match cache.try_lock(shelf.key) {
+        Freshness::Aging => match cache.try_lock(slot.key) {
             // Another process renews it, or the folder is read-only: the old one will do.
-            Ok(None) | Err(_) => Ok(listed(shelf, cache, found, log)),
-            Ok(Some(lock)) => renew(shelf, cache, log, ask, Some(lock)),
+            Ok(None) | Err(_) => Ok(listed(slot, cache, found, log)),
+            Ok(Some(lock)) => renew(slot, cache, log, ask, Some(lock)),
         },
         Freshness::Late | Freshness::Dead => {
-            let deadline = Instant::now() + shelf.wait;
-            match lock_or_entry(shelf, cache, log, deadline) {
-                Waited::Entry(entry) => Ok(listed(shelf, cache, Some(entry), log)),
-                Waited::Lock(lock) => renew(shelf, cache, log, ask, lock),
+            let deadline = Instant::now() + slot.wait;
+            match lock_or_entry(slot, cache, log, deadline) {
+                Waited::Entry(entry) => Ok(listed(slot, cache, Some(entry), log)),
+                Waited::Lock(lock) => renew(slot, cache, log, ask, lock),
             }
         }
     }
@@ -75,10 +75,10 @@ enum Waited {
     Lock(Option<File>),
 }
 
-fn lock_or_entry(shelf: Shelf<'_>, cache: &Cache, log: &Log, deadline: Instant) -> Waited {
+fn lock_or_entry(slot: CacheSlot<'_>, cache: &Cache, log: &Log, deadline: Instant) -> Waited {
     let (mut pause, longest) = PAUSE;
     loop {
-        match cache.try_lock(shelf.key) {
+        match cache.try_lock(slot.key) {
             Ok(Some(lock)) => return Waited::Lock(Some(lock)),
             Ok(None) => {}
             Err(error) => {
@@ -86,7 +86,7 @@ fn lock_or_entry(shelf: Shelf<'_>, cache: &Cache, log: &Log, deadline: Instant) 
                 return Waited::Lock(None);
             }
         }
-        let entry = cache.read(shelf.key);
+        let entry = cache.read(slot.key);
         if let Some(entry) = entry.filter(|entry| entry.freshness(now()) <= Freshness::Aging) {
             return Waited::Entry(entry);
         }
@@ -101,17 +101,17 @@ fn lock_or_entry(shelf: Shelf<'_>, cache: &Cache, log: &Log, deadline: Instant) 
 
 /// Asks for a new password, unless one has come meanwhile.
 fn renew(
-    shelf: Shelf<'_>,
+    slot: CacheSlot<'_>,
     cache: &Cache,
     log: &Log,
     ask: Ask<'_>,
     lock: Option<File>,
 ) -> Result<Entry, Failure> {
-    let found = cache.read(shelf.key);
+    let found = cache.read(slot.key);
     let freshness = found.as_ref().map_or(Freshness::Dead, |entry| entry.freshness(now()));
     if freshness == Freshness::Fresh {
         drop(lock);
-        return Ok(listed(shelf, cache, found, log));
+        return Ok(listed(slot, cache, found, log));
     }
     if let Some((_, password)) = found.as_ref().and_then(Entry::login) {
         log.hide(&password);
@@ -124,10 +124,10 @@ fn renew(
             for host in old.iter().flat_map(|old| &old.hosts) {
                 entry.remember(host);
             }
-            entry.remember(shelf.host);
+            entry.remember(slot.host);
             if entry.freshness(now()) == Freshness::Dead {
                 log.info(|| "the service's password is over already; it is not kept".to_owned());
-            } else if let Err(error) = cache.write(shelf.key, &entry) {
+            } else if let Err(error) = cache.write(slot.key, &entry) {
                 log.info(|| format!("{} takes no password: {error}", cache.folder().display()));
             }
             drop(lock);
@@ -142,15 +142,15 @@ fn renew(
 }
 
 /// The entry, with this host among those that `list` answers. Whoever has the lock may write; nobody waits for that.
-fn listed(shelf: Shelf<'_>, cache: &Cache, found: Option<Entry>, log: &Log) -> Entry {
+fn listed(slot: CacheSlot<'_>, cache: &Cache, found: Option<Entry>, log: &Log) -> Entry {
     let mut entry = found.expect("only called with the entry that was found");
-    if entry.remember(shelf.host)
-        && let Ok(Some(lock)) = cache.try_lock(shelf.key)
+    if entry.remember(slot.host)
+        && let Ok(Some(lock)) = cache.try_lock(slot.key)
     {
         // Between reading and locking another process may have written.
-        let mut newest = cache.read(shelf.key).unwrap_or_else(|| entry.clone());
-        newest.remember(shelf.host);
-        if let Err(error) = cache.write(shelf.key, &newest) {
+        let mut newest = cache.read(slot.key).unwrap_or_else(|| entry.clone());
+        newest.remember(slot.host);
+        if let Err(error) = cache.write(slot.key, &newest) {
             log.debug(|| format!("the host is not remembered: {error}"));
         }
         drop(lock);
@@ -195,9 +195,9 @@ mod tests {
             asked.set(asked.get() + 1);
             answer.clone()
         };
-        let shelf = Shelf { cache: Some(&cache), key: KEY, host: "h.example", wait: Duration::ZERO };
+        let slot = CacheSlot { cache: Some(&cache), key: KEY, host: "h.example", wait: Duration::ZERO };
         let word = |entry: Entry| entry.login().unwrap().1;
-        let outcome = obtain(shelf, &Log::off(), &ask).map(word);
+        let outcome = obtain(slot, &Log::off(), &ask).map(word);
         (outcome, asked.get(), cache.read(KEY).map(word))
     }
 
@@ -238,8 +238,8 @@ mod tests {
         let cache = cache(folder.path());
         cache.write(KEY, &entry("old", 7 * HOUR)).unwrap();
         let _lock = cache.try_lock(KEY).unwrap().unwrap();
-        let shelf = Shelf { cache: Some(&cache), key: KEY, host: "h.example", wait: Duration::ZERO };
-        let got = obtain(shelf, &Log::off(), &|_| panic!("nobody asks")).unwrap();
+        let slot = CacheSlot { cache: Some(&cache), key: KEY, host: "h.example", wait: Duration::ZERO };
+        let got = obtain(slot, &Log::off(), &|_| panic!("nobody asks")).unwrap();
         assert_eq!(got.login().unwrap().1, "old");
     }
 
@@ -248,8 +248,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let cache = cache(folder.path());
         let _lock = cache.try_lock(KEY).unwrap().unwrap();
-        let shelf = Shelf { cache: Some(&cache), key: KEY, host: "h.example", wait: Duration::ZERO };
-        assert_eq!(obtain(shelf, &Log::off(), &|_| Ok(entry("new", 0))).unwrap().login().unwrap().1, "new");
+        let slot = CacheSlot { cache: Some(&cache), key: KEY, host: "h.example", wait: Duration::ZERO };
+        assert_eq!(obtain(slot, &Log::off(), &|_| Ok(entry("new", 0))).unwrap().login().unwrap().1, "new");
     }
 
     #[test]
@@ -257,8 +257,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let cache = cache(folder.path());
         for host in ["a", "b", "a"] {
-            let shelf = Shelf { cache: Some(&cache), key: KEY, host, wait: Duration::ZERO };
-            obtain(shelf, &Log::off(), &|_| Ok(entry("new", 0))).unwrap();
+            let slot = CacheSlot { cache: Some(&cache), key: KEY, host, wait: Duration::ZERO };
+            obtain(slot, &Log::off(), &|_| Ok(entry("new", 0))).unwrap();
         }
         assert_eq!(cache.read(KEY).unwrap().hosts, vec!["a".to_owned(), "b".to_owned()]);
     }
