@@ -14,7 +14,7 @@ use std::io::Read;
 
 use super::entry::{Entry, Freshness};
 use super::failure::Failure;
-use super::login::Desk;
+use super::login::LoginContext;
 use super::login_conf::Rules;
 use super::target::Target;
 use super::token::now;
@@ -65,9 +65,9 @@ pub fn run(settings: &Settings, name: &str, arguments: &[String], input: &mut dy
     let usage = format!("Usage: {name} <store|get|erase|list|version>\n");
     let [action] = arguments else { return Answer { code: 1, ..Answer::success(usage) } };
     match action.as_str() {
-        "get" => in_the_end(settings, |desk| get(desk, input)),
-        "store" => in_the_end(settings, |desk| store(desk, input)),
-        "erase" => in_the_end(settings, |desk| erase(desk, input)),
+        "get" => in_the_end(settings, |context| get(context, input)),
+        "store" => in_the_end(settings, |context| store(context, input)),
+        "erase" => in_the_end(settings, |context| erase(context, input)),
         "list" => in_the_end(settings, list),
         "version" | "--version" | "-v" => Answer::success(format!(
             "{name} ({}) {}\n",
@@ -80,36 +80,36 @@ pub fn run(settings: &Settings, name: &str, arguments: &[String], input: &mut dy
 }
 
 /// Adds to an answer what everybody should see who uses the cache.
-fn in_the_end(settings: &Settings, act: impl FnOnce(&Desk<'_>) -> Answer) -> Answer {
-    let desk = Desk::open(settings);
-    let mut answer = act(&desk);
-    if let Some(warning) = desk.warning() {
+fn in_the_end(settings: &Settings, act: impl FnOnce(&LoginContext<'_>) -> Answer) -> Answer {
+    let context = LoginContext::open(settings);
+    let mut answer = act(&context);
+    if let Some(warning) = context.warning() {
         answer = answer.noting(&format!("ecr: {warning}"));
     }
-    answer.stderr.insert_str(0, &desk.log.take_lines());
+    answer.stderr.insert_str(0, &context.log.take_lines());
     answer
 }
 
-fn get(desk: &Desk<'_>, input: &mut dyn Read) -> Answer {
+fn get(context: &LoginContext<'_>, input: &mut dyn Read) -> Answer {
     let url = match server_url(input) {
         Ok(url) => url,
         Err(answer) => return answer,
     };
-    let (target, rules) = target(desk, &url);
+    let (target, rules) = target(context, &url);
     let Some(target) = target else {
-        desk.log.debug(|| format!("{url} is a stranger's"));
+        context.log.debug(|| format!("{url} is a stranger's"));
         let answer = Answer::failure(NOT_FOUND);
         // A stranger may be somebody whom a damaged login.conf would have named.
         return rules.err().map_or(answer.clone(), |error| answer.noting(&format!("ecr: {error}")));
     };
     if let Err(error) = rules {
-        return refused(desk, &target, &error.into());
+        return refused(context, &target, &error.into());
     }
-    let public_without = target.public && switched_on(desk.settings, "AWS_ECR_PUBLIC_ANONYMOUS");
+    let public_without = target.public && switched_on(context.settings, "AWS_ECR_PUBLIC_ANONYMOUS");
     if target.anonymous() || public_without {
         return Answer::failure(NOT_FOUND);
     }
-    match desk.login(&target, None) {
+    match context.login(&target, None) {
         Ok(entry) => found(&url, &entry),
         Err(failure) if target.public => {
             let answer = Answer::failure(NOT_FOUND);
@@ -117,10 +117,10 @@ fn get(desk: &Desk<'_>, input: &mut dyn Read) -> Answer {
                 return answer;
             }
             // Everybody may pull there; who wanted more sees why not.
-            let said = desk.said(&failure);
+            let said = context.said(&failure);
             answer.noting(&format!("ecr: going on to {} without a login: {said}", target.host))
         }
-        Err(failure) => refused(desk, &target, &failure),
+        Err(failure) => refused(context, &target, &failure),
     }
 }
 
@@ -131,12 +131,12 @@ fn found(url: &str, entry: &Entry) -> Answer {
     Answer::success(format!("{{{}}}\n", fields.join(",")))
 }
 
-fn refused(desk: &Desk<'_>, target: &Target, failure: &Failure) -> Answer {
-    let line = format!("login to {} failed: {}", target.host, desk.said(failure));
+fn refused(context: &LoginContext<'_>, target: &Target, failure: &Failure) -> Answer {
+    let line = format!("login to {} failed: {}", target.host, context.said(failure));
     Answer::failure(&line).noting(&format!("ecr: {line}"))
 }
 
-fn store(desk: &Desk<'_>, input: &mut dyn Read) -> Answer {
+fn store(context: &LoginContext<'_>, input: &mut dyn Read) -> Answer {
     let mut text = String::new();
     if let Err(error) = input.take(LARGEST_CREDENTIALS).read_to_string(&mut text) {
         return Answer::failure(&error.to_string());
@@ -162,10 +162,10 @@ fn store(desk: &Desk<'_>, input: &mut dyn Read) -> Answer {
     if field("Username").is_empty() {
         return Answer::failure(NO_USER);
     }
-    if switched_on(desk.settings, "AWS_ECR_IGNORE_CREDS_STORAGE") {
+    if switched_on(context.settings, "AWS_ECR_IGNORE_CREDS_STORAGE") {
         return Answer::success("");
     }
-    match target(desk, field("ServerURL")).0 {
+    match target(context, field("ServerURL")).0 {
         Some(target) => Answer::success("").noting(&format!(
             "ecr: nothing is kept for {}: its password is asked for whenever it is needed, so no login is",
             target.host
@@ -174,13 +174,13 @@ fn store(desk: &Desk<'_>, input: &mut dyn Read) -> Answer {
     }
 }
 
-fn erase(desk: &Desk<'_>, input: &mut dyn Read) -> Answer {
+fn erase(context: &LoginContext<'_>, input: &mut dyn Read) -> Answer {
     let url = match server_url(input) {
         Ok(url) => url,
         Err(answer) => return answer,
     };
-    let Some(target) = target(desk, &url).0 else { return Answer::success("") };
-    match desk.forget(&target) {
+    let Some(target) = target(context, &url).0 else { return Answer::success("") };
+    match context.forget(&target) {
         Ok(_) => Answer::success(""),
         Err(error) => {
             Answer::failure(&format!("the cached password of {} cannot be removed: {error}", target.host))
@@ -188,9 +188,9 @@ fn erase(desk: &Desk<'_>, input: &mut dyn Read) -> Answer {
     }
 }
 
-fn list(desk: &Desk<'_>) -> Answer {
-    let rules = Rules::load(desk.settings).unwrap_or_default();
-    let entries = desk.cache.as_ref().map(super::cache::Cache::entries).unwrap_or_default();
+fn list(context: &LoginContext<'_>) -> Answer {
+    let rules = Rules::load(context.settings).unwrap_or_default();
+    let entries = context.cache.as_ref().map(super::cache::Cache::entries).unwrap_or_default();
     let now = now();
     let living = entries.into_iter().filter(|(_, entry)| entry.freshness(now) != Freshness::Dead);
     let mut hosts: Vec<String> =
@@ -203,9 +203,9 @@ fn list(desk: &Desk<'_>) -> Answer {
 }
 
 /// What is meant, as far as a damaged login.conf lets it be told, and the damage.
-fn target(desk: &Desk<'_>, url: &str) -> (Option<Target>, Result<(), super::login_conf::Error>) {
+fn target(context: &LoginContext<'_>, url: &str) -> (Option<Target>, Result<(), super::login_conf::Error>) {
     let Some(address) = Address::parse(url) else { return (None, Ok(())) };
-    match Rules::load(desk.settings) {
+    match Rules::load(context.settings) {
         Ok(rules) => (rules.target(&address), Ok(())),
         Err(error) => (Rules::default().target(&address), Err(error)),
     }
@@ -333,13 +333,13 @@ mod tests {
         let act = |action: &str, input: &str| {
             run(&settings, NAME, &[action.to_owned()], &mut input.as_bytes()).stdout
         };
-        let desk = Desk::open(&settings);
+        let context = LoginContext::open(&settings);
         let target = Rules::default().target(&Address::parse(HERE).unwrap()).unwrap();
         let key = super::super::identity::Identity::of(&settings, &target).key(&settings, &target);
         let token = base64_simd::STANDARD.encode_to_string("AWS:a<b>&c");
         let mut entry = Entry::new("ecr", "eu-west-1", "environment".into(), token, now(), now() + 43200);
         entry.remember(HERE);
-        desk.cache.as_ref().unwrap().write(&key, &entry).unwrap();
+        context.cache.as_ref().unwrap().write(&key, &entry).unwrap();
         let answer = |url: &str| {
             format!(
                 "{{\"ServerURL\":\"{url}\",\"Username\":\"AWS\",\"Secret\":\"a\\u003cb\\u003e\\u0026c\"}}\n"

@@ -17,7 +17,7 @@ use serde_json::{Map, Value, json};
 use super::failure::Failure;
 use super::helper::Answer;
 use super::identity::ServiceAccount;
-use super::login::Desk;
+use super::login::LoginContext;
 use super::login_conf::Rules;
 use super::token::now;
 use crate::image::host::Address;
@@ -50,20 +50,20 @@ const IMAGES: [&str; 15] = [
 
 /// Answers one request of kubelet's.
 pub fn provide(settings: &Settings, input: &mut dyn Read) -> Answer {
-    let desk = Desk::open(settings);
-    let mut answer = match respond(&desk, input) {
+    let context = LoginContext::open(settings);
+    let mut answer = match respond(&context, input) {
         Ok(response) => Answer::success(format!("{response}\n")),
         // kubelet quotes stderr in the pod's events.
         Err(reason) => {
-            let stderr = format!("ecr: {}\n", desk.log.redacted(&reason));
+            let stderr = format!("ecr: {}\n", context.log.redacted(&reason));
             Answer { stdout: String::new(), stderr, code: 1 }
         }
     };
-    answer.stderr.insert_str(0, &desk.log.take_lines());
+    answer.stderr.insert_str(0, &context.log.take_lines());
     answer
 }
 
-fn respond(desk: &Desk<'_>, input: &mut dyn Read) -> Result<Value, String> {
+fn respond(context: &LoginContext<'_>, input: &mut dyn Read) -> Result<Value, String> {
     let request = read(input)?;
     let text = |name: &str| request.get(name).and_then(Value::as_str).unwrap_or_default();
     let version = text("apiVersion");
@@ -76,13 +76,13 @@ fn respond(desk: &Desk<'_>, input: &mut dyn Read) -> Result<Value, String> {
     }
     let image = text("image");
     let address = Address::parse(image).ok_or_else(|| format!("'{image}' is no image's name"))?;
-    let rules = Rules::load(desk.settings).map_err(|error| error.to_string())?;
-    let account = service_account(desk, &request)?;
+    let rules = Rules::load(context.settings).map_err(|error| error.to_string())?;
+    let account = service_account(context, &request)?;
     let target = rules.target(&address).filter(|target| !target.anonymous());
     let mut auth = Map::new();
     let mut seconds = 0;
     if let Some(target) = target {
-        match desk.login(&target, account.as_ref()) {
+        match context.login(&target, account.as_ref()) {
             Ok(entry) => {
                 let (username, password) = entry.login().unwrap_or_default();
                 auth.insert(target.host.clone(), json!({"username": username, "password": password}));
@@ -118,12 +118,12 @@ fn read(input: &mut dyn Read) -> Result<Value, String> {
         .map_err(|error| format!("stdin is not JSON (line {}, column {})", error.line(), error.column()))
 }
 
-fn service_account(desk: &Desk<'_>, request: &Value) -> Result<Option<ServiceAccount>, String> {
+fn service_account(context: &LoginContext<'_>, request: &Value) -> Result<Option<ServiceAccount>, String> {
     let token = request.get("serviceAccountToken").and_then(Value::as_str).filter(|token| !token.is_empty());
     let Some(token) = token else { return Ok(None) };
     let annotated =
         request.get("serviceAccountAnnotations").and_then(|all| all.get(ROLE_ANNOTATION)?.as_str());
-    let role = annotated.map(str::to_owned).or_else(|| desk.settings.filled_variable("AWS_ECR_ROLE_ARN"));
+    let role = annotated.map(str::to_owned).or_else(|| context.settings.filled_variable("AWS_ECR_ROLE_ARN"));
     let role_arn = role.ok_or_else(|| {
         format!("kubelet sent a service account's token, but no role for it: annotate the service account with {ROLE_ANNOTATION}, or set AWS_ECR_ROLE_ARN")
     })?;
@@ -225,7 +225,7 @@ mod tests {
         let key = Identity::of(&settings, &target).key(&settings, &target);
         let token = base64_simd::STANDARD.encode_to_string("AWS:word");
         let entry = Entry::new("ecr", "eu-west-1", "instance".into(), token, now(), now() + 43_200);
-        Desk::open(&settings).cache.unwrap().write(&key, &entry).unwrap();
+        LoginContext::open(&settings).cache.unwrap().write(&key, &entry).unwrap();
         for version in VERSIONS {
             let (mut response, stderr, code) =
                 answered(&settings, &request(version, &format!("{HERE}/a/b:1")));

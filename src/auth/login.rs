@@ -10,8 +10,8 @@ use super::target::Target;
 use super::token::{self, CacheSlot};
 use crate::settings::Settings;
 
-/// What a process needs for its logins.
-pub struct Desk<'a> {
+/// Settings, cache and log: all that logins of one process share.
+pub struct LoginContext<'a> {
     /// The settings.
     pub settings: &'a Settings,
     /// The cache, or why there is none.
@@ -20,14 +20,14 @@ pub struct Desk<'a> {
     pub log: Log,
 }
 
-impl<'a> Desk<'a> {
-    /// The desk of these settings.
+impl<'a> LoginContext<'a> {
+    /// Opens cache and log as the settings say.
     pub fn open(settings: &'a Settings) -> Self {
-        let desk = Self { settings, cache: Cache::open(settings), log: Log::open(settings) };
-        if let Err(unusable) = &desk.cache {
-            desk.log.info(|| unusable.to_string());
+        let context = Self { settings, cache: Cache::open(settings), log: Log::open(settings) };
+        if let Err(unusable) = &context.cache {
+            context.log.info(|| unusable.to_string());
         }
-        desk
+        context
     }
 
     /// A password for a registry.

@@ -15,7 +15,7 @@ use anyhow::Context as _;
 use super::block_on;
 use super::login_hosts::{address, rules};
 use super::registry::{self, Target};
-use crate::auth::login::Desk;
+use crate::auth::login::LoginContext;
 use crate::auth::{self, entry};
 use crate::image::{Digest, Name, Reference, Registry, RepositoryName, Tag};
 use crate::settings::{Globals, Settings};
@@ -319,7 +319,7 @@ fn login(settings: &Settings, registry: &Registry, repository: &str, fresh: bool
 
 fn token(settings: &Settings, target: &auth::target::Target, fresh: bool) -> anyhow::Result<Option<String>> {
     if !settings.local() {
-        return Ok(Some(super::login::password(&Desk::open(settings), target, fresh)?.token));
+        return Ok(Some(super::login::password(&LoginContext::open(settings), target, fresh)?.token));
     }
     // The embedded ECR in this process has no endpoint, and nothing to keep.
     let globals = Globals { region: Some(target.region.clone()), ..settings.globals().clone() };

@@ -16,7 +16,7 @@ use crate::auth::client_file::{Change, Client};
 use crate::auth::entry::Entry;
 use crate::auth::failure::Failure;
 use crate::auth::fetch::moment;
-use crate::auth::login::Desk;
+use crate::auth::login::LoginContext;
 use crate::auth::login_conf::EXAMPLE;
 use crate::auth::store_login::{self, Home};
 use crate::auth::target::Target;
@@ -84,18 +84,18 @@ pub(super) fn places() -> [Arg; 5] {
 }
 
 fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
-    let desk = Desk::open(&context.settings);
+    let logins = LoginContext::open(&context.settings);
     let done = if matches.get_flag("check") {
-        login_setup::check(context, &desk, matches)
+        login_setup::check(context, &logins, matches)
     } else if matches.get_flag("helper") {
-        login_setup::helper(context, &desk, matches)
+        login_setup::helper(context, &logins, matches)
     } else if let Some(action) = matches.get_one::<String>("cache") {
-        login_setup::cache(context, &desk, action)
+        login_setup::cache(context, &logins, action)
     } else {
-        log_in(context, &desk, matches)
+        log_in(context, &logins, matches)
     };
-    context.ui.say(&desk.log.take_lines());
-    if let Some(warning) = desk.warning() {
+    context.ui.say(&logins.log.take_lines());
+    if let Some(warning) = logins.warning() {
         context.ui.note(&format!("ecr: {warning}"));
     }
     done?;
@@ -122,7 +122,7 @@ pub(super) fn files(
     Ok(files)
 }
 
-fn log_in(context: &Context, desk: &Desk<'_>, matches: &ArgMatches) -> anyhow::Result<()> {
+fn log_in(context: &Context, logins: &LoginContext<'_>, matches: &ArgMatches) -> anyhow::Result<()> {
     if context.settings.local() {
         anyhow::bail!(Error::Usage(
             "--local needs no login. For docker on 'ecr local serve', say --endpoint-url http://localhost:PORT"
@@ -131,7 +131,7 @@ fn log_in(context: &Context, desk: &Desk<'_>, matches: &ArgMatches) -> anyhow::R
     }
     let rules = rules(&context.settings)?;
     let hosts = login_hosts::given(matches);
-    let hosts = if matches.get_flag("all") { in_use(context, desk, &rules, hosts)? } else { hosts };
+    let hosts = if matches.get_flag("all") { in_use(context, logins, &rules, hosts)? } else { hosts };
     let targets = if hosts.is_empty() {
         vec![login_hosts::own(context)?]
     } else {
@@ -140,23 +140,23 @@ fn log_in(context: &Context, desk: &Desk<'_>, matches: &ArgMatches) -> anyhow::R
     if matches.get_flag("dry-run") {
         return would_write(context, matches, &targets);
     }
-    let mut logins = Vec::new();
+    let mut entries = Vec::new();
     for target in &targets {
-        let entry = password(desk, target, matches.get_flag("fresh"))?;
+        let entry = password(logins, target, matches.get_flag("fresh"))?;
         let host = if target.host.is_empty() { entry.registry.clone() } else { target.host.clone() };
         if host.is_empty() {
             anyhow::bail!(Error::Other("the answer names no registry: say its HOST".to_owned()));
         }
-        logins.push((host, entry));
+        entries.push((host, entry));
     }
     if matches.get_flag("print") {
         let auths: Map<_, _> =
-            logins.into_iter().map(|(host, entry)| (host, json!({ "auth": entry.token }))).collect();
+            entries.into_iter().map(|(host, entry)| (host, json!({ "auth": entry.token }))).collect();
         let text = serde_json::to_string_pretty(&json!({ "auths": auths }))?;
         return Ok(context.ui.print(&format!("{text}\n"))?);
     }
     for (client, file) in files(context, matches)? {
-        for (host, entry) in &logins {
+        for (host, entry) in &entries {
             write_one(context, client, &file, host, entry)?;
         }
     }
@@ -164,7 +164,7 @@ fn log_in(context: &Context, desk: &Desk<'_>, matches: &ArgMatches) -> anyhow::R
 }
 
 /// A registry's password.
-pub(super) fn password(desk: &Desk<'_>, target: &Target, fresh: bool) -> anyhow::Result<Entry> {
+pub(super) fn password(logins: &LoginContext<'_>, target: &Target, fresh: bool) -> anyhow::Result<Entry> {
     if target.anonymous() {
         anyhow::bail!(Error::Configuration {
             code: "Configuration",
@@ -172,12 +172,12 @@ pub(super) fn password(desk: &Desk<'_>, target: &Target, fresh: bool) -> anyhow:
         });
     }
     if fresh {
-        desk.forget(target)?;
+        logins.forget(target)?;
     }
-    desk.login(target, None).map_err(|failure| {
+    logins.login(target, None).map_err(|failure| {
         let whom =
             if target.host.is_empty() { format!("ECR in {}", target.region) } else { target.host.clone() };
-        anyhow::Error::from(error(&failure, &format!("login to {whom} failed: {}", desk.said(&failure))))
+        anyhow::Error::from(error(&failure, &format!("login to {whom} failed: {}", logins.said(&failure))))
     })
 }
 

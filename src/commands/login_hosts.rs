@@ -5,7 +5,7 @@ use clap::ArgMatches;
 use super::Context;
 use crate::auth::cache::Cache;
 use crate::auth::client_file::{self, Client};
-use crate::auth::login::Desk;
+use crate::auth::login::LoginContext;
 use crate::auth::login_conf::Rules;
 use crate::auth::target::Target;
 use crate::error::Error;
@@ -63,7 +63,7 @@ pub(super) fn own(context: &Context) -> anyhow::Result<Target> {
 /// These hosts, and all that docker's file, login.conf and the cache name.
 pub(super) fn in_use(
     context: &Context,
-    desk: &Desk<'_>,
+    logins: &LoginContext<'_>,
     rules: &Rules,
     mut hosts: Vec<String>,
 ) -> anyhow::Result<Vec<String>> {
@@ -71,7 +71,7 @@ pub(super) fn in_use(
     hosts.extend(json.keys(&["auths"]));
     hosts.extend(json.keys(&["credHelpers"]));
     hosts.extend(rules.named_hosts());
-    hosts.extend(desk.cache.iter().flat_map(Cache::entries).flat_map(|(_, entry)| entry.hosts));
+    hosts.extend(logins.cache.iter().flat_map(Cache::entries).flat_map(|(_, entry)| entry.hosts));
     let known = hosts.iter().filter_map(|host| Address::parse(host));
     let mut known: Vec<String> = known
         .filter(|address| rules.target(address).is_some_and(|target| !target.anonymous()))

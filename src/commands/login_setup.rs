@@ -9,7 +9,7 @@ use crate::auth::entry::Freshness;
 use crate::auth::fetch::moment;
 use crate::auth::helper_install::{self, PROGRAM, Program};
 use crate::auth::identity::Identity;
-use crate::auth::login::Desk;
+use crate::auth::login::LoginContext;
 use crate::auth::login_conf::{self, Rules};
 use crate::auth::target::Target;
 use crate::auth::token::now;
@@ -17,7 +17,11 @@ use crate::error::Error;
 use crate::settings::without_userinfo;
 
 /// Makes docker ask this program, or takes that back.
-pub(super) fn helper(context: &Context, desk: &Desk<'_>, matches: &ArgMatches) -> anyhow::Result<()> {
+pub(super) fn helper(
+    context: &Context,
+    logins: &LoginContext<'_>,
+    matches: &ArgMatches,
+) -> anyhow::Result<()> {
     if ["podman", "helm"].iter().any(|name| matches.get_flag(name)) || matches.contains_id("file") {
         anyhow::bail!(Error::Usage(
             "--helper changes docker's file, which podman, helm and the others read too; DOCKER_CONFIG names another"
@@ -53,7 +57,7 @@ pub(super) fn helper(context: &Context, desk: &Desk<'_>, matches: &ArgMatches) -
     }
     let rules = rules(settings)?;
     let hosts = if named.is_empty() || matches.get_flag("all") {
-        in_use(context, desk, &rules, named)?
+        in_use(context, logins, &rules, named)?
     } else {
         named
     };
@@ -99,7 +103,11 @@ fn say_program(context: &Context, program: Option<Program>, dry_run: bool) {
 }
 
 /// Shows what would be used, and whether login.conf is sound.
-pub(super) fn check(context: &Context, desk: &Desk<'_>, matches: &ArgMatches) -> anyhow::Result<()> {
+pub(super) fn check(
+    context: &Context,
+    logins: &LoginContext<'_>,
+    matches: &ArgMatches,
+) -> anyhow::Result<()> {
     let settings = &context.settings;
     let rules = rules(settings)?;
     let profiles = settings.profiles()?;
@@ -126,13 +134,13 @@ pub(super) fn check(context: &Context, desk: &Desk<'_>, matches: &ArgMatches) ->
     };
     for host in given(matches) {
         let target = target(&rules, &address(&host)?)?;
-        text.push_str(&described(desk, &rules, &target));
+        text.push_str(&described(logins, &rules, &target));
     }
     Ok(context.ui.print(&text)?)
 }
 
-fn described(desk: &Desk<'_>, rules: &Rules, target: &Target) -> String {
-    let identity = Identity::of(desk.settings, target);
+fn described(logins: &LoginContext<'_>, rules: &Rules, target: &Target) -> String {
+    let identity = Identity::of(logins.settings, target);
     let rule = target.rule.as_ref();
     let role =
         rule.and_then(|rule| rule.role_arn.as_ref()).map(|role| format!(", as {role}")).unwrap_or_default();
@@ -143,9 +151,10 @@ fn described(desk: &Desk<'_>, rules: &Rules, target: &Target) -> String {
     let endpoint =
         rule.and_then(|rule| rule.endpoint_url.as_ref()).map(|url| format!(" at {}", without_userinfo(url)));
     let endpoint = endpoint.unwrap_or_default();
-    let kept = desk.cache.as_ref().ok().and_then(|cache| cache.read(&identity.key(desk.settings, target)));
+    let kept =
+        logins.cache.as_ref().ok().and_then(|cache| cache.read(&identity.key(logins.settings, target)));
     let kept = kept.filter(|entry| entry.freshness(now()) != Freshness::Dead);
-    let kept = match (&desk.cache, kept) {
+    let kept = match (&logins.cache, kept) {
         (Err(unusable), _) => unusable.to_string(),
         (Ok(_), Some(entry)) => format!("a password until {}", moment(entry.expires)),
         (Ok(_), None) => "none".to_owned(),
@@ -163,8 +172,8 @@ fn described(desk: &Desk<'_>, rules: &Rules, target: &Target) -> String {
 }
 
 /// Lists or clears the cache.
-pub(super) fn cache(context: &Context, desk: &Desk<'_>, action: &str) -> anyhow::Result<()> {
-    let cache = desk
+pub(super) fn cache(context: &Context, logins: &LoginContext<'_>, action: &str) -> anyhow::Result<()> {
+    let cache = logins
         .cache
         .as_ref()
         .map_err(|unusable| Error::Configuration { code: "Configuration", message: unusable.to_string() })?;

@@ -8,7 +8,7 @@ use super::login::{files, places};
 use super::login_hosts::{address, given, in_use, rules};
 use super::{Command, Context};
 use crate::auth::client_file::{self, Client};
-use crate::auth::login::Desk;
+use crate::auth::login::LoginContext;
 use crate::auth::store_login::{self, Home};
 use crate::error::Error;
 
@@ -31,13 +31,13 @@ fn define() -> clap::Command {
 }
 
 fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
-    let desk = Desk::open(&context.settings);
+    let logins = LoginContext::open(&context.settings);
     let rules = rules(&context.settings)?;
     let hosts = given(matches);
     if hosts.is_empty() && !matches.get_flag("all") {
         anyhow::bail!(Error::Usage("Which registry? Name its HOST, or say --all".to_owned()));
     }
-    let hosts = if matches.get_flag("all") { in_use(context, &desk, &rules, hosts)? } else { hosts };
+    let hosts = if matches.get_flag("all") { in_use(context, &logins, &rules, hosts)? } else { hosts };
     let dry_run = matches.get_flag("dry-run");
     for host in &hosts {
         let address = address(host)?;
@@ -46,7 +46,7 @@ fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
             found |= out_of(context, client, &file, &address.to_string(), dry_run)?;
         }
         if let (false, Some(target)) = (dry_run, rules.target(&address)) {
-            found |= desk.forget(&target)? > 0;
+            found |= logins.forget(&target)? > 0;
         }
         if !dry_run {
             let what = if found { "Removed the login of" } else { "There was no login of" };
