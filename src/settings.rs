@@ -12,11 +12,11 @@ mod environment;
 mod error;
 mod files;
 mod ini;
-mod interface;
 mod log;
 mod network;
 mod overrides;
-mod places;
+mod paths;
+mod presentation;
 #[cfg(test)]
 mod tests;
 mod userinfo;
@@ -28,10 +28,10 @@ pub use encoding::Encoding;
 pub use environment::Environment;
 pub use error::{Error, Kind};
 pub use files::{Entry, Section};
-pub use interface::{BinaryFormat, ErrorFormat, TimestampFormat};
 pub use log::Log;
 pub use network::{Proxies, RetryMode};
 pub use overrides::section;
+pub use presentation::{BinaryFormat, ErrorFormat, TimestampFormat};
 pub use userinfo::{without_login, without_userinfo};
 
 use files::Files;

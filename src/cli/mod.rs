@@ -10,7 +10,7 @@
 
 mod alias;
 mod argparse;
-mod command;
+mod clap_tree;
 mod complete;
 mod completion;
 mod debug;
@@ -21,12 +21,12 @@ mod help;
 mod login;
 mod operation;
 mod options;
+mod output;
 mod overview;
+mod own_command;
 mod page;
-mod present;
 mod report;
 mod session;
-mod verb;
 mod wait;
 
 use std::ffi::OsString;
@@ -43,7 +43,7 @@ use argparse::{Arity, Opt, Parsed, Parser, Positional};
 use page::Page;
 use session::Session;
 
-pub use command::command;
+pub use clap_tree::command;
 pub use completion::{SHELLS, completion};
 
 /// The version of the AWS CLI whose behaviour this program has.
@@ -96,7 +96,7 @@ fn dispatch(session: &mut Session, arguments: &[OsString]) -> Result<ExitCode, E
         && let Some(command) = commands::COMMANDS.iter().find(|command| command.name == first)
     {
         session.is_own_command = true;
-        return verb::run(session, command, arguments);
+        return own_command::run(session, command, arguments);
     }
     let aliases = Aliases::read(&session.settings);
     let mut commands = vec!["ecr".to_owned(), "ecr-public".to_owned()];
@@ -221,7 +221,7 @@ fn serve(
     let parsed = match parse_operation(session, service, words) {
         Err(_) if help => {
             let public = (!help::is_private(service)).then_some("public");
-            return verb::short_help(session, &public.into_iter().collect::<Vec<_>>());
+            return own_command::short_help(session, &public.into_iter().collect::<Vec<_>>());
         }
         Err(_) if session.ui.name() == Name::Ecr && unknown_command(words).is_some() => {
             session.is_own_command = true;
@@ -235,7 +235,7 @@ fn serve(
     }
     if help {
         let public = (!help::is_private(service)).then_some("public");
-        return verb::short_help(session, &public.into_iter().chain([operation]).collect::<Vec<_>>());
+        return own_command::short_help(session, &public.into_iter().chain([operation]).collect::<Vec<_>>());
     }
     let section = format!("command {}", service.name);
     let exists = is_command(session, service, operation);

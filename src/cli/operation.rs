@@ -15,7 +15,7 @@ use crate::settings::BinaryFormat;
 use super::argparse::{Given, Parsed, Parser, Positional};
 use super::help;
 use super::options::{self, Argument, Meaning};
-use super::present::{self, Presenter};
+use super::output::{self, Presenter};
 use super::session::Session;
 
 /// The key under which pagination options travel in an input until they are taken out.
@@ -79,7 +79,7 @@ pub(super) fn skeleton(
         "yaml-input" => session.print(&args::skeleton::yaml_input(service, operation)),
         _ => {
             let input = decoded(session, service, operation, input)?;
-            present::stub(session, service, operation, &input)
+            output::stub(session, service, operation, &input)
         }
     }
 }

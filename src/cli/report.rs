@@ -9,7 +9,7 @@ use crate::escape::escape_lines;
 use crate::output::{Format, Printer};
 use crate::settings::ErrorFormat;
 
-use super::present;
+use super::output;
 use super::session::Session;
 
 /// Prints an error and answers the exit code.
@@ -43,7 +43,7 @@ fn escaped(error: Error) -> Error {
         Error::Configuration { code, message } => Error::Configuration { code, message: plain(message) },
         Error::Refused { text, members } => {
             let mut members = Value::Object(members);
-            present::escape_texts(&mut members);
+            output::escape_texts(&mut members);
             let members = members.as_object().cloned().unwrap_or_default();
             Error::Refused { text: plain(text), members }
         }
@@ -61,7 +61,7 @@ fn structured(session: &Session, format: ErrorFormat, value: &Value) -> String {
         ErrorFormat::Table => Format::Table,
         _ => Format::Json,
     };
-    let table = present::table_style(session, false);
+    let table = output::table_style(session, false);
     let mut text = Vec::new();
     let printer = Printer { format, query: None, title: "error".to_owned(), table };
     match printer.whole(&mut text, value) {

@@ -7,7 +7,7 @@ use crate::commands::{self, Context};
 use crate::error::Error;
 
 use super::session::Session;
-use super::{command, debug, globals};
+use super::{clap_tree, debug, globals};
 
 /// Parses a verb's command line and runs it.
 pub(super) fn run(
@@ -15,7 +15,7 @@ pub(super) fn run(
     verb: &commands::Command,
     arguments: &[OsString],
 ) -> Result<ExitCode, Error> {
-    let mut definition = command::verb(verb);
+    let mut definition = clap_tree::verb(verb);
     if let Some(text) = long_help(&mut definition, arguments) {
         return session.page(&text);
     }
@@ -66,7 +66,7 @@ fn long_help(definition: &mut clap::Command, arguments: &[OsString]) -> Option<S
 
 /// `--help`: the short help of the command at this path, from the clap tree.
 pub(super) fn short_help(session: &Session, path: &[&str]) -> Result<ExitCode, Error> {
-    let mut tree = command::command();
+    let mut tree = clap_tree::command();
     let text = found(&mut tree, path)?.render_help().to_string();
     session.print(&text)
 }
