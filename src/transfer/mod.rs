@@ -289,7 +289,7 @@ async fn put_referrer(
     match &referrer.link {
         ReferrerLink::Subject(_) => destination.put_referrer(&referrer.manifest).await?,
         ReferrerLink::Tag(tag) => {
-            destination.put_image(&referrer.manifest, std::slice::from_ref(tag)).await?
+            destination.put_image(&referrer.manifest, std::slice::from_ref(tag)).await?;
         }
     }
     progress.hear(Event::Manifest(referrer.manifest.digest()));
