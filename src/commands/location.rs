@@ -13,8 +13,9 @@ use std::sync::Arc;
 use anyhow::Context as _;
 
 use super::block_on;
+use super::ecr_repository::EcrRepository;
 use super::login_hosts::{address, rules};
-use super::registry::{self, Target};
+use super::registry;
 use crate::auth::login::LoginContext;
 use crate::auth::{self, entry};
 use crate::image::{Digest, Name, Reference, Registry, RepositoryName, Tag};
@@ -46,7 +47,7 @@ pub(super) struct Location {
     /// The store.
     pub(super) store: Shared,
     /// The repository, where it is one of ECR, so that it can be created.
-    pub(super) target: Option<Target>,
+    pub(super) target: Option<EcrRepository>,
     /// What docker would call the repository, where there is one.
     repository: Option<String>,
     takes_stdout: bool,
@@ -85,7 +86,7 @@ impl Location {
         if let Some(registry @ Registry::Other(_)) = &reference.registry {
             return Self::remote(settings, registry, &reference);
         }
-        let target = Target::connect(settings, text)?;
+        let target = EcrRepository::connect(settings, text)?;
         Ok(Self { repository: Some(titled(&reference)), ..Self::of(target) })
     }
 
@@ -100,7 +101,7 @@ impl Location {
     }
 
     /// An end in a repository of ECR.
-    pub(super) fn of(target: Target) -> Self {
+    pub(super) fn of(target: EcrRepository) -> Self {
         let (name, store) = (target.name.clone(), target.store());
         Self { name, store, target: Some(target), repository: None, takes_stdout: false }
     }

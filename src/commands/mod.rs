@@ -8,6 +8,7 @@ mod copy;
 mod create;
 mod credential_helper;
 mod credential_provider;
+mod ecr_repository;
 mod images;
 mod local;
 mod location;

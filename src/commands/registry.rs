@@ -1,92 +1,19 @@
-//! What the commands that move and list images have in common: a reference becomes a repository and a client.
+//! Settings of a registry, and arguments and errors that commands about images have in common.
 
 use std::io::ErrorKind;
 
 use anyhow::anyhow;
 
 use crate::error::Error;
-use crate::image::{self, Name, Platform, Reference, Registry, RepositoryName};
-use crate::model;
-use crate::service::Client;
+use crate::image::{self, Platform, Registry};
 use crate::settings::{Globals, Settings};
 use crate::store::Journal;
-use crate::store::ecr::{Ecr, Network, Repository};
-use crate::store::{self, Shared, ecr};
+use crate::store::ecr::Network;
+use crate::store::{self, ecr};
 use crate::transfer;
 
 /// The region of a registry on this machine where none is configured.
 pub(super) const LOOPBACK_REGION: &str = "us-east-1";
-
-/// A repository that can be reached, and which of its images is meant.
-pub(super) struct Target {
-    pub(super) client: Client,
-    pub(super) repository: Repository,
-    pub(super) name: Name,
-    network: Network,
-    journal: Option<Journal>,
-    /// The region and the endpoint.
-    place: (Option<String>, Option<String>),
-}
-
-impl Target {
-    /// Reads a reference and connects to its registry. The host, where there is one, says account and region.
-    pub(super) fn connect(settings: &Settings, text: &str) -> anyhow::Result<Self> {
-        let reference: Reference = text.parse().map_err(wrong)?;
-        Self::of(settings, reference)
-    }
-
-    /// Connects to the registry of a reference.
-    pub(super) fn of(settings: &Settings, reference: Reference) -> anyhow::Result<Self> {
-        let registry = match &reference.registry {
-            Some(Registry::Ecr { account, .. }) => Some(account.clone()),
-            _ => None,
-        };
-        let settings = settings_of(settings, reference.registry.as_ref())?;
-        let network = network(&settings)?;
-        let client = super::connect(&settings, model::ecr())?;
-        let repository = Repository { registry, name: reference.repository };
-        let journal = journal(&settings)?;
-        let place = (settings.region()?, settings.endpoint("ecr")?);
-        Ok(Self { client, repository, name: reference.name, network, journal, place })
-    }
-
-    /// The same repository in the registry of another account, where one is named.
-    pub(super) fn of_account(mut self, account: Option<&str>) -> Self {
-        if let Some(account) = account {
-            self.repository.registry = Some(account.to_owned());
-        }
-        self
-    }
-
-    /// Another repository of the same registry, over the same client.
-    pub(super) fn sibling(&self, repository: &RepositoryName) -> Self {
-        Self {
-            client: self.client.clone(),
-            repository: Repository { name: repository.clone(), ..self.repository.clone() },
-            name: Name::Unnamed,
-            network: self.network.clone(),
-            journal: self.journal.clone(),
-            place: self.place.clone(),
-        }
-    }
-
-    /// Whether two repositories may be in one registry, as far as can be told without asking.
-    pub(super) fn may_share_registry(&self, other: &Self) -> bool {
-        let known = |target: &Self| target.repository.registry.clone();
-        let accounts = known(self).zip(known(other)).is_none_or(|(one, other)| one == other);
-        accounts && self.place == other.place
-    }
-
-    /// The repository as a store.
-    pub(super) fn store(&self) -> Shared {
-        let (client, repository) = (self.client.clone(), self.repository.clone());
-        let store = Ecr::new(client, repository, self.network.clone());
-        std::sync::Arc::new(match &self.journal {
-            Some(journal) => store.with_journal(journal.clone()),
-            None => store,
-        })
-    }
-}
 
 /// The settings with which a registry is reached: its host, where there is one, says region and endpoint.
 pub(super) fn settings_of(settings: &Settings, registry: Option<&Registry>) -> anyhow::Result<Settings> {
@@ -107,18 +34,6 @@ pub(super) fn settings_of(settings: &Settings, registry: Option<&Registry>) -> a
         }
     }
     Ok(settings.with_changes(globals, &variables))
-}
-
-/// Where unfinished uploads are written down, and what tells registries apart there.
-fn journal(settings: &Settings) -> anyhow::Result<Option<Journal>> {
-    let local = if settings.local() { Some(settings.local_folder()?) } else { None };
-    let registry = format!(
-        "{:?} {:?} {:?} {local:?}",
-        settings.profile(),
-        settings.region()?,
-        settings.endpoint("ecr")?
-    );
-    Ok(journal_of(settings, registry))
 }
 
 /// Where unfinished uploads to a registry are written down.

@@ -2,7 +2,8 @@
 
 use futures_util::future::LocalBoxFuture;
 
-use super::super::registry::{Target, explained, wrong};
+use super::super::ecr_repository::EcrRepository;
+use super::super::registry::{explained, wrong};
 use super::children;
 use super::manifest_cache::ManifestCache;
 use super::selection::Repository;
@@ -86,7 +87,7 @@ impl Contents<'_> {
         }
         let repository = self.repository.name.parse().map_err(wrong)?;
         let reference = Reference { registry: None, repository, name: Name::Unnamed };
-        let target = Target::of(self.repository.connection.settings(), reference)?;
+        let target = EcrRepository::of(self.repository.connection.settings(), reference)?;
         let store = target.of_account(self.repository.connection.account()).store();
         let failed = |error: crate::store::Error| explained(error.into());
         let mut reader = store.open(config, 0).await.map_err(failed)?;

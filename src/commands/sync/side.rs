@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
+use super::super::ecr_repository::EcrRepository;
 use super::super::location::{self, Location};
-use super::super::registry::{self, Target, explained};
+use super::super::registry::{self, explained};
 use crate::image::{Name, Reference, Registry, RepositoryName, glob};
 use crate::settings::Settings;
 use crate::store::ListWalk;
@@ -18,7 +19,7 @@ const ANY: &str = "any";
 /// A registry.
 pub(super) enum Home {
     /// ECR, through its own API: one of its repositories, by which the others are reached.
-    Ecr(Box<Target>),
+    Ecr(Box<EcrRepository>),
     /// Any registry over `/v2/`.
     Other { settings: Box<Settings>, registry: Registry, any: Box<Remote> },
 }
@@ -69,7 +70,7 @@ impl Home {
             registry => {
                 let repository = ANY.parse().map_err(registry::wrong)?;
                 let reference = Reference { registry, repository, name: Name::Unnamed };
-                Ok(Self::Ecr(Box::new(Target::of(settings, reference)?)))
+                Ok(Self::Ecr(Box::new(EcrRepository::of(settings, reference)?)))
             }
         }
     }
@@ -183,7 +184,7 @@ pub(super) async fn repositories<'a>(
     Ok(meant)
 }
 
-async fn described(target: &Target) -> anyhow::Result<Vec<String>> {
+async fn described(target: &EcrRepository) -> anyhow::Result<Vec<String>> {
     let mut names = Vec::new();
     let mut token = Value::Null;
     let mut walk = ListWalk::default();
