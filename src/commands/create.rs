@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use clap::{Arg, ArgMatches};
 use serde_json::{Map, Value, json};
 
+use super::creation_template::{self, CreationTemplate};
 use super::registry;
 use super::{block_on, connect};
 use crate::args::{Files, cli_input};
@@ -32,7 +33,9 @@ pub(super) fn argument() -> Arg {
         .default_missing_value("")
         .help("Create the repository if need be; FILE, in JSON or YAML, says with which settings and policies")
         .long_help(
-            "Create the repository if need be. FILE, in JSON or YAML, says how: any member that create-repository \
+            "Create the repository if need be. Where the registry has a repository creation template for pushes \
+             (CREATE_ON_PUSH), its settings are used, and missing repositories are created without this option too. \
+             FILE, in JSON or YAML, says how, and wins over a template: any member that create-repository \
              takes (imageTagMutability, imageTagMutabilityExclusionFilters, imageScanningConfiguration, \
              encryptionConfiguration, tags), and lifecyclePolicy and repositoryPolicy, as structures or as text. It \
              is checked whole before anything is created, and says nothing about repositories that are there \
@@ -41,7 +44,7 @@ pub(super) fn argument() -> Arg {
 }
 
 /// How repositories are created.
-#[derive(Debug)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Creation {
     /// The members of CreateRepository but for the names.
     members: Map<String, Value>,
@@ -54,7 +57,7 @@ impl Creation {
     pub(super) fn asked(matches: &ArgMatches) -> anyhow::Result<Option<Self>> {
         match matches.get_one::<String>("create").map(String::as_str) {
             None => Ok(None),
-            Some("") => Ok(Some(Self { members: Map::new(), lifecycle: None, policy: None })),
+            Some("") => Ok(Some(Self::default())),
             Some(path) => {
                 let path = PathBuf::from(path);
                 let text = read(&path).with_context(|| format!("cannot read {}", path.display()))?;
@@ -63,6 +66,35 @@ impl Creation {
                 creation.rehearse().map_err(|error| wrong(format!("{error:#}")))?;
                 Ok(Some(creation))
             }
+        }
+    }
+
+    /// Decides how a repository that is missing is created: as `--create` says, and where it says nothing, as the
+    /// registry's template for pushes does. `None` where neither is there.
+    pub(super) async fn decide(
+        asked: Option<&Self>,
+        client: &Client,
+        repository: &Repository,
+    ) -> Option<Self> {
+        let template = creation_template::find(client, repository).await;
+        match (asked, template) {
+            (None, None) => None,
+            (Some(asked), None) => Some(asked.clone()),
+            (asked, Some(template)) => Some(asked.cloned().unwrap_or_default().completed_by(template)),
+        }
+    }
+
+    fn completed_by(self, template: CreationTemplate) -> Self {
+        let mut members = template.members;
+        if self.members.contains_key("imageTagMutability") {
+            // Exceptions belong to the setting that they are exceptions of.
+            members.shift_remove("imageTagMutabilityExclusionFilters");
+        }
+        members.extend(self.members);
+        Self {
+            members,
+            lifecycle: self.lifecycle.or(template.lifecycle),
+            policy: self.policy.or(template.policy),
         }
     }
 

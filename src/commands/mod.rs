@@ -6,6 +6,7 @@
 mod connect;
 mod copy;
 mod create;
+mod creation_template;
 mod credential_helper;
 mod credential_provider;
 mod ecr_repository;

@@ -434,23 +434,32 @@ impl ImageTransfer<'_> {
     ) -> anyhow::Result<Outcome> {
         let Location { store: destination, target, .. } = self.destination;
         let copy = || transfer::add(self.source, destination, options, progress);
-        match (copy().await, target, self.create) {
-            (Err(error), Some(target), Some(creation)) if is_no_repository(&error, destination) => {
-                creation.create(&target.client, &target.repository).await?;
-                copy().await.map_err(explained)
-            }
-            (
-                Err(transfer::Error::Store(store::Error::Ecr(ecr::Error::NoRepository {
-                    repository,
-                    source,
-                }))),
-                ..,
-            ) => {
+        let error = match copy().await {
+            Ok(outcome) => return Ok(outcome),
+            Err(error) => error,
+        };
+        if is_no_repository(&error, destination)
+            && let Some(target) = target
+            && let Some(creation) = self.creation().await
+        {
+            creation.create(&target.client, &target.repository).await?;
+            return copy().await.map_err(explained);
+        }
+        match error {
+            transfer::Error::Store(store::Error::Ecr(ecr::Error::NoRepository { repository, source })) => {
                 let hint = if target.is_some() { "; --create creates it" } else { "" };
                 let words = format!("the repository {repository} does not exist{hint}");
                 Err(anyhow::Error::from(source).context(words))
             }
-            (result, ..) => result.map_err(explained),
+            error => Err(explained(error)),
+        }
+    }
+
+    /// How the destination's repository is created, if it may be.
+    async fn creation(&self) -> Option<Creation> {
+        match &self.destination.target {
+            Some(target) => Creation::decide(self.create, &target.client, &target.repository).await,
+            None => self.create.cloned(),
         }
     }
 
@@ -463,7 +472,7 @@ impl ImageTransfer<'_> {
         let destination = &self.destination.store;
         let survey = |there| transfer::survey(self.source, there, options, progress);
         match survey(Some(destination)).await {
-            Err(error) if self.create.is_some() && is_no_repository(&error, destination) => {
+            Err(error) if is_no_repository(&error, destination) && self.creation().await.is_some() => {
                 survey(None).await.map_err(explained)
             }
             result => result.map_err(explained),

@@ -292,6 +292,44 @@ fn repositories_are_created_after_a_file() {
     assert_eq!((kept("app").contains("two weeks"), kept("other/app")), (true, format!("{lifecycle}\n")));
 }
 
+/// Repositories below `team` are immutable, those below `team/web` keep nine images; others have no template.
+#[test]
+fn a_template_for_pushes_creates_repositories() {
+    let machine = Machine::new();
+    let lifecycle = json!({"rules": [{"rulePriority": 1, "selection": {
+        "tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": 9}, "action": {"type": "expire"}}]});
+    machine.write("lifecycle.json", lifecycle.to_string());
+    let template = "--local create-repository-creation-template --applied-for CREATE_ON_PUSH --prefix";
+    machine
+        .ok(&format!("{template} team --image-tag-mutability IMMUTABLE --resource-tags Key=from,Value=team"));
+    machine.ok(&format!("{template} team/web --lifecycle-policy file://lifecycle.json"));
+    let mutability = |name: &str| {
+        let query = "--query repositories[].imageTagMutability --output text";
+        machine.ok(&format!("--local describe-repositories --repository-names {name} {query}"))
+    };
+
+    machine.ok(&format!("--local push {SAMPLE} team/app:1.0"));
+    assert_eq!(mutability("team/app"), "IMMUTABLE\n");
+    let tags = "--local list-tags-for-resource --query tags[].Value --output text \
+                --resource-arn arn:aws:ecr:us-east-1:000000000000:repository/team/app";
+    assert_eq!(machine.ok(tags), "team\n");
+    machine.ok(&format!("--local push {SAMPLE} team/web/app:1.0 --dry-run"));
+    machine.ok(&format!("--local push {SAMPLE} team/web/app:1.0 --create"));
+    assert_eq!(mutability("team/web/app"), "MUTABLE\n");
+    let policy = "--query lifecyclePolicyText --output text";
+    let kept = machine.ok(&format!("--local get-lifecycle-policy --repository-name team/web/app {policy}"));
+    assert_eq!(kept, format!("{lifecycle}\n"));
+
+    // A file wins over the template, and who is not below a prefix has none.
+    machine.write("mutable.json", r#"{"imageTagMutability": "MUTABLE"}"#);
+    machine.ok(&format!("--local copy {SAMPLE} team/other:1.0 --create=mutable.json"));
+    assert_eq!(mutability("team/other"), "MUTABLE\n");
+    let said = machine.fails(254, &format!("--local push {SAMPLE} teams/app:1.0"));
+    assert!(said.contains("teams/app does not exist; --create creates it"), "{said}");
+    machine.ok("--local sync team/app team/mirror");
+    assert_eq!(mutability("team/mirror/team/app"), "IMMUTABLE\n");
+}
+
 #[test]
 fn a_file_is_checked_whole_before_anything_is_created() {
     let machine = Machine::new();

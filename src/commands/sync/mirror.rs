@@ -112,7 +112,10 @@ impl Mirror {
             }
             mirror => mirror.map_err(|error| explained(error.into()))?,
         };
-        if mirror.is_none() && self.destination.target.is_some() && wanted.create.is_none() {
+        if mirror.is_none()
+            && let Some(target) = &self.destination.target
+            && Creation::decide(wanted.create, &target.client, &target.repository).await.is_none()
+        {
             anyhow::bail!("the repository {} does not exist; --create creates it", self.below);
         }
         Ok(differ(source, &mirror.unwrap_or_default(), wanted))
