@@ -102,7 +102,7 @@ impl Settings {
         Self { globals, environment, files: Arc::default(), log: Log::default() }
     }
 
-    /// The same settings, with a log.
+    /// Returns a copy with a log.
     #[must_use]
     pub fn with_log(self, log: Log) -> Self {
         Self { log, ..self }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-/// What it takes to find and read a file that an argument names.
+/// Context for reading files that arguments name: home folder and encoding.
 #[derive(Clone, Copy)]
 pub struct Files<'a> {
     /// The user's home directory; a path that begins with `~/` stays as it is without one.
@@ -23,7 +23,7 @@ impl std::fmt::Debug for Files<'_> {
     }
 }
 
-/// What a file held.
+/// Content of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Content {
     /// The text of a `file://`, line ends made `\n`.

@@ -19,7 +19,7 @@ use crate::settings::Settings;
 const WAIT: Duration = Duration::from_secs(5);
 /// How often a change is made anew because somebody else changed the file meanwhile.
 const ATTEMPTS: usize = 5;
-/// What stands in a diff in a password's place.
+/// Replacement for passwords in a diff.
 const BLACK: &str = "[redacted]";
 
 /// A program that keeps logins.
@@ -44,7 +44,7 @@ pub enum Error {
     Content {
         /// The file.
         file: String,
-        /// What is wrong.
+        /// The problem.
         reason: json_text::Error,
     },
     /// It cannot be read or written.
@@ -71,7 +71,7 @@ pub struct Change {
     pub before: Option<String>,
     /// Its text after.
     pub after: String,
-    /// What there is to say about who can read it.
+    /// Note about who can read the file.
     pub note: Option<String>,
 }
 
@@ -114,7 +114,7 @@ impl Client {
     }
 }
 
-/// What a login file says; an absent one says nothing.
+/// Reads a login file; an absent one is empty.
 pub fn read(file: &Path) -> Result<JsonText, Error> {
     json(file, login_file::read(file).map_err(|reason| failed(file, "read", reason))?.as_deref())
 }

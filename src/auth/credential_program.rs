@@ -8,7 +8,7 @@ use crate::settings::Settings;
 /// The most that is read of what a program says: no login is that long.
 const LARGEST: u64 = 1 << 20;
 
-/// What a program said.
+/// Output of a credential program.
 pub(super) struct Said {
     pub(super) status: ExitStatus,
     pub(super) stdout: Vec<u8>,

@@ -39,7 +39,7 @@ pub enum Error {
         program: String,
         /// The registry.
         host: String,
-        /// What it said.
+        /// Its message.
         reason: String,
     },
 }

@@ -38,7 +38,7 @@ pub struct Entry {
     pub token: String,
 }
 
-/// What an entry is good for.
+/// How far an entry is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Freshness {
     /// In the first half of its life: handed out as it is.
@@ -86,7 +86,7 @@ impl Entry {
         serde_json::to_vec(self).expect("texts and numbers always become JSON")
     }
 
-    /// What the entry is good for at this time.
+    /// Returns the entry's freshness at this time (seconds since 1970).
     pub fn freshness(&self, now: u64) -> Freshness {
         let life = self.expires.saturating_sub(self.requested);
         if self.requested > now + SKEW || life > LONGEST || now >= self.expires {

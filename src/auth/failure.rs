@@ -19,15 +19,15 @@ pub enum Failure {
     Credentials {
         /// Where they come from.
         source_label: String,
-        /// What is wrong.
+        /// The problem.
         message: String,
-        /// What to run.
+        /// The command to run.
         way_out: String,
     },
     /// The identity may not.
     #[error("access denied: {message}. The identity needs the permission {permission}")]
     Denied {
-        /// What it lacks.
+        /// The missing permission.
         permission: &'static str,
         /// The service's words.
         message: String,
@@ -39,7 +39,7 @@ pub enum Failure {
         code: String,
         /// The service's words.
         message: String,
-        /// What may help.
+        /// The remedy.
         way_out: &'static str,
     },
     /// The service has trouble of its own, or too much to do.

@@ -26,14 +26,14 @@ const READ_TIMEOUT: i64 = 20;
 /// How long a password lives where the answer does not say: what the service documents.
 const LIFE: u64 = 12 * 60 * 60;
 
-/// Who asks for which registry.
+/// A request for a password: registry, identity and cache.
 #[derive(Clone, Copy)]
 pub struct Question<'a> {
     /// The settings of the process.
     pub settings: &'a Settings,
     /// The registry.
     pub target: &'a Target,
-    /// Who asks.
+    /// The identity of the caller.
     pub identity: &'a Identity,
     /// The service account as which is asked, where kubelet gave one.
     pub account: Option<&'a ServiceAccount>,
@@ -261,7 +261,7 @@ fn seconds(value: &Value) -> Option<u64> {
     u64::try_from(time.as_second()).ok()
 }
 
-/// What the service's error means for whoever wants to log in.
+/// Turns the service's error into a login failure.
 fn failure(error: &service::Error, target: &Target, identity: &Identity) -> Failure {
     let label = identity.label();
     match error {

@@ -30,7 +30,7 @@ const LARGEST_URL: u64 = 64 << 10;
 /// More than any password has.
 const LARGEST_CREDENTIALS: u64 = 1 << 20;
 
-/// What a program of another name leaves: its streams and its exit code.
+/// Output streams and exit code of a credential helper.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Answer {
     /// For stdout.
@@ -52,7 +52,7 @@ impl Answer {
         Self { stdout: format!("{text}\n"), stderr: String::new(), code: 1 }
     }
 
-    /// The same with a line more on stderr.
+    /// Adds a line to stderr.
     fn noting(mut self, line: &str) -> Self {
         self.stderr.push_str(line);
         self.stderr.push('\n');
@@ -202,7 +202,7 @@ fn list(context: &LoginContext<'_>) -> Answer {
     Answer::success(format!("{{{}}}\n", pairs.join(",")))
 }
 
-/// What is meant, as far as a damaged login.conf lets it be told, and the damage.
+/// Returns the target of a URL, and the error of an invalid login.conf; the target is a best guess then.
 fn target(context: &LoginContext<'_>, url: &str) -> (Option<Target>, Result<(), super::login_conf::Error>) {
     let Some(address) = Address::parse(url) else { return (None, Ok(())) };
     match Rules::load(context.settings) {

@@ -34,7 +34,7 @@ pub enum Source {
     ServiceAccount,
 }
 
-/// Who would be asking: the source, and all facts that tell it from another.
+/// Source of credentials, with all facts that distinguish it from another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
     /// Where the credentials come from.
@@ -167,7 +167,7 @@ impl Identity {
     }
 }
 
-/// What is left where neither the environment nor a profile has credentials.
+/// Identity if neither the environment nor a profile has credentials: container or instance.
 fn of_the_surroundings(settings: &Settings, asked: Option<String>) -> Source {
     let set = |name: &str| settings.filled_variable(name).is_some();
     if set("AWS_ROLE_ARN") && set("AWS_WEB_IDENTITY_TOKEN_FILE") {
@@ -261,7 +261,7 @@ fn names(heading: &str, kind: &str, name: &str) -> bool {
         .is_some_and(|rest| rest.starts_with([' ', '\t']) && rest.trim().trim_matches(['"', '\'']) == name)
 }
 
-/// What tells this machine from another one that shares the folder, or was made from the same disk image.
+/// Identifier of this machine, different from others that share the folder or the disk image.
 fn machine() -> String {
     let read = |path: &str| std::fs::read_to_string(path).ok();
     let id = read("/proc/sys/kernel/random/boot_id").or_else(|| read("/etc/machine-id"));

@@ -20,7 +20,7 @@ pub enum Error {
         /// Where.
         column: usize,
     },
-    /// What should be an object is something else.
+    /// A member that should be an object is not one.
     #[error("{0} is not a JSON object")]
     NoObject(String),
 }
@@ -170,7 +170,7 @@ impl JsonText {
         }
     }
 
-    /// What stands between key and value.
+    /// Separator between key and value, as the file has it.
     fn colon(&self) -> &'static str {
         let first = self.members(self.root()).into_iter().next();
         let spaced =

@@ -140,7 +140,7 @@ fn duration(seconds: u64) -> String {
     }
 }
 
-/// What the generated configuration says.
+/// Content of the generated configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Configuration<'a> {
     /// The program's name in kubelet's folder of providers.

@@ -84,7 +84,7 @@ pub struct Rules {
     pub rules: Vec<Rule>,
 }
 
-/// What is wrong with the file.
+/// Error in `login.conf`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// It cannot be read.
@@ -102,7 +102,7 @@ pub enum Error {
         file: String,
         /// The line's number.
         line: usize,
-        /// What is wrong with it.
+        /// The problem.
         what: String,
     },
 }
@@ -140,7 +140,7 @@ impl Rules {
         }
     }
 
-    /// What to do for a host; `None` where it is a stranger's.
+    /// Returns how to log in to a host; `None` if it is not a registry of ECR and no rule names it.
     pub fn target(&self, address: &Address) -> Option<Target> {
         let own = address.ecr();
         let rule = self.rules.iter().find(|rule| rule.fits(address, own.as_ref()));
@@ -237,7 +237,7 @@ impl Rule {
         Ok(())
     }
 
-    /// What makes no sense about the rule as a whole.
+    /// Checks the rule as a whole: which keys exclude or need each other.
     fn sense(&self) -> Result<(), String> {
         let who = format!("the rule '{}'", self.name);
         if self.match_host.is_none() && self.match_account.is_none() && self.match_region.is_none() {

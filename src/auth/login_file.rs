@@ -82,7 +82,7 @@ pub(super) fn resolved(file: &Path) -> io::Result<PathBuf> {
     }
 }
 
-/// What a replacement did besides replacing.
+/// Side effect of replacing a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Replaced {
     /// The file was not what it should have been, and stays.

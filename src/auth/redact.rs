@@ -6,7 +6,7 @@
 
 use crate::settings::without_userinfo;
 
-/// What stands in a secret's place.
+/// Replacement for secrets.
 const BLACK: &str = "[redacted]";
 /// A shorter secret is not blacked out: it would hit ordinary words, and no real one is that short.
 const SHORTEST: usize = 6;

@@ -40,7 +40,7 @@ pub enum Error {
         program: String,
         /// The file that names it.
         file: String,
-        /// What it said.
+        /// Its message.
         reason: String,
     },
 }

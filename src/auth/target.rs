@@ -1,4 +1,4 @@
-//! What to ask, and as whom, for one registry.
+//! How to log in to one registry: service, region, account and identity.
 
 use super::login_conf::Rule;
 

@@ -44,7 +44,7 @@ pub fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
-/// A password for the registry of this cache slot.
+/// Returns a password for the registry of this cache slot, from the cache or the service.
 pub fn obtain(slot: CacheSlot<'_>, log: &Log, ask: Ask<'_>) -> Result<Entry, Failure> {
     let Some(cache) = slot.cache else { return ask(PATIENCE) };
     let found = cache.read(slot.key);

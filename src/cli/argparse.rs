@@ -77,7 +77,7 @@ pub(super) enum Given {
     Many(Vec<String>),
 }
 
-/// What a parser made of its words.
+/// Result of parsing.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Parsed {
     /// The values by key. A repeated argument keeps its last value.
@@ -106,7 +106,7 @@ impl Parsed {
     }
 }
 
-/// What is wrong with the words; the usage text is not part of it.
+/// Error message of parsing, without the usage text.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Mistake(pub(super) String);
 
@@ -117,7 +117,7 @@ pub(super) struct Parser {
     pub(super) positionals: Vec<Positional>,
 }
 
-/// What one word is.
+/// Kind of one word.
 enum Word<'a> {
     Argument,
     Separator,
@@ -409,7 +409,7 @@ impl Opt {
     }
 }
 
-/// What is said of a word that is none of the choices, with suggestions.
+/// Message for a word that is none of the choices, with suggestions.
 pub(super) fn invalid_choice<'a>(word: &str, choices: impl Iterator<Item = &'a str>) -> String {
     let mut text = format!("Found invalid choice '{word}'\n");
     let close = difflib::close_matches(word, choices);

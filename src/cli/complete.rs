@@ -1,4 +1,4 @@
-//! What could stand at the cursor: the hidden command behind the completion scripts of the shells.
+//! Candidates for the word at the cursor: the hidden command behind the completion scripts of the shells.
 //!
 //! `ecr complete -- WORD...` gets all words after the program's name up to the cursor, the last one unfinished (and
 //! maybe empty), and prints one candidate in each line, with a description after a tab. It never fails, never writes

@@ -230,7 +230,7 @@ fn options(page: &mut Page, service: &Service, operation: &Operation, arguments:
     }
 }
 
-/// What the options mean that every operation has.
+/// Help text of the options that every operation has.
 pub(super) fn common_help(meaning: Meaning) -> &'static str {
     match meaning {
         Meaning::Member(_) => "",

@@ -30,7 +30,7 @@ pub(super) struct Invocation {
     pub(super) skeleton: Option<String>,
 }
 
-/// What parsing an operation's words led to.
+/// Result of parsing an operation's words.
 pub(super) enum Wish {
     Help,
     Call(Invocation),

@@ -101,7 +101,7 @@ pub(super) fn globals(extensions: bool) -> Vec<Opt> {
     options
 }
 
-/// What an option of an operation stands for.
+/// Meaning of an operation's option.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Meaning {
     /// A member of the input, by its name in the model.
@@ -159,7 +159,7 @@ pub(crate) fn arguments(service: &Service, operation: &Operation) -> Vec<Argumen
     arguments
 }
 
-/// The same for the parser. A boolean has two options with one value.
+/// Returns the arguments as options of the parser. A boolean has two options with one value.
 pub(super) fn options(arguments: &[Argument]) -> Vec<Opt> {
     let mut options = Vec::with_capacity(arguments.len() + 1);
     for argument in arguments {

@@ -32,7 +32,7 @@ pub(super) struct Presenter {
 }
 
 impl Presenter {
-    /// What is needed to print answers of this operation. Only now does an unknown format matter.
+    /// Creates the presenter of an operation. An unknown output format is reported here, not earlier.
     pub(super) fn new(
         session: &mut Session,
         service: &'static Service,

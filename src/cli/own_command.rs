@@ -56,7 +56,7 @@ fn sentence(message: &str, verb: &str) -> String {
     format!("{}; `ecr {verb} --help` lists the options", parts.join("; "))
 }
 
-/// What `VERB help` shows, and `VERB SUBCOMMAND help`.
+/// Text of `VERB help` and `VERB SUBCOMMAND help`.
 fn long_help(definition: &mut clap::Command, arguments: &[OsString]) -> Option<String> {
     let words: Option<Vec<&str>> = arguments.iter().skip(1).map(|word| word.to_str()).collect();
     let words = words?;

@@ -1,4 +1,4 @@
-//! What one run of the program has gathered so far, and how it writes.
+//! State of one run of the program, and its output streams.
 
 use std::process::ExitCode;
 

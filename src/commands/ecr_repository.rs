@@ -41,7 +41,7 @@ impl EcrRepository {
         Ok(Self { client, repository, name: reference.name, network, journal, place })
     }
 
-    /// The same repository in the registry of another account, where one is named.
+    /// Switches to the registry of another account, if one is named.
     pub(super) fn of_account(mut self, account: Option<&str>) -> Self {
         if let Some(account) = account {
             self.repository.registry = Some(account.to_owned());

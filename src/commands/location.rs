@@ -48,7 +48,7 @@ pub(super) struct Location {
     pub(super) store: Shared,
     /// The repository, where it is one of ECR, so that it can be created.
     pub(super) target: Option<EcrRepository>,
-    /// What docker would call the repository, where there is one.
+    /// Repository name as docker has it, if there is one.
     repository: Option<String>,
     takes_stdout: bool,
 }
@@ -205,7 +205,7 @@ impl Location {
         }
     }
 
-    /// What a person calls an image here.
+    /// Display name of an image here.
     pub(super) fn label(&self, tags: &[String], digest: &Digest) -> String {
         let place = match &self.target {
             Some(target) => target.repository.name.to_string(),

@@ -45,11 +45,11 @@ pub struct Command {
     pub name: &'static str,
     /// Its arguments and texts.
     pub define: fn() -> clap::Command,
-    /// What it does.
+    /// Function that runs it.
     pub run: fn(&Context, &ArgMatches) -> anyhow::Result<ExitCode>,
 }
 
-/// What a verb has to work with besides its arguments.
+/// Settings and terminal that every verb gets besides its arguments.
 #[derive(Debug)]
 pub struct Context {
     /// Options, environment and profile.

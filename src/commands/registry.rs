@@ -41,13 +41,13 @@ pub(super) fn journal_of(settings: &Settings, registry: String) -> Option<Journa
     Some(Journal::new(settings.cache_folder()?.join("ecr").join("uploads"), registry))
 }
 
-/// What makes the API answer in the form of a registry's host, which can only switch a form on.
+/// Environment variables that select the FIPS and dual-stack endpoints that a registry's host names.
 pub(super) fn forms(fips: bool, dualstack: bool) -> Vec<(&'static str, Option<&'static str>)> {
     let forms = [(fips, "AWS_USE_FIPS_ENDPOINT"), (dualstack, "AWS_USE_DUALSTACK_ENDPOINT")];
     forms.into_iter().filter(|(on, _)| *on).map(|(_, name)| (name, Some("true"))).collect()
 }
 
-/// What transfers must know about the network.
+/// Network options of transfers.
 pub(super) fn network(settings: &Settings) -> anyhow::Result<Network> {
     Ok(Network {
         ca_bundle: settings.ca_bundle()?.map(Into::into),

@@ -1,4 +1,4 @@
-//! What became of each image: a table for a person, and the same as data.
+//! Summary of a transfer: a row for each image, as a table and as JSON.
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use serde_json::{Value, json};
@@ -7,9 +7,9 @@ use crate::transfer::Outcome;
 use crate::ui::Ui;
 use crate::ui::progress::{count, human};
 
-/// What became of one image.
+/// Result of one image's transfer.
 pub(super) struct Row {
-    /// What it is called at the destination.
+    /// Its name at the destination.
     pub(super) image: String,
     pub(super) outcome: Outcome,
     /// How long it took; `None` where nothing was done.

@@ -100,7 +100,7 @@ pub fn is_int(value: &Value) -> bool {
     matches!(value, Value::Number(number) if !number.to_string().contains(['.', 'e', 'E']))
 }
 
-/// What Python's `str()` makes of a value: strings and dates as they are, everything else as [`repr`].
+/// Formats a value as Python's `str()`: strings and dates as they are, everything else as [`repr`].
 pub fn text(value: &Value) -> String {
     match (value, Foreign::of(value)) {
         (Value::String(text), _) => text.clone(),
@@ -109,7 +109,7 @@ pub fn text(value: &Value) -> String {
     }
 }
 
-/// What Python's `repr()` makes of a value.
+/// Formats a value as Python's `repr()`.
 pub fn repr(value: &Value) -> String {
     match value {
         Value::Null => "None".to_owned(),

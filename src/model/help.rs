@@ -27,12 +27,12 @@ impl Texts {
         serde_json::from_str(text).expect("the help texts are checked by their tests")
     }
 
-    /// What an operation does. The first sentence stands alone.
+    /// Description of an operation. The first sentence stands alone.
     pub fn operation(&self, name: &str) -> &str {
         self.operations.get(name).map_or("", String::as_str)
     }
 
-    /// What a member of a structure means. The first sentence stands alone.
+    /// Description of a structure's member. The first sentence stands alone.
     pub fn member(&self, structure: &str, member: &str) -> &str {
         self.members.get(structure).and_then(|members| members.get(member)).map_or("", String::as_str)
     }

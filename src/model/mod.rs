@@ -1,4 +1,4 @@
-//! What ECR is: the operations, shapes, paginators and waiters of both services, as data.
+//! The service models: operations, shapes, paginators and waiters of ECR and ECR Public, as data.
 //!
 //! `data/*.json` holds facts taken from botocore by `data/refresh.py`; `data/*.help.json` holds the help texts,
 //! written for this project. Arguments, skeletons, validation, output order, help, man pages, completions and the
@@ -52,7 +52,7 @@ pub struct Service {
     pub full_name: &'static str,
     /// The service's identifier in configuration and metrics: `ECR` or `ECR PUBLIC`.
     pub service_id: &'static str,
-    /// What precedes the operation in the `X-Amz-Target` header.
+    /// Prefix of the operation in the `X-Amz-Target` header.
     pub target_prefix: &'static str,
     /// The service's name in a SigV4 credential scope.
     pub signing_name: &'static str,

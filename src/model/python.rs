@@ -118,7 +118,7 @@ pub fn int(text: &str) -> Option<String> {
     })
 }
 
-/// What Python says when `int()` cannot read a text.
+/// Python's message when `int()` cannot read a text.
 pub fn int_complaint(text: &str) -> String {
     format!("invalid literal for int() with base 10: {}", string_repr(text))
 }

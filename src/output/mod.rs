@@ -18,7 +18,7 @@ pub use query::Query;
 pub use table::TableStyle;
 pub use timestamps::{Timestamps, Zone};
 
-/// What can go wrong between a value and its bytes.
+/// Error of formatting a value.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The query cannot be evaluated over this value.

@@ -13,7 +13,7 @@ use super::Error;
 use super::python::{Numeric, read_number, str_of, type_name};
 use crate::model::{Kind, Service, Shape};
 
-/// What becomes of timestamps.
+/// Format of timestamps.
 #[derive(Debug, Clone)]
 pub enum Timestamps {
     /// They stay as the service sent them.

@@ -29,7 +29,7 @@ impl Environment {
         Self { source: Source::Given(Arc::new(variables.collect())), changes: Arc::default() }
     }
 
-    /// The same variables but for these: set, or unset where there is no value.
+    /// Returns a copy with these variables set, or unset where the value is `None`.
     #[must_use]
     pub fn with_changes(&self, changes: &[(&str, Option<&str>)]) -> Self {
         let mut all = (*self.changes).clone();

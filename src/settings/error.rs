@@ -1,4 +1,4 @@
-//! What can be wrong with options, environment and profile. The texts are AWS CLI's.
+//! Errors in options, environment and profile, in the AWS CLI's words.
 
 use super::userinfo::without_login;
 

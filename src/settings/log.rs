@@ -4,7 +4,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-/// What takes a line, and the part of the program that it is from.
+/// Function that writes a log line, given with the part of the program that it is from.
 type Writer = Arc<dyn Fn(&str, &str) + Send + Sync>;
 
 /// Where the log goes; nowhere, unless it was asked for.

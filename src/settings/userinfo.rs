@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-/// What stands in the place of a user name and of a password, as in the AWS CLI's messages about proxies.
+/// Replacement for user names and passwords in URLs, as in the AWS CLI's messages about proxies.
 const HIDDEN: &str = "***";
 
 /// A text whose URLs keep their scheme, host and path, and lose their userinfo (RFC 3986, 3.2.1).

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 const MEBIBYTE: usize = 1024 * 1024;
-/// What the program takes besides its buffers: its code, its threads, and what is in its connections.
+/// Memory in bytes that the program takes besides its buffers: code, threads, connections.
 const PROGRAM: usize = 28 * MEBIBYTE;
 /// How much memory a transfer takes where nobody says otherwise.
 pub const DEFAULT_MEMORY: usize = 64 * MEBIBYTE;

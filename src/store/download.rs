@@ -33,7 +33,7 @@ pub(super) trait Origin: Send + Sync {
 /// A request that is ready to be sent.
 pub(super) struct Asked {
     pub(super) request: RequestBuilder,
-    /// What it says of who asks; empty where nothing.
+    /// Value of the `Authorization` header; empty if there is none.
     pub(super) authorization: String,
 }
 
@@ -65,7 +65,7 @@ struct Download {
     failures: u32,
     /// How long the server asked to be left alone.
     asked: Option<Duration>,
-    /// What the last request said of who asks, and whether it was refused.
+    /// `Authorization` header of the last request.
     authorization: String,
     refused: bool,
 }

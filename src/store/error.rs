@@ -1,4 +1,4 @@
-//! What goes wrong in stores.
+//! Errors of stores.
 
 use std::io;
 use std::path::Path;
@@ -14,7 +14,7 @@ pub enum Error {
     Image {
         /// Where it was found.
         place: String,
-        /// What is wrong with it.
+        /// The cause.
         source: image::Error,
     },
     /// The operating system said no.
@@ -32,7 +32,7 @@ pub enum Error {
     Place {
         /// The file or folder.
         place: String,
-        /// What is wrong with it and what was expected.
+        /// What was found and what was expected.
         reason: String,
     },
     /// A blob or a manifest that something else lists is not there.
@@ -52,7 +52,7 @@ pub enum Error {
         place: String,
         /// The tag or digest.
         name: String,
-        /// What could be meant instead, with punctuation in front; may be empty.
+        /// Suggestion, with punctuation in front; may be empty.
         instead: String,
     },
     /// Bytes do not have the digest that they go by.

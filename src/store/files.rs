@@ -1,4 +1,4 @@
-//! What an OCI layout's folder and its archive have in common: files by path, `oci-layout`, `index.json`, and blobs.
+//! Code shared by OCI layouts and archives: files by path, `oci-layout`, `index.json`, and blobs.
 
 use std::fs::File;
 use std::io;
@@ -16,14 +16,14 @@ use crate::image::{Descriptor, Digest, MAXIMUM_MANIFEST, Manifest, Name};
 
 /// The file that marks a layout.
 pub(super) const MARK: &str = "oci-layout";
-/// What it says.
+/// Content of the file `oci-layout`.
 pub(super) const MARK_TEXT: &str = r#"{"imageLayoutVersion":"1.0.0"}"#;
 /// The file that lists the images.
 pub(super) const INDEX: &str = "index.json";
 
 /// Files of a layout, wherever they lie.
 pub(super) trait Files: Send + Sync {
-    /// What messages call this place.
+    /// Display name for messages.
     fn place(&self) -> String;
     /// A file by its path within the layout; `None` where there is none.
     fn find(&self, path: &str) -> Result<Option<Extent>, Error>;
@@ -91,7 +91,7 @@ pub(super) fn manifest(files: &dyn Files, name: &Name) -> Result<Manifest, Error
     read(files, &entry)
 }
 
-/// What is said to be about a manifest.
+/// Lists the referrers of a manifest.
 pub(super) fn referrers(files: &dyn Files, subject: &Digest) -> Result<Vec<Descriptor>, Error> {
     index(files)?.referrers(files, subject)
 }

@@ -132,8 +132,8 @@ impl Index {
         }
     }
 
-    /// What is said to be about a manifest: entries that say so in their manifests, and those of an index under the
-    /// subject's own tag, as regctl keeps them.
+    /// Lists the referrers of a manifest: entries whose manifests have it as `subject`, and those of an index under the
+    /// subject's own tag, as regctl stores them.
     pub(super) fn referrers(&self, files: &dyn Files, subject: &Digest) -> Result<Vec<Descriptor>, Error> {
         let mut found: Vec<Descriptor> = Vec::new();
         let tag = subject.referrers_tag();

@@ -14,19 +14,19 @@ use serde::{Deserialize, Serialize};
 use super::folder::Folder;
 use crate::image::Digest;
 
-/// Every state has this length, and is written at once: whenever the process ends, the old one or the new is there.
+/// Length of every entry in bytes, written at once: if the process is killed, the old state or the new one is read.
 const LENGTH: usize = 1024;
-/// What is older than this was forgotten by the service too.
+/// Age at which an entry is removed; the service has forgotten the upload by then.
 const LONGEST: Duration = Duration::from_hours(7 * 24);
 
-/// Where uploads are written down.
+/// Folder of journal entries.
 #[derive(Debug, Clone)]
 pub struct Journal {
     folder: PathBuf,
     registry: String,
 }
 
-/// What is known about an upload.
+/// State of an unfinished upload.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct UploadState {
     /// The service's name for it, or its place at a registry.
@@ -37,7 +37,7 @@ pub(super) struct UploadState {
     pub(super) next: u64,
 }
 
-/// A layer's entry.
+/// Journal entry of one layer, locked while in use.
 #[derive(Debug)]
 pub(super) struct JournalEntry {
     folder: Folder,
@@ -51,8 +51,8 @@ impl Journal {
         Self { folder, registry }
     }
 
-    /// The entry of a layer. `None` where somebody else has it, or the folder cannot be written to: that an upload
-    /// cannot be taken up later is no reason not to begin it.
+    /// Opens the entry of a layer. `None` if another process uses it or the folder is not writable: an upload that
+    /// cannot be resumed later is started all the same.
     pub(super) fn entry(&self, repository: &str, digest: &Digest) -> Option<JournalEntry> {
         let folder = Folder::create_private(&self.folder).ok()?;
         folder.remove_older(LONGEST);
@@ -72,7 +72,7 @@ impl JournalEntry {
         serde_json::from_str(text.trim_end()).ok()
     }
 
-    /// Writes a state. Where that fails the next run sends more than it would have to, which is all.
+    /// Writes the state. A failure only makes the next run send more than necessary.
     pub(super) fn write(&self, state: &UploadState) {
         let text = serde_json::to_string(state).unwrap_or_default();
         let mut file = &self.file;
@@ -81,7 +81,7 @@ impl JournalEntry {
         }
     }
 
-    /// The upload is over.
+    /// Removes the entry once the upload is over.
     pub(super) fn remove(&self) {
         let _ = self.folder.remove(&self.name);
     }

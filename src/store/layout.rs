@@ -20,7 +20,7 @@ use super::verified::VerifiedBlobs;
 use super::{Answer, Error, Kept, Reader, Source, Store, TagListing, Written};
 use crate::image::{Descriptor, Digest, Hasher, Manifest, Name};
 
-/// What is written at once. Larger pieces gain nothing, smaller ones cost more calls.
+/// Bytes per write. Larger pieces gain nothing, smaller ones cost more calls.
 const STEP: usize = 1024 * 1024;
 /// How often it is looked whether somebody else is done with `index.json`.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -44,7 +44,7 @@ impl Layout {
         Self { path: path.into(), folder: Mutex::default(), verified: VerifiedBlobs::default() }
     }
 
-    /// The same layout, of whose blobs it is known which were verified.
+    /// Uses a record of blobs that were verified before.
     #[must_use]
     pub fn with_verified(self, verified: VerifiedBlobs) -> Self {
         Self { verified, ..self }

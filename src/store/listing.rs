@@ -1,4 +1,4 @@
-//! What a place says its tags are. The names are others' words, and only those that are tags become [`Tag`]s.
+//! Tag listings of stores. Names come from outside, and only valid ones become [`Tag`]s.
 
 use crate::escape::escape;
 use crate::image::{Digest, Tag};

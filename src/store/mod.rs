@@ -1,8 +1,9 @@
-//! The Store trait and its homes: everything that keeps images, seen as blobs, manifests and tags.
+//! The [`Store`] trait and its implementations: anything that stores images as blobs, manifests and tags.
 //!
 //! A store is asked in one order: [`Store::manifest`] on the source; then on the destination [`Store::image_tags`],
 //! [`Store::prepare`], [`Store::write`] for each blob (several at once), [`Store::put_manifest`] for the children of
-//! an index, [`Store::put_image`], [`Store::put_referrer`] for what is about the image, [`Store::finish`]. Nothing may become visible in a store that was not verified.
+//! an index, [`Store::put_image`], [`Store::put_referrer`] for its referrers, [`Store::finish`]. Nothing
+//! unverified may become visible in a store.
 
 mod archive;
 mod archive_path;
@@ -52,160 +53,158 @@ pub use verified::VerifiedBlobs;
 
 use crate::image::{Descriptor, Digest, Manifest, Name, Tag};
 
-/// What a store's methods answer, sooner or later.
+/// Result of a store's asynchronous method.
 pub type Answer<'a, T> = BoxFuture<'a, Result<T, Error>>;
 
-/// Whether a tag is one of those that are meant.
+/// Predicate that selects tags.
 pub type Chosen = dyn Fn(&str) -> bool + Send + Sync;
 
-/// How a blob came to be in a store.
+/// Result of writing a blob.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Written {
-    /// Its bytes were moved.
+    /// Its bytes were transferred.
     Moved,
-    /// Somebody else had put it there by the time ours arrived.
+    /// Another client had written it in the meantime.
     Present,
 }
 
-/// What is left of a transfer that ended early, for the next one to go on with.
+/// What a store keeps of an interrupted transfer, so that the next one can resume.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kept {
     /// Nothing.
     Nothing,
-    /// The beginning of something that was to be read from its first byte to its last, and is no use.
+    /// The beginning of a stream, which is of no use.
     Beginning,
-    /// The blobs that arrived whole.
+    /// Blobs that arrived completely.
     Blobs,
-    /// Every byte that arrived.
+    /// Every byte that arrived, incomplete blobs included.
     Bytes,
 }
 
-/// A place that keeps images.
+/// Something that stores images: a registry, layout, archive or docker engine.
 pub trait Store: Send + Sync {
-    /// What messages call this place.
+    /// Display name for messages.
     fn name(&self) -> String;
 
-    /// The manifest of this name. Its bytes were checked against the digest that they go by.
+    /// Reads a manifest, whose bytes are verified against its digest.
     fn manifest<'a>(&'a self, name: &'a Name) -> Answer<'a, Manifest>;
 
-    /// The blob's bytes from an offset on, unchecked: [`Stream`] checks them.
+    /// Opens a blob at an offset. The bytes are not verified here but in [`Stream`].
     fn open<'a>(&'a self, blob: &'a Descriptor, offset: u64) -> Answer<'a, Box<dyn Reader>>;
 
-    /// The tags of an image that is here with everything it lists; `None` where it is not, or where that is not
-    /// known, as in files: others write layouts and archives too, and not all of them write manifests last.
+    /// Returns the tags of a completely stored image, or `None` if it is incomplete or the store cannot tell: in
+    /// layouts and archives a manifest may precede its blobs, since not all programs write it last.
     fn image_tags<'a>(&'a self, _digest: &'a Digest) -> Answer<'a, Option<Vec<String>>> {
         Box::pin(async { Ok(None) })
     }
 
-    /// Gets ready to take these blobs, in this order, and answers which of them it lacks. What it can never take is
-    /// refused here, before anything moves.
+    /// Plans the upload of `blobs` (in this order) and returns those that are missing. Fails, before anything is
+    /// transferred, if the store can never take one of them.
     fn prepare<'a>(&'a self, blobs: &'a [Descriptor]) -> Answer<'a, HashSet<Digest>>;
 
-    /// Which of these blobs it lacks, where nothing may change yet.
+    /// Returns the blobs that are missing, without changing anything.
     fn missing<'a>(&'a self, blobs: &'a [Descriptor]) -> Answer<'a, HashSet<Digest>> {
         self.prepare(blobs)
     }
 
-    /// Takes a blob. It is verified before it is here for anybody to see.
+    /// Writes a blob, which becomes visible only after verification.
     fn write<'a>(&'a self, blob: &'a Descriptor, source: &'a Source) -> Answer<'a, Written>;
 
-    /// Takes what there is of a blob that is still being made, until it is whole, so that [`Store::write`] has less to
-    /// do: where that comes from a [`Source::with_pending`] by this. What fails here fails there again, and is told there.
+    /// Uploads a [`PendingBlob`] as far as it has been produced, until it is complete. [`Store::write`] of a
+    /// [`Source::with_pending`] resumes from there; a failure here occurs there again and is reported there.
     fn begin<'a>(&'a self, _pending: &'a PendingBlob) -> BoxFuture<'a, ()> {
         Box::pin(async {})
     }
 
-    /// Forgets what has begun and was stopped: nobody wants the blob.
+    /// Discards the upload of a [`PendingBlob`] that was stopped.
     fn abandon<'a>(&'a self, _pending: &'a PendingBlob) -> BoxFuture<'a, ()> {
         Box::pin(async {})
     }
 
-    /// Takes a manifest that an index will list.
+    /// Writes a manifest that an index will list.
     fn put_manifest<'a>(&'a self, manifest: &'a Manifest) -> Answer<'a, ()>;
 
-    /// Takes the manifest that everything was for, under these tags, or by its digest alone. Docker's own places take
-    /// `REPOSITORY:TAG` too.
+    /// Writes the manifest of the image under these tags, or by its digest alone if there are none. Docker's archives
+    /// and engines take `REPOSITORY:TAG` too.
     fn put_image<'a>(&'a self, manifest: &'a Manifest, tags: &'a [String]) -> Answer<'a, ()>;
 
-    /// Of these tags those that name this image for certain, where the tags of an image cannot be listed but a tag can
-    /// be looked up.
+    /// Returns those of `tags` that name this image, in stores that cannot list an image's tags but can look up a tag.
     fn tags_naming<'a>(&'a self, _digest: &'a Digest, _tags: &'a [String]) -> Answer<'a, Vec<String>> {
         Box::pin(async { Ok(Vec::new()) })
     }
 
-    /// Whether its blobs are files of this machine that go by their digests. A destination that computes digests itself
-    /// may take them as they are.
+    /// Whether its blobs are local files named by digest. A destination that computes digests itself may trust them.
     fn is_local(&self) -> bool {
         false
     }
 
-    /// Finds out before anything moves whether an image may have these tags; what cannot be known is no objection.
+    /// Fails if the image certainly cannot get these tags, immutable ones for example, before anything is transferred.
     fn check_tags<'a>(&'a self, _digest: &'a Digest, _tags: &'a [String]) -> Answer<'a, ()> {
         Box::pin(async { Ok(()) })
     }
 
-    /// What says that it is about this manifest: signatures, bills of materials, attestations.
+    /// Lists the referrers of a manifest: signatures, bills of materials, attestations.
     fn referrers<'a>(&'a self, _subject: &'a Digest) -> Answer<'a, Vec<Descriptor>> {
         Box::pin(async { Ok(Vec::new()) })
     }
 
-    /// Of what is about this manifest the part that is here with everything it lists and needs nothing more to be
-    /// found; nothing where that is not known, as in files.
+    /// Returns the referrers of a manifest that are completely stored and listed; none if the store cannot tell, as in
+    /// files.
     fn existing_referrers<'a>(&'a self, _subject: &'a Digest) -> Answer<'a, HashSet<Digest>> {
         Box::pin(async { Ok(HashSet::new()) })
     }
 
-    /// Takes a manifest that is about another one, so that it is found from there.
+    /// Writes a manifest with a `subject`, so that it is listed among the subject's referrers.
     fn put_referrer<'a>(&'a self, manifest: &'a Manifest) -> Answer<'a, ()> {
         self.put_image(manifest, &[])
     }
 
-    /// The registry's host and the repository, where this is one that can take blobs over from its neighbours.
+    /// Host and repository from which other repositories of the registry can mount blobs (OCI distribution 1.1,
+    /// "Mounting a blob from another repository"); `None` for other stores.
     fn mount_source(&self) -> Option<(&str, &str)> {
         None
     }
 
-    /// Whether images are kept as docker keeps them: each for one platform, and with layers that nobody has compressed
-    /// for sending yet.
+    /// Whether it stores images as docker does: one platform each, uncompressed layers.
     fn is_docker(&self) -> bool {
         false
     }
 
-    /// Whether blobs are sent far away to get there.
+    /// Whether blobs are sent over a network.
     fn is_remote(&self) -> bool {
         false
     }
 
-    /// Whether it takes one blob after another.
+    /// Whether blobs must be written one after another.
     fn is_sequential(&self) -> bool {
         false
     }
 
-    /// All tags, where this place can list them.
+    /// Lists all tags; an error if the store cannot.
     fn tags(&self) -> Answer<'_, TagListing> {
         let reason = "cannot list its tags".to_owned();
         Box::pin(async { Err(Error::Place { place: self.name(), reason }) })
     }
 
-    /// The tags that are chosen, each with the digest that it names; `None` where there is no such repository. The
-    /// listing is complete: what may be cut short or is no listing is an error.
+    /// Lists the chosen tags, each with its digest; `None` if there is no such repository. A listing that may be
+    /// incomplete is an error.
     fn tags_with_digests<'a>(&'a self, _chosen: &'a Chosen) -> Answer<'a, Option<ImageListing>> {
         let reason = "cannot list its tags".to_owned();
         Box::pin(async { Err(Error::Place { place: self.name(), reason }) })
     }
 
-    /// Takes tags away; an image goes with its last one where the place has it so.
+    /// Deletes tags. Where the store works that way, an image is deleted with its last tag.
     fn untag<'a>(&'a self, _tags: &'a [Tag]) -> Answer<'a, ()> {
         let reason = "cannot delete tags".to_owned();
         Box::pin(async { Err(Error::Place { place: self.name(), reason }) })
     }
 
-    /// What it keeps of a transfer that ends early.
+    /// What remains of a transfer that ends early.
     fn keeps(&self) -> Kept {
         Kept::Nothing
     }
 
-    /// Everything was taken.
+    /// Finishes the transfer, for example by writing an archive's index.
     fn finish(&self) -> Answer<'_, ()> {
         Box::pin(async { Ok(()) })
     }
@@ -219,7 +218,7 @@ pub trait Reader: Send {
     /// Appends the next bytes to `buffer`: `limit` of them, fewer only at the end.
     fn read(&mut self, buffer: Vec<u8>, limit: usize) -> Answer<'_, Vec<u8>>;
 
-    /// What happened to the content since it was opened, asked when the bytes turned out to be wrong.
+    /// Error that explains wrong bytes, such as a file that was changed since it was opened.
     fn suspicion(&self) -> Option<Error> {
         None
     }

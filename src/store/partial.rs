@@ -13,7 +13,7 @@ use super::Error;
 use super::folder::{Folder, UNFINISHED};
 use crate::image::Descriptor;
 
-/// What is smaller is fetched again.
+/// Smallest blob, in bytes, whose partial download is kept.
 const SMALLEST: u64 = 1024 * 1024;
 
 /// An unfinished blob.

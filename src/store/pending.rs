@@ -1,4 +1,4 @@
-//! Blobs that are sent while they are still being made, so that the network does not wait for the processor.
+//! Blobs that are uploaded while they are still being produced, so that the network does not wait for the processor.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use super::Source;
 use super::journal::{JournalEntry, UploadState};
 
-/// A blob that is still being made: a reader of it waits for what is not there yet.
+/// A blob that is still being produced: its reader waits for bytes that are not there yet.
 pub struct PendingBlob {
     source: Source,
     started: Mutex<Option<StartedUpload>>,
@@ -17,7 +17,7 @@ pub struct PendingBlob {
 /// An upload of a blob whose digest was not known when it began.
 pub(super) struct StartedUpload {
     pub(super) state: UploadState,
-    /// Whether the destination has said that it has everything in front of the state's next byte, and nothing more.
+    /// Whether the destination has said that it has everything before `state.next`, and nothing more.
     pub(super) certain: bool,
     pub(super) entry: Option<JournalEntry>,
 }

@@ -30,26 +30,25 @@ impl Source {
         Self { store, blob, buffers, trusted: false, pending: None, report: Box::new(report) }
     }
 
-    /// The same source, with buffers that others use too.
+    /// Shares buffers with other sources.
     #[must_use]
     pub fn with_buffers(self, buffers: Arc<Buffers>) -> Self {
         Self { buffers, ..self }
     }
 
-    /// The same source, whose digests are taken for granted where its blobs are files of this machine and their
-    /// destination computes the digest itself.
+    /// Trusts the digests of local files if the destination computes them itself.
     #[must_use]
     pub fn trusted(self) -> Self {
         Self { trusted: self.store.is_local(), ..self }
     }
 
-    /// The same source, of which the destination has a part already.
+    /// Names the [`PendingBlob`] of which the destination may have a part already.
     #[must_use]
     pub fn with_pending(self, pending: Arc<PendingBlob>) -> Self {
         Self { pending: Some(pending), ..self }
     }
 
-    /// What the destination has of it.
+    /// Takes the upload that `Store::begin` started.
     pub(super) fn started_upload(&self) -> Option<StartedUpload> {
         self.pending.as_ref().and_then(|pending| pending.take())
     }
@@ -173,7 +172,7 @@ impl Stream {
         self.check().await
     }
 
-    /// The same. What was the right thing once is taken for it when it is read again.
+    /// Verifies size and digest. A trusted blob has no hasher: then only a file that was changed meanwhile is an error.
     async fn check(&mut self) -> Result<(), Error> {
         if self.hasher.is_none() {
             return self.reader.suspicion().map_or(Ok(()), Err);
@@ -204,7 +203,7 @@ impl Stream {
     }
 }
 
-/// What of bytes that begin at `start` was not hashed yet, where everything in front of `hashed` was.
+/// Returns the part of `bytes`, which begin at offset `start`, behind offset `hashed`.
 fn unhashed(bytes: &[u8], start: u64, hashed: u64) -> &[u8] {
     let seen = usize::try_from(hashed.saturating_sub(start)).unwrap_or(usize::MAX).min(bytes.len());
     &bytes[seen..]
@@ -225,7 +224,7 @@ impl Part {
     }
 }
 
-/// What is made of a part before the caller gets it.
+/// Function applied to a part before the caller gets it.
 type Work<T> = Arc<dyn Fn(Part) -> T + Send + Sync>;
 
 /// A blob in parts, of which the next one is read, hashed and worked on while the caller is busy with this one.

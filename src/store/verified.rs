@@ -14,9 +14,9 @@ use std::time::Duration;
 use super::folder::Folder;
 use crate::image::Digest;
 
-/// What was hashed so long ago is hashed once more.
+/// Age at which a verification expires.
 const LONGEST: Duration = Duration::from_hours(30 * 24);
-/// What is read at once.
+/// Bytes per read.
 const STEP: usize = 1024 * 1024;
 
 /// The files that were hashed and found to have the digests that they go by.
@@ -90,7 +90,7 @@ impl VerifiedBlobs {
     }
 }
 
-/// What stands for a digest and a file as it is now. No program can set when a file's entry changed last.
+/// Key of a digest and a file's current state. No program can set when a file's entry changed last.
 fn key(file: &File, digest: &Digest) -> io::Result<String> {
     let facts = file.metadata()?;
     let (device, number, size) = (facts.dev(), facts.ino(), facts.len());

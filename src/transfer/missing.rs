@@ -1,4 +1,4 @@
-//! What a destination lacks of a plan.
+//! The part of a plan that the destination is missing.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -15,24 +15,24 @@ use crate::store::Shared;
 /// How many questions are asked at once.
 const QUESTIONS: usize = 8;
 
-/// What is to be done.
+/// The part of a [`Plan`] that the destination does not have yet.
 pub(super) struct Missing<'a> {
-    /// Whether the image itself has to move.
+    /// Whether the image itself is missing.
     pub(super) image: bool,
-    /// The tags that it does not have yet; `None` where it needs nothing.
+    /// The tags that do not name the image yet; `None` if the image is there under all of them.
     pub(super) tags: Option<Vec<String>>,
-    /// What is about it and has to move.
+    /// The referrers that are missing.
     pub(super) referrers: Vec<&'a Referrer>,
-    /// Whether any of these may need blobs.
+    /// Whether image or referrers are missing, so that blobs may be too.
     pub(super) content: bool,
-    /// The blobs that they list, once each.
+    /// The blobs that missing manifests list, once each.
     pub(super) blobs: Vec<Descriptor>,
-    /// All blobs of the plan.
+    /// Number of blobs in the whole plan.
     all: usize,
 }
 
 impl<'a> Missing<'a> {
-    /// Asks the destination; without one, everything is lacking.
+    /// Asks the destination; without one, everything is missing.
     pub(super) async fn find(
         destination: Option<&Shared>,
         plan: &'a Plan,
@@ -50,7 +50,7 @@ impl<'a> Missing<'a> {
             (_, held) => held,
         };
         let referrers = match destination {
-            Some(destination) => lacking(destination, &plan.referrers).await?,
+            Some(destination) => missing_referrers(destination, &plan.referrers).await?,
             None => plan.referrers.iter().collect(),
         };
         let (mut all, mut blobs) = (Blobs::default(), Blobs::default());
@@ -72,7 +72,7 @@ impl<'a> Missing<'a> {
         })
     }
 
-    /// Finds out whether the destination takes all the tags.
+    /// Fails if the destination would refuse one of the tags.
     pub(super) async fn check_tags(&self, destination: &Shared, plan: &Plan) -> Result<(), Error> {
         if let Some(tags) = self.tags.as_ref().filter(|tags| !tags.is_empty()) {
             destination.check_tags(plan.root.digest(), tags).await?;
@@ -120,8 +120,11 @@ fn missing_tags(held: Option<&[String]>, wanted: &[String]) -> Option<Vec<String
     (!missing.is_empty()).then_some(missing)
 }
 
-/// What is about an image and cannot be found at the destination. One question for each subject, not for each referrer.
-async fn lacking<'a>(destination: &Shared, referrers: &'a [Referrer]) -> Result<Vec<&'a Referrer>, Error> {
+/// Returns the referrers that the destination is missing. Asks once per subject, not once per referrer.
+async fn missing_referrers<'a>(
+    destination: &Shared,
+    referrers: &'a [Referrer],
+) -> Result<Vec<&'a Referrer>, Error> {
     let subjects: HashSet<&Digest> = referrers.iter().filter_map(Referrer::subject).collect();
     let ask = |subject: Digest| async move {
         let there = destination.existing_referrers(&subject).await?;
@@ -130,7 +133,7 @@ async fn lacking<'a>(destination: &Shared, referrers: &'a [Referrer]) -> Result<
     let subjects: Vec<Digest> = subjects.into_iter().cloned().collect();
     let there: HashMap<Digest, HashSet<Digest>> =
         stream::iter(subjects).map(ask).buffer_unordered(QUESTIONS).try_collect().await?;
-    let mut lacking = Vec::new();
+    let mut missing = Vec::new();
     for each in referrers {
         let digest = each.manifest.digest();
         let here = match &each.link {
@@ -140,8 +143,8 @@ async fn lacking<'a>(destination: &Shared, referrers: &'a [Referrer]) -> Result<
             }
         };
         if !here {
-            lacking.push(each);
+            missing.push(each);
         }
     }
-    Ok(lacking)
+    Ok(missing)
 }

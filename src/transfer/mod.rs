@@ -37,7 +37,7 @@ pub enum Error {
         place: String,
         /// The platform that was asked for.
         wanted: Platform,
-        /// What there is instead.
+        /// The platforms that the image has.
         offered: String,
     },
     /// The image is not the one that it should be.
@@ -83,7 +83,7 @@ pub enum Error {
         place: String,
         /// The image's manifest.
         digest: Digest,
-        /// What is wrong with it.
+        /// The reason.
         reason: String,
     },
     /// A compressed layer is damaged.
@@ -93,7 +93,7 @@ pub enum Error {
         place: String,
         /// The layer.
         digest: Digest,
-        /// What the decompressor says.
+        /// The decompressor's message.
         reason: String,
     },
     /// A layer is not the one that its image was made with.
@@ -115,7 +115,7 @@ pub enum Error {
     TooManyReferrers {
         /// The source.
         place: String,
-        /// What they are about.
+        /// Digest of their subject.
         digest: Digest,
     },
     /// The program is broken.
@@ -123,7 +123,7 @@ pub enum Error {
     Task(tokio::task::JoinError),
 }
 
-/// What to move, and how.
+/// Options of a transfer.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Which image of the source.
@@ -132,7 +132,7 @@ pub struct Options {
     pub expected: Option<Digest>,
     /// For which platforms; none for all that there are.
     pub platforms: Vec<Platform>,
-    /// What to call it at the destination.
+    /// Tags that the image gets at the destination.
     pub tags: Vec<String>,
     /// Whether what is about the image moves with it: signatures, bills of materials, attestations.
     pub referrers: bool,
@@ -142,14 +142,14 @@ pub struct Options {
     pub buffers: Arc<Buffers>,
     /// Whether the source's files are hashed also where the destination does that.
     pub verify: bool,
-    /// What its layers are to be compressed with. `None` leaves them as they are, but for those of docker's places
-    /// that nobody compressed, which go to a registry with gzip.
+    /// Compression of the layers. `None` keeps them as they are, except that uncompressed layers of docker's archives
+    /// and engines are pushed with gzip.
     pub compression: Option<Compression>,
     /// Where it is remembered what became of layers that were compressed.
     pub cache: Option<CompressionCache>,
 }
 
-/// What became of it.
+/// Result of a transfer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome {
     /// The digest of the image at the destination.
@@ -164,7 +164,7 @@ pub struct Outcome {
     pub present: usize,
     /// Layers that were compressed on the way, so that the image's digest is another than at the source.
     pub compressed: usize,
-    /// What is about the image and was moved with it, or was there already.
+    /// Number of referrers copied with the image or already present.
     pub referrers: usize,
 }
 

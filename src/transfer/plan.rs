@@ -1,4 +1,4 @@
-//! What a transfer consists of: the manifests in the order in which they must arrive.
+//! The plan of a transfer: its manifests, in the order in which they must arrive.
 
 use std::collections::HashSet;
 
@@ -17,14 +17,14 @@ const LARGEST_CONFIGURATION: u64 = 8 * 1024 * 1024;
 /// The annotation with which buildkit says which image an attestation in the same index is about.
 pub(super) const ATTESTED: &str = "vnd.docker.reference.digest";
 
-/// What to move.
+/// The manifests that a transfer copies.
 #[derive(Debug)]
 pub(super) struct Plan {
     /// The manifest that everything is for.
     pub(super) root: Manifest,
     /// The manifests below it, each behind those that it lists.
     pub(super) children: Vec<Manifest>,
-    /// What is about them, each behind what it is about.
+    /// Their referrers, each after its subject.
     pub(super) referrers: Vec<Referrer>,
     /// Whether the root is an index that lost entries, and so has another digest than at its source.
     pub(super) rewritten: bool,

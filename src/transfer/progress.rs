@@ -1,4 +1,4 @@
-//! What happens during a transfer, for whoever wants to show it.
+//! Events of a transfer, for a progress display.
 
 pub use crate::image::{Descriptor, Digest};
 

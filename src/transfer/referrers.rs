@@ -1,5 +1,5 @@
-//! What is about an image: manifests with a `subject` (OCI image specification 1.1), what is about those in turn, and
-//! the images that cosign keeps under tags such as `sha256-….sig`.
+//! Referrers of an image: manifests with a `subject` (OCI image specification 1.1), their own referrers, and the images
+//! that cosign keeps under tags such as `sha256-….sig`.
 
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
@@ -12,10 +12,10 @@ use crate::store::{self, Shared};
 const MOST: usize = 10_000;
 /// How many questions are asked at once.
 const QUESTIONS: usize = 8;
-/// What cosign appends to a digest for a signature, an attestation and a bill of materials.
+/// Suffixes of cosign's tags: signature, attestation, bill of materials.
 const DIGEST_TAGS: [&str; 3] = ["sig", "att", "sbom"];
 
-/// Something about an image.
+/// A manifest that refers to an image.
 #[derive(Debug)]
 pub(super) struct Referrer {
     /// Its manifest.
@@ -26,7 +26,7 @@ pub(super) struct Referrer {
     pub(super) link: ReferrerLink,
 }
 
-/// How something is found from the image that it is about.
+/// How a referrer is found from its image.
 #[derive(Debug)]
 pub(super) enum ReferrerLink {
     /// Its manifest names this one.
@@ -49,7 +49,7 @@ impl Referrer {
     }
 }
 
-/// Everything about the manifests of an image, each behind what it is about.
+/// Collects all referrers of the manifests of an image, each after its subject.
 pub(super) async fn gather(
     source: &Shared,
     root: &Manifest,
@@ -92,7 +92,7 @@ async fn with_children(
     Ok(Referrer { manifest, children: std::mem::take(&mut walk.children), link })
 }
 
-/// What is about these subjects and was not met before.
+/// Lists the referrers of these subjects that were not seen before.
 async fn listed(
     source: &Shared,
     subjects: &[Digest],
@@ -128,7 +128,7 @@ async fn listed(
     Ok(read.into_iter().flatten().collect())
 }
 
-/// What is found by the digests of these manifests in tags.
+/// Finds the tags that contain the digest of one of these manifests, as cosign names them.
 async fn tagged(
     source: &Shared,
     image: impl Iterator<Item = &Digest>,

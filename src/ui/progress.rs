@@ -13,7 +13,7 @@ use self::pace::Pace;
 use super::Ui;
 use crate::transfer::progress::{Descriptor, Digest, Event, Progress};
 
-/// What a blob's bar looks like, and the total's: both fit into 80 columns.
+/// Templates of a blob's bar and of the total's; both fit into 80 columns.
 const BLOB: &str = "{prefix}  {bar:16}  {bytes} of {total_bytes}";
 const TOTAL: &str = "total         {bar:16}  {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left";
 
@@ -150,7 +150,7 @@ impl Display {
         }
     }
 
-    /// What it came to in the end: a table for a person, an event for a program.
+    /// Prints the summary: a table for a person, an event for a program.
     pub fn summary(&self, table: &str, event: &Value) {
         if self.style == Style::Json {
             self.object(event);

@@ -23,7 +23,7 @@ fn ask_at(mut terminal: &std::fs::File, question: &str) -> io::Result<String> {
 
     use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, tcgetattr, tcsetattr};
 
-    /// What Ctrl-C types.
+    /// The byte of Ctrl-C.
     const INTERRUPT: u8 = 3;
     terminal.write_all(question.as_bytes())?;
     let before = tcgetattr(terminal)?;

@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// More candidates than this help nobody.
 const MOST: usize = 2000;
 
-/// What is asked for.
+/// Kind of names to complete.
 pub(super) enum Wanted {
     Repositories,
     /// The tags of a repository.

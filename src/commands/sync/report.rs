@@ -1,4 +1,4 @@
-//! What became of the repositories: a table, data, and the last word.
+//! Report of `sync`: a row for each repository, as a table and as JSON, and the final message.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use crate::escape::escape;
 use crate::ui::Ui;
 use crate::ui::progress::human;
 
-/// What became of one repository.
+/// Result of one repository.
 pub(super) struct Mirrored {
     source: String,
     destination: String,
@@ -56,7 +56,7 @@ impl Mirrored {
     }
 }
 
-/// What became of all of them.
+/// Results of all repositories.
 #[derive(Default)]
 pub(super) struct Report {
     mirrored: Vec<Mirrored>,

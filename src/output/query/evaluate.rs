@@ -12,7 +12,7 @@ use crate::output::python::{Numeric, equal, is_true, type_name};
 
 pub(super) type Result<T> = std::result::Result<T, EvaluationError>;
 
-/// What a function is called with.
+/// Argument of a function.
 #[derive(Debug)]
 pub(super) enum Argument<'a> {
     Value(Cow<'a, Value>),
@@ -57,7 +57,7 @@ fn borrowed(value: Option<&Value>) -> Cow<'_, Value> {
     value.map_or(Cow::Owned(Value::Null), Cow::Borrowed)
 }
 
-/// What jmespath.py takes for false: a number never is.
+/// Whether jmespath.py takes a value for false: a number never is.
 fn is_false(value: &Value) -> bool {
     !value.is_number() && !is_true(value)
 }

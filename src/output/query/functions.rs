@@ -11,7 +11,7 @@ use crate::output::integer::Integer;
 use crate::output::json;
 use crate::output::python::{Numeric, equal, read_number, str_of, type_name};
 
-/// What an argument may be. The names are those that error texts use.
+/// Types that an argument may have, under the names that error texts use.
 type Types = &'static [&'static str];
 
 struct Function {

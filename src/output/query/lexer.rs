@@ -7,7 +7,7 @@ use super::scan;
 use crate::output::integer::Integer;
 use crate::output::python::str_of;
 
-/// What a token is. The names are those that error texts use.
+/// Kind of a token, under the names that error texts use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Eof,

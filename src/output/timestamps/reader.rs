@@ -7,7 +7,7 @@ const MONTHS: [&str; 12] =
     ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
 const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 
-/// What was read: year, month, day, then the time and the zone.
+/// Parsed fields: year, month, day, then the time and the zone.
 #[derive(Default)]
 struct Found {
     date: [i64; 3],
@@ -143,7 +143,7 @@ fn zone(text: &str, found: &mut Found) -> bool {
     found.offset.is_some() && rest.0.is_empty()
 }
 
-/// What is left to read.
+/// The unread rest of the text.
 struct Rest<'a>(&'a str);
 
 impl Rest<'_> {

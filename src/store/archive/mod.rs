@@ -22,7 +22,7 @@ use crate::image::Manifest;
 const BLOCK: u64 = 512;
 const STEP: usize = 1024 * 1024;
 
-/// What goes in front of a file's bytes.
+/// Tar header of a file.
 fn header(path: &str, size: u64) -> io::Result<Vec<u8>> {
     let mut header = tar::Header::new_gnu();
     header.set_entry_type(tar::EntryType::Regular);
@@ -37,7 +37,7 @@ fn header(path: &str, size: u64) -> io::Result<Vec<u8>> {
     Ok(builder.get_ref().clone())
 }
 
-/// What an archive lists in the end. A docker archive is the same with `manifest.json` in it, as docker writes it since
+/// Entries of a finished archive. A docker archive is the same with `manifest.json` in it, as docker writes it since
 /// version 25: it is read as either.
 struct Listing {
     index: Index,

@@ -19,7 +19,7 @@ const MAXIMUM_ENTRIES: usize = 100_000;
 /// Links to links, as many as Linux follows.
 const MOST_LINKS: usize = 40;
 
-/// What names all files of an archive may have together.
+/// Most bytes that the names of all files of an archive may have together.
 const MAXIMUM_NAMES: usize = 32 * 1024 * 1024;
 /// The most that is read in front of one file: its header, and what other headers say about it.
 const MAXIMUM_HEADER: usize = 1024 * 1024;
@@ -63,7 +63,7 @@ impl ArchiveReader {
         Ok(Self { path, file: Arc::new(file), entries, sparse, repository: None })
     }
 
-    /// The same archive with the images of one repository only, as docker names them.
+    /// Restricts the archive to the images of one repository, as docker names them.
     #[must_use]
     pub(in crate::store) fn of_repository(self, repository: Option<String>) -> Self {
         Self { repository, ..self }
@@ -73,8 +73,8 @@ impl ArchiveReader {
 /// Where each file lies, and the files that are kept with holes.
 type Found = (HashMap<String, (u64, u64)>, HashSet<String>);
 
-/// The same file if it can be read by offsets from its start, or else a copy of what comes out of it: a file without a
-/// name, which nobody else can open and which is gone with the process.
+/// Returns the file itself if it is seekable, or else a copy of its content: a file without a name, which no other
+/// process can open and which ends with this one.
 fn in_place(mut file: File) -> io::Result<File> {
     if file.metadata()?.is_file() && file.stream_position()? == 0 {
         return Ok(file);

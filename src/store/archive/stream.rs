@@ -14,7 +14,7 @@ use crate::store::files::{self, MARK, MARK_TEXT};
 use crate::store::stream::Parts;
 use crate::store::{Answer, Error, Kept, Reader, Source, Store, Written};
 
-/// What messages call it.
+/// Display name for messages.
 const NAME: &str = "-";
 /// Two blocks of zeros end a tar file.
 const END: [u8; 1024] = [0; 1024];
@@ -24,7 +24,7 @@ pub struct ArchiveStream {
     docker: bool,
     output: Arc<Mutex<Output>>,
     state: Mutex<State>,
-    /// Whoever writes a blob has the pipe until its end.
+    /// Held by the writer of a blob until its last byte.
     turn: tokio::sync::Mutex<()>,
 }
 

@@ -37,7 +37,7 @@ impl Calls {
         Self { client, repository, answered, first_wait, pace, patience }
     }
 
-    /// What messages call the repository.
+    /// Display name for messages.
     pub(super) fn place(&self) -> String {
         match &self.repository.registry {
             Some(registry) => format!("{} in registry {registry}", self.repository.name),

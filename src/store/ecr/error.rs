@@ -1,4 +1,4 @@
-//! What goes wrong between a transfer and Amazon ECR.
+//! Errors between a transfer and Amazon ECR.
 
 use crate::image::Digest;
 use crate::service;
@@ -24,7 +24,7 @@ pub enum Error {
         place: String,
         /// The operation.
         operation: &'static str,
-        /// What is wrong with the answer.
+        /// The invalid response.
         answer: String,
     },
     /// The service kept losing what was sent.

@@ -56,7 +56,7 @@ impl Ecr {
         Self { calls, origin, journal: None }
     }
 
-    /// The same repository, with unfinished uploads written down and taken up again.
+    /// Records unfinished uploads in a journal and resumes them.
     #[must_use]
     pub fn with_journal(self, journal: Journal) -> Self {
         Self { journal: Some(journal), ..self }

@@ -1,4 +1,4 @@
-//! What a repository says about an image besides its content: which tags may be moved, and what refers to it.
+//! An image's tags, their mutability, and its referrers.
 
 use futures_util::future::try_join_all;
 use serde_json::{Value, json};
@@ -73,7 +73,7 @@ impl Ecr {
         Ok(())
     }
 
-    /// What is about an image, all of it.
+    /// Lists all referrers of an image.
     pub(super) async fn about(&self, subject: &Digest) -> Result<Vec<Descriptor>, Error> {
         const OPERATION: &str = "ListImageReferrers";
         let mut found = Vec::new();

@@ -1,4 +1,4 @@
-//! What goes wrong between a transfer and a registry.
+//! Errors between a transfer and a registry.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ pub enum Error {
     Unreachable {
         /// The registry and the repository.
         place: String,
-        /// What was attempted.
+        /// The attempted action.
         doing: &'static str,
         /// Why it failed.
         reason: String,
@@ -25,7 +25,7 @@ pub enum Error {
     Unauthorized {
         /// The registry and the repository.
         place: String,
-        /// What was attempted.
+        /// The attempted action.
         doing: &'static str,
         /// The registry's answer.
         reason: String,
@@ -49,7 +49,7 @@ pub enum Error {
     Throttled {
         /// The registry and the repository.
         place: String,
-        /// What was attempted.
+        /// The attempted action.
         doing: &'static str,
         /// The registry's answer.
         reason: String,
@@ -61,7 +61,7 @@ pub enum Error {
         status: u16,
         /// The registry and the repository.
         place: String,
-        /// What was attempted.
+        /// The attempted action.
         doing: &'static str,
         /// The registry's answer.
         reason: String,
@@ -75,7 +75,7 @@ impl Error {
     }
 }
 
-/// What became of a request, before anybody decided whether to make it again.
+/// A failed request, before the decision whether to retry.
 pub(super) struct Trouble {
     pub(super) status: Option<u16>,
     pub(super) reason: String,
@@ -90,7 +90,7 @@ pub(super) struct Trouble {
 }
 
 impl Trouble {
-    /// What no other attempt will change.
+    /// A failure that no retry will change.
     pub(super) fn plain(reason: impl Into<String>) -> Self {
         Self {
             status: None,

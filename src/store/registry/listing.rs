@@ -1,4 +1,4 @@
-//! What a registry has: its repositories, and a repository's tags with what they name.
+//! Listings of a registry: its repositories, and a repository's tags with their digests.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -82,7 +82,7 @@ struct Listed {
     is_list: bool,
 }
 
-/// What became of the question what a tag names.
+/// Result of looking up a tag.
 enum Found {
     Image(Digest),
     Not(Unreadable),

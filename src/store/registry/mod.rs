@@ -106,13 +106,13 @@ impl Remote {
         }
     }
 
-    /// The same repository with a journal, so that an upload that ended early goes on in another run.
+    /// Records unfinished uploads in a journal, so that another run resumes them.
     #[must_use]
     pub fn with_journal(self, journal: Journal) -> Self {
         Self { journal: Some(journal), ..self }
     }
 
-    /// The same repository with a way to log in anew, for logins that expire.
+    /// Sets how to log in again when the login expires.
     #[must_use]
     pub fn renewed_by(mut self, renew: Renew) -> Self {
         if let Some(reads) = Arc::get_mut(&mut self.reads) {

@@ -26,7 +26,7 @@ const LONGEST_COMPLAINT: u64 = 64 * 1024;
 /// The longest time for an answer that is no blob.
 const ANSWER: Duration = Duration::from_mins(2);
 
-/// What it takes to ask a registry about a repository.
+/// Read access to a repository of a registry.
 pub(super) struct Reads {
     /// The registry's URL, without a path.
     pub(super) root: String,
@@ -34,11 +34,11 @@ pub(super) struct Reads {
     pub(super) login: Mutex<Login>,
     pub(super) renew: Option<Renew>,
     pub(super) connections: Connections,
-    /// What the last token for reading was, as the header has it; empty where none is needed.
+    /// Last `Authorization` header for pulling; empty if none is needed.
     pub(super) pulling: Mutex<Option<String>>,
-    /// The same for writing.
+    /// Last `Authorization` header for pushing.
     pub(super) pushing: Mutex<Option<String>>,
-    /// The same for the list of repositories.
+    /// Last `Authorization` header for the catalog.
     pub(super) listing: Mutex<Option<String>>,
     /// How the registry wants to be asked, once that is known.
     pub(super) challenge: std::sync::Mutex<Option<Challenge>>,
@@ -189,7 +189,7 @@ impl Remote {
     }
 }
 
-/// What a registry said instead of what was wanted.
+/// Turns a response that is not the expected one into an error.
 pub(super) async fn refused(response: Response) -> Trouble {
     let (status, retry_after) = (response.status().as_u16(), retry_after(&response));
     let body = beginning(response, LONGEST_COMPLAINT).await.map(|(body, _)| body).unwrap_or_default();

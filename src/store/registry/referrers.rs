@@ -1,4 +1,4 @@
-//! What refers to an image (OCI distribution specification 1.1, "Listing Referrers"): asked of the registry, and kept
+//! Referrers of an image (OCI distribution specification 1.1, "Listing Referrers"): asked of the registry, and kept
 //! in an index under a tag of its own where the registry cannot tell ("Referrers Tag Schema").
 
 use serde_json::{Value, json};
@@ -18,7 +18,7 @@ const NOT_LISTED: [u16; 5] = [400, 404, 405, 406, 501];
 const MOST: usize = 10_000;
 
 impl Remote {
-    /// What is about an image, all of it. A registry that answers something else than an index does not list
+    /// Lists all referrers of an image. A registry that answers something else than an index does not list
     /// referrers; then they are in an index under the subject's own tag.
     pub(super) async fn about(&self, subject: &Digest) -> Result<Vec<Descriptor>, store::Error> {
         let doing = "list the referrers in";
@@ -54,7 +54,7 @@ impl Remote {
         }
     }
 
-    /// What the index under the subject's own tag lists.
+    /// Lists the referrers in the index under the subject's own tag.
     async fn tagged(&self, subject: &Digest) -> Result<Vec<Descriptor>, store::Error> {
         match self.get(&Name::Tag(subject.referrers_tag())).await {
             Ok(index) => match index.content() {

@@ -1,4 +1,4 @@
-//! What can be asked of a registry, and its URL. Nothing but checked names and digests gets into one.
+//! Resources of a registry and their URLs. Nothing but checked names and digests gets into one.
 
 use url::Url;
 
@@ -19,7 +19,7 @@ pub(super) enum Resource<'a> {
     Tag(&'a Tag),
     /// A manifest by its digest.
     Manifest(&'a Digest),
-    /// What refers to a manifest.
+    /// Referrers of a manifest.
     Referrers(&'a Digest),
     /// A blob.
     Blob(&'a Digest),

@@ -24,7 +24,7 @@ const LONGEST_TOKEN: u64 = 1024 * 1024;
 /// Gets the login anew, since the one that was given has expired. It may take as long as a call of AWS.
 pub type Renew = Arc<dyn Fn() -> Result<Login, String> + Send + Sync>;
 
-/// What a token is for.
+/// Scope of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Right {
     Pull,

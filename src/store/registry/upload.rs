@@ -24,7 +24,7 @@ use crate::store;
 
 /// How much is read and sent at once.
 pub(super) const STEP: usize = 256 * 1024;
-/// What has no more bytes goes with the PUT.
+/// Largest blob, in bytes, that is sent with the PUT itself.
 pub(super) const SMALL: usize = 4 * 1024 * 1024;
 
 /// How often in a row something may fail on a blob's way without a byte arriving: it takes several requests.

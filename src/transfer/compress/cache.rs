@@ -1,5 +1,5 @@
-//! What became of layers that were compressed before, so that the same ones need not be compressed again to learn that
-//! the destination has them.
+//! A cache of the digests that layers had after compression, so that a layer need not be compressed again to learn that
+//! the destination has it.
 
 use std::io::{Read as _, Write as _};
 use std::path::PathBuf;
@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 use crate::image::{Descriptor, Digest};
 use crate::store::folder::Folder;
 
-/// A layer that nobody pushed for so long is forgotten.
+/// Age at which an unused entry is removed.
 const LONGEST: Duration = Duration::from_hours(30 * 24);
-/// More than any record has.
+/// Upper bound of an entry's length in bytes.
 const LENGTH: u64 = 1024;
 
 /// A folder with a small file for each layer. It is a hint: the destination says what it has.
@@ -29,7 +29,7 @@ struct CachedLayer {
 }
 
 impl CompressionCache {
-    /// What is known in this folder.
+    /// Opens the cache in this folder, which need not exist yet.
     pub fn new(folder: PathBuf) -> Self {
         Self { folder }
     }

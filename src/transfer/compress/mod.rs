@@ -43,13 +43,13 @@ use crate::store::{self, Buffers, PendingBlob, Shared, Source, Written};
 /// How layers can be compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
-    /// What every runtime reads.
+    /// Gzip, which every runtime reads.
     Gzip,
     /// Smaller and faster, for runtimes since about 2021.
     Zstd,
 }
 
-/// What layers are to be compressed with, as it is written on the command line: `gzip`, `zstd:19`.
+/// Compression method and level as written on the command line: `gzip`, `zstd:19`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Compression {
     /// How.
@@ -59,7 +59,7 @@ pub struct Compression {
 }
 
 impl Compression {
-    /// What the layers of docker archives get that nobody compressed.
+    /// Default for uncompressed layers of docker archives and engines.
     const USUAL: Self = Self { method: Method::Gzip, level: None };
 
     /// The level that is meant: the usual ones of skopeo and crane's compressor, and of zstd's own tool.
@@ -72,7 +72,7 @@ impl Compression {
 }
 
 impl Compression {
-    /// What stands for the digest of a layer that is being compressed: all that decides what becomes of it.
+    /// Cache key of a layer's compressed form: a digest of everything that determines its bytes.
     fn name(self, layer: &Layer) -> Digest {
         let (version, method, effort) = (env!("CARGO_PKG_VERSION"), self.method.name(), self.effort());
         let mut name = format!("ecr {version} {method}:{effort} {}", layer.blob.digest);
@@ -82,7 +82,7 @@ impl Compression {
         Digest::of(name.as_bytes())
     }
 
-    /// What becomes of a layer, where that is known.
+    /// Returns the descriptor of a layer's compressed form, if the cache has it.
     fn known(self, layer: &Layer, options: &Options) -> Option<Descriptor> {
         let (digest, size) = options.cache.as_ref()?.find(&self.name(layer))?;
         Some(rewrite::layer(&layer.blob, self.method, digest, size))
@@ -124,7 +124,7 @@ impl fmt::Display for Compression {
 #[derive(Debug, Clone)]
 struct Layer {
     blob: Descriptor,
-    /// What the configurations of its images say that it unpacks to.
+    /// Digests of the uncompressed layer (`diff_ids`) in the configurations of its images.
     identities: Vec<Digest>,
 }
 
@@ -243,7 +243,7 @@ impl Work {
         Ok(all.map_err(store::Error::image(source.name()))?)
     }
 
-    /// What will come of the layers.
+    /// Returns the descriptors that the layers will have: from the cache, or by compressing without sending.
     async fn foreseen(
         &self,
         source: &Shared,
@@ -390,7 +390,7 @@ async fn move_layer(
     Ok((new, written))
 }
 
-/// What the layers of an image unpack to, one for each; `None` where its configuration knows no layers.
+/// Reads the `diff_ids` of an image, one for each layer; `None` if its configuration has none.
 async fn identities(
     source: &Shared,
     image: &Manifest,

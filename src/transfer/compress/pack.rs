@@ -16,12 +16,12 @@ use crate::image::{Descriptor, Digest, Hasher};
 use crate::store::{Buffers, Shared, Source, Stream};
 use crate::transfer::Error;
 
-/// What is read at once.
+/// Bytes per read.
 const PIECE: usize = 512 * 1024;
 /// Pieces that wait for the packer.
 const AHEAD: usize = 1;
 
-/// What a block takes: a compressor, and what comes of it.
+/// Memory per block in bytes: a compressor and its output.
 const MEMORY: usize = 4 * deflate::BLOCK;
 
 /// Those who compress the blocks of all layers, so many that no processor waits. A block that waits to be compressed

@@ -16,7 +16,7 @@ const DOCKER_FOREIGN: &str = "application/vnd.docker.image.rootfs.foreign.diff.t
 /// Annotations that say where in a compressed layer its files are, which is no longer true.
 const STALE: [&str; 2] = ["containerd.io/snapshot/stargz/", "io.github.containers.zstd-chunked."];
 
-/// What a layer is after it was compressed.
+/// Returns the descriptor of a layer after compression.
 pub(super) fn layer(old: &Descriptor, method: Method, digest: Digest, size: u64) -> Descriptor {
     let docker = old.media_type.starts_with(DOCKER_LAYER) && method == Method::Gzip;
     let media_type = match method {

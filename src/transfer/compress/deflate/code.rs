@@ -2,13 +2,13 @@
 
 use super::bits::Held;
 
-/// What follows in a stream.
+/// Next element of a deflate stream.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Next {
     Symbol,
     Distance,
     Part,
-    /// What no stream has.
+    /// An invalid code.
     Nonsense,
 }
 
@@ -27,7 +27,7 @@ const END_OF_PART: usize = 256;
 const LENGTH_EXTRA_BITS: [u8; 29] =
     [0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5, 5, 0];
 
-/// What comes behind a literal, an end, or a length and the bits that say more of it.
+/// Returns the step for a literal, an end of block, or a length with its extra bits.
 pub(super) fn behind_symbol(symbol: usize) -> Step {
     match symbol {
         0..END_OF_PART => Step { bits: 0, next: Next::Symbol },
@@ -39,7 +39,7 @@ pub(super) fn behind_symbol(symbol: usize) -> Step {
     }
 }
 
-/// What comes behind a distance and the bits that say more of it.
+/// Returns the step for a distance with its extra bits.
 pub(super) fn behind_distance(distance: usize) -> Step {
     match u8::try_from(distance) {
         Ok(distance @ 0..30) => Step { bits: (distance / 2).saturating_sub(1), next: Next::Symbol },

@@ -13,9 +13,9 @@ use libdeflater::{CompressionLvl, Compressor};
 
 use self::walk::{End, ends};
 
-/// What a stream packs: larger ones gain little, smaller ones know less of what was before.
+/// Bytes that one stream compresses: larger ones gain little, smaller ones have less history to refer to.
 const STREAM: usize = 256 * 1024;
-/// What is compressed at once.
+/// Bytes compressed at once.
 pub(super) const BLOCK: usize = 2 * STREAM;
 
 /// Libdeflate's levels for those from 1 to 9: the fastest whose output is no larger than that of crane's and skopeo's
@@ -23,8 +23,7 @@ pub(super) const BLOCK: usize = 2 * STREAM;
 /// 119.7 MB at those named here, there 144.7, 140.4, 136.5, 132.4, 128.1, 126.6, 124.4, 123.0 and 122.3 MB.
 const LEVELS: [i32; 9] = [1, 1, 1, 2, 2, 3, 5, 6, 8];
 
-/// What one block at a time is compressed with, again and again: its memory is as large as the compressor's and two
-/// blocks.
+/// Compresses one block at a time and is reused. Its memory is that of a libdeflate compressor and two blocks.
 pub(super) struct BlockCompressor {
     compressor: Compressor,
     /// Where the block is put.
