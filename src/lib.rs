@@ -16,10 +16,11 @@
 //! | [`iam`] | policy documents and their evaluation | nothing of ours |
 //! | [`lifecycle`] | lifecycle policies: document, validation, evaluation | image |
 //! | [`settings`] | options, environment and profile, resolved | nothing of ours |
+//! | [`network`] | what connections are made of: trust, proxies, timeouts, their log | settings |
 //! | [`output`] | values to bytes: json, yaml, text, table, query | model |
 //! | [`args`] | text to values: shorthand, JSON, files, blobs, skeletons | model |
-//! | [`service`] | the API: configuration, calls, pages, waiters | model, settings |
-//! | [`store`] | the homes of images: ECR, registries, layouts, archives | escape, image, model, service |
+//! | [`service`] | the API: configuration, calls, pages, waiters | model, network, settings |
+//! | [`store`] | the homes of images: ECR, registries, layouts, archives | escape, image, model, network, service |
 //! | [`transfer`] | copying images between stores | image, store |
 //! | [`auth`] | logins: tokens, their cache, the protocols of docker and kubelet | image, model, service, settings |
 //! | [`local`] | the embedded ECR | iam, image, lifecycle, model, store |
@@ -53,6 +54,7 @@ pub mod image;
 pub mod lifecycle;
 pub mod local;
 pub mod model;
+pub mod network;
 pub mod output;
 pub mod service;
 pub mod settings;

@@ -1,5 +1,8 @@
 //! What leaves the machine, and what is said about it.
 
+mod connections;
+mod peers;
+
 use std::path::Path;
 
 use serde_json::json;

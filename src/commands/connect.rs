@@ -86,3 +86,40 @@ impl Backend for Embedded {
 fn refusal(fault: Fault) -> Refusal {
     Refusal { status: fault.status, code: fault.code, message: fault.message, members: fault.members }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::{Environment, Globals};
+
+    #[test]
+    fn each_kind_of_stored_login_is_used_as_what_it_is() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let text = r#"{"auths": {
+            "a.example": {"auth": "bWU6c2VjcmV0"},
+            "b.example": {"auth": "bWU6c2VjcmV0", "identitytoken": "refresh"},
+            "c.example": {"registrytoken": "bearer"},
+            "d.example": {"auth": "PHRva2VuPjpyZWZyZXNo"},
+            "e.example/team": {"identitytoken": "of the team"}
+        }}"#;
+        std::fs::write(folder.path().join("config.json"), text).expect("a file");
+        let variables = [
+            ("DOCKER_CONFIG", folder.path().display().to_string()),
+            ("REGISTRY_AUTH_FILE", folder.path().join("none").display().to_string()),
+        ];
+        let settings = Settings::with_environment(Globals::default(), Environment::given(variables));
+        let identity = |token: &str| Some(Login::Identity(token.to_owned()));
+        for (host, repository, expected) in [
+            ("a.example", "app", Some(Login::Password("me".to_owned(), "secret".to_owned()))),
+            ("b.example", "app", identity("refresh")),
+            ("c.example", "app", Some(Login::Registry("bearer".to_owned()))),
+            ("d.example", "app", identity("refresh")),
+            ("e.example", "team/app", identity("of the team")),
+            ("e.example", "app", None),
+            ("f.example", "app", None),
+        ] {
+            let found = stored_login(&settings, host, repository).expect("a sound file");
+            assert!(found == expected, "{host}/{repository}");
+        }
+    }
+}

@@ -19,6 +19,7 @@ use super::registry;
 use crate::auth::login::LoginContext;
 use crate::auth::{self, entry};
 use crate::image::{Digest, Name, Reference, Registry, RepositoryName, Tag};
+use crate::network::Network;
 use crate::settings::{Globals, Settings};
 use crate::store::engine::Address;
 use crate::store::registry::{Login, Remote};
@@ -118,6 +119,7 @@ impl Location {
             Name::Digest(digest) => format!("{repository}@{digest}"),
             Name::Unnamed => repository.clone(),
         };
+        let network = Network::from_settings(settings)?;
         let opened = async {
             let address = match settings.engine() {
                 Some(host) => Address::parse(&host),
@@ -125,8 +127,8 @@ impl Location {
             };
             let address = address.map_err(crate::store::Error::from)?;
             match side {
-                Side::Source => Engine::source(address, &name).await,
-                Side::Destination => Engine::destination(address, &name).await,
+                Side::Source => Engine::source(address, &name, &network).await,
+                Side::Destination => Engine::destination(address, &name, &network).await,
             }
         };
         let store = block_on(async {
@@ -230,7 +232,10 @@ pub(super) fn remote(
     repository: &RepositoryName,
 ) -> anyhow::Result<Remote> {
     let login = login(settings, registry, repository, false)?;
-    let plain = matches!(registry, Registry::Loopback(_));
+    let plain = match registry {
+        Registry::Loopback(host) => !registry::is_secured(settings, host)?,
+        _ => false,
+    };
     let network = registry::network(settings)?;
     // What expires is ECR's; it does after twelve hours, and a transfer may begin in the last minute of them.
     let (own, renewed, path) = (settings.clone(), registry.clone(), repository.to_owned());

@@ -50,8 +50,7 @@ pub(super) fn forms(fips: bool, dualstack: bool) -> Vec<(&'static str, Option<&'
 /// Network options of transfers.
 pub(super) fn network(settings: &Settings) -> anyhow::Result<Network> {
     Ok(Network {
-        ca_bundle: settings.ca_bundle()?.map(Into::into),
-        unverified: settings.globals().no_verify_ssl,
+        connection: crate::network::Network::from_settings(settings)?,
         // What is served elsewhere than at AWS has other rates, or none.
         paced: !settings.local() && settings.endpoint("ecr")?.is_none(),
         endpoint: settings.endpoint("ecr")?.and_then(|endpoint| endpoint.parse().ok()),
@@ -59,12 +58,16 @@ pub(super) fn network(settings: &Settings) -> anyhow::Result<Network> {
     })
 }
 
+/// Whether a configured endpoint says that a host of this machine is served with TLS.
+pub(super) fn is_secured(settings: &Settings, host: &str) -> anyhow::Result<bool> {
+    let configured = settings.endpoint("ecr")?.unwrap_or_default();
+    Ok(configured.trim_end_matches('/').strip_prefix("https://") == Some(host))
+}
+
 /// An embedded ECR that somebody serves: the host is the endpoint, unless another one is given. Only a configured
 /// endpoint of the same host can say that it is served with TLS.
 fn at_loopback(settings: &Settings, globals: &mut Globals, host: &str) -> anyhow::Result<()> {
-    let configured = settings.endpoint("ecr")?.unwrap_or_default();
-    let is_secured = configured.trim_end_matches('/').strip_prefix("https://") == Some(host);
-    if globals.endpoint_url.is_none() && !is_secured {
+    if globals.endpoint_url.is_none() && !is_secured(settings, host)? {
         globals.endpoint_url = Some(format!("http://{host}"));
     }
     if settings.region()?.is_none_or(|region| region.is_empty()) {

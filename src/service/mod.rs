@@ -9,7 +9,6 @@ mod endpoint;
 mod error;
 #[cfg(test)]
 mod listing_tests;
-pub mod network;
 mod os_error;
 pub mod paginate;
 mod path;

@@ -36,10 +36,10 @@ use super::blob::{self, Encoded, Prepared};
 use super::credentials::{CredentialChain, Prompt};
 use super::endpoint::{self, Target};
 use super::error::{Error, Refused};
-use super::transport::{Failure, Transport, causes, find};
+use super::transport::{Failure, Transport, causes};
 use super::{Refusal, client, wire};
 use crate::model::{Operation, Service};
-use crate::service::network::Network;
+use crate::network::{Network, find};
 use crate::settings::{RetryMode, Settings};
 
 /// A service on the network.

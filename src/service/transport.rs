@@ -9,10 +9,7 @@ mod failure;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::future::Future;
-use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use aws_smithy_runtime_api::client::http::{
@@ -25,17 +22,18 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
 use http_body_util::BodyExt;
-use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::body::{Body as _, Frame, Incoming};
 use hyper::http::{HeaderMap, Request, Response};
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use tokio::time::Instant;
 
-use crate::service::network::{Network, ProxyChooser, log};
+use crate::network::upload::{Patience, Upload};
+use crate::network::{Network, ProxyChooser, log};
 use crate::settings::Settings;
 
-pub(super) use failure::{Failure, causes, find};
+pub(super) use failure::{Failure, causes};
 
 use dial::Dialer;
 
@@ -43,8 +41,6 @@ use dial::Dialer;
 const LARGEST_ANSWER: usize = 512 << 20;
 /// The largest refusal that is read; what follows is left unread.
 const LARGEST_REFUSAL: usize = 1 << 20;
-/// How much of a request's body is handed to the socket between two looks at the clock.
-const STRIDE: usize = 64 << 10;
 
 /// How long to wait for a connection, and for the next byte; `None` is for ever.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -142,13 +138,15 @@ impl HttpClient for Transport {
 #[derive(Clone)]
 struct Connector(Arc<Shared>);
 
+type SecureClient = Client<HttpsConnector<Dialer>, Upload<SdkBody>>;
+
 struct Shared {
     network: Arc<Network>,
     connect_timeout: Option<Duration>,
     read_timeout: Option<Duration>,
     proxies: Option<Arc<ProxyChooser>>,
-    plain: OnceLock<Client<Dialer, Upload>>,
-    secure: OnceLock<Result<Client<HttpsConnector<Dialer>, Upload>, Failure>>,
+    plain: OnceLock<Client<Dialer, Upload<SdkBody>>>,
+    secure: OnceLock<Result<SecureClient, Failure>>,
 }
 
 impl fmt::Debug for Connector {
@@ -198,17 +196,17 @@ impl Shared {
 
     async fn send(&self, request: Request<SdkBody>) -> Result<Response<SdkBody>, Failure> {
         let (parts, body) = request.into_parts();
-        let progress = Arc::new(Progress::new(body.content_length() == Some(0)));
-        let upload = Upload { rest: body, piece: Bytes::new(), progress: Arc::clone(&progress) };
+        let (upload, progress) = Upload::new(body);
         let mut request = Request::from_parts(parts, upload);
+        let patience = Patience { connect: self.connect_timeout, read: self.read_timeout };
         let response = if request.uri().scheme_str() == Some("https") {
-            self.patient(self.secure()?.request(request), &progress).await?
+            progress.watch(self.secure()?.request(request), patience).await
         } else {
             let plain = self.plain.get_or_init(|| Client::builder(TokioExecutor::new()).build(self.dialer()));
             dial::authorize(self.proxies.as_deref(), &mut request);
-            self.patient(plain.request(request), &progress).await?
+            progress.watch(plain.request(request), patience).await
         };
-        let response = response.map_err(|error| failure::of(&error))?;
+        let response = response.ok_or(Failure::ReadTimeout)?.map_err(|error| failure::of(&error))?;
         self.read(response).await
     }
 
@@ -216,7 +214,7 @@ impl Shared {
         Dialer::new(self.proxies.clone(), self.connect_timeout)
     }
 
-    fn secure(&self) -> Result<&Client<HttpsConnector<Dialer>, Upload>, Failure> {
+    fn secure(&self) -> Result<&SecureClient, Failure> {
         let build = || {
             let configuration = self.network.tls().map_err(|error| Failure::Tls(error.0))?;
             let connector = hyper_rustls::HttpsConnectorBuilder::new()
@@ -227,22 +225,6 @@ impl Shared {
             Ok(Client::builder(TokioExecutor::new()).build(connector))
         };
         self.secure.get_or_init(build).as_ref().map_err(Clone::clone)
-    }
-
-    /// Awaits an answer's head for as long as the request's body moves.
-    async fn patient<F: Future>(&self, work: F, progress: &Progress) -> Result<F::Output, Failure> {
-        let Some(limit) = self.read_timeout else { return Ok(work.await) };
-        let mut work = pin!(work);
-        loop {
-            let now = Instant::now();
-            let deadline = progress.deadline(limit, self.connect_timeout);
-            if deadline <= now {
-                return Err(Failure::ReadTimeout);
-            }
-            if let Ok(output) = tokio::time::timeout_at(deadline.min(now + limit), work.as_mut()).await {
-                return Ok(output);
-            }
-        }
     }
 
     async fn read(&self, response: Response<Incoming>) -> Result<Response<SdkBody>, Failure> {
@@ -271,72 +253,5 @@ impl Shared {
             None => body.frame().await,
         };
         frame.transpose().map_err(|_| Failure::Closed)
-    }
-}
-
-/// When a request's body last moved.
-struct Progress {
-    begun: Instant,
-    moved: Mutex<Option<Instant>>,
-}
-
-impl Progress {
-    fn new(moving: bool) -> Self {
-        let begun = Instant::now();
-        Self { begun, moved: Mutex::new(moving.then_some(begun)) }
-    }
-
-    fn moves(&self) {
-        *self.moved.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-    }
-
-    /// When patience ends. Until the body starts moving, a connection is being made,
-    /// which has its own time: the second more lets that end first.
-    fn deadline(&self, limit: Duration, connecting: Option<Duration>) -> Instant {
-        match *self.moved.lock().unwrap_or_else(PoisonError::into_inner) {
-            Some(moved) => moved + limit,
-            None => self.begun + limit.max(connecting.unwrap_or(limit)) + Duration::from_secs(1),
-        }
-    }
-}
-
-/// A request's body, handed out in strides.
-struct Upload {
-    rest: SdkBody,
-    /// What of the body has come and was not handed out yet.
-    piece: Bytes,
-    progress: Arc<Progress>,
-}
-
-impl Body for Upload {
-    type Data = Bytes;
-    type Error = aws_smithy_types::body::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        self.progress.moves();
-        while self.piece.is_empty() {
-            match ready!(Pin::new(&mut self.rest).poll_frame(context)).transpose()?.map(Frame::into_data) {
-                Some(Ok(bytes)) => self.piece = bytes,
-                Some(Err(_)) => {}
-                None => return Poll::Ready(None),
-            }
-        }
-        let stride = self.piece.len().min(STRIDE);
-        Poll::Ready(Some(Ok(Frame::data(self.piece.split_to(stride)))))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.piece.is_empty() && Body::is_end_stream(&self.rest)
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        let rest = Body::size_hint(&self.rest);
-        match rest.exact() {
-            Some(rest) => SizeHint::with_exact(rest + self.piece.len() as u64),
-            None => rest,
-        }
     }
 }

@@ -9,7 +9,8 @@ use futures_util::future::BoxFuture;
 use reqwest::header::RANGE;
 use reqwest::{RequestBuilder, Response, StatusCode};
 
-use super::http::{chain, retry_after};
+use super::connections::{SendError, reason};
+use super::http::retry_after;
 use super::{Answer, Error, Reader};
 use crate::image::Descriptor;
 
@@ -25,6 +26,9 @@ pub(super) trait Origin: Send + Sync {
         blob: &'a Descriptor,
         stale: Option<&'a str>,
     ) -> BoxFuture<'a, Result<Asked, Failure>>;
+
+    /// Sends such a request.
+    fn send(&self, request: RequestBuilder) -> BoxFuture<'_, Result<Response, SendError>>;
 
     /// The wait before something that failed is tried again; it doubles from one attempt to the next.
     fn first_wait(&self) -> Duration;
@@ -91,9 +95,12 @@ impl Download {
         if self.position > 0 {
             request = request.header(RANGE, format!("bytes={}-", self.position));
         }
-        let response = request.send().await.map_err(|error| {
-            let reason = chain(&error);
-            if error.is_redirect() { Failure::Final(self.failed(reason)) } else { Failure::Passing(reason) }
+        let response = self.origin.send(request).await.map_err(|error| {
+            if error.astray {
+                Failure::Final(self.failed(error.reason))
+            } else {
+                Failure::Passing(error.reason)
+            }
         })?;
         self.asked = retry_after(&response);
         self.refused = matches!(response.status().as_u16(), 401 | 403);
@@ -168,7 +175,7 @@ impl Download {
                     Err(Failure::Passing(format!("the server stopped after {} bytes", self.position)))
                 }
                 Ok(None) => Ok(Bytes::new()),
-                Err(error) => Err(Failure::Passing(chain(&error))),
+                Err(error) => Err(Failure::Passing(reason(&error))),
             };
         }
     }

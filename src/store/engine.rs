@@ -9,6 +9,7 @@ use std::fs::File;
 use std::io::{self, Read as _, Seek as _};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::stream;
@@ -25,6 +26,7 @@ use tokio::net::TcpStream;
 use super::layout::write;
 use super::{Answer, ArchivePath, ArchiveWriter, Format, Reader, Shared, Source, Store, TagListing, Written};
 use crate::image::{Descriptor, Digest, Manifest, Name};
+use crate::network::{Network, log};
 
 /// The most that is read of what an engine says about a failure or a loaded image.
 const MOST_WORDS: usize = 1024 * 1024;
@@ -107,6 +109,14 @@ impl Address {
         found.cloned().map(Self::Unix).ok_or_else(|| Error::None(names()))
     }
 
+    fn unreachable(&self, reason: &dyn std::fmt::Display) -> Error {
+        Error::Unreachable { place: self.place(), reason: reason.to_string() }
+    }
+
+    fn silent(&self) -> Error {
+        self.unreachable(&"nothing arrived within the time that --cli-read-timeout allows")
+    }
+
     fn place(&self) -> String {
         match self {
             Self::Unix(path) => path.display().to_string(),
@@ -120,6 +130,7 @@ type Body = BoxBody<Bytes, io::Error>;
 /// An engine, seen as a place with one image, or as one to put images into.
 pub struct Engine {
     address: Address,
+    network: Network,
     name: String,
     /// The archive, while it is on its way.
     archive: Shared,
@@ -129,24 +140,26 @@ pub struct Engine {
 
 impl Engine {
     /// Takes an image out of the engine.
-    pub async fn source(address: Address, name: &str) -> Result<Self, super::Error> {
-        let file = save(&address, name).await?;
+    pub async fn source(address: Address, name: &str, network: &Network) -> Result<Self, super::Error> {
+        let file = save(&address, name, network).await?;
         let path = PathBuf::from(format!("docker-daemon:{name}"));
         let place = ArchivePath { format: Some(Format::Docker), path, tag: None, repository: None };
         let opened = tokio::task::spawn_blocking(move || place.source_in(file)).await;
         let archive = opened.map_err(io::Error::other).map_err(spool_failed)??;
-        Ok(Self { address, name: name.to_owned(), archive, folder: None })
+        Ok(Self { address, network: network.clone(), name: name.to_owned(), archive, folder: None })
     }
 
     /// Gets ready to put images into the engine. It is asked at once whether it is there.
-    pub async fn destination(address: Address, name: &str) -> Result<Self, super::Error> {
-        let answer = send(&address, Method::GET, "/_ping", None).await?;
+    pub async fn destination(address: Address, name: &str, network: &Network) -> Result<Self, super::Error> {
+        let ping = async { send(&address, Method::GET, "/_ping", None, network).await };
+        let answer = in_time(network.read_timeout, ping, || address.silent()).await?;
         if answer.status() != StatusCode::OK {
             return Err(refusal(&address, "answer for", name, answer).await.into());
         }
         let folder = super::private_temporary("ecr-", &tempfile::env::temp_dir()).map_err(spool_failed)?;
         let archive = Arc::new(ArchiveWriter::docker(folder.path().join("image.tar"))?);
-        Ok(Self { address, name: name.to_owned(), archive, folder: Some(folder) })
+        let (name, network) = (name.to_owned(), network.clone());
+        Ok(Self { address, network, name, archive, folder: Some(folder) })
     }
 
     async fn load(&self) -> Result<(), super::Error> {
@@ -158,7 +171,8 @@ impl Engine {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             file => file.map_err(super::Error::io("read", &path))?,
         };
-        let answer = send(&self.address, Method::POST, "/images/load?quiet=1", Some(file)).await?;
+        let target = "/images/load?quiet=1";
+        let answer = send(&self.address, Method::POST, target, Some(file), &self.network).await?;
         if !answer.status().is_success() {
             return Err(refusal(&self.address, "load", &self.name, answer).await.into());
         }
@@ -181,20 +195,22 @@ fn spool_failed(source: io::Error) -> super::Error {
 }
 
 /// Takes an image out of an engine, into a file without a name that is gone with the process.
-async fn save(address: &Address, name: &str) -> Result<File, super::Error> {
+async fn save(address: &Address, name: &str, network: &Network) -> Result<File, super::Error> {
     let mut file = Arc::new(tempfile::tempfile().map_err(spool_failed)?);
-    let answer = send(address, Method::GET, &format!("/images/{name}/get"), None).await?;
-    let (place, name) = (address.place(), name.to_owned());
+    let answer = send(address, Method::GET, &format!("/images/{name}/get"), None, network).await?;
+    let name = name.to_owned();
     match answer.status() {
         StatusCode::OK => {}
-        StatusCode::NOT_FOUND => return Err(Error::NoImage { place, name }.into()),
+        StatusCode::NOT_FOUND => return Err(Error::NoImage { place: address.place(), name }.into()),
         _ => return Err(refusal(address, "give", &name, answer).await.into()),
     }
     let mut body = answer.into_body();
-    while let Some(frame) = body.frame().await {
-        let reason = |error: hyper::Error| error.to_string();
-        let frame = frame.map_err(reason);
-        let frame = frame.map_err(|reason| Error::Unreachable { place: place.clone(), reason })?;
+    // An engine packs an image before it sends any of it, which takes as long as it takes.
+    let mut limit = None;
+    loop {
+        let next = async { body.frame().await.transpose().map_err(|error| address.unreachable(&error)) };
+        let Some(frame) = in_time(limit, next, || address.silent()).await? else { break };
+        limit = network.read_timeout;
         if let Ok(bytes) = frame.into_data() {
             write(Arc::clone(&file), bytes).await.map_err(spool_failed)?;
         }
@@ -208,12 +224,12 @@ async fn send(
     method: Method,
     target: &str,
     file: Option<File>,
+    network: &Network,
 ) -> Result<Response<Incoming>, Error> {
-    let unreachable = |error: &dyn std::fmt::Display| Error::Unreachable {
-        place: address.place(),
-        reason: error.to_string(),
-    };
-    let mut sender = connect(address).await.map_err(|error| unreachable(&error))?;
+    let unreachable = |error: &dyn std::fmt::Display| address.unreachable(error);
+    let late = || address.unreachable(&"no connection within the time that --cli-connect-timeout allows");
+    let connecting = async { connect(address).await.map_err(|error| unreachable(&error)) };
+    let mut sender = in_time(network.connect_timeout, connecting, late).await?;
     let mut request = Request::builder().method(method).uri(target).header(HOST, "docker");
     let body = match file {
         None => Empty::new().map_err(|never| match never {}).boxed(),
@@ -224,7 +240,27 @@ async fn send(
         }
     };
     let request = request.body(body).map_err(|error| unreachable(&error))?;
-    sender.send_request(request).await.map_err(|error| unreachable(&error))
+    let (begun, logged) = (Instant::now(), &network.log);
+    let url = format!("{}{target}", address.place());
+    log::request(logged, request.method(), &url, request.headers(), b"");
+    let answer = sender.send_request(request).await.map_err(|error| unreachable(&error));
+    match &answer {
+        Ok(answer) => log::answer(logged, begun.elapsed(), answer.status(), answer.headers(), b""),
+        Err(error) => log::failure(logged, begun.elapsed(), error),
+    }
+    answer
+}
+
+/// Waits for something as long as `limit` says, `None` for ever.
+async fn in_time<T>(
+    limit: Option<Duration>,
+    work: impl Future<Output = Result<T, Error>>,
+    late: impl FnOnce() -> Error,
+) -> Result<T, Error> {
+    match limit {
+        Some(limit) => tokio::time::timeout(limit, work).await.unwrap_or_else(|_| Err(late())),
+        None => work.await,
+    }
 }
 
 async fn connect(address: &Address) -> io::Result<SendRequest<Body>> {

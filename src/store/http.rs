@@ -1,122 +1,14 @@
-//! HTTP connections beside the service's own client: for downloads, and for what registries are asked.
+//! Where registries may send us, and how long they may make us wait.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::path::PathBuf;
-use std::sync::OnceLock;
 use std::time::Duration;
 
+use reqwest::Response;
 use reqwest::header::RETRY_AFTER;
-use reqwest::redirect::Policy;
-use reqwest::{Certificate, Response};
 use url::{Host, Url};
 
-const MAXIMUM_REDIRECTS: usize = 5;
 /// The longest time that a server can ask for before the next attempt.
 const LONGEST_RETRY: Duration = Duration::from_mins(1);
-/// As long as nothing arrives.
-pub(super) const PATIENCE: Duration = Duration::from_mins(1);
-pub(super) const CONNECT_PATIENCE: Duration = Duration::from_secs(20);
-
-/// What a transfer must know about the network that the client does not do for it.
-#[derive(Debug, Clone)]
-pub struct Network {
-    /// The file of certificates to trust, for downloads, instead of the system's.
-    pub ca_bundle: Option<PathBuf>,
-    /// Whether the certificates of downloads are not verified.
-    pub unverified: bool,
-    /// The wait before something that failed is tried again; it doubles from one attempt to the next.
-    pub first_wait: Duration,
-    /// Whether calls of Amazon ECR keep to the rates that AWS allows an account, instead of being told off.
-    pub paced: bool,
-    /// The address of the service's API where that is not AWS's own.
-    pub endpoint: Option<Url>,
-}
-
-impl Default for Network {
-    fn default() -> Self {
-        Self {
-            ca_bundle: None,
-            unverified: false,
-            first_wait: Duration::from_millis(250),
-            paced: false,
-            endpoint: None,
-        }
-    }
-}
-
-/// HTTP connections, made when they are needed: loading root certificates takes longer than some whole pulls from
-/// this machine.
-pub(super) struct Connections {
-    network: Network,
-    plain: OnceLock<Result<reqwest::Client, String>>,
-    secure: OnceLock<Result<reqwest::Client, String>>,
-}
-
-impl Connections {
-    pub(super) fn new(network: Network) -> Self {
-        Self { network, plain: OnceLock::new(), secure: OnceLock::new() }
-    }
-
-    /// The wait before something that failed is tried again.
-    pub(super) fn first_wait(&self) -> Duration {
-        self.network.first_wait
-    }
-
-    /// The address of the service's API where that is not AWS's own.
-    pub(super) fn endpoint(&self) -> Option<&Url> {
-        self.network.endpoint.as_ref()
-    }
-
-    /// The connections for a URL of this scheme.
-    pub(super) fn client(&self, url: &Url) -> Result<&reqwest::Client, String> {
-        let client = match url.scheme() {
-            "https" => self.secure.get_or_init(|| self.build(true)),
-            "http" => self.plain.get_or_init(|| self.build(false)),
-            other => return Err(format!("a URL of the kind {other} was named, expected https")),
-        };
-        client.as_ref().map_err(Clone::clone)
-    }
-
-    fn build(&self, secure: bool) -> Result<reqwest::Client, String> {
-        // It fails only where a provider is installed already, and any will do.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let mut builder = reqwest::Client::builder()
-            .redirect(redirects())
-            .read_timeout(PATIENCE)
-            .connect_timeout(CONNECT_PATIENCE);
-        if !secure {
-            builder = builder.tls_certs_only([]);
-        } else if self.network.unverified {
-            builder = builder.tls_danger_accept_invalid_certs(true);
-        } else if let Some(path) = &self.network.ca_bundle {
-            let unusable = |error: &dyn std::fmt::Display| format!("cannot use {}: {error}", path.display());
-            let bundle = std::fs::read(path).map_err(|error| unusable(&error))?;
-            let bundle = Certificate::from_pem_bundle(&bundle).map_err(|error| unusable(&error))?;
-            builder = builder.tls_certs_only(bundle);
-        }
-        builder.build().map_err(|error| chain(&error))
-    }
-}
-
-/// Redirects lead to https, or back to the host that was asked, and never from elsewhere to an address that only this
-/// machine or its network can reach. Anything else could be made to ask this machine's neighbours for what they tell
-/// nobody else. Credentials are taken off a request that goes to another host.
-fn redirects() -> Policy {
-    Policy::custom(|attempt| {
-        let first = attempt.previous().first();
-        let inward = is_inside(attempt.url()) && !first.is_some_and(is_inside);
-        let host = || attempt.url().host_str().unwrap_or("?").to_owned();
-        let astray = attempt.previous().last().and_then(|previous| leads_astray(previous, attempt.url()));
-        if attempt.previous().len() > MAXIMUM_REDIRECTS {
-            attempt.error("too many redirects")
-        } else if astray.is_some() || inward {
-            let refused = format!("refused to follow a redirect to {}", host());
-            attempt.error(refused)
-        } else {
-            attempt.follow()
-        }
-    })
-}
 
 /// Why a URL that a server names may not be used, where it may not. It must be https, or the same host's, or both are
 /// on this machine; never without TLS where the server has it; and not an address that only this machine or its
@@ -179,7 +71,7 @@ pub(super) fn retry_after(response: &Response) -> Option<Duration> {
 
 /// Whether a URL names this machine, or an address that means something only in its network. Other names are not looked
 /// up: behind a VPC endpoint those of ECR's API and of its layers stand for private addresses.
-fn is_inside(url: &Url) -> bool {
+pub(super) fn is_inside(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
         Some(Host::Ipv4(address)) => is_inside_v4(address),
@@ -230,23 +122,6 @@ fn is_link_local_address(address: IpAddr) -> bool {
 
 fn is_inside_v4(address: Ipv4Addr) -> bool {
     address.is_loopback() || address.is_private() || address.is_link_local() || address.is_unspecified()
-}
-
-/// An error with its causes. The URL stays out of it: it may hold a signature that works for an hour.
-pub(super) fn chain(error: &reqwest::Error) -> String {
-    let mut words = match std::error::Error::source(error) {
-        Some(_) if error.is_connect() => "cannot connect".to_owned(),
-        Some(_) if error.is_timeout() => "timed out".to_owned(),
-        Some(_) => "the connection failed".to_owned(),
-        None => return "the connection failed".to_owned(),
-    };
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        words.push_str(": ");
-        words.push_str(&error.to_string());
-        cause = error.source();
-    }
-    words
 }
 
 #[cfg(test)]

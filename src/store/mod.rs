@@ -8,6 +8,7 @@
 mod archive;
 mod archive_path;
 mod buffers;
+mod connections;
 mod docker;
 mod download;
 pub mod ecr;

@@ -17,11 +17,12 @@ use serde_json::{Map, Value};
 
 use super::super::attempt::Attempts;
 use super::super::error::{Error, Refused};
-use super::super::transport::{Failure, Transport, causes, find};
+use super::super::transport::{Failure, Transport, causes};
 use super::super::{Refusal, endpoint, os_error};
 use super::cache::Entry;
 use super::{CredentialChain, CredentialSource};
 use crate::model::wire::dumps;
+use crate::network::find;
 
 /// The shortest token that STS takes, as its model says.
 const SHORTEST_TOKEN: usize = 4;

@@ -16,7 +16,7 @@ use tokio::net::TcpStream;
 use tower_service::Service;
 
 use super::Failure;
-use crate::service::network::{Proxy, ProxyChooser};
+use crate::network::{Proxy, ProxyChooser};
 
 /// Opens connections.
 #[derive(Clone)]

@@ -1,7 +1,8 @@
 //! The ways in which a request gets no answer.
 
 use std::error::Error as StdError;
-use std::io;
+
+use crate::network::{find, tls_reason};
 
 /// Why a request got no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -28,7 +29,7 @@ pub(super) fn of(error: &hyper_util::client::legacy::Error) -> Failure {
         return failure.clone();
     }
     if let Some(error) = find::<rustls::Error>(error) {
-        return Failure::Tls(crate::service::network::tls_reason(error));
+        return Failure::Tls(tls_reason(error));
     }
     // A peer that hangs up in the middle of the handshake; anything later is a connection that broke.
     if error.is_connect() {
@@ -36,24 +37,6 @@ pub(super) fn of(error: &hyper_util::client::legacy::Error) -> Failure {
     } else {
         Failure::Closed
     }
-}
-
-/// The first error of a type in a chain of causes, also where an `io::Error` wraps it.
-pub(in crate::service) fn find<'a, E: StdError + 'static>(
-    error: &'a (dyn StdError + 'static),
-) -> Option<&'a E> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(found) = error.downcast_ref::<E>() {
-            return Some(found);
-        }
-        // `io::Error::source` skips the error that it carries.
-        next = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
-            Some(carried) => Some(carried),
-            None => error.source(),
-        };
-    }
-    None
 }
 
 /// An error with its causes, each in its own words. The SDK's way of printing them adds Rust's structures.

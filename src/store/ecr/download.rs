@@ -6,14 +6,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use reqwest::{RequestBuilder, Response};
 use serde_json::json;
 use url::Url;
 
 use super::super::Reader;
+use super::super::connections::{Connections, SendError};
 use super::super::download::{self, Asked, Failure, Origin};
 use super::super::files::{Extent, FileReader};
 use super::super::folder::open_file;
-use super::super::http::{Connections, download_leads_astray};
+use super::super::http::download_leads_astray;
 use super::calls::Calls;
 use super::{Error, text};
 use crate::image::Descriptor;
@@ -58,6 +60,10 @@ impl Origin for Layers {
             let request = client.map_err(|reason| Failure::Final(failed(blob, reason)))?.get(url);
             Ok(Asked { request, authorization: String::new() })
         })
+    }
+
+    fn send(&self, request: RequestBuilder) -> BoxFuture<'_, Result<Response, SendError>> {
+        Box::pin(self.connections.send(request))
     }
 
     fn first_wait(&self) -> Duration {

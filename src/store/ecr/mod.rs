@@ -17,8 +17,8 @@ use serde_json::{Value, json};
 use self::calls::Calls;
 pub use self::error::Error;
 use self::pace::Pace;
-use super::http::Connections;
-pub use super::http::Network;
+use super::connections::Connections;
+pub use super::connections::Network;
 use super::{
     Answer, Chosen, ImageListing, Journal, Kept, ListWalk, PendingBlob, Reader, Source, Store, TagListing,
     Unreadable, Written,

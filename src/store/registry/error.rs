@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::http::chain;
+use super::super::connections::SendError;
 
 /// The most characters of a registry's own words that are repeated.
 const LONGEST_WORDS: usize = 300;
@@ -113,15 +113,8 @@ impl Trouble {
     }
 
     /// A connection that failed.
-    pub(super) fn connection(error: &reqwest::Error) -> Self {
-        match error.status() {
-            Some(status) => Self::status(status.as_u16(), ""),
-            None => Self {
-                passing: !error.is_redirect(),
-                unreached: error.is_connect(),
-                ..Self::plain(chain(error))
-            },
-        }
+    pub(super) fn connection(error: SendError) -> Self {
+        Self { passing: !error.astray, unreached: error.unreached, ..Self::plain(error.reason) }
     }
 
     pub(super) fn explain(self, place: String, doing: &'static str, anonymous: bool) -> Error {

@@ -35,8 +35,8 @@ pub use self::error::Error;
 use self::error::Trouble;
 use self::resource::Resource;
 pub use self::token::Renew;
-use super::http::Connections;
-pub use super::http::Network;
+use super::connections::Connections;
+pub use super::connections::Network;
 use super::{
     Answer, Chosen, ImageListing, Journal, Kept, PendingBlob, Reader, Source, Store, TagListing, Written,
 };

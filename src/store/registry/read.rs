@@ -9,8 +9,9 @@ use reqwest::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, USER_AGENT};
 use reqwest::{Method, RequestBuilder, Response};
 use tokio::sync::Mutex;
 
+use super::super::connections::{Connections, SendError};
 use super::super::download::{Asked, Failure, Origin};
-use super::super::http::{Connections, retry_after};
+use super::super::http::retry_after;
 use super::challenge::Challenge;
 use super::error::Trouble;
 use super::listing::is_no_answer;
@@ -51,7 +52,12 @@ impl Reads {
         let client = self.connections.client(&url).map_err(Trouble::plain)?;
         let authorization = self.authorization(Right::Pull, None).await?;
         let request = client.get(url).header(USER_AGENT, super::USER_AGENT);
-        answered(with(request, &authorization)).await
+        self.answered(with(request, &authorization)).await
+    }
+
+    /// Sends a request with a short body or none, and waits for the head of its answer.
+    pub(super) async fn answered(&self, request: RequestBuilder) -> Result<Response, Trouble> {
+        in_time(async { self.connections.send(request).await.map_err(Trouble::connection) }).await
     }
 
     /// Reads something.
@@ -83,6 +89,10 @@ impl Origin for Reads {
                 Failure::Final(store::Error::Download { digest, reason: trouble.reason })
             })
         })
+    }
+
+    fn send(&self, request: RequestBuilder) -> BoxFuture<'_, Result<Response, SendError>> {
+        Box::pin(self.connections.send(request))
     }
 
     fn first_wait(&self) -> Duration {
@@ -210,7 +220,9 @@ async fn beginning(mut response: Response, limit: u64) -> Result<(Bytes, bool), 
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let body = async {
         let mut bytes = BytesMut::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| Trouble::connection(&error))? {
+        while let Some(chunk) =
+            response.chunk().await.map_err(|error| Trouble::connection((&error).into()))?
+        {
             let room = limit - bytes.len();
             bytes.extend_from_slice(&chunk[..chunk.len().min(room)]);
             if chunk.len() > room {
@@ -220,11 +232,6 @@ async fn beginning(mut response: Response, limit: u64) -> Result<(Bytes, bool), 
         Ok((bytes.freeze(), true))
     };
     in_time(body).await
-}
-
-/// Sends a request with a short body or none, and waits for the head of its answer.
-pub(super) async fn answered(request: RequestBuilder) -> Result<Response, Trouble> {
-    in_time(async { request.send().await.map_err(|error| Trouble::connection(&error)) }).await
 }
 
 /// Waits as long as anybody waits for an answer. Connections fail after a while of silence; this is for those that are

@@ -14,7 +14,7 @@ use super::super::http::realm_leads_astray;
 use super::Login;
 use super::challenge::{self, Challenge};
 use super::error::Trouble;
-use super::read::{Reads, answered, bounded, refused};
+use super::read::{Reads, bounded, refused};
 use super::resource::Resource;
 use crate::escape::escape;
 
@@ -95,7 +95,7 @@ impl Reads {
     async fn challenged(&self) -> Result<Option<Challenge>, Trouble> {
         let registry = self.url(Resource::Root)?;
         let request = self.connections.client(&registry).map_err(Trouble::plain)?.get(registry);
-        let answer = answered(request.header(USER_AGENT, super::USER_AGENT)).await?;
+        let answer = self.answered(request.header(USER_AGENT, super::USER_AGENT)).await?;
         if answer.status().is_server_error() || matches!(answer.status().as_u16(), 408 | 429) {
             return Err(refused(answer).await);
         }
@@ -147,7 +147,7 @@ impl Reads {
             }
             with(client.get(realm), &basic(login))
         };
-        let answer = answered(request.header(USER_AGENT, super::USER_AGENT)).await?;
+        let answer = self.answered(request.header(USER_AGENT, super::USER_AGENT)).await?;
         if answer.status() != 200 {
             return Err(refused(answer).await);
         }
@@ -186,7 +186,7 @@ impl Reads {
         loop {
             let authorization = self.authorization(right, stale.as_deref()).await?;
             let request = client.request(method.clone(), url.clone()).header(USER_AGENT, super::USER_AGENT);
-            let response = answered(complete(with(request, &authorization))).await?;
+            let response = self.answered(complete(with(request, &authorization))).await?;
             if stale.is_some() || !matches!(response.status().as_u16(), 401 | 403) {
                 return Ok(response);
             }

@@ -280,7 +280,7 @@ impl Remote {
 
     /// Sends a request that any kind of success answers.
     pub(super) async fn accepted(&self, request: RequestBuilder) -> Result<Response, Trouble> {
-        let response = request.send().await.map_err(|error| Trouble::connection(&error))?;
+        let response = self.reads.connections.send(request).await.map_err(Trouble::connection)?;
         if response.status().is_success() {
             return Ok(response);
         }

@@ -4,8 +4,11 @@
 pub mod log;
 mod proxies;
 mod tls;
+pub mod upload;
 
+use std::error::Error as StdError;
 use std::fmt;
+use std::io;
 use std::time::Duration;
 
 use hyper::http::{HeaderValue, Uri};
@@ -79,13 +82,32 @@ impl Network {
         }
         let text = |value: &Option<String>| value.clone().unwrap_or_default();
         let matcher = Matcher::builder().http(text(http)).https(text(https)).build();
-        Some(ProxyChooser { matcher, except: text(except) })
+        let (http, https) = (http.clone(), https.clone());
+        Some(ProxyChooser { matcher, http, https, except: text(except) })
     }
+}
+
+/// The first error of a type in a chain of causes, also where an `io::Error` wraps it.
+pub fn find<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a E> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref::<E>() {
+            return Some(found);
+        }
+        // `io::Error::source` skips the error that it carries.
+        next = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            Some(carried) => Some(carried),
+            None => error.source(),
+        };
+    }
+    None
 }
 
 /// Chooses the proxy of a request by its URL.
 pub struct ProxyChooser {
     matcher: Matcher,
+    http: Option<String>,
+    https: Option<String>,
     except: String,
 }
 
@@ -98,6 +120,12 @@ impl ProxyChooser {
         }
         let found = self.matcher.intercept(url)?;
         Some(Proxy { address: found.uri().clone(), authorization: found.basic_auth().cloned() })
+    }
+
+    /// The proxy for a URL as it is configured, with its login; `None` where the URL is asked directly.
+    pub fn configured(&self, url: &Uri) -> Option<&str> {
+        self.choose(url)?;
+        if url.scheme_str() == Some("https") { self.https.as_deref() } else { self.http.as_deref() }
     }
 }
 

@@ -24,6 +24,11 @@ pub fn answer(log: &Log, taken: Duration, status: StatusCode, fields: &HeaderMap
     });
 }
 
+/// Logs where a redirect leads.
+pub fn redirect(log: &Log, url: &str) {
+    log.line(PART, || format!("redirect to {}", url_shown(url)));
+}
+
 /// Logs why there is no answer.
 pub fn failure(log: &Log, taken: Duration, reason: &dyn fmt::Display) {
     log.line(PART, || format!("no answer after {}: {reason}", milliseconds(taken)));
@@ -45,7 +50,9 @@ fn url_shown(url: &str) -> String {
 
 fn is_secret_parameter(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    name.contains("signature") || name.contains("token") || matches!(name.as_str(), "sig" | "_state")
+    name.contains("signature")
+        || name.contains("token")
+        || matches!(name.as_str(), "sig" | "verify" | "_state")
 }
 
 fn headers(headers: &HeaderMap) -> String {
@@ -90,8 +97,8 @@ fn shown(body: &[u8]) -> String {
 
 /// A body without tokens and passwords, be it JSON, XML or a form.
 fn without_secrets(text: &str) -> String {
-    const NAMES: &str = "authorizationToken|secretAccessKey|secretKey|sessionToken|accessToken|refreshToken|idToken|\
-        webIdentityToken|clientSecret|tokenCode|password|assertion|codeVerifier";
+    const NAMES: &str = "authorizationToken|secretAccessKey|secretKey|sessionToken|access_?token|refresh_?token|id_?token|\
+        webIdentityToken|client_?secret|tokenCode|password|assertion|codeVerifier";
     let pattern = format!(
         "(?i)((?:{NAMES})(?:\\\\?\"\\s*:\\s*\\\\?\"|=|>)|\"(?:token|code)\"\\s*:\\s*\")([^\"\\\\&<\\s][^\"\\\\&<]*)"
     );
@@ -122,6 +129,11 @@ mod tests {
             ("<SecretAccessKey>a/b</SecretAccessKey>", "<SecretAccessKey>***</SecretAccessKey>"),
             ("Action=AssumeRole&TokenCode=123456&X=1", "Action=AssumeRole&TokenCode=***&X=1"),
             (r#"{"secretAccessKey": "cut of"#, r#"{"secretAccessKey": "***"#),
+            (
+                "grant_type=refresh_token&refresh_token=abc&x=1",
+                "grant_type=refresh_token&refresh_token=***&x=1",
+            ),
+            (r#"{"access_token":"abc"}"#, r#"{"access_token":"***"}"#),
             ("AQAEALdqGXJhbmRvbSB0b2tlbg==", "***"),
         ] {
             assert_eq!(without_secrets(text), expected);

@@ -1,0 +1,133 @@
+//! Bodies of requests on their way, watched: how long an answer may take counts from the last byte that went out.
+
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::body::{Body, Frame, SizeHint};
+use tokio::time::Instant;
+
+/// How much of a body is handed to the socket between two looks at the clock.
+const STRIDE: usize = 64 << 10;
+
+/// How long to wait for a connection, and for the next byte either way; `None` is for ever.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// For a connection.
+    pub connect: Option<Duration>,
+    /// For the next byte.
+    pub read: Option<Duration>,
+}
+
+/// What a request's body is doing.
+#[derive(Debug, Clone, Copy)]
+enum Phase {
+    /// Nobody has asked for it: a connection is being made.
+    Unasked,
+    /// Its source has no bytes yet, which is nobody's fault on the network.
+    Waiting,
+    /// Bytes went out at this time.
+    Moved(Instant),
+}
+
+/// How a request's body gets on.
+#[derive(Debug)]
+pub struct Progress {
+    begun: Instant,
+    phase: Mutex<Phase>,
+}
+
+impl Progress {
+    /// Waits for the answer to a request whose body this is about, for as long as the body moves or waits for its
+    /// source; `None` where neither happened and no answer came in time.
+    pub async fn watch<F: Future>(&self, work: F, patience: Patience) -> Option<F::Output> {
+        let Some(limit) = patience.read else { return Some(work.await) };
+        let mut work = pin!(work);
+        loop {
+            let now = Instant::now();
+            let deadline = self.deadline(now, limit, patience.connect);
+            if deadline <= now {
+                return None;
+            }
+            if let Ok(output) = tokio::time::timeout_at(deadline.min(now + limit), work.as_mut()).await {
+                return Some(output);
+            }
+        }
+    }
+
+    fn set(&self, phase: Phase) {
+        *self.phase.lock().unwrap_or_else(PoisonError::into_inner) = phase;
+    }
+
+    /// When patience ends. Until the body starts moving, a connection is being made,
+    /// which has its own time: the second more lets that end first.
+    fn deadline(&self, now: Instant, limit: Duration, connecting: Option<Duration>) -> Instant {
+        match *self.phase.lock().unwrap_or_else(PoisonError::into_inner) {
+            Phase::Moved(moved) => moved + limit,
+            Phase::Waiting => now + limit,
+            Phase::Unasked => self.begun + limit.max(connecting.unwrap_or(limit)) + Duration::from_secs(1),
+        }
+    }
+}
+
+/// A request's body, handed out in strides.
+#[derive(Debug)]
+pub struct Upload<B> {
+    rest: B,
+    /// What of the body has come and was not handed out yet.
+    piece: Bytes,
+    progress: Arc<Progress>,
+}
+
+impl<B: Body<Data = Bytes> + Unpin> Upload<B> {
+    /// Watches a body.
+    pub fn new(body: B) -> (Self, Arc<Progress>) {
+        let begun = Instant::now();
+        // Nobody asks for the bytes of an empty body.
+        let is_empty = body.size_hint().exact() == Some(0);
+        let phase = if is_empty { Phase::Moved(begun) } else { Phase::Unasked };
+        let progress = Arc::new(Progress { begun, phase: Mutex::new(phase) });
+        (Self { rest: body, piece: Bytes::new(), progress: Arc::clone(&progress) }, progress)
+    }
+}
+
+impl<B: Body<Data = Bytes> + Unpin> Body for Upload<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        while self.piece.is_empty() {
+            let Poll::Ready(frame) = Pin::new(&mut self.rest).poll_frame(context) else {
+                self.progress.set(Phase::Waiting);
+                return Poll::Pending;
+            };
+            self.progress.set(Phase::Moved(Instant::now()));
+            match frame.transpose()?.map(Frame::into_data) {
+                Some(Ok(bytes)) => self.piece = bytes,
+                Some(Err(_)) => {}
+                None => return Poll::Ready(None),
+            }
+        }
+        self.progress.set(Phase::Moved(Instant::now()));
+        let stride = self.piece.len().min(STRIDE);
+        Poll::Ready(Some(Ok(Frame::data(self.piece.split_to(stride)))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.piece.is_empty() && self.rest.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let rest = self.rest.size_hint();
+        match rest.exact() {
+            Some(rest) => SizeHint::with_exact(rest + self.piece.len() as u64),
+            None => rest,
+        }
+    }
+}

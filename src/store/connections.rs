@@ -1,0 +1,251 @@
+//! HTTP connections beside the service's own client: for downloads, and for what registries are asked.
+
+use std::fmt;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use reqwest::redirect::Policy;
+use reqwest::{Body, ClientBuilder, Proxy, Request, RequestBuilder, Response};
+use rustls::ClientConfig;
+use url::Url;
+
+use super::http::{is_inside, leads_astray};
+use crate::network::upload::{Patience, Upload};
+use crate::network::{self, find, log, tls_reason};
+
+const MAXIMUM_REDIRECTS: usize = 5;
+
+/// What a transfer must know about the network that the client does not do for it.
+#[derive(Debug, Clone)]
+pub struct Network {
+    /// How connections are made.
+    pub connection: network::Network,
+    /// The wait before something that failed is tried again; it doubles from one attempt to the next.
+    pub first_wait: Duration,
+    /// Whether calls of Amazon ECR keep to the rates that AWS allows an account, instead of being told off.
+    pub paced: bool,
+    /// The address of the service's API where that is not AWS's own.
+    pub endpoint: Option<Url>,
+}
+
+impl Default for Network {
+    fn default() -> Self {
+        Self {
+            connection: network::Network::default(),
+            first_wait: Duration::from_millis(250),
+            paced: false,
+            endpoint: None,
+        }
+    }
+}
+
+/// HTTP connections, made when they are needed: loading root certificates takes longer than some whole pulls from
+/// this machine.
+pub(super) struct Connections {
+    network: Network,
+    tls: OnceLock<Result<ClientConfig, String>>,
+    plain: Pool,
+    secure: Pool,
+    plain_uploads: Pool,
+    secure_uploads: Pool,
+}
+
+type Pool = OnceLock<Result<reqwest::Client, String>>;
+
+/// Why a request got no answer.
+#[derive(Debug)]
+pub(super) struct SendError {
+    pub(super) reason: String,
+    /// Whether there was no connection at all.
+    pub(super) unreached: bool,
+    /// Whether a redirect led where it must not.
+    pub(super) astray: bool,
+}
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.reason)
+    }
+}
+
+impl From<&reqwest::Error> for SendError {
+    fn from(error: &reqwest::Error) -> Self {
+        let (unreached, astray) = (error.is_connect(), error.is_redirect());
+        Self { reason: reason(error), unreached, astray }
+    }
+}
+
+impl Connections {
+    pub(super) fn new(network: Network) -> Self {
+        let pool = OnceLock::new;
+        Self {
+            network,
+            tls: OnceLock::new(),
+            plain: pool(),
+            secure: pool(),
+            plain_uploads: pool(),
+            secure_uploads: pool(),
+        }
+    }
+
+    /// The wait before something that failed is tried again.
+    pub(super) fn first_wait(&self) -> Duration {
+        self.network.first_wait
+    }
+
+    /// The address of the service's API where that is not AWS's own.
+    pub(super) fn endpoint(&self) -> Option<&Url> {
+        self.network.endpoint.as_ref()
+    }
+
+    /// The connections for a URL of this scheme.
+    pub(super) fn client(&self, url: &Url) -> Result<&reqwest::Client, String> {
+        self.pool(url, false)
+    }
+
+    fn pool(&self, url: &Url, uploads: bool) -> Result<&reqwest::Client, String> {
+        let (pool, secure) = match (url.scheme(), uploads) {
+            ("https", false) => (&self.secure, true),
+            ("https", true) => (&self.secure_uploads, true),
+            ("http", false) => (&self.plain, false),
+            ("http", true) => (&self.plain_uploads, false),
+            (other, _) => return Err(format!("a URL of the kind {other} was named, expected https")),
+        };
+        pool.get_or_init(|| self.build(secure, uploads)).as_ref().map_err(Clone::clone)
+    }
+
+    /// `uploads` says that [`Connections::send`] watches the time, as a body may take longer than any answer.
+    fn build(&self, secure: bool, uploads: bool) -> Result<reqwest::Client, String> {
+        let network = &self.network.connection;
+        let mut builder = self.proxied(reqwest::Client::builder()).redirect(redirects(network.clone()));
+        if let Some(limit) = network.connect_timeout {
+            builder = builder.connect_timeout(limit);
+        }
+        if let Some(limit) = network.read_timeout.filter(|_| !uploads) {
+            builder = builder.read_timeout(limit);
+        }
+        let has_secure_proxy = network.proxies.http.as_ref().is_some_and(|url| url.starts_with("https:"));
+        if secure || has_secure_proxy {
+            let tls = self.tls.get_or_init(|| network.tls().map_err(|error| error.to_string()));
+            builder = builder.tls_backend_preconfigured(tls.clone()?);
+        } else {
+            // It fails only where a provider is installed already, and any will do.
+            let _ = rustls::crypto::ring::default_provider().install_default();
+            builder = builder.tls_certs_only([]);
+        }
+        builder.build().map_err(|error| reason(&error))
+    }
+
+    fn proxied(&self, builder: ClientBuilder) -> ClientBuilder {
+        let builder = builder.no_proxy();
+        let Some(chooser) = self.network.connection.proxy_chooser() else { return builder };
+        builder.proxy(Proxy::custom(move |url| {
+            let url = url.as_str().parse().ok()?;
+            chooser.configured(&url).map(str::to_owned)
+        }))
+    }
+
+    /// Sends a request and waits for the head of its answer. The time for that counts from the request, and for a
+    /// body that is made on the way from its last byte.
+    pub(super) async fn send(&self, request: RequestBuilder) -> Result<Response, SendError> {
+        let (client, request) = request.build_split();
+        let request = request.map_err(|error| SendError::from(&error))?;
+        let (begun, logged) = (Instant::now(), &self.network.connection.log);
+        if logged.is_on() {
+            let body = request.body().and_then(Body::as_bytes).filter(|_| is_text(&request));
+            let (url, body) = (request.url().as_str(), body.unwrap_or_default());
+            log::request(logged, request.method(), url, request.headers(), body);
+        }
+        let is_streamed = request.body().is_some_and(|body| body.as_bytes().is_none());
+        let answer = if is_streamed {
+            self.send_watched(request).await
+        } else {
+            client.execute(request).await.map_err(|error| self.lost(&error))
+        };
+        match &answer {
+            Ok(answer) => log::answer(logged, begun.elapsed(), answer.status(), answer.headers(), b""),
+            Err(error) => log::failure(logged, begun.elapsed(), error),
+        }
+        answer
+    }
+
+    async fn send_watched(&self, mut request: Request) -> Result<Response, SendError> {
+        let failed = |reason| SendError { reason, unreached: false, astray: false };
+        let client = self.pool(request.url(), true).map_err(failed)?;
+        let (body, progress) = Upload::new(request.body_mut().take().unwrap_or_default());
+        *request.body_mut() = Some(Body::wrap(body));
+        let network = &self.network.connection;
+        let patience = Patience { connect: network.connect_timeout, read: network.read_timeout };
+        match progress.watch(client.execute(request), patience).await {
+            Some(answer) => answer.map_err(|error| self.lost(&error)),
+            None => Err(failed(SILENT.to_owned())),
+        }
+    }
+
+    /// A failure with the proxy that the request went through.
+    fn lost(&self, error: &reqwest::Error) -> SendError {
+        let mut lost = SendError::from(error);
+        let chooser = self.network.connection.proxy_chooser();
+        let proxy = chooser.zip(error.url()).and_then(|(chooser, url)| {
+            let proxy = chooser.choose(&url.as_str().parse().ok()?)?;
+            Some(proxy.address.to_string().trim_end_matches('/').to_owned())
+        });
+        if let Some((proxy, rest)) = proxy.zip(lost.reason.strip_prefix(UNREACHED)) {
+            lost.reason = format!("{UNREACHED} through the proxy {proxy}{rest}");
+        }
+        lost
+    }
+}
+
+/// Whether a request's body is something to read: a manifest or a form, and no part of a blob.
+fn is_text(request: &Request) -> bool {
+    let media_type = request.headers().get("content-type").and_then(|value| value.to_str().ok());
+    media_type.is_some_and(|text| text.ends_with("json") || text.ends_with("form-urlencoded"))
+}
+
+/// Redirects lead to https, or back to the host that was asked, and never from elsewhere to an address that only this
+/// machine or its network can reach. Anything else could be made to ask this machine's neighbours for what they tell
+/// nobody else. Credentials are taken off a request that goes to another host.
+fn redirects(network: network::Network) -> Policy {
+    Policy::custom(move |attempt| {
+        let first = attempt.previous().first();
+        let inward = is_inside(attempt.url()) && !first.is_some_and(is_inside);
+        let host = || attempt.url().host_str().unwrap_or("?").to_owned();
+        let astray = attempt.previous().last().and_then(|previous| leads_astray(previous, attempt.url()));
+        if attempt.previous().len() > MAXIMUM_REDIRECTS {
+            attempt.error("too many redirects")
+        } else if astray.is_some() || inward {
+            let refused = format!("refused to follow a redirect to {}", host());
+            attempt.error(refused)
+        } else {
+            log::redirect(&network.log, attempt.url().as_str());
+            attempt.follow()
+        }
+    })
+}
+
+const UNREACHED: &str = "cannot connect";
+const SILENT: &str = "nothing arrived within the time that --cli-read-timeout allows";
+
+/// An error with its causes. The URL stays out of it: it may hold a signature that works for an hour.
+pub(super) fn reason(error: &reqwest::Error) -> String {
+    if let Some(refused) = find::<rustls::Error>(error) {
+        return format!("{UNREACHED}: {}", tls_reason(refused));
+    }
+    let words = match std::error::Error::source(error) {
+        Some(_) if error.is_timeout() && error.is_connect() => {
+            return format!("{UNREACHED} within the time that --cli-connect-timeout allows");
+        }
+        _ if error.is_timeout() => return SILENT.to_owned(),
+        Some(_) if error.is_connect() => UNREACHED,
+        _ => "the connection failed",
+    };
+    let mut words = words.to_owned();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        words.push_str(": ");
+        words.push_str(&error.to_string());
+        cause = error.source();
+    }
+    words
+}
