@@ -97,7 +97,7 @@ fn shown(body: &[u8]) -> String {
 
 /// A body without tokens and passwords, be it JSON, XML or a form.
 fn without_secrets(text: &str) -> String {
-    const NAMES: &str = "authorizationToken|secretAccessKey|secretKey|sessionToken|access_?token|refresh_?token|id_?token|\
+    const NAMES: &str = "authorizationToken|secretAccessKey|secretKey|sessionToken|access_?token|refresh_?token|id_?token|signature|security-token|\
         webIdentityToken|client_?secret|tokenCode|password|assertion|codeVerifier";
     let pattern = format!(
         "(?i)((?:{NAMES})(?:\\\\?\"\\s*:\\s*\\\\?\"|=|>)|\"(?:token|code)\"\\s*:\\s*\")([^\"\\\\&<\\s][^\"\\\\&<]*)"
@@ -132,6 +132,10 @@ mod tests {
             (
                 "grant_type=refresh_token&refresh_token=abc&x=1",
                 "grant_type=refresh_token&refresh_token=***&x=1",
+            ),
+            (
+                r#"{"downloadUrl":"https://h/x?X-Amz-Date=1&X-Amz-Security-Token=a&X-Amz-Signature=b","c":1}"#,
+                r#"{"downloadUrl":"https://h/x?X-Amz-Date=1&X-Amz-Security-Token=***&X-Amz-Signature=***","c":1}"#,
             ),
             (r#"{"access_token":"abc"}"#, r#"{"access_token":"***"}"#),
             ("AQAEALdqGXJhbmRvbSB0b2tlbg==", "***"),
