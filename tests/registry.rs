@@ -207,6 +207,7 @@ fn a_blob_is_mounted_from_another_repository() {
         assert_eq!(begun.status, 202, "{query}");
         assert!(begun.header("location").unwrap().starts_with("/v2/team/other/blobs/uploads/"));
     }
+    assert_eq!(mount(&format!("mount={name}&from=a")).status, 202);
     let mounted = mount(&format!("mount={name}&from=team/app"));
     let location = format!("/v2/team/other/blobs/{name}");
     assert_eq!((mounted.status, mounted.header("location")), (201, Some(location.as_str())));
@@ -373,6 +374,64 @@ fn a_template_says_whose_repository_comes_to_be() {
     machine.set("AWS_ACCESS_KEY_ID", "333344445555");
     machine.ok("create-repository-creation-template --prefix made --applied-for CREATE_ON_PUSH");
     assert_eq!(server.send("POST /v2/made/other/blobs/uploads/", &[], b"").status, 404);
+}
+
+#[test]
+fn names_of_repositories_have_the_length_of_amazon_ecr() {
+    let mut machine = Machine::new();
+    let server = open(&mut machine, &[]);
+    machine.ok("create-repository-creation-template --prefix ROOT --applied-for CREATE_ON_PUSH");
+    let text = |name: &str, longest: usize| {
+        let length = name.len();
+        format!("the name of a repository has 2 to {longest} characters; {name} has {length}")
+    };
+    for name in ["a".to_owned(), "a".repeat(257), "a".repeat(512)] {
+        let refused = error(400, "NAME_INVALID", &text(&name, 256));
+        for request in [
+            format!("POST /v2/{name}/blobs/uploads/"),
+            format!("PUT /v2/{name}/manifests/1"),
+            format!("GET /v2/{name}/manifests/1"),
+            format!("GET /v2/{name}/blobs/{UNKNOWN}"),
+            format!("GET /v2/{name}/tags/list"),
+            format!("GET /v2/{name}/referrers/{UNKNOWN}"),
+        ] {
+            let answer = server.send(&request, &[], b"{}");
+            assert_eq!((answer.status, answer.text()), refused, "{request}");
+        }
+    }
+    let public = "a".repeat(206);
+    let answer = server.send(&format!("POST /v2/public.ecr.aws/alias/{public}/blobs/uploads/"), &[], b"");
+    assert_eq!((answer.status, answer.text()), error(400, "NAME_INVALID", &text(&public, 205)));
+    let names = "describe-repositories --query repositories[].repositoryName --output text";
+    assert_eq!(machine.ok(names), "team/app\n");
+    for name in ["ab".to_owned(), "a".repeat(256)] {
+        assert_eq!(server.send(&format!("POST /v2/{name}/blobs/uploads/"), &[], b"").status, 202, "{name}");
+    }
+}
+
+#[test]
+fn a_template_does_not_lock_out_who_pushes() {
+    let mut machine = Machine::new();
+    let server = open(&mut machine, &[]);
+    let policy = |action: &str| {
+        format!(
+            r#"{{"Version":"2012-10-17","Statement":{{"Effect":"Deny","Principal":"*","Action":"ecr:{action}"}}}}"#
+        )
+    };
+    machine.write("policy.json", policy("SetRepositoryPolicy"));
+    machine.ok("create-repository-creation-template --prefix made --applied-for CREATE_ON_PUSH \
+                --repository-policy file://policy.json");
+    let begin = || server.send("POST /v2/made/app/blobs/uploads/", &[], b"");
+    let refused = begin();
+    let text = "Invalid parameter at 'PolicyText' failed to satisfy constraint: 'Invalid repository policy provided': \
+                it comes from a repository creation template and would keep you from setting another one; change the \
+                template, or create the repository yourself";
+    assert_eq!((refused.status, refused.text()), error(400, "MANIFEST_INVALID", text));
+    let names = "describe-repositories --query repositories[].repositoryName --output text";
+    assert_eq!(machine.ok(names), "team/app\n");
+    machine.write("policy.json", policy("DeleteRepository"));
+    machine.ok("update-repository-creation-template --prefix made --repository-policy file://policy.json");
+    assert_eq!(begin().status, 202);
 }
 
 #[test]

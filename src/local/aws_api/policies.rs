@@ -5,7 +5,6 @@ use serde_json::{Value, json};
 use crate::iam::{PolicyKind, validate};
 use crate::local::aws_api::answers::about;
 use crate::local::aws_api::call::Call;
-use crate::local::core::authorization::{AuthorizationRequest, Requester};
 use crate::local::core::error::Fault;
 use crate::local::core::policies::{KIND, check_repository, refused, store};
 use crate::local::core::repository::Repository;
@@ -18,25 +17,13 @@ pub(in crate::local) fn set(call: &Call<'_>) -> Result<Value, Fault> {
     call.write(|transaction| {
         let repository = Repository::of(call, transaction)?;
         check_repository(text, prefix)?;
-        if !call.flag("force") && locks_out(call, &repository, text) {
+        if !call.flag("force") && call.request().is_locked_out_by(&call.repository()?, text) {
             let reason = "it would keep you from setting another one; force sets it all the same";
             return Err(refused("Invalid repository policy provided", reason));
         }
         store(transaction, &repository, text)?;
         Ok(about(&repository, "policyText", text))
     })
-}
-
-/// Whether a policy would keep its author, who asks as now, from setting another one.
-fn locks_out(call: &Call<'_>, repository: &Repository, text: &str) -> bool {
-    let request = AuthorizationRequest {
-        requester: Requester::from(call.caller),
-        action: "SetRepositoryPolicy",
-        scope: &repository.scope,
-        repository: Some(&repository.name),
-        tags: &[],
-    };
-    request.is_denied_by(text, call.local.is_secured)
 }
 
 /// GetRepositoryPolicy

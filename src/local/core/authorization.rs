@@ -1,6 +1,6 @@
 //! Authorization of requests by the policies of registries and repositories, where they are enforced.
 //!
-//! Both APIs end here: [`Local::answer`] for every operation, `registry` for what docker's API has and no operation
+//! Both APIs end here: [`Local::answer`] for every operation, `distribution` for what docker's API has and no operation
 //! does. The model is IAM's for resource policies. There are no identity policies, so a caller may do everything with
 //! what its own account has unless a policy denies it; what another account has, it may use only as far as a policy
 //! allows.

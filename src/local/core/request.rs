@@ -1,14 +1,15 @@
 //! A request of either API, once it is known who makes it and which repository it is about.
 
 use rusqlite::Connection;
+use serde_json::{Map, Value};
 
 use crate::local::core::authorization::{AuthorizationRequest, Requester};
 use crate::local::core::error::Fault;
 use crate::local::core::local::Local;
 use crate::local::core::registry_id::RepositoryRef;
 use crate::local::core::repository::Repository;
-use crate::local::core::templates;
 use crate::local::core::upstream::Settled;
+use crate::local::core::{policies, templates};
 use crate::local::store::time;
 
 /// Who makes a request, of which store, and when.
@@ -52,9 +53,37 @@ impl<'a> Request<'a> {
             && let Some(template) = templates::template_for(connection, scope, name, "CREATE_ON_PUSH")?
         {
             self.authorize(connection, repository, "CreateRepository")?;
+            self.check_template_policy(repository, &template)?;
             return templates::create_from(connection, repository, &template, self.now);
         }
         repository.find(connection)
+    }
+
+    /// Refuses to create a repository whose policy would keep the client that pushes from setting another one, as
+    /// SetRepositoryPolicy does.
+    fn check_template_policy(
+        &self,
+        repository: &RepositoryRef,
+        template: &Map<String, Value>,
+    ) -> Result<(), Fault> {
+        match templates::text(template, "repositoryPolicy") {
+            Some(text) if self.is_locked_out_by(repository, text) => {
+                let reason = "it comes from a repository creation template and would keep you from setting another one; \
+                              change the template, or create the repository yourself";
+                Err(policies::refused("Invalid repository policy provided", reason))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Returns whether a repository's policy would keep the requester from setting another one.
+    pub(in crate::local) fn is_locked_out_by(&self, repository: &RepositoryRef, policy: &str) -> bool {
+        let RepositoryRef { scope, name } = repository;
+        self.requester.is_some_and(|requester| {
+            let (action, repository) = ("SetRepositoryPolicy", Some(name.as_str()));
+            AuthorizationRequest { requester, action, scope, repository, tags: &[] }
+                .is_denied_by(policy, self.local.is_secured)
+        })
     }
 
     fn authorize(&self, connection: &Connection, on: &RepositoryRef, action: &str) -> Result<(), Fault> {

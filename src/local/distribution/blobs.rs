@@ -10,6 +10,7 @@ use crate::local::core::upstream::Wanted;
 use crate::local::core::{account_settings, upstream_rules};
 use crate::local::distribution::error::Refusal;
 use crate::local::distribution::registry::Registry;
+use crate::local::distribution::repository::is_name;
 
 /// Reads a digest from a URL.
 pub(in crate::local) fn digest(text: &str) -> Result<Digest, Refusal> {
@@ -98,7 +99,12 @@ impl Registry<'_> {
     ) -> Result<bool, Refusal> {
         let digest = digest(text)?;
         self.authorize(target, "InitiateLayerUpload")?;
-        let source = from.map(|from| self.repository(from)).transpose()?;
+        let source = match from.map(|from| self.repository(from)).transpose() {
+            // No repository has a name of such a length, so the blob is not there (OCI distribution specification, "Mounting a
+            // blob from another repository").
+            Err(Refusal { code: "NAME_INVALID", .. }) if from.is_some_and(is_name) => return Ok(false),
+            source => source?,
+        };
         // Whoever may not read the source uploads the blob instead, as if it were not there.
         match &source {
             Some(source) if self.authorize(source, "GetDownloadUrlForLayer").is_err() => return Ok(false),

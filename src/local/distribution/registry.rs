@@ -1,5 +1,5 @@
 //! Docker's registry API on the same store: what the OCI distribution specification calls blobs, manifests, tags and
-//! referrers, as one client may see and change them. HTTP is `server::docker`'s affair; what Amazon ECR's API does too
+//! referrers, as one client may see and change them. HTTP is the affair of `requests`; what Amazon ECR's API does too
 //! is `core`'s.
 
 use std::net::IpAddr;

@@ -12,6 +12,13 @@ use crate::local::distribution::registry::Registry;
 /// What the names of public repositories begin with, where AWS gives them a host.
 const PUBLIC: &str = "public.ecr.aws/";
 
+/// The bounds of names of repositories (Amazon ECR and Amazon ECR Public API references, `CreateRepository`).
+const SHORTEST_NAME: usize = 2;
+
+const LONGEST_NAME: usize = 256;
+
+const LONGEST_PUBLIC_NAME: usize = 205;
+
 impl Registry<'_> {
     /// The repository of a name in a URL, whether it is there or not.
     pub(in crate::local) fn repository(&self, path: &str) -> Result<RepositoryRef, Refusal> {
@@ -22,8 +29,10 @@ impl Registry<'_> {
         if let Some((owner, name)) = path.strip_prefix(PUBLIC).and_then(|rest| rest.split_once('/')) {
             let account = self.local.read(|connection| self.owner(connection, owner))?;
             let scope = Scope { service: "ecr-public", account, region: "us-east-1".to_owned() };
+            check_length(name, LONGEST_PUBLIC_NAME)?;
             return Ok(RepositoryRef { scope, name: name.to_owned() });
         }
+        check_length(path, LONGEST_NAME)?;
         let scope =
             Scope { service: "ecr", account: self.who.account.clone(), region: self.who.region.clone() };
         let own = RepositoryRef { scope, name: path.to_owned() };
@@ -71,9 +80,20 @@ impl Registry<'_> {
     }
 }
 
+/// Refuses a name that is shorter or longer than Amazon ECR's are: no repository has it, and none is created with it.
+fn check_length(name: &str, longest: usize) -> Result<(), Refusal> {
+    if (SHORTEST_NAME..=longest).contains(&name.len()) {
+        return Ok(());
+    }
+    let length = name.len();
+    let text =
+        format!("the name of a repository has {SHORTEST_NAME} to {longest} characters; {name} has {length}");
+    Err(Refusal::new(400, "NAME_INVALID", text))
+}
+
 /// Whether a text can be a repository's name (OCI distribution specification, "Pulling manifests").
-fn is_name(text: &str) -> bool {
-    text.len() <= 512 && text.split('/').all(is_component)
+pub(in crate::local) fn is_name(text: &str) -> bool {
+    text.split('/').all(is_component)
 }
 
 fn is_component(text: &str) -> bool {

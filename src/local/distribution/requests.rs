@@ -1,4 +1,4 @@
-//! Docker's registry API over HTTP, to the OCI distribution specification 1.1. What it does is `local::registry`.
+//! Docker's registry API over HTTP, to the OCI distribution specification 1.1. What it does is `registry`'s.
 
 use std::sync::{Arc, OnceLock};
 
