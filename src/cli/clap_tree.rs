@@ -12,6 +12,7 @@ use crate::ui::Name;
 use super::completion::SHELLS;
 use super::help::{common_help, custom_commands, shown};
 use super::options::{Argument, GLOBALS, Meaning, OUTPUTS, arguments};
+use super::own_examples::with_examples;
 
 const ABOUT: &str = "Everything with Amazon ECR: each operation of the AWS CLI, image transfer, login, and an ECR on this machine";
 
@@ -23,14 +24,14 @@ pub fn command() -> Command {
         .disable_help_subcommand(true)
         .subcommands(service_commands(ecr_public()));
     root()
-        .subcommands(commands::COMMANDS.iter().map(|command| (command.define)()))
+        .subcommands(commands::COMMANDS.iter().map(|command| with_examples((command.define)())))
         .subcommands(service_commands(ecr()))
         .subcommand(public)
-        .subcommand(
+        .subcommand(with_examples(
             Command::new("completions")
                 .about("Print the completion script of a shell")
                 .arg(Arg::new("shell").required(true).value_parser(SHELLS).help("The shell")),
-        )
+        ))
         .subcommand(Command::new("help").about("Show help for all commands"))
 }
 
@@ -40,7 +41,7 @@ pub(super) fn verb(command: &commands::Command) -> Command {
     let outputs = clap::builder::PossibleValuesParser::new(outputs);
     root()
         .mut_arg("output", |arg| arg.value_parser(outputs))
-        .subcommand((command.define)().name(command.name))
+        .subcommand(with_examples((command.define)().name(command.name)))
 }
 
 fn root() -> Command {

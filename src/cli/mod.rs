@@ -24,6 +24,7 @@ mod options;
 mod output;
 mod overview;
 mod own_command;
+mod own_examples;
 mod page;
 mod report;
 mod session;

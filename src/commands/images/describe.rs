@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::pages::Pages;
+use super::progress;
 use super::selection::Repository;
 use crate::image::graph::{Detail, Graph};
 use crate::image::{Digest, Name};
@@ -81,6 +82,7 @@ pub(in crate::commands) async fn lookup(
 }
 
 fn details(page: &Value, mut take: impl FnMut(Detail) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    progress::images_read(page["imageDetails"].as_array().map_or(0, Vec::len));
     for detail in page["imageDetails"].as_array().into_iter().flatten() {
         take(
             Detail::read(detail)

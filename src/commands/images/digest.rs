@@ -47,10 +47,7 @@ fn define() -> clap::Command {
          reason: throttled, denied and unreachable are 253 to 255. Without the right to DescribeImages the manifest is \
          fetched instead, which counts as a pull.",
     );
-    super::define::<DigestArgs>(command).after_help(
-        "Examples:\n  ecr digest team/app:1.0\n  ecr digest team/app:1.0 --uri --platform linux/arm64\n  \
-         ecr digest team/app:1.0 --output off || docker build …",
-    )
+    super::define::<DigestArgs>(command)
 }
 
 fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {

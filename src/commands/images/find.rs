@@ -92,10 +92,7 @@ fn define() -> clap::Command {
         "Find the repositories that have a digest, a tag, or tags that match a glob: one call a repository for a digest or \
          a tag, a listing for a glob. Exits 1 where there is none.",
     );
-    super::define::<FindArgs>(command).after_help(
-        "Examples:\n  ecr find sha256:6c3c624b58db…\n  ecr find 1.4.2 'team/*'\n  \
-         ecr find '*-rc.*' --profiles build,production --output text",
-    )
+    super::define::<FindArgs>(command)
 }
 
 fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
@@ -112,7 +109,7 @@ fn find(context: &Context, arguments: &FindArgs) -> anyhow::Result<ExitCode> {
     let mut contents = Vec::new();
     block_on::<_, anyhow::Error>(async {
         let repositories = selection.repositories(&mut failures).await;
-        let found = arguments.reading.for_each(&repositories, |each| wanted.find(each)).await;
+        let found = arguments.reading.for_each_shown(context, &repositories, |each| wanted.find(each)).await;
         for (repository, found) in repositories.into_iter().zip(found) {
             match found {
                 Ok(graph) => contents.push((repository, graph)),

@@ -15,6 +15,7 @@ use super::describe::{Images, describe};
 use super::failures::{NO, answer};
 use super::manifest_cache::ManifestCache;
 use super::output::Output;
+use super::progress;
 use super::selection::Repository;
 use super::version::version;
 use crate::image::graph::{Detail, Graph, Time};
@@ -58,10 +59,7 @@ fn define() -> clap::Command {
         "Print the tag of the image that was pushed last, or with --semver of the one with the highest version. Archived \
          images, signatures and other images that are there for another one never count. Exits 1 where no image is left.",
     );
-    super::define::<LatestArgs>(command).after_help(
-        "Examples:\n  ecr latest team/app\n  ecr latest team/app --match 'release-*'\n  \
-         ecr latest team/app --semver '1.*' --uri",
-    )
+    super::define::<LatestArgs>(command)
 }
 
 fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
@@ -144,7 +142,11 @@ fn latest(context: &Context, arguments: &LatestArgs) -> anyhow::Result<ExitCode>
     let connection = Connection::open(&context.settings, &address)?;
     let repository = Repository { connection, name: reference.repository.to_string() };
     let cache = ManifestCache::open(&context.settings, arguments.no_cache);
-    let chosen = block_on(async { choose(&repository, &wanted, platform.as_ref(), &cache).await })?;
+    let chosen = block_on(progress::watch(
+        &context.ui,
+        None,
+        choose(&repository, &wanted, platform.as_ref(), &cache),
+    ))?;
     tell_fetched(context, chosen.fetched);
     let Some((candidate, digest)) = chosen.image else {
         return Ok(answer(context, NO, &format!("no image of {} is left to choose from", repository.name)));

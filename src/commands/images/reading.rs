@@ -4,6 +4,7 @@ use futures_util::stream::{self, StreamExt as _};
 
 use super::super::Context;
 use super::manifest_cache::ManifestCache;
+use super::progress;
 
 /// The arguments of commands that ask much.
 #[derive(Debug, Clone, clap::Args)]
@@ -20,6 +21,27 @@ impl ReadingArgs {
     /// The manifest cache, as far as it may be used.
     pub(in crate::commands) fn cache(&self, context: &Context) -> ManifestCache {
         ManifestCache::open(&context.settings, self.no_cache)
+    }
+
+    /// Reads each of several repositories like [`ReadingArgs::for_each`], and shows on a terminal how far it is.
+    pub(in crate::commands) async fn for_each_shown<'a, I, T, F>(
+        &self,
+        context: &Context,
+        items: &'a [I],
+        work: impl Fn(&'a I) -> F,
+    ) -> Vec<T>
+    where
+        F: Future<Output = T>,
+    {
+        let read = self.for_each(items, |item| {
+            let read = work(item);
+            async {
+                let result = read.await;
+                progress::repository_read();
+                result
+            }
+        });
+        progress::watch(&context.ui, Some(items.len()), read).await
     }
 
     /// Does something for each of several things, a few at once, and answers in their order.

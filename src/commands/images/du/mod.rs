@@ -84,10 +84,7 @@ fn define() -> clap::Command {
          layers that several images share are stored once. --exact reads the manifests and counts every layer once. \
          Archived images are counted apart.",
     );
-    super::define::<DuArgs>(command).after_help(
-        "Examples:\n  ecr du\n  ecr du team/app --by tag-prefix\n  ecr du --all --by age --price 0.10\n  \
-         ecr du 'team/*' --exact --report html=du.html",
-    )
+    super::define::<DuArgs>(command)
 }
 
 fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
@@ -114,7 +111,10 @@ fn du(context: &Context, arguments: &DuArgs) -> anyhow::Result<ExitCode> {
     let mut failures = Failures::default();
     let contents = block_on::<_, anyhow::Error>(async {
         let repositories = selection.repositories(&mut failures).await;
-        let read = arguments.reading.for_each(&repositories, |each| contents(context, arguments, each)).await;
+        let read = arguments
+            .reading
+            .for_each_shown(context, &repositories, |each| contents(context, arguments, each))
+            .await;
         let mut found = Vec::new();
         for (repository, contents) in repositories.iter().zip(read) {
             match contents {

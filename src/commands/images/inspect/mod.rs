@@ -18,6 +18,7 @@ use super::failures::{NO, UNKNOWN, answer};
 use super::json::image_members;
 use super::manifest_cache::ManifestCache;
 use super::output::Output;
+use super::progress;
 use super::selection::Repository;
 use crate::image::graph::Graph;
 use crate::image::{Content, Manifest, Name, Platform, Reference, media_type};
@@ -56,11 +57,7 @@ fn define() -> clap::Command {
         "Show what an image is and what belongs to it. Reads its manifest and its configuration; a manifest that is not \
          in the cache is fetched, which counts as a pull.",
     );
-    super::define::<InspectArgs>(command).after_help(
-        "Examples:\n  ecr inspect team/app:1.0\n  ecr inspect team/app:1.0 --platform linux/arm64 --layers\n  \
-         ecr inspect team/app:1.0 --output json --query config.config.Labels\n  \
-         ecr inspect team/app@sha256:6c3c624b58db… --raw > manifest.json",
-    )
+    super::define::<InspectArgs>(command)
 }
 
 fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
@@ -85,8 +82,11 @@ fn inspect(context: &Context, arguments: &InspectArgs) -> anyhow::Result<ExitCod
     let connection = Connection::open(&context.settings, &address)?;
     let repository = Repository { connection, name: reference.repository.to_string() };
     let cache = ManifestCache::open(&context.settings, arguments.no_cache);
-    let (found, fetched) =
-        block_on(async { read(&repository, &reference.name, platform.as_ref(), &cache).await })?;
+    let (found, fetched) = block_on(progress::watch(
+        &context.ui,
+        None,
+        read(&repository, &reference.name, platform.as_ref(), &cache),
+    ))?;
     tell_fetched(context, fetched);
     let inspected = match found {
         Found::Image(inspected) => inspected,

@@ -71,10 +71,7 @@ fn define() -> clap::Command {
         "List the images of repositories, the newest first. Signatures and other images that are there for another one \
          are folded into it (REFS), and so are the children of an index whose manifest is in the cache.",
     );
-    super::define::<ImagesArgs>(command).after_help(
-        "Examples:\n  ecr images team/app --limit 10\n  ecr images 'team/*' --untagged --since 30d\n  \
-         ecr images team/app --tree\n  ecr images --all --sort size --output text | cut -f1,2,5",
-    )
+    super::define::<ImagesArgs>(command)
 }
 
 fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
@@ -105,7 +102,10 @@ async fn read(
     if repositories.is_empty() && failures.is_empty() {
         context.ui.note("no repository matches");
     }
-    let read = arguments.reading.for_each(&repositories, |each| contents(context, arguments, each)).await;
+    let read = arguments
+        .reading
+        .for_each_shown(context, &repositories, |each| contents(context, arguments, each))
+        .await;
     let mut found = Vec::new();
     for (repository, contents) in repositories.iter().zip(read) {
         match contents {

@@ -74,10 +74,7 @@ fn define() -> clap::Command {
         "List repositories with their settings. --usage adds images, sizes, the last push and the last pull. Sizes are \
          sums of what the service says of each image, marked ≤ since layers may be shared.",
     );
-    super::define::<ReposArgs>(command).after_help(
-        "Examples:\n  ecr repos\n  ecr repos 'team/*' --usage --sort size\n  ecr repos --unused 180d\n  \
-         ecr repos --empty --output text | cut -f1",
-    )
+    super::define::<ReposArgs>(command)
 }
 
 fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
@@ -112,8 +109,9 @@ fn repos(context: &Context, arguments: &ReposArgs) -> anyhow::Result<ExitCode> {
     let wanted = RepositoryArgs { repositories: arguments.repositories.clone(), all };
     let mut selection = Selection::read(&context.settings, &wanted, &arguments.registries)?;
     let mut failures = Failures::default();
-    let facts: Vec<Facts> =
-        block_on::<_, anyhow::Error>(async { Ok(read(arguments, &mut selection, &mut failures).await) })?;
+    let facts: Vec<Facts> = block_on::<_, anyhow::Error>(async {
+        Ok(read(context, arguments, &mut selection, &mut failures).await)
+    })?;
     let found = !facts.is_empty();
     let now = Timestamp::now();
     let mut facts: Vec<Facts> = facts.into_iter().filter(|facts| arguments.wants(facts, now)).collect();
@@ -129,7 +127,12 @@ fn repos(context: &Context, arguments: &ReposArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// Describes the repositories and asks what more is wanted of each.
-async fn read(arguments: &ReposArgs, selection: &mut Selection, failures: &mut Failures) -> Vec<Facts> {
+async fn read(
+    context: &Context,
+    arguments: &ReposArgs,
+    selection: &mut Selection,
+    failures: &mut Failures,
+) -> Vec<Facts> {
     let described = selection.described(failures).await;
     let mut rules: Vec<(usize, ScanRules)> = Vec::new();
     for Described { repository, .. } in &described {
@@ -138,7 +141,8 @@ async fn read(arguments: &ReposArgs, selection: &mut Selection, failures: &mut F
             rules.push((key, ScanRules::read(&repository.connection).await));
         }
     }
-    let read = arguments.reading.for_each(&described, |each| Facts::read(arguments, each)).await;
+    let read =
+        arguments.reading.for_each_shown(context, &described, |each| Facts::read(arguments, each)).await;
     let mut all = Vec::new();
     for (each, (mut facts, errors)) in described.iter().zip(read) {
         let key = std::sync::Arc::as_ptr(&each.repository.connection) as usize;
