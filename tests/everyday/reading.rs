@@ -142,14 +142,14 @@ fn an_interruption_leaves_nothing_behind() {
     let asked = std::sync::Mutex::new(asked);
     let service = Service::start(move |_, _, _| {
         let _ = asked.lock().unwrap().send(());
-        std::thread::park_timeout(Duration::from_secs(60));
+        std::thread::park_timeout(Duration::from_mins(1));
         Ok(json!({}))
     });
     let machine = service.machine();
     for command in [["images", "team/app"], ["latest", "team/app"], ["du", "team/app"], ["find", "x"]] {
         let mut process = machine.command(env!("CARGO_BIN_EXE_ecr"), &command);
         let child = process.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        hears.recv_timeout(Duration::from_secs(60)).unwrap();
+        hears.recv_timeout(Duration::from_mins(1)).unwrap();
         let begun = Instant::now();
         let kill = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status();
         assert!(kill.unwrap().success());
