@@ -14,7 +14,8 @@ use ecr::image::{Digest, Manifest, Reference, host::Address};
 use ecr::local::{Caller, Local};
 use ecr::model::{self, Service};
 use ecr::output::Query;
-use ecr::store::{ArchiveReader, ArchivePath};
+use ecr::store::ArchiveReader;
+use ecr::store::scheme::{self, Place};
 use serde_json::{Map, Value, json};
 
 pub use iam_model::compare as iam;
@@ -163,7 +164,7 @@ pub fn archive(data: &[u8]) {
     std::fs::write(&path, data).expect("a temporary file");
     let _ = ArchiveReader::open(&path);
     for format in ["oci-archive", "docker-archive"] {
-        let _ = ArchivePath::parse(&format!("{format}:{}", path.display())).source();
+        open(&format!("{format}:{}", path.display()));
     }
 }
 
@@ -198,7 +199,7 @@ pub fn tar_headers(data: &[u8]) {
     let path = FOLDER.path().join("headers.tar");
     std::fs::write(&path, archive).expect("a temporary file");
     let _ = ArchiveReader::open(&path);
-    let _ = ArchivePath::parse(&format!("docker-archive:{}", path.display())).source();
+    open(&format!("docker-archive:{}", path.display()));
 }
 
 /// Configurations of docker and podman, and kept tokens.
@@ -254,5 +255,12 @@ pub fn reference(data: &[u8]) {
     if let Ok(digest) = text.parse::<Digest>() {
         assert_eq!(digest.to_string(), text);
         let _ = digest.short();
+    }
+}
+
+/// Opens an archive to read from, whatever comes of it.
+fn open(text: &str) {
+    if let Ok(Some(Place::Path(path))) = scheme::parse(text) {
+        let _ = path.source();
     }
 }

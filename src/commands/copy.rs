@@ -8,6 +8,7 @@ use super::create::{self, Creation};
 use super::location::{self, BareName, Location, Side};
 use super::transfer_command::{self, TransferCommand, Verb};
 use super::{Command, Context};
+use crate::store::scheme;
 
 /// The row of `ecr copy`.
 pub(super) const COMMAND: Command = Command { name: "copy", define, run };
@@ -18,12 +19,11 @@ fn define() -> clap::Command {
             .about("Copy images between repositories, other registries, layouts, archives and docker's engine")
             .long_about(
                 "Copy images between repositories of Amazon ECR, other registries, OCI layouts and archives, \
-                 whole and with their digests kept. A place is a REPOSITORY, with or without an ECR host in front \
-                 (through ECR's own API); docker://HOST/REPOSITORY, or a host that is not ECR's (any OCI \
-                 registry); oci:PATH, oci-archive:PATH, docker-archive:PATH, or what looks like a path, such as \
-                 ./folder and image.tar; docker-daemon:NAME for docker's or podman's engine (at DOCKER_HOST, or \
-                 its usual socket); and - for an archive that comes by standard input or goes to standard output. \
-                 :TAG or @DIGEST may follow, and :REPOSITORY:TAG behind a docker archive. Docker's archives and \
+                 whole and with their digests kept. A repository of Amazon ECR is reached through its own API, \
+                 another host over /v2/. What begins like a path is one, and so is an archive that exists; whatever \
+                 has a registry's host in front is a repository. \
+                 :TAG, :REPOSITORY:TAG or @DIGEST may follow a path. docker-daemon: is the engine at DOCKER_HOST, or at \
+                 its usual socket. Archives are read through gzip, zstd and xz. Docker's archives and \
                  engines take one platform of an image, this machine's or the one of --platform. Layers stay as \
                  they are without --compress, but for those of docker archives and engines that nobody compressed: \
                  on the way to a registry gzip compresses them. Logins for other registries are those of docker and podman. The digests of the \
@@ -34,7 +34,11 @@ fn define() -> clap::Command {
                     .value_names(["SOURCE", "DESTINATION"])
                     .required(true)
                     .num_args(2..)
-                    .help("The images to copy, and behind them the one place to copy them to"),
+                    .help(format!(
+                        "The images to copy, and behind them the one place to copy them to: REPOSITORY[:TAG|@DIGEST]; a \
+                         path, such as ./folder or ./image.tar; - for an archive in a pipe; {}",
+                        scheme::help()
+                    )),
             ),
     )
     .arg(create::argument());
@@ -49,10 +53,10 @@ fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let from = settings(Side::Source);
     let sources: Vec<Location> = places
         .into_iter()
-        .map(|text| Location::open(&from, text, Side::Source, BareName::Repository))
+        .map(|text| Location::open(&from, text, Side::Source, BareName::ExistingFile))
         .collect::<anyhow::Result<_>>()?;
     let destination =
-        Location::open(&settings(Side::Destination), destination, Side::Destination, BareName::Repository)?;
+        Location::open(&settings(Side::Destination), destination, Side::Destination, BareName::ExistingFile)?;
     let (unnamed, create, verb) = (None, create.as_ref(), Verb { done: "copied" });
     TransferCommand { context, matches, sources: &sources, destination: &destination, unnamed, create, verb }
         .run()?;

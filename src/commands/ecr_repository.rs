@@ -1,6 +1,6 @@
 //! A repository of Amazon ECR that a command was given, with the client and the settings that reach it.
 
-use super::registry::{journal_of, network, settings_of, wrong};
+use super::registry::{journal_of, network, settings_of};
 use crate::image::{Name, Reference, Registry, RepositoryName};
 use crate::model;
 use crate::service::Client;
@@ -20,12 +20,6 @@ pub(super) struct EcrRepository {
 }
 
 impl EcrRepository {
-    /// Reads a reference and connects to its registry. The host, where there is one, says account and region.
-    pub(super) fn connect(settings: &Settings, text: &str) -> anyhow::Result<Self> {
-        let reference: Reference = text.parse().map_err(wrong)?;
-        Self::of(settings, reference)
-    }
-
     /// Connects to the registry of a reference.
     pub(super) fn of(settings: &Settings, reference: Reference) -> anyhow::Result<Self> {
         let registry = match &reference.registry {

@@ -1,13 +1,13 @@
-//! The two ends of a transfer, as they are written on the command line.
+//! A place that a transfer reads from or writes to, as it is written on the command line.
 //!
-//! `docker://HOST/REPOSITORY` is any registry over `/v2/`; `oci:PATH`, `oci-archive:PATH` and `docker-archive:PATH` are
-//! on this machine; `docker-daemon:NAME` is in docker's or podman's engine; `-` is an archive that comes by stdin or
-//! goes to stdout. Without a prefix a repository of ECR goes through ECR's own API, another host over `/v2/`, and what
-//! looks like a path (`./x`, `/x`, `x.tar`) is one.
+//! A scheme says what is meant ([`scheme`]); `-` is an archive that comes by stdin or goes to stdout. A name without a
+//! scheme that has a registry's host in front is a repository there: one of ECR goes through ECR's own API, another
+//! host over `/v2/`. What begins like a path (`./x`, `../x`, `/x`, `~/x`) is one. What is left depends on where it
+//! stands ([`BareName`]).
 
 use std::io::{self, IsTerminal as _};
 use std::os::fd::AsFd as _;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -23,15 +23,18 @@ use crate::network::Network;
 use crate::settings::{Globals, Settings};
 use crate::store::engine::Address;
 use crate::store::registry::{Login, Remote};
+use crate::store::scheme::{self, EngineImage, Place};
 use crate::store::{ArchivePath, ArchiveStream, Engine, Format, Shared, VerifiedBlobs};
 
-/// What a text without a prefix means where it is not clear.
+/// What a name without a scheme, without a host, and without the look of a path means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum BareName {
-    /// A path.
+    /// A path, also with a host in front where such a path exists.
     Path,
     /// A repository.
     Repository,
+    /// An archive that exists, and else a repository.
+    ExistingFile,
 }
 
 /// Which end it is.
@@ -51,44 +54,28 @@ pub(super) struct Location {
     pub(super) target: Option<EcrRepository>,
     /// Repository name as docker has it, if there is one.
     repository: Option<String>,
+    /// Whether it is an archive that goes to stdout.
     takes_stdout: bool,
+    /// Whether the store's own name is that of the image, and not of what holds it.
+    is_image: bool,
 }
 
 impl Location {
     /// Reads a text and opens the place that it names.
-    pub(super) fn open(
-        settings: &Settings,
-        text: &str,
-        side: Side,
-        assume: BareName,
-    ) -> anyhow::Result<Self> {
-        if let Some(rest) = text.strip_prefix("docker://") {
-            let reference: Reference = rest.parse().map_err(registry::wrong)?;
-            let registry = reference.registry.as_ref().ok_or_else(|| {
-                registry::usage(format!("'{text}' names no registry; expected docker://HOST/REPOSITORY"))
-            })?;
-            return Self::remote(settings, registry, &reference);
+    pub(super) fn open(settings: &Settings, text: &str, side: Side, bare: BareName) -> anyhow::Result<Self> {
+        match place(text, bare)? {
+            Place::Path(path) if path.path == Path::new("-") => Self::stream(&path, side),
+            Place::Path(path) => Self::local(settings, &path, side),
+            Place::Engine(image) => Self::engine(settings, &image, side),
+            Place::Registry(reference) => match &reference.registry {
+                Some(registry) if is_far(text, registry) => Self::remote(settings, registry, &reference),
+                _ => {
+                    let repository = scheme::repository(&reference);
+                    let target = EcrRepository::of(settings, reference)?;
+                    Ok(Self { repository: Some(repository), ..Self::of(target) })
+                }
+            },
         }
-        if let Some(rest) = text.strip_prefix("docker-daemon:") {
-            return Self::engine(settings, rest, side);
-        }
-        let (format, rest) = match text.split_once(':') {
-            Some(("oci-archive", rest)) => (Some(Format::Archive), rest),
-            Some(("docker-archive", rest)) => (Some(Format::Docker), rest),
-            _ => (None, text),
-        };
-        if rest == "-" || (format.is_some() && rest.starts_with("-:")) {
-            return Self::stream(&ArchivePath { path: "-".into(), format, ..ArchivePath::parse(text) }, side);
-        }
-        if is_path(text, assume) {
-            return Self::local(settings, &ArchivePath::parse(text), side);
-        }
-        let reference: Reference = text.parse().map_err(registry::wrong)?;
-        if let Some(registry @ Registry::Other(_)) = &reference.registry {
-            return Self::remote(settings, registry, &reference);
-        }
-        let target = EcrRepository::connect(settings, text)?;
-        Ok(Self { repository: Some(titled(&reference)), ..Self::of(target) })
     }
 
     /// A repository over `/v2/`.
@@ -98,26 +85,50 @@ impl Location {
         repository: &RepositoryName,
     ) -> anyhow::Result<Self> {
         let store = Arc::new(remote(settings, registry, repository)?);
-        Ok(Self { name: Name::Unnamed, store, target: None, repository: None, takes_stdout: false })
+        Ok(Self {
+            name: Name::Unnamed,
+            store,
+            target: None,
+            repository: None,
+            takes_stdout: false,
+            is_image: false,
+        })
     }
 
     /// An end in a repository of ECR.
     pub(super) fn of(target: EcrRepository) -> Self {
         let (name, store) = (target.name.clone(), target.store());
-        Self { name, store, target: Some(target), repository: None, takes_stdout: false }
+        Self { name, store, target: Some(target), repository: None, takes_stdout: false, is_image: false }
     }
 
     /// An image in docker's or podman's engine; without a tag, `latest`.
-    fn engine(settings: &Settings, text: &str, side: Side) -> anyhow::Result<Self> {
-        let mut reference: Reference = text.parse().map_err(registry::wrong)?;
-        let repository = titled(&reference);
-        if reference.name == Name::Unnamed {
-            reference.name = Name::Tag(Tag::latest());
-        }
-        let name = match &reference.name {
-            Name::Tag(tag) => format!("{repository}:{tag}"),
-            Name::Digest(digest) => format!("{repository}@{digest}"),
-            Name::Unnamed => repository.clone(),
+    fn engine(settings: &Settings, image: &EngineImage, side: Side) -> anyhow::Result<Self> {
+        let (name, image, repository) = match image {
+            EngineImage::Id(id) if side == Side::Destination => {
+                return Err(registry::usage(format!(
+                    "'docker-daemon:{id}' is an image's ID, which an engine computes; expected a name"
+                )));
+            }
+            // What is saved by its ID has no name.
+            EngineImage::Id(id) => (id.clone(), Name::Unnamed, None),
+            EngineImage::Named(reference) => {
+                let mut reference = reference.clone();
+                if reference.name == Name::Unnamed {
+                    reference.name = Name::Tag(Tag::latest());
+                }
+                let repository = scheme::repository(&reference);
+                let name = match &reference.name {
+                    Name::Tag(tag) => format!("{repository}:{tag}"),
+                    Name::Digest(digest) => format!("{repository}@{digest}"),
+                    Name::Unnamed => repository.clone(),
+                };
+                // A saved image goes by its tag or by nothing.
+                let image = match reference.name {
+                    Name::Digest(_) if side == Side::Source => Name::Unnamed,
+                    image => image,
+                };
+                (name, image, Some(repository))
+            }
         };
         let network = Network::from_settings(settings)?;
         let opened = async {
@@ -134,76 +145,78 @@ impl Location {
         let store = block_on(async {
             opened.await.map_err(|error| registry::explained(crate::transfer::Error::Store(error)))
         })?;
-        // A saved image goes by its tag or by nothing.
-        let name = match reference.name {
-            Name::Digest(_) if side == Side::Source => Name::Unnamed,
-            name => name,
-        };
-        Ok(Self {
-            name,
-            store: Arc::new(store),
-            target: None,
-            repository: Some(repository),
-            takes_stdout: false,
-        })
+        let store = Arc::new(store);
+        Ok(Self { name: image, store, target: None, repository, takes_stdout: false, is_image: true })
     }
 
-    fn local(settings: &Settings, place: &ArchivePath, side: Side) -> anyhow::Result<Self> {
+    fn local(settings: &Settings, path: &ArchivePath, side: Side) -> anyhow::Result<Self> {
         let cache = settings.cache_folder().map(|folder| folder.join("ecr").join("verified"));
         let verified = cache.map(VerifiedBlobs::in_folder).unwrap_or_default();
-        Self::opened(place, move |place| match side {
-            Side::Source => place.source(),
-            Side::Destination => place.destination_with(verified),
+        Self::opened(path, move |path| match side {
+            Side::Source => path.source(),
+            Side::Destination => path.destination_with(verified),
         })
     }
 
     /// Opens a place on a thread that a signal does not wait for: a pipe waits for its other end, and a large archive
     /// takes its time.
     fn opened(
-        place: &ArchivePath,
+        path: &ArchivePath,
         open: impl FnOnce(&ArchivePath) -> Result<Shared, crate::store::Error> + Send + 'static,
     ) -> anyhow::Result<Self> {
-        let own = place.clone();
+        let own = path.clone();
         let store = block_on(async {
             let opened = tokio::task::spawn_blocking(move || open(&own)).await?;
             opened.map_err(|error| registry::explained(error.into()))
         })?;
-        let repository = place.repository.clone();
-        Ok(Self { name: place.image(), store, target: None, repository, takes_stdout: false })
+        Ok(Self::of_path(path, store))
     }
 
-    fn stream(place: &ArchivePath, side: Side) -> anyhow::Result<Self> {
-        if side == Side::Destination {
-            return Self::output(place);
+    fn of_path(path: &ArchivePath, store: Shared) -> Self {
+        let (name, repository) = (path.image.clone(), path.repository.clone());
+        Self { name, store, target: None, repository, takes_stdout: false, is_image: false }
+    }
+
+    fn stream(path: &ArchivePath, side: Side) -> anyhow::Result<Self> {
+        if path.format == Some(Format::Layout) {
+            return Err(registry::usage(
+                "an OCI image layout is a folder; expected oci-archive:- for a stream",
+            ));
         }
-        let stdin = io::stdin().as_fd().try_clone_to_owned().context("cannot read standard input")?;
-        Self::opened(place, |place| place.source_in(stdin.into()))
+        if side == Side::Destination {
+            return Self::output(path);
+        }
+        let input = io::stdin().as_fd().try_clone_to_owned().context("cannot read standard input")?;
+        Self::opened(path, |path| path.source_in(input.into()))
     }
 
-    fn output(place: &ArchivePath) -> anyhow::Result<Self> {
+    fn output(path: &ArchivePath) -> anyhow::Result<Self> {
         if io::stdout().is_terminal() {
             return Err(registry::usage(
                 "an archive is nothing for a terminal; send it to a file or a program",
             ));
         }
-        let store = Arc::new(ArchiveStream::new(io::stdout(), place.format == Some(Format::Docker)));
-        let (name, repository) = (place.image(), place.repository.clone());
-        Ok(Self { name, store, target: None, repository, takes_stdout: true })
+        let store = Arc::new(ArchiveStream::new(io::stdout(), path.format == Some(Format::Docker)));
+        Ok(Self { takes_stdout: true, ..Self::of_path(path, store) })
     }
 
     fn remote(settings: &Settings, registry: &Registry, reference: &Reference) -> anyhow::Result<Self> {
         let end = Self::at(settings, registry, &reference.repository)?;
-        Ok(Self { name: reference.name.clone(), repository: Some(titled(reference)), ..end })
+        Ok(Self { name: reference.name.clone(), repository: Some(scheme::repository(reference)), ..end })
     }
 
     /// What an image of a source is called here by these tags: docker's own places have the repository in front of
-    /// them, this end's or else the source's.
+    /// them, this location's or else the source's, and layouts where it was asked for.
     pub(super) fn names(&self, source: &Self, tags: Vec<String>) -> Vec<String> {
-        match self.repository.as_ref().or(source.repository.as_ref()) {
-            Some(repository) if self.store.is_docker() => {
-                tags.into_iter().map(|tag| format!("{repository}:{tag}")).collect()
-            }
-            _ => tags,
+        let capabilities = self.store.capabilities();
+        let repository = match &self.repository {
+            own @ Some(_) if capabilities.is_dockers || capabilities.has_files => own,
+            None if capabilities.is_dockers => &source.repository,
+            _ => return tags,
+        };
+        match repository {
+            Some(repository) => tags.into_iter().map(|tag| format!("{repository}:{tag}")).collect(),
+            None => tags,
         }
     }
 
@@ -215,6 +228,7 @@ impl Location {
         };
         match tags {
             [] => format!("{place}@{}", digest.short()),
+            tags if self.is_image => format!("docker-daemon:{}", tags.join(",")),
             tags => format!("{place}:{}", tags.join(",")),
         }
     }
@@ -223,6 +237,55 @@ impl Location {
     pub(super) fn takes_stdout(&self) -> bool {
         self.takes_stdout
     }
+}
+
+/// The place that a text names.
+fn place(text: &str, bare: BareName) -> anyhow::Result<Place> {
+    let wrong = |error: scheme::Error| registry::usage(error.to_string());
+    if let Some(place) = scheme::parse(text).map_err(wrong)? {
+        return Ok(place);
+    }
+    let path =
+        |text: &str| ArchivePath::parse(None, text).map_err(|error| registry::usage(error.to_string()));
+    let rooted = ["/", "./", "../", "~/", ".\\", "..\\"].iter().any(|front| text.starts_with(front));
+    let drive = matches!(text.as_bytes(), [letter, b':', b'\\' | b'/', ..] if letter.is_ascii_alphabetic());
+    if rooted || drive || [".", "..", "-"].contains(&text) || text.starts_with("-:") {
+        return Ok(Place::Path(path(text)?));
+    }
+    let reference = text.parse::<Reference>();
+    let hosted = reference.as_ref().is_ok_and(|reference| reference.registry.is_some());
+    let exists = path(text).is_ok_and(|path| match bare {
+        BareName::Path => path.path.exists(),
+        BareName::ExistingFile => path.path.exists() && !path.path.is_dir() && !hosted,
+        BareName::Repository => false,
+    });
+    if exists {
+        return Ok(Place::Path(path(text)?));
+    }
+    match (reference, bare) {
+        (Ok(reference), _) if hosted => Ok(Place::Registry(reference)),
+        (_, BareName::Path) | (Err(_), _) if scheme::unsupported(text).is_some() => {
+            Err(scheme::unsupported(text).map_or_else(|| registry::usage(text), wrong))
+        }
+        (_, BareName::Path) => Ok(Place::Path(path(text)?)),
+        (Ok(reference), _) => {
+            if bare == BareName::ExistingFile
+                && Path::new(reference.repository.as_str()).extension().is_some_and(|ending| ending == "tar")
+            {
+                return Err(registry::usage(format!(
+                    "there is no file {text}, and it is no usual name of a repository; expected ./{text} for a file to \
+                     write, or the registry's host in front of the repository's name"
+                )));
+            }
+            Ok(Place::Registry(reference))
+        }
+        (Err(error), _) => Err(registry::wrong(error)),
+    }
+}
+
+/// Whether a registry is spoken to over `/v2/`: where `docker://` asks for it, and where it is not ECR's.
+fn is_far(text: &str, registry: &Registry) -> bool {
+    text.starts_with("docker://") || matches!(registry, Registry::Other(_))
 }
 
 /// A repository over `/v2/`, with the login for its registry.
@@ -248,25 +311,6 @@ pub(super) fn remote(
         None => remote,
     };
     Ok(if expires { remote.renewed_by(Arc::new(renew)) } else { remote })
-}
-
-/// A reference's registry and repository.
-fn titled(reference: &Reference) -> String {
-    match &reference.registry {
-        Some(registry) => format!("{}/{}", registry.host(), reference.repository),
-        None => reference.repository.to_string(),
-    }
-}
-
-fn is_path(text: &str, assume: BareName) -> bool {
-    let prefixed = ["oci:", "oci-archive:", "docker-archive:"].iter().any(|front| text.starts_with(front));
-    let rooted = ["/", "./", "../", "~/"].iter().any(|front| text.starts_with(front));
-    let folder = text == "." || text == "..";
-    // The grammar of the command line, not of file systems: it is the same everywhere.
-    let archive = text.strip_suffix(".tar").is_some() || text.contains(".tar:");
-    let hosted = || text.parse::<Reference>().is_ok_and(|reference| reference.registry.is_some());
-    let assumed = assume == BareName::Path && (PathBuf::from(text).exists() || !hosted());
-    prefixed || rooted || folder || archive || assumed
 }
 
 /// The arguments that give each side an account of its own.
@@ -340,22 +384,61 @@ fn token(settings: &Settings, target: &auth::target::Target, fresh: bool) -> any
 mod tests {
     use super::*;
 
+    /// What kind of place it is, by a name without a scheme in each position: path, repository, copy's.
+    fn kinds(text: &str) -> [&'static str; 3] {
+        [BareName::Path, BareName::Repository, BareName::ExistingFile].map(|bare| match place(text, bare) {
+            Ok(Place::Path(_)) => "path",
+            Ok(Place::Engine(_)) => "engine",
+            Ok(Place::Registry(_)) => "repository",
+            Err(_) => "nothing",
+        })
+    }
+
     #[test]
-    fn what_looks_like_a_path_is_one() {
-        for (text, path, assumed) in [
-            ("app", false, true),
-            ("team/app:1.0", false, true),
-            ("./app", true, true),
-            ("/srv/app:1", true, true),
-            ("app.tar", true, true),
-            ("app.tar:1", true, true),
-            ("oci:app", true, true),
-            ("oci-archive:app", true, true),
-            ("docker.io/app", false, false),
-            ("123456789012.dkr.ecr.us-east-1.amazonaws.com/app", false, false),
+    fn a_host_or_a_scheme_says_what_a_name_is_and_its_ending_nothing() {
+        const PATH: [&str; 3] = ["path"; 3];
+        const REPOSITORY: [&str; 3] = ["repository"; 3];
+        const BARE: [&str; 3] = ["path", "repository", "repository"];
+        let id = format!("docker-daemon:sha256:{}", "0".repeat(64));
+        for (text, expected) in [
+            ("123456789012.dkr.ecr.us-east-1.amazonaws.com/team/app:v1.tar", REPOSITORY),
+            ("docker.io/app.tar", REPOSITORY),
+            ("docker.io/app:a.tar:b", ["path", "nothing", "nothing"]),
+            ("localhost:5000/app:v1.tar", REPOSITORY),
+            ("docker://registry.example/app:v1.tar", REPOSITORY),
+            ("docker-daemon:app:v1.tar", ["engine"; 3]),
+            (&id, ["engine"; 3]),
+            ("oci:app", PATH),
+            ("oci-archive:app:v1", PATH),
+            ("docker-archive:registry.example/app:1", PATH),
+            ("./app", PATH),
+            ("../app:1", PATH),
+            ("/srv/app:v1.tar", PATH),
+            ("~/app", PATH),
+            (".", PATH),
+            ("C:/app", PATH),
+            ("C:\\app:1", PATH),
+            ("-", PATH),
+            ("-:app:1", PATH),
+            ("docker-archive:-", PATH),
+            ("app", BARE),
+            ("team/app:v1.tar", BARE),
+            ("a:b", BARE),
+            ("c:1", BARE),
+            // Nothing of that name exists, and whether a file or a repository is meant is not guessed.
+            ("app.tar", ["path", "repository", "nothing"]),
+            ("dir:no/such", ["nothing"; 3]),
+            ("dir:1", ["nothing", "repository", "repository"]),
+            ("docker://app", ["nothing"; 3]),
+            ("https://registry.example/app", ["nothing"; 3]),
         ] {
-            assert_eq!(is_path(text, BareName::Repository), path, "{text}");
-            assert_eq!(is_path(text, BareName::Path), assumed, "{text}");
+            assert_eq!(kinds(text), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn what_exists_is_a_path_where_one_may_be_meant() {
+        // Tests share one working folder, which has this file.
+        assert_eq!(kinds("Cargo.toml"), ["path", "nothing", "path"]);
     }
 }

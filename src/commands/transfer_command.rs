@@ -260,8 +260,14 @@ impl TransferCommand<'_> {
             }
             if outcome.compressed > 0 {
                 let layers = count(outcome.compressed, "layer");
-                display
-                    .note(&format!("compressed {layers}, so the digest is another one than at the source"));
+                let done = if self.destination.store.capabilities().is_dockers
+                    && image.options.compression.is_none()
+                {
+                    "decompressed"
+                } else {
+                    "compressed"
+                };
+                display.note(&format!("{done} {layers}, so the digest is another one than at the source"));
             }
             let name = self.destination.label(&image.options.tags, &outcome.digest);
             rows.push(Row { image: name, outcome, seconds: elapsed(began) });
@@ -290,7 +296,7 @@ impl TransferCommand<'_> {
             let known: Vec<&String> = options.tags.iter().filter(|tag| there.contains_key(*tag)).collect();
             // Of what is cut down for platforms or compressed on its way only the plan knows the digest.
             let changes = !options.platforms.is_empty() || options.compression.is_some();
-            if known.is_empty() || changes || source.store.is_docker() {
+            if known.is_empty() || changes || source.store.capabilities().is_dockers {
                 continue;
             }
             let moved = async {
@@ -445,14 +451,7 @@ impl ImageTransfer<'_> {
             creation.create(&target.client, &target.repository).await?;
             return copy().await.map_err(explained);
         }
-        match error {
-            transfer::Error::Store(store::Error::Ecr(ecr::Error::NoRepository { repository, source })) => {
-                let hint = if target.is_some() { "; --create creates it" } else { "" };
-                let words = format!("the repository {repository} does not exist{hint}");
-                Err(anyhow::Error::from(source).context(words))
-            }
-            error => Err(explained(error)),
-        }
+        Err(no_repository(error, if target.is_some() { "; --create creates it" } else { "" }))
     }
 
     /// How the destination's repository is created, if it may be.
@@ -477,6 +476,17 @@ impl ImageTransfer<'_> {
             }
             result => result.map_err(explained),
         }
+    }
+}
+
+/// An error with what may help where a repository is missing.
+fn no_repository(error: transfer::Error, hint: &str) -> anyhow::Error {
+    match error {
+        transfer::Error::Store(store::Error::Ecr(ecr::Error::NoRepository { repository, source })) => {
+            let words = format!("the repository {repository} does not exist{hint}");
+            anyhow::Error::from(source).context(words)
+        }
+        error => explained(error),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Descriptors: what a manifest says about a piece of content.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use super::{Digest, Platform};
@@ -16,10 +16,10 @@ pub struct Descriptor {
     /// The content's size in bytes.
     pub size: u64,
     /// Where content lies that registries do not keep.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
     pub urls: Vec<String>,
     /// Notes by name.
-    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "Map::is_empty")]
     pub annotations: Map<String, Value>,
     /// What an image in an index runs on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -27,6 +27,15 @@ pub struct Descriptor {
     /// Everything else, so that a rewritten index loses nothing.
     #[serde(flatten)]
     pub other: Map<String, Value>,
+}
+
+/// Reads an optional member that may be `null`, which is how Go writes a list or a map that was never made.
+pub(crate) fn null_is_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + Default,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 impl Descriptor {
@@ -72,9 +81,25 @@ mod tests {
             "data": "eA=="
         });
         let descriptor: Descriptor = serde_json::from_value(written.clone()).unwrap();
-        assert_eq!(descriptor.platform(), Some("linux/amd64".parse().unwrap()));
+        assert_eq!(descriptor.platform(), Some("linux/amd64:10".parse().unwrap()));
         assert_eq!(descriptor.annotation("a"), Some("b"));
         assert_eq!(serde_json::to_value(descriptor).unwrap(), written);
+    }
+
+    #[test]
+    fn optional_members_may_be_null_and_required_ones_may_not() {
+        let plain = json!({"mediaType": "x/y", "digest": Digest::of(b"x"), "size": 1});
+        let mut nulls = plain.clone();
+        for member in ["urls", "annotations", "platform"] {
+            nulls[member] = serde_json::Value::Null;
+        }
+        let read = |value: &serde_json::Value| serde_json::from_value::<Descriptor>(value.clone());
+        assert_eq!(read(&nulls).unwrap(), read(&plain).unwrap());
+        for member in ["mediaType", "digest", "size"] {
+            let mut wrong = plain.clone();
+            wrong[member] = serde_json::Value::Null;
+            assert!(read(&wrong).is_err(), "{member}");
+        }
     }
 
     #[test]

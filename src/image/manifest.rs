@@ -1,10 +1,10 @@
 //! Manifests: bytes that are never rewritten, and what they say.
 
 use bytes::Bytes;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value, json};
 
-use super::{Descriptor, Digest, Error, Platform, media_type};
+use super::{Descriptor, Digest, Error, Platform, media_type, null_is_default};
 
 /// The most bytes that a manifest may have: ECR's PutImage and other registries take no more.
 pub const MAXIMUM_MANIFEST: u64 = 4 * 1024 * 1024;
@@ -19,7 +19,8 @@ pub enum Content {
         /// The layers, the lowest first.
         layers: Vec<Descriptor>,
     },
-    /// Several manifests, for several platforms as a rule.
+    /// Several manifests, for several platforms as a rule, and among them other content where the index is no image's
+    /// but, say, a build cache's.
     Index(Vec<Descriptor>),
 }
 
@@ -40,8 +41,16 @@ struct Members {
     media_type: Option<String>,
     schema_version: Option<Value>,
     config: Option<Descriptor>,
-    layers: Option<Vec<Descriptor>>,
+    /// Artifacts may have none, and Go writes an empty list that was never made as `null`.
+    #[serde(default, deserialize_with = "null_is_default")]
+    layers: Vec<Descriptor>,
+    #[serde(default, deserialize_with = "present")]
     manifests: Option<Vec<Descriptor>>,
+}
+
+/// Reads a list that is there, as `null` where it is empty.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<Descriptor>>, D::Error> {
+    null_is_default(deserializer).map(Some)
 }
 
 /// The members of a manifest by which it is found from another one. What is wrong with them is nobody's harm but that
@@ -63,7 +72,10 @@ impl Manifest {
         }
         let digest = Digest::of(&bytes);
         let wrong = |reason: String| Error::Manifest { digest: digest.clone(), reason };
-        let members: Members = serde_json::from_slice(&bytes).map_err(|error| wrong(error.to_string()))?;
+        let mut members: Members =
+            serde_json::from_slice(&bytes).map_err(|error| wrong(error.to_string()))?;
+        members.media_type = members.media_type.filter(|media_type| !media_type.is_empty());
+        let media_type = media_type.filter(|media_type| !media_type.is_empty());
         if let (Some(said), Some(given)) = (&members.media_type, media_type)
             && said != given
         {
@@ -79,14 +91,14 @@ impl Manifest {
         }
         let content = match (members.config, members.layers, members.manifests) {
             (_, _, Some(manifests)) if media_type::is_index(media_type) => Content::Index(manifests),
-            (Some(config), Some(layers), _) if media_type::is_image(media_type) => {
+            (Some(config), layers, _) if media_type::is_image(media_type) => {
                 Content::Image { config: Box::new(config), layers }
             }
             _ if media_type::is_index(media_type) => {
                 return Err(wrong("an index without 'manifests'".into()));
             }
             _ if media_type::is_image(media_type) => {
-                return Err(wrong("an image manifest without 'config' and 'layers'".into()));
+                return Err(wrong("an image manifest without 'config'".into()));
             }
             _ => return Err(wrong(format!("media type {media_type} is not a manifest's"))),
         };
@@ -146,20 +158,25 @@ impl Manifest {
         Descriptor::new(&self.media_type, self.digest.clone(), self.bytes.len() as u64)
     }
 
-    /// The configuration and the layers, in this order; nothing for an index.
+    /// The configuration and the layers, in this order; of an index what it lists besides manifests.
     pub fn blobs(&self) -> impl Iterator<Item = &Descriptor> {
-        let (config, layers) = match &self.content {
-            Content::Image { config, layers } => (Some(config.as_ref()), layers.as_slice()),
-            Content::Index(_) => (None, [].as_slice()),
+        let (config, listed) = match &self.content {
+            Content::Image { config, layers } => (Some(config.as_ref()), layers),
+            Content::Index(entries) => (None, entries),
         };
-        config.into_iter().chain(layers)
+        let image = config.is_some();
+        config
+            .into_iter()
+            .chain(listed.iter().filter(move |entry| image || !media_type::is_manifest(&entry.media_type)))
     }
 
     /// The manifests that an index lists; nothing for an image.
-    pub fn children(&self) -> &[Descriptor] {
+    pub fn children(&self) -> Vec<&Descriptor> {
         match &self.content {
-            Content::Image { .. } => &[],
-            Content::Index(manifests) => manifests,
+            Content::Image { .. } => Vec::new(),
+            Content::Index(entries) => {
+                entries.iter().filter(|entry| media_type::is_manifest(&entry.media_type)).collect()
+            }
         }
     }
 
@@ -218,9 +235,54 @@ mod tests {
     }
 
     #[test]
+    fn optional_members_are_null_or_absent_and_the_bytes_stay() {
+        let config = descriptor(media_type::OCI_CONFIGURATION, b"{}");
+        for (text, media_type) in [
+            (
+                json!({"schemaVersion": 2, "mediaType": null, "config": config, "layers": null}),
+                media_type::OCI_MANIFEST,
+            ),
+            (
+                json!({"schemaVersion": 2, "mediaType": "", "config": config, "annotations": null}),
+                media_type::OCI_MANIFEST,
+            ),
+            (
+                json!({"schemaVersion": 2, "mediaType": "", "manifests": null, "subject": null}),
+                media_type::OCI_INDEX,
+            ),
+        ] {
+            let bytes = text.to_string();
+            for given in [None, Some(""), Some(media_type)] {
+                let manifest = Manifest::parse(bytes.clone().into(), given).unwrap();
+                assert_eq!(
+                    (manifest.media_type(), manifest.bytes()),
+                    (media_type, &Bytes::from(bytes.clone()))
+                );
+            }
+        }
+        let without = json!({"schemaVersion": 2, "layers": []}).to_string();
+        let refused = Manifest::parse(without.into(), Some(media_type::OCI_MANIFEST));
+        assert_eq!(reason(refused), "an image manifest without 'config'");
+    }
+
+    #[test]
+    fn what_an_index_lists_besides_manifests_is_blobs() {
+        // As buildkit exports a cache: layers, and what describes them.
+        let layer = descriptor("application/vnd.oci.image.layer.v1.tar+gzip", b"layer");
+        let cache = descriptor("application/vnd.buildkit.cacheconfig.v0", b"cache");
+        let image = descriptor(media_type::OCI_MANIFEST, b"image");
+        let text = json!({
+            "schemaVersion": 2, "mediaType": media_type::OCI_INDEX, "manifests": [layer, image, cache]
+        });
+        let index = Manifest::parse(text.to_string().into(), None).unwrap();
+        assert_eq!(index.blobs().collect::<Vec<_>>(), [&layer, &cache]);
+        assert_eq!(index.children(), [&image]);
+    }
+
+    #[test]
     fn an_index_with_fewer_children_keeps_the_rest() {
         let whole = Manifest::parse(index().to_string().into(), None).unwrap();
-        let part = whole.with_children(&whole.children()[1..]).unwrap();
+        let part = whole.with_children(&[whole.children()[1].clone()]).unwrap();
         let mut expected = index();
         expected["manifests"].as_array_mut().unwrap().remove(0);
         assert_eq!(part.bytes(), expected.to_string().as_bytes());
@@ -255,7 +317,7 @@ mod tests {
             parse(index(), Some(media_type::OCI_MANIFEST)),
             format!("it calls itself {}, but came as {}", media_type::OCI_INDEX, media_type::OCI_MANIFEST)
         );
-        assert_eq!(parse(json!({}), None), "an image manifest without 'config' and 'layers'");
+        assert_eq!(parse(json!({}), None), "an image manifest without 'config'");
         assert_eq!(parse(json!({}), Some(media_type::DOCKER_LIST)), "an index without 'manifests'");
         assert_eq!(
             parse(json!({"mediaType": "text/plain"}), None),

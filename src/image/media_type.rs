@@ -11,6 +11,11 @@ pub const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list
 /// A docker image manifest, schema 1: known so that it can be refused by name.
 pub const DOCKER_SCHEMA_1: &str = "application/vnd.docker.distribution.manifest.v1+json";
 
+/// What the media types of schema 1 begin with, signed ones too.
+const DOCKER_SCHEMA_1_FAMILY: &str = "application/vnd.docker.distribution.manifest.v1+";
+/// A manifest of artifacts that OCI drafted and withdrew: known so that it is not taken for a blob.
+const OCI_ARTIFACT: &str = "application/vnd.oci.artifact.manifest.v1+json";
+
 /// The configuration of an OCI image.
 pub const OCI_CONFIGURATION: &str = "application/vnd.oci.image.config.v1+json";
 /// The configuration of a docker image.
@@ -30,6 +35,16 @@ pub fn is_image(media_type: &str) -> bool {
     matches!(media_type, OCI_MANIFEST | DOCKER_MANIFEST)
 }
 
+/// Whether an entry of an index is a manifest. Indexes may list other content too, as the caches of buildkit do, and
+/// registries keep that as blobs.
+pub fn is_manifest(media_type: &str) -> bool {
+    media_type.is_empty()
+        || media_type == OCI_ARTIFACT
+        || is_index(media_type)
+        || is_image(media_type)
+        || media_type.starts_with(DOCKER_SCHEMA_1_FAMILY)
+}
+
 /// Whether this is the configuration of an image that can be run, and not something else that a registry keeps.
 pub fn is_configuration(media_type: &str) -> bool {
     matches!(media_type, OCI_CONFIGURATION | DOCKER_CONFIGURATION)
@@ -39,4 +54,9 @@ pub fn is_configuration(media_type: &str) -> bool {
 pub fn is_foreign(media_type: &str) -> bool {
     media_type.starts_with("application/vnd.oci.image.layer.nondistributable.")
         || media_type == "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
+}
+
+/// Whether a layer of this media type is encrypted (ocicrypt).
+pub fn is_encrypted(media_type: &str) -> bool {
+    media_type.ends_with("+encrypted")
 }

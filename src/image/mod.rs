@@ -12,6 +12,7 @@ mod platform;
 mod reference;
 
 pub use descriptor::Descriptor;
+pub(crate) use descriptor::null_is_default;
 pub use digest::{Algorithm, Digest, Hasher};
 pub use manifest::{Content, MAXIMUM_MANIFEST, Manifest};
 pub use name::{RepositoryName, Tag};
@@ -45,7 +46,8 @@ pub enum Error {
     },
     /// Text that should be a platform is none.
     #[error(
-        "'{}' is not a platform; expected OS/ARCHITECTURE or OS/ARCHITECTURE/VARIANT, such as linux/arm64",
+        "'{}' is not a platform; expected OS/ARCHITECTURE or OS/ARCHITECTURE/VARIANT, such as linux/arm64, and for \
+         Windows also OS/ARCHITECTURE:VERSION",
         escape(_0)
     )]
     Platform(String),

@@ -1,6 +1,5 @@
-//! Places on this machine as they are written on the command line: `oci:PATH`, `oci-archive:PATH`,
-//! `docker-archive:PATH` or a bare path, each with `:TAG` behind it where that is meant, and a docker archive also with
-//! `:REPOSITORY:TAG`.
+//! Paths of layouts and archives as they are written on the command line, each with the name of one of its images
+//! behind it where that is meant: `PATH:TAG`, `PATH:REPOSITORY:TAG`, `PATH@DIGEST`.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -12,9 +11,9 @@ use super::folder::open_file;
 use super::{
     ArchiveReader, ArchiveStream, ArchiveWriter, DockerReader, Error, Layout, Shared, VerifiedBlobs, docker,
 };
-use crate::image::{Name, Reference, Tag};
+use crate::image::{Digest, Name, Reference, Tag};
 
-/// The form in which a place keeps images.
+/// The form in which a path keeps images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// An OCI image layout.
@@ -25,65 +24,76 @@ pub enum Format {
     Docker,
 }
 
-/// A path with the form that it has and the tag that was asked for.
+/// How the names of compressed archives end, which are read but not written.
+const COMPRESSED: [&str; 8] =
+    [".tar.gz", ".tgz", ".tar.zst", ".tzst", ".tar.xz", ".txz", ".tar.bz2", ".tbz2"];
+
+/// A path with the form that it has and the image that was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ArchivePath {
     /// The form, where the text says it.
     pub format: Option<Format>,
     /// The path.
     pub path: PathBuf,
-    /// The tag behind the path.
-    pub tag: Option<Tag>,
-    /// The repository in front of the tag, as docker archives name their images.
+    /// The tag or the digest behind the path.
+    pub image: Name,
+    /// The repository in front of the tag, as docker archives name their images, and skopeo those of layouts.
     pub repository: Option<String>,
 }
 
+/// Text behind a path that is no name of an image.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "'{name}' behind the path {path} is no name of an image; expected :TAG, :REPOSITORY:TAG or @DIGEST, or a path that \
+     exists"
+)]
+pub struct NoName {
+    path: String,
+    name: String,
+}
+
 impl ArchivePath {
-    /// Reads a place. A colon belongs to the path where a file of that name exists; else a tag follows it.
-    pub fn parse(text: &str) -> Self {
-        let (format, rest) = match text.split_once(':') {
-            Some(("oci", rest)) => (Some(Format::Layout), rest),
-            Some(("oci-archive", rest)) => (Some(Format::Archive), rest),
-            Some(("docker-archive", rest)) => (Some(Format::Docker), rest),
-            _ => (None, text),
-        };
-        let path = PathBuf::from(rest);
-        if !path.exists() && format == Some(Format::Docker) {
-            return Self::docker(rest);
-        }
-        if !path.exists()
-            && let Some((path, tag)) = rest.rsplit_once(':')
-            && !path.is_empty()
-            && let Ok(tag) = tag.parse()
-        {
-            return Self { format, path: path.into(), tag: Some(tag), repository: None };
-        }
-        Self { format, path, tag: None, repository: None }
+    /// A path without the name of an image.
+    pub fn new(format: Option<Format>, path: impl Into<PathBuf>) -> Self {
+        Self { format, path: path.into(), image: Name::Unnamed, repository: None }
     }
 
-    /// `PATH[:[REPOSITORY:]TAG]`, where the path ends at the first colon behind which a file exists, or else at the
-    /// first that a name follows.
-    fn docker(text: &str) -> Self {
-        let format = Some(Format::Docker);
-        let parts = || text.match_indices(':').map(|(colon, _)| (&text[..colon], &text[colon + 1..]));
-        let named = |(path, name): &(&str, &str)| !path.is_empty() && name.parse::<Reference>().is_ok();
-        let existing = parts().filter(|(path, _)| PathBuf::from(path).exists());
-        let Some((path, name)) = existing.chain(parts()).find(named) else {
-            return Self { format, path: text.into(), tag: None, repository: None };
+    /// Reads what follows a scheme. What exists is a path, colons and all; else the path ends at the last colon up to
+    /// which one exists, or at the first colon of all.
+    pub fn parse(format: Option<Format>, text: &str) -> Result<Self, NoName> {
+        let whole = Self::new(format, text);
+        if whole.path.exists() {
+            return Ok(whole);
+        }
+        if let Some((path, digest)) = text.rsplit_once('@')
+            && let Ok(digest) = digest.parse::<Digest>()
+        {
+            // With both a tag and a digest the digest decides, as docker has it.
+            return Ok(Self { image: Name::Digest(digest), ..Self::parse(format, path)? });
+        }
+        let drive = drive(text);
+        let parts = || {
+            let colons = text.match_indices(':').filter(move |(colon, _)| *colon > drive);
+            colons.map(|(colon, _)| (&text[..colon], &text[colon + 1..]))
         };
+        let existing = parts().rfind(|(path, name)| Path::new(path).exists() && is_name(name));
+        match existing.or_else(|| parts().next()) {
+            None => Ok(whole),
+            Some((path, name)) if is_name(name) => Ok(Self::new(format, path).named(name)),
+            Some((path, name)) => Err(NoName { path: path.to_owned(), name: name.to_owned() }),
+        }
+    }
+
+    fn named(self, name: &str) -> Self {
         let (repository, tag) = match docker::split(name) {
-            Some((repository, tag)) => (Some(repository), tag.parse().ok()),
+            Some((repository, tag)) => (Some(repository), tag.parse::<Tag>().ok()),
             None => match name.parse() {
                 Ok(tag) => (None, Some(tag)),
                 Err(_) => (Some(name), None),
             },
         };
-        Self { format, path: path.into(), tag, repository: repository.map(ToOwned::to_owned) }
-    }
-
-    /// The image that was asked for.
-    pub fn image(&self) -> Name {
-        self.tag.clone().map_or(Name::Unnamed, Name::Tag)
+        let image = tag.map_or(Name::Unnamed, Name::Tag);
+        Self { image, repository: repository.map(ToOwned::to_owned), ..self }
     }
 
     /// Opens the place to read from. That waits for whoever writes where it is a pipe, and may take long.
@@ -99,22 +109,29 @@ impl ArchivePath {
             Some(Format::Layout) if !metadata.is_dir() => {
                 Err(self.wrong("is a file; expected an OCI image layout, a folder"))
             }
-            _ if metadata.is_dir() => Ok(Arc::new(Layout::new(&self.path))),
-            _ => self.archive(ArchiveReader::open(&self.path)?),
+            _ if metadata.is_dir() => {
+                Ok(Arc::new(Layout::new(&self.path).of_repository(self.repository.clone())))
+            }
+            _ => self.read(ArchiveReader::open(&self.path)?),
         }
     }
 
     /// The archive in an open file or pipe, read as this place says. It may take long too.
     pub fn source_in(&self, file: File) -> Result<Shared, Error> {
-        self.archive(ArchiveReader::of_file(file, &self.path)?)
+        self.read(ArchiveReader::of_file(file, &self.path)?)
     }
 
-    fn archive(&self, archive: ArchiveReader) -> Result<Shared, Error> {
+    /// The archive as the kind of store that it is.
+    pub(super) fn read(&self, archive: ArchiveReader) -> Result<Shared, Error> {
+        let wrong = |reason: &str| {
+            let place = archive.path().display().to_string();
+            Err(Error::Place { place, reason: reason.to_owned() })
+        };
         match (archive.is_docker_only(), self.format) {
-            (true, Some(Format::Archive)) => Err(self.wrong("is a docker archive; expected an OCI archive")),
+            (true, Some(Format::Archive)) => wrong("is a docker archive; expected an OCI archive"),
             (true, _) => Ok(Arc::new(DockerReader::new(&archive, self.repository.as_deref())?)),
             (false, Some(Format::Docker)) if !archive.is_saved() => {
-                Err(self.wrong("has no manifest.json; expected a docker archive"))
+                wrong("has no manifest.json; expected a docker archive")
             }
             (false, _) => Ok(Arc::new(archive.of_repository(self.repository.clone()))),
         }
@@ -137,6 +154,16 @@ impl ArchivePath {
             let pipe = File::options().write(true).open(&self.path);
             let pipe = pipe.map_err(Error::io("write", &self.path))?;
             return Ok(Arc::new(ArchiveStream::new(pipe, docker)));
+        }
+        let name = self.path.to_string_lossy();
+        if self.format != Some(Format::Layout)
+            && !self.path.is_dir()
+            && COMPRESSED.iter().any(|ending| name.ends_with(ending))
+        {
+            return Err(self.wrong(
+                "cannot be written: archives are not compressed as a whole, since their layers are; expected a name \
+                 that ends in .tar",
+            ));
         }
         if docker {
             return Ok(Arc::new(ArchiveWriter::docker(&self.path)?));
@@ -166,54 +193,78 @@ fn is_tar(path: &Path) -> bool {
     open_file(path).and_then(|mut file| file.read_exact(&mut header)).is_ok() && &header[257..] == b"ustar"
 }
 
+/// Where the colon behind a drive's letter stands, as in `C:\\layout` and `C:/layout`; the same on every system, as a
+/// command line is.
+fn drive(text: &str) -> usize {
+    match text.as_bytes() {
+        [letter, b':', b'\\' | b'/', ..] if letter.is_ascii_alphabetic() => 1,
+        _ => 0,
+    }
+}
+
+/// Whether text can be the name of an image in a layout or an archive.
+fn is_name(text: &str) -> bool {
+    Name::tag(text).is_ok()
+        || text.parse::<Reference>().is_ok_and(|name| !matches!(name.name, Name::Digest(_)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn place(format: Option<Format>, path: &str, tag: Option<&str>) -> ArchivePath {
-        ArchivePath { format, path: path.into(), tag: tag.map(|tag| tag.parse().unwrap()), repository: None }
+    fn tagged(path: &str, repository: Option<&str>, tag: Option<&str>) -> ArchivePath {
+        ArchivePath {
+            image: tag.map_or(Name::Unnamed, |tag| Name::tag(tag).unwrap()),
+            repository: repository.map(ToOwned::to_owned),
+            ..ArchivePath::new(None, path)
+        }
+    }
+
+    fn parse(text: &str) -> ArchivePath {
+        ArchivePath::parse(None, text).unwrap()
     }
 
     #[test]
-    fn forms_paths_and_tags() {
-        assert_eq!(ArchivePath::parse("no/such"), place(None, "no/such", None));
-        assert_eq!(
-            ArchivePath::parse("oci:no/such:1.0"),
-            place(Some(Format::Layout), "no/such", Some("1.0"))
-        );
-        assert_eq!(ArchivePath::parse("oci-archive:a.tar"), place(Some(Format::Archive), "a.tar", None));
-        assert_eq!(ArchivePath::parse("a.tar:x"), place(None, "a.tar", Some("x")));
-        assert_eq!(ArchivePath::parse("c:/no/such"), place(None, "c:/no/such", None));
-    }
-
-    #[test]
-    fn docker_archives_know_repositories() {
-        let folder = tempfile::tempdir().unwrap();
-        let existing = folder.path().join("a:b.tar");
-        std::fs::write(&existing, "").unwrap();
-        let existing = existing.to_str().unwrap();
-        for (rest, path, repository, tag) in [
-            ("a.tar".to_owned(), "a.tar", None, None),
-            ("a.tar:1.0".to_owned(), "a.tar", None, Some("1.0")),
-            ("a.tar:app:1.0".to_owned(), "a.tar", Some("app"), Some("1.0")),
-            ("a.tar:team/app".to_owned(), "a.tar", Some("team/app"), None),
-            ("a.tar:localhost:5000/app:1".to_owned(), "a.tar", Some("localhost:5000/app"), Some("1")),
-            (existing.to_owned(), existing, None, None),
-            (format!("{existing}:app:1"), existing, Some("app"), Some("1")),
+    fn a_path_ends_where_a_name_begins() {
+        for (text, path, repository, tag) in [
+            ("no/such", "no/such", None, None),
+            ("no/such:1.0", "no/such", None, Some("1.0")),
+            ("a.tar:app:1.0", "a.tar", Some("app"), Some("1.0")),
+            ("a.tar:team/app", "a.tar", Some("team/app"), None),
+            ("a.tar:localhost:5000/app:1", "a.tar", Some("localhost:5000/app"), Some("1")),
+            // As skopeo reads it: the first colon ends the path.
+            ("build-12:30:latest", "build-12", Some("30"), Some("latest")),
+            ("c:/no/such", "c:/no/such", None, None),
+            ("C:\\no\\such:1", "C:\\no\\such", None, Some("1")),
         ] {
-            let repository = repository.map(ToOwned::to_owned);
-            let expected = ArchivePath { repository, ..place(Some(Format::Docker), path, tag) };
-            assert_eq!(ArchivePath::parse(&format!("docker-archive:{rest}")), expected);
+            assert_eq!(parse(text), tagged(path, repository, tag), "{text}");
+        }
+        let digest = Digest::of(b"x");
+        let expected = ArchivePath { image: Name::Digest(digest.clone()), ..ArchivePath::new(None, "a") };
+        assert_eq!(parse(&format!("a@{digest}")), expected);
+        assert_eq!(parse(&format!("a:1@{digest}")), expected);
+    }
+
+    #[test]
+    fn what_is_no_name_makes_no_path() {
+        for (text, path, name) in
+            [("a:-x", "a", "-x"), ("a:App:1", "a", "App:1"), ("a:", "a", ""), ("a:b c", "a", "b c")]
+        {
+            let expected = NoName { path: path.to_owned(), name: name.to_owned() };
+            assert_eq!(ArchivePath::parse(None, text), Err(expected), "{text}");
         }
     }
 
     #[test]
     fn a_colon_belongs_to_a_path_that_exists() {
         let folder = tempfile::tempdir().unwrap();
+        for name in ["image", "image:1"] {
+            std::fs::create_dir(folder.path().join(name)).unwrap();
+        }
         let path = folder.path().join("image:1");
-        std::fs::create_dir(&path).unwrap();
         let text = path.to_str().unwrap();
-        assert_eq!(ArchivePath::parse(text), place(None, text, None));
-        assert_eq!(ArchivePath::parse(&format!("{text}:2")), place(None, text, Some("2")));
+        assert_eq!(parse(text), tagged(text, None, None));
+        assert_eq!(parse(&format!("{text}:2")), tagged(text, None, Some("2")));
+        assert_eq!(parse(&format!("{text}:app:2")), tagged(text, Some("app"), Some("2")));
     }
 }

@@ -24,7 +24,10 @@ use tempfile::TempDir;
 use tokio::net::TcpStream;
 
 use super::layout::write;
-use super::{Answer, ArchivePath, ArchiveWriter, Format, Reader, Shared, Source, Store, TagListing, Written};
+use super::{
+    Answer, ArchivePath, ArchiveWriter, Capabilities, Format, Reader, Shared, Source, Store, TagListing,
+    Written,
+};
 use crate::image::{Descriptor, Digest, Manifest, Name};
 use crate::network::{Network, log};
 
@@ -142,8 +145,7 @@ impl Engine {
     /// Takes an image out of the engine.
     pub async fn source(address: Address, name: &str, network: &Network) -> Result<Self, super::Error> {
         let file = save(&address, name, network).await?;
-        let path = PathBuf::from(format!("docker-daemon:{name}"));
-        let place = ArchivePath { format: Some(Format::Docker), path, tag: None, repository: None };
+        let place = ArchivePath::new(Some(Format::Docker), label(name));
         let opened = tokio::task::spawn_blocking(move || place.source_in(file)).await;
         let archive = opened.map_err(io::Error::other).map_err(spool_failed)??;
         Ok(Self { address, network: network.clone(), name: name.to_owned(), archive, folder: None })
@@ -157,7 +159,8 @@ impl Engine {
             return Err(refusal(&address, "answer for", name, answer).await.into());
         }
         let folder = super::private_temporary("ecr-", &tempfile::env::temp_dir()).map_err(spool_failed)?;
-        let archive = Arc::new(ArchiveWriter::docker(folder.path().join("image.tar"))?);
+        let archive = ArchiveWriter::docker(folder.path().join("image.tar"))?;
+        let archive = Arc::new(archive.called("a temporary file for the engine"));
         let (name, network) = (name.to_owned(), network.clone());
         Ok(Self { address, network, name, archive, folder: Some(folder) })
     }
@@ -187,6 +190,10 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+fn label(name: &str) -> String {
+    format!("docker-daemon:{name}")
 }
 
 /// Why an archive cannot be kept for a while.
@@ -316,11 +323,19 @@ async fn words(answer: Response<Incoming>) -> String {
 
 impl Store for Engine {
     fn name(&self) -> String {
-        format!("docker-daemon:{}", self.name)
+        label(&self.name)
     }
 
     fn manifest<'a>(&'a self, name: &'a Name) -> Answer<'a, Manifest> {
         self.archive.manifest(name)
+    }
+
+    fn candidates<'a>(&'a self, name: &'a Name) -> Answer<'a, Vec<Descriptor>> {
+        self.archive.candidates(name)
+    }
+
+    fn absent<'a>(&'a self, manifest: &'a Manifest) -> Answer<'a, HashSet<Digest>> {
+        self.archive.absent(manifest)
     }
 
     fn open<'a>(&'a self, blob: &'a Descriptor, offset: u64) -> Answer<'a, Box<dyn Reader>> {
@@ -347,8 +362,8 @@ impl Store for Engine {
         self.archive.put_image(manifest, tags)
     }
 
-    fn is_docker(&self) -> bool {
-        true
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::DOCKER
     }
 
     fn tags(&self) -> Answer<'_, TagListing> {

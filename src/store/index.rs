@@ -5,9 +5,9 @@ use std::collections::HashSet;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
-use super::files::{Files, read};
+use super::files::{Files, blob_path, read};
 use super::{Error, docker};
-use crate::image::{Descriptor, Digest, Manifest, Name, media_type};
+use crate::image::{Descriptor, Digest, Manifest, Name, media_type, null_is_default};
 
 /// The annotation that holds an image's tag.
 const TAG: &str = "org.opencontainers.image.ref.name";
@@ -19,10 +19,10 @@ const NAME: &str = "io.containerd.image.name";
 pub(super) struct Index {
     #[serde(rename = "schemaVersion")]
     schema_version: u64,
-    #[serde(rename = "mediaType", default = "index_media_type")]
+    #[serde(rename = "mediaType", default = "index_media_type", deserialize_with = "index_type")]
     media_type: String,
     // docker 25 writes null where it saves an image by its digest.
-    #[serde(default, deserialize_with = "list_or_null")]
+    #[serde(default, deserialize_with = "null_is_default")]
     manifests: Vec<Descriptor>,
     #[serde(flatten)]
     other: Map<String, Value>,
@@ -32,8 +32,10 @@ fn index_media_type() -> String {
     media_type::OCI_INDEX.to_owned()
 }
 
-fn list_or_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Descriptor>, D::Error> {
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+/// Reads the media type, which may be missing in any of the ways that writers know.
+fn index_type<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let said: String = null_is_default(deserializer)?;
+    Ok(if said.is_empty() { index_media_type() } else { said })
 }
 
 impl Index {
@@ -53,13 +55,15 @@ impl Index {
         }
     }
 
-    /// Lists an image under these tags, or without any; whatever had one of the tags loses its entry. A tag with its
-    /// repository in front becomes docker's name of the image as well.
-    pub(super) fn add(&mut self, manifest: &Manifest, tags: &[String]) {
+    /// Lists an image under these tags, or without any; whatever had one of the tags loses its entry. A tag may have its
+    /// repository in front: in one of docker's archives that becomes docker's name of the image, elsewhere it is the
+    /// reference name, as skopeo and podman write it.
+    pub(super) fn add(&mut self, manifest: &Manifest, tags: &[String], docker: bool) {
         let tags: Vec<(Option<String>, &str)> = tags
             .iter()
-            .map(|tag| {
-                docker::split(tag).map_or((None, tag.as_str()), |(_, own)| (Some(docker::full(tag)), own))
+            .map(|tag| match docker::split(tag) {
+                Some((_, own)) if docker => (Some(docker::full(tag)), own),
+                _ => (None, tag.as_str()),
             })
             .collect();
         self.manifests.retain(|entry| {
@@ -96,40 +100,40 @@ impl Index {
                 let known = self.manifests.iter().find(|entry| entry.digest == *digest);
                 Ok(known.cloned().unwrap_or_else(|| Descriptor::new("", digest.clone(), 0)))
             }
-            Name::Unnamed => self.alone(files, &files.place()),
-            Name::Tag(_) => self.select(name, &files.place()).cloned(),
+            Name::Unnamed => self.alone(files),
+            Name::Tag(tag) => self.select(tag, &files.place()).cloned(),
         }
     }
 
-    fn select(&self, name: &Name, place: &str) -> Result<&Descriptor, Error> {
-        let mut found = self.manifests.iter().filter(|entry| match name {
-            Name::Unnamed => true,
-            Name::Tag(tag) => entry.annotation(TAG) == Some(tag),
-            Name::Digest(digest) => entry.digest == *digest,
-        });
-        let first = found.next();
-        let sole = |entry: &&Descriptor| found.all(|other| other.digest == entry.digest);
-        match (first, name) {
-            (Some(entry), Name::Digest(_)) => Ok(entry),
-            // Only docker's names can tell apart what has the same tag.
-            (Some(entry), Name::Tag(_)) if entry.annotation(NAME).is_none() => Ok(entry),
-            (Some(entry), _) if Some(entry).as_ref().is_some_and(sole) => Ok(entry),
-            (Some(_), Name::Tag(tag)) => Err(Error::Place {
-                place: place.to_owned(),
-                reason: format!(
-                    "has several images {tag}; choose one as docker-archive:{place}:REPOSITORY:{tag}"
-                ),
-            }),
-            (Some(_), Name::Unnamed) => Err(Error::Place {
-                place: place.to_owned(),
-                reason: format!("has several images; choose one as {place}:TAG{}", self.instead()),
-            }),
-            (None, Name::Unnamed) => {
-                Err(Error::Place { place: place.to_owned(), reason: "has no image in it".to_owned() })
-            }
-            (None, Name::Tag(name)) => Err(self.no_image(place, name)),
-            (None, Name::Digest(digest)) => Err(self.no_image(place, &digest.to_string())),
-        }
+    /// Several entries that go by a name, of which a platform may choose one: they have the same name, or none.
+    pub(super) fn candidates(self, files: &dyn Files, name: &Name) -> Result<Vec<Descriptor>, Error> {
+        let found = match name {
+            Name::Digest(_) => return Ok(Vec::new()),
+            Name::Tag(tag) => self.tagged(tag).into_iter().cloned().collect(),
+            Name::Unnamed => self.unnamed(files)?,
+        };
+        let one = found.windows(2).all(|pair| full_name(&pair[0]) == full_name(&pair[1]));
+        let mut seen = HashSet::new();
+        let distinct = found.into_iter().filter(|entry| seen.insert(entry.digest.clone()));
+        Ok(if one { distinct.map(unlisted).collect() } else { Vec::new() })
+    }
+
+    fn tagged(&self, tag: &str) -> Vec<&Descriptor> {
+        self.manifests.iter().filter(|entry| tag_of(entry) == Some(tag)).collect()
+    }
+
+    fn select(&self, tag: &str, place: &str) -> Result<&Descriptor, Error> {
+        let found = self.tagged(tag);
+        let Some(&first) = found.first() else { return Err(self.no_image(place, tag)) };
+        let other =
+            |entry: &&&Descriptor| entry.digest != first.digest && full_name(entry) != full_name(first);
+        let Some(other) = found.iter().find(other) else { return Ok(first) };
+        let names = [first, other].map(|entry| full_name(entry).unwrap_or_default());
+        let reason = format!(
+            "has several images {tag}: {} and {}; choose one as {place}:NAME, with its whole name",
+            names[0], names[1]
+        );
+        Err(Error::Place { place: place.to_owned(), reason })
     }
 
     /// Lists the referrers of a manifest: entries whose manifests have it as `subject`, and those of an index under the
@@ -140,7 +144,7 @@ impl Index {
         for entry in &self.manifests {
             let Some(manifest) = listed(files, entry)? else { continue };
             if entry.annotation(TAG) == Some(&tag) {
-                found.extend_from_slice(manifest.children());
+                found.extend(manifest.children().into_iter().cloned());
             } else if manifest.subject().as_ref() == Some(subject) {
                 found.push(manifest.referrer());
             }
@@ -150,54 +154,133 @@ impl Index {
         Ok(found)
     }
 
-    /// The entry that is meant where none was named: what is about another image is not.
-    fn alone(mut self, files: &dyn Files, place: &str) -> Result<Descriptor, Error> {
-        if let Ok(entry) = self.select(&Name::Unnamed, place) {
-            return Ok(entry.clone());
+    /// The entries that may be meant where none was named: what is about another image is not.
+    fn unnamed(&self, files: &dyn Files) -> Result<Vec<Descriptor>, Error> {
+        let mut found = self.manifests.clone();
+        if is_one(&found) {
+            return Ok(found);
         }
         let about = |entry: &Descriptor| {
             let tag = entry.annotation(TAG).is_some_and(is_digest_tag);
             Ok::<_, Error>(tag || listed(files, entry)?.is_some_and(|manifest| manifest.subject().is_some()))
         };
-        let whole = self.manifests.clone();
-        self.manifests = Vec::new();
-        for entry in &whole {
+        found.clear();
+        for entry in &self.manifests {
             if !about(entry)? {
-                self.manifests.push(entry.clone());
+                found.push(entry.clone());
             }
         }
         // oras lists the images of an index beside it; then the one with a tag is meant.
-        if self.select(&Name::Unnamed, place).is_err() && self.manifests.iter().any(is_tagged) {
-            self.manifests.retain(is_tagged);
+        if !is_one(&found) && found.iter().any(is_tagged) {
+            found.retain(is_tagged);
         }
-        if self.manifests.is_empty() {
-            self.manifests = whole;
-        }
-        self.select(&Name::Unnamed, place).cloned()
+        Ok(if found.is_empty() { self.manifests.clone() } else { found })
+    }
+
+    fn alone(&self, files: &dyn Files) -> Result<Descriptor, Error> {
+        let mut found = self.unnamed(files)?;
+        let reason = match &found[..] {
+            [] => "has no image in it".to_owned(),
+            entries if is_one(entries) => return Ok(found.swap_remove(0)),
+            entries if entries.iter().any(is_tagged) => {
+                format!("has several images; choose one as {}:TAG{}", files.place(), self.instead())
+            }
+            entries => format!(
+                "has several images without a name; choose one with --platform, or as {}@{}",
+                files.place(),
+                entries[0].digest
+            ),
+        };
+        Err(Error::Place { place: files.place(), reason })
     }
 
     fn no_image(&self, place: &str, name: &str) -> Error {
         Error::NoImage { place: place.to_owned(), name: name.to_owned(), instead: self.instead() }
     }
 
-    /// All tags, in the order in which they were given.
+    /// All tags, each once, in the order in which they were given.
     pub(super) fn tags(&self) -> Vec<String> {
-        self.manifests.iter().filter_map(|entry| entry.annotation(TAG)).map(ToOwned::to_owned).collect()
+        let mut seen = HashSet::new();
+        let tags = self.manifests.iter().filter_map(tag_of).filter(|tag| seen.insert(*tag));
+        tags.map(ToOwned::to_owned).collect()
     }
 
     /// Leaves the images of one repository only.
     pub(super) fn narrow(&mut self, repository: &str) {
         let repository = docker::full(repository);
-        self.manifests.retain(|entry| {
-            let name = entry.annotation(NAME).and_then(docker::split);
-            name.is_some_and(|(own, _)| docker::full(own) == repository)
-        });
+        self.manifests
+            .retain(|entry| repository_of(entry).is_some_and(|own| docker::full(own) == repository));
     }
 
     fn instead(&self) -> String {
-        let tags = self.tags();
-        if tags.is_empty() { String::new() } else { format!("; it has {}", tags.join(", ")) }
+        let names: Vec<&str> = self.manifests.iter().filter_map(|entry| entry.annotation(TAG)).collect();
+        if names.is_empty() { String::new() } else { format!("; it has {}", names.join(", ")) }
     }
+}
+
+/// The tag in an entry's reference name: all of it, or what is behind the last colon of the whole name of an image,
+/// which skopeo and podman write there.
+fn tag_of(entry: &Descriptor) -> Option<&str> {
+    let name = entry.annotation(TAG)?;
+    if Name::tag(name).is_ok() {
+        return Some(name);
+    }
+    docker::split(name).map(|(_, tag)| tag).filter(|tag| Name::tag(tag).is_ok())
+}
+
+/// The repository that an entry's image is called by.
+fn repository_of(entry: &Descriptor) -> Option<&str> {
+    let name = full_name(entry)?;
+    match docker::split(name) {
+        Some((repository, _)) => Some(repository),
+        None => Name::tag(name).is_err().then_some(name),
+    }
+}
+
+/// The most that is known about an entry's name.
+fn full_name(entry: &Descriptor) -> Option<&str> {
+    entry.annotation(NAME).or_else(|| entry.annotation(TAG))
+}
+
+/// An entry without the name that it has in this list.
+fn unlisted(mut entry: Descriptor) -> Descriptor {
+    for name in [NAME, TAG] {
+        entry.annotations.remove(name);
+    }
+    entry
+}
+
+fn is_one(entries: &[Descriptor]) -> bool {
+    entries.first().is_some_and(|first| entries.iter().all(|entry| entry.digest == first.digest))
+}
+
+/// Of the manifests below this one those that are not here, or of which a blob is not.
+pub(super) fn absent(files: &dyn Files, manifest: &Manifest) -> Result<HashSet<Digest>, Error> {
+    let (mut absent, mut seen) = (HashSet::new(), HashSet::new());
+    let mut indexes = vec![manifest.clone()];
+    while let Some(index) = indexes.pop() {
+        for entry in index.children() {
+            if !seen.insert(entry.digest.clone()) {
+                continue;
+            }
+            let child = match read(files, entry) {
+                Ok(child) => child,
+                Err(Error::Missing { .. }) => {
+                    absent.insert(entry.digest.clone());
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            for blob in child.blobs().filter(|blob| !media_type::is_foreign(&blob.media_type)) {
+                if files.find(&blob_path(&blob.digest))?.is_none() {
+                    absent.insert(entry.digest.clone());
+                    break;
+                }
+            }
+            indexes.push(child);
+        }
+    }
+    Ok(absent)
 }
 
 fn is_tagged(entry: &Descriptor) -> bool {

@@ -13,11 +13,11 @@ use std::time::Duration;
 
 use super::files::{self, Extent, Files, INDEX, MARK, MARK_TEXT};
 use super::folder::{Folder, is_linked};
-use super::index::Index;
+use super::index::{self, Index};
 use super::partial::Partial;
 use super::stream::{Parts, Stream};
 use super::verified::VerifiedBlobs;
-use super::{Answer, Error, Kept, Reader, Source, Store, TagListing, Written};
+use super::{Answer, Capabilities, Error, Kept, Reader, Source, Store, TagListing, Written};
 use crate::image::{Descriptor, Digest, Hasher, Manifest, Name};
 
 /// Bytes per write. Larger pieces gain nothing, smaller ones cost more calls.
@@ -33,6 +33,7 @@ pub struct Layout {
     path: PathBuf,
     folder: Mutex<Option<Arc<Folder>>>,
     verified: VerifiedBlobs,
+    repository: Option<String>,
 }
 
 /// A layout's files that lie in it, and are not links.
@@ -41,13 +42,24 @@ struct Inside<'a>(&'a Layout);
 impl Layout {
     /// The layout in a folder; nothing is read or made yet.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), folder: Mutex::default(), verified: VerifiedBlobs::default() }
+        Self {
+            path: path.into(),
+            folder: Mutex::default(),
+            verified: VerifiedBlobs::default(),
+            repository: None,
+        }
     }
 
     /// Uses a record of blobs that were verified before.
     #[must_use]
     pub fn with_verified(self, verified: VerifiedBlobs) -> Self {
         Self { verified, ..self }
+    }
+
+    /// The same layout to read from, with the images of one repository only, where names have it in front of the tag.
+    #[must_use]
+    pub(super) fn of_repository(self, repository: Option<String>) -> Self {
+        Self { repository, ..self }
     }
 
     /// The open folder.
@@ -292,6 +304,10 @@ impl Files for Layout {
         self.path.display().to_string()
     }
 
+    fn repository(&self) -> Option<&str> {
+        self.repository.as_deref()
+    }
+
     fn find(&self, path: &str) -> Result<Option<Extent>, Error> {
         let folder = self.folder()?;
         let full = self.path.join(path);
@@ -321,6 +337,14 @@ impl Store for Layout {
         Box::pin(async move { files::manifest(self, name) })
     }
 
+    fn candidates<'a>(&'a self, name: &'a Name) -> Answer<'a, Vec<Descriptor>> {
+        Box::pin(async move { files::index(self)?.candidates(self, name) })
+    }
+
+    fn absent<'a>(&'a self, manifest: &'a Manifest) -> Answer<'a, HashSet<Digest>> {
+        Box::pin(async move { index::absent(self, manifest) })
+    }
+
     fn open<'a>(&'a self, blob: &'a Descriptor, offset: u64) -> Answer<'a, Box<dyn Reader>> {
         Box::pin(self.read(blob, offset))
     }
@@ -347,8 +371,8 @@ impl Store for Layout {
         Box::pin(self.receive(blob, source))
     }
 
-    fn is_local(&self) -> bool {
-        true
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::LAYOUT
     }
 
     fn put_manifest<'a>(&'a self, manifest: &'a Manifest) -> Answer<'a, ()> {
@@ -358,7 +382,7 @@ impl Store for Layout {
     fn put_image<'a>(&'a self, manifest: &'a Manifest, tags: &'a [String]) -> Answer<'a, ()> {
         Box::pin(async move {
             self.put(manifest).await?;
-            self.list(|index| index.add(manifest, tags)).await
+            self.list(|index| index.add(manifest, tags, false)).await
         })
     }
 

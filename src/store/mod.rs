@@ -9,6 +9,7 @@ mod archive;
 mod archive_path;
 mod buffers;
 mod connections;
+pub mod decompress;
 mod docker;
 mod download;
 pub mod ecr;
@@ -26,6 +27,7 @@ pub mod memory;
 mod partial;
 mod pending;
 pub mod registry;
+pub mod scheme;
 mod stream;
 mod verified;
 
@@ -35,7 +37,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 
 pub use archive::{ArchiveReader, ArchiveStream, ArchiveWriter};
-pub use archive_path::{ArchivePath, Format};
+pub use archive_path::{ArchivePath, Format, NoName};
 pub use buffers::{Buffers, DEFAULT_MEMORY, LEAST_MEMORY};
 pub use docker::DockerReader;
 pub use ecr::Ecr;
@@ -49,6 +51,7 @@ pub use listing::{ImageListing, TagListing, Unreadable};
 pub use memory::Memory;
 pub use pending::PendingBlob;
 pub use registry::Remote;
+pub use scheme::Capabilities;
 pub use stream::{Source, Stream};
 pub use verified::VerifiedBlobs;
 
@@ -89,6 +92,17 @@ pub trait Store: Send + Sync {
 
     /// Reads a manifest, whose bytes are verified against its digest.
     fn manifest<'a>(&'a self, name: &'a Name) -> Answer<'a, Manifest>;
+
+    /// Returns the entries that go by a name, where a place may list several: then a platform chooses among them.
+    fn candidates<'a>(&'a self, _name: &'a Name) -> Answer<'a, Vec<Descriptor>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
+    /// Returns those manifests below an index of which not everything is here, where a place may lack some and can tell
+    /// at once.
+    fn absent<'a>(&'a self, _manifest: &'a Manifest) -> Answer<'a, HashSet<Digest>> {
+        Box::pin(async { Ok(HashSet::new()) })
+    }
 
     /// Opens a blob at an offset. The bytes are not verified here but in [`Stream`].
     fn open<'a>(&'a self, blob: &'a Descriptor, offset: u64) -> Answer<'a, Box<dyn Reader>>;
@@ -134,9 +148,9 @@ pub trait Store: Send + Sync {
         Box::pin(async { Ok(Vec::new()) })
     }
 
-    /// Whether its blobs are local files named by digest. A destination that computes digests itself may trust them.
-    fn is_local(&self) -> bool {
-        false
+    /// Returns what tells this kind of store from others.
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::default()
     }
 
     /// Fails if the image certainly cannot get these tags, immutable ones for example, before anything is transferred.
@@ -164,21 +178,6 @@ pub trait Store: Send + Sync {
     /// "Mounting a blob from another repository"); `None` for other stores.
     fn mount_source(&self) -> Option<(&str, &str)> {
         None
-    }
-
-    /// Whether it stores images as docker does: one platform each, uncompressed layers.
-    fn is_docker(&self) -> bool {
-        false
-    }
-
-    /// Whether blobs are sent over a network.
-    fn is_remote(&self) -> bool {
-        false
-    }
-
-    /// Whether blobs must be written one after another.
-    fn is_sequential(&self) -> bool {
-        false
     }
 
     /// Lists all tags; an error if the store cannot.

@@ -7,6 +7,7 @@
 pub mod compress;
 mod missing;
 mod plan;
+mod platforms;
 pub mod progress;
 mod referrers;
 
@@ -21,7 +22,7 @@ use self::missing::Missing;
 use self::plan::Plan;
 use self::progress::{Event, Progress};
 use self::referrers::{Referrer, ReferrerLink};
-use crate::image::{Descriptor, Digest, Manifest, Name, Platform};
+use crate::image::{Content, Descriptor, Digest, Manifest, Name, Platform};
 use crate::store::{self, Buffers, Shared, Source, Written};
 
 /// Why an image was not moved.
@@ -39,6 +40,33 @@ pub enum Error {
         wanted: Platform,
         /// The platforms that the image has.
         offered: String,
+    },
+    /// An index lists images whose content is not there.
+    #[error(
+        "{place} has only a part of {digest}: its index lists {absent} without the content; choose what it has with \
+         {present}"
+    )]
+    Incomplete {
+        /// The source.
+        place: String,
+        /// The index.
+        digest: Digest,
+        /// The platforms whose content is missing.
+        absent: String,
+        /// The options that choose the others.
+        present: String,
+    },
+    /// Several images of one name are for the same platform.
+    #[error("{place} has several images for {wanted}: {one} and {other}; choose one by its digest")]
+    Ambiguous {
+        /// The source.
+        place: String,
+        /// The platform that was asked for.
+        wanted: String,
+        /// One of them.
+        one: Digest,
+        /// Another one.
+        other: Digest,
     },
     /// The image is not the one that it should be.
     #[error("{place} has {found}, expected {expected}")]
@@ -59,6 +87,19 @@ pub enum Error {
         digest: Digest,
         /// Why not.
         reason: &'static str,
+    },
+    /// An index lists content that is no manifest, and the destination takes no such index.
+    #[error(
+        "{place} cannot take {digest}: it is an index of {listed}, and Amazon ECR takes indexes of images only; a build \
+         cache of buildkit is exported for it with --cache-to type=registry,image-manifest=true"
+    )]
+    NoImagesInIndex {
+        /// The destination.
+        place: String,
+        /// The index.
+        digest: Digest,
+        /// The media type of something that it lists.
+        listed: String,
     },
     /// Indexes list indexes without an end in sight.
     #[error("{place}: index {digest} is nested too deeply")]
@@ -223,8 +264,19 @@ pub async fn survey(
 }
 
 async fn plan(source: &Shared, destination: Option<&Shared>, options: &Options) -> Result<Plan, Error> {
-    let docker = destination.filter(|destination| destination.is_docker());
-    Plan::make(source, &options.image, &options.platforms, docker, options.referrers).await
+    let docker = destination.filter(|destination| destination.capabilities().is_dockers);
+    let plan = Plan::make(source, &options.image, &options.platforms, docker, options.referrers).await?;
+    if let Some(destination) =
+        destination.filter(|destination| destination.capabilities().lists_manifests_only)
+    {
+        for index in plan.manifests().filter(|manifest| matches!(manifest.content(), Content::Index(_))) {
+            if let Some(blob) = index.blobs().next() {
+                let (place, digest) = (destination.name(), index.digest().clone());
+                return Err(Error::NoImagesInIndex { place, digest, listed: blob.media_type.clone() });
+            }
+        }
+    }
+    Ok(plan)
 }
 
 /// Whether an image has the digest that was asked for.
@@ -304,7 +356,7 @@ async fn move_blobs(
     progress: &Arc<dyn Progress>,
     outcome: &mut Outcome,
 ) -> Result<(), Error> {
-    if destination.is_sequential() {
+    if destination.capabilities().is_stream {
         for &blob in blobs {
             outcome.count(move_blob(source, destination, blob, options, progress).await?);
         }

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use super::Error;
+use super::platforms;
 use super::referrers::{self, Referrer};
 use crate::image::{Content, Descriptor, Digest, Manifest, Name, Platform, media_type};
 use crate::store::{self, Shared, Source};
@@ -40,11 +41,18 @@ impl Plan {
         docker: Option<&Shared>,
         referrers: bool,
     ) -> Result<Self, Error> {
-        let whole = source.manifest(name).await?;
+        let chooses = docker.is_some() || !platforms.is_empty();
+        let listed = if chooses { platforms::candidates(source, name).await? } else { None };
+        let is_list = listed.is_some();
+        let whole = match listed {
+            Some(listed) => listed,
+            None => source.manifest(name).await?,
+        };
         let whole_digest = whole.digest().clone();
         let here = (docker.is_some() && platforms.is_empty() && !whole.children().is_empty())
             .then(Platform::of_containers_here);
-        let root = choose(source, whole, here.as_ref().map_or(platforms, std::slice::from_ref)).await?;
+        let chosen = here.as_ref().map_or(platforms, std::slice::from_ref);
+        let root = platforms::choose(source, whole, chosen, is_list).await?;
         if let Some(destination) = docker {
             fit(destination, &root, referrers)?;
         }
@@ -60,6 +68,11 @@ impl Plan {
     /// The manifests of the image itself.
     pub(super) fn image(&self) -> impl Iterator<Item = &Manifest> {
         self.children.iter().chain([&self.root])
+    }
+
+    /// All manifests, those of what is about the image too.
+    pub(super) fn manifests(&self) -> impl Iterator<Item = &Manifest> {
+        self.image().chain(self.referrers.iter().flat_map(Referrer::manifests))
     }
 }
 
@@ -128,35 +141,6 @@ pub(super) async fn fetch(source: &Shared, entry: &Descriptor) -> Result<Manifes
     Ok(manifest)
 }
 
-/// The image for the platforms: the one manifest for one platform, and for several the index with what fits.
-async fn choose(source: &Shared, whole: Manifest, platforms: &[Platform]) -> Result<Manifest, Error> {
-    if platforms.is_empty() {
-        return Ok(whole);
-    }
-    let Content::Index(entries) = whole.content() else {
-        return single(source, whole, platforms).await;
-    };
-    let mut kept: Vec<&Descriptor> = Vec::new();
-    for wanted in platforms {
-        let fits = |entry: &&Descriptor| entry.platform().is_some_and(|offered| wanted.accepts(&offered));
-        let entry = entries.iter().find(fits).ok_or_else(|| no_platform(source, wanted, entries))?;
-        kept.push(entry);
-    }
-    if let [only] = kept[..] {
-        return fetch(source, only).await;
-    }
-    let digests: HashSet<String> = kept.iter().map(|entry| entry.digest.to_string()).collect();
-    let stays = |entry: &&Descriptor| {
-        digests.contains(&entry.digest.to_string())
-            || entry.annotation(ATTESTED).is_some_and(|digest| digests.contains(digest))
-    };
-    let remaining: Vec<Descriptor> = entries.iter().filter(stays).cloned().collect();
-    if remaining.len() == entries.len() {
-        return Ok(whole);
-    }
-    Ok(whole.with_children(&remaining).map_err(store::Error::image(source.name()))?)
-}
-
 /// Whether docker can load it: one image for one platform, with everything that it consists of.
 fn fit(destination: &Shared, root: &Manifest, referrers: bool) -> Result<(), Error> {
     let reason = match root.content() {
@@ -170,24 +154,14 @@ fn fit(destination: &Shared, root: &Manifest, referrers: bool) -> Result<(), Err
         {
             "some of its layers are not kept by registries"
         }
+        Content::Image { layers, .. }
+            if layers.iter().any(|layer| media_type::is_encrypted(&layer.media_type)) =>
+        {
+            "its layers are encrypted, and docker's archives and engines take them only decrypted"
+        }
         Content::Image { .. } => return Ok(()),
     };
     Err(Error::NotForDocker { place: destination.name(), digest: root.digest().clone(), reason })
-}
-
-/// An image by itself says what it is for in its configuration.
-async fn single(source: &Shared, image: Manifest, platforms: &[Platform]) -> Result<Manifest, Error> {
-    let Content::Image { config, .. } = image.content() else { return Ok(image) };
-    let offered = configuration(source, config).await?.and_then(|bytes| Platform::of_configuration(&bytes));
-    let refused = |wanted: &&Platform| !offered.as_ref().is_some_and(|offered| wanted.accepts(offered));
-    match platforms.iter().find(refused) {
-        None => Ok(image),
-        Some(wanted) => Err(Error::NoPlatform {
-            place: source.name(),
-            wanted: wanted.clone(),
-            offered: offered.map_or_else(|| "an unknown platform".to_owned(), |offered| offered.to_string()),
-        }),
-    }
 }
 
 /// A configuration's bytes; `None` where there are more of them than make sense.
@@ -200,17 +174,4 @@ pub(super) async fn configuration(source: &Shared, config: &Descriptor) -> Resul
     let bytes = stream.read(Vec::new(), size).await?;
     stream.verify().await?;
     Ok(Some(bytes))
-}
-
-fn no_platform(source: &Shared, wanted: &Platform, entries: &[Descriptor]) -> Error {
-    let unknown = |platform: &Platform| platform.os == "unknown";
-    let mut offered: Vec<String> = Vec::new();
-    for platform in entries.iter().filter_map(Descriptor::platform).filter(|platform| !unknown(platform)) {
-        let platform = platform.to_string();
-        if !offered.contains(&platform) {
-            offered.push(platform);
-        }
-    }
-    let offered = if offered.is_empty() { "no platform by name".to_owned() } else { offered.join(", ") };
-    Error::NoPlatform { place: source.name(), wanted: wanted.clone(), offered }
 }

@@ -124,7 +124,8 @@ fn what_is_wrong_is_said_in_one_sentence() {
     );
     assert_eq!(
         usage(&format!("--local push {SAMPLE} hello --platform linux")),
-        "'linux' is not a platform; expected OS/ARCHITECTURE or OS/ARCHITECTURE/VARIANT, such as linux/arm64"
+        "'linux' is not a platform; expected OS/ARCHITECTURE or OS/ARCHITECTURE/VARIANT, such as linux/arm64, and \
+         for Windows also OS/ARCHITECTURE:VERSION"
     );
     assert_eq!(
         fails(255, &format!("--local push {SAMPLE} hello --platform linux/s390x")),

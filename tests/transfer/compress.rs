@@ -3,7 +3,6 @@
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
-use ecr::store::ArchivePath;
 use ecr::transfer::compress::Compression;
 
 use super::fake::Fake;
@@ -18,7 +17,7 @@ fn words(seed: u64) -> Vec<u8> {
 }
 
 /// What a program makes of these bytes.
-fn piped(program: &str, arguments: &[&str], bytes: Vec<u8>) -> Vec<u8> {
+pub(super) fn piped(program: &str, arguments: &[&str], bytes: Vec<u8>) -> Vec<u8> {
     let mut command = Command::new(program);
     let mut child = command
         .args(arguments)
@@ -211,9 +210,9 @@ async fn layers_of_a_docker_archive_are_compressed_for_a_registry_only() {
     let one = words(1);
     let (store, image) = store_of(&[(PLAIN, one.clone(), &one[..])], false).await;
     let path = format!("docker-archive:{}/a.tar", folder.path().display());
-    let archive = ArchivePath::parse(&path).destination().unwrap();
+    let archive = archive_path(&path).destination().unwrap();
     run(&(store as Shared), &archive, &options(&["app:1"])).await.unwrap();
-    let archive = ArchivePath::parse(&path).source().unwrap();
+    let archive = archive_path(&path).source().unwrap();
     let here: Shared = Arc::new(Memory::new());
     let outcome = run(&archive, &here, &options(&["1"])).await.unwrap();
     assert_eq!((&outcome.digest, outcome.compressed), (image.digest(), 0));

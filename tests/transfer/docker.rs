@@ -3,13 +3,11 @@
 use std::fs;
 use std::path::Path;
 
-use ecr::store::ArchivePath;
-
 use super::places::tar_of;
 use super::*;
 
 fn place(folder: &Path, rest: &str) -> ArchivePath {
-    ArchivePath::parse(&format!("docker-archive:{}/{rest}", folder.display()))
+    archive_path(&format!("docker-archive:{}/{rest}", folder.display()))
 }
 
 /// The files of an archive in their order.
@@ -103,16 +101,19 @@ async fn an_archive_is_dockers_and_ocis_at_once() {
     let name = folder.path().join("a.tar").display().to_string();
     assert_eq!(
         fetched(&whole, tag("1")).await.unwrap_err(),
-        format!("{name} has several images 1; choose one as docker-archive:{name}:REPOSITORY:1")
+        format!(
+            "{name} has several images 1: host:5000/team/app:1 and docker.io/library/other:1; choose one as {name}:NAME, \
+             with its whole name"
+        )
     );
     for (rest, digest) in [("other:1", &second), ("host:5000/team/app:1", &first), ("app:2", &second)] {
         let place = place(folder.path(), &format!("a.tar:{rest}"));
-        let back = fetched(&place.source().unwrap(), place.image()).await.unwrap();
+        let back = fetched(&place.source().unwrap(), place.image.clone()).await.unwrap();
         assert_eq!(back.tags(), [("x".to_owned(), digest.digest().clone())], "{rest}");
     }
     let missing = place(folder.path(), "a.tar:nobody:1");
     assert_eq!(
-        fetched(&missing.source().unwrap(), missing.image()).await.unwrap_err(),
+        fetched(&missing.source().unwrap(), missing.image.clone()).await.unwrap_err(),
         format!("{name} has no image of nobody")
     );
 }
@@ -148,7 +149,7 @@ async fn of_an_index_an_archive_takes_one_platform() {
 
 /// What docker 29 saves of an image of which it pulled one platform: the whole index, and that one's content.
 #[tokio::test]
-async fn an_index_with_some_of_its_content_is_that_much() {
+async fn of_an_index_with_some_of_its_content_a_platform_is_to_be_chosen() {
     let folder = tempfile::tempdir().unwrap();
     let (store, whole, children) = index().await;
     let amd = &children[0];
@@ -173,15 +174,37 @@ async fn an_index_with_some_of_its_content_is_that_much() {
         tar_of(&path, &files);
     };
     write(&saved);
-    let source = ArchivePath::parse(path.to_str().unwrap()).source().unwrap();
-    let back = fetched(&source, Name::Unnamed).await.unwrap();
-    assert_eq!(back.tags(), [("x".to_owned(), amd.digest().clone())]);
-    // The same in an archive that docker did not write is damaged.
-    saved.remove(2);
-    write(&saved);
-    let source = ArchivePath::parse(path.to_str().unwrap()).source().unwrap();
-    let error = fetched(&source, Name::Unnamed).await.unwrap_err();
-    assert!(error.contains(" has no blob "), "{error}");
+    // With docker's list and without: what ctr exports of one platform lacks the other's manifest too.
+    for removed in [None, Some(2), Some(4)] {
+        if let Some(removed) = removed {
+            saved.remove(removed);
+            write(&saved);
+        }
+        let source = archive_path(path.to_str().unwrap()).source().unwrap();
+        let place = path.display();
+        let digest = whole.digest();
+        assert_eq!(
+            fetched(&source, Name::Unnamed).await.err().unwrap(),
+            format!(
+                "{place} has only a part of {digest}: its index lists linux/arm64 without the content; choose what it \
+                 has with --platform linux/amd64"
+            )
+        );
+        let chosen = async |platform: &str| {
+            let back = Arc::new(Memory::new());
+            let wanted = Options { platforms: vec![platform.parse().unwrap()], ..options(&["x"]) };
+            let outcome = run(&source, &(back.clone() as Shared), &wanted).await;
+            outcome.map(|_| back.tags()).map_err(|error| error.to_string())
+        };
+        assert_eq!(chosen("linux/amd64").await.unwrap(), [("x".to_owned(), amd.digest().clone())]);
+        assert_eq!(
+            chosen("linux/arm64").await.unwrap_err(),
+            format!(
+                "{place} has no image for linux/arm64; it has linux/amd64, and its index lists linux/arm64 without the \
+                 content"
+            )
+        );
+    }
 }
 
 #[tokio::test]

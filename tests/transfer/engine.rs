@@ -5,6 +5,8 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::sync::mpsc;
 
+use super::commands::rows;
+use super::{noise, others::saved};
 use crate::harness::Machine;
 
 const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/sample-image");
@@ -63,12 +65,15 @@ fn an_image_goes_into_an_engine_and_comes_out_of_it() {
     let socket = machine.path().join("engine.sock");
     let loaded = br#"{"stream":"Loaded image: team/hello:1.0\n"}"#;
     let asked = engine(&socket, vec![answer("200 OK", b"OK"), answer("200 OK", loaded)]);
-    let digest = machine.ok(&format!("copy {SAMPLE} docker-daemon:team/hello:1.0 --platform linux/amd64"));
+    let copied = machine.ecr(&["copy", SAMPLE, "docker-daemon:team/hello:1.0", "--platform", "linux/amd64"]);
+    assert_eq!(copied.code, 0, "{}", copied.transcript());
+    let (digest, said) = (copied.stdout, copied.stderr);
     assert_eq!(asked.recv().unwrap().0, "get /_ping http/1.1");
     let (line, archive) = asked.recv().unwrap();
     assert_eq!(line, "post /images/load?quiet=1 http/1.1");
     assert_eq!(digest.get(..19), Some("sha256:1a1cefeeea5d"));
     assert!(is_clean(&machine));
+    assert_eq!(rows(&said)[1..], ["docker-daemon:team/hello:1.0 | 3 blobs | 4.4 KiB | 0"]);
 
     // What went in is what comes out: the engine gives the same archive back.
     std::fs::remove_file(&socket).unwrap();
@@ -135,4 +140,25 @@ fn without_an_engine_it_is_said_where_one_was_looked_for() {
     machine.set("DOCKER_HOST", "tcp://10.0.0.1:2375");
     let error = machine.fails(255, "copy docker-daemon:app out");
     assert!(error.contains("cannot use the engine at tcp://10.0.0.1:2375: expected unix:///PATH"), "{error}");
+}
+
+#[test]
+fn an_image_comes_out_by_its_id_and_messages_name_what_was_named() {
+    let machine = machine();
+    let socket = machine.path().join("engine.sock");
+    let id = format!("sha256:{}", "0a".repeat(32));
+    let layer = noise(1000, 1);
+    let archive = saved(&layer, layer.clone());
+    let ok = |body: &[u8]| answer("200 OK", body);
+    let asked = engine(&socket, vec![ok(&archive), ok(&archive), ok(b"no tar file"), ok(b"")]);
+    machine.ok(&format!("--local push docker-daemon:{id} app:1 --create"));
+    assert_eq!(asked.recv().unwrap().0, format!("get /images/{id}/get http/1.1"));
+    let said = |arguments: &str| machine.fails(255, &format!("--local push docker-daemon:{arguments} app:1"));
+    assert_eq!(said("app:3"), "error: docker-daemon:app:3 has no image 3; it has app:1\n");
+    let damaged = said("app:4");
+    assert!(damaged.contains("docker-daemon:app:4 is not a tar file, or a damaged one"), "{damaged}");
+    assert_eq!(said(&id), format!("error: docker-daemon:{id} is empty; expected an OCI or docker archive\n"));
+    let usage = machine.fails(252, &format!("copy {SAMPLE} docker-daemon:{id}"));
+    assert!(usage.contains(&format!("'docker-daemon:{id}' is an image's ID")), "{usage}");
+    assert!(is_clean(&machine));
 }

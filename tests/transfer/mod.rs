@@ -14,6 +14,7 @@ mod fake;
 mod faults;
 mod interrupts;
 mod listings;
+mod others;
 mod pairs;
 mod places;
 mod prepared;
@@ -30,13 +31,22 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ecr::image::{Descriptor, Digest, Manifest, Name, media_type};
-use ecr::store::{Memory, Shared, Store, TagListing};
+use ecr::store::{ArchivePath, Memory, Shared, Store, TagListing, scheme};
 use ecr::transfer::progress::{Progress, Silent};
 use ecr::transfer::{Error, Options, Outcome, copy};
 use serde_json::{Value, json};
 
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 const LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
+
+/// A path as it is written on the command line, with a scheme or without.
+fn archive_path(text: &str) -> ArchivePath {
+    match scheme::parse(text).unwrap() {
+        Some(scheme::Place::Path(path)) => path,
+        None => ArchivePath::parse(None, text).unwrap(),
+        Some(other) => panic!("{text} is no path but {other:?}"),
+    }
+}
 
 /// Bytes that do not repeat.
 fn noise(size: usize, seed: u64) -> Vec<u8> {

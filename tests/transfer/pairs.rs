@@ -11,7 +11,7 @@ fn places(address: &str) -> [(&'static str, String); 9] {
         ("layout", "oci:layout-N:1".to_owned()),
         ("folder", "./folder-N".to_owned()),
         ("archive", "oci-archive:archive-N.tar:1".to_owned()),
-        ("tar", "file-N.tar".to_owned()),
+        ("tar", "./file-N.tar".to_owned()),
         ("docker", "docker-archive:docker-N.tar:team/app-N:1".to_owned()),
         ("embedded ECR", "app-N:1".to_owned()),
         ("served ECR", format!("{address}/served-N:1")),

@@ -5,25 +5,25 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ecr::image::{Digest, Name};
-use ecr::store::{ArchivePath, Memory, Shared, Store as _, TagListing};
+use ecr::store::{Memory, Shared, Store as _, TagListing};
 use serde_json::{Value, json};
 
-use super::{LAYER, digests, image, index, noise, options, run, single};
+use super::{LAYER, archive_path, digests, image, index, noise, options, run, single};
 
 fn destination(path: &Path) -> Result<Shared, String> {
-    ArchivePath::parse(path.to_str().unwrap()).destination().map_err(|error| error.to_string())
+    archive_path(path.to_str().unwrap()).destination().map_err(|error| error.to_string())
 }
 
 fn source(path: &Path) -> Result<Shared, String> {
-    ArchivePath::parse(path.to_str().unwrap()).source().map_err(|error| error.to_string())
+    archive_path(path.to_str().unwrap()).source().map_err(|error| error.to_string())
 }
 
 /// What reading a place answers: the digest of its image, or what is wrong.
 async fn read(path: &str) -> Result<Digest, String> {
-    let place = ArchivePath::parse(path);
+    let place = archive_path(path);
     let source = place.source().map_err(|error| error.to_string())?;
     let mut options = options(&[]);
-    options.image = place.image();
+    options.image = place.image.clone();
     let destination: Shared = Arc::new(Memory::new());
     run(&source, &destination, &options)
         .await
@@ -179,8 +179,8 @@ async fn what_is_no_archive_says_so() {
     let text = path.display().to_string();
     let mut bytes = Vec::new();
     for (content, expected) in [
-        (b"".as_slice(), "is empty; expected an OCI archive"),
-        (&[0x1f, 0x8b, 8, 0], "is compressed; expected a plain tar file, so decompress it first"),
+        (b"".as_slice(), "is empty; expected an OCI or docker archive"),
+        (&[0x1f, 0x8b, 8, 0], "cannot be decompressed into a temporary file: "),
         (b"neither tar nor anything else", "is not a tar file, or a damaged one: "),
     ] {
         fs::write(&path, content).unwrap();
@@ -278,7 +278,10 @@ async fn several_platforms_of_three_make_a_smaller_index() {
     assert!(outcome.rewritten);
     let moved = destination.manifest(&Name::tag("1").unwrap()).await.unwrap();
     assert_eq!(moved.digest(), &outcome.digest);
-    assert_eq!(digests(moved.children().iter()), [images[0].digest().clone(), images[2].digest().clone()]);
+    assert_eq!(
+        digests(moved.children().into_iter()),
+        [images[0].digest().clone(), images[2].digest().clone()]
+    );
 }
 
 /// A tar file of these files; what starts with `->` is a link.
@@ -327,7 +330,7 @@ async fn a_docker_archive_is_read_in_place() {
         ("manifest.json", list.to_string().into_bytes()),
     ];
     tar_of(&path, &files);
-    let source = ArchivePath::parse(&format!("docker-archive:{text}")).source().unwrap();
+    let source = archive_path(&format!("docker-archive:{text}")).source().unwrap();
     assert_eq!(source.tags().await.unwrap(), TagListing::of(["1", "2"]));
     let back = Arc::new(Memory::new());
     let wanted = Name::tag("2").unwrap();
@@ -349,7 +352,7 @@ async fn a_docker_archive_is_read_in_place() {
     ];
     assert_eq!(found, expected);
     let several = format!(
-        "{text} has several images; choose one as docker-archive:{text}:REPOSITORY:TAG; it has host:5000/team/app:1, app:2"
+        "{text} has several images; choose one as {text}:REPOSITORY:TAG; it has host:5000/team/app:1, app:2"
     );
     assert_eq!(read(&text).await.unwrap_err(), several);
 
@@ -357,7 +360,7 @@ async fn a_docker_archive_is_read_in_place() {
     let mut damaged = files.to_vec();
     damaged[0].1[17] ^= 1;
     tar_of(&path, &damaged);
-    let source = ArchivePath::parse(&format!("{text}:1")).source().unwrap();
+    let source = archive_path(&format!("{text}:1")).source().unwrap();
     let wanted = ecr::transfer::Options { image: Name::tag("1").unwrap(), ..options(&["x"]) };
     let error = run(&source, &(Arc::new(Memory::new()) as Shared), &wanted).await.unwrap_err();
     assert!(

@@ -8,7 +8,7 @@ use ecr::store::{Layout, Memory, Shared};
 
 use super::fake::Fake;
 use super::server::{Server, body, offset, serve};
-use super::{Options, index, noise, options, run, single};
+use super::{Options, archive_path, index, noise, options, run, single};
 
 fn tagged() -> Options {
     Options { image: Name::tag("1").unwrap(), ..options(&["1"]) }
@@ -102,7 +102,7 @@ async fn bytes_that_are_not_what_they_should_be_leave_nothing_behind() {
         std::fs::write(folder.path().join(digest.hexadecimal()), bytes).unwrap();
         let target = tempfile::tempdir().unwrap();
         for name in ["layout", "archive.tar"] {
-            let place = ecr::store::ArchivePath::parse(target.path().join(name).to_str().unwrap());
+            let place = archive_path(target.path().join(name).to_str().unwrap());
             let destination = place.destination().unwrap();
             let error = run(&(fake.store() as Shared), &destination, &tagged()).await.unwrap_err();
             assert_eq!(error.to_string(), expected);

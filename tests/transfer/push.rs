@@ -9,7 +9,7 @@ use ecr::store::{Memory, Shared};
 use serde_json::{Value, json};
 
 use super::fake::{Fake, MEBIBYTE, State, out_of_order, refusal};
-use super::{LAYER, image, index, noise, options, run, single};
+use super::{LAYER, archive_path, image, index, noise, options, run, single};
 
 /// Twelve MiB and a bit: three parts of 5 MiB.
 const SIZE: usize = 12 * MEBIBYTE + 7;
@@ -456,7 +456,7 @@ async fn a_damaged_file_that_ecr_refuses_is_to_blame() {
     let path = folder.path().join("layout");
     let layer = noise(6 * MEBIBYTE, 1);
     let (memory, _) = single(std::slice::from_ref(&layer)).await;
-    let layout: Shared = ecr::store::ArchivePath::parse(path.to_str().unwrap()).destination().unwrap();
+    let layout: Shared = archive_path(path.to_str().unwrap()).destination().unwrap();
     run(&(memory as Shared), &layout, &options(&["1"])).await.unwrap();
     let digest = Digest::of(&layer);
     let mut damaged = layer;

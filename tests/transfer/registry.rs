@@ -469,7 +469,7 @@ async fn a_damaged_file_that_a_registry_refuses_is_to_blame() {
     let path = folder.path().join("layout");
     let layer = noise(5_000_000, 1);
     let (memory, _) = single(std::slice::from_ref(&layer)).await;
-    let layout: Shared = ecr::store::ArchivePath::parse(path.to_str().unwrap()).destination().unwrap();
+    let layout: Shared = archive_path(path.to_str().unwrap()).destination().unwrap();
     run(&(memory as Shared), &layout, &options(&["1"])).await.unwrap();
     let digest = Digest::of(&layer);
     let mut damaged = layer;

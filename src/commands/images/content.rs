@@ -61,11 +61,11 @@ impl Contents<'_> {
                 chosen.digest = own.filter(|own| platform.accepts(own)).map(|_| manifest.digest().clone());
                 return Ok(chosen);
             }
-            if let Some(child) = best(manifest.children(), platform) {
+            if let Some(child) = best(&manifest.children(), platform) {
                 chosen.digest = Some(child.digest.clone());
                 return Ok(chosen);
             }
-            let nested = manifest.children().iter().filter(|child| child.platform().is_none());
+            let nested = manifest.children().into_iter().filter(|child| child.platform().is_none());
             for child in nested.filter_map(|child| self.graph.position(&child.digest)) {
                 if depth < DEEPEST && chosen.digest.is_none() {
                     let found = self.for_platform(child, platform, depth + 1).await?;
@@ -104,11 +104,11 @@ impl Contents<'_> {
 }
 
 /// The child that fits a platform best: one without a variant before one with a variant that nobody asked for.
-fn best<'a>(children: &'a [Descriptor], platform: &Platform) -> Option<&'a Descriptor> {
-    let fits = |child: &&Descriptor| child.platform().is_some_and(|offered| platform.accepts(&offered));
-    let exact = |child: &&Descriptor| child.platform().as_ref() == Some(platform);
-    children.iter().find(exact).or_else(|| {
-        let plain = |child: &&Descriptor| child.platform().is_some_and(|offered| offered.variant.is_none());
-        children.iter().filter(fits).find(plain).or_else(|| children.iter().find(fits))
-    })
+fn best<'a>(children: &[&'a Descriptor], platform: &Platform) -> Option<&'a Descriptor> {
+    let distance = |child: &Descriptor| {
+        let offered = child.platform().filter(|offered| platform.accepts(offered))?;
+        Some(platform.distance(&offered))
+    };
+    let fitting = children.iter().filter_map(|child| Some((distance(child)?, *child)));
+    fitting.min_by_key(|(distance, _)| *distance).map(|(_, child)| child)
 }

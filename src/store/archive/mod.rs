@@ -55,7 +55,7 @@ impl Listing {
                 tags.iter().filter(|tag| docker::split(tag).is_some()).cloned().collect();
             saved.add(manifest, &names);
         }
-        self.index.add(manifest, tags);
+        self.index.add(manifest, tags, self.saved.is_some());
     }
 
     /// The last files of the archive.

@@ -3,16 +3,17 @@
 use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::os::unix::fs::{FileExt as _, FileTypeExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::STEP;
 use crate::image::{Descriptor, Digest, Manifest, Name};
-use crate::store::docker;
+use crate::store::decompress::Compressor;
 use crate::store::files::{self, Extent, Files, MARK};
 use crate::store::folder::open_file;
-use crate::store::{Answer, Error, Reader, Source, Store, TagListing, Written};
+use crate::store::{Answer, Capabilities, Error, Reader, Source, Store, TagListing, Written, docker, index};
 
 /// More files than any layout has; what lists more is not meant well.
 const MAXIMUM_ENTRIES: usize = 100_000;
@@ -48,15 +49,17 @@ impl ArchiveReader {
     /// The archive in an open file or pipe, which messages call by this name.
     pub fn of_file(file: File, path: impl Into<PathBuf>) -> Result<Self, Error> {
         let path = path.into();
-        let file = in_place(file).map_err(Error::io("read", &path))?;
+        let mut file = in_place(file).map_err(Error::io("read", &path))?;
         let wrong = |reason: String| Error::Place { place: path.display().to_string(), reason };
-        let mut magic = Vec::new();
-        files::read_at(&file, 0, &mut magic, 4).map_err(Error::io("read", &path))?;
-        if magic.starts_with(&[0x1f, 0x8b]) || magic == [0x28, 0xb5, 0x2f, 0xfd] {
-            return Err(wrong("is compressed; expected a plain tar file, so decompress it first".to_owned()));
+        let mut front = Vec::new();
+        files::read_at(&file, 0, &mut front, 8).map_err(Error::io("read", &path))?;
+        if front.is_empty() {
+            return Err(wrong("is empty; expected an OCI or docker archive".to_owned()));
         }
-        if magic.is_empty() {
-            return Err(wrong("is empty; expected an OCI archive".to_owned()));
+        if let Some(compressor) = Compressor::of(&front) {
+            let unpacked = decompressed(file, compressor);
+            file = unpacked
+                .map_err(|error| wrong(format!("cannot be decompressed into a temporary file: {error}")))?;
         }
         let (entries, sparse) =
             scan(&file).map_err(|error| wrong(format!("is not a tar file, or a damaged one: {error}")))?;
@@ -87,6 +90,15 @@ fn in_place(mut file: File) -> io::Result<File> {
         )
     })?;
     io::copy(&mut file, &mut copy)?;
+    Ok(copy)
+}
+
+/// What is in a compressed file, in a file without a name, since archives are read by offsets.
+fn decompressed(mut file: File, compressor: Compressor) -> io::Result<File> {
+    file.rewind()?;
+    let mut plain = compressor.reader(BufReader::with_capacity(STEP, file))?;
+    let mut copy = tempfile::tempfile()?;
+    io::copy(&mut plain, &mut copy)?;
     Ok(copy)
 }
 
@@ -143,7 +155,8 @@ fn scan(file: &File) -> io::Result<Found> {
         }
         let kind = entry.header().entry_type();
         if kind.is_symlink() || kind.is_hard_link() {
-            links.extend(link(&entry, kind.is_symlink()));
+            let (path, targets) = link(&entry, kind.is_symlink());
+            links.insert(path, targets);
             continue;
         }
         if kind.is_gnu_sparse() {
@@ -159,15 +172,8 @@ fn scan(file: &File) -> io::Result<Found> {
         // As tar unpacks it, the last file of a name is the one that counts.
         entries.insert(own_path(&entry.path_bytes()), (start, size));
     }
-    for (path, first) in &links {
-        let mut target = first;
-        for _ in 0..MOST_LINKS {
-            match links.get(target) {
-                Some(next) if !entries.contains_key(target) => target = next,
-                _ => break,
-            }
-        }
-        if let Some(&place) = entries.get(target) {
+    for path in links.keys() {
+        if let Some(place) = followed(path, &links, &entries) {
             entries.entry(path.clone()).or_insert(place);
         }
     }
@@ -175,28 +181,53 @@ fn scan(file: &File) -> io::Result<Found> {
 }
 
 fn own_path(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).trim_start_matches("./").to_owned()
+    plain(&String::from_utf8_lossy(bytes)).to_owned()
 }
 
-/// A link's path and that of its target, both from the archive's root. docker saves a layer that several images have
-/// once, and links to it. What leads out of the archive leads nowhere.
-fn link<R: io::Read>(entry: &tar::Entry<'_, R>, symbolic: bool) -> Option<(String, String)> {
-    let path = own_path(&entry.path_bytes());
-    let target = String::from_utf8_lossy(&entry.link_name_bytes()?).into_owned();
-    if symbolic && target.starts_with('/') {
-        return None;
-    }
-    let mut parts: Vec<&str> = if symbolic { path.split('/').collect() } else { Vec::new() };
-    parts.pop();
-    for part in target.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => drop(parts.pop()?),
-            part => parts.push(part),
+/// A path from the archive's root, however a writer begins it: `./a`, `/a` and `a` are one.
+fn plain(path: &str) -> &str {
+    path.trim_start_matches("./").trim_start_matches('/')
+}
+
+/// Where the file lies that a link leads to, through other links.
+fn followed(
+    path: &str,
+    links: &HashMap<String, Vec<String>>,
+    entries: &HashMap<String, (u64, u64)>,
+) -> Option<(u64, u64)> {
+    let mut path = path;
+    for _ in 0..MOST_LINKS {
+        let targets = links.get(path)?;
+        if let Some(place) = targets.iter().find_map(|target| entries.get(target)) {
+            return Some(*place);
         }
+        path = targets.iter().find(|target| links.contains_key(*target))?;
     }
-    let target = parts.join("/");
-    Some((path, target))
+    None
+}
+
+/// A link's path and what its target may be, from the archive's root: docker saves a layer that several images have
+/// once, and links to it. A symbolic link is relative to its own folder; some writers mean the root. What leads out of
+/// the archive leads nowhere.
+fn link<R: io::Read>(entry: &tar::Entry<'_, R>, symbolic: bool) -> (String, Vec<String>) {
+    let path = own_path(&entry.path_bytes());
+    let target = entry.link_name_bytes().map(|name| String::from_utf8_lossy(&name).into_owned());
+    let target = target.filter(|target| !(symbolic && target.starts_with('/'))).unwrap_or_default();
+    let folder: Vec<&str> = path.split('/').collect();
+    let below = |folder: &[&str]| {
+        let mut parts = folder.to_vec();
+        for part in target.split('/') {
+            match part {
+                "" | "." => {}
+                ".." => drop(parts.pop()?),
+                part => parts.push(part),
+            }
+        }
+        Some(parts.join("/")).filter(|path| !path.is_empty())
+    };
+    let own = if symbolic { below(&folder[..folder.len() - 1]) } else { None };
+    let targets = own.into_iter().chain(below(&[])).collect();
+    (path, targets)
 }
 
 impl Files for ArchiveReader {
@@ -205,7 +236,7 @@ impl Files for ArchiveReader {
     }
 
     fn find(&self, path: &str) -> Result<Option<Extent>, Error> {
-        let Some(&(start, size)) = self.entries.get(path) else { return Ok(None) };
+        let Some((start, size)) = self.extent(path) else { return Ok(None) };
         let file = Arc::clone(&self.file);
         Ok(Some(Extent { path: self.path.clone(), file, start, size, is_outside: false }))
     }
@@ -230,35 +261,11 @@ impl ArchiveReader {
 
     /// Why a file cannot be had, as a sentence goes on.
     pub(in crate::store) fn absence(&self, path: &str) -> &'static str {
-        if self.sparse.contains(path) {
+        if self.sparse.contains(plain(path)) {
             "it is kept with holes; expected tar without --sparse"
         } else {
             "it is missing"
         }
-    }
-
-    /// Of an index that docker saved, the part that is here: since docker 29 it is saved whole, with the content of
-    /// those platforms only that were pulled.
-    fn present(&self, whole: Manifest) -> Result<Manifest, Error> {
-        let mut here = Vec::new();
-        for entry in whole.children() {
-            if !self.entries.contains_key(&files::blob_path(&entry.digest)) {
-                continue;
-            }
-            let child = files::manifest(self, &Name::Digest(entry.digest.clone()))?;
-            let has = |blob: &Descriptor| self.entries.contains_key(&files::blob_path(&blob.digest));
-            if child.blobs().chain(child.children()).all(has) {
-                here.push((entry.clone(), child));
-            }
-        }
-        if here.is_empty() || here.len() == whole.children().len() {
-            return Ok(whole);
-        }
-        if here.len() == 1 {
-            return Ok(here.swap_remove(0).1);
-        }
-        let entries: Vec<Descriptor> = here.into_iter().map(|(entry, _)| entry).collect();
-        whole.with_children(&entries).map_err(Error::image(self.place()))
     }
 
     pub(in crate::store) fn path(&self) -> &Path {
@@ -271,7 +278,7 @@ impl ArchiveReader {
 
     /// Where a file lies: its offset and its size.
     pub(in crate::store) fn extent(&self, path: &str) -> Option<(u64, u64)> {
-        self.entries.get(path).copied()
+        self.entries.get(plain(path)).copied()
     }
 
     fn read_only(&self) -> Error {
@@ -285,18 +292,23 @@ impl Store for ArchiveReader {
     }
 
     fn manifest<'a>(&'a self, name: &'a Name) -> Answer<'a, Manifest> {
-        Box::pin(async move {
-            let whole = files::manifest(self, name)?;
-            if self.is_saved() && !matches!(name, Name::Digest(_)) { self.present(whole) } else { Ok(whole) }
-        })
+        Box::pin(async move { files::manifest(self, name) })
+    }
+
+    fn candidates<'a>(&'a self, name: &'a Name) -> Answer<'a, Vec<Descriptor>> {
+        Box::pin(async move { files::index(self)?.candidates(self, name) })
+    }
+
+    fn absent<'a>(&'a self, manifest: &'a Manifest) -> Answer<'a, HashSet<Digest>> {
+        Box::pin(async move { index::absent(self, manifest) })
     }
 
     fn open<'a>(&'a self, blob: &'a Descriptor, offset: u64) -> Answer<'a, Box<dyn Reader>> {
         Box::pin(async move { files::open(self, blob, offset) })
     }
 
-    fn is_docker(&self) -> bool {
-        self.is_saved()
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { is_dockers: self.is_saved(), ..Capabilities::LAYOUT }
     }
 
     fn referrers<'a>(&'a self, subject: &'a Digest) -> Answer<'a, Vec<Descriptor>> {
@@ -313,10 +325,6 @@ impl Store for ArchiveReader {
 
     fn write<'a>(&'a self, _blob: &'a Descriptor, _source: &'a Source) -> Answer<'a, Written> {
         Box::pin(async { Err(self.read_only()) })
-    }
-
-    fn is_local(&self) -> bool {
-        true
     }
 
     fn put_manifest<'a>(&'a self, _manifest: &'a Manifest) -> Answer<'a, ()> {

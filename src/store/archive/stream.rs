@@ -12,7 +12,7 @@ use super::{BLOCK, Listing, STEP, header};
 use crate::image::{Descriptor, Digest, Manifest, Name};
 use crate::store::files::{self, MARK, MARK_TEXT};
 use crate::store::stream::Parts;
-use crate::store::{Answer, Error, Kept, Reader, Source, Store, Written};
+use crate::store::{Answer, Capabilities, Error, Kept, Reader, Source, Store, Written};
 
 /// Display name for messages.
 const NAME: &str = "-";
@@ -191,12 +191,8 @@ impl Store for ArchiveStream {
         })
     }
 
-    fn is_docker(&self) -> bool {
-        self.docker
-    }
-
-    fn is_sequential(&self) -> bool {
-        true
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { is_dockers: self.docker, is_stream: true, ..Capabilities::default() }
     }
 
     fn keeps(&self) -> Kept {

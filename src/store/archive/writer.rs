@@ -13,12 +13,14 @@ use crate::image::{Descriptor, Digest, Manifest, Name};
 use crate::store::files::{self, Extent, Files, MARK, MARK_TEXT};
 use crate::store::folder::{Folder, Temporary};
 use crate::store::stream::Parts;
-use crate::store::{Answer, Error, Reader, Source, Store, Written};
+use crate::store::{Answer, Capabilities, Error, Reader, Source, Store, Written};
 
 /// An OCI archive to write: a new file, or one in place of an older archive. It has a temporary name, which becomes the
 /// final one when everything in it was verified.
 pub struct ArchiveWriter {
     path: PathBuf,
+    /// What messages call it.
+    label: String,
     docker: bool,
     state: Mutex<State>,
 }
@@ -53,7 +55,14 @@ impl ArchiveWriter {
                 files::index(&old).map_err(kept)?;
             }
         }
-        Ok(Self { path, docker, state: Mutex::default() })
+        let label = path.display().to_string();
+        Ok(Self { path, label, docker, state: Mutex::default() })
+    }
+
+    /// The same archive under a name that says more than its path.
+    #[must_use]
+    pub(in crate::store) fn called(self, label: &str) -> Self {
+        Self { label: label.to_owned(), ..self }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -61,7 +70,7 @@ impl ArchiveWriter {
     }
 
     fn failed(&self) -> impl FnOnce(io::Error) -> Error {
-        Error::io("write", &self.path)
+        Error::io("write", Path::new(&self.label))
     }
 
     fn folder(&self) -> &Path {
@@ -158,7 +167,7 @@ impl State {
 
 impl Files for ArchiveWriter {
     fn place(&self) -> String {
-        self.path.display().to_string()
+        self.label.clone()
     }
 
     fn find(&self, _path: &str) -> Result<Option<Extent>, Error> {
@@ -212,8 +221,8 @@ impl Store for ArchiveWriter {
         })
     }
 
-    fn is_docker(&self) -> bool {
-        self.docker
+    fn capabilities(&self) -> Capabilities {
+        if self.docker { Capabilities::DOCKER } else { Capabilities::LAYOUT }
     }
 
     fn put_referrer<'a>(&'a self, manifest: &'a Manifest) -> Answer<'a, ()> {

@@ -23,10 +23,11 @@ use serde_json::json;
 use self::save::Entry;
 pub(super) use self::save::{LIST, REPOSITORIES, Saved, full, split};
 use super::archive::ArchiveReader;
+use super::decompress::Compressor;
 use super::files::{self, Extent, Files};
 use super::memory::BytesReader;
-use super::{Answer, Error, Reader, Source, Store, TagListing, Written};
-use crate::image::{Algorithm, Descriptor, Digest, Manifest, Name, media_type};
+use super::{Answer, Capabilities, Error, Reader, Source, Store, TagListing, Written};
+use crate::image::{Algorithm, Descriptor, Digest, Manifest, Name, media_type, null_is_default};
 
 const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 const STEP: usize = 1024 * 1024;
@@ -48,12 +49,13 @@ struct Image {
 
 #[derive(Deserialize)]
 struct Configuration {
+    #[serde(default, deserialize_with = "null_is_default")]
     rootfs: RootFileSystem,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct RootFileSystem {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
     diff_ids: Vec<Digest>,
 }
 
@@ -165,8 +167,8 @@ impl DockerReader {
             }
             ([first, others @ ..], _) => {
                 let same = others.iter().all(|image| image.manifest == first.manifest);
-                let reason =
-                    format!("has several images; choose one as docker-archive:{place}:REPOSITORY:TAG{known}");
+                let tag = if let Name::Tag(tag) = name { format!(" {tag}") } else { String::new() };
+                let reason = format!("has several images{tag}; choose one as {place}:REPOSITORY:TAG{known}");
                 if same { Ok(first) } else { Err(self.unfit(reason)) }
             }
         }
@@ -189,13 +191,11 @@ fn tag_of(name: &str) -> Option<&str> {
 fn kind(archive: &ArchiveReader, extent: (u64, u64), identity: Digest) -> io::Result<(&'static str, Digest)> {
     let (start, size) = extent;
     let mut magic = Vec::new();
-    files::read_at(archive.file(), start, &mut magic, usize::try_from(size).unwrap_or(4).min(4))?;
-    let suffix = match magic[..] {
-        [0x1f, 0x8b, ..] => "+gzip",
-        [0x28, 0xb5, 0x2f, 0xfd] => "+zstd",
-        _ => return Ok(("", identity)),
-    };
-    Ok((suffix, hash(archive.file(), extent)?))
+    files::read_at(archive.file(), start, &mut magic, usize::try_from(size).unwrap_or(8).min(8))?;
+    match Compressor::of(&magic) {
+        None => Ok(("", identity)),
+        Some(compressor) => Ok((compressor.suffix(), hash(archive.file(), extent)?)),
+    }
 }
 
 /// The digest of a layer's file as it lies there.
@@ -247,8 +247,8 @@ impl Store for DockerReader {
         })
     }
 
-    fn is_docker(&self) -> bool {
-        true
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::DOCKER
     }
 
     fn prepare<'a>(&'a self, _blobs: &'a [Descriptor]) -> Answer<'a, HashSet<Digest>> {

@@ -20,8 +20,8 @@ use self::pace::Pace;
 use super::connections::Connections;
 pub use super::connections::Network;
 use super::{
-    Answer, Chosen, ImageListing, Journal, Kept, ListWalk, PendingBlob, Reader, Source, Store, TagListing,
-    Unreadable, Written,
+    Answer, Capabilities, Chosen, ImageListing, Journal, Kept, ListWalk, PendingBlob, Reader, Source, Store,
+    TagListing, Unreadable, Written,
 };
 use crate::image::{Descriptor, Digest, Manifest, Name, RepositoryName, Tag, media_type};
 use crate::service::Client;
@@ -266,8 +266,8 @@ impl Store for Ecr {
         })
     }
 
-    fn is_remote(&self) -> bool {
-        true
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::ECR
     }
 
     fn tags(&self) -> Answer<'_, TagListing> {

@@ -38,9 +38,10 @@ pub use self::token::Renew;
 use super::connections::Connections;
 pub use super::connections::Network;
 use super::{
-    Answer, Chosen, ImageListing, Journal, Kept, PendingBlob, Reader, Source, Store, TagListing, Written,
+    Answer, Capabilities, Chosen, ImageListing, Journal, Kept, PendingBlob, Reader, Source, Store,
+    TagListing, Written,
 };
-use crate::image::{Descriptor, Digest, Manifest, Name, RepositoryName, Tag};
+use crate::image::{Descriptor, Digest, Manifest, Name, Registry, RepositoryName, Tag};
 
 const USER_AGENT: &str = concat!("ecr/", env!("CARGO_PKG_VERSION"));
 /// How often something is attempted where another attempt may help.
@@ -286,8 +287,11 @@ impl Store for Remote {
         Some((&self.host, &self.repository))
     }
 
-    fn is_remote(&self) -> bool {
-        true
+    fn capabilities(&self) -> Capabilities {
+        match Registry::of_host(&self.host) {
+            Some(Registry::Ecr { .. }) => Capabilities::ECR,
+            _ => Capabilities::REGISTRY,
+        }
     }
 
     fn tags(&self) -> Answer<'_, TagListing> {

@@ -37,7 +37,7 @@ use self::pack::{WorkerPool, pack};
 use super::plan::{self, Blobs, Plan};
 use super::progress::{Event, Progress};
 use super::{Error, Options, Outcome, expect, move_blobs, put_child};
-use crate::image::{Content, Descriptor, Digest, Manifest, media_type};
+use crate::image::{Content, Descriptor, Digest, Manifest, media_type, null_is_default};
 use crate::store::{self, Buffers, PendingBlob, Shared, Source, Written};
 
 /// How layers can be compressed.
@@ -47,6 +47,8 @@ pub enum Method {
     Gzip,
     /// Smaller and faster, for runtimes since about 2021.
     Zstd,
+    /// Not at all, as every docker engine loads it; nobody asks for it by name.
+    Uncompressed,
 }
 
 /// Compression method and level as written on the command line: `gzip`, `zstd:19`.
@@ -61,12 +63,15 @@ pub struct Compression {
 impl Compression {
     /// Default for uncompressed layers of docker archives and engines.
     const USUAL: Self = Self { method: Method::Gzip, level: None };
+    /// What layers become that older docker engines cannot load.
+    const UNCOMPRESSED: Self = Self { method: Method::Uncompressed, level: None };
 
     /// The level that is meant: the usual ones of skopeo and crane's compressor, and of zstd's own tool.
     fn effort(self) -> u8 {
         self.level.unwrap_or(match self.method {
             Method::Gzip => 5,
             Method::Zstd => 3,
+            Method::Uncompressed => 0,
         })
     }
 }
@@ -141,6 +146,7 @@ struct Configuration {
 
 #[derive(Deserialize)]
 struct RootFileSystem {
+    #[serde(default, deserialize_with = "null_is_default")]
     diff_ids: Vec<Digest>,
 }
 
@@ -153,21 +159,37 @@ impl Work {
         options: &Options,
         plan: &Plan,
     ) -> Result<Option<Self>, Error> {
-        let (asked, remote) =
-            (options.compression, destination.is_some_and(|destination| destination.is_remote()));
+        let to = destination.map(|destination| destination.capabilities()).unwrap_or_default();
+        let from_docker = source.capabilities().is_dockers;
         let fixed = options.expected.as_ref() == Some(plan.root.digest());
-        if asked.is_none() && !(source.is_docker() && remote && !fixed) {
-            return Ok(None);
+        let asked = options.compression;
+        if let Some(destination) = destination.filter(|_| to.is_dockers)
+            && asked.is_some_and(|asked| asked.method == Method::Zstd)
+        {
+            return Err(Error::NotForDocker {
+                place: destination.name(),
+                digest: plan.root.digest().clone(),
+                reason: "older engines cannot load layers that zstd compressed; leave out --compress zstd",
+            });
         }
-        let compression = asked.unwrap_or(Compression::USUAL);
+        let compression = match asked {
+            Some(asked) => asked,
+            None if to.is_dockers => Compression::UNCOMPRESSED,
+            None if from_docker => Compression::USUAL,
+            None => return Ok(None),
+        };
+        let wanted = |layer: &Descriptor| match Form::of(&layer.media_type) {
+            None => false,
+            Some(form) if asked.is_some() => {
+                Some(form) != compression.method.form() || compression.level.is_some()
+            }
+            Some(form) if to.is_dockers => matches!(form, Form::Zstd | Form::Dockers),
+            Some(Form::Plain) => to.is_far && !fixed,
+            Some(form) => form == Form::Dockers,
+        };
         let mut layers: IndexMap<Digest, Layer> = IndexMap::new();
         for image in plan.image() {
             let Content::Image { config, layers: listed } = image.content() else { continue };
-            let wanted = |layer: &Descriptor| match (Form::of(&layer.media_type), asked) {
-                (None, _) => false,
-                (Some(form), None) => form == Form::Plain,
-                (Some(form), Some(_)) => form != compression.method.form() || compression.level.is_some(),
-            };
             if !media_type::is_configuration(&config.media_type) || !listed.iter().any(wanted) {
                 continue;
             }
@@ -279,7 +301,11 @@ impl Work {
             let (source, destination, layer) = (Arc::clone(source), Arc::clone(destination), layer.clone());
             let (permits, progress, workers) = (Arc::clone(&permits), Arc::clone(progress), workers.clone());
             let (compression, buffers) = (self.compression, Arc::clone(&options.buffers));
-            let (known, memory) = (compression.known(&layer, options), options.cache.clone());
+            // An archive gives a blob that it is asked about its place at once, and this is only a hint.
+            let to = destination.capabilities();
+            let hint = !to.is_dockers && !to.has_files;
+            let known = hint.then(|| compression.known(&layer, options)).flatten();
+            let memory = options.cache.clone();
             tasks.spawn(async move {
                 let _permit = permits.acquire_owned().await;
                 if let Some(known) = known
@@ -420,6 +446,8 @@ enum Form {
     Plain,
     Gzip,
     Zstd,
+    /// In a way that only docker archives have.
+    Dockers,
 }
 
 impl Form {
@@ -432,6 +460,7 @@ impl Form {
             "" => Some(Self::Plain),
             "+gzip" | ".gzip" => Some(Self::Gzip),
             "+zstd" | ".zstd" => Some(Self::Zstd),
+            "+xz" | "+bzip2" => Some(Self::Dockers),
             _ => None,
         }
     }
@@ -442,13 +471,15 @@ impl Method {
         match self {
             Self::Gzip => "gzip",
             Self::Zstd => "zstd",
+            Self::Uncompressed => "tar",
         }
     }
 
-    fn form(self) -> Form {
+    fn form(self) -> Option<Form> {
         match self {
-            Self::Gzip => Form::Gzip,
-            Self::Zstd => Form::Zstd,
+            Self::Gzip => Some(Form::Gzip),
+            Self::Zstd => Some(Form::Zstd),
+            Self::Uncompressed => None,
         }
     }
 }

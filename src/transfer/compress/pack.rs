@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::available_parallelism;
 
-use flate2::bufread::MultiGzDecoder;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc};
 
@@ -13,6 +12,7 @@ use super::deflate::{self, BlockCompressor};
 use super::spool::{self, Filling};
 use super::{Compression, Layer, Method, gzip, rewrite};
 use crate::image::{Descriptor, Digest, Hasher};
+use crate::store::decompress::Compressor;
 use crate::store::{Buffers, Shared, Source, Stream};
 use crate::transfer::Error;
 
@@ -142,19 +142,19 @@ fn run(
     let front = incoming.fill_buf().map_err(Failure::Unpack)?;
     let mut plain = Plain { hasher: None, failed: None, reader: Box::new(io::empty()), unwanted };
     // What it is, not what it is called: some tools call plain layers gzip.
-    let packed = front.starts_with(&[0x1f, 0x8b]) || front.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]);
+    let packed = Compressor::of(front);
     let algorithm = identities.first().map_or(digest, |identity| identity).algorithm();
-    if packed || algorithm != digest.algorithm() {
+    if packed.is_some() || algorithm != digest.algorithm() {
         plain.hasher = Some(algorithm.hasher());
     }
-    plain.reader = match front {
-        [0x1f, 0x8b, ..] => Box::new(MultiGzDecoder::new(incoming)),
-        _ if packed => Box::new(zstd::stream::read::Decoder::with_buffer(incoming).map_err(Failure::Unpack)?),
-        _ => Box::new(incoming),
+    plain.reader = match packed {
+        Some(compressor) => compressor.reader(incoming).map_err(Failure::Unpack)?,
+        None => Box::new(incoming),
     };
     let level = compression.effort();
     let done = match compression.method {
         Method::Gzip => gzip::compress(&mut plain, &mut filling, level, workers),
+        Method::Uncompressed => io::copy(&mut plain, &mut filling).map(|_| ()),
         Method::Zstd => zstd::stream::Encoder::new(&mut filling, i32::from(level)).and_then(|mut encoder| {
             // Larger reads than those of io::copy, which would cost a call for each 8 KiB.
             let mut block = vec![0; deflate::BLOCK];

@@ -18,17 +18,23 @@ const STALE: [&str; 2] = ["containerd.io/snapshot/stargz/", "io.github.container
 
 /// Returns the descriptor of a layer after compression.
 pub(super) fn layer(old: &Descriptor, method: Method, digest: Digest, size: u64) -> Descriptor {
-    let docker = old.media_type.starts_with(DOCKER_LAYER) && method == Method::Gzip;
+    let docker = old.media_type.starts_with(DOCKER_LAYER) && method != Method::Zstd;
     let media_type = match method {
-        Method::Gzip if docker => format!("{DOCKER_LAYER}.gzip"),
+        _ if docker => dockers(method),
         Method::Gzip => format!("{OCI_LAYER}+gzip"),
         Method::Zstd => format!("{OCI_LAYER}+zstd"),
+        Method::Uncompressed => OCI_LAYER.to_owned(),
     };
     let mut new = Descriptor { media_type, digest, size, ..old.clone() };
     new.annotations.retain(|name, _| !STALE.iter().any(|stale| name.starts_with(stale)));
     new.urls.clear();
     new.other.remove("data");
     new
+}
+
+/// Docker's own media type of a layer, which there is none of for zstd.
+fn dockers(method: Method) -> String {
+    if method == Method::Uncompressed { DOCKER_LAYER.to_owned() } else { format!("{DOCKER_LAYER}.gzip") }
 }
 
 /// The manifests below the root, and the root, with the new layers in place of the old ones.
@@ -80,7 +86,7 @@ fn image(
     let replaced = |layer: &Descriptor| match packed.get(&layer.digest) {
         Some(new) => {
             let new = self::layer(layer, method, new.digest.clone(), new.size);
-            if docker { with_type(&new, &format!("{DOCKER_LAYER}.gzip")) } else { new }
+            if docker { with_type(&new, &dockers(method)) } else { new }
         }
         None => rename(layer),
     };

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 
 use crate::image::{Algorithm, Descriptor, Digest, Hasher, Manifest, Name};
-use crate::store::{Answer, Error, Reader, Source, Store, Written};
+use crate::store::{Answer, Capabilities, Error, Reader, Source, Store, Written};
 
 /// A new spool in the platform's temporary folder, which nobody else can read, and what fills it.
 pub(super) fn new() -> io::Result<(Spool, Filling)> {
@@ -75,9 +75,9 @@ impl Store for Spool {
         format!("a temporary file in {}", place())
     }
 
-    /// What is in it was hashed on its way in.
-    fn is_local(&self) -> bool {
-        true
+    // What is in it was hashed on its way in.
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::LAYOUT
     }
 
     fn open<'a>(&'a self, _blob: &'a Descriptor, offset: u64) -> Answer<'a, Box<dyn Reader>> {

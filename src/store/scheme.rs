@@ -1,0 +1,244 @@
+//! The schemes that say what kind of place a text on the command line names, one row each.
+
+use super::archive_path::{ArchivePath, Format, NoName};
+use crate::image::{self, Reference};
+
+/// A scheme.
+pub struct Scheme {
+    /// What stands in front of the place.
+    pub prefix: &'static str,
+    /// The place, as help texts write it.
+    pub usage: &'static str,
+    /// What it is, as help texts say it.
+    pub help: &'static str,
+    /// What stores of this kind are like.
+    pub capabilities: Capabilities,
+    parse: fn(&str) -> Result<Place, Error>,
+}
+
+/// What tells kinds of stores apart for whoever moves images between them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Capabilities {
+    /// Blobs are files of this machine that go by their digests: a destination that computes digests itself may take
+    /// them as they are.
+    pub has_files: bool,
+    /// Images are kept as docker keeps them: each for one platform, and with layers that need not be compressed.
+    pub is_dockers: bool,
+    /// Blobs are sent far away to get there.
+    pub is_far: bool,
+    /// One blob is taken after another.
+    pub is_stream: bool,
+    /// Indexes may list manifests only.
+    pub lists_manifests_only: bool,
+}
+
+impl Capabilities {
+    /// What no row differs from.
+    const PLAIN: Self = Self {
+        has_files: false,
+        is_dockers: false,
+        is_far: false,
+        is_stream: false,
+        lists_manifests_only: false,
+    };
+    /// An OCI image layout, in a folder or in a tar file.
+    pub const LAYOUT: Self = Self { has_files: true, ..Self::PLAIN };
+    /// A docker archive.
+    pub const DOCKER: Self = Self { is_dockers: true, ..Self::PLAIN };
+    /// A registry over `/v2/`.
+    pub const REGISTRY: Self = Self { is_far: true, ..Self::PLAIN };
+    /// A repository of Amazon ECR, which refuses an index with anything but manifests in it.
+    pub const ECR: Self = Self { is_far: true, lists_manifests_only: true, ..Self::PLAIN };
+}
+
+/// A place that a scheme names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// A layout or an archive; the path `-` is standard input or output.
+    Path(ArchivePath),
+    /// An image in docker's or podman's engine.
+    Engine(EngineImage),
+    /// An image in a registry.
+    Registry(Reference),
+}
+
+/// An image in an engine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EngineImage {
+    /// By its name.
+    Named(Reference),
+    /// By its id: the digest of its configuration, or the beginning of it behind `sha256:`.
+    Id(String),
+}
+
+/// Why a text names no place.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// What is behind a path is no name.
+    #[error(transparent)]
+    Name(#[from] NoName),
+    /// It is no reference.
+    #[error(transparent)]
+    Reference(#[from] image::Error),
+    /// A registry is missing.
+    #[error("'docker://{0}' names no registry; expected docker://HOST/REPOSITORY")]
+    NoRegistry(String),
+    /// The path is missing.
+    #[error("'{0}' names no path")]
+    NoPath(String),
+    /// Other tools have this scheme.
+    #[error("the scheme {prefix} is not supported; {instead}")]
+    Unsupported {
+        /// The scheme.
+        prefix: &'static str,
+        /// What to do.
+        instead: &'static str,
+    },
+}
+
+/// The schemes that are known.
+pub const SCHEMES: [Scheme; 5] = [
+    Scheme {
+        prefix: "oci:",
+        usage: "oci:PATH[:NAME]",
+        help: "an OCI image layout, a folder",
+        capabilities: Capabilities::LAYOUT,
+        parse: |rest| path(Format::Layout, "oci:", rest),
+    },
+    Scheme {
+        prefix: "oci-archive:",
+        usage: "oci-archive:PATH[:NAME]",
+        help: "an OCI image layout in a tar file",
+        capabilities: Capabilities::LAYOUT,
+        parse: |rest| path(Format::Archive, "oci-archive:", rest),
+    },
+    Scheme {
+        prefix: "docker-archive:",
+        usage: "docker-archive:PATH[:NAME]",
+        help: "a tar file that docker loads, with one platform of an image",
+        capabilities: Capabilities::DOCKER,
+        parse: |rest| path(Format::Docker, "docker-archive:", rest),
+    },
+    Scheme {
+        prefix: "docker-daemon:",
+        usage: "docker-daemon:NAME",
+        help: "an image of docker's or podman's engine",
+        capabilities: Capabilities::DOCKER,
+        parse: engine,
+    },
+    Scheme {
+        prefix: "docker://",
+        usage: "docker://HOST/REPOSITORY[:TAG|@DIGEST]",
+        help: "any OCI registry, over /v2/",
+        capabilities: Capabilities::REGISTRY,
+        parse: registry,
+    },
+];
+
+/// Schemes of skopeo, podman and crane that there is something else for.
+const UNSUPPORTED: [(&str, &str); 9] = [
+    ("dir:", "write the image as oci:PATH"),
+    ("containers-storage:", "save it with 'podman save --format oci-archive' and use oci-archive:PATH"),
+    ("containerd:", "export it with 'ctr images export' and use oci-archive:PATH"),
+    ("docker-image:", "use docker-daemon:NAME"),
+    ("docker:", "use docker://HOST/REPOSITORY, or docker-daemon:NAME for the engine"),
+    ("ocidir://", "use oci:PATH"),
+    ("oci-layout:", "use oci:PATH"),
+    ("tarball:", "use docker-archive:PATH or oci-archive:PATH"),
+    ("sif:", "convert it with skopeo to oci:PATH"),
+];
+
+/// The place that a text with a scheme names; `None` where it has none.
+pub fn parse(text: &str) -> Result<Option<Place>, Error> {
+    match SCHEMES.iter().find_map(|scheme| Some((scheme, text.strip_prefix(scheme.prefix)?))) {
+        Some((scheme, rest)) => (scheme.parse)(rest).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// The error for a scheme that only other tools have.
+pub fn unsupported(text: &str) -> Option<Error> {
+    let found = UNSUPPORTED.iter().find(|(prefix, _)| text.starts_with(prefix));
+    found.map(|&(prefix, instead)| Error::Unsupported { prefix, instead })
+}
+
+/// The schemes with what they stand for, for help texts.
+pub fn help() -> String {
+    let rows: Vec<String> =
+        SCHEMES.iter().map(|scheme| format!("{} ({})", scheme.usage, scheme.help)).collect();
+    rows.join("; ")
+}
+
+fn path(format: Format, prefix: &str, rest: &str) -> Result<Place, Error> {
+    if rest.is_empty() || rest.starts_with([':', '@']) {
+        return Err(Error::NoPath(format!("{prefix}{rest}")));
+    }
+    Ok(Place::Path(ArchivePath::parse(Some(format), rest)?))
+}
+
+fn engine(rest: &str) -> Result<Place, Error> {
+    if let Some(id) = rest.strip_prefix("sha256:")
+        && id.len() <= 64
+        && id.len() >= 12
+        && id.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+    {
+        return Ok(Place::Engine(EngineImage::Id(rest.to_owned())));
+    }
+    Ok(Place::Engine(EngineImage::Named(rest.parse()?)))
+}
+
+fn registry(rest: &str) -> Result<Place, Error> {
+    let reference: Reference = rest.parse()?;
+    match reference.registry {
+        Some(_) => Ok(Place::Registry(reference)),
+        None => Err(Error::NoRegistry(rest.to_owned())),
+    }
+}
+
+/// A repository as it stands in front of a tag, and the tag, or all of a name without one.
+pub fn repository(reference: &Reference) -> String {
+    match &reference.registry {
+        Some(registry) => format!("{}/{}", registry.host(), reference.repository),
+        None => reference.repository.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_scheme_reads_what_it_stands_for() {
+        let path = |format, path: &str| Place::Path(ArchivePath::new(Some(format), path));
+        let reference = |text: &str| text.parse::<Reference>().unwrap();
+        let id = format!("sha256:{}", "0a".repeat(32));
+        for (text, place) in [
+            ("oci:no/such".to_owned(), path(Format::Layout, "no/such")),
+            ("oci-archive:no/such".to_owned(), path(Format::Archive, "no/such")),
+            ("docker-archive:no/such".to_owned(), path(Format::Docker, "no/such")),
+            ("docker-archive:-".to_owned(), path(Format::Docker, "-")),
+            ("docker-daemon:app:1".to_owned(), Place::Engine(EngineImage::Named(reference("app:1")))),
+            (format!("docker-daemon:{id}"), Place::Engine(EngineImage::Id(id))),
+            ("docker://a.example/b:c.tar".to_owned(), Place::Registry(reference("a.example/b:c.tar"))),
+        ] {
+            assert_eq!(parse(&text).unwrap(), Some(place), "{text}");
+        }
+        assert_eq!(parse("app:1.tar").unwrap(), None);
+    }
+
+    #[test]
+    fn what_is_missing_or_foreign_is_said() {
+        for (text, reason) in [
+            ("oci:", "'oci:' names no path"),
+            ("oci::1", "'oci::1' names no path"),
+            ("docker://app", "'docker://app' names no registry; expected docker://HOST/REPOSITORY"),
+        ] {
+            assert_eq!(parse(text).unwrap_err().to_string(), reason);
+        }
+        assert_eq!(
+            unsupported("dir:/srv/image").unwrap().to_string(),
+            "the scheme dir: is not supported; write the image as oci:PATH"
+        );
+        assert!(unsupported("directory:1").is_none());
+    }
+}
