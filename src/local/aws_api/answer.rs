@@ -15,6 +15,18 @@ use crate::local::pull_through;
 use crate::local::store::time;
 use crate::model::Service;
 
+/// A request of Amazon ECR's or Amazon ECR Public's API before it is checked.
+#[derive(Debug, Clone)]
+pub(in crate::local) struct ApiRequest<'a> {
+    pub(in crate::local) caller: &'a Caller,
+    pub(in crate::local) service: &'static Service,
+    /// The operation's name.
+    pub(in crate::local) operation: &'a str,
+    pub(in crate::local) input: Value,
+    /// The input's blob member, unless it is within the input as base64.
+    pub(in crate::local) blob: Option<Bytes>,
+}
+
 impl Local {
     /// Answers one request. The input's blob member comes in `blob`, or as base64 within the input. What the store lacks
     /// and a registry upstream has is not fetched; [`Local::answer_through`] does that.
@@ -26,10 +38,10 @@ impl Local {
         input: Value,
         blob: Option<Bytes>,
     ) -> Result<Value, Fault> {
-        self.carry_out(caller, service, operation, input, blob, None, Self::authorize_call)
+        self.answer_request(ApiRequest { caller, service, operation, input, blob }, None)
     }
 
-    /// The same after fetching what the request needs from upstream, which may take as long as a pull.
+    /// Like [`Local::answer`], after fetching what the request needs from upstream, which may take as long as a pull.
     pub fn answer_through(
         self: &Arc<Self>,
         caller: &Caller,
@@ -38,43 +50,23 @@ impl Local {
         input: Value,
         blob: Option<Bytes>,
     ) -> Result<Value, Fault> {
+        let request = ApiRequest { caller, service, operation, input, blob };
         if !may_need(operation) {
-            return self.answer(caller, service, operation, input, blob);
+            return self.answer_request(request, None);
         }
-        match self.answer(caller, service, operation, input.clone(), blob) {
-            Err(Fault { need: Some(need), .. }) => {
-                let settled = pull_through::settle_now(self, &need)?;
-                self.answer_settled(caller, service, operation, input, Some(&settled))
-            }
-            answer => answer,
-        }
+        let attempt = |settled: Option<Settled>| self.answer_request(request.clone(), settled.as_ref());
+        pull_through::with_upstream_blocking(self, attempt)
     }
 
-    /// The same after what the request needs was fetched from upstream, or was not to be had. Without, the refusal of one
-    /// that needs something says what.
-    pub(in crate::local) fn answer_settled(
+    /// Answers one request; `settled` is what became of fetching what it needs from upstream, once that was tried.
+    /// Without, the error of one that needs something says what.
+    pub(in crate::local) fn answer_request(
         &self,
-        caller: &Caller,
-        service: &'static Service,
-        operation: &str,
-        input: Value,
+        request: ApiRequest<'_>,
         settled: Option<&Settled>,
-    ) -> Result<Value, Fault> {
-        self.carry_out(caller, service, operation, input, None, settled, Self::authorize_call)
-    }
-
-    #[allow(clippy::too_many_arguments, reason = "what all ways to ask have in common")]
-    fn carry_out(
-        &self,
-        caller: &Caller,
-        service: &'static Service,
-        operation: &str,
-        input: Value,
-        blob: Option<Bytes>,
-        settled: Option<&Settled>,
-        authorize: fn(&Self, &Call<'_>) -> Result<(), Fault>,
     ) -> Result<Value, Fault> {
         let unknown = |message: String| Fault::new("UnknownOperationException", message);
+        let ApiRequest { caller, service, operation, input, blob } = request;
         let operation = service
             .operation(operation)
             .ok_or_else(|| unknown(format!("{} has no operation {operation}", service.full_name)))?;
@@ -95,7 +87,7 @@ impl Local {
         validate::check(service, operation, &input, beside)?;
         let now = time::now();
         let call = Call { local: self, caller, service, operation, input, blob, now, settled };
-        authorize(self, &call)?;
+        self.authorize_call(&call)?;
         let answer = match handler(&call) {
             Err(Fault { need: Some(need), .. }) => return Err(self.may_import(caller, need)?),
             answer => answer?,
@@ -129,7 +121,7 @@ fn decode_blob(input: &mut Map<String, Value>, member: &str) -> Result<Option<By
 }
 
 /// Whether an operation may find that something has to be fetched.
-pub(in crate::local) fn may_need(operation: &str) -> bool {
+fn may_need(operation: &str) -> bool {
     matches!(
         operation,
         "BatchGetImage" | "GetDownloadUrlForLayer" | "ListImageReferrers" | "ValidatePullThroughCacheRule"

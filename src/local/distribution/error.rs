@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::local::core::error::Fault;
 use crate::local::core::upstream::Need;
+use crate::local::pull_through::MayNeedUpstream;
 
 /// A refusal with its HTTP status.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,6 +48,12 @@ impl From<Fault> for Refusal {
             _ => (400, "UNSUPPORTED"),
         };
         Self { need: fault.need, ..Self::new(status, code, fault.message) }
+    }
+}
+
+impl MayNeedUpstream for Refusal {
+    fn take_need(&mut self) -> Option<Box<Need>> {
+        self.need.take()
     }
 }
 

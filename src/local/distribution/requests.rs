@@ -139,20 +139,14 @@ impl Asked {
         state.large.run(as_client(state, self.client(None), work)?).await.unwrap_or_else(|| Err(failed()))
     }
 
-    /// Like [`Asked::with`], for what may have to be fetched from upstream first. Nobody's turn is held up meanwhile:
-    /// upstream may be this very server.
+    /// Like [`Asked::with`], for what may have to be fetched from upstream first.
     pub(in crate::local) async fn through<T: Send + 'static>(
         &self,
         state: &Arc<State>,
         work: impl Fn(&Registry<'_>) -> Result<T, Refusal> + Clone + Send + 'static,
     ) -> Result<T, Refusal> {
-        match self.with(state, work.clone()).await {
-            Err(Refusal { need: Some(need), .. }) => {
-                let settled = pull_through::settle(&state.local, &need).await;
-                with(state, self.client(Some(settled)), work).await
-            }
-            done => done,
-        }
+        pull_through::with_upstream(&state.local, |settled| with(state, self.client(settled), work.clone()))
+            .await
     }
 }
 

@@ -6,12 +6,14 @@ pub(in crate::local) mod flight;
 
 use std::sync::Arc;
 
+use futures_util::FutureExt as _;
+
 use crate::local::core::error::Fault;
 use crate::local::core::local::Local;
 use crate::local::core::upstream::{Need, Settled};
 
-/// Fetches what is needed.
-pub(in crate::local) async fn settle(local: &Arc<Local>, need: &Need) -> Settled {
+/// Fetches what a request needs; returns what could not be fetched, and why.
+async fn settle(local: &Arc<Local>, need: &Need) -> Settled {
     let mut settled = Settled::default();
     for wanted in &need.wanted {
         if let Err(failure) = local.upstreams.fetch(local, need, wanted).await {
@@ -21,12 +23,64 @@ pub(in crate::local) async fn settle(local: &Arc<Local>, need: &Need) -> Settled
     settled
 }
 
-/// The same for who has no runtime to wait in, or must not wait in the one there is.
-pub(in crate::local) fn settle_now(local: &Arc<Local>, need: &Need) -> Result<Settled, Fault> {
+/// Like [`settle`], for a thread that has no runtime to wait in, or must not wait in the one that it has.
+fn settle_blocking(local: &Arc<Local>, need: &Need) -> Result<Settled, Fault> {
     let work = || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         Ok(runtime.block_on(settle(local, need)))
     };
     let done = std::thread::scope(|scope| scope.spawn(work).join());
     done.unwrap_or_else(|_| Err(Fault::server("the embedded ECR failed on what is upstream")))
+}
+
+/// An error that may name what has to be fetched from upstream before the request can be answered.
+pub(in crate::local) trait MayNeedUpstream {
+    /// Takes out what has to be fetched; `None` if the error is final.
+    fn take_need(&mut self) -> Option<Box<Need>>;
+}
+
+impl MayNeedUpstream for Fault {
+    fn take_need(&mut self) -> Option<Box<Need>> {
+        self.need.take()
+    }
+}
+
+/// Attempts a request. If it needs something from upstream, fetches that and attempts the request a second time, with
+/// what became of the fetch. Nothing is held meanwhile that other requests wait for: upstream may be this very server.
+pub(in crate::local) async fn with_upstream<T, E: MayNeedUpstream, F: Future<Output = Result<T, E>>>(
+    local: &Arc<Local>,
+    attempt: impl Fn(Option<Settled>) -> F,
+) -> Result<T, E> {
+    fetch_and_retry(attempt, async |need: Box<Need>| Ok(settle(local, &need).await)).await
+}
+
+/// Like [`with_upstream`], for a thread that may be blocked.
+pub(in crate::local) fn with_upstream_blocking<T>(
+    local: &Arc<Local>,
+    attempt: impl Fn(Option<Settled>) -> Result<T, Fault>,
+) -> Result<T, Fault> {
+    let attempt = |settled| std::future::ready(attempt(settled));
+    let answered = fetch_and_retry(attempt, async |need: Box<Need>| settle_blocking(local, &need));
+    // Neither of the two waits, so the future is ready when it is polled first.
+    answered
+        .now_or_never()
+        .unwrap_or_else(|| Err(Fault::server("the embedded ECR waits for what is upstream")))
+}
+
+async fn fetch_and_retry<T, E: MayNeedUpstream, F: Future<Output = Result<T, E>>>(
+    attempt: impl Fn(Option<Settled>) -> F,
+    fetch: impl AsyncFnOnce(Box<Need>) -> Result<Settled, E>,
+) -> Result<T, E> {
+    let first = attempt(None);
+    let mut error = match first.await {
+        Ok(done) => return Ok(done),
+        Err(error) => error,
+    };
+    match error.take_need() {
+        None => Err(error),
+        Some(need) => {
+            let second = attempt(Some(fetch(need).await?));
+            second.await
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! The services' API: an operation in a header, its input as JSON in the body.
 
-use crate::local::aws_api::answer;
+use crate::local::aws_api::answer::ApiRequest;
 use crate::local::core::download_url;
 use crate::local::pull_through;
 use crate::local::store::time;
@@ -22,7 +22,7 @@ use super::reply;
 use crate::local::aws_api::answer::blob_member;
 use crate::local::core::caller::Caller;
 use crate::local::core::error::Fault;
-use crate::local::core::upstream::Need;
+use crate::local::core::upstream::Settled;
 use crate::local::server::auth::Claim;
 use crate::local::server::auth::SECURITY_TOKEN;
 use crate::local::server::bounded::Bounded;
@@ -131,46 +131,27 @@ fn target(head: &Parts) -> Result<(&'static Service, String), Fault> {
 }
 
 async fn handle(state: &Arc<State>, caller: Caller, asked: Asked, input: Input) -> Result<Vec<u8>, Fault> {
-    let shared = Arc::clone(state);
     let Asked { service, operation, member } = asked;
-    let work = move || {
-        let mut members = members(&input.text.bytes)?;
-        let blob = input.blob.map(Bytes::from_owner);
-        if let Some(member) = member.filter(|_| blob.is_some()) {
-            members.remove(member);
-        }
-        let input = Value::Object(members);
-        if !answer::may_need(&operation) {
-            let answer = shared.local.answer(&caller, service, &operation, input, blob)?;
-            return Ok(Outcome::Answer(written(&answer)?));
-        }
-        match shared.local.answer(&caller, service, &operation, input.clone(), blob) {
-            Err(Fault { need: Some(need), .. }) => {
-                Ok(Outcome::Need(Box::new((need, caller, operation, input))))
+    let (text, blob) = (Arc::new(input.text), input.blob.map(Bytes::from_owner));
+    let attempt = |settled: Option<Settled>| {
+        let local = Arc::clone(&state.local);
+        let (caller, operation, text, blob) =
+            (caller.clone(), operation.clone(), Arc::clone(&text), blob.clone());
+        in_turn(state, move || {
+            let mut members = members(&text.bytes)?;
+            if let Some(member) = member.filter(|_| blob.is_some()) {
+                members.remove(member);
             }
-            answer => Ok(Outcome::Answer(written(&answer?)?)),
-        }
+            let input = Value::Object(members);
+            let request = ApiRequest { caller: &caller, service, operation: &operation, input, blob };
+            written(&local.answer_request(request, settled.as_ref())?)
+        })
     };
-    let (need, caller, operation, input) = match in_turn(state, work).await? {
-        Outcome::Answer(answer) => return Ok(answer),
-        Outcome::Need(again) => *again,
-    };
-    // Nobody's turn is held up while upstream is asked: upstream may be this very server.
-    let settled = pull_through::settle(&state.local, &need).await;
-    let local = Arc::clone(&state.local);
-    let work = move || written(&local.answer_settled(&caller, service, &operation, input, Some(&settled))?);
-    in_turn(state, work).await
+    pull_through::with_upstream(&state.local, attempt).await
 }
 
 fn written(answer: &Value) -> Result<Vec<u8>, Fault> {
     serde_json::to_vec(answer).map_err(|error| Fault::server(error.to_string()))
-}
-
-/// What came of a request at first.
-enum Outcome {
-    Answer(Vec<u8>),
-    /// It has to be asked once more after something was fetched from upstream.
-    Need(Box<(Box<Need>, Caller, String, Value)>),
 }
 
 /// Does something that waits for the disk, a few at a time.
