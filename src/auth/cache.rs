@@ -256,11 +256,9 @@ fn base(settings: &Settings) -> Option<PathBuf> {
     if let Some(folder) = settings.filled_variable("AWS_ECR_CACHE_DIR") {
         return Some(settings.expanded(&folder));
     }
-    let named =
-        settings.filled_variable("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
     // A home that is not there (`/nonexistent`) is meant not to be there.
     let home = || settings.home().filter(|home| home.is_dir());
-    let folder = named.or_else(|| Some(home()?.join(".cache")))?;
+    let folder = settings.absolute_path("XDG_CACHE_HOME").or_else(|| Some(home()?.join(".cache")))?;
     folder.is_absolute().then(|| folder.join("ecr"))
 }
 

@@ -89,10 +89,8 @@ impl Client {
     pub fn file(self, settings: &Settings) -> Result<PathBuf, Error> {
         let variable = |name: &str| settings.filled_variable(name).map(PathBuf::from);
         let home = || settings.home().ok_or(Error::Homeless(self.name()));
-        let configuration = || match variable("XDG_CONFIG_HOME").filter(|path| path.is_absolute()) {
-            Some(folder) => Ok(folder),
-            None => Ok(home()?.join(".config")),
-        };
+        let configuration =
+            || settings.base_folder("XDG_CONFIG_HOME", ".config").ok_or(Error::Homeless(self.name()));
         match self {
             Self::Docker => match variable("DOCKER_CONFIG") {
                 Some(folder) => Ok(folder.join("config.json")),

@@ -99,10 +99,7 @@ fn remember(settings: &Settings, file: &Path, hosts: &[String], before: &JsonTex
 }
 
 fn state(settings: &Settings) -> Option<PathBuf> {
-    let named =
-        settings.filled_variable("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
-    let folder = named.or_else(|| Some(settings.home()?.join(".local/state")))?;
-    Some(folder.join("ecr/helper.json"))
+    Some(settings.base_folder("XDG_STATE_HOME", ".local/state")?.join("ecr/helper.json"))
 }
 
 /// How docker will find the helper's program.

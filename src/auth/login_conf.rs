@@ -112,10 +112,7 @@ pub fn file(settings: &Settings) -> Option<PathBuf> {
     if let Some(file) = settings.filled_variable("ECR_LOGIN_CONFIG") {
         return Some(settings.expanded(&file));
     }
-    let named =
-        settings.filled_variable("XDG_CONFIG_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
-    let folder = named.or_else(|| Some(settings.home()?.join(".config")))?;
-    Some(folder.join("ecr/login.conf"))
+    Some(settings.base_folder("XDG_CONFIG_HOME", ".config")?.join("ecr/login.conf"))
 }
 
 impl Rules {

@@ -41,9 +41,7 @@ impl Settings {
         if self.environment.is_of_this_process() {
             return dirs::data_dir();
         }
-        let named =
-            self.filled_variable("XDG_DATA_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
-        named.or_else(|| Some(self.home()?.join(".local/share")))
+        self.base_folder("XDG_DATA_HOME", ".local/share")
     }
 
     /// The platform's folder for what can be made again, where there is one.
@@ -51,9 +49,17 @@ impl Settings {
         if self.environment.is_of_this_process() {
             return dirs::cache_dir();
         }
-        let named =
-            self.filled_variable("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
-        named.or_else(|| Some(self.home()?.join(".cache")))
+        self.base_folder("XDG_CACHE_HOME", ".cache")
+    }
+
+    /// A folder of the XDG Base Directory Specification: the one in `variable`, else `default` below the home folder.
+    pub fn base_folder(&self, variable: &str, default: &str) -> Option<PathBuf> {
+        self.absolute_path(variable).or_else(|| Some(self.home()?.join(default)))
+    }
+
+    /// The path in a variable. A relative one is ignored, as the XDG Base Directory Specification demands.
+    pub fn absolute_path(&self, variable: &str) -> Option<PathBuf> {
+        self.filled_variable(variable).map(PathBuf::from).filter(|path| path.is_absolute())
     }
 
     /// The sections of AWS CLI's file of aliases, `~/.aws/cli/alias`: an alias's name and what it stands for.
