@@ -163,7 +163,7 @@ impl Identity {
         add(target.rule.as_ref().and_then(|rule| rule.endpoint_url.as_deref()).unwrap_or_default());
         add(settings.globals().endpoint_url.as_deref().unwrap_or_default());
         self.facts.iter().for_each(|fact| add(fact));
-        hexadecimal(&hash.finalize()[..16])
+        hex::encode(&hash.finalize()[..16])
     }
 }
 
@@ -274,11 +274,6 @@ fn subject_of_file(settings: &Settings) -> String {
         .map_or_else(String::new, |token| subject(token.trim()))
 }
 
-fn hexadecimal(bytes: &[u8]) -> String {
-    let digit = |value: u8| char::from_digit(u32::from(value), 16).unwrap_or('0');
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
-}
-
 /// Whom a signed token speaks of: it is renewed all the time, its subject is not.
 fn subject(token: &str) -> String {
     let claims = token.split('.').nth(1).and_then(|part| {
@@ -289,7 +284,7 @@ fn subject(token: &str) -> String {
     match claim("sub") {
         Some(subject) => format!("{} {subject}", claim("iss").unwrap_or_default()),
         // No readable claims: the token as a whole, by its hash.
-        None => hexadecimal(&Sha256::digest(token.as_bytes())),
+        None => hex::encode(Sha256::digest(token.as_bytes())),
     }
 }
 

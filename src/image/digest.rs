@@ -1,6 +1,6 @@
 //! Content digests: `sha256:…` and `sha512:…`, strictly in the form of the OCI image specification.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -57,11 +57,7 @@ impl Digest {
 
     /// The digest that these 32 bytes of a SHA-256 are.
     pub fn of_sha256(bytes: &[u8; 32]) -> Self {
-        let mut hexadecimal = String::with_capacity(64);
-        for byte in bytes {
-            let _ = write!(hexadecimal, "{byte:02x}");
-        }
-        Self { algorithm: Algorithm::Sha256, hexadecimal }
+        digest(Algorithm::Sha256, bytes)
     }
 
     /// The algorithm.
@@ -168,12 +164,7 @@ impl Hasher {
 }
 
 fn digest(algorithm: Algorithm, bytes: &[u8]) -> Digest {
-    let mut hexadecimal = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        // Writing to a String cannot fail.
-        let _ = write!(hexadecimal, "{byte:02x}");
-    }
-    Digest { algorithm, hexadecimal }
+    Digest { algorithm, hexadecimal: hex::encode(bytes) }
 }
 
 #[cfg(test)]

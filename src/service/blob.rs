@@ -5,7 +5,6 @@
 //! what SHA-256 does, and a block is still in the processor's cache when it is hashed or sent.
 
 use std::convert::Infallible;
-use std::fmt::Write as _;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -56,7 +55,7 @@ impl Encoded {
             hasher.update(&text);
         }
         hasher.update(TAIL);
-        Self { head: head.into(), blob, digest: hexadecimal(&hasher.finalize()) }
+        Self { head: head.into(), blob, digest: hex::encode(hasher.finalize()) }
     }
 
     /// The SHA-256 of the body, in hexadecimal, as signatures have it.
@@ -67,15 +66,6 @@ impl Encoded {
     pub(super) fn length(&self) -> usize {
         self.head.len() + STANDARD.encoded_length(self.blob.len()) + TAIL.len()
     }
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(2 * bytes.len());
-    for byte in bytes {
-        // Writing into a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
 }
 
 /// The body for a request, which can be sent as often as need be.
@@ -162,7 +152,7 @@ mod tests {
                 (encoded.length(), body(&encoded).content_length()),
                 (expected.len(), Some(expected.len() as u64))
             );
-            let digest = hexadecimal(&Sha256::digest(&expected));
+            let digest = hex::encode(Sha256::digest(&expected));
             assert_eq!(encoded.digest(), digest);
         }
     }

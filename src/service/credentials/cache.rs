@@ -1,6 +1,5 @@
 //! AWS CLI's folder of fetched credentials, `~/.aws/cli/cache`: what one program fetched the other need not.
 
-use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
@@ -74,8 +73,5 @@ pub(super) fn store(file: &std::path::Path, bytes: &[u8]) -> std::io::Result<()>
 
 /// SHA-1 in hexadecimal: the names of files that AWS CLI shares with us.
 pub(super) fn hash(text: &str) -> String {
-    Sha1::digest(text.as_bytes()).iter().fold(String::new(), |mut hash, byte| {
-        let _ = write!(hash, "{byte:02x}");
-        hash
-    })
+    hex::encode(Sha1::digest(text.as_bytes()))
 }
