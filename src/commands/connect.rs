@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::auth::docker_credentials::{self, StoredLogin};
+use crate::image::host::is_account_id;
 use crate::local::{Caller, Fault, Local, Reach};
 use crate::model::Service;
 use crate::service::{Backend, Client, Refusal, Request};
@@ -41,7 +42,7 @@ pub(super) fn rehearsal(folder: &Path) -> anyhow::Result<Client> {
 pub(super) fn caller(settings: &Settings) -> anyhow::Result<Caller> {
     let region = settings.region()?.filter(|region| !region.is_empty());
     let key = settings.filled_variable("AWS_ACCESS_KEY_ID");
-    let account = key.filter(|key| key.len() == 12 && key.bytes().all(|byte| byte.is_ascii_digit()));
+    let account = key.filter(|key| is_account_id(key));
     let account = account.as_deref().unwrap_or(LOCAL_ACCOUNT);
     Ok(Caller::of_account(account, region.as_deref().unwrap_or(LOCAL_REGION)))
 }

@@ -135,10 +135,9 @@ impl Ecr {
         };
         let (region, end) = rest.split_once('.')?;
         let (_, dualstack) = ENDS.iter().find(|(known, _)| *known == end)?;
-        let account_is_right = account.bytes().all(|byte| byte.is_ascii_digit());
         let inside = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
         let region_is_right = region.bytes().all(inside) && !region.is_empty() && !region.starts_with('-');
-        (account_is_right && region_is_right).then(|| Self::Private {
+        (is_account_id(account) && region_is_right).then(|| Self::Private {
             account: account.to_owned(),
             region: region.to_owned(),
             fips,
@@ -161,6 +160,11 @@ impl Ecr {
             Self::Public { .. } => None,
         }
     }
+}
+
+/// Whether a text has the form of an AWS account's identifier: twelve digits.
+pub fn is_account_id(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use super::{Context, Error};
 use crate::commands::connect::reach;
 use crate::commands::signals::Listener;
 use crate::commands::threads;
+use crate::image::host::is_account_id;
 use crate::local::server::{Credentials, Log, Options, Rule, Server};
 use crate::local::{DEFAULT_PORT, Local};
 use crate::store::private_temporary;
@@ -167,8 +168,7 @@ pub(super) fn behaviour() -> Vec<Arg> {
 }
 
 fn account(text: &str) -> Result<String, String> {
-    let is_account = text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit());
-    if is_account { Ok(text.to_owned()) } else { Err("an account has twelve digits".to_owned()) }
+    if is_account_id(text) { Ok(text.to_owned()) } else { Err("an account has twelve digits".to_owned()) }
 }
 
 /// The options on the command line.

@@ -3,6 +3,7 @@
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde_json::Value;
 
+pub(in crate::local) use crate::image::host::is_account_id as is_account;
 use crate::local::core::error::Fault;
 use crate::local::core::registry_id::{RepositoryRef, Scope};
 
@@ -99,11 +100,6 @@ pub(in crate::local) fn partition(region: &str) -> &'static str {
         ("us-isof-", "aws-iso-f"),
     ];
     PARTITIONS.iter().find(|(prefix, _)| region.starts_with(prefix)).map_or("aws", |(_, partition)| partition)
-}
-
-/// Whether a text is an account's number.
-pub(in crate::local) fn is_account(text: &str) -> bool {
-    text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn not_found(scope: &Scope, name: &str) -> Fault {

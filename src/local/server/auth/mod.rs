@@ -16,6 +16,7 @@ pub use credentials::Credentials;
 pub(super) use session::Session;
 
 use crate::iam::Principal;
+use crate::image::host::is_account_id;
 use crate::local::core::caller::Caller;
 use crate::local::core::error::Fault;
 use crate::local::store::hex::hex;
@@ -180,8 +181,7 @@ impl Authenticator {
 
     /// The owner of a key that nothing else is known of: the account that it is the number of, else the server's.
     fn principal_of(&self, key: &str) -> Principal {
-        let is_account = key.len() == 12 && key.bytes().all(|byte| byte.is_ascii_digit());
-        Principal::root(if is_account { key } else { &self.account })
+        Principal::root(if is_account_id(key) { key } else { &self.account })
     }
 }
 
