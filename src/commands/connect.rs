@@ -37,7 +37,7 @@ pub(super) fn rehearsal(folder: &Path) -> anyhow::Result<Client> {
     Ok(Client::in_process(crate::model::ecr(), Arc::new(Embedded { local, caller })))
 }
 
-/// Who asks the embedded ECR. Its account is the access key where that has twelve digits, so that several accounts
+/// Caller of the embedded ECR. Its account is the access key where that has twelve digits, so that several accounts
 /// can be played through on one machine.
 pub(super) fn caller(settings: &Settings) -> anyhow::Result<Caller> {
     let region = settings.region()?.filter(|region| !region.is_empty());

@@ -18,7 +18,7 @@ use crate::store::ecr::Repository;
 
 /// The most that is read of a file; policies have far less.
 const LARGEST: u64 = 1 << 20;
-/// What CreateRepository takes and the command line says.
+/// Options of CreateRepository from the command line.
 const OURS: [&str; 2] = ["registryId", "repositoryName"];
 const LIFECYCLE: &str = "lifecyclePolicy";
 const POLICY: &str = "repositoryPolicy";
@@ -53,7 +53,7 @@ pub(super) struct Creation {
 }
 
 impl Creation {
-    /// What `--create` says; `None` where it was not given.
+    /// Value of `--create`; `None` if it was not given.
     pub(super) fn asked(matches: &ArgMatches) -> anyhow::Result<Option<Self>> {
         match matches.get_one::<String>("create").map(String::as_str) {
             None => Ok(None),
@@ -186,7 +186,7 @@ impl Creation {
     }
 }
 
-/// What was done and what was not, once the repository is there.
+/// Result of creating a repository: which settings were applied and which were not.
 fn half_done(repository: &str, steps: &[(&str, Value)], done: usize) -> String {
     let names: Vec<&str> = steps.iter().map(|(operation, _)| command(operation)).collect();
     format!(

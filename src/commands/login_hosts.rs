@@ -30,7 +30,7 @@ pub(super) fn address(host: &str) -> anyhow::Result<Address> {
         .ok_or_else(|| anyhow::Error::from(Error::Usage(format!("'{host}' is no registry's host"))))
 }
 
-/// What login.conf and the host itself say.
+/// Returns how to log in to a host, by login.conf or the host's own name.
 pub(super) fn target(rules: &Rules, address: &Address) -> anyhow::Result<Target> {
     rules.target(address).ok_or_else(|| {
         anyhow::Error::from(Error::Usage(format!(

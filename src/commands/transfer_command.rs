@@ -1,4 +1,4 @@
-//! What `push`, `pull` and `copy` share: arguments, the images that are meant, and the transfer itself.
+//! Code shared by `push`, `pull` and `copy`: arguments, the choice of images, and the transfer itself.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use crate::transfer::progress::Progress;
 use crate::transfer::{self, Options, Outcome};
 use crate::ui::progress::{Display, Style, count};
 
-/// What is done, as the last line says it.
+/// Words of a command for its last line.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Verb {
     pub(super) done: &'static str,
@@ -117,7 +117,7 @@ pub(super) struct TransferCommand<'a> {
     pub(super) matches: &'a ArgMatches,
     pub(super) sources: &'a [Location],
     pub(super) destination: &'a Location,
-    /// What the image is called where neither end says it.
+    /// Name of the image if neither end gives one.
     pub(super) unnamed: Option<&'a str>,
     pub(super) create: Option<&'a Creation>,
     pub(super) verb: Verb,

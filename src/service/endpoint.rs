@@ -142,7 +142,7 @@ pub(super) fn timeouts(settings: &Settings) -> Result<TimeoutConfig, Error> {
     Ok(timeouts.build())
 }
 
-/// Who we are, in the form that AWS SDKs share.
+/// The user agent, in the form that AWS SDKs share.
 pub(super) fn user_agent(settings: &Settings, mode: RetryMode) -> Result<String, Error> {
     let mode = match mode {
         RetryMode::Standard => "standard",
@@ -165,7 +165,7 @@ pub(super) fn user_agent(settings: &Settings, mode: RetryMode) -> Result<String,
     Ok(text)
 }
 
-/// What may not stand in a user agent's part becomes a hyphen.
+/// Replaces characters that a user agent's part must not have by hyphens.
 fn token(text: &str) -> String {
     let permitted = |c: char| c.is_ascii_alphanumeric() || "!$%&'*+-.^_`|~,#".contains(c);
     text.chars().map(|c| if permitted(c) { c } else { '-' }).collect()

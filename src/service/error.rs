@@ -38,7 +38,7 @@ pub enum Error {
     Waiter {
         /// The waiter's name, such as `ImageScanComplete`.
         waiter: String,
-        /// What ended it.
+        /// The reason why it ended.
         reason: String,
     },
     /// The user did not answer a question but stopped the program.
@@ -59,7 +59,7 @@ pub enum Error {
 pub struct Refused {
     /// The operation's API name.
     pub operation: String,
-    /// What the service said. The members are the modelled ones in model order, `message` among them.
+    /// The service's error. The members are the modelled ones in model order, `message` among them.
     pub refusal: Refusal,
     /// How often the request had been repeated, where the limit of attempts was reached.
     pub retries: Option<u32>,
@@ -92,7 +92,7 @@ impl Error {
         self.refusal().map(|refusal| refusal.code.as_str())
     }
 
-    /// What the service said, where it said no.
+    /// The service's error, if it answered with one.
     pub fn refusal(&self) -> Option<&Refusal> {
         match self {
             Self::Refused(refused) => Some(&refused.refusal),

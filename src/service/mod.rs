@@ -46,7 +46,7 @@ pub struct Request {
     pub blob: Option<(&'static str, Bytes)>,
 }
 
-/// What a service said no with.
+/// Error response of a service.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Refusal {
     /// The error's code, such as `RepositoryNotFoundException`.

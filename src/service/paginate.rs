@@ -17,7 +17,7 @@ use super::error::Error;
 use super::{path, token};
 use crate::model::{Paginator, foreign};
 
-/// What `--starting-token`, `--page-size` and `--max-items` say.
+/// Values of `--starting-token`, `--page-size` and `--max-items`.
 #[derive(Debug, Clone, Default)]
 pub struct PageOptions {
     /// Where an earlier listing ended.

@@ -8,7 +8,7 @@ pub(super) fn get<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
     path.split('.').try_fold(value, |value, name| value.get(name)).filter(|value| !value.is_null())
 }
 
-/// The same, to change it.
+/// Like [`get`], for changing the value.
 pub(super) fn get_mut<'a>(value: &'a mut Value, path: &str) -> Option<&'a mut Value> {
     path.split('.').try_fold(value, |value, name| value.get_mut(name)).filter(|value| !value.is_null())
 }

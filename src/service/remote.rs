@@ -51,7 +51,7 @@ pub(super) struct Remote {
     ready: OnceCell<Ready>,
 }
 
-/// What does not change from call to call.
+/// Parts of a call that are the same for all calls.
 struct Ready {
     target: Target,
     retry: RetryConfig,

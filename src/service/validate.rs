@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use crate::model::foreign::{self, Foreign};
 use crate::model::{Kind, Service, Shape};
 
-/// What is wrong with an input, everything at once.
+/// All problems of an input.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("Parameter validation failed:\n{}", .findings.join("\n"))]
 pub struct Invalid {

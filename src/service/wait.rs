@@ -14,7 +14,7 @@ pub async fn wait(client: &Client, name: &str, waiter: &Waiter, input: Value) ->
     wait_with(client, name, waiter, input, tokio::time::sleep).await
 }
 
-/// The same with the pause given, so that a test need not wait.
+/// Like [`wait`], with the pause as an argument, so that a test need not wait.
 pub async fn wait_with<P: Future<Output = ()>>(
     client: &Client,
     name: &str,

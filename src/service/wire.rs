@@ -69,7 +69,7 @@ fn read(body: &[u8]) -> Option<Value> {
     serde_json::from_slice(body).ok().or_else(|| parse_answer(std::str::from_utf8(body).ok()?).ok())
 }
 
-/// What botocore says when it stumbles over an answer that is not of the model's form.
+/// Botocore's message for a response that does not have the model's form.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Unfit(pub(super) String);
 
@@ -118,7 +118,7 @@ fn arranged(service: &Service, shape: &Shape, value: Value) -> Result<Value, Unf
     }
 }
 
-/// What a loop in Python goes through: a text's characters, a dictionary's keys.
+/// Iterates as a loop in Python does: over a text's characters, a dictionary's keys.
 fn iterated(value: Value) -> Result<Vec<Value>, Unfit> {
     match value {
         Value::Array(items) => Ok(items),

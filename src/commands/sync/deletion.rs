@@ -1,4 +1,5 @@
-//! What may be deleted at a mirror. Deleting needs proof: complete lists of both sides, and a yes where most would go.
+//! Tags that may be deleted at a mirror. Deleting needs proof: complete lists of both sides, and a yes where most
+//! would go.
 
 use clap::{Arg, ArgAction, ArgMatches};
 
@@ -7,7 +8,7 @@ use crate::escape::escape;
 use crate::image::Tag;
 use crate::ui::Ui;
 
-/// What the command line says about deleting.
+/// Options about deleting.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Deletion {
     /// Whether anything is deleted.
@@ -20,7 +21,7 @@ pub(super) struct Deletion {
     pub(super) most: Option<usize>,
 }
 
-/// The arguments about deleting, beside `--delete`.
+/// Arguments about deleting, besides `--delete`.
 pub(super) fn arguments() -> [Arg; 3] {
     let flag = |name: &'static str, help: &'static str| {
         Arg::new(name).long(name).action(ArgAction::SetTrue).requires("delete").help(help)
@@ -52,7 +53,7 @@ pub(super) struct Extra<'a> {
     pub(super) source_is_list: bool,
 }
 
-/// What comes before tags are deleted.
+/// Decision about deleting tags: delete, ask first, or refuse with a reason.
 #[derive(Debug, PartialEq, Eq)]
 enum Verdict {
     Delete,

@@ -26,7 +26,7 @@ use crate::ui::progress::Display;
 /// How many repositories are compared at once.
 const COMPARED: usize = 8;
 
-/// What is wanted of all mirrors.
+/// Options shared by all mirrors.
 pub(super) struct Wanted<'a> {
     /// Tags to mirror, none for all, and tags to leave out.
     pub(super) globs: Arc<(Vec<String>, Vec<String>)>,
@@ -54,7 +54,7 @@ pub(super) struct Mirror {
     name: RepositoryName,
     source: Location,
     destination: Location,
-    /// What the mirror is called.
+    /// Display name of the mirror.
     below: RepositoryName,
 }
 
@@ -69,7 +69,7 @@ struct Difference {
     extra: Vec<Tag>,
     /// Tags that are the same.
     same: usize,
-    /// What the source lists and nobody can read.
+    /// Listed tags of the source that cannot be read.
     unreadable: Vec<Unreadable>,
     /// How many of the chosen tags the mirror has.
     at_mirror: usize,

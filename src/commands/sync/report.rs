@@ -18,7 +18,7 @@ pub(super) struct Mirrored {
     pub(super) same: usize,
     pub(super) seconds: f64,
     pub(super) error: Option<String>,
-    /// What went wrong and was borne.
+    /// Errors that did not end the run.
     pub(super) failures: Vec<anyhow::Error>,
 }
 
@@ -92,7 +92,7 @@ impl Report {
         Err(error.context(format!("{failed} of {all} repositories failed; the first of them is {name}")))
     }
 
-    /// What was copied, one to a line.
+    /// Lists the copied images, one per line.
     pub(super) fn references(&self) -> String {
         let references = self.mirrored.iter().flat_map(|each| &each.references).map(String::as_str);
         references.flat_map(|reference| [reference, "\n"]).collect()

@@ -112,7 +112,7 @@ impl Home {
         Ok(listed)
     }
 
-    /// What messages call the registry.
+    /// Display name of the registry for messages.
     fn place(&self) -> &str {
         match self {
             Self::Ecr(_) => "Amazon ECR",
@@ -130,7 +130,7 @@ impl Home {
     }
 }
 
-/// What a registry lists of what a glob covers.
+/// Repositories of a registry that a glob matches.
 #[derive(Default)]
 struct Listed {
     names: Vec<RepositoryName>,

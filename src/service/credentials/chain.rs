@@ -67,7 +67,7 @@ impl<'a> Profile<'a> {
         self.key("aws_access_key_id").is_some() || self.key("aws_secret_access_key").is_some()
     }
 
-    /// What the profile has besides a role to assume.
+    /// Credentials of the profile, besides a role to assume.
     fn place(&self, environment_too: bool) -> Result<Option<CredentialSource>, Error> {
         if let Some(place) = self.web_identity(environment_too)? {
             return Ok(Some(place));

@@ -155,7 +155,7 @@ impl CredentialChain {
 }
 
 impl Role {
-    /// What AWS CLI's cache is keyed by: the request's members in alphabetical order, without a session name of ours.
+    /// Key of the AWS CLI's cache: the request's members in alphabetical order, without a session name of ours.
     fn arguments(&self) -> String {
         let mut arguments = Map::new();
         if let Some(seconds) = self.seconds {

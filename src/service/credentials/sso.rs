@@ -153,7 +153,7 @@ impl Sso<'_> {
         Ok(Some(token))
     }
 
-    /// What the AWS CLI's cache is keyed by: JSON without blanks, keys in alphabetical order.
+    /// Key of the AWS CLI's cache: JSON without blanks, keys in alphabetical order.
     fn arguments(&self) -> String {
         let (key, value) = match self.session {
             Some(session) => ("sessionName", session),
