@@ -212,6 +212,30 @@ impl Progress for Display {
     }
 }
 
+/// One line on the terminal, drawn over itself. It goes when its owner goes, also when a signal ends the work.
+#[derive(Debug)]
+pub struct StatusLine(ProgressBar);
+
+impl StatusLine {
+    /// A line on standard error, nothing shown yet; `None` where that is no terminal.
+    pub fn new(ui: &Ui) -> Option<Self> {
+        let style = ProgressStyle::with_template("{msg}").ok().filter(|_| ui.err_is_terminal())?;
+        Some(Self(ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()).with_style(style)))
+    }
+
+    /// Shows this text.
+    pub fn show(&self, text: String) {
+        self.0.set_message(text);
+        self.0.tick();
+    }
+}
+
+impl Drop for StatusLine {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
+
 /// A number of things: `1 blob`, `2 blobs`.
 pub fn count(number: usize, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }

@@ -3,11 +3,10 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::time::{Instant, interval_at};
 
 use crate::ui::Ui;
-use crate::ui::progress::count;
+use crate::ui::progress::{StatusLine, count};
 
 /// How long nothing is shown.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -28,20 +27,9 @@ pub(super) fn repository_read() {
     REPOSITORIES.fetch_add(1, Ordering::Relaxed);
 }
 
-/// The line of progress. It goes when its owner goes, also when a signal ends the work.
-struct Line(ProgressBar);
-
-impl Drop for Line {
-    fn drop(&mut self) {
-        self.0.finish_and_clear();
-    }
-}
-
 /// Does the work, and shows on a terminal how far it is: of so many repositories, where their number is known.
 pub(super) async fn watch<T>(ui: &Ui, repositories: Option<usize>, work: impl Future<Output = T>) -> T {
-    let plain = ProgressStyle::with_template("{msg}").ok().filter(|_| ui.err_is_terminal());
-    let Some(style) = plain else { return work.await };
-    let line = Line(ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()).with_style(style));
+    let Some(line) = StatusLine::new(ui) else { return work.await };
     let mut beat = interval_at(Instant::now() + PATIENCE, BEAT);
     tokio::pin!(work);
     loop {
@@ -50,8 +38,7 @@ pub(super) async fn watch<T>(ui: &Ui, repositories: Option<usize>, work: impl Fu
             result = &mut work => return result,
             _ = beat.tick() => {
                 let (images, done) = (IMAGES.load(Ordering::Relaxed), REPOSITORIES.load(Ordering::Relaxed));
-                line.0.set_message(text(repositories, done, images));
-                line.0.tick();
+                line.show(text(repositories, done, images));
             }
         }
     }
