@@ -24,8 +24,8 @@ pub(in crate::commands) const COMMAND: Command = Command { name: "digest", defin
 /// The arguments of `ecr digest`.
 #[derive(Debug, clap::Args)]
 struct DigestArgs {
-    /// The image: [HOST/]REPOSITORY[:TAG|@DIGEST]
-    #[arg(value_name = "REFERENCE")]
+    /// The image, as it is written on the command line.
+    #[arg(help = "The image: [HOST/]REPOSITORY[:TAG|@DIGEST]", value_name = "REFERENCE")]
     reference: String,
     /// Print HOST/REPOSITORY@DIGEST, ready for a deployment
     #[arg(long)]

@@ -29,8 +29,8 @@ pub(in crate::commands) const COMMAND: Command = Command { name: "inspect", defi
 /// The arguments of `ecr inspect`.
 #[derive(Debug, clap::Args)]
 struct InspectArgs {
-    /// The image: [HOST/]REPOSITORY[:TAG|@DIGEST]
-    #[arg(value_name = "REFERENCE")]
+    /// The image, as it is written on the command line.
+    #[arg(help = "The image: [HOST/]REPOSITORY[:TAG|@DIGEST]", value_name = "REFERENCE")]
     reference: String,
     /// The image for this platform, such as linux/arm64
     #[arg(long, value_name = "PLATFORM")]
