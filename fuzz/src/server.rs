@@ -7,7 +7,7 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use ecr::local::Local;
-use ecr::local::server::{Authorization, Options, Server};
+use ecr::local::http::{Authorization, Options, Server};
 
 /// A server on a thread of its own, for as long as the process lives, with an upload under way in the repository `aa`.
 static SERVER: LazyLock<(SocketAddr, String)> = LazyLock::new(|| {

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::auth::docker_credentials::{self, StoredLogin};
 use crate::image::host::is_account_id;
-use crate::local::{Caller, Fault, Local, Reach};
+use crate::local::{ApiError, Caller, Local, Reach};
 use crate::model::Service;
 use crate::service::{Backend, Client, Refusal, Request};
 use crate::settings::Settings;
@@ -84,7 +84,7 @@ impl Backend for Embedded {
     }
 }
 
-fn refusal(fault: Fault) -> Refusal {
+fn refusal(fault: ApiError) -> Refusal {
     Refusal { status: fault.status, code: fault.code, message: fault.message, members: fault.members }
 }
 

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 use super::{Command, Context};
 use crate::error::Error;
-use crate::local::{self, Contents, Local, Presence};
+use crate::local::{self, Contents, Local, ServerInfo};
 
 /// The row of this verb.
 pub(super) const COMMAND: Command = Command { name: "local", define, run };
@@ -88,7 +88,7 @@ fn status(context: &Context, folder: &Path) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let contents = Local::open(folder)?.contents().map_err(|fault| Error::Other(fault.message))?;
-    let server = Presence::find(folder);
+    let server = ServerInfo::find(folder);
     let text = if context.settings.globals().output.as_deref() == Some("json") {
         format!("{:#}\n", structure(folder, &contents, server.as_ref()))
     } else {
@@ -98,7 +98,7 @@ fn status(context: &Context, folder: &Path) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn structure(folder: &Path, contents: &Contents, server: Option<&Presence>) -> Value {
+fn structure(folder: &Path, contents: &Contents, server: Option<&ServerInfo>) -> Value {
     let registries = contents.registries.iter().map(|registry| {
         json!({
             "service": registry.service,
@@ -125,7 +125,7 @@ fn structure(folder: &Path, contents: &Contents, server: Option<&Presence>) -> V
     })
 }
 
-fn report(folder: &Path, contents: &Contents, server: Option<&Presence>) -> String {
+fn report(folder: &Path, contents: &Contents, server: Option<&ServerInfo>) -> String {
     let server = server.map_or_else(
         || "none runs on this folder".to_owned(),
         |server| format!("{}, process {}, since {}", server.url(), server.pid, started(server)),
@@ -151,7 +151,7 @@ fn report(folder: &Path, contents: &Contents, server: Option<&Presence>) -> Stri
     text + "\n" + &lines.collect::<String>()
 }
 
-fn started(server: &Presence) -> String {
+fn started(server: &ServerInfo) -> String {
     Timestamp::from_millisecond(server.started).unwrap_or_default().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 

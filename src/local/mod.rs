@@ -23,17 +23,17 @@
 mod aws_api;
 mod core;
 mod distribution;
+pub mod http;
 mod pull_through;
-pub mod server;
 mod store;
 
 pub use self::core::archive::import;
 pub use self::core::caller::Caller;
-pub use self::core::error::Fault;
+pub use self::core::error::ApiError;
 pub use self::core::gc::{Checked, Damaged, Freed};
 pub use self::core::lifecycle::LifecycleRun;
 pub use self::core::local::{DEFAULT_PORT, Local};
-pub use self::core::server_info::Presence;
+pub use self::core::server_info::ServerInfo;
 pub use self::core::status::{Contents, RegistryContents, reset};
 pub use self::core::upstreams::{FindLogin, Reach};
 pub use self::store::error::Error;

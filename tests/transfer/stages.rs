@@ -1,4 +1,4 @@
-//! Faults at every stage of a push and a pull through Amazon ECR's API, as processes against `ecr local serve --fault`.
+//! FaultRules at every stage of a push and a pull through Amazon ECR's API, as processes against `ecr local serve --fault`.
 
 use std::path::Path;
 

@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use clap::{Arg, ArgMatches};
 
 use super::{Context, Error, size};
-use crate::local::{self, Fault, Local};
+use crate::local::{self, ApiError, Local};
 
 /// The exit code of a check that found damage.
 const DAMAGED: u8 = 1;
@@ -60,7 +60,7 @@ fn file(matches: &ArgMatches) -> Option<&PathBuf> {
     matches.get_one::<PathBuf>("file").filter(|path| path.as_os_str() != "-")
 }
 
-fn failed(fault: Fault) -> Error {
+fn failed(fault: ApiError) -> Error {
     Error::Other(fault.message)
 }
 

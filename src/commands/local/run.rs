@@ -13,7 +13,7 @@ use super::{Context, Error, serve};
 use crate::commands::connect::reach;
 use crate::commands::signals::Listener;
 use crate::local::Local;
-use crate::local::server::Server;
+use crate::local::http::Server;
 
 pub(super) fn define() -> clap::Command {
     clap::Command::new("run")

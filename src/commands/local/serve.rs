@@ -14,7 +14,7 @@ use crate::commands::connect::reach;
 use crate::commands::signals::Listener;
 use crate::commands::threads;
 use crate::image::host::is_account_id;
-use crate::local::server::{Credentials, Log, Options, Rule, Server};
+use crate::local::http::{Credentials, Log, Options, Rule, Server};
 use crate::local::{DEFAULT_PORT, Local};
 use crate::store::private_temporary;
 

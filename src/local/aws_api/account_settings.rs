@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::local::aws_api::answers::invalid;
 use crate::local::aws_api::call::Call;
 use crate::local::aws_api::paging::Page;
-use crate::local::core::error::Fault;
+use crate::local::core::error::ApiError;
 use crate::local::core::settings::{Kind, Setting, value_or};
 use crate::local::store::time;
 
@@ -19,7 +19,7 @@ const SETTINGS: [(&str, &str, &[&str]); 3] = [
 /// Principals whose pulls do not count.
 const MOST_EXCLUSIONS: i64 = 100;
 
-fn setting(call: &Call<'_>) -> Result<(&'static str, &'static str, &'static [&'static str]), Fault> {
+fn setting(call: &Call<'_>) -> Result<(&'static str, &'static str, &'static [&'static str]), ApiError> {
     let name = call.required("name");
     let found = SETTINGS.iter().find(|(known, _, _)| *known == name);
     found.copied().ok_or_else(|| {
@@ -29,14 +29,14 @@ fn setting(call: &Call<'_>) -> Result<(&'static str, &'static str, &'static [&'s
 }
 
 /// GetAccountSetting
-pub(in crate::local) fn get_setting(call: &Call<'_>) -> Result<Value, Fault> {
+pub(in crate::local) fn get_setting(call: &Call<'_>) -> Result<Value, ApiError> {
     let (name, default, _) = setting(call)?;
     let kept = call.read(|connection| Setting::get(connection, &call.scope(), Kind::AccountSetting, name))?;
     Ok(json!({ "name": name, "value": kept.map_or_else(|| json!(default), |kept| kept.value) }))
 }
 
 /// PutAccountSetting
-pub(in crate::local) fn put_setting(call: &Call<'_>) -> Result<Value, Fault> {
+pub(in crate::local) fn put_setting(call: &Call<'_>) -> Result<Value, ApiError> {
     let (name, _, values) = setting(call)?;
     let value = call.required("value");
     if !values.contains(&value) {
@@ -52,7 +52,7 @@ pub(in crate::local) fn put_setting(call: &Call<'_>) -> Result<Value, Fault> {
 }
 
 /// RegisterPullTimeUpdateExclusion
-pub(in crate::local) fn register_exclusion(call: &Call<'_>) -> Result<Value, Fault> {
+pub(in crate::local) fn register_exclusion(call: &Call<'_>) -> Result<Value, ApiError> {
     let (scope, principal) = (call.scope(), call.required("principalArn"));
     call.write(|transaction| {
         if Setting::get(transaction, &scope, Kind::PullTimeExclusion, principal)?.is_some() {
@@ -60,7 +60,7 @@ pub(in crate::local) fn register_exclusion(call: &Call<'_>) -> Result<Value, Fau
                 "The pull time update exclusion for principal '{principal}' already exists in the registry with id '{}'",
                 scope.account
             );
-            return Err(Fault::new("ExclusionAlreadyExistsException", text));
+            return Err(ApiError::new("ExclusionAlreadyExistsException", text));
         }
         let (kind, noun) = (Kind::PullTimeExclusion, "pull time update exclusions");
         Setting::check_count(transaction, &scope, kind, MOST_EXCLUSIONS, noun)?;
@@ -70,7 +70,7 @@ pub(in crate::local) fn register_exclusion(call: &Call<'_>) -> Result<Value, Fau
 }
 
 /// DeregisterPullTimeUpdateExclusion
-pub(in crate::local) fn deregister_exclusion(call: &Call<'_>) -> Result<Value, Fault> {
+pub(in crate::local) fn deregister_exclusion(call: &Call<'_>) -> Result<Value, ApiError> {
     let (scope, principal) = (call.scope(), call.required("principalArn"));
     call.write(|transaction| {
         if Setting::get(transaction, &scope, Kind::PullTimeExclusion, principal)?.is_none() {
@@ -78,7 +78,7 @@ pub(in crate::local) fn deregister_exclusion(call: &Call<'_>) -> Result<Value, F
                 "The pull time update exclusion for principal '{principal}' does not exist in the registry with id '{}'",
                 scope.account
             );
-            return Err(Fault::new("ExclusionNotFoundException", text));
+            return Err(ApiError::new("ExclusionNotFoundException", text));
         }
         Setting::remove(transaction, &scope, Kind::PullTimeExclusion, principal)
     })?;
@@ -86,7 +86,7 @@ pub(in crate::local) fn deregister_exclusion(call: &Call<'_>) -> Result<Value, F
 }
 
 /// ListPullTimeUpdateExclusions
-pub(in crate::local) fn list_exclusions(call: &Call<'_>) -> Result<Value, Fault> {
+pub(in crate::local) fn list_exclusions(call: &Call<'_>) -> Result<Value, ApiError> {
     let page = Page::of(call, "")?;
     let after = page.after.as_ref().and_then(Value::as_str).unwrap_or_default();
     let kept = call.read(|connection| {
@@ -97,13 +97,13 @@ pub(in crate::local) fn list_exclusions(call: &Call<'_>) -> Result<Value, Fault>
 }
 
 /// GetRegistryCatalogData
-pub(in crate::local) fn get_catalog(call: &Call<'_>) -> Result<Value, Fault> {
+pub(in crate::local) fn get_catalog(call: &Call<'_>) -> Result<Value, ApiError> {
     let data = call.read(|connection| value_or(connection, &call.scope(), Kind::CatalogData, json!({})))?;
     Ok(json!({ "registryCatalogData": data }))
 }
 
 /// PutRegistryCatalogData
-pub(in crate::local) fn put_catalog(call: &Call<'_>) -> Result<Value, Fault> {
+pub(in crate::local) fn put_catalog(call: &Call<'_>) -> Result<Value, ApiError> {
     let data = call.text("displayName").map_or_else(|| json!({}), |name| json!({ "displayName": name }));
     call.write(|transaction| {
         Setting::put(transaction, &call.scope(), Kind::CatalogData, "", &data, call.now)

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use crate::local::aws_api::call::Call;
 use crate::local::aws_api::{routes, validate};
 use crate::local::core::caller::Caller;
-use crate::local::core::error::Fault;
+use crate::local::core::error::ApiError;
 use crate::local::core::local::Local;
 use crate::local::core::upstream::Settled;
 use crate::local::pull_through;
@@ -37,7 +37,7 @@ impl Local {
         operation: &str,
         input: Value,
         blob: Option<Bytes>,
-    ) -> Result<Value, Fault> {
+    ) -> Result<Value, ApiError> {
         self.answer_request(ApiRequest { caller, service, operation, input, blob }, None)
     }
 
@@ -49,7 +49,7 @@ impl Local {
         operation: &str,
         input: Value,
         blob: Option<Bytes>,
-    ) -> Result<Value, Fault> {
+    ) -> Result<Value, ApiError> {
         let request = ApiRequest { caller, service, operation, input, blob };
         if !may_need(operation) {
             return self.answer_request(request, None);
@@ -64,8 +64,8 @@ impl Local {
         &self,
         request: ApiRequest<'_>,
         settled: Option<&Settled>,
-    ) -> Result<Value, Fault> {
-        let unknown = |message: String| Fault::new("UnknownOperationException", message);
+    ) -> Result<Value, ApiError> {
+        let unknown = |message: String| ApiError::new("UnknownOperationException", message);
         let ApiRequest { caller, service, operation, input, blob } = request;
         let operation = service
             .operation(operation)
@@ -76,7 +76,7 @@ impl Local {
         let mut input = match input {
             Value::Object(members) => members,
             Value::Null => Map::new(),
-            _ => return Err(Fault::new("SerializationException", "the input is not a structure")),
+            _ => return Err(ApiError::new("SerializationException", "the input is not a structure")),
         };
         let member = blob_member(service, operation);
         let blob = match (blob, member) {
@@ -89,7 +89,7 @@ impl Local {
         let call = Call { local: self, caller, service, operation, input, blob, now, settled };
         self.authorize_call(&call)?;
         let answer = match handler(&call) {
-            Err(Fault { need: Some(need), .. }) => return Err(self.may_import(caller, need)?),
+            Err(ApiError { need: Some(need), .. }) => return Err(self.may_import(caller, need)?),
             answer => answer?,
         };
         Ok(match service.output(operation) {
@@ -111,11 +111,11 @@ pub(in crate::local) fn blob_member(
         .map(|(member, _)| *member)
 }
 
-fn decode_blob(input: &mut Map<String, Value>, member: &str) -> Result<Option<Bytes>, Fault> {
+fn decode_blob(input: &mut Map<String, Value>, member: &str) -> Result<Option<Bytes>, ApiError> {
     let Some(Value::String(text)) = input.get(member) else { return Ok(None) };
     let bytes = base64_simd::STANDARD
         .decode_to_vec(text.as_bytes())
-        .map_err(|_| Fault::new("SerializationException", format!("{member} is not base64 text")))?;
+        .map_err(|_| ApiError::new("SerializationException", format!("{member} is not base64 text")))?;
     input.remove(member);
     Ok(Some(bytes.into()))
 }

@@ -3,12 +3,12 @@
 use serde_json::{Value, json};
 
 use crate::local::aws_api::call::Call;
-use crate::local::core::error::Fault;
+use crate::local::core::error::ApiError;
 use crate::local::core::repository::Repository;
 
 /// An error about a member that only the newer operations have.
-pub(in crate::local) fn invalid(text: impl Into<String>) -> Fault {
-    Fault::new("ValidationException", text)
+pub(in crate::local) fn invalid(text: impl Into<String>) -> ApiError {
+    ApiError::new("ValidationException", text)
 }
 
 /// What an answer about a repository begins with, and one member more.

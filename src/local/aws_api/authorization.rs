@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::local::aws_api::call::Call;
 use crate::local::core::authorization::{AuthorizationRequest, Requester};
 use crate::local::core::caller::Caller;
-use crate::local::core::error::Fault;
+use crate::local::core::error::ApiError;
 use crate::local::core::local::Local;
 use crate::local::core::registry_id::Scope;
 use crate::local::core::upstream::{ACTION, Need, Wanted};
@@ -15,7 +15,7 @@ const ALWAYS_ALLOWED: [&str; 2] = ["GetAuthorizationToken", "DescribeRegistries"
 
 impl Local {
     /// Authorizes a call of the services' API: the action is the operation, on each repository that its input names.
-    pub(in crate::local) fn authorize_call(&self, call: &Call<'_>) -> Result<(), Fault> {
+    pub(in crate::local) fn authorize_call(&self, call: &Call<'_>) -> Result<(), ApiError> {
         if !self.enforces || ALWAYS_ALLOWED.contains(&call.operation.name) {
             return Ok(());
         }
@@ -35,7 +35,11 @@ impl Local {
 
 impl Local {
     /// The refusal of a request that needs something from upstream, where the caller may have that fetched.
-    pub(in crate::local) fn may_import(&self, caller: &Caller, need: Box<Need>) -> Result<Fault, Fault> {
+    pub(in crate::local) fn may_import(
+        &self,
+        caller: &Caller,
+        need: Box<Need>,
+    ) -> Result<ApiError, ApiError> {
         if need.wanted.iter().any(|wanted| *wanted != Wanted::Access) {
             let (requester, scope, repository) =
                 (Requester::from(caller), &need.scope, Some(&*need.repository));

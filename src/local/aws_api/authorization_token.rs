@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::local::aws_api::call::Call;
-use crate::local::core::error::Fault;
+use crate::local::core::error::ApiError;
 use crate::local::core::registry_id::{Scope, alias};
 use crate::local::core::repository::is_account;
 use crate::local::core::token::Mint;
@@ -14,7 +14,7 @@ const TOKEN_LIFE: i64 = 12 * 60 * 60 * 1000;
 
 #[allow(clippy::unnecessary_wraps, reason = "the signature is that of every handler")]
 /// DescribeRegistries of the public service: the one registry that an account has.
-pub(in crate::local) fn describe_public(call: &Call<'_>) -> Result<Value, Fault> {
+pub(in crate::local) fn describe_public(call: &Call<'_>) -> Result<Value, ApiError> {
     let account = &call.caller.account;
     let name = alias(account);
     let registry = json!({
@@ -33,7 +33,7 @@ pub(in crate::local) fn describe_public(call: &Call<'_>) -> Result<Value, Fault>
 }
 
 /// GetAuthorizationToken: one entry for each registry that is asked for, the caller's own where none is.
-pub(in crate::local) fn authorize(call: &Call<'_>) -> Result<Value, Fault> {
+pub(in crate::local) fn authorize(call: &Call<'_>) -> Result<Value, ApiError> {
     let accounts = match call.list("registryIds") {
         Some(_) => call.texts("registryIds"),
         None => vec![call.caller.account.as_str()],
@@ -45,18 +45,18 @@ pub(in crate::local) fn authorize(call: &Call<'_>) -> Result<Value, Fault> {
         entry["proxyEndpoint"] = endpoint.as_str().into();
         Ok(entry)
     });
-    Ok(json!({ "authorizationData": entries.collect::<Result<Vec<_>, Fault>>()? }))
+    Ok(json!({ "authorizationData": entries.collect::<Result<Vec<_>, ApiError>>()? }))
 }
 
 /// GetAuthorizationToken of the public service.
-pub(in crate::local) fn authorize_public(call: &Call<'_>) -> Result<Value, Fault> {
+pub(in crate::local) fn authorize_public(call: &Call<'_>) -> Result<Value, ApiError> {
     Ok(json!({ "authorizationData": token(call, &call.scope_of(&call.caller.account))? }))
 }
 
 /// Makes a token for whoever asks.
-fn token(call: &Call<'_>, scope: &Scope) -> Result<Value, Fault> {
+fn token(call: &Call<'_>, scope: &Scope) -> Result<Value, ApiError> {
     if !is_account(&scope.account) {
-        return Err(Fault::parameter("registryIds", "Member must satisfy regular expression '[0-9]{12}'"));
+        return Err(ApiError::parameter("registryIds", "Member must satisfy regular expression '[0-9]{12}'"));
     }
     let expires_at = call.now + TOKEN_LIFE;
     let mint = call.read(Mint::of)?;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::local::aws_api::call::Call;
 use crate::local::aws_api::paging::Page;
 use crate::local::aws_api::replication::backfill_destination;
-use crate::local::core::error::Fault;
+use crate::local::core::error::ApiError;
 use crate::local::core::image::{COLUMNS, Image};
 use crate::local::core::local::Local;
 use crate::local::core::registry_id::Scope;
@@ -40,7 +40,7 @@ impl Backfill {
     }
 
     /// The backfill that the request names.
-    fn of(call: &Call<'_>, connection: &Connection) -> Result<Self, Fault> {
+    fn of(call: &Call<'_>, connection: &Connection) -> Result<Self, ApiError> {
         let (scope, id) = (call.scope(), call.required("replicationBackfillId"));
         let query = format!("SELECT {BACKFILL} FROM backfill WHERE id = ?1 AND account = ?2 AND region = ?3");
         let key = params![id, scope.account, scope.region];
@@ -50,11 +50,11 @@ impl Backfill {
                 "The replication backfill with id '{id}' does not exist in the registry with id '{}'",
                 scope.account
             );
-            Fault::new("ReplicationBackfillNotFoundException", text)
+            ApiError::new("ReplicationBackfillNotFoundException", text)
         })
     }
 
-    fn describe(&self, call: &Call<'_>, connection: &Connection) -> Result<Value, Fault> {
+    fn describe(&self, call: &Call<'_>, connection: &Connection) -> Result<Value, ApiError> {
         let query = "SELECT count(*), count(failure) FROM backfill_result WHERE backfill = ?1";
         let (total, failed): (i64, i64) =
             connection.query_row(query, [self.number], |row| Ok((row.get(0)?, row.get(1)?)))?;
@@ -80,7 +80,7 @@ impl Backfill {
 }
 
 /// StartReplicationBackfill. All is copied by the time the start is answered, so no other one is ever in progress.
-pub(in crate::local) fn start(call: &Call<'_>) -> Result<Value, Fault> {
+pub(in crate::local) fn start(call: &Call<'_>) -> Result<Value, ApiError> {
     let scope = call.scope();
     call.write(|transaction| {
         let destination = backfill_destination(call, transaction)?;
@@ -119,7 +119,7 @@ fn fill(
     destination: &Scope,
     (backfill, position): (i64, &mut i64),
     now: i64,
-) -> Result<(), Fault> {
+) -> Result<(), ApiError> {
     let query = format!("SELECT {COLUMNS} FROM image WHERE repository = ?1 ORDER BY id");
     let mut statement = connection.prepare(&query)?;
     let images = statement.query_map([repository.id], Image::from_row)?.collect::<Result<Vec<_>, _>>()?;
@@ -142,17 +142,17 @@ fn fill(
 }
 
 /// StopReplicationBackfill. Every backfill has ended, and what has ended cannot be stopped.
-pub(in crate::local) fn stop(call: &Call<'_>) -> Result<Value, Fault> {
+pub(in crate::local) fn stop(call: &Call<'_>) -> Result<Value, ApiError> {
     let backfill = call.read(|connection| Backfill::of(call, connection))?;
     let text = format!(
         "The replication backfill with id '{}' cannot be stopped because its status is COMPLETE",
         backfill.id
     );
-    Err(Fault::new("ReplicationBackfillInvalidStatusException", text))
+    Err(ApiError::new("ReplicationBackfillInvalidStatusException", text))
 }
 
 /// ListReplicationBackfills, the newest first.
-pub(in crate::local) fn list(call: &Call<'_>) -> Result<Value, Fault> {
+pub(in crate::local) fn list(call: &Call<'_>) -> Result<Value, ApiError> {
     let page = Page::sized(call, "", DEFAULT)?;
     let scope = call.scope();
     call.read(|connection| {
@@ -175,7 +175,7 @@ pub(in crate::local) fn list(call: &Call<'_>) -> Result<Value, Fault> {
 }
 
 /// DescribeReplicationBackfillResults
-pub(in crate::local) fn results(call: &Call<'_>) -> Result<Value, Fault> {
+pub(in crate::local) fn results(call: &Call<'_>) -> Result<Value, ApiError> {
     let page = Page::of(call, "")?;
     call.read(|connection| {
         let backfill = Backfill::of(call, connection)?;

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::local::aws_api::call::Call;
-use crate::local::core::error::Fault;
+use crate::local::core::error::ApiError;
 use crate::local::core::image::Image;
 use crate::local::core::image_id::ImageId;
 use crate::local::core::pull::{NotPulled, pull_images};
@@ -11,7 +11,7 @@ use crate::local::core::repository::Repository;
 
 /// BatchGetImage. Manifests are answered as they are stored: which conversions the service would make for
 /// `acceptedMediaTypes` is not known well enough to imitate.
-pub(in crate::local) fn get(call: &Call<'_>) -> Result<Value, Fault> {
+pub(in crate::local) fn get(call: &Call<'_>) -> Result<Value, ApiError> {
     let ids: Vec<ImageId> = call.list("imageIds").unwrap_or_default().iter().map(ImageId::of).collect();
     let (repository, pulls) = pull_images(&call.request(), &call.repository()?, &ids)?;
     let (mut images, mut failures) = (Vec::new(), Vec::new());

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::local::core::authorization::Requester;
 use crate::local::core::caller::Caller;
-use crate::local::core::error::Fault;
+use crate::local::core::error::ApiError;
 use crate::local::core::local::{DEFAULT_ADDRESS, Local};
 use crate::local::core::registry_id::{RepositoryRef, Scope, alias};
 use crate::local::core::repository::is_account;
@@ -15,7 +15,7 @@ use crate::local::core::upstream::Settled;
 use crate::model::{Operation, Service};
 
 /// What one handler does with one request.
-pub(in crate::local) type Handler = fn(&Call<'_>) -> Result<Value, Fault>;
+pub(in crate::local) type Handler = fn(&Call<'_>) -> Result<Value, ApiError>;
 
 /// A validated request and what a handler needs to answer it.
 pub(in crate::local) struct Call<'a> {
@@ -90,10 +90,10 @@ impl Call<'_> {
     }
 
     /// The repository that the request names, whether it is there or not.
-    pub(in crate::local) fn repository(&self) -> Result<RepositoryRef, Fault> {
+    pub(in crate::local) fn repository(&self) -> Result<RepositoryRef, ApiError> {
         let scope = self.scope();
         if self.is_public() && !is_account(&scope.account) {
-            return Err(Fault::new(
+            return Err(ApiError::new(
                 "RegistryNotFoundException",
                 format!("The registry with id or alias '{}' does not exist", scope.account),
             ));
@@ -119,24 +119,24 @@ impl Call<'_> {
     /// Reads from the database on one snapshot.
     pub(in crate::local) fn read<T>(
         &self,
-        work: impl FnOnce(&Connection) -> Result<T, Fault>,
-    ) -> Result<T, Fault> {
+        work: impl FnOnce(&Connection) -> Result<T, ApiError>,
+    ) -> Result<T, ApiError> {
         self.local.read(work)
     }
 
     /// Changes the database, all or nothing; what is acknowledged is as safe as the store is to be.
     pub(in crate::local) fn write<T>(
         &self,
-        work: impl FnOnce(&Transaction<'_>) -> Result<T, Fault>,
-    ) -> Result<T, Fault> {
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, ApiError>,
+    ) -> Result<T, ApiError> {
         self.local.write(work)
     }
 
     /// Like [`Call::write`], for what deletes and is therefore to work on a full disk too.
     pub(in crate::local) fn free<T>(
         &self,
-        work: impl Fn(&Transaction<'_>) -> Result<T, Fault>,
-    ) -> Result<T, Fault> {
+        work: impl Fn(&Transaction<'_>) -> Result<T, ApiError>,
+    ) -> Result<T, ApiError> {
         self.local.free(work)
     }
 

@@ -4,11 +4,11 @@ use serde_json::{Value, json};
 
 use crate::local::aws_api::call::Call;
 use crate::local::core::delete::{NotDeleted, delete_images};
-use crate::local::core::error::Fault;
+use crate::local::core::error::ApiError;
 use crate::local::core::image_id::ImageId;
 
 /// BatchDeleteImage
-pub(in crate::local) fn delete(call: &Call<'_>) -> Result<Value, Fault> {
+pub(in crate::local) fn delete(call: &Call<'_>) -> Result<Value, ApiError> {
     let ids: Vec<ImageId> = call.list("imageIds").unwrap_or_default().iter().map(ImageId::of).collect();
     let done = delete_images(&call.request(), &call.repository()?, &ids)?;
     let deleted: Vec<Value> = done.deleted.iter().map(ImageId::value).collect();

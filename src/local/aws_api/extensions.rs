@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::local::aws_api::scans;
 use crate::local::core::caller::{Caller, own_scope};
-use crate::local::core::error::Fault;
+use crate::local::core::error::ApiError;
 use crate::local::core::local::Local;
 use crate::local::core::registry_id::Scope;
 use crate::local::store::time;
@@ -13,7 +13,12 @@ impl Local {
     /// Keeps what scans of an image are to find, in ECR's own JSON; answers the image's digest. The reference is
     /// `REPOSITORY:TAG` or `REPOSITORY@DIGEST`, with or without a host before it; an ECR host's account and region
     /// count before the caller's.
-    pub fn set_findings(&self, caller: &Caller, reference: &str, findings: &Value) -> Result<String, Fault> {
+    pub fn set_findings(
+        &self,
+        caller: &Caller,
+        reference: &str,
+        findings: &Value,
+    ) -> Result<String, ApiError> {
         let (scope, name, id) = read_reference(caller, reference);
         self.write(|transaction| scans::set_findings(transaction, &scope, &name, &id, findings, time::now()))
     }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::local::aws_api::answers::given;
 use crate::local::aws_api::call::Call;
-use crate::local::core::error::Fault;
+use crate::local::core::error::ApiError;
 use crate::local::core::image_id::ImageId;
 use crate::local::core::repository::Repository;
 use crate::local::core::settings::{Kind, Setting};
@@ -16,7 +16,7 @@ use crate::local::core::settings::{Kind, Setting};
 const REASON: &str = "The embedded ECR has no AWS Signer and cannot sign images.";
 
 /// PutSigningConfiguration
-pub(in crate::local) fn put(call: &Call<'_>) -> Result<Value, Fault> {
+pub(in crate::local) fn put(call: &Call<'_>) -> Result<Value, ApiError> {
     let configuration = given(call, "signingConfiguration");
     call.write(|transaction| {
         Setting::put(transaction, &call.scope(), Kind::Signing, "", &configuration, call.now)
@@ -25,12 +25,12 @@ pub(in crate::local) fn put(call: &Call<'_>) -> Result<Value, Fault> {
 }
 
 /// GetSigningConfiguration
-pub(in crate::local) fn get(call: &Call<'_>) -> Result<Value, Fault> {
+pub(in crate::local) fn get(call: &Call<'_>) -> Result<Value, ApiError> {
     call.read(|connection| kept(call, connection))
 }
 
 /// DeleteSigningConfiguration
-pub(in crate::local) fn delete(call: &Call<'_>) -> Result<Value, Fault> {
+pub(in crate::local) fn delete(call: &Call<'_>) -> Result<Value, ApiError> {
     call.write(|transaction| {
         let answer = kept(call, transaction)?;
         Setting::remove(transaction, &call.scope(), Kind::Signing, "")?;
@@ -38,11 +38,11 @@ pub(in crate::local) fn delete(call: &Call<'_>) -> Result<Value, Fault> {
     })
 }
 
-pub(in crate::local) fn kept(call: &Call<'_>, connection: &Connection) -> Result<Value, Fault> {
+pub(in crate::local) fn kept(call: &Call<'_>, connection: &Connection) -> Result<Value, ApiError> {
     let scope = call.scope();
     match Setting::get(connection, &scope, Kind::Signing, "")? {
         Some(kept) => Ok(json!({ "registryId": scope.account, "signingConfiguration": kept.value })),
-        None => Err(Fault::new(
+        None => Err(ApiError::new(
             "SigningConfigurationNotFoundException",
             format!("Signing configuration does not exist in the registry with id '{}'", scope.account),
         )),
@@ -50,7 +50,7 @@ pub(in crate::local) fn kept(call: &Call<'_>, connection: &Connection) -> Result
 }
 
 /// DescribeImageSigningStatus
-pub(in crate::local) fn describe(call: &Call<'_>) -> Result<Value, Fault> {
+pub(in crate::local) fn describe(call: &Call<'_>) -> Result<Value, ApiError> {
     call.read(|connection| {
         let repository = Repository::of(call, connection)?;
         let id = ImageId::of(&given(call, "imageId"));

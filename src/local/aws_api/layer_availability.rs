@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::local::aws_api::call::Call;
 use crate::local::core::blobs::layer_size;
-use crate::local::core::error::Fault;
+use crate::local::core::error::ApiError;
 use crate::local::core::image_id::DIGEST;
 use crate::local::core::repository::Repository;
 use crate::local::core::upstream::Wanted;
@@ -18,7 +18,7 @@ const DOWNLOAD_SECONDS: i64 = 3600;
 const UNKNOWN_TYPE: &str = "application/octet-stream";
 
 /// BatchCheckLayerAvailability. A layer that is missing is unavailable, not a failure: AWS's own client relies on it.
-pub(in crate::local) fn check(call: &Call<'_>) -> Result<Value, Fault> {
+pub(in crate::local) fn check(call: &Call<'_>) -> Result<Value, ApiError> {
     call.read(|connection| {
         let repository = Repository::of(call, connection)?;
         let (mut layers, mut failures) = (Vec::new(), Vec::new());
@@ -41,7 +41,7 @@ pub(in crate::local) fn check(call: &Call<'_>) -> Result<Value, Fault> {
     })
 }
 
-fn availability(connection: &Connection, repository: &Repository, digest: &str) -> Result<Value, Fault> {
+fn availability(connection: &Connection, repository: &Repository, digest: &str) -> Result<Value, ApiError> {
     let Some(size) = layer_size(connection, repository.id, digest)? else {
         return Ok(json!({ "layerDigest": digest, "layerAvailability": "UNAVAILABLE" }));
     };
@@ -67,7 +67,7 @@ fn availability(connection: &Connection, repository: &Repository, digest: &str) 
 ///
 /// The URL leads to a server: the one that was asked, or one that runs on this folder. Where there is none, as with
 /// `--local` alone, it is a `file:` URL of the blob.
-pub(in crate::local) fn download_url(call: &Call<'_>) -> Result<Value, Fault> {
+pub(in crate::local) fn download_url(call: &Call<'_>) -> Result<Value, ApiError> {
     let digest = call.required("layerDigest");
     let secret = call.read(|connection| {
         let repository = match Repository::of(call, connection) {
@@ -80,7 +80,7 @@ pub(in crate::local) fn download_url(call: &Call<'_>) -> Result<Value, Fault> {
             let (name, account) = (&repository.name, &repository.scope.account);
             let within =
                 format!("within the repository with name '{name}' in the registry with id '{account}'");
-            Fault::new(code, format!("The layer with digest '{digest}' {start}{within}{end}"))
+            ApiError::new(code, format!("The layer with digest '{digest}' {start}{within}{end}"))
         };
         if layer_size(connection, repository.id, digest)?.is_none() {
             let missing = with("LayersNotFoundException", "does not exist ", "");
@@ -109,7 +109,7 @@ pub(in crate::local) fn download_url(call: &Call<'_>) -> Result<Value, Fault> {
 }
 
 /// The refusal for a layer that is not here: that it has to be fetched, or why it was not, before the given one.
-fn upstream_of(call: &Call<'_>, connection: &Connection, missing: Fault) -> Result<Fault, Fault> {
+fn upstream_of(call: &Call<'_>, connection: &Connection, missing: ApiError) -> Result<ApiError, ApiError> {
     let Ok(digest) = call.required("layerDigest").parse() else { return Ok(missing) };
     let (scope, wanted) = (call.scope(), vec![Wanted::Layer(digest)]);
     let instead =
@@ -117,8 +117,8 @@ fn upstream_of(call: &Call<'_>, connection: &Connection, missing: Fault) -> Resu
     Ok(instead.unwrap_or(missing))
 }
 
-fn file_url(call: &Call<'_>, digest: &str) -> Result<String, Fault> {
+fn file_url(call: &Call<'_>, digest: &str) -> Result<String, ApiError> {
     let path = call.local.store.blobs.path(digest);
     let url = path.and_then(|path| url::Url::from_file_path(path).ok());
-    url.map(String::from).ok_or_else(|| Fault::server(format!("{digest} has no file in this store")))
+    url.map(String::from).ok_or_else(|| ApiError::server(format!("{digest} has no file in this store")))
 }

@@ -5,7 +5,7 @@ use std::fs::File;
 use serde_json::{Value, json};
 
 use crate::local::aws_api::call::Call;
-use crate::local::core::error::Fault;
+use crate::local::core::error::ApiError;
 use crate::local::core::repository::Repository;
 use crate::local::core::request::IfMissing;
 use crate::local::core::uploads::begin_upload;
@@ -17,13 +17,13 @@ const PART_SIZE: i64 = 10 * 1024 * 1024;
 const MIB: i64 = 1024 * 1024;
 
 /// InitiateLayerUpload
-pub(in crate::local) fn initiate(call: &Call<'_>) -> Result<Value, Fault> {
+pub(in crate::local) fn initiate(call: &Call<'_>) -> Result<Value, ApiError> {
     let id = begin_upload(&call.request(), &call.repository()?, IfMissing::Fail)?;
     Ok(json!({ "uploadId": id, "partSize": PART_SIZE }))
 }
 
 /// The repository and the session that a request names.
-fn session(call: &Call<'_>) -> Result<(Repository, Upload), Fault> {
+fn session(call: &Call<'_>) -> Result<(Repository, Upload), ApiError> {
     call.read(|connection| {
         let repository = Repository::of(call, connection)?;
         // Identifiers are told in lower case and taken in either.
@@ -36,7 +36,7 @@ fn session(call: &Call<'_>) -> Result<(Repository, Upload), Fault> {
 }
 
 /// The same with the session's file, which nobody else has until it is closed.
-fn locked_session(call: &Call<'_>) -> Result<(Repository, Upload, File), Fault> {
+fn locked_session(call: &Call<'_>) -> Result<(Repository, Upload, File), ApiError> {
     let (_, upload) = session(call)?;
     let file = call.local.store.blobs.lock_upload(&upload.id)?;
     // The session may have changed, or ended, while this request waited for the file.
@@ -52,19 +52,19 @@ fn locked_session(call: &Call<'_>) -> Result<(Repository, Upload, File), Fault> 
     }
 }
 
-fn not_found(call: &Call<'_>, repository: &Repository) -> Fault {
+fn not_found(call: &Call<'_>, repository: &Repository) -> ApiError {
     let id = call.required("uploadId");
     let text = format!("The upload with id '{id}' in the {} does not exist", repository.place());
-    Fault::new("UploadNotFoundException", text)
+    ApiError::new("UploadNotFoundException", text)
 }
 
 /// UploadLayerPart
-pub(in crate::local) fn upload_part(call: &Call<'_>) -> Result<Value, Fault> {
+pub(in crate::local) fn upload_part(call: &Call<'_>) -> Result<Value, ApiError> {
     let part = call.blob.clone().unwrap_or_default();
     let (first, last) = (bound(call, "partFirstByte"), bound(call, "partLastByte"));
     let (repository, upload, file) = locked_session(call)?;
     let refuse = |text: String| {
-        Err(Fault::new("InvalidLayerPartException", text)
+        Err(ApiError::new("InvalidLayerPartException", text)
             .with("registryId", repository.scope.account.as_str())
             .with("repositoryName", repository.name.as_str())
             .with("uploadId", upload.id.as_str())
@@ -81,7 +81,7 @@ pub(in crate::local) fn upload_part(call: &Call<'_>) -> Result<Value, Fault> {
     let (most_parts, most_bytes) = call.local.limits.of_layer(call);
     if upload.parts >= most_parts || upload.size.saturating_add(length) > most_bytes {
         let text = format!("A layer has at most {most_parts} parts and {} MiB", most_bytes / MIB);
-        return Err(Fault::new("LimitExceededException", text));
+        return Err(ApiError::new("LimitExceededException", text));
     }
     if !upload.append(&call.local.store, &file, &part, call.now)? {
         call.local.forget_upload(&upload.id);
@@ -100,21 +100,21 @@ fn bound(call: &Call<'_>, member: &str) -> i64 {
 }
 
 /// CompleteLayerUpload
-pub(in crate::local) fn complete(call: &Call<'_>) -> Result<Value, Fault> {
+pub(in crate::local) fn complete(call: &Call<'_>) -> Result<Value, ApiError> {
     let (repository, upload, file) = locked_session(call)?;
     check_parts(&repository, &upload)?;
     let digest = upload.digest(&call.local.store, &file)?;
     if !call.texts("layerDigests").into_iter().any(|given| agrees(given, &digest)) {
         let text = "None of the provided layer digests match the calculated layer digest";
-        return Err(Fault::new("InvalidLayerException", text));
+        return Err(ApiError::new("InvalidLayerException", text));
     }
     call.local.store.blobs.settle(&file)?;
-    let stored = upload.become_layer(&call.local.store, &digest, |_| Ok::<_, Fault>(repository.id))?;
+    let stored = upload.become_layer(&call.local.store, &digest, |_| Ok::<_, ApiError>(repository.id))?;
     let is_new = stored.ok_or_else(|| not_found(call, &repository))?;
     call.local.forget_upload(&upload.id);
     if !is_new {
         let text = format!("The layer with digest '{digest}' already exists in the {}", repository.place());
-        return Err(Fault::new("LayerAlreadyExistsException", text));
+        return Err(ApiError::new("LayerAlreadyExistsException", text));
     }
     Ok(json!({
         "registryId": repository.scope.account,
@@ -124,18 +124,18 @@ pub(in crate::local) fn complete(call: &Call<'_>) -> Result<Value, Fault> {
     }))
 }
 
-fn check_parts(repository: &Repository, upload: &Upload) -> Result<(), Fault> {
+fn check_parts(repository: &Repository, upload: &Upload) -> Result<(), ApiError> {
     if upload.parts == 0 {
         let text = format!(
             "The upload with id '{}' in the repository with name '{}' in registry with id '{}' cannot be completed \
              because it does not have any parts",
             upload.id, repository.name, repository.scope.account
         );
-        return Err(Fault::new("EmptyUploadException", text));
+        return Err(ApiError::new("EmptyUploadException", text));
     }
     if upload.has_short_part {
         let text = "All layer parts except the last part should be at least 5MB";
-        return Err(Fault::new("LayerPartTooSmallException", text));
+        return Err(ApiError::new("LayerPartTooSmallException", text));
     }
     Ok(())
 }

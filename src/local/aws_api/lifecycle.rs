@@ -7,7 +7,7 @@ use crate::lifecycle::{Action, Image, Plan, StorageClass, evaluate};
 use crate::local::aws_api::answers::about;
 use crate::local::aws_api::call::Call;
 use crate::local::aws_api::paging::Page;
-use crate::local::core::error::Fault;
+use crate::local::core::error::ApiError;
 use crate::local::core::image_id::ImageId;
 use crate::local::core::lifecycle::facts;
 use crate::local::core::lifecycle_policy::{KIND, checked, store};
@@ -15,10 +15,10 @@ use crate::local::core::repository::Repository;
 use crate::local::core::settings::{remove_repository_text, repository_text};
 use crate::local::store::time;
 
-fn kept(connection: &Connection, repository: &Repository) -> Result<(String, i64), Fault> {
+fn kept(connection: &Connection, repository: &Repository) -> Result<(String, i64), ApiError> {
     repository_text(connection, repository, KIND)?.ok_or_else(|| {
         let text = format!("Lifecycle policy does not exist for the {}", repository.place());
-        Fault::new("LifecyclePolicyNotFoundException", text)
+        ApiError::new("LifecyclePolicyNotFoundException", text)
     })
 }
 
@@ -29,7 +29,7 @@ fn described(repository: &Repository, (text, evaluated_at): (String, i64)) -> Va
 }
 
 /// PutLifecyclePolicy
-pub(in crate::local) fn put(call: &Call<'_>) -> Result<Value, Fault> {
+pub(in crate::local) fn put(call: &Call<'_>) -> Result<Value, ApiError> {
     call.write(|transaction| {
         let repository = Repository::of(call, transaction)?;
         let (compact, _) = checked(call.required("lifecyclePolicyText"))?;
@@ -39,7 +39,7 @@ pub(in crate::local) fn put(call: &Call<'_>) -> Result<Value, Fault> {
 }
 
 /// GetLifecyclePolicy
-pub(in crate::local) fn get(call: &Call<'_>) -> Result<Value, Fault> {
+pub(in crate::local) fn get(call: &Call<'_>) -> Result<Value, ApiError> {
     call.read(|connection| {
         let repository = Repository::of(call, connection)?;
         let kept = kept(connection, &repository)?;
@@ -48,7 +48,7 @@ pub(in crate::local) fn get(call: &Call<'_>) -> Result<Value, Fault> {
 }
 
 /// DeleteLifecyclePolicy
-pub(in crate::local) fn delete(call: &Call<'_>) -> Result<Value, Fault> {
+pub(in crate::local) fn delete(call: &Call<'_>) -> Result<Value, ApiError> {
     call.write(|transaction| {
         let repository = Repository::of(call, transaction)?;
         let kept = kept(transaction, &repository)?;
@@ -59,7 +59,7 @@ pub(in crate::local) fn delete(call: &Call<'_>) -> Result<Value, Fault> {
 
 /// StartLifecyclePolicyPreview. The preview is complete by the time its start is answered, so none is ever found in
 /// progress.
-pub(in crate::local) fn start_preview(call: &Call<'_>) -> Result<Value, Fault> {
+pub(in crate::local) fn start_preview(call: &Call<'_>) -> Result<Value, ApiError> {
     call.write(|transaction| {
         let repository = Repository::of(call, transaction)?;
         let text = match call.text("lifecyclePolicyText") {
@@ -82,7 +82,7 @@ fn store_preview(
     policy: &str,
     facts: &[Image],
     plan: &Plan,
-) -> Result<(), Fault> {
+) -> Result<(), ApiError> {
     let count = |action| plan.decisions.iter().filter(|decision| decision.action == action).count();
     connection.execute("DELETE FROM preview WHERE repository = ?1", [repository.id])?;
     connection.execute(
@@ -122,7 +122,7 @@ fn number(count: usize) -> i64 {
 }
 
 /// GetLifecyclePolicyPreview
-pub(in crate::local) fn get_preview(call: &Call<'_>) -> Result<Value, Fault> {
+pub(in crate::local) fn get_preview(call: &Call<'_>) -> Result<Value, ApiError> {
     let page = Page::of(call, "imageIds")?;
     call.read(|connection| {
         let repository = Repository::of(call, connection)?;
@@ -132,7 +132,7 @@ pub(in crate::local) fn get_preview(call: &Call<'_>) -> Result<Value, Fault> {
             .optional()?;
         let Some((policy, expiring, archiving)) = preview else {
             let text = format!("Lifecycle policy preview does not exist for the {}", repository.place());
-            return Err(Fault::new("LifecyclePolicyPreviewNotFoundException", text));
+            return Err(ApiError::new("LifecyclePolicyPreviewNotFoundException", text));
         };
         let mut answer = match call.list("imageIds") {
             Some(ids) => json!({ "previewResults": named_results(connection, &repository, ids)? }),
@@ -157,7 +157,7 @@ fn results(
     connection: &Connection,
     repository: &Repository,
     page: &Page,
-) -> Result<Vec<(Value, Value)>, Fault> {
+) -> Result<Vec<(Value, Value)>, ApiError> {
     let filter = match call.text_within("filter", "tagStatus") {
         Some("TAGGED") => "AND tags <> '[]'",
         Some("UNTAGGED") => "AND tags = '[]'",
@@ -181,7 +181,7 @@ fn named_results(
     connection: &Connection,
     repository: &Repository,
     ids: &[Value],
-) -> Result<Vec<Value>, Fault> {
+) -> Result<Vec<Value>, ApiError> {
     let ids: Vec<ImageId> =
         ids.iter().map(ImageId::of).filter(|id| id.digest.is_some() || id.tag.is_some()).collect();
     let has_tags = ids.iter().any(|id| id.tag.is_some());

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::local::aws_api::call::Call;
 use crate::local::aws_api::paging::Page;
-use crate::local::core::error::Fault;
+use crate::local::core::error::ApiError;
 use crate::local::core::image::{COLUMNS, Image};
 use crate::local::core::image_id::ImageId;
 use crate::local::core::repository::Repository;
@@ -28,7 +28,7 @@ fn conditions(call: &Call<'_>) -> String {
 }
 
 /// ListImages: one entry for each tag, and one for each image without any.
-pub(in crate::local) fn list(call: &Call<'_>) -> Result<Value, Fault> {
+pub(in crate::local) fn list(call: &Call<'_>) -> Result<Value, ApiError> {
     let page = Page::of(call, "")?;
     let (image, tag) = key(&page);
     call.read(|connection| {
@@ -51,7 +51,7 @@ pub(in crate::local) fn list(call: &Call<'_>) -> Result<Value, Fault> {
 }
 
 /// DescribeImages
-pub(in crate::local) fn describe(call: &Call<'_>) -> Result<Value, Fault> {
+pub(in crate::local) fn describe(call: &Call<'_>) -> Result<Value, ApiError> {
     let page = Page::of(call, "imageIds")?;
     let (after, _) = key(&page);
     call.read(|connection| {
@@ -77,7 +77,7 @@ pub(in crate::local) fn describe(call: &Call<'_>) -> Result<Value, Fault> {
 }
 
 /// The images that are asked for by their identifiers, each once.
-fn named(connection: &Connection, repository: &Repository, ids: &[Value]) -> Result<Vec<Image>, Fault> {
+fn named(connection: &Connection, repository: &Repository, ids: &[Value]) -> Result<Vec<Image>, ApiError> {
     let mut images: Vec<Image> = Vec::new();
     for id in ids.iter().map(ImageId::of) {
         let Ok(image) = id.resolve(connection, repository)? else { return Err(id.not_found(repository)) };
@@ -89,7 +89,7 @@ fn named(connection: &Connection, repository: &Repository, ids: &[Value]) -> Res
 }
 
 /// The structure `ImageDetail`.
-fn detail(connection: &Connection, repository: &Repository, image: &Image) -> Result<Value, Fault> {
+fn detail(connection: &Connection, repository: &Repository, image: &Image) -> Result<Value, ApiError> {
     let tags = image.tags(connection)?;
     let mut members = Map::new();
     let mut put = |name: &str, value: Option<Value>| {
@@ -114,7 +114,7 @@ fn detail(connection: &Connection, repository: &Repository, image: &Image) -> Re
 }
 
 /// DescribeImageTags of a public registry.
-pub(in crate::local) fn describe_tags(call: &Call<'_>) -> Result<Value, Fault> {
+pub(in crate::local) fn describe_tags(call: &Call<'_>) -> Result<Value, ApiError> {
     let page = Page::of(call, "")?;
     let after = page.after.as_ref().and_then(Value::as_str).unwrap_or_default();
     call.read(|connection| {

@@ -6,7 +6,7 @@
 use serde_json::{Value, json};
 
 use crate::local::aws_api::call::Call;
-use crate::local::core::error::Fault;
+use crate::local::core::error::ApiError;
 
 /// Entries of a page where the caller does not say.
 const DEFAULT: i64 = 100;
@@ -22,23 +22,26 @@ pub(in crate::local) struct Page {
 
 impl Page {
     /// Reads `maxResults` and `nextToken`. Entries that are asked for by name (`selection`) are never paged.
-    pub(in crate::local) fn of(call: &Call<'_>, selection: &str) -> Result<Self, Fault> {
+    pub(in crate::local) fn of(call: &Call<'_>, selection: &str) -> Result<Self, ApiError> {
         Self::sized(call, selection, DEFAULT)
     }
 
     /// The same, with another size where the caller does not say.
-    pub(in crate::local) fn sized(call: &Call<'_>, selection: &str, default: i64) -> Result<Self, Fault> {
+    pub(in crate::local) fn sized(call: &Call<'_>, selection: &str, default: i64) -> Result<Self, ApiError> {
         let token = call.text("nextToken");
         if call.list(selection).is_some() {
             for member in ["nextToken", "maxResults"] {
                 if call.input.get(member).is_some_and(|value| !value.is_null()) {
-                    return Err(Fault::parameter(member, &format!("must be null when {selection} is given")));
+                    return Err(ApiError::parameter(
+                        member,
+                        &format!("must be null when {selection} is given"),
+                    ));
                 }
             }
         }
         let limit = usize::try_from(call.integer("maxResults").unwrap_or(default)).unwrap_or(1);
         let operation = call.operation.name;
-        let invalid = || Fault::parameter("nextToken", "Invalid token");
+        let invalid = || ApiError::parameter("nextToken", "Invalid token");
         let after = token.map(|token| decode(token, operation).ok_or_else(invalid)).transpose()?;
         Ok(Self { limit, after, operation })
     }

@@ -5,13 +5,13 @@ use serde_json::{Value, json};
 use crate::iam::{PolicyKind, validate};
 use crate::local::aws_api::answers::about;
 use crate::local::aws_api::call::Call;
-use crate::local::core::error::Fault;
+use crate::local::core::error::ApiError;
 use crate::local::core::policies::{KIND, check_repository, refused, store};
 use crate::local::core::repository::Repository;
 use crate::local::core::settings::{Kind, Setting, remove_repository_text, repository_text};
 
 /// SetRepositoryPolicy. A policy that would keep its author from setting another one needs `force`.
-pub(in crate::local) fn set(call: &Call<'_>) -> Result<Value, Fault> {
+pub(in crate::local) fn set(call: &Call<'_>) -> Result<Value, ApiError> {
     let text = call.required("policyText");
     let prefix = call.service.signing_name;
     call.write(|transaction| {
@@ -27,7 +27,7 @@ pub(in crate::local) fn set(call: &Call<'_>) -> Result<Value, Fault> {
 }
 
 /// GetRepositoryPolicy
-pub(in crate::local) fn get(call: &Call<'_>) -> Result<Value, Fault> {
+pub(in crate::local) fn get(call: &Call<'_>) -> Result<Value, ApiError> {
     call.read(|connection| {
         let repository = Repository::of(call, connection)?;
         kept(connection, &repository)
@@ -35,7 +35,7 @@ pub(in crate::local) fn get(call: &Call<'_>) -> Result<Value, Fault> {
 }
 
 /// DeleteRepositoryPolicy
-pub(in crate::local) fn delete(call: &Call<'_>) -> Result<Value, Fault> {
+pub(in crate::local) fn delete(call: &Call<'_>) -> Result<Value, ApiError> {
     call.write(|transaction| {
         let repository = Repository::of(call, transaction)?;
         let answer = kept(transaction, &repository)?;
@@ -47,10 +47,10 @@ pub(in crate::local) fn delete(call: &Call<'_>) -> Result<Value, Fault> {
 pub(in crate::local) fn kept(
     connection: &rusqlite::Connection,
     repository: &Repository,
-) -> Result<Value, Fault> {
+) -> Result<Value, ApiError> {
     match repository_text(connection, repository, KIND)? {
         Some((text, _)) => Ok(about(repository, "policyText", text)),
-        None => Err(Fault::new(
+        None => Err(ApiError::new(
             "RepositoryPolicyNotFoundException",
             format!("Repository policy does not exist for the {}", repository.place()),
         )),
@@ -58,7 +58,7 @@ pub(in crate::local) fn kept(
 }
 
 /// PutRegistryPolicy
-pub(in crate::local) fn put_registry(call: &Call<'_>) -> Result<Value, Fault> {
+pub(in crate::local) fn put_registry(call: &Call<'_>) -> Result<Value, ApiError> {
     let text = call.required("policyText");
     let invalid = |reason: String| refused("Invalid registry policy provided", &reason);
     validate(text, PolicyKind::Registry, call.service.signing_name).map_err(invalid)?;
@@ -70,12 +70,12 @@ pub(in crate::local) fn put_registry(call: &Call<'_>) -> Result<Value, Fault> {
 }
 
 /// GetRegistryPolicy
-pub(in crate::local) fn get_registry(call: &Call<'_>) -> Result<Value, Fault> {
+pub(in crate::local) fn get_registry(call: &Call<'_>) -> Result<Value, ApiError> {
     call.read(|connection| registry(call, connection))
 }
 
 /// DeleteRegistryPolicy
-pub(in crate::local) fn delete_registry(call: &Call<'_>) -> Result<Value, Fault> {
+pub(in crate::local) fn delete_registry(call: &Call<'_>) -> Result<Value, ApiError> {
     call.write(|transaction| {
         let answer = registry(call, transaction)?;
         Setting::remove(transaction, &call.scope(), Kind::RegistryPolicy, "")?;
@@ -83,11 +83,11 @@ pub(in crate::local) fn delete_registry(call: &Call<'_>) -> Result<Value, Fault>
     })
 }
 
-fn registry(call: &Call<'_>, connection: &rusqlite::Connection) -> Result<Value, Fault> {
+fn registry(call: &Call<'_>, connection: &rusqlite::Connection) -> Result<Value, ApiError> {
     let scope = call.scope();
     match Setting::get(connection, &scope, Kind::RegistryPolicy, "")? {
         Some(policy) => Ok(json!({ "registryId": scope.account, "policyText": policy.value })),
-        None => Err(Fault::new(
+        None => Err(ApiError::new(
             "RegistryPolicyNotFoundException",
             format!("Registry policy does not exist in the registry with id '{}'", scope.account),
         )),

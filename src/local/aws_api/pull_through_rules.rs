@@ -7,7 +7,7 @@ use crate::image::Registry;
 use crate::local::aws_api::answers::invalid;
 use crate::local::aws_api::call::Call;
 use crate::local::aws_api::paging::Page;
-use crate::local::core::error::Fault;
+use crate::local::core::error::ApiError;
 use crate::local::core::registry_id::Scope;
 use crate::local::core::settings::{Kind, Setting};
 use crate::local::core::upstream::{Home, Need, Rule, Wanted};
@@ -49,12 +49,12 @@ fn upstream<'a>(url: &str, given: Option<&'a str>) -> Option<Upstream<'a>> {
 }
 
 /// CreatePullThroughCacheRule
-pub(in crate::local) fn create(call: &Call<'_>) -> Result<Value, Fault> {
+pub(in crate::local) fn create(call: &Call<'_>) -> Result<Value, ApiError> {
     let (scope, prefix) = (call.scope(), call.required("ecrRepositoryPrefix"));
     let url = call.required("upstreamRegistryUrl");
     let unsupported = |reason: &str| {
         let text = format!("The upstream registry '{url}' is not supported: {reason}");
-        Fault::new("UnsupportedUpstreamRegistryException", text)
+        ApiError::new("UnsupportedUpstreamRegistryException", text)
     };
     let given = call.text("upstreamRegistry");
     let Upstream { name, asks } =
@@ -86,7 +86,7 @@ pub(in crate::local) fn create(call: &Call<'_>) -> Result<Value, Fault> {
 }
 
 /// UpdatePullThroughCacheRule
-pub(in crate::local) fn update(call: &Call<'_>) -> Result<Value, Fault> {
+pub(in crate::local) fn update(call: &Call<'_>) -> Result<Value, ApiError> {
     let (scope, prefix) = (call.scope(), call.required("ecrRepositoryPrefix"));
     call.write(|transaction| {
         let mut rule = find(transaction, &scope, prefix)?.value;
@@ -104,7 +104,7 @@ pub(in crate::local) fn update(call: &Call<'_>) -> Result<Value, Fault> {
 }
 
 /// DeletePullThroughCacheRule
-pub(in crate::local) fn delete(call: &Call<'_>) -> Result<Value, Fault> {
+pub(in crate::local) fn delete(call: &Call<'_>) -> Result<Value, ApiError> {
     let (scope, prefix) = (call.scope(), call.required("ecrRepositoryPrefix"));
     call.write(|transaction| {
         let rule = find(transaction, &scope, prefix)?;
@@ -114,14 +114,14 @@ pub(in crate::local) fn delete(call: &Call<'_>) -> Result<Value, Fault> {
 }
 
 /// DescribePullThroughCacheRules
-pub(in crate::local) fn describe(call: &Call<'_>) -> Result<Value, Fault> {
+pub(in crate::local) fn describe(call: &Call<'_>) -> Result<Value, ApiError> {
     let page = Page::of(call, "ecrRepositoryPrefixes")?;
     let scope = call.scope();
     call.read(|connection| {
         if call.list("ecrRepositoryPrefixes").is_some() {
             let prefixes = call.texts("ecrRepositoryPrefixes").into_iter();
             let rules = prefixes.map(|prefix| Ok(described(&scope, &find(connection, &scope, prefix)?)));
-            return Ok(json!({ "pullThroughCacheRules": rules.collect::<Result<Vec<_>, Fault>>()? }));
+            return Ok(json!({ "pullThroughCacheRules": rules.collect::<Result<Vec<_>, ApiError>>()? }));
         }
         let after = page.after.as_ref().and_then(Value::as_str).unwrap_or_default();
         let rules = Setting::list(connection, &scope, Kind::PullThroughCacheRule, after, page.fetch())?;
@@ -131,14 +131,14 @@ pub(in crate::local) fn describe(call: &Call<'_>) -> Result<Value, Fault> {
 }
 
 /// ValidatePullThroughCacheRule: the registry is asked whether it lets us in.
-pub(in crate::local) fn validate(call: &Call<'_>) -> Result<Value, Fault> {
+pub(in crate::local) fn validate(call: &Call<'_>) -> Result<Value, ApiError> {
     let (scope, prefix) = (call.scope(), call.required("ecrRepositoryPrefix"));
     call.read(|connection| {
         let setting = find(connection, &scope, prefix)?;
         let mut answer = described(&scope, &setting);
         let Some(settled) = call.settled else {
             let rule =
-                Rule::read(&setting.value, "validation").ok_or_else(|| Fault::server("no such rule"))?;
+                Rule::read(&setting.value, "validation").ok_or_else(|| ApiError::server("no such rule"))?;
             let (scope, repository) = (scope.clone(), prefix.to_owned());
             return Err(Need { scope, repository, rule, wanted: vec![Wanted::Access] }.unmet());
         };
@@ -151,15 +151,15 @@ pub(in crate::local) fn validate(call: &Call<'_>) -> Result<Value, Fault> {
     })
 }
 
-fn find(connection: &Connection, scope: &Scope, prefix: &str) -> Result<Setting, Fault> {
+fn find(connection: &Connection, scope: &Scope, prefix: &str) -> Result<Setting, ApiError> {
     let found = Setting::get(connection, scope, Kind::PullThroughCacheRule, prefix)?;
     found.ok_or_else(|| fault("PullThroughCacheRuleNotFoundException", prefix, "does not exist", scope))
 }
 
-fn fault(code: &str, prefix: &str, what: &str, scope: &Scope) -> Fault {
+fn fault(code: &str, prefix: &str, what: &str, scope: &Scope) -> ApiError {
     let account = &scope.account;
     let rule = format!("The pull through cache rule with Amazon ECR repository prefix '{prefix}'");
-    Fault::new(code, format!("{rule} {what} in the registry with id '{account}'"))
+    ApiError::new(code, format!("{rule} {what} in the registry with id '{account}'"))
 }
 
 fn described(scope: &Scope, rule: &Setting) -> Value {

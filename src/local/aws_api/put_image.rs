@@ -4,12 +4,12 @@ use serde_json::{Value, json};
 
 use crate::local::aws_api::batch_get_image::answer;
 use crate::local::aws_api::call::Call;
-use crate::local::core::error::Fault;
+use crate::local::core::error::ApiError;
 use crate::local::core::push::{ImagePush, push_image};
 use crate::local::core::request::IfMissing;
 
 /// PutImage
-pub(in crate::local) fn put(call: &Call<'_>) -> Result<Value, Fault> {
+pub(in crate::local) fn put(call: &Call<'_>) -> Result<Value, ApiError> {
     let (manifest, tag) = (call.required("imageManifest"), call.text("imageTag"));
     let push = ImagePush {
         manifest,

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::local::aws_api::call::Call;
 use crate::local::aws_api::paging::Page;
-use crate::local::core::error::Fault;
+use crate::local::core::error::ApiError;
 use crate::local::core::image::{COLUMNS, Image};
 use crate::local::core::repository::Repository;
 use crate::local::core::upstream::{Need, Wanted};
@@ -15,7 +15,7 @@ use crate::local::core::upstream_rules;
 const DEFAULT: i64 = 20;
 
 /// ListImageReferrers. A subject that is not there may still have referrers, so it is no error.
-pub(in crate::local) fn list(call: &Call<'_>) -> Result<Value, Fault> {
+pub(in crate::local) fn list(call: &Call<'_>) -> Result<Value, ApiError> {
     let page = Page::sized(call, "", DEFAULT)?;
     let filter = call.structure("filter");
     let types = filter.and_then(|filter| filter.get("artifactTypes")).and_then(Value::as_array);
@@ -61,7 +61,7 @@ fn upstream_of(
     connection: &Connection,
     repository: &Repository,
     page: &Page,
-) -> Result<Option<Fault>, Fault> {
+) -> Result<Option<ApiError>, ApiError> {
     let subject = call.text_within("subjectId", "imageDigest").unwrap_or_default();
     let Ok(subject) = subject.parse() else { return Ok(None) };
     if call.is_public() || page.after.is_some() {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::local::aws_api::answers::{given, invalid};
 use crate::local::aws_api::call::Call;
-use crate::local::core::error::Fault;
+use crate::local::core::error::ApiError;
 use crate::local::core::image_id::ImageId;
 use crate::local::core::registry_id::Scope;
 use crate::local::core::replication::{configuration, destinations};
@@ -18,10 +18,10 @@ const MOST_RULES: usize = 10;
 const MOST_DESTINATIONS: usize = 25;
 
 /// PutReplicationConfiguration
-pub(in crate::local) fn put(call: &Call<'_>) -> Result<Value, Fault> {
+pub(in crate::local) fn put(call: &Call<'_>) -> Result<Value, ApiError> {
     let scope = call.scope();
     let configuration = given(call, "replicationConfiguration");
-    let refused = |constraint: &str| Err(Fault::parameter("replicationConfiguration", constraint));
+    let refused = |constraint: &str| Err(ApiError::parameter("replicationConfiguration", constraint));
     let rules = configuration["rules"].as_array().map(Vec::as_slice).unwrap_or_default();
     if rules.len() > MOST_RULES {
         return refused(&format!("Replication configuration can have at most {MOST_RULES} rules"));
@@ -56,14 +56,14 @@ pub(in crate::local) fn put(call: &Call<'_>) -> Result<Value, Fault> {
 }
 
 /// DescribeRegistry
-pub(in crate::local) fn describe_registry(call: &Call<'_>) -> Result<Value, Fault> {
+pub(in crate::local) fn describe_registry(call: &Call<'_>) -> Result<Value, ApiError> {
     let scope = call.scope();
     let configuration = call.read(|connection| configuration(connection, &scope))?;
     Ok(json!({ "registryId": scope.account, "replicationConfiguration": configuration }))
 }
 
 /// DescribeImageReplicationStatus
-pub(in crate::local) fn status(call: &Call<'_>) -> Result<Value, Fault> {
+pub(in crate::local) fn status(call: &Call<'_>) -> Result<Value, ApiError> {
     call.read(|connection| {
         let repository = Repository::of(call, connection)?;
         let id = ImageId::of(&given(call, "imageId"));
@@ -96,7 +96,7 @@ pub(in crate::local) fn status(call: &Call<'_>) -> Result<Value, Fault> {
 pub(in crate::local) fn backfill_destination(
     call: &Call<'_>,
     connection: &Connection,
-) -> Result<Scope, Fault> {
+) -> Result<Scope, ApiError> {
     let text = |member: &str| call.text_within("destination", member).unwrap_or_default().to_owned();
     let wanted = Scope { service: "ecr", account: text("registryId"), region: text("region") };
     let configuration = configuration(connection, &call.scope())?;

@@ -6,12 +6,12 @@ use serde_json::{Map, Value, json};
 use crate::local::aws_api::call::Call;
 use crate::local::aws_api::paging::Page;
 use crate::local::aws_api::{resource_tags, tag_mutability};
-use crate::local::core::error::Fault;
+use crate::local::core::error::ApiError;
 use crate::local::core::repositories::{New, encryption, insert};
 use crate::local::core::repository::Repository;
 
 /// CreateRepository
-pub(in crate::local) fn create(call: &Call<'_>) -> Result<Value, Fault> {
+pub(in crate::local) fn create(call: &Call<'_>) -> Result<Value, ApiError> {
     let scope = call.scope();
     let name = call.required("repositoryName");
     let (mutability, exclusions) = tag_mutability::requested(call)?;
@@ -29,7 +29,7 @@ pub(in crate::local) fn create(call: &Call<'_>) -> Result<Value, Fault> {
                 "The repository with name '{name}' already exists in the registry with id '{}'",
                 scope.account
             );
-            return Err(Fault::new("RepositoryAlreadyExistsException", text));
+            return Err(ApiError::new("RepositoryAlreadyExistsException", text));
         }
         let repository = insert(transaction, &scope, name, &new, call.now)?;
         Ok(match &new.catalog {
@@ -53,14 +53,14 @@ fn catalog(input: &Map<String, Value>) -> Value {
 }
 
 /// DescribeRepositories
-pub(in crate::local) fn describe(call: &Call<'_>) -> Result<Value, Fault> {
+pub(in crate::local) fn describe(call: &Call<'_>) -> Result<Value, ApiError> {
     let page = Page::of(call, "repositoryNames")?;
     let scope = call.scope();
     call.read(|connection| {
         if call.list("repositoryNames").is_some() {
             let names = call.texts("repositoryNames").into_iter();
             let found = names.map(|name| Ok(Repository::find(connection, &scope, name)?.describe(call)));
-            return Ok(json!({ "repositories": found.collect::<Result<Vec<_>, Fault>>()? }));
+            return Ok(json!({ "repositories": found.collect::<Result<Vec<_>, ApiError>>()? }));
         }
         let after = page.after.as_ref().and_then(Value::as_str).unwrap_or_default();
         let repositories = Repository::list(connection, &scope, after, page.fetch())?;
@@ -70,7 +70,7 @@ pub(in crate::local) fn describe(call: &Call<'_>) -> Result<Value, Fault> {
 }
 
 /// DeleteRepository
-pub(in crate::local) fn delete(call: &Call<'_>) -> Result<Value, Fault> {
+pub(in crate::local) fn delete(call: &Call<'_>) -> Result<Value, ApiError> {
     let uploads = call.free(|transaction| {
         let repository = Repository::of(call, transaction)?;
         let query = "SELECT EXISTS (SELECT 1 FROM image WHERE repository = ?1)";
@@ -80,7 +80,7 @@ pub(in crate::local) fn delete(call: &Call<'_>) -> Result<Value, Fault> {
                 "The repository with name '{}' in registry with id '{}' cannot be deleted because it still contains images",
                 repository.name, repository.scope.account
             );
-            return Err(Fault::new("RepositoryNotEmptyException", text));
+            return Err(ApiError::new("RepositoryNotEmptyException", text));
         }
         let mut statement = transaction.prepare("SELECT id FROM upload WHERE repository = ?1")?;
         let uploads = statement.query_map([repository.id], |row| row.get(0))?;
@@ -96,7 +96,7 @@ pub(in crate::local) fn delete(call: &Call<'_>) -> Result<Value, Fault> {
 }
 
 /// PutImageTagMutability
-pub(in crate::local) fn put_mutability(call: &Call<'_>) -> Result<Value, Fault> {
+pub(in crate::local) fn put_mutability(call: &Call<'_>) -> Result<Value, ApiError> {
     let (mutability, exclusions) = tag_mutability::requested(call)?;
     call.write(|transaction| {
         let repository = Repository::of(call, transaction)?;
@@ -110,7 +110,7 @@ pub(in crate::local) fn put_mutability(call: &Call<'_>) -> Result<Value, Fault> 
 }
 
 /// PutImageScanningConfiguration
-pub(in crate::local) fn put_scanning(call: &Call<'_>) -> Result<Value, Fault> {
+pub(in crate::local) fn put_scanning(call: &Call<'_>) -> Result<Value, ApiError> {
     let scan_on_push = call.structure("imageScanningConfiguration").is_some_and(scans);
     call.write(|transaction| {
         let repository = Repository::of(call, transaction)?;
@@ -124,13 +124,13 @@ pub(in crate::local) fn put_scanning(call: &Call<'_>) -> Result<Value, Fault> {
 }
 
 /// GetRepositoryCatalogData
-pub(in crate::local) fn get_catalog(call: &Call<'_>) -> Result<Value, Fault> {
+pub(in crate::local) fn get_catalog(call: &Call<'_>) -> Result<Value, ApiError> {
     call.read(|connection| {
         let repository = Repository::of(call, connection)?;
         let place = repository.place();
         match repository.catalog {
             Some(catalog) => Ok(json!({ "catalogData": catalog })),
-            None => Err(Fault::new(
+            None => Err(ApiError::new(
                 "RepositoryCatalogDataNotFoundException",
                 format!("Catalog data does not exist for the {place}"),
             )),
@@ -139,7 +139,7 @@ pub(in crate::local) fn get_catalog(call: &Call<'_>) -> Result<Value, Fault> {
 }
 
 /// PutRepositoryCatalogData
-pub(in crate::local) fn put_catalog(call: &Call<'_>) -> Result<Value, Fault> {
+pub(in crate::local) fn put_catalog(call: &Call<'_>) -> Result<Value, ApiError> {
     let catalog = call.structure("catalogData").map(catalog).unwrap_or_default();
     call.write(|transaction| {
         let repository = Repository::of(call, transaction)?;

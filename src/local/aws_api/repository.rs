@@ -4,14 +4,14 @@ use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use crate::local::aws_api::call::Call;
-use crate::local::core::error::Fault;
+use crate::local::core::error::ApiError;
 use crate::local::core::registry_id::{Scope, alias};
 use crate::local::core::repository::{Repository, arn};
 use crate::local::store::time;
 
 impl Repository {
     /// The repository that the request names.
-    pub(in crate::local) fn of(call: &Call<'_>, connection: &Connection) -> Result<Self, Fault> {
+    pub(in crate::local) fn of(call: &Call<'_>, connection: &Connection) -> Result<Self, ApiError> {
         call.repository()?.find(connection)
     }
 

@@ -4,20 +4,20 @@ use rusqlite::{Connection, params};
 use serde_json::{Value, json};
 
 use crate::local::aws_api::call::Call;
-use crate::local::core::error::Fault;
+use crate::local::core::error::ApiError;
 use crate::local::core::registry_id::Scope;
 use crate::local::core::repository::{Repository, is_account};
 use crate::local::core::resource_tags::{checked, store, tags_of};
 
 /// The tags that a request brings.
-pub(in crate::local) fn requested(call: &Call<'_>) -> Result<Vec<(String, String)>, Fault> {
+pub(in crate::local) fn requested(call: &Call<'_>) -> Result<Vec<(String, String)>, ApiError> {
     checked(call.list("tags").unwrap_or_default())
 }
 
 /// The repository that `resourceArn` names.
-fn resource(call: &Call<'_>, connection: &Connection) -> Result<Repository, Fault> {
+fn resource(call: &Call<'_>, connection: &Connection) -> Result<Repository, ApiError> {
     let arn = call.required("resourceArn");
-    let invalid = || Fault::parameter("resourceArn", "Invalid ARN");
+    let invalid = || ApiError::parameter("resourceArn", "Invalid ARN");
     let parts: Vec<&str> = arn.splitn(6, ':').collect();
     let [scheme, partition, service, region, account, resource] = parts[..] else { return Err(invalid()) };
     let name = resource.strip_prefix("repository/").filter(|name| !name.is_empty()).ok_or_else(invalid)?;
@@ -31,7 +31,7 @@ fn resource(call: &Call<'_>, connection: &Connection) -> Result<Repository, Faul
 }
 
 /// TagResource
-pub(in crate::local) fn tag(call: &Call<'_>) -> Result<Value, Fault> {
+pub(in crate::local) fn tag(call: &Call<'_>) -> Result<Value, ApiError> {
     let tags = requested(call)?;
     call.write(|transaction| {
         let repository = resource(call, transaction)?;
@@ -41,7 +41,7 @@ pub(in crate::local) fn tag(call: &Call<'_>) -> Result<Value, Fault> {
 }
 
 /// UntagResource
-pub(in crate::local) fn untag(call: &Call<'_>) -> Result<Value, Fault> {
+pub(in crate::local) fn untag(call: &Call<'_>) -> Result<Value, ApiError> {
     call.write(|transaction| {
         let repository = resource(call, transaction)?;
         for key in call.texts("tagKeys") {
@@ -53,7 +53,7 @@ pub(in crate::local) fn untag(call: &Call<'_>) -> Result<Value, Fault> {
 }
 
 /// ListTagsForResource
-pub(in crate::local) fn list(call: &Call<'_>) -> Result<Value, Fault> {
+pub(in crate::local) fn list(call: &Call<'_>) -> Result<Value, ApiError> {
     call.read(|connection| {
         let repository = resource(call, connection)?;
         let tags = tags_of(connection, &repository)?.into_iter();

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::local::aws_api::answers::invalid;
 use crate::local::aws_api::call::Call;
-use crate::local::core::error::Fault;
+use crate::local::core::error::ApiError;
 use crate::local::core::repository::{Repository, arn};
 use crate::local::core::scanning::{configuration, frequency};
 use crate::local::core::settings::{Kind, Setting};
@@ -13,14 +13,14 @@ use crate::local::core::settings::{Kind, Setting};
 const MOST_FILTERS: usize = 100;
 
 /// GetRegistryScanningConfiguration
-pub(in crate::local) fn get(call: &Call<'_>) -> Result<Value, Fault> {
+pub(in crate::local) fn get(call: &Call<'_>) -> Result<Value, ApiError> {
     let scope = call.scope();
     let configuration = call.read(|connection| configuration(connection, &scope))?;
     Ok(json!({ "registryId": scope.account, "scanningConfiguration": configuration }))
 }
 
 /// PutRegistryScanningConfiguration. A type that is not given stays as it was; rules that are not given are none.
-pub(in crate::local) fn put(call: &Call<'_>) -> Result<Value, Fault> {
+pub(in crate::local) fn put(call: &Call<'_>) -> Result<Value, ApiError> {
     let scope = call.scope();
     let rules = call.list("rules").unwrap_or_default();
     call.write(|transaction| {
@@ -33,7 +33,7 @@ pub(in crate::local) fn put(call: &Call<'_>) -> Result<Value, Fault> {
     })
 }
 
-fn check(kind: &str, rules: &[Value]) -> Result<(), Fault> {
+fn check(kind: &str, rules: &[Value]) -> Result<(), ApiError> {
     let possible: &[&str] =
         if kind == "BASIC" { &["SCAN_ON_PUSH", "MANUAL"] } else { &["SCAN_ON_PUSH", "CONTINUOUS_SCAN"] };
     let mut seen = Vec::new();
@@ -55,7 +55,7 @@ fn check(kind: &str, rules: &[Value]) -> Result<(), Fault> {
 }
 
 /// BatchGetRepositoryScanningConfiguration
-pub(in crate::local) fn of_repositories(call: &Call<'_>) -> Result<Value, Fault> {
+pub(in crate::local) fn of_repositories(call: &Call<'_>) -> Result<Value, ApiError> {
     let scope = call.scope();
     call.read(|connection| {
         let configuration = configuration(connection, &scope)?;

@@ -8,7 +8,7 @@ use crate::local::aws_api::answers::{about, given, invalid};
 use crate::local::aws_api::call::Call;
 use crate::local::aws_api::findings;
 use crate::local::aws_api::paging::Page;
-use crate::local::core::error::Fault;
+use crate::local::core::error::ApiError;
 use crate::local::core::image_id::ImageId;
 use crate::local::core::registry_id::Scope;
 use crate::local::core::repository::Repository;
@@ -27,7 +27,7 @@ const UNSUPPORTED: &str = "UnsupportedImageError: The embedded ECR does not look
                            given for this one; `ecr local findings` gives them.";
 
 /// StartImageScan
-pub(in crate::local) fn start(call: &Call<'_>) -> Result<Value, Fault> {
+pub(in crate::local) fn start(call: &Call<'_>) -> Result<Value, ApiError> {
     call.write(|transaction| {
         let repository = Repository::of(call, transaction)?;
         let id = ImageId::of(&given(call, "imageId"));
@@ -38,16 +38,16 @@ pub(in crate::local) fn start(call: &Call<'_>) -> Result<Value, Fault> {
         if image.status != "ACTIVE" {
             let text =
                 format!("The image with digest '{}' in the {} is archived", image.digest, repository.place());
-            return Err(Fault::new("ImageArchivedException", text));
+            return Err(ApiError::new("ImageArchivedException", text));
         }
         if is_index(&image) {
             let text = format!("The image media type '{}' is not supported for scanning", image.media_type);
-            return Err(Fault::new("UnsupportedImageTypeException", text));
+            return Err(ApiError::new("UnsupportedImageTypeException", text));
         }
         let before = Scan::of(transaction, image.id)?.and_then(|scan| scan.started_at);
         if before.is_some_and(|before| call.now - before < QUOTA) {
             let text = "The scan quota per image has been exceeded. Wait and try again.";
-            return Err(Fault::new("LimitExceededException", text));
+            return Err(ApiError::new("LimitExceededException", text));
         }
         begin(transaction, image.id, call.now)?;
         let mut answer = about(&repository, "imageId", id.completed(&image));
@@ -57,7 +57,7 @@ pub(in crate::local) fn start(call: &Call<'_>) -> Result<Value, Fault> {
 }
 
 /// DescribeImageScanFindings
-pub(in crate::local) fn describe(call: &Call<'_>) -> Result<Value, Fault> {
+pub(in crate::local) fn describe(call: &Call<'_>) -> Result<Value, ApiError> {
     let page = Page::of(call, "")?;
     call.read(|connection| {
         let repository = Repository::of(call, connection)?;
@@ -106,7 +106,7 @@ fn show(answer: &mut Value, mut findings: Value, page: &Page, completed_at: i64)
     }
 }
 
-fn not_scanned(repository: &Repository, id: &ImageId) -> Fault {
+fn not_scanned(repository: &Repository, id: &ImageId) -> ApiError {
     let shown = |text: &Option<String>| text.clone().unwrap_or_else(|| "null".to_owned());
     let text = format!(
         "Image scan does not exist for the image with '{{imageDigest:'{}', imageTag:'{}'}}' in the {}",
@@ -114,7 +114,7 @@ fn not_scanned(repository: &Repository, id: &ImageId) -> Fault {
         shown(&id.tag),
         repository.place()
     );
-    Fault::new("ScanNotFoundException", text)
+    ApiError::new("ScanNotFoundException", text)
 }
 
 /// Keeps what a user says about an image; answers its digest. A scan that has been made is made anew, as the service
@@ -126,7 +126,7 @@ pub(in crate::local) fn set_findings(
     id: &Value,
     given: &Value,
     now: i64,
-) -> Result<String, Fault> {
+) -> Result<String, ApiError> {
     let repository = Repository::find(connection, scope, name)?;
     let image = ImageId::of(id).must(connection, &repository)?;
     let findings = findings::read(given).map_err(invalid)?;

@@ -5,14 +5,14 @@ use serde_json::{Value, json};
 
 use crate::local::aws_api::answers::{about, given};
 use crate::local::aws_api::call::Call;
-use crate::local::core::error::Fault;
+use crate::local::core::error::ApiError;
 use crate::local::core::image::{COLUMNS, Image, lists_with};
 use crate::local::core::image_id::ImageId;
 use crate::local::core::repository::Repository;
 
 /// UpdateImageStorageClass. An image is restored by the time the answer is read: nothing here takes the minutes that
 /// the service needs, for which the answer says `ACTIVATING`.
-pub(in crate::local) fn update(call: &Call<'_>) -> Result<Value, Fault> {
+pub(in crate::local) fn update(call: &Call<'_>) -> Result<Value, ApiError> {
     let archives = call.required("targetStorageClass") == "ARCHIVE";
     call.write(|transaction| {
         let repository = Repository::of(call, transaction)?;
@@ -48,14 +48,14 @@ fn check(
     id: &ImageId,
     image: &Image,
     archives: bool,
-) -> Result<(), Fault> {
+) -> Result<(), ApiError> {
     let refused = |reason: String| {
         let text = format!(
             "The storage class of the image with imageId {} in the {} cannot be changed: {reason}",
             id.value(),
             repository.place()
         );
-        Err(Fault::new("ImageStorageClassUpdateNotSupportedException", text))
+        Err(ApiError::new("ImageStorageClassUpdateNotSupportedException", text))
     };
     if archives == (image.status == "ARCHIVED") {
         let class = if archives { "ARCHIVE" } else { "STANDARD" };
@@ -82,7 +82,7 @@ fn check(
 }
 
 /// The images that refer to a digest.
-fn referrers(connection: &Connection, repository: &Repository, digest: &str) -> Result<Vec<Image>, Fault> {
+fn referrers(connection: &Connection, repository: &Repository, digest: &str) -> Result<Vec<Image>, ApiError> {
     let columns = COLUMNS;
     let query = format!("SELECT {columns} FROM image WHERE repository = ?1 AND subject = ?2 ORDER BY id");
     let mut statement = connection.prepare_cached(&query)?;

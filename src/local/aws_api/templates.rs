@@ -5,14 +5,14 @@ use serde_json::{Map, Value, json};
 
 use crate::local::aws_api::call::Call;
 use crate::local::aws_api::paging::Page;
-use crate::local::core::error::Fault;
+use crate::local::core::error::ApiError;
 use crate::local::core::registry_id::Scope;
 use crate::local::core::settings::{Kind, Setting};
 use crate::local::core::templates::{MOST_TEMPLATES, new, text};
 use crate::local::core::{lifecycle_policy, policies};
 
 /// CreateRepositoryCreationTemplate
-pub(in crate::local) fn create(call: &Call<'_>) -> Result<Value, Fault> {
+pub(in crate::local) fn create(call: &Call<'_>) -> Result<Value, ApiError> {
     let (scope, prefix) = (call.scope(), call.required("prefix"));
     let mut template = members(call);
     template.entry("imageTagMutability").or_insert_with(|| json!("MUTABLE"));
@@ -30,7 +30,7 @@ pub(in crate::local) fn create(call: &Call<'_>) -> Result<Value, Fault> {
 }
 
 /// UpdateRepositoryCreationTemplate. What is not given stays as it was.
-pub(in crate::local) fn update(call: &Call<'_>) -> Result<Value, Fault> {
+pub(in crate::local) fn update(call: &Call<'_>) -> Result<Value, ApiError> {
     let (scope, prefix) = (call.scope(), call.required("prefix"));
     call.write(|transaction| {
         let mut template = match find(transaction, &scope, prefix)?.value {
@@ -50,7 +50,7 @@ pub(in crate::local) fn update(call: &Call<'_>) -> Result<Value, Fault> {
 }
 
 /// DeleteRepositoryCreationTemplate
-pub(in crate::local) fn delete(call: &Call<'_>) -> Result<Value, Fault> {
+pub(in crate::local) fn delete(call: &Call<'_>) -> Result<Value, ApiError> {
     let (scope, prefix) = (call.scope(), call.required("prefix"));
     call.write(|transaction| {
         let template = find(transaction, &scope, prefix)?;
@@ -60,7 +60,7 @@ pub(in crate::local) fn delete(call: &Call<'_>) -> Result<Value, Fault> {
 }
 
 /// DescribeRepositoryCreationTemplates. Prefixes without a template are left out.
-pub(in crate::local) fn describe(call: &Call<'_>) -> Result<Value, Fault> {
+pub(in crate::local) fn describe(call: &Call<'_>) -> Result<Value, ApiError> {
     let page = Page::of(call, "prefixes")?;
     let scope = call.scope();
     call.read(|connection| {
@@ -87,7 +87,7 @@ fn members(call: &Call<'_>) -> Map<String, Value> {
 }
 
 /// Checks everything that a repository made from the template would be given.
-fn check(template: &Map<String, Value>, scope: &Scope) -> Result<(), Fault> {
+fn check(template: &Map<String, Value>, scope: &Scope) -> Result<(), ApiError> {
     new(template, scope)?;
     if let Some(text) = text(template, "repositoryPolicy") {
         policies::check_repository(text, "ecr")?;
@@ -98,14 +98,14 @@ fn check(template: &Map<String, Value>, scope: &Scope) -> Result<(), Fault> {
     Ok(())
 }
 
-fn find(connection: &Connection, scope: &Scope, prefix: &str) -> Result<Setting, Fault> {
+fn find(connection: &Connection, scope: &Scope, prefix: &str) -> Result<Setting, ApiError> {
     let found = Setting::get(connection, scope, Kind::Template, prefix)?;
     found.ok_or_else(|| fault("TemplateNotFoundException", prefix, "does not exist", scope))
 }
 
-fn fault(code: &str, prefix: &str, what: &str, scope: &Scope) -> Fault {
+fn fault(code: &str, prefix: &str, what: &str, scope: &Scope) -> ApiError {
     let account = &scope.account;
-    Fault::new(
+    ApiError::new(
         code,
         format!(
             "The repository creation template with the prefix '{prefix}' {what} in the registry with id '{account}'"
@@ -118,6 +118,6 @@ fn described(template: &Setting) -> Value {
 }
 
 #[allow(clippy::unnecessary_wraps, reason = "it ends a chain of results")]
-fn answer(scope: &Scope, template: &Setting) -> Result<Value, Fault> {
+fn answer(scope: &Scope, template: &Setting) -> Result<Value, ApiError> {
     Ok(json!({ "registryId": scope.account, "repositoryCreationTemplate": described(template) }))
 }

@@ -6,7 +6,7 @@ use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
 use crate::local::core::caller::Caller;
-use crate::local::core::error::Fault;
+use crate::local::core::error::ApiError;
 use crate::local::core::local::Local;
 use crate::local::store::hex::hex;
 use crate::model;
@@ -38,7 +38,7 @@ impl Store {
         store
     }
 
-    fn answer(&self, operation: &str, input: Value) -> Result<Value, Fault> {
+    fn answer(&self, operation: &str, input: Value) -> Result<Value, ApiError> {
         let answer = self.local.answer(&self.caller, model::ecr(), operation, input, None)?;
         check_answer(model::ecr(), operation, &answer);
         Ok(answer)
@@ -56,7 +56,7 @@ impl Store {
         }
     }
 
-    fn public(&self, operation: &str, input: Value) -> Result<Value, Fault> {
+    fn public(&self, operation: &str, input: Value) -> Result<Value, ApiError> {
         let answer = self.local.answer(&self.caller, model::ecr_public(), operation, input, None)?;
         check_answer(model::ecr_public(), operation, &answer);
         Ok(answer)
@@ -67,7 +67,7 @@ impl Store {
         answer["uploadId"].as_str().unwrap().to_owned()
     }
 
-    fn part(&self, upload: &str, first: usize, bytes: &[u8]) -> Result<Value, Fault> {
+    fn part(&self, upload: &str, first: usize, bytes: &[u8]) -> Result<Value, ApiError> {
         let input = json!({
             "repositoryName": "team/app", "uploadId": upload,
             "partFirstByte": first, "partLastByte": first + bytes.len() - 1,
@@ -76,7 +76,7 @@ impl Store {
         self.local.answer(&self.caller, model::ecr(), "UploadLayerPart", input, blob)
     }
 
-    fn complete(&self, upload: &str, digest: &str) -> Result<Value, Fault> {
+    fn complete(&self, upload: &str, digest: &str) -> Result<Value, ApiError> {
         let input = json!({ "repositoryName": "team/app", "uploadId": upload, "layerDigests": [digest] });
         self.answer("CompleteLayerUpload", input)
     }
@@ -107,7 +107,7 @@ impl Store {
         self.ask("BatchCheckLayerAvailability", input)["layers"][0]["layerAvailability"] == "AVAILABLE"
     }
 
-    fn put(&self, manifest: &str, media_type: &str, tag: Option<&str>) -> Result<String, Fault> {
+    fn put(&self, manifest: &str, media_type: &str, tag: Option<&str>) -> Result<String, ApiError> {
         let input = json!({
             "repositoryName": "team/app", "imageManifest": manifest,
             "imageManifestMediaType": media_type, "imageTag": tag,
@@ -116,7 +116,7 @@ impl Store {
         Ok(answer["image"]["imageId"]["imageDigest"].as_str().unwrap().to_owned())
     }
 
-    fn index(&self, children: &[&str], tag: Option<&str>) -> Result<String, Fault> {
+    fn index(&self, children: &[&str], tag: Option<&str>) -> Result<String, ApiError> {
         let children: Vec<Value> = children
             .iter()
             .map(|digest| json!({ "digest": digest, "size": 1, "mediaType": OCI_IMAGE }))
@@ -138,7 +138,7 @@ impl Store {
 fn check_answer(service: &'static model::Service, operation: &str, answer: &Value) {
     let shape = service.output(service.operation(operation).unwrap()).unwrap();
     // Some lists have a least length that only requests keep to.
-    let may_be_empty = |fault: &Fault| fault.message.contains("greater than or equal to 1'");
+    let may_be_empty = |fault: &ApiError| fault.message.contains("greater than or equal to 1'");
     if let Err(fault) = validate::check_shape(service, shape, answer, operation)
         && !may_be_empty(&fault)
     {

@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::local::core::error::Fault;
+use crate::local::core::error::ApiError;
 use crate::local::core::pattern::matches;
 use crate::model::{Kind, Operation, Service, Shape};
 
@@ -22,7 +22,7 @@ pub(in crate::local) fn check(
     operation: &Operation,
     input: &Map<String, Value>,
     blob: Option<(&str, usize)>,
-) -> Result<(), Fault> {
+) -> Result<(), ApiError> {
     let Some(shape) = service.input(operation) else { return Ok(()) };
     if let Some((member, length)) = blob {
         let shape = service.shape(shape.members[member]);
@@ -37,7 +37,7 @@ pub(in crate::local) fn check_shape(
     shape: &'static Shape,
     value: &Value,
     place: &str,
-) -> Result<(), Fault> {
+) -> Result<(), ApiError> {
     check_value(service, shape, value, &Place(place.to_owned()))
 }
 
@@ -64,10 +64,10 @@ impl Place {
         Self(format!("{}.{}.member", self.0, index + 1))
     }
 
-    fn fault(&self, constraint: &str) -> Fault {
+    fn fault(&self, constraint: &str) -> ApiError {
         let speaks_plainly = self.0 == "repositoryName";
         let constraint = if speaks_plainly { constraint.to_owned() } else { format!("Member {constraint}") };
-        Fault::parameter(&self.0, &constraint)
+        ApiError::parameter(&self.0, &constraint)
     }
 }
 
@@ -82,7 +82,7 @@ fn structure(
     members: &Map<String, Value>,
     above: Option<&Place>,
     beside: Option<&str>,
-) -> Result<(), Fault> {
+) -> Result<(), ApiError> {
     let given = |member: &str| members.get(member).filter(|value| !value.is_null());
     for (member, name) in &shape.members {
         let place = Place::member(above, member);
@@ -101,7 +101,7 @@ fn check_value(
     shape: &'static Shape,
     value: &Value,
     place: &Place,
-) -> Result<(), Fault> {
+) -> Result<(), ApiError> {
     match (shape.kind, value) {
         (Kind::Structure, Value::Object(members)) => structure(service, shape, members, Some(place), None),
         (Kind::List, Value::Array(elements)) => {
@@ -131,12 +131,15 @@ fn check_value(
     }
 }
 
-fn check_text(place: &Place, shape: &'static Shape, text: &str) -> Result<(), Fault> {
+fn check_text(place: &Place, shape: &'static Shape, text: &str) -> Result<(), ApiError> {
     check_length(place, shape, text.chars().count())?;
     if !shape.values.is_empty() && !shape.values.contains(&text) {
         let own = ORDERS.iter().find(|(member, _)| place.0 == *member);
         let values = own.map_or_else(|| shape.values.join(", "), |(_, order)| (*order).to_owned());
-        return Err(Fault::parameter(&place.0, &format!("Member must satisfy enum value set: [{values}]")));
+        return Err(ApiError::parameter(
+            &place.0,
+            &format!("Member must satisfy enum value set: [{values}]"),
+        ));
     }
     match &shape.pattern {
         Some(pattern) if !matches(pattern, text) => {
@@ -148,7 +151,7 @@ fn check_text(place: &Place, shape: &'static Shape, text: &str) -> Result<(), Fa
     }
 }
 
-fn check_length(place: &Place, shape: &Shape, length: usize) -> Result<(), Fault> {
+fn check_length(place: &Place, shape: &Shape, length: usize) -> Result<(), ApiError> {
     let length = i64::try_from(length).unwrap_or(i64::MAX);
     match (shape.min, shape.max) {
         (Some(least), _) if length < least => {
@@ -161,7 +164,7 @@ fn check_length(place: &Place, shape: &Shape, length: usize) -> Result<(), Fault
     }
 }
 
-fn check_number(place: &Place, shape: &Shape, number: i64) -> Result<(), Fault> {
+fn check_number(place: &Place, shape: &Shape, number: i64) -> Result<(), ApiError> {
     match (shape.min, shape.max) {
         (Some(least), _) if number < least => {
             Err(place.fault(&format!("must have value greater than or equal to {least}")))
@@ -173,8 +176,8 @@ fn check_number(place: &Place, shape: &Shape, number: i64) -> Result<(), Fault> 
     }
 }
 
-fn unreadable(place: &Place, expected: &str) -> Fault {
-    Fault::new("SerializationException", format!("{} is not {expected}", place.0))
+fn unreadable(place: &Place, expected: &str) -> ApiError {
+    ApiError::new("SerializationException", format!("{} is not {expected}", place.0))
 }
 
 fn noun(kind: Kind) -> &'static str {

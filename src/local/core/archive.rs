@@ -8,9 +8,9 @@ use rusqlite::Connection;
 
 use crate::image::Digest;
 use crate::local::core::download_url;
-use crate::local::core::error::Fault;
+use crate::local::core::error::ApiError;
 use crate::local::core::local::Local;
-use crate::local::core::server_info::Presence;
+use crate::local::core::server_info::ServerInfo;
 use crate::local::store::blobs::create_private;
 use crate::local::store::database::create_private_file;
 use crate::local::store::error::Error;
@@ -21,7 +21,7 @@ const DATABASE: &str = "ecr.db";
 
 impl Local {
     /// Writes the store to a stream, while it may be in use. Unfinished uploads are left out.
-    pub fn export(&self, stream: impl Write) -> Result<(), Fault> {
+    pub fn export(&self, stream: impl Write) -> Result<(), ApiError> {
         let folder = private_temporary("export-", self.folder())?;
         let copy = folder.path().join(DATABASE);
         self.store.database.copy(&copy)?;
@@ -38,9 +38,9 @@ impl Local {
                 .store
                 .blobs
                 .path(&digest)
-                .ok_or_else(|| Fault::server(format!("{digest} is no digest")))?;
+                .ok_or_else(|| ApiError::server(format!("{digest} is no digest")))?;
             let mut file = File::open(&path).map_err(|error| match error.kind() {
-                io::ErrorKind::NotFound => Fault::server(format!(
+                io::ErrorKind::NotFound => ApiError::server(format!(
                     "blob {digest} is gone; `ecr local check` tells whether it is missing"
                 )),
                 _ => error.into(),
@@ -53,7 +53,7 @@ impl Local {
     }
 }
 
-fn digests(connection: &Connection) -> Result<Vec<String>, Fault> {
+fn digests(connection: &Connection) -> Result<Vec<String>, ApiError> {
     let mut statement = connection.prepare("SELECT digest FROM blob ORDER BY digest")?;
     let digests = statement.query_map([], |row| row.get(0))?;
     Ok(digests.collect::<Result<_, _>>()?)
@@ -81,7 +81,7 @@ pub fn import(folder: &Path, stream: impl Read) -> Result<(), Error> {
     }
     check_schema(&database)?;
     let local = Local::open(place.path())?;
-    let unreadable = |fault: Fault| refuse(fault.message);
+    let unreadable = |fault: ApiError| refuse(fault.message);
     for digest in local.read(digests).map_err(unreadable)? {
         if !local.store.blobs.path(&digest).is_some_and(|path| path.is_file()) {
             return Err(refuse(format!("the archive has no blob {digest}, which its database records")));
@@ -131,7 +131,7 @@ fn check_empty(folder: &Path) -> Result<(), Error> {
         let mut entries = fs::read_dir(folder).map_err(Error::folder(folder))?;
         return if entries.next().is_none() { Ok(()) } else { Err(occupied("something else is")) };
     }
-    if let Some(server) = Presence::find(folder) {
+    if let Some(server) = ServerInfo::find(folder) {
         return Err(Error::Served { folder: folder.to_owned(), process: server.pid });
     }
     let contents = Local::open(folder)?.contents();

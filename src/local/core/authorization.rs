@@ -12,7 +12,7 @@ use rusqlite::Connection;
 
 use crate::iam::{Decision, Principal, Request, RequestContext, decide};
 use crate::local::core::caller::Caller;
-use crate::local::core::error::Fault;
+use crate::local::core::error::ApiError;
 use crate::local::core::local::Local;
 use crate::local::core::registry_id::Scope;
 use crate::local::core::{policies, repository};
@@ -48,7 +48,7 @@ pub(in crate::local) struct AuthorizationRequest<'a> {
 
 impl AuthorizationRequest<'_> {
     /// Evaluates the policies of the registry and the repository; an error unless they allow the request.
-    pub(in crate::local) fn check(&self, connection: &Connection, is_secured: bool) -> Result<(), Fault> {
+    pub(in crate::local) fn check(&self, connection: &Connection, is_secured: bool) -> Result<(), ApiError> {
         let kept = policies::of(connection, self.scope, self.repository)?;
         let mut context = self.context(is_secured);
         for (key, value) in &kept.tags {
@@ -81,11 +81,11 @@ impl AuthorizationRequest<'_> {
     }
 
     /// The AccessDeniedException, in IAM's words.
-    fn refuse(&self, action: &str, resource: &str, reason: &str) -> Fault {
+    fn refuse(&self, action: &str, resource: &str, reason: &str) -> ApiError {
         let arn = self.requester.principal.arn();
         let text =
             format!("User: {arn} is not authorized to perform: {action} on resource: {resource} {reason}");
-        Fault::new(DENIED, text)
+        ApiError::new(DENIED, text)
     }
 
     /// The request context. Keys that nothing here could have, such as `aws:PrincipalOrgID`, are absent.
@@ -116,7 +116,7 @@ impl AuthorizationRequest<'_> {
 
 impl Local {
     /// Authorizes a request; everything is allowed where policies are not enforced.
-    pub(in crate::local) fn authorize(&self, request: &AuthorizationRequest<'_>) -> Result<(), Fault> {
+    pub(in crate::local) fn authorize(&self, request: &AuthorizationRequest<'_>) -> Result<(), ApiError> {
         if !self.enforces {
             return Ok(());
         }
@@ -133,7 +133,7 @@ impl Local {
         source: &Scope,
         destination: &Scope,
         name: &str,
-    ) -> Result<bool, Fault> {
+    ) -> Result<bool, ApiError> {
         if !self.enforces {
             return Ok(true);
         }

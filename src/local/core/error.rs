@@ -1,4 +1,4 @@
-//! What the embedded ECR says no with.
+//! The errors that the embedded ECR answers.
 
 use std::io;
 
@@ -10,9 +10,9 @@ use crate::local::store::failure::{self, Failure, TransactionError};
 
 const FULL: &str = "the disk that holds the embedded ECR is full; nothing was changed";
 
-/// A refusal, as the service words it: an error code, its text, and whatever else the error carries.
+/// An error answer of the embedded ECR, as the service words it: an error code, its text, and whatever else the error carries.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Fault {
+pub struct ApiError {
     /// The error's code, such as `RepositoryNotFoundException`.
     pub code: String,
     /// The service's words.
@@ -25,7 +25,7 @@ pub struct Fault {
     pub(in crate::local) need: Option<Box<Need>>,
 }
 
-impl Fault {
+impl ApiError {
     /// A refusal that the caller can mend.
     pub(in crate::local) fn new(code: &str, message: impl Into<String>) -> Self {
         Self { code: code.to_owned(), message: message.into(), members: Map::new(), status: 400, need: None }
@@ -50,7 +50,7 @@ impl Fault {
     }
 }
 
-impl TransactionError for Fault {
+impl TransactionError for ApiError {
     fn is_full(&self) -> bool {
         self.status >= 500 && self.message == FULL
     }
@@ -60,7 +60,7 @@ impl TransactionError for Fault {
     }
 }
 
-impl From<Failure> for Fault {
+impl From<Failure> for ApiError {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::Database(error) => error.into(),
@@ -74,7 +74,7 @@ impl From<Failure> for Fault {
     }
 }
 
-impl From<rusqlite::Error> for Fault {
+impl From<rusqlite::Error> for ApiError {
     fn from(error: rusqlite::Error) -> Self {
         Self::server(match error.sqlite_error_code() {
             _ if database::is_full(&error) => FULL.to_owned(),
@@ -90,7 +90,7 @@ impl From<rusqlite::Error> for Fault {
     }
 }
 
-impl From<io::Error> for Fault {
+impl From<io::Error> for ApiError {
     fn from(error: io::Error) -> Self {
         Self::server(match error.kind() {
             _ if failure::is_full(&error) => FULL.to_owned(),

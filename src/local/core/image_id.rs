@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use crate::local::core::error::Fault;
+use crate::local::core::error::ApiError;
 use crate::local::core::image::Image;
 use crate::local::core::pattern;
 use crate::local::core::repository::Repository;
@@ -36,7 +36,7 @@ impl ImageId {
         &self,
         connection: &Connection,
         repository: &Repository,
-    ) -> Result<Result<Image, Unresolved>, Fault> {
+    ) -> Result<Result<Image, Unresolved>, ApiError> {
         if self.digest.as_deref().is_some_and(|digest| !pattern::matches(DIGEST, digest)) {
             return Ok(Err(Unresolved::BadDigest));
         }
@@ -64,20 +64,20 @@ impl ImageId {
         &self,
         connection: &Connection,
         repository: &Repository,
-    ) -> Result<Image, Fault> {
+    ) -> Result<Image, ApiError> {
         match self.resolve(connection, repository)? {
             Ok(image) => Ok(image),
             Err(Unresolved::Missing) => {
-                Err(Fault::parameter("imageId", "both tag and digest cannot be null"))
+                Err(ApiError::parameter("imageId", "both tag and digest cannot be null"))
             }
             Err(_) => Err(self.not_found(repository)),
         }
     }
 
     /// The error of an operation that takes only images which exist.
-    pub(in crate::local) fn not_found(&self, repository: &Repository) -> Fault {
+    pub(in crate::local) fn not_found(&self, repository: &Repository) -> ApiError {
         let shown = |text: &Option<String>| text.clone().unwrap_or_else(|| "null".to_owned());
-        Fault::new(
+        ApiError::new(
             "ImageNotFoundException",
             format!(
                 "The image with imageId {{imageDigest:'{}', imageTag:'{}'}} does not exist within the repository with \
@@ -96,7 +96,7 @@ pub(in crate::local) fn image_of_tag(
     connection: &Connection,
     repository: i64,
     tag: &str,
-) -> Result<Option<Image>, Fault> {
+) -> Result<Option<Image>, ApiError> {
     let query = "SELECT image FROM image_tag WHERE repository = ?1 AND name = ?2";
     let mut statement = connection.prepare_cached(query)?;
     let image: Option<i64> = statement.query_row(params![repository, tag], |row| row.get(0)).optional()?;

@@ -5,10 +5,10 @@ use std::sync::OnceLock;
 
 use rusqlite::{Connection, Transaction};
 
-use crate::local::core::error::Fault;
+use crate::local::core::error::ApiError;
 use crate::local::core::limits::Limits;
 use crate::local::core::pulls::Pulls;
-use crate::local::core::server_info::Presence;
+use crate::local::core::server_info::ServerInfo;
 use crate::local::core::upstreams::{Reach, Upstreams};
 use crate::local::store::database::Durability;
 use crate::local::store::error::Error;
@@ -28,7 +28,7 @@ pub struct Local {
     pub(in crate::local) upstreams: Upstreams,
     pub(in crate::local) limits: Limits,
     /// Where a server runs on this folder, looked up when first needed.
-    pub(in crate::local) server: OnceLock<Option<Presence>>,
+    pub(in crate::local) server: OnceLock<Option<ServerInfo>>,
     /// Whether it is served over TLS.
     pub(in crate::local) is_secured: bool,
     /// Whether policies are enforced. They are where others reach the store through a server; who has the folder
@@ -86,7 +86,7 @@ impl Local {
 
     /// `HOST:PORT` of a live server on this folder.
     pub(in crate::local) fn server_address(&self) -> Option<String> {
-        let server = self.server.get_or_init(|| Presence::find(&self.folder));
+        let server = self.server.get_or_init(|| ServerInfo::find(&self.folder));
         server.as_ref().map(|server| server.address.clone())
     }
 }
@@ -95,32 +95,32 @@ impl Local {
     /// Reads from the database on one snapshot.
     pub(in crate::local) fn read<T>(
         &self,
-        work: impl FnOnce(&Connection) -> Result<T, Fault>,
-    ) -> Result<T, Fault> {
+        work: impl FnOnce(&Connection) -> Result<T, ApiError>,
+    ) -> Result<T, ApiError> {
         self.store.database.read(work)
     }
 
     /// Changes the database, all or nothing; what is acknowledged is as safe as the store is to be.
     pub(in crate::local) fn write<T>(
         &self,
-        work: impl FnOnce(&Transaction<'_>) -> Result<T, Fault>,
-    ) -> Result<T, Fault> {
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, ApiError>,
+    ) -> Result<T, ApiError> {
         self.store.database.write(Durability::Flushed, work)
     }
 
     /// Like [`Local::write`], for what may be lost in a power cut.
     pub(in crate::local) fn write_buffered<T>(
         &self,
-        work: impl FnOnce(&Transaction<'_>) -> Result<T, Fault>,
-    ) -> Result<T, Fault> {
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, ApiError>,
+    ) -> Result<T, ApiError> {
         self.store.database.write(Durability::Buffered, work)
     }
 
     /// Like [`Local::write`], for what deletes and is therefore to work on a full disk too.
     pub(in crate::local) fn free<T>(
         &self,
-        work: impl Fn(&Transaction<'_>) -> Result<T, Fault>,
-    ) -> Result<T, Fault> {
+        work: impl Fn(&Transaction<'_>) -> Result<T, ApiError>,
+    ) -> Result<T, ApiError> {
         self.store.database.free(work)
     }
 

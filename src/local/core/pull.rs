@@ -3,7 +3,7 @@
 use rusqlite::{Connection, params};
 
 use crate::image::Name;
-use crate::local::core::error::Fault;
+use crate::local::core::error::ApiError;
 use crate::local::core::image::Image;
 use crate::local::core::image_id::{ImageId, Unresolved};
 use crate::local::core::registry_id::RepositoryRef;
@@ -35,7 +35,7 @@ pub(in crate::local) fn pull_images(
     request: &Request<'_>,
     reference: &RepositoryRef,
     ids: &[ImageId],
-) -> Result<(Repository, Vec<ImagePull>), Fault> {
+) -> Result<(Repository, Vec<ImagePull>), ApiError> {
     let mut pulled = Vec::new();
     let found = request.local.read(|connection| {
         let repository = repository(request, connection, reference, ids)?;
@@ -73,7 +73,7 @@ pub(in crate::local) fn head(
     request: &Request<'_>,
     reference: &RepositoryRef,
     id: &ImageId,
-) -> Result<Option<(Image, i64)>, Fault> {
+) -> Result<Option<(Image, i64)>, ApiError> {
     request.local.read(|connection| {
         let Some(repository) = reference.look_up(connection)? else { return Ok(None) };
         let found = id.resolve(connection, &repository)?;
@@ -92,7 +92,7 @@ fn is_counted(
     request: &Request<'_>,
     connection: &Connection,
     reference: &RepositoryRef,
-) -> Result<bool, Fault> {
+) -> Result<bool, ApiError> {
     match request.requester {
         Some(requester) if !reference.is_public() => {
             Ok(!account_settings::is_excluded(connection, &reference.scope, requester.principal)?)
@@ -107,7 +107,7 @@ fn repository(
     connection: &Connection,
     reference: &RepositoryRef,
     ids: &[ImageId],
-) -> Result<Repository, Fault> {
+) -> Result<Repository, ApiError> {
     let RepositoryRef { scope, name } = reference;
     if let Some(repository) = reference.look_up(connection)? {
         return Ok(repository);
@@ -135,7 +135,7 @@ fn missing_here(
     repository: &Repository,
     id: &ImageId,
     found: &Result<Image, Unresolved>,
-) -> Result<Option<Wanted>, Fault> {
+) -> Result<Option<Wanted>, ApiError> {
     if request.settled.is_some() || repository.scope.service == "ecr-public" {
         return Ok(None);
     }

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use rusqlite::params;
 
-use crate::local::core::error::Fault;
+use crate::local::core::error::ApiError;
 use crate::local::core::local::Local;
 use crate::local::store::failure::TransactionError as _;
 
@@ -34,7 +34,7 @@ impl Pulls {
 
 impl Local {
     /// Records that images, named by their rows, were pulled at a time, and what was remembered until now.
-    pub(in crate::local) fn record_pulls(&self, images: &[i64], now: i64) -> Result<(), Fault> {
+    pub(in crate::local) fn record_pulls(&self, images: &[i64], now: i64) -> Result<(), ApiError> {
         let mut pulls = self.pulls.take();
         pulls.extend(images.iter().map(|image| (*image, now)));
         if pulls.is_empty() {

@@ -15,7 +15,7 @@ const PATIENCE: Duration = Duration::from_millis(500);
 
 /// A server's note about itself, `server.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Presence {
+pub struct ServerInfo {
     /// `HOST:PORT`.
     pub address: String,
     /// Its process.
@@ -29,7 +29,7 @@ pub struct Presence {
     pub is_secured: bool,
 }
 
-impl Presence {
+impl ServerInfo {
     pub(in crate::local) fn new(address: String, is_secured: bool) -> Self {
         let instance = uuid::Uuid::new_v4().to_string();
         Self { address, pid: std::process::id(), started: time::now(), instance, is_secured }

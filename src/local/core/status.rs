@@ -5,9 +5,9 @@ use std::{fs, io};
 
 use rusqlite::Connection;
 
-use crate::local::core::error::Fault;
+use crate::local::core::error::ApiError;
 use crate::local::core::local::Local;
-use crate::local::core::server_info::Presence;
+use crate::local::core::server_info::ServerInfo;
 use crate::local::core::token;
 use crate::local::store::error::Error;
 
@@ -47,7 +47,7 @@ pub struct RegistryContents {
 
 impl Local {
     /// Counts what the store holds.
-    pub fn contents(&self) -> Result<Contents, Fault> {
+    pub fn contents(&self) -> Result<Contents, ApiError> {
         let path = self.store.database.path();
         let files = [path.to_owned(), path.with_extension("db-wal")];
         let database_bytes =
@@ -62,7 +62,7 @@ impl Local {
 
     /// Forgets everything, for every process that uses the folder: a server that runs on it simply sees an empty
     /// store from one request to the next.
-    pub fn reset(&self) -> Result<(), Fault> {
+    pub fn reset(&self) -> Result<(), ApiError> {
         self.free(|transaction| {
             // In this order no row is left that refers to another.
             for table in ["repository", "blob", "setting", "backfill"] {
@@ -74,12 +74,12 @@ impl Local {
     }
 }
 
-fn totals(connection: &Connection, table: &str) -> Result<(i64, i64), Fault> {
+fn totals(connection: &Connection, table: &str) -> Result<(i64, i64), ApiError> {
     let query = format!("SELECT count(*), coalesce(sum(size), 0) FROM {table}");
     Ok(connection.query_row(&query, [], |row| Ok((row.get(0)?, row.get(1)?)))?)
 }
 
-fn registries(connection: &Connection) -> Result<Vec<RegistryContents>, Fault> {
+fn registries(connection: &Connection) -> Result<Vec<RegistryContents>, ApiError> {
     let mut statement = connection.prepare(
         "SELECT service, account, region, count(*),
                 sum((SELECT count(*) FROM image WHERE image.repository = repository.id)),
@@ -102,14 +102,14 @@ fn registries(connection: &Connection) -> Result<Vec<RegistryContents>, Fault> {
 /// Empties the store in a folder, whatever state it is in. A sound one is emptied under those who use it; a damaged
 /// one is removed from the disk and begun anew, which nobody may be using meanwhile.
 pub fn reset(folder: &Path) -> Result<(), Error> {
-    let failed = |fault: Fault| Error::Database { path: folder.join("ecr.db"), reason: fault.message };
+    let failed = |fault: ApiError| Error::Database { path: folder.join("ecr.db"), reason: fault.message };
     match Local::open(folder).map(|local| local.reset()) {
         Ok(Ok(())) => return Ok(()),
         Ok(Err(fault)) if !fault.message.contains("is damaged") => return Err(failed(fault)),
         Ok(Err(_)) | Err(Error::Damaged { .. }) => {}
         Err(error) => return Err(error),
     }
-    if let Some(server) = Presence::find(folder) {
+    if let Some(server) = ServerInfo::find(folder) {
         return Err(Error::Served { folder: folder.to_owned(), process: server.pid });
     }
     let gone = |result: io::Result<()>| match result {

@@ -4,7 +4,7 @@ use rusqlite::{Connection, params};
 use serde_json::Value;
 
 use crate::image::Digest;
-use crate::local::core::error::Fault;
+use crate::local::core::error::ApiError;
 use crate::local::core::local::Local;
 use crate::local::core::registry_id::Scope;
 use crate::local::core::repository::Repository;
@@ -15,7 +15,10 @@ use crate::local::core::upstream::{Need, Rule, Settled, Trouble, Wanted, below, 
 pub(in crate::local) const MOST_RULES: i64 = 50;
 
 /// The rules of a registry, by their prefixes.
-pub(in crate::local) fn rules(connection: &Connection, scope: &Scope) -> Result<Vec<(String, Value)>, Fault> {
+pub(in crate::local) fn rules(
+    connection: &Connection,
+    scope: &Scope,
+) -> Result<Vec<(String, Value)>, ApiError> {
     let rules = Setting::list(connection, scope, Kind::PullThroughCacheRule, "", MOST_RULES)?;
     Ok(rules.into_iter().map(|rule| (rule.name, rule.value)).collect())
 }
@@ -23,7 +26,7 @@ pub(in crate::local) fn rules(connection: &Connection, scope: &Scope) -> Result<
 /// Every registry that has rules, once with each of their prefixes.
 pub(in crate::local) fn registries_with_rules(
     connection: &Connection,
-) -> Result<Vec<(Scope, String)>, Fault> {
+) -> Result<Vec<(Scope, String)>, ApiError> {
     let query = "SELECT account, region, name FROM setting WHERE service = 'ecr' AND kind = ?1";
     let mut statement = connection.prepare_cached(query)?;
     let rows = statement.query_map([Kind::PullThroughCacheRule.name()], |row| {
@@ -41,7 +44,7 @@ pub(in crate::local) fn is_due(
     scope: &Scope,
     repository: &str,
     looked_up_at: i64,
-) -> Result<bool, Fault> {
+) -> Result<bool, ApiError> {
     if is_recent(looked_up_at) {
         return Ok(false);
     }
@@ -57,7 +60,7 @@ pub(in crate::local) fn referrers(
     scope: &Scope,
     repository: &str,
     subject: &Digest,
-) -> Result<Option<Need>, Fault> {
+) -> Result<Option<Need>, ApiError> {
     let Some(rule) = Rule::of(connection, scope, repository)? else { return Ok(None) };
     let (scope, repository) = (scope.clone(), repository.to_owned());
     let need = Need { scope, repository, rule, wanted: vec![Wanted::Referrers(subject.clone())] };
@@ -73,13 +76,13 @@ pub(in crate::local) fn instead(
     repository: &str,
     wanted: Vec<Wanted>,
     settled: Option<&Settled>,
-) -> Result<Option<Fault>, Fault> {
+) -> Result<Option<ApiError>, ApiError> {
     if let Some(settled) = settled {
         let mut failures = wanted.iter().filter_map(|wanted| settled.failure(wanted));
         let failure = failures.find(|failure| failure.kind != Trouble::Missing);
         return Ok(failure.map(|failure| match failure.kind {
-            Trouble::Here => Fault::server(&failure.reason),
-            _ => Fault::new(code(&wanted), &failure.reason),
+            Trouble::Here => ApiError::server(&failure.reason),
+            _ => ApiError::new(code(&wanted), &failure.reason),
         }));
     }
     let rule = if wanted.is_empty() { None } else { Rule::of(connection, scope, repository)? };
@@ -98,10 +101,10 @@ pub(in crate::local) fn code(wanted: &[Wanted]) -> &'static str {
 
 impl Need {
     /// The refusal that says what has to be fetched.
-    pub(in crate::local) fn unmet(self) -> Fault {
+    pub(in crate::local) fn unmet(self) -> ApiError {
         let text = format!("{} has to be asked first, and was not", self.rule.home);
         let code = code(&self.wanted);
-        Fault { need: Some(Box::new(self)), ..Fault::new(code, text) }
+        ApiError { need: Some(Box::new(self)), ..ApiError::new(code, text) }
     }
 }
 
@@ -110,7 +113,7 @@ pub(in crate::local) fn looked_up_at(
     connection: &Connection,
     repository: &Repository,
     tag: &str,
-) -> Result<i64, Fault> {
+) -> Result<i64, ApiError> {
     let query = "SELECT tagged_at FROM image_tag WHERE repository = ?1 AND name = ?2";
     Ok(connection.prepare_cached(query)?.query_row(params![repository.id, tag], |row| row.get(0))?)
 }
@@ -121,7 +124,7 @@ impl Rule {
         connection: &Connection,
         scope: &Scope,
         repository: &str,
-    ) -> Result<Option<Self>, Fault> {
+    ) -> Result<Option<Self>, ApiError> {
         if scope.service != "ecr" {
             return Ok(None);
         }
@@ -134,7 +137,10 @@ impl Rule {
 }
 
 /// The only registry of the store that has a rule for a repository of this name.
-pub(in crate::local) fn scope_of(connection: &Connection, repository: &str) -> Result<Option<Scope>, Fault> {
+pub(in crate::local) fn scope_of(
+    connection: &Connection,
+    repository: &str,
+) -> Result<Option<Scope>, ApiError> {
     let mut found: Vec<Scope> = Vec::new();
     for (scope, prefix) in registries_with_rules(connection)? {
         if below(&prefix, repository).is_some() && !found.contains(&scope) {

@@ -8,9 +8,9 @@ use hyper::{Method, Response, StatusCode};
 use crate::local::distribution::error::Refusal;
 use crate::local::distribution::registry::Registry;
 use crate::local::distribution::requests::{Asked, empty, put, refuse};
-use crate::local::server::download::{self, Wanted};
-use crate::local::server::reply::{self, Body};
-use crate::local::server::state::State;
+use crate::local::http::download::{self, Wanted};
+use crate::local::http::response::{self, Body};
+use crate::local::http::state::State;
 
 pub(in crate::local) async fn blob(
     state: &Arc<State>,
@@ -44,13 +44,13 @@ pub(in crate::local) async fn blob(
     };
     let length = range.end - range.start;
     let body = if asked.is_head() {
-        reply::whole("")
+        response::whole("")
     } else {
         let sound = |_| Refusal::new(400, "DIGEST_INVALID", format!("{digest} is not a digest"));
         let pieces = download::pieces(state, file, digest.parse().map_err(sound)?, range.clone());
         pieces.await.map_err(|error| Refusal::new(500, "UNKNOWN", error.to_string()))?
     };
-    let mut response = reply::plain(status, "application/octet-stream", body);
+    let mut response = response::plain(status, "application/octet-stream", body);
     put(&mut response, "content-length", &length.to_string());
     put(&mut response, "accept-ranges", "bytes");
     put(&mut response, "docker-content-digest", digest);

@@ -4,7 +4,7 @@ use std::io;
 
 use serde_json::{Value, json};
 
-use crate::local::core::error::Fault;
+use crate::local::core::error::ApiError;
 use crate::local::core::upstream::Need;
 use crate::local::pull_through::MayNeedUpstream;
 
@@ -31,8 +31,8 @@ impl Refusal {
     }
 }
 
-impl From<Fault> for Refusal {
-    fn from(fault: Fault) -> Self {
+impl From<ApiError> for Refusal {
+    fn from(fault: ApiError) -> Self {
         let (status, code) = match fault.code.as_str() {
             _ if fault.status >= 500 => (500, "UNKNOWN"),
             "RepositoryNotFoundException" | "RegistryNotFoundException" => (404, "NAME_UNKNOWN"),
@@ -70,6 +70,6 @@ fn parameter(message: &str) -> &'static str {
 
 impl From<io::Error> for Refusal {
     fn from(error: io::Error) -> Self {
-        Fault::from(error).into()
+        ApiError::from(error).into()
     }
 }

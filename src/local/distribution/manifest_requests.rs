@@ -6,16 +6,16 @@ use hyper::header::CONTENT_TYPE;
 use hyper::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 
-use crate::local::core::error::Fault;
+use crate::local::core::error::ApiError;
 use crate::local::distribution::error::Refusal;
 use crate::local::distribution::listing::{List, Page};
 use crate::local::distribution::manifests::{Found, Push};
 use crate::local::distribution::path::query;
 use crate::local::distribution::registry::Registry;
 use crate::local::distribution::requests::{Asked, JSON, content, empty, put};
-use crate::local::server::body::{Buffer, Reading};
-use crate::local::server::reply::{self, Body, SMALL};
-use crate::local::server::state::State;
+use crate::local::http::body::{Buffer, Reading};
+use crate::local::http::response::{self, Body, SMALL};
+use crate::local::http::state::State;
 
 /// The largest manifest, as Amazon ECR has it.
 const LARGEST: u64 = 4 * 1024 * 1024;
@@ -40,7 +40,7 @@ pub(in crate::local) async fn manifest(
                 let found = asked.through(state, move |registry| {
                     registry.manifest_head(&registry.repository(&path)?, &wanted)
                 });
-                return Ok(described(found.await?, reply::whole("")));
+                return Ok(described(found.await?, response::whole("")));
             }
             get(state, asked, path, wanted).await
         }
@@ -69,14 +69,14 @@ async fn get(
     let mut found = found.await?;
     if !found.content.is_empty() || found.length == 0 {
         let content = std::mem::take(&mut found.content);
-        return Ok(described(found, reply::whole(content)));
+        return Ok(described(found, response::whole(content)));
     }
     let no_room = || Refusal::new(503, "TOOMANYREQUESTS", "too many clients take their answers too slowly");
     let length = usize::try_from(found.length).unwrap_or(usize::MAX);
-    let share = reply::room(state, &asked.head, length).await.ok_or_else(no_room)?;
+    let share = response::room(state, &asked.head, length).await.ok_or_else(no_room)?;
     let mut found = asked.with_memory(state, load).await?;
     let content = std::mem::take(&mut found.content);
-    Ok(described(found, reply::shared(content.into(), share)))
+    Ok(described(found, response::shared(content.into(), share)))
 }
 
 fn described(found: Found, body: Body) -> Response<Body> {
@@ -134,7 +134,7 @@ async fn put_manifest(
 /// Reads a manifest. Its memory is counted until the buffer is dropped.
 async fn read(state: &State, asked: &mut Asked) -> Result<(String, Buffer), Refusal> {
     let refuse = |status, text: &str| Refusal::new(status, "MANIFEST_INVALID", text);
-    let told = |fault: Fault| match fault.status {
+    let told = |fault: ApiError| match fault.status {
         408 => refuse(408, "the manifest did not arrive in time"),
         413 => refuse(413, "a manifest has at most 4194304 bytes"),
         503 => refuse(503, &fault.message),

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::image::Digest;
 use crate::local::core::delete::{NotDeleted, delete_images, delete_tag};
-use crate::local::core::error::Fault;
+use crate::local::core::error::ApiError;
 use crate::local::core::image::Image;
 use crate::local::core::image_id::ImageId;
 use crate::local::core::pull::{NotPulled, head, pull_images};
@@ -133,7 +133,7 @@ impl Registry<'_> {
     }
 
     /// What the refusal of a push is called here.
-    fn refuse(&self, fault: Fault) -> Refusal {
+    fn refuse(&self, fault: ApiError) -> Refusal {
         let is_missing_layer = fault.code == "LayersNotFoundException";
         let mut refusal = Refusal::from(fault);
         if self.rules.quirks && refusal.code == "MANIFEST_INVALID" {
@@ -221,7 +221,7 @@ fn referrers(
     subject: &Digest,
     artifact_type: Option<&str>,
     after: i64,
-) -> Result<(Vec<Value>, Option<i64>), Fault> {
+) -> Result<(Vec<Value>, Option<i64>), ApiError> {
     // Rows are read one by one, and no further than they are wanted.
     let mut statement = connection.prepare_cached(
         "SELECT image.id, digest, media_type, artifact_type, content
@@ -250,7 +250,7 @@ struct Annotated {
     annotations: Option<Map<String, Value>>,
 }
 
-fn descriptor(row: &Row<'_>, content: &[u8]) -> Result<Value, Fault> {
+fn descriptor(row: &Row<'_>, content: &[u8]) -> Result<Value, ApiError> {
     let (digest, media_type): (String, String) = (row.get(1)?, row.get(2)?);
     let mut members = json!({ "mediaType": media_type, "digest": digest, "size": content.len() });
     if let Some(artifact_type) = row.get::<_, Option<String>>(3)? {

@@ -9,7 +9,7 @@ use tokio::time::timeout_at;
 use crate::local::core::uploads::Session;
 use crate::local::distribution::error::Refusal;
 use crate::local::distribution::sessions::write;
-use crate::local::server::pace::{Pace, Patience};
+use crate::local::http::min_rate::{MinRate, Timeouts};
 
 /// How much is collected before it is written. Twice as much is in memory per upload: one batch is written while the
 /// next one comes.
@@ -27,9 +27,9 @@ type Writing = JoinHandle<(Session, Result<(), Refusal>)>;
 pub(in crate::local) async fn receive(
     session: Session,
     body: &mut Incoming,
-    patience: Patience,
+    patience: Timeouts,
 ) -> Result<Received, Refusal> {
-    let mut pace = Pace::new(patience, SLOWEST);
+    let mut pace = MinRate::new(patience, SLOWEST);
     let mut writing: Writing = spawn_blocking(move || (session, Ok(())));
     let mut batch = Vec::new();
     let mut length = 0;

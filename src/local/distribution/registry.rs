@@ -5,7 +5,7 @@
 use std::net::IpAddr;
 
 use crate::local::core::authorization::{AuthorizationRequest, Requester};
-use crate::local::core::error::Fault;
+use crate::local::core::error::ApiError;
 use crate::local::core::local::Local;
 use crate::local::core::registry_id::{RepositoryRef, Scope};
 use crate::local::core::request::Request;
@@ -58,7 +58,11 @@ impl Registry<'_> {
     }
 
     /// Refuses an action that policies do not let the client carry out. Public repositories can be read by everybody.
-    pub(in crate::local) fn authorize(&self, repository: &RepositoryRef, action: &str) -> Result<(), Fault> {
+    pub(in crate::local) fn authorize(
+        &self,
+        repository: &RepositoryRef,
+        action: &str,
+    ) -> Result<(), ApiError> {
         if repository.is_public() && READING.contains(&action) {
             return Ok(());
         }
@@ -70,7 +74,7 @@ impl Registry<'_> {
         scope: &Scope,
         repository: Option<&str>,
         action: &str,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), ApiError> {
         let requester = self.requester();
         self.local.authorize(&AuthorizationRequest { requester, action, scope, repository, tags: &[] })
     }
@@ -79,9 +83,9 @@ impl Registry<'_> {
     pub(in crate::local) fn pulled<T>(
         &self,
         repository: &RepositoryRef,
-        found: Result<T, Fault>,
+        found: Result<T, ApiError>,
     ) -> Result<T, Refusal> {
-        if let Err(Fault { need: Some(_), .. }) = &found {
+        if let Err(ApiError { need: Some(_), .. }) = &found {
             self.authorize(repository, ACTION)?;
         }
         Ok(found?)

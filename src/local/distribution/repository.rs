@@ -2,7 +2,7 @@
 
 use rusqlite::Connection;
 
-use crate::local::core::error::Fault;
+use crate::local::core::error::ApiError;
 use crate::local::core::registry_id::{RepositoryRef, Scope, alias};
 use crate::local::core::templates::registry_that_creates;
 use crate::local::core::upstream_rules::scope_of;
@@ -68,7 +68,7 @@ impl Registry<'_> {
     }
 
     /// The account of a public registry's alias.
-    fn owner(&self, connection: &Connection, owner: &str) -> Result<String, Fault> {
+    fn owner(&self, connection: &Connection, owner: &str) -> Result<String, ApiError> {
         if alias(&self.who.account) == owner {
             return Ok(self.who.account.clone());
         }

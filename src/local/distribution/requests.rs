@@ -14,12 +14,12 @@ use crate::local::distribution::identity::Identity;
 use crate::local::distribution::path::{Endpoint, Query};
 use crate::local::distribution::registry::Registry;
 use crate::local::distribution::{blob_requests, manifest_requests, upload_requests};
+use crate::local::http::body;
+use crate::local::http::peer::host;
+use crate::local::http::peer::source;
+use crate::local::http::response::{self, Body, Reason};
+use crate::local::http::state::State;
 use crate::local::pull_through;
-use crate::local::server::body;
-use crate::local::server::peer::host;
-use crate::local::server::peer::source;
-use crate::local::server::reply::{self, Body, Reason};
-use crate::local::server::state::State;
 
 /// Public repositories can be read by everybody.
 const PUBLIC: &str = "/v2/public.ecr.aws/";
@@ -68,7 +68,7 @@ async fn answer_whole(state: &Arc<State>, request: Request<Incoming>) -> Respons
     put(&mut response, "docker-distribution-api-version", "registry/2.0");
     if asked.is_head() {
         // The length of what GET would answer stays.
-        *response.body_mut() = reply::whole("");
+        *response.body_mut() = response::whole("");
     }
     response
 }
@@ -81,7 +81,7 @@ async fn route(state: &Arc<State>, asked: &mut Asked) -> Result<Response<Body>, 
     match (&method, &endpoint) {
         (&Method::GET | &Method::HEAD, Endpoint::Base) => {
             asked.with(state, |_| Ok(())).await?;
-            Ok(reply::json(StatusCode::OK, JSON, &json!({})))
+            Ok(response::json(StatusCode::OK, JSON, &json!({})))
         }
         (&Method::GET | &Method::HEAD, Endpoint::Catalog) => manifest_requests::catalog(state, asked).await,
         (&Method::GET | &Method::HEAD, Endpoint::Tags { name }) => {
@@ -220,9 +220,9 @@ async fn drain(state: &State, asked: &mut Asked) {
 pub(in crate::local) fn refuse(state: &State, head: &Parts, refusal: &Refusal) -> Response<Body> {
     let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = if status == StatusCode::UNAUTHORIZED && state.rules.quirks {
-        reply::plain(status, "text/plain; charset=utf-8", reply::whole(refusal.message.clone()))
+        response::plain(status, "text/plain; charset=utf-8", response::whole(refusal.message.clone()))
     } else {
-        reply::json(status, JSON, &refusal.body())
+        response::json(status, JSON, &refusal.body())
     };
     response.extensions_mut().insert(Reason(refusal.message.clone()));
     if status == StatusCode::UNAUTHORIZED {
@@ -245,7 +245,7 @@ pub(in crate::local) fn refuse(state: &State, head: &Parts, refusal: &Refusal) -
 
 /// An answer without a body.
 pub(in crate::local) fn empty(status: StatusCode) -> Response<Body> {
-    let mut response = Response::new(reply::whole(""));
+    let mut response = Response::new(response::whole(""));
     *response.status_mut() = status;
     put(&mut response, CONTENT_LENGTH.as_str(), "0");
     response
@@ -260,7 +260,7 @@ pub(in crate::local) fn put(response: &mut Response<Body>, name: &'static str, v
 /// An answer whose length is told, so that it is the same for GET and HEAD.
 pub(in crate::local) fn content(media_type: &str, bytes: String) -> Response<Body> {
     let length = bytes.len();
-    let mut response = Response::new(reply::whole(bytes));
+    let mut response = Response::new(response::whole(bytes));
     put(&mut response, CONTENT_TYPE.as_str(), media_type);
     put(&mut response, CONTENT_LENGTH.as_str(), &length.to_string());
     response

@@ -13,8 +13,8 @@ use crate::local::distribution::error::Refusal;
 use crate::local::distribution::identity::{ANONYMOUS, password};
 use crate::local::distribution::path::Query;
 use crate::local::distribution::requests::{Client, JSON, refuse, with};
-use crate::local::server::reply::{self, Body};
-use crate::local::server::state::State;
+use crate::local::http::response::{self, Body};
+use crate::local::http::state::State;
 
 /// How long a client may keep a token before it asks again, in seconds.
 const SECONDS: u32 = 3600;
@@ -42,7 +42,7 @@ pub(in crate::local) async fn answer(state: &Arc<State>, request: Request<Incomi
     }
     let given = head.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).map(str::to_owned);
     match check(state, head, given).await {
-        Ok(token) => reply::json(
+        Ok(token) => response::json(
             StatusCode::OK,
             JSON,
             &json!({ "token": token, "access_token": token, "expires_in": SECONDS }),

@@ -12,8 +12,8 @@ use crate::local::distribution::error::Refusal;
 use crate::local::distribution::receive::receive;
 use crate::local::distribution::registry::Registry;
 use crate::local::distribution::requests::{Asked, empty, put};
-use crate::local::server::reply::Body;
-use crate::local::server::state::State;
+use crate::local::http::response::Body;
+use crate::local::http::state::State;
 
 /// The least that Amazon ECR takes as a part.
 const LEAST_PART: &str = "5242880";

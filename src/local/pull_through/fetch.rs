@@ -8,7 +8,7 @@ use tokio::task::spawn_blocking;
 
 use crate::image::{self, Descriptor, Digest, Manifest, Name, Tag};
 use crate::local::core::blobs::Mount;
-use crate::local::core::error::Fault;
+use crate::local::core::error::ApiError;
 use crate::local::core::local::Local;
 use crate::local::core::registry_id::Scope;
 use crate::local::core::request::{IfMissing, Request};
@@ -335,8 +335,8 @@ impl From<store::Error> for Failure {
     }
 }
 
-impl From<Fault> for Failure {
-    fn from(fault: Fault) -> Self {
+impl From<ApiError> for Failure {
+    fn from(fault: ApiError) -> Self {
         Self::new(Trouble::Here, fault.message)
     }
 }

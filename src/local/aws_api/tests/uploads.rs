@@ -51,7 +51,7 @@ fn a_part_must_follow_the_last_one() {
     let refused = store.part(&upload, 0, b"first").unwrap_err();
     assert_eq!(
         refused,
-        Fault::new("InvalidLayerPartException", "First byte of the layer part is 0 instead of 5")
+        ApiError::new("InvalidLayerPartException", "First byte of the layer part is 0 instead of 5")
             .with("registryId", "111122223333")
             .with("repositoryName", "team/app")
             .with("uploadId", upload.as_str())
@@ -86,7 +86,7 @@ fn a_part_must_follow_the_last_one() {
 fn completion_is_refused_with_reasons() {
     let store = Store::with_repository();
     let upload = store.begin();
-    let code_and_words = |fault: Fault| format!("{}: {}", fault.code, fault.message);
+    let code_and_words = |fault: ApiError| format!("{}: {}", fault.code, fault.message);
     assert_eq!(
         code_and_words(store.complete(&upload, &digest(b"")).unwrap_err()),
         format!(

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::local::distribution::registry::Rules;
-use crate::local::server::DEFAULT_ACCOUNT;
-use crate::local::server::DEFAULT_REGION;
-use crate::local::server::auth::credentials::Credentials;
-use crate::local::server::faults::Rule;
-use crate::local::server::pace::Patience;
+use crate::local::http::DEFAULT_ACCOUNT;
+use crate::local::http::DEFAULT_REGION;
+use crate::local::http::auth::credentials::Credentials;
+use crate::local::http::fault_injection::Rule;
+use crate::local::http::min_rate::Timeouts;
 
 /// Where a server listens and how it deals with its clients.
 #[derive(Debug, Clone)]
@@ -35,7 +35,7 @@ pub struct Options {
     /// Whether the policies of registries and repositories decide who may do what.
     pub enforces_policies: bool,
     /// How long clients may take.
-    pub patience: Patience,
+    pub patience: Timeouts,
     /// Connections at one time, as far as the process may have files open; where there are more, idle ones give way.
     pub connections: usize,
     /// Which requests fail, and how.
@@ -74,7 +74,7 @@ impl Options {
             log: None,
             credentials: None,
             enforces_policies: false,
-            patience: Patience::default(),
+            patience: Timeouts::default(),
             connections: 1024,
             faults: Vec::new(),
             hosts: Vec::new(),

@@ -2,7 +2,7 @@
 
 use url::form_urlencoded;
 
-use crate::local::core::error::Fault;
+use crate::local::core::error::ApiError;
 
 /// The parameters of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -10,12 +10,12 @@ pub(super) struct Form(Vec<(String, String)>);
 
 impl Form {
     /// Reads a request's body.
-    pub(super) fn of(bytes: &[u8]) -> Result<Self, Fault> {
+    pub(super) fn of(bytes: &[u8]) -> Result<Self, ApiError> {
         let pairs: Vec<(String, String)> = form_urlencoded::parse(bytes).into_owned().collect();
         let mut names: Vec<&str> = pairs.iter().map(|(name, _)| name.as_str()).collect();
         names.sort_unstable();
         if names.windows(2).any(|two| two[0] == two[1]) {
-            return Err(Fault::new("MalformedQueryString", "the form has a parameter more than once"));
+            return Err(ApiError::new("MalformedQueryString", "the form has a parameter more than once"));
         }
         Ok(Self(pairs))
     }
@@ -31,12 +31,12 @@ impl Form {
     }
 
     /// The value of a parameter that must be there, `member` in the service's words.
-    pub(super) fn required(&self, name: &str, member: &str) -> Result<&str, Fault> {
+    pub(super) fn required(&self, name: &str, member: &str) -> Result<&str, ApiError> {
         self.get(name).filter(|value| !value.is_empty()).ok_or_else(|| {
             let text = format!(
                 "1 validation error detected: Value null at '{member}' failed to satisfy constraint: Member must not be null"
             );
-            Fault::new("ValidationError", text)
+            ApiError::new("ValidationError", text)
         })
     }
 }

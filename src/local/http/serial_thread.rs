@@ -10,9 +10,9 @@ type Work = Box<dyn FnOnce() + Send>;
 
 /// The thread, which ends with this.
 #[derive(Debug)]
-pub(in crate::local) struct SingleFile(Sender<Work>);
+pub(in crate::local) struct SerialThread(Sender<Work>);
 
-impl SingleFile {
+impl SerialThread {
     pub(in crate::local) fn start() -> io::Result<Self> {
         let (sender, receiver) = channel::<Work>();
         let run = move || receiver.iter().for_each(|work| work());

@@ -12,11 +12,11 @@ use http_body_util::BodyExt as _;
 use hyper::body::{Body, Bytes};
 use tokio::time::{Instant, timeout_at};
 
-use crate::local::core::error::Fault;
-use crate::local::server::budget::Budget;
-use crate::local::server::budget::Share;
-use crate::local::server::pace::Pace;
-use crate::local::server::pace::Patience;
+use crate::local::core::error::ApiError;
+use crate::local::http::budget::Budget;
+use crate::local::http::budget::Share;
+use crate::local::http::min_rate::MinRate;
+use crate::local::http::min_rate::Timeouts;
 
 /// The largest body: a part of 20 MiB takes 28 MB as base64, and what surrounds it is small.
 pub(in crate::local) const LARGEST: u64 = 32 * MIB as u64;
@@ -72,8 +72,8 @@ pub(in crate::local) struct Reading<B> {
     pub(in crate::local) buffer: Buffer,
     buffers: Arc<Buffers>,
     body: B,
-    patience: Patience,
-    pace: Pace,
+    patience: Timeouts,
+    pace: MinRate,
     length: u64,
     limit: u64,
     /// How large the buffer is going to be.
@@ -87,8 +87,8 @@ impl<B: Body<Data = Bytes, Error: Display> + Unpin> Reading<B> {
         body: B,
         limit: u64,
         shrink: (u64, u64),
-        patience: Patience,
-    ) -> Result<Self, Fault> {
+        patience: Timeouts,
+    ) -> Result<Self, ApiError> {
         let length = body.size_hint().exact();
         if length.is_some_and(|length| length > limit) {
             drain(body, patience).await;
@@ -97,12 +97,12 @@ impl<B: Body<Data = Bytes, Error: Display> + Unpin> Reading<B> {
         // What is encoded comes in pieces that are a little larger than what is kept of them.
         let expected = length.unwrap_or(limit) * shrink.0 / shrink.1 + SMALL as u64;
         let expected = usize::try_from(expected).unwrap_or(usize::MAX);
-        let (buffers, pace) = (Arc::clone(buffers), Pace::new(patience, SLOWEST));
+        let (buffers, pace) = (Arc::clone(buffers), MinRate::new(patience, SLOWEST));
         Ok(Self { buffer: Buffer::default(), buffers, body, patience, pace, length: 0, limit, expected })
     }
 
     /// What comes next, with room for it in the buffer; nothing at the end.
-    pub(in crate::local) async fn next(&mut self) -> Result<Option<Bytes>, Fault> {
+    pub(in crate::local) async fn next(&mut self) -> Result<Option<Bytes>, ApiError> {
         loop {
             let share = self.buffer.home.as_ref().map(|(_, share)| share);
             let lost = async {
@@ -120,7 +120,7 @@ impl<B: Body<Data = Bytes, Error: Display> + Unpin> Reading<B> {
                 Ok(None) => return Ok(None),
                 Ok(Some(Err(error))) => {
                     let text = format!("the request's body broke off: {error}");
-                    return Err(Fault::new("IncompleteBody", text));
+                    return Err(ApiError::new("IncompleteBody", text));
                 }
                 Ok(Some(Ok(frame))) => frame,
             };
@@ -138,7 +138,7 @@ impl<B: Body<Data = Bytes, Error: Display> + Unpin> Reading<B> {
     }
 
     /// Makes room for some more bytes, once the budget has it.
-    async fn reserve(&mut self, more: usize) -> Result<(), Fault> {
+    async fn reserve(&mut self, more: usize) -> Result<(), ApiError> {
         let bytes = &mut self.buffer.bytes;
         let needed = bytes.len() + more;
         if needed > SMALL.max(bytes.capacity()) {
@@ -152,7 +152,7 @@ impl<B: Body<Data = Bytes, Error: Display> + Unpin> Reading<B> {
             let begun = Instant::now();
             if !share.grow(capacity.saturating_sub(held), self.patience.body).await {
                 let text = "this server has no memory for the request's body now; try again";
-                return Err(Fault { status: 503, ..Fault::new("ServiceUnavailableException", text) });
+                return Err(ApiError { status: 503, ..ApiError::new("ServiceUnavailableException", text) });
             }
             self.pace.pause(begun.elapsed());
             if let Some(mut idle) = idle {
@@ -218,17 +218,17 @@ impl Buffers {
     }
 }
 
-fn too_slow(text: &str) -> Fault {
-    Fault { status: 408, ..Fault::new("RequestTimeout", text) }
+fn too_slow(text: &str) -> ApiError {
+    ApiError { status: 408, ..ApiError::new("RequestTimeout", text) }
 }
 
-fn too_large(limit: u64) -> Fault {
+fn too_large(limit: u64) -> ApiError {
     let text = format!("a request may have {limit} bytes at most");
-    Fault { status: 413, ..Fault::new("RequestEntityTooLargeException", text) }
+    ApiError { status: 413, ..ApiError::new("RequestEntityTooLargeException", text) }
 }
 
 /// Reads a body to its end without keeping it, within bounds.
-pub(in crate::local) async fn drain(mut body: impl Body<Data = Bytes> + Unpin, patience: Patience) {
+pub(in crate::local) async fn drain(mut body: impl Body<Data = Bytes> + Unpin, patience: Timeouts) {
     let deadline = Instant::now() + patience.body;
     let mut dropped = 0;
     // Who sends nothing has nothing that would keep it from reading.

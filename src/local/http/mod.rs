@@ -7,27 +7,27 @@
 pub(in crate::local) mod api;
 pub(in crate::local) mod auth;
 pub(in crate::local) mod body;
-pub(in crate::local) mod bounded;
+pub(in crate::local) mod bounded_json;
 pub(in crate::local) mod budget;
 pub(in crate::local) mod connection;
 pub(in crate::local) mod connections;
-pub(in crate::local) mod damage;
+pub(in crate::local) mod damaged_body;
 pub(in crate::local) mod download;
-pub(in crate::local) mod faults;
-pub(in crate::local) mod foreign;
+pub(in crate::local) mod fault_injection;
 pub(in crate::local) mod hosts;
-pub(in crate::local) mod input;
+pub(in crate::local) mod json_body;
 pub(in crate::local) mod lifecycle;
+pub(in crate::local) mod min_rate;
 pub(in crate::local) mod options;
-pub(in crate::local) mod pace;
+pub(in crate::local) mod other_services;
 pub(in crate::local) mod peer;
-pub(in crate::local) mod reply;
-pub(in crate::local) mod single_file;
-pub(in crate::local) mod stall;
+pub(in crate::local) mod response;
+pub(in crate::local) mod serial_thread;
 pub(in crate::local) mod state;
 pub(in crate::local) mod sts;
 #[cfg(test)]
 mod tests;
+pub(in crate::local) mod write_timeout;
 pub(in crate::local) mod xml;
 
 use std::io;
@@ -44,23 +44,23 @@ use tokio::task::JoinSet;
 
 use crate::local::core::download_url::DOWNLOADS;
 use crate::local::core::local::Local;
-use crate::local::core::server_info::Presence;
+use crate::local::core::server_info::ServerInfo;
 use crate::local::distribution::{requests, token};
-use crate::local::server::auth::Authenticator;
-use crate::local::server::body::Buffers;
-use crate::local::server::budget::Budget;
-use crate::local::server::connections::Connections;
-use crate::local::server::faults::Faults;
-use crate::local::server::hosts::Hosts;
-use crate::local::server::reply::Body;
-use crate::local::server::single_file::SingleFile;
-use crate::local::server::state::State;
+use crate::local::http::auth::Authenticator;
+use crate::local::http::body::Buffers;
+use crate::local::http::budget::Budget;
+use crate::local::http::connections::Connections;
+use crate::local::http::fault_injection::FaultRules;
+use crate::local::http::hosts::Hosts;
+use crate::local::http::response::Body;
+use crate::local::http::serial_thread::SerialThread;
+use crate::local::http::state::State;
 use crate::local::store::error::Error;
 
 pub use auth::{Authorization, Credentials, MalformedAuthorization};
-pub use faults::Rule;
+pub use fault_injection::Rule;
+pub use min_rate::Timeouts;
 pub use options::{Log, Options};
-pub use pace::Patience;
 
 /// The account of a caller whose access key is not an account's number.
 pub const DEFAULT_ACCOUNT: &str = "000000000000";
@@ -105,15 +105,15 @@ impl Server {
             manifests: Arc::new(Buffers::of_manifests()),
             pieces: Arc::default(),
             handlers: Semaphore::new(HANDLERS),
-            large: SingleFile::start().map_err(failed)?,
+            large: SerialThread::start().map_err(failed)?,
             answers: Arc::new(Budget::new(ANSWERS)),
             hosts: Hosts::new(&options.hosts, address.ip().is_loopback()),
-            presence: Presence::new(address.to_string(), options.tls.is_some()),
+            presence: ServerInfo::new(address.to_string(), options.tls.is_some()),
             rules: options.rules(),
             tls,
             log: options.log,
             authenticator,
-            faults: Faults::new(options.faults),
+            faults: FaultRules::new(options.faults),
             patience: options.patience,
         };
         let connections = Arc::new(Connections::new(options.connections));
@@ -186,7 +186,7 @@ impl Server {
 async fn answer(state: &Arc<State>, request: Request<Incoming>) -> Response<Body> {
     let (head, body) = request.into_parts();
     if let Err(reason) = state.hosts.check(&head) {
-        return reply::forbidden(&head, &reason);
+        return response::forbidden(&head, &reason);
     }
     let request = Request::from_parts(head, body);
     let path = request.uri().path();
@@ -197,13 +197,13 @@ async fn answer(state: &Arc<State>, request: Request<Incoming>) -> Response<Body
         (&Method::GET | &Method::HEAD, "/healthz") => {
             // Which folder is served is nobody's business who does not have it.
             let health = json!({ "status": "ok", "instance": state.presence.instance });
-            reply::json(StatusCode::OK, "application/json", &health)
+            response::json(StatusCode::OK, "application/json", &health)
         }
         (&Method::GET | &Method::HEAD, path) if path.starts_with(DOWNLOADS) => {
             download::answer(state, &request).await
         }
         (_, path) if path == "/v2" || path.starts_with("/v2/") => requests::answer(state, request).await,
         (&Method::GET | &Method::POST, "/token" | "/token/") => token::answer(state, request).await,
-        _ => foreign::rest(&request.into_parts().0),
+        _ => other_services::rest(&request.into_parts().0),
     }
 }

@@ -12,7 +12,7 @@ use hyper::body::{Frame, SizeHint};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
-use crate::local::server::reply::Body;
+use crate::local::http::response::Body;
 
 /// How long a connection may be idle before it gives way: long enough for the head of a first request.
 const GRACE: Duration = Duration::from_millis(250);

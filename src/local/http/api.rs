@@ -16,23 +16,23 @@ use serde::de::DeserializeSeed as _;
 use serde_json::{Map, Value};
 
 use super::body;
-use super::foreign;
-use super::input;
-use super::reply;
+use super::json_body;
+use super::other_services;
+use super::response;
 use crate::local::aws_api::answer::blob_member;
 use crate::local::core::caller::Caller;
-use crate::local::core::error::Fault;
+use crate::local::core::error::ApiError;
 use crate::local::core::upstream::Settled;
-use crate::local::server::auth::Claim;
-use crate::local::server::auth::SECURITY_TOKEN;
-use crate::local::server::bounded::Bounded;
-use crate::local::server::bounded::MOST_VALUES;
-use crate::local::server::input::Input;
-use crate::local::server::peer::host;
-use crate::local::server::peer::source;
-use crate::local::server::reply::AWS_JSON;
-use crate::local::server::reply::Body;
-use crate::local::server::state::State;
+use crate::local::http::auth::Claim;
+use crate::local::http::auth::SECURITY_TOKEN;
+use crate::local::http::bounded_json::Bounded;
+use crate::local::http::bounded_json::MOST_VALUES;
+use crate::local::http::json_body::Input;
+use crate::local::http::peer::host;
+use crate::local::http::peer::source;
+use crate::local::http::response::AWS_JSON;
+use crate::local::http::response::Body;
+use crate::local::http::state::State;
 use crate::model::{self, Service};
 
 /// Answers one request of the API.
@@ -40,7 +40,7 @@ pub(super) async fn answer(state: &Arc<State>, request: Request<Incoming>) -> Re
     let (head, body) = request.into_parts();
     let mut response = match respond(state, &head, body).await {
         Ok(answer) => written_out(state, &head, answer).await,
-        Err(fault) => reply::fault(fault),
+        Err(fault) => response::api_error(fault),
     };
     if let Ok(id) = HeaderValue::from_str(&uuid::Uuid::new_v4().to_string()) {
         response.headers_mut().insert("x-amzn-RequestId", id);
@@ -50,16 +50,19 @@ pub(super) async fn answer(state: &Arc<State>, request: Request<Incoming>) -> Re
 
 async fn written_out(state: &State, head: &Parts, answer: Vec<u8>) -> Response<Body> {
     let length = answer.len();
-    let Some(body) = reply::answer_body(state, head, answer.into()).await else {
+    let Some(body) = response::answer_body(state, head, answer.into()).await else {
         let text = "too many clients take their answers too slowly; try again";
-        return reply::fault(Fault { status: 503, ..Fault::new("ServiceUnavailableException", text) });
+        return response::api_error(ApiError {
+            status: 503,
+            ..ApiError::new("ServiceUnavailableException", text)
+        });
     };
-    let mut response = reply::plain(StatusCode::OK, AWS_JSON, body);
+    let mut response = response::plain(StatusCode::OK, AWS_JSON, body);
     response.headers_mut().insert(CONTENT_LENGTH, length.into());
     response
 }
 
-async fn respond(state: &Arc<State>, head: &Parts, body: Incoming) -> Result<Vec<u8>, Fault> {
+async fn respond(state: &Arc<State>, head: &Parts, body: Incoming) -> Result<Vec<u8>, ApiError> {
     // Nothing of a body is kept before its head is in order.
     let (service, operation, claim) = match examine_operation(state, head).await {
         Ok(examined) => examined,
@@ -73,7 +76,7 @@ async fn respond(state: &Arc<State>, head: &Parts, body: Incoming) -> Result<Vec
     };
     let known = service.operation(&operation);
     let member = known.and_then(|operation| blob_member(service, operation));
-    let input = input::read(&state.buffers, body, member, claim.wants_hash(), state.patience).await?;
+    let input = json_body::read(&state.buffers, body, member, claim.wants_hash(), state.patience).await?;
     let identity = claim.verify(head, input.hash.as_ref())?;
     let caller = identity.into_caller(host(state, head), source(head));
     handle(state, caller, Asked { service, operation, member }, input).await
@@ -82,23 +85,23 @@ async fn respond(state: &Arc<State>, head: &Parts, body: Incoming) -> Result<Vec
 async fn examine_operation(
     state: &Arc<State>,
     head: &Parts,
-) -> Result<(&'static Service, String, Claim), Fault> {
+) -> Result<(&'static Service, String, Claim), ApiError> {
     let (service, operation) = target(head)?;
     if service.operation(&operation).is_none() {
         let text = format!("{} has no operation {operation}", service.full_name);
-        return Err(Fault::new("UnknownOperationException", text));
+        return Err(ApiError::new("UnknownOperationException", text));
     }
     let claim = examine(state, head).await?;
     if let Some(scope) = claim.service().filter(|scope| *scope != service.name) {
         let text =
             format!("Credential should be scoped to correct service: '{}', not '{scope}'.", service.name);
-        return Err(Fault::new("InvalidSignatureException", text));
+        return Err(ApiError::new("InvalidSignatureException", text));
     }
     Ok((service, operation, claim))
 }
 
 /// Checks what can be checked of a request before its body is read.
-pub(super) async fn examine(state: &Arc<State>, head: &Parts) -> Result<Claim, Fault> {
+pub(super) async fn examine(state: &Arc<State>, head: &Parts) -> Result<Claim, ApiError> {
     let mut secret = None;
     if head.headers.contains_key(SECURITY_TOKEN) {
         let shared = Arc::clone(state);
@@ -116,21 +119,21 @@ struct Asked {
 }
 
 /// The service and operation that `X-Amz-Target` names.
-fn target(head: &Parts) -> Result<(&'static Service, String), Fault> {
-    let unknown = |text: String| Fault::new("UnknownOperationException", text);
+fn target(head: &Parts) -> Result<(&'static Service, String), ApiError> {
+    let unknown = |text: String| ApiError::new("UnknownOperationException", text);
     let target = head.headers.get("x-amz-target").and_then(|target| target.to_str().ok());
     let Some((prefix, operation)) = target.and_then(|target| target.split_once('.')) else {
         let text = "the request names no operation in X-Amz-Target";
-        return Err(unknown(format!("{text}; {}", foreign::words(&head.headers))));
+        return Err(unknown(format!("{text}; {}", other_services::words(&head.headers))));
     };
     let service = model::service_of_target_prefix(prefix).ok_or_else(|| {
         let text = format!("{prefix} is neither Amazon ECR nor Amazon ECR Public");
-        unknown(format!("{text}; {}", foreign::words(&head.headers)))
+        unknown(format!("{text}; {}", other_services::words(&head.headers)))
     })?;
     Ok((service, operation.to_owned()))
 }
 
-async fn handle(state: &Arc<State>, caller: Caller, asked: Asked, input: Input) -> Result<Vec<u8>, Fault> {
+async fn handle(state: &Arc<State>, caller: Caller, asked: Asked, input: Input) -> Result<Vec<u8>, ApiError> {
     let Asked { service, operation, member } = asked;
     let (text, blob) = (Arc::new(input.text), input.blob.map(Bytes::from_owner));
     let attempt = |settled: Option<Settled>| {
@@ -150,30 +153,30 @@ async fn handle(state: &Arc<State>, caller: Caller, asked: Asked, input: Input) 
     pull_through::with_upstream(&state.local, attempt).await
 }
 
-fn written(answer: &Value) -> Result<Vec<u8>, Fault> {
-    serde_json::to_vec(answer).map_err(|error| Fault::server(error.to_string()))
+fn written(answer: &Value) -> Result<Vec<u8>, ApiError> {
+    serde_json::to_vec(answer).map_err(|error| ApiError::server(error.to_string()))
 }
 
 /// Does something that waits for the disk, a few at a time.
 pub(super) async fn in_turn<T: Send + 'static>(
     state: &State,
-    work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
-) -> Result<T, Fault> {
-    let _turn = state.handlers.acquire().await.map_err(|_| Fault::server("the server is stopping"))?;
+    work: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
+) -> Result<T, ApiError> {
+    let _turn = state.handlers.acquire().await.map_err(|_| ApiError::server("the server is stopping"))?;
     // A bug in a handler must not take the server with it.
-    tokio::task::spawn_blocking(work)
-        .await
-        .unwrap_or_else(|_| Err(Fault::server("the embedded ECR failed on this request; its log says where")))
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| {
+        Err(ApiError::server("the embedded ECR failed on this request; its log says where"))
+    })
 }
 
 /// The members of an input.
-fn members(text: &[u8]) -> Result<Map<String, Value>, Fault> {
+fn members(text: &[u8]) -> Result<Map<String, Value>, ApiError> {
     if text.is_empty() {
         return Ok(Map::new());
     }
     let broken = |reason: String| {
         let text = format!("the request's body is not the JSON that was expected: {reason}");
-        Fault::new("SerializationException", text)
+        ApiError::new("SerializationException", text)
     };
     let (mut deserializer, left) = (serde_json::Deserializer::from_slice(text), Cell::new(MOST_VALUES));
     let read = Bounded(&left).deserialize(&mut deserializer);

@@ -22,14 +22,14 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
-use super::faults;
-use super::reply;
-use crate::local::core::error::Fault;
-use crate::local::server::connections::Connection;
-use crate::local::server::peer::Peer;
-use crate::local::server::reply::Body;
-use crate::local::server::stall::Stalling;
-use crate::local::server::state::State;
+use super::fault_injection;
+use super::response;
+use crate::local::core::error::ApiError;
+use crate::local::http::connections::Connection;
+use crate::local::http::peer::Peer;
+use crate::local::http::response::Body;
+use crate::local::http::state::State;
+use crate::local::http::write_timeout::WriteTimeout;
 use crate::local::store::error::Error;
 
 /// How much of a connection is read at once.
@@ -110,7 +110,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let patience = state.patience.head;
-    let stream = Stalling::new(stream, state.patience.body);
+    let stream = WriteTimeout::new(stream, state.patience.body);
     let Client { peer, place, bare } = client;
     let place = Arc::clone(place);
     let service = service_fn(move |mut request: Request<Incoming>| {
@@ -120,7 +120,7 @@ where
         async move {
             if bare && request.uri().path() != "/healthz" {
                 let words = json!({ "message": "this server speaks TLS: use https" });
-                let refused = reply::json(StatusCode::BAD_REQUEST, "application/json", &words);
+                let refused = response::json(StatusCode::BAD_REQUEST, "application/json", &words);
                 return Ok(refused.map(|body| busy.until(body)));
             }
             Ok::<_, io::Error>(logged(&state, request).await?.map(|body| busy.until(body)))
@@ -145,7 +145,7 @@ where
 /// An answer, also where a bug stops the one that was on its way: one request must not take others with it.
 async fn guarded(answer: impl Future<Output = Response<Body>>) -> Response<Body> {
     AssertUnwindSafe(answer).catch_unwind().await.unwrap_or_else(|_| {
-        reply::fault(Fault::server("the embedded ECR failed on this request; its log says where"))
+        response::api_error(ApiError::server("the embedded ECR failed on this request; its log says where"))
     })
 }
 
@@ -159,13 +159,13 @@ async fn logged(state: &Arc<State>, request: Request<Incoming>) -> io::Result<Re
     let action = state.faults.strike(operation, request.method(), request.uri().path());
     let response = match action {
         None => guarded(super::answer(state, request)).await,
-        Some(action) => faults::suffer(state, request, action).await?,
+        Some(action) => fault_injection::suffer(state, request, action).await?,
     };
     let Some(log) = &state.log else { return Ok(response) };
     let status = response.status();
     if status.is_server_error() || !log.failures_only {
         let milliseconds = begun.elapsed().as_millis();
-        let reason = response.extensions().get::<reply::Reason>().filter(|_| status.is_server_error());
+        let reason = response.extensions().get::<response::Reason>().filter(|_| status.is_server_error());
         let reason = reason.map(|reason| format!(": {}", reason.0)).unwrap_or_default();
         (log.write)(&format!("{} {} {milliseconds} ms{reason}", line.trim_end(), status.as_u16()));
     }
@@ -180,7 +180,7 @@ mod tests {
     async fn a_bug_is_a_failure_of_one_request() {
         let answered = guarded(async { panic!("a bug, on purpose") }).await;
         assert_eq!(answered.status(), StatusCode::INTERNAL_SERVER_ERROR);
-        let sound = guarded(async { reply::json(StatusCode::OK, "a/b", &json!({})) }).await;
+        let sound = guarded(async { response::json(StatusCode::OK, "a/b", &json!({})) }).await;
         assert_eq!(sound.status(), StatusCode::OK);
     }
 }

@@ -5,7 +5,7 @@ use hyper::http::request::Parts;
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
-use crate::local::server::auth::authorization::Authorization;
+use crate::local::http::auth::authorization::Authorization;
 use crate::local::store::hex::hex;
 
 /// Whether a request, whose body has this SHA-256 in hexadecimal digits, was signed with a secret.

@@ -10,8 +10,8 @@ use hyper::Response;
 use hyper::body::Frame;
 use hyper::header::CONTENT_LENGTH;
 
-use crate::local::server::faults::Action;
-use crate::local::server::reply::Body;
+use crate::local::http::fault_injection::Action;
+use crate::local::http::response::Body;
 
 /// How long what was let pass has to leave before the connection breaks.
 const LEAVE: Duration = Duration::from_millis(50);

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use hyper::header::HOST;
 use hyper::http::request::Parts;
 
-use crate::local::server::state::State;
+use crate::local::http::state::State;
 
 /// Where a connection comes from.
 #[derive(Debug, Clone, Copy)]

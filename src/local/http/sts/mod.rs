@@ -18,16 +18,16 @@ use tokio::time::timeout;
 
 use super::api;
 use super::body;
-use super::foreign;
+use super::other_services;
 use crate::iam::Principal;
-use crate::local::core::error::Fault;
-use crate::local::server::auth::Claim;
-use crate::local::server::auth::Identity;
-use crate::local::server::auth::session::Session;
-use crate::local::server::auth::session::SessionCredentials;
-use crate::local::server::reply::Body;
-use crate::local::server::state::State;
-use crate::local::server::sts::form::Form;
+use crate::local::core::error::ApiError;
+use crate::local::http::auth::Claim;
+use crate::local::http::auth::Identity;
+use crate::local::http::auth::session::Session;
+use crate::local::http::auth::session::SessionCredentials;
+use crate::local::http::response::Body;
+use crate::local::http::state::State;
+use crate::local::http::sts::form::Form;
 
 pub(super) use answer::error;
 
@@ -37,7 +37,7 @@ const VERSION: &str = "2011-06-15";
 const LARGEST: usize = 64 * 1024;
 
 /// What an action answers: the members of its result, as XML.
-type Outcome = Result<String, Fault>;
+type Outcome = Result<String, ApiError>;
 
 /// Whether a request is of the query protocol.
 pub(super) fn is_form(headers: &HeaderMap) -> bool {
@@ -60,7 +60,7 @@ pub(super) async fn answer(state: &Arc<State>, request: Request<Incoming>) -> Re
         Err(fault) => return answer::refusal(&fault),
     };
     if form.get("Version") != Some(VERSION) {
-        return foreign::query(&head.headers);
+        return other_services::query(&head.headers);
     }
     let action = form.get("Action").unwrap_or_default();
     let result = match action {
@@ -70,7 +70,7 @@ pub(super) async fn answer(state: &Arc<State>, request: Request<Incoming>) -> Re
         },
         // The token is the proof; nothing is signed.
         "AssumeRoleWithWebIdentity" => with_web_identity(state, &form).await,
-        _ => Err(Fault::new(
+        _ => Err(ApiError::new(
             "InvalidAction",
             format!("Could not find operation {action} for version {VERSION}"),
         )),
@@ -81,7 +81,7 @@ pub(super) async fn answer(state: &Arc<State>, request: Request<Incoming>) -> Re
     }
 }
 
-async fn read(state: &State, mut incoming: Incoming) -> Result<(Bytes, [u8; 32]), Fault> {
+async fn read(state: &State, mut incoming: Incoming) -> Result<(Bytes, [u8; 32]), ApiError> {
     let collected = timeout(state.patience.body, Limited::new(&mut incoming, LARGEST).collect()).await;
     match collected {
         Ok(Ok(collected)) => {
@@ -91,22 +91,23 @@ async fn read(state: &State, mut incoming: Incoming) -> Result<(Bytes, [u8; 32])
         }
         Ok(Err(_)) => {
             body::drain(incoming, state.patience).await;
-            Err(Fault::new(
+            Err(ApiError::new(
                 "ValidationError",
                 format!("the form broke off, or has more than {LARGEST} bytes"),
             ))
         }
-        Err(_) => {
-            Err(Fault { status: 408, ..Fault::new("RequestTimeout", "the form did not arrive in time") })
-        }
+        Err(_) => Err(ApiError {
+            status: 408,
+            ..ApiError::new("RequestTimeout", "the form did not arrive in time")
+        }),
     }
 }
 
-fn verified(claim: Result<Claim, Fault>, head: &Parts, hash: &[u8; 32]) -> Result<Identity, Fault> {
+fn verified(claim: Result<Claim, ApiError>, head: &Parts, hash: &[u8; 32]) -> Result<Identity, ApiError> {
     let claim = claim?;
     if let Some(scope) = claim.service().filter(|scope| *scope != "sts") {
         let text = format!("Credential should be scoped to correct service: 'sts', not '{scope}'.");
-        return Err(Fault::new("InvalidSignatureException", text));
+        return Err(ApiError::new("InvalidSignatureException", text));
     }
     claim.verify(head, Some(hash))
 }
@@ -127,7 +128,7 @@ async fn assume_role(state: &Arc<State>, form: &Form, identity: &Identity) -> Ou
             identity.principal().arn(),
             role.arn()
         );
-        return Err(Fault::new("AccessDenied", text));
+        return Err(ApiError::new("AccessDenied", text));
     }
     refuse_session_policy(state, form)?;
     let expires = expiry(form, 3600, 900..=43_200)?;
@@ -137,7 +138,7 @@ async fn assume_role(state: &Arc<State>, form: &Form, identity: &Identity) -> Ou
 
 async fn session_token(state: &Arc<State>, form: &Form, identity: &Identity) -> Outcome {
     if identity.is_session() {
-        return Err(Fault::new("AccessDenied", "Cannot call GetSessionToken with session credentials"));
+        return Err(ApiError::new("AccessDenied", "Cannot call GetSessionToken with session credentials"));
     }
     let expires = expiry(form, 43_200, 900..=129_600)?;
     let credentials = credentials(state, identity.session(identity.principal(), expires)).await?;
@@ -150,7 +151,7 @@ async fn with_web_identity(state: &Arc<State>, form: &Form) -> Outcome {
     if state.authenticator.is_strict() {
         let text = "No OpenIDConnect provider is known to this server, which cannot tell whose the token is: sign with a \
                     key of its --credentials and use AssumeRole";
-        return Err(Fault::new("InvalidIdentityToken", text));
+        return Err(ApiError::new("InvalidIdentityToken", text));
     }
     refuse_session_policy(state, form)?;
     let expires = expiry(form, 3600, 900..=43_200)?;
@@ -160,10 +161,10 @@ async fn with_web_identity(state: &Arc<State>, form: &Form) -> Outcome {
 }
 
 /// The role that is asked for, and its session.
-fn asked_role(form: &Form) -> Result<(Principal, Principal), Fault> {
+fn asked_role(form: &Form) -> Result<(Principal, Principal), ApiError> {
     let (arn, name) =
         (form.required("RoleArn", "roleArn")?, form.required("RoleSessionName", "roleSessionName")?);
-    let invalid = |text: String| Fault::new("ValidationError", text);
+    let invalid = |text: String| ApiError::new("ValidationError", text);
     let role = Principal::of(arn).filter(|role| role.role().is_some());
     let role = role.ok_or_else(|| invalid(format!("{arn} is invalid")))?;
     let session = role.role_session(name).ok_or_else(|| {
@@ -176,17 +177,17 @@ fn asked_role(form: &Form) -> Result<(Principal, Principal), Fault> {
 }
 
 /// A session policy would take permissions away, which this server does not do for sessions.
-fn refuse_session_policy(state: &State, form: &Form) -> Result<(), Fault> {
+fn refuse_session_policy(state: &State, form: &Form) -> Result<(), ApiError> {
     let is_narrowed = form.get("Policy").is_some() || form.has_list("PolicyArns");
     if is_narrowed && state.local.enforces {
         let text = "this server enforces no session policies: leave out Policy and PolicyArns";
-        return Err(Fault::new("ValidationError", text));
+        return Err(ApiError::new("ValidationError", text));
     }
     Ok(())
 }
 
 /// When what is asked for ends, in milliseconds since 1970.
-fn expiry(form: &Form, default: i64, bounds: std::ops::RangeInclusive<i64>) -> Result<i64, Fault> {
+fn expiry(form: &Form, default: i64, bounds: std::ops::RangeInclusive<i64>) -> Result<i64, ApiError> {
     let seconds = match form.get("DurationSeconds") {
         None => default,
         Some(text) => text.parse().ok().filter(|seconds| bounds.contains(seconds)).ok_or_else(|| {
@@ -195,13 +196,13 @@ fn expiry(form: &Form, default: i64, bounds: std::ops::RangeInclusive<i64>) -> R
                 "1 validation error detected: Value '{text}' at 'durationSeconds' failed to satisfy constraint: Member must \
                  have value between {least} and {most}"
             );
-            Fault::new("ValidationError", text)
+            ApiError::new("ValidationError", text)
         })?,
     };
     Ok((time::now() / 1000 + seconds) * 1000)
 }
 
-async fn credentials(state: &Arc<State>, session: Session) -> Result<SessionCredentials, Fault> {
+async fn credentials(state: &Arc<State>, session: Session) -> Result<SessionCredentials, ApiError> {
     let shared = Arc::clone(state);
     let secret = api::in_turn(state, move || shared.local.read(download_url::secret)).await?;
     Ok(session.credentials(&secret))

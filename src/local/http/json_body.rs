@@ -4,12 +4,12 @@
 use hyper::body::Incoming;
 use sha2::{Digest as _, Sha256};
 
-use crate::local::core::error::Fault;
-use crate::local::server::body::Buffer;
-use crate::local::server::body::Buffers;
-use crate::local::server::body::LARGEST;
-use crate::local::server::body::Reading;
-use crate::local::server::pace::Patience;
+use crate::local::core::error::ApiError;
+use crate::local::http::body::Buffer;
+use crate::local::http::body::Buffers;
+use crate::local::http::body::LARGEST;
+use crate::local::http::body::Reading;
+use crate::local::http::min_rate::Timeouts;
 
 /// The most that surrounds a blob member.
 const SURROUNDINGS: usize = 256 * 1024;
@@ -31,8 +31,8 @@ pub(super) async fn read(
     body: Incoming,
     member: Option<&'static str>,
     is_hashed: bool,
-    patience: Patience,
-) -> Result<Input, Fault> {
+    patience: Timeouts,
+) -> Result<Input, ApiError> {
     let mut hasher = is_hashed.then(Sha256::new);
     // Base64 has four letters for three bytes.
     let shrink = if member.is_some() { (3, 4) } else { (1, 1) };
@@ -103,20 +103,21 @@ impl Scanner {
         }
     }
 
-    fn feed(&mut self, mut data: &[u8], blob: &mut Vec<u8>) -> Result<(), Fault> {
+    fn feed(&mut self, mut data: &[u8], blob: &mut Vec<u8>) -> Result<(), ApiError> {
         while !data.is_empty() {
             data = if self.place == Place::Blob { self.blob(data, blob)? } else { self.rest(data, blob) };
             if self.text.len() > SURROUNDINGS {
                 let text = format!("{SURROUNDINGS} bytes at most may surround {}", self.member);
-                return Err(Fault::new("SerializationException", text));
+                return Err(ApiError::new("SerializationException", text));
             }
         }
         Ok(())
     }
 
     /// Takes what comes next of the blob; answers what comes after it.
-    fn blob<'d>(&mut self, data: &'d [u8], blob: &mut Vec<u8>) -> Result<&'d [u8], Fault> {
-        let broken = || Fault::new("SerializationException", format!("{} is not base64 text", self.member));
+    fn blob<'d>(&mut self, data: &'d [u8], blob: &mut Vec<u8>) -> Result<&'d [u8], ApiError> {
+        let broken =
+            || ApiError::new("SerializationException", format!("{} is not base64 text", self.member));
         // Nearly always all of it is base64; looking for the end first would take longer than decoding.
         if self.base64.decode(data, blob) {
             return Ok(&[]);
@@ -291,7 +292,7 @@ mod tests {
     use super::*;
 
     /// What becomes of a body that comes in pieces of every size.
-    fn scanned(body: &str) -> Result<(String, Option<Vec<u8>>), Fault> {
+    fn scanned(body: &str) -> Result<(String, Option<Vec<u8>>), ApiError> {
         let whole = scan(body, body.len().max(1));
         for size in 1..body.len() {
             assert_eq!(scan(body, size), whole, "{body} in pieces of {size}");
@@ -299,7 +300,7 @@ mod tests {
         whole
     }
 
-    fn scan(body: &str, size: usize) -> Result<(String, Option<Vec<u8>>), Fault> {
+    fn scan(body: &str, size: usize) -> Result<(String, Option<Vec<u8>>), ApiError> {
         let (mut scanner, mut blob) = (Scanner::new("data"), Vec::new());
         for piece in body.as_bytes().chunks(size) {
             scanner.feed(piece, &mut blob)?;
@@ -355,7 +356,7 @@ mod tests {
 
     #[test]
     fn what_is_not_base64_is_refused() {
-        let fault = Err(Fault::new("SerializationException", "data is not base64 text"));
+        let fault = Err(ApiError::new("SerializationException", "data is not base64 text"));
         for text in
             ["aGVsbG8", "aGVsbG8=aGVsbG8=", "aGVs bG8=", "====", "a=bc", r"aGVs\n", r"\u00e4aaa", "aGVsbG8=="]
         {

@@ -5,12 +5,12 @@ use hyper::http::request::Parts;
 use hyper::{Response, StatusCode};
 use serde_json::json;
 
-use super::reply;
+use super::response;
 use super::sts;
-use crate::local::server::auth::authorization::Authorization;
-use crate::local::server::reply::AWS_JSON;
-use crate::local::server::reply::Body;
-use crate::local::server::xml::elements;
+use crate::local::http::auth::authorization::Authorization;
+use crate::local::http::response::AWS_JSON;
+use crate::local::http::response::Body;
+use crate::local::http::xml::elements;
 
 const CODE: &str = "UnknownOperationException";
 
@@ -36,7 +36,7 @@ pub(super) fn query(headers: &HeaderMap) -> Response<Body> {
     } else {
         format!("<ErrorResponse>{}</ErrorResponse>", sts::error(400, "InvalidAction", &text))
     };
-    reply::plain(StatusCode::BAD_REQUEST, "text/xml", reply::whole(body))
+    response::plain(StatusCode::BAD_REQUEST, "text/xml", response::whole(body))
 }
 
 /// Answers a request for a path that means nothing here: of S3 in its XML, of others as REST services do in JSON.
@@ -44,16 +44,16 @@ pub(super) fn rest(head: &Parts) -> Response<Body> {
     let given = Authorization::of(&head.headers).ok().flatten();
     let Some(given) = given else {
         let text = "nothing is here; the ECR API is POST /, and GET /healthz tells that it is ready";
-        return reply::json(StatusCode::NOT_FOUND, "application/json", &json!({ "message": text }));
+        return response::json(StatusCode::NOT_FOUND, "application/json", &json!({ "message": text }));
     };
     let text = words(&head.headers);
     if given.service == "s3" {
         let error = elements(&[("Code", "NotImplemented"), ("Message", &text)]);
         let body = format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error>{error}</Error>");
-        return reply::plain(StatusCode::NOT_IMPLEMENTED, "application/xml", reply::whole(body));
+        return response::plain(StatusCode::NOT_IMPLEMENTED, "application/xml", response::whole(body));
     }
     let body = json!({ "__type": CODE, "message": text });
-    let mut response = reply::json(StatusCode::NOT_FOUND, AWS_JSON, &body);
+    let mut response = response::json(StatusCode::NOT_FOUND, AWS_JSON, &body);
     response.headers_mut().insert("x-amzn-errortype", hyper::header::HeaderValue::from_static(CODE));
     response
 }

@@ -1,4 +1,4 @@
-//! Faults on demand, for testing clients: rules that make requests fail as networks and services do.
+//! FaultRules on demand, for testing clients: rules that make requests fail as networks and services do.
 
 use crate::local::core::token;
 use std::str::FromStr;
@@ -9,11 +9,11 @@ use hyper::body::Incoming;
 use hyper::{Method, Request, Response, StatusCode};
 use serde_json::json;
 
-use super::reply;
-use crate::local::core::error::Fault;
+use super::response;
+use crate::local::core::error::ApiError;
 use crate::local::distribution::error::Refusal;
-use crate::local::server::reply::Body;
-use crate::local::server::state::State;
+use crate::local::http::response::Body;
+use crate::local::http::state::State;
 
 /// One rule: `TARGET,ACTION[,count=N][,after=N][,probability=P][,seed=N]`.
 #[derive(Debug, Clone, PartialEq)]
@@ -113,7 +113,7 @@ fn action_of(text: &str) -> Result<Action, String> {
 
 /// The rules of a server with what they have seen.
 #[derive(Debug)]
-pub(super) struct Faults(Mutex<Vec<(Rule, Seen)>>);
+pub(super) struct FaultRules(Mutex<Vec<(Rule, Seen)>>);
 
 #[derive(Debug)]
 struct Seen {
@@ -122,7 +122,7 @@ struct Seen {
     random: u64,
 }
 
-impl Faults {
+impl FaultRules {
     pub(super) fn new(rules: Vec<Rule>) -> Self {
         let seen = |rule: &Rule| Seen { matching: 0, struck: 0, random: rule.seed };
         Self(Mutex::new(
@@ -201,7 +201,7 @@ pub(super) async fn suffer(
             let response = super::answer(state, request).await;
             match action {
                 Action::Drop(0) => Err(std::io::ErrorKind::ConnectionReset.into()),
-                _ => Ok(super::damage::damaged(response, action)),
+                _ => Ok(super::damaged_body::damaged(response, action)),
             }
         }
     }
@@ -216,14 +216,14 @@ fn refuse(
     text: &str,
 ) -> Response<Body> {
     if !is_registry {
-        return reply::fault(Fault { status, ..Fault::new(code, text) });
+        return response::api_error(ApiError { status, ..ApiError::new(code, text) });
     }
     let status = StatusCode::from_u16(registry).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let body = Refusal::new(registry, short, text).body();
-    reply::json(status, "application/json", &json!(body))
+    response::json(status, "application/json", &json!(body))
 }
 
-fn expire(state: &State, action: Action) -> Result<(), Fault> {
+fn expire(state: &State, action: Action) -> Result<(), ApiError> {
     state.local.write(|transaction| match action {
         Action::ExpireUploads => {
             transaction.execute("DELETE FROM upload", [])?;
@@ -266,7 +266,7 @@ mod tests {
     #[test]
     fn rules_strike_as_often_as_they_say() {
         let struck = |rule: &str, path: &str| -> Vec<bool> {
-            let faults = Faults::new(vec![rule.parse().unwrap()]);
+            let faults = FaultRules::new(vec![rule.parse().unwrap()]);
             (0..6).map(|_| faults.strike("PutImage", &Method::POST, path).is_some()).collect()
         };
         assert_eq!(

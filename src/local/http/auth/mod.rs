@@ -18,7 +18,7 @@ pub(super) use session::Session;
 use crate::iam::Principal;
 use crate::image::host::is_account_id;
 use crate::local::core::caller::Caller;
-use crate::local::core::error::Fault;
+use crate::local::core::error::ApiError;
 use crate::local::store::hex::hex;
 
 /// How far the client's clock may be from ours, in seconds.
@@ -117,10 +117,10 @@ impl Authenticator {
     /// Checks all of a request that can be checked before its body is read: the form of its signature, its key, its
     /// time, what it covers, and the signature itself where the head says the body's hash. `store` is the
     /// store's secret, which a session token needs; `now` is in milliseconds since 1970.
-    pub(super) fn examine(&self, head: &Parts, store: Option<&[u8]>, now: i64) -> Result<Claim, Fault> {
+    pub(super) fn examine(&self, head: &Parts, store: Option<&[u8]>, now: i64) -> Result<Claim, ApiError> {
         check_once(head)?;
         let authorization = Authorization::of(&head.headers)
-            .map_err(|error| Fault::new("IncompleteSignatureException", error.to_string()))?;
+            .map_err(|error| ApiError::new("IncompleteSignatureException", error.to_string()))?;
         let session = match (header(head, SECURITY_TOKEN)?, store) {
             (Some(token), Some(store)) => read_session(store, token, now)?,
             _ => None,
@@ -133,7 +133,7 @@ impl Authenticator {
             let identity = self.claimed(authorization.as_ref(), session.map(|(session, _)| session));
             return Ok(Claim { identity, proof: None });
         };
-        let missing = || Fault::new("MissingAuthenticationTokenException", "the request is not signed");
+        let missing = || ApiError::new("MissingAuthenticationTokenException", "the request is not signed");
         let authorization = authorization.ok_or_else(missing)?;
         let key = &authorization.access_key;
         // A session ends with the key that it was asked for with, and needs to have been asked for with one.
@@ -145,12 +145,12 @@ impl Authenticator {
             (Some((session, secret)), _) => (session.principal(), secret.clone(), Vec::new()),
             (None, Some(_)) if head.headers.contains_key(SECURITY_TOKEN) => {
                 let text = "the security token is not one of this server's for this access key";
-                return Err(Fault::new("UnrecognizedClientException", text));
+                return Err(ApiError::new("UnrecognizedClientException", text));
             }
             (None, Some(known)) => (known.principal.clone(), known.secret.clone(), known.may_assume.clone()),
             (None, None) => {
                 let text = format!("{key} is not an access key of this server");
-                return Err(Fault::new("UnrecognizedClientException", text));
+                return Err(ApiError::new("UnrecognizedClientException", text));
             }
         };
         let identity = Identity {
@@ -197,9 +197,9 @@ impl Claim {
     }
 
     /// Verifies the signature, now that the body's hash is known.
-    pub(super) fn verify(self, head: &Parts, body: Option<&[u8; 32]>) -> Result<Identity, Fault> {
+    pub(super) fn verify(self, head: &Parts, body: Option<&[u8; 32]>) -> Result<Identity, ApiError> {
         let Some(proof) = self.proof else { return Ok(self.identity) };
-        let body = body.map(|hash| hex(hash)).ok_or_else(|| Fault::server("the body was not hashed"))?;
+        let body = body.map(|hash| hex(hash)).ok_or_else(|| ApiError::server("the body was not hashed"))?;
         let is_genuine = match &proof.body {
             Some(told) => *told == body,
             None => proof.is_genuine(head, &body),
@@ -214,7 +214,7 @@ impl Proof {
     }
 
     /// Verifies the signature now where the head says the body's hash.
-    fn check_head(mut self, head: &Parts) -> Result<Self, Fault> {
+    fn check_head(mut self, head: &Parts) -> Result<Self, ApiError> {
         let Some(told) = header(head, CONTENT_HASH)? else { return Ok(self) };
         if !self.is_genuine(head, told) {
             return Err(mismatch());
@@ -224,23 +224,23 @@ impl Proof {
     }
 }
 
-fn mismatch() -> Fault {
+fn mismatch() -> ApiError {
     refusal("the signature is not that of this request under the secret of its access key".to_owned())
 }
 
-fn refusal(text: String) -> Fault {
-    Fault::new("InvalidSignatureException", text)
+fn refusal(text: String) -> ApiError {
+    ApiError::new("InvalidSignatureException", text)
 }
 
 /// The text of a header.
-fn header<'a>(head: &'a Parts, name: &str) -> Result<Option<&'a str>, Fault> {
+fn header<'a>(head: &'a Parts, name: &str) -> Result<Option<&'a str>, ApiError> {
     let Some(value) = head.headers.get(name) else { return Ok(None) };
     let wrong = |_| refusal(format!("the header {name} has bytes that are not printable ASCII"));
     value.to_str().map(Some).map_err(wrong)
 }
 
 /// Refuses headers that a request may have once only, and signatures in the query.
-fn check_once(head: &Parts) -> Result<(), Fault> {
+fn check_once(head: &Parts) -> Result<(), ApiError> {
     let is_repeated = |name: &&&str| head.headers.get_all(**name).iter().nth(1).is_some();
     if let Some(name) = ONCE.iter().find(is_repeated) {
         return Err(refusal(format!("the request has the header {name} more than once")));
@@ -253,13 +253,13 @@ fn check_once(head: &Parts) -> Result<(), Fault> {
     };
     if pairs.any(is_signature) {
         let text = "this server takes signatures in the Authorization header, not in the query";
-        return Err(Fault::new("IncompleteSignatureException", text));
+        return Err(ApiError::new("IncompleteSignatureException", text));
     }
     Ok(())
 }
 
 /// Checks that a signature covers what it must and was made just now; answers the moment as it was signed.
-fn check_covered(head: &Parts, authorization: &Authorization, now: i64) -> Result<String, Fault> {
+fn check_covered(head: &Parts, authorization: &Authorization, now: i64) -> Result<String, ApiError> {
     let present =
         SIGNED_IF_PRESENT.into_iter().filter(|name| head.headers.contains_key(HeaderName::from_static(name)));
     if let Some(name) = SIGNED.into_iter().chain(present).find(|name| !authorization.signs(name)) {
@@ -274,11 +274,11 @@ fn check_covered(head: &Parts, authorization: &Authorization, now: i64) -> Resul
 }
 
 /// The session of a token with its secret; `None` where the token is not one of this store's.
-fn read_session(store: &[u8], token: &str, now: i64) -> Result<Option<(Session, String)>, Fault> {
+fn read_session(store: &[u8], token: &str, now: i64) -> Result<Option<(Session, String)>, ApiError> {
     let Some(session) = Session::of(store, token) else { return Ok(None) };
     if now >= session.expires_at {
         let text = "The security token included in the request is expired";
-        return Err(Fault::new("ExpiredTokenException", text));
+        return Err(ApiError::new("ExpiredTokenException", text));
     }
     Ok(Some((session, session::secret(store, token))))
 }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 
 use super::*;
-use crate::local::server::auth::credentials::Credentials;
+use crate::local::http::auth::credentials::Credentials;
 
 const KEYS: &str = "[alice]\naws_access_key_id = AKIAALICE\naws_secret_access_key = a\naws_account_id = 111122223333\n\
                     [bob]\naws_access_key_id = AKIABOB\naws_secret_access_key = b\n\

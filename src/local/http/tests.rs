@@ -12,12 +12,12 @@ use tempfile::TempDir;
 use tokio::sync::oneshot;
 
 use crate::local::core::local::Local;
-use crate::local::core::server_info::Presence;
+use crate::local::core::server_info::ServerInfo;
 use crate::local::core::status::reset;
-use crate::local::server::Server;
-use crate::local::server::options::Log;
-use crate::local::server::options::Options;
-use crate::local::server::pace::Patience;
+use crate::local::http::Server;
+use crate::local::http::min_rate::Timeouts;
+use crate::local::http::options::Log;
+use crate::local::http::options::Options;
 use crate::local::store::hex::hex;
 
 mod damage;
@@ -184,7 +184,7 @@ fn digest(content: &[u8]) -> String {
 #[test]
 fn a_server_is_found_by_its_folder() {
     let server = Running::start();
-    let presence = Presence::find(server.folder.path()).unwrap();
+    let presence = ServerInfo::find(server.folder.path()).unwrap();
     assert_eq!(presence.address, server.address.to_string());
     assert_eq!(presence.pid, std::process::id());
     // In process, the address of a live server is the one that is printed.
@@ -193,7 +193,7 @@ fn a_server_is_found_by_its_folder() {
     let other = TempDir::new().unwrap();
     let note = std::fs::read_to_string(server.folder.path().join("server.json")).unwrap();
     std::fs::write(other.path().join("server.json"), note.replace(&presence.instance, "another")).unwrap();
-    assert_eq!(Presence::find(other.path()), None);
+    assert_eq!(ServerInfo::find(other.path()), None);
 }
 
 #[test]

@@ -17,26 +17,26 @@ const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 
 /// What a session token grants.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(in crate::local::server) struct Session {
+pub(in crate::local::http) struct Session {
     access_key: String,
     principal: String,
     /// The access key of the server's credentials that it was asked for with; none where signatures were not checked.
     issuer: Option<String>,
     /// In milliseconds since 1970.
-    pub(in crate::local::server) expires_at: i64,
+    pub(in crate::local::http) expires_at: i64,
 }
 
 /// Temporary credentials, as they are handed out.
 #[derive(Clone, PartialEq, Eq)]
-pub(in crate::local::server) struct SessionCredentials {
-    pub(in crate::local::server) access_key: String,
-    pub(in crate::local::server) secret: String,
-    pub(in crate::local::server) token: String,
+pub(in crate::local::http) struct SessionCredentials {
+    pub(in crate::local::http) access_key: String,
+    pub(in crate::local::http) secret: String,
+    pub(in crate::local::http) token: String,
 }
 
 impl Session {
     /// A session of a principal, with an access key of its own.
-    pub(in crate::local::server) fn begin(
+    pub(in crate::local::http) fn begin(
         principal: &Principal,
         issuer: Option<&str>,
         expires_at: i64,
@@ -48,7 +48,7 @@ impl Session {
     }
 
     /// Its credentials under a store's secret.
-    pub(in crate::local::server) fn credentials(&self, store: &[u8]) -> SessionCredentials {
+    pub(in crate::local::http) fn credentials(&self, store: &[u8]) -> SessionCredentials {
         let said = serde_json::to_vec(self).expect("texts and numbers are JSON");
         let token = [&code(store, TOKEN, &said).finalize().into_bytes()[..], &said].concat();
         let token = base64_simd::STANDARD.encode_to_string(token);

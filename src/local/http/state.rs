@@ -6,17 +6,17 @@ use rustls::ServerConfig;
 use tokio::sync::Semaphore;
 
 use crate::local::core::local::Local;
-use crate::local::core::server_info::Presence;
+use crate::local::core::server_info::ServerInfo;
 use crate::local::distribution::registry::Rules;
-use crate::local::server::auth::Authenticator;
-use crate::local::server::body::Buffers;
-use crate::local::server::budget::Budget;
-use crate::local::server::download::Pieces;
-use crate::local::server::faults::Faults;
-use crate::local::server::hosts::Hosts;
-use crate::local::server::options::Log;
-use crate::local::server::pace::Patience;
-use crate::local::server::single_file::SingleFile;
+use crate::local::http::auth::Authenticator;
+use crate::local::http::body::Buffers;
+use crate::local::http::budget::Budget;
+use crate::local::http::download::Pieces;
+use crate::local::http::fault_injection::FaultRules;
+use crate::local::http::hosts::Hosts;
+use crate::local::http::min_rate::Timeouts;
+use crate::local::http::options::Log;
+use crate::local::http::serial_thread::SerialThread;
 
 /// What all connections share.
 #[derive(Debug)]
@@ -27,17 +27,17 @@ pub(in crate::local) struct State {
     pub(in crate::local) pieces: Arc<Pieces>,
     pub(in crate::local) handlers: Semaphore,
     /// Handles large manifests, which may be some megabytes each.
-    pub(in crate::local) large: SingleFile,
+    pub(in crate::local) large: SerialThread,
     /// Memory of large answers.
     pub(in crate::local) answers: Arc<Budget>,
     pub(in crate::local) hosts: Hosts,
-    pub(in crate::local) presence: Presence,
+    pub(in crate::local) presence: ServerInfo,
     pub(in crate::local) rules: Rules,
     pub(in crate::local) tls: Option<Arc<ServerConfig>>,
     pub(in crate::local) log: Option<Log>,
     pub(super) authenticator: Authenticator,
-    pub(super) faults: Faults,
-    pub(in crate::local) patience: Patience,
+    pub(super) faults: FaultRules,
+    pub(in crate::local) patience: Timeouts,
 }
 
 impl State {

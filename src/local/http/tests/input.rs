@@ -11,7 +11,7 @@ const CALL: &str = "POST / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX
 
 /// A server that asks for no credentials and has little patience, with the repository `team/app`.
 fn server() -> Running {
-    let patience = Patience { head: Duration::from_millis(200), body: Duration::from_millis(200) };
+    let patience = Timeouts { head: Duration::from_millis(200), body: Duration::from_millis(200) };
     let options = Options { anonymous: true, patience, connections: 4, ..Running::options() };
     let server = Running::with(options);
     let head = "POST / HTTP/1.1\r\nX-Amz-Target: AmazonEC2ContainerRegistry_V20150921.CreateRepository";
@@ -235,7 +235,7 @@ fn more_connections_than_there_may_be_wait() {
 
 #[test]
 fn whoever_takes_nothing_of_an_answer_is_cut_off() {
-    let patience = Patience { head: Duration::from_mins(1), body: Duration::from_millis(200) };
+    let patience = Timeouts { head: Duration::from_mins(1), body: Duration::from_millis(200) };
     let server = Running::with(Options { anonymous: true, patience, connections: 4, ..Running::options() });
     let content = vec![7; 16_000_000];
     let request = format!("GET {} HTTP/1.1\r\nHost: registry.test:9\r\n\r\n", server.push(&content));

@@ -12,10 +12,10 @@ use hyper::http::request::Parts;
 use hyper::{Response, StatusCode};
 use serde_json::{Value, json};
 
-use crate::local::core::error::Fault;
-use crate::local::server::budget::Share;
-use crate::local::server::connections::Connection;
-use crate::local::server::state::State;
+use crate::local::core::error::ApiError;
+use crate::local::http::budget::Share;
+use crate::local::http::connections::Connection;
+use crate::local::http::state::State;
 
 /// The body of an answer.
 pub(in crate::local) type Body = UnsyncBoxBody<Bytes, io::Error>;
@@ -80,7 +80,7 @@ pub(in crate::local) fn forbidden(head: &Parts, reason: &str) -> Response<Body> 
         let body = json!({ "errors": [{ "code": "DENIED", "message": reason }] });
         return json(StatusCode::FORBIDDEN, "application/json", &body);
     }
-    fault(Fault { status: 403, ..Fault::new("AccessDeniedException", reason) })
+    api_error(ApiError { status: 403, ..ApiError::new("AccessDeniedException", reason) })
 }
 
 /// Why this machine failed on a request, for the log: goes with the answer as an extension.
@@ -88,7 +88,7 @@ pub(in crate::local) fn forbidden(head: &Parts, reason: &str) -> Response<Body> 
 pub(in crate::local) struct Reason(pub(in crate::local) String);
 
 /// A refusal, as the services' API words it.
-pub(in crate::local) fn fault(fault: Fault) -> Response<Body> {
+pub(in crate::local) fn api_error(fault: ApiError) -> Response<Body> {
     let status = StatusCode::from_u16(fault.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut members = json!({ "__type": fault.code, "message": fault.message.clone() });
     for (name, value) in fault.members {

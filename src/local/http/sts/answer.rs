@@ -6,12 +6,12 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use crate::iam::Principal;
-use crate::local::core::error::Fault;
-use crate::local::server::auth::session::SessionCredentials;
-use crate::local::server::reply;
-use crate::local::server::reply::Body;
-use crate::local::server::reply::Reason;
-use crate::local::server::xml::elements;
+use crate::local::core::error::ApiError;
+use crate::local::http::auth::session::SessionCredentials;
+use crate::local::http::response;
+use crate::local::http::response::Body;
+use crate::local::http::response::Reason;
+use crate::local::http::xml::elements;
 
 const NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
 const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
@@ -23,11 +23,11 @@ pub(super) fn success(action: &str, members: &str) -> Response<Body> {
         "<{action}Response xmlns=\"{NAMESPACE}\"><{action}Result>{members}</{action}Result>\
          <ResponseMetadata><RequestId>{id}</RequestId></ResponseMetadata></{action}Response>"
     );
-    reply::plain(StatusCode::OK, "text/xml", reply::whole(text))
+    response::plain(StatusCode::OK, "text/xml", response::whole(text))
 }
 
 /// What an action that was refused answers. The codes of the services' JSON protocol have other names here.
-pub(super) fn refusal(fault: &Fault) -> Response<Body> {
+pub(super) fn refusal(fault: &ApiError) -> Response<Body> {
     let (status, code) = match fault.code.as_str() {
         _ if fault.status >= 500 => (500, "InternalFailure"),
         "MissingAuthenticationTokenException" => (403, "MissingAuthenticationToken"),
@@ -41,13 +41,13 @@ pub(super) fn refusal(fault: &Fault) -> Response<Body> {
     let members = error(status, code, &fault.message);
     let text = format!("<ErrorResponse xmlns=\"{NAMESPACE}\">{members}</ErrorResponse>");
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = reply::plain(status, "text/xml", reply::whole(text));
+    let mut response = response::plain(status, "text/xml", response::whole(text));
     response.extensions_mut().insert(Reason(fault.message.clone()));
     response
 }
 
 /// The members of an error of the query protocol.
-pub(in crate::local::server) fn error(status: u16, code: &str, message: &str) -> String {
+pub(in crate::local::http) fn error(status: u16, code: &str, message: &str) -> String {
     let kind = if status >= 500 { "Receiver" } else { "Sender" };
     let members = elements(&[("Type", kind), ("Code", code), ("Message", message)]);
     format!("<Error>{members}</Error><RequestId>{}</RequestId>", uuid::Uuid::new_v4())

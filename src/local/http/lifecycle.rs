@@ -7,7 +7,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::local::core::caller::Caller;
 use crate::local::core::lifecycle::LifecycleRun;
-use crate::local::server::state::State;
+use crate::local::http::state::State;
 
 /// A schedule, which ends with this.
 pub(super) struct Schedule(JoinHandle<()>);

@@ -19,11 +19,11 @@ use hyper::header::{
 use hyper::{Method, Request, Response, StatusCode};
 use tokio::task::JoinHandle;
 
-use super::reply;
+use super::response;
 use crate::image::{Digest, Hasher};
-use crate::local::core::error::Fault;
-use crate::local::server::reply::Body;
-use crate::local::server::state::State;
+use crate::local::core::error::ApiError;
+use crate::local::http::response::Body;
+use crate::local::http::state::State;
 use crate::local::store::verified::Stamp;
 
 /// How much is read from the disk at once. Two such pieces are in memory per download.
@@ -93,7 +93,7 @@ pub(in crate::local) async fn answer(state: &Arc<State>, request: &Request<Incom
         }
     };
     let body = if request.method() == Method::HEAD {
-        Ok(reply::whole(""))
+        Ok(response::whole(""))
     } else {
         pieces(state, blob.file, blob.digest.clone(), range.clone()).await
     };
@@ -140,7 +140,7 @@ impl Refusal {
         let text = format!(
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>{message}</Message></Error>"
         );
-        reply::plain(*status, "application/xml", reply::whole(text))
+        response::plain(*status, "application/xml", response::whole(text))
     }
 }
 
@@ -148,8 +148,8 @@ fn internal(message: &str) -> Refusal {
     Refusal { status: StatusCode::INTERNAL_SERVER_ERROR, code: "InternalError", message: message.to_owned() }
 }
 
-impl From<Fault> for Refusal {
-    fn from(fault: Fault) -> Self {
+impl From<ApiError> for Refusal {
+    fn from(fault: ApiError) -> Self {
         internal(&fault.message)
     }
 }
@@ -230,7 +230,7 @@ pub(in crate::local) async fn pieces(
 ) -> io::Result<Body> {
     let (state, wanted) = (Arc::clone(state), range.clone());
     if wanted.is_empty() {
-        return Ok(reply::whole(""));
+        return Ok(response::whole(""));
     }
     let piece = Piece::new(Arc::clone(&state.pieces));
     let reading: Reading =

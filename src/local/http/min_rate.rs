@@ -6,14 +6,14 @@ use tokio::time::Instant;
 
 /// How long clients may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Patience {
+pub struct Timeouts {
     /// For the head of a request, and for how long a connection may be idle before one.
     pub head: Duration,
     /// For a body, beyond what its bytes take at the least rate; and for how long a client may take nothing of an answer.
     pub body: Duration,
 }
 
-impl Default for Patience {
+impl Default for Timeouts {
     fn default() -> Self {
         Self { head: Duration::from_mins(1), body: Duration::from_mins(1) }
     }
@@ -21,7 +21,7 @@ impl Default for Patience {
 
 /// The pace of one body.
 #[derive(Debug)]
-pub(in crate::local) struct Pace {
+pub(in crate::local) struct MinRate {
     begun: Instant,
     patience: Duration,
     /// Bytes in a second.
@@ -29,8 +29,8 @@ pub(in crate::local) struct Pace {
     received: u64,
 }
 
-impl Pace {
-    pub(in crate::local) fn new(patience: Patience, least: u64) -> Self {
+impl MinRate {
+    pub(in crate::local) fn new(patience: Timeouts, least: u64) -> Self {
         Self { begun: Instant::now(), patience: patience.body, least, received: 0 }
     }
 
