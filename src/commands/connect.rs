@@ -84,8 +84,8 @@ impl Backend for Embedded {
     }
 }
 
-fn refusal(fault: ApiError) -> Refusal {
-    Refusal { status: fault.status, code: fault.code, message: fault.message, members: fault.members }
+fn refusal(error: ApiError) -> Refusal {
+    Refusal { status: error.status, code: error.code, message: error.message, members: error.members }
 }
 
 #[cfg(test)]

@@ -27,9 +27,10 @@ pub mod http;
 mod pull_through;
 mod store;
 
+pub use self::aws_api::error::ApiError;
 pub use self::core::archive::import;
 pub use self::core::caller::Caller;
-pub use self::core::error::ApiError;
+pub use self::core::error::Error as RequestError;
 pub use self::core::gc::{Checked, Damaged, Freed};
 pub use self::core::lifecycle::LifecycleRun;
 pub use self::core::local::{DEFAULT_PORT, Local};

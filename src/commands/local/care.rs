@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use clap::{Arg, ArgMatches};
 
 use super::{Context, Error, size};
-use crate::local::{self, ApiError, Local};
+use crate::local::{self, Local, RequestError};
 
 /// The exit code of a check that found damage.
 const DAMAGED: u8 = 1;
@@ -60,8 +60,8 @@ fn file(matches: &ArgMatches) -> Option<&PathBuf> {
     matches.get_one::<PathBuf>("file").filter(|path| path.as_os_str() != "-")
 }
 
-fn failed(fault: ApiError) -> Error {
-    Error::Other(fault.message)
+fn failed(error: RequestError) -> Error {
+    Error::Other(error.message)
 }
 
 /// The store in a folder, which must have one.

@@ -41,7 +41,7 @@ pub(super) fn run(context: &Context, folder: &Path, matches: &ArgMatches) -> any
         serde_json::from_slice(&text).with_context(|| format!("{} is not JSON", path.display()))?;
     let digest = Local::open(folder)?
         .set_findings(&caller(&context.settings)?, reference, &findings)
-        .map_err(|fault| Error::Other(fault.message))?;
+        .map_err(|error| Error::Other(error.message))?;
     context.ui.print(&format!("{digest}\n"))?;
     Ok(ExitCode::SUCCESS)
 }

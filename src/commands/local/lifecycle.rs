@@ -36,7 +36,7 @@ pub(super) fn run(context: &Context, folder: &Path, matches: &ArgMatches) -> any
     let (local, caller) = (care::open(folder)?, caller(&context.settings)?);
     let is_trial = matches.get_flag("dry-run");
     let mut runs: Vec<LifecycleRun> = Vec::new();
-    let failed = |fault: crate::local::ApiError| Error::Other(fault.message);
+    let failed = |error: crate::local::RequestError| Error::Other(error.message);
     let names: Vec<&String> = matches.get_many("repositories").into_iter().flatten().collect();
     for name in &names {
         let found = local.run_lifecycle(&caller, Some(name), is_trial).map_err(failed)?;

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use crate::local::aws_api::answers::invalid;
 use crate::local::aws_api::call::Call;
+use crate::local::aws_api::error::ApiError;
 use crate::local::aws_api::paging::Page;
-use crate::local::core::error::ApiError;
 use crate::local::core::settings::{Kind, Setting, value_or};
 use crate::local::store::time;
 
@@ -31,7 +31,8 @@ fn setting(call: &Call<'_>) -> Result<(&'static str, &'static str, &'static [&'s
 /// GetAccountSetting
 pub(in crate::local) fn get_setting(call: &Call<'_>) -> Result<Value, ApiError> {
     let (name, default, _) = setting(call)?;
-    let kept = call.read(|connection| Setting::get(connection, &call.scope(), Kind::AccountSetting, name))?;
+    let kept =
+        call.read(|connection| Ok(Setting::get(connection, &call.scope(), Kind::AccountSetting, name)?))?;
     Ok(json!({ "name": name, "value": kept.map_or_else(|| json!(default), |kept| kept.value) }))
 }
 
@@ -46,7 +47,7 @@ pub(in crate::local) fn put_setting(call: &Call<'_>) -> Result<Value, ApiError> 
         )));
     }
     call.write(|transaction| {
-        Setting::put(transaction, &call.scope(), Kind::AccountSetting, name, &json!(value), call.now)
+        Ok(Setting::put(transaction, &call.scope(), Kind::AccountSetting, name, &json!(value), call.now)?)
     })?;
     Ok(json!({ "name": name, "value": value }))
 }
@@ -64,7 +65,7 @@ pub(in crate::local) fn register_exclusion(call: &Call<'_>) -> Result<Value, Api
         }
         let (kind, noun) = (Kind::PullTimeExclusion, "pull time update exclusions");
         Setting::check_count(transaction, &scope, kind, MOST_EXCLUSIONS, noun)?;
-        Setting::put(transaction, &scope, kind, principal, &Value::Null, call.now)
+        Ok(Setting::put(transaction, &scope, kind, principal, &Value::Null, call.now)?)
     })?;
     Ok(json!({ "principalArn": principal, "createdAt": time::number(call.now) }))
 }
@@ -80,7 +81,7 @@ pub(in crate::local) fn deregister_exclusion(call: &Call<'_>) -> Result<Value, A
             );
             return Err(ApiError::new("ExclusionNotFoundException", text));
         }
-        Setting::remove(transaction, &scope, Kind::PullTimeExclusion, principal)
+        Ok(Setting::remove(transaction, &scope, Kind::PullTimeExclusion, principal)?)
     })?;
     Ok(json!({ "principalArn": principal }))
 }
@@ -90,7 +91,7 @@ pub(in crate::local) fn list_exclusions(call: &Call<'_>) -> Result<Value, ApiErr
     let page = Page::of(call, "")?;
     let after = page.after.as_ref().and_then(Value::as_str).unwrap_or_default();
     let kept = call.read(|connection| {
-        Setting::list(connection, &call.scope(), Kind::PullTimeExclusion, after, page.fetch())
+        Ok(Setting::list(connection, &call.scope(), Kind::PullTimeExclusion, after, page.fetch())?)
     })?;
     let entries = kept.into_iter().map(|each| (json!(each.name), json!(each.name))).collect();
     Ok(page.answer("pullTimeUpdateExclusions", entries))
@@ -98,7 +99,8 @@ pub(in crate::local) fn list_exclusions(call: &Call<'_>) -> Result<Value, ApiErr
 
 /// GetRegistryCatalogData
 pub(in crate::local) fn get_catalog(call: &Call<'_>) -> Result<Value, ApiError> {
-    let data = call.read(|connection| value_or(connection, &call.scope(), Kind::CatalogData, json!({})))?;
+    let data =
+        call.read(|connection| Ok(value_or(connection, &call.scope(), Kind::CatalogData, json!({}))?))?;
     Ok(json!({ "registryCatalogData": data }))
 }
 
@@ -106,7 +108,7 @@ pub(in crate::local) fn get_catalog(call: &Call<'_>) -> Result<Value, ApiError> 
 pub(in crate::local) fn put_catalog(call: &Call<'_>) -> Result<Value, ApiError> {
     let data = call.text("displayName").map_or_else(|| json!({}), |name| json!({ "displayName": name }));
     call.write(|transaction| {
-        Setting::put(transaction, &call.scope(), Kind::CatalogData, "", &data, call.now)
+        Ok(Setting::put(transaction, &call.scope(), Kind::CatalogData, "", &data, call.now)?)
     })?;
     Ok(json!({ "registryCatalogData": data }))
 }

@@ -6,12 +6,12 @@ use bytes::Bytes;
 use serde_json::{Map, Value};
 
 use crate::local::aws_api::call::Call;
+use crate::local::aws_api::error::ApiError;
 use crate::local::aws_api::{routes, validate};
 use crate::local::core::caller::Caller;
-use crate::local::core::error::ApiError;
 use crate::local::core::local::Local;
 use crate::local::core::upstream::Settled;
-use crate::local::pull_through;
+use crate::local::pull_through::{self, MayNeedUpstream as _};
 use crate::local::store::time;
 use crate::model::Service;
 
@@ -89,8 +89,11 @@ impl Local {
         let call = Call { local: self, caller, service, operation, input, blob, now, settled };
         self.authorize_call(&call)?;
         let answer = match handler(&call) {
-            Err(ApiError { need: Some(need), .. }) => return Err(self.may_import(caller, need)?),
-            answer => answer?,
+            Ok(answer) => answer,
+            Err(mut error) => match error.take_need() {
+                Some(need) => return Err(self.may_import(caller, need)?),
+                None => return Err(error),
+            },
         };
         Ok(match service.output(operation) {
             Some(shape) => validate::project(service, shape, answer),

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::local::aws_api::call::Call;
-use crate::local::core::error::ApiError;
+use crate::local::aws_api::error::ApiError;
 use crate::local::core::repository::Repository;
 
 /// An error about a member that only the newer operations have.

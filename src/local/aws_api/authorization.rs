@@ -3,9 +3,9 @@
 use serde_json::Value;
 
 use crate::local::aws_api::call::Call;
+use crate::local::aws_api::error::ApiError;
 use crate::local::core::authorization::{AuthorizationRequest, Requester};
 use crate::local::core::caller::Caller;
-use crate::local::core::error::ApiError;
 use crate::local::core::local::Local;
 use crate::local::core::registry_id::Scope;
 use crate::local::core::upstream::{ACTION, Need, Wanted};
@@ -22,14 +22,14 @@ impl Local {
         let (scope, repositories) = subjects(call);
         let tags = tags(call);
         let requester = Requester::from(call.caller);
-        self.read(|connection| {
+        Ok(self.read(|connection| {
             repositories.iter().try_for_each(|repository| {
                 let (action, repository) = (call.operation.name, *repository);
                 let request =
                     AuthorizationRequest { requester, action, scope: &scope, repository, tags: &tags };
                 request.check(connection, self.is_secured)
             })
-        })
+        })?)
     }
 }
 
@@ -51,7 +51,7 @@ impl Local {
                 tags: &[],
             })?;
         }
-        Ok(need.unmet())
+        Ok(need.unmet().into())
     }
 }
 

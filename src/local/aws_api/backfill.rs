@@ -4,9 +4,9 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde_json::{Value, json};
 
 use crate::local::aws_api::call::Call;
+use crate::local::aws_api::error::ApiError;
 use crate::local::aws_api::paging::Page;
 use crate::local::aws_api::replication::backfill_destination;
-use crate::local::core::error::ApiError;
 use crate::local::core::image::{COLUMNS, Image};
 use crate::local::core::local::Local;
 use crate::local::core::registry_id::Scope;

@@ -4,14 +4,15 @@ use bytes::Bytes;
 use rusqlite::{Connection, Transaction};
 use serde_json::{Map, Value};
 
+use crate::local::aws_api::error::ApiError;
 use crate::local::core::authorization::Requester;
 use crate::local::core::caller::Caller;
-use crate::local::core::error::ApiError;
 use crate::local::core::local::{DEFAULT_ADDRESS, Local};
 use crate::local::core::registry_id::{RepositoryRef, Scope, alias};
 use crate::local::core::repository::is_account;
 use crate::local::core::request::Request;
 use crate::local::core::upstream::Settled;
+use crate::local::store::database::Durability;
 use crate::model::{Operation, Service};
 
 /// What one handler does with one request.
@@ -121,7 +122,7 @@ impl Call<'_> {
         &self,
         work: impl FnOnce(&Connection) -> Result<T, ApiError>,
     ) -> Result<T, ApiError> {
-        self.local.read(work)
+        self.local.store.database.read(work)
     }
 
     /// Changes the database, all or nothing; what is acknowledged is as safe as the store is to be.
@@ -129,7 +130,7 @@ impl Call<'_> {
         &self,
         work: impl FnOnce(&Transaction<'_>) -> Result<T, ApiError>,
     ) -> Result<T, ApiError> {
-        self.local.write(work)
+        self.local.store.database.write(Durability::Flushed, work)
     }
 
     /// Like [`Call::write`], for what deletes and is therefore to work on a full disk too.
@@ -137,7 +138,7 @@ impl Call<'_> {
         &self,
         work: impl Fn(&Transaction<'_>) -> Result<T, ApiError>,
     ) -> Result<T, ApiError> {
-        self.local.free(work)
+        self.local.store.database.free(work)
     }
 
     /// `HOST:PORT` at which this store's registry is reached: as the client reached us, else where a server runs on

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::local::aws_api::call::Call;
+use crate::local::aws_api::error::ApiError;
 use crate::local::core::delete::{NotDeleted, delete_images};
-use crate::local::core::error::ApiError;
 use crate::local::core::image_id::ImageId;
 
 /// BatchDeleteImage

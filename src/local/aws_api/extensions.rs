@@ -2,11 +2,12 @@
 
 use serde_json::{Value, json};
 
+use crate::local::aws_api::error::ApiError;
 use crate::local::aws_api::scans;
 use crate::local::core::caller::{Caller, own_scope};
-use crate::local::core::error::ApiError;
 use crate::local::core::local::Local;
 use crate::local::core::registry_id::Scope;
+use crate::local::store::database::Durability;
 use crate::local::store::time;
 
 impl Local {
@@ -20,7 +21,9 @@ impl Local {
         findings: &Value,
     ) -> Result<String, ApiError> {
         let (scope, name, id) = read_reference(caller, reference);
-        self.write(|transaction| scans::set_findings(transaction, &scope, &name, &id, findings, time::now()))
+        self.store.database.write(Durability::Flushed, |transaction| {
+            scans::set_findings(transaction, &scope, &name, &id, findings, time::now())
+        })
     }
 }
 

@@ -23,7 +23,7 @@ pub(in crate::local) fn read(given: &Value) -> Result<Value, String> {
     let service = model::ecr();
     let shape = service.shape("ImageScanFindings");
     let mut findings = conform(shape, findings, "imageScanFindings")?;
-    validate::check_shape(service, shape, &findings, "imageScanFindings").map_err(|fault| fault.message)?;
+    validate::check_shape(service, shape, &findings, "imageScanFindings").map_err(|error| error.message)?;
     if findings.get("findings").is_none() && findings.get("enhancedFindings").is_none() {
         findings["findings"] = json!([]);
     }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::local::aws_api::answers::given;
 use crate::local::aws_api::call::Call;
-use crate::local::core::error::ApiError;
+use crate::local::aws_api::error::ApiError;
 use crate::local::core::image_id::ImageId;
 use crate::local::core::repository::Repository;
 use crate::local::core::settings::{Kind, Setting};
@@ -19,7 +19,7 @@ const REASON: &str = "The embedded ECR has no AWS Signer and cannot sign images.
 pub(in crate::local) fn put(call: &Call<'_>) -> Result<Value, ApiError> {
     let configuration = given(call, "signingConfiguration");
     call.write(|transaction| {
-        Setting::put(transaction, &call.scope(), Kind::Signing, "", &configuration, call.now)
+        Ok(Setting::put(transaction, &call.scope(), Kind::Signing, "", &configuration, call.now)?)
     })?;
     Ok(json!({ "signingConfiguration": configuration }))
 }

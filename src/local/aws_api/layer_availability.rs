@@ -4,8 +4,8 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use serde_json::{Value, json};
 
 use crate::local::aws_api::call::Call;
+use crate::local::aws_api::error::ApiError;
 use crate::local::core::blobs::layer_size;
-use crate::local::core::error::ApiError;
 use crate::local::core::image_id::DIGEST;
 use crate::local::core::repository::Repository;
 use crate::local::core::upstream::Wanted;
@@ -71,8 +71,8 @@ pub(in crate::local) fn download_url(call: &Call<'_>) -> Result<Value, ApiError>
     let digest = call.required("layerDigest");
     let secret = call.read(|connection| {
         let repository = match Repository::of(call, connection) {
-            Err(fault) if fault.code == "RepositoryNotFoundException" => {
-                return Err(upstream_of(call, connection, fault)?);
+            Err(error) if error.code == "RepositoryNotFoundException" => {
+                return Err(upstream_of(call, connection, error)?);
             }
             found => found?,
         };
@@ -91,7 +91,7 @@ pub(in crate::local) fn download_url(call: &Call<'_>) -> Result<Value, ApiError>
         if !is_used && call.settled.is_none() {
             return Err(with("LayerInaccessibleException", "is not accessible ", ": no image refers to it"));
         }
-        download_url::secret(connection)
+        Ok(download_url::secret(connection)?)
     })?;
     let address = call.caller.address.clone().or_else(|| call.local.server_address());
     let url = match address {
@@ -114,7 +114,7 @@ fn upstream_of(call: &Call<'_>, connection: &Connection, missing: ApiError) -> R
     let (scope, wanted) = (call.scope(), vec![Wanted::Layer(digest)]);
     let instead =
         upstream_rules::instead(connection, &scope, call.required("repositoryName"), wanted, call.settled)?;
-    Ok(instead.unwrap_or(missing))
+    Ok(instead.map_or(missing, ApiError::from))
 }
 
 fn file_url(call: &Call<'_>, digest: &str) -> Result<String, ApiError> {

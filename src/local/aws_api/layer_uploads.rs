@@ -5,7 +5,7 @@ use std::fs::File;
 use serde_json::{Value, json};
 
 use crate::local::aws_api::call::Call;
-use crate::local::core::error::ApiError;
+use crate::local::aws_api::error::ApiError;
 use crate::local::core::repository::Repository;
 use crate::local::core::request::IfMissing;
 use crate::local::core::uploads::begin_upload;
@@ -45,9 +45,9 @@ fn locked_session(call: &Call<'_>) -> Result<(Repository, Upload, File), ApiErro
             upload.check_bytes(&file)?;
             Ok((repository, upload, file))
         }
-        Err(fault) => {
+        Err(error) => {
             call.local.forget_upload(&upload.id);
-            Err(fault)
+            Err(error)
         }
     }
 }

@@ -4,8 +4,8 @@ use rusqlite::{Connection, params};
 use serde_json::{Map, Value, json};
 
 use crate::local::aws_api::call::Call;
+use crate::local::aws_api::error::ApiError;
 use crate::local::aws_api::paging::Page;
-use crate::local::core::error::ApiError;
 use crate::local::core::image::{COLUMNS, Image};
 use crate::local::core::image_id::ImageId;
 use crate::local::core::repository::Repository;
@@ -80,7 +80,9 @@ pub(in crate::local) fn describe(call: &Call<'_>) -> Result<Value, ApiError> {
 fn named(connection: &Connection, repository: &Repository, ids: &[Value]) -> Result<Vec<Image>, ApiError> {
     let mut images: Vec<Image> = Vec::new();
     for id in ids.iter().map(ImageId::of) {
-        let Ok(image) = id.resolve(connection, repository)? else { return Err(id.not_found(repository)) };
+        let Ok(image) = id.resolve(connection, repository)? else {
+            return Err(id.not_found(repository).into());
+        };
         if images.iter().all(|other| other.id != image.id) {
             images.push(image);
         }

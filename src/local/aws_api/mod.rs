@@ -10,6 +10,7 @@ pub(in crate::local) mod backfill;
 pub(in crate::local) mod batch_get_image;
 pub(in crate::local) mod call;
 pub(in crate::local) mod delete_images;
+pub(in crate::local) mod error;
 pub(in crate::local) mod extensions;
 pub(in crate::local) mod findings;
 pub(in crate::local) mod image_id;

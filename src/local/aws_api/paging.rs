@@ -6,7 +6,7 @@
 use serde_json::{Value, json};
 
 use crate::local::aws_api::call::Call;
-use crate::local::core::error::ApiError;
+use crate::local::aws_api::error::ApiError;
 
 /// Entries of a page where the caller does not say.
 const DEFAULT: i64 = 100;

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::iam::{PolicyKind, validate};
 use crate::local::aws_api::answers::about;
 use crate::local::aws_api::call::Call;
-use crate::local::core::error::ApiError;
+use crate::local::aws_api::error::ApiError;
 use crate::local::core::policies::{KIND, check_repository, refused, store};
 use crate::local::core::repository::Repository;
 use crate::local::core::settings::{Kind, Setting, remove_repository_text, repository_text};
@@ -19,7 +19,7 @@ pub(in crate::local) fn set(call: &Call<'_>) -> Result<Value, ApiError> {
         check_repository(text, prefix)?;
         if !call.flag("force") && call.request().is_locked_out_by(&call.repository()?, text) {
             let reason = "it would keep you from setting another one; force sets it all the same";
-            return Err(refused("Invalid repository policy provided", reason));
+            return Err(refused("Invalid repository policy provided", reason).into());
         }
         store(transaction, &repository, text)?;
         Ok(about(&repository, "policyText", text))
@@ -64,7 +64,7 @@ pub(in crate::local) fn put_registry(call: &Call<'_>) -> Result<Value, ApiError>
     validate(text, PolicyKind::Registry, call.service.signing_name).map_err(invalid)?;
     let scope = call.scope();
     call.write(|transaction| {
-        Setting::put(transaction, &scope, Kind::RegistryPolicy, "", &json!(text), call.now)
+        Ok(Setting::put(transaction, &scope, Kind::RegistryPolicy, "", &json!(text), call.now)?)
     })?;
     Ok(json!({ "registryId": scope.account, "policyText": text }))
 }

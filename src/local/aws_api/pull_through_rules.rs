@@ -6,8 +6,8 @@ use serde_json::{Map, Value, json};
 use crate::image::Registry;
 use crate::local::aws_api::answers::invalid;
 use crate::local::aws_api::call::Call;
+use crate::local::aws_api::error::ApiError;
 use crate::local::aws_api::paging::Page;
-use crate::local::core::error::ApiError;
 use crate::local::core::registry_id::Scope;
 use crate::local::core::settings::{Kind, Setting};
 use crate::local::core::upstream::{Home, Need, Rule, Wanted};
@@ -140,7 +140,7 @@ pub(in crate::local) fn validate(call: &Call<'_>) -> Result<Value, ApiError> {
             let rule =
                 Rule::read(&setting.value, "validation").ok_or_else(|| ApiError::server("no such rule"))?;
             let (scope, repository) = (scope.clone(), prefix.to_owned());
-            return Err(Need { scope, repository, rule, wanted: vec![Wanted::Access] }.unmet());
+            return Err(Need { scope, repository, rule, wanted: vec![Wanted::Access] }.unmet().into());
         };
         let failure = settled.failure(&Wanted::Access);
         answer["isValid"] = json!(failure.is_none());

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::local::aws_api::batch_get_image::answer;
 use crate::local::aws_api::call::Call;
-use crate::local::core::error::ApiError;
+use crate::local::aws_api::error::ApiError;
 use crate::local::core::push::{ImagePush, push_image};
 use crate::local::core::request::IfMissing;
 

@@ -4,8 +4,9 @@ use rusqlite::{Connection, params};
 use serde_json::{Value, json};
 
 use crate::local::aws_api::call::Call;
+use crate::local::aws_api::error::ApiError;
 use crate::local::aws_api::paging::Page;
-use crate::local::core::error::ApiError;
+use crate::local::core::error::Error;
 use crate::local::core::image::{COLUMNS, Image};
 use crate::local::core::repository::Repository;
 use crate::local::core::upstream::{Need, Wanted};
@@ -24,7 +25,7 @@ pub(in crate::local) fn list(call: &Call<'_>) -> Result<Value, ApiError> {
     call.read(|connection| {
         let repository = Repository::of(call, connection)?;
         let told = match upstream_of(call, connection, &repository, &page)? {
-            Some(need) if call.settled.is_none() => return Err(need),
+            Some(need) if call.settled.is_none() => return Err(need.into()),
             told => told,
         };
         let query = format!(
@@ -49,7 +50,7 @@ pub(in crate::local) fn list(call: &Call<'_>) -> Result<Value, ApiError> {
         }
         // What is here is worth more than why there may be more elsewhere.
         match told.filter(|_| entries.is_empty()) {
-            Some(failure) => Err(failure),
+            Some(failure) => Err(failure.into()),
             None => Ok(page.answer("referrers", entries)),
         }
     })
@@ -61,7 +62,7 @@ fn upstream_of(
     connection: &Connection,
     repository: &Repository,
     page: &Page,
-) -> Result<Option<ApiError>, ApiError> {
+) -> Result<Option<Error>, Error> {
     let subject = call.text_within("subjectId", "imageDigest").unwrap_or_default();
     let Ok(subject) = subject.parse() else { return Ok(None) };
     if call.is_public() || page.after.is_some() {
@@ -69,13 +70,8 @@ fn upstream_of(
     }
     let (scope, name) = (&repository.scope, &repository.name);
     if call.settled.is_some() {
-        return upstream_rules::instead(
-            connection,
-            scope,
-            name,
-            vec![Wanted::Referrers(subject)],
-            call.settled,
-        );
+        let wanted = vec![Wanted::Referrers(subject)];
+        return upstream_rules::instead(connection, scope, name, wanted, call.settled);
     }
     let need = upstream_rules::referrers(call.local, connection, scope, name, &subject)?;
     Ok(need.map(Need::unmet))

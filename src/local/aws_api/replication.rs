@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::local::aws_api::answers::{given, invalid};
 use crate::local::aws_api::call::Call;
-use crate::local::core::error::ApiError;
+use crate::local::aws_api::error::ApiError;
 use crate::local::core::image_id::ImageId;
 use crate::local::core::registry_id::Scope;
 use crate::local::core::replication::{configuration, destinations};
@@ -50,7 +50,7 @@ pub(in crate::local) fn put(call: &Call<'_>) -> Result<Value, ApiError> {
         ));
     }
     call.write(|transaction| {
-        Setting::put(transaction, &scope, Kind::Replication, "", &configuration, call.now)
+        Ok(Setting::put(transaction, &scope, Kind::Replication, "", &configuration, call.now)?)
     })?;
     Ok(json!({ "replicationConfiguration": configuration }))
 }
@@ -58,7 +58,7 @@ pub(in crate::local) fn put(call: &Call<'_>) -> Result<Value, ApiError> {
 /// DescribeRegistry
 pub(in crate::local) fn describe_registry(call: &Call<'_>) -> Result<Value, ApiError> {
     let scope = call.scope();
-    let configuration = call.read(|connection| configuration(connection, &scope))?;
+    let configuration = call.read(|connection| Ok(configuration(connection, &scope)?))?;
     Ok(json!({ "registryId": scope.account, "replicationConfiguration": configuration }))
 }
 

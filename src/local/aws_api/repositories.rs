@@ -4,9 +4,9 @@ use rusqlite::params;
 use serde_json::{Map, Value, json};
 
 use crate::local::aws_api::call::Call;
+use crate::local::aws_api::error::ApiError;
 use crate::local::aws_api::paging::Page;
 use crate::local::aws_api::{resource_tags, tag_mutability};
-use crate::local::core::error::ApiError;
 use crate::local::core::repositories::{New, encryption, insert};
 use crate::local::core::repository::Repository;
 

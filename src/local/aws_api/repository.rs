@@ -4,7 +4,7 @@ use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use crate::local::aws_api::call::Call;
-use crate::local::core::error::ApiError;
+use crate::local::aws_api::error::ApiError;
 use crate::local::core::registry_id::{Scope, alias};
 use crate::local::core::repository::{Repository, arn};
 use crate::local::store::time;
@@ -12,7 +12,7 @@ use crate::local::store::time;
 impl Repository {
     /// The repository that the request names.
     pub(in crate::local) fn of(call: &Call<'_>, connection: &Connection) -> Result<Self, ApiError> {
-        call.repository()?.find(connection)
+        Ok(call.repository()?.find(connection)?)
     }
 
     /// The repository's structure in answers.

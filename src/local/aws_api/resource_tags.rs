@@ -4,14 +4,14 @@ use rusqlite::{Connection, params};
 use serde_json::{Value, json};
 
 use crate::local::aws_api::call::Call;
-use crate::local::core::error::ApiError;
+use crate::local::aws_api::error::ApiError;
 use crate::local::core::registry_id::Scope;
 use crate::local::core::repository::{Repository, is_account};
 use crate::local::core::resource_tags::{checked, store, tags_of};
 
 /// The tags that a request brings.
 pub(in crate::local) fn requested(call: &Call<'_>) -> Result<Vec<(String, String)>, ApiError> {
-    checked(call.list("tags").unwrap_or_default())
+    Ok(checked(call.list("tags").unwrap_or_default())?)
 }
 
 /// The repository that `resourceArn` names.
@@ -27,7 +27,7 @@ fn resource(call: &Call<'_>, connection: &Connection) -> Result<Repository, ApiE
     }
     let region = if call.is_public() { call.scope().region } else { region.to_owned() };
     let scope = Scope { service: call.service.name, account: account.to_owned(), region };
-    Repository::find(connection, &scope, name)
+    Ok(Repository::find(connection, &scope, name)?)
 }
 
 /// TagResource

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::local::aws_api::answers::invalid;
 use crate::local::aws_api::call::Call;
-use crate::local::core::error::ApiError;
+use crate::local::aws_api::error::ApiError;
 use crate::local::core::repository::{Repository, arn};
 use crate::local::core::scanning::{configuration, frequency};
 use crate::local::core::settings::{Kind, Setting};
@@ -15,7 +15,7 @@ const MOST_FILTERS: usize = 100;
 /// GetRegistryScanningConfiguration
 pub(in crate::local) fn get(call: &Call<'_>) -> Result<Value, ApiError> {
     let scope = call.scope();
-    let configuration = call.read(|connection| configuration(connection, &scope))?;
+    let configuration = call.read(|connection| Ok(configuration(connection, &scope)?))?;
     Ok(json!({ "registryId": scope.account, "scanningConfiguration": configuration }))
 }
 

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::local::aws_api::answers::{about, given};
 use crate::local::aws_api::call::Call;
-use crate::local::core::error::ApiError;
+use crate::local::aws_api::error::ApiError;
 use crate::local::core::image::{COLUMNS, Image, lists_with};
 use crate::local::core::image_id::ImageId;
 use crate::local::core::repository::Repository;

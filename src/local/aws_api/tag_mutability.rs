@@ -3,11 +3,11 @@
 use serde_json::Value;
 
 use crate::local::aws_api::call::Call;
-use crate::local::core::error::ApiError;
+use crate::local::aws_api::error::ApiError;
 use crate::local::core::tag_mutability::checked;
 
 /// The mutability that a request asks for, with its exclusion filters; `MUTABLE` where it says nothing.
 pub(in crate::local) fn requested(call: &Call<'_>) -> Result<(String, Value), ApiError> {
     let mutability = call.text("imageTagMutability").unwrap_or("MUTABLE");
-    checked(mutability, call.list("imageTagMutabilityExclusionFilters"))
+    Ok(checked(mutability, call.list("imageTagMutabilityExclusionFilters"))?)
 }

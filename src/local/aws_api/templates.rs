@@ -4,8 +4,8 @@ use rusqlite::Connection;
 use serde_json::{Map, Value, json};
 
 use crate::local::aws_api::call::Call;
+use crate::local::aws_api::error::ApiError;
 use crate::local::aws_api::paging::Page;
-use crate::local::core::error::ApiError;
 use crate::local::core::registry_id::Scope;
 use crate::local::core::settings::{Kind, Setting};
 use crate::local::core::templates::{MOST_TEMPLATES, new, text};

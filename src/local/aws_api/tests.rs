@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
+use crate::local::aws_api::error::ApiError;
 use crate::local::core::caller::Caller;
-use crate::local::core::error::ApiError;
 use crate::local::core::local::Local;
 use crate::local::store::hex::hex;
 use crate::model;
@@ -45,14 +45,14 @@ impl Store {
     }
 
     fn ask(&self, operation: &str, input: Value) -> Value {
-        self.answer(operation, input).unwrap_or_else(|fault| panic!("{operation}: {fault:?}"))
+        self.answer(operation, input).unwrap_or_else(|error| panic!("{operation}: {error:?}"))
     }
 
     /// The code and words of a refusal.
     fn refusal(&self, operation: &str, input: Value) -> String {
         match self.answer(operation, input) {
             Ok(answer) => panic!("{operation} answered {answer}"),
-            Err(fault) => format!("{}: {}", fault.code, fault.message),
+            Err(error) => format!("{}: {}", error.code, error.message),
         }
     }
 
@@ -90,7 +90,7 @@ impl Store {
 
     /// Pushes an image whose content is this text; answers its digest.
     fn image(&self, content: &str, tag: Option<&str>) -> String {
-        self.put(&self.manifest(content), OCI_IMAGE, tag).unwrap_or_else(|fault| panic!("{fault:?}"))
+        self.put(&self.manifest(content), OCI_IMAGE, tag).unwrap_or_else(|error| panic!("{error:?}"))
     }
 
     fn manifest(&self, content: &str) -> String {
@@ -138,11 +138,11 @@ impl Store {
 fn check_answer(service: &'static model::Service, operation: &str, answer: &Value) {
     let shape = service.output(service.operation(operation).unwrap()).unwrap();
     // Some lists have a least length that only requests keep to.
-    let may_be_empty = |fault: &ApiError| fault.message.contains("greater than or equal to 1'");
-    if let Err(fault) = validate::check_shape(service, shape, answer, operation)
-        && !may_be_empty(&fault)
+    let may_be_empty = |error: &ApiError| error.message.contains("greater than or equal to 1'");
+    if let Err(error) = validate::check_shape(service, shape, answer, operation)
+        && !may_be_empty(&error)
     {
-        panic!("{operation}: {fault:?}");
+        panic!("{operation}: {error:?}");
     }
     assert_eq!(validate::project(service, shape, answer.clone()), *answer, "{operation}");
 }

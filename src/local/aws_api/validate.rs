@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::local::core::error::ApiError;
+use crate::local::aws_api::error::ApiError;
 use crate::local::core::pattern::matches;
 use crate::model::{Kind, Operation, Service, Shape};
 
@@ -225,7 +225,7 @@ mod tests {
         let operation = service.operation(operation).expect("an operation of the model");
         match check(service, operation, &input, None) {
             Ok(()) => "sound".to_owned(),
-            Err(fault) => format!("{}: {}", fault.code, fault.message),
+            Err(error) => format!("{}: {}", error.code, error.message),
         }
     }
 

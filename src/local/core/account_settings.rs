@@ -1,7 +1,7 @@
 //! What an account sets for its registry, as far as other requests depend on it.
 
 use crate::iam::Principal;
-use crate::local::core::error::ApiError;
+use crate::local::core::error::Error;
 use crate::local::core::registry_id::Scope;
 use crate::local::core::settings::{Kind, Setting};
 
@@ -9,7 +9,7 @@ use crate::local::core::settings::{Kind, Setting};
 pub(in crate::local) fn mounts_blobs(
     connection: &rusqlite::Connection,
     scope: &Scope,
-) -> Result<bool, ApiError> {
+) -> Result<bool, Error> {
     let kept = Setting::get(connection, scope, Kind::AccountSetting, "BLOB_MOUNTING")?;
     Ok(kept.is_some_and(|kept| kept.value == "ENABLED"))
 }
@@ -19,6 +19,6 @@ pub(in crate::local) fn is_excluded(
     connection: &rusqlite::Connection,
     scope: &Scope,
     principal: &Principal,
-) -> Result<bool, ApiError> {
+) -> Result<bool, Error> {
     Ok(Setting::get(connection, scope, Kind::PullTimeExclusion, &principal.lasting_arn())?.is_some())
 }

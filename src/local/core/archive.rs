@@ -8,12 +8,12 @@ use rusqlite::Connection;
 
 use crate::image::Digest;
 use crate::local::core::download_url;
-use crate::local::core::error::ApiError;
+use crate::local::core::error::Error;
 use crate::local::core::local::Local;
 use crate::local::core::server_info::ServerInfo;
 use crate::local::store::blobs::create_private;
 use crate::local::store::database::create_private_file;
-use crate::local::store::error::Error;
+use crate::local::store::error::Error as StoreError;
 use crate::local::store::schema;
 use crate::store::private_temporary;
 
@@ -21,7 +21,7 @@ const DATABASE: &str = "ecr.db";
 
 impl Local {
     /// Writes the store to a stream, while it may be in use. Unfinished uploads are left out.
-    pub fn export(&self, stream: impl Write) -> Result<(), ApiError> {
+    pub fn export(&self, stream: impl Write) -> Result<(), Error> {
         let folder = private_temporary("export-", self.folder())?;
         let copy = folder.path().join(DATABASE);
         self.store.database.copy(&copy)?;
@@ -38,9 +38,9 @@ impl Local {
                 .store
                 .blobs
                 .path(&digest)
-                .ok_or_else(|| ApiError::server(format!("{digest} is no digest")))?;
+                .ok_or_else(|| Error::storage(format!("{digest} is no digest")))?;
             let mut file = File::open(&path).map_err(|error| match error.kind() {
-                io::ErrorKind::NotFound => ApiError::server(format!(
+                io::ErrorKind::NotFound => Error::storage(format!(
                     "blob {digest} is gone; `ecr local check` tells whether it is missing"
                 )),
                 _ => error.into(),
@@ -53,7 +53,7 @@ impl Local {
     }
 }
 
-fn digests(connection: &Connection) -> Result<Vec<String>, ApiError> {
+fn digests(connection: &Connection) -> Result<Vec<String>, Error> {
     let mut statement = connection.prepare("SELECT digest FROM blob ORDER BY digest")?;
     let digests = statement.query_map([], |row| row.get(0))?;
     Ok(digests.collect::<Result<_, _>>()?)
@@ -61,13 +61,13 @@ fn digests(connection: &Connection) -> Result<Vec<String>, ApiError> {
 
 /// Makes a store in a folder that has none, or an empty one, from a stream that `export` wrote. All of it or nothing:
 /// every blob is compared with its digest before the store is there.
-pub fn import(folder: &Path, stream: impl Read) -> Result<(), Error> {
-    let refuse = |reason: String| Error::Archive { reason };
+pub fn import(folder: &Path, stream: impl Read) -> Result<(), StoreError> {
+    let refuse = |reason: String| StoreError::Archive { reason };
     check_empty(folder)?;
     let parent = folder.parent().unwrap_or(folder);
-    create_private(parent).map_err(Error::folder(parent))?;
+    create_private(parent).map_err(StoreError::folder(parent))?;
     let place = private_temporary("ecr-import-", parent);
-    let place = place.map_err(Error::folder(parent))?;
+    let place = place.map_err(StoreError::folder(parent))?;
     let mut archive = tar::Archive::new(stream);
     let broken = |error: io::Error| refuse(format!("the archive cannot be read: {error}"));
     for entry in archive.entries().map_err(broken)? {
@@ -81,7 +81,7 @@ pub fn import(folder: &Path, stream: impl Read) -> Result<(), Error> {
     }
     check_schema(&database)?;
     let local = Local::open(place.path())?;
-    let unreadable = |fault: ApiError| refuse(fault.message);
+    let unreadable = |error: Error| refuse(error.message);
     for digest in local.read(digests).map_err(unreadable)? {
         if !local.store.blobs.path(&digest).is_some_and(|path| path.is_file()) {
             return Err(refuse(format!("the archive has no blob {digest}, which its database records")));
@@ -95,20 +95,20 @@ pub fn import(folder: &Path, stream: impl Read) -> Result<(), Error> {
     local.write(renew).map_err(unreadable)?;
     drop(local);
     if folder.exists() {
-        fs::remove_dir_all(folder).map_err(Error::folder(folder))?;
+        fs::remove_dir_all(folder).map_err(StoreError::folder(folder))?;
     }
     let place = place.keep();
-    fs::rename(place, folder).map_err(Error::folder(folder))
+    fs::rename(place, folder).map_err(StoreError::folder(folder))
 }
 
 /// Checks that a database is sound and has our schema and nothing else: a trigger or a view would run as part of later
 /// requests. Nothing of the file is run for that.
-fn check_schema(path: &Path) -> Result<(), Error> {
-    let failed = |error: rusqlite::Error| Error::database(path, &error);
+fn check_schema(path: &Path) -> Result<(), StoreError> {
+    let failed = |error: rusqlite::Error| StoreError::database(path, &error);
     let connection = Connection::open(path).map_err(failed)?;
     connection.pragma_update(None, "trusted_schema", false).map_err(failed)?;
     if let Some(reason) = schema::foreign(&connection).map_err(failed)? {
-        return Err(Error::Archive {
+        return Err(StoreError::Archive {
             reason: format!("the archive's {DATABASE} is not of a store: {reason}"),
         });
     }
@@ -117,8 +117,8 @@ fn check_schema(path: &Path) -> Result<(), Error> {
 }
 
 /// An import replaces nothing.
-fn check_empty(folder: &Path) -> Result<(), Error> {
-    let occupied = |reason: &str| Error::Archive {
+fn check_empty(folder: &Path) -> Result<(), StoreError> {
+    let occupied = |reason: &str| StoreError::Archive {
         reason: format!(
             "{reason} in {}; empty it with `ecr local reset`, or name another --folder",
             folder.display()
@@ -128,23 +128,23 @@ fn check_empty(folder: &Path) -> Result<(), Error> {
         return Ok(());
     }
     if !Local::exists(folder) {
-        let mut entries = fs::read_dir(folder).map_err(Error::folder(folder))?;
+        let mut entries = fs::read_dir(folder).map_err(StoreError::folder(folder))?;
         return if entries.next().is_none() { Ok(()) } else { Err(occupied("something else is")) };
     }
     if let Some(server) = ServerInfo::find(folder) {
-        return Err(Error::Served { folder: folder.to_owned(), process: server.pid });
+        return Err(StoreError::Served { folder: folder.to_owned(), process: server.pid });
     }
     let contents = Local::open(folder)?.contents();
-    let contents = contents.map_err(|fault| Error::Archive { reason: fault.message })?;
+    let contents = contents.map_err(|error| StoreError::Archive { reason: error.message })?;
     if contents.registries.is_empty() && contents.blobs == 0 { Ok(()) } else { Err(occupied("a store is")) }
 }
 
 /// Writes one entry where it belongs; no entry says itself where that is.
-fn unpack(folder: &Path, name: &Path, entry: &mut impl Read) -> Result<(), Error> {
-    let refuse = |reason: String| Error::Archive { reason };
+fn unpack(folder: &Path, name: &Path, entry: &mut impl Read) -> Result<(), StoreError> {
+    let refuse = |reason: String| StoreError::Archive { reason };
     if name == Path::new(DATABASE) {
         let path = folder.join(DATABASE);
-        create_private_file(&path).map_err(Error::folder(&path))?;
+        create_private_file(&path).map_err(StoreError::folder(&path))?;
         return write(&path, entry, &mut |_| {});
     }
     let digest = digest(name);
@@ -153,7 +153,7 @@ fn unpack(folder: &Path, name: &Path, entry: &mut impl Read) -> Result<(), Error
     };
     let (algorithm, hex) = (digest.algorithm().name(), digest.hexadecimal());
     let path: PathBuf = [folder, "blobs".as_ref(), algorithm.as_ref(), hex[..2].as_ref()].iter().collect();
-    create_private(&path).map_err(Error::folder(&path))?;
+    create_private(&path).map_err(StoreError::folder(&path))?;
     let mut hasher = digest.algorithm().hasher();
     write(&path.join(hex), entry, &mut |piece| hasher.update(piece))?;
     let found = hasher.finish();
@@ -173,14 +173,15 @@ fn digest(name: &Path) -> Option<Digest> {
     }
 }
 
-fn write(path: &Path, entry: &mut impl Read, take: &mut dyn FnMut(&[u8])) -> Result<(), Error> {
-    let failed = || Error::folder(path);
+fn write(path: &Path, entry: &mut impl Read, take: &mut dyn FnMut(&[u8])) -> Result<(), StoreError> {
+    let failed = || StoreError::folder(path);
     let mut file = create_private_file(path).map_err(failed())?;
     // The last entry of a name counts.
     file.set_len(0).map_err(failed())?;
     let mut buffer = vec![0; 256 * 1024];
     loop {
-        let unreadable = |error| Error::Archive { reason: format!("the archive cannot be read: {error}") };
+        let unreadable =
+            |error| StoreError::Archive { reason: format!("the archive cannot be read: {error}") };
         let count = entry.read(&mut buffer).map_err(unreadable)?;
         if count == 0 {
             return file.sync_all().map_err(failed());

@@ -12,13 +12,10 @@ use rusqlite::Connection;
 
 use crate::iam::{Decision, Principal, Request, RequestContext, decide};
 use crate::local::core::caller::Caller;
-use crate::local::core::error::ApiError;
+use crate::local::core::error::{Error, ErrorKind};
 use crate::local::core::local::Local;
 use crate::local::core::registry_id::Scope;
 use crate::local::core::{policies, repository};
-
-/// The code of a refusal.
-const DENIED: &str = "AccessDeniedException";
 
 /// The principal of a request and its network address.
 #[derive(Debug, Clone, Copy)]
@@ -48,7 +45,7 @@ pub(in crate::local) struct AuthorizationRequest<'a> {
 
 impl AuthorizationRequest<'_> {
     /// Evaluates the policies of the registry and the repository; an error unless they allow the request.
-    pub(in crate::local) fn check(&self, connection: &Connection, is_secured: bool) -> Result<(), ApiError> {
+    pub(in crate::local) fn check(&self, connection: &Connection, is_secured: bool) -> Result<(), Error> {
         let kept = policies::of(connection, self.scope, self.repository)?;
         let mut context = self.context(is_secured);
         for (key, value) in &kept.tags {
@@ -81,11 +78,11 @@ impl AuthorizationRequest<'_> {
     }
 
     /// The AccessDeniedException, in IAM's words.
-    fn refuse(&self, action: &str, resource: &str, reason: &str) -> ApiError {
+    fn refuse(&self, action: &str, resource: &str, reason: &str) -> Error {
         let arn = self.requester.principal.arn();
         let text =
             format!("User: {arn} is not authorized to perform: {action} on resource: {resource} {reason}");
-        ApiError::new(DENIED, text)
+        Error::new(ErrorKind::AccessDenied, text)
     }
 
     /// The request context. Keys that nothing here could have, such as `aws:PrincipalOrgID`, are absent.
@@ -116,7 +113,7 @@ impl AuthorizationRequest<'_> {
 
 impl Local {
     /// Authorizes a request; everything is allowed where policies are not enforced.
-    pub(in crate::local) fn authorize(&self, request: &AuthorizationRequest<'_>) -> Result<(), ApiError> {
+    pub(in crate::local) fn authorize(&self, request: &AuthorizationRequest<'_>) -> Result<(), Error> {
         if !self.enforces {
             return Ok(());
         }
@@ -133,7 +130,7 @@ impl Local {
         source: &Scope,
         destination: &Scope,
         name: &str,
-    ) -> Result<bool, ApiError> {
+    ) -> Result<bool, Error> {
         if !self.enforces {
             return Ok(true);
         }
@@ -153,8 +150,8 @@ impl Local {
             };
             match request.check(connection, self.is_secured) {
                 Ok(()) => {}
-                Err(fault) if fault.code == DENIED => return Ok(false),
-                Err(fault) => return Err(fault),
+                Err(error) if error.kind == ErrorKind::AccessDenied => return Ok(false),
+                Err(error) => return Err(error),
             }
         }
         Ok(true)

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::image::Digest;
-use crate::local::core::error::ApiError;
+use crate::local::core::error::Error;
 use crate::local::core::registry_id::{RepositoryRef, Scope};
 use crate::local::core::request::{IfMissing, Request};
 
@@ -31,7 +31,7 @@ impl RepositoryRef {
         &self,
         connection: &Connection,
         digest: &Digest,
-    ) -> Result<Option<i64>, ApiError> {
+    ) -> Result<Option<i64>, Error> {
         layer_size(connection, self.find(connection)?.id, &digest.to_string())
     }
 }
@@ -41,7 +41,7 @@ pub(in crate::local) fn layer_size(
     connection: &Connection,
     repository: i64,
     digest: &str,
-) -> Result<Option<i64>, ApiError> {
+) -> Result<Option<i64>, Error> {
     let query = "SELECT blob.size FROM layer JOIN blob USING (digest) WHERE repository = ?1 AND digest = ?2";
     let mut statement = connection.prepare_cached(query)?;
     Ok(statement.query_row(params![repository, digest], |row| row.get(0)).optional()?)
@@ -53,7 +53,7 @@ impl Request<'_> {
         &self,
         repository: &RepositoryRef,
         digest: &Digest,
-    ) -> Result<Deleted, ApiError> {
+    ) -> Result<Deleted, Error> {
         self.local.free(|transaction| {
             let key = params![repository.find(transaction)?.id, digest.to_string()];
             let used = "SELECT 1 FROM image_layer WHERE repository = ?1 AND digest = ?2";
@@ -66,11 +66,7 @@ impl Request<'_> {
     }
 
     /// Gives a repository a blob that another one has; false if it is nowhere that it could be taken from.
-    pub(in crate::local) fn mount(
-        &self,
-        target: &RepositoryRef,
-        mount: &Mount<'_>,
-    ) -> Result<bool, ApiError> {
+    pub(in crate::local) fn mount(&self, target: &RepositoryRef, mount: &Mount<'_>) -> Result<bool, Error> {
         self.local.write(|transaction| {
             let repository = self.repository(transaction, target, IfMissing::Create)?;
             let text = mount.digest.to_string();
@@ -91,13 +87,13 @@ impl Request<'_> {
     }
 }
 
-fn has(connection: &Connection, repository: i64, digest: &str, used_only: bool) -> Result<bool, ApiError> {
+fn has(connection: &Connection, repository: i64, digest: &str, used_only: bool) -> Result<bool, Error> {
     let table = if used_only { "image_layer" } else { "layer" };
     let query = format!("SELECT 1 FROM {table} WHERE repository = ?1 AND digest = ?2");
     Ok(connection.prepare_cached(&query)?.exists(params![repository, digest])?)
 }
 
-fn is_in_registry(connection: &Connection, scope: &Scope, digest: &str) -> Result<bool, ApiError> {
+fn is_in_registry(connection: &Connection, scope: &Scope, digest: &str) -> Result<bool, Error> {
     let query = "SELECT 1 FROM layer JOIN repository ON repository.id = layer.repository
                  WHERE digest = ?1 AND service = ?2 AND account = ?3 AND region = ?4";
     let key = params![digest, scope.service, scope.account, scope.region];

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, params};
 
-use crate::local::core::error::ApiError;
+use crate::local::core::error::Error;
 use crate::local::core::image::lists_with;
 use crate::local::core::image_id::{ImageId, Unresolved};
 use crate::local::core::referrers::remove;
@@ -31,7 +31,7 @@ pub(in crate::local) fn delete_images(
     request: &Request<'_>,
     reference: &RepositoryRef,
     ids: &[ImageId],
-) -> Result<DeletedImages, ApiError> {
+) -> Result<DeletedImages, Error> {
     let mut unique: Vec<&ImageId> = Vec::new();
     for id in ids {
         if !unique.contains(&id) {
@@ -72,7 +72,7 @@ pub(in crate::local) fn delete_tag(
     request: &Request<'_>,
     reference: &RepositoryRef,
     tag: &str,
-) -> Result<bool, ApiError> {
+) -> Result<bool, Error> {
     request.local.free(|transaction| {
         let repository = reference.find(transaction)?;
         let query = "DELETE FROM image_tag WHERE repository = ?1 AND name = ?2";
@@ -84,7 +84,7 @@ fn delete_one(
     connection: &Connection,
     repository: &Repository,
     id: &ImageId,
-) -> Result<Result<Vec<ImageId>, NotDeleted>, ApiError> {
+) -> Result<Result<Vec<ImageId>, NotDeleted>, Error> {
     let image = match id.resolve(connection, repository)? {
         Ok(image) => image,
         Err(unresolved) => return Ok(Err(NotDeleted::Unresolved(unresolved))),

@@ -4,7 +4,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use rusqlite::Connection;
 use sha2::Sha256;
 
-use crate::local::core::error::ApiError;
+use crate::local::core::error::Error;
 use crate::local::store::hex::hex;
 use crate::local::store::random;
 
@@ -12,12 +12,12 @@ use crate::local::store::random;
 pub(in crate::local) const DOWNLOADS: &str = "/_blob/";
 
 /// The store's secret, which no answer ever shows.
-pub(in crate::local) fn secret(connection: &Connection) -> Result<Vec<u8>, ApiError> {
+pub(in crate::local) fn secret(connection: &Connection) -> Result<Vec<u8>, Error> {
     Ok(connection.query_row("SELECT value FROM meta WHERE name = 'secret'", [], |row| row.get(0))?)
 }
 
 /// Gives a copy of a store a secret of its own.
-pub(in crate::local) fn renew_secret(connection: &Connection) -> Result<(), ApiError> {
+pub(in crate::local) fn renew_secret(connection: &Connection) -> Result<(), Error> {
     let secret = random::random::<32>();
     connection.execute("UPDATE meta SET value = ?1 WHERE name = 'secret'", [secret.as_slice()])?;
     Ok(())

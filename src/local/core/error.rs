@@ -1,82 +1,121 @@
-//! The errors that the embedded ECR answers.
+//! The errors of the core: a kind, which each of the two APIs has its own codes for, and the service's words.
 
 use std::io;
 
-use serde_json::{Map, Value};
-
 use crate::local::core::upstream::Need;
 use crate::local::store::database;
-use crate::local::store::failure::{self, Failure, TransactionError};
+use crate::local::store::storage_error::{self, StorageError, TransactionError};
 
-const FULL: &str = "the disk that holds the embedded ECR is full; nothing was changed";
-
-/// An error answer of the embedded ECR, as the service words it: an error code, its text, and whatever else the error carries.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ApiError {
-    /// The error's code, such as `RepositoryNotFoundException`.
-    pub code: String,
-    /// The service's words.
+/// An error of one request. What keeps the embedded ECR from working at all is a
+/// [`store::error::Error`](crate::local::store::error::Error).
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("{message}")]
+pub struct Error {
+    pub(in crate::local) kind: ErrorKind,
+    /// The words of the live service, or, for [`ErrorKind::Storage`], what is wrong on this machine.
     pub message: String,
-    /// Further members of the error, such as `lastValidByteReceived`.
-    pub members: Map<String, Value>,
-    /// The HTTP status: 400 for everything that the caller can mend, 500 for what only the machine's owner can.
-    pub status: u16,
     /// What has to be fetched from upstream before the request can be answered.
     pub(in crate::local) need: Option<Box<Need>>,
 }
 
-impl ApiError {
-    /// A refusal that the caller can mend.
-    pub(in crate::local) fn new(code: &str, message: impl Into<String>) -> Self {
-        Self { code: code.to_owned(), message: message.into(), members: Map::new(), status: 400, need: None }
+/// The kinds of errors.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::local) enum ErrorKind {
+    /// No policy allows the action, or one denies it.
+    AccessDenied,
+    /// The image is in the repository, with the tag that the push names.
+    ImageAlreadyExists,
+    /// The manifest's digest is not the one that the push names.
+    ImageDigestDoesNotMatch,
+    /// The repository has no such image or tag.
+    ImageNotFound,
+    /// An immutable tag names another image.
+    ImageTagAlreadyExists,
+    /// A parameter is out of its bounds.
+    InvalidParameter {
+        /// The parameter, as the API calls it.
+        parameter: &'static str,
+    },
+    /// A pushed tag does not match the grammar of tags.
+    InvalidImageTag {
+        /// The tag.
+        tag: String,
+    },
+    /// A tag of a resource (not of an image) is out of its bounds.
+    InvalidTagParameter,
+    /// The manifest lists layers that the repository does not have.
+    LayersNotFound,
+    /// A quota is used up.
+    LimitExceeded,
+    /// The index lists images that the repository does not have.
+    ReferencedImagesNotFound,
+    /// There is no such repository.
+    RepositoryNotFound,
+    /// The database or a file failed, or the disk is full: only this machine's owner can mend it.
+    Storage,
+    /// A resource has more tags than it may have.
+    TooManyTags,
+    /// The registry upstream did not give the image.
+    UnableToGetUpstreamImage,
+    /// The registry upstream did not give the layer.
+    UnableToGetUpstreamLayer,
+    /// The registry upstream did not list the referrers.
+    UnableToListUpstreamImageReferrers,
+    /// There is no such upload, or its bytes are lost.
+    UploadNotFound,
+}
+
+const FULL: &str = "the disk that holds the embedded ECR is full; nothing was changed";
+
+impl Error {
+    /// An error that the caller can mend.
+    pub(in crate::local) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), need: None }
     }
 
     /// A parameter out of its bounds, in the words of the live service.
-    pub(in crate::local) fn parameter(parameter: &str, constraint: &str) -> Self {
-        let message =
-            format!("Invalid parameter at '{parameter}' failed to satisfy constraint: '{constraint}'");
-        Self::new("InvalidParameterException", message)
+    pub(in crate::local) fn parameter(parameter: &'static str, constraint: &str) -> Self {
+        Self::new(ErrorKind::InvalidParameter { parameter }, invalid_parameter(parameter, constraint))
     }
 
-    /// A failure of this machine: a full disk, a damaged database, a bug.
-    pub(in crate::local) fn server(message: impl Into<String>) -> Self {
-        Self { status: 500, ..Self::new("ServerException", message) }
-    }
-
-    /// The same refusal with one more member.
-    pub(in crate::local) fn with(mut self, member: &str, value: impl Into<Value>) -> Self {
-        self.members.insert(member.to_owned(), value.into());
-        self
+    /// A failure of this machine: a damaged database, a file that cannot be read, a bug.
+    pub(in crate::local) fn storage(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Storage, message)
     }
 }
 
-impl TransactionError for ApiError {
+/// The words of the live service for a parameter that is out of its bounds.
+pub(in crate::local) fn invalid_parameter(parameter: &str, constraint: &str) -> String {
+    format!("Invalid parameter at '{parameter}' failed to satisfy constraint: '{constraint}'")
+}
+
+impl TransactionError for Error {
     fn is_full(&self) -> bool {
-        self.status >= 500 && self.message == FULL
+        self.kind == ErrorKind::Storage && self.message == FULL
     }
 
     fn is_of_the_machine(&self) -> bool {
-        self.status >= 500
+        self.kind == ErrorKind::Storage
     }
 }
 
-impl From<Failure> for ApiError {
-    fn from(failure: Failure) -> Self {
+impl From<StorageError> for Error {
+    fn from(failure: StorageError) -> Self {
         match failure {
-            Failure::Database(error) => error.into(),
-            Failure::File(error) => error.into(),
-            Failure::LostBytes(id) => {
+            StorageError::Database(error) => error.into(),
+            StorageError::File(error) => error.into(),
+            StorageError::LostBytes(id) => {
                 let text =
                     format!("The upload with id '{id}' has lost its bytes, so it has to be begun anew");
-                Self::new("UploadNotFoundException", text)
+                Self::new(ErrorKind::UploadNotFound, text)
             }
         }
     }
 }
 
-impl From<rusqlite::Error> for ApiError {
+impl From<rusqlite::Error> for Error {
     fn from(error: rusqlite::Error) -> Self {
-        Self::server(match error.sqlite_error_code() {
+        Self::storage(match error.sqlite_error_code() {
             _ if database::is_full(&error) => FULL.to_owned(),
             Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase) => {
                 format!("the embedded ECR's database is damaged: {error}; `ecr local reset` starts over")
@@ -90,10 +129,10 @@ impl From<rusqlite::Error> for ApiError {
     }
 }
 
-impl From<io::Error> for ApiError {
+impl From<io::Error> for Error {
     fn from(error: io::Error) -> Self {
-        Self::server(match error.kind() {
-            _ if failure::is_full(&error) => FULL.to_owned(),
+        Self::storage(match error.kind() {
+            _ if storage_error::is_full(&error) => FULL.to_owned(),
             _ => format!("a file of the embedded ECR cannot be read or written: {error}"),
         })
     }

@@ -6,7 +6,7 @@ use std::io;
 use rusqlite::{Connection, params};
 
 use crate::image::Digest;
-use crate::local::core::error::ApiError;
+use crate::local::core::error::Error;
 use crate::local::core::local::Local;
 use crate::local::store::{blobs, time};
 
@@ -46,7 +46,7 @@ pub struct Damaged {
 impl Local {
     /// Frees the blobs that no image refers to, and unfinished uploads. Layers that were stored, and uploads that
     /// received something, within the last `grace` milliseconds stay: their image may be on its way.
-    pub fn collect(&self, grace: i64) -> Result<Freed, ApiError> {
+    pub fn collect(&self, grace: i64) -> Result<Freed, Error> {
         let before = time::now() - grace;
         let freed = self.free(|transaction| {
             let count = "SELECT count(*), coalesce(sum(size), 0) FROM upload WHERE touched_at <= ?1";
@@ -75,9 +75,9 @@ impl Local {
     /// Removes the files that no row refers to, in a transaction of its own after the rows went: stopped between the
     /// two, files are left that nothing refers to, never rows that refer to nothing. A blob that is recorded
     /// meanwhile is recorded, and stays.
-    pub(in crate::local) fn sweep(&self) -> Result<(), ApiError> {
+    pub(in crate::local) fn sweep(&self) -> Result<(), Error> {
         self.write_buffered(|transaction| {
-            let exists = |query: &str, key: &str| -> Result<bool, ApiError> {
+            let exists = |query: &str, key: &str| -> Result<bool, Error> {
                 Ok(transaction.prepare_cached(query)?.exists([key])?)
             };
             self.store.blobs.sweep(
@@ -88,7 +88,7 @@ impl Local {
     }
 
     /// Reads every blob and every manifest and compares it with its digest.
-    pub fn check(&self) -> Result<Checked, ApiError> {
+    pub fn check(&self) -> Result<Checked, Error> {
         let mut checked = Checked { objects: 0, bytes: 0, damaged: Vec::new() };
         for (digest, size) in self.read(recorded)? {
             checked.objects += 1;
@@ -104,7 +104,7 @@ impl Local {
         Ok(checked)
     }
 
-    fn damage(&self, text: &str, size: i64) -> Result<Option<String>, ApiError> {
+    fn damage(&self, text: &str, size: i64) -> Result<Option<String>, Error> {
         let digest: Option<Digest> = text.parse().ok();
         let (Some(digest), Some(path)) = (digest, self.store.blobs.path(text)) else {
             return Ok(Some("its digest is none".to_owned()));
@@ -129,14 +129,14 @@ impl Local {
     }
 }
 
-fn recorded(connection: &Connection) -> Result<Vec<(String, i64)>, ApiError> {
+fn recorded(connection: &Connection) -> Result<Vec<(String, i64)>, Error> {
     let mut statement = connection.prepare("SELECT digest, size FROM blob ORDER BY digest")?;
     let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
 /// Whether a blob is still recorded, and who has it.
-fn owners(connection: &Connection, digest: &str) -> Result<(bool, Vec<String>), ApiError> {
+fn owners(connection: &Connection, digest: &str) -> Result<(bool, Vec<String>), Error> {
     let is_there = connection.prepare_cached("SELECT 1 FROM blob WHERE digest = ?1")?.exists([digest])?;
     let mut statement = connection.prepare_cached(
         "SELECT account || '/' || region || '/' || name FROM layer JOIN repository ON repository.id = layer.repository
@@ -146,7 +146,7 @@ fn owners(connection: &Connection, digest: &str) -> Result<(bool, Vec<String>), 
     Ok((is_there, names.collect::<Result<_, _>>()?))
 }
 
-fn check_manifests(connection: &Connection, checked: &mut Checked) -> Result<(), ApiError> {
+fn check_manifests(connection: &Connection, checked: &mut Checked) -> Result<(), Error> {
     let mut statement = connection.prepare(
         "SELECT digest, content, account || '/' || region || '/' || name
          FROM image JOIN repository ON repository.id = image.repository

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use crate::image::Digest;
-use crate::local::core::error::ApiError;
+use crate::local::core::error::Error;
 use crate::local::core::repository::Repository;
 use crate::local::store::verified::damage;
 
@@ -44,7 +44,7 @@ impl Image {
         })
     }
 
-    pub(in crate::local) fn of_id(connection: &Connection, id: i64) -> Result<Option<Self>, ApiError> {
+    pub(in crate::local) fn of_id(connection: &Connection, id: i64) -> Result<Option<Self>, Error> {
         let query = format!("SELECT {COLUMNS} FROM image WHERE id = ?1");
         Ok(connection.prepare_cached(&query)?.query_row([id], Self::from_row).optional()?)
     }
@@ -53,14 +53,14 @@ impl Image {
         connection: &Connection,
         repository: i64,
         digest: &str,
-    ) -> Result<Option<Self>, ApiError> {
+    ) -> Result<Option<Self>, Error> {
         let query = format!("SELECT {COLUMNS} FROM image WHERE repository = ?1 AND digest = ?2");
         let mut statement = connection.prepare_cached(&query)?;
         Ok(statement.query_row(params![repository, digest], Self::from_row).optional()?)
     }
 
     /// The tags that point at this image, in alphabetical order.
-    pub(in crate::local) fn tags(&self, connection: &Connection) -> Result<Vec<String>, ApiError> {
+    pub(in crate::local) fn tags(&self, connection: &Connection) -> Result<Vec<String>, Error> {
         let query = "SELECT name FROM image_tag WHERE image = ?1 ORDER BY name";
         let mut statement = connection.prepare_cached(query)?;
         let tags = statement.query_map([self.id], |row| row.get(0))?;
@@ -68,13 +68,13 @@ impl Image {
     }
 
     /// The manifest, byte for byte as it was pushed.
-    pub(in crate::local) fn manifest(&self, connection: &Connection) -> Result<String, ApiError> {
+    pub(in crate::local) fn manifest(&self, connection: &Connection) -> Result<String, Error> {
         let query = "SELECT CAST(content AS TEXT) FROM manifest WHERE image = ?1";
         let text: String = connection.prepare_cached(query)?.query_row([self.id], |row| row.get(0))?;
-        let digest: Digest = self.digest.parse().map_err(|_| ApiError::server("an image has no digest"))?;
+        let digest: Digest = self.digest.parse().map_err(|_| Error::storage("an image has no digest"))?;
         match digest.algorithm().of(text.as_bytes()) {
             found if found == digest => Ok(text),
-            found => Err(ApiError::server(format!("the manifest {}", damage(&digest, &found)))),
+            found => Err(Error::storage(format!("the manifest {}", damage(&digest, &found)))),
         }
     }
 }
@@ -84,7 +84,7 @@ pub(in crate::local) fn lists_with(
     connection: &Connection,
     repository: &Repository,
     image: &Image,
-) -> Result<Vec<String>, ApiError> {
+) -> Result<Vec<String>, Error> {
     let mut statement = connection.prepare_cached(
         "SELECT parent.digest FROM image_child AS child JOIN image AS parent ON parent.id = child.image
          WHERE child.repository = ?1 AND child.digest = ?2 ORDER BY parent.id",
@@ -99,7 +99,7 @@ pub(in crate::local) fn put_tag(
     image: i64,
     tag: &str,
     now: i64,
-) -> Result<(), ApiError> {
+) -> Result<(), Error> {
     connection
         .prepare_cached(
             "INSERT OR REPLACE INTO image_tag (repository, name, image, tagged_at) VALUES (?1, ?2, ?3, ?4)",

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use crate::local::core::error::ApiError;
+use crate::local::core::error::{Error, ErrorKind};
 use crate::local::core::image::Image;
 use crate::local::core::pattern;
 use crate::local::core::repository::Repository;
@@ -36,7 +36,7 @@ impl ImageId {
         &self,
         connection: &Connection,
         repository: &Repository,
-    ) -> Result<Result<Image, Unresolved>, ApiError> {
+    ) -> Result<Result<Image, Unresolved>, Error> {
         if self.digest.as_deref().is_some_and(|digest| !pattern::matches(DIGEST, digest)) {
             return Ok(Err(Unresolved::BadDigest));
         }
@@ -64,21 +64,21 @@ impl ImageId {
         &self,
         connection: &Connection,
         repository: &Repository,
-    ) -> Result<Image, ApiError> {
+    ) -> Result<Image, Error> {
         match self.resolve(connection, repository)? {
             Ok(image) => Ok(image),
             Err(Unresolved::Missing) => {
-                Err(ApiError::parameter("imageId", "both tag and digest cannot be null"))
+                Err(Error::parameter("imageId", "both tag and digest cannot be null"))
             }
             Err(_) => Err(self.not_found(repository)),
         }
     }
 
     /// The error of an operation that takes only images which exist.
-    pub(in crate::local) fn not_found(&self, repository: &Repository) -> ApiError {
+    pub(in crate::local) fn not_found(&self, repository: &Repository) -> Error {
         let shown = |text: &Option<String>| text.clone().unwrap_or_else(|| "null".to_owned());
-        ApiError::new(
-            "ImageNotFoundException",
+        Error::new(
+            ErrorKind::ImageNotFound,
             format!(
                 "The image with imageId {{imageDigest:'{}', imageTag:'{}'}} does not exist within the repository with \
                  name '{}' in the registry with id '{}'",
@@ -96,7 +96,7 @@ pub(in crate::local) fn image_of_tag(
     connection: &Connection,
     repository: i64,
     tag: &str,
-) -> Result<Option<Image>, ApiError> {
+) -> Result<Option<Image>, Error> {
     let query = "SELECT image FROM image_tag WHERE repository = ?1 AND name = ?2";
     let mut statement = connection.prepare_cached(query)?;
     let image: Option<i64> = statement.query_row(params![repository, tag], |row| row.get(0)).optional()?;

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, params};
 
 use crate::image::glob::covers;
-use crate::local::core::error::ApiError;
+use crate::local::core::error::Error;
 use crate::local::core::repository::Repository;
 use crate::local::core::settings::{Kind, Setting};
 
@@ -12,7 +12,7 @@ pub(in crate::local) fn on_push(
     connection: &Connection,
     repository: &Repository,
     image: i64,
-) -> Result<(), ApiError> {
+) -> Result<(), Error> {
     let Some(kept) = Setting::get(connection, &repository.scope, Kind::Signing, "")? else {
         return Ok(());
     };

@@ -6,7 +6,7 @@ use rusqlite::{Connection, params};
 
 use crate::lifecycle::{Action, Image, evaluate};
 use crate::local::core::caller::{Caller, own_scope};
-use crate::local::core::error::ApiError;
+use crate::local::core::error::{Error, ErrorKind};
 use crate::local::core::image_id::ImageId;
 use crate::local::core::lifecycle_policy::{KIND, checked};
 use crate::local::core::local::Local;
@@ -24,7 +24,7 @@ impl Local {
         caller: &Caller,
         repository: Option<&str>,
         is_trial: bool,
-    ) -> Result<Vec<LifecycleRun>, ApiError> {
+    ) -> Result<Vec<LifecycleRun>, Error> {
         let repositories = match repository {
             Some(name) => vec![(own_scope(caller), name.to_owned())],
             None => self.read(with_policies)?,
@@ -40,8 +40,8 @@ impl Local {
             match run {
                 Ok(run) => runs.extend(run),
                 // Deleted since the list was made.
-                Err(fault) if repository.is_none() && fault.code == "RepositoryNotFoundException" => {}
-                Err(fault) => return Err(fault),
+                Err(error) if repository.is_none() && error.kind == ErrorKind::RepositoryNotFound => {}
+                Err(error) => return Err(error),
             }
         }
         Ok(runs)
@@ -52,7 +52,7 @@ impl Local {
 pub(in crate::local) fn facts(
     connection: &Connection,
     repository: i64,
-) -> Result<(Vec<Image>, Vec<i64>), ApiError> {
+) -> Result<(Vec<Image>, Vec<i64>), Error> {
     let mut statement = connection.prepare(
         "SELECT id, digest, pushed_at, pulled_at, archived_at, activated_at, status, subject FROM image
          WHERE repository = ?1 ORDER BY id",
@@ -118,7 +118,7 @@ pub(in crate::local) fn run(
     name: &str,
     now: i64,
     is_trial: bool,
-) -> Result<Option<LifecycleRun>, ApiError> {
+) -> Result<Option<LifecycleRun>, Error> {
     let repository = Repository::find(connection, scope, name)?;
     let Some((text, _)) = repository_text(connection, &repository, KIND)? else { return Ok(None) };
     let (_, policy) = checked(&text)?;
@@ -163,7 +163,7 @@ pub(in crate::local) fn run(
 }
 
 /// The repositories that have a policy, as their registries and names.
-pub(in crate::local) fn with_policies(connection: &Connection) -> Result<Vec<(Scope, String)>, ApiError> {
+pub(in crate::local) fn with_policies(connection: &Connection) -> Result<Vec<(Scope, String)>, Error> {
     let mut statement = connection.prepare(
         "SELECT account, region, name FROM repository JOIN repository_setting ON repository = repository.id
          WHERE kind = ?1 ORDER BY account, region, name",

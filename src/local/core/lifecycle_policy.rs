@@ -4,16 +4,16 @@ use rusqlite::Connection;
 use serde_json::Value;
 
 use crate::lifecycle::Policy;
-use crate::local::core::error::ApiError;
+use crate::local::core::error::Error;
 use crate::local::core::repository::Repository;
 use crate::local::core::settings::put_repository_text;
 
 pub(in crate::local) const KIND: &str = "lifecycle-policy";
 
 /// A policy in the form in which the service keeps it: without white space, its members in the order they came in.
-pub(in crate::local) fn checked(text: &str) -> Result<(String, Policy), ApiError> {
+pub(in crate::local) fn checked(text: &str) -> Result<(String, Policy), Error> {
     let refused = |told: String| {
-        ApiError::parameter("LifecyclePolicyText", &format!("Lifecycle policy validation failure: {told}"))
+        Error::parameter("LifecyclePolicyText", &format!("Lifecycle policy validation failure: {told}"))
     };
     let policy = Policy::parse(text).map_err(refused)?;
     let document: Value = serde_json::from_str(text).unwrap_or_default();
@@ -25,6 +25,6 @@ pub(in crate::local) fn store(
     connection: &Connection,
     repository: &Repository,
     compact: &str,
-) -> Result<(), ApiError> {
+) -> Result<(), Error> {
     put_repository_text(connection, repository, KIND, compact)
 }

@@ -5,13 +5,13 @@ use std::sync::OnceLock;
 
 use rusqlite::{Connection, Transaction};
 
-use crate::local::core::error::ApiError;
+use crate::local::core::error::Error;
 use crate::local::core::limits::Limits;
 use crate::local::core::pulls::Pulls;
 use crate::local::core::server_info::ServerInfo;
 use crate::local::core::upstreams::{Reach, Upstreams};
 use crate::local::store::database::Durability;
-use crate::local::store::error::Error;
+use crate::local::store::error::Error as StoreError;
 use crate::local::store::{Store, blobs};
 
 /// Where a server listens unless it is told otherwise.
@@ -38,10 +38,10 @@ pub struct Local {
 
 impl Local {
     /// Opens the store in a folder, making both where they are missing.
-    pub fn open(folder: &Path) -> Result<Self, Error> {
-        blobs::create_private(folder).map_err(Error::folder(folder))?;
+    pub fn open(folder: &Path) -> Result<Self, StoreError> {
+        blobs::create_private(folder).map_err(StoreError::folder(folder))?;
         // File URLs and messages should not depend on the working directory.
-        let folder = folder.canonicalize().map_err(Error::folder(folder))?;
+        let folder = folder.canonicalize().map_err(StoreError::folder(folder))?;
         let store = Store::open(&folder)?;
         Ok(Self {
             folder,
@@ -95,32 +95,32 @@ impl Local {
     /// Reads from the database on one snapshot.
     pub(in crate::local) fn read<T>(
         &self,
-        work: impl FnOnce(&Connection) -> Result<T, ApiError>,
-    ) -> Result<T, ApiError> {
+        work: impl FnOnce(&Connection) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         self.store.database.read(work)
     }
 
     /// Changes the database, all or nothing; what is acknowledged is as safe as the store is to be.
     pub(in crate::local) fn write<T>(
         &self,
-        work: impl FnOnce(&Transaction<'_>) -> Result<T, ApiError>,
-    ) -> Result<T, ApiError> {
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         self.store.database.write(Durability::Flushed, work)
     }
 
     /// Like [`Local::write`], for what may be lost in a power cut.
     pub(in crate::local) fn write_buffered<T>(
         &self,
-        work: impl FnOnce(&Transaction<'_>) -> Result<T, ApiError>,
-    ) -> Result<T, ApiError> {
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         self.store.database.write(Durability::Buffered, work)
     }
 
     /// Like [`Local::write`], for what deletes and is therefore to work on a full disk too.
     pub(in crate::local) fn free<T>(
         &self,
-        work: impl Fn(&Transaction<'_>) -> Result<T, ApiError>,
-    ) -> Result<T, ApiError> {
+        work: impl Fn(&Transaction<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         self.store.database.free(work)
     }
 

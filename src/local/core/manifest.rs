@@ -4,7 +4,7 @@ use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
 use crate::image::Digest;
-use crate::local::core::error::ApiError;
+use crate::local::core::error::Error;
 use crate::local::store::hex::hex;
 
 const DOCKER_1: &str = "application/vnd.docker.distribution.manifest.v1+json";
@@ -81,8 +81,8 @@ struct SchemaOneLayer {
 
 impl Manifest {
     /// Reads a manifest, whose media type may be given beside it.
-    pub(in crate::local) fn parse(text: &str, given: Option<&str>) -> Result<Self, ApiError> {
-        let invalid = |constraint: &str| ApiError::parameter("ImageManifest", constraint);
+    pub(in crate::local) fn parse(text: &str, given: Option<&str>) -> Result<Self, Error> {
+        let invalid = |constraint: &str| Error::parameter("ImageManifest", constraint);
         let document: Document = serde_json::from_str(text).map_err(|_| invalid("Invalid JSON syntax"))?;
         let media_type = media_type(&document, given)?;
         let descriptors = document.config.iter().chain(document.layers.iter().flatten());
@@ -130,8 +130,8 @@ impl Blob {
     }
 }
 
-fn media_type(document: &Document, given: Option<&str>) -> Result<String, ApiError> {
-    let invalid = |constraint: &str| ApiError::parameter("ImageManifest", constraint);
+fn media_type(document: &Document, given: Option<&str>) -> Result<String, Error> {
+    let invalid = |constraint: &str| Error::parameter("ImageManifest", constraint);
     let schema_one = match &document.signatures {
         Some(_) => DOCKER_1_SIGNED,
         None => DOCKER_1,
@@ -200,7 +200,7 @@ mod tests {
         let words = |text: &str, given| {
             let message = Manifest::parse(text, given)
                 .map(|_| ())
-                .map_err(|fault| fault.message)
+                .map_err(|error| error.message)
                 .err()
                 .unwrap_or_default();
             message

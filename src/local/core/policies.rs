@@ -1,7 +1,7 @@
 //! Policies of repositories and of the registry, as they are kept.
 
 use crate::iam::{PolicyKind, validate};
-use crate::local::core::error::ApiError;
+use crate::local::core::error::Error;
 use crate::local::core::registry_id::Scope;
 use crate::local::core::repository::Repository;
 use crate::local::core::resource_tags::tags_of;
@@ -9,14 +9,14 @@ use crate::local::core::settings::{Kind, Setting, put_repository_text, repositor
 
 pub(in crate::local) const KIND: &str = "repository-policy";
 
-pub(in crate::local) fn refused(constraint: &str, reason: &str) -> ApiError {
-    let mut fault = ApiError::parameter("PolicyText", constraint);
-    fault.message = format!("{}: {reason}", fault.message);
-    fault
+pub(in crate::local) fn refused(constraint: &str, reason: &str) -> Error {
+    let mut error = Error::parameter("PolicyText", constraint);
+    error.message = format!("{}: {reason}", error.message);
+    error
 }
 
 /// Checks the policy of a repository.
-pub(in crate::local) fn check_repository(text: &str, prefix: &str) -> Result<(), ApiError> {
+pub(in crate::local) fn check_repository(text: &str, prefix: &str) -> Result<(), Error> {
     let invalid = |reason: String| refused("Invalid repository policy provided", &reason);
     validate(text, PolicyKind::Repository, prefix).map_err(invalid)
 }
@@ -26,7 +26,7 @@ pub(in crate::local) fn store(
     connection: &rusqlite::Connection,
     repository: &Repository,
     text: &str,
-) -> Result<(), ApiError> {
+) -> Result<(), Error> {
     put_repository_text(connection, repository, KIND, text)
 }
 
@@ -43,7 +43,7 @@ pub(in crate::local) fn of(
     connection: &rusqlite::Connection,
     scope: &Scope,
     name: Option<&str>,
-) -> Result<Kept, ApiError> {
+) -> Result<Kept, Error> {
     let mut kept = Kept::default();
     let registry = Setting::get(connection, scope, Kind::RegistryPolicy, "")?;
     kept.texts.extend(registry.and_then(|policy| policy.value.as_str().map(str::to_owned)));
@@ -63,6 +63,6 @@ pub(in crate::local) fn is_there(
     connection: &rusqlite::Connection,
     scope: &Scope,
     name: &str,
-) -> Result<bool, ApiError> {
+) -> Result<bool, Error> {
     Ok(Repository::look_up(connection, scope, name)?.is_some())
 }

@@ -3,13 +3,13 @@
 use rusqlite::{Connection, params};
 
 use crate::image::Name;
-use crate::local::core::error::ApiError;
+use crate::local::core::error::Error;
 use crate::local::core::image::Image;
 use crate::local::core::image_id::{ImageId, Unresolved};
 use crate::local::core::registry_id::RepositoryRef;
 use crate::local::core::repository::Repository;
 use crate::local::core::request::Request;
-use crate::local::core::upstream::{Failure, Trouble, Wanted};
+use crate::local::core::upstream::{UpstreamError, UpstreamErrorKind, Wanted};
 use crate::local::core::{account_settings, upstream_rules};
 
 /// A pull is recorded at most once in so many milliseconds: a day.
@@ -26,7 +26,7 @@ pub(in crate::local) enum NotPulled {
     /// It is in the archive.
     Archived,
     /// It is not here, and could not be fetched from upstream.
-    Upstream(Failure),
+    Upstream(UpstreamError),
 }
 
 /// Finds images for a pull and records that they were pulled. What is missing here may have to be fetched first, which
@@ -35,7 +35,7 @@ pub(in crate::local) fn pull_images(
     request: &Request<'_>,
     reference: &RepositoryRef,
     ids: &[ImageId],
-) -> Result<(Repository, Vec<ImagePull>), ApiError> {
+) -> Result<(Repository, Vec<ImagePull>), Error> {
     let mut pulled = Vec::new();
     let found = request.local.read(|connection| {
         let repository = repository(request, connection, reference, ids)?;
@@ -73,7 +73,7 @@ pub(in crate::local) fn head(
     request: &Request<'_>,
     reference: &RepositoryRef,
     id: &ImageId,
-) -> Result<Option<(Image, i64)>, ApiError> {
+) -> Result<Option<(Image, i64)>, Error> {
     request.local.read(|connection| {
         let Some(repository) = reference.look_up(connection)? else { return Ok(None) };
         let found = id.resolve(connection, &repository)?;
@@ -92,7 +92,7 @@ fn is_counted(
     request: &Request<'_>,
     connection: &Connection,
     reference: &RepositoryRef,
-) -> Result<bool, ApiError> {
+) -> Result<bool, Error> {
     match request.requester {
         Some(requester) if !reference.is_public() => {
             Ok(!account_settings::is_excluded(connection, &reference.scope, requester.principal)?)
@@ -107,7 +107,7 @@ fn repository(
     connection: &Connection,
     reference: &RepositoryRef,
     ids: &[ImageId],
-) -> Result<Repository, ApiError> {
+) -> Result<Repository, Error> {
     let RepositoryRef { scope, name } = reference;
     if let Some(repository) = reference.look_up(connection)? {
         return Ok(repository);
@@ -135,7 +135,7 @@ fn missing_here(
     repository: &Repository,
     id: &ImageId,
     found: &Result<Image, Unresolved>,
-) -> Result<Option<Wanted>, ApiError> {
+) -> Result<Option<Wanted>, Error> {
     if request.settled.is_some() || repository.scope.service == "ecr-public" {
         return Ok(None);
     }
@@ -153,7 +153,7 @@ fn missing_here(
 /// Why an image is missing that is neither here nor, where that was tried, could be fetched.
 fn not_found(request: &Request<'_>, id: &ImageId) -> NotPulled {
     let failure = wanted(id).and_then(|wanted| request.settled?.failure(&wanted));
-    match failure.filter(|failure| failure.kind != Trouble::Missing) {
+    match failure.filter(|failure| failure.kind != UpstreamErrorKind::Missing) {
         Some(failure) => NotPulled::Upstream(failure.clone()),
         None => NotPulled::Unresolved(Unresolved::NotFound),
     }

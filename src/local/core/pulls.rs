@@ -6,9 +6,9 @@ use std::sync::{Mutex, PoisonError};
 
 use rusqlite::params;
 
-use crate::local::core::error::ApiError;
+use crate::local::core::error::Error;
 use crate::local::core::local::Local;
-use crate::local::store::failure::TransactionError as _;
+use crate::local::store::storage_error::TransactionError as _;
 
 /// Pulls that are remembered at most; of further images the time is lost.
 const MOST: usize = 100_000;
@@ -34,7 +34,7 @@ impl Pulls {
 
 impl Local {
     /// Records that images, named by their rows, were pulled at a time, and what was remembered until now.
-    pub(in crate::local) fn record_pulls(&self, images: &[i64], now: i64) -> Result<(), ApiError> {
+    pub(in crate::local) fn record_pulls(&self, images: &[i64], now: i64) -> Result<(), Error> {
         let mut pulls = self.pulls.take();
         pulls.extend(images.iter().map(|image| (*image, now)));
         if pulls.is_empty() {
@@ -49,7 +49,7 @@ impl Local {
             Ok(())
         });
         match written {
-            Err(fault) if fault.is_full() => {
+            Err(error) if error.is_full() => {
                 self.pulls.put_back(pulls);
                 Ok(())
             }

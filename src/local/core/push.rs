@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use crate::local::core::error::ApiError;
+use crate::local::core::error::{Error, ErrorKind, invalid_parameter};
 use crate::local::core::image::{Image, put_tag};
 use crate::local::core::image_id::{TAG, image_of_tag};
 use crate::local::core::manifest::Manifest;
@@ -16,9 +16,6 @@ use crate::local::core::{image_signing, pattern, referrers, replication, scans};
 
 /// Digests that a refusal names.
 const MOST_LISTED: usize = 1_000;
-
-/// The code of the refusal of a push that would change nothing.
-const ALREADY_THERE: &str = "ImageAlreadyExistsException";
 
 /// A manifest that is pushed.
 #[derive(Debug, Clone, Copy)]
@@ -46,7 +43,7 @@ pub(in crate::local) fn push_image(
     request: &Request<'_>,
     reference: &RepositoryRef,
     push: &ImagePush<'_>,
-) -> Result<PushedImage, ApiError> {
+) -> Result<PushedImage, Error> {
     // Parsed before the database is locked; what is wrong with it is told only after the repository was found.
     let parsed = Manifest::parse(push.manifest, push.media_type);
     request.local.write(|transaction| {
@@ -81,11 +78,11 @@ fn put(
     repository: &Repository,
     (push, manifest, size): (&ImagePush<'_>, &Manifest, i64),
     tag: Option<&str>,
-) -> Result<Option<i64>, ApiError> {
+) -> Result<Option<i64>, Error> {
     let limits = &request.local.limits;
     let existing = Image::of_digest(connection, repository.id, &manifest.digest)?;
     match check_tag(connection, repository, manifest, tag, existing.as_ref()) {
-        Err(fault) if fault.code == ALREADY_THERE && !push.must_change => return Ok(None),
+        Err(error) if error.kind == ErrorKind::ImageAlreadyExists && !push.must_change => return Ok(None),
         checked => checked?,
     }
     let id = if let Some(image) = &existing {
@@ -106,18 +103,21 @@ fn put(
     Ok(Some(id))
 }
 
-fn check_tag_name(tag: &str) -> Result<(), ApiError> {
+fn check_tag_name(tag: &str) -> Result<(), Error> {
     if pattern::matches(TAG, tag) {
         return Ok(());
     }
     let constraint = format!("Member must satisfy regular expression '{TAG}'");
-    Err(ApiError::parameter("imageTag", &constraint).with("imageTag", tag))
+    Err(Error::new(
+        ErrorKind::InvalidImageTag { tag: tag.to_owned() },
+        invalid_parameter("imageTag", &constraint),
+    ))
 }
 
-fn check_digest(manifest: &Manifest, given: Option<&str>) -> Result<(), ApiError> {
+fn check_digest(manifest: &Manifest, given: Option<&str>) -> Result<(), Error> {
     match given {
-        Some(given) if given != manifest.digest => Err(ApiError::new(
-            "ImageDigestDoesNotMatchException",
+        Some(given) if given != manifest.digest => Err(Error::new(
+            ErrorKind::ImageDigestDoesNotMatch,
             format!("The image digest '{given}' does not match the calculated digest '{}'", manifest.digest),
         )),
         _ => Ok(()),
@@ -130,7 +130,7 @@ fn check_references(
     connection: &Connection,
     repository: &Repository,
     manifest: &Manifest,
-) -> Result<i64, ApiError> {
+) -> Result<i64, Error> {
     let needed = manifest.blobs.iter().filter(|blob| blob.is_needed);
     let layer_query =
         "SELECT blob.size FROM layer JOIN blob USING (digest) WHERE repository = ?1 AND digest = ?2";
@@ -139,8 +139,8 @@ fn check_references(
     let children =
         sizes(connection, child_query, repository.id, manifest.children.iter().map(String::as_str))?;
     for (found, code, noun) in [
-        (&layers, "LayersNotFoundException", "Layers"),
-        (&children, "ReferencedImagesNotFoundException", "Images"),
+        (&layers, ErrorKind::LayersNotFound, "Layers"),
+        (&children, ErrorKind::ReferencedImagesNotFound, "Images"),
     ] {
         if !found.missing.is_empty() {
             let text = format!(
@@ -148,7 +148,7 @@ fn check_references(
                 found.listed(),
                 repository.place()
             );
-            return Err(ApiError::new(code, text));
+            return Err(Error::new(code, text));
         }
     }
     check_sizes(manifest, &layers)?;
@@ -157,7 +157,7 @@ fn check_references(
 }
 
 /// Checks that no layer has another size than the manifest says: clients believe that one, and fail on such an image.
-fn check_sizes(manifest: &Manifest, stored: &Found<'_>) -> Result<(), ApiError> {
+fn check_sizes(manifest: &Manifest, stored: &Found<'_>) -> Result<(), Error> {
     let needed = manifest.blobs.iter().filter(|blob| blob.is_needed);
     for (blob, stored) in needed.zip(&stored.sizes) {
         if let Some(size) = blob.size.filter(|size| size != stored) {
@@ -165,7 +165,7 @@ fn check_sizes(manifest: &Manifest, stored: &Found<'_>) -> Result<(), ApiError> 
                 "Layer with digest '{}' has {stored} bytes, and {size} according to the image manifest",
                 blob.digest
             );
-            return Err(ApiError::parameter("ImageManifest", &constraint));
+            return Err(Error::parameter("ImageManifest", &constraint));
         }
     }
     Ok(())
@@ -191,7 +191,7 @@ fn sizes<'a>(
     query: &str,
     repository: i64,
     digests: impl Iterator<Item = &'a str>,
-) -> Result<Found<'a>, ApiError> {
+) -> Result<Found<'a>, Error> {
     let mut statement = connection.prepare_cached(query)?;
     let mut found = Found { sizes: Vec::new(), missing: Vec::new() };
     let mut known = HashSet::new();
@@ -211,7 +211,7 @@ fn check_tag(
     manifest: &Manifest,
     tag: Option<&str>,
     existing: Option<&Image>,
-) -> Result<(), ApiError> {
+) -> Result<(), Error> {
     let holder = tag.map_or(Ok(None), |tag| image_of_tag(connection, repository.id, tag))?;
     let other = holder.as_ref().filter(|holder| holder.digest != manifest.digest);
     if let Some(tag) = tag.filter(|tag| other.is_some() && is_immutable(repository, tag)) {
@@ -220,7 +220,7 @@ fn check_tag(
              immutable.",
             repository.name
         );
-        return Err(ApiError::new("ImageTagAlreadyExistsException", text));
+        return Err(Error::new(ErrorKind::ImageTagAlreadyExists, text));
     }
     let is_there = match tag {
         Some(_) => holder.is_some() && other.is_none(),
@@ -235,7 +235,7 @@ fn check_tag(
             repository.name,
             repository.scope.account
         );
-        return Err(ApiError::new(ALREADY_THERE, text));
+        return Err(Error::new(ErrorKind::ImageAlreadyExists, text));
     }
     Ok(())
 }
@@ -243,7 +243,7 @@ fn check_tag(
 /// Restores an archived image that is pushed again. `imagePushedAt` stays the time of the first push, as in Amazon ECR
 /// (aws/containers-roadmap#214, #2746): a lifecycle policy counts an image's age from there, however often it is
 /// tagged.
-fn restore(connection: &Connection, image: &Image, now: i64) -> Result<i64, ApiError> {
+fn restore(connection: &Connection, image: &Image, now: i64) -> Result<i64, Error> {
     if image.status != "ACTIVE" {
         let change = "UPDATE image SET status = 'ACTIVE', activated_at = ?2 WHERE id = ?1";
         connection.execute(change, params![image.id, now])?;
@@ -257,7 +257,7 @@ fn store(
     manifest: &Manifest,
     (text, size): (&str, i64),
     now: i64,
-) -> Result<i64, ApiError> {
+) -> Result<i64, Error> {
     connection
         .prepare_cached(
             "INSERT INTO image (repository, digest, media_type, artifact_type, subject, size, pushed_at)
@@ -293,7 +293,7 @@ fn store(
 }
 
 /// Checks that a repository has room for one more image.
-fn check_images(connection: &Connection, repository: &Repository, most: i64) -> Result<(), ApiError> {
+fn check_images(connection: &Connection, repository: &Repository, most: i64) -> Result<(), Error> {
     // There are no more images than rows between the first and the last one, and those need not be counted.
     let span = "SELECT (SELECT max(id) FROM image WHERE repository = ?1)
                        - (SELECT min(id) FROM image WHERE repository = ?1) + 1";
@@ -307,21 +307,16 @@ fn check_images(connection: &Connection, repository: &Repository, most: i64) -> 
         return Ok(());
     }
     let text = format!("The {} already has the maximum of {most} images", repository.place());
-    Err(ApiError::new("LimitExceededException", text))
+    Err(Error::new(ErrorKind::LimitExceeded, text))
 }
 
 /// Checks that an image that has just got a tag does not have too many.
-fn check_tags(
-    connection: &Connection,
-    repository: &Repository,
-    image: i64,
-    most: i64,
-) -> Result<(), ApiError> {
+fn check_tags(connection: &Connection, repository: &Repository, image: i64, most: i64) -> Result<(), Error> {
     let query = "SELECT count(*) FROM image_tag WHERE image = ?1";
     let count: i64 = connection.prepare_cached(query)?.query_row([image], |row| row.get(0))?;
     if count <= most {
         return Ok(());
     }
     let text = format!("The image in the {} already has the maximum of {most} tags", repository.place());
-    Err(ApiError::new("LimitExceededException", text))
+    Err(Error::new(ErrorKind::LimitExceeded, text))
 }

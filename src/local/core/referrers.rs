@@ -2,27 +2,19 @@
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use crate::local::core::error::ApiError;
+use crate::local::core::error::Error;
 use crate::local::core::image::{COLUMNS, Image};
 use crate::local::core::repository::Repository;
 
 /// Remembers of those that refer to an image that it was deleted.
-pub(in crate::local) fn orphan(
-    connection: &Connection,
-    repository: i64,
-    subject: &str,
-) -> Result<(), ApiError> {
+pub(in crate::local) fn orphan(connection: &Connection, repository: i64, subject: &str) -> Result<(), Error> {
     let change = "INSERT OR IGNORE INTO orphan SELECT id FROM image WHERE repository = ?1 AND subject = ?2";
     connection.prepare_cached(change)?.execute(params![repository, subject])?;
     Ok(())
 }
 
 /// Forgets that an image was deleted, as it is there again.
-pub(in crate::local) fn adopt(
-    connection: &Connection,
-    repository: i64,
-    subject: &str,
-) -> Result<(), ApiError> {
+pub(in crate::local) fn adopt(connection: &Connection, repository: i64, subject: &str) -> Result<(), Error> {
     let change =
         "DELETE FROM orphan WHERE image IN (SELECT id FROM image WHERE repository = ?1 AND subject = ?2)";
     connection.prepare_cached(change)?.execute(params![repository, subject])?;
@@ -35,7 +27,7 @@ pub(in crate::local) fn expire_orphans(
     connection: &Connection,
     repository: &Repository,
     is_trial: bool,
-) -> Result<Vec<String>, ApiError> {
+) -> Result<Vec<String>, Error> {
     let query = format!(
         "SELECT {COLUMNS} FROM orphan JOIN image ON image.id = orphan.image
          WHERE repository = ?1 AND NOT EXISTS (
@@ -62,7 +54,7 @@ pub(in crate::local) fn remove(
     connection: &Connection,
     repository: &Repository,
     image: &Image,
-) -> Result<(), ApiError> {
+) -> Result<(), Error> {
     connection.execute("DELETE FROM image WHERE id = ?1", [image.id])?;
     orphan(connection, repository.id, &image.digest)
 }

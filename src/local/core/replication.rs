@@ -3,7 +3,7 @@
 use rusqlite::{Connection, params};
 use serde_json::{Value, json};
 
-use crate::local::core::error::ApiError;
+use crate::local::core::error::Error;
 use crate::local::core::image::{Image, lists_with, put_tag};
 use crate::local::core::image_id::{ImageId, image_of_tag};
 use crate::local::core::local::Local;
@@ -23,7 +23,7 @@ pub(in crate::local) struct Destination {
     deletes: bool,
 }
 
-pub(in crate::local) fn configuration(connection: &Connection, scope: &Scope) -> Result<Value, ApiError> {
+pub(in crate::local) fn configuration(connection: &Connection, scope: &Scope) -> Result<Value, Error> {
     value_or(connection, scope, Kind::Replication, json!({ "rules": [] }))
 }
 
@@ -42,7 +42,7 @@ pub(in crate::local) fn destinations(rule: &Value) -> Vec<Destination> {
 pub(in crate::local) fn destinations_of(
     connection: &Connection,
     repository: &Repository,
-) -> Result<Vec<Destination>, ApiError> {
+) -> Result<Vec<Destination>, Error> {
     let configuration = configuration(connection, &repository.scope)?;
     let mut found: Vec<Destination> = Vec::new();
     for rule in configuration["rules"].as_array().into_iter().flatten() {
@@ -69,7 +69,7 @@ pub(in crate::local) fn on_push(
     image: i64,
     tag: Option<&str>,
     now: i64,
-) -> Result<(), ApiError> {
+) -> Result<(), Error> {
     for destination in destinations_of(connection, repository)? {
         let Some(image) = Image::of_id(connection, image)? else { continue };
         copy(local, connection, repository, &image, tag.as_slice(), &destination.scope, now)?;
@@ -86,7 +86,7 @@ pub(in crate::local) fn copy(
     tags: &[&str],
     destination: &Scope,
     now: i64,
-) -> Result<Option<&'static str>, ApiError> {
+) -> Result<Option<&'static str>, Error> {
     let failure = if local.may_replicate(connection, &source.scope, destination, &source.name)? {
         copy_allowed(connection, source, image, tags, destination, now)?
     } else {
@@ -106,7 +106,7 @@ fn copy_allowed(
     tags: &[&str],
     destination: &Scope,
     now: i64,
-) -> Result<Option<&'static str>, ApiError> {
+) -> Result<Option<&'static str>, Error> {
     let target = match Repository::look_up(connection, destination, &source.name)? {
         Some(target) => target,
         None => make_repository(connection, destination, &source.name, "REPLICATION", now)?,
@@ -131,7 +131,7 @@ pub(in crate::local) fn make_repository(
     name: &str,
     occasion: &str,
     now: i64,
-) -> Result<Repository, ApiError> {
+) -> Result<Repository, Error> {
     let reference = RepositoryRef { scope: scope.clone(), name: name.to_owned() };
     let made = create_from_template(connection, &reference, occasion, now)?;
     let new = New {
@@ -152,7 +152,7 @@ pub(in crate::local) fn copy_image(
     image: &Image,
     target: &Repository,
     now: i64,
-) -> Result<i64, ApiError> {
+) -> Result<i64, Error> {
     if let Some(there) = Image::of_digest(connection, target.id, &image.digest)? {
         return Ok(there.id);
     }
@@ -196,7 +196,7 @@ pub(in crate::local) fn on_delete(
     connection: &Connection,
     repository: &Repository,
     deleted: &[ImageId],
-) -> Result<(), ApiError> {
+) -> Result<(), Error> {
     for destination in destinations_of(connection, repository)?.iter().filter(|each| each.deletes) {
         let Some(target) = Repository::look_up(connection, &destination.scope, &repository.name)? else {
             continue;

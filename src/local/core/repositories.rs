@@ -4,7 +4,7 @@ use rusqlite::{Connection, params};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
-use crate::local::core::error::ApiError;
+use crate::local::core::error::{Error, ErrorKind};
 use crate::local::core::registry_id::Scope;
 use crate::local::core::repository::{Repository, partition};
 use crate::local::core::resource_tags;
@@ -29,7 +29,7 @@ pub(in crate::local) fn insert(
     name: &str,
     new: &New,
     now: i64,
-) -> Result<Repository, ApiError> {
+) -> Result<Repository, Error> {
     check_count(connection, scope)?;
     connection.execute(
         "INSERT INTO repository
@@ -53,7 +53,7 @@ pub(in crate::local) fn insert(
     Ok(repository)
 }
 
-fn check_count(connection: &Connection, scope: &Scope) -> Result<(), ApiError> {
+fn check_count(connection: &Connection, scope: &Scope) -> Result<(), Error> {
     let count: i64 = connection.query_row(
         "SELECT count(*) FROM repository WHERE service = ?1 AND account = ?2 AND region = ?3",
         params![scope.service, scope.account, scope.region],
@@ -66,21 +66,21 @@ fn check_count(connection: &Connection, scope: &Scope) -> Result<(), ApiError> {
         "The registry with id '{}' already has the maximum of {MOST_REPOSITORIES} repositories",
         scope.account
     );
-    Err(ApiError::new("LimitExceededException", text))
+    Err(Error::new(ErrorKind::LimitExceeded, text))
 }
 
 /// The encryption configuration with its defaults: a key is a full ARN, the account's own one where none is named.
 pub(in crate::local) fn encryption(
     given: Option<&Map<String, Value>>,
     scope: &Scope,
-) -> Result<Value, ApiError> {
+) -> Result<Value, Error> {
     let text = |member: &str| given.and_then(|given| given.get(member)).and_then(Value::as_str);
     let kind = text("encryptionType").unwrap_or("AES256");
     let key = text("kmsKey").filter(|key| !key.is_empty());
     if kind == "AES256" {
         return match key {
             None => Ok(json!({ "encryptionType": kind })),
-            Some(_) => Err(ApiError::parameter(
+            Some(_) => Err(Error::parameter(
                 "encryptionConfiguration",
                 "kmsKey can't be set when encryptionType is set as AES256",
             )),

@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde_json::Value;
 
 pub(in crate::local) use crate::image::host::is_account_id as is_account;
-use crate::local::core::error::ApiError;
+use crate::local::core::error::{Error, ErrorKind};
 use crate::local::core::registry_id::{RepositoryRef, Scope};
 
 /// A row of the table `repository`.
@@ -24,11 +24,7 @@ const COLUMNS: &str = "id, name, created_at, mutability, exclusions, scan_on_pus
 
 impl Repository {
     /// A repository by its name, which must be there.
-    pub(in crate::local) fn find(
-        connection: &Connection,
-        scope: &Scope,
-        name: &str,
-    ) -> Result<Self, ApiError> {
+    pub(in crate::local) fn find(connection: &Connection, scope: &Scope, name: &str) -> Result<Self, Error> {
         Self::look_up(connection, scope, name)?.ok_or_else(|| not_found(scope, name))
     }
 
@@ -37,7 +33,7 @@ impl Repository {
         connection: &Connection,
         scope: &Scope,
         name: &str,
-    ) -> Result<Option<Self>, ApiError> {
+    ) -> Result<Option<Self>, Error> {
         let query = format!(
             "SELECT {COLUMNS} FROM repository WHERE service = ?1 AND account = ?2 AND region = ?3 AND name = ?4"
         );
@@ -52,7 +48,7 @@ impl Repository {
         scope: &Scope,
         after: &str,
         limit: i64,
-    ) -> Result<Vec<Self>, ApiError> {
+    ) -> Result<Vec<Self>, Error> {
         let query = format!(
             "SELECT {COLUMNS} FROM repository
              WHERE service = ?1 AND account = ?2 AND region = ?3 AND name > ?4 ORDER BY name LIMIT ?5"
@@ -106,9 +102,9 @@ pub(in crate::local) fn partition(region: &str) -> &'static str {
     PARTITIONS.iter().find(|(prefix, _)| region.starts_with(prefix)).map_or("aws", |(_, partition)| partition)
 }
 
-fn not_found(scope: &Scope, name: &str) -> ApiError {
-    ApiError::new(
-        "RepositoryNotFoundException",
+fn not_found(scope: &Scope, name: &str) -> Error {
+    Error::new(
+        ErrorKind::RepositoryNotFound,
         format!(
             "The repository with name '{name}' does not exist in the registry with id '{}'",
             scope.account
@@ -118,12 +114,12 @@ fn not_found(scope: &Scope, name: &str) -> ApiError {
 
 impl RepositoryRef {
     /// The repository's row; an error if there is none.
-    pub(in crate::local) fn find(&self, connection: &Connection) -> Result<Repository, ApiError> {
+    pub(in crate::local) fn find(&self, connection: &Connection) -> Result<Repository, Error> {
         Repository::find(connection, &self.scope, &self.name)
     }
 
     /// The repository's row, if there is one.
-    pub(in crate::local) fn look_up(&self, connection: &Connection) -> Result<Option<Repository>, ApiError> {
+    pub(in crate::local) fn look_up(&self, connection: &Connection) -> Result<Option<Repository>, Error> {
         Repository::look_up(connection, &self.scope, &self.name)
     }
 }

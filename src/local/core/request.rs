@@ -4,7 +4,7 @@ use rusqlite::Connection;
 use serde_json::{Map, Value};
 
 use crate::local::core::authorization::{AuthorizationRequest, Requester};
-use crate::local::core::error::ApiError;
+use crate::local::core::error::Error;
 use crate::local::core::local::Local;
 use crate::local::core::registry_id::RepositoryRef;
 use crate::local::core::repository::Repository;
@@ -45,7 +45,7 @@ impl<'a> Request<'a> {
         connection: &Connection,
         repository: &RepositoryRef,
         missing: IfMissing,
-    ) -> Result<Repository, ApiError> {
+    ) -> Result<Repository, Error> {
         let RepositoryRef { scope, name } = repository;
         if missing == IfMissing::Create
             && !repository.is_public()
@@ -65,7 +65,7 @@ impl<'a> Request<'a> {
         &self,
         repository: &RepositoryRef,
         template: &Map<String, Value>,
-    ) -> Result<(), ApiError> {
+    ) -> Result<(), Error> {
         match templates::text(template, "repositoryPolicy") {
             Some(text) if self.is_locked_out_by(repository, text) => {
                 let reason = "it comes from a repository creation template and would keep you from setting another one; \
@@ -86,7 +86,7 @@ impl<'a> Request<'a> {
         })
     }
 
-    fn authorize(&self, connection: &Connection, on: &RepositoryRef, action: &str) -> Result<(), ApiError> {
+    fn authorize(&self, connection: &Connection, on: &RepositoryRef, action: &str) -> Result<(), Error> {
         let Some(requester) = self.requester.filter(|_| self.local.enforces) else { return Ok(()) };
         let (scope, repository) = (&on.scope, Some(on.name.as_str()));
         AuthorizationRequest { requester, action, scope, repository, tags: &[] }

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, params};
 use serde_json::Value;
 
-use crate::local::core::error::ApiError;
+use crate::local::core::error::{Error, ErrorKind};
 use crate::local::core::repository::Repository;
 
 /// Tags of one repository.
@@ -14,8 +14,8 @@ const LONGEST_KEY: usize = 128;
 const LONGEST_VALUE: usize = 256;
 
 /// Tags as a request has them, found sound.
-pub(in crate::local) fn checked(given: &[Value]) -> Result<Vec<(String, String)>, ApiError> {
-    let invalid = || ApiError::new("InvalidTagParameterException", "Tag parameters are invalid");
+pub(in crate::local) fn checked(given: &[Value]) -> Result<Vec<(String, String)>, Error> {
+    let invalid = || Error::new(ErrorKind::InvalidTagParameter, "Tag parameters are invalid");
     let text = |tag: &Value, member: &str| tag[member].as_str().unwrap_or_default().to_owned();
     let mut tags: Vec<(String, String)> = Vec::new();
     for tag in given {
@@ -35,7 +35,7 @@ pub(in crate::local) fn store(
     connection: &Connection,
     repository: &Repository,
     tags: &[(String, String)],
-) -> Result<(), ApiError> {
+) -> Result<(), Error> {
     for (key, value) in tags {
         connection.execute(
             "INSERT OR REPLACE INTO resource_tag (repository, key, value) VALUES (?1, ?2, ?3)",
@@ -49,7 +49,7 @@ pub(in crate::local) fn store(
             "The repository with name '{}' can have at most {MOST_TAGS} tags, and would have {count}",
             repository.name
         );
-        return Err(ApiError::new("TooManyTagsException", text));
+        return Err(Error::new(ErrorKind::TooManyTags, text));
     }
     Ok(())
 }
@@ -58,7 +58,7 @@ pub(in crate::local) fn store(
 pub(in crate::local) fn tags_of(
     connection: &Connection,
     repository: &Repository,
-) -> Result<Vec<(String, String)>, ApiError> {
+) -> Result<Vec<(String, String)>, Error> {
     let query = "SELECT key, value FROM resource_tag WHERE repository = ?1 ORDER BY key";
     let mut statement = connection.prepare_cached(query)?;
     let tags = statement.query_map([repository.id], |row| Ok((row.get(0)?, row.get(1)?)))?;

@@ -4,13 +4,13 @@ use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use crate::image::glob::covers;
-use crate::local::core::error::ApiError;
+use crate::local::core::error::Error;
 use crate::local::core::registry_id::Scope;
 use crate::local::core::repository::Repository;
 use crate::local::core::settings::{Kind, value_or};
 
 /// The registry's configuration.
-pub(in crate::local) fn configuration(connection: &Connection, scope: &Scope) -> Result<Value, ApiError> {
+pub(in crate::local) fn configuration(connection: &Connection, scope: &Scope) -> Result<Value, Error> {
     value_or(connection, scope, Kind::Scanning, json!({ "scanType": "BASIC", "rules": [] }))
 }
 

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension as _, params};
 use serde_json::Value;
 
-use crate::local::core::error::ApiError;
+use crate::local::core::error::Error;
 use crate::local::core::image::Image;
 use crate::local::core::repository::Repository;
 use crate::local::core::scanning;
@@ -15,7 +15,7 @@ pub(in crate::local) struct Scan {
 }
 
 impl Scan {
-    pub(in crate::local) fn of(connection: &Connection, image: i64) -> Result<Option<Self>, ApiError> {
+    pub(in crate::local) fn of(connection: &Connection, image: i64) -> Result<Option<Self>, Error> {
         let query = "SELECT findings, started_at FROM scan WHERE image = ?1";
         let mut statement = connection.prepare_cached(query)?;
         let scan = statement.query_row([image], |row| {
@@ -27,7 +27,7 @@ impl Scan {
     }
 }
 
-pub(in crate::local) fn begin(connection: &Connection, image: i64, now: i64) -> Result<(), ApiError> {
+pub(in crate::local) fn begin(connection: &Connection, image: i64, now: i64) -> Result<(), Error> {
     connection.execute(
         "INSERT INTO scan (image, started_at) VALUES (?1, ?2)
          ON CONFLICT DO UPDATE SET started_at = excluded.started_at",
@@ -46,7 +46,7 @@ pub(in crate::local) fn on_push(
     repository: &Repository,
     image: i64,
     now: i64,
-) -> Result<(), ApiError> {
+) -> Result<(), Error> {
     let configuration = scanning::configuration(connection, &repository.scope)?;
     let (frequency, _) = scanning::frequency(&configuration, repository);
     let Some(image) = Image::of_id(connection, image)? else { return Ok(()) };

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde_json::Value;
 
-use crate::local::core::error::ApiError;
+use crate::local::core::error::{Error, ErrorKind};
 use crate::local::core::registry_id::Scope;
 use crate::local::core::repository::Repository;
 use crate::local::store::time;
@@ -66,7 +66,7 @@ impl Setting {
         scope: &Scope,
         kind: Kind,
         name: &str,
-    ) -> Result<Option<Self>, ApiError> {
+    ) -> Result<Option<Self>, Error> {
         let query = format!("SELECT {COLUMNS} FROM setting WHERE {KEY} AND name = ?5");
         let mut statement = connection.prepare_cached(&query)?;
         let key = params![scope.service, scope.account, scope.region, kind.name(), name];
@@ -81,7 +81,7 @@ impl Setting {
         name: &str,
         value: &Value,
         now: i64,
-    ) -> Result<(), ApiError> {
+    ) -> Result<(), Error> {
         connection.execute(
             "INSERT INTO setting (service, account, region, kind, name, value, created_at, updated_at)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7)
@@ -96,7 +96,7 @@ impl Setting {
         scope: &Scope,
         kind: Kind,
         name: &str,
-    ) -> Result<(), ApiError> {
+    ) -> Result<(), Error> {
         let change = format!("DELETE FROM setting WHERE {KEY} AND name = ?5");
         let key = params![scope.service, scope.account, scope.region, kind.name(), name];
         connection.execute(&change, key)?;
@@ -110,7 +110,7 @@ impl Setting {
         kind: Kind,
         after: &str,
         limit: i64,
-    ) -> Result<Vec<Self>, ApiError> {
+    ) -> Result<Vec<Self>, Error> {
         let query = format!("SELECT {COLUMNS} FROM setting WHERE {KEY} AND name > ?5 ORDER BY name LIMIT ?6");
         let mut statement = connection.prepare_cached(&query)?;
         let key = params![scope.service, scope.account, scope.region, kind.name(), after, limit];
@@ -125,7 +125,7 @@ impl Setting {
         kind: Kind,
         most: i64,
         noun: &str,
-    ) -> Result<(), ApiError> {
+    ) -> Result<(), Error> {
         let query = format!("SELECT count(*) FROM setting WHERE {KEY}");
         let key = params![scope.service, scope.account, scope.region, kind.name()];
         let count: i64 = connection.query_row(&query, key, |row| row.get(0))?;
@@ -134,7 +134,7 @@ impl Setting {
         }
         let account = &scope.account;
         let text = format!("The registry with id '{account}' already has the maximum of {most} {noun}");
-        Err(ApiError::new("LimitExceededException", text))
+        Err(Error::new(ErrorKind::LimitExceeded, text))
     }
 
     /// The members of the value beside others, in one structure.
@@ -155,7 +155,7 @@ pub(in crate::local) fn value_or(
     scope: &Scope,
     kind: Kind,
     otherwise: Value,
-) -> Result<Value, ApiError> {
+) -> Result<Value, Error> {
     Ok(Setting::get(connection, scope, kind, "")?.map_or(otherwise, |setting| setting.value))
 }
 
@@ -164,7 +164,7 @@ pub(in crate::local) fn repository_text(
     connection: &Connection,
     repository: &Repository,
     kind: &str,
-) -> Result<Option<(String, i64)>, ApiError> {
+) -> Result<Option<(String, i64)>, Error> {
     let query = "SELECT value, acted_at FROM repository_setting WHERE repository = ?1 AND kind = ?2";
     let mut statement = connection.prepare_cached(query)?;
     let text = statement.query_row(params![repository.id, kind], |row| Ok((row.get(0)?, row.get(1)?)));
@@ -177,7 +177,7 @@ pub(in crate::local) fn put_repository_text(
     repository: &Repository,
     kind: &str,
     text: &str,
-) -> Result<(), ApiError> {
+) -> Result<(), Error> {
     connection.execute(
         "INSERT OR REPLACE INTO repository_setting (repository, kind, value) VALUES (?1, ?2, ?3)",
         params![repository.id, kind, text],
@@ -190,7 +190,7 @@ pub(in crate::local) fn remove_repository_text(
     connection: &Connection,
     repository: &Repository,
     kind: &str,
-) -> Result<(), ApiError> {
+) -> Result<(), Error> {
     let change = "DELETE FROM repository_setting WHERE repository = ?1 AND kind = ?2";
     connection.execute(change, params![repository.id, kind])?;
     Ok(())

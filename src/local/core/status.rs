@@ -5,11 +5,11 @@ use std::{fs, io};
 
 use rusqlite::Connection;
 
-use crate::local::core::error::ApiError;
+use crate::local::core::error::Error;
 use crate::local::core::local::Local;
 use crate::local::core::server_info::ServerInfo;
 use crate::local::core::token;
-use crate::local::store::error::Error;
+use crate::local::store::error::Error as StoreError;
 
 /// What a store holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,7 +47,7 @@ pub struct RegistryContents {
 
 impl Local {
     /// Counts what the store holds.
-    pub fn contents(&self) -> Result<Contents, ApiError> {
+    pub fn contents(&self) -> Result<Contents, Error> {
         let path = self.store.database.path();
         let files = [path.to_owned(), path.with_extension("db-wal")];
         let database_bytes =
@@ -62,7 +62,7 @@ impl Local {
 
     /// Forgets everything, for every process that uses the folder: a server that runs on it simply sees an empty
     /// store from one request to the next.
-    pub fn reset(&self) -> Result<(), ApiError> {
+    pub fn reset(&self) -> Result<(), Error> {
         self.free(|transaction| {
             // In this order no row is left that refers to another.
             for table in ["repository", "blob", "setting", "backfill"] {
@@ -74,12 +74,12 @@ impl Local {
     }
 }
 
-fn totals(connection: &Connection, table: &str) -> Result<(i64, i64), ApiError> {
+fn totals(connection: &Connection, table: &str) -> Result<(i64, i64), Error> {
     let query = format!("SELECT count(*), coalesce(sum(size), 0) FROM {table}");
     Ok(connection.query_row(&query, [], |row| Ok((row.get(0)?, row.get(1)?)))?)
 }
 
-fn registries(connection: &Connection) -> Result<Vec<RegistryContents>, ApiError> {
+fn registries(connection: &Connection) -> Result<Vec<RegistryContents>, Error> {
     let mut statement = connection.prepare(
         "SELECT service, account, region, count(*),
                 sum((SELECT count(*) FROM image WHERE image.repository = repository.id)),
@@ -101,19 +101,19 @@ fn registries(connection: &Connection) -> Result<Vec<RegistryContents>, ApiError
 
 /// Empties the store in a folder, whatever state it is in. A sound one is emptied under those who use it; a damaged
 /// one is removed from the disk and begun anew, which nobody may be using meanwhile.
-pub fn reset(folder: &Path) -> Result<(), Error> {
-    let failed = |fault: ApiError| Error::Database { path: folder.join("ecr.db"), reason: fault.message };
+pub fn reset(folder: &Path) -> Result<(), StoreError> {
+    let failed = |error: Error| StoreError::Database { path: folder.join("ecr.db"), reason: error.message };
     match Local::open(folder).map(|local| local.reset()) {
         Ok(Ok(())) => return Ok(()),
-        Ok(Err(fault)) if !fault.message.contains("is damaged") => return Err(failed(fault)),
-        Ok(Err(_)) | Err(Error::Damaged { .. }) => {}
+        Ok(Err(error)) if !error.message.contains("is damaged") => return Err(failed(error)),
+        Ok(Err(_)) | Err(StoreError::Damaged { .. }) => {}
         Err(error) => return Err(error),
     }
     if let Some(server) = ServerInfo::find(folder) {
-        return Err(Error::Served { folder: folder.to_owned(), process: server.pid });
+        return Err(StoreError::Served { folder: folder.to_owned(), process: server.pid });
     }
     let gone = |result: io::Result<()>| match result {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::folder(folder)(error)),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(StoreError::folder(folder)(error)),
         _ => Ok(()),
     };
     // The blobs first: a database that is missing while blobs are there counts as damaged.

@@ -3,23 +3,23 @@
 use serde_json::{Value, json};
 
 use crate::image::glob::covers;
-use crate::local::core::error::ApiError;
+use crate::local::core::error::Error;
 use crate::local::core::repository::Repository;
 
 /// A mutability and its exclusion filters, found to go together.
 pub(in crate::local) fn checked(
     mutability: &str,
     filters: Option<&[Value]>,
-) -> Result<(String, Value), ApiError> {
+) -> Result<(String, Value), Error> {
     let name = "imageTagMutabilityExclusionFilters";
     match (mutability.ends_with("_WITH_EXCLUSION"), filters) {
-        (true, None) => Err(ApiError::parameter(
+        (true, None) => Err(Error::parameter(
             name,
             &format!(
                 "ImageTagMutabilityExclusionFilters can't be null when imageTagMutability is set as {mutability}"
             ),
         )),
-        (false, Some(_)) => Err(ApiError::parameter(
+        (false, Some(_)) => Err(Error::parameter(
             name,
             &format!(
                 "ImageTagMutabilityExclusionFilters must be null when imageTagMutability is set as {mutability}"

@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 use serde_json::{Map, Value};
 
-use crate::local::core::error::ApiError;
+use crate::local::core::error::Error;
 use crate::local::core::registry_id::{RepositoryRef, Scope};
 use crate::local::core::repositories::{New, encryption, insert};
 use crate::local::core::repository::Repository;
@@ -21,7 +21,7 @@ pub(in crate::local) fn text<'a>(template: &'a Map<String, Value>, member: &str)
 }
 
 /// What a repository made from the template begins with.
-pub(in crate::local) fn new(template: &Map<String, Value>, scope: &Scope) -> Result<New, ApiError> {
+pub(in crate::local) fn new(template: &Map<String, Value>, scope: &Scope) -> Result<New, Error> {
     let list = |member: &str| template.get(member).and_then(Value::as_array).map(Vec::as_slice);
     let mutability = text(template, "imageTagMutability").unwrap_or("MUTABLE");
     let (mutability, exclusions) =
@@ -42,7 +42,7 @@ pub(in crate::local) fn template_for(
     scope: &Scope,
     name: &str,
     occasion: &str,
-) -> Result<Option<Map<String, Value>>, ApiError> {
+) -> Result<Option<Map<String, Value>>, Error> {
     let templates = Setting::list(connection, scope, Kind::Template, "", MOST_TEMPLATES)?;
     let applies = |template: &Setting| {
         let occasions = template.value["appliedFor"].as_array();
@@ -61,7 +61,7 @@ pub(in crate::local) fn template_for(
 pub(in crate::local) fn registry_that_creates(
     connection: &Connection,
     name: &str,
-) -> Result<Option<Scope>, ApiError> {
+) -> Result<Option<Scope>, Error> {
     let query = "SELECT DISTINCT account, region FROM setting WHERE service = 'ecr' AND kind = ?1";
     let mut statement = connection.prepare_cached(query)?;
     let scopes = statement.query_map([Kind::Template.name()], |row| {
@@ -83,7 +83,7 @@ pub(in crate::local) fn create_from_template(
     repository: &RepositoryRef,
     occasion: &str,
     now: i64,
-) -> Result<Option<Repository>, ApiError> {
+) -> Result<Option<Repository>, Error> {
     let RepositoryRef { scope, name } = repository;
     match template_for(connection, scope, name, occasion)? {
         Some(template) => create_from(connection, repository, &template, now).map(Some),
@@ -97,7 +97,7 @@ pub(in crate::local) fn create_from(
     repository: &RepositoryRef,
     template: &Map<String, Value>,
     now: i64,
-) -> Result<Repository, ApiError> {
+) -> Result<Repository, Error> {
     let RepositoryRef { scope, name } = repository;
     let repository = insert(connection, scope, name, &new(template, scope)?, now)?;
     if let Some(text) = text(template, "repositoryPolicy") {

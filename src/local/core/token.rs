@@ -8,7 +8,7 @@ use sha2::Sha256;
 
 use crate::iam::Principal;
 use crate::local::core::download_url;
-use crate::local::core::error::ApiError;
+use crate::local::core::error::Error;
 
 /// Tells this use of the secret from others.
 const PURPOSE: &[u8] = b"authorization token\n";
@@ -40,7 +40,7 @@ pub(in crate::local) struct Mint {
 }
 
 impl Mint {
-    pub(in crate::local) fn of(connection: &Connection) -> Result<Self, ApiError> {
+    pub(in crate::local) fn of(connection: &Connection) -> Result<Self, Error> {
         let query = "SELECT value FROM meta WHERE name = ?1";
         let mut statement = connection.prepare_cached(query)?;
         let generation = statement.query_row([GENERATION], |row| row.get(0)).optional()?;
@@ -94,7 +94,7 @@ impl Grant {
 }
 
 /// Makes all tokens that there are expired ones.
-pub(in crate::local) fn expire_all(connection: &Connection) -> Result<(), ApiError> {
+pub(in crate::local) fn expire_all(connection: &Connection) -> Result<(), Error> {
     connection.execute(
         "INSERT INTO meta (name, value) VALUES (?1, 1) ON CONFLICT DO UPDATE SET value = value + 1",
         [GENERATION],

@@ -3,7 +3,7 @@
 use std::fs::File;
 
 use crate::image::{Algorithm, Digest};
-use crate::local::core::error::ApiError;
+use crate::local::core::error::Error;
 use crate::local::core::local::Local;
 use crate::local::core::registry_id::RepositoryRef;
 use crate::local::core::request::{IfMissing, Request};
@@ -15,7 +15,7 @@ pub(in crate::local) fn begin_upload(
     request: &Request<'_>,
     reference: &RepositoryRef,
     missing: IfMissing,
-) -> Result<String, ApiError> {
+) -> Result<String, Error> {
     let local = request.local;
     local.store.database.hold_reserve();
     let (id, forgotten) = local.write(|transaction| {
@@ -33,7 +33,7 @@ pub(in crate::local) fn upload_of(
     local: &Local,
     reference: &RepositoryRef,
     id: &str,
-) -> Result<Option<Upload>, ApiError> {
+) -> Result<Option<Upload>, Error> {
     local.read(|connection| Ok(Upload::find(connection, reference.find(connection)?.id, id)?))
 }
 
@@ -42,7 +42,7 @@ pub(in crate::local) fn cancel_upload(
     local: &Local,
     reference: &RepositoryRef,
     id: &str,
-) -> Result<bool, ApiError> {
+) -> Result<bool, Error> {
     let Some(upload) = upload_of(local, reference, id)? else { return Ok(false) };
     local.free(|transaction| {
         transaction.execute("DELETE FROM upload WHERE id = ?1", [&upload.id])?;
@@ -76,7 +76,7 @@ impl Session {
         local: &Local,
         reference: &RepositoryRef,
         id: &str,
-    ) -> Result<Result<Self, NotOpened>, ApiError> {
+    ) -> Result<Result<Self, NotOpened>, Error> {
         let Some(known) = upload_of(local, reference, id)? else { return Ok(Err(NotOpened::Missing)) };
         let Some(file) = local.store.blobs.try_lock_upload(&known.id)? else {
             return Ok(Err(NotOpened::Busy));
@@ -100,7 +100,7 @@ impl Session {
     }
 
     /// Takes in what comes next.
-    pub(in crate::local) fn write(&mut self, bytes: &[u8]) -> Result<(), ApiError> {
+    pub(in crate::local) fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
         Ok(self.writer.write(bytes)?)
     }
 
@@ -110,7 +110,7 @@ impl Session {
         self,
         request: &Request<'_>,
         counts_short: bool,
-    ) -> Result<Option<Finished>, ApiError> {
+    ) -> Result<Option<Finished>, Error> {
         let Self { repository, writer, .. } = self;
         let finished = writer.finish(&request.local.store, counts_short, request.now)?;
         Ok(finished.map(|(upload, file)| Finished { repository, upload, file }))
@@ -127,10 +127,10 @@ pub(in crate::local) struct Finished {
 
 impl Finished {
     /// The digest of everything that the session has; SHA-256 ran along.
-    pub(in crate::local) fn digest(&self, local: &Local, algorithm: Algorithm) -> Result<Digest, ApiError> {
+    pub(in crate::local) fn digest(&self, local: &Local, algorithm: Algorithm) -> Result<Digest, Error> {
         let text = self.upload.digest(&local.store, &self.file)?;
         if algorithm == Algorithm::Sha256 {
-            return text.parse().map_err(|_| ApiError::server("an upload has no digest"));
+            return text.parse().map_err(|_| Error::storage("an upload has no digest"));
         }
         let mut hasher = algorithm.hasher();
         blobs::read_pieces(&self.file, |piece| hasher.update(piece))?;
@@ -138,10 +138,10 @@ impl Finished {
     }
 
     /// Makes the session, which has this digest, a blob of its repository; false if it has ended meanwhile.
-    pub(in crate::local) fn store(self, local: &Local, digest: &Digest) -> Result<bool, ApiError> {
+    pub(in crate::local) fn store(self, local: &Local, digest: &Digest) -> Result<bool, Error> {
         let Self { repository, upload, file } = self;
         local.store.blobs.settle(&file)?;
-        let row = |connection: &rusqlite::Connection| Ok::<_, ApiError>(repository.find(connection)?.id);
+        let row = |connection: &rusqlite::Connection| Ok::<_, Error>(repository.find(connection)?.id);
         let stored = upload.become_layer(&local.store, &digest.to_string(), row)?;
         if stored.is_some() {
             local.forget_upload(&upload.id);

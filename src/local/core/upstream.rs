@@ -40,16 +40,16 @@ pub(in crate::local) enum Wanted {
     Access,
 }
 
-/// Why something could not be fetched.
+/// Why an image or a layer could not be fetched from upstream.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::local) struct Failure {
-    pub(in crate::local) kind: Trouble,
+pub(in crate::local) struct UpstreamError {
+    pub(in crate::local) kind: UpstreamErrorKind,
     pub(in crate::local) reason: String,
 }
 
-/// Kinds of failures.
+/// Kinds of [`UpstreamError`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::local) enum Trouble {
+pub(in crate::local) enum UpstreamErrorKind {
     /// Upstream does not have it.
     Missing,
     /// Upstream does not let us in.
@@ -62,29 +62,29 @@ pub(in crate::local) enum Trouble {
     Here,
 }
 
-impl Failure {
-    pub(in crate::local) fn new(kind: Trouble, reason: impl Into<String>) -> Self {
+impl UpstreamError {
+    pub(in crate::local) fn new(kind: UpstreamErrorKind, reason: impl Into<String>) -> Self {
         Self { kind, reason: reason.into() }
     }
 
     /// The `failureCode` of an image.
     pub(in crate::local) fn code(&self) -> &'static str {
         match self.kind {
-            Trouble::Missing => "ImageNotFound",
-            Trouble::Denied => "UpstreamAccessDenied",
-            Trouble::Throttled => "UpstreamTooManyRequests",
-            Trouble::Unavailable | Trouble::Here => "UpstreamUnavailable",
+            UpstreamErrorKind::Missing => "ImageNotFound",
+            UpstreamErrorKind::Denied => "UpstreamAccessDenied",
+            UpstreamErrorKind::Throttled => "UpstreamTooManyRequests",
+            UpstreamErrorKind::Unavailable | UpstreamErrorKind::Here => "UpstreamUnavailable",
         }
     }
 }
 
 /// What became of a need: what could not be fetched, and why.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(in crate::local) struct Settled(pub(in crate::local) Vec<(Wanted, Failure)>);
+pub(in crate::local) struct Settled(pub(in crate::local) Vec<(Wanted, UpstreamError)>);
 
 impl Settled {
     /// Why this one was not fetched; `None` where it was, or was not tried.
-    pub(in crate::local) fn failure(&self, wanted: &Wanted) -> Option<&Failure> {
+    pub(in crate::local) fn failure(&self, wanted: &Wanted) -> Option<&UpstreamError> {
         self.0.iter().find(|(each, _)| each == wanted).map(|(_, failure)| failure)
     }
 }

@@ -4,21 +4,20 @@ use rusqlite::{Connection, params};
 use serde_json::Value;
 
 use crate::image::Digest;
-use crate::local::core::error::ApiError;
+use crate::local::core::error::{Error, ErrorKind};
 use crate::local::core::local::Local;
 use crate::local::core::registry_id::Scope;
 use crate::local::core::repository::Repository;
 use crate::local::core::settings::{Kind, Setting};
-use crate::local::core::upstream::{Need, Rule, Settled, Trouble, Wanted, below, is_recent, length};
+use crate::local::core::upstream::{
+    Need, Rule, Settled, UpstreamErrorKind, Wanted, below, is_recent, length,
+};
 
 /// Rules of one registry.
 pub(in crate::local) const MOST_RULES: i64 = 50;
 
 /// The rules of a registry, by their prefixes.
-pub(in crate::local) fn rules(
-    connection: &Connection,
-    scope: &Scope,
-) -> Result<Vec<(String, Value)>, ApiError> {
+pub(in crate::local) fn rules(connection: &Connection, scope: &Scope) -> Result<Vec<(String, Value)>, Error> {
     let rules = Setting::list(connection, scope, Kind::PullThroughCacheRule, "", MOST_RULES)?;
     Ok(rules.into_iter().map(|rule| (rule.name, rule.value)).collect())
 }
@@ -26,7 +25,7 @@ pub(in crate::local) fn rules(
 /// Every registry that has rules, once with each of their prefixes.
 pub(in crate::local) fn registries_with_rules(
     connection: &Connection,
-) -> Result<Vec<(Scope, String)>, ApiError> {
+) -> Result<Vec<(Scope, String)>, Error> {
     let query = "SELECT account, region, name FROM setting WHERE service = 'ecr' AND kind = ?1";
     let mut statement = connection.prepare_cached(query)?;
     let rows = statement.query_map([Kind::PullThroughCacheRule.name()], |row| {
@@ -44,7 +43,7 @@ pub(in crate::local) fn is_due(
     scope: &Scope,
     repository: &str,
     looked_up_at: i64,
-) -> Result<bool, ApiError> {
+) -> Result<bool, Error> {
     if is_recent(looked_up_at) {
         return Ok(false);
     }
@@ -60,7 +59,7 @@ pub(in crate::local) fn referrers(
     scope: &Scope,
     repository: &str,
     subject: &Digest,
-) -> Result<Option<Need>, ApiError> {
+) -> Result<Option<Need>, Error> {
     let Some(rule) = Rule::of(connection, scope, repository)? else { return Ok(None) };
     let (scope, repository) = (scope.clone(), repository.to_owned());
     let need = Need { scope, repository, rule, wanted: vec![Wanted::Referrers(subject.clone())] };
@@ -76,13 +75,13 @@ pub(in crate::local) fn instead(
     repository: &str,
     wanted: Vec<Wanted>,
     settled: Option<&Settled>,
-) -> Result<Option<ApiError>, ApiError> {
+) -> Result<Option<Error>, Error> {
     if let Some(settled) = settled {
         let mut failures = wanted.iter().filter_map(|wanted| settled.failure(wanted));
-        let failure = failures.find(|failure| failure.kind != Trouble::Missing);
+        let failure = failures.find(|failure| failure.kind != UpstreamErrorKind::Missing);
         return Ok(failure.map(|failure| match failure.kind {
-            Trouble::Here => ApiError::server(&failure.reason),
-            _ => ApiError::new(code(&wanted), &failure.reason),
+            UpstreamErrorKind::Here => Error::storage(&failure.reason),
+            _ => Error::new(code(&wanted), &failure.reason),
         }));
     }
     let rule = if wanted.is_empty() { None } else { Rule::of(connection, scope, repository)? };
@@ -90,21 +89,21 @@ pub(in crate::local) fn instead(
     Ok(rule.map(|rule| Need { scope, repository, rule, wanted }.unmet()))
 }
 
-/// The code of the refusal where these are not to be had.
-pub(in crate::local) fn code(wanted: &[Wanted]) -> &'static str {
+/// The kind of error where these are not to be had.
+pub(in crate::local) fn code(wanted: &[Wanted]) -> ErrorKind {
     match wanted.first() {
-        Some(Wanted::Layer(_)) => "UnableToGetUpstreamLayerException",
-        Some(Wanted::Referrers(_)) => "UnableToListUpstreamImageReferrersException",
-        _ => "UnableToGetUpstreamImageException",
+        Some(Wanted::Layer(_)) => ErrorKind::UnableToGetUpstreamLayer,
+        Some(Wanted::Referrers(_)) => ErrorKind::UnableToListUpstreamImageReferrers,
+        _ => ErrorKind::UnableToGetUpstreamImage,
     }
 }
 
 impl Need {
     /// The refusal that says what has to be fetched.
-    pub(in crate::local) fn unmet(self) -> ApiError {
+    pub(in crate::local) fn unmet(self) -> Error {
         let text = format!("{} has to be asked first, and was not", self.rule.home);
         let code = code(&self.wanted);
-        ApiError { need: Some(Box::new(self)), ..ApiError::new(code, text) }
+        Error { need: Some(Box::new(self)), ..Error::new(code, text) }
     }
 }
 
@@ -113,7 +112,7 @@ pub(in crate::local) fn looked_up_at(
     connection: &Connection,
     repository: &Repository,
     tag: &str,
-) -> Result<i64, ApiError> {
+) -> Result<i64, Error> {
     let query = "SELECT tagged_at FROM image_tag WHERE repository = ?1 AND name = ?2";
     Ok(connection.prepare_cached(query)?.query_row(params![repository.id, tag], |row| row.get(0))?)
 }
@@ -124,7 +123,7 @@ impl Rule {
         connection: &Connection,
         scope: &Scope,
         repository: &str,
-    ) -> Result<Option<Self>, ApiError> {
+    ) -> Result<Option<Self>, Error> {
         if scope.service != "ecr" {
             return Ok(None);
         }
@@ -137,10 +136,7 @@ impl Rule {
 }
 
 /// The only registry of the store that has a rule for a repository of this name.
-pub(in crate::local) fn scope_of(
-    connection: &Connection,
-    repository: &str,
-) -> Result<Option<Scope>, ApiError> {
+pub(in crate::local) fn scope_of(connection: &Connection, repository: &str) -> Result<Option<Scope>, Error> {
     let mut found: Vec<Scope> = Vec::new();
     for (scope, prefix) in registries_with_rules(connection)? {
         if below(&prefix, repository).is_some() && !found.contains(&scope) {

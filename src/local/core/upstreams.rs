@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::{BoxFuture, Shared};
 use tokio::sync::Semaphore;
 
-use crate::local::core::upstream::{Failure, Home, Need, Wanted, is_recent};
+use crate::local::core::upstream::{Home, Need, UpstreamError, Wanted, is_recent};
 use crate::local::store::time;
 use crate::store::registry::{Login, Network};
 
@@ -21,7 +21,7 @@ const PAUSE: Duration = Duration::from_mins(1);
 /// Images of which it is remembered that what is about them was looked up.
 const LISTED: usize = 10_000;
 
-pub(in crate::local) type Flight = Shared<BoxFuture<'static, Result<(), Failure>>>;
+pub(in crate::local) type Flight = Shared<BoxFuture<'static, Result<(), UpstreamError>>>;
 
 /// What is being fetched, and how.
 pub(in crate::local) struct Upstreams {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hyper::header::{CONTENT_RANGE, RANGE};
 use hyper::{Method, Response, StatusCode};
 
-use crate::local::distribution::error::Refusal;
+use crate::local::distribution::error::OciError;
 use crate::local::distribution::registry::Registry;
 use crate::local::distribution::requests::{Asked, empty, put, refuse};
 use crate::local::http::download::{self, Wanted};
@@ -17,7 +17,7 @@ pub(in crate::local) async fn blob(
     asked: &Asked,
     name: &str,
     digest: &str,
-) -> Result<Response<Body>, Refusal> {
+) -> Result<Response<Body>, OciError> {
     let (path, text) = (name.to_owned(), digest.to_owned());
     if asked.head.method == Method::DELETE {
         asked.with(state, move |registry| registry.delete_blob(&registry.repository(&path)?, &text)).await?;
@@ -36,8 +36,8 @@ pub(in crate::local) async fn blob(
         Wanted::Part(range) => (StatusCode::PARTIAL_CONTENT, range),
         Wanted::Nothing => {
             let text = format!("the blob has {size} bytes, none of which is in the requested range");
-            let refusal = Refusal::new(416, "UNSUPPORTED", text);
-            let mut response = refuse(state, &asked.head, &refusal);
+            let error = OciError::new(416, "UNSUPPORTED", text);
+            let mut response = refuse(state, &asked.head, &error);
             put(&mut response, CONTENT_RANGE.as_str(), &format!("bytes */{size}"));
             return Ok(response);
         }
@@ -46,9 +46,9 @@ pub(in crate::local) async fn blob(
     let body = if asked.is_head() {
         response::whole("")
     } else {
-        let sound = |_| Refusal::new(400, "DIGEST_INVALID", format!("{digest} is not a digest"));
+        let sound = |_| OciError::new(400, "DIGEST_INVALID", format!("{digest} is not a digest"));
         let pieces = download::pieces(state, file, digest.parse().map_err(sound)?, range.clone());
-        pieces.await.map_err(|error| Refusal::new(500, "UNKNOWN", error.to_string()))?
+        pieces.await.map_err(|error| OciError::new(500, "UNKNOWN", error.to_string()))?
     };
     let mut response = response::plain(status, "application/octet-stream", body);
     put(&mut response, "content-length", &length.to_string());

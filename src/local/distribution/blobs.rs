@@ -8,13 +8,13 @@ use crate::local::core::blobs::{Deleted, Mount};
 use crate::local::core::registry_id::RepositoryRef;
 use crate::local::core::upstream::Wanted;
 use crate::local::core::{account_settings, upstream_rules};
-use crate::local::distribution::error::Refusal;
+use crate::local::distribution::error::OciError;
 use crate::local::distribution::registry::Registry;
 use crate::local::distribution::repository::is_name;
 
 /// Reads a digest from a URL.
-pub(in crate::local) fn digest(text: &str) -> Result<Digest, Refusal> {
-    text.parse().map_err(|_| Refusal::new(400, "DIGEST_INVALID", format!("{text} is not a digest")))
+pub(in crate::local) fn digest(text: &str) -> Result<Digest, OciError> {
+    text.parse().map_err(|_| OciError::new(400, "DIGEST_INVALID", format!("{text} is not a digest")))
 }
 
 impl Registry<'_> {
@@ -25,7 +25,7 @@ impl Registry<'_> {
         repository: &RepositoryRef,
         text: &str,
         head: bool,
-    ) -> Result<(File, u64), Refusal> {
+    ) -> Result<(File, u64), OciError> {
         self.authorize(
             repository,
             if head { "BatchCheckLayerAvailability" } else { "GetDownloadUrlForLayer" },
@@ -36,7 +36,7 @@ impl Registry<'_> {
         let damaged = || {
             let words =
                 format!("blob {text} is damaged on the disk; push it again (`ecr local check` lists them)");
-            Refusal::new(500, "UNKNOWN", words)
+            OciError::new(500, "UNKNOWN", words)
         };
         let path = self.local.store.blobs.path(text).ok_or_else(damaged)?;
         let file = File::open(path).map_err(|error| match error.kind() {
@@ -52,17 +52,17 @@ impl Registry<'_> {
         &self,
         repository: &RepositoryRef,
         text: &str,
-    ) -> Result<(File, u64), Refusal> {
+    ) -> Result<(File, u64), OciError> {
         match self.blob(repository, text, false) {
-            Err(refusal) if refusal.status == 404 => {
+            Err(error) if error.status == 404 => {
                 let wanted = vec![Wanted::Layer(digest(text)?)];
                 let RepositoryRef { scope, name } = repository;
                 let instead = self.local.read(|connection| {
                     upstream_rules::instead(connection, scope, name, wanted, self.settled)
                 })?;
                 match instead {
-                    Some(fault) => self.pulled(repository, Err(fault)),
-                    None => Err(refusal),
+                    Some(error) => self.pulled(repository, Err(error)),
+                    None => Err(error),
                 }
             }
             found => found,
@@ -74,17 +74,17 @@ impl Registry<'_> {
         &self,
         repository: &RepositoryRef,
         text: &str,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), OciError> {
         let digest = digest(text)?;
         self.authorize(repository, "BatchDeleteImage")?;
         if self.rules.quirks {
-            return Err(Refusal::new(405, "UNSUPPORTED", "The operation is unsupported."));
+            return Err(OciError::new(405, "UNSUPPORTED", "The operation is unsupported."));
         }
         match self.request().delete_blob(repository, &digest)? {
             Deleted::Yes => Ok(()),
             Deleted::Missing => Err(unknown(&digest)),
             Deleted::Used => {
-                Err(Refusal::new(405, "UNSUPPORTED", format!("blob {digest} belongs to an image")))
+                Err(OciError::new(405, "UNSUPPORTED", format!("blob {digest} belongs to an image")))
             }
         }
     }
@@ -96,13 +96,13 @@ impl Registry<'_> {
         target: &RepositoryRef,
         text: &str,
         from: Option<&str>,
-    ) -> Result<bool, Refusal> {
+    ) -> Result<bool, OciError> {
         let digest = digest(text)?;
         self.authorize(target, "InitiateLayerUpload")?;
         let source = match from.map(|from| self.repository(from)).transpose() {
             // No repository has a name of such a length, so the blob is not there (OCI distribution specification, "Mounting a
             // blob from another repository").
-            Err(Refusal { code: "NAME_INVALID", .. }) if from.is_some_and(is_name) => return Ok(false),
+            Err(OciError { code: "NAME_INVALID", .. }) if from.is_some_and(is_name) => return Ok(false),
             source => source?,
         };
         // Whoever may not read the source uploads the blob instead, as if it were not there.
@@ -122,6 +122,6 @@ impl Registry<'_> {
     }
 }
 
-fn unknown(digest: &Digest) -> Refusal {
-    Refusal::new(404, "BLOB_UNKNOWN", format!("blob {digest} is not in the repository"))
+fn unknown(digest: &Digest) -> OciError {
+    OciError::new(404, "BLOB_UNKNOWN", format!("blob {digest} is not in the repository"))
 }

@@ -1,16 +1,16 @@
-//! What the registry says no with: the codes of the OCI distribution specification.
+//! The error answers of the distribution API: the codes of the OCI distribution specification.
 
 use std::io;
 
 use serde_json::{Value, json};
 
-use crate::local::core::error::ApiError;
+use crate::local::core::error::{Error, ErrorKind};
 use crate::local::core::upstream::Need;
 use crate::local::pull_through::MayNeedUpstream;
 
-/// A refusal with its HTTP status.
+/// An error answer with its HTTP status.
 #[derive(Debug, Clone, PartialEq)]
-pub(in crate::local) struct Refusal {
+pub(in crate::local) struct OciError {
     pub(in crate::local) status: u16,
     pub(in crate::local) code: &'static str,
     pub(in crate::local) message: String,
@@ -20,7 +20,7 @@ pub(in crate::local) struct Refusal {
     pub(in crate::local) need: Option<Box<Need>>,
 }
 
-impl Refusal {
+impl OciError {
     pub(in crate::local) fn new(status: u16, code: &'static str, message: impl Into<String>) -> Self {
         Self { status, code, message: message.into(), session: None, need: None }
     }
@@ -31,36 +31,37 @@ impl Refusal {
     }
 }
 
-impl From<ApiError> for Refusal {
-    fn from(fault: ApiError) -> Self {
-        let (status, code) = match fault.code.as_str() {
-            _ if fault.status >= 500 => (500, "UNKNOWN"),
-            "RepositoryNotFoundException" | "RegistryNotFoundException" => (404, "NAME_UNKNOWN"),
-            "ImageNotFoundException" => (404, "MANIFEST_UNKNOWN"),
-            "UploadNotFoundException" => (404, "BLOB_UPLOAD_UNKNOWN"),
-            "ImageTagAlreadyExistsException" => (400, "TAG_INVALID"),
-            "LayersNotFoundException" | "ReferencedImagesNotFoundException" => (400, "MANIFEST_BLOB_UNKNOWN"),
-            "ImageDigestDoesNotMatchException" => (400, "DIGEST_INVALID"),
-            "InvalidParameterException" => (400, parameter(&fault.message)),
-            "LimitExceededException" | "AccessDeniedException" => (403, "DENIED"),
-            "UnableToGetUpstreamImageException" | "UnableToGetUpstreamLayerException" => (502, "UNKNOWN"),
-            "ThrottlingException" => (429, "TOOMANYREQUESTS"),
-            _ => (400, "UNSUPPORTED"),
+impl From<Error> for OciError {
+    fn from(error: Error) -> Self {
+        let (status, code) = match &error.kind {
+            ErrorKind::Storage => (500, "UNKNOWN"),
+            ErrorKind::RepositoryNotFound => (404, "NAME_UNKNOWN"),
+            ErrorKind::ImageNotFound => (404, "MANIFEST_UNKNOWN"),
+            ErrorKind::UploadNotFound => (404, "BLOB_UPLOAD_UNKNOWN"),
+            ErrorKind::ImageTagAlreadyExists | ErrorKind::InvalidImageTag { .. } => (400, "TAG_INVALID"),
+            ErrorKind::LayersNotFound | ErrorKind::ReferencedImagesNotFound => (400, "MANIFEST_BLOB_UNKNOWN"),
+            ErrorKind::ImageDigestDoesNotMatch => (400, "DIGEST_INVALID"),
+            ErrorKind::InvalidParameter { parameter } => (400, invalid(parameter)),
+            ErrorKind::LimitExceeded | ErrorKind::AccessDenied => (403, "DENIED"),
+            ErrorKind::UnableToGetUpstreamImage | ErrorKind::UnableToGetUpstreamLayer => (502, "UNKNOWN"),
+            ErrorKind::ImageAlreadyExists
+            | ErrorKind::InvalidTagParameter
+            | ErrorKind::TooManyTags
+            | ErrorKind::UnableToListUpstreamImageReferrers => (400, "UNSUPPORTED"),
         };
-        Self { need: fault.need, ..Self::new(status, code, fault.message) }
+        Self { need: error.need, ..Self::new(status, code, error.message) }
     }
 }
 
-impl MayNeedUpstream for Refusal {
+impl MayNeedUpstream for OciError {
     fn take_need(&mut self) -> Option<Box<Need>> {
         self.need.take()
     }
 }
 
 /// The code for a parameter that is out of its bounds.
-fn parameter(message: &str) -> &'static str {
-    let name = message.split('\'').nth(1).unwrap_or_default();
-    match name {
+fn invalid(parameter: &str) -> &'static str {
+    match parameter {
         "repositoryName" => "NAME_INVALID",
         "imageTag" => "TAG_INVALID",
         "imageDigest" => "DIGEST_INVALID",
@@ -68,8 +69,8 @@ fn parameter(message: &str) -> &'static str {
     }
 }
 
-impl From<io::Error> for Refusal {
+impl From<io::Error> for OciError {
     fn from(error: io::Error) -> Self {
-        ApiError::from(error).into()
+        Error::from(error).into()
     }
 }

@@ -3,7 +3,7 @@
 use crate::iam::Principal;
 use crate::local::core::local::Local;
 use crate::local::core::token::Mint;
-use crate::local::distribution::error::Refusal;
+use crate::local::distribution::error::OciError;
 use crate::local::distribution::registry::Rules;
 use crate::local::store::time;
 
@@ -50,8 +50,8 @@ impl Identity {
         rules: &Rules,
         header: Option<&str>,
         open: bool,
-    ) -> Result<Self, Refusal> {
-        let unauthorized = |text: &str| Refusal::new(401, "UNAUTHORIZED", text);
+    ) -> Result<Self, OciError> {
+        let unauthorized = |text: &str| OciError::new(401, "UNAUTHORIZED", text);
         let nobody = Self {
             account: rules.account.clone(),
             region: rules.region.clone(),
@@ -74,7 +74,7 @@ impl Identity {
             None => Err(unauthorized("Not Authorized")),
             Some(_) => {
                 let text = "Your authorization token has expired. Reauthenticate and try again.";
-                Err(if rules.quirks { Refusal::new(403, "DENIED", text) } else { unauthorized(text) })
+                Err(if rules.quirks { OciError::new(403, "DENIED", text) } else { unauthorized(text) })
             }
         }
     }

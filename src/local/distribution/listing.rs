@@ -3,7 +3,7 @@
 use rusqlite::params;
 
 use crate::local::core::registry_id::{RepositoryRef, Scope};
-use crate::local::distribution::error::Refusal;
+use crate::local::distribution::error::OciError;
 use crate::local::distribution::registry::Registry;
 
 /// How many entries a page has where the client does not say.
@@ -29,7 +29,7 @@ pub(in crate::local) struct List {
 
 impl Registry<'_> {
     /// The tags of a repository, in the order of their bytes.
-    pub(in crate::local) fn tags(&self, repository: &RepositoryRef, page: &Page) -> Result<List, Refusal> {
+    pub(in crate::local) fn tags(&self, repository: &RepositoryRef, page: &Page) -> Result<List, OciError> {
         self.authorize(repository, "ListImages")?;
         let query = "SELECT name FROM image_tag WHERE repository = ?1 AND name > ?2 ORDER BY name LIMIT ?3";
         Ok(self.local.read(|connection| {
@@ -42,7 +42,7 @@ impl Registry<'_> {
     }
 
     /// The names of the registry's private repositories.
-    pub(in crate::local) fn catalog(&self, page: &Page) -> Result<List, Refusal> {
+    pub(in crate::local) fn catalog(&self, page: &Page) -> Result<List, OciError> {
         let (account, region) = (self.who.account.clone(), self.who.region.clone());
         self.authorize_action(&Scope { service: "ecr", account, region }, None, "DescribeRepositories")?;
         let query = "SELECT name FROM repository

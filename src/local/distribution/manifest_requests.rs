@@ -6,14 +6,13 @@ use hyper::header::CONTENT_TYPE;
 use hyper::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 
-use crate::local::core::error::ApiError;
-use crate::local::distribution::error::Refusal;
+use crate::local::distribution::error::OciError;
 use crate::local::distribution::listing::{List, Page};
 use crate::local::distribution::manifests::{Found, Push};
 use crate::local::distribution::path::query;
 use crate::local::distribution::registry::Registry;
 use crate::local::distribution::requests::{Asked, JSON, content, empty, put};
-use crate::local::http::body::{Buffer, Reading};
+use crate::local::http::body::{self, Buffer, Reading};
 use crate::local::http::response::{self, Body, SMALL};
 use crate::local::http::state::State;
 
@@ -27,7 +26,7 @@ pub(in crate::local) async fn manifest(
     asked: &mut Asked,
     name: &str,
     reference: &str,
-) -> Result<Response<Body>, Refusal> {
+) -> Result<Response<Body>, OciError> {
     let (path, wanted) = (name.to_owned(), reference.to_owned());
     match asked.head.method {
         Method::PUT => put_manifest(state, asked, path, wanted).await,
@@ -54,7 +53,7 @@ async fn get(
     asked: &Asked,
     path: String,
     wanted: String,
-) -> Result<Response<Body>, Refusal> {
+) -> Result<Response<Body>, OciError> {
     let load = {
         let (path, wanted) = (path.clone(), wanted.clone());
         move |registry: &Registry<'_>| registry.manifest(&registry.repository(&path)?, &wanted)
@@ -71,7 +70,7 @@ async fn get(
         let content = std::mem::take(&mut found.content);
         return Ok(described(found, response::whole(content)));
     }
-    let no_room = || Refusal::new(503, "TOOMANYREQUESTS", "too many clients take their answers too slowly");
+    let no_room = || OciError::new(503, "TOOMANYREQUESTS", "too many clients take their answers too slowly");
     let length = usize::try_from(found.length).unwrap_or(usize::MAX);
     let share = response::room(state, &asked.head, length).await.ok_or_else(no_room)?;
     let mut found = asked.with_memory(state, load).await?;
@@ -94,7 +93,7 @@ async fn put_manifest(
     asked: &mut Asked,
     path: String,
     reference: String,
-) -> Result<Response<Body>, Refusal> {
+) -> Result<Response<Body>, OciError> {
     // Who may not push need not send the manifest.
     let name = path.clone();
     let repository = asked.with(state, move |registry| {
@@ -132,12 +131,12 @@ async fn put_manifest(
 }
 
 /// Reads a manifest. Its memory is counted until the buffer is dropped.
-async fn read(state: &State, asked: &mut Asked) -> Result<(String, Buffer), Refusal> {
-    let refuse = |status, text: &str| Refusal::new(status, "MANIFEST_INVALID", text);
-    let told = |fault: ApiError| match fault.status {
+async fn read(state: &State, asked: &mut Asked) -> Result<(String, Buffer), OciError> {
+    let refuse = |status, text: &str| OciError::new(status, "MANIFEST_INVALID", text);
+    let told = |error: body::Error| match error.status() {
         408 => refuse(408, "the manifest did not arrive in time"),
         413 => refuse(413, "a manifest has at most 4194304 bytes"),
-        503 => refuse(503, &fault.message),
+        503 => refuse(503, &error.to_string()),
         _ => refuse(400, "the manifest broke off"),
     };
     let reading = Reading::begin(&state.manifests, &mut asked.body, LARGEST, (1, 1), state.patience);
@@ -156,22 +155,22 @@ pub(in crate::local) async fn tags(
     state: &Arc<State>,
     asked: &Asked,
     name: &str,
-) -> Result<Response<Body>, Refusal> {
+) -> Result<Response<Body>, OciError> {
     let (path, page) = (name.to_owned(), page(asked)?);
     let list = asked.with(state, move |registry| registry.tags(&registry.repository(&path)?, &page)).await?;
     let body = json!({ "name": name, "tags": list.entries });
     Ok(listed(&format!("/v2/{name}/tags/list"), &list, &body))
 }
 
-pub(in crate::local) async fn catalog(state: &Arc<State>, asked: &Asked) -> Result<Response<Body>, Refusal> {
+pub(in crate::local) async fn catalog(state: &Arc<State>, asked: &Asked) -> Result<Response<Body>, OciError> {
     let page = page(asked)?;
     let list = asked.with(state, move |registry| registry.catalog(&page)).await?;
     Ok(listed("/v2/_catalog", &list, &json!({ "repositories": list.entries })))
 }
 
-fn page(asked: &Asked) -> Result<Page, Refusal> {
+fn page(asked: &Asked) -> Result<Page, OciError> {
     let count = asked.query.get("n").map(|text| {
-        let wrong = |_| Refusal::new(400, "UNSUPPORTED", format!("n={text} is not a number of entries"));
+        let wrong = |_| OciError::new(400, "UNSUPPORTED", format!("n={text} is not a number of entries"));
         text.parse::<u32>().map(i64::from).map_err(wrong)
     });
     Ok(Page { count: count.transpose()?, last: asked.query.get("last").unwrap_or_default().to_owned() })
@@ -191,7 +190,7 @@ pub(in crate::local) async fn referrers(
     asked: &Asked,
     name: &str,
     digest: &str,
-) -> Result<Response<Body>, Refusal> {
+) -> Result<Response<Body>, OciError> {
     let (path, subject) = (name.to_owned(), digest.to_owned());
     // Media types have no blanks: one is a plus that the client did not escape.
     let artifact_type = asked.query.get("artifactType").map(|text| text.replace(' ', "+"));

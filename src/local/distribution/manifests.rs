@@ -6,17 +6,17 @@ use serde_json::{Map, Value, json};
 
 use crate::image::Digest;
 use crate::local::core::delete::{NotDeleted, delete_images, delete_tag};
-use crate::local::core::error::ApiError;
+use crate::local::core::error::{Error, ErrorKind};
 use crate::local::core::image::Image;
 use crate::local::core::image_id::ImageId;
 use crate::local::core::pull::{NotPulled, head, pull_images};
 use crate::local::core::push::{ImagePush, push_image};
 use crate::local::core::registry_id::RepositoryRef;
 use crate::local::core::request::IfMissing;
-use crate::local::core::upstream::{ACTION, Trouble};
+use crate::local::core::upstream::{ACTION, UpstreamErrorKind};
 use crate::local::core::upstream_rules;
 use crate::local::distribution::blobs::digest;
-use crate::local::distribution::error::Refusal;
+use crate::local::distribution::error::OciError;
 use crate::local::distribution::registry::Registry;
 
 /// How many referrers one answer lists.
@@ -59,7 +59,7 @@ impl Registry<'_> {
         &self,
         repository: &RepositoryRef,
         reference: &str,
-    ) -> Result<Found, Refusal> {
+    ) -> Result<Found, OciError> {
         let id = identifier(reference)?;
         self.authorize(repository, "BatchGetImage")?;
         let pulled = pull_images(&self.request(), repository, std::slice::from_ref(&id));
@@ -70,13 +70,15 @@ impl Registry<'_> {
                 Ok(Found { digest: image.digest, media_type: image.media_type, length, content })
             }
             Some(Err(NotPulled::Archived)) => {
-                Err(Refusal::new(404, "MANIFEST_UNKNOWN", "Requested image is archived"))
+                Err(OciError::new(404, "MANIFEST_UNKNOWN", "Requested image is archived"))
             }
             Some(Err(NotPulled::Upstream(failure))) => Err(match failure.kind {
-                Trouble::Missing => unknown(),
-                Trouble::Denied => Refusal::new(403, "DENIED", failure.reason),
-                Trouble::Throttled => Refusal::new(429, "TOOMANYREQUESTS", failure.reason),
-                Trouble::Unavailable | Trouble::Here => Refusal::new(502, "UNKNOWN", failure.reason),
+                UpstreamErrorKind::Missing => unknown(),
+                UpstreamErrorKind::Denied => OciError::new(403, "DENIED", failure.reason),
+                UpstreamErrorKind::Throttled => OciError::new(429, "TOOMANYREQUESTS", failure.reason),
+                UpstreamErrorKind::Unavailable | UpstreamErrorKind::Here => {
+                    OciError::new(502, "UNKNOWN", failure.reason)
+                }
             }),
             Some(Err(NotPulled::Unresolved(_))) | None => Err(unknown()),
         }
@@ -87,7 +89,7 @@ impl Registry<'_> {
         &self,
         repository: &RepositoryRef,
         reference: &str,
-    ) -> Result<Found, Refusal> {
+    ) -> Result<Found, OciError> {
         let id = identifier(reference)?;
         self.authorize(repository, "BatchGetImage")?;
         match head(&self.request(), repository, &id)? {
@@ -101,7 +103,7 @@ impl Registry<'_> {
     }
 
     /// Stores a manifest and puts tags on it.
-    pub(in crate::local) fn push(&self, repository: &RepositoryRef, push: &Push) -> Result<Pushed, Refusal> {
+    pub(in crate::local) fn push(&self, repository: &RepositoryRef, push: &Push) -> Result<Pushed, OciError> {
         let ImageId { digest: given, tag } = identifier(&push.reference)?;
         let pushed = match &given {
             Some(given) => digest(given)?.algorithm().of(push.content.as_bytes()),
@@ -109,12 +111,12 @@ impl Registry<'_> {
         };
         if given.is_some_and(|given| given != pushed.to_string()) {
             let text = format!("the manifest's digest is {pushed}, not {}", push.reference);
-            return Err(Refusal::new(400, "DIGEST_INVALID", text));
+            return Err(OciError::new(400, "DIGEST_INVALID", text));
         }
         let mut tags: Vec<&str> = tag.as_deref().into_iter().collect();
         for tag in &push.tags {
             if let ImageId { digest: Some(_), .. } = identifier(tag)? {
-                return Err(Refusal::new(400, "TAG_INVALID", format!("{tag} is not a tag")));
+                return Err(OciError::new(400, "TAG_INVALID", format!("{tag} is not a tag")));
             }
             tags.push(tag);
         }
@@ -128,21 +130,21 @@ impl Registry<'_> {
             if_missing: IfMissing::Create,
             must_change: false,
         };
-        let stored = push_image(&self.request(), repository, &image).map_err(|fault| self.refuse(fault))?;
+        let stored = push_image(&self.request(), repository, &image).map_err(|error| self.refuse(error))?;
         Ok(Pushed { digest: text, subject: stored.image.subject })
     }
 
     /// What the refusal of a push is called here.
-    fn refuse(&self, fault: ApiError) -> Refusal {
-        let is_missing_layer = fault.code == "LayersNotFoundException";
-        let mut refusal = Refusal::from(fault);
-        if self.rules.quirks && refusal.code == "MANIFEST_INVALID" {
-            (refusal.status, refusal.code) = (405, "UNSUPPORTED");
+    fn refuse(&self, error: Error) -> OciError {
+        let is_missing_layer = error.kind == ErrorKind::LayersNotFound;
+        let mut error = OciError::from(error);
+        if self.rules.quirks && error.code == "MANIFEST_INVALID" {
+            (error.status, error.code) = (405, "UNSUPPORTED");
         }
         if self.rules.quirks && is_missing_layer {
-            refusal.code = "BLOB_UPLOAD_UNKNOWN";
+            error.code = "BLOB_UPLOAD_UNKNOWN";
         }
-        refusal
+        error
     }
 
     /// Deletes a manifest with its tags, or one tag. Amazon ECR deletes an image with its last tag; the specification
@@ -151,7 +153,7 @@ impl Registry<'_> {
         &self,
         repository: &RepositoryRef,
         reference: &str,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), OciError> {
         let id = identifier(reference)?;
         self.authorize(repository, "BatchDeleteImage")?;
         if let Some(tag) = id.tag.as_deref().filter(|_| !self.rules.quirks) {
@@ -163,7 +165,7 @@ impl Registry<'_> {
             None => Ok(()),
             Some((_, NotDeleted::Listed(lists))) => {
                 let text = format!("Requested image referenced by manifest list: [{}]", lists.join(", "));
-                Err(Refusal::new(405, "UNSUPPORTED", text))
+                Err(OciError::new(405, "UNSUPPORTED", text))
             }
             Some((_, NotDeleted::Unresolved(_))) => Err(unknown()),
         }
@@ -176,7 +178,7 @@ impl Registry<'_> {
         subject: &str,
         artifact_type: Option<&str>,
         after: i64,
-    ) -> Result<(Vec<Value>, Option<i64>), Refusal> {
+    ) -> Result<(Vec<Value>, Option<i64>), OciError> {
         let subject = digest(subject)?;
         self.authorize(repository, "BatchGetImage")?;
         if after == 0
@@ -199,7 +201,7 @@ impl Registry<'_> {
         &self,
         repository: &RepositoryRef,
         subject: &Digest,
-    ) -> Result<Option<Refusal>, Refusal> {
+    ) -> Result<Option<OciError>, OciError> {
         let need = self.local.read(|connection| match repository.look_up(connection)? {
             Some(_) => upstream_rules::referrers(
                 self.local,
@@ -221,7 +223,7 @@ fn referrers(
     subject: &Digest,
     artifact_type: Option<&str>,
     after: i64,
-) -> Result<(Vec<Value>, Option<i64>), ApiError> {
+) -> Result<(Vec<Value>, Option<i64>), Error> {
     // Rows are read one by one, and no further than they are wanted.
     let mut statement = connection.prepare_cached(
         "SELECT image.id, digest, media_type, artifact_type, content
@@ -250,7 +252,7 @@ struct Annotated {
     annotations: Option<Map<String, Value>>,
 }
 
-fn descriptor(row: &Row<'_>, content: &[u8]) -> Result<Value, ApiError> {
+fn descriptor(row: &Row<'_>, content: &[u8]) -> Result<Value, Error> {
     let (digest, media_type): (String, String) = (row.get(1)?, row.get(2)?);
     let mut members = json!({ "mediaType": media_type, "digest": digest, "size": content.len() });
     if let Some(artifact_type) = row.get::<_, Option<String>>(3)? {
@@ -263,12 +265,12 @@ fn descriptor(row: &Row<'_>, content: &[u8]) -> Result<Value, ApiError> {
     Ok(members)
 }
 
-fn unknown() -> Refusal {
-    Refusal::new(404, "MANIFEST_UNKNOWN", "Requested image not found")
+fn unknown() -> OciError {
+    OciError::new(404, "MANIFEST_UNKNOWN", "Requested image not found")
 }
 
 /// Reads the reference in a URL, which is a digest if it has a colon, else a tag.
-fn identifier(reference: &str) -> Result<ImageId, Refusal> {
+fn identifier(reference: &str) -> Result<ImageId, OciError> {
     if reference.contains(':') {
         return Ok(ImageId { digest: Some(digest(reference)?.to_string()), tag: None });
     }
@@ -278,7 +280,7 @@ fn identifier(reference: &str) -> Result<ImageId, Refusal> {
         && reference.bytes().all(|byte| is_word(byte) || byte == b'-' || byte == b'.');
     if !is_tag {
         let code = if reference.is_empty() { "MANIFEST_INVALID" } else { "TAG_INVALID" };
-        return Err(Refusal::new(400, code, format!("{reference} is not a tag")));
+        return Err(OciError::new(400, code, format!("{reference} is not a tag")));
     }
     Ok(ImageId { digest: None, tag: Some(reference.to_owned()) })
 }

@@ -7,7 +7,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::timeout_at;
 
 use crate::local::core::uploads::Session;
-use crate::local::distribution::error::Refusal;
+use crate::local::distribution::error::OciError;
 use crate::local::distribution::sessions::write;
 use crate::local::http::min_rate::{MinRate, Timeouts};
 
@@ -19,16 +19,16 @@ const BATCH: usize = 256 * 1024;
 const SLOWEST: u64 = 4 * 1024;
 
 /// A session after a body, and what went wrong with the body.
-pub(in crate::local) type Received = (Session, Result<(), Refusal>);
+pub(in crate::local) type Received = (Session, Result<(), OciError>);
 
-type Writing = JoinHandle<(Session, Result<(), Refusal>)>;
+type Writing = JoinHandle<(Session, Result<(), OciError>)>;
 
 /// Writes a body to a session. What came before a body broke off counts.
 pub(in crate::local) async fn receive(
     session: Session,
     body: &mut Incoming,
     patience: Timeouts,
-) -> Result<Received, Refusal> {
+) -> Result<Received, OciError> {
     let mut pace = MinRate::new(patience, SLOWEST);
     let mut writing: Writing = spawn_blocking(move || (session, Ok(())));
     let mut batch = Vec::new();
@@ -63,12 +63,12 @@ pub(in crate::local) async fn receive(
     }
 }
 
-fn broken(status: u16, text: &str) -> Refusal {
-    Refusal::new(status, "BLOB_UPLOAD_INVALID", text)
+fn broken(status: u16, text: &str) -> OciError {
+    OciError::new(status, "BLOB_UPLOAD_INVALID", text)
 }
 
-async fn settled(writing: Writing) -> Result<Received, Refusal> {
-    writing.await.map_err(|_| Refusal::new(500, "UNKNOWN", "the upload could not be written"))
+async fn settled(writing: Writing) -> Result<Received, OciError> {
+    writing.await.map_err(|_| OciError::new(500, "UNKNOWN", "the upload could not be written"))
 }
 
 fn start(mut session: Session, batch: Vec<Bytes>) -> Writing {

@@ -5,12 +5,12 @@
 use std::net::IpAddr;
 
 use crate::local::core::authorization::{AuthorizationRequest, Requester};
-use crate::local::core::error::ApiError;
+use crate::local::core::error::Error;
 use crate::local::core::local::Local;
 use crate::local::core::registry_id::{RepositoryRef, Scope};
 use crate::local::core::request::Request;
 use crate::local::core::upstream::{ACTION, Settled};
-use crate::local::distribution::error::Refusal;
+use crate::local::distribution::error::OciError;
 use crate::local::distribution::identity::Identity;
 use crate::local::store::time;
 
@@ -58,11 +58,7 @@ impl Registry<'_> {
     }
 
     /// Refuses an action that policies do not let the client carry out. Public repositories can be read by everybody.
-    pub(in crate::local) fn authorize(
-        &self,
-        repository: &RepositoryRef,
-        action: &str,
-    ) -> Result<(), ApiError> {
+    pub(in crate::local) fn authorize(&self, repository: &RepositoryRef, action: &str) -> Result<(), Error> {
         if repository.is_public() && READING.contains(&action) {
             return Ok(());
         }
@@ -74,7 +70,7 @@ impl Registry<'_> {
         scope: &Scope,
         repository: Option<&str>,
         action: &str,
-    ) -> Result<(), ApiError> {
+    ) -> Result<(), Error> {
         let requester = self.requester();
         self.local.authorize(&AuthorizationRequest { requester, action, scope, repository, tags: &[] })
     }
@@ -83,9 +79,9 @@ impl Registry<'_> {
     pub(in crate::local) fn pulled<T>(
         &self,
         repository: &RepositoryRef,
-        found: Result<T, ApiError>,
-    ) -> Result<T, Refusal> {
-        if let Err(ApiError { need: Some(_), .. }) = &found {
+        found: Result<T, Error>,
+    ) -> Result<T, OciError> {
+        if let Err(Error { need: Some(_), .. }) = &found {
             self.authorize(repository, ACTION)?;
         }
         Ok(found?)

@@ -2,11 +2,11 @@
 
 use rusqlite::Connection;
 
-use crate::local::core::error::ApiError;
+use crate::local::core::error::Error;
 use crate::local::core::registry_id::{RepositoryRef, Scope, alias};
 use crate::local::core::templates::registry_that_creates;
 use crate::local::core::upstream_rules::scope_of;
-use crate::local::distribution::error::Refusal;
+use crate::local::distribution::error::OciError;
 use crate::local::distribution::registry::Registry;
 
 /// What the names of public repositories begin with, where AWS gives them a host.
@@ -21,10 +21,10 @@ const LONGEST_PUBLIC_NAME: usize = 205;
 
 impl Registry<'_> {
     /// The repository of a name in a URL, whether it is there or not.
-    pub(in crate::local) fn repository(&self, path: &str) -> Result<RepositoryRef, Refusal> {
+    pub(in crate::local) fn repository(&self, path: &str) -> Result<RepositoryRef, OciError> {
         if !is_name(path) {
             let text = format!("{path} is not the name of a repository");
-            return Err(Refusal::new(400, "NAME_INVALID", text));
+            return Err(OciError::new(400, "NAME_INVALID", text));
         }
         if let Some((owner, name)) = path.strip_prefix(PUBLIC).and_then(|rest| rest.split_once('/')) {
             let account = self.local.read(|connection| self.owner(connection, owner))?;
@@ -68,7 +68,7 @@ impl Registry<'_> {
     }
 
     /// The account of a public registry's alias.
-    fn owner(&self, connection: &Connection, owner: &str) -> Result<String, ApiError> {
+    fn owner(&self, connection: &Connection, owner: &str) -> Result<String, Error> {
         if alias(&self.who.account) == owner {
             return Ok(self.who.account.clone());
         }
@@ -81,14 +81,14 @@ impl Registry<'_> {
 }
 
 /// Refuses a name that is shorter or longer than Amazon ECR's are: no repository has it, and none is created with it.
-fn check_length(name: &str, longest: usize) -> Result<(), Refusal> {
+fn check_length(name: &str, longest: usize) -> Result<(), OciError> {
     if (SHORTEST_NAME..=longest).contains(&name.len()) {
         return Ok(());
     }
     let length = name.len();
     let text =
         format!("the name of a repository has {SHORTEST_NAME} to {longest} characters; {name} has {length}");
-    Err(Refusal::new(400, "NAME_INVALID", text))
+    Err(OciError::new(400, "NAME_INVALID", text))
 }
 
 /// Whether a text can be a repository's name (OCI distribution specification, "Pulling manifests").

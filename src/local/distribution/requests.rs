@@ -9,7 +9,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use serde_json::json;
 
 use crate::local::core::upstream::Settled;
-use crate::local::distribution::error::Refusal;
+use crate::local::distribution::error::OciError;
 use crate::local::distribution::identity::Identity;
 use crate::local::distribution::path::{Endpoint, Query};
 use crate::local::distribution::registry::Registry;
@@ -60,9 +60,9 @@ async fn answer_whole(state: &Arc<State>, request: Request<Incoming>) -> Respons
     let mut asked = Asked { head, body, query, who: Arc::default() };
     let mut response = match route(state, &mut asked).await {
         Ok(response) => response,
-        Err(refusal) => {
+        Err(error) => {
             drain(state, &mut asked).await;
-            refuse(state, &asked.head, &refusal)
+            refuse(state, &asked.head, &error)
         }
     };
     put(&mut response, "docker-distribution-api-version", "registry/2.0");
@@ -73,10 +73,11 @@ async fn answer_whole(state: &Arc<State>, request: Request<Incoming>) -> Respons
     response
 }
 
-async fn route(state: &Arc<State>, asked: &mut Asked) -> Result<Response<Body>, Refusal> {
+async fn route(state: &Arc<State>, asked: &mut Asked) -> Result<Response<Body>, OciError> {
     let path = asked.head.uri.path();
-    let endpoint = Endpoint::of(path)
-        .ok_or_else(|| Refusal::new(404, "UNSUPPORTED", format!("{path} is not of docker's registry API")))?;
+    let endpoint = Endpoint::of(path).ok_or_else(|| {
+        OciError::new(404, "UNSUPPORTED", format!("{path} is not of docker's registry API"))
+    })?;
     let method = asked.head.method.clone();
     match (&method, &endpoint) {
         (&Method::GET | &Method::HEAD, Endpoint::Base) => {
@@ -100,7 +101,7 @@ async fn route(state: &Arc<State>, asked: &mut Asked) -> Result<Response<Body>, 
         (_, Endpoint::Upload { name, id }) if endpoint.knows(&method) => {
             upload_requests::upload(state, asked, name, id).await
         }
-        _ => Err(Refusal::new(
+        _ => Err(OciError::new(
             405,
             "UNSUPPORTED",
             format!("{method} is not for this; it takes {}", endpoint.methods()),
@@ -125,8 +126,8 @@ impl Asked {
     pub(in crate::local) async fn with<T: Send + 'static>(
         &self,
         state: &Arc<State>,
-        work: impl FnOnce(&Registry<'_>) -> Result<T, Refusal> + Send + 'static,
-    ) -> Result<T, Refusal> {
+        work: impl FnOnce(&Registry<'_>) -> Result<T, OciError> + Send + 'static,
+    ) -> Result<T, OciError> {
         with(state, self.client(None), work).await
     }
 
@@ -134,8 +135,8 @@ impl Asked {
     pub(in crate::local) async fn with_memory<T: Send + 'static>(
         &self,
         state: &Arc<State>,
-        work: impl FnOnce(&Registry<'_>) -> Result<T, Refusal> + Send + 'static,
-    ) -> Result<T, Refusal> {
+        work: impl FnOnce(&Registry<'_>) -> Result<T, OciError> + Send + 'static,
+    ) -> Result<T, OciError> {
         state.large.run(as_client(state, self.client(None), work)?).await.unwrap_or_else(|| Err(failed()))
     }
 
@@ -143,8 +144,8 @@ impl Asked {
     pub(in crate::local) async fn through<T: Send + 'static>(
         &self,
         state: &Arc<State>,
-        work: impl Fn(&Registry<'_>) -> Result<T, Refusal> + Clone + Send + 'static,
-    ) -> Result<T, Refusal> {
+        work: impl Fn(&Registry<'_>) -> Result<T, OciError> + Clone + Send + 'static,
+    ) -> Result<T, OciError> {
         pull_through::with_upstream(&state.local, |settled| with(state, self.client(settled), work.clone()))
             .await
     }
@@ -162,27 +163,27 @@ pub(in crate::local) struct Client<'a> {
 pub(in crate::local) async fn with<T: Send + 'static>(
     state: &Arc<State>,
     client: Client<'_>,
-    work: impl FnOnce(&Registry<'_>) -> Result<T, Refusal> + Send + 'static,
-) -> Result<T, Refusal> {
-    let stopping = |_| Refusal::new(503, "UNKNOWN", "the server is stopping");
+    work: impl FnOnce(&Registry<'_>) -> Result<T, OciError> + Send + 'static,
+) -> Result<T, OciError> {
+    let stopping = |_| OciError::new(503, "UNKNOWN", "the server is stopping");
     let _turn = state.handlers.acquire().await.map_err(stopping)?;
     tokio::task::spawn_blocking(as_client(state, client, work)?).await.unwrap_or_else(|_| Err(failed()))
 }
 
-fn failed() -> Refusal {
-    Refusal::new(500, "UNKNOWN", "the embedded ECR failed on this request; its log says where")
+fn failed() -> OciError {
+    OciError::new(500, "UNKNOWN", "the embedded ECR failed on this request; its log says where")
 }
 
 /// Work with the registry as the client of a request sees it.
 fn as_client<T: 'static>(
     state: &Arc<State>,
     client: Client<'_>,
-    work: impl FnOnce(&Registry<'_>) -> Result<T, Refusal> + Send + 'static,
-) -> Result<Work<T>, Refusal> {
+    work: impl FnOnce(&Registry<'_>) -> Result<T, OciError> + Send + 'static,
+) -> Result<Work<T>, OciError> {
     let Client { head, who, settled } = client;
     if head.headers.get_all(AUTHORIZATION).iter().nth(1).is_some() {
         let text = "the request has more than one Authorization header";
-        return Err(Refusal::new(400, "UNAUTHORIZED", text));
+        return Err(OciError::new(400, "UNAUTHORIZED", text));
     }
     let header = text(head, AUTHORIZATION).map(str::to_owned);
     let is_read = matches!(head.method, Method::GET | Method::HEAD);
@@ -201,7 +202,7 @@ fn as_client<T: 'static>(
     }))
 }
 
-type Work<T> = Box<dyn FnOnce() -> Result<T, Refusal> + Send>;
+type Work<T> = Box<dyn FnOnce() -> Result<T, OciError> + Send>;
 
 /// A header's text.
 fn text(head: &Parts, name: HeaderName) -> Option<&str> {
@@ -217,14 +218,14 @@ async fn drain(state: &State, asked: &mut Asked) {
     body::drain(&mut asked.body, state.patience).await;
 }
 
-pub(in crate::local) fn refuse(state: &State, head: &Parts, refusal: &Refusal) -> Response<Body> {
-    let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+pub(in crate::local) fn refuse(state: &State, head: &Parts, error: &OciError) -> Response<Body> {
+    let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = if status == StatusCode::UNAUTHORIZED && state.rules.quirks {
-        response::plain(status, "text/plain; charset=utf-8", response::whole(refusal.message.clone()))
+        response::plain(status, "text/plain; charset=utf-8", response::whole(error.message.clone()))
     } else {
-        response::json(status, JSON, &refusal.body())
+        response::json(status, JSON, &error.body())
     };
-    response.extensions_mut().insert(Reason(refusal.message.clone()));
+    response.extensions_mut().insert(Reason(error.message.clone()));
     if status == StatusCode::UNAUTHORIZED {
         let address = host(state, head);
         let realm =
@@ -236,7 +237,7 @@ pub(in crate::local) fn refuse(state: &State, head: &Parts, refusal: &Refusal) -
     {
         put(&mut response, "allow", endpoint.methods());
     }
-    if let Some((location, size)) = &refusal.session {
+    if let Some((location, size)) = &error.session {
         put(&mut response, "location", location);
         put(&mut response, "range", &upload_requests::range(*size));
     }

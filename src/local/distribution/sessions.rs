@@ -4,28 +4,28 @@ use crate::local::core::registry_id::RepositoryRef;
 use crate::local::core::request::IfMissing;
 use crate::local::core::uploads::{Finished, NotOpened, Session, begin_upload, cancel_upload, upload_of};
 use crate::local::distribution::blobs::digest;
-use crate::local::distribution::error::Refusal;
+use crate::local::distribution::error::OciError;
 use crate::local::distribution::registry::Registry;
 
 /// Takes in what comes next of a session.
-pub(in crate::local) fn write(session: &mut Session, bytes: &[u8]) -> Result<(), Refusal> {
+pub(in crate::local) fn write(session: &mut Session, bytes: &[u8]) -> Result<(), OciError> {
     let length = i64::try_from(bytes.len()).unwrap_or(i64::MAX);
     if session.size().saturating_add(length) > session.most_bytes {
         let text = format!("A layer has at most {} MiB", session.most_bytes / 1024 / 1024);
-        return Err(Refusal::new(413, "SIZE_INVALID", text));
+        return Err(OciError::new(413, "SIZE_INVALID", text));
     }
     Ok(session.write(bytes)?)
 }
 
 impl Registry<'_> {
     /// Begins a session; answers its identifier.
-    pub(in crate::local) fn begin(&self, repository: &RepositoryRef) -> Result<String, Refusal> {
+    pub(in crate::local) fn begin(&self, repository: &RepositoryRef) -> Result<String, OciError> {
         self.authorize(repository, "InitiateLayerUpload")?;
         Ok(begin_upload(&self.request(), repository, IfMissing::Create)?)
     }
 
     /// The number of bytes that a session has.
-    pub(in crate::local) fn received(&self, repository: &RepositoryRef, id: &str) -> Result<i64, Refusal> {
+    pub(in crate::local) fn received(&self, repository: &RepositoryRef, id: &str) -> Result<i64, OciError> {
         self.authorize(repository, "UploadLayerPart")?;
         let upload = upload_of(self.local, repository, id)?;
         upload.map(|upload| upload.size).ok_or_else(|| unknown(id))
@@ -36,7 +36,7 @@ impl Registry<'_> {
         &self,
         repository: &RepositoryRef,
         id: &str,
-    ) -> Result<Option<Session>, Refusal> {
+    ) -> Result<Option<Session>, OciError> {
         self.authorize(repository, "UploadLayerPart")?;
         match Session::open(self.local, repository, id)? {
             Ok(session) => Ok(Some(session)),
@@ -46,23 +46,23 @@ impl Registry<'_> {
     }
 
     /// Ends a session and forgets its bytes.
-    pub(in crate::local) fn cancel(&self, repository: &RepositoryRef, id: &str) -> Result<(), Refusal> {
+    pub(in crate::local) fn cancel(&self, repository: &RepositoryRef, id: &str) -> Result<(), OciError> {
         self.authorize(repository, "UploadLayerPart")?;
         if cancel_upload(self.local, repository, id)? { Ok(()) } else { Err(unknown(id)) }
     }
 
     /// Records what a session took in; answers how many bytes it has then.
-    pub(in crate::local) fn keep(&self, session: Session) -> Result<i64, Refusal> {
+    pub(in crate::local) fn keep(&self, session: Session) -> Result<i64, OciError> {
         Ok(self.finish(session)?.upload.size)
     }
 
-    fn finish(&self, session: Session) -> Result<Finished, Refusal> {
+    fn finish(&self, session: Session) -> Result<Finished, OciError> {
         let id = session.id.clone();
         session.finish(&self.request(), self.rules.quirks)?.ok_or_else(|| unknown(&id))
     }
 
     /// Makes a session a blob of its repository. One whose digest is another stays as it is.
-    pub(in crate::local) fn complete(&self, session: Session, text: &str) -> Result<(), Refusal> {
+    pub(in crate::local) fn complete(&self, session: Session, text: &str) -> Result<(), OciError> {
         let digest = digest(text)?;
         let repository = session.repository.clone();
         self.authorize(&repository, "CompleteLayerUpload")?;
@@ -73,7 +73,7 @@ impl Registry<'_> {
         if finished.digest(self.local, digest.algorithm())? != digest {
             let words = "None of the provided layer digests match the calculated layer digest";
             let code = if self.rules.quirks { "BLOB_UPLOAD_INVALID" } else { "DIGEST_INVALID" };
-            return Err(Refusal::new(400, code, words));
+            return Err(OciError::new(400, code, words));
         }
         let id = finished.upload.id.clone();
         if finished.store(self.local, &digest)? { Ok(()) } else { Err(unknown(&id)) }
@@ -81,22 +81,22 @@ impl Registry<'_> {
 }
 
 /// What Amazon ECR asks of the parts of a layer.
-fn check_parts(repository: &RepositoryRef, finished: &Finished) -> Result<(), Refusal> {
+fn check_parts(repository: &RepositoryRef, finished: &Finished) -> Result<(), OciError> {
     if finished.upload.parts == 0 {
         let text = format!(
             "The upload with id '{}' in the repository with name '{}' in registry with id '{}' cannot be completed \
              because it does not have any parts",
             finished.upload.id, repository.name, repository.scope.account
         );
-        return Err(Refusal::new(400, "BLOB_UPLOAD_INVALID", text));
+        return Err(OciError::new(400, "BLOB_UPLOAD_INVALID", text));
     }
     if finished.upload.has_short_part {
         let text = "All layer parts except the last part should be at least 5MB";
-        return Err(Refusal::new(400, "BLOB_UPLOAD_INVALID", text));
+        return Err(OciError::new(400, "BLOB_UPLOAD_INVALID", text));
     }
     Ok(())
 }
 
-fn unknown(id: &str) -> Refusal {
-    Refusal::new(404, "BLOB_UPLOAD_UNKNOWN", format!("there is no upload {id} in the repository"))
+fn unknown(id: &str) -> OciError {
+    OciError::new(404, "BLOB_UPLOAD_UNKNOWN", format!("there is no upload {id} in the repository"))
 }

@@ -9,7 +9,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use serde_json::json;
 use tokio::time::timeout;
 
-use crate::local::distribution::error::Refusal;
+use crate::local::distribution::error::OciError;
 use crate::local::distribution::identity::{ANONYMOUS, password};
 use crate::local::distribution::path::Query;
 use crate::local::distribution::requests::{Client, JSON, refuse, with};
@@ -47,7 +47,7 @@ pub(in crate::local) async fn answer(state: &Arc<State>, request: Request<Incomi
             JSON,
             &json!({ "token": token, "access_token": token, "expires_in": SECONDS }),
         ),
-        Err((head, refusal)) => refuse(state, &head, &refusal),
+        Err((head, error)) => refuse(state, &head, &error),
     }
 }
 
@@ -55,12 +55,12 @@ async fn check(
     state: &Arc<State>,
     head: hyper::http::request::Parts,
     given: Option<String>,
-) -> Result<String, (hyper::http::request::Parts, Refusal)> {
+) -> Result<String, (hyper::http::request::Parts, OciError)> {
     // Whoever shows nothing gets a token that is as good as nothing.
     let Some(given) = given else { return Ok(ANONYMOUS.to_owned()) };
     let secret = password(&given).unwrap_or_else(|| ANONYMOUS.to_owned());
     let who = Arc::default();
     let client = Client { head: &head, who: &who, settled: None };
     let result = with(state, client, move |_| Ok(secret)).await;
-    result.map_err(|refusal| (head, refusal))
+    result.map_err(|error| (head, error))
 }

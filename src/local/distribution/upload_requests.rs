@@ -8,7 +8,7 @@ use hyper::header::{CONTENT_LENGTH, CONTENT_RANGE};
 use hyper::{Method, Response, StatusCode};
 
 use crate::local::core::uploads::Session;
-use crate::local::distribution::error::Refusal;
+use crate::local::distribution::error::OciError;
 use crate::local::distribution::receive::receive;
 use crate::local::distribution::registry::Registry;
 use crate::local::distribution::requests::{Asked, empty, put};
@@ -29,7 +29,7 @@ pub(in crate::local) async fn begin(
     state: &Arc<State>,
     asked: &mut Asked,
     name: &str,
-) -> Result<Response<Body>, Refusal> {
+) -> Result<Response<Body>, OciError> {
     if let Some(digest) = asked.query.get("mount").map(str::to_owned) {
         let (path, from, wanted) =
             (name.to_owned(), asked.query.get("from").map(str::to_owned), digest.clone());
@@ -65,13 +65,13 @@ async fn whole(
     name: &str,
     id: &str,
     digest: &str,
-) -> Result<Response<Body>, Refusal> {
+) -> Result<Response<Body>, OciError> {
     let session = open(state, asked, name, id).await?;
     let (session, received) = receive(session, &mut asked.body, state.patience).await?;
-    if let Err(refusal) = received {
+    if let Err(error) = received {
         // The file is nobody's before the session is cancelled.
         drop(session);
-        return Err(refusal);
+        return Err(error);
     }
     complete(state, asked, session, digest).await?;
     Ok(stored(name, digest))
@@ -83,7 +83,7 @@ pub(in crate::local) async fn upload(
     asked: &mut Asked,
     name: &str,
     id: &str,
-) -> Result<Response<Body>, Refusal> {
+) -> Result<Response<Body>, OciError> {
     let (path, session) = (name.to_owned(), id.to_owned());
     match asked.head.method {
         Method::PATCH => patch(state, asked, name, id).await,
@@ -108,7 +108,7 @@ async fn patch(
     asked: &mut Asked,
     name: &str,
     id: &str,
-) -> Result<Response<Body>, Refusal> {
+) -> Result<Response<Body>, OciError> {
     let session = open(state, asked, name, id).await?;
     let session = in_order(asked, name, session)?;
     let size = take(state, asked, session).await?;
@@ -121,7 +121,7 @@ async fn patch(
 }
 
 /// Takes in the body of a request; answers the size of the session then.
-async fn take(state: &Arc<State>, asked: &mut Asked, session: Session) -> Result<i64, Refusal> {
+async fn take(state: &Arc<State>, asked: &mut Asked, session: Session) -> Result<i64, OciError> {
     let (session, received) = receive(session, &mut asked.body, state.patience).await?;
     let size = asked.with(state, move |registry| registry.keep(session)).await?;
     received.map(|()| size)
@@ -132,17 +132,17 @@ async fn finish(
     asked: &mut Asked,
     name: &str,
     id: &str,
-) -> Result<Response<Body>, Refusal> {
+) -> Result<Response<Body>, OciError> {
     let Some(digest) = asked.query.get("digest").map(str::to_owned) else {
-        return Err(Refusal::new(400, "DIGEST_INVALID", "the request has no digest"));
+        return Err(OciError::new(400, "DIGEST_INVALID", "the request has no digest"));
     };
     let mut session = open(state, asked, name, id).await?;
     if !asked.body.is_end_stream() {
         session = in_order(asked, name, session)?;
         let (taken, received) = receive(session, &mut asked.body, state.patience).await?;
-        if let Err(refusal) = received {
+        if let Err(error) = received {
             asked.with(state, move |registry| registry.keep(taken)).await?;
-            return Err(refusal);
+            return Err(error);
         }
         session = taken;
     }
@@ -150,13 +150,13 @@ async fn finish(
     Ok(stored(name, &digest))
 }
 
-async fn complete(state: &Arc<State>, asked: &Asked, session: Session, digest: &str) -> Result<(), Refusal> {
+async fn complete(state: &Arc<State>, asked: &Asked, session: Session, digest: &str) -> Result<(), OciError> {
     let digest = digest.to_owned();
     asked.with(state, move |registry| registry.complete(session, &digest)).await
 }
 
 /// Opens a session, waiting a while for another request to let go of it.
-async fn open(state: &Arc<State>, asked: &Asked, name: &str, id: &str) -> Result<Session, Refusal> {
+async fn open(state: &Arc<State>, asked: &Asked, name: &str, id: &str) -> Result<Session, OciError> {
     for _ in 0..TRIES {
         let (path, id) = (name.to_owned(), id.to_owned());
         let opened =
@@ -166,16 +166,16 @@ async fn open(state: &Arc<State>, asked: &Asked, name: &str, id: &str) -> Result
         }
         tokio::time::sleep(PAUSE).await;
     }
-    Err(Refusal::new(429, "TOOMANYREQUESTS", format!("another request is writing to upload {id}")))
+    Err(OciError::new(429, "TOOMANYREQUESTS", format!("another request is writing to upload {id}")))
 }
 
 /// Checks that a chunk begins where the session ends, and is as long as it says.
-fn in_order(asked: &Asked, name: &str, session: Session) -> Result<Session, Refusal> {
+fn in_order(asked: &Asked, name: &str, session: Session) -> Result<Session, OciError> {
     let Some(text) = asked.header(CONTENT_RANGE) else { return Ok(session) };
     let refuse = |status, text: String| {
         let location = location(name, &session.id);
         let at = Some((location, session.size()));
-        Refusal { session: at, ..Refusal::new(status, "BLOB_UPLOAD_INVALID", text) }
+        OciError { session: at, ..OciError::new(status, "BLOB_UPLOAD_INVALID", text) }
     };
     let bounds = text.trim_start_matches("bytes").trim().split('/').next().and_then(|text| {
         let (first, last) = text.split_once('-')?;

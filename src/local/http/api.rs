@@ -20,8 +20,8 @@ use super::json_body;
 use super::other_services;
 use super::response;
 use crate::local::aws_api::answer::blob_member;
+use crate::local::aws_api::error::ApiError;
 use crate::local::core::caller::Caller;
-use crate::local::core::error::ApiError;
 use crate::local::core::upstream::Settled;
 use crate::local::http::auth::Claim;
 use crate::local::http::auth::SECURITY_TOKEN;
@@ -40,7 +40,7 @@ pub(super) async fn answer(state: &Arc<State>, request: Request<Incoming>) -> Re
     let (head, body) = request.into_parts();
     let mut response = match respond(state, &head, body).await {
         Ok(answer) => written_out(state, &head, answer).await,
-        Err(fault) => response::api_error(fault),
+        Err(error) => response::api_error(error),
     };
     if let Ok(id) = HeaderValue::from_str(&uuid::Uuid::new_v4().to_string()) {
         response.headers_mut().insert("x-amzn-RequestId", id);
@@ -66,12 +66,12 @@ async fn respond(state: &Arc<State>, head: &Parts, body: Incoming) -> Result<Vec
     // Nothing of a body is kept before its head is in order.
     let (service, operation, claim) = match examine_operation(state, head).await {
         Ok(examined) => examined,
-        Err(fault) => {
+        Err(error) => {
             // A client that holds its body back until it is asked for is not asked for it.
             if !head.headers.contains_key(EXPECT) {
                 body::drain(body, state.patience).await;
             }
-            return Err(fault);
+            return Err(error);
         }
     };
     let known = service.operation(&operation);
@@ -105,7 +105,7 @@ pub(super) async fn examine(state: &Arc<State>, head: &Parts) -> Result<Claim, A
     let mut secret = None;
     if head.headers.contains_key(SECURITY_TOKEN) {
         let shared = Arc::clone(state);
-        secret = Some(in_turn(state, move || shared.local.read(download_url::secret)).await?);
+        secret = Some(in_turn(state, move || Ok(shared.local.read(download_url::secret)?)).await?);
     }
     state.authenticator.examine(head, secret.as_deref(), time::now())
 }

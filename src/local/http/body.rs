@@ -12,7 +12,7 @@ use http_body_util::BodyExt as _;
 use hyper::body::{Body, Bytes};
 use tokio::time::{Instant, timeout_at};
 
-use crate::local::core::error::ApiError;
+use crate::local::aws_api::error::ApiError;
 use crate::local::http::budget::Budget;
 use crate::local::http::budget::Share;
 use crate::local::http::min_rate::MinRate;
@@ -33,6 +33,56 @@ const DROPPED: u64 = 256 * MIB as u64;
 /// How long to wait for more of a body that nobody wants.
 const SILENCE: Duration = Duration::from_secs(1);
 const MIB: usize = 1024 * 1024;
+
+/// Why a body was not read to its end.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(in crate::local) enum Error {
+    /// The client sent too little in the time that it had.
+    #[error("the request's body did not arrive in time")]
+    Late,
+    /// The client sent slowly, and other requests needed the memory.
+    #[error("the request's body came too slowly while others waited for its memory")]
+    Starved,
+    /// The body is larger than what is asked for may be.
+    #[error("a request may have {limit} bytes at most")]
+    TooLarge {
+        /// The most bytes.
+        limit: u64,
+    },
+    /// The connection broke.
+    #[error("the request's body broke off: {0}")]
+    Incomplete(String),
+    /// The budget is in use by other requests.
+    #[error("this server has no memory for the request's body now; try again")]
+    NoMemory,
+}
+
+impl Error {
+    /// The HTTP status to answer with.
+    pub(in crate::local) fn status(&self) -> u16 {
+        match self {
+            Self::Late | Self::Starved => 408,
+            Self::TooLarge { .. } => 413,
+            Self::Incomplete(_) => 400,
+            Self::NoMemory => 503,
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Late | Self::Starved => "RequestTimeout",
+            Self::TooLarge { .. } => "RequestEntityTooLargeException",
+            Self::Incomplete(_) => "IncompleteBody",
+            Self::NoMemory => "ServiceUnavailableException",
+        }
+    }
+}
+
+impl From<Error> for ApiError {
+    fn from(error: Error) -> Self {
+        Self { status: error.status(), ..Self::new(error.code(), error.to_string()) }
+    }
+}
 
 /// Buffers for large bodies.
 #[derive(Debug)]
@@ -88,11 +138,11 @@ impl<B: Body<Data = Bytes, Error: Display> + Unpin> Reading<B> {
         limit: u64,
         shrink: (u64, u64),
         patience: Timeouts,
-    ) -> Result<Self, ApiError> {
+    ) -> Result<Self, Error> {
         let length = body.size_hint().exact();
         if length.is_some_and(|length| length > limit) {
             drain(body, patience).await;
-            return Err(too_large(limit));
+            return Err(Error::TooLarge { limit });
         }
         // What is encoded comes in pieces that are a little larger than what is kept of them.
         let expected = length.unwrap_or(limit) * shrink.0 / shrink.1 + SMALL as u64;
@@ -102,7 +152,7 @@ impl<B: Body<Data = Bytes, Error: Display> + Unpin> Reading<B> {
     }
 
     /// What comes next, with room for it in the buffer; nothing at the end.
-    pub(in crate::local) async fn next(&mut self) -> Result<Option<Bytes>, ApiError> {
+    pub(in crate::local) async fn next(&mut self) -> Result<Option<Bytes>, Error> {
         loop {
             let share = self.buffer.home.as_ref().map(|(_, share)| share);
             let lost = async {
@@ -113,14 +163,13 @@ impl<B: Body<Data = Bytes, Error: Display> + Unpin> Reading<B> {
             };
             let frame = tokio::select! {
                 frame = timeout_at(self.pace.deadline(), self.body.frame()) => frame,
-                () = lost => return Err(too_slow("the request's body came too slowly while others waited for its memory")),
+                () = lost => return Err(Error::Starved),
             };
             let frame = match frame {
-                Err(_) => return Err(too_slow("the request's body did not arrive in time")),
+                Err(_) => return Err(Error::Late),
                 Ok(None) => return Ok(None),
                 Ok(Some(Err(error))) => {
-                    let text = format!("the request's body broke off: {error}");
-                    return Err(ApiError::new("IncompleteBody", text));
+                    return Err(Error::Incomplete(error.to_string()));
                 }
                 Ok(Some(Ok(frame))) => frame,
             };
@@ -130,7 +179,7 @@ impl<B: Body<Data = Bytes, Error: Display> + Unpin> Reading<B> {
             if self.length > self.limit {
                 self.buffer = Buffer::default();
                 self.drain().await;
-                return Err(too_large(self.limit));
+                return Err(Error::TooLarge { limit: self.limit });
             }
             self.reserve(data.len()).await?;
             return Ok(Some(data));
@@ -138,7 +187,7 @@ impl<B: Body<Data = Bytes, Error: Display> + Unpin> Reading<B> {
     }
 
     /// Makes room for some more bytes, once the budget has it.
-    async fn reserve(&mut self, more: usize) -> Result<(), ApiError> {
+    async fn reserve(&mut self, more: usize) -> Result<(), Error> {
         let bytes = &mut self.buffer.bytes;
         let needed = bytes.len() + more;
         if needed > SMALL.max(bytes.capacity()) {
@@ -151,8 +200,7 @@ impl<B: Body<Data = Bytes, Error: Display> + Unpin> Reading<B> {
             let capacity = idle.as_ref().map_or(capacity, Vec::capacity);
             let begun = Instant::now();
             if !share.grow(capacity.saturating_sub(held), self.patience.body).await {
-                let text = "this server has no memory for the request's body now; try again";
-                return Err(ApiError { status: 503, ..ApiError::new("ServiceUnavailableException", text) });
+                return Err(Error::NoMemory);
             }
             self.pace.pause(begun.elapsed());
             if let Some(mut idle) = idle {
@@ -216,15 +264,6 @@ impl Buffers {
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Vec<u8>>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn too_slow(text: &str) -> ApiError {
-    ApiError { status: 408, ..ApiError::new("RequestTimeout", text) }
-}
-
-fn too_large(limit: u64) -> ApiError {
-    let text = format!("a request may have {limit} bytes at most");
-    ApiError { status: 413, ..ApiError::new("RequestEntityTooLargeException", text) }
 }
 
 /// Reads a body to its end without keeping it, within bounds.

@@ -24,7 +24,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::fault_injection;
 use super::response;
-use crate::local::core::error::ApiError;
+use crate::local::aws_api::error::ApiError;
 use crate::local::http::connections::Connection;
 use crate::local::http::peer::Peer;
 use crate::local::http::response::Body;

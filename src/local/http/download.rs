@@ -2,6 +2,7 @@
 
 use crate::local::core::download_url;
 use crate::local::core::download_url::DOWNLOADS;
+use crate::local::core::error::Error;
 use crate::local::store::time;
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
@@ -21,7 +22,6 @@ use tokio::task::JoinHandle;
 
 use super::response;
 use crate::image::{Digest, Hasher};
-use crate::local::core::error::ApiError;
 use crate::local::http::response::Body;
 use crate::local::http::state::State;
 use crate::local::store::verified::Stamp;
@@ -76,13 +76,13 @@ pub(in crate::local) async fn answer(state: &Arc<State>, request: &Request<Incom
     let opened = opened.unwrap_or_else(|_| Err(internal("the download failed")));
     let blob = match opened {
         Ok(blob) => blob,
-        Err(refusal) => return refusal.response(),
+        Err(s3_error) => return s3_error.response(),
     };
     let (status, range) = match wanted(request.headers().get(RANGE), blob.size) {
         Wanted::Whole => (StatusCode::OK, 0..blob.size),
         Wanted::Part(range) => (StatusCode::PARTIAL_CONTENT, range),
         Wanted::Nothing => {
-            let mut response = Refusal {
+            let mut response = S3Error {
                 status: StatusCode::RANGE_NOT_SATISFIABLE,
                 code: "InvalidRange",
                 message: "The requested range is not satisfiable".to_owned(),
@@ -128,13 +128,13 @@ struct Blob {
 }
 
 /// Why one may not.
-struct Refusal {
+struct S3Error {
     status: StatusCode,
     code: &'static str,
     message: String,
 }
 
-impl Refusal {
+impl S3Error {
     fn response(&self) -> Response<Body> {
         let Self { status, code, message } = self;
         let text = format!(
@@ -144,19 +144,19 @@ impl Refusal {
     }
 }
 
-fn internal(message: &str) -> Refusal {
-    Refusal { status: StatusCode::INTERNAL_SERVER_ERROR, code: "InternalError", message: message.to_owned() }
+fn internal(message: &str) -> S3Error {
+    S3Error { status: StatusCode::INTERNAL_SERVER_ERROR, code: "InternalError", message: message.to_owned() }
 }
 
-impl From<ApiError> for Refusal {
-    fn from(fault: ApiError) -> Self {
-        internal(&fault.message)
+impl From<Error> for S3Error {
+    fn from(error: Error) -> Self {
+        internal(&error.message)
     }
 }
 
-fn open(state: &State, digest: &str, query: &str) -> Result<Blob, Refusal> {
+fn open(state: &State, digest: &str, query: &str) -> Result<Blob, S3Error> {
     let denied =
-        |code, message: &str| Refusal { status: StatusCode::FORBIDDEN, code, message: message.to_owned() };
+        |code, message: &str| S3Error { status: StatusCode::FORBIDDEN, code, message: message.to_owned() };
     let value = |name: &str| {
         let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
         pairs.into_iter().find(|(key, _)| *key == name).map(|(_, value)| value)
@@ -172,7 +172,7 @@ fn open(state: &State, digest: &str, query: &str) -> Result<Blob, Refusal> {
     if time::now() / 1000 >= expires {
         return Err(denied("AccessDenied", "Request has expired"));
     }
-    let missing = || Refusal {
+    let missing = || S3Error {
         status: StatusCode::NOT_FOUND,
         code: "NoSuchKey",
         message: "The specified key does not exist.".to_owned(),

@@ -10,8 +10,8 @@ use hyper::{Method, Request, Response, StatusCode};
 use serde_json::json;
 
 use super::response;
-use crate::local::core::error::ApiError;
-use crate::local::distribution::error::Refusal;
+use crate::local::aws_api::error::ApiError;
+use crate::local::distribution::error::OciError;
 use crate::local::http::response::Body;
 use crate::local::http::state::State;
 
@@ -219,18 +219,18 @@ fn refuse(
         return response::api_error(ApiError { status, ..ApiError::new(code, text) });
     }
     let status = StatusCode::from_u16(registry).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let body = Refusal::new(registry, short, text).body();
+    let body = OciError::new(registry, short, text).body();
     response::json(status, "application/json", &json!(body))
 }
 
 fn expire(state: &State, action: Action) -> Result<(), ApiError> {
-    state.local.write(|transaction| match action {
+    Ok(state.local.write(|transaction| match action {
         Action::ExpireUploads => {
             transaction.execute("DELETE FROM upload", [])?;
             Ok(())
         }
         _ => token::expire_all(transaction),
-    })
+    })?)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 use hyper::body::Incoming;
 use sha2::{Digest as _, Sha256};
 
-use crate::local::core::error::ApiError;
+use crate::local::aws_api::error::ApiError;
 use crate::local::http::body::Buffer;
 use crate::local::http::body::Buffers;
 use crate::local::http::body::LARGEST;
@@ -52,9 +52,9 @@ pub(super) async fn read(
         if let Some(hasher) = &mut hasher {
             hasher.update(&data);
         }
-        if let Err(fault) = scanner.feed(&data, &mut reading.buffer.bytes) {
+        if let Err(error) = scanner.feed(&data, &mut reading.buffer.bytes) {
             reading.drain().await;
-            return Err(fault);
+            return Err(error);
         }
     }
     let hash = hasher.map(|hasher| hasher.finalize().into());
@@ -356,11 +356,11 @@ mod tests {
 
     #[test]
     fn what_is_not_base64_is_refused() {
-        let fault = Err(ApiError::new("SerializationException", "data is not base64 text"));
+        let error = Err(ApiError::new("SerializationException", "data is not base64 text"));
         for text in
             ["aGVsbG8", "aGVsbG8=aGVsbG8=", "aGVs bG8=", "====", "a=bc", r"aGVs\n", r"\u00e4aaa", "aGVsbG8=="]
         {
-            assert_eq!(scanned(&format!(r#"{{"data":"{text}"}}"#)), fault, "{text}");
+            assert_eq!(scanned(&format!(r#"{{"data":"{text}"}}"#)), error, "{text}");
         }
     }
 

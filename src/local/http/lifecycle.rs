@@ -39,7 +39,7 @@ fn run(state: &State) {
     match done {
         Ok(runs) if !log.failures_only => runs.iter().for_each(|run| (log.write)(&line(run))),
         Ok(_) => {}
-        Err(fault) => (log.write)(&format!("lifecycle policies could not be carried out: {}", fault.message)),
+        Err(error) => (log.write)(&format!("lifecycle policies could not be carried out: {}", error.message)),
     }
 }
 

@@ -34,7 +34,7 @@ pub(super) fn query(headers: &HeaderMap) -> Response<Body> {
         let id = uuid::Uuid::new_v4();
         format!("<Response><Errors><Error>{error}</Error></Errors><RequestID>{id}</RequestID></Response>")
     } else {
-        format!("<ErrorResponse>{}</ErrorResponse>", sts::error(400, "InvalidAction", &text))
+        format!("<ErrorResponse>{}</ErrorResponse>", sts::error_document(400, "InvalidAction", &text))
     };
     response::plain(StatusCode::BAD_REQUEST, "text/xml", response::whole(body))
 }

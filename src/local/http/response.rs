@@ -12,7 +12,7 @@ use hyper::http::request::Parts;
 use hyper::{Response, StatusCode};
 use serde_json::{Value, json};
 
-use crate::local::core::error::ApiError;
+use crate::local::aws_api::error::ApiError;
 use crate::local::http::budget::Share;
 use crate::local::http::connections::Connection;
 use crate::local::http::state::State;
@@ -88,13 +88,13 @@ pub(in crate::local) fn forbidden(head: &Parts, reason: &str) -> Response<Body> 
 pub(in crate::local) struct Reason(pub(in crate::local) String);
 
 /// A refusal, as the services' API words it.
-pub(in crate::local) fn api_error(fault: ApiError) -> Response<Body> {
-    let status = StatusCode::from_u16(fault.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut members = json!({ "__type": fault.code, "message": fault.message.clone() });
-    for (name, value) in fault.members {
+pub(in crate::local) fn api_error(error: ApiError) -> Response<Body> {
+    let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut members = json!({ "__type": error.code, "message": error.message.clone() });
+    for (name, value) in error.members {
         members[name] = value;
     }
     let mut response = json(status, AWS_JSON, &members);
-    response.extensions_mut().insert(Reason(fault.message));
+    response.extensions_mut().insert(Reason(error.message));
     response
 }

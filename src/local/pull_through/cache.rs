@@ -3,7 +3,7 @@
 use rusqlite::{Connection, params};
 
 use crate::image::{Digest, Name};
-use crate::local::core::error::ApiError;
+use crate::local::core::error::{Error, ErrorKind};
 use crate::local::core::image::{Image, put_tag};
 use crate::local::core::image_id::image_of_tag;
 use crate::local::core::local::Local;
@@ -29,11 +29,11 @@ pub(in crate::local) struct FetchedImage<'a> {
 }
 
 /// Makes the repository, where it is missing: from the template for that, else with the usual settings.
-pub(in crate::local) fn prepare(local: &Local, scope: &Scope, name: &str) -> Result<(), ApiError> {
+pub(in crate::local) fn prepare(local: &Local, scope: &Scope, name: &str) -> Result<(), Error> {
     local.write(|transaction| ensure(transaction, scope, name).map(drop))
 }
 
-fn ensure(connection: &Connection, scope: &Scope, name: &str) -> Result<Repository, ApiError> {
+fn ensure(connection: &Connection, scope: &Scope, name: &str) -> Result<Repository, Error> {
     match Repository::look_up(connection, scope, name)? {
         Some(repository) => Ok(repository),
         None => make_repository(connection, scope, name, OCCASION, time::now()),
@@ -41,12 +41,7 @@ fn ensure(connection: &Connection, scope: &Scope, name: &str) -> Result<Reposito
 }
 
 /// Whether a repository has an image.
-pub(in crate::local) fn has(
-    local: &Local,
-    scope: &Scope,
-    name: &str,
-    digest: &str,
-) -> Result<bool, ApiError> {
+pub(in crate::local) fn has(local: &Local, scope: &Scope, name: &str, digest: &str) -> Result<bool, Error> {
     local.read(|connection| {
         let Some(repository) = Repository::look_up(connection, scope, name)? else { return Ok(false) };
         Ok(Image::of_digest(connection, repository.id, digest)?.is_some())
@@ -61,8 +56,8 @@ pub(in crate::local) fn put(
     name: &str,
     image: &FetchedImage<'_>,
     tag: Option<&str>,
-) -> Result<(), ApiError> {
-    let not_text = |_| ApiError::server(format!("the manifest {} is not text", image.digest));
+) -> Result<(), Error> {
+    let not_text = |_| Error::storage(format!("the manifest {} is not text", image.digest));
     let digest = image.digest.to_string();
     let push = ImagePush {
         manifest: std::str::from_utf8(image.bytes).map_err(not_text)?,
@@ -74,22 +69,17 @@ pub(in crate::local) fn put(
     };
     let reference = RepositoryRef { scope: scope.clone(), name: name.to_owned() };
     match push_image(&Request::of_service(local), &reference, &push) {
-        Err(fault) if fault.code != "ImageTagAlreadyExistsException" => Err(fault),
+        Err(error) if error.kind != ErrorKind::ImageTagAlreadyExists => Err(error),
         _ => tag.map_or(Ok(()), |tag| looked_up(local, scope, name, tag)),
     }
 }
 
 /// Records that a tag was looked up just now, where it is here.
-pub(in crate::local) fn looked_up(
-    local: &Local,
-    scope: &Scope,
-    name: &str,
-    tag: &str,
-) -> Result<(), ApiError> {
+pub(in crate::local) fn looked_up(local: &Local, scope: &Scope, name: &str, tag: &str) -> Result<(), Error> {
     local.write(|transaction| mark(transaction, scope, name, tag))
 }
 
-fn mark(connection: &Connection, scope: &Scope, name: &str, tag: &str) -> Result<(), ApiError> {
+fn mark(connection: &Connection, scope: &Scope, name: &str, tag: &str) -> Result<(), Error> {
     let Some(repository) = Repository::look_up(connection, scope, name)? else { return Ok(()) };
     let change = "UPDATE image_tag SET tagged_at = ?3 WHERE repository = ?1 AND name = ?2";
     connection.execute(change, params![repository.id, tag, time::now()])?;
@@ -102,7 +92,7 @@ pub(in crate::local) fn is_fresh(
     scope: &Scope,
     name: &str,
     image: &Name,
-) -> Result<bool, ApiError> {
+) -> Result<bool, Error> {
     local.read(|connection| {
         let Some(repository) = Repository::look_up(connection, scope, name)? else { return Ok(false) };
         let found = named(connection, &repository, image)?;
@@ -115,7 +105,7 @@ pub(in crate::local) fn is_fresh(
 }
 
 /// The image of a repository that goes by a name.
-fn named(connection: &Connection, repository: &Repository, image: &Name) -> Result<Option<Image>, ApiError> {
+fn named(connection: &Connection, repository: &Repository, image: &Name) -> Result<Option<Image>, Error> {
     match image {
         Name::Tag(tag) => image_of_tag(connection, repository.id, tag),
         Name::Digest(digest) => Image::of_digest(connection, repository.id, &digest.to_string()),
@@ -131,7 +121,7 @@ pub(in crate::local) fn take_over(
     image: &Name,
     scope: &Scope,
     name: &str,
-) -> Result<bool, ApiError> {
+) -> Result<bool, Error> {
     local.write(|transaction| {
         let source = Repository::look_up(transaction, source, source_name)?;
         let found = match &source {
@@ -163,7 +153,7 @@ pub(in crate::local) fn about(
     scope: &Scope,
     name: &str,
     subject: &str,
-) -> Result<Vec<String>, ApiError> {
+) -> Result<Vec<String>, Error> {
     local.read(|connection| {
         let Some(repository) = Repository::look_up(connection, scope, name)? else { return Ok(Vec::new()) };
         let query = "SELECT digest FROM image WHERE repository = ?1 AND subject = ?2 ORDER BY id";
@@ -174,6 +164,6 @@ pub(in crate::local) fn about(
 }
 
 /// Whether a registry of the store holds any repository.
-pub(in crate::local) fn is_in_use(local: &Local, scope: &Scope) -> Result<bool, ApiError> {
+pub(in crate::local) fn is_in_use(local: &Local, scope: &Scope) -> Result<bool, Error> {
     local.read(|connection| Ok(!Repository::list(connection, scope, "", 1)?.is_empty()))
 }

@@ -8,12 +8,12 @@ use tokio::task::spawn_blocking;
 
 use crate::image::{self, Descriptor, Digest, Manifest, Name, Tag};
 use crate::local::core::blobs::Mount;
-use crate::local::core::error::ApiError;
+use crate::local::core::error::Error as CoreError;
 use crate::local::core::local::Local;
 use crate::local::core::registry_id::Scope;
 use crate::local::core::request::{IfMissing, Request};
 use crate::local::core::uploads::{Finished, NotOpened, Session, begin_upload, cancel_upload};
-use crate::local::core::upstream::{Failure, Home, Need, Trouble, Wanted};
+use crate::local::core::upstream::{Home, Need, UpstreamError, UpstreamErrorKind, Wanted};
 use crate::local::pull_through::cache::{self, FetchedImage};
 use crate::store::registry::{Error, Login, Remote};
 use crate::store::{self, Reader, Store as _};
@@ -37,7 +37,11 @@ const MOST_REFERRERS: usize = 100;
 const DOCKER_HUB: (&str, &str) = ("registry-1.docker.io", "docker.io");
 
 /// Fetches one thing and keeps it.
-pub(in crate::local) async fn fetch(local: &Arc<Local>, need: &Need, wanted: &Wanted) -> Result<(), Failure> {
+pub(in crate::local) async fn fetch(
+    local: &Arc<Local>,
+    need: &Need,
+    wanted: &Wanted,
+) -> Result<(), UpstreamError> {
     match &need.rule.home {
         Home::Here(source) => {
             let (local, need, wanted, source) =
@@ -47,11 +51,9 @@ pub(in crate::local) async fn fetch(local: &Arc<Local>, need: &Need, wanted: &Wa
         Home::Remote { host, plain } => {
             let login = login(local, host, need.rule.has_secret).await?;
             let network = local.upstreams.reach().network.clone();
-            let repository = need
-                .rule
-                .repository
-                .parse()
-                .map_err(|error: image::Error| Failure::new(Trouble::Missing, error.to_string()))?;
+            let repository = need.rule.repository.parse().map_err(|error: image::Error| {
+                UpstreamError::new(UpstreamErrorKind::Missing, error.to_string())
+            })?;
             let remote = Remote::new(host, &repository, *plain, login, network);
             let fetch = Fetch { local: Arc::clone(local), need: need.clone(), remote };
             match wanted {
@@ -65,14 +67,15 @@ pub(in crate::local) async fn fetch(local: &Arc<Local>, need: &Need, wanted: &Wa
 }
 
 async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
-) -> Result<T, Failure> {
-    let failed = |_| Err(Failure::new(Trouble::Here, "the embedded ECR failed on what is upstream"));
+    work: impl FnOnce() -> Result<T, UpstreamError> + Send + 'static,
+) -> Result<T, UpstreamError> {
+    let failed =
+        |_| Err(UpstreamError::new(UpstreamErrorKind::Here, "the embedded ECR failed on what is upstream"));
     spawn_blocking(work).await.unwrap_or_else(failed)
 }
 
 /// Takes an image over from another registry of the store.
-fn neighbour(local: &Local, need: &Need, wanted: &Wanted, source: &Scope) -> Result<(), Failure> {
+fn neighbour(local: &Local, need: &Need, wanted: &Wanted, source: &Scope) -> Result<(), UpstreamError> {
     let found = match wanted {
         Wanted::Image(name) => {
             cache::take_over(local, source, &need.rule.repository, name, &need.scope, &need.repository)?
@@ -100,17 +103,17 @@ fn neighbour(local: &Local, need: &Need, wanted: &Wanted, source: &Scope) -> Res
             Wanted::Access => "is empty".to_owned(),
             _ => format!("has nothing of this name in the repository {}", need.rule.repository),
         };
-        Failure::new(Trouble::Missing, format!("{} {what}", need.rule.home))
+        UpstreamError::new(UpstreamErrorKind::Missing, format!("{} {what}", need.rule.home))
     };
     if found { Ok(()) } else { Err(missing()) }
 }
 
 /// The login for a host, where the rule asks for one.
-async fn login(local: &Arc<Local>, host: &str, has_secret: bool) -> Result<Login, Failure> {
+async fn login(local: &Arc<Local>, host: &str, has_secret: bool) -> Result<Login, UpstreamError> {
     let find = local.upstreams.reach().login.clone().filter(|_| has_secret);
     let Some(find) = find else { return Ok(Login::Anonymous) };
     let host = if host == DOCKER_HUB.0 { DOCKER_HUB.1 } else { host }.to_owned();
-    let denied = |reason: String| Failure::new(Trouble::Denied, reason);
+    let denied = |reason: String| UpstreamError::new(UpstreamErrorKind::Denied, reason);
     blocking(move || match find(&host).map_err(denied)? {
         Some(login) => Ok(login),
         None => Err(denied(format!(
@@ -129,7 +132,7 @@ struct Fetch {
 }
 
 impl Fetch {
-    async fn image(&self, name: &Name) -> Result<(), Failure> {
+    async fn image(&self, name: &Name) -> Result<(), UpstreamError> {
         // Who looked for it here may have been overtaken by a fetch that landed meanwhile.
         let wanted = name.clone();
         let is_fresh =
@@ -137,8 +140,9 @@ impl Fetch {
         if is_fresh.await? {
             return Ok(());
         }
-        let found = self.remote.manifest(name).await.map_err(Failure::from);
-        if let (Err(Failure { kind: Trouble::Missing, .. }), Name::Tag(tag)) = (&found, name) {
+        let found = self.remote.manifest(name).await.map_err(UpstreamError::from);
+        if let (Err(UpstreamError { kind: UpstreamErrorKind::Missing, .. }), Name::Tag(tag)) = (&found, name)
+        {
             // What is here stays, and is not looked up again at once.
             let tag = tag.clone();
             self.here(move |local, need| cache::looked_up(local, &need.scope, &need.repository, &tag))
@@ -157,16 +161,16 @@ impl Fetch {
         self.keep(manifest, digest, tag, 0).await
     }
 
-    async fn referrers(&self, subject: &Digest) -> Result<(), Failure> {
-        let listed = self.remote.referrers(subject).await.map_err(Failure::from)?;
+    async fn referrers(&self, subject: &Digest) -> Result<(), UpstreamError> {
+        let listed = self.remote.referrers(subject).await.map_err(UpstreamError::from)?;
         for referrer in listed.into_iter().take(MOST_REFERRERS) {
             if self.has(&referrer.digest).await? {
                 continue;
             }
             let found = self.remote.manifest(&Name::Digest(referrer.digest.clone())).await;
-            let manifest = match found.map_err(Failure::from) {
+            let manifest = match found.map_err(UpstreamError::from) {
                 // It was listed and is gone.
-                Err(Failure { kind: Trouble::Missing, .. }) => continue,
+                Err(UpstreamError { kind: UpstreamErrorKind::Missing, .. }) => continue,
                 found => found?,
             };
             self.here(|local, need| cache::prepare(local, &need.scope, &need.repository)).await?;
@@ -182,7 +186,7 @@ impl Fetch {
         digest: Digest,
         tag: Option<Tag>,
         depth: usize,
-    ) -> BoxFuture<'_, Result<(), Failure>> {
+    ) -> BoxFuture<'_, Result<(), UpstreamError>> {
         Box::pin(async move {
             if !self.has(&digest).await? {
                 self.children(&manifest, depth).await?;
@@ -197,13 +201,13 @@ impl Fetch {
         })
     }
 
-    async fn has(&self, digest: &Digest) -> Result<bool, Failure> {
+    async fn has(&self, digest: &Digest) -> Result<bool, UpstreamError> {
         let digest = digest.to_string();
         self.here(move |local, need| cache::has(local, &need.scope, &need.repository, &digest)).await
     }
 
-    async fn children(&self, manifest: &Manifest, depth: usize) -> Result<(), Failure> {
-        let unusable = |reason: String| Failure::new(Trouble::Unavailable, reason);
+    async fn children(&self, manifest: &Manifest, depth: usize) -> Result<(), UpstreamError> {
+        let unusable = |reason: String| UpstreamError::new(UpstreamErrorKind::Unavailable, reason);
         let listed: Vec<Digest> = manifest.children().iter().map(|child| child.digest.clone()).collect();
         if !listed.is_empty() && (depth >= DEEPEST || listed.len() > MOST_MANIFESTS) {
             let digest = manifest.digest();
@@ -222,7 +226,7 @@ impl Fetch {
         Ok(())
     }
 
-    async fn blobs(&self, manifest: &Manifest) -> Result<(), Failure> {
+    async fn blobs(&self, manifest: &Manifest) -> Result<(), UpstreamError> {
         let mut blobs: Vec<Descriptor> = Vec::new();
         for blob in manifest.blobs() {
             // Layers that may not be distributed lie elsewhere.
@@ -232,22 +236,26 @@ impl Fetch {
                 blobs.push(blob.clone());
             }
         }
-        let fetches: Vec<BoxFuture<'_, Result<(), Failure>>> =
+        let fetches: Vec<BoxFuture<'_, Result<(), UpstreamError>>> =
             blobs.into_iter().map(|blob| -> BoxFuture<'_, _> { Box::pin(self.blob(blob)) }).collect();
         stream::iter(fetches).buffer_unordered(BLOBS).try_collect().await
     }
 
-    async fn layer(&self, digest: &Digest) -> Result<(), Failure> {
+    async fn layer(&self, digest: &Digest) -> Result<(), UpstreamError> {
         let size = self.remote.blob_size(digest).await.map_err(store::Error::from)?;
-        let missing =
-            || Failure::new(Trouble::Missing, format!("{} has no blob {digest}", self.remote.name()));
+        let missing = || {
+            UpstreamError::new(
+                UpstreamErrorKind::Missing,
+                format!("{} has no blob {digest}", self.remote.name()),
+            )
+        };
         let blob = Descriptor::new("application/octet-stream", digest.clone(), size.ok_or_else(missing)?);
         self.here(|local, need| cache::prepare(local, &need.scope, &need.repository)).await?;
         self.blob(blob).await
     }
 
     /// Takes a blob over from another repository of the registry, or fetches it.
-    async fn blob(&self, blob: Descriptor) -> Result<(), Failure> {
+    async fn blob(&self, blob: Descriptor) -> Result<(), UpstreamError> {
         let digest = blob.digest.clone();
         let mount = move |local: &Local, need: &Need| {
             let mount = Mount { digest: &digest, source: None, used_only: false };
@@ -284,20 +292,20 @@ impl Fetch {
     }
 
     /// Does something with the store, on a thread that may wait for the disk.
-    async fn here<T: Send + 'static, E: Into<Failure>>(
+    async fn here<T: Send + 'static, E: Into<UpstreamError>>(
         &self,
         work: impl FnOnce(&Local, &Need) -> Result<T, E> + Send + 'static,
-    ) -> Result<T, Failure> {
+    ) -> Result<T, UpstreamError> {
         let (local, need) = (Arc::clone(&self.local), self.need.clone());
         blocking(move || work(&local, &need).map_err(Into::into)).await
     }
 }
 
-fn open(local: &Local, need: &Need) -> Result<Session, Failure> {
+fn open(local: &Local, need: &Need) -> Result<Session, UpstreamError> {
     let id = begin_upload(&Request::of_service(local), &need.reference(), IfMissing::Fail)?;
     let failed = |why: NotOpened| {
-        Failure::new(
-            Trouble::Here,
+        UpstreamError::new(
+            UpstreamErrorKind::Here,
             match why {
                 NotOpened::Busy => "another request is writing to the upload".to_owned(),
                 NotOpened::Missing => format!("there is no upload {id} in the repository"),
@@ -308,35 +316,35 @@ fn open(local: &Local, need: &Need) -> Result<Session, Failure> {
 }
 
 /// Makes a session a blob, if its bytes are those of the digest.
-fn complete(local: &Local, session: Session, digest: &Digest) -> Result<(), Failure> {
-    let ended = || Failure::new(Trouble::Here, "the upload has ended meanwhile");
+fn complete(local: &Local, session: Session, digest: &Digest) -> Result<(), UpstreamError> {
+    let ended = || UpstreamError::new(UpstreamErrorKind::Here, "the upload has ended meanwhile");
     let finished: Finished = session.finish(&Request::of_service(local), false)?.ok_or_else(ended)?;
     let found = finished.digest(local, digest.algorithm())?;
     if found != *digest {
         let text = format!("what upstream sent for {digest} is {found}");
-        return Err(Failure::new(Trouble::Unavailable, text));
+        return Err(UpstreamError::new(UpstreamErrorKind::Unavailable, text));
     }
     if finished.store(local, digest)? { Ok(()) } else { Err(ended()) }
 }
 
-async fn next(reader: &mut Box<dyn Reader>) -> Result<Vec<u8>, Failure> {
+async fn next(reader: &mut Box<dyn Reader>) -> Result<Vec<u8>, UpstreamError> {
     Ok(reader.read(Vec::with_capacity(STEP), STEP).await?)
 }
 
-impl From<store::Error> for Failure {
+impl From<store::Error> for UpstreamError {
     fn from(error: store::Error) -> Self {
         let kind = match &error {
-            store::Error::NoImage { .. } | store::Error::Missing { .. } => Trouble::Missing,
-            store::Error::Registry(Error::Unauthorized { .. }) => Trouble::Denied,
-            store::Error::Registry(Error::Throttled { .. }) => Trouble::Throttled,
-            _ => Trouble::Unavailable,
+            store::Error::NoImage { .. } | store::Error::Missing { .. } => UpstreamErrorKind::Missing,
+            store::Error::Registry(Error::Unauthorized { .. }) => UpstreamErrorKind::Denied,
+            store::Error::Registry(Error::Throttled { .. }) => UpstreamErrorKind::Throttled,
+            _ => UpstreamErrorKind::Unavailable,
         };
         Self::new(kind, error.to_string())
     }
 }
 
-impl From<ApiError> for Failure {
-    fn from(fault: ApiError) -> Self {
-        Self::new(Trouble::Here, fault.message)
+impl From<CoreError> for UpstreamError {
+    fn from(error: CoreError) -> Self {
+        Self::new(UpstreamErrorKind::Here, error.message)
     }
 }

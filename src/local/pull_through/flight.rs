@@ -6,7 +6,7 @@ use std::time::Instant;
 use futures_util::FutureExt as _;
 
 use crate::local::core::local::Local;
-use crate::local::core::upstream::{Failure, Need, Trouble, Wanted};
+use crate::local::core::upstream::{Need, UpstreamError, UpstreamErrorKind, Wanted};
 use crate::local::core::upstreams::{Flight, Upstreams, key, locked};
 use crate::local::pull_through::fetch::fetch;
 
@@ -27,7 +27,7 @@ impl Upstreams {
         local: &Arc<Local>,
         need: &Need,
         wanted: &Wanted,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), UpstreamError> {
         let key = key(need, wanted);
         let flight = {
             let mut flights = locked(&self.flights);
@@ -49,19 +49,20 @@ fn depart(local: Arc<Local>, need: Need, wanted: Wanted, key: String) -> Flight 
         let upstreams = &landing.0.upstreams;
         let _place = upstreams.places.acquire().await;
         let done = fetch(&landing.0, &need, &wanted).await;
-        let is_silent = matches!(&done, Err(Failure { kind: Trouble::Unavailable, .. }));
+        let is_silent = matches!(&done, Err(UpstreamError { kind: UpstreamErrorKind::Unavailable, .. }));
         let home = need.rule.home.to_string();
         if is_silent {
             locked(&upstreams.silent).insert(home, Instant::now());
         } else {
             locked(&upstreams.silent).remove(&home);
         }
-        let is_listed = matches!(&done, Ok(()) | Err(Failure { kind: Trouble::Missing, .. }));
+        let is_listed = matches!(&done, Ok(()) | Err(UpstreamError { kind: UpstreamErrorKind::Missing, .. }));
         if is_listed && matches!(wanted, Wanted::Referrers(_)) {
             upstreams.note(landing.1.clone());
         }
         done
     });
-    let failed = |_| Err(Failure::new(Trouble::Here, "the embedded ECR failed on what is upstream"));
+    let failed =
+        |_| Err(UpstreamError::new(UpstreamErrorKind::Here, "the embedded ECR failed on what is upstream"));
     task.map(move |done| done.unwrap_or_else(failed)).boxed().shared()
 }

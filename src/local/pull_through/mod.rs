@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use futures_util::FutureExt as _;
 
-use crate::local::core::error::ApiError;
+use crate::local::core::error::Error;
 use crate::local::core::local::Local;
 use crate::local::core::upstream::{Need, Settled};
 
@@ -24,13 +24,13 @@ async fn settle(local: &Arc<Local>, need: &Need) -> Settled {
 }
 
 /// Like [`settle`], for a thread that has no runtime to wait in, or must not wait in the one that it has.
-fn settle_blocking(local: &Arc<Local>, need: &Need) -> Result<Settled, ApiError> {
+fn settle_blocking(local: &Arc<Local>, need: &Need) -> Result<Settled, Error> {
     let work = || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         Ok(runtime.block_on(settle(local, need)))
     };
     let done = std::thread::scope(|scope| scope.spawn(work).join());
-    done.unwrap_or_else(|_| Err(ApiError::server("the embedded ECR failed on what is upstream")))
+    done.unwrap_or_else(|_| Err(Error::storage("the embedded ECR failed on what is upstream")))
 }
 
 /// An error that may name what has to be fetched from upstream before the request can be answered.
@@ -39,7 +39,7 @@ pub(in crate::local) trait MayNeedUpstream {
     fn take_need(&mut self) -> Option<Box<Need>>;
 }
 
-impl MayNeedUpstream for ApiError {
+impl MayNeedUpstream for Error {
     fn take_need(&mut self) -> Option<Box<Need>> {
         self.need.take()
     }
@@ -55,16 +55,16 @@ pub(in crate::local) async fn with_upstream<T, E: MayNeedUpstream, F: Future<Out
 }
 
 /// Like [`with_upstream`], for a thread that may be blocked.
-pub(in crate::local) fn with_upstream_blocking<T>(
+pub(in crate::local) fn with_upstream_blocking<T, E: MayNeedUpstream + From<Error>>(
     local: &Arc<Local>,
-    attempt: impl Fn(Option<Settled>) -> Result<T, ApiError>,
-) -> Result<T, ApiError> {
+    attempt: impl Fn(Option<Settled>) -> Result<T, E>,
+) -> Result<T, E> {
     let attempt = |settled| std::future::ready(attempt(settled));
-    let answered = fetch_and_retry(attempt, async |need: Box<Need>| settle_blocking(local, &need));
+    let answered = fetch_and_retry(attempt, async |need: Box<Need>| Ok(settle_blocking(local, &need)?));
     // Neither of the two waits, so the future is ready when it is polled first.
     answered
         .now_or_never()
-        .unwrap_or_else(|| Err(ApiError::server("the embedded ECR waits for what is upstream")))
+        .unwrap_or_else(|| Err(Error::storage("the embedded ECR waits for what is upstream").into()))
 }
 
 async fn fetch_and_retry<T, E: MayNeedUpstream, F: Future<Output = Result<T, E>>>(

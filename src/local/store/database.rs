@@ -15,10 +15,10 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 use crate::local::store::error::Error;
-use crate::local::store::failure::{Failure, TransactionError};
 use crate::local::store::random;
 use crate::local::store::reserve::Reserve;
 use crate::local::store::schema::{APPLICATION, SCHEMA, VERSION};
+use crate::local::store::storage_error::{StorageError, TransactionError};
 
 /// How long a process waits for another one's write.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -61,7 +61,7 @@ impl Database {
         let database = Self { path, is_durable: false, idle, writing, reserve };
         let mut connection = database.connect().map_err(|error| Error::database(&database.path, &error))?;
         database.prepare(folder, &mut connection)?;
-        database.put_back(connection, &Ok::<_, Failure>(()));
+        database.put_back(connection, &Ok::<_, StorageError>(()));
         database.reserve.hold_again();
         Ok(database)
     }
@@ -149,15 +149,15 @@ impl Database {
         if let Ok(connection) = self.take() {
             // What is not merged now is merged by a later commit.
             let _ = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
-            self.put_back(connection, &Ok::<_, Failure>(()));
+            self.put_back(connection, &Ok::<_, StorageError>(()));
         }
     }
 
     /// Writes the database as it is now to another file.
-    pub(in crate::local) fn copy(&self, path: &Path) -> Result<(), Failure> {
+    pub(in crate::local) fn copy(&self, path: &Path) -> Result<(), StorageError> {
         let connection = self.take()?;
         let result = connection.execute("VACUUM INTO ?1", [path.to_string_lossy()]);
-        let result = result.map(drop).map_err(Failure::from);
+        let result = result.map(drop).map_err(StorageError::from);
         self.put_back(connection, &result);
         result
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::local::store::database::is_full;
 
-/// What keeps the embedded ECR from working at all. What one request fails with is a `ApiError`.
+/// What keeps the embedded ECR from working at all. What one request fails with is an `Error` of the core.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

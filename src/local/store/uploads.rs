@@ -14,8 +14,8 @@ use sha2::{Digest as _, Sha256};
 
 use crate::local::store::Store;
 use crate::local::store::database::Durability;
-use crate::local::store::failure::{Failure, TransactionError};
 use crate::local::store::hex::hex;
+use crate::local::store::storage_error::{StorageError, TransactionError};
 use crate::local::store::{blobs, time};
 
 /// Every part but the last has at least so many bytes; told only at the end.
@@ -66,7 +66,7 @@ impl Upload {
         connection: &Connection,
         repository: i64,
         now: i64,
-    ) -> Result<(String, Vec<String>), Failure> {
+    ) -> Result<(String, Vec<String>), StorageError> {
         let id = uuid::Uuid::new_v4().to_string();
         connection.execute(
             "INSERT INTO upload (id, repository, touched_at, size, parts, last_part, short_part)
@@ -84,7 +84,7 @@ impl Upload {
         connection: &Connection,
         repository: i64,
         id: &str,
-    ) -> Result<Option<Self>, Failure> {
+    ) -> Result<Option<Self>, StorageError> {
         let mut statement = connection.prepare_cached(
             "SELECT id, size, parts, last_part, short_part FROM upload WHERE repository = ?1 AND id = ?2",
         )?;
@@ -102,12 +102,12 @@ impl Upload {
 
     /// Checks that a session's file holds what was recorded. It does not where the session became a blob in a
     /// transaction that then failed, and where a power cut took what was never flushed.
-    pub(in crate::local) fn check_bytes(&self, file: &File) -> Result<(), Failure> {
+    pub(in crate::local) fn check_bytes(&self, file: &File) -> Result<(), StorageError> {
         let length = i64::try_from(file.metadata()?.len()).unwrap_or(i64::MAX);
         if length >= self.size {
             return Ok(());
         }
-        Err(Failure::LostBytes(self.id.clone()))
+        Err(StorageError::LostBytes(self.id.clone()))
     }
 
     /// Adds a part to a session whose file is locked. Answers whether the session was still there to add it to.
@@ -117,7 +117,7 @@ impl Upload {
         file: &File,
         part: &[u8],
         now: i64,
-    ) -> Result<bool, Failure> {
+    ) -> Result<bool, StorageError> {
         let length = i64::try_from(part.len()).unwrap_or(i64::MAX);
         let offset = u64::try_from(self.size).unwrap_or_default();
         // Bytes beyond the recorded size do not count, so a failure from here on leaves the session as it was.
@@ -144,7 +144,7 @@ impl Upload {
         self.has_short_part || (self.parts > 0 && self.last_part < LEAST_PART)
     }
 
-    fn record(&self, store: &Store, length: i64, is_short: bool, now: i64) -> Result<bool, Failure> {
+    fn record(&self, store: &Store, length: i64, is_short: bool, now: i64) -> Result<bool, StorageError> {
         store.database.write(Durability::Buffered, |transaction| {
             let mut statement = transaction.prepare_cached(
                 "UPDATE upload SET size = ?3, parts = parts + 1, last_part = ?4, short_part = ?5, touched_at = ?6
@@ -158,7 +158,7 @@ impl Upload {
     /// Makes a session, whose bytes are whole and settled, a layer of a repository under this digest. Answers whether
     /// the repository lacked it; `None` if the session has changed or ended meanwhile. If this machine fails, for
     /// example because the disk is full, the session stays as it was.
-    pub(in crate::local) fn become_layer<E: TransactionError + From<Failure>>(
+    pub(in crate::local) fn become_layer<E: TransactionError + From<StorageError>>(
         &self,
         store: &Store,
         digest: &str,
@@ -169,12 +169,12 @@ impl Upload {
             if Self::find(transaction, repository, &self.id)?.as_ref() != Some(self) {
                 return Ok(None);
             }
-            store.blobs.keep(&self.id, digest).map_err(Failure::from)?;
+            store.blobs.keep(&self.id, digest).map_err(StorageError::from)?;
             Ok(Some(self.store(transaction, repository, digest)?))
         });
         if stored.as_ref().is_err_and(TransactionError::is_of_the_machine) {
             // The file may have its new name although nothing was recorded of it.
-            store.database.write(Durability::Buffered, |transaction| -> Result<(), Failure> {
+            store.database.write(Durability::Buffered, |transaction| -> Result<(), StorageError> {
                 let recorded = "SELECT 1 FROM blob WHERE digest = ?1";
                 if !transaction.prepare_cached(recorded)?.exists([digest])? {
                     store.blobs.take_back(&self.id, digest)?;
@@ -185,7 +185,7 @@ impl Upload {
         stored
     }
 
-    fn store(&self, connection: &Connection, repository: i64, digest: &str) -> Result<bool, Failure> {
+    fn store(&self, connection: &Connection, repository: i64, digest: &str) -> Result<bool, StorageError> {
         let blob = "INSERT OR IGNORE INTO blob (digest, size) VALUES (?1, ?2)";
         connection.execute(blob, params![digest, self.size])?;
         let layer = "INSERT OR IGNORE INTO layer (repository, digest, stored_at) VALUES (?1, ?2, ?3)";
@@ -195,7 +195,7 @@ impl Upload {
     }
 
     /// Cuts off what was written but never recorded, and answers the digest of the rest.
-    pub(in crate::local) fn digest(&self, store: &Store, file: &File) -> Result<String, Failure> {
+    pub(in crate::local) fn digest(&self, store: &Store, file: &File) -> Result<String, StorageError> {
         let size = u64::try_from(self.size).unwrap_or_default();
         if file.metadata()?.len() != size {
             file.set_len(size)?;
@@ -251,7 +251,7 @@ impl Writer {
         store: &Store,
         sized: bool,
         now: i64,
-    ) -> Result<Option<(Upload, File)>, Failure> {
+    ) -> Result<Option<(Upload, File)>, StorageError> {
         let Self { mut upload, file, hash, length } = self;
         if length > 0 {
             let is_short = sized && upload.would_be_short();

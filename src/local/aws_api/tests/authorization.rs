@@ -25,7 +25,7 @@ fn ask_as(store: &Store, arn: &str, operation: &str, input: Value) -> Result<Val
         input["registryId"] = json!("111122223333");
     }
     let answer = store.local.answer(&caller, model::ecr(), operation, input, None);
-    answer.map_err(|fault| format!("{}: {}", fault.code, fault.message))
+    answer.map_err(|error| format!("{}: {}", error.code, error.message))
 }
 
 fn list(store: &Store, arn: &str) -> Result<Value, String> {

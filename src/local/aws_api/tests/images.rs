@@ -278,7 +278,7 @@ fn a_manifest_that_lies_about_the_size_of_a_layer_is_refused() {
     for (config, layers) in [(&layer, [&layer, &wrong]), (&wrong, [&layer, &layer])] {
         let manifest = json!({ "schemaVersion": 2, "config": config, "layers": layers }).to_string();
         let put = store.put(&manifest, OCI_IMAGE, None);
-        assert_eq!(put.map_err(|fault| format!("{}: {}", fault.code, fault.message)), Err(told.clone()));
+        assert_eq!(put.map_err(|error| format!("{}: {}", error.code, error.message)), Err(told.clone()));
     }
     // A size that is not told, and that of a layer which lies elsewhere, are no lies.
     let silent = json!({ "mediaType": layer["mediaType"], "digest": layer["digest"] });

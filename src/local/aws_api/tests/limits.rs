@@ -7,7 +7,7 @@ fn a_layer_has_so_many_parts_and_bytes() {
     let mut store = Store::with_repository();
     store.local.limits.parts = 2;
     store.local.limits.layer = 10;
-    let words = |fault: ApiError| format!("{}: {}", fault.code, fault.message);
+    let words = |error: ApiError| format!("{}: {}", error.code, error.message);
     let upload = store.begin();
     store.part(&upload, 0, b"1").unwrap();
     store.part(&upload, 1, b"2").unwrap();

@@ -22,7 +22,7 @@ fn images_of(store: &Store, account: &str, region: &str) -> Value {
     let input = json!({ "repositoryName": "team/app" });
     match store.local.answer(&caller, model::ecr(), "ListImages", input, None) {
         Ok(answer) => answer["imageIds"].clone(),
-        Err(fault) => json!(fault.code),
+        Err(error) => json!(error.code),
     }
 }
 

@@ -86,7 +86,7 @@ fn a_part_must_follow_the_last_one() {
 fn completion_is_refused_with_reasons() {
     let store = Store::with_repository();
     let upload = store.begin();
-    let code_and_words = |fault: ApiError| format!("{}: {}", fault.code, fault.message);
+    let code_and_words = |error: ApiError| format!("{}: {}", error.code, error.message);
     assert_eq!(
         code_and_words(store.complete(&upload, &digest(b"")).unwrap_err()),
         format!(

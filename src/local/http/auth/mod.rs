@@ -17,8 +17,8 @@ pub(super) use session::Session;
 
 use crate::iam::Principal;
 use crate::image::host::is_account_id;
+use crate::local::aws_api::error::ApiError;
 use crate::local::core::caller::Caller;
-use crate::local::core::error::ApiError;
 use crate::local::store::hex::hex;
 
 /// How far the client's clock may be from ours, in seconds.

@@ -6,7 +6,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use crate::iam::Principal;
-use crate::local::core::error::ApiError;
+use crate::local::aws_api::error::ApiError;
 use crate::local::http::auth::session::SessionCredentials;
 use crate::local::http::response;
 use crate::local::http::response::Body;
@@ -27,27 +27,27 @@ pub(super) fn success(action: &str, members: &str) -> Response<Body> {
 }
 
 /// What an action that was refused answers. The codes of the services' JSON protocol have other names here.
-pub(super) fn refusal(fault: &ApiError) -> Response<Body> {
-    let (status, code) = match fault.code.as_str() {
-        _ if fault.status >= 500 => (500, "InternalFailure"),
+pub(super) fn refusal(error: &ApiError) -> Response<Body> {
+    let (status, code) = match error.code.as_str() {
+        _ if error.status >= 500 => (500, "InternalFailure"),
         "MissingAuthenticationTokenException" => (403, "MissingAuthenticationToken"),
         "UnrecognizedClientException" => (403, "InvalidClientTokenId"),
         "InvalidSignatureException" => (403, "SignatureDoesNotMatch"),
         "IncompleteSignatureException" => (400, "IncompleteSignature"),
         "ExpiredTokenException" => (403, "ExpiredToken"),
         "AccessDenied" => (403, "AccessDenied"),
-        code => (fault.status, code),
+        code => (error.status, code),
     };
-    let members = error(status, code, &fault.message);
+    let members = error_document(status, code, &error.message);
     let text = format!("<ErrorResponse xmlns=\"{NAMESPACE}\">{members}</ErrorResponse>");
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = response::plain(status, "text/xml", response::whole(text));
-    response.extensions_mut().insert(Reason(fault.message.clone()));
+    response.extensions_mut().insert(Reason(error.message.clone()));
     response
 }
 
 /// The members of an error of the query protocol.
-pub(in crate::local::http) fn error(status: u16, code: &str, message: &str) -> String {
+pub(in crate::local::http) fn error_document(status: u16, code: &str, message: &str) -> String {
     let kind = if status >= 500 { "Receiver" } else { "Sender" };
     let members = elements(&[("Type", kind), ("Code", code), ("Message", message)]);
     format!("<Error>{members}</Error><RequestId>{}</RequestId>", uuid::Uuid::new_v4())

@@ -2,7 +2,7 @@
 
 use url::form_urlencoded;
 
-use crate::local::core::error::ApiError;
+use crate::local::aws_api::error::ApiError;
 
 /// The parameters of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -20,7 +20,7 @@ use super::api;
 use super::body;
 use super::other_services;
 use crate::iam::Principal;
-use crate::local::core::error::ApiError;
+use crate::local::aws_api::error::ApiError;
 use crate::local::http::auth::Claim;
 use crate::local::http::auth::Identity;
 use crate::local::http::auth::session::Session;
@@ -29,7 +29,7 @@ use crate::local::http::response::Body;
 use crate::local::http::state::State;
 use crate::local::http::sts::form::Form;
 
-pub(super) use answer::error;
+pub(super) use answer::error_document;
 
 /// The only version of the service.
 const VERSION: &str = "2011-06-15";
@@ -53,11 +53,11 @@ pub(super) async fn answer(state: &Arc<State>, request: Request<Incoming>) -> Re
     let claim = api::examine(state, &head).await;
     let (bytes, hash) = match read(state, body).await {
         Ok(read) => read,
-        Err(fault) => return answer::refusal(&fault),
+        Err(error) => return answer::refusal(&error),
     };
     let form = match Form::of(&bytes) {
         Ok(form) => form,
-        Err(fault) => return answer::refusal(&fault),
+        Err(error) => return answer::refusal(&error),
     };
     if form.get("Version") != Some(VERSION) {
         return other_services::query(&head.headers);
@@ -66,7 +66,7 @@ pub(super) async fn answer(state: &Arc<State>, request: Request<Incoming>) -> Re
     let result = match action {
         "GetCallerIdentity" | "AssumeRole" | "GetSessionToken" => match verified(claim, &head, &hash) {
             Ok(identity) => carry_out(state, action, &form, &identity).await,
-            Err(fault) => Err(fault),
+            Err(error) => Err(error),
         },
         // The token is the proof; nothing is signed.
         "AssumeRoleWithWebIdentity" => with_web_identity(state, &form).await,
@@ -77,7 +77,7 @@ pub(super) async fn answer(state: &Arc<State>, request: Request<Incoming>) -> Re
     };
     match result {
         Ok(members) => answer::success(action, &members),
-        Err(fault) => answer::refusal(&fault),
+        Err(error) => answer::refusal(&error),
     }
 }
 
@@ -204,6 +204,6 @@ fn expiry(form: &Form, default: i64, bounds: std::ops::RangeInclusive<i64>) -> R
 
 async fn credentials(state: &Arc<State>, session: Session) -> Result<SessionCredentials, ApiError> {
     let shared = Arc::clone(state);
-    let secret = api::in_turn(state, move || shared.local.read(download_url::secret)).await?;
+    let secret = api::in_turn(state, move || Ok(shared.local.read(download_url::secret)?)).await?;
     Ok(session.credentials(&secret))
 }

@@ -1,12 +1,12 @@
-//! What keeps the store from doing its work.
+//! Failures of the database and of files under a request.
 
 use std::io;
 
 use crate::local::store::database;
 
-/// A failure of the database or of a file.
+/// Why the store could not do what one request needs.
 #[derive(Debug, thiserror::Error)]
-pub(in crate::local) enum Failure {
+pub(in crate::local) enum StorageError {
     /// The database failed.
     #[error(transparent)]
     Database(#[from] rusqlite::Error),
@@ -27,7 +27,7 @@ pub(in crate::local) trait TransactionError: From<rusqlite::Error> {
     fn is_of_the_machine(&self) -> bool;
 }
 
-impl TransactionError for Failure {
+impl TransactionError for StorageError {
     fn is_full(&self) -> bool {
         match self {
             Self::Database(error) => database::is_full(error),
