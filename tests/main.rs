@@ -4,6 +4,7 @@
 
 mod auth;
 mod conformance;
+mod doctor;
 mod durability;
 mod everyday;
 mod examples;

@@ -9,7 +9,7 @@ use crate::model;
 pub(super) const GROUPS: &[(&str, &[&str])] = &[
     ("Images in a registry", &["images", "repos", "latest", "digest", "find", "inspect", "du"]),
     ("Moving images", &["push", "pull", "copy", "sync"]),
-    ("Login", &["login", "logout"]),
+    ("Login and rights", &["login", "logout", "doctor"]),
     ("An ECR on this machine", &["local"]),
 ];
 

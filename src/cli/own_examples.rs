@@ -144,6 +144,16 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         ],
     ),
     (
+        "doctor",
+        &[
+            (
+                "Prints the IAM policy for a job that pushes to one repository.",
+                "ecr doctor 123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/app --policy push",
+            ),
+            ("Prints what a command needs with its options.", "ecr doctor --policy 'images --all --tree'"),
+        ],
+    ),
+    (
         "login",
         &[
             ("Logs docker in to your registry in the region.", "ecr login"),

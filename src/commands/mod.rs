@@ -9,6 +9,7 @@ mod create;
 mod creation_template;
 mod credential_helper;
 mod credential_provider;
+mod doctor;
 mod ecr_repository;
 mod images;
 mod local;
@@ -18,6 +19,7 @@ mod login_hosts;
 mod login_setup;
 mod logout;
 mod memory;
+pub mod permissions;
 mod pull;
 mod push;
 mod registry;
@@ -71,6 +73,7 @@ pub const COMMANDS: &[Command] = &[
     images::FIND,
     images::INSPECT,
     images::DU,
+    doctor::COMMAND,
     login::COMMAND,
     logout::COMMAND,
     credential_helper::COMMAND,

@@ -56,6 +56,20 @@ const ENDS: &[(&str, bool)] = &[
 /// The public gallery's hosts.
 const PUBLIC: &[(&str, bool)] = &[("public.ecr.aws", false), ("ecr-public.aws.com", true)];
 
+/// The partition that a region is in, as ARNs name it.
+pub fn partition(region: &str) -> &'static str {
+    const PARTITIONS: [(&str, &str); 7] = [
+        ("cn-", "aws-cn"),
+        ("us-gov-", "aws-us-gov"),
+        ("eusc-", "aws-eusc"),
+        ("us-iso-", "aws-iso"),
+        ("us-isob-", "aws-iso-b"),
+        ("eu-isoe-", "aws-iso-e"),
+        ("us-isof-", "aws-iso-f"),
+    ];
+    PARTITIONS.iter().find(|(start, _)| region.starts_with(start)).map_or("aws", |(_, partition)| partition)
+}
+
 /// The host of an account's registry in a region.
 pub fn of_registry(account: &str, region: &str) -> String {
     const PARTITIONS: [(&str, &str); 6] = [

@@ -51,7 +51,7 @@ pub(super) const DU: Command = du::COMMAND;
 pub(super) const FIND: Command = find::COMMAND;
 
 /// The arguments of a command as its clap struct declares them.
-fn define<A: Args>(command: clap::Command) -> clap::Command {
+pub(super) fn define<A: Args>(command: clap::Command) -> clap::Command {
     let text = |text: Option<&clap::builder::StyledStr>| text.map(ToString::to_string).unwrap_or_default();
     let (about, long_about) = (text(command.get_about()), text(command.get_long_about()));
     // clap takes the struct's doc comment for these, which is for readers of the code.
@@ -59,7 +59,7 @@ fn define<A: Args>(command: clap::Command) -> clap::Command {
 }
 
 /// Reads the arguments into the clap struct and runs the command.
-fn run<A: FromArgMatches>(
+pub(super) fn run<A: FromArgMatches>(
     context: &Context,
     matches: &ArgMatches,
     run: impl FnOnce(&Context, &A) -> anyhow::Result<ExitCode>,

@@ -263,7 +263,7 @@ pub(in crate::commands) fn expand(arguments: &[String]) -> anyhow::Result<Vec<St
 }
 
 /// The registry and the name or glob of `[HOST/]REPOSITORY`.
-fn pattern(text: &str) -> anyhow::Result<(Option<Registry>, String)> {
+pub(in crate::commands) fn pattern(text: &str) -> anyhow::Result<(Option<Registry>, String)> {
     let (first, rest) = text.split_once('/').unwrap_or((text, ""));
     if Registry::is_host(first) && is_glob(rest) && !is_glob(first) {
         let registry = Registry::of_host(first).ok_or_else(|| usage(format!("'{first}' is no host")))?;

@@ -24,7 +24,7 @@ impl Local {
         let requester = Requester::from(call.caller);
         Ok(self.read(|connection| {
             repositories.iter().try_for_each(|repository| {
-                let (action, repository) = (call.operation.name, *repository);
+                let (action, repository) = (action_of(call.operation.name), *repository);
                 let request =
                     AuthorizationRequest { requester, action, scope: &scope, repository, tags: &tags };
                 request.check(connection, self.is_secured)
@@ -52,6 +52,15 @@ impl Local {
             })?;
         }
         Ok(need.unmet().into())
+    }
+}
+
+/// The action that authorizes an operation: the one of its name, but for referrers, which are for whoever may read
+/// images (Service Authorization Reference, "API operations defined by Amazon Elastic Container Registry").
+fn action_of(operation: &str) -> &str {
+    match operation {
+        "ListImageReferrers" => "BatchGetImage",
+        operation => operation,
     }
 }
 

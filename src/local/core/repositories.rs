@@ -4,9 +4,10 @@ use rusqlite::{Connection, params};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
+use crate::image::host::partition;
 use crate::local::core::error::{Error, ErrorKind};
 use crate::local::core::registry_id::Scope;
-use crate::local::core::repository::{Repository, partition};
+use crate::local::core::repository::Repository;
 use crate::local::core::resource_tags;
 
 /// Repositories of one registry.

@@ -4,6 +4,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde_json::Value;
 
 pub(in crate::local) use crate::image::host::is_account_id as is_account;
+use crate::image::host::partition;
 use crate::local::core::error::{Error, ErrorKind};
 use crate::local::core::registry_id::{RepositoryRef, Scope};
 
@@ -87,19 +88,6 @@ pub(in crate::local) fn arn(scope: &Scope, name: &str) -> String {
         "ecr-public" => format!("arn:aws:ecr-public::{account}:repository/{name}"),
         _ => format!("arn:{}:ecr:{region}:{account}:repository/{name}", partition(region)),
     }
-}
-
-/// The partition that a region is in.
-pub(in crate::local) fn partition(region: &str) -> &'static str {
-    const PARTITIONS: [(&str, &str); 6] = [
-        ("cn-", "aws-cn"),
-        ("us-gov-", "aws-us-gov"),
-        ("us-iso-", "aws-iso"),
-        ("us-isob-", "aws-iso-b"),
-        ("eu-isoe-", "aws-iso-e"),
-        ("us-isof-", "aws-iso-f"),
-    ];
-    PARTITIONS.iter().find(|(prefix, _)| region.starts_with(prefix)).map_or("aws", |(_, partition)| partition)
 }
 
 fn not_found(scope: &Scope, name: &str) -> Error {

@@ -1,0 +1,3 @@
+//! `ecr doctor`, and the permissions that it knows of.
+
+mod permissions;
