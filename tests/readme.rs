@@ -1,4 +1,4 @@
-//! The README's commands do what it says.
+//! The README's commands do what it says, and what the pages for contributors name is there.
 
 use std::path::Path;
 
@@ -26,4 +26,20 @@ fn the_first_command_does_the_main_job() {
 fn the_second_command_runs_the_tests() {
     assert_eq!(blocks()[1], "cargo test\n");
     assert!(include_str!("../.ci/run").contains("\ncargo test --locked\n"));
+}
+
+/// Paths in backticks on the pages for contributors: what was moved or renamed would send a newcomer astray.
+#[test]
+fn the_pages_for_contributors_name_only_what_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let pages = [include_str!("../docs/architecture.md"), include_str!("../CONTRIBUTING.md")];
+    let folders = ["src/", "tests/", "docs/", "benches/", "fuzz/"];
+    let named: Vec<&str> = pages
+        .iter()
+        .flat_map(|page| page.split('`').skip(1).step_by(2))
+        .filter(|text| folders.iter().any(|folder| text.starts_with(folder)) && !text.contains(['*', ' ']))
+        .collect();
+    assert!(named.len() > 60, "{named:?}");
+    let missing: Vec<&&str> = named.iter().filter(|path| !root.join(path).exists()).collect();
+    assert!(missing.is_empty(), "{missing:?}");
 }

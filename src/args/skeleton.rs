@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Number, Value};
 
-use crate::model::help::{self, Texts};
+use crate::model::help::{self, HelpTexts};
 use crate::model::{Kind, Operation, Service, wire};
 
 /// The input as JSON text with a line end: what `--generate-cli-skeleton input` prints.
@@ -66,7 +66,7 @@ impl Example<'_> {
 
 struct YamlWriter<'a> {
     service: &'a Service,
-    texts: &'a Texts,
+    texts: &'a HelpTexts,
     lines: String,
 }
 

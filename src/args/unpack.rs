@@ -26,7 +26,7 @@ pub fn unpack(
 }
 
 /// An option's words after files were read.
-enum Given<'a> {
+enum OptionInput<'a> {
     Words(&'a [String]),
     Text(String),
     Bytes(Vec<u8>),
@@ -40,12 +40,12 @@ struct Unpack<'a> {
 
 impl Unpack<'_> {
     /// A file takes the place of a single word; several words are never looked up. A list's file is one text.
-    fn given<'w>(&self, shape: &Shape, words: &'w [String]) -> Result<Given<'w>, Error> {
+    fn given<'w>(&self, shape: &Shape, words: &'w [String]) -> Result<OptionInput<'w>, Error> {
         // The AWS CLI makes a number of these before it looks for files.
         if let ([word], false) = (words, shape.kind == Kind::Long) {
             match paramfile::load(word, self.files) {
-                Ok(Some(Content::Text(text))) => return Ok(Given::Text(text)),
-                Ok(Some(Content::Bytes(bytes))) => return Ok(Given::Bytes(bytes)),
+                Ok(Some(Content::Text(text))) => return Ok(OptionInput::Text(text)),
+                Ok(Some(Content::Bytes(bytes))) => return Ok(OptionInput::Bytes(bytes)),
                 Ok(None) => {}
                 Err(error @ paramfile::Error::UnknownEncoding(_)) => {
                     return Err(Error::Failure(error.to_string()));
@@ -54,35 +54,35 @@ impl Unpack<'_> {
             }
         }
         match (shape.kind, words) {
-            (Kind::List, _) => Ok(Given::Words(words)),
-            (_, words) => Ok(Given::Text(words.last().cloned().unwrap_or_default())),
+            (Kind::List, _) => Ok(OptionInput::Words(words)),
+            (_, words) => Ok(OptionInput::Text(words.last().cloned().unwrap_or_default())),
         }
     }
 
-    fn value(&self, name: &str, given: Given) -> Result<Value, Error> {
+    fn value(&self, name: &str, given: OptionInput) -> Result<Value, Error> {
         let shape = self.service.shape(name);
         let first = match &given {
-            Given::Words(words) => words.first().map(String::as_str),
-            Given::Text(text) => Some(text.as_str()),
-            Given::Bytes(_) => None,
+            OptionInput::Words(words) => words.first().map(String::as_str),
+            OptionInput::Text(text) => Some(text.as_str()),
+            OptionInput::Bytes(_) => None,
         };
         if self.takes_shorthand(shape) && !first.is_some_and(looks_like_json) {
             return self.shorthand(name, given);
         }
         match (shape.kind, given) {
-            (Kind::List, Given::Words([word])) if begins_with(word, '[') => self.json(name, word),
-            (Kind::List, Given::Words(words)) => self.items(shape, words.iter().map(String::as_str)),
-            (Kind::List, Given::Text(text)) if begins_with(&text, '[') => self.json(name, &text),
-            (Kind::List, Given::Text(text)) => {
+            (Kind::List, OptionInput::Words([word])) if begins_with(word, '[') => self.json(name, word),
+            (Kind::List, OptionInput::Words(words)) => self.items(shape, words.iter().map(String::as_str)),
+            (Kind::List, OptionInput::Text(text)) if begins_with(&text, '[') => self.json(name, &text),
+            (Kind::List, OptionInput::Text(text)) => {
                 // The AWS CLI takes a file's text for the list, and so its characters for the elements.
                 let characters: Vec<_> = text.chars().map(String::from).collect();
                 self.items(shape, characters.iter().map(String::as_str))
             }
-            (Kind::List, Given::Bytes(bytes)) => Ok(bytes.into_iter().map(Value::from).collect()),
-            (_, Given::Text(text)) => self.single(name, &text),
-            (_, Given::Words(words)) => self.single(name, words.first().map_or("", String::as_str)),
-            (Kind::Integer | Kind::Long, Given::Bytes(bytes)) => whole_number(&bytes_value(&bytes)),
-            (_, Given::Bytes(bytes)) => Ok(bytes_value(&bytes)),
+            (Kind::List, OptionInput::Bytes(bytes)) => Ok(bytes.into_iter().map(Value::from).collect()),
+            (_, OptionInput::Text(text)) => self.single(name, &text),
+            (_, OptionInput::Words(words)) => self.single(name, words.first().map_or("", String::as_str)),
+            (Kind::Integer | Kind::Long, OptionInput::Bytes(bytes)) => whole_number(&bytes_value(&bytes)),
+            (_, OptionInput::Bytes(bytes)) => Ok(bytes_value(&bytes)),
         }
     }
 
@@ -93,13 +93,13 @@ impl Unpack<'_> {
         }
     }
 
-    fn shorthand(&self, name: &str, given: Given) -> Result<Value, Error> {
+    fn shorthand(&self, name: &str, given: OptionInput) -> Result<Value, Error> {
         let parse = |text: &str| shorthand::parse(text, self.files);
         let parsed = match given {
-            Given::Words(words) => words.iter().map(|word| parse(word)).collect(),
-            Given::Text(text) => parse(&text),
+            OptionInput::Words(words) => words.iter().map(|word| parse(word)).collect(),
+            OptionInput::Text(text) => parse(&text),
             // What becomes of bytes in Python's parser, for want of a better sentence.
-            Given::Bytes(bytes) => Err(shorthand::Error::Failure(
+            OptionInput::Bytes(bytes) => Err(shorthand::Error::Failure(
                 if bytes.is_empty() {
                     "a bytes-like object is required, not 'str'"
                 } else {

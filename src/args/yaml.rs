@@ -196,7 +196,7 @@ struct Constructor {
 }
 
 /// A mapping's own members and, in front of them, those that `<<` merges into it.
-struct Flat {
+struct MergedMapping {
     merged: Vec<Pair>,
     own: Vec<Pair>,
 }
@@ -222,7 +222,7 @@ impl Constructor {
     }
 
     fn mapping(&mut self, members: &[Pair]) -> Result<Value, Error> {
-        let Flat { merged, own } = self.flatten(members)?;
+        let MergedMapping { merged, own } = self.flatten(members)?;
         let may_repeat = !merged.is_empty();
         let mut seen = HashSet::new();
         let mut result = Map::new();
@@ -248,8 +248,8 @@ impl Constructor {
         Ok(Value::Object(result))
     }
 
-    fn flatten(&mut self, members: &[Pair]) -> Result<Flat, Error> {
-        let mut flat = Flat { merged: Vec::new(), own: Vec::new() };
+    fn flatten(&mut self, members: &[Pair]) -> Result<MergedMapping, Error> {
+        let mut flat = MergedMapping { merged: Vec::new(), own: Vec::new() };
         for (key, value) in members {
             self.count()?;
             if !is_merge(key) {
@@ -275,7 +275,7 @@ impl Constructor {
 
     fn merged(&mut self, node: &Node) -> Result<Vec<Pair>, Error> {
         let Content::Mapping(members) = &node.content else { return Err(Error::Invalid) };
-        let Flat { mut merged, own } = self.flatten(members)?;
+        let MergedMapping { mut merged, own } = self.flatten(members)?;
         merged.extend(own);
         Ok(merged)
     }

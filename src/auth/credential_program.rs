@@ -9,14 +9,19 @@ use crate::settings::Settings;
 const LARGEST: u64 = 1 << 20;
 
 /// Output of a credential program.
-pub(super) struct Said {
+pub(super) struct ProgramOutput {
     pub(super) status: ExitStatus,
     pub(super) stdout: Vec<u8>,
     pub(super) stderr: Vec<u8>,
 }
 
 /// Runs the program with an action (`get`, `store`, `erase`) and the action's input.
-pub(super) fn run(settings: &Settings, name: &str, action: &str, input: &str) -> Result<Said, String> {
+pub(super) fn run(
+    settings: &Settings,
+    name: &str,
+    action: &str,
+    input: &str,
+) -> Result<ProgramOutput, String> {
     let words = |error: io::Error| error.to_string();
     // A name out of a file is the name of a program on PATH, never a path.
     let found = if name.contains('/') { Vec::new() } else { settings.programs(&program(name)) };
@@ -33,7 +38,7 @@ pub(super) fn run(settings: &Settings, name: &str, action: &str, input: &str) ->
     let stdout = bounded(stdout);
     let stderr = errors.join().unwrap_or_default();
     let status = child.wait().map_err(words)?;
-    Ok(Said { status, stdout, stderr })
+    Ok(ProgramOutput { status, stdout, stderr })
 }
 
 /// The file name of the program that docker calls by this name.

@@ -61,38 +61,38 @@ pub fn obtain(slot: CacheSlot<'_>, log: &Log, ask: Ask<'_>) -> Result<Entry, Fai
         Freshness::Late | Freshness::Dead => {
             let deadline = Instant::now() + slot.wait;
             match lock_or_entry(slot, cache, log, deadline) {
-                Waited::Entry(entry) => Ok(listed(slot, cache, Some(entry), log)),
-                Waited::Lock(lock) => renew(slot, cache, log, ask, lock),
+                LockOutcome::Entry(entry) => Ok(listed(slot, cache, Some(entry), log)),
+                LockOutcome::Lock(lock) => renew(slot, cache, log, ask, lock),
             }
         }
     }
 }
 
-enum Waited {
+enum LockOutcome {
     /// Another process put it there.
     Entry(Entry),
     /// It is our turn; without a lock where that cannot be had.
     Lock(Option<File>),
 }
 
-fn lock_or_entry(slot: CacheSlot<'_>, cache: &Cache, log: &Log, deadline: Instant) -> Waited {
+fn lock_or_entry(slot: CacheSlot<'_>, cache: &Cache, log: &Log, deadline: Instant) -> LockOutcome {
     let (mut pause, longest) = PAUSE;
     loop {
         match cache.try_lock(slot.key) {
-            Ok(Some(lock)) => return Waited::Lock(Some(lock)),
+            Ok(Some(lock)) => return LockOutcome::Lock(Some(lock)),
             Ok(None) => {}
             Err(error) => {
                 log.info(|| format!("no lock in {}: {error}", cache.folder().display()));
-                return Waited::Lock(None);
+                return LockOutcome::Lock(None);
             }
         }
         let entry = cache.read(slot.key);
         if let Some(entry) = entry.filter(|entry| entry.freshness(now()) <= Freshness::Aging) {
-            return Waited::Entry(entry);
+            return LockOutcome::Entry(entry);
         }
         if Instant::now() >= deadline {
             log.info(|| "another process has held the lock for too long; going on without it".to_owned());
-            return Waited::Lock(None);
+            return LockOutcome::Lock(None);
         }
         std::thread::sleep(pause);
         pause = (pause * 2).min(longest);

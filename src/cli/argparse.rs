@@ -71,7 +71,7 @@ pub(super) struct Positional {
 
 /// One argument's value.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Given {
+pub(super) enum ArgumentValue {
     Flag(bool),
     One(String),
     Many(Vec<String>),
@@ -81,7 +81,7 @@ pub(super) enum Given {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Parsed {
     /// The values by key. A repeated argument keeps its last value.
-    pub(super) values: IndexMap<String, Given>,
+    pub(super) values: IndexMap<String, ArgumentValue>,
     /// The words that belong to no argument, in order.
     pub(super) rest: Vec<String>,
     /// The option that ended the parsing, if one did.
@@ -92,7 +92,7 @@ impl Parsed {
     /// The value of an argument that takes one word.
     pub(super) fn one(&self, key: &str) -> Option<&str> {
         match self.values.get(key) {
-            Some(Given::One(value)) => Some(value),
+            Some(ArgumentValue::One(value)) => Some(value),
             _ => None,
         }
     }
@@ -100,7 +100,7 @@ impl Parsed {
     /// Whether this flag was given, and as what.
     pub(super) fn flag(&self, key: &str) -> Option<bool> {
         match self.values.get(key) {
-            Some(Given::Flag(value)) => Some(*value),
+            Some(ArgumentValue::Flag(value)) => Some(*value),
             _ => None,
         }
     }
@@ -108,7 +108,7 @@ impl Parsed {
 
 /// Error message of parsing, without the usage text.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Mistake(pub(super) String);
+pub(super) struct UsageError(pub(super) String);
 
 /// The arguments that one level of the command line takes.
 #[derive(Debug, Default)]
@@ -127,7 +127,7 @@ enum Word<'a> {
 
 impl Parser {
     /// Parses the words, handing back those that it does not know.
-    pub(super) fn parse(&self, words: &[String]) -> Result<Parsed, Mistake> {
+    pub(super) fn parse(&self, words: &[String]) -> Result<Parsed, UsageError> {
         Run::new(self, words).run()
     }
 
@@ -224,7 +224,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn run(mut self) -> Result<Parsed, Mistake> {
+    fn run(mut self) -> Result<Parsed, UsageError> {
         let options =
             self.kinds.iter().rposition(|kind| matches!(kind, Word::Option(..))).map_or(0, |last| last + 1);
         let mut at = 0;
@@ -249,7 +249,7 @@ impl<'a> Run<'a> {
         Ok(self.parsed)
     }
 
-    fn require(&self) -> Result<(), Mistake> {
+    fn require(&self) -> Result<(), UsageError> {
         let options = self.parser.options.iter().zip(&self.seen);
         let options =
             options.filter(|(option, seen)| option.required && !**seen).map(|(o, _)| o.flag.as_str());
@@ -259,11 +259,11 @@ impl<'a> Run<'a> {
         if missing.is_empty() {
             return Ok(());
         }
-        Err(Mistake(format!("the following arguments are required: {}", missing.join(", "))))
+        Err(UsageError(format!("the following arguments are required: {}", missing.join(", "))))
     }
 
     /// Takes the option at this place and its values; answers the place after them.
-    fn take_option(&mut self, at: usize) -> Result<usize, Mistake> {
+    fn take_option(&mut self, at: usize) -> Result<usize, UsageError> {
         let parser = self.parser;
         // Each place is visited once, so its word can be taken out.
         let word = std::mem::replace(&mut self.kinds[at], Word::Separator);
@@ -277,7 +277,7 @@ impl<'a> Run<'a> {
             several => {
                 let flags: Vec<&str> = several.iter().map(|o| parser.options[*o].flag.as_str()).collect();
                 let word = &self.words[at];
-                return Err(Mistake(format!("ambiguous option: {word} could match {}", flags.join(", "))));
+                return Err(UsageError(format!("ambiguous option: {word} could match {}", flags.join(", "))));
             }
         };
         self.seen[option] = true;
@@ -309,7 +309,7 @@ impl<'a> Run<'a> {
         Ok(end)
     }
 
-    fn keep(&mut self, option: &Opt, mut words: Vec<String>) -> Result<(), Mistake> {
+    fn keep(&mut self, option: &Opt, mut words: Vec<String>) -> Result<(), UsageError> {
         if option.integer {
             for word in &mut words {
                 match python::int(word) {
@@ -333,17 +333,17 @@ impl<'a> Run<'a> {
                 self.parsed.stopped = Some(option.key.clone());
                 return Ok(());
             }
-            Arity::Flag(value) => Given::Flag(value),
-            Arity::Any | Arity::Some => Given::Many(words),
-            Arity::One => Given::One(words.pop().unwrap_or_default()),
-            Arity::Optional(absent) => Given::One(words.pop().unwrap_or_else(|| absent.to_owned())),
+            Arity::Flag(value) => ArgumentValue::Flag(value),
+            Arity::Any | Arity::Some => ArgumentValue::Many(words),
+            Arity::One => ArgumentValue::One(words.pop().unwrap_or_default()),
+            Arity::Optional(absent) => ArgumentValue::One(words.pop().unwrap_or_else(|| absent.to_owned())),
         };
         self.parsed.values.insert(option.key.clone(), given);
         Ok(())
     }
 
     /// Takes as many positionals as match from this place on; answers the place after them.
-    fn take_positionals(&mut self, start: usize) -> Result<usize, Mistake> {
+    fn take_positionals(&mut self, start: usize) -> Result<usize, UsageError> {
         let parser = self.parser;
         let left = &parser.positionals[self.positionals..];
         let mut at = start;
@@ -356,9 +356,9 @@ impl<'a> Run<'a> {
             let Some(word) = word else { continue };
             if let Some(choices) = taken.choices.as_ref().filter(|choices| !choices.contains(&word)) {
                 let text = invalid_choice(&word, choices.iter().map(String::as_str));
-                return Err(Mistake(format!("argument {}: {text}", taken.name)));
+                return Err(UsageError(format!("argument {}: {text}", taken.name)));
             }
-            self.parsed.values.insert(taken.name.to_owned(), Given::One(word));
+            self.parsed.values.insert(taken.name.to_owned(), ArgumentValue::One(word));
         }
         Ok(at)
     }
@@ -404,8 +404,8 @@ impl<'a> Run<'a> {
 }
 
 impl Opt {
-    fn mistake(&self, text: &str) -> Mistake {
-        Mistake(format!("argument {}: {text}", self.flag))
+    fn mistake(&self, text: &str) -> UsageError {
+        UsageError(format!("argument {}: {text}", self.flag))
     }
 }
 

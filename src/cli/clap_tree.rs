@@ -11,7 +11,7 @@ use crate::ui::Name;
 
 use super::completion::SHELLS;
 use super::help::{common_help, custom_commands, shown};
-use super::options::{Argument, GLOBALS, Meaning, OUTPUTS, arguments};
+use super::options::{Argument, GLOBALS, OUTPUTS, OptionTarget, arguments};
 use super::own_examples::with_examples;
 
 const ABOUT: &str = "Everything with Amazon ECR: each operation of the AWS CLI, image transfer, login, and an ECR on this machine";
@@ -129,7 +129,9 @@ fn args(service: &'static Service, operation: &Operation) -> Vec<Arg> {
     let mut args = Vec::new();
     for argument in arguments(service, operation) {
         let text = match argument.meaning {
-            Meaning::Member(member) => texts(service).member(operation.input.unwrap_or_default(), member),
+            OptionTarget::Member(member) => {
+                texts(service).member(operation.input.unwrap_or_default(), member)
+            }
             other => common_help(other),
         };
         let arg = Arg::new(argument.name.clone()).long(argument.name.clone()).hide(argument.hidden);
@@ -151,7 +153,7 @@ fn args(service: &'static Service, operation: &Operation) -> Vec<Arg> {
 }
 
 fn shape(service: &'static Service, operation: &Operation, argument: &Argument) -> Option<&'static Shape> {
-    let Meaning::Member(member) = argument.meaning else { return None };
+    let OptionTarget::Member(member) = argument.meaning else { return None };
     let name = service.input(operation)?.members.get(member)?;
     Some(service.shape(name))
 }
@@ -159,7 +161,7 @@ fn shape(service: &'static Service, operation: &Operation, argument: &Argument) 
 fn valued(arg: Arg, argument: &Argument, shape: Option<&'static Shape>) -> Arg {
     let arg = arg.value_name("VALUE");
     match (argument.meaning, argument.kind) {
-        (Meaning::Skeleton, _) => arg.num_args(0..=1).value_parser(["input", "output", "yaml-input"]),
+        (OptionTarget::Skeleton, _) => arg.num_args(0..=1).value_parser(["input", "output", "yaml-input"]),
         (_, Kind::List) => arg.num_args(0..),
         _ => match shape {
             Some(shape) if !shape.values.is_empty() => arg.value_parser(shape.values.clone()),

@@ -13,8 +13,8 @@ use crate::settings::{Globals, Settings};
 
 use super::globals;
 use super::session::Session;
-use found::Wanted;
-use level::{Hint, Level, Source};
+use found::NameKind;
+use level::{Level, OptionHint, Source};
 
 /// One candidate and what it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,7 +51,7 @@ struct Line {
     /// The options that were given, with their values.
     given: Vec<(String, String)>,
     /// The option whose value comes next.
-    pending: Option<Hint>,
+    pending: Option<OptionHint>,
     /// How many words of the command are neither options nor their values.
     positionals: usize,
 }
@@ -127,7 +127,7 @@ impl Line {
                     "profile",
                 )
             }
-            Source::Repositories => known(self.found(Wanted::Repositories), "repository"),
+            Source::Repositories => known(self.found(NameKind::Repositories), "repository"),
             Source::Tags => known(self.tags(self.value("--repository-name")), "tag"),
             Source::ImageIds => {
                 let tags = self.tags(self.value("--repository-name")).into_iter();
@@ -140,16 +140,16 @@ impl Line {
                     let tags = self.tags(Some(name.map_or(repository, |(_, name)| name))).into_iter();
                     known(tags.map(|tag| format!("{repository}:{tag}")).collect(), "image")
                 }
-                None => known(self.found(Wanted::Repositories), "repository"),
+                None => known(self.found(NameKind::Repositories), "repository"),
             },
         }
     }
 
     fn tags(&self, repository: Option<&str>) -> Vec<String> {
-        repository.map(|name| self.found(Wanted::Tags(name.to_owned()))).unwrap_or_default()
+        repository.map(|name| self.found(NameKind::Tags(name.to_owned()))).unwrap_or_default()
     }
 
-    fn found(&self, wanted: Wanted) -> Vec<String> {
+    fn found(&self, wanted: NameKind) -> Vec<String> {
         let value = |name: &str| self.value(&format!("--{name}")).map(str::to_owned);
         let globals = globals::collect(value, |name| self.value(&format!("--{name}")).is_some());
         // The log would be written over the command line.

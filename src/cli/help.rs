@@ -2,11 +2,11 @@
 
 use crate::commands;
 use crate::model::examples::{self, Example};
-use crate::model::help::{Texts, first_sentence, texts};
+use crate::model::help::{HelpTexts, first_sentence, texts};
 use crate::model::{Kind, Operation, Service, Shape, Waiter, names::kebab};
 use crate::ui::Name;
 
-use super::options::{Argument, GLOBALS, Meaning, arguments};
+use super::options::{Argument, GLOBALS, OptionTarget, arguments};
 use super::page::Page;
 
 /// How deep a structure is shown inside another.
@@ -209,7 +209,7 @@ fn options(page: &mut Page, service: &Service, operation: &Operation, arguments:
         }
         let required = if argument.required { ", required" } else { "" };
         let flag = format!("--{}", argument.name);
-        let Meaning::Member(member) = argument.meaning else {
+        let OptionTarget::Member(member) = argument.meaning else {
             page.term(1, &flag, "");
             page.paragraph(2, common_help(argument.meaning));
             continue;
@@ -231,21 +231,23 @@ fn options(page: &mut Page, service: &Service, operation: &Operation, arguments:
 }
 
 /// Help text of the options that every operation has.
-pub(super) fn common_help(meaning: Meaning) -> &'static str {
+pub(super) fn common_help(meaning: OptionTarget) -> &'static str {
     match meaning {
-        Meaning::Member(_) => "",
-        Meaning::CliInputJson => {
+        OptionTarget::Member(_) => "",
+        OptionTarget::CliInputJson => {
             "Read arguments from this JSON text, or from a file with file://. Arguments on the command line win."
         }
-        Meaning::CliInputYaml => {
+        OptionTarget::CliInputYaml => {
             "Read arguments from this YAML text, or from a file with file://. Arguments on the command line win."
         }
-        Meaning::StartingToken => "Go on where an earlier command with --max-items stopped: its NextToken.",
-        Meaning::PageSize => {
+        OptionTarget::StartingToken => {
+            "Go on where an earlier command with --max-items stopped: its NextToken."
+        }
+        OptionTarget::PageSize => {
             "How many items to ask the service for in one call. All pages are fetched all the same."
         }
-        Meaning::MaxItems => "Print at most this many items, and a NextToken where there are more.",
-        Meaning::Skeleton => {
+        OptionTarget::MaxItems => "Print at most this many items, and a NextToken where there are more.",
+        OptionTarget::Skeleton => {
             "Send nothing. Print an empty input as JSON (input, the default) or as YAML (yaml-input), or check the \
              arguments and print what an answer looks like (output)."
         }
@@ -302,7 +304,7 @@ fn kind_of_value(service: &Service, shape: &Shape) -> String {
 struct Members<'a> {
     page: &'a mut Page,
     service: &'a Service,
-    texts: &'a Texts,
+    texts: &'a HelpTexts,
 }
 
 impl Members<'_> {

@@ -10,7 +10,7 @@ use crate::commands::{self, block_on};
 use crate::error::Error;
 use crate::model::{Service, python};
 
-use super::argparse::{Arity, Given, Opt, Parsed, Parser};
+use super::argparse::{ArgumentValue, Arity, Opt, Parsed, Parser};
 use super::help;
 use super::session::Session;
 
@@ -72,7 +72,7 @@ pub(super) fn get_login(
     ];
     let parsed = parse(options, words)?;
     let mut input = Map::new();
-    if let Some(Given::Many(ids)) = parsed.values.get("registry-ids") {
+    if let Some(ArgumentValue::Many(ids)) = parsed.values.get("registry-ids") {
         input.insert("registryIds".to_owned(), ids.clone().into());
     }
     let email = if parsed.flag("include-email").unwrap_or(true) { "-e none " } else { "" };

@@ -12,9 +12,9 @@ use crate::model::{Operation, Paginator, Service, python};
 use crate::service::paginate::{PageOptions, Pages};
 use crate::settings::BinaryFormat;
 
-use super::argparse::{Given, Parsed, Parser, Positional};
+use super::argparse::{ArgumentValue, Parsed, Parser, Positional};
 use super::help;
-use super::options::{self, Argument, Meaning};
+use super::options::{self, Argument, OptionTarget};
 use super::output::{self, Presenter};
 use super::session::Session;
 
@@ -30,8 +30,8 @@ pub(super) struct Invocation {
     pub(super) skeleton: Option<String>,
 }
 
-/// Result of parsing an operation's words.
-pub(super) enum Wish {
+/// Parsed command line of an operation.
+pub(super) enum ParsedOperation {
     Help,
     Call(Invocation),
 }
@@ -44,10 +44,10 @@ pub(super) fn run(
     words: &[String],
 ) -> Result<ExitCode, Error> {
     let invocation = match invocation(session, service, operation, words)? {
-        Wish::Help => {
+        ParsedOperation::Help => {
             return super::show(session, |page| help::operation(page, session.ui.name(), service, operation));
         }
-        Wish::Call(invocation) => invocation,
+        ParsedOperation::Call(invocation) => invocation,
     };
     if let Some(kind) = &invocation.skeleton {
         return skeleton(session, service, operation, kind, invocation.input);
@@ -90,9 +90,9 @@ pub(super) fn invocation(
     service: &'static Service,
     operation: &'static Operation,
     words: &[String],
-) -> Result<Wish, Error> {
+) -> Result<ParsedOperation, Error> {
     if words == ["help"] {
-        return Ok(Wish::Help);
+        return Ok(ParsedOperation::Help);
     }
     let mut arguments = options::arguments(service, operation);
     if lifts_requirements(words) {
@@ -105,7 +105,7 @@ pub(super) fn invocation(
     let mut parsed = parser.parse(words).map_err(|mistake| Error::CommandLine(mistake.0))?;
     let stray = parsed.one("help").unwrap_or_default().to_owned();
     if stray == "help" {
-        return Ok(Wish::Help);
+        return Ok(ParsedOperation::Help);
     }
     if !stray.is_empty() {
         parsed.rest.push(stray);
@@ -124,7 +124,7 @@ pub(super) fn invocation(
     with_files(session, |files| args::cli_input::merge(&mut input, json, yaml, files))?;
     let is_paged =
         |p: &Paginator| ![Some(p.input_token), p.limit_key].iter().flatten().any(|k| input.contains_key(*k));
-    Ok(Wish::Call(Invocation {
+    Ok(ParsedOperation::Call(Invocation {
         paginate: paginate && paginator.is_some_and(is_paged),
         input,
         skeleton: parsed.one("generate-cli-skeleton").map(str::to_owned),
@@ -143,7 +143,7 @@ fn lifts_requirements(words: &[String]) -> bool {
 fn pages_by_hand(paginator: &Paginator, arguments: &[Argument], parsed: &Parsed) -> bool {
     let own = [Some(paginator.input_token), paginator.limit_key];
     arguments.iter().any(|argument| {
-        matches!(argument.meaning, Meaning::Member(member) if own.contains(&Some(member)))
+        matches!(argument.meaning, OptionTarget::Member(member) if own.contains(&Some(member)))
             && parsed.values.contains_key(&argument.name)
     })
 }
@@ -175,13 +175,13 @@ fn unpack(
     for argument in arguments {
         let Some(given) = parsed.values.get(&argument.name) else { continue };
         let value = match (argument.meaning, given) {
-            (Meaning::CliInputJson | Meaning::CliInputYaml | Meaning::Skeleton, _) => continue,
-            (Meaning::PageSize | Meaning::MaxItems, Given::One(digits)) => number(digits),
+            (OptionTarget::CliInputJson | OptionTarget::CliInputYaml | OptionTarget::Skeleton, _) => continue,
+            (OptionTarget::PageSize | OptionTarget::MaxItems, ArgumentValue::One(digits)) => number(digits),
             (_, given) => {
                 let words = match given {
-                    Given::Many(words) => words.clone(),
-                    Given::One(word) => vec![word.clone()],
-                    Given::Flag(flag) => vec![flag.to_string()],
+                    ArgumentValue::Many(words) => words.clone(),
+                    ArgumentValue::One(word) => vec![word.clone()],
+                    ArgumentValue::Flag(flag) => vec![flag.to_string()],
                 };
                 let option = format!("--{}", argument.name);
                 let shape = shape(service, operation, argument);
@@ -195,11 +195,11 @@ fn unpack(
             }
         };
         match argument.meaning {
-            Meaning::Member(member) => drop(input.insert(member.to_owned(), value)),
-            Meaning::StartingToken => paging(&mut input, "StartingToken", value),
-            Meaning::PageSize => paging(&mut input, "PageSize", value),
+            OptionTarget::Member(member) => drop(input.insert(member.to_owned(), value)),
+            OptionTarget::StartingToken => paging(&mut input, "StartingToken", value),
+            OptionTarget::PageSize => paging(&mut input, "PageSize", value),
             _ => {
-                if matches!(given, Given::One(digits) if digits == "0" || digits.starts_with('-')) {
+                if matches!(given, ArgumentValue::One(digits) if digits == "0" || digits.starts_with('-')) {
                     session.ui.note(
                         "warning: Non-positive values for --max-items may result in undefined behavior.",
                     );
@@ -228,7 +228,7 @@ fn page_options(config: Option<&Value>) -> PageOptions {
 /// The shape that an option's words are read for: its member's, or that of the token it stands in for.
 fn shape(service: &'static Service, operation: &Operation, argument: &Argument) -> &'static str {
     let member = match argument.meaning {
-        Meaning::Member(member) => Some(member),
+        OptionTarget::Member(member) => Some(member),
         _ => service.paginator(operation).map(|paginator| paginator.input_token),
     };
     let members = service.input(operation).map(|input| &input.members);

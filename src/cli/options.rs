@@ -101,9 +101,9 @@ pub(super) fn globals(extensions: bool) -> Vec<Opt> {
     options
 }
 
-/// Meaning of an operation's option.
+/// OptionTarget of an operation's option.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Meaning {
+pub(crate) enum OptionTarget {
     /// A member of the input, by its name in the model.
     Member(&'static str),
     CliInputJson,
@@ -119,7 +119,7 @@ pub(crate) enum Meaning {
 pub(crate) struct Argument {
     /// The name without its hyphens; the key of its value.
     pub(crate) name: String,
-    pub(crate) meaning: Meaning,
+    pub(crate) meaning: OptionTarget,
     pub(crate) kind: Kind,
     pub(crate) required: bool,
     /// Works, but is not shown: pagination takes its place.
@@ -136,7 +136,7 @@ pub(crate) fn arguments(service: &Service, operation: &Operation) -> Vec<Argumen
                 |p: &crate::model::Paginator| p.input_token == *member || p.limit_key == Some(*member);
             arguments.push(Argument {
                 name: kebab(member),
-                meaning: Meaning::Member(member),
+                meaning: OptionTarget::Member(member),
                 kind: service.shape(shape).kind,
                 required: input.required.contains(member),
                 hidden: paginator.is_some_and(paged),
@@ -146,16 +146,16 @@ pub(crate) fn arguments(service: &Service, operation: &Operation) -> Vec<Argumen
     let mut add = |name: &str, meaning, kind| {
         arguments.push(Argument { name: name.to_owned(), meaning, kind, required: false, hidden: false });
     };
-    add("cli-input-json", Meaning::CliInputJson, Kind::String);
-    add("cli-input-yaml", Meaning::CliInputYaml, Kind::String);
+    add("cli-input-json", OptionTarget::CliInputJson, Kind::String);
+    add("cli-input-yaml", OptionTarget::CliInputYaml, Kind::String);
     if let Some(paginator) = paginator {
-        add("starting-token", Meaning::StartingToken, Kind::String);
+        add("starting-token", OptionTarget::StartingToken, Kind::String);
         if paginator.limit_key.is_some() {
-            add("page-size", Meaning::PageSize, Kind::Long);
+            add("page-size", OptionTarget::PageSize, Kind::Long);
         }
-        add("max-items", Meaning::MaxItems, Kind::Long);
+        add("max-items", OptionTarget::MaxItems, Kind::Long);
     }
-    add("generate-cli-skeleton", Meaning::Skeleton, Kind::String);
+    add("generate-cli-skeleton", OptionTarget::Skeleton, Kind::String);
     arguments
 }
 
@@ -170,13 +170,13 @@ pub(super) fn options(arguments: &[Argument]) -> Vec<Opt> {
             continue;
         }
         let arity = match (argument.meaning, argument.kind) {
-            (Meaning::Skeleton, _) => Arity::Optional("input"),
+            (OptionTarget::Skeleton, _) => Arity::Optional("input"),
             (_, Kind::List) => Arity::Any,
             _ => Arity::One,
         };
         options.push(Opt {
             integer: argument.kind == Kind::Long,
-            choices: if argument.meaning == Meaning::Skeleton { SKELETONS } else { &[] },
+            choices: if argument.meaning == OptionTarget::Skeleton { SKELETONS } else { &[] },
             required: argument.required,
             ..Opt::new(&argument.name, arity)
         });

@@ -10,7 +10,7 @@ use crate::service::wait::wait as poll;
 use super::alias::{self, Step};
 use super::argparse::{Parser, Positional};
 use super::help;
-use super::operation::{self, Invocation, Wish};
+use super::operation::{self, Invocation, ParsedOperation};
 use super::session::Session;
 
 /// Runs `wait` with what follows it.
@@ -65,12 +65,12 @@ fn wait(
 ) -> Result<ExitCode, Error> {
     let polled = service.operation(waiter.operation).expect("a waiter polls an operation of the model");
     let Invocation { input, skeleton, .. } = match operation::invocation(session, service, polled, words)? {
-        Wish::Help => {
+        ParsedOperation::Help => {
             return super::show(session, |page| {
                 help::waiter(page, session.ui.name(), service, (name, waiter));
             });
         }
-        Wish::Call(invocation) => invocation,
+        ParsedOperation::Call(invocation) => invocation,
     };
     if let Some(kind) = skeleton {
         return operation::skeleton(session, service, polled, &kind, input);

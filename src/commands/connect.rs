@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::auth::docker_credentials::{self, StoredLogin};
 use crate::image::host::is_account_id;
-use crate::local::{ApiError, Caller, Local, Reach};
+use crate::local::{ApiError, Caller, Local, UpstreamAccess};
 use crate::model::Service;
 use crate::service::{Backend, Client, Refusal, Request};
 use crate::settings::Settings;
@@ -26,7 +26,7 @@ pub fn connect(settings: &Settings, service: &'static Service) -> anyhow::Result
     if !settings.local() {
         return Ok(Client::remote_with_prompt(service, settings, Arc::new(secret::ask)));
     }
-    let local = Arc::new(Local::open(&settings.local_folder()?)?.reaching(reach(settings)?));
+    let local = Arc::new(Local::open(&settings.local_folder()?)?.with_upstream_access(reach(settings)?));
     Ok(Client::in_process(service, Arc::new(Embedded { local, caller: caller(settings)? })))
 }
 
@@ -48,11 +48,11 @@ pub(super) fn caller(settings: &Settings) -> anyhow::Result<Caller> {
 }
 
 /// How the embedded ECR reaches upstream registries: with the logins that docker and podman keep for this user.
-pub(super) fn reach(settings: &Settings) -> anyhow::Result<Reach> {
+pub(super) fn reach(settings: &Settings) -> anyhow::Result<UpstreamAccess> {
     let network = network(settings)?;
     let settings = settings.clone();
     let login = move |host: &str| stored_login(&settings, host, "").map_err(|error| error.to_string());
-    Ok(Reach { login: Some(Arc::new(login)), network })
+    Ok(UpstreamAccess { login: Some(Arc::new(login)), network })
 }
 
 /// The login that docker or podman keeps for a repository of a registry.

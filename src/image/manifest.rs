@@ -37,7 +37,7 @@ pub struct Manifest {
 /// without recursion, which bounds the nesting.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Members {
+struct ManifestMembers {
     media_type: Option<String>,
     schema_version: Option<Value>,
     config: Option<Descriptor>,
@@ -72,7 +72,7 @@ impl Manifest {
         }
         let digest = Digest::of(&bytes);
         let wrong = |reason: String| Error::Manifest { digest: digest.clone(), reason };
-        let mut members: Members =
+        let mut members: ManifestMembers =
             serde_json::from_slice(&bytes).map_err(|error| wrong(error.to_string()))?;
         members.media_type = members.media_type.filter(|media_type| !media_type.is_empty());
         let media_type = media_type.filter(|media_type| !media_type.is_empty());

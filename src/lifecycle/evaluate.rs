@@ -58,7 +58,7 @@ pub fn evaluate(policy: &Policy, images: &[Image], now: i64) -> Plan {
     let mut moved: HashSet<usize> = HashSet::new();
     let mut plan = Plan::default();
     loop {
-        let round = Round::new(images, &gone, &moved, now).run(policy);
+        let round = Evaluation::new(images, &gone, &moved, now).run(policy);
         plan.held = round.held;
         if round.decisions.is_empty() {
             return plan;
@@ -73,8 +73,8 @@ pub fn evaluate(policy: &Policy, images: &[Image], now: i64) -> Plan {
     }
 }
 
-/// One evaluation of all rules over the images that are left.
-struct Round<'a> {
+/// One pass of all rules over the images that earlier passes left.
+struct Evaluation<'a> {
     images: &'a [Image],
     gone: &'a HashSet<usize>,
     /// Neither active nor archived, so that no other rule sees them again.
@@ -87,7 +87,7 @@ struct Round<'a> {
     holders: HashMap<&'a str, Vec<usize>>,
 }
 
-impl<'a> Round<'a> {
+impl<'a> Evaluation<'a> {
     fn new(images: &'a [Image], gone: &'a HashSet<usize>, moved: &'a HashSet<usize>, now: i64) -> Self {
         let here = || images.iter().enumerate().filter(|(place, _)| !gone.contains(place));
         let digests: HashSet<&str> = here().map(|(_, image)| image.digest.as_str()).collect();

@@ -3,7 +3,7 @@
 
 use super::place::{self, Position};
 use super::policy::Policy;
-use super::problem::{Problem, Refusal};
+use super::problem::{PolicyError, Problem};
 use super::warnings;
 
 /// The bounds of `lifecyclePolicyText`, in characters.
@@ -58,10 +58,10 @@ pub fn lint(document: &[u8]) -> Vec<Finding> {
     findings
 }
 
-fn problems(refusal: Refusal) -> Vec<Problem> {
+fn problems(refusal: PolicyError) -> Vec<Problem> {
     match refusal {
-        Refusal::NoObject => vec![Problem::new("no-object", "", refusal.message())],
-        Refusal::Schema(problems) | Refusal::Rules(problems) => problems,
+        PolicyError::NoObject => vec![Problem::new("no-object", "", refusal.message())],
+        PolicyError::Schema(problems) | PolicyError::Rules(problems) => problems,
     }
 }
 

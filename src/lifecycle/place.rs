@@ -24,13 +24,13 @@ impl Position {
 }
 
 /// The members of an object as they stand in the document, so that a name may be there twice.
-struct Members<'a>(Vec<(String, &'a RawValue)>);
+struct ObjectMembers<'a>(Vec<(String, &'a RawValue)>);
 
-impl<'de> Deserialize<'de> for Members<'de> {
+impl<'de> Deserialize<'de> for ObjectMembers<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Collect;
         impl<'de> Visitor<'de> for Collect {
-            type Value = Members<'de>;
+            type Value = ObjectMembers<'de>;
 
             fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
                 formatter.write_str("an object")
@@ -41,7 +41,7 @@ impl<'de> Deserialize<'de> for Members<'de> {
                 while let Some(member) = map.next_entry()? {
                     members.push(member);
                 }
-                Ok(Members(members))
+                Ok(ObjectMembers(members))
             }
         }
         deserializer.deserialize_map(Collect)
@@ -65,7 +65,7 @@ pub(super) fn position(text: &str, pointer: &str) -> Position {
     Position::at(text, offset(text, raw))
 }
 
-/// Members whose name stands before them in the same object: their position and name.
+/// ObjectMembers whose name stands before them in the same object: their position and name.
 pub(super) fn duplicates(text: &str) -> Vec<(Position, String)> {
     let mut found = Vec::new();
     let mut waiting = vec![text];
@@ -87,7 +87,7 @@ pub(super) fn duplicates(text: &str) -> Vec<(Position, String)> {
 
 fn members(raw: &str) -> Vec<(String, &RawValue)> {
     if raw.trim_start().starts_with('{') {
-        serde_json::from_str::<Members<'_>>(raw).map(|members| members.0).unwrap_or_default()
+        serde_json::from_str::<ObjectMembers<'_>>(raw).map(|members| members.0).unwrap_or_default()
     } else {
         Vec::new()
     }

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::document;
-use super::problem::{Problem, Refusal};
+use super::problem::{PolicyError, Problem};
 
 /// Days become milliseconds: a day is 24 hours, whatever the calendar says.
 const DAY: i64 = 24 * 60 * 60 * 1000;
@@ -75,11 +75,13 @@ impl Policy {
     }
 
     /// Like [`parse`](Self::parse), with everything that is wrong and where.
-    pub(super) fn examine(text: &str) -> Result<Self, Refusal> {
-        let Ok(Value::Object(document)) = serde_json::from_str(text) else { return Err(Refusal::NoObject) };
+    pub(super) fn examine(text: &str) -> Result<Self, PolicyError> {
+        let Ok(Value::Object(document)) = serde_json::from_str(text) else {
+            return Err(PolicyError::NoObject);
+        };
         let problems = document::problems(&document);
         if !problems.is_empty() {
-            return Err(Refusal::Schema(problems));
+            return Err(PolicyError::Schema(problems));
         }
         let (mut rules, mut problems) = (Vec::new(), Vec::new());
         let read = document["rules"].as_array().into_iter().flatten().filter_map(Value::as_object);
@@ -93,7 +95,7 @@ impl Policy {
             rules.sort_by_key(|rule| rule.priority);
             problems = check_together(&rules);
         }
-        if problems.is_empty() { Ok(Self { rules }) } else { Err(Refusal::Rules(problems)) }
+        if problems.is_empty() { Ok(Self { rules }) } else { Err(PolicyError::Rules(problems)) }
     }
 }
 

@@ -19,7 +19,7 @@ impl Problem {
 
 /// Why a document is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Refusal {
+pub(super) enum PolicyError {
     /// It is not a JSON object.
     NoObject,
     /// It does not fit the schema; the service tells all reasons.
@@ -28,7 +28,7 @@ pub(super) enum Refusal {
     Rules(Vec<Problem>),
 }
 
-impl Refusal {
+impl PolicyError {
     /// The service's message.
     pub(super) fn message(&self) -> String {
         match self {

@@ -7,13 +7,13 @@ use serde::Deserialize;
 
 use super::Service;
 
-static ECR: LazyLock<Texts> = LazyLock::new(|| Texts::parse(include_str!("data/ecr.help.json")));
-static ECR_PUBLIC: LazyLock<Texts> =
-    LazyLock::new(|| Texts::parse(include_str!("data/ecr-public.help.json")));
+static ECR: LazyLock<HelpTexts> = LazyLock::new(|| HelpTexts::parse(include_str!("data/ecr.help.json")));
+static ECR_PUBLIC: LazyLock<HelpTexts> =
+    LazyLock::new(|| HelpTexts::parse(include_str!("data/ecr-public.help.json")));
 
 /// The texts of one service.
 #[derive(Debug, Deserialize)]
-pub struct Texts {
+pub struct HelpTexts {
     /// One paragraph on the service.
     pub service: String,
     #[serde(borrow)]
@@ -22,7 +22,7 @@ pub struct Texts {
     members: IndexMap<&'static str, IndexMap<&'static str, String>>,
 }
 
-impl Texts {
+impl HelpTexts {
     fn parse(text: &'static str) -> Self {
         serde_json::from_str(text).expect("the help texts are checked by their tests")
     }
@@ -39,7 +39,7 @@ impl Texts {
 }
 
 /// The help texts of a service.
-pub fn texts(service: &Service) -> &'static Texts {
+pub fn texts(service: &Service) -> &'static HelpTexts {
     if service.name == super::ecr().name { &ECR } else { &ECR_PUBLIC }
 }
 

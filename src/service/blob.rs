@@ -72,12 +72,12 @@ impl Encoded {
 pub(super) fn body(encoded: &Arc<Encoded>) -> SdkBody {
     let encoded = Arc::clone(encoded);
     SdkBody::retryable(move || {
-        SdkBody::from_body_1_x(Sending { encoded: Arc::clone(&encoded), next: Next::Head })
+        SdkBody::from_body_1_x(EncodedBody { encoded: Arc::clone(&encoded), next: Next::Head })
     })
 }
 
-/// A body on its way.
-struct Sending {
+/// A request body that is encoded while it is sent.
+struct EncodedBody {
     encoded: Arc<Encoded>,
     next: Next,
 }
@@ -89,7 +89,7 @@ enum Next {
     Nothing,
 }
 
-impl Body for Sending {
+impl Body for EncodedBody {
     type Data = Bytes;
     type Error = Infallible;
 

@@ -17,11 +17,11 @@ use crate::settings::Settings;
 #[derive(Clone)]
 pub struct Client {
     service: &'static Service,
-    way: Way,
+    way: Route,
 }
 
 #[derive(Clone)]
-enum Way {
+enum Route {
     Remote(Arc<Remote>),
     InProcess(Arc<dyn Backend>),
 }
@@ -29,17 +29,17 @@ enum Way {
 impl Client {
     /// The service over the network. Costs nothing: everything is looked up by the first call.
     pub fn remote(service: &'static Service, settings: &Settings) -> Self {
-        Self { service, way: Way::Remote(Arc::new(Remote::new(service, settings.clone(), None))) }
+        Self { service, way: Route::Remote(Arc::new(Remote::new(service, settings.clone(), None))) }
     }
 
     /// The service over the network, with somebody to ask for the code of an MFA device.
     pub fn remote_with_prompt(service: &'static Service, settings: &Settings, prompt: Prompt) -> Self {
-        Self { service, way: Way::Remote(Arc::new(Remote::new(service, settings.clone(), Some(prompt)))) }
+        Self { service, way: Route::Remote(Arc::new(Remote::new(service, settings.clone(), Some(prompt)))) }
     }
 
     /// The service as something in this process answers for it.
     pub fn in_process(service: &'static Service, backend: Arc<dyn Backend>) -> Self {
-        Self { service, way: Way::InProcess(backend) }
+        Self { service, way: Route::InProcess(backend) }
     }
 
     /// The service that is called.
@@ -49,7 +49,7 @@ impl Client {
 
     /// Whether the service is answered in this process.
     pub fn is_in_process(&self) -> bool {
-        matches!(self.way, Way::InProcess(_))
+        matches!(self.way, Route::InProcess(_))
     }
 
     /// Calls an operation by its API name.
@@ -59,8 +59,8 @@ impl Client {
     pub async fn call(&self, operation: &str, input: Value) -> Result<Value, Error> {
         let operation = self.operation(operation)?;
         match &self.way {
-            Way::Remote(remote) => remote.call(operation, input).await,
-            Way::InProcess(backend) => self.call_in_process(backend, operation, input, None).await,
+            Route::Remote(remote) => remote.call(operation, input).await,
+            Route::InProcess(backend) => self.call_in_process(backend, operation, input, None).await,
         }
     }
 
@@ -86,8 +86,8 @@ impl Client {
     ) -> Result<Prepared, Error> {
         let operation = self.operation(operation)?;
         let body = match &self.way {
-            Way::Remote(_) => Some(Arc::new(Encoded::new(&input, member, blob.clone()))),
-            Way::InProcess(_) => None,
+            Route::Remote(_) => Some(Arc::new(Encoded::new(&input, member, blob.clone()))),
+            Route::InProcess(_) => None,
         };
         Ok(Prepared { operation, input, member, blob, body })
     }
@@ -95,8 +95,8 @@ impl Client {
     /// Makes a call that was prepared by this client or its like.
     pub async fn call_prepared(&self, call: &Prepared) -> Result<Value, Error> {
         match &self.way {
-            Way::Remote(remote) => remote.call_prepared(call).await,
-            Way::InProcess(backend) => {
+            Route::Remote(remote) => remote.call_prepared(call).await,
+            Route::InProcess(backend) => {
                 let blob = Some((call.member, call.blob.clone()));
                 self.call_in_process(backend, call.operation, call.input.clone(), blob).await
             }

@@ -48,11 +48,11 @@ pub(super) struct Remote {
     settings: Settings,
     http: OnceCell<Transport>,
     credentials: CredentialChain,
-    ready: OnceCell<Ready>,
+    ready: OnceCell<CallConfig>,
 }
 
-/// Parts of a call that are the same for all calls.
-struct Ready {
+/// Endpoint, retries, timeouts and user agent that all calls of a client share.
+struct CallConfig {
     target: Target,
     retry: RetryConfig,
     timeouts: TimeoutConfig,
@@ -91,7 +91,7 @@ impl Remote {
         self.exchange(call.operation, ready, http, Payload::Encoded(body)).await
     }
 
-    async fn ready(&self) -> Result<(&Transport, &Ready), Error> {
+    async fn ready(&self) -> Result<(&Transport, &CallConfig), Error> {
         let http = self
             .http
             .get_or_try_init(|| async { Network::from_settings(&self.settings).map(Transport::new) })
@@ -101,7 +101,7 @@ impl Remote {
     }
 
     /// Works out what does not change, in botocore's order: what is wrong first is told first.
-    async fn prepare(&self, http: &Transport) -> Result<Ready, Error> {
+    async fn prepare(&self, http: &Transport) -> Result<CallConfig, Error> {
         let region = match self.settings.region()? {
             None => self.credentials.region_of_instance().await?,
             region => region,
@@ -127,7 +127,7 @@ impl Remote {
             RetryMode::Standard => RetryConfig::standard(),
             RetryMode::Adaptive => RetryConfig::adaptive(),
         };
-        Ok(Ready {
+        Ok(CallConfig {
             target,
             retry: retry
                 .with_max_attempts(self.settings.max_attempts()?)
@@ -141,7 +141,7 @@ impl Remote {
     async fn exchange(
         &self,
         operation: &'static Operation,
-        ready: &Ready,
+        ready: &CallConfig,
         http: &Transport,
         body: Payload,
     ) -> Result<Value, Error> {
@@ -170,7 +170,7 @@ impl Remote {
 
 fn told(
     operation: &Operation,
-    ready: &Ready,
+    ready: &CallConfig,
     attempts: u32,
     error: SdkError<ServiceError, HttpResponse>,
 ) -> Error {
@@ -252,7 +252,7 @@ type Serialized = Result<HttpRequest, aws_smithy_runtime_api::box_error::BoxErro
 fn request(
     service: &'static Service,
     operation: &'static Operation,
-    ready: &Ready,
+    ready: &CallConfig,
 ) -> impl Fn(Payload) -> Serialized + use<> {
     let target = format!("{}.{}", service.target_prefix, operation.name);
     let (path, user_agent) = (ready.target.path.clone(), ready.user_agent.clone());

@@ -29,11 +29,14 @@ pub(super) fn head(input: &Value, member: &str) -> Vec<u8> {
 
 /// An input that was not checked, as botocore writes it: it goes through whatever Python can go through, and stumbles
 /// over members that the model does not have.
-pub(super) fn unchecked(service: &Service, shape: &Shape, value: Value) -> Result<Value, Unfit> {
+pub(super) fn unchecked(service: &Service, shape: &Shape, value: Value) -> Result<Value, ResponseMismatch> {
     match (shape.kind, value) {
         (Kind::Structure, Value::Object(members)) => {
             let written = members.into_iter().map(|(name, member)| {
-                let of = shape.members.get(name.as_str()).ok_or_else(|| Unfit(python::string_repr(&name)))?;
+                let of = shape
+                    .members
+                    .get(name.as_str())
+                    .ok_or_else(|| ResponseMismatch(python::string_repr(&name)))?;
                 let member = unchecked(service, service.shape(of), member)?;
                 Ok((name, member))
             });
@@ -41,7 +44,7 @@ pub(super) fn unchecked(service: &Service, shape: &Shape, value: Value) -> Resul
         }
         (Kind::Structure, Value::Null) => Ok(Value::Null),
         (Kind::Structure, other) => {
-            Err(Unfit(format!("'{}' object has no attribute 'items'", foreign::type_name(&other))))
+            Err(ResponseMismatch(format!("'{}' object has no attribute 'items'", foreign::type_name(&other))))
         }
         (Kind::List, value) => {
             let element = service.shape(shape.member.expect("a list has elements"));
@@ -54,12 +57,16 @@ pub(super) fn unchecked(service: &Service, shape: &Shape, value: Value) -> Resul
 /// An answer's body as a value: modelled members only, in model order, without nulls.
 ///
 /// What is not JSON, or no object, is an empty answer.
-pub(super) fn answer(service: &Service, shape: Option<&Shape>, body: &[u8]) -> Result<Value, Unfit> {
+pub(super) fn answer(
+    service: &Service,
+    shape: Option<&Shape>,
+    body: &[u8],
+) -> Result<Value, ResponseMismatch> {
     let empty = || Ok(Value::Object(Map::new()));
     let Some(shape) = shape else { return empty() };
     match read(body) {
         None => empty(),
-        Some(Value::Null) => Err(Unfit("'NoneType' object has no attribute 'update'".to_owned())),
+        Some(Value::Null) => Err(ResponseMismatch("'NoneType' object has no attribute 'update'".to_owned())),
         Some(value) => arranged(service, shape, value),
     }
 }
@@ -71,24 +78,24 @@ fn read(body: &[u8]) -> Option<Value> {
 
 /// Botocore's message for a response that does not have the model's form.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Unfit(pub(super) String);
+pub(super) struct ResponseMismatch(pub(super) String);
 
 /// The same for a value that was never bytes.
 pub(super) fn arranged_answer(
     service: &Service,
     shape: Option<&Shape>,
     value: Value,
-) -> Result<Value, Unfit> {
+) -> Result<Value, ResponseMismatch> {
     match shape {
         Some(shape) if value.is_object() => arranged(service, shape, value),
         _ => Ok(Value::Object(Map::new())),
     }
 }
 
-fn arranged(service: &Service, shape: &Shape, value: Value) -> Result<Value, Unfit> {
+fn arranged(service: &Service, shape: &Shape, value: Value) -> Result<Value, ResponseMismatch> {
     let lacks = |value: &Value, attribute| {
         let kind = foreign::type_name(value);
-        Err(Unfit(format!("'{kind}' object has no attribute '{attribute}'")))
+        Err(ResponseMismatch(format!("'{kind}' object has no attribute '{attribute}'")))
     };
     match (shape.kind, value) {
         (Kind::Structure | Kind::List | Kind::Map, Value::Null) => Ok(Value::Null),
@@ -119,12 +126,12 @@ fn arranged(service: &Service, shape: &Shape, value: Value) -> Result<Value, Unf
 }
 
 /// Iterates as a loop in Python does: over a text's characters, a dictionary's keys.
-fn iterated(value: Value) -> Result<Vec<Value>, Unfit> {
+fn iterated(value: Value) -> Result<Vec<Value>, ResponseMismatch> {
     match value {
         Value::Array(items) => Ok(items),
         Value::String(text) => Ok(text.chars().map(|character| character.to_string().into()).collect()),
         Value::Object(members) => Ok(members.into_iter().map(|(key, _)| key.into()).collect()),
-        other => Err(Unfit(format!("'{}' object is not iterable", foreign::type_name(&other)))),
+        other => Err(ResponseMismatch(format!("'{}' object is not iterable", foreign::type_name(&other)))),
     }
 }
 

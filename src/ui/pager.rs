@@ -24,12 +24,12 @@ pub struct PagerError(pub String);
 /// Where the output of an operation goes, and how it is encoded.
 #[derive(Debug)]
 pub struct Sink {
-    way: Way,
+    way: Output,
     encoding: Encoding,
 }
 
 #[derive(Debug)]
-enum Way {
+enum Output {
     /// To stdout.
     Direct(BufWriter<Stdout>),
     /// To a pager, split as a shell would.
@@ -47,23 +47,23 @@ pub struct Pager {
 impl Sink {
     /// Straight to stdout.
     pub fn direct(encoding: Encoding) -> Self {
-        Self { way: Way::Direct(BufWriter::new(io::stdout())), encoding }
+        Self { way: Output::Direct(BufWriter::new(io::stdout())), encoding }
     }
 
     /// Through this command. `less_flags` become `LESS` where that is not set already.
     pub fn paged(command: &str, less_flags: Option<&'static str>, encoding: Encoding) -> Self {
-        Self { way: Way::Paged(Pager { command: command.to_owned(), less_flags, child: None }), encoding }
+        Self { way: Output::Paged(Pager { command: command.to_owned(), less_flags, child: None }), encoding }
     }
 
     /// Whether it goes to stdout without a pager.
     pub fn is_direct(&self) -> bool {
-        matches!(self.way, Way::Direct(_))
+        matches!(self.way, Output::Direct(_))
     }
 
     /// Writes what is left, and waits for the pager to be closed by its reader. How the pager ends is not our affair.
     pub fn finish(mut self) -> io::Result<()> {
         let flushed = self.flush();
-        if let Way::Paged(Pager { child: Some(mut child), .. }) = self.way {
+        if let Output::Paged(Pager { child: Some(mut child), .. }) = self.way {
             drop(child.stdin.take());
             let ended = child.wait();
             OPEN.store(false, Ordering::SeqCst);
@@ -77,8 +77,8 @@ impl Write for Sink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let piece = encoded(bytes, self.encoding).map_err(io::Error::other)?;
         match &mut self.way {
-            Way::Direct(out) => out.write_all(&piece)?,
-            Way::Paged(pager) => match pager.stdin()?.write_all(&piece) {
+            Output::Direct(out) => out.write_all(&piece)?,
+            Output::Paged(pager) => match pager.stdin()?.write_all(&piece) {
                 // Closed early by its reader: the rest is not wanted.
                 Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
                 result => result?,
@@ -89,8 +89,8 @@ impl Write for Sink {
 
     fn flush(&mut self) -> io::Result<()> {
         match &mut self.way {
-            Way::Direct(out) => out.flush(),
-            Way::Paged(_) => Ok(()),
+            Output::Direct(out) => out.flush(),
+            Output::Paged(_) => Ok(()),
         }
     }
 }

@@ -8,7 +8,7 @@ fn parser(operation: &str) -> Parser {
     Parser { options: options::options(&options::arguments(ecr(), operation)), positionals: vec![help] }
 }
 
-fn parse(parser: &Parser, line: &[&str]) -> Result<(Vec<(String, Given)>, String), String> {
+fn parse(parser: &Parser, line: &[&str]) -> Result<(Vec<(String, ArgumentValue)>, String), String> {
     let words: Vec<String> = line.iter().map(ToString::to_string).collect();
     parser
         .parse(&words)
@@ -16,8 +16,8 @@ fn parse(parser: &Parser, line: &[&str]) -> Result<(Vec<(String, Given)>, String
         .map_err(|mistake| mistake.0)
 }
 
-fn one(key: &str, value: &str) -> (String, Given) {
-    (key.to_owned(), Given::One(value.to_owned()))
+fn one(key: &str, value: &str) -> (String, ArgumentValue) {
+    (key.to_owned(), ArgumentValue::One(value.to_owned()))
 }
 
 /// The values of `describe-images`, then its unknown words as AWS CLI 2.38.1 lists them.
@@ -58,7 +58,7 @@ fn words_become_values_and_leftovers() {
 #[test]
 fn a_list_takes_all_words_and_the_last_one_counts() {
     let describe = parser("DescribeImages");
-    let many = |words: &[&str]| Given::Many(words.iter().map(ToString::to_string).collect());
+    let many = |words: &[&str]| ArgumentValue::Many(words.iter().map(ToString::to_string).collect());
     for (line, ids) in [
         (vec!["--image-ids", "imageTag=a", "imageTag=b"], many(&["imageTag=a", "imageTag=b"])),
         (vec!["--image-ids", "imageTag=a", "--image-ids", "imageTag=b"], many(&["imageTag=b"])),
@@ -106,7 +106,7 @@ fn a_boolean_has_two_options_and_the_last_one_counts() {
     let (values, rest) =
         parse(&parser("DeleteRepository"), &["--repository-name", "a", "--force", "--no-force", "true"])
             .expect("it parses");
-    assert_eq!(values[1], ("force".to_owned(), Given::Flag(false)));
+    assert_eq!(values[1], ("force".to_owned(), ArgumentValue::Flag(false)));
     assert_eq!((values[2].clone(), rest), (one("help", "true"), String::new()));
 }
 
@@ -115,7 +115,7 @@ fn extensions_are_written_in_full() {
     let parser = Parser { options: options::globals(true), positionals: Vec::new() };
     let (values, rest) =
         parse(&parser, &["--loc", "--local", "--folder=x", "--fold", "y"]).expect("it parses");
-    assert_eq!(values, [("local".to_owned(), Given::Flag(true)), one("folder", "x")]);
+    assert_eq!(values, [("local".to_owned(), ArgumentValue::Flag(true)), one("folder", "x")]);
     assert_eq!(rest, "--loc, --fold, y");
 }
 

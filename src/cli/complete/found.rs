@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const MOST: usize = 2000;
 
 /// Kind of names to complete.
-pub(super) enum Wanted {
+pub(super) enum NameKind {
     Repositories,
     /// The tags of a repository.
     Tags(String),
@@ -28,7 +28,7 @@ pub(super) enum Wanted {
 pub(super) fn names(
     settings: Settings,
     service: &'static Service,
-    wanted: Wanted,
+    wanted: NameKind,
     registry: Option<&str>,
 ) -> Vec<String> {
     let mut input = Map::new();
@@ -37,8 +37,8 @@ pub(super) fn names(
     }
     let is_private = service.name == "ecr";
     let (operation, list, name) = match wanted {
-        Wanted::Repositories => ("DescribeRepositories", "repositories", "repositoryName"),
-        Wanted::Tags(repository) => {
+        NameKind::Repositories => ("DescribeRepositories", "repositories", "repositoryName"),
+        NameKind::Tags(repository) => {
             input.insert("repositoryName".to_owned(), repository.into());
             if is_private {
                 input.insert("filter".to_owned(), json!({"tagStatus": "TAGGED"}));

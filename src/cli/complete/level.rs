@@ -6,7 +6,7 @@ use crate::model::{self, Kind, Operation, Service, names::kebab};
 
 use super::super::completion::SHELLS;
 use super::super::help::{common_help, custom_commands};
-use super::super::options::{Argument, GLOBALS, Meaning, arguments};
+use super::super::options::{Argument, GLOBALS, OptionTarget, arguments};
 use super::Candidate;
 
 /// Where values come from.
@@ -24,7 +24,7 @@ pub(super) enum Source {
 
 /// An option that may be given.
 #[derive(Debug, Clone)]
-pub(super) struct Hint {
+pub(super) struct OptionHint {
     pub(super) flag: String,
     pub(super) about: String,
     pub(super) takes_value: bool,
@@ -115,7 +115,7 @@ impl Level {
     }
 
     /// The options that may be given here.
-    pub(super) fn options(&self) -> Vec<Hint> {
+    pub(super) fn options(&self) -> Vec<OptionHint> {
         let mut hints = match self {
             Self::Operation(service, operation) => arguments(service, operation)
                 .iter()
@@ -125,7 +125,7 @@ impl Level {
             Self::Verb(command) => command.get_arguments().filter_map(of_clap).collect(),
             _ => Vec::new(),
         };
-        hints.extend(GLOBALS.iter().map(|global| Hint {
+        hints.extend(GLOBALS.iter().map(|global| OptionHint {
             flag: format!("--{}", global.name),
             about: global.help.to_owned(),
             takes_value: global.takes_value(),
@@ -168,9 +168,9 @@ fn choices<'a>(words: impl Iterator<Item = &'a str>) -> Source {
     if words.is_empty() { Source::Files } else { Source::Choices(words) }
 }
 
-fn of_argument(service: &'static Service, operation: &Operation, argument: &Argument) -> Vec<Hint> {
+fn of_argument(service: &'static Service, operation: &Operation, argument: &Argument) -> Vec<OptionHint> {
     let (about, source) = match argument.meaning {
-        Meaning::Member(member) => {
+        OptionTarget::Member(member) => {
             let input = operation.input.unwrap_or_default();
             let shape = service.shape(service.shape(input).members[member]);
             let element = shape.member.map_or(shape, |element| service.shape(element));
@@ -183,12 +183,12 @@ fn of_argument(service: &'static Service, operation: &Operation, argument: &Argu
             };
             (first_sentence(texts(service).member(input, member)), source)
         }
-        Meaning::Skeleton => {
+        OptionTarget::Skeleton => {
             (common_help(argument.meaning), choices(["input", "output", "yaml-input"].into_iter()))
         }
         other => (common_help(other), Source::Files),
     };
-    let hint = |flag: String, takes_value| Hint {
+    let hint = |flag: String, takes_value| OptionHint {
         flag,
         about: about.to_owned(),
         takes_value,
@@ -204,12 +204,12 @@ fn of_argument(service: &'static Service, operation: &Operation, argument: &Argu
     vec![hint(format!("--{}", argument.name), true)]
 }
 
-fn of_clap(arg: &clap::Arg) -> Option<Hint> {
+fn of_clap(arg: &clap::Arg) -> Option<OptionHint> {
     let flag = format!("--{}", arg.get_long()?);
     let values: Vec<String> =
         arg.get_possible_values().iter().map(|value| value.get_name().to_owned()).collect();
     let takes_value = arg.get_action().takes_values();
-    Some(Hint {
+    Some(OptionHint {
         flag,
         about: arg.get_help().map(ToString::to_string).unwrap_or_default(),
         takes_value,

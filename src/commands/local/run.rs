@@ -40,7 +40,7 @@ pub(super) fn run(context: &Context, folder: &Path, matches: &ArgMatches) -> any
     let options = serve::options(context, matches, SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
     let ephemeral = matches.get_flag("ephemeral").then(serve::ephemeral).transpose()?;
     let local = Local::open(ephemeral.as_ref().map_or(folder, tempfile::TempDir::path))?
-        .reaching(reach(&context.settings)?);
+        .with_upstream_access(reach(&context.settings)?);
     let mut words = matches.get_many::<std::ffi::OsString>("command").into_iter().flatten();
     let program = words.next().context("the command is empty")?;
     let mut command = Command::new(program);

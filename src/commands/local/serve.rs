@@ -226,7 +226,7 @@ pub(super) fn run(context: &Context, folder: &Path, matches: &ArgMatches) -> any
     }
     let ephemeral = matches.get_flag("ephemeral").then(ephemeral).transpose()?;
     let folder = ephemeral.as_ref().map_or(folder, tempfile::TempDir::path);
-    let mut local = Local::open(folder)?.reaching(reach(&context.settings)?);
+    let mut local = Local::open(folder)?.with_upstream_access(reach(&context.settings)?);
     if matches.get_flag("durable") {
         local.make_durable();
     }

@@ -100,7 +100,7 @@ pub struct Image {
     size: Option<u64>,
     pushed: Option<Time>,
     pulled: Option<Time>,
-    moved: Option<Box<Moved>>,
+    moved: Option<Box<StorageClassTimes>>,
     pub(super) media_type: Option<NonZeroU16>,
     pub(super) artifact_type: Option<NonZeroU16>,
     status: Status,
@@ -108,7 +108,7 @@ pub struct Image {
 
 /// When an image changed its storage class.
 #[derive(Debug, Clone)]
-struct Moved {
+struct StorageClassTimes {
     archived: Option<Time>,
     activated: Option<Time>,
 }
@@ -139,7 +139,8 @@ impl Detail {
             }
             tags.push_str(tag);
         }
-        let moved = Moved { archived: time("lastArchivedAt"), activated: time("lastActivatedAt") };
+        let moved =
+            StorageClassTimes { archived: time("lastArchivedAt"), activated: time("lastActivatedAt") };
         let image = Image {
             key: DigestKey::of(&digest),
             subject: subject.as_ref().map(|subject| Box::new(DigestKey::of(subject))),

@@ -10,8 +10,8 @@ use crate::local::aws_api::error::ApiError;
 use crate::local::aws_api::{routes, validate};
 use crate::local::core::caller::Caller;
 use crate::local::core::local::Local;
-use crate::local::core::upstream::Settled;
-use crate::local::pull_through::{self, MayNeedUpstream as _};
+use crate::local::core::upstream::FetchResults;
+use crate::local::pull_through::{self, NeedsUpstream as _};
 use crate::local::store::time;
 use crate::model::Service;
 
@@ -54,7 +54,7 @@ impl Local {
         if !may_need(operation) {
             return self.answer_request(request, None);
         }
-        let attempt = |settled: Option<Settled>| self.answer_request(request.clone(), settled.as_ref());
+        let attempt = |settled: Option<FetchResults>| self.answer_request(request.clone(), settled.as_ref());
         pull_through::with_upstream_blocking(self, attempt)
     }
 
@@ -63,7 +63,7 @@ impl Local {
     pub(in crate::local) fn answer_request(
         &self,
         request: ApiRequest<'_>,
-        settled: Option<&Settled>,
+        settled: Option<&FetchResults>,
     ) -> Result<Value, ApiError> {
         let unknown = |message: String| ApiError::new("UnknownOperationException", message);
         let ApiRequest { caller, service, operation, input, blob } = request;

@@ -8,7 +8,7 @@ use crate::local::core::authorization::{AuthorizationRequest, Requester};
 use crate::local::core::caller::Caller;
 use crate::local::core::local::Local;
 use crate::local::core::registry_id::Scope;
-use crate::local::core::upstream::{ACTION, Need, Wanted};
+use crate::local::core::upstream::{ACTION, UpstreamItem, UpstreamNeed};
 
 /// Operations that no resource-based policy is asked about: they only concern the caller.
 const ALWAYS_ALLOWED: [&str; 2] = ["GetAuthorizationToken", "DescribeRegistries"];
@@ -38,9 +38,9 @@ impl Local {
     pub(in crate::local) fn may_import(
         &self,
         caller: &Caller,
-        need: Box<Need>,
+        need: Box<UpstreamNeed>,
     ) -> Result<ApiError, ApiError> {
-        if need.wanted.iter().any(|wanted| *wanted != Wanted::Access) {
+        if need.wanted.iter().any(|wanted| *wanted != UpstreamItem::Access) {
             let (requester, scope, repository) =
                 (Requester::from(caller), &need.scope, Some(&*need.repository));
             self.authorize(&AuthorizationRequest {

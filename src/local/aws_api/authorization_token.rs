@@ -6,7 +6,7 @@ use crate::local::aws_api::call::Call;
 use crate::local::aws_api::error::ApiError;
 use crate::local::core::registry_id::{Scope, alias};
 use crate::local::core::repository::is_account;
-use crate::local::core::token::Mint;
+use crate::local::core::token::PasswordSecret;
 use crate::local::store::time;
 
 /// How long a token is good for, in milliseconds: 12 hours.
@@ -59,7 +59,7 @@ fn token(call: &Call<'_>, scope: &Scope) -> Result<Value, ApiError> {
         return Err(ApiError::parameter("registryIds", "Member must satisfy regular expression '[0-9]{12}'"));
     }
     let expires_at = call.now + TOKEN_LIFE;
-    let mint = call.local.read(Mint::of)?;
+    let mint = call.local.read(PasswordSecret::of)?;
     let password = mint.password(&scope.account, &scope.region, &call.caller.principal, expires_at);
     Ok(json!({
         "authorizationToken": base64_simd::STANDARD.encode_to_string(format!("AWS:{password}")),

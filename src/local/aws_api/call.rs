@@ -11,7 +11,7 @@ use crate::local::core::local::{DEFAULT_ADDRESS, Local};
 use crate::local::core::registry_id::{RepositoryRef, Scope, alias};
 use crate::local::core::repository::is_account;
 use crate::local::core::request::Request;
-use crate::local::core::upstream::Settled;
+use crate::local::core::upstream::FetchResults;
 use crate::local::store::database::Durability;
 use crate::model::{Operation, Service};
 
@@ -35,7 +35,7 @@ pub(in crate::local) struct Call<'a> {
     /// When the request came, in milliseconds since 1970.
     pub(in crate::local) now: i64,
     /// What became of fetching what the request needs from upstream, once that was tried.
-    pub(in crate::local) settled: Option<&'a Settled>,
+    pub(in crate::local) settled: Option<&'a FetchResults>,
 }
 
 impl Call<'_> {

@@ -5,8 +5,8 @@ use std::io;
 use serde_json::{Map, Value};
 
 use crate::local::core::error::{Error, ErrorKind, invalid_parameter};
-use crate::local::core::upstream::Need;
-use crate::local::pull_through::MayNeedUpstream;
+use crate::local::core::upstream::UpstreamNeed;
+use crate::local::pull_through::NeedsUpstream;
 use crate::local::store::storage_error::{StorageError, TransactionError};
 
 /// An error answer of the embedded ECR, as the service words it: an error code, its text, and whatever else the error
@@ -98,8 +98,8 @@ impl TransactionError for ApiError {
     }
 }
 
-impl MayNeedUpstream for ApiError {
-    fn take_need(&mut self) -> Option<Box<Need>> {
+impl NeedsUpstream for ApiError {
+    fn take_need(&mut self) -> Option<Box<UpstreamNeed>> {
         self.source.as_mut().and_then(|error| error.take_need())
     }
 }

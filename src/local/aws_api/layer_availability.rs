@@ -8,7 +8,7 @@ use crate::local::aws_api::error::ApiError;
 use crate::local::core::blobs::layer_size;
 use crate::local::core::image_id::DIGEST;
 use crate::local::core::repository::Repository;
-use crate::local::core::upstream::Wanted;
+use crate::local::core::upstream::UpstreamItem;
 use crate::local::core::{download_url, pattern, upstream_rules};
 
 /// How long a download URL is good for, in seconds.
@@ -111,7 +111,7 @@ pub(in crate::local) fn download_url(call: &Call<'_>) -> Result<Value, ApiError>
 /// The refusal for a layer that is not here: that it has to be fetched, or why it was not, before the given one.
 fn upstream_of(call: &Call<'_>, connection: &Connection, missing: ApiError) -> Result<ApiError, ApiError> {
     let Ok(digest) = call.required("layerDigest").parse() else { return Ok(missing) };
-    let (scope, wanted) = (call.scope(), vec![Wanted::Layer(digest)]);
+    let (scope, wanted) = (call.scope(), vec![UpstreamItem::Layer(digest)]);
     let instead =
         upstream_rules::instead(connection, &scope, call.required("repositoryName"), wanted, call.settled)?;
     Ok(instead.map_or(missing, ApiError::from))

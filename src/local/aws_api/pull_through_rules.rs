@@ -10,7 +10,7 @@ use crate::local::aws_api::error::ApiError;
 use crate::local::aws_api::paging::Page;
 use crate::local::core::registry_id::Scope;
 use crate::local::core::settings::{Kind, Setting};
-use crate::local::core::upstream::{Home, Need, Rule, Wanted};
+use crate::local::core::upstream::{Rule, UpstreamItem, UpstreamNeed, UpstreamRegistry};
 use crate::local::core::upstream_rules::MOST_RULES;
 use crate::local::store::time;
 
@@ -37,9 +37,9 @@ struct Upstream<'a> {
 
 /// The upstream registry behind a host. Amazon ECR knows none on this machine; here one may stand in for any.
 fn upstream<'a>(url: &str, given: Option<&'a str>) -> Option<Upstream<'a>> {
-    let home = Home::of_url(url)?;
+    let home = UpstreamRegistry::of_url(url)?;
     let host = url.strip_prefix("https://").unwrap_or(url);
-    if let Home::Remote { host, .. } = &home
+    if let UpstreamRegistry::Remote { host, .. } = &home
         && matches!(Registry::of_host(host), Some(Registry::Loopback(_)))
     {
         return Some(Upstream { name: given, asks: false });
@@ -140,9 +140,11 @@ pub(in crate::local) fn validate(call: &Call<'_>) -> Result<Value, ApiError> {
             let rule =
                 Rule::read(&setting.value, "validation").ok_or_else(|| ApiError::server("no such rule"))?;
             let (scope, repository) = (scope.clone(), prefix.to_owned());
-            return Err(Need { scope, repository, rule, wanted: vec![Wanted::Access] }.unmet().into());
+            return Err(UpstreamNeed { scope, repository, rule, wanted: vec![UpstreamItem::Access] }
+                .unmet()
+                .into());
         };
-        let failure = settled.failure(&Wanted::Access);
+        let failure = settled.failure(&UpstreamItem::Access);
         answer["isValid"] = json!(failure.is_none());
         if let Some(failure) = failure {
             answer["failure"] = json!(failure.reason);

@@ -9,7 +9,7 @@ use crate::local::aws_api::paging::Page;
 use crate::local::core::error::Error;
 use crate::local::core::image::{COLUMNS, Image};
 use crate::local::core::repository::Repository;
-use crate::local::core::upstream::{Need, Wanted};
+use crate::local::core::upstream::{UpstreamItem, UpstreamNeed};
 use crate::local::core::upstream_rules;
 
 /// Entries of a page where the caller does not say.
@@ -70,11 +70,11 @@ fn upstream_of(
     }
     let (scope, name) = (&repository.scope, &repository.name);
     if call.settled.is_some() {
-        let wanted = vec![Wanted::Referrers(subject)];
+        let wanted = vec![UpstreamItem::Referrers(subject)];
         return upstream_rules::instead(connection, scope, name, wanted, call.settled);
     }
     let need = upstream_rules::referrers(call.local, connection, scope, name, &subject)?;
-    Ok(need.map(Need::unmet))
+    Ok(need.map(UpstreamNeed::unmet))
 }
 
 fn entry(image: &Image, size: i64, manifest: &str) -> Value {

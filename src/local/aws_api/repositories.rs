@@ -7,7 +7,7 @@ use crate::local::aws_api::call::Call;
 use crate::local::aws_api::error::ApiError;
 use crate::local::aws_api::paging::Page;
 use crate::local::aws_api::{resource_tags, tag_mutability};
-use crate::local::core::repositories::{New, encryption, insert};
+use crate::local::core::repositories::{NewRepository, encryption, insert};
 use crate::local::core::repository::Repository;
 
 /// CreateRepository
@@ -15,7 +15,7 @@ pub(in crate::local) fn create(call: &Call<'_>) -> Result<Value, ApiError> {
     let scope = call.scope();
     let name = call.required("repositoryName");
     let (mutability, exclusions) = tag_mutability::requested(call)?;
-    let new = New {
+    let new = NewRepository {
         mutability,
         exclusions,
         scan_on_push: call.structure("imageScanningConfiguration").is_some_and(scans),

@@ -26,7 +26,7 @@ pub(in crate::local) fn check(
     let Some(shape) = service.input(operation) else { return Ok(()) };
     if let Some((member, length)) = blob {
         let shape = service.shape(shape.members[member]);
-        check_length(&Place::root(member), shape, length)?;
+        check_length(&InputPath::root(member), shape, length)?;
     }
     structure(service, shape, input, None, blob.map(|(member, _)| member))
 }
@@ -38,14 +38,14 @@ pub(in crate::local) fn check_shape(
     value: &Value,
     place: &str,
 ) -> Result<(), ApiError> {
-    check_value(service, shape, value, &Place(place.to_owned()))
+    check_value(service, shape, value, &InputPath(place.to_owned()))
 }
 
 /// Where in the input a value is, as the service writes it: `imageIds`, `tags.2.member.key`.
 #[derive(Debug, Clone)]
-struct Place(String);
+struct InputPath(String);
 
-impl Place {
+impl InputPath {
     fn root(member: &str) -> Self {
         if CAPITALISED.contains(&member) {
             return Self(capital(member, char::to_ascii_uppercase));
@@ -80,12 +80,12 @@ fn structure(
     service: &'static Service,
     shape: &'static Shape,
     members: &Map<String, Value>,
-    above: Option<&Place>,
+    above: Option<&InputPath>,
     beside: Option<&str>,
 ) -> Result<(), ApiError> {
     let given = |member: &str| members.get(member).filter(|value| !value.is_null());
     for (member, name) in &shape.members {
-        let place = Place::member(above, member);
+        let place = InputPath::member(above, member);
         match given(member) {
             Some(value) => check_value(service, service.shape(name), value, &place)?,
             None if beside == Some(*member) => {}
@@ -100,7 +100,7 @@ fn check_value(
     service: &'static Service,
     shape: &'static Shape,
     value: &Value,
-    place: &Place,
+    place: &InputPath,
 ) -> Result<(), ApiError> {
     match (shape.kind, value) {
         (Kind::Structure, Value::Object(members)) => structure(service, shape, members, Some(place), None),
@@ -131,7 +131,7 @@ fn check_value(
     }
 }
 
-fn check_text(place: &Place, shape: &'static Shape, text: &str) -> Result<(), ApiError> {
+fn check_text(place: &InputPath, shape: &'static Shape, text: &str) -> Result<(), ApiError> {
     check_length(place, shape, text.chars().count())?;
     if !shape.values.is_empty() && !shape.values.contains(&text) {
         let own = ORDERS.iter().find(|(member, _)| place.0 == *member);
@@ -151,7 +151,7 @@ fn check_text(place: &Place, shape: &'static Shape, text: &str) -> Result<(), Ap
     }
 }
 
-fn check_length(place: &Place, shape: &Shape, length: usize) -> Result<(), ApiError> {
+fn check_length(place: &InputPath, shape: &Shape, length: usize) -> Result<(), ApiError> {
     let length = i64::try_from(length).unwrap_or(i64::MAX);
     match (shape.min, shape.max) {
         (Some(least), _) if length < least => {
@@ -164,7 +164,7 @@ fn check_length(place: &Place, shape: &Shape, length: usize) -> Result<(), ApiEr
     }
 }
 
-fn check_number(place: &Place, shape: &Shape, number: i64) -> Result<(), ApiError> {
+fn check_number(place: &InputPath, shape: &Shape, number: i64) -> Result<(), ApiError> {
     match (shape.min, shape.max) {
         (Some(least), _) if number < least => {
             Err(place.fault(&format!("must have value greater than or equal to {least}")))
@@ -176,7 +176,7 @@ fn check_number(place: &Place, shape: &Shape, number: i64) -> Result<(), ApiErro
     }
 }
 
-fn unreadable(place: &Place, expected: &str) -> ApiError {
+fn unreadable(place: &InputPath, expected: &str) -> ApiError {
     ApiError::new("SerializationException", format!("{} is not {expected}", place.0))
 }
 

@@ -10,9 +10,9 @@ use crate::local::core::error::Error;
 use crate::local::core::local::Local;
 use crate::local::store::{blobs, time};
 
-/// What a collection freed.
+/// Result of a garbage collection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Freed {
+pub struct GcReport {
     /// How many blobs.
     pub blobs: i64,
     /// How many unfinished uploads.
@@ -21,20 +21,20 @@ pub struct Freed {
     pub bytes: i64,
 }
 
-/// What a check found.
+/// Result of checking every blob and manifest of a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Checked {
+pub struct CheckReport {
     /// How many blobs and manifests were read.
     pub objects: i64,
     /// Their bytes.
     pub bytes: i64,
     /// Those that are not what they should be.
-    pub damaged: Vec<Damaged>,
+    pub damaged: Vec<DamagedObject>,
 }
 
 /// A blob or manifest that is not what it should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Damaged {
+pub struct DamagedObject {
     /// Its digest.
     pub digest: String,
     /// What is wrong with it.
@@ -46,7 +46,7 @@ pub struct Damaged {
 impl Local {
     /// Frees the blobs that no image refers to, and unfinished uploads. Layers that were stored, and uploads that
     /// received something, within the last `grace` milliseconds stay: their image may be on its way.
-    pub fn collect(&self, grace: i64) -> Result<Freed, Error> {
+    pub fn collect(&self, grace: i64) -> Result<GcReport, Error> {
         let before = time::now() - grace;
         let freed = self.free(|transaction| {
             let count = "SELECT count(*), coalesce(sum(size), 0) FROM upload WHERE touched_at <= ?1";
@@ -64,7 +64,7 @@ impl Local {
             let (blobs, bytes): (i64, i64) =
                 transaction.query_row(&count, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
             transaction.execute(&format!("DELETE FROM blob WHERE {orphans}"), [])?;
-            Ok(Freed { blobs, uploads, bytes: bytes.saturating_add(received) })
+            Ok(GcReport { blobs, uploads, bytes: bytes.saturating_add(received) })
         })?;
         self.sweep()?;
         self.store.database.hold_reserve();
@@ -88,8 +88,8 @@ impl Local {
     }
 
     /// Reads every blob and every manifest and compares it with its digest.
-    pub fn check(&self) -> Result<Checked, Error> {
-        let mut checked = Checked { objects: 0, bytes: 0, damaged: Vec::new() };
+    pub fn check(&self) -> Result<CheckReport, Error> {
+        let mut checked = CheckReport { objects: 0, bytes: 0, damaged: Vec::new() };
         for (digest, size) in self.read(recorded)? {
             checked.objects += 1;
             checked.bytes += size;
@@ -97,7 +97,7 @@ impl Local {
             let (is_there, repositories) = self.read(|connection| owners(connection, &digest))?;
             // One that was freed meanwhile is missing rightly.
             if is_there {
-                checked.damaged.push(Damaged { digest, reason, repositories });
+                checked.damaged.push(DamagedObject { digest, reason, repositories });
             }
         }
         self.read(|connection| check_manifests(connection, &mut checked))?;
@@ -146,7 +146,7 @@ fn owners(connection: &Connection, digest: &str) -> Result<(bool, Vec<String>), 
     Ok((is_there, names.collect::<Result<_, _>>()?))
 }
 
-fn check_manifests(connection: &Connection, checked: &mut Checked) -> Result<(), Error> {
+fn check_manifests(connection: &Connection, checked: &mut CheckReport) -> Result<(), Error> {
     let mut statement = connection.prepare(
         "SELECT digest, content, account || '/' || region || '/' || name
          FROM image JOIN repository ON repository.id = image.repository
@@ -161,7 +161,7 @@ fn check_manifests(connection: &Connection, checked: &mut Checked) -> Result<(),
         let expected: Option<Digest> = digest.parse().ok();
         if expected.is_none_or(|expected| expected.algorithm().of(&content) != expected) {
             let reason = "the manifest in the database has another digest".to_owned();
-            checked.damaged.push(Damaged { digest, reason, repositories: vec![row.get(2)?] });
+            checked.damaged.push(DamagedObject { digest, reason, repositories: vec![row.get(2)?] });
         }
     }
     Ok(())
@@ -197,11 +197,11 @@ mod tests {
     fn a_fresh_layer_outlives_a_collection() {
         let (_folder, local, digest) = store();
         let path = local.store.blobs.path(&digest).unwrap();
-        assert_eq!(local.collect(60_000), Ok(Freed { blobs: 0, uploads: 0, bytes: 0 }));
+        assert_eq!(local.collect(60_000), Ok(GcReport { blobs: 0, uploads: 0, bytes: 0 }));
         assert!(path.exists());
-        assert_eq!(local.collect(0), Ok(Freed { blobs: 1, uploads: 0, bytes: 7 }));
+        assert_eq!(local.collect(0), Ok(GcReport { blobs: 1, uploads: 0, bytes: 7 }));
         assert!(!path.exists());
-        assert_eq!(local.check(), Ok(Checked { objects: 0, bytes: 0, damaged: Vec::new() }));
+        assert_eq!(local.check(), Ok(CheckReport { objects: 0, bytes: 0, damaged: Vec::new() }));
     }
 
     #[test]
@@ -212,9 +212,9 @@ mod tests {
         let file = local.store.blobs.lock_upload(&id).unwrap();
         assert!(find().unwrap().append(&local.store, &file, b"part", time::now()).unwrap());
         let path = folder.path().join("uploads").join(&id);
-        assert_eq!(local.collect(60_000), Ok(Freed { blobs: 0, uploads: 0, bytes: 0 }));
+        assert_eq!(local.collect(60_000), Ok(GcReport { blobs: 0, uploads: 0, bytes: 0 }));
         assert!(find().is_some() && path.exists());
-        assert_eq!(local.collect(0), Ok(Freed { blobs: 1, uploads: 1, bytes: 11 }));
+        assert_eq!(local.collect(0), Ok(GcReport { blobs: 1, uploads: 1, bytes: 11 }));
         assert!(find().is_none() && !path.exists());
     }
 
@@ -223,10 +223,11 @@ mod tests {
         let (_folder, local, digest) = store();
         let path = local.store.blobs.path(&digest).unwrap();
         let found = |reason: String| {
-            let damaged = Damaged { digest: digest.clone(), reason, repositories: vec!["1/r/a".to_owned()] };
-            Ok(Checked { objects: 1, bytes: 7, damaged: vec![damaged] })
+            let damaged =
+                DamagedObject { digest: digest.clone(), reason, repositories: vec!["1/r/a".to_owned()] };
+            Ok(CheckReport { objects: 1, bytes: 7, damaged: vec![damaged] })
         };
-        assert_eq!(local.check(), Ok(Checked { objects: 1, bytes: 7, damaged: Vec::new() }));
+        assert_eq!(local.check(), Ok(CheckReport { objects: 1, bytes: 7, damaged: Vec::new() }));
         std::fs::write(&path, b"CONTENT").unwrap();
         assert_eq!(local.check(), found(format!("its file has the digest {}", Digest::of(b"CONTENT"))));
         std::fs::write(&path, b"con").unwrap();

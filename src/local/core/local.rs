@@ -9,7 +9,7 @@ use crate::local::core::error::Error;
 use crate::local::core::limits::Limits;
 use crate::local::core::pulls::Pulls;
 use crate::local::core::server_info::ServerInfo;
-use crate::local::core::upstreams::{Reach, Upstreams};
+use crate::local::core::upstreams::{UpstreamAccess, Upstreams};
 use crate::local::store::database::Durability;
 use crate::local::store::error::Error as StoreError;
 use crate::local::store::{Store, blobs};
@@ -57,7 +57,7 @@ impl Local {
 
     /// The same store, which reaches upstream registries in this way.
     #[must_use]
-    pub fn reaching(self, reach: Reach) -> Self {
+    pub fn with_upstream_access(self, reach: UpstreamAccess) -> Self {
         Self { upstreams: Upstreams::new(reach), ..self }
     }
 

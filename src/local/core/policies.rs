@@ -30,9 +30,9 @@ pub(in crate::local) fn store(
     put_repository_text(connection, repository, KIND, text)
 }
 
-/// The policies that a request to a registry, or to one of its repositories, is put to.
+/// Policies that decide on a request to a registry, or to one of its repositories.
 #[derive(Debug, Default)]
-pub(in crate::local) struct Kept {
+pub(in crate::local) struct ApplicablePolicies {
     pub(in crate::local) texts: Vec<String>,
     /// The tags of the repository.
     pub(in crate::local) tags: Vec<(String, String)>,
@@ -43,8 +43,8 @@ pub(in crate::local) fn of(
     connection: &rusqlite::Connection,
     scope: &Scope,
     name: Option<&str>,
-) -> Result<Kept, Error> {
-    let mut kept = Kept::default();
+) -> Result<ApplicablePolicies, Error> {
+    let mut kept = ApplicablePolicies::default();
     let registry = Setting::get(connection, scope, Kind::RegistryPolicy, "")?;
     kept.texts.extend(registry.and_then(|policy| policy.value.as_str().map(str::to_owned)));
     let repository = match name {

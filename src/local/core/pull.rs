@@ -9,7 +9,7 @@ use crate::local::core::image_id::{ImageId, Unresolved};
 use crate::local::core::registry_id::RepositoryRef;
 use crate::local::core::repository::Repository;
 use crate::local::core::request::Request;
-use crate::local::core::upstream::{UpstreamError, UpstreamErrorKind, Wanted};
+use crate::local::core::upstream::{UpstreamError, UpstreamErrorKind, UpstreamItem};
 use crate::local::core::{account_settings, upstream_rules};
 
 /// A pull is recorded at most once in so many milliseconds: a day.
@@ -118,14 +118,14 @@ fn repository(
 }
 
 /// What an identifier is called upstream; a digest counts before the tag beside it.
-fn wanted(id: &ImageId) -> Option<Wanted> {
+fn wanted(id: &ImageId) -> Option<UpstreamItem> {
     let digest = id.digest.as_deref().map(str::parse);
     let name = match (digest, &id.tag) {
         (Some(digest), _) => Name::Digest(digest.ok()?),
         (None, Some(tag)) => Name::tag(tag).ok()?,
         (None, None) => return None,
     };
-    Some(Wanted::Image(name))
+    Some(UpstreamItem::Image(name))
 }
 
 /// What has to be looked up upstream: an image that is not here, or a tag that was looked up long ago.
@@ -135,7 +135,7 @@ fn missing_here(
     repository: &Repository,
     id: &ImageId,
     found: &Result<Image, Unresolved>,
-) -> Result<Option<Wanted>, Error> {
+) -> Result<Option<UpstreamItem>, Error> {
     if request.settled.is_some() || repository.scope.service == "ecr-public" {
         return Ok(None);
     }

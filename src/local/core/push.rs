@@ -157,7 +157,7 @@ fn check_references(
 }
 
 /// Checks that no layer has another size than the manifest says: clients believe that one, and fail on such an image.
-fn check_sizes(manifest: &Manifest, stored: &Found<'_>) -> Result<(), Error> {
+fn check_sizes(manifest: &Manifest, stored: &ReferencedSizes<'_>) -> Result<(), Error> {
     let needed = manifest.blobs.iter().filter(|blob| blob.is_needed);
     for (blob, stored) in needed.zip(&stored.sizes) {
         if let Some(size) = blob.size.filter(|size| size != stored) {
@@ -171,14 +171,14 @@ fn check_sizes(manifest: &Manifest, stored: &Found<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-struct Found<'a> {
+struct ReferencedSizes<'a> {
     /// In the order of the manifest; of all that were looked for only where none is missing.
     sizes: Vec<i64>,
     /// In the order of the manifest, each once.
     missing: Vec<&'a str>,
 }
 
-impl Found<'_> {
+impl ReferencedSizes<'_> {
     /// Those that are missing, as far as a person would read.
     fn listed(&self) -> String {
         let rest = if self.missing.len() > MOST_LISTED { ", …" } else { "" };
@@ -191,9 +191,9 @@ fn sizes<'a>(
     query: &str,
     repository: i64,
     digests: impl Iterator<Item = &'a str>,
-) -> Result<Found<'a>, Error> {
+) -> Result<ReferencedSizes<'a>, Error> {
     let mut statement = connection.prepare_cached(query)?;
-    let mut found = Found { sizes: Vec::new(), missing: Vec::new() };
+    let mut found = ReferencedSizes { sizes: Vec::new(), missing: Vec::new() };
     let mut known = HashSet::new();
     for digest in digests {
         match statement.query_row(params![repository, digest], |row| row.get(0)).optional()? {

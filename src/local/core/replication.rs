@@ -9,7 +9,7 @@ use crate::local::core::image_id::{ImageId, image_of_tag};
 use crate::local::core::local::Local;
 use crate::local::core::referrers::{adopt, remove};
 use crate::local::core::registry_id::{RepositoryRef, Scope};
-use crate::local::core::repositories::{New, insert};
+use crate::local::core::repositories::{NewRepository, insert};
 use crate::local::core::repository::Repository;
 use crate::local::core::settings::{Kind, value_or};
 use crate::local::core::tag_mutability::is_immutable;
@@ -134,7 +134,7 @@ pub(in crate::local) fn make_repository(
 ) -> Result<Repository, Error> {
     let reference = RepositoryRef { scope: scope.clone(), name: name.to_owned() };
     let made = create_from_template(connection, &reference, occasion, now)?;
-    let new = New {
+    let new = NewRepository {
         mutability: "MUTABLE".to_owned(),
         exclusions: json!([]),
         scan_on_push: false,

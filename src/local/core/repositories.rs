@@ -13,8 +13,8 @@ use crate::local::core::resource_tags;
 /// Repositories of one registry.
 const MOST_REPOSITORIES: i64 = 100_000;
 
-/// What a new repository is made with.
-pub(in crate::local) struct New {
+/// Settings of a repository that is to be created.
+pub(in crate::local) struct NewRepository {
     pub(in crate::local) mutability: String,
     pub(in crate::local) exclusions: Value,
     pub(in crate::local) scan_on_push: bool,
@@ -28,7 +28,7 @@ pub(in crate::local) fn insert(
     connection: &Connection,
     scope: &Scope,
     name: &str,
-    new: &New,
+    new: &NewRepository,
     now: i64,
 ) -> Result<Repository, Error> {
     check_count(connection, scope)?;

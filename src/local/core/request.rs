@@ -8,7 +8,7 @@ use crate::local::core::error::Error;
 use crate::local::core::local::Local;
 use crate::local::core::registry_id::RepositoryRef;
 use crate::local::core::repository::Repository;
-use crate::local::core::upstream::Settled;
+use crate::local::core::upstream::FetchResults;
 use crate::local::core::{policies, templates};
 use crate::local::store::time;
 
@@ -21,7 +21,7 @@ pub(in crate::local) struct Request<'a> {
     /// When the request came, in milliseconds since 1970.
     pub(in crate::local) now: i64,
     /// What became of fetching what the request needs from upstream, once that was tried.
-    pub(in crate::local) settled: Option<&'a Settled>,
+    pub(in crate::local) settled: Option<&'a FetchResults>,
 }
 
 /// What is done about a repository that is missing.

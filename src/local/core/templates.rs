@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::local::core::error::Error;
 use crate::local::core::registry_id::{RepositoryRef, Scope};
-use crate::local::core::repositories::{New, encryption, insert};
+use crate::local::core::repositories::{NewRepository, encryption, insert};
 use crate::local::core::repository::Repository;
 use crate::local::core::settings::{Kind, Setting};
 use crate::local::core::{lifecycle_policy, policies, resource_tags, tag_mutability};
@@ -21,12 +21,12 @@ pub(in crate::local) fn text<'a>(template: &'a Map<String, Value>, member: &str)
 }
 
 /// What a repository made from the template begins with.
-pub(in crate::local) fn new(template: &Map<String, Value>, scope: &Scope) -> Result<New, Error> {
+pub(in crate::local) fn new(template: &Map<String, Value>, scope: &Scope) -> Result<NewRepository, Error> {
     let list = |member: &str| template.get(member).and_then(Value::as_array).map(Vec::as_slice);
     let mutability = text(template, "imageTagMutability").unwrap_or("MUTABLE");
     let (mutability, exclusions) =
         tag_mutability::checked(mutability, list("imageTagMutabilityExclusionFilters"))?;
-    Ok(New {
+    Ok(NewRepository {
         mutability,
         exclusions,
         scan_on_push: false,

@@ -33,13 +33,13 @@ pub(in crate::local) struct Grant {
     generation: i64,
 }
 
-/// The secret of a store with which passwords are made and known.
-pub(in crate::local) struct Mint {
+/// The secret with which a store makes and verifies the passwords of GetAuthorizationToken.
+pub(in crate::local) struct PasswordSecret {
     secret: Vec<u8>,
     generation: i64,
 }
 
-impl Mint {
+impl PasswordSecret {
     pub(in crate::local) fn of(connection: &Connection) -> Result<Self, Error> {
         let query = "SELECT value FROM meta WHERE name = ?1";
         let mut statement = connection.prepare_cached(query)?;
@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn a_password_cannot_be_made_or_changed_by_others() {
-        let mint = |secret: &[u8], generation| Mint { secret: secret.to_vec(), generation };
+        let mint = |secret: &[u8], generation| PasswordSecret { secret: secret.to_vec(), generation };
         let own = mint(b"secret", 1);
         let principal = Principal::of("arn:aws:iam::111122223333:user/ann").unwrap();
         let password = own.password("444455556666", "r", &principal, 7);

@@ -110,22 +110,22 @@ impl Session {
         self,
         request: &Request<'_>,
         counts_short: bool,
-    ) -> Result<Option<Finished>, Error> {
+    ) -> Result<Option<FinishedUpload>, Error> {
         let Self { repository, writer, .. } = self;
         let finished = writer.finish(&request.local.store, counts_short, request.now)?;
-        Ok(finished.map(|(upload, file)| Finished { repository, upload, file }))
+        Ok(finished.map(|(upload, file)| FinishedUpload { repository, upload, file }))
     }
 }
 
-/// A session that has recorded everything that it took in.
+/// An upload session whose bytes are all recorded in the database.
 #[derive(Debug)]
-pub(in crate::local) struct Finished {
+pub(in crate::local) struct FinishedUpload {
     repository: RepositoryRef,
     pub(in crate::local) upload: Upload,
     file: File,
 }
 
-impl Finished {
+impl FinishedUpload {
     /// The digest of everything that the session has; SHA-256 ran along.
     pub(in crate::local) fn digest(&self, local: &Local, algorithm: Algorithm) -> Result<Digest, Error> {
         let text = self.upload.digest(&local.store, &self.file)?;

@@ -14,9 +14,9 @@ const FRESH: i64 = 24 * 60 * 60 * 1000;
 /// What a policy must let a caller do whose pull makes something come from upstream.
 pub(in crate::local) const ACTION: &str = "BatchImportUpstreamImage";
 
-/// What has to be fetched before a request can be answered.
+/// The images and layers that have to be fetched from upstream before a request can be answered.
 #[derive(Debug, Clone, PartialEq)]
-pub(in crate::local) struct Need {
+pub(in crate::local) struct UpstreamNeed {
     /// The registry here.
     pub(in crate::local) scope: Scope,
     /// The repository here.
@@ -24,12 +24,12 @@ pub(in crate::local) struct Need {
     /// What provides for it.
     pub(in crate::local) rule: Rule,
     /// What is wanted.
-    pub(in crate::local) wanted: Vec<Wanted>,
+    pub(in crate::local) wanted: Vec<UpstreamItem>,
 }
 
-/// One thing that is fetched.
+/// One image, layer or list that is fetched from upstream.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::local) enum Wanted {
+pub(in crate::local) enum UpstreamItem {
     /// An image with everything that it lists.
     Image(Name),
     /// One blob.
@@ -78,13 +78,13 @@ impl UpstreamError {
     }
 }
 
-/// What became of a need: what could not be fetched, and why.
+/// Results of fetching an [`UpstreamNeed`]: the items that could not be fetched, and why.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(in crate::local) struct Settled(pub(in crate::local) Vec<(Wanted, UpstreamError)>);
+pub(in crate::local) struct FetchResults(pub(in crate::local) Vec<(UpstreamItem, UpstreamError)>);
 
-impl Settled {
+impl FetchResults {
     /// Why this one was not fetched; `None` where it was, or was not tried.
-    pub(in crate::local) fn failure(&self, wanted: &Wanted) -> Option<&UpstreamError> {
+    pub(in crate::local) fn failure(&self, wanted: &UpstreamItem) -> Option<&UpstreamError> {
         self.0.iter().find(|(each, _)| each == wanted).map(|(_, failure)| failure)
     }
 }
@@ -94,7 +94,7 @@ pub(in crate::local) fn is_recent(looked_up_at: i64) -> bool {
     time::now() - looked_up_at < FRESH
 }
 
-impl Need {
+impl UpstreamNeed {
     /// The repository here.
     pub(in crate::local) fn reference(&self) -> RepositoryRef {
         RepositoryRef { scope: self.scope.clone(), name: self.repository.clone() }
@@ -107,7 +107,7 @@ const ROOT: &str = "ROOT";
 /// Where a repository's images come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::local) struct Rule {
-    pub(in crate::local) home: Home,
+    pub(in crate::local) home: UpstreamRegistry,
     /// The repository's name there.
     pub(in crate::local) repository: String,
     /// Whether the rule names a secret to log in with.
@@ -116,14 +116,14 @@ pub(in crate::local) struct Rule {
 
 /// A registry upstream.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::local) enum Home {
+pub(in crate::local) enum UpstreamRegistry {
     /// One that is reached over the network; without TLS on this machine only.
     Remote { host: String, plain: bool },
     /// Another registry of this store.
     Here(Scope),
 }
 
-impl fmt::Display for Home {
+impl fmt::Display for UpstreamRegistry {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Remote { host, .. } => formatter.write_str(host),
@@ -136,7 +136,7 @@ impl fmt::Display for Home {
     }
 }
 
-impl Home {
+impl UpstreamRegistry {
     /// Reads the URL of a rule: a host, with `https://` in front or without, or `http://` and a host that is this
     /// machine.
     pub(in crate::local) fn of_url(url: &str) -> Option<Self> {
@@ -166,7 +166,7 @@ impl Rule {
             Some(prefix) => format!("{}/{rest}", prefix.trim_end_matches('/')),
             None => rest.to_owned(),
         };
-        let home = Home::of_url(text("upstreamRegistryUrl")?)?;
+        let home = UpstreamRegistry::of_url(text("upstreamRegistryUrl")?)?;
         Some(Self { home, repository, has_secret: text("credentialArn").is_some() })
     }
 }
@@ -192,7 +192,7 @@ mod tests {
 
     #[test]
     fn urls_lead_to_registries() {
-        let remote = |host: &str, plain| Some(Home::Remote { host: host.to_owned(), plain });
+        let remote = |host: &str, plain| Some(UpstreamRegistry::Remote { host: host.to_owned(), plain });
         for (url, home) in [
             ("quay.io", remote("quay.io", false)),
             ("https://quay.io/", remote("quay.io", false)),
@@ -205,10 +205,13 @@ mod tests {
             ("user@quay.io", None),
             ("", None),
         ] {
-            assert_eq!(Home::of_url(url), home, "{url}");
+            assert_eq!(UpstreamRegistry::of_url(url), home, "{url}");
         }
         let scope = Scope { service: "ecr", account: "111122223333".into(), region: "eu-west-1".into() };
-        assert_eq!(Home::of_url("111122223333.dkr.ecr.eu-west-1.amazonaws.com"), Some(Home::Here(scope)));
+        assert_eq!(
+            UpstreamRegistry::of_url("111122223333.dkr.ecr.eu-west-1.amazonaws.com"),
+            Some(UpstreamRegistry::Here(scope))
+        );
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::local::core::registry_id::Scope;
 use crate::local::core::repository::Repository;
 use crate::local::core::settings::{Kind, Setting};
 use crate::local::core::upstream::{
-    Need, Rule, Settled, UpstreamErrorKind, Wanted, below, is_recent, length,
+    FetchResults, Rule, UpstreamErrorKind, UpstreamItem, UpstreamNeed, below, is_recent, length,
 };
 
 /// Rules of one registry.
@@ -59,10 +59,11 @@ pub(in crate::local) fn referrers(
     scope: &Scope,
     repository: &str,
     subject: &Digest,
-) -> Result<Option<Need>, Error> {
+) -> Result<Option<UpstreamNeed>, Error> {
     let Some(rule) = Rule::of(connection, scope, repository)? else { return Ok(None) };
     let (scope, repository) = (scope.clone(), repository.to_owned());
-    let need = Need { scope, repository, rule, wanted: vec![Wanted::Referrers(subject.clone())] };
+    let need =
+        UpstreamNeed { scope, repository, rule, wanted: vec![UpstreamItem::Referrers(subject.clone())] };
     let is_due = !local.upstreams.is_silent(&need.rule.home) && !local.upstreams.has_listed(&need);
     Ok(is_due.then_some(need))
 }
@@ -73,8 +74,8 @@ pub(in crate::local) fn instead(
     connection: &Connection,
     scope: &Scope,
     repository: &str,
-    wanted: Vec<Wanted>,
-    settled: Option<&Settled>,
+    wanted: Vec<UpstreamItem>,
+    settled: Option<&FetchResults>,
 ) -> Result<Option<Error>, Error> {
     if let Some(settled) = settled {
         let mut failures = wanted.iter().filter_map(|wanted| settled.failure(wanted));
@@ -86,19 +87,19 @@ pub(in crate::local) fn instead(
     }
     let rule = if wanted.is_empty() { None } else { Rule::of(connection, scope, repository)? };
     let (scope, repository) = (scope.clone(), repository.to_owned());
-    Ok(rule.map(|rule| Need { scope, repository, rule, wanted }.unmet()))
+    Ok(rule.map(|rule| UpstreamNeed { scope, repository, rule, wanted }.unmet()))
 }
 
 /// The kind of error where these are not to be had.
-pub(in crate::local) fn code(wanted: &[Wanted]) -> ErrorKind {
+pub(in crate::local) fn code(wanted: &[UpstreamItem]) -> ErrorKind {
     match wanted.first() {
-        Some(Wanted::Layer(_)) => ErrorKind::UnableToGetUpstreamLayer,
-        Some(Wanted::Referrers(_)) => ErrorKind::UnableToListUpstreamImageReferrers,
+        Some(UpstreamItem::Layer(_)) => ErrorKind::UnableToGetUpstreamLayer,
+        Some(UpstreamItem::Referrers(_)) => ErrorKind::UnableToListUpstreamImageReferrers,
         _ => ErrorKind::UnableToGetUpstreamImage,
     }
 }
 
-impl Need {
+impl UpstreamNeed {
     /// The refusal that says what has to be fetched.
     pub(in crate::local) fn unmet(self) -> Error {
         let text = format!("{} has to be asked first, and was not", self.rule.home);

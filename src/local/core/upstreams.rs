@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::{BoxFuture, Shared};
 use tokio::sync::Semaphore;
 
-use crate::local::core::upstream::{Home, Need, UpstreamError, Wanted, is_recent};
+use crate::local::core::upstream::{UpstreamError, UpstreamItem, UpstreamNeed, UpstreamRegistry, is_recent};
 use crate::local::store::time;
 use crate::store::registry::{Login, Network};
 
@@ -25,7 +25,7 @@ pub(in crate::local) type Flight = Shared<BoxFuture<'static, Result<(), Upstream
 
 /// What is being fetched, and how.
 pub(in crate::local) struct Upstreams {
-    reach: Reach,
+    reach: UpstreamAccess,
     pub(in crate::local) flights: Mutex<HashMap<String, Flight>>,
     /// The registries that could not be reached, and since when.
     pub(in crate::local) silent: Mutex<HashMap<String, Instant>>,
@@ -36,7 +36,7 @@ pub(in crate::local) struct Upstreams {
 
 impl Default for Upstreams {
     fn default() -> Self {
-        Self::new(Reach::default())
+        Self::new(UpstreamAccess::default())
     }
 }
 
@@ -51,23 +51,23 @@ pub(in crate::local) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Upstreams {
-    pub(in crate::local) fn new(reach: Reach) -> Self {
+    pub(in crate::local) fn new(reach: UpstreamAccess) -> Self {
         let places = Semaphore::new(FETCHES);
         let (flights, silent, listed) = (Mutex::default(), Mutex::default(), Mutex::default());
         Self { reach, flights, silent, listed, places }
     }
 
-    pub(in crate::local) fn reach(&self) -> &Reach {
+    pub(in crate::local) fn reach(&self) -> &UpstreamAccess {
         &self.reach
     }
 
     /// Whether this registry could not be reached just now.
-    pub(in crate::local) fn is_silent(&self, home: &Home) -> bool {
+    pub(in crate::local) fn is_silent(&self, home: &UpstreamRegistry) -> bool {
         locked(&self.silent).get(&home.to_string()).is_some_and(|since| since.elapsed() < PAUSE)
     }
 
     /// Whether it was looked up within a day what is about the image that is needed.
-    pub(in crate::local) fn has_listed(&self, need: &Need) -> bool {
+    pub(in crate::local) fn has_listed(&self, need: &UpstreamNeed) -> bool {
         locked(&self.listed).get(&key(need, &need.wanted[0])).is_some_and(|at| is_recent(*at))
     }
 
@@ -80,13 +80,13 @@ impl Upstreams {
     }
 }
 
-pub(in crate::local) fn key(need: &Need, wanted: &Wanted) -> String {
+pub(in crate::local) fn key(need: &UpstreamNeed, wanted: &UpstreamItem) -> String {
     format!("{:?} {} {:?} {wanted:?}", need.scope, need.repository, need.rule)
 }
 
 /// How upstream registries are reached.
 #[derive(Clone, Default)]
-pub struct Reach {
+pub struct UpstreamAccess {
     /// Finds the login for a host, which stands for the secret of a rule's `credentialArn`: this machine has no AWS
     /// Secrets Manager.
     pub login: Option<FindLogin>,
@@ -97,8 +97,8 @@ pub struct Reach {
 /// Finds the login for a host; `None` where there is none, the reason where it cannot be had.
 pub type FindLogin = Arc<dyn Fn(&str) -> Result<Option<Login>, String> + Send + Sync>;
 
-impl fmt::Debug for Reach {
+impl fmt::Debug for UpstreamAccess {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Reach").field("network", &self.network).finish_non_exhaustive()
+        formatter.debug_struct("UpstreamAccess").field("network", &self.network).finish_non_exhaustive()
     }
 }

@@ -7,14 +7,14 @@ use hyper::{Method, Response, StatusCode};
 
 use crate::local::distribution::error::OciError;
 use crate::local::distribution::registry::Registry;
-use crate::local::distribution::requests::{Asked, empty, put, refuse};
-use crate::local::http::download::{self, Wanted};
+use crate::local::distribution::requests::{RegistryRequest, empty, put, refuse};
+use crate::local::http::download::{self, RequestedRange};
 use crate::local::http::response::{self, Body};
 use crate::local::http::state::State;
 
 pub(in crate::local) async fn blob(
     state: &Arc<State>,
-    asked: &Asked,
+    asked: &RegistryRequest,
     name: &str,
     digest: &str,
 ) -> Result<Response<Body>, OciError> {
@@ -32,9 +32,9 @@ pub(in crate::local) async fn blob(
         asked.through(state, found).await?
     };
     let (status, range) = match download::wanted(asked.head.headers.get(RANGE), size) {
-        Wanted::Whole => (StatusCode::OK, 0..size),
-        Wanted::Part(range) => (StatusCode::PARTIAL_CONTENT, range),
-        Wanted::Nothing => {
+        RequestedRange::Whole => (StatusCode::OK, 0..size),
+        RequestedRange::Part(range) => (StatusCode::PARTIAL_CONTENT, range),
+        RequestedRange::Nothing => {
             let text = format!("the blob has {size} bytes, none of which is in the requested range");
             let error = OciError::new(416, "UNSUPPORTED", text);
             let mut response = refuse(state, &asked.head, &error);

@@ -6,7 +6,7 @@ use std::io;
 use crate::image::Digest;
 use crate::local::core::blobs::{Deleted, Mount};
 use crate::local::core::registry_id::RepositoryRef;
-use crate::local::core::upstream::Wanted;
+use crate::local::core::upstream::UpstreamItem;
 use crate::local::core::{account_settings, upstream_rules};
 use crate::local::distribution::error::OciError;
 use crate::local::distribution::registry::Registry;
@@ -55,7 +55,7 @@ impl Registry<'_> {
     ) -> Result<(File, u64), OciError> {
         match self.blob(repository, text, false) {
             Err(error) if error.status == 404 => {
-                let wanted = vec![Wanted::Layer(digest(text)?)];
+                let wanted = vec![UpstreamItem::Layer(digest(text)?)];
                 let RepositoryRef { scope, name } = repository;
                 let instead = self.local.read(|connection| {
                     upstream_rules::instead(connection, scope, name, wanted, self.settled)

@@ -5,8 +5,8 @@ use std::io;
 use serde_json::{Value, json};
 
 use crate::local::core::error::{Error, ErrorKind};
-use crate::local::core::upstream::Need;
-use crate::local::pull_through::MayNeedUpstream;
+use crate::local::core::upstream::UpstreamNeed;
+use crate::local::pull_through::NeedsUpstream;
 
 /// An error answer with its HTTP status.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,7 +17,7 @@ pub(in crate::local) struct OciError {
     /// How many bytes of the session in question there are; goes out as headers.
     pub(in crate::local) session: Option<(String, i64)>,
     /// What has to be fetched from upstream before the request can be answered.
-    pub(in crate::local) need: Option<Box<Need>>,
+    pub(in crate::local) need: Option<Box<UpstreamNeed>>,
 }
 
 impl OciError {
@@ -53,8 +53,8 @@ impl From<Error> for OciError {
     }
 }
 
-impl MayNeedUpstream for OciError {
-    fn take_need(&mut self) -> Option<Box<Need>> {
+impl NeedsUpstream for OciError {
+    fn take_need(&mut self) -> Option<Box<UpstreamNeed>> {
         self.need.take()
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::iam::Principal;
 use crate::local::core::local::Local;
-use crate::local::core::token::Mint;
+use crate::local::core::token::PasswordSecret;
 use crate::local::distribution::error::OciError;
 use crate::local::distribution::registry::Rules;
 use crate::local::store::time;
@@ -64,7 +64,7 @@ impl Identity {
             let is_welcome = rules.anonymous || (open && !is_wrong);
             return if is_welcome { Ok(nobody) } else { Err(unauthorized("Not Authorized")) };
         };
-        let mint = local.read(Mint::of)?;
+        let mint = local.read(PasswordSecret::of)?;
         match mint.grant(&password) {
             Some(grant) if mint.is_good(&grant, time::now()) => {
                 let principal = grant.principal();

@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 
 use crate::local::distribution::error::OciError;
 use crate::local::distribution::listing::{List, Page};
-use crate::local::distribution::manifests::{Found, Push};
+use crate::local::distribution::manifests::{Push, StoredManifest};
 use crate::local::distribution::path::query;
 use crate::local::distribution::registry::Registry;
-use crate::local::distribution::requests::{Asked, JSON, content, empty, put};
+use crate::local::distribution::requests::{JSON, RegistryRequest, content, empty, put};
 use crate::local::http::body::{self, Buffer, Reading};
 use crate::local::http::response::{self, Body, SMALL};
 use crate::local::http::state::State;
@@ -23,7 +23,7 @@ const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 
 pub(in crate::local) async fn manifest(
     state: &Arc<State>,
-    asked: &mut Asked,
+    asked: &mut RegistryRequest,
     name: &str,
     reference: &str,
 ) -> Result<Response<Body>, OciError> {
@@ -50,7 +50,7 @@ pub(in crate::local) async fn manifest(
 /// loaded, and one is loaded at a time.
 async fn get(
     state: &Arc<State>,
-    asked: &Asked,
+    asked: &RegistryRequest,
     path: String,
     wanted: String,
 ) -> Result<Response<Body>, OciError> {
@@ -78,8 +78,8 @@ async fn get(
     Ok(described(found, response::shared(content.into(), share)))
 }
 
-fn described(found: Found, body: Body) -> Response<Body> {
-    let Found { digest, media_type, length, .. } = found;
+fn described(found: StoredManifest, body: Body) -> Response<Body> {
+    let StoredManifest { digest, media_type, length, .. } = found;
     let mut response = Response::new(body);
     put(&mut response, CONTENT_TYPE.as_str(), &media_type);
     put(&mut response, "content-length", &length.to_string());
@@ -90,7 +90,7 @@ fn described(found: Found, body: Body) -> Response<Body> {
 
 async fn put_manifest(
     state: &Arc<State>,
-    asked: &mut Asked,
+    asked: &mut RegistryRequest,
     path: String,
     reference: String,
 ) -> Result<Response<Body>, OciError> {
@@ -131,7 +131,7 @@ async fn put_manifest(
 }
 
 /// Reads a manifest. Its memory is counted until the buffer is dropped.
-async fn read(state: &State, asked: &mut Asked) -> Result<(String, Buffer), OciError> {
+async fn read(state: &State, asked: &mut RegistryRequest) -> Result<(String, Buffer), OciError> {
     let refuse = |status, text: &str| OciError::new(status, "MANIFEST_INVALID", text);
     let told = |error: body::Error| match error.status() {
         408 => refuse(408, "the manifest did not arrive in time"),
@@ -153,7 +153,7 @@ async fn read(state: &State, asked: &mut Asked) -> Result<(String, Buffer), OciE
 
 pub(in crate::local) async fn tags(
     state: &Arc<State>,
-    asked: &Asked,
+    asked: &RegistryRequest,
     name: &str,
 ) -> Result<Response<Body>, OciError> {
     let (path, page) = (name.to_owned(), page(asked)?);
@@ -162,13 +162,16 @@ pub(in crate::local) async fn tags(
     Ok(listed(&format!("/v2/{name}/tags/list"), &list, &body))
 }
 
-pub(in crate::local) async fn catalog(state: &Arc<State>, asked: &Asked) -> Result<Response<Body>, OciError> {
+pub(in crate::local) async fn catalog(
+    state: &Arc<State>,
+    asked: &RegistryRequest,
+) -> Result<Response<Body>, OciError> {
     let page = page(asked)?;
     let list = asked.with(state, move |registry| registry.catalog(&page)).await?;
     Ok(listed("/v2/_catalog", &list, &json!({ "repositories": list.entries })))
 }
 
-fn page(asked: &Asked) -> Result<Page, OciError> {
+fn page(asked: &RegistryRequest) -> Result<Page, OciError> {
     let count = asked.query.get("n").map(|text| {
         let wrong = |_| OciError::new(400, "UNSUPPORTED", format!("n={text} is not a number of entries"));
         text.parse::<u32>().map(i64::from).map_err(wrong)
@@ -187,7 +190,7 @@ fn listed(path: &str, list: &List, body: &Value) -> Response<Body> {
 
 pub(in crate::local) async fn referrers(
     state: &Arc<State>,
-    asked: &Asked,
+    asked: &RegistryRequest,
     name: &str,
     digest: &str,
 ) -> Result<Response<Body>, OciError> {

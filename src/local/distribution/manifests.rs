@@ -25,9 +25,9 @@ const REFERRERS: usize = 500;
 /// How many bytes of manifests one answer is made of, beyond the first.
 const REFERRING_BYTES: usize = 1024 * 1024;
 
-/// A manifest that was found.
+/// A manifest in the store, with what its answer's head needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::local) struct Found {
+pub(in crate::local) struct StoredManifest {
     pub(in crate::local) digest: String,
     pub(in crate::local) media_type: String,
     pub(in crate::local) length: i64,
@@ -59,7 +59,7 @@ impl Registry<'_> {
         &self,
         repository: &RepositoryRef,
         reference: &str,
-    ) -> Result<Found, OciError> {
+    ) -> Result<StoredManifest, OciError> {
         let id = identifier(reference)?;
         self.authorize(repository, "BatchGetImage")?;
         let pulled = pull_images(&self.request(), repository, std::slice::from_ref(&id));
@@ -67,7 +67,7 @@ impl Registry<'_> {
         match pulls.pop() {
             Some(Ok((image, content))) => {
                 let length = i64::try_from(content.len()).unwrap_or(i64::MAX);
-                Ok(Found { digest: image.digest, media_type: image.media_type, length, content })
+                Ok(StoredManifest { digest: image.digest, media_type: image.media_type, length, content })
             }
             Some(Err(NotPulled::Archived)) => {
                 Err(OciError::new(404, "MANIFEST_UNKNOWN", "Requested image is archived"))
@@ -89,13 +89,13 @@ impl Registry<'_> {
         &self,
         repository: &RepositoryRef,
         reference: &str,
-    ) -> Result<Found, OciError> {
+    ) -> Result<StoredManifest, OciError> {
         let id = identifier(reference)?;
         self.authorize(repository, "BatchGetImage")?;
         match head(&self.request(), repository, &id)? {
             Some((image, length)) => {
                 let Image { digest, media_type, .. } = image;
-                Ok(Found { digest, media_type, length, content: String::new() })
+                Ok(StoredManifest { digest, media_type, length, content: String::new() })
             }
             // A pull may know where else to look.
             None => self.manifest(repository, reference),

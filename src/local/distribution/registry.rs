@@ -9,7 +9,7 @@ use crate::local::core::error::Error;
 use crate::local::core::local::Local;
 use crate::local::core::registry_id::{RepositoryRef, Scope};
 use crate::local::core::request::Request;
-use crate::local::core::upstream::{ACTION, Settled};
+use crate::local::core::upstream::{ACTION, FetchResults};
 use crate::local::distribution::error::OciError;
 use crate::local::distribution::identity::Identity;
 use crate::local::store::time;
@@ -39,7 +39,7 @@ pub(in crate::local) struct Registry<'a> {
     /// Where it comes from.
     pub(in crate::local) source: Option<IpAddr>,
     /// What became of fetching what the request needs from upstream, once that was tried.
-    pub(in crate::local) settled: Option<&'a Settled>,
+    pub(in crate::local) settled: Option<&'a FetchResults>,
 }
 
 impl Registry<'_> {

@@ -8,7 +8,7 @@ use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
 use serde_json::json;
 
-use crate::local::core::upstream::Settled;
+use crate::local::core::upstream::FetchResults;
 use crate::local::distribution::error::OciError;
 use crate::local::distribution::identity::Identity;
 use crate::local::distribution::path::{Endpoint, Query};
@@ -24,8 +24,8 @@ use crate::local::pull_through;
 /// Public repositories can be read by everybody.
 const PUBLIC: &str = "/v2/public.ecr.aws/";
 
-/// A request on its way.
-pub(in crate::local) struct Asked {
+/// A request to the distribution API, its body not read yet.
+pub(in crate::local) struct RegistryRequest {
     pub(in crate::local) head: Parts,
     pub(in crate::local) body: Incoming,
     pub(in crate::local) query: Query,
@@ -33,7 +33,7 @@ pub(in crate::local) struct Asked {
     who: Arc<OnceLock<Identity>>,
 }
 
-impl Asked {
+impl RegistryRequest {
     pub(in crate::local) fn header(&self, name: HeaderName) -> Option<&str> {
         text(&self.head, name)
     }
@@ -57,7 +57,7 @@ pub(in crate::local) async fn answer(state: &Arc<State>, request: Request<Incomi
 async fn answer_whole(state: &Arc<State>, request: Request<Incoming>) -> Response<Body> {
     let (head, body) = request.into_parts();
     let query = Query::of(head.uri.query());
-    let mut asked = Asked { head, body, query, who: Arc::default() };
+    let mut asked = RegistryRequest { head, body, query, who: Arc::default() };
     let mut response = match route(state, &mut asked).await {
         Ok(response) => response,
         Err(error) => {
@@ -73,7 +73,7 @@ async fn answer_whole(state: &Arc<State>, request: Request<Incoming>) -> Respons
     response
 }
 
-async fn route(state: &Arc<State>, asked: &mut Asked) -> Result<Response<Body>, OciError> {
+async fn route(state: &Arc<State>, asked: &mut RegistryRequest) -> Result<Response<Body>, OciError> {
     let path = asked.head.uri.path();
     let endpoint = Endpoint::of(path).ok_or_else(|| {
         OciError::new(404, "UNSUPPORTED", format!("{path} is not of docker's registry API"))
@@ -117,8 +117,8 @@ impl Endpoint {
 
 pub(in crate::local) const JSON: &str = "application/json";
 
-impl Asked {
-    fn client(&self, settled: Option<Settled>) -> Client<'_> {
+impl RegistryRequest {
+    fn client(&self, settled: Option<FetchResults>) -> Client<'_> {
         Client { head: &self.head, who: &self.who, settled }
     }
 
@@ -131,7 +131,7 @@ impl Asked {
         with(state, self.client(None), work).await
     }
 
-    /// Like [`Asked::with`], for what takes a lot of memory.
+    /// Like [`RegistryRequest::with`], for what takes a lot of memory.
     pub(in crate::local) async fn with_memory<T: Send + 'static>(
         &self,
         state: &Arc<State>,
@@ -140,7 +140,7 @@ impl Asked {
         state.large.run(as_client(state, self.client(None), work)?).await.unwrap_or_else(|| Err(failed()))
     }
 
-    /// Like [`Asked::with`], for what may have to be fetched from upstream first.
+    /// Like [`RegistryRequest::with`], for what may have to be fetched from upstream first.
     pub(in crate::local) async fn through<T: Send + 'static>(
         &self,
         state: &Arc<State>,
@@ -156,7 +156,7 @@ pub(in crate::local) struct Client<'a> {
     pub(in crate::local) head: &'a Parts,
     pub(in crate::local) who: &'a Arc<OnceLock<Identity>>,
     /// What became of fetching what the request needs from upstream, once that was tried.
-    pub(in crate::local) settled: Option<Settled>,
+    pub(in crate::local) settled: Option<FetchResults>,
 }
 
 /// Does something with the registry that a client sees, on a thread that may wait for the disk.
@@ -211,7 +211,7 @@ fn text(head: &Parts, name: HeaderName) -> Option<&str> {
 
 /// Reads the rest of a body that is not wanted, within bounds. One that the client holds back until it is asked for
 /// is not asked for.
-async fn drain(state: &State, asked: &mut Asked) {
+async fn drain(state: &State, asked: &mut RegistryRequest) {
     if asked.head.headers.contains_key(EXPECT) {
         return;
     }

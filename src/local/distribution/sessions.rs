@@ -2,7 +2,9 @@
 
 use crate::local::core::registry_id::RepositoryRef;
 use crate::local::core::request::IfMissing;
-use crate::local::core::uploads::{Finished, NotOpened, Session, begin_upload, cancel_upload, upload_of};
+use crate::local::core::uploads::{
+    FinishedUpload, NotOpened, Session, begin_upload, cancel_upload, upload_of,
+};
 use crate::local::distribution::blobs::digest;
 use crate::local::distribution::error::OciError;
 use crate::local::distribution::registry::Registry;
@@ -56,7 +58,7 @@ impl Registry<'_> {
         Ok(self.finish(session)?.upload.size)
     }
 
-    fn finish(&self, session: Session) -> Result<Finished, OciError> {
+    fn finish(&self, session: Session) -> Result<FinishedUpload, OciError> {
         let id = session.id.clone();
         session.finish(&self.request(), self.rules.quirks)?.ok_or_else(|| unknown(&id))
     }
@@ -81,7 +83,7 @@ impl Registry<'_> {
 }
 
 /// What Amazon ECR asks of the parts of a layer.
-fn check_parts(repository: &RepositoryRef, finished: &Finished) -> Result<(), OciError> {
+fn check_parts(repository: &RepositoryRef, finished: &FinishedUpload) -> Result<(), OciError> {
     if finished.upload.parts == 0 {
         let text = format!(
             "The upload with id '{}' in the repository with name '{}' in registry with id '{}' cannot be completed \

@@ -11,7 +11,7 @@ use crate::local::core::uploads::Session;
 use crate::local::distribution::error::OciError;
 use crate::local::distribution::receive::receive;
 use crate::local::distribution::registry::Registry;
-use crate::local::distribution::requests::{Asked, empty, put};
+use crate::local::distribution::requests::{RegistryRequest, empty, put};
 use crate::local::http::response::Body;
 use crate::local::http::state::State;
 
@@ -27,7 +27,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// `POST /v2/NAME/blobs/uploads/`
 pub(in crate::local) async fn begin(
     state: &Arc<State>,
-    asked: &mut Asked,
+    asked: &mut RegistryRequest,
     name: &str,
 ) -> Result<Response<Body>, OciError> {
     if let Some(digest) = asked.query.get("mount").map(str::to_owned) {
@@ -61,7 +61,7 @@ pub(in crate::local) async fn begin(
 
 async fn whole(
     state: &Arc<State>,
-    asked: &mut Asked,
+    asked: &mut RegistryRequest,
     name: &str,
     id: &str,
     digest: &str,
@@ -80,7 +80,7 @@ async fn whole(
 /// Requests about a session.
 pub(in crate::local) async fn upload(
     state: &Arc<State>,
-    asked: &mut Asked,
+    asked: &mut RegistryRequest,
     name: &str,
     id: &str,
 ) -> Result<Response<Body>, OciError> {
@@ -105,7 +105,7 @@ pub(in crate::local) async fn upload(
 
 async fn patch(
     state: &Arc<State>,
-    asked: &mut Asked,
+    asked: &mut RegistryRequest,
     name: &str,
     id: &str,
 ) -> Result<Response<Body>, OciError> {
@@ -121,7 +121,7 @@ async fn patch(
 }
 
 /// Takes in the body of a request; answers the size of the session then.
-async fn take(state: &Arc<State>, asked: &mut Asked, session: Session) -> Result<i64, OciError> {
+async fn take(state: &Arc<State>, asked: &mut RegistryRequest, session: Session) -> Result<i64, OciError> {
     let (session, received) = receive(session, &mut asked.body, state.patience).await?;
     let size = asked.with(state, move |registry| registry.keep(session)).await?;
     received.map(|()| size)
@@ -129,7 +129,7 @@ async fn take(state: &Arc<State>, asked: &mut Asked, session: Session) -> Result
 
 async fn finish(
     state: &Arc<State>,
-    asked: &mut Asked,
+    asked: &mut RegistryRequest,
     name: &str,
     id: &str,
 ) -> Result<Response<Body>, OciError> {
@@ -150,13 +150,23 @@ async fn finish(
     Ok(stored(name, &digest))
 }
 
-async fn complete(state: &Arc<State>, asked: &Asked, session: Session, digest: &str) -> Result<(), OciError> {
+async fn complete(
+    state: &Arc<State>,
+    asked: &RegistryRequest,
+    session: Session,
+    digest: &str,
+) -> Result<(), OciError> {
     let digest = digest.to_owned();
     asked.with(state, move |registry| registry.complete(session, &digest)).await
 }
 
 /// Opens a session, waiting a while for another request to let go of it.
-async fn open(state: &Arc<State>, asked: &Asked, name: &str, id: &str) -> Result<Session, OciError> {
+async fn open(
+    state: &Arc<State>,
+    asked: &RegistryRequest,
+    name: &str,
+    id: &str,
+) -> Result<Session, OciError> {
     for _ in 0..TRIES {
         let (path, id) = (name.to_owned(), id.to_owned());
         let opened =
@@ -170,7 +180,7 @@ async fn open(state: &Arc<State>, asked: &Asked, name: &str, id: &str) -> Result
 }
 
 /// Checks that a chunk begins where the session ends, and is as long as it says.
-fn in_order(asked: &Asked, name: &str, session: Session) -> Result<Session, OciError> {
+fn in_order(asked: &RegistryRequest, name: &str, session: Session) -> Result<Session, OciError> {
     let Some(text) = asked.header(CONTENT_RANGE) else { return Ok(session) };
     let refuse = |status, text: String| {
         let location = location(name, &session.id);

@@ -22,9 +22,9 @@ use super::response;
 use crate::local::aws_api::answer::blob_member;
 use crate::local::aws_api::error::ApiError;
 use crate::local::core::caller::Caller;
-use crate::local::core::upstream::Settled;
-use crate::local::http::auth::Claim;
+use crate::local::core::upstream::FetchResults;
 use crate::local::http::auth::SECURITY_TOKEN;
+use crate::local::http::auth::UnverifiedRequest;
 use crate::local::http::bounded_json::Bounded;
 use crate::local::http::bounded_json::MOST_VALUES;
 use crate::local::http::json_body::Input;
@@ -79,13 +79,13 @@ async fn respond(state: &Arc<State>, head: &Parts, body: Incoming) -> Result<Vec
     let input = json_body::read(&state.buffers, body, member, claim.wants_hash(), state.patience).await?;
     let identity = claim.verify(head, input.hash.as_ref())?;
     let caller = identity.into_caller(host(state, head), source(head));
-    handle(state, caller, Asked { service, operation, member }, input).await
+    handle(state, caller, RequestedOperation { service, operation, member }, input).await
 }
 
 async fn examine_operation(
     state: &Arc<State>,
     head: &Parts,
-) -> Result<(&'static Service, String, Claim), ApiError> {
+) -> Result<(&'static Service, String, UnverifiedRequest), ApiError> {
     let (service, operation) = target(head)?;
     if service.operation(&operation).is_none() {
         let text = format!("{} has no operation {operation}", service.full_name);
@@ -101,7 +101,7 @@ async fn examine_operation(
 }
 
 /// Checks what can be checked of a request before its body is read.
-pub(super) async fn examine(state: &Arc<State>, head: &Parts) -> Result<Claim, ApiError> {
+pub(super) async fn examine(state: &Arc<State>, head: &Parts) -> Result<UnverifiedRequest, ApiError> {
     let mut secret = None;
     if head.headers.contains_key(SECURITY_TOKEN) {
         let shared = Arc::clone(state);
@@ -110,8 +110,8 @@ pub(super) async fn examine(state: &Arc<State>, head: &Parts) -> Result<Claim, A
     state.authenticator.examine(head, secret.as_deref(), time::now())
 }
 
-/// What is asked for.
-struct Asked {
+/// The service and the operation that a request names.
+struct RequestedOperation {
     service: &'static Service,
     operation: String,
     /// The member of the input that is a blob.
@@ -133,10 +133,15 @@ fn target(head: &Parts) -> Result<(&'static Service, String), ApiError> {
     Ok((service, operation.to_owned()))
 }
 
-async fn handle(state: &Arc<State>, caller: Caller, asked: Asked, input: Input) -> Result<Vec<u8>, ApiError> {
-    let Asked { service, operation, member } = asked;
+async fn handle(
+    state: &Arc<State>,
+    caller: Caller,
+    asked: RequestedOperation,
+    input: Input,
+) -> Result<Vec<u8>, ApiError> {
+    let RequestedOperation { service, operation, member } = asked;
     let (text, blob) = (Arc::new(input.text), input.blob.map(Bytes::from_owner));
-    let attempt = |settled: Option<Settled>| {
+    let attempt = |settled: Option<FetchResults>| {
         let local = Arc::clone(&state.local);
         let (caller, operation, text, blob) =
             (caller.clone(), operation.clone(), Arc::clone(&text), blob.clone());

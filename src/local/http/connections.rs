@@ -57,7 +57,7 @@ pub(in crate::local) struct Connection {
 pub(in crate::local) struct Busy(Arc<Connection>);
 
 /// The body of an answer, which keeps its connection busy.
-pub(in crate::local) struct Answering {
+pub(in crate::local) struct ResponseBody {
     body: Body,
     _busy: Busy,
 }
@@ -131,12 +131,12 @@ impl Connection {
 }
 
 impl Busy {
-    pub(in crate::local) fn until(self, body: Body) -> Answering {
-        Answering { body, _busy: self }
+    pub(in crate::local) fn until(self, body: Body) -> ResponseBody {
+        ResponseBody { body, _busy: self }
     }
 }
 
-impl hyper::body::Body for Answering {
+impl hyper::body::Body for ResponseBody {
     type Data = Bytes;
     type Error = io::Error;
 

@@ -16,8 +16,8 @@ use crate::local::http::response::Body;
 /// How long what was let pass has to leave before the connection breaks.
 const LEAVE: Duration = Duration::from_millis(50);
 
-/// What is left of a body, and what is to be done to it.
-struct Damage {
+/// A body that is cut, dropped or slowed on the way out.
+struct DamagedBody {
     body: Body,
     /// How many bytes may still pass.
     left: u64,
@@ -35,12 +35,12 @@ pub(super) fn damaged(mut response: Response<Body>, action: Action) -> Response<
         response.headers_mut().remove(CONTENT_LENGTH);
     }
     response.map(|body| {
-        let state = Some(Damage { body, left, action });
+        let state = Some(DamagedBody { body, left, action });
         StreamBody::new(stream::unfold(state, |damage| async move { next(damage?).await })).boxed_unsync()
     })
 }
 
-async fn next(mut damage: Damage) -> Option<(io::Result<Frame<Bytes>>, Option<Damage>)> {
+async fn next(mut damage: DamagedBody) -> Option<(io::Result<Frame<Bytes>>, Option<DamagedBody>)> {
     if damage.left == 0 {
         if !matches!(damage.action, Action::Drop(_)) {
             return None;

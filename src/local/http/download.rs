@@ -24,7 +24,7 @@ use super::response;
 use crate::image::{Digest, Hasher};
 use crate::local::http::response::Body;
 use crate::local::http::state::State;
-use crate::local::store::verified::Stamp;
+use crate::local::store::verified::FileStamp;
 
 /// How much is read from the disk at once. Two such pieces are in memory per download.
 const PIECE: u64 = 256 * 1024;
@@ -79,9 +79,9 @@ pub(in crate::local) async fn answer(state: &Arc<State>, request: &Request<Incom
         Err(s3_error) => return s3_error.response(),
     };
     let (status, range) = match wanted(request.headers().get(RANGE), blob.size) {
-        Wanted::Whole => (StatusCode::OK, 0..blob.size),
-        Wanted::Part(range) => (StatusCode::PARTIAL_CONTENT, range),
-        Wanted::Nothing => {
+        RequestedRange::Whole => (StatusCode::OK, 0..blob.size),
+        RequestedRange::Part(range) => (StatusCode::PARTIAL_CONTENT, range),
+        RequestedRange::Nothing => {
             let mut response = S3Error {
                 status: StatusCode::RANGE_NOT_SATISFIABLE,
                 code: "InvalidRange",
@@ -189,7 +189,7 @@ fn open(state: &State, digest: &str, query: &str) -> Result<Blob, S3Error> {
 
 /// What a Range header asks for.
 #[derive(Debug, PartialEq, Eq)]
-pub(in crate::local) enum Wanted {
+pub(in crate::local) enum RequestedRange {
     Whole,
     Part(Range<u64>),
     Nothing,
@@ -197,17 +197,19 @@ pub(in crate::local) enum Wanted {
 
 /// Reads a Range header (RFC 9110, 14.2). One that asks for several ranges, or in another unit, is ignored, as S3
 /// ignores it; one that no byte of the blob satisfies cannot be answered.
-pub(in crate::local) fn wanted(header: Option<&HeaderValue>, size: u64) -> Wanted {
+pub(in crate::local) fn wanted(header: Option<&HeaderValue>, size: u64) -> RequestedRange {
     let text = header.and_then(|header| header.to_str().ok()).and_then(|text| text.strip_prefix("bytes="));
-    let Some((first, last)) = text.and_then(|text| text.split_once('-')) else { return Wanted::Whole };
+    let Some((first, last)) = text.and_then(|text| text.split_once('-')) else {
+        return RequestedRange::Whole;
+    };
     let (first, last) = (first.trim(), last.trim());
     let range = match (first.parse::<u64>(), last.parse::<u64>()) {
         (Ok(first), Ok(last)) => first..last.saturating_add(1).min(size),
         (Ok(first), Err(_)) if last.is_empty() => first..size,
         (Err(_), Ok(count)) if first.is_empty() => size.saturating_sub(count)..size,
-        _ => return Wanted::Whole,
+        _ => return RequestedRange::Whole,
     };
-    if range.is_empty() { Wanted::Nothing } else { Wanted::Part(range) }
+    if range.is_empty() { RequestedRange::Nothing } else { RequestedRange::Part(range) }
 }
 
 /// A blob's file on its way out, and what is known of it.
@@ -216,7 +218,7 @@ struct Source {
     file: File,
     digest: Digest,
     /// What the whole of it hashes to as far as it was read; nothing where it is known to be sound.
-    hash: Option<(Hasher, Stamp)>,
+    hash: Option<(Hasher, FileStamp)>,
 }
 
 /// A range of a blob's file as a body. The next piece is read while the network takes this one. A file that is not
@@ -265,7 +267,7 @@ async fn settled(reading: Reading) -> io::Result<(Source, Bytes)> {
 
 fn prepare(state: Arc<State>, file: File, digest: Digest, range: &Range<u64>) -> io::Result<Source> {
     let metadata = file.metadata()?;
-    let (stamp, verified) = (Stamp::of(&metadata), &state.local.store.blobs.verified);
+    let (stamp, verified) = (FileStamp::of(&metadata), &state.local.store.blobs.verified);
     let mut hash = None;
     if !verified.knows(&digest, stamp) {
         if *range == (0..metadata.len()) {

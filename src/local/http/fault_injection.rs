@@ -113,10 +113,10 @@ fn action_of(text: &str) -> Result<Action, String> {
 
 /// The rules of a server with what they have seen.
 #[derive(Debug)]
-pub(super) struct FaultRules(Mutex<Vec<(Rule, Seen)>>);
+pub(super) struct FaultRules(Mutex<Vec<(Rule, RuleCounters)>>);
 
 #[derive(Debug)]
-struct Seen {
+struct RuleCounters {
     matching: u64,
     struck: u64,
     random: u64,
@@ -124,7 +124,7 @@ struct Seen {
 
 impl FaultRules {
     pub(super) fn new(rules: Vec<Rule>) -> Self {
-        let seen = |rule: &Rule| Seen { matching: 0, struck: 0, random: rule.seed };
+        let seen = |rule: &Rule| RuleCounters { matching: 0, struck: 0, random: rule.seed };
         Self(Mutex::new(
             rules.into_iter().map(|rule| (seen(&rule), rule)).map(|(seen, rule)| (rule, seen)).collect(),
         ))
@@ -153,7 +153,7 @@ impl FaultRules {
     }
 }
 
-impl Seen {
+impl RuleCounters {
     /// SplitMix64, so that the same seed strikes the same requests.
     fn chance(&mut self, probability: f64) -> bool {
         self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);

@@ -64,7 +64,7 @@ pub(super) async fn read(
 
 /// Where in the text the scanner is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum ScannerState {
     /// Between strings.
     Structure,
     /// In a string; `true` after a backslash.
@@ -78,7 +78,7 @@ enum Place {
 #[derive(Debug)]
 struct Scanner {
     member: &'static str,
-    place: Place,
+    place: ScannerState,
     depth: usize,
     /// Whether the next string of the outermost structure is a name.
     is_name_next: bool,
@@ -93,7 +93,7 @@ impl Scanner {
     fn new(member: &'static str) -> Self {
         Self {
             member,
-            place: Place::Structure,
+            place: ScannerState::Structure,
             depth: 0,
             is_name_next: false,
             name: None,
@@ -105,7 +105,8 @@ impl Scanner {
 
     fn feed(&mut self, mut data: &[u8], blob: &mut Vec<u8>) -> Result<(), ApiError> {
         while !data.is_empty() {
-            data = if self.place == Place::Blob { self.blob(data, blob)? } else { self.rest(data, blob) };
+            data =
+                if self.place == ScannerState::Blob { self.blob(data, blob)? } else { self.rest(data, blob) };
             if self.text.len() > SURROUNDINGS {
                 let text = format!("{SURROUNDINGS} bytes at most may surround {}", self.member);
                 return Err(ApiError::new("SerializationException", text));
@@ -129,7 +130,7 @@ impl Scanner {
                 if !self.base64.end() {
                     return Err(broken());
                 }
-                self.place = Place::Structure;
+                self.place = ScannerState::Structure;
                 return Ok(&data[at + 1..]);
             }
             if !self.base64.letter(*byte, blob) {
@@ -142,9 +143,9 @@ impl Scanner {
     /// Takes what comes next of the rest, up to where the blob begins.
     fn rest<'d>(&mut self, data: &'d [u8], blob: &mut Vec<u8>) -> &'d [u8] {
         for (at, byte) in data.iter().enumerate() {
-            if self.place == Place::Structure && *byte == b'"' && self.begins_blob() {
+            if self.place == ScannerState::Structure && *byte == b'"' && self.begins_blob() {
                 self.text.extend_from_slice(b"null");
-                (self.place, self.has_blob, self.base64) = (Place::Blob, true, Base64::default());
+                (self.place, self.has_blob, self.base64) = (ScannerState::Blob, true, Base64::default());
                 blob.clear();
                 return &data[at + 1..];
             }
@@ -159,11 +160,11 @@ impl Scanner {
     }
 
     fn step(&mut self, byte: u8) {
-        if let Place::String(escaped) = self.place {
+        if let ScannerState::String(escaped) = self.place {
             match byte {
-                b'"' if !escaped => self.place = Place::Structure,
+                b'"' if !escaped => self.place = ScannerState::Structure,
                 _ => {
-                    self.place = Place::String(byte == b'\\' && !escaped);
+                    self.place = ScannerState::String(byte == b'\\' && !escaped);
                     if let Some(name) = self.name.as_mut().filter(|_| self.is_name_next) {
                         name.push(byte);
                     }
@@ -173,7 +174,7 @@ impl Scanner {
         }
         match byte {
             b'"' => {
-                self.place = Place::String(false);
+                self.place = ScannerState::String(false);
                 if self.depth == 1 && self.is_name_next {
                     self.name = Some(Vec::new());
                 }

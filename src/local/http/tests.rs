@@ -25,7 +25,7 @@ mod identity;
 mod input;
 
 /// A server on a folder of its own, stopped when dropped.
-struct Running {
+struct RunningServer {
     folder: TempDir,
     address: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
@@ -39,7 +39,7 @@ struct Answer {
     body: Vec<u8>,
 }
 
-impl Running {
+impl RunningServer {
     fn start() -> Self {
         Self::with(Self::options())
     }
@@ -152,7 +152,7 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningServer {
     fn drop(&mut self) {
         drop(self.stop.take());
         self.thread.take().unwrap().join().unwrap();
@@ -183,7 +183,7 @@ fn digest(content: &[u8]) -> String {
 
 #[test]
 fn a_server_is_found_by_its_folder() {
-    let server = Running::start();
+    let server = RunningServer::start();
     let presence = ServerInfo::find(server.folder.path()).unwrap();
     assert_eq!(presence.address, server.address.to_string());
     assert_eq!(presence.pid, std::process::id());
@@ -198,7 +198,7 @@ fn a_server_is_found_by_its_folder() {
 
 #[test]
 fn the_caller_is_who_signed() {
-    let server = Running::start();
+    let server = RunningServer::start();
     let made = server.call("CreateRepository", &json!({ "repositoryName": "team/app" }));
     assert_eq!(
         (&made["repository"]["repositoryArn"], &made["repository"]["repositoryUri"]),
@@ -213,7 +213,7 @@ fn the_caller_is_who_signed() {
 
 #[test]
 fn refusals_have_the_form_of_the_service() {
-    let server = Running::start();
+    let server = RunningServer::start();
     let answer = server.post("ListImages", br#"{"repositoryName":"none"}"#);
     assert_eq!(
         (answer.status, answer.text().as_str()),
@@ -245,7 +245,7 @@ fn refusals_have_the_form_of_the_service() {
 
 #[test]
 fn an_escaped_blob_is_a_blob() {
-    let server = Running::start();
+    let server = RunningServer::start();
     server.call("CreateRepository", &json!({ "repositoryName": "team/app" }));
     let begun = server.call("InitiateLayerUpload", &json!({ "repositoryName": "team/app" }));
     let upload = begun["uploadId"].as_str().unwrap();
@@ -261,7 +261,7 @@ fn an_escaped_blob_is_a_blob() {
 
 #[test]
 fn a_layer_is_downloaded_whole_and_in_ranges() {
-    let server = Running::start();
+    let server = RunningServer::start();
     let content: Vec<u8> = (0..1_500_000_u32).map(|number| (number % 251) as u8).collect();
     let path = server.push(&content);
     let whole = server.get(&path, "");
@@ -296,7 +296,7 @@ fn a_layer_is_downloaded_whole_and_in_ranges() {
 
 #[test]
 fn a_download_needs_a_signature_in_time() {
-    let server = Running::start();
+    let server = RunningServer::start();
     let path = server.push(b"content");
     let secret = Local::open(server.folder.path()).unwrap().read(download_url::secret).unwrap();
     let xml = |code: &str, message: &str| {
@@ -323,7 +323,7 @@ fn a_download_needs_a_signature_in_time() {
 
 #[test]
 fn a_running_server_sees_a_reset() {
-    let server = Running::start();
+    let server = RunningServer::start();
     server.push(b"content");
     reset(server.folder.path()).unwrap();
     assert_eq!(server.call("DescribeRepositories", &json!({})), json!({ "repositories": [] }));
@@ -332,7 +332,7 @@ fn a_running_server_sees_a_reset() {
 
 #[test]
 fn a_port_is_taken_only_once() {
-    let server = Running::start();
+    let server = RunningServer::start();
     let local = Local::open(server.folder.path()).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let port = server.address.port();

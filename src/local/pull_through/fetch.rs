@@ -12,8 +12,10 @@ use crate::local::core::error::Error as CoreError;
 use crate::local::core::local::Local;
 use crate::local::core::registry_id::Scope;
 use crate::local::core::request::{IfMissing, Request};
-use crate::local::core::uploads::{Finished, NotOpened, Session, begin_upload, cancel_upload};
-use crate::local::core::upstream::{Home, Need, UpstreamError, UpstreamErrorKind, Wanted};
+use crate::local::core::uploads::{FinishedUpload, NotOpened, Session, begin_upload, cancel_upload};
+use crate::local::core::upstream::{
+    UpstreamError, UpstreamErrorKind, UpstreamItem, UpstreamNeed, UpstreamRegistry,
+};
 use crate::local::pull_through::cache::{self, FetchedImage};
 use crate::store::registry::{Error, Login, Remote};
 use crate::store::{self, Reader, Store as _};
@@ -39,16 +41,16 @@ const DOCKER_HUB: (&str, &str) = ("registry-1.docker.io", "docker.io");
 /// Fetches one thing and keeps it.
 pub(in crate::local) async fn fetch(
     local: &Arc<Local>,
-    need: &Need,
-    wanted: &Wanted,
+    need: &UpstreamNeed,
+    wanted: &UpstreamItem,
 ) -> Result<(), UpstreamError> {
     match &need.rule.home {
-        Home::Here(source) => {
+        UpstreamRegistry::Here(source) => {
             let (local, need, wanted, source) =
                 (Arc::clone(local), need.clone(), wanted.clone(), source.clone());
             blocking(move || neighbour(&local, &need, &wanted, &source)).await
         }
-        Home::Remote { host, plain } => {
+        UpstreamRegistry::Remote { host, plain } => {
             let login = login(local, host, need.rule.has_secret).await?;
             let network = local.upstreams.reach().network.clone();
             let repository = need.rule.repository.parse().map_err(|error: image::Error| {
@@ -57,10 +59,10 @@ pub(in crate::local) async fn fetch(
             let remote = Remote::new(host, &repository, *plain, login, network);
             let fetch = Fetch { local: Arc::clone(local), need: need.clone(), remote };
             match wanted {
-                Wanted::Image(name) => fetch.image(name).await,
-                Wanted::Layer(digest) => fetch.layer(digest).await,
-                Wanted::Referrers(subject) => fetch.referrers(subject).await,
-                Wanted::Access => Ok(fetch.remote.greet().await.map_err(store::Error::from)?),
+                UpstreamItem::Image(name) => fetch.image(name).await,
+                UpstreamItem::Layer(digest) => fetch.layer(digest).await,
+                UpstreamItem::Referrers(subject) => fetch.referrers(subject).await,
+                UpstreamItem::Access => Ok(fetch.remote.greet().await.map_err(store::Error::from)?),
             }
         }
     }
@@ -75,14 +77,19 @@ async fn blocking<T: Send + 'static>(
 }
 
 /// Takes an image over from another registry of the store.
-fn neighbour(local: &Local, need: &Need, wanted: &Wanted, source: &Scope) -> Result<(), UpstreamError> {
+fn neighbour(
+    local: &Local,
+    need: &UpstreamNeed,
+    wanted: &UpstreamItem,
+    source: &Scope,
+) -> Result<(), UpstreamError> {
     let found = match wanted {
-        Wanted::Image(name) => {
+        UpstreamItem::Image(name) => {
             cache::take_over(local, source, &need.rule.repository, name, &need.scope, &need.repository)?
         }
         // Its image brings it along, so whoever asks for a layer alone asks in vain.
-        Wanted::Layer(_) => false,
-        Wanted::Referrers(subject) => {
+        UpstreamItem::Layer(_) => false,
+        UpstreamItem::Referrers(subject) => {
             let listed = cache::about(local, source, &need.rule.repository, &subject.to_string())?;
             for digest in listed.into_iter().filter_map(|digest| digest.parse().ok()).map(Name::Digest) {
                 cache::take_over(
@@ -96,11 +103,11 @@ fn neighbour(local: &Local, need: &Need, wanted: &Wanted, source: &Scope) -> Res
             }
             true
         }
-        Wanted::Access => cache::is_in_use(local, source)?,
+        UpstreamItem::Access => cache::is_in_use(local, source)?,
     };
     let missing = || {
         let what = match wanted {
-            Wanted::Access => "is empty".to_owned(),
+            UpstreamItem::Access => "is empty".to_owned(),
             _ => format!("has nothing of this name in the repository {}", need.rule.repository),
         };
         UpstreamError::new(UpstreamErrorKind::Missing, format!("{} {what}", need.rule.home))
@@ -127,7 +134,7 @@ async fn login(local: &Arc<Local>, host: &str, has_secret: bool) -> Result<Login
 /// One upstream repository, and what is to become of it here.
 struct Fetch {
     local: Arc<Local>,
-    need: Need,
+    need: UpstreamNeed,
     remote: Remote,
 }
 
@@ -257,7 +264,7 @@ impl Fetch {
     /// Takes a blob over from another repository of the registry, or fetches it.
     async fn blob(&self, blob: Descriptor) -> Result<(), UpstreamError> {
         let digest = blob.digest.clone();
-        let mount = move |local: &Local, need: &Need| {
+        let mount = move |local: &Local, need: &UpstreamNeed| {
             let mount = Mount { digest: &digest, source: None, used_only: false };
             Request::of_service(local).mount(&need.reference(), &mount)
         };
@@ -271,7 +278,7 @@ impl Fetch {
             match next(&mut reader).await {
                 Ok(bytes) if bytes.is_empty() => break Ok(session),
                 Ok(bytes) => {
-                    let write = move |_: &Local, _: &Need| session.write(&bytes).map(|()| session);
+                    let write = move |_: &Local, _: &UpstreamNeed| session.write(&bytes).map(|()| session);
                     session = match self.here(write).await {
                         Ok(session) => session,
                         Err(failure) => break Err(failure),
@@ -294,14 +301,14 @@ impl Fetch {
     /// Does something with the store, on a thread that may wait for the disk.
     async fn here<T: Send + 'static, E: Into<UpstreamError>>(
         &self,
-        work: impl FnOnce(&Local, &Need) -> Result<T, E> + Send + 'static,
+        work: impl FnOnce(&Local, &UpstreamNeed) -> Result<T, E> + Send + 'static,
     ) -> Result<T, UpstreamError> {
         let (local, need) = (Arc::clone(&self.local), self.need.clone());
         blocking(move || work(&local, &need).map_err(Into::into)).await
     }
 }
 
-fn open(local: &Local, need: &Need) -> Result<Session, UpstreamError> {
+fn open(local: &Local, need: &UpstreamNeed) -> Result<Session, UpstreamError> {
     let id = begin_upload(&Request::of_service(local), &need.reference(), IfMissing::Fail)?;
     let failed = |why: NotOpened| {
         UpstreamError::new(
@@ -318,7 +325,7 @@ fn open(local: &Local, need: &Need) -> Result<Session, UpstreamError> {
 /// Makes a session a blob, if its bytes are those of the digest.
 fn complete(local: &Local, session: Session, digest: &Digest) -> Result<(), UpstreamError> {
     let ended = || UpstreamError::new(UpstreamErrorKind::Here, "the upload has ended meanwhile");
-    let finished: Finished = session.finish(&Request::of_service(local), false)?.ok_or_else(ended)?;
+    let finished: FinishedUpload = session.finish(&Request::of_service(local), false)?.ok_or_else(ended)?;
     let found = finished.digest(local, digest.algorithm())?;
     if found != *digest {
         let text = format!("what upstream sent for {digest} is {found}");

@@ -6,14 +6,14 @@ use std::time::Instant;
 use futures_util::FutureExt as _;
 
 use crate::local::core::local::Local;
-use crate::local::core::upstream::{Need, UpstreamError, UpstreamErrorKind, Wanted};
+use crate::local::core::upstream::{UpstreamError, UpstreamErrorKind, UpstreamItem, UpstreamNeed};
 use crate::local::core::upstreams::{Flight, Upstreams, key, locked};
 use crate::local::pull_through::fetch::fetch;
 
-/// Takes a fetch off the list however it ends.
-struct Landing(Arc<Local>, String);
+/// Removes a running fetch from the list of flights when dropped, however the fetch ended.
+struct FlightGuard(Arc<Local>, String);
 
-impl Drop for Landing {
+impl Drop for FlightGuard {
     fn drop(&mut self) {
         locked(&self.0.upstreams.flights).remove(&self.1);
     }
@@ -25,8 +25,8 @@ impl Upstreams {
     pub(in crate::local) async fn fetch(
         &self,
         local: &Arc<Local>,
-        need: &Need,
-        wanted: &Wanted,
+        need: &UpstreamNeed,
+        wanted: &UpstreamItem,
     ) -> Result<(), UpstreamError> {
         let key = key(need, wanted);
         let flight = {
@@ -43,9 +43,9 @@ impl Upstreams {
 }
 
 /// Begins a fetch. The list of fetches is locked meanwhile, so it cannot land before it is there.
-fn depart(local: Arc<Local>, need: Need, wanted: Wanted, key: String) -> Flight {
+fn depart(local: Arc<Local>, need: UpstreamNeed, wanted: UpstreamItem, key: String) -> Flight {
     let task = tokio::spawn(async move {
-        let landing = Landing(local, key);
+        let landing = FlightGuard(local, key);
         let upstreams = &landing.0.upstreams;
         let _place = upstreams.places.acquire().await;
         let done = fetch(&landing.0, &need, &wanted).await;
@@ -57,7 +57,7 @@ fn depart(local: Arc<Local>, need: Need, wanted: Wanted, key: String) -> Flight 
             locked(&upstreams.silent).remove(&home);
         }
         let is_listed = matches!(&done, Ok(()) | Err(UpstreamError { kind: UpstreamErrorKind::Missing, .. }));
-        if is_listed && matches!(wanted, Wanted::Referrers(_)) {
+        if is_listed && matches!(wanted, UpstreamItem::Referrers(_)) {
             upstreams.note(landing.1.clone());
         }
         done

@@ -10,11 +10,11 @@ use futures_util::FutureExt as _;
 
 use crate::local::core::error::Error;
 use crate::local::core::local::Local;
-use crate::local::core::upstream::{Need, Settled};
+use crate::local::core::upstream::{FetchResults, UpstreamNeed};
 
 /// Fetches what a request needs; returns what could not be fetched, and why.
-async fn settle(local: &Arc<Local>, need: &Need) -> Settled {
-    let mut settled = Settled::default();
+async fn settle(local: &Arc<Local>, need: &UpstreamNeed) -> FetchResults {
+    let mut settled = FetchResults::default();
     for wanted in &need.wanted {
         if let Err(failure) = local.upstreams.fetch(local, need, wanted).await {
             settled.0.push((wanted.clone(), failure));
@@ -24,7 +24,7 @@ async fn settle(local: &Arc<Local>, need: &Need) -> Settled {
 }
 
 /// Like [`settle`], for a thread that has no runtime to wait in, or must not wait in the one that it has.
-fn settle_blocking(local: &Arc<Local>, need: &Need) -> Result<Settled, Error> {
+fn settle_blocking(local: &Arc<Local>, need: &UpstreamNeed) -> Result<FetchResults, Error> {
     let work = || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         Ok(runtime.block_on(settle(local, need)))
@@ -34,42 +34,43 @@ fn settle_blocking(local: &Arc<Local>, need: &Need) -> Result<Settled, Error> {
 }
 
 /// An error that may name what has to be fetched from upstream before the request can be answered.
-pub(in crate::local) trait MayNeedUpstream {
+pub(in crate::local) trait NeedsUpstream {
     /// Takes out what has to be fetched; `None` if the error is final.
-    fn take_need(&mut self) -> Option<Box<Need>>;
+    fn take_need(&mut self) -> Option<Box<UpstreamNeed>>;
 }
 
-impl MayNeedUpstream for Error {
-    fn take_need(&mut self) -> Option<Box<Need>> {
+impl NeedsUpstream for Error {
+    fn take_need(&mut self) -> Option<Box<UpstreamNeed>> {
         self.need.take()
     }
 }
 
 /// Attempts a request. If it needs something from upstream, fetches that and attempts the request a second time, with
 /// what became of the fetch. Nothing is held meanwhile that other requests wait for: upstream may be this very server.
-pub(in crate::local) async fn with_upstream<T, E: MayNeedUpstream, F: Future<Output = Result<T, E>>>(
+pub(in crate::local) async fn with_upstream<T, E: NeedsUpstream, F: Future<Output = Result<T, E>>>(
     local: &Arc<Local>,
-    attempt: impl Fn(Option<Settled>) -> F,
+    attempt: impl Fn(Option<FetchResults>) -> F,
 ) -> Result<T, E> {
-    fetch_and_retry(attempt, async |need: Box<Need>| Ok(settle(local, &need).await)).await
+    fetch_and_retry(attempt, async |need: Box<UpstreamNeed>| Ok(settle(local, &need).await)).await
 }
 
 /// Like [`with_upstream`], for a thread that may be blocked.
-pub(in crate::local) fn with_upstream_blocking<T, E: MayNeedUpstream + From<Error>>(
+pub(in crate::local) fn with_upstream_blocking<T, E: NeedsUpstream + From<Error>>(
     local: &Arc<Local>,
-    attempt: impl Fn(Option<Settled>) -> Result<T, E>,
+    attempt: impl Fn(Option<FetchResults>) -> Result<T, E>,
 ) -> Result<T, E> {
     let attempt = |settled| std::future::ready(attempt(settled));
-    let answered = fetch_and_retry(attempt, async |need: Box<Need>| Ok(settle_blocking(local, &need)?));
+    let answered =
+        fetch_and_retry(attempt, async |need: Box<UpstreamNeed>| Ok(settle_blocking(local, &need)?));
     // Neither of the two waits, so the future is ready when it is polled first.
     answered
         .now_or_never()
         .unwrap_or_else(|| Err(Error::storage("the embedded ECR waits for what is upstream").into()))
 }
 
-async fn fetch_and_retry<T, E: MayNeedUpstream, F: Future<Output = Result<T, E>>>(
-    attempt: impl Fn(Option<Settled>) -> F,
-    fetch: impl AsyncFnOnce(Box<Need>) -> Result<Settled, E>,
+async fn fetch_and_retry<T, E: NeedsUpstream, F: Future<Output = Result<T, E>>>(
+    attempt: impl Fn(Option<FetchResults>) -> F,
+    fetch: impl AsyncFnOnce(Box<UpstreamNeed>) -> Result<FetchResults, E>,
 ) -> Result<T, E> {
     let first = attempt(None);
     let mut error = match first.await {

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest as _, Sha256};
 
 use crate::image::{Algorithm, Digest};
-use crate::local::store::verified::{Stamp, Verified};
+use crate::local::store::verified::{FileStamp, Verified};
 
 /// How much is read at once where a file is hashed.
 const CHUNK: usize = 256 * 1024;
@@ -101,7 +101,7 @@ impl Blobs {
         }
         fs::rename(self.upload_path(id), &path)?;
         if let Ok(digest) = digest.parse() {
-            self.verified.remember(digest, Stamp::of(&fs::metadata(&path)?));
+            self.verified.remember(digest, FileStamp::of(&fs::metadata(&path)?));
         }
         if self.is_durable { flush_folder(shard) } else { Ok(()) }
     }

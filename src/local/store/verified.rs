@@ -15,16 +15,16 @@ use crate::local::store::blobs;
 /// Files that are remembered. Beyond these all are forgotten, and hashed once more.
 const MOST: usize = 64 * 1024;
 
-/// What changes with a file's bytes.
+/// Length, times and inode of a file: they change whenever its bytes do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::local) struct Stamp {
+pub(in crate::local) struct FileStamp {
     length: u64,
     modified: Option<SystemTime>,
     /// Device, number, and when the file's entry changed last, which no program can set.
     entry: (u64, u64, i64, i64),
 }
 
-impl Stamp {
+impl FileStamp {
     /// The stamp of a file as it is now.
     pub(in crate::local) fn of(file: &Metadata) -> Self {
         #[cfg(unix)]
@@ -41,19 +41,19 @@ impl Stamp {
 /// The files that were hashed, by digest.
 #[derive(Debug, Default)]
 pub(in crate::local) struct Verified {
-    known: Mutex<HashMap<Digest, Stamp>>,
+    known: Mutex<HashMap<Digest, FileStamp>>,
     /// Held while a file is read for nothing but its hash, so that several who ask for parts of it wait for one hash.
     hashing: Mutex<()>,
 }
 
 impl Verified {
     /// Whether the file that has this stamp was found to be what it should.
-    pub(in crate::local) fn knows(&self, digest: &Digest, stamp: Stamp) -> bool {
+    pub(in crate::local) fn knows(&self, digest: &Digest, stamp: FileStamp) -> bool {
         self.known().get(digest) == Some(&stamp)
     }
 
     /// Remembers that a file was found to be what it should.
-    pub(in crate::local) fn remember(&self, digest: Digest, stamp: Stamp) {
+    pub(in crate::local) fn remember(&self, digest: Digest, stamp: FileStamp) {
         let mut known = self.known();
         if known.len() >= MOST {
             known.clear();
@@ -63,7 +63,7 @@ impl Verified {
 
     /// Hashes a file unless it is known; what it is instead of what it should be is the error.
     pub(in crate::local) fn check(&self, digest: &Digest, file: &File) -> io::Result<()> {
-        let stamp = Stamp::of(&file.metadata()?);
+        let stamp = FileStamp::of(&file.metadata()?);
         let _turn = self.hashing.lock().unwrap_or_else(PoisonError::into_inner);
         if self.knows(digest, stamp) {
             return Ok(());
@@ -74,7 +74,12 @@ impl Verified {
     }
 
     /// Compares what a file with this stamp was found to be with what it should be.
-    pub(in crate::local) fn settle(&self, digest: &Digest, stamp: Stamp, found: &Digest) -> io::Result<()> {
+    pub(in crate::local) fn settle(
+        &self,
+        digest: &Digest,
+        stamp: FileStamp,
+        found: &Digest,
+    ) -> io::Result<()> {
         if found == digest {
             self.remember(digest.clone(), stamp);
             return Ok(());
@@ -82,7 +87,7 @@ impl Verified {
         Err(io::Error::new(io::ErrorKind::InvalidData, damage(digest, found)))
     }
 
-    fn known(&self) -> MutexGuard<'_, HashMap<Digest, Stamp>> {
+    fn known(&self) -> MutexGuard<'_, HashMap<Digest, FileStamp>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -106,7 +111,7 @@ mod tests {
         let verified = Verified::default();
         let check =
             || verified.check(&digest, &File::open(&path).unwrap()).map_err(|error| error.to_string());
-        let knows = || verified.knows(&digest, Stamp::of(&std::fs::metadata(&path).unwrap()));
+        let knows = || verified.knows(&digest, FileStamp::of(&std::fs::metadata(&path).unwrap()));
         std::fs::write(&path, b"content").unwrap();
         assert!(!knows());
         assert_eq!(check(), Ok(()));

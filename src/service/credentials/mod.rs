@@ -104,16 +104,16 @@ pub(super) struct CredentialChain {
     settings: Settings,
     prompt: Option<Prompt>,
     place: OnceCell<Option<CredentialSource>>,
-    kept: Mutex<Option<Kept>>,
+    kept: Mutex<Option<CachedCredentials>>,
     instance_is_silent: std::sync::atomic::AtomicBool,
 }
 
-struct Kept {
+struct CachedCredentials {
     credentials: Credentials,
     since: SystemTime,
 }
 
-impl Kept {
+impl CachedCredentials {
     fn is_fresh(&self, now: SystemTime) -> bool {
         let lasting = self.credentials.expiry().is_none_or(|end| now + REPLACE_BEFORE < end);
         lasting || now < self.since + USE_FOR
@@ -157,7 +157,7 @@ impl CredentialChain {
                     return Err(Error::Credentials(STILL_EXPIRED.to_owned()));
                 }
                 let credentials = checked(credentials)?;
-                *kept = Some(Kept { credentials: credentials.clone(), since: now });
+                *kept = Some(CachedCredentials { credentials: credentials.clone(), since: now });
                 Ok(credentials)
             }
             // What cannot be replaced yet is used to its end.
@@ -184,7 +184,7 @@ impl CredentialChain {
             if credentials.expiry().is_some_and(|end| end <= SystemTime::now()) {
                 return Err(Error::Credentials(STILL_EXPIRED.to_owned()));
             }
-            *self.kept.lock().await = Some(Kept { credentials, since: SystemTime::now() });
+            *self.kept.lock().await = Some(CachedCredentials { credentials, since: SystemTime::now() });
         }
         Ok(Some(place))
     }

@@ -1,7 +1,7 @@
 //! Repositories, their tags, the registry and its tokens.
 
 use super::*;
-use crate::local::core::token::Mint;
+use crate::local::core::token::PasswordSecret;
 
 const MISSING: &str = "RepositoryNotFoundException: The repository with name 'none' does not exist in the registry \
                        with id '111122223333'";
@@ -231,7 +231,7 @@ fn a_token_is_for_a_registry_and_names_its_owner() {
     let token = entries[0]["authorizationToken"].as_str().unwrap();
     let text = base64_simd::STANDARD.decode_to_vec(token).unwrap();
     let password = std::str::from_utf8(&text).unwrap().strip_prefix("AWS:").unwrap();
-    let grant = store.local.read(Mint::of).unwrap().grant(password).unwrap();
+    let grant = store.local.read(PasswordSecret::of).unwrap().grant(password).unwrap();
     assert_eq!((grant.account.as_str(), grant.region.as_str()), ("444455556666", "eu-central-1"));
     assert_eq!(grant.principal(), store.caller.principal);
     let until: i64 = entries[0]["expiresAt"].to_string().split('.').next().unwrap().parse().unwrap();

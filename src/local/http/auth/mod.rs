@@ -89,14 +89,14 @@ pub(super) struct Authenticator {
     region: String,
 }
 
-/// A request whose head is in order, but whose body is not known yet.
-pub(super) struct Claim {
+/// A request whose Authorization header is well formed, and whose body was not hashed yet.
+pub(super) struct UnverifiedRequest {
     identity: Identity,
-    proof: Option<Proof>,
+    proof: Option<SignatureInputs>,
 }
 
-/// What the signature of a request has to be checked with.
-struct Proof {
+/// Inputs of the signature check that come from the head of a request.
+struct SignatureInputs {
     authorization: Authorization,
     moment: String,
     secret: String,
@@ -117,7 +117,12 @@ impl Authenticator {
     /// Checks all of a request that can be checked before its body is read: the form of its signature, its key, its
     /// time, what it covers, and the signature itself where the head says the body's hash. `store` is the
     /// store's secret, which a session token needs; `now` is in milliseconds since 1970.
-    pub(super) fn examine(&self, head: &Parts, store: Option<&[u8]>, now: i64) -> Result<Claim, ApiError> {
+    pub(super) fn examine(
+        &self,
+        head: &Parts,
+        store: Option<&[u8]>,
+        now: i64,
+    ) -> Result<UnverifiedRequest, ApiError> {
         check_once(head)?;
         let authorization = Authorization::of(&head.headers)
             .map_err(|error| ApiError::new("IncompleteSignatureException", error.to_string()))?;
@@ -131,7 +136,7 @@ impl Authenticator {
         let session = session.as_ref().filter(is_meant);
         let Some(credentials) = &self.credentials else {
             let identity = self.claimed(authorization.as_ref(), session.map(|(session, _)| session));
-            return Ok(Claim { identity, proof: None });
+            return Ok(UnverifiedRequest { identity, proof: None });
         };
         let missing = || ApiError::new("MissingAuthenticationTokenException", "the request is not signed");
         let authorization = authorization.ok_or_else(missing)?;
@@ -161,8 +166,8 @@ impl Authenticator {
             is_session: session.is_some(),
         };
         let moment = check_covered(head, &authorization, now / 1000)?;
-        let proof = Proof { authorization, moment, secret, body: None };
-        Ok(Claim { identity, proof: Some(proof.check_head(head)?) })
+        let proof = SignatureInputs { authorization, moment, secret, body: None };
+        Ok(UnverifiedRequest { identity, proof: Some(proof.check_head(head)?) })
     }
 
     /// Who a request says sends it, on a server that checks no signatures.
@@ -185,7 +190,7 @@ impl Authenticator {
     }
 }
 
-impl Claim {
+impl UnverifiedRequest {
     /// Whether the hash of the body is wanted.
     pub(super) fn wants_hash(&self) -> bool {
         self.proof.is_some()
@@ -208,7 +213,7 @@ impl Claim {
     }
 }
 
-impl Proof {
+impl SignatureInputs {
     fn is_genuine(&self, head: &Parts, body: &str) -> bool {
         sigv4::is_signed_with(&self.secret, head, &self.authorization, &self.moment, body)
     }

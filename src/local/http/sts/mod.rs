@@ -21,8 +21,8 @@ use super::body;
 use super::other_services;
 use crate::iam::Principal;
 use crate::local::aws_api::error::ApiError;
-use crate::local::http::auth::Claim;
 use crate::local::http::auth::Identity;
+use crate::local::http::auth::UnverifiedRequest;
 use crate::local::http::auth::session::Session;
 use crate::local::http::auth::session::SessionCredentials;
 use crate::local::http::response::Body;
@@ -49,7 +49,7 @@ pub(super) fn is_form(headers: &HeaderMap) -> bool {
 /// Answers one request of the query protocol.
 pub(super) async fn answer(state: &Arc<State>, request: Request<Incoming>) -> Response<Body> {
     let (head, body) = request.into_parts();
-    // Checked before the form is read; told once it is known whether the form is of this service.
+    // CheckReport before the form is read; told once it is known whether the form is of this service.
     let claim = api::examine(state, &head).await;
     let (bytes, hash) = match read(state, body).await {
         Ok(read) => read,
@@ -103,7 +103,11 @@ async fn read(state: &State, mut incoming: Incoming) -> Result<(Bytes, [u8; 32])
     }
 }
 
-fn verified(claim: Result<Claim, ApiError>, head: &Parts, hash: &[u8; 32]) -> Result<Identity, ApiError> {
+fn verified(
+    claim: Result<UnverifiedRequest, ApiError>,
+    head: &Parts,
+    hash: &[u8; 32],
+) -> Result<Identity, ApiError> {
     let claim = claim?;
     if let Some(scope) = claim.service().filter(|scope| *scope != "sts") {
         let text = format!("Credential should be scoped to correct service: 'sts', not '{scope}'.");

@@ -6,13 +6,13 @@ use super::*;
 use crate::image::Digest;
 
 /// A server that asks for no credentials, and what it writes to its log.
-fn logging() -> (Running, Arc<Mutex<Vec<String>>>) {
+fn logging() -> (RunningServer, Arc<Mutex<Vec<String>>>) {
     let lines: Arc<Mutex<Vec<String>>> = Arc::default();
     let kept = Arc::clone(&lines);
     let write = Arc::new(move |line: &str| kept.lock().unwrap().push(line.to_owned()));
     let log = Some(Log { failures_only: true, write });
-    let options = Options { anonymous: true, log, ..Running::options() };
-    (Running::with(options), lines)
+    let options = Options { anonymous: true, log, ..RunningServer::options() };
+    (RunningServer::with(options), lines)
 }
 
 fn content() -> Vec<u8> {
@@ -20,7 +20,7 @@ fn content() -> Vec<u8> {
 }
 
 /// Changes one byte of a blob's file.
-fn spoil(server: &Running, digest: &str) -> Vec<u8> {
+fn spoil(server: &RunningServer, digest: &str) -> Vec<u8> {
     let hex = digest.trim_start_matches("sha256:");
     let path = server.folder.path().join("blobs/sha256").join(&hex[..2]).join(hex);
     let mut bytes = std::fs::read(&path).unwrap();

@@ -58,20 +58,20 @@ impl Signer {
         head
     }
 
-    fn call(&self, server: &Running, operation: &str, body: &str, header: &str) -> Answer {
+    fn call(&self, server: &RunningServer, operation: &str, body: &str, header: &str) -> Answer {
         let target = format!("{ECR}.{operation}");
         server.request(&self.head(&[("x-amz-target", &target)], body, header), body.as_bytes())
     }
 
-    fn ask(&self, server: &Running, form: &str) -> Answer {
+    fn ask(&self, server: &RunningServer, form: &str) -> Answer {
         let form = format!("Version=2011-06-15&{form}");
         let more = [("content-type", "application/x-www-form-urlencoded")];
         server.request(&self.head(&more, &form, "AWS4-HMAC-SHA256 {}"), form.as_bytes())
     }
 }
 
-fn guarded() -> Running {
-    Running::with(Options { credentials: Credentials::read(KEYS), ..Running::options() })
+fn guarded() -> RunningServer {
+    RunningServer::with(Options { credentials: Credentials::read(KEYS), ..RunningServer::options() })
 }
 
 fn code(answer: &Answer) -> String {
@@ -221,7 +221,7 @@ fn an_assumed_role_acts_as_itself() {
 
 #[test]
 fn a_session_that_nobody_signed_for_is_worth_nothing_where_signatures_count() {
-    let open = Running::start();
+    let open = RunningServer::start();
     let form = "Version=2011-06-15&Action=AssumeRoleWithWebIdentity&WebIdentityToken=a.eyJzdWIiOiJtZSJ9.c\
                 &RoleArn=arn:aws:iam::111122223333:role/admin&RoleSessionName=job";
     let head = "POST / HTTP/1.1\r\nContent-Type: application/x-www-form-urlencoded";
@@ -236,15 +236,15 @@ fn a_session_that_nobody_signed_for_is_worth_nothing_where_signatures_count() {
     let told = ecr.call(&open, "DescribeRegistry", "{}", "AWS4-HMAC-SHA256 {}");
     assert!(told.text().starts_with(r#"{"registryId":"111122223333""#), "{}", told.text());
     let folder = open.folder.path();
-    let options = Options { credentials: Credentials::read(KEYS), ..Running::options() };
-    let strict = Running::on(Local::open(folder).unwrap(), options);
+    let options = Options { credentials: Credentials::read(KEYS), ..RunningServer::options() };
+    let strict = RunningServer::on(Local::open(folder).unwrap(), options);
     let refused = ecr.call(&strict, "DescribeRegistry", "{}", "AWS4-HMAC-SHA256 {}");
     assert_eq!(code(&refused), "UnrecognizedClientException");
 }
 
 #[test]
 fn other_services_hear_in_their_protocol_what_this_server_is() {
-    let server = Running::start();
+    let server = RunningServer::start();
     let signed = |service: &str| {
         format!(
             "Authorization: AWS4-HMAC-SHA256 Credential=111122223333/20260101/eu-west-1/{service}/aws4_request, \

@@ -10,17 +10,17 @@ const CALL: &str = "POST / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX
                     AmazonEC2ContainerRegistry_V20150921.";
 
 /// A server that asks for no credentials and has little patience, with the repository `team/app`.
-fn server() -> Running {
+fn server() -> RunningServer {
     let patience = Timeouts { head: Duration::from_millis(200), body: Duration::from_millis(200) };
-    let options = Options { anonymous: true, patience, connections: 4, ..Running::options() };
-    let server = Running::with(options);
+    let options = Options { anonymous: true, patience, connections: 4, ..RunningServer::options() };
+    let server = RunningServer::with(options);
     let head = "POST / HTTP/1.1\r\nX-Amz-Target: AmazonEC2ContainerRegistry_V20150921.CreateRepository";
     assert_eq!(server.request(head, br#"{"repositoryName":"team/app"}"#).status, 200);
     server
 }
 
 /// The next request works.
-fn works(server: &Running) {
+fn works(server: &RunningServer) {
     let answer = server.get("/v2/team/app/tags/list", "");
     assert_eq!((answer.status, answer.text().as_str()), (200, r#"{"name":"team/app","tags":[]}"#));
 }
@@ -236,7 +236,12 @@ fn more_connections_than_there_may_be_wait() {
 #[test]
 fn whoever_takes_nothing_of_an_answer_is_cut_off() {
     let patience = Timeouts { head: Duration::from_mins(1), body: Duration::from_millis(200) };
-    let server = Running::with(Options { anonymous: true, patience, connections: 4, ..Running::options() });
+    let server = RunningServer::with(Options {
+        anonymous: true,
+        patience,
+        connections: 4,
+        ..RunningServer::options()
+    });
     let content = vec![7; 16_000_000];
     let request = format!("GET {} HTTP/1.1\r\nHost: registry.test:9\r\n\r\n", server.push(&content));
     let silent: Vec<TcpStream> = (0..4)

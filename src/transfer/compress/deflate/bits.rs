@@ -5,17 +5,17 @@ pub(super) struct Bits<'a> {
     pub(super) stream: &'a [u8],
     /// How many bytes have been read.
     pub(super) read: usize,
-    pub(super) held: Held,
+    pub(super) held: BitBuffer,
 }
 
 /// Bits that have been read.
 #[derive(Clone, Copy)]
-pub(super) struct Held {
+pub(super) struct BitBuffer {
     bits: u64,
     count: u32,
 }
 
-impl Held {
+impl BitBuffer {
     /// The next 16.
     pub(super) fn seen(self) -> usize {
         let [first, second, ..] = self.bits.to_le_bytes();
@@ -36,12 +36,12 @@ impl Held {
 
 impl<'a> Bits<'a> {
     pub(super) fn new(stream: &'a [u8]) -> Self {
-        Self { stream, read: 0, held: Held { bits: 0, count: 0 } }
+        Self { stream, read: 0, held: BitBuffer { bits: 0, count: 0 } }
     }
 
     /// What is held when it is 56 bits at least, and how much of the stream is read then.
     #[inline]
-    pub(super) fn refilled(&self, mut held: Held, read: usize) -> (Held, usize) {
+    pub(super) fn refilled(&self, mut held: BitBuffer, read: usize) -> (BitBuffer, usize) {
         let bytes = match self.stream.get(read..).and_then(<[u8]>::first_chunk) {
             Some(bytes) => *bytes,
             None => self.rest(read),
@@ -77,7 +77,7 @@ impl<'a> Bits<'a> {
         let place = self.position().div_ceil(8);
         let length = self.stream.get(place..)?.first_chunk()?;
         self.read = place + 4 + usize::from(u16::from_le_bytes(*length));
-        self.held = Held { bits: 0, count: 0 };
+        self.held = BitBuffer { bits: 0, count: 0 };
         (!self.is_exhausted()).then_some(())
     }
 }

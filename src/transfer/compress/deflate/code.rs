@@ -1,6 +1,6 @@
 //! Huffman codes, and how far it is over what they say.
 
-use super::bits::Held;
+use super::bits::BitBuffer;
 
 /// Next element of a deflate stream.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -98,7 +98,7 @@ impl Code {
     }
 
     /// The next symbol, bit by bit.
-    pub(super) fn next(&self, held: &mut Held) -> Option<usize> {
+    pub(super) fn next(&self, held: &mut BitBuffer) -> Option<usize> {
         let (mut code, mut first, mut index) = (0, 0, 0);
         for count in &self.counts[1..] {
             code = code * 2 + held.take(1);

@@ -1,6 +1,6 @@
 //! Walking over streams as if to unpack them (RFC 1951, whose "blocks" are parts here).
 
-use super::bits::{Bits, Held};
+use super::bits::{BitBuffer, Bits};
 use super::code::{Code, Next, Step, WINDOWS, behind_distance, behind_symbol};
 
 /// Where a stream ends, in bits.
@@ -134,7 +134,7 @@ impl<'a> Walk<'a> {
 
     /// Takes a step, without a branch for what comes next: nobody could predict it.
     #[inline]
-    fn step(&self, mut held: Held, next: Next) -> (Held, Next) {
+    fn step(&self, mut held: BitBuffer, next: Next) -> (BitBuffer, Next) {
         let step = self.steps[next as usize][held.seen() % WINDOWS];
         if step.bits == 0 {
             return self.long_step(held, next);
@@ -145,7 +145,7 @@ impl<'a> Walk<'a> {
 
     /// A step over a code that cannot be seen at once. At the end of a part there is none.
     #[cold]
-    fn long_step(&self, mut held: Held, next: Next) -> (Held, Next) {
+    fn long_step(&self, mut held: BitBuffer, next: Next) -> (BitBuffer, Next) {
         let step = match next {
             Next::Symbol => self.codes[0].next(&mut held).map(behind_symbol),
             Next::Distance => self.codes[1].next(&mut held).map(behind_distance),
