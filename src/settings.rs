@@ -36,9 +36,23 @@ pub use userinfo::{without_login, without_userinfo};
 
 use files::Files;
 
+/// What a command of our own has to do with Amazon ECR Public.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum PublicRegistry {
+    /// The command does not know it.
+    #[default]
+    Unknown,
+    /// A reference to public.ecr.aws means it.
+    Possible,
+    /// The command was given as `ecr public COMMAND`.
+    Meant,
+}
+
 /// The options that every operation takes, as they were given; `None` where they were not.
 #[derive(Debug, Clone, Default)]
 pub struct Globals {
+    /// What the command has to do with Amazon ECR Public.
+    pub public: PublicRegistry,
     /// `--debug`
     pub debug: bool,
     /// `--endpoint-url`

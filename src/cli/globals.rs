@@ -7,6 +7,7 @@ use crate::settings::Globals;
 /// The global options, from any parser; all but the timeouts, which can be wrong and are read later.
 pub(super) fn collect(value: impl Fn(&str) -> Option<String>, flag: impl Fn(&str) -> bool) -> Globals {
     Globals {
+        public: crate::settings::PublicRegistry::default(),
         debug: flag("debug"),
         endpoint_url: value("endpoint-url"),
         no_verify_ssl: flag("no-verify-ssl"),

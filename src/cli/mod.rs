@@ -37,6 +37,7 @@ use std::process::ExitCode;
 use crate::commands;
 use crate::error::Error;
 use crate::model::{self, Service, names::kebab};
+use crate::settings::PublicRegistry;
 use crate::ui::{Name, Ui};
 
 use alias::{Aliases, Step};
@@ -97,7 +98,15 @@ fn dispatch(session: &mut Session, arguments: &[OsString]) -> Result<ExitCode, E
         && let Some(command) = commands::COMMANDS.iter().find(|command| command.name == first)
     {
         session.is_own_command = true;
-        return own_command::run(session, command, arguments);
+        let is_known = commands::OF_PUBLIC.contains(&first);
+        let public = if is_known { PublicRegistry::Possible } else { PublicRegistry::Unknown };
+        return own_command::run(session, command, arguments, public);
+    }
+    if name == Name::Ecr
+        && let Some((command, arguments)) = public_command(&main, &words, arguments)
+    {
+        session.is_own_command = true;
+        return own_command::run(session, command, &arguments, PublicRegistry::Meant);
     }
     let aliases = Aliases::read(&session.settings);
     let mut commands = vec!["ecr".to_owned(), "ecr-public".to_owned()];
@@ -149,6 +158,25 @@ fn dispatch(session: &mut Session, arguments: &[OsString]) -> Result<ExitCode, E
              `aws {other}` could be handed to"
         ))),
     }
+}
+
+/// The command of our own that `ecr public COMMAND` names, and the arguments without the word `public`.
+fn public_command(
+    main: &Parser,
+    words: &[String],
+    arguments: &[OsString],
+) -> Option<(&'static commands::Command, Vec<OsString>)> {
+    let place = words.iter().position(|word| word == "public")?;
+    if main.first_argument(words) != Some("public") {
+        return None;
+    }
+    let rest = [&words[..place], &words[place + 1..]].concat();
+    let name = main.first_argument(&rest).filter(|name| commands::OF_PUBLIC.contains(name))?;
+    let command = commands::COMMANDS.iter().find(|command| command.name == name)?;
+    let mut arguments = arguments.to_vec();
+    // The program's own name comes first.
+    arguments.remove(place + 1);
+    Some((command, arguments))
 }
 
 /// The AWS CLI's commands that this program is.

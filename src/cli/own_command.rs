@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use crate::commands::{self, Context};
 use crate::error::Error;
+use crate::settings::{Globals, PublicRegistry};
 
 use super::session::Session;
 use super::{clap_tree, debug, globals};
@@ -14,6 +15,7 @@ pub(super) fn run(
     session: &mut Session,
     verb: &commands::Command,
     arguments: &[OsString],
+    public: PublicRegistry,
 ) -> Result<ExitCode, Error> {
     let mut definition = clap_tree::verb(verb);
     if let Some(text) = long_help(&mut definition, arguments) {
@@ -29,7 +31,7 @@ pub(super) fn run(
     };
     let value = |name: &str| matches.try_get_one::<String>(name).ok().flatten().cloned();
     let flag = |name: &str| matches.try_get_one::<bool>(name).ok().flatten().is_some_and(|given| *given);
-    let mut given = globals::collect(value, flag);
+    let mut given = Globals { public, ..globals::collect(value, flag) };
     session.settings = session.resolved(given.clone());
     session.settings.check_endpoint_option()?;
     given.read_timeout = globals::seconds(value("cli-read-timeout").as_deref())?;

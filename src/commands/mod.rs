@@ -60,6 +60,9 @@ pub struct Context {
     pub ui: Ui,
 }
 
+/// Commands that know Amazon ECR Public: as `ecr public COMMAND`, and where a reference has its host.
+pub const OF_PUBLIC: [&str; 4] = ["images", "latest", "digest", "find"];
+
 /// All verbs, in the order in which help lists them.
 pub const COMMANDS: &[Command] = &[
     push::COMMAND,

@@ -88,6 +88,12 @@ impl Registry {
         first.eq_ignore_ascii_case("localhost") || first.contains(['.', ':'])
     }
 
+    /// Whether it is Amazon ECR Public, by any of its hosts.
+    pub fn is_public(&self) -> bool {
+        let address = Address::parse(self.host());
+        matches!(address.and_then(|address| address.ecr()), Some(Ecr::Public { .. }))
+    }
+
     /// The host.
     pub fn host(&self) -> &str {
         match self {

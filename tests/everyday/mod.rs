@@ -3,6 +3,7 @@
 mod choosing;
 mod images;
 mod more;
+mod public;
 mod reading;
 mod sample;
 mod schema;

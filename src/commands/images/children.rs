@@ -5,11 +5,13 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::super::Context;
+use super::super::registry::explained;
 use super::describe::identifier_of;
 use super::manifest_cache::{ManifestCache, OwnFetch, pulled_by_others};
 use super::selection::Repository;
 use crate::image::graph::{Graph, Status, Time};
-use crate::image::{Digest, Manifest, media_type};
+use crate::image::{Digest, Manifest, Name, media_type};
+use crate::store::{self, Store as _};
 use crate::ui::progress::count;
 
 /// The most that BatchGetImage takes at once.
@@ -55,7 +57,8 @@ pub(in crate::commands) async fn all_children(
         .filter(|position| graph.image(*position).status() == Status::Active)
         .collect();
     let found = fetch(repository, graph, &wanted, cache).await?;
-    let fetched = found.len();
+    // Amazon ECR Public keeps no pull times.
+    let fetched = if repository.connection.is_public() { 0 } else { found.len() };
     for (position, manifest) in &found {
         graph.set_children(*position, manifest);
     }
@@ -114,6 +117,9 @@ async fn batch(
     let input = json!({
         "repositoryName": repository.name, "imageIds": ids, "acceptedMediaTypes": media_type::MANIFESTS
     });
+    if repository.connection.is_public() {
+        return public_batch(repository, graph, positions).await;
+    }
     let answer = repository.connection.call("BatchGetImage", input).await?;
     let mut found = Vec::new();
     for image in answer["images"].as_array().into_iter().flatten() {
@@ -127,6 +133,24 @@ async fn batch(
         // A manifest that cannot be read leaves its children unknown.
         let manifest = Manifest::parse(text.into(), image["imageManifestMediaType"].as_str()).ok();
         found.extend(graph.position(&digest).zip(manifest));
+    }
+    Ok(found)
+}
+
+/// Reads manifests over `/v2/`: the API of Amazon ECR Public has no BatchGetImage.
+async fn public_batch(
+    repository: &Repository,
+    graph: &Graph,
+    positions: &[usize],
+) -> anyhow::Result<Vec<(usize, Manifest)>> {
+    let remote = super::public::remote(repository)?;
+    let mut found = Vec::new();
+    for position in positions {
+        match remote.manifest(&Name::Digest(graph.image(*position).digest())).await {
+            Ok(manifest) => found.push((*position, manifest)),
+            Err(store::Error::NoImage { .. }) => {}
+            Err(error) => return Err(explained(error.into())),
+        }
     }
     Ok(found)
 }

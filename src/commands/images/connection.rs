@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::super::registry;
 use super::pacing::Pacer;
+use super::public::{self, PublicNames};
 use crate::image::{Registry, host};
 use crate::model;
 use crate::service::{self, Client};
@@ -25,6 +26,8 @@ pub(in crate::commands) struct Connection {
     account: Option<String>,
     /// The host that the reference named.
     host: Option<String>,
+    /// The names of Amazon ECR Public, where that is meant.
+    public: Option<PublicNames>,
     pacer: Pacer,
     attempts: u32,
     first_wait: Duration,
@@ -58,8 +61,14 @@ impl Connection {
         if address.region.is_some() {
             globals.region.clone_from(&address.region);
         }
+        let public = public::names(globals.public, address.registry.as_ref())?;
+        if public.is_some() {
+            globals.region = Some(public::REGION.to_owned());
+        }
         let chosen = settings.with_changes(globals, &[]).with_log(settings.log().clone());
-        let chosen = registry::settings_of(&chosen, address.registry.as_ref())?;
+        let private = address.registry.as_ref().filter(|_| public.is_none());
+        let chosen = registry::settings_of(&chosen, private)?;
+        let service = if public.is_some() { model::ecr_public() } else { model::ecr() };
         let account = match &address.registry {
             Some(Registry::Ecr { account, .. }) => Some(account.clone()),
             _ => None,
@@ -69,7 +78,8 @@ impl Connection {
         // Attempts are counted here, where a throttle slows down the calls that follow.
         let single = chosen.with_changes(chosen.globals().clone(), &[("AWS_MAX_ATTEMPTS", Some("1"))]);
         Ok(Arc::new(Self {
-            client: super::super::connect(&single.with_log(settings.log().clone()), model::ecr())?,
+            client: super::super::connect(&single.with_log(settings.log().clone()), service)?,
+            public,
             account,
             host: address.registry.as_ref().map(|registry| registry.host().to_owned()),
             pacer: Pacer::new(paced),
@@ -92,12 +102,19 @@ impl Connection {
     /// The host under which images of this account's registry are pulled: the one that the reference named, that of
     /// another server than AWS, or the one that account and region make up. `None` where the region is not known.
     pub(in crate::commands) fn host(&self, account: Option<&str>) -> Option<String> {
+        let service = if self.is_public() { "ecr-public" } else { "ecr" };
+        let endpoint = self.settings.endpoint(service).ok().flatten().filter(|_| !self.settings.local());
+        let server = endpoint.and_then(|endpoint| host::Address::parse(&endpoint));
+        if let Some(public) = &self.public {
+            // An embedded ECR has the public gallery below a path of its own.
+            let host = public.host()?;
+            return Some(server.map_or(host.clone(), |server| format!("{server}/{host}")));
+        }
         if let Some(host) = &self.host {
             return Some(host.clone());
         }
-        let endpoint = self.settings.endpoint("ecr").ok().flatten().filter(|_| !self.settings.local());
-        if let Some(endpoint) = endpoint {
-            return host::Address::parse(&endpoint).map(|address| address.to_string());
+        if let Some(server) = server {
+            return Some(server.to_string());
         }
         Some(host::of_registry(account.or(self.account.as_deref())?, &self.region()?))
     }
@@ -106,6 +123,11 @@ impl Connection {
     pub(in crate::commands) fn region(&self) -> Option<String> {
         let configured = self.settings.region().ok().flatten().filter(|region| !region.is_empty());
         configured.or_else(|| self.settings.local().then(|| registry::LOOPBACK_REGION.to_owned()))
+    }
+
+    /// Whether it is Amazon ECR Public.
+    pub(in crate::commands) fn is_public(&self) -> bool {
+        self.public.is_some()
     }
 
     /// Display name for messages: what tells this registry from the others of one command.
@@ -124,11 +146,19 @@ impl Connection {
         if let Some(account) = self.account.as_deref().filter(|_| self.takes_account(operation)) {
             input["registryId"] = json!(account);
         }
+        if let Some(public) = &self.public {
+            public.to_service(&self.client, operation, &mut input).await?;
+        }
         let mut failures = 0;
         loop {
             self.pacer.wait(operation).await;
             let mut error = match self.client.call(operation, input.clone()).await {
-                Ok(answer) => return Ok(answer),
+                Ok(mut answer) => {
+                    if let Some(public) = &self.public {
+                        public.restore(&mut answer);
+                    }
+                    return Ok(answer);
+                }
                 Err(error) => error,
             };
             failures += 1;

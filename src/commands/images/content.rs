@@ -1,5 +1,7 @@
 //! What an image is made of: its manifest, from the cache or fetched, and its configuration.
 
+use std::sync::Arc;
+
 use futures_util::future::LocalBoxFuture;
 
 use super::super::ecr_repository::EcrRepository;
@@ -9,6 +11,7 @@ use super::manifest_cache::ManifestCache;
 use super::selection::Repository;
 use crate::image::graph::Graph;
 use crate::image::{Content, Descriptor, Digest, Manifest, Name, Platform, Reference};
+use crate::store::Store;
 
 /// More bytes of configuration than this no image has.
 const MAXIMUM_CONFIGURATION: u64 = 16 * 1024 * 1024;
@@ -39,7 +42,7 @@ impl Contents<'_> {
         }
         let fetched = children::fetch(self.repository, self.graph, &[position], self.cache).await?;
         let manifest = fetched.into_iter().next().map(|(_, manifest)| manifest);
-        let is_fetched = manifest.is_some();
+        let is_fetched = manifest.is_some() && !self.repository.connection.is_public();
         Ok((manifest, is_fetched))
     }
 
@@ -76,6 +79,18 @@ impl Contents<'_> {
         })
     }
 
+    /// The repository as a store of blobs.
+    fn store(&self) -> anyhow::Result<Arc<dyn Store>> {
+        let connection = &self.repository.connection;
+        if connection.is_public() {
+            return Ok(Arc::new(super::public::remote(self.repository)?));
+        }
+        let repository = self.repository.name.parse().map_err(wrong)?;
+        let reference = Reference { registry: None, repository, name: Name::Unnamed };
+        let target = EcrRepository::of(connection.settings(), reference)?;
+        Ok(target.of_account(connection.account()).store())
+    }
+
     /// The bytes of a configuration, checked against its digest.
     pub(in crate::commands) async fn configuration(&self, config: &Descriptor) -> anyhow::Result<Vec<u8>> {
         if config.size > MAXIMUM_CONFIGURATION {
@@ -85,10 +100,7 @@ impl Contents<'_> {
                 config.size
             );
         }
-        let repository = self.repository.name.parse().map_err(wrong)?;
-        let reference = Reference { registry: None, repository, name: Name::Unnamed };
-        let target = EcrRepository::of(self.repository.connection.settings(), reference)?;
-        let store = target.of_account(self.repository.connection.account()).store();
+        let store = self.store()?;
         let failed = |error: crate::store::Error| explained(error.into());
         let mut reader = store.open(config, 0).await.map_err(failed)?;
         let limit = usize::try_from(config.size).unwrap_or(usize::MAX).saturating_add(1);

@@ -36,7 +36,11 @@ pub(in crate::commands) async fn describe(
     let input = json!({"repositoryName": repository.name, "maxResults": PAGE, "filter": filter});
     let mut pages = Pages::new(&repository.connection, "DescribeImages", input);
     while let Some(page) = pages.next().await? {
-        details(&page, &mut take)?;
+        details(&page, |detail| {
+            // The API of Amazon ECR Public has no filter.
+            let is_wanted = images != Images::Tagged || detail.image().is_tagged();
+            if is_wanted { take(detail) } else { Ok(()) }
+        })?;
     }
     Ok(())
 }

@@ -23,6 +23,7 @@ pub(super) mod output;
 pub(super) mod pacing;
 pub(super) mod pages;
 mod progress;
+mod public;
 pub(super) mod reading;
 mod repos;
 pub(super) mod selection;
