@@ -5,7 +5,7 @@
 //!
 //! An operation goes this way: [`cli`] finds out which one is meant and parses its words; [`args`] makes values of
 //! them; [`service`] checks, signs and sends, or hands the request to [`local`] in this process; [`output`] prints the
-//! answer. A verb of our own ([`commands`]) replaces the middle, mostly by [`transfer`] between two [`store`]s. Any
+//! answer. A command of our own ([`commands`]) replaces the middle, mostly by [`transfer`] between two [`store`]s. Any
 //! error climbs to [`cli`], where [`error`] gives it its words and its exit code.
 //!
 //! | module | what it is | may import |
@@ -26,7 +26,7 @@
 //! | [`local`] | the embedded ECR | iam, image, lifecycle, model, store |
 //! | [`ui`] | terminal, pager, colour, progress | escape, image, settings, transfer |
 //! | [`error`] | errors to words and exit codes | everything but auth, commands and cli |
-//! | [`commands`] | verbs of our own | everything above |
+//! | [`commands`] | commands of our own | everything above |
 //! | [`cli`] | arguments to invocation, help, dispatch | everything above |
 //!
 //! `tests/layering.rs` holds the sources to this table.
@@ -34,7 +34,7 @@
 //! What the code taught us, beyond the first design:
 //!
 //! - Two parsers. Operations go through a small port of argparse's behaviour ([`cli`]), because abbreviations, the
-//!   order of errors and their texts are part of the contract and clap has others. Our own verbs go through clap, and
+//!   order of errors and their texts are part of the contract and clap has others. Commands of our own go through clap, and
 //!   one clap tree of everything feeds `--help` and the manual pages.
 //! - HTTP is our own connector below the SDK's orchestrator ([`service`]): failures must be told apart, answers
 //!   bounded, and no certificate loaded for `http://`.

@@ -2,11 +2,11 @@
 //!
 //! There are two parsers, each for what it is best at. The operations of AWS and the global options before them go
 //! through `argparse`, driven by the tables in `options`, because their abbreviations, leftovers and texts are part of
-//! what scripts rely on and clap cannot reproduce them. Our own verbs go through clap. The whole command line also
-//! exists as one clap tree (`command`), for what clap is best at: man pages, completions and short help.
+//! what scripts rely on and clap cannot reproduce them. Commands of our own go through clap. The whole command line also
+//! exists as one clap tree (`clap_tree`), for what clap is best at: man pages, completions and short help.
 //!
 //! This file finds out who is meant: which name we go by, which parser, which service, which operation. What then
-//! happens is in `operation`, `wait`, `login`, `verb`, `help` and `forward`.
+//! happens is in `operation`, `wait`, `login`, `own_command`, `help` and `forward`.
 
 mod alias;
 mod argparse;

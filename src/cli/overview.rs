@@ -1,4 +1,4 @@
-//! `ecr` alone and `ecr --help`: the everyday commands on one screen.
+//! `ecr` alone and `ecr --help`: all commands of our own on one screen.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,4 @@
-//! Our own verbs, and short help, through clap.
+//! Commands of our own, and short help, through clap.
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -10,7 +10,7 @@ use crate::settings::{Globals, PublicRegistry};
 use super::session::Session;
 use super::{clap_tree, debug, globals};
 
-/// Parses a verb's command line and runs it.
+/// Parses the command line of a command of our own, and runs it.
 pub(super) fn run(
     session: &mut Session,
     verb: &commands::Command,

@@ -1,6 +1,7 @@
-//! Verbs of our own: one file each, and one row each in [`COMMANDS`].
+//! Commands of our own: one file or folder each, and one row each in [`COMMANDS`]. Those about images in a registry are
+//! in `images`, and share its selection, output and pacing.
 //!
-//! Most are single words. Operations of AWS all have a hyphen; of the verbs only `credential-helper` and
+//! Most are single words. Operations of AWS all have a hyphen; of ours only `credential-helper` and
 //! `credential-provider` have one, and no operation has these names.
 
 mod connect;
@@ -40,7 +41,7 @@ pub use connect::connect;
 pub use credential_helper::by_another_name;
 pub use runtime::{block_on, block_on_threads, threads};
 
-/// One verb.
+/// A command of our own.
 #[derive(Debug)]
 pub struct Command {
     /// Its name on the command line.
@@ -51,7 +52,7 @@ pub struct Command {
     pub run: fn(&Context, &ArgMatches) -> anyhow::Result<ExitCode>,
 }
 
-/// Settings and terminal that every verb gets besides its arguments.
+/// Settings and terminal that every command gets besides its arguments.
 #[derive(Debug)]
 pub struct Context {
     /// Options, environment and profile.
@@ -63,7 +64,7 @@ pub struct Context {
 /// Commands that know Amazon ECR Public: as `ecr public COMMAND`, and where a reference has its host.
 pub const OF_PUBLIC: [&str; 4] = ["images", "latest", "digest", "find"];
 
-/// All verbs, in the order in which help lists them.
+/// All commands of our own, in the order in which help lists them.
 pub const COMMANDS: &[Command] = &[
     push::COMMAND,
     pull::COMMAND,

@@ -34,7 +34,7 @@ pub struct Image {
 /// What happens to one image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {
-    /// The image's place among the facts.
+    /// Index of the image in the list that was evaluated.
     pub image: usize,
     /// The rule that decided.
     pub priority: i64,

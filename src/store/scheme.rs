@@ -11,12 +11,11 @@ pub struct Scheme {
     pub usage: &'static str,
     /// What it is, as help texts say it.
     pub help: &'static str,
-    /// What stores of this kind are like.
-    pub capabilities: Capabilities,
     parse: fn(&str) -> Result<Place, Error>,
 }
 
-/// What tells kinds of stores apart for whoever moves images between them.
+/// Properties of a kind of store that decide how images are moved into it and out of it. Each store answers its own by
+/// `Store::capabilities`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Capabilities {
     /// Blobs are files of this machine that go by their digests: a destination that computes digests itself may take
@@ -33,7 +32,7 @@ pub struct Capabilities {
 }
 
 impl Capabilities {
-    /// What no row differs from.
+    /// Every capability off; the others are told as differences from it.
     const PLAIN: Self = Self {
         has_files: false,
         is_dockers: false,
@@ -102,35 +101,30 @@ pub const SCHEMES: [Scheme; 5] = [
         prefix: "oci:",
         usage: "oci:PATH[:NAME]",
         help: "an OCI image layout, a folder",
-        capabilities: Capabilities::LAYOUT,
         parse: |rest| path(Format::Layout, "oci:", rest),
     },
     Scheme {
         prefix: "oci-archive:",
         usage: "oci-archive:PATH[:NAME]",
         help: "an OCI image layout in a tar file",
-        capabilities: Capabilities::LAYOUT,
         parse: |rest| path(Format::Archive, "oci-archive:", rest),
     },
     Scheme {
         prefix: "docker-archive:",
         usage: "docker-archive:PATH[:NAME]",
         help: "a tar file that docker loads, with one platform of an image",
-        capabilities: Capabilities::DOCKER,
         parse: |rest| path(Format::Docker, "docker-archive:", rest),
     },
     Scheme {
         prefix: "docker-daemon:",
         usage: "docker-daemon:NAME",
         help: "an image of docker's or podman's engine",
-        capabilities: Capabilities::DOCKER,
         parse: engine,
     },
     Scheme {
         prefix: "docker://",
         usage: "docker://HOST/REPOSITORY[:TAG|@DIGEST]",
         help: "any OCI registry, over /v2/",
-        capabilities: Capabilities::REGISTRY,
         parse: registry,
     },
 ];

@@ -1,4 +1,4 @@
-//! An image as the database has it, and BatchGetImage.
+//! Images as rows of the database.
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
