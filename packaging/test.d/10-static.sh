@@ -1,0 +1,34 @@
+# Static binaries: nothing to load, small, and running in folders that have less and less.
+# shellcheck shell=bash
+native=$(unpack "$(uname -m)-unknown-linux-musl")/ecr
+for target in x86_64-unknown-linux-musl aarch64-unknown-linux-musl; do
+  binary=$(unpack $target)/ecr
+  size=$(stat -c %s "$binary")
+  ! readelf -d "$binary" 2>/dev/null | grep -q NEEDED || failed "$target loads a library"
+  [ "$size" -le 16777216 ] || failed "$target has $size bytes"
+  held "$target: static, $size bytes"
+done
+
+serve_tls "$native"
+ECR_LOCAL_FOLDER=$scratch/login-store "$native" local serve --port 5744 >"$scratch/login.log" 2>&1 &
+children+=($!)
+wait_for "$scratch/login.log" 5744
+
+mkdir -p "$scratch/empty"
+cp "$native" "$scratch/empty/ecr"
+try_in "$scratch/empty" "a folder with nothing but the binary"
+mkdir -p "$scratch/busybox/bin"
+cp /bin/busybox "$scratch/busybox/bin/" && cp "$native" "$scratch/busybox/ecr"
+try_in "$scratch/busybox" "busybox"
+for suite in bullseye sid; do
+  root=$(debian $suite)
+  cp "$native" "$root/ecr"
+  try_in "$root" "Debian $suite"
+done
+
+if [ "$(uname -m)" = x86_64 ]; then
+  mkdir -p "$scratch/arm"
+  cp "$(command -v qemu-aarch64-static)" "$scratch/arm/qemu"
+  cp "$(unpack aarch64-unknown-linux-musl)/ecr" "$scratch/arm/ecr"
+  try_in "$scratch/arm" "aarch64 under qemu" /qemu
+fi
