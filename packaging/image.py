@@ -1,6 +1,6 @@
 """The container image as an OCI layout in a tar, for every architecture that was built:
 
-    image.py VERSION DIST TARGET…
+    image.py VERSION OUTPUT TARGET=BINARY…
 
 One layer: the static binary as /ecr, links to it by the names of its helpers, and Mozilla's CA bundle. No shell.
 Wants SOURCE_DATE_EPOCH in the environment, and certifi.
@@ -89,7 +89,7 @@ def image(layout, binary, architecture, labels):
     return layout.add_json("manifest.v1+json", manifest, platform=platform)
 
 
-def main(version, dist, targets):
+def main(version, output, binaries):
     labels = {
         "org.opencontainers.image.title": "ecr",
         "org.opencontainers.image.version": version,
@@ -98,19 +98,16 @@ def main(version, dist, targets):
     }
     layout = Layout()
     manifests = [
-        image(layout, pathlib.Path(f"target/{target}/release/ecr").read_bytes(), ARCHITECTURES[target], labels)
-        for target in sorted(targets, key=lambda target: ARCHITECTURES.get(target, ""))
-        if target in ARCHITECTURES
+        image(layout, pathlib.Path(binary).read_bytes(), architecture, labels)
+        for architecture, binary in sorted((ARCHITECTURES[target], binary) for target, binary in binaries.items())
     ]
-    if not manifests:
-        return
     index = {"schemaVersion": 2, "mediaType": OCI + "index.v1+json", "manifests": manifests}
     name = {"org.opencontainers.image.ref.name": version}
     top = {"schemaVersion": 2, "manifests": [layout.add_json("index.v1+json", index, annotations=name)]}
     files = {"oci-layout": b'{"imageLayoutVersion":"1.0.0"}', "index.json": json.dumps(top).encode()}
     files |= {"blobs/sha256/" + digest: data for digest, data in sorted(layout.blobs.items())}
     archive = tar((member(path, 0o644, size=len(data)), data) for path, data in files.items())
-    pathlib.Path(dist, f"ecr-{version}-image.tar").write_bytes(archive)
+    pathlib.Path(output).write_bytes(archive)
 
 
-main(sys.argv[1], sys.argv[2], sys.argv[3:])
+main(sys.argv[1], sys.argv[2], dict(pair.split("=", 1) for pair in sys.argv[3:]))
