@@ -299,7 +299,7 @@ impl From<service::Error> for Error {
             service::Error::Settings(error) => error.into(),
             service::Error::Invalid(text) => Self::Usage(text),
             service::Error::NoRegion => Self::Configuration { code: "NoRegion", message: error.to_string() },
-            service::Error::NoCredentials => {
+            service::Error::NoCredentials | service::Error::NoIdToken => {
                 Self::Configuration { code: "NoCredentials", message: error.to_string() }
             }
             service::Error::Interrupted => Self::Interrupted(Signal::Interrupt),

@@ -223,6 +223,7 @@ fn with_role(settings: Settings, target: &Target, identity: &Identity) -> Settin
     let mut profiles = Vec::new();
     match &identity.source {
         Source::Environment => keys.push(("credential_source", "Environment")),
+        Source::GithubJob => keys.push(("credential_source", "GitHubActions")),
         Source::Container => keys.push(("credential_source", "EcsContainer")),
         Source::Instance => keys.push(("credential_source", "Ec2InstanceMetadata")),
         Source::Profile(profile) => keys.push(("source_profile", profile)),
@@ -270,6 +271,9 @@ fn failure(error: &service::Error, target: &Target, identity: &Identity) -> Fail
             refusal(&said.code, &said.message, said.status, target)
         }
         service::Error::NoCredentials => Failure::NoCredentials { looked: label },
+        service::Error::NoIdToken => Failure::NoCredentials {
+            looked: format!("{label}, and AWS_ROLE_ARN, for which this job of GitHub Actions lacks the permission id-token: write"),
+        },
         service::Error::Credentials(message) => Failure::Credentials {
             way_out: way_out(message, identity),
             message: stripped(message),

@@ -26,6 +26,8 @@ pub enum Source {
     Profile(String),
     /// A web identity that the environment names.
     WebIdentity,
+    /// A job of GitHub Actions, for the role that the environment names.
+    GithubJob,
     /// The service that a container is given.
     Container,
     /// The metadata service of an EC2 instance, the last resort.
@@ -57,6 +59,7 @@ const VARIABLES: &[&str] = &[
     "AWS_ROLE_ARN",
     "AWS_ROLE_SESSION_NAME",
     "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "ACTIONS_ID_TOKEN_REQUEST_URL",
     "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
     "AWS_CONTAINER_CREDENTIALS_FULL_URI",
     "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
@@ -140,6 +143,7 @@ impl Identity {
             Source::Environment => "environment".to_owned(),
             Source::Profile(name) => format!("profile {name}"),
             Source::WebIdentity => "web identity".to_owned(),
+            Source::GithubJob => "GitHub Actions job".to_owned(),
             Source::Container => "container".to_owned(),
             Source::Instance => "instance".to_owned(),
             Source::ServiceAccount => "service account".to_owned(),
@@ -172,6 +176,8 @@ fn of_the_surroundings(settings: &Settings, asked: Option<String>) -> Source {
     let set = |name: &str| settings.filled_variable(name).is_some();
     if set("AWS_ROLE_ARN") && set("AWS_WEB_IDENTITY_TOKEN_FILE") {
         Source::WebIdentity
+    } else if set("AWS_ROLE_ARN") && set("ACTIONS_ID_TOKEN_REQUEST_URL") {
+        Source::GithubJob
     } else if set("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI") || set("AWS_CONTAINER_CREDENTIALS_FULL_URI") {
         Source::Container
     } else if let Some(name) = asked.filter(|name| name != "default") {
@@ -364,6 +370,10 @@ credential_process = /bin/x
         assert_eq!(source(&[("AWS_PROFILE", "p")]), Source::Profile("p".into()));
         let web = [("AWS_ROLE_ARN", "r"), ("AWS_WEB_IDENTITY_TOKEN_FILE", "f")];
         assert_eq!(source(&web), Source::WebIdentity);
+        let job = [("AWS_ROLE_ARN", "r"), ("ACTIONS_ID_TOKEN_REQUEST_URL", "u")];
+        assert_eq!(source(&job), Source::GithubJob);
+        assert_eq!(source(&[&job[..], &web[1..]].concat()), Source::WebIdentity);
+        assert_eq!(source(&job[1..]), Source::Instance);
         assert_eq!(source(&[("AWS_CONTAINER_CREDENTIALS_FULL_URI", "u")]), Source::Container);
     }
 

@@ -5,12 +5,15 @@ use std::process::ExitCode;
 use crate::error::Error;
 use crate::output::query::Query;
 use crate::settings::{Encoding, Globals, Settings};
-use crate::ui::Ui;
+use crate::ui::{Name, Ui};
 use crate::ui::pager::Sink;
 
 use super::alias::Aliases;
 use super::argparse::Parsed;
 use super::{debug, globals};
+
+/// Variables with which a job of GitHub Actions is told.
+const GITHUB_JOB: [&str; 2] = ["ACTIONS_ID_TOKEN_REQUEST_URL", "GITHUB_ACTIONS"];
 
 /// One run of the program.
 pub(super) struct Session {
@@ -71,7 +74,12 @@ impl Session {
     /// The settings with these options, and with a log where one is wanted.
     pub(super) fn resolved(&self, globals: Globals) -> Settings {
         let log = debug::log(&self.ui, globals.debug);
-        Settings::resolve(globals).with_log(log)
+        let settings = Settings::resolve(globals.clone()).with_log(log);
+        match self.ui.name() {
+            Name::Ecr => settings,
+            // The AWS CLI takes no credentials for a job of GitHub Actions.
+            Name::Aws => settings.with_changes(globals, &GITHUB_JOB.map(|name| (name, None))),
+        }
     }
 
     /// Prints to stdout, never through a pager.

@@ -21,6 +21,12 @@ pub enum Error {
     /// No credentials are configured.
     #[error(r#"Unable to locate credentials. You can configure credentials by running "aws login"."#)]
     NoCredentials,
+    /// No credentials are configured, and a job of GitHub Actions asks for a role without the permission for it.
+    #[error(
+        "Unable to locate credentials. AWS_ROLE_ARN is set, and this job of GitHub Actions may not ask for an ID token: \
+         give the job the permission id-token: write."
+    )]
+    NoIdToken,
     /// Credentials are configured that cannot be used; the text says which.
     #[error("{0}")]
     Credentials(String),

@@ -5,6 +5,7 @@ use aws_credential_types::Credentials;
 
 use super::super::error::Error;
 use super::CredentialSource;
+use super::github;
 use super::role::Role;
 use crate::settings::{Entry, Section, Settings};
 
@@ -21,6 +22,12 @@ pub(super) fn configured(settings: &Settings) -> Result<Option<CredentialSource>
         return profile.role(&mut vec![name.clone()]).map(Some);
     }
     if let Some(place) = profile.place(!settings.profile_is_explicit())? {
+        return Ok(Some(place));
+    }
+    // The AWS CLI has no such place. It comes before what a machine has for everybody who runs there.
+    if !settings.profile_is_explicit()
+        && let Some(place) = github::configured(settings)
+    {
         return Ok(Some(place));
     }
     Ok(names_a_container(settings).then_some(CredentialSource::Container))
@@ -181,11 +188,18 @@ impl<'a> Profile<'a> {
             },
             "EcsContainer" => Ok(CredentialSource::Container),
             "Ec2InstanceMetadata" => Ok(CredentialSource::Instance),
-            _ => Err(Error::Credentials(format!(
-                "The credential source \"{source}\" referenced in profile \"{}\" is not valid.",
-                self.name
-            ))),
+            // Not one of the AWS CLI's: how a role of login.conf is assumed in a job of GitHub Actions.
+            "GitHubActions" => github::configured(self.settings).ok_or_else(|| self.invalid_source(source)),
+            _ => Err(self.invalid_source(source)),
         }
+    }
+
+    fn invalid_source(&self, source: &str) -> Error {
+        let words = format!(
+            "The credential source \"{source}\" referenced in profile \"{}\" is not valid.",
+            self.name
+        );
+        Error::Credentials(words)
     }
 
     fn source_profile(&self, name: &str, visited: &mut Vec<String>) -> Result<CredentialSource, Error> {

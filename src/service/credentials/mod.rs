@@ -1,5 +1,5 @@
 //! Credentials, from the places and in the order of AWS CLI v2: environment, role of the profile, web
-//! identity, SSO, credentials file, login session, process, configuration file, container, machine.
+//! identity, SSO, credentials file, login session, process, configuration file, job of GitHub Actions, container, machine.
 //!
 //! Finding a place costs files at most; what costs a request (a role, SSO) is fetched when a request is about to be
 //! signed, so that a wrong input is told before. What was fetched is kept, here while the process lives and, for
@@ -7,6 +7,9 @@
 
 mod cache;
 mod chain;
+mod github;
+#[cfg(test)]
+mod github_tests;
 mod imds;
 mod process;
 mod providers;
@@ -46,6 +49,7 @@ enum CredentialSource {
     Sso { account: String, role: String, region: String, start_url: String, session: Option<String> },
     Login { session: String },
     Process { command: String, account: Option<String> },
+    GithubJob { role: String, session: String },
     Container,
     Instance,
 }
@@ -65,6 +69,7 @@ impl CredentialSource {
             Self::Sso { account, role, .. } => format!("those of the SSO role {role} in {account}"),
             Self::Login { session } => format!("those of the login session {session}"),
             Self::Process { .. } => "what credential_process prints".to_owned(),
+            Self::GithubJob { role, .. } => format!("those of {role}, for this job of GitHub Actions"),
             Self::Container => "those of the container".to_owned(),
             Self::Instance => "those of the machine, if it has any".to_owned(),
         }
@@ -142,7 +147,7 @@ impl CredentialChain {
 
     /// The credentials, fetched or replaced where it is time.
     pub(super) async fn credentials(&self, http: &Transport) -> Result<Credentials, Error> {
-        let place = self.place(http).await?.as_ref().ok_or(Error::NoCredentials)?;
+        let place = self.place(http).await?.as_ref().ok_or_else(|| self.nobody())?;
         if let CredentialSource::Fixed(credentials) = place {
             return checked(credentials.clone());
         }
@@ -162,9 +167,14 @@ impl CredentialChain {
             }
             // What cannot be replaced yet is used to its end.
             (_, Some(kept)) if kept.is_valid(now) => Ok(kept.credentials.clone()),
-            (Ok(None), _) => Err(Error::NoCredentials),
+            (Ok(None), _) => Err(self.nobody()),
             (Err(error), _) => Err(error),
         }
+    }
+
+    /// The error where nothing has credentials.
+    fn nobody(&self) -> Error {
+        if github::lacks_permission(&self.settings) { Error::NoIdToken } else { Error::NoCredentials }
     }
 
     async fn place(&self, http: &Transport) -> Result<&Option<CredentialSource>, Error> {
@@ -206,6 +216,9 @@ impl CredentialChain {
                 }
                 CredentialSource::Process { command, account } => {
                     process::credentials(command, account.as_deref()).map(Some)
+                }
+                CredentialSource::GithubJob { role, session } => {
+                    self.of_github_job(role, session, http).await.map(Some)
                 }
                 CredentialSource::Container => providers::of_container(&self.settings).await.map(Some),
                 CredentialSource::Instance => self.of_instance().await,

@@ -101,6 +101,19 @@ impl CredentialChain {
         if let Some(credentials) = entry.read() {
             return Ok(credentials);
         }
+        let credentials = self.exchange(token, role, session, http).await?;
+        entry.write(&credentials, None);
+        Ok(credentials)
+    }
+
+    /// Exchanges a token for credentials of a role.
+    pub(super) async fn exchange(
+        &self,
+        token: String,
+        role: &str,
+        session: Option<&str>,
+        http: &Transport,
+    ) -> Result<Credentials, Error> {
         let (client, count) = self.security_token_service(http, None)?;
         let request = client
             .assume_role_with_web_identity()
@@ -109,9 +122,7 @@ impl CredentialChain {
             .web_identity_token(token);
         let answer =
             request.send().await.map_err(|error| refused("AssumeRoleWithWebIdentity", &count, &error))?;
-        let credentials = issued(answer.credentials)?;
-        entry.write(&credentials, None);
-        Ok(credentials)
+        issued(answer.credentials)
     }
 
     fn code(&self, serial: &str) -> Result<String, Error> {

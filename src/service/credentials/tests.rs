@@ -13,7 +13,7 @@ use crate::settings::{Globals, Settings};
 
 const NOWHERE: [(&str, &str); 2] = [("AWS_ACCESS_KEY_ID", "-"), ("AWS_SECRET_ACCESS_KEY", "-")];
 
-fn home(configuration: &str, credentials: &str) -> TempDir {
+pub(super) fn home(configuration: &str, credentials: &str) -> TempDir {
     let home = tempfile::tempdir().unwrap();
     std::fs::create_dir(home.path().join(".aws")).unwrap();
     std::fs::write(home.path().join(".aws/config"), configuration).unwrap();
@@ -27,7 +27,7 @@ fn settings(home: &Path, globals: Globals, variables: &[(&str, &str)]) -> Settin
 }
 
 /// Who signed a request, or why nobody did.
-fn signer(home: &Path, globals: Globals, variables: &[(&str, &str)]) -> String {
+pub(super) fn signer(home: &Path, globals: Globals, variables: &[(&str, &str)]) -> String {
     let stub = Stub::new([Reply::Body(200, "{}")]);
     let globals = Globals { endpoint_url: Some(stub.url()), ..globals };
     let client = Client::remote(model::ecr(), &settings(home, globals, variables));
@@ -164,7 +164,7 @@ fn a_web_identity_is_exchanged() {
     let home = home("", "");
     let token = home.path().join("token");
     std::fs::write(&token, "token").unwrap();
-    let service = Stub::new([Reply::Body(200, concat_issued())]);
+    let service = Stub::new([Reply::Body(200, TOKEN_EXCHANGED)]);
     let url = service.url();
     let variables = [
         ("AWS_ENDPOINT_URL_STS", url.as_str()),
@@ -176,9 +176,7 @@ fn a_web_identity_is_exchanged() {
     assert_eq!(service.seen()[0].header("authorization"), None);
 }
 
-fn concat_issued() -> &'static str {
-    "<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult><Credentials><AccessKeyId>ROLE</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken><Expiration>2999-01-01T00:00:00Z</Expiration></Credentials></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>"
-}
+pub(super) const TOKEN_EXCHANGED: &str = "<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult><Credentials><AccessKeyId>ROLE</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken><Expiration>2999-01-01T00:00:00Z</Expiration></Credentials></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>";
 
 #[test]
 fn the_machine_is_asked_last() {
