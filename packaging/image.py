@@ -2,7 +2,8 @@
 
     image.py VERSION OUTPUT TARGET=BINARY…
 
-One layer: the static binary as /ecr, links to it by the names of its helpers, and Mozilla's CA bundle. No shell.
+One layer: the static binary as /ecr, links to it by the names of its helpers, and Mozilla's CA bundle. No shell. Without
+a command it serves the embedded ECR to the network that it is in: services of CI jobs cannot be given a command.
 Wants SOURCE_DATE_EPOCH in the environment, and certifi.
 """
 
@@ -73,6 +74,15 @@ def image(layout, binary, architecture, labels):
         "os": "linux",
         "config": {
             "Entrypoint": ["/ecr"],
+            "Cmd": ["local", "serve", "--address", "0.0.0.0", "--trust-network"],
+            "ExposedPorts": {"5700/tcp": {}},
+            # Docker's own addition to the configuration; it has no shell, so that a health check of a job could not run.
+            "Healthcheck": {
+                "Test": ["CMD", "/ecr", "local", "status", "--serving"],
+                "Interval": 2_000_000_000,
+                "Timeout": 2_000_000_000,
+                "Retries": 10,
+            },
             "Env": ["PATH=/", "HOME=/tmp", "ECR_LOCAL_FOLDER=/data"],
             "Labels": labels,
         },

@@ -140,7 +140,7 @@ fn a_store_with_more_than_our_schema_is_not_imported() {
 fn with_credentials_only_signed_requests_are_answered() {
     let mut machine = Machine::new();
     let said = machine.fails(252, "local serve --address 0.0.0.0");
-    assert!(said.contains("--credentials"), "{said}");
+    assert!(said.contains("--credentials") && said.contains("--trust-network"), "{said}");
     machine.write("keys", "[default]\naws_access_key_id = 123456789012\naws_secret_access_key = secret\n");
     let server = Serve::start(&machine, &["--credentials", "keys"]);
     client(&mut machine, &server);
@@ -157,6 +157,45 @@ fn with_credentials_only_signed_requests_are_answered() {
         (unsigned.status, unsigned.text().as_str()),
         (400, r#"{"__type":"MissingAuthenticationTokenException","message":"the request is not signed"}"#)
     );
+}
+
+#[test]
+fn a_trusted_network_is_let_in_under_addresses_labels_and_names_that_are_given() {
+    let mut machine = Machine::new();
+    machine.fails(252, "local serve --trust-network --credentials keys");
+    let none = machine.fails(1, "local status --serving");
+    assert!(none.starts_with("no server answers for "), "{none}");
+    let options = [
+        "--address",
+        "0.0.0.0",
+        "--trust-network",
+        "--hostname",
+        "registry.test",
+        "--account",
+        "111122223333",
+    ];
+    let server = Serve::start(&machine, &options);
+    let port = server.address.rsplit(':').next().unwrap().to_owned();
+    assert_eq!(server.address, format!("0.0.0.0:{port}"), "the ready line");
+    assert_eq!(machine.ok("local status --serving"), format!("http://127.0.0.1:{port}\n"));
+    machine.set("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{port}")).set("AWS_REGION", "eu-west-1");
+    machine.set("AWS_ACCESS_KEY_ID", "test").set("AWS_SECRET_ACCESS_KEY", "test");
+    let arguments =
+        "create-repository --repository-name team/app --query repository.registryId --output text";
+    assert_eq!(machine.ok(arguments), "111122223333\n");
+    for (host, status) in [
+        ("ecr", 200),
+        ("10.1.2.3", 200),
+        ("registry.test", 200),
+        ("evil.example", 421),
+        ("a.registry.test", 421),
+    ] {
+        assert_eq!(
+            server.send("GET /healthz", &[&format!("Host: {host}:{port}")], b"").status,
+            status,
+            "{host}"
+        );
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 root=$(debian sid)
 cp "$dist"/ecr-cli_"$version"_amd64.deb "$root/tmp/"
 chroot "$root" dpkg --install "/tmp/ecr-cli_${version}_amd64.deb" >"$scratch/dpkg.log" 2>&1 || failed "dpkg: $(cat "$scratch/dpkg.log")"
-chroot "$root" ecr --version | grep -q "ecr/$version" || failed "the package's ecr"
+chroot "$root" ecr --version | grep -q "ecr $version" || failed "the package's ecr"
 [ "$(chroot "$root" readlink /usr/bin/docker-credential-ecr-login)" = ecr ] || failed "the package has no credential helper"
 chroot "$root" dpkg --purge ecr-cli >/dev/null 2>&1
 [ -z "$(chroot "$root" find /usr -name '*ecr*' -newer /tmp/ecr-cli_"${version}"_amd64.deb)" ] || failed "the package leaves files"
@@ -11,7 +11,7 @@ held "Debian package: installs, runs, is removed without a trace"
 
 python3 -m venv "$scratch/venv"
 "$scratch/venv/bin/pip" install --quiet --disable-pip-version-check --no-index --find-links "$dist" ecr-cli
-"$scratch/venv/bin/ecr" --version | grep -q "ecr/$version" || failed "the wheel's ecr"
+"$scratch/venv/bin/ecr" --version | grep -q "ecr $version" || failed "the wheel's ecr"
 held "wheel: pip install ecr-cli"
 
 release=$scratch/releases/download/v$version
@@ -25,7 +25,7 @@ for arguments in "" "--version $version" "--version v$version"; do
   # shellcheck disable=SC2086
   HOME=$scratch/user sh packaging/install.sh --base-url http://127.0.0.1:5745 $arguments >"$scratch/install.log" 2>&1 ||
     failed "install.sh $arguments: $(cat "$scratch/install.log")"
-  "$scratch/user/.local/bin/ecr" --version | grep -q "ecr/$version" || failed "install.sh $arguments: no ecr"
+  "$scratch/user/.local/bin/ecr" --version | grep -q "ecr $version" || failed "install.sh $arguments: no ecr"
 done
 sed -i 's/^[0-9a-f]/x/; s/^x/0/' "$release/SHA256SUMS"
 sed -i 's/^\(.\{8\}\)..../\10000/' "$release/SHA256SUMS"

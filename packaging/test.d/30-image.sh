@@ -16,6 +16,6 @@ while "manifests" in (value := json.loads(blob(manifest["digest"]).read_text()))
 for layer in value["layers"]:
     tarfile.open(blob(layer["digest"])).extractall(out)
 PYTHON
-chroot "$scratch/unpacked" /ecr --version | grep -q "ecr/$version" || failed "the image's ecr"
+chroot "$scratch/unpacked" /ecr --version | grep -q "ecr $version" || failed "the image's ecr"
 [ -s "$scratch/unpacked/etc/ssl/certs/ca-certificates.crt" ] || failed "the image has no CA bundle"
 held "container image: pushed, pulled, runs from scratch"

@@ -57,7 +57,7 @@ try_in() {
   cp "$scratch/ca.pem" "$root/tour/ca.pem"
   grep -q registry.test "$root/etc/hosts" 2>/dev/null || echo "127.0.0.1 registry.test" >>"$root/etc/hosts"
 
-  "${clean[@]}" "${run[@]}" --version | grep -q "ecr/$version" || failed "$name: --version"
+  "${clean[@]}" "${run[@]}" --version | grep -q "ecr $version" || failed "$name: --version"
   "${clean[@]}" "${run[@]}" --local create-repository --repository-name demo/hello >/dev/null
   "${clean[@]}" "${run[@]}" --local push /tour/image demo/hello:1.0 >/dev/null 2>&1
   "${clean[@]}" "${run[@]}" --local pull demo/hello:1.0 /tour/pulled >/dev/null 2>&1

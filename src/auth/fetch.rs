@@ -272,7 +272,9 @@ fn failure(error: &service::Error, target: &Target, identity: &Identity) -> Fail
         }
         service::Error::NoCredentials => Failure::NoCredentials { looked: label },
         service::Error::NoIdToken => Failure::NoCredentials {
-            looked: format!("{label}, and AWS_ROLE_ARN, for which this job of GitHub Actions lacks the permission id-token: write"),
+            looked: format!(
+                "{label}, and AWS_ROLE_ARN, for which this job of GitHub Actions lacks the permission id-token: write"
+            ),
         },
         service::Error::Credentials(message) => Failure::Credentials {
             way_out: way_out(message, identity),

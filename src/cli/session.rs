@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use crate::error::Error;
 use crate::output::query::Query;
 use crate::settings::{Encoding, Globals, Settings};
-use crate::ui::{Name, Ui};
 use crate::ui::pager::Sink;
+use crate::ui::{Name, Ui};
 
 use super::alias::Aliases;
 use super::argparse::Parsed;

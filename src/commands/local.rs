@@ -25,6 +25,8 @@ pub(super) const COMMAND: Command = Command { name: "local", define, run };
 
 /// The exit code of a reset that was declined.
 const DECLINED: u8 = 1;
+/// The exit code of `status --serving` where no server answers.
+const NOT_SERVING: u8 = 1;
 
 fn define() -> clap::Command {
     let yes = Arg::new("yes").long("yes").short('y').action(ArgAction::SetTrue).help("Do not ask");
@@ -40,7 +42,14 @@ fn define() -> clap::Command {
         .subcommand(serve::define())
         .subcommand(run::define())
         .subcommand(
-            clap::Command::new("status").about("Show what the store holds and whether a server runs on it"),
+            clap::Command::new("status")
+                .about("Show what the store holds and whether a server runs on it")
+                .arg(
+                    Arg::new("serving")
+                        .long("serving")
+                        .action(ArgAction::SetTrue)
+                        .help("Print only where the server answers; exits with 1 where none does: a health check"),
+                ),
         )
         .subcommand(
             clap::Command::new("reset")
@@ -68,6 +77,7 @@ fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         Some(("import", matches)) => care::import(context, &folder, matches),
         Some(("lifecycle", matches)) => lifecycle::run(context, &folder, matches),
         Some(("findings", matches)) => findings::run(context, &folder, matches),
+        Some(("status", matches)) if matches.get_flag("serving") => serving(context, &folder),
         Some(("status", _)) => status(context, &folder),
         Some(("reset", matches)) => reset(context, &folder, matches.get_flag("yes")),
         Some(("path", _)) => {
@@ -95,6 +105,15 @@ fn status(context: &Context, folder: &Path) -> anyhow::Result<ExitCode> {
         report(folder, &contents, server.as_ref())
     };
     context.ui.print(&text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn serving(context: &Context, folder: &Path) -> anyhow::Result<ExitCode> {
+    let Some(server) = ServerInfo::find(folder) else {
+        context.ui.note(&format!("no server answers for {}", folder.display()));
+        return Ok(ExitCode::from(NOT_SERVING));
+    };
+    context.ui.print(&format!("{}\n", server.url()))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -25,7 +25,7 @@ pub(super) fn define() -> clap::Command {
             "Serve the embedded ECR over HTTP on this machine, until Ctrl-C, SIGTERM or SIGHUP: Amazon ECR's API, and docker's \
              registry API for the repository URIs that it prints. The address is printed to stdout once requests are \
              answered. An access key of twelve digits is taken as the account; without --credentials signatures are not checked, as \
-             only this machine can reach the server.",
+             only this machine, or with --trust-network only who is trusted, can reach the server.",
         )
         .arg(
             Arg::new("port")
@@ -41,7 +41,21 @@ pub(super) fn define() -> clap::Command {
                 .value_name("ADDRESS")
                 .value_parser(clap::value_parser!(IpAddr))
                 .default_value("127.0.0.1")
-                .help("The address to listen on; one that other machines can reach needs --credentials"),
+                .help(
+                    "The address to listen on; one that other machines can reach needs --credentials or --trust-network",
+                ),
+        )
+        .arg(
+            Arg::new("trust-network")
+                .long("trust-network")
+                .action(ArgAction::SetTrue)
+                .conflicts_with("credentials")
+                .help("Let in whoever reaches the address, without checking signatures")
+                .long_help(
+                    "Let in whoever reaches the address, without checking signatures: for a network that is trusted, such as \
+                     that of a CI job. Requests must be for an IP address, for a name without dots such as ecr, or for one of \
+                     --hostname, so that no web page can reach the server under a name of its own.",
+                ),
         )
         .arg(
             Arg::new("tls-certificate")
@@ -124,11 +138,12 @@ pub(super) fn behaviour() -> Vec<Arg> {
             .long("hostname")
             .value_name("NAME")
             .action(ArgAction::Append)
-            .help("A further name under which clients on this machine reach the server")
+            .help("A further name under which clients reach the server")
             .long_help(
-                "A further name under which clients on this machine reach the server. One that only this machine can reach \
-                 takes requests for 127.0.0.1, localhost, [::1] and the hosts of Amazon ECR only, so that no web page can \
-                 reach it under a name of its own. May be given more than once.",
+                "A further name under which clients reach the server. One that checks no signatures takes requests for \
+                 127.0.0.1, localhost, [::1] and the hosts of Amazon ECR only (with --trust-network also for any address and \
+                 any name without dots), so that no web page can reach it under a name of its own. May be given more than \
+                 once.",
             ),
         Arg::new("enforce-policies")
             .long("enforce-policies")
@@ -196,14 +211,17 @@ pub(super) fn options(context: &Context, matches: &ArgMatches, address: SocketAd
 pub(super) fn run(context: &Context, folder: &Path, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let port = matches.get_one("port").copied().unwrap_or(DEFAULT_PORT);
     let address = matches.get_one("address").copied().unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
-    if !address.is_loopback() && (!matches.contains_id("credentials") || matches.get_flag("anonymous")) {
+    let trusts_network = matches.get_flag("trust-network");
+    let signed = matches.contains_id("credentials") && !matches.get_flag("anonymous");
+    if !address.is_loopback() && !trusts_network && !signed {
         let text = format!(
             "other machines can reach {address}: it takes --credentials FILE with the keys that requests must be signed \
-             with, and no --anonymous"
+             with, and no --anonymous; or --trust-network, which lets in whoever reaches it"
         );
         return Err(Error::Usage(text).into());
     }
     let mut options = options(context, matches, SocketAddr::from((address, port)));
+    options.trusts_network = trusts_network;
     let path = |name: &str| matches.get_one::<PathBuf>(name).cloned();
     if let Some(path) = path("credentials") {
         let text =

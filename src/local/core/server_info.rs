@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -30,7 +30,14 @@ pub struct ServerInfo {
 }
 
 impl ServerInfo {
-    pub(in crate::local) fn new(address: String, is_secured: bool) -> Self {
+    pub(in crate::local) fn new(address: SocketAddr, is_secured: bool) -> Self {
+        // A server that listens everywhere is reached here as well.
+        let address = match address.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => SocketAddr::from((Ipv4Addr::LOCALHOST, address.port())),
+            IpAddr::V6(ip) if ip.is_unspecified() => SocketAddr::from((Ipv6Addr::LOCALHOST, address.port())),
+            _ => address,
+        };
+        let address = address.to_string();
         let instance = uuid::Uuid::new_v4().to_string();
         Self { address, pid: std::process::id(), started: time::now(), instance, is_secured }
     }

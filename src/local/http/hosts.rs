@@ -1,6 +1,6 @@
 //! Which hosts a request may be for. A web page can have its own name resolve to this machine (DNS rebinding) and so
-//! reach a server that only this machine can reach: such a server takes requests only for names that are its own. And
-//! no server takes what a page of another origin sends.
+//! reach a server that asks for no signatures: such a server takes requests only for names that are its own. And no
+//! server takes what a page of another origin sends.
 
 use hyper::Version;
 use hyper::header::{CONTENT_LENGTH, HOST, ORIGIN, TRANSFER_ENCODING};
@@ -8,18 +8,29 @@ use hyper::http::request::Parts;
 
 use crate::image::host::Ecr;
 
+/// Who may ask a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::local) enum Clients {
+    /// Whoever is on this machine.
+    ThisMachine,
+    /// Whoever is on a network that is trusted, such as that of a CI job.
+    Network,
+    /// Whoever signs with a key that is known.
+    Signing,
+}
+
 /// The names of a server.
 #[derive(Debug)]
 pub(in crate::local) struct Hosts {
     /// Names beside this machine's own and Amazon ECR's.
     names: Vec<String>,
-    is_loopback: bool,
+    clients: Clients,
 }
 
 impl Hosts {
-    pub(in crate::local) fn new(names: &[String], is_loopback: bool) -> Self {
+    pub(in crate::local) fn new(names: &[String], clients: Clients) -> Self {
         let names = names.iter().map(|name| name.to_ascii_lowercase()).collect();
-        Self { names, is_loopback }
+        Self { names, clients }
     }
 
     /// Why a request is not for this server.
@@ -31,7 +42,7 @@ impl Hosts {
         }
         let target = head.uri.authority().map(hyper::http::uri::Authority::as_str);
         for host in [host, target].into_iter().flatten() {
-            if self.is_loopback && !self.is_ours(host) {
+            if self.clients != Clients::Signing && !self.is_ours(host) {
                 return Err(format!(
                     "the request is for {}, which is not this server: name it with --hostname if it is",
                     host.escape_default()
@@ -47,9 +58,19 @@ impl Hosts {
         let name = name.strip_suffix('.').unwrap_or(&name);
         let is_local = name == "localhost" || name.ends_with(".localhost");
         let bare = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
-        let is_address = bare.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
-        is_local || is_address || is_amazon(name) || self.names.iter().any(|known| known == name)
+        let address = bare.parse::<std::net::IpAddr>();
+        let is_trusted = match self.clients {
+            // No page has an address or a name without a dot for its origin, unless it comes from there.
+            Clients::Network => address.is_ok() || is_label(name),
+            Clients::ThisMachine | Clients::Signing => address.is_ok_and(|address| address.is_loopback()),
+        };
+        is_local || is_trusted || is_amazon(name) || self.names.iter().any(|known| known == name)
     }
+}
+
+/// Whether a host is one label, as the names of containers and services are.
+fn is_label(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
 }
 
 /// Whether a host is one of Amazon ECR's or AWS STS's, which nobody else can have resolve to this machine.
@@ -119,7 +140,7 @@ mod tests {
 
     #[test]
     fn a_loopback_server_is_only_for_its_own_names() {
-        let hosts = Hosts::new(&["Registry.Test".to_owned()], true);
+        let hosts = Hosts::new(&["Registry.Test".to_owned()], Clients::ThisMachine);
         for own in [
             "127.0.0.1",
             "127.0.0.1:5700",
@@ -159,7 +180,7 @@ mod tests {
             assert!(hosts.check(&head(&[("host", foreign)])).is_err(), "{foreign}");
         }
         // Others reach a server that is not for this machine alone by names that it cannot know; they sign.
-        assert_eq!(Hosts::new(&[], false).check(&head(&[("host", "evil.example")])), Ok(()));
+        assert_eq!(Hosts::new(&[], Clients::Signing).check(&head(&[("host", "evil.example")])), Ok(()));
         assert!(hosts.check(&head(&[])).is_err());
         assert!(hosts.check(&head(&[("host", "localhost"), ("host", "localhost")])).is_err());
         let (absolute, ()) = hyper::Request::builder()
@@ -172,9 +193,25 @@ mod tests {
     }
 
     #[test]
+    fn a_server_of_a_trusted_network_is_for_addresses_labels_and_its_own_names() {
+        let hosts = Hosts::new(&["registry.test".to_owned()], Clients::Network);
+        for own in
+            ["ecr:5700", "my_ecr-1", "10.0.0.1:5700", "[fd00::1]:5700", "registry.test", "localhost:5700"]
+        {
+            assert_eq!(hosts.check(&head(&[("host", own)])), Ok(()), "{own}");
+        }
+        for foreign in
+            ["", "evil.example:5700", "registry.test.evil.example", "ecr.evil.example", "::1:evil", "a@b"]
+        {
+            assert!(hosts.check(&head(&[("host", foreign)])).is_err(), "{foreign}");
+        }
+    }
+
+    #[test]
     fn a_page_of_another_origin_is_refused() {
-        let check =
-            |name, value| Hosts::new(&[], true).check(&head(&[("host", "localhost:5700"), (name, value)]));
+        let check = |name, value| {
+            Hosts::new(&[], Clients::ThisMachine).check(&head(&[("host", "localhost:5700"), (name, value)]))
+        };
         for own in [
             ("origin", "http://localhost:5700"),
             ("sec-fetch-site", "none"),
@@ -195,9 +232,9 @@ mod tests {
         }
         let framed = |name, value| head(&[("host", "a"), ("transfer-encoding", "chunked"), (name, value)]);
         for (name, value) in [("content-length", "4"), ("transfer-encoding", "gzip")] {
-            assert!(Hosts::new(&[], false).check(&framed(name, value)).is_err(), "{name}");
+            assert!(Hosts::new(&[], Clients::Signing).check(&framed(name, value)).is_err(), "{name}");
         }
         let two = head(&[("host", "a"), ("origin", "http://a"), ("origin", "http://b")]);
-        assert!(Hosts::new(&[], false).check(&two).is_err());
+        assert!(Hosts::new(&[], Clients::Signing).check(&two).is_err());
     }
 }

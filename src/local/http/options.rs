@@ -11,6 +11,7 @@ use crate::local::http::DEFAULT_ACCOUNT;
 use crate::local::http::DEFAULT_REGION;
 use crate::local::http::auth::credentials::Credentials;
 use crate::local::http::fault_injection::Rule;
+use crate::local::http::hosts::Clients;
 use crate::local::http::min_rate::Timeouts;
 
 /// Where a server listens and how it deals with its clients.
@@ -40,7 +41,9 @@ pub struct Options {
     pub connections: usize,
     /// Which requests fail, and how.
     pub faults: Vec<Rule>,
-    /// Names by which a server that only this machine can reach may be asked for, beside its own.
+    /// Whether everybody who reaches an address that is not this machine's alone is let in.
+    pub trusts_network: bool,
+    /// Names by which a server that asks for no signatures may be asked for, beside its own.
     pub hosts: Vec<String>,
     /// How often lifecycle policies are carried out, at first when the server starts; never without.
     pub lifecycle_every: Option<Duration>,
@@ -77,8 +80,18 @@ impl Options {
             patience: Timeouts::default(),
             connections: 1024,
             faults: Vec::new(),
+            trusts_network: false,
             hosts: Vec::new(),
             lifecycle_every: None,
+        }
+    }
+
+    /// Who may ask a server that listens here.
+    pub(super) fn clients(&self) -> Clients {
+        match (self.address.ip().is_loopback(), self.trusts_network) {
+            (true, _) => Clients::ThisMachine,
+            (false, true) => Clients::Network,
+            (false, false) => Clients::Signing,
         }
     }
 

@@ -44,10 +44,7 @@ fn a_job_exchanges_its_id_token_once() {
     assert_eq!(job.step(&[]), "ROLE");
     let asked = job.github.seen();
     assert_eq!(asked.len(), 1, "later steps find what the first one has fetched");
-    assert_eq!(
-        asked[0].line,
-        "GET /jobs/7/idtoken?api-version=2.0&audience=sts.amazonaws.com HTTP/1.1"
-    );
+    assert_eq!(asked[0].line, "GET /jobs/7/idtoken?api-version=2.0&audience=sts.amazonaws.com HTTP/1.1");
     assert_eq!(asked[0].header("authorization"), Some("bearer secret"));
     let exchanged = job.sts.seen()[0].text();
     for part in ["WebIdentityToken=signed.by.github", "RoleSessionName=GitHubActions", "role%2Fr"] {
@@ -117,7 +114,9 @@ fn an_answer_without_a_token_is_told_and_a_busy_service_is_asked_again() {
              write."
         )
     };
-    for (status, body) in [(401, ""), (403, "{}"), (200, ""), (200, r#"{"value":""}"#), (200, r#"{"value":7}"#)] {
+    for (status, body) in
+        [(401, ""), (403, "{}"), (200, ""), (200, r#"{"value":""}"#), (200, r#"{"value":7}"#)]
+    {
         assert_eq!(told(status, body), (words(status), 1), "{status} {body}");
     }
     assert_eq!(told(503, "").0, words(503));
