@@ -53,3 +53,26 @@ fn two_links_to_this_program_do_not_hand_a_command_to_each_other() {
          only, and there is no other aws on PATH that `aws s3` could be handed to\n"
     );
 }
+
+/// Credentials for a job of GitHub Actions are no part of the AWS CLI.
+#[test]
+fn by_the_name_aws_a_job_of_github_actions_has_no_identity() {
+    let mut machine = Machine::new();
+    machine.set("AWS_REGION", "eu-west-1").set("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/r");
+    machine.set("GITHUB_ACTIONS", "true").set("AWS_MAX_ATTEMPTS", "1");
+    let aws = machine.path().join("aws");
+    symlink(env!("CARGO_BIN_EXE_ecr"), &aws).unwrap();
+    let nobody = "\naws: [ERROR]: An error occurred (NoCredentials): Unable to locate credentials. You can configure \
+                  credentials by running \"aws login\".\n";
+    let by_aws =
+        |machine: &Machine| outcome(&mut machine.command(&aws, &["ecr", "describe-repositories"])).stderr;
+    assert_eq!(by_aws(&machine), nobody);
+    let said = machine.fails(253, "describe-repositories");
+    assert!(said.contains("give the job the permission id-token: write"), "{said}");
+    machine.set("ACTIONS_ID_TOKEN_REQUEST_URL", "http://127.0.0.1:1/token?x=y");
+    machine.set("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "secret");
+    assert_eq!(by_aws(&machine), nobody);
+    let said = machine.fails(255, "describe-repositories");
+    assert!(said.contains("http://127.0.0.1:1/token"), "{said}");
+    assert!(!said.contains("secret"), "{said}");
+}
