@@ -1,19 +1,60 @@
 //! The README's commands do what it says, and what the pages for contributors name is there.
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use crate::harness::{Machine, outcome};
 
 const README: &str = include_str!("../README.md");
 
-/// The contents of the README's `sh` blocks, in order.
+/// The contents of the README's `sh` blocks.
 fn blocks() -> Vec<&'static str> {
     README.split("```sh\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect()
 }
 
+/// A text with its days and times as they are printed in tables replaced: every run has its own.
+fn timeless(text: &str) -> String {
+    let digits: String = text.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+    let mut neutral = text.to_owned();
+    for (at, form) in digits.match_indices("0000-00-00 00:00") {
+        neutral.replace_range(at..at + form.len(), "0000-00-00 00:00");
+    }
+    neutral
+}
+
 #[test]
-fn the_first_command_does_the_main_job() {
-    assert_eq!(blocks()[0], "sh examples/tour.sh\n");
+fn its_transcripts_are_what_the_program_prints() {
+    let mut machine = Machine::new();
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_ecr"), machine.path().join("ecr")).unwrap();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    std::os::unix::fs::symlink(root.join("examples"), machine.path().join("examples")).unwrap();
+    machine.set("PATH", format!("{}:/usr/bin:/bin", machine.path().display()));
+    let mut exports = String::new();
+    for block in README.split("```console\n").skip(1).map(|rest| rest.split("```").next().unwrap()) {
+        let mut shown = String::new();
+        for command in block.lines().filter_map(|line| line.strip_prefix("$ ")) {
+            let _ = writeln!(shown, "$ {command}");
+            if command.starts_with("export ") {
+                let _ = writeln!(exports, "{command}");
+            } else {
+                let outcome = outcome(&mut machine.command("sh", &["-c", &format!("{exports}{command}")]));
+                // Notes and progress on standard error are left out; errors are not.
+                shown += if outcome.code == 0 { &outcome.stdout } else { &outcome.stderr };
+            }
+        }
+        assert_eq!(timeless(&shown), timeless(block));
+    }
+}
+
+#[test]
+fn it_is_read_in_a_few_minutes() {
+    let words = README.split_whitespace().count();
+    assert!(words <= 900, "{words}");
+}
+
+#[test]
+fn the_tour_does_the_main_job() {
+    assert!(blocks().contains(&"sh examples/tour.sh\n"));
     let mut machine = Machine::new();
     machine.set("ECR", env!("CARGO_BIN_EXE_ecr"));
     let tour = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/tour.sh");
@@ -23,8 +64,8 @@ fn the_first_command_does_the_main_job() {
 }
 
 #[test]
-fn the_second_command_runs_the_tests() {
-    assert_eq!(blocks()[1], "cargo test\n");
+fn its_test_command_is_what_every_change_is_tested_with() {
+    assert!(blocks().contains(&"cargo test\n"));
     assert!(include_str!("../.ci/run").contains("\ncargo test --locked\n"));
 }
 
