@@ -37,7 +37,7 @@ pub fn command() -> Command {
 
 /// The command line as far as parsing this one verb needs it.
 pub(super) fn verb(command: &commands::Command) -> Command {
-    let outputs = OUTPUTS.iter().chain(&["markdown"]).copied();
+    let outputs = OUTPUTS.iter().chain(&["markdown", "sarif", "junit", "html"]).copied();
     let outputs = clap::builder::PossibleValuesParser::new(outputs);
     root()
         .mut_arg("output", |arg| arg.value_parser(outputs))

@@ -144,6 +144,48 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         ],
     ),
     (
+        "lifecycle",
+        &[
+            ("Checks policy files.", "ecr lifecycle lint policies/*.json"),
+            (
+                "Shows what a policy would do to the images that are there.",
+                "ecr lifecycle simulate team/app -f policy.json --explain",
+            ),
+        ],
+    ),
+    (
+        "lifecycle simulate",
+        &[
+            (
+                "Shows what a policy would do, image by image.",
+                "ecr lifecycle simulate team/app -f policy.json --explain",
+            ),
+            (
+                "Shows what the policies in place leave week by week.",
+                "ecr lifecycle simulate 'team/*' --over 90d",
+            ),
+            (
+                "Fails where more than a tenth of a repository would go, and writes a page.",
+                "ecr lifecycle simulate --all -f policy.json --max 10% --report html=policy.html",
+            ),
+        ],
+    ),
+    ("lifecycle show", &[("Shows the policies of all repositories.", "ecr lifecycle show --all")]),
+    (
+        "lifecycle lint",
+        &[
+            ("Checks policy files.", "ecr lifecycle lint policies/*.json"),
+            (
+                "Checks what another program writes, and takes warnings for errors.",
+                "terraform output -raw policy | ecr lifecycle lint - --strict",
+            ),
+            (
+                "Writes the findings for GitHub's code scanning.",
+                "ecr lifecycle lint policies/*.json --report sarif=lint.sarif",
+            ),
+        ],
+    ),
+    (
         "doctor",
         &[
             (

@@ -13,6 +13,7 @@ mod credential_provider;
 mod doctor;
 mod ecr_repository;
 mod images;
+mod lifecycle;
 mod local;
 mod location;
 mod login;
@@ -24,6 +25,7 @@ pub mod permissions;
 mod pull;
 mod push;
 mod registry;
+mod report;
 mod runtime;
 mod signals;
 mod summary;
@@ -78,6 +80,7 @@ pub const COMMANDS: &[Command] = &[
     images::INSPECT,
     images::DU,
     doctor::COMMAND,
+    lifecycle::COMMAND,
     login::COMMAND,
     logout::COMMAND,
     credential_helper::COMMAND,

@@ -5,8 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::policy::{Action, Count, Policy, Rule, StorageClass, Tags};
-use crate::image::glob::covers;
+use super::policy::{Action, Count, Policy, Rule, StorageClass};
 
 /// An image as the evaluation sees it. Times are milliseconds since 1970.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -136,14 +135,12 @@ impl<'a> Evaluation<'a> {
 
     /// The images that a rule is about, by class and tags.
     fn matched(&self, rule: &Rule) -> Vec<usize> {
-        let status = if rule.class == StorageClass::Archive { "ARCHIVED" } else { "ACTIVE" };
         let places = self.images.iter().enumerate();
         let matched = places.filter(|(place, image)| {
-            image.status == status
-                && !self.gone.contains(place)
+            !self.gone.contains(place)
                 && !self.moved.contains(place)
                 && !self.attached.contains(place)
-                && selects(&rule.tags, &image.tags)
+                && rule.selects(image)
         });
         matched.map(|(place, _)| place).collect()
     }
@@ -183,20 +180,8 @@ impl<'a> Evaluation<'a> {
     }
 }
 
-fn selects(wanted: &Tags, tags: &[String]) -> bool {
-    let some = |test: &dyn Fn(&str) -> bool| tags.iter().any(|tag| test(tag));
-    match wanted {
-        Tags::Any => true,
-        Tags::Untagged => tags.is_empty(),
-        Tags::Prefixes(prefixes) => {
-            prefixes.iter().all(|prefix| some(&|tag| tag.starts_with(prefix.as_str())))
-        }
-        Tags::Patterns(patterns) => patterns.iter().all(|pattern| some(&|tag| covers(pattern, tag))),
-    }
-}
-
 /// The time from which an image's age is counted. One that came back from the archive is as old as its return.
-fn clock(image: &Image, count: Count) -> i64 {
+pub(super) fn clock(image: &Image, count: Count) -> i64 {
     let pushed = image.activated_at.unwrap_or(image.pushed_at);
     match count {
         Count::MoreThan(_) | Count::SincePushed(_) => pushed,

@@ -1,13 +1,16 @@
 //! Lint of a policy document: what the service would refuse, and what it takes but nobody can have meant. The errors
 //! are those of [`Policy::parse`], which the embedded ECR's PutLifecyclePolicy uses.
 
-use super::place::{self, Position};
+use super::place::{Places, Position};
 use super::policy::Policy;
 use super::problem::{PolicyError, Problem};
 use super::warnings;
 
 /// The bounds of `lifecyclePolicyText`, in characters.
 const LENGTHS: std::ops::RangeInclusive<usize> = 100..=30_720;
+
+/// The most findings of one document: a file that is something else is not told member by member.
+const MOST_FINDINGS: usize = 1000;
 
 /// How much a finding weighs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,13 +50,15 @@ pub fn lint(document: &[u8]) -> Vec<Finding> {
     findings.extend(length(text));
     if let Err(error) = serde_json::from_str::<serde_json::Value>(text) {
         findings.push(not_json(text, &error));
+        findings.sort_by_key(|finding| finding.position);
         return findings;
     }
-    findings.extend(duplicates(text));
-    match Policy::examine(text) {
-        Ok(policy) => findings.extend(located(text, Severity::Warning, warnings::of(&policy))),
-        Err(refusal) => findings.extend(located(text, Severity::Error, problems(refusal))),
-    }
+    let places = Places::read(text);
+    let (severity, problems) = match Policy::examine(text) {
+        Ok(policy) => (Severity::Warning, warnings::of(&policy)),
+        Err(refusal) => (Severity::Error, problems(refusal)),
+    };
+    findings.extend(located(&places, severity, problems));
     findings.sort_by_key(|finding| (finding.position, finding.severity));
     findings
 }
@@ -101,27 +106,34 @@ fn not_json(text: &str, error: &serde_json::Error) -> Finding {
     error_at(position, "not-json", format!("the document is not JSON: {reason}"))
 }
 
-/// The service takes the last member of a name.
-fn duplicates(text: &str) -> Vec<Finding> {
-    let finding = |(position, name): (Position, String)| Finding {
-        severity: Severity::Warning,
-        code: "duplicate-member",
-        rule: None,
-        position,
-        message: format!("the object has {name:?} twice: this one counts"),
-    };
-    place::duplicates(text).into_iter().map(finding).collect()
-}
-
-fn located(text: &str, severity: Severity, problems: Vec<Problem>) -> Vec<Finding> {
-    let finding = |problem: Problem| Finding {
+/// Members that stand twice, and problems, each with its place.
+fn located(places: &Places<'_>, severity: Severity, problems: Vec<Problem>) -> Vec<Finding> {
+    let mut found: Vec<(usize, Severity, Problem)> = Vec::new();
+    for (offset, name) in places.duplicates() {
+        // The service takes the last member of a name.
+        let message = format!("the object has {name:?} twice: this one counts");
+        found.push((offset, Severity::Warning, Problem::new("duplicate-member", "", message)));
+    }
+    found.extend(problems.into_iter().map(|problem| (places.offset(&problem.pointer), severity, problem)));
+    found.sort_by_key(|(offset, severity, _)| (*offset, *severity));
+    let more = found.len().saturating_sub(MOST_FINDINGS);
+    found.truncate(MOST_FINDINGS);
+    let offsets: Vec<usize> = found.iter().map(|(offset, ..)| *offset).collect();
+    let positions = places.positions(&offsets);
+    let last = positions.last().copied().filter(|_| more > 0);
+    let finding = |(position, (_, severity, problem)): (Position, (usize, Severity, Problem))| Finding {
         severity,
         code: problem.code,
         rule: rule(&problem.pointer),
-        position: place::position(text, &problem.pointer),
+        position,
         message: problem.message,
     };
-    problems.into_iter().map(finding).collect()
+    let mut findings: Vec<Finding> = positions.into_iter().zip(found).map(finding).collect();
+    findings.extend(last.map(|position| {
+        let message = format!("{more} more findings are not shown");
+        Finding { severity, code: "more-findings", rule: None, position, message }
+    }));
+    findings
 }
 
 /// The number of the rule that a pointer such as `/rules/0/action` leads into.

@@ -3,6 +3,7 @@
 
 mod document;
 mod evaluate;
+mod explain;
 mod lint;
 mod place;
 mod policy;
@@ -10,8 +11,10 @@ mod problem;
 #[cfg(test)]
 mod tests;
 mod warnings;
+mod words;
 
-pub use evaluate::{Image, Plan, evaluate};
+pub use evaluate::{Decision, Image, Plan, evaluate};
+pub use explain::{Explainer, Explanation};
 pub use lint::{Finding, Severity, lint};
 pub use place::Position;
-pub use policy::{Action, Policy, StorageClass};
+pub use policy::{Action, Policy, Rule, StorageClass};

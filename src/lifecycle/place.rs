@@ -1,5 +1,6 @@
 //! Lines and columns of a JSON document: where a value stands, and where one stands twice.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
@@ -48,56 +49,105 @@ impl<'de> Deserialize<'de> for ObjectMembers<'de> {
     }
 }
 
-/// The position of the value that a JSON pointer names; of the innermost value that is there, where it is not. Of two
-/// members of one name the last counts, as in the document's meaning.
-pub(super) fn position(text: &str, pointer: &str) -> Position {
-    let mut raw = text.trim_start_matches([' ', '\t', '\r', '\n']);
-    for step in pointer.split('/').skip(1) {
-        let inner = if let Ok(index) = step.parse::<usize>() {
-            elements(raw).get(index).map(|element| element.get())
-        } else {
-            let member = members(raw).into_iter().rev().find(|(name, _)| name == step);
-            member.map(|(_, value)| value.get())
-        };
-        let Some(inner) = inner else { break };
-        raw = inner;
-    }
-    Position::at(text, offset(text, raw))
+/// A value and where it begins, in bytes.
+struct Node {
+    offset: usize,
+    content: Content,
 }
 
-/// ObjectMembers whose name stands before them in the same object: their position and name.
-pub(super) fn duplicates(text: &str) -> Vec<(Position, String)> {
-    let mut found = Vec::new();
-    let mut waiting = vec![text];
-    while let Some(raw) = waiting.pop() {
-        let mut names: Vec<String> = Vec::new();
-        for (name, value) in members(raw) {
-            if names.contains(&name) {
-                found.push((Position::at(text, offset(text, value.get())), name));
-            } else {
-                names.push(name);
-            }
-            waiting.push(value.get());
+enum Content {
+    Object(Vec<(String, Node)>),
+    Array(Vec<Node>),
+    Scalar,
+}
+
+/// Where the values of a document stand. Reads it once, however much is asked.
+pub(super) struct Places<'a> {
+    text: &'a str,
+    root: Node,
+}
+
+impl<'a> Places<'a> {
+    /// Reads a document that is known to be JSON.
+    pub(super) fn read(text: &'a str) -> Self {
+        let root = node(text, text.trim_start_matches([' ', '\t', '\r', '\n']));
+        Self { text, root }
+    }
+
+    /// The offset of the value that a JSON pointer names; of the innermost value that is there, where it is not. Of
+    /// two members of one name the last counts, as in the document's meaning.
+    pub(super) fn offset(&self, pointer: &str) -> usize {
+        let mut node = &self.root;
+        for step in pointer.split('/').skip(1) {
+            let inner = match &node.content {
+                Content::Object(members) => {
+                    members.iter().rev().find(|(name, _)| name == step).map(|(_, value)| value)
+                }
+                Content::Array(elements) => step.parse().ok().and_then(|index: usize| elements.get(index)),
+                Content::Scalar => None,
+            };
+            let Some(inner) = inner else { break };
+            node = inner;
         }
-        waiting.extend(elements(raw).into_iter().map(RawValue::get));
+        node.offset
     }
-    found.sort();
-    found
-}
 
-fn members(raw: &str) -> Vec<(String, &RawValue)> {
-    if raw.trim_start().starts_with('{') {
-        serde_json::from_str::<ObjectMembers<'_>>(raw).map(|members| members.0).unwrap_or_default()
-    } else {
-        Vec::new()
+    /// Members whose name stands before them in the same object: their offset and name, in the document's order.
+    pub(super) fn duplicates(&self) -> Vec<(usize, String)> {
+        let mut found = Vec::new();
+        let mut waiting = vec![&self.root];
+        while let Some(node) = waiting.pop() {
+            match &node.content {
+                Content::Object(members) => {
+                    let mut names = HashSet::new();
+                    for (name, value) in members {
+                        if !names.insert(name) {
+                            found.push((value.offset, name.clone()));
+                        }
+                        waiting.push(value);
+                    }
+                }
+                Content::Array(elements) => waiting.extend(elements),
+                Content::Scalar => {}
+            }
+        }
+        found.sort();
+        found
+    }
+
+    /// The positions of these offsets, which ascend. The text is walked once.
+    pub(super) fn positions(&self, offsets: &[usize]) -> Vec<Position> {
+        let (mut at, mut position) = (0, Position { line: 1, column: 1 });
+        let step = |offset: &usize| {
+            for character in self.text.get(at..*offset).unwrap_or_default().chars() {
+                position = match character {
+                    '\n' => Position { line: position.line + 1, column: 1 },
+                    _ => Position { column: position.column + 1, ..position },
+                };
+            }
+            at = at.max(*offset);
+            position
+        };
+        offsets.iter().map(step).collect()
     }
 }
 
-fn elements(raw: &str) -> Vec<&RawValue> {
-    if raw.trim_start().starts_with('[') { serde_json::from_str(raw).unwrap_or_default() } else { Vec::new() }
-}
-
-/// Where a part of a text begins in it.
-fn offset(text: &str, part: &str) -> usize {
-    (part.as_ptr() as usize).saturating_sub(text.as_ptr() as usize)
+fn node(text: &str, raw: &str) -> Node {
+    // An address within the text, as each part is borrowed from it.
+    let offset = (raw.as_ptr() as usize).saturating_sub(text.as_ptr() as usize);
+    let content = match raw.as_bytes().first() {
+        Some(b'{') => {
+            let members =
+                serde_json::from_str::<ObjectMembers<'_>>(raw).map(|members| members.0).unwrap_or_default();
+            Content::Object(
+                members.into_iter().map(|(name, value)| (name, node(text, value.get()))).collect(),
+            )
+        }
+        Some(b'[') => {
+            let elements = serde_json::from_str::<Vec<&RawValue>>(raw).unwrap_or_default();
+            Content::Array(elements.into_iter().map(|element| node(text, element.get())).collect())
+        }
+        _ => Content::Scalar,
+    };
+    Node { offset, content }
 }

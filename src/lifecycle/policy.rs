@@ -3,10 +3,12 @@
 use serde_json::{Map, Value};
 
 use super::document;
+use super::evaluate::Image;
 use super::problem::{PolicyError, Problem};
+use crate::image::glob::covers;
 
 /// Days become milliseconds: a day is 24 hours, whatever the calendar says.
-const DAY: i64 = 24 * 60 * 60 * 1000;
+pub(super) const DAY: i64 = 24 * 60 * 60 * 1000;
 /// Wildcards in one pattern.
 const MOST_WILDCARDS: usize = 4;
 /// An archived image cannot expire before so many days.
@@ -20,7 +22,7 @@ pub struct Policy {
 
 /// One rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Rule {
+pub struct Rule {
     /// Its place in the document, from 0.
     pub(super) place: usize,
     pub(super) priority: i64,
@@ -39,6 +41,21 @@ pub(super) enum Tags {
     Prefixes(Vec<String>),
     /// Each of these covers some tag.
     Patterns(Vec<String>),
+}
+
+impl Tags {
+    /// Whether an image with these tags is selected.
+    fn select(&self, tags: &[String]) -> bool {
+        let some = |test: &dyn Fn(&str) -> bool| tags.iter().any(|tag| test(tag));
+        match self {
+            Self::Any => true,
+            Self::Untagged => tags.is_empty(),
+            Self::Prefixes(prefixes) => {
+                prefixes.iter().all(|prefix| some(&|tag| tag.starts_with(prefix.as_str())))
+            }
+            Self::Patterns(patterns) => patterns.iter().all(|pattern| some(&|tag| covers(pattern, tag))),
+        }
+    }
 }
 
 /// Where an image is kept.
@@ -74,6 +91,11 @@ impl Policy {
         Self::examine(text).map_err(|refusal| refusal.message())
     }
 
+    /// The rules in the order of their priority.
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
     /// Like [`parse`](Self::parse), with everything that is wrong and where.
     pub(super) fn examine(text: &str) -> Result<Self, PolicyError> {
         let Ok(Value::Object(document)) = serde_json::from_str(text) else {
@@ -100,6 +122,32 @@ impl Policy {
 }
 
 impl Rule {
+    /// The number by which rules are ordered.
+    pub fn priority(&self) -> i64 {
+        self.priority
+    }
+
+    /// What happens to the images that are too many or too old.
+    pub fn action(&self) -> Action {
+        self.action
+    }
+
+    /// Whether the rule counts images, and keeps the newest.
+    pub fn counts_images(&self) -> bool {
+        matches!(self.count, Count::MoreThan(_))
+    }
+
+    /// Whether the rule goes by the time of the push.
+    pub fn goes_by_push(&self) -> bool {
+        matches!(self.count, Count::SincePushed(_))
+    }
+
+    /// Whether an image is of the rule's storage class and has the tags that it selects.
+    pub fn selects(&self, image: &Image) -> bool {
+        let status = if self.class == StorageClass::Archive { "ARCHIVED" } else { "ACTIVE" };
+        image.status == status && self.tags.select(&image.tags)
+    }
+
     fn read(rule: &Map<String, Value>, place: usize) -> Result<Self, Problem> {
         let (selection, action) = (&rule["selection"], &rule["action"]);
         let problem = |code, message| Problem::new(code, format!("/rules/{place}/selection"), message);

@@ -2,12 +2,14 @@
 
 mod choosing;
 mod images;
+mod lint;
 mod more;
 mod public;
 mod reading;
 mod sample;
 mod schema;
 mod scripted;
+mod simulate;
 
 use std::path::Path;
 
@@ -32,4 +34,20 @@ fn valid(command: &str, output: &str) -> Value {
     let wrong = schema::errors(&schema, &value);
     assert!(wrong.is_empty(), "{wrong:#?}\n{output}");
     value
+}
+
+/// Holds a log against the parts of the schema of SARIF 2.1.0 that it uses.
+fn sarif(output: &str) -> Value {
+    let schema: Value = serde_json::from_str(include_str!("sarif-2.1.0.json")).unwrap();
+    let log: Value = serde_json::from_str(output).unwrap();
+    let wrong = schema::errors(&schema, &log);
+    assert!(wrong.is_empty(), "{wrong:#?}\n{output}");
+    // Each result has the rule that its index names.
+    for run in log["runs"].as_array().unwrap() {
+        for result in run["results"].as_array().unwrap() {
+            let index = usize::try_from(result["ruleIndex"].as_u64().unwrap()).unwrap();
+            assert_eq!(result["ruleId"], run["tool"]["driver"]["rules"][index]["id"]);
+        }
+    }
+    log
 }

@@ -22,7 +22,7 @@ pub(super) mod manifest_cache;
 pub(super) mod output;
 pub(super) mod pacing;
 pub(super) mod pages;
-mod progress;
+pub(super) mod progress;
 mod public;
 pub(super) mod reading;
 mod repos;

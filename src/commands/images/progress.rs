@@ -18,17 +18,21 @@ static IMAGES: AtomicUsize = AtomicUsize::new(0);
 static REPOSITORIES: AtomicUsize = AtomicUsize::new(0);
 
 /// Notes that so many more images were read.
-pub(super) fn images_read(number: usize) {
+pub(in crate::commands) fn images_read(number: usize) {
     IMAGES.fetch_add(number, Ordering::Relaxed);
 }
 
 /// Notes that one more repository was read.
-pub(super) fn repository_read() {
+pub(in crate::commands) fn repository_read() {
     REPOSITORIES.fetch_add(1, Ordering::Relaxed);
 }
 
 /// Does the work, and shows on a terminal how far it is: of so many repositories, where their number is known.
-pub(super) async fn watch<T>(ui: &Ui, repositories: Option<usize>, work: impl Future<Output = T>) -> T {
+pub(in crate::commands) async fn watch<T>(
+    ui: &Ui,
+    repositories: Option<usize>,
+    work: impl Future<Output = T>,
+) -> T {
     let Some(line) = StatusLine::new(ui) else { return work.await };
     let mut beat = interval_at(Instant::now() + PATIENCE, BEAT);
     tokio::pin!(work);

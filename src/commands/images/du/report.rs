@@ -1,18 +1,10 @@
 //! `--report html=FILE`: the table as one page that needs nothing else.
 
-use std::fmt::Write as _;
-
 use anyhow::Context as _;
 
-use super::super::output::{Rows as _, printable};
+use super::super::super::report::html::{Cell, Page};
+use super::super::output::Rows as _;
 use super::rows::GroupRows;
-
-const HEAD: &str = "<!DOCTYPE html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<title>ecr du</title>\n<style>\n\
-body { font: 15px system-ui, sans-serif; margin: 2rem; color: #222; }\n\
-table { border-collapse: collapse; }\nth, td { padding: .3rem .8rem; text-align: left; border-bottom: 1px solid #ddd; }\n\
-.number { text-align: right; font-variant-numeric: tabular-nums; }\n\
-.bar { width: 20rem; }\n.bar div { background: #4878b0; height: 1rem; }\n\
-tr:last-child { font-weight: bold; }\n</style>\n";
 
 /// Writes the page.
 pub(super) fn write(file: &str, rows: &GroupRows<'_>) -> anyhow::Result<()> {
@@ -21,31 +13,18 @@ pub(super) fn write(file: &str, rows: &GroupRows<'_>) -> anyhow::Result<()> {
 
 fn page(rows: &GroupRows<'_>) -> String {
     let columns = rows.columns();
-    let class = |right: bool| if right { " class=\"number\"" } else { "" };
-    let mut page = format!("{HEAD}<table>\n<tr>");
-    for column in &columns {
-        let _ = write!(page, "<th{}>{}</th>", class(column.right), column.head);
-    }
-    page.push_str("</tr>\n");
     let largest = rows.groups.iter().map(super::Group::shown).max().unwrap_or_default().max(1);
-    let bars = rows.groups.iter().map(|group| Some(u128::from(group.shown()) * 100 / u128::from(largest)));
-    let cells = (0..rows.len()).map(|row| rows.cells(row));
-    for (cells, share) in cells.chain([rows.total()]).zip(bars.chain([None])) {
-        page.push_str("<tr>");
-        for (cell, column) in cells.iter().zip(&columns) {
-            if column.head == "SHARE" {
-                let bar = share.map(|share| format!("<div style=\"width: {share}%\"></div>"));
-                let _ = write!(page, "<td class=\"bar\">{}</td>", bar.unwrap_or_default());
-            } else {
-                let _ = write!(page, "<td{}>{}</td>", class(column.right), escaped(cell));
-            }
-        }
-        page.push_str("</tr>\n");
-    }
-    page.push_str("</table>\n</html>\n");
-    page
-}
-
-fn escaped(text: &str) -> String {
-    printable(text).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    let share = |shown: u64| u8::try_from(u128::from(shown) * 100 / u128::from(largest)).unwrap_or(100);
+    let bars = rows.groups.iter().map(|group| Some(share(group.shown())));
+    let cells = (0..rows.len()).map(|row| rows.cells(row)).chain([rows.total()]);
+    let lines = cells.zip(bars.chain([None])).map(|(cells, share)| {
+        let cell = |(cell, head): (String, &str)| match share {
+            Some(share) if head == "SHARE" => Cell::Bar(share),
+            _ => Cell::Text(cell),
+        };
+        cells.into_iter().zip(columns.iter().map(|column| column.head)).map(cell).collect()
+    });
+    let mut page = Page::new("ecr du");
+    page.table(&columns, lines);
+    page.finish()
 }

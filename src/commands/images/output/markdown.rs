@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{Listing, printable};
 
 /// Writes a listing as a table.
-pub(super) fn write(out: &mut impl Write, listing: &Listing<'_>) -> std::io::Result<()> {
+pub(super) fn write(out: &mut (impl Write + ?Sized), listing: &Listing<'_>) -> std::io::Result<()> {
     let heads: Vec<&str> = listing.columns.iter().map(|column| column.head).collect();
     writeln!(out, "| {} |", heads.join(" | "))?;
     let rule = |right: bool| if right { "---:" } else { "---" };

@@ -1,5 +1,6 @@
 //! What the everyday commands print: one object, as a table, JSON, text, Markdown, or not at all.
 
+mod grid;
 mod markdown;
 mod table;
 
@@ -8,7 +9,8 @@ use std::io::Write as _;
 use anyhow::anyhow;
 use serde_json::{Map, Value};
 
-pub(in crate::commands) use self::table::{Column, printable};
+pub(in crate::commands) use self::grid::Grid;
+pub(in crate::commands) use self::table::{Column, Style, printable};
 use super::super::Context;
 use super::super::registry::usage;
 use crate::output::{self, Query, TableStyle};
@@ -26,6 +28,39 @@ pub(in crate::commands) enum Format {
     Markdown,
     /// Nothing.
     Off,
+    /// Findings for code scanning: SARIF 2.1.0.
+    Sarif,
+    /// Findings as test cases, for pages of test results.
+    Junit,
+    /// One page for a browser.
+    Html,
+}
+
+/// The formats that every command has.
+const COMMON: [Format; 5] = [Format::Table, Format::Json, Format::Text, Format::Markdown, Format::Off];
+
+/// A result that is more than a list of rows. Of the formats beyond [`COMMON`] it has those that its command names.
+pub(in crate::commands) trait Document {
+    /// The object of `--output json`, which `--query` picks from.
+    fn json(&self) -> Value;
+    /// What a person reads.
+    fn table(&self, out: &mut dyn std::io::Write, style: Style) -> std::io::Result<()>;
+    /// Records of fields.
+    fn records(&self) -> Vec<Vec<String>>;
+    /// What a job summary or a comment shows.
+    fn markdown(&self, out: &mut dyn std::io::Write) -> std::io::Result<()>;
+    /// A log of SARIF.
+    fn sarif(&self) -> Value {
+        Value::Null
+    }
+    /// A document of JUnit's XML.
+    fn junit(&self) -> String {
+        String::new()
+    }
+    /// A page of HTML.
+    fn html(&self) -> String {
+        String::new()
+    }
 }
 
 /// Rows that are made when they are printed, so that a listing of 100,000 is never in memory twice.
@@ -65,31 +100,62 @@ pub(in crate::commands) struct Output<'a> {
 }
 
 impl Format {
-    fn read(name: Option<&str>) -> anyhow::Result<Self> {
-        match name {
-            None | Some("table") => Ok(Self::Table),
-            Some("json") => Ok(Self::Json),
-            Some("text") => Ok(Self::Text),
-            Some("markdown") => Ok(Self::Markdown),
-            Some("off") => Ok(Self::Off),
-            Some(other) => Err(usage(format!(
-                "this command has no output {other}; expected table, json, text, markdown or off"
-            ))),
+    /// The name in `--output` and `--report`.
+    pub(in crate::commands) fn name(self) -> &'static str {
+        match self {
+            Self::Table => "table",
+            Self::Json => "json",
+            Self::Text => "text",
+            Self::Markdown => "markdown",
+            Self::Off => "off",
+            Self::Sarif => "sarif",
+            Self::Junit => "junit",
+            Self::Html => "html",
         }
+    }
+
+    /// The format of this name, if the command has it beside the common ones.
+    fn read(name: Option<&str>, further: &[Self]) -> anyhow::Result<Self> {
+        let Some(name) = name else { return Ok(Self::Table) };
+        let formats: Vec<Self> = COMMON.iter().chain(further).copied().collect();
+        formats.iter().find(|format| format.name() == name).copied().ok_or_else(|| {
+            let names: Vec<&str> = formats.iter().map(|format| format.name()).collect();
+            let (last, others) = names.split_last().unwrap_or((&"", &[]));
+            usage(format!("this command has no output {name}; expected {} or {last}", others.join(", ")))
+        })
     }
 }
 
 impl<'a> Output<'a> {
     /// The output that `--output` and `--query` ask for. What is wrong with them is found before any call.
     pub(in crate::commands) fn of(context: &'a Context) -> anyhow::Result<Self> {
+        Self::with_formats(context, &[])
+    }
+
+    /// Like [`Output::of`], for a command that has further formats.
+    pub(in crate::commands) fn with_formats(
+        context: &'a Context,
+        further: &[Format],
+    ) -> anyhow::Result<Self> {
         let globals = context.settings.globals();
-        let format = Format::read(globals.output.as_deref())?;
+        let format = Format::read(globals.output.as_deref(), further)?;
         let wrong = |expression: &String, reason| usage(format!("--query {expression}: {reason}"));
         let query = globals
             .query
             .as_ref()
             .map(|expression| Query::compile(expression).map_err(|reason| wrong(expression, reason)));
         Ok(Self { context, format, query: query.transpose()? })
+    }
+
+    /// Prints a document.
+    pub(in crate::commands) fn document(&self, document: &dyn Document) -> anyhow::Result<()> {
+        if self.query.is_some() {
+            return self.picked(&document.json());
+        }
+        let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+        let style = Style { width: self.width(), color: self.color() };
+        write_document(&mut out, document, self.format, style)?;
+        Ok(out.flush()?)
     }
 
     /// Prints a listing.
@@ -114,7 +180,8 @@ impl<'a> Output<'a> {
                 }
             }
             Format::Markdown => markdown::write(&mut out, listing)?,
-            Format::Off => {}
+            // No listing has these.
+            Format::Off | Format::Sarif | Format::Junit | Format::Html => {}
         }
         Ok(out.flush()?)
     }
@@ -142,7 +209,7 @@ impl<'a> Output<'a> {
                 self.context.ui.print(&format!("{}\n", fields.join("\t")))?;
             }
             Format::Markdown => self.context.ui.print(&markdown::object(object))?,
-            Format::Off => {}
+            Format::Off | Format::Sarif | Format::Junit | Format::Html => {}
         }
         Ok(())
     }
@@ -159,7 +226,8 @@ impl<'a> Output<'a> {
                 let style = TableStyle { width, color: self.color(), direct: true, terminal };
                 output::table::write(&mut bytes, "result", &value, style)?;
             }
-            Format::Json => {
+            // What is picked has no format of its own.
+            Format::Json | Format::Sarif | Format::Junit | Format::Html => {
                 output::json::write(&mut bytes, &value)?;
                 bytes.push(b'\n');
             }
@@ -184,6 +252,38 @@ impl<'a> Output<'a> {
             _ => self.context.ui.out_is_terminal() && !self.context.settings.no_color(),
         }
     }
+}
+
+/// Writes a document in a format.
+pub(in crate::commands) fn write_document(
+    out: &mut dyn std::io::Write,
+    document: &dyn Document,
+    format: Format,
+    style: Style,
+) -> anyhow::Result<()> {
+    match format {
+        Format::Table => document.table(out, style)?,
+        Format::Json => write_value(out, &document.json())?,
+        Format::Sarif => write_value(out, &document.sarif())?,
+        Format::Text => {
+            for record in document.records() {
+                let fields: Vec<String> = record.iter().map(|field| printable(field)).collect();
+                writeln!(out, "{}", fields.join("\t"))?;
+            }
+        }
+        Format::Markdown => document.markdown(out)?,
+        Format::Junit => out.write_all(document.junit().as_bytes())?,
+        Format::Html => out.write_all(document.html().as_bytes())?,
+        Format::Off => {}
+    }
+    Ok(())
+}
+
+fn write_value(out: &mut dyn std::io::Write, value: &Value) -> anyhow::Result<()> {
+    let mut bytes = Vec::new();
+    output::json::write(&mut bytes, value)?;
+    bytes.push(b'\n');
+    Ok(out.write_all(&bytes)?)
 }
 
 /// Writes the object row by row, as [`output::json::write`] would write it whole.

@@ -41,14 +41,18 @@ impl Column {
 
 /// How a table is drawn.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Style {
+pub(in crate::commands) struct Style {
     /// `None`: as wide as it becomes.
-    pub(super) width: Option<usize>,
-    pub(super) color: bool,
+    pub(in crate::commands) width: Option<usize>,
+    pub(in crate::commands) color: bool,
 }
 
 /// Writes a table, a head and a line for each row.
-pub(super) fn write(out: &mut impl Write, listing: &Listing<'_>, style: Style) -> std::io::Result<()> {
+pub(super) fn write(
+    out: &mut (impl Write + ?Sized),
+    listing: &Listing<'_>,
+    style: Style,
+) -> std::io::Result<()> {
     let natural = natural_widths(listing);
     let Some(widths) = fitted(&listing.columns, natural, style.width) else {
         return write_blocks(out, listing, style);
@@ -93,7 +97,7 @@ fn fitted(columns: &[Column], mut widths: Vec<usize>, limit: Option<usize>) -> O
 }
 
 fn write_row(
-    out: &mut impl Write,
+    out: &mut (impl Write + ?Sized),
     columns: &[Column],
     widths: &[usize],
     cells: &[String],
@@ -124,7 +128,7 @@ fn write_row(
 }
 
 /// One block for each row, a line for each column: for terminals that are too narrow for the table.
-fn write_blocks(out: &mut impl Write, listing: &Listing<'_>, style: Style) -> std::io::Result<()> {
+fn write_blocks(out: &mut (impl Write + ?Sized), listing: &Listing<'_>, style: Style) -> std::io::Result<()> {
     let head = listing.columns.iter().map(|column| column.head.width()).max().unwrap_or(0);
     let width = style.width.unwrap_or(usize::MAX).saturating_sub(head + GAP).max(1);
     for (number, row) in rows(listing).enumerate() {

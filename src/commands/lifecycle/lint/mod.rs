@@ -1,0 +1,140 @@
+//! `ecr lifecycle lint`: what the service would refuse in policy files, and what nobody can have meant. No calls.
+
+mod document;
+
+use std::fs::File;
+use std::io::Read;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::ArgMatches;
+
+use self::document::LintDocument;
+use super::super::images::failures::{NO, PARTLY_FAILED};
+use super::super::images::output::{Format, Output};
+use super::super::report::{self, ReportArgs};
+use super::super::{Command, Context, images};
+use crate::lifecycle::{Finding, Severity, lint};
+use crate::ui::progress::count;
+
+/// The row of `ecr lifecycle lint`.
+pub(super) const COMMAND: Command = Command { name: "lint", define, run };
+
+/// The formats beside the common ones.
+const FORMATS: &[Format] = &[Format::Sarif, Format::Junit, Format::Html];
+/// The name of standard input.
+const STDIN: &str = "<stdin>";
+/// The exit code where nothing could be read: neither clean nor wrong.
+const UNREADABLE: u8 = 255;
+/// More than this is read of no file: the service takes 30,720 characters.
+const LARGEST: u64 = 16 << 20;
+
+/// The arguments of `ecr lifecycle lint`.
+#[derive(Debug, clap::Args)]
+struct LintArgs {
+    /// Files with a policy each, as JSON; - is standard input
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
+    /// Take warnings for errors
+    #[arg(long)]
+    strict: bool,
+    #[command(flatten)]
+    reports: ReportArgs,
+}
+
+fn define() -> clap::Command {
+    let command = clap::Command::new("lint").about("Check policy files without a call to AWS").long_about(
+        "Check policy files without a call to AWS. Errors are what the service refuses, in its words; warnings are what it \
+         takes although nobody can have meant it. Exits 1 where there is an error, and with --strict also for warnings. \
+         --output sarif and junit are for code scanning and test reports.",
+    );
+    images::define::<LintArgs>(command)
+}
+
+fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
+    images::run(context, matches, lint_files)
+}
+
+/// A file that was read, and what is wrong with it.
+struct LintedFile {
+    /// Its name, for people and for programs.
+    name: String,
+    text: String,
+    findings: Vec<Finding>,
+}
+
+impl LintedFile {
+    fn of(name: String, bytes: &[u8], is_strict: bool) -> Self {
+        let mut findings = lint(bytes);
+        if is_strict {
+            for finding in &mut findings {
+                finding.severity = Severity::Error;
+            }
+        }
+        Self { name, text: String::from_utf8_lossy(bytes).into_owned(), findings }
+    }
+}
+
+/// The files that were checked, and those that could not be read.
+#[derive(Default)]
+struct Linted {
+    files: Vec<LintedFile>,
+    /// Name and reason.
+    unreadable: Vec<(String, String)>,
+}
+
+impl Linted {
+    fn count(&self, severity: Severity) -> usize {
+        let findings = self.files.iter().flat_map(|file| &file.findings);
+        findings.filter(|finding| finding.severity == severity).count()
+    }
+}
+
+fn lint_files(context: &Context, arguments: &LintArgs) -> anyhow::Result<ExitCode> {
+    let output = Output::with_formats(context, FORMATS)?;
+    let reports = arguments.reports.read(FORMATS)?;
+    let mut linted = Linted::default();
+    for path in &arguments.files {
+        let is_stdin = path.as_os_str() == "-";
+        let name = if is_stdin { STDIN.to_owned() } else { path.display().to_string() };
+        let source = if is_stdin { read(std::io::stdin()) } else { File::open(path).and_then(read) };
+        match source {
+            Ok(bytes) => linted.files.push(LintedFile::of(name, &bytes, arguments.strict)),
+            Err(error) => linted.unreadable.push((name, error.to_string())),
+        }
+    }
+    let document = LintDocument { linted: &linted };
+    output.document(&document)?;
+    report::write_all(context, &reports, &document)?;
+    Ok(conclude(context, &linted))
+}
+
+/// Tells the sum of it, and answers the exit code.
+fn conclude(context: &Context, linted: &Linted) -> ExitCode {
+    for (name, reason) in &linted.unreadable {
+        context.ui.note(&format!("error: {name} cannot be read: {reason}"));
+    }
+    let (errors, warnings) = (linted.count(Severity::Error), linted.count(Severity::Warning));
+    if errors + warnings > 0 {
+        let (errors, warnings) = (count(errors, "error"), count(warnings, "warning"));
+        context.ui.note(&format!("{errors} and {warnings} in {}", count(linted.files.len(), "file")));
+    }
+    match (errors, linted.unreadable.is_empty(), linted.files.is_empty()) {
+        (0, true, _) => ExitCode::SUCCESS,
+        (0, false, true) => ExitCode::from(UNREADABLE),
+        (0, false, false) => ExitCode::from(PARTLY_FAILED),
+        _ => ExitCode::from(NO),
+    }
+}
+
+fn read(source: impl Read) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    source.take(LARGEST + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LARGEST {
+        return Err(std::io::Error::other(format!(
+            "it is larger than {} MiB, which no policy is",
+            LARGEST >> 20
+        )));
+    }
+    Ok(bytes)
+}

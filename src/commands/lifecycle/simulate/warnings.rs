@@ -1,0 +1,113 @@
+//! What a policy does to these very images although hardly anybody can have meant it.
+
+use std::collections::HashMap;
+
+use super::simulation::Simulation;
+use crate::image::graph::CompanionTag;
+use crate::lifecycle::{Action, Image, Policy};
+use crate::ui::progress::count;
+
+/// An image that was pulled within these days is in use, in milliseconds.
+const RECENT: i64 = 7 * 24 * 60 * 60 * 1000;
+
+/// A warning about a repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::commands::lifecycle) struct Warning {
+    /// A stable identifier.
+    pub(in crate::commands::lifecycle) code: &'static str,
+    /// The priority of the rule that it is about.
+    pub(in crate::commands::lifecycle) rule: Option<i64>,
+    pub(in crate::commands::lifecycle) message: String,
+}
+
+/// All warnings about a simulation.
+pub(super) fn of(simulation: &Simulation, policy: &Policy) -> Vec<Warning> {
+    let mut warnings = Vec::new();
+    let mut warn = |code, rule, message| warnings.push(Warning { code, rule, message });
+    for effect in simulation.rules.iter().filter(|effect| effect.selected == 0) {
+        let priority = effect.priority;
+        warn("matches-nothing", Some(priority), format!("rule {priority} selects no image that is there"));
+    }
+    for rule in policy.rules().iter().filter(|rule| rule.counts_images()) {
+        let is_counted = |image: &&Image| rule.selects(image) && is_companion(image);
+        let companions = simulation.images.iter().filter(is_counted).count();
+        if companions > 0 {
+            let (priority, companions) = (rule.priority(), count(companions, "companion"));
+            let message = format!(
+                "rule {priority} counts {companions} (signatures and the like), which push others out"
+            );
+            warn("counts-companions", Some(rule.priority()), message);
+        }
+    }
+    let expired = expired(simulation);
+    for (code, rule, number, what) in by_rule(policy, &expired, simulation.at()) {
+        warn(code, Some(rule), format!("rule {rule} expires {} {what}", count(number, "image")));
+    }
+    if simulation.unknown_indexes > 0 {
+        let message = format!(
+            "what {} lists is not known (archived, or gone meanwhile), so that its untagged images may be held",
+            count(simulation.unknown_indexes, "index").replace("indexs", "indexes")
+        );
+        warn("unknown-children", None, message);
+    }
+    if !simulation.plan.held.is_empty() {
+        let held = count(simulation.plan.held.len(), "image");
+        warn("held", None, format!("{held} would go but for the indexes that list them"));
+    }
+    let (images, gone) = (simulation.images.len(), expired.len());
+    let tagged = |images: &mut dyn Iterator<Item = &Image>| images.filter(|image| is_named(image)).count();
+    let had = tagged(&mut simulation.images.iter());
+    if images > 0 && gone == images {
+        warn("empties-repository", None, format!("all {images} images expire"));
+    } else if had > 0 && tagged(&mut expired.iter().map(|(_, image)| *image)) == had {
+        warn("empties-repository", None, "no tagged image is left".to_owned());
+    }
+    warnings
+}
+
+/// The images that expire, with the priorities of the rules.
+fn expired(simulation: &Simulation) -> Vec<(i64, &Image)> {
+    let decisions = simulation.plan.decisions.iter().filter(|decision| decision.action == Action::Expire);
+    decisions.map(|decision| (decision.priority, &simulation.images[decision.image])).collect()
+}
+
+/// Warnings about images that a rule expires: code, rule, number of images, and what is with them.
+fn by_rule(
+    policy: &Policy,
+    expired: &[(i64, &Image)],
+    at: i64,
+) -> Vec<(&'static str, i64, usize, &'static str)> {
+    let mut pulled: HashMap<i64, usize> = HashMap::new();
+    let mut promoted: HashMap<i64, usize> = HashMap::new();
+    for (priority, image) in expired {
+        if image.pulled_at.is_some_and(|pulled| at - pulled <= RECENT) {
+            *pulled.entry(*priority).or_default() += 1;
+        }
+        if image.tags.iter().filter(|tag| CompanionTag::read(tag).is_none()).count() > 1 {
+            *promoted.entry(*priority).or_default() += 1;
+        }
+    }
+    let mut found = Vec::new();
+    for rule in policy.rules() {
+        let priority = rule.priority();
+        if let Some(number) = pulled.get(&priority) {
+            found.push(("pulled-recently", priority, *number, "that somebody pulled within 7 days before"));
+        }
+        // A new tag does not renew the time of the push.
+        if let Some(number) = promoted.get(&priority).filter(|_| rule.goes_by_push()) {
+            let what = "with several tags by the age of the first push, which a new tag does not renew";
+            found.push(("promoted", priority, *number, what));
+        }
+    }
+    found
+}
+
+/// Whether an image has a tag that people gave it.
+fn is_named(image: &Image) -> bool {
+    image.tags.iter().any(|tag| CompanionTag::read(tag).is_none())
+}
+
+/// Whether an image has tags, and only such as name another image by its digest.
+fn is_companion(image: &Image) -> bool {
+    !image.tags.is_empty() && !is_named(image)
+}
