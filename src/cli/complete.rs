@@ -186,6 +186,8 @@ mod tests {
                 ],
             ),
             ("public get-l", &["get-login-password"]),
+            ("public im", &["images"]),
+            ("public latest --sem", &["--semver"]),
             ("wait i", &["image-scan-complete"]),
             ("describe-images --repository-name x --max", &["--max-items"]),
             ("describe-images --outp", &["--output"]),

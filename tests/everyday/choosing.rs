@@ -113,6 +113,7 @@ fn find() {
     let service = Service::of(registry());
     let machine = service.machine();
     golden("find.txt", &machine.ok("find 1.2.3"));
+    golden("find.md", &machine.ok("find 1.2.3 --output markdown"));
     golden("find-glob.txt", &machine.ok("find *.* --output text").replace(service.address(), "HOST"));
     let by_digest = machine.ok(&format!("find {} team/* --output text", digest(b"arm")));
     assert_eq!(by_digest, format!("{}/team/app@{}\n", service.address(), digest(b"arm")));

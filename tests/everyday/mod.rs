@@ -1,6 +1,7 @@
 //! The everyday commands: against answers in AWS's shapes, and against the embedded ECR.
 
 mod choosing;
+mod completing;
 mod images;
 mod lint;
 mod more;

@@ -143,6 +143,8 @@ fn what_an_index_is() {
     let service = Service::of(registry());
     let machine = service.machine();
     golden("inspect-index.txt", &machine.ok("inspect team/app:1.2.3"));
+    golden("inspect-index.tsv", &machine.ok("inspect team/app:1.2.3 --output text"));
+    golden("inspect-index.md", &machine.ok("inspect team/app:1.2.3 --output markdown"));
     golden("inspect-tree.txt", &machine.ok("inspect team/app:1.2.3 --tree"));
     valid("inspect", &machine.ok("inspect team/app:1.2.3 --output json"));
     let _ = machine.fails(252, "inspect team/app:1.2.3 --config");
@@ -198,6 +200,7 @@ fn how_much_repositories_take() {
     }
     assert_eq!(service.count("BatchGetImage"), 0);
     golden("du.tsv", &machine.ok("du --output text"));
+    golden("du.md", &machine.ok("du --output markdown"));
     let outcome = machine.ecr(&["du", "--exact", "--output", "json", "--report", "html=du.html"]);
     assert_eq!(outcome.code, 0, "{}", outcome.transcript());
     let value = valid("du", &outcome.stdout);
@@ -245,4 +248,33 @@ fn one_screen_of_commands_and_one_sentence_for_errors() {
         machine.fails(252, "imags team/app"),
         "error: there is no command imags; did you mean images? `ecr --help` lists the commands\n"
     );
+}
+
+/// The sizes are compared with gzip's, the diff ids with the image's own configuration.
+#[test]
+fn uncompressed_sizes_are_measured() {
+    let mut machine = crate::harness::Machine::new();
+    machine.set("ECR_LOCAL", "1");
+    machine.ok("create-repository --repository-name team/app");
+    let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/sample-image");
+    machine.ok(&format!("push {sample} team/app:1"));
+    let line = "inspect team/app:1 --platform linux/amd64 --layers --measure";
+    let value = valid("inspect", &machine.ok(&format!("{line} --output json")));
+    let layers = value["layers"].as_array().unwrap();
+    assert!(!layers.is_empty());
+    for (number, layer) in layers.iter().enumerate() {
+        let blob = format!("{sample}/blobs/sha256/{}", &layer["digest"].as_str().unwrap()[7..]);
+        let plain = std::process::Command::new("gzip").args(["-dc", &blob]).output().unwrap();
+        assert_eq!(layer["uncompressedSizeInBytes"], plain.stdout.len());
+        assert_eq!(layer["diffId"], value["config"]["rootfs"]["diff_ids"][number]);
+    }
+    let page = machine.ok(line);
+    let diff_id = &layers[0]["diffId"].as_str().unwrap()[7..19];
+    assert!(page.lines().any(|line| line.contains(diff_id)), "{page}");
+    let _ = machine.fails(252, "inspect team/app:1 --measure");
+    // An image that is no index is for the platform that its configuration says.
+    let amd = machine.ok("digest team/app:1 --platform linux/amd64");
+    let image = format!("digest team/app@{}", amd.trim());
+    assert_eq!(machine.ok(&format!("{image} --platform linux/amd64")), amd);
+    machine.fails(1, &format!("{image} --platform linux/arm64"));
 }

@@ -66,7 +66,10 @@ impl Level {
                 Some(command) => Some(Self::Verb(Box::new((command.define)()))),
                 None => Some(Self::of_service(model::ecr(), word)),
             },
-            Self::Public => Some(Self::of_service(model::ecr_public(), word)),
+            Self::Public => match own_of_public().find(|command| command.name == word) {
+                Some(command) => Some(Self::Verb(Box::new((command.define)()))),
+                None => Some(Self::of_service(model::ecr_public(), word)),
+            },
             Self::Wait(service) => {
                 let waiter = service.waiters().find(|(name, _)| kebab(name) == word);
                 let operation = waiter.and_then(|(_, waiter)| service.operation(waiter.operation));
@@ -103,7 +106,12 @@ impl Level {
                 all.extend(operations(model::ecr()));
                 all
             }
-            Self::Public => operations(model::ecr_public()),
+            Self::Public => {
+                let mut all: Vec<Candidate> =
+                    own_of_public().map(|command| own(&(command.define)().name(command.name))).collect();
+                all.extend(operations(model::ecr_public()));
+                all
+            }
             Self::Wait(service) => {
                 service.waiters().map(|(name, _)| Candidate::new(kebab(name), "")).collect()
             }
@@ -142,12 +150,23 @@ impl Level {
     pub(super) fn positional(&self, index: usize) -> Option<Source> {
         match self {
             Self::Verb(command) => {
-                command.get_positionals().nth(index).map(|arg| of_id(arg.get_id().as_str()))
+                // The last argument takes all words that follow, if it takes several.
+                let several = |arg: &&clap::Arg| {
+                    arg.get_num_args().is_some_and(|range| range.max_values() > 1)
+                        || matches!(arg.get_action(), clap::ArgAction::Append)
+                };
+                let last = || command.get_positionals().last().filter(several);
+                command.get_positionals().nth(index).or_else(last).map(|arg| of_id(arg.get_id().as_str()))
             }
             Self::Completions if index == 0 => Some(choices(SHELLS.into_iter())),
             _ => None,
         }
     }
+}
+
+/// The commands of our own that may follow the word `public`.
+fn own_of_public() -> impl Iterator<Item = &'static commands::Command> {
+    commands::COMMANDS.iter().filter(|command| commands::OF_PUBLIC.contains(&command.name))
 }
 
 fn operations(service: &'static Service) -> Vec<Candidate> {

@@ -80,7 +80,7 @@ impl Contents<'_> {
     }
 
     /// The repository as a store of blobs.
-    fn store(&self) -> anyhow::Result<Arc<dyn Store>> {
+    pub(in crate::commands) fn store(&self) -> anyhow::Result<Arc<dyn Store>> {
         let connection = &self.repository.connection;
         if connection.is_public() {
             return Ok(Arc::new(super::public::remote(self.repository)?));

@@ -1,5 +1,6 @@
 //! `ecr inspect`: what an image is and what belongs to it.
 
+mod measure;
 mod page;
 
 use std::process::ExitCode;
@@ -7,6 +8,7 @@ use std::process::ExitCode;
 use clap::ArgMatches;
 use serde_json::{Value, json};
 
+use self::measure::{Uncompressed, measure};
 use self::page::page;
 use super::super::registry::{usage, wrong};
 use super::super::{Command, Context, block_on};
@@ -47,6 +49,9 @@ struct InspectArgs {
     /// Show each layer with its digest, its size and the step that made it
     #[arg(long)]
     layers: bool,
+    /// With --layers: read every layer to tell its uncompressed size
+    #[arg(long, requires = "layers")]
+    measure: bool,
     /// Neither use nor keep manifests in the cache
     #[arg(long)]
     no_cache: bool,
@@ -71,6 +76,8 @@ struct Inspected {
     manifest: Manifest,
     /// The bytes of the configuration; of an index none.
     configuration: Option<Vec<u8>>,
+    /// The layers without their compression; empty unless they were measured.
+    uncompressed: Vec<Uncompressed>,
 }
 
 fn inspect(context: &Context, arguments: &InspectArgs) -> anyhow::Result<ExitCode> {
@@ -85,7 +92,7 @@ fn inspect(context: &Context, arguments: &InspectArgs) -> anyhow::Result<ExitCod
     let (found, fetched) = block_on(progress::watch(
         &context.ui,
         None,
-        read(&repository, &reference.name, platform.as_ref(), &cache),
+        read(&repository, &reference.name, platform.as_ref(), (&cache, arguments.measure)),
     ))?;
     tell_fetched(context, fetched);
     let inspected = match found {
@@ -130,7 +137,7 @@ async fn read(
     repository: &Repository,
     name: &Name,
     platform: Option<&Platform>,
-    cache: &ManifestCache,
+    (cache, is_measured): (&ManifestCache, bool),
 ) -> anyhow::Result<(Found, usize)> {
     // Asked first, and alone: the service's own words for what is absent.
     let input = json!({"repositoryName": repository.name, "imageIds": [identifier(name)]});
@@ -157,11 +164,18 @@ async fn read(
         Content::Image { config, .. } => Some(contents.configuration(config).await?),
         Content::Index(_) => None,
     };
+    let uncompressed = match manifest.content() {
+        Content::Image { layers, .. } if is_measured => measure(&*contents.store()?, layers).await?,
+        _ => Vec::new(),
+    };
     if configuration.is_none() {
         graph.set_children(position, &manifest);
         graph.link();
     }
-    Ok((Found::Image(Box::new(Inspected { graph, position, manifest, configuration })), fetched))
+    Ok((
+        Found::Image(Box::new(Inspected { graph, position, manifest, configuration, uncompressed })),
+        fetched,
+    ))
 }
 
 impl Inspected {
@@ -176,12 +190,24 @@ impl Inspected {
 fn object(repository: &Repository, inspected: &Inspected) -> Value {
     let Inspected { graph, position, manifest, .. } = inspected;
     let companions = graph.companions(*position).map(|at| image_members(repository, graph, at));
-    json!({
+    let mut object = json!({
         "image": image_members(repository, graph, *position),
         "manifest": serde_json::from_slice::<Value>(manifest.bytes()).unwrap_or_default(),
         "config": inspected.config(),
         "companions": companions.collect::<Vec<_>>(),
-    })
+    });
+    if let Content::Image { layers, .. } = manifest.content()
+        && !inspected.uncompressed.is_empty()
+    {
+        let measured = layers.iter().zip(&inspected.uncompressed).map(|(layer, uncompressed)| {
+            json!({
+                "digest": layer.digest, "sizeInBytes": layer.size,
+                "diffId": uncompressed.diff_id, "uncompressedSizeInBytes": uncompressed.bytes,
+            })
+        });
+        object["layers"] = measured.collect();
+    }
+    object
 }
 
 /// Repository, digest, tags, type, size, platforms.

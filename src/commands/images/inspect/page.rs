@@ -6,8 +6,8 @@ use super::super::super::Context;
 use super::super::list::tree::{self, Place};
 use super::super::output::printable;
 use super::{InspectArgs, Inspected};
-use crate::image::Content;
 use crate::image::graph::{Graph, Time};
+use crate::image::{Content, Descriptor, Digest};
 use crate::ui::progress::human;
 
 /// The columns of the names.
@@ -95,22 +95,28 @@ fn configuration(page: &mut Page, config: &Value) {
     page.lines("LABELS", labels.map(|(name, value)| format!("{name}={}", text(value))));
 }
 
-/// The layers, each with the step of the history that made it; steps without a layer between them.
+/// The layers: digest, size, diff id, uncompressed size where that was measured, and the step of the history that made
+/// it; steps without a layer between them.
 fn layers(inspected: &Inspected) -> Vec<String> {
     let layers = match inspected.manifest.content() {
         Content::Image { layers, .. } => layers.as_slice(),
         Content::Index(_) => &[],
     };
-    let line = |layer: &crate::image::Descriptor, step: &str| {
-        format!("{}  {:>11}  {step}", layer.digest.short(), human(layer.size))
-    };
     let config = inspected.config().unwrap_or_default();
-    let mut rest = layers.iter();
+    let line = |(number, layer): (usize, &Descriptor), step: &str| {
+        let told = config["rootfs"]["diff_ids"][number].as_str().and_then(|text| text.parse::<Digest>().ok());
+        let measured = inspected.uncompressed.get(number);
+        let diff_id = measured.map(|measured| &measured.diff_id).or(told.as_ref()).map_or("?", Digest::short);
+        let size = measured.map(|measured| format!("  {:>11}", human(measured.bytes))).unwrap_or_default();
+        format!("{}  {:>11}  {diff_id:12}{size}  {step}", layer.digest.short(), human(layer.size))
+    };
+    let blank = if inspected.uncompressed.is_empty() { String::new() } else { format!("  {:>11}", "-") };
+    let mut rest = layers.iter().enumerate();
     let mut lines = Vec::new();
     for step in config["history"].as_array().into_iter().flatten() {
         let words = step["created_by"].as_str().unwrap_or_default();
         if step["empty_layer"] == true {
-            lines.push(format!("{:12}  {:>11}  {words}", "-", "-"));
+            lines.push(format!("{:12}  {:>11}  {:12}{blank}  {words}", "-", "-", "-"));
         } else if let Some(layer) = rest.next() {
             lines.push(line(layer, words));
         }
