@@ -102,19 +102,21 @@ pub(super) fn platform_argument() -> clap::Arg {
         .help("Only the image for this platform, such as linux/arm64; repeat it for several. All by default")
 }
 
+/// The most blobs that move at once: each takes a connection and up to two files.
+const MOST_JOBS: u8 = 128;
+
 /// The argument `--jobs`.
 pub(super) fn jobs_argument() -> clap::Arg {
     clap::Arg::new("jobs")
         .long("jobs")
         .value_name("NUMBER")
-        .default_value("4")
-        .value_parser(clap::value_parser!(u8).range(1..=64))
-        .help("How many layers move at once")
+        .value_parser(clap::value_parser!(u8).range(1..=i64::from(MOST_JOBS)))
+        .help("The most layers that move at once; by default as many as their sizes, --memory and the network allow")
 }
 
 /// The number of `--jobs`.
 pub(super) fn jobs(matches: &clap::ArgMatches) -> usize {
-    matches.get_one::<u8>("jobs").copied().map_or(4, usize::from)
+    matches.get_one::<u8>("jobs").copied().map_or(usize::from(MOST_JOBS), usize::from)
 }
 
 /// An error of a transfer with what decides the exit code at its root: the service's own no.

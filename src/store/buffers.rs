@@ -5,6 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 const MEBIBYTE: usize = 1024 * 1024;
+/// What memory is counted in: fine enough for many small blobs.
+const UNIT: usize = 64 * 1024;
 /// Memory in bytes that the program takes besides its buffers: code, threads, connections.
 const PROGRAM: usize = 28 * MEBIBYTE;
 /// How much memory a transfer takes where nobody says otherwise.
@@ -17,7 +19,8 @@ pub const LEAST_MEMORY: usize = 48 * MEBIBYTE;
 #[derive(Debug)]
 pub struct Buffers {
     spare: Mutex<Vec<Vec<u8>>>,
-    mebibytes: Arc<Semaphore>,
+    units: Arc<Semaphore>,
+    /// In units.
     budget: usize,
 }
 
@@ -37,20 +40,20 @@ impl Buffers {
 
     /// How many bytes all buffers may have together.
     pub fn budget(&self) -> usize {
-        self.budget * MEBIBYTE
+        self.budget * UNIT
     }
 
     pub(super) fn new(budget: usize) -> Arc<Self> {
-        let budget = budget / MEBIBYTE;
-        Arc::new(Self { spare: Mutex::default(), mebibytes: Arc::new(Semaphore::new(budget)), budget })
+        let budget = budget / UNIT;
+        Arc::new(Self { spare: Mutex::default(), units: Arc::new(Semaphore::new(budget)), budget })
     }
 
     /// An empty buffer with room for `size` bytes, as soon as the budget has room for it. One buffer is always
     /// lent, even where it alone is more than the budget.
     pub(super) async fn lend(self: &Arc<Self>, size: usize) -> Buffer {
-        let wanted = size.div_ceil(MEBIBYTE).clamp(1, self.budget);
-        let wanted = u32::try_from(wanted).expect("a budget is far below 2^32 MiB");
-        let permit = Arc::clone(&self.mebibytes).acquire_many_owned(wanted).await;
+        let wanted = size.div_ceil(UNIT).clamp(1, self.budget);
+        let wanted = u32::try_from(wanted).expect("a budget is far below 2^32 units");
+        let permit = Arc::clone(&self.units).acquire_many_owned(wanted).await;
         let permit = permit.expect("the semaphore is never closed");
         // What is small is left to the allocator, and does not keep a large buffer from those that need one.
         let spare = if size < MEBIBYTE { None } else { self.spare().pop() };
@@ -63,8 +66,8 @@ impl Buffers {
     /// Keeps half of the memory for something else, until the answer is dropped.
     pub async fn halve(self: &Arc<Self>) -> OwnedSemaphorePermit {
         self.spare().clear();
-        let wanted = u32::try_from(self.budget / 2).expect("a budget is far below 2^32 MiB");
-        let permit = Arc::clone(&self.mebibytes).acquire_many_owned(wanted).await;
+        let wanted = u32::try_from(self.budget / 2).expect("a budget is far below 2^32 units");
+        let permit = Arc::clone(&self.units).acquire_many_owned(wanted).await;
         permit.expect("the semaphore is never closed")
     }
 

@@ -199,6 +199,12 @@ pub trait Store: Send + Sync {
         Box::pin(async { Err(Error::Place { place: self.name(), reason }) })
     }
 
+    /// Counts the requests so far that were throttled or failed, and were repeated: where they become more, fewer blobs
+    /// move at once.
+    fn setbacks(&self) -> u64 {
+        0
+    }
+
     /// What remains of a transfer that ends early.
     fn keeps(&self) -> Kept {
         Kept::Nothing

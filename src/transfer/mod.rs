@@ -4,7 +4,10 @@
 //! move, several at once; then manifests, children before the index that lists them; then the image gets its tags,
 //! and what is about it follows. So whatever happens in between, nobody ever sees an image that is not whole.
 
+mod blobs;
 pub mod compress;
+mod error;
+mod limits;
 mod missing;
 mod plan;
 mod platforms;
@@ -14,155 +17,21 @@ mod referrers;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
+use futures_util::future::BoxFuture;
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
+use self::blobs::move_blobs;
 use self::compress::{Compression, CompressionCache, Work};
+pub use self::error::Error;
 use self::missing::Missing;
 use self::plan::Plan;
 use self::progress::{Event, Progress};
 use self::referrers::{Referrer, ReferrerLink};
-use crate::image::{Content, Descriptor, Digest, Manifest, Name, Platform};
-use crate::store::{self, Buffers, Shared, Source, Written};
+use crate::image::{Content, Digest, Manifest, Name, Platform};
+use crate::store::{Buffers, Shared, Written};
 
-/// Why an image was not moved.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// One of the two stores cannot go on.
-    #[error(transparent)]
-    Store(#[from] store::Error),
-    /// There is no image for a platform.
-    #[error("{place} has no image for {wanted}; it has {offered}")]
-    NoPlatform {
-        /// The source.
-        place: String,
-        /// The platform that was asked for.
-        wanted: Platform,
-        /// The platforms that the image has.
-        offered: String,
-    },
-    /// An index lists images whose content is not there.
-    #[error(
-        "{place} has only a part of {digest}: its index lists {absent} without the content; choose what it has with \
-         {present}"
-    )]
-    Incomplete {
-        /// The source.
-        place: String,
-        /// The index.
-        digest: Digest,
-        /// The platforms whose content is missing.
-        absent: String,
-        /// The options that choose the others.
-        present: String,
-    },
-    /// Several images of one name are for the same platform.
-    #[error("{place} has several images for {wanted}: {one} and {other}; choose one by its digest")]
-    Ambiguous {
-        /// The source.
-        place: String,
-        /// The platform that was asked for.
-        wanted: String,
-        /// One of them.
-        one: Digest,
-        /// Another one.
-        other: Digest,
-    },
-    /// The image is not the one that it should be.
-    #[error("{place} has {found}, expected {expected}")]
-    OtherDigest {
-        /// The source.
-        place: String,
-        /// The digest it has.
-        found: Digest,
-        /// The digest that was asked for.
-        expected: Digest,
-    },
-    /// A docker archive or engine is to take what is none of its images.
-    #[error("{place} cannot take {digest}: {reason}")]
-    NotForDocker {
-        /// The destination.
-        place: String,
-        /// The manifest.
-        digest: Digest,
-        /// Why not.
-        reason: &'static str,
-    },
-    /// An index lists content that is no manifest, and the destination takes no such index.
-    #[error(
-        "{place} cannot take {digest}: it is an index of {listed}, and Amazon ECR takes indexes of images only; a build \
-         cache of buildkit is exported for it with --cache-to type=registry,image-manifest=true"
-    )]
-    NoImagesInIndex {
-        /// The destination.
-        place: String,
-        /// The index.
-        digest: Digest,
-        /// The media type of something that it lists.
-        listed: String,
-    },
-    /// Indexes list indexes without an end in sight.
-    #[error("{place}: index {digest} is nested too deeply")]
-    TooDeep {
-        /// The source.
-        place: String,
-        /// The index at which it was too much.
-        digest: Digest,
-    },
-    /// An image has more manifests than fit.
-    #[error("{place}: the image's manifests have more than {limit} bytes together")]
-    TooMuch {
-        /// The source.
-        place: String,
-        /// How many bytes are taken.
-        limit: usize,
-    },
-    /// A configuration is of no use.
-    #[error("the configuration of image {digest} in {place} cannot be used: {reason}")]
-    Configuration {
-        /// The source.
-        place: String,
-        /// The image's manifest.
-        digest: Digest,
-        /// The reason.
-        reason: String,
-    },
-    /// A compressed layer is damaged.
-    #[error("layer {digest} in {place} cannot be decompressed: {reason}")]
-    Unpack {
-        /// The source.
-        place: String,
-        /// The layer.
-        digest: Digest,
-        /// The decompressor's message.
-        reason: String,
-    },
-    /// A layer is not the one that its image was made with.
-    #[error(
-        "layer {digest} in {place} decompresses to {found}, and its image's configuration says {expected}"
-    )]
-    Identity {
-        /// The source.
-        place: String,
-        /// The layer.
-        digest: Digest,
-        /// The digest of what is in it.
-        found: Digest,
-        /// The digest in the configuration.
-        expected: Digest,
-    },
-    /// More is said about an image than makes sense.
-    #[error("{place}: too many referrers, or referrers of referrers, of {digest}; copy it without them")]
-    TooManyReferrers {
-        /// The source.
-        place: String,
-        /// Digest of their subject.
-        digest: Digest,
-    },
-    /// The program is broken.
-    #[error("the transfer of a blob ended unexpectedly: {0}")]
-    Task(tokio::task::JoinError),
-}
+/// How many manifests are read or written at once.
+const MANIFESTS: usize = 16;
 
 /// Options of a transfer.
 #[derive(Debug, Clone)]
@@ -177,7 +46,7 @@ pub struct Options {
     pub tags: Vec<String>,
     /// Whether what is about the image moves with it: signatures, bills of materials, attestations.
     pub referrers: bool,
-    /// How many blobs move at once.
+    /// The most blobs that move at once; how many of them do depends on their sizes and the network.
     pub jobs: usize,
     /// The memory for the bytes of all of them.
     pub buffers: Arc<Buffers>,
@@ -316,9 +185,7 @@ pub async fn add(
         progress.hear(Event::Planned { blobs: 0, bytes: 0, present: outcome.present });
     }
     if needed.image {
-        for child in &plan.children {
-            put_child(destination, child, progress).await?;
-        }
+        put_children(destination, &plan.children, progress).await?;
     }
     if let Some(tags) = &needed.tags {
         destination.put_image(&plan.root, tags).await?;
@@ -335,9 +202,7 @@ async fn put_referrer(
     referrer: &Referrer,
     progress: &Arc<dyn Progress>,
 ) -> Result<(), Error> {
-    for child in &referrer.children {
-        put_child(destination, child, progress).await?;
-    }
+    put_children(destination, &referrer.children, progress).await?;
     match &referrer.link {
         ReferrerLink::Subject(_) => destination.put_referrer(&referrer.manifest).await?,
         ReferrerLink::Tag(tag) => {
@@ -348,69 +213,32 @@ async fn put_referrer(
     Ok(())
 }
 
-async fn move_blobs(
-    source: &Shared,
+/// Writes the manifests below an index, several at once where that saves round trips, and each only when those that
+/// it lists are there.
+async fn put_children(
     destination: &Shared,
-    blobs: &[&Descriptor],
-    options: &Options,
-    progress: &Arc<dyn Progress>,
-    outcome: &mut Outcome,
-) -> Result<(), Error> {
-    if destination.capabilities().is_stream {
-        for &blob in blobs {
-            outcome.count(move_blob(source, destination, blob, options, progress).await?);
-        }
-        return Ok(());
-    }
-    // Dropping the set, as an interrupt does, stops what is in it.
-    let mut tasks = JoinSet::new();
-    let permits = Arc::new(Semaphore::new(options.jobs.max(1)));
-    for &blob in blobs {
-        let (source, destination, blob) = (Arc::clone(source), Arc::clone(destination), blob.clone());
-        let (permits, progress, options) = (Arc::clone(&permits), Arc::clone(progress), options.clone());
-        tasks.spawn(async move {
-            let _permit = permits.acquire_owned().await;
-            move_blob(&source, &destination, &blob, &options, &progress).await
-        });
-    }
-    while let Some(task) = tasks.join_next().await {
-        match task.map_err(Error::Task).flatten() {
-            Ok(moved) => outcome.count(moved),
-            Err(error) => {
-                // The others hold unfinished files, which are to be gone before anybody hears of the error.
-                tasks.shutdown().await;
-                return Err(error);
-            }
-        }
-    }
-    Ok(())
-}
-
-async fn move_blob(
-    source: &Shared,
-    destination: &Shared,
-    blob: &Descriptor,
-    options: &Options,
-    progress: &Arc<dyn Progress>,
-) -> Result<(Written, u64), Error> {
-    progress.hear(Event::Started(blob));
-    let (listener, digest) = (Arc::clone(progress), blob.digest.clone());
-    let source = Source::new(Arc::clone(source), blob.clone(), move |position| {
-        listener.hear(Event::Arrived { digest: &digest, position });
-    });
-    let source = source.with_buffers(Arc::clone(&options.buffers));
-    let source = if options.verify { source } else { source.trusted() };
-    let written = destination.write(blob, &source).await?;
-    progress.hear(Event::Finished(blob));
-    Ok((written, blob.size))
-}
-
-async fn put_child(
-    destination: &Shared,
-    child: &Manifest,
+    children: &[Manifest],
     progress: &Arc<dyn Progress>,
 ) -> Result<(), Error> {
-    destination.put_manifest(child).await?;
-    progress.hear(Event::Manifest(child.digest()));
+    let at_once = if destination.capabilities().is_far { MANIFESTS } else { 1 };
+    let put = |child| -> BoxFuture<'_, Result<(), Error>> {
+        Box::pin(async move {
+            destination.put_manifest(child).await?;
+            progress.hear(Event::Manifest(child.digest()));
+            Ok(())
+        })
+    };
+    let mut rest = children;
+    while !rest.is_empty() {
+        // Each stands behind those that it lists.
+        let lists = |child: &Manifest, before: &[Manifest]| {
+            child.children().iter().any(|entry| before.iter().any(|before| *before.digest() == entry.digest))
+        };
+        let end = (1..rest.len()).find(|&at| lists(&rest[at], &rest[..at])).unwrap_or(rest.len());
+        let (ready, behind) = rest.split_at(end);
+        let writes: Vec<BoxFuture<'_, _>> = ready.iter().map(put).collect();
+        stream::iter(writes).buffer_unordered(at_once).try_collect::<()>().await?;
+        rest = behind;
+    }
     Ok(())
 }

@@ -1,10 +1,13 @@
 //! The plan of a transfer: its manifests, in the order in which they must arrive.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
-use super::Error;
+use futures_util::future::BoxFuture;
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+
 use super::platforms;
 use super::referrers::{self, Referrer};
+use super::{Error, MANIFESTS};
 use crate::image::{Content, Descriptor, Digest, Manifest, Name, Platform, media_type};
 use crate::store::{self, Shared, Source};
 
@@ -99,6 +102,8 @@ impl Blobs {
 pub(super) struct Walk {
     pub(super) children: Vec<Manifest>,
     pub(super) seen: HashSet<Digest>,
+    /// Manifests that were read ahead.
+    fetched: HashMap<Digest, Manifest>,
     bytes: usize,
 }
 
@@ -109,6 +114,7 @@ impl Walk {
         index: &Manifest,
         depth: usize,
     ) -> Result<(), Error> {
+        self.prefetch(source, index, depth).await?;
         for entry in index.children() {
             if depth > DEEPEST {
                 return Err(Error::TooDeep { place: source.name(), digest: index.digest().clone() });
@@ -116,10 +122,38 @@ impl Walk {
             if !self.seen.insert(entry.digest.clone()) {
                 continue;
             }
-            let child = fetch(source, entry).await?;
+            let child = match self.fetched.remove(&entry.digest) {
+                Some(child) => child,
+                None => fetch(source, entry).await?,
+            };
             self.count(source, &child)?;
             Box::pin(self.children(source, &child, depth + 1)).await?;
             self.children.push(child);
+        }
+        Ok(())
+    }
+
+    /// Reads what an index lists, many manifests at once, before the way goes through them in order.
+    async fn prefetch(&mut self, source: &Shared, index: &Manifest, depth: usize) -> Result<(), Error> {
+        if depth > DEEPEST || !source.capabilities().is_far {
+            return Ok(());
+        }
+        let (mut named, entries) = (HashSet::new(), index.children());
+        let wanted = entries.iter().filter(|entry| {
+            !self.seen.contains(&entry.digest)
+                && !self.fetched.contains_key(&entry.digest)
+                && named.insert(&entry.digest)
+        });
+        let reads: Vec<BoxFuture<'_, _>> =
+            wanted.map(|entry| -> BoxFuture<'_, _> { Box::pin(fetch(source, entry)) }).collect();
+        let mut reads = stream::iter(reads).buffered(MANIFESTS);
+        let mut bytes = self.bytes;
+        while let Some(manifest) = reads.try_next().await? {
+            bytes += manifest.bytes().len();
+            if bytes > MOST_MANIFEST_BYTES {
+                return Err(Error::TooMuch { place: source.name(), limit: MOST_MANIFEST_BYTES });
+            }
+            self.fetched.insert(manifest.digest().clone(), manifest);
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! Calls about one repository, repeated where the service was busy or the network gone.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -29,12 +29,18 @@ pub(super) struct Calls {
     pace: Arc<Pace>,
     /// How many failures more are borne with: each takes [`COST`], and each answer gives one back.
     patience: AtomicI64,
+    setbacks: AtomicU64,
 }
 
 impl Calls {
     pub(super) fn new(client: Client, repository: Repository, first_wait: Duration, pace: Arc<Pace>) -> Self {
         let (answered, patience) = (AtomicBool::new(false), AtomicI64::new(PATIENCE));
-        Self { client, repository, answered, first_wait, pace, patience }
+        Self { client, repository, answered, first_wait, pace, patience, setbacks: AtomicU64::new(0) }
+    }
+
+    /// How many calls failed and were repeated.
+    pub(super) fn setbacks(&self) -> u64 {
+        self.setbacks.load(Ordering::Relaxed)
     }
 
     /// Display name for messages.
@@ -109,6 +115,7 @@ impl Calls {
         if self.patience.fetch_sub(COST, Ordering::Relaxed) < COST {
             return Err(self.named(error));
         }
+        self.setbacks.fetch_add(1, Ordering::Relaxed);
         tokio::time::sleep(self.first_wait * 2u32.pow(*failures - 1)).await;
         Ok(())
     }

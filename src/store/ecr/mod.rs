@@ -11,7 +11,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, try_join_all};
 use serde_json::{Value, json};
 
 use self::calls::Calls;
@@ -65,9 +65,11 @@ impl Ecr {
     async fn missing(&self, blobs: &[Descriptor]) -> Result<HashSet<Digest>, Error> {
         const OPERATION: &str = "BatchCheckLayerAvailability";
         let mut missing: HashSet<Digest> = blobs.iter().map(|blob| blob.digest.clone()).collect();
-        for some in blobs.chunks(BATCH) {
+        let asked = blobs.chunks(BATCH).map(|some| {
             let digests: Vec<&Digest> = some.iter().map(|blob| &blob.digest).collect();
-            let answer = self.calls.call(OPERATION, json!({"layerDigests": digests})).await?;
+            self.calls.call(OPERATION, json!({"layerDigests": digests}))
+        });
+        for answer in try_join_all(asked).await? {
             for layer in list(&answer, "layers") {
                 if text(layer, "layerAvailability") == Some("AVAILABLE")
                     && let Some(digest) = text(layer, "layerDigest").and_then(|text| text.parse().ok())
@@ -295,6 +297,10 @@ impl Store for Ecr {
 
     fn keeps(&self) -> Kept {
         if self.journal.is_some() { Kept::Bytes } else { Kept::Blobs }
+    }
+
+    fn setbacks(&self) -> u64 {
+        self.calls.setbacks()
     }
 
     fn check_tags<'a>(&'a self, digest: &'a Digest, tags: &'a [String]) -> Answer<'a, ()> {

@@ -21,7 +21,7 @@ use std::collections::HashSet;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use std::time::Duration;
 
@@ -31,9 +31,11 @@ use oci_distribution::Reference;
 use reqwest::Method;
 use tokio::sync::Mutex;
 
+use self::challenge::Challenge;
 pub use self::error::Error;
 use self::error::Trouble;
 use self::resource::Resource;
+use self::token::Asks;
 pub use self::token::Renew;
 use super::connections::Connections;
 pub use super::connections::Network;
@@ -47,7 +49,7 @@ const USER_AGENT: &str = concat!("ecr/", env!("CARGO_PKG_VERSION"));
 /// How often something is attempted where another attempt may help.
 const ATTEMPTS: u32 = 5;
 /// How many questions are asked at once.
-const QUESTIONS: usize = 8;
+const QUESTIONS: usize = 64;
 
 /// How to log in.
 #[derive(Clone, PartialEq, Eq)]
@@ -91,7 +93,11 @@ impl Remote {
             pulling: Mutex::default(),
             pushing: Mutex::default(),
             listing: Mutex::default(),
-            challenge: std::sync::Mutex::default(),
+            challenge: std::sync::Mutex::new(match Registry::of_host(host) {
+                Some(Registry::Ecr { .. }) => Asks::Challenges(Challenge::Basic),
+                _ => Asks::Unknown,
+            }),
+            setbacks: AtomicU64::new(0),
         };
         Self {
             is_anonymous,
@@ -151,6 +157,7 @@ impl Remote {
             if failures >= ATTEMPTS || !trouble.passing || !lost {
                 return Err(self.trouble(trouble, doing));
             }
+            self.reads.setbacks.fetch_add(1, Ordering::Relaxed);
             tokio::time::sleep(self.pause(&trouble, failures)).await;
         }
         unreachable!("the last attempt returns")
@@ -263,6 +270,10 @@ impl Store for Remote {
             }
             Ok(())
         })
+    }
+
+    fn setbacks(&self) -> u64 {
+        self.reads.setbacks.load(Ordering::Relaxed)
     }
 
     fn keeps(&self) -> Kept {

@@ -1,6 +1,7 @@
 //! Reading from a registry: manifests whole and bounded, blobs from any offset.
 
 use std::future::Future;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -12,11 +13,10 @@ use tokio::sync::Mutex;
 use super::super::connections::{Connections, SendError};
 use super::super::download::{Asked, Failure, Origin};
 use super::super::http::retry_after;
-use super::challenge::Challenge;
 use super::error::Trouble;
 use super::listing::is_no_answer;
 use super::resource::Resource;
-use super::token::{Renew, Right, with};
+use super::token::{Asks, Renew, Right, with};
 use super::{Error, Login, Remote};
 use crate::image::{Descriptor, Digest, MAXIMUM_MANIFEST, Manifest, Name, RepositoryName, Tag, media_type};
 use crate::store;
@@ -41,18 +41,16 @@ pub(super) struct Reads {
     pub(super) pushing: Mutex<Option<String>>,
     /// Last `Authorization` header for the catalog.
     pub(super) listing: Mutex<Option<String>>,
-    /// How the registry wants to be asked, once that is known.
-    pub(super) challenge: std::sync::Mutex<Option<Challenge>>,
+    /// How the registry wants to be asked.
+    pub(super) challenge: std::sync::Mutex<Asks>,
+    /// How many requests failed and were repeated.
+    pub(super) setbacks: AtomicU64,
 }
 
 impl Reads {
     /// Asks for nothing but whether we are welcome.
     async fn greet(&self) -> Result<Response, Trouble> {
-        let url = self.url(Resource::Root)?;
-        let client = self.connections.client(&url).map_err(Trouble::plain)?;
-        let authorization = self.authorization(Right::Pull, None).await?;
-        let request = client.get(url).header(USER_AGENT, super::USER_AGENT);
-        self.answered(with(request, &authorization)).await
+        self.ask(Right::Pull, &Method::GET, Resource::Root, |request| request).await
     }
 
     /// Sends a request with a short body or none, and waits for the head of its answer.

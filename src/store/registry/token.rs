@@ -39,6 +39,17 @@ struct Token {
     access_token: Option<String>,
 }
 
+/// What a registry wants to know of whoever asks it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Asks {
+    /// It was not asked yet.
+    Unknown,
+    /// It has answered without a challenge.
+    Nothing,
+    /// It has sent this challenge.
+    Challenges(Challenge),
+}
+
 impl Reads {
     /// What a request's header says for who asks; empty where nobody wants to know. `stale` is what it said when that
     /// was not accepted any more; whoever comes first gets a new one for all.
@@ -80,8 +91,9 @@ impl Reads {
         }
         let known = self.challenge().clone();
         let challenge = match known {
-            Some(challenge) => Some(challenge),
-            None => self.challenged().await?,
+            Asks::Challenges(challenge) => Some(challenge),
+            Asks::Nothing => None,
+            Asks::Unknown => self.challenged().await?,
         };
         match challenge {
             Some(Challenge::Bearer { realm, service }) => {
@@ -99,17 +111,51 @@ impl Reads {
         if answer.status().is_server_error() || matches!(answer.status().as_u16(), 408 | 429) {
             return Err(refused(answer).await);
         }
-        Ok(self.note(&answer))
-    }
-
-    /// Remembers how an answer says that the registry wants to be asked.
-    fn note(&self, answer: &Response) -> Option<Challenge> {
         let challenge = challenge::of(answer.headers());
-        self.challenge().clone_from(&challenge);
-        challenge
+        *self.challenge() = challenge.clone().map_or(Asks::Nothing, Asks::Challenges);
+        Ok(challenge)
     }
 
-    fn challenge(&self) -> MutexGuard<'_, Option<Challenge>> {
+    /// Remembers how a refusal says that the registry wants to be asked.
+    fn note(&self, refusal: &Response) {
+        if let Some(challenge) = challenge::of(refusal.headers()) {
+            *self.challenge() = Asks::Challenges(challenge);
+        }
+    }
+
+    /// Sends a request without saying who asks, where it is not known how the registry wants to be told: that saves the
+    /// question to a registry that is open to everybody, and any other answers with its challenge. `None` where it has
+    /// to be told.
+    async fn ask_unnamed(
+        &self,
+        method: &Method,
+        request: impl Fn() -> RequestBuilder,
+    ) -> Result<Option<Response>, Trouble> {
+        // What has a body is not sent twice.
+        if *self.challenge() != Asks::Unknown || !matches!(*method, Method::GET | Method::HEAD) {
+            return Ok(None);
+        }
+        let is_anonymous = match *self.login.lock().await {
+            Login::Registry(_) => return Ok(None),
+            Login::Anonymous => true,
+            Login::Password(..) | Login::Identity(_) => false,
+        };
+        let response = self.answered(request()).await?;
+        match response.status().as_u16() {
+            401 => {
+                self.note(&response);
+                return Ok(None);
+            }
+            // It may say something else to whom it knows.
+            403 | 404 if !is_anonymous => return Ok(None),
+            403 => return Err(refused(response).await),
+            408 | 429 | 500.. => {}
+            _ => *self.challenge() = Asks::Nothing,
+        }
+        Ok(Some(response))
+    }
+
+    fn challenge(&self) -> MutexGuard<'_, Asks> {
         self.challenge.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -182,11 +228,15 @@ impl Reads {
         complete: impl Fn(RequestBuilder) -> RequestBuilder,
     ) -> Result<Response, Trouble> {
         let client = self.connections.client(url).map_err(Trouble::plain)?;
+        let request =
+            || complete(client.request(method.clone(), url.clone()).header(USER_AGENT, super::USER_AGENT));
+        if let Some(response) = self.ask_unnamed(method, &request).await? {
+            return Ok(response);
+        }
         let mut stale: Option<String> = None;
         loop {
             let authorization = self.authorization(right, stale.as_deref()).await?;
-            let request = client.request(method.clone(), url.clone()).header(USER_AGENT, super::USER_AGENT);
-            let response = self.answered(complete(with(request, &authorization))).await?;
+            let response = self.answered(with(request(), &authorization)).await?;
             if stale.is_some() || !matches!(response.status().as_u16(), 401 | 403) {
                 return Ok(response);
             }

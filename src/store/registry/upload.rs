@@ -8,6 +8,7 @@ use bytes::Bytes;
 use futures_util::stream;
 use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, LOCATION, RANGE, USER_AGENT};
 use reqwest::{Body, Method, RequestBuilder, Response};
+use std::sync::atomic::Ordering;
 use tokio::sync::mpsc::{self, Sender};
 use url::Url;
 
@@ -46,6 +47,16 @@ impl Session {
     }
 }
 
+/// Answer to the wish to mount a blob.
+enum Mount {
+    /// The blob is here.
+    Done,
+    /// It is to be sent in this upload.
+    Begun(Session),
+    /// Nothing came of it.
+    Refused,
+}
+
 enum Failure {
     Source(store::Error),
     Registry(Trouble),
@@ -65,9 +76,11 @@ impl From<store::Error> for Failure {
 
 impl Remote {
     pub(super) async fn upload(&self, blob: &Descriptor, source: &Source) -> Result<Written, store::Error> {
-        if self.mounted(blob, source).await {
-            return Ok(Written::Present);
-        }
+        let begun = match self.mount(blob, source).await {
+            Mount::Done => return Ok(Written::Present),
+            Mount::Begun(session) => Some(session),
+            Mount::Refused => None,
+        };
         let step = if blob.size <= SMALL as u64 { SMALL } else { STEP };
         let mut parts = Parts::new(source.stream_to_verifier().await?, source.buffers(), step);
         let (entry, mut session) = if let Some(started) = source.started_upload() {
@@ -78,7 +91,7 @@ impl Remote {
             let entry = entry.and_then(|journal| journal.entry(&self.repository, &blob.digest));
             let session =
                 entry.as_ref().and_then(JournalEntry::read).and_then(|state| Session::of(&state, false));
-            (entry, session)
+            (entry, session.or(begun))
         };
         let (mut failures, mut stale) = (0, None);
         loop {
@@ -127,27 +140,38 @@ impl Remote {
                 session = None;
             }
             if !expired {
+                self.reads.setbacks.fetch_add(1, Ordering::Relaxed);
                 tokio::time::sleep(self.pause(&trouble, failures)).await;
             }
         }
         Ok(Written::Moved)
     }
 
-    /// Whether the registry took the blob over from another of its repositories. Where it does not, for whatever
+    /// Asks the registry to take the blob over from another of its repositories. Where it does not, for whatever
     /// reason, the blob is sent.
-    async fn mounted(&self, blob: &Descriptor, source: &Source) -> bool {
-        let Some((host, repository)) = source.mount_source() else { return false };
+    async fn mount(&self, blob: &Descriptor, source: &Source) -> Mount {
+        let Some((host, repository)) = source.mount_source() else { return Mount::Refused };
         if host != self.host || repository == self.repository.as_str() {
-            return false;
+            return Mount::Refused;
         }
-        let Ok(repository) = repository.parse() else { return false };
+        let Ok(repository) = repository.parse() else { return Mount::Refused };
         // Neither a digest nor a repository's name has anything in it that a query would have to say otherwise.
         let resource = Resource::Mount { digest: &blob.digest, from: &repository };
         let mount = |request: RequestBuilder| request.header(CONTENT_LENGTH, 0);
-        self.reads
-            .ask(Right::Push, &Method::POST, resource, mount)
-            .await
-            .is_ok_and(|response| response.status() == 201)
+        let Ok(response) = self.reads.ask(Right::Push, &Method::POST, resource, mount).await else {
+            return Mount::Refused;
+        };
+        match response.status().as_u16() {
+            201 => Mount::Done,
+            202 => {
+                let place = self.reads.url(resource).and_then(|url| moved(&url, &response));
+                let place = place.ok().flatten();
+                place.map_or(Mount::Refused, |place| {
+                    Mount::Begun(Session { place, doubtful: false, next: 0 })
+                })
+            }
+            _ => Mount::Refused,
+        }
     }
 
     async fn attempt(

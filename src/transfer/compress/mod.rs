@@ -5,7 +5,7 @@
 //! until it is done. So each layer is compressed into a spool, a nameless file in the platform's temporary folder, and
 //! moved from there like any other blob: it can be sent again where the network fails, and an upload that ended early
 //! is taken up again by the next run (the same layer always gives the same bytes). While one layer moves, others are
-//! compressed, and no more than `jobs` spools exist at once.
+//! compressed, and no more than [`SPOOLS`] spools exist at once.
 //!
 //! One layer at a time is sent while it is compressed: an upload needs its digest only at its end. What the destination
 //! turns out to have is not sent on, so no more goes there in vain than the network takes while a layer is compressed,
@@ -36,9 +36,12 @@ pub use self::cache::CompressionCache;
 use self::pack::{WorkerPool, pack};
 use super::plan::{self, Blobs, Plan};
 use super::progress::{Event, Progress};
-use super::{Error, Options, Outcome, expect, move_blobs, put_child};
+use super::{Error, Options, Outcome, expect, move_blobs, put_children};
 use crate::image::{Content, Descriptor, Digest, Manifest, media_type, null_is_default};
 use crate::store::{self, Buffers, PendingBlob, Shared, Source, Written};
+
+/// The most layers that are compressed or wait in spools at once.
+const SPOOLS: usize = 4;
 
 /// How layers can be compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -245,9 +248,7 @@ impl Work {
         expect(source, &root, options)?;
         // Only now is it known which digest the tags are to name.
         destination.check_tags(root.digest(), &options.tags).await?;
-        for child in &children {
-            put_child(destination, child, progress).await?;
-        }
+        put_children(destination, &children, progress).await?;
         destination.put_image(&root, &options.tags).await?;
         progress.hear(Event::Manifest(root.digest()));
         root.digest().clone_into(&mut outcome.digest);
@@ -294,7 +295,7 @@ impl Work {
         outcome: &mut Outcome,
     ) -> Result<HashMap<Digest, Descriptor>, Error> {
         let mut tasks = JoinSet::new();
-        let permits = Arc::new(Semaphore::new(options.jobs.max(1)));
+        let permits = Arc::new(Semaphore::new(options.jobs.clamp(1, SPOOLS)));
         let workers = WorkerPool::new(&options.buffers);
         let _half = options.buffers.halve().await;
         for layer in self.layers.values() {
