@@ -10,6 +10,7 @@ connections and bytes since the last time.
 import argparse
 import asyncio
 import collections
+import contextlib
 import signal
 
 # How much of a wire's time may be taken ahead before a sender is stopped: a router's queue.
@@ -78,7 +79,8 @@ class Half(asyncio.Protocol):
             if pieces:
                 to.write(b"".join(pieces))
             if ends:
-                to.write_eof()
+                with contextlib.suppress(OSError):
+                    to.write_eof()
         if self.waiting:
             self.timer = self.loop.call_at(self.waiting[0][0], self.deliver)
 

@@ -2,6 +2,7 @@
 //! taken from the settings here and nowhere else.
 
 pub mod log;
+pub mod probe;
 mod proxies;
 mod tls;
 pub mod upload;
@@ -72,6 +73,12 @@ impl Network {
     /// The client's side of every TLS handshake. Reads the trusted certificates, which takes milliseconds.
     pub fn tls(&self) -> Result<ClientConfig, TlsError> {
         tls::configuration(self)
+    }
+
+    /// Whether a URL is asked without a proxy.
+    pub fn is_direct(&self, url: &str) -> bool {
+        let url = url.parse().ok();
+        url.is_some_and(|url| self.proxy_chooser().is_none_or(|chooser| chooser.choose(&url).is_none()))
     }
 
     /// What chooses a request's proxy; `None` where none is configured.

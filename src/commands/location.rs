@@ -295,7 +295,7 @@ pub(super) fn remote(
     repository: &RepositoryName,
 ) -> anyhow::Result<Remote> {
     let login = login(settings, registry, repository, false)?;
-    let plain = match registry {
+    let is_undecided = match registry {
         Registry::Loopback(host) => !registry::is_secured(settings, host)?,
         _ => false,
     };
@@ -305,7 +305,8 @@ pub(super) fn remote(
     let renew = move || self::login(&own, &renewed, &path, true).map_err(|error| format!("{error:#}"));
     let expires =
         login != Login::Anonymous && matches!(registry, Registry::Ecr { .. } | Registry::Loopback(_));
-    let remote = Remote::new(registry.host(), repository, plain, login, network);
+    let remote = Remote::new(registry.host(), repository, is_undecided, login, network);
+    let remote = if is_undecided { remote.with_scheme_found_out() } else { remote };
     let remote = match registry::journal_of(settings, format!("docker://{}", registry.host())) {
         Some(journal) => remote.with_journal(journal),
         None => remote,

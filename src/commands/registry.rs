@@ -4,8 +4,10 @@ use std::io::ErrorKind;
 
 use anyhow::anyhow;
 
+use super::block_on;
 use crate::error::Error;
 use crate::image::{self, Platform, Registry};
+use crate::network::probe::speaks_tls;
 use crate::settings::{Globals, Settings};
 use crate::store::Journal;
 use crate::store::ecr::Network;
@@ -64,11 +66,20 @@ pub(super) fn is_secured(settings: &Settings, host: &str) -> anyhow::Result<bool
     Ok(configured.trim_end_matches('/').strip_prefix("https://") == Some(host))
 }
 
-/// An embedded ECR that somebody serves: the host is the endpoint, unless another one is given. Only a configured
-/// endpoint of the same host can say that it is served with TLS.
+/// How a host of this machine is served, which nothing in its name tells.
+fn scheme_of(settings: &Settings, host: &str) -> anyhow::Result<&'static str> {
+    let plain = "http";
+    if !crate::network::Network::from_settings(settings)?.is_direct(&format!("{plain}://{host}")) {
+        return Ok(plain);
+    }
+    let is_secure = block_on(async { Ok::<_, anyhow::Error>(speaks_tls(host).await) })?;
+    Ok(if is_secure { "https" } else { plain })
+}
+
+/// An embedded ECR that somebody serves: the host is the endpoint, unless another one is given.
 fn at_loopback(settings: &Settings, globals: &mut Globals, host: &str) -> anyhow::Result<()> {
     if globals.endpoint_url.is_none() && !is_secured(settings, host)? {
-        globals.endpoint_url = Some(format!("http://{host}"));
+        globals.endpoint_url = Some(format!("{}://{host}", scheme_of(settings, host)?));
     }
     if settings.region()?.is_none_or(|region| region.is_empty()) {
         globals.region = Some(LOOPBACK_REGION.to_owned());

@@ -145,7 +145,7 @@ impl ServerCertVerifier for Trusted {
 
 /// Trusts whoever answers, as `--no-verify-ssl` asks; signatures of the handshake are still checked.
 #[derive(Debug)]
-struct Anyone(WebPkiSupportedAlgorithms);
+pub(super) struct Anyone(pub(super) WebPkiSupportedAlgorithms);
 
 impl ServerCertVerifier for Anyone {
     fn verify_server_cert(

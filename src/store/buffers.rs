@@ -54,13 +54,29 @@ impl Buffers {
         let wanted = size.div_ceil(UNIT).clamp(1, self.budget);
         let wanted = u32::try_from(wanted).expect("a budget is far below 2^32 units");
         let permit = Arc::clone(&self.units).acquire_many_owned(wanted).await;
-        let permit = permit.expect("the semaphore is never closed");
+        self.buffer(size, permit.expect("the semaphore is never closed"))
+    }
+
+    fn buffer(self: &Arc<Self>, size: usize, permit: OwnedSemaphorePermit) -> Buffer {
         // What is small is left to the allocator, and does not keep a large buffer from those that need one.
         let spare = if size < MEBIBYTE { None } else { self.spare().pop() };
         let mut bytes = spare.unwrap_or_default();
         bytes.clear();
         bytes.reserve_exact(size);
         Buffer { bytes, home: Arc::clone(self), _permit: permit }
+    }
+
+    /// Whether [`Buffers::try_lend`] has room for so many bytes now. A third of the budget stays free for those who
+    /// have to wait for a buffer.
+    pub(super) fn has_room(&self, size: usize) -> bool {
+        self.units.available_permits() >= size.div_ceil(UNIT) + self.budget / 3
+    }
+
+    /// An empty buffer with room for `size` bytes, where the budget has room for it at once and still enough for others.
+    pub(super) fn try_lend(self: &Arc<Self>, size: usize) -> Option<Buffer> {
+        let wanted = u32::try_from(size.div_ceil(UNIT)).ok().filter(|_| self.has_room(size))?;
+        let permit = Arc::clone(&self.units).try_acquire_many_owned(wanted).ok()?;
+        Some(self.buffer(size, permit))
     }
 
     /// Keeps half of the memory for something else, until the answer is dropped.

@@ -98,6 +98,11 @@ impl Connections {
         self.network.endpoint.as_ref()
     }
 
+    /// Whether a URL is asked without a proxy.
+    pub(super) fn is_direct(&self, url: &Url) -> bool {
+        self.network.connection.is_direct(url.as_str())
+    }
+
     /// The connections for a URL of this scheme.
     pub(super) fn client(&self, url: &Url) -> Result<&reqwest::Client, String> {
         self.pool(url, false)

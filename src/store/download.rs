@@ -1,21 +1,25 @@
 //! A blob's way down, from whoever answers a plain GET of it: connections break and URLs expire, and after either the
 //! download goes on where it stopped.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::ops::Range;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use bytes::{Buf as _, Bytes};
 use futures_util::future::BoxFuture;
-use reqwest::header::RANGE;
+use reqwest::header::{ACCEPT_RANGES, CONTENT_RANGE, ETAG, HeaderValue, RANGE};
 use reqwest::{RequestBuilder, Response, StatusCode};
 
 use super::connections::{SendError, reason};
 use super::http::retry_after;
+use super::lanes::Lanes;
 use super::{Answer, Error, Reader};
 use crate::image::Descriptor;
 
 /// How often in a row a download may break off without a byte in between.
 const ATTEMPTS: u32 = 5;
+/// How long bytes may come to a halt before the rest is asked for anew; twice as long each time.
+const HALT: Duration = if cfg!(test) { Duration::from_millis(200) } else { Duration::from_secs(5) };
 
 /// Where blobs are fetched from.
 pub(super) trait Origin: Send + Sync {
@@ -32,6 +36,12 @@ pub(super) trait Origin: Send + Sync {
 
     /// The wait before something that failed is tried again; it doubles from one attempt to the next.
     fn first_wait(&self) -> Duration;
+
+    /// The further connections to the host.
+    fn lanes(&self) -> Arc<Lanes>;
+
+    /// A request failed, and is repeated.
+    fn set_back(&self);
 }
 
 /// A request that is ready to be sent.
@@ -41,27 +51,13 @@ pub(super) struct Asked {
     pub(super) authorization: String,
 }
 
-/// A blob from an offset on.
-pub(super) fn read(origin: Arc<dyn Origin>, blob: &Descriptor, offset: u64) -> Box<dyn Reader> {
-    let blob = blob.clone();
-    Box::new(Download {
-        origin,
-        blob,
-        position: offset,
-        skip: 0,
-        response: None,
-        rest: Bytes::new(),
-        failures: 0,
-        asked: None,
-        authorization: String::new(),
-        refused: false,
-    })
-}
-
-struct Download {
+/// A part of a blob on its way, as one stream.
+pub(super) struct Download {
     origin: Arc<dyn Origin>,
+    lanes: Arc<Lanes>,
     blob: Descriptor,
     position: u64,
+    end: u64,
     /// How much of the response's beginning is here already.
     skip: u64,
     response: Option<Response>,
@@ -72,7 +68,15 @@ struct Download {
     /// `Authorization` header of the last request.
     authorization: String,
     refused: bool,
+    /// The server cannot be asked for a range.
+    is_whole: bool,
+    /// It is fetched ahead of its reader, and given up at the first trouble.
+    is_ahead: bool,
+    version: Version,
 }
+
+/// The `ETag` of the first answer, which all others have to have.
+pub(super) type Version = Arc<OnceLock<Option<HeaderValue>>>;
 
 /// Whether to go on after something failed.
 pub(super) enum Failure {
@@ -83,6 +87,42 @@ pub(super) enum Failure {
 }
 
 impl Download {
+    /// These bytes of a blob.
+    pub(super) fn new(
+        origin: Arc<dyn Origin>,
+        blob: &Descriptor,
+        bytes: Range<u64>,
+        version: Version,
+    ) -> Self {
+        Self {
+            lanes: origin.lanes(),
+            origin,
+            blob: blob.clone(),
+            position: bytes.start,
+            end: bytes.end,
+            skip: 0,
+            response: None,
+            rest: Bytes::new(),
+            failures: 0,
+            asked: None,
+            authorization: String::new(),
+            refused: false,
+            is_whole: false,
+            is_ahead: false,
+            version,
+        }
+    }
+
+    /// Fetched ahead of its reader: given up at the first trouble, since the reader can fetch it in its own way.
+    pub(super) fn ahead(self) -> Self {
+        Self { is_ahead: true, ..self }
+    }
+
+    /// The offset behind its last byte.
+    pub(super) fn end(&self) -> u64 {
+        self.end
+    }
+
     fn failed(&self, reason: impl Into<String>) -> Error {
         Error::Download { digest: self.blob.digest.clone(), reason: reason.into() }
     }
@@ -92,9 +132,12 @@ impl Download {
         let stale = self.refused.then_some(self.authorization.as_str());
         let Asked { mut request, authorization } = self.origin.request(&self.blob, stale).await?;
         self.authorization = authorization;
-        if self.position > 0 {
+        if self.end < self.blob.size {
+            request = request.header(RANGE, format!("bytes={}-{}", self.position, self.end - 1));
+        } else if self.position > 0 && !self.is_whole {
             request = request.header(RANGE, format!("bytes={}-", self.position));
         }
+        let begun = Instant::now();
         let response = self.origin.send(request).await.map_err(|error| {
             if error.astray {
                 Failure::Final(self.failed(error.reason))
@@ -102,13 +145,15 @@ impl Download {
                 Failure::Passing(error.reason)
             }
         })?;
+        self.lanes.answered(begun.elapsed());
         self.asked = retry_after(&response);
         self.refused = matches!(response.status().as_u16(), 401 | 403);
         self.check(response)
     }
 
-    fn check(&self, response: Response) -> Result<Response, Failure> {
-        let expected = if self.position > 0 { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
+    fn check(&mut self, response: Response) -> Result<Response, Failure> {
+        let is_part = self.position > 0 || self.end < self.blob.size;
+        let expected = if is_part && !self.is_whole { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
         let status = response.status();
         // Who does not know ranges sends everything, and what is here already is passed over.
         let whole = status == StatusCode::OK;
@@ -118,7 +163,26 @@ impl Download {
             let passing = status.is_server_error() || matches!(status.as_u16(), 401 | 403 | 408 | 429);
             return Err(if passing { Failure::Passing(reason) } else { Failure::Final(self.failed(reason)) });
         }
-        let rest = if whole { self.blob.size } else { self.blob.size - self.position };
+        let is_same = *self.version.get_or_init(|| response.headers().get(ETAG).cloned())
+            == response.headers().get(ETAG).cloned();
+        let range = response.headers().get(CONTENT_RANGE).and_then(|range| range.to_str().ok());
+        let is_right = whole || range.map_or(!self.is_ahead, |range| self.is_range(range));
+        if self.is_ahead && (whole || !is_same || !is_right) {
+            self.lanes.turn_off();
+            return Err(Failure::Final(self.failed("the server does not answer ranges as it should")));
+        }
+        let accepts = response.headers().get(ACCEPT_RANGES).is_some_and(|value| value == "bytes");
+        if self.is_ahead || accepts {
+            self.lanes.prove();
+        }
+        if !is_right {
+            // Without a range it cannot name a wrong one.
+            (self.is_whole, self.end) = (true, self.blob.size);
+            return Err(Failure::Passing(
+                "the server answered another range than it was asked for".to_owned(),
+            ));
+        }
+        let rest = if whole { self.blob.size } else { self.end - self.position };
         match response.content_length() {
             Some(length) if length != rest => {
                 let reason = format!("the server offers {length} bytes, and {rest} are missing");
@@ -128,13 +192,30 @@ impl Download {
         }
     }
 
+    /// Whether a `Content-Range` is the one that was asked for (RFC 9110, 14.4): `bytes FIRST-LAST/SIZE`.
+    fn is_range(&self, range: &str) -> bool {
+        let Some((range, size)) = range.trim().strip_prefix("bytes ").and_then(|range| range.split_once('/'))
+        else {
+            return false;
+        };
+        let wanted = format!("{}-{}", self.position, self.end - 1);
+        range.trim() == wanted && (size.trim() == "*" || size.trim() == self.blob.size.to_string())
+    }
+
     /// The next bytes as they come; none at the end.
     async fn chunk(&mut self) -> Result<Bytes, Error> {
         loop {
-            let failure = match self.next().await {
+            let next = if self.is_ahead {
+                let late = || Err(Failure::Passing("no answer came".to_owned()));
+                tokio::time::timeout(HALT, self.next()).await.unwrap_or_else(|_| late())
+            } else {
+                self.next().await
+            };
+            let failure = match next {
                 Ok(bytes) => {
                     self.failures = 0;
                     self.position += bytes.len() as u64;
+                    self.lanes.arrived(bytes.len(), Instant::now());
                     return Ok(bytes);
                 }
                 Err(Failure::Final(error)) => return Err(error),
@@ -142,7 +223,8 @@ impl Download {
             };
             self.response = None;
             self.failures += 1;
-            if self.failures >= ATTEMPTS {
+            self.origin.set_back();
+            if self.failures >= ATTEMPTS || self.is_ahead {
                 return Err(self.failed(format!("{failure} ({ATTEMPTS} attempts)")));
             }
             let wait = self.origin.first_wait() * 2u32.pow(self.failures);
@@ -152,7 +234,7 @@ impl Download {
 
     async fn next(&mut self) -> Result<Bytes, Failure> {
         if self.response.is_none() {
-            if self.position >= self.blob.size {
+            if self.position >= self.end {
                 return Ok(Bytes::new());
             }
             let response = self.request().await?;
@@ -160,8 +242,10 @@ impl Download {
             self.response = Some(response);
         }
         let Some(response) = self.response.as_mut() else { return Ok(Bytes::new()) };
+        let patience = HALT * 2u32.pow(self.failures.min(4));
         loop {
-            return match response.chunk().await {
+            let halted = |_| Failure::Passing("it came to a halt".to_owned());
+            return match tokio::time::timeout(patience, response.chunk()).await.map_err(halted)? {
                 Ok(Some(mut bytes)) => {
                     let known = usize::try_from(self.skip).unwrap_or(usize::MAX).min(bytes.len());
                     self.skip -= known as u64;
@@ -171,7 +255,7 @@ impl Download {
                     }
                     Ok(bytes)
                 }
-                Ok(None) if self.position < self.blob.size => {
+                Ok(None) if self.position < self.end => {
                     Err(Failure::Passing(format!("the server stopped after {} bytes", self.position)))
                 }
                 Ok(None) => Ok(Bytes::new()),
@@ -181,19 +265,28 @@ impl Download {
     }
 }
 
+impl Download {
+    /// Appends what comes next, at most `limit` bytes of it; nothing at the end.
+    pub(super) async fn read_some(&mut self, mut buffer: Vec<u8>, limit: usize) -> Result<Vec<u8>, Error> {
+        if self.rest.is_empty() {
+            self.rest = self.chunk().await?;
+        }
+        let some = self.rest.split_to(self.rest.len().min(limit));
+        buffer.extend_from_slice(&some);
+        Ok(buffer)
+    }
+}
+
 impl Reader for Download {
     fn read(&mut self, mut buffer: Vec<u8>, limit: usize) -> Answer<'_, Vec<u8>> {
         Box::pin(async move {
             let full = buffer.len() + limit;
             while buffer.len() < full {
-                if self.rest.is_empty() {
-                    self.rest = self.chunk().await?;
-                }
-                if self.rest.is_empty() {
+                let before = buffer.len();
+                buffer = self.read_some(buffer, full - before).await?;
+                if buffer.len() == before {
                     break;
                 }
-                let some = self.rest.split_to(self.rest.len().min(full - buffer.len()));
-                buffer.extend_from_slice(&some);
             }
             Ok(buffer)
         })

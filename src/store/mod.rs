@@ -20,12 +20,14 @@ pub(crate) mod folder;
 mod http;
 mod index;
 mod journal;
+mod lanes;
 mod layout;
 mod list_walk;
 mod listing;
 pub mod memory;
 mod partial;
 mod pending;
+mod ranges;
 pub mod registry;
 pub mod scheme;
 mod stream;
@@ -106,6 +108,16 @@ pub trait Store: Send + Sync {
 
     /// Opens a blob at an offset. The bytes are not verified here but in [`Stream`].
     fn open<'a>(&'a self, blob: &'a Descriptor, offset: u64) -> Answer<'a, Box<dyn Reader>>;
+
+    /// Like [`Store::open`], with memory for what is fetched ahead of the reader.
+    fn open_ahead<'a>(
+        &'a self,
+        blob: &'a Descriptor,
+        offset: u64,
+        _buffers: &'a Arc<Buffers>,
+    ) -> Answer<'a, Box<dyn Reader>> {
+        self.open(blob, offset)
+    }
 
     /// Returns the tags of a completely stored image, or `None` if it is incomplete or the store cannot tell: in
     /// layouts and archives a manifest may precede its blobs, since not all programs write it last.

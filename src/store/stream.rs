@@ -107,8 +107,9 @@ impl Source {
 
     async fn open(&self, hasher: Option<Hasher>, position: u64) -> Result<Stream, Error> {
         Ok(Stream {
-            reader: self.store.open(&self.blob, position).await?,
+            reader: self.store.open_ahead(&self.blob, position, &self.buffers).await?,
             store: Arc::clone(&self.store),
+            buffers: Arc::clone(&self.buffers),
             hasher,
             blob: self.blob.clone(),
             position,
@@ -121,6 +122,7 @@ impl Source {
 /// again.
 pub struct Stream {
     store: Shared,
+    buffers: Arc<Buffers>,
     blob: Descriptor,
     reader: Box<dyn Reader>,
     hasher: Option<Hasher>,
@@ -157,7 +159,7 @@ impl Stream {
     /// Goes on at another offset. What lies between on the way forward is read, since it has to be hashed.
     pub async fn seek(&mut self, offset: u64) -> Result<(), Error> {
         let start = if self.hasher.is_some() { offset.min(self.hashed) } else { offset };
-        self.reader = self.store.open(&self.blob, start).await?;
+        self.reader = self.store.open_ahead(&self.blob, start, &self.buffers).await?;
         self.position = start;
         let mut buffer = Vec::new();
         while self.position < offset.min(self.blob.size) {

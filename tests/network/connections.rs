@@ -71,7 +71,7 @@ fn connect(kind: Kind, url: &str, variables: &[(&str, String)], options: &str) -
     let line = match kind {
         Kind::Api => format!("describe-repositories --endpoint-url {url}"),
         Kind::Registry => format!("copy docker://{host}/app:1 oci:out --endpoint-url {url}"),
-        Kind::Download => format!("pull app:1 out --endpoint-url {at_first}"),
+        Kind::Download => format!("pull app:1 out --jobs 1 --endpoint-url {at_first}"),
         Kind::Realm => format!("copy docker://{}/app:1 oci:out", &at_first["http://".len()..]),
         Kind::Sts => {
             let role = "[profile role]\nrole_arn = arn:aws:iam::000000000000:role/r\ncredential_source = Environment\n";
@@ -242,4 +242,33 @@ fn an_engine_is_waited_for_as_told_and_spoken_of() {
     machine.set("DOCKER_HOST", format!("tcp://{}", silent.address)).set("HTTP_PROXY", "http://127.0.0.1:1");
     let said = machine.fails(255, "copy oci:layout:1 docker-daemon:app --cli-read-timeout 1 --debug");
     assert!(said.contains(&format!("request GET {}/_ping", silent.address)), "{said}");
+}
+
+/// As docker, crane and skopeo do it: TLS where the server speaks it, else none.
+#[test]
+fn a_registry_of_this_machine_is_asked_with_tls_where_it_speaks_it() {
+    let (one, other) = (machine(), machine());
+    let secured = secured(&one, "server");
+    let plain = {
+        other.ok("--local create-repository --repository-name app");
+        Serve::start(&other, &["--anonymous"])
+    };
+    let port = |server: &Serve| server.address.rsplit(':').next().unwrap().to_owned();
+    for (number, host) in
+        [secured.address.clone(), format!("localhost:{}", port(&secured))].iter().enumerate()
+    {
+        for (kind, place) in [("v2", format!("docker://{host}/app:1")), ("api", format!("{host}/app:1"))] {
+            let line = format!("copy {place} oci:{kind}{number}");
+            let refused = one.ecr(&line.split(' ').collect::<Vec<_>>());
+            assert_ne!(refused.code, 0, "{line}");
+            assert!(refused.stderr.contains("CERTIFICATE_VERIFY_FAILED"), "{}", refused.transcript());
+            one.ok(&format!("{line} --ca-bundle {TLS}/folder"));
+        }
+    }
+    super::layout(&other.path().join("layout"));
+    for (number, host) in [plain.address.clone(), format!("localhost:{}", port(&plain))].iter().enumerate() {
+        for (kind, place) in [("v2", format!("docker://{host}/app")), ("api", format!("{host}/app"))] {
+            other.ok(&format!("copy oci:layout {place}:{kind}{number}"));
+        }
+    }
 }

@@ -241,14 +241,18 @@ async fn look_ups_and_manifests_wait_as_long_as_they_are_asked_to() {
                 return None;
             }
             let mut told = told.lock().unwrap();
-            if let Some(at) = *told {
+            if let Some((path, at)) = &*told {
+                // Others are asked about meanwhile.
+                if *path != request.path {
+                    return None;
+                }
                 let mut kept = kept.lock().unwrap();
                 if kept.is_zero() {
-                    *kept = Instant::elapsed(&at);
+                    *kept = Instant::elapsed(at);
                 }
                 return None;
             }
-            *told = Some(Instant::now());
+            *told = Some((request.path.clone(), Instant::now()));
             Some(reply("429 Too Many Requests", "Retry-After: 1\r\n", b""))
         });
         there_and_back(&source, &image, &registry.store()).await.unwrap();

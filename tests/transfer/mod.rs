@@ -22,6 +22,7 @@ mod pull;
 mod push;
 mod referrers;
 mod registry;
+mod sequences;
 mod server;
 mod stages;
 mod streams;

@@ -89,6 +89,15 @@ impl Registry {
         self.state().lost = Some(number);
     }
 
+    /// The requests since the last time.
+    pub(super) fn log(&self) -> Vec<String> {
+        std::mem::take(&mut self.state().log)
+    }
+
+    pub(super) fn names_digests(&self) {
+        self.state().names_digests = true;
+    }
+
     pub(super) fn asks_for_tokens(&self) {
         self.state().bearer = true;
     }

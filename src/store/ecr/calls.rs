@@ -38,6 +38,11 @@ impl Calls {
         Self { client, repository, answered, first_wait, pace, patience, setbacks: AtomicU64::new(0) }
     }
 
+    /// Something failed, and is repeated.
+    pub(super) fn set_back(&self) {
+        self.setbacks.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// How many calls failed and were repeated.
     pub(super) fn setbacks(&self) -> u64 {
         self.setbacks.load(Ordering::Relaxed)
@@ -115,7 +120,7 @@ impl Calls {
         if self.patience.fetch_sub(COST, Ordering::Relaxed) < COST {
             return Err(self.named(error));
         }
-        self.setbacks.fetch_add(1, Ordering::Relaxed);
+        self.set_back();
         tokio::time::sleep(self.first_wait * 2u32.pow(*failures - 1)).await;
         Ok(())
     }

@@ -1,37 +1,61 @@
 //! A layer's way down: GetDownloadUrlForLayer, and a plain GET of what it names.
 //!
-//! The URL needs no credentials and carries none. It expires after an hour, so each attempt gets a fresh one.
+//! The URL needs no credentials and carries none. It expires after an hour, so it is asked for anew after a part of
+//! that, or when it is refused.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use reqwest::{RequestBuilder, Response};
 use serde_json::json;
 use url::Url;
 
-use super::super::Reader;
 use super::super::connections::{Connections, SendError};
-use super::super::download::{self, Asked, Failure, Origin};
+use super::super::download::{Asked, Failure, Origin};
 use super::super::files::{Extent, FileReader};
 use super::super::folder::open_file;
 use super::super::http::download_leads_astray;
+use super::super::lanes::Lanes;
+use super::super::{Buffers, Reader, ranges};
 use super::calls::Calls;
 use super::{Error, text};
-use crate::image::Descriptor;
+use crate::image::{Descriptor, Digest};
 use crate::store;
+
+/// How long a URL is used.
+const LASTING: Duration = Duration::from_mins(30);
 
 /// The layers of a repository.
 pub(super) struct Layers {
     calls: Arc<Calls>,
     connections: Connections,
     files: bool,
+    lanes: Arc<Lanes>,
+    /// Where layers are downloaded from, and since when that is known.
+    urls: Mutex<HashMap<Digest, (Url, Instant)>>,
 }
 
 impl Layers {
     /// `files` says whether the service may name files of this machine: one in this process may.
     pub(super) fn new(calls: Arc<Calls>, connections: Connections, files: bool) -> Self {
-        Self { calls, connections, files }
+        Self { calls, connections, files, lanes: Arc::default(), urls: Mutex::default() }
+    }
+
+    /// Where a layer is downloaded from; asked anew where a URL was refused or is old.
+    async fn fresh_url(&self, blob: &Descriptor, refused: bool) -> Result<Url, Error> {
+        let known = self.urls().get(&blob.digest).cloned();
+        if let Some((url, _)) = known.filter(|(_, since)| !refused && since.elapsed() < LASTING) {
+            return Ok(url);
+        }
+        let url = self.url(blob).await?;
+        self.urls().insert(blob.digest.clone(), (url.clone(), Instant::now()));
+        Ok(url)
+    }
+
+    fn urls(&self) -> MutexGuard<'_, HashMap<Digest, (Url, Instant)>> {
+        self.urls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn url(&self, blob: &Descriptor) -> Result<Url, Error> {
@@ -46,10 +70,11 @@ impl Origin for Layers {
     fn request<'a>(
         &'a self,
         blob: &'a Descriptor,
-        _stale: Option<&'a str>,
+        stale: Option<&'a str>,
     ) -> BoxFuture<'a, Result<Asked, Failure>> {
         Box::pin(async move {
-            let url = self.url(blob).await.map_err(|error| Failure::Final(error.into()))?;
+            let url =
+                self.fresh_url(blob, stale.is_some()).await.map_err(|error| Failure::Final(error.into()))?;
             // What is in this process may name what it likes of this machine.
             let astray =
                 if self.files { None } else { download_leads_astray(self.connections.endpoint(), &url) };
@@ -69,6 +94,14 @@ impl Origin for Layers {
     fn first_wait(&self) -> Duration {
         self.connections.first_wait()
     }
+
+    fn lanes(&self) -> Arc<Lanes> {
+        Arc::clone(&self.lanes)
+    }
+
+    fn set_back(&self) {
+        self.calls.set_back();
+    }
 }
 
 /// Opens a layer at an offset.
@@ -76,14 +109,15 @@ pub(super) async fn open(
     layers: Arc<Layers>,
     blob: &Descriptor,
     offset: u64,
+    buffers: Option<&Arc<Buffers>>,
 ) -> Result<Box<dyn Reader>, store::Error> {
     if layers.files {
-        let url = layers.url(blob).await?;
+        let url = layers.fresh_url(blob, false).await?;
         if url.scheme() == "file" {
             return file(&url, blob, offset);
         }
     }
-    Ok(download::read(layers, blob, offset))
+    Ok(ranges::read(layers, blob, offset, buffers))
 }
 
 fn file(url: &Url, blob: &Descriptor, offset: u64) -> Result<Box<dyn Reader>, store::Error> {

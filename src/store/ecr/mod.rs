@@ -20,8 +20,8 @@ use self::pace::Pace;
 use super::connections::Connections;
 pub use super::connections::Network;
 use super::{
-    Answer, Capabilities, Chosen, ImageListing, Journal, Kept, ListWalk, PendingBlob, Reader, Source, Store,
-    TagListing, Unreadable, Written,
+    Answer, Buffers, Capabilities, Chosen, ImageListing, Journal, Kept, ListWalk, PendingBlob, Reader,
+    Source, Store, TagListing, Unreadable, Written,
 };
 use crate::image::{Descriptor, Digest, Manifest, Name, RepositoryName, Tag, media_type};
 use crate::service::Client;
@@ -238,7 +238,16 @@ impl Store for Ecr {
     }
 
     fn open<'a>(&'a self, blob: &'a Descriptor, offset: u64) -> Answer<'a, Box<dyn Reader>> {
-        Box::pin(download::open(Arc::clone(&self.origin), blob, offset))
+        Box::pin(download::open(Arc::clone(&self.origin), blob, offset, None))
+    }
+
+    fn open_ahead<'a>(
+        &'a self,
+        blob: &'a Descriptor,
+        offset: u64,
+        buffers: &'a Arc<Buffers>,
+    ) -> Answer<'a, Box<dyn Reader>> {
+        Box::pin(download::open(Arc::clone(&self.origin), blob, offset, Some(buffers)))
     }
 
     fn image_tags<'a>(&'a self, digest: &'a Digest) -> Answer<'a, Option<Vec<String>>> {

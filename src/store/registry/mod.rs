@@ -7,6 +7,7 @@
 
 mod challenge;
 mod error;
+mod first;
 mod listing;
 mod pages;
 mod pending;
@@ -40,16 +41,16 @@ pub use self::token::Renew;
 use super::connections::Connections;
 pub use super::connections::Network;
 use super::{
-    Answer, Capabilities, Chosen, ImageListing, Journal, Kept, PendingBlob, Reader, Source, Store,
+    Answer, Buffers, Capabilities, Chosen, ImageListing, Journal, Kept, PendingBlob, Reader, Source, Store,
     TagListing, Written,
 };
 use crate::image::{Descriptor, Digest, Manifest, Name, Registry, RepositoryName, Tag};
 
 const USER_AGENT: &str = concat!("ecr/", env!("CARGO_PKG_VERSION"));
 /// How often something is attempted where another attempt may help.
-const ATTEMPTS: u32 = 5;
+const ATTEMPTS: u32 = 6;
 /// How many questions are asked at once.
-const QUESTIONS: usize = 64;
+const QUESTIONS: usize = 128;
 
 /// How to log in.
 #[derive(Clone, PartialEq, Eq)]
@@ -82,10 +83,11 @@ impl Remote {
     pub fn new(host: &str, repository: &RepositoryName, plain: bool, login: Login, network: Network) -> Self {
         let repository = official(host, repository);
         let reference = Reference::with_tag(host.to_owned(), repository.to_string(), "latest".to_owned());
-        let scheme = if plain { "http" } else { "https" };
         let is_anonymous = login == Login::Anonymous;
         let reads = read::Reads {
-            root: format!("{scheme}://{}", reference.resolve_registry()),
+            host: reference.resolve_registry().to_owned(),
+            is_plain: AtomicBool::new(plain),
+            is_undecided: AtomicBool::new(false),
             repository: repository.clone(),
             login: Mutex::new(login),
             renew: None,
@@ -98,6 +100,7 @@ impl Remote {
                 _ => Asks::Unknown,
             }),
             setbacks: AtomicU64::new(0),
+            lanes: Arc::default(),
         };
         Self {
             is_anonymous,
@@ -109,6 +112,14 @@ impl Remote {
             journal: None,
             reads: Arc::new(reads),
         }
+    }
+
+    /// Finds out by itself whether the registry speaks TLS, and asks it without where it does not: for registries of
+    /// this machine.
+    #[must_use]
+    pub fn with_scheme_found_out(self) -> Self {
+        self.reads.is_undecided.store(true, Ordering::Relaxed);
+        self
     }
 
     /// Records unfinished uploads in a journal, so that another run resumes them.
@@ -182,11 +193,16 @@ impl Remote {
     }
 
     async fn missing(&self, blobs: &[Descriptor]) -> Result<HashSet<Digest>, Error> {
-        // The first answer is waited for: the token that it takes serves all others.
         let mut missing = HashSet::new();
-        let Some((first, others)) = blobs.split_first() else { return Ok(missing) };
-        if !self.has(first).await? {
-            missing.insert(first.digest.clone());
+        let mut others = blobs;
+        // The first challenge is waited for: the token that it takes serves all others.
+        if self.reads.is_unasked()
+            && let Some((first, rest)) = blobs.split_first()
+        {
+            if !self.has(first).await? {
+                missing.insert(first.digest.clone());
+            }
+            others = rest;
         }
         let ask = |blob| -> BoxFuture<'_, _> { Box::pin(async move { (blob, self.has(blob).await) }) };
         let questions: Vec<BoxFuture<'_, (&Descriptor, _)>> = others.iter().map(ask).collect();
@@ -216,7 +232,17 @@ impl Store for Remote {
     }
 
     fn open<'a>(&'a self, blob: &'a Descriptor, offset: u64) -> Answer<'a, Box<dyn Reader>> {
-        Box::pin(async move { Ok(super::download::read(Arc::clone(&self.reads) as _, blob, offset)) })
+        Box::pin(async move { Ok(super::ranges::read(Arc::clone(&self.reads) as _, blob, offset, None)) })
+    }
+
+    fn open_ahead<'a>(
+        &'a self,
+        blob: &'a Descriptor,
+        offset: u64,
+        buffers: &'a Arc<Buffers>,
+    ) -> Answer<'a, Box<dyn Reader>> {
+        let origin = Arc::clone(&self.reads) as _;
+        Box::pin(async move { Ok(super::ranges::read(origin, blob, offset, Some(buffers))) })
     }
 
     /// A registry takes a manifest only with everything it lists. Which tags name it cannot be asked, and to put a

@@ -1,7 +1,8 @@
 //! Reading from a registry: manifests whole and bounded, blobs from any offset.
 
 use std::future::Future;
-use std::sync::atomic::AtomicU64;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -13,6 +14,7 @@ use tokio::sync::Mutex;
 use super::super::connections::{Connections, SendError};
 use super::super::download::{Asked, Failure, Origin};
 use super::super::http::retry_after;
+use super::super::lanes::Lanes;
 use super::error::Trouble;
 use super::listing::is_no_answer;
 use super::resource::Resource;
@@ -29,8 +31,12 @@ const ANSWER: Duration = Duration::from_mins(2);
 
 /// Read access to a repository of a registry.
 pub(super) struct Reads {
-    /// The registry's URL, without a path.
-    pub(super) root: String,
+    /// The registry's host, as it is asked.
+    pub(super) host: String,
+    /// Whether it is asked without TLS.
+    pub(super) is_plain: AtomicBool,
+    /// Whether that is to be found out: it is a registry of this machine.
+    pub(super) is_undecided: AtomicBool,
     pub(super) repository: RepositoryName,
     pub(super) login: Mutex<Login>,
     pub(super) renew: Option<Renew>,
@@ -45,9 +51,17 @@ pub(super) struct Reads {
     pub(super) challenge: std::sync::Mutex<Asks>,
     /// How many requests failed and were repeated.
     pub(super) setbacks: AtomicU64,
+    /// Connections for downloads beyond one for each blob.
+    pub(super) lanes: Arc<Lanes>,
 }
 
 impl Reads {
+    /// The registry's URL, without a path.
+    pub(super) fn root(&self) -> String {
+        let scheme = if self.is_plain.load(Ordering::Relaxed) { "http" } else { "https" };
+        format!("{scheme}://{}", self.host)
+    }
+
     /// Asks for nothing but whether we are welcome.
     async fn greet(&self) -> Result<Response, Trouble> {
         self.ask(Right::Pull, &Method::GET, Resource::Root, |request| request).await
@@ -95,6 +109,14 @@ impl Origin for Reads {
 
     fn first_wait(&self) -> Duration {
         self.connections.first_wait()
+    }
+
+    fn lanes(&self) -> Arc<Lanes> {
+        Arc::clone(&self.lanes)
+    }
+
+    fn set_back(&self) {
+        self.setbacks.fetch_add(1, Ordering::Relaxed);
     }
 }
 

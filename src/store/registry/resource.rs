@@ -57,7 +57,7 @@ impl Reads {
                 below(format_args!("blobs/uploads/?mount={digest}&from={from}"))
             }
         };
-        let root = &self.root;
+        let root = self.root();
         format!("{root}/v2/{path}").parse().map_err(|_| Trouble::plain(format!("{root} is no URL")))
     }
 }

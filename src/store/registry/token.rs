@@ -14,6 +14,7 @@ use super::super::http::realm_leads_astray;
 use super::Login;
 use super::challenge::{self, Challenge};
 use super::error::Trouble;
+use super::first::Settled;
 use super::read::{Reads, bounded, refused};
 use super::resource::Resource;
 use crate::escape::escape;
@@ -117,45 +118,13 @@ impl Reads {
     }
 
     /// Remembers how a refusal says that the registry wants to be asked.
-    fn note(&self, refusal: &Response) {
+    pub(super) fn note(&self, refusal: &Response) {
         if let Some(challenge) = challenge::of(refusal.headers()) {
             *self.challenge() = Asks::Challenges(challenge);
         }
     }
 
-    /// Sends a request without saying who asks, where it is not known how the registry wants to be told: that saves the
-    /// question to a registry that is open to everybody, and any other answers with its challenge. `None` where it has
-    /// to be told.
-    async fn ask_unnamed(
-        &self,
-        method: &Method,
-        request: impl Fn() -> RequestBuilder,
-    ) -> Result<Option<Response>, Trouble> {
-        // What has a body is not sent twice.
-        if *self.challenge() != Asks::Unknown || !matches!(*method, Method::GET | Method::HEAD) {
-            return Ok(None);
-        }
-        let is_anonymous = match *self.login.lock().await {
-            Login::Registry(_) => return Ok(None),
-            Login::Anonymous => true,
-            Login::Password(..) | Login::Identity(_) => false,
-        };
-        let response = self.answered(request()).await?;
-        match response.status().as_u16() {
-            401 => {
-                self.note(&response);
-                return Ok(None);
-            }
-            // It may say something else to whom it knows.
-            403 | 404 if !is_anonymous => return Ok(None),
-            403 => return Err(refused(response).await),
-            408 | 429 | 500.. => {}
-            _ => *self.challenge() = Asks::Nothing,
-        }
-        Ok(Some(response))
-    }
-
-    fn challenge(&self) -> MutexGuard<'_, Asks> {
+    pub(super) fn challenge(&self) -> MutexGuard<'_, Asks> {
         self.challenge.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -227,16 +196,21 @@ impl Reads {
         url: &Url,
         complete: impl Fn(RequestBuilder) -> RequestBuilder,
     ) -> Result<Response, Trouble> {
-        let client = self.connections.client(url).map_err(Trouble::plain)?;
-        let request =
-            || complete(client.request(method.clone(), url.clone()).header(USER_AGENT, super::USER_AGENT));
-        if let Some(response) = self.ask_unnamed(method, &request).await? {
-            return Ok(response);
-        }
+        let ask = |url: &Url| {
+            let client = self.connections.client(url).map_err(Trouble::plain)?;
+            Ok::<_, Trouble>(complete(
+                client.request(method.clone(), url.clone()).header(USER_AGENT, super::USER_AGENT),
+            ))
+        };
+        let (asked, url) = (ask(url)?, url.clone());
+        let url = match self.settle(method, asked, url).await? {
+            Settled::Answered(response) => return Ok(response),
+            Settled::At(url) => url,
+        };
         let mut stale: Option<String> = None;
         loop {
             let authorization = self.authorization(right, stale.as_deref()).await?;
-            let response = self.answered(with(request(), &authorization)).await?;
+            let response = self.answered(with(ask(&url)?, &authorization)).await?;
             if stale.is_some() || !matches!(response.status().as_u16(), 401 | 403) {
                 return Ok(response);
             }

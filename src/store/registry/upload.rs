@@ -166,9 +166,8 @@ impl Remote {
             202 => {
                 let place = self.reads.url(resource).and_then(|url| moved(&url, &response));
                 let place = place.ok().flatten();
-                place.map_or(Mount::Refused, |place| {
-                    Mount::Begun(Session { place, doubtful: false, next: 0 })
-                })
+                place
+                    .map_or(Mount::Refused, |place| Mount::Begun(Session { place, doubtful: false, next: 0 }))
             }
             _ => Mount::Refused,
         }

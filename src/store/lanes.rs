@@ -1,0 +1,228 @@
+//! How many connections a download is worth.
+//!
+//! A server may give one connection less than the line has: S3 does. Whether it does is measured: ranges of a blob are
+//! asked for on further connections, and more of them as long as the bytes come faster for it.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Shortest time over which bytes are counted.
+const WINDOW: Duration = Duration::from_millis(60);
+/// Bytes per second of one connection beyond which it is not the network that is slow.
+const FAST: f64 = 200e6;
+/// Further connections of the first attempt.
+const FIRST: usize = 4;
+/// The most further connections to one host.
+const MOST: usize = 24;
+/// Windows until the next attempt after the first one that did not help; each further one doubles them.
+const REST: u32 = 32;
+/// The most of them.
+const LONGEST_REST: u32 = 1024;
+
+/// The connections to one host beyond the one that each blob has.
+#[derive(Debug, Default)]
+pub(super) struct Lanes {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    allowed: usize,
+    taken: usize,
+    /// The server does not answer ranges as it should.
+    is_off: bool,
+    /// It says that it answers them, or has done so.
+    is_proven: bool,
+    window: Option<Instant>,
+    /// The time between a request and its answer.
+    latency: Duration,
+    bytes: u64,
+    phase: Phase,
+    /// Windows of the last rest.
+    rest: u32,
+}
+
+#[derive(Debug, Default, Clone, Copy)]
+enum Phase {
+    /// One connection for each blob is being measured.
+    #[default]
+    Alone,
+    /// Connections were added, and do not give all they can yet. What there was before: connections, bytes per second.
+    Opening(usize, f64),
+    /// What they give is being measured.
+    Measuring(usize, f64),
+    /// There will be no attempt for so many windows.
+    Resting(u32),
+}
+
+/// A further connection; it is given back when this is dropped.
+#[derive(Debug)]
+pub(super) struct Lane(Arc<Lanes>);
+
+impl Lanes {
+    /// Connections that may be taken at once, without a measurement.
+    #[cfg(test)]
+    pub(super) fn allowing(allowed: usize) -> Arc<Self> {
+        let lanes = Self::default();
+        *lanes.state() = State { allowed, phase: Phase::Resting(u32::MAX), ..State::default() };
+        Arc::new(lanes)
+    }
+
+    /// A further connection, where there may be one.
+    pub(super) fn take(self: &Arc<Self>) -> Option<Lane> {
+        let mut state = self.state();
+        // The first of them finds out whether the server answers ranges.
+        let allowed = if state.is_proven { state.allowed } else { state.allowed.min(1) };
+        (!state.is_off && state.taken < allowed).then(|| {
+            state.taken += 1;
+            Lane(Arc::clone(self))
+        })
+    }
+
+    /// Whether further connections are known to bring more.
+    pub(super) fn help(&self) -> bool {
+        let state = self.state();
+        !state.is_off
+            && state.allowed > 0
+            && !matches!(state.phase, Phase::Opening(0, _) | Phase::Measuring(0, _))
+    }
+
+    /// How long it takes to find that out.
+    pub(super) fn verdict(&self) -> Duration {
+        self.state().window() * 5
+    }
+
+    /// The server does not answer ranges as it should: from now on there is one connection for each blob.
+    pub(super) fn turn_off(&self) {
+        self.state().is_off = true;
+    }
+
+    /// The server answers ranges.
+    pub(super) fn prove(&self) {
+        self.state().is_proven = true;
+    }
+
+    /// Something failed or came to a halt: fewer connections.
+    pub(super) fn set_back(&self) {
+        let mut state = self.state();
+        state.allowed /= 2;
+        state.phase = state.tire();
+    }
+
+    /// A request was answered after this time.
+    pub(super) fn answered(&self, latency: Duration) {
+        self.state().latency = latency;
+    }
+
+    /// Bytes have arrived on any of the connections.
+    pub(super) fn arrived(&self, bytes: usize, now: Instant) {
+        let mut state = self.state();
+        let begun = *state.window.get_or_insert(now);
+        state.bytes += bytes as u64;
+        let elapsed = now.saturating_duration_since(begun);
+        if elapsed < state.window() {
+            return;
+        }
+        #[expect(clippy::cast_precision_loss, reason = "a rate need not be exact")]
+        let rate = state.bytes as f64 / elapsed.as_secs_f64();
+        (state.window, state.bytes) = (Some(now), 0);
+        state.measured(rate);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn measured(&mut self, rate: f64) {
+        self.phase = match self.phase {
+            Phase::Alone if rate > FAST => self.tire(),
+            Phase::Alone => self.raise(FIRST, rate),
+            Phase::Opening(before, slower) => Phase::Measuring(before, slower),
+            Phase::Measuring(before, slower) if rate < slower * 1.1 => {
+                self.allowed = before;
+                self.tire()
+            }
+            Phase::Measuring(_, slower) if rate > slower * 1.25 && self.allowed < MOST => {
+                self.raise(self.allowed * 2, rate)
+            }
+            Phase::Measuring(..) => self.tire(),
+            Phase::Resting(0) => self.raise((self.allowed * 2).max(FIRST), rate),
+            Phase::Resting(windows) => Phase::Resting(windows - 1),
+        };
+    }
+
+    fn raise(&mut self, to: usize, rate: f64) -> Phase {
+        let before = self.allowed;
+        self.allowed = to.min(MOST);
+        if self.allowed == before { self.tire() } else { Phase::Opening(before, rate) }
+    }
+
+    /// Nothing is tried for a while.
+    fn tire(&mut self) -> Phase {
+        self.rest = (self.rest * 2).clamp(REST, LONGEST_REST);
+        Phase::Resting(self.rest)
+    }
+
+    fn window(&self) -> Duration {
+        WINDOW.max(self.latency * 2)
+    }
+}
+
+impl Drop for Lane {
+    fn drop(&mut self) {
+        self.0.state().taken -= 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The connections that are allowed after so many windows, in which each brings `each` bytes, up to the line's
+    /// `all`.
+    fn allowed(windows: u32, each: u64, all: u64) -> usize {
+        let lanes = Lanes::default();
+        let mut now = Instant::now();
+        lanes.arrived(0, now);
+        for _ in 0..windows {
+            let connections = 1 + lanes.state().allowed as u64;
+            now += WINDOW;
+            lanes.arrived(usize::try_from((connections * each).min(all)).unwrap(), now);
+        }
+        let state = lanes.state();
+        state.allowed
+    }
+
+    #[test]
+    fn connections_become_more_while_they_bring_more() {
+        assert_eq!(allowed(1, 750_000, 7_500_000), 4);
+        assert_eq!(allowed(3, 750_000, 7_500_000), 8);
+        assert_eq!(allowed(5, 750_000, 7_500_000), 16);
+        assert_eq!(allowed(20, 750_000, 7_500_000), 16, "the line is full");
+        assert_eq!(allowed(20, 750_000, u64::MAX), MOST);
+        assert_eq!(allowed(3, 750_000, 750_000), 0, "one connection fills the line");
+        assert_eq!(allowed(9, 100_000_000, u64::MAX), 0, "it is not the network that is slow");
+    }
+
+    #[test]
+    fn lanes_are_given_back_and_setbacks_make_them_fewer() {
+        let lanes = Arc::new(Lanes::default());
+        assert!(lanes.take().is_none());
+        lanes.state().allowed = 2;
+        let one = lanes.take();
+        assert!(one.is_some() && lanes.take().is_none(), "the first finds out whether ranges are answered");
+        drop(one);
+        lanes.prove();
+        let (one, other) = (lanes.take(), lanes.take());
+        assert!(one.is_some() && other.is_some() && lanes.take().is_none());
+        drop(one);
+        lanes.set_back();
+        assert!(lanes.take().is_none());
+        drop(other);
+        assert!(lanes.take().is_some());
+        lanes.turn_off();
+        assert!(lanes.take().is_none());
+    }
+}

@@ -1,0 +1,253 @@
+//! A blob's way down on several connections.
+//!
+//! The front of the blob comes as one stream. While further connections make it faster ([`Lanes`]), they fetch ranges
+//! that lie ahead, into memory, and the reader gets everything in order. A server that does not answer ranges as it
+//! should loses nothing: the stream goes on.
+
+use std::collections::VecDeque;
+use std::ops;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+
+use super::buffers::{Buffer, Buffers};
+use super::download::{Download, Origin, Version};
+use super::lanes::{Lane, Lanes};
+use super::{Answer, Error, Reader};
+use crate::image::Descriptor;
+
+const MEBIBYTE: u64 = 1024 * 1024;
+/// Smallest blob, in bytes, that is worth more than one connection.
+const SMALLEST: u64 = 8 * MEBIBYTE;
+/// Bytes of a range.
+const RANGE: u64 = MEBIBYTE;
+/// How far the first range lies ahead of the stream at least: what the stream brings until the range is there.
+const LEAD: u64 = 2 * MEBIBYTE;
+const LONGEST_LEAD: u64 = 256 * MEBIBYTE;
+
+/// Reads a blob from an offset on, within this memory.
+pub(super) fn read(
+    origin: Arc<dyn Origin>,
+    blob: &Descriptor,
+    offset: u64,
+    buffers: Option<&Arc<Buffers>>,
+) -> Box<dyn Reader> {
+    let version = Version::default();
+    let stream = Download::new(Arc::clone(&origin), blob, offset..blob.size, Arc::clone(&version));
+    match buffers.filter(|_| blob.size.saturating_sub(offset) >= SMALLEST) {
+        None => Box::new(stream),
+        Some(buffers) => Box::new(Ranged {
+            lanes: origin.lanes(),
+            ahead: Arc::new(Ahead {
+                origin,
+                blob: blob.clone(),
+                buffers: Arc::clone(buffers),
+                version,
+                queue: Mutex::default(),
+            }),
+            stream: Some(stream),
+            offset,
+            position: offset,
+            begun: None,
+            current: None,
+            workers: JoinSet::new(),
+        }),
+    }
+}
+
+struct Ranged {
+    lanes: Arc<Lanes>,
+    ahead: Arc<Ahead>,
+    /// The stream at the front; `None` while ranges are there for what comes next.
+    stream: Option<Download>,
+    /// Where the reader began, and when it got something for the first time.
+    offset: u64,
+    begun: Option<Instant>,
+    position: u64,
+    /// The range at the front, and how much of it was read.
+    current: Option<(Buffer, usize)>,
+    workers: JoinSet<()>,
+}
+
+/// Ranges ahead of the reader.
+struct Ahead {
+    origin: Arc<dyn Origin>,
+    blob: Descriptor,
+    buffers: Arc<Buffers>,
+    version: Version,
+    queue: Mutex<Queue>,
+}
+
+#[derive(Default)]
+struct Queue {
+    /// Where the next range begins.
+    next: u64,
+    ranges: VecDeque<Range>,
+}
+
+struct Range {
+    first: u64,
+    end: u64,
+    bytes: oneshot::Receiver<Buffer>,
+}
+
+/// A range to fetch, and room for it.
+struct Order {
+    first: u64,
+    end: u64,
+    buffer: Buffer,
+    done: oneshot::Sender<Buffer>,
+}
+
+impl Ahead {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next range, where there is one and memory for it.
+    fn order(&self) -> Option<Order> {
+        let mut queue = self.queue();
+        let first = queue.next;
+        if first >= self.blob.size {
+            return None;
+        }
+        let end = (first + RANGE).min(self.blob.size);
+        let buffer = self.buffers.try_lend(usize::try_from(end - first).ok()?)?;
+        let (done, bytes) = oneshot::channel();
+        queue.next = end;
+        queue.ranges.push_back(Range { first, end, bytes });
+        Some(Order { first, end, buffer, done })
+    }
+
+    fn download(&self, bytes: ops::Range<u64>) -> Download {
+        Download::new(Arc::clone(&self.origin), &self.blob, bytes, Arc::clone(&self.version))
+    }
+
+    /// Fetches ranges, one after another, as long as there is memory for them.
+    async fn work(self: Arc<Self>, lanes: Arc<Lanes>, lane: Lane) {
+        while let Some(Order { first, end, mut buffer, done }) = self.order() {
+            let mut download = self.download(first..end).ahead();
+            let bytes = std::mem::take(&mut buffer.bytes);
+            let Ok(bytes) = download.read(bytes, usize::try_from(end - first).unwrap_or(0)).await else {
+                // The reader finds out by itself, and fetches the range in its own way.
+                lanes.set_back();
+                break;
+            };
+            buffer.bytes = bytes;
+            // The reader may be gone.
+            let _ = done.send(buffer);
+        }
+        drop(lane);
+    }
+}
+
+impl Ranged {
+    /// Starts as many workers as there may be.
+    fn employ(&mut self) {
+        while self.workers.try_join_next().is_some() {}
+        let begins = self.position + self.lead();
+        {
+            let mut queue = self.ahead.queue();
+            if queue.ranges.is_empty() {
+                // Ranges begin on even offsets, which caches between us and the server like.
+                queue.next = queue.next.max(begins.next_multiple_of(RANGE));
+            }
+            if queue.next >= self.ahead.blob.size {
+                return;
+            }
+        }
+        while self.ahead.buffers.has_room(usize::try_from(RANGE).unwrap_or(0))
+            && let Some(lane) = self.lanes.take()
+        {
+            let work = Arc::clone(&self.ahead).work(Arc::clone(&self.lanes), lane);
+            self.workers.spawn(work);
+        }
+    }
+
+    /// What the stream brings until it is known whether ranges are faster.
+    fn lead(&self) -> u64 {
+        let Some(begun) = self.begun else { return LEAD };
+        let (read, elapsed) = (self.position - self.offset, begun.elapsed().as_millis().max(1));
+        let lead = u128::from(read) * self.lanes.verdict().as_millis() / elapsed;
+        u64::try_from(lead).unwrap_or(u64::MAX).clamp(LEAD, LONGEST_LEAD)
+    }
+
+    /// Where the ranges ahead begin.
+    fn front(&self) -> u64 {
+        self.ahead.queue().ranges.front().map_or(self.ahead.blob.size, |range| range.first)
+    }
+
+    /// The next bytes; none at the end.
+    async fn piece(&mut self, mut buffer: Vec<u8>, limit: usize) -> Result<Vec<u8>, Error> {
+        self.employ();
+        if let Some((range, read)) = &mut self.current {
+            let some = (range.bytes.len() - *read).min(limit);
+            buffer.extend_from_slice(&range.bytes[*read..*read + some]);
+            *read += some;
+            if *read == range.bytes.len() {
+                self.current = None;
+            }
+            self.position += some as u64;
+            return Ok(buffer);
+        }
+        let front = self.front();
+        if self.position == front && front < self.ahead.blob.size {
+            let range = self.ahead.queue().ranges.pop_front();
+            // As long as ranges are not known to be faster, the stream goes on.
+            let goes_on = self.stream.as_ref().is_some_and(|stream| stream.end() > front);
+            if goes_on && !self.lanes.help() {
+                return Ok(buffer);
+            }
+            self.stream = None;
+            if let Some(Range { end, bytes, .. }) = range {
+                match bytes.await {
+                    Ok(bytes) => self.current = Some((bytes, 0)),
+                    Err(_) => self.stream = Some(self.stream_of(end)),
+                }
+            }
+            return Ok(buffer);
+        }
+        let position = self.position;
+        let mut stream = match self.stream.take().filter(|stream| stream.end() > position) {
+            Some(stream) => stream,
+            None => self.stream_of(front),
+        };
+        let room = usize::try_from(front - self.position).unwrap_or(usize::MAX).min(limit);
+        let before = buffer.len();
+        let buffer = stream.read_some(buffer, room).await?;
+        self.position += (buffer.len() - before) as u64;
+        self.begun.get_or_insert_with(Instant::now);
+        self.stream = Some(stream);
+        Ok(buffer)
+    }
+
+    /// A stream of what lies between the reader and an offset.
+    fn stream_of(&self, end: u64) -> Download {
+        self.ahead.download(self.position..end)
+    }
+}
+
+impl Reader for Ranged {
+    fn read(&mut self, mut buffer: Vec<u8>, limit: usize) -> Answer<'_, Vec<u8>> {
+        Box::pin(async move {
+            let full = buffer.len() + limit;
+            while buffer.len() < full && self.position < self.ahead.blob.size {
+                let wanted = full - buffer.len();
+                buffer = self.piece(buffer, wanted).await?;
+            }
+            // A stream that goes on behind the end has more than was announced.
+            match &mut self.stream {
+                Some(stream) if buffer.len() < full => {
+                    let wanted = full - buffer.len();
+                    stream.read_some(buffer, wanted).await
+                }
+                _ => Ok(buffer),
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;
