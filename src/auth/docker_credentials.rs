@@ -66,12 +66,12 @@ fn in_file(
     let names = host_names(host);
     for name in &names {
         if let Some(Value::String(program)) = file.get(&["credHelpers", name]) {
-            return ask(settings, &program, host, name);
+            return of_program(settings, &program, host, name);
         }
     }
     if let Some(Value::String(program)) = file.get(&["credsStore"]).filter(|program| program != "") {
         for name in &names {
-            if let Some(login) = ask(settings, &program, host, name)? {
+            if let Some(login) = of_program(settings, &program, host, name)? {
                 return Ok(Some(login));
             }
         }
@@ -127,7 +127,13 @@ fn by_user(user: String, password: String) -> StoredLogin {
     if user == IDENTITY { StoredLogin::Identity(password) } else { StoredLogin::Password(user, password) }
 }
 
-fn ask(settings: &Settings, program: &str, host: &str, name: &str) -> Result<Option<StoredLogin>, Error> {
+/// Asks a program for a host's login, which it keeps under `name`; `None` where it has none.
+pub fn of_program(
+    settings: &Settings,
+    program: &str,
+    host: &str,
+    name: &str,
+) -> Result<Option<StoredLogin>, Error> {
     let failed =
         |reason: String| Error::Program { program: program.to_owned(), host: host.to_owned(), reason };
     let said = credential_program::run(settings, program, "get", name).map_err(failed)?;

@@ -6,6 +6,7 @@ mod credential_program;
 pub mod diff;
 pub mod docker_credentials;
 pub mod entry;
+pub mod expiry;
 pub mod failure;
 pub mod fetch;
 pub mod helper;

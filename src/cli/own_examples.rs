@@ -189,6 +189,14 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         "doctor",
         &[
             (
+                "Finds out why an image cannot be pulled.",
+                "ecr doctor 123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/app:1.0",
+            ),
+            (
+                "Prints what is wrong and nothing else.",
+                "ecr doctor team/app --push --query \"checks[?status!='ok'].[id,detail]\" --output text",
+            ),
+            (
                 "Prints the IAM policy for a job that pushes to one repository.",
                 "ecr doctor 123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/app --policy push",
             ),

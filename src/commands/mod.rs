@@ -10,7 +10,7 @@ mod create;
 mod creation_template;
 mod credential_helper;
 mod credential_provider;
-mod doctor;
+pub mod doctor;
 mod ecr_repository;
 mod images;
 mod lifecycle;

@@ -5,6 +5,7 @@ mod attempt;
 mod blob;
 mod client;
 mod credentials;
+pub mod diagnosis;
 mod endpoint;
 mod error;
 #[cfg(test)]

@@ -40,6 +40,8 @@ const COMMANDS: &[(&str, &str)] = &[
     ("du", "du team/app"),
     ("du --all", "du --all"),
     ("du --exact", "du team/app --exact --no-cache"),
+    ("doctor", "doctor team/app:1.0"),
+    ("doctor --push", "doctor team/app:1.0 --push"),
 ];
 /// What no resource-based policy is asked about, and so is always allowed here.
 const ALWAYS_ALLOWED: [&str; 1] = ["ecr:GetAuthorizationToken"];

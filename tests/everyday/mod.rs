@@ -17,7 +17,7 @@ use std::path::Path;
 use serde_json::Value;
 
 /// Compares a text with a golden file, or rewrites it: `UPDATE=1 cargo test --test integration everyday`.
-fn golden(name: &str, text: &str) {
+pub(crate) fn golden(name: &str, text: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/everyday/golden").join(name);
     if std::env::var_os("UPDATE").is_some() {
         std::fs::write(&path, text).unwrap();
@@ -27,7 +27,7 @@ fn golden(name: &str, text: &str) {
 }
 
 /// Holds an output against the schema of its command.
-fn valid(command: &str, output: &str) -> Value {
+pub(crate) fn valid(command: &str, output: &str) -> Value {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/schema").join(format!("{command}.json"));
     let schema: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     assert!(output.ends_with("}\n"), "{output}");

@@ -36,9 +36,9 @@ pub(in crate::commands) struct Connection {
 /// Which registry is meant: what a reference, `--profiles` and `--regions` say.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(in crate::commands) struct Address {
-    pub(super) registry: Option<Registry>,
-    pub(super) profile: Option<String>,
-    pub(super) region: Option<String>,
+    pub(in crate::commands) registry: Option<Registry>,
+    pub(in crate::commands) profile: Option<String>,
+    pub(in crate::commands) region: Option<String>,
 }
 
 impl Address {

@@ -259,29 +259,21 @@ pub const PERMISSIONS: &[Permissions] = &[
         "doctor",
         &[
             grant(Always, Repository, &["ecr:GetAuthorizationToken"]),
-            grant(
-                Where("an image is named"),
-                Repository,
-                &[
-                    "ecr:DescribeRepositories",
-                    "ecr:DescribeImages",
-                    "ecr:BatchGetImage",
-                    "ecr:GetDownloadUrlForLayer",
-                ],
-            ),
+            grant(Always, Repository, PULL),
             grant(
                 Option("--push"),
                 Repository,
                 &["ecr:BatchCheckLayerAvailability", "ecr:InitiateLayerUpload"],
             ),
             grant(
-                Better("tells what scans and pull times are affected by"),
+                Better("tells more of the repository, the image, its scans and its pull times"),
                 Repository,
                 &[
+                    "ecr:DescribeRepositories",
+                    "ecr:DescribeImages",
                     "ecr:GetRegistryScanningConfiguration",
                     "ecr:DescribeImageScanFindings",
                     "ecr:ListPullTimeUpdateExclusions",
-                    "ecr:GetRepositoryPolicy",
                 ],
             ),
         ],

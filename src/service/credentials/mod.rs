@@ -6,6 +6,7 @@
 //! roles and SSO, in AWS CLI's own cache folder.
 
 mod cache;
+mod caller;
 mod chain;
 mod github;
 #[cfg(test)]
@@ -26,6 +27,8 @@ use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
 use tokio::sync::{Mutex, OnceCell};
+
+pub use caller::CallerIdentity;
 
 use super::error::Error;
 use super::transport::Transport;

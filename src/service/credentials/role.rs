@@ -39,7 +39,7 @@ pub(super) struct Role {
 }
 
 /// How often a request was sent, and may be sent.
-struct Count {
+pub(super) struct Count {
     made: Arc<AtomicU32>,
     most: u32,
 }
@@ -141,7 +141,7 @@ impl CredentialChain {
         Ok(code.trim().to_owned())
     }
 
-    fn security_token_service(
+    pub(super) fn security_token_service(
         &self,
         http: &Transport,
         credentials: Option<Credentials>,
@@ -201,7 +201,7 @@ fn issued(credentials: Option<Issued>) -> Result<Credentials, Error> {
 }
 
 /// The service's no in the same words as any other service's.
-fn refused<E>(operation: &str, count: &Count, error: &SdkError<E, HttpResponse>) -> Error
+pub(super) fn refused<E>(operation: &str, count: &Count, error: &SdkError<E, HttpResponse>) -> Error
 where
     E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
 {

@@ -186,6 +186,18 @@ impl<'a> Output<'a> {
         Ok(out.flush()?)
     }
 
+    /// Prints a listing whose table is this text.
+    pub(in crate::commands) fn listing_shown_as(
+        &self,
+        listing: &Listing<'_>,
+        table: &str,
+    ) -> anyhow::Result<()> {
+        if self.query.is_none() && self.format == Format::Table {
+            return Ok(self.context.ui.print(table)?);
+        }
+        self.listing(listing)
+    }
+
     /// Prints one object. `table` is what a person sees, `text` the fields of its one record.
     pub(in crate::commands) fn object(
         &self,

@@ -1,0 +1,147 @@
+//! A program that keeps logins: whether docker finds it, and what it answers.
+
+use std::sync::mpsc;
+use std::time::Duration;
+
+use super::finding::Finding;
+use super::{Examination, token};
+use crate::auth::docker_credentials::{self, StoredLogin};
+use crate::auth::helper_install::PROGRAM;
+use crate::settings::Settings;
+
+/// How long a program may take, unless --cli-read-timeout says less. One that asks a person for something never answers.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What is often said of failures: by docker's own programs, Amazon's, and by us of a program.
+const KNOWN: [&str; 11] = [
+    "not implemented",
+    "pass not initialized",
+    "pass store is uninitialized",
+    "no credentials server url",
+    "no usable data provider",
+    "user interaction is not allowed",
+    "cannot autolaunch d-bus without x11 $display",
+    "permission denied",
+    "exec format error",
+    "its answer is not json",
+    "there is no such program on path",
+];
+
+/// Examines the program of `credHelpers`, or with `is_store` that of `credsStore`, for a host.
+pub(super) fn examine(examination: &mut Examination<'_>, host: &str, program: &str, is_store: bool) {
+    let name = format!("docker-credential-{program}");
+    let settings = examination.settings.clone();
+    let Some(path) = settings.programs(&name).into_iter().next() else {
+        missing(examination, program, &name);
+        return;
+    };
+    let own = settings.own_program().and_then(|own| std::fs::canonicalize(own).ok());
+    let is_own = own.is_some() && std::fs::canonicalize(&path).ok() == own;
+    let path = format!("{}{}", path.display(), if is_own { ", this program" } else { "" });
+    match ask(&settings, program, host) {
+        None => examination.report.add(
+            Finding::DockerHelperSilent,
+            format!("{name} ({path}) does not answer within {} seconds", patience(&settings).as_secs()),
+            "does it ask for a password, or is a keychain locked? Run it by hand: `echo HOST | PROGRAM get`",
+        ),
+        Some(Err(error)) => {
+            let reason = match error {
+                docker_credentials::Error::Program { reason, .. } => shown(&reason, is_own),
+                docker_credentials::Error::File(error) => error.to_string(),
+            };
+            let hint = if program == "ecr-login" {
+                "its log says more: ~/.ecr/log/ecr-login.log of Amazon's, ECR_LOG=debug of this one"
+            } else {
+                "run it by hand: `echo HOST | PROGRAM get`"
+            };
+            let detail = format!("{name} ({path}) fails for {host}: {reason}");
+            examination.report.add(Finding::DockerHelperFailed, detail, hint);
+        }
+        Some(Ok(None)) if is_store => examination.report.add(
+            Finding::DockerStoreEmpty,
+            format!("{name} ({path}) keeps no login for {host}"),
+            format!("`ecr login {host}`, or once and for all `ecr login --helper {host}`"),
+        ),
+        Some(Ok(None)) => examination.report.add(
+            Finding::DockerHelperFailed,
+            format!("{name} ({path}) has no login for {host}"),
+            "are there credentials for it, in the environment in which docker runs?",
+        ),
+        Some(Ok(Some(login))) => {
+            examination.report.ok(Finding::DockerHelper, format!("{name} ({path}) answers for {host}"));
+            token::examine(examination, host, &name, &login);
+        }
+    }
+}
+
+fn missing(examination: &mut Examination<'_>, program: &str, name: &str) {
+    let settings = &examination.settings;
+    let in_wsl = settings.filled_variable("WSL_DISTRO_NAME").is_some();
+    let of_windows = matches!(program, "desktop" | "wincred" | "desktop.exe" | "wincred.exe");
+    if of_windows && (in_wsl || program.ends_with(".exe")) {
+        examination.report.add(
+            Finding::DockerHelperWindows,
+            format!("{name} is a program of Windows and not on PATH here, in WSL"),
+            "start Docker Desktop with WSL integration and keep Windows' PATH (appendWindowsPath), or take credsStore out of \
+             the file",
+        );
+        return;
+    }
+    let hint = if program == "ecr-login" {
+        format!("`ecr login --helper HOST` makes {PROGRAM}; services have a PATH of their own")
+    } else {
+        format!("install {name}, or take its name out of the file")
+    };
+    let almost = settings.programs(program).into_iter().next();
+    let hint = match almost {
+        Some(path) => format!("{} is there, but docker calls {name}: rename or link it", path.display()),
+        None => hint,
+    };
+    let detail =
+        format!("docker would run {name}, which is not on PATH; it says `no basic auth credentials` then");
+    examination.report.add(Finding::DockerHelperMissing, detail, hint);
+}
+
+type Answer = Result<Option<StoredLogin>, docker_credentials::Error>;
+
+/// The program's answer; `None` where it takes too long.
+fn ask(settings: &Settings, program: &str, host: &str) -> Option<Answer> {
+    let patience = patience(settings);
+    let (sender, receiver) = mpsc::channel();
+    let (settings, program, host) = (settings.clone(), program.to_owned(), host.to_owned());
+    std::thread::spawn(move || {
+        // Nobody listens any more where it took too long.
+        let _ = sender.send(docker_credentials::of_program(&settings, &program, &host, &host));
+    });
+    receiver.recv_timeout(patience).ok()
+}
+
+fn patience(settings: &Settings) -> Duration {
+    settings.read_timeout().ok().flatten().map_or(PATIENCE, |timeout| timeout.min(PATIENCE))
+}
+
+/// What a program said of its failure, as far as it is known to be no secret.
+fn shown(reason: &str, is_own: bool) -> String {
+    let said = reason.to_lowercase();
+    if is_own || KNOWN.iter().any(|phrase| said == *phrase) {
+        return reason.to_owned();
+    }
+    let known = KNOWN.iter().find(|phrase| said.contains(**phrase));
+    known.map_or_else(
+        || "what it says is not shown here, as it may be a secret".to_owned(),
+        |known| format!("… {known} …"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_known_words_of_strange_programs_are_shown() {
+        assert_eq!(shown("not implemented", false), "not implemented");
+        assert_eq!(shown("error: pass not initialized, token=hidden", false), "… pass not initialized …");
+        assert_eq!(shown("token=hidden", false), "what it says is not shown here, as it may be a secret");
+        assert_eq!(shown("no credentials: run aws sso login", true), "no credentials: run aws sso login");
+    }
+}

@@ -1,0 +1,102 @@
+//! What a login file says of a host, by the rules that docker, podman and helm share.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::report::Report;
+use crate::auth::client_file::{self, Client};
+use crate::auth::docker_credentials::{StoredLogin, written};
+use crate::auth::expiry;
+use crate::auth::json_text::JsonText;
+use crate::auth::store_login::means;
+use crate::image::host::Address;
+use crate::settings::Settings;
+
+/// Where a file says that the login for a host is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Holder {
+    /// A program for this host (`credHelpers`).
+    Helper(String),
+    /// The program for all hosts (`credsStore`).
+    Store(String),
+    /// The file itself (`auths`).
+    File(StoredLogin),
+    /// Nowhere.
+    Nobody,
+}
+
+/// The holder of a host's login. docker looks for the host exactly: it knows neither globs nor URLs in `credHelpers`.
+pub(super) fn holder(file: &JsonText, host: &str) -> Holder {
+    let text = |path: &[&str]| file.get(path).and_then(|value| value.as_str().map(str::to_owned));
+    let filled = |path: &[&str]| text(path).filter(|name| !name.is_empty());
+    if let Some(program) = filled(&["credHelpers", host]) {
+        return Holder::Helper(program);
+    }
+    if let Some(program) = filled(&["credsStore"]) {
+        return Holder::Store(program);
+    }
+    login(file, host).map_or(Holder::Nobody, Holder::File)
+}
+
+/// The login that stands in the file, whether or not anybody reads it.
+pub(super) fn login(file: &JsonText, host: &str) -> Option<StoredLogin> {
+    written(file, host, "")
+}
+
+/// The keys of `auths` that mean a host and have a login.
+pub(super) fn keys(file: &JsonText, host: &str) -> Vec<String> {
+    let is_filled = |key: &String| {
+        let entry = file.get(&["auths", key]).unwrap_or_default();
+        entry.as_object().is_some_and(|entry| !entry.is_empty())
+    };
+    file.keys(&["auths"]).into_iter().filter(|key| means(key, host) && is_filled(key)).collect()
+}
+
+/// When a login ends, as it says itself.
+pub(super) fn end(login: &StoredLogin) -> Option<u64> {
+    match login {
+        StoredLogin::Password(_, password) => expiry::of_password(password),
+        _ => None,
+    }
+}
+
+/// The hosts of Amazon ECR that a login file names.
+pub(super) fn hosts(settings: &Settings) -> Vec<String> {
+    let mut hosts = Vec::new();
+    for client in [Client::Docker, Client::Podman, Client::Helm] {
+        let Some(file) = client.file(settings).ok().and_then(|file| client_file::read(&file).ok()) else {
+            continue;
+        };
+        let keys = [file.keys(&["credHelpers"]), file.keys(&["auths"])].concat();
+        let addresses = keys.iter().filter_map(|key| Address::parse(key));
+        hosts.extend(addresses.filter(|address| address.ecr().is_some()).map(|address| address.to_string()));
+    }
+    hosts.sort();
+    hosts.dedup();
+    hosts
+}
+
+/// Whether a program is installed here, or its file is there.
+pub(super) fn is_used(settings: &Settings, programs: &[&str], file: &Path) -> bool {
+    file.exists() || programs.iter().any(|name| !settings.programs(name).is_empty())
+}
+
+/// Remembers every text below `auths`, and the passwords in them, as secrets.
+pub(super) fn hide(report: &mut Report, file: &JsonText) {
+    fn texts(report: &mut Report, value: &Value) {
+        match value {
+            Value::Object(members) => members.values().for_each(|value| texts(report, value)),
+            Value::Array(values) => values.iter().for_each(|value| texts(report, value)),
+            Value::String(text) => {
+                report.hide(text);
+                if let Some((_, password)) = crate::auth::entry::login(text) {
+                    report.hide(&password);
+                }
+            }
+            _ => {}
+        }
+    }
+    texts(report, &file.get(&["auths"]).unwrap_or_default());
+    texts(report, &file.get(&["HttpHeaders"]).unwrap_or_default());
+}

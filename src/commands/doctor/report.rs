@@ -1,0 +1,119 @@
+//! What was found, and how it is printed.
+
+use serde_json::{Map, Value, json};
+
+use super::super::Context;
+use super::super::images::output::{Column, Listing, Output, Rows};
+use super::finding::{Finding, Status};
+use crate::auth::redact::Secrets;
+
+/// A finding with what there is to say about it.
+#[derive(Debug)]
+struct Check {
+    finding: Finding,
+    detail: String,
+    /// What to do; empty where nothing is to be done.
+    hint: String,
+}
+
+/// All that was found, and the secrets that were seen on the way and are never printed.
+#[derive(Default)]
+pub(super) struct Report {
+    checks: Vec<Check>,
+    secrets: Secrets,
+}
+
+impl Report {
+    /// Adds something that is as it should be.
+    pub(super) fn ok(&mut self, finding: Finding, detail: impl Into<String>) {
+        self.add(finding, detail, "");
+    }
+
+    /// Adds a finding, with what to do about it.
+    pub(super) fn add(&mut self, finding: Finding, detail: impl Into<String>, hint: impl Into<String>) {
+        let one_line = |text: String| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let (detail, hint) = (one_line(detail.into()), one_line(hint.into()));
+        self.checks.push(Check { finding, detail, hint });
+    }
+
+    /// Remembers a secret, so that it is in nothing that is printed.
+    pub(super) fn hide(&mut self, secret: &str) {
+        self.secrets.add(secret);
+    }
+
+    /// The exit code: 1 where something failed, 3 where something cannot be told, else 0.
+    pub(super) fn exit_code(&self) -> u8 {
+        let has = |status: Status| self.checks.iter().any(|check| check.finding.status() == status);
+        match (has(Status::Fail), has(Status::Unknown)) {
+            (true, _) => 1,
+            (false, true) => 3,
+            (false, false) => 0,
+        }
+    }
+
+    /// Prints everything.
+    pub(super) fn print(&self, context: &Context) -> anyhow::Result<()> {
+        let listing = Listing {
+            member: "checks",
+            columns: vec![
+                Column::left("STATUS"),
+                Column::left("CHECK"),
+                Column::wrapped("DETAIL"),
+                Column::wrapped("HINT"),
+            ],
+            rows: self,
+            total: None,
+            more: Map::new(),
+        };
+        Output::of(context)?.listing_shown_as(&listing, &self.lines())
+    }
+
+    /// The lines for people: status, identifier and detail, and the hint below.
+    fn lines(&self) -> String {
+        let mut text = String::new();
+        for check in &self.checks {
+            let status = match check.finding.status() {
+                Status::Ok => "ok  ",
+                Status::Warn => "warn",
+                Status::Fail => "FAIL",
+                Status::Unknown => "?   ",
+            };
+            let detail = self.secrets.redact(&check.detail);
+            text.push_str(&format!("{status}  {} — {detail}\n", check.finding.id()));
+            if !check.hint.is_empty() {
+                text.push_str(&format!("      {}\n", self.secrets.redact(&check.hint)));
+            }
+        }
+        text
+    }
+
+    fn fields(&self, row: usize) -> [String; 4] {
+        let check = &self.checks[row];
+        let shown = |text: &str| self.secrets.redact(text);
+        let (status, id) = (check.finding.status().name(), check.finding.id());
+        [status.to_owned(), id.to_owned(), shown(&check.detail), shown(&check.hint)]
+    }
+}
+
+impl Rows for Report {
+    fn len(&self) -> usize {
+        self.checks.len()
+    }
+
+    fn json(&self, row: usize) -> Value {
+        let [status, id, detail, hint] = self.fields(row);
+        let mut value = json!({"id": id, "status": status, "detail": detail});
+        if !hint.is_empty() {
+            value["hint"] = json!(hint);
+        }
+        value
+    }
+
+    fn cells(&self, row: usize) -> Vec<String> {
+        self.fields(row).to_vec()
+    }
+
+    fn text(&self, row: usize) -> Vec<String> {
+        self.fields(row).to_vec()
+    }
+}
