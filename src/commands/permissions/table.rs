@@ -7,6 +7,12 @@ use super::{Grant, On, Permissions, When};
 
 /// What `--all` needs, and a glob.
 const ALL: Grant = grant(Option("--all or a glob"), Every, &["ecr:DescribeRepositories"]);
+/// What lists images of the public registry, whose repositories are named without its alias.
+const PUBLIC: Grant = grant(
+    Where("the registry is public.ecr.aws"),
+    Repository,
+    &["ecr-public:DescribeRegistries", "ecr-public:DescribeRepositories", "ecr-public:DescribeImages"],
+);
 /// What reads the manifests of indexes.
 const TREE: &[&str] = &["ecr:BatchGetImage"];
 /// What reads images whole.
@@ -116,6 +122,7 @@ pub const PERMISSIONS: &[Permissions] = &[
             grant(Option("--tree"), Repository, TREE),
             grant(Option("--scan"), Repository, &["ecr:DescribeImageScanFindings"]),
             INSPECTOR,
+            PUBLIC,
         ],
     ),
     command(
@@ -145,6 +152,9 @@ pub const PERMISSIONS: &[Permissions] = &[
         &[
             grant(Always, Every, &["ecr:DescribeRepositories"]),
             grant(Always, Repository, &["ecr:DescribeImages"]),
+            PUBLIC,
+            PUBLIC,
+            PUBLIC,
         ],
     ),
     command(
