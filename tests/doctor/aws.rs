@@ -110,6 +110,13 @@ fn plain(first: &str, body: &str, answers: &Answers) -> (u16, String) {
             ),
         };
     }
+    // The metadata service of an instance, where it is asked as one.
+    if first.starts_with("PUT /latest/api/token") {
+        return (200, "token".to_owned());
+    }
+    if first.contains("placement/region") {
+        return (200, "eu-west-1".to_owned());
+    }
     if first.starts_with("GET /layer") {
         return (answers.layer.unwrap_or(206), "x".to_owned());
     }

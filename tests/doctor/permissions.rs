@@ -40,6 +40,8 @@ const COMMANDS: &[(&str, &str)] = &[
     ("du", "du team/app"),
     ("du --all", "du --all"),
     ("du --exact", "du team/app --exact --no-cache"),
+    ("lifecycle simulate", "lifecycle simulate team/app -f lifecycle.json --no-cache"),
+    ("lifecycle show", "lifecycle show team/app"),
     ("doctor", "doctor team/app:1.0"),
     ("doctor --push", "doctor team/app:1.0 --push"),
 ];
@@ -77,6 +79,13 @@ impl Account {
         }
         write_image(&owner, "other-image");
         owner.ok("create-repository --repository-name team/app");
+        let rules = r#"{"rules":[{"rulePriority":1,"selection":{"tagStatus":"untagged","countType":"imageCountMoreThan",
+            "countNumber":1},"action":{"type":"expire"}}]}"#;
+        owner.write("lifecycle.json", rules);
+        user.write("lifecycle.json", rules);
+        owner.ok(
+            "put-lifecycle-policy --repository-name team/app --lifecycle-policy-text file://lifecycle.json",
+        );
         owner.ok("push sample-image team/app:1.0 --quiet");
         owner.ok("push sample-image team/app:single --platform linux/amd64 --quiet");
         Self { server, owner, user, runs: 0 }

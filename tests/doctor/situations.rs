@@ -18,14 +18,14 @@ pub(super) struct Situation {
     pub(super) finds: &'static [&'static str],
     /// Whether only root can build it.
     pub(super) needs_root: bool,
-    pub(super) build: fn(&mut Machine) -> Option<Aws>,
+    pub(super) build: fn(&mut Machine) -> Aws,
 }
 
 const fn situation(
     name: &'static str,
     arguments: &'static [&'static str],
     finds: &'static [&'static str],
-    build: fn(&mut Machine) -> Option<Aws>,
+    build: fn(&mut Machine) -> Aws,
 ) -> Situation {
     Situation { name, arguments, finds, needs_root: false, build }
 }
@@ -41,11 +41,11 @@ pub(super) fn machine() -> Machine {
 }
 
 /// AWS as it answers usually, or as told, and credentials for it.
-pub(super) fn aws(machine: &mut Machine, answers: Answers) -> Option<Aws> {
+pub(super) fn aws(machine: &mut Machine, answers: Answers) -> Aws {
     let aws = Aws::start(answers);
     machine.set("AWS_ENDPOINT_URL", format!("http://{}", aws.address));
     machine.set("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE").set("AWS_SECRET_ACCESS_KEY", "hush-of-the-key");
-    Some(aws)
+    aws
 }
 
 /// A program in the form of a script without other programs.
@@ -86,7 +86,7 @@ fn good() -> Value {
 const LONG_AGO: u64 = 1_675_924_102;
 
 /// docker's file with what is beside a login that is good, and AWS.
-fn beside(machine: &mut Machine, mut value: Value) -> Option<Aws> {
+fn beside(machine: &mut Machine, mut value: Value) -> Aws {
     if value.get("auths").is_none() {
         value["auths"] = json!({HOST: good()});
     }
@@ -94,15 +94,15 @@ fn beside(machine: &mut Machine, mut value: Value) -> Option<Aws> {
     aws(machine, Answers::default())
 }
 
-fn answers(machine: &mut Machine, answers: Answers) -> Option<Aws> {
+fn answers(machine: &mut Machine, answers: Answers) -> Aws {
     docker(machine, &json!({"auths": {HOST: good()}}));
     aws(machine, answers)
 }
 
 /// A date in the form of HTTP, this many seconds from now.
-fn date(seconds: i64) -> Option<String> {
+fn date(seconds: i64) -> String {
     let time = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(seconds);
-    Some(jiff::fmt::rfc2822::to_string(&time.to_zoned(jiff::tz::TimeZone::UTC)).unwrap())
+    jiff::fmt::rfc2822::to_string(&time.to_zoned(jiff::tz::TimeZone::UTC)).unwrap()
 }
 
 fn helper(machine: &Machine, name: &str) {
@@ -162,12 +162,12 @@ pub(super) const SITUATIONS: &[Situation] = &[
     },
     situation("a file of AWS's that is none", &[], &["configuration-invalid"], |machine| {
         machine.write("home/.aws/config", "[default\nregion");
-        None
+        aws(machine, Answers::default())
     }),
     situation("a profile that is not there", &[], &["profile-missing"], |machine| {
         machine.write("home/.aws/config", "[profile there]\nregion = eu-west-1\n");
         machine.set("AWS_PROFILE", "absent");
-        None
+        aws(machine, Answers::default())
     }),
     situation("a key in the environment", &[REFERENCE], &["credentials-shadowed"], |machine| {
         machine.write(
@@ -214,6 +214,13 @@ pub(super) const SITUATIONS: &[Situation] = &[
     ),
     // amazon-ecr-credential-helper#557
     situation("no region", &["team/app"], &["region-missing"], |machine| aws(machine, Answers::default())),
+    situation("the region of an instance", &["team/app"], &["region", "identity", "image"], |machine| {
+        let aws = aws(machine, Answers::default());
+        let address = aws.address.clone();
+        machine.unset("AWS_EC2_METADATA_DISABLED");
+        machine.set("AWS_EC2_METADATA_SERVICE_ENDPOINT", format!("http://{address}"));
+        aws
+    }),
     // aws-cli#5317
     situation("a password of another region", &[REFERENCE], &["region-differs"], |machine| {
         machine.set("AWS_REGION", "us-east-1");
@@ -221,7 +228,7 @@ pub(super) const SITUATIONS: &[Situation] = &[
     }),
     situation("an endpoint with a name", &[REFERENCE], &["dns", "connection"], |machine| {
         let aws = answers(machine, Answers::default());
-        let address = aws.as_ref().map(|aws| aws.address.replace("127.0.0.1", "localhost")).unwrap();
+        let address = aws.address.replace("127.0.0.1", "localhost");
         machine.set("AWS_ENDPOINT_URL_ECR", format!("http://{address}"));
         aws
     }),
@@ -255,7 +262,7 @@ pub(super) const SITUATIONS: &[Situation] = &[
     }),
     situation("no TLS on the other side", &[REFERENCE], &["tls-failed"], |machine| {
         let aws = answers(machine, Answers::default());
-        let address = aws.as_ref().map(|aws| aws.address.clone()).unwrap();
+        let address = aws.address.clone();
         machine.set("AWS_ENDPOINT_URL_ECR", format!("https://{address}"));
         aws
     }),
@@ -263,13 +270,13 @@ pub(super) const SITUATIONS: &[Situation] = &[
         answers(machine, Answers::default())
     }),
     situation("a clock that is right", &[REFERENCE], &["clock"], |machine| {
-        answers(machine, Answers { date: date(0), ..Answers::default() })
+        answers(machine, Answers { date: Some(date(0)), ..Answers::default() })
     }),
     situation("a clock that drifts", &[REFERENCE], &["clock-drift"], |machine| {
-        answers(machine, Answers { date: date(150), ..Answers::default() })
+        answers(machine, Answers { date: Some(date(150)), ..Answers::default() })
     }),
     situation("a clock after sleep", &[REFERENCE], &["clock-skew"], |machine| {
-        answers(machine, Answers { date: date(7200), ..Answers::default() })
+        answers(machine, Answers { date: Some(date(7200)), ..Answers::default() })
     }),
     situation("docker's file is broken", &[REFERENCE], &["docker-file-unreadable"], |machine| {
         machine.write("home/.docker/config.json", r#"{"auths": {"x": {"auth": "aHVzaA=="}}"#);

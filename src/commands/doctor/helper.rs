@@ -78,7 +78,7 @@ fn missing(examination: &mut Examination<'_>, program: &str, name: &str) {
     let settings = &examination.settings;
     let in_wsl = settings.filled_variable("WSL_DISTRO_NAME").is_some();
     let of_windows = matches!(program, "desktop" | "wincred" | "desktop.exe" | "wincred.exe");
-    if of_windows && (in_wsl || program.ends_with(".exe")) {
+    if of_windows && (in_wsl || program.contains(".exe")) {
         examination.report.add(
             Finding::DockerHelperWindows,
             format!("{name} is a program of Windows and not on PATH here, in WSL"),

@@ -224,7 +224,7 @@ async fn push(examination: &mut Examination<'_>, asked: &Asked) {
     let input = json!({"repositoryName": asked.repository(), "layerDigests": [digest]});
     match asked.call(examination, "BatchCheckLayerAvailability", input, &[]).await {
         Outcome::Answer(_) => {
-            examination.report.ok(Finding::PushLayers, "a push may ask which layers are there")
+            examination.report.ok(Finding::PushLayers, "a push may ask which layers are there");
         }
         Outcome::Denied(detail, hint) => examination.report.add(Finding::PushLayersDenied, detail, hint),
         Outcome::Refused(_) | Outcome::Failed => {}

@@ -31,8 +31,9 @@ use super::registry::{self, wrong};
 use super::{Command, Context, block_on, images};
 use crate::image::host::{self, Address, Ecr};
 use crate::image::{Reference, Registry};
+use crate::service;
 use crate::service::diagnosis::{CallerIdentity, Diagnosis};
-use crate::settings::Settings;
+use crate::settings::{Globals, Settings};
 
 pub use finding::{Finding, Status};
 use report::Report;
@@ -115,7 +116,7 @@ impl<'a> Examination<'a> {
         let settings = match registry {
             Some(Registry::Other(host)) if is_public(host) => settings,
             registry => registry::settings_of(&settings, registry).or_else(|error| {
-                let is_finding = error.chain().any(|cause| cause.is::<crate::settings::Error>());
+                let is_finding = error.chain().any(<dyn std::error::Error>::is::<crate::settings::Error>);
                 if is_finding { Ok(settings.clone()) } else { Err(error) }
             })?,
         };
@@ -143,7 +144,7 @@ impl<'a> Examination<'a> {
         if !identity::profile(self) {
             return false;
         }
-        match Diagnosis::new(&self.settings) {
+        match self.diagnosis().await {
             Ok(diagnosis) => {
                 let has_credentials = identity::examine(self, &diagnosis).await;
                 network::examine(self, &diagnosis).await && has_credentials
@@ -153,6 +154,21 @@ impl<'a> Examination<'a> {
                 false
             }
         }
+    }
+
+    /// What asks for us. The region of an EC2 instance counts where none is configured.
+    async fn diagnosis(&mut self) -> Result<Diagnosis, service::Error> {
+        let diagnosis = Diagnosis::new(&self.settings)?;
+        if self.region.is_some() || self.settings.local() {
+            return Ok(diagnosis);
+        }
+        self.region = diagnosis.region_of_instance().await.ok().flatten();
+        if self.region.is_none() {
+            return Ok(diagnosis);
+        }
+        let globals = Globals { region: self.region.clone(), ..self.settings.globals().clone() };
+        self.settings = self.settings.with_globals(globals);
+        Diagnosis::new(&self.settings)
     }
 
     /// Whether the reference is one of the public gallery.

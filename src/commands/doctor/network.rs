@@ -29,7 +29,7 @@ pub(super) async fn examine(examination: &mut Examination<'_>, diagnosis: &Diagn
     if examination.is_public() {
         return route(examination, diagnosis, "https://public.ecr.aws/v2/").await;
     }
-    if !region(examination, diagnosis).await {
+    if !region(examination) {
         return false;
     }
     let name = examination.region.clone().unwrap_or_default();
@@ -60,10 +60,7 @@ pub(super) async fn examine(examination: &mut Examination<'_>, diagnosis: &Diagn
     is_reached
 }
 
-async fn region(examination: &mut Examination<'_>, diagnosis: &Diagnosis) -> bool {
-    if examination.region.is_none() {
-        examination.region = diagnosis.region_of_instance().await.ok().flatten();
-    }
+fn region(examination: &mut Examination<'_>) -> bool {
     let Some(name) = examination.region.clone() else {
         if examination.settings.region().is_ok() {
             examination.report.add(
@@ -76,7 +73,11 @@ async fn region(examination: &mut Examination<'_>, diagnosis: &Diagnosis) -> boo
     };
     let registry = examination.reference.as_ref().and_then(|reference| reference.registry.as_ref());
     let of_host = matches!(registry, Some(Registry::Ecr { .. }));
-    let place = if of_host { "of the reference's host" } else { "configured" };
+    let place = match (of_host, &examination.configured_region) {
+        (true, _) => "of the reference's host",
+        (false, Some(_)) => "configured",
+        (false, None) => "of this machine",
+    };
     examination.report.ok(Finding::Region, format!("{name}, {place}"));
     if let Some(configured) =
         examination.configured_region.clone().filter(|region| of_host && *region != name)

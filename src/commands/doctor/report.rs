@@ -1,5 +1,7 @@
 //! What was found, and how it is printed.
 
+use std::fmt::Write as _;
+
 use serde_json::{Map, Value, json};
 
 use super::super::Context;
@@ -79,9 +81,9 @@ impl Report {
                 Status::Unknown => "?   ",
             };
             let detail = self.secrets.redact(&check.detail);
-            text.push_str(&format!("{status}  {} — {detail}\n", check.finding.id()));
+            let _ = writeln!(text, "{status}  {} — {detail}", check.finding.id());
             if !check.hint.is_empty() {
-                text.push_str(&format!("      {}\n", self.secrets.redact(&check.hint)));
+                let _ = writeln!(text, "      {}", self.secrets.redact(&check.hint));
             }
         }
         text
