@@ -86,6 +86,11 @@ impl Ui {
         terminal_size::terminal_size_of(io::stderr()).map(|(width, _)| usize::from(width.0))
     }
 
+    /// The lines of the terminal at stderr, where there is one.
+    pub fn err_height(&self) -> Option<usize> {
+        terminal_size::terminal_size_of(io::stderr()).map(|(_, height)| usize::from(height.0))
+    }
+
     /// Writes data to stdout, whole and at once.
     pub fn print(&self, text: &str) -> io::Result<()> {
         self.print_bytes(text.as_bytes())

@@ -1,12 +1,13 @@
 //! Settings of a registry, and arguments and errors that commands about images have in common.
 
 use std::io::ErrorKind;
+use std::path::PathBuf;
 
 use anyhow::anyhow;
 
 use super::block_on;
 use crate::error::Error;
-use crate::image::{self, Platform, Registry};
+use crate::image::{self, Digest, Platform, Registry};
 use crate::network::probe::speaks_tls;
 use crate::settings::{Globals, Settings};
 use crate::store::Journal;
@@ -54,10 +55,22 @@ pub(super) fn network(settings: &Settings) -> anyhow::Result<Network> {
     Ok(Network {
         connection: crate::network::Network::from_settings(settings)?,
         // What is served elsewhere than at AWS has other rates, or none.
-        paced: !settings.local() && settings.endpoint("ecr")?.is_none(),
+        pace: if settings.local() || settings.endpoint("ecr")?.is_some() {
+            None
+        } else {
+            Some(pace(settings)?)
+        },
         endpoint: settings.endpoint("ecr")?.and_then(|endpoint| endpoint.parse().ok()),
         ..Network::default()
     })
+}
+
+/// The file by which programs keep to the rates of a region. Without a folder for it, each does so alone.
+fn pace(settings: &Settings) -> anyhow::Result<PathBuf> {
+    let region = settings.region()?.unwrap_or_default();
+    let name = Digest::of(region.as_bytes()).hexadecimal().to_owned();
+    let folder = settings.cache_folder().map(|folder| folder.join("ecr").join("pace")).unwrap_or_default();
+    Ok(folder.join(name))
 }
 
 /// Whether a configured endpoint says that a host of this machine is served with TLS.

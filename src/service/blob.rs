@@ -5,8 +5,9 @@
 //! what SHA-256 does, and a block is still in the processor's cache when it is hashed or sent.
 
 use std::convert::Infallible;
+use std::fmt;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
 use aws_smithy_types::body::SdkBody;
@@ -40,6 +41,27 @@ pub(super) struct Encoded {
     head: Bytes,
     blob: Bytes,
     digest: String,
+    watcher: OnceLock<Watcher>,
+}
+
+/// Hears how many of a blob's bytes have been handed to the connection.
+struct Watcher(Box<dyn Fn(u64) + Send + Sync>);
+
+impl fmt::Debug for Watcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Watcher")
+    }
+}
+
+impl Prepared {
+    /// Tells `watcher` how many of the blob's bytes have been handed to the connection, fewer than before where the
+    /// call is made again.
+    pub fn watch(&self, watcher: impl Fn(u64) + Send + Sync + 'static) {
+        if let Some(body) = &self.body {
+            // The first one stays.
+            let _ = body.watcher.set(Watcher(Box::new(watcher)));
+        }
+    }
 }
 
 const TAIL: &[u8] = b"\"}";
@@ -55,7 +77,7 @@ impl Encoded {
             hasher.update(&text);
         }
         hasher.update(TAIL);
-        Self { head: head.into(), blob, digest: hex::encode(hasher.finalize()) }
+        Self { head: head.into(), blob, digest: hex::encode(hasher.finalize()), watcher: OnceLock::new() }
     }
 
     /// The SHA-256 of the body, in hexadecimal, as signatures have it.
@@ -103,6 +125,9 @@ impl Body for EncodedBody {
             Next::Head => (self.encoded.head.clone(), at(0)),
             Next::Block(start) => {
                 let end = length.min(start + BLOCK);
+                if let Some(Watcher(hear)) = self.encoded.watcher.get() {
+                    hear(start as u64);
+                }
                 let block = &self.encoded.blob[start..end];
                 let mut text = Vec::with_capacity(STANDARD.encoded_length(block.len()));
                 STANDARD.encode_append(block, &mut text);
@@ -132,6 +157,8 @@ impl Body for EncodedBody {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
     use http_body_util::BodyExt as _;
     use serde_json::json;
 
@@ -142,12 +169,19 @@ mod tests {
         for length in [0, 1, 2, 3, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK + 2] {
             let blob = Bytes::from(vec![0xa5; length]);
             let encoded = Arc::new(Encoded::new(&json!({"uploadId": "u"}), "layerPartBlob", blob.clone()));
+            let heard = Arc::new(Mutex::new(Vec::new()));
+            let hears = Arc::clone(&heard);
+            let watcher = Watcher(Box::new(move |sent| hears.lock().unwrap().push(sent)));
+            assert!(encoded.watcher.set(watcher).is_ok());
             let text = STANDARD.encode_to_string(&blob);
             let expected = format!(r#"{{"uploadId": "u", "layerPartBlob": "{text}"}}"#);
             for _ in 0..2 {
                 let sent = body(&encoded).collect().await.unwrap().to_bytes();
                 assert!(sent == expected.as_bytes(), "{length}");
             }
+            // What went out before each block, twice.
+            let before: Vec<u64> = (0..length).step_by(BLOCK).map(|at| at as u64).collect();
+            assert_eq!(*heard.lock().unwrap(), [&before[..], &before].concat());
             assert_eq!(
                 (encoded.length(), body(&encoded).content_length()),
                 (expected.len(), Some(expected.len() as u64))

@@ -1,6 +1,7 @@
 //! HTTP connections beside the service's own client: for downloads, and for what registries are asked.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
@@ -22,8 +23,9 @@ pub struct Network {
     pub connection: network::Network,
     /// The wait before something that failed is tried again; it doubles from one attempt to the next.
     pub first_wait: Duration,
-    /// Whether calls of Amazon ECR keep to the rates that AWS allows an account, instead of being told off.
-    pub paced: bool,
+    /// The file by which this user's programs keep to the rates that AWS allows an account in a region; `None` where
+    /// there are no such rates.
+    pub pace: Option<PathBuf>,
     /// The address of the service's API where that is not AWS's own.
     pub endpoint: Option<Url>,
 }
@@ -33,7 +35,7 @@ impl Default for Network {
         Self {
             connection: network::Network::default(),
             first_wait: Duration::from_millis(250),
-            paced: false,
+            pace: None,
             endpoint: None,
         }
     }

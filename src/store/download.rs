@@ -41,7 +41,7 @@ pub(super) trait Origin: Send + Sync {
     fn lanes(&self) -> Arc<Lanes>;
 
     /// A request failed, and is repeated.
-    fn set_back(&self);
+    fn set_back(&self, is_throttled: bool);
 }
 
 /// A request that is ready to be sent.
@@ -68,6 +68,8 @@ pub(super) struct Download {
     /// `Authorization` header of the last request.
     authorization: String,
     refused: bool,
+    /// The last answer was that there are too many requests.
+    is_throttled: bool,
     /// The server cannot be asked for a range.
     is_whole: bool,
     /// It is fetched ahead of its reader, and given up at the first trouble.
@@ -107,6 +109,7 @@ impl Download {
             asked: None,
             authorization: String::new(),
             refused: false,
+            is_throttled: false,
             is_whole: false,
             is_ahead: false,
             version,
@@ -148,6 +151,7 @@ impl Download {
         self.lanes.answered(begun.elapsed());
         self.asked = retry_after(&response);
         self.refused = matches!(response.status().as_u16(), 401 | 403);
+        self.is_throttled = matches!(response.status().as_u16(), 429 | 503);
         self.check(response)
     }
 
@@ -223,7 +227,7 @@ impl Download {
             };
             self.response = None;
             self.failures += 1;
-            self.origin.set_back();
+            self.origin.set_back(std::mem::take(&mut self.is_throttled));
             if self.failures >= ATTEMPTS || self.is_ahead {
                 return Err(self.failed(format!("{failure} ({ATTEMPTS} attempts)")));
             }

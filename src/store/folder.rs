@@ -6,7 +6,7 @@
 //! file (with [`Folder::own_file`]: the user's own, without another name, which nobody else can write to).
 
 use std::ffi::{CString, OsStr};
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
@@ -138,13 +138,40 @@ impl Folder {
         Ok(None)
     }
 
-    /// Creates a file under a name that says that it is not finished. It is gone when it is dropped.
+    /// Creates a file under a name that says that it is not finished, and locks it. It is gone when it is dropped.
     pub(crate) fn temporary(self: &Arc<Self>, is_private: bool) -> io::Result<Temporary> {
         let flags = OPEN | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CREATE | OFlags::EXCL;
-        let name = format!("{UNFINISHED}{}", uuid::Uuid::new_v4().simple());
         let mode = if is_private { PRIVATE } else { WIDE };
-        let file = File::from(rustix::fs::openat(&self.handle, &*name, flags, mode)?);
-        Ok(Temporary { folder: Arc::clone(self), name, file: Arc::new(file), is_kept: false })
+        loop {
+            let name = format!("{UNFINISHED}{}", uuid::Uuid::new_v4().simple());
+            let file = File::from(rustix::fs::openat(&self.handle, &*name, flags, mode)?);
+            let is_ours = match file.try_lock() {
+                Ok(()) => self.has(&name, &file),
+                // Another one of us took it for abandoned before it was locked.
+                Err(TryLockError::WouldBlock) => false,
+                // A file system without locks has none that was abandoned.
+                Err(TryLockError::Error(_)) => true,
+            };
+            if is_ours {
+                return Ok(Temporary {
+                    folder: Arc::clone(self),
+                    name,
+                    file: Arc::new(file),
+                    is_kept: false,
+                });
+            }
+        }
+    }
+
+    /// Removes the temporary files that a killed process left: those that nobody has locked.
+    pub(crate) fn remove_abandoned(&self) {
+        for name in self.names().unwrap_or_default() {
+            let Some(name) = name.to_str().ok().filter(|name| is_temporary(name)) else { continue };
+            if self.file(name).is_ok_and(|file| file.try_lock().is_ok()) {
+                // Another one of us may have been quicker.
+                let _ = self.remove(name);
+            }
+        }
     }
 
     /// Moves a file from here to a name in a folder. A link that has this name is replaced, not followed.
@@ -289,6 +316,11 @@ impl Drop for Temporary {
     }
 }
 
+/// Whether a name is one of [`Folder::temporary`].
+fn is_temporary(name: &str) -> bool {
+    name.strip_prefix(UNFINISHED).is_some_and(|rest| uuid::Uuid::try_parse(rest).is_ok())
+}
+
 /// A temporary folder that only its owner can enter, removed when it is dropped.
 pub fn private_temporary(prefix: &str, parent: &Path) -> std::io::Result<tempfile::TempDir> {
     let mut builder = tempfile::Builder::new();
@@ -296,4 +328,28 @@ pub fn private_temporary(prefix: &str, parent: &Path) -> std::io::Result<tempfil
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
     builder.tempdir_in(parent)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_killed_process_left_is_removed_and_nothing_else() {
+        let path = tempfile::tempdir().unwrap();
+        let folder = Arc::new(Folder::open(path.path()).unwrap());
+        let (left, mine) =
+            (format!("{UNFINISHED}{}", uuid::Uuid::nil().simple()), folder.temporary(false).unwrap());
+        let others = [format!("{UNFINISHED}sha256-00"), ".unfinished".to_owned(), "index.json".to_owned()];
+        for name in others.iter().chain([&left]) {
+            std::fs::write(path.path().join(name), "some").unwrap();
+        }
+        folder.remove_abandoned();
+        let mut names: Vec<String> =
+            folder.names().unwrap().into_iter().map(|name| name.into_string().unwrap()).collect();
+        names.sort();
+        let mut expected = [&others[..], std::slice::from_ref(&mine.name)].concat();
+        expected.sort();
+        assert_eq!(names, expected);
+    }
 }

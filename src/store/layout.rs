@@ -80,7 +80,10 @@ impl Layout {
         let folder = self.opened(Folder::create).map_err(Error::io("create", &self.path))?;
         match folder.file(MARK) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            _ => return files::index(&Inside(self)).map(|_| ()),
+            _ => {
+                folder.remove_abandoned();
+                return files::index(&Inside(self)).map(|_| ());
+            }
         }
         if !folder.is_empty().map_err(Error::io("read", &self.path))? {
             let reason = format!(

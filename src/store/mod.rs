@@ -30,10 +30,12 @@ mod pending;
 mod ranges;
 pub mod registry;
 pub mod scheme;
+mod setbacks;
 mod stream;
 mod verified;
 
 use std::collections::HashSet;
+use std::ops::Add;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
@@ -72,6 +74,30 @@ pub enum Written {
     Moved,
     /// Another client had written it in the meantime.
     Present,
+}
+
+/// Requests that did not succeed at once, and were repeated.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Setbacks {
+    /// Those that were too many for the other end.
+    pub throttled: u64,
+    /// Those that failed otherwise.
+    pub failed: u64,
+}
+
+impl Setbacks {
+    /// All of them.
+    pub fn all(self) -> u64 {
+        self.throttled + self.failed
+    }
+}
+
+impl Add for Setbacks {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self { throttled: self.throttled + other.throttled, failed: self.failed + other.failed }
+    }
 }
 
 /// What a store keeps of an interrupted transfer, so that the next one can resume.
@@ -213,8 +239,8 @@ pub trait Store: Send + Sync {
 
     /// Counts the requests so far that were throttled or failed, and were repeated: where they become more, fewer blobs
     /// move at once.
-    fn setbacks(&self) -> u64 {
-        0
+    fn setbacks(&self) -> Setbacks {
+        Setbacks::default()
     }
 
     /// What remains of a transfer that ends early.

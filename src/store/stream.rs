@@ -20,14 +20,14 @@ pub struct Source {
     buffers: Arc<Buffers>,
     trusted: bool,
     pending: Option<Arc<PendingBlob>>,
-    report: Box<dyn Fn(u64) + Send + Sync>,
+    report: Arc<dyn Fn(u64) + Send + Sync>,
 }
 
 impl Source {
     /// A blob of a store. `report` hears how many of its bytes have arrived.
     pub fn new(store: Shared, blob: Descriptor, report: impl Fn(u64) + Send + Sync + 'static) -> Self {
         let buffers = Buffers::within(DEFAULT_MEMORY);
-        Self { store, blob, buffers, trusted: false, pending: None, report: Box::new(report) }
+        Self { store, blob, buffers, trusted: false, pending: None, report: Arc::new(report) }
     }
 
     /// Shares buffers with other sources.
@@ -71,6 +71,11 @@ impl Source {
     /// Says how many of the blob's bytes have arrived.
     pub fn arrived(&self, position: u64) {
         (self.report)(position);
+    }
+
+    /// Says it from elsewhere.
+    pub(super) fn reporter(&self) -> Arc<dyn Fn(u64) + Send + Sync> {
+        Arc::clone(&self.report)
     }
 
     /// The registry's host and the repository that the blob is in.

@@ -8,10 +8,10 @@ use std::time::Instant;
 use tokio::task::JoinSet;
 
 use super::limits::{Limits, WINDOW};
-use super::progress::{Event, Progress};
+use super::progress::{Event, Progress, Reason};
 use super::{Error, Options, Outcome};
 use crate::image::Descriptor;
-use crate::store::{Shared, Source, Written};
+use crate::store::{Setbacks, Shared, Source, Written};
 
 /// What moves blobs of one image.
 #[derive(Clone)]
@@ -42,6 +42,7 @@ pub(super) async fn move_blobs(
     };
     if destination.capabilities().is_stream {
         for &blob in blobs {
+            progress.hear(Event::Started(blob));
             outcome.count(mover.move_blob(blob).await?);
         }
         return Ok(());
@@ -58,16 +59,22 @@ impl Mover {
         window.reset();
         // Dropping the set, as an interrupt does, stops what is in it.
         let mut tasks = JoinSet::new();
+        let (mut before, mut sizes) = ((0, self.source.setbacks() + self.destination.setbacks()), 0_u64);
         loop {
             while let Some(&blob) = waiting.front().filter(|blob| limits.admit(blob.size)) {
                 waiting.pop_front();
+                self.progress.hear(Event::Started(blob));
                 let (mover, blob) = (self.clone(), blob.clone());
                 tasks.spawn(async move { mover.move_blob(&blob).await });
             }
             tokio::select! {
                 task = tasks.join_next() => match task.map(|task| task.map_err(Error::Task).flatten()) {
-                    None => return Ok(()),
+                    None => {
+                        self.end(sizes);
+                        return Ok(());
+                    }
                     Some(Ok(moved)) => {
+                        sizes = sizes.saturating_add(moved.1);
                         limits.release(moved.1);
                         outcome.count(moved);
                     }
@@ -80,14 +87,23 @@ impl Mover {
                 _ = window.tick() => {
                     let setbacks = self.source.setbacks() + self.destination.setbacks();
                     let moved = self.moved.load(Ordering::Relaxed);
-                    limits.observe(moved, setbacks, !waiting.is_empty(), Instant::now());
+                    limits.observe(moved, setbacks.all(), !waiting.is_empty(), Instant::now());
+                    self.progress.hear(Event::Slow(slow(before, (moved, setbacks))));
+                    before = (moved, setbacks);
                 }
             }
         }
     }
 
+    /// Says what moved beyond the bytes of the blobs that arrived.
+    fn end(&self, sizes: u64) {
+        let again = self.moved.load(Ordering::Relaxed).saturating_sub(sizes);
+        if again > 0 {
+            self.progress.hear(Event::Again(again));
+        }
+    }
+
     async fn move_blob(&self, blob: &Descriptor) -> Result<(Written, u64), Error> {
-        self.progress.hear(Event::Started(blob));
         let (listener, digest) = (Arc::clone(&self.progress), blob.digest.clone());
         let (moved, last) = (Arc::clone(&self.moved), AtomicU64::new(0));
         let source = Source::new(Arc::clone(&self.source), blob.clone(), move |position| {
@@ -100,5 +116,34 @@ impl Mover {
         let written = self.destination.write(blob, &source).await?;
         self.progress.hear(Event::Finished(blob));
         Ok((written, blob.size))
+    }
+}
+
+/// Why little or nothing moved in the last window, by what had moved and failed before and after it.
+fn slow(before: (u64, Setbacks), after: (u64, Setbacks)) -> Option<Reason> {
+    if after.1.throttled > before.1.throttled {
+        return Some(Reason::Throttled);
+    }
+    if after.1.failed > before.1.failed {
+        return Some(Reason::Failing);
+    }
+    (after.0 == before.0).then_some(Reason::Waiting)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_slow_is_named() {
+        let seen = |moved, throttled, failed| (moved, Setbacks { throttled, failed });
+        for (after, expected) in [
+            (seen(2, 1, 1), None),
+            (seen(1, 1, 1), Some(Reason::Waiting)),
+            (seen(2, 1, 2), Some(Reason::Failing)),
+            (seen(2, 2, 2), Some(Reason::Throttled)),
+        ] {
+            assert_eq!(slow(seen(1, 1, 1), after), expected, "{after:?}");
+        }
     }
 }

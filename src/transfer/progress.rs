@@ -27,6 +27,32 @@ pub enum Event<'a> {
     Finished(&'a Descriptor),
     /// A manifest arrived.
     Manifest(&'a Digest),
+    /// It is slow for a reason; `None` where it no longer is.
+    Slow(Option<Reason>),
+    /// So many bytes had to be moved once more, since connections broke.
+    Again(u64),
+}
+
+/// Why a transfer is slow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// The other end asks for fewer requests.
+    Throttled,
+    /// Requests fail and are repeated.
+    Failing,
+    /// Nothing arrives or is taken.
+    Waiting,
+}
+
+impl Reason {
+    /// The reason in a few words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Throttled => "throttled",
+            Self::Failing => "repeating what failed",
+            Self::Waiting => "waiting for the registry",
+        }
+    }
 }
 
 /// Hears what happens, from several tasks at once.

@@ -6,16 +6,23 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use indexmap::IndexMap;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 
 use self::pace::Pace;
 use super::Ui;
-use crate::transfer::progress::{Descriptor, Digest, Event, Progress};
+use crate::transfer::progress::{Descriptor, Digest, Event, Progress, Reason};
 
 /// Templates of a blob's bar and of the total's; both fit into 80 columns.
 const BLOB: &str = "{prefix}  {bar:16}  {bytes} of {total_bytes}";
-const TOTAL: &str = "total         {bar:16}  {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left";
+const TOTAL: &str = "total         {bar:16}  {msg}";
+/// Lines of a terminal that stay free of bars.
+const FREE_LINES: usize = 4;
+/// Lines of a terminal that does not say how many it has.
+const LINES: usize = 24;
+/// How often the total's text changes.
+const GLANCE: Duration = Duration::from_millis(200);
 
 /// How often a program hears how far a blob is.
 const BEAT: Duration = Duration::from_millis(250);
@@ -44,11 +51,21 @@ pub struct Display {
 #[derive(Default)]
 struct State {
     total: Option<ProgressBar>,
-    blobs: HashMap<Digest, ProgressBar>,
+    /// The blobs that are on their way, in their order.
+    moving: IndexMap<Digest, Moving>,
     heard: HashMap<Digest, Instant>,
-    /// Where there are no bars: how far each blob is, and all of them together.
-    positions: HashMap<Digest, u64>,
     pace: Option<Pace>,
+    /// When the total's text changed last.
+    glanced: Option<Instant>,
+    slow: Option<Reason>,
+}
+
+/// A blob on its way.
+struct Moving {
+    size: u64,
+    position: u64,
+    /// Its bar, where there is room for it.
+    bar: Option<ProgressBar>,
 }
 
 impl Display {
@@ -63,7 +80,7 @@ impl Display {
     pub fn end(&self) {
         if let Some(bars) = &self.bars {
             let mut state = self.state();
-            let left: Vec<ProgressBar> = state.blobs.drain().map(|(_, bar)| bar).collect();
+            let left: Vec<ProgressBar> = state.moving.drain(..).filter_map(|(_, blob)| blob.bar).collect();
             for bar in state.total.take().into_iter().chain(left) {
                 bar.finish_and_clear();
             }
@@ -105,40 +122,95 @@ impl Display {
             total.finish_and_clear();
         }
         state.total = self.bar(bytes, TOTAL, None);
-        state.positions.clear();
+        state.moving.clear();
+        state.slow = None;
         state.pace = Some(Pace::new(bytes, Instant::now()));
     }
 
     fn started(&self, blob: &Descriptor) {
         let mut state = self.state();
-        if let Some(bar) = self.bar(blob.size, BLOB, state.total.as_ref()) {
-            bar.set_prefix(blob.digest.short().to_owned());
-            state.blobs.insert(blob.digest.clone(), bar);
+        state.moving.insert(blob.digest.clone(), Moving { size: blob.size, position: 0, bar: None });
+        self.fill(&mut state);
+    }
+
+    /// Gives bars to as many blobs as there is room for, the first ones first. A terminal may have changed its size.
+    fn fill(&self, state: &mut State) {
+        if self.bars.is_none() {
+            return;
+        }
+        let room = self.ui.err_height().unwrap_or(LINES).saturating_sub(FREE_LINES).max(1);
+        let total = state.total.clone();
+        for (digest, blob) in state.moving.iter_mut().take(room) {
+            if blob.bar.is_none()
+                && let Some(bar) = self.bar(blob.size, BLOB, total.as_ref())
+            {
+                bar.set_prefix(digest.short().to_owned());
+                bar.set_position(blob.position);
+                blob.bar = Some(bar);
+            }
+        }
+        for (_, blob) in state.moving.iter_mut().skip(room) {
+            if let Some(bar) = blob.bar.take() {
+                bar.finish_and_clear();
+            }
         }
     }
 
     fn arrived(&self, digest: &Digest, position: u64) {
+        let now = Instant::now();
         let mut state = self.state();
-        if let (Some(bar), Some(total)) = (state.blobs.get(digest), &state.total) {
-            let before = bar.position();
+        let blob = state.moving.get_mut(digest);
+        let before = blob.map_or(0, |blob| std::mem::replace(&mut blob.position, position));
+        if let Some(pace) = &mut state.pace {
+            pace.moved(before, position, now);
+        }
+        if let Some(total) = &state.total {
             total.inc(position.saturating_sub(before));
             total.dec(before.saturating_sub(position));
-            bar.set_position(position);
+            if let Some(bar) = state.moving.get(digest).and_then(|blob| blob.bar.as_ref()) {
+                bar.set_position(position);
+            }
+            self.glance(&mut state, now);
             return;
         }
-        let before = state.positions.insert(digest.clone(), position).unwrap_or_default();
-        let line = state.pace.as_mut().and_then(|pace| pace.moved(before, position, Instant::now()));
+        let line = state.pace.as_mut().and_then(|pace| pace.line(now));
+        let line = line.map(|line| suffixed(line, state.slow));
         drop(state);
         if let Some(line) = line {
             self.line(&line);
         }
     }
 
+    /// Renews the total's text, now and then.
+    fn glance(&self, state: &mut State, now: Instant) {
+        if state.glanced.is_some_and(|last| now.duration_since(last) < GLANCE) {
+            return;
+        }
+        state.glanced = Some(now);
+        self.fill(state);
+        let hidden = state.moving.values().filter(|blob| blob.bar.is_none()).count();
+        if let (Some(total), Some(pace)) = (&state.total, &state.pace) {
+            let text = suffixed(pace.text(now), state.slow);
+            total.set_message(if hidden > 0 { format!("{text}, {hidden} more") } else { text });
+        }
+    }
+
+    fn slow(&self, reason: Option<Reason>) {
+        let mut state = self.state();
+        state.slow = reason;
+        if state.total.is_some() {
+            self.glance(&mut state, Instant::now());
+        }
+    }
+
     fn finished(&self, blob: &Descriptor) {
         self.arrived(&blob.digest, blob.size);
-        if let Some(bar) = self.state().blobs.remove(&blob.digest) {
+        let mut state = self.state();
+        if let Some(bar) = state.moving.shift_remove(&blob.digest).and_then(|blob| blob.bar) {
             bar.finish_and_clear();
         }
+        self.fill(&mut state);
+        drop(state);
         self.line(&format!("{}  {}", blob.digest.short(), human(blob.size)));
     }
 
@@ -182,6 +254,15 @@ impl Display {
             }
             Event::Finished(blob) => json!({"event": "finished", "digest": blob.digest, "bytes": blob.size}),
             Event::Manifest(digest) => json!({"event": "manifest", "digest": digest}),
+            Event::Again(bytes) => json!({"event": "again", "bytes": bytes}),
+            Event::Slow(reason) => {
+                let mut state = self.state();
+                if state.slow == reason {
+                    return;
+                }
+                state.slow = reason;
+                json!({"event": "slow", "reason": reason.map(Reason::words)})
+            }
         };
         self.object(&value);
     }
@@ -208,7 +289,19 @@ impl Progress for Display {
             Event::Arrived { digest, position } => self.arrived(digest, position),
             Event::Finished(blob) => self.finished(blob),
             Event::Manifest(digest) => self.line(&format!("{}  manifest", digest.short())),
+            Event::Slow(reason) => self.slow(reason),
+            Event::Again(bytes) => {
+                self.line(&format!("{} moved again, since connections broke", human(bytes)));
+            }
         }
+    }
+}
+
+/// A text with what makes the transfer slow.
+fn suffixed(text: String, slow: Option<Reason>) -> String {
+    match slow {
+        Some(reason) => format!("{text}, {}", reason.words()),
+        None => text,
     }
 }
 

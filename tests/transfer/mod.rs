@@ -5,6 +5,7 @@
     reason = "clippy takes only the tests themselves for tests, not what they call"
 )]
 
+mod bad_networks;
 mod commands;
 mod compress;
 mod docker;

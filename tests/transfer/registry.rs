@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
 use ecr::image::Name;
@@ -46,6 +46,8 @@ pub(super) struct State {
     pub(super) cuts: Vec<usize>,
     /// The offset and the length of each PATCH that followed on what was there.
     received: Vec<(usize, usize)>,
+    /// The most bytes of an answer that are sent.
+    longest: Option<usize>,
     mounts: bool,
     /// Whether it lists referrers itself.
     pub(super) referrers: bool,
@@ -55,17 +57,23 @@ pub(super) struct State {
 pub(super) struct Registry {
     pub(super) address: String,
     state: Arc<Mutex<State>>,
+    /// How many more connections may be served at the same time.
+    crowd: Arc<(Mutex<usize>, Condvar)>,
 }
 
 impl Registry {
     pub(super) fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let registry = Self { address: listener.local_addr().unwrap().to_string(), state: Arc::default() };
+        let registry = Self {
+            address: listener.local_addr().unwrap().to_string(),
+            state: Arc::default(),
+            crowd: Arc::new((Mutex::new(usize::MAX), Condvar::new())),
+        };
         let server = registry.clone();
         std::thread::spawn(move || {
             for connection in listener.incoming() {
                 let server = server.clone();
-                std::thread::spawn(move || server.serve(connection.unwrap()));
+                std::thread::spawn(move || server.serve_in_turn(connection.unwrap()));
             }
         });
         registry
@@ -87,6 +95,16 @@ impl Registry {
     /// Does what this request asks for and does not answer it.
     pub(super) fn lose(&self, number: usize) {
         self.state().lost = Some(number);
+    }
+
+    /// Every answer breaks off after so many bytes.
+    pub(super) fn cut_answers(&self, bytes: usize) {
+        self.state().longest = Some(bytes);
+    }
+
+    /// No more than so many connections are served at the same time.
+    pub(super) fn answer_at_once(&self, connections: usize) {
+        *self.crowd.0.lock().unwrap() = connections;
     }
 
     /// The requests since the last time.
@@ -133,6 +151,14 @@ impl Registry {
         self.state().log.iter().filter(|line| line.starts_with(start)).count()
     }
 
+    fn serve_in_turn(&self, connection: TcpStream) {
+        let (free, freed) = &*self.crowd;
+        *freed.wait_while(free.lock().unwrap(), |free| *free == 0).unwrap() -= 1;
+        self.serve(connection);
+        *free.lock().unwrap() += 1;
+        freed.notify_one();
+    }
+
     fn serve(&self, mut connection: TcpStream) {
         let Some(request) = read(&mut connection) else { return };
         let mut state = self.state();
@@ -152,8 +178,9 @@ impl Registry {
         if state.lost == Some(number) {
             return;
         }
+        let sent = answer.len().min(state.longest.unwrap_or(usize::MAX));
         drop(state);
-        let _ = connection.write_all(&answer);
+        let _ = connection.write_all(&answer[..sent]);
     }
 }
 

@@ -73,7 +73,7 @@ impl Connection {
             Some(Registry::Ecr { account, .. }) => Some(account.clone()),
             _ => None,
         };
-        let paced = registry::network(&chosen)?.paced;
+        let paced = registry::network(&chosen)?.pace.is_some();
         let configured = chosen.configured_attempts()?;
         // Attempts are counted here, where a throttle slows down the calls that follow.
         let single = chosen.with_changes(chosen.globals().clone(), &[("AWS_MAX_ATTEMPTS", Some("1"))]);

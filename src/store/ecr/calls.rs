@@ -1,15 +1,16 @@
 //! Calls about one repository, repeated where the service was busy or the network gone.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
+use super::super::setbacks::SetbackCounter;
 use super::pace::Pace;
 use super::{Error, Repository};
-use crate::service::{self, Client, Prepared};
+use crate::service::{self, Client, Prepared, Refusal};
 
 /// How often a call is made in all. The transport's own attempts (the AWS retry modes) come first, and are meant for
 /// single calls: in a transfer of minutes the tenth second of a throttle is no reason to give up.
@@ -29,23 +30,13 @@ pub(super) struct Calls {
     pace: Arc<Pace>,
     /// How many failures more are borne with: each takes [`COST`], and each answer gives one back.
     patience: AtomicI64,
-    setbacks: AtomicU64,
+    pub(super) setbacks: SetbackCounter,
 }
 
 impl Calls {
     pub(super) fn new(client: Client, repository: Repository, first_wait: Duration, pace: Arc<Pace>) -> Self {
         let (answered, patience) = (AtomicBool::new(false), AtomicI64::new(PATIENCE));
-        Self { client, repository, answered, first_wait, pace, patience, setbacks: AtomicU64::new(0) }
-    }
-
-    /// Something failed, and is repeated.
-    pub(super) fn set_back(&self) {
-        self.setbacks.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// How many calls failed and were repeated.
-    pub(super) fn setbacks(&self) -> u64 {
-        self.setbacks.load(Ordering::Relaxed)
+        Self { client, repository, answered, first_wait, pace, patience, setbacks: SetbackCounter::default() }
     }
 
     /// Display name for messages.
@@ -114,13 +105,14 @@ impl Calls {
     /// Waits after an error before the next attempt, or answers it where another attempt makes no sense.
     pub(super) async fn wait(&self, error: service::Error, failures: &mut u32) -> Result<(), Error> {
         *failures += 1;
+        let is_throttled = error.refusal().is_some_and(is_throttle);
         if *failures >= ATTEMPTS || !self.passes(&error) {
             return Err(self.named(error));
         }
         if self.patience.fetch_sub(COST, Ordering::Relaxed) < COST {
             return Err(self.named(error));
         }
-        self.set_back();
+        self.setbacks.count(is_throttled);
         tokio::time::sleep(self.first_wait * 2u32.pow(*failures - 1)).await;
         Ok(())
     }
@@ -145,11 +137,7 @@ impl Calls {
                 self.answered.load(Ordering::Relaxed) || words.starts_with("Connection was closed")
             }
             (_, Some(refusal)) => {
-                refusal.status >= 500
-                    || refusal.code == "ServerException"
-                    || refusal.code.contains("Throttl")
-                    || refusal.code == "RequestLimitExceeded"
-                    || refusal.code == "TooManyRequestsException"
+                refusal.status >= 500 || refusal.code == "ServerException" || is_throttle(refusal)
             }
             _ => false,
         }
@@ -161,4 +149,9 @@ impl Calls {
         }
         Error::Service(error)
     }
+}
+
+fn is_throttle(refusal: &Refusal) -> bool {
+    refusal.code.contains("Throttl")
+        || matches!(refusal.code.as_str(), "RequestLimitExceeded" | "TooManyRequestsException")
 }

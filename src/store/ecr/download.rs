@@ -99,8 +99,8 @@ impl Origin for Layers {
         Arc::clone(&self.lanes)
     }
 
-    fn set_back(&self) {
-        self.calls.set_back();
+    fn set_back(&self, is_throttled: bool) {
+        self.calls.setbacks.count(is_throttled);
     }
 }
 

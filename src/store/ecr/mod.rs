@@ -21,7 +21,7 @@ use super::connections::Connections;
 pub use super::connections::Network;
 use super::{
     Answer, Buffers, Capabilities, Chosen, ImageListing, Journal, Kept, ListWalk, PendingBlob, Reader,
-    Source, Store, TagListing, Unreadable, Written,
+    Setbacks, Source, Store, TagListing, Unreadable, Written,
 };
 use crate::image::{Descriptor, Digest, Manifest, Name, RepositoryName, Tag, media_type};
 use crate::service::Client;
@@ -51,7 +51,8 @@ impl Ecr {
     /// A repository, through this client.
     pub fn new(client: Client, repository: Repository, network: Network) -> Self {
         let files = client.is_in_process();
-        let calls = Arc::new(Calls::new(client, repository, network.first_wait, Pace::of(network.paced)));
+        let calls =
+            Arc::new(Calls::new(client, repository, network.first_wait, Pace::of(network.pace.as_deref())));
         let origin = Arc::new(download::Layers::new(Arc::clone(&calls), Connections::new(network), files));
         Self { calls, origin, journal: None }
     }
@@ -308,8 +309,8 @@ impl Store for Ecr {
         if self.journal.is_some() { Kept::Bytes } else { Kept::Blobs }
     }
 
-    fn setbacks(&self) -> u64 {
-        self.calls.setbacks()
+    fn setbacks(&self) -> Setbacks {
+        self.calls.setbacks.all()
     }
 
     fn check_tags<'a>(&'a self, digest: &'a Digest, tags: &'a [String]) -> Answer<'a, ()> {

@@ -2,10 +2,13 @@
 //! are spread so that the service need not throttle them.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use tokio::time::Instant;
+use super::super::folder::Folder;
 
 /// Calls per second. As many may be made at once before the rate is felt.
 const RATES: [(&str, u32); 8] = [
@@ -19,64 +22,155 @@ const RATES: [(&str, u32); 8] = [
     ("GetDownloadUrlForLayer", 3000),
 ];
 
+/// How far ahead a bucket may be filled up: what is more is the work of a clock that was set.
+const LONGEST: Duration = Duration::from_mins(1);
+/// How often it is tried to lock the file that programs share. Whoever has it is done in microseconds.
+const TRIES: usize = 200;
+
 /// A bucket of tokens for each operation.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
-    /// When the bucket will be full again; `None` where nothing is held back.
-    full: Option<Mutex<HashMap<&'static str, Instant>>>,
+    buckets: Option<Mutex<Buckets>>,
+}
+
+#[derive(Debug, Default)]
+struct Buckets {
+    /// The time since 1970 at which each bucket is full again.
+    full: [Duration; RATES.len()],
+    /// The same, for all programs of this user on this machine.
+    shared: Option<File>,
 }
 
 impl Pace {
-    /// The pace of this process, whose transfers share the rates, or none at all.
-    pub(super) fn of(paced: bool) -> Arc<Self> {
-        static PACE: OnceLock<Arc<Pace>> = OnceLock::new();
-        if paced { Arc::clone(PACE.get_or_init(|| Arc::new(Self::new()))) } else { Arc::default() }
+    /// The pace of this user's programs in a region, of which a file keeps account.
+    pub(super) fn of(file: Option<&Path>) -> Arc<Self> {
+        static PACES: Mutex<Option<HashMap<PathBuf, Arc<Pace>>>> = Mutex::new(None);
+        let Some(file) = file else { return Arc::default() };
+        let mut paces = PACES.lock().unwrap_or_else(PoisonError::into_inner);
+        let paces = paces.get_or_insert_default();
+        Arc::clone(paces.entry(file.to_owned()).or_insert_with(|| Arc::new(Self::shared(file))))
     }
 
-    fn new() -> Self {
-        Self { full: Some(Mutex::default()) }
+    /// Where the file cannot be used, this process keeps the rates alone.
+    fn shared(file: &Path) -> Self {
+        let opened = || {
+            let folder = Folder::create_private(file.parent()?).ok()?;
+            folder.own_file(file.file_name()?.to_str()?, true).ok()?
+        };
+        let buckets = Buckets { shared: opened(), ..Buckets::default() };
+        Self { buckets: Some(Mutex::new(buckets)) }
     }
 
     /// Waits until the operation may be called.
     pub(super) async fn wait(&self, operation: &str) {
-        if let Some(wait) = self.take(operation, Instant::now()) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        if let Some(wait) = self.take(operation, now) {
             tokio::time::sleep(wait).await;
         }
     }
 
     /// Takes a token, and answers how long it will be until that is there.
-    fn take(&self, operation: &str, now: Instant) -> Option<Duration> {
-        let full = self.full.as_ref()?;
-        let &(name, rate) = RATES.iter().find(|(name, _)| *name == operation)?;
-        let mut full = full.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = full.entry(name).or_insert(now);
-        *at = (*at).max(now) + Duration::from_secs(1) / rate;
+    fn take(&self, operation: &str, now: Duration) -> Option<Duration> {
+        let mut buckets = self.buckets.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
+        let bucket = RATES.iter().position(|(name, _)| *name == operation)?;
+        let at = buckets.fill(bucket, now);
         // A full bucket holds the tokens of a second.
-        let wait = at.duration_since(now).checked_sub(Duration::from_secs(1))?;
+        let wait = at.saturating_sub(now).checked_sub(Duration::from_secs(1))?;
         (!wait.is_zero()).then_some(wait)
     }
+}
+
+impl Buckets {
+    /// Takes a token, and answers when the bucket is full again.
+    fn fill(&mut self, bucket: usize, now: Duration) -> Duration {
+        let shared = self.shared.as_ref().filter(|file| is_locked(file));
+        let known = shared.and_then(|file| read(file, bucket)).unwrap_or_default();
+        let known = known.max(self.full[bucket]).min(now + LONGEST);
+        let at = known.max(now) + Duration::from_secs(1) / RATES[bucket].1;
+        self.full[bucket] = at;
+        if let Some(file) = shared {
+            let micros = u64::try_from(at.as_micros()).unwrap_or(u64::MAX);
+            // Where it cannot be written, the others do not know of this token.
+            let _ = file.write_all_at(&micros.to_le_bytes(), offset(bucket));
+            let _ = file.unlock();
+        }
+        at
+    }
+}
+
+fn is_locked(file: &File) -> bool {
+    (0..TRIES).any(|_| {
+        let locked = file.try_lock().is_ok();
+        if !locked {
+            std::thread::yield_now();
+        }
+        locked
+    })
+}
+
+fn read(file: &File, bucket: usize) -> Option<Duration> {
+    let mut micros = [0; 8];
+    file.read_exact_at(&mut micros, offset(bucket)).ok()?;
+    Some(Duration::from_micros(u64::from_le_bytes(micros)))
+}
+
+fn offset(bucket: usize) -> u64 {
+    bucket as u64 * 8
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const NOW: Duration = Duration::from_hours(500_000);
+
     #[test]
     fn a_second_may_be_spent_at_once_and_then_the_rate_is_kept() {
-        let (pace, now) = (Pace::new(), Instant::now());
+        let folder = tempfile::tempdir().unwrap();
+        let pace = Pace::shared(&folder.path().join("new/pace"));
         for _ in 0..10 {
-            assert_eq!(pace.take("PutImage", now), None);
+            assert_eq!(pace.take("PutImage", NOW), None);
         }
-        assert_eq!(pace.take("PutImage", now), Some(Duration::from_millis(100)));
-        assert_eq!(pace.take("PutImage", now), Some(Duration::from_millis(200)));
+        assert_eq!(pace.take("PutImage", NOW), Some(Duration::from_millis(100)));
+        assert_eq!(pace.take("PutImage", NOW), Some(Duration::from_millis(200)));
         // Half a second later five of the twelve are made up for.
-        let later = now + Duration::from_millis(500);
+        let later = NOW + Duration::from_millis(500);
         for _ in 0..3 {
             assert_eq!(pace.take("PutImage", later), None);
         }
         assert_eq!(pace.take("PutImage", later), Some(Duration::from_millis(100)));
-        assert_eq!(pace.take("InitiateLayerUpload", now), None);
-        assert_eq!(pace.take("ListTagsForResource", now), None);
-        assert_eq!(Pace::default().take("PutImage", now), None);
+        assert_eq!(pace.take("InitiateLayerUpload", NOW), None);
+        assert_eq!(pace.take("ListTagsForResource", NOW), None);
+        assert_eq!(Pace::default().take("PutImage", NOW), None);
+    }
+
+    /// Each opens the file for itself, as eight programs do.
+    #[test]
+    fn eight_programs_together_keep_the_rate() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("pace");
+        let programs: Vec<Pace> = (0..8).map(|_| Pace::shared(&file)).collect();
+        let mut waits: Vec<Duration> = std::thread::scope(|scope| {
+            let calls: Vec<_> = programs
+                .iter()
+                .map(|pace| {
+                    scope.spawn(|| (0..5).filter_map(|_| pace.take("PutImage", NOW)).collect::<Vec<_>>())
+                })
+                .collect();
+            calls.into_iter().flat_map(|calls| calls.join().unwrap()).collect()
+        });
+        waits.sort();
+        // Forty calls at ten a second: ten at once, and one every tenth of a second.
+        let expected: Vec<Duration> = (1..=30).map(|tenth| Duration::from_millis(100 * tenth)).collect();
+        assert_eq!(waits, expected);
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_stops_nobody_for_long() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("pace");
+        assert_eq!(Pace::shared(&file).take("PutImage", NOW * 2), None);
+        let wait = Pace::shared(&file).take("PutImage", NOW).unwrap();
+        assert!(wait <= LONGEST, "{wait:?}");
     }
 }

@@ -235,6 +235,8 @@ impl<'a> Upload<'a> {
         let (mut furthest, mut corrections, mut failures) = (0, 0, 0);
         while let Some(Ready { first, end, call }) = parts.next().await? {
             let call = call.map_err(Error::Service)?;
+            let report = source.reporter();
+            call.watch(move |sent| report(first + sent));
             let next = loop {
                 match self.store.calls.send(&call).await.map_err(|error| (wanted(&error), error)) {
                     Ok(_) => break end,

@@ -145,7 +145,7 @@ impl Origin for Blobs {
         Arc::clone(&self.lanes)
     }
 
-    fn set_back(&self) {}
+    fn set_back(&self, _: bool) {}
 }
 
 fn blob(size: usize) -> (Vec<u8>, Descriptor) {

@@ -22,7 +22,7 @@ use std::collections::HashSet;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use std::time::Duration;
 
@@ -40,9 +40,10 @@ use self::token::Asks;
 pub use self::token::Renew;
 use super::connections::Connections;
 pub use super::connections::Network;
+use super::setbacks::SetbackCounter;
 use super::{
-    Answer, Buffers, Capabilities, Chosen, ImageListing, Journal, Kept, PendingBlob, Reader, Source, Store,
-    TagListing, Written,
+    Answer, Buffers, Capabilities, Chosen, ImageListing, Journal, Kept, PendingBlob, Reader, Setbacks,
+    Source, Store, TagListing, Written,
 };
 use crate::image::{Descriptor, Digest, Manifest, Name, Registry, RepositoryName, Tag};
 
@@ -99,7 +100,7 @@ impl Remote {
                 Some(Registry::Ecr { .. }) => Asks::Challenges(Challenge::Basic),
                 _ => Asks::Unknown,
             }),
-            setbacks: AtomicU64::new(0),
+            setbacks: SetbackCounter::default(),
             lanes: Arc::default(),
         };
         Self {
@@ -168,7 +169,7 @@ impl Remote {
             if failures >= ATTEMPTS || !trouble.passing || !lost {
                 return Err(self.trouble(trouble, doing));
             }
-            self.reads.setbacks.fetch_add(1, Ordering::Relaxed);
+            self.reads.setbacks.count(trouble.status == Some(429));
             tokio::time::sleep(self.pause(&trouble, failures)).await;
         }
         unreachable!("the last attempt returns")
@@ -298,8 +299,8 @@ impl Store for Remote {
         })
     }
 
-    fn setbacks(&self) -> u64 {
-        self.reads.setbacks.load(Ordering::Relaxed)
+    fn setbacks(&self) -> Setbacks {
+        self.reads.setbacks.all()
     }
 
     fn keeps(&self) -> Kept {

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -15,6 +15,7 @@ use super::super::connections::{Connections, SendError};
 use super::super::download::{Asked, Failure, Origin};
 use super::super::http::retry_after;
 use super::super::lanes::Lanes;
+use super::super::setbacks::SetbackCounter;
 use super::error::Trouble;
 use super::listing::is_no_answer;
 use super::resource::Resource;
@@ -50,7 +51,7 @@ pub(super) struct Reads {
     /// How the registry wants to be asked.
     pub(super) challenge: std::sync::Mutex<Asks>,
     /// How many requests failed and were repeated.
-    pub(super) setbacks: AtomicU64,
+    pub(super) setbacks: SetbackCounter,
     /// Connections for downloads beyond one for each blob.
     pub(super) lanes: Arc<Lanes>,
 }
@@ -115,8 +116,8 @@ impl Origin for Reads {
         Arc::clone(&self.lanes)
     }
 
-    fn set_back(&self) {
-        self.setbacks.fetch_add(1, Ordering::Relaxed);
+    fn set_back(&self, is_throttled: bool) {
+        self.setbacks.count(is_throttled);
     }
 }
 

@@ -8,7 +8,6 @@ use bytes::Bytes;
 use futures_util::stream;
 use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, LOCATION, RANGE, USER_AGENT};
 use reqwest::{Body, Method, RequestBuilder, Response};
-use std::sync::atomic::Ordering;
 use tokio::sync::mpsc::{self, Sender};
 use url::Url;
 
@@ -136,11 +135,15 @@ impl Remote {
                 return Err(self.trouble(trouble, "push to").into());
             }
             // Some registries name another offset than the one they want, ECR among them.
-            if lost || trouble.status == Some(416) || blob.size <= SMALL as u64 {
+            let small = blob.size <= SMALL as u64;
+            if lost || trouble.status == Some(416) || (small && trouble.status != Some(429)) {
                 session = None;
+            } else if let Some(session) = session.as_mut().filter(|_| small) {
+                // A request that was one too many changed nothing.
+                session.doubtful = false;
             }
             if !expired {
-                self.reads.setbacks.fetch_add(1, Ordering::Relaxed);
+                self.reads.setbacks.count(trouble.status == Some(429));
                 tokio::time::sleep(self.pause(&trouble, failures)).await;
             }
         }

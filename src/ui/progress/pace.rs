@@ -1,37 +1,77 @@
-//! How fast a transfer is, for lines now and then.
+//! How fast a transfer is, over the last seconds.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::human;
 
 /// Often enough to see that something happens, and seldom enough for a log.
 const EVERY: Duration = Duration::from_secs(10);
+/// The time over which bytes are counted.
+const WINDOW: Duration = Duration::from_secs(8);
+/// Shortest time between two samples.
+const SAMPLE: Duration = Duration::from_millis(200);
+/// Before that nobody knows how long it will take.
+const SETTLING: Duration = Duration::from_secs(3);
 
 /// How far a transfer is.
 pub(super) struct Pace {
     bytes: u64,
     moved: u64,
-    begun: Instant,
     said: Instant,
+    /// How much had moved at some moments of the last seconds, the oldest first.
+    samples: VecDeque<(Instant, u64)>,
 }
 
 impl Pace {
     pub(super) fn new(bytes: u64, now: Instant) -> Self {
-        Self { bytes, moved: 0, begun: now, said: now }
+        Self { bytes, moved: 0, said: now, samples: VecDeque::from([(now, 0)]) }
     }
 
-    /// A blob got from one position to another, backwards where something was lost. Now and then there is a line to
-    /// be said about it.
-    pub(super) fn moved(&mut self, from: u64, to: u64, now: Instant) -> Option<String> {
+    /// A blob got from one position to another, backwards where something was lost.
+    pub(super) fn moved(&mut self, from: u64, to: u64, now: Instant) {
         self.moved = (self.moved + to).saturating_sub(from);
+        if self.samples.back().is_none_or(|(last, _)| now.duration_since(*last) >= SAMPLE) {
+            self.samples.push_back((now, self.moved));
+        }
+        while self.samples.get(1).is_some_and(|(next, _)| now.duration_since(*next) >= WINDOW) {
+            self.samples.pop_front();
+        }
+    }
+
+    /// Bytes a second since the oldest sample.
+    pub(super) fn rate(&self, now: Instant) -> u64 {
+        let Some(&(since, before)) = self.samples.front() else { return 0 };
+        rate(self.moved.saturating_sub(before), now.duration_since(since))
+    }
+
+    /// The seconds that are left, where the rate says so: not in the first seconds, and not while it jumps.
+    fn left(&self, now: Instant) -> Option<u64> {
+        let (&(since, first), &(between, middle)) =
+            (self.samples.front()?, self.samples.get(self.samples.len() / 2)?);
+        if now.duration_since(since) < SETTLING {
+            return None;
+        }
+        let older = rate(middle.saturating_sub(first), between.duration_since(since));
+        let newer = rate(self.moved.saturating_sub(middle), now.duration_since(between));
+        let is_steady = older <= newer.saturating_mul(2) && newer <= older.saturating_mul(2);
+        self.bytes.saturating_sub(self.moved).checked_div(self.rate(now)).filter(|_| is_steady)
+    }
+
+    /// How far it is, how fast, and how long it will take where that is known.
+    pub(super) fn text(&self, now: Instant) -> String {
+        let left = self.left(now).map_or_else(String::new, |seconds| format!(", {} left", lasting(seconds)));
+        let rate = human(self.rate(now));
+        format!("{} of {}, {rate}/s{left}", human(self.moved), human(self.bytes))
+    }
+
+    /// Now and then, a line to be said about it.
+    pub(super) fn line(&mut self, now: Instant) -> Option<String> {
         if now.duration_since(self.said) < EVERY {
             return None;
         }
         self.said = now;
-        let rate = rate(self.moved, now.duration_since(self.begun));
-        let left = self.bytes.saturating_sub(self.moved).checked_div(rate);
-        let left = left.map_or_else(String::new, |seconds| format!(", {} left", lasting(seconds)));
-        Some(format!("{} of {}, {}/s{left}", human(self.moved), human(self.bytes), human(rate)))
+        Some(self.text(now))
     }
 }
 
@@ -54,21 +94,50 @@ fn lasting(seconds: u64) -> String {
 mod tests {
     use super::*;
 
+    const MEBIBYTE: u64 = 1024 * 1024;
+
+    /// A transfer of 1000 MiB after so many seconds, in each of which so many MiB moved.
+    fn after(seconds: &[u64]) -> (Pace, Instant) {
+        let begun = Instant::now();
+        let (mut pace, mut at, mut position) = (Pace::new(1000 * MEBIBYTE, begun), begun, 0);
+        for mebibytes in seconds {
+            at += Duration::from_secs(1);
+            pace.moved(position, position + mebibytes * MEBIBYTE, at);
+            position += mebibytes * MEBIBYTE;
+        }
+        (pace, at)
+    }
+
+    #[test]
+    fn the_rate_is_that_of_the_last_seconds() {
+        for (seconds, text) in [
+            (&[10; 10][..], "100.0 MiB of 1000.0 MiB, 10.0 MiB/s, 1 min 30 s left"),
+            // What was is forgotten.
+            (&[&[90; 5][..], &[10; 10]].concat(), "550.0 MiB of 1000.0 MiB, 10.0 MiB/s, 45 s left"),
+            // Nobody knows yet.
+            (&[10, 10], "20.0 MiB of 1000.0 MiB, 10.0 MiB/s"),
+            (&[0, 0, 0, 0, 0], "0 B of 1000.0 MiB, 0 B/s"),
+            // It jumps.
+            (&[1, 1, 1, 1, 30, 30, 30, 30], "124.0 MiB of 1000.0 MiB, 15.5 MiB/s"),
+        ] {
+            let (pace, now) = after(seconds);
+            assert_eq!(pace.text(now), text, "{seconds:?}");
+        }
+    }
+
     #[test]
     fn a_line_now_and_then() {
-        const MEBIBYTE: u64 = 1024 * 1024;
         let begun = Instant::now();
         let at = |seconds| begun + Duration::from_secs(seconds);
         let mut pace = Pace::new(1000 * MEBIBYTE, begun);
-        assert_eq!(pace.moved(0, 5 * MEBIBYTE, at(9)), None);
-        let line = "100.0 MiB of 1000.0 MiB, 10.0 MiB/s, 1 min 30 s left".to_owned();
-        assert_eq!(pace.moved(5 * MEBIBYTE, 100 * MEBIBYTE, at(10)), Some(line));
-        assert_eq!(pace.moved(0, MEBIBYTE, at(19)), None);
+        pace.moved(0, 5 * MEBIBYTE, at(9));
+        assert_eq!(pace.line(at(9)), None);
+        pace.moved(5 * MEBIBYTE, 100 * MEBIBYTE, at(10));
+        assert_eq!(pace.line(at(10)).as_deref(), Some("100.0 MiB of 1000.0 MiB, 10.0 MiB/s"));
+        assert_eq!(pace.line(at(19)), None);
         // Part of it was lost.
-        let line = "20.0 MiB of 1000.0 MiB, 1.0 MiB/s, 16 min 20 s left".to_owned();
-        assert_eq!(pace.moved(100 * MEBIBYTE, 19 * MEBIBYTE, at(20)), Some(line));
+        pace.moved(100 * MEBIBYTE, 19 * MEBIBYTE, at(20));
+        assert_eq!(pace.line(at(20)).map(|line| line.starts_with("19.0 MiB of 1000.0 MiB, ")), Some(true));
         assert_eq!((lasting(59), lasting(10_800)), ("59 s".to_owned(), "3 h 0 min".to_owned()));
-        let line = Pace::new(1, begun).moved(0, 0, at(60));
-        assert_eq!(line, Some("0 B of 1 B, 0 B/s".to_owned()));
     }
 }

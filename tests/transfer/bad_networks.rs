@@ -1,0 +1,86 @@
+//! Networks and registries that work badly: every transfer ends well, and what is sent again has a limit.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+
+use ecr::transfer::progress::Event;
+
+use super::registry::{Registry, reply};
+use super::*;
+
+/// How a registry and the way to it behave, by the number of the request.
+#[derive(Debug, Clone, Copy)]
+enum Trouble {
+    /// Every fiftieth connection breaks without an answer.
+    Resets,
+    /// Every third call is one too many.
+    Throttles,
+    /// A connection ends after this many bytes of an answer.
+    Cuts(usize),
+    /// Only so many are answered at the same time.
+    Crowded,
+}
+
+/// Hears how much moved again, and how much of each blob arrived.
+#[derive(Default)]
+struct Heard {
+    again: Mutex<u64>,
+    positions: Mutex<HashMap<Digest, u64>>,
+}
+
+impl Progress for Heard {
+    fn hear(&self, event: Event<'_>) {
+        match event {
+            Event::Again(bytes) => *self.again.lock().unwrap() += bytes,
+            Event::Arrived { digest, position } => {
+                self.positions.lock().unwrap().insert(digest.clone(), position);
+            }
+            _ => {}
+        }
+    }
+}
+
+fn troubled(trouble: Trouble) -> Registry {
+    let registry = Registry::start();
+    registry.interfere(move |number, _| match trouble {
+        Trouble::Resets if number % 50 == 7 => Some(Vec::new()),
+        Trouble::Throttles if number % 3 == 0 => Some(reply("429 Too Many Requests", "", b"")),
+        _ => None,
+    });
+    if let Trouble::Cuts(bytes) = trouble {
+        registry.cut_answers(bytes);
+    }
+    if let Trouble::Crowded = trouble {
+        registry.answer_at_once(2);
+    }
+    registry
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_transfer_ends_well_and_little_moves_again() {
+    let mut layers: Vec<Vec<u8>> = (0..30).map(|seed| noise(20_000, seed)).collect();
+    layers.push(noise(10 << 20, 99));
+    let all: u64 = layers.iter().map(|layer| layer.len() as u64).sum();
+    let (source, image) = single(&layers).await;
+    for trouble in [Trouble::Resets, Trouble::Throttles, Trouble::Cuts(1 << 20), Trouble::Crowded] {
+        let registry = troubled(trouble);
+        let wide = Options { jobs: 128, ..options(&["1"]) };
+        let (up, down) = (Arc::new(Heard::default()), Arc::new(Heard::default()));
+        let pushed = copy(&(source.clone() as Shared), &registry.store(), &wide, &(up.clone() as _)).await;
+        pushed.unwrap_or_else(|error| panic!("{trouble:?}: {error}"));
+        let target = Arc::new(Memory::new());
+        let wanted = Options { image: Name::Digest(image.digest().clone()), ..wide };
+        let pulled =
+            copy(&registry.store(), &(target.clone() as Shared), &wanted, &(down.clone() as _)).await;
+        pulled.unwrap_or_else(|error| panic!("{trouble:?}: {error}"));
+        for blob in image.blobs() {
+            assert_eq!(target.blob(&blob.digest), source.blob(&blob.digest), "{trouble:?}");
+            assert_eq!(down.positions.lock().unwrap()[&blob.digest], blob.size, "{trouble:?}");
+        }
+        // What moves again is told, and has a limit.
+        for heard in [&up, &down] {
+            let again = *heard.again.lock().unwrap();
+            assert!(again <= 3 * all, "{trouble:?}: {again}");
+        }
+    }
+}
