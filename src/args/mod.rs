@@ -27,6 +27,11 @@ pub enum Error {
     Failure(String),
 }
 
+/// Reads a document in YAML, and thereby JSON.
+pub fn read_yaml(text: &str) -> Result<serde_json::Value, Error> {
+    yaml::parse(text.as_bytes()).map_err(|error| Error::Failure(error.to_string()))
+}
+
 impl Error {
     /// A wrong argument, with the option's name in front.
     fn parameter(option: &str, message: impl std::fmt::Display) -> Self {

@@ -52,6 +52,11 @@ pub(super) fn parse_input(bytes: &[u8]) -> Result<Value, Error> {
     Ok(value)
 }
 
+/// Reads a document of any kind.
+pub(super) fn parse(bytes: &[u8]) -> Result<Value, Error> {
+    Ok(read(bytes)?.map_or(Value::Null, |(_, value)| value))
+}
+
 /// Reads the only document of a text, if there is one. libyaml-safer 0.3 panics where a comma follows on a tag, for one.
 fn read(bytes: &[u8]) -> Result<Option<(Rc<Node>, Value)>, Error> {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());

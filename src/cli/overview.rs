@@ -8,7 +8,7 @@ use crate::model;
 /// The commands in groups, with the groups in the order in which somebody meets them.
 pub(super) const GROUPS: &[(&str, &[&str])] = &[
     ("Images in a registry", &["images", "repos", "latest", "digest", "find", "inspect", "du"]),
-    ("Policies", &["lifecycle"]),
+    ("Policies and scans", &["lifecycle", "scan"]),
     ("Moving images", &["push", "pull", "copy", "sync"]),
     ("Login and rights", &["login", "logout", "doctor"]),
     ("An ECR on this machine", &["local"]),

@@ -170,6 +170,20 @@ const EXAMPLES: &[(&str, &[Example])] = &[
             ),
         ],
     ),
+    (
+        "scan",
+        &[
+            ("Shows what scans found in an image.", "ecr scan team/app:1.0"),
+            (
+                "Fails on high and critical findings that have a fix, and writes reports.",
+                "ecr scan team/app:1.0 --fail-on high --ignore-unfixed --report sarif=scan.sarif",
+            ),
+            (
+                "Reads the images that a deployment uses, without what was accepted.",
+                "ecr scan - --fail-on critical --ignore-file .trivyignore.yaml < images.txt",
+            ),
+        ],
+    ),
     ("lifecycle show", &[("Shows the policies of all repositories.", "ecr lifecycle show --all")]),
     (
         "lifecycle lint",

@@ -27,6 +27,7 @@ mod push;
 mod registry;
 mod report;
 mod runtime;
+mod scan;
 mod signals;
 mod summary;
 mod sync;
@@ -81,6 +82,7 @@ pub const COMMANDS: &[Command] = &[
     images::DU,
     doctor::COMMAND,
     lifecycle::COMMAND,
+    scan::COMMAND,
     login::COMMAND,
     logout::COMMAND,
     credential_helper::COMMAND,

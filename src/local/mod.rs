@@ -28,6 +28,7 @@ mod pull_through;
 mod store;
 
 pub use self::aws_api::error::ApiError;
+pub use self::aws_api::scans::ScanOutcome;
 pub use self::core::archive::import;
 pub use self::core::caller::Caller;
 pub use self::core::error::Error as RequestError;

@@ -8,6 +8,7 @@ mod more;
 mod public;
 mod reading;
 mod sample;
+mod scan;
 mod schema;
 mod scripted;
 mod simulate;

@@ -42,6 +42,11 @@ pub(in crate::commands) struct Address {
 }
 
 impl Address {
+    /// The registry of a reference, or the one that is configured.
+    pub(in crate::commands) fn of(registry: Option<Registry>) -> Self {
+        Self { registry, ..Self::default() }
+    }
+
     /// Display name for messages.
     pub(in crate::commands) fn name(&self) -> String {
         let host = self.registry.as_ref().map(|registry| registry.host().to_owned());
@@ -123,6 +128,11 @@ impl Connection {
     pub(in crate::commands) fn region(&self) -> Option<String> {
         let configured = self.settings.region().ok().flatten().filter(|region| !region.is_empty());
         configured.or_else(|| self.settings.local().then(|| registry::LOOPBACK_REGION.to_owned()))
+    }
+
+    /// Whether calls are held back: at AWS, not on this machine.
+    pub(in crate::commands) fn is_paced(&self) -> bool {
+        self.pacer.is_holding()
     }
 
     /// Whether it is Amazon ECR Public.

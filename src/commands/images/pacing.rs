@@ -42,6 +42,11 @@ impl Pacer {
         Self { rates: paced.then(Mutex::default) }
     }
 
+    /// Whether it holds anything back.
+    pub(super) fn is_holding(&self) -> bool {
+        self.rates.is_some()
+    }
+
     /// Waits until the operation may be called.
     pub(super) async fn wait(&self, operation: &'static str) {
         if let Some(wait) = self.take(operation, Instant::now()) {

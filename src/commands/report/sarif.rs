@@ -12,6 +12,7 @@ const MOST_RESULTS: usize = 25_000;
 pub(in crate::commands) enum Level {
     Error,
     Warning,
+    Note,
 }
 
 impl Level {
@@ -19,6 +20,7 @@ impl Level {
         match self {
             Self::Error => "error",
             Self::Warning => "warning",
+            Self::Note => "note",
         }
     }
 }

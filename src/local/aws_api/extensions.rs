@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::local::aws_api::error::ApiError;
-use crate::local::aws_api::scans;
+use crate::local::aws_api::scans::{self, ScanOutcome};
 use crate::local::core::caller::{Caller, own_scope};
 use crate::local::core::local::Local;
 use crate::local::core::registry_id::Scope;
@@ -11,18 +11,18 @@ use crate::local::store::database::Durability;
 use crate::local::store::time;
 
 impl Local {
-    /// Keeps what scans of an image are to find, in ECR's own JSON; answers the image's digest. The reference is
-    /// `REPOSITORY:TAG` or `REPOSITORY@DIGEST`, with or without a host before it; an ECR host's account and region
-    /// count before the caller's.
-    pub fn set_findings(
+    /// Keeps how scans of an image are to end; answers the image's digest. The reference is `REPOSITORY:TAG` or
+    /// `REPOSITORY@DIGEST`, with or without a host before it; an ECR host's account and region count before the
+    /// caller's.
+    pub fn set_scan_outcome(
         &self,
         caller: &Caller,
         reference: &str,
-        findings: &Value,
+        outcome: &ScanOutcome,
     ) -> Result<String, ApiError> {
         let (scope, name, id) = read_reference(caller, reference);
         self.store.database.write(Durability::Flushed, |transaction| {
-            scans::set_findings(transaction, &scope, &name, &id, findings, time::now())
+            scans::set_outcome(transaction, (&scope, &name), &id, outcome, time::now())
         })
     }
 }

@@ -15,12 +15,16 @@ use crate::local::core::repository::Repository;
 use crate::local::core::scanning;
 use crate::local::core::scans::{Scan, begin, is_index};
 use crate::local::store::time;
+use crate::model;
 
 /// How long a scan is in progress, in milliseconds.
 const DURATION: i64 = 1000;
 
 /// A basic scan can be asked for once in so many milliseconds: a day.
 const QUOTA: i64 = 24 * 60 * 60 * 1000;
+
+/// The member of kept findings that says what scans are to end with.
+const WANTED: &str = "wanted";
 
 /// Why there is nothing to tell about an image.
 const UNSUPPORTED: &str = "UnsupportedImageError: The embedded ECR does not look into images, and no findings were \
@@ -68,25 +72,54 @@ pub(in crate::local) fn describe(call: &Call<'_>) -> Result<Value, ApiError> {
             return Err(not_scanned(&repository, &id));
         };
         let is_enhanced = scanning::configuration(connection, &repository.scope)?["scanType"] == "ENHANCED";
-        let status =
-            |status: &str, description: &str| json!({ "status": status, "description": description });
+        let (scan_ends, age) = (started_at + DURATION, call.now - started_at);
+        let wanted = scan.findings.as_ref().map(|findings| &findings[WANTED]);
+        let is_late =
+            wanted.and_then(|wanted| wanted["after"].as_i64()).is_some_and(|after| age < DURATION + after);
         let mut answer = about(&repository, "imageId", id.completed(&image));
-        answer["imageScanStatus"] = match (call.now - started_at < DURATION, &scan.findings) {
-            _ if image.status != "ACTIVE" => status("IMAGE_ARCHIVED", "The image is archived."),
-            (true, _) => status("IN_PROGRESS", "The scan is in progress."),
-            (false, None) if is_enhanced => status("UNSUPPORTED_IMAGE", UNSUPPORTED),
-            // A client that waits for the end of a scan gives up on this state alone.
-            (false, None) => status("FAILED", UNSUPPORTED),
-            (false, Some(_)) if is_enhanced => status("ACTIVE", "Continuous scan is selected for image."),
-            (false, Some(_)) => status("COMPLETE", "The scan was completed successfully."),
+        answer["imageScanStatus"] = match wanted.and_then(|wanted| wanted["status"].as_str()) {
+            Some(wanted) if age >= DURATION && image.status == "ACTIVE" => {
+                status(wanted, "As `ecr local findings --status` says.")
+            }
+            _ => scan_status(&image.status, age, scan.findings.is_some(), is_enhanced),
         };
-        let is_done = answer["imageScanStatus"]["status"] == "COMPLETE"
-            || answer["imageScanStatus"]["status"] == "ACTIVE";
-        if let Some(findings) = scan.findings.filter(|_| is_done) {
-            show(&mut answer, findings, &page, started_at + DURATION);
+        let is_done = ["COMPLETE", "ACTIVE"]
+            .contains(&answer["imageScanStatus"]["status"].as_str().unwrap_or_default());
+        let Some(mut findings) = scan.findings.filter(|_| is_done) else { return Ok(answer) };
+        if let Some(members) = findings.as_object_mut() {
+            members.shift_remove(WANTED);
         }
+        if is_late {
+            // Continuous scanning has been seen to answer no time of a scan until there was one, basic scanning to be
+            // complete before its findings were there (aws-cli#6759, aws-sdk#289).
+            let list =
+                if findings.get("enhancedFindings").is_some() { "enhancedFindings" } else { "findings" };
+            answer["imageScanFindings"] = json!({ list: [], "findingSeverityCounts": {} });
+            if !is_enhanced {
+                answer["imageScanFindings"]["imageScanCompletedAt"] = time::number(scan_ends);
+            }
+            return Ok(answer);
+        }
+        show(&mut answer, findings, &page, scan_ends);
         Ok(answer)
     })
+}
+
+fn status(status: &str, description: &str) -> Value {
+    json!({ "status": status, "description": description })
+}
+
+/// The status of a scan that began so many milliseconds ago, unless a user wants another one.
+fn scan_status(image: &str, age: i64, has_findings: bool, is_enhanced: bool) -> Value {
+    match (age < DURATION, has_findings) {
+        _ if image != "ACTIVE" => status("IMAGE_ARCHIVED", "The image is archived."),
+        (true, _) => status("IN_PROGRESS", "The scan is in progress."),
+        (false, false) if is_enhanced => status("UNSUPPORTED_IMAGE", UNSUPPORTED),
+        // A client that waits for the end of a scan gives up on this state alone.
+        (false, false) => status("FAILED", UNSUPPORTED),
+        (false, true) if is_enhanced => status("ACTIVE", "Continuous scan is selected for image."),
+        (false, true) => status("COMPLETE", "The scan was completed successfully."),
+    }
 }
 
 /// Puts one page of findings into the answer.
@@ -117,25 +150,49 @@ fn not_scanned(repository: &Repository, id: &ImageId) -> ApiError {
     ApiError::new("ScanNotFoundException", text)
 }
 
+/// How scans of an image are to end.
+#[derive(Debug, Clone, Default)]
+pub struct ScanOutcome {
+    /// What they find, in ECR's own JSON; nothing where it is not given.
+    pub findings: Option<Value>,
+    /// The status that they end with; the one of success where it is not given.
+    pub status: Option<String>,
+    /// How long after the scan the findings are there.
+    pub after: std::time::Duration,
+}
+
 /// Keeps what a user says about an image; answers its digest. A scan that has been made is made anew, as the service
-/// does when it learns of something new.
-pub(in crate::local) fn set_findings(
+/// does when it learns of something new; where scanning is continuous, one begins.
+pub(in crate::local) fn set_outcome(
     connection: &Connection,
-    scope: &Scope,
-    name: &str,
+    (scope, name): (&Scope, &str),
     id: &Value,
-    given: &Value,
+    outcome: &ScanOutcome,
     now: i64,
 ) -> Result<String, ApiError> {
     let repository = Repository::find(connection, scope, name)?;
     let image = ImageId::of(id).must(connection, &repository)?;
-    let findings = findings::read(given).map_err(invalid)?;
+    let given = outcome.findings.clone().unwrap_or_else(|| json!([]));
+    let mut findings = findings::read(&given).map_err(invalid)?;
+    let statuses = &model::ecr().shape("ScanStatus").values;
+    if let Some(status) = outcome.status.as_deref().filter(|status| !statuses.contains(status)) {
+        return Err(invalid(format!("{status} is not a status of a scan; expected {}", statuses.join(", "))));
+    }
+    let after = i64::try_from(outcome.after.as_millis()).unwrap_or(i64::MAX / 2);
+    if outcome.status.is_some() || after > 0 {
+        findings[WANTED] = json!({ "status": outcome.status, "after": after });
+    }
     connection.execute(
         "INSERT INTO scan (image, findings) VALUES (?1, ?2)
          ON CONFLICT DO UPDATE SET findings = excluded.findings",
         params![image.id, findings.to_string()],
     )?;
-    let change = "UPDATE scan SET started_at = ?2 WHERE image = ?1 AND started_at IS NOT NULL";
-    connection.execute(change, params![image.id, now])?;
+    let is_enhanced = scanning::configuration(connection, scope)?["scanType"] == "ENHANCED";
+    if is_enhanced && !is_index(&image) {
+        begin(connection, image.id, now)?;
+    } else {
+        let change = "UPDATE scan SET started_at = ?2 WHERE image = ?1 AND started_at IS NOT NULL";
+        connection.execute(change, params![image.id, now])?;
+    }
     Ok(image.digest)
 }

@@ -1,6 +1,7 @@
 //! Scans: their configuration, their states, and the findings that users give.
 
 use super::*;
+use crate::local::ScanOutcome;
 
 fn image(tag: &str) -> Value {
     json!({ "repositoryName": "team/app", "imageId": { "imageTag": tag } })
@@ -23,7 +24,8 @@ fn a_scan_finds_what_was_given() {
     );
     let finding = |name: &str| json!({ "name": name, "severity": "HIGH" });
     let findings = json!([finding("CVE-1"), finding("CVE-2")]);
-    assert_eq!(store.local.set_findings(&store.caller, "team/app:1", &findings), Ok(digest.clone()));
+    let outcome = ScanOutcome { findings: Some(findings), ..ScanOutcome::default() };
+    assert_eq!(store.local.set_scan_outcome(&store.caller, "team/app:1", &outcome), Ok(digest.clone()));
     let id = json!({ "imageDigest": digest, "imageTag": "1" });
     let started = store.ask("StartImageScan", image("1"));
     assert_eq!(
@@ -128,4 +130,45 @@ fn rules_say_what_is_scanned_on_push() {
     wait(&store);
     let status = store.ask("DescribeImageScanFindings", image("1"))["imageScanStatus"]["status"].clone();
     assert_eq!(status, "UNSUPPORTED_IMAGE");
+}
+
+#[test]
+fn a_scan_ends_as_a_user_wants() {
+    let store = Store::with_repository();
+    store.image("content", Some("1"));
+    let set = |status: Option<&str>, after: u64| {
+        let outcome = ScanOutcome {
+            findings: Some(json!([{ "name": "CVE-1", "severity": "HIGH" }])),
+            status: status.map(str::to_owned),
+            after: std::time::Duration::from_secs(after),
+        };
+        store.local.set_scan_outcome(&store.caller, "team/app:1", &outcome)
+    };
+    let status = || {
+        wait(&store);
+        let answer = store.ask("DescribeImageScanFindings", image("1"));
+        let number = answer["imageScanFindings"]["findings"].as_array().map(Vec::len);
+        (answer["imageScanStatus"]["status"].as_str().unwrap().to_owned(), number)
+    };
+    set(Some("SCAN_ELIGIBILITY_EXPIRED"), 0).unwrap();
+    store.ask("StartImageScan", image("1"));
+    assert_eq!(status(), ("SCAN_ELIGIBILITY_EXPIRED".to_owned(), None));
+    assert!(
+        set(Some("GONE"), 0)
+            .unwrap_err()
+            .message
+            .starts_with("GONE is not a status of a scan; expected IN_PROGRESS")
+    );
+    // Complete, and nothing there for a while.
+    set(None, 3600).unwrap();
+    assert_eq!(status(), ("COMPLETE".to_owned(), Some(0)));
+    set(None, 1).unwrap();
+    assert_eq!(status(), ("COMPLETE".to_owned(), Some(1)));
+    let enhanced = json!({ "scanType": "ENHANCED", "rules": [] });
+    store.ask("PutRegistryScanningConfiguration", enhanced);
+    set(None, 3600).unwrap();
+    wait(&store);
+    let answer = store.ask("DescribeImageScanFindings", image("1"));
+    assert_eq!(answer["imageScanStatus"]["status"], "ACTIVE");
+    assert_eq!(answer["imageScanFindings"], json!({ "findings": [], "findingSeverityCounts": {} }));
 }

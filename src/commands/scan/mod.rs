@@ -1,0 +1,314 @@
+//! `ecr scan`: the findings of images as a gate. It never passes what it has not read.
+
+mod document;
+mod finding;
+mod formats;
+mod ignore;
+mod purl;
+mod read;
+mod severity;
+mod status;
+mod target;
+mod waiting;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::ArgMatches;
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use self::document::ScanDocument;
+use self::ignore::IgnoreRules;
+use self::read::{Patience, Scan};
+use self::severity::{FailOn, Severity};
+use self::target::{Connections, Target};
+use self::waiting::Waiting;
+use super::images::age;
+use super::images::children::tell_fetched;
+use super::images::failures::{Failures, NO, UNKNOWN, has_code};
+use super::images::output::{Format, Output};
+use super::images::reading::ReadingArgs;
+use super::images::selection::{Repository, expand};
+use super::registry::{usage, wrong};
+use super::report::{self, ReportArgs};
+use super::{Command, Context, block_on, images};
+use crate::image::{Platform, Reference};
+
+/// The row of this command.
+pub(super) const COMMAND: Command = Command { name: "scan", define, run };
+
+/// The formats beside the common ones.
+const FORMATS: &[Format] = &[Format::Sarif, Format::Junit, Format::Html];
+/// The first time between two looks, at AWS and elsewhere.
+const FIRST_WAIT: Duration = Duration::from_secs(2);
+const FIRST_WAIT_ELSEWHERE: Duration = Duration::from_millis(100);
+
+/// The arguments of `ecr scan`.
+#[derive(Debug, clap::Args)]
+struct ScanArgs {
+    /// Images: [HOST/]REPOSITORY[:TAG|@DIGEST], or - for one a line on standard input
+    #[arg(value_name = "REFERENCE", required = true)]
+    references: Vec<String>,
+    /// Exit 1 where a finding is as bad as this or worse
+    #[arg(long, value_enum, value_name = "SEVERITY")]
+    fail_on: Option<FailOn>,
+    /// The exit code for such findings instead of 1
+    #[arg(long, value_name = "NUMBER", default_value_t = NO, value_parser = clap::value_parser!(u8).range(1..=125))]
+    exit_code: u8,
+    /// Leave out findings for which the service says that there is no fix
+    #[arg(long, alias = "only-fixed")]
+    ignore_unfixed: bool,
+    /// Leave out what this file names: .trivyignore, or .trivyignore.yaml
+    #[arg(long, value_name = "FILE", alias = "ignorefile")]
+    ignore_file: Option<PathBuf>,
+    /// Also show what was left out
+    #[arg(long)]
+    show_ignored: bool,
+    /// Only the images for these platforms of an index, such as linux/arm64; all by default
+    #[arg(long, value_name = "PLATFORM")]
+    platform: Vec<String>,
+    /// Whether to start a basic scan where there is none
+    #[arg(long, value_name = "auto|never", default_value = "auto", value_parser = ["auto", "never"])]
+    start: String,
+    /// How long to wait for scans
+    #[arg(long, value_name = "DURATION", default_value = "10min")]
+    timeout: String,
+    /// How long the findings of a scan that has just ended have to stay the same
+    #[arg(long, value_name = "DURATION", default_value = "20s")]
+    settle: String,
+    /// Only show findings of these severities, separated by commas; the gate still sees all
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    severity: Vec<String>,
+    #[command(flatten)]
+    reports: ReportArgs,
+    #[command(flatten)]
+    reading: ReadingArgs,
+}
+
+fn define() -> clap::Command {
+    let command = clap::Command::new("scan").about("Show what scans found in images, and fail on it").long_about(
+        "Show what scans found in images, and fail on it. Of an index every platform's image is read. Scans are started \
+         where there is none (basic) and waited for. Exits 1 where a finding is as bad as --fail-on, and 3 where the findings \
+         of an image cannot be told; 0 only after the findings of every platform were read to the last page.",
+    );
+    images::define::<ScanArgs>(command)
+}
+
+fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
+    images::run(context, matches, scan)
+}
+
+/// What the findings mean for the gate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Pass,
+    Fail,
+    /// It cannot be told.
+    Unknown,
+}
+
+impl Verdict {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Fail => "fail",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// A finding that fails counts more than an image that cannot be told.
+    fn of(scans: &[Scan], fail_on: Option<FailOn>, all_were_asked: bool) -> Self {
+        let findings =
+            scans.iter().flat_map(|scan| &scan.findings).filter(|finding| finding.ignored.is_none());
+        let fails = |severity: &Severity| fail_on.is_some_and(|level| level.includes(severity));
+        if findings.map(|finding| &finding.severity).any(fails) {
+            Self::Fail
+        } else if all_were_asked && !scans.is_empty() && scans.iter().all(|scan| scan.unknown.is_none()) {
+            Self::Pass
+        } else {
+            Self::Unknown
+        }
+    }
+}
+
+fn scan(context: &Context, arguments: &ScanArgs) -> anyhow::Result<ExitCode> {
+    let output = Output::with_formats(context, FORMATS)?;
+    let reports = arguments.reports.read(FORMATS)?;
+    let patience = patience(arguments)?;
+    let ignore =
+        arguments.ignore_file.as_deref().map(IgnoreRules::read_file).transpose()?.unwrap_or_default();
+    let platforms: Vec<Platform> =
+        arguments.platform.iter().map(|text| text.parse()).collect::<Result<_, _>>().map_err(wrong)?;
+    let severities: Vec<Severity> = arguments.severity.iter().map(|word| Severity::read(word)).collect();
+    let references = expand(&arguments.references)?;
+    if references.is_empty() {
+        return Err(usage("standard input names no image"));
+    }
+    let mut connections = Connections::new(&context.settings);
+    let mut images = Vec::new();
+    for text in references {
+        let reference: Reference = text.parse().map_err(wrong)?;
+        let repository = connections.repository(&reference)?;
+        images.push(Image { reference, text, repository });
+    }
+    let mut failures = Failures::default();
+    let mut scans = block_on::<_, anyhow::Error>(async {
+        let targets = targets(context, arguments, &images, &platforms, &mut failures).await;
+        Ok(read_all(context, arguments, &targets, patience, &mut failures).await)
+    })?;
+    let expired = sort_out(&mut scans, &ignore, arguments.ignore_unfixed);
+    let verdict = Verdict::of(&scans, arguments.fail_on, failures.is_empty());
+    let document = ScanDocument {
+        scans: &scans,
+        verdict,
+        fail_on: arguments.fail_on,
+        show_ignored: arguments.show_ignored,
+        severities: &severities,
+        failures: &failures,
+    };
+    output.document(&document)?;
+    report::write_all(context, &reports, &document)?;
+    tell(context, &scans, &expired);
+    let something_done = !scans.is_empty();
+    if verdict == Verdict::Fail {
+        failures.finish(context, true)?;
+        return Ok(ExitCode::from(arguments.exit_code));
+    }
+    if !failures.is_empty() {
+        return failures.finish(context, something_done);
+    }
+    Ok(if verdict == Verdict::Pass { ExitCode::SUCCESS } else { ExitCode::from(UNKNOWN) })
+}
+
+fn patience(arguments: &ScanArgs) -> anyhow::Result<Patience> {
+    let timeout = age::duration(&arguments.timeout).map_err(|error| usage(format!("--timeout: {error}")))?;
+    let settle = age::duration(&arguments.settle).map_err(|error| usage(format!("--settle: {error}")))?;
+    let until =
+        Instant::now().checked_add(timeout).ok_or_else(|| usage("--timeout is longer than there is time"))?;
+    Ok(Patience { until, timeout, settle, start: arguments.start == "auto", first_wait: FIRST_WAIT })
+}
+
+/// An image of the command line.
+struct Image {
+    reference: Reference,
+    text: String,
+    repository: Repository,
+}
+
+/// The images that have to be read.
+async fn targets(
+    context: &Context,
+    arguments: &ScanArgs,
+    images: &[Image],
+    platforms: &[Platform],
+    failures: &mut Failures,
+) -> Vec<Target> {
+    let cache = arguments.reading.cache(context);
+    let found = arguments
+        .reading
+        .for_each(images, |image| {
+            target::of_reference((&image.reference, &image.text), &image.repository, platforms, &cache)
+        })
+        .await;
+    let (mut targets, mut fetched): (Vec<Target>, usize) = (Vec::new(), 0);
+    for (image, found) in images.iter().zip(found) {
+        match found {
+            Ok((found, number)) => {
+                fetched += number;
+                targets.extend(found);
+            }
+            Err(error) => failures.repository(&image.repository, error),
+        }
+    }
+    tell_fetched(context, fetched);
+    targets
+}
+
+async fn read_all(
+    context: &Context,
+    arguments: &ScanArgs,
+    targets: &[Target],
+    patience: Patience,
+    failures: &mut Failures,
+) -> Vec<Scan> {
+    let types = scan_types(targets).await;
+    let waiting = Waiting::new(&context.ui, targets.len());
+    let scans = arguments
+        .reading
+        .for_each(targets, |target| {
+            let connection = &target.repository.connection;
+            let first_wait = if connection.is_paced() { FIRST_WAIT } else { FIRST_WAIT_ELSEWHERE };
+            let scan_type = types.get(&connection.name()).map(String::as_str);
+            read::read(&waiting, target, scan_type, Patience { first_wait, ..patience })
+        })
+        .await;
+    drop(waiting);
+    let mut read = Vec::new();
+    for (target, scan) in targets.iter().zip(scans) {
+        match scan {
+            Ok(scan) => read.push(scan),
+            Err(error) if has_code(&error, "AccessDeniedException") => failures.repository(
+                &target.repository,
+                error.context("findings of enhanced scans take the right inspector2:ListFindings too"),
+            ),
+            Err(error) => failures.repository(&target.repository, error),
+        }
+    }
+    read
+}
+
+/// How each registry scans. Who may not ask is not told, and the scan itself shows what it is.
+async fn scan_types(targets: &[Target]) -> HashMap<String, String> {
+    let mut types = HashMap::new();
+    for target in targets {
+        let connection = &target.repository.connection;
+        if types.contains_key(&connection.name()) {
+            continue;
+        }
+        let asked = connection.call("GetRegistryScanningConfiguration", serde_json::json!({})).await;
+        // The operation answers for the caller's own registry alone.
+        if let Ok(answer) = asked
+            && connection.account().is_none_or(|account| answer["registryId"] == account)
+            && let Some(found) = answer["scanningConfiguration"]["scanType"].as_str()
+        {
+            types.insert(connection.name(), found.to_owned());
+        }
+    }
+    types
+}
+
+/// Marks what does not count; answers the rules of the ignore file that have expired.
+fn sort_out(scans: &mut [Scan], ignore: &IgnoreRules, without_unfixed: bool) -> Vec<String> {
+    let mut expired: Vec<String> = Vec::new();
+    for scan in scans {
+        for id in ignore.apply(&mut scan.findings, Timestamp::now()) {
+            if !expired.contains(&id) {
+                expired.push(id);
+            }
+        }
+        for finding in scan.findings.iter_mut().filter(|finding| finding.ignored.is_none()) {
+            // Only what the service says has no fix: where it says nothing there may be one.
+            if without_unfixed && finding.fix_available.as_deref() == Some("NO") {
+                finding.ignored = Some("no fix is available".to_owned());
+            }
+        }
+    }
+    expired
+}
+
+/// Tells what cannot be told, and what has expired.
+fn tell(context: &Context, scans: &[Scan], expired: &[String]) {
+    for id in expired {
+        context
+            .ui
+            .note(&format!("warning: the entry of the ignore file for {id} has expired: it counts again"));
+    }
+    for scan in scans {
+        if let Some(reason) = &scan.unknown {
+            context.ui.note(&format!("error: the findings of {} cannot be told: {reason}", scan.name()));
+        }
+    }
+}

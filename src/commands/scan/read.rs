@@ -1,0 +1,280 @@
+//! The findings of one image: started, waited for, and read to the last page.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+use tokio::time::Instant;
+
+use super::super::images::describe::identifier_of;
+use super::finding::Finding;
+use super::status::{Meaning, meaning};
+use super::target::Target;
+use super::waiting::Waiting;
+use crate::image::Digest;
+use crate::image::graph::Time;
+
+const DESCRIBE: &str = "DescribeImageScanFindings";
+/// The most findings of a page.
+const PAGE: u32 = 1000;
+/// The longest time between two looks.
+const LONGEST_WAIT: Duration = Duration::from_secs(15);
+/// The status in the result where there is no scan.
+const NO_SCAN: &str = "NOT_SCANNED";
+
+/// How long to wait, and whether to start scans.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    pub(super) until: Instant,
+    pub(super) timeout: Duration,
+    /// How long the findings of a fresh scan have to stay the same.
+    pub(super) settle: Duration,
+    pub(super) start: bool,
+    /// The first time between two looks; it doubles.
+    pub(super) first_wait: Duration,
+}
+
+/// What is known of an image's scan.
+#[derive(Clone)]
+pub(super) struct Scan {
+    pub(super) target: Target,
+    /// `BASIC` or `ENHANCED`, where the registry's configuration may be read.
+    pub(super) registry_type: Option<String>,
+    pub(super) status: String,
+    pub(super) description: String,
+    pub(super) completed: Option<Time>,
+    pub(super) findings: Vec<Finding>,
+    /// Why the findings cannot be told, with what to do; `None` where all were read.
+    pub(super) unknown: Option<String>,
+}
+
+impl Scan {
+    fn unknown(target: &Target, scan_type: Option<&str>, status: &str, reason: String) -> Self {
+        Self {
+            target: target.clone(),
+            registry_type: scan_type.map(str::to_owned),
+            status: status.to_owned(),
+            description: String::new(),
+            completed: None,
+            findings: Vec::new(),
+            unknown: Some(reason),
+        }
+    }
+}
+
+/// Reads the findings of an image, as far as they can be told.
+pub(super) async fn read(
+    waiting: &Waiting,
+    target: &Target,
+    scan_type: Option<&str>,
+    patience: Patience,
+) -> anyhow::Result<Scan> {
+    let digest = match (&target.digest, &target.missing) {
+        (Some(digest), None) => digest,
+        (_, missing) => {
+            let reason = missing.clone().unwrap_or_else(|| "it is not in the repository".to_owned());
+            return Ok(Scan::unknown(target, scan_type, "NOT_FOUND", reason));
+        }
+    };
+    let mut reader = Reader { target, digest, scan_type, patience, is_started: false, before: None };
+    let mut wait = patience.first_wait;
+    loop {
+        let next = reader.look().await?;
+        let (status, reason) = match next {
+            Look::Read(scan) => return Ok(*scan),
+            Look::Wait { status, reason } => (status, reason),
+        };
+        let left = patience.until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            let waited = format!("{reason}, after {} s; --timeout waits longer", patience.timeout.as_secs());
+            return Ok(Scan::unknown(target, scan_type, &status, waited));
+        }
+        waiting.tell(target, &status);
+        let pause = if status == SETTLING { patience.settle } else { wait };
+        tokio::time::sleep(pause.min(left)).await;
+        wait = (wait * 2).min(LONGEST_WAIT);
+    }
+}
+
+/// The status of a scan whose findings may still change.
+const SETTLING: &str = "SETTLING";
+
+/// What one look at a scan says.
+enum Look {
+    Read(Box<Scan>),
+    Wait { status: String, reason: String },
+}
+
+struct Reader<'a> {
+    target: &'a Target,
+    digest: &'a Digest,
+    scan_type: Option<&'a str>,
+    patience: Patience,
+    is_started: bool,
+    /// When a fresh scan was last looked at, and the numbers of its findings then.
+    before: Option<(Instant, Value)>,
+}
+
+impl Reader<'_> {
+    async fn look(&mut self) -> anyhow::Result<Look> {
+        let input = self.input();
+        let answer = match self.target.repository.connection.call(DESCRIBE, input).await {
+            Err(error) if error.code() == Some("ScanNotFoundException") => return self.without_scan().await,
+            Err(error) if error.code() == Some("ImageNotFoundException") => {
+                let reason = "it is not in the repository any more".to_owned();
+                return Ok(Look::Read(Box::new(Scan::unknown(
+                    self.target,
+                    self.scan_type,
+                    "NOT_FOUND",
+                    reason,
+                ))));
+            }
+            answer => answer?,
+        };
+        let status = answer["imageScanStatus"]["status"].as_str().unwrap_or_default().to_owned();
+        let description = answer["imageScanStatus"]["description"].as_str().unwrap_or_default();
+        match meaning(&answer) {
+            Meaning::Waiting => {
+                Ok(Look::Wait { status: status.clone(), reason: format!("the scan is still {status}") })
+            }
+            Meaning::Unreadable(hint) => {
+                let told = if description.is_empty() { String::new() } else { format!(" ({description})") };
+                let mut scan =
+                    Scan::unknown(self.target, self.scan_type, &status, format!("{status}{told}: {hint}"));
+                description.clone_into(&mut scan.description);
+                Ok(Look::Read(Box::new(scan)))
+            }
+            Meaning::Done if !self.is_settled(&answer) => Ok(Look::Wait {
+                status: SETTLING.to_owned(),
+                reason: "the scan has just ended, and its findings may still change".to_owned(),
+            }),
+            Meaning::Done => self.pages(answer, &status).await,
+        }
+    }
+
+    fn input(&self) -> Value {
+        json!({
+            "repositoryName": self.target.repository.name,
+            "imageId": identifier_of(self.digest),
+            "maxResults": PAGE,
+        })
+    }
+
+    /// Whether the findings are old enough, or the same as `settle` before.
+    fn is_settled(&mut self, answer: &Value) -> bool {
+        let completed = answer["imageScanFindings"].get("imageScanCompletedAt").and_then(Time::read);
+        // A time to come is that of another clock, and so the scan may have ended just now.
+        let age = completed.map(|at| Timestamp::now().duration_since(at.timestamp()));
+        let age = age.map(|age| std::time::Duration::try_from(age).unwrap_or_default());
+        if age.is_none_or(|age| age >= self.patience.settle) {
+            return true;
+        }
+        let counts = answer["imageScanFindings"]["findingSeverityCounts"].clone();
+        match &self.before {
+            Some((at, before)) if at.elapsed() >= self.patience.settle && *before == counts => true,
+            Some((at, before)) if at.elapsed() < self.patience.settle && *before == counts => false,
+            _ => {
+                self.before = Some((Instant::now(), counts));
+                false
+            }
+        }
+    }
+
+    /// Reads the pages after the first one.
+    async fn pages(&self, first: Value, status: &str) -> anyhow::Result<Look> {
+        let mut scan = Scan::unknown(self.target, self.scan_type, status, String::new());
+        scan.unknown = None;
+        scan.completed = first["imageScanFindings"].get("imageScanCompletedAt").and_then(Time::read);
+        first["imageScanStatus"]["description"]
+            .as_str()
+            .unwrap_or_default()
+            .clone_into(&mut scan.description);
+        let counted = first["imageScanFindings"]["findingSeverityCounts"].as_object().map_or(0, sum);
+        let mut listed = 0;
+        let mut tokens = std::collections::HashSet::new();
+        let mut page = first;
+        loop {
+            let findings = &page["imageScanFindings"];
+            let lists = ["findings", "enhancedFindings"];
+            listed += lists.iter().filter_map(|list| findings[*list].as_array()).map(Vec::len).sum::<usize>()
+                as u64;
+            scan.findings.extend(Finding::read_page(findings));
+            let Some(token) = page["nextToken"].as_str().filter(|token| !token.is_empty()) else { break };
+            if !tokens.insert(token.to_owned()) {
+                anyhow::bail!(
+                    "{DESCRIBE} answered the same page twice, so that the findings are not complete"
+                );
+            }
+            let mut input = self.input();
+            input["nextToken"] = json!(token);
+            page = self.target.repository.connection.call(DESCRIBE, input).await?;
+            let now = page["imageScanStatus"]["status"].as_str().unwrap_or_default();
+            if now != status {
+                let reason = format!("the scan became {now} while its findings were read");
+                return Ok(Look::Wait { status: now.to_owned(), reason });
+            }
+        }
+        if counted > listed {
+            scan.unknown =
+                Some(format!("the service counts {counted} findings and lists {listed}: try again"));
+        }
+        scan.findings.sort_by(|one, other| one.order().cmp(&other.order()));
+        Ok(Look::Read(Box::new(scan)))
+    }
+
+    /// Starts a scan where that is possible, else waits for one.
+    async fn without_scan(&mut self) -> anyhow::Result<Look> {
+        const START: &str = "StartImageScan";
+        let wait = |reason: &str| Look::Wait { status: NO_SCAN.to_owned(), reason: reason.to_owned() };
+        let is_enhanced = self.scan_type == Some("ENHANCED");
+        if is_enhanced && self.target.repository.connection.account().is_some() {
+            return Ok(wait(
+                "there is no scan; findings of enhanced scans in another account cannot be read \
+                 (https://github.com/aws/containers-roadmap/issues/2541)",
+            ));
+        }
+        if is_enhanced {
+            return Ok(wait(
+                "there is no scan; check that a rule of the registry's scanning covers the repository",
+            ));
+        }
+        if self.is_started {
+            return Ok(wait("the scan that was started is not there"));
+        }
+        if !self.patience.start {
+            let reason =
+                "there is no scan: start one with `ecr start-image-scan`, or leave out --start never"
+                    .to_owned();
+            return Ok(Look::Read(Box::new(Scan::unknown(self.target, self.scan_type, NO_SCAN, reason))));
+        }
+        let input =
+            json!({"repositoryName": self.target.repository.name, "imageId": identifier_of(self.digest)});
+        let started = self.target.repository.connection.call(START, input).await;
+        let refused = |status: &str, hint: &str, error: &crate::service::Error| {
+            Look::Read(Box::new(Scan::unknown(
+                self.target,
+                self.scan_type,
+                status,
+                format!("{error}: {hint}"),
+            )))
+        };
+        match started {
+            Ok(_) => {}
+            // Scanned within a day: what there is counts, once it can be read.
+            Err(error) if error.code() == Some("LimitExceededException") => {}
+            Err(error) if error.code() == Some("UnsupportedImageTypeException") => {
+                return Ok(refused("UNSUPPORTED_IMAGE", "scan it with another scanner", &error));
+            }
+            Err(error) if error.code() == Some("ImageArchivedException") => {
+                return Ok(refused("IMAGE_ARCHIVED", "restore the image with `ecr restore` first", &error));
+            }
+            Err(error) => return Err(error.into()),
+        }
+        self.is_started = true;
+        Ok(wait("the scan that was started has not ended"))
+    }
+}
+
+fn sum(counts: &Map<String, Value>) -> u64 {
+    counts.values().filter_map(Value::as_u64).sum()
+}

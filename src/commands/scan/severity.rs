@@ -1,0 +1,107 @@
+//! Severities in their order, and the level from which findings fail.
+
+use clap::ValueEnum;
+
+/// How bad a finding is; the worst is the least.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Severity {
+    Critical,
+    High,
+    Medium,
+    Low,
+    Informational,
+    /// `UNDEFINED`, `UNTRIAGED` and words that are not known: nobody has judged it.
+    Unjudged(String),
+}
+
+/// The severities that are known, with their names in the API.
+const KNOWN: [(Severity, &str); 5] = [
+    (Severity::Critical, "CRITICAL"),
+    (Severity::High, "HIGH"),
+    (Severity::Medium, "MEDIUM"),
+    (Severity::Low, "LOW"),
+    (Severity::Informational, "INFORMATIONAL"),
+];
+
+impl Severity {
+    /// Reads a word of the API.
+    pub(super) fn read(word: &str) -> Self {
+        let upper = word.to_ascii_uppercase();
+        let known = KNOWN.iter().find(|(_, name)| *name == upper).map(|(severity, _)| severity.clone());
+        known.unwrap_or(if upper.is_empty() {
+            Self::Unjudged("UNDEFINED".to_owned())
+        } else {
+            Self::Unjudged(upper)
+        })
+    }
+
+    /// The word of the API.
+    pub(super) fn name(&self) -> &str {
+        match self {
+            Self::Unjudged(word) => word,
+            known => KNOWN.iter().find(|(severity, _)| severity == known).map_or("", |(_, name)| name),
+        }
+    }
+
+    /// A number for code scanning where the finding has none of its own.
+    pub(super) fn typical_score(&self) -> f64 {
+        match self {
+            Self::Critical => 9.5,
+            Self::High => 8.0,
+            Self::Medium => 5.5,
+            Self::Low => 3.0,
+            Self::Informational | Self::Unjudged(_) => 0.0,
+        }
+    }
+}
+
+/// The level of `--fail-on`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum FailOn {
+    Critical,
+    High,
+    Medium,
+    Low,
+    Informational,
+    /// Every finding, also such as nobody has judged.
+    Any,
+}
+
+impl FailOn {
+    /// Whether a finding of this severity fails.
+    pub(super) fn includes(self, severity: &Severity) -> bool {
+        let worst = match self {
+            Self::Critical => Severity::Critical,
+            Self::High => Severity::High,
+            Self::Medium => Severity::Medium,
+            Self::Low => Severity::Low,
+            Self::Informational => Severity::Informational,
+            Self::Any => return true,
+        };
+        *severity <= worst
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_that_nobody_has_judged_fail_any_alone() {
+        for (word, fails) in [
+            ("CRITICAL", "critical high medium low informational any"),
+            ("High", "high medium low informational any"),
+            ("LOW", "low informational any"),
+            ("INFORMATIONAL", "informational any"),
+            ("UNTRIAGED", "any"),
+            ("UNDEFINED", "any"),
+            ("", "any"),
+        ] {
+            let severity = Severity::read(word);
+            let levels = FailOn::value_variants().iter().filter(|level| level.includes(&severity));
+            let names: Vec<String> =
+                levels.filter_map(|level| Some(level.to_possible_value()?.get_name().to_owned())).collect();
+            assert_eq!(names.join(" "), fails, "{word}");
+        }
+    }
+}
