@@ -3,6 +3,7 @@
 //! | code | kind |
 //! |---|---|
 //! | 0 | success, and a reader that closed stdout early |
+//! | 3 | what was asked for is archived, and cannot be had now |
 //! | 130 | interrupted |
 //! | 252 | wrong use: the command line, or values that fail the checks before the request |
 //! | 253 | no region, no credentials, a configuration that cannot be used, no pager |
@@ -45,6 +46,8 @@ pub enum Error {
         /// `Message` and `Code`, then the modelled members of the error, in that order.
         members: Map<String, Value>,
     },
+    /// What was asked for exists and cannot be had now.
+    Unavailable(String),
     /// Anything else.
     Other(String),
     /// Stopped by a signal.
@@ -66,7 +69,7 @@ pub enum Signal {
 
 impl Signal {
     /// 128 and the signal's number, as shells have it for a program that a signal ended.
-    fn exit_code(self) -> u8 {
+    pub fn exit_code(self) -> u8 {
         128 + match self {
             Self::HangUp => 1,
             Self::Interrupt => 2,
@@ -98,6 +101,7 @@ impl Error {
             Self::Usage(_) | Self::CommandLine(_) | Self::UnknownOptions(_) => 252,
             Self::Configuration { .. } => 253,
             Self::Refused { .. } => 254,
+            Self::Unavailable(_) => 3,
             Self::Other(_) => 255,
         }
     }
@@ -136,7 +140,7 @@ impl Error {
                     line(name, &format!("Unknown options: {}", words.join(", ")))
                 );
             }
-            Self::Other(text) => return line(name, text),
+            Self::Other(text) | Self::Unavailable(text) => return line(name, text),
             Self::Refused { members, .. } => members.clone(),
             Self::Usage(_) | Self::CommandLine(_) | Self::Configuration { .. } => Map::new(),
         };
@@ -268,9 +272,11 @@ impl std::error::Error for Error {}
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Usage(text) | Self::CommandLine(text) | Self::Other(text) | Self::Refused { text, .. } => {
-                f.write_str(text)
-            }
+            Self::Usage(text)
+            | Self::CommandLine(text)
+            | Self::Unavailable(text)
+            | Self::Other(text)
+            | Self::Refused { text, .. } => f.write_str(text),
             Self::UnknownOptions(words) => write!(f, "Unknown options: {}", words.join(", ")),
             Self::Configuration { message, .. } => f.write_str(message),
             Self::Interrupted(_) => f.write_str("interrupted"),

@@ -15,6 +15,7 @@
 //! | [`image`] | OCI nouns: digest, descriptor, manifest, tag, reference, platform | escape |
 //! | [`iam`] | policy documents and their evaluation | nothing of ours |
 //! | [`lifecycle`] | lifecycle policies: document, validation, evaluation | image |
+//! | [`retention`] | which images may go: criteria, protection, plan | image |
 //! | [`settings`] | options, environment and profile, resolved | nothing of ours |
 //! | [`network`] | what connections are made of: trust, proxies, timeouts, their log | settings |
 //! | [`output`] | values to bytes: json, yaml, text, table, query | model |
@@ -56,6 +57,7 @@ pub mod local;
 pub mod model;
 pub mod network;
 pub mod output;
+pub mod retention;
 pub mod service;
 pub mod settings;
 pub mod store;

@@ -218,6 +218,76 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         ],
     ),
     (
+        "tag",
+        &[
+            ("Moves prod to what was tested.", "ecr tag team/app:1.4.2 prod"),
+            (
+                "Promotes an image to another repository, unless the tag is taken there.",
+                "ecr tag team/app:1.4.2 prod/app:1.4.2 --if-absent",
+            ),
+            (
+                "Moves a tag only if nobody else moved it in between.",
+                "ecr tag team/app:1.4.2 prod --expect sha256:6c3c624b58dbbcd3c0dd82b4c53f04194d1247c6eebdaab7c610cf7d66709b3b",
+            ),
+        ],
+    ),
+    (
+        "untag",
+        &[
+            ("Takes two tags from their images, which stay.", "ecr untag team/app:old team/app:test"),
+            (
+                "Takes away all tags of a kind without a question.",
+                "ecr find 'pr-*' team/app --output text | ecr untag - --yes",
+            ),
+        ],
+    ),
+    (
+        "rm",
+        &[
+            ("Deletes an image with its platforms and signatures.", "ecr rm team/app:1.4.2"),
+            (
+                "Shows what would be deleted of all release candidates.",
+                "ecr find '*-rc.*' team/app --output text | ecr rm - --dry-run",
+            ),
+        ],
+    ),
+    (
+        "prune",
+        &[
+            (
+                "Shows what has had no tag for 30 days, and why the rest stays.",
+                "ecr prune --all --untagged --older-than 30d --dry-run --explain",
+            ),
+            (
+                "Deletes pull requests' images of last month but the newest ten of each repository.",
+                "ecr prune 'team/*' --match 'pr-*' --older-than 30d --keep 10",
+            ),
+            (
+                "Keeps what runs in a cluster.",
+                "kubectl get pods -A -o json | ecr prune team/app --not-pulled-for 90d --protect-from - --yes",
+            ),
+            ("Writes a plan to be reviewed.", "ecr prune --policy prune.yaml --plan plan.json"),
+            ("Carries it out.", "ecr prune --apply plan.json --max 20% --yes"),
+        ],
+    ),
+    (
+        "archive",
+        &[
+            ("Archives a release with its platforms and signatures.", "ecr archive team/app:1.0"),
+            (
+                "Shows what would be archived of all old releases.",
+                "ecr find '1.*' team/app --output text | ecr archive - --dry-run",
+            ),
+        ],
+    ),
+    (
+        "restore",
+        &[
+            ("Brings an image back, and waits until it can be pulled.", "ecr restore team/app:1.0 --wait"),
+            ("Begins to bring several back.", "ecr restore team/app:1.0 team/app:1.1"),
+        ],
+    ),
+    (
         "login",
         &[
             ("Logs docker in to your registry in the region.", "ecr login"),

@@ -47,6 +47,7 @@ fn escaped(error: Error) -> Error {
             let members = members.as_object().cloned().unwrap_or_default();
             Error::Refused { text: plain(text), members }
         }
+        Error::Unavailable(text) => Error::Unavailable(plain(text)),
         Error::Other(text) => Error::Other(plain(text)),
         Error::UnknownOptions(words) => Error::UnknownOptions(words.into_iter().map(plain).collect()),
         Error::Interrupted(_) | Error::Closed => error,

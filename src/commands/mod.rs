@@ -4,7 +4,9 @@
 //! Most are single words. Operations of AWS all have a hyphen; of ours only `credential-helper` and
 //! `credential-provider` have one, and no operation has these names.
 
+mod change;
 mod connect;
+mod consent;
 mod copy;
 mod create;
 mod creation_template;
@@ -80,6 +82,12 @@ pub const COMMANDS: &[Command] = &[
     images::FIND,
     images::INSPECT,
     images::DU,
+    change::TAG,
+    change::UNTAG,
+    change::RM,
+    change::PRUNE,
+    change::ARCHIVE,
+    change::RESTORE,
     doctor::COMMAND,
     lifecycle::COMMAND,
     scan::COMMAND,

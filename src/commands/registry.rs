@@ -154,6 +154,9 @@ pub(super) fn explained(error: transfer::Error) -> anyhow::Error {
         transfer::Error::Store(store::Error::Io { source, .. }) if source.kind() == ErrorKind::BrokenPipe => {
             source.into()
         }
+        transfer::Error::Store(store::Error::Ecr(error @ ecr::Error::Inaccessible { .. })) => {
+            Error::Unavailable(error.to_string()).into()
+        }
         // The service's own no, only sooner.
         transfer::Error::Store(store::Error::Ecr(error @ ecr::Error::Immutable { .. })) => {
             let text = error.to_string();

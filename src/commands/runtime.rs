@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 
 use super::signals::Listener;
-use crate::error::Error;
+use crate::error::{Error, Signal};
 
 /// How long threads are waited for when the work is over.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -30,6 +30,72 @@ pub fn block_on_threads<T, E: From<Error>>(future: impl Future<Output = Result<T
 pub fn threads(spare: usize) -> Builder {
     drop(black_box(Vec::<u8>::with_capacity(spare)));
     Builder::new_multi_thread()
+}
+
+/// Runs a future that is asked to stop by the first signal, and is ended by the second: for changes whose calls in flight
+/// are finished, so that what was done can be told.
+pub(super) fn block_on_finishing<T, E, F>(work: impl FnOnce(Stop) -> F) -> Result<T, E>
+where
+    E: From<Error>,
+    F: Future<Output = Result<T, E>>,
+{
+    let (ask, asked) = tokio::sync::watch::channel(None);
+    let failed = |error: std::io::Error| Error::Other(format!("no thread can be started: {error}"));
+    let mut listener = Listener::new().map_err(failed)?;
+    let runtime = Builder::new_current_thread().enable_all().build().map_err(failed)?;
+    let result = runtime.block_on(async {
+        let work = work(Stop(asked));
+        tokio::pin!(work);
+        tokio::select! {
+            result = &mut work => return result,
+            signal = listener.signal() => ask.send_replace(Some(signal)),
+        };
+        tokio::select! {
+            result = work => result,
+            signal = listener.next() => Err(Error::Interrupted(signal).into()),
+        }
+    });
+    drop(listener);
+    runtime.shutdown_timeout(PATIENCE);
+    result
+}
+
+/// Tells work that a signal asked it to stop.
+#[derive(Debug, Clone)]
+pub(super) struct Stop(tokio::sync::watch::Receiver<Option<Signal>>);
+
+impl Stop {
+    /// The signal, if there was one.
+    pub(super) fn signal(&self) -> Option<Signal> {
+        *self.0.borrow()
+    }
+
+    /// Does what is finished once it has begun, and says so to whoever wants to stop it.
+    pub(super) async fn finish<T>(&self, ui: &crate::ui::Ui, work: impl Future<Output = T>) -> T {
+        let mut asked = self.0.clone();
+        tokio::pin!(work);
+        tokio::select! {
+            result = &mut work => return result,
+            Ok(_) = asked.wait_for(Option::is_some) => {}
+        }
+        ui.note("finishing the calls that are under way; another signal ends the program at once");
+        work.await
+    }
+
+    /// Does what can be broken off at any time, and breaks it off when a signal comes.
+    pub(super) async fn or<T>(&self, work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+        let mut asked = self.0.clone();
+        let signal = async move {
+            match asked.wait_for(Option::is_some).await.ok().and_then(|signal| *signal) {
+                Some(signal) => signal,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            result = work => result,
+            signal = signal => Err(Error::Interrupted(signal).into()),
+        }
+    }
 }
 
 fn run<T, E: From<Error>>(mut builder: Builder, future: impl Future<Output = Result<T, E>>) -> Result<T, E> {

@@ -33,6 +33,14 @@ impl Listener {
         failed.map_or(Ok(listener), Err)
     }
 
+    /// Waits for a signal that comes after those that were heard.
+    pub(super) async fn next(&mut self) -> Signal {
+        match self.0.changed().await {
+            Ok(()) => self.signal().await,
+            Err(_) => std::future::pending().await,
+        }
+    }
+
     /// Waits for a signal.
     pub(super) async fn signal(&mut self) -> Signal {
         match self.0.wait_for(Option::is_some).await.ok().and_then(|signal| *signal) {

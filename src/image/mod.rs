@@ -7,6 +7,7 @@ pub mod graph;
 pub mod host;
 mod manifest;
 pub mod media_type;
+pub mod mutability;
 mod name;
 mod platform;
 mod reference;

@@ -4,6 +4,7 @@
 //! second run fetches nothing. Beside them stands when we fetched what, and when it had last been pulled before: a
 //! pull time that our own fetch explains is nobody's use of the image.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{Read as _, Write as _};
@@ -11,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::image::graph::Time;
+use crate::image::graph::{Image, Time};
 use crate::image::{Digest, MAXIMUM_MANIFEST, Manifest};
 use crate::settings::Settings;
 
@@ -100,6 +101,35 @@ impl OwnFetch {
     fn explains(&self, pulled: Time) -> bool {
         let late = pulled.timestamp().duration_since(self.at.timestamp());
         late >= -SKEW && late <= EXPLAINED
+    }
+}
+
+/// Our own fetches from a repository, by what was fetched.
+#[derive(Debug, Clone, Default)]
+pub(in crate::commands) struct OwnFetches(HashMap<Digest, Vec<OwnFetch>>);
+
+impl OwnFetches {
+    pub(in crate::commands) fn new(fetches: Vec<OwnFetch>) -> Self {
+        let mut by_digest: HashMap<Digest, Vec<OwnFetch>> = HashMap::new();
+        for fetch in fetches {
+            by_digest.entry(fetch.digest.clone()).or_default().push(fetch);
+        }
+        Self(by_digest)
+    }
+
+    /// When an image was last pulled by anybody but us.
+    pub(in crate::commands) fn pulled_by_others(&self, image: &Image) -> Option<Time> {
+        if self.0.is_empty() {
+            return image.pulled();
+        }
+        let digest = image.digest();
+        let fetches = self.0.get(&digest).map(Vec::as_slice).unwrap_or_default();
+        pulled_by_others(fetches, &digest, image.pulled())
+    }
+
+    /// When we last fetched an image.
+    pub(in crate::commands) fn last(&self, digest: &Digest) -> Option<&OwnFetch> {
+        self.0.get(digest)?.last()
     }
 }
 

@@ -44,6 +44,19 @@ impl ReadingArgs {
         progress::watch(&context.ui, Some(items.len()), read).await
     }
 
+    /// Does something to each of several things, a few at once.
+    pub(in crate::commands) async fn for_each_mut<'a, I, F>(
+        &self,
+        items: &'a mut [I],
+        work: impl FnMut(&'a mut I) -> F,
+    ) where
+        F: Future<Output = ()>,
+    {
+        stream::iter(items.iter_mut().map(work))
+            .for_each_concurrent(usize::from(self.jobs), |done| done)
+            .await;
+    }
+
     /// Does something for each of several things, a few at once, and answers in their order.
     pub(in crate::commands) async fn for_each<'a, I, T, F>(
         &self,

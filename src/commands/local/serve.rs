@@ -94,6 +94,13 @@ pub(super) fn define() -> clap::Command {
                 .help("Carry out lifecycle policies now and then every so often, as 90s, 30m, 12h or 1d; never by default"),
         )
         .arg(
+            Arg::new("restore-time")
+                .long("restore-time")
+                .value_name("DURATION")
+                .value_parser(duration)
+                .help("How long an archived image is ACTIVATING before it is back, as 90s or 20m; not at all by default"),
+        )
+        .arg(
             Arg::new("durable")
                 .long("durable")
                 .action(ArgAction::SetTrue)
@@ -237,6 +244,7 @@ pub(super) fn run(context: &Context, folder: &Path, matches: &ArgMatches) -> any
         options.credentials = Some(Credentials::read(&text).ok_or_else(none)?);
     }
     options.lifecycle_every = matches.get_one("lifecycle-every").copied();
+    options.restore_time = matches.get_one("restore-time").copied().unwrap_or_default();
     options.tls = path("tls-certificate").zip(path("tls-key"));
     if let Some((_, key)) = &options.tls {
         // A group of their own for such keys is customary.

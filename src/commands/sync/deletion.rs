@@ -3,6 +3,7 @@
 
 use clap::{Arg, ArgAction, ArgMatches};
 
+use super::super::consent::ask;
 use super::super::registry::usage;
 use crate::escape::escape;
 use crate::image::Tag;
@@ -114,14 +115,6 @@ impl Deletion {
             Some(_) | None => Verdict::Delete,
         }
     }
-}
-
-/// Asks on a thread of its own, so that Ctrl-C ends the program while nobody answers.
-async fn ask(ui: &Ui, question: String) -> anyhow::Result<bool> {
-    let (answer, answered) = tokio::sync::oneshot::channel();
-    let ui = ui.clone();
-    std::thread::spawn(move || answer.send(ui.confirm(&question)));
-    Ok(answered.await??)
 }
 
 #[cfg(test)]

@@ -110,13 +110,20 @@ impl Graph {
 
     /// Says what an index lists. [`Graph::link`] has to come before and, when all children are set, after.
     pub fn set_children(&mut self, index: usize, manifest: &Manifest) {
+        let listed = manifest.children().into_iter();
+        let listed =
+            listed.map(|child| (child.digest.clone(), child.platform().map(|platform| platform.to_string())));
+        self.set_listed(index, listed.collect::<Vec<_>>());
+    }
+
+    /// Says what an index lists, as [`Graph::set_children`] does, by digests and platforms.
+    pub fn set_listed(&mut self, index: usize, listed: impl IntoIterator<Item = (Digest, Option<String>)>) {
         let mut children = Children::default();
-        for child in manifest.children() {
-            let platform = child.platform().map(|platform| platform.to_string());
+        for (digest, platform) in listed {
             let platform = platform.and_then(|platform| intern(&mut self.platforms, &platform));
-            match self.position(&child.digest).filter(|position| *position != index) {
+            match self.position(&digest).filter(|position| *position != index) {
                 Some(position) => children.present.push((as_u32(position), platform)),
-                None => children.absent.push(child.digest.clone()),
+                None => children.absent.push(digest),
             }
         }
         self.children.insert(as_u32(index), children);

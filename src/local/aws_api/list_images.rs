@@ -19,11 +19,12 @@ fn conditions(call: &Call<'_>) -> String {
         Some("UNTAGGED") => format!("AND NOT {exists}"),
         _ => String::new(),
     };
+    let is_restored = "(image.status = 'ACTIVATING' AND image.activated_at <= unixepoch('subsec') * 1000)";
     match call.text_within("filter", "imageStatus") {
         Some("ANY") => tagged,
         Some("ARCHIVED") => format!("{tagged} AND image.status = 'ARCHIVED'"),
-        Some("ACTIVATING") => format!("{tagged} AND image.status = 'ACTIVATING'"),
-        _ => format!("{tagged} AND image.status = 'ACTIVE'"),
+        Some("ACTIVATING") => format!("{tagged} AND image.status = 'ACTIVATING' AND NOT {is_restored}"),
+        _ => format!("{tagged} AND (image.status = 'ACTIVE' OR {is_restored})"),
     }
 }
 
@@ -111,7 +112,8 @@ fn detail(connection: &Connection, repository: &Repository, image: &Image) -> Re
     put("subjectManifestDigest", image.subject.as_ref().map(|text| json!(text)));
     put("imageStatus", Some(json!(image.status)));
     put("lastArchivedAt", image.archived_at.map(time::number));
-    put("lastActivatedAt", image.activated_at.map(time::number));
+    let activated = image.activated_at.filter(|_| image.status != "ACTIVATING");
+    put("lastActivatedAt", activated.map(time::number));
     Ok(Value::Object(members))
 }
 

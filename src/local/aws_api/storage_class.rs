@@ -10,8 +10,8 @@ use crate::local::core::image::{COLUMNS, Image, lists_with};
 use crate::local::core::image_id::ImageId;
 use crate::local::core::repository::Repository;
 
-/// UpdateImageStorageClass. An image is restored by the time the answer is read: nothing here takes the minutes that
-/// the service needs, for which the answer says `ACTIVATING`.
+/// UpdateImageStorageClass. An image is restored by the time the answer is read, unless the store was told to take its
+/// time as the service does, for which the answer says `ACTIVATING`.
 pub(in crate::local) fn update(call: &Call<'_>) -> Result<Value, ApiError> {
     let archives = call.required("targetStorageClass") == "ARCHIVE";
     call.write(|transaction| {
@@ -22,12 +22,13 @@ pub(in crate::local) fn update(call: &Call<'_>) -> Result<Value, ApiError> {
         let change = if archives {
             "UPDATE image SET status = 'ARCHIVED', archived_at = ?2 WHERE id = ?1"
         } else {
-            "UPDATE image SET status = 'ACTIVE', activated_at = ?2 WHERE id = ?1"
+            "UPDATE image SET status = 'ACTIVATING', activated_at = ?2 WHERE id = ?1"
         };
+        let at = if archives { call.now } else { call.now + call.local.restore_time };
         let mut waiting = vec![image.clone()];
         let mut known = vec![image.id];
         while let Some(each) = waiting.pop() {
-            transaction.execute(change, params![each.id, call.now])?;
+            transaction.execute(change, params![each.id, at])?;
             for referrer in referrers(transaction, &repository, &each.digest)? {
                 if !known.contains(&referrer.id) {
                     known.push(referrer.id);

@@ -54,7 +54,7 @@ pub(in crate::local) fn delete_images(
                     Err(failure) => listed.push((id, failure)),
                 }
             }
-            if listed.is_empty() || done.deleted.len() == before {
+            if listed.is_empty() || done.deleted.len() == before || request.local.deletes_in_order {
                 done.failures.extend(listed.into_iter().map(|(id, failure)| (id.clone(), failure)));
                 break;
             }

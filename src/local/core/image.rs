@@ -23,9 +23,10 @@ pub(in crate::local) struct Image {
     pub(in crate::local) activated_at: Option<i64>,
 }
 
-/// The columns that `Image::from_row` reads.
+/// The columns that `Image::from_row` reads. An image is `ACTIVATING` until the time at which its restoring ends.
 pub(in crate::local) const COLUMNS: &str = "image.id, digest, media_type, artifact_type, subject, size, pushed_at, pulled_at, \
-                                  status, archived_at, activated_at";
+    CASE WHEN status = 'ACTIVATING' AND activated_at <= unixepoch('subsec') * 1000 THEN 'ACTIVE' ELSE status END, \
+    archived_at, activated_at";
 
 impl Image {
     pub(in crate::local) fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {

@@ -34,6 +34,11 @@ pub struct Local {
     /// Whether policies are enforced. They are where others reach the store through a server; who has the folder
     /// could change them anyway.
     pub(in crate::local) enforces: bool,
+    /// Whether one deletion of several images takes them in the order of the request, so that an index has to come
+    /// before what it lists.
+    pub(in crate::local) deletes_in_order: bool,
+    /// How many milliseconds an archived image takes to come back.
+    pub(in crate::local) restore_time: i64,
 }
 
 impl Local {
@@ -52,6 +57,8 @@ impl Local {
             server: OnceLock::new(),
             is_secured: false,
             enforces: false,
+            deletes_in_order: false,
+            restore_time: 0,
         })
     }
 
@@ -59,6 +66,17 @@ impl Local {
     #[must_use]
     pub fn with_upstream_access(self, reach: UpstreamAccess) -> Self {
         Self { upstreams: Upstreams::new(reach), ..self }
+    }
+
+    /// Deletes several images in the order of the request: one that an index holds which comes later is refused, as
+    /// Amazon ECR may do it.
+    pub fn delete_in_order(&mut self) {
+        self.deletes_in_order = true;
+    }
+
+    /// Lets archived images take so long to come back.
+    pub fn restore_within(&mut self, time: std::time::Duration) {
+        self.restore_time = i64::try_from(time.as_millis()).unwrap_or(i64::MAX / 4);
     }
 
     /// Makes what is acknowledged from now on survive a power cut too, by waiting for the disk. Without this it

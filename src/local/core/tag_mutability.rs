@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::image::glob::covers;
+use crate::image::mutability;
 use crate::local::core::error::Error;
 use crate::local::core::repository::Repository;
 
@@ -32,12 +32,6 @@ pub(in crate::local) fn checked(
 /// Whether a tag of this repository, once set, stays where it is.
 pub(in crate::local) fn is_immutable(repository: &Repository, tag: &str) -> bool {
     let filters = repository.exclusions.as_array().map(Vec::as_slice).unwrap_or_default();
-    let excluded =
-        || filters.iter().filter_map(|filter| filter["filter"].as_str()).any(|glob| covers(glob, tag));
-    match repository.mutability.as_str() {
-        "IMMUTABLE" => true,
-        "IMMUTABLE_WITH_EXCLUSION" => !excluded(),
-        "MUTABLE_WITH_EXCLUSION" => excluded(),
-        _ => false,
-    }
+    let patterns = filters.iter().filter_map(|filter| filter["filter"].as_str());
+    mutability::is_immutable(&repository.mutability, patterns, tag)
 }

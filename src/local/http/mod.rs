@@ -93,6 +93,8 @@ impl Server {
         let tls = tls.transpose()?;
         local.is_secured = tls.is_some();
         local.enforces = options.enforces_policies;
+        local.deletes_in_order = options.quirks;
+        local.restore_within(options.restore_time);
         let wanted = options.address;
         let failed = |cause| Error::Listen { address: wanted.to_string(), cause };
         let listener = TcpListener::bind(wanted).await.map_err(failed)?;

@@ -47,6 +47,8 @@ pub struct Options {
     pub hosts: Vec<String>,
     /// How often lifecycle policies are carried out, at first when the server starts; never without.
     pub lifecycle_every: Option<Duration>,
+    /// How long an archived image takes to come back.
+    pub restore_time: Duration,
 }
 
 /// Where a line for each request goes.
@@ -83,6 +85,7 @@ impl Options {
             trusts_network: false,
             hosts: Vec::new(),
             lifecycle_every: None,
+            restore_time: Duration::ZERO,
         }
     }
 

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use super::super::setbacks::SetbackCounter;
 use super::pace::Pace;
 use super::{Error, Repository};
+use crate::image::RepositoryName;
 use crate::service::{self, Client, Prepared, Refusal};
 
 /// How often a call is made in all. The transport's own attempts (the AWS retry modes) come first, and are meant for
@@ -37,6 +38,11 @@ impl Calls {
     pub(super) fn new(client: Client, repository: Repository, first_wait: Duration, pace: Arc<Pace>) -> Self {
         let (answered, patience) = (AtomicBool::new(false), AtomicI64::new(PATIENCE));
         Self { client, repository, answered, first_wait, pace, patience, setbacks: SetbackCounter::default() }
+    }
+
+    /// The name of the repository.
+    pub(super) fn repository(&self) -> &RepositoryName {
+        &self.repository.name
     }
 
     /// Display name for messages.

@@ -1,6 +1,6 @@
 //! Errors between a transfer and Amazon ECR.
 
-use crate::image::Digest;
+use crate::image::{Digest, RepositoryName};
 use crate::service;
 
 /// Why a repository of Amazon ECR cannot do what it was asked.
@@ -51,6 +51,19 @@ pub enum Error {
         wanted: Digest,
         /// The repository's setting, in the service's word.
         mutability: String,
+    },
+    /// An image is archived, or on its way back.
+    #[error(
+        "{image} of {repository} cannot be pulled: {reason}. `ecr restore {repository}{image} --wait` brings an archived \
+         image back"
+    )]
+    Inaccessible {
+        /// The repository.
+        repository: RepositoryName,
+        /// The tag or digest, with `:` or `@` in front.
+        image: String,
+        /// The service's words.
+        reason: String,
     },
     /// ECR cannot keep a blob without bytes.
     #[error(

@@ -125,6 +125,17 @@ impl Ecr {
     }
 
     fn failure(&self, name: &Name, failure: &Value) -> store::Error {
+        if text(failure, "failureCode") == Some("ImageInaccessible") {
+            let sign = if matches!(name, Name::Digest(_)) { '@' } else { ':' };
+            return store::Error::Ecr(Error::Inaccessible {
+                repository: self.calls.repository().clone(),
+                image: format!("{sign}{name}"),
+                reason: text(failure, "failureReason")
+                    .unwrap_or("it is archived")
+                    .trim_end_matches('.')
+                    .to_owned(),
+            });
+        }
         let name = name.to_string();
         match (text(failure, "failureCode"), text(failure, "failureReason")) {
             (Some("ImageNotFound"), _) => {

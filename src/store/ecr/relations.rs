@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 
 use super::super::ListWalk;
 use super::{Ecr, Error, list, text};
-use crate::image::{Descriptor, Digest, Tag, glob};
+use crate::image::mutability::is_immutable;
+use crate::image::{Descriptor, Digest, Tag};
 
 /// The most referrers that ListImageReferrers answers at once.
 const PAGE: u32 = 50;
@@ -138,13 +139,7 @@ impl Mutability {
     }
 
     fn keeps(&self, tag: &str) -> bool {
-        let excluded = self.exclusions.iter().any(|filter| glob::covers(filter, tag));
-        match self.setting.as_str() {
-            "IMMUTABLE" => true,
-            "IMMUTABLE_WITH_EXCLUSION" => !excluded,
-            "MUTABLE_WITH_EXCLUSION" => excluded,
-            _ => false,
-        }
+        is_immutable(&self.setting, self.exclusions.iter().map(String::as_str), tag)
     }
 }
 

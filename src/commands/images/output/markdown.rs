@@ -14,7 +14,7 @@ pub(super) fn write(out: &mut (impl Write + ?Sized), listing: &Listing<'_>) -> s
     let rule = |right: bool| if right { "---:" } else { "---" };
     let rules: Vec<&str> = listing.columns.iter().map(|column| rule(column.right)).collect();
     writeln!(out, "| {} |", rules.join(" | "))?;
-    let cells = (0..listing.rows.len()).map(|row| listing.rows.cells(row));
+    let cells = (0..listing.rows.lines()).map(|row| listing.rows.cells(row));
     for row in cells.chain(listing.total.iter().cloned()) {
         writeln!(out, "| {} |", row.iter().map(|cell| escaped(cell)).collect::<Vec<_>>().join(" | "))?;
     }

@@ -67,15 +67,44 @@ pub(in crate::commands) trait Document {
 pub(in crate::commands) trait Rows {
     /// The number of rows.
     fn len(&self) -> usize;
+    /// The number of lines of the table, where they are others than the rows.
+    fn lines(&self) -> usize {
+        self.len()
+    }
     /// A row as an element of the JSON list.
     fn json(&self, row: usize) -> Value;
-    /// A row's cells, one for each column.
+    /// A line's cells, one for each column.
     fn cells(&self, row: usize) -> Vec<String>;
     /// A row's fields in text, as they are documented.
     fn text(&self, row: usize) -> Vec<String>;
     /// A row's records in text, where one row may be several.
     fn records(&self, row: usize) -> Vec<Vec<String>> {
         vec![self.text(row)]
+    }
+}
+
+/// A row that is there already.
+pub(in crate::commands) struct Record {
+    pub(in crate::commands) json: Value,
+    pub(in crate::commands) cells: Vec<String>,
+    pub(in crate::commands) text: Vec<String>,
+}
+
+impl Rows for &[Record] {
+    fn len(&self) -> usize {
+        <[Record]>::len(self)
+    }
+
+    fn json(&self, row: usize) -> Value {
+        self[row].json.clone()
+    }
+
+    fn cells(&self, row: usize) -> Vec<String> {
+        self[row].cells.clone()
+    }
+
+    fn text(&self, row: usize) -> Vec<String> {
+        self[row].text.clone()
     }
 }
 
@@ -90,6 +119,28 @@ pub(in crate::commands) struct Listing<'a> {
     pub(in crate::commands) total: Option<Vec<String>>,
     /// Further members in JSON.
     pub(in crate::commands) more: Map<String, Value>,
+}
+
+/// A listing in a report.
+impl Document for Listing<'_> {
+    fn json(&self) -> Value {
+        let list = (0..self.rows.len()).map(|row| self.rows.json(row)).collect();
+        let mut object = Map::from_iter([(self.member.to_owned(), list)]);
+        object.extend(self.more.clone());
+        Value::Object(object)
+    }
+
+    fn table(&self, mut out: &mut dyn std::io::Write, style: Style) -> std::io::Result<()> {
+        table::write(&mut out, self, style)
+    }
+
+    fn records(&self) -> Vec<Vec<String>> {
+        (0..self.rows.len()).flat_map(|row| self.rows.records(row)).collect()
+    }
+
+    fn markdown(&self, mut out: &mut dyn std::io::Write) -> std::io::Result<()> {
+        markdown::write(&mut out, self)
+    }
 }
 
 /// Where and how a command prints its result.

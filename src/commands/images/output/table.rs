@@ -66,7 +66,7 @@ pub(super) fn write(
 }
 
 fn rows<'a>(listing: &'a Listing<'_>) -> impl Iterator<Item = Vec<String>> + 'a {
-    let cells = (0..listing.rows.len()).map(|row| listing.rows.cells(row));
+    let cells = (0..listing.rows.lines()).map(|row| listing.rows.cells(row));
     let all = cells.chain(listing.total.iter().cloned());
     all.map(|row| row.iter().map(|cell| printable(cell)).collect())
 }

@@ -1,0 +1,220 @@
+//! Images that are named on the command line, deleted or archived with what is their own.
+
+use std::collections::HashSet;
+use std::process::ExitCode;
+
+use super::super::Context;
+use super::super::consent::{Consent, ConsentArgs};
+use super::super::images::children::{all_children, place, tell_fetched};
+use super::super::images::describe::{Images, graph};
+use super::super::images::failures::{Failures, NO};
+use super::super::images::manifest_cache::OwnFetches;
+use super::super::images::output::{Listing, Output};
+use super::super::images::reading::ReadingArgs;
+use super::super::runtime::block_on_finishing;
+use super::executor::Action;
+use super::planned::{Freed, Planned, Reasons};
+use super::planned_rows::{PlannedRows, members};
+use super::references::{self, Named};
+use super::replication::DeleteReplication;
+use super::result::conflict;
+use crate::image::graph::{Graph, Status};
+use crate::image::{Digest, Name};
+use crate::retention::removal;
+use crate::ui::progress::count;
+
+/// What archiving means for whoever pays.
+pub(super) const ARCHIVE_TERMS: &str = "archived images are kept, and paid for, for 90 days at least; restoring one costs, and below 150 TB the archive costs \
+     as much as the standard class";
+
+/// What is to be done to which images.
+pub(super) struct ByName<'a> {
+    pub(super) references: &'a [String],
+    pub(super) action: Action,
+    /// Whether what an index lists goes along.
+    pub(super) children: bool,
+    /// Whether what is about an image goes along.
+    pub(super) companions: bool,
+    pub(super) consent: ConsentArgs,
+    pub(super) reading: &'a ReadingArgs,
+}
+
+/// The plan for one repository, and what stands against it.
+struct Found {
+    planned: Planned,
+    fetched: usize,
+    absent: Vec<String>,
+    conflicts: Vec<String>,
+}
+
+/// Plans, asks, and does it.
+pub(super) fn run(context: &Context, arguments: &ByName<'_>) -> anyhow::Result<ExitCode> {
+    let output = Output::of(context)?;
+    let reads_stdin = arguments.references.iter().any(|reference| reference == "-");
+    arguments.consent.check(&context.ui, reads_stdin)?;
+    let named = references::read(&context.settings, arguments.references)?;
+    block_on_finishing(|stop| async move {
+        let reading =
+            arguments.reading.for_each_shown(context, &named, |each| find(context, arguments, each));
+        let found = stop.or(async { Ok(reading.await) }).await?;
+        let (mut all, mut failures) = (Vec::new(), Failures::default());
+        let (mut absent, mut conflicts, mut fetched) = (Vec::new(), Vec::new(), 0);
+        for (named, found) in named.iter().zip(found) {
+            match found {
+                Ok(found) => {
+                    fetched += found.fetched;
+                    absent.extend(found.absent);
+                    conflicts.extend(found.conflicts);
+                    all.push(found.planned);
+                }
+                Err(error) => failures.repository(&named.repository, error),
+            }
+        }
+        tell_fetched(context, fetched);
+        if !conflicts.is_empty() {
+            return Ok(conflict(context, &conflicts));
+        }
+        warn(context, &all);
+        if arguments.action == Action::Archive && arguments.consent.asks() {
+            context.ui.note(ARCHIVE_TERMS);
+        }
+        let going = all.iter().map(|planned| planned.going.len()).sum();
+        let mut consent = Consent::DryRun;
+        if going > 0 {
+            if arguments.consent.asks() {
+                show(context, &all);
+            }
+            consent = stop
+                .or(arguments
+                    .consent
+                    .ask(context, format!("{} {}?", arguments.verb(), count(going, "image"))))
+                .await?;
+        }
+        if consent == Consent::Refused {
+            return Ok(ExitCode::from(NO));
+        }
+        if consent == Consent::Given {
+            let work = arguments.reading.for_each_mut(&mut all, |planned| planned.run(&stop));
+            stop.finish(&context.ui, work).await;
+        }
+        let rows = PlannedRows::new(&all, true, false);
+        let more = members(&rows, &failures, arguments.consent.dry_run);
+        output.listing(&Listing {
+            member: "repositories",
+            columns: rows.columns(),
+            rows: &rows,
+            total: None,
+            more,
+        })?;
+        for text in &absent {
+            context.ui.note(&format!("error: {text} does not exist"));
+        }
+        if let Some(signal) = stop.signal() {
+            return Ok(ExitCode::from(signal.exit_code()));
+        }
+        let code = rows.finish(context, failures)?;
+        Ok(if code == ExitCode::SUCCESS && !absent.is_empty() { ExitCode::from(NO) } else { code })
+    })
+}
+
+impl ByName<'_> {
+    fn verb(&self) -> &'static str {
+        if self.action == Action::Archive { "Archive" } else { "Delete" }
+    }
+}
+
+fn warn(context: &Context, all: &[Planned]) {
+    for planned in all.iter().filter(|planned| !planned.is_empty()) {
+        if let Some(warning) = planned.replication.warning(&planned.repository.name) {
+            context.ui.note(&format!("warning: {warning}"));
+        }
+    }
+}
+
+/// Shows a person what the question is about.
+fn show(context: &Context, all: &[Planned]) {
+    for planned in all {
+        for position in &planned.going {
+            let image = planned.graph.image(*position);
+            let tags: Vec<&str> = image.tags().collect();
+            context.ui.note(&format!(
+                "{}@{}  {}  {}",
+                planned.repository.name,
+                image.digest(),
+                tags.join(", "),
+                planned.reason(*position)
+            ));
+        }
+    }
+}
+
+async fn find(context: &Context, arguments: &ByName<'_>, named: &Named) -> anyhow::Result<Found> {
+    let repository = &named.repository;
+    let cache = arguments.reading.cache(context);
+    let mut graph = graph(repository, Images::Any).await?;
+    let indexes = all_children(repository, &mut graph, &cache).await?;
+    let (mut absent, mut positions) = (Vec::new(), HashSet::new());
+    for name in &named.names {
+        match position(&graph, name) {
+            Some(position) => drop(positions.insert(position)),
+            None => absent.push(match name {
+                Name::Digest(digest) => format!("{}@{digest}", repository.name),
+                name => format!("{}:{name}", repository.name),
+            }),
+        }
+    }
+    let plan = removal(&graph, &positions, arguments.children, arguments.companions);
+    let archives = arguments.action == Action::Archive;
+    let is_active = |position: usize| graph.image(position).status() == Status::Active;
+    let mut conflicts = Vec::new();
+    let mut sorted: Vec<usize> = positions.iter().copied().collect();
+    sorted.sort_unstable();
+    for position in sorted {
+        let holders: Vec<Digest> = graph
+            .parents(position)
+            .filter(|index| !plan.goes(*index) && (!archives || is_active(*index)))
+            .map(|index| graph.image(index).digest())
+            .collect();
+        if let Some(holder) = holders.first() {
+            let digest = graph.image(position).digest();
+            conflicts.push(format!(
+                "{}@{digest} is listed by the index {holder}, which stays: `ecr {} {}@{holder}` takes both",
+                repository.name,
+                if archives { "archive" } else { "rm" },
+                repository.name
+            ));
+        }
+    }
+    // What is archived already has nothing to be done to it.
+    let going: Vec<usize> = plan.going().filter(|position| !archives || is_active(*position)).collect();
+    let replication = if going.is_empty() || archives {
+        DeleteReplication::Rules(Vec::new())
+    } else {
+        DeleteReplication::read(&repository.connection).await?
+    };
+    let freed = Freed::of(&graph, &going, &cache);
+    let empties = plan.empties(&graph);
+    let planned = Planned {
+        repository: repository.clone(),
+        images: graph.len(),
+        fetches: OwnFetches::new(cache.own_fetches(&place(repository))),
+        reasons: Reasons::Plan(plan, Box::new(|_, _| "named".to_owned())),
+        going,
+        untag: Vec::new(),
+        freed,
+        action: arguments.action,
+        replication,
+        empties,
+        outcome: None,
+        graph,
+    };
+    Ok(Found { planned, fetched: indexes.fetched, absent, conflicts })
+}
+
+fn position(graph: &Graph, name: &Name) -> Option<usize> {
+    match name {
+        Name::Digest(digest) => graph.position(digest),
+        Name::Tag(tag) => graph.tagged(tag.as_str()),
+        Name::Unnamed => None,
+    }
+}

@@ -1,0 +1,39 @@
+//! Commands that change what is in a registry: tags that move and go, images that are deleted or archived.
+//!
+//! What they have in common: which images are meant ([`references`]), that nothing is sent before somebody agreed
+//! ([`super::consent`]), where deletions go on to ([`replication`]), and that what was done is told whatever happens
+//! ([`result`]).
+
+mod archive;
+mod by_name;
+mod executor;
+mod planned;
+mod planned_rows;
+mod prune;
+mod references;
+mod replication;
+mod restore;
+mod result;
+mod rm;
+mod tag;
+mod untag;
+
+use super::Command;
+
+/// The row of this command.
+pub(super) const TAG: Command = tag::COMMAND;
+/// The row of this command.
+pub(super) const UNTAG: Command = untag::COMMAND;
+
+/// The row of this command.
+pub(super) const RM: Command = rm::COMMAND;
+/// The row of this command.
+pub(super) const PRUNE: Command = prune::COMMAND;
+
+/// The row of this command.
+pub(super) const ARCHIVE: Command = archive::COMMAND;
+/// The row of this command.
+pub(super) const RESTORE: Command = restore::COMMAND;
+
+/// Something is in the way: a tag that stays where it is, an expectation that does not hold, a brake.
+const CONFLICT: u8 = 5;

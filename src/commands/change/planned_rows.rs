@@ -1,0 +1,335 @@
+//! Plans and what became of them, as rows: of a table, of text, of JSON.
+
+use std::process::ExitCode;
+
+use serde_json::{Map, Value, json};
+
+use super::super::Context;
+use super::super::images::failures::Failures;
+use super::super::images::json::image_members;
+use super::super::images::output::{Column, Rows};
+use super::executor::Action;
+use super::planned::Planned;
+use super::result::Done;
+use crate::ui::progress::human;
+
+/// The rows of `prune` and `rm`.
+pub(super) struct PlannedRows<'a> {
+    pub(super) all: &'a [Planned],
+    /// A line for each image, where that is wanted: repositories and positions.
+    lines: Option<Vec<(usize, usize)>>,
+    explains: bool,
+}
+
+/// How many images a result counts.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Counts {
+    pub(super) images: usize,
+    pub(super) going: usize,
+    done: usize,
+    spared: usize,
+    pub(super) failed: usize,
+    tags: usize,
+    bytes: u64,
+    is_estimate: bool,
+}
+
+impl<'a> PlannedRows<'a> {
+    /// Rows that have a line for each repository, or with `by_image` for each image that goes. `explains` adds those
+    /// that stay.
+    pub(super) fn new(all: &'a [Planned], by_image: bool, explains: bool) -> Self {
+        let lines = (by_image || explains).then(|| {
+            let of = |(at, planned): (usize, &Planned)| {
+                let staying = if explains { planned.staying() } else { Vec::new() };
+                planned
+                    .going
+                    .iter()
+                    .copied()
+                    .chain(staying)
+                    .map(|position| (at, position))
+                    .collect::<Vec<_>>()
+            };
+            all.iter().enumerate().flat_map(of).collect()
+        });
+        Self { all, lines, explains }
+    }
+
+    /// The columns of the table.
+    pub(super) fn columns(&self) -> Vec<Column> {
+        if self.lines.is_some() {
+            return vec![
+                Column::wrapped("REPOSITORY"),
+                Column::wrapped("TAGS"),
+                Column::left("DIGEST"),
+                Column::left("TYPE"),
+                Column::right("SIZE"),
+                Column::left("DECISION"),
+                Column::wrapped("REASON"),
+            ];
+        }
+        let verb = if self.all.iter().any(|planned| planned.action == Action::Archive) {
+            "ARCHIVE"
+        } else {
+            "DELETE"
+        };
+        let mut columns = vec![
+            Column::wrapped("REPOSITORY"),
+            Column::right("IMAGES"),
+            Column::right(verb),
+            Column::right("KEEP"),
+            Column::right("FREES"),
+        ];
+        let counts = self.counts();
+        let further =
+            [(counts.tags > 0, "UNTAG"), (counts.spared > 0, "SPARED"), (counts.failed > 0, "FAILED")];
+        columns.extend(further.into_iter().filter(|(shown, _)| *shown).map(|(_, head)| Column::right(head)));
+        columns
+    }
+
+    /// The last row of the table: all repositories together.
+    pub(super) fn total(&self) -> Option<Vec<String>> {
+        (self.lines.is_none() && self.all.len() > 1).then(|| self.count_cells("total", self.counts()))
+    }
+
+    pub(super) fn counts(&self) -> Counts {
+        self.all.iter().map(Counts::of).fold(Counts::default(), Counts::plus)
+    }
+
+    fn count_cells(&self, name: &str, counts: Counts) -> Vec<String> {
+        let sign = if counts.is_estimate { "≤ " } else { "" };
+        let mut cells = vec![
+            name.to_owned(),
+            counts.images.to_string(),
+            counts.going.to_string(),
+            (counts.images.saturating_sub(counts.going)).to_string(),
+            format!("{sign}{}", human(counts.bytes)),
+        ];
+        let all = self.counts();
+        let further = [(all.tags, counts.tags), (all.spared, counts.spared), (all.failed, counts.failed)];
+        cells.extend(further.into_iter().filter(|(all, _)| *all > 0).map(|(_, own)| own.to_string()));
+        cells
+    }
+
+    /// The member `summary`.
+    pub(super) fn summary(&self) -> Value {
+        let counts = self.counts();
+        let done = self.all.iter().any(|planned| planned.outcome.is_some());
+        let mut summary = json!({
+            "repositories": self.all.len(), "images": counts.images, "delete": counts.going, "untag": counts.tags,
+            "keep": counts.images.saturating_sub(counts.going), "freedBytes": counts.bytes,
+            "exact": !counts.is_estimate
+        });
+        if done {
+            summary["deleted"] = json!(counts.done);
+            summary["spared"] = json!(counts.spared);
+            summary["failed"] = json!(counts.failed);
+        }
+        summary
+    }
+
+    /// Tells what failed, and answers the exit code.
+    pub(super) fn finish(&self, context: &Context, failures: Failures) -> anyhow::Result<ExitCode> {
+        let counts = self.counts();
+        for planned in self.all {
+            for (name, done) in planned.problems() {
+                if let Done::Failed { .. } = done {
+                    context.ui.note(&format!("error: {}{name}: {}", planned.repository.name, done.reason()));
+                }
+            }
+        }
+        if counts.failed == 0 {
+            return failures.finish(context, !self.all.is_empty());
+        }
+        let _ = failures.finish(context, true)?;
+        // Where nothing else was done, the service's no is the command's own.
+        let refused = counts.done == 0;
+        Ok(ExitCode::from(if refused { 254 } else { super::super::images::failures::PARTLY_FAILED }))
+    }
+
+    fn decision(planned: &Planned, position: usize) -> (&'static str, String) {
+        let verb = if planned.action == Action::Archive { "archive" } else { "delete" };
+        if planned.going.binary_search(&position).is_err() {
+            return ("keep", planned.reason(position));
+        }
+        match planned.outcome.as_ref().and_then(|outcome| outcome.images.get(&position)) {
+            None => (verb, planned.reason(position)),
+            Some(done @ (Done::Spared(_) | Done::Failed { .. })) => (done.word(), done.reason()),
+            Some(Done::Absent) => ("gone", planned.reason(position)),
+            Some(done) => (done.word(), planned.reason(position)),
+        }
+    }
+}
+
+impl Planned {
+    /// What did not go, and why: references without the repository's name.
+    fn problems(&self) -> Vec<(String, Done)> {
+        let Some(outcome) = &self.outcome else { return Vec::new() };
+        let is_problem = |done: &Done| !matches!(done, Done::Yes(_) | Done::Absent);
+        let mut positions: Vec<usize> =
+            outcome.images.iter().filter(|(_, done)| is_problem(done)).map(|(at, _)| *at).collect();
+        positions.sort_unstable();
+        let images = positions
+            .into_iter()
+            .map(|at| (format!("@{}", self.graph.image(at).digest()), outcome.images[&at].clone()));
+        let tags = self.untag.iter().zip(&outcome.tags).filter(|(_, done)| is_problem(done));
+        images.chain(tags.map(|((_, tag), done)| (format!(":{tag}"), done.clone()))).collect()
+    }
+
+    fn image_json(&self, position: usize) -> Value {
+        let mut members = image_members(&self.repository, &self.graph, position);
+        for name in
+            ["registryId", "region", "repositoryName", "children", "parents", "companions", "platforms"]
+        {
+            members.shift_remove(name);
+        }
+        members.insert("reason".to_owned(), json!(self.reason(position)));
+        Value::Object(members)
+    }
+
+    fn json(&self, explains: bool) -> Value {
+        let list = |positions: &[usize]| positions.iter().map(|at| self.image_json(*at)).collect::<Value>();
+        let mut value = json!({
+            "repositoryName": self.repository.name, "images": self.images, "delete": list(&self.going)
+        });
+        if !self.untag.is_empty() {
+            let each = self
+                .untag
+                .iter()
+                .map(|(at, tag)| json!({"imageDigest": self.graph.image(*at).digest(), "imageTag": tag}));
+            value["untag"] = each.collect();
+        }
+        if explains {
+            value["keep"] = list(&self.staying());
+        }
+        let (mut spared, mut failures) = (Vec::new(), Vec::new());
+        for (name, done) in self.problems() {
+            let (kind, text) = (&name[..1], &name[1..]);
+            let id = if kind == "@" { json!({"imageDigest": text}) } else { json!({"imageTag": text}) };
+            match done {
+                Done::Failed { code, reason } => {
+                    failures.push(json!({"imageId": id, "failureCode": code, "failureReason": reason}));
+                }
+                Done::NotReached => spared.push(json!({"imageId": id, "reason": "not reached"})),
+                other => spared.push(json!({"imageId": id, "reason": other.reason()})),
+            }
+        }
+        value["spared"] = Value::Array(spared);
+        value["failures"] = Value::Array(failures);
+        value["freedBytes"] = json!(self.freed.bytes);
+        value["exact"] = json!(self.freed.is_exact);
+        value["alsoDeletedIn"] = Value::Array(self.also_deleted_in());
+        value
+    }
+
+    /// The fields of an image: repository, digest, tags, decision, reason, size.
+    fn fields(&self, position: usize) -> Vec<String> {
+        let image = self.graph.image(position);
+        let (decision, reason) = PlannedRows::decision(self, position);
+        vec![
+            self.repository.name.clone(),
+            image.digest().to_string(),
+            image.tags().collect::<Vec<_>>().join(","),
+            decision.to_owned(),
+            reason,
+            image.size().map(|size| size.to_string()).unwrap_or_default(),
+        ]
+    }
+}
+
+impl Counts {
+    fn of(planned: &Planned) -> Self {
+        let mut counts = Self {
+            images: planned.images,
+            going: planned.going.len(),
+            tags: planned.untag.len(),
+            bytes: planned.freed.bytes,
+            is_estimate: !planned.freed.is_exact,
+            ..Self::default()
+        };
+        let outcome = planned.outcome.iter().flat_map(|outcome| outcome.images.values().chain(&outcome.tags));
+        for done in outcome {
+            match done {
+                Done::Yes(_) | Done::Absent => counts.done += 1,
+                Done::Failed { .. } => counts.failed += 1,
+                _ => counts.spared += 1,
+            }
+        }
+        counts
+    }
+
+    fn plus(self, other: Self) -> Self {
+        Self {
+            images: self.images + other.images,
+            going: self.going + other.going,
+            done: self.done + other.done,
+            spared: self.spared + other.spared,
+            failed: self.failed + other.failed,
+            tags: self.tags + other.tags,
+            bytes: self.bytes.saturating_add(other.bytes),
+            is_estimate: self.is_estimate || other.is_estimate,
+        }
+    }
+}
+
+impl Rows for PlannedRows<'_> {
+    fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    fn lines(&self) -> usize {
+        self.lines.as_ref().map_or(self.all.len(), Vec::len)
+    }
+
+    fn json(&self, row: usize) -> Value {
+        self.all[row].json(self.explains)
+    }
+
+    fn cells(&self, line: usize) -> Vec<String> {
+        let Some(lines) = &self.lines else {
+            return self.count_cells(&self.all[line].repository.name, Counts::of(&self.all[line]));
+        };
+        let (at, position) = lines[line];
+        let planned = &self.all[at];
+        let image = planned.graph.image(position);
+        let (decision, reason) = Self::decision(planned, position);
+        let tags: Vec<&str> = image.tags().collect();
+        vec![
+            planned.repository.name.clone(),
+            if tags.is_empty() { "-".to_owned() } else { tags.join(", ") },
+            image.digest().short().to_owned(),
+            planned.graph.kind(position).name().to_owned(),
+            image.size().map_or_else(|| "?".to_owned(), human),
+            decision.to_owned(),
+            reason,
+        ]
+    }
+
+    fn text(&self, row: usize) -> Vec<String> {
+        let counts = Counts::of(&self.all[row]);
+        self.count_cells(&self.all[row].repository.name, counts)
+    }
+
+    fn records(&self, row: usize) -> Vec<Vec<String>> {
+        let planned = &self.all[row];
+        let staying = if self.explains { planned.staying() } else { Vec::new() };
+        let mut records: Vec<Vec<String>> =
+            planned.going.iter().copied().chain(staying).map(|at| planned.fields(at)).collect();
+        for (number, (at, tag)) in planned.untag.iter().enumerate() {
+            let done = planned.outcome.as_ref().and_then(|outcome| outcome.tags.get(number));
+            let mut fields = planned.fields(*at);
+            fields[2].clone_from(tag);
+            done.map_or("untag", Done::word).clone_into(&mut fields[3]);
+            records.push(fields);
+        }
+        records
+    }
+}
+
+/// The members of a result beside its list.
+pub(super) fn members(rows: &PlannedRows<'_>, failures: &Failures, dry_run: bool) -> Map<String, Value> {
+    Map::from_iter([
+        ("summary".to_owned(), rows.summary()),
+        ("failures".to_owned(), failures.json()),
+        ("dryRun".to_owned(), json!(dry_run)),
+    ])
+}

@@ -1,0 +1,174 @@
+//! The arguments of `ecr prune`.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::super::super::consent::ConsentArgs;
+use super::super::super::images::age::{Age, duration};
+use super::super::super::images::reading::ReadingArgs;
+use super::super::super::images::selection::RepositoryArgs;
+use super::super::super::registry::usage;
+use super::super::super::report::ReportArgs;
+use crate::image::graph::Time;
+use crate::retention::{Criteria, TagState};
+
+/// The arguments of `ecr prune`.
+#[derive(Debug, clap::Args)]
+pub(super) struct PruneArgs {
+    #[command(flatten)]
+    pub(super) repositories: RepositoryArgs,
+    #[command(flatten)]
+    pub(super) rule: RuleArgs,
+    /// Take the options of each repository from a YAML file: a list of rules with the key repositories and the long options
+    /// as keys, of which the first that matches a repository counts
+    #[arg(long, value_name = "FILE", conflicts_with = "apply")]
+    pub(super) policy: Option<String>,
+    /// Write the plan to a file, and change nothing
+    #[arg(long, value_name = "FILE", conflicts_with = "apply")]
+    pub(super) plan: Option<String>,
+    /// Carry out the plan of a file, exactly that and no more
+    #[arg(long, value_name = "FILE")]
+    pub(super) apply: Option<String>,
+    /// How old a plan may be that --apply carries out
+    #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = duration)]
+    pub(super) plan_age: Duration,
+    /// Show every image with the decision about it and the reason
+    #[arg(long)]
+    pub(super) explain: bool,
+    #[command(flatten)]
+    pub(super) report: ReportArgs,
+    #[command(flatten)]
+    pub(super) consent: ConsentArgs,
+    #[command(flatten)]
+    pub(super) reading: ReadingArgs,
+}
+
+/// The options that say what goes and what stays. A policy file has them as keys.
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct RuleArgs {
+    /// Images without a tag
+    #[arg(long, conflicts_with = "tagged", help_heading = "What goes")]
+    untagged: bool,
+    /// Images with a tag
+    #[arg(long, help_heading = "What goes")]
+    tagged: bool,
+    /// Images with a tag that matches one of these globs
+    #[arg(long = "match", value_name = "GLOB", help_heading = "What goes")]
+    matching: Vec<String>,
+    /// Images pushed longer ago than this (30d), or before a date
+    #[arg(long, value_name = "TIME", help_heading = "What goes")]
+    older_than: Option<Age>,
+    /// Images that nobody has pulled or pushed for this long, nor any of their children
+    #[arg(long, value_name = "TIME", help_heading = "What goes")]
+    not_pulled_for: Option<Age>,
+    /// Signatures and the like whose image is gone, and indexes of whose children none is there
+    #[arg(long, help_heading = "What goes")]
+    orphans: bool,
+    /// Remove tags, and images only with their last tag
+    #[arg(long, conflicts_with_all = ["untagged", "orphans", "archive"], help_heading = "What goes")]
+    pub(super) tags: bool,
+    /// Archive images instead of deleting them: they stay for 90 days at least, and restoring them costs
+    #[arg(long, help_heading = "What goes")]
+    pub(super) archive: bool,
+    /// Keep the newest tagged images of each repository that match --match; with --tags the newest tags
+    #[arg(long, value_name = "NUMBER", help_heading = "What stays")]
+    keep: Option<usize>,
+    /// Keep images with a tag that matches one of these globs
+    #[arg(long, value_name = "GLOB", help_heading = "What stays")]
+    keep_tag: Vec<String>,
+    /// Keep what a text refers to: `kubectl get pods -A -o json`, task definitions, compose files, lists; - for standard
+    /// input. A text without a reference to a registry of ECR is an error
+    #[arg(long, value_name = "FILE", help_heading = "What stays")]
+    pub(super) protect_from: Vec<String>,
+    /// Keep what a running task or pod uses, or used within this time, as enhanced scanning tells it; where that cannot
+    /// be told, the image stays. One call for each image that would go
+    #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "What stays")]
+    pub(super) protect_in_use: Option<Duration>,
+    /// Keep everything younger than this: a push writes the children of an index before the index
+    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = duration, help_heading = "What stays")]
+    grace: Duration,
+    /// Change nothing in any repository if more than this would go in one: a number or a percentage of its images
+    #[arg(long, value_name = "NUMBER|PERCENT%", help_heading = "Brakes")]
+    pub(super) max: Option<Most>,
+    /// Leave a repository without any tagged image, if it comes to that
+    #[arg(long, help_heading = "Brakes")]
+    pub(super) allow_empty: bool,
+    /// Delete also where a replication rule deletes the same in other registries
+    #[arg(long, help_heading = "Brakes")]
+    pub(super) allow_replicated: bool,
+}
+
+/// How much of a repository may go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Most {
+    Images(usize),
+    Percent(u8),
+}
+
+impl FromStr for Most {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("'{text}' is neither a number of images nor a percentage such as 20%");
+        match text.strip_suffix('%') {
+            Some(number) => {
+                let percent = number.parse().ok().filter(|percent| *percent <= 100);
+                percent.map(Self::Percent).ok_or_else(wrong)
+            }
+            None => text.parse().map(Self::Images).map_err(|_| wrong()),
+        }
+    }
+}
+
+impl Most {
+    /// Whether so many of a repository's images are more than may go.
+    pub(super) fn is_exceeded(self, going: usize, images: usize) -> bool {
+        match self {
+            Self::Images(most) => going > most,
+            Self::Percent(percent) => going.saturating_mul(100) > images.saturating_mul(usize::from(percent)),
+        }
+    }
+
+    /// The limit as it was written.
+    pub(super) fn text(self) -> String {
+        match self {
+            Self::Images(most) => most.to_string(),
+            Self::Percent(percent) => format!("{percent}%"),
+        }
+    }
+}
+
+impl RuleArgs {
+    /// The criteria, seen from `now`; at least one of those that choose something is required.
+    pub(super) fn criteria(&self, now: Timestamp) -> anyhow::Result<Criteria> {
+        let before = |age: Option<Age>| age.map(|age| Time::of(age.before(now)));
+        let tags = match (self.untagged, self.tagged) {
+            (true, _) => Some(TagState::Untagged),
+            (_, true) => Some(TagState::Tagged),
+            _ => None,
+        };
+        let criteria = Criteria {
+            tags,
+            matching: self.matching.clone(),
+            pushed_before: before(self.older_than),
+            unused_since: before(self.not_pulled_for),
+            orphans: self.orphans,
+            keep: self.keep,
+            keep_tags: self.keep_tag.clone(),
+            young_since: Time::of(Age::Ago(self.grace).before(now)),
+            by_tag: self.tags,
+            archives: self.archive,
+        };
+        if criteria.choose() {
+            return Ok(criteria);
+        }
+        Err(usage(if self.keep.is_some() {
+            "--keep alone chooses nothing: --tagged --keep N prunes all tagged images but the newest N; see --untagged, \
+             --match, --older-than, --not-pulled-for and --orphans too"
+        } else {
+            "say what goes: --untagged, --tagged, --match, --older-than, --not-pulled-for or --orphans"
+        }))
+    }
+}

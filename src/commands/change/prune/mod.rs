@@ -1,0 +1,254 @@
+//! `ecr prune`: what nobody needs any more, deleted by rules, with a reason for every image.
+
+mod args;
+mod brakes;
+mod contents;
+mod plan_file;
+mod policy_file;
+mod protect;
+
+use std::process::ExitCode;
+
+use clap::ArgMatches;
+use jiff::Timestamp;
+use serde_json::json;
+
+use self::args::{PruneArgs, RuleArgs};
+use self::brakes::brakes;
+use self::contents::Target;
+use self::plan_file::{PlanFile, Refused};
+use self::policy_file::Policy;
+use super::super::consent::Consent;
+use super::super::images::children::tell_fetched;
+use super::super::images::failures::{Failures, NO};
+use super::super::images::output::{Listing, Output};
+use super::super::images::selection::{RegistryArgs, Repository, RepositoryArgs, Selection};
+use super::super::registry::usage;
+use super::super::report;
+use super::super::runtime::{Stop, block_on_finishing};
+use super::super::{Command, Context};
+use super::CONFLICT;
+use super::by_name::ARCHIVE_TERMS;
+use super::planned::Planned;
+use super::planned_rows::{PlannedRows, members};
+use super::references::connect;
+use super::replication::DeleteReplication;
+
+/// The row of `ecr prune`.
+pub(in crate::commands) const COMMAND: Command = Command { name: "prune", define, run };
+
+fn define() -> clap::Command {
+    let command = clap::Command::new("prune").about("Delete the images of repositories that nobody needs").long_about(
+        "Delete images by rules. All criteria that are given have to hold, and at least one is required. An image goes with \
+         what it lists and with what is about it, and stays where one of these has to stay; what a present index lists, \
+         and signatures of images that stay, are never chosen. What is kept is kept whatever was chosen. The plan is made \
+         with calls that only read, and shown; every image is looked at again just before it goes, and spared if its tags, \
+         pull time or status changed. Reads all manifests of indexes that are not in the cache, which counts as a pull of \
+         each.",
+    );
+    super::super::images::define::<PruneArgs>(command)
+}
+
+fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
+    super::super::images::run(context, matches, prune)
+}
+
+/// The plans, and what could not be planned.
+#[derive(Default)]
+struct Plans {
+    all: Vec<Planned>,
+    failures: Failures,
+    brakes: Vec<String>,
+}
+
+fn prune(context: &Context, arguments: &PruneArgs) -> anyhow::Result<ExitCode> {
+    let output = Output::of(context)?;
+    let reports = arguments.report.read(&[])?;
+    let stdin = [&arguments.repositories.repositories, &arguments.rule.protect_from];
+    let reads_stdin =
+        stdin.iter().map(|texts| texts.iter().filter(|text| *text == "-").count()).sum::<usize>();
+    if reads_stdin > 1 {
+        return Err(usage("standard input can be read once: name one - only"));
+    }
+    if arguments.plan.is_none() {
+        arguments.consent.check(&context.ui, reads_stdin > 0)?;
+    }
+    block_on_finishing(|stop| async move {
+        let planned = stop.or(plans(context, arguments)).await;
+        let mut plans = match planned {
+            Err(error) if error.is::<Refused>() => {
+                context.ui.note(&format!("error: {error}; nothing was changed"));
+                return Ok(ExitCode::from(CONFLICT));
+            }
+            planned => planned?,
+        };
+        let is_shown_only = arguments.consent.dry_run || arguments.plan.is_some();
+        let mut consent = Consent::DryRun;
+        if let Some(file) = &arguments.plan {
+            plan_file::write(file, &plans.all)?;
+        } else if !plans.brakes.is_empty() && !is_shown_only {
+            for brake in &plans.brakes {
+                context.ui.note(&format!("error: {brake}; nothing was changed"));
+            }
+            return Ok(ExitCode::from(CONFLICT));
+        } else if plans.all.iter().any(|planned| !planned.is_empty()) {
+            consent = ask(context, arguments, &plans, &stop).await?;
+        }
+        if consent == Consent::Refused {
+            return Ok(ExitCode::from(NO));
+        }
+        if consent == Consent::Given {
+            let work = arguments.reading.for_each_mut(&mut plans.all, |planned| planned.run(&stop));
+            stop.finish(&context.ui, work).await;
+        }
+        let rows = PlannedRows::new(&plans.all, false, arguments.explain);
+        let mut more = members(&rows, &plans.failures, is_shown_only);
+        if !plans.brakes.is_empty() {
+            more.insert("brake".to_owned(), json!(plans.brakes));
+        }
+        let (columns, total) = (rows.columns(), rows.total());
+        let listing = Listing { member: "repositories", columns, rows: &rows, total, more };
+        output.listing(&listing)?;
+        report::write_all(context, &reports, &listing)?;
+        if let Some(signal) = stop.signal() {
+            return Ok(ExitCode::from(signal.exit_code()));
+        }
+        for brake in &plans.brakes {
+            context.ui.note(&format!("warning: {brake}"));
+        }
+        let code = rows.finish(context, plans.failures)?;
+        let is_braked = code == ExitCode::SUCCESS && !plans.brakes.is_empty();
+        Ok(if is_braked { ExitCode::from(NO) } else { code })
+    })
+}
+
+/// Makes the plans, or reads them from a file; only reads.
+async fn plans(context: &Context, arguments: &PruneArgs) -> anyhow::Result<Plans> {
+    let mut plans = match &arguments.apply {
+        Some(file) => read_plans(context, arguments, file).await?,
+        None => make_plans(context, arguments).await?,
+    };
+    plans.brakes.sort();
+    plans.brakes.dedup();
+    Ok(plans)
+}
+
+async fn read_plans(context: &Context, arguments: &PruneArgs, file: &str) -> anyhow::Result<Plans> {
+    let given = &arguments.repositories;
+    if given.all || !given.repositories.is_empty() {
+        return Err(usage("--apply takes its repositories from the plan"));
+    }
+    let plan = PlanFile::read(file, arguments.plan_age)?;
+    let connection = connect(&context.settings, None)?;
+    let mut plans = Plans::default();
+    let replication = DeleteReplication::read(&connection).await?;
+    for mut planned in plan.load(&connection, &arguments.reading.cache(context)).await? {
+        planned.replication = replication.clone();
+        plans.brakes.extend(brakes(&planned, &arguments.rule));
+        plans.all.push(planned);
+    }
+    Ok(plans)
+}
+
+async fn make_plans(context: &Context, arguments: &PruneArgs) -> anyhow::Result<Plans> {
+    let policy = arguments.policy.as_deref().map(Policy::read).transpose()?;
+    let now = Timestamp::now();
+    let mut files: Vec<String> = Vec::new();
+    let all_options: Vec<&RuleArgs> =
+        policy.as_ref().map_or_else(|| vec![&arguments.rule], |policy| policy.all().collect());
+    for options in &all_options {
+        options.criteria(now)?;
+        files.extend(
+            options.protect_from.iter().filter(|file| !files.contains(file)).cloned().collect::<Vec<_>>(),
+        );
+    }
+    if policy.is_some() {
+        files.extend(arguments.rule.protect_from.iter().cloned());
+    }
+    // What is protected is protected in all repositories, whichever rule names the file.
+    let references = protect::references(context, &files)?;
+    let mut plans = Plans::default();
+    let repositories = repositories(context, arguments, policy.as_ref(), &mut plans.failures).await?;
+    let targets: Vec<Target<'_>> = repositories
+        .into_iter()
+        .filter_map(|repository| {
+            let options = match &policy {
+                Some(policy) => policy.options(&repository.name)?,
+                None => &arguments.rule,
+            };
+            Some(Target { repository, options, references: &references, now })
+        })
+        .collect();
+    if targets.is_empty() && plans.failures.is_empty() {
+        context.ui.note("no repository matches");
+    }
+    let read =
+        arguments.reading.for_each_shown(context, &targets, |target| target.plan(context, arguments)).await;
+    let mut known: Vec<(*const (), DeleteReplication)> = Vec::new();
+    let mut fetched = 0;
+    for (target, contents) in targets.iter().zip(read) {
+        let mut contents = match contents {
+            Ok(contents) => contents,
+            Err(error) => {
+                plans.failures.repository(&target.repository, error);
+                continue;
+            }
+        };
+        fetched += contents.fetched;
+        let connection = &target.repository.connection;
+        let key = std::sync::Arc::as_ptr(connection).cast::<()>();
+        if !known.iter().any(|(of, _)| *of == key) {
+            known.push((key, DeleteReplication::read(connection).await?));
+        }
+        if let Some((_, replication)) = known.iter().find(|(of, _)| *of == key) {
+            contents.planned.replication = replication.clone();
+        }
+        plans.brakes.extend(brakes(&contents.planned, target.options));
+        plans.all.push(contents.planned);
+    }
+    tell_fetched(context, fetched);
+    Ok(plans)
+}
+
+/// The repositories that are meant: those of the command line, or all that a rule of the policy matches.
+async fn repositories(
+    context: &Context,
+    arguments: &PruneArgs,
+    policy: Option<&Policy>,
+    failures: &mut Failures,
+) -> anyhow::Result<Vec<Repository>> {
+    let mut wanted = arguments.repositories.clone();
+    if let Some(policy) = policy.filter(|_| !wanted.all && wanted.repositories.is_empty()) {
+        wanted = RepositoryArgs { repositories: policy.globs(), all: false };
+    }
+    let mut selection = Selection::read(&context.settings, &wanted, &RegistryArgs::default())?;
+    Ok(selection.repositories(failures).await)
+}
+
+/// Shows the plan to a person and asks.
+async fn ask(
+    context: &Context,
+    arguments: &PruneArgs,
+    plans: &Plans,
+    stop: &Stop,
+) -> anyhow::Result<Consent> {
+    let rows = PlannedRows::new(&plans.all, false, false);
+    let counts = rows.counts();
+    let (verb, what) = if arguments.rule.archive { ("Archive", "archived") } else { ("Delete", "deleted") };
+    if arguments.consent.asks() {
+        for planned in plans.all.iter().filter(|planned| !planned.is_empty()) {
+            context.ui.note(&format!(
+                "{}: {} of {} images would be {what}, {} tags removed",
+                planned.repository.name,
+                planned.going.len(),
+                planned.images,
+                planned.untag.len()
+            ));
+        }
+        if arguments.rule.archive {
+            context.ui.note(ARCHIVE_TERMS);
+        }
+    }
+    let question = format!("{verb} {} of {} images?", counts.going, counts.images);
+    stop.or(arguments.consent.ask(context, question)).await
+}

@@ -1,0 +1,109 @@
+//! What must not go since somebody needs it: references in files, and what enhanced scanning says is in use.
+
+use std::collections::HashMap;
+use std::io::Read as _;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+use super::super::super::Context;
+use super::super::super::images::describe::identifier_of;
+use super::super::super::images::selection::Repository;
+use super::super::super::login_hosts;
+use super::super::super::registry::usage;
+use crate::image::graph::{Graph, Time};
+use crate::image::host;
+use crate::retention::Protector;
+use crate::retention::references::References;
+
+/// A file is read up to this size.
+const MOST_BYTES: u64 = 256 * 1024 * 1024;
+
+/// Reads what the files of `--protect-from` refer to.
+pub(super) fn references(context: &Context, files: &[String]) -> anyhow::Result<References> {
+    let rules = login_hosts::rules(&context.settings)?;
+    let is_ecr =
+        |name: &str| host::Address::parse(name).is_some_and(|address| rules.target(&address).is_some());
+    let mut all = References::default();
+    for file in files {
+        let text = read(file)?;
+        let name = if file == "-" { "standard input" } else { file };
+        let found = References::read(&text, is_ecr)
+            .map_err(|unclear| usage(format!("--protect-from {name}: {unclear}; nothing was changed")))?;
+        if found.count == 0 {
+            return Err(usage(format!(
+                "--protect-from {name} has no reference to a registry of Amazon ECR, so that it would protect nothing"
+            )));
+        }
+        all.extend(found);
+    }
+    Ok(all)
+}
+
+fn read(file: &str) -> anyhow::Result<String> {
+    let mut bytes = Vec::new();
+    let read = if file == "-" {
+        std::io::stdin().lock().take(MOST_BYTES + 1).read_to_end(&mut bytes)
+    } else {
+        std::fs::File::open(file).and_then(|file| file.take(MOST_BYTES + 1).read_to_end(&mut bytes))
+    };
+    read.map_err(|error| usage(format!("--protect-from {file} cannot be read: {error}")))?;
+    if bytes.len() as u64 > MOST_BYTES {
+        return Err(usage(format!("--protect-from {file} has more than 256 MiB")));
+    }
+    String::from_utf8(bytes).map_err(|_| usage(format!("--protect-from {file} is no text in UTF-8")))
+}
+
+/// Asks of each image whether a task or pod uses it or did within this time. What cannot be told is protected.
+pub(super) async fn in_use(
+    repository: &Repository,
+    graph: &Graph,
+    positions: &[usize],
+    within: Duration,
+) -> HashMap<usize, Protector> {
+    let since = SignedDuration::try_from(within).unwrap_or(SignedDuration::MAX);
+    let since = Time::of(Timestamp::now().checked_sub(since).unwrap_or(Timestamp::MIN));
+    let mut protected = HashMap::new();
+    for position in positions.iter().filter(|position| !graph.is_index(**position)) {
+        let input = json!({
+            "repositoryName": repository.name, "imageId": identifier_of(&graph.image(*position).digest())
+        });
+        let answer = repository.connection.call("DescribeImageScanFindings", input).await;
+        match answer.ok().and_then(|answer| Use::read(&answer)) {
+            None => drop(protected.insert(*position, Protector::UnknownUse)),
+            Some(found) if found.count > 0 || found.last >= Some(since) => {
+                protected.insert(*position, Protector::InUse);
+            }
+            Some(_) => {}
+        }
+    }
+    protected
+}
+
+/// How an image is used, as each of its findings says it.
+#[derive(Debug, Default)]
+struct Use {
+    count: u64,
+    last: Option<Time>,
+}
+
+impl Use {
+    /// `None` where no finding says anything of it.
+    fn read(answer: &Value) -> Option<Self> {
+        let findings = answer.pointer("/imageScanFindings/enhancedFindings").and_then(Value::as_array)?;
+        let resources =
+            findings.iter().flat_map(|finding| finding["resources"].as_array().into_iter().flatten());
+        let mut found: Option<Self> = None;
+        for image in resources.filter_map(|resource| resource.pointer("/details/awsEcrContainerImage")) {
+            let (count, last) = (image.get("inUseCount"), image.get("lastInUseAt"));
+            if count.is_none() && last.is_none() {
+                continue;
+            }
+            let found = found.get_or_insert_default();
+            found.count = found.count.max(count.and_then(Value::as_u64).unwrap_or(0));
+            found.last = found.last.max(last.and_then(Time::read));
+        }
+        found
+    }
+}

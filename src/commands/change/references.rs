@@ -1,0 +1,58 @@
+//! The images that a command line names, repository by repository.
+
+use std::sync::Arc;
+
+use super::super::images::connection::{Address, Connection};
+use super::super::images::selection::{Repository, expand};
+use super::super::registry::{usage, wrong};
+use crate::image::{Name, Reference, Registry};
+use crate::settings::Settings;
+
+/// Some images of one repository.
+pub(super) struct Named {
+    pub(super) repository: Repository,
+    /// The images, each once, in the order of the command line.
+    pub(super) names: Vec<Name>,
+}
+
+/// Reads references, and those on standard input where one of them is `-`. Each has to say which image it means: what
+/// changes something never takes `latest` for granted.
+pub(super) fn read(settings: &Settings, arguments: &[String]) -> anyhow::Result<Vec<Named>> {
+    let mut connections: Vec<(Option<Registry>, Arc<Connection>)> = Vec::new();
+    let mut all: Vec<Named> = Vec::new();
+    for text in expand(arguments)? {
+        let reference: Reference = text.parse().map_err(wrong)?;
+        if reference.name == Name::Unnamed {
+            return Err(usage(format!("'{text}' names no image: write {text}:TAG or {text}@DIGEST")));
+        }
+        let connection = match connections.iter().find(|(registry, _)| *registry == reference.registry) {
+            Some((_, connection)) => Arc::clone(connection),
+            None => {
+                let connection = connect(settings, reference.registry.as_ref())?;
+                connections.push((reference.registry.clone(), Arc::clone(&connection)));
+                connection
+            }
+        };
+        let same = |named: &&mut Named| {
+            Arc::ptr_eq(&named.repository.connection, &connection)
+                && named.repository.name == reference.repository.as_str()
+        };
+        match all.iter_mut().find(same) {
+            Some(named) if named.names.contains(&reference.name) => {}
+            Some(named) => named.names.push(reference.name),
+            None => {
+                let repository = Repository { connection, name: reference.repository.into() };
+                all.push(Named { repository, names: vec![reference.name] });
+            }
+        }
+    }
+    if all.is_empty() {
+        return Err(usage("no image is named: expected [HOST/]REPOSITORY:TAG or [HOST/]REPOSITORY@DIGEST"));
+    }
+    Ok(all)
+}
+
+/// Connects to the registry that a reference names, or to the one that is configured.
+pub(super) fn connect(settings: &Settings, registry: Option<&Registry>) -> anyhow::Result<Arc<Connection>> {
+    Connection::open(settings, &Address::of(registry.cloned()))
+}

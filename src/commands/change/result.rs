@@ -1,0 +1,183 @@
+//! What was done to each tag or image, as data, rows and exit code.
+
+use std::process::ExitCode;
+
+use serde_json::{Map, Value, json};
+
+use super::super::Context;
+use super::super::images::failures::{NO, PARTLY_FAILED};
+use super::super::images::output::{Column, Listing, Output, Record};
+use super::CONFLICT;
+use crate::error::Signal;
+
+/// The service said no to all of it.
+const REFUSED: u8 = 254;
+/// The service could not be asked.
+const OTHER: u8 = 255;
+
+/// What became of one tag or image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Done {
+    /// It was done: `removed`, `created`, `archived` and so on.
+    Yes(&'static str),
+    /// It would be done.
+    DryRun(&'static str),
+    /// There is no such tag or image.
+    Absent,
+    /// It was left, since it changed after the plan was made.
+    Spared(String),
+    /// The service refused.
+    Failed {
+        /// The service's code.
+        code: String,
+        /// The service's words.
+        reason: String,
+    },
+    /// It was not reached: a signal or an error came first.
+    NotReached,
+}
+
+impl Done {
+    /// The word in tables, text and JSON.
+    pub(super) fn word(&self) -> &'static str {
+        match self {
+            Self::Yes(word) | Self::DryRun(word) => word,
+            Self::Absent => "absent",
+            Self::Spared(_) => "spared",
+            Self::Failed { .. } => "failed",
+            Self::NotReached => "not reached",
+        }
+    }
+
+    /// Why nothing was done; empty where something was.
+    pub(super) fn reason(&self) -> String {
+        match self {
+            Self::Spared(reason) => reason.clone(),
+            Self::Failed { code, reason } => format!("{code}: {reason}"),
+            _ => String::new(),
+        }
+    }
+
+    /// A failure as the service answers it in `failures`.
+    pub(super) fn failed(failure: &Value) -> Self {
+        let text = |name: &str| failure[name].as_str().unwrap_or("no reason").to_owned();
+        Self::Failed { code: text("failureCode"), reason: text("failureReason") }
+    }
+
+    /// The failure of a step that may be one of the service.
+    pub(super) fn of(error: &anyhow::Error) -> Self {
+        let service = error.chain().find_map(|cause| cause.downcast_ref::<crate::service::Error>());
+        let other = || Self::Failed { code: "Failed".to_owned(), reason: format!("{error:#}") };
+        service.map_or_else(other, Self::of_error)
+    }
+
+    /// The failure of a whole call.
+    pub(super) fn of_error(error: &crate::service::Error) -> Self {
+        let code = error.code().unwrap_or("unreachable").to_owned();
+        Self::Failed {
+            code,
+            reason: error.refusal().map_or_else(|| error.to_string(), |refusal| refusal.message.clone()),
+        }
+    }
+}
+
+/// One row of the result.
+pub(super) struct Row {
+    /// The members that say what is meant.
+    pub(super) members: Map<String, Value>,
+    /// The cells and text fields that say what is meant.
+    pub(super) cells: Vec<String>,
+    pub(super) text: Vec<String>,
+    pub(super) done: Done,
+}
+
+/// The result of a command.
+pub(super) struct Report {
+    /// The name of the list in JSON.
+    pub(super) member: &'static str,
+    /// The columns before RESULT.
+    pub(super) columns: Vec<Column>,
+    pub(super) rows: Vec<Row>,
+    pub(super) dry_run: bool,
+    /// Further members.
+    pub(super) more: Map<String, Value>,
+    /// The signal that ended the work.
+    pub(super) signal: Option<Signal>,
+}
+
+impl Report {
+    /// Prints the result and answers the exit code: 4 where something failed, 1 where something is absent.
+    pub(super) fn print(self, context: &Context, output: &Output<'_>) -> anyhow::Result<ExitCode> {
+        let with_reason = self.rows.iter().any(|row| !row.done.reason().is_empty());
+        let mut columns = self.columns;
+        columns.push(Column::left("RESULT"));
+        if with_reason {
+            columns.push(Column::wrapped("REASON"));
+        }
+        let records: Vec<Record> = self.rows.iter().map(|row| row.record(with_reason)).collect();
+        let mut more = self.more;
+        more.insert("dryRun".to_owned(), json!(self.dry_run));
+        output.listing(&Listing {
+            member: self.member,
+            columns,
+            rows: &records.as_slice(),
+            total: None,
+            more,
+        })?;
+        for row in &self.rows {
+            if let Done::Failed { .. } = row.done {
+                context.ui.note(&format!("error: {}: {}", row.text.join(" "), row.done.reason()));
+            }
+        }
+        if let Some(signal) = self.signal {
+            return Ok(ExitCode::from(signal.exit_code()));
+        }
+        // Where nothing else was done, the first failure is the command's own.
+        let first = self.rows.iter().find_map(|row| match &row.done {
+            Done::Failed { code, .. } => Some(code.as_str()),
+            _ => None,
+        });
+        if let Some(code) = first.filter(|_| !self.rows.iter().any(|row| matches!(row.done, Done::Yes(_)))) {
+            return Ok(ExitCode::from(match code {
+                "ImageTagAlreadyExistsException" => CONFLICT,
+                "unreachable" => OTHER,
+                _ => REFUSED,
+            }));
+        }
+        let any = |test: fn(&Done) -> bool| self.rows.iter().any(|row| test(&row.done));
+        Ok(if any(|done| matches!(done, Done::Failed { .. } | Done::NotReached)) {
+            ExitCode::from(PARTLY_FAILED)
+        } else if any(|done| *done == Done::Absent) {
+            ExitCode::from(NO)
+        } else {
+            ExitCode::SUCCESS
+        })
+    }
+}
+
+impl Row {
+    fn record(&self, with_reason: bool) -> Record {
+        let mut members = self.members.clone();
+        members.insert("result".to_owned(), json!(self.done.word()));
+        let reason = self.done.reason();
+        if !reason.is_empty() {
+            members.insert("reason".to_owned(), json!(reason));
+        }
+        let (mut cells, mut text) = (self.cells.clone(), self.text.clone());
+        cells.push(self.done.word().to_owned());
+        text.push(self.done.word().to_owned());
+        if with_reason {
+            cells.push(reason.clone());
+        }
+        text.push(reason);
+        Record { json: Value::Object(members), cells, text }
+    }
+}
+
+/// Ends a command before anything was changed: each conflict is told, and the exit code is 5.
+pub(super) fn conflict(context: &Context, conflicts: &[String]) -> ExitCode {
+    for conflict in conflicts {
+        context.ui.note(&format!("error: {conflict}; nothing was changed"));
+    }
+    ExitCode::from(CONFLICT)
+}

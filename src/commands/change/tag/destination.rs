@@ -1,0 +1,189 @@
+//! A repository in which an image gets tags.
+
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use serde_json::json;
+
+use super::super::super::Context;
+use super::super::super::ecr_repository::EcrRepository;
+use super::super::super::images::describe::lookup;
+use super::super::super::images::failures::has_code;
+use super::super::super::images::selection::Repository;
+use super::super::super::registry::explained;
+use super::super::result::Done;
+use super::Source;
+use crate::image::mutability::is_immutable;
+use crate::image::{Digest, Name, Reference, Tag};
+use crate::store::{Buffers, DEFAULT_MEMORY};
+use crate::transfer::progress::{Progress, Silent};
+use crate::transfer::{self, Options};
+
+/// How many blobs move at once to another repository.
+const JOBS: usize = 4;
+
+/// A tag that an image is to get.
+#[derive(Debug, Clone)]
+pub(super) struct NewTag {
+    /// As it was written.
+    pub(super) shown: String,
+    pub(super) tag: Tag,
+    /// The digest that it names now.
+    pub(super) names: Option<Digest>,
+    change: Change,
+}
+
+/// What is to happen to a tag.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Change {
+    Create,
+    Move,
+    /// It names the image already.
+    Unchanged,
+    /// It names another image and may stay there.
+    Keep,
+}
+
+impl NewTag {
+    pub(super) fn new(shown: &str, tag: Tag) -> Self {
+        Self { shown: shown.to_owned(), tag, names: None, change: Change::Create }
+    }
+}
+
+/// A repository in which an image gets tags.
+pub(super) struct Destination {
+    pub(super) repository: Repository,
+    pub(super) reference: Reference,
+    /// Whether it is the repository that the image is in.
+    pub(super) is_same: bool,
+    pub(super) tags: Vec<NewTag>,
+}
+
+impl Destination {
+    /// Looks up what each tag names now and decides what is to happen to it; the reasons where something is in the way.
+    pub(super) async fn plan(
+        &self,
+        digest: &Digest,
+        if_absent: bool,
+        expect: Option<&Digest>,
+    ) -> anyhow::Result<Result<Vec<NewTag>, Vec<String>>> {
+        let names = join_all(self.tags.iter().map(|tag| self.names(&tag.tag))).await;
+        let (mut planned, mut conflicts, mut moving) = (Vec::new(), Vec::new(), false);
+        for (tag, names) in self.tags.iter().zip(names) {
+            let names = names?;
+            let change = match &names {
+                Some(names) if names == digest => Change::Unchanged,
+                Some(_) if if_absent => Change::Keep,
+                Some(_) => Change::Move,
+                None => Change::Create,
+            };
+            let expected = expect.filter(|_| change != Change::Unchanged);
+            if let Some(expected) = expected.filter(|expected| Some(*expected) != names.as_ref()) {
+                let found = names.as_ref().map_or_else(|| "nothing".to_owned(), ToString::to_string);
+                conflicts.push(format!("{} names {found}, and not {expected} as --expect says", tag.shown));
+            }
+            moving |= change == Change::Move;
+            planned.push(NewTag { names, change, ..tag.clone() });
+        }
+        if moving && let Some((mutability, exclusions)) = self.mutability().await? {
+            for tag in planned.iter().filter(|tag| tag.change == Change::Move) {
+                if is_immutable(&mutability, exclusions.iter().map(String::as_str), &tag.tag) {
+                    conflicts.push(format!(
+                        "{} names {} and cannot be moved, since the tag mutability of {} is {mutability}; --if-absent \
+                         leaves it there",
+                        tag.shown,
+                        tag.names.as_ref().map_or_else(String::new, ToString::to_string),
+                        self.repository.name
+                    ));
+                }
+            }
+        }
+        Ok(if conflicts.is_empty() { Ok(planned) } else { Err(conflicts) })
+    }
+
+    async fn names(&self, tag: &Tag) -> anyhow::Result<Option<Digest>> {
+        let found = lookup(&self.repository, &[Name::Tag(tag.clone())]).await?;
+        Ok(found.first().map(|detail| detail.image().digest()))
+    }
+
+    /// The repository's tag mutability and the patterns of its exclusion filters; `None` where asking is denied, so
+    /// that PutImage says no if it has to.
+    async fn mutability(&self) -> anyhow::Result<Option<(String, Vec<String>)>> {
+        let input = json!({"repositoryNames": [self.repository.name]});
+        let answer = self.repository.connection.call("DescribeRepositories", input).await;
+        let answer = match answer.map_err(anyhow::Error::from) {
+            Err(error) if has_code(&error, "AccessDeniedException") => return Ok(None),
+            answer => answer?,
+        };
+        let repository = &answer["repositories"][0];
+        let mutability = repository["imageTagMutability"].as_str().unwrap_or("MUTABLE").to_owned();
+        let filters = repository["imageTagMutabilityExclusionFilters"].as_array();
+        let patterns = filters.into_iter().flatten().filter_map(|filter| filter["filter"].as_str());
+        Ok(Some((mutability, patterns.map(str::to_owned).collect())))
+    }
+
+    /// Sets the tags, and answers what became of each.
+    pub(super) async fn set(
+        &self,
+        context: &Context,
+        source: &Source,
+        tags: &[NewTag],
+    ) -> anyhow::Result<Vec<Done>> {
+        let is_needed = tags.iter().any(|tag| matches!(tag.change, Change::Create | Change::Move));
+        if !self.is_same && is_needed {
+            self.copy(context, source, tags).await?;
+        }
+        let mut done = Vec::new();
+        for tag in tags {
+            let word = match tag.change {
+                Change::Create => "created",
+                Change::Move => "moved",
+                Change::Unchanged => "unchanged",
+                Change::Keep => "kept",
+            };
+            let is_sent = self.is_same && matches!(tag.change, Change::Create | Change::Move);
+            done.push(if is_sent { self.put(source, tag, word).await? } else { Done::Yes(word) });
+        }
+        Ok(done)
+    }
+
+    /// Sends the manifest as it came, with one tag.
+    async fn put(&self, source: &Source, tag: &NewTag, word: &'static str) -> anyhow::Result<Done> {
+        let Some(manifest) = &source.manifest else {
+            anyhow::bail!("the manifest of {} cannot be read: it is gone, or archived", source.reference);
+        };
+        let text = std::str::from_utf8(manifest.bytes())?;
+        let input = json!({
+            "repositoryName": self.repository.name, "imageManifest": text,
+            "imageManifestMediaType": manifest.media_type(), "imageTag": tag.tag, "imageDigest": source.digest
+        });
+        match self.repository.connection.call("PutImage", input).await {
+            Ok(_) => Ok(Done::Yes(word)),
+            // Somebody set it to the same image in the meantime.
+            Err(error) if error.code() == Some("ImageAlreadyExistsException") => Ok(Done::Yes("unchanged")),
+            Err(error) => Ok(Done::of_error(&error)),
+        }
+    }
+
+    /// Copies the image with its tags to another repository.
+    async fn copy(&self, context: &Context, source: &Source, tags: &[NewTag]) -> anyhow::Result<()> {
+        let sent = tags.iter().filter(|tag| matches!(tag.change, Change::Create | Change::Move));
+        let from = EcrRepository::of(&context.settings, source.reference.clone())?.store();
+        let to = EcrRepository::of(&context.settings, self.reference.clone())?.store();
+        let options = Options {
+            image: Name::Digest(source.digest.clone()),
+            expected: Some(source.digest.clone()),
+            platforms: Vec::new(),
+            tags: sent.map(|tag| tag.tag.to_string()).collect(),
+            referrers: false,
+            buffers: Buffers::within(DEFAULT_MEMORY),
+            verify: false,
+            compression: None,
+            cache: None,
+            jobs: JOBS,
+        };
+        let progress: Arc<dyn Progress> = Arc::new(Silent);
+        transfer::copy(&from, &to, &options, &progress).await.map_err(explained)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,299 @@
+//! `ecr untag`: tags taken from images that stay.
+
+use std::collections::{HashMap, HashSet};
+use std::process::ExitCode;
+
+use clap::ArgMatches;
+use serde_json::{Map, Value, json};
+
+use super::super::consent::{Consent, ConsentArgs};
+use super::super::images::describe::lookup;
+use super::super::images::failures::NO;
+use super::super::images::output::{Column, Output};
+use super::super::images::selection::Repository;
+use super::super::registry::usage;
+use super::super::runtime::{Stop, block_on_finishing};
+use super::super::{Command, Context};
+use super::references::{self, Named};
+use super::replication::DeleteReplication;
+use super::result::{Done, Report, Row, conflict};
+use crate::image::graph::Graph;
+use crate::image::{Digest, Name, Tag};
+use crate::ui::progress::count;
+
+/// The row of `ecr untag`.
+pub(in crate::commands) const COMMAND: Command = Command { name: "untag", define, run };
+
+/// The most that DescribeImages and BatchDeleteImage take at once.
+const BATCH: usize = 100;
+
+/// The arguments of `ecr untag`.
+#[derive(Debug, clap::Args)]
+struct UntagArgs {
+    /// The tags, as they are written on the command line.
+    #[arg(
+        help = "Tags: [HOST/]REPOSITORY:TAG, or - for such on standard input, one a line",
+        value_name = "REFERENCE",
+        required = true
+    )]
+    references: Vec<String>,
+    /// Only from the image of this digest; exit 5 where a tag names another one
+    #[arg(long, value_name = "DIGEST")]
+    expect: Option<Digest>,
+    #[command(flatten)]
+    consent: ConsentArgs,
+}
+
+fn define() -> clap::Command {
+    let command = clap::Command::new("untag").about("Take tags from images, which stay").long_about(
+        "Take tags from images. No image is deleted: Amazon ECR deletes an image with its last tag, so an image's last tag \
+         is refused (exit 5). Each image is read again just before, and a tag that moved in the meantime is left.",
+    );
+    super::super::images::define::<UntagArgs>(command)
+}
+
+fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
+    super::super::images::run(context, matches, untag)
+}
+
+/// A tag that is to go, and the image that it names.
+struct Wanted<'a> {
+    repository: &'a Repository,
+    tag: Tag,
+    /// `None` where there is no such tag.
+    digest: Option<Digest>,
+}
+
+fn untag(context: &Context, arguments: &UntagArgs) -> anyhow::Result<ExitCode> {
+    let output = Output::of(context)?;
+    let reads_stdin = arguments.references.iter().any(|reference| reference == "-");
+    arguments.consent.check(&context.ui, reads_stdin)?;
+    let named = references::read(&context.settings, &arguments.references)?;
+    block_on_finishing(|stop| async move {
+        let (wanted, conflicts) = stop.or(plan(&named, arguments.expect.as_ref())).await?;
+        if !conflicts.is_empty() {
+            return Ok(conflict(context, &conflicts));
+        }
+        let replication = stop.or(read_replication(context, &named)).await?;
+        let present = wanted.iter().filter(|wanted| wanted.digest.is_some()).count();
+        let mut consent = Consent::DryRun;
+        if present > 0 {
+            show(context, arguments.consent, &wanted);
+            let question = format!("Remove {}?", count(present, "tag"));
+            consent = stop.or(arguments.consent.ask(context, question)).await?;
+        }
+        if consent == Consent::Refused {
+            return Ok(ExitCode::from(NO));
+        }
+        let done = match consent {
+            Consent::Given => stop.finish(&context.ui, remove(&wanted, &stop)).await,
+            _ => vec![Done::DryRun("would be removed"); wanted.len()],
+        };
+        let rows = wanted.iter().zip(done).map(|(wanted, done)| row(wanted, done)).collect();
+        let columns = vec![Column::wrapped("TAG"), Column::left("DIGEST")];
+        let more = Map::from_iter([("alsoDeletedIn".to_owned(), replication)]);
+        let dry_run = arguments.consent.dry_run;
+        Report { member: "tags", columns, rows, dry_run, more, signal: stop.signal() }.print(context, &output)
+    })
+}
+
+/// Looks the tags up, and the reasons why they cannot go.
+async fn plan<'a>(
+    named: &'a [Named],
+    expect: Option<&Digest>,
+) -> anyhow::Result<(Vec<Wanted<'a>>, Vec<String>)> {
+    let (mut wanted, mut conflicts) = (Vec::new(), Vec::new());
+    for Named { repository, names } in named {
+        let tags: Vec<&Tag> = names.iter().map(tag_of).collect::<anyhow::Result<_>>()?;
+        let mut graph = Graph::default();
+        for some in names.chunks(BATCH) {
+            lookup(repository, some).await?.into_iter().for_each(|detail| graph.add(detail));
+        }
+        graph.link();
+        let mut holders: HashMap<&str, usize> = HashMap::new();
+        for position in 0..graph.len() {
+            holders.extend(graph.image(position).tags().map(|tag| (tag, position)));
+        }
+        let mut going: HashMap<usize, Vec<&Tag>> = HashMap::new();
+        for tag in tags {
+            let holder = holders.get(tag.as_str()).copied();
+            let digest = holder.map(|position| graph.image(position).digest());
+            if let (Some(expected), Some(digest)) = (expect, &digest)
+                && digest != expected
+            {
+                conflicts.push(format!(
+                    "{}:{tag} names {digest}, and not {expected} as --expect says",
+                    repository.name
+                ));
+            }
+            holder.into_iter().for_each(|position| going.entry(position).or_default().push(tag));
+            wanted.push(Wanted { repository, tag: tag.clone(), digest });
+        }
+        let mut going: Vec<_> = going.into_iter().collect();
+        going.sort_unstable_by_key(|(position, _)| *position);
+        for (position, tags) in going {
+            let image = graph.image(position);
+            if image.tags().count() == tags.len() {
+                let (name, first, digest) = (&repository.name, tags[0], image.digest());
+                let what = if tags.len() == 1 {
+                    format!("{name}:{first} is the only tag of {digest}")
+                } else {
+                    format!("these are all tags of {name}@{digest}")
+                };
+                conflicts.push(format!(
+                    "{what}, and Amazon ECR deletes an image with its last tag: `ecr rm {name}:{first}` deletes it, and \
+                     `ecr tag {name}:{first} OTHER` gives it another tag first"
+                ));
+            }
+        }
+    }
+    Ok((wanted, conflicts))
+}
+
+fn tag_of(name: &Name) -> anyhow::Result<&Tag> {
+    match name {
+        Name::Tag(tag) => Ok(tag),
+        other => {
+            Err(usage(format!("{other} is no tag: untag takes REPOSITORY:TAG; `ecr rm` deletes images")))
+        }
+    }
+}
+
+/// Warns of deletions that are replicated, and answers where to.
+async fn read_replication(context: &Context, named: &[Named]) -> anyhow::Result<Value> {
+    let mut everywhere: Vec<Value> = Vec::new();
+    for Named { repository, .. } in named {
+        let replication = DeleteReplication::read(&repository.connection).await?;
+        if let Some(warning) = replication.warning(&repository.name) {
+            context.ui.note(&format!("warning: {warning}"));
+        }
+        for destination in replication.destinations(&repository.name).unwrap_or_default() {
+            let json = destination.json();
+            if !everywhere.contains(&json) {
+                everywhere.push(json);
+            }
+        }
+    }
+    Ok(Value::Array(everywhere))
+}
+
+/// Shows a person what the question is about.
+fn show(context: &Context, consent: ConsentArgs, wanted: &[Wanted<'_>]) {
+    if !consent.asks() {
+        return;
+    }
+    for Wanted { repository, tag, digest } in wanted {
+        if let Some(digest) = digest {
+            context.ui.note(&format!("{}:{tag}  {digest}", repository.name));
+        }
+    }
+}
+
+/// Removes the tags, at most 100 in a call, after another look at their images.
+async fn remove(wanted: &[Wanted<'_>], stop: &Stop) -> Vec<Done> {
+    let mut done = Vec::new();
+    for of_repository in wanted.chunk_by(|one, other| std::ptr::eq(one.repository, other.repository)) {
+        for some in of_repository.chunks(BATCH) {
+            if stop.signal().is_some() {
+                done.extend(some.iter().map(|_| Done::NotReached));
+                continue;
+            }
+            done.extend(remove_some(some, of_repository).await);
+        }
+    }
+    done
+}
+
+async fn remove_some(some: &[Wanted<'_>], of_repository: &[Wanted<'_>]) -> Vec<Done> {
+    let Some(first) = some.first() else { return Vec::new() };
+    let mut digests: Vec<Name> = Vec::new();
+    for name in some.iter().filter_map(|wanted| wanted.digest.clone()).map(Name::Digest) {
+        if !digests.contains(&name) {
+            digests.push(name);
+        }
+    }
+    if digests.is_empty() {
+        return vec![Done::Absent; some.len()];
+    }
+    let found = match lookup(first.repository, &digests).await {
+        Ok(found) => found,
+        Err(error) => return vec![Done::of(&error); some.len()],
+    };
+    // An image must keep a tag that nobody asked to remove.
+    let going: HashSet<&str> = of_repository.iter().map(|wanted| wanted.tag.as_str()).collect();
+    let check = |wanted: &Wanted<'_>| -> Option<Done> {
+        let digest = wanted.digest.as_ref()?;
+        let image =
+            found.iter().map(crate::image::graph::Detail::image).find(|image| image.digest() == *digest);
+        let Some(image) = image else { return Some(Done::Absent) };
+        if !image.tags().any(|tag| tag == wanted.tag.as_str()) {
+            return Some(Done::Spared(format!("the tag was moved or removed from {digest} in the meantime")));
+        }
+        let has_other = image.tags().any(|tag| !going.contains(tag));
+        (!has_other).then(|| Done::Spared(format!("it has become the last tag of {digest}")))
+    };
+    let mut done: Vec<Option<Done>> = some
+        .iter()
+        .map(|wanted| if wanted.digest.is_none() { Some(Done::Absent) } else { check(wanted) })
+        .collect();
+    let ids: Vec<Value> = some
+        .iter()
+        .zip(&done)
+        .filter(|(_, done)| done.is_none())
+        .map(|(wanted, _)| json!({"imageTag": wanted.tag}))
+        .collect();
+    if !ids.is_empty() {
+        let input = json!({"repositoryName": first.repository.name, "imageIds": ids});
+        let answer = first.repository.connection.call("BatchDeleteImage", input).await;
+        for (wanted, done) in some.iter().zip(&mut done).filter(|(_, done)| done.is_none()) {
+            *done = Some(match &answer {
+                Ok(answer) => removed(wanted, answer),
+                Err(error) => Done::of_error(error),
+            });
+        }
+    }
+    done.into_iter().flatten().collect()
+}
+
+/// What the service says became of a tag.
+fn removed(wanted: &Wanted<'_>, answer: &Value) -> Done {
+    let list = |name: &str| answer[name].as_array().into_iter().flatten();
+    let tag = |id: &Value| id["imageTag"].as_str() == Some(wanted.tag.as_str());
+    if let Some(failure) = list("failures").find(|failure| tag(&failure["imageId"])) {
+        return match failure["failureCode"].as_str() {
+            Some("ImageNotFound") => Done::Absent,
+            _ => Done::failed(failure),
+        };
+    }
+    match list("imageIds").find(|id| tag(id)) {
+        None => {
+            Done::Failed { code: "NoAnswer".to_owned(), reason: "the service says nothing of it".to_owned() }
+        }
+        Some(id) if id["imageDigest"] != json!(wanted.digest) => Done::Failed {
+            code: "Moved".to_owned(),
+            reason: format!(
+                "it had moved to {} between the last look and the call, and was removed there",
+                id["imageDigest"].as_str().unwrap_or("another image")
+            ),
+        },
+        Some(_) => Done::Yes("removed"),
+    }
+}
+
+fn row(wanted: &Wanted<'_>, done: Done) -> Row {
+    let done = if wanted.digest.is_none() { Done::Absent } else { done };
+    let mut members = Map::new();
+    members.insert("repositoryName".to_owned(), json!(wanted.repository.name));
+    members.insert("imageTag".to_owned(), json!(wanted.tag));
+    if let Some(digest) = &wanted.digest {
+        members.insert("imageDigest".to_owned(), json!(digest));
+    }
+    let shown = format!("{}:{}", wanted.repository.name, wanted.tag);
+    let digest = wanted.digest.as_ref();
+    Row {
+        members,
+        cells: vec![shown.clone(), digest.map_or_else(|| "-".to_owned(), |digest| digest.short().to_owned())],
+        text: vec![shown, digest.map(ToString::to_string).unwrap_or_default()],
+        done,
+    }
+}

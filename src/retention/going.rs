@@ -1,0 +1,110 @@
+//! What goes: the chosen images, and what goes with them.
+
+use super::stays::Stays;
+use super::{Criteria, Gone, Kept, Repository, Unmatched, Verdict};
+use crate::image::graph::Graph;
+
+/// For every image, why it goes, if it does.
+#[derive(Debug)]
+pub(super) struct Going<'a> {
+    graph: &'a Graph,
+    stays: &'a Stays,
+    reasons: Vec<Option<Gone>>,
+}
+
+impl<'a> Going<'a> {
+    /// Adds to the chosen images what hangs on them, and takes out again what something that stays needs.
+    pub(super) fn of(graph: &'a Graph, stays: &'a Stays, chosen: Vec<Option<Gone>>) -> Self {
+        let mut going = Self { graph, stays, reasons: chosen };
+        going.add_dependents();
+        going.take_out_what_is_needed();
+        going
+    }
+
+    fn add_dependents(&mut self) {
+        let mut waiting: Vec<usize> =
+            (0..self.graph.len()).filter(|at| self.reasons[*at].is_some()).collect();
+        while let Some(position) = waiting.pop() {
+            let children =
+                self.graph.children(position).map(|child| (child.position, Gone::ChildOf(position)));
+            let companions =
+                self.graph.companions(position).map(|companion| (companion, Gone::CompanionOf(position)));
+            for (other, reason) in children.chain(companions) {
+                if self.reasons[other].is_none() && self.may_go_along(other, reason) {
+                    self.reasons[other] = Some(reason);
+                    waiting.push(other);
+                }
+            }
+        }
+    }
+
+    /// Whether an image may go because another one does: it has no tag that somebody gave it, and need not stay. The
+    /// tag of a companion whose subject is absent keeps it, too, from going with an index.
+    fn may_go_along(&self, position: usize, reason: Gone) -> bool {
+        let image = self.graph.image(position);
+        let has_own_tag = image.ordinary_tags().next().is_some()
+            || (matches!(reason, Gone::ChildOf(_))
+                && image.is_tagged()
+                && self.graph.subjects_of(position).next().is_none());
+        self.stays.reason(position).is_none() && !has_own_tag
+    }
+
+    /// An image that goes along stays where one of those that list it, or that it is about, stays.
+    fn take_out_what_is_needed(&mut self) {
+        let graph = self.graph;
+        let mut waiting: Vec<usize> = (0..graph.len()).filter(|at| self.reasons[*at].is_none()).collect();
+        while let Some(staying) = waiting.pop() {
+            let below: Vec<usize> = graph
+                .children(staying)
+                .map(|child| child.position)
+                .chain(graph.companions(staying))
+                .collect();
+            for position in below {
+                let goes_along =
+                    matches!(self.reasons[position], Some(Gone::ChildOf(_) | Gone::CompanionOf(_)));
+                if goes_along {
+                    self.reasons[position] = None;
+                    waiting.push(position);
+                }
+            }
+        }
+    }
+
+    /// The verdict on an image, with the reason that says most.
+    pub(super) fn verdict(
+        &self,
+        repository: Repository<'_>,
+        criteria: &Criteria,
+        position: usize,
+    ) -> Verdict {
+        if let Some(gone) = self.reasons[position] {
+            return Verdict::Go(gone);
+        }
+        Verdict::Keep(self.kept(repository, criteria, position))
+    }
+
+    fn kept(&self, repository: Repository<'_>, criteria: &Criteria, position: usize) -> Kept {
+        let graph = self.graph;
+        if let Some(reason) = self.stays.reason(position) {
+            return reason;
+        }
+        if let Some(index) = graph.parents(position).find(|index| self.reasons[*index].is_none()) {
+            return Kept::HeldBy(index);
+        }
+        if graph.is_companion(position)
+            && let Some(subject) = graph.subjects_of(position).find(|at| self.reasons[*at].is_none())
+        {
+            return Kept::About(subject);
+        }
+        if !self.stays.is_candidate(position) {
+            return Kept::OwnTag;
+        }
+        let image = graph.image(position);
+        Kept::Unmatched(match repository.unmatched(criteria, position) {
+            Some(unmatched) => unmatched,
+            None if criteria.by_tag && image.is_tagged() => return Kept::HasTags,
+            None if criteria.by_tag => Unmatched::Untagged,
+            None => Unmatched::NotNamed,
+        })
+    }
+}

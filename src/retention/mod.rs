@@ -1,0 +1,22 @@
+//! Which images of a repository may go: criteria, protection, and a plan with a decision and a reason for every image.
+//!
+//! Everything here is pure: what is in the repository is a [`Graph`], and the time is given. Deleting needs proof. An
+//! image goes only if it was chosen, or if everything that lists it and everything that it is about goes; whatever is
+//! not known for certain stays.
+
+mod criteria;
+mod going;
+mod levels;
+mod plan;
+mod reason;
+pub mod references;
+mod stays;
+mod tags;
+
+pub use criteria::{Criteria, TagState};
+pub use levels::levels;
+pub use plan::{Plan, Repository, Verdict, plan, removal};
+pub use reason::{Gone, Kept, Protector, Unmatched};
+
+#[cfg(test)]
+mod tests;

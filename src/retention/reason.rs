@@ -1,0 +1,149 @@
+//! Why an image stays or goes.
+
+use crate::image::graph::Graph;
+
+/// Why an image stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kept {
+    /// A criterion does not hold.
+    Unmatched(Unmatched),
+    /// It is among the newest.
+    Newest(usize),
+    /// It has a tag that is to stay.
+    KeepTag,
+    /// Somebody needs it.
+    Protected(Protector),
+    /// It is younger than the grace.
+    Young,
+    /// When it was pushed is not known.
+    UnknownAge,
+    /// It is on its way back from the archive.
+    Activating,
+    /// It is archived already.
+    Archived,
+    /// The index at this position lists it and stays.
+    HeldBy(usize),
+    /// The image at this position, which it is about, stays.
+    About(usize),
+    /// The children of the index at this position are not known, and it may be one of them.
+    MayBelongTo(usize),
+    /// The image at this position, which it lists or which is about it, has to stay.
+    WaitsFor(usize),
+    /// It has a tag of its own, and goes with nothing.
+    OwnTag,
+    /// It has tags that stay.
+    HasTags,
+}
+
+/// Which criterion does not hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unmatched {
+    /// It has tags.
+    Tagged,
+    /// It has no tags.
+    Untagged,
+    /// No tag matches.
+    NoMatch,
+    /// It is too young.
+    Pushed,
+    /// It was used.
+    Used,
+    /// It is no orphan.
+    NoOrphan,
+    /// It is an orphan, and only orphans are chosen as such.
+    Orphan,
+    /// It was not named.
+    NotNamed,
+}
+
+/// Who needs an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protector {
+    /// A list of references names it.
+    Reference,
+    /// A running task or pod uses it.
+    InUse,
+    /// Whether something uses it cannot be told.
+    UnknownUse,
+}
+
+/// Why an image goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gone {
+    /// It was chosen.
+    Chosen,
+    /// It was chosen as an orphan.
+    Orphan,
+    /// The index at this position, which lists it, goes.
+    ChildOf(usize),
+    /// The image at this position, which it is about, goes.
+    CompanionOf(usize),
+}
+
+impl Kept {
+    /// Whether the image has to stay, so that what lists it or what it is about stays as well.
+    pub(super) fn is_binding(self) -> bool {
+        matches!(
+            self,
+            Self::KeepTag
+                | Self::Protected(_)
+                | Self::Young
+                | Self::UnknownAge
+                | Self::Activating
+                | Self::WaitsFor(_)
+        )
+    }
+
+    /// The reason in words.
+    pub fn text(self, graph: &Graph) -> String {
+        let digest = |position: usize| graph.image(position).digest();
+        match self {
+            Self::Unmatched(unmatched) => unmatched.text().to_owned(),
+            Self::Newest(keep) => format!("newest {keep}"),
+            Self::KeepTag => "a tag that is kept".to_owned(),
+            Self::Protected(Protector::Reference) => "protected by a reference".to_owned(),
+            Self::Protected(Protector::InUse) => "in use".to_owned(),
+            Self::Protected(Protector::UnknownUse) => "cannot be told whether it is in use".to_owned(),
+            Self::Young => "younger than the grace".to_owned(),
+            Self::UnknownAge => "push time not known".to_owned(),
+            Self::Activating => "on its way back from the archive".to_owned(),
+            Self::Archived => "archived already".to_owned(),
+            Self::HeldBy(index) => format!("held by {}", digest(index)),
+            Self::About(subject) => format!("about {}", digest(subject)),
+            Self::MayBelongTo(index) => {
+                let archived = graph.image(index).status() == crate::image::graph::Status::Archived;
+                format!("may belong to {}{}", if archived { "archived " } else { "" }, digest(index))
+            }
+            Self::WaitsFor(other) => format!("waits for {}, which has to stay", digest(other)),
+            Self::OwnTag => "has a tag of its own".to_owned(),
+            Self::HasTags => "has tags that stay".to_owned(),
+        }
+    }
+}
+
+impl Unmatched {
+    fn text(self) -> &'static str {
+        match self {
+            Self::Tagged => "has a tag",
+            Self::Untagged => "has no tag",
+            Self::NoMatch => "no tag matches",
+            Self::Pushed => "pushed too recently",
+            Self::Used => "used too recently",
+            Self::NoOrphan => "no orphan",
+            Self::Orphan => "an orphan, which only --orphans chooses",
+            Self::NotNamed => "not named",
+        }
+    }
+}
+
+impl Gone {
+    /// The reason in words; `chosen` is what chose those that were.
+    pub fn text(self, graph: &Graph, chosen: &str) -> String {
+        match self {
+            Self::Chosen => chosen.to_owned(),
+            Self::Orphan => "orphan".to_owned(),
+            Self::ChildOf(index) => format!("goes with its index {}", graph.image(index).digest()),
+            Self::CompanionOf(subject) => format!("goes with {}", graph.image(subject).digest()),
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! What stays whatever the criteria say.
+
+use std::cmp::Reverse;
+use std::collections::HashSet;
+
+use super::{Criteria, Kept, Repository};
+use crate::image::graph::{Graph, Status};
+
+/// For every image: whether it is a candidate, and why it stays in any case.
+#[derive(Debug)]
+pub(super) struct Stays {
+    reasons: Vec<Option<Kept>>,
+    candidates: Vec<bool>,
+}
+
+impl Stays {
+    pub(super) fn of(repository: Repository<'_>, criteria: &Criteria) -> Self {
+        let graph = repository.graph;
+        let candidates: Vec<bool> = (0..graph.len()).map(|position| is_candidate(graph, position)).collect();
+        let unknown = (0..graph.len()).find(|at| graph.is_index(*at) && graph.listed(*at).is_none());
+        let reasons = (0..graph.len()).map(|position| {
+            let by_tag = criteria.by_tag && candidates[position];
+            own_reason(repository, criteria, position, by_tag)
+                .or_else(|| may_belong(graph, position, unknown))
+        });
+        let mut stays = Self { reasons: reasons.collect(), candidates };
+        stays.keep_newest(repository, criteria);
+        stays.bind(graph);
+        stays
+    }
+
+    /// Like [`Stays::of`] for images that are named: they go, and with them children and companions where that is
+    /// wanted.
+    pub(super) fn of_named(graph: &Graph, named: &HashSet<usize>, children: bool, companions: bool) -> Self {
+        let unknown = (0..graph.len())
+            .find(|at| !named.contains(at) && graph.is_index(*at) && graph.listed(*at).is_none());
+        let reason = |position: usize| {
+            if named.contains(&position) {
+                return None;
+            }
+            let is_child = graph.parents(position).next().is_some();
+            let wanted = if is_child { children } else { companions };
+            if !wanted {
+                return Some(Kept::Unmatched(super::Unmatched::NotNamed));
+            }
+            may_belong(graph, position, unknown)
+        };
+        let reasons = (0..graph.len()).map(reason).collect();
+        Self { reasons, candidates: (0..graph.len()).map(|at| named.contains(&at)).collect() }
+    }
+
+    /// Whether no present index holds an image, and it is no companion of a present one.
+    pub(super) fn is_candidate(&self, position: usize) -> bool {
+        self.candidates[position]
+    }
+
+    /// Why an image stays in any case.
+    pub(super) fn reason(&self, position: usize) -> Option<Kept> {
+        self.reasons[position]
+    }
+
+    /// Keeps the newest tagged candidates. One of unknown age takes nobody's place.
+    fn keep_newest(&mut self, repository: Repository<'_>, criteria: &Criteria) {
+        let Some(keep) = criteria.keep.filter(|_| !criteria.by_tag) else { return };
+        let graph = repository.graph;
+        let mut tagged: Vec<usize> = (0..graph.len())
+            .filter(|position| {
+                let image = graph.image(*position);
+                self.candidates[*position]
+                    && !graph.is_companion(*position)
+                    && image.status() == Status::Active
+                    && image.pushed().is_some()
+                    && image.ordinary_tags().next().is_some()
+                    && criteria.matches_any(image)
+            })
+            .collect();
+        tagged.sort_by_cached_key(|position| {
+            let image = graph.image(*position);
+            (Reverse(image.pushed()), image.digest())
+        });
+        for position in tagged.into_iter().take(keep) {
+            self.reasons[position].get_or_insert(Kept::Newest(keep));
+        }
+    }
+
+    /// What lists an image that has to stay, and what such an image is about, has to stay with it.
+    fn bind(&mut self, graph: &Graph) {
+        let is_binding = |reason: &Option<Kept>| reason.is_some_and(Kept::is_binding);
+        let mut waiting: Vec<usize> =
+            (0..graph.len()).filter(|position| is_binding(&self.reasons[*position])).collect();
+        while let Some(position) = waiting.pop() {
+            let above: Vec<usize> = graph.parents(position).chain(graph.subjects_of(position)).collect();
+            for other in above {
+                if !is_binding(&self.reasons[other]) {
+                    self.reasons[other] = Some(Kept::WaitsFor(position));
+                    waiting.push(other);
+                }
+            }
+        }
+    }
+}
+
+fn is_candidate(graph: &Graph, position: usize) -> bool {
+    let is_held = graph.parents(position).next().is_some();
+    !is_held && !(graph.is_companion(position) && graph.subjects_of(position).next().is_some())
+}
+
+/// What is to be said of an image by itself.
+fn own_reason(
+    repository: Repository<'_>,
+    criteria: &Criteria,
+    position: usize,
+    by_tag: bool,
+) -> Option<Kept> {
+    let image = repository.graph.image(position);
+    if let Some(protector) = repository.protected.get(&position) {
+        return Some(Kept::Protected(*protector));
+    }
+    if image.status() == Status::Activating {
+        return Some(Kept::Activating);
+    }
+    if !by_tag && criteria.keeps_by_tag(image) {
+        return Some(Kept::KeepTag);
+    }
+    match image.pushed() {
+        None => Some(Kept::UnknownAge),
+        Some(pushed) if pushed >= criteria.young_since => Some(Kept::Young),
+        // Last, since it is no reason for others to stay.
+        Some(_) if criteria.archives && image.status() == Status::Archived => Some(Kept::Archived),
+        Some(_) => None,
+    }
+}
+
+/// An untagged image may be a child of an index whose manifest nobody can read.
+fn may_belong(graph: &Graph, position: usize, unknown: Option<usize>) -> Option<Kept> {
+    let index = unknown.filter(|index| *index != position)?;
+    (!graph.image(position).is_tagged()).then_some(Kept::MayBelongTo(index))
+}

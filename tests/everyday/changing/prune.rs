@@ -1,0 +1,210 @@
+//! `ecr prune`: what goes and what stays.
+
+use serde_json::json;
+
+use super::super::{golden, valid};
+use super::stage::Stage;
+
+/// Old and new images, an index with its platforms, and untagged ones; what is old is 90 days old.
+fn stage() -> Stage {
+    let stage = Stage::new();
+    let registry = &stage.registry;
+    registry.repository("team/app");
+    registry.repository("team/tool");
+    let old = |name: &str, tag: Option<&str>| {
+        let digest = registry.image("team/app", name, tag);
+        registry.age(&digest, 90);
+        digest
+    };
+    let (amd, arm) = (old("amd", None), old("arm", None));
+    let app = registry.index("team/app", &[&amd, &arm], Some("1.0"));
+    registry.age(&app, 90);
+    old("signature", Some(&format!("sha256-{}.sig", &app[7..])));
+    old("pr-1", Some("pr-1"));
+    old("pr-2", Some("pr-2"));
+    old("left", None);
+    registry.image("team/app", "new", Some("2.0"));
+    registry.image("team/app", "fresh", None);
+    let tool = registry.image("team/tool", "tool", None);
+    registry.age(&tool, 40);
+    registry.image("team/tool", "tool-1", Some("1"));
+    stage
+}
+
+/// The names that tests gave to the images that are left.
+fn left(stage: &Stage, repository: &str) -> Vec<String> {
+    let names = ["amd", "arm", "signature", "pr-1", "pr-2", "left", "new", "fresh", "tool", "tool-1"];
+    let images = stage.registry.images(repository);
+    let name = |digest: &str| {
+        let known = names.iter().find(|name| {
+            crate::harness::registry::digest(super::stage::image(name).to_string().as_bytes()) == digest
+        });
+        known.map_or_else(|| "index".to_owned(), |name| (*name).to_owned())
+    };
+    let mut left: Vec<String> = images.iter().map(|(digest, _)| name(digest)).collect();
+    left.sort();
+    left
+}
+
+#[test]
+fn what_is_untagged_and_old_goes_and_every_image_has_a_reason() {
+    let stage = stage();
+    golden("prune-dry-run.txt", &stage.machine.ok("prune team/* --untagged --older-than 30d --dry-run"));
+    golden(
+        "prune-explain.txt",
+        &stage.machine.ok("prune team/* --untagged --older-than 30d --dry-run --explain"),
+    );
+    assert_eq!(stage.writes(), 0);
+    let text = stage.machine.ok("prune team/* --untagged --older-than 30d --dry-run --explain --output text");
+    golden("prune.tsv", &text);
+    golden(
+        "prune.md",
+        &stage.machine.ok("prune team/* --untagged --older-than 30d --dry-run --output markdown"),
+    );
+    let json = stage.machine.ok("prune team/* --untagged --older-than 30d --dry-run --explain --output json");
+    let value = valid("prune", &json);
+    assert_eq!((&value["dryRun"], &value["summary"]["delete"]), (&json!(true), &json!(2)));
+    assert_eq!(value["repositories"][0]["keep"].as_array().unwrap().len(), 8);
+    assert_eq!(
+        stage
+            .machine
+            .ok("prune team/* --untagged --older-than 30d --dry-run --query summary.delete --output json"),
+        "2\n"
+    );
+    let done = stage.machine.ok("prune team/* --untagged --older-than 30d --yes --output json --report markdown=report.md --report text=report.tsv");
+    let value = valid("prune", &done);
+    assert_eq!((&value["dryRun"], &value["summary"]["deleted"]), (&json!(false), &json!(2)));
+    assert_eq!(
+        left(&stage, "team/app"),
+        ["amd", "arm", "fresh", "index", "new", "pr-1", "pr-2", "signature"]
+    );
+    assert_eq!(left(&stage, "team/tool"), ["tool-1"]);
+    assert!(
+        std::fs::read_to_string(stage.machine.path().join("report.md"))
+            .unwrap()
+            .starts_with("| REPOSITORY |")
+    );
+    assert_eq!(std::fs::read_to_string(stage.machine.path().join("report.tsv")).unwrap().lines().count(), 2);
+    // A second run finds nothing, and writes nothing.
+    let writes = stage.writes();
+    stage.machine.ok("prune team/* --untagged --older-than 30d --yes");
+    assert_eq!(stage.writes(), writes);
+}
+
+#[test]
+fn an_index_goes_whole() {
+    let stage = stage();
+    stage.machine.ok("prune team/app --match 1.* --older-than 30d --yes");
+    assert_eq!(left(&stage, "team/app"), ["fresh", "left", "new", "pr-1", "pr-2"]);
+}
+
+#[test]
+fn tags_go_alone_and_images_are_archived() {
+    let stage = stage();
+    let one = stage.registry.image("team/app", "pr-1", Some("1.1"));
+    stage.registry.age(&one, 0);
+    stage.machine.ok("prune team/app --match pr-* --older-than 30d --tags --yes");
+    assert_eq!(
+        left(&stage, "team/app"),
+        ["amd", "arm", "fresh", "index", "left", "new", "pr-1", "signature"]
+    );
+    assert!(!stage.registry.tags("team/app").contains(&"pr-1".to_owned()));
+    let calls = stage.service.calls();
+    let ids: Vec<_> = calls
+        .iter()
+        .filter(|(operation, _)| operation == "BatchDeleteImage")
+        .map(|(_, input)| input["imageIds"].clone())
+        .collect();
+    assert_eq!(ids[0], json!([{"imageTag": "pr-1"}]));
+    assert!(ids[1][0].get("imageDigest").is_some() && ids.len() == 2, "{ids:?}");
+    // Archived with children and companions, the index first; nothing is deleted.
+    let deleted = stage.service.count("BatchDeleteImage");
+    stage.machine.ok("prune team/app --match 1.0 --older-than 30d --archive --yes");
+    assert_eq!(
+        (stage.service.count("BatchDeleteImage"), stage.service.count("UpdateImageStorageClass")),
+        (deleted, 4)
+    );
+    // What is archived is left, and counts neither for --keep nor as a tagged image.
+    stage.machine.ok("prune team/app --match 1.0 --older-than 30d --archive --yes");
+    assert_eq!(stage.service.count("UpdateImageStorageClass"), 4);
+}
+
+#[test]
+fn protection_beats_everything() {
+    let stage = stage();
+    let host = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
+    let pods = json!({"items": [{"spec": {"containers": [{"image": format!("{host}/team/app:pr-1")}]}}]});
+    stage.machine.write("pods.json", pods.to_string());
+    stage.machine.write("none.json", r#"{"items": []}"#);
+    stage.machine.write("compose.yaml", format!("image: {host}/team/app:${{TAG}}\n"));
+    stage.machine.ok("prune team/app --match pr-* --older-than 30d --protect-from pods.json --yes");
+    assert!(left(&stage, "team/app").contains(&"pr-1".to_owned()));
+    assert!(!left(&stage, "team/app").contains(&"pr-2".to_owned()));
+    let writes = stage.writes();
+    assert_eq!(
+        stage.machine.fails(252, "prune team/app --tagged --protect-from none.json --yes"),
+        "error: --protect-from none.json has no reference to a registry of Amazon ECR, so that it would protect nothing\n"
+    );
+    let error = stage.machine.fails(252, "prune team/app --tagged --protect-from compose.yaml --yes");
+    assert!(error.contains("to be filled in"), "{error}");
+    let _ = stage.machine.fails(252, "prune team/app --tagged --protect-from missing.json --yes");
+    stage.machine.ok("prune team/app --match pr-* --older-than 30d --keep-tag *-1 --yes");
+    // Nobody knows whether it is in use, so it stays.
+    let explained = stage.machine.ok("prune team/app --match pr-* --protect-in-use 30d --yes --explain");
+    assert!(explained.contains("cannot be told whether it is in use"), "{explained}");
+    assert_eq!(stage.writes(), writes);
+}
+
+#[test]
+fn brakes_stop_everything_everywhere() {
+    let stage = stage();
+    let error = stage.machine.fails(5, "prune team/* --untagged --older-than 30d --max 0 --yes");
+    assert_eq!(
+        error.lines().find(|line| line.starts_with("error")).unwrap(),
+        "error: 1 of 9 images of team/app would go, and --max allows 0; nothing was changed"
+    );
+    let error = stage.machine.fails(5, "prune team/* --untagged --older-than 30d --max 20% --yes");
+    assert!(error.contains("team/tool") && !error.contains("team/app would"), "{error}");
+    let error = stage.machine.fails(5, "prune team/tool --tagged --grace 0s --yes");
+    assert_eq!(
+        error,
+        "error: no tagged image of team/tool would be left; --allow-empty allows that; nothing was changed\n"
+    );
+    let outcome = stage.machine.ecr(&["prune", "team/tool", "--tagged", "--grace", "0s", "--dry-run"]);
+    assert_eq!((outcome.code, stage.writes()), (1, 0), "{}", outcome.transcript());
+    // Within the brakes all goes.
+    stage.machine.ok("prune team/* --untagged --older-than 30d --max 50% --yes");
+    for wrong in [
+        "prune team/app --yes",
+        "prune team/app --keep 3 --yes",
+        "prune --untagged --yes",
+        "prune team/app --untagged --tagged --yes",
+        "prune team/app --untagged --tags --yes",
+        "prune team/app --untagged --older-than 6m --yes",
+        "prune team/app --untagged --max x --yes",
+        "prune team/app --untagged --report pdf=x --yes",
+    ] {
+        let _ = stage.machine.fails(252, wrong);
+    }
+}
+
+#[test]
+fn pull_times_stay_with_a_warm_cache() {
+    let stage = stage();
+    stage.machine.ok("prune team/* --untagged --dry-run");
+    let fetched = stage.service.count("BatchGetImage");
+    let times = || {
+        let answer = stage.registry.call("DescribeImages", json!({"repositoryName": "team/app"})).unwrap();
+        let images = answer["imageDetails"].as_array().unwrap().clone();
+        images
+            .into_iter()
+            .map(|image| (image["imageDigest"].clone(), image["lastRecordedPullTime"].clone()))
+            .collect::<Vec<_>>()
+    };
+    let before = times();
+    stage.machine.ok("prune team/* --untagged --dry-run --explain");
+    assert_eq!((times(), stage.service.count("BatchGetImage"), fetched), (before, fetched, 1));
+    // Our own fetch is nobody's use: the index still counts as unused, and is not spared for it.
+    let done = stage.machine.ok("prune team/app --match 1.0 --not-pulled-for 30d --yes --output json");
+    assert_eq!(valid("prune", &done)["summary"]["deleted"], 4);
+}

@@ -1,0 +1,316 @@
+//! Random repositories, random options, and somebody who pushes and moves tags between any two calls: what stays keeps all
+//! that it needs, what the plan names is gone, and nothing else is.
+//!
+//! `PROPTEST_CASES=10000 cargo test --test integration changing::race` runs longer; `RACE_SEED` runs one case.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+
+use serde_json::{Value, json};
+
+use super::super::valid;
+use super::stage::{Registry, Stage, image, index, referrer};
+
+/// How many repositories are tried, unless the environment says otherwise.
+const CASES: u64 = 12;
+const REPOSITORY: &str = "team/app";
+
+/// Marsaglia's xorshift: small, and the same everywhere.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 % limit.max(1) as u64).unwrap()
+    }
+
+    fn chance(&mut self, percent: usize) -> bool {
+        self.below(100) < percent
+    }
+
+    fn pick<T: Clone>(&mut self, from: &[T]) -> T {
+        from[self.below(from.len())].clone()
+    }
+}
+
+/// What is known of an image from how it was made.
+#[derive(Debug, Clone, Default)]
+struct Made {
+    children: Vec<String>,
+    subjects: Vec<String>,
+}
+
+type World = BTreeMap<String, Made>;
+
+/// Puts random images into a repository, each after what it lists.
+fn fill(registry: &Registry, random: &mut Random, world: &mut World) {
+    let mut known: Vec<String> = Vec::new();
+    for number in 0..3 + random.below(12) {
+        let name = format!("image-{number}-{}", random.0);
+        let mut made = Made::default();
+        let kind = if known.is_empty() { 0 } else { random.below(10) };
+        let manifest = match kind {
+            0..=4 => image(&name),
+            5..=7 => {
+                let children: BTreeSet<String> = (0..=random.below(3)).map(|_| random.pick(&known)).collect();
+                made.children = children.into_iter().collect();
+                let mut list = index(&made.children.iter().map(String::as_str).collect::<Vec<_>>());
+                list["annotations"] = json!({"name": name});
+                list
+            }
+            _ => {
+                let subject = random.pick(&known);
+                made.subjects = vec![subject.clone()];
+                referrer(&name, &subject)
+            }
+        };
+        let mut tags: Vec<String> = Vec::new();
+        if random.chance(45) {
+            tags.push(format!("{}-{number}", random.pick(&["v", "pr", "build"])));
+        }
+        if random.chance(15) {
+            tags.push(format!("also-{number}"));
+        }
+        if random.chance(15) && !known.is_empty() {
+            let subject = random.pick(&known);
+            tags.push(format!("sha256-{}{}", &subject[7..], random.pick(&["", ".sig", ".att"])));
+            made.subjects.push(subject);
+        }
+        let digest = registry.put(REPOSITORY, &manifest, tags.first().map(String::as_str));
+        for tag in tags.iter().skip(1) {
+            registry.put(REPOSITORY, &manifest, Some(tag));
+        }
+        // A tag of a companion means something only beside no ordinary one.
+        if tags.iter().any(|tag| !tag.starts_with("sha256-")) {
+            made.subjects.retain(|subject| manifest["subject"]["digest"] == json!(subject));
+        }
+        registry.age(&digest, i64::try_from(random.below(120)).unwrap());
+        known.push(digest.clone());
+        world.insert(digest, made);
+    }
+    for digest in &known {
+        if random.chance(6) {
+            let input = json!({
+                "repositoryName": REPOSITORY, "imageId": {"imageDigest": digest}, "targetStorageClass": "ARCHIVE"
+            });
+            let _ = registry.call("UpdateImageStorageClass", input);
+        }
+    }
+}
+
+fn options(random: &mut Random) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut add = |text: &str| words.extend(text.split(' ').map(str::to_owned));
+    add(random.pick(&[
+        "--untagged",
+        "--tagged",
+        "--older-than 20d",
+        "--match pr-*",
+        "--orphans",
+        "--match *",
+        "--not-pulled-for 10d",
+    ]));
+    if random.chance(40) {
+        add(&format!("--older-than={}d", random.below(90)));
+    }
+    if random.chance(30) {
+        add(&format!("--keep={}", random.below(4)));
+    }
+    if random.chance(20) {
+        add(random.pick(&["--keep-tag=also-*", "--keep-tag=v-*", "--keep-tag=*-3"]));
+    }
+    let plain = words.iter().all(|word| word != "--untagged" && word != "--orphans");
+    if plain && random.chance(20) {
+        words.push("--tags".to_owned());
+    }
+    words.extend(["--allow-empty", "--jobs=1"].map(str::to_owned));
+    if random.chance(50) {
+        words.push("--grace=0s".to_owned());
+    }
+    words
+}
+
+/// What somebody else did meanwhile.
+#[derive(Default)]
+struct Others {
+    /// Images that were pushed or got a tag, and must be there at the end.
+    touched: BTreeSet<String>,
+    made: World,
+    last_was_a_look: bool,
+    failures: Vec<String>,
+}
+
+/// Pushes an index of images that are there, an image, or a tag that moves.
+fn meddle(registry: &Registry, random: &mut Random, others: &mut Others) {
+    let there: Vec<String> = registry.images(REPOSITORY).into_iter().map(|(digest, _)| digest).collect();
+    let name = format!("other-{}", random.0);
+    match random.below(3) {
+        0 if !there.is_empty() => {
+            let children: BTreeSet<String> = (0..=random.below(2)).map(|_| random.pick(&there)).collect();
+            let children: Vec<String> = children.into_iter().collect();
+            let mut list = index(&children.iter().map(String::as_str).collect::<Vec<_>>());
+            list["annotations"] = json!({"name": name});
+            let digest = registry.put(REPOSITORY, &list, Some(&format!("other-{}", random.below(3))));
+            others.touched.insert(digest.clone());
+            others.made.insert(digest, Made { children, subjects: Vec::new() });
+        }
+        1 if !there.is_empty() => {
+            let wanted = random.pick(&there);
+            let input = json!({"repositoryName": REPOSITORY, "imageIds": [{"imageDigest": wanted}]});
+            let got = registry.call("BatchGetImage", input).unwrap();
+            let Some(text) = got["images"][0]["imageManifest"].as_str() else { return };
+            let manifest: Value = serde_json::from_str(text).unwrap();
+            registry.put_text(REPOSITORY, text, &manifest, Some(&format!("moving-{}", random.below(2))));
+            others.touched.insert(wanted);
+        }
+        _ => {
+            let digest = registry.image(REPOSITORY, &name, random.chance(50).then_some("pushed"));
+            others.touched.insert(digest.clone());
+            others.made.insert(digest, Made::default());
+        }
+    }
+}
+
+/// What a deletion may not do at the time when it is made.
+fn check_call(registry: &Registry, input: &Value, world: &World, others: &mut Others, by_tag: bool) {
+    let there: BTreeSet<String> = registry.images(REPOSITORY).into_iter().map(|(digest, _)| digest).collect();
+    for id in input["imageIds"].as_array().unwrap() {
+        let Some(digest) = id["imageDigest"].as_str() else {
+            if !by_tag {
+                others.failures.push(format!("a tag without a digest is deleted: {id}"));
+            }
+            continue;
+        };
+        if id.get("imageTag").is_some() {
+            others.failures.push(format!("{id} has both"));
+        }
+        // Of the indexes that were there from the start none that lists it is there any more.
+        if let Some((list, _)) = world
+            .iter()
+            .find(|(list, made)| there.contains(*list) && made.children.iter().any(|child| child == digest))
+        {
+            others.failures.push(format!("{digest} is deleted while {list} lists it"));
+        }
+    }
+}
+
+fn run(seed: u64) -> Result<usize, String> {
+    let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+    let stage = Stage::new();
+    stage.registry.repository(REPOSITORY);
+    let mut world = World::new();
+    fill(&stage.registry, &mut random, &mut world);
+    let before: BTreeSet<String> =
+        stage.registry.images(REPOSITORY).into_iter().map(|(digest, _)| digest).collect();
+    let options = options(&mut random);
+    let by_tag = options.iter().any(|word| word == "--tags");
+    let others = Arc::new(Mutex::new(Others::default()));
+    let (seen, known, chances) = (Arc::clone(&others), world.clone(), Mutex::new(Random(random.0)));
+    let eager = random.below(80);
+    stage.before_each_call(move |registry, operation, input, _| {
+        let (mut others, mut random) = (seen.lock().unwrap(), chances.lock().unwrap());
+        let is_look = operation == "DescribeImages" && input.get("imageIds").is_some();
+        if operation == "BatchDeleteImage" {
+            check_call(registry, input, &known, &mut others, by_tag);
+        } else if !others.last_was_a_look && random.chance(eager) {
+            // Between the last look and the deletion nothing can be done, and so nothing is tried there.
+            meddle(registry, &mut random, &mut others);
+        }
+        others.last_was_a_look = is_look;
+        None
+    });
+    let words: Vec<&str> = ["prune", REPOSITORY, "--yes", "--output", "json"]
+        .into_iter()
+        .chain(options.iter().map(String::as_str))
+        .collect();
+    let outcome = stage.machine.ecr(&words);
+    if outcome.code != 0 {
+        return Err(format!("{words:?}\n{}", outcome.transcript()));
+    }
+    let others = others.lock().unwrap();
+    let value = valid("prune", &outcome.stdout);
+    let problem = verdict(&stage.registry, &value["repositories"][0], &before, &world, &others);
+    problem.map_err(|problem| {
+        format!("{problem}\n{words:?}\nothers {:?}\n{}\nworld {world:#?}", others.touched, outcome.stdout)
+    })
+}
+
+fn verdict(
+    registry: &Registry,
+    result: &Value,
+    before: &BTreeSet<String>,
+    world: &World,
+    others: &Others,
+) -> Result<usize, String> {
+    if let Some(failure) = others.failures.first() {
+        return Err(failure.clone());
+    }
+    let after: BTreeSet<String> = registry.images(REPOSITORY).into_iter().map(|(digest, _)| digest).collect();
+    let digests = |list: &Value, of: &str| -> BTreeSet<String> {
+        let each = list.as_array().unwrap().iter();
+        each.filter_map(|one| one.pointer(of).and_then(Value::as_str).map(str::to_owned)).collect()
+    };
+    let planned = digests(&result["delete"], "/imageDigest");
+    let spared = digests(&result["spared"], "/imageId/imageDigest");
+    for digest in before {
+        let is_there = after.contains(digest);
+        if planned.contains(digest) && !spared.contains(digest) {
+            if is_there && !others.touched.contains(digest) {
+                return Err(format!("{digest} was planned and is there"));
+            }
+        } else if !is_there {
+            return Err(format!("{digest} is gone and was not planned, or was spared"));
+        }
+    }
+    for digest in &others.touched {
+        if !after.contains(digest) {
+            return Err(format!("{digest} was pushed or tagged meanwhile and is gone"));
+        }
+    }
+    for (digest, made) in world.iter().chain(&others.made) {
+        if after.contains(digest) {
+            if let Some(child) = made.children.iter().find(|child| !after.contains(*child)) {
+                return Err(format!("{digest} is there and has lost {child}"));
+            }
+            check_layers(registry, digest)?;
+        } else if let Some(subject) = made.subjects.iter().find(|subject| after.contains(*subject)) {
+            return Err(format!("{digest} is gone and {subject}, which it is about, is there"));
+        }
+    }
+    Ok(planned.len() - spared.len().min(planned.len()))
+}
+
+/// Every blob of an image is still there.
+fn check_layers(registry: &Registry, digest: &str) -> Result<(), String> {
+    let layers = ["{}", "layer"].map(|blob| crate::harness::registry::digest(blob.as_bytes()));
+    let input = json!({"repositoryName": REPOSITORY, "layerDigests": layers});
+    let answer = registry.call("BatchCheckLayerAvailability", input).unwrap();
+    let available = answer["layers"].as_array().unwrap().iter();
+    if available.filter(|layer| layer["layerAvailability"] == "AVAILABLE").count() == 2 {
+        return Ok(());
+    }
+    Err(format!("{digest} has lost a layer: {answer}"))
+}
+
+#[test]
+fn nothing_is_lost_whatever_somebody_else_does_meanwhile() {
+    let variable = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let seeds = match variable("RACE_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => {
+            let first = variable("RACE_FIRST").unwrap_or(1);
+            first..first + variable("PROPTEST_CASES").unwrap_or(CASES)
+        }
+    };
+    let (mut cases, mut gone) = (0, 0);
+    for seed in seeds {
+        match run(seed) {
+            Ok(number) => gone += number,
+            Err(problem) => panic!("RACE_SEED={seed}: {problem}"),
+        }
+        cases += 1;
+    }
+    assert!(cases < 10 || gone > cases / 2, "{gone} images went from {cases} repositories");
+}
