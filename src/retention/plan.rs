@@ -131,6 +131,7 @@ pub fn plan(repository: Repository<'_>, criteria: &Criteria) -> Plan {
 
 /// Decides about the images of a repository of which some are to be deleted by name. Children and companions go along
 /// where that is wanted; of what was named nothing stays, so that it is the caller who looks at what holds it.
+#[allow(clippy::implicit_hasher, reason = "nobody has another one")]
 pub fn removal(graph: &Graph, named: &HashSet<usize>, children: bool, companions: bool) -> Plan {
     let criteria = Criteria::none(Time::of(jiff::Timestamp::MAX));
     let (pulls, protected) = (HashMap::new(), HashMap::new());

@@ -17,11 +17,11 @@ impl Stays {
     pub(super) fn of(repository: Repository<'_>, criteria: &Criteria) -> Self {
         let graph = repository.graph;
         let candidates: Vec<bool> = (0..graph.len()).map(|position| is_candidate(graph, position)).collect();
-        let unknown = (0..graph.len()).find(|at| graph.is_index(*at) && graph.listed(*at).is_none());
+        let unknown = unknown_indexes(graph, |_| true);
         let reasons = (0..graph.len()).map(|position| {
             let by_tag = criteria.by_tag && candidates[position];
             own_reason(repository, criteria, position, by_tag)
-                .or_else(|| may_belong(graph, position, unknown))
+                .or_else(|| may_belong(graph, position, &unknown))
         });
         let mut stays = Self { reasons: reasons.collect(), candidates };
         stays.keep_newest(repository, criteria);
@@ -32,8 +32,7 @@ impl Stays {
     /// Like [`Stays::of`] for images that are named: they go, and with them children and companions where that is
     /// wanted.
     pub(super) fn of_named(graph: &Graph, named: &HashSet<usize>, children: bool, companions: bool) -> Self {
-        let unknown = (0..graph.len())
-            .find(|at| !named.contains(at) && graph.is_index(*at) && graph.listed(*at).is_none());
+        let unknown = unknown_indexes(graph, |position| !named.contains(&position));
         let reason = |position: usize| {
             if named.contains(&position) {
                 return None;
@@ -43,7 +42,7 @@ impl Stays {
             if !wanted {
                 return Some(Kept::Unmatched(super::Unmatched::NotNamed));
             }
-            may_belong(graph, position, unknown)
+            may_belong(graph, position, &unknown)
         };
         let reasons = (0..graph.len()).map(reason).collect();
         Self { reasons, candidates: (0..graph.len()).map(|at| named.contains(&at)).collect() }
@@ -102,7 +101,8 @@ impl Stays {
 
 fn is_candidate(graph: &Graph, position: usize) -> bool {
     let is_held = graph.parents(position).next().is_some();
-    !is_held && !(graph.is_companion(position) && graph.subjects_of(position).next().is_some())
+    let is_about_another = graph.is_companion(position) && graph.subjects_of(position).next().is_some();
+    !is_held && !is_about_another
 }
 
 /// What is to be said of an image by itself.
@@ -132,7 +132,13 @@ fn own_reason(
 }
 
 /// An untagged image may be a child of an index whose manifest nobody can read.
-fn may_belong(graph: &Graph, position: usize, unknown: Option<usize>) -> Option<Kept> {
-    let index = unknown.filter(|index| *index != position)?;
+fn may_belong(graph: &Graph, position: usize, unknown: &[usize]) -> Option<Kept> {
+    let index = unknown.iter().copied().find(|index| *index != position)?;
     (!graph.image(position).is_tagged()).then_some(Kept::MayBelongTo(index))
+}
+
+/// Indexes whose manifests nobody can read, as many as an image has to be compared with.
+fn unknown_indexes(graph: &Graph, is_wanted: impl Fn(usize) -> bool) -> Vec<usize> {
+    let unknown = |at: &usize| is_wanted(*at) && graph.is_index(*at) && graph.listed(*at).is_none();
+    (0..graph.len()).filter(unknown).take(2).collect()
 }

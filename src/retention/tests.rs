@@ -308,3 +308,40 @@ fn indexes_go_before_their_children_and_subjects_before_what_is_about_them() {
     assert_eq!(levels(&graph, &[0, 1, 2, 3]), [vec![1, 3], vec![2], vec![0]]);
     assert_eq!(levels(&graph, &[]), Vec::<Vec<usize>>::new());
 }
+
+/// What broke images with other programs: docs/everyday.md, "What went wrong elsewhere".
+#[test]
+fn what_went_wrong_elsewhere() {
+    // acr-cli#131, #188: children of tagged indexes, docker's and OCI's.
+    let repository = sample()
+        .image("a", &[], 90)
+        .image("b", &[], 90)
+        .index("docker", &["1"], 90, &["a"])
+        .with("imageManifestMediaType", media_type::DOCKER_LIST)
+        .index("oci", &["2"], 90, &["b"]);
+    // Whatever the index lists, `Sample` sets it for OCI's type alone.
+    let mut graph = repository.graph();
+    graph.set_listed(2, [(digest("a"), None)]);
+    graph.link();
+    let none = (HashMap::new(), HashMap::new());
+    let plan = plan(Repository { graph: &graph, pulls: &none.0, protected: &none.1 }, &untagged());
+    assert!(plan.is_empty());
+    // ecrm#16: the tag of a SOCI index names its image; it follows it, and is no candidate.
+    let soci = format!("sha256-{}", digest("app").hexadecimal());
+    let repository = sample().image("app", &["1"], 90).index("soci", &[&soci], 90, &[]);
+    assert!(repository.plan(&untagged(), &[]).0.is_empty());
+    assert_eq!(repository.plan(&tagged(), &[]).0, ["app", "soci"]);
+    // ghcr-cleanup-action#71, #102: an index of which a child is missing goes with those that are there.
+    let repository = sample().image("amd", &[], 90).index("half", &["1"], 90, &["amd", "gone"]);
+    assert_eq!(repository.plan(&tagged(), &[]).0, ["amd", "half"]);
+    // harbor#8717: of four tags of one image the newest two stay, and with them the image.
+    let repository = sample().image("one", &["h-1", "h-2", "h-3", "h-4"], 90);
+    let graph = repository.graph();
+    let wanted = Criteria { by_tag: true, keep: Some(2), matching: vec!["h-*".to_owned()], ..criteria() };
+    let plan = super::plan(Repository { graph: &graph, pulls: &none.0, protected: &none.1 }, &wanted);
+    assert_eq!(plan.untag, [(0, "h-1".to_owned()), (0, "h-2".to_owned())]);
+    // acr-cli#480: untagged is untagged, with children of its own or without.
+    let repository =
+        sample().image("x", &[], 90).index("tagged", &["1"], 90, &["x"]).index("bare", &[], 90, &["x"]);
+    assert_eq!(repository.plan(&untagged(), &[]).0, ["bare"]);
+}

@@ -36,10 +36,13 @@ pub(super) struct Planned {
     pub(super) outcome: Option<Outcome>,
 }
 
+/// Says why an image was chosen.
+pub(super) type Chosen = Box<dyn Fn(&Graph, usize) -> String>;
+
 /// Why images stay and go.
 pub(super) enum Reasons {
-    /// As the plan says; the function says why an image was chosen.
-    Plan(Plan, Box<dyn Fn(&Graph, usize) -> String>),
+    /// As the plan says, with why an image was chosen.
+    Plan(Plan, Chosen),
     /// As a file says.
     File(HashMap<usize, String>),
 }

@@ -25,13 +25,13 @@ pub(super) fn read(settings: &Settings, arguments: &[String]) -> anyhow::Result<
         if reference.name == Name::Unnamed {
             return Err(usage(format!("'{text}' names no image: write {text}:TAG or {text}@DIGEST")));
         }
-        let connection = match connections.iter().find(|(registry, _)| *registry == reference.registry) {
-            Some((_, connection)) => Arc::clone(connection),
-            None => {
-                let connection = connect(settings, reference.registry.as_ref())?;
-                connections.push((reference.registry.clone(), Arc::clone(&connection)));
-                connection
-            }
+        let known = connections.iter().find(|(registry, _)| *registry == reference.registry);
+        let connection = if let Some((_, connection)) = known {
+            Arc::clone(connection)
+        } else {
+            let connection = connect(settings, reference.registry.as_ref())?;
+            connections.push((reference.registry.clone(), Arc::clone(&connection)));
+            connection
         };
         let same = |named: &&mut Named| {
             Arc::ptr_eq(&named.repository.connection, &connection)

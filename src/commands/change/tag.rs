@@ -9,7 +9,7 @@ use clap::ArgMatches;
 use serde_json::{Map, json};
 
 use self::destination::{Destination, NewTag};
-use super::super::images::children::{fetch, tell_fetched};
+use super::super::images::children::tell_fetched;
 use super::super::images::content::Contents;
 use super::super::images::describe::lookup;
 use super::super::images::failures::{NO, UNKNOWN, answer};
@@ -156,16 +156,9 @@ async fn source(
         let sentence = format!("{digest}, the image of {reference} for {platform}, is not in the repository");
         return Ok(Err(answer(context, NO, &sentence)));
     }
-    let cached = cache.get(&digest, child.media_type(0));
-    let mut fetched = chosen.fetched;
-    let manifest = match cached {
-        Some(manifest) => Some(manifest),
-        None => {
-            let found = fetch(&repository, &child, &[0], &cache).await?;
-            fetched += found.len();
-            found.into_iter().next().map(|(_, manifest)| manifest)
-        }
-    };
+    let contents = Contents { repository: &repository, graph: &child, cache: &cache };
+    let (manifest, is_fetched) = contents.manifest(0).await?;
+    let fetched = chosen.fetched + usize::from(is_fetched);
     Ok(Ok(Source { repository, reference: reference.clone(), digest, manifest, fetched }))
 }
 
@@ -173,19 +166,16 @@ async fn source(
 fn new_tags(source: &Reference, texts: &[String]) -> anyhow::Result<Vec<(Reference, Vec<NewTag>)>> {
     let mut all: Vec<(Reference, Vec<NewTag>)> = Vec::new();
     for text in texts {
-        let (reference, tag) = match text.parse::<Tag>() {
-            Ok(tag) => (source.clone(), tag),
-            Err(_) => {
-                let reference: Reference = text.parse().map_err(wrong)?;
-                match reference.name.clone() {
-                    Name::Tag(tag) => (reference, tag),
-                    _ => {
-                        return Err(usage(format!(
-                            "'{text}' is no tag: expected a tag, or [HOST/]REPOSITORY:TAG for another repository"
-                        )));
-                    }
-                }
-            }
+        let (reference, tag) = if let Ok(tag) = text.parse::<Tag>() {
+            (source.clone(), tag)
+        } else {
+            let reference: Reference = text.parse().map_err(wrong)?;
+            let Name::Tag(tag) = reference.name.clone() else {
+                return Err(usage(format!(
+                    "'{text}' is no tag: expected a tag, or [HOST/]REPOSITORY:TAG for another repository"
+                )));
+            };
+            (reference, tag)
         };
         let new = NewTag::new(text, tag);
         let same = |known: &&mut (Reference, Vec<NewTag>)| {

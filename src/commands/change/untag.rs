@@ -126,7 +126,9 @@ async fn plan<'a>(
                     repository.name
                 ));
             }
-            holder.into_iter().for_each(|position| going.entry(position).or_default().push(tag));
+            if let Some(position) = holder {
+                going.entry(position).or_default().push(tag);
+            }
             wanted.push(Wanted { repository, tag: tag.clone(), digest });
         }
         let mut going: Vec<_> = going.into_iter().collect();

@@ -4,6 +4,7 @@
 //! `RETENTION_SEED` runs it alone.
 
 use std::collections::{HashMap, HashSet};
+use std::fmt::Write as _;
 
 use serde_json::json;
 
@@ -120,7 +121,7 @@ impl Case {
         graph.link();
         let protector = [Protector::Reference, Protector::InUse, Protector::UnknownUse];
         let protected =
-            (0..size).filter_map(|at| random.chance(6).then(|| (at, *random.pick(&protector)))).collect();
+            (0..size).filter(|_| random.chance(6)).map(|at| (at, protector[at % protector.len()])).collect();
         let pulls = (0..size).filter_map(|at| random.chance(5).then_some((at, None))).collect();
         Self { graph, criteria: criteria(&mut random), protected, pulls }
     }
@@ -232,10 +233,10 @@ fn check(case: &Case) -> Result<usize, String> {
     for at in 0..graph.len() {
         let image = graph.image(at);
         if !goes(at) {
-            for child in graph.children(at).filter(|child| goes(child.position)) {
+            if let Some(child) = graph.children(at).find(|child| goes(child.position)) {
                 return fail("a kept index loses a child", child.position);
             }
-            for companion in graph.companions(at).filter(|companion| goes(*companion)) {
+            if let Some(companion) = graph.companions(at).find(|companion| goes(*companion)) {
                 return fail("a kept image loses what is about it", companion);
             }
             continue;
@@ -362,8 +363,9 @@ fn describe(case: &Case) -> String {
     for at in 0..graph.len() {
         let image = graph.image(at);
         let children: Vec<usize> = graph.children(at).map(|child| child.position).collect();
-        text += &format!(
-            "{at}: {:?} {:?} tags {:?} subjects {:?} pushed {:?} index {} lists {children:?} known {}\n",
+        let _ = writeln!(
+            text,
+            "{at}: {:?} {:?} tags {:?} subjects {:?} pushed {:?} index {} lists {children:?} known {}",
             graph.kind(at),
             image.status(),
             image

@@ -297,12 +297,11 @@ fn check_layers(registry: &Registry, digest: &str) -> Result<(), String> {
 #[test]
 fn nothing_is_lost_whatever_somebody_else_does_meanwhile() {
     let variable = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-    let seeds = match variable("RACE_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => {
-            let first = variable("RACE_FIRST").unwrap_or(1);
-            first..first + variable("PROPTEST_CASES").unwrap_or(CASES)
-        }
+    let seeds = if let Some(seed) = variable("RACE_SEED") {
+        seed..seed + 1
+    } else {
+        let first = variable("RACE_FIRST").unwrap_or(1);
+        first..first + variable("PROPTEST_CASES").unwrap_or(CASES)
     };
     let (mut cases, mut gone) = (0, 0);
     for seed in seeds {

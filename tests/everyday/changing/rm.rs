@@ -42,7 +42,7 @@ fn an_image_goes_with_what_is_its_own_in_the_right_order() {
         .filter(|(operation, _)| operation == "BatchDeleteImage")
         .map(|(_, input)| input["imageIds"].clone())
         .collect();
-    let mut second = vec![amd, signature];
+    let mut second = [amd, signature];
     second.sort_by_key(|digest| deleted[1].to_string().find(digest.as_str()));
     assert_eq!(
         deleted,

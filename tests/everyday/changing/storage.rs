@@ -69,7 +69,7 @@ fn an_index_is_archived_and_comes_back_with_what_it_lists() {
 
 #[test]
 fn what_takes_too_long_cannot_be_told() {
-    let stage = Stage::restoring_within(std::time::Duration::from_secs(3600));
+    let stage = Stage::restoring_within(std::time::Duration::from_hours(1));
     stage.registry.repository("team/app");
     stage.registry.image("team/app", "one", Some("1.0"));
     stage.machine.ok("archive team/app:1.0 --yes");

@@ -10,10 +10,11 @@ use super::super::super::images::describe::{Images, graph};
 use super::super::super::images::manifest_cache::OwnFetches;
 use super::super::super::images::selection::Repository;
 use super::super::executor::Action;
-use super::super::planned::{Freed, Planned, Reasons};
+use super::super::planned::{Chosen, Freed, Planned, Reasons};
 use super::super::replication::DeleteReplication;
 use super::args::{PruneArgs, RuleArgs};
 use super::protect;
+use crate::image::glob;
 use crate::image::graph::{Graph, Time};
 use crate::retention::references::References;
 use crate::retention::{self, Criteria, Protector, TagState};
@@ -77,16 +78,12 @@ impl Target<'_> {
     }
 
     /// Says why an image was chosen: by which criteria, and how old it is.
-    fn describe(
-        &self,
-        criteria: &Criteria,
-        pulls: HashMap<usize, Option<Time>>,
-    ) -> Box<dyn Fn(&Graph, usize) -> String> {
+    fn describe(&self, criteria: &Criteria, pulls: HashMap<usize, Option<Time>>) -> Chosen {
         const DAY: i64 = 86_400;
         let now = self.now;
         let days = move |time: Time| (now.as_second() - time.timestamp().as_second()) / DAY;
         let shown = |days: i64| if days == 1 { "1 day".to_owned() } else { format!("{days} days") };
-        let (tags, by_match) = (criteria.tags, !criteria.matching.is_empty());
+        let (tags, globs) = (criteria.tags, criteria.matching.clone());
         let asks_for_use = criteria.unused_since.is_some();
         Box::new(move |graph, position| {
             let mut parts = Vec::new();
@@ -95,8 +92,13 @@ impl Target<'_> {
                 Some(TagState::Tagged) => parts.push("tagged".to_owned()),
                 None => {}
             }
-            if by_match {
-                parts.push("tag matches".to_owned());
+            if !globs.is_empty() {
+                let matches = |tag: &&str| globs.iter().any(|pattern| glob::matches(pattern, tag));
+                let others: Vec<&str> =
+                    graph.image(position).ordinary_tags().filter(|tag| !matches(tag)).collect();
+                let also =
+                    if others.is_empty() { String::new() } else { format!(" (also {})", others.join(", ")) };
+                parts.push(format!("tag matches{also}"));
             }
             if let Some(pushed) = graph.image(position).pushed() {
                 parts.push(shown(days(pushed)));
