@@ -23,11 +23,7 @@ pub fn levels(graph: &Graph, going: &[usize]) -> Vec<Vec<usize>> {
         };
         let mut level = free(&|(parents, subjects)| *parents == 0 && *subjects == 0);
         if level.is_empty() {
-            level = free(&|(parents, _)| *parents == 0);
-        }
-        if level.is_empty() {
-            // Indexes that list each other cannot exist, their digests being those of their bytes.
-            level = free(&|_| true);
+            level = vec![knot(graph, &before)];
         }
         before.retain(|position, _| level.binary_search(position).is_err());
         for position in &level {
@@ -47,4 +43,22 @@ pub fn levels(graph: &Graph, going: &[usize]) -> Vec<Vec<usize>> {
         levels.push(level);
     }
     levels
+}
+
+/// An image to begin with where everything that is left waits for something else that is left: one of a circle, and of
+/// these one that no index lists.
+fn knot(graph: &Graph, left: &HashMap<usize, (usize, usize)>) -> usize {
+    let mut path: Vec<usize> = left.keys().min().copied().into_iter().collect();
+    while let Some(last) = path.last().copied() {
+        let above = graph.parents(last).chain(graph.subjects_of(last));
+        let Some(next) = above.filter(|at| left.contains_key(at)).min() else { return last };
+        if let Some(first) = path.iter().position(|at| *at == next) {
+            let circle = &path[first..];
+            let unlisted = circle.iter().copied().find(|at| left[at].0 == 0);
+            let other = || left.iter().filter(|(_, waits)| waits.0 == 0).map(|(at, _)| *at).min();
+            return unlisted.or_else(other).unwrap_or(next);
+        }
+        path.push(next);
+    }
+    0
 }
