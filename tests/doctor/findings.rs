@@ -140,7 +140,7 @@ fn every_format_says_the_same() {
 
 #[test]
 fn what_cannot_be_examined_is_wrong_usage() {
-    let machine = machine();
+    let mut machine = machine();
     for arguments in [
         &["doctor", "docker.io/library/busybox"][..],
         &["doctor", "Not A Name"],
@@ -156,6 +156,7 @@ fn what_cannot_be_examined_is_wrong_usage() {
             outcome.transcript()
         );
     }
+    machine.set("HTTPS_PROXY", "http://127.0.0.1:1");
     let public = machine.ecr(&["doctor", "public.ecr.aws/nginx/nginx:latest", "--output", "json"]);
     let value = valid("doctor", &public.stdout);
     assert!(value["checks"].as_array().unwrap().iter().all(|check| check["id"] != "region-missing"));

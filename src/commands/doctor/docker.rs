@@ -110,6 +110,12 @@ fn the_file(examination: &mut Examination<'_>, file: &Path, json: &JsonText) {
             format!("`chmod 600 {name}`"),
         );
     }
+    members(examination, &name.to_string(), json);
+}
+
+/// Members of the file that docker does not read, or that send too much to our helper.
+fn members(examination: &mut Examination<'_>, name: &str, json: &JsonText) {
+    let report = &mut examination.report;
     for (wrong, right) in MISSPELT.iter().filter(|(wrong, _)| json.get(&[wrong]).is_some()) {
         let detail = format!("{name} has {wrong}, which docker does not know");
         report.add(Finding::DockerFileMember, detail, format!("it is called {right}"));
@@ -132,15 +138,9 @@ fn elsewhere(home: &Path) -> Vec<PathBuf> {
 
 fn logins(examination: &mut Examination<'_>, file: &Path, json: &JsonText, host: &str) {
     let name = file.display().to_string();
-    let almost = almost(json, host);
     let holder = login_file::holder(json, host);
-    if let Some(key) = almost.filter(|_| !matches!(holder, Holder::Helper(_))) {
-        examination.report.add(
-            Finding::DockerHelperKey,
-            format!("credHelpers in {name} has {key}, which never fits: docker looks for {host} exactly, and knows \
-                     no globs"),
-            format!("`ecr login --helper {host}` writes the key as docker wants it"),
-        );
+    if let Some(key) = almost(json, host).filter(|_| !matches!(holder, Holder::Helper(_))) {
+        wrong_key(examination, &name, &key, host);
         if let Holder::Store(store) = &holder {
             examination.report.add(
                 Finding::DockerStoreWins,
@@ -173,6 +173,16 @@ fn logins(examination: &mut Examination<'_>, file: &Path, json: &JsonText, host:
             format!("`ecr login {host}`, or once and for all `ecr login --helper {host}`"),
         ),
     }
+}
+
+fn wrong_key(examination: &mut Examination<'_>, file: &str, key: &str, host: &str) {
+    examination.report.add(
+        Finding::DockerHelperKey,
+        format!(
+            "credHelpers in {file} has {key}, which never fits: docker looks for {host} exactly, and knows no globs"
+        ),
+        format!("`ecr login --helper {host}` writes the key as docker wants it"),
+    );
 }
 
 /// A key of `credHelpers` that should be this host's, and is not the host exactly.

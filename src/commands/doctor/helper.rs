@@ -45,10 +45,7 @@ pub(super) fn examine(examination: &mut Examination<'_>, host: &str, program: &s
             "does it ask for a password, or is a keychain locked? Run it by hand: `echo HOST | PROGRAM get`",
         ),
         Some(Err(error)) => {
-            let reason = match error {
-                docker_credentials::Error::Program { reason, .. } => shown(&reason, is_own),
-                docker_credentials::Error::File(error) => error.to_string(),
-            };
+            let reason = reason(&error, is_own);
             let hint = if program == "ecr-login" {
                 "its log says more: ~/.ecr/log/ecr-login.log of Amazon's, ECR_LOG=debug of this one"
             } else {
@@ -118,6 +115,13 @@ fn ask(settings: &Settings, program: &str, host: &str) -> Option<Answer> {
 
 fn patience(settings: &Settings) -> Duration {
     settings.read_timeout().ok().flatten().map_or(PATIENCE, |timeout| timeout.min(PATIENCE))
+}
+
+fn reason(error: &docker_credentials::Error, is_own: bool) -> String {
+    match error {
+        docker_credentials::Error::Program { reason, .. } => shown(reason, is_own),
+        docker_credentials::Error::File(error) => error.to_string(),
+    }
 }
 
 /// What a program said of its failure, as far as it is known to be no secret.

@@ -84,15 +84,8 @@ async fn credentials(examination: &mut Examination<'_>, diagnosis: &Diagnosis) -
                 }
             };
             examination.report.ok(Finding::Credentials, source);
-            if of_environment && let Some(profile) = settings.profile() {
-                examination.report.add(
-                    Finding::CredentialsShadowed,
-                    format!("AWS_ACCESS_KEY_ID in the environment wins over the profile {profile} of AWS_PROFILE"),
-                    format!(
-                        "unset AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or use --profile \
-                         {profile}"
-                    ),
-                );
+            if let Some(profile) = settings.profile().filter(|_| of_environment) {
+                shadowed(examination, &profile);
             }
             true
         }
@@ -110,6 +103,17 @@ async fn credentials(examination: &mut Examination<'_>, diagnosis: &Diagnosis) -
             false
         }
     }
+}
+
+/// An access key in the environment wins over AWS_PROFILE.
+fn shadowed(examination: &mut Examination<'_>, profile: &str) {
+    examination.report.add(
+        Finding::CredentialsShadowed,
+        format!("AWS_ACCESS_KEY_ID in the environment wins over the profile {profile} of AWS_PROFILE"),
+        format!(
+            "unset AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or use --profile {profile}"
+        ),
+    );
 }
 
 /// Why credentials cannot be used, and what to do.

@@ -130,23 +130,18 @@ async fn route(examination: &mut Examination<'_>, diagnosis: &Diagnosis, url: &s
         chooser.as_ref().and_then(|chooser| chooser.choose(&uri)).map(|proxy| proxy.address.to_string());
     let addresses = addresses(&host, port).await;
     let is_private = !addresses.is_empty() && addresses.iter().all(is_private);
-    match (&proxy, addresses.as_slice()) {
-        // A proxy looks names up itself.
-        (Some(_), []) => {}
-        (None, []) => {
-            examination.report.add(
-                Finding::DnsFailed,
-                format!("the name {host} has no address"),
-                "is the region right? In a VPC: enableDnsSupport, enableDnsHostnames, and private DNS names of the \
-                 endpoint",
-            );
-            return false;
-        }
-        (_, _) if host.parse::<IpAddr>().is_ok() => {}
-        (_, found) => {
-            let kind = if is_private { "private" } else { "public" };
-            examination.report.ok(Finding::Dns, format!("{host} is {} ({kind})", found[0]));
-        }
+    // A proxy looks names up itself.
+    if addresses.is_empty() && proxy.is_none() {
+        examination.report.add(
+            Finding::DnsFailed,
+            format!("the name {host} has no address"),
+            "is the region right? In a VPC: enableDnsSupport, enableDnsHostnames, and private DNS names of the endpoint",
+        );
+        return false;
+    }
+    if let Some(address) = addresses.first().filter(|_| host.parse::<IpAddr>().is_err()) {
+        let kind = if is_private { "private" } else { "public" };
+        examination.report.ok(Finding::Dns, format!("{host} is {address} ({kind})"));
     }
     if let Some(proxy) = &proxy {
         examination.report.ok(Finding::Proxy, format!("{host} is asked through {proxy}"));

@@ -88,7 +88,17 @@ fn login(
         }
         return;
     }
-    match (docker_holder, of_docker) {
+    in_docker(examination, docker_holder, of_docker, host);
+}
+
+/// Examines the login that podman takes from docker's file, as its own have none.
+fn in_docker(
+    examination: &mut Examination<'_>,
+    holder: Holder,
+    file: Option<&(String, JsonText)>,
+    host: &str,
+) {
+    match (holder, file) {
         (Holder::Store(store), Some((file, json))) if login_file::login(json, host).is_none() => {
             examination.report.add(
                 Finding::PodmanNoStore,

@@ -31,29 +31,21 @@ pub(super) fn examine(examination: &mut Examination<'_>, host: &str, place: &str
     } else if let Some(damage) = damage(password) {
         report.add(Finding::TokenDamaged, format!("the password for {host} in {place} {damage}"), new_one);
     } else {
-        match (login_file::end(login), now()) {
-            (Some(end), now) if end <= now => report.add(
-                Finding::TokenExpired,
-                format!(
-                    "the password for {host} in {place} expired {} ago, at {}",
-                    span(now - end),
-                    moment(end)
-                ),
-                format!("{new_one}, or once and for all `ecr login --helper {host}`"),
-            ),
-            (Some(end), now) => {
-                report.ok(
-                    Finding::Token,
-                    format!("the password for {host} in {place} is good for {}", span(end - now)),
-                );
-            }
-            (None, _) => {
-                report.ok(
-                    Finding::Token,
-                    format!("the password for {host} in {place} does not say when it ends"),
-                );
-            }
-        }
+        age(examination, host, place, login_file::end(login));
+    }
+}
+
+fn age(examination: &mut Examination<'_>, host: &str, place: &str, end: Option<u64>) {
+    let (report, now) = (&mut examination.report, now());
+    let password = format!("the password for {host} in {place}");
+    match end {
+        Some(end) if end <= now => report.add(
+            Finding::TokenExpired,
+            format!("{password} expired {} ago, at {}", span(now - end), moment(end)),
+            format!("`ecr login {host}`, or once and for all `ecr login --helper {host}`"),
+        ),
+        Some(end) => report.ok(Finding::Token, format!("{password} is good for {}", span(end - now))),
+        None => report.ok(Finding::Token, format!("{password} does not say when it ends")),
     }
 }
 

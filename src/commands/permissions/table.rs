@@ -174,6 +174,11 @@ pub const PERMISSIONS: &[Permissions] = &[
         &[
             grant(Always, Source, &["ecr:DescribeImages", "ecr:BatchGetImage"]),
             grant(Always, Destination, &["ecr:DescribeImages", "ecr:PutImage"]),
+            grant(
+                Better("finds immutable tags before anything is sent"),
+                Destination,
+                &["ecr:DescribeRepositories"],
+            ),
             grant(Where("NEW is in another repository"), Source, &["ecr:GetDownloadUrlForLayer"]),
             grant(Where("NEW is in another repository"), Destination, PUSH),
             SIGNED,
@@ -255,9 +260,9 @@ pub const PERMISSIONS: &[Permissions] = &[
                     "ecr:DescribeImages",
                     "ecr:BatchGetImage",
                     "ecr:DescribeImageScanFindings",
+                    "ecr:StartImageScan",
                 ],
             ),
-            grant(Where("a basic scan is started (--start auto)"), Repository, &["ecr:StartImageScan"]),
             INSPECTOR,
         ],
     ),
