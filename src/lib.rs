@@ -12,20 +12,21 @@
 //! |---|---|---|
 //! | [`model`] | what ECR is: the tables, names and texts | nothing of ours |
 //! | [`escape`] | foreign text, made fit for a terminal | nothing of ours |
+//! | [`platform`] | what systems do differently: modes, owners, links, signals | nothing of ours |
 //! | [`image`] | OCI nouns: digest, descriptor, manifest, tag, reference, platform | escape |
 //! | [`iam`] | policy documents and their evaluation | nothing of ours |
 //! | [`lifecycle`] | lifecycle policies: document, validation, evaluation | image |
 //! | [`retention`] | which images may go: criteria, protection, plan | image |
-//! | [`settings`] | options, environment and profile, resolved | nothing of ours |
+//! | [`settings`] | options, environment and profile, resolved | platform |
 //! | [`network`] | what connections are made of: trust, proxies, timeouts, their log | settings |
 //! | [`output`] | values to bytes: json, yaml, text, table, query | model |
 //! | [`args`] | text to values: shorthand, JSON, files, blobs, skeletons | model |
-//! | [`service`] | the API: configuration, calls, pages, waiters | model, network, settings |
-//! | [`store`] | the homes of images: ECR, registries, layouts, archives | escape, image, model, network, service |
+//! | [`service`] | the API: configuration, calls, pages, waiters | model, network, platform, settings |
+//! | [`store`] | the homes of images: ECR, registries, layouts, archives | escape, image, model, network, platform, service |
 //! | [`transfer`] | copying images between stores | image, store |
-//! | [`auth`] | logins: tokens, their cache, the protocols of docker and kubelet | image, model, service, settings |
-//! | [`local`] | the embedded ECR | iam, image, lifecycle, model, store |
-//! | [`ui`] | terminal, pager, colour, progress | escape, image, settings, transfer |
+//! | [`auth`] | logins: tokens, their cache, the protocols of docker and kubelet | image, model, platform, service, settings |
+//! | [`local`] | the embedded ECR | iam, image, lifecycle, model, platform, store |
+//! | [`ui`] | terminal, pager, colour, progress | escape, image, platform, settings, transfer |
 //! | [`error`] | errors to words and exit codes | everything but auth, commands and cli |
 //! | [`commands`] | commands of our own | everything above |
 //! | [`cli`] | arguments to invocation, help, dispatch | everything above |
@@ -57,6 +58,7 @@ pub mod local;
 pub mod model;
 pub mod network;
 pub mod output;
+pub mod platform;
 pub mod retention;
 pub mod service;
 pub mod settings;

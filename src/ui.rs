@@ -11,6 +11,7 @@ pub mod secret;
 use std::io::{self, BufRead, IsTerminal, Write};
 
 use crate::escape::escape_lines;
+use crate::platform;
 use crate::settings::without_userinfo;
 
 /// The name that this program goes by, and calls itself in its texts.
@@ -93,7 +94,7 @@ impl Ui {
 
     /// Writes data to stdout, whole and at once.
     pub fn print(&self, text: &str) -> io::Result<()> {
-        self.print_bytes(text.as_bytes())
+        self.print_bytes(&platform::with_line_ends(text.as_bytes()))
     }
 
     /// Writes bytes to stdout, whole and at once.

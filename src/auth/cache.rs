@@ -5,15 +5,13 @@
 //! write to, or that is somebody else's, is refused: who can plant a file there can choose the password. A file that
 //! is not exactly what this module writes counts as absent. Nothing that goes wrong here ever breaks a login.
 
-use std::fs::{DirBuilder, File, OpenOptions, Permissions};
+use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use rustix::fs::OFlags;
-
 use super::entry::Entry;
+use crate::platform;
 use crate::settings::Settings;
 
 /// The largest file that is read. A password of ECR is some 2.5 kB in base64.
@@ -85,12 +83,12 @@ impl Cache {
             if !facts.is_dir() {
                 return Err(refused("it is not a folder".into()));
             }
-            let me = rustix::process::geteuid().as_raw();
-            let sticky = sticky_will_do && facts.mode() & 0o1000 != 0;
-            if facts.uid() != me && !(sticky_will_do && facts.uid() == 0) {
-                return Err(refused(format!("it belongs to the user {}, not to {me}", facts.uid())));
+            let (me, owner, mode) = (platform::user(), platform::owner(&facts), platform::mode(&facts));
+            let sticky = sticky_will_do && mode & 0o1000 != 0;
+            if owner != me && !(sticky_will_do && owner == 0) {
+                return Err(refused(format!("it belongs to the user {owner}, not to {me}")));
             }
-            if facts.mode() & 0o022 != 0 && !sticky {
+            if mode & 0o022 != 0 && !sticky {
                 return Err(refused(format!(
                     "others can write to it (chmod 700 '{}' makes it usable)",
                     path.display()
@@ -159,18 +157,14 @@ impl Cache {
         let path = self.folder.join(format!("{key}.lock"));
         // The file may be cleared away between opening and locking; then the lock is on nothing that others see.
         for _ in 0..8 {
-            let file =
-                own_file().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path)?;
+            let file = own_file().read(true).write(true).create(true).truncate(false).open(&path)?;
             match file.try_lock() {
                 Err(std::fs::TryLockError::WouldBlock) => return Ok(None),
                 Err(std::fs::TryLockError::Error(error)) => return Err(error),
                 Ok(()) => {}
             }
-            let same = std::fs::symlink_metadata(&path).and_then(|there| {
-                let here = file.metadata()?;
-                Ok(there.ino() == here.ino() && there.dev() == here.dev())
-            });
-            if same.unwrap_or(false) {
+            let there = platform::identity_of(&path);
+            if there.is_ok_and(|there| platform::identity(&file).is_ok_and(|here| there == here)) {
                 return Ok(Some(file));
             }
         }
@@ -192,7 +186,7 @@ impl Cache {
             io::ErrorKind::NotFound => Ok(()),
             _ => Err(error),
         })?;
-        own_file().write(true).create_new(true).mode(0o600).open(path).map(drop)
+        own_file().write(true).create_new(true).open(path).map(drop)
     }
 
     fn nobody(&self, address: &str) -> PathBuf {
@@ -211,12 +205,12 @@ impl Cache {
 
     fn prepare(&self) -> io::Result<()> {
         if let Ok(facts) = std::fs::metadata(&self.folder) {
-            if facts.mode() & 0o077 != 0 {
-                std::fs::set_permissions(&self.folder, Permissions::from_mode(0o700))?;
+            if platform::mode(&facts) & 0o077 != 0 {
+                platform::make_private(&self.folder)?;
             }
             return Ok(());
         }
-        DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
+        platform::private_folder().create(&self.folder)?;
         // Somebody may have been quicker than we in a folder that others can write to.
         self.check().map_err(|unusable| io::Error::other(unusable.to_string()))
     }
@@ -280,11 +274,8 @@ fn is_older(path: &Path, limit: Duration) -> bool {
 }
 
 /// A file is opened itself, never what a link at its place points to, and a planted pipe does not hold us up.
-fn own_file() -> OpenOptions {
-    let mut options = File::options();
-    #[allow(clippy::cast_possible_wrap, reason = "the flags are the same bits, signed in the one interface")]
-    options.custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32);
-    options
+fn own_file() -> std::fs::OpenOptions {
+    platform::private_file_without_links()
 }
 
 /// The bytes of a file that is ours and nobody else's.
@@ -292,7 +283,7 @@ fn read_own(path: &Path) -> Option<Vec<u8>> {
     let file = own_file().read(true).open(path).ok()?;
     let facts = file.metadata().ok()?;
     // Nothing for the group and others.
-    let mine = facts.uid() == rustix::process::geteuid().as_raw() && facts.mode().trailing_zeros() >= 6;
+    let mine = platform::owner(&facts) == platform::user() && platform::mode(&facts).trailing_zeros() >= 6;
     if !facts.is_file() || !mine || facts.len() > LARGEST {
         return None;
     }
@@ -303,7 +294,8 @@ fn read_own(path: &Path) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::symlink;
+    use std::fs::Permissions;
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 
     use super::*;
     use crate::settings::{Environment, Globals};

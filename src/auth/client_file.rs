@@ -13,6 +13,7 @@ use serde_json::Value;
 use super::diff;
 use super::json_text::{self, JsonText};
 use super::login_file::{self, Replaced};
+use crate::platform;
 use crate::settings::Settings;
 
 /// How long another one of us may take for its change.
@@ -100,7 +101,7 @@ impl Client {
                 (Some(file), _) => Ok(file),
                 (None, Some(folder)) => Ok(folder.join("containers/auth.json")),
                 (None, None) if cfg!(target_os = "linux") => {
-                    Ok(format!("/run/containers/{}/auth.json", rustix::process::geteuid().as_raw()).into())
+                    Ok(format!("/run/containers/{}/auth.json", platform::user()).into())
                 }
                 (None, None) => Ok(configuration()?.join("containers/auth.json")),
             },

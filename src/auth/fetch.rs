@@ -1,7 +1,7 @@
 //! Asking the service for a password: whose settings, which endpoint, how long, and what its no means.
 
 use std::io::{Seek as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -16,6 +16,7 @@ use super::target::Target;
 use super::token::now;
 use crate::image::host::Address;
 use crate::model;
+use crate::platform;
 use crate::service::{self, Client};
 use crate::settings::{self, Settings, section};
 
@@ -134,7 +135,7 @@ struct TokenFile {
 fn token_file(account: &ServiceAccount) -> Result<TokenFile, Failure> {
     let write = || {
         let unnamed = tempfile::tempfile()?;
-        let (mut file, path, named) = if let Some(path) = descriptor_path(&unnamed) {
+        let (mut file, path, named) = if let Some(path) = platform::path_of_unnamed(&unnamed) {
             (unnamed, path, None)
         } else {
             let (file, path) = tempfile::NamedTempFile::new()?.into_parts();
@@ -147,18 +148,6 @@ fn token_file(account: &ServiceAccount) -> Result<TokenFile, Failure> {
     write().map_err(|error: std::io::Error| {
         Failure::Settings(format!("the service account's token cannot be put in a temporary file: {error}"))
     })
-}
-
-/// Returns the path by which this process can open a file that has no name, if the system has one.
-#[cfg(unix)]
-fn descriptor_path(file: &std::fs::File) -> Option<PathBuf> {
-    let descriptor = std::os::fd::AsRawFd::as_raw_fd(file);
-    Some(Path::new("/dev/fd").join(descriptor.to_string())).filter(|path| path.exists())
-}
-
-#[cfg(not(unix))]
-fn descriptor_path(_: &std::fs::File) -> Option<PathBuf> {
-    None
 }
 
 /// The settings of whoever asks for this target: region and endpoint form of the host, identity of the rule.

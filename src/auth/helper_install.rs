@@ -7,7 +7,6 @@
 //! docker finds the program `docker-credential-ecr-login` on PATH; where there is none, a link of that name is made
 //! beside this program, and `--undo` removes it again.
 
-use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
@@ -15,6 +14,7 @@ use serde_json::{Value, json};
 use super::client_file::{self, Change, Error};
 use super::json_text::{self, JsonText};
 use super::store_login::{HELPER, forget};
+use crate::platform;
 use crate::settings::Settings;
 
 /// The helper's program.
@@ -127,7 +127,7 @@ pub fn link(settings: &Settings, dry_run: bool) -> Option<Program> {
         let same = std::fs::canonicalize(&found).is_ok_and(|real| real == own);
         return Some(if same { Program::There(found) } else { Program::Another(found) });
     }
-    let beside = own.with_file_name(PROGRAM);
+    let beside = own.with_file_name(format!("{PROGRAM}{}", platform::PROGRAM_SUFFIX));
     let on_path = settings.programs("ecr").iter().any(|program| program.parent() == own.parent());
     if !on_path {
         let reason = format!("{} is not on PATH", own.parent().unwrap_or(&own).display());
@@ -136,7 +136,7 @@ pub fn link(settings: &Settings, dry_run: bool) -> Option<Program> {
     if dry_run {
         return Some(Program::Linked(beside));
     }
-    Some(match symlink(&own, &beside) {
+    Some(match platform::link_program(&own, &beside) {
         Ok(()) => Program::Linked(beside),
         Err(error) => Program::Missing { own, reason: error.to_string() },
     })
@@ -145,10 +145,8 @@ pub fn link(settings: &Settings, dry_run: bool) -> Option<Program> {
 /// Removes the link that `link` made, where it is one.
 pub fn unlink(settings: &Settings, dry_run: bool) -> Option<PathBuf> {
     let own = std::fs::canonicalize(settings.own_program()?).ok()?;
-    let beside = own.with_file_name(PROGRAM);
-    let ours =
-        std::fs::read_link(&beside).is_ok_and(|to| std::fs::canonicalize(to).is_ok_and(|real| real == own));
-    if !ours || (!dry_run && std::fs::remove_file(&beside).is_err()) {
+    let beside = own.with_file_name(format!("{PROGRAM}{}", platform::PROGRAM_SUFFIX));
+    if !platform::is_link_to(&beside, &own) || (!dry_run && std::fs::remove_file(&beside).is_err()) {
         return None;
     }
     Some(beside)

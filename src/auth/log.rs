@@ -5,14 +5,11 @@
 //! blacked out (`redact`). A log that cannot be written is no reason to fail.
 
 use std::cell::RefCell;
-use std::fs::File;
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::OFlags;
-
 use super::redact::Secrets;
+use crate::platform;
 use crate::settings::Settings;
 
 /// The size at which the file is put aside.
@@ -118,11 +115,9 @@ fn append(path: &Path, line: &str) -> std::io::Result<()> {
         aside.push(".1");
         std::fs::rename(path, aside)?;
     }
-    let mut options = File::options();
-    #[allow(clippy::cast_possible_wrap, reason = "the flags are the same bits, signed in the one interface")]
-    options.append(true).create(true).mode(0o600).custom_flags(OFlags::NOFOLLOW.bits() as i32);
+    let mut file = platform::private_file_without_links().append(true).create(true).open(path)?;
     // One write, so that lines of several processes stay whole.
-    options.open(path)?.write_all(line.as_bytes())
+    file.write_all(line.as_bytes())
 }
 
 #[cfg(test)]

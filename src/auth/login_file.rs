@@ -4,23 +4,19 @@
 //! a rename: a reader sees the old file or the new one. Mode and owner stay, but for a file with passwords that
 //! everybody can read.
 
-use std::fs::{DirBuilder, File, Metadata, OpenOptions, Permissions};
+use std::fs::{File, Metadata};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Access, OFlags, access};
+use crate::platform;
 
 /// The largest file that is read: docker's own have a few kilobytes.
 const LARGEST: u64 = 4 << 20;
 
 /// The text of a file; `None` where there is no file.
 pub(super) fn read(file: &Path) -> io::Result<Option<String>> {
-    let mut options = OpenOptions::new();
-    #[allow(clippy::cast_possible_wrap, reason = "the flags are the same bits, signed in the one interface")]
     // Opening a pipe that nobody writes to would wait for ever.
-    options.read(true).custom_flags(OFlags::NONBLOCK.bits() as i32);
-    let opened = match options.open(file) {
+    let opened = match platform::without_waiting().read(true).open(file) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return dangling_link(file).map_or(Ok(None), |error| Err(io::Error::other(error)));
         }
@@ -95,7 +91,7 @@ pub(super) enum Replaced {
 pub(super) fn replace(real: &Path, before: Option<&str>, after: &str, secret: bool) -> io::Result<Replaced> {
     let folder = real.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if !folder.is_dir() {
-        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        platform::private_folder().create(folder)?;
     }
     let facts = existing(real)?;
     let mut file = tempfile::Builder::new().prefix(".ecr-").tempfile_in(folder)?;
@@ -103,11 +99,7 @@ pub(super) fn replace(real: &Path, before: Option<&str>, after: &str, secret: bo
     let mut note = None;
     if let Some(facts) = facts {
         note = keep_mode(file.as_file(), &facts, secret)?;
-        let own = file.as_file().metadata()?;
-        if (own.uid(), own.gid()) != (facts.uid(), facts.gid()) {
-            // Under sudo the file stays its owner's; who may not give it away leaves it to himself.
-            let _ = fchown(file.as_file(), Some(facts.uid()), Some(facts.gid()));
-        }
+        platform::give(file.as_file(), &facts)?;
     }
     file.as_file().sync_all()?;
     if read(real)?.as_deref() != before {
@@ -124,9 +116,8 @@ fn existing(real: &Path) -> io::Result<Option<Metadata>> {
         facts => facts?,
     };
     check(&facts)?;
-    // Root may write everywhere; whoever took all write bits away meant root, too.
-    if facts.mode() & 0o222 == 0 || access(real, Access::WRITE_OK).is_err() {
-        let mode = facts.mode() & 0o777;
+    if !platform::is_writable(real, &facts) {
+        let mode = platform::mode(&facts) & 0o777;
         return Err(io::Error::other(format!("it is read-only (mode {mode:04o}): make it writable first")));
     }
     Ok(Some(facts))
@@ -135,9 +126,9 @@ fn existing(real: &Path) -> io::Result<Option<Metadata>> {
 /// Gives the new file the old one's mode. A file that everybody can read loses that with its first password; one for a
 /// group is somebody's decision, and told.
 fn keep_mode(file: &File, facts: &Metadata, secret: bool) -> io::Result<Option<String>> {
-    let mode = facts.mode() & 0o7777;
+    let mode = platform::mode(facts);
     let everybody = secret && mode & 0o007 != 0;
-    file.set_permissions(Permissions::from_mode(if everybody { mode & !0o077 } else { mode }))?;
+    platform::set_mode(file, if everybody { mode & !0o077 } else { mode })?;
     Ok(if everybody {
         Some(format!("everybody could read it (mode {mode:04o}); now only its owner can"))
     } else if secret && mode & 0o070 != 0 {
@@ -149,7 +140,8 @@ fn keep_mode(file: &File, facts: &Metadata, secret: bool) -> io::Result<Option<S
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::symlink;
+    use std::fs::Permissions;
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 
     use super::*;
 

@@ -8,6 +8,7 @@ use std::process::{Command, ExitCode};
 use indexmap::IndexMap;
 
 use crate::error::Error;
+use crate::platform;
 use crate::settings::Settings;
 
 use super::SERVICES;
@@ -173,10 +174,7 @@ fn shell(line: &str, words: &[String]) -> Result<ExitCode, Error> {
     let (shell, flag) = if cfg!(windows) { ("cmd", "/C") } else { ("/bin/sh", "-c") };
     let status = Command::new(shell).args([flag, &line]).status();
     let status = status.map_err(|error| Error::Other(format!("{shell} cannot be started: {error}")))?;
-    #[cfg(unix)]
-    let signal = std::os::unix::process::ExitStatusExt::signal(&status);
-    #[cfg(not(unix))]
-    let signal: Option<i32> = None;
+    let signal = platform::signal_of(status);
     // Python hands on the negative number of a signal, of which the system keeps the last byte.
     let code = status.code().or(signal.map(|signal| -signal)).unwrap_or(255);
     Ok(ExitCode::from(u8::try_from(code.rem_euclid(256)).unwrap_or(255)))

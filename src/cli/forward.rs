@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use crate::error::Error;
+use crate::platform;
 use crate::settings::Settings;
 
 /// The next `aws` on PATH. Only what comes after this program counts, so that two copies of it, both called `aws`,
@@ -33,16 +34,8 @@ pub(super) fn become_program(program: &Path, arguments: &[OsString]) -> Result<E
     command.args(arguments.iter().skip(1));
     let failed =
         |error: std::io::Error| Error::Other(format!("{} cannot be started: {error}", program.display()));
-    #[cfg(unix)]
-    {
-        use std::os::unix::process::CommandExt;
-        Err(failed(command.arg0("aws").exec()))
-    }
-    #[cfg(not(unix))]
-    {
-        let status = command.status().map_err(failed)?;
-        Ok(ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(255)))
-    }
+    let status = platform::replace_process(&mut command, "aws").map_err(failed)?;
+    Ok(ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(255)))
 }
 
 /// What tells one program file from another, whatever it is called.

@@ -6,7 +6,6 @@
 //! stands ([`BareName`]).
 
 use std::io::{self, IsTerminal as _};
-use std::os::fd::AsFd as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -20,6 +19,7 @@ use crate::auth::login::LoginContext;
 use crate::auth::{self, entry};
 use crate::image::{Digest, Name, Reference, Registry, RepositoryName, Tag};
 use crate::network::Network;
+use crate::platform;
 use crate::settings::{Globals, Settings};
 use crate::store::engine::Address;
 use crate::store::registry::{Login, Remote};
@@ -186,8 +186,8 @@ impl Location {
         if side == Side::Destination {
             return Self::output(path);
         }
-        let input = io::stdin().as_fd().try_clone_to_owned().context("cannot read standard input")?;
-        Self::opened(path, |path| path.source_in(input.into()))
+        let input = platform::input().context("cannot read standard input")?;
+        Self::opened(path, |path| path.source_in(input))
     }
 
     fn output(path: &ArchivePath) -> anyhow::Result<Self> {

@@ -3,15 +3,14 @@
 //! While work is under way that has something to clean up, a [`Listener`] hears of them. At any other time they do what
 //! they do to every program: end it.
 
-use std::io::{self, IsTerminal as _};
+use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{LazyLock, OnceLock};
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use signal_hook::low_level::emulate_default_handler;
 use tokio::sync::watch;
 
 use crate::error::Signal;
+use crate::platform::{self, StopRequest};
 use crate::ui;
 
 /// How many listeners there are.
@@ -57,36 +56,17 @@ impl Drop for Listener {
 }
 
 fn watch_signals() -> io::Result<()> {
-    let mut wanted = vec![SIGINT, SIGTERM];
-    if !ignores_hang_up() {
-        wanted.push(SIGHUP);
-    }
-    let mut signals = signal_hook::iterator::Signals::new(wanted)?;
-    std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
-        for number in signals.forever() {
-            let signal = match number {
-                SIGTERM => Signal::Terminate,
-                SIGHUP => Signal::HangUp,
-                _ => Signal::Interrupt,
-            };
-            if LISTENERS.load(Ordering::SeqCst) > 0 {
-                SIGNALS.send_replace(Some(signal));
-            } else if signal != Signal::Interrupt || !ui::pager::is_open() {
-                // Ctrl-C in a pager is the pager's affair.
-                let _ = emulate_default_handler(number);
-            }
+    platform::watch_stop_requests(|request| {
+        let signal = match request {
+            StopRequest::Interrupt => Signal::Interrupt,
+            StopRequest::Terminate => Signal::Terminate,
+            StopRequest::HangUp => Signal::HangUp,
+        };
+        if LISTENERS.load(Ordering::SeqCst) > 0 {
+            SIGNALS.send_replace(Some(signal));
+            return true;
         }
-    })?;
-    Ok(())
-}
-
-/// Whether this process was started to outlive its terminal, as nohup does it. Where the system does not say so, it is
-/// assumed of a program that does not talk to a terminal: nohup sends its output to a file.
-fn ignores_hang_up() -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    match ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()) {
-        Some(mask) => mask & (1 << (SIGHUP - 1)) != 0,
-        None => !io::stderr().is_terminal(),
-    }
+        // Ctrl-C in a pager is the pager's affair.
+        signal == Signal::Interrupt && ui::pager::is_open()
+    })
 }

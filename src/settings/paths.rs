@@ -7,11 +7,12 @@ use indexmap::IndexMap;
 use super::Settings;
 use super::error::Error;
 use super::files;
+use crate::platform;
 
 impl Settings {
     /// The home directory.
     pub fn home(&self) -> Option<PathBuf> {
-        match self.filled_variable("HOME") {
+        match self.filled_variable(platform::HOME) {
             Some(home) => Some(PathBuf::from(home)),
             // The password database is this machine's, not a given environment's.
             None if self.environment.is_of_this_process() => dirs::home_dir(),
@@ -74,13 +75,13 @@ impl Settings {
 
     /// Where engines listen that nobody named: docker's, docker's and podman's of this user, podman's of the system.
     pub fn engine_sockets(&self) -> Vec<PathBuf> {
-        let mut sockets = vec![PathBuf::from("/var/run/docker.sock")];
+        let mut sockets = vec![PathBuf::from(platform::DOCKER_SOCKET)];
         if let Some(folder) = self.filled_variable("XDG_RUNTIME_DIR").map(PathBuf::from) {
             sockets.push(folder.join("docker.sock"));
             sockets.push(folder.join("podman/podman.sock"));
         }
         sockets.extend(self.home().map(|home| home.join(".docker/run/docker.sock")));
-        sockets.push("/run/podman/podman.sock".into());
+        sockets.push(platform::PODMAN_SOCKET.into());
         sockets
     }
 
@@ -97,17 +98,14 @@ impl Settings {
     /// The programs of this name on `PATH`, first found first.
     pub fn programs(&self, name: &str) -> Vec<PathBuf> {
         let path = self.variable("PATH").unwrap_or_default();
-        std::env::split_paths(&path).map(|folder| folder.join(name)).filter(|file| is_program(file)).collect()
+        let file = format!("{name}{}", platform::PROGRAM_SUFFIX);
+        std::env::split_paths(&path)
+            .map(|folder| folder.join(&file))
+            .filter(|file| is_program(file))
+            .collect()
     }
 }
 
-#[cfg(unix)]
 fn is_program(file: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-    file.metadata().is_ok_and(|facts| facts.is_file() && facts.permissions().mode() & 0o111 != 0)
-}
-
-#[cfg(not(unix))]
-fn is_program(file: &Path) -> bool {
-    file.is_file()
+    file.metadata().is_ok_and(|facts| platform::is_program(&facts))
 }

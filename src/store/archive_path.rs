@@ -3,7 +3,6 @@
 
 use std::fs::File;
 use std::io::Read as _;
-use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,6 +11,7 @@ use super::{
     ArchiveReader, ArchiveStream, ArchiveWriter, DockerReader, Error, Layout, Shared, VerifiedBlobs, docker,
 };
 use crate::image::{Digest, Name, Reference, Tag};
+use crate::platform;
 
 /// The form in which a path keeps images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -184,7 +184,7 @@ impl ArchivePath {
 }
 
 fn is_pipe(path: &Path) -> bool {
-    std::fs::metadata(path).is_ok_and(|facts| facts.file_type().is_fifo())
+    std::fs::metadata(path).is_ok_and(|facts| platform::is_pipe(&facts))
 }
 
 /// Whether a tar file is there, by the magic in its first header.

@@ -30,6 +30,7 @@ use super::{
 };
 use crate::image::{Descriptor, Digest, Manifest, Name};
 use crate::network::{Network, log};
+use crate::platform;
 
 /// The most that is read of what an engine says about a failure or a loaded image.
 const MOST_WORDS: usize = 1024 * 1024;
@@ -45,8 +46,9 @@ pub enum Error {
     None(String),
     /// The address is of another kind.
     #[error(
-        "cannot use the engine at {0}: expected unix:///PATH, or tcp://HOST:PORT on this machine, as whoever reaches \
-         an engine over a network without a login owns its machine"
+        "cannot use the engine at {0}: expected {scheme}/PATH, or tcp://HOST:PORT on this machine, as whoever reaches \
+         an engine over a network without a login owns its machine",
+        scheme = platform::SOCKET_SCHEME
     )]
     Address(String),
     /// It does not answer.
@@ -82,8 +84,8 @@ pub enum Error {
 /// Where an engine listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Address {
-    /// At a socket in the file system.
-    Unix(PathBuf),
+    /// At a socket in the file system, or a named pipe.
+    Socket(PathBuf),
     /// At a port of this machine.
     Tcp(String),
 }
@@ -91,8 +93,8 @@ pub enum Address {
 impl Address {
     /// Reads an address as DOCKER_HOST has it.
     pub fn parse(text: &str) -> Result<Self, Error> {
-        if let Some(path) = text.strip_prefix("unix://").filter(|path| path.starts_with('/')) {
-            return Ok(Self::Unix(path.into()));
+        if let Some(path) = platform::socket_path(text) {
+            return Ok(Self::Socket(path));
         }
         let loopback = |place: &&str| {
             let host = place.rsplit_once(':').map_or(*place, |(host, _)| host).trim_matches(['[', ']']);
@@ -109,7 +111,7 @@ impl Address {
         let found = sockets.iter().find(|socket| socket.exists());
         let names =
             || sockets.iter().map(|socket| socket.display().to_string()).collect::<Vec<_>>().join(", ");
-        found.cloned().map(Self::Unix).ok_or_else(|| Error::None(names()))
+        found.cloned().map(Self::Socket).ok_or_else(|| Error::None(names()))
     }
 
     fn unreachable(&self, reason: &dyn std::fmt::Display) -> Error {
@@ -122,7 +124,7 @@ impl Address {
 
     fn place(&self) -> String {
         match self {
-            Self::Unix(path) => path.display().to_string(),
+            Self::Socket(path) => path.display().to_string(),
             Self::Tcp(place) => place.clone(),
         }
     }
@@ -272,10 +274,7 @@ async fn in_time<T>(
 
 async fn connect(address: &Address) -> io::Result<SendRequest<Body>> {
     match address {
-        #[cfg(unix)]
-        Address::Unix(path) => speak(TokioIo::new(tokio::net::UnixStream::connect(path).await?)).await,
-        #[cfg(not(unix))]
-        Address::Unix(_) => Err(io::Error::other("this system has no such sockets")),
+        Address::Socket(path) => speak(TokioIo::new(platform::connect(path).await?)).await,
         Address::Tcp(place) => speak(TokioIo::new(TcpStream::connect(place).await?)).await,
     }
 }
@@ -381,7 +380,7 @@ mod tests {
 
     #[test]
     fn addresses() {
-        assert_eq!(Address::parse("unix:///run/x.sock").unwrap(), Address::Unix("/run/x.sock".into()));
+        assert_eq!(Address::parse("unix:///run/x.sock").unwrap(), Address::Socket("/run/x.sock".into()));
         for place in ["127.0.0.1:2375", "localhost:2375", "[::1]:2375"] {
             assert_eq!(Address::parse(&format!("tcp://{place}")).unwrap(), Address::Tcp(place.to_owned()));
         }

@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -13,6 +12,7 @@ use serde_json::Value;
 use super::index::Index;
 use super::{Answer, Error, Reader};
 use crate::image::{Descriptor, Digest, MAXIMUM_MANIFEST, Manifest, Name};
+use crate::platform::FileExt as _;
 
 /// The file that marks a layout.
 pub(super) const MARK: &str = "oci-layout";

@@ -5,146 +5,33 @@
 //! links are not followed, files are created exclusively, and what was there before is used only if it is a regular
 //! file (with [`Folder::own_file`]: the user's own, without another name, which nobody else can write to).
 
-use std::ffi::{CString, OsStr};
-use std::fs::{self, File, TryLockError};
-use std::io;
-use std::os::fd::OwnedFd;
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+#[cfg(unix)]
+mod handles;
+#[cfg(windows)]
+mod paths;
 
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat};
-use rustix::io::Errno;
+use std::ffi::OsStr;
+use std::fs::{File, TryLockError};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::platform;
+
+#[cfg(unix)]
+pub(crate) use handles::{Folder, open_file};
+#[cfg(windows)]
+pub(crate) use paths::{Folder, open_file};
 
 /// Names of files that are not finished begin with this.
 pub(super) const UNFINISHED: &str = ".unfinished-";
-/// What files of an image get, less what the umask takes away.
-const WIDE: Mode = Mode::RUSR.union(Mode::WUSR).union(Mode::RGRP).union(Mode::ROTH);
-const PRIVATE: Mode = Mode::RUSR.union(Mode::WUSR);
-/// A pipe or a device that is found instead of a file does not hold anybody up, and is found out by its type.
-const OPEN: OFlags = OFlags::NONBLOCK.union(OFlags::CLOEXEC).union(OFlags::NOCTTY);
-/// Bits of a mode with which somebody other than the owner can write.
-const OTHERS_WRITE: u32 = 0o022;
-
-/// An open directory.
-#[derive(Debug)]
-pub(crate) struct Folder {
-    path: PathBuf,
-    handle: OwnedFd,
-}
 
 impl Folder {
-    /// Opens a directory by a path, following the links in it.
-    pub(crate) fn open(path: &Path) -> io::Result<Self> {
-        let handle = rustix::fs::open(path, OPEN | OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?;
-        Ok(Self { path: path.to_owned(), handle })
-    }
-
-    /// Opens a directory to write to, which is created unless it is there. A link is followed where the user or the
-    /// system made it: in a folder that everybody can write to, somebody else could have been quicker.
-    pub(crate) fn create(path: &Path) -> io::Result<Self> {
-        if let Ok(facts) = fs::symlink_metadata(path)
-            && facts.is_symlink()
-            && ![0, own_user()].contains(&facts.uid())
-        {
-            return Err(io::Error::other(format!("it is a link that user {} made", facts.uid())));
-        }
-        fs::DirBuilder::new().recursive(true).mode(0o755).create(path)?;
-        Self::open(path)
-    }
-
-    /// Opens the user's own directory for what nobody else may change, which is created unless it is there.
-    pub(crate) fn create_private(path: &Path) -> io::Result<Self> {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
-        Self::private(path)
-    }
-
-    /// Opens the user's own directory for what nobody else may change. One that others can write to is closed to them,
-    /// and one that belongs to somebody else is refused.
-    pub(crate) fn private(path: &Path) -> io::Result<Self> {
-        let flags = OPEN | OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW;
-        let folder = Self { path: path.to_owned(), handle: rustix::fs::open(path, flags, Mode::empty())? };
-        let facts = rustix::fs::fstat(&folder.handle)?;
-        if facts.st_uid != own_user() {
-            return Err(io::Error::other(format!("it belongs to user {}", facts.st_uid)));
-        }
-        if facts.st_mode & OTHERS_WRITE != 0 {
-            rustix::fs::fchmod(&folder.handle, Mode::RWXU)?;
-        }
-        Ok(folder)
-    }
-
-    /// The path by which it was opened, for messages.
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Opens a directory in it.
-    pub(crate) fn child(&self, name: &str) -> io::Result<Self> {
-        let flags = OPEN | OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW;
-        let opened = rustix::fs::openat(&self.handle, name, flags, Mode::empty());
-        let handle = opened.map_err(|error| self.explained(name, error))?;
-        Ok(Self { path: self.path.join(name), handle })
-    }
-
-    /// Opens a directory in it, which is created unless it is there.
-    pub(crate) fn create_child(&self, name: &str) -> io::Result<Self> {
-        match self.child(name) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                match rustix::fs::mkdirat(&self.handle, name, Mode::RWXU | WIDE | Mode::XGRP | Mode::XOTH) {
-                    Ok(()) | Err(Errno::EXIST) => self.child(name),
-                    Err(error) => Err(error.into()),
-                }
-            }
-            found => found,
-        }
-    }
-
-    /// Opens a regular file in it, without following links.
-    pub(crate) fn file(&self, name: &str) -> io::Result<File> {
-        let flags = OPEN | OFlags::RDONLY | OFlags::NOFOLLOW;
-        let opened = rustix::fs::openat(&self.handle, name, flags, Mode::empty());
-        regular(opened.map_err(|error| self.explained(name, error))?)
-    }
-
-    /// Opens a regular file by a path from here, following links wherever they lead.
-    pub(crate) fn file_by_links(&self, path: &str) -> io::Result<File> {
-        regular(rustix::fs::openat(&self.handle, path, OPEN | OFlags::RDONLY, Mode::empty())?)
-    }
-
-    /// Opens a file for reading and writing, created unless it is there. `None` if what is there is anything but a
-    /// regular file of the user's own, with one name, which nobody else can write to.
-    pub(crate) fn own_file(&self, name: &str, is_private: bool) -> io::Result<Option<File>> {
-        let flags = OPEN | OFlags::RDWR | OFlags::NOFOLLOW;
-        let mode = if is_private { PRIVATE } else { WIDE };
-        // Somebody else may create or remove it between our two attempts.
-        for _ in 0..3 {
-            match rustix::fs::openat(&self.handle, name, flags, Mode::empty()) {
-                Ok(handle) => {
-                    let file = File::from(handle);
-                    return Ok(is_own(&file)?.then_some(file));
-                }
-                Err(Errno::NOENT) => {}
-                // A link, a directory, a socket, or a file that may not be written to.
-                Err(_) => return Ok(None),
-            }
-            match rustix::fs::openat(&self.handle, name, flags | OFlags::CREATE | OFlags::EXCL, mode) {
-                Ok(handle) => return Ok(Some(handle.into())),
-                Err(Errno::EXIST) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(None)
-    }
-
     /// Creates a file under a name that says that it is not finished, and locks it. It is gone when it is dropped.
     pub(crate) fn temporary(self: &Arc<Self>, is_private: bool) -> io::Result<Temporary> {
-        let flags = OPEN | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CREATE | OFlags::EXCL;
-        let mode = if is_private { PRIVATE } else { WIDE };
         loop {
             let name = format!("{UNFINISHED}{}", uuid::Uuid::new_v4().simple());
-            let file = File::from(rustix::fs::openat(&self.handle, &*name, flags, mode)?);
+            let file = self.create_new(&name, is_private)?;
             let is_ours = match file.try_lock() {
                 Ok(()) => self.has(&name, &file),
                 // Another one of us took it for abandoned before it was locked.
@@ -153,12 +40,8 @@ impl Folder {
                 Err(TryLockError::Error(_)) => true,
             };
             if is_ours {
-                return Ok(Temporary {
-                    folder: Arc::clone(self),
-                    name,
-                    file: Arc::new(file),
-                    is_kept: false,
-                });
+                let folder = Arc::clone(self);
+                return Ok(Temporary { folder, name, file: Arc::new(file), is_kept: false });
             }
         }
     }
@@ -166,71 +49,11 @@ impl Folder {
     /// Removes the temporary files that a killed process left: those that nobody has locked.
     pub(crate) fn remove_abandoned(&self) {
         for name in self.names().unwrap_or_default() {
-            let Some(name) = name.to_str().ok().filter(|name| is_temporary(name)) else { continue };
-            if self.file(name).is_ok_and(|file| file.try_lock().is_ok()) {
+            if is_temporary(&name) && self.file(&name).is_ok_and(|file| file.try_lock().is_ok()) {
                 // Another one of us may have been quicker.
-                let _ = self.remove(name);
+                let _ = self.remove(&name);
             }
         }
-    }
-
-    /// Moves a file from here to a name in a folder. A link that has this name is replaced, not followed.
-    pub(crate) fn rename(&self, name: &str, folder: &Self, new: &OsStr) -> io::Result<()> {
-        Ok(rustix::fs::renameat(&self.handle, name, &folder.handle, new)?)
-    }
-
-    /// Removes a file or a link.
-    pub(crate) fn remove(&self, name: &str) -> io::Result<()> {
-        Ok(rustix::fs::unlinkat(&self.handle, name, AtFlags::empty())?)
-    }
-
-    /// Whether a name is that of an open file.
-    pub(crate) fn has(&self, name: &str, file: &File) -> bool {
-        let named = rustix::fs::statat(&self.handle, name, AtFlags::SYMLINK_NOFOLLOW);
-        let same = |named: Stat, own: Stat| (named.st_dev, named.st_ino) == (own.st_dev, own.st_ino);
-        matches!((named, rustix::fs::fstat(file)), (Ok(named), Ok(own)) if same(named, own))
-    }
-
-    /// Whether nothing is in it.
-    pub(crate) fn is_empty(&self) -> io::Result<bool> {
-        Ok(self.names()?.is_empty())
-    }
-
-    /// Removes the files that nobody has written to for so long. Directories and what links lead to stay.
-    pub(crate) fn remove_older(&self, longest: Duration) {
-        for name in self.names().unwrap_or_default() {
-            let facts = rustix::fs::statat(&self.handle, &*name, AtFlags::SYMLINK_NOFOLLOW);
-            let Ok(facts) = facts else { continue };
-            let is_directory = FileType::from_raw_mode(facts.st_mode) == FileType::Directory;
-            let seconds = u64::try_from(facts.st_mtime).unwrap_or_default();
-            let age = (SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)).elapsed();
-            if !is_directory && age.is_ok_and(|age| age > longest) {
-                // Another one of us may have been quicker.
-                let _ = rustix::fs::unlinkat(&self.handle, &*name, AtFlags::empty());
-            }
-        }
-    }
-
-    fn names(&self) -> io::Result<Vec<CString>> {
-        let mut names = Vec::new();
-        for entry in Dir::read_from(&self.handle)? {
-            let name = entry?.file_name().to_owned();
-            if !matches!(name.to_bytes(), b"." | b"..") {
-                names.push(name);
-            }
-        }
-        Ok(names)
-    }
-
-    /// Says that it is a link which was not followed, where that is why a name could not be opened.
-    fn explained(&self, name: &str, error: Errno) -> io::Error {
-        if matches!(error, Errno::LOOP | Errno::NOTDIR | Errno::MLINK)
-            && rustix::fs::statat(&self.handle, name, AtFlags::SYMLINK_NOFOLLOW)
-                .is_ok_and(|facts| FileType::from_raw_mode(facts.st_mode) == FileType::Symlink)
-        {
-            return Linked.into();
-        }
-        error.into()
     }
 }
 
@@ -248,34 +71,6 @@ impl From<Linked> for io::Error {
 /// Whether a name could not be opened because a link is, or leads, there.
 pub(crate) fn is_linked(error: &io::Error) -> bool {
     error.get_ref().and_then(|inner| inner.downcast_ref::<Linked>()).is_some()
-}
-
-/// Opens a regular file by a path, following links.
-pub(crate) fn open_file(path: &Path) -> io::Result<File> {
-    regular(rustix::fs::open(path, OPEN | OFlags::RDONLY, Mode::empty())?)
-}
-
-/// The file of a handle, if it is a regular one.
-fn regular(handle: OwnedFd) -> io::Result<File> {
-    let file = File::from(handle);
-    let kind = match FileType::from_raw_mode(rustix::fs::fstat(&file)?.st_mode) {
-        FileType::RegularFile => return Ok(file),
-        FileType::Directory => "a directory",
-        FileType::Fifo => "a named pipe",
-        FileType::CharacterDevice | FileType::BlockDevice => "a device",
-        _ => "something else",
-    };
-    Err(io::Error::other(format!("it is {kind}, expected a regular file")))
-}
-
-fn is_own(file: &File) -> io::Result<bool> {
-    let facts = file.metadata()?;
-    let is_alone = facts.nlink() == 1 && facts.mode() & OTHERS_WRITE == 0;
-    Ok(facts.is_file() && facts.uid() == own_user() && is_alone)
-}
-
-fn own_user() -> u32 {
-    rustix::process::geteuid().as_raw()
 }
 
 /// A file that is removed when it is dropped, unless it gets a name.
@@ -325,8 +120,7 @@ fn is_temporary(name: &str) -> bool {
 pub fn private_temporary(prefix: &str, parent: &Path) -> std::io::Result<tempfile::TempDir> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(prefix);
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
+    platform::restrict(&mut builder);
     builder.tempdir_in(parent)
 }
 
@@ -345,8 +139,7 @@ mod tests {
             std::fs::write(path.path().join(name), "some").unwrap();
         }
         folder.remove_abandoned();
-        let mut names: Vec<String> =
-            folder.names().unwrap().into_iter().map(|name| name.into_string().unwrap()).collect();
+        let mut names = folder.names().unwrap();
         names.sort();
         let mut expected = [&others[..], std::slice::from_ref(&mine.name)].concat();
         expected.sort();

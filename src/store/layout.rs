@@ -6,7 +6,6 @@
 use std::collections::HashSet;
 use std::fs::{File, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -19,6 +18,7 @@ use super::stream::{Parts, Stream};
 use super::verified::VerifiedBlobs;
 use super::{Answer, Capabilities, Error, Kept, Reader, Source, Store, TagListing, Written};
 use crate::image::{Descriptor, Digest, Hasher, Manifest, Name};
+use crate::platform;
 
 /// Bytes per write. Larger pieces gain nothing, smaller ones cost more calls.
 const STEP: usize = 1024 * 1024;
@@ -316,7 +316,7 @@ impl Files for Layout {
         let full = self.path.join(path);
         let opened = match inside(&folder, path) {
             // Another name of the same file may lie anywhere.
-            Ok(file) => file.metadata().map(|facts| (file, facts.nlink() > 1)),
+            Ok(file) => file.metadata().map(|facts| (file, platform::names(&facts) > 1)),
             Err(error) if is_linked(&error) => folder.file_by_links(path).map(|file| (file, true)),
             Err(error) => Err(error),
         };

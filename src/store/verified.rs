@@ -6,13 +6,13 @@
 use std::collections::HashSet;
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use super::folder::Folder;
 use crate::image::Digest;
+use crate::platform::{self, FileExt as _};
 
 /// Age at which a verification expires.
 const LONGEST: Duration = Duration::from_hours(30 * 24);
@@ -36,7 +36,7 @@ impl VerifiedBlobs {
     /// The digest that a file has: hashed off the reactor, unless it is known to be `expected`.
     pub(super) async fn digest(&self, file: &Arc<File>, expected: &Digest) -> io::Result<Digest> {
         let key = key(file, expected)?;
-        if self.knows(&key) {
+        if key.as_ref().is_some_and(|key| self.knows(key)) {
             return Ok(expected.clone());
         }
         let (reading, mut hasher) = (Arc::clone(file), expected.algorithm().hasher());
@@ -53,7 +53,9 @@ impl VerifiedBlobs {
             }
         });
         let found = hashed.await.map_err(io::Error::other).flatten()?;
-        if found == *expected {
+        if found == *expected
+            && let Some(key) = key
+        {
             self.remember_key(key);
         }
         Ok(found)
@@ -61,7 +63,7 @@ impl VerifiedBlobs {
 
     /// Remembers that a file was found to have this digest.
     pub(super) fn remember(&self, file: &File, digest: &Digest) {
-        if let Ok(key) = key(file, digest) {
+        if let Ok(Some(key)) = key(file, digest) {
             self.remember_key(key);
         }
     }
@@ -90,11 +92,10 @@ impl VerifiedBlobs {
     }
 }
 
-/// Key of a digest and a file's current state. No program can set when a file's entry changed last.
-fn key(file: &File, digest: &Digest) -> io::Result<String> {
+/// Key of a digest and a file's current state; `None` where a program could give a changed file its old state.
+fn key(file: &File, digest: &Digest) -> io::Result<Option<String>> {
     let facts = file.metadata()?;
-    let (device, number, size) = (facts.dev(), facts.ino(), facts.len());
-    let (modified, changed) = ((facts.mtime(), facts.mtime_nsec()), (facts.ctime(), facts.ctime_nsec()));
-    let text = format!("{digest}\n{device} {number} {size} {modified:?} {changed:?}");
-    Ok(Digest::of(text.as_bytes()).hexadecimal().to_owned())
+    let (state, size, modified) = (platform::entry_state(&facts), facts.len(), facts.modified()?);
+    let text = state.map(|state| format!("{digest}\n{state:?} {size} {modified:?}"));
+    Ok(text.map(|text| Digest::of(text.as_bytes()).hexadecimal().to_owned()))
 }

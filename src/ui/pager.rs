@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::encoder::encoded;
+use crate::platform;
 use crate::settings::Encoding;
 
 /// Whether a pager has the terminal.
@@ -75,7 +76,8 @@ impl Sink {
 
 impl Write for Sink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let piece = encoded(bytes, self.encoding).map_err(io::Error::other)?;
+        let text = platform::with_line_ends(bytes);
+        let piece = encoded(&text, self.encoding).map_err(io::Error::other)?;
         match &mut self.way {
             Output::Direct(out) => out.write_all(&piece)?,
             Output::Paged(pager) => match pager.stdin()?.write_all(&piece) {

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -14,6 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::image::graph::{Image, Time};
 use crate::image::{Digest, MAXIMUM_MANIFEST, Manifest};
+use crate::platform;
 use crate::settings::Settings;
 
 /// How long after a fetch a pull time is taken for the fetch's: the service records one a day.
@@ -165,11 +166,7 @@ fn append(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
 
 /// Creates a folder that nobody else can read: what somebody pulls is nobody's business.
 fn create_private(folder: &Path) -> std::io::Result<()> {
-    let mut builder = DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
+    platform::private_folder().create(folder)
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use crate::commands::connect::reach;
 use crate::commands::signals::Listener;
 use crate::local::Local;
 use crate::local::http::Server;
+use crate::platform;
 
 pub(super) fn define() -> clap::Command {
     clap::Command::new("run")
@@ -109,10 +110,7 @@ fn environment(command: &mut Command, address: &str, account: &str, region: &str
 
 /// The exit code of a command; 128 and the signal where one ended it, as shells have it.
 fn code(status: ExitStatus) -> ExitCode {
-    #[cfg(unix)]
-    let signal = std::os::unix::process::ExitStatusExt::signal(&status);
-    #[cfg(not(unix))]
-    let signal: Option<i32> = None;
+    let signal = platform::signal_of(status);
     let code = status.code().or(signal.map(|signal| 128 + signal)).unwrap_or(1);
     ExitCode::from(u8::try_from(code & 0xff).unwrap_or(1))
 }

@@ -16,6 +16,7 @@ use crate::commands::threads;
 use crate::image::host::is_account_id;
 use crate::local::http::{Credentials, Log, Options, Rule, Server};
 use crate::local::{DEFAULT_PORT, Local};
+use crate::platform;
 use crate::store::private_temporary;
 
 pub(super) fn define() -> clap::Command {
@@ -274,10 +275,8 @@ pub(super) fn run(context: &Context, folder: &Path, matches: &ArgMatches) -> any
 }
 
 /// Tells of secrets that others on this machine can read.
-#[cfg(unix)]
 fn warn_of_readers(context: &Context, path: &Path, others: u32) {
-    use std::os::unix::fs::PermissionsExt as _;
-    let mode = std::fs::metadata(path).map_or(0, |file| file.permissions().mode() & 0o777);
+    let mode = std::fs::metadata(path).map_or(0, |facts| platform::mode(&facts) & 0o777);
     if mode & others != 0 {
         let path = path.display();
         context.ui.note(&format!(
@@ -285,9 +284,6 @@ fn warn_of_readers(context: &Context, path: &Path, others: u32) {
         ));
     }
 }
-
-#[cfg(not(unix))]
-fn warn_of_readers(_context: &Context, _path: &Path, _others: u32) {}
 
 /// A folder that goes when it is dropped.
 pub(super) fn ephemeral() -> anyhow::Result<tempfile::TempDir> {

@@ -5,7 +5,7 @@
 //! about to be recorded. What was written survives the death of the process; only a store that is to survive power
 //! cuts waits for the disk.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
@@ -13,6 +13,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::image::{Algorithm, Digest};
 use crate::local::store::verified::{FileStamp, Verified};
+use crate::platform;
 
 /// How much is read at once where a file is hashed.
 const CHUNK: usize = 256 * 1024;
@@ -66,7 +67,7 @@ impl Blobs {
     /// Opens an upload for this process alone; others wait until the file is closed.
     pub(in crate::local) fn lock_upload(&self, id: &str) -> io::Result<File> {
         let path = self.upload_path(id);
-        let file = private().read(true).write(true).create(true).truncate(false).open(path)?;
+        let file = platform::private_file().read(true).write(true).create(true).truncate(false).open(path)?;
         file.lock()?;
         Ok(file)
     }
@@ -74,7 +75,7 @@ impl Blobs {
     /// The same without waiting: nothing where somebody else has the file.
     pub(in crate::local) fn try_lock_upload(&self, id: &str) -> io::Result<Option<File>> {
         let path = self.upload_path(id);
-        let file = private().read(true).write(true).create(true).truncate(false).open(path)?;
+        let file = platform::private_file().read(true).write(true).create(true).truncate(false).open(path)?;
         match file.try_lock() {
             Ok(()) => Ok(Some(file)),
             Err(TryLockError::WouldBlock) => Ok(None),
@@ -182,24 +183,12 @@ pub(in crate::local) fn read_pieces(mut file: &File, mut take: impl FnMut(&[u8])
     }
 }
 
-/// How files are made that only their owner can read, whatever the umask.
-fn private() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options
-}
-
 /// Makes a folder that only its owner can enter, and those above it as they come.
 pub(in crate::local) fn create_private(folder: &Path) -> io::Result<()> {
     if folder.is_dir() {
         return Ok(());
     }
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    match builder.create(folder) {
+    match platform::private_folder().create(folder) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
         result => result.map_err(in_the_way),
     }

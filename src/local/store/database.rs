@@ -6,7 +6,7 @@
 //! (`synchronous = FULL`). Even that leaves out the bookkeeping of an upload's parts: the digest check at the end of
 //! the upload notices whatever is missing.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -19,6 +19,7 @@ use crate::local::store::random;
 use crate::local::store::reserve::Reserve;
 use crate::local::store::schema::{APPLICATION, SCHEMA, VERSION};
 use crate::local::store::storage_error::{StorageError, TransactionError};
+use crate::platform;
 
 /// How long a process waits for another one's write.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -274,11 +275,7 @@ fn upgrade(connection: &mut Connection) -> rusqlite::Result<()> {
 /// Makes the file, where it is missing, so that only its owner can read it: the folder may be one that others can
 /// enter. SQLite gives the log the same mode.
 pub(in crate::local) fn create_private_file(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.append(true).create(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
+    platform::private_file().append(true).create(true).open(path)
 }
 
 /// Whether SQLite failed for want of space, be it in the file, the log, or the log's index.

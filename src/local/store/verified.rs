@@ -11,6 +11,7 @@ use std::time::SystemTime;
 
 use crate::image::Digest;
 use crate::local::store::blobs;
+use crate::platform;
 
 /// Files that are remembered. Beyond these all are forgotten, and hashed once more.
 const MOST: usize = 64 * 1024;
@@ -21,19 +22,13 @@ pub(in crate::local) struct FileStamp {
     length: u64,
     modified: Option<SystemTime>,
     /// Device, number, and when the file's entry changed last, which no program can set.
-    entry: (u64, u64, i64, i64),
+    entry: Option<(u64, u64, i64, i64)>,
 }
 
 impl FileStamp {
     /// The stamp of a file as it is now.
     pub(in crate::local) fn of(file: &Metadata) -> Self {
-        #[cfg(unix)]
-        let entry = {
-            use std::os::unix::fs::MetadataExt as _;
-            (file.dev(), file.ino(), file.ctime(), file.ctime_nsec())
-        };
-        #[cfg(not(unix))]
-        let entry = Default::default();
+        let entry = platform::entry_state(file);
         Self { length: file.len(), modified: file.modified().ok(), entry }
     }
 }

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use sha1::{Digest, Sha1};
 
 use super::time;
+use crate::platform;
 use crate::settings::Settings;
 
 /// Credentials in the folder are used only while they last this long.
@@ -59,11 +60,7 @@ impl Entry {
 pub(super) fn store(file: &std::path::Path, bytes: &[u8]) -> std::io::Result<()> {
     use std::io::Write;
     let folder = file.parent().ok_or(std::io::ErrorKind::NotFound)?;
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)?;
+    platform::private_folder().create(folder)?;
     // Made with mode 0600, and renamed so that no reader meets half an entry.
     let mut temporary = tempfile::NamedTempFile::new_in(folder)?;
     temporary.write_all(bytes)?;

@@ -4,12 +4,12 @@ use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
-use std::os::unix::fs::{FileExt as _, FileTypeExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::STEP;
 use crate::image::{Descriptor, Digest, Manifest, Name};
+use crate::platform::{self, FileExt as _};
 use crate::store::decompress::Compressor;
 use crate::store::files::{self, Extent, Files, MARK};
 use crate::store::folder::open_file;
@@ -39,7 +39,7 @@ impl ArchiveReader {
     /// Opens an archive and finds out where everything in it lies. A pipe is read to its end first.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, Error> {
         let path = path.into();
-        let is_pipe = fs::metadata(&path).is_ok_and(|facts| facts.file_type().is_fifo());
+        let is_pipe = fs::metadata(&path).is_ok_and(|facts| platform::is_pipe(&facts));
         // Opening a pipe waits for whoever writes to it.
         let file = if is_pipe { File::open(&path) } else { open_file(&path) };
         let file = file.map_err(Error::io("read", &path))?;

@@ -3,13 +3,13 @@
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::reader::ArchiveReader;
 use super::{BLOCK, Listing, STEP, header};
 use crate::image::{Descriptor, Digest, Manifest, Name};
+use crate::platform::FileExt as _;
 use crate::store::files::{self, Extent, Files, MARK, MARK_TEXT};
 use crate::store::folder::{Folder, Temporary};
 use crate::store::stream::Parts;

@@ -12,7 +12,6 @@ mod save;
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -28,6 +27,7 @@ use super::files::{self, Extent, Files};
 use super::memory::BytesReader;
 use super::{Answer, Capabilities, Error, Reader, Source, Store, TagListing, Written};
 use crate::image::{Algorithm, Descriptor, Digest, Manifest, Name, media_type, null_is_default};
+use crate::platform::FileExt as _;
 
 const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 const STEP: usize = 1024 * 1024;
