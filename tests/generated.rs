@@ -1,11 +1,13 @@
-//! `man/` and `completions/` are made from the command tree. This test is their generator: it compares every byte and
+//! `man/` and `completions/` are made from the command tree, and docs/permissions.md from the table of IAM actions. This test is their generator: it compares every byte and
 //! the set of files, and rewrites them with `UPDATE=1 cargo test --test integration generated`.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::path::Path;
 
 use clap::Command;
 use clap_mangen::roff::{Roff, roman};
+use ecr::commands::permissions::{On, PERMISSIONS, Permissions, When};
 
 type Files = BTreeMap<String, Vec<u8>>;
 
@@ -87,4 +89,73 @@ fn completions() {
         "completions",
         &scripts.map(|(name, script)| (name.to_owned(), script.as_bytes().to_vec())).collect(),
     );
+}
+
+/// A policy for somebody's work: its heading, the command, the options.
+const WORK: [(&str, &str, &[&str]); 6] = [
+    ("Push from CI, creating repositories", "push", &["--create"]),
+    ("Pull", "pull", &[]),
+    ("Mirror with `sync --all --delete`", "sync", &["--all", "--delete"]),
+    ("See what is there with `images --all --tree`", "images", &["--all", "--tree"]),
+    ("Clean up with `prune --all`", "prune", &["--all"]),
+    ("Log docker, podman, helm or kubelet in", "login", &[]),
+];
+
+/// One row of the table for each grant of a command.
+fn rows(permissions: &Permissions) -> String {
+    let command = permissions.command;
+    if permissions.grants.is_empty() {
+        return format!("| `{command}` | | none |\n");
+    }
+    let mut rows = String::new();
+    for (number, grant) in permissions.grants.iter().enumerate() {
+        let name = if number == 0 { format!("`{command}`") } else { String::new() };
+        let when = match grant.when {
+            When::Always => String::new(),
+            When::Option(option) => format!("with {option}"),
+            When::Where(what) => format!("where {what}"),
+            When::Better(what) => format!("better with: {what}"),
+        };
+        let side = match grant.on {
+            On::Source if permissions.grants.iter().any(|grant| grant.on == On::Destination) => " (source)",
+            On::Destination if permissions.grants.iter().any(|grant| grant.on == On::Source) => " (destination)",
+            _ => "",
+        };
+        let actions: Vec<String> = grant.actions.iter().map(|action| format!("`{action}`")).collect();
+        writeln!(rows, "| {name} | {when} | {}{side} |", actions.join(", ")).unwrap();
+    }
+    rows
+}
+
+#[test]
+fn page_of_permissions() {
+    let mut page = "\
+# Permissions
+
+Give a person or a job no more than its commands need. `ecr doctor --policy 'push --create'` prints such a policy for any
+command with its options; this page has all actions, and policies for common work.
+
+This page is made from the table that `ecr doctor` uses. Every command is run with what is listed here, and with one action
+less. An operation such as `ecr put-image` needs the action of its name (`ecr:PutImage`); `list-image-referrers` needs
+`ecr:BatchGetImage`.
+
+## Policies
+
+Replace `eu-west-1`, `123456789012` and `team/*`. Actions with the resource `*` cannot be limited to repositories.
+"
+    .to_owned();
+    let repositories = "arn:aws:ecr:eu-west-1:123456789012:repository/team/*";
+    let every = "arn:aws:ecr:eu-west-1:123456789012:repository/*";
+    for (heading, command, options) in WORK {
+        let policy = Permissions::of(command).unwrap().policy(options, repositories, every);
+        write!(page, "\n### {heading}\n\n```json\n{policy:#}\n```\n").unwrap();
+    }
+    page.push_str("\n## Actions\n\n| command | when | actions |\n|---|---|---|\n");
+    page.extend(PERMISSIONS.iter().map(rows));
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/permissions.md");
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(&path, &page).unwrap();
+    }
+    let found = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(found == page, "docs/permissions.md is stale: UPDATE=1 cargo test --test integration generated");
 }

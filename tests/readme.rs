@@ -22,15 +22,15 @@ fn timeless(text: &str) -> String {
     neutral
 }
 
-#[test]
-fn its_transcripts_are_what_the_program_prints() {
+/// Compares each transcript of a page with what its commands print, one after another on one machine.
+fn hold(page: &str) {
     let mut machine = Machine::new();
     std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_ecr"), machine.path().join("ecr")).unwrap();
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     std::os::unix::fs::symlink(root.join("examples"), machine.path().join("examples")).unwrap();
     machine.set("PATH", format!("{}:/usr/bin:/bin", machine.path().display()));
     let mut exports = String::new();
-    for block in README.split("```console\n").skip(1).map(|rest| rest.split("```").next().unwrap()) {
+    for block in page.split("```console\n").skip(1).map(|rest| rest.split("```").next().unwrap()) {
         let mut shown = String::new();
         for command in block.lines().filter_map(|line| line.strip_prefix("$ ")) {
             let _ = writeln!(shown, "$ {command}");
@@ -44,6 +44,16 @@ fn its_transcripts_are_what_the_program_prints() {
         }
         assert_eq!(timeless(&shown), timeless(block));
     }
+}
+
+#[test]
+fn its_transcripts_are_what_the_program_prints() {
+    hold(README);
+}
+
+#[test]
+fn transcripts_of_the_page_for_ci_are_what_the_program_prints() {
+    hold(include_str!("../docs/ci.md"));
 }
 
 #[test]
