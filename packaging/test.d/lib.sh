@@ -23,7 +23,8 @@ wait_for() {
 debian() {
   local root=$roots/$1 mirror
   if [ ! -e "$root/.done" ]; then
-    mirror=$(grep -rhoE 'https?://[^ ]+/debian/?( |$)' /etc/apt/sources.list /etc/apt/sources.list.d | head -1 | tr -d ' ')
+    mirror=$(grep -rhoE 'https?://[^ ]+/debian/?( |$)' /etc/apt/sources.list* 2>/dev/null | head -1 | tr -d ' ')
+    mirror=${mirror:-http://deb.debian.org/debian}
     rm -rf "$root"
     debootstrap --variant=minbase "$1" "$root" "$mirror" >"$roots/$1.log" 2>&1 || failed "debootstrap $1: see $roots/$1.log"
     touch "$root/.done"
