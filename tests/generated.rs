@@ -118,7 +118,9 @@ fn rows(permissions: &Permissions) -> String {
         };
         let side = match grant.on {
             On::Source if permissions.grants.iter().any(|grant| grant.on == On::Destination) => " (source)",
-            On::Destination if permissions.grants.iter().any(|grant| grant.on == On::Source) => " (destination)",
+            On::Destination if permissions.grants.iter().any(|grant| grant.on == On::Source) => {
+                " (destination)"
+            }
             _ => "",
         };
         let actions: Vec<String> = grant.actions.iter().map(|action| format!("`{action}`")).collect();
@@ -135,7 +137,7 @@ fn page_of_permissions() {
 Give a person or a job no more than its commands need. `ecr doctor --policy 'push --create'` prints such a policy for any
 command with its options; this page has all actions, and policies for common work.
 
-This page is made from the table that `ecr doctor` uses. Every command is run with what is listed here, and with one action
+This page is made from the table that `ecr doctor` uses. Tests run commands with what is listed here, and with one action
 less. An operation such as `ecr put-image` needs the action of its name (`ecr:PutImage`); `list-image-referrers` needs
 `ecr:BatchGetImage`.
 
