@@ -153,8 +153,6 @@ pub const PERMISSIONS: &[Permissions] = &[
             grant(Always, Every, &["ecr:DescribeRepositories"]),
             grant(Always, Repository, &["ecr:DescribeImages"]),
             PUBLIC,
-            PUBLIC,
-            PUBLIC,
         ],
     ),
     command(
