@@ -104,12 +104,12 @@ impl Database {
             connection.pragma_update(None, "synchronous", "NORMAL")?;
         }
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let result = work(&transaction);
-        if result.is_ok() {
-            transaction.commit()?;
-        } else {
-            transaction.rollback()?;
-        }
+        // A connection that could not commit is kept: with the last one SQLite would give up the log and its index,
+        // and on a full disk nobody could make them again.
+        let result = match work(&transaction) {
+            Ok(done) => transaction.commit().map(|()| done).map_err(E::from),
+            Err(error) => transaction.rollback().map_err(E::from).and(Err(error)),
+        };
         if is_relaxed {
             connection.pragma_update(None, "synchronous", "FULL")?;
         }

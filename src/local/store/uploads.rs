@@ -173,16 +173,22 @@ impl Upload {
             Ok(Some(self.store(transaction, repository, digest)?))
         });
         if stored.as_ref().is_err_and(TransactionError::is_of_the_machine) {
-            // The file may have its new name although nothing was recorded of it.
-            store.database.write(Durability::Buffered, |transaction| -> Result<(), StorageError> {
-                let recorded = "SELECT 1 FROM blob WHERE digest = ?1";
-                if !transaction.prepare_cached(recorded)?.exists([digest])? {
-                    store.blobs.take_back(&self.id, digest)?;
-                }
-                Ok(())
-            })?;
+            // The file may have its new name although nothing was recorded of it. Where it cannot be taken back
+            // either, the error is still the first one.
+            let _ = self.take_back(store, digest);
         }
         stored
+    }
+
+    /// Gives a session its file back that has a blob's name, unless a blob of this digest is recorded.
+    fn take_back(&self, store: &Store, digest: &str) -> Result<(), StorageError> {
+        store.database.write(Durability::Buffered, |transaction| {
+            let recorded = "SELECT 1 FROM blob WHERE digest = ?1";
+            if !transaction.prepare_cached(recorded)?.exists([digest])? {
+                store.blobs.take_back(&self.id, digest)?;
+            }
+            Ok(())
+        })
     }
 
     fn store(&self, connection: &Connection, repository: i64, digest: &str) -> Result<bool, StorageError> {
