@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::super::images::output::{Column, printable};
+use super::super::images::output::Column;
+use crate::escape::escape;
 
 const STYLE: &str = "body { font: 15px system-ui, sans-serif; margin: 2rem; color: #222; }\n\
 table { border-collapse: collapse; margin: 1rem 0; }\n\
@@ -81,5 +82,5 @@ impl Page {
 
 /// Text in which nothing is markup.
 fn escaped(text: &str) -> String {
-    printable(text).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    escape(text).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

@@ -1,8 +1,7 @@
 //! JUnit's XML, which CI systems show as test results.
 
+use crate::escape::escape;
 use std::fmt::Write as _;
-
-use super::super::images::output::printable;
 
 /// A group of test cases, such as a file or an image.
 #[derive(Debug, Clone)]
@@ -77,9 +76,9 @@ fn counts(cases: &[&Case]) -> String {
     )
 }
 
-/// Text of XML. Control characters, which XML 1.0 has no way to write, are replaced; line feeds are kept as such.
+/// Text of XML. Control characters, which XML 1.0 has no way to write, are escaped; line feeds are kept as such.
 fn escaped(text: &str) -> String {
-    let lines: Vec<String> = text.split('\n').map(printable).collect();
+    let lines: Vec<String> = text.split('\n').map(|line| escape(line).into_owned()).collect();
     let mut escaped = String::with_capacity(text.len());
     for character in lines.join("\n").chars() {
         match character {
@@ -118,7 +117,7 @@ mod tests {
              <testsuite name=\"a&amp;b\" tests=\"4\" failures=\"1\" errors=\"1\" skipped=\"1\">\n    \
              <testcase classname=\"a&amp;b\" name=\"one\"/>\n    \
              <testcase classname=\"a&amp;b\" name=\"&lt;two&gt;\">\n      \
-             <failure message=\"x \u{fffd}[2J&#10;&quot;y&quot;\">]]&gt;</failure>\n    </testcase>\n    \
+             <failure message=\"x \\u001b[2J&#10;&quot;y&quot;\">]]&gt;</failure>\n    </testcase>\n    \
              <testcase classname=\"a&amp;b\" name=\"three\">\n      <skipped message=\"why\"/>\n    </testcase>\n    \
              <testcase classname=\"a&amp;b\" name=\"four\">\n      <error message=\"how\"/>\n    </testcase>\n  \
              </testsuite>\n</testsuites>\n"

@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use super::super::super::Context;
 use super::super::list::tree::{self, Place};
-use super::super::output::printable;
 use super::{InspectArgs, Inspected};
+use crate::escape::escape;
 use crate::image::graph::{Graph, Time};
 use crate::image::{Content, Descriptor, Digest};
 use crate::ui::progress::human;
@@ -20,7 +20,7 @@ struct Page {
 
 impl Page {
     fn line(&mut self, name: &str, value: &str) {
-        let line = format!("{name:NAMES$}{}", printable(value));
+        let line = format!("{name:NAMES$}{}", escape(value));
         self.text.push_str(line.trim_end());
         self.text.push('\n');
     }

@@ -5,7 +5,8 @@ use std::io::Write;
 
 use serde_json::Value;
 
-use super::{Listing, printable};
+use super::Listing;
+use crate::escape::escape;
 
 /// Writes a listing as a table.
 pub(super) fn write(out: &mut (impl Write + ?Sized), listing: &Listing<'_>) -> std::io::Result<()> {
@@ -58,7 +59,7 @@ fn table(value: &Value) -> Option<String> {
 /// A cell in which nothing is markup.
 fn escaped(cell: &str) -> String {
     let mut text = String::with_capacity(cell.len());
-    for character in printable(cell).chars() {
+    for character in escape(cell).chars() {
         match character {
             '|' | '\\' | '`' | '*' | '_' | '[' | ']' => text.extend(['\\', character]),
             '<' => text.push_str("&lt;"),

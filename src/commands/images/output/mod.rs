@@ -10,9 +10,10 @@ use anyhow::anyhow;
 use serde_json::{Map, Value};
 
 pub(in crate::commands) use self::grid::Grid;
-pub(in crate::commands) use self::table::{Column, Style, printable};
+pub(in crate::commands) use self::table::{Column, Style};
 use super::super::Context;
 use super::super::registry::usage;
+use crate::escape::escape;
 use crate::output::{self, Query, TableStyle};
 
 /// An output format of the everyday commands.
@@ -226,7 +227,7 @@ impl<'a> Output<'a> {
             Format::Json => write_json(&mut out, listing)?,
             Format::Text => {
                 for record in (0..listing.rows.len()).flat_map(|row| listing.rows.records(row)) {
-                    let fields: Vec<String> = record.iter().map(|field| printable(field)).collect();
+                    let fields: Vec<_> = record.iter().map(|field| escape(field)).collect();
                     writeln!(out, "{}", fields.join("\t"))?;
                 }
             }
@@ -268,7 +269,7 @@ impl<'a> Output<'a> {
                 self.context.ui.print_bytes(&bytes)?;
             }
             Format::Text => {
-                let fields: Vec<String> = text.iter().map(|field| printable(field)).collect();
+                let fields: Vec<_> = text.iter().map(|field| escape(field)).collect();
                 self.context.ui.print(&format!("{}\n", fields.join("\t")))?;
             }
             Format::Markdown => self.context.ui.print(&markdown::object(object))?,
@@ -330,7 +331,7 @@ pub(in crate::commands) fn write_document(
         Format::Sarif => write_value(out, &document.sarif())?,
         Format::Text => {
             for record in document.records() {
-                let fields: Vec<String> = record.iter().map(|field| printable(field)).collect();
+                let fields: Vec<_> = record.iter().map(|field| escape(field)).collect();
                 writeln!(out, "{}", fields.join("\t"))?;
             }
         }

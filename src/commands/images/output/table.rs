@@ -5,6 +5,7 @@ use std::io::Write;
 use unicode_width::UnicodeWidthStr as _;
 
 use super::Listing;
+use crate::escape::escape;
 
 /// Between two columns.
 const GAP: usize = 2;
@@ -68,7 +69,7 @@ pub(super) fn write(
 fn rows<'a>(listing: &'a Listing<'_>) -> impl Iterator<Item = Vec<String>> + 'a {
     let cells = (0..listing.rows.lines()).map(|row| listing.rows.cells(row));
     let all = cells.chain(listing.total.iter().cloned());
-    all.map(|row| row.iter().map(|cell| printable(cell)).collect())
+    all.map(|row| row.iter().map(|cell| escape(cell).into_owned()).collect())
 }
 
 fn natural_widths(listing: &Listing<'_>) -> Vec<usize> {
@@ -179,18 +180,6 @@ fn lines(cell: &str, width: usize) -> Vec<&str> {
     lines
 }
 
-/// A text in which nothing moves the cursor: control characters, and those that turn the direction of writing, become
-/// `\u{fffd}`.
-pub(in crate::commands) fn printable(text: &str) -> String {
-    let harmful = |character: char| {
-        character.is_control()
-            || matches!(character, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    text.chars()
-        .map(|character| if harmful(character) { char::REPLACEMENT_CHARACTER } else { character })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -213,10 +202,5 @@ mod tests {
         assert_eq!(fitted(&columns, vec![50, 8, 20], Some(60)), Some(vec![28, 8, 20]));
         assert_eq!(fitted(&columns, vec![50, 8, 20], Some(40)), Some(vec![14, 8, 14]));
         assert_eq!(fitted(&columns, vec![50, 8, 20], Some(31)), None);
-    }
-
-    #[test]
-    fn nothing_that_is_printed_moves_the_cursor() {
-        assert_eq!(printable("a\u{1b}[2J\tb\u{202e}c"), "a\u{fffd}[2J\u{fffd}b\u{fffd}c");
     }
 }

@@ -4,11 +4,12 @@ use std::io::Write;
 
 use serde_json::{Map, Value, json};
 
-use super::super::super::images::output::{Column, Document, Grid, Style, printable};
+use super::super::super::images::output::{Column, Document, Grid, Style};
 use super::super::super::report::html::{Cell, Page};
 use super::super::super::report::junit::{self, Case, Outcome, Suite};
 use super::super::super::report::sarif::{self, Level, Rule};
 use super::{Linted, LintedFile, STDIN};
+use crate::escape::escape;
 use crate::lifecycle::{Finding, Severity};
 use crate::ui::progress::count;
 
@@ -105,8 +106,8 @@ impl Document for LintDocument<'_> {
             for finding in &file.findings {
                 let (line, column) = (finding.position.line, finding.position.column);
                 let rule = finding.rule.map(|rule| format!(", rule {rule}")).unwrap_or_default();
-                let (file, severity, code) = (printable(&file.name), word(finding.severity), finding.code);
-                let message = printable(&message(finding));
+                let (file, severity, code) = (escape(&file.name), word(finding.severity), finding.code);
+                let message = escape(&message(finding)).into_owned();
                 writeln!(out, "{bold}{file}:{line}:{column}: {severity}:{plain} {message} [{code}{rule}]")?;
                 let text = lines.get(line - 1).copied().unwrap_or_default();
                 write_excerpt(out, text, (line, column))?;
@@ -215,7 +216,7 @@ fn write_excerpt(out: &mut dyn Write, text: &str, (line, column): (usize, usize)
     let from = if is_long { (column - 1).saturating_sub(BEFORE) } else { 0 };
     let shown: String = text.trim_end().chars().skip(from).take(EXCERPT).collect();
     // A tab is as wide as a blank here, so that the mark stands below its column.
-    let shown = printable(&shown.replace('\t', " "));
+    let shown = escape(&shown.replace('\t', " ")).into_owned();
     let gutter = line.to_string();
     let margin = " ".repeat(gutter.len());
     writeln!(out, "{gutter} | {shown}")?;
