@@ -33,7 +33,22 @@ const SEEDS: [&str; 24] = [
     "aa/referrers/sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855?artifactType=a%2Fb&after=1",
 ];
 const WORDS: [&str; 16] = [
-    "\"", "{", "}", "[", "]", ",", ":", "null", "-1", "9223372036854775807", "1e999", "\\ud800", "é", "*", "..", "%2e",
+    "\"",
+    "{",
+    "}",
+    "[",
+    "]",
+    ",",
+    ":",
+    "null",
+    "-1",
+    "9223372036854775807",
+    "1e999",
+    "\\ud800",
+    "é",
+    "*",
+    "..",
+    "%2e",
 ];
 
 struct Random(u64);
@@ -80,12 +95,15 @@ fn main() {
     let wanted: Vec<String> = arguments.collect();
     let mut seeds: Vec<Vec<u8>> = SEEDS.iter().map(|seed| seed.as_bytes().to_vec()).collect();
     seeds.push(Vec::new());
-    if let Ok(folder) = std::fs::read_dir("seeds") {
-        seeds.extend(folder.filter_map(|entry| std::fs::read(entry.ok()?.path()).ok()));
-    }
-    let prefixed = ["manifest", "operation", "registry"];
-    for (name, target) in TARGETS.iter().filter(|(name, _)| wanted.is_empty() || wanted.iter().any(|one| one == name)) {
+    let prefixed = ["manifest", "operation", "registry", "listing"];
+    for (name, target) in
+        TARGETS.iter().filter(|(name, _)| wanted.is_empty() || wanted.iter().any(|one| one == name))
+    {
         let (begun, mut count, mut slowest) = (Instant::now(), 0_u64, Duration::ZERO);
+        let mut seeds = seeds.clone();
+        if let Ok(folder) = std::fs::read_dir(format!("corpus/{name}")) {
+            seeds.extend(folder.filter_map(|entry| std::fs::read(entry.ok()?.path()).ok()));
+        }
         let mut random = Random(0x9E37_79B9_7F4A_7C15);
         while begun.elapsed() < Duration::from_secs(seconds) {
             let data = mutated(&mut random, &seeds);
@@ -95,7 +113,8 @@ fn main() {
             target(data);
             if start.elapsed() > slowest {
                 slowest = start.elapsed();
-                std::fs::write(std::env::temp_dir().join(format!("ecr-fuzz-slowest-{name}")), data).expect("a temporary file");
+                std::fs::write(std::env::temp_dir().join(format!("ecr-fuzz-slowest-{name}")), data)
+                    .expect("a temporary file");
             }
             count += 1;
         }

@@ -1,6 +1,7 @@
 //! What each fuzz target does with its bytes. None of them may panic, hang or take memory without bound.
 
 mod iam_model;
+mod listing;
 mod server;
 
 use std::sync::LazyLock;
@@ -19,10 +20,11 @@ use ecr::store::scheme::{self, Place};
 use serde_json::{Map, Value, json};
 
 pub use iam_model::compare as iam;
+pub use listing::listing;
 pub use server::{authorization, registry};
 
 /// The targets by name.
-pub const TARGETS: [(&str, fn(&[u8])); 16] = [
+pub const TARGETS: [(&str, fn(&[u8])); 17] = [
     ("authorization", server::authorization),
     ("manifest", manifest),
     ("operation", operation),
@@ -39,6 +41,7 @@ pub const TARGETS: [(&str, fn(&[u8])); 16] = [
     ("client_file", client_file),
     ("docker_config", docker_config),
     ("reference", reference),
+    ("listing", listing),
 ];
 
 struct Store {
@@ -82,8 +85,10 @@ pub fn manifest(data: &[u8]) {
     let media_type = TYPES.get(usize::from(*first % 4)).copied();
     if let Ok(manifest) = Manifest::parse(Bytes::copy_from_slice(data), media_type) {
         assert_eq!(manifest.bytes().as_ref(), data);
-        let _ = (manifest.subject(), manifest.referrer(), manifest.blobs().count(), manifest.children().len());
-        let _ = manifest.with_children(manifest.children());
+        let _ =
+            (manifest.subject(), manifest.referrer(), manifest.blobs().count(), manifest.children().len());
+        let children: Vec<_> = manifest.children().into_iter().cloned().collect();
+        let _ = manifest.with_children(&children);
     }
     let Some(text) = text(data) else { return };
     let mut input = json!({ "repositoryName": "aa", "imageManifest": text });
@@ -159,7 +164,8 @@ pub fn json_input(data: &[u8]) {
 
 /// Tar files as images: OCI archives and docker archives.
 pub fn archive(data: &[u8]) {
-    static FOLDER: LazyLock<tempfile::TempDir> = LazyLock::new(|| tempfile::tempdir().expect("a temporary folder"));
+    static FOLDER: LazyLock<tempfile::TempDir> =
+        LazyLock::new(|| tempfile::tempdir().expect("a temporary folder"));
     let path = FOLDER.path().join("archive.tar");
     std::fs::write(&path, data).expect("a temporary file");
     let _ = ArchiveReader::open(&path);
@@ -170,11 +176,13 @@ pub fn archive(data: &[u8]) {
 
 /// Tar headers whose checksums are right, of every kind, with sizes and names as the data say.
 pub fn tar_headers(data: &[u8]) {
-    static FOLDER: LazyLock<tempfile::TempDir> = LazyLock::new(|| tempfile::tempdir().expect("a temporary folder"));
+    static FOLDER: LazyLock<tempfile::TempDir> =
+        LazyLock::new(|| tempfile::tempdir().expect("a temporary folder"));
     const KINDS: &[u8] = b"0LKxgS1257D\0";
     let mut archive = Vec::new();
     for piece in data.chunks(40) {
-        let (kind, shape, words) = (piece[0], piece.get(1).copied().unwrap_or(0), piece.get(2..).unwrap_or_default());
+        let (kind, shape, words) =
+            (piece[0], piece.get(1).copied().unwrap_or(0), piece.get(2..).unwrap_or_default());
         let mut header = [0; 512];
         header[156] = KINDS[usize::from(kind) % KINDS.len()];
         header[257..263].copy_from_slice(if shape & 1 == 0 { b"ustar\0" } else { b"ustar " });
@@ -185,7 +193,8 @@ pub fn tar_headers(data: &[u8]) {
             0 => header[124..136].copy_from_slice(format!("{:011o}\0", words.len()).as_bytes()),
             1 => header[124..136].copy_from_slice(b"77777777777\0"),
             2 => header[124..124 + words.len().min(12)].copy_from_slice(&words[..words.len().min(12)]),
-            _ => header[124..136].copy_from_slice(&[0x80, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, kind]),
+            _ => header[124..136]
+                .copy_from_slice(&[0x80, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, kind]),
         }
         header[148..156].fill(b' ');
         let sum: u32 = header.iter().map(|&byte| u32::from(byte)).sum();
@@ -235,7 +244,9 @@ pub fn docker_config(data: &[u8]) {
         let _ = (means(key, "h.example"), written(&file, key, "team/app"));
     }
     let login = json!({ "username": "me", "password": "pw" });
-    if file.set(&["auths", "fuzz.example/team"], &login).is_ok() && !keys.iter().any(|key| key.contains("fuzz")) {
+    if file.set(&["auths", "fuzz.example/team"], &login).is_ok()
+        && !keys.iter().any(|key| key.contains("fuzz"))
+    {
         let expected = Some(StoredLogin::Password("me".to_owned(), "pw".to_owned()));
         assert_eq!(written(&file, "fuzz.example", "team/app"), expected);
         assert_eq!(written(&file, "fuzz.example", "teams"), None);
