@@ -68,7 +68,9 @@ impl Location {
             Place::Path(path) => Self::local(settings, &path, side),
             Place::Engine(image) => Self::engine(settings, &image, side),
             Place::Registry(reference) => match &reference.registry {
-                Some(registry) if is_far(text, registry) => Self::remote(settings, registry, &reference),
+                Some(registry) if is_far(settings, text.starts_with("docker://"), registry)? => {
+                    Self::remote(settings, registry, &reference)
+                }
                 _ => {
                     let repository = scheme::repository(&reference);
                     let target = EcrRepository::of(settings, reference)?;
@@ -283,9 +285,15 @@ fn place(text: &str, bare: BareName) -> anyhow::Result<Place> {
     }
 }
 
-/// Whether a registry is spoken to over `/v2/`: where `docker://` asks for it, and where it is not ECR's.
-fn is_far(text: &str, registry: &Registry) -> bool {
-    text.starts_with("docker://") || matches!(registry, Registry::Other(_))
+/// Whether a registry is spoken to over `/v2/`: where `docker://` asks for it (`is_explicit`), and where it is neither
+/// Amazon ECR nor an embedded ECR that the settings know.
+pub(super) fn is_far(settings: &Settings, is_explicit: bool, registry: &Registry) -> anyhow::Result<bool> {
+    Ok(is_explicit
+        || match registry {
+            Registry::Ecr { .. } => false,
+            Registry::Loopback(host) => !registry::is_embedded_ecr(settings, host)?,
+            Registry::Other(_) => true,
+        })
 }
 
 /// A repository over `/v2/`, with the login for its registry.

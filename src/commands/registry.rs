@@ -6,8 +6,11 @@ use std::path::PathBuf;
 use anyhow::anyhow;
 
 use super::block_on;
+use super::login_hosts::rules;
 use crate::error::Error;
+use crate::image::host::Address;
 use crate::image::{self, Digest, Platform, Registry};
+use crate::local::ServerInfo;
 use crate::network::probe::speaks_tls;
 use crate::settings::{Globals, Settings};
 use crate::store::Journal;
@@ -87,6 +90,33 @@ fn scheme_of(settings: &Settings, host: &str) -> anyhow::Result<&'static str> {
     }
     let is_secure = block_on(async { Ok::<_, anyhow::Error>(speaks_tls(host).await) })?;
     Ok(if is_secure { "https" } else { plain })
+}
+
+/// Whether a host of this machine is an embedded ECR, which has ECR's API besides `/v2/`: it is the configured endpoint,
+/// the server of the store's folder, or what login.conf calls a registry of ECR. Any other program may listen there.
+pub(super) fn is_embedded_ecr(settings: &Settings, host: &str) -> anyhow::Result<bool> {
+    if settings.endpoint("ecr")?.is_some_and(|endpoint| is_same_port(&endpoint, host)) {
+        return Ok(true);
+    }
+    let rules = rules(settings)?;
+    if Address::parse(host).is_some_and(|address| rules.target(&address).is_some()) {
+        return Ok(true);
+    }
+    let folder = settings.local_folder().ok();
+    let server = folder.and_then(|folder| ServerInfo::find(&folder));
+    Ok(server.is_some_and(|server| is_same_port(&server.url(), host)))
+}
+
+/// Whether a URL and a host of this machine name the same port of it, by whatever names.
+fn is_same_port(url: &str, host: &str) -> bool {
+    let here = |host: &str| match Registry::of_host(host) {
+        Some(Registry::Loopback(host)) => Address::parse(&host).map(|address| address.port.unwrap_or(80)),
+        _ => None,
+    };
+    let default = if url.starts_with("https://") { 443 } else { 80 };
+    let port =
+        Address::parse(url).filter(|_| here(url).is_some()).map(|address| address.port.unwrap_or(default));
+    port.is_some() && port == here(host)
 }
 
 /// An embedded ECR that somebody serves: the host is the endpoint, unless another one is given.

@@ -51,7 +51,10 @@ impl ClassifyRetry for Retryable {
             Some(ServiceError(refusal)) if matches!(refusal.status, 500 | 502 | 503 | 504) => {
                 ErrorKind::TransientError
             }
-            None if error.is_connector_error() => ErrorKind::TransientError,
+            // What is endless is no failure of the connection.
+            None if error.as_connector_error().is_some_and(|error| error.is_io() || error.is_timeout()) => {
+                ErrorKind::TransientError
+            }
             _ => return RetryAction::NoActionIndicated,
         };
         match context.response().and_then(|response| retry_after(response.headers().get("retry-after")?)) {

@@ -130,7 +130,7 @@ pub(super) fn failure_text(failure: &Failure, url: &str) -> String {
         }
         Failure::Tls(reason) => format!("SSL validation failed for {url} {reason}"),
         Failure::Proxy(proxy) => format!(r#"Failed to connect to proxy URL: "{proxy}""#),
-        Failure::Other(reason) => reason.clone(),
+        Failure::Endless(reason) | Failure::Other(reason) => reason.clone(),
     }
 }
 

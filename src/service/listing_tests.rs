@@ -71,6 +71,14 @@ fn pages_are_joined() {
 }
 
 #[test]
+fn pages_without_items_and_without_an_end_have_one() {
+    let page = |token: usize| json!({"repositories": [], "nextToken": token.to_string()});
+    let (text, seen) = whole("DescribeRepositories", json!({}), (0..2000).map(page), PageOptions::default());
+    assert_eq!(text, "Error during pagination: 1000 pages in a row have no items");
+    assert_eq!(seen.len(), 1001);
+}
+
+#[test]
 fn a_limit_cuts_and_says_where_to_go_on() {
     let limited = |most: i64, token: Option<&str>| {
         let starting_token = token.map(str::to_owned);

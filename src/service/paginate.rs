@@ -17,6 +17,12 @@ use super::error::Error;
 use super::{path, token};
 use crate::model::{Paginator, foreign};
 
+/// So many pages in a row may have no items. Filters make some of them empty.
+const MOST_IDLE_PAGES: usize = 1000;
+
+/// The most memory that joined pages take, in bytes: some 200,000 descriptions of images.
+const MOST_JOINED: usize = 512 << 20;
+
 /// Values of `--starting-token`, `--page-size` and `--max-items`.
 #[derive(Debug, Clone, Default)]
 pub struct PageOptions {
@@ -42,6 +48,7 @@ pub struct Pages<'a> {
     previous: Option<Map<String, Value>>,
     shown: i64,
     count: usize,
+    idle: usize,
     first_page_only: Map<String, Value>,
     resume: Option<String>,
     ended: bool,
@@ -76,6 +83,7 @@ impl<'a> Pages<'a> {
             previous: None,
             shown: 0,
             count: 0,
+            idle: 0,
             first_page_only: Map::new(),
             resume: None,
             ended: false,
@@ -113,8 +121,13 @@ impl<'a> Pages<'a> {
 
     /// All pages as one answer: joined lists first, then what the first page alone says, `NextToken` last.
     pub async fn whole(mut self) -> Result<Value, Error> {
-        let mut whole = Value::Object(Map::new());
+        let (mut whole, mut size) = (Value::Object(Map::new()), 0);
         while let Some(mut page) = self.next().await? {
+            size += memory_of(&page);
+            if size > MOST_JOINED {
+                let words = format!("The pages together take more than {} MiB.", MOST_JOINED >> 20);
+                return Err(Error::Pagination(words));
+            }
             for key in &self.paginator.result_keys {
                 if let Some(part) = path::get_mut(&mut page, key).map(Value::take) {
                     join(&mut whole, key, part);
@@ -196,10 +209,15 @@ impl<'a> Pages<'a> {
             return self.cut(page, main, count - excess, skipped);
         }
         self.shown += count;
+        self.idle = if count == 0 { self.idle + 1 } else { 0 };
         let next = path::get(page, self.paginator.output_token).filter(|token| truthy(token)).cloned();
         let next = Map::from_iter([(self.paginator.input_token.to_owned(), next.unwrap_or(Value::Null))]);
         if next.values().all(Value::is_null) {
             self.ended = true;
+        } else if self.idle > MOST_IDLE_PAGES {
+            self.ended = true;
+            let words = format!("Error during pagination: {MOST_IDLE_PAGES} pages in a row have no items");
+            self.fault = Some(Error::Pagination(words));
         } else if self.max_items == Some(self.shown) {
             self.ended = true;
             self.resume = Some(token::encode(next, None, self.paginator.input_token)?);
@@ -254,6 +272,19 @@ fn truthy(value: &Value) -> bool {
         Value::Object(members) => !members.is_empty(),
         Value::Number(number) => number.as_f64() != Some(0.0),
         Value::Bool(true) => true,
+    }
+}
+
+/// The memory that a value takes, roughly.
+fn memory_of(value: &Value) -> usize {
+    const NODE: usize = size_of::<Value>();
+    NODE + match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+        Value::String(text) => text.len(),
+        Value::Array(items) => items.iter().map(memory_of).sum(),
+        Value::Object(members) => {
+            members.iter().map(|(name, value)| NODE + name.len() + memory_of(value)).sum()
+        }
     }
 }
 

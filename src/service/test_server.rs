@@ -15,6 +15,8 @@ pub(crate) enum Reply {
     HangUp,
     /// Promises more bytes than it sends, then closes.
     Short,
+    /// Answers this again and again, without an end.
+    Endless(&'static str),
     /// Keeps the connection open and says nothing.
     Silence,
 }
@@ -85,6 +87,15 @@ fn serve(stream: TcpStream, replies: &[Reply], log: &Mutex<Vec<Seen>>, kept: &mu
             Reply::HangUp => return,
             Reply::Short => {
                 let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{");
+                return;
+            }
+            Reply::Endless(body) => {
+                let body = body.repeat(64 * 1024 / body.len());
+                let head = b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n";
+                let mut written = stream.write_all(head);
+                while written.is_ok() {
+                    written = stream.write_all(body.as_bytes());
+                }
                 return;
             }
             Reply::Silence => {

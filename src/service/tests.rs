@@ -169,6 +169,54 @@ fn a_lost_connection_is_told() {
     assert_eq!(refused([Reply::Short], &[]), (words.to_owned(), 3));
 }
 
+#[test]
+fn an_answer_without_an_end_is_told_once() {
+    let larger = "The answer is larger than 33554432 bytes.".to_owned();
+    for body in [" ", r#"{"repositories":["#, r#"{"repositoryName":"a"},"#, "x"] {
+        assert_eq!(refused([Reply::Endless(body)], &[]), (larger.clone(), 1), "{body}");
+    }
+}
+
+#[test]
+fn an_answer_of_too_many_values_is_told() {
+    let many: &'static str = format!(r#"{{"repositories":[{}{{}}]}}"#, "{},".repeat(400_000)).leak();
+    let words = "The answer has more than 400000 values.".to_owned();
+    assert_eq!(refused([Reply::Body(200, many)], &[]), (words, 1));
+    // A text may have as many commas as it likes.
+    let text: &'static str = format!(
+        r#"{{"repositories":[{{"repositoryName":"{}\"{}"}}]}}"#,
+        ",".repeat(400_000),
+        "[".repeat(400_000)
+    )
+    .leak();
+    let stub = Stub::new([Reply::Body(200, text)]);
+    assert!(run(client(&stub, &[]).call("DescribeRepositories", json!({}))).is_ok());
+}
+
+/// Botocore's standard retry mode (`TransientRetryableChecker`): what the service does not do, it will not do later.
+#[test]
+fn only_what_can_change_is_asked_of_the_service_again() {
+    for (status, requests) in [
+        (400, 1),
+        (401, 1),
+        (403, 1),
+        (404, 1),
+        (405, 1),
+        (409, 1),
+        (413, 1),
+        (429, 1),
+        (501, 1),
+        (505, 1),
+        (507, 1),
+        (500, 3),
+        (502, 3),
+        (503, 3),
+        (504, 3),
+    ] {
+        assert_eq!(refused([Reply::Body(status, "{}")], &[]).1, requests, "{status}");
+    }
+}
+
 fn transport_error(globals: Globals, variables: &[(&str, &str)]) -> String {
     let settings = with_globals(globals, &[variables, &[("AWS_MAX_ATTEMPTS", "1")]].concat());
     let call = run(Client::remote(model::ecr(), &settings).call("DescribeRepositories", json!({})));

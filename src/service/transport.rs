@@ -37,10 +37,14 @@ pub(super) use failure::{Failure, causes};
 
 use dial::Dialer;
 
-/// The largest answer that is read. ECR's own answers stay far below (100 manifests of 4 MiB each would be a page).
-const LARGEST_ANSWER: usize = 512 << 20;
+/// The largest answer that is read. ECR's own answers stay far below: a thousand findings of a scan have some 3 MiB, a
+/// hundred manifests rarely more than 1 MiB.
+const LARGEST_ANSWER: usize = 32 << 20;
 /// The largest refusal that is read; what follows is left unread.
 const LARGEST_REFUSAL: usize = 1 << 20;
+
+/// The longest time for an answer that goes on and on. Silence ends by the read timeout.
+const LONGEST_ANSWER: Duration = Duration::from_mins(5);
 
 /// How long to wait for a connection, and for the next byte; `None` is for ever.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -165,6 +169,7 @@ impl HttpConnector for Connector {
 fn connector_error(failure: Failure) -> ConnectorError {
     match failure {
         Failure::ConnectTimeout | Failure::ReadTimeout => ConnectorError::timeout(failure.into()),
+        Failure::Endless(_) => ConnectorError::other(failure.into(), None),
         _ => ConnectorError::io(failure.into()),
     }
 }
@@ -207,7 +212,11 @@ impl Shared {
             progress.watch(plain.request(request), patience).await
         };
         let response = response.ok_or(Failure::ReadTimeout)?.map_err(|error| failure::of(&error))?;
-        self.read(response).await
+        let late = || {
+            let seconds = LONGEST_ANSWER.as_secs();
+            Failure::Endless(format!("The answer had no end after {seconds} seconds."))
+        };
+        tokio::time::timeout(LONGEST_ANSWER, self.read(response)).await.unwrap_or_else(|_| Err(late()))
     }
 
     fn dialer(&self) -> Dialer {
@@ -238,7 +247,7 @@ impl Shared {
                 if refused {
                     break;
                 }
-                return Err(Failure::Other(format!("The answer is larger than {limit} bytes.")));
+                return Err(Failure::Endless(format!("The answer is larger than {limit} bytes.")));
             }
             bytes.extend_from_slice(&data);
         }

@@ -64,6 +64,9 @@ pub(super) fn answer(
 ) -> Result<Value, ResponseMismatch> {
     let empty = || Ok(Value::Object(Map::new()));
     let Some(shape) = shape else { return empty() };
+    if has_too_many_values(body) {
+        return Err(ResponseMismatch(format!("The answer has more than {MOST_VALUES} values.")));
+    }
     match read(body) {
         None => empty(),
         Some(Value::Null) => Err(ResponseMismatch("'NoneType' object has no attribute 'update'".to_owned())),
@@ -71,9 +74,33 @@ pub(super) fn answer(
     }
 }
 
+/// More values than any answer has. Each takes some hundred bytes of memory, and two of the answer.
+const MOST_VALUES: usize = 400_000;
+/// The longest answer that is read as Python does, which takes several times its memory.
+const LONGEST_OF_PYTHON: usize = 4 << 20;
+
 /// JSON as Python reads it, which takes more than `serde_json` does.
 fn read(body: &[u8]) -> Option<Value> {
-    serde_json::from_slice(body).ok().or_else(|| parse_answer(std::str::from_utf8(body).ok()?).ok())
+    let as_python = || {
+        let text = std::str::from_utf8(body).ok().filter(|text| text.len() <= LONGEST_OF_PYTHON)?;
+        parse_answer(text).ok()
+    };
+    serde_json::from_slice(body).ok().or_else(as_python)
+}
+
+/// Whether a text has too many values, as its commas and brackets outside of strings tell.
+fn has_too_many_values(body: &[u8]) -> bool {
+    let (mut count, mut quoted, mut escaped) = (0, false, false);
+    for byte in body {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            b',' | b'[' | b'{' if !quoted => count += 1,
+            _ => {}
+        }
+    }
+    count > MOST_VALUES
 }
 
 /// Botocore's message for a response that does not have the model's form.

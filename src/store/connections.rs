@@ -11,6 +11,7 @@ use rustls::ClientConfig;
 use url::Url;
 
 use super::http::{is_inside, leads_astray};
+use super::resolver::{self, Resolver};
 use crate::network::upload::{Patience, Upload};
 use crate::network::{self, find, log, tls_reason};
 
@@ -45,6 +46,7 @@ impl Default for Network {
 /// this machine.
 pub(super) struct Connections {
     network: Network,
+    resolver: Resolver,
     tls: OnceLock<Result<ClientConfig, String>>,
     plain: Pool,
     secure: Pool,
@@ -60,8 +62,9 @@ pub(super) struct SendError {
     pub(super) reason: String,
     /// Whether there was no connection at all.
     pub(super) unreached: bool,
-    /// Whether a redirect led where it must not.
-    pub(super) astray: bool,
+    /// Whether another attempt changes nothing: a redirect or a name leads where it must not, or a certificate is not
+    /// trusted.
+    pub(super) is_final: bool,
 }
 
 impl fmt::Display for SendError {
@@ -72,15 +75,19 @@ impl fmt::Display for SendError {
 
 impl From<&reqwest::Error> for SendError {
     fn from(error: &reqwest::Error) -> Self {
-        let (unreached, astray) = (error.is_connect(), error.is_redirect());
-        Self { reason: reason(error), unreached, astray }
+        let is_final = error.is_redirect()
+            || find::<resolver::Refused>(error).is_some()
+            || find::<rustls::Error>(error).is_some();
+        Self { reason: reason(error), unreached: error.is_connect(), is_final }
     }
 }
 
 impl Connections {
-    pub(super) fn new(network: Network) -> Self {
+    /// Connections to `home`, the server that the user named, and to wherever it sends us; `None` for AWS.
+    pub(super) fn new(network: Network, home: Option<Url>) -> Self {
         let pool = OnceLock::new;
         Self {
+            resolver: Resolver::new(home, &network.connection),
             network,
             tls: OnceLock::new(),
             plain: pool(),
@@ -125,6 +132,7 @@ impl Connections {
     fn build(&self, secure: bool, uploads: bool) -> Result<reqwest::Client, String> {
         let network = &self.network.connection;
         let mut builder = self.proxied(reqwest::Client::builder()).redirect(redirects(network.clone()));
+        builder = builder.dns_resolver(self.resolver.clone());
         if let Some(limit) = network.connect_timeout {
             builder = builder.connect_timeout(limit);
         }
@@ -177,7 +185,7 @@ impl Connections {
     }
 
     async fn send_watched(&self, mut request: Request) -> Result<Response, SendError> {
-        let failed = |reason| SendError { reason, unreached: false, astray: false };
+        let failed = |reason| SendError { reason, unreached: false, is_final: false };
         let client = self.pool(request.url(), true).map_err(failed)?;
         let (body, progress) = Upload::new(request.body_mut().take().unwrap_or_default());
         *request.body_mut() = Some(Body::wrap(body));
@@ -236,6 +244,9 @@ const SILENT: &str = "nothing arrived within the time that --cli-read-timeout al
 
 /// An error with its causes. The URL stays out of it: it may hold a signature that works for an hour.
 pub(super) fn reason(error: &reqwest::Error) -> String {
+    if let Some(refused) = find::<resolver::Refused>(error) {
+        return refused.to_string();
+    }
     if let Some(refused) = find::<rustls::Error>(error) {
         return format!("{UNREACHED}: {}", tls_reason(refused));
     }

@@ -11,15 +11,20 @@ use reqwest::header::{ACCEPT_RANGES, CONTENT_RANGE, ETAG, HeaderValue, RANGE};
 use reqwest::{RequestBuilder, Response, StatusCode};
 
 use super::connections::{SendError, reason};
-use super::http::retry_after;
+use super::http::{is_passing, retry_after};
 use super::lanes::Lanes;
 use super::{Answer, Error, Reader};
 use crate::image::Descriptor;
 
-/// How often in a row a download may break off without a byte in between.
+/// How often in a row a download may break off without progress in between.
 const ATTEMPTS: u32 = 5;
 /// How long bytes may come to a halt before the rest is asked for anew; twice as long each time.
 const HALT: Duration = if cfg!(test) { Duration::from_millis(200) } else { Duration::from_secs(5) };
+
+/// The bytes that count as progress: the least that a slow line brings in [`PERIOD`]. A silent connection ends by the
+/// read timeout; one that trickles would never end.
+const LEAST: u64 = 16 * 1024;
+const PERIOD: Duration = Duration::from_mins(1);
 
 /// Where blobs are fetched from.
 pub(super) trait Origin: Send + Sync {
@@ -63,10 +68,14 @@ pub(super) struct Download {
     response: Option<Response>,
     rest: Bytes,
     failures: u32,
+    rate: Rate,
+    /// Bytes since the last failure.
+    since_failure: u64,
     /// How long the server asked to be left alone.
     asked: Option<Duration>,
     /// `Authorization` header of the last request.
     authorization: String,
+    /// Whether the last request was not let in.
     refused: bool,
     /// The last answer was that there are too many requests.
     is_throttled: bool,
@@ -79,6 +88,24 @@ pub(super) struct Download {
 
 /// The `ETag` of the first answer, which all others have to have.
 pub(super) type Version = Arc<OnceLock<Option<HeaderValue>>>;
+/// How fast a connection is.
+#[derive(Default)]
+struct Rate {
+    waited: Duration,
+    bytes: u64,
+}
+
+impl Rate {
+    /// Counts bytes that were waited for. False where too few came in too long a time.
+    fn suffices(&mut self, waited: Duration, count: usize) -> bool {
+        self.waited += waited;
+        self.bytes += count as u64;
+        if self.bytes >= LEAST {
+            *self = Self::default();
+        }
+        self.waited < PERIOD
+    }
+}
 
 /// Whether to go on after something failed.
 pub(super) enum Failure {
@@ -106,6 +133,8 @@ impl Download {
             response: None,
             rest: Bytes::new(),
             failures: 0,
+            rate: Rate::default(),
+            since_failure: 0,
             asked: None,
             authorization: String::new(),
             refused: false,
@@ -142,7 +171,7 @@ impl Download {
         }
         let begun = Instant::now();
         let response = self.origin.send(request).await.map_err(|error| {
-            if error.astray {
+            if error.is_final {
                 Failure::Final(self.failed(error.reason))
             } else {
                 Failure::Passing(error.reason)
@@ -150,12 +179,13 @@ impl Download {
         })?;
         self.lanes.answered(begun.elapsed());
         self.asked = retry_after(&response);
+        let refused_before = self.refused;
         self.refused = matches!(response.status().as_u16(), 401 | 403);
         self.is_throttled = matches!(response.status().as_u16(), 429 | 503);
-        self.check(response)
+        self.check(response, refused_before)
     }
 
-    fn check(&mut self, response: Response) -> Result<Response, Failure> {
+    fn check(&mut self, response: Response, refused_before: bool) -> Result<Response, Failure> {
         let is_part = self.position > 0 || self.end < self.blob.size;
         let expected = if is_part && !self.is_whole { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
         let status = response.status();
@@ -163,8 +193,8 @@ impl Download {
         let whole = status == StatusCode::OK;
         if status != expected && !whole {
             let reason = format!("the server answered {status}, expected {expected}");
-            // 403 is what an expired URL gives, and 401 an expired token: both may expire on the way.
-            let passing = status.is_server_error() || matches!(status.as_u16(), 401 | 403 | 408 | 429);
+            // 403 is what an expired URL gives, and 401 an expired token: both may expire on the way, but not at once.
+            let passing = is_passing(status.as_u16()) || (self.refused && !refused_before);
             return Err(if passing { Failure::Passing(reason) } else { Failure::Final(self.failed(reason)) });
         }
         let is_same = *self.version.get_or_init(|| response.headers().get(ETAG).cloned())
@@ -217,8 +247,12 @@ impl Download {
             };
             let failure = match next {
                 Ok(bytes) => {
-                    self.failures = 0;
-                    self.position += bytes.len() as u64;
+                    let count = bytes.len() as u64;
+                    self.position += count;
+                    self.since_failure += count;
+                    if self.since_failure >= LEAST {
+                        self.failures = 0;
+                    }
                     self.lanes.arrived(bytes.len(), Instant::now());
                     return Ok(bytes);
                 }
@@ -226,6 +260,7 @@ impl Download {
                 Err(Failure::Passing(reason)) => reason,
             };
             self.response = None;
+            (self.rate, self.since_failure) = (Rate::default(), 0);
             self.failures += 1;
             self.origin.set_back(std::mem::take(&mut self.is_throttled));
             if self.failures >= ATTEMPTS || self.is_ahead {
@@ -249,7 +284,12 @@ impl Download {
         let patience = HALT * 2u32.pow(self.failures.min(4));
         loop {
             let halted = |_| Failure::Passing("it came to a halt".to_owned());
+            let asked = Instant::now();
             return match tokio::time::timeout(patience, response.chunk()).await.map_err(halted)? {
+                Ok(Some(bytes)) if !self.rate.suffices(asked.elapsed(), bytes.len()) => {
+                    let (came, waited) = (self.rate.bytes, self.rate.waited.as_secs());
+                    Err(Failure::Passing(format!("only {came} bytes arrived in {waited} seconds")))
+                }
                 Ok(Some(mut bytes)) => {
                     let known = usize::try_from(self.skip).unwrap_or(usize::MAX).min(bytes.len());
                     self.skip -= known as u64;
@@ -294,5 +334,20 @@ impl Reader for Download {
             }
             Ok(buffer)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trickle_is_no_progress() {
+        let second = Duration::from_secs(1);
+        let mut rate = Rate::default();
+        assert_eq!((0..1000).take_while(|_| rate.suffices(second, 1)).count(), 59);
+        let mut rate = Rate::default();
+        assert_eq!((0..1000).take_while(|_| rate.suffices(second, 300)).count(), 1000);
+        assert!(Rate::default().suffices(Duration::from_mins(10), 1 << 20));
     }
 }

@@ -63,6 +63,13 @@ pub(super) fn realm_leads_astray(registry: &Url, realm: &Url) -> Option<String> 
     (!fine).then(|| format!("refused to log in at {}, which it names for that", place()))
 }
 
+/// Whether a status may be another one at the next attempt: a time-out, a limit, or a service or its gateway that is down
+/// for now. What the server does not do (501, 505) it will not do later either. 520 to 524 are what Cloudflare's gateway
+/// says of a server behind it.
+pub(super) fn is_passing(status: u16) -> bool {
+    matches!(status, 408 | 425 | 429 | 500 | 502 | 503 | 504 | 520..=524)
+}
+
 /// How long a server asks to be left alone: `Retry-After` in seconds, and no longer than a person would wait.
 pub(super) fn retry_after(response: &Response) -> Option<Duration> {
     let header = response.headers().get(RETRY_AFTER)?.to_str().ok()?;
@@ -73,28 +80,54 @@ pub(super) fn retry_after(response: &Response) -> Option<Duration> {
 /// up: behind a VPC endpoint those of ECR's API and of its layers stand for private addresses.
 pub(super) fn is_inside(url: &Url) -> bool {
     match url.host() {
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Domain(name)) => is_local_name(name),
         Some(Host::Ipv4(address)) => is_inside_v4(address),
         Some(Host::Ipv6(address)) => {
             address.is_loopback()
                 || address.is_unspecified()
                 || address.is_unique_local()
                 || address.is_unicast_link_local()
-                || address.to_ipv4_mapped().is_some_and(is_inside_v4)
+                || ipv4_in(address).is_some_and(is_inside_v4)
         }
         None => false,
     }
 }
 
+/// Whether a name is this machine's whatever its resolver says (RFC 6761, 6.3).
+pub(super) fn is_local_name(name: &str) -> bool {
+    let name = name.strip_suffix('.').unwrap_or(name);
+    name == "localhost" || name.ends_with(".localhost")
+}
+
+/// The IPv4 address that an IPv6 address leads to: mapped and compatible ones (RFC 4291), NAT64 (RFC 6052), 6to4 (RFC 3056).
+fn ipv4_in(address: Ipv6Addr) -> Option<Ipv4Addr> {
+    match address.segments() {
+        [0, 0, 0, 0, 0, 0, 0, 0 | 1] => None,
+        [0, 0, 0, 0, 0, 0 | 0xffff, high, low]
+        | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
+        | [0x2002, high, low, ..] => Some(Ipv4Addr::from(u32::from(high) << 16 | u32::from(low))),
+        _ => None,
+    }
+}
+
 /// Whether a URL names this machine.
-fn is_here(url: &Url) -> bool {
+pub(super) fn is_here(url: &Url) -> bool {
     match url.host() {
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => {
-            address.is_loopback() || address.to_ipv4_mapped().is_some_and(|address| address.is_loopback())
-        }
+        Some(Host::Domain(name)) => is_local_name(name),
+        Some(Host::Ipv4(address)) => is_loopback(address.into()),
+        Some(Host::Ipv6(address)) => is_loopback(address.into()),
         None => false,
+    }
+}
+
+/// Whether an address is this machine's own; connections to the unspecified address end up there, too.
+pub(super) fn is_loopback(address: IpAddr) -> bool {
+    let is_loopback_v4 = |address: Ipv4Addr| address.is_loopback() || address.is_unspecified();
+    match address {
+        IpAddr::V4(address) => is_loopback_v4(address),
+        IpAddr::V6(address) => {
+            address.is_loopback() || address.is_unspecified() || ipv4_in(address).is_some_and(is_loopback_v4)
+        }
     }
 }
 
@@ -108,20 +141,26 @@ fn is_link_local(url: &Url) -> bool {
 }
 
 /// Whether an address is one of the link, or the IPv6 address at which AWS tells instances their credentials.
-fn is_link_local_address(address: IpAddr) -> bool {
+pub(super) fn is_link_local_address(address: IpAddr) -> bool {
     const INSTANCE_METADATA: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
     match address {
         IpAddr::V4(address) => address.is_link_local(),
         IpAddr::V6(address) => {
             address.is_unicast_link_local()
                 || address == INSTANCE_METADATA
-                || address.to_ipv4_mapped().is_some_and(|address| address.is_link_local())
+                || ipv4_in(address).is_some_and(|address| address.is_link_local())
         }
     }
 }
 
 fn is_inside_v4(address: Ipv4Addr) -> bool {
-    address.is_loopback() || address.is_private() || address.is_link_local() || address.is_unspecified()
+    // RFC 6598: shared between a provider and its customers, and used inside of clouds.
+    let is_shared = address.octets()[0] == 100 && address.octets()[1] & 0xc0 == 64;
+    address.is_loopback()
+        || address.is_private()
+        || address.is_link_local()
+        || address.is_unspecified()
+        || is_shared
 }
 
 #[cfg(test)]
@@ -138,7 +177,16 @@ mod tests {
             ("https://[fd00:ec2::254]/", true),
             ("https://[::ffff:10.0.0.1]/", true),
             ("https://localhost/", true),
+            ("https://localhost./", true),
+            ("https://2130706433/", true),
+            ("https://0x7f.1/", true),
+            ("https://[64:ff9b::169.254.169.254]/", true),
+            ("https://[2002:7f00:1::]/", true),
+            ("https://[::127.0.0.1]/", true),
+            ("https://100.100.100.200/", true),
             ("https://1.1.1.1/", false),
+            ("https://[64:ff9b::1.1.1.1]/", false),
+            ("https://localhost.example.com/", false),
             ("https://example.com/", false),
         ] {
             assert_eq!(is_inside(&url.parse().unwrap()), inside, "{url}");

@@ -29,6 +29,7 @@ mod partial;
 mod pending;
 mod ranges;
 pub mod registry;
+mod resolver;
 pub mod scheme;
 mod setbacks;
 mod stream;

@@ -80,6 +80,11 @@ fn copy(
     let arguments = if destination.starts_with("docker://") { &arguments[..4] } else { &arguments[..] };
     let mut command = machine.command(env!("CARGO_BIN_EXE_ecr"), arguments);
     command.env("AWS_ACCESS_KEY_ID", "a").env("AWS_SECRET_ACCESS_KEY", "b");
+    // A server that is not of this machine's folder is known by its address.
+    let served = [source, destination].into_iter().find(|place| place.starts_with("127.0.0.1:"));
+    if let Some((address, _)) = served.and_then(|place| place.split_once('/')) {
+        command.env("AWS_ENDPOINT_URL", format!("http://{address}"));
+    }
     if let Some(path) = stdin {
         command.stdin(std::fs::File::open(path).unwrap());
     }

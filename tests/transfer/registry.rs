@@ -24,7 +24,7 @@ pub(super) struct Request {
     pub(super) path: String,
     /// In small letters.
     pub(super) head: String,
-    body: Vec<u8>,
+    pub(super) body: Vec<u8>,
 }
 
 #[derive(Default)]
@@ -39,7 +39,7 @@ pub(super) struct State {
     lost: Option<usize>,
     bearer: bool,
     /// Whether it says which digest a manifest has.
-    names_digests: bool,
+    pub(super) names_digests: bool,
     /// What has arrived of the blobs that are being uploaded.
     uploads: HashMap<String, Vec<u8>>,
     /// How much the next PATCHes keep before they fail, from the last to the first.
@@ -123,6 +123,11 @@ impl Registry {
     /// The offset and the length of everything that arrived of large blobs.
     pub(super) fn received(&self) -> Vec<(usize, usize)> {
         self.state().received.clone()
+    }
+
+    /// Begins an upload at a place of the test's choice.
+    pub(super) fn begin_upload(&self, place: &str) {
+        self.state().uploads.insert(place.to_owned(), Vec::new());
     }
 
     pub(super) fn has(&self, digest: &str) -> bool {

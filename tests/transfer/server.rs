@@ -56,6 +56,11 @@ pub(super) fn body(status: &str, length: usize, bytes: &[u8]) -> Vec<u8> {
     [head.as_bytes(), bytes].concat()
 }
 
+/// The same answer to whoever asks.
+pub(super) fn answer(bytes: Vec<u8>) -> Answer {
+    Box::new(move |_| bytes.clone())
+}
+
 /// The layer as a well-behaved server sends it, from the offset that is asked for.
 pub(super) fn serve(layer: Vec<u8>) -> Answer {
     Box::new(move |head| match offset(head) {

@@ -1,4 +1,4 @@
-//! Listings page by page, without a limit on their number.
+//! Listings page by page.
 
 use std::collections::HashSet;
 
@@ -6,6 +6,9 @@ use anyhow::bail;
 use serde_json::Value;
 
 use super::connection::Connection;
+
+/// More pages than any listing has.
+const MOST_PAGES: usize = 10_000;
 
 /// The pages of one operation.
 pub(in crate::commands) struct Pages<'a> {
@@ -33,6 +36,9 @@ impl<'a> Pages<'a> {
         if let Some(token) = page.get("nextToken").and_then(Value::as_str) {
             if !self.seen.insert(token.to_owned()) {
                 bail!("{} answered the same page twice, so that the listing is not complete", self.operation);
+            }
+            if self.seen.len() > MOST_PAGES {
+                bail!("{} answered {MOST_PAGES} pages and has no end", self.operation);
             }
             input["nextToken"] = Value::from(token);
             self.input = Some(input);

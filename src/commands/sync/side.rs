@@ -62,7 +62,7 @@ impl Home {
         let registry = host.map(|host| Registry::of_host(host).ok_or_else(|| unknown(host))).transpose()?;
         match registry {
             None if explicit => Err(registry::usage("docker:// is followed by a registry's host")),
-            Some(registry) if explicit || matches!(registry, Registry::Other(_)) => {
+            Some(registry) if location::is_far(settings, explicit, &registry)? => {
                 let any = ANY.parse().map_err(registry::wrong)?;
                 let any = Box::new(location::remote(settings, &registry, &any)?);
                 Ok(Self::Other { settings: Box::new(settings.clone()), registry, any })

@@ -19,6 +19,9 @@ pub(in crate::service) enum Failure {
     Tls(String),
     #[error("no connection to the proxy {0}")]
     Proxy(String),
+    /// The answer is larger, or goes on for longer, than any of the service's.
+    #[error("{0}")]
+    Endless(String),
     #[error("{0}")]
     Other(String),
 }

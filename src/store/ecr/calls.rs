@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
+use super::super::http::is_passing;
 use super::super::setbacks::SetbackCounter;
 use super::pace::Pace;
 use super::{Error, Repository};
@@ -143,7 +144,7 @@ impl Calls {
                 self.answered.load(Ordering::Relaxed) || words.starts_with("Connection was closed")
             }
             (_, Some(refusal)) => {
-                refusal.status >= 500 || refusal.code == "ServerException" || is_throttle(refusal)
+                is_passing(refusal.status) || refusal.code == "ServerException" || is_throttle(refusal)
             }
             _ => false,
         }

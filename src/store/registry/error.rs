@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::super::connections::SendError;
+use super::super::http::is_passing;
 
 /// The most characters of a registry's own words that are repeated.
 const LONGEST_WORDS: usize = 300;
@@ -107,14 +108,14 @@ impl Trouble {
         let words = words(body);
         let reason =
             if words.is_empty() { format!("HTTP {status}") } else { format!("HTTP {status}: {words}") };
-        let passing = status >= 500 || matches!(status, 408 | 429);
+        let passing = is_passing(status);
         let expired = status == 401 || (status == 403 && body.contains("token has expired"));
         Self { status: Some(status), passing, expired, ..Self::plain(reason) }
     }
 
     /// A connection that failed.
     pub(super) fn connection(error: SendError) -> Self {
-        Self { passing: !error.astray, unreached: error.unreached, ..Self::plain(error.reason) }
+        Self { passing: !error.is_final, unreached: error.unreached, ..Self::plain(error.reason) }
     }
 
     pub(super) fn explain(self, place: String, doing: &'static str, anonymous: bool) -> Error {

@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use reqwest::{Method, RequestBuilder, Response};
 use url::Url;
 
+use super::super::http::is_passing;
 use super::Login;
 use super::error::Trouble;
 use super::read::{Reads, refused};
@@ -92,7 +93,8 @@ impl Reads {
             // It may say something else to whom it knows.
             403 | 404 if !is_anonymous => return Ok(Settled::At(url)),
             403 => return Err(refused(response).await),
-            408 | 429 | 500.. => {}
+            status if is_passing(status) => return Err(refused(response).await),
+            500.. => {}
             _ => *self.challenge() = Asks::Nothing,
         }
         Ok(Settled::Answered(response))

@@ -210,7 +210,7 @@ impl Remote {
 
 /// Whether an answer to HEAD says nothing about what GET would answer.
 pub(super) fn is_no_answer(status: u16) -> bool {
-    (400..500).contains(&status) && !matches!(status, 401 | 403 | 408 | 429)
+    status == 501 || ((400..500).contains(&status) && !matches!(status, 401 | 403 | 408 | 429))
 }
 
 /// The URL of the page behind a name.

@@ -85,6 +85,7 @@ impl Remote {
         let repository = official(host, repository);
         let reference = Reference::with_tag(host.to_owned(), repository.to_string(), "latest".to_owned());
         let is_anonymous = login == Login::Anonymous;
+        let home = format!("https://{}", reference.resolve_registry()).parse().ok();
         let reads = read::Reads {
             host: reference.resolve_registry().to_owned(),
             is_plain: AtomicBool::new(plain),
@@ -92,7 +93,7 @@ impl Remote {
             repository: repository.clone(),
             login: Mutex::new(login),
             renew: None,
-            connections: Connections::new(network.clone()),
+            connections: Connections::new(network.clone(), home),
             pulling: Mutex::default(),
             pushing: Mutex::default(),
             listing: Mutex::default(),
@@ -186,7 +187,7 @@ impl Remote {
             let response = self.reads.answer(&Method::HEAD, Resource::Blob(&blob.digest)).await?;
             match response.status().as_u16() {
                 200 => Ok(true),
-                404 | 405 => Ok(false),
+                404 | 405 | 501 => Ok(false),
                 _ => Err(read::refused(response).await),
             }
         };

@@ -158,7 +158,7 @@ impl Remote {
             match response.status().as_u16() {
                 200 => Ok(true),
                 // Where HEAD tells nothing the image is sent again, which changes nothing.
-                404 | 405 => Ok(false),
+                404 | 405 | 501 => Ok(false),
                 _ => Err(refused(response).await),
             }
         };

@@ -10,7 +10,7 @@ use reqwest::{Method, RequestBuilder, Response};
 use serde::Deserialize;
 use url::{Url, form_urlencoded};
 
-use super::super::http::realm_leads_astray;
+use super::super::http::{is_passing, realm_leads_astray};
 use super::Login;
 use super::challenge::{self, Challenge};
 use super::error::Trouble;
@@ -109,7 +109,7 @@ impl Reads {
         let registry = self.url(Resource::Root)?;
         let request = self.connections.client(&registry).map_err(Trouble::plain)?.get(registry);
         let answer = self.answered(request.header(USER_AGENT, super::USER_AGENT)).await?;
-        if answer.status().is_server_error() || matches!(answer.status().as_u16(), 408 | 429) {
+        if is_passing(answer.status().as_u16()) {
             return Err(refused(answer).await);
         }
         let challenge = challenge::of(answer.headers());

@@ -92,7 +92,7 @@ impl Remote {
                 entry.as_ref().and_then(JournalEntry::read).and_then(|state| Session::of(&state, false));
             (entry, session.or(begun))
         };
-        let (mut failures, mut stale) = (0, None);
+        let (mut failures, mut stale, mut restarted) = (0, None, false);
         loop {
             let before = session.as_ref().map_or(0, |session: &Session| session.next);
             let authorization = self.reads.authorization(Right::Push, stale.as_deref()).await;
@@ -122,9 +122,14 @@ impl Remote {
             if lost && self.has(blob).await? {
                 return Ok(Written::Present);
             }
-            failures =
-                if session.as_ref().is_some_and(|session| session.next > before) { 1 } else { failures + 1 };
-            let hopeful = trouble.passing || expired || lost || trouble.status == Some(416);
+            if session.as_ref().is_some_and(|session| session.next > before) {
+                (failures, restarted) = (0, false);
+            }
+            failures += 1;
+            // A new upload may come to its end where the registry does not know this one any more, or wants another
+            // offset. Where that one fails alike, nothing will change.
+            let restarts = (lost || trouble.status == Some(416)) && !restarted;
+            let hopeful = trouble.passing || expired || restarts;
             if failures >= ATTEMPTS || !hopeful {
                 if trouble.status == Some(400) {
                     if let Some(entry) = &entry {
@@ -136,8 +141,9 @@ impl Remote {
             }
             // Some registries name another offset than the one they want, ECR among them.
             let small = blob.size <= SMALL as u64;
-            if lost || trouble.status == Some(416) || (small && trouble.status != Some(429)) {
+            if restarts || (small && trouble.status != Some(429)) {
                 session = None;
+                restarted |= restarts;
             } else if let Some(session) = session.as_mut().filter(|_| small) {
                 // A request that was one too many changed nothing.
                 session.doubtful = false;
