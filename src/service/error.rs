@@ -36,6 +36,9 @@ pub enum Error {
     /// The request got no answer.
     #[error("{0}")]
     Transport(String),
+    /// The answer is larger than any of the service's, or has no end.
+    #[error("{0}")]
+    Endless(String),
     /// The pages do not follow from each other, or the starting token is none.
     #[error("{0}")]
     Pagination(String),

@@ -181,10 +181,11 @@ fn told(
             let retries = (attempts >= ready.retry.max_attempts()).then(|| attempts.saturating_sub(1));
             Error::Refused(Box::new(Refused { operation: operation.name.to_owned(), refusal, retries }))
         }
-        other => Error::Transport(match find::<Failure>(&other) {
-            Some(failure) => endpoint::failure_text(failure, &ready.target.url()),
-            None => causes(&other),
-        }),
+        other => match find::<Failure>(&other) {
+            Some(Failure::Endless(reason)) => Error::Endless(reason.clone()),
+            Some(failure) => Error::Transport(endpoint::failure_text(failure, &ready.target.url())),
+            None => Error::Transport(causes(&other)),
+        },
     }
 }
 
@@ -279,6 +280,9 @@ fn response(
         let body = response.body().bytes().unwrap_or_default();
         let status = response.status().as_u16();
         if status < 300 {
+            if let Some(reason) = wire::excess(body) {
+                return Err(OrchestratorError::other(Failure::Endless(reason)));
+            }
             return wire::answer(service, service.output(operation), body)
                 .map_err(|unfit| OrchestratorError::other(Failure::Other(unfit.0)));
         }

@@ -64,9 +64,6 @@ pub(super) fn answer(
 ) -> Result<Value, ResponseMismatch> {
     let empty = || Ok(Value::Object(Map::new()));
     let Some(shape) = shape else { return empty() };
-    if has_too_many_values(body) {
-        return Err(ResponseMismatch(format!("The answer has more than {MOST_VALUES} values.")));
-    }
     match read(body) {
         None => empty(),
         Some(Value::Null) => Err(ResponseMismatch("'NoneType' object has no attribute 'update'".to_owned())),
@@ -88,8 +85,8 @@ fn read(body: &[u8]) -> Option<Value> {
     serde_json::from_slice(body).ok().or_else(as_python)
 }
 
-/// Whether a text has too many values, as its commas and brackets outside of strings tell.
-fn has_too_many_values(body: &[u8]) -> bool {
+/// What is wrong with a body of too many values, as its commas and brackets outside of strings tell.
+pub(super) fn excess(body: &[u8]) -> Option<String> {
     let (mut count, mut quoted, mut escaped) = (0, false, false);
     for byte in body {
         match byte {
@@ -100,7 +97,7 @@ fn has_too_many_values(body: &[u8]) -> bool {
             _ => {}
         }
     }
-    count > MOST_VALUES
+    (count > MOST_VALUES).then(|| format!("The answer has more than {MOST_VALUES} values."))
 }
 
 /// Botocore's message for a response that does not have the model's form.

@@ -51,6 +51,7 @@ async fn arrives(text: &str, platforms: &[&str]) -> Result<Digest, String> {
     Ok(outcome.digest)
 }
 
+/// skopeo 1.22.0 finds `localhost/app:1.0` by its whole name and by nothing else; the tag alone is our addition.
 #[tokio::test]
 async fn whole_names_as_skopeo_and_podman_write_them() {
     let folder = tempfile::tempdir().unwrap();
@@ -146,6 +147,8 @@ async fn of_entries_without_a_name_a_platform_or_a_digest_chooses() {
     );
 }
 
+/// Where the platform stands on the outer entry, skopeo 1.22.0 (`--override-arch`) and oras 1.3.3 (`--platform`) choose the
+/// same way; on inner entries or in the configuration alone they find no image, or another platform's.
 #[tokio::test]
 async fn a_platform_may_stand_on_any_level_of_nested_indexes() {
     let store = Arc::new(Memory::new());
