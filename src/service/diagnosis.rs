@@ -99,7 +99,7 @@ impl Diagnosis {
             Failure::Closed => Unreachable::Closed,
             Failure::Tls(reason) => Unreachable::Tls(reason),
             Failure::Proxy(proxy) => Unreachable::Proxy(proxy),
-            Failure::Other(reason) => Unreachable::Other(reason),
+            Failure::Endless(reason) | Failure::Other(reason) => Unreachable::Other(reason),
         })?;
         Ok(Reply { status: answer.status, date: answer.header("date") })
     }
