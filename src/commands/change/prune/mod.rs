@@ -29,10 +29,12 @@ use super::super::runtime::{Stop, block_on_finishing};
 use super::super::{Command, Context};
 use super::CONFLICT;
 use super::by_name::ARCHIVE_TERMS;
+use super::executor::Action;
 use super::planned::Planned;
 use super::planned_rows::{PlannedRows, members};
 use super::references::connect;
 use super::replication::DeleteReplication;
+use crate::ui::progress::count;
 
 /// The row of `ecr prune`.
 pub(in crate::commands) const COMMAND: Command = Command { name: "prune", define, run };
@@ -234,21 +236,35 @@ async fn ask(
 ) -> anyhow::Result<Consent> {
     let rows = PlannedRows::new(&plans.all, false, false);
     let counts = rows.counts();
-    let (verb, what) = if arguments.rule.archive { ("Archive", "archived") } else { ("Delete", "deleted") };
+    let archives = plans.all.iter().any(|planned| planned.action == Action::Archive);
+    let deletes =
+        plans.all.iter().any(|planned| planned.action == Action::Delete && !planned.going.is_empty());
+    let verb = match (archives, deletes) {
+        (true, true) => "Archive and delete",
+        (true, false) => "Archive",
+        _ => "Delete",
+    };
     if arguments.consent.asks() {
         for planned in plans.all.iter().filter(|planned| !planned.is_empty()) {
+            let what = if planned.action == Action::Archive { "archived" } else { "deleted" };
+            let (name, going) = (&planned.repository.name, planned.going.len());
+            let tags = match planned.untag.len() {
+                0 => String::new(),
+                tags => format!(", and {} removed", count(tags, "tag")),
+            };
             context.ui.note(&format!(
-                "{}: {} of {} images would be {what}, {} tags removed",
-                planned.repository.name,
-                planned.going.len(),
-                planned.images,
-                planned.untag.len()
+                "{name}: {going} of {} would be {what}{tags}",
+                count(planned.images, "image")
             ));
         }
-        if arguments.rule.archive {
+        if archives {
             context.ui.note(ARCHIVE_TERMS);
         }
     }
-    let question = format!("{verb} {} of {} images?", counts.going, counts.images);
+    let tags = match plans.all.iter().map(|planned| planned.untag.len()).sum() {
+        0 => String::new(),
+        tags => format!(" and remove {}", count(tags, "tag")),
+    };
+    let question = format!("{verb} {} of {}{tags}?", counts.going, count(counts.images, "image"));
     stop.or(arguments.consent.ask(context, question)).await
 }
