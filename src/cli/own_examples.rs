@@ -184,6 +184,26 @@ const EXAMPLES: &[(&str, &[Example])] = &[
             ),
         ],
     ),
+    (
+        "lifecycle preview",
+        &[
+            ("Asks the service what a policy would do.", "ecr lifecycle preview team/app -f policy.json"),
+            (
+                "Checks that the simulation says the same.",
+                "ecr lifecycle preview team/app -f policy.json --compare",
+            ),
+        ],
+    ),
+    (
+        "lifecycle apply",
+        &[
+            (
+                "Gives a policy to repositories, after showing what it does.",
+                "ecr lifecycle apply policy.json 'team/*'",
+            ),
+            ("Fails where a repository has another policy.", "ecr lifecycle apply policy.json --all --check"),
+        ],
+    ),
     ("lifecycle show", &[("Shows the policies of all repositories.", "ecr lifecycle show --all")]),
     (
         "lifecycle lint",

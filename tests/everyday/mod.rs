@@ -1,5 +1,6 @@
 //! The everyday commands: against answers in AWS's shapes, and against the embedded ECR.
 
+mod apply;
 mod changing;
 mod choosing;
 mod completing;

@@ -208,6 +208,13 @@ fn every_status_and_every_level() {
             // A finding counts more than a platform that cannot be told.
             assert_eq!(code(&half, &line), if fails { 1 } else { 3 }, "{severity} {name}");
         }
+        // Scans on push of Amazon Inspector are complete, with findings of the enhanced form (theam/facility#127).
+        let findings = [enhanced("CVE-2026-9", severity, "YES", &[("a", "NPM")])];
+        let on_push = service(
+            "ENHANCED",
+            &[("amd", active(&[])), ("arm", scanned("COMPLETE", "enhancedFindings", &findings))],
+        );
+        assert_eq!(code(&on_push, "team/app:1 --fail-on any"), 1);
         assert_eq!(code(&read, "team/app:1"), 0);
         assert_eq!(code(&half, "team/app:1"), 3);
         assert_eq!(code(&half, "team/app:1 --platform linux/arm64"), 0);

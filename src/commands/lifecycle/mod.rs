@@ -1,7 +1,9 @@
 //! `ecr lifecycle`: lifecycle policies, checked, simulated, previewed and applied.
 
+mod apply;
 mod lint;
 mod policy_text;
+mod preview;
 mod show;
 mod simulate;
 
@@ -16,7 +18,8 @@ use super::{Command, Context};
 pub(super) const COMMAND: Command = Command { name: "lifecycle", define, run };
 
 /// The commands of the group, in the order in which help lists them.
-const COMMANDS: &[Command] = &[lint::COMMAND, simulate::COMMAND, show::COMMAND];
+const COMMANDS: &[Command] =
+    &[lint::COMMAND, simulate::COMMAND, preview::COMMAND, apply::COMMAND, show::COMMAND];
 
 fn define() -> clap::Command {
     clap::Command::new("lifecycle")

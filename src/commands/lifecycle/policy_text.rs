@@ -17,6 +17,7 @@ const LARGEST: u64 = 1 << 20;
 /// A policy with its text.
 #[derive(Debug, Clone)]
 pub(super) struct PolicyText {
+    pub(super) text: String,
     pub(super) policy: Policy,
 }
 
@@ -44,7 +45,7 @@ impl PolicyText {
             .collect();
         let text = String::from_utf8(bytes).unwrap_or_default();
         match (errors.is_empty(), Policy::parse(&text)) {
-            (true, Ok(policy)) => Ok(Self { policy }),
+            (true, Ok(policy)) => Ok(Self { text, policy }),
             _ => Err(usage(format!("the service would refuse this policy:\n{}", errors.join("\n")))),
         }
     }
@@ -69,14 +70,14 @@ impl PolicyText {
     }
 
     /// Reads a policy that the service has taken.
-    pub(super) fn of_service(text: &str) -> anyhow::Result<Self> {
-        let policy = Policy::parse(text).map_err(|reason| {
+    pub(super) fn of_service(text: String) -> anyhow::Result<Self> {
+        let policy = Policy::parse(&text).map_err(|reason| {
             anyhow::anyhow!(
                 "its lifecycle policy has rules that this program does not know: {}",
                 reason.trim()
             )
         })?;
-        Ok(Self { policy })
+        Ok(Self { text, policy })
     }
 }
 

@@ -39,7 +39,7 @@ pub(in crate::commands::lifecycle) fn verb(action: Option<Action>) -> &'static s
 }
 
 /// The value of the API for an action.
-fn action_type(action: Action) -> &'static str {
+pub(in crate::commands::lifecycle) fn action_type(action: Action) -> &'static str {
     match action {
         Action::Expire => "EXPIRE",
         Action::Archive => "TRANSITION",

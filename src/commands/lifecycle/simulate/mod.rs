@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use clap::ArgMatches;
 use jiff::Timestamp;
 
-use self::document::SimulationDocument;
+pub(super) use self::document::{SimulationDocument, action_type};
 use self::limit::Limit;
 pub(super) use self::simulation::Simulation;
 use super::super::images::age::{self, Age};
@@ -83,6 +83,11 @@ pub(super) struct When {
 }
 
 impl When {
+    /// Now, once.
+    pub(super) fn now() -> Self {
+        Self { at: Timestamp::now(), over: None }
+    }
+
     fn read(arguments: &SimulateArgs) -> anyhow::Result<Self> {
         let at = match arguments.at.as_deref().map(str::parse::<Age>) {
             None => Timestamp::now(),
@@ -149,7 +154,7 @@ async fn one(
     let policy = match file {
         Some(policy) => Some(policy.clone()),
         None => match PolicyText::in_place(repository).await? {
-            Some(kept) => Some(PolicyText::of_service(&kept.text)?),
+            Some(kept) => Some(PolicyText::of_service(kept.text)?),
             None => None,
         },
     };

@@ -1,0 +1,343 @@
+//! `ecr lifecycle preview`: the service's own simulation, started or joined, waited for, and compared with ours.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::ArgMatches;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::super::images::age;
+use super::super::images::failures::{NO, UNKNOWN, answer, has_code};
+use super::super::images::output::{Column, Document, Grid, Output, Style};
+use super::super::images::pages::Pages;
+use super::super::images::reading::ReadingArgs;
+use super::super::images::selection::{RegistryArgs, Repository, RepositoryArgs, Selection};
+use super::super::registry::usage;
+use super::super::{Command, Context, block_on, images};
+use super::policy_text::PolicyText;
+use super::simulate::{Simulation, When};
+use crate::image::graph::Time;
+
+/// The row of `ecr lifecycle preview`.
+pub(super) const COMMAND: Command = Command { name: "preview", define, run };
+
+const START: &str = "StartLifecyclePolicyPreview";
+const GET: &str = "GetLifecyclePolicyPreview";
+/// The most results of a page.
+const PAGE: u32 = 100;
+/// The time between two looks: it doubles.
+const FIRST_WAIT: Duration = Duration::from_secs(2);
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
+
+/// The arguments of `ecr lifecycle preview`.
+#[derive(Debug, clap::Args)]
+struct PreviewArgs {
+    /// The repository, with or without the registry's host in front
+    #[arg(value_name = "REPOSITORY")]
+    repository: String,
+    /// The policy to preview, as JSON; - is standard input. Without it, the repository's own
+    #[arg(long, short = 'f', value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// How long to wait for the service
+    #[arg(long, value_name = "DURATION", default_value = "10min")]
+    timeout: String,
+    /// Also simulate, and exit 1 where the service does something else
+    #[arg(long)]
+    compare: bool,
+    #[command(flatten)]
+    reading: ReadingArgs,
+}
+
+fn define() -> clap::Command {
+    let command = clap::Command::new("preview").about("Ask the service what a policy would do").long_about(
+        "Ask the service what a policy would do. A preview of the same policy that is under way is joined, one of another \
+         policy waited for. Exits 3 where the service does not finish in time.",
+    );
+    images::define::<PreviewArgs>(command)
+}
+
+fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
+    images::run(context, matches, preview)
+}
+
+/// What the service would do to one image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct PreviewedImage {
+    digest: String,
+    tags: Vec<String>,
+    pushed: Option<Time>,
+    /// `EXPIRE` or `TRANSITION`.
+    action: String,
+    rule: i64,
+}
+
+/// An image that the service and the simulation treat differently: what each does, with the rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Difference {
+    digest: String,
+    service: Option<(String, i64)>,
+    simulation: Option<(String, i64)>,
+}
+
+/// How a preview ended.
+enum Ended {
+    Complete(Vec<PreviewedImage>),
+    /// It cannot be told, with the reason.
+    Unknown(String),
+}
+
+fn preview(context: &Context, arguments: &PreviewArgs) -> anyhow::Result<ExitCode> {
+    let output = Output::of(context)?;
+    let timeout = age::duration(&arguments.timeout).map_err(|error| usage(format!("--timeout: {error}")))?;
+    let until =
+        Instant::now().checked_add(timeout).ok_or_else(|| usage("--timeout is longer than there is time"))?;
+    let file = arguments.file.as_deref().map(PolicyText::read_file).transpose()?;
+    let wanted = RepositoryArgs { repositories: vec![arguments.repository.clone()], all: false };
+    let mut selection = Selection::read(&context.settings, &wanted, &RegistryArgs::default())?;
+    if !selection.is_one() {
+        return Err(usage("preview takes the name of one repository"));
+    }
+    let done = block_on::<_, anyhow::Error>(async {
+        let mut failures = super::super::images::failures::Failures::default();
+        let repositories = selection.repositories(&mut failures).await;
+        let repository = repositories.into_iter().next();
+        let repository = repository.ok_or_else(|| usage("preview takes the name of one repository"))?;
+        let policy = match file {
+            Some(policy) => policy,
+            None => match PolicyText::in_place(&repository).await? {
+                Some(kept) => PolicyText::of_service(kept.text)?,
+                None => {
+                    return Err(usage(format!(
+                        "{} has no lifecycle policy: -f FILE previews one",
+                        repository.name
+                    )));
+                }
+            },
+        };
+        let ended = carried_out(&repository, &policy.text, until).await?;
+        let differences = match &ended {
+            Ended::Complete(images) if arguments.compare => {
+                let cache = arguments.reading.cache(context);
+                let simulation = Simulation::run(&repository, Some(policy), &cache, When::now()).await?;
+                Some(compared(images, &simulation))
+            }
+            _ => None,
+        };
+        Ok((repository, ended, differences))
+    })?;
+    let (repository, ended, differences) = done;
+    let images = match ended {
+        Ended::Complete(images) => images,
+        Ended::Unknown(reason) => {
+            return Ok(answer(
+                context,
+                UNKNOWN,
+                &format!("the preview of {} cannot be told: {reason}", repository.name),
+            ));
+        }
+    };
+    let differs = differences.as_ref().is_some_and(|differences| !differences.is_empty());
+    output.document(&PreviewDocument { repository: &repository, images: &images, differences })?;
+    if differs {
+        return Ok(answer(context, NO, "the service and the simulation differ"));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Starts a preview, or joins one, and waits for its end.
+async fn carried_out(repository: &Repository, text: &str, until: Instant) -> anyhow::Result<Ended> {
+    let wanted: Value = serde_json::from_str(text).unwrap_or_default();
+    let named = json!({"repositoryName": repository.name});
+    let mut started = false;
+    let mut wait = if repository.connection.is_paced() { FIRST_WAIT } else { FIRST_WAIT / 20 };
+    loop {
+        let found = match repository.connection.call(GET, named.clone()).await.map_err(anyhow::Error::from) {
+            Err(error) if has_code(&error, "LifecyclePolicyPreviewNotFoundException") => None,
+            found => Some(found?),
+        };
+        let status = found.as_ref().and_then(|found| found["status"].as_str()).unwrap_or_default().to_owned();
+        let shown =
+            found.as_ref().and_then(|found| found["lifecyclePolicyText"].as_str()).unwrap_or_default();
+        let is_ours = serde_json::from_str::<Value>(shown).ok().as_ref() == Some(&wanted);
+        match status.as_str() {
+            "IN_PROGRESS" if is_ours => started = true,
+            // Somebody else's has to end first: a repository has one at a time.
+            "IN_PROGRESS" => {}
+            "COMPLETE" if started && is_ours => return Ok(Ended::Complete(results(repository).await?)),
+            "FAILED" if started => {
+                return Ok(Ended::Unknown("the service says that it failed: try again".to_owned()));
+            }
+            "EXPIRED" if started => return Ok(Ended::Unknown("it has expired: try again".to_owned())),
+            _ => {
+                let input = json!({"repositoryName": repository.name, "lifecyclePolicyText": text});
+                match repository.connection.call(START, input).await.map_err(anyhow::Error::from) {
+                    Err(error) if has_code(&error, "LifecyclePolicyPreviewInProgressException") => {}
+                    answer => {
+                        answer?;
+                        started = true;
+                    }
+                }
+            }
+        }
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            let state = if status.is_empty() { "not there" } else { status.as_str() };
+            return Ok(Ended::Unknown(format!("it is still {state}; --timeout waits longer")));
+        }
+        tokio::time::sleep(wait.min(left)).await;
+        wait = (wait * 2).min(LONGEST_WAIT);
+    }
+}
+
+async fn results(repository: &Repository) -> anyhow::Result<Vec<PreviewedImage>> {
+    let input = json!({"repositoryName": repository.name, "maxResults": PAGE});
+    let mut pages = Pages::new(&repository.connection, GET, input);
+    let mut images = Vec::new();
+    while let Some(page) = pages.next().await? {
+        for result in page["previewResults"].as_array().into_iter().flatten() {
+            let tags = result["imageTags"].as_array().into_iter().flatten();
+            images.push(PreviewedImage {
+                digest: result["imageDigest"].as_str().unwrap_or_default().to_owned(),
+                tags: tags.filter_map(Value::as_str).map(str::to_owned).collect(),
+                pushed: result.get("imagePushedAt").and_then(Time::read),
+                action: result["action"]["type"].as_str().unwrap_or_default().to_owned(),
+                rule: result["appliedRulePriority"].as_i64().unwrap_or_default(),
+            });
+        }
+    }
+    Ok(images)
+}
+
+fn compared(images: &[PreviewedImage], simulation: &Simulation) -> Vec<Difference> {
+    let mut all: BTreeMap<String, Difference> = BTreeMap::new();
+    let empty = |digest: &str| Difference { digest: digest.to_owned(), service: None, simulation: None };
+    for image in images {
+        let difference = all.entry(image.digest.clone()).or_insert_with(|| empty(&image.digest));
+        difference.service = Some((image.action.clone(), image.rule));
+    }
+    for decision in &simulation.plan.decisions {
+        let digest = &simulation.images[decision.image].digest;
+        let difference = all.entry(digest.clone()).or_insert_with(|| empty(digest));
+        let action = super::simulate::action_type(decision.action).to_owned();
+        difference.simulation = Some((action, decision.priority));
+    }
+    all.into_values().filter(|difference| difference.service != difference.simulation).collect()
+}
+
+/// The result of a preview.
+struct PreviewDocument<'a> {
+    repository: &'a Repository,
+    images: &'a [PreviewedImage],
+    differences: Option<Vec<Difference>>,
+}
+
+fn word(action: &str) -> &'static str {
+    if action == "TRANSITION" { "archive" } else { "expire" }
+}
+
+impl PreviewDocument<'_> {
+    fn grids(&self) -> Vec<Grid> {
+        let columns = vec![
+            Column::wrapped("TAGS"),
+            Column::left("DIGEST"),
+            Column::wrapped("PUSHED"),
+            Column::left("ACTION"),
+            Column::right("RULE"),
+        ];
+        let rows = self.images.iter().map(|image| {
+            let pushed = image.pushed.map(|at| at.timestamp().strftime("%Y-%m-%d %H:%M").to_string());
+            vec![
+                if image.tags.is_empty() { "-".to_owned() } else { image.tags.join(", ") },
+                image.digest.get(7..19).unwrap_or(&image.digest).to_owned(),
+                pushed.unwrap_or_else(|| "?".to_owned()),
+                word(&image.action).to_owned(),
+                image.rule.to_string(),
+            ]
+        });
+        let mut grids = vec![Grid { columns, rows: rows.collect(), total: None }];
+        if let Some(differences) = self.differences.as_ref().filter(|differences| !differences.is_empty()) {
+            let told = |decided: &Option<(String, i64)>| match decided {
+                None => "keep".to_owned(),
+                Some((action, rule)) => format!("{} by rule {rule}", word(action)),
+            };
+            let columns = vec![Column::left("DIGEST"), Column::left("SERVICE"), Column::left("SIMULATION")];
+            let rows = differences.iter().map(|difference| {
+                let digest = difference.digest.get(7..19).unwrap_or(&difference.digest).to_owned();
+                vec![digest, told(&difference.service), told(&difference.simulation)]
+            });
+            grids.push(Grid { columns, rows: rows.collect(), total: None });
+        }
+        grids
+    }
+}
+
+impl Document for PreviewDocument<'_> {
+    fn json(&self) -> Value {
+        let images = self.images.iter().map(|image| {
+            json!({
+                "imageDigest": image.digest,
+                "imageTags": image.tags,
+                "imagePushedAt": image.pushed.map(|at| at.timestamp().to_string()),
+                "action": image.action,
+                "appliedRulePriority": image.rule,
+            })
+        });
+        let mut value = json!({
+            "repositoryName": self.repository.name,
+            "status": "COMPLETE",
+            "images": images.collect::<Vec<_>>(),
+        });
+        if let Some(differences) = &self.differences {
+            let decided = |decided: &Option<(String, i64)>| {
+                decided.as_ref().map(|(action, rule)| json!({"action": action, "appliedRulePriority": rule}))
+            };
+            let each = differences.iter().map(|difference| {
+                json!({
+                    "imageDigest": difference.digest,
+                    "service": decided(&difference.service),
+                    "simulation": decided(&difference.simulation),
+                })
+            });
+            value["differences"] = each.collect();
+        }
+        json!({ "preview": value })
+    }
+
+    fn table(&self, out: &mut dyn Write, style: Style) -> std::io::Result<()> {
+        for (number, grid) in self.grids().iter().enumerate() {
+            if number > 0 {
+                writeln!(out)?;
+            }
+            grid.table(out, style)?;
+        }
+        Ok(())
+    }
+
+    fn records(&self) -> Vec<Vec<String>> {
+        let record = |image: &PreviewedImage| {
+            let (digest, tags) = (image.digest.clone(), image.tags.join(","));
+            vec![
+                self.repository.name.clone(),
+                digest,
+                tags,
+                word(&image.action).to_owned(),
+                image.rule.to_string(),
+            ]
+        };
+        self.images.iter().map(record).collect()
+    }
+
+    fn markdown(&self, out: &mut dyn Write) -> std::io::Result<()> {
+        for (number, grid) in self.grids().iter().enumerate() {
+            if number > 0 {
+                writeln!(out)?;
+            }
+            grid.markdown(out)?;
+        }
+        Ok(())
+    }
+}
