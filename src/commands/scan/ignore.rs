@@ -11,6 +11,7 @@ use super::super::registry::usage;
 use super::finding::Finding;
 use super::purl::Purl;
 use crate::image::glob;
+use crate::model::foreign::{self, Foreign};
 
 /// More than this is read of no file.
 const LARGEST: u64 = 4 << 20;
@@ -122,6 +123,10 @@ fn read(entry: &Value, number: usize) -> Result<IgnoreRule, String> {
     let text = |name: &str| match members.get(name) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text.clone())),
+        // A date without quotes is one to YAML too.
+        Some(value) if matches!(Foreign::of(value), Some(Foreign::Date(_) | Foreign::Instant(..))) => {
+            Ok(Some(foreign::text(value)))
+        }
         Some(_) => Err(format!("{place}.{name} is not a text")),
     };
     let texts = |name: &str| -> Result<Vec<String>, String> {
