@@ -11,7 +11,7 @@ and the time of the bytes.
 
 Needs Python 3.11, `cargo build --release`, and the other programs in the folder that CONTRIBUTING.md ("Other
 programs") says how to make (PEERS, default /opt/peers; needs root for chroot); what is not there is left out. ECR names
-another build to measure, and BEFORE one to compare it with. Only loopback is used. With --tls everything goes through
+another build to measure, BEFORE one to compare it with, and WITHOUT programs to leave out (`skopeo,oras`). Only loopback is used. With --tls everything goes through
 TLS with a certificate that is made for it (needs openssl).
 """
 
@@ -29,6 +29,7 @@ from compare import CREDENTIALS, ECR, ROOT
 
 PEERS = pathlib.Path(os.environ.get("PEERS", "/opt/peers"))
 BEFORE = os.environ.get("BEFORE")
+WITHOUT = os.environ.get("WITHOUT", "").split(",")
 HOME = (PEERS / "tmp" if PEERS.exists() else pathlib.Path("/tmp")) / f"network-{os.getpid()}"
 CHROOT = ["/usr/sbin/chroot", str(PEERS)]
 MEBIBYTE = 1 << 20
@@ -190,7 +191,8 @@ def measure(row, server, rounds, certificate):
         inner.ecr(ECR, "push", f"oci:{layout}", "full:latest")()
     try:
         for turn in range(rounds + 1):
-            names = list(outer.pulls(HOME / "x") if kind == "pull" else outer.pushes("x"))
+            names = outer.pulls(HOME / "x") if kind == "pull" else outer.pushes("x")
+            names = [name for name in names if name not in WITHOUT]
             for name in names if turn % 2 else reversed(names):
                 number += 1
                 to = HOME / f"pulled-{number}" if kind == "pull" else "full" if kind == "again" else f"to-{row}-{number}"

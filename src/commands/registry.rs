@@ -12,6 +12,7 @@ use crate::image::host::Address;
 use crate::image::{self, Digest, Platform, Registry};
 use crate::local::ServerInfo;
 use crate::network::probe::speaks_tls;
+use crate::platform;
 use crate::settings::{Globals, Settings};
 use crate::store::Journal;
 use crate::store::ecr::Network;
@@ -170,7 +171,10 @@ pub(super) fn jobs_argument() -> clap::Arg {
 
 /// The number of `--jobs`.
 pub(super) fn jobs(matches: &clap::ArgMatches) -> usize {
-    matches.get_one::<u8>("jobs").copied().map_or(usize::from(MOST_JOBS), usize::from)
+    // Each takes up to two connections and two files of those that a process may have open.
+    let open = platform::open_files().and_then(|open| usize::try_from(open).ok());
+    let most = open.map_or(usize::MAX, |open| open.saturating_sub(64) / 4).max(4);
+    matches.get_one::<u8>("jobs").map_or(usize::from(MOST_JOBS), |&jobs| usize::from(jobs)).min(most)
 }
 
 /// An error of a transfer with what decides the exit code at its root: the service's own no.

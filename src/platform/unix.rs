@@ -50,6 +50,11 @@ pub async fn connect(socket: &Path) -> io::Result<tokio::net::UnixStream> {
     tokio::net::UnixStream::connect(socket).await
 }
 
+/// How many files this process may have open; `None` where there is no limit.
+pub fn open_files() -> Option<u64> {
+    rustix::process::getrlimit(rustix::process::Resource::Nofile).current
+}
+
 /// The user that this process acts as.
 pub fn user() -> u32 {
     rustix::process::geteuid().as_raw()

@@ -109,6 +109,11 @@ impl FileExt for File {
     }
 }
 
+/// How many files this process may have open: there is no limit.
+pub fn open_files() -> Option<u64> {
+    None
+}
+
 /// The user that this process acts as; users have no numbers here.
 pub fn user() -> u32 {
     0

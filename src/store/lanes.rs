@@ -11,7 +11,7 @@ const WINDOW: Duration = Duration::from_millis(60);
 /// Bytes per second of one connection beyond which it is not the network that is slow.
 const FAST: f64 = 200e6;
 /// Further connections of the first attempt.
-const FIRST: usize = 4;
+const FIRST: usize = 8;
 /// The most further connections to one host.
 const MOST: usize = 24;
 /// Windows until the next attempt after the first one that did not help; each further one doubles them.
@@ -89,7 +89,7 @@ impl Lanes {
 
     /// How long it takes to find that out.
     pub(super) fn verdict(&self) -> Duration {
-        self.state().window() * 5
+        self.state().window() * 2
     }
 
     /// The server does not answer ranges as it should: from now on there is one connection for each blob.
@@ -140,13 +140,15 @@ impl State {
             Phase::Alone if rate > FAST => self.tire(),
             Phase::Alone => self.raise(FIRST, rate),
             Phase::Opening(before, slower) => Phase::Measuring(before, slower),
-            Phase::Measuring(before, slower) if rate < slower * 1.1 => {
+            Phase::Measuring(before, slower) if rate < slower * 1.1 && self.taken >= self.allowed => {
                 self.allowed = before;
                 self.tire()
             }
             Phase::Measuring(_, slower) if rate > slower * 1.25 && self.allowed < MOST => {
                 self.raise(self.allowed * 2, rate)
             }
+            // Ranges came faster than the reader took them, so that the memory was full: more can be tried soon.
+            Phase::Measuring(..) if self.taken < self.allowed => Phase::Resting(1),
             Phase::Measuring(..) => self.tire(),
             Phase::Resting(0) => self.raise((self.allowed * 2).max(FIRST), rate),
             Phase::Resting(windows) => Phase::Resting(windows - 1),
@@ -188,6 +190,8 @@ mod tests {
         lanes.arrived(0, now);
         for _ in 0..windows {
             let connections = 1 + lanes.state().allowed as u64;
+            let taken = lanes.state().allowed;
+            lanes.state().taken = taken;
             now += WINDOW;
             lanes.arrived(usize::try_from((connections * each).min(all)).unwrap(), now);
         }
@@ -197,9 +201,8 @@ mod tests {
 
     #[test]
     fn connections_become_more_while_they_bring_more() {
-        assert_eq!(allowed(1, 750_000, 7_500_000), 4);
-        assert_eq!(allowed(3, 750_000, 7_500_000), 8);
-        assert_eq!(allowed(5, 750_000, 7_500_000), 16);
+        assert_eq!(allowed(1, 750_000, 7_500_000), 8);
+        assert_eq!(allowed(3, 750_000, 7_500_000), 16);
         assert_eq!(allowed(20, 750_000, 7_500_000), 16, "the line is full");
         assert_eq!(allowed(20, 750_000, u64::MAX), MOST);
         assert_eq!(allowed(3, 750_000, 750_000), 0, "one connection fills the line");

@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 use std::fs::{File, TryLockError};
-use std::io::{self, Read as _, Seek as _, Write as _};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -17,7 +17,7 @@ use super::partial::Partial;
 use super::stream::{Parts, Stream};
 use super::verified::VerifiedBlobs;
 use super::{Answer, Capabilities, Error, Kept, Reader, Source, Store, TagListing, Written};
-use crate::image::{Descriptor, Digest, Hasher, Manifest, Name};
+use crate::image::{Descriptor, Digest, Manifest, Name};
 use crate::platform;
 
 /// Bytes per write. Larger pieces gain nothing, smaller ones cost more calls.
@@ -172,7 +172,7 @@ impl Layout {
     ) -> Result<Written, Error> {
         loop {
             let begun = partial.length;
-            let filled = match hash(&partial, blob).await.map_err(Error::io("read", path)) {
+            let filled = match partial.hash(blob).await.map_err(Error::io("read", path)) {
                 Ok(hasher) => match source.stream_behind(hasher, begun).await {
                     Ok(stream) => {
                         source.arrived(begun);
@@ -251,25 +251,6 @@ impl Layout {
         self.verified.remember(&file, manifest.digest());
         Ok(())
     }
-}
-
-/// Hashes what is in a file, off the reactor, and leaves it at its end.
-async fn hash(partial: &Partial, blob: &Descriptor) -> io::Result<Hasher> {
-    let (file, length) = (Arc::clone(&partial.file), partial.length);
-    let mut hasher = blob.digest.algorithm().hasher();
-    let hashed = tokio::task::spawn_blocking(move || {
-        (&*file).rewind()?;
-        let mut buffer = vec![0; STEP];
-        let mut left = length;
-        while left > 0 {
-            let some = usize::try_from(left).unwrap_or(STEP).min(STEP);
-            (&*file).read_exact(&mut buffer[..some])?;
-            hasher.update(&buffer[..some]);
-            left -= some as u64;
-        }
-        Ok(hasher)
-    });
-    hashed.await.map_err(io::Error::other)?
 }
 
 /// Writes off the reactor.

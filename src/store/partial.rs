@@ -5,16 +5,18 @@
 //! before anything is added to it, so that a damaged one is found out.
 
 use std::fs::File;
-use std::io::{self, Seek as _, SeekFrom};
+use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::Error;
 use super::folder::{Folder, UNFINISHED};
-use crate::image::Descriptor;
+use crate::image::{Descriptor, Hasher};
 
 /// Smallest blob, in bytes, whose partial download is kept.
 const SMALLEST: u64 = 1024 * 1024;
+/// Bytes per read.
+const STEP: usize = 1024 * 1024;
 
 /// An unfinished blob.
 pub(super) struct Partial {
@@ -50,6 +52,25 @@ impl Partial {
         emptied.map_err(Error::io("write", &self.path()))?;
         self.length = 0;
         Ok(self)
+    }
+
+    /// Hashes what is in the file, off the reactor, and leaves it at its end.
+    pub(super) async fn hash(&self, blob: &Descriptor) -> io::Result<Hasher> {
+        let (file, length) = (Arc::clone(&self.file), self.length);
+        let mut hasher = blob.digest.algorithm().hasher();
+        let hashed = tokio::task::spawn_blocking(move || {
+            (&*file).rewind()?;
+            let mut buffer = vec![0; STEP];
+            let mut left = length;
+            while left > 0 {
+                let some = usize::try_from(left).unwrap_or(STEP).min(STEP);
+                (&*file).read_exact(&mut buffer[..some])?;
+                hasher.update(&buffer[..some]);
+                left -= some as u64;
+            }
+            Ok(hasher)
+        });
+        hashed.await.map_err(io::Error::other)?
     }
 
     /// Gives the file its name in a folder: the blob is whole.

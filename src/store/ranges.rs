@@ -23,6 +23,8 @@ const MEBIBYTE: u64 = 1024 * 1024;
 const SMALLEST: u64 = 8 * MEBIBYTE;
 /// Bytes of a range.
 const RANGE: u64 = MEBIBYTE;
+/// What a connection takes of the memory besides the range's bytes.
+const CONNECTION: u64 = 256 * 1024;
 /// How far the first range lies ahead of the stream at least: what the stream brings until the range is there.
 const LEAD: u64 = 2 * MEBIBYTE;
 const LONGEST_LEAD: u64 = 256 * MEBIBYTE;
@@ -114,7 +116,7 @@ impl Ahead {
             return None;
         }
         let end = (first + RANGE).min(self.blob.size);
-        let buffer = self.buffers.try_lend(usize::try_from(end - first).ok()?)?;
+        let buffer = self.buffers.try_lend(usize::try_from(end - first + CONNECTION).ok()?)?;
         let (done, bytes) = oneshot::channel();
         queue.next = end;
         queue.ranges.push_back(Range { first, end, bytes });
@@ -126,8 +128,9 @@ impl Ahead {
     }
 
     /// Fetches ranges, one after another, as long as there is memory for them.
-    async fn work(self: Arc<Self>, lanes: Arc<Lanes>, lane: Lane) {
-        while let Some(Order { first, end, mut buffer, done }) = self.order() {
+    async fn work(self: Arc<Self>, lanes: Arc<Lanes>, lane: Lane, order: Order) {
+        let mut next = Some(order);
+        while let Some(Order { first, end, mut buffer, done }) = next {
             let mut download = self.download(first..end).ahead();
             let bytes = std::mem::take(&mut buffer.bytes);
             let Ok(bytes) = download.read(bytes, usize::try_from(end - first).unwrap_or(0)).await else {
@@ -138,6 +141,7 @@ impl Ahead {
             buffer.bytes = bytes;
             // The reader may be gone.
             let _ = done.send(buffer);
+            next = self.order();
         }
         drop(lane);
     }
@@ -147,22 +151,29 @@ impl Ranged {
     /// Starts as many workers as there may be.
     fn employ(&mut self) {
         while self.workers.try_join_next().is_some() {}
-        let begins = self.position + self.lead();
+        // Without a stream, which is slower, ranges begin where the reader is.
+        let begins = match &self.stream {
+            None if self.lanes.help() => self.position,
+            _ => (self.position + self.lead()).next_multiple_of(RANGE),
+        };
         {
             let mut queue = self.ahead.queue();
+            // A stream may have overtaken a range that was ordered at the same time.
+            while queue.ranges.front().is_some_and(|range| range.first < self.position) {
+                queue.ranges.pop_front();
+            }
             if queue.ranges.is_empty() {
-                // Ranges begin on even offsets, which caches between us and the server like.
-                queue.next = queue.next.max(begins.next_multiple_of(RANGE));
+                queue.next = queue.next.max(begins);
             }
             if queue.next >= self.ahead.blob.size {
                 return;
             }
         }
-        while self.ahead.buffers.has_room(usize::try_from(RANGE).unwrap_or(0))
+        while self.ahead.buffers.has_room(usize::try_from(RANGE + CONNECTION).unwrap_or(0))
             && let Some(lane) = self.lanes.take()
         {
-            let work = Arc::clone(&self.ahead).work(Arc::clone(&self.lanes), lane);
-            self.workers.spawn(work);
+            let Some(order) = self.ahead.order() else { break };
+            self.workers.spawn(Arc::clone(&self.ahead).work(Arc::clone(&self.lanes), lane, order));
         }
     }
 
@@ -192,9 +203,11 @@ impl Ranged {
             self.position += some as u64;
             return Ok(buffer);
         }
-        let front = self.front();
+        let front = self.front().max(self.position);
         if self.position == front && front < self.ahead.blob.size {
             let range = self.ahead.queue().ranges.pop_front();
+            // One that was ordered while the stream passed it is of no use.
+            let range = range.filter(|range| range.first == self.position);
             // As long as ranges are not known to be faster, the stream goes on.
             let goes_on = self.stream.as_ref().is_some_and(|stream| stream.end() > front);
             if goes_on && !self.lanes.help() {

@@ -59,7 +59,7 @@ impl Mover {
         window.reset();
         // Dropping the set, as an interrupt does, stops what is in it.
         let mut tasks = JoinSet::new();
-        let (mut before, mut sizes) = ((0, self.source.setbacks() + self.destination.setbacks()), 0_u64);
+        let (mut before, mut sizes) = (self.seen(), 0_u64);
         loop {
             while let Some(&blob) = waiting.front().filter(|blob| limits.admit(blob.size)) {
                 waiting.pop_front();
@@ -85,14 +85,19 @@ impl Mover {
                     }
                 },
                 _ = window.tick() => {
-                    let setbacks = self.source.setbacks() + self.destination.setbacks();
-                    let moved = self.moved.load(Ordering::Relaxed);
-                    limits.observe(moved, setbacks.all(), !waiting.is_empty(), Instant::now());
-                    self.progress.hear(Event::Slow(slow(before, (moved, setbacks))));
-                    before = (moved, setbacks);
+                    let now = self.seen();
+                    limits.observe(now.0, now.1.all(), !waiting.is_empty(), Instant::now());
+                    self.progress.hear(Event::Slow(slow(before, now)));
+                    before = now;
                 }
             }
         }
+    }
+
+    /// What has moved and failed so far.
+    fn seen(&self) -> (u64, Setbacks) {
+        let setbacks = self.source.setbacks() + self.destination.setbacks();
+        (self.moved.load(Ordering::Relaxed), setbacks)
     }
 
     /// Says what moved beyond the bytes of the blobs that arrived.

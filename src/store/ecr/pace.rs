@@ -3,12 +3,12 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::super::folder::Folder;
+use crate::platform::FileExt as _;
 
 /// Calls per second. As many may be made at once before the rate is felt.
 const RATES: [(&str, u32); 8] = [
