@@ -175,7 +175,11 @@ fn meddle(registry: &Registry, random: &mut Random, others: &mut Others) {
 
 /// What a deletion may not do at the time when it is made.
 fn check_call(registry: &Registry, input: &Value, world: &World, others: &mut Others, by_tag: bool) {
-    let there: BTreeSet<String> = registry.images(REPOSITORY).into_iter().map(|(digest, _)| digest).collect();
+    // Nobody can read what an archived index lists: the service refuses what it holds, and that is then spared.
+    let active = registry.call("DescribeImages", json!({"repositoryName": REPOSITORY})).unwrap();
+    let active = active["imageDetails"].as_array().unwrap().iter();
+    let there: BTreeSet<String> =
+        active.map(|image| image["imageDigest"].as_str().unwrap().to_owned()).collect();
     for id in input["imageIds"].as_array().unwrap() {
         let Some(digest) = id["imageDigest"].as_str() else {
             if !by_tag {
