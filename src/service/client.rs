@@ -64,17 +64,6 @@ impl Client {
         }
     }
 
-    /// Calls an operation one of whose members is this blob; `input` lacks that member.
-    pub async fn call_with_blob(
-        &self,
-        operation: &str,
-        input: Value,
-        member: &'static str,
-        blob: Bytes,
-    ) -> Result<Value, Error> {
-        self.call_prepared(&self.prepare(operation, input, member, blob)?).await
-    }
-
     /// Does what a call with a blob takes the processor: its body is encoded and hashed, at about the speed of SHA-256.
     /// `input` lacks the member, and must be what the model says.
     pub fn prepare(

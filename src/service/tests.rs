@@ -83,12 +83,18 @@ fn an_unsigned_call_needs_no_credentials() {
     assert_eq!(stub.seen()[0].header("authorization"), None);
 }
 
+/// Uploads a layer part.
+async fn with_blob(client: &Client, input: Value, blob: &'static str) -> Result<Value, Error> {
+    let call = client.prepare("UploadLayerPart", input, "layerPartBlob", Bytes::from(blob))?;
+    client.call_prepared(&call).await
+}
+
 #[test]
 fn a_blob_is_written_last_and_in_base64() {
     let stub = Stub::new([Reply::Body(200, r#"{"uploadId": "u"}"#)]);
     let input = json!({"repositoryName": "foo", "uploadId": "u", "partFirstByte": 0, "partLastByte": 4});
     let call = client(&stub, &[]);
-    let answer = run(call.call_with_blob("UploadLayerPart", input, "layerPartBlob", Bytes::from("hello")));
+    let answer = run(with_blob(&call, input, "hello"));
     assert_eq!(answer.unwrap(), json!({"uploadId": "u"}));
     assert_eq!(
         stub.seen()[0].text(),
@@ -330,7 +336,7 @@ fn a_backend_in_this_process_is_called_the_same_way() {
     let backend = Arc::new(Scripted(Mutex::default(), Err(refusal)));
     let client = Client::in_process(model::ecr(), Arc::clone(&backend) as Arc<dyn Backend>);
     let input = json!({"repositoryName": "foo", "uploadId": "u", "partFirstByte": 0, "partLastByte": 0});
-    let call = client.call_with_blob("UploadLayerPart", input.clone(), "layerPartBlob", Bytes::from("a"));
+    let call = with_blob(&client, input.clone(), "a");
     let Err(Error::Refused(refused)) = run(call) else { panic!("the backend says no") };
     assert_eq!(
         serde_json::to_string(&refused.refusal.members).unwrap(),
