@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -22,10 +23,12 @@ const EXPLAINED: SignedDuration = SignedDuration::from_hours(24);
 /// How far the service's clock may be behind ours.
 const SKEW: SignedDuration = SignedDuration::from_mins(5);
 
-/// The cache, or none: then nothing is kept, and nothing known.
+/// The cache, or none: then no manifest is kept, and fetches are remembered until the program ends.
 #[derive(Debug, Clone, Default)]
 pub(in crate::commands) struct ManifestCache {
     folder: Option<PathBuf>,
+    /// The fetches of this run by repository, where there is no folder for them.
+    fetches: Arc<Mutex<HashMap<String, Vec<OwnFetch>>>>,
 }
 
 /// One fetch of ours.
@@ -42,7 +45,7 @@ impl ManifestCache {
     /// The cache in the user's cache folder; none with `--no-cache`, and where there is no such folder.
     pub(in crate::commands) fn open(settings: &Settings, disabled: bool) -> Self {
         let folder = settings.cache_folder().filter(|_| !disabled);
-        Self { folder: folder.map(|folder| folder.join("ecr").join("manifests")) }
+        Self { folder: folder.map(|folder| folder.join("ecr").join("manifests")), ..Self::default() }
     }
 
     /// A manifest. What does not have the digest by which it is kept is not believed.
@@ -69,7 +72,11 @@ impl ManifestCache {
 
     /// Notes fetches from a repository, before they are made: what is noted and fails explains nothing.
     pub(in crate::commands) fn note(&self, repository: &str, fetches: &[OwnFetch]) {
-        let Some(file) = self.journal(repository) else { return };
+        let Some(file) = self.journal(repository) else {
+            let mut remembered = self.fetches.lock().unwrap_or_else(PoisonError::into_inner);
+            remembered.entry(repository.to_owned()).or_default().extend_from_slice(fetches);
+            return;
+        };
         let mut text = String::new();
         for OwnFetch { digest, at, pulled_before } in fetches {
             let before = pulled_before.map_or_else(|| "-".to_owned(), |time| time.timestamp().to_string());
@@ -80,8 +87,12 @@ impl ManifestCache {
 
     /// The fetches from a repository that were noted.
     pub(in crate::commands) fn own_fetches(&self, repository: &str) -> Vec<OwnFetch> {
-        let text = self.journal(repository).and_then(|file| std::fs::read_to_string(file).ok());
-        text.unwrap_or_default().lines().filter_map(OwnFetch::read).collect()
+        let Some(file) = self.journal(repository) else {
+            let remembered = self.fetches.lock().unwrap_or_else(PoisonError::into_inner);
+            return remembered.get(repository).cloned().unwrap_or_default();
+        };
+        let text = std::fs::read_to_string(file).unwrap_or_default();
+        text.lines().filter_map(OwnFetch::read).collect()
     }
 
     fn journal(&self, repository: &str) -> Option<PathBuf> {
@@ -182,7 +193,8 @@ mod tests {
 
     fn cache() -> (tempfile::TempDir, ManifestCache) {
         let folder = tempfile::tempdir().unwrap();
-        let cache = ManifestCache { folder: Some(folder.path().join("ecr/manifests")) };
+        let cache =
+            ManifestCache { folder: Some(folder.path().join("ecr/manifests")), ..ManifestCache::default() };
         (folder, cache)
     }
 
@@ -231,6 +243,13 @@ mod tests {
         cache.note("team/app", &fetches);
         assert_eq!(cache.own_fetches("team/app"), fetches);
         assert_eq!(cache.own_fetches("team/other"), []);
+        let none = ManifestCache::default();
+        none.note("team/app", &fetches);
+        assert_eq!(
+            none.own_fetches("team/app"),
+            fetches,
+            "a run remembers its own fetches without a cache, too"
+        );
         let others = |pulled: &str| pulled_by_others(&fetches, &digest, Some(time(pulled)));
         assert_eq!(others("2026-11-20T12:00:01Z"), Some(time("2026-01-01T00:00:00Z")));
         assert_eq!(others("2026-11-11T11:00:00Z"), Some(time("2026-01-01T00:00:00Z")));
