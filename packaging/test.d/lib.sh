@@ -51,7 +51,8 @@ serve_tls() {
 
 # try_in ROOT NAME [EMULATOR]: --version, the main job and the helper in a root folder that has the binary as /ecr
 try_in() {
-  local root=$1 name=$2 run=(chroot "$1" ${3:+"$3"} /ecr)
+  local root=$1 name=$2 chroot; chroot=$(command -v chroot)
+  local run=("$chroot" "$1" ${3:+"$3"} /ecr)
   local clean=(env -i HOME=/home PATH=/ AWS_EC2_METADATA_DISABLED=true)
   rm -rf "$root/home" "$root/tour" && mkdir -p "$root/home" "$root/tour" "$root/etc" "$root/tmp"
   cp -r examples/sample-image "$root/tour/image"
@@ -71,7 +72,7 @@ try_in() {
   local answer
   answer=$(echo 123456789012.dkr.ecr.us-east-1.amazonaws.com | "${clean[@]}" AWS_ACCESS_KEY_ID=AKIDEXAMPLE \
     AWS_SECRET_ACCESS_KEY=secret AWS_ENDPOINT_URL_ECR=http://127.0.0.1:5744 \
-    chroot "$root" ${3:+"$3" -0 docker-credential-ecr-login} /docker-credential-ecr-login get)
+    "$chroot" "$root" ${3:+"$3" -0 docker-credential-ecr-login} /docker-credential-ecr-login get)
   grep -q '"Username":"AWS"' <<<"$answer" || failed "$name: the credential helper said $answer"
   held "$name: --version, push and pull, TLS by host name, credential helper"
 }
