@@ -191,13 +191,13 @@ fn details(members: &Map<String, Value>) -> String {
 
 /// A value on one line: a scalar, or up to four of them.
 fn inline(value: &Value) -> Option<String> {
-    const MOST: usize = 4;
+    const MAX_COUNT: usize = 4;
     match value {
-        Value::Array(items) if items.len() <= MOST => {
+        Value::Array(items) if items.len() <= MAX_COUNT => {
             let items = items.iter().map(scalar).collect::<Option<Vec<_>>>()?;
             Some(format!("[{}]", items.join(", ")))
         }
-        Value::Object(members) if members.len() <= MOST => {
+        Value::Object(members) if members.len() <= MAX_COUNT => {
             let shown = |(key, value)| Some(format!("{key}: {}", scalar(value)?));
             Some(format!("{{{}}}", members.iter().map(shown).collect::<Option<Vec<_>>>()?.join(", ")))
         }

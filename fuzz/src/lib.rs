@@ -8,9 +8,9 @@ use std::sync::LazyLock;
 
 use bytes::Bytes;
 use ecr::args::{Files, cli_input, shorthand};
-use ecr::auth::docker_credentials::{StoredLogin, written};
-use ecr::auth::store_login::{forget, home, means};
-use ecr::auth::{entry::Entry, json_text::JsonText};
+use ecr::auth::read_login::{StoredLogin, written};
+use ecr::auth::write_login::{forget, home, means};
+use ecr::auth::{cached_token::CachedToken, json_text::JsonText};
 use ecr::image::{Digest, Manifest, Reference, host::Address};
 use ecr::local::{Caller, Local};
 use ecr::model::{self, Service};
@@ -213,11 +213,11 @@ pub fn tar_headers(data: &[u8]) {
 
 /// Configurations of docker and podman, and kept tokens.
 pub fn client_file(data: &[u8]) {
-    if let Some(entry) = Entry::read(data) {
+    if let Some(entry) = CachedToken::read(data) {
         let _ = (entry.freshness(0), entry.login());
     }
     let Some(text) = text(data) else { return };
-    let _ = ecr::auth::entry::login(text);
+    let _ = ecr::auth::cached_token::login(text);
     let Ok(mut file) = JsonText::read(text) else { return };
     let _ = file.keys(&["auths"]);
     if file.set(&["auths", "a.b"], &json!({ "auth": "eA==" })).is_ok() {

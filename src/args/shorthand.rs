@@ -20,7 +20,7 @@ use crate::model::foreign::{self, Foreign};
 use crate::model::{Kind, Service, python};
 
 /// Lists and hashes may nest as deep as in the AWS CLI, where Python's stack ends it.
-const MOST_LEVELS: usize = 490;
+const MAX_LEVELS: usize = 490;
 
 /// Why a text is not shorthand.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -147,7 +147,7 @@ impl Parser<'_> {
     }
 
     fn nested(&mut self, read: fn(&mut Self) -> Result<Value, Error>) -> Result<Value, Error> {
-        if self.level == MOST_LEVELS {
+        if self.level == MAX_LEVELS {
             return Err(Error::Failure("maximum recursion depth exceeded".to_owned()));
         }
         self.level += 1;
@@ -451,8 +451,8 @@ mod tests {
         assert!(parse(&long, no_files()).is_err());
         assert!(parse(&format!("a='{}", r"\'".repeat(100_000)), no_files()).is_ok());
         let deep = |levels| parse(&format!("a={}{}", "[".repeat(levels), "]".repeat(levels)), no_files());
-        assert!(deep(MOST_LEVELS).is_ok());
-        assert_eq!(deep(MOST_LEVELS + 1), Err(Error::Failure("maximum recursion depth exceeded".to_owned())));
+        assert!(deep(MAX_LEVELS).is_ok());
+        assert_eq!(deep(MAX_LEVELS + 1), Err(Error::Failure("maximum recursion depth exceeded".to_owned())));
     }
 
     #[test]

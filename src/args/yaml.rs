@@ -14,10 +14,10 @@ use super::yaml_scalar;
 use crate::model::foreign;
 
 /// Python's stack ends near here.
-const MOST_LEVELS: usize = 250;
+const MAX_LEVELS: usize = 250;
 
 /// Values that one text may become. Aliases of aliases grow without end otherwise.
-const MOST_VALUES: usize = 200_000;
+const MAX_VALUES: usize = 200_000;
 
 /// Why a text is not usable YAML.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -44,7 +44,7 @@ pub(super) fn parse_input(bytes: &[u8]) -> Result<Value, Error> {
     let Some((node, value)) = read(bytes)? else { return Ok(Value::Null) };
     if let Content::Mapping(members) = &node.content {
         for (key, _) in members.iter().filter(|(key, _)| !is_merge(key)) {
-            if (Constructor { left: MOST_VALUES }).key(key)?.0 != "str" {
+            if (Constructor { left: MAX_VALUES }).key(key)?.0 != "str" {
                 return Err(Error::Value("keywords must be strings".to_owned()));
             }
         }
@@ -84,7 +84,7 @@ fn compose(bytes: &[u8]) -> Result<Option<(Rc<Node>, Value)>, Error> {
     parser.set_input_string(&mut input);
     let mut composer = Composer { parser, anchors: HashMap::new(), level: 0, added_line_end };
     let Some(node) = composer.document()? else { return Ok(None) };
-    let value = Constructor { left: MOST_VALUES }.value(&node)?;
+    let value = Constructor { left: MAX_VALUES }.value(&node)?;
     Ok(Some((node, value)))
 }
 
@@ -175,7 +175,7 @@ impl Composer<'_, '_> {
             _ => return Err(Error::Invalid),
         };
         let levels = content.levels();
-        if levels > MOST_LEVELS {
+        if levels > MAX_LEVELS {
             return Err(Error::TooDeep);
         }
         let node = Rc::new(Node { tag: tag.filter(|tag| tag != "!"), content, levels });
@@ -186,7 +186,7 @@ impl Composer<'_, '_> {
     }
 
     fn nested(&mut self, mut read: impl FnMut(&mut Self) -> Result<Option<()>, Error>) -> Result<(), Error> {
-        if self.level == MOST_LEVELS {
+        if self.level == MAX_LEVELS {
             return Err(Error::TooDeep);
         }
         self.level += 1;
@@ -350,7 +350,7 @@ mod tests {
         assert_eq!(parse(lines(10_000, "{}", merge).as_bytes()), Err(Error::TooDeep));
         assert_eq!(parse(lines(100, "{}", merge).as_bytes()), Err(Error::Invalid));
         assert_eq!(parse("[".repeat(100_000).as_bytes()), Err(Error::TooDeep));
-        let deep = "[".repeat(MOST_LEVELS) + &"]".repeat(MOST_LEVELS);
+        let deep = "[".repeat(MAX_LEVELS) + &"]".repeat(MAX_LEVELS);
         assert_eq!(parse(deep.as_bytes()).map(|value| wire::dumps(&value)), Ok(deep));
     }
 

@@ -6,7 +6,7 @@ use std::process::{Command, ExitStatus, Stdio};
 use crate::settings::Settings;
 
 /// The most that is read of what a program says: no login is that long.
-const LARGEST: u64 = 1 << 20;
+const MAX_BYTES: u64 = 1 << 20;
 
 /// Output of a credential program.
 pub(super) struct ProgramOutput {
@@ -51,7 +51,7 @@ fn bounded(pipe: Option<impl io::Read>) -> Vec<u8> {
     let mut bytes = Vec::new();
     if let Some(pipe) = pipe {
         // What was said before the pipe broke counts.
-        let _ = pipe.take(LARGEST).read_to_end(&mut bytes);
+        let _ = pipe.take(MAX_BYTES).read_to_end(&mut bytes);
     }
     bytes
 }

@@ -12,12 +12,12 @@
 
 use std::io::Read;
 
-use super::entry::{Entry, Freshness};
-use super::failure::Failure;
+use super::cached_token::{CachedToken, Freshness};
 use super::login::LoginContext;
 use super::login_conf::Rules;
+use super::login_error::LoginError;
+use super::obtain_token::now;
 use super::target::Target;
-use super::token::now;
 use crate::image::host::Address;
 use crate::settings::Settings;
 
@@ -26,9 +26,9 @@ pub const NOT_FOUND: &str = "credentials not found in native keychain";
 const NO_URL: &str = "no credentials server URL";
 const NO_USER: &str = "no credentials username";
 /// More than any server's URL has; what follows is not read.
-const LARGEST_URL: u64 = 64 << 10;
+const MAX_URL: u64 = 64 << 10;
 /// More than any password has.
-const LARGEST_CREDENTIALS: u64 = 1 << 20;
+const MAX_CREDENTIALS: u64 = 1 << 20;
 
 /// Output streams and exit code of a credential helper.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -113,7 +113,7 @@ fn get(context: &LoginContext<'_>, input: &mut dyn Read) -> Answer {
         Ok(entry) => found(&url, &entry),
         Err(failure) if target.public => {
             let answer = Answer::failure(NOT_FOUND);
-            if matches!(failure, Failure::NoCredentials { .. }) {
+            if matches!(failure, LoginError::NoCredentials { .. }) {
                 return answer;
             }
             // Everybody may pull there; who wanted more sees why not.
@@ -124,21 +124,21 @@ fn get(context: &LoginContext<'_>, input: &mut dyn Read) -> Answer {
     }
 }
 
-fn found(url: &str, entry: &Entry) -> Answer {
+fn found(url: &str, entry: &CachedToken) -> Answer {
     let (user, password) = entry.login().unwrap_or_default();
     let fields = [("ServerURL", url), ("Username", &user), ("Secret", &password)];
     let fields = fields.map(|(name, value)| format!("\"{name}\":{}", quoted(value)));
     Answer::success(format!("{{{}}}\n", fields.join(",")))
 }
 
-fn refused(context: &LoginContext<'_>, target: &Target, failure: &Failure) -> Answer {
+fn refused(context: &LoginContext<'_>, target: &Target, failure: &LoginError) -> Answer {
     let line = format!("login to {} failed: {}", target.host, context.said(failure));
     Answer::failure(&line).noting(&format!("ecr: {line}"))
 }
 
 fn store(context: &LoginContext<'_>, input: &mut dyn Read) -> Answer {
     let mut text = String::new();
-    if let Err(error) = input.take(LARGEST_CREDENTIALS).read_to_string(&mut text) {
+    if let Err(error) = input.take(MAX_CREDENTIALS).read_to_string(&mut text) {
         return Answer::failure(&error.to_string());
     }
     if text.trim().is_empty() {
@@ -190,9 +190,9 @@ fn erase(context: &LoginContext<'_>, input: &mut dyn Read) -> Answer {
 
 fn list(context: &LoginContext<'_>) -> Answer {
     let rules = Rules::load(context.settings).unwrap_or_default();
-    let entries = context.cache.as_ref().map(super::cache::Cache::entries).unwrap_or_default();
+    let entries = context.cache.as_ref().map(super::token_cache::Cache::entries).unwrap_or_default();
     let now = now();
-    let living = entries.into_iter().filter(|(_, entry)| entry.freshness(now) != Freshness::Dead);
+    let living = entries.into_iter().filter(|(_, entry)| entry.freshness(now) != Freshness::Expired);
     let mut hosts: Vec<String> =
         living.flat_map(|(_, entry)| entry.hosts).chain(rules.named_hosts()).collect();
     hosts.sort();
@@ -214,7 +214,7 @@ fn target(context: &LoginContext<'_>, url: &str) -> (Option<Target>, Result<(), 
 /// The server's URL on stdin: lines are joined without their ends, as the Go library does it.
 fn server_url(input: &mut dyn Read) -> Result<String, Answer> {
     let mut bytes = Vec::new();
-    if let Err(error) = input.take(LARGEST_URL).read_to_end(&mut bytes) {
+    if let Err(error) = input.take(MAX_URL).read_to_end(&mut bytes) {
         return Err(Answer::failure(&error.to_string()));
     }
     let text = String::from_utf8_lossy(&bytes);
@@ -337,7 +337,8 @@ mod tests {
         let target = Rules::default().target(&Address::parse(HERE).unwrap()).unwrap();
         let key = super::super::identity::Identity::of(&settings, &target).key(&settings, &target);
         let token = base64_simd::STANDARD.encode_to_string("AWS:a<b>&c");
-        let mut entry = Entry::new("ecr", "eu-west-1", "environment".into(), token, now(), now() + 43200);
+        let mut entry =
+            CachedToken::new("ecr", "eu-west-1", "environment".into(), token, now(), now() + 43200);
         entry.remember(HERE);
         context.cache.as_ref().unwrap().write(&key, &entry).unwrap();
         let answer = |url: &str| {

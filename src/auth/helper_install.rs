@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::client_file::{self, Change, Error};
+use super::auth_file::{self, Change, Error};
 use super::json_text::{self, JsonText};
-use super::store_login::{HELPER, forget};
+use super::write_login::{HELPER, forget};
 use crate::platform;
 use crate::settings::Settings;
 
@@ -22,7 +22,7 @@ pub const PROGRAM: &str = "docker-credential-ecr-login";
 
 /// Makes docker ask the helper for these hosts.
 pub fn install(settings: &Settings, file: &Path, hosts: &[String], dry_run: bool) -> Result<Change, Error> {
-    let change = client_file::change(file, dry_run, &|json| {
+    let change = auth_file::change(file, dry_run, &|json| {
         for host in hosts {
             json.set(&["credHelpers", host], &json!(HELPER))?;
             forget(json, host);
@@ -40,7 +40,7 @@ pub fn install(settings: &Settings, file: &Path, hosts: &[String], dry_run: bool
 
 /// Takes it back: for these hosts, or for all that ask our helper.
 pub fn undo(settings: &Settings, file: &Path, hosts: &[String], dry_run: bool) -> Result<Change, Error> {
-    let state = state(settings).and_then(|path| client_file::read(&path).ok());
+    let state = state(settings).and_then(|path| auth_file::read(&path).ok());
     let name = file.display().to_string();
     let mut undone = Vec::new();
     let change = {
@@ -49,7 +49,7 @@ pub fn undo(settings: &Settings, file: &Path, hosts: &[String], dry_run: bool) -
             let named = |host: &String| hosts.is_empty() || hosts.contains(host);
             json.keys(&["credHelpers"]).into_iter().filter(|host| ours(host) && named(host)).collect()
         };
-        let change = client_file::change(file, dry_run, &|json| {
+        let change = auth_file::change(file, dry_run, &|json| {
             for host in asked(json) {
                 let before = state.as_ref().and_then(|state| state.get(&[&name, &host]));
                 match before.filter(Value::is_string) {
@@ -65,7 +65,7 @@ pub fn undo(settings: &Settings, file: &Path, hosts: &[String], dry_run: bool) -
         change
     };
     if !dry_run && let Some(path) = self::state(settings).filter(|path| path.exists()) {
-        client_file::change(&path, false, &|json| {
+        auth_file::change(&path, false, &|json| {
             for host in &undone {
                 json.remove(&[&name, host]);
             }
@@ -92,7 +92,7 @@ fn remember(settings: &Settings, file: &Path, hosts: &[String], before: &JsonTex
     if replaced.is_empty() {
         return Ok(());
     }
-    client_file::change(&path, false, &|json| {
+    auth_file::change(&path, false, &|json| {
         replaced.iter().try_for_each(|(host, value)| json.set(&[&name, host], value))
     })?;
     Ok(())

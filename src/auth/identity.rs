@@ -41,7 +41,7 @@ pub enum Source {
 pub struct Identity {
     /// Where the credentials come from.
     pub source: Source,
-    asks_the_machine: bool,
+    uses_imds: bool,
     facts: Vec<String>,
 }
 
@@ -111,8 +111,8 @@ impl Identity {
         {
             facts.push(format!("key {key}"));
         }
-        let asks_the_machine = source == Source::Instance || definition.refers_to("Ec2InstanceMetadata");
-        if asks_the_machine {
+        let uses_imds = source == Source::Instance || definition.refers_to("Ec2InstanceMetadata");
+        if uses_imds {
             facts.push(format!("machine {}", machine()));
         }
         if source == Source::Container || definition.refers_to("EcsContainer") {
@@ -122,19 +122,19 @@ impl Identity {
             let parts = [&rule.role_arn, &rule.external_id, &rule.role_session_name];
             facts.extend(parts.into_iter().flatten().map(|part| format!("rule {part}")));
         }
-        Self { source, asks_the_machine, facts }
+        Self { source, uses_imds, facts }
     }
 
     /// The identity that a service account's token gives.
     pub fn of_service_account(account: &ServiceAccount) -> Self {
         let facts =
             vec![format!("role {}", account.role_arn), format!("subject {}", subject(&account.token))];
-        Self { source: Source::ServiceAccount, asks_the_machine: false, facts }
+        Self { source: Source::ServiceAccount, uses_imds: false, facts }
     }
 
     /// Whether an instance's metadata service would be asked: as the last resort, or because a profile says so.
-    pub fn asks_the_machine(&self) -> bool {
-        self.asks_the_machine
+    pub fn uses_imds(&self) -> bool {
+        self.uses_imds
     }
 
     /// The source in words, for people.

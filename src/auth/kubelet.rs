@@ -14,12 +14,12 @@ use std::io::Read;
 
 use serde_json::{Map, Value, json};
 
-use super::failure::Failure;
 use super::helper::Answer;
 use super::identity::ServiceAccount;
 use super::login::LoginContext;
 use super::login_conf::Rules;
-use super::token::now;
+use super::login_error::LoginError;
+use super::obtain_token::now;
 use crate::image::host::Address;
 use crate::settings::Settings;
 
@@ -27,7 +27,7 @@ const GROUP: &str = "credentialprovider.kubelet.k8s.io";
 const VERSIONS: [&str; 3] = ["v1", "v1beta1", "v1alpha1"];
 const ROLE_ANNOTATION: &str = "eks.amazonaws.com/ecr-role-arn";
 /// A request has a token of some kilobytes at most.
-const LARGEST: u64 = 1 << 20;
+const MAX_BYTES: u64 = 1 << 20;
 
 /// Every form of ECR's hosts, as kubelet's configuration matches images.
 const IMAGES: [&str; 15] = [
@@ -89,7 +89,7 @@ fn respond(context: &LoginContext<'_>, input: &mut dyn Read) -> Result<Value, St
                 seconds = entry.expires.saturating_sub(now()) / 2;
             }
             // Whoever has no account, or not the permission, may still pull from the gallery.
-            Err(Failure::NoCredentials { .. } | Failure::Denied { .. }) if target.public => {}
+            Err(LoginError::NoCredentials { .. } | LoginError::Denied { .. }) if target.public => {}
             Err(failure) => return Err(format!("login to {} failed: {}", target.host, failure.line())),
         }
     }
@@ -109,7 +109,10 @@ fn respond(context: &LoginContext<'_>, input: &mut dyn Read) -> Result<Value, St
 
 fn read(input: &mut dyn Read) -> Result<Value, String> {
     let mut bytes = Vec::new();
-    input.take(LARGEST).read_to_end(&mut bytes).map_err(|error| format!("stdin cannot be read: {error}"))?;
+    input
+        .take(MAX_BYTES)
+        .read_to_end(&mut bytes)
+        .map_err(|error| format!("stdin cannot be read: {error}"))?;
     if bytes.is_empty() {
         return Err("stdin is empty: kubelet sends a CredentialProviderRequest there".to_owned());
     }
@@ -195,7 +198,7 @@ pub fn configuration(wanted: Configuration<'_>) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::auth::entry::Entry;
+    use crate::auth::cached_token::CachedToken;
     use crate::auth::identity::Identity;
     use crate::settings::{Environment, Globals};
 
@@ -224,7 +227,7 @@ mod tests {
         let target = Rules::default().target(&Address::parse(HERE).unwrap()).unwrap();
         let key = Identity::of(&settings, &target).key(&settings, &target);
         let token = base64_simd::STANDARD.encode_to_string("AWS:word");
-        let entry = Entry::new("ecr", "eu-west-1", "instance".into(), token, now(), now() + 43_200);
+        let entry = CachedToken::new("ecr", "eu-west-1", "instance".into(), token, now(), now() + 43_200);
         LoginContext::open(&settings).cache.unwrap().write(&key, &entry).unwrap();
         for version in VERSIONS {
             let (mut response, stderr, code) =

@@ -13,7 +13,7 @@ use crate::platform;
 use crate::settings::Settings;
 
 /// The size at which the file is put aside.
-const LARGEST: u64 = 1 << 20;
+const MAX_BYTES: u64 = 1 << 20;
 
 /// How much is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -110,7 +110,7 @@ impl Log {
 }
 
 fn append(path: &Path, line: &str) -> std::io::Result<()> {
-    if std::fs::symlink_metadata(path).is_ok_and(|facts| facts.len() > LARGEST) {
+    if std::fs::symlink_metadata(path).is_ok_and(|facts| facts.len() > MAX_BYTES) {
         let mut aside = path.as_os_str().to_owned();
         aside.push(".1");
         std::fs::rename(path, aside)?;

@@ -1,13 +1,13 @@
 //! A password for one registry, with all that is needed to get it. What every client of this module asks for.
 
-use super::cache::{Cache, Unusable};
-use super::entry::Entry;
-use super::failure::Failure;
-use super::fetch::{self, Question};
+use super::cached_token::CachedToken;
+use super::get_authorization_token::{self, TokenRequest};
 use super::identity::{Identity, ServiceAccount};
 use super::log::Log;
+use super::login_error::LoginError;
+use super::obtain_token::{self, CacheSlot};
 use super::target::Target;
-use super::token::{self, CacheSlot};
+use super::token_cache::{Cache, CacheError};
 use crate::settings::Settings;
 
 /// Settings, cache and log: all that logins of one process share.
@@ -15,7 +15,7 @@ pub struct LoginContext<'a> {
     /// The settings.
     pub settings: &'a Settings,
     /// The cache, or why there is none.
-    pub cache: Result<Cache, Unusable>,
+    pub cache: Result<Cache, CacheError>,
     /// The log.
     pub log: Log,
 }
@@ -31,7 +31,11 @@ impl<'a> LoginContext<'a> {
     }
 
     /// A password for a registry.
-    pub fn login(&self, target: &Target, account: Option<&ServiceAccount>) -> Result<Entry, Failure> {
+    pub fn login(
+        &self,
+        target: &Target,
+        account: Option<&ServiceAccount>,
+    ) -> Result<CachedToken, LoginError> {
         let identity = match account {
             Some(account) => {
                 self.log.hide(&account.token);
@@ -41,10 +45,18 @@ impl<'a> LoginContext<'a> {
         };
         let key = identity.key(self.settings, target);
         let cache = self.cache.as_ref().ok();
-        let question =
-            Question { settings: self.settings, target, identity: &identity, account, cache, log: &self.log };
-        let slot = CacheSlot { cache, key: &key, host: &target.host, wait: token::WAIT_FOR_LOCK };
-        let entry = token::obtain(slot, &self.log, &|patience| fetch::ask(question, patience));
+        let question = TokenRequest {
+            settings: self.settings,
+            target,
+            identity: &identity,
+            account,
+            cache,
+            log: &self.log,
+        };
+        let slot = CacheSlot { cache, key: &key, host: &target.host, wait: obtain_token::WAIT_FOR_LOCK };
+        let entry = obtain_token::obtain(slot, &self.log, &|patience| {
+            get_authorization_token::ask(question, patience)
+        });
         if let Err(failure) = &entry {
             self.log.error(|| format!("{}: {}", target.host, failure.line()));
         }
@@ -67,13 +79,13 @@ impl<'a> LoginContext<'a> {
     /// A warning that whoever logs in should see: a cache that others could have written to.
     pub fn warning(&self) -> Option<String> {
         match &self.cache {
-            Err(unusable @ Unusable::Unsafe { .. }) => Some(unusable.to_string()),
+            Err(unusable @ CacheError::Unsafe { .. }) => Some(unusable.to_string()),
             _ => None,
         }
     }
 
     /// A failure as it is said to people: in one line, without secrets.
-    pub fn said(&self, failure: &Failure) -> String {
+    pub fn said(&self, failure: &LoginError) -> String {
         self.log.redacted(&failure.line())
     }
 }

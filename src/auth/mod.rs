@@ -1,14 +1,12 @@
 //! Logins: passwords for ECR's registries, where they are kept, and everybody who asks for one.
 
-pub mod cache;
-pub mod client_file;
+mod atomic_replace;
+pub mod auth_file;
+pub mod cached_token;
 mod credential_program;
 pub mod diff;
-pub mod docker_credentials;
-pub mod entry;
 pub mod expiry;
-pub mod failure;
-pub mod fetch;
+pub mod get_authorization_token;
 pub mod helper;
 pub mod helper_install;
 pub mod identity;
@@ -17,9 +15,11 @@ pub mod kubelet;
 pub mod log;
 pub mod login;
 pub mod login_conf;
-mod login_file;
+pub mod login_error;
 pub mod metadata;
+pub mod obtain_token;
+pub mod read_login;
 pub mod redact;
-pub mod store_login;
 pub mod target;
-pub mod token;
+pub mod token_cache;
+pub mod write_login;

@@ -9,7 +9,7 @@ use crate::settings::without_userinfo;
 /// Replacement for secrets.
 const BLACK: &str = "[redacted]";
 /// A shorter secret is not blacked out: it would hit ordinary words, and no real one is that short.
-const SHORTEST: usize = 6;
+const MIN_LENGTH: usize = 6;
 
 /// The secrets that are known.
 #[derive(Clone, Default)]
@@ -18,7 +18,7 @@ pub struct Secrets(Vec<String>);
 impl Secrets {
     /// Adds a secret and the forms in which it travels.
     pub fn add(&mut self, secret: &str) {
-        if secret.len() < SHORTEST {
+        if secret.len() < MIN_LENGTH {
             return;
         }
         let base64 = |text: &str| base64_simd::STANDARD.encode_to_string(text);

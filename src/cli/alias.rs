@@ -17,7 +17,7 @@ use super::options;
 use super::session::Session;
 
 /// How many aliases may lead to each other; Python gives up at some point too.
-const MOST_STEPS: usize = 200;
+const MAX_STEPS: usize = 200;
 
 /// All aliases: by section, then by name.
 #[derive(Debug, Default)]
@@ -56,7 +56,7 @@ impl Aliases {
     pub(super) fn lead_to(&self, name: &str, ours: &[&str]) -> bool {
         let parser = Parser { options: options::globals(false), positionals: Vec::new() };
         let mut name = name.to_owned();
-        for _ in 0..MOST_STEPS {
+        for _ in 0..MAX_STEPS {
             let Some(value) = self.find(TOP, &name) else { return ours.contains(&name.as_str()) };
             // What cannot be parsed is for this program to complain about.
             let Ok(words) = split(&value) else { return true };
@@ -81,7 +81,7 @@ pub(super) fn follow_command(
     mut words: Vec<String>,
     commands: &[String],
 ) -> Result<(String, Step), Error> {
-    for _ in 0..MOST_STEPS {
+    for _ in 0..MAX_STEPS {
         let Some(value) = session.aliases.find(TOP, &command) else {
             return Ok((command, Step::Words(words)));
         };
@@ -113,7 +113,7 @@ pub(super) fn follow(
         return Ok(Some(Step::Done(shell(line, words)?)));
     }
     session.steps += 1;
-    if session.steps > MOST_STEPS {
+    if session.steps > MAX_STEPS {
         return Err(too_deep());
     }
     // The options in it are read as they would be after the name of the service.

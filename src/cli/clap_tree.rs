@@ -9,7 +9,7 @@ use crate::model::help::{first_sentence, texts};
 use crate::model::{Kind, Operation, Service, Shape, ecr, ecr_public, names::kebab};
 use crate::ui::Name;
 
-use super::completion::SHELLS;
+use super::completion_scripts::SHELLS;
 use super::help::{common_help, custom_commands, shown};
 use super::options::{Argument, GLOBALS, OUTPUTS, OptionTarget, arguments};
 use super::own_examples::with_examples;
@@ -93,7 +93,7 @@ fn service_commands(service: &'static Service) -> Vec<Command> {
             command =
                 command.subcommand_required(true).disable_help_subcommand(true).subcommands(waiters(service));
         } else if name == "get-login" {
-            command = command.args(super::login::get_login_args());
+            command = command.args(super::get_login_password::get_login_args());
         }
         commands.push(command);
     }

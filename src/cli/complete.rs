@@ -4,8 +4,8 @@
 //! maybe empty), and prints one candidate in each line, with a description after a tab. It never fails, never writes
 //! to stderr, and where it has nothing to say the shell offers files.
 
-mod found;
 mod level;
+mod remote_names;
 
 use std::process::ExitCode;
 
@@ -13,8 +13,8 @@ use crate::settings::{Globals, Settings};
 
 use super::globals;
 use super::session::Session;
-use found::NameKind;
-use level::{Level, OptionHint, Source};
+use level::{CommandContext, OptionHint, Source};
+use remote_names::NameKind;
 
 /// One candidate and what it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,7 +47,7 @@ pub(super) fn run(session: &Session, words: &[String]) -> ExitCode {
 
 /// The words before the cursor, understood.
 struct Line {
-    level: Level,
+    level: CommandContext,
     /// The options that were given, with their values.
     given: Vec<(String, String)>,
     /// The option whose value comes next.
@@ -58,7 +58,7 @@ struct Line {
 
 impl Line {
     fn read(words: &[String]) -> Self {
-        let mut line = Self { level: Level::Root, given: Vec::new(), pending: None, positionals: 0 };
+        let mut line = Self { level: CommandContext::Root, given: Vec::new(), pending: None, positionals: 0 };
         for word in words {
             line.take(word);
         }
@@ -154,7 +154,12 @@ impl Line {
         let globals = globals::collect(value, |name| self.value(&format!("--{name}")).is_some());
         // The log would be written over the command line.
         let globals = Globals { debug: false, ..globals };
-        found::names(Settings::resolve(globals), self.level.service(), wanted, self.value("--registry-id"))
+        remote_names::names(
+            Settings::resolve(globals),
+            self.level.service(),
+            wanted,
+            self.value("--registry-id"),
+        )
     }
 
     fn value(&self, flag: &str) -> Option<&str> {

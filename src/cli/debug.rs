@@ -140,8 +140,8 @@ fn origin(settings: &Settings, option: Option<&str>, variables: &[&str], key: Op
 
 /// A word of the command line, shortened where it is a document.
 fn word_shown(word: &str) -> String {
-    const MOST: usize = 200;
-    let shown: String = word.chars().take(MOST).collect();
+    const MAX_COUNT: usize = 200;
+    let shown: String = word.chars().take(MAX_COUNT).collect();
     let more = if shown.len() < word.len() { "…" } else { "" };
     format!("{shown:?}{more}")
 }

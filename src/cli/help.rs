@@ -6,11 +6,11 @@ use crate::model::help::{HelpTexts, first_sentence, texts};
 use crate::model::{Kind, Operation, Service, Shape, Waiter, names::kebab};
 use crate::ui::Name;
 
+use super::help_page::Page;
 use super::options::{Argument, GLOBALS, OptionTarget, arguments};
-use super::page::Page;
 
 /// How deep a structure is shown inside another.
-const DEEPEST: usize = 6;
+const MAX_DEPTH: usize = 6;
 
 /// The commands of a service that are no operations of its API, with what they do.
 pub(super) fn custom_commands(service: &Service) -> Vec<(&'static str, &'static str)> {
@@ -330,7 +330,7 @@ impl Members<'_> {
     fn below(&mut self, name: &str, level: usize, depth: usize) {
         let shape = self.service.shape(name);
         match (shape.kind, shape.member.or(shape.value)) {
-            _ if depth > DEEPEST => {}
+            _ if depth > MAX_DEPTH => {}
             (Kind::Structure, _) => self.all(name, shape, level, depth),
             (_, Some(inner)) => self.below(inner, level, depth),
             _ => {}

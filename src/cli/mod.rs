@@ -12,20 +12,20 @@ mod alias;
 mod argparse;
 mod clap_tree;
 mod complete;
-mod completion;
+mod completion_scripts;
 mod debug;
 mod difflib;
 mod forward;
+mod get_login_password;
 mod globals;
 mod help;
-mod login;
+mod help_page;
 mod operation;
 mod options;
 mod output;
 mod overview;
 mod own_command;
 mod own_examples;
-mod page;
 mod report;
 mod session;
 mod wait;
@@ -42,11 +42,11 @@ use crate::ui::{Name, Ui};
 
 use alias::{Aliases, Step};
 use argparse::{Arity, Opt, Parsed, Parser, Positional};
-use page::Page;
+use help_page::Page;
 use session::Session;
 
 pub use clap_tree::command;
-pub use completion::{SHELLS, completion};
+pub use completion_scripts::{SHELLS, completion};
 
 /// The version of the AWS CLI whose behaviour this program has.
 const AWS_CLI_VERSION: &str = "2.38.1";
@@ -278,8 +278,8 @@ fn serve(
     match operation {
         "completions" => completions(session, &words),
         "help" => show(session, |page| help::service(page, session.ui.name(), service)),
-        "get-login-password" => login::get_login_password(session, service, &words),
-        "get-login" => login::get_login(session, service, &words),
+        "get-login-password" => get_login_password::get_login_password(session, service, &words),
+        "get-login" => get_login_password::get_login(session, service, &words),
         "wait" => wait::run(session, service, &words),
         command => match service.operation_of_command(command) {
             Some(found) => operation::run(session, service, found, &words),

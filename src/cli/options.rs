@@ -101,7 +101,7 @@ pub(super) fn globals(extensions: bool) -> Vec<Opt> {
     options
 }
 
-/// OptionTarget of an operation's option.
+/// Target of an operation's option.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum OptionTarget {
     /// A member of the input, by its name in the model.

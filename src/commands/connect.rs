@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::auth::docker_credentials::{self, StoredLogin};
+use crate::auth::read_login::{self, StoredLogin};
 use crate::image::host::is_account_id;
 use crate::local::{ApiError, Caller, Local, UpstreamAccess};
 use crate::model::Service;
-use crate::service::{Backend, Client, Refusal, Request};
+use crate::service::{Backend, Client, Request, ServiceError};
 use crate::settings::Settings;
 use crate::store::registry::Login;
 use crate::ui::secret;
@@ -60,8 +60,8 @@ pub(super) fn stored_login(
     settings: &Settings,
     host: &str,
     repository: &str,
-) -> Result<Option<Login>, docker_credentials::Error> {
-    let stored = docker_credentials::login(settings, host, repository)?;
+) -> Result<Option<Login>, read_login::Error> {
+    let stored = read_login::login(settings, host, repository)?;
     Ok(stored.map(|stored| match stored {
         StoredLogin::Password(user, password) => Login::Password(user, password),
         StoredLogin::Identity(token) => Login::Identity(token),
@@ -76,7 +76,7 @@ struct Embedded {
 }
 
 impl Backend for Embedded {
-    fn answer(&self, request: Request) -> Result<Value, Refusal> {
+    fn answer(&self, request: Request) -> Result<Value, ServiceError> {
         let blob = request.blob.map(|(_, bytes)| bytes);
         self.local
             .answer_through(&self.caller, request.service, &request.operation, request.input, blob)
@@ -84,8 +84,8 @@ impl Backend for Embedded {
     }
 }
 
-fn refusal(error: ApiError) -> Refusal {
-    Refusal { status: error.status, code: error.code, message: error.message, members: error.members }
+fn refusal(error: ApiError) -> ServiceError {
+    ServiceError { status: error.status, code: error.code, message: error.message, members: error.members }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use clap::{Arg, ArgMatches};
 
 use super::create::{self, Creation};
 use super::location::{self, BareName, Location, Side};
-use super::transfer_command::{self, TransferCommand, Verb};
+use super::transfer_command::{self, TransferCommand, TransferVerb};
 use super::{Command, Context};
 use crate::store::scheme;
 
@@ -57,7 +57,7 @@ fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         .collect::<anyhow::Result<_>>()?;
     let destination =
         Location::open(&settings(Side::Destination), destination, Side::Destination, BareName::ExistingFile)?;
-    let (unnamed, create, verb) = (None, create.as_ref(), Verb { done: "copied" });
+    let (unnamed, create, verb) = (None, create.as_ref(), TransferVerb { done: "copied" });
     TransferCommand { context, matches, sources: &sources, destination: &destination, unnamed, create, verb }
         .run()?;
     Ok(ExitCode::SUCCESS)

@@ -17,7 +17,7 @@ use crate::service::Client;
 use crate::store::ecr::Repository;
 
 /// The most that is read of a file; policies have far less.
-const LARGEST: u64 = 1 << 20;
+const MAX_BYTES: u64 = 1 << 20;
 /// Options of CreateRepository from the command line.
 const OURS: [&str; 2] = ["registryId", "repositoryName"];
 const LIFECYCLE: &str = "lifecyclePolicy";
@@ -218,9 +218,9 @@ fn document(members: &mut Map<String, Value>, name: &str) -> Result<Option<Strin
 
 fn read(path: &Path) -> std::io::Result<String> {
     let mut text = String::new();
-    File::open(path)?.take(LARGEST + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > LARGEST {
-        return Err(std::io::Error::other(format!("it is larger than {} KiB", LARGEST >> 10)));
+    File::open(path)?.take(MAX_BYTES + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > MAX_BYTES {
+        return Err(std::io::Error::other(format!("it is larger than {} KiB", MAX_BYTES >> 10)));
     }
     Ok(text)
 }

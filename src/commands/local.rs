@@ -1,8 +1,8 @@
 //! `ecr local`: the embedded ECR as a server, and the care of its store.
 
-mod care;
 mod findings;
 mod lifecycle;
+mod maintenance;
 mod run;
 mod serve;
 
@@ -60,7 +60,7 @@ fn define() -> clap::Command {
                 )
                 .arg(yes),
         )
-        .subcommands(care::define())
+        .subcommands(maintenance::define())
         .subcommand(lifecycle::define())
         .subcommand(findings::define())
         .subcommand(clap::Command::new("path").about("Print the store's folder"))
@@ -71,10 +71,10 @@ fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     match matches.subcommand() {
         Some(("serve", matches)) => serve::run(context, &folder, matches),
         Some(("run", matches)) => run::run(context, &folder, matches),
-        Some(("gc", matches)) => care::collect(context, &folder, matches),
-        Some(("check", _)) => care::check(context, &folder),
-        Some(("export", matches)) => care::export(context, &folder, matches),
-        Some(("import", matches)) => care::import(context, &folder, matches),
+        Some(("gc", matches)) => maintenance::collect(context, &folder, matches),
+        Some(("check", _)) => maintenance::check(context, &folder),
+        Some(("export", matches)) => maintenance::export(context, &folder, matches),
+        Some(("import", matches)) => maintenance::import(context, &folder, matches),
         Some(("lifecycle", matches)) => lifecycle::run(context, &folder, matches),
         Some(("findings", matches)) => findings::run(context, &folder, matches),
         Some(("status", matches)) if matches.get_flag("serving") => serving(context, &folder),

@@ -16,12 +16,12 @@ use super::ecr_repository::EcrRepository;
 use super::login_hosts::{address, rules};
 use super::registry;
 use crate::auth::login::LoginContext;
-use crate::auth::{self, entry};
+use crate::auth::{self, cached_token};
 use crate::image::{Digest, Name, Reference, Registry, RepositoryName, Tag};
 use crate::network::Network;
 use crate::platform;
 use crate::settings::{Globals, Settings};
-use crate::store::engine::Address;
+use crate::store::docker_engine::Address;
 use crate::store::registry::{Login, Remote};
 use crate::store::scheme::{self, EngineImage, Place};
 use crate::store::{ArchivePath, ArchiveStream, Engine, Format, Shared, VerifiedBlobs};
@@ -68,7 +68,9 @@ impl Location {
             Place::Path(path) => Self::local(settings, &path, side),
             Place::Engine(image) => Self::engine(settings, &image, side),
             Place::Registry(reference) => match &reference.registry {
-                Some(registry) if is_far(settings, text.starts_with("docker://"), registry)? => {
+                Some(registry)
+                    if uses_distribution_api(settings, text.starts_with("docker://"), registry)? =>
+                {
                     Self::remote(settings, registry, &reference)
                 }
                 _ => {
@@ -212,8 +214,8 @@ impl Location {
     pub(super) fn names(&self, source: &Self, tags: Vec<String>) -> Vec<String> {
         let capabilities = self.store.capabilities();
         let repository = match &self.repository {
-            own @ Some(_) if capabilities.is_dockers || capabilities.has_files => own,
-            None if capabilities.is_dockers => &source.repository,
+            own @ Some(_) if capabilities.is_docker_format || capabilities.has_content_addressed_files => own,
+            None if capabilities.is_docker_format => &source.repository,
             _ => return tags,
         };
         match repository {
@@ -287,7 +289,11 @@ fn place(text: &str, bare: BareName) -> anyhow::Result<Place> {
 
 /// Whether a registry is spoken to over `/v2/`: where `docker://` asks for it (`is_explicit`), and where it is neither
 /// Amazon ECR nor an embedded ECR that the settings know.
-pub(super) fn is_far(settings: &Settings, is_explicit: bool, registry: &Registry) -> anyhow::Result<bool> {
+pub(super) fn uses_distribution_api(
+    settings: &Settings,
+    is_explicit: bool,
+    registry: &Registry,
+) -> anyhow::Result<bool> {
     Ok(is_explicit
         || match registry {
             Registry::Ecr { .. } => false,
@@ -369,7 +375,7 @@ fn login(settings: &Settings, registry: &Registry, repository: &str, fresh: bool
         }
         let (user, password) = token(settings, &target, fresh)?
             .as_deref()
-            .and_then(entry::login)
+            .and_then(cached_token::login)
             .with_context(|| format!("GetAuthorizationToken gave no password for {host}"))?;
         return Ok(Login::Password(user, password));
     }

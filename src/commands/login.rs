@@ -12,14 +12,14 @@ use serde_json::{Map, json};
 
 use super::login_hosts::{self, address, in_use, rules, target};
 use super::{Command, Context, login_setup};
-use crate::auth::client_file::{Change, Client};
-use crate::auth::entry::Entry;
-use crate::auth::failure::Failure;
-use crate::auth::fetch::moment;
+use crate::auth::auth_file::{Change, Client};
+use crate::auth::cached_token::CachedToken;
+use crate::auth::get_authorization_token::moment;
 use crate::auth::login::LoginContext;
 use crate::auth::login_conf::EXAMPLE;
-use crate::auth::store_login::{self, Home};
+use crate::auth::login_error::LoginError;
 use crate::auth::target::Target;
+use crate::auth::write_login::{self, CredentialLocation};
 use crate::error::Error;
 
 /// The row of this verb.
@@ -164,7 +164,11 @@ fn log_in(context: &Context, logins: &LoginContext<'_>, matches: &ArgMatches) ->
 }
 
 /// A registry's password.
-pub(super) fn password(logins: &LoginContext<'_>, target: &Target, fresh: bool) -> anyhow::Result<Entry> {
+pub(super) fn password(
+    logins: &LoginContext<'_>,
+    target: &Target,
+    fresh: bool,
+) -> anyhow::Result<CachedToken> {
     if target.anonymous() {
         anyhow::bail!(Error::Configuration {
             code: "Configuration",
@@ -182,17 +186,19 @@ pub(super) fn password(logins: &LoginContext<'_>, target: &Target, fresh: bool) 
 }
 
 /// A failure as the program's error, with its exit code.
-fn error(failure: &Failure, message: &str) -> Error {
+fn error(failure: &LoginError, message: &str) -> Error {
     let message = message.to_owned();
     match failure {
-        Failure::NoCredentials { .. } | Failure::Credentials { .. } => {
+        LoginError::NoCredentials { .. } | LoginError::Credentials { .. } => {
             Error::Configuration { code: "NoCredentials", message }
         }
-        Failure::Rules(_) | Failure::Settings(_) => Error::Configuration { code: "Configuration", message },
-        Failure::Denied { .. } | Failure::Refused { .. } | Failure::Busy { .. } => {
+        LoginError::Rules(_) | LoginError::Settings(_) => {
+            Error::Configuration { code: "Configuration", message }
+        }
+        LoginError::Denied { .. } | LoginError::Refused { .. } | LoginError::Busy { .. } => {
             Error::Refused { text: message, members: Map::new() }
         }
-        Failure::Unreachable(_) | Failure::Empty(_) => Error::Other(message),
+        LoginError::Unreachable(_) | LoginError::Empty(_) => Error::Other(message),
     }
 }
 
@@ -201,30 +207,30 @@ fn write_one(
     client: Option<Client>,
     file: &std::path::Path,
     host: &str,
-    entry: &Entry,
+    entry: &CachedToken,
 ) -> anyhow::Result<()> {
     let until = moment(entry.expires);
     let home = if client == Some(Client::Podman) {
         // podman's file may name helpers too, but never a store.
-        Home::File
+        CredentialLocation::File
     } else {
-        store_login::home(&crate::auth::client_file::read(file)?, host)
+        write_login::home(&crate::auth::auth_file::read(file)?, host)
     };
     let whose = client.map(|client| format!("{}: ", client.name())).unwrap_or_default();
     let place = match home {
-        Home::Ours => {
+        CredentialLocation::Ours => {
             let line =
                 format!("{host}: nothing to write, {} asks the helper for it", whose.trim_end_matches(": "));
             context.ui.note(&line);
             return Ok(());
         }
-        Home::Program(program) => {
+        CredentialLocation::Program(program) => {
             let (user, password) = entry.login().unwrap_or_default();
-            store_login::into_program(&context.settings, &program, file, host, (&user, &password))?;
+            write_login::into_program(&context.settings, &program, file, host, (&user, &password))?;
             format!("docker-credential-{program}")
         }
-        Home::File => {
-            told(context, &store_login::into_file(file, host, &entry.token, false)?);
+        CredentialLocation::File => {
+            told(context, &write_login::into_file(file, host, &entry.token, false)?);
             file.display().to_string()
         }
     };
@@ -241,10 +247,10 @@ pub(super) fn told(context: &Context, change: &Change) {
 
 fn would_write(context: &Context, matches: &ArgMatches, targets: &[Target]) -> anyhow::Result<()> {
     for (_, file) in files(context, matches)? {
-        let change = crate::auth::client_file::change(&file, true, &|json| {
+        let change = crate::auth::auth_file::change(&file, true, &|json| {
             for target in targets {
                 let host = if target.host.is_empty() { "(your registry)" } else { &target.host };
-                if store_login::home(json, host) == Home::File {
+                if write_login::home(json, host) == CredentialLocation::File {
                     json.set(&["auths", host], &json!({ "auth": "(a new password)" }))?;
                 }
             }

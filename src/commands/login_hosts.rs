@@ -3,11 +3,11 @@
 use clap::ArgMatches;
 
 use super::Context;
-use crate::auth::cache::Cache;
-use crate::auth::client_file::{self, Client};
+use crate::auth::auth_file::{self, Client};
 use crate::auth::login::LoginContext;
 use crate::auth::login_conf::Rules;
 use crate::auth::target::Target;
+use crate::auth::token_cache::Cache;
 use crate::error::Error;
 use crate::image::host::Address;
 use crate::settings::Settings;
@@ -67,7 +67,7 @@ pub(super) fn in_use(
     rules: &Rules,
     mut hosts: Vec<String>,
 ) -> anyhow::Result<Vec<String>> {
-    let json = client_file::read(&Client::Docker.file(&context.settings)?)?;
+    let json = auth_file::read(&Client::Docker.file(&context.settings)?)?;
     hosts.extend(json.keys(&["auths"]));
     hosts.extend(json.keys(&["credHelpers"]));
     hosts.extend(rules.named_hosts());

@@ -4,15 +4,15 @@ use clap::ArgMatches;
 
 use super::Context;
 use super::login_hosts::{address, given, in_use, rules, target};
-use crate::auth::client_file::Client;
-use crate::auth::entry::Freshness;
-use crate::auth::fetch::moment;
+use crate::auth::auth_file::Client;
+use crate::auth::cached_token::Freshness;
+use crate::auth::get_authorization_token::moment;
 use crate::auth::helper_install::{self, PROGRAM, Program};
 use crate::auth::identity::Identity;
 use crate::auth::login::LoginContext;
 use crate::auth::login_conf::{self, Rules};
+use crate::auth::obtain_token::now;
 use crate::auth::target::Target;
-use crate::auth::token::now;
 use crate::error::Error;
 use crate::settings::without_userinfo;
 
@@ -153,7 +153,7 @@ fn described(logins: &LoginContext<'_>, rules: &Rules, target: &Target) -> Strin
     let endpoint = endpoint.unwrap_or_default();
     let kept =
         logins.cache.as_ref().ok().and_then(|cache| cache.read(&identity.key(logins.settings, target)));
-    let kept = kept.filter(|entry| entry.freshness(now()) != Freshness::Dead);
+    let kept = kept.filter(|entry| entry.freshness(now()) != Freshness::Expired);
     let kept = match (&logins.cache, kept) {
         (Err(unusable), _) => unusable.to_string(),
         (Ok(_), Some(entry)) => format!("a password until {}", moment(entry.expires)),
@@ -195,9 +195,9 @@ pub(super) fn cache(context: &Context, logins: &LoginContext<'_>, action: &str) 
     for (_, entry) in &entries {
         let state = match entry.freshness(now()) {
             Freshness::Fresh => "fresh",
-            Freshness::Aging => "renewed next",
-            Freshness::Late => "about to end",
-            Freshness::Dead => "over",
+            Freshness::RefreshDue => "renewed next",
+            Freshness::NearExpiry => "about to end",
+            Freshness::Expired => "over",
         };
         let until = moment(entry.expires);
         let hosts = entry.hosts.join("\n");

@@ -7,9 +7,9 @@ use clap::{Arg, ArgAction, ArgMatches};
 use super::login::{files, places};
 use super::login_hosts::{address, given, in_use, rules};
 use super::{Command, Context};
-use crate::auth::client_file::{self, Client};
+use crate::auth::auth_file::{self, Client};
 use crate::auth::login::LoginContext;
-use crate::auth::store_login::{self, Home};
+use crate::auth::write_login::{self, CredentialLocation};
 use crate::error::Error;
 
 /// The row of this verb.
@@ -63,16 +63,16 @@ fn out_of(
     host: &str,
     dry_run: bool,
 ) -> anyhow::Result<bool> {
-    let change = store_login::out_of_file(file, host, dry_run)?;
+    let change = write_login::out_of_file(file, host, dry_run)?;
     super::login::told(context, &change);
     if dry_run {
         context.ui.print(&change.diff())?;
         return Ok(change.is_one());
     }
     if client != Some(Client::Podman)
-        && let Home::Program(program) = store_login::home(&client_file::read(file)?, host)
+        && let CredentialLocation::Program(program) = write_login::home(&auth_file::read(file)?, host)
     {
-        store_login::out_of_program(&context.settings, &program, file, host)?;
+        write_login::out_of_program(&context.settings, &program, file, host)?;
         return Ok(true);
     }
     Ok(change.is_one())

@@ -22,7 +22,6 @@ mod login;
 mod login_hosts;
 mod login_setup;
 mod logout;
-mod memory;
 pub mod permissions;
 mod pull;
 mod push;
@@ -34,6 +33,7 @@ mod signals;
 mod summary;
 mod sync;
 mod transfer_command;
+mod transfer_options;
 
 use std::process::ExitCode;
 

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Arg, ArgMatches};
 
 use super::location::{BareName, Location, Side};
-use super::transfer_command::{self, TransferCommand, Verb};
+use super::transfer_command::{self, TransferCommand, TransferVerb};
 use super::{Command, Context};
 
 /// The row of `ecr pull`.
@@ -39,7 +39,7 @@ fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let source = Location::open(&context.settings, text("reference"), Side::Source, BareName::Repository)?;
     let destination =
         Location::open(&context.settings, text("destination"), Side::Destination, BareName::Path)?;
-    let (unnamed, create, verb) = (None, None, Verb { done: "pulled" });
+    let (unnamed, create, verb) = (None, None, TransferVerb { done: "pulled" });
     TransferCommand {
         context,
         matches,

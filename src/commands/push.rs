@@ -6,7 +6,7 @@ use clap::{Arg, ArgMatches};
 
 use super::create::{self, Creation};
 use super::location::{BareName, Location, Side};
-use super::transfer_command::{self, TransferCommand, Verb};
+use super::transfer_command::{self, TransferCommand, TransferVerb};
 use super::{Command, Context};
 
 /// The row of `ecr push`.
@@ -42,7 +42,7 @@ fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let source = Location::open(&context.settings, text("source"), Side::Source, BareName::Path)?;
     let destination =
         Location::open(&context.settings, text("reference"), Side::Destination, BareName::Repository)?;
-    let (unnamed, create, verb) = (Some("latest"), create.as_ref(), Verb { done: "pushed" });
+    let (unnamed, create, verb) = (Some("latest"), create.as_ref(), TransferVerb { done: "pushed" });
     TransferCommand {
         context,
         matches,

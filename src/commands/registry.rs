@@ -158,14 +158,14 @@ pub(super) fn platform_argument() -> clap::Arg {
 }
 
 /// The most blobs that move at once: each takes a connection and up to two files.
-const MOST_JOBS: u8 = 128;
+const MAX_JOBS: u8 = 128;
 
 /// The argument `--jobs`.
 pub(super) fn jobs_argument() -> clap::Arg {
     clap::Arg::new("jobs")
         .long("jobs")
         .value_name("NUMBER")
-        .value_parser(clap::value_parser!(u8).range(1..=i64::from(MOST_JOBS)))
+        .value_parser(clap::value_parser!(u8).range(1..=i64::from(MAX_JOBS)))
         .help("The most layers that move at once; by default as many as their sizes, --memory and the network allow")
 }
 
@@ -174,7 +174,7 @@ pub(super) fn jobs(matches: &clap::ArgMatches) -> usize {
     // Each takes up to two connections and two files of those that a process may have open.
     let open = platform::open_files().and_then(|open| usize::try_from(open).ok());
     let most = open.map_or(usize::MAX, |open| open.saturating_sub(64) / 4).max(4);
-    matches.get_one::<u8>("jobs").map_or(usize::from(MOST_JOBS), |&jobs| usize::from(jobs)).min(most)
+    matches.get_one::<u8>("jobs").map_or(usize::from(MAX_JOBS), |&jobs| usize::from(jobs)).min(most)
 }
 
 /// An error of a transfer with what decides the exit code at its root: the service's own no.

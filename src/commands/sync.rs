@@ -6,7 +6,7 @@
 mod deletion;
 mod mirror;
 mod report;
-mod side;
+mod sync_registry;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -14,12 +14,12 @@ use std::sync::Arc;
 use clap::{Arg, ArgAction, ArgMatches};
 
 use self::deletion::Deletion;
-use self::mirror::{Mirror, Run, Wanted};
+use self::mirror::{Mirror, Run, SyncOptions};
 use self::report::Report;
-use self::side::Home;
+use self::sync_registry::SyncRegistry;
 use super::create::{self, Creation};
 use super::location::{self, Side};
-use super::{Command, Context, block_on_threads, memory, registry, transfer_command};
+use super::{Command, Context, block_on_threads, registry, transfer_command, transfer_options};
 use crate::transfer::progress::Progress;
 
 /// The row of `ecr sync`.
@@ -81,15 +81,15 @@ fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let destination = places.pop().map_or("", String::as_str);
     let from = location::settings_by(&context.settings, matches, Side::Source);
     let to = location::settings_by(&context.settings, matches, Side::Destination);
-    let (destination, prefix) = Home::destination(&to, destination)?;
-    let sources: Vec<(Home, String)> =
-        places.into_iter().map(|place| Home::source(&from, place)).collect::<anyhow::Result<_>>()?;
+    let (destination, prefix) = SyncRegistry::destination(&to, destination)?;
+    let sources: Vec<(SyncRegistry, String)> =
+        places.into_iter().map(|place| SyncRegistry::source(&from, place)).collect::<anyhow::Result<_>>()?;
     if !destination.is_ecr() && create.as_ref().is_some_and(Creation::is_particular) {
         return Err(registry::usage("--create=FILE is for repositories of Amazon ECR through its own API"));
     }
 
     let display = transfer_command::display(context, matches);
-    let meant = block_on_threads(side::repositories(&sources, &destination, &prefix, &display))?;
+    let meant = block_on_threads(sync_registry::repositories(&sources, &destination, &prefix, &display))?;
     let mut report = Report::default();
     for (name, place) in &meant.invalid {
         report.no_repository(name, place);
@@ -103,7 +103,7 @@ fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         .map(|(source, name)| Mirror::new(source, name, &destination, &prefix))
         .collect::<anyhow::Result<_>>()?;
     let globs = |name: &str| matches.get_many(name).into_iter().flatten().cloned().collect();
-    let wanted = Wanted {
+    let wanted = SyncOptions {
         globs: Arc::new((globs("match"), globs("exclude"))),
         deletion: Deletion::of(matches),
         referrers: matches.get_flag("referrers"),
@@ -111,7 +111,7 @@ fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         keep_going: matches.get_flag("keep-going"),
         jobs: registry::jobs(matches),
         verify: matches.get_flag("verify"),
-        buffers: memory::buffers(matches),
+        buffers: transfer_options::buffers(matches),
         create: create.as_ref(),
     };
     let progress: Arc<dyn Progress> = display.clone();

@@ -9,15 +9,15 @@ use serde_json::Value;
 
 use super::create::Creation;
 use super::location::Location;
-use super::memory;
 use super::registry::{self, explained};
 use super::summary::{self, Row};
+use super::transfer_options;
 use super::{Context, block_on_threads};
 use crate::error::Error;
 use crate::escape::escape;
 use crate::image::{Digest, Name, glob};
 use crate::output;
-use crate::store::{self, Buffers, Kept, Shared, ecr};
+use crate::store::{self, Buffers, ResumeState, Shared, ecr};
 use crate::transfer::compress::{Compression, CompressionCache};
 use crate::transfer::progress::Progress;
 use crate::transfer::{self, Options, Outcome};
@@ -25,7 +25,7 @@ use crate::ui::progress::{Display, Style, count};
 
 /// Words of a command for its last line.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Verb {
+pub(super) struct TransferVerb {
     pub(super) done: &'static str,
 }
 
@@ -108,7 +108,7 @@ pub(super) fn shared(command: clap::Command) -> clap::Command {
             Arg::new("quiet").long("quiet").action(ArgAction::SetTrue).help("Nothing but the digest, and errors"),
         )
         .arg(registry::jobs_argument())
-        .args(memory::arguments())
+        .args(transfer_options::arguments())
 }
 
 /// Several ends of one kind, one destination.
@@ -120,7 +120,7 @@ pub(super) struct TransferCommand<'a> {
     /// Name of the image if neither end gives one.
     pub(super) unnamed: Option<&'a str>,
     pub(super) create: Option<&'a Creation>,
-    pub(super) verb: Verb,
+    pub(super) verb: TransferVerb,
 }
 
 /// One image to move.
@@ -160,17 +160,17 @@ pub(super) fn print_json(context: &Context, value: &Value) -> anyhow::Result<()>
 }
 
 /// Says after an interrupt how to go on.
-pub(super) fn after(display: &Display, error: &anyhow::Error, kept: Kept) {
+pub(super) fn after(display: &Display, error: &anyhow::Error, kept: ResumeState) {
     if matches!(error.downcast_ref::<Error>(), Some(Error::Interrupted(_))) {
         display.note(match kept {
-            Kept::Bytes => {
+            ResumeState::Bytes => {
                 "interrupted; the same command goes on where this one stopped: what has arrived is kept"
             }
-            Kept::Blobs => {
+            ResumeState::Blobs => {
                 "interrupted; the same command goes on from here: layers that arrived whole are kept"
             }
-            Kept::Beginning => "interrupted; the archive is cut off and cannot be used",
-            Kept::Nothing => "interrupted; nothing was written",
+            ResumeState::Beginning => "interrupted; the archive is cut off and cannot be used",
+            ResumeState::Nothing => "interrupted; nothing was written",
         });
     }
 }
@@ -260,7 +260,7 @@ impl TransferCommand<'_> {
             }
             if outcome.compressed > 0 {
                 let layers = count(outcome.compressed, "layer");
-                let done = if self.destination.store.capabilities().is_dockers
+                let done = if self.destination.store.capabilities().is_docker_format
                     && image.options.compression.is_none()
                 {
                     "decompressed"
@@ -296,7 +296,7 @@ impl TransferCommand<'_> {
             let known: Vec<&String> = options.tags.iter().filter(|tag| there.contains_key(*tag)).collect();
             // Of what is cut down for platforms or compressed on its way only the plan knows the digest.
             let changes = !options.platforms.is_empty() || options.compression.is_some();
-            if known.is_empty() || changes || source.store.capabilities().is_dockers {
+            if known.is_empty() || changes || source.store.capabilities().is_docker_format {
                 continue;
             }
             let moved = async {
@@ -317,7 +317,7 @@ impl TransferCommand<'_> {
             return Err(registry::usage("several images keep their tags; name a destination without one"));
         }
         let mut images = Vec::new();
-        let buffers = memory::buffers(self.matches);
+        let buffers = transfer_options::buffers(self.matches);
         for source in self.sources {
             if !by_tags {
                 let options =

@@ -73,8 +73,8 @@ impl Digest {
     /// The tag under which registries without a list of referrers keep the index of what is about this content (OCI
     /// distribution specification, "Referrers Tag Schema").
     pub fn referrers_tag(&self) -> Tag {
-        const MOST_DIGITS: usize = 64;
-        let digits = &self.hexadecimal[..self.hexadecimal.len().min(MOST_DIGITS)];
+        const MAX_DIGITS: usize = 64;
+        let digits = &self.hexadecimal[..self.hexadecimal.len().min(MAX_DIGITS)];
         Tag::trusted(format!("{}-{digits}", self.algorithm.name()))
     }
 

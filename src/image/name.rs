@@ -13,10 +13,10 @@ use serde::{Serialize, Serializer};
 use super::Error;
 
 /// The longest tag: `[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}`.
-const LONGEST_TAG: usize = 128;
+const MAX_TAG: usize = 128;
 /// The longest repository name: ECR's limit, one more than that of docker's reference grammar. The specification of
 /// registries leaves it to clients.
-const LONGEST_REPOSITORY: usize = 256;
+const MAX_REPOSITORY: usize = 256;
 
 /// A tag.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -43,7 +43,7 @@ impl FromStr for Tag {
 
     fn from_str(text: &str) -> Result<Self, Error> {
         let inside = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
-        let right = text.len() <= LONGEST_TAG
+        let right = text.len() <= MAX_TAG
             && text.bytes().all(inside)
             && text.bytes().next().is_some_and(|first| !b".-".contains(&first));
         if right { Ok(Self(text.to_owned())) } else { Err(Error::Tag(text.to_owned())) }
@@ -58,7 +58,7 @@ impl FromStr for RepositoryName {
         if text.is_empty() {
             return Err(wrong("it is empty"));
         }
-        if text.len() > LONGEST_REPOSITORY {
+        if text.len() > MAX_REPOSITORY {
             return Err(wrong("a repository name has at most 256 characters"));
         }
         if text.split('/').all(is_component) {

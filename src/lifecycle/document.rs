@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::problem::Problem;
 
 /// Rules of one policy.
-const MOST_RULES: usize = 50;
+const MAX_RULES: usize = 50;
 /// What the validator says where a selection or an action fits none of its forms.
 const NO_FORM: &str = "instance failed to match exactly one schema (matched 0 out of 2)";
 
@@ -18,12 +18,12 @@ pub(super) fn problems(document: &Map<String, Value>) -> Vec<Problem> {
         check.wrong_type(rules, "/rules", "array");
         return check.problems;
     };
-    if rules.len() > MOST_RULES {
+    if rules.len() > MAX_RULES {
         check.add(
             "too-many-rules",
             "/rules",
             format!(
-                "array is too long: must have at most {MOST_RULES} elements but instance has {} elements",
+                "array is too long: must have at most {MAX_RULES} elements but instance has {} elements",
                 rules.len()
             ),
         );

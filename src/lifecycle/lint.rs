@@ -1,8 +1,8 @@
 //! Lint of a policy document: what the service would refuse, and what it takes but nobody can have meant. The errors
 //! are those of [`Policy::parse`], which the embedded ECR's PutLifecyclePolicy uses.
 
-use super::place::{Places, Position};
 use super::policy::Policy;
+use super::position::{Places, Position};
 use super::problem::{PolicyError, Problem};
 use super::warnings;
 
@@ -10,7 +10,7 @@ use super::warnings;
 const LENGTHS: std::ops::RangeInclusive<usize> = 100..=30_720;
 
 /// The most findings of one document: a file that is something else is not told member by member.
-const MOST_FINDINGS: usize = 1000;
+const MAX_FINDINGS: usize = 1000;
 
 /// How much a finding weighs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -116,8 +116,8 @@ fn located(places: &Places<'_>, severity: Severity, problems: Vec<Problem>) -> V
     }
     found.extend(problems.into_iter().map(|problem| (places.offset(&problem.pointer), severity, problem)));
     found.sort_by_key(|(offset, severity, _)| (*offset, *severity));
-    let more = found.len().saturating_sub(MOST_FINDINGS);
-    found.truncate(MOST_FINDINGS);
+    let more = found.len().saturating_sub(MAX_FINDINGS);
+    found.truncate(MAX_FINDINGS);
     let offsets: Vec<usize> = found.iter().map(|(offset, ..)| *offset).collect();
     let positions = places.positions(&offsets);
     let last = positions.last().copied().filter(|_| more > 0);

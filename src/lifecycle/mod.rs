@@ -5,8 +5,8 @@ mod document;
 mod evaluate;
 mod explain;
 mod lint;
-mod place;
 mod policy;
+mod position;
 mod problem;
 #[cfg(test)]
 mod tests;
@@ -16,5 +16,5 @@ mod words;
 pub use evaluate::{Decision, Image, Plan, evaluate};
 pub use explain::{Explainer, Explanation};
 pub use lint::{Finding, Severity, lint};
-pub use place::Position;
 pub use policy::{Action, Policy, Rule, StorageClass};
+pub use position::Position;

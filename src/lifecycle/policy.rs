@@ -10,9 +10,9 @@ use crate::image::glob::covers;
 /// Days become milliseconds: a day is 24 hours, whatever the calendar says.
 pub(super) const DAY: i64 = 24 * 60 * 60 * 1000;
 /// Wildcards in one pattern.
-const MOST_WILDCARDS: usize = 4;
+const MAX_WILDCARDS: usize = 4;
 /// An archived image cannot expire before so many days.
-const LEAST_ARCHIVED: i64 = 90;
+const MIN_ARCHIVED: i64 = 90;
 
 /// A policy; its rules come in the order of their priority.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -177,7 +177,7 @@ impl Rule {
                 "countType=SINCE_IMAGE_TRANSITIONED can only be used with storageClass=ARCHIVE."
             }
             (StorageClass::Archive, Count::SinceTransitioned(age), Action::Expire)
-                if age < LEAST_ARCHIVED * DAY =>
+                if age < MIN_ARCHIVED * DAY =>
             {
                 "countNumber must be at least 90 when countType=SINCE_IMAGE_TRANSITIONED."
             }
@@ -211,10 +211,10 @@ fn tags(selection: &Value) -> Result<Tags, String> {
         }
         (Some("tagged"), false, true) => return Ok(Tags::Prefixes(prefixes)),
         (Some("tagged"), true, false) => {
-            match patterns.iter().find(|pattern| pattern.matches('*').count() > MOST_WILDCARDS) {
+            match patterns.iter().find(|pattern| pattern.matches('*').count() > MAX_WILDCARDS) {
                 None => return Ok(Tags::Patterns(patterns)),
                 Some(pattern) => {
-                    format!("Tag pattern '{pattern}' has more than {MOST_WILDCARDS} wildcards.")
+                    format!("Tag pattern '{pattern}' has more than {MAX_WILDCARDS} wildcards.")
                 }
             }
         }

@@ -5,7 +5,7 @@ use super::problem::Problem;
 use crate::image::glob::covers;
 
 /// The longest tag.
-const LONGEST_TAG: usize = 128;
+const MAX_TAG: usize = 128;
 
 /// All warnings about a valid policy.
 pub(super) fn of(policy: &Policy) -> Vec<Problem> {
@@ -93,7 +93,7 @@ fn unmatchable(tags: &Tags) -> Option<(&'static str, &str)> {
     let is_wrong = |text: &&String| {
         let literal: String = text.chars().filter(|character| !is_pattern || *character != '*').collect();
         let is_tag = |character: char| character.is_ascii_alphanumeric() || "_.-".contains(character);
-        literal.chars().count() > LONGEST_TAG
+        literal.chars().count() > MAX_TAG
             || !literal.chars().all(is_tag)
             || text.starts_with(['.', '-'])
             || is_pattern && text.is_empty()

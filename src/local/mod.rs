@@ -29,14 +29,14 @@ mod store;
 
 pub use self::aws_api::error::ApiError;
 pub use self::aws_api::scans::ScanOutcome;
-pub use self::core::archive::import;
 pub use self::core::caller::Caller;
+pub use self::core::contents::{Contents, RegistryContents, reset};
 pub use self::core::error::Error as RequestError;
+pub use self::core::export::import;
 pub use self::core::gc::{CheckReport, DamagedObject, GcReport};
 pub use self::core::lifecycle::LifecycleRun;
 pub use self::core::local::{DEFAULT_PORT, Local};
 pub use self::core::server_info::ServerInfo;
-pub use self::core::status::{Contents, RegistryContents, reset};
 pub use self::core::upstreams::{FindLogin, UpstreamAccess};
 pub use self::store::error::Error;
 pub use crate::iam::Principal;

@@ -7,10 +7,10 @@ use super::foreign::Foreign;
 use super::surrogate;
 
 /// Python reads some 30,000 levels; values that deep would overflow the stack of whoever walks them.
-const MOST_LEVELS: usize = 1000;
+const MAX_LEVELS: usize = 1000;
 
 /// Python refuses to make whole numbers of more digits (`sys.set_int_max_str_digits`).
-const MOST_DIGITS: usize = 4300;
+const MAX_DIGITS: usize = 4300;
 
 /// Why a text is not JSON.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -73,7 +73,7 @@ impl Parser {
     }
 
     fn nested(&mut self, read: fn(&mut Self) -> Result<Value, Error>) -> Result<Value, Error> {
-        if self.level == MOST_LEVELS {
+        if self.level == MAX_LEVELS {
             return Err(Error::TooDeep);
         }
         self.level += 1;
@@ -273,9 +273,9 @@ impl Parser {
 
 fn whole_number(digits: &str) -> Result<Value, Error> {
     let count = digits.trim_start_matches('-').len();
-    if count > MOST_DIGITS {
+    if count > MAX_DIGITS {
         return Err(Error::Syntax(format!(
-            "Exceeds the limit ({MOST_DIGITS} digits) for integer string conversion: value has {count} digits; \
+            "Exceeds the limit ({MAX_DIGITS} digits) for integer string conversion: value has {count} digits; \
              use sys.set_int_max_str_digits() to increase the limit"
         )));
     }
@@ -314,8 +314,8 @@ mod tests {
     #[test]
     fn limits() {
         let deep = |levels| parse(&("[".repeat(levels) + &"]".repeat(levels)));
-        assert!(deep(MOST_LEVELS).is_ok());
-        assert_eq!(deep(MOST_LEVELS + 1), Err(Error::TooDeep));
+        assert!(deep(MAX_LEVELS).is_ok());
+        assert_eq!(deep(MAX_LEVELS + 1), Err(Error::TooDeep));
         let expected = "Exceeds the limit (4300 digits) for integer string conversion: value has 4301 digits; \
             use sys.set_int_max_str_digits() to increase the limit";
         assert_eq!(parse(&"9".repeat(4301)), Err(Error::Syntax(expected.to_owned())));

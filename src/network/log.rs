@@ -8,7 +8,7 @@ use hyper::http::{HeaderMap, Method, StatusCode};
 use crate::settings::Log;
 
 /// How much of a body is shown.
-const MOST: usize = 4096;
+const MAX_COUNT: usize = 4096;
 const PART: &str = "network";
 
 /// Logs a request that is about to be sent.
@@ -90,8 +90,8 @@ fn shown(body: &[u8]) -> String {
     if body.is_empty() {
         return String::new();
     }
-    let text = String::from_utf8_lossy(&body[..body.len().min(MOST)]);
-    let more = if body.len() > MOST { format!(" … {} bytes", body.len()) } else { String::new() };
+    let text = String::from_utf8_lossy(&body[..body.len().min(MAX_COUNT)]);
+    let more = if body.len() > MAX_COUNT { format!(" … {} bytes", body.len()) } else { String::new() };
     format!("\n    {}{more}", without_secrets(&text))
 }
 

@@ -14,7 +14,7 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
 use aws_smithy_types::retry::ErrorKind;
 
-use super::remote::ServiceError;
+use super::remote::CarriedServiceError;
 
 /// Botocore's standard rules. ECR's own `LimitExceededException`, a quota, is among them.
 #[derive(Debug)]
@@ -41,14 +41,17 @@ const TRANSIENT: [&str; 2] = ["RequestTimeout", "RequestTimeoutException"];
 impl ClassifyRetry for Retryable {
     fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
         let Some(Err(error)) = context.output_or_error() else { return RetryAction::NoActionIndicated };
-        let kind = match error.as_operation_error().and_then(|error| error.downcast_ref::<ServiceError>()) {
-            Some(ServiceError(refusal)) if THROTTLING.contains(&refusal.code.as_str()) => {
+        let kind = match error
+            .as_operation_error()
+            .and_then(|error| error.downcast_ref::<CarriedServiceError>())
+        {
+            Some(CarriedServiceError(refusal)) if THROTTLING.contains(&refusal.code.as_str()) => {
                 ErrorKind::ThrottlingError
             }
-            Some(ServiceError(refusal)) if TRANSIENT.contains(&refusal.code.as_str()) => {
+            Some(CarriedServiceError(refusal)) if TRANSIENT.contains(&refusal.code.as_str()) => {
                 ErrorKind::TransientError
             }
-            Some(ServiceError(refusal)) if matches!(refusal.status, 500 | 502 | 503 | 504) => {
+            Some(CarriedServiceError(refusal)) if matches!(refusal.status, 500 | 502 | 503 | 504) => {
                 ErrorKind::TransientError
             }
             // What is endless is no failure of the connection.
@@ -71,11 +74,11 @@ impl ClassifyRetry for Retryable {
 /// How long the service asks to be left alone: a number of seconds. As long as the longest wait of the retry modes, so
 /// that nobody can make us wait for ever.
 fn retry_after(header: &str) -> Option<Duration> {
-    header.trim().parse().ok().map(|seconds| Duration::from_secs(seconds).min(LONGEST_WAIT))
+    header.trim().parse().ok().map(|seconds| Duration::from_secs(seconds).min(MAX_WAIT))
 }
 
 /// The longest wait of the AWS retry modes.
-const LONGEST_WAIT: Duration = Duration::from_secs(20);
+const MAX_WAIT: Duration = Duration::from_secs(20);
 
 /// Counts attempts and says so in each request.
 #[derive(Debug)]

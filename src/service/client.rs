@@ -7,9 +7,9 @@ use serde_json::Value;
 
 use super::blob::{Encoded, Prepared};
 use super::credentials::Prompt;
-use super::error::{Error, Refused};
+use super::error::{Error, OperationError};
 use super::remote::Remote;
-use super::{Backend, Refusal, Request, validate, wire};
+use super::{Backend, Request, ServiceError, validate, wire};
 use crate::model::{Operation, Service};
 use crate::settings::Settings;
 
@@ -114,14 +114,14 @@ impl Client {
     fn received(
         &self,
         operation: &'static Operation,
-        answer: Result<Value, Refusal>,
+        answer: Result<Value, ServiceError>,
     ) -> Result<Value, Error> {
         match answer {
             Ok(value) => wire::arranged_answer(self.service, self.service.output(operation), value)
                 .map_err(|unfit| Error::Transport(unfit.0)),
             Err(mut refusal) => {
                 refusal.members = wire::modelled(self.service, &refusal.code, refusal.members);
-                let refused = Refused { operation: operation.name.to_owned(), refusal, retries: None };
+                let refused = OperationError { operation: operation.name.to_owned(), refusal, retries: None };
                 Err(Error::Refused(Box::new(refused)))
             }
         }
@@ -129,7 +129,7 @@ impl Client {
 }
 
 /// A backend blocks: on a runtime with threads it gets one of its own, on a current-thread one nobody else waits.
-async fn answer_off_the_reactor(backend: Arc<dyn Backend>, request: Request) -> Result<Value, Refusal> {
+async fn answer_off_the_reactor(backend: Arc<dyn Backend>, request: Request) -> Result<Value, ServiceError> {
     use tokio::runtime::{Handle, RuntimeFlavor};
     match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
         Ok(RuntimeFlavor::MultiThread) => tokio::task::spawn_blocking(move || backend.answer(request))

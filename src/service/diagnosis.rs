@@ -7,7 +7,7 @@ pub use super::credentials::CallerIdentity;
 use super::credentials::CredentialChain;
 use super::endpoint;
 use super::error::Error;
-use super::transport::{Failure, Timeouts, Transport};
+use super::transport::{Timeouts, Transport, TransportError};
 use crate::model::Service;
 use crate::network::Network;
 use crate::settings::Settings;
@@ -94,12 +94,12 @@ impl Diagnosis {
         let headers = [("range", "bytes=0-0"), ("user-agent", "ecr")];
         let answer = self.http.ask(timeouts, "GET", url, &headers, Vec::new()).await;
         let answer = answer.map_err(|failure| match failure {
-            Failure::Connect => Unreachable::Connection,
-            Failure::ConnectTimeout | Failure::ReadTimeout => Unreachable::Timeout,
-            Failure::Closed => Unreachable::Closed,
-            Failure::Tls(reason) => Unreachable::Tls(reason),
-            Failure::Proxy(proxy) => Unreachable::Proxy(proxy),
-            Failure::Endless(reason) | Failure::Other(reason) => Unreachable::Other(reason),
+            TransportError::Connect => Unreachable::Connection,
+            TransportError::ConnectTimeout | TransportError::ReadTimeout => Unreachable::Timeout,
+            TransportError::Closed => Unreachable::Closed,
+            TransportError::Tls(reason) => Unreachable::Tls(reason),
+            TransportError::Proxy(proxy) => Unreachable::Proxy(proxy),
+            TransportError::Endless(reason) | TransportError::Other(reason) => Unreachable::Other(reason),
         })?;
         Ok(Reply { status: answer.status, date: answer.header("date") })
     }

@@ -4,7 +4,7 @@ use aws_smithy_types::timeout::TimeoutConfig;
 use hyper::http::Uri;
 
 use super::error::Error;
-use super::transport::Failure;
+use super::transport::TransportError;
 use crate::model::Service;
 use crate::settings::{self, RetryMode, Settings};
 
@@ -118,19 +118,19 @@ async fn by_rules(service: &Service, region: &str, fips: bool, dualstack: bool) 
 }
 
 /// The words for a request that got no answer.
-pub(super) fn failure_text(failure: &Failure, url: &str) -> String {
+pub(super) fn failure_text(failure: &TransportError, url: &str) -> String {
     match failure {
-        Failure::Connect => format!(r#"Could not connect to the endpoint URL: "{url}""#),
-        Failure::ConnectTimeout => format!(r#"Connect timeout on endpoint URL: "{url}""#),
-        Failure::ReadTimeout => format!(r#"Read timeout on endpoint URL: "{url}""#),
-        Failure::Closed => {
+        TransportError::Connect => format!(r#"Could not connect to the endpoint URL: "{url}""#),
+        TransportError::ConnectTimeout => format!(r#"Connect timeout on endpoint URL: "{url}""#),
+        TransportError::ReadTimeout => format!(r#"Read timeout on endpoint URL: "{url}""#),
+        TransportError::Closed => {
             format!(
                 r#"Connection was closed before we received a valid response from endpoint URL: "{url}"."#
             )
         }
-        Failure::Tls(reason) => format!("SSL validation failed for {url} {reason}"),
-        Failure::Proxy(proxy) => format!(r#"Failed to connect to proxy URL: "{proxy}""#),
-        Failure::Endless(reason) | Failure::Other(reason) => reason.clone(),
+        TransportError::Tls(reason) => format!("SSL validation failed for {url} {reason}"),
+        TransportError::Proxy(proxy) => format!(r#"Failed to connect to proxy URL: "{proxy}""#),
+        TransportError::Endless(reason) | TransportError::Other(reason) => reason.clone(),
     }
 }
 

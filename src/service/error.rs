@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::Refusal;
+use super::ServiceError;
 use super::wire::reason;
 use crate::settings;
 
@@ -11,7 +11,7 @@ use crate::settings;
 pub enum Error {
     /// The service said no.
     #[error(transparent)]
-    Refused(Box<Refused>),
+    Refused(Box<OperationError>),
     /// A setting cannot be used.
     #[error(transparent)]
     Settings(#[from] settings::Error),
@@ -65,26 +65,26 @@ pub enum Error {
 
 /// A service's no, and to what.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Refused {
+pub struct OperationError {
     /// The operation's API name.
     pub operation: String,
     /// The service's error. The members are the modelled ones in model order, `message` among them.
-    pub refusal: Refusal,
+    pub refusal: ServiceError,
     /// How often the request had been repeated, where the limit of attempts was reached.
     pub retries: Option<u32>,
 }
 
-impl Refused {
+impl OperationError {
     /// Whether it was not the service that answered but something in front of it, whose page tells nothing.
     pub fn is_from_the_front(&self) -> bool {
-        let Refusal { code, message, members, status } = &self.refusal;
+        let ServiceError { code, message, members, status } = &self.refusal;
         *status >= 500 && *code == status.to_string() && members.is_empty() && message == reason(*status)
     }
 }
 
-impl fmt::Display for Refused {
+impl fmt::Display for OperationError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Refusal { code, message, .. } = &self.refusal;
+        let ServiceError { code, message, .. } = &self.refusal;
         write!(f, "An error occurred ({code}) when calling the {} operation", self.operation)?;
         if let Some(retries) = self.retries {
             write!(f, " (reached max retries: {retries})")?;
@@ -93,7 +93,7 @@ impl fmt::Display for Refused {
     }
 }
 
-impl std::error::Error for Refused {}
+impl std::error::Error for OperationError {}
 
 impl Error {
     /// The service's error code, where it was the service that said no.
@@ -102,7 +102,7 @@ impl Error {
     }
 
     /// The service's error, if it answered with one.
-    pub fn refusal(&self) -> Option<&Refusal> {
+    pub fn refusal(&self) -> Option<&ServiceError> {
         match self {
             Self::Refused(refused) => Some(&refused.refusal),
             _ => None,

@@ -8,17 +8,17 @@ use serde_json::{Value, json};
 use super::paginate::{PageOptions, Pages};
 use super::tests::run;
 use super::wait::wait_with;
-use super::{Backend, Client, Refusal, Request};
+use super::{Backend, Client, Request, ServiceError};
 use crate::model;
 
 /// Answers one value after the other, the last one for ever.
 struct List {
-    answers: Vec<Result<Value, Refusal>>,
+    answers: Vec<Result<Value, ServiceError>>,
     seen: Mutex<Vec<String>>,
 }
 
 impl Backend for List {
-    fn answer(&self, request: Request) -> Result<Value, Refusal> {
+    fn answer(&self, request: Request) -> Result<Value, ServiceError> {
         let mut seen = self.seen.lock().expect("tests do not panic with the lock");
         seen.push(request.input.to_string());
         self.answers[(seen.len() - 1).min(self.answers.len() - 1)].clone()
@@ -189,7 +189,7 @@ fn text_shows_page_by_page() {
 }
 
 /// The outcome, how often was polled, and the pauses in seconds.
-fn waited(answers: Vec<Result<Value, Refusal>>) -> (String, usize, Vec<u64>) {
+fn waited(answers: Vec<Result<Value, ServiceError>>) -> (String, usize, Vec<u64>) {
     let list = Arc::new(List { answers, seen: Mutex::default() });
     let client = Client::in_process(model::ecr(), Arc::clone(&list) as Arc<dyn Backend>);
     let pauses = Mutex::new(Vec::new());
@@ -223,7 +223,7 @@ fn a_waiter_polls_until_something_ends_it() {
             vec![]
         )
     );
-    let refusal = Refusal {
+    let refusal = ServiceError {
         code: "ThrottlingException".to_owned(),
         message: "slow".to_owned(),
         members: serde_json::Map::new(),

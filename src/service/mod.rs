@@ -32,7 +32,7 @@ use crate::model::Service;
 pub use blob::Prepared;
 pub use client::Client;
 pub use credentials::Prompt;
-pub use error::{Error, Refused};
+pub use error::{Error, OperationError};
 
 /// One request to a service, before it takes a form on the wire.
 #[derive(Debug)]
@@ -49,7 +49,7 @@ pub struct Request {
 
 /// Error response of a service.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Refusal {
+pub struct ServiceError {
     /// The error's code, such as `RepositoryNotFoundException`.
     pub code: String,
     /// The service's own words; empty where it gave none.
@@ -63,5 +63,5 @@ pub struct Refusal {
 /// Answers requests inside this process instead of over the network.
 pub trait Backend: Send + Sync {
     /// Answers one request. Blocks; callers in asynchronous code move it off the reactor.
-    fn answer(&self, request: Request) -> Result<Value, Refusal>;
+    fn answer(&self, request: Request) -> Result<Value, ServiceError>;
 }

@@ -18,10 +18,10 @@ use super::{path, token};
 use crate::model::{Paginator, foreign};
 
 /// So many pages in a row may have no items. Filters make some of them empty.
-const MOST_IDLE_PAGES: usize = 1000;
+const MAX_IDLE_PAGES: usize = 1000;
 
 /// The most memory that joined pages take, in bytes: some 200,000 descriptions of images.
-const MOST_JOINED: usize = 512 << 20;
+const MAX_JOINED: usize = 512 << 20;
 
 /// Values of `--starting-token`, `--page-size` and `--max-items`.
 #[derive(Debug, Clone, Default)]
@@ -124,8 +124,8 @@ impl<'a> Pages<'a> {
         let (mut whole, mut size) = (Value::Object(Map::new()), 0);
         while let Some(mut page) = self.next().await? {
             size += memory_of(&page);
-            if size > MOST_JOINED {
-                let words = format!("The pages together take more than {} MiB.", MOST_JOINED >> 20);
+            if size > MAX_JOINED {
+                let words = format!("The pages together take more than {} MiB.", MAX_JOINED >> 20);
                 return Err(Error::Pagination(words));
             }
             for key in &self.paginator.result_keys {
@@ -214,9 +214,9 @@ impl<'a> Pages<'a> {
         let next = Map::from_iter([(self.paginator.input_token.to_owned(), next.unwrap_or(Value::Null))]);
         if next.values().all(Value::is_null) {
             self.ended = true;
-        } else if self.idle > MOST_IDLE_PAGES {
+        } else if self.idle > MAX_IDLE_PAGES {
             self.ended = true;
-            let words = format!("Error during pagination: {MOST_IDLE_PAGES} pages in a row have no items");
+            let words = format!("Error during pagination: {MAX_IDLE_PAGES} pages in a row have no items");
             self.fault = Some(Error::Pagination(words));
         } else if self.max_items == Some(self.shown) {
             self.ended = true;

@@ -35,9 +35,9 @@ use super::attempt::{Attempts, Retryable};
 use super::blob::{self, Encoded, Prepared};
 use super::credentials::{CredentialChain, Prompt};
 use super::endpoint::{self, Target};
-use super::error::{Error, Refused};
-use super::transport::{Failure, Transport, causes};
-use super::{Refusal, client, wire};
+use super::error::{Error, OperationError};
+use super::transport::{Transport, TransportError, causes};
+use super::{ServiceError, client, wire};
 use crate::model::{Operation, Service};
 use crate::network::{Network, find};
 use crate::settings::{RetryMode, Settings};
@@ -63,7 +63,7 @@ struct CallConfig {
 /// A refusal on its way through the orchestrator.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", .0.code)]
-pub(super) struct ServiceError(pub(super) Refusal);
+pub(super) struct CarriedServiceError(pub(super) ServiceError);
 
 impl Remote {
     pub(super) fn new(service: &'static Service, settings: Settings, prompt: Option<Prompt>) -> Self {
@@ -172,17 +172,21 @@ fn told(
     operation: &Operation,
     ready: &CallConfig,
     attempts: u32,
-    error: SdkError<ServiceError, HttpResponse>,
+    error: SdkError<CarriedServiceError, HttpResponse>,
 ) -> Error {
     match error {
         SdkError::ServiceError(said) => {
-            let ServiceError(refusal) = said.into_err();
+            let CarriedServiceError(refusal) = said.into_err();
             // The marker is set whenever the limit was reached, whether or not a repetition would have helped.
             let retries = (attempts >= ready.retry.max_attempts()).then(|| attempts.saturating_sub(1));
-            Error::Refused(Box::new(Refused { operation: operation.name.to_owned(), refusal, retries }))
+            Error::Refused(Box::new(OperationError {
+                operation: operation.name.to_owned(),
+                refusal,
+                retries,
+            }))
         }
-        other => match find::<Failure>(&other) {
-            Some(Failure::Endless(reason)) => Error::Endless(reason.clone()),
+        other => match find::<TransportError>(&other) {
+            Some(TransportError::Endless(reason)) => Error::Endless(reason.clone()),
             Some(failure) => Error::Transport(endpoint::failure_text(failure, &ready.target.url())),
             None => Error::Transport(causes(&other)),
         },
@@ -275,22 +279,27 @@ fn request(
 fn response(
     service: &'static Service,
     operation: &'static Operation,
-) -> impl Fn(&HttpResponse) -> Result<Value, OrchestratorError<ServiceError>> {
+) -> impl Fn(&HttpResponse) -> Result<Value, OrchestratorError<CarriedServiceError>> {
     move |response| {
         let body = response.body().bytes().unwrap_or_default();
         let status = response.status().as_u16();
         if status < 300 {
             if let Some(reason) = wire::excess(body) {
-                return Err(OrchestratorError::other(Failure::Endless(reason)));
+                return Err(OrchestratorError::other(TransportError::Endless(reason)));
             }
             return wire::answer(service, service.output(operation), body)
-                .map_err(|unfit| OrchestratorError::other(Failure::Other(unfit.0)));
+                .map_err(|unfit| OrchestratorError::other(TransportError::Other(unfit.0)));
         }
         if let Some(kind) = wire::no_structure(status, body) {
             let words = format!("'{kind}' object has no attribute 'get'");
-            return Err(OrchestratorError::other(Failure::Other(words)));
+            return Err(OrchestratorError::other(TransportError::Other(words)));
         }
         let query_error = response.headers().get("x-amzn-query-error");
-        Err(OrchestratorError::operation(ServiceError(wire::refusal(service, status, query_error, body))))
+        Err(OrchestratorError::operation(CarriedServiceError(wire::refusal(
+            service,
+            status,
+            query_error,
+            body,
+        ))))
     }
 }

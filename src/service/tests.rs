@@ -7,7 +7,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use super::test_server::{Reply, Stub};
-use super::{Backend, Client, Error, Refusal, Request};
+use super::{Backend, Client, Error, Request, ServiceError};
 use crate::model;
 use crate::settings::{Environment, Globals, Settings};
 
@@ -314,10 +314,10 @@ fn the_first_thing_wrong_is_told_first() {
 }
 
 /// Remembers requests and answers what it was made with.
-struct Scripted(Mutex<Vec<Value>>, Result<Value, Refusal>);
+struct Scripted(Mutex<Vec<Value>>, Result<Value, ServiceError>);
 
 impl Backend for Scripted {
-    fn answer(&self, request: Request) -> Result<Value, Refusal> {
+    fn answer(&self, request: Request) -> Result<Value, ServiceError> {
         self.0.lock().expect("tests do not panic with the lock").push(request.input);
         self.1.clone()
     }
@@ -327,7 +327,7 @@ impl Backend for Scripted {
 fn a_backend_in_this_process_is_called_the_same_way() {
     let members = json!({"message": "m", "lastValidByteReceived": 42, "registryId": "1", "other": 1});
     let Value::Object(members) = members else { unreachable!("it is an object") };
-    let refusal = Refusal {
+    let refusal = ServiceError {
         code: "InvalidLayerPartException".to_owned(),
         message: "m".to_owned(),
         members,

@@ -33,18 +33,18 @@ use crate::network::upload::{Patience, Upload};
 use crate::network::{Network, ProxyChooser, log};
 use crate::settings::Settings;
 
-pub(super) use failure::{Failure, causes};
+pub(super) use failure::{TransportError, causes};
 
 use dial::Dialer;
 
 /// The largest answer that is read. ECR's own answers stay far below: a thousand findings of a scan have some 3 MiB, a
 /// hundred manifests rarely more than 1 MiB.
-const LARGEST_ANSWER: usize = 32 << 20;
+const MAX_ANSWER: usize = 32 << 20;
 /// The largest refusal that is read; what follows is left unread.
-const LARGEST_REFUSAL: usize = 1 << 20;
+const MAX_REFUSAL: usize = 1 << 20;
 
 /// The longest time for an answer that goes on and on. Silence ends by the read timeout.
-const LONGEST_ANSWER: Duration = Duration::from_mins(5);
+const MAX_ANSWER_TIME: Duration = Duration::from_mins(5);
 
 /// How long to wait for a connection, and for the next byte; `None` is for ever.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -103,13 +103,14 @@ impl Transport {
         url: &str,
         headers: &[(&str, &str)],
         body: Vec<u8>,
-    ) -> Result<Answer, Failure> {
+    ) -> Result<Answer, TransportError> {
         let mut request = Request::builder().method(method).uri(url);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         let request = request.body(SdkBody::from(body));
-        let request = request.map_err(|error| Failure::Other(format!("{url} cannot be asked: {error}")))?;
+        let request =
+            request.map_err(|error| TransportError::Other(format!("{url} cannot be asked: {error}")))?;
         let response = self.connector(timeouts).0.logged(request).await?;
         let (parts, body) = response.into_parts();
         let body = body.bytes().unwrap_or_default().to_vec();
@@ -150,7 +151,7 @@ struct Shared {
     read_timeout: Option<Duration>,
     proxies: Option<Arc<ProxyChooser>>,
     plain: OnceLock<Client<Dialer, Upload<SdkBody>>>,
-    secure: OnceLock<Result<SecureClient, Failure>>,
+    secure: OnceLock<Result<SecureClient, TransportError>>,
 }
 
 impl fmt::Debug for Connector {
@@ -166,22 +167,24 @@ impl HttpConnector for Connector {
     }
 }
 
-fn connector_error(failure: Failure) -> ConnectorError {
+fn connector_error(failure: TransportError) -> ConnectorError {
     match failure {
-        Failure::ConnectTimeout | Failure::ReadTimeout => ConnectorError::timeout(failure.into()),
-        Failure::Endless(_) => ConnectorError::other(failure.into(), None),
+        TransportError::ConnectTimeout | TransportError::ReadTimeout => {
+            ConnectorError::timeout(failure.into())
+        }
+        TransportError::Endless(_) => ConnectorError::other(failure.into(), None),
         _ => ConnectorError::io(failure.into()),
     }
 }
 
 impl Shared {
-    async fn exchange(&self, request: HttpRequest) -> Result<HttpResponse, Failure> {
-        let request = request.try_into_http1x().map_err(|error| Failure::Other(error.to_string()))?;
+    async fn exchange(&self, request: HttpRequest) -> Result<HttpResponse, TransportError> {
+        let request = request.try_into_http1x().map_err(|error| TransportError::Other(error.to_string()))?;
         let response = self.logged(request).await?;
-        HttpResponse::try_from(response).map_err(|error| Failure::Other(error.to_string()))
+        HttpResponse::try_from(response).map_err(|error| TransportError::Other(error.to_string()))
     }
 
-    async fn logged(&self, request: Request<SdkBody>) -> Result<Response<SdkBody>, Failure> {
+    async fn logged(&self, request: Request<SdkBody>) -> Result<Response<SdkBody>, TransportError> {
         let (begun, logged) = (Instant::now(), &self.network.log);
         if logged.is_on() {
             let url = request.uri().to_string();
@@ -199,7 +202,7 @@ impl Shared {
         result
     }
 
-    async fn send(&self, request: Request<SdkBody>) -> Result<Response<SdkBody>, Failure> {
+    async fn send(&self, request: Request<SdkBody>) -> Result<Response<SdkBody>, TransportError> {
         let (parts, body) = request.into_parts();
         let (upload, progress) = Upload::new(body);
         let mut request = Request::from_parts(parts, upload);
@@ -211,21 +214,21 @@ impl Shared {
             dial::authorize(self.proxies.as_deref(), &mut request);
             progress.watch(plain.request(request), patience).await
         };
-        let response = response.ok_or(Failure::ReadTimeout)?.map_err(|error| failure::of(&error))?;
+        let response = response.ok_or(TransportError::ReadTimeout)?.map_err(|error| failure::of(&error))?;
         let late = || {
-            let seconds = LONGEST_ANSWER.as_secs();
-            Failure::Endless(format!("The answer had no end after {seconds} seconds."))
+            let seconds = MAX_ANSWER_TIME.as_secs();
+            TransportError::Endless(format!("The answer had no end after {seconds} seconds."))
         };
-        tokio::time::timeout(LONGEST_ANSWER, self.read(response)).await.unwrap_or_else(|_| Err(late()))
+        tokio::time::timeout(MAX_ANSWER_TIME, self.read(response)).await.unwrap_or_else(|_| Err(late()))
     }
 
     fn dialer(&self) -> Dialer {
         Dialer::new(self.proxies.clone(), self.connect_timeout)
     }
 
-    fn secure(&self) -> Result<&SecureClient, Failure> {
+    fn secure(&self) -> Result<&SecureClient, TransportError> {
         let build = || {
-            let configuration = self.network.tls().map_err(|error| Failure::Tls(error.0))?;
+            let configuration = self.network.tls().map_err(|error| TransportError::Tls(error.0))?;
             let connector = hyper_rustls::HttpsConnectorBuilder::new()
                 .with_tls_config(configuration)
                 .https_or_http()
@@ -236,10 +239,10 @@ impl Shared {
         self.secure.get_or_init(build).as_ref().map_err(Clone::clone)
     }
 
-    async fn read(&self, response: Response<Incoming>) -> Result<Response<SdkBody>, Failure> {
+    async fn read(&self, response: Response<Incoming>) -> Result<Response<SdkBody>, TransportError> {
         let (parts, mut body) = response.into_parts();
         let refused = parts.status.as_u16() >= 300;
-        let limit = if refused { LARGEST_REFUSAL } else { LARGEST_ANSWER };
+        let limit = if refused { MAX_REFUSAL } else { MAX_ANSWER };
         let mut bytes = Vec::with_capacity(body.size_hint().lower().min(1 << 20).try_into().unwrap_or(0));
         while let Some(frame) = self.frame(&mut body).await? {
             let Ok(data) = frame.into_data() else { continue };
@@ -247,20 +250,20 @@ impl Shared {
                 if refused {
                     break;
                 }
-                return Err(Failure::Endless(format!("The answer is larger than {limit} bytes.")));
+                return Err(TransportError::Endless(format!("The answer is larger than {limit} bytes.")));
             }
             bytes.extend_from_slice(&data);
         }
         Ok(Response::from_parts(parts, SdkBody::from(bytes)))
     }
 
-    async fn frame(&self, body: &mut Incoming) -> Result<Option<Frame<Bytes>>, Failure> {
+    async fn frame(&self, body: &mut Incoming) -> Result<Option<Frame<Bytes>>, TransportError> {
         let frame = match self.read_timeout {
             Some(limit) => {
-                tokio::time::timeout(limit, body.frame()).await.map_err(|_| Failure::ReadTimeout)?
+                tokio::time::timeout(limit, body.frame()).await.map_err(|_| TransportError::ReadTimeout)?
             }
             None => body.frame().await,
         };
-        frame.transpose().map_err(|_| Failure::Closed)
+        frame.transpose().map_err(|_| TransportError::Closed)
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::Refusal;
+use super::ServiceError;
 use crate::model::json::parse_answer;
 use crate::model::wire::dumps;
 use crate::model::{Kind, Service, Shape};
@@ -72,14 +72,14 @@ pub(super) fn answer(
 }
 
 /// More values than any answer has. Each takes some hundred bytes of memory, and two of the answer.
-const MOST_VALUES: usize = 400_000;
+const MAX_VALUES: usize = 400_000;
 /// The longest answer that is read as Python does, which takes several times its memory.
-const LONGEST_OF_PYTHON: usize = 4 << 20;
+const MAX_OF_PYTHON: usize = 4 << 20;
 
 /// JSON as Python reads it, which takes more than `serde_json` does.
 fn read(body: &[u8]) -> Option<Value> {
     let as_python = || {
-        let text = std::str::from_utf8(body).ok().filter(|text| text.len() <= LONGEST_OF_PYTHON)?;
+        let text = std::str::from_utf8(body).ok().filter(|text| text.len() <= MAX_OF_PYTHON)?;
         parse_answer(text).ok()
     };
     serde_json::from_slice(body).ok().or_else(as_python)
@@ -97,7 +97,7 @@ pub(super) fn excess(body: &[u8]) -> Option<String> {
             _ => {}
         }
     }
-    (count > MOST_VALUES).then(|| format!("The answer has more than {MOST_VALUES} values."))
+    (count > MAX_VALUES).then(|| format!("The answer has more than {MAX_VALUES} values."))
 }
 
 /// Botocore's message for a response that does not have the model's form.
@@ -172,21 +172,26 @@ pub(super) fn no_structure(status: u16, body: &[u8]) -> Option<&'static str> {
 const MULTIPLE_CHOICES: u16 = 300;
 
 /// A refusal as the answer carries it.
-pub(super) fn refusal(service: &Service, status: u16, query_error: Option<&str>, body: &[u8]) -> Refusal {
+pub(super) fn refusal(
+    service: &Service,
+    status: u16,
+    query_error: Option<&str>,
+    body: &[u8],
+) -> ServiceError {
     if status == MULTIPLE_CHOICES {
         let unknown = || "Unknown".to_owned();
-        return Refusal { code: unknown(), message: unknown(), members: Map::new(), status };
+        return ServiceError { code: unknown(), message: unknown(), members: Map::new(), status };
     }
     // Load balancers and front ends answer for a service that is down: nothing, or a page.
     let shown = body.trim_ascii_start();
     if status >= 500 && (shown.is_empty() || shown.starts_with(b"<html>")) {
         let message = reason(status).to_owned();
-        return Refusal { code: status.to_string(), message, members: Map::new(), status };
+        return ServiceError { code: status.to_string(), message, members: Map::new(), status };
     }
     let parsed = if body.is_empty() { Some(Value::Object(Map::new())) } else { read(body) };
     let Some(Value::Object(members)) = parsed else {
         let message = String::from_utf8_lossy(body).into_owned();
-        return Refusal { code: status.to_string(), message, members: Map::new(), status };
+        return ServiceError { code: status.to_string(), message, members: Map::new(), status };
     };
     let header = query_error.and_then(|header| match header.split(';').collect::<Vec<_>>()[..] {
         [code, _] if !code.is_empty() => Some(code),
@@ -202,7 +207,7 @@ pub(super) fn refusal(service: &Service, status: u16, query_error: Option<&str>,
         members.insert("Message".to_owned(), message.clone());
     }
     let message = foreign::text(&message);
-    Refusal { code, message, members, status }
+    ServiceError { code, message, members, status }
 }
 
 /// `prefix#Code:rest` is `Code`.

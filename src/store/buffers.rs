@@ -12,7 +12,7 @@ const PROGRAM: usize = 28 * MEBIBYTE;
 /// How much memory a transfer takes where nobody says otherwise.
 pub const DEFAULT_MEMORY: usize = 64 * MEBIBYTE;
 /// The least that a transfer can do with.
-pub const LEAST_MEMORY: usize = 48 * MEBIBYTE;
+pub const MIN_MEMORY: usize = 48 * MEBIBYTE;
 
 /// Lends buffers within a budget. Memory stays flat however large the blobs and however many there are: allocating
 /// and freeing parts of 10 MiB from several threads instead leaves the allocator with several times as much.
@@ -35,7 +35,7 @@ pub(super) struct Buffer {
 impl Buffers {
     /// Buffers for a process that is to take so many bytes in all.
     pub fn within(memory: usize) -> Arc<Self> {
-        Self::new(memory.max(LEAST_MEMORY) - PROGRAM)
+        Self::new(memory.max(MIN_MEMORY) - PROGRAM)
     }
 
     /// How many bytes all buffers may have together.

@@ -13,7 +13,7 @@ use reqwest::{RequestBuilder, Response, StatusCode};
 use super::connections::{SendError, reason};
 use super::http::{is_passing, retry_after};
 use super::lanes::Lanes;
-use super::{Answer, Error, Reader};
+use super::{Error, Reader, StoreFuture};
 use crate::image::Descriptor;
 
 /// How often in a row a download may break off without progress in between.
@@ -23,7 +23,7 @@ const HALT: Duration = if cfg!(test) { Duration::from_millis(200) } else { Durat
 
 /// The bytes that count as progress: the least that a slow line brings in [`PERIOD`]. A silent connection ends by the
 /// read timeout; one that trickles would never end.
-const LEAST: u64 = 16 * 1024;
+const MIN_COUNT: u64 = 16 * 1024;
 const PERIOD: Duration = Duration::from_mins(1);
 
 /// Where blobs are fetched from.
@@ -100,7 +100,7 @@ impl Rate {
     fn suffices(&mut self, waited: Duration, count: usize) -> bool {
         self.waited += waited;
         self.bytes += count as u64;
-        if self.bytes >= LEAST {
+        if self.bytes >= MIN_COUNT {
             *self = Self::default();
         }
         self.waited < PERIOD
@@ -250,7 +250,7 @@ impl Download {
                     let count = bytes.len() as u64;
                     self.position += count;
                     self.since_failure += count;
-                    if self.since_failure >= LEAST {
+                    if self.since_failure >= MIN_COUNT {
                         self.failures = 0;
                     }
                     self.lanes.arrived(bytes.len(), Instant::now());
@@ -322,7 +322,7 @@ impl Download {
 }
 
 impl Reader for Download {
-    fn read(&mut self, mut buffer: Vec<u8>, limit: usize) -> Answer<'_, Vec<u8>> {
+    fn read(&mut self, mut buffer: Vec<u8>, limit: usize) -> StoreFuture<'_, Vec<u8>> {
         Box::pin(async move {
             let full = buffer.len() + limit;
             while buffer.len() < full {

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use super::{ecr, engine, registry};
+use super::{docker_engine, ecr, registry};
 use crate::image::{self, Descriptor, Digest};
 
 /// Why a store cannot do what it was asked.
@@ -98,7 +98,7 @@ pub enum Error {
     Ecr(#[from] ecr::Error),
     /// Something about a docker engine.
     #[error(transparent)]
-    Engine(#[from] engine::Error),
+    Engine(#[from] docker_engine::Error),
     /// Something about another registry.
     #[error(transparent)]
     Registry(#[from] registry::Error),

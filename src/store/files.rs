@@ -10,7 +10,7 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use super::index::Index;
-use super::{Answer, Error, Reader};
+use super::{Error, Reader, StoreFuture};
 use crate::image::{Descriptor, Digest, MAXIMUM_MANIFEST, Manifest, Name};
 use crate::platform::FileExt as _;
 
@@ -180,7 +180,7 @@ fn state(file: &File) -> (u64, Option<SystemTime>) {
 }
 
 impl Reader for FileReader {
-    fn read(&mut self, mut buffer: Vec<u8>, limit: usize) -> Answer<'_, Vec<u8>> {
+    fn read(&mut self, mut buffer: Vec<u8>, limit: usize) -> StoreFuture<'_, Vec<u8>> {
         Box::pin(async move {
             let (file, position, before) = (Arc::clone(&self.file), self.position, buffer.len());
             let limit = usize::try_from(self.rest).unwrap_or(usize::MAX).min(limit);

@@ -8,7 +8,7 @@ use reqwest::header::RETRY_AFTER;
 use url::{Host, Url};
 
 /// The longest time that a server can ask for before the next attempt.
-const LONGEST_RETRY: Duration = Duration::from_mins(1);
+const MAX_RETRY: Duration = Duration::from_mins(1);
 
 /// Why a URL that a server names may not be used, where it may not. It must be https, or the same host's, or both are
 /// on this machine; never without TLS where the server has it; and not an address that only this machine or its
@@ -73,7 +73,7 @@ pub(super) fn is_passing(status: u16) -> bool {
 /// How long a server asks to be left alone: `Retry-After` in seconds, and no longer than a person would wait.
 pub(super) fn retry_after(response: &Response) -> Option<Duration> {
     let header = response.headers().get(RETRY_AFTER)?.to_str().ok()?;
-    header.trim().parse().ok().map(|seconds| Duration::from_secs(seconds).min(LONGEST_RETRY))
+    header.trim().parse().ok().map(|seconds| Duration::from_secs(seconds).min(MAX_RETRY))
 }
 
 /// Whether a URL names this machine, or an address that means something only in its network. Other names are not looked

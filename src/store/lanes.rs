@@ -13,11 +13,11 @@ const FAST: f64 = 200e6;
 /// Further connections of the first attempt.
 const FIRST: usize = 8;
 /// The most further connections to one host.
-const MOST: usize = 24;
+const MAX_COUNT: usize = 24;
 /// Windows until the next attempt after the first one that did not help; each further one doubles them.
 const REST: u32 = 32;
 /// The most of them.
-const LONGEST_REST: u32 = 1024;
+const MAX_REST: u32 = 1024;
 
 /// The connections to one host beyond the one that each blob has.
 #[derive(Debug, Default)]
@@ -144,7 +144,7 @@ impl State {
                 self.allowed = before;
                 self.tire()
             }
-            Phase::Measuring(_, slower) if rate > slower * 1.25 && self.allowed < MOST => {
+            Phase::Measuring(_, slower) if rate > slower * 1.25 && self.allowed < MAX_COUNT => {
                 self.raise(self.allowed * 2, rate)
             }
             // Ranges came faster than the reader took them, so that the memory was full: more can be tried soon.
@@ -157,13 +157,13 @@ impl State {
 
     fn raise(&mut self, to: usize, rate: f64) -> Phase {
         let before = self.allowed;
-        self.allowed = to.min(MOST);
+        self.allowed = to.min(MAX_COUNT);
         if self.allowed == before { self.tire() } else { Phase::Opening(before, rate) }
     }
 
     /// Nothing is tried for a while.
     fn tire(&mut self) -> Phase {
-        self.rest = (self.rest * 2).clamp(REST, LONGEST_REST);
+        self.rest = (self.rest * 2).clamp(REST, MAX_REST);
         Phase::Resting(self.rest)
     }
 
@@ -204,7 +204,7 @@ mod tests {
         assert_eq!(allowed(1, 750_000, 7_500_000), 8);
         assert_eq!(allowed(3, 750_000, 7_500_000), 16);
         assert_eq!(allowed(20, 750_000, 7_500_000), 16, "the line is full");
-        assert_eq!(allowed(20, 750_000, u64::MAX), MOST);
+        assert_eq!(allowed(20, 750_000, u64::MAX), MAX_COUNT);
         assert_eq!(allowed(3, 750_000, 750_000), 0, "one connection fills the line");
         assert_eq!(allowed(9, 100_000_000, u64::MAX), 0, "it is not the network that is slow");
     }

@@ -16,7 +16,7 @@ use super::index::{self, Index};
 use super::partial::Partial;
 use super::stream::{Parts, Stream};
 use super::verified::VerifiedBlobs;
-use super::{Answer, Capabilities, Error, Kept, Reader, Source, Store, TagListing, Written};
+use super::{Capabilities, Error, Reader, ResumeState, Source, Store, StoreFuture, TagListing, Written};
 use crate::image::{Descriptor, Digest, Manifest, Name};
 use crate::platform;
 
@@ -317,23 +317,23 @@ impl Store for Layout {
         self.place()
     }
 
-    fn manifest<'a>(&'a self, name: &'a Name) -> Answer<'a, Manifest> {
+    fn manifest<'a>(&'a self, name: &'a Name) -> StoreFuture<'a, Manifest> {
         Box::pin(async move { files::manifest(self, name) })
     }
 
-    fn candidates<'a>(&'a self, name: &'a Name) -> Answer<'a, Vec<Descriptor>> {
+    fn candidates<'a>(&'a self, name: &'a Name) -> StoreFuture<'a, Vec<Descriptor>> {
         Box::pin(async move { files::index(self)?.candidates(self, name) })
     }
 
-    fn absent<'a>(&'a self, manifest: &'a Manifest) -> Answer<'a, HashSet<Digest>> {
+    fn absent<'a>(&'a self, manifest: &'a Manifest) -> StoreFuture<'a, HashSet<Digest>> {
         Box::pin(async move { index::absent(self, manifest) })
     }
 
-    fn open<'a>(&'a self, blob: &'a Descriptor, offset: u64) -> Answer<'a, Box<dyn Reader>> {
+    fn open<'a>(&'a self, blob: &'a Descriptor, offset: u64) -> StoreFuture<'a, Box<dyn Reader>> {
         Box::pin(self.read(blob, offset))
     }
 
-    fn prepare<'a>(&'a self, blobs: &'a [Descriptor]) -> Answer<'a, HashSet<Digest>> {
+    fn prepare<'a>(&'a self, blobs: &'a [Descriptor]) -> StoreFuture<'a, HashSet<Digest>> {
         Box::pin(async move {
             self.create()?;
             for blob in blobs {
@@ -343,15 +343,15 @@ impl Store for Layout {
         })
     }
 
-    fn missing<'a>(&'a self, blobs: &'a [Descriptor]) -> Answer<'a, HashSet<Digest>> {
+    fn missing<'a>(&'a self, blobs: &'a [Descriptor]) -> StoreFuture<'a, HashSet<Digest>> {
         Box::pin(self.lacking(blobs))
     }
 
-    fn tags(&self) -> Answer<'_, TagListing> {
+    fn tags(&self) -> StoreFuture<'_, TagListing> {
         Box::pin(async move { Ok(TagListing::of(files::index(self)?.tags())) })
     }
 
-    fn write<'a>(&'a self, blob: &'a Descriptor, source: &'a Source) -> Answer<'a, Written> {
+    fn write<'a>(&'a self, blob: &'a Descriptor, source: &'a Source) -> StoreFuture<'a, Written> {
         Box::pin(self.receive(blob, source))
     }
 
@@ -359,26 +359,26 @@ impl Store for Layout {
         Capabilities::LAYOUT
     }
 
-    fn put_manifest<'a>(&'a self, manifest: &'a Manifest) -> Answer<'a, ()> {
+    fn put_manifest<'a>(&'a self, manifest: &'a Manifest) -> StoreFuture<'a, ()> {
         Box::pin(self.put(manifest))
     }
 
-    fn put_image<'a>(&'a self, manifest: &'a Manifest, tags: &'a [String]) -> Answer<'a, ()> {
+    fn put_image<'a>(&'a self, manifest: &'a Manifest, tags: &'a [String]) -> StoreFuture<'a, ()> {
         Box::pin(async move {
             self.put(manifest).await?;
             self.list(|index| index.add(manifest, tags, false)).await
         })
     }
 
-    fn keeps(&self) -> Kept {
-        Kept::Bytes
+    fn keeps(&self) -> ResumeState {
+        ResumeState::Bytes
     }
 
-    fn referrers<'a>(&'a self, subject: &'a Digest) -> Answer<'a, Vec<Descriptor>> {
+    fn referrers<'a>(&'a self, subject: &'a Digest) -> StoreFuture<'a, Vec<Descriptor>> {
         Box::pin(async move { files::referrers(self, subject) })
     }
 
-    fn put_referrer<'a>(&'a self, manifest: &'a Manifest) -> Answer<'a, ()> {
+    fn put_referrer<'a>(&'a self, manifest: &'a Manifest) -> StoreFuture<'a, ()> {
         Box::pin(async move {
             self.put(manifest).await?;
             self.list(|index| index.attach(manifest)).await

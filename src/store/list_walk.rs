@@ -5,11 +5,11 @@ use std::collections::HashSet;
 use crate::image::Digest;
 
 /// Nobody has more pages; what goes on beyond them has no end.
-const MOST_PAGES: usize = 10_000;
+const MAX_PAGES: usize = 10_000;
 /// Nobody has more entries, and all of them are in memory.
-const MOST_ENTRIES: usize = 200_000;
+const MAX_ENTRIES: usize = 200_000;
 /// So many pages in a row may bring nothing new.
-const MOST_IDLE_PAGES: usize = 100;
+const MAX_IDLE_PAGES: usize = 100;
 
 /// The pages of a list that were read. Its errors say what is wrong with the list, as a sentence goes on.
 #[derive(Debug, Default)]
@@ -26,8 +26,8 @@ impl ListWalk {
         if !self.seen.insert(Digest::of(page.as_bytes())) {
             return Err("its list names a page that was read already as the next one".to_owned());
         }
-        if self.seen.len() > MOST_PAGES {
-            return Err(format!("its list has no end: {MOST_PAGES} pages were read"));
+        if self.seen.len() > MAX_PAGES {
+            return Err(format!("its list has no end: {MAX_PAGES} pages were read"));
         }
         Ok(())
     }
@@ -36,11 +36,11 @@ impl ListWalk {
     pub fn brought(&mut self, new: usize) -> Result<(), String> {
         self.entries += new;
         self.idle = if new == 0 { self.idle + 1 } else { 0 };
-        if self.entries > MOST_ENTRIES {
-            return Err(format!("its list has no end: it has more than {MOST_ENTRIES} entries"));
+        if self.entries > MAX_ENTRIES {
+            return Err(format!("its list has no end: it has more than {MAX_ENTRIES} entries"));
         }
-        if self.idle > MOST_IDLE_PAGES {
-            return Err(format!("its list has no end: {MOST_IDLE_PAGES} pages in a row brought nothing new"));
+        if self.idle > MAX_IDLE_PAGES {
+            return Err(format!("its list has no end: {MAX_IDLE_PAGES} pages in a row brought nothing new"));
         }
         Ok(())
     }
@@ -56,10 +56,10 @@ mod tests {
         assert!(walk.enter("0").is_ok());
         assert!(walk.enter("0").is_err());
         let mut pages = (1..).take_while(|page: &usize| walk.enter(&page.to_string()).is_ok());
-        assert_eq!(pages.by_ref().count(), MOST_PAGES - 1);
+        assert_eq!(pages.by_ref().count(), MAX_PAGES - 1);
         let mut walk = ListWalk::default();
-        assert_eq!((0..1000).take_while(|_| walk.brought(0).is_ok()).count(), MOST_IDLE_PAGES);
+        assert_eq!((0..1000).take_while(|_| walk.brought(0).is_ok()).count(), MAX_IDLE_PAGES);
         assert!(walk.brought(1).is_ok());
-        assert!(walk.brought(MOST_ENTRIES).is_err());
+        assert!(walk.brought(MAX_ENTRIES).is_err());
     }
 }

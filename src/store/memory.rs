@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
-use super::{Answer, Error, Reader, Source, Store, Written};
+use super::{Error, Reader, Source, Store, StoreFuture, Written};
 use crate::image::{Descriptor, Digest, Manifest, Name};
 
 /// A store that lasts as long as the process.
@@ -77,7 +77,7 @@ impl BytesReader {
 }
 
 impl Reader for BytesReader {
-    fn read(&mut self, mut buffer: Vec<u8>, limit: usize) -> Answer<'_, Vec<u8>> {
+    fn read(&mut self, mut buffer: Vec<u8>, limit: usize) -> StoreFuture<'_, Vec<u8>> {
         let next = self.0.split_to(limit.min(self.0.len()));
         buffer.extend_from_slice(&next);
         Box::pin(async { Ok(buffer) })
@@ -89,7 +89,7 @@ impl Store for Memory {
         "memory".to_owned()
     }
 
-    fn manifest<'a>(&'a self, name: &'a Name) -> Answer<'a, Manifest> {
+    fn manifest<'a>(&'a self, name: &'a Name) -> StoreFuture<'a, Manifest> {
         Box::pin(async move {
             let state = self.state();
             let digest = match name {
@@ -103,14 +103,14 @@ impl Store for Memory {
         })
     }
 
-    fn open<'a>(&'a self, blob: &'a Descriptor, offset: u64) -> Answer<'a, Box<dyn Reader>> {
+    fn open<'a>(&'a self, blob: &'a Descriptor, offset: u64) -> StoreFuture<'a, Box<dyn Reader>> {
         Box::pin(async move {
             let bytes = self.blob(&blob.digest).ok_or_else(|| self.missing("blob", &blob.digest))?;
             Ok(Box::new(BytesReader::new(&bytes, offset)) as Box<dyn Reader>)
         })
     }
 
-    fn image_tags<'a>(&'a self, digest: &'a Digest) -> Answer<'a, Option<Vec<String>>> {
+    fn image_tags<'a>(&'a self, digest: &'a Digest) -> StoreFuture<'a, Option<Vec<String>>> {
         Box::pin(async move {
             let state = self.state();
             let tags = state.tags.iter().filter(|(_, named)| *named == digest);
@@ -119,14 +119,14 @@ impl Store for Memory {
         })
     }
 
-    fn prepare<'a>(&'a self, blobs: &'a [Descriptor]) -> Answer<'a, HashSet<Digest>> {
+    fn prepare<'a>(&'a self, blobs: &'a [Descriptor]) -> StoreFuture<'a, HashSet<Digest>> {
         Box::pin(async move {
             let digests = blobs.iter().map(|blob| blob.digest.clone());
             Ok(digests.filter(|digest| self.blob(digest).is_none()).collect())
         })
     }
 
-    fn write<'a>(&'a self, blob: &'a Descriptor, source: &'a Source) -> Answer<'a, Written> {
+    fn write<'a>(&'a self, blob: &'a Descriptor, source: &'a Source) -> StoreFuture<'a, Written> {
         Box::pin(async move {
             let mut stream = source.stream().await?;
             let size = usize::try_from(blob.size).unwrap_or(usize::MAX);
@@ -138,7 +138,7 @@ impl Store for Memory {
         })
     }
 
-    fn put_manifest<'a>(&'a self, manifest: &'a Manifest) -> Answer<'a, ()> {
+    fn put_manifest<'a>(&'a self, manifest: &'a Manifest) -> StoreFuture<'a, ()> {
         Box::pin(async move {
             for blob in manifest.blobs() {
                 self.blob(&blob.digest).ok_or_else(|| self.missing("blob", &blob.digest))?;
@@ -152,7 +152,7 @@ impl Store for Memory {
         })
     }
 
-    fn referrers<'a>(&'a self, subject: &'a Digest) -> Answer<'a, Vec<Descriptor>> {
+    fn referrers<'a>(&'a self, subject: &'a Digest) -> StoreFuture<'a, Vec<Descriptor>> {
         Box::pin(async move {
             let state = self.state();
             let about =
@@ -163,7 +163,7 @@ impl Store for Memory {
         })
     }
 
-    fn put_image<'a>(&'a self, manifest: &'a Manifest, tags: &'a [String]) -> Answer<'a, ()> {
+    fn put_image<'a>(&'a self, manifest: &'a Manifest, tags: &'a [String]) -> StoreFuture<'a, ()> {
         Box::pin(async move {
             self.put_manifest(manifest).await?;
             let mut state = self.state();

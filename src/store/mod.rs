@@ -11,9 +11,9 @@ mod buffers;
 mod connections;
 pub mod decompress;
 mod docker;
+pub mod docker_engine;
 mod download;
 pub mod ecr;
-pub mod engine;
 mod error;
 mod files;
 pub(crate) mod folder;
@@ -43,10 +43,10 @@ use futures_util::future::BoxFuture;
 
 pub use archive::{ArchiveReader, ArchiveStream, ArchiveWriter};
 pub use archive_path::{ArchivePath, Format, NoName};
-pub use buffers::{Buffers, DEFAULT_MEMORY, LEAST_MEMORY};
+pub use buffers::{Buffers, DEFAULT_MEMORY, MIN_MEMORY};
 pub use docker::DockerReader;
+pub use docker_engine::Engine;
 pub use ecr::Ecr;
-pub use engine::Engine;
 pub use error::Error;
 pub use folder::private_temporary;
 pub use journal::Journal;
@@ -63,10 +63,10 @@ pub use verified::VerifiedBlobs;
 use crate::image::{Descriptor, Digest, Manifest, Name, Tag};
 
 /// Result of a store's asynchronous method.
-pub type Answer<'a, T> = BoxFuture<'a, Result<T, Error>>;
+pub type StoreFuture<'a, T> = BoxFuture<'a, Result<T, Error>>;
 
 /// Predicate that selects tags.
-pub type Chosen = dyn Fn(&str) -> bool + Send + Sync;
+pub type TagFilter = dyn Fn(&str) -> bool + Send + Sync;
 
 /// Result of writing a blob.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,7 +103,7 @@ impl Add for Setbacks {
 
 /// What a store keeps of an interrupted transfer, so that the next one can resume.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kept {
+pub enum ResumeState {
     /// Nothing.
     Nothing,
     /// The beginning of a stream, which is of no use.
@@ -120,21 +120,21 @@ pub trait Store: Send + Sync {
     fn name(&self) -> String;
 
     /// Reads a manifest, whose bytes are verified against its digest.
-    fn manifest<'a>(&'a self, name: &'a Name) -> Answer<'a, Manifest>;
+    fn manifest<'a>(&'a self, name: &'a Name) -> StoreFuture<'a, Manifest>;
 
     /// Returns the entries that go by a name, where a place may list several: then a platform chooses among them.
-    fn candidates<'a>(&'a self, _name: &'a Name) -> Answer<'a, Vec<Descriptor>> {
+    fn candidates<'a>(&'a self, _name: &'a Name) -> StoreFuture<'a, Vec<Descriptor>> {
         Box::pin(async { Ok(Vec::new()) })
     }
 
     /// Returns those manifests below an index of which not everything is here, where a place may lack some and can tell
     /// at once.
-    fn absent<'a>(&'a self, _manifest: &'a Manifest) -> Answer<'a, HashSet<Digest>> {
+    fn absent<'a>(&'a self, _manifest: &'a Manifest) -> StoreFuture<'a, HashSet<Digest>> {
         Box::pin(async { Ok(HashSet::new()) })
     }
 
     /// Opens a blob at an offset. The bytes are not verified here but in [`Stream`].
-    fn open<'a>(&'a self, blob: &'a Descriptor, offset: u64) -> Answer<'a, Box<dyn Reader>>;
+    fn open<'a>(&'a self, blob: &'a Descriptor, offset: u64) -> StoreFuture<'a, Box<dyn Reader>>;
 
     /// Like [`Store::open`], with memory for what is fetched ahead of the reader.
     fn open_ahead<'a>(
@@ -142,27 +142,27 @@ pub trait Store: Send + Sync {
         blob: &'a Descriptor,
         offset: u64,
         _buffers: &'a Arc<Buffers>,
-    ) -> Answer<'a, Box<dyn Reader>> {
+    ) -> StoreFuture<'a, Box<dyn Reader>> {
         self.open(blob, offset)
     }
 
     /// Returns the tags of a completely stored image, or `None` if it is incomplete or the store cannot tell: in
     /// layouts and archives a manifest may precede its blobs, since not all programs write it last.
-    fn image_tags<'a>(&'a self, _digest: &'a Digest) -> Answer<'a, Option<Vec<String>>> {
+    fn image_tags<'a>(&'a self, _digest: &'a Digest) -> StoreFuture<'a, Option<Vec<String>>> {
         Box::pin(async { Ok(None) })
     }
 
     /// Plans the upload of `blobs` (in this order) and returns those that are missing. Fails, before anything is
     /// transferred, if the store can never take one of them.
-    fn prepare<'a>(&'a self, blobs: &'a [Descriptor]) -> Answer<'a, HashSet<Digest>>;
+    fn prepare<'a>(&'a self, blobs: &'a [Descriptor]) -> StoreFuture<'a, HashSet<Digest>>;
 
     /// Returns the blobs that are missing, without changing anything.
-    fn missing<'a>(&'a self, blobs: &'a [Descriptor]) -> Answer<'a, HashSet<Digest>> {
+    fn missing<'a>(&'a self, blobs: &'a [Descriptor]) -> StoreFuture<'a, HashSet<Digest>> {
         self.prepare(blobs)
     }
 
     /// Writes a blob, which becomes visible only after verification.
-    fn write<'a>(&'a self, blob: &'a Descriptor, source: &'a Source) -> Answer<'a, Written>;
+    fn write<'a>(&'a self, blob: &'a Descriptor, source: &'a Source) -> StoreFuture<'a, Written>;
 
     /// Uploads a [`PendingBlob`] as far as it has been produced, until it is complete. [`Store::write`] of a
     /// [`Source::with_pending`] resumes from there; a failure here occurs there again and is reported there.
@@ -176,14 +176,14 @@ pub trait Store: Send + Sync {
     }
 
     /// Writes a manifest that an index will list.
-    fn put_manifest<'a>(&'a self, manifest: &'a Manifest) -> Answer<'a, ()>;
+    fn put_manifest<'a>(&'a self, manifest: &'a Manifest) -> StoreFuture<'a, ()>;
 
     /// Writes the manifest of the image under these tags, or by its digest alone if there are none. Docker's archives
     /// and engines take `REPOSITORY:TAG` too.
-    fn put_image<'a>(&'a self, manifest: &'a Manifest, tags: &'a [String]) -> Answer<'a, ()>;
+    fn put_image<'a>(&'a self, manifest: &'a Manifest, tags: &'a [String]) -> StoreFuture<'a, ()>;
 
     /// Returns those of `tags` that name this image, in stores that cannot list an image's tags but can look up a tag.
-    fn tags_naming<'a>(&'a self, _digest: &'a Digest, _tags: &'a [String]) -> Answer<'a, Vec<String>> {
+    fn tags_naming<'a>(&'a self, _digest: &'a Digest, _tags: &'a [String]) -> StoreFuture<'a, Vec<String>> {
         Box::pin(async { Ok(Vec::new()) })
     }
 
@@ -193,23 +193,23 @@ pub trait Store: Send + Sync {
     }
 
     /// Fails if the image certainly cannot get these tags, immutable ones for example, before anything is transferred.
-    fn check_tags<'a>(&'a self, _digest: &'a Digest, _tags: &'a [String]) -> Answer<'a, ()> {
+    fn check_tags<'a>(&'a self, _digest: &'a Digest, _tags: &'a [String]) -> StoreFuture<'a, ()> {
         Box::pin(async { Ok(()) })
     }
 
     /// Lists the referrers of a manifest: signatures, bills of materials, attestations.
-    fn referrers<'a>(&'a self, _subject: &'a Digest) -> Answer<'a, Vec<Descriptor>> {
+    fn referrers<'a>(&'a self, _subject: &'a Digest) -> StoreFuture<'a, Vec<Descriptor>> {
         Box::pin(async { Ok(Vec::new()) })
     }
 
     /// Returns the referrers of a manifest that are completely stored and listed; none if the store cannot tell, as in
     /// files.
-    fn existing_referrers<'a>(&'a self, _subject: &'a Digest) -> Answer<'a, HashSet<Digest>> {
+    fn existing_referrers<'a>(&'a self, _subject: &'a Digest) -> StoreFuture<'a, HashSet<Digest>> {
         Box::pin(async { Ok(HashSet::new()) })
     }
 
     /// Writes a manifest with a `subject`, so that it is listed among the subject's referrers.
-    fn put_referrer<'a>(&'a self, manifest: &'a Manifest) -> Answer<'a, ()> {
+    fn put_referrer<'a>(&'a self, manifest: &'a Manifest) -> StoreFuture<'a, ()> {
         self.put_image(manifest, &[])
     }
 
@@ -220,20 +220,20 @@ pub trait Store: Send + Sync {
     }
 
     /// Lists all tags; an error if the store cannot.
-    fn tags(&self) -> Answer<'_, TagListing> {
+    fn tags(&self) -> StoreFuture<'_, TagListing> {
         let reason = "cannot list its tags".to_owned();
         Box::pin(async { Err(Error::Place { place: self.name(), reason }) })
     }
 
     /// Lists the chosen tags, each with its digest; `None` if there is no such repository. A listing that may be
     /// incomplete is an error.
-    fn tags_with_digests<'a>(&'a self, _chosen: &'a Chosen) -> Answer<'a, Option<ImageListing>> {
+    fn tags_with_digests<'a>(&'a self, _chosen: &'a TagFilter) -> StoreFuture<'a, Option<ImageListing>> {
         let reason = "cannot list its tags".to_owned();
         Box::pin(async { Err(Error::Place { place: self.name(), reason }) })
     }
 
     /// Deletes tags. Where the store works that way, an image is deleted with its last tag.
-    fn untag<'a>(&'a self, _tags: &'a [Tag]) -> Answer<'a, ()> {
+    fn untag<'a>(&'a self, _tags: &'a [Tag]) -> StoreFuture<'a, ()> {
         let reason = "cannot delete tags".to_owned();
         Box::pin(async { Err(Error::Place { place: self.name(), reason }) })
     }
@@ -245,12 +245,12 @@ pub trait Store: Send + Sync {
     }
 
     /// What remains of a transfer that ends early.
-    fn keeps(&self) -> Kept {
-        Kept::Nothing
+    fn keeps(&self) -> ResumeState {
+        ResumeState::Nothing
     }
 
     /// Finishes the transfer, for example by writing an archive's index.
-    fn finish(&self) -> Answer<'_, ()> {
+    fn finish(&self) -> StoreFuture<'_, ()> {
         Box::pin(async { Ok(()) })
     }
 }
@@ -261,7 +261,7 @@ pub type Shared = Arc<dyn Store>;
 /// Bytes to read, from the front to the end.
 pub trait Reader: Send {
     /// Appends the next bytes to `buffer`: `limit` of them, fewer only at the end.
-    fn read(&mut self, buffer: Vec<u8>, limit: usize) -> Answer<'_, Vec<u8>>;
+    fn read(&mut self, buffer: Vec<u8>, limit: usize) -> StoreFuture<'_, Vec<u8>>;
 
     /// Error that explains wrong bytes, such as a file that was changed since it was opened.
     fn suspicion(&self) -> Option<Error> {

@@ -14,7 +14,7 @@ use super::folder::{Folder, UNFINISHED};
 use crate::image::{Descriptor, Hasher};
 
 /// Smallest blob, in bytes, whose partial download is kept.
-const SMALLEST: u64 = 1024 * 1024;
+const MIN_BYTES: u64 = 1024 * 1024;
 /// Bytes per read.
 const STEP: usize = 1024 * 1024;
 
@@ -30,7 +30,7 @@ pub(super) struct Partial {
 impl Partial {
     /// Opens the file for a blob; `None` where it is not worth it, somebody else writes it, or it cannot be trusted.
     pub(super) fn open(folder: &Arc<Folder>, blob: &Descriptor) -> Result<Option<Self>, Error> {
-        if blob.size < SMALLEST {
+        if blob.size < MIN_BYTES {
             return Ok(None);
         }
         let (algorithm, digits) = (blob.digest.algorithm().name(), blob.digest.hexadecimal());

@@ -15,19 +15,19 @@ use tokio::task::JoinSet;
 use super::buffers::{Buffer, Buffers};
 use super::download::{Download, Origin, Version};
 use super::lanes::{Lane, Lanes};
-use super::{Answer, Error, Reader};
+use super::{Error, Reader, StoreFuture};
 use crate::image::Descriptor;
 
 const MEBIBYTE: u64 = 1024 * 1024;
 /// Smallest blob, in bytes, that is worth more than one connection.
-const SMALLEST: u64 = 8 * MEBIBYTE;
+const MIN_BYTES: u64 = 8 * MEBIBYTE;
 /// Bytes of a range.
 const RANGE: u64 = MEBIBYTE;
 /// What a connection takes of the memory besides the range's bytes.
 const CONNECTION: u64 = 256 * 1024;
 /// How far the first range lies ahead of the stream at least: what the stream brings until the range is there.
 const LEAD: u64 = 2 * MEBIBYTE;
-const LONGEST_LEAD: u64 = 256 * MEBIBYTE;
+const MAX_LEAD: u64 = 256 * MEBIBYTE;
 
 /// Reads a blob from an offset on, within this memory.
 pub(super) fn read(
@@ -38,7 +38,7 @@ pub(super) fn read(
 ) -> Box<dyn Reader> {
     let version = Version::default();
     let stream = Download::new(Arc::clone(&origin), blob, offset..blob.size, Arc::clone(&version));
-    match buffers.filter(|_| blob.size.saturating_sub(offset) >= SMALLEST) {
+    match buffers.filter(|_| blob.size.saturating_sub(offset) >= MIN_BYTES) {
         None => Box::new(stream),
         Some(buffers) => Box::new(Ranged {
             lanes: origin.lanes(),
@@ -182,7 +182,7 @@ impl Ranged {
         let Some(begun) = self.begun else { return LEAD };
         let (read, elapsed) = (self.position - self.offset, begun.elapsed().as_millis().max(1));
         let lead = u128::from(read) * self.lanes.verdict().as_millis() / elapsed;
-        u64::try_from(lead).unwrap_or(u64::MAX).clamp(LEAD, LONGEST_LEAD)
+        u64::try_from(lead).unwrap_or(u64::MAX).clamp(LEAD, MAX_LEAD)
     }
 
     /// Where the ranges ahead begin.
@@ -243,7 +243,7 @@ impl Ranged {
 }
 
 impl Reader for Ranged {
-    fn read(&mut self, mut buffer: Vec<u8>, limit: usize) -> Answer<'_, Vec<u8>> {
+    fn read(&mut self, mut buffer: Vec<u8>, limit: usize) -> StoreFuture<'_, Vec<u8>> {
         Box::pin(async move {
             let full = buffer.len() + limit;
             while buffer.len() < full && self.position < self.ahead.blob.size {

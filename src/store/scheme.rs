@@ -20,13 +20,13 @@ pub struct Scheme {
 pub struct Capabilities {
     /// Blobs are files of this machine that go by their digests: a destination that computes digests itself may take
     /// them as they are.
-    pub has_files: bool,
+    pub has_content_addressed_files: bool,
     /// Images are kept as docker keeps them: each for one platform, and with layers that need not be compressed.
-    pub is_dockers: bool,
+    pub is_docker_format: bool,
     /// Blobs are sent far away to get there.
-    pub is_far: bool,
+    pub is_remote: bool,
     /// One blob is taken after another.
-    pub is_stream: bool,
+    pub is_sequential: bool,
     /// Indexes may list manifests only.
     pub lists_manifests_only: bool,
 }
@@ -34,20 +34,20 @@ pub struct Capabilities {
 impl Capabilities {
     /// Every capability off; the others are told as differences from it.
     const PLAIN: Self = Self {
-        has_files: false,
-        is_dockers: false,
-        is_far: false,
-        is_stream: false,
+        has_content_addressed_files: false,
+        is_docker_format: false,
+        is_remote: false,
+        is_sequential: false,
         lists_manifests_only: false,
     };
     /// An OCI image layout, in a folder or in a tar file.
-    pub const LAYOUT: Self = Self { has_files: true, ..Self::PLAIN };
+    pub const LAYOUT: Self = Self { has_content_addressed_files: true, ..Self::PLAIN };
     /// A docker archive.
-    pub const DOCKER: Self = Self { is_dockers: true, ..Self::PLAIN };
+    pub const DOCKER: Self = Self { is_docker_format: true, ..Self::PLAIN };
     /// A registry over `/v2/`.
-    pub const REGISTRY: Self = Self { is_far: true, ..Self::PLAIN };
+    pub const REGISTRY: Self = Self { is_remote: true, ..Self::PLAIN };
     /// A repository of Amazon ECR, which refuses an index with anything but manifests in it.
-    pub const ECR: Self = Self { is_far: true, lists_manifests_only: true, ..Self::PLAIN };
+    pub const ECR: Self = Self { is_remote: true, lists_manifests_only: true, ..Self::PLAIN };
 }
 
 /// A place that a scheme names.

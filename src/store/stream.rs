@@ -39,7 +39,7 @@ impl Source {
     /// Trusts the digests of local files if the destination computes them itself.
     #[must_use]
     pub fn trusted(self) -> Self {
-        Self { trusted: self.store.capabilities().has_files, ..self }
+        Self { trusted: self.store.capabilities().has_content_addressed_files, ..self }
     }
 
     /// Names the [`PendingBlob`] of which the destination may have a part already.

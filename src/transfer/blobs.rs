@@ -40,7 +40,7 @@ pub(super) async fn move_blobs(
         progress: Arc::clone(progress),
         moved: Arc::default(),
     };
-    if destination.capabilities().is_stream {
+    if destination.capabilities().is_sequential {
         for &blob in blobs {
             progress.hear(Event::Started(blob));
             outcome.count(mover.move_blob(blob).await?);
@@ -52,7 +52,7 @@ pub(super) async fn move_blobs(
 
 impl Mover {
     async fn move_all(&self, blobs: &[&Descriptor], outcome: &mut Outcome) -> Result<(), Error> {
-        let far = self.source.capabilities().is_far || self.destination.capabilities().is_far;
+        let far = self.source.capabilities().is_remote || self.destination.capabilities().is_remote;
         let mut limits = Limits::new(self.options.jobs, self.options.buffers.budget(), far, Instant::now());
         let mut waiting: VecDeque<&Descriptor> = blobs.iter().copied().collect();
         let mut window = tokio::time::interval(WINDOW);

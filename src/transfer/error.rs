@@ -119,7 +119,7 @@ pub enum Error {
     #[error(
         "layer {digest} in {place} decompresses to {found}, and its image's configuration says {expected}"
     )]
-    Identity {
+    DiffIdMismatch {
         /// The source.
         place: String,
         /// The layer.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 /// Large blobs that move at once until it is known that more are faster.
 const LARGE: usize = 4;
 /// The most large blobs at once.
-const MOST_LARGE: usize = 16;
+const MAX_LARGE: usize = 16;
 /// What a connection takes of the memory besides the blob's bytes.
 const CONNECTION: u64 = 128 * 1024;
 /// How often throughput is measured. Long enough for a part of several megabytes.
@@ -106,7 +106,7 @@ impl Limits {
             self.rest -= 1;
             return;
         }
-        let most = MOST_LARGE.min(self.most);
+        let most = MAX_LARGE.min(self.most);
         if self.adapts && waiting && self.large < most {
             self.before = Some(rate);
             self.large = (self.large + self.large.div_ceil(2)).min(most);

@@ -21,7 +21,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use self::blobs::move_blobs;
-use self::compress::{Compression, CompressionCache, Work};
+use self::compress::{Compression, CompressionCache, LayerCompression};
 pub use self::error::Error;
 use self::missing::Missing;
 use self::plan::Plan;
@@ -109,7 +109,7 @@ pub async fn survey(
     progress: &Arc<dyn Progress>,
 ) -> Result<Outcome, Error> {
     let plan = plan(source, destination, options).await?;
-    let compresses = Work::of(source, destination, options, &plan).await?.is_some();
+    let compresses = LayerCompression::of(source, destination, options, &plan).await?.is_some();
     if !compresses {
         expect(source, &plan.root, options)?;
     }
@@ -133,7 +133,7 @@ pub async fn survey(
 }
 
 async fn plan(source: &Shared, destination: Option<&Shared>, options: &Options) -> Result<Plan, Error> {
-    let docker = destination.filter(|destination| destination.capabilities().is_dockers);
+    let docker = destination.filter(|destination| destination.capabilities().is_docker_format);
     let plan = Plan::make(source, &options.image, &options.platforms, docker, options.referrers).await?;
     if let Some(destination) =
         destination.filter(|destination| destination.capabilities().lists_manifests_only)
@@ -168,7 +168,7 @@ pub async fn add(
     progress: &Arc<dyn Progress>,
 ) -> Result<Outcome, Error> {
     let plan = plan(source, Some(destination), options).await?;
-    if let Some(work) = Work::of(source, Some(destination), options, &plan).await? {
+    if let Some(work) = LayerCompression::of(source, Some(destination), options, &plan).await? {
         return work.add(source, destination, &plan, options, progress).await;
     }
     expect(source, &plan.root, options)?;
@@ -220,7 +220,7 @@ async fn put_children(
     children: &[Manifest],
     progress: &Arc<dyn Progress>,
 ) -> Result<(), Error> {
-    let at_once = if destination.capabilities().is_far { MANIFESTS } else { 1 };
+    let at_once = if destination.capabilities().is_remote { MANIFESTS } else { 1 };
     let put = |child| -> BoxFuture<'_, Result<(), Error>> {
         Box::pin(async move {
             destination.put_manifest(child).await?;

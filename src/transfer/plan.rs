@@ -12,11 +12,11 @@ use crate::image::{Content, Descriptor, Digest, Manifest, Name, Platform, media_
 use crate::store::{self, Shared, Source};
 
 /// Indexes in indexes: one level is common, two are seen, more are not meant well.
-pub(super) const DEEPEST: usize = 8;
+pub(super) const MAX_DEPTH: usize = 8;
 /// All manifests of an image are in memory together.
-const MOST_MANIFEST_BYTES: usize = 64 * 1024 * 1024;
+const MAX_MANIFEST_BYTES: usize = 64 * 1024 * 1024;
 /// A configuration is read whole where the platform or the layers have to be known.
-const LARGEST_CONFIGURATION: u64 = 8 * 1024 * 1024;
+const MAX_CONFIGURATION: u64 = 8 * 1024 * 1024;
 
 /// The annotation with which buildkit says which image an attestation in the same index is about.
 pub(super) const ATTESTED: &str = "vnd.docker.reference.digest";
@@ -116,7 +116,7 @@ impl Walk {
     ) -> Result<(), Error> {
         self.prefetch(source, index, depth).await?;
         for entry in index.children() {
-            if depth > DEEPEST {
+            if depth > MAX_DEPTH {
                 return Err(Error::TooDeep { place: source.name(), digest: index.digest().clone() });
             }
             if !self.seen.insert(entry.digest.clone()) {
@@ -135,7 +135,7 @@ impl Walk {
 
     /// Reads what an index lists, many manifests at once, before the way goes through them in order.
     async fn prefetch(&mut self, source: &Shared, index: &Manifest, depth: usize) -> Result<(), Error> {
-        if depth > DEEPEST || !source.capabilities().is_far {
+        if depth > MAX_DEPTH || !source.capabilities().is_remote {
             return Ok(());
         }
         let (mut named, entries) = (HashSet::new(), index.children());
@@ -150,8 +150,8 @@ impl Walk {
         let mut bytes = self.bytes;
         while let Some(manifest) = reads.try_next().await? {
             bytes += manifest.bytes().len();
-            if bytes > MOST_MANIFEST_BYTES {
-                return Err(Error::TooMuch { place: source.name(), limit: MOST_MANIFEST_BYTES });
+            if bytes > MAX_MANIFEST_BYTES {
+                return Err(Error::TooMuch { place: source.name(), limit: MAX_MANIFEST_BYTES });
             }
             self.fetched.insert(manifest.digest().clone(), manifest);
         }
@@ -160,8 +160,8 @@ impl Walk {
 
     pub(super) fn count(&mut self, source: &Shared, manifest: &Manifest) -> Result<(), Error> {
         self.bytes += manifest.bytes().len();
-        if self.bytes > MOST_MANIFEST_BYTES {
-            return Err(Error::TooMuch { place: source.name(), limit: MOST_MANIFEST_BYTES });
+        if self.bytes > MAX_MANIFEST_BYTES {
+            return Err(Error::TooMuch { place: source.name(), limit: MAX_MANIFEST_BYTES });
         }
         Ok(())
     }
@@ -200,7 +200,7 @@ fn fit(destination: &Shared, root: &Manifest, referrers: bool) -> Result<(), Err
 
 /// A configuration's bytes; `None` where there are more of them than make sense.
 pub(super) async fn configuration(source: &Shared, config: &Descriptor) -> Result<Option<Vec<u8>>, Error> {
-    if config.size > LARGEST_CONFIGURATION {
+    if config.size > MAX_CONFIGURATION {
         return Ok(None);
     }
     let mut stream = Source::new(source.clone(), config.clone(), |_| {}).stream().await?;

@@ -8,12 +8,12 @@ use std::collections::HashSet;
 use serde_json::json;
 
 use super::Error;
-use super::plan::{ATTESTED, DEEPEST, configuration, fetch};
+use super::plan::{ATTESTED, MAX_DEPTH, configuration, fetch};
 use crate::image::{Content, Descriptor, Digest, Manifest, Name, Platform, media_type};
 use crate::store::{self, Shared};
 
 /// How many configurations are read where entries do not say their platform.
-const MOST_CONFIGURATIONS: usize = 64;
+const MAX_CONFIGURATIONS: usize = 64;
 
 /// An image that an index lists, directly or through other indexes.
 struct Offer {
@@ -107,7 +107,7 @@ async fn collect(
             offers.push(Offer { entry: entry.clone(), platform });
             continue;
         }
-        if depth == DEEPEST {
+        if depth == MAX_DEPTH {
             return Err(Error::TooDeep { place: source.name(), digest: index.digest().clone() });
         }
         match fetch(source, entry).await {
@@ -144,7 +144,7 @@ async fn examine(source: &Shared, offers: &mut [Offer]) -> Result<(), Error> {
             && media_type::is_image(&offer.entry.media_type)
             && attested(&offer.entry).is_none()
     };
-    for offer in offers.iter_mut().filter(silent).take(MOST_CONFIGURATIONS) {
+    for offer in offers.iter_mut().filter(silent).take(MAX_CONFIGURATIONS) {
         let image = fetch(source, &offer.entry).await?;
         offer.platform = of_configuration(source, &image).await?;
     }

@@ -4,12 +4,12 @@
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use super::Error;
-use super::plan::{DEEPEST, Walk, fetch};
+use super::plan::{MAX_DEPTH, Walk, fetch};
 use crate::image::{Descriptor, Digest, Manifest, Name, Tag};
 use crate::store::{self, Shared};
 
 /// More than any image has; what lists more is not meant well.
-const MOST: usize = 10_000;
+const MAX_COUNT: usize = 10_000;
 /// How many questions are asked at once.
 const QUESTIONS: usize = 8;
 /// Suffixes of cosign's tags: signature, attestation, bill of materials.
@@ -63,7 +63,7 @@ pub(super) async fn gather(
     for depth in 0.. {
         let mut next = Vec::new();
         for (subject, manifest) in listed(source, &subjects, &mut walk).await? {
-            if depth == DEEPEST || referrers.len() == MOST {
+            if depth == MAX_DEPTH || referrers.len() == MAX_COUNT {
                 let digest = root.digest().clone();
                 return Err(Error::TooManyReferrers { place: source.name(), digest });
             }
@@ -112,7 +112,7 @@ async fn listed(
             }
         }
     }
-    if wanted.len() > MOST {
+    if wanted.len() > MAX_COUNT {
         return Err(Error::TooManyReferrers { place: source.name(), digest: subjects[0].clone() });
     }
     let read = |(subject, entry): (Digest, Descriptor)| async move {

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ecr::store::registry::{Login, Remote};
-use ecr::store::{Answer, Journal, Reader, Source, Written};
+use ecr::store::{Journal, Reader, Source, StoreFuture, Written};
 use ecr::transfer::compress::CompressionCache;
 use tokio::sync::Notify;
 
@@ -26,7 +26,7 @@ struct Hesitation {
 }
 
 impl Reader for Hesitation {
-    fn read(&mut self, buffer: Vec<u8>, limit: usize) -> Answer<'_, Vec<u8>> {
+    fn read(&mut self, buffer: Vec<u8>, limit: usize) -> StoreFuture<'_, Vec<u8>> {
         Box::pin(async move {
             if self.rest < limit {
                 self.go.notified().await;
@@ -43,11 +43,11 @@ impl Store for Hesitant {
         "memory".to_owned()
     }
 
-    fn manifest<'a>(&'a self, name: &'a Name) -> Answer<'a, Manifest> {
+    fn manifest<'a>(&'a self, name: &'a Name) -> StoreFuture<'a, Manifest> {
         self.memory.manifest(name)
     }
 
-    fn open<'a>(&'a self, blob: &'a Descriptor, offset: u64) -> Answer<'a, Box<dyn Reader>> {
+    fn open<'a>(&'a self, blob: &'a Descriptor, offset: u64) -> StoreFuture<'a, Box<dyn Reader>> {
         Box::pin(async move {
             let reader = self.memory.open(blob, offset).await?;
             // Enough for a part beside what is on its way through a machine of many processors.
@@ -56,19 +56,19 @@ impl Store for Hesitant {
         })
     }
 
-    fn prepare<'a>(&'a self, blobs: &'a [Descriptor]) -> Answer<'a, HashSet<Digest>> {
+    fn prepare<'a>(&'a self, blobs: &'a [Descriptor]) -> StoreFuture<'a, HashSet<Digest>> {
         self.memory.prepare(blobs)
     }
 
-    fn write<'a>(&'a self, blob: &'a Descriptor, source: &'a Source) -> Answer<'a, Written> {
+    fn write<'a>(&'a self, blob: &'a Descriptor, source: &'a Source) -> StoreFuture<'a, Written> {
         self.memory.write(blob, source)
     }
 
-    fn put_manifest<'a>(&'a self, manifest: &'a Manifest) -> Answer<'a, ()> {
+    fn put_manifest<'a>(&'a self, manifest: &'a Manifest) -> StoreFuture<'a, ()> {
         self.memory.put_manifest(manifest)
     }
 
-    fn put_image<'a>(&'a self, manifest: &'a Manifest, tags: &'a [String]) -> Answer<'a, ()> {
+    fn put_image<'a>(&'a self, manifest: &'a Manifest, tags: &'a [String]) -> StoreFuture<'a, ()> {
         self.memory.put_image(manifest, tags)
     }
 }

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use ecr::image::Digest;
 use ecr::model;
-use ecr::service::{Backend, Client, Refusal, Request};
+use ecr::service::{Backend, Client, Request, ServiceError};
 use ecr::store::Ecr;
 use ecr::store::ecr::{Network, Repository};
 use serde_json::{Map, Value, json};
 
 /// Answers a request instead of the fake, or leaves it to it with `None`.
-type ApiError = Box<dyn Fn(&Request, &mut State) -> Option<Result<Value, Refusal>> + Send>;
+type ApiError = Box<dyn Fn(&Request, &mut State) -> Option<Result<Value, ServiceError>> + Send>;
 
 pub(super) const MEBIBYTE: usize = 1024 * 1024;
 
@@ -49,7 +49,7 @@ impl Fake {
     pub(super) fn fail(
         &self,
         operation: &'static str,
-        fault: impl Fn(&Request, &mut State) -> Option<Result<Value, Refusal>> + Send + 'static,
+        fault: impl Fn(&Request, &mut State) -> Option<Result<Value, ServiceError>> + Send + 'static,
     ) {
         self.state().faults.entry(operation).or_default().push_back(Box::new(fault));
     }
@@ -81,12 +81,12 @@ impl Fake {
     }
 }
 
-pub(super) fn refusal(code: &str, status: u16) -> Refusal {
-    Refusal { code: code.to_owned(), message: "as scripted".to_owned(), members: Map::new(), status }
+pub(super) fn refusal(code: &str, status: u16) -> ServiceError {
+    ServiceError { code: code.to_owned(), message: "as scripted".to_owned(), members: Map::new(), status }
 }
 
 /// The refusal of a part, with the last byte that the service has.
-pub(super) fn out_of_order(last: i64) -> Refusal {
+pub(super) fn out_of_order(last: i64) -> ServiceError {
     let mut refusal = refusal("InvalidLayerPartException", 400);
     refusal.members.insert("lastValidByteReceived".to_owned(), json!(last));
     refusal
@@ -106,7 +106,7 @@ fn describe(request: &Request) -> String {
 }
 
 impl Backend for Fake {
-    fn answer(&self, request: Request) -> Result<Value, Refusal> {
+    fn answer(&self, request: Request) -> Result<Value, ServiceError> {
         let name = match request.operation.as_str() {
             "DescribeRepositories" => &request.input["repositoryNames"][0],
             _ => &request.input["repositoryName"],
@@ -123,7 +123,7 @@ impl Backend for Fake {
 }
 
 impl State {
-    fn answer(&mut self, request: &Request) -> Result<Value, Refusal> {
+    fn answer(&mut self, request: &Request) -> Result<Value, ServiceError> {
         match request.operation.as_str() {
             "BatchCheckLayerAvailability" => Ok(self.availability(request)),
             "InitiateLayerUpload" => {
@@ -161,7 +161,7 @@ impl State {
         json!({"layers": layers, "failures": []})
     }
 
-    fn part(&mut self, request: &Request) -> Result<Value, Refusal> {
+    fn part(&mut self, request: &Request) -> Result<Value, ServiceError> {
         let number = |member: &str| request.input[member].as_u64().unwrap();
         let upload = self.uploads.get_mut(&text(request, "uploadId"));
         let upload = upload.ok_or_else(|| refusal("UploadNotFoundException", 400))?;
@@ -175,7 +175,7 @@ impl State {
         Ok(json!({"lastByteReceived": last}))
     }
 
-    fn complete(&mut self, request: &Request) -> Result<Value, Refusal> {
+    fn complete(&mut self, request: &Request) -> Result<Value, ServiceError> {
         let upload = self.uploads.remove(&text(request, "uploadId"));
         let bytes = upload.ok_or_else(|| refusal("UploadNotFoundException", 400))?;
         let digest = Digest::of(&bytes).to_string();
@@ -186,7 +186,7 @@ impl State {
         Ok(json!({"layerDigest": digest}))
     }
 
-    fn put(&mut self, request: &Request) -> Result<Value, Refusal> {
+    fn put(&mut self, request: &Request) -> Result<Value, ServiceError> {
         let (manifest, tag) = (text(request, "imageManifest"), text(request, "imageTag"));
         let digest = Digest::of(manifest.as_bytes()).to_string();
         let value: Value = serde_json::from_str(&manifest).unwrap();
@@ -246,7 +246,7 @@ impl State {
         json!({"referrers": found.get(from..=from).unwrap_or_default(), "nextToken": next})
     }
 
-    fn describe(&self, request: &Request) -> Result<Value, Refusal> {
+    fn describe(&self, request: &Request) -> Result<Value, ServiceError> {
         let identifier = &request.input["imageIds"][0];
         let by_tag = identifier["imageTag"].as_str().and_then(|tag| self.tags.get(tag));
         let digest = identifier["imageDigest"].as_str().or(by_tag.map(String::as_str));

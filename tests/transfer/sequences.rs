@@ -5,7 +5,7 @@ use std::sync::Barrier;
 use std::time::Duration;
 
 use ecr::model;
-use ecr::service::{Backend, Client, Refusal, Request};
+use ecr::service::{Backend, Client, Request, ServiceError};
 use ecr::store::ecr::{Ecr, Network, Repository};
 use ecr::store::registry::Login;
 
@@ -129,7 +129,7 @@ struct Together {
 }
 
 impl Backend for Together {
-    fn answer(&self, request: Request) -> Result<Value, Refusal> {
+    fn answer(&self, request: Request) -> Result<Value, ServiceError> {
         for (_, barrier) in self.waves.iter().filter(|(operation, _)| *operation == request.operation) {
             barrier.wait();
         }

@@ -4,7 +4,7 @@ use crate::commands;
 use crate::model::help::{first_sentence, texts};
 use crate::model::{self, Kind, Operation, Service, names::kebab};
 
-use super::super::completion::SHELLS;
+use super::super::completion_scripts::SHELLS;
 use super::super::help::{common_help, custom_commands};
 use super::super::options::{Argument, GLOBALS, OptionTarget, arguments};
 use super::Candidate;
@@ -34,26 +34,26 @@ pub(super) struct OptionHint {
 }
 
 /// A command, or the place where one is expected.
-pub(super) enum Level {
+pub(super) enum CommandContext {
     Root,
     Public,
     Wait(&'static Service),
     Operation(&'static Service, &'static Operation),
     /// A command of our own.
-    Verb(Box<clap::Command>),
+    OwnCommand(Box<clap::Command>),
     /// The shell whose script is wanted.
     Completions,
     /// A command without anything to complete.
     End(&'static Service),
 }
 
-impl Level {
+impl CommandContext {
     /// The service whose repositories are meant.
     pub(super) fn service(&self) -> &'static Service {
         match self {
             Self::Public => model::ecr_public(),
             Self::Wait(service) | Self::Operation(service, _) | Self::End(service) => service,
-            Self::Root | Self::Verb(_) | Self::Completions => model::ecr(),
+            Self::Root | Self::OwnCommand(_) | Self::Completions => model::ecr(),
         }
     }
 
@@ -63,11 +63,11 @@ impl Level {
             Self::Root if word == "public" => Some(Self::Public),
             Self::Root if word == "completions" => Some(Self::Completions),
             Self::Root => match commands::COMMANDS.iter().find(|command| command.name == word) {
-                Some(command) => Some(Self::Verb(Box::new((command.define)()))),
+                Some(command) => Some(Self::OwnCommand(Box::new((command.define)()))),
                 None => Some(Self::of_service(model::ecr(), word)),
             },
             Self::Public => match own_of_public().find(|command| command.name == word) {
-                Some(command) => Some(Self::Verb(Box::new((command.define)()))),
+                Some(command) => Some(Self::OwnCommand(Box::new((command.define)()))),
                 None => Some(Self::of_service(model::ecr_public(), word)),
             },
             Self::Wait(service) => {
@@ -75,8 +75,8 @@ impl Level {
                 let operation = waiter.and_then(|(_, waiter)| service.operation(waiter.operation));
                 Some(operation.map_or(Self::End(service), |operation| Self::Operation(service, operation)))
             }
-            Self::Verb(command) => {
-                command.find_subcommand(word).map(|below| Self::Verb(Box::new(below.clone())))
+            Self::OwnCommand(command) => {
+                command.find_subcommand(word).map(|below| Self::OwnCommand(Box::new(below.clone())))
             }
             Self::Operation(..) | Self::Completions | Self::End(_) => None,
         }
@@ -115,7 +115,7 @@ impl Level {
             Self::Wait(service) => {
                 service.waiters().map(|(name, _)| Candidate::new(kebab(name), "")).collect()
             }
-            Self::Verb(command) => {
+            Self::OwnCommand(command) => {
                 command.get_subcommands().filter(|below| !below.is_hide_set()).map(own).collect()
             }
             Self::Operation(..) | Self::Completions | Self::End(_) => Vec::new(),
@@ -130,7 +130,7 @@ impl Level {
                 .filter(|argument| !argument.hidden)
                 .flat_map(|argument| of_argument(service, operation, argument))
                 .collect(),
-            Self::Verb(command) => command.get_arguments().filter_map(of_clap).collect(),
+            Self::OwnCommand(command) => command.get_arguments().filter_map(of_clap).collect(),
             _ => Vec::new(),
         };
         hints.extend(GLOBALS.iter().map(|global| OptionHint {
@@ -149,7 +149,7 @@ impl Level {
     /// What the word at this place of the command may be, where it is no option.
     pub(super) fn positional(&self, index: usize) -> Option<Source> {
         match self {
-            Self::Verb(command) => {
+            Self::OwnCommand(command) => {
                 // The last argument takes all words that follow, if it takes several.
                 let several = |arg: &&clap::Arg| {
                     arg.get_num_args().is_some_and(|range| range.max_values() > 1)

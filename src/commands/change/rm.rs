@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::ArgMatches;
 
 use super::super::consent::ConsentArgs;
-use super::super::images::reading::ReadingArgs;
+use super::super::images::common_args::ReadingArgs;
 use super::super::{Command, Context};
 use super::by_name::{self, ByName};
 use super::executor::Action;

@@ -2,9 +2,9 @@
 
 use super::finding::Finding;
 use super::{Examination, token};
-use crate::auth::cache::{Cache, Unusable};
 use crate::auth::identity::Identity;
 use crate::auth::login_conf::Rules;
+use crate::auth::token_cache::{Cache, CacheError};
 use crate::image::host::Address;
 
 /// Examines them for these hosts.
@@ -23,7 +23,7 @@ pub(super) fn examine(examination: &mut Examination<'_>, hosts: &[String]) {
     };
     let cache = match Cache::open(&settings) {
         Ok(cache) => cache,
-        Err(unusable @ Unusable::Unsafe { .. }) => {
+        Err(unusable @ CacheError::Unsafe { .. }) => {
             examination.report.add(
                 Finding::CacheUnsafe,
                 unusable.to_string(),

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use super::finding::Finding;
 use super::login_file::{self, Holder};
 use super::{Examination, helper, token};
-use crate::auth::client_file::{self, Client};
-use crate::auth::fetch::moment;
+use crate::auth::auth_file::{self, Client};
+use crate::auth::get_authorization_token::moment;
 use crate::auth::json_text::JsonText;
-use crate::auth::store_login::{HELPER, means};
+use crate::auth::write_login::{HELPER, means};
 use crate::image::glob;
 
 /// Members that people write, and what docker reads instead.
@@ -41,7 +41,7 @@ pub(super) fn examine(examination: &mut Examination<'_>, hosts: &[String]) {
     if !login_file::is_used(&settings, &["docker"], &file) {
         return;
     }
-    let json = match client_file::read(&file) {
+    let json = match auth_file::read(&file) {
         Ok(json) => json,
         Err(error) => {
             let reason = error.to_string().replace(". Nothing was changed", "");

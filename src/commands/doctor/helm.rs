@@ -3,7 +3,7 @@
 use super::finding::Finding;
 use super::login_file::{self, Holder};
 use super::{Examination, token};
-use crate::auth::client_file::{self, Client};
+use crate::auth::auth_file::{self, Client};
 
 /// Examines which login helm takes for these hosts.
 pub(super) fn examine(examination: &mut Examination<'_>, hosts: &[String]) {
@@ -13,7 +13,7 @@ pub(super) fn examine(examination: &mut Examination<'_>, hosts: &[String]) {
         return;
     }
     let name = file.display().to_string();
-    let json = match client_file::read(&file) {
+    let json = match auth_file::read(&file) {
         Ok(json) => json,
         Err(error) => {
             let reason = error.to_string().replace(". Nothing was changed", "");
@@ -22,7 +22,7 @@ pub(super) fn examine(examination: &mut Examination<'_>, hosts: &[String]) {
         }
     };
     login_file::hide(&mut examination.report, &json);
-    let of_docker = Client::Docker.file(&settings).ok().and_then(|file| client_file::read(&file).ok());
+    let of_docker = Client::Docker.file(&settings).ok().and_then(|file| auth_file::read(&file).ok());
     for host in hosts {
         let docker_holder = of_docker.as_ref().map_or(Holder::Nobody, |json| login_file::holder(json, host));
         match login_file::login(&json, host) {

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::finding::Finding;
 use super::{Examination, token};
-use crate::auth::docker_credentials::{self, StoredLogin};
 use crate::auth::helper_install::PROGRAM;
+use crate::auth::read_login::{self, StoredLogin};
 use crate::settings::Settings;
 
 /// How long a program may take, unless --cli-read-timeout says less. One that asks a person for something never answers.
@@ -99,7 +99,7 @@ fn missing(examination: &mut Examination<'_>, program: &str, name: &str) {
     examination.report.add(Finding::DockerHelperMissing, detail, hint);
 }
 
-type Answer = Result<Option<StoredLogin>, docker_credentials::Error>;
+type Answer = Result<Option<StoredLogin>, read_login::Error>;
 
 /// The program's answer; `None` where it takes too long.
 fn ask(settings: &Settings, program: &str, host: &str) -> Option<Answer> {
@@ -108,7 +108,7 @@ fn ask(settings: &Settings, program: &str, host: &str) -> Option<Answer> {
     let (settings, program, host) = (settings.clone(), program.to_owned(), host.to_owned());
     std::thread::spawn(move || {
         // Nobody listens any more where it took too long.
-        let _ = sender.send(docker_credentials::of_program(&settings, &program, &host, &host));
+        let _ = sender.send(read_login::of_program(&settings, &program, &host, &host));
     });
     receiver.recv_timeout(patience).ok()
 }
@@ -117,10 +117,10 @@ fn patience(settings: &Settings) -> Duration {
     settings.read_timeout().ok().flatten().map_or(PATIENCE, |timeout| timeout.min(PATIENCE))
 }
 
-fn reason(error: &docker_credentials::Error, is_own: bool) -> String {
+fn reason(error: &read_login::Error, is_own: bool) -> String {
     match error {
-        docker_credentials::Error::Program { reason, .. } => shown(reason, is_own),
-        docker_credentials::Error::File(error) => error.to_string(),
+        read_login::Error::Program { reason, .. } => shown(reason, is_own),
+        read_login::Error::File(error) => error.to_string(),
     }
 }
 

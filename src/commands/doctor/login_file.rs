@@ -5,11 +5,11 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::report::Report;
-use crate::auth::client_file::{self, Client};
-use crate::auth::docker_credentials::{StoredLogin, written};
+use crate::auth::auth_file::{self, Client};
 use crate::auth::expiry;
 use crate::auth::json_text::JsonText;
-use crate::auth::store_login::means;
+use crate::auth::read_login::{StoredLogin, written};
+use crate::auth::write_login::means;
 use crate::image::host::Address;
 use crate::settings::Settings;
 
@@ -65,7 +65,7 @@ pub(super) fn end(login: &StoredLogin) -> Option<u64> {
 pub(super) fn hosts(settings: &Settings) -> Vec<String> {
     let mut hosts = Vec::new();
     for client in [Client::Docker, Client::Podman, Client::Helm] {
-        let Some(file) = client.file(settings).ok().and_then(|file| client_file::read(&file).ok()) else {
+        let Some(file) = client.file(settings).ok().and_then(|file| auth_file::read(&file).ok()) else {
             continue;
         };
         let keys = [file.keys(&["credHelpers"]), file.keys(&["auths"])].concat();
@@ -90,7 +90,7 @@ pub(super) fn hide(report: &mut Report, file: &JsonText) {
             Value::Array(values) => values.iter().for_each(|value| texts(report, value)),
             Value::String(text) => {
                 report.hide(text);
-                if let Some((_, password)) = crate::auth::entry::login(text) {
+                if let Some((_, password)) = crate::auth::cached_token::login(text) {
                     report.hide(&password);
                 }
             }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::finding::Finding;
 use super::login_file::{self, Holder};
 use super::{Examination, helper, token};
-use crate::auth::client_file::{self, Client};
+use crate::auth::auth_file::{self, Client};
 use crate::auth::json_text::JsonText;
 use crate::settings::Settings;
 
@@ -18,7 +18,7 @@ pub(super) fn examine(examination: &mut Examination<'_>, hosts: &[String]) {
     }
     let mut files = Vec::new();
     for file in own_files(&settings, own) {
-        match client_file::read(&file) {
+        match auth_file::read(&file) {
             Ok(json) => {
                 login_file::hide(&mut examination.report, &json);
                 files.push((file.display().to_string(), json));
@@ -31,7 +31,7 @@ pub(super) fn examine(examination: &mut Examination<'_>, hosts: &[String]) {
     }
     let of_docker = Client::Docker.file(&settings).ok();
     let of_docker =
-        of_docker.and_then(|file| Some((file.display().to_string(), client_file::read(&file).ok()?)));
+        of_docker.and_then(|file| Some((file.display().to_string(), auth_file::read(&file).ok()?)));
     for host in hosts {
         login(examination, &files, of_docker.as_ref(), host);
     }

@@ -5,9 +5,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use super::Examination;
 use super::finding::Finding;
 use super::login_file;
-use crate::auth::docker_credentials::StoredLogin;
-use crate::auth::entry;
-use crate::auth::fetch::moment;
+use crate::auth::cached_token;
+use crate::auth::get_authorization_token::moment;
+use crate::auth::read_login::StoredLogin;
 
 /// The name that every client of ECR logs in with.
 const USER: &str = "AWS";
@@ -57,7 +57,7 @@ fn damage(password: &str) -> Option<&'static str> {
              with 400 Bad Request",
         );
     }
-    entry::login(password)
+    cached_token::login(password)
         .filter(|(user, _)| user == USER)
         .map(|_| "is a whole authorization token (base64 of AWS:PASSWORD) instead of the password in it")
 }

@@ -16,7 +16,7 @@ use crate::settings::Settings;
 /// How often a call is made in all, unless AWS_MAX_ATTEMPTS or the profile says otherwise.
 const ATTEMPTS: u32 = 10;
 /// The longest wait between two attempts, as in the AWS retry modes.
-const LONGEST_WAIT: Duration = Duration::from_secs(20);
+const MAX_WAIT: Duration = Duration::from_secs(20);
 
 /// A registry in a region.
 pub(in crate::commands) struct Connection {
@@ -194,7 +194,7 @@ impl Connection {
 
     /// Doubles from attempt to attempt; up to half of it is left to chance, so that many do not come back at once.
     fn wait_after(&self, failures: u32) -> Duration {
-        let longest = self.first_wait.saturating_mul(2u32.saturating_pow(failures - 1)).min(LONGEST_WAIT);
+        let longest = self.first_wait.saturating_mul(2u32.saturating_pow(failures - 1)).min(MAX_WAIT);
         let chance = f64::from(uuid::Uuid::new_v4().as_fields().0) / f64::from(u32::MAX);
         longest.mul_f64(0.5 + chance / 2.0)
     }

@@ -53,7 +53,7 @@ impl Contents<'_> {
         platform: &'s Platform,
         depth: usize,
     ) -> LocalBoxFuture<'s, anyhow::Result<Chosen>> {
-        const DEEPEST: usize = 8;
+        const MAX_DEPTH: usize = 8;
         Box::pin(async move {
             let (manifest, is_fetched) = self.manifest(position).await?;
             let mut chosen = Chosen { digest: None, fetched: usize::from(is_fetched) };
@@ -70,7 +70,7 @@ impl Contents<'_> {
             }
             let nested = manifest.children().into_iter().filter(|child| child.platform().is_none());
             for child in nested.filter_map(|child| self.graph.position(&child.digest)) {
-                if depth < DEEPEST && chosen.digest.is_none() {
+                if depth < MAX_DEPTH && chosen.digest.is_none() {
                     let found = self.for_platform(child, platform, depth + 1).await?;
                     chosen = Chosen { digest: found.digest, fetched: chosen.fetched + found.fetched };
                 }

@@ -7,11 +7,11 @@ use serde_json::{Map, Value};
 
 use super::super::registry::wrong;
 use super::super::{Command, Context, block_on};
+use super::common_args::ReadingArgs;
 use super::describe::{Images, graph, lookup};
 use super::failures::{Failures, NO, answer, is_missing_repository};
 use super::json::image_members;
 use super::output::{Column, Listing, Output, Rows};
-use super::reading::ReadingArgs;
 use super::selection::{RegistryArgs, Repository, RepositoryArgs, Selection, is_glob};
 use crate::image::graph::Graph;
 use crate::image::{Digest, Name, glob};

@@ -7,6 +7,7 @@
 
 pub(super) mod age;
 pub(super) mod children;
+pub(super) mod common_args;
 pub(super) mod connection;
 pub(super) mod content;
 pub(super) mod describe;
@@ -24,7 +25,6 @@ pub(super) mod pacing;
 pub(super) mod pages;
 pub(super) mod progress;
 mod public;
-pub(super) mod reading;
 mod repos;
 pub(super) mod selection;
 pub(super) mod version;

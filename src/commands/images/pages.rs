@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::connection::Connection;
 
 /// More pages than any listing has.
-const MOST_PAGES: usize = 10_000;
+const MAX_PAGES: usize = 10_000;
 
 /// The pages of one operation.
 pub(in crate::commands) struct Pages<'a> {
@@ -37,8 +37,8 @@ impl<'a> Pages<'a> {
             if !self.seen.insert(token.to_owned()) {
                 bail!("{} answered the same page twice, so that the listing is not complete", self.operation);
             }
-            if self.seen.len() > MOST_PAGES {
-                bail!("{} answered {MOST_PAGES} pages and has no end", self.operation);
+            if self.seen.len() > MAX_PAGES {
+                bail!("{} answered {MAX_PAGES} pages and has no end", self.operation);
             }
             input["nextToken"] = Value::from(token);
             self.input = Some(input);

@@ -204,7 +204,7 @@ impl Group {
 impl Group {
     /// What the registry says of the repositories: by name where there are names only, else of all that fit.
     async fn described(&self) -> anyhow::Result<Vec<Value>> {
-        const MOST_NAMES: usize = 100;
+        const MAX_NAMES: usize = 100;
         let mut found = Vec::new();
         if self.patterns.iter().any(|pattern| is_glob(pattern)) {
             let fits = |name: &str| self.patterns.iter().any(|pattern| glob::matches(pattern, name));
@@ -218,7 +218,7 @@ impl Group {
             })
             .await?;
         } else {
-            for names in self.patterns.chunks(MOST_NAMES) {
+            for names in self.patterns.chunks(MAX_NAMES) {
                 let input = json!({"repositoryNames": names});
                 let mut answer = self.connection.call("DescribeRepositories", input).await?;
                 if let Value::Array(some) = answer["repositories"].take() {

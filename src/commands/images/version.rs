@@ -3,14 +3,14 @@
 use semver::{Prerelease, Version};
 
 /// A tag of digits alone with more of them is a build number or a date, and no version.
-const MOST_DIGITS: usize = 5;
+const MAX_DIGITS: usize = 5;
 
 /// Reads a tag as a version; what is left out is 0.
 pub(in crate::commands) fn version(tag: &str) -> Option<Version> {
     let text = tag.strip_prefix('v').unwrap_or(tag);
     let (numbers, pre) = text.split_once('-').map_or((text, None), |(numbers, pre)| (numbers, Some(pre)));
     let parts: Vec<&str> = numbers.split('.').collect();
-    if parts.len() > 3 || (parts.len() == 1 && numbers.len() > MOST_DIGITS) {
+    if parts.len() > 3 || (parts.len() == 1 && numbers.len() > MAX_DIGITS) {
         return None;
     }
     let number = |at: usize| -> Option<u64> {

@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 
 use super::super::consent::{Consent, ConsentArgs};
 use super::super::images::children::tell_fetched;
+use super::super::images::common_args::ReadingArgs;
 use super::super::images::failures::{Failures, NO};
 use super::super::images::output::{Document, Output, Style};
-use super::super::images::reading::ReadingArgs;
 use super::super::images::selection::{RegistryArgs, Repository, RepositoryArgs, Selection};
 use super::super::registry::usage;
 use super::super::{Command, Context, block_on, images};

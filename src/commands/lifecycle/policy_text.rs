@@ -12,7 +12,7 @@ use super::super::registry::usage;
 use crate::lifecycle::{Policy, Severity, lint};
 
 /// More than this is read of no file: the service takes 30,720 characters.
-const LARGEST: u64 = 1 << 20;
+const MAX_BYTES: u64 = 1 << 20;
 
 /// A policy with its text.
 #[derive(Debug, Clone)]
@@ -28,9 +28,9 @@ impl PolicyText {
         let name = path.display();
         let mut bytes = Vec::new();
         let read = if path.as_os_str() == "-" {
-            std::io::stdin().take(LARGEST).read_to_end(&mut bytes)
+            std::io::stdin().take(MAX_BYTES).read_to_end(&mut bytes)
         } else {
-            std::fs::File::open(path).and_then(|file| file.take(LARGEST).read_to_end(&mut bytes))
+            std::fs::File::open(path).and_then(|file| file.take(MAX_BYTES).read_to_end(&mut bytes))
         };
         read.with_context(|| format!("the policy {name} cannot be read"))?;
         let errors = lint(&bytes).into_iter().filter(|finding| finding.severity == Severity::Error);

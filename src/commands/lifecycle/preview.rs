@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::super::images::age;
+use super::super::images::common_args::ReadingArgs;
 use super::super::images::failures::{NO, UNKNOWN, answer, has_code};
 use super::super::images::output::{Column, Document, Grid, Output, Style};
 use super::super::images::pages::Pages;
-use super::super::images::reading::ReadingArgs;
 use super::super::images::selection::{RegistryArgs, Repository, RepositoryArgs, Selection};
 use super::super::registry::usage;
 use super::super::{Command, Context, block_on, images};
@@ -31,7 +31,7 @@ const GET: &str = "GetLifecyclePolicyPreview";
 const PAGE: u32 = 100;
 /// The time between two looks: it doubles.
 const FIRST_WAIT: Duration = Duration::from_secs(2);
-const LONGEST_WAIT: Duration = Duration::from_secs(10);
+const MAX_WAIT: Duration = Duration::from_secs(10);
 
 /// The arguments of `ecr lifecycle preview`.
 #[derive(Debug, clap::Args)]
@@ -189,7 +189,7 @@ async fn carried_out(repository: &Repository, text: &str, until: Instant) -> any
             return Ok(Ended::Unknown(format!("it is still {state}; --timeout waits longer")));
         }
         tokio::time::sleep(wait.min(left)).await;
-        wait = (wait * 2).min(LONGEST_WAIT);
+        wait = (wait * 2).min(MAX_WAIT);
     }
 }
 

@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use clap::ArgMatches;
 use serde_json::{Value, json};
 
+use super::super::images::common_args::ReadingArgs;
 use super::super::images::failures::Failures;
 use super::super::images::output::{Column, Document, Grid, Output, Style};
-use super::super::images::reading::ReadingArgs;
 use super::super::images::selection::{RegistryArgs, Repository, RepositoryArgs, Selection};
 use super::super::{Command, Context, block_on, images};
 use super::policy_text::{InPlace, PolicyText};

@@ -15,7 +15,7 @@ use super::{Context, Error};
 use crate::local::{Local, ScanOutcome};
 
 /// The most that is read of a file: a hundred thousand findings take less.
-const LARGEST: u64 = 256 << 20;
+const MAX_BYTES: u64 = 256 << 20;
 
 pub(super) fn define() -> clap::Command {
     let reference = Arg::new("reference").value_name("REFERENCE").required(true);
@@ -67,9 +67,9 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
     let source: Box<dyn Read> =
         if path.as_os_str() == "-" { Box::new(io::stdin()) } else { Box::new(File::open(path)?) };
     let mut text = Vec::new();
-    source.take(LARGEST + 1).read_to_end(&mut text)?;
-    if text.len() as u64 > LARGEST {
-        return Err(io::Error::other(format!("it is larger than {} MiB", LARGEST >> 20)));
+    source.take(MAX_BYTES + 1).read_to_end(&mut text)?;
+    if text.len() as u64 > MAX_BYTES {
+        return Err(io::Error::other(format!("it is larger than {} MiB", MAX_BYTES >> 20)));
     }
     Ok(text)
 }

@@ -7,7 +7,7 @@ use clap::{Arg, ArgAction, ArgMatches};
 use serde_json::{Value, json};
 
 use super::super::connect::caller;
-use super::{Context, Error, care};
+use super::{Context, Error, maintenance};
 use crate::local::LifecycleRun;
 
 pub(super) fn define() -> clap::Command {
@@ -33,7 +33,7 @@ pub(super) fn define() -> clap::Command {
 }
 
 pub(super) fn run(context: &Context, folder: &Path, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
-    let (local, caller) = (care::open(folder)?, caller(&context.settings)?);
+    let (local, caller) = (maintenance::open(folder)?, caller(&context.settings)?);
     let is_trial = matches.get_flag("dry-run");
     let mut runs: Vec<LifecycleRun> = Vec::new();
     let failed = |error: crate::local::RequestError| Error::Other(error.message);

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use crate::image::Digest;
 
 /// The most results that GitHub takes of one run.
-const MOST_RESULTS: usize = 25_000;
+const MAX_RESULTS: usize = 25_000;
 
 /// How much a result weighs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,10 +72,10 @@ pub(in crate::commands) fn log(
             }
         },
         "columnKind": "unicodeCodePoints",
-        "results": findings.iter().take(MOST_RESULTS).map(|finding| result(rules, finding)).collect::<Vec<_>>(),
+        "results": findings.iter().take(MAX_RESULTS).map(|finding| result(rules, finding)).collect::<Vec<_>>(),
     });
     let mut properties = properties;
-    if findings.len() > MOST_RESULTS {
+    if findings.len() > MAX_RESULTS {
         properties.insert("resultsInAll".to_owned(), json!(findings.len()));
     }
     if !properties.is_empty() {
@@ -169,8 +169,8 @@ mod tests {
             identity: String::new(),
             suppressed: None,
         };
-        let log = log(&[rule], &vec![finding; MOST_RESULTS + 1], Map::new());
-        assert_eq!(log["runs"][0]["results"].as_array().unwrap().len(), MOST_RESULTS);
-        assert_eq!(log["runs"][0]["properties"]["resultsInAll"], MOST_RESULTS + 1);
+        let log = log(&[rule], &vec![finding; MAX_RESULTS + 1], Map::new());
+        assert_eq!(log["runs"][0]["results"].as_array().unwrap().len(), MAX_RESULTS);
+        assert_eq!(log["runs"][0]["properties"]["resultsInAll"], MAX_RESULTS + 1);
     }
 }

@@ -14,7 +14,7 @@ use crate::image::glob;
 use crate::model::foreign::{self, Foreign};
 
 /// More than this is read of no file.
-const LARGEST: u64 = 4 << 20;
+const MAX_BYTES: u64 = 4 << 20;
 
 /// What is not to fail the gate, and until when.
 #[derive(Debug, Clone, Default)]
@@ -38,7 +38,7 @@ impl IgnoreRules {
     /// Reads a file. What cannot be understood is wrong use: an entry that is passed over would be a surprise.
     pub(super) fn read_file(path: &Path) -> anyhow::Result<Self> {
         let mut text = String::new();
-        let file = std::fs::File::open(path).and_then(|file| file.take(LARGEST).read_to_string(&mut text));
+        let file = std::fs::File::open(path).and_then(|file| file.take(MAX_BYTES).read_to_string(&mut text));
         file.with_context(|| format!("the ignore file {} cannot be read", path.display()))?;
         let is_yaml = path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
         let rules = if is_yaml { yaml(&text) } else { lines(&text) };

@@ -18,7 +18,7 @@ const DESCRIBE: &str = "DescribeImageScanFindings";
 /// The most findings of a page.
 const PAGE: u32 = 1000;
 /// The longest time between two looks.
-const LONGEST_WAIT: Duration = Duration::from_secs(15);
+const MAX_WAIT: Duration = Duration::from_secs(15);
 /// The status in the result where there is no scan.
 const NO_SCAN: &str = "NOT_SCANNED";
 
@@ -92,7 +92,7 @@ pub(super) async fn read(
         waiting.tell(target, &status);
         let pause = if status == SETTLING { patience.settle } else { wait };
         tokio::time::sleep(pause.min(left)).await;
-        wait = (wait * 2).min(LONGEST_WAIT);
+        wait = (wait * 2).min(MAX_WAIT);
     }
 }
 

@@ -13,11 +13,11 @@ use super::super::summary::Row;
 use super::super::transfer_command::ImageTransfer;
 use super::deletion::{Deletion, Extra};
 use super::report::{Mirrored, Report};
-use super::side::Home;
+use super::sync_registry::SyncRegistry;
 use crate::error::Error;
 use crate::escape::escape;
 use crate::image::{Digest, Name, RepositoryName, Tag, glob};
-use crate::store::{self, Buffers, ImageListing, Kept, Unreadable};
+use crate::store::{self, Buffers, ImageListing, ResumeState, Unreadable};
 use crate::transfer::Options;
 use crate::transfer::progress::Progress;
 use crate::ui::Ui;
@@ -27,7 +27,7 @@ use crate::ui::progress::Display;
 const COMPARED: usize = 8;
 
 /// Options shared by all mirrors.
-pub(super) struct Wanted<'a> {
+pub(super) struct SyncOptions<'a> {
     /// Tags to mirror, none for all, and tags to leave out.
     pub(super) globs: Arc<(Vec<String>, Vec<String>)>,
     pub(super) deletion: Deletion,
@@ -41,8 +41,8 @@ pub(super) struct Wanted<'a> {
     pub(super) create: Option<&'a Creation>,
 }
 
-impl Wanted<'_> {
-    fn chosen(&self) -> Box<store::Chosen> {
+impl SyncOptions<'_> {
+    fn chosen(&self) -> Box<store::TagFilter> {
         let globs = Arc::clone(&self.globs);
         let any = |globs: &[String], tag: &str| globs.iter().any(|glob| glob::matches(glob, tag));
         Box::new(move |tag| (globs.0.is_empty() || any(&globs.0, tag)) && !any(&globs.1, tag))
@@ -81,9 +81,9 @@ struct Difference {
 
 impl Mirror {
     pub(super) fn new(
-        source: &Home,
+        source: &SyncRegistry,
         name: RepositoryName,
-        destination: &Home,
+        destination: &SyncRegistry,
         prefix: &str,
     ) -> anyhow::Result<Self> {
         let below: RepositoryName = format!("{prefix}{name}").parse().map_err(registry::wrong)?;
@@ -91,12 +91,12 @@ impl Mirror {
         Ok(Self { name, source, destination, below })
     }
 
-    pub(super) fn keeps(&self) -> Kept {
+    pub(super) fn keeps(&self) -> ResumeState {
         self.destination.store.keeps()
     }
 
     /// Compares the tags of both sides: one listing each.
-    async fn compare(&self, wanted: &Wanted<'_>) -> anyhow::Result<Difference> {
+    async fn compare(&self, wanted: &SyncOptions<'_>) -> anyhow::Result<Difference> {
         let chosen = wanted.chosen();
         let (source, mirror) = tokio::join!(
             self.source.store.tags_with_digests(chosen.as_ref()),
@@ -258,7 +258,7 @@ fn denies_listing(error: &store::Error) -> bool {
 
 /// What goes on while mirrors are made.
 pub(super) struct Run<'a> {
-    pub(super) wanted: &'a Wanted<'a>,
+    pub(super) wanted: &'a SyncOptions<'a>,
     pub(super) progress: &'a Arc<dyn Progress>,
     pub(super) display: &'a Display,
     pub(super) ui: &'a Ui,
@@ -315,7 +315,7 @@ impl Run<'_> {
     }
 }
 
-fn differ(source: ImageListing, mirror: &ImageListing, wanted: &Wanted<'_>) -> Difference {
+fn differ(source: ImageListing, mirror: &ImageListing, wanted: &SyncOptions<'_>) -> Difference {
     let there: HashMap<&Tag, &Digest> = mirror.images.iter().map(|(tag, digest)| (tag, digest)).collect();
     let mut difference = Difference {
         at_mirror: mirror.images.len() + mirror.unreadable.len(),
@@ -369,8 +369,8 @@ fn is_digest_tag(tag: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn wanted(delete: bool, referrers: bool) -> Wanted<'static> {
-        Wanted {
+    fn wanted(delete: bool, referrers: bool) -> SyncOptions<'static> {
+        SyncOptions {
             globs: Arc::default(),
             deletion: Deletion { wanted: delete, ..Deletion::default() },
             referrers,

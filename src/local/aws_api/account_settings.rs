@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::local::aws_api::answers::invalid;
 use crate::local::aws_api::call::Call;
 use crate::local::aws_api::error::ApiError;
 use crate::local::aws_api::paging::Page;
+use crate::local::aws_api::responses::invalid;
 use crate::local::core::settings::{Kind, Setting, value_or};
 use crate::local::store::time;
 
@@ -17,7 +17,7 @@ const SETTINGS: [(&str, &str, &[&str]); 3] = [
 ];
 
 /// Principals whose pulls do not count.
-const MOST_EXCLUSIONS: i64 = 100;
+const MAX_EXCLUSIONS: i64 = 100;
 
 fn setting(call: &Call<'_>) -> Result<(&'static str, &'static str, &'static [&'static str]), ApiError> {
     let name = call.required("name");
@@ -64,7 +64,7 @@ pub(in crate::local) fn register_exclusion(call: &Call<'_>) -> Result<Value, Api
             return Err(ApiError::new("ExclusionAlreadyExistsException", text));
         }
         let (kind, noun) = (Kind::PullTimeExclusion, "pull time update exclusions");
-        Setting::check_count(transaction, &scope, kind, MOST_EXCLUSIONS, noun)?;
+        Setting::check_count(transaction, &scope, kind, MAX_EXCLUSIONS, noun)?;
         Ok(Setting::put(transaction, &scope, kind, principal, &Value::Null, call.now)?)
     })?;
     Ok(json!({ "principalArn": principal, "createdAt": time::number(call.now) }))

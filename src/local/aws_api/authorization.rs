@@ -8,7 +8,7 @@ use crate::local::core::authorization::{AuthorizationRequest, Requester};
 use crate::local::core::caller::Caller;
 use crate::local::core::local::Local;
 use crate::local::core::registry_id::Scope;
-use crate::local::core::upstream::{ACTION, UpstreamItem, UpstreamNeed};
+use crate::local::core::upstream::{ACTION, UpstreamFetch, UpstreamItem};
 
 /// Operations that no resource-based policy is asked about: they only concern the caller.
 const ALWAYS_ALLOWED: [&str; 2] = ["GetAuthorizationToken", "DescribeRegistries"];
@@ -38,7 +38,7 @@ impl Local {
     pub(in crate::local) fn may_import(
         &self,
         caller: &Caller,
-        need: Box<UpstreamNeed>,
+        need: Box<UpstreamFetch>,
     ) -> Result<ApiError, ApiError> {
         if need.wanted.iter().any(|wanted| *wanted != UpstreamItem::Access) {
             let (requester, scope, repository) =

@@ -35,7 +35,7 @@ pub(in crate::local) struct Call<'a> {
     /// When the request came, in milliseconds since 1970.
     pub(in crate::local) now: i64,
     /// What became of fetching what the request needs from upstream, once that was tried.
-    pub(in crate::local) settled: Option<&'a FetchResults>,
+    pub(in crate::local) fetch_results: Option<&'a FetchResults>,
 }
 
 impl Call<'_> {
@@ -87,7 +87,7 @@ impl Call<'_> {
     /// The request as the core takes it.
     pub(in crate::local) fn request(&self) -> Request<'_> {
         let requester = Some(Requester::from(self.caller));
-        Request { local: self.local, requester, now: self.now, settled: self.settled }
+        Request { local: self.local, requester, now: self.now, fetch_results: self.fetch_results }
     }
 
     /// The repository that the request names, whether it is there or not.

@@ -5,7 +5,7 @@ use std::io;
 use serde_json::{Map, Value};
 
 use crate::local::core::error::{Error, ErrorKind, invalid_parameter};
-use crate::local::core::upstream::UpstreamNeed;
+use crate::local::core::upstream::UpstreamFetch;
 use crate::local::pull_through::NeedsUpstream;
 use crate::local::store::storage_error::{StorageError, TransactionError};
 
@@ -99,7 +99,7 @@ impl TransactionError for ApiError {
 }
 
 impl NeedsUpstream for ApiError {
-    fn take_need(&mut self) -> Option<Box<UpstreamNeed>> {
+    fn take_need(&mut self) -> Option<Box<UpstreamFetch>> {
         self.source.as_mut().and_then(|error| error.take_need())
     }
 }

@@ -6,9 +6,9 @@
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-use crate::local::aws_api::answers::given;
 use crate::local::aws_api::call::Call;
 use crate::local::aws_api::error::ApiError;
+use crate::local::aws_api::responses::given;
 use crate::local::core::image_id::ImageId;
 use crate::local::core::repository::Repository;
 use crate::local::core::settings::{Kind, Setting};

@@ -88,7 +88,7 @@ pub(in crate::local) fn download_url(call: &Call<'_>) -> Result<Value, ApiError>
         }
         let query = "SELECT EXISTS (SELECT 1 FROM image_layer WHERE repository = ?1 AND digest = ?2)";
         let is_used: bool = connection.query_row(query, params![repository.id, digest], |row| row.get(0))?;
-        if !is_used && call.settled.is_none() {
+        if !is_used && call.fetch_results.is_none() {
             return Err(with("LayerInaccessibleException", "is not accessible ", ": no image refers to it"));
         }
         Ok(download_url::secret(connection)?)
@@ -112,8 +112,13 @@ pub(in crate::local) fn download_url(call: &Call<'_>) -> Result<Value, ApiError>
 fn upstream_of(call: &Call<'_>, connection: &Connection, missing: ApiError) -> Result<ApiError, ApiError> {
     let Ok(digest) = call.required("layerDigest").parse() else { return Ok(missing) };
     let (scope, wanted) = (call.scope(), vec![UpstreamItem::Layer(digest)]);
-    let instead =
-        upstream_rules::instead(connection, &scope, call.required("repositoryName"), wanted, call.settled)?;
+    let instead = upstream_rules::upstream_error_for(
+        connection,
+        &scope,
+        call.required("repositoryName"),
+        wanted,
+        call.fetch_results,
+    )?;
     Ok(instead.map_or(missing, ApiError::from))
 }
 

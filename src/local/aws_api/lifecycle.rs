@@ -4,10 +4,10 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use serde_json::{Map, Value, json};
 
 use crate::lifecycle::{Action, Image, Plan, StorageClass, evaluate};
-use crate::local::aws_api::answers::about;
 use crate::local::aws_api::call::Call;
 use crate::local::aws_api::error::ApiError;
 use crate::local::aws_api::paging::Page;
+use crate::local::aws_api::responses::about;
 use crate::local::core::image_id::ImageId;
 use crate::local::core::lifecycle::facts;
 use crate::local::core::lifecycle_policy::{KIND, checked, store};

@@ -2,14 +2,13 @@
 //! from a validated request to an answer; `routes` has the table.
 
 pub(in crate::local) mod account_settings;
-pub(in crate::local) mod answer;
-pub(in crate::local) mod answers;
 pub(in crate::local) mod authorization;
 pub(in crate::local) mod authorization_token;
 pub(in crate::local) mod backfill;
 pub(in crate::local) mod batch_get_image;
 pub(in crate::local) mod call;
 pub(in crate::local) mod delete_images;
+pub(in crate::local) mod dispatch;
 pub(in crate::local) mod error;
 pub(in crate::local) mod extensions;
 pub(in crate::local) mod findings;
@@ -20,6 +19,7 @@ pub(in crate::local) mod layer_uploads;
 pub(in crate::local) mod lifecycle;
 pub(in crate::local) mod limits;
 pub(in crate::local) mod list_images;
+pub(in crate::local) mod operations;
 pub(in crate::local) mod paging;
 pub(in crate::local) mod policies;
 pub(in crate::local) mod pull_through_rules;
@@ -29,7 +29,7 @@ pub(in crate::local) mod replication;
 pub(in crate::local) mod repositories;
 pub(in crate::local) mod repository;
 pub(in crate::local) mod resource_tags;
-pub(in crate::local) mod routes;
+pub(in crate::local) mod responses;
 pub(in crate::local) mod scanning;
 pub(in crate::local) mod scans;
 pub(in crate::local) mod storage_class;

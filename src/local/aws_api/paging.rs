@@ -73,14 +73,14 @@ impl Page {
 }
 
 /// The longest token: a name of 512 characters, whatever they are, in JSON and base64.
-const LONGEST: usize = 8 * 1024;
+const MAX_LENGTH: usize = 8 * 1024;
 
 fn encode(operation: &str, key: &Value) -> String {
     base64_simd::STANDARD.encode_to_string(json!([operation, key]).to_string())
 }
 
 fn decode(token: &str, operation: &str) -> Option<Value> {
-    if token.len() > LONGEST {
+    if token.len() > MAX_LENGTH {
         return None;
     }
     let text = base64_simd::STANDARD.decode_to_vec(token).ok()?;

@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use crate::iam::{PolicyKind, validate};
-use crate::local::aws_api::answers::about;
 use crate::local::aws_api::call::Call;
 use crate::local::aws_api::error::ApiError;
+use crate::local::aws_api::responses::about;
 use crate::local::core::policies::{KIND, check_repository, refused, store};
 use crate::local::core::repository::Repository;
 use crate::local::core::settings::{Kind, Setting, remove_repository_text, repository_text};

@@ -4,14 +4,14 @@ use rusqlite::Connection;
 use serde_json::{Map, Value, json};
 
 use crate::image::Registry;
-use crate::local::aws_api::answers::invalid;
 use crate::local::aws_api::call::Call;
 use crate::local::aws_api::error::ApiError;
 use crate::local::aws_api::paging::Page;
+use crate::local::aws_api::responses::invalid;
 use crate::local::core::registry_id::Scope;
 use crate::local::core::settings::{Kind, Setting};
-use crate::local::core::upstream::{Rule, UpstreamItem, UpstreamNeed, UpstreamRegistry};
-use crate::local::core::upstream_rules::MOST_RULES;
+use crate::local::core::upstream::{Rule, UpstreamFetch, UpstreamItem, UpstreamRegistry};
+use crate::local::core::upstream_rules::MAX_RULES;
 use crate::local::store::time;
 
 /// The upstream registries: their host, or the end of it after a star, and whether they ask for credentials.
@@ -79,7 +79,7 @@ pub(in crate::local) fn create(call: &Call<'_>) -> Result<Value, ApiError> {
             return Err(fault(code, prefix, "already exists", &scope));
         }
         let (kind, noun) = (Kind::PullThroughCacheRule, "pull through cache rules");
-        Setting::check_count(transaction, &scope, kind, MOST_RULES, noun)?;
+        Setting::check_count(transaction, &scope, kind, MAX_RULES, noun)?;
         Setting::put(transaction, &scope, kind, prefix, &Value::Object(rule), call.now)?;
         Ok(described(&scope, &find(transaction, &scope, prefix)?))
     })
@@ -136,15 +136,15 @@ pub(in crate::local) fn validate(call: &Call<'_>) -> Result<Value, ApiError> {
     call.read(|connection| {
         let setting = find(connection, &scope, prefix)?;
         let mut answer = described(&scope, &setting);
-        let Some(settled) = call.settled else {
+        let Some(fetch_results) = call.fetch_results else {
             let rule =
                 Rule::read(&setting.value, "validation").ok_or_else(|| ApiError::server("no such rule"))?;
             let (scope, repository) = (scope.clone(), prefix.to_owned());
-            return Err(UpstreamNeed { scope, repository, rule, wanted: vec![UpstreamItem::Access] }
+            return Err(UpstreamFetch { scope, repository, rule, wanted: vec![UpstreamItem::Access] }
                 .unmet()
                 .into());
         };
-        let failure = settled.failure(&UpstreamItem::Access);
+        let failure = fetch_results.failure(&UpstreamItem::Access);
         answer["isValid"] = json!(failure.is_none());
         if let Some(failure) = failure {
             answer["failure"] = json!(failure.reason);

@@ -9,7 +9,7 @@ use crate::local::aws_api::paging::Page;
 use crate::local::core::error::Error;
 use crate::local::core::image::{COLUMNS, Image};
 use crate::local::core::repository::Repository;
-use crate::local::core::upstream::{UpstreamItem, UpstreamNeed};
+use crate::local::core::upstream::{UpstreamFetch, UpstreamItem};
 use crate::local::core::upstream_rules;
 
 /// Entries of a page where the caller does not say.
@@ -25,7 +25,7 @@ pub(in crate::local) fn list(call: &Call<'_>) -> Result<Value, ApiError> {
     call.read(|connection| {
         let repository = Repository::of(call, connection)?;
         let told = match upstream_of(call, connection, &repository, &page)? {
-            Some(need) if call.settled.is_none() => return Err(need.into()),
+            Some(need) if call.fetch_results.is_none() => return Err(need.into()),
             told => told,
         };
         let query = format!(
@@ -69,12 +69,12 @@ fn upstream_of(
         return Ok(None);
     }
     let (scope, name) = (&repository.scope, &repository.name);
-    if call.settled.is_some() {
+    if call.fetch_results.is_some() {
         let wanted = vec![UpstreamItem::Referrers(subject)];
-        return upstream_rules::instead(connection, scope, name, wanted, call.settled);
+        return upstream_rules::upstream_error_for(connection, scope, name, wanted, call.fetch_results);
     }
     let need = upstream_rules::referrers(call.local, connection, scope, name, &subject)?;
-    Ok(need.map(UpstreamNeed::unmet))
+    Ok(need.map(UpstreamFetch::unmet))
 }
 
 fn entry(image: &Image, size: i64, manifest: &str) -> Value {

@@ -3,9 +3,9 @@
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-use crate::local::aws_api::answers::{given, invalid};
 use crate::local::aws_api::call::Call;
 use crate::local::aws_api::error::ApiError;
+use crate::local::aws_api::responses::{given, invalid};
 use crate::local::core::image_id::ImageId;
 use crate::local::core::registry_id::Scope;
 use crate::local::core::replication::{configuration, destinations};
@@ -13,9 +13,9 @@ use crate::local::core::repository::Repository;
 use crate::local::core::settings::{Kind, Setting};
 
 /// Rules of one configuration, and destinations in all of them.
-const MOST_RULES: usize = 10;
+const MAX_RULES: usize = 10;
 
-const MOST_DESTINATIONS: usize = 25;
+const MAX_DESTINATIONS: usize = 25;
 
 /// PutReplicationConfiguration
 pub(in crate::local) fn put(call: &Call<'_>) -> Result<Value, ApiError> {
@@ -23,8 +23,8 @@ pub(in crate::local) fn put(call: &Call<'_>) -> Result<Value, ApiError> {
     let configuration = given(call, "replicationConfiguration");
     let refused = |constraint: &str| Err(ApiError::parameter("replicationConfiguration", constraint));
     let rules = configuration["rules"].as_array().map(Vec::as_slice).unwrap_or_default();
-    if rules.len() > MOST_RULES {
-        return refused(&format!("Replication configuration can have at most {MOST_RULES} rules"));
+    if rules.len() > MAX_RULES {
+        return refused(&format!("Replication configuration can have at most {MAX_RULES} rules"));
     }
     let mut unique: Vec<Scope> = Vec::new();
     for rule in rules {
@@ -44,9 +44,9 @@ pub(in crate::local) fn put(call: &Call<'_>) -> Result<Value, ApiError> {
             }
         }
     }
-    if unique.len() > MOST_DESTINATIONS {
+    if unique.len() > MAX_DESTINATIONS {
         return refused(&format!(
-            "Replication configuration can have at most {MOST_DESTINATIONS} unique destinations"
+            "Replication configuration can have at most {MAX_DESTINATIONS} unique destinations"
         ));
     }
     call.write(|transaction| {

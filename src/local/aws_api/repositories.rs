@@ -7,7 +7,7 @@ use crate::local::aws_api::call::Call;
 use crate::local::aws_api::error::ApiError;
 use crate::local::aws_api::paging::Page;
 use crate::local::aws_api::{resource_tags, tag_mutability};
-use crate::local::core::repositories::{NewRepository, encryption, insert};
+use crate::local::core::create_repository::{NewRepository, encryption, insert};
 use crate::local::core::repository::Repository;
 
 /// CreateRepository

@@ -2,15 +2,15 @@
 
 use serde_json::{Value, json};
 
-use crate::local::aws_api::answers::invalid;
 use crate::local::aws_api::call::Call;
 use crate::local::aws_api::error::ApiError;
+use crate::local::aws_api::responses::invalid;
 use crate::local::core::repository::{Repository, arn};
 use crate::local::core::scanning::{configuration, frequency};
 use crate::local::core::settings::{Kind, Setting};
 
 /// Filters of one rule.
-const MOST_FILTERS: usize = 100;
+const MAX_FILTERS: usize = 100;
 
 /// GetRegistryScanningConfiguration
 pub(in crate::local) fn get(call: &Call<'_>) -> Result<Value, ApiError> {
@@ -46,8 +46,8 @@ fn check(kind: &str, rules: &[Value]) -> Result<(), ApiError> {
         if seen.contains(&frequency) {
             return Err(invalid(format!("scanFrequency {frequency} can only be used by one rule")));
         }
-        if rule["repositoryFilters"].as_array().is_some_and(|filters| filters.len() > MOST_FILTERS) {
-            return Err(invalid(format!("A rule can have at most {MOST_FILTERS} repository filters")));
+        if rule["repositoryFilters"].as_array().is_some_and(|filters| filters.len() > MAX_FILTERS) {
+            return Err(invalid(format!("A rule can have at most {MAX_FILTERS} repository filters")));
         }
         seen.push(frequency);
     }

@@ -4,11 +4,11 @@
 use rusqlite::{Connection, params};
 use serde_json::{Value, json};
 
-use crate::local::aws_api::answers::{about, given, invalid};
 use crate::local::aws_api::call::Call;
 use crate::local::aws_api::error::ApiError;
 use crate::local::aws_api::findings;
 use crate::local::aws_api::paging::Page;
+use crate::local::aws_api::responses::{about, given, invalid};
 use crate::local::core::image_id::ImageId;
 use crate::local::core::registry_id::Scope;
 use crate::local::core::repository::Repository;

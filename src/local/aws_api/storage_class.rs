@@ -3,9 +3,9 @@
 use rusqlite::{Connection, params};
 use serde_json::{Value, json};
 
-use crate::local::aws_api::answers::{about, given};
 use crate::local::aws_api::call::Call;
 use crate::local::aws_api::error::ApiError;
+use crate::local::aws_api::responses::{about, given};
 use crate::local::core::image::{COLUMNS, Image, lists_with};
 use crate::local::core::image_id::ImageId;
 use crate::local::core::repository::Repository;

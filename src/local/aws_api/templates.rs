@@ -8,7 +8,7 @@ use crate::local::aws_api::error::ApiError;
 use crate::local::aws_api::paging::Page;
 use crate::local::core::registry_id::Scope;
 use crate::local::core::settings::{Kind, Setting};
-use crate::local::core::templates::{MOST_TEMPLATES, new, text};
+use crate::local::core::templates::{MAX_TEMPLATES, new, text};
 use crate::local::core::{lifecycle_policy, policies};
 
 /// CreateRepositoryCreationTemplate
@@ -23,7 +23,7 @@ pub(in crate::local) fn create(call: &Call<'_>) -> Result<Value, ApiError> {
             return Err(fault("TemplateAlreadyExistsException", prefix, "already exists", &scope));
         }
         let noun = "repository creation templates";
-        Setting::check_count(transaction, &scope, Kind::Template, MOST_TEMPLATES, noun)?;
+        Setting::check_count(transaction, &scope, Kind::Template, MAX_TEMPLATES, noun)?;
         Setting::put(transaction, &scope, Kind::Template, prefix, &Value::Object(template), call.now)?;
         answer(&scope, &find(transaction, &scope, prefix)?)
     })

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::local::core::upstream::UpstreamNeed;
+use crate::local::core::upstream::UpstreamFetch;
 use crate::local::store::database;
 use crate::local::store::storage_error::{self, StorageError, TransactionError};
 
@@ -15,7 +15,7 @@ pub struct Error {
     /// The words of the live service, or, for [`ErrorKind::Storage`], what is wrong on this machine.
     pub message: String,
     /// What has to be fetched from upstream before the request can be answered.
-    pub(in crate::local) need: Option<Box<UpstreamNeed>>,
+    pub(in crate::local) need: Option<Box<UpstreamFetch>>,
 }
 
 /// The kinds of errors.

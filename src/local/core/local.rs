@@ -7,7 +7,7 @@ use rusqlite::{Connection, Transaction};
 
 use crate::local::core::error::Error;
 use crate::local::core::limits::Limits;
-use crate::local::core::pulls::Pulls;
+use crate::local::core::pull_times::Pulls;
 use crate::local::core::server_info::ServerInfo;
 use crate::local::core::upstreams::{UpstreamAccess, Upstreams};
 use crate::local::store::database::Durability;

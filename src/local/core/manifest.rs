@@ -23,7 +23,7 @@ const SUPPORTED: [&str; 6] = [DOCKER_1, DOCKER_1_SIGNED, DOCKER_2, DOCKER_LIST, 
 
 /// Layers of one image. The service has a limit and does not publish it; the one report of a refusal is of about 300
 /// layers.
-const MOST_LAYERS: usize = 256;
+const MAX_LAYERS: usize = 256;
 
 /// What the registry keeps about a manifest beside its bytes.
 #[derive(Debug, PartialEq, Eq)]
@@ -90,7 +90,7 @@ impl Manifest {
         let size = document.fs_layers.is_none().then(|| sizes.fold(0, i64::saturating_add));
         let schema_one = document.fs_layers.iter().flatten();
         let layers = document.layers.iter().flatten().count() + schema_one.clone().count();
-        if layers > MOST_LAYERS {
+        if layers > MAX_LAYERS {
             return Err(invalid("Limit on number of layers per image exceeded"));
         }
         let blobs = descriptors.map(Blob::of).chain(schema_one.map(Blob::of_schema_one)).collect();

@@ -2,13 +2,15 @@
 //! typed; the APIs above turn them into JSON and HTTP.
 
 pub(in crate::local) mod account_settings;
-pub(in crate::local) mod archive;
 pub(in crate::local) mod authorization;
 pub(in crate::local) mod blobs;
 pub(in crate::local) mod caller;
+pub(in crate::local) mod contents;
+pub(in crate::local) mod create_repository;
 pub(in crate::local) mod delete;
 pub(in crate::local) mod download_url;
 pub(in crate::local) mod error;
+pub(in crate::local) mod export;
 pub(in crate::local) mod gc;
 pub(in crate::local) mod image;
 pub(in crate::local) mod image_id;
@@ -21,12 +23,11 @@ pub(in crate::local) mod manifest;
 pub(in crate::local) mod pattern;
 pub(in crate::local) mod policies;
 pub(in crate::local) mod pull;
-pub(in crate::local) mod pulls;
+pub(in crate::local) mod pull_times;
 pub(in crate::local) mod push;
 pub(in crate::local) mod referrers;
 pub(in crate::local) mod registry_id;
 pub(in crate::local) mod replication;
-pub(in crate::local) mod repositories;
 pub(in crate::local) mod repository;
 pub(in crate::local) mod request;
 pub(in crate::local) mod resource_tags;
@@ -34,7 +35,6 @@ pub(in crate::local) mod scanning;
 pub(in crate::local) mod scans;
 pub(in crate::local) mod server_info;
 pub(in crate::local) mod settings;
-pub(in crate::local) mod status;
 pub(in crate::local) mod tag_mutability;
 pub(in crate::local) mod templates;
 pub(in crate::local) mod token;

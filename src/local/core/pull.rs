@@ -58,8 +58,8 @@ pub(in crate::local) fn pull_images(
             });
         }
         let RepositoryRef { scope, name } = reference;
-        match upstream_rules::instead(connection, scope, name, absent, request.settled)? {
-            Some(need) if request.settled.is_none() => Err(need),
+        match upstream_rules::upstream_error_for(connection, scope, name, absent, request.fetch_results)? {
+            Some(need) if request.fetch_results.is_none() => Err(need),
             _ => Ok((repository, images)),
         }
     })?;
@@ -113,7 +113,7 @@ fn repository(
         return Ok(repository);
     }
     let wanted = ids.iter().filter_map(wanted).collect();
-    let instead = upstream_rules::instead(connection, scope, name, wanted, request.settled)?;
+    let instead = upstream_rules::upstream_error_for(connection, scope, name, wanted, request.fetch_results)?;
     instead.map_or_else(|| reference.find(connection), Err)
 }
 
@@ -136,7 +136,7 @@ fn missing_here(
     id: &ImageId,
     found: &Result<Image, Unresolved>,
 ) -> Result<Option<UpstreamItem>, Error> {
-    if request.settled.is_some() || repository.scope.service == "ecr-public" {
+    if request.fetch_results.is_some() || repository.scope.service == "ecr-public" {
         return Ok(None);
     }
     let is_wanted = match (found, &id.tag, &id.digest) {
@@ -152,7 +152,7 @@ fn missing_here(
 
 /// Why an image is missing that is neither here nor, where that was tried, could be fetched.
 fn not_found(request: &Request<'_>, id: &ImageId) -> NotPulled {
-    let failure = wanted(id).and_then(|wanted| request.settled?.failure(&wanted));
+    let failure = wanted(id).and_then(|wanted| request.fetch_results?.failure(&wanted));
     match failure.filter(|failure| failure.kind != UpstreamErrorKind::Missing) {
         Some(failure) => NotPulled::Upstream(failure.clone()),
         None => NotPulled::Unresolved(Unresolved::NotFound),

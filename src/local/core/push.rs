@@ -15,7 +15,7 @@ use crate::local::core::tag_mutability::is_immutable;
 use crate::local::core::{image_signing, pattern, referrers, replication, scans};
 
 /// Digests that a refusal names.
-const MOST_LISTED: usize = 1_000;
+const MAX_LISTED: usize = 1_000;
 
 /// A manifest that is pushed.
 #[derive(Debug, Clone, Copy)]
@@ -181,8 +181,8 @@ struct ReferencedSizes<'a> {
 impl ReferencedSizes<'_> {
     /// Those that are missing, as far as a person would read.
     fn listed(&self) -> String {
-        let rest = if self.missing.len() > MOST_LISTED { ", …" } else { "" };
-        self.missing[..self.missing.len().min(MOST_LISTED)].join(", ") + rest
+        let rest = if self.missing.len() > MAX_LISTED { ", …" } else { "" };
+        self.missing[..self.missing.len().min(MAX_LISTED)].join(", ") + rest
     }
 }
 

@@ -3,13 +3,13 @@
 use rusqlite::{Connection, params};
 use serde_json::{Value, json};
 
+use crate::local::core::create_repository::{NewRepository, insert};
 use crate::local::core::error::Error;
 use crate::local::core::image::{Image, lists_with, put_tag};
 use crate::local::core::image_id::{ImageId, image_of_tag};
 use crate::local::core::local::Local;
 use crate::local::core::referrers::{adopt, remove};
 use crate::local::core::registry_id::{RepositoryRef, Scope};
-use crate::local::core::repositories::{NewRepository, insert};
 use crate::local::core::repository::Repository;
 use crate::local::core::settings::{Kind, value_or};
 use crate::local::core::tag_mutability::is_immutable;

@@ -21,7 +21,7 @@ pub(in crate::local) struct Request<'a> {
     /// When the request came, in milliseconds since 1970.
     pub(in crate::local) now: i64,
     /// What became of fetching what the request needs from upstream, once that was tried.
-    pub(in crate::local) settled: Option<&'a FetchResults>,
+    pub(in crate::local) fetch_results: Option<&'a FetchResults>,
 }
 
 /// What is done about a repository that is missing.
@@ -36,7 +36,7 @@ pub(in crate::local) enum IfMissing {
 impl<'a> Request<'a> {
     /// What the service does by itself, without anybody's permission.
     pub(in crate::local) fn of_service(local: &'a Local) -> Self {
-        Self { local, requester: None, now: time::now(), settled: None }
+        Self { local, requester: None, now: time::now(), fetch_results: None }
     }
 
     /// The repository's row, which may be created within the transaction.

@@ -7,11 +7,11 @@ use crate::local::core::error::{Error, ErrorKind};
 use crate::local::core::repository::Repository;
 
 /// Tags of one repository.
-const MOST_TAGS: i64 = 50;
+const MAX_TAGS: i64 = 50;
 
-const LONGEST_KEY: usize = 128;
+const MAX_KEY: usize = 128;
 
-const LONGEST_VALUE: usize = 256;
+const MAX_VALUE: usize = 256;
 
 /// Tags as a request has them, found sound.
 pub(in crate::local) fn checked(given: &[Value]) -> Result<Vec<(String, String)>, Error> {
@@ -21,7 +21,7 @@ pub(in crate::local) fn checked(given: &[Value]) -> Result<Vec<(String, String)>
     for tag in given {
         let (key, value) = (text(tag, "Key"), text(tag, "Value"));
         let reserved = key.get(..4).is_some_and(|prefix| prefix.eq_ignore_ascii_case("aws:"));
-        let long = key.chars().count() > LONGEST_KEY || value.chars().count() > LONGEST_VALUE;
+        let long = key.chars().count() > MAX_KEY || value.chars().count() > MAX_VALUE;
         if key.is_empty() || reserved || long || tags.iter().any(|(other, _)| *other == key) {
             return Err(invalid());
         }
@@ -44,9 +44,9 @@ pub(in crate::local) fn store(
     }
     let query = "SELECT count(*) FROM resource_tag WHERE repository = ?1";
     let count: i64 = connection.query_row(query, [repository.id], |row| row.get(0))?;
-    if count > MOST_TAGS {
+    if count > MAX_TAGS {
         let text = format!(
-            "The repository with name '{}' can have at most {MOST_TAGS} tags, and would have {count}",
+            "The repository with name '{}' can have at most {MAX_TAGS} tags, and would have {count}",
             repository.name
         );
         return Err(Error::new(ErrorKind::TooManyTags, text));

@@ -3,15 +3,15 @@
 use rusqlite::Connection;
 use serde_json::{Map, Value};
 
+use crate::local::core::create_repository::{NewRepository, encryption, insert};
 use crate::local::core::error::Error;
 use crate::local::core::registry_id::{RepositoryRef, Scope};
-use crate::local::core::repositories::{NewRepository, encryption, insert};
 use crate::local::core::repository::Repository;
 use crate::local::core::settings::{Kind, Setting};
 use crate::local::core::{lifecycle_policy, policies, resource_tags, tag_mutability};
 
 /// Templates of one registry.
-pub(in crate::local) const MOST_TEMPLATES: i64 = 50;
+pub(in crate::local) const MAX_TEMPLATES: i64 = 50;
 
 /// The prefix that stands for all repositories without another template.
 const ROOT: &str = "ROOT";
@@ -43,7 +43,7 @@ pub(in crate::local) fn template_for(
     name: &str,
     occasion: &str,
 ) -> Result<Option<Map<String, Value>>, Error> {
-    let templates = Setting::list(connection, scope, Kind::Template, "", MOST_TEMPLATES)?;
+    let templates = Setting::list(connection, scope, Kind::Template, "", MAX_TEMPLATES)?;
     let applies = |template: &Setting| {
         let occasions = template.value["appliedFor"].as_array();
         let prefix = template.name.trim_end_matches('/');

@@ -16,7 +16,7 @@ pub(in crate::local) const ACTION: &str = "BatchImportUpstreamImage";
 
 /// The images and layers that have to be fetched from upstream before a request can be answered.
 #[derive(Debug, Clone, PartialEq)]
-pub(in crate::local) struct UpstreamNeed {
+pub(in crate::local) struct UpstreamFetch {
     /// The registry here.
     pub(in crate::local) scope: Scope,
     /// The repository here.
@@ -59,7 +59,7 @@ pub(in crate::local) enum UpstreamErrorKind {
     /// Upstream cannot be reached, or does not make sense.
     Unavailable,
     /// This machine cannot keep it.
-    Here,
+    LocalStorage,
 }
 
 impl UpstreamError {
@@ -73,12 +73,12 @@ impl UpstreamError {
             UpstreamErrorKind::Missing => "ImageNotFound",
             UpstreamErrorKind::Denied => "UpstreamAccessDenied",
             UpstreamErrorKind::Throttled => "UpstreamTooManyRequests",
-            UpstreamErrorKind::Unavailable | UpstreamErrorKind::Here => "UpstreamUnavailable",
+            UpstreamErrorKind::Unavailable | UpstreamErrorKind::LocalStorage => "UpstreamUnavailable",
         }
     }
 }
 
-/// Results of fetching an [`UpstreamNeed`]: the items that could not be fetched, and why.
+/// Results of fetching an [`UpstreamFetch`]: the items that could not be fetched, and why.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(in crate::local) struct FetchResults(pub(in crate::local) Vec<(UpstreamItem, UpstreamError)>);
 
@@ -94,7 +94,7 @@ pub(in crate::local) fn is_recent(looked_up_at: i64) -> bool {
     time::now() - looked_up_at < FRESH
 }
 
-impl UpstreamNeed {
+impl UpstreamFetch {
     /// The repository here.
     pub(in crate::local) fn reference(&self) -> RepositoryRef {
         RepositoryRef { scope: self.scope.clone(), name: self.repository.clone() }
@@ -120,14 +120,14 @@ pub(in crate::local) enum UpstreamRegistry {
     /// One that is reached over the network; without TLS on this machine only.
     Remote { host: String, plain: bool },
     /// Another registry of this store.
-    Here(Scope),
+    SameStore(Scope),
 }
 
 impl fmt::Display for UpstreamRegistry {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Remote { host, .. } => formatter.write_str(host),
-            Self::Here(scope) => write!(
+            Self::SameStore(scope) => write!(
                 formatter,
                 "the registry with id '{}' in the region '{}' of this store",
                 scope.account, scope.region
@@ -148,7 +148,7 @@ impl UpstreamRegistry {
         }
         match (Registry::of_host(&host)?, scheme) {
             (Registry::Ecr { account, region, .. }, "" | "https") => {
-                Some(Self::Here(Scope { service: "ecr", account, region }))
+                Some(Self::SameStore(Scope { service: "ecr", account, region }))
             }
             (Registry::Loopback(_), "" | "http") => Some(Self::Remote { host, plain: true }),
             (_, "" | "https") => Some(Self::Remote { host, plain: false }),
@@ -210,7 +210,7 @@ mod tests {
         let scope = Scope { service: "ecr", account: "111122223333".into(), region: "eu-west-1".into() };
         assert_eq!(
             UpstreamRegistry::of_url("111122223333.dkr.ecr.eu-west-1.amazonaws.com"),
-            Some(UpstreamRegistry::Here(scope))
+            Some(UpstreamRegistry::SameStore(scope))
         );
     }
 

@@ -10,15 +10,15 @@ use crate::local::core::registry_id::Scope;
 use crate::local::core::repository::Repository;
 use crate::local::core::settings::{Kind, Setting};
 use crate::local::core::upstream::{
-    FetchResults, Rule, UpstreamErrorKind, UpstreamItem, UpstreamNeed, below, is_recent, length,
+    FetchResults, Rule, UpstreamErrorKind, UpstreamFetch, UpstreamItem, below, is_recent, length,
 };
 
 /// Rules of one registry.
-pub(in crate::local) const MOST_RULES: i64 = 50;
+pub(in crate::local) const MAX_RULES: i64 = 50;
 
 /// The rules of a registry, by their prefixes.
 pub(in crate::local) fn rules(connection: &Connection, scope: &Scope) -> Result<Vec<(String, Value)>, Error> {
-    let rules = Setting::list(connection, scope, Kind::PullThroughCacheRule, "", MOST_RULES)?;
+    let rules = Setting::list(connection, scope, Kind::PullThroughCacheRule, "", MAX_RULES)?;
     Ok(rules.into_iter().map(|rule| (rule.name, rule.value)).collect())
 }
 
@@ -59,35 +59,35 @@ pub(in crate::local) fn referrers(
     scope: &Scope,
     repository: &str,
     subject: &Digest,
-) -> Result<Option<UpstreamNeed>, Error> {
+) -> Result<Option<UpstreamFetch>, Error> {
     let Some(rule) = Rule::of(connection, scope, repository)? else { return Ok(None) };
     let (scope, repository) = (scope.clone(), repository.to_owned());
     let need =
-        UpstreamNeed { scope, repository, rule, wanted: vec![UpstreamItem::Referrers(subject.clone())] };
+        UpstreamFetch { scope, repository, rule, wanted: vec![UpstreamItem::Referrers(subject.clone())] };
     let is_due = !local.upstreams.is_silent(&need.rule.home) && !local.upstreams.has_listed(&need);
     Ok(is_due.then_some(need))
 }
 
 /// The refusal of a request that lacks something: that it has to be fetched, or why it could not be. `None` where there
 /// is no rule for the repository, or nothing of this name upstream.
-pub(in crate::local) fn instead(
+pub(in crate::local) fn upstream_error_for(
     connection: &Connection,
     scope: &Scope,
     repository: &str,
     wanted: Vec<UpstreamItem>,
-    settled: Option<&FetchResults>,
+    fetch_results: Option<&FetchResults>,
 ) -> Result<Option<Error>, Error> {
-    if let Some(settled) = settled {
-        let mut failures = wanted.iter().filter_map(|wanted| settled.failure(wanted));
+    if let Some(fetch_results) = fetch_results {
+        let mut failures = wanted.iter().filter_map(|wanted| fetch_results.failure(wanted));
         let failure = failures.find(|failure| failure.kind != UpstreamErrorKind::Missing);
         return Ok(failure.map(|failure| match failure.kind {
-            UpstreamErrorKind::Here => Error::storage(&failure.reason),
+            UpstreamErrorKind::LocalStorage => Error::storage(&failure.reason),
             _ => Error::new(code(&wanted), &failure.reason),
         }));
     }
     let rule = if wanted.is_empty() { None } else { Rule::of(connection, scope, repository)? };
     let (scope, repository) = (scope.clone(), repository.to_owned());
-    Ok(rule.map(|rule| UpstreamNeed { scope, repository, rule, wanted }.unmet()))
+    Ok(rule.map(|rule| UpstreamFetch { scope, repository, rule, wanted }.unmet()))
 }
 
 /// The kind of error where these are not to be had.
@@ -99,7 +99,7 @@ pub(in crate::local) fn code(wanted: &[UpstreamItem]) -> ErrorKind {
     }
 }
 
-impl UpstreamNeed {
+impl UpstreamFetch {
     /// The refusal that says what has to be fetched.
     pub(in crate::local) fn unmet(self) -> Error {
         let text = format!("{} has to be asked first, and was not", self.rule.home);

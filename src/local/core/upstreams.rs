@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::{BoxFuture, Shared};
 use tokio::sync::Semaphore;
 
-use crate::local::core::upstream::{UpstreamError, UpstreamItem, UpstreamNeed, UpstreamRegistry, is_recent};
+use crate::local::core::upstream::{UpstreamError, UpstreamFetch, UpstreamItem, UpstreamRegistry, is_recent};
 use crate::local::store::time;
 use crate::store::registry::{Login, Network};
 
@@ -21,12 +21,12 @@ const PAUSE: Duration = Duration::from_mins(1);
 /// Images of which it is remembered that what is about them was looked up.
 const LISTED: usize = 10_000;
 
-pub(in crate::local) type Flight = Shared<BoxFuture<'static, Result<(), UpstreamError>>>;
+pub(in crate::local) type SharedFetch = Shared<BoxFuture<'static, Result<(), UpstreamError>>>;
 
 /// What is being fetched, and how.
 pub(in crate::local) struct Upstreams {
     reach: UpstreamAccess,
-    pub(in crate::local) flights: Mutex<HashMap<String, Flight>>,
+    pub(in crate::local) flights: Mutex<HashMap<String, SharedFetch>>,
     /// The registries that could not be reached, and since when.
     pub(in crate::local) silent: Mutex<HashMap<String, Instant>>,
     /// What is about which images was looked up, and when.
@@ -67,7 +67,7 @@ impl Upstreams {
     }
 
     /// Whether it was looked up within a day what is about the image that is needed.
-    pub(in crate::local) fn has_listed(&self, need: &UpstreamNeed) -> bool {
+    pub(in crate::local) fn has_listed(&self, need: &UpstreamFetch) -> bool {
         locked(&self.listed).get(&key(need, &need.wanted[0])).is_some_and(|at| is_recent(*at))
     }
 
@@ -80,7 +80,7 @@ impl Upstreams {
     }
 }
 
-pub(in crate::local) fn key(need: &UpstreamNeed, wanted: &UpstreamItem) -> String {
+pub(in crate::local) fn key(need: &UpstreamFetch, wanted: &UpstreamItem) -> String {
     format!("{:?} {} {:?} {wanted:?}", need.scope, need.repository, need.rule)
 }
 

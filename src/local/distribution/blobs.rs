@@ -58,7 +58,7 @@ impl Registry<'_> {
                 let wanted = vec![UpstreamItem::Layer(digest(text)?)];
                 let RepositoryRef { scope, name } = repository;
                 let instead = self.local.read(|connection| {
-                    upstream_rules::instead(connection, scope, name, wanted, self.settled)
+                    upstream_rules::upstream_error_for(connection, scope, name, wanted, self.fetch_results)
                 })?;
                 match instead {
                     Some(error) => self.pulled(repository, Err(error)),

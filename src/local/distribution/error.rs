@@ -5,7 +5,7 @@ use std::io;
 use serde_json::{Value, json};
 
 use crate::local::core::error::{Error, ErrorKind};
-use crate::local::core::upstream::UpstreamNeed;
+use crate::local::core::upstream::UpstreamFetch;
 use crate::local::pull_through::NeedsUpstream;
 
 /// An error answer with its HTTP status.
@@ -17,7 +17,7 @@ pub(in crate::local) struct OciError {
     /// How many bytes of the session in question there are; goes out as headers.
     pub(in crate::local) session: Option<(String, i64)>,
     /// What has to be fetched from upstream before the request can be answered.
-    pub(in crate::local) need: Option<Box<UpstreamNeed>>,
+    pub(in crate::local) need: Option<Box<UpstreamFetch>>,
 }
 
 impl OciError {
@@ -54,7 +54,7 @@ impl From<Error> for OciError {
 }
 
 impl NeedsUpstream for OciError {
-    fn take_need(&mut self) -> Option<Box<UpstreamNeed>> {
+    fn take_need(&mut self) -> Option<Box<UpstreamFetch>> {
         self.need.take()
     }
 }

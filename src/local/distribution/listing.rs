@@ -10,7 +10,7 @@ use crate::local::distribution::registry::Registry;
 const PAGE: i64 = 1_000;
 
 /// How many it has at most.
-const MOST: i64 = 10_000;
+const MAX_COUNT: i64 = 10_000;
 
 /// What a client asks for: so many entries after one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -58,7 +58,7 @@ impl Registry<'_> {
 
 impl Page {
     fn limit(&self) -> i64 {
-        self.count.unwrap_or(PAGE).clamp(0, MOST)
+        self.count.unwrap_or(PAGE).clamp(0, MAX_COUNT)
     }
 
     fn cut(&self, mut entries: Vec<String>) -> List {

@@ -17,7 +17,7 @@ use crate::local::http::response::{self, Body, SMALL};
 use crate::local::http::state::State;
 
 /// The largest manifest, as Amazon ECR has it.
-const LARGEST: u64 = 4 * 1024 * 1024;
+const MAX_BYTES: u64 = 4 * 1024 * 1024;
 
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 
@@ -139,7 +139,7 @@ async fn read(state: &State, asked: &mut RegistryRequest) -> Result<(String, Buf
         503 => refuse(503, &error.to_string()),
         _ => refuse(400, "the manifest broke off"),
     };
-    let reading = Reading::begin(&state.manifests, &mut asked.body, LARGEST, (1, 1), state.patience);
+    let reading = Reading::begin(&state.manifests, &mut asked.body, MAX_BYTES, (1, 1), state.timeouts);
     let mut reading = reading.await.map_err(told)?;
     while let Some(data) = reading.next().await.map_err(told)? {
         reading.buffer.bytes.extend_from_slice(&data);

@@ -76,7 +76,7 @@ impl Registry<'_> {
                 UpstreamErrorKind::Missing => unknown(),
                 UpstreamErrorKind::Denied => OciError::new(403, "DENIED", failure.reason),
                 UpstreamErrorKind::Throttled => OciError::new(429, "TOOMANYREQUESTS", failure.reason),
-                UpstreamErrorKind::Unavailable | UpstreamErrorKind::Here => {
+                UpstreamErrorKind::Unavailable | UpstreamErrorKind::LocalStorage => {
                     OciError::new(502, "UNKNOWN", failure.reason)
                 }
             }),
@@ -182,7 +182,7 @@ impl Registry<'_> {
         let subject = digest(subject)?;
         self.authorize(repository, "BatchGetImage")?;
         if after == 0
-            && self.settled.is_none()
+            && self.fetch_results.is_none()
             && let Some(need) = self.referrers_upstream(repository, &subject)?
         {
             return Err(need);

@@ -39,7 +39,7 @@ pub(in crate::local) struct Registry<'a> {
     /// Where it comes from.
     pub(in crate::local) source: Option<IpAddr>,
     /// What became of fetching what the request needs from upstream, once that was tried.
-    pub(in crate::local) settled: Option<&'a FetchResults>,
+    pub(in crate::local) fetch_results: Option<&'a FetchResults>,
 }
 
 impl Registry<'_> {
@@ -49,7 +49,7 @@ impl Registry<'_> {
             local: self.local,
             requester: Some(self.requester()),
             now: time::now(),
-            settled: self.settled,
+            fetch_results: self.fetch_results,
         }
     }
 

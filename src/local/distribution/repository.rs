@@ -13,11 +13,11 @@ use crate::local::distribution::registry::Registry;
 const PUBLIC: &str = "public.ecr.aws/";
 
 /// The bounds of names of repositories (Amazon ECR and Amazon ECR Public API references, `CreateRepository`).
-const SHORTEST_NAME: usize = 2;
+const MIN_NAME: usize = 2;
 
-const LONGEST_NAME: usize = 256;
+const MAX_NAME: usize = 256;
 
-const LONGEST_PUBLIC_NAME: usize = 205;
+const MAX_PUBLIC_NAME: usize = 205;
 
 impl Registry<'_> {
     /// The repository of a name in a URL, whether it is there or not.
@@ -29,10 +29,10 @@ impl Registry<'_> {
         if let Some((owner, name)) = path.strip_prefix(PUBLIC).and_then(|rest| rest.split_once('/')) {
             let account = self.local.read(|connection| self.owner(connection, owner))?;
             let scope = Scope { service: "ecr-public", account, region: "us-east-1".to_owned() };
-            check_length(name, LONGEST_PUBLIC_NAME)?;
+            check_length(name, MAX_PUBLIC_NAME)?;
             return Ok(RepositoryRef { scope, name: name.to_owned() });
         }
-        check_length(path, LONGEST_NAME)?;
+        check_length(path, MAX_NAME)?;
         let scope =
             Scope { service: "ecr", account: self.who.account.clone(), region: self.who.region.clone() };
         let own = RepositoryRef { scope, name: path.to_owned() };
@@ -82,12 +82,12 @@ impl Registry<'_> {
 
 /// Refuses a name that is shorter or longer than Amazon ECR's are: no repository has it, and none is created with it.
 fn check_length(name: &str, longest: usize) -> Result<(), OciError> {
-    if (SHORTEST_NAME..=longest).contains(&name.len()) {
+    if (MIN_NAME..=longest).contains(&name.len()) {
         return Ok(());
     }
     let length = name.len();
     let text =
-        format!("the name of a repository has {SHORTEST_NAME} to {longest} characters; {name} has {length}");
+        format!("the name of a repository has {MIN_NAME} to {longest} characters; {name} has {length}");
     Err(OciError::new(400, "NAME_INVALID", text))
 }
 

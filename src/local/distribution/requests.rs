@@ -118,8 +118,8 @@ impl Endpoint {
 pub(in crate::local) const JSON: &str = "application/json";
 
 impl RegistryRequest {
-    fn client(&self, settled: Option<FetchResults>) -> Client<'_> {
-        Client { head: &self.head, who: &self.who, settled }
+    fn client(&self, fetch_results: Option<FetchResults>) -> Client<'_> {
+        Client { head: &self.head, who: &self.who, fetch_results }
     }
 
     /// Does something with the registry that the client sees.
@@ -146,8 +146,10 @@ impl RegistryRequest {
         state: &Arc<State>,
         work: impl Fn(&Registry<'_>) -> Result<T, OciError> + Clone + Send + 'static,
     ) -> Result<T, OciError> {
-        pull_through::with_upstream(&state.local, |settled| with(state, self.client(settled), work.clone()))
-            .await
+        pull_through::with_upstream(&state.local, |fetch_results| {
+            with(state, self.client(fetch_results), work.clone())
+        })
+        .await
     }
 }
 
@@ -156,7 +158,7 @@ pub(in crate::local) struct Client<'a> {
     pub(in crate::local) head: &'a Parts,
     pub(in crate::local) who: &'a Arc<OnceLock<Identity>>,
     /// What became of fetching what the request needs from upstream, once that was tried.
-    pub(in crate::local) settled: Option<FetchResults>,
+    pub(in crate::local) fetch_results: Option<FetchResults>,
 }
 
 /// Does something with the registry that a client sees, on a thread that may wait for the disk.
@@ -180,7 +182,7 @@ fn as_client<T: 'static>(
     client: Client<'_>,
     work: impl FnOnce(&Registry<'_>) -> Result<T, OciError> + Send + 'static,
 ) -> Result<Work<T>, OciError> {
-    let Client { head, who, settled } = client;
+    let Client { head, who, fetch_results } = client;
     if head.headers.get_all(AUTHORIZATION).iter().nth(1).is_some() {
         let text = "the request has more than one Authorization header";
         return Err(OciError::new(400, "UNAUTHORIZED", text));
@@ -198,7 +200,7 @@ fn as_client<T: 'static>(
             let found = Identity::of(local, rules, header.as_deref(), open)?;
             who.get_or_init(|| found)
         };
-        work(&Registry { local, rules, who, source, settled: settled.as_ref() })
+        work(&Registry { local, rules, who, source, fetch_results: fetch_results.as_ref() })
     }))
 }
 
@@ -215,7 +217,7 @@ async fn drain(state: &State, asked: &mut RegistryRequest) {
     if asked.head.headers.contains_key(EXPECT) {
         return;
     }
-    body::drain(&mut asked.body, state.patience).await;
+    body::drain(&mut asked.body, state.timeouts).await;
 }
 
 pub(in crate::local) fn refuse(state: &State, head: &Parts, error: &OciError) -> Response<Body> {

@@ -27,7 +27,7 @@ pub(in crate::local) async fn answer(state: &Arc<State>, request: Request<Incomi
     let (mut head, body) = request.into_parts();
     let is_form = head.method == Method::POST;
     let form = if is_form {
-        let read = timeout(state.patience.body, Limited::new(body, FORM).collect()).await;
+        let read = timeout(state.timeouts.body, Limited::new(body, FORM).collect()).await;
         let read = read.ok().and_then(Result::ok).map(Collected::to_bytes).unwrap_or_default();
         Query::of(std::str::from_utf8(&read).ok())
     } else {
@@ -60,7 +60,7 @@ async fn check(
     let Some(given) = given else { return Ok(ANONYMOUS.to_owned()) };
     let secret = password(&given).unwrap_or_else(|| ANONYMOUS.to_owned());
     let who = Arc::default();
-    let client = Client { head: &head, who: &who, settled: None };
+    let client = Client { head: &head, who: &who, fetch_results: None };
     let result = with(state, client, move |_| Ok(secret)).await;
     result.map_err(|error| (head, error))
 }

@@ -16,7 +16,7 @@ use crate::local::http::response::Body;
 use crate::local::http::state::State;
 
 /// The least that Amazon ECR takes as a part.
-const LEAST_PART: &str = "5242880";
+const MIN_PART: &str = "5242880";
 
 /// How often a session that another request has open is tried, and how long to wait in between: that request's
 /// connection may have broken without the server knowing yet.
@@ -54,7 +54,7 @@ pub(in crate::local) async fn begin(
     }
     let mut response = progress(StatusCode::ACCEPTED, name, &id, 0, None);
     if state.rules.quirks {
-        put(&mut response, "oci-chunk-min-length", LEAST_PART);
+        put(&mut response, "oci-chunk-min-length", MIN_PART);
     }
     Ok(response)
 }
@@ -67,7 +67,7 @@ async fn whole(
     digest: &str,
 ) -> Result<Response<Body>, OciError> {
     let session = open(state, asked, name, id).await?;
-    let (session, received) = receive(session, &mut asked.body, state.patience).await?;
+    let (session, received) = receive(session, &mut asked.body, state.timeouts).await?;
     if let Err(error) = received {
         // The file is nobody's before the session is cancelled.
         drop(session);
@@ -122,7 +122,7 @@ async fn patch(
 
 /// Takes in the body of a request; answers the size of the session then.
 async fn take(state: &Arc<State>, asked: &mut RegistryRequest, session: Session) -> Result<i64, OciError> {
-    let (session, received) = receive(session, &mut asked.body, state.patience).await?;
+    let (session, received) = receive(session, &mut asked.body, state.timeouts).await?;
     let size = asked.with(state, move |registry| registry.keep(session)).await?;
     received.map(|()| size)
 }
@@ -139,7 +139,7 @@ async fn finish(
     let mut session = open(state, asked, name, id).await?;
     if !asked.body.is_end_stream() {
         session = in_order(asked, name, session)?;
-        let (taken, received) = receive(session, &mut asked.body, state.patience).await?;
+        let (taken, received) = receive(session, &mut asked.body, state.timeouts).await?;
         if let Err(error) = received {
             asked.with(state, move |registry| registry.keep(taken)).await?;
             return Err(error);

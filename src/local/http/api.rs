@@ -1,6 +1,6 @@
 //! The services' API: an operation in a header, its input as JSON in the body.
 
-use crate::local::aws_api::answer::ApiRequest;
+use crate::local::aws_api::dispatch::ApiRequest;
 use crate::local::core::download_url;
 use crate::local::pull_through;
 use crate::local::store::time;
@@ -19,14 +19,14 @@ use super::body;
 use super::json_body;
 use super::other_services;
 use super::response;
-use crate::local::aws_api::answer::blob_member;
+use crate::local::aws_api::dispatch::blob_member;
 use crate::local::aws_api::error::ApiError;
 use crate::local::core::caller::Caller;
 use crate::local::core::upstream::FetchResults;
 use crate::local::http::auth::SECURITY_TOKEN;
 use crate::local::http::auth::UnverifiedRequest;
 use crate::local::http::bounded_json::Bounded;
-use crate::local::http::bounded_json::MOST_VALUES;
+use crate::local::http::bounded_json::MAX_VALUES;
 use crate::local::http::json_body::Input;
 use crate::local::http::peer::host;
 use crate::local::http::peer::source;
@@ -69,14 +69,14 @@ async fn respond(state: &Arc<State>, head: &Parts, body: Incoming) -> Result<Vec
         Err(error) => {
             // A client that holds its body back until it is asked for is not asked for it.
             if !head.headers.contains_key(EXPECT) {
-                body::drain(body, state.patience).await;
+                body::drain(body, state.timeouts).await;
             }
             return Err(error);
         }
     };
     let known = service.operation(&operation);
     let member = known.and_then(|operation| blob_member(service, operation));
-    let input = json_body::read(&state.buffers, body, member, claim.wants_hash(), state.patience).await?;
+    let input = json_body::read(&state.buffers, body, member, claim.wants_hash(), state.timeouts).await?;
     let identity = claim.verify(head, input.hash.as_ref())?;
     let caller = identity.into_caller(host(state, head), source(head));
     handle(state, caller, RequestedOperation { service, operation, member }, input).await
@@ -141,7 +141,7 @@ async fn handle(
 ) -> Result<Vec<u8>, ApiError> {
     let RequestedOperation { service, operation, member } = asked;
     let (text, blob) = (Arc::new(input.text), input.blob.map(Bytes::from_owner));
-    let attempt = |settled: Option<FetchResults>| {
+    let attempt = |fetch_results: Option<FetchResults>| {
         let local = Arc::clone(&state.local);
         let (caller, operation, text, blob) =
             (caller.clone(), operation.clone(), Arc::clone(&text), blob.clone());
@@ -152,7 +152,7 @@ async fn handle(
             }
             let input = Value::Object(members);
             let request = ApiRequest { caller: &caller, service, operation: &operation, input, blob };
-            written(&local.answer_request(request, settled.as_ref())?)
+            written(&local.answer_request(request, fetch_results.as_ref())?)
         })
     };
     pull_through::with_upstream(&state.local, attempt).await
@@ -183,7 +183,7 @@ fn members(text: &[u8]) -> Result<Map<String, Value>, ApiError> {
         let text = format!("the request's body is not the JSON that was expected: {reason}");
         ApiError::new("SerializationException", text)
     };
-    let (mut deserializer, left) = (serde_json::Deserializer::from_slice(text), Cell::new(MOST_VALUES));
+    let (mut deserializer, left) = (serde_json::Deserializer::from_slice(text), Cell::new(MAX_VALUES));
     let read = Bounded(&left).deserialize(&mut deserializer);
     let read = read.and_then(|value| deserializer.end().map(|()| value));
     match read.map_err(|error| broken(error.to_string()))? {

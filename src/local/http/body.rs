@@ -19,7 +19,7 @@ use crate::local::http::min_rate::MinRate;
 use crate::local::http::min_rate::Timeouts;
 
 /// The largest body: a part of 20 MiB takes 28 MB as base64, and what surrounds it is small.
-pub(in crate::local) const LARGEST: u64 = 32 * MIB as u64;
+pub(in crate::local) const MAX_BYTES: u64 = 32 * MIB as u64;
 /// All layer parts together, as far as they are kept: four of 10 MiB, or two of 20.
 const PARTS: usize = 42 * MIB;
 /// All manifests of docker's API together.
@@ -122,7 +122,7 @@ pub(in crate::local) struct Reading<B> {
     pub(in crate::local) buffer: Buffer,
     buffers: Arc<Buffers>,
     body: B,
-    patience: Timeouts,
+    timeouts: Timeouts,
     pace: MinRate,
     length: u64,
     limit: u64,
@@ -137,18 +137,18 @@ impl<B: Body<Data = Bytes, Error: Display> + Unpin> Reading<B> {
         body: B,
         limit: u64,
         shrink: (u64, u64),
-        patience: Timeouts,
+        timeouts: Timeouts,
     ) -> Result<Self, Error> {
         let length = body.size_hint().exact();
         if length.is_some_and(|length| length > limit) {
-            drain(body, patience).await;
+            drain(body, timeouts).await;
             return Err(Error::TooLarge { limit });
         }
         // What is encoded comes in pieces that are a little larger than what is kept of them.
         let expected = length.unwrap_or(limit) * shrink.0 / shrink.1 + SMALL as u64;
         let expected = usize::try_from(expected).unwrap_or(usize::MAX);
-        let (buffers, pace) = (Arc::clone(buffers), MinRate::new(patience, SLOWEST));
-        Ok(Self { buffer: Buffer::default(), buffers, body, patience, pace, length: 0, limit, expected })
+        let (buffers, pace) = (Arc::clone(buffers), MinRate::new(timeouts, SLOWEST));
+        Ok(Self { buffer: Buffer::default(), buffers, body, timeouts, pace, length: 0, limit, expected })
     }
 
     /// What comes next, with room for it in the buffer; nothing at the end.
@@ -199,7 +199,7 @@ impl<B: Body<Data = Bytes, Error: Display> + Unpin> Reading<B> {
             let idle = self.buffers.fitting(self.expected);
             let capacity = idle.as_ref().map_or(capacity, Vec::capacity);
             let begun = Instant::now();
-            if !share.grow(capacity.saturating_sub(held), self.patience.body).await {
+            if !share.grow(capacity.saturating_sub(held), self.timeouts.body).await {
                 return Err(Error::NoMemory);
             }
             self.pace.pause(begun.elapsed());
@@ -218,7 +218,7 @@ impl<B: Body<Data = Bytes, Error: Display> + Unpin> Reading<B> {
 
     /// Reads the rest, which nobody wants, so that the client gets to read the answer.
     pub(in crate::local) async fn drain(&mut self) {
-        drain(&mut self.body, self.patience).await;
+        drain(&mut self.body, self.timeouts).await;
     }
 }
 
@@ -267,8 +267,8 @@ impl Buffers {
 }
 
 /// Reads a body to its end without keeping it, within bounds.
-pub(in crate::local) async fn drain(mut body: impl Body<Data = Bytes> + Unpin, patience: Timeouts) {
-    let deadline = Instant::now() + patience.body;
+pub(in crate::local) async fn drain(mut body: impl Body<Data = Bytes> + Unpin, timeouts: Timeouts) {
+    let deadline = Instant::now() + timeouts.body;
     let mut dropped = 0;
     // Who sends nothing has nothing that would keep it from reading.
     while let Ok(Some(Ok(frame))) = timeout_at(deadline.min(Instant::now() + SILENCE), body.frame()).await {

@@ -7,7 +7,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 use serde_json::{Map, Value};
 
 /// Values of one request; the largest that an operation takes have a few thousand.
-pub(super) const MOST_VALUES: usize = 100_000;
+pub(super) const MAX_VALUES: usize = 100_000;
 /// As which key a number comes whose digits are kept.
 const NUMBER: &str = "$serde_json::private::Number";
 
@@ -19,7 +19,7 @@ impl<'de> DeserializeSeed<'de> for Bounded<'_> {
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
         let Some(left) = self.0.get().checked_sub(1) else {
-            return Err(D::Error::custom(format!("it has more than {MOST_VALUES} values")));
+            return Err(D::Error::custom(format!("it has more than {MAX_VALUES} values")));
         };
         self.0.set(left);
         deserializer.deserialize_any(self)

@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout_at};
 /// Over how long the pace of a share is measured, and how often it is looked at while others wait.
 const WINDOW: Duration = Duration::from_secs(1);
 /// The bytes of a second that keep a share while others wait for room.
-const LEAST: u64 = 512 * 1024;
+const MIN_COUNT: u64 = 512 * 1024;
 
 /// A number of bytes that shares are of.
 #[derive(Debug)]
@@ -103,7 +103,7 @@ impl Shares {
                 continue;
             }
             let milliseconds = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
-            if !entry.is_waiting && entry.moved < LEAST.saturating_mul(milliseconds) / 1000 {
+            if !entry.is_waiting && entry.moved < MIN_COUNT.saturating_mul(milliseconds) / 1000 {
                 entry.lost.notify_one();
             }
             (entry.since, entry.moved) = (now, 0);
@@ -113,8 +113,8 @@ impl Shares {
 
 impl Share {
     /// Takes so many bytes more, once there is room; false where there is none in time.
-    pub(in crate::local) async fn grow(&self, bytes: usize, patience: Duration) -> bool {
-        let end = Instant::now() + patience;
+    pub(in crate::local) async fn grow(&self, bytes: usize, timeouts: Duration) -> bool {
+        let end = Instant::now() + timeouts;
         loop {
             let released = self.budget.released.notified();
             tokio::pin!(released);
@@ -198,7 +198,7 @@ mod tests {
         assert!(still.grow(5, LONG).await && quick.grow(5, LONG).await);
         let move_on = async {
             loop {
-                quick.moved(usize::try_from(LEAST).unwrap());
+                quick.moved(usize::try_from(MIN_COUNT).unwrap());
                 tokio::time::sleep(WINDOW / 2).await;
             }
         };

@@ -1,4 +1,4 @@
-//! FaultRules on demand, for testing clients: rules that make requests fail as networks and services do.
+//! Faults on demand, for testing clients: rules that make requests fail as networks and services do.
 
 use crate::local::core::token;
 use std::str::FromStr;

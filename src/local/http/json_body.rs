@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 use crate::local::aws_api::error::ApiError;
 use crate::local::http::body::Buffer;
 use crate::local::http::body::Buffers;
-use crate::local::http::body::LARGEST;
+use crate::local::http::body::MAX_BYTES;
 use crate::local::http::body::Reading;
 use crate::local::http::min_rate::Timeouts;
 
@@ -31,12 +31,12 @@ pub(super) async fn read(
     body: Incoming,
     member: Option<&'static str>,
     is_hashed: bool,
-    patience: Timeouts,
+    timeouts: Timeouts,
 ) -> Result<Input, ApiError> {
     let mut hasher = is_hashed.then(Sha256::new);
     // Base64 has four letters for three bytes.
     let shrink = if member.is_some() { (3, 4) } else { (1, 1) };
-    let mut reading = Reading::begin(buffers, body, LARGEST, shrink, patience).await?;
+    let mut reading = Reading::begin(buffers, body, MAX_BYTES, shrink, timeouts).await?;
     let Some(member) = member else {
         while let Some(data) = reading.next().await? {
             if let Some(hasher) = &mut hasher {

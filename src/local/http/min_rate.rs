@@ -23,15 +23,15 @@ impl Default for Timeouts {
 #[derive(Debug)]
 pub(in crate::local) struct MinRate {
     begun: Instant,
-    patience: Duration,
+    timeouts: Duration,
     /// Bytes in a second.
     least: u64,
     received: u64,
 }
 
 impl MinRate {
-    pub(in crate::local) fn new(patience: Timeouts, least: u64) -> Self {
-        Self { begun: Instant::now(), patience: patience.body, least, received: 0 }
+    pub(in crate::local) fn new(timeouts: Timeouts, least: u64) -> Self {
+        Self { begun: Instant::now(), timeouts: timeouts.body, least, received: 0 }
     }
 
     /// Counts bytes that came.
@@ -46,6 +46,6 @@ impl MinRate {
 
     /// When the next ones must be there.
     pub(in crate::local) fn deadline(&self) -> Instant {
-        self.begun + self.patience + Duration::from_millis(self.received.saturating_mul(1000) / self.least)
+        self.begun + self.timeouts + Duration::from_millis(self.received.saturating_mul(1000) / self.least)
     }
 }

@@ -16,7 +16,7 @@ pub(in crate::local) mod download;
 pub(in crate::local) mod fault_injection;
 pub(in crate::local) mod hosts;
 pub(in crate::local) mod json_body;
-pub(in crate::local) mod lifecycle;
+pub(in crate::local) mod lifecycle_scheduler;
 pub(in crate::local) mod min_rate;
 pub(in crate::local) mod options;
 pub(in crate::local) mod other_services;
@@ -116,7 +116,7 @@ impl Server {
             log: options.log,
             authenticator,
             faults: FaultRules::new(options.faults),
-            patience: options.patience,
+            timeouts: options.timeouts,
         };
         let connections = Arc::new(Connections::new(options.connections));
         let lifecycle_every = options.lifecycle_every;
@@ -153,7 +153,7 @@ impl Server {
         let (stopping, stopped) = watch::channel(false);
         let mut connections = JoinSet::new();
         let mut waiting = None;
-        let _lifecycle = self.lifecycle_every.map(|every| lifecycle::start(&self.state, every));
+        let _lifecycle = self.lifecycle_every.map(|every| lifecycle_scheduler::start(&self.state, every));
         tokio::pin!(stop);
         loop {
             tokio::select! {

@@ -36,7 +36,7 @@ pub struct Options {
     /// Whether the policies of registries and repositories decide who may do what.
     pub enforces_policies: bool,
     /// How long clients may take.
-    pub patience: Timeouts,
+    pub timeouts: Timeouts,
     /// Connections at one time, as far as the process may have files open; where there are more, idle ones give way.
     pub connections: usize,
     /// Which requests fail, and how.
@@ -79,7 +79,7 @@ impl Options {
             log: None,
             credentials: None,
             enforces_policies: false,
-            patience: Timeouts::default(),
+            timeouts: Timeouts::default(),
             connections: 1024,
             faults: Vec::new(),
             trusts_network: false,

@@ -48,7 +48,7 @@ pub(in crate::local) async fn room(state: &State, head: &Parts, length: usize) -
     let connection = head.extensions.get::<Arc<Connection>>();
     let lost = connection.map(|connection| Arc::clone(connection.close())).unwrap_or_default();
     let share = state.answers.share(lost);
-    share.grow(length, state.patience.body).await.then_some(share)
+    share.grow(length, state.timeouts.body).await.then_some(share)
 }
 
 /// Bytes that take part in a budget until they are out.

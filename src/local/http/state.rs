@@ -37,7 +37,7 @@ pub(in crate::local) struct State {
     pub(in crate::local) log: Option<Log>,
     pub(super) authenticator: Authenticator,
     pub(super) faults: FaultRules,
-    pub(in crate::local) patience: Timeouts,
+    pub(in crate::local) timeouts: Timeouts,
 }
 
 impl State {

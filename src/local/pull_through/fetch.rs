@@ -14,7 +14,7 @@ use crate::local::core::registry_id::Scope;
 use crate::local::core::request::{IfMissing, Request};
 use crate::local::core::uploads::{FinishedUpload, NotOpened, Session, begin_upload, cancel_upload};
 use crate::local::core::upstream::{
-    UpstreamError, UpstreamErrorKind, UpstreamItem, UpstreamNeed, UpstreamRegistry,
+    UpstreamError, UpstreamErrorKind, UpstreamFetch, UpstreamItem, UpstreamRegistry,
 };
 use crate::local::pull_through::cache::{self, FetchedImage};
 use crate::store::registry::{Error, Login, Remote};
@@ -27,13 +27,13 @@ const BLOBS: usize = 4;
 const STEP: usize = 1024 * 1024;
 
 /// Indexes within indexes.
-const DEEPEST: usize = 4;
+const MAX_DEPTH: usize = 4;
 
 /// Manifests that one index lists.
-const MOST_MANIFESTS: usize = 1000;
+const MAX_MANIFESTS: usize = 1000;
 
 /// Signatures and the like that are fetched for one image.
-const MOST_REFERRERS: usize = 100;
+const MAX_REFERRERS: usize = 100;
 
 /// What docker's configuration calls the host that AWS names for Docker Hub.
 const DOCKER_HUB: (&str, &str) = ("registry-1.docker.io", "docker.io");
@@ -41,11 +41,11 @@ const DOCKER_HUB: (&str, &str) = ("registry-1.docker.io", "docker.io");
 /// Fetches one thing and keeps it.
 pub(in crate::local) async fn fetch(
     local: &Arc<Local>,
-    need: &UpstreamNeed,
+    need: &UpstreamFetch,
     wanted: &UpstreamItem,
 ) -> Result<(), UpstreamError> {
     match &need.rule.home {
-        UpstreamRegistry::Here(source) => {
+        UpstreamRegistry::SameStore(source) => {
             let (local, need, wanted, source) =
                 (Arc::clone(local), need.clone(), wanted.clone(), source.clone());
             blocking(move || neighbour(&local, &need, &wanted, &source)).await
@@ -71,15 +71,19 @@ pub(in crate::local) async fn fetch(
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, UpstreamError> + Send + 'static,
 ) -> Result<T, UpstreamError> {
-    let failed =
-        |_| Err(UpstreamError::new(UpstreamErrorKind::Here, "the embedded ECR failed on what is upstream"));
+    let failed = |_| {
+        Err(UpstreamError::new(
+            UpstreamErrorKind::LocalStorage,
+            "the embedded ECR failed on what is upstream",
+        ))
+    };
     spawn_blocking(work).await.unwrap_or_else(failed)
 }
 
 /// Takes an image over from another registry of the store.
 fn neighbour(
     local: &Local,
-    need: &UpstreamNeed,
+    need: &UpstreamFetch,
     wanted: &UpstreamItem,
     source: &Scope,
 ) -> Result<(), UpstreamError> {
@@ -134,7 +138,7 @@ async fn login(local: &Arc<Local>, host: &str, has_secret: bool) -> Result<Login
 /// One upstream repository, and what is to become of it here.
 struct Fetch {
     local: Arc<Local>,
-    need: UpstreamNeed,
+    need: UpstreamFetch,
     remote: Remote,
 }
 
@@ -170,7 +174,7 @@ impl Fetch {
 
     async fn referrers(&self, subject: &Digest) -> Result<(), UpstreamError> {
         let listed = self.remote.referrers(subject).await.map_err(UpstreamError::from)?;
-        for referrer in listed.into_iter().take(MOST_REFERRERS) {
+        for referrer in listed.into_iter().take(MAX_REFERRERS) {
             if self.has(&referrer.digest).await? {
                 continue;
             }
@@ -216,10 +220,10 @@ impl Fetch {
     async fn children(&self, manifest: &Manifest, depth: usize) -> Result<(), UpstreamError> {
         let unusable = |reason: String| UpstreamError::new(UpstreamErrorKind::Unavailable, reason);
         let listed: Vec<Digest> = manifest.children().iter().map(|child| child.digest.clone()).collect();
-        if !listed.is_empty() && (depth >= DEEPEST || listed.len() > MOST_MANIFESTS) {
+        if !listed.is_empty() && (depth >= MAX_DEPTH || listed.len() > MAX_MANIFESTS) {
             let digest = manifest.digest();
             return Err(unusable(format!(
-                "the index {digest} lists more than {MOST_MANIFESTS} manifests, or lies more than {DEEPEST} deep"
+                "the index {digest} lists more than {MAX_MANIFESTS} manifests, or lies more than {MAX_DEPTH} deep"
             )));
         }
         for digest in listed {
@@ -264,7 +268,7 @@ impl Fetch {
     /// Takes a blob over from another repository of the registry, or fetches it.
     async fn blob(&self, blob: Descriptor) -> Result<(), UpstreamError> {
         let digest = blob.digest.clone();
-        let mount = move |local: &Local, need: &UpstreamNeed| {
+        let mount = move |local: &Local, need: &UpstreamFetch| {
             let mount = Mount { digest: &digest, source: None, used_only: false };
             Request::of_service(local).mount(&need.reference(), &mount)
         };
@@ -278,7 +282,7 @@ impl Fetch {
             match next(&mut reader).await {
                 Ok(bytes) if bytes.is_empty() => break Ok(session),
                 Ok(bytes) => {
-                    let write = move |_: &Local, _: &UpstreamNeed| session.write(&bytes).map(|()| session);
+                    let write = move |_: &Local, _: &UpstreamFetch| session.write(&bytes).map(|()| session);
                     session = match self.here(write).await {
                         Ok(session) => session,
                         Err(failure) => break Err(failure),
@@ -301,18 +305,18 @@ impl Fetch {
     /// Does something with the store, on a thread that may wait for the disk.
     async fn here<T: Send + 'static, E: Into<UpstreamError>>(
         &self,
-        work: impl FnOnce(&Local, &UpstreamNeed) -> Result<T, E> + Send + 'static,
+        work: impl FnOnce(&Local, &UpstreamFetch) -> Result<T, E> + Send + 'static,
     ) -> Result<T, UpstreamError> {
         let (local, need) = (Arc::clone(&self.local), self.need.clone());
         blocking(move || work(&local, &need).map_err(Into::into)).await
     }
 }
 
-fn open(local: &Local, need: &UpstreamNeed) -> Result<Session, UpstreamError> {
+fn open(local: &Local, need: &UpstreamFetch) -> Result<Session, UpstreamError> {
     let id = begin_upload(&Request::of_service(local), &need.reference(), IfMissing::Fail)?;
     let failed = |why: NotOpened| {
         UpstreamError::new(
-            UpstreamErrorKind::Here,
+            UpstreamErrorKind::LocalStorage,
             match why {
                 NotOpened::Busy => "another request is writing to the upload".to_owned(),
                 NotOpened::Missing => format!("there is no upload {id} in the repository"),
@@ -324,7 +328,7 @@ fn open(local: &Local, need: &UpstreamNeed) -> Result<Session, UpstreamError> {
 
 /// Makes a session a blob, if its bytes are those of the digest.
 fn complete(local: &Local, session: Session, digest: &Digest) -> Result<(), UpstreamError> {
-    let ended = || UpstreamError::new(UpstreamErrorKind::Here, "the upload has ended meanwhile");
+    let ended = || UpstreamError::new(UpstreamErrorKind::LocalStorage, "the upload has ended meanwhile");
     let finished: FinishedUpload = session.finish(&Request::of_service(local), false)?.ok_or_else(ended)?;
     let found = finished.digest(local, digest.algorithm())?;
     if found != *digest {
@@ -352,6 +356,6 @@ impl From<store::Error> for UpstreamError {
 
 impl From<CoreError> for UpstreamError {
     fn from(error: CoreError) -> Self {
-        Self::new(UpstreamErrorKind::Here, error.message)
+        Self::new(UpstreamErrorKind::LocalStorage, error.message)
     }
 }

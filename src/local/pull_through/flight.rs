@@ -6,14 +6,14 @@ use std::time::Instant;
 use futures_util::FutureExt as _;
 
 use crate::local::core::local::Local;
-use crate::local::core::upstream::{UpstreamError, UpstreamErrorKind, UpstreamItem, UpstreamNeed};
-use crate::local::core::upstreams::{Flight, Upstreams, key, locked};
+use crate::local::core::upstream::{UpstreamError, UpstreamErrorKind, UpstreamFetch, UpstreamItem};
+use crate::local::core::upstreams::{SharedFetch, Upstreams, key, locked};
 use crate::local::pull_through::fetch::fetch;
 
 /// Removes a running fetch from the list of flights when dropped, however the fetch ended.
-struct FlightGuard(Arc<Local>, String);
+struct SharedFetchGuard(Arc<Local>, String);
 
-impl Drop for FlightGuard {
+impl Drop for SharedFetchGuard {
     fn drop(&mut self) {
         locked(&self.0.upstreams.flights).remove(&self.1);
     }
@@ -25,7 +25,7 @@ impl Upstreams {
     pub(in crate::local) async fn fetch(
         &self,
         local: &Arc<Local>,
-        need: &UpstreamNeed,
+        need: &UpstreamFetch,
         wanted: &UpstreamItem,
     ) -> Result<(), UpstreamError> {
         let key = key(need, wanted);
@@ -43,9 +43,9 @@ impl Upstreams {
 }
 
 /// Begins a fetch. The list of fetches is locked meanwhile, so it cannot land before it is there.
-fn depart(local: Arc<Local>, need: UpstreamNeed, wanted: UpstreamItem, key: String) -> Flight {
+fn depart(local: Arc<Local>, need: UpstreamFetch, wanted: UpstreamItem, key: String) -> SharedFetch {
     let task = tokio::spawn(async move {
-        let landing = FlightGuard(local, key);
+        let landing = SharedFetchGuard(local, key);
         let upstreams = &landing.0.upstreams;
         let _place = upstreams.places.acquire().await;
         let done = fetch(&landing.0, &need, &wanted).await;
@@ -62,7 +62,11 @@ fn depart(local: Arc<Local>, need: UpstreamNeed, wanted: UpstreamItem, key: Stri
         }
         done
     });
-    let failed =
-        |_| Err(UpstreamError::new(UpstreamErrorKind::Here, "the embedded ECR failed on what is upstream"));
+    let failed = |_| {
+        Err(UpstreamError::new(
+            UpstreamErrorKind::LocalStorage,
+            "the embedded ECR failed on what is upstream",
+        ))
+    };
     task.map(move |done| done.unwrap_or_else(failed)).boxed().shared()
 }

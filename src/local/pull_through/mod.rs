@@ -10,21 +10,21 @@ use futures_util::FutureExt as _;
 
 use crate::local::core::error::Error;
 use crate::local::core::local::Local;
-use crate::local::core::upstream::{FetchResults, UpstreamNeed};
+use crate::local::core::upstream::{FetchResults, UpstreamFetch};
 
 /// Fetches what a request needs; returns what could not be fetched, and why.
-async fn settle(local: &Arc<Local>, need: &UpstreamNeed) -> FetchResults {
-    let mut settled = FetchResults::default();
+async fn settle(local: &Arc<Local>, need: &UpstreamFetch) -> FetchResults {
+    let mut fetch_results = FetchResults::default();
     for wanted in &need.wanted {
         if let Err(failure) = local.upstreams.fetch(local, need, wanted).await {
-            settled.0.push((wanted.clone(), failure));
+            fetch_results.0.push((wanted.clone(), failure));
         }
     }
-    settled
+    fetch_results
 }
 
 /// Like [`settle`], for a thread that has no runtime to wait in, or must not wait in the one that it has.
-fn settle_blocking(local: &Arc<Local>, need: &UpstreamNeed) -> Result<FetchResults, Error> {
+fn settle_blocking(local: &Arc<Local>, need: &UpstreamFetch) -> Result<FetchResults, Error> {
     let work = || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         Ok(runtime.block_on(settle(local, need)))
@@ -36,11 +36,11 @@ fn settle_blocking(local: &Arc<Local>, need: &UpstreamNeed) -> Result<FetchResul
 /// An error that may name what has to be fetched from upstream before the request can be answered.
 pub(in crate::local) trait NeedsUpstream {
     /// Takes out what has to be fetched; `None` if the error is final.
-    fn take_need(&mut self) -> Option<Box<UpstreamNeed>>;
+    fn take_need(&mut self) -> Option<Box<UpstreamFetch>>;
 }
 
 impl NeedsUpstream for Error {
-    fn take_need(&mut self) -> Option<Box<UpstreamNeed>> {
+    fn take_need(&mut self) -> Option<Box<UpstreamFetch>> {
         self.need.take()
     }
 }
@@ -51,7 +51,7 @@ pub(in crate::local) async fn with_upstream<T, E: NeedsUpstream, F: Future<Outpu
     local: &Arc<Local>,
     attempt: impl Fn(Option<FetchResults>) -> F,
 ) -> Result<T, E> {
-    fetch_and_retry(attempt, async |need: Box<UpstreamNeed>| Ok(settle(local, &need).await)).await
+    fetch_and_retry(attempt, async |need: Box<UpstreamFetch>| Ok(settle(local, &need).await)).await
 }
 
 /// Like [`with_upstream`], for a thread that may be blocked.
@@ -59,9 +59,9 @@ pub(in crate::local) fn with_upstream_blocking<T, E: NeedsUpstream + From<Error>
     local: &Arc<Local>,
     attempt: impl Fn(Option<FetchResults>) -> Result<T, E>,
 ) -> Result<T, E> {
-    let attempt = |settled| std::future::ready(attempt(settled));
+    let attempt = |fetch_results| std::future::ready(attempt(fetch_results));
     let answered =
-        fetch_and_retry(attempt, async |need: Box<UpstreamNeed>| Ok(settle_blocking(local, &need)?));
+        fetch_and_retry(attempt, async |need: Box<UpstreamFetch>| Ok(settle_blocking(local, &need)?));
     // Neither of the two waits, so the future is ready when it is polled first.
     answered
         .now_or_never()
@@ -70,7 +70,7 @@ pub(in crate::local) fn with_upstream_blocking<T, E: NeedsUpstream + From<Error>
 
 async fn fetch_and_retry<T, E: NeedsUpstream, F: Future<Output = Result<T, E>>>(
     attempt: impl Fn(Option<FetchResults>) -> F,
-    fetch: impl AsyncFnOnce(Box<UpstreamNeed>) -> Result<FetchResults, E>,
+    fetch: impl AsyncFnOnce(Box<UpstreamFetch>) -> Result<FetchResults, E>,
 ) -> Result<T, E> {
     let first = attempt(None);
     let mut error = match first.await {

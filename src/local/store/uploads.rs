@@ -19,7 +19,7 @@ use crate::local::store::storage_error::{StorageError, TransactionError};
 use crate::local::store::{blobs, time};
 
 /// Every part but the last has at least so many bytes; told only at the end.
-pub(in crate::local) const LEAST_PART: i64 = 5 * 1024 * 1024;
+pub(in crate::local) const MIN_PART: i64 = 5 * 1024 * 1024;
 
 /// A session that nothing was sent to for so many milliseconds is forgotten: a day.
 const LIFE: i64 = 24 * 60 * 60 * 1000;
@@ -141,7 +141,7 @@ impl Upload {
 
     /// Whether one more part leaves the session with a part that is too small.
     fn would_be_short(&self) -> bool {
-        self.has_short_part || (self.parts > 0 && self.last_part < LEAST_PART)
+        self.has_short_part || (self.parts > 0 && self.last_part < MIN_PART)
     }
 
     fn record(&self, store: &Store, length: i64, is_short: bool, now: i64) -> Result<bool, StorageError> {
@@ -155,7 +155,7 @@ impl Upload {
         })
     }
 
-    /// Makes a session, whose bytes are whole and settled, a layer of a repository under this digest. Answers whether
+    /// Makes a session, whose bytes are whole and fetch_results, a layer of a repository under this digest. Answers whether
     /// the repository lacked it; `None` if the session has changed or ended meanwhile. If this machine fails, for
     /// example because the disk is full, the session stays as it was.
     pub(in crate::local) fn become_layer<E: TransactionError + From<StorageError>>(

@@ -14,7 +14,7 @@ use crate::local::store::blobs;
 use crate::platform;
 
 /// Files that are remembered. Beyond these all are forgotten, and hashed once more.
-const MOST: usize = 64 * 1024;
+const MAX_COUNT: usize = 64 * 1024;
 
 /// Length, times and inode of a file: they change whenever its bytes do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +50,7 @@ impl Verified {
     /// Remembers that a file was found to be what it should.
     pub(in crate::local) fn remember(&self, digest: Digest, stamp: FileStamp) {
         let mut known = self.known();
-        if known.len() >= MOST {
+        if known.len() >= MAX_COUNT {
             known.clear();
         }
         known.insert(digest, stamp);

@@ -8,7 +8,7 @@ use aws_credential_types::Credentials;
 use serde_json::{Value, json};
 
 use super::super::error::Error;
-use super::super::transport::{Answer, Failure, Timeouts, Transport};
+use super::super::transport::{Answer, Timeouts, Transport, TransportError};
 use super::cache::Entry;
 use super::{CredentialChain, CredentialSource};
 use crate::model::wire::dumps;
@@ -75,7 +75,9 @@ async fn id_token(settings: &Settings, http: &Transport, url: &str, secret: &str
     for _ in 1..settings.max_attempts()? {
         match http.ask(timeouts, "GET", url, &headers, Vec::new()).await {
             Ok(answer) if !matches!(answer.status, 429 | 500..=599) => return token_in(&answer),
-            Err(failure @ (Failure::Tls(_) | Failure::Other(_))) => return Err(unreachable(url, &failure)),
+            Err(failure @ (TransportError::Tls(_) | TransportError::Other(_))) => {
+                return Err(unreachable(url, &failure));
+            }
             Ok(_) | Err(_) => tokio::time::sleep(wait).await,
         }
         wait *= 2;
@@ -84,7 +86,7 @@ async fn id_token(settings: &Settings, http: &Transport, url: &str, secret: &str
     token_in(&answer.map_err(|failure| unreachable(url, &failure))?)
 }
 
-fn unreachable(url: &str, failure: &Failure) -> Error {
+fn unreachable(url: &str, failure: &TransportError) -> Error {
     Error::Transport(super::super::endpoint::failure_text(failure, url))
 }
 

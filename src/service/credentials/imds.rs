@@ -8,7 +8,7 @@ use hyper::http::Uri;
 use serde_json::Value;
 
 use super::super::error::Error;
-use super::super::transport::{Answer, Failure, Timeouts, Transport};
+use super::super::transport::{Answer, Timeouts, Transport, TransportError};
 use super::time;
 use crate::settings::Settings;
 
@@ -87,7 +87,7 @@ impl InstanceMetadata {
                 Ok(answer) if answer.status == 200 => token = Some(answer.text()),
                 Ok(answer) if answer.status == 400 => return Ok(None),
                 Ok(answer) if matches!(answer.status, 403..=405) => {}
-                Err(Failure::ReadTimeout) => {}
+                Err(TransportError::ReadTimeout) => {}
                 Ok(_) | Err(_) => continue,
             }
             break;
@@ -108,14 +108,19 @@ impl InstanceMetadata {
                 Ok(answer) if answer.status == 200 && !answer.body.is_empty() => {
                     return Ok(Some(answer.text()));
                 }
-                Err(Failure::Other(reason)) => return Err(Error::Credentials(reason)),
+                Err(TransportError::Other(reason)) => return Err(Error::Credentials(reason)),
                 Ok(_) | Err(_) => {}
             }
         }
         Ok(None)
     }
 
-    async fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Result<Answer, Failure> {
+    async fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> Result<Answer, TransportError> {
         let url = format!("{}{path}", self.base);
         let timeouts = Timeouts { connect: Some(self.timeout), read: Some(self.timeout) };
         self.transport.ask(timeouts, method, &url, headers, Vec::new()).await

@@ -16,16 +16,16 @@ use aws_smithy_types::retry::RetryConfig;
 use serde_json::{Map, Value};
 
 use super::super::attempt::Attempts;
-use super::super::error::{Error, Refused};
-use super::super::transport::{Failure, Transport, causes};
-use super::super::{Refusal, endpoint, os_error};
+use super::super::error::{Error, OperationError};
+use super::super::transport::{Transport, TransportError, causes};
+use super::super::{ServiceError, endpoint, os_error};
 use super::cache::Entry;
 use super::{CredentialChain, CredentialSource};
 use crate::model::wire::dumps;
 use crate::network::find;
 
 /// The shortest token that STS takes, as its model says.
-const SHORTEST_TOKEN: usize = 4;
+const MIN_TOKEN: usize = 4;
 
 /// A role, and whose credentials ask for it.
 #[derive(Debug, Clone)]
@@ -85,10 +85,10 @@ impl CredentialChain {
         let token = std::fs::read_to_string(token_file)
             .map_err(|error| Error::Credentials(os_error::of_file(&error, Some(token_file))))?;
         let length = token.chars().count();
-        if length < SHORTEST_TOKEN {
+        if length < MIN_TOKEN {
             return Err(Error::Invalid(format!(
                 "Parameter validation failed:\nInvalid length for parameter WebIdentityToken, value: {length}, valid min \
-                 length: {SHORTEST_TOKEN}"
+                 length: {MIN_TOKEN}"
             )));
         }
         let mut arguments = Map::new();
@@ -206,19 +206,19 @@ where
     E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
 {
     if let (Some(code), Some(raw)) = (error.code(), error.raw_response()) {
-        let refusal = Refusal {
+        let refusal = ServiceError {
             code: code.to_owned(),
             message: error.message().unwrap_or_default().to_owned(),
             members: Map::new(),
             status: raw.status().as_u16(),
         };
-        return Error::Refused(Box::new(Refused {
+        return Error::Refused(Box::new(OperationError {
             operation: operation.to_owned(),
             refusal,
             retries: count.repetitions(),
         }));
     }
-    let text = match find::<Failure>(error) {
+    let text = match find::<TransportError>(error) {
         Some(failure) => format!("The Security Token Service cannot be asked: {failure}"),
         None => causes(error),
     };

@@ -7,9 +7,9 @@ use aws_credential_types::Credentials;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::super::error::{Error, Refused};
-use super::super::transport::{Answer, Failure, Timeouts, Transport};
-use super::super::{Refusal, wire};
+use super::super::error::{Error, OperationError};
+use super::super::transport::{Answer, Timeouts, Transport, TransportError};
+use super::super::{ServiceError, wire};
 use super::cache::{self, Entry};
 use super::time;
 use crate::model::wire::dumps;
@@ -202,7 +202,7 @@ impl Call<'_> {
             let sent = transport.ask(timeouts, self.method, self.url, self.headers, body.to_vec()).await;
             let passes = match &sent {
                 Ok(answer) => matches!(answer.status, 429 | 500 | 502..=504),
-                Err(failure) => !matches!(failure, Failure::Tls(_) | Failure::Other(_)),
+                Err(failure) => !matches!(failure, TransportError::Tls(_) | TransportError::Other(_)),
             };
             if !passes || attempt >= most {
                 return self.told(sent, (attempt >= most).then(|| attempt.saturating_sub(1)));
@@ -213,7 +213,7 @@ impl Call<'_> {
         Err(Error::NoCredentials)
     }
 
-    fn told(&self, sent: Result<Answer, Failure>, retries: Option<u32>) -> Result<Value, Error> {
+    fn told(&self, sent: Result<Answer, TransportError>, retries: Option<u32>) -> Result<Value, Error> {
         let answer = sent
             .map_err(|failure| Error::Transport(super::super::endpoint::failure_text(&failure, self.url)))?;
         let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
@@ -230,13 +230,17 @@ impl Call<'_> {
         let message = text("message").or_else(|| text("Message"));
         // What stands in front of a service has no structure: its page is the message.
         let unstructured = || Some(answer.text()).filter(|text| body.is_null() && !text.is_empty());
-        let refusal = Refusal {
+        let refusal = ServiceError {
             code: code.to_owned(),
             message: message.or_else(unstructured).unwrap_or_else(|| wire::reason(answer.status).to_owned()),
             members: Map::new(),
             status: answer.status,
         };
-        Err(Error::Refused(Box::new(Refused { operation: self.operation.to_owned(), refusal, retries })))
+        Err(Error::Refused(Box::new(OperationError {
+            operation: self.operation.to_owned(),
+            refusal,
+            retries,
+        })))
     }
 }
 

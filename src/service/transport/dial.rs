@@ -15,7 +15,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tower_service::Service;
 
-use super::Failure;
+use super::TransportError;
 use crate::network::{Proxy, ProxyChooser};
 
 /// Opens connections.
@@ -45,10 +45,10 @@ pub(super) fn authorize<B>(proxies: Option<&ProxyChooser>, request: &mut Request
 
 impl Service<Uri> for Dialer {
     type Response = Link;
-    type Error = Failure;
-    type Future = Pin<Box<dyn Future<Output = Result<Link, Failure>> + Send>>;
+    type Error = TransportError;
+    type Future = Pin<Box<dyn Future<Output = Result<Link, TransportError>> + Send>>;
 
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Failure>> {
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
         Poll::Ready(Ok(()))
     }
 
@@ -60,7 +60,7 @@ impl Service<Uri> for Dialer {
             let opening = open(tcp, target, proxy);
             match timeout {
                 Some(limit) => {
-                    tokio::time::timeout(limit, opening).await.unwrap_or(Err(Failure::ConnectTimeout))
+                    tokio::time::timeout(limit, opening).await.unwrap_or(Err(TransportError::ConnectTimeout))
                 }
                 None => opening.await,
             }
@@ -68,14 +68,14 @@ impl Service<Uri> for Dialer {
     }
 }
 
-async fn open(mut tcp: HttpConnector, target: Uri, proxy: Option<Proxy>) -> Result<Link, Failure> {
+async fn open(mut tcp: HttpConnector, target: Uri, proxy: Option<Proxy>) -> Result<Link, TransportError> {
     let Some(Proxy { address, authorization }) = proxy else {
-        let stream = tcp.call(target).await.map_err(|_| Failure::Connect)?;
+        let stream = tcp.call(target).await.map_err(|_| TransportError::Connect)?;
         return Ok(Link { stream, forwarded: false });
     };
-    let unreachable = || Failure::Proxy(address.to_string().trim_end_matches('/').to_owned());
+    let unreachable = || TransportError::Proxy(address.to_string().trim_end_matches('/').to_owned());
     if address.scheme_str() != Some("http") {
-        return Err(Failure::Proxy(format!("{address} (only http:// proxies can be used)")));
+        return Err(TransportError::Proxy(format!("{address} (only http:// proxies can be used)")));
     }
     if target.scheme_str() == Some("https") {
         let mut tunnel = Tunnel::new(address.clone(), tcp);

@@ -6,7 +6,7 @@ use crate::network::{find, tls_reason};
 
 /// Why a request got no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(in crate::service) enum Failure {
+pub(in crate::service) enum TransportError {
     #[error("no connection")]
     Connect,
     #[error("the connection takes too long")]
@@ -27,18 +27,18 @@ pub(in crate::service) enum Failure {
 }
 
 /// What an error of hyper's client amounts to.
-pub(super) fn of(error: &hyper_util::client::legacy::Error) -> Failure {
-    if let Some(failure) = find::<Failure>(error) {
+pub(super) fn of(error: &hyper_util::client::legacy::Error) -> TransportError {
+    if let Some(failure) = find::<TransportError>(error) {
         return failure.clone();
     }
     if let Some(error) = find::<rustls::Error>(error) {
-        return Failure::Tls(tls_reason(error));
+        return TransportError::Tls(tls_reason(error));
     }
     // A peer that hangs up in the middle of the handshake; anything later is a connection that broke.
     if error.is_connect() {
-        Failure::Tls("the connection was closed during the handshake".into())
+        TransportError::Tls("the connection was closed during the handshake".into())
     } else {
-        Failure::Closed
+        TransportError::Closed
     }
 }
 

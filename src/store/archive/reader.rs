@@ -13,12 +13,14 @@ use crate::platform::{self, FileExt as _};
 use crate::store::decompress::Compressor;
 use crate::store::files::{self, Extent, Files, MARK};
 use crate::store::folder::open_file;
-use crate::store::{Answer, Capabilities, Error, Reader, Source, Store, TagListing, Written, docker, index};
+use crate::store::{
+    Capabilities, Error, Reader, Source, Store, StoreFuture, TagListing, Written, docker, index,
+};
 
 /// More files than any layout has; what lists more is not meant well.
 const MAXIMUM_ENTRIES: usize = 100_000;
 /// Links to links, as many as Linux follows.
-const MOST_LINKS: usize = 40;
+const MAX_LINKS: usize = 40;
 
 /// Most bytes that the names of all files of an archive may have together.
 const MAXIMUM_NAMES: usize = 32 * 1024 * 1024;
@@ -196,7 +198,7 @@ fn followed(
     entries: &HashMap<String, (u64, u64)>,
 ) -> Option<(u64, u64)> {
     let mut path = path;
-    for _ in 0..MOST_LINKS {
+    for _ in 0..MAX_LINKS {
         let targets = links.get(path)?;
         if let Some(place) = targets.iter().find_map(|target| entries.get(target)) {
             return Some(*place);
@@ -291,47 +293,47 @@ impl Store for ArchiveReader {
         self.place()
     }
 
-    fn manifest<'a>(&'a self, name: &'a Name) -> Answer<'a, Manifest> {
+    fn manifest<'a>(&'a self, name: &'a Name) -> StoreFuture<'a, Manifest> {
         Box::pin(async move { files::manifest(self, name) })
     }
 
-    fn candidates<'a>(&'a self, name: &'a Name) -> Answer<'a, Vec<Descriptor>> {
+    fn candidates<'a>(&'a self, name: &'a Name) -> StoreFuture<'a, Vec<Descriptor>> {
         Box::pin(async move { files::index(self)?.candidates(self, name) })
     }
 
-    fn absent<'a>(&'a self, manifest: &'a Manifest) -> Answer<'a, HashSet<Digest>> {
+    fn absent<'a>(&'a self, manifest: &'a Manifest) -> StoreFuture<'a, HashSet<Digest>> {
         Box::pin(async move { index::absent(self, manifest) })
     }
 
-    fn open<'a>(&'a self, blob: &'a Descriptor, offset: u64) -> Answer<'a, Box<dyn Reader>> {
+    fn open<'a>(&'a self, blob: &'a Descriptor, offset: u64) -> StoreFuture<'a, Box<dyn Reader>> {
         Box::pin(async move { files::open(self, blob, offset) })
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { is_dockers: self.is_saved(), ..Capabilities::LAYOUT }
+        Capabilities { is_docker_format: self.is_saved(), ..Capabilities::LAYOUT }
     }
 
-    fn referrers<'a>(&'a self, subject: &'a Digest) -> Answer<'a, Vec<Descriptor>> {
+    fn referrers<'a>(&'a self, subject: &'a Digest) -> StoreFuture<'a, Vec<Descriptor>> {
         Box::pin(async move { files::referrers(self, subject) })
     }
 
-    fn prepare<'a>(&'a self, _blobs: &'a [Descriptor]) -> Answer<'a, HashSet<Digest>> {
+    fn prepare<'a>(&'a self, _blobs: &'a [Descriptor]) -> StoreFuture<'a, HashSet<Digest>> {
         Box::pin(async { Err(self.read_only()) })
     }
 
-    fn tags(&self) -> Answer<'_, TagListing> {
+    fn tags(&self) -> StoreFuture<'_, TagListing> {
         Box::pin(async move { Ok(TagListing::of(files::index(self)?.tags())) })
     }
 
-    fn write<'a>(&'a self, _blob: &'a Descriptor, _source: &'a Source) -> Answer<'a, Written> {
+    fn write<'a>(&'a self, _blob: &'a Descriptor, _source: &'a Source) -> StoreFuture<'a, Written> {
         Box::pin(async { Err(self.read_only()) })
     }
 
-    fn put_manifest<'a>(&'a self, _manifest: &'a Manifest) -> Answer<'a, ()> {
+    fn put_manifest<'a>(&'a self, _manifest: &'a Manifest) -> StoreFuture<'a, ()> {
         Box::pin(async { Err(self.read_only()) })
     }
 
-    fn put_image<'a>(&'a self, _manifest: &'a Manifest, _tags: &'a [String]) -> Answer<'a, ()> {
+    fn put_image<'a>(&'a self, _manifest: &'a Manifest, _tags: &'a [String]) -> StoreFuture<'a, ()> {
         Box::pin(async { Err(self.read_only()) })
     }
 }

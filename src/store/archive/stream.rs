@@ -12,7 +12,7 @@ use super::{BLOCK, Listing, STEP, header};
 use crate::image::{Descriptor, Digest, Manifest, Name};
 use crate::store::files::{self, MARK, MARK_TEXT};
 use crate::store::stream::Parts;
-use crate::store::{Answer, Capabilities, Error, Kept, Reader, Source, Store, Written};
+use crate::store::{Capabilities, Error, Reader, ResumeState, Source, Store, StoreFuture, Written};
 
 /// Display name for messages.
 const NAME: &str = "-";
@@ -147,15 +147,15 @@ impl Store for ArchiveStream {
         NAME.to_owned()
     }
 
-    fn manifest<'a>(&'a self, _name: &'a Name) -> Answer<'a, Manifest> {
+    fn manifest<'a>(&'a self, _name: &'a Name) -> StoreFuture<'a, Manifest> {
         Box::pin(async { Err(write_only()) })
     }
 
-    fn open<'a>(&'a self, _blob: &'a Descriptor, _offset: u64) -> Answer<'a, Box<dyn Reader>> {
+    fn open<'a>(&'a self, _blob: &'a Descriptor, _offset: u64) -> StoreFuture<'a, Box<dyn Reader>> {
         Box::pin(async { Err(write_only()) })
     }
 
-    fn prepare<'a>(&'a self, blobs: &'a [Descriptor]) -> Answer<'a, HashSet<Digest>> {
+    fn prepare<'a>(&'a self, blobs: &'a [Descriptor]) -> StoreFuture<'a, HashSet<Digest>> {
         Box::pin(async move {
             let state = self.state();
             let digests = blobs.iter().map(|blob| blob.digest.clone());
@@ -163,15 +163,15 @@ impl Store for ArchiveStream {
         })
     }
 
-    fn write<'a>(&'a self, blob: &'a Descriptor, source: &'a Source) -> Answer<'a, Written> {
+    fn write<'a>(&'a self, blob: &'a Descriptor, source: &'a Source) -> StoreFuture<'a, Written> {
         Box::pin(self.receive(blob, source))
     }
 
-    fn put_manifest<'a>(&'a self, manifest: &'a Manifest) -> Answer<'a, ()> {
+    fn put_manifest<'a>(&'a self, manifest: &'a Manifest) -> StoreFuture<'a, ()> {
         Box::pin(self.put(manifest))
     }
 
-    fn put_image<'a>(&'a self, manifest: &'a Manifest, tags: &'a [String]) -> Answer<'a, ()> {
+    fn put_image<'a>(&'a self, manifest: &'a Manifest, tags: &'a [String]) -> StoreFuture<'a, ()> {
         Box::pin(async move {
             self.put(manifest).await?;
             if let Some(listing) = &mut self.state().listing {
@@ -181,7 +181,7 @@ impl Store for ArchiveStream {
         })
     }
 
-    fn put_referrer<'a>(&'a self, manifest: &'a Manifest) -> Answer<'a, ()> {
+    fn put_referrer<'a>(&'a self, manifest: &'a Manifest) -> StoreFuture<'a, ()> {
         Box::pin(async move {
             self.put(manifest).await?;
             if let Some(listing) = &mut self.state().listing {
@@ -192,14 +192,14 @@ impl Store for ArchiveStream {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { is_dockers: self.docker, is_stream: true, ..Capabilities::default() }
+        Capabilities { is_docker_format: self.docker, is_sequential: true, ..Capabilities::default() }
     }
 
-    fn keeps(&self) -> Kept {
-        Kept::Beginning
+    fn keeps(&self) -> ResumeState {
+        ResumeState::Beginning
     }
 
-    fn finish(&self) -> Answer<'_, ()> {
+    fn finish(&self) -> StoreFuture<'_, ()> {
         Box::pin(self.close())
     }
 }

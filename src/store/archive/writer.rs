@@ -13,7 +13,7 @@ use crate::platform::FileExt as _;
 use crate::store::files::{self, Extent, Files, MARK, MARK_TEXT};
 use crate::store::folder::{Folder, Temporary};
 use crate::store::stream::Parts;
-use crate::store::{Answer, Capabilities, Error, Reader, Source, Store, Written};
+use crate::store::{Capabilities, Error, Reader, Source, Store, StoreFuture, Written};
 
 /// An OCI archive to write: a new file, or one in place of an older archive. It has a temporary name, which becomes the
 /// final one when everything in it was verified.
@@ -180,15 +180,15 @@ impl Store for ArchiveWriter {
         self.place()
     }
 
-    fn manifest<'a>(&'a self, name: &'a Name) -> Answer<'a, Manifest> {
+    fn manifest<'a>(&'a self, name: &'a Name) -> StoreFuture<'a, Manifest> {
         Box::pin(async move { files::manifest(self, name) })
     }
 
-    fn open<'a>(&'a self, blob: &'a Descriptor, offset: u64) -> Answer<'a, Box<dyn Reader>> {
+    fn open<'a>(&'a self, blob: &'a Descriptor, offset: u64) -> StoreFuture<'a, Box<dyn Reader>> {
         Box::pin(async move { files::open(self, blob, offset) })
     }
 
-    fn prepare<'a>(&'a self, blobs: &'a [Descriptor]) -> Answer<'a, HashSet<Digest>> {
+    fn prepare<'a>(&'a self, blobs: &'a [Descriptor]) -> StoreFuture<'a, HashSet<Digest>> {
         Box::pin(async move {
             self.begin()?;
             let mut state = self.state();
@@ -199,19 +199,19 @@ impl Store for ArchiveWriter {
         })
     }
 
-    fn missing<'a>(&'a self, blobs: &'a [Descriptor]) -> Answer<'a, HashSet<Digest>> {
+    fn missing<'a>(&'a self, blobs: &'a [Descriptor]) -> StoreFuture<'a, HashSet<Digest>> {
         Box::pin(async move { Ok(blobs.iter().map(|blob| blob.digest.clone()).collect()) })
     }
 
-    fn write<'a>(&'a self, blob: &'a Descriptor, source: &'a Source) -> Answer<'a, Written> {
+    fn write<'a>(&'a self, blob: &'a Descriptor, source: &'a Source) -> StoreFuture<'a, Written> {
         Box::pin(self.receive(blob, source))
     }
 
-    fn put_manifest<'a>(&'a self, manifest: &'a Manifest) -> Answer<'a, ()> {
+    fn put_manifest<'a>(&'a self, manifest: &'a Manifest) -> StoreFuture<'a, ()> {
         Box::pin(async move { self.put(manifest) })
     }
 
-    fn put_image<'a>(&'a self, manifest: &'a Manifest, tags: &'a [String]) -> Answer<'a, ()> {
+    fn put_image<'a>(&'a self, manifest: &'a Manifest, tags: &'a [String]) -> StoreFuture<'a, ()> {
         Box::pin(async move {
             self.put(manifest)?;
             if let Some(listing) = &mut self.state().listing {
@@ -225,7 +225,7 @@ impl Store for ArchiveWriter {
         if self.docker { Capabilities::DOCKER } else { Capabilities::LAYOUT }
     }
 
-    fn put_referrer<'a>(&'a self, manifest: &'a Manifest) -> Answer<'a, ()> {
+    fn put_referrer<'a>(&'a self, manifest: &'a Manifest) -> StoreFuture<'a, ()> {
         Box::pin(async move {
             self.put(manifest)?;
             if let Some(listing) = &mut self.state().listing {
@@ -235,7 +235,7 @@ impl Store for ArchiveWriter {
         })
     }
 
-    fn finish(&self) -> Answer<'_, ()> {
+    fn finish(&self) -> StoreFuture<'_, ()> {
         Box::pin(async move { self.close() })
     }
 }

@@ -16,7 +16,7 @@ use crate::store::archive::ArchiveReader;
 use crate::store::{Error, files};
 
 /// docker never had images of more layers.
-const MOST_LAYERS: usize = 512;
+const MAX_LAYERS: usize = 512;
 /// What a layer's `json` says that an image's configuration does not.
 const NOT_CONFIGURATION: [&str; 7] = ["id", "parent", "Size", "size", "parent_id", "layer_id", "throwaway"];
 
@@ -63,7 +63,7 @@ fn image(
     let mut next = Some(top.to_owned());
     while let Some(layer) = next {
         let path = format!("{layer}/json");
-        if chain.len() == MOST_LAYERS || !seen.insert(layer.clone()) {
+        if chain.len() == MAX_LAYERS || !seen.insert(layer.clone()) {
             return Err(wrong(&path, &"its layers have no end"));
         }
         let bytes = files::small(archive, &path)?.ok_or_else(|| wrong(&path, &"it is missing"))?;

@@ -25,7 +25,7 @@ use super::archive::ArchiveReader;
 use super::decompress::Compressor;
 use super::files::{self, Extent, Files};
 use super::memory::BytesReader;
-use super::{Answer, Capabilities, Error, Reader, Source, Store, TagListing, Written};
+use super::{Capabilities, Error, Reader, Source, Store, StoreFuture, TagListing, Written};
 use crate::image::{Algorithm, Descriptor, Digest, Manifest, Name, media_type, null_is_default};
 use crate::platform::FileExt as _;
 
@@ -234,11 +234,11 @@ impl Store for DockerReader {
         self.place()
     }
 
-    fn manifest<'a>(&'a self, name: &'a Name) -> Answer<'a, Manifest> {
+    fn manifest<'a>(&'a self, name: &'a Name) -> StoreFuture<'a, Manifest> {
         Box::pin(async move { self.select(name).map(|image| image.manifest.clone()) })
     }
 
-    fn open<'a>(&'a self, blob: &'a Descriptor, offset: u64) -> Answer<'a, Box<dyn Reader>> {
+    fn open<'a>(&'a self, blob: &'a Descriptor, offset: u64) -> StoreFuture<'a, Box<dyn Reader>> {
         Box::pin(async move {
             match self.made.get(&blob.digest) {
                 Some(bytes) => Ok(Box::new(BytesReader::new(bytes, offset)) as Box<dyn Reader>),
@@ -251,24 +251,24 @@ impl Store for DockerReader {
         Capabilities::DOCKER
     }
 
-    fn prepare<'a>(&'a self, _blobs: &'a [Descriptor]) -> Answer<'a, HashSet<Digest>> {
+    fn prepare<'a>(&'a self, _blobs: &'a [Descriptor]) -> StoreFuture<'a, HashSet<Digest>> {
         Box::pin(async { Err(self.read_only()) })
     }
 
-    fn tags(&self) -> Answer<'_, TagListing> {
+    fn tags(&self) -> StoreFuture<'_, TagListing> {
         let tags = self.images.iter().flat_map(|image| &image.names).filter_map(|name| tag_of(name));
         Box::pin(async move { Ok(TagListing::of(tags)) })
     }
 
-    fn write<'a>(&'a self, _blob: &'a Descriptor, _source: &'a Source) -> Answer<'a, Written> {
+    fn write<'a>(&'a self, _blob: &'a Descriptor, _source: &'a Source) -> StoreFuture<'a, Written> {
         Box::pin(async { Err(self.read_only()) })
     }
 
-    fn put_manifest<'a>(&'a self, _manifest: &'a Manifest) -> Answer<'a, ()> {
+    fn put_manifest<'a>(&'a self, _manifest: &'a Manifest) -> StoreFuture<'a, ()> {
         Box::pin(async { Err(self.read_only()) })
     }
 
-    fn put_image<'a>(&'a self, _manifest: &'a Manifest, _tags: &'a [String]) -> Answer<'a, ()> {
+    fn put_image<'a>(&'a self, _manifest: &'a Manifest, _tags: &'a [String]) -> StoreFuture<'a, ()> {
         Box::pin(async { Err(self.read_only()) })
     }
 }

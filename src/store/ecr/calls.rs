@@ -12,7 +12,7 @@ use super::super::setbacks::SetbackCounter;
 use super::pace::Pace;
 use super::{Error, Repository};
 use crate::image::RepositoryName;
-use crate::service::{self, Client, Prepared, Refusal};
+use crate::service::{self, Client, Prepared, ServiceError};
 
 /// How often a call is made in all. The transport's own attempts (the AWS retry modes) come first, and are meant for
 /// single calls: in a transfer of minutes the tenth second of a throttle is no reason to give up.
@@ -56,7 +56,7 @@ impl Calls {
 
     /// An answer that the operation may not give.
     pub(super) fn nonsense(&self, operation: &'static str, answer: &str) -> Error {
-        Error::Answer { place: self.place(), operation, answer: answer.to_owned() }
+        Error::StoreFuture { place: self.place(), operation, answer: answer.to_owned() }
     }
 
     /// Calls an operation about the repository, again where that may help.
@@ -158,7 +158,7 @@ impl Calls {
     }
 }
 
-fn is_throttle(refusal: &Refusal) -> bool {
+fn is_throttle(refusal: &ServiceError) -> bool {
     refusal.code.contains("Throttl")
         || matches!(refusal.code.as_str(), "RequestLimitExceeded" | "TooManyRequestsException")
 }

@@ -4,7 +4,7 @@ mod calls;
 mod download;
 mod error;
 mod pace;
-mod relations;
+mod tags_and_referrers;
 mod upload;
 
 use std::collections::HashSet;
@@ -20,8 +20,8 @@ use self::pace::Pace;
 use super::connections::Connections;
 pub use super::connections::Network;
 use super::{
-    Answer, Buffers, Capabilities, Chosen, ImageListing, Journal, Kept, ListWalk, PendingBlob, Reader,
-    Setbacks, Source, Store, TagListing, Unreadable, Written,
+    Buffers, Capabilities, ImageListing, Journal, ListWalk, PendingBlob, Reader, ResumeState, Setbacks,
+    Source, Store, StoreFuture, TagFilter, TagListing, Unreadable, Written,
 };
 use crate::image::{Descriptor, Digest, Manifest, Name, RepositoryName, Tag, media_type};
 use crate::service::Client;
@@ -169,7 +169,7 @@ impl Ecr {
     }
 
     /// All tags with what they name. An answer without a list is none.
-    async fn list(&self, chosen: &Chosen) -> Result<ImageListing, Error> {
+    async fn list(&self, chosen: &TagFilter) -> Result<ImageListing, Error> {
         const OPERATION: &str = "ListImages";
         let nonsense = |reason: String| self.calls.nonsense(OPERATION, &reason);
         let (mut listing, mut walk) = (ImageListing::default(), ListWalk::default());
@@ -246,11 +246,11 @@ impl Store for Ecr {
         self.calls.place()
     }
 
-    fn manifest<'a>(&'a self, name: &'a Name) -> Answer<'a, Manifest> {
+    fn manifest<'a>(&'a self, name: &'a Name) -> StoreFuture<'a, Manifest> {
         Box::pin(self.get(name))
     }
 
-    fn open<'a>(&'a self, blob: &'a Descriptor, offset: u64) -> Answer<'a, Box<dyn Reader>> {
+    fn open<'a>(&'a self, blob: &'a Descriptor, offset: u64) -> StoreFuture<'a, Box<dyn Reader>> {
         Box::pin(download::open(Arc::clone(&self.origin), blob, offset, None))
     }
 
@@ -259,15 +259,15 @@ impl Store for Ecr {
         blob: &'a Descriptor,
         offset: u64,
         buffers: &'a Arc<Buffers>,
-    ) -> Answer<'a, Box<dyn Reader>> {
+    ) -> StoreFuture<'a, Box<dyn Reader>> {
         Box::pin(download::open(Arc::clone(&self.origin), blob, offset, Some(buffers)))
     }
 
-    fn image_tags<'a>(&'a self, digest: &'a Digest) -> Answer<'a, Option<Vec<String>>> {
+    fn image_tags<'a>(&'a self, digest: &'a Digest) -> StoreFuture<'a, Option<Vec<String>>> {
         Box::pin(async move { Ok(self.tags_of(digest).await?) })
     }
 
-    fn prepare<'a>(&'a self, blobs: &'a [Descriptor]) -> Answer<'a, HashSet<Digest>> {
+    fn prepare<'a>(&'a self, blobs: &'a [Descriptor]) -> StoreFuture<'a, HashSet<Digest>> {
         Box::pin(async move { Ok(self.missing(blobs).await?) })
     }
 
@@ -294,7 +294,7 @@ impl Store for Ecr {
         Capabilities::ECR
     }
 
-    fn tags(&self) -> Answer<'_, TagListing> {
+    fn tags(&self) -> StoreFuture<'_, TagListing> {
         Box::pin(async move {
             let listing = self.list(&|_| true).await?;
             let tags = listing.images.into_iter().map(|(tag, _)| tag).collect();
@@ -303,7 +303,7 @@ impl Store for Ecr {
         })
     }
 
-    fn tags_with_digests<'a>(&'a self, chosen: &'a Chosen) -> Answer<'a, Option<ImageListing>> {
+    fn tags_with_digests<'a>(&'a self, chosen: &'a TagFilter) -> StoreFuture<'a, Option<ImageListing>> {
         Box::pin(async move {
             match self.list(chosen).await {
                 Ok(listing) => Ok(Some(listing)),
@@ -313,41 +313,41 @@ impl Store for Ecr {
         })
     }
 
-    fn untag<'a>(&'a self, tags: &'a [Tag]) -> Answer<'a, ()> {
+    fn untag<'a>(&'a self, tags: &'a [Tag]) -> StoreFuture<'a, ()> {
         Box::pin(async move { Ok(self.remove(tags).await?) })
     }
 
-    fn keeps(&self) -> Kept {
-        if self.journal.is_some() { Kept::Bytes } else { Kept::Blobs }
+    fn keeps(&self) -> ResumeState {
+        if self.journal.is_some() { ResumeState::Bytes } else { ResumeState::Blobs }
     }
 
     fn setbacks(&self) -> Setbacks {
         self.calls.setbacks.all()
     }
 
-    fn check_tags<'a>(&'a self, digest: &'a Digest, tags: &'a [String]) -> Answer<'a, ()> {
+    fn check_tags<'a>(&'a self, digest: &'a Digest, tags: &'a [String]) -> StoreFuture<'a, ()> {
         Box::pin(async move { Ok(self.immutable(digest, tags).await?) })
     }
 
-    fn referrers<'a>(&'a self, subject: &'a Digest) -> Answer<'a, Vec<Descriptor>> {
+    fn referrers<'a>(&'a self, subject: &'a Digest) -> StoreFuture<'a, Vec<Descriptor>> {
         Box::pin(async move { Ok(self.about(subject).await?) })
     }
 
-    fn existing_referrers<'a>(&'a self, subject: &'a Digest) -> Answer<'a, HashSet<Digest>> {
+    fn existing_referrers<'a>(&'a self, subject: &'a Digest) -> StoreFuture<'a, HashSet<Digest>> {
         Box::pin(async move {
             Ok(self.about(subject).await?.into_iter().map(|referrer| referrer.digest).collect())
         })
     }
 
-    fn write<'a>(&'a self, blob: &'a Descriptor, source: &'a Source) -> Answer<'a, Written> {
+    fn write<'a>(&'a self, blob: &'a Descriptor, source: &'a Source) -> StoreFuture<'a, Written> {
         Box::pin(upload::upload(self, blob, source))
     }
 
-    fn put_manifest<'a>(&'a self, manifest: &'a Manifest) -> Answer<'a, ()> {
+    fn put_manifest<'a>(&'a self, manifest: &'a Manifest) -> StoreFuture<'a, ()> {
         Box::pin(async move { Ok(self.put(manifest, None).await?) })
     }
 
-    fn put_image<'a>(&'a self, manifest: &'a Manifest, tags: &'a [String]) -> Answer<'a, ()> {
+    fn put_image<'a>(&'a self, manifest: &'a Manifest, tags: &'a [String]) -> StoreFuture<'a, ()> {
         Box::pin(async move {
             if tags.is_empty() {
                 return Ok(self.put(manifest, None).await?);

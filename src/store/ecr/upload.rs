@@ -19,12 +19,12 @@ use crate::service::{self, Prepared};
 use crate::store;
 
 /// The service names the size of parts; what it may name is between ECR's limits for a part.
-const SMALLEST_PART: usize = 5 * MEBIBYTE;
-const LARGEST_PART: usize = 20 * MEBIBYTE;
+const MIN_PART: usize = 5 * MEBIBYTE;
+const MAX_PART: usize = 20 * MEBIBYTE;
 /// How many parts the memory is to be good for, so that as many layers move at once as by default.
 const PARTS_IN_MEMORY: usize = 4;
 /// An upload has at most this many parts.
-const MOST_PARTS: u64 = 4200;
+const MAX_PARTS: u64 = 4200;
 /// How often an upload that the service has forgotten is begun again.
 const UPLOADS: u32 = 3;
 /// How often in a row the service may name an offset without anything arriving in between.
@@ -155,13 +155,13 @@ fn is_refused(error: &store::Error) -> bool {
 /// where the layer would otherwise have too many.
 fn part_size(named: Option<u64>, layer: u64, memory: usize) -> usize {
     let named = named.and_then(|named| usize::try_from(named).ok()).unwrap_or(0);
-    let least = usize::try_from(layer.div_ceil(MOST_PARTS)).unwrap_or(usize::MAX);
-    named.min(memory / PARTS_IN_MEMORY).max(least).clamp(SMALLEST_PART, LARGEST_PART)
+    let least = usize::try_from(layer.div_ceil(MAX_PARTS)).unwrap_or(usize::MAX);
+    named.min(memory / PARTS_IN_MEMORY).max(least).clamp(MIN_PART, MAX_PART)
 }
 
 impl UploadState {
     fn fits(&self, blob: &Descriptor) -> bool {
-        (SMALLEST_PART..=LARGEST_PART).contains(&self.part_size) && self.next <= blob.size
+        (MIN_PART..=MAX_PART).contains(&self.part_size) && self.next <= blob.size
     }
 }
 

@@ -6,7 +6,7 @@ use super::super::connections::SendError;
 use super::super::http::is_passing;
 
 /// The most characters of a registry's own words that are repeated.
-const LONGEST_WORDS: usize = 300;
+const MAX_WORDS: usize = 300;
 
 /// Why a registry cannot do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -77,7 +77,7 @@ impl Error {
 }
 
 /// A failed request, before the decision whether to retry.
-pub(super) struct Trouble {
+pub(super) struct ResponseError {
     pub(super) status: Option<u16>,
     pub(super) reason: String,
     /// Whether another attempt may succeed.
@@ -90,7 +90,7 @@ pub(super) struct Trouble {
     pub(super) unreached: bool,
 }
 
-impl Trouble {
+impl ResponseError {
     /// A failure that no retry will change.
     pub(super) fn plain(reason: impl Into<String>) -> Self {
         Self {
@@ -149,7 +149,7 @@ fn words(body: &str) -> String {
         errors.iter().filter_map(said).collect::<Vec<_>>().join("; ")
     });
     let said = said.unwrap_or_else(|| body.trim().to_owned());
-    said.chars().filter(|character| !character.is_control()).take(LONGEST_WORDS).collect()
+    said.chars().filter(|character| !character.is_control()).take(MAX_WORDS).collect()
 }
 
 #[cfg(test)]
@@ -161,7 +161,7 @@ mod tests {
         let body =
             r#"{"errors":[{"code":"DENIED","message":"no such\u001b[31m luck"},{"code":"UNSUPPORTED"}]}"#;
         assert_eq!(words(body), "no such[31m luck; UNSUPPORTED");
-        assert_eq!(words(&"x".repeat(1000)).len(), LONGEST_WORDS);
+        assert_eq!(words(&"x".repeat(1000)).len(), MAX_WORDS);
         assert_eq!(words(""), "");
     }
 }

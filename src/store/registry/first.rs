@@ -9,7 +9,7 @@ use url::Url;
 
 use super::super::http::is_passing;
 use super::Login;
-use super::error::Trouble;
+use super::error::ResponseError;
 use super::read::{Reads, refused};
 use super::token::Asks;
 use crate::network::probe::speaks_tls;
@@ -29,7 +29,7 @@ impl Reads {
         method: &Method,
         request: RequestBuilder,
         url: Url,
-    ) -> Result<Settled, Trouble> {
+    ) -> Result<Settled, ResponseError> {
         let goes_unnamed = self.is_unasked()
             && matches!(*method, Method::GET | Method::HEAD)
             && !matches!(*self.login.lock().await, Login::Registry(_));
@@ -59,7 +59,7 @@ impl Reads {
 
     /// Finds out whether the registry speaks TLS, while it is asked without. An answer that makes sense says that it
     /// does not.
-    async fn decide(&self, request: RequestBuilder) -> Option<Result<Response, Trouble>> {
+    async fn decide(&self, request: RequestBuilder) -> Option<Result<Response, ResponseError>> {
         let (mut probe, mut asked) = (pin!(speaks_tls(&self.host)), pin!(self.answered(request)));
         let (is_secure, answer) = tokio::select! {
             is_secure = &mut probe => (is_secure, None),
@@ -76,14 +76,14 @@ impl Reads {
         }
     }
 
-    async fn probe(&self) -> Option<Result<Response, Trouble>> {
+    async fn probe(&self) -> Option<Result<Response, ResponseError>> {
         self.is_plain.store(!speaks_tls(&self.host).await, Ordering::Relaxed);
         self.is_undecided.store(false, Ordering::Relaxed);
         None
     }
 
     /// Takes an answer to a request that did not say who asks, or notes what it says instead.
-    async fn judge(&self, response: Response, url: Url) -> Result<Settled, Trouble> {
+    async fn judge(&self, response: Response, url: Url) -> Result<Settled, ResponseError> {
         let is_anonymous = *self.login.lock().await == Login::Anonymous;
         match response.status().as_u16() {
             401 => {

@@ -9,8 +9,8 @@ use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use url::Url;
 
-use super::super::{Chosen, ImageListing, ListWalk, TagListing, Unreadable};
-use super::error::Trouble;
+use super::super::{ImageListing, ListWalk, TagFilter, TagListing, Unreadable};
+use super::error::ResponseError;
 use super::pages::{PAGE, Page};
 use super::read::{bounded, refused};
 use super::resource::Resource;
@@ -19,10 +19,10 @@ use super::{Error, QUESTIONS, Remote};
 use crate::image::{Digest, MAXIMUM_MANIFEST, Tag};
 
 /// The most names on a page: old registries put all of a repository's tags on one.
-const MOST_NAMES: usize = 200_000;
+const MAX_NAMES: usize = 200_000;
 
 /// The most bytes of all pages.
-const MOST_BYTES: usize = 32 * 1024 * 1024;
+const MAX_BYTES: usize = 32 * 1024 * 1024;
 
 /// One page of either listing.
 #[derive(Deserialize)]
@@ -66,8 +66,8 @@ impl<'de> Visitor<'de> for ListVisitor {
     fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<List, A::Error> {
         let mut names = Vec::new();
         while let Some(name) = sequence.next_element::<String>()? {
-            if names.len() == MOST_NAMES {
-                return Err(serde::de::Error::custom(format!("more than {MOST_NAMES} names on a page")));
+            if names.len() == MAX_NAMES {
+                return Err(serde::de::Error::custom(format!("more than {MAX_NAMES} names on a page")));
             }
             names.push(name);
         }
@@ -104,7 +104,7 @@ impl Remote {
     async fn names(&self, doing: &'static str, list: Resource<'_>) -> Result<Option<Listed>, Error> {
         let right = if matches!(list, Resource::Catalog) { Right::Catalog } else { Right::Pull };
         let failed = |trouble| self.trouble(trouble, doing);
-        let endless = |reason: String| failed(Trouble::plain(reason));
+        let endless = |reason: String| failed(ResponseError::plain(reason));
         let first = self.reads.url(list).map_err(failed)?;
         let mut listed = Listed { names: BTreeSet::new(), is_list: true };
         let (mut walk, mut bytes) = (ListWalk::default(), 0);
@@ -114,7 +114,7 @@ impl Remote {
             let Some(Page { body, next }) = self.page(doing, right, &url, &[404]).await? else {
                 // A list that breaks off is not a short one.
                 let broken =
-                    || failed(Trouble::plain("its list breaks off: the next page of it is not there"));
+                    || failed(ResponseError::plain("its list breaks off: the next page of it is not there"));
                 return if listed.names.is_empty() { Ok(None) } else { Err(broken()) };
             };
             let page = names(&body, list).map_err(failed)?;
@@ -124,8 +124,8 @@ impl Remote {
             listed.names.extend(page);
             let new = listed.names.len() - before;
             bytes += body.len();
-            if bytes > MOST_BYTES {
-                return Err(endless(format!("its list has no end: it has more than {MOST_BYTES} bytes")));
+            if bytes > MAX_BYTES {
+                return Err(endless(format!("its list has no end: it has more than {MAX_BYTES} bytes")));
             }
             url = match (next, last) {
                 (Some(next), _) => next,
@@ -138,7 +138,7 @@ impl Remote {
     }
 
     /// The tags that are chosen and what they name: one question each, as this protocol has no other way.
-    pub(super) async fn chosen(&self, chosen: &Chosen) -> Result<Option<ImageListing>, Error> {
+    pub(super) async fn chosen(&self, chosen: &TagFilter) -> Result<Option<ImageListing>, Error> {
         let Some(mut listed) = self.list().await? else { return Ok(None) };
         listed.retain(chosen);
         let ask = |tag: Tag| async move { Ok::<_, Error>((self.digest_of(&tag).await?, tag)) };
@@ -185,7 +185,7 @@ impl Remote {
                     });
                 }
             }
-            Err(Trouble::plain("no answer"))
+            Err(ResponseError::plain("no answer"))
         };
         self.repeated("look for an image in", ask).await
     }
@@ -224,15 +224,17 @@ fn asked(list: &Url, last: Option<&str>) -> Url {
 }
 
 /// The names on a page; `None` where the list is `null`.
-fn names(body: &[u8], list: Resource<'_>) -> Result<Option<Vec<String>>, Trouble> {
+fn names(body: &[u8], list: Resource<'_>) -> Result<Option<Vec<String>>, ResponseError> {
     let (member, names) = match (serde_json::from_slice::<Names>(body), list) {
-        (Err(error), _) => return Err(Trouble::plain(format!("its answer is no list: {error}"))),
+        (Err(error), _) => return Err(ResponseError::plain(format!("its answer is no list: {error}"))),
         (Ok(names), Resource::Catalog) => ("repositories", names.repositories),
         (Ok(names), _) => ("tags", names.tags),
     };
     match names {
         List::Names(names) => Ok(Some(names)),
         List::Null => Ok(None),
-        List::Missing => Err(Trouble::plain(format!("its answer is no list: it has no member '{member}'"))),
+        List::Missing => {
+            Err(ResponseError::plain(format!("its answer is no list: it has no member '{member}'")))
+        }
     }
 }

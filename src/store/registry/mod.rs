@@ -34,7 +34,7 @@ use tokio::sync::Mutex;
 
 use self::challenge::Challenge;
 pub use self::error::Error;
-use self::error::Trouble;
+use self::error::ResponseError;
 use self::resource::Resource;
 use self::token::Asks;
 pub use self::token::Renew;
@@ -42,8 +42,8 @@ use super::connections::Connections;
 pub use super::connections::Network;
 use super::setbacks::SetbackCounter;
 use super::{
-    Answer, Buffers, Capabilities, Chosen, ImageListing, Journal, Kept, PendingBlob, Reader, Setbacks,
-    Source, Store, TagListing, Written,
+    Buffers, Capabilities, ImageListing, Journal, PendingBlob, Reader, ResumeState, Setbacks, Source, Store,
+    StoreFuture, TagFilter, TagListing, Written,
 };
 use crate::image::{Descriptor, Digest, Manifest, Name, Registry, RepositoryName, Tag};
 
@@ -148,7 +148,7 @@ impl Remote {
         text.parse().map_err(super::Error::image(self.place()))
     }
 
-    fn trouble(&self, trouble: Trouble, doing: &'static str) -> Error {
+    fn trouble(&self, trouble: ResponseError, doing: &'static str) -> Error {
         trouble.explain(self.place(), doing, self.is_anonymous)
     }
 
@@ -156,7 +156,7 @@ impl Remote {
     /// not lost on the way: its address is wrong.
     async fn repeated<T, F>(&self, doing: &'static str, attempt: impl Fn() -> F) -> Result<T, Error>
     where
-        F: Future<Output = Result<T, Trouble>>,
+        F: Future<Output = Result<T, ResponseError>>,
     {
         for failures in 1.. {
             let trouble = match attempt().await {
@@ -177,7 +177,7 @@ impl Remote {
     }
 
     /// How long to wait after something went wrong for the so-and-so-many-th time in a row.
-    fn pause(&self, trouble: &Trouble, failures: u32) -> Duration {
+    fn pause(&self, trouble: &ResponseError, failures: u32) -> Duration {
         let wait = self.network.first_wait * 2u32.pow((failures - 1).min(5));
         trouble.retry_after.map_or(wait, |asked| asked.max(wait))
     }
@@ -229,11 +229,11 @@ impl Store for Remote {
         self.place()
     }
 
-    fn manifest<'a>(&'a self, name: &'a Name) -> Answer<'a, Manifest> {
+    fn manifest<'a>(&'a self, name: &'a Name) -> StoreFuture<'a, Manifest> {
         Box::pin(self.get(name))
     }
 
-    fn open<'a>(&'a self, blob: &'a Descriptor, offset: u64) -> Answer<'a, Box<dyn Reader>> {
+    fn open<'a>(&'a self, blob: &'a Descriptor, offset: u64) -> StoreFuture<'a, Box<dyn Reader>> {
         Box::pin(async move { Ok(super::ranges::read(Arc::clone(&self.reads) as _, blob, offset, None)) })
     }
 
@@ -242,18 +242,18 @@ impl Store for Remote {
         blob: &'a Descriptor,
         offset: u64,
         buffers: &'a Arc<Buffers>,
-    ) -> Answer<'a, Box<dyn Reader>> {
+    ) -> StoreFuture<'a, Box<dyn Reader>> {
         let origin = Arc::clone(&self.reads) as _;
         Box::pin(async move { Ok(super::ranges::read(origin, blob, offset, Some(buffers))) })
     }
 
     /// A registry takes a manifest only with everything it lists. Which tags name it cannot be asked, and to put a
     /// manifest under a tag that it has already changes nothing.
-    fn image_tags<'a>(&'a self, digest: &'a Digest) -> Answer<'a, Option<Vec<String>>> {
+    fn image_tags<'a>(&'a self, digest: &'a Digest) -> StoreFuture<'a, Option<Vec<String>>> {
         Box::pin(async move { Ok(self.holds(digest).await?.then(Vec::new)) })
     }
 
-    fn tags_naming<'a>(&'a self, digest: &'a Digest, tags: &'a [String]) -> Answer<'a, Vec<String>> {
+    fn tags_naming<'a>(&'a self, digest: &'a Digest, tags: &'a [String]) -> StoreFuture<'a, Vec<String>> {
         Box::pin(async move {
             let mut named = Vec::new();
             for tag in tags {
@@ -265,11 +265,11 @@ impl Store for Remote {
         })
     }
 
-    fn prepare<'a>(&'a self, blobs: &'a [Descriptor]) -> Answer<'a, HashSet<Digest>> {
+    fn prepare<'a>(&'a self, blobs: &'a [Descriptor]) -> StoreFuture<'a, HashSet<Digest>> {
         Box::pin(async move { Ok(self.missing(blobs).await?) })
     }
 
-    fn write<'a>(&'a self, blob: &'a Descriptor, source: &'a Source) -> Answer<'a, Written> {
+    fn write<'a>(&'a self, blob: &'a Descriptor, source: &'a Source) -> StoreFuture<'a, Written> {
         Box::pin(self.upload(blob, source))
     }
 
@@ -283,11 +283,11 @@ impl Store for Remote {
         Box::pin(self.forget(pending))
     }
 
-    fn put_manifest<'a>(&'a self, manifest: &'a Manifest) -> Answer<'a, ()> {
+    fn put_manifest<'a>(&'a self, manifest: &'a Manifest) -> StoreFuture<'a, ()> {
         Box::pin(async move { Ok(self.put(manifest, Resource::Manifest(manifest.digest())).await?) })
     }
 
-    fn put_image<'a>(&'a self, manifest: &'a Manifest, tags: &'a [String]) -> Answer<'a, ()> {
+    fn put_image<'a>(&'a self, manifest: &'a Manifest, tags: &'a [String]) -> StoreFuture<'a, ()> {
         Box::pin(async move {
             if tags.is_empty() {
                 return Ok(self.put(manifest, Resource::Manifest(manifest.digest())).await?);
@@ -304,21 +304,21 @@ impl Store for Remote {
         self.reads.setbacks.all()
     }
 
-    fn keeps(&self) -> Kept {
-        if self.journal.is_some() { Kept::Bytes } else { Kept::Blobs }
+    fn keeps(&self) -> ResumeState {
+        if self.journal.is_some() { ResumeState::Bytes } else { ResumeState::Blobs }
     }
 
-    fn referrers<'a>(&'a self, subject: &'a Digest) -> Answer<'a, Vec<Descriptor>> {
+    fn referrers<'a>(&'a self, subject: &'a Digest) -> StoreFuture<'a, Vec<Descriptor>> {
         Box::pin(self.about(subject))
     }
 
-    fn existing_referrers<'a>(&'a self, subject: &'a Digest) -> Answer<'a, HashSet<Digest>> {
+    fn existing_referrers<'a>(&'a self, subject: &'a Digest) -> StoreFuture<'a, HashSet<Digest>> {
         Box::pin(async move {
             Ok(self.about(subject).await?.into_iter().map(|referrer| referrer.digest).collect())
         })
     }
 
-    fn put_referrer<'a>(&'a self, manifest: &'a Manifest) -> Answer<'a, ()> {
+    fn put_referrer<'a>(&'a self, manifest: &'a Manifest) -> StoreFuture<'a, ()> {
         Box::pin(self.attach(manifest))
     }
 
@@ -333,18 +333,18 @@ impl Store for Remote {
         }
     }
 
-    fn tags(&self) -> Answer<'_, TagListing> {
+    fn tags(&self) -> StoreFuture<'_, TagListing> {
         Box::pin(async move {
             let missing = || Error::NoRepository { place: self.place() };
             Ok(self.list().await?.ok_or_else(missing)?)
         })
     }
 
-    fn tags_with_digests<'a>(&'a self, chosen: &'a Chosen) -> Answer<'a, Option<ImageListing>> {
+    fn tags_with_digests<'a>(&'a self, chosen: &'a TagFilter) -> StoreFuture<'a, Option<ImageListing>> {
         Box::pin(async move { Ok(self.chosen(chosen).await?) })
     }
 
-    fn untag<'a>(&'a self, tags: &'a [Tag]) -> Answer<'a, ()> {
+    fn untag<'a>(&'a self, tags: &'a [Tag]) -> StoreFuture<'a, ()> {
         Box::pin(async move { Ok(self.remove(tags).await?) })
     }
 }

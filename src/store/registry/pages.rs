@@ -5,7 +5,7 @@ use reqwest::Method;
 use reqwest::header::{HeaderMap, LINK};
 use url::Url;
 
-use super::error::Trouble;
+use super::error::ResponseError;
 use super::read::{bounded, refused};
 use super::token::Right;
 use super::{Error, Remote};
@@ -14,7 +14,7 @@ use crate::store::http::is_same_host;
 /// How many entries are asked for at once.
 pub(super) const PAGE: usize = 1000;
 /// The longest page that is read.
-const LONGEST_PAGE: u64 = 4 * 1024 * 1024;
+const MAX_PAGE: u64 = 4 * 1024 * 1024;
 
 /// A page: its body, and where the next one is.
 pub(super) struct Page {
@@ -40,7 +40,7 @@ impl Remote {
             }
             // Relative to where the page came from, which a redirect may have changed.
             let next = next(response.headers(), url)?;
-            let body = bounded(response, LONGEST_PAGE).await?.to_vec();
+            let body = bounded(response, MAX_PAGE).await?.to_vec();
             Ok(Some(Page { body, next }))
         };
         self.repeated(doing, ask).await
@@ -49,16 +49,18 @@ impl Remote {
 
 /// The next page that the headers of a page name. It is read from the registry's own address: others never see the
 /// login, and a registry behind a proxy often knows neither the scheme nor the port that it is reached by.
-pub(super) fn next(headers: &HeaderMap, page: &Url) -> Result<Option<Url>, Trouble> {
+pub(super) fn next(headers: &HeaderMap, page: &Url) -> Result<Option<Url>, ResponseError> {
     let links = headers.get_all(LINK).iter().filter_map(|link| link.to_str().ok());
     let Some(target) = links.flat_map(links_of).find(|link| link.is_next).map(|link| link.target) else {
         return Ok(None);
     };
-    let wrong = || Trouble::plain("it names a next page of its list that is no URL");
+    let wrong = || ResponseError::plain("it names a next page of its list that is no URL");
     let target = page.join(target).map_err(|_| wrong())?;
     if !is_same_host(page, &target) {
         let host = target.host_str().unwrap_or("?");
-        return Err(Trouble::plain(format!("it names a next page of its list on another host, {host}")));
+        return Err(ResponseError::plain(format!(
+            "it names a next page of its list on another host, {host}"
+        )));
     }
     let mut next = page.clone();
     next.set_path(target.path());

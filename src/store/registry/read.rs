@@ -16,7 +16,7 @@ use super::super::download::{Asked, Failure, Origin};
 use super::super::http::retry_after;
 use super::super::lanes::Lanes;
 use super::super::setbacks::SetbackCounter;
-use super::error::Trouble;
+use super::error::ResponseError;
 use super::listing::is_no_answer;
 use super::resource::Resource;
 use super::token::{Asks, Renew, Right, with};
@@ -25,7 +25,7 @@ use crate::image::{Descriptor, Digest, MAXIMUM_MANIFEST, Manifest, Name, Reposit
 use crate::store;
 
 /// The most bytes that are read of a body that says what is wrong.
-const LONGEST_COMPLAINT: u64 = 64 * 1024;
+const MAX_COMPLAINT: u64 = 64 * 1024;
 
 /// The longest time for an answer that is no blob.
 const ANSWER: Duration = Duration::from_mins(2);
@@ -64,17 +64,21 @@ impl Reads {
     }
 
     /// Asks for nothing but whether we are welcome.
-    async fn greet(&self) -> Result<Response, Trouble> {
+    async fn greet(&self) -> Result<Response, ResponseError> {
         self.ask(Right::Pull, &Method::GET, Resource::Root, |request| request).await
     }
 
     /// Sends a request with a short body or none, and waits for the head of its answer.
-    pub(super) async fn answered(&self, request: RequestBuilder) -> Result<Response, Trouble> {
-        in_time(async { self.connections.send(request).await.map_err(Trouble::connection) }).await
+    pub(super) async fn answered(&self, request: RequestBuilder) -> Result<Response, ResponseError> {
+        in_time(async { self.connections.send(request).await.map_err(ResponseError::connection) }).await
     }
 
     /// Reads something.
-    pub(super) async fn answer(&self, method: &Method, resource: Resource<'_>) -> Result<Response, Trouble> {
+    pub(super) async fn answer(
+        &self,
+        method: &Method,
+        resource: Resource<'_>,
+    ) -> Result<Response, ResponseError> {
         let accept = media_type::MANIFESTS.join(", ");
         self.ask(Right::Pull, method, resource, |request| request.header(ACCEPT, &accept)).await
     }
@@ -88,13 +92,13 @@ impl Origin for Reads {
     ) -> BoxFuture<'a, Result<Asked, Failure>> {
         let asked = async move {
             let url = self.url(Resource::Blob(&blob.digest))?;
-            let client = self.connections.client(&url).map_err(Trouble::plain)?;
+            let client = self.connections.client(&url).map_err(ResponseError::plain)?;
             let request = client.get(url).header(USER_AGENT, super::USER_AGENT);
             let authorization = self.authorization(Right::Pull, stale).await?;
             Ok(Asked { request: with(request, &authorization), authorization })
         };
         Box::pin(async move {
-            asked.await.map_err(|trouble: Trouble| {
+            asked.await.map_err(|trouble: ResponseError| {
                 if trouble.passing {
                     return Failure::Passing(trouble.reason);
                 }
@@ -142,7 +146,7 @@ impl Remote {
                 match response.status().as_u16() {
                     200 if length.is_some() => return Ok(length),
                     status if method == Method::HEAD && (status == 200 || is_no_answer(status)) => {}
-                    200 => return Err(Trouble::plain("it does not say how long the blob is")),
+                    200 => return Err(ResponseError::plain("it does not say how long the blob is")),
                     404 => return Ok(None),
                     _ => return Err(refused(response).await),
                 }
@@ -221,28 +225,28 @@ impl Remote {
 }
 
 /// Turns a response that is not the expected one into an error.
-pub(super) async fn refused(response: Response) -> Trouble {
+pub(super) async fn refused(response: Response) -> ResponseError {
     let (status, retry_after) = (response.status().as_u16(), retry_after(&response));
-    let body = beginning(response, LONGEST_COMPLAINT).await.map(|(body, _)| body).unwrap_or_default();
-    Trouble { retry_after, ..Trouble::status(status, &String::from_utf8_lossy(&body)) }
+    let body = beginning(response, MAX_COMPLAINT).await.map(|(body, _)| body).unwrap_or_default();
+    ResponseError { retry_after, ..ResponseError::status(status, &String::from_utf8_lossy(&body)) }
 }
 
 /// A whole body of at most so many bytes. What is longer, or takes longer than anybody waits, is an error that no
 /// other attempt will change.
-pub(super) async fn bounded(response: Response, limit: u64) -> Result<Bytes, Trouble> {
+pub(super) async fn bounded(response: Response, limit: u64) -> Result<Bytes, ResponseError> {
     match beginning(response, limit).await? {
         (bytes, true) => Ok(bytes),
-        (_, false) => Err(Trouble::plain(format!("its answer is longer than {limit} bytes"))),
+        (_, false) => Err(ResponseError::plain(format!("its answer is longer than {limit} bytes"))),
     }
 }
 
 /// A body up to so many bytes, and whether that is all of it.
-async fn beginning(mut response: Response, limit: u64) -> Result<(Bytes, bool), Trouble> {
+async fn beginning(mut response: Response, limit: u64) -> Result<(Bytes, bool), ResponseError> {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let body = async {
         let mut bytes = BytesMut::new();
         while let Some(chunk) =
-            response.chunk().await.map_err(|error| Trouble::connection((&error).into()))?
+            response.chunk().await.map_err(|error| ResponseError::connection((&error).into()))?
         {
             let room = limit - bytes.len();
             bytes.extend_from_slice(&chunk[..chunk.len().min(room)]);
@@ -257,7 +261,7 @@ async fn beginning(mut response: Response, limit: u64) -> Result<(Bytes, bool), 
 
 /// Waits as long as anybody waits for an answer. Connections fail after a while of silence; this is for those that are
 /// never silent and never at their end.
-async fn in_time<T>(answer: impl Future<Output = Result<T, Trouble>>) -> Result<T, Trouble> {
-    let late = || Trouble::plain(format!("its answer has no end after {} seconds", ANSWER.as_secs()));
+async fn in_time<T>(answer: impl Future<Output = Result<T, ResponseError>>) -> Result<T, ResponseError> {
+    let late = || ResponseError::plain(format!("its answer has no end after {} seconds", ANSWER.as_secs()));
     tokio::time::timeout(ANSWER, answer).await.unwrap_or_else(|_| Err(late()))
 }

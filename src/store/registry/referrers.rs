@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::super::ListWalk;
 use super::Remote;
-use super::error::Trouble;
+use super::error::ResponseError;
 use super::resource::Resource;
 use super::token::Right;
 use crate::image::{Content, Descriptor, Digest, Manifest, Name, media_type};
@@ -15,7 +15,7 @@ use crate::store;
 /// such path.
 const NOT_LISTED: [u16; 5] = [400, 404, 405, 406, 501];
 /// More than any image has.
-const MOST: usize = 10_000;
+const MAX_COUNT: usize = 10_000;
 
 impl Remote {
     /// Lists all referrers of an image. A registry that answers something else than an index does not list
@@ -23,7 +23,7 @@ impl Remote {
     pub(super) async fn about(&self, subject: &Digest) -> Result<Vec<Descriptor>, store::Error> {
         let doing = "list the referrers in";
         let failed = |trouble| self.trouble(trouble, doing);
-        let endless = |reason: String| failed(Trouble::plain(reason));
+        let endless = |reason: String| failed(ResponseError::plain(reason));
         let mut found: Vec<Descriptor> = Vec::new();
         let mut walk = ListWalk::default();
         let mut url = self.reads.url(Resource::Referrers(subject)).map_err(failed)?;
@@ -33,9 +33,10 @@ impl Remote {
             let entries = page.as_ref().map(|page| entries(&page.body)).transpose().map_err(failed)?;
             let (Some(page), Some(entries)) = (page, entries.flatten()) else {
                 if !found.is_empty() {
-                    return Err(
-                        failed(Trouble::plain("its list breaks off: the next page of it is none")).into()
-                    );
+                    return Err(failed(ResponseError::plain(
+                        "its list breaks off: the next page of it is none",
+                    ))
+                    .into());
                 }
                 let _ = self.lists_referrers.set(false);
                 return self.tagged(subject).await;
@@ -43,9 +44,10 @@ impl Remote {
             let _ = self.lists_referrers.set(true);
             walk.brought(entries.len()).map_err(endless)?;
             found.extend(entries);
-            if found.len() > MOST {
-                let reason = format!("its list has no end: it has more than {MOST} referrers of {subject}");
-                return Err(failed(Trouble::plain(reason)).into());
+            if found.len() > MAX_COUNT {
+                let reason =
+                    format!("its list has no end: it has more than {MAX_COUNT} referrers of {subject}");
+                return Err(failed(ResponseError::plain(reason)).into());
             }
             match page.next {
                 Some(next) => url = next,
@@ -90,12 +92,12 @@ impl Remote {
 }
 
 /// The entries of an index; `None` where the answer is no index, or one whose list is `null`.
-fn entries(answer: &[u8]) -> Result<Option<Vec<Descriptor>>, Trouble> {
+fn entries(answer: &[u8]) -> Result<Option<Vec<Descriptor>>, ResponseError> {
     let Ok(mut index) = serde_json::from_slice::<Value>(answer) else { return Ok(None) };
     match index.get_mut("manifests").map(Value::take) {
         None | Some(Value::Null) => Ok(None),
         Some(entries) => {
-            let wrong = |error| Trouble::plain(format!("its list of referrers is none: {error}"));
+            let wrong = |error| ResponseError::plain(format!("its list of referrers is none: {error}"));
             serde_json::from_value(entries).map(Some).map_err(wrong)
         }
     }

@@ -2,7 +2,7 @@
 
 use url::Url;
 
-use super::error::Trouble;
+use super::error::ResponseError;
 use super::read::Reads;
 use crate::image::{Digest, Name, RepositoryName, Tag};
 
@@ -42,7 +42,7 @@ impl<'a> Resource<'a> {
 
 impl Reads {
     /// The URL of a resource.
-    pub(super) fn url(&self, resource: Resource<'_>) -> Result<Url, Trouble> {
+    pub(super) fn url(&self, resource: Resource<'_>) -> Result<Url, ResponseError> {
         let below = |path: std::fmt::Arguments<'_>| format!("{}/{path}", self.repository);
         let path = match resource {
             Resource::Root => String::new(),
@@ -58,6 +58,6 @@ impl Reads {
             }
         };
         let root = self.root();
-        format!("{root}/v2/{path}").parse().map_err(|_| Trouble::plain(format!("{root} is no URL")))
+        format!("{root}/v2/{path}").parse().map_err(|_| ResponseError::plain(format!("{root} is no URL")))
     }
 }

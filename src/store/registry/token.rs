@@ -13,14 +13,14 @@ use url::{Url, form_urlencoded};
 use super::super::http::{is_passing, realm_leads_astray};
 use super::Login;
 use super::challenge::{self, Challenge};
-use super::error::Trouble;
+use super::error::ResponseError;
 use super::first::Settled;
 use super::read::{Reads, bounded, refused};
 use super::resource::Resource;
 use crate::escape::escape;
 
 /// The longest answer of a realm that is read.
-const LONGEST_TOKEN: u64 = 1024 * 1024;
+const MAX_TOKEN: u64 = 1024 * 1024;
 
 /// Gets the login anew, since the one that was given has expired. It may take as long as a call of AWS.
 pub type Renew = Arc<dyn Fn() -> Result<Login, String> + Send + Sync>;
@@ -54,7 +54,11 @@ pub(super) enum Asks {
 impl Reads {
     /// What a request's header says for who asks; empty where nobody wants to know. `stale` is what it said when that
     /// was not accepted any more; whoever comes first gets a new one for all.
-    pub(super) async fn authorization(&self, right: Right, stale: Option<&str>) -> Result<String, Trouble> {
+    pub(super) async fn authorization(
+        &self,
+        right: Right,
+        stale: Option<&str>,
+    ) -> Result<String, ResponseError> {
         let kept = match right {
             Right::Pull => &self.pulling,
             Right::Push => &self.pushing,
@@ -71,7 +75,7 @@ impl Reads {
     }
 
     /// The login, a new one where the one that was used has expired and there is a way.
-    async fn login(&self, stale: Option<&str>) -> Result<Login, Trouble> {
+    async fn login(&self, stale: Option<&str>) -> Result<Login, ResponseError> {
         let mut login = self.login.lock().await;
         let Some((renew, stale)) = self.renew.as_ref().zip(stale) else { return Ok(login.clone()) };
         // The other right's token may have brought a new one already.
@@ -80,13 +84,13 @@ impl Reads {
             let renewed = tokio::task::spawn_blocking(move || renew()).await;
             *login = renewed
                 .unwrap_or_else(|error| Err(error.to_string()))
-                .map_err(|reason| Trouble::status(401, &reason))?;
+                .map_err(|reason| ResponseError::status(401, &reason))?;
         }
         Ok(login.clone())
     }
 
     /// What a request says for who asks, by the challenge that the registry has sent.
-    async fn authorize(&self, right: Right, login: &Login) -> Result<String, Trouble> {
+    async fn authorize(&self, right: Right, login: &Login) -> Result<String, ResponseError> {
         if let Login::Registry(token) = login {
             return Ok(format!("Bearer {token}"));
         }
@@ -105,9 +109,9 @@ impl Reads {
     }
 
     /// Asks the registry how it wants to be asked.
-    async fn challenged(&self) -> Result<Option<Challenge>, Trouble> {
+    async fn challenged(&self) -> Result<Option<Challenge>, ResponseError> {
         let registry = self.url(Resource::Root)?;
-        let request = self.connections.client(&registry).map_err(Trouble::plain)?.get(registry);
+        let request = self.connections.client(&registry).map_err(ResponseError::plain)?.get(registry);
         let answer = self.answered(request.header(USER_AGENT, super::USER_AGENT)).await?;
         if is_passing(answer.status().as_u16()) {
             return Err(refused(answer).await);
@@ -136,19 +140,19 @@ impl Reads {
         login: &Login,
         realm: &str,
         service: Option<&str>,
-    ) -> Result<String, Trouble> {
+    ) -> Result<String, ResponseError> {
         let registry = self.url(Resource::Root)?;
-        let unusable = |_| Trouble::plain(format!("its realm {} is no URL", escape(realm)));
+        let unusable = |_| ResponseError::plain(format!("its realm {} is no URL", escape(realm)));
         let mut realm: Url = realm.parse().map_err(unusable)?;
         if let Some(reason) = realm_leads_astray(&registry, &realm) {
-            return Err(Trouble::plain(reason));
+            return Err(ResponseError::plain(reason));
         }
         let scope = match right {
             Right::Pull => format!("repository:{}:pull", self.repository),
             Right::Push => format!("repository:{}:pull,push", self.repository),
             Right::Catalog => "registry:catalog:*".to_owned(),
         };
-        let client = self.connections.client(&realm).map_err(Trouble::plain)?;
+        let client = self.connections.client(&realm).map_err(ResponseError::plain)?;
         let request = if let Login::Identity(refresh) = login {
             let mut form = form_urlencoded::Serializer::new(String::new());
             form.append_pair("grant_type", "refresh_token").append_pair("client_id", "ecr");
@@ -166,14 +170,14 @@ impl Reads {
         if answer.status() != 200 {
             return Err(refused(answer).await);
         }
-        let token: Option<Token> = serde_json::from_slice(&bounded(answer, LONGEST_TOKEN).await?).ok();
+        let token: Option<Token> = serde_json::from_slice(&bounded(answer, MAX_TOKEN).await?).ok();
         let token = token.and_then(|token| token.token.or(token.access_token));
         // What is no header value would break the request that carries it, and every message about it.
         let token =
             token.filter(|token| !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic()));
         token
             .map(|token| format!("Bearer {token}"))
-            .ok_or_else(|| Trouble::plain("its realm answered no token"))
+            .ok_or_else(|| ResponseError::plain("its realm answered no token"))
     }
 
     /// Asks for a resource.
@@ -183,7 +187,7 @@ impl Reads {
         method: &Method,
         resource: Resource<'_>,
         complete: impl Fn(RequestBuilder) -> RequestBuilder,
-    ) -> Result<Response, Trouble> {
+    ) -> Result<Response, ResponseError> {
         self.ask_url(right, method, &self.url(resource)?, complete).await
     }
 
@@ -195,10 +199,10 @@ impl Reads {
         method: &Method,
         url: &Url,
         complete: impl Fn(RequestBuilder) -> RequestBuilder,
-    ) -> Result<Response, Trouble> {
+    ) -> Result<Response, ResponseError> {
         let ask = |url: &Url| {
-            let client = self.connections.client(url).map_err(Trouble::plain)?;
-            Ok::<_, Trouble>(complete(
+            let client = self.connections.client(url).map_err(ResponseError::plain)?;
+            Ok::<_, ResponseError>(complete(
                 client.request(method.clone(), url.clone()).header(USER_AGENT, super::USER_AGENT),
             ))
         };

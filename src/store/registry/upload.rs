@@ -16,7 +16,7 @@ use super::super::journal::{JournalEntry, UploadState};
 use super::super::stream::Parts;
 use super::super::{Source, Written};
 use super::Remote;
-use super::error::Trouble;
+use super::error::ResponseError;
 use super::resource::Resource;
 use super::token::{Right, with};
 use crate::image::Descriptor;
@@ -46,7 +46,7 @@ impl Session {
     }
 }
 
-/// Answer to the wish to mount a blob.
+/// StoreFuture to the wish to mount a blob.
 enum Mount {
     /// The blob is here.
     Done,
@@ -58,11 +58,11 @@ enum Mount {
 
 enum Failure {
     Source(store::Error),
-    Registry(Trouble),
+    Registry(ResponseError),
 }
 
-impl From<Trouble> for Failure {
-    fn from(trouble: Trouble) -> Self {
+impl From<ResponseError> for Failure {
+    fn from(trouble: ResponseError) -> Self {
         Self::Registry(trouble)
     }
 }
@@ -237,17 +237,17 @@ impl Remote {
         self.accepted(request).await.map(|_| ()).map_err(Failure::Registry)
     }
 
-    pub(super) async fn begin(&self, authorization: &str) -> Result<Session, Trouble> {
+    pub(super) async fn begin(&self, authorization: &str) -> Result<Session, ResponseError> {
         let url = self.reads.url(Resource::Uploads)?;
         let request = self.request(Method::POST, url.clone(), authorization)?.header(CONTENT_LENGTH, 0);
         let response = self.accepted(request).await?;
         let place =
-            moved(&url, &response)?.ok_or_else(|| Trouble::plain("it named no place for an upload"))?;
+            moved(&url, &response)?.ok_or_else(|| ResponseError::plain("it named no place for an upload"))?;
         Ok(Session { place, doubtful: false, next: 0 })
     }
 
     /// Asks how much of an upload arrived.
-    async fn ask(&self, session: &mut Session, authorization: &str) -> Result<(), Trouble> {
+    async fn ask(&self, session: &mut Session, authorization: &str) -> Result<(), ResponseError> {
         let request = self.request(Method::GET, session.place.clone(), authorization)?;
         let response = self.accepted(request).await?;
         if let Some(place) = moved(&session.place, &response)? {
@@ -299,20 +299,20 @@ impl Remote {
         method: Method,
         url: Url,
         authorization: &str,
-    ) -> Result<RequestBuilder, Trouble> {
+    ) -> Result<RequestBuilder, ResponseError> {
         let own = self.reads.url(Resource::Root)?;
         if let Some(reason) = leads_astray(&own, &url) {
-            return Err(Trouble::plain(reason));
+            return Err(ResponseError::plain(reason));
         }
         let trusted = is_same_registry(&own, &url);
-        let client = self.reads.connections.client(&url).map_err(Trouble::plain)?;
+        let client = self.reads.connections.client(&url).map_err(ResponseError::plain)?;
         let request = client.request(method, url).header(USER_AGENT, super::USER_AGENT);
         Ok(if trusted { with(request, authorization) } else { request })
     }
 
     /// Sends a request that any kind of success answers.
-    pub(super) async fn accepted(&self, request: RequestBuilder) -> Result<Response, Trouble> {
-        let response = self.reads.connections.send(request).await.map_err(Trouble::connection)?;
+    pub(super) async fn accepted(&self, request: RequestBuilder) -> Result<Response, ResponseError> {
+        let response = self.reads.connections.send(request).await.map_err(ResponseError::connection)?;
         if response.status().is_success() {
             return Ok(response);
         }
@@ -321,10 +321,10 @@ impl Remote {
 }
 
 /// Where an upload goes on, as an answer says it.
-pub(super) fn moved(from: &Url, response: &Response) -> Result<Option<Url>, Trouble> {
+pub(super) fn moved(from: &Url, response: &Response) -> Result<Option<Url>, ResponseError> {
     let Some(place) = response.headers().get(LOCATION) else { return Ok(None) };
     let place = place.to_str().ok().and_then(|place| from.join(place).ok());
-    place.map(Some).ok_or_else(|| Trouble::plain("it named a place for an upload that is no URL"))
+    place.map(Some).ok_or_else(|| ResponseError::plain("it named a place for an upload that is no URL"))
 }
 
 /// Hands a request's body its bytes. Nobody listens any more where the registry has answered already.

@@ -84,7 +84,7 @@ impl Compression {
     fn name(self, layer: &Layer) -> Digest {
         let (version, method, effort) = (env!("CARGO_PKG_VERSION"), self.method.name(), self.effort());
         let mut name = format!("ecr {version} {method}:{effort} {}", layer.blob.digest);
-        for identity in &layer.identities {
+        for identity in &layer.diff_ids {
             name = format!("{name} {identity}");
         }
         Digest::of(name.as_bytes())
@@ -133,11 +133,11 @@ impl fmt::Display for Compression {
 struct Layer {
     blob: Descriptor,
     /// Digests of the uncompressed layer (`diff_ids`) in the configurations of its images.
-    identities: Vec<Digest>,
+    diff_ids: Vec<Digest>,
 }
 
 /// Layers to compress, and how.
-pub(super) struct Work {
+pub(super) struct LayerCompression {
     compression: Compression,
     layers: IndexMap<Digest, Layer>,
 }
@@ -153,7 +153,7 @@ struct RootFileSystem {
     diff_ids: Vec<Digest>,
 }
 
-impl Work {
+impl LayerCompression {
     /// What there is to compress; `None` where everything stays as it is: for layers of docker's places that nobody
     /// asked to compress also where the image's own digest is asked for.
     pub(super) async fn of(
@@ -163,10 +163,10 @@ impl Work {
         plan: &Plan,
     ) -> Result<Option<Self>, Error> {
         let to = destination.map(|destination| destination.capabilities()).unwrap_or_default();
-        let from_docker = source.capabilities().is_dockers;
+        let from_docker = source.capabilities().is_docker_format;
         let fixed = options.expected.as_ref() == Some(plan.root.digest());
         let asked = options.compression;
-        if let Some(destination) = destination.filter(|_| to.is_dockers)
+        if let Some(destination) = destination.filter(|_| to.is_docker_format)
             && asked.is_some_and(|asked| asked.method == Method::Zstd)
         {
             return Err(Error::NotForDocker {
@@ -177,18 +177,20 @@ impl Work {
         }
         let compression = match asked {
             Some(asked) => asked,
-            None if to.is_dockers => Compression::UNCOMPRESSED,
+            None if to.is_docker_format => Compression::UNCOMPRESSED,
             None if from_docker => Compression::USUAL,
             None => return Ok(None),
         };
-        let wanted = |layer: &Descriptor| match Form::of(&layer.media_type) {
+        let wanted = |layer: &Descriptor| match LayerEncoding::of(&layer.media_type) {
             None => false,
             Some(form) if asked.is_some() => {
                 Some(form) != compression.method.form() || compression.level.is_some()
             }
-            Some(form) if to.is_dockers => matches!(form, Form::Zstd | Form::Dockers),
-            Some(Form::Plain) => to.is_far && !fixed,
-            Some(form) => form == Form::Dockers,
+            Some(form) if to.is_docker_format => {
+                matches!(form, LayerEncoding::Zstd | LayerEncoding::XzOrBzip2)
+            }
+            Some(LayerEncoding::Uncompressed) => to.is_remote && !fixed,
+            Some(form) => form == LayerEncoding::XzOrBzip2,
         };
         let mut layers: IndexMap<Digest, Layer> = IndexMap::new();
         for image in plan.image() {
@@ -197,10 +199,10 @@ impl Work {
                 continue;
             }
             // What says nothing about a root file system only looks like an image, and stays as it is.
-            let identities = identities(source, image, config, listed.len()).await?.unwrap_or_default();
-            for (blob, identity) in listed.iter().zip(identities).filter(|(blob, _)| wanted(blob)) {
-                let new = || Layer { blob: blob.clone(), identities: Vec::new() };
-                layers.entry(blob.digest.clone()).or_insert_with(new).identities.push(identity);
+            let diff_ids = diff_ids(source, image, config, listed.len()).await?.unwrap_or_default();
+            for (blob, identity) in listed.iter().zip(diff_ids).filter(|(blob, _)| wanted(blob)) {
+                let new = || Layer { blob: blob.clone(), diff_ids: Vec::new() };
+                layers.entry(blob.digest.clone()).or_insert_with(new).diff_ids.push(identity);
             }
         }
         Ok((!layers.is_empty()).then_some(Self { compression, layers }))
@@ -304,7 +306,7 @@ impl Work {
             let (compression, buffers) = (self.compression, Arc::clone(&options.buffers));
             // An archive gives a blob that it is asked about its place at once, and this is only a hint.
             let to = destination.capabilities();
-            let hint = !to.is_dockers && !to.has_files;
+            let hint = !to.is_docker_format && !to.has_content_addressed_files;
             let known = hint.then(|| compression.known(&layer, options)).flatten();
             let memory = options.cache.clone();
             tasks.spawn(async move {
@@ -418,7 +420,7 @@ async fn move_layer(
 }
 
 /// Reads the `diff_ids` of an image, one for each layer; `None` if its configuration has none.
-async fn identities(
+async fn diff_ids(
     source: &Shared,
     image: &Manifest,
     config: &Descriptor,
@@ -433,35 +435,35 @@ async fn identities(
     let bytes = bytes.ok_or_else(|| wrong(format!("it has {} bytes", config.size)))?;
     let configuration: Configuration =
         serde_json::from_slice(&bytes).map_err(|error| wrong(error.to_string()))?;
-    let Some(RootFileSystem { diff_ids: identities }) = configuration.rootfs else { return Ok(None) };
-    if identities.len() == layers {
-        Ok(Some(identities))
+    let Some(RootFileSystem { diff_ids }) = configuration.rootfs else { return Ok(None) };
+    if diff_ids.len() == layers {
+        Ok(Some(diff_ids))
     } else {
-        Err(wrong(format!("it has {} layers, and the manifest {layers}", identities.len())))
+        Err(wrong(format!("it has {} layers, and the manifest {layers}", diff_ids.len())))
     }
 }
 
 /// How a layer is packed, as its media type says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Form {
-    Plain,
+enum LayerEncoding {
+    Uncompressed,
     Gzip,
     Zstd,
     /// In a way that only docker archives have.
-    Dockers,
+    XzOrBzip2,
 }
 
-impl Form {
+impl LayerEncoding {
     /// `None` for what is no layer of a file system, or one whose content lies elsewhere.
     fn of(media_type: &str) -> Option<Self> {
         let rest = media_type
             .strip_prefix("application/vnd.oci.image.layer.v1.tar")
             .or_else(|| media_type.strip_prefix("application/vnd.docker.image.rootfs.diff.tar"))?;
         match rest {
-            "" => Some(Self::Plain),
+            "" => Some(Self::Uncompressed),
             "+gzip" | ".gzip" => Some(Self::Gzip),
             "+zstd" | ".zstd" => Some(Self::Zstd),
-            "+xz" | "+bzip2" => Some(Self::Dockers),
+            "+xz" | "+bzip2" => Some(Self::XzOrBzip2),
             _ => None,
         }
     }
@@ -476,10 +478,10 @@ impl Method {
         }
     }
 
-    fn form(self) -> Option<Form> {
+    fn form(self) -> Option<LayerEncoding> {
         match self {
-            Self::Gzip => Some(Form::Gzip),
-            Self::Zstd => Some(Form::Zstd),
+            Self::Gzip => Some(LayerEncoding::Gzip),
+            Self::Zstd => Some(LayerEncoding::Zstd),
             Self::Uncompressed => None,
         }
     }
@@ -502,15 +504,15 @@ mod tests {
     #[test]
     fn only_layers_have_a_form() {
         for (media_type, form) in [
-            ("application/vnd.oci.image.layer.v1.tar", Some(Form::Plain)),
-            ("application/vnd.oci.image.layer.v1.tar+gzip", Some(Form::Gzip)),
-            ("application/vnd.oci.image.layer.v1.tar+zstd", Some(Form::Zstd)),
-            ("application/vnd.docker.image.rootfs.diff.tar.gzip", Some(Form::Gzip)),
+            ("application/vnd.oci.image.layer.v1.tar", Some(LayerEncoding::Uncompressed)),
+            ("application/vnd.oci.image.layer.v1.tar+gzip", Some(LayerEncoding::Gzip)),
+            ("application/vnd.oci.image.layer.v1.tar+zstd", Some(LayerEncoding::Zstd)),
+            ("application/vnd.docker.image.rootfs.diff.tar.gzip", Some(LayerEncoding::Gzip)),
             ("application/vnd.docker.image.rootfs.foreign.diff.tar.gzip", None),
             ("application/vnd.oci.image.layer.v1.tar+encrypted", None),
             ("application/vnd.in-toto+json", None),
         ] {
-            assert_eq!(Form::of(media_type), form, "{media_type}");
+            assert_eq!(LayerEncoding::of(media_type), form, "{media_type}");
         }
     }
 }

@@ -67,13 +67,12 @@ pub(super) async fn pack(
 ) -> Result<Descriptor, Error> {
     let stream = Source::new(Arc::clone(source), layer.blob.clone(), |_| {}).stream().await?;
     let (sender, receiver) = mpsc::channel(AHEAD);
-    let (workers, identities, digest) =
-        (workers.clone(), layer.identities.clone(), layer.blob.digest.clone());
+    let (workers, diff_ids, digest) = (workers.clone(), layer.diff_ids.clone(), layer.blob.digest.clone());
     let wanted = Wanted::default();
     let still = Arc::clone(&wanted.0);
     let packing = tokio::task::spawn_blocking(move || {
         let incoming = Incoming { pieces: receiver, piece: Vec::new(), position: 0, unwanted: still };
-        run(incoming, &identities, &digest, compression, &workers, filling)
+        run(incoming, &diff_ids, &digest, compression, &workers, filling)
     });
     // Where the packer gave up, the rest of the layer has nowhere to go, and the packer says why.
     let fed = feed(stream, sender, report).await;
@@ -125,14 +124,14 @@ impl Failure {
         match self {
             Self::Unpack(error) => Error::Unpack { place, digest, reason: error.to_string() },
             Self::Spool(error) => spool::failed(error).into(),
-            Self::Identity { expected, found } => Error::Identity { place, digest, expected, found },
+            Self::Identity { expected, found } => Error::DiffIdMismatch { place, digest, expected, found },
         }
     }
 }
 
 fn run(
     mut incoming: Incoming,
-    identities: &[Digest],
+    diff_ids: &[Digest],
     digest: &Digest,
     compression: Compression,
     workers: &WorkerPool,
@@ -143,7 +142,7 @@ fn run(
     let mut plain = Plain { hasher: None, failed: None, reader: Box::new(io::empty()), unwanted };
     // What it is, not what it is called: some tools call plain layers gzip.
     let packed = Compressor::of(front);
-    let algorithm = identities.first().map_or(digest, |identity| identity).algorithm();
+    let algorithm = diff_ids.first().map_or(digest, |identity| identity).algorithm();
     if packed.is_some() || algorithm != digest.algorithm() {
         plain.hasher = Some(algorithm.hasher());
     }
@@ -172,7 +171,7 @@ fn run(
     done.map_err(Failure::Spool)?;
     // A plain layer is its own identity, and was hashed on its way in.
     let found = plain.hasher.map_or_else(|| digest.clone(), Hasher::finish);
-    match identities.iter().find(|expected| **expected != found) {
+    match diff_ids.iter().find(|expected| **expected != found) {
         Some(expected) => Err(Failure::Identity { expected: expected.clone(), found }),
         None => Ok(filling.finish()),
     }

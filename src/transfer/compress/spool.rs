@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 
 use crate::image::{Algorithm, Descriptor, Digest, Hasher, Manifest, Name};
-use crate::store::{Answer, Capabilities, Error, Reader, Source, Store, Written};
+use crate::store::{Capabilities, Error, Reader, Source, Store, StoreFuture, Written};
 
 /// A new spool in the platform's temporary folder, which nobody else can read, and what fills it.
 pub(super) fn new() -> io::Result<(Spool, Filling)> {
@@ -80,28 +80,28 @@ impl Store for Spool {
         Capabilities::LAYOUT
     }
 
-    fn open<'a>(&'a self, _blob: &'a Descriptor, offset: u64) -> Answer<'a, Box<dyn Reader>> {
+    fn open<'a>(&'a self, _blob: &'a Descriptor, offset: u64) -> StoreFuture<'a, Box<dyn Reader>> {
         let reader = SpoolReader { spool: self.clone(), position: offset };
         Box::pin(async { Ok(Box::new(reader) as Box<dyn Reader>) })
     }
 
-    fn manifest<'a>(&'a self, _name: &'a Name) -> Answer<'a, Manifest> {
+    fn manifest<'a>(&'a self, _name: &'a Name) -> StoreFuture<'a, Manifest> {
         Box::pin(async { Err(self.only_a_blob()) })
     }
 
-    fn prepare<'a>(&'a self, _blobs: &'a [Descriptor]) -> Answer<'a, HashSet<Digest>> {
+    fn prepare<'a>(&'a self, _blobs: &'a [Descriptor]) -> StoreFuture<'a, HashSet<Digest>> {
         Box::pin(async { Err(self.only_a_blob()) })
     }
 
-    fn write<'a>(&'a self, _blob: &'a Descriptor, _source: &'a Source) -> Answer<'a, Written> {
+    fn write<'a>(&'a self, _blob: &'a Descriptor, _source: &'a Source) -> StoreFuture<'a, Written> {
         Box::pin(async { Err(self.only_a_blob()) })
     }
 
-    fn put_manifest<'a>(&'a self, _manifest: &'a Manifest) -> Answer<'a, ()> {
+    fn put_manifest<'a>(&'a self, _manifest: &'a Manifest) -> StoreFuture<'a, ()> {
         Box::pin(async { Err(self.only_a_blob()) })
     }
 
-    fn put_image<'a>(&'a self, _manifest: &'a Manifest, _tags: &'a [String]) -> Answer<'a, ()> {
+    fn put_image<'a>(&'a self, _manifest: &'a Manifest, _tags: &'a [String]) -> StoreFuture<'a, ()> {
         Box::pin(async { Err(self.only_a_blob()) })
     }
 }
@@ -113,7 +113,7 @@ struct SpoolReader {
 }
 
 impl Reader for SpoolReader {
-    fn read(&mut self, mut buffer: Vec<u8>, limit: usize) -> Answer<'_, Vec<u8>> {
+    fn read(&mut self, mut buffer: Vec<u8>, limit: usize) -> StoreFuture<'_, Vec<u8>> {
         Box::pin(async move {
             let (position, before) = (self.position, buffer.len());
             let end = position + limit as u64;

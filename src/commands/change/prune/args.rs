@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::super::super::consent::ConsentArgs;
 use super::super::super::images::age::{Age, duration};
-use super::super::super::images::reading::ReadingArgs;
+use super::super::super::images::common_args::ReadingArgs;
 use super::super::super::images::selection::RepositoryArgs;
 use super::super::super::registry::usage;
 use super::super::super::report::ReportArgs;

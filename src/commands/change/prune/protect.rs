@@ -18,7 +18,7 @@ use crate::retention::Protector;
 use crate::retention::references::References;
 
 /// A file is read up to this size.
-const MOST_BYTES: u64 = 256 * 1024 * 1024;
+const MAX_BYTES: u64 = 256 * 1024 * 1024;
 
 /// Reads what the files of `--protect-from` refer to.
 pub(super) fn references(context: &Context, files: &[String]) -> anyhow::Result<References> {
@@ -44,12 +44,12 @@ pub(super) fn references(context: &Context, files: &[String]) -> anyhow::Result<
 fn read(file: &str) -> anyhow::Result<String> {
     let mut bytes = Vec::new();
     let read = if file == "-" {
-        std::io::stdin().lock().take(MOST_BYTES + 1).read_to_end(&mut bytes)
+        std::io::stdin().lock().take(MAX_BYTES + 1).read_to_end(&mut bytes)
     } else {
-        std::fs::File::open(file).and_then(|file| file.take(MOST_BYTES + 1).read_to_end(&mut bytes))
+        std::fs::File::open(file).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes))
     };
     read.map_err(|error| usage(format!("--protect-from {file} cannot be read: {error}")))?;
-    if bytes.len() as u64 > MOST_BYTES {
+    if bytes.len() as u64 > MAX_BYTES {
         return Err(usage(format!("--protect-from {file} has more than 256 MiB")));
     }
     String::from_utf8(bytes).map_err(|_| usage(format!("--protect-from {file} is no text in UTF-8")))

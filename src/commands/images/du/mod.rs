@@ -16,10 +16,10 @@ use self::rows::GroupRows;
 use super::super::registry::usage;
 use super::super::{Command, Context, block_on};
 use super::children::tell_fetched;
+use super::common_args::ReadingArgs;
 use super::describe::{Images, graph};
 use super::failures::Failures;
 use super::output::{Listing, Output};
-use super::reading::ReadingArgs;
 use super::selection::{RegistryArgs, Repository, RepositoryArgs, Selection};
 use crate::image::graph::Graph;
 

@@ -17,11 +17,11 @@ use self::rows::ImageRows;
 use self::scan::Scans;
 use super::super::{Command, Context, block_on};
 use super::children::{self, Indexes};
+use super::common_args::ReadingArgs;
 use super::describe::{Images, graph};
 use super::failures::Failures;
 use super::manifest_cache::OwnFetch;
 use super::output::{Listing, Output};
-use super::reading::ReadingArgs;
 use super::selection::{RegistryArgs, Repository, RepositoryArgs, Selection};
 use crate::image::graph::Graph;
 

@@ -15,7 +15,7 @@ use crate::image::graph::{Graph, Status, Time};
 use crate::ui::progress::human;
 
 /// More tags than this are counted.
-const MOST_TAGS: usize = 5;
+const MAX_TAGS: usize = 5;
 
 /// The lines of `ecr images`.
 pub(super) struct ImageRows<'a> {
@@ -134,10 +134,10 @@ fn references(graph: &Graph, position: usize) -> usize {
 
 /// Up to five tags, or four and how many more.
 fn shortened(tags: &[&str]) -> String {
-    if tags.len() <= MOST_TAGS {
+    if tags.len() <= MAX_TAGS {
         return tags.join(", ");
     }
-    format!("{}, +{}", tags[..MOST_TAGS - 1].join(", "), tags.len() - (MOST_TAGS - 1))
+    format!("{}, +{}", tags[..MAX_TAGS - 1].join(", "), tags.len() - (MAX_TAGS - 1))
 }
 
 impl Rows for ImageRows<'_> {

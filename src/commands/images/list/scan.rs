@@ -5,8 +5,8 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value, json};
 
+use super::super::common_args::ReadingArgs;
 use super::super::describe::identifier_of;
-use super::super::reading::ReadingArgs;
 use super::super::selection::Repository;
 use crate::image::Digest;
 use crate::image::graph::{Graph, Kind};

@@ -13,9 +13,9 @@ use self::facts::{Facts, ScanRules};
 use self::rows::RepositoryRows;
 use super::super::{Command, Context, block_on};
 use super::age::Age;
+use super::common_args::ReadingArgs;
 use super::failures::Failures;
 use super::output::{Listing, Output};
-use super::reading::ReadingArgs;
 use super::selection::{Described, RegistryArgs, RepositoryArgs, Selection};
 use crate::image::graph::Time;
 

@@ -19,7 +19,7 @@ const EXCERPT: usize = 100;
 const BEFORE: usize = 40;
 
 /// The most characters of a message.
-const LONGEST: usize = 500;
+const MAX_LENGTH: usize = 500;
 
 /// The columns of tables of findings.
 const COLUMNS: [Column; 6] = [
@@ -64,7 +64,7 @@ fn cells(file: &LintedFile, finding: &Finding) -> [String; 6] {
 fn message(finding: &Finding) -> String {
     let lines: Vec<&str> = finding.message.lines().map(str::trim).collect();
     let line = lines.join("; ");
-    match line.char_indices().nth(LONGEST) {
+    match line.char_indices().nth(MAX_LENGTH) {
         Some((end, _)) => format!("{}…", &line[..end]),
         None => line,
     }

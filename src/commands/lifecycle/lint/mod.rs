@@ -27,7 +27,7 @@ const STDIN: &str = "<stdin>";
 /// The exit code where nothing could be read: neither clean nor wrong.
 const UNREADABLE: u8 = 255;
 /// More than this is read of no file: the service takes 30,720 characters.
-const LARGEST: u64 = 16 << 20;
+const MAX_BYTES: u64 = 16 << 20;
 
 /// The arguments of `ecr lifecycle lint`.
 #[derive(Debug, clap::Args)]
@@ -129,11 +129,11 @@ fn conclude(context: &Context, linted: &Linted) -> ExitCode {
 
 fn read(source: impl Read) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    source.take(LARGEST + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > LARGEST {
+    source.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_BYTES {
         return Err(std::io::Error::other(format!(
             "it is larger than {} MiB, which no policy is",
-            LARGEST >> 20
+            MAX_BYTES >> 20
         )));
     }
     Ok(bytes)

@@ -17,9 +17,9 @@ use self::limit::Limit;
 pub(super) use self::simulation::Simulation;
 use super::super::images::age::{self, Age};
 use super::super::images::children::tell_fetched;
+use super::super::images::common_args::ReadingArgs;
 use super::super::images::failures::{Failures, NO};
 use super::super::images::output::{Format, Output};
-use super::super::images::reading::ReadingArgs;
 use super::super::images::selection::{RegistryArgs, Repository, RepositoryArgs, Selection};
 use super::super::registry::usage;
 use super::super::report::{self, ReportArgs};
@@ -97,7 +97,7 @@ impl When {
         };
         let over = arguments.over.as_deref().map(age::duration).transpose();
         let over = over.map_err(|error| usage(format!("--over: {error}")))?;
-        if over.is_some_and(|over| over > over::LONGEST) {
+        if over.is_some_and(|over| over > over::MAX_LENGTH) {
             return Err(usage("--over takes ten years at most"));
         }
         Ok(Self { at, over })

@@ -4,7 +4,7 @@ use std::fs;
 use std::sync::Barrier;
 
 use super::*;
-use crate::local::core::status::reset;
+use crate::local::core::contents::reset;
 use crate::local::store::error::Error;
 
 #[test]

@@ -7,7 +7,7 @@ const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 /// The end of every credential scope.
 const TERMINATOR: &str = "aws4_request";
 /// The longest header that is read; those of AWS's SDKs have some 300 bytes.
-const LONGEST: usize = 4096;
+const MAX_LENGTH: usize = 4096;
 
 /// Why a header cannot be understood, for the client.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -54,7 +54,7 @@ impl Authorization {
     /// Reads a header's text.
     pub fn parse(text: &str) -> Result<Self, MalformedAuthorization> {
         let wrong = MalformedAuthorization;
-        if text.len() > LONGEST {
+        if text.len() > MAX_LENGTH {
             return Err(wrong("the Authorization header has more than 4096 bytes"));
         }
         let rest = text.strip_prefix(ALGORITHM).and_then(|rest| rest.strip_prefix(' '));

@@ -34,7 +34,7 @@ pub(super) use answer::error_document;
 /// The only version of the service.
 const VERSION: &str = "2011-06-15";
 /// The largest form: a web identity token has 20,000 characters at most.
-const LARGEST: usize = 64 * 1024;
+const MAX_BYTES: usize = 64 * 1024;
 
 /// What an action answers: the members of its result, as XML.
 type Outcome = Result<String, ApiError>;
@@ -82,7 +82,7 @@ pub(super) async fn answer(state: &Arc<State>, request: Request<Incoming>) -> Re
 }
 
 async fn read(state: &State, mut incoming: Incoming) -> Result<(Bytes, [u8; 32]), ApiError> {
-    let collected = timeout(state.patience.body, Limited::new(&mut incoming, LARGEST).collect()).await;
+    let collected = timeout(state.timeouts.body, Limited::new(&mut incoming, MAX_BYTES).collect()).await;
     match collected {
         Ok(Ok(collected)) => {
             let bytes = collected.to_bytes();
@@ -90,10 +90,10 @@ async fn read(state: &State, mut incoming: Incoming) -> Result<(Bytes, [u8; 32])
             Ok((bytes, hash))
         }
         Ok(Err(_)) => {
-            body::drain(incoming, state.patience).await;
+            body::drain(incoming, state.timeouts).await;
             Err(ApiError::new(
                 "ValidationError",
-                format!("the form broke off, or has more than {LARGEST} bytes"),
+                format!("the form broke off, or has more than {MAX_BYTES} bytes"),
             ))
         }
         Err(_) => Err(ApiError {

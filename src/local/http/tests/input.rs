@@ -9,10 +9,10 @@ const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 const CALL: &str = "POST / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX-Amz-Target: \
                     AmazonEC2ContainerRegistry_V20150921.";
 
-/// A server that asks for no credentials and has little patience, with the repository `team/app`.
+/// A server that asks for no credentials and has little timeouts, with the repository `team/app`.
 fn server() -> RunningServer {
-    let patience = Timeouts { head: Duration::from_millis(200), body: Duration::from_millis(200) };
-    let options = Options { anonymous: true, patience, connections: 4, ..RunningServer::options() };
+    let timeouts = Timeouts { head: Duration::from_millis(200), body: Duration::from_millis(200) };
+    let options = Options { anonymous: true, timeouts, connections: 4, ..RunningServer::options() };
     let server = RunningServer::with(options);
     let head = "POST / HTTP/1.1\r\nX-Amz-Target: AmazonEC2ContainerRegistry_V20150921.CreateRepository";
     assert_eq!(server.request(head, br#"{"repositoryName":"team/app"}"#).status, 200);
@@ -235,10 +235,10 @@ fn more_connections_than_there_may_be_wait() {
 
 #[test]
 fn whoever_takes_nothing_of_an_answer_is_cut_off() {
-    let patience = Timeouts { head: Duration::from_mins(1), body: Duration::from_millis(200) };
+    let timeouts = Timeouts { head: Duration::from_mins(1), body: Duration::from_millis(200) };
     let server = RunningServer::with(Options {
         anonymous: true,
-        patience,
+        timeouts,
         connections: 4,
         ..RunningServer::options()
     });

@@ -47,28 +47,28 @@ pub(super) fn behind_distance(distance: usize) -> Step {
     }
 }
 
-const LONGEST: usize = 15;
+const MAX_LENGTH: usize = 15;
 
 /// A Huffman code, canonical as all of deflate's are.
 pub(super) struct Code {
     /// How many there are of each length.
-    counts: [usize; LONGEST + 1],
+    counts: [usize; MAX_LENGTH + 1],
     /// In the order of their codes.
     symbols: Vec<usize>,
 }
 
 impl Code {
     pub(super) fn new(lengths: &[u8]) -> Self {
-        let mut counts = [0; LONGEST + 1];
+        let mut counts = [0; MAX_LENGTH + 1];
         for length in lengths {
             counts[usize::from(*length)] += 1;
         }
         counts[0] = 0;
-        let mut places = [0; LONGEST + 2];
-        for length in 1..=LONGEST {
+        let mut places = [0; MAX_LENGTH + 2];
+        for length in 1..=MAX_LENGTH {
             places[length + 1] = places[length] + counts[length];
         }
-        let mut symbols = vec![0; places[LONGEST + 1]];
+        let mut symbols = vec![0; places[MAX_LENGTH + 1]];
         for (symbol, length) in lengths.iter().enumerate().filter(|(_, length)| **length > 0) {
             let place = &mut places[usize::from(*length)];
             symbols[*place] = symbol;

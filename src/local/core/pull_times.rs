@@ -11,7 +11,7 @@ use crate::local::core::local::Local;
 use crate::local::store::storage_error::TransactionError as _;
 
 /// Pulls that are remembered at most; of further images the time is lost.
-const MOST: usize = 100_000;
+const MAX_COUNT: usize = 100_000;
 
 /// Pulls whose time could not be written yet: the image's row and milliseconds since 1970.
 #[derive(Debug, Default)]
@@ -25,7 +25,7 @@ impl Pulls {
     fn put_back(&self, pulls: HashMap<i64, i64>) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for (image, at) in pulls {
-            if known.len() < MOST || known.contains_key(&image) {
+            if known.len() < MAX_COUNT || known.contains_key(&image) {
                 known.insert(image, at);
             }
         }

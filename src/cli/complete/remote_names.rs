@@ -15,7 +15,7 @@ use crate::settings::Settings;
 /// How long somebody who presses a key waits.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// More candidates than this help nobody.
-const MOST: usize = 2000;
+const MAX_COUNT: usize = 2000;
 
 /// Kind of names to complete.
 pub(super) enum NameKind {
@@ -58,7 +58,7 @@ pub(super) fn names(
     });
     let deadline = Instant::now() + PATIENCE;
     let mut names = Vec::new();
-    while names.len() < MOST {
+    while names.len() < MAX_COUNT {
         match receiver.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
             Ok(name) => names.push(name),
             Err(_) => break,

@@ -11,7 +11,7 @@ use crate::local::core::repository::Repository;
 use crate::local::core::resource_tags;
 
 /// Repositories of one registry.
-const MOST_REPOSITORIES: i64 = 100_000;
+const MAX_REPOSITORIES: i64 = 100_000;
 
 /// Settings of a repository that is to be created.
 pub(in crate::local) struct NewRepository {
@@ -60,11 +60,11 @@ fn check_count(connection: &Connection, scope: &Scope) -> Result<(), Error> {
         params![scope.service, scope.account, scope.region],
         |row| row.get(0),
     )?;
-    if count < MOST_REPOSITORIES {
+    if count < MAX_REPOSITORIES {
         return Ok(());
     }
     let text = format!(
-        "The registry with id '{}' already has the maximum of {MOST_REPOSITORIES} repositories",
+        "The registry with id '{}' already has the maximum of {MAX_REPOSITORIES} repositories",
         scope.account
     );
     Err(Error::new(ErrorKind::LimitExceeded, text))

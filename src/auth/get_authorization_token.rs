@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::cache::Cache;
-use super::entry::{self, Entry};
-use super::failure::Failure;
+use super::cached_token::{self, CachedToken};
 use super::identity::{Identity, ServiceAccount, Source};
 use super::log::Log;
+use super::login_error::LoginError;
 use super::metadata;
+use super::obtain_token::now;
 use super::target::Target;
-use super::token::now;
+use super::token_cache::Cache;
 use crate::image::host::Address;
 use crate::model;
 use crate::platform;
@@ -29,7 +29,7 @@ const LIFE: u64 = 12 * 60 * 60;
 
 /// A request for a password: registry, identity and cache.
 #[derive(Clone, Copy)]
-pub struct Question<'a> {
+pub struct TokenRequest<'a> {
     /// The settings of the process.
     pub settings: &'a Settings,
     /// The registry.
@@ -45,32 +45,36 @@ pub struct Question<'a> {
 }
 
 /// Asks, for this long at most.
-pub fn ask(question: Question<'_>, patience: Duration) -> Result<Entry, Failure> {
-    check_last_resort(question)?;
-    let Question { settings, target, identity, account, log, .. } = question;
+pub fn ask(question: TokenRequest<'_>, patience: Duration) -> Result<CachedToken, LoginError> {
+    check_imds(question)?;
+    let TokenRequest { settings, target, identity, account, log, .. } = question;
     // The token of a service account comes by stdin; the chain of credentials wants a file.
     let token = account.map(token_file).transpose()?;
-    let settings =
-        asker(settings, target, identity, account.zip(token.as_ref().map(|file| file.path.as_path())));
+    let settings = settings_for_target(
+        settings,
+        target,
+        identity,
+        account.zip(token.as_ref().map(|file| file.path.as_path())),
+    );
     let service = if target.public { model::ecr_public() } else { model::ecr() };
     let client = Client::remote(service, &settings);
     log.info(|| {
         format!("asking {} in {} as {} for {}", service.name, target.region, identity.label(), target.host)
     });
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Failure::Unreachable(error.to_string()))?;
+    let runtime = runtime.map_err(|error| LoginError::Unreachable(error.to_string()))?;
     let requested = now();
     let answer = runtime.block_on(async {
         tokio::time::timeout(patience, client.call("GetAuthorizationToken", json!({}))).await
     });
     // Threads that look up names are not waited for.
     runtime.shutdown_background();
-    let answer =
-        answer.map_err(|_| Failure::Unreachable(format!("no answer for {} seconds", patience.as_secs())))?;
+    let answer = answer
+        .map_err(|_| LoginError::Unreachable(format!("no answer for {} seconds", patience.as_secs())))?;
     let value = answer.map_err(|error| failure(&error, target, identity))?;
     let entry = read(&value, target, identity, requested).ok_or_else(|| {
         let endpoint = settings.endpoint(target.service()).ok().flatten();
-        Failure::Empty(endpoint.unwrap_or_else(|| format!("{} in {}", target.service(), target.region)))
+        LoginError::Empty(endpoint.unwrap_or_else(|| format!("{} in {}", target.service(), target.region)))
     })?;
     if let Some((_, password)) = entry.login() {
         log.hide(&password);
@@ -86,19 +90,19 @@ pub fn moment(seconds: u64) -> String {
 }
 
 /// Nobody waits for a metadata service that is not there.
-fn check_last_resort(question: Question<'_>) -> Result<(), Failure> {
-    let Question { settings, target, identity, cache, log, .. } = question;
-    if !identity.asks_the_machine() || settings.globals().no_sign_request {
+fn check_imds(question: TokenRequest<'_>) -> Result<(), LoginError> {
+    let TokenRequest { settings, target, identity, cache, log, .. } = question;
+    if !identity.uses_imds() || settings.globals().no_sign_request {
         return Ok(());
     }
-    let nobody = || Failure::NoCredentials { looked: looked(settings, target) };
+    let nobody = || LoginError::NoCredentials { looked: looked(settings, target) };
     if settings.instance_metadata_disabled() {
         return Err(nobody());
     }
     let address =
-        settings.instance_metadata_endpoint().map_err(|error| Failure::Settings(error.to_string()))?;
+        settings.instance_metadata_endpoint().map_err(|error| LoginError::Settings(error.to_string()))?;
     let address = address.trim_end_matches('/').to_owned();
-    if cache.is_some_and(|cache| cache.nobody_at(&address)) {
+    if cache.is_some_and(|cache| cache.is_imds_unreachable(&address)) {
         log.debug(|| "nobody answered as instance metadata service a moment ago".to_owned());
         return Err(nobody());
     }
@@ -106,7 +110,7 @@ fn check_last_resort(question: Question<'_>) -> Result<(), Failure> {
         return Ok(());
     }
     log.info(|| format!("nobody answers as instance metadata service at {address}"));
-    if let Some(Err(error)) = cache.map(|cache| cache.remember_nobody_at(&address)) {
+    if let Some(Err(error)) = cache.map(|cache| cache.remember_imds_unreachable(&address)) {
         log.debug(|| format!("which cannot be remembered: {error}"));
     }
     Err(nobody())
@@ -132,7 +136,7 @@ struct TokenFile {
     _named: Option<tempfile::TempPath>,
 }
 
-fn token_file(account: &ServiceAccount) -> Result<TokenFile, Failure> {
+fn token_file(account: &ServiceAccount) -> Result<TokenFile, LoginError> {
     let write = || {
         let unnamed = tempfile::tempfile()?;
         let (mut file, path, named) = if let Some(path) = platform::path_of_unnamed(&unnamed) {
@@ -146,12 +150,14 @@ fn token_file(account: &ServiceAccount) -> Result<TokenFile, Failure> {
         Ok(TokenFile { path, _file: file, _named: named })
     };
     write().map_err(|error: std::io::Error| {
-        Failure::Settings(format!("the service account's token cannot be put in a temporary file: {error}"))
+        LoginError::Settings(format!(
+            "the service account's token cannot be put in a temporary file: {error}"
+        ))
     })
 }
 
 /// The settings of whoever asks for this target: region and endpoint form of the host, identity of the rule.
-fn asker(
+fn settings_for_target(
     settings: &Settings,
     target: &Target,
     identity: &Identity,
@@ -228,14 +234,20 @@ fn with_role(settings: Settings, target: &Target, identity: &Identity) -> Settin
 }
 
 /// The password in an answer: the private service has a list of one, the public one the thing itself.
-fn read(value: &Value, target: &Target, identity: &Identity, requested: u64) -> Option<Entry> {
+fn read(value: &Value, target: &Target, identity: &Identity, requested: u64) -> Option<CachedToken> {
     let data = value.get("authorizationData")?;
     let data = data.get(0).unwrap_or(data);
     let token = data.get("authorizationToken")?.as_str()?;
-    entry::login(token)?;
+    cached_token::login(token)?;
     let expires = data.get("expiresAt").and_then(seconds).unwrap_or(requested + LIFE);
-    let mut entry =
-        Entry::new(target.service(), &target.region, identity.label(), token.to_owned(), requested, expires);
+    let mut entry = CachedToken::new(
+        target.service(),
+        &target.region,
+        identity.label(),
+        token.to_owned(),
+        requested,
+        expires,
+    );
     entry.remember(&target.host);
     let registry = data.get("proxyEndpoint").and_then(Value::as_str).and_then(Address::parse);
     entry.registry = registry.map(|address| address.to_string()).unwrap_or_default();
@@ -252,30 +264,30 @@ fn seconds(value: &Value) -> Option<u64> {
 }
 
 /// Turns the service's error into a login failure.
-fn failure(error: &service::Error, target: &Target, identity: &Identity) -> Failure {
+fn failure(error: &service::Error, target: &Target, identity: &Identity) -> LoginError {
     let label = identity.label();
     match error {
         service::Error::Refused(refused) => {
             let said = &refused.refusal;
             refusal(&said.code, &said.message, said.status, target)
         }
-        service::Error::NoCredentials => Failure::NoCredentials { looked: label },
-        service::Error::NoIdToken => Failure::NoCredentials {
+        service::Error::NoCredentials => LoginError::NoCredentials { looked: label },
+        service::Error::NoIdToken => LoginError::NoCredentials {
             looked: format!(
                 "{label}, and AWS_ROLE_ARN, for which this job of GitHub Actions lacks the permission id-token: write"
             ),
         },
-        service::Error::Credentials(message) => Failure::Credentials {
-            way_out: way_out(message, identity),
+        service::Error::Credentials(message) => LoginError::Credentials {
+            hint: hint(message, identity),
             message: stripped(message),
             source_label: label,
         },
-        service::Error::Settings(settings::Error::ProfileNotFound(name)) => Failure::Settings(format!(
+        service::Error::Settings(settings::Error::ProfileNotFound(name)) => LoginError::Settings(format!(
             "the AWS profile {name} does not exist: name another one (AWS_PROFILE, login.conf), or make it with 'aws \
              configure --profile {name}'"
         )),
-        service::Error::Transport(message) => Failure::Unreachable(stripped(message)),
-        other => Failure::Settings(stripped(&other.to_string())),
+        service::Error::Transport(message) => LoginError::Unreachable(stripped(message)),
+        other => LoginError::Settings(stripped(&other.to_string())),
     }
 }
 
@@ -284,7 +296,7 @@ fn stripped(message: &str) -> String {
 }
 
 /// The command that renews what has ended.
-fn way_out(message: &str, identity: &Identity) -> String {
+fn hint(message: &str, identity: &Identity) -> String {
     let profile = match &identity.source {
         Source::Profile(name) if name != "default" => format!(" --profile {name}"),
         _ => String::new(),
@@ -299,15 +311,15 @@ fn way_out(message: &str, identity: &Identity) -> String {
     }
 }
 
-fn refusal(code: &str, message: &str, status: u16, target: &Target) -> Failure {
+fn refusal(code: &str, message: &str, status: u16, target: &Target) -> LoginError {
     let (code, message) = (code.to_owned(), stripped(message));
     if code.contains("AccessDenied") || code == "UnauthorizedOperation" {
-        return Failure::Denied { permission: target.permission(), message };
+        return LoginError::Denied { permission: target.permission(), message };
     }
     if status >= 500 || status == 429 || code.contains("Throttl") || code == "TooManyRequestsException" {
-        return Failure::Busy { code, message };
+        return LoginError::Busy { code, message };
     }
-    let way_out = if code.starts_with("ExpiredToken") || code == "RequestExpired" {
+    let hint = if code.starts_with("ExpiredToken") || code == "RequestExpired" {
         ". The credentials have ended: renew them where they come from ('aws sso login', 'aws login')"
     } else if code == "UnrecognizedClientException" || code == "InvalidClientTokenId" {
         ". The access key is not valid, or not in this partition"
@@ -316,7 +328,7 @@ fn refusal(code: &str, message: &str, status: u16, target: &Target) -> Failure {
     } else {
         ""
     };
-    Failure::Refused { code, message, way_out }
+    LoginError::Refused { code, message, hint }
 }
 
 #[cfg(test)]
@@ -339,8 +351,13 @@ mod tests {
     fn the_form_of_the_host_switches_endpoints_on_and_never_off() {
         let form = |host: &str, variables: &[(&str, &str)]| {
             let (settings, target) = (settings(variables), target(host));
-            let asker = asker(&settings, &target, &Identity::of(&settings, &target), None);
-            (asker.region().unwrap().unwrap(), asker.fips().unwrap(), asker.dualstack().unwrap())
+            let settings_for_target =
+                settings_for_target(&settings, &target, &Identity::of(&settings, &target), None);
+            (
+                settings_for_target.region().unwrap().unwrap(),
+                settings_for_target.fips().unwrap(),
+                settings_for_target.dualstack().unwrap(),
+            )
         };
         let plain = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
         assert_eq!(form(plain, &[("AWS_REGION", "us-east-1")]), ("eu-west-1".into(), false, false));
@@ -363,9 +380,16 @@ mod tests {
         target.rule = Some(rule);
         let key = |variables: &[(&str, &str)], name: &str| {
             let settings = settings(variables);
-            let asker = asker(&settings, &target, &Identity::of(&settings, &target), None);
-            assert_eq!(asker.profile().as_deref(), Some("login.conf r"));
-            asker.profile_section().unwrap().unwrap().get(name).and_then(Key::text).map(str::to_owned)
+            let settings_for_target =
+                settings_for_target(&settings, &target, &Identity::of(&settings, &target), None);
+            assert_eq!(settings_for_target.profile().as_deref(), Some("login.conf r"));
+            settings_for_target
+                .profile_section()
+                .unwrap()
+                .unwrap()
+                .get(name)
+                .and_then(Key::text)
+                .map(str::to_owned)
         };
         assert_eq!(key(&[], "role_arn").as_deref(), Some(role));
         assert_eq!(key(&[], "credential_source").as_deref(), Some("Ec2InstanceMetadata"));
@@ -408,6 +432,6 @@ mod tests {
         assert!(!refusal("Any", "", 400, &target).is_temporary());
         assert!(text("ExpiredTokenException", 400).contains("'aws sso login'"));
         let profile = Identity::of(&settings(&[("AWS_PROFILE", "p")]), &target);
-        assert_eq!(way_out("The SSO session has expired", &profile), ". Run 'aws sso login --profile p'");
+        assert_eq!(hint("The SSO session has expired", &profile), ". Run 'aws sso login --profile p'");
     }
 }

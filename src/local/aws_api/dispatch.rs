@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::local::aws_api::call::Call;
 use crate::local::aws_api::error::ApiError;
-use crate::local::aws_api::{routes, validate};
+use crate::local::aws_api::{operations, validate};
 use crate::local::core::caller::Caller;
 use crate::local::core::local::Local;
 use crate::local::core::upstream::FetchResults;
@@ -54,23 +54,25 @@ impl Local {
         if !may_need(operation) {
             return self.answer_request(request, None);
         }
-        let attempt = |settled: Option<FetchResults>| self.answer_request(request.clone(), settled.as_ref());
+        let attempt = |fetch_results: Option<FetchResults>| {
+            self.answer_request(request.clone(), fetch_results.as_ref())
+        };
         pull_through::with_upstream_blocking(self, attempt)
     }
 
-    /// Answers one request; `settled` is what became of fetching what it needs from upstream, once that was tried.
+    /// Answers one request; `fetch_results` is what became of fetching what it needs from upstream, once that was tried.
     /// Without, the error of one that needs something says what.
     pub(in crate::local) fn answer_request(
         &self,
         request: ApiRequest<'_>,
-        settled: Option<&FetchResults>,
+        fetch_results: Option<&FetchResults>,
     ) -> Result<Value, ApiError> {
         let unknown = |message: String| ApiError::new("UnknownOperationException", message);
         let ApiRequest { caller, service, operation, input, blob } = request;
         let operation = service
             .operation(operation)
             .ok_or_else(|| unknown(format!("{} has no operation {operation}", service.full_name)))?;
-        let handler = routes::handler(service, operation.name).ok_or_else(|| {
+        let handler = operations::handler(service, operation.name).ok_or_else(|| {
             unknown(format!("the embedded ECR does not have {} of {}", operation.name, service.name))
         })?;
         let mut input = match input {
@@ -86,7 +88,7 @@ impl Local {
         let beside = member.zip(blob.as_ref().map(Bytes::len));
         validate::check(service, operation, &input, beside)?;
         let now = time::now();
-        let call = Call { local: self, caller, service, operation, input, blob, now, settled };
+        let call = Call { local: self, caller, service, operation, input, blob, now, fetch_results };
         self.authorize_call(&call)?;
         let answer = match handler(&call) {
             Ok(answer) => answer,

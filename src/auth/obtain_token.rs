@@ -9,10 +9,10 @@
 use std::fs::File;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::cache::Cache;
-use super::entry::{Entry, Freshness};
-use super::failure::Failure;
+use super::cached_token::{CachedToken, Freshness};
 use super::log::Log;
+use super::login_error::LoginError;
+use super::token_cache::Cache;
 
 /// How long a process waits for another one's call.
 pub const WAIT_FOR_LOCK: Duration = Duration::from_secs(10);
@@ -37,7 +37,7 @@ pub struct CacheSlot<'a> {
 }
 
 /// Asks the service, for this long at most.
-pub type Ask<'a> = &'a dyn Fn(Duration) -> Result<Entry, Failure>;
+pub type Ask<'a> = &'a dyn Fn(Duration) -> Result<CachedToken, LoginError>;
 
 /// Seconds since 1970.
 pub fn now() -> u64 {
@@ -45,23 +45,23 @@ pub fn now() -> u64 {
 }
 
 /// Returns a password for the registry of this cache slot, from the cache or the service.
-pub fn obtain(slot: CacheSlot<'_>, log: &Log, ask: Ask<'_>) -> Result<Entry, Failure> {
+pub fn obtain(slot: CacheSlot<'_>, log: &Log, ask: Ask<'_>) -> Result<CachedToken, LoginError> {
     let Some(cache) = slot.cache else { return ask(PATIENCE) };
     let found = cache.read(slot.key);
-    match found.as_ref().map_or(Freshness::Dead, |entry| entry.freshness(now())) {
+    match found.as_ref().map_or(Freshness::Expired, |entry| entry.freshness(now())) {
         Freshness::Fresh => {
             log.debug(|| format!("cache hit for {}", slot.host));
             Ok(listed(slot, cache, found, log))
         }
-        Freshness::Aging => match cache.try_lock(slot.key) {
+        Freshness::RefreshDue => match cache.try_lock(slot.key) {
             // Another process renews it, or the folder is read-only: the old one will do.
             Ok(None) | Err(_) => Ok(listed(slot, cache, found, log)),
             Ok(Some(lock)) => renew(slot, cache, log, ask, Some(lock)),
         },
-        Freshness::Late | Freshness::Dead => {
+        Freshness::NearExpiry | Freshness::Expired => {
             let deadline = Instant::now() + slot.wait;
             match lock_or_entry(slot, cache, log, deadline) {
-                LockOutcome::Entry(entry) => Ok(listed(slot, cache, Some(entry), log)),
+                LockOutcome::CachedToken(entry) => Ok(listed(slot, cache, Some(entry), log)),
                 LockOutcome::Lock(lock) => renew(slot, cache, log, ask, lock),
             }
         }
@@ -70,7 +70,7 @@ pub fn obtain(slot: CacheSlot<'_>, log: &Log, ask: Ask<'_>) -> Result<Entry, Fai
 
 enum LockOutcome {
     /// Another process put it there.
-    Entry(Entry),
+    CachedToken(CachedToken),
     /// It is our turn; without a lock where that cannot be had.
     Lock(Option<File>),
 }
@@ -87,8 +87,8 @@ fn lock_or_entry(slot: CacheSlot<'_>, cache: &Cache, log: &Log, deadline: Instan
             }
         }
         let entry = cache.read(slot.key);
-        if let Some(entry) = entry.filter(|entry| entry.freshness(now()) <= Freshness::Aging) {
-            return LockOutcome::Entry(entry);
+        if let Some(entry) = entry.filter(|entry| entry.freshness(now()) <= Freshness::RefreshDue) {
+            return LockOutcome::CachedToken(entry);
         }
         if Instant::now() >= deadline {
             log.info(|| "another process has held the lock for too long; going on without it".to_owned());
@@ -106,17 +106,17 @@ fn renew(
     log: &Log,
     ask: Ask<'_>,
     lock: Option<File>,
-) -> Result<Entry, Failure> {
+) -> Result<CachedToken, LoginError> {
     let found = cache.read(slot.key);
-    let freshness = found.as_ref().map_or(Freshness::Dead, |entry| entry.freshness(now()));
+    let freshness = found.as_ref().map_or(Freshness::Expired, |entry| entry.freshness(now()));
     if freshness == Freshness::Fresh {
         drop(lock);
         return Ok(listed(slot, cache, found, log));
     }
-    if let Some((_, password)) = found.as_ref().and_then(Entry::login) {
+    if let Some((_, password)) = found.as_ref().and_then(CachedToken::login) {
         log.hide(&password);
     }
-    let fallback = found.filter(|_| freshness != Freshness::Dead);
+    let fallback = found.filter(|_| freshness != Freshness::Expired);
     let patience = if fallback.is_some() { PATIENCE_WITH_FALLBACK } else { PATIENCE };
     match (ask(patience), fallback) {
         (Ok(mut entry), old) => {
@@ -125,7 +125,7 @@ fn renew(
                 entry.remember(host);
             }
             entry.remember(slot.host);
-            if entry.freshness(now()) == Freshness::Dead {
+            if entry.freshness(now()) == Freshness::Expired {
                 log.info(|| "the service's password is over already; it is not kept".to_owned());
             } else if let Err(error) = cache.write(slot.key, &entry) {
                 log.info(|| format!("{} takes no password: {error}", cache.folder().display()));
@@ -142,7 +142,7 @@ fn renew(
 }
 
 /// The entry, with this host among those that `list` answers. Whoever has the lock may write; nobody waits for that.
-fn listed(slot: CacheSlot<'_>, cache: &Cache, found: Option<Entry>, log: &Log) -> Entry {
+fn listed(slot: CacheSlot<'_>, cache: &Cache, found: Option<CachedToken>, log: &Log) -> CachedToken {
     let mut entry = found.expect("only called with the entry that was found");
     if entry.remember(slot.host)
         && let Ok(Some(lock)) = cache.try_lock(slot.key)
@@ -174,17 +174,17 @@ mod tests {
         Cache::open(&Settings::with_environment(Globals::default(), environment)).unwrap()
     }
 
-    fn entry(word: &str, age: u64) -> Entry {
+    fn entry(word: &str, age: u64) -> CachedToken {
         let token = base64_simd::STANDARD.encode_to_string(format!("AWS:{word}"));
         let requested = now() - age;
-        Entry::new("ecr", "eu-west-1", "environment".into(), token, requested, requested + 12 * HOUR)
+        CachedToken::new("ecr", "eu-west-1", "environment".into(), token, requested, requested + 12 * HOUR)
     }
 
     /// Which password comes out, how often the service was asked, and which password is kept then.
     fn run(
-        kept: Option<Entry>,
-        answer: &Result<Entry, Failure>,
-    ) -> (Result<String, Failure>, u32, Option<String>) {
+        kept: Option<CachedToken>,
+        answer: &Result<CachedToken, LoginError>,
+    ) -> (Result<String, LoginError>, u32, Option<String>) {
         let folder = tempfile::tempdir().unwrap();
         let cache = cache(folder.path());
         if let Some(entry) = kept {
@@ -196,17 +196,17 @@ mod tests {
             answer.clone()
         };
         let slot = CacheSlot { cache: Some(&cache), key: KEY, host: "h.example", wait: Duration::ZERO };
-        let word = |entry: Entry| entry.login().unwrap().1;
+        let word = |entry: CachedToken| entry.login().unwrap().1;
         let outcome = obtain(slot, &Log::off(), &ask).map(word);
         (outcome, asked.get(), cache.read(KEY).map(word))
     }
 
-    fn down() -> Failure {
-        Failure::Unreachable("down".into())
+    fn down() -> LoginError {
+        LoginError::Unreachable("down".into())
     }
 
-    fn denied() -> Failure {
-        Failure::Denied { permission: "p", message: "no".into() }
+    fn denied() -> LoginError {
+        LoginError::Denied { permission: "p", message: "no".into() }
     }
 
     #[test]

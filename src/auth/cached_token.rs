@@ -8,7 +8,7 @@ const MARGIN: u64 = 15 * 60;
 /// How far an entry may lie in the future: the clocks of two machines on one folder are never quite the same.
 const SKEW: u64 = 5 * 60;
 /// The longest life that the service gives; what claims a longer one was written under another clock.
-const LONGEST: u64 = 13 * 60 * 60;
+const MAX_LENGTH: u64 = 13 * 60 * 60;
 /// How many hosts are remembered for `list`.
 const HOSTS: usize = 200;
 
@@ -17,7 +17,7 @@ const VERSION: u32 = 1;
 
 /// A password and where it is good.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Entry {
+pub struct CachedToken {
     version: u32,
     /// `ecr` or `ecr-public`.
     pub service: String,
@@ -44,14 +44,14 @@ pub enum Freshness {
     /// In the first half of its life: handed out as it is.
     Fresh,
     /// In the second half: handed out, and one process looks for a new one.
-    Aging,
+    RefreshDue,
     /// Near its end: handed out only where a new one cannot be had.
-    Late,
+    NearExpiry,
     /// Over, or nonsense.
-    Dead,
+    Expired,
 }
 
-impl Entry {
+impl CachedToken {
     /// A new entry.
     pub fn new(
         service: &str,
@@ -89,14 +89,14 @@ impl Entry {
     /// Returns the entry's freshness at this time (seconds since 1970).
     pub fn freshness(&self, now: u64) -> Freshness {
         let life = self.expires.saturating_sub(self.requested);
-        if self.requested > now + SKEW || life > LONGEST || now >= self.expires {
-            return Freshness::Dead;
+        if self.requested > now + SKEW || life > MAX_LENGTH || now >= self.expires {
+            return Freshness::Expired;
         }
         let left = self.expires - now;
         if left <= MARGIN.min(life / 4) {
-            Freshness::Late
+            Freshness::NearExpiry
         } else if left <= life / 2 {
-            Freshness::Aging
+            Freshness::RefreshDue
         } else {
             Freshness::Fresh
         }
@@ -132,9 +132,9 @@ mod tests {
 
     const HOUR: u64 = 3600;
 
-    fn entry() -> Entry {
+    fn entry() -> CachedToken {
         let token = base64_simd::STANDARD.encode_to_string("AWS:pass:word");
-        Entry::new("ecr", "eu-west-1", "environment".into(), token, 100 * HOUR, 112 * HOUR)
+        CachedToken::new("ecr", "eu-west-1", "environment".into(), token, 100 * HOUR, 112 * HOUR)
     }
 
     #[test]
@@ -142,23 +142,23 @@ mod tests {
         for (now, expected) in [
             (100 * HOUR, Freshness::Fresh),
             (100 * HOUR - SKEW, Freshness::Fresh),
-            (100 * HOUR - SKEW - 1, Freshness::Dead),
+            (100 * HOUR - SKEW - 1, Freshness::Expired),
             (106 * HOUR - 1, Freshness::Fresh),
-            (106 * HOUR, Freshness::Aging),
-            (112 * HOUR - MARGIN - 1, Freshness::Aging),
-            (112 * HOUR - MARGIN, Freshness::Late),
-            (112 * HOUR, Freshness::Dead),
-            (0, Freshness::Dead),
-            (u64::MAX / 2, Freshness::Dead),
+            (106 * HOUR, Freshness::RefreshDue),
+            (112 * HOUR - MARGIN - 1, Freshness::RefreshDue),
+            (112 * HOUR - MARGIN, Freshness::NearExpiry),
+            (112 * HOUR, Freshness::Expired),
+            (0, Freshness::Expired),
+            (u64::MAX / 2, Freshness::Expired),
         ] {
             assert_eq!(entry().freshness(now), expected, "{now}");
         }
         let mut backwards = entry();
         backwards.expires = 0;
-        assert_eq!(backwards.freshness(100 * HOUR), Freshness::Dead);
+        assert_eq!(backwards.freshness(100 * HOUR), Freshness::Expired);
         let mut endless = entry();
         endless.expires = u64::MAX;
-        assert_eq!(endless.freshness(100 * HOUR), Freshness::Dead);
+        assert_eq!(endless.freshness(100 * HOUR), Freshness::Expired);
     }
 
     #[test]
@@ -166,16 +166,16 @@ mod tests {
         let mut entry = entry();
         assert!(entry.remember("a.example"));
         assert!(!entry.remember("a.example"));
-        assert_eq!(Entry::read(&entry.bytes()), Some(entry.clone()));
+        assert_eq!(CachedToken::read(&entry.bytes()), Some(entry.clone()));
         assert_eq!(entry.login(), Some(("AWS".into(), "pass:word".into())));
         for damaged in
             ["", "garbage", "null", "[]", "{}", r#"{"Registries":null}"#, r#"{"version":1,"token":null}"#]
         {
-            assert_eq!(Entry::read(damaged.as_bytes()), None, "{damaged}");
+            assert_eq!(CachedToken::read(damaged.as_bytes()), None, "{damaged}");
         }
         let text = String::from_utf8(entry.bytes()).unwrap();
-        assert_eq!(Entry::read(text.replace(r#""version":1"#, r#""version":2"#).as_bytes()), None);
+        assert_eq!(CachedToken::read(text.replace(r#""version":1"#, r#""version":2"#).as_bytes()), None);
         entry.token = "AWS:no-base64".into();
-        assert_eq!(Entry::read(&entry.bytes()), None);
+        assert_eq!(CachedToken::read(&entry.bytes()), None);
     }
 }

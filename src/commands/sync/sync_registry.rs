@@ -17,14 +17,14 @@ const PAGE: u32 = 1000;
 const ANY: &str = "any";
 
 /// A registry.
-pub(super) enum Home {
+pub(super) enum SyncRegistry {
     /// ECR, through its own API: one of its repositories, by which the others are reached.
     Ecr(Box<EcrRepository>),
     /// Any registry over `/v2/`.
     Other { settings: Box<Settings>, registry: Registry, any: Box<Remote> },
 }
 
-impl Home {
+impl SyncRegistry {
     /// Reads a source: the registry, and the glob behind its host.
     pub(super) fn source(settings: &Settings, text: &str) -> anyhow::Result<(Self, String)> {
         let (host, glob, explicit) = split(text);
@@ -62,7 +62,7 @@ impl Home {
         let registry = host.map(|host| Registry::of_host(host).ok_or_else(|| unknown(host))).transpose()?;
         match registry {
             None if explicit => Err(registry::usage("docker:// is followed by a registry's host")),
-            Some(registry) if location::is_far(settings, explicit, &registry)? => {
+            Some(registry) if location::uses_distribution_api(settings, explicit, &registry)? => {
                 let any = ANY.parse().map_err(registry::wrong)?;
                 let any = Box::new(location::remote(settings, &registry, &any)?);
                 Ok(Self::Other { settings: Box::new(settings.clone()), registry, any })
@@ -140,20 +140,20 @@ struct Listed {
 
 /// The repositories that are meant.
 #[derive(Default)]
-pub(super) struct Meant<'a> {
-    pub(super) repositories: Vec<(&'a Home, RepositoryName)>,
+pub(super) struct MatchedRepositories<'a> {
+    pub(super) repositories: Vec<(&'a SyncRegistry, RepositoryName)>,
     /// Listed names that are no repository's, with the registry that lists them.
     pub(super) invalid: Vec<(String, &'a str)>,
 }
 
 /// Which repositories are meant, each once, in the order of the sources.
 pub(super) async fn repositories<'a>(
-    sources: &'a [(Home, String)],
-    destination: &Home,
+    sources: &'a [(SyncRegistry, String)],
+    destination: &SyncRegistry,
     prefix: &str,
     display: &Display,
-) -> anyhow::Result<Meant<'a>> {
-    let (mut meant, mut left) = (Meant::default(), 0usize);
+) -> anyhow::Result<MatchedRepositories<'a>> {
+    let (mut meant, mut left) = (MatchedRepositories::default(), 0usize);
     for (home, glob) in sources {
         let Listed { names, invalid } = home.repositories(glob).await?;
         if names.is_empty() && invalid.is_empty() {

@@ -4,7 +4,7 @@ use super::login_conf;
 
 /// Why there is no password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Failure {
+pub enum LoginError {
     /// Nobody gave any credentials.
     #[error(
         "no AWS credentials: looked at {looked}. Run 'aws configure' or 'aws sso login', set AWS_PROFILE, or name a \
@@ -15,14 +15,14 @@ pub enum Failure {
         looked: String,
     },
     /// The credentials that are configured cannot be had.
-    #[error("the AWS credentials of {source_label} cannot be used: {message}{way_out}")]
+    #[error("the AWS credentials of {source_label} cannot be used: {message}{hint}")]
     Credentials {
         /// Where they come from.
         source_label: String,
         /// The problem.
         message: String,
         /// The command to run.
-        way_out: String,
+        hint: String,
     },
     /// The identity may not.
     #[error("access denied: {message}. The identity needs the permission {permission}")]
@@ -33,14 +33,14 @@ pub enum Failure {
         message: String,
     },
     /// The service said no for another reason.
-    #[error("ECR refused the login ({code}): {message}{way_out}")]
+    #[error("ECR refused the login ({code}): {message}{hint}")]
     Refused {
         /// The error's code.
         code: String,
         /// The service's words.
         message: String,
         /// The remedy.
-        way_out: &'static str,
+        hint: &'static str,
     },
     /// The service has trouble of its own, or too much to do.
     #[error("ECR cannot answer just now ({code}): {message}")]
@@ -64,7 +64,7 @@ pub enum Failure {
     Settings(String),
 }
 
-impl Failure {
+impl LoginError {
     /// Whether the same request may be answered a little later, and the identity may well be right.
     pub fn is_temporary(&self) -> bool {
         matches!(self, Self::Busy { .. } | Self::Unreachable(_))
@@ -82,7 +82,7 @@ mod tests {
 
     #[test]
     fn it_is_one_line_whatever_the_service_says() {
-        let failure = Failure::Refused { code: "X".into(), message: "a\n  b".into(), way_out: "" };
+        let failure = LoginError::Refused { code: "X".into(), message: "a\n  b".into(), hint: "" };
         assert_eq!(failure.line(), "ECR refused the login (X): a b");
     }
 }

@@ -10,12 +10,12 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use super::entry::Entry;
+use super::cached_token::CachedToken;
 use crate::platform;
 use crate::settings::Settings;
 
 /// The largest file that is read. A password of ECR is some 2.5 kB in base64.
-const LARGEST: u64 = 256 << 10;
+const MAX_BYTES: u64 = 256 << 10;
 /// A file this old holds nothing that is still valid.
 const DEAD_AFTER: Duration = Duration::from_hours(13);
 /// A temporary file this old was left by a process that is gone.
@@ -27,7 +27,7 @@ const PRUNED_EVERY: u32 = 16;
 const LOOKED_AT_ONCE: usize = 128;
 const PRUNED_AT_ONCE: usize = 48;
 /// How long it is remembered that no instance metadata service answers.
-const NOBODY_FOR: Duration = Duration::from_mins(1);
+const IMDS_NEGATIVE_TTL: Duration = Duration::from_mins(1);
 
 /// The folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub struct Cache {
 
 /// Why there is no cache.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Unusable {
+pub enum CacheError {
     /// It is switched off.
     #[error("the token cache is switched off (AWS_ECR_DISABLE_CACHE)")]
     Off,
@@ -57,11 +57,11 @@ pub enum Unusable {
 
 impl Cache {
     /// The cache of these settings. Nothing is created yet.
-    pub fn open(settings: &Settings) -> Result<Self, Unusable> {
+    pub fn open(settings: &Settings) -> Result<Self, CacheError> {
         if settings.filled_variable("AWS_ECR_DISABLE_CACHE").is_some() {
-            return Err(Unusable::Off);
+            return Err(CacheError::Off);
         }
-        let base = base(settings).ok_or(Unusable::Homeless)?;
+        let base = base(settings).ok_or(CacheError::Homeless)?;
         let cache = Self { folder: base.join("tokens"), base };
         cache.check()?;
         Ok(cache)
@@ -72,14 +72,14 @@ impl Cache {
         &self.folder
     }
 
-    fn check(&self) -> Result<(), Unusable> {
+    fn check(&self) -> Result<(), CacheError> {
         // People link the outer folder to where they have room; the inner one is ours, and a link there was planted.
         for (path, facts, sticky_will_do) in [
             (&self.base, std::fs::metadata(&self.base), true),
             (&self.folder, std::fs::symlink_metadata(&self.folder), false),
         ] {
             let Ok(facts) = facts else { continue };
-            let refused = |reason: String| Unusable::Unsafe { folder: path.display().to_string(), reason };
+            let refused = |reason: String| CacheError::Unsafe { folder: path.display().to_string(), reason };
             if !facts.is_dir() {
                 return Err(refused("it is not a folder".into()));
             }
@@ -99,12 +99,12 @@ impl Cache {
     }
 
     /// The entry of a key; `None` where there is none that is sound.
-    pub fn read(&self, key: &str) -> Option<Entry> {
-        Entry::read(&read_own(&self.file(key))?)
+    pub fn read(&self, key: &str) -> Option<CachedToken> {
+        CachedToken::read(&read_own(&self.file(key))?)
     }
 
     /// Writes an entry, and now and then clears away what is dead.
-    pub fn write(&self, key: &str, entry: &Entry) -> io::Result<()> {
+    pub fn write(&self, key: &str, entry: &CachedToken) -> io::Result<()> {
         self.prepare()?;
         let mut file = tempfile::Builder::new().prefix(".new-").tempfile_in(&self.folder)?;
         file.write_all(&entry.bytes())?;
@@ -128,7 +128,7 @@ impl Cache {
     }
 
     /// All sound entries with their keys, ordered by key.
-    pub fn entries(&self) -> Vec<(String, Entry)> {
+    pub fn entries(&self) -> Vec<(String, CachedToken)> {
         let mut entries: Vec<_> = self
             .names()
             .filter_map(|name| name.strip_suffix(".json").map(str::to_owned))
@@ -172,14 +172,14 @@ impl Cache {
     }
 
     /// Whether it was found lately that nobody answers at a metadata service's address.
-    pub fn nobody_at(&self, address: &str) -> bool {
+    pub fn is_imds_unreachable(&self, address: &str) -> bool {
         let facts = std::fs::symlink_metadata(self.nobody(address));
         let age = facts.and_then(|facts| facts.modified()).ok().and_then(|time| time.elapsed().ok());
-        age.is_some_and(|age| age < NOBODY_FOR)
+        age.is_some_and(|age| age < IMDS_NEGATIVE_TTL)
     }
 
     /// Remembers that nobody answers there.
-    pub fn remember_nobody_at(&self, address: &str) -> io::Result<()> {
+    pub fn remember_imds_unreachable(&self, address: &str) -> io::Result<()> {
         self.prepare()?;
         let path = self.nobody(address);
         std::fs::remove_file(&path).or_else(|error| match error.kind() {
@@ -284,11 +284,11 @@ fn read_own(path: &Path) -> Option<Vec<u8>> {
     let facts = file.metadata().ok()?;
     // Nothing for the group and others.
     let mine = platform::owner(&facts) == platform::user() && platform::mode(&facts).trailing_zeros() >= 6;
-    if !facts.is_file() || !mine || facts.len() > LARGEST {
+    if !facts.is_file() || !mine || facts.len() > MAX_BYTES {
         return None;
     }
     let mut bytes = Vec::with_capacity(usize::try_from(facts.len()).ok()?);
-    file.take(LARGEST).read_to_end(&mut bytes).ok()?;
+    file.take(MAX_BYTES).read_to_end(&mut bytes).ok()?;
     Some(bytes)
 }
 
@@ -302,7 +302,7 @@ mod tests {
 
     const KEY: &str = "0123456789abcdef0123456789abcdef";
 
-    fn opened(folder: &Path) -> Result<Cache, Unusable> {
+    fn opened(folder: &Path) -> Result<Cache, CacheError> {
         let folder = folder.to_str().unwrap();
         Cache::open(&Settings::with_environment(
             Globals::default(),
@@ -310,9 +310,9 @@ mod tests {
         ))
     }
 
-    fn entry() -> Entry {
+    fn entry() -> CachedToken {
         let token = base64_simd::STANDARD.encode_to_string("AWS:word");
-        Entry::new("ecr", "eu-west-1", "environment".into(), token, 100, 200)
+        CachedToken::new("ecr", "eu-west-1", "environment".into(), token, 100, 200)
     }
 
     fn mode(path: &Path) -> u32 {
@@ -442,12 +442,12 @@ mod tests {
     fn that_nobody_answers_is_remembered_for_a_minute() {
         let folder = tempfile::tempdir().unwrap();
         let cache = opened(folder.path()).unwrap();
-        assert!(!cache.nobody_at("http://169.254.169.254"));
-        cache.remember_nobody_at("http://169.254.169.254").unwrap();
-        cache.remember_nobody_at("http://169.254.169.254").unwrap();
-        assert!(cache.nobody_at("http://169.254.169.254"));
-        assert!(!cache.nobody_at("http://127.0.0.1:1"));
+        assert!(!cache.is_imds_unreachable("http://169.254.169.254"));
+        cache.remember_imds_unreachable("http://169.254.169.254").unwrap();
+        cache.remember_imds_unreachable("http://169.254.169.254").unwrap();
+        assert!(cache.is_imds_unreachable("http://169.254.169.254"));
+        assert!(!cache.is_imds_unreachable("http://127.0.0.1:1"));
         age(&cache.nobody("http://169.254.169.254"), 1);
-        assert!(!cache.nobody_at("http://169.254.169.254"));
+        assert!(!cache.is_imds_unreachable("http://169.254.169.254"));
     }
 }

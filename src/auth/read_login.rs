@@ -5,9 +5,9 @@
 
 use serde_json::Value;
 
-use super::client_file::{self, Client};
+use super::auth_file::{self, Client};
 use super::json_text::JsonText;
-use super::{credential_program, entry};
+use super::{cached_token, credential_program};
 use crate::settings::Settings;
 
 /// The name under which docker keeps the login of Docker Hub.
@@ -31,7 +31,7 @@ pub enum StoredLogin {
 pub enum Error {
     /// A file cannot be used.
     #[error(transparent)]
-    File(#[from] client_file::Error),
+    File(#[from] auth_file::Error),
     /// A program that keeps passwords does not answer.
     #[error("docker-credential-{program}, which keeps the login for {host}, failed: {reason}")]
     Program {
@@ -49,7 +49,7 @@ pub enum Error {
 pub fn login(settings: &Settings, host: &str, repository: &str) -> Result<Option<StoredLogin>, Error> {
     for client in [Client::Docker, Client::Podman] {
         let Ok(file) = client.file(settings) else { continue };
-        let text = client_file::read(&file)?;
+        let text = auth_file::read(&file)?;
         if let Some(login) = in_file(settings, &text, host, repository)? {
             return Ok(Some(login));
         }
@@ -116,7 +116,7 @@ fn of_entry(entry: &Value) -> Option<StoredLogin> {
         return Some(StoredLogin::Identity(token.to_owned()));
     }
     let (user, password) = match (text("auth"), text("username"), text("password")) {
-        (Some(token), ..) => entry::login(token)?,
+        (Some(token), ..) => cached_token::login(token)?,
         (None, Some(user), Some(password)) => (user.to_owned(), password.to_owned()),
         _ => return None,
     };

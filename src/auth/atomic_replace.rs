@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use crate::platform;
 
 /// The largest file that is read: docker's own have a few kilobytes.
-const LARGEST: u64 = 4 << 20;
+const MAX_BYTES: u64 = 4 << 20;
 
 /// The text of a file; `None` where there is no file.
 pub(super) fn read(file: &Path) -> io::Result<Option<String>> {
@@ -28,12 +28,12 @@ pub(super) fn read(file: &Path) -> io::Result<Option<String>> {
     }
     check(&opened.metadata()?)?;
     let mut text = String::new();
-    let read = opened.take(LARGEST + 1).read_to_string(&mut text);
+    let read = opened.take(MAX_BYTES + 1).read_to_string(&mut text);
     read.map_err(|error| match error.kind() {
         io::ErrorKind::InvalidData => io::Error::other("it is not UTF-8 text"),
         _ => error,
     })?;
-    if text.len() as u64 > LARGEST {
+    if text.len() as u64 > MAX_BYTES {
         return Err(too_large());
     }
     Ok(Some(text))
@@ -46,11 +46,11 @@ fn check(facts: &Metadata) -> io::Result<()> {
     if !facts.is_file() {
         return Err(io::Error::other("it is no regular file"));
     }
-    if facts.len() > LARGEST { Err(too_large()) } else { Ok(()) }
+    if facts.len() > MAX_BYTES { Err(too_large()) } else { Ok(()) }
 }
 
 fn too_large() -> io::Error {
-    io::Error::other(format!("it has more than {} MiB, and so is no file of logins", LARGEST >> 20))
+    io::Error::other(format!("it has more than {} MiB, and so is no file of logins", MAX_BYTES >> 20))
 }
 
 /// What is wrong where a file does not exist because a link on the way to it leads nowhere.
@@ -159,7 +159,7 @@ mod tests {
         assert_eq!(said(read(folder.path())), "it is a folder");
         rustix::fs::mkfifoat(rustix::fs::CWD, path("pipe"), rustix::fs::Mode::RUSR).unwrap();
         assert_eq!(said(read(&path("pipe"))), "it is no regular file");
-        File::create(path("large")).unwrap().set_len(LARGEST + 1).unwrap();
+        File::create(path("large")).unwrap().set_len(MAX_BYTES + 1).unwrap();
         assert_eq!(said(read(&path("large"))), "it has more than 4 MiB, and so is no file of logins");
         std::fs::write(path("bytes"), [0xff]).unwrap();
         assert_eq!(said(read(&path("bytes"))), "it is not UTF-8 text");

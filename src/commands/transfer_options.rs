@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use clap::{Arg, ArgAction, ArgMatches};
 
-use crate::store::{Buffers, DEFAULT_MEMORY, LEAST_MEMORY};
+use crate::store::{Buffers, DEFAULT_MEMORY, MIN_MEMORY};
 
 /// Both arguments.
 pub(super) fn arguments() -> [Arg; 2] {
@@ -37,8 +37,8 @@ fn size(text: &str) -> Result<usize, String> {
     let (unit, factor) = UNITS.into_iter().find(|(unit, _)| text.ends_with(unit)).ok_or_else(wrong)?;
     let number: usize = text[..text.len() - unit.len()].trim_end().parse().map_err(|_| wrong())?;
     let size = number.checked_mul(factor).ok_or_else(wrong)?;
-    if size < LEAST_MEMORY {
-        return Err(format!("{text} is too little; expected at least {}MiB", LEAST_MEMORY >> 20));
+    if size < MIN_MEMORY {
+        return Err(format!("{text} is too little; expected at least {}MiB", MIN_MEMORY >> 20));
     }
     Ok(size)
 }

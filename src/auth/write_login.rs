@@ -8,7 +8,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::client_file::{self, Change};
+use super::auth_file::{self, Change};
 use super::credential_program;
 use super::json_text::JsonText;
 use crate::settings::Settings;
@@ -18,7 +18,7 @@ pub const HELPER: &str = "ecr-login";
 
 /// Where a host's password belongs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Home {
+pub enum CredentialLocation {
     /// In the file.
     File,
     /// With a program that keeps passwords: its name after `docker-credential-`.
@@ -32,7 +32,7 @@ pub enum Home {
 pub enum Error {
     /// The file cannot be changed.
     #[error(transparent)]
-    File(#[from] client_file::Error),
+    File(#[from] auth_file::Error),
     /// The program that keeps passwords did not.
     #[error("docker-credential-{program}, which {file} names for passwords, failed: {reason}")]
     Program {
@@ -46,23 +46,23 @@ pub enum Error {
 }
 
 /// Where a host's password belongs, by what the file says.
-pub fn home(json: &JsonText, host: &str) -> Home {
+pub fn home(json: &JsonText, host: &str) -> CredentialLocation {
     let text = |path: &[&str]| json.get(path).and_then(|value| value.as_str().map(str::to_owned));
     match text(&["credHelpers", host]).or_else(|| text(&["credsStore"])).filter(|name| !name.is_empty()) {
-        None => Home::File,
-        Some(name) if name == HELPER => Home::Ours,
-        Some(name) => Home::Program(name),
+        None => CredentialLocation::File,
+        Some(name) if name == HELPER => CredentialLocation::Ours,
+        Some(name) => CredentialLocation::Program(name),
     }
 }
 
 /// Puts a login into the file.
 pub fn into_file(file: &Path, host: &str, token: &str, dry_run: bool) -> Result<Change, Error> {
-    Ok(client_file::change(file, dry_run, &|json| json.set(&["auths", host], &json!({ "auth": token })))?)
+    Ok(auth_file::change(file, dry_run, &|json| json.set(&["auths", host], &json!({ "auth": token })))?)
 }
 
 /// Takes logins out of the file, under every name that clients have written them.
 pub fn out_of_file(file: &Path, host: &str, dry_run: bool) -> Result<Change, Error> {
-    Ok(client_file::change(file, dry_run, &|json| {
+    Ok(auth_file::change(file, dry_run, &|json| {
         forget(json, host);
         Ok(())
     })?)
@@ -118,11 +118,14 @@ mod tests {
     #[test]
     fn the_file_says_where_a_password_belongs() {
         let home = |text: &str| home(&JsonText::read(text).unwrap(), "h.example");
-        assert_eq!(home("{}"), Home::File);
-        assert_eq!(home(r#"{"credsStore":""}"#), Home::File);
-        assert_eq!(home(r#"{"credsStore":"pass"}"#), Home::Program("pass".into()));
-        assert_eq!(home(r#"{"credsStore":"pass","credHelpers":{"h.example":"ecr-login"}}"#), Home::Ours);
-        assert_eq!(home(r#"{"credHelpers":{"o.example":"x"}}"#), Home::File);
+        assert_eq!(home("{}"), CredentialLocation::File);
+        assert_eq!(home(r#"{"credsStore":""}"#), CredentialLocation::File);
+        assert_eq!(home(r#"{"credsStore":"pass"}"#), CredentialLocation::Program("pass".into()));
+        assert_eq!(
+            home(r#"{"credsStore":"pass","credHelpers":{"h.example":"ecr-login"}}"#),
+            CredentialLocation::Ours
+        );
+        assert_eq!(home(r#"{"credHelpers":{"o.example":"x"}}"#), CredentialLocation::File);
     }
 
     #[test]

@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use super::atomic_replace::{self, Replaced};
 use super::diff;
 use super::json_text::{self, JsonText};
-use super::login_file::{self, Replaced};
 use crate::platform;
 use crate::settings::Settings;
 
@@ -115,7 +115,7 @@ impl Client {
 
 /// Reads a login file; an absent one is empty.
 pub fn read(file: &Path) -> Result<JsonText, Error> {
-    json(file, login_file::read(file).map_err(|reason| failed(file, "read", reason))?.as_deref())
+    json(file, atomic_replace::read(file).map_err(|reason| failed(file, "read", reason))?.as_deref())
 }
 
 /// Changes a file, or only tells what would change.
@@ -124,10 +124,10 @@ pub fn change(
     dry_run: bool,
     edit: &dyn Fn(&mut JsonText) -> Result<(), json_text::Error>,
 ) -> Result<Change, Error> {
-    let real = login_file::resolved(file).map_err(|reason| failed(file, "read", reason))?;
+    let real = atomic_replace::resolved(file).map_err(|reason| failed(file, "read", reason))?;
     let _lock = if dry_run { None } else { lock_folder(&real) };
     for _ in 0..ATTEMPTS {
-        let before = login_file::read(&real).map_err(|reason| failed(file, "read", reason))?;
+        let before = atomic_replace::read(&real).map_err(|reason| failed(file, "read", reason))?;
         let mut json = json(file, before.as_deref())?;
         edit(&mut json).map_err(|reason| Error::Content { file: file.display().to_string(), reason })?;
         let after = json.text().to_owned();
@@ -137,7 +137,7 @@ pub fn change(
             return Ok(change);
         }
         let secret = !secrets(&change.after).is_empty();
-        let replaced = login_file::replace(&real, change.before.as_deref(), &change.after, secret);
+        let replaced = atomic_replace::replace(&real, change.before.as_deref(), &change.after, secret);
         if let Replaced::Done(note) = replaced.map_err(|reason| failed(file, "written", reason))? {
             change.note = note.map(|note| format!("{}: {note}", file.display()));
             return Ok(change);

@@ -25,7 +25,7 @@ use tokio::net::TcpStream;
 
 use super::layout::write;
 use super::{
-    Answer, ArchivePath, ArchiveWriter, Capabilities, Format, Reader, Shared, Source, Store, TagListing,
+    ArchivePath, ArchiveWriter, Capabilities, Format, Reader, Shared, Source, Store, StoreFuture, TagListing,
     Written,
 };
 use crate::image::{Descriptor, Digest, Manifest, Name};
@@ -33,7 +33,7 @@ use crate::network::{Network, log};
 use crate::platform;
 
 /// The most that is read of what an engine says about a failure or a loaded image.
-const MOST_WORDS: usize = 1024 * 1024;
+const MAX_WORDS: usize = 1024 * 1024;
 const PIECE: usize = 1024 * 1024;
 
 /// Why an engine cannot help.
@@ -316,7 +316,7 @@ async fn refusal(address: &Address, doing: &'static str, name: &str, answer: Res
 }
 
 async fn words(answer: Response<Incoming>) -> String {
-    let body = Limited::new(answer.into_body(), MOST_WORDS).collect().await;
+    let body = Limited::new(answer.into_body(), MAX_WORDS).collect().await;
     body.map_or_else(|_| String::new(), |body| String::from_utf8_lossy(&body.to_bytes()).into_owned())
 }
 
@@ -325,39 +325,39 @@ impl Store for Engine {
         label(&self.name)
     }
 
-    fn manifest<'a>(&'a self, name: &'a Name) -> Answer<'a, Manifest> {
+    fn manifest<'a>(&'a self, name: &'a Name) -> StoreFuture<'a, Manifest> {
         self.archive.manifest(name)
     }
 
-    fn candidates<'a>(&'a self, name: &'a Name) -> Answer<'a, Vec<Descriptor>> {
+    fn candidates<'a>(&'a self, name: &'a Name) -> StoreFuture<'a, Vec<Descriptor>> {
         self.archive.candidates(name)
     }
 
-    fn absent<'a>(&'a self, manifest: &'a Manifest) -> Answer<'a, HashSet<Digest>> {
+    fn absent<'a>(&'a self, manifest: &'a Manifest) -> StoreFuture<'a, HashSet<Digest>> {
         self.archive.absent(manifest)
     }
 
-    fn open<'a>(&'a self, blob: &'a Descriptor, offset: u64) -> Answer<'a, Box<dyn Reader>> {
+    fn open<'a>(&'a self, blob: &'a Descriptor, offset: u64) -> StoreFuture<'a, Box<dyn Reader>> {
         self.archive.open(blob, offset)
     }
 
-    fn prepare<'a>(&'a self, blobs: &'a [Descriptor]) -> Answer<'a, HashSet<Digest>> {
+    fn prepare<'a>(&'a self, blobs: &'a [Descriptor]) -> StoreFuture<'a, HashSet<Digest>> {
         self.archive.prepare(blobs)
     }
 
-    fn missing<'a>(&'a self, blobs: &'a [Descriptor]) -> Answer<'a, HashSet<Digest>> {
+    fn missing<'a>(&'a self, blobs: &'a [Descriptor]) -> StoreFuture<'a, HashSet<Digest>> {
         self.archive.missing(blobs)
     }
 
-    fn write<'a>(&'a self, blob: &'a Descriptor, source: &'a Source) -> Answer<'a, Written> {
+    fn write<'a>(&'a self, blob: &'a Descriptor, source: &'a Source) -> StoreFuture<'a, Written> {
         self.archive.write(blob, source)
     }
 
-    fn put_manifest<'a>(&'a self, manifest: &'a Manifest) -> Answer<'a, ()> {
+    fn put_manifest<'a>(&'a self, manifest: &'a Manifest) -> StoreFuture<'a, ()> {
         self.archive.put_manifest(manifest)
     }
 
-    fn put_image<'a>(&'a self, manifest: &'a Manifest, tags: &'a [String]) -> Answer<'a, ()> {
+    fn put_image<'a>(&'a self, manifest: &'a Manifest, tags: &'a [String]) -> StoreFuture<'a, ()> {
         self.archive.put_image(manifest, tags)
     }
 
@@ -365,11 +365,11 @@ impl Store for Engine {
         Capabilities::DOCKER
     }
 
-    fn tags(&self) -> Answer<'_, TagListing> {
+    fn tags(&self) -> StoreFuture<'_, TagListing> {
         self.archive.tags()
     }
 
-    fn finish(&self) -> Answer<'_, ()> {
+    fn finish(&self) -> StoreFuture<'_, ()> {
         Box::pin(self.load())
     }
 }
