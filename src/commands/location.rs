@@ -256,6 +256,11 @@ fn place(text: &str, bare: BareName) -> anyhow::Result<Place> {
     if rooted || drive || [".", "..", "-"].contains(&text) || text.starts_with("-:") {
         return Ok(Place::Path(path(text)?));
     }
+    // `dir:/path` is another tool's scheme; `dir:5000/path` would be a host.
+    let is_scheme = text.split_once(':').is_some_and(|(_, rest)| rest.starts_with(['/', '.', '~']));
+    if let Some(error) = scheme::unsupported(text).filter(|_| is_scheme) {
+        return Err(wrong(error));
+    }
     let reference = text.parse::<Reference>();
     let hosted = reference.as_ref().is_ok_and(|reference| reference.registry.is_some());
     let exists = path(text).is_ok_and(|path| match bare {

@@ -268,6 +268,7 @@ fn uncompressed_sizes_are_measured() {
         assert_eq!(layer["uncompressedSizeInBytes"], plain.stdout.len());
         assert_eq!(layer["diffId"], value["config"]["rootfs"]["diff_ids"][number]);
     }
+    assert_eq!(machine.ok("images team/app --query length(images)"), "1\n", "one value is no table");
     let page = machine.ok(line);
     let diff_id = &layers[0]["diffId"].as_str().unwrap()[7..19];
     assert!(page.lines().any(|line| line.contains(diff_id)), "{page}");

@@ -494,6 +494,7 @@ fn schemes_of_other_tools_are_named_with_ours() {
     let machine = Machine::new();
     for (place, words) in [
         ("dir:no/such", "the scheme dir: is not supported; write the image as oci:PATH"),
+        ("dir:/no/such", "the scheme dir: is not supported; write the image as oci:PATH"),
         (
             "containers-storage:localhost/app:1",
             "the scheme containers-storage: is not supported; save it with 'podman save --format oci-archive' and use \

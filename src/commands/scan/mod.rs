@@ -49,8 +49,12 @@ const FIRST_WAIT_ELSEWHERE: Duration = Duration::from_millis(100);
 /// The arguments of `ecr scan`.
 #[derive(Debug, clap::Args)]
 struct ScanArgs {
-    /// Images: [HOST/]REPOSITORY[:TAG|@DIGEST], or - for one a line on standard input
-    #[arg(value_name = "REFERENCE", required = true)]
+    /// The images, as they are written on the command line.
+    #[arg(
+        help = "Images: [HOST/]REPOSITORY[:TAG|@DIGEST], or - for one a line on standard input",
+        value_name = "REFERENCE",
+        required = true
+    )]
     references: Vec<String>,
     /// Exit 1 where a finding is as bad as this or worse
     #[arg(long, value_enum, value_name = "SEVERITY")]

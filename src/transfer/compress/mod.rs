@@ -5,7 +5,7 @@
 //! until it is done. So each layer is compressed into a spool, a nameless file in the platform's temporary folder, and
 //! moved from there like any other blob: it can be sent again where the network fails, and an upload that ended early
 //! is taken up again by the next run (the same layer always gives the same bytes). While one layer moves, others are
-//! compressed, and no more than [`SPOOLS`] spools exist at once.
+//! compressed, and no more than `SPOOLS` spools exist at once.
 //!
 //! One layer at a time is sent while it is compressed: an upload needs its digest only at its end. What the destination
 //! turns out to have is not sent on, so no more goes there in vain than the network takes while a layer is compressed,

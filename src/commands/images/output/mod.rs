@@ -284,6 +284,10 @@ impl<'a> Output<'a> {
         let value = query.evaluate(object).map_err(|reason| anyhow!("--query: {reason}"))?;
         let mut bytes = Vec::new();
         match self.format {
+            // A table has no place for a single value.
+            Format::Table if !value.is_array() && !value.is_object() => {
+                output::text::write(&mut bytes, &value)?;
+            }
             Format::Table => {
                 let width = self.context.ui.width();
                 let terminal = self.context.ui.out_is_terminal();
