@@ -136,12 +136,14 @@ fn media_type(document: &Document, given: Option<&str>) -> Result<String, Error>
         Some(_) => DOCKER_1_SIGNED,
         None => DOCKER_1,
     };
-    let own = document.media_type.as_deref().or((document.schema_version == Some(1)).then_some(schema_one));
+    // Go writes an empty text where nobody set the member.
+    let told = document.media_type.as_deref().filter(|text| !text.is_empty());
+    let own = told.or((document.schema_version == Some(1)).then_some(schema_one));
     let media_type = match (own, given) {
         (None, None) => {
             return Err(invalid("Image manifest media type is in neither the manifest nor the request"));
         }
-        (Some(own), Some(given)) if document.media_type.is_some() && own != given => {
+        (Some(own), Some(given)) if told.is_some() && own != given => {
             return Err(invalid(
                 "Image manifest media type in the manifest differs from the one in the request",
             ));
@@ -164,7 +166,21 @@ fn media_type(document: &Document, given: Option<&str>) -> Result<String, Error>
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+
+    #[test]
+    fn an_empty_media_type_is_none() {
+        let digest = Digest::of(b"{}");
+        let config = json!({"mediaType": "x", "digest": digest, "size": 2});
+        let text = json!({"schemaVersion": 2, "mediaType": "", "config": config, "layers": null}).to_string();
+        assert_eq!(
+            Manifest::parse(&text, Some(OCI_IMAGE)).map(|manifest| manifest.media_type),
+            Ok(OCI_IMAGE.to_owned())
+        );
+        assert!(Manifest::parse(&text, None).is_err(), "then the request has to say it");
+    }
 
     #[test]
     fn a_manifest_is_read_as_far_as_needed() {
