@@ -135,7 +135,7 @@ fn options(random: &mut Random) -> Vec<String> {
 /// What somebody else did meanwhile.
 #[derive(Default)]
 struct Others {
-    /// Images that were pushed or got a tag, and must be there at the end.
+    /// Images that were pushed or got a tag after the listing, and must be there at the end.
     touched: BTreeSet<String>,
     made: World,
     last_was_a_look: bool,
@@ -221,6 +221,10 @@ fn run(seed: u64) -> Result<usize, String> {
         } else if !others.last_was_a_look && random.chance(eager) {
             // Between the last look and the deletion nothing can be done, and so nothing is tried there.
             meddle(registry, &mut random, &mut others);
+        }
+        if operation == "DescribeImages" && !is_look {
+            // What was done before the listing is in the plan, and may go by it.
+            others.touched.clear();
         }
         others.last_was_a_look = is_look;
         None
