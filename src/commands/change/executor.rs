@@ -222,14 +222,18 @@ impl Work<'_> {
             Ok(found) => found,
             Err(error) => return vec![Done::of(&error); some.len()],
         };
-        let look = |position: usize| {
+        let look = |position: usize, tag: &str| {
             let planned = self.graph.image(position);
             match found.iter().map(Detail::image).find(|image| image.digest() == planned.digest()) {
                 None => Some(Done::Absent),
+                // It may be the only tag of the image that it names now, which would go with it.
+                Some(now) if !now.tags().any(|other| other == tag) => {
+                    Some(Done::Spared("the tag names another image by now, or none".to_owned()))
+                }
                 Some(now) => self.untag_changed(position, planned, now).map(Done::Spared),
             }
         };
-        let mut done: Vec<Option<Done>> = some.iter().map(|(position, _)| look(*position)).collect();
+        let mut done: Vec<Option<Done>> = some.iter().map(|(position, tag)| look(*position, tag)).collect();
         let ids: Vec<Value> = some
             .iter()
             .zip(&done)
