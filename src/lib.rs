@@ -45,6 +45,11 @@
 //! - [`store::Store`] asks registries with `reqwest`, as `oci-client` follows redirects and reads bodies without bound,
 //!   and sends the login to any realm that a registry names.
 
+/// Numbers by chance, as the integration tests have them.
+#[cfg(test)]
+#[path = "../tests/harness/random.rs"]
+mod random;
+
 pub mod args;
 pub mod auth;
 pub mod cli;

@@ -8,24 +8,17 @@ use ecr::args::{Files, shorthand};
 use ecr::output::Query;
 use serde_json::{Value, json};
 
+use crate::harness::random::Random;
+
 /// How long one text may take in a build without optimisation, on a machine that is busy.
 const SOON: Duration = Duration::from_secs(5);
 
-/// Marsaglia's xorshift: small, and the same everywhere.
-struct Random(u64);
+/// Texts by chance.
+trait RandomText {
+    fn text(&mut self, fragments: &[&str], most: usize) -> String;
+}
 
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    fn below(&mut self, limit: usize) -> usize {
-        usize::try_from(self.next() % limit as u64).unwrap()
-    }
-
+impl RandomText for Random {
     /// A text of up to `most` fragments, one in twenty of which is any character at all.
     fn text(&mut self, fragments: &[&str], most: usize) -> String {
         let mut text = String::new();

@@ -41,6 +41,8 @@ use ecr::transfer::progress::{Progress, Silent};
 use ecr::transfer::{Error, Options, Outcome, copy};
 use serde_json::{Value, json};
 
+use crate::harness::random::Random;
+
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 const LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 
@@ -55,13 +57,10 @@ fn archive_path(text: &str) -> ArchivePath {
 
 /// Bytes that do not repeat.
 fn noise(size: usize, seed: u64) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
     let mut bytes = Vec::with_capacity(size + 8);
     while bytes.len() < size {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        bytes.extend_from_slice(&state.to_le_bytes());
+        bytes.extend_from_slice(&random.next().to_le_bytes());
     }
     bytes.truncate(size);
     bytes

@@ -11,36 +11,13 @@ use serde_json::json;
 use super::super::*;
 use crate::image::graph::{Detail, Graph, Status, Time};
 use crate::image::{Digest, glob, media_type};
+use crate::random::Random;
 
 /// How many repositories are tried, unless the environment says otherwise.
 const CASES: u64 = 20_000;
 /// The present, in seconds since 1970.
 const NOW: i64 = 1_700_000_000;
 const HOUR: i64 = 3600;
-
-/// Marsaglia's xorshift: small, and the same everywhere.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    fn below(&mut self, limit: usize) -> usize {
-        usize::try_from(self.next() % limit.max(1) as u64).unwrap()
-    }
-
-    fn chance(&mut self, percent: usize) -> bool {
-        self.below(100) < percent
-    }
-
-    fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
-        &from[self.below(from.len())]
-    }
-}
 
 /// A repository, its criteria, and who needs what.
 struct Case {

@@ -10,32 +10,13 @@ use serde_json::{Value, json};
 
 use super::super::valid;
 use super::stage::{Registry, Stage, image, index, referrer};
+use crate::harness::random::Random;
 
 /// How many repositories are tried, unless the environment says otherwise.
 const CASES: u64 = 12;
 const REPOSITORY: &str = "team/app";
 
-/// Marsaglia's xorshift: small, and the same everywhere.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 % limit.max(1) as u64).unwrap()
-    }
-
-    fn chance(&mut self, percent: usize) -> bool {
-        self.below(100) < percent
-    }
-
-    fn pick<T: Clone>(&mut self, from: &[T]) -> T {
-        from[self.below(from.len())].clone()
-    }
-}
-
-/// What is known of an image from how it was made.
+/// Edges of an image, as it was made.
 #[derive(Debug, Clone, Default)]
 struct Made {
     children: Vec<String>,
@@ -47,6 +28,8 @@ type World = BTreeMap<String, Made>;
 /// Puts random images into a repository, each after what it lists.
 fn fill(registry: &Registry, random: &mut Random, world: &mut World) {
     let mut known: Vec<String> = Vec::new();
+    // Tags of companions, and the numbers of the images that have them.
+    let mut holders: BTreeMap<String, usize> = BTreeMap::new();
     for number in 0..3 + random.below(12) {
         let name = format!("image-{number}-{}", random.0);
         let mut made = Made::default();
@@ -54,14 +37,15 @@ fn fill(registry: &Registry, random: &mut Random, world: &mut World) {
         let manifest = match kind {
             0..=4 => image(&name),
             5..=7 => {
-                let children: BTreeSet<String> = (0..=random.below(3)).map(|_| random.pick(&known)).collect();
+                let children: BTreeSet<String> =
+                    (0..=random.below(3)).map(|_| random.pick(&known).clone()).collect();
                 made.children = children.into_iter().collect();
                 let mut list = index(&made.children.iter().map(String::as_str).collect::<Vec<_>>());
                 list["annotations"] = json!({"name": name});
                 list
             }
             _ => {
-                let subject = random.pick(&known);
+                let subject = random.pick(&known).clone();
                 made.subjects = vec![subject.clone()];
                 referrer(&name, &subject)
             }
@@ -74,8 +58,16 @@ fn fill(registry: &Registry, random: &mut Random, world: &mut World) {
             tags.push(format!("also-{number}"));
         }
         if random.chance(15) && !known.is_empty() {
-            let subject = random.pick(&known);
-            tags.push(format!("sha256-{}{}", &subject[7..], random.pick(&["", ".sig", ".att"])));
+            let subject = random.pick(&known).clone();
+            let tag = format!("sha256-{}{}", &subject[7..], random.pick(&["", ".sig", ".att"]));
+            if let Some(earlier) = holders.insert(tag.clone(), number) {
+                // The tag moves here, and the image that had it is no companion by it any more.
+                let made: &mut Made = world.get_mut(&known[earlier]).unwrap();
+                if let Some(at) = made.subjects.iter().rposition(|each| *each == subject) {
+                    made.subjects.remove(at);
+                }
+            }
+            tags.push(tag);
             made.subjects.push(subject);
         }
         let digest = registry.put(REPOSITORY, &manifest, tags.first().map(String::as_str));
@@ -103,7 +95,7 @@ fn fill(registry: &Registry, random: &mut Random, world: &mut World) {
 fn options(random: &mut Random) -> Vec<String> {
     let mut words = Vec::new();
     let mut add = |text: &str| words.extend(text.split(' ').map(str::to_owned));
-    add(random.pick(&[
+    add(random.pick::<&str>(&[
         "--untagged",
         "--tagged",
         "--older-than 20d",
@@ -119,7 +111,7 @@ fn options(random: &mut Random) -> Vec<String> {
         add(&format!("--keep={}", random.below(4)));
     }
     if random.chance(20) {
-        add(random.pick(&["--keep-tag=also-*", "--keep-tag=v-*", "--keep-tag=*-3"]));
+        add(random.pick::<&str>(&["--keep-tag=also-*", "--keep-tag=v-*", "--keep-tag=*-3"]));
     }
     let plain = words.iter().all(|word| word != "--untagged" && word != "--orphans");
     if plain && random.chance(20) {
@@ -137,6 +129,8 @@ fn options(random: &mut Random) -> Vec<String> {
 struct Others {
     /// Images that were pushed or got a tag after the listing, and must be there at the end.
     touched: BTreeSet<String>,
+    /// The tags of all images when they were listed.
+    listed: BTreeMap<String, Vec<String>>,
     made: World,
     last_was_a_look: bool,
     failures: Vec<String>,
@@ -148,7 +142,8 @@ fn meddle(registry: &Registry, random: &mut Random, others: &mut Others) {
     let name = format!("other-{}", random.0);
     match random.below(3) {
         0 if !there.is_empty() => {
-            let children: BTreeSet<String> = (0..=random.below(2)).map(|_| random.pick(&there)).collect();
+            let children: BTreeSet<String> =
+                (0..=random.below(2)).map(|_| random.pick(&there).clone()).collect();
             let children: Vec<String> = children.into_iter().collect();
             let mut list = index(&children.iter().map(String::as_str).collect::<Vec<_>>());
             list["annotations"] = json!({"name": name});
@@ -157,21 +152,13 @@ fn meddle(registry: &Registry, random: &mut Random, others: &mut Others) {
             others.made.insert(digest, Made { children, subjects: Vec::new() });
         }
         1 if !there.is_empty() => {
-            let wanted = random.pick(&there);
+            let wanted = random.pick(&there).clone();
             let input = json!({"repositoryName": REPOSITORY, "imageIds": [{"imageDigest": wanted}]});
             let got = registry.call("BatchGetImage", input).unwrap();
             let Some(text) = got["images"][0]["imageManifest"].as_str() else { return };
             let manifest: Value = serde_json::from_str(text).unwrap();
-            let tags = |registry: &Registry| {
-                let images = registry.images(REPOSITORY).into_iter();
-                images.filter(|(digest, _)| *digest == wanted).map(|(_, tags)| tags).next()
-            };
-            let before = tags(registry);
             registry.put_text(REPOSITORY, text, &manifest, Some(&format!("moving-{}", random.below(2))));
-            // A tag that the image has already changes nothing that anybody could see.
-            if tags(registry) != before {
-                others.touched.insert(wanted);
-            }
+            others.touched.insert(wanted);
         }
         _ => {
             let digest = registry.image(REPOSITORY, &name, random.chance(50).then_some("pushed"));
@@ -230,10 +217,13 @@ fn run(seed: u64) -> Result<usize, String> {
             // Between the last look and the deletion nothing can be done, and so nothing is tried there.
             meddle(registry, &mut random, &mut others);
         }
+        let now: BTreeMap<String, Vec<String>> = registry.images(REPOSITORY).into_iter().collect();
         if operation == "DescribeImages" && !is_look {
-            // What was done before the listing is in the plan, and may go by it.
-            others.touched.clear();
+            others.listed.clone_from(&now);
         }
+        // An image with the tags of the listing is as the plan has it, whatever was done to it, and may go by it.
+        let Others { touched, listed, .. } = &mut *others;
+        touched.retain(|digest| listed.get(digest) != now.get(digest));
         others.last_was_a_look = is_look;
         None
     });
@@ -298,13 +288,18 @@ fn verdict(
     Ok(planned.len() - spared.len().min(planned.len()))
 }
 
-/// Every blob of an image is still there.
+/// Every blob of an image is still there: those of an archived image may be in the archive.
 fn check_layers(registry: &Registry, digest: &str) -> Result<(), String> {
     let layers = ["{}", "layer"].map(|blob| crate::harness::registry::digest(blob.as_bytes()));
     let input = json!({"repositoryName": REPOSITORY, "layerDigests": layers});
     let answer = registry.call("BatchCheckLayerAvailability", input).unwrap();
-    let available = answer["layers"].as_array().unwrap().iter();
-    if available.filter(|layer| layer["layerAvailability"] == "AVAILABLE").count() == 2 {
+    let id = json!({"repositoryName": REPOSITORY, "imageIds": [{"imageDigest": digest}]});
+    let image = registry.call("DescribeImages", id).unwrap();
+    let is_archived = image["imageDetails"][0]["imageStatus"] == "ARCHIVED";
+    let is_there = |layer: &&Value| {
+        layer["layerAvailability"] == "AVAILABLE" || (is_archived && layer["layerAvailability"] == "ARCHIVED")
+    };
+    if answer["layers"].as_array().unwrap().iter().filter(is_there).count() == 2 {
         return Ok(());
     }
     Err(format!("{digest} has lost a layer: {answer}"))

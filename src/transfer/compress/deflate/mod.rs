@@ -91,6 +91,7 @@ mod tests {
     use flate2::bufread::DeflateDecoder;
 
     use super::*;
+    use crate::random::Random;
 
     /// What is easy to pack, what is hard, and what changes between the two.
     fn contents() -> Vec<Vec<u8>> {
@@ -155,13 +156,8 @@ mod tests {
     #[test]
     fn zlib_and_libdeflate_open_whatever_was_joined() {
         let cases = std::env::var("GZIP_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(40);
-        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-        let mut next = move |limit: usize| {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            usize::try_from(state % limit as u64).unwrap()
-        };
+        let mut random = Random(0x9e37_79b9_7f4a_7c15);
+        let mut next = |limit: usize| random.below(limit);
         for case in 0..cases {
             let mut content = Vec::new();
             let length = next(2 * BLOCK) + next(64);
