@@ -1,4 +1,4 @@
-//! What systems do differently, behind one interface: modes and owners of files, positions in them, links, signals.
+//! One interface to what differs between systems: modes and owners of files, positions in them, links, signals.
 //!
 //! [`unix`](self) has modes, owners and links. Windows has access lists that a folder hands down: a private folder is
 //! one whose list names its owner alone, and a file in it is as private. What has no counterpart says so in its
@@ -14,7 +14,7 @@ pub use unix::*;
 #[cfg(windows)]
 pub use windows::*;
 
-/// What asks the program to stop.
+/// Signals that ask the program to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StopRequest {
     /// Ctrl-C, SIGINT.

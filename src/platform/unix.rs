@@ -17,7 +17,7 @@ use super::StopRequest;
 
 pub use std::os::unix::fs::FileExt;
 
-/// What a program's file name ends in.
+/// Suffix of the file names of programs.
 pub const PROGRAM_SUFFIX: &str = "";
 
 /// The variable that names the user's folder.
@@ -159,7 +159,7 @@ fn flags(flags: OFlags) -> i32 {
     flags.bits() as i32
 }
 
-/// What temporary folders are made with, so that only their owner can enter them.
+/// Builder of temporary folders that only their owner can enter.
 pub fn restrict(builder: &mut tempfile::Builder<'_, '_>) {
     builder.permissions(Permissions::from_mode(0o700));
 }

@@ -10,7 +10,7 @@ use std::process::{Command, ExitStatus, Stdio};
 
 use super::StopRequest;
 
-/// What a program's file name ends in.
+/// Suffix of the file names of programs.
 pub const PROGRAM_SUFFIX: &str = ".exe";
 /// The variable that names the user's folder, as for Python.
 pub const HOME: &str = "USERPROFILE";
@@ -20,7 +20,7 @@ pub const SOCKET_SCHEME: &str = "npipe://";
 pub const DOCKER_SOCKET: &str = r"\\.\pipe\docker_engine";
 /// Where podman's engine of this machine listens.
 pub const PODMAN_SOCKET: &str = r"\\.\pipe\podman-machine-default";
-/// What opening a pipe fails with while each of its ends is taken (ERROR_PIPE_BUSY).
+/// Error of opening a pipe while each of its ends is taken (ERROR_PIPE_BUSY).
 const PIPE_BUSY: i32 = 231;
 /// How often a pipe that is busy is tried, 50 milliseconds apart.
 const PIPE_ATTEMPTS: usize = 100;

@@ -1,4 +1,4 @@
-//! What is chosen, and what is kept whatever was chosen.
+//! Criteria by which images are chosen, and by which they stay all the same.
 
 use crate::image::glob;
 use crate::image::graph::{Image, Time};
@@ -20,7 +20,7 @@ pub struct Criteria {
     pub keep: Option<usize>,
     /// Images with a tag that matches one of these globs stay.
     pub keep_tags: Vec<String>,
-    /// What was pushed after this stays: pushes that are under way write children before their index.
+    /// Start of the grace period: images pushed after it stay, since pushes that are under way write children before their index.
     pub young_since: Time,
     /// Tags are removed, and images only with their last one.
     pub by_tag: bool,

@@ -1,4 +1,4 @@
-//! What goes: the chosen images, and what goes with them.
+//! Images that go: the chosen ones, and the children and companions that go with them.
 
 use super::stays::Stays;
 use super::{Criteria, Gone, Kept, Repository, Unmatched, Verdict};

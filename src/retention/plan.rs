@@ -10,7 +10,7 @@ use crate::image::graph::{Graph, Time};
 /// A repository as the plan sees it.
 #[derive(Debug, Clone, Copy)]
 pub struct Repository<'a> {
-    /// What is in it, with the children of all indexes whose manifests can be read.
+    /// Its images, with the children of all indexes whose manifests can be read.
     pub graph: &'a Graph,
     /// When images were last pulled, where that is another time than the service's: our own fetches are left out.
     pub pulls: &'a HashMap<usize, Option<Time>>,
@@ -18,7 +18,7 @@ pub struct Repository<'a> {
     pub protected: &'a HashMap<usize, Protector>,
 }
 
-/// What is to happen to an image.
+/// Decision on an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     /// It stays.

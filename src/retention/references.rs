@@ -24,7 +24,7 @@ pub struct Unclear {
     pub line: usize,
     /// The reference as far as it goes.
     pub text: String,
-    /// What is wrong with it.
+    /// The reason why it is no reference.
     pub reason: String,
 }
 

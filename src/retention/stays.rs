@@ -1,4 +1,4 @@
-//! What stays whatever the criteria say.
+//! Images that stay whatever the criteria say.
 
 use std::cmp::Reverse;
 use std::collections::HashSet;
@@ -82,7 +82,7 @@ impl Stays {
         }
     }
 
-    /// What lists an image that has to stay, and what such an image is about, has to stay with it.
+    /// Keeps the indexes and the subjects of images that have to stay.
     fn bind(&mut self, graph: &Graph) {
         let is_binding = |reason: &Option<Kept>| reason.is_some_and(Kept::is_binding);
         let mut waiting: Vec<usize> =
@@ -105,7 +105,7 @@ fn is_candidate(graph: &Graph, position: usize) -> bool {
     !is_held && !is_about_another
 }
 
-/// What is to be said of an image by itself.
+/// Reason for an image to stay that lies in the image itself.
 fn own_reason(
     repository: Repository<'_>,
     criteria: &Criteria,

@@ -49,7 +49,7 @@ enum Phase {
     Alone,
     /// Connections were added, and do not give all they can yet. What there was before: connections, bytes per second.
     Opening(usize, f64),
-    /// What they give is being measured.
+    /// Their rate is being measured.
     Measuring(usize, f64),
     /// There will be no attempt for so many windows.
     Resting(u32),

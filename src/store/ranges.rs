@@ -23,7 +23,7 @@ const MEBIBYTE: u64 = 1024 * 1024;
 const MIN_BYTES: u64 = 8 * MEBIBYTE;
 /// Bytes of a range.
 const RANGE: u64 = MEBIBYTE;
-/// What a connection takes of the memory besides the range's bytes.
+/// Memory of a connection besides the range's bytes.
 const CONNECTION: u64 = 256 * 1024;
 /// How far the first range lies ahead of the stream at least: what the stream brings until the range is there.
 const LEAD: u64 = 2 * MEBIBYTE;
@@ -177,7 +177,7 @@ impl Ranged {
         }
     }
 
-    /// What the stream brings until it is known whether ranges are faster.
+    /// Bytes that the stream brings until it is known whether ranges are faster.
     fn lead(&self) -> u64 {
         let Some(begun) = self.begun else { return LEAD };
         let (read, elapsed) = (self.position - self.offset, begun.elapsed().as_millis().max(1));

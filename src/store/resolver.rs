@@ -22,7 +22,7 @@ pub(super) struct Refused {
 #[derive(Debug, Clone)]
 pub(super) struct Resolver(Arc<Named>);
 
-/// What the user named.
+/// Hosts that the user named.
 #[derive(Debug)]
 struct Named {
     /// The server; `None` for AWS.

@@ -13,7 +13,7 @@ use super::{Error, Options, Outcome};
 use crate::image::Descriptor;
 use crate::store::{Setbacks, Shared, Source, Written};
 
-/// What moves blobs of one image.
+/// Mover of the blobs of one image.
 #[derive(Clone)]
 struct Mover {
     source: Shared,
@@ -94,7 +94,7 @@ impl Mover {
         }
     }
 
-    /// What has moved and failed so far.
+    /// Blobs that have moved and failed so far.
     fn seen(&self) -> (u64, Setbacks) {
         let setbacks = self.source.setbacks() + self.destination.setbacks();
         (self.moved.load(Ordering::Relaxed), setbacks)

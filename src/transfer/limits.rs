@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 const LARGE: usize = 4;
 /// The most large blobs at once.
 const MAX_LARGE: usize = 16;
-/// What a connection takes of the memory besides the blob's bytes.
+/// Memory of a connection besides the blob's bytes.
 const CONNECTION: u64 = 128 * 1024;
 /// How often throughput is measured. Long enough for a part of several megabytes.
 pub(super) const WINDOW: Duration = Duration::from_secs(1);

@@ -23,17 +23,17 @@ use crate::image::{Digest, Name};
 use crate::retention::removal;
 use crate::ui::progress::count;
 
-/// What archiving means for whoever pays.
+/// Note on the price of archiving.
 pub(super) const ARCHIVE_TERMS: &str = "archived images are kept, and paid for, for 90 days at least; restoring one costs, and below 150 TB the archive costs \
      as much as the standard class";
 
-/// What is to be done to which images.
+/// Images that were named, and the action on them.
 pub(super) struct ByName<'a> {
     pub(super) references: &'a [String],
     pub(super) action: Action,
-    /// Whether what an index lists goes along.
+    /// Whether the children of an index go along.
     pub(super) children: bool,
-    /// Whether what is about an image goes along.
+    /// Whether the companions of an image go along.
     pub(super) companions: bool,
     pub(super) consent: ConsentArgs,
     pub(super) reading: &'a ReadingArgs,

@@ -1,8 +1,8 @@
 //! Carrying a plan out: another look at every image just before it goes, in calls of at most 100.
 //!
 //! The service has no conditional deletion, so that the time between the look and the call, one round trip, stays open.
-//! What is in the plan goes by its digest. Whatever lists another manifest goes in an earlier call than that manifest, and
-//! a subject in an earlier one than what is about it; where one of them is spared, what hangs on it is spared too.
+//! Images go by their digests: an index in an earlier call than its children, a subject in an earlier one than its
+//! referrers. Where one of them is spared, its children and referrers are spared too.
 
 use std::collections::HashMap;
 
@@ -24,7 +24,7 @@ pub(super) const BATCH: usize = 100;
 /// How many calls are under way at once for one repository.
 const CALLS: usize = 4;
 
-/// What is done to the images of a plan.
+/// Action on the images of a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Action {
     Delete,
@@ -45,7 +45,7 @@ pub(super) struct Work<'a> {
     pub(super) action: Action,
 }
 
-/// What became of the images and tags of a plan.
+/// Outcomes for the images and tags of a plan.
 #[derive(Debug, Default)]
 pub(super) struct Outcome {
     pub(super) images: HashMap<usize, Done>,
@@ -144,7 +144,7 @@ impl Work<'_> {
         done
     }
 
-    /// What makes an image another one than was planned for.
+    /// Reason why an image is no longer the one that was planned for.
     fn changed(&self, planned: &Image, now: &Image) -> Option<String> {
         let sorted = |image: &Image| {
             let mut tags: Vec<String> = image.tags().map(str::to_owned).collect();
@@ -253,7 +253,7 @@ impl Work<'_> {
         done.into_iter().flatten().collect()
     }
 
-    /// What makes an image another one than was planned for, once those of its tags that this run removed are set aside.
+    /// Reason why an image is no longer the one that was planned for, once those of its tags that this run removed are set aside.
     fn untag_changed(&self, position: usize, planned: &Image, now: &Image) -> Option<String> {
         let going: Vec<&str> =
             self.untag.iter().filter(|(at, _)| *at == position).map(|(_, tag)| tag.as_str()).collect();
@@ -278,7 +278,7 @@ fn list<'a>(answer: &'a Value, name: &str) -> impl Iterator<Item = &'a Value> {
     answer[name].as_array().into_iter().flatten()
 }
 
-/// What the service says became of an image. It answers one entry for each tag, or one for each image.
+/// Outcome for an image, by the service's answer: it has one entry for each tag, or one for each image.
 fn deleted(digest: &str, answer: &Value, word: &'static str) -> Done {
     let is_it = |id: &Value| id["imageDigest"].as_str() == Some(digest);
     if let Some(failure) = list(answer, "failures").find(|failure| is_it(&failure["imageId"])) {

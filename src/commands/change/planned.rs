@@ -32,7 +32,7 @@ pub(super) struct Planned {
     pub(super) replication: DeleteReplication,
     /// Whether no tagged image that can be pulled would be left.
     pub(super) empties: bool,
-    /// What was done; `None` where only the plan is shown.
+    /// Outcome of carrying it out; `None` where only the plan is shown.
     pub(super) outcome: Option<Outcome>,
 }
 

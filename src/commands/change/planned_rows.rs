@@ -161,7 +161,7 @@ impl<'a> PlannedRows<'a> {
 }
 
 impl Planned {
-    /// What did not go, and why: references without the repository's name.
+    /// Images and tags that did not go, and why: references without the repository's name.
     fn problems(&self) -> Vec<(String, Done)> {
         let Some(outcome) = &self.outcome else { return Vec::new() };
         let is_problem = |done: &Done| !matches!(done, Done::Yes(_) | Done::Absent);

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::super::images::connection::Connection;
 use super::super::images::failures::has_code;
 
-/// What is known of the replication of deletions in a registry.
+/// Replication of deletions in a registry, as far as it is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum DeleteReplication {
     /// The rules that replicate deletions.
@@ -17,7 +17,7 @@ pub(super) enum DeleteReplication {
 /// A replication rule that replicates deletions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Rule {
-    /// What the names of its repositories begin with; empty for all repositories.
+    /// Prefixes of the names of its repositories; empty for all repositories.
     prefixes: Vec<String>,
     destinations: Vec<Destination>,
 }

@@ -66,7 +66,7 @@ struct Restored {
     digest: Digest,
     tags: Vec<String>,
     is_index: bool,
-    /// What it lists was seen to.
+    /// Whether its children were seen to.
     is_expanded: bool,
     done: Done,
 }

@@ -1,4 +1,4 @@
-//! What was done to each tag or image, as data, rows and exit code.
+//! Outcomes for tags and images, as data, rows and exit code.
 
 use std::process::ExitCode;
 
@@ -15,7 +15,7 @@ const REFUSED: u8 = 254;
 /// The service could not be asked.
 const OTHER: u8 = 255;
 
-/// What became of one tag or image.
+/// Outcome for one tag or image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Done {
     /// It was done: `removed`, `created`, `archived` and so on.

@@ -257,7 +257,7 @@ async fn remove_some(some: &[Wanted<'_>], of_repository: &[Wanted<'_>]) -> Vec<D
     done.into_iter().flatten().collect()
 }
 
-/// What the service says became of a tag.
+/// Outcome for a tag, by the service's answer.
 fn removed(wanted: &Wanted<'_>, answer: &Value) -> Done {
     let list = |name: &str| answer[name].as_array().into_iter().flatten();
     let tag = |id: &Value| id["imageTag"].as_str() == Some(wanted.tag.as_str());

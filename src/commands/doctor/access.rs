@@ -1,4 +1,4 @@
-//! What an AccessDeniedException means: which action of whom is not allowed by which kind of policy.
+//! Reading of an AccessDeniedException: which action of whom is not allowed by which kind of policy.
 
 use crate::image::Registry;
 

@@ -1,4 +1,4 @@
-//! What `ecr doctor` can find: a stable identifier each, which docs/doctor.md explains.
+//! Findings of `ecr doctor`: a stable identifier each, which docs/doctor.md explains.
 
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

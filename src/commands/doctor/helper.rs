@@ -12,7 +12,7 @@ use crate::settings::Settings;
 /// How long a program may take, unless --cli-read-timeout says less. One that asks a person for something never answers.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What is often said of failures: by docker's own programs, Amazon's, and by us of a program.
+/// Words in which failures are often told: by docker's own programs, Amazon's, and by us of a program.
 const KNOWN: [&str; 11] = [
     "not implemented",
     "pass not initialized",
@@ -124,7 +124,7 @@ fn reason(error: &read_login::Error, is_own: bool) -> String {
     }
 }
 
-/// What a program said of its failure, as far as it is known to be no secret.
+/// Words of a program about its failure, as far as it is known to be no secret.
 fn shown(reason: &str, is_own: bool) -> String {
     let said = reason.to_lowercase();
     if is_own || KNOWN.iter().any(|phrase| said == *phrase) {

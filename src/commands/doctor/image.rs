@@ -18,7 +18,7 @@ pub(super) struct Asked {
     pub(super) reference: Option<Reference>,
 }
 
-/// What became of a call.
+/// Outcome of a call.
 pub(super) enum Outcome {
     Answer(Value),
     /// The service refused for lack of rights: who may not do what, and what to do.

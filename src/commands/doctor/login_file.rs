@@ -1,4 +1,4 @@
-//! What a login file says of a host, by the rules that docker, podman and helm share.
+//! Entries of a login file for a host, by the rules that docker, podman and helm share.
 
 use std::path::Path;
 

@@ -156,7 +156,7 @@ impl<'a> Examination<'a> {
         }
     }
 
-    /// What asks for us. The region of an EC2 instance counts where none is configured.
+    /// Prepares the calls to the service. The region of an EC2 instance counts where none is configured.
     async fn diagnosis(&mut self) -> Result<Diagnosis, service::Error> {
         let diagnosis = Diagnosis::new(&self.settings)?;
         if self.region.is_some() || self.settings.local() {

@@ -1,4 +1,4 @@
-//! What was found, and how it is printed.
+//! Findings of one run, and how they are printed.
 
 use std::fmt::Write as _;
 
@@ -14,7 +14,7 @@ use crate::auth::redact::Secrets;
 struct Check {
     finding: Finding,
     detail: String,
-    /// What to do; empty where nothing is to be done.
+    /// Advice; empty where nothing is to be done.
     hint: String,
 }
 

@@ -49,7 +49,7 @@ fn age(examination: &mut Examination<'_>, host: &str, place: &str, end: Option<u
     }
 }
 
-/// What is wrong with a password as a text.
+/// Fault of a password as a text.
 fn damage(password: &str) -> Option<&'static str> {
     if password.contains(['\r', '\n', ' ', '\t']) {
         return Some(

@@ -64,7 +64,7 @@ fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     images::run(context, matches, preview)
 }
 
-/// What the service would do to one image.
+/// Action of the service on one image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct PreviewedImage {
     digest: String,

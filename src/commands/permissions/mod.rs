@@ -16,7 +16,7 @@ pub use table::PERMISSIONS;
 pub struct Permissions {
     /// The command, with its subcommand: `lifecycle apply`.
     pub command: &'static str,
-    /// What it needs, in the order in which it is needed.
+    /// Grants that it needs, in the order of its calls.
     pub grants: &'static [Grant],
 }
 
@@ -93,7 +93,7 @@ impl Permissions {
         self.grants.iter().any(|grant| grant.on == On::Destination)
     }
 
-    /// What is needed with these options.
+    /// Grants that are needed with these options.
     pub fn needed<'a>(&'a self, options: &'a [&str]) -> impl Iterator<Item = &'static Grant> + 'a {
         self.grants.iter().filter(move |grant| match grant.when {
             When::Always => true,

@@ -5,19 +5,19 @@ use super::On::{Destination, Every, Repository, Source};
 use super::When::{Always, Better, Option, Where};
 use super::{Grant, On, Permissions, When};
 
-/// What `--all` needs, and a glob.
+/// Actions of `--all` and of globs.
 const ALL: Grant = grant(Option("--all or a glob"), Every, &["ecr:DescribeRepositories"]);
-/// What lists images of the public registry, whose repositories are named without its alias.
+/// Actions that list images of the public registry, whose repositories are named without its alias.
 const PUBLIC: Grant = grant(
     Where("the registry is public.ecr.aws"),
     Repository,
     &["ecr-public:DescribeRegistries", "ecr-public:DescribeRepositories", "ecr-public:DescribeImages"],
 );
-/// What reads the manifests of indexes.
+/// Actions that read the manifests of indexes.
 const TREE: &[&str] = &["ecr:BatchGetImage"];
-/// What reads images whole.
+/// Actions that read whole images.
 const PULL: &[&str] = &["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"];
-/// What writes images.
+/// Actions that write images.
 const PUSH: &[&str] = &[
     "ecr:BatchCheckLayerAvailability",
     "ecr:InitiateLayerUpload",
@@ -25,7 +25,7 @@ const PUSH: &[&str] = &[
     "ecr:CompleteLayerUpload",
     "ecr:PutImage",
 ];
-/// What a push does sooner or tells better with more rights.
+/// Actions with which a push is faster, or its messages better.
 const PUSH_BETTER: Grant = grant(
     Better("skips images that are there, and finds immutable tags before anything is sent"),
     Destination,
@@ -43,7 +43,7 @@ const CREATE_FROM_FILE: Grant = grant(
     Destination,
     &["ecr:TagResource", "ecr:PutLifecyclePolicy", "ecr:SetRepositoryPolicy"],
 );
-/// What a pull through a cache rule needs, for images that are not there yet.
+/// Actions of a pull through a cache rule, for images that are not there yet.
 const UPSTREAM: Grant = grant(
     Where("the repository belongs to a pull through cache rule"),
     Source,

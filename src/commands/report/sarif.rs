@@ -49,7 +49,7 @@ pub(in crate::commands) struct Finding {
     pub(in crate::commands) path: String,
     /// Line and column, from 1.
     pub(in crate::commands) position: (usize, usize),
-    /// What tells this result from others, also in a later run.
+    /// Fingerprint: tells this result from others, also in a later run.
     pub(in crate::commands) identity: String,
     /// Why the result does not count, where somebody said so.
     pub(in crate::commands) suppressed: Option<String>,

@@ -1,4 +1,4 @@
-//! What `ecr scan` prints for people and as data. The formats of other programs are in [`super::formats`].
+//! Output of `ecr scan` for people and as data. The formats of other programs are in [`super::formats`].
 
 use std::collections::BTreeMap;
 use std::io::Write;

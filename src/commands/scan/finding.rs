@@ -109,7 +109,7 @@ impl Finding {
         packages.iter().map(of_package).collect()
     }
 
-    /// What tells it from the others of an image, also in a later scan.
+    /// Fingerprint: tells it from the others of an image, also in a later scan.
     pub(super) fn identity(&self) -> String {
         let part = |text: &Option<String>| text.clone().unwrap_or_default();
         [self.id.clone(), part(&self.package), part(&self.version), part(&self.file_path)].join("\n")

@@ -16,7 +16,7 @@ use crate::model::foreign::{self, Foreign};
 /// More than this is read of no file.
 const MAX_BYTES: u64 = 4 << 20;
 
-/// What is not to fail the gate, and until when.
+/// Finding that is not to fail the gate, and until when.
 #[derive(Debug, Clone, Default)]
 pub(super) struct IgnoreRules {
     rules: Vec<IgnoreRule>,

@@ -105,7 +105,7 @@ fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     images::run(context, matches, scan)
 }
 
-/// What the findings mean for the gate.
+/// Verdict of the gate on the findings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Verdict {
     Pass,

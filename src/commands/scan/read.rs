@@ -34,7 +34,7 @@ pub(super) struct Patience {
     pub(super) first_wait: Duration,
 }
 
-/// What is known of an image's scan.
+/// State of an image's scan, as far as it is known.
 #[derive(Clone)]
 pub(super) struct Scan {
     pub(super) target: Target,
@@ -99,7 +99,7 @@ pub(super) async fn read(
 /// The status of a scan whose findings may still change.
 const SETTLING: &str = "SETTLING";
 
-/// What one look at a scan says.
+/// Result of one look at a scan.
 enum Look {
     Read(Box<Scan>),
     Wait { status: String, reason: String },

@@ -1,8 +1,8 @@
-//! What the status of a scan means for a gate.
+//! Meaning of a scan's status for a gate.
 
 use serde_json::Value;
 
-/// What is to be done at a status.
+/// Reaction to a status.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Meaning {
     /// The findings can be read.
@@ -13,7 +13,7 @@ pub(super) enum Meaning {
     Unreadable(&'static str),
 }
 
-/// What one answer of DescribeImageScanFindings means.
+/// Reading of one answer of DescribeImageScanFindings.
 pub(super) fn meaning(answer: &Value) -> Meaning {
     let findings = &answer["imageScanFindings"];
     let is_completed = findings.get("imageScanCompletedAt").is_some_and(|at| !at.is_null());

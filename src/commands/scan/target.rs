@@ -12,7 +12,7 @@ use crate::image::graph::{Graph, Kind, Status};
 use crate::image::{Digest, Name, Platform, Reference};
 use crate::settings::Settings;
 
-/// What buildkit writes as the platform of an attestation.
+/// Platform that buildkit writes for an attestation.
 const NO_PLATFORM: &str = "unknown/unknown";
 
 /// The connections of one command, one for each registry.
@@ -121,7 +121,7 @@ pub(super) async fn of_reference(
     Ok((targets, fetched))
 }
 
-/// What an index lists but attestations, with the platforms, and whether its manifest was fetched; `None` where it is
+/// Children of an index but attestations, with the platforms, and whether its manifest was fetched; `None` where it is
 /// not known.
 async fn children(
     repository: &Repository,

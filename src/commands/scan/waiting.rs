@@ -1,4 +1,4 @@
-//! What is shown while scans are waited for: a line on a terminal, else a sentence at each change.
+//! Progress while scans are waited for: a line on a terminal, else a sentence at each change.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};

@@ -1,4 +1,4 @@
-//! What stops a prune before anything is changed anywhere.
+//! Brakes: limits that stop a prune before anything is changed anywhere.
 
 use super::super::executor::Action;
 use super::super::planned::Planned;

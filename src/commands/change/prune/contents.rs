@@ -1,4 +1,4 @@
-//! What a repository has, and the plan for it.
+//! Images of a repository, and the plan for them.
 
 use std::collections::HashMap;
 
@@ -23,7 +23,7 @@ use crate::retention::{self, Criteria, Protector, TagState};
 pub(super) struct Target<'a> {
     pub(super) repository: Repository,
     pub(super) options: &'a RuleArgs,
-    /// What the files of the options refer to.
+    /// References in the files of the options.
     pub(super) references: &'a References,
     pub(super) now: Timestamp,
 }

@@ -1,4 +1,4 @@
-//! What must not go since somebody needs it: references in files, and what enhanced scanning says is in use.
+//! Images that must not go since somebody needs them: references in files, and what enhanced scanning says is in use.
 
 use std::collections::HashMap;
 use std::io::Read as _;

@@ -33,7 +33,7 @@ pub(super) struct NewTag {
     change: Change,
 }
 
-/// What is to happen to a tag.
+/// Decision on a tag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Change {
     Create,

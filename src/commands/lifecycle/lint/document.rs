@@ -1,4 +1,4 @@
-//! What `ecr lifecycle lint` prints, in each format.
+//! Output of `ecr lifecycle lint`, in each format.
 
 use std::io::Write;
 

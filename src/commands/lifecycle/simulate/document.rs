@@ -1,4 +1,4 @@
-//! What `ecr lifecycle simulate` prints, in each format.
+//! Output of `ecr lifecycle simulate`, in each format.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -122,7 +122,7 @@ impl SimulationDocument<'_> {
         Grid { columns: self.columns(&own), rows, total: None }
     }
 
-    /// What is left in all repositories together, a line a week.
+    /// Images and bytes left in all repositories together, a line a week.
     fn weeks(&self) -> Vec<Week> {
         let mut weeks: BTreeMap<i64, Week> = BTreeMap::new();
         for week in self.simulations.iter().flat_map(|simulation| &simulation.weeks) {
@@ -185,7 +185,7 @@ fn each_image(simulation: &Simulation, mut take: impl FnMut(Image<'_>, Explanati
     }
 }
 
-/// What is shown of an image.
+/// Fields of an image.
 struct Image<'a> {
     tags: &'a [String],
     digest: &'a str,

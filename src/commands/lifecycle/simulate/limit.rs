@@ -28,7 +28,7 @@ impl FromStr for Limit {
 }
 
 impl Limit {
-    /// What is told where more would expire.
+    /// Message where more would expire.
     pub(super) fn exceeded(self, simulation: &Simulation) -> Option<String> {
         let images = simulation.images.len();
         let expired = simulation.count(Action::Expire);

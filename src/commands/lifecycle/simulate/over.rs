@@ -10,7 +10,7 @@ pub(super) const MAX_LENGTH: Duration = Duration::from_hours(10 * 365 * 24);
 /// A week in milliseconds.
 const WEEK: i64 = 7 * 24 * 60 * 60 * 1000;
 
-/// What is left at the end of a week.
+/// Images and bytes left at the end of a week.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Week {
     /// When that is, in milliseconds since 1970.

@@ -15,7 +15,7 @@ use super::warnings::{self, Warning};
 use crate::image::graph::{Graph, Status, Time};
 use crate::lifecycle::{Action, Explainer, Image, Plan, evaluate};
 
-/// What a policy would do to a repository.
+/// Effect of a policy on a repository.
 pub(in crate::commands::lifecycle) struct Simulation {
     pub(in crate::commands::lifecycle) repository: Repository,
     pub(in crate::commands::lifecycle) account: Option<String>,
@@ -33,11 +33,11 @@ pub(in crate::commands::lifecycle) struct Simulation {
     pub(in crate::commands::lifecycle) fetched: usize,
     /// How many indexes list what is not known: archived ones, and such as are gone meanwhile.
     pub(super) unknown_indexes: usize,
-    /// What `--max` has against it.
+    /// Objection of `--max`.
     pub(super) over_limit: Option<String>,
 }
 
-/// What one rule would do.
+/// Effect of one rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct RuleEffect {
     pub(super) priority: i64,

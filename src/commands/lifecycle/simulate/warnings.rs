@@ -1,4 +1,4 @@
-//! What a policy does to these very images although hardly anybody can have meant it.
+//! Warnings of effects on these very images that hardly anybody can have meant.
 
 use std::collections::HashMap;
 
