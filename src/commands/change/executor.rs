@@ -9,14 +9,14 @@ use std::collections::HashMap;
 use futures_util::stream::{self, StreamExt as _};
 use serde_json::{Value, json};
 
-use super::super::images::describe::{identifier_of, lookup};
+use super::super::images::describe::{identifier_of, looked_up};
 use super::super::images::failures::has_code;
 use super::super::images::manifest_cache::OwnFetches;
 use super::super::images::selection::Repository;
 use super::super::runtime::Stop;
 use super::result::Done;
-use crate::image::graph::{Detail, Graph, Image, Status};
-use crate::image::{Digest, Name};
+use crate::image::Name;
+use crate::image::graph::{Graph, Image, Status};
 use crate::retention::levels;
 
 /// The most that DescribeImages and BatchDeleteImage take at once.
@@ -110,16 +110,14 @@ impl Work<'_> {
         }
         let names: Vec<Name> =
             positions.iter().map(|position| Name::Digest(self.graph.image(*position).digest())).collect();
-        let found = match lookup(self.repository, &names).await {
+        let found = match looked_up(self.repository, &names).await {
             Ok(found) => found,
             Err(error) => return all(&Done::of(&error)),
         };
-        let found: HashMap<Digest, Detail> =
-            found.into_iter().map(|detail| (detail.image().digest(), detail)).collect();
         let (mut done, mut going) = (Vec::new(), Vec::new());
         for position in positions {
             let planned = self.graph.image(*position);
-            match found.get(&planned.digest()).map(Detail::image) {
+            match found.position(&planned.digest()).map(|at| found.image(at)) {
                 None => done.push((*position, Done::Absent)),
                 // A referrer follows its subject.
                 Some(now) if self.action == Action::Archive && now.status() == Status::Archived => {
@@ -218,13 +216,13 @@ impl Work<'_> {
                 names.push(name);
             }
         }
-        let found = match lookup(self.repository, &names).await {
+        let found = match looked_up(self.repository, &names).await {
             Ok(found) => found,
             Err(error) => return vec![Done::of(&error); some.len()],
         };
         let look = |position: usize, tag: &str| {
             let planned = self.graph.image(position);
-            match found.iter().map(Detail::image).find(|image| image.digest() == planned.digest()) {
+            match found.position(&planned.digest()).map(|at| found.image(at)) {
                 None => Some(Done::Absent),
                 // It may be the only tag of the image that it names now, which would go with it.
                 Some(now) if !now.tags().any(|other| other == tag) => {

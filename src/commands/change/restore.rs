@@ -9,13 +9,12 @@ use tokio::time::{Instant, sleep};
 
 use super::super::images::age::duration;
 use super::super::images::children::{fetch, tell_fetched};
-use super::super::images::describe::{identifier_of, lookup};
+use super::super::images::describe::{identifier_of, looked_up};
 use super::super::images::failures::UNKNOWN;
 use super::super::images::manifest_cache::ManifestCache;
 use super::super::images::output::{Column, Output};
 use super::super::images::selection::Repository;
 use super::super::{Command, Context, block_on};
-use super::executor::BATCH;
 use super::references::{self, Named};
 use super::result::{Done, Report, Row};
 use crate::image::graph::{Graph, Status};
@@ -132,11 +131,7 @@ impl<'a> Restoration<'a> {
     /// Restores the images that are named, and what is known to be listed by them.
     async fn begin(named: &'a Named, cache: &'a ManifestCache) -> anyhow::Result<Self> {
         let repository = &named.repository;
-        let mut graph = Graph::default();
-        for some in named.names.chunks(BATCH) {
-            lookup(repository, some).await?.into_iter().for_each(|detail| graph.add(detail));
-        }
-        graph.link();
+        let graph = looked_up(repository, &named.names).await?;
         let mut restoration = Self { repository, cache, images: Vec::new(), absent: Vec::new(), fetched: 0 };
         for name in &named.names {
             let (position, text) = match name {
@@ -210,11 +205,7 @@ impl<'a> Restoration<'a> {
         if !is_back {
             return Ok(None);
         }
-        let mut graph = Graph::default();
-        for detail in lookup(self.repository, &[Name::Digest(digest.clone())]).await? {
-            graph.add(detail);
-        }
-        graph.link();
+        let graph = looked_up(self.repository, &[Name::Digest(digest.clone())]).await?;
         if graph.is_empty() {
             return Ok(None);
         }
@@ -226,13 +217,9 @@ impl<'a> Restoration<'a> {
     async fn restore_listed(&mut self, manifest: &Manifest) -> anyhow::Result<()> {
         let names: Vec<Name> =
             manifest.children().into_iter().map(|child| Name::Digest(child.digest.clone())).collect();
-        for some in names.chunks(BATCH) {
-            let mut graph = Graph::default();
-            lookup(self.repository, some).await?.into_iter().for_each(|detail| graph.add(detail));
-            graph.link();
-            for position in 0..graph.len() {
-                self.restore(&graph, position).await?;
-            }
+        let graph = looked_up(self.repository, &names).await?;
+        for position in 0..graph.len() {
+            self.restore(&graph, position).await?;
         }
         Ok(())
     }
@@ -247,13 +234,11 @@ impl<'a> Restoration<'a> {
                 .filter(|image| image.done == Done::Yes("activating"))
                 .map(|image| Name::Digest(image.digest.clone()))
                 .collect();
-            for some in waiting.chunks(BATCH) {
-                for detail in lookup(self.repository, some).await? {
-                    let digest = detail.image().digest();
-                    let is_back = detail.image().status() == Status::Active;
-                    for image in self.images.iter_mut().filter(|image| is_back && image.digest == digest) {
-                        image.done = Done::Yes("restored");
-                    }
+            let now = looked_up(self.repository, &waiting).await?;
+            for image in self.images.iter_mut().filter(|image| image.done == Done::Yes("activating")) {
+                let position = now.position(&image.digest);
+                if position.is_some_and(|position| now.image(position).status() == Status::Active) {
+                    image.done = Done::Yes("restored");
                 }
             }
             self.expand().await?;

@@ -11,7 +11,7 @@ use serde_json::{Map, json};
 use self::destination::{Destination, NewTag};
 use super::super::images::children::tell_fetched;
 use super::super::images::content::Contents;
-use super::super::images::describe::lookup;
+use super::super::images::describe::looked_up;
 use super::super::images::failures::{NO, UNKNOWN, answer};
 use super::super::images::manifest_cache::ManifestCache;
 use super::super::images::output::{Column, Output};
@@ -20,7 +20,7 @@ use super::super::registry::{usage, wrong};
 use super::super::{Command, Context, block_on};
 use super::references::connect;
 use super::result::{Done, Report, Row, conflict};
-use crate::image::graph::{Graph, Status};
+use crate::image::graph::Status;
 use crate::image::{Digest, Manifest, Name, Platform, Reference, Tag};
 
 /// The row of `ecr tag`.
@@ -123,11 +123,7 @@ async fn source(
     reference: &Reference,
 ) -> anyhow::Result<Result<Source, ExitCode>> {
     let cache = ManifestCache::open(&context.settings, arguments.no_cache);
-    let mut graph = Graph::default();
-    for detail in lookup(&repository, std::slice::from_ref(&reference.name)).await? {
-        graph.add(detail);
-    }
-    graph.link();
+    let graph = looked_up(&repository, std::slice::from_ref(&reference.name)).await?;
     if graph.is_empty() {
         return Ok(Err(answer(context, NO, &format!("{reference} does not exist"))));
     }
@@ -147,11 +143,7 @@ async fn source(
     let Some(digest) = chosen.digest else {
         return Ok(Err(answer(context, NO, &format!("{reference} has no image for {platform}"))));
     };
-    let mut child = Graph::default();
-    for detail in lookup(&repository, &[Name::Digest(digest.clone())]).await? {
-        child.add(detail);
-    }
-    child.link();
+    let child = looked_up(&repository, &[Name::Digest(digest.clone())]).await?;
     if child.is_empty() {
         let sentence = format!("{digest}, the image of {reference} for {platform}, is not in the repository");
         return Ok(Err(answer(context, NO, &sentence)));

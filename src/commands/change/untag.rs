@@ -7,7 +7,7 @@ use clap::ArgMatches;
 use serde_json::{Map, Value, json};
 
 use super::super::consent::{Consent, ConsentArgs};
-use super::super::images::describe::lookup;
+use super::super::images::describe::looked_up;
 use super::super::images::failures::NO;
 use super::super::images::output::{Column, Output};
 use super::super::images::selection::Repository;
@@ -17,7 +17,6 @@ use super::super::{Command, Context};
 use super::references::{self, Named};
 use super::replication::DeleteReplication;
 use super::result::{Done, Report, Row, conflict};
-use crate::image::graph::Graph;
 use crate::image::{Digest, Name, Tag};
 use crate::ui::progress::count;
 
@@ -105,11 +104,7 @@ async fn plan<'a>(
     let (mut wanted, mut conflicts) = (Vec::new(), Vec::new());
     for Named { repository, names } in named {
         let tags: Vec<&Tag> = names.iter().map(tag_of).collect::<anyhow::Result<_>>()?;
-        let mut graph = Graph::default();
-        for some in names.chunks(BATCH) {
-            lookup(repository, some).await?.into_iter().for_each(|detail| graph.add(detail));
-        }
-        graph.link();
+        let graph = looked_up(repository, names).await?;
         let mut holders: HashMap<&str, usize> = HashMap::new();
         for position in 0..graph.len() {
             holders.extend(graph.image(position).tags().map(|tag| (tag, position)));
@@ -217,7 +212,7 @@ async fn remove_some(some: &[Wanted<'_>], of_repository: &[Wanted<'_>]) -> Vec<D
     if digests.is_empty() {
         return vec![Done::Absent; some.len()];
     }
-    let found = match lookup(first.repository, &digests).await {
+    let found = match looked_up(first.repository, &digests).await {
         Ok(found) => found,
         Err(error) => return vec![Done::of(&error); some.len()],
     };
@@ -225,9 +220,8 @@ async fn remove_some(some: &[Wanted<'_>], of_repository: &[Wanted<'_>]) -> Vec<D
     let going: HashSet<&str> = of_repository.iter().map(|wanted| wanted.tag.as_str()).collect();
     let check = |wanted: &Wanted<'_>| -> Option<Done> {
         let digest = wanted.digest.as_ref()?;
-        let image =
-            found.iter().map(crate::image::graph::Detail::image).find(|image| image.digest() == *digest);
-        let Some(image) = image else { return Some(Done::Absent) };
+        let Some(position) = found.position(digest) else { return Some(Done::Absent) };
+        let image = found.image(position);
         if !image.tags().any(|tag| tag == wanted.tag.as_str()) {
             return Some(Done::Spared(format!("the tag was moved or removed from {digest} in the meantime")));
         }

@@ -10,6 +10,8 @@ use crate::image::{Digest, Name};
 
 /// The most that DescribeImages answers at once.
 const PAGE: u32 = 1000;
+/// The most images that DescribeImages takes by name.
+const NAMES: usize = 100;
 
 /// Which images of a repository a listing is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +55,17 @@ pub(in crate::commands) async fn graph(repository: &Repository, images: Images) 
         Ok(())
     })
     .await?;
+    graph.link();
+    Ok(graph)
+}
+
+/// Describes images by name, at most 100 in a call, as a graph without the children of indexes. Absent images are left
+/// out.
+pub(in crate::commands) async fn looked_up(repository: &Repository, names: &[Name]) -> anyhow::Result<Graph> {
+    let mut graph = Graph::default();
+    for some in names.chunks(NAMES) {
+        lookup(repository, some).await?.into_iter().for_each(|detail| graph.add(detail));
+    }
     graph.link();
     Ok(graph)
 }

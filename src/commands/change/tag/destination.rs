@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::super::super::Context;
 use super::super::super::ecr_repository::EcrRepository;
-use super::super::super::images::describe::lookup;
+use super::super::super::images::describe::looked_up;
 use super::super::super::images::failures::has_code;
 use super::super::super::images::selection::Repository;
 use super::super::super::registry::explained;
@@ -102,8 +102,8 @@ impl Destination {
     }
 
     async fn names(&self, tag: &Tag) -> anyhow::Result<Option<Digest>> {
-        let found = lookup(&self.repository, &[Name::Tag(tag.clone())]).await?;
-        Ok(found.first().map(|detail| detail.image().digest()))
+        let found = looked_up(&self.repository, &[Name::Tag(tag.clone())]).await?;
+        Ok((!found.is_empty()).then(|| found.image(0).digest()))
     }
 
     /// The repository's tag mutability and the patterns of its exclusion filters; `None` where asking is denied, so
