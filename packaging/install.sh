@@ -7,7 +7,7 @@
 # default), with docker's credential helper and the manual pages beside it. It says what it did.
 set -eu
 
-prefix=${HOME:?install.sh: HOME is not set: give --prefix FOLDER}/.local
+prefix=${HOME:+$HOME/.local}
 version=latest
 base=https://github.com/ecr-cli/ecr/releases
 
@@ -32,6 +32,7 @@ while [ $# -gt 0 ]; do
     esac
     shift 2
 done
+[ -n "$prefix" ] || fail "HOME is not set: give --prefix FOLDER"
 
 case $(uname -s) in
     Linux) system=unknown-linux-musl ;;

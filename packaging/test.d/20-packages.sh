@@ -27,6 +27,8 @@ for arguments in "" "--version $version" "--version v$version"; do
     failed "install.sh $arguments: $(cat "$scratch/install.log")"
   "$scratch/user/.local/bin/ecr" --version | grep -q "ecr $version" || failed "install.sh $arguments: no ecr"
 done
+env -u HOME sh packaging/install.sh --base-url http://127.0.0.1:5745 --prefix "$scratch/prefix" >"$scratch/install.log" 2>&1 ||
+  failed "install.sh --prefix without HOME: $(cat "$scratch/install.log")"
 sed -i 's/^[0-9a-f]/x/; s/^x/0/' "$release/SHA256SUMS"
 sed -i 's/^\(.\{8\}\)..../\10000/' "$release/SHA256SUMS"
 if HOME=$scratch/other sh packaging/install.sh --base-url http://127.0.0.1:5745 >"$scratch/install.log" 2>&1; then
@@ -34,4 +36,4 @@ if HOME=$scratch/other sh packaging/install.sh --base-url http://127.0.0.1:5745 
 fi
 grep -q "nothing was installed" "$scratch/install.log" || failed "install.sh: $(cat "$scratch/install.log")"
 [ ! -e "$scratch/other/.local/bin/ecr" ] || failed "install.sh installed an archive with a wrong checksum"
-held "install.sh: latest, a version, a wrong checksum"
+held "install.sh: latest, a version, a prefix without HOME, a wrong checksum"

@@ -8,7 +8,7 @@ const MARGIN: u64 = 15 * 60;
 /// How far an entry may lie in the future: the clocks of two machines on one folder are never quite the same.
 const SKEW: u64 = 5 * 60;
 /// The longest life that the service gives; what claims a longer one was written under another clock.
-const MAX_LENGTH: u64 = 13 * 60 * 60;
+const MAX_AGE: u64 = 13 * 60 * 60;
 /// How many hosts are remembered for `list`.
 const HOSTS: usize = 200;
 
@@ -89,7 +89,7 @@ impl CachedToken {
     /// Returns the entry's freshness at this time (seconds since 1970).
     pub fn freshness(&self, now: u64) -> Freshness {
         let life = self.expires.saturating_sub(self.requested);
-        if self.requested > now + SKEW || life > MAX_LENGTH || now >= self.expires {
+        if self.requested > now + SKEW || life > MAX_AGE || now >= self.expires {
             return Freshness::Expired;
         }
         let left = self.expires - now;

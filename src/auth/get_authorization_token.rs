@@ -351,12 +351,11 @@ mod tests {
     fn the_form_of_the_host_switches_endpoints_on_and_never_off() {
         let form = |host: &str, variables: &[(&str, &str)]| {
             let (settings, target) = (settings(variables), target(host));
-            let settings_for_target =
-                settings_for_target(&settings, &target, &Identity::of(&settings, &target), None);
+            let for_target = settings_for_target(&settings, &target, &Identity::of(&settings, &target), None);
             (
-                settings_for_target.region().unwrap().unwrap(),
-                settings_for_target.fips().unwrap(),
-                settings_for_target.dualstack().unwrap(),
+                for_target.region().unwrap().unwrap(),
+                for_target.fips().unwrap(),
+                for_target.dualstack().unwrap(),
             )
         };
         let plain = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
@@ -380,16 +379,9 @@ mod tests {
         target.rule = Some(rule);
         let key = |variables: &[(&str, &str)], name: &str| {
             let settings = settings(variables);
-            let settings_for_target =
-                settings_for_target(&settings, &target, &Identity::of(&settings, &target), None);
-            assert_eq!(settings_for_target.profile().as_deref(), Some("login.conf r"));
-            settings_for_target
-                .profile_section()
-                .unwrap()
-                .unwrap()
-                .get(name)
-                .and_then(Key::text)
-                .map(str::to_owned)
+            let for_target = settings_for_target(&settings, &target, &Identity::of(&settings, &target), None);
+            assert_eq!(for_target.profile().as_deref(), Some("login.conf r"));
+            for_target.profile_section().unwrap().unwrap().get(name).and_then(Key::text).map(str::to_owned)
         };
         assert_eq!(key(&[], "role_arn").as_deref(), Some(role));
         assert_eq!(key(&[], "credential_source").as_deref(), Some("Ec2InstanceMetadata"));

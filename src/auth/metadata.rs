@@ -54,7 +54,7 @@ mod tests {
             let (mut stream, _) = listener.accept().unwrap();
             stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
             let (silent, _) = listener.accept().unwrap();
-            // Read to the end of the question: the settings_for_target gives up, not we.
+            // Read to the end of the question: the one who asks gives up, not we.
             drop(std::io::copy(&mut &silent, &mut std::io::sink()));
         });
         assert!(answers(&address));

@@ -17,7 +17,7 @@ use crate::image::Digest;
 /// Length of every entry in bytes, written at once: if the process is killed, the old state or the new one is read.
 const LENGTH: usize = 1024;
 /// Age at which an entry is removed; the service has forgotten the upload by then.
-const MAX_LENGTH: Duration = Duration::from_hours(7 * 24);
+const MAX_AGE: Duration = Duration::from_hours(7 * 24);
 
 /// Folder of journal entries.
 #[derive(Debug, Clone)]
@@ -55,7 +55,7 @@ impl Journal {
     /// cannot be resumed later is started all the same.
     pub(super) fn entry(&self, repository: &str, digest: &Digest) -> Option<JournalEntry> {
         let folder = Folder::create_private(&self.folder).ok()?;
-        folder.remove_older(MAX_LENGTH);
+        folder.remove_older(MAX_AGE);
         let key = Digest::of(format!("{}\n{repository}\n{digest}", self.registry).as_bytes());
         let file = folder.own_file(key.hexadecimal(), true).ok()??;
         file.try_lock().ok()?;

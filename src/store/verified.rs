@@ -15,7 +15,7 @@ use crate::image::Digest;
 use crate::platform::{self, FileExt as _};
 
 /// Age at which a verification expires.
-const MAX_LENGTH: Duration = Duration::from_hours(30 * 24);
+const MAX_AGE: Duration = Duration::from_hours(30 * 24);
 /// Bytes per read.
 const STEP: usize = 1024 * 1024;
 
@@ -81,7 +81,7 @@ impl VerifiedBlobs {
         if let Some(cache) = &self.cache
             && let Ok(folder) = Folder::create_private(cache)
         {
-            self.tidied.get_or_init(|| folder.remove_older(MAX_LENGTH));
+            self.tidied.get_or_init(|| folder.remove_older(MAX_AGE));
             let _ = folder.own_file(&key, true);
         }
         self.known().insert(key);

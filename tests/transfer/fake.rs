@@ -12,7 +12,7 @@ use ecr::store::ecr::{Network, Repository};
 use serde_json::{Map, Value, json};
 
 /// Answers a request instead of the fake, or leaves it to it with `None`.
-type ApiError = Box<dyn Fn(&Request, &mut State) -> Option<Result<Value, ServiceError>> + Send>;
+type Fault = Box<dyn Fn(&Request, &mut State) -> Option<Result<Value, ServiceError>> + Send>;
 
 pub(super) const MEBIBYTE: usize = 1024 * 1024;
 
@@ -30,7 +30,7 @@ pub(super) struct State {
     /// Where layers are downloaded from: the digest's digits are appended.
     pub(super) downloads: String,
     begun: usize,
-    faults: HashMap<&'static str, VecDeque<ApiError>>,
+    faults: HashMap<&'static str, VecDeque<Fault>>,
 }
 
 #[derive(Clone)]

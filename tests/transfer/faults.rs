@@ -1,4 +1,4 @@
-//! FaultRules at every stage over `/v2/`: whichever request of a push and a pull fails, both end well, and what has arrived
+//! Faults at every stage over `/v2/`: whichever request of a push and a pull fails, both end well, and what has arrived
 //! is not sent again.
 
 use std::sync::Mutex;

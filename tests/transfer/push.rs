@@ -407,14 +407,14 @@ async fn what_an_earlier_run_sent_is_not_sent_again() {
 /// The run ends between a part's arrival and the answer to it, or the service thinks otherwise about where the upload is.
 #[tokio::test]
 async fn the_service_knows_best_where_an_upload_is() {
-    type StoreFuture = fn() -> Result<Value, ServiceError>;
+    type Answer = fn() -> Result<Value, ServiceError>;
     /// What the service has, what it says instead of that, which parts are sent then, and how many uploads begin in all.
-    type Case<'a> = (&'a [u8], Option<StoreFuture>, &'a [&'a str], usize);
+    type Case<'a> = (&'a [u8], Option<Answer>, &'a [&'a str], usize);
     let layer = noise(12 * MEBIBYTE, 1);
     let question = format!("{0}-{0}", 13 * MEBIBYTE);
     let all = ["0-5242879", "5242880-10485759", "10485760-12582911"];
-    let takes_whatever_comes: StoreFuture = || Ok(json!({}));
-    let says_something_else: StoreFuture = || Err(refusal("InvalidLayerException", 400));
+    let takes_whatever_comes: Answer = || Ok(json!({}));
+    let says_something_else: Answer = || Err(refusal("InvalidLayerException", 400));
     let cases: [Case<'_>; 5] = [
         (&layer[..10 * MEBIBYTE], None, &all[2..], 2),
         (&layer, None, &[], 2),

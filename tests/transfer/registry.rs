@@ -14,7 +14,7 @@ use ecr::store::{Memory, Shared};
 use super::*;
 
 /// Answers a request instead of the fake.
-type ApiError = Box<dyn Fn(&Request) -> Option<Vec<u8>> + Send>;
+type Fault = Box<dyn Fn(&Request) -> Option<Vec<u8>> + Send>;
 /// The same for every request, by its number from 1 on.
 type Interference = Box<dyn Fn(usize, &Request) -> Option<Vec<u8>> + Send>;
 
@@ -33,7 +33,7 @@ pub(super) struct State {
     pub(super) manifests: HashMap<String, (String, Vec<u8>)>,
     log: Vec<String>,
     heads: Vec<String>,
-    faults: Vec<ApiError>,
+    faults: Vec<Fault>,
     interference: Option<Interference>,
     /// The request whose answer is lost.
     lost: Option<usize>,

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 
 /// Answers the head of a request with whole bytes; the connection closes behind them.
-type StoreFuture = Box<dyn Fn(&str) -> Vec<u8> + Send>;
+type Answer = Box<dyn Fn(&str) -> Vec<u8> + Send>;
 
 pub(super) struct Server {
     pub(super) address: String,
@@ -15,7 +15,7 @@ pub(super) struct Server {
 
 impl Server {
     /// Answers as many requests as there are answers, then no more.
-    pub(super) fn start(answers: Vec<StoreFuture>) -> Self {
+    pub(super) fn start(answers: Vec<Answer>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let requests = Arc::new(Mutex::new(Vec::new()));
@@ -57,12 +57,12 @@ pub(super) fn body(status: &str, length: usize, bytes: &[u8]) -> Vec<u8> {
 }
 
 /// The same answer to whoever asks.
-pub(super) fn answer(bytes: Vec<u8>) -> StoreFuture {
+pub(super) fn answer(bytes: Vec<u8>) -> Answer {
     Box::new(move |_| bytes.clone())
 }
 
 /// The layer as a well-behaved server sends it, from the offset that is asked for.
-pub(super) fn serve(layer: Vec<u8>) -> StoreFuture {
+pub(super) fn serve(layer: Vec<u8>) -> Answer {
     Box::new(move |head| match offset(head) {
         Some(offset) => body("206 Partial Content", layer.len() - offset, &layer[offset..]),
         None => body("200 OK", layer.len(), &layer),

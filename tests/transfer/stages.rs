@@ -1,4 +1,4 @@
-//! FaultRules at every stage of a push and a pull through Amazon ECR's API, as processes against `ecr local serve --fault`.
+//! Faults at every stage of a push and a pull through Amazon ECR's API, as processes against `ecr local serve --fault`.
 
 use std::path::Path;
 

@@ -1,12 +1,12 @@
-//! What the embedded ECR is asked for beside the service's operations: findings and lifecycle runs.
+//! Findings that a user gives for an image: what the embedded ECR is asked for beside the service's operations.
 
-use serde_json::{Value, json};
-
+use crate::image::Registry;
 use crate::local::aws_api::error::ApiError;
 use crate::local::aws_api::scans::{self, ScanOutcome};
 use crate::local::core::caller::{Caller, own_scope};
+use crate::local::core::image_id::ImageId;
 use crate::local::core::local::Local;
-use crate::local::core::registry_id::Scope;
+use crate::local::core::registry_id::{RepositoryRef, Scope};
 use crate::local::store::database::Durability;
 use crate::local::store::time;
 
@@ -20,38 +20,31 @@ impl Local {
         reference: &str,
         outcome: &ScanOutcome,
     ) -> Result<String, ApiError> {
-        let (scope, name, id) = read_reference(caller, reference);
+        let (repository, id) = read_reference(caller, reference);
         self.store.database.write(Durability::Flushed, |transaction| {
-            scans::set_outcome(transaction, (&scope, &name), &id, outcome, time::now())
+            scans::set_outcome(transaction, &repository, &id, outcome, time::now())
         })
     }
 }
 
-/// The registry, the repository and the image that a reference names.
-fn read_reference(caller: &Caller, reference: &str) -> (Scope, String, Value) {
+/// Reads a reference as leniently as the service reads an image's identifier: one that cannot be is one that is not
+/// found.
+fn read_reference(caller: &Caller, reference: &str) -> (RepositoryRef, ImageId) {
     let mut scope = own_scope(caller);
     let mut rest = reference;
     if let Some((host, path)) = reference.split_once('/')
-        && (host.contains(['.', ':']) || host == "localhost")
+        && Registry::is_host(host)
     {
         rest = path;
-        if let [account, "dkr", "ecr", region, ..] = host.split('.').collect::<Vec<_>>()[..] {
-            scope = Scope { service: "ecr", account: account.to_owned(), region: region.to_owned() };
+        if let Some(Registry::Ecr { account, region, .. }) = Registry::of_host(host) {
+            scope = Scope { service: "ecr", account, region };
         }
     }
     let (rest, digest) = rest.split_once('@').map_or((rest, None), |(rest, digest)| (rest, Some(digest)));
     let (name, tag) = rest.rsplit_once(':').map_or((rest, None), |(name, tag)| (name, Some(tag)));
-    let mut id = json!({});
-    if let Some(digest) = digest {
-        id["imageDigest"] = json!(digest);
-    }
-    if let Some(tag) = tag {
-        id["imageTag"] = json!(tag);
-    }
-    if id == json!({}) {
-        id["imageTag"] = json!("latest");
-    }
-    (scope, name.to_owned(), id)
+    let tag = tag.or(digest.is_none().then_some("latest"));
+    let id = ImageId { digest: digest.map(str::to_owned), tag: tag.map(str::to_owned) };
+    (RepositoryRef { scope, name: name.to_owned() }, id)
 }
 
 #[cfg(test)]
@@ -62,8 +55,8 @@ mod tests {
     fn references_are_read() {
         let caller = Caller::of_account("1", "r");
         let read = |reference: &str| {
-            let (scope, name, id) = read_reference(&caller, reference);
-            format!("{} {} {name} {id}", scope.account, scope.region)
+            let (RepositoryRef { scope, name }, id) = read_reference(&caller, reference);
+            format!("{} {} {name} {}", scope.account, scope.region, id.value())
         };
         assert_eq!(read("team/app:1"), r#"1 r team/app {"imageTag":"1"}"#);
         assert_eq!(read("app"), r#"1 r app {"imageTag":"latest"}"#);
@@ -71,6 +64,11 @@ mod tests {
         assert_eq!(
             read("111122223333.dkr.ecr.eu-west-1.amazonaws.com/a/b:2"),
             r#"111122223333 eu-west-1 a/b {"imageTag":"2"}"#
+        );
+        assert_eq!(
+            read("111122223333.dkr.ecr.eu-west-1.evil.example/a/b:2"),
+            r#"1 r a/b {"imageTag":"2"}"#,
+            "a host that only looks like Amazon ECR's"
         );
     }
 }

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use crate::local::aws_api::call::Call;
 use crate::local::aws_api::error::ApiError;
 use crate::local::core::blobs::layer_size;
+use crate::local::core::image::STATUS;
 use crate::local::core::image_id::DIGEST;
 use crate::local::core::repository::Repository;
 use crate::local::core::upstream::UpstreamItem;
@@ -45,10 +46,11 @@ fn availability(connection: &Connection, repository: &Repository, digest: &str) 
     let Some(size) = layer_size(connection, repository.id, digest)? else {
         return Ok(json!({ "layerDigest": digest, "layerAvailability": "UNAVAILABLE" }));
     };
-    let query = "SELECT image_layer.media_type, image.status FROM image_layer JOIN image ON image.id = image
-                 WHERE image_layer.repository = ?1 AND image_layer.digest = ?2
-                 ORDER BY image.status != 'ACTIVE' LIMIT 1";
-    let mut statement = connection.prepare_cached(query)?;
+    let query = format!(
+        "SELECT image_layer.media_type, {STATUS} AS now FROM image_layer JOIN image ON image.id = image
+         WHERE image_layer.repository = ?1 AND image_layer.digest = ?2 ORDER BY now != 'ACTIVE' LIMIT 1"
+    );
+    let mut statement = connection.prepare_cached(&query)?;
     let owner = statement
         .query_row(params![repository.id, digest], |row| {
             Ok((row.get::<_, Option<String>>(0)?, row.get::<_, String>(1)?))

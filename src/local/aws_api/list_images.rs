@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use crate::local::aws_api::call::Call;
 use crate::local::aws_api::error::ApiError;
 use crate::local::aws_api::paging::Page;
-use crate::local::core::image::{COLUMNS, Image};
+use crate::local::core::image::{COLUMNS, Image, STATUS};
 use crate::local::core::image_id::ImageId;
 use crate::local::core::repository::Repository;
 use crate::local::store::time;
@@ -19,12 +19,11 @@ fn conditions(call: &Call<'_>) -> String {
         Some("UNTAGGED") => format!("AND NOT {exists}"),
         _ => String::new(),
     };
-    let is_restored = "(image.status = 'ACTIVATING' AND image.activated_at <= unixepoch('subsec') * 1000)";
     match call.text_within("filter", "imageStatus") {
         Some("ANY") => tagged,
-        Some("ARCHIVED") => format!("{tagged} AND image.status = 'ARCHIVED'"),
-        Some("ACTIVATING") => format!("{tagged} AND image.status = 'ACTIVATING' AND NOT {is_restored}"),
-        _ => format!("{tagged} AND (image.status = 'ACTIVE' OR {is_restored})"),
+        Some("ARCHIVED") => format!("{tagged} AND {STATUS} = 'ARCHIVED'"),
+        Some("ACTIVATING") => format!("{tagged} AND {STATUS} = 'ACTIVATING'"),
+        _ => format!("{tagged} AND {STATUS} = 'ACTIVE'"),
     }
 }
 

@@ -1,5 +1,5 @@
 //! The API of Amazon ECR and Amazon ECR Public: operations as JSON, to the core and back. Each operation is a function
-//! from a validated request to an answer; `routes` has the table.
+//! from a validated request to an answer; `operations` has the table.
 
 pub(in crate::local) mod account_settings;
 pub(in crate::local) mod authorization;

@@ -10,7 +10,7 @@ use crate::local::aws_api::findings;
 use crate::local::aws_api::paging::Page;
 use crate::local::aws_api::responses::{about, given, invalid};
 use crate::local::core::image_id::ImageId;
-use crate::local::core::registry_id::Scope;
+use crate::local::core::registry_id::RepositoryRef;
 use crate::local::core::repository::Repository;
 use crate::local::core::scanning;
 use crate::local::core::scans::{Scan, begin, is_index};
@@ -165,13 +165,13 @@ pub struct ScanOutcome {
 /// does when it learns of something new; where scanning is continuous, one begins.
 pub(in crate::local) fn set_outcome(
     connection: &Connection,
-    (scope, name): (&Scope, &str),
-    id: &Value,
+    repository: &RepositoryRef,
+    id: &ImageId,
     outcome: &ScanOutcome,
     now: i64,
 ) -> Result<String, ApiError> {
-    let repository = Repository::find(connection, scope, name)?;
-    let image = ImageId::of(id).must(connection, &repository)?;
+    let repository = repository.find(connection)?;
+    let image = id.must(connection, &repository)?;
     let given = outcome.findings.clone().unwrap_or_else(|| json!([]));
     let mut findings = findings::read(&given).map_err(invalid)?;
     let statuses = &model::ecr().shape("ScanStatus").values;
@@ -187,7 +187,7 @@ pub(in crate::local) fn set_outcome(
          ON CONFLICT DO UPDATE SET findings = excluded.findings",
         params![image.id, findings.to_string()],
     )?;
-    let is_enhanced = scanning::configuration(connection, scope)?["scanType"] == "ENHANCED";
+    let is_enhanced = scanning::configuration(connection, &repository.scope)?["scanType"] == "ENHANCED";
     if is_enhanced && !is_index(&image) {
         begin(connection, image.id, now)?;
     } else {

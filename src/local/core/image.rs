@@ -23,10 +23,23 @@ pub(in crate::local) struct Image {
     pub(in crate::local) activated_at: Option<i64>,
 }
 
-/// The columns that `Image::from_row` reads. An image is `ACTIVATING` until the time at which its restoring ends.
-pub(in crate::local) const COLUMNS: &str = "image.id, digest, media_type, artifact_type, subject, size, pushed_at, pulled_at, \
-    CASE WHEN status = 'ACTIVATING' AND activated_at <= unixepoch('subsec') * 1000 THEN 'ACTIVE' ELSE status END, \
-    archived_at, activated_at";
+macro_rules! status {
+    () => {
+        "CASE WHEN image.status = 'ACTIVATING' AND image.activated_at <= unixepoch('subsec') * 1000
+              THEN 'ACTIVE' ELSE image.status END"
+    };
+}
+
+/// An image's status now, as SQL over the table `image`. The row of an image that is being restored says `ACTIVATING`
+/// for good; the image is `ACTIVE` from `activated_at` on.
+pub(in crate::local) const STATUS: &str = status!();
+
+/// The columns that `Image::from_row` reads.
+pub(in crate::local) const COLUMNS: &str = concat!(
+    "image.id, digest, media_type, artifact_type, subject, size, pushed_at, pulled_at, ",
+    status!(),
+    ", archived_at, activated_at"
+);
 
 impl Image {
     pub(in crate::local) fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {

@@ -7,6 +7,7 @@ use rusqlite::{Connection, params};
 use crate::lifecycle::{Action, Image, evaluate};
 use crate::local::core::caller::{Caller, own_scope};
 use crate::local::core::error::{Error, ErrorKind};
+use crate::local::core::image::STATUS;
 use crate::local::core::image_id::ImageId;
 use crate::local::core::lifecycle_policy::{KIND, checked};
 use crate::local::core::local::Local;
@@ -53,10 +54,10 @@ pub(in crate::local) fn facts(
     connection: &Connection,
     repository: i64,
 ) -> Result<(Vec<Image>, Vec<i64>), Error> {
-    let mut statement = connection.prepare(
-        "SELECT id, digest, pushed_at, pulled_at, archived_at, activated_at, status, subject FROM image
-         WHERE repository = ?1 ORDER BY id",
-    )?;
+    let mut statement = connection.prepare(&format!(
+        "SELECT id, digest, pushed_at, pulled_at, archived_at, activated_at, {STATUS}, subject FROM image
+         WHERE repository = ?1 ORDER BY id"
+    ))?;
     let rows = statement.query_map([repository], |row| {
         let facts = Image {
             digest: row.get(1)?,

@@ -1,10 +1,70 @@
-//! Referrers of images that are deleted.
+//! Referrers: the images that name another one as their subject, listed, and deleted after it.
 
 use rusqlite::{Connection, OptionalExtension as _, params};
+use serde::Deserialize;
+use serde_json::{Map, Value};
 
 use crate::local::core::error::Error;
-use crate::local::core::image::{COLUMNS, Image};
+use crate::local::core::image::{COLUMNS, Image, STATUS};
 use crate::local::core::repository::Repository;
+
+/// Which referrers are listed, and how many at once.
+pub(in crate::local) struct ReferrerQuery<'a> {
+    /// The digest that they refer to.
+    pub(in crate::local) subject: Option<&'a str>,
+    /// The row before the first one.
+    pub(in crate::local) after: i64,
+    /// Their status, or `ANY`.
+    pub(in crate::local) status: &'a str,
+    /// Their artifact types; `None` for every one.
+    pub(in crate::local) artifact_types: Option<&'a [&'a str]>,
+    /// The most of them that are answered.
+    pub(in crate::local) limit: usize,
+    /// How many bytes of manifests are read, beyond the first.
+    pub(in crate::local) max_bytes: usize,
+}
+
+/// An image that refers to another one, with what a descriptor of it tells.
+pub(in crate::local) struct Referrer {
+    pub(in crate::local) image: Image,
+    /// The bytes of its manifest.
+    pub(in crate::local) length: usize,
+    pub(in crate::local) annotations: Option<Map<String, Value>>,
+}
+
+#[derive(Deserialize)]
+struct Annotated {
+    annotations: Option<Map<String, Value>>,
+}
+
+/// One page of referrers in the order of their rows, and whether there are more.
+pub(in crate::local) fn list(
+    connection: &Connection,
+    repository: i64,
+    query: &ReferrerQuery<'_>,
+) -> Result<(Vec<Referrer>, bool), Error> {
+    // Rows are read one by one, and no further than they are wanted.
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT {COLUMNS}, content FROM image JOIN manifest ON manifest.image = image.id
+         WHERE repository = ?1 AND subject = ?2 AND image.id > ?3 AND (?4 = 'ANY' OR {STATUS} = ?4)
+               AND (?5 IS NULL OR artifact_type IN (SELECT value FROM json_each(?5)))
+         ORDER BY image.id"
+    ))?;
+    let types = query.artifact_types.map(|types| Value::from(types).to_string());
+    let mut rows = statement.query(params![repository, query.subject, query.after, query.status, types])?;
+    let (mut referrers, mut bytes) = (Vec::new(), 0);
+    while let Some(row) = rows.next()? {
+        if referrers.len() == query.limit || bytes > query.max_bytes {
+            return Ok((referrers, true));
+        }
+        let content: Vec<u8> = row.get(11)?;
+        bytes += content.len();
+        let annotated: Option<Annotated> = serde_json::from_slice(&content).ok();
+        let annotations = annotated.and_then(|annotated| annotated.annotations);
+        referrers.push(Referrer { image: Image::from_row(row)?, length: content.len(), annotations });
+    }
+    Ok((referrers, false))
+}
 
 /// Remembers of those that refer to an image that it was deleted.
 pub(in crate::local) fn orphan(connection: &Connection, repository: i64, subject: &str) -> Result<(), Error> {

@@ -1,8 +1,6 @@
 //! Manifests: read, pushed and deleted by tag or digest; and which manifests refer to one.
 
-use rusqlite::{Connection, Row, params};
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::image::Digest;
 use crate::local::core::delete::{NotDeleted, delete_images, delete_tag};
@@ -11,6 +9,7 @@ use crate::local::core::image::Image;
 use crate::local::core::image_id::ImageId;
 use crate::local::core::pull::{NotPulled, head, pull_images};
 use crate::local::core::push::{ImagePush, push_image};
+use crate::local::core::referrers::{self, Referrer, ReferrerQuery};
 use crate::local::core::registry_id::RepositoryRef;
 use crate::local::core::request::IfMissing;
 use crate::local::core::upstream::{ACTION, UpstreamErrorKind};
@@ -187,13 +186,24 @@ impl Registry<'_> {
         {
             return Err(need);
         }
-        Ok(self.local.read(|connection| {
+        let subject = subject.to_string();
+        let query = ReferrerQuery {
+            subject: Some(&subject),
+            after,
+            status: "ACTIVE",
+            artifact_types: artifact_type.as_ref().map(std::slice::from_ref),
+            limit: REFERRERS,
+            max_bytes: REFERRING_BYTES,
+        };
+        let (page, has_more) = self.local.read(|connection| {
             // A registry that knows the referrers API never answers 404 to it (OCI distribution specification).
             match repository.look_up(connection)? {
-                None if !self.rules.quirks => Ok((Vec::new(), None)),
-                _ => referrers(connection, repository.find(connection)?.id, &subject, artifact_type, after),
+                None if !self.rules.quirks => Ok((Vec::new(), false)),
+                _ => referrers::list(connection, repository.find(connection)?.id, &query),
             }
-        })?)
+        })?;
+        let next = page.last().filter(|_| has_more).map(|last| last.image.id);
+        Ok((page.into_iter().map(descriptor).collect(), next))
     }
 
     /// The refusal that upstream has to be asked first. Who may not have anything fetched sees what is here.
@@ -217,52 +227,16 @@ impl Registry<'_> {
     }
 }
 
-fn referrers(
-    connection: &Connection,
-    repository: i64,
-    subject: &Digest,
-    artifact_type: Option<&str>,
-    after: i64,
-) -> Result<(Vec<Value>, Option<i64>), Error> {
-    // Rows are read one by one, and no further than they are wanted.
-    let mut statement = connection.prepare_cached(
-        "SELECT image.id, digest, media_type, artifact_type, content
-         FROM image JOIN manifest ON manifest.image = image.id
-         WHERE repository = ?1 AND subject = ?2 AND image.id > ?3 AND status = 'ACTIVE'
-               AND (?4 IS NULL OR artifact_type = ?4)
-         ORDER BY image.id",
-    )?;
-    let key = params![repository, subject.to_string(), after, artifact_type];
-    let mut rows = statement.query(key)?;
-    let (mut descriptors, mut last, mut bytes) = (Vec::new(), 0, 0);
-    while let Some(row) = rows.next()? {
-        if descriptors.len() == REFERRERS || bytes > REFERRING_BYTES {
-            return Ok((descriptors, Some(last)));
-        }
-        last = row.get(0)?;
-        let content: Vec<u8> = row.get(4)?;
-        bytes += content.len();
-        descriptors.push(descriptor(row, &content)?);
-    }
-    Ok((descriptors, None))
-}
-
-#[derive(Deserialize)]
-struct Annotated {
-    annotations: Option<Map<String, Value>>,
-}
-
-fn descriptor(row: &Row<'_>, content: &[u8]) -> Result<Value, Error> {
-    let (digest, media_type): (String, String) = (row.get(1)?, row.get(2)?);
-    let mut members = json!({ "mediaType": media_type, "digest": digest, "size": content.len() });
-    if let Some(artifact_type) = row.get::<_, Option<String>>(3)? {
+fn descriptor(referrer: Referrer) -> Value {
+    let Referrer { image, length, annotations } = referrer;
+    let mut members = json!({ "mediaType": image.media_type, "digest": image.digest, "size": length });
+    if let Some(artifact_type) = image.artifact_type {
         members["artifactType"] = artifact_type.into();
     }
-    let annotated: Option<Annotated> = serde_json::from_slice(content).ok();
-    if let Some(annotations) = annotated.and_then(|annotated| annotated.annotations) {
+    if let Some(annotations) = annotations {
         members["annotations"] = Value::Object(annotations);
     }
-    Ok(members)
+    members
 }
 
 fn unknown() -> OciError {

@@ -50,14 +50,14 @@ pub(in crate::local) async fn receive(
         if !ended && length < BATCH && !body.is_end_stream() {
             continue;
         }
-        let (session, written) = fetch_results(writing).await?;
+        let (session, written) = finish(writing).await?;
         if written.is_err() {
             return Ok((session, written));
         }
         writing = start(session, std::mem::take(&mut batch));
         length = 0;
         if ended || body.is_end_stream() {
-            let (session, written) = fetch_results(writing).await?;
+            let (session, written) = finish(writing).await?;
             return Ok((session, written.and(outcome)));
         }
     }
@@ -67,7 +67,7 @@ fn broken(status: u16, text: &str) -> OciError {
     OciError::new(status, "BLOB_UPLOAD_INVALID", text)
 }
 
-async fn fetch_results(writing: Writing) -> Result<Received, OciError> {
+async fn finish(writing: Writing) -> Result<Received, OciError> {
     writing.await.map_err(|_| OciError::new(500, "UNKNOWN", "the upload could not be written"))
 }
 

@@ -84,10 +84,10 @@ async fn converse(
     };
     // Other processes on this machine ask without TLS whether the server is there; they get no more than that.
     let mut first = [0];
-    let timeouts = state.timeouts.head;
-    match timeout(timeouts, stream.peek(&mut first)).await {
+    let wait = state.timeouts.head;
+    match timeout(wait, stream.peek(&mut first)).await {
         Ok(Ok(1)) if first[0] == HANDSHAKE => {
-            if let Ok(Ok(stream)) = timeout(timeouts, TlsAcceptor::from(tls).accept(stream)).await {
+            if let Ok(Ok(stream)) = timeout(wait, TlsAcceptor::from(tls).accept(stream)).await {
                 speak(stream, Client { peer, place, bare: false }, state, stopped).await;
             }
         }
@@ -109,7 +109,7 @@ async fn speak<S>(stream: S, client: Client<'_>, state: Arc<State>, mut stopped:
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let timeouts = state.timeouts.head;
+    let wait = state.timeouts.head;
     let stream = WriteTimeout::new(stream, state.timeouts.body);
     let Client { peer, place, bare } = client;
     let place = Arc::clone(place);
@@ -128,7 +128,7 @@ where
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(timeouts)
+        .header_read_timeout(wait)
         .max_buf_size(READ_BUFFER)
         .serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);

@@ -237,11 +237,11 @@ pub(in crate::local) async fn pieces(
     let piece = Piece::new(Arc::clone(&state.pieces));
     let reading: Reading =
         tokio::task::spawn_blocking(move || read(prepare(state, file, digest, &wanted)?, &wanted, piece));
-    let (source, first) = fetch_results(reading).await?;
+    let (source, first) = finish(reading).await?;
     range.start += first.len() as u64;
     let rest = ahead(source, &range);
     let rest = stream::unfold((rest, range), |(reading, mut range)| async move {
-        let (source, bytes) = match fetch_results(reading?).await {
+        let (source, bytes) = match finish(reading?).await {
             Ok(read) => read,
             // The connection breaks off, so that nobody takes the part for the whole.
             Err(error) => return Some((Err(error), (None, range))),
@@ -261,7 +261,7 @@ fn ahead(source: Source, range: &Range<u64>) -> Option<Reading> {
     (!range.is_empty()).then(|| tokio::task::spawn_blocking(move || read(source, &range, piece)))
 }
 
-async fn fetch_results(reading: Reading) -> io::Result<(Source, Bytes)> {
+async fn finish(reading: Reading) -> io::Result<(Source, Bytes)> {
     reading.await.unwrap_or_else(|error| Err(io::Error::other(error)))
 }
 
@@ -293,8 +293,8 @@ fn read(mut source: Source, range: &Range<u64>, mut piece: Piece) -> io::Result<
     let is_last = range.start + length as u64 == range.end;
     if let Some((hasher, stamp)) = source.hash.take_if(|_| is_last) {
         let verified = &source.state.local.store.blobs.verified;
-        let fetch_results = verified.settle(&source.digest, stamp, &hasher.finish());
-        fetch_results.inspect_err(|error| source.state.tell(error))?;
+        let outcome = verified.settle(&source.digest, stamp, &hasher.finish());
+        outcome.inspect_err(|error| source.state.tell(error))?;
     }
     Ok((source, Bytes::from_owner(piece)))
 }

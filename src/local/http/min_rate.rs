@@ -23,7 +23,7 @@ impl Default for Timeouts {
 #[derive(Debug)]
 pub(in crate::local) struct MinRate {
     begun: Instant,
-    timeouts: Duration,
+    timeout: Duration,
     /// Bytes in a second.
     least: u64,
     received: u64,
@@ -31,7 +31,7 @@ pub(in crate::local) struct MinRate {
 
 impl MinRate {
     pub(in crate::local) fn new(timeouts: Timeouts, least: u64) -> Self {
-        Self { begun: Instant::now(), timeouts: timeouts.body, least, received: 0 }
+        Self { begun: Instant::now(), timeout: timeouts.body, least, received: 0 }
     }
 
     /// Counts bytes that came.
@@ -46,6 +46,6 @@ impl MinRate {
 
     /// When the next ones must be there.
     pub(in crate::local) fn deadline(&self) -> Instant {
-        self.begun + self.timeouts + Duration::from_millis(self.received.saturating_mul(1000) / self.least)
+        self.begun + self.timeout + Duration::from_millis(self.received.saturating_mul(1000) / self.least)
     }
 }

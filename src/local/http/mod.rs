@@ -1,7 +1,7 @@
-//! The embedded ECR over HTTP, on this machine only.
+//! The embedded ECR over HTTP: for this machine, or for whoever reaches the address that it is told to listen on.
 //!
 //! `POST /` is the services' API (`api`), `/_blob/` hands out layers under signed URLs (`download`), `GET /healthz`
-//! says that the server is ready, `/v2/` is docker's registry API (`docker`). Requests are answered on blocking
+//! says that the server is ready, `/v2/` is docker's registry API (`distribution`). Requests are answered on blocking
 //! threads, a few at a time; request bodies share a fixed budget of memory (`body`).
 
 pub(in crate::local) mod api;

@@ -12,14 +12,14 @@ use tokio::time::{Instant, Sleep, sleep};
 /// A connection that breaks where the other end takes no byte for a while.
 pub(super) struct WriteTimeout<S> {
     stream: S,
-    timeouts: Duration,
+    timeout: Duration,
     end: Pin<Box<Sleep>>,
     stalled: bool,
 }
 
 impl<S> WriteTimeout<S> {
-    pub(super) fn new(stream: S, timeouts: Duration) -> Self {
-        Self { stream, timeouts, end: Box::pin(sleep(timeouts)), stalled: false }
+    pub(super) fn new(stream: S, timeout: Duration) -> Self {
+        Self { stream, timeout, end: Box::pin(sleep(timeout)), stalled: false }
     }
 
     fn bounded<T>(&mut self, context: &mut Context<'_>, took: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
@@ -29,7 +29,7 @@ impl<S> WriteTimeout<S> {
         }
         if !self.stalled {
             self.stalled = true;
-            self.end.as_mut().reset(Instant::now() + self.timeouts);
+            self.end.as_mut().reset(Instant::now() + self.timeout);
         }
         ready!(self.end.as_mut().poll(context));
         Poll::Ready(Err(ErrorKind::TimedOut.into()))

@@ -88,7 +88,7 @@ impl Blobs {
         forgiving(fs::remove_file(self.upload_path(id)))
     }
 
-    /// Gives a finished upload, whose bytes are fetch_results already, its place among the blobs. It replaces a file that is
+    /// Gives a finished upload, whose bytes are settled already, its place among the blobs. It replaces a file that is
     /// there already: that one may be damaged.
     pub(in crate::local) fn keep(&self, id: &str, digest: &str) -> io::Result<()> {
         let missing = || io::Error::new(io::ErrorKind::InvalidInput, "not the digest of a blob");

@@ -155,7 +155,7 @@ impl Upload {
         })
     }
 
-    /// Makes a session, whose bytes are whole and fetch_results, a layer of a repository under this digest. Answers whether
+    /// Makes a session, whose bytes are whole and settled ([`Blobs::settle`](super::blobs::Blobs::settle)), a layer of a repository under this digest. Answers whether
     /// the repository lacked it; `None` if the session has changed or ended meanwhile. If this machine fails, for
     /// example because the disk is full, the session stays as it was.
     pub(in crate::local) fn become_layer<E: TransactionError + From<StorageError>>(

@@ -56,7 +56,7 @@ impl Calls {
 
     /// An answer that the operation may not give.
     pub(super) fn nonsense(&self, operation: &'static str, answer: &str) -> Error {
-        Error::StoreFuture { place: self.place(), operation, answer: answer.to_owned() }
+        Error::Answer { place: self.place(), operation, answer: answer.to_owned() }
     }
 
     /// Calls an operation about the repository, again where that may help.

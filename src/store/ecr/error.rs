@@ -19,7 +19,7 @@ pub enum Error {
     },
     /// The service answered something that makes no sense.
     #[error("{operation} on {place} answered {answer}")]
-    StoreFuture {
+    Answer {
         /// The repository.
         place: String,
         /// The operation.

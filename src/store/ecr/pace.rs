@@ -23,7 +23,7 @@ const RATES: [(&str, u32); 8] = [
 ];
 
 /// How far ahead a bucket may be filled up: what is more is the work of a clock that was set.
-const MAX_LENGTH: Duration = Duration::from_mins(1);
+const MAX_WAIT: Duration = Duration::from_mins(1);
 /// How often it is tried to lock the file that programs share. Whoever has it is done in microseconds.
 const TRIES: usize = 200;
 
@@ -85,7 +85,7 @@ impl Buckets {
     fn fill(&mut self, bucket: usize, now: Duration) -> Duration {
         let shared = self.shared.as_ref().filter(|file| is_locked(file));
         let known = shared.and_then(|file| read(file, bucket)).unwrap_or_default();
-        let known = known.max(self.full[bucket]).min(now + MAX_LENGTH);
+        let known = known.max(self.full[bucket]).min(now + MAX_WAIT);
         let at = known.max(now) + Duration::from_secs(1) / RATES[bucket].1;
         self.full[bucket] = at;
         if let Some(file) = shared {
@@ -171,6 +171,6 @@ mod tests {
         let file = folder.path().join("pace");
         assert_eq!(Pace::shared(&file).take("PutImage", NOW * 2), None);
         let wait = Pace::shared(&file).take("PutImage", NOW).unwrap();
-        assert!(wait <= MAX_LENGTH, "{wait:?}");
+        assert!(wait <= MAX_WAIT, "{wait:?}");
     }
 }

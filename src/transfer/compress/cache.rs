@@ -12,7 +12,7 @@ use crate::image::{Descriptor, Digest};
 use crate::store::folder::Folder;
 
 /// Age at which an unused entry is removed.
-const MAX_LENGTH: Duration = Duration::from_hours(30 * 24);
+const MAX_AGE: Duration = Duration::from_hours(30 * 24);
 /// Upper bound of an entry's length in bytes.
 const LENGTH: u64 = 1024;
 
@@ -48,7 +48,7 @@ impl CompressionCache {
         let layer = CachedLayer { digest: layer.digest.clone(), size: layer.size };
         let Ok(text) = serde_json::to_vec(&layer) else { return };
         let Ok(folder) = Folder::create_private(&self.folder).map(Arc::new) else { return };
-        folder.remove_older(MAX_LENGTH);
+        folder.remove_older(MAX_AGE);
         // Only its owner can read it, and whoever does finds all of it.
         if let Ok(temporary) = folder.temporary(true)
             && (&**temporary.file()).write_all(&text).is_ok()
@@ -75,7 +75,7 @@ mod tests {
         cache.keep(&name, &layer);
         assert_eq!(cache.find(&name), Some((layer.digest.clone(), 5)));
         let path = folder.path().join("new/layers").join(name.hexadecimal());
-        let old = SystemTime::now() - MAX_LENGTH - Duration::from_mins(1);
+        let old = SystemTime::now() - MAX_AGE - Duration::from_mins(1);
         File::options().write(true).open(&path).unwrap().set_modified(old).unwrap();
         cache.keep(&other, &layer);
         assert_eq!((cache.find(&name), cache.find(&other)), (None, Some((layer.digest.clone(), 5))));

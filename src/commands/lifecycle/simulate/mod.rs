@@ -97,7 +97,7 @@ impl When {
         };
         let over = arguments.over.as_deref().map(age::duration).transpose();
         let over = over.map_err(|error| usage(format!("--over: {error}")))?;
-        if over.is_some_and(|over| over > over::MAX_LENGTH) {
+        if over.is_some_and(|over| over > over::MAX_SPAN) {
             return Err(usage("--over takes ten years at most"));
         }
         Ok(Self { at, over })

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::lifecycle::{Action, Image, Policy, evaluate};
 
 /// The longest time that is simulated.
-pub(super) const MAX_LENGTH: Duration = Duration::from_hours(10 * 365 * 24);
+pub(super) const MAX_SPAN: Duration = Duration::from_hours(10 * 365 * 24);
 /// A week in milliseconds.
 const WEEK: i64 = 7 * 24 * 60 * 60 * 1000;
 

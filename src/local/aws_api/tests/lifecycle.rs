@@ -181,6 +181,39 @@ fn referrers_are_listed_and_follow_their_subject() {
     assert_eq!(list(json!({})), json!({ "referrers": [] }));
     let archived = list(json!({ "filter": { "artifactStatus": "ARCHIVED" } }));
     assert_eq!(archived["referrers"].as_array().unwrap().len(), 2);
+    store.ask("UpdateImageStorageClass", storage("1", "STANDARD"));
+    assert_eq!(list(json!({})), json!({ "referrers": [signature, note] }));
+    let restoring = list(json!({ "filter": { "artifactStatus": "ACTIVATING" } }));
+    assert_eq!(restoring, json!({ "referrers": [] }));
+}
+
+#[test]
+fn a_policy_counts_a_restored_image_again_by_the_time_of_its_restoring() {
+    let store = Store::with_repository();
+    let digests = ["1", "2"].map(|text| store.image(text, Some(text)));
+    store.ask("PutLifecyclePolicy", json!({ "repositoryName": "team/app", "lifecyclePolicyText": POLICY }));
+    for class in ["ARCHIVE", "STANDARD"] {
+        store.ask("UpdateImageStorageClass", storage("1", class));
+    }
+    let runs = store.local.run_lifecycle(&store.caller, None, false).unwrap();
+    assert_eq!(runs[0].expired, digests[1..]);
+}
+
+#[test]
+fn a_layer_of_a_restored_and_of_an_archived_image_is_available() {
+    let store = Store::with_repository();
+    let layer = descriptor(b"content");
+    store.layer(b"content");
+    for tag in ["1", "2"] {
+        let manifest = json!({
+            "schemaVersion": 2, "mediaType": OCI_IMAGE, "config": layer, "layers": [], "annotations": { "tag": tag },
+        });
+        store.put(&manifest.to_string(), OCI_IMAGE, Some(tag)).unwrap();
+        store.ask("UpdateImageStorageClass", storage(tag, "ARCHIVE"));
+    }
+    assert!(!store.has("content"));
+    store.ask("UpdateImageStorageClass", storage("2", "STANDARD"));
+    assert!(store.has("content"));
 }
 
 /// A policy that selects nothing that is younger than years.

@@ -49,7 +49,7 @@ pub(super) fn is_form(headers: &HeaderMap) -> bool {
 /// Answers one request of the query protocol.
 pub(super) async fn answer(state: &Arc<State>, request: Request<Incoming>) -> Response<Body> {
     let (head, body) = request.into_parts();
-    // CheckReport before the form is read; told once it is known whether the form is of this service.
+    // Checked before the form is read; told once it is known whether the form is of this service.
     let claim = api::examine(state, &head).await;
     let (bytes, hash) = match read(state, body).await {
         Ok(read) => read,
