@@ -1,6 +1,5 @@
 //! docker's login file: which file counts, and which of its entries wins for a host.
 
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use super::finding::Finding;
@@ -11,6 +10,7 @@ use crate::auth::get_authorization_token::moment;
 use crate::auth::json_text::JsonText;
 use crate::auth::write_login::{HELPER, means};
 use crate::image::glob;
+use crate::platform;
 
 /// Members that people write, and what docker reads instead.
 const MISSPELT: [(&str, &str); 6] = [
@@ -102,8 +102,8 @@ fn the_file(examination: &mut Examination<'_>, file: &Path, json: &JsonText) {
         .keys(&["auths"])
         .iter()
         .any(|key| json.get(&["auths", key]).is_some_and(|entry| entry != serde_json::json!({})));
-    if has_login && facts.mode() & 0o077 != 0 {
-        let mode = facts.mode() & 0o777;
+    let mode = platform::mode(&facts) & 0o777;
+    if has_login && mode & 0o077 != 0 {
         report.add(
             Finding::DockerFileReadable,
             format!("others can read the passwords in {name} (mode {mode:04o})"),
