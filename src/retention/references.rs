@@ -10,6 +10,8 @@ use crate::image::{Digest, host};
 pub struct References {
     /// Tags by repository, whatever the registry: images are replicated, and under the same name.
     tags: HashMap<String, HashSet<String>>,
+    /// Tags by the end of a repository's name, where the text leaves open what stands before it.
+    endings: HashMap<String, HashSet<String>>,
     /// Digests, wherever they stand.
     digests: HashSet<Digest>,
     /// The number of references to a registry of ECR.
@@ -33,64 +35,48 @@ impl References {
     pub fn read(text: &str, is_ecr: impl Fn(&str) -> bool) -> Result<Self, Unclear> {
         let mut found = Self::default();
         for (number, line) in text.lines().enumerate() {
-            let mut rest = line;
-            while let Some(start) = rest.find(is_part) {
-                let word = &rest[start..];
-                let end = word.find(|character| !is_part(character)).unwrap_or(word.len());
-                let next = word[end..].chars().next();
-                found.take(&word[..end], next, &is_ecr).map_err(|reason| Unclear {
+            for word in words(line) {
+                found.take(&word, &is_ecr).map_err(|reason| Unclear {
                     line: number + 1,
-                    text: word[..end].to_owned(),
-                    reason,
+                    text: word.text.to_owned(),
+                    reason: reason.to_owned(),
                 })?;
-                rest = &word[end..];
             }
         }
         Ok(found)
     }
 
-    /// Takes what one word of the text refers to; `next` is the character behind it.
-    fn take(&mut self, word: &str, next: Option<char>, is_ecr: &impl Fn(&str) -> bool) -> Result<(), String> {
-        self.take_digest(word);
-        let word = word.rsplit_once("//").map_or(word, |(_, rest)| rest);
-        let Some((first, path)) = word.split_once('/') else { return Ok(()) };
-        let Some(host) = host::Address::parse(first) else { return Ok(()) };
-        if !(host.ecr().is_some() || is_ecr(first)) {
-            return Ok(());
+    /// Takes what one word of the text refers to.
+    fn take(&mut self, word: &Word<'_>, is_ecr: &impl Fn(&str) -> bool) -> Result<(), &'static str> {
+        self.take_digest(&word.plain);
+        let plain = word.plain.rsplit_once("//").map_or(word.plain.as_str(), |(_, rest)| rest);
+        let Some((first, path)) = plain.split_once('/') else {
+            // `image: ${IMAGE}` may be anything.
+            return match word.key {
+                Key::Image if plain.contains(PLACEHOLDER) => Err(TO_BE_FILLED_IN),
+                Key::Part if is_host(plain, is_ecr) => Err(IN_PARTS),
+                _ => Ok(()),
+            };
+        };
+        let is_open = path.is_empty()
+            || path.contains(PLACEHOLDER)
+            || matches!(word.next, Some('$' | '{' | '%' | '<' | '*' | '`'));
+        if !is_host(first, is_ecr) {
+            return match first.contains(PLACEHOLDER) {
+                // Whose registry it is cannot be told, so that it does not count, and protects all the same.
+                true if !is_open => take_both_ends(&mut self.endings, path),
+                true if word.key == Key::Image => Err(TO_BE_FILLED_IN),
+                _ => Ok(()),
+            };
         }
-        if path.is_empty() || matches!(next, Some('$' | '{' | '%' | '<' | '*' | '`')) {
-            return Err(
-                "the reference goes on with something to be filled in; write out what it becomes".to_owned()
-            );
+        if is_open {
+            return Err(TO_BE_FILLED_IN);
+        }
+        if word.key == Key::Part && !path.contains([':', '@']) {
+            return Err(IN_PARTS);
         }
         self.count += 1;
-        // A sentence may end behind a reference. What both readings name is protected.
-        let plain = path.trim_end_matches(['.', ':', '-', '_', '/']);
-        for path in [path, plain] {
-            self.take_path(path)?;
-            if path == plain {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    fn take_path(&mut self, path: &str) -> Result<(), String> {
-        let (named, digest) = path.split_once('@').map_or((path, None), |(named, rest)| (named, Some(rest)));
-        if digest.is_some_and(|digest| digest.parse::<Digest>().is_err()) {
-            return Err("this is no digest".to_owned());
-        }
-        let (repository, tag) = match named.rsplit_once(':') {
-            Some((repository, tag)) if !tag.contains('/') => (repository, Some(tag)),
-            _ => (named, None),
-        };
-        let tag = match (tag, digest) {
-            (Some(tag), _) => tag,
-            (None, Some(_)) => return Ok(()),
-            (None, None) => "latest",
-        };
-        self.tags.entry(repository.to_owned()).or_default().insert(tag.to_owned());
-        Ok(())
+        take_both_ends(&mut self.tags, path)
     }
 
     fn take_digest(&mut self, word: &str) {
@@ -106,20 +92,161 @@ impl References {
         for (repository, tags) in other.tags {
             self.tags.entry(repository).or_default().extend(tags);
         }
+        for (ending, tags) in other.endings {
+            self.endings.entry(ending).or_default().extend(tags);
+        }
         self.digests.extend(other.digests);
         self.count += other.count;
     }
 
     /// The images of a repository that are referred to.
     pub fn positions(&self, repository: &str, graph: &Graph) -> Vec<usize> {
-        let tags = self.tags.get(repository);
+        let ends = |ending: &str| {
+            repository.strip_suffix(ending).is_some_and(|rest| rest.is_empty() || rest.ends_with('/'))
+        };
+        let by_ending = self.endings.iter().filter(|(ending, _)| ends(ending)).map(|(_, tags)| tags);
+        let tags: Vec<&HashSet<String>> = self.tags.get(repository).into_iter().chain(by_ending).collect();
         let is_named = |position: &usize| {
             let image = graph.image(*position);
-            tags.is_some_and(|tags| image.tags().any(|tag| tags.contains(tag)))
+            tags.iter().any(|tags| image.tags().any(|tag| tags.contains(tag)))
                 || self.digests.contains(&image.digest())
         };
         (0..graph.len()).filter(is_named).collect()
     }
+}
+
+/// Takes a repository with its tag or digest. A sentence may end behind it: what both readings name is protected.
+fn take_both_ends(tags: &mut HashMap<String, HashSet<String>>, path: &str) -> Result<(), &'static str> {
+    let plain = path.trim_end_matches(['.', ':', '-', '_', '/']);
+    take_path(tags, path)?;
+    if path == plain { Ok(()) } else { take_path(tags, plain) }
+}
+
+fn take_path(tags: &mut HashMap<String, HashSet<String>>, path: &str) -> Result<(), &'static str> {
+    let (named, digest) = path.split_once('@').map_or((path, None), |(named, rest)| (named, Some(rest)));
+    if digest.is_some_and(|digest| digest.parse::<Digest>().is_err()) {
+        return Err("this is no digest");
+    }
+    let (repository, tag) = match named.rsplit_once(':') {
+        Some((repository, tag)) if !tag.contains('/') => (repository, Some(tag)),
+        _ => (named, None),
+    };
+    let tag = match (tag, digest) {
+        (Some(tag), _) => tag,
+        (None, Some(_)) => return Ok(()),
+        (None, None) => "latest",
+    };
+    tags.entry(repository.to_owned()).or_default().insert(tag.to_owned());
+    Ok(())
+}
+
+/// A word of a text that may be a reference.
+struct Word<'a> {
+    /// As it was written.
+    text: &'a str,
+    /// With a [`PLACEHOLDER`] for everything that is to be filled in.
+    plain: String,
+    /// The character behind it.
+    next: Option<char>,
+    key: Key,
+}
+
+/// The key that a word is the value of, as far as it matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Key {
+    /// `image`, whose value is a whole reference.
+    Image,
+    /// `repository` or `registry`, beside which the tag stands in another value.
+    Part,
+    Other,
+}
+
+/// What stands for something to be filled in.
+const PLACEHOLDER: char = '\u{1a}';
+const TO_BE_FILLED_IN: &str = "the reference has something to be filled in; write out what it becomes";
+const IN_PARTS: &str =
+    "this is a part of a reference, whose tag stands elsewhere; write the reference in one";
+
+/// Splits a line into words that may be references.
+fn words(line: &str) -> Vec<Word<'_>> {
+    let mut words = Vec::new();
+    let mut at = 0;
+    while let Some(character) = line[at..].chars().next() {
+        let (start, mut plain) = (at, String::new());
+        while let Some(character) = line[at..].chars().next() {
+            if let Some(length) = placeholder(&line[at..]) {
+                plain.push(PLACEHOLDER);
+                at += length;
+            } else if is_part(character) {
+                plain.push(character);
+                at += character.len_utf8();
+            } else {
+                break;
+            }
+        }
+        if start == at {
+            at += character.len_utf8();
+            continue;
+        }
+        let (text, next) = (&line[start..at], line[at..].chars().next());
+        words.push(Word { text, plain, next, key: key(&line[..start]) });
+    }
+    words
+}
+
+/// The length of what a shell, compose, make, CloudFormation, helm or Windows fills in, at the beginning of a text.
+fn placeholder(text: &str) -> Option<usize> {
+    const LONGEST: usize = 256;
+    let first = text.chars().next().filter(|first| matches!(first, '$' | '%' | '{'))?;
+    let text = text.char_indices().nth(LONGEST).map_or(text, |(end, _)| &text[..end]);
+    let closed = |open: &str, close: &str| {
+        let inner = text.strip_prefix(open)?;
+        Some(open.len() + inner.find(close)? + close.len())
+    };
+    let is_named = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+    let named = 1 + text.bytes().skip(1).take_while(is_named).count();
+    match first {
+        '$' if text.starts_with("${") => braces(text),
+        '$' => closed("$(", ")").or_else(|| (named > 1).then_some(named)),
+        '%' => (named > 1 && text[named..].starts_with('%')).then_some(named + 1),
+        _ => closed("{{", "}}"),
+    }
+}
+
+/// The length of `${…}`, in which there may be more of them.
+fn braces(text: &str) -> Option<usize> {
+    let mut open = 0_usize;
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            b'{' => open += 1,
+            b'}' if open == 1 => return Some(at + 1),
+            b'}' => open -= 1,
+            _ => {}
+        }
+    }
+    None
+}
+
+/// The key before a value, with or without quotes.
+fn key(before: &str) -> Key {
+    let is_quote = ['"', '\'', '\\'];
+    let before = before.trim_end().trim_end_matches(is_quote).trim_end();
+    let Some(before) = before.strip_suffix([':', '=']) else { return Key::Other };
+    let before = before.trim_end().trim_end_matches(is_quote);
+    let name = before.rsplit(|character: char| !character.is_ascii_alphanumeric()).next().unwrap_or_default();
+    match name {
+        "image" | "Image" => Key::Image,
+        "repository" | "registry" => Key::Part,
+        _ => Key::Other,
+    }
+}
+
+/// Whether a host is one of ECR, be its account or region still to be filled in.
+fn is_host(host: &str, is_ecr: &impl Fn(&str) -> bool) -> bool {
+    if host.contains(PLACEHOLDER) {
+        return [".dkr.ecr", ".dkr-ecr"].iter().any(|part| host.contains(part));
+    }
+    host::Address::parse(host).is_some_and(|address| address.ecr().is_some()) || is_ecr(host)
 }
 
 /// Whether a character can be part of a reference.

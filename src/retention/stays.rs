@@ -131,14 +131,22 @@ fn own_reason(
     }
 }
 
-/// An untagged image may be a child of an index whose manifest nobody can read.
+/// An image may be a child of an index whose manifest nobody can read: one without a tag at any time, one with a tag if it
+/// was pushed before the index, as children are.
 fn may_belong(graph: &Graph, position: usize, unknown: &[usize]) -> Option<Kept> {
     let index = unknown.iter().copied().find(|index| *index != position)?;
-    (!graph.image(position).is_tagged()).then_some(Kept::MayBelongTo(index))
+    let image = graph.image(position);
+    let times = image.pushed().zip(graph.image(index).pushed());
+    let is_younger = times.is_some_and(|(pushed, of_index)| pushed > of_index);
+    (!image.is_tagged() || !is_younger).then_some(Kept::MayBelongTo(index))
 }
 
-/// Indexes whose manifests nobody can read, as many as an image has to be compared with.
+/// Indexes whose manifests nobody can read, as many as an image has to be compared with: the youngest.
 fn unknown_indexes(graph: &Graph, is_wanted: impl Fn(usize) -> bool) -> Vec<usize> {
-    let unknown = |at: &usize| is_wanted(*at) && graph.is_index(*at) && graph.listed(*at).is_none();
-    (0..graph.len()).filter(unknown).take(2).collect()
+    let is_unknown = |at: &usize| is_wanted(*at) && graph.is_index(*at) && graph.listed(*at).is_none();
+    let mut unknown: Vec<usize> = (0..graph.len()).filter(is_unknown).collect();
+    // One of unknown age may be younger than all.
+    unknown.sort_by_key(|at| (graph.image(*at).pushed().is_some(), Reverse(graph.image(*at).pushed())));
+    unknown.truncate(2);
+    unknown
 }

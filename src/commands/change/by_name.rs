@@ -17,9 +17,9 @@ use super::planned::{Freed, Planned, Reasons};
 use super::planned_rows::{PlannedRows, members};
 use super::references::{self, Named};
 use super::replication::DeleteReplication;
-use super::result::conflict;
+use super::result::{conflict, printed};
+use crate::image::Name;
 use crate::image::graph::{Graph, Status};
-use crate::image::{Digest, Name};
 use crate::retention::removal;
 use crate::ui::progress::count;
 
@@ -99,13 +99,14 @@ pub(super) fn run(context: &Context, arguments: &ByName<'_>) -> anyhow::Result<E
         }
         let rows = PlannedRows::new(&all, true, false);
         let more = members(&rows, &failures, arguments.consent.dry_run);
-        output.listing(&Listing {
+        let columns = rows.columns();
+        printed(output.listing(&Listing {
             member: "repositories",
-            columns: rows.columns(),
+            columns,
             rows: &rows,
             total: None,
             more,
-        })?;
+        }))?;
         for text in &absent {
             context.ui.note(&format!("error: {text} does not exist"));
         }
@@ -166,24 +167,29 @@ async fn find(context: &Context, arguments: &ByName<'_>, named: &Named) -> anyho
     let plan = removal(&graph, &positions, arguments.children, arguments.companions);
     let archives = arguments.action == Action::Archive;
     let is_active = |position: usize| graph.image(position).status() == Status::Active;
-    let mut conflicts = Vec::new();
     let mut sorted: Vec<usize> = positions.iter().copied().collect();
     sorted.sort_unstable();
+    let stays = |position: &usize| !plan.goes(*position) && (!archives || is_active(*position));
+    let mut conflicts = Vec::new();
     for position in sorted {
-        let holders: Vec<Digest> = graph
-            .parents(position)
-            .filter(|index| !plan.goes(*index) && (!archives || is_active(*index)))
-            .map(|index| graph.image(index).digest())
-            .collect();
-        if let Some(holder) = holders.first() {
-            let digest = graph.image(position).digest();
-            conflicts.push(format!(
-                "{}@{digest} is listed by the index {holder}, which stays: `ecr {} {}@{holder}` takes both",
-                repository.name,
-                if archives { "archive" } else { "rm" },
-                repository.name
-            ));
-        }
+        let image = graph.image(position);
+        let subject = image.subject().and_then(|subject| graph.position(&subject));
+        let (held, holder) = match graph.parents(position).find(stays) {
+            Some(index) => {
+                (format!("is listed by the index {}, which stays", graph.image(index).digest()), index)
+            }
+            // Amazon ECR deletes a referrer alone, and archives it with its subject only.
+            None => match subject.filter(|_| archives && is_active(position)).filter(stays) {
+                Some(subject) => (
+                    format!("is archived only with {}, which it is about", graph.image(subject).digest()),
+                    subject,
+                ),
+                None => continue,
+            },
+        };
+        let (name, verb) = (&repository.name, if archives { "archive" } else { "rm" });
+        let (digest, holder) = (image.digest(), graph.image(holder).digest());
+        conflicts.push(format!("{name}@{digest} {held}: `ecr {verb} {name}@{holder}` takes both"));
     }
     // What is archived already has nothing to be done to it.
     let going: Vec<usize> = plan.going().filter(|position| !archives || is_active(*position)).collect();

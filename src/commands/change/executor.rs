@@ -4,7 +4,7 @@
 //! Images go by their digests: an index in an earlier call than its children, a subject in an earlier one than its
 //! referrers. Where one of them is spared, its children and referrers are spared too.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use futures_util::stream::{self, StreamExt as _};
 use serde_json::{Value, json};
@@ -15,6 +15,7 @@ use super::super::images::manifest_cache::OwnFetches;
 use super::super::images::selection::Repository;
 use super::super::runtime::Stop;
 use super::result::Done;
+use super::tag_removal::{TagOf, remove_tags};
 use crate::image::Name;
 use crate::image::graph::{Graph, Image, Status};
 use crate::retention::levels;
@@ -53,7 +54,21 @@ pub(super) struct Outcome {
 }
 
 impl Action {
-    fn word(self) -> &'static str {
+    /// The name in tables and plan files.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Delete => "delete",
+            Self::Archive => "archive",
+        }
+    }
+
+    /// The action of this name.
+    pub(super) fn read(name: &str) -> Option<Self> {
+        [Self::Delete, Self::Archive].into_iter().find(|action| action.name() == name)
+    }
+
+    /// The word for an image to which it was done.
+    pub(super) fn done(self) -> &'static str {
         match self {
             Self::Delete => "deleted",
             Self::Archive => "archived",
@@ -121,9 +136,9 @@ impl Work<'_> {
                 None => done.push((*position, Done::Absent)),
                 // A referrer follows its subject.
                 Some(now) if self.action == Action::Archive && now.status() == Status::Archived => {
-                    done.push((*position, Done::Yes(self.action.word())));
+                    done.push((*position, Done::Yes(self.action.done())));
                 }
-                Some(now) => match self.changed(planned, now) {
+                Some(now) => match self.difference(planned, now, &HashSet::new()) {
                     Some(reason) => done.push((*position, Done::Spared(reason))),
                     None => going.push(*position),
                 },
@@ -135,17 +150,18 @@ impl Work<'_> {
         } else if self.action == Action::Delete {
             done.extend(self.delete(&going).await);
         } else {
-            let calls = going.into_iter().map(|position| self.archive(position));
+            let calls = going.into_iter().map(|position| self.archive(position, stop));
             let archived: Vec<(usize, Done)> = stream::iter(calls).buffer_unordered(CALLS).collect().await;
             done.extend(archived);
         }
         done
     }
 
-    /// Reason why an image is no longer the one that was planned for.
-    fn changed(&self, planned: &Image, now: &Image) -> Option<String> {
+    /// Reason why an image is no longer the one that was planned for. Tags that this run takes from it do not count.
+    fn difference(&self, planned: &Image, now: &Image, removed: &HashSet<&str>) -> Option<String> {
         let sorted = |image: &Image| {
-            let mut tags: Vec<String> = image.tags().map(str::to_owned).collect();
+            let mut tags: Vec<String> =
+                image.tags().filter(|tag| !removed.contains(tag)).map(str::to_owned).collect();
             tags.sort_unstable();
             tags
         };
@@ -153,6 +169,9 @@ impl Work<'_> {
         if before != after {
             let shown = |tags: &[String]| if tags.is_empty() { "none".to_owned() } else { tags.join(", ") };
             return Some(format!("its tags changed: {}, then {}", shown(&before), shown(&after)));
+        }
+        if planned.pushed() != now.pushed() {
+            return Some("it was pushed again".to_owned());
         }
         if self.fetches.pulled_by_others(planned) != self.fetches.pulled_by_others(now) {
             return Some("it was pulled".to_owned());
@@ -175,7 +194,7 @@ impl Work<'_> {
         let each = positions.iter().map(|position| {
             let digest = self.graph.image(*position).digest().to_string();
             let done = match &answer {
-                Ok(answer) => deleted(&digest, answer, self.action.word()),
+                Ok(answer) => deleted(&digest, answer, self.action.done()),
                 Err(error) => Done::of_error(error),
             };
             (*position, done)
@@ -183,11 +202,15 @@ impl Work<'_> {
         each.collect()
     }
 
-    async fn archive(&self, position: usize) -> (usize, Done) {
+    async fn archive(&self, position: usize, stop: &Stop) -> (usize, Done) {
+        if stop.signal().is_some() {
+            return (position, Done::NotReached);
+        }
         let image = self.graph.image(position);
-        // The service lets no referrer change its class but with its subject.
-        if image.subject().is_some_and(|subject| self.graph.position(&subject).is_some()) {
-            return (position, Done::Yes(self.action.word()));
+        // The service lets no referrer change its class but with its subject, which went before it.
+        let subject = image.subject().and_then(|subject| self.graph.position(&subject));
+        if subject.is_some_and(|subject| self.going.binary_search(&subject).is_ok()) {
+            return (position, Done::Yes(self.action.done()));
         }
         let input = json!({
             "repositoryName": self.repository.name, "imageId": identifier_of(&image.digest()),
@@ -195,7 +218,7 @@ impl Work<'_> {
         });
         let answer = self.repository.connection.call("UpdateImageStorageClass", input).await;
         let done = match answer.map_err(anyhow::Error::from) {
-            Ok(_) => Done::Yes(self.action.word()),
+            Ok(_) => Done::Yes(self.action.done()),
             Err(error) if has_code(&error, "ImageNotFoundException") => Done::Absent,
             Err(error) if has_code(&error, "ImageStorageClassUpdateNotSupportedException") => {
                 Done::Spared(Done::of(&error).reason())
@@ -209,77 +232,33 @@ impl Work<'_> {
         if stop.signal().is_some() {
             return vec![Done::NotReached; some.len()];
         }
-        let mut names: Vec<Name> = Vec::new();
-        for (position, _) in some {
-            let name = Name::Digest(self.graph.image(*position).digest());
-            if names.last() != Some(&name) {
-                names.push(name);
+        let digest = |position: usize| self.graph.image(position).digest();
+        let tags = some.iter().map(|(at, tag)| TagOf { tag, digest: digest(*at) });
+        let tags: Vec<TagOf<'_>> = tags.collect();
+        remove_tags(self.repository, &tags, |number, now| {
+            let position = some[number].0;
+            // The tags are in the order of their images.
+            let first = self.untag.partition_point(|(at, _)| *at < position);
+            let going = self.untag[first..].iter().take_while(|(at, _)| *at == position);
+            let going: HashSet<&str> = going.map(|(_, tag)| tag.as_str()).collect();
+            if now.tags().all(|tag| going.contains(tag)) {
+                return Some("it would lose its last tag".to_owned());
             }
-        }
-        let found = match looked_up(self.repository, &names).await {
-            Ok(found) => found,
-            Err(error) => return vec![Done::of(&error); some.len()],
-        };
-        let look = |position: usize, tag: &str| {
-            let planned = self.graph.image(position);
-            match found.position(&planned.digest()).map(|at| found.image(at)) {
-                None => Some(Done::Absent),
-                // It may be the only tag of the image that it names now, which would go with it.
-                Some(now) if !now.tags().any(|other| other == tag) => {
-                    Some(Done::Spared("the tag names another image by now, or none".to_owned()))
-                }
-                Some(now) => self.untag_changed(position, planned, now).map(Done::Spared),
-            }
-        };
-        let mut done: Vec<Option<Done>> = some.iter().map(|(position, tag)| look(*position, tag)).collect();
-        let ids: Vec<Value> = some
-            .iter()
-            .zip(&done)
-            .filter(|(_, done)| done.is_none())
-            .map(|((_, tag), _)| json!({"imageTag": tag}))
-            .collect();
-        if !ids.is_empty() {
-            let input = json!({"repositoryName": self.repository.name, "imageIds": ids});
-            let answer = self.repository.connection.call("BatchDeleteImage", input).await;
-            for ((_, tag), done) in some.iter().zip(&mut done).filter(|(_, done)| done.is_none()) {
-                *done = Some(match &answer {
-                    Ok(answer) => untagged(tag, answer),
-                    Err(error) => Done::of_error(error),
-                });
-            }
-        }
-        done.into_iter().flatten().collect()
-    }
-
-    /// Reason why an image is no longer the one that was planned for, once those of its tags that this run removed are set aside.
-    fn untag_changed(&self, position: usize, planned: &Image, now: &Image) -> Option<String> {
-        let going: Vec<&str> =
-            self.untag.iter().filter(|(at, _)| *at == position).map(|(_, tag)| tag.as_str()).collect();
-        let others = |image: &Image| {
-            let mut tags: Vec<String> =
-                image.tags().filter(|tag| !going.contains(tag)).map(str::to_owned).collect();
-            tags.sort_unstable();
-            tags
-        };
-        if others(planned) != others(now) || others(now).is_empty() {
-            return Some("its other tags changed".to_owned());
-        }
-        if planned.status() != now.status() {
-            return Some("its storage class changed".to_owned());
-        }
-        let pulled = |image: &Image| self.fetches.pulled_by_others(image);
-        (pulled(planned) != pulled(now)).then(|| "it was pulled".to_owned())
+            self.difference(self.graph.image(position), now, &going)
+        })
+        .await
     }
 }
 
-fn list<'a>(answer: &'a Value, name: &str) -> impl Iterator<Item = &'a Value> {
+/// Entries of a list in the service's answer.
+pub(super) fn answered<'a>(answer: &'a Value, name: &str) -> impl Iterator<Item = &'a Value> {
     answer[name].as_array().into_iter().flatten()
 }
 
 /// Outcome for an image, by the service's answer: it has one entry for each tag, or one for each image.
 fn deleted(digest: &str, answer: &Value, word: &'static str) -> Done {
     let is_it = |id: &Value| id["imageDigest"].as_str() == Some(digest);
-    if let Some(failure) = list(answer, "failures").find(|failure| is_it(&failure["imageId"])) {
+    if let Some(failure) = answered(answer, "failures").find(|failure| is_it(&failure["imageId"])) {
         return match failure["failureCode"].as_str() {
             Some("ImageNotFound") => Done::Absent,
             Some("ImageReferencedByManifestList") => Done::Spared(
@@ -288,23 +267,13 @@ fn deleted(digest: &str, answer: &Value, word: &'static str) -> Done {
             _ => Done::failed(failure),
         };
     }
-    if list(answer, "imageIds").any(is_it) {
+    if answered(answer, "imageIds").any(is_it) {
         return Done::Yes(word);
     }
     no_answer()
 }
 
-fn untagged(tag: &str, answer: &Value) -> Done {
-    let is_it = |id: &Value| id["imageTag"].as_str() == Some(tag);
-    if let Some(failure) = list(answer, "failures").find(|failure| is_it(&failure["imageId"])) {
-        return match failure["failureCode"].as_str() {
-            Some("ImageNotFound") => Done::Absent,
-            _ => Done::failed(failure),
-        };
-    }
-    if list(answer, "imageIds").any(is_it) { Done::Yes("removed") } else { no_answer() }
-}
-
-fn no_answer() -> Done {
+/// Outcome where the answer does not name what was asked for.
+pub(super) fn no_answer() -> Done {
     Done::Failed { code: "NoAnswer".to_owned(), reason: "the service says nothing of it".to_owned() }
 }

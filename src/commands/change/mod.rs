@@ -16,6 +16,7 @@ mod restore;
 mod result;
 mod rm;
 mod tag;
+mod tag_removal;
 mod untag;
 
 use super::Command;

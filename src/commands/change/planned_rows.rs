@@ -10,7 +10,7 @@ use super::super::images::json::image_members;
 use super::super::images::output::{Column, Rows};
 use super::executor::Action;
 use super::planned::Planned;
-use super::result::Done;
+use super::result::{Done, failed_exit_code};
 use crate::ui::progress::human;
 
 /// The rows of `prune` and `rm`.
@@ -28,7 +28,7 @@ pub(super) struct Counts {
     pub(super) going: usize,
     done: usize,
     spared: usize,
-    pub(super) failed: usize,
+    failed: usize,
     tags: usize,
     bytes: u64,
     is_estimate: bool,
@@ -67,11 +67,8 @@ impl<'a> PlannedRows<'a> {
                 Column::wrapped("REASON"),
             ];
         }
-        let verb = if self.all.iter().any(|planned| planned.action == Action::Archive) {
-            "ARCHIVE"
-        } else {
-            "DELETE"
-        };
+        let archives = self.all.iter().any(|planned| planned.action == Action::Archive);
+        let verb = if archives { "ARCHIVE" } else { "DELETE" };
         let mut columns = vec![
             Column::wrapped("REPOSITORY"),
             Column::right("IMAGES"),
@@ -129,7 +126,6 @@ impl<'a> PlannedRows<'a> {
 
     /// Tells what failed, and answers the exit code.
     pub(super) fn finish(&self, context: &Context, failures: Failures) -> anyhow::Result<ExitCode> {
-        let counts = self.counts();
         for planned in self.all {
             for (name, done) in planned.problems() {
                 if let Done::Failed { .. } = done {
@@ -137,17 +133,14 @@ impl<'a> PlannedRows<'a> {
                 }
             }
         }
-        if counts.failed == 0 {
-            return failures.finish(context, !self.all.is_empty());
+        match failed_exit_code(self.all.iter().flat_map(Planned::outcomes)) {
+            None => failures.finish(context, !self.all.is_empty()),
+            Some(code) => failures.finish(context, true).map(|_| code),
         }
-        let _ = failures.finish(context, true)?;
-        // Where nothing else was done, the service's no is the command's own.
-        let refused = counts.done == 0;
-        Ok(ExitCode::from(if refused { 254 } else { super::super::images::failures::PARTLY_FAILED }))
     }
 
     fn decision(planned: &Planned, position: usize) -> (&'static str, String) {
-        let verb = if planned.action == Action::Archive { "archive" } else { "delete" };
+        let verb = planned.action.name();
         if planned.going.binary_search(&position).is_err() {
             return ("keep", planned.reason(position));
         }
@@ -173,6 +166,14 @@ impl Planned {
             .map(|at| (format!("@{}", self.graph.image(at).digest()), outcome.images[&at].clone()));
         let tags = self.untag.iter().zip(&outcome.tags).filter(|(_, done)| is_problem(done));
         images.chain(tags.map(|((_, tag), done)| (format!(":{tag}"), done.clone()))).collect()
+    }
+
+    /// Outcomes in the order of the plan.
+    fn outcomes(&self) -> impl Iterator<Item = &Done> {
+        self.outcome.iter().flat_map(|outcome| {
+            let images = self.going.iter().filter_map(|at| outcome.images.get(at));
+            images.chain(&outcome.tags)
+        })
     }
 
     fn image_json(&self, position: usize) -> Value {

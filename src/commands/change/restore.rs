@@ -14,7 +14,8 @@ use super::super::images::failures::UNKNOWN;
 use super::super::images::manifest_cache::ManifestCache;
 use super::super::images::output::{Column, Output};
 use super::super::images::selection::Repository;
-use super::super::{Command, Context, block_on};
+use super::super::runtime::{Stop, block_on_finishing};
+use super::super::{Command, Context};
 use super::references::{self, Named};
 use super::result::{Done, Report, Row};
 use crate::image::graph::{Graph, Status};
@@ -67,15 +68,30 @@ struct Restored {
     is_index: bool,
     /// Whether its children were seen to.
     is_expanded: bool,
-    done: Done,
+    state: State,
+}
+
+/// How far an image is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum State {
+    /// It was never archived.
+    Unchanged,
+    /// It is on its way back.
+    Activating,
+    /// It came back.
+    Restored,
+    /// It does not come back.
+    Not(Done),
 }
 
 /// The images of one repository that are to come back.
 struct Restoration<'a> {
     repository: &'a Repository,
     cache: &'a ManifestCache,
+    stop: &'a Stop,
     images: Vec<Restored>,
-    absent: Vec<String>,
+    /// References without an image, and why.
+    others: Vec<(String, Done)>,
     fetched: usize,
 }
 
@@ -83,24 +99,14 @@ fn restore(context: &Context, arguments: &RestoreArgs) -> anyhow::Result<ExitCod
     let output = Output::of(context)?;
     let named = references::read(&context.settings, &arguments.references)?;
     let cache = ManifestCache::open(&context.settings, arguments.no_cache);
-    block_on(async {
-        let mut all = Vec::new();
-        for named in &named {
-            all.push(Restoration::begin(named, &cache).await?);
-        }
-        let mut is_late = false;
-        if arguments.wait {
-            let deadline = Instant::now() + arguments.timeout;
-            for restoration in &mut all {
-                is_late |= !restoration.wait(deadline).await?;
-            }
-        }
+    block_on_finishing(|stop| async move {
+        let (all, is_late) = stop.finish(&context.ui, restored(arguments, &named, &cache, &stop)).await;
         tell_fetched(context, all.iter().map(|restoration| restoration.fetched).sum());
         hint(context, &all);
         let rows = all.iter().flat_map(Restoration::rows).collect();
         let columns = vec![Column::wrapped("REPOSITORY"), Column::wrapped("TAGS"), Column::left("DIGEST")];
-        let report =
-            Report { member: "images", columns, rows, dry_run: false, more: Map::new(), signal: None };
+        let signal = stop.signal();
+        let report = Report { member: "images", columns, rows, dry_run: false, more: Map::new(), signal };
         let code = report.print(context, &output)?;
         if is_late && code == ExitCode::SUCCESS {
             context.ui.note(&format!(
@@ -113,89 +119,153 @@ fn restore(context: &Context, arguments: &RestoreArgs) -> anyhow::Result<ExitCod
     })
 }
 
+/// Restores the images, waits if that is wanted, and answers whether that took too long.
+async fn restored<'a>(
+    arguments: &RestoreArgs,
+    named: &'a [Named],
+    cache: &'a ManifestCache,
+    stop: &'a Stop,
+) -> (Vec<Restoration<'a>>, bool) {
+    let mut all = Vec::new();
+    for named in named {
+        let repository = &named.repository;
+        let (images, others) = (Vec::new(), Vec::new());
+        let mut restoration = Restoration { repository, cache, stop, images, others, fetched: 0 };
+        restoration.begin(&named.names).await;
+        all.push(restoration);
+    }
+    let (mut is_late, deadline) = (false, Instant::now() + arguments.timeout);
+    for restoration in all.iter_mut().filter(|_| arguments.wait) {
+        match restoration.wait(deadline).await {
+            Ok(is_back) => is_late |= !is_back,
+            Err(error) => restoration.failed(restoration.repository.name.clone(), &error),
+        }
+    }
+    (all, is_late)
+}
+
 /// Says how to bring back what an index lists, where that is not known.
 fn hint(context: &Context, all: &[Restoration<'_>]) {
-    for restoration in all {
-        for image in restoration.images.iter().filter(|image| image.is_index && !image.is_expanded) {
-            if matches!(image.done, Done::Yes(_)) {
-                context.ui.note(&format!(
-                    "what {}@{} lists cannot be read before it is back: `ecr restore {}@{} --wait` brings that back too",
-                    restoration.repository.name, image.digest, restoration.repository.name, image.digest
-                ));
-            }
+    for Restoration { repository, images, .. } in all {
+        let unknown = |image: &&Restored| image.is_index && !image.is_expanded && image.state.is_coming();
+        for Restored { digest, .. } in images.iter().filter(unknown) {
+            let name = format!("{}@{digest}", repository.name);
+            context.ui.note(&format!(
+                "what {name} lists cannot be read before it is back: `ecr restore {name} --wait` brings that back too"
+            ));
         }
     }
 }
 
-impl<'a> Restoration<'a> {
-    /// Restores the images that are named, and what is known to be listed by them.
-    async fn begin(named: &'a Named, cache: &'a ManifestCache) -> anyhow::Result<Self> {
-        let repository = &named.repository;
-        let graph = looked_up(repository, &named.names).await?;
-        let mut restoration = Self { repository, cache, images: Vec::new(), absent: Vec::new(), fetched: 0 };
-        for name in &named.names {
-            let (position, text) = match name {
-                Name::Digest(digest) => (graph.position(digest), format!("@{digest}")),
-                name => (graph.tagged(&name.to_string()), format!(":{name}")),
-            };
-            match position {
-                Some(position) => restoration.restore(&graph, position).await?,
-                None => restoration.absent.push(format!("{}{text}", repository.name)),
-            }
-        }
-        restoration.expand().await?;
-        Ok(restoration)
+impl State {
+    /// Whether it is there, or will be.
+    fn is_coming(&self) -> bool {
+        !matches!(self, Self::Not(_))
     }
 
-    async fn restore(&mut self, graph: &Graph, position: usize) -> anyhow::Result<()> {
+    fn done(&self) -> Done {
+        match self {
+            Self::Unchanged => Done::Yes("unchanged"),
+            Self::Activating => Done::Yes("activating"),
+            Self::Restored => Done::Yes("restored"),
+            Self::Not(done) => done.clone(),
+        }
+    }
+}
+
+impl Restoration<'_> {
+    /// Restores the images that are named, and what is known to be listed by them.
+    async fn begin(&mut self, names: &[Name]) {
+        let text = |repository: &Repository, name: &Name| match name {
+            Name::Digest(digest) => format!("{}@{digest}", repository.name),
+            name => format!("{}:{name}", repository.name),
+        };
+        let found = if self.stop.signal().is_some() {
+            Err(Done::NotReached)
+        } else {
+            looked_up(self.repository, names).await.map_err(|error| Done::of(&error))
+        };
+        let graph = match found {
+            Ok(graph) => graph,
+            Err(done) => {
+                let others = names.iter().map(|name| (text(self.repository, name), done.clone()));
+                return self.others = others.collect();
+            }
+        };
+        for name in names {
+            let position = match name {
+                Name::Digest(digest) => graph.position(digest),
+                name => graph.tagged(&name.to_string()),
+            };
+            match position {
+                Some(position) => self.restore(&graph, position).await,
+                None => self.others.push((text(self.repository, name), Done::Absent)),
+            }
+        }
+        self.expand().await;
+    }
+
+    /// Notes that something about a reference failed.
+    fn failed(&mut self, reference: String, error: &anyhow::Error) {
+        self.others.push((reference, Done::of(error)));
+    }
+
+    async fn restore(&mut self, graph: &Graph, position: usize) {
         let image = graph.image(position);
         let digest = image.digest();
         if self.images.iter().any(|known| known.digest == digest) {
-            return Ok(());
+            return;
         }
-        let done = match image.status() {
-            Status::Active => Done::Yes("unchanged"),
-            Status::Activating => Done::Yes("activating"),
+        let state = match image.status() {
+            Status::Active => State::Unchanged,
+            Status::Activating => State::Activating,
+            Status::Archived if self.stop.signal().is_some() => State::Not(Done::NotReached),
             Status::Archived => self.call(&digest).await,
         };
         let tags = image.tags().map(str::to_owned).collect();
-        self.images.push(Restored {
-            digest,
-            tags,
-            is_index: graph.is_index(position),
-            is_expanded: false,
-            done,
-        });
-        Ok(())
+        let is_index = graph.is_index(position);
+        self.images.push(Restored { digest, tags, is_index, is_expanded: false, state });
     }
 
-    async fn call(&self, digest: &Digest) -> Done {
+    async fn call(&self, digest: &Digest) -> State {
         let input = json!({
             "repositoryName": self.repository.name, "imageId": identifier_of(digest), "targetStorageClass": "STANDARD"
         });
         match self.repository.connection.call("UpdateImageStorageClass", input).await {
-            Ok(_) => Done::Yes("activating"),
-            Err(error) if error.code() == Some("ImageNotFoundException") => Done::Absent,
-            Err(error) => Done::of_error(&error),
+            Ok(_) => State::Activating,
+            Err(error) if error.code() == Some("ImageNotFoundException") => State::Not(Done::Absent),
+            Err(error) => State::Not(Done::of_error(&error)),
         }
     }
 
     /// Restores what the indexes list whose manifests can be read: those in the cache, and those that are back.
-    async fn expand(&mut self) -> anyhow::Result<()> {
+    async fn expand(&mut self) {
         let mut at = 0;
-        while at < self.images.len() {
+        while at < self.images.len() && self.stop.signal().is_none() {
             let image = &self.images[at];
-            if image.is_index && !image.is_expanded && matches!(image.done, Done::Yes(_)) {
-                let is_back = image.done != Done::Yes("activating");
+            if image.is_index && !image.is_expanded && image.state.is_coming() {
                 let digest = image.digest.clone();
-                if let Some(manifest) = self.manifest(&digest, is_back).await? {
-                    self.images[at].is_expanded = true;
-                    self.restore_listed(&manifest).await?;
+                let listed = self.restore_listed(&digest, image.state != State::Activating).await;
+                if let Err(error) = &listed {
+                    self.failed(format!("{}@{digest}", self.repository.name), error);
                 }
+                // What failed is told once, and not tried for ever.
+                self.images[at].is_expanded = listed.unwrap_or(true);
             }
             at += 1;
         }
-        Ok(())
+    }
+
+    /// Restores what an index lists; false where its manifest cannot be read yet.
+    async fn restore_listed(&mut self, index: &Digest, is_back: bool) -> anyhow::Result<bool> {
+        let Some(manifest) = self.manifest(index, is_back).await? else { return Ok(false) };
+        let names: Vec<Name> =
+            manifest.children().into_iter().map(|child| Name::Digest(child.digest.clone())).collect();
+        let graph = looked_up(self.repository, &names).await?;
+        for position in 0..graph.len() {
+            self.restore(&graph, position).await;
+        }
+        Ok(true)
     }
 
     async fn manifest(&mut self, digest: &Digest, is_back: bool) -> anyhow::Result<Option<Manifest>> {
@@ -214,48 +284,40 @@ impl<'a> Restoration<'a> {
         Ok(found.into_iter().next().map(|(_, manifest)| manifest))
     }
 
-    async fn restore_listed(&mut self, manifest: &Manifest) -> anyhow::Result<()> {
-        let names: Vec<Name> =
-            manifest.children().into_iter().map(|child| Name::Digest(child.digest.clone())).collect();
-        let graph = looked_up(self.repository, &names).await?;
-        for position in 0..graph.len() {
-            self.restore(&graph, position).await?;
-        }
-        Ok(())
-    }
-
-    /// Waits until all are back; false where that takes too long.
+    /// Waits until all are back, or for a signal; false where that takes too long.
     async fn wait(&mut self, deadline: Instant) -> anyhow::Result<bool> {
         let mut pause = LOOKS.0;
         loop {
-            let waiting: Vec<Name> = self
-                .images
-                .iter()
-                .filter(|image| image.done == Done::Yes("activating"))
-                .map(|image| Name::Digest(image.digest.clone()))
-                .collect();
+            let waiting = self.images.iter().filter(|image| image.state == State::Activating);
+            let waiting: Vec<Name> = waiting.map(|image| Name::Digest(image.digest.clone())).collect();
             let now = looked_up(self.repository, &waiting).await?;
-            for image in self.images.iter_mut().filter(|image| image.done == Done::Yes("activating")) {
-                let position = now.position(&image.digest);
-                if position.is_some_and(|position| now.image(position).status() == Status::Active) {
-                    image.done = Done::Yes("restored");
+            for image in self.images.iter_mut().filter(|image| image.state == State::Activating) {
+                match now.position(&image.digest).map(|position| now.image(position).status()) {
+                    None => image.state = State::Not(Done::Absent),
+                    Some(Status::Active) => image.state = State::Restored,
+                    Some(_) => {}
                 }
             }
-            self.expand().await?;
-            let left = self.images.iter().any(|image| image.done == Done::Yes("activating"));
-            if !left {
+            self.expand().await;
+            if !self.images.iter().any(|image| image.state == State::Activating) {
                 return Ok(true);
             }
             if Instant::now() + pause > deadline {
                 return Ok(false);
             }
-            sleep(pause).await;
+            let pausing = async {
+                sleep(pause).await;
+                Ok(())
+            };
+            if self.stop.or(pausing).await.is_err() {
+                return Ok(true);
+            }
             pause = (pause * 2).min(LOOKS.1);
         }
     }
 
     fn rows(&self) -> Vec<Row> {
-        let row = |digest: Option<&Digest>, tags: &[String], name: &str, done: &Done| {
+        let row = |digest: Option<&Digest>, tags: &[String], name: &str, done: Done| {
             let mut members = Map::new();
             members.insert("repositoryName".to_owned(), json!(self.repository.name));
             match digest {
@@ -278,10 +340,11 @@ impl<'a> Restoration<'a> {
                     digest.map_or_else(|| name.to_owned(), ToString::to_string),
                     tags.join(","),
                 ],
-                done: done.clone(),
+                done,
             }
         };
-        let images = self.images.iter().map(|image| row(Some(&image.digest), &image.tags, "", &image.done));
-        images.chain(self.absent.iter().map(|name| row(None, &[], name, &Done::Absent))).collect()
+        let images =
+            self.images.iter().map(|image| row(Some(&image.digest), &image.tags, "", image.state.done()));
+        images.chain(self.others.iter().map(|(name, done)| row(None, &[], name, done.clone()))).collect()
     }
 }

@@ -8,12 +8,16 @@ use super::super::Context;
 use super::super::images::failures::{NO, PARTLY_FAILED};
 use super::super::images::output::{Column, Listing, Output, Record};
 use super::CONFLICT;
-use crate::error::Signal;
+use crate::error::{Error, Signal};
 
 /// The service said no to all of it.
 const REFUSED: u8 = 254;
-/// The service could not be asked.
+/// The service could not be asked, or something else went wrong.
 const OTHER: u8 = 255;
+/// Code of a failure without an answer of the service.
+const UNREACHABLE: &str = "unreachable";
+/// Code of a failure that is not one of the service.
+const NO_SERVICE: &str = "Failed";
 
 /// Outcome for one tag or image.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,13 +71,13 @@ impl Done {
     /// The failure of a step that may be one of the service.
     pub(super) fn of(error: &anyhow::Error) -> Self {
         let service = error.chain().find_map(|cause| cause.downcast_ref::<crate::service::Error>());
-        let other = || Self::Failed { code: "Failed".to_owned(), reason: format!("{error:#}") };
+        let other = || Self::Failed { code: NO_SERVICE.to_owned(), reason: format!("{error:#}") };
         service.map_or_else(other, Self::of_error)
     }
 
     /// The failure of a whole call.
     pub(super) fn of_error(error: &crate::service::Error) -> Self {
-        let code = error.code().unwrap_or("unreachable").to_owned();
+        let code = error.code().unwrap_or(UNREACHABLE).to_owned();
         Self::Failed {
             code,
             reason: error.refusal().map_or_else(|| error.to_string(), |refusal| refusal.message.clone()),
@@ -117,13 +121,8 @@ impl Report {
         let records: Vec<Record> = self.rows.iter().map(|row| row.record(with_reason)).collect();
         let mut more = self.more;
         more.insert("dryRun".to_owned(), json!(self.dry_run));
-        output.listing(&Listing {
-            member: self.member,
-            columns,
-            rows: &records.as_slice(),
-            total: None,
-            more,
-        })?;
+        let rows = &records.as_slice();
+        printed(output.listing(&Listing { member: self.member, columns, rows, total: None, more }))?;
         for row in &self.rows {
             if let Done::Failed { .. } = row.done {
                 context.ui.note(&format!("error: {}: {}", row.text.join(" "), row.done.reason()));
@@ -132,20 +131,11 @@ impl Report {
         if let Some(signal) = self.signal {
             return Ok(ExitCode::from(signal.exit_code()));
         }
-        // Where nothing else was done, the first failure is the command's own.
-        let first = self.rows.iter().find_map(|row| match &row.done {
-            Done::Failed { code, .. } => Some(code.as_str()),
-            _ => None,
-        });
-        if let Some(code) = first.filter(|_| !self.rows.iter().any(|row| matches!(row.done, Done::Yes(_)))) {
-            return Ok(ExitCode::from(match code {
-                "ImageTagAlreadyExistsException" => CONFLICT,
-                "unreachable" => OTHER,
-                _ => REFUSED,
-            }));
+        if let Some(code) = failed_exit_code(self.rows.iter().map(|row| &row.done)) {
+            return Ok(code);
         }
         let any = |test: fn(&Done) -> bool| self.rows.iter().any(|row| test(&row.done));
-        Ok(if any(|done| matches!(done, Done::Failed { .. } | Done::NotReached)) {
+        Ok(if any(|done| *done == Done::NotReached) {
             ExitCode::from(PARTLY_FAILED)
         } else if any(|done| *done == Done::Absent) {
             ExitCode::from(NO)
@@ -171,6 +161,33 @@ impl Row {
         }
         text.push(reason);
         Record { json: Value::Object(members), cells, text }
+    }
+}
+
+/// The exit code of a command of which something failed: 4 where something was done; where nothing was, the first failure
+/// is the command's own. `None` where nothing failed.
+pub(super) fn failed_exit_code<'a>(all: impl Iterator<Item = &'a Done>) -> Option<ExitCode> {
+    let (mut first, mut something_done) = (None, false);
+    for done in all {
+        match done {
+            Done::Failed { code, .. } => drop(first.get_or_insert(code.as_str())),
+            Done::Yes(_) => something_done = true,
+            _ => {}
+        }
+    }
+    Some(ExitCode::from(match first? {
+        _ if something_done => PARTLY_FAILED,
+        "ImageTagAlreadyExistsException" => CONFLICT,
+        UNREACHABLE | NO_SERVICE => OTHER,
+        _ => REFUSED,
+    }))
+}
+
+/// Goes on where nobody reads the output any more: what failed is told on stderr and by the exit code all the same.
+pub(super) fn printed(result: anyhow::Result<()>) -> anyhow::Result<()> {
+    match result.map_err(Error::from) {
+        Err(Error::Closed) => Ok(()),
+        result => Ok(result?),
     }
 }
 

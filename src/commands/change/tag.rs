@@ -17,7 +17,8 @@ use super::super::images::manifest_cache::ManifestCache;
 use super::super::images::output::{Column, Output};
 use super::super::images::selection::Repository;
 use super::super::registry::{usage, wrong};
-use super::super::{Command, Context, block_on};
+use super::super::runtime::{Stop, block_on_finishing};
+use super::super::{Command, Context};
 use super::references::connect;
 use super::result::{Done, Report, Row, conflict};
 use crate::image::graph::Status;
@@ -81,8 +82,8 @@ fn tag(context: &Context, arguments: &TagArgs) -> anyhow::Result<ExitCode> {
     let new = new_tags(&reference, &arguments.new)?;
     let connection = connect(&context.settings, reference.registry.as_ref())?;
     let repository = Repository { connection, name: reference.repository.to_string() };
-    block_on(async {
-        let source = match source(context, arguments, repository, &reference).await? {
+    block_on_finishing(|stop| async move {
+        let source = match stop.or(source(context, arguments, repository, &reference)).await? {
             Ok(source) => source,
             Err(code) => return Ok(code),
         };
@@ -91,7 +92,8 @@ fn tag(context: &Context, arguments: &TagArgs) -> anyhow::Result<ExitCode> {
         let mut planned = Vec::new();
         let mut conflicts = Vec::new();
         for destination in &destinations {
-            match destination.plan(&source.digest, arguments.if_absent, arguments.expect.as_ref()).await? {
+            let plan = destination.plan(&source.digest, arguments.if_absent, arguments.expect.as_ref());
+            match stop.or(plan).await? {
                 Ok(tags) => planned.push(tags),
                 Err(reasons) => conflicts.extend(reasons),
             }
@@ -99,20 +101,33 @@ fn tag(context: &Context, arguments: &TagArgs) -> anyhow::Result<ExitCode> {
         if !conflicts.is_empty() {
             return Ok(conflict(context, &conflicts));
         }
-        let mut rows = Vec::new();
-        for (destination, tags) in destinations.iter().zip(planned) {
-            let done = destination.set(context, &source, &tags).await?;
-            for (tag, done) in tags.iter().zip(done) {
-                if let (Some(old), Done::Yes("moved")) = (&tag.names, &done) {
-                    context.ui.note(&format!("{}: {} (was {old})", tag.shown, source.digest));
-                }
-                rows.push(row(destination, &source, tag, done));
-            }
-        }
+        let work = Box::pin(set(context, &source, destinations.iter().zip(planned), &stop));
+        let rows = stop.finish(&context.ui, work).await;
         let columns = vec![Column::wrapped("TAG"), Column::left("DIGEST")];
-        let report = Report { member: "tags", columns, rows, dry_run: false, more: Map::new(), signal: None };
-        report.print(context, &output)
+        let signal = stop.signal();
+        Report { member: "tags", columns, rows, dry_run: false, more: Map::new(), signal }
+            .print(context, &output)
     })
+}
+
+/// Sets the tags, repository by repository, and answers what became of each.
+async fn set<'a>(
+    context: &Context,
+    source: &Source,
+    planned: impl Iterator<Item = (&'a Destination, Vec<NewTag>)>,
+    stop: &Stop,
+) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for (destination, tags) in planned {
+        let done = destination.set(context, source, &tags, stop).await;
+        for (tag, done) in tags.iter().zip(done) {
+            if let (Some(old), Done::Yes("moved")) = (&tag.names, &done) {
+                context.ui.note(&format!("{}: {} (was {old})", tag.shown, source.digest));
+            }
+            rows.push(row(destination, source, tag, done));
+        }
+    }
+    rows
 }
 
 /// Finds the image and its manifest; the exit code where there is none to tag.

@@ -14,17 +14,16 @@ use super::super::images::selection::Repository;
 use super::super::registry::usage;
 use super::super::runtime::{Stop, block_on_finishing};
 use super::super::{Command, Context};
+use super::executor::BATCH;
 use super::references::{self, Named};
 use super::replication::DeleteReplication;
 use super::result::{Done, Report, Row, conflict};
+use super::tag_removal::{TagOf, remove_tags};
 use crate::image::{Digest, Name, Tag};
 use crate::ui::progress::count;
 
 /// The row of `ecr untag`.
 pub(in crate::commands) const COMMAND: Command = Command { name: "untag", define, run };
-
-/// The most that DescribeImages and BatchDeleteImage take at once.
-const BATCH: usize = 100;
 
 /// The arguments of `ecr untag`.
 #[derive(Debug, clap::Args)]
@@ -186,94 +185,35 @@ fn show(context: &Context, consent: ConsentArgs, wanted: &[Wanted<'_>]) {
     }
 }
 
-/// Removes the tags, at most 100 in a call, after another look at their images.
+/// Removes the tags that are there, after another look at their images.
 async fn remove(wanted: &[Wanted<'_>], stop: &Stop) -> Vec<Done> {
     let mut done = Vec::new();
     for of_repository in wanted.chunk_by(|one, other| std::ptr::eq(one.repository, other.repository)) {
+        // An image must keep a tag that nobody asked to remove.
+        let going: HashSet<&str> = of_repository.iter().map(|wanted| wanted.tag.as_str()).collect();
         for some in of_repository.chunks(BATCH) {
             if stop.signal().is_some() {
                 done.extend(some.iter().map(|_| Done::NotReached));
                 continue;
             }
-            done.extend(remove_some(some, of_repository).await);
+            let present = some.iter().filter_map(|wanted| {
+                let digest = wanted.digest.clone()?;
+                Some(TagOf { tag: wanted.tag.as_str(), digest })
+            });
+            let present: Vec<TagOf<'_>> = present.collect();
+            let removed = remove_tags(some[0].repository, &present, |number, image| {
+                let has_other = image.tags().any(|tag| !going.contains(tag));
+                (!has_other).then(|| format!("it has become the last tag of {}", present[number].digest))
+            });
+            let mut removed = removed.await.into_iter();
+            done.extend(
+                some.iter().map(|wanted| {
+                    wanted.digest.as_ref().and_then(|_| removed.next()).unwrap_or(Done::Absent)
+                }),
+            );
         }
     }
     done
-}
-
-async fn remove_some(some: &[Wanted<'_>], of_repository: &[Wanted<'_>]) -> Vec<Done> {
-    let Some(first) = some.first() else { return Vec::new() };
-    let mut digests: Vec<Name> = Vec::new();
-    for name in some.iter().filter_map(|wanted| wanted.digest.clone()).map(Name::Digest) {
-        if !digests.contains(&name) {
-            digests.push(name);
-        }
-    }
-    if digests.is_empty() {
-        return vec![Done::Absent; some.len()];
-    }
-    let found = match looked_up(first.repository, &digests).await {
-        Ok(found) => found,
-        Err(error) => return vec![Done::of(&error); some.len()],
-    };
-    // An image must keep a tag that nobody asked to remove.
-    let going: HashSet<&str> = of_repository.iter().map(|wanted| wanted.tag.as_str()).collect();
-    let check = |wanted: &Wanted<'_>| -> Option<Done> {
-        let digest = wanted.digest.as_ref()?;
-        let Some(position) = found.position(digest) else { return Some(Done::Absent) };
-        let image = found.image(position);
-        if !image.tags().any(|tag| tag == wanted.tag.as_str()) {
-            return Some(Done::Spared(format!("the tag was moved or removed from {digest} in the meantime")));
-        }
-        let has_other = image.tags().any(|tag| !going.contains(tag));
-        (!has_other).then(|| Done::Spared(format!("it has become the last tag of {digest}")))
-    };
-    let mut done: Vec<Option<Done>> = some
-        .iter()
-        .map(|wanted| if wanted.digest.is_none() { Some(Done::Absent) } else { check(wanted) })
-        .collect();
-    let ids: Vec<Value> = some
-        .iter()
-        .zip(&done)
-        .filter(|(_, done)| done.is_none())
-        .map(|(wanted, _)| json!({"imageTag": wanted.tag}))
-        .collect();
-    if !ids.is_empty() {
-        let input = json!({"repositoryName": first.repository.name, "imageIds": ids});
-        let answer = first.repository.connection.call("BatchDeleteImage", input).await;
-        for (wanted, done) in some.iter().zip(&mut done).filter(|(_, done)| done.is_none()) {
-            *done = Some(match &answer {
-                Ok(answer) => removed(wanted, answer),
-                Err(error) => Done::of_error(error),
-            });
-        }
-    }
-    done.into_iter().flatten().collect()
-}
-
-/// Outcome for a tag, by the service's answer.
-fn removed(wanted: &Wanted<'_>, answer: &Value) -> Done {
-    let list = |name: &str| answer[name].as_array().into_iter().flatten();
-    let tag = |id: &Value| id["imageTag"].as_str() == Some(wanted.tag.as_str());
-    if let Some(failure) = list("failures").find(|failure| tag(&failure["imageId"])) {
-        return match failure["failureCode"].as_str() {
-            Some("ImageNotFound") => Done::Absent,
-            _ => Done::failed(failure),
-        };
-    }
-    match list("imageIds").find(|id| tag(id)) {
-        None => {
-            Done::Failed { code: "NoAnswer".to_owned(), reason: "the service says nothing of it".to_owned() }
-        }
-        Some(id) if id["imageDigest"] != json!(wanted.digest) => Done::Failed {
-            code: "Moved".to_owned(),
-            reason: format!(
-                "it had moved to {} between the last look and the call, and was removed there",
-                id["imageDigest"].as_str().unwrap_or("another image")
-            ),
-        },
-        Some(_) => Done::Yes("removed"),
-    }
 }
 
 fn row(wanted: &Wanted<'_>, done: Done) -> Row {

@@ -62,13 +62,69 @@ fn what_people_have() {
 #[test]
 fn what_is_to_be_filled_in_is_an_error() {
     for (text, unclear) in [
-        (format!("image: {HOST}/app:${{TAG}}"), format!("line 1: {HOST}/app:")),
-        (format!("a\nimage: {HOST}/${{NAME}}:1"), format!("line 2: {HOST}/")),
-        (format!("image: {HOST}/app:{{{{ .Values.tag }}}}"), format!("line 1: {HOST}/app:")),
+        (format!("image: {HOST}/app:${{TAG}}"), format!("line 1: {HOST}/app:${{TAG}}")),
+        (
+            format!("image: {HOST}/app:${{TAG:-${{OTHER}}}} #"),
+            format!("line 1: {HOST}/app:${{TAG:-${{OTHER}}}}"),
+        ),
+        (format!("image: {HOST}/app:$TAG"), format!("line 1: {HOST}/app:$TAG")),
+        (format!("a\nimage: {HOST}/${{NAME}}:1"), format!("line 2: {HOST}/${{NAME}}:1")),
+        (
+            format!("image: {HOST}/app:{{{{ .Values.tag }}}}"),
+            format!("line 1: {HOST}/app:{{{{ .Values.tag }}}}"),
+        ),
         (format!("image: {HOST}/app@sha256:12"), format!("line 1: {HOST}/app@sha256:12")),
         (format!("image: {HOST}/app:<tag>"), format!("line 1: {HOST}/app:")),
+        (format!("image: {HOST}/app:%s"), format!("line 1: {HOST}/app:")),
+        // Whose registry it is cannot be told, but an image it is.
+        ("  image: ${REGISTRY}/app:${TAG}".to_owned(), "line 1: ${REGISTRY}/app:${TAG}".to_owned()),
+        ("{\"image\": \"${IMAGE}\"}".to_owned(), "line 1: ${IMAGE}".to_owned()),
+        ("image = \"${var.image}\"".to_owned(), "line 1: ${var.image}".to_owned()),
+        (
+            "${ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com/app:$TAG".to_owned(),
+            "line 1: ${ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com/app:$TAG".to_owned(),
+        ),
+        // The tag stands on another line.
+        (format!("repository: {HOST}/app\ntag: '1.0'"), format!("line 1: {HOST}/app")),
+        (format!("registry: \"{HOST}\"\nrepository: app"), format!("line 1: {HOST}")),
     ] {
         let error = References::read(&text, |_| false).unwrap_err().to_string();
         assert!(error.starts_with(&format!("{unclear}: ")), "{text}: {error}");
+    }
+}
+
+#[test]
+fn a_registry_that_is_to_be_filled_in_protects_by_repository_and_tag() {
+    for host in [
+        "${ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com",
+        "$ACCOUNT.dkr.ecr.$REGION.amazonaws.com",
+        "${AWS::AccountId}.dkr.ecr.${AWS::Region}.${AWS::URLSuffix}",
+        "${data.aws_caller_identity.current.account_id}.dkr.ecr.${var.region}.amazonaws.com",
+        "{{ .Values.account }}.dkr.ecr.eu-west-1.amazonaws.com",
+        "%ACCOUNT%.dkr.ecr.eu-west-1.amazonaws.com",
+        "$(ACCOUNT).dkr-ecr.eu-west-1.on.aws",
+    ] {
+        let found = read(&format!("image: \"{host}/team/app:1.0\""));
+        assert_eq!((found.count, found.tags["team/app"].contains("1.0")), (1, true), "{host}");
+    }
+    // What stands before the path may be more than a host.
+    let found = read("image: ${REGISTRY}/app:1.0");
+    assert_eq!((found.count, found.tags.len()), (0, 0));
+    let graph = {
+        let mut graph = Graph::default();
+        let digest = Digest::of(b"x");
+        let detail = serde_json::json!({"imageDigest": digest, "imageTags": ["1.0"]});
+        graph.add(crate::image::graph::Detail::read(&detail).unwrap());
+        graph.link();
+        graph
+    };
+    for (repository, is_protected) in
+        [("app", true), ("team/app", true), ("team/my-app", false), ("app/x", false)]
+    {
+        assert_eq!(found.positions(repository, &graph).len(), usize::from(is_protected), "{repository}");
+    }
+    // Shell scripts and paths refer to nothing.
+    for other in ["cp ${SRC}/${FILE} /x", "IMAGE=$1", "PATH=$HOME/bin:$PATH", "100% of it/all", "{{", "${"] {
+        assert_eq!(read(other).count, 0, "{other}");
     }
 }

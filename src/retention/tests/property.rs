@@ -199,14 +199,22 @@ fn must_stay(case: &Case, at: usize) -> bool {
         || image.pushed().is_none_or(|pushed| pushed >= case.criteria.young_since)
 }
 
+/// Whether an index that nobody can read may list an image: any that has no tag, and one with a tag unless it is younger.
+fn may_belong(graph: &Graph, at: usize) -> bool {
+    let pushed = |at: usize| graph.image(at).pushed();
+    (0..graph.len()).any(|index| {
+        let is_unknown = index != at && graph.is_index(index) && graph.listed(index).is_none();
+        let is_younger = matches!((pushed(at), pushed(index)), (Some(own), Some(other)) if own > other);
+        is_unknown && !(is_younger && graph.image(at).is_tagged())
+    })
+}
+
 fn check(case: &Case) -> Result<usize, String> {
     let graph = &case.graph;
     let plan = plan(case.repository(), &case.criteria);
     let going: Vec<usize> = plan.going().collect();
     let goes = |at: usize| going.contains(&at);
     let fail = |what: &str, at: usize| Err(format!("{what}: image {at}, verdict {:?}", plan.verdict(at)));
-    let unknown: Vec<usize> =
-        (0..graph.len()).filter(|at| graph.is_index(*at) && graph.listed(*at).is_none()).collect();
     for at in 0..graph.len() {
         let image = graph.image(at);
         if !goes(at) {
@@ -227,7 +235,7 @@ fn check(case: &Case) -> Result<usize, String> {
         if case.criteria.archives && image.status() == Status::Archived {
             return fail("an archived image is archived", at);
         }
-        if !image.is_tagged() && unknown.iter().any(|index| *index != at) {
+        if may_belong(graph, at) {
             return fail("it may belong to an index that nobody can read", at);
         }
         let chosen = is_chosen(case, at);
@@ -243,10 +251,9 @@ fn check(case: &Case) -> Result<usize, String> {
         newest_stay(case, &goes)?;
         for at in (0..graph.len()).filter(|at| is_chosen(case, *at) && !goes(*at)) {
             let is_bound = below(graph, at, true).into_iter().any(|one| must_stay(case, one));
-            let may_belong = !graph.image(at).is_tagged() && unknown.iter().any(|index| *index != at);
             let archived = case.criteria.archives && graph.image(at).status() == Status::Archived;
             if !is_bound
-                && !may_belong
+                && !may_belong(graph, at)
                 && !archived
                 && !matches!(plan.verdict(at), Verdict::Keep(Kept::Newest(_)))
             {

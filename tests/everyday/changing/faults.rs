@@ -130,6 +130,32 @@ fn access_that_is_denied_from_the_first_is_the_commands_own_failure() {
 }
 
 #[test]
+fn a_reader_that_went_away_takes_neither_the_report_nor_the_failures_along() {
+    let stage = stage(2);
+    stage.before_each_call(|registry, operation, input, _| {
+        let ids = input["imageIds"].as_array().filter(|_| operation == "BatchDeleteImage")?;
+        let first = json!({"repositoryName": "team/app", "imageIds": [ids[0]]});
+        let mut answer = registry.call("BatchDeleteImage", first).unwrap();
+        answer["failures"] =
+            json!([{"imageId": ids[1], "failureCode": "KmsError", "failureReason": "no key"}]);
+        Some(Ok(answer))
+    });
+    let words: Vec<&str> = PRUNE.into_iter().chain(["--report", "json=report.json"]).collect();
+    let mut command = stage.machine.command(env!("CARGO_BIN_EXE_ecr"), &words);
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = command.stdout(writer).stderr(std::process::Stdio::piped()).output().unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        output.status.code() == Some(4) && told.contains("KmsError: no key"),
+        "{:?} {told}",
+        output.status
+    );
+    let report = std::fs::read_to_string(stage.machine.path().join("report.json")).unwrap();
+    assert_eq!(valid("prune", &report)["summary"]["deleted"], 1);
+}
+
+#[test]
 fn a_page_that_comes_twice_changes_nothing() {
     let stage = stage(2);
     stage.before_each_call(|registry, operation, input, _| {

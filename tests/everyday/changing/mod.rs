@@ -6,6 +6,7 @@ mod plans;
 mod prune;
 mod race;
 mod rm;
+mod second_process;
 mod stage;
 mod storage;
 mod tags;

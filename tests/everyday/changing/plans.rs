@@ -74,6 +74,83 @@ fn a_plan_for_something_else_is_refused() {
 }
 
 #[test]
+fn a_plan_that_says_something_else_than_ours_is_refused() {
+    let stage = stage();
+    stage.machine.ok("prune team/app --tagged --older-than 30d --plan plan.json");
+    let text = std::fs::read_to_string(stage.machine.path().join("plan.json")).unwrap();
+    stage.machine.write("action.json", text.replace("\"delete\"", "\"keep\""));
+    assert_eq!(
+        stage.machine.fails(252, "prune --apply action.json --yes"),
+        "error: the plan has the action 'keep' for team/app: expected delete or archive\n"
+    );
+    stage.machine.write("none.json", text.replace("\"action\": \"delete\",", ""));
+    let _ = stage.machine.fails(252, "prune --apply none.json --yes");
+    let mut plan: Value = serde_json::from_str(&text).unwrap();
+    let repository = plan["repositories"][0].clone();
+    plan["repositories"].as_array_mut().unwrap().push(repository);
+    stage.machine.write("twice.json", plan.to_string());
+    assert_eq!(
+        stage.machine.fails(252, "prune --apply twice.json --yes"),
+        "error: the plan has team/app twice\n"
+    );
+    assert_eq!(stage.writes(), 0);
+}
+
+#[test]
+fn an_image_that_was_deleted_and_pushed_again_is_spared() {
+    let stage = stage();
+    stage.machine.ok("prune team/app --match a --match b --older-than 30d --plan plan.json");
+    let input = json!({"repositoryName": "team/app", "imageIds": [{"imageTag": "a"}]});
+    stage.registry.call("BatchDeleteImage", input).unwrap();
+    let again = stage.registry.image("team/app", "a", Some("a"));
+    let done = stage.machine.ok("prune --apply plan.json --yes --output json");
+    assert_eq!(
+        valid("prune", &done)["repositories"][0]["spared"],
+        json!([{"imageId": {"imageDigest": again}, "reason": "it was pushed again"}])
+    );
+    assert_eq!(stage.registry.tags("team/app"), ["a", "c", "index", "new"]);
+}
+
+#[test]
+fn options_that_a_policy_or_a_plan_decides_are_refused_beside_it() {
+    let stage = stage();
+    stage.machine.write("prune.yaml", "- repositories: '*'\n  tagged: true\n  older-than: 30d\n");
+    stage.machine.ok("prune team/app --tagged --older-than 30d --plan plan.json");
+    let of_both = [
+        "--untagged",
+        "--tagged",
+        "--match x",
+        "--older-than 1d",
+        "--not-pulled-for 1d",
+        "--orphans",
+        "--tags",
+        "--archive",
+        "--keep 1",
+        "--keep-tag x",
+        "--protect-in-use 1d",
+        "--grace 1h",
+    ];
+    let of_policies = ["--max 1", "--allow-empty", "--allow-replicated"];
+    let refused = |source: &str, option: &str| {
+        let error = stage.machine.fails(252, &format!("prune {source} {option} --yes"));
+        let name = option.split(' ').next().unwrap();
+        assert!(error.contains(source.split(' ').next().unwrap()), "{error}");
+        assert!(error.contains(name), "{option}: {error}");
+    };
+    for option in of_both.iter().chain(&of_policies) {
+        refused("--policy prune.yaml", option);
+    }
+    for option in of_both.iter().chain(&["--protect-from list", "--policy prune.yaml", "--plan other.json"]) {
+        refused("--apply plan.json", option);
+    }
+    assert_eq!(stage.writes(), 0);
+    // A list of what is protected adds to those of the rules.
+    stage.machine.write("list", "123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/app:b\n");
+    stage.machine.ok("prune --policy prune.yaml --protect-from list --yes");
+    assert_eq!(stage.registry.tags("team/app"), ["b", "new"]);
+}
+
+#[test]
 fn a_policy_has_rules_of_which_the_first_counts() {
     let stage = stage();
     stage.registry.repository("prod/app");

@@ -1,5 +1,7 @@
 //! `ecr prune`: what goes and what stays.
 
+use std::fmt::Write as _;
+
 use serde_json::json;
 
 use super::super::{golden, valid};
@@ -153,6 +155,75 @@ fn protection_beats_everything() {
     let explained = stage.machine.ok("prune team/app --match pr-* --protect-in-use 30d --yes --explain");
     assert!(explained.contains("cannot be told whether it is in use"), "{explained}");
     assert_eq!(stage.writes(), writes);
+}
+
+#[test]
+fn an_index_is_in_use_where_one_of_its_platforms_is() {
+    let stage = Stage::new();
+    let registry = &stage.registry;
+    registry.repository("team/app");
+    let old = |digest: String| {
+        registry.age(&digest, 90);
+        digest
+    };
+    let run = old(registry.image("team/app", "run", Some("amd")));
+    let idle = old(registry.image("team/app", "idle", None));
+    let attestation = old(registry.image("team/app", "attestation", None));
+    let mut list = super::stage::index(&[&run, &attestation]);
+    list["manifests"][1]["platform"] = json!({"os": "unknown", "architecture": "unknown"});
+    let used = old(registry.put("team/app", &list, Some("used")));
+    let unused = old(registry.index("team/app", &[&idle], Some("unused")));
+    old(registry.put("team/app", &super::stage::referrer("signature", &unused), None));
+    registry.image("team/app", "new", Some("new"));
+    let runs = run.clone();
+    stage.before_each_call(move |_, operation, input, _| {
+        (operation == "DescribeImageScanFindings").then(|| match input["imageId"]["imageDigest"].as_str() {
+            Some(digest) if digest == runs || digest == idle => Ok(json!({"imageScanFindings": {"enhancedFindings": [
+                {"resources": [{"details": {"awsEcrContainerImage": {"inUseCount": u8::from(digest == runs)}}}]}
+            ]}})),
+            _ => Err((400, "ScanNotFoundException", "no scan".to_owned())),
+        })
+    });
+    // The platform has a tag of its own and would stay in any case: it is asked about all the same.
+    stage.machine.ok("prune team/app --match *used --older-than 30d --protect-in-use 30d --yes");
+    assert!(registry.has("team/app", &used) && registry.has("team/app", &attestation));
+    assert_eq!(registry.tags("team/app"), ["amd", "new", "used"]);
+    assert_eq!(registry.images("team/app").len(), 4);
+}
+
+/// The transcript of the page, on a registry like the one that it shows.
+#[test]
+fn the_page_shows_what_it_prints() {
+    let page = include_str!("../../../docs/everyday.md");
+    let block = page.split("```console\n").find(|block| block.starts_with("$ ecr prune 'team/*'")).unwrap();
+    let block = block.split("```").next().unwrap();
+    let stage = Stage::new();
+    let registry = &stage.registry;
+    let put = |digest: String, days: i64, megabytes: i64| {
+        registry.age(&digest, days);
+        registry.resize(&digest, megabytes * 1024 * 1024);
+        digest
+    };
+    for repository in ["team/app", "team/tool"] {
+        registry.repository(repository);
+    }
+    let amd = put(registry.image("team/app", "amd", None), 90, 310);
+    let app = put(registry.index("team/app", &[&amd], Some("1.0")), 90, 310);
+    put(registry.put("team/app", &super::stage::referrer("signature", &app), None), 90, 1);
+    put(registry.image("team/app", "left", None), 90, 305);
+    put(registry.image("team/app", "new", Some("2.0")), 2, 312);
+    put(registry.image("team/tool", "tool", None), 40, 88);
+    put(registry.image("team/tool", "tool-1", Some("1")), 1, 90);
+    let path = format!("{}:/usr/bin:/bin", stage.machine.path().display());
+    let mut shown = String::new();
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_ecr"), stage.machine.path().join("ecr")).unwrap();
+    for line in block.lines().filter_map(|line| line.strip_prefix("$ ")) {
+        let mut command = stage.machine.command("sh", &["-c", line]);
+        let outcome = crate::harness::outcome(command.env("PATH", &path));
+        assert_eq!(outcome.code, 0, "{}", outcome.transcript());
+        let _ = write!(shown, "$ {line}\n{}", outcome.stdout);
+    }
+    assert_eq!(shown, block);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! An embedded ECR behind a server that remembers every call and can do something between two of them.
 
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -26,7 +27,9 @@ pub(super) type Hook = dyn Fn(&Registry, &str, &Value, usize) -> Option<Result<V
 pub(super) struct Registry {
     local: Local,
     caller: Caller,
-    folder: TempDir,
+    folder: PathBuf,
+    /// The folder, where it is this registry's own.
+    _own: Option<TempDir>,
 }
 
 /// A registry that is served, and a machine whose commands go there.
@@ -39,12 +42,23 @@ pub(super) struct Stage {
 
 impl Registry {
     fn new(restore_time: Duration) -> Self {
-        let folder = TempDir::new().unwrap();
-        let mut local = Local::open(folder.path()).unwrap();
+        let own = TempDir::new().unwrap();
+        let mut registry = Self::at(own.path());
+        registry.local.restore_within(restore_time);
+        Self { _own: Some(own), ..registry }
+    }
+
+    /// The registry of a folder, which other processes may use at the same time.
+    pub(super) fn at(folder: &Path) -> Self {
+        let mut local = Local::open(folder).unwrap();
         // A child that is named before its index, or in the same call, must not go unnoticed.
         local.delete_in_order();
-        local.restore_within(restore_time);
-        Self { local, caller: Caller::of_account(ACCOUNT, "eu-west-1"), folder }
+        Self {
+            local,
+            caller: Caller::of_account(ACCOUNT, "eu-west-1"),
+            folder: folder.to_path_buf(),
+            _own: None,
+        }
     }
 
     pub(super) fn call(&self, operation: &str, input: Value) -> Result<Value, Refusal> {
@@ -120,10 +134,24 @@ impl Registry {
 
     /// Makes an image so many days older, and answers nothing.
     pub(super) fn age(&self, digest: &str, days: i64) {
-        let database = rusqlite::Connection::open(self.folder.path().join("ecr.db")).unwrap();
+        let milliseconds = days * 86_400_000;
+        self.change("UPDATE image SET pushed_at = pushed_at - ?2 WHERE digest = ?1", digest, milliseconds);
+    }
+
+    /// Gives an image another size.
+    pub(super) fn resize(&self, digest: &str, bytes: i64) {
+        self.change("UPDATE image SET size = ?2 WHERE digest = ?1", digest, bytes);
+    }
+
+    fn change(&self, statement: &str, digest: &str, value: i64) {
+        let database = rusqlite::Connection::open(self.folder.join("ecr.db")).unwrap();
         database.busy_timeout(Duration::from_secs(5)).unwrap();
-        let change = "UPDATE image SET pushed_at = pushed_at - ?2 WHERE digest = ?1";
-        database.execute(change, rusqlite::params![digest, days * 86_400_000]).unwrap();
+        database.execute(statement, rusqlite::params![digest, value]).unwrap();
+    }
+
+    /// Where it is.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// The digests and tags that a repository has, archived ones too, in the order of the digests.

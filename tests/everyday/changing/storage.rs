@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::super::valid;
+use super::super::{golden, valid};
 use super::stage::{Registry, Stage, referrer};
 use crate::harness::Machine;
 
@@ -65,6 +65,123 @@ fn an_index_is_archived_and_comes_back_with_what_it_lists() {
     archived(&[]);
     let value = valid("restore", &stage.machine.ok("restore team/app:1.0 --output json"));
     assert_eq!(value["images"][0]["result"], "unchanged");
+}
+
+#[test]
+fn what_they_print() {
+    let mut stage = Stage::restoring_within(std::time::Duration::from_hours(1));
+    let registry = &stage.registry;
+    registry.repository("team/app");
+    let amd = registry.image("team/app", "amd", None);
+    let app = registry.index("team/app", &[&amd], Some("1.0"));
+    registry.image("team/app", "other", Some("2.0"));
+    registry.put("team/app", &referrer("report", &app), None);
+    let commands = [
+        ("archive", "archive team/app:1.0 team/app:2.0", "--dry-run"),
+        ("restore", "restore team/app:1.0 team/app:2.0", "--no-cache"),
+    ];
+    for (name, command, option) in commands {
+        for width in [40, 80, 200] {
+            stage.machine.set("COLUMNS", width.to_string());
+            golden(&format!("{name}-{width}.txt"), &stage.machine.ok(&format!("{command} {option}")));
+        }
+        stage.machine.unset("COLUMNS");
+        for (format, ending) in [("text", "tsv"), ("markdown", "md"), ("json", "json")] {
+            let output = stage.machine.ok(&format!("{command} {option} --output {format}"));
+            golden(&format!("{name}.{ending}"), &timeless(&output));
+        }
+        if name == "archive" {
+            golden("archive-done.txt", &stage.machine.ok(&format!("{command} --yes")));
+        }
+    }
+    assert_eq!(stage.service.count("UpdateImageStorageClass"), 5);
+}
+
+/// JSON with each time written as `TIME`.
+fn timeless(text: &str) -> String {
+    let parts = text.split('"').map(|part| match part.parse::<jiff::Timestamp>() {
+        Ok(_) => "TIME",
+        Err(_) => part,
+    });
+    parts.collect::<Vec<_>>().join("\"")
+}
+
+#[test]
+fn a_referrer_is_archived_with_its_subject_only() {
+    let stage = Stage::new();
+    stage.registry.repository("team/app");
+    let app = stage.registry.image("team/app", "app", Some("1.0"));
+    let report = stage.registry.put("team/app", &referrer("report", &app), None);
+    let error = stage.machine.fails(5, &format!("archive team/app@{report} --yes"));
+    assert_eq!(
+        error,
+        format!(
+            "error: team/app@{report} is archived only with {app}, which it is about: `ecr archive team/app@{app}` takes \
+             both; nothing was changed\n"
+        )
+    );
+    assert_eq!(stage.writes(), 0);
+    stage.machine.ok(&format!("archive team/app@{report} team/app@{app} --yes"));
+    assert_eq!(stage.service.count("UpdateImageStorageClass"), 1);
+    assert!(statuses(&stage.registry, "team/app").iter().all(|(_, status)| status == "ARCHIVED"));
+}
+
+#[test]
+fn a_signal_ends_archiving_between_two_calls() {
+    use std::io::Read as _;
+    use std::process::Stdio;
+    let stage = Stage::new();
+    stage.registry.repository("team/app");
+    for name in 0..40 {
+        stage.registry.image("team/app", &name.to_string(), Some(&name.to_string()));
+    }
+    let (reached, wait) = std::sync::mpsc::channel::<()>();
+    let (go_on, going_on) = std::sync::mpsc::channel::<()>();
+    let (reached, going_on) = (std::sync::Mutex::new(reached), std::sync::Mutex::new(going_on));
+    let first = std::sync::atomic::AtomicBool::new(true);
+    stage.before_each_call(move |_, operation, _, _| {
+        let is_archiving = operation == "UpdateImageStorageClass";
+        if is_archiving && first.swap(false, std::sync::atomic::Ordering::SeqCst) {
+            reached.lock().unwrap().send(()).unwrap();
+            going_on.lock().unwrap().recv().unwrap();
+        }
+        None
+    });
+    let words = ["prune", "team/app", "--tagged", "--archive", "--grace", "0s", "--allow-empty", "--yes"];
+    let words: Vec<&str> = words.into_iter().chain(["--output", "json"]).collect();
+    let mut command = stage.machine.command(env!("CARGO_BIN_EXE_ecr"), &words);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    wait.recv().unwrap();
+    let process = child.id().to_string();
+    assert!(std::process::Command::new("kill").args(["-TERM", &process]).status().unwrap().success());
+    let mut told = [0; 9];
+    child.stderr.take().unwrap().read_exact(&mut told).unwrap();
+    assert_eq!(&told, b"finishing");
+    go_on.send(()).unwrap();
+    let mut stdout = String::new();
+    child.stdout.take().unwrap().read_to_string(&mut stdout).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(143), "{stdout}");
+    let archived = statuses(&stage.registry, "team/app").iter().filter(|(_, s)| s == "ARCHIVED").count();
+    // Those that were under way, and none that was not.
+    assert!((1..=4).contains(&archived), "{archived}");
+    assert_eq!(valid("prune", &stdout)["summary"]["deleted"], archived);
+}
+
+#[test]
+fn a_repository_that_is_not_there_leaves_what_was_restored_in_the_result() {
+    let stage = Stage::restoring_within(std::time::Duration::from_hours(1));
+    stage.registry.repository("team/app");
+    stage.registry.image("team/app", "one", Some("1.0"));
+    stage.machine.ok("archive team/app:1.0 --yes");
+    let outcome = stage.machine.ecr(&["restore", "team/app:1.0", "team/none:1.0", "--output", "json"]);
+    assert_eq!(outcome.code, 4, "{}", outcome.transcript());
+    let value = valid("restore", &outcome.stdout);
+    assert_eq!(
+        (&value["images"][0]["result"], &value["images"][1]["result"], &value["images"][1]["reference"]),
+        (&json!("activating"), &json!("failed"), &json!("team/none:1.0"))
+    );
+    assert!(outcome.stderr.contains("RepositoryNotFoundException"), "{}", outcome.stderr);
+    let _ = stage.machine.fails(254, "restore team/none:1.0");
 }
 
 #[test]

@@ -125,6 +125,28 @@ fn an_image_is_tagged_in_other_repositories_and_for_one_platform() {
 }
 
 #[test]
+fn a_repository_that_fails_leaves_what_was_done_in_the_result() {
+    let stage = Stage::new();
+    for repository in ["team/app", "prod/app", "test/app"] {
+        stage.registry.repository(repository);
+    }
+    let digest = stage.registry.image("team/app", "one", Some("1"));
+    stage.registry.image("test/app", "one", Some("stable"));
+    stage.before_each_call(|_, operation, input, _| {
+        let denied = || Err((400, "AccessDeniedException", "not authorized".to_owned()));
+        (operation == "BatchCheckLayerAvailability" && input["repositoryName"] == "prod/app").then(denied)
+    });
+    let words = ["tag", "team/app:1", "next", "prod/app:1", "test/app:stable", "--output", "json"];
+    let outcome = stage.machine.ecr(&words);
+    assert_eq!(outcome.code, 4, "{}", outcome.transcript());
+    let value = valid("tag", &outcome.stdout);
+    let results: Vec<_> = value["tags"].as_array().unwrap().iter().map(|tag| &tag["result"]).collect();
+    assert_eq!(results, ["created", "failed", "unchanged"]);
+    assert!(outcome.stderr.contains("not authorized"), "{}", outcome.stderr);
+    assert!(stage.registry.images("team/app").contains(&(digest, vec!["1".to_owned(), "next".to_owned()])));
+}
+
+#[test]
 fn an_archived_image_cannot_be_tagged_and_the_way_back_is_named() {
     let stage = Stage::new();
     stage.registry.repository("team/app");
@@ -225,6 +247,35 @@ fn a_tag_that_moves_between_two_calls_stays() {
     let outcome = stage.machine.ecr(&["untag", "team/app:prod", "--yes"]);
     assert!(outcome.stdout.contains("it has become the last tag"), "{}", outcome.transcript());
     assert_eq!(stage.registry.tags("team/app"), ["1.0", "prod"]);
+}
+
+#[test]
+fn a_tag_that_is_removed_where_it_moved_to_is_told() {
+    let stage = Stage::new();
+    stage.registry.repository("team/app");
+    for tag in ["pr-1", "1.0"] {
+        let digest = stage.registry.image("team/app", "old", Some(tag));
+        stage.registry.age(&digest, 90);
+    }
+    // Between the last look and the deletion, where nobody can help it.
+    stage.before_each_call(|registry, operation, _, _| {
+        if operation == "BatchDeleteImage" {
+            registry.image("team/app", "new", Some("pr-1"));
+        }
+        None
+    });
+    for command in ["untag team/app:pr-1", "prune team/app --match pr-* --tags --grace 0s"] {
+        stage.registry.image("team/app", "old", Some("pr-1"));
+        stage.registry.image("team/app", "new", Some("2.0"));
+        let words: Vec<&str> = command.split(' ').chain(["--yes", "--output", "json"]).collect();
+        let outcome = stage.machine.ecr(&words);
+        assert!(
+            outcome.stdout.contains("between the last look and the call, and was removed there"),
+            "{}",
+            outcome.transcript()
+        );
+        assert_eq!(outcome.code, 254, "{}", outcome.transcript());
+    }
 }
 
 #[test]

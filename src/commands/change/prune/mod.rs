@@ -34,6 +34,7 @@ use super::planned::Planned;
 use super::planned_rows::{PlannedRows, members};
 use super::references::connect;
 use super::replication::DeleteReplication;
+use super::result::printed;
 use crate::ui::progress::count;
 
 /// The row of `ecr prune`.
@@ -45,7 +46,7 @@ fn define() -> clap::Command {
          what it lists and with what is about it, and stays where one of these has to stay; what a present index lists, \
          and signatures of images that stay, are never chosen. What is kept is kept whatever was chosen. The plan is made \
          with calls that only read, and shown; every image is looked at again just before it goes, and spared if its tags, \
-         pull time or status changed. Reads all manifests of indexes that are not in the cache, which counts as a pull of \
+         push time, pull time or status changed. Reads all manifests of indexes that are not in the cache, which counts as a pull of \
          each.",
     );
     super::super::images::define::<PruneArgs>(command)
@@ -110,8 +111,9 @@ fn prune(context: &Context, arguments: &PruneArgs) -> anyhow::Result<ExitCode> {
         }
         let (columns, total) = (rows.columns(), rows.total());
         let listing = Listing { member: "repositories", columns, rows: &rows, total, more };
-        output.listing(&listing)?;
+        let shown = printed(output.listing(&listing));
         report::write_all(context, &reports, &listing)?;
+        shown?;
         if let Some(signal) = stop.signal() {
             return Ok(ExitCode::from(signal.exit_code()));
         }
@@ -246,7 +248,7 @@ async fn ask(
     };
     if arguments.consent.asks() {
         for planned in plans.all.iter().filter(|planned| !planned.is_empty()) {
-            let what = if planned.action == Action::Archive { "archived" } else { "deleted" };
+            let what = planned.action.done();
             let (name, going) = (&planned.repository.name, planned.going.len());
             let tags = match planned.untag.len() {
                 0 => String::new(),

@@ -70,10 +70,10 @@ fn repository(planned: &Planned) -> Value {
         members.insert("remove".to_owned(), some.iter().map(|(_, tag)| json!(tag)).collect());
         Value::Object(members)
     });
-    let action = if planned.action == Action::Archive { "archive" } else { "delete" };
     json!({
         "registryId": graph.account(), "region": planned.repository.connection.region(),
-        "repositoryName": planned.repository.name, "images": planned.images, "action": action, "going": going,
+        "repositoryName": planned.repository.name, "images": planned.images, "action": planned.action.name(),
+        "going": going,
         "untag": untag.collect::<Value>()
     })
 }
@@ -107,9 +107,13 @@ impl PlanFile {
         connection: &Arc<Connection>,
         cache: &ManifestCache,
     ) -> anyhow::Result<Vec<Planned>> {
-        let mut all = Vec::new();
-        for repository in self.value["repositories"].as_array().into_iter().flatten() {
-            all.push(load(repository, connection, cache).await?);
+        let mut all: Vec<Planned> = Vec::new();
+        for repository in list_of(&self.value, "repositories") {
+            let planned = load(repository, connection, cache).await?;
+            if all.iter().any(|other| other.repository.name == planned.repository.name) {
+                return Err(usage(format!("the plan has {} twice", planned.repository.name)));
+            }
+            all.push(planned);
         }
         Ok(all)
     }
@@ -117,6 +121,10 @@ impl PlanFile {
 
 async fn load(value: &Value, connection: &Arc<Connection>, cache: &ManifestCache) -> anyhow::Result<Planned> {
     let name: RepositoryName = value["repositoryName"].as_str().unwrap_or_default().parse().map_err(wrong)?;
+    let action = value["action"].as_str().unwrap_or_default();
+    let action = Action::read(action).ok_or_else(|| {
+        usage(format!("the plan has the action '{action}' for {name}: expected delete or archive"))
+    })?;
     let repository = Repository { connection: Arc::clone(connection), name: name.into() };
     let there = list(&repository, Images::Any).await?;
     let (account, region) = (there.account().map(str::to_owned), connection.region());
@@ -153,7 +161,7 @@ async fn load(value: &Value, connection: &Arc<Connection>, cache: &ManifestCache
         freed: Freed::of(&graph, &going, &ManifestCache::default()),
         fetches: OwnFetches::new(notes),
         reasons: Reasons::File(reasons(value, &graph)),
-        action: if value["action"] == "archive" { Action::Archive } else { Action::Delete },
+        action,
         replication: DeleteReplication::Rules(Vec::new()),
         outcome: None,
         repository,

@@ -1,9 +1,10 @@
 //! Images that must not go since somebody needs them: references in files, and what enhanced scanning says is in use.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::Read as _;
 use std::time::Duration;
 
+use futures_util::stream::{self, StreamExt as _};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
@@ -12,10 +13,13 @@ use super::super::super::images::describe::identifier_of;
 use super::super::super::images::selection::Repository;
 use super::super::super::login_hosts;
 use super::super::super::registry::usage;
-use crate::image::graph::{Graph, Time};
+use crate::image::graph::{Graph, Kind, Time};
 use crate::image::host;
 use crate::retention::Protector;
 use crate::retention::references::References;
+
+/// How many images are asked about at once.
+const CALLS: usize = 4;
 
 /// A file is read up to this size.
 const MAX_BYTES: u64 = 256 * 1024 * 1024;
@@ -55,7 +59,8 @@ fn read(file: &str) -> anyhow::Result<String> {
     String::from_utf8(bytes).map_err(|_| usage(format!("--protect-from {file} is no text in UTF-8")))
 }
 
-/// Asks of each image whether a task or pod uses it or did within this time. What cannot be told is protected.
+/// Asks of each image whether a task or pod uses it or did within this time, and of an index whether one uses any of its
+/// platforms. What cannot be told is protected.
 pub(super) async fn in_use(
     repository: &Repository,
     graph: &Graph,
@@ -64,21 +69,51 @@ pub(super) async fn in_use(
 ) -> HashMap<usize, Protector> {
     let since = SignedDuration::try_from(within).unwrap_or(SignedDuration::MAX);
     let since = Time::of(Timestamp::now().checked_sub(since).unwrap_or(Timestamp::MIN));
-    let mut protected = HashMap::new();
-    for position in positions.iter().filter(|position| !graph.is_index(**position)) {
-        let input = json!({
-            "repositoryName": repository.name, "imageId": identifier_of(&graph.image(*position).digest())
-        });
-        let answer = repository.connection.call("DescribeImageScanFindings", input).await;
+    let (wanted, mut protected) = platforms(graph, positions);
+    let answers = wanted.into_iter().map(async |position| {
+        let digest = graph.image(position).digest();
+        let input = json!({"repositoryName": repository.name, "imageId": identifier_of(&digest)});
+        (position, repository.connection.call("DescribeImageScanFindings", input).await)
+    });
+    let mut answers = stream::iter(answers).buffer_unordered(CALLS);
+    while let Some((position, answer)) = answers.next().await {
         match answer.ok().and_then(|answer| Use::read(&answer)) {
-            None => drop(protected.insert(*position, Protector::UnknownUse)),
+            // Nothing runs an attestation or a signature by itself, and nothing scans them.
+            None if is_run(graph, position) => drop(protected.insert(position, Protector::UnknownUse)),
             Some(found) if found.count > 0 || found.last >= Some(since) => {
-                protected.insert(*position, Protector::InUse);
+                protected.insert(position, Protector::InUse);
             }
-            Some(_) => {}
+            None | Some(_) => {}
         }
     }
     protected
+}
+
+/// The images to ask about: these, and what the indexes among them list. An index of which no image that can be run is known
+/// is protected.
+fn platforms(graph: &Graph, positions: &[usize]) -> (Vec<usize>, HashMap<usize, Protector>) {
+    let (mut wanted, mut protected) = (Vec::new(), HashMap::new());
+    let mut seen: HashSet<usize> = positions.iter().copied().collect();
+    let mut waiting: Vec<usize> = positions.to_vec();
+    while let Some(position) = waiting.pop() {
+        if !graph.is_index(position) {
+            wanted.push(position);
+            continue;
+        }
+        let listed: Vec<usize> = graph.children(position).map(|child| child.position).collect();
+        if !listed.iter().any(|child| graph.is_index(*child) || is_run(graph, *child)) {
+            protected.insert(position, Protector::UnknownUse);
+        }
+        waiting.extend(listed.into_iter().filter(|child| seen.insert(*child)));
+    }
+    (wanted, protected)
+}
+
+/// Whether an image is one that a task or pod may run: it is not about another one, and no attestation or the like.
+fn is_run(graph: &Graph, position: usize) -> bool {
+    let is_about_another = graph.is_companion(position) && graph.subjects_of(position).next().is_some();
+    let kind = graph.kind(position);
+    !is_about_another && !matches!(kind, Kind::Attestation | Kind::Signature | Kind::Sbom | Kind::Soci)
 }
 
 /// How an image is used, as each of its findings says it.

@@ -11,6 +11,7 @@ use super::super::super::images::describe::looked_up;
 use super::super::super::images::failures::has_code;
 use super::super::super::images::selection::Repository;
 use super::super::super::registry::explained;
+use super::super::super::runtime::Stop;
 use super::super::result::Done;
 use super::Source;
 use crate::image::mutability::is_immutable;
@@ -44,9 +45,26 @@ enum Change {
     Keep,
 }
 
+impl Change {
+    /// Outcome where it was carried out.
+    fn done(self) -> Done {
+        Done::Yes(match self {
+            Self::Create => "created",
+            Self::Move => "moved",
+            Self::Unchanged => "unchanged",
+            Self::Keep => "kept",
+        })
+    }
+}
+
 impl NewTag {
     pub(super) fn new(shown: &str, tag: Tag) -> Self {
         Self { shown: shown.to_owned(), tag, names: None, change: Change::Create }
+    }
+
+    /// Whether a call has to set it.
+    fn is_sent(&self) -> bool {
+        matches!(self.change, Change::Create | Change::Move)
     }
 }
 
@@ -122,52 +140,73 @@ impl Destination {
         Ok(Some((mutability, patterns.map(str::to_owned).collect())))
     }
 
-    /// Sets the tags, and answers what became of each.
+    /// Sets the tags, and answers what became of each. A signal ends it before the next call, and breaks a copy off.
     pub(super) async fn set(
         &self,
         context: &Context,
         source: &Source,
         tags: &[NewTag],
-    ) -> anyhow::Result<Vec<Done>> {
-        let is_needed = tags.iter().any(|tag| matches!(tag.change, Change::Create | Change::Move));
-        if !self.is_same && is_needed {
-            self.copy(context, source, tags).await?;
-        }
+        stop: &Stop,
+    ) -> Vec<Done> {
+        let is_copied = !self.is_same && tags.iter().any(NewTag::is_sent) && stop.signal().is_none();
+        let copied = if is_copied { stop.or(self.copy(context, source, tags)).await } else { Ok(()) };
         let mut done = Vec::new();
         for tag in tags {
-            let word = match tag.change {
-                Change::Create => "created",
-                Change::Move => "moved",
-                Change::Unchanged => "unchanged",
-                Change::Keep => "kept",
-            };
-            let is_sent = self.is_same && matches!(tag.change, Change::Create | Change::Move);
-            done.push(if is_sent { self.put(source, tag, word).await? } else { Done::Yes(word) });
+            done.push(if !tag.is_sent() {
+                tag.change.done()
+            } else if self.is_same {
+                if stop.signal().is_some() { Done::NotReached } else { self.put(source, tag).await }
+            } else if !is_copied {
+                Done::NotReached
+            } else if let Err(error) = &copied {
+                self.broken_off(
+                    source,
+                    tag,
+                    if stop.signal().is_some() { Done::NotReached } else { Done::of(error) },
+                )
+                .await
+            } else {
+                tag.change.done()
+            });
         }
-        Ok(done)
+        done
+    }
+
+    /// Outcome for a tag where a copy failed or was broken off: a copy sets the tags one by one, so that this one may
+    /// name the image already.
+    async fn broken_off(&self, source: &Source, tag: &NewTag, otherwise: Done) -> Done {
+        match self.names(&tag.tag).await {
+            Ok(Some(names)) if names == source.digest => tag.change.done(),
+            _ => otherwise,
+        }
     }
 
     /// Sends the manifest as it came, with one tag.
-    async fn put(&self, source: &Source, tag: &NewTag, word: &'static str) -> anyhow::Result<Done> {
+    async fn put(&self, source: &Source, tag: &NewTag) -> Done {
+        let failed = |reason: String| Done::of(&anyhow::anyhow!(reason));
         let Some(manifest) = &source.manifest else {
-            anyhow::bail!("the manifest of {} cannot be read: it is gone, or archived", source.reference);
+            let reference = &source.reference;
+            return failed(format!("the manifest of {reference} cannot be read: it is gone, or archived"));
         };
-        let text = std::str::from_utf8(manifest.bytes())?;
+        let text = match std::str::from_utf8(manifest.bytes()) {
+            Ok(text) => text,
+            Err(error) => return failed(error.to_string()),
+        };
         let input = json!({
             "repositoryName": self.repository.name, "imageManifest": text,
             "imageManifestMediaType": manifest.media_type(), "imageTag": tag.tag, "imageDigest": source.digest
         });
         match self.repository.connection.call("PutImage", input).await {
-            Ok(_) => Ok(Done::Yes(word)),
+            Ok(_) => tag.change.done(),
             // Somebody set it to the same image in the meantime.
-            Err(error) if error.code() == Some("ImageAlreadyExistsException") => Ok(Done::Yes("unchanged")),
-            Err(error) => Ok(Done::of_error(&error)),
+            Err(error) if error.code() == Some("ImageAlreadyExistsException") => Done::Yes("unchanged"),
+            Err(error) => Done::of_error(&error),
         }
     }
 
     /// Copies the image with its tags to another repository.
     async fn copy(&self, context: &Context, source: &Source, tags: &[NewTag]) -> anyhow::Result<()> {
-        let sent = tags.iter().filter(|tag| matches!(tag.change, Change::Create | Change::Move));
+        let sent = tags.iter().filter(|tag| tag.is_sent());
         let from = EcrRepository::of(&context.settings, source.reference.clone())?.store();
         let to = EcrRepository::of(&context.settings, self.reference.clone())?.store();
         let options = Options {
