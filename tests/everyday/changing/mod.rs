@@ -10,6 +10,7 @@ mod second_process;
 mod stage;
 mod storage;
 mod tags;
+mod terminal;
 
 use self::stage::Stage;
 
