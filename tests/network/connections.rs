@@ -265,6 +265,15 @@ fn a_registry_of_this_machine_is_asked_with_tls_where_it_speaks_it() {
             one.ok(&format!("{line} --ca-bundle {TLS}/folder"));
         }
     }
+    // A list of two pages: the second is asked for as the first request has found out.
+    super::layout(&one.path().join("layout"));
+    one.ok("--local push oci:layout app:second");
+    for image in ["1", "second"] {
+        let tags: Vec<String> = (0..600).map(|number| format!("{image}-{number}")).collect();
+        one.ok(&format!("--local tag app:{image} {}", tags.join(" ")));
+    }
+    let source = format!("docker://{}/app", secured.address);
+    one.ok(&format!("copy {source} oci:pages --match second-599 --ca-bundle {TLS}/folder"));
     super::layout(&other.path().join("layout"));
     for (number, host) in [plain.address.clone(), format!("localhost:{}", port(&plain))].iter().enumerate() {
         for (kind, place) in [("v2", format!("docker://{host}/app")), ("api", format!("{host}/app"))] {

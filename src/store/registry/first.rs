@@ -2,7 +2,6 @@
 //! whether it wants to know who asks. A registry that is open to everybody is asked nothing beforehand.
 
 use std::pin::pin;
-use std::sync::atomic::Ordering;
 
 use reqwest::{Method, RequestBuilder, Response};
 use url::Url;
@@ -14,7 +13,7 @@ use super::read::{Reads, refused};
 use super::token::Asks;
 use crate::network::probe::speaks_tls;
 
-/// What came of asking for the first time.
+/// Outcome of the first request.
 pub(super) enum Settled {
     /// The answer itself.
     Answered(Response),
@@ -33,28 +32,37 @@ impl Reads {
         let goes_unnamed = self.is_unasked()
             && matches!(*method, Method::GET | Method::HEAD)
             && !matches!(*self.login.lock().await, Login::Registry(_));
-        if !self.is_undecided(&url) {
-            if !goes_unnamed {
-                return Ok(Settled::At(url));
+        let is_undecided = self.is_secured.get().is_none() && self.connections.is_direct(&url);
+        let response = match (is_undecided, goes_unnamed) {
+            (true, true) => self.decide(request).await,
+            (true, false) => {
+                let _ = self.is_secured.set(speaks_tls(&self.host).await);
+                None
             }
-            let response = self.answered(request).await?;
-            return self.judge(response, url).await;
-        }
-        let response = if goes_unnamed { self.decide(request).await } else { self.probe().await };
-        let is_secure = !self.is_plain.load(Ordering::Relaxed);
+            (false, true) => Some(self.answered(request).await),
+            (false, false) => None,
+        };
         match response {
-            Some(response) if !is_secure => self.judge(response?, url).await,
-            _ => Ok(Settled::At(if is_secure { secured(url) } else { url })),
+            // An answer without TLS of a registry that speaks it says nothing.
+            Some(response) if !is_undecided || self.is_secured.get() == Some(&false) => {
+                self.judge(response?, url).await
+            }
+            _ => Ok(Settled::At(self.at_scheme(url))),
         }
+    }
+
+    /// A URL of the registry under the scheme that was found out: one that was made before that has another.
+    pub(super) fn at_scheme(&self, mut url: Url) -> Url {
+        if self.is_secured.get() == Some(&true) {
+            // Between these two schemes it always can be changed.
+            let _ = url.set_scheme("https");
+        }
+        url
     }
 
     /// Whether it is not known yet how the registry wants to be asked.
     pub(super) fn is_unasked(&self) -> bool {
         *self.challenge() == Asks::Unknown
-    }
-
-    fn is_undecided(&self, url: &Url) -> bool {
-        self.is_undecided.load(Ordering::Relaxed) && self.connections.is_direct(url)
     }
 
     /// Finds out whether the registry speaks TLS, while it is asked without. An answer that makes sense says that it
@@ -68,18 +76,11 @@ impl Reads {
                 answer => (probe.await, Some(answer)),
             },
         };
-        self.is_plain.store(!is_secure, Ordering::Relaxed);
-        self.is_undecided.store(false, Ordering::Relaxed);
+        let _ = self.is_secured.set(is_secure);
         match answer {
             None if !is_secure => Some(asked.await),
             answer => answer,
         }
-    }
-
-    async fn probe(&self) -> Option<Result<Response, ResponseError>> {
-        self.is_plain.store(!speaks_tls(&self.host).await, Ordering::Relaxed);
-        self.is_undecided.store(false, Ordering::Relaxed);
-        None
     }
 
     /// Takes an answer to a request that did not say who asks, or notes what it says instead.
@@ -99,10 +100,4 @@ impl Reads {
         }
         Ok(Settled::Answered(response))
     }
-}
-
-fn secured(mut url: Url) -> Url {
-    // Between these two schemes it always can be changed.
-    let _ = url.set_scheme("https");
-    url
 }

@@ -88,8 +88,7 @@ impl Remote {
         let home = format!("https://{}", reference.resolve_registry()).parse().ok();
         let reads = read::Reads {
             host: reference.resolve_registry().to_owned(),
-            is_plain: AtomicBool::new(plain),
-            is_undecided: AtomicBool::new(false),
+            is_secured: OnceLock::from(!plain),
             repository: repository.clone(),
             login: Mutex::new(login),
             renew: None,
@@ -119,8 +118,10 @@ impl Remote {
     /// Finds out by itself whether the registry speaks TLS, and asks it without where it does not: for registries of
     /// this machine.
     #[must_use]
-    pub fn with_scheme_found_out(self) -> Self {
-        self.reads.is_undecided.store(true, Ordering::Relaxed);
+    pub fn with_scheme_found_out(mut self) -> Self {
+        if let Some(reads) = Arc::get_mut(&mut self.reads) {
+            reads.is_secured = OnceLock::new();
+        }
         self
     }
 

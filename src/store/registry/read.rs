@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -34,10 +34,8 @@ const ANSWER: Duration = Duration::from_mins(2);
 pub(super) struct Reads {
     /// The registry's host, as it is asked.
     pub(super) host: String,
-    /// Whether it is asked without TLS.
-    pub(super) is_plain: AtomicBool,
-    /// Whether that is to be found out: it is a registry of this machine.
-    pub(super) is_undecided: AtomicBool,
+    /// Whether it is asked with TLS; empty until that is found out, where it is a registry of this machine.
+    pub(super) is_secured: OnceLock<bool>,
     pub(super) repository: RepositoryName,
     pub(super) login: Mutex<Login>,
     pub(super) renew: Option<Renew>,
@@ -59,7 +57,7 @@ pub(super) struct Reads {
 impl Reads {
     /// The registry's URL, without a path.
     pub(super) fn root(&self) -> String {
-        let scheme = if self.is_plain.load(Ordering::Relaxed) { "http" } else { "https" };
+        let scheme = if self.is_secured.get() == Some(&true) { "https" } else { "http" };
         format!("{scheme}://{}", self.host)
     }
 

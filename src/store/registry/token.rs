@@ -206,7 +206,8 @@ impl Reads {
                 client.request(method.clone(), url.clone()).header(USER_AGENT, super::USER_AGENT),
             ))
         };
-        let (asked, url) = (ask(url)?, url.clone());
+        let url = self.at_scheme(url.clone());
+        let asked = ask(&url)?;
         let url = match self.settle(method, asked, url).await? {
             Settled::Answered(response) => return Ok(response),
             Settled::At(url) => url,
