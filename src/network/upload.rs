@@ -14,8 +14,8 @@ use tokio::time::Instant;
 const STRIDE: usize = 64 << 10;
 
 /// How long to wait for a connection, and for the next byte either way; `None` is for ever.
-#[derive(Debug, Clone, Copy)]
-pub struct Patience {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Timeouts {
     /// For a connection.
     pub connect: Option<Duration>,
     /// For the next byte.
@@ -43,12 +43,12 @@ pub struct Progress {
 impl Progress {
     /// Waits for the answer to a request whose body this is about, for as long as the body moves or waits for its
     /// source; `None` where neither happened and no answer came in time.
-    pub async fn watch<F: Future>(&self, work: F, patience: Patience) -> Option<F::Output> {
-        let Some(limit) = patience.read else { return Some(work.await) };
+    pub async fn watch<F: Future>(&self, work: F, timeouts: Timeouts) -> Option<F::Output> {
+        let Some(limit) = timeouts.read else { return Some(work.await) };
         let mut work = pin!(work);
         loop {
             let now = Instant::now();
-            let deadline = self.deadline(now, limit, patience.connect);
+            let deadline = self.deadline(now, limit, timeouts.connect);
             if deadline <= now {
                 return None;
             }
@@ -62,7 +62,7 @@ impl Progress {
         *self.phase.lock().unwrap_or_else(PoisonError::into_inner) = phase;
     }
 
-    /// When patience ends. Until the body starts moving, a connection is being made,
+    /// When the wait ends. Until the body starts moving, a connection is being made,
     /// which has its own time: the second more lets that end first.
     fn deadline(&self, now: Instant, limit: Duration, connecting: Option<Duration>) -> Instant {
         match *self.phase.lock().unwrap_or_else(PoisonError::into_inner) {

@@ -7,7 +7,7 @@ pub use super::credentials::CallerIdentity;
 use super::credentials::CredentialChain;
 use super::endpoint;
 use super::error::Error;
-use super::transport::{Timeouts, Transport, TransportError};
+use super::transport::{Ask, Timeouts, Transport, TransportError};
 use crate::model::Service;
 use crate::network::Network;
 use crate::settings::Settings;
@@ -92,7 +92,7 @@ impl Diagnosis {
     pub async fn reach(&self, url: &str) -> Result<Reply, Unreachable> {
         let timeouts = Timeouts { connect: Some(CONNECT), read: Some(READ) };
         let headers = [("range", "bytes=0-0"), ("user-agent", "ecr")];
-        let answer = self.http.ask(timeouts, "GET", url, &headers, Vec::new()).await;
+        let answer = self.http.ask(timeouts, &Ask { method: "GET", url, headers: &headers, body: &[] }).await;
         let answer = answer.map_err(|failure| match failure {
             TransportError::Connect => Unreachable::Connection,
             TransportError::ConnectTimeout | TransportError::ReadTimeout => Unreachable::Timeout,

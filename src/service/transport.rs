@@ -4,6 +4,7 @@
 //! text), bound what it reads, count upload progress against the read timeout, be able to skip the
 //! verification of certificates, and not load root certificates for an `http://` endpoint.
 
+mod ask;
 mod dial;
 mod failure;
 
@@ -23,16 +24,18 @@ use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Frame, Incoming};
-use hyper::http::{HeaderMap, Request, Response};
+use hyper::http::{Request, Response};
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use tokio::time::Instant;
 
-use crate::network::upload::{Patience, Upload};
+use crate::network::upload::Upload;
 use crate::network::{Network, ProxyChooser, log};
 use crate::settings::Settings;
 
+pub(super) use crate::network::upload::Timeouts;
+pub(super) use ask::{Answer, Ask, Repetition};
 pub(super) use failure::{TransportError, causes};
 
 use dial::Dialer;
@@ -45,33 +48,6 @@ const MAX_REFUSAL: usize = 1 << 20;
 
 /// The longest time for an answer that goes on and on. Silence ends by the read timeout.
 const MAX_ANSWER_TIME: Duration = Duration::from_mins(5);
-
-/// How long to wait for a connection, and for the next byte; `None` is for ever.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Timeouts {
-    pub(super) connect: Option<Duration>,
-    pub(super) read: Option<Duration>,
-}
-
-/// An answer of a service that is not asked through the SDK's orchestrator.
-#[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) status: u16,
-    headers: HeaderMap,
-    pub(super) body: Vec<u8>,
-}
-
-impl Answer {
-    /// A header's value.
-    pub(super) fn header(&self, name: &str) -> Option<String> {
-        self.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
-    }
-
-    /// The body as text.
-    pub(super) fn text(&self) -> String {
-        String::from_utf8_lossy(&self.body).into_owned()
-    }
-}
 
 /// A connector for each pair of timeouts, over the same network. Cloning shares connections.
 #[derive(Debug, Clone)]
@@ -95,35 +71,12 @@ impl Transport {
         SharedHttpClient::new(self.clone())
     }
 
-    /// Sends one request and reads its answer.
-    pub(super) async fn ask(
-        &self,
-        timeouts: Timeouts,
-        method: &str,
-        url: &str,
-        headers: &[(&str, &str)],
-        body: Vec<u8>,
-    ) -> Result<Answer, TransportError> {
-        let mut request = Request::builder().method(method).uri(url);
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        let request = request.body(SdkBody::from(body));
-        let request =
-            request.map_err(|error| TransportError::Other(format!("{url} cannot be asked: {error}")))?;
-        let response = self.connector(timeouts).0.logged(request).await?;
-        let (parts, body) = response.into_parts();
-        let body = body.bytes().unwrap_or_default().to_vec();
-        Ok(Answer { status: parts.status.as_u16(), headers: parts.headers, body })
-    }
-
     fn connector(&self, timeouts: Timeouts) -> Connector {
         let mut connectors = self.connectors.lock().unwrap_or_else(PoisonError::into_inner);
         let make = || {
             Connector(Arc::new(Shared {
                 network: Arc::clone(&self.network),
-                connect_timeout: timeouts.connect,
-                read_timeout: timeouts.read,
+                timeouts,
                 proxies: self.network.proxy_chooser().map(Arc::new),
                 plain: OnceLock::new(),
                 secure: OnceLock::new(),
@@ -147,8 +100,7 @@ type SecureClient = Client<HttpsConnector<Dialer>, Upload<SdkBody>>;
 
 struct Shared {
     network: Arc<Network>,
-    connect_timeout: Option<Duration>,
-    read_timeout: Option<Duration>,
+    timeouts: Timeouts,
     proxies: Option<Arc<ProxyChooser>>,
     plain: OnceLock<Client<Dialer, Upload<SdkBody>>>,
     secure: OnceLock<Result<SecureClient, TransportError>>,
@@ -206,13 +158,12 @@ impl Shared {
         let (parts, body) = request.into_parts();
         let (upload, progress) = Upload::new(body);
         let mut request = Request::from_parts(parts, upload);
-        let patience = Patience { connect: self.connect_timeout, read: self.read_timeout };
         let response = if request.uri().scheme_str() == Some("https") {
-            progress.watch(self.secure()?.request(request), patience).await
+            progress.watch(self.secure()?.request(request), self.timeouts).await
         } else {
             let plain = self.plain.get_or_init(|| Client::builder(TokioExecutor::new()).build(self.dialer()));
             dial::authorize(self.proxies.as_deref(), &mut request);
-            progress.watch(plain.request(request), patience).await
+            progress.watch(plain.request(request), self.timeouts).await
         };
         let response = response.ok_or(TransportError::ReadTimeout)?.map_err(|error| failure::of(&error))?;
         let late = || {
@@ -223,7 +174,7 @@ impl Shared {
     }
 
     fn dialer(&self) -> Dialer {
-        Dialer::new(self.proxies.clone(), self.connect_timeout)
+        Dialer::new(self.proxies.clone(), self.timeouts.connect)
     }
 
     fn secure(&self) -> Result<&SecureClient, TransportError> {
@@ -258,7 +209,7 @@ impl Shared {
     }
 
     async fn frame(&self, body: &mut Incoming) -> Result<Option<Frame<Bytes>>, TransportError> {
-        let frame = match self.read_timeout {
+        let frame = match self.timeouts.read {
             Some(limit) => {
                 tokio::time::timeout(limit, body.frame()).await.map_err(|_| TransportError::ReadTimeout)?
             }

@@ -12,7 +12,7 @@ use url::Url;
 
 use super::http::{is_inside, leads_astray};
 use super::resolver::{self, Resolver};
-use crate::network::upload::{Patience, Upload};
+use crate::network::upload::{Timeouts, Upload};
 use crate::network::{self, find, log, tls_reason};
 
 const MAXIMUM_REDIRECTS: usize = 5;
@@ -190,8 +190,8 @@ impl Connections {
         let (body, progress) = Upload::new(request.body_mut().take().unwrap_or_default());
         *request.body_mut() = Some(Body::wrap(body));
         let network = &self.network.connection;
-        let patience = Patience { connect: network.connect_timeout, read: network.read_timeout };
-        match progress.watch(client.execute(request), patience).await {
+        let timeouts = Timeouts { connect: network.connect_timeout, read: network.read_timeout };
+        match progress.watch(client.execute(request), timeouts).await {
             Some(answer) => answer.map_err(|error| self.lost(&error)),
             None => Err(failed(SILENT.to_owned())),
         }

@@ -8,7 +8,7 @@ use aws_credential_types::Credentials;
 use serde_json::{Value, json};
 
 use super::super::error::Error;
-use super::super::transport::{Answer, Timeouts, Transport, TransportError};
+use super::super::transport::{Answer, Ask, Repetition, Transport, TransportError};
 use super::cache::Entry;
 use super::{CredentialChain, CredentialSource};
 use crate::model::wire::dumps;
@@ -70,19 +70,8 @@ async fn id_token(settings: &Settings, http: &Transport, url: &str, secret: &str
     super::checked_text(SECRET, secret)?;
     let authorization = format!("bearer {secret}");
     let headers = [("authorization", authorization.as_str()), ("accept", "application/json")];
-    let timeouts = Timeouts { connect: settings.connect_timeout()?, read: settings.read_timeout()? };
-    let mut wait = settings.retry_delay() / 2;
-    for _ in 1..settings.max_attempts()? {
-        match http.ask(timeouts, "GET", url, &headers, Vec::new()).await {
-            Ok(answer) if !matches!(answer.status, 429 | 500..=599) => return token_in(&answer),
-            Err(failure @ (TransportError::Tls(_) | TransportError::Other(_))) => {
-                return Err(unreachable(url, &failure));
-            }
-            Ok(_) | Err(_) => tokio::time::sleep(wait).await,
-        }
-        wait *= 2;
-    }
-    let answer = http.ask(timeouts, "GET", url, &headers, Vec::new()).await;
+    let ask = Ask { method: "GET", url, headers: &headers, body: &[] };
+    let answer = http.ask_repeatedly(&ask, Repetition::new(settings)?).await.sent;
     token_in(&answer.map_err(|failure| unreachable(url, &failure))?)
 }
 

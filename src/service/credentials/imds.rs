@@ -8,7 +8,7 @@ use hyper::http::Uri;
 use serde_json::Value;
 
 use super::super::error::Error;
-use super::super::transport::{Answer, Timeouts, Transport, TransportError};
+use super::super::transport::{Answer, Ask, Timeouts, Transport, TransportError};
 use super::time;
 use crate::settings::Settings;
 
@@ -123,6 +123,6 @@ impl InstanceMetadata {
     ) -> Result<Answer, TransportError> {
         let url = format!("{}{path}", self.base);
         let timeouts = Timeouts { connect: Some(self.timeout), read: Some(self.timeout) };
-        self.transport.ask(timeouts, method, &url, headers, Vec::new()).await
+        self.transport.ask(timeouts, &Ask { method, url: &url, headers, body: &[] }).await
     }
 }

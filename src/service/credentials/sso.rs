@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::super::error::{Error, OperationError};
-use super::super::transport::{Answer, Timeouts, Transport, TransportError};
+use super::super::transport::{Answer, Ask, Repetition, Transport, TransportError};
 use super::super::{ServiceError, wire};
 use super::cache::{self, Entry};
 use super::time;
@@ -43,8 +43,8 @@ impl Sso<'_> {
         let endpoint = self.endpoint(settings, "sso", "portal.sso")?;
         let url = format!("{endpoint}/federation/credentials?{query}");
         let header = [("x-amz-sso_bearer_token", token.as_str())];
-        let call = Call { operation: "GetRoleCredentials", method: "GET", url: &url, headers: &header };
-        let answer = call.send(settings, transport, &[]).await?;
+        let ask = Ask { method: "GET", url: &url, headers: &header, body: &[] };
+        let answer = Call { operation: "GetRoleCredentials", ask }.send(settings, transport).await?;
         let credentials = issued(&answer)?;
         entry.write(&credentials, Some("sso"));
         Ok(credentials)
@@ -127,8 +127,9 @@ impl Sso<'_> {
         });
         let url = format!("{}/token", self.endpoint(settings, "sso-oidc", "oidc")?);
         let header = [("content-type", "application/json")];
-        let call = Call { operation: "CreateToken", method: "POST", url: &url, headers: &header };
-        let answer = match call.send(settings, transport, body.to_string().as_bytes()).await {
+        let body = body.to_string();
+        let ask = Ask { method: "POST", url: &url, headers: &header, body: body.as_bytes() };
+        let answer = match (Call { operation: "CreateToken", ask }).send(settings, transport).await {
             Err(Error::Refused(_)) => return Ok(None),
             answer => answer?,
         };
@@ -187,35 +188,20 @@ fn issued(answer: &Value) -> Result<Credentials, Error> {
 /// An operation of the portal or of its token service.
 struct Call<'a> {
     operation: &'static str,
-    method: &'static str,
-    url: &'a str,
-    headers: &'a [(&'a str, &'a str)],
+    ask: Ask<'a>,
 }
 
 impl Call<'_> {
     /// Sends the request, again where that may help.
-    async fn send(&self, settings: &Settings, transport: &Transport, body: &[u8]) -> Result<Value, Error> {
-        let most = settings.max_attempts()?;
-        let timeouts = Timeouts { connect: settings.connect_timeout()?, read: settings.read_timeout()? };
-        let mut wait = settings.retry_delay() / 2;
-        for attempt in 1.. {
-            let sent = transport.ask(timeouts, self.method, self.url, self.headers, body.to_vec()).await;
-            let passes = match &sent {
-                Ok(answer) => matches!(answer.status, 429 | 500 | 502..=504),
-                Err(failure) => !matches!(failure, TransportError::Tls(_) | TransportError::Other(_)),
-            };
-            if !passes || attempt >= most {
-                return self.told(sent, (attempt >= most).then(|| attempt.saturating_sub(1)));
-            }
-            tokio::time::sleep(wait).await;
-            wait *= 2;
-        }
-        Err(Error::NoCredentials)
+    async fn send(&self, settings: &Settings, transport: &Transport) -> Result<Value, Error> {
+        let repeated = transport.ask_repeatedly(&self.ask, Repetition::new(settings)?).await;
+        self.told(repeated.sent, repeated.exhausted)
     }
 
     fn told(&self, sent: Result<Answer, TransportError>, retries: Option<u32>) -> Result<Value, Error> {
-        let answer = sent
-            .map_err(|failure| Error::Transport(super::super::endpoint::failure_text(&failure, self.url)))?;
+        let answer = sent.map_err(|failure| {
+            Error::Transport(super::super::endpoint::failure_text(&failure, self.ask.url))
+        })?;
         let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
         if answer.status < 300 {
             return Ok(body);
