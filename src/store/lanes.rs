@@ -14,6 +14,8 @@ const FAST: f64 = 200e6;
 const FIRST: usize = 8;
 /// The most further connections to one host.
 const MAX_COUNT: usize = 24;
+/// Windows that added connections are waited for until they have something to do.
+const MAX_IDLE: u32 = 4;
 /// Windows until the next attempt after the first one that did not help; each further one doubles them.
 const REST: u32 = 32;
 /// The most of them.
@@ -40,6 +42,8 @@ struct State {
     phase: Phase,
     /// Windows of the last rest.
     rest: u32,
+    /// Windows since connections were added in which not all of them had something to do.
+    idle: u32,
 }
 
 #[derive(Debug, Default, Clone, Copy)]
@@ -79,6 +83,12 @@ impl Lanes {
         })
     }
 
+    /// Whether more connections were taken than there may be by now.
+    pub(super) fn are_too_many(&self) -> bool {
+        let state = self.state();
+        state.is_off || state.taken > state.allowed
+    }
+
     /// Whether further connections are known to bring more.
     pub(super) fn help(&self) -> bool {
         let state = self.state();
@@ -89,7 +99,8 @@ impl Lanes {
 
     /// How long it takes to find that out.
     pub(super) fn verdict(&self) -> Duration {
-        self.state().window() * 2
+        let state = self.state();
+        WINDOW.max(state.latency * 2) * 3 / 2
     }
 
     /// The server does not answer ranges as it should: from now on there is one connection for each blob.
@@ -139,6 +150,17 @@ impl State {
         self.phase = match self.phase {
             Phase::Alone if rate > FAST => self.tire(),
             Phase::Alone => self.raise(FIRST, rate),
+            // So much faster already: what else there is to gain is to be found beyond.
+            Phase::Opening(_, slower) if rate > slower * 2.0 && self.allowed < MAX_COUNT => {
+                self.raise(self.allowed * 2, rate)
+            }
+            // The memory is full of what the reader has not come to, so that they are not at work yet.
+            Phase::Opening(before, slower)
+                if before > 0 && self.taken < self.allowed && self.idle < MAX_IDLE =>
+            {
+                self.idle += 1;
+                Phase::Opening(before, slower)
+            }
             Phase::Opening(before, slower) => Phase::Measuring(before, slower),
             Phase::Measuring(before, slower) if rate < slower * 1.1 && self.taken >= self.allowed => {
                 self.allowed = before;
@@ -158,6 +180,7 @@ impl State {
     fn raise(&mut self, to: usize, rate: f64) -> Phase {
         let before = self.allowed;
         self.allowed = to.min(MAX_COUNT);
+        self.idle = 0;
         if self.allowed == before { self.tire() } else { Phase::Opening(before, rate) }
     }
 
@@ -168,7 +191,9 @@ impl State {
     }
 
     fn window(&self) -> Duration {
-        WINDOW.max(self.latency * 2)
+        // Connections that were added bring their first bytes after two round trips.
+        let latencies = if matches!(self.phase, Phase::Alone) { 1 } else { 2 };
+        WINDOW.max(self.latency * latencies)
     }
 }
 
@@ -202,11 +227,25 @@ mod tests {
     #[test]
     fn connections_become_more_while_they_bring_more() {
         assert_eq!(allowed(1, 750_000, 7_500_000), 8);
-        assert_eq!(allowed(3, 750_000, 7_500_000), 16);
+        assert_eq!(allowed(2, 750_000, 7_500_000), 16, "twice as fast already while they open");
         assert_eq!(allowed(20, 750_000, 7_500_000), 16, "the line is full");
         assert_eq!(allowed(20, 750_000, u64::MAX), MAX_COUNT);
         assert_eq!(allowed(3, 750_000, 750_000), 0, "one connection fills the line");
         assert_eq!(allowed(9, 100_000_000, u64::MAX), 0, "it is not the network that is slow");
+    }
+
+    #[test]
+    fn connections_that_have_nothing_to_do_are_not_measured() {
+        let mut state = State { allowed: 16, taken: 3, phase: Phase::Opening(8, 90e6), ..State::default() };
+        for _ in 0..MAX_IDLE {
+            state.measured(40e6);
+            assert!(matches!(state.phase, Phase::Opening(8, _)), "the memory is full: {:?}", state.phase);
+        }
+        state.measured(40e6);
+        assert!(matches!(state.phase, Phase::Measuring(8, _)), "but not for ever: {:?}", state.phase);
+        state = State { allowed: 16, taken: 16, phase: Phase::Opening(8, 90e6), ..State::default() };
+        state.measured(120e6);
+        assert!(matches!(state.phase, Phase::Measuring(8, _)), "all are at work: {:?}", state.phase);
     }
 
     #[test]

@@ -7,9 +7,9 @@
 use std::collections::VecDeque;
 use std::ops;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use tokio::sync::oneshot;
+use tokio::sync::oneshot::{self, error::TryRecvError};
 use tokio::task::JoinSet;
 
 use super::buffers::{Buffer, Buffers};
@@ -141,7 +141,7 @@ impl Ahead {
             buffer.bytes = bytes;
             // The reader may be gone.
             let _ = done.send(buffer);
-            next = self.order();
+            next = if lanes.are_too_many() { None } else { self.order() };
         }
         drop(lane);
     }
@@ -177,12 +177,14 @@ impl Ranged {
         }
     }
 
-    /// Bytes that the stream brings until it is known whether ranges are faster.
+    /// Bytes that the stream brings until the first range is there.
     fn lead(&self) -> u64 {
-        let Some(begun) = self.begun else { return LEAD };
-        let (read, elapsed) = (self.position - self.offset, begun.elapsed().as_millis().max(1));
-        let lead = u128::from(read) * self.lanes.verdict().as_millis() / elapsed;
-        u64::try_from(lead).unwrap_or(u64::MAX).clamp(LEAD, MAX_LEAD)
+        match self.begun {
+            Some(begun) if !self.lanes.help() => {
+                lead(self.position - self.offset, begun.elapsed(), self.lanes.verdict())
+            }
+            _ => LEAD,
+        }
     }
 
     /// Where the ranges ahead begin.
@@ -207,18 +209,8 @@ impl Ranged {
         if self.position == front && front < self.ahead.blob.size {
             let range = self.ahead.queue().ranges.pop_front();
             // One that was ordered while the stream passed it is of no use.
-            let range = range.filter(|range| range.first == self.position);
-            // As long as ranges are not known to be faster, the stream goes on.
-            let goes_on = self.stream.as_ref().is_some_and(|stream| stream.end() > front);
-            if goes_on && !self.lanes.help() {
-                return Ok(buffer);
-            }
-            self.stream = None;
-            if let Some(Range { end, bytes, .. }) = range {
-                match bytes.await {
-                    Ok(bytes) => self.current = Some((bytes, 0)),
-                    Err(_) => self.stream = Some(self.stream_of(end)),
-                }
+            if let Some(range) = range.filter(|range| range.first == self.position) {
+                self.take(range).await;
             }
             return Ok(buffer);
         }
@@ -236,10 +228,34 @@ impl Ranged {
         Ok(buffer)
     }
 
+    /// Goes on with a range ahead, where it is here already or is known to be faster than the stream.
+    async fn take(&mut self, mut range: Range) {
+        let is_streaming = self.stream.as_ref().is_some_and(|stream| stream.end() > range.first);
+        let bytes = match range.bytes.try_recv() {
+            Ok(bytes) => Some(bytes),
+            Err(TryRecvError::Closed) => None,
+            Err(TryRecvError::Empty) if is_streaming && !self.lanes.help() => return,
+            Err(TryRecvError::Empty) => range.bytes.await.ok(),
+        };
+        match bytes {
+            Some(bytes) => (self.stream, self.current) = (None, Some((bytes, 0))),
+            None if is_streaming => {}
+            None => self.stream = Some(self.stream_of(range.end)),
+        }
+    }
+
     /// A stream of what lies between the reader and an offset.
     fn stream_of(&self, end: u64) -> Download {
         self.ahead.download(self.position..end)
     }
+}
+
+/// Bytes that a stream which brought `read` bytes in this time brings until it is known whether ranges are faster.
+fn lead(read: u64, elapsed: Duration, verdict: Duration) -> u64 {
+    // The first bytes come in one piece, and would seem to be fast.
+    let elapsed = elapsed.max(verdict / 4).as_millis().max(1);
+    let bytes = u128::from(read) * verdict.as_millis() / elapsed;
+    u64::try_from(bytes).unwrap_or(u64::MAX).clamp(LEAD, MAX_LEAD)
 }
 
 impl Reader for Ranged {

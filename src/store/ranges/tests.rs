@@ -221,3 +221,11 @@ async fn wrong_bytes_in_a_range_stay_wrong() {
     assert_eq!(found.len(), bytes.len());
     assert!(Digest::of(&found) != Digest::of(&bytes));
 }
+
+#[test]
+fn the_first_bytes_do_not_make_a_stream_fast() {
+    let verdict = Duration::from_millis(200);
+    assert_eq!(lead(128 * 1024, Duration::from_micros(10), verdict), LEAD, "a piece that was there at once");
+    assert_eq!(lead(3 * MEBIBYTE, Duration::from_millis(100), verdict), 6 * MEBIBYTE);
+    assert_eq!(lead(100 * MEBIBYTE, Duration::from_secs(100), verdict), LEAD);
+}
