@@ -20,6 +20,7 @@ cp "$native" "$scratch/empty/ecr"
 try_in "$scratch/empty" "a folder with nothing but the binary"
 mkdir -p "$scratch/busybox/bin"
 cp /bin/busybox "$scratch/busybox/bin/" && cp "$native" "$scratch/busybox/ecr"
+chroot "$scratch/busybox" /bin/busybox --install -s /bin
 try_in "$scratch/busybox" "busybox"
 for suite in bullseye sid; do
   root=$(debian $suite)

@@ -67,6 +67,11 @@ try_in() {
   "${clean[@]}" SSL_CERT_FILE=/tour/ca.pem "${run[@]}" copy docker://registry.test:5743/team/app:1.0 /tour/tls >/dev/null 2>&1 ||
     failed "$name: no pull over TLS by host name"
   diff -r "$root/tour/image/blobs" "$root/tour/tls/blobs" || failed "$name: what came over TLS differs"
+  if [ -x "$root/bin/sh" ]; then
+    cp -r examples "$root/tour/examples"
+    "${clean[@]}" PATH=/bin:/usr/bin ECR=/ecr "$chroot" "$root" sh /tour/examples/tour.sh >"$scratch/tour.log" 2>&1 ||
+      failed "$name: examples/tour.sh: $(tail -5 "$scratch/tour.log")"
+  fi
 
   ln -sf ecr "$root/docker-credential-ecr-login"
   local answer

@@ -128,6 +128,13 @@ fn for_every_kind(check: impl Fn(Kind) + Sync) {
 }
 
 #[test]
+fn the_store_is_read_itself_beside_a_server_whose_certificate_nobody_trusts() {
+    let machine = machine();
+    let _server = secured(&machine, "server");
+    machine.ok("--local pull app:1 out");
+}
+
+#[test]
 fn trust_is_the_same_for_every_connection() {
     let (one, other) = (machine(), machine());
     let (signed, own) = (secured(&one, "server"), secured(&other, "self-signed"));

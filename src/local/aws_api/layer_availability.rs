@@ -67,8 +67,8 @@ fn availability(connection: &Connection, repository: &Repository, digest: &str) 
 
 /// GetDownloadUrlForLayer. Only layers of an image can be fetched; one that was uploaded and never used cannot.
 ///
-/// The URL leads to a server: the one that was asked, or one that runs on this folder. Where there is none, as with
-/// `--local` alone, it is a `file:` URL of the blob.
+/// The URL leads to a server: the one that was asked, or one that runs on this folder without TLS. Where there is none,
+/// as with `--local` alone, it is a `file:` URL of the blob.
 pub(in crate::local) fn download_url(call: &Call<'_>) -> Result<Value, ApiError> {
     let digest = call.required("layerDigest");
     let secret = call.read(|connection| {
@@ -95,7 +95,7 @@ pub(in crate::local) fn download_url(call: &Call<'_>) -> Result<Value, ApiError>
         }
         Ok(download_url::secret(connection)?)
     })?;
-    let address = call.caller.address.clone().or_else(|| call.local.server_address());
+    let address = call.caller.address.clone().or_else(|| call.local.plain_server_address());
     let url = match address {
         Some(address) => {
             let expires = call.now / 1000 + DOWNLOAD_SECONDS;

@@ -107,6 +107,12 @@ impl Local {
         let server = self.server.get_or_init(|| ServerInfo::find(&self.folder));
         server.as_ref().map(|server| server.address.clone())
     }
+
+    /// `HOST:PORT` of a live server on this folder whose URLs anybody can follow: over TLS only who trusts its
+    /// certificate can.
+    pub(in crate::local) fn plain_server_address(&self) -> Option<String> {
+        self.server_address().filter(|_| self.scheme() == "http")
+    }
 }
 
 impl Local {
