@@ -21,6 +21,8 @@ const REPOSITORY: &str = "team/app";
 struct Made {
     children: Vec<String>,
     subjects: Vec<String>,
+    /// The subject that the manifest names; the others are those of tags.
+    referrer: Option<String>,
 }
 
 type World = BTreeMap<String, Made>;
@@ -47,6 +49,7 @@ fn fill(registry: &Registry, random: &mut Random, world: &mut World) {
             _ => {
                 let subject = random.pick(&known).clone();
                 made.subjects = vec![subject.clone()];
+                made.referrer = Some(subject.clone());
                 referrer(&name, &subject)
             }
         };
@@ -149,7 +152,7 @@ fn meddle(registry: &Registry, random: &mut Random, others: &mut Others) {
             list["annotations"] = json!({"name": name});
             let digest = registry.put(REPOSITORY, &list, Some(&format!("other-{}", random.below(3))));
             others.touched.insert(digest.clone());
-            others.made.insert(digest, Made { children, subjects: Vec::new() });
+            others.made.insert(digest, Made { children, ..Made::default() });
         }
         1 if !there.is_empty() => {
             let wanted = random.pick(&there).clone();
@@ -258,6 +261,13 @@ fn is_below(world: &World, image: &str, other: &str) -> bool {
     seen.contains(image)
 }
 
+/// The images that one was about when it was listed: by its tags only where nobody had given it an ordinary one.
+fn subjects<'a>(digest: &str, made: &'a Made, others: &Others) -> impl Iterator<Item = &'a String> {
+    let listed = others.listed.get(digest);
+    let is_plain = listed.is_none_or(|tags| tags.iter().all(|tag| tag.starts_with("sha256-")));
+    made.subjects.iter().filter(move |subject| is_plain || made.referrer.as_ref() == Some(*subject))
+}
+
 fn verdict(
     registry: &Registry,
     result: &Value,
@@ -296,8 +306,8 @@ fn verdict(
                 return Err(format!("{digest} is there and has lost {child}"));
             }
             check_layers(registry, digest)?;
-        } else if let Some(subject) =
-            made.subjects.iter().find(|subject| after.contains(*subject) && !is_below(world, subject, digest))
+        } else if let Some(subject) = subjects(digest, made, others)
+            .find(|subject| after.contains(*subject) && !is_below(world, subject, digest))
         {
             return Err(format!("{digest} is gone and {subject}, which it is about, is there"));
         }
