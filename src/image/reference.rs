@@ -7,7 +7,7 @@ use super::host::{Address, Ecr};
 use super::{Digest, Error, RepositoryName, Tag};
 
 /// What an image is called within its repository.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Name {
     /// By nothing: the only image there is, or `latest`.
     Unnamed,

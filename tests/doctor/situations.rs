@@ -530,6 +530,10 @@ pub(super) const SITUATIONS: &[Situation] = &[
         let reason = "because no resource-based policy allows the ecr:BatchGetImage action";
         answers(machine, Answers::denying("BatchGetImage", "ecr:BatchGetImage", reason))
     }),
+    situation("a manifest that is not there", &[REFERENCE], &["image-missing"], |machine| {
+        let failure = json!({"failureCode": "ImageNotFound", "failureReason": "Requested image not found"});
+        answers(machine, Answers::answering("BatchGetImage", json!({"images": [], "failures": [failure]})))
+    }),
     situation("no image for this platform", &[REFERENCE], &["platform-missing"], |machine| {
         answers(machine, Answers::answering("BatchGetImage", index_for_plan9()))
     }),

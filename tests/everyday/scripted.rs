@@ -3,6 +3,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Map, Value, json};
@@ -27,6 +28,15 @@ pub(super) struct Registry {
 pub(super) struct Service {
     address: String,
     calls: Arc<Mutex<Vec<(String, Value)>>>,
+    is_over: Arc<AtomicBool>,
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        self.is_over.store(true, Ordering::SeqCst);
+        // The thread that waits for connections sees it at the next one.
+        let _ = TcpStream::connect(&self.address);
+    }
 }
 
 const ACCOUNT: &str = "123456789012";
@@ -154,13 +164,15 @@ impl Service {
         let address = listener.local_addr().unwrap().to_string();
         let calls = Arc::new(Mutex::new(Vec::new()));
         let (answer, log) = (Arc::new(answer), Arc::clone(&calls));
+        let is_over = Arc::new(AtomicBool::new(false));
+        let stop = Arc::clone(&is_over);
         std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
+            for stream in listener.incoming().flatten().take_while(|_| !stop.load(Ordering::SeqCst)) {
                 let (answer, log) = (Arc::clone(&answer), Arc::clone(&log));
                 std::thread::spawn(move || serve(stream, answer.as_ref(), &log));
             }
         });
-        Self { address, calls }
+        Self { address, calls, is_over }
     }
 
     /// A machine whose commands go to this service.

@@ -16,7 +16,7 @@ use super::executor::Action;
 use super::planned::{Freed, Planned, Reasons};
 use super::planned_rows::{PlannedRows, members};
 use super::references::{self, Named};
-use super::replication::DeleteReplication;
+use super::replication::{DeleteReplication, Replications};
 use super::result::{conflict, printed};
 use crate::image::Name;
 use crate::image::graph::{Graph, Status};
@@ -74,7 +74,9 @@ pub(super) fn run(context: &Context, arguments: &ByName<'_>) -> anyhow::Result<E
         if !conflicts.is_empty() {
             return Ok(conflict(context, &conflicts));
         }
-        warn(context, &all);
+        if arguments.action == Action::Delete {
+            stop.or(read_replication(context, &mut all)).await?;
+        }
         if arguments.action == Action::Archive && arguments.consent.asks() {
             context.ui.note(ARCHIVE_TERMS);
         }
@@ -124,12 +126,16 @@ impl ByName<'_> {
     }
 }
 
-fn warn(context: &Context, all: &[Planned]) {
-    for planned in all.iter().filter(|planned| !planned.is_empty()) {
+/// Reads whether what goes is deleted in other registries too, and warns of it.
+async fn read_replication(context: &Context, all: &mut [Planned]) -> anyhow::Result<()> {
+    let mut replications = Replications::default();
+    for planned in all.iter_mut().filter(|planned| !planned.is_empty()) {
+        planned.replication = replications.of(&planned.repository.connection).await?;
         if let Some(warning) = planned.replication.warning(&planned.repository.name) {
             context.ui.note(&format!("warning: {warning}"));
         }
     }
+    Ok(())
 }
 
 /// Shows a person what the question is about.
@@ -193,11 +199,6 @@ async fn find(context: &Context, arguments: &ByName<'_>, named: &Named) -> anyho
     }
     // What is archived already has nothing to be done to it.
     let going: Vec<usize> = plan.going().filter(|position| !archives || is_active(*position)).collect();
-    let replication = if going.is_empty() || archives {
-        DeleteReplication::Rules(Vec::new())
-    } else {
-        DeleteReplication::read(&repository.connection).await?
-    };
     let freed = Freed::of(&graph, &going, &cache);
     let empties = plan.empties(&graph);
     let planned = Planned {
@@ -209,7 +210,7 @@ async fn find(context: &Context, arguments: &ByName<'_>, named: &Named) -> anyho
         untag: Vec::new(),
         freed,
         action: arguments.action,
-        replication,
+        replication: DeleteReplication::Rules(Vec::new()),
         empties,
         outcome: None,
         graph,

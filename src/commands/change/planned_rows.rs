@@ -19,6 +19,8 @@ pub(super) struct PlannedRows<'a> {
     /// A line for each image, where that is wanted: repositories and positions.
     lines: Option<Vec<(usize, usize)>>,
     explains: bool,
+    /// All repositories together.
+    counts: Counts,
 }
 
 /// How many images a result counts.
@@ -51,7 +53,8 @@ impl<'a> PlannedRows<'a> {
             };
             all.iter().enumerate().flat_map(of).collect()
         });
-        Self { all, lines, explains }
+        let counts = all.iter().map(Counts::of).fold(Counts::default(), Counts::plus);
+        Self { all, lines, explains, counts }
     }
 
     /// The columns of the table.
@@ -89,7 +92,7 @@ impl<'a> PlannedRows<'a> {
     }
 
     pub(super) fn counts(&self) -> Counts {
-        self.all.iter().map(Counts::of).fold(Counts::default(), Counts::plus)
+        self.counts
     }
 
     fn count_cells(&self, name: &str, counts: Counts) -> Vec<String> {
@@ -101,7 +104,7 @@ impl<'a> PlannedRows<'a> {
             (counts.images.saturating_sub(counts.going)).to_string(),
             format!("{sign}{}", human(counts.bytes)),
         ];
-        let all = self.counts();
+        let all = self.counts;
         let further = [(all.tags, counts.tags), (all.spared, counts.spared), (all.failed, counts.failed)];
         cells.extend(further.into_iter().filter(|(all, _)| *all > 0).map(|(_, own)| own.to_string()));
         cells

@@ -1,5 +1,6 @@
 //! The images that a command line names, repository by repository.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::super::images::connection::{Address, Connection};
@@ -20,6 +21,8 @@ pub(super) struct Named {
 pub(super) fn read(settings: &Settings, arguments: &[String]) -> anyhow::Result<Vec<Named>> {
     let mut connections: Vec<(Option<Registry>, Arc<Connection>)> = Vec::new();
     let mut all: Vec<Named> = Vec::new();
+    // The place of each repository among all, and the names that it has.
+    let mut places: HashMap<(*const Connection, String), (usize, HashSet<Name>)> = HashMap::new();
     for text in expand(arguments)? {
         let reference: Reference = text.parse().map_err(wrong)?;
         if reference.name == Name::Unnamed {
@@ -33,17 +36,14 @@ pub(super) fn read(settings: &Settings, arguments: &[String]) -> anyhow::Result<
             connections.push((reference.registry.clone(), Arc::clone(&connection)));
             connection
         };
-        let same = |named: &&mut Named| {
-            Arc::ptr_eq(&named.repository.connection, &connection)
-                && named.repository.name == reference.repository.as_str()
-        };
-        match all.iter_mut().find(same) {
-            Some(named) if named.names.contains(&reference.name) => {}
-            Some(named) => named.names.push(reference.name),
-            None => {
-                let repository = Repository { connection, name: reference.repository.into() };
-                all.push(Named { repository, names: vec![reference.name] });
-            }
+        let key = (Arc::as_ptr(&connection), reference.repository.to_string());
+        let (place, names) = places.entry(key).or_insert_with(|| {
+            let repository = Repository { connection, name: reference.repository.into() };
+            all.push(Named { repository, names: Vec::new() });
+            (all.len() - 1, HashSet::new())
+        });
+        if names.insert(reference.name.clone()) {
+            all[*place].names.push(reference.name);
         }
     }
     if all.is_empty() {

@@ -1,5 +1,7 @@
 //! Where else a deletion takes effect: registries to which deletions are replicated.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::super::images::connection::Connection;
@@ -12,6 +14,25 @@ pub(super) enum DeleteReplication {
     Rules(Vec<Rule>),
     /// It cannot be told, for this reason.
     Unknown(String),
+}
+
+/// The replication of deletions of several registries, each of which is asked once.
+#[derive(Default)]
+pub(super) struct Replications {
+    known: Vec<(Arc<Connection>, DeleteReplication)>,
+}
+
+impl Replications {
+    /// The replication of a registry's deletions.
+    pub(super) async fn of(&mut self, connection: &Arc<Connection>) -> anyhow::Result<DeleteReplication> {
+        let known = self.known.iter().find(|(known, _)| Arc::ptr_eq(known, connection));
+        if let Some((_, replication)) = known {
+            return Ok(replication.clone());
+        }
+        let replication = DeleteReplication::read(connection).await?;
+        self.known.push((Arc::clone(connection), replication.clone()));
+        Ok(replication)
+    }
 }
 
 /// A replication rule that replicates deletions.
@@ -31,7 +52,7 @@ pub(super) struct Destination {
 
 impl DeleteReplication {
     /// Asks a registry for its rules. Without the right to ask, and about another account's registry, nothing is known.
-    pub(super) async fn read(connection: &Connection) -> anyhow::Result<Self> {
+    async fn read(connection: &Connection) -> anyhow::Result<Self> {
         let answer = match connection.call("DescribeRegistry", json!({})).await.map_err(anyhow::Error::from) {
             Err(error) if has_code(&error, "AccessDeniedException") => {
                 return Ok(Self::Unknown("ecr:DescribeRegistry is denied".to_owned()));

@@ -16,7 +16,7 @@ use super::super::runtime::{Stop, block_on_finishing};
 use super::super::{Command, Context};
 use super::executor::BATCH;
 use super::references::{self, Named};
-use super::replication::DeleteReplication;
+use super::replication::Replications;
 use super::result::{Done, Report, Row, conflict};
 use super::tag_removal::{TagOf, remove_tags};
 use crate::image::{Digest, Name, Tag};
@@ -158,8 +158,9 @@ fn tag_of(name: &Name) -> anyhow::Result<&Tag> {
 /// Warns of deletions that are replicated, and answers where to.
 async fn read_replication(context: &Context, named: &[Named]) -> anyhow::Result<Value> {
     let mut everywhere: Vec<Value> = Vec::new();
+    let mut replications = Replications::default();
     for Named { repository, .. } in named {
-        let replication = DeleteReplication::read(&repository.connection).await?;
+        let replication = replications.of(&repository.connection).await?;
         if let Some(warning) = replication.warning(&repository.name) {
             context.ui.note(&format!("warning: {warning}"));
         }

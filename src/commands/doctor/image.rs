@@ -6,16 +6,21 @@ use serde_json::{Value, json};
 
 use super::finding::Finding;
 use super::{Examination, access, layer, scanning};
-use crate::commands::images::children::tell_fetched;
 use crate::commands::images::connection::{Address, Connection};
 use crate::commands::images::describe::identifier;
-use crate::image::{Digest, Name, Reference};
+use crate::image::{Digest, Manifest, Name, Reference};
 use crate::service::Error;
 
 /// The registry that is asked, and the repository that the reference names.
 pub(super) struct Asked {
     pub(super) connection: Arc<Connection>,
     pub(super) reference: Option<Reference>,
+}
+
+/// An image that can be pulled, and its manifest where that was fetched to find it.
+struct Found {
+    digest: Digest,
+    manifest: Option<Manifest>,
 }
 
 /// Outcome of a call.
@@ -92,8 +97,8 @@ pub(super) async fn examine(examination: &mut Examination<'_>, push: bool) {
         if !repository(examination, &asked).await {
             return;
         }
-        if let Some(digest) = image(examination, &asked).await {
-            layer::examine(examination, &asked, &digest).await;
+        if let Some(Found { digest, manifest }) = image(examination, &asked).await {
+            layer::examine(examination, &asked, &digest, manifest).await;
             scanning::findings(examination, &asked, &digest).await;
         }
         if push {
@@ -149,8 +154,8 @@ async fn repository(examination: &mut Examination<'_>, asked: &Asked) -> bool {
     }
 }
 
-/// The image's digest, where there is one that can be pulled.
-async fn image(examination: &mut Examination<'_>, asked: &Asked) -> Option<Digest> {
+/// The image, where there is one that can be pulled.
+async fn image(examination: &mut Examination<'_>, asked: &Asked) -> Option<Found> {
     const MISSING: [&str; 2] = ["ImageNotFoundException", "RepositoryNotFoundException"];
     let name = asked.reference.as_ref().map(|reference| reference.name.clone())?;
     let input = match &name {
@@ -158,7 +163,10 @@ async fn image(examination: &mut Examination<'_>, asked: &Asked) -> Option<Diges
         name => json!({"repositoryName": asked.repository(), "imageIds": [identifier(name)]}),
     };
     match asked.call(examination, "DescribeImages", input, &MISSING).await {
-        Outcome::Answer(answer) => described(examination, &answer["imageDetails"][0]),
+        Outcome::Answer(answer) => {
+            let digest = described(examination, &answer["imageDetails"][0])?;
+            Some(Found { digest, manifest: None })
+        }
         Outcome::Denied(detail, _) => {
             let hint = "a pull does not need it; this program's listings do";
             examination.report.add(Finding::ImageDenied, detail, hint);
@@ -195,27 +203,10 @@ fn described(examination: &mut Examination<'_>, image: &Value) -> Option<Digest>
     digest.parse().ok()
 }
 
-/// The digest by the manifest, for principals that may pull but not describe.
-async fn by_manifest(examination: &mut Examination<'_>, asked: &Asked, name: &Name) -> Option<Digest> {
-    let input = json!({"repositoryName": asked.repository(), "imageIds": [identifier(name)]});
-    match asked.call(examination, "BatchGetImage", input, &[]).await {
-        Outcome::Answer(answer) => {
-            tell_fetched(examination.context, 1);
-            let digest =
-                answer["images"][0]["imageId"]["imageDigest"].as_str().and_then(|text| text.parse().ok());
-            if digest.is_none() {
-                let reason =
-                    answer["failures"][0]["failureReason"].as_str().unwrap_or("there is no such image");
-                examination.report.add(Finding::ImageMissing, reason, "is the tag right?");
-            }
-            digest
-        }
-        Outcome::Denied(detail, hint) => {
-            examination.report.add(Finding::ManifestDenied, detail, hint);
-            None
-        }
-        Outcome::Refused(_) | Outcome::Failed => None,
-    }
+/// The image by its manifest, for principals that may pull but not describe.
+async fn by_manifest(examination: &mut Examination<'_>, asked: &Asked, name: &Name) -> Option<Found> {
+    let manifest = layer::manifest(examination, asked, identifier(name)).await?;
+    Some(Found { digest: manifest.digest().clone(), manifest: Some(manifest) })
 }
 
 async fn push(examination: &mut Examination<'_>, asked: &Asked) {

@@ -1,21 +1,31 @@
 //! An image's manifest and one of its layers: the two rights and the second host that a pull needs.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Examination;
 use super::finding::Finding;
 use super::image::{Asked, Outcome};
 use crate::commands::images::children::tell_fetched;
+use crate::commands::images::describe::identifier_of;
 use crate::image::{Content, Descriptor, Digest, Manifest, Platform, media_type};
 use crate::service::diagnosis::Diagnosis;
 
-/// Examines them.
-pub(super) async fn examine(examination: &mut Examination<'_>, asked: &Asked, digest: &Digest) {
-    let Some(manifest) = manifest(examination, asked, digest).await else { return };
+/// Examines them. `known` is the manifest where it was fetched already.
+pub(super) async fn examine(
+    examination: &mut Examination<'_>,
+    asked: &Asked,
+    digest: &Digest,
+    known: Option<Manifest>,
+) {
+    let manifest = match known {
+        Some(manifest) => Some(manifest),
+        None => manifest(examination, asked, identifier_of(digest)).await,
+    };
+    let Some(manifest) = manifest else { return };
     let (manifest, fetched) = match manifest.content() {
         Content::Image { .. } => (Some(manifest), 1),
         Content::Index(_) => match child(examination, &manifest) {
-            Some(child) => (self::manifest(examination, asked, &child).await, 2),
+            Some(child) => (self::manifest(examination, asked, identifier_of(&child)).await, 2),
             None => (None, 1),
         },
     };
@@ -27,23 +37,38 @@ pub(super) async fn examine(examination: &mut Examination<'_>, asked: &Asked, di
     }
 }
 
-async fn manifest(examination: &mut Examination<'_>, asked: &Asked, digest: &Digest) -> Option<Manifest> {
+/// Fetches a manifest; where there is none, that is reported.
+pub(super) async fn manifest(
+    examination: &mut Examination<'_>,
+    asked: &Asked,
+    id: Value,
+) -> Option<Manifest> {
     let input = json!({
-        "repositoryName": asked.repository(), "imageIds": [{"imageDigest": digest}],
-        "acceptedMediaTypes": media_type::MANIFESTS,
+        "repositoryName": asked.repository(), "imageIds": [id], "acceptedMediaTypes": media_type::MANIFESTS,
     });
-    match asked.call(examination, "BatchGetImage", input, &[]).await {
-        Outcome::Answer(answer) => {
-            let image = &answer["images"][0];
-            let text = image["imageManifest"].as_str()?;
-            Manifest::parse(text.to_owned().into(), image["imageManifestMediaType"].as_str()).ok()
-        }
+    let answer = match asked.call(examination, "BatchGetImage", input, &[]).await {
+        Outcome::Answer(answer) => answer,
         Outcome::Denied(detail, hint) => {
             examination.report.add(Finding::ManifestDenied, detail, hint);
-            None
+            return None;
         }
-        Outcome::Refused(_) | Outcome::Failed => None,
+        Outcome::Refused(_) | Outcome::Failed => return None,
+    };
+    let image = &answer["images"][0];
+    if let Some(text) = image["imageManifest"].as_str() {
+        let manifest = Manifest::parse(text.to_owned().into(), image["imageManifestMediaType"].as_str());
+        return manifest.map_err(|error| unusable(examination, &id, &error.to_string())).ok();
     }
+    let failure = &answer["failures"][0];
+    let reason = failure["failureReason"].as_str().or_else(|| failure["failureCode"].as_str());
+    unusable(examination, &id, reason.unwrap_or("the registry answers with no manifest"));
+    None
+}
+
+fn unusable(examination: &mut Examination<'_>, id: &Value, reason: &str) {
+    let name = id["imageDigest"].as_str().or_else(|| id["imageTag"].as_str()).unwrap_or_default();
+    let hint = "is the tag right? What an index lists may have been deleted: push the image again";
+    examination.report.add(Finding::ImageMissing, format!("{name}: {reason}"), hint);
 }
 
 /// The image of an index that containers on this machine would run; the first where there is none.

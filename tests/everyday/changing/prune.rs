@@ -257,6 +257,22 @@ fn brakes_stop_everything_everywhere() {
     ] {
         let _ = stage.machine.fails(252, wrong);
     }
+    // What would keep nothing, or choose everything, though it looks as if it did the opposite.
+    for (wrong, told) in [
+        (
+            "--tagged --keep-tag 1.0,2.0",
+            "'1.0,2.0' matches no tag: repeat the option for each of several globs",
+        ),
+        ("--tagged --keep-tag ^v.*$", "'^v.*$' matches no tag: no tag has '^' in it"),
+        ("--tagged --keep-tag [0-9]*", "no tag has '[' in it"),
+        ("--tagged --keep-tag app:1.0", "no tag has ':' in it"),
+        ("--match pr-1,pr-2", "'pr-1,pr-2' matches no tag"),
+        ("--untagged --keep 10", "--keep keeps the newest tagged images"),
+        ("--older-than 2999-01-01", "--older-than 2999-01-01T00:00:00Z is in the future"),
+    ] {
+        let error = stage.machine.fails(252, &format!("prune team/app {wrong} --yes"));
+        assert!(error.contains(told), "{wrong}: {error}");
+    }
 }
 
 #[test]

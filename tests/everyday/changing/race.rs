@@ -110,11 +110,12 @@ fn options(random: &mut Random) -> Vec<String> {
     if random.chance(40) {
         add(&format!("--older-than={}d", random.below(90)));
     }
-    if random.chance(30) {
-        add(&format!("--keep={}", random.below(4)));
-    }
+    let keep = random.chance(30).then(|| random.below(4));
     if random.chance(20) {
         add(random.pick::<&str>(&["--keep-tag=also-*", "--keep-tag=v-*", "--keep-tag=*-3"]));
+    }
+    if let Some(keep) = keep.filter(|_| words[0] != "--untagged") {
+        words.push(format!("--keep={keep}"));
     }
     let plain = words.iter().all(|word| word != "--untagged" && word != "--orphans");
     if plain && random.chance(20) {

@@ -28,8 +28,6 @@ pub(super) struct Registry {
     local: Local,
     caller: Caller,
     folder: PathBuf,
-    /// The folder, where it is this registry's own.
-    _own: Option<TempDir>,
 }
 
 /// A registry that is served, and a machine whose commands go there.
@@ -38,27 +36,17 @@ pub(super) struct Stage {
     pub(super) machine: Machine,
     pub(super) service: Service,
     hook: Arc<Mutex<Option<Box<Hook>>>>,
+    /// Removed with the stage: the registry lives as long as a connection to its server.
+    _folder: TempDir,
 }
 
 impl Registry {
-    fn new(restore_time: Duration) -> Self {
-        let own = TempDir::new().unwrap();
-        let mut registry = Self::at(own.path());
-        registry.local.restore_within(restore_time);
-        Self { _own: Some(own), ..registry }
-    }
-
     /// The registry of a folder, which other processes may use at the same time.
     pub(super) fn at(folder: &Path) -> Self {
         let mut local = Local::open(folder).unwrap();
         // A child that is named before its index, or in the same call, must not go unnoticed.
         local.delete_in_order();
-        Self {
-            local,
-            caller: Caller::of_account(ACCOUNT, "eu-west-1"),
-            folder: folder.to_path_buf(),
-            _own: None,
-        }
+        Self { local, caller: Caller::of_account(ACCOUNT, "eu-west-1"), folder: folder.to_path_buf() }
     }
 
     pub(super) fn call(&self, operation: &str, input: Value) -> Result<Value, Refusal> {
@@ -199,7 +187,10 @@ impl Stage {
 
     /// A registry in which an archived image takes so long to come back.
     pub(super) fn restoring_within(time: Duration) -> Self {
-        let registry = Arc::new(Registry::new(time));
+        let folder = TempDir::new().unwrap();
+        let mut registry = Registry::at(folder.path());
+        registry.local.restore_within(time);
+        let registry = Arc::new(registry);
         let hook: Arc<Mutex<Option<Box<Hook>>>> = Arc::default();
         let (served, intervening) = (Arc::clone(&registry), Arc::clone(&hook));
         let calls = std::sync::atomic::AtomicUsize::new(0);
@@ -211,7 +202,7 @@ impl Stage {
         });
         let mut machine = service.machine();
         machine.unset("AWS_NEW_RETRIES_2026");
-        Self { registry, machine, service, hook }
+        Self { registry, machine, service, hook, _folder: folder }
     }
 
     /// Does something before each call from now on.

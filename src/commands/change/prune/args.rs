@@ -92,7 +92,7 @@ pub(super) struct RuleArgs {
     #[arg(long, help_heading = "What goes")]
     tagged: bool,
     /// Images with a tag that matches one of these globs
-    #[arg(long = "match", value_name = "GLOB", help_heading = "What goes")]
+    #[arg(long = "match", value_name = "GLOB", value_parser = tag_glob, help_heading = "What goes")]
     matching: Vec<String>,
     /// Images pushed longer ago than this (30d), or before a date
     #[arg(long, value_name = "TIME", help_heading = "What goes")]
@@ -113,7 +113,7 @@ pub(super) struct RuleArgs {
     #[arg(long, value_name = "NUMBER", help_heading = "What stays")]
     keep: Option<usize>,
     /// Keep images with a tag that matches one of these globs
-    #[arg(long, value_name = "GLOB", help_heading = "What stays")]
+    #[arg(long, value_name = "GLOB", value_parser = tag_glob, help_heading = "What stays")]
     keep_tag: Vec<String>,
     /// Keep what a text refers to: `kubectl get pods -A -o json`, task definitions, compose files, lists; - for standard
     /// input. A text without a reference to a registry of ECR is an error
@@ -135,6 +135,21 @@ pub(super) struct RuleArgs {
     /// Delete also where a replication rule deletes the same in other registries
     #[arg(long, help_heading = "Brakes")]
     pub(super) allow_replicated: bool,
+}
+
+/// Reads a glob that some tag can match: one that matches none, be it a list or a regular expression, would keep nothing.
+fn tag_glob(text: &str) -> Result<String, String> {
+    let is_known = |character: char| character.is_ascii_alphanumeric() || "._-*?".contains(character);
+    match text.chars().find(|character| !is_known(*character)) {
+        Some(',' | ' ') => {
+            Err(format!("'{text}' matches no tag: repeat the option for each of several globs"))
+        }
+        Some(other) => Err(format!(
+            "'{text}' matches no tag: no tag has '{other}' in it, and a glob knows * for any characters and ? for one"
+        )),
+        None if text.is_empty() => Err("an empty glob matches no tag".to_owned()),
+        None => Ok(text.to_owned()),
+    }
 }
 
 /// How much of a repository may go.
@@ -180,6 +195,19 @@ impl Most {
 impl RuleArgs {
     /// The criteria, seen from `now`; at least one of those that choose something is required.
     pub(super) fn criteria(&self, now: Timestamp) -> anyhow::Result<Criteria> {
+        for (option, age) in [("--older-than", self.older_than), ("--not-pulled-for", self.not_pulled_for)] {
+            if let Some(date) = age.map(|age| age.before(now)).filter(|date| *date > now) {
+                return Err(usage(format!(
+                    "{option} {date} is in the future, and everything would be older"
+                )));
+            }
+        }
+        if self.untagged && self.keep.is_some() {
+            return Err(usage(
+                "--keep keeps the newest tagged images, and --untagged chooses those without a tag: --older-than keeps \
+                 the newer ones of them",
+            ));
+        }
         let before = |age: Option<Age>| age.map(|age| Time::of(age.before(now)));
         let tags = match (self.untagged, self.tagged) {
             (true, _) => Some(TagState::Untagged),

@@ -33,7 +33,7 @@ use super::executor::Action;
 use super::planned::Planned;
 use super::planned_rows::{PlannedRows, members};
 use super::references::connect;
-use super::replication::DeleteReplication;
+use super::replication::Replications;
 use super::result::printed;
 use crate::ui::progress::count;
 
@@ -145,7 +145,7 @@ async fn read_plans(context: &Context, arguments: &PruneArgs, file: &str) -> any
     let plan = PlanFile::read(file, arguments.plan_age)?;
     let connection = connect(&context.settings, None)?;
     let mut plans = Plans::default();
-    let replication = DeleteReplication::read(&connection).await?;
+    let replication = Replications::default().of(&connection).await?;
     for mut planned in plan.load(&connection, &arguments.reading.cache(context)).await? {
         planned.replication = replication.clone();
         plans.brakes.extend(brakes(&planned, &arguments.rule));
@@ -188,7 +188,7 @@ async fn make_plans(context: &Context, arguments: &PruneArgs) -> anyhow::Result<
     }
     let read =
         arguments.reading.for_each_shown(context, &targets, |target| target.plan(context, arguments)).await;
-    let mut known: Vec<(*const (), DeleteReplication)> = Vec::new();
+    let mut replications = Replications::default();
     let mut fetched = 0;
     for (target, contents) in targets.iter().zip(read) {
         let mut contents = match contents {
@@ -199,14 +199,7 @@ async fn make_plans(context: &Context, arguments: &PruneArgs) -> anyhow::Result<
             }
         };
         fetched += contents.fetched;
-        let connection = &target.repository.connection;
-        let key = std::sync::Arc::as_ptr(connection).cast::<()>();
-        if !known.iter().any(|(of, _)| *of == key) {
-            known.push((key, DeleteReplication::read(connection).await?));
-        }
-        if let Some((_, replication)) = known.iter().find(|(of, _)| *of == key) {
-            contents.planned.replication = replication.clone();
-        }
+        contents.planned.replication = replications.of(&target.repository.connection).await?;
         plans.brakes.extend(brakes(&contents.planned, target.options));
         plans.all.push(contents.planned);
     }
