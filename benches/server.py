@@ -401,7 +401,9 @@ def images(*sizes):
             measure("describe-images, whole", lambda: check(caller.whole("DescribeImages", "imageDetails", repositoryName="big", maxResults=1000)[0], size))
             measure("list-images, whole", lambda: check(caller.whole("ListImages", "imageIds", repositoryName="big", maxResults=1000)[0], size))
             measure("describe-images, one by tag", lambda: caller.expect("DescribeImages", repositoryName="big", imageIds=[{"imageTag": f"v{size - 1}"}]))
-            measure("lifecycle preview, start", lambda: caller.expect("StartLifecyclePolicyPreview", repositoryName="big", lifecyclePolicyText=LIFECYCLE))
+            measure("lifecycle preview, start", lambda: caller.expect("StartLifecyclePolicyPreview", repositoryName="big", lifecyclePolicyText=LIFECYCLE), 1)
+            # It is in progress for a second.
+            time.sleep(1.1)
             measure("lifecycle preview, first page", lambda: caller.expect("GetLifecyclePolicyPreview", repositoryName="big"))
             measure(
                 "lifecycle preview, 100 by digest",

@@ -1,7 +1,8 @@
 //! The terminal: what is written where, how wide it is, the pager, and colours.
 //!
-//! stdout is data and stderr is talk. A reader that closes stdout early is no error: the write that finds out answers
-//! `BrokenPipe`, and `crate::error` ends the program quietly with 0.
+//! stdout is data and stderr is talk. A reader that closes stdout early is no error. What is printed at once counts as
+//! printed, so that a command keeps its own exit code; a listing that is written page by page ends with `BrokenPipe`, of
+//! which `crate::error` makes a quiet 0.
 
 pub mod encoder;
 pub mod pager;
@@ -92,16 +93,27 @@ impl Ui {
         terminal_size::terminal_size_of(io::stderr()).map(|(_, height)| usize::from(height.0))
     }
 
-    /// Writes data to stdout, whole and at once.
+    /// Writes data to stdout, whole and at once. Where nobody reads it any more, it counts as printed.
     pub fn print(&self, text: &str) -> io::Result<()> {
         self.print_bytes(&platform::with_line_ends(text.as_bytes()))
     }
 
-    /// Writes bytes to stdout, whole and at once.
+    /// Writes bytes to stdout like [`Ui::print`].
     pub fn print_bytes(&self, bytes: &[u8]) -> io::Result<()> {
-        let mut out = io::stdout().lock();
-        out.write_all(bytes)?;
-        out.flush()
+        self.print_with(|out| out.write_all(bytes))
+    }
+
+    /// Writes to stdout what `write` makes, until nobody reads it any more.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be written for another reason, such as a full disk.
+    pub fn print_with(&self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+        let mut out = io::BufWriter::new(io::stdout().lock());
+        match write(&mut out).and_then(|()| out.flush()) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            printed => printed,
+        }
     }
 
     /// Writes talk to stderr; URLs lose the passwords in them, whoever put them into the text. Where nobody listens any

@@ -106,6 +106,12 @@ fn dispatch(session: &mut Session, arguments: &[OsString]) -> Result<ExitCode, E
         && let Some((command, arguments)) = public_command(&main, &words, arguments)
     {
         session.is_own_command = true;
+        let known = commands::OF_PUBLIC;
+        if !known.contains(&command.name) {
+            let (name, known) = (command.name, known.join(", "));
+            let told = format!("there is no `ecr public {name}`; these know Amazon ECR Public: {known}");
+            return Err(Error::Usage(told));
+        }
         return own_command::run(session, command, &arguments, PublicRegistry::Meant);
     }
     let aliases = Aliases::read(&session.settings);
@@ -171,7 +177,7 @@ fn public_command(
         return None;
     }
     let rest = [&words[..place], &words[place + 1..]].concat();
-    let name = main.first_argument(&rest).filter(|name| commands::OF_PUBLIC.contains(name))?;
+    let name = main.first_argument(&rest)?;
     let command = commands::COMMANDS.iter().find(|command| command.name == name)?;
     let mut arguments = arguments.to_vec();
     // The program's own name comes first.

@@ -1,14 +1,13 @@
 //! `--create`: repositories that a transfer needs and that are not there, plain or after a file.
 
-use std::fs::File;
-use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::{Arg, ArgMatches};
 use serde_json::{Map, Value, json};
 
 use super::creation_template::{self, CreationTemplate};
+use super::input::read_text_file;
 use super::registry;
 use super::{block_on, connect};
 use crate::args::{Files, cli_input};
@@ -60,7 +59,8 @@ impl Creation {
             Some("") => Ok(Some(Self::default())),
             Some(path) => {
                 let path = PathBuf::from(path);
-                let text = read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+                let text = read_text_file(&path, MAX_BYTES)
+                    .with_context(|| format!("cannot read {}", path.display()))?;
                 let wrong = |error| registry::usage(format!("{}: {error}", path.display()));
                 let creation = Self::parse(&text).map_err(wrong)?;
                 creation.rehearse().map_err(|error| wrong(format!("{error:#}")))?;
@@ -214,13 +214,4 @@ fn document(members: &mut Map<String, Value>, name: &str) -> Result<Option<Strin
         Some(document @ Value::Object(_)) => Ok(Some(document.to_string())),
         Some(_) => Err(format!("{name} is neither a structure nor a text")),
     }
-}
-
-fn read(path: &Path) -> std::io::Result<String> {
-    let mut text = String::new();
-    File::open(path)?.take(MAX_BYTES + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > MAX_BYTES {
-        return Err(std::io::Error::other(format!("it is larger than {} KiB", MAX_BYTES >> 10)));
-    }
-    Ok(text)
 }

@@ -15,6 +15,7 @@ mod credential_provider;
 pub mod doctor;
 mod ecr_repository;
 mod images;
+mod input;
 mod lifecycle;
 mod local;
 mod location;
@@ -22,7 +23,9 @@ mod login;
 mod login_hosts;
 mod login_setup;
 mod logout;
+mod most;
 pub mod permissions;
+mod protect_from;
 mod pull;
 mod push;
 mod registry;
@@ -67,7 +70,7 @@ pub struct Context {
 }
 
 /// Commands that know Amazon ECR Public: as `ecr public COMMAND`, and where a reference has its host.
-pub const OF_PUBLIC: [&str; 4] = ["images", "latest", "digest", "find"];
+pub const OF_PUBLIC: [&str; 8] = ["images", "latest", "digest", "find", "tag", "untag", "rm", "prune"];
 
 /// All commands of our own, in the order in which help lists them.
 pub const COMMANDS: &[Command] = &[

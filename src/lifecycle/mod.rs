@@ -5,6 +5,8 @@ mod document;
 mod evaluate;
 mod explain;
 mod lint;
+#[cfg(test)]
+mod order_tests;
 mod policy;
 mod position;
 mod problem;

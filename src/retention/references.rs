@@ -101,17 +101,36 @@ impl References {
 
     /// The images of a repository that are referred to.
     pub fn positions(&self, repository: &str, graph: &Graph) -> Vec<usize> {
+        let named = self.in_repository(repository);
+        let is_named = |position: &usize| {
+            let image = graph.image(*position);
+            named.has(&image.digest(), image.tags())
+        };
+        (0..graph.len()).filter(is_named).collect()
+    }
+
+    /// What is referred to in one repository.
+    pub fn in_repository(&self, repository: &str) -> Named<'_> {
         let ends = |ending: &str| {
             repository.strip_suffix(ending).is_some_and(|rest| rest.is_empty() || rest.ends_with('/'))
         };
         let by_ending = self.endings.iter().filter(|(ending, _)| ends(ending)).map(|(_, tags)| tags);
-        let tags: Vec<&HashSet<String>> = self.tags.get(repository).into_iter().chain(by_ending).collect();
-        let is_named = |position: &usize| {
-            let image = graph.image(*position);
-            tags.iter().any(|tags| image.tags().any(|tag| tags.contains(tag)))
-                || self.digests.contains(&image.digest())
-        };
-        (0..graph.len()).filter(is_named).collect()
+        let tags = self.tags.get(repository).into_iter().chain(by_ending).collect();
+        Named { tags, digests: &self.digests }
+    }
+}
+
+/// Images of one repository that a text refers to.
+#[derive(Debug)]
+pub struct Named<'a> {
+    tags: Vec<&'a HashSet<String>>,
+    digests: &'a HashSet<Digest>,
+}
+
+impl Named<'_> {
+    /// Whether the image with this digest and these tags is one of them.
+    pub fn has<'t>(&self, digest: &Digest, mut tags: impl Iterator<Item = &'t str>) -> bool {
+        tags.any(|tag| self.tags.iter().any(|named| named.contains(tag))) || self.digests.contains(digest)
     }
 }
 

@@ -329,9 +329,16 @@ impl Drop for StatusLine {
     }
 }
 
-/// A number of things: `1 blob`, `2 blobs`.
+/// A number of things: `1 blob`, `2 blobs`, `2 repositories`, `2 indexes`.
 pub fn count(number: usize, noun: &str) -> String {
-    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+    if number == 1 {
+        return format!("1 {noun}");
+    }
+    match noun.strip_suffix('y').filter(|stem| !stem.ends_with(['a', 'e', 'o', 'u'])) {
+        Some(stem) => format!("{number} {stem}ies"),
+        None if noun.ends_with(['x', 's']) => format!("{number} {noun}es"),
+        None => format!("{number} {noun}s"),
+    }
 }
 
 /// A number of bytes for a person: `999 B`, `1.5 KiB`, `12.0 MiB`.

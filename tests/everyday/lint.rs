@@ -77,6 +77,8 @@ fn every_format() {
         assert_eq!((quiet.code, quiet.stdout), (1, String::new()));
         assert_eq!(std::fs::read_to_string(machine.path().join("report")).unwrap(), outcome.stdout);
     }
+    // As people write files for the AWS CLI.
+    assert_eq!(lint(&machine, &["file://good.json"]).code, 0);
     let query = lint(&machine, &["wrong.json", "--query", "files[].findings[].code", "--output", "text"]);
     assert_eq!(query.stdout, "wrong-type\tunknown-value\ttoo-small\tunknown-member\n");
 }

@@ -4,6 +4,7 @@ mod apply;
 mod changing;
 mod choosing;
 mod completing;
+mod endless;
 mod images;
 mod lint;
 mod more;

@@ -63,11 +63,52 @@ fn what_is_not_of_ones_own_public_registry_is_refused() {
     );
     assert_eq!(
         machine.fails(252, "du public.ecr.aws/team/app"),
-        "error: this command does not know Amazon ECR Public (public.ecr.aws); these do: images, latest, digest, find\n"
+        "error: this command does not know Amazon ECR Public (public.ecr.aws); these do: images, latest, digest, \
+         find, tag, untag, rm, prune\n"
     );
     assert_eq!(
         machine.fails(252, "public images 123456789012.dkr.ecr.us-east-1.amazonaws.com/app"),
         "error: 123456789012.dkr.ecr.us-east-1.amazonaws.com is not public.ecr.aws: leave out the word `public`, or the \
          host\n"
+    );
+}
+
+/// What changes something works as in a private registry, by both names.
+#[test]
+fn tags_and_images_of_ones_own_public_registry_are_changed() {
+    let (machine, _server, alias) = gallery();
+    let hosted = format!("public.ecr.aws/{alias}/team/app");
+    let tags = || {
+        let line = "public images team/app --tagged --query sort(images[].imageTags[]) --output text";
+        machine.ok(line).trim().replace('\t', " ")
+    };
+    assert_eq!(
+        machine.ok("public tag team/app:1.0 stable --output text"),
+        format!("stable\t{}\tcreated\t\n", index())
+    );
+    machine.ok(&format!("tag {hosted}:1.0 {hosted}:old other"));
+    machine.ok("public tag team/app:1.0 arm --platform linux/arm64");
+    assert_eq!(tags(), "1.0 arm old other stable");
+    machine.ok("public untag team/app:other --yes");
+    let _ = machine.fails(5, "public untag team/app:arm --yes");
+    let _ = machine.fails(252, "public untag team/app:stable");
+    let refused =
+        "error: --not-pulled-for: Amazon ECR Public keeps no pull times: --older-than goes by the push\n";
+    assert_eq!(machine.fails(252, "public prune team/app --not-pulled-for 1d --dry-run"), refused);
+    for option in ["--protect-in-use 1d", "--archive"] {
+        let _ = machine.fails(252, &format!("prune {hosted} --tagged {option} --dry-run"));
+    }
+    machine.ok("public prune team/app --match arm --tags --grace 0s --yes");
+    assert_eq!(tags(), "1.0 arm old stable");
+    machine.ok(&format!("prune {hosted} --match old --tags --grace 0s --yes"));
+    assert_eq!(tags(), "1.0 arm stable");
+    machine.ok("public rm team/app:1.0 --yes");
+    // The index goes, its untagged children too, and what has a tag of its own stays.
+    assert_eq!(tags(), "arm");
+    assert_eq!(machine.ok("public images team/app --query length(images) --output text"), "1\n");
+    assert_eq!(
+        machine.fails(252, "public archive team/app:arm --yes"),
+        "error: there is no `ecr public archive`; these know Amazon ECR Public: images, latest, digest, find, tag, untag, rm, \
+         prune\n"
     );
 }

@@ -341,25 +341,26 @@ fn findings_are_read_to_the_last_page() {
     assert_eq!(code(&pages(Value::Null), line), 255);
 }
 
-/// A scan that has just ended may still get findings: aws-sdk#289.
+/// A scan that has just ended may still get findings: aws-sdk#289. One that does not say when it ended may have ended now.
 #[test]
 fn a_fresh_scan_has_to_settle() {
-    let whole = registry();
-    let service = Service::start(move |operation, input, before| match operation {
-        "GetRegistryScanningConfiguration" => {
-            Ok(json!({"registryId": "1", "scanningConfiguration": {"scanType": "BASIC"}}))
-        }
-        "DescribeImageScanFindings" => {
-            let findings = if before == 0 { vec![] } else { vec![basic("CVE-1", "HIGH")] };
-            let mut answer = complete(&findings);
-            answer["imageScanFindings"]["imageScanCompletedAt"] =
-                json!(jiff::Timestamp::now().as_second() + 3600);
-            Ok(answer)
-        }
-        _ => whole.answer(operation, input),
-    });
-    assert_eq!(code(&service, "team/app:2 --fail-on high --timeout 0s"), 3);
-    assert_eq!(code(&service, "team/app:2 --fail-on high --settle 1s"), 1);
+    for completed in [json!(jiff::Timestamp::now().as_second() + 3600), Value::Null] {
+        let whole = registry();
+        let service = Service::start(move |operation, input, before| match operation {
+            "GetRegistryScanningConfiguration" => {
+                Ok(json!({"registryId": "1", "scanningConfiguration": {"scanType": "BASIC"}}))
+            }
+            "DescribeImageScanFindings" => {
+                let findings = if before == 0 { vec![] } else { vec![basic("CVE-1", "HIGH")] };
+                let mut answer = complete(&findings);
+                answer["imageScanFindings"]["imageScanCompletedAt"] = completed.clone();
+                Ok(answer)
+            }
+            _ => whole.answer(operation, input),
+        });
+        assert_eq!(code(&service, "team/app:2 --fail-on high --timeout 0s"), 3);
+        assert_eq!(code(&service, "team/app:2 --fail-on high --settle 1s"), 1);
+    }
 }
 
 #[test]
@@ -391,6 +392,10 @@ fn what_is_ignored_does_not_fail() {
     assert_eq!(run(&mut machine, one, &format!("{with} --ignore-unfixed")), 1);
     assert_eq!(run(&mut machine, "vulnerabilities: [{id: CVE-2, package: b}]", with), 252);
     assert_eq!(run(&mut machine, "", "--ignore-file none.yaml"), 255);
+    // Cut within its last line it would ignore CVE-2 for ever.
+    let rules = "CVE-1\nCVE-2 exp:2020-01-01\n";
+    machine.write("large", format!("{}{rules}", "#".repeat((4 << 20) - 12) + "\n"));
+    assert_eq!(run(&mut machine, "", "--ignore-file large"), 255);
     // An ignore file counts only where it is named.
     machine.write(".trivyignore", "CVE-1\nCVE-2\n");
     assert_eq!(run(&mut machine, "", ""), 1);
@@ -412,11 +417,18 @@ fn several_references_and_wrong_use() {
     assert_eq!(code(&service, "team/app:2 team/none:1"), 4);
     assert_eq!(code(&service, "team/none:1"), 254);
     assert_eq!(code(&service, "team/app:1 --platform linux/s390x"), 3);
+    assert_eq!(code(&service, "team/app:1 --platform linux/amd64 --platform linux/arm64"), 0);
+    // One of two is not both.
+    assert_eq!(code(&service, "team/app:1 --platform linux/amd64 --platform linux/s390x"), 3);
+    assert_eq!(code(&service, "team/app:2 --fail-on LOW --severity High,LOW"), 1);
     let calls = service.calls().len();
     for line in [
         "team/app:2 --fail-on bad",
+        "team/app:2 --severity hgih",
         "team/app:2 --timeout 6m",
         "team/app:2 --exit-code 0",
+        // As in other scanners this would be a gate, and nothing would say at what it closes.
+        "team/app:2 --severity critical --exit-code 1",
         "team/app:2 --report xml=x",
         "team/app:2 --start maybe",
         "team/app:2:3",
@@ -425,4 +437,31 @@ fn several_references_and_wrong_use() {
         assert_eq!(code(&service, line), 252, "{line}");
     }
     assert_eq!(service.calls().len(), calls);
+    let said = machine.fails(252, "scan team/app:2 --severity critical,hgih");
+    assert!(said.contains("'high'"), "{said}");
+}
+
+/// Whether anybody reads the output says nothing about the image.
+#[test]
+fn a_reader_that_is_gone_does_not_open_the_gate() {
+    let service = service("BASIC", &[("single", complete(&[basic("CVE-1", "LOW")]))]);
+    let machine = service.machine();
+    machine.write("policy.json", "{}");
+    let json = ["--output", "json"];
+    let query = ["--query", "*"];
+    for (line, expected) in [
+        (vec!["scan", "team/app:2", "--fail-on", "low"], 1),
+        (vec!["lifecycle", "lint", "policy.json"], 1),
+        (vec!["images", "team/app", "team/none"], 4),
+        (vec!["images", "team/app"], 0),
+        (vec!["digest", "team/app:2"], 0),
+    ] {
+        for more in [[].as_slice(), &json, &query] {
+            let line = [&line, more].concat();
+            let mut command = machine.command(env!("CARGO_BIN_EXE_ecr"), &line);
+            let mut process = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+            drop(process.stdout.take());
+            assert_eq!(process.wait().unwrap().code(), Some(expected), "{line:?}");
+        }
+    }
 }

@@ -66,6 +66,35 @@ fn every_format() {
     }
 }
 
+/// An image that runs somewhere would expire: told by tag or digest, whatever the file is.
+#[test]
+fn what_somebody_refers_to_is_warned_of() {
+    let service = service();
+    let machine = machine(&service);
+    let host = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
+    let left = digest(b"left");
+    machine.write("pods.json", json!({"items": [{"image": format!("{host}/team/app@{left}")}]}).to_string());
+    machine.write("list", format!("{host}/team/other:1\n"));
+    let warned = |file: &str| {
+        let line = format!(
+            "{AT} --protect-from {file} --output json --query repositories[].warnings[].[code,message]"
+        );
+        machine
+            .ok(&format!("{line} --output text"))
+            .lines()
+            .filter(|line| line.starts_with("protected"))
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    let message = format!("protected\trule 2 expires 1 image that --protect-from names: {left}");
+    assert_eq!((warned("pods.json"), warned("list")), (vec![message], vec![]));
+    machine.write("nothing", "no reference");
+    let said = machine.fails(252, &format!("{AT} --protect-from nothing"));
+    assert!(said.contains("it would protect nothing"), "{said}");
+    let said = machine.fails(252, "lifecycle simulate - -f - --protect-from pods.json");
+    assert!(said.contains("standard input"), "{said}");
+}
+
 #[test]
 fn each_repository_has_its_own_policy() {
     let service = service();

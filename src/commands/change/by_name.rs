@@ -17,7 +17,7 @@ use super::planned::{Freed, Planned, Reasons};
 use super::planned_rows::{PlannedRows, members};
 use super::references::{self, Named};
 use super::replication::{DeleteReplication, Replications};
-use super::result::{conflict, printed};
+use super::result::conflict;
 use crate::image::Name;
 use crate::image::graph::{Graph, Status};
 use crate::retention::removal;
@@ -102,13 +102,7 @@ pub(super) fn run(context: &Context, arguments: &ByName<'_>) -> anyhow::Result<E
         let rows = PlannedRows::new(&all, true, false);
         let more = members(&rows, &failures, arguments.consent.dry_run);
         let columns = rows.columns();
-        printed(output.listing(&Listing {
-            member: "repositories",
-            columns,
-            rows: &rows,
-            total: None,
-            more,
-        }))?;
+        output.document(&Listing { member: "repositories", columns, rows: &rows, total: None, more })?;
         for text in &absent {
             context.ui.note(&format!("error: {text} does not exist"));
         }

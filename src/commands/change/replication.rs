@@ -53,6 +53,10 @@ pub(super) struct Destination {
 impl DeleteReplication {
     /// Asks a registry for its rules. Without the right to ask, and about another account's registry, nothing is known.
     async fn read(connection: &Connection) -> anyhow::Result<Self> {
+        // Amazon ECR Public replicates nothing to registries of anybody's own.
+        if connection.is_public() {
+            return Ok(Self::Rules(Vec::new()));
+        }
         let answer = match connection.call("DescribeRegistry", json!({})).await.map_err(anyhow::Error::from) {
             Err(error) if has_code(&error, "AccessDeniedException") => {
                 return Ok(Self::Unknown("ecr:DescribeRegistry is denied".to_owned()));

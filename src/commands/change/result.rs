@@ -8,7 +8,7 @@ use super::super::Context;
 use super::super::images::failures::{NO, PARTLY_FAILED};
 use super::super::images::output::{Column, Listing, Output, Record};
 use super::CONFLICT;
-use crate::error::{Error, Signal};
+use crate::error::Signal;
 
 /// The service said no to all of it.
 const REFUSED: u8 = 254;
@@ -122,7 +122,7 @@ impl Report {
         let mut more = self.more;
         more.insert("dryRun".to_owned(), json!(self.dry_run));
         let rows = &records.as_slice();
-        printed(output.listing(&Listing { member: self.member, columns, rows, total: None, more }))?;
+        output.document(&Listing { member: self.member, columns, rows, total: None, more })?;
         for row in &self.rows {
             if let Done::Failed { .. } = row.done {
                 context.ui.note(&format!("error: {}: {}", row.text.join(" "), row.done.reason()));
@@ -181,14 +181,6 @@ pub(super) fn failed_exit_code<'a>(all: impl Iterator<Item = &'a Done>) -> Optio
         UNREACHABLE | NO_SERVICE => OTHER,
         _ => REFUSED,
     }))
-}
-
-/// Goes on where nobody reads the output any more: what failed is told on stderr and by the exit code all the same.
-pub(super) fn printed(result: anyhow::Result<()>) -> anyhow::Result<()> {
-    match result.map_err(Error::from) {
-        Err(Error::Closed) => Ok(()),
-        result => Ok(result?),
-    }
 }
 
 /// Ends a command before anything was changed: each conflict is told, and the exit code is 5.

@@ -119,7 +119,7 @@ async fn set<'a>(
 ) -> Vec<Row> {
     let mut rows = Vec::new();
     for (destination, tags) in planned {
-        let done = destination.set(context, source, &tags, stop).await;
+        let done = destination.set(source, &tags, stop).await;
         for (tag, done) in tags.iter().zip(done) {
             if let (Some(old), Done::Yes("moved")) = (&tag.names, &done) {
                 context.ui.note(&format!("{}: {} (was {old})", tag.shown, source.digest));
@@ -211,7 +211,7 @@ fn destinations(
             connect(&context.settings, reference.registry.as_ref())?
         };
         let repository = Repository { connection, name: reference.repository.to_string() };
-        Ok(Destination { repository, reference: reference.clone(), is_same, tags: tags.clone() })
+        Ok(Destination { repository, is_same, tags: tags.clone() })
     });
     each.collect()
 }

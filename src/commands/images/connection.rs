@@ -186,6 +186,14 @@ impl Connection {
         }
     }
 
+    /// How the registry scans; `None` where that may not be asked.
+    pub(in crate::commands) async fn scanning_configuration(&self) -> Option<Value> {
+        let mut answer = self.call("GetRegistryScanningConfiguration", json!({})).await.ok()?;
+        // The operation answers for the caller's own registry, whichever is asked about.
+        let is_own = self.account().is_none_or(|account| answer["registryId"] == account);
+        is_own.then(|| answer["scanningConfiguration"].take())
+    }
+
     fn takes_account(&self, operation: &str) -> bool {
         let service = self.client.service();
         let input = service.operation(operation).and_then(|operation| service.input(operation));

@@ -9,7 +9,7 @@ use super::super::registry::{explained, wrong};
 use super::children;
 use super::manifest_cache::ManifestCache;
 use super::selection::Repository;
-use crate::image::graph::Graph;
+use crate::image::graph::{Graph, Status};
 use crate::image::{Content, Descriptor, Digest, Manifest, Name, Platform, Reference};
 use crate::store::Store;
 
@@ -39,6 +39,9 @@ impl Contents<'_> {
         let digest = self.graph.image(position).digest();
         if let Some(manifest) = self.cache.get(&digest, self.graph.media_type(position)) {
             return Ok((Some(manifest), false));
+        }
+        if self.graph.image(position).status() != Status::Active {
+            return Ok((None, false));
         }
         let fetched = children::fetch(self.repository, self.graph, &[position], self.cache).await?;
         let manifest = fetched.into_iter().next().map(|(_, manifest)| manifest);
@@ -79,18 +82,6 @@ impl Contents<'_> {
         })
     }
 
-    /// The repository as a store of blobs.
-    pub(in crate::commands) fn store(&self) -> anyhow::Result<Arc<dyn Store>> {
-        let connection = &self.repository.connection;
-        if connection.is_public() {
-            return Ok(Arc::new(super::public::remote(self.repository)?));
-        }
-        let repository = self.repository.name.parse().map_err(wrong)?;
-        let reference = Reference { registry: None, repository, name: Name::Unnamed };
-        let target = EcrRepository::of(connection.settings(), reference)?;
-        Ok(target.of_account(connection.account()).store())
-    }
-
     /// The bytes of a configuration, checked against its digest.
     pub(in crate::commands) async fn configuration(&self, config: &Descriptor) -> anyhow::Result<Vec<u8>> {
         if config.size > MAXIMUM_CONFIGURATION {
@@ -100,7 +91,7 @@ impl Contents<'_> {
                 config.size
             );
         }
-        let store = self.store()?;
+        let store = store(self.repository)?;
         let failed = |error: crate::store::Error| explained(error.into());
         let mut reader = store.open(config, 0).await.map_err(failed)?;
         let limit = usize::try_from(config.size).unwrap_or(usize::MAX).saturating_add(1);
@@ -113,6 +104,18 @@ impl Contents<'_> {
         }
         Ok(bytes)
     }
+}
+
+/// A repository as a store of manifests and blobs.
+pub(in crate::commands) fn store(repository: &Repository) -> anyhow::Result<Arc<dyn Store>> {
+    let connection = &repository.connection;
+    if connection.is_public() {
+        return Ok(Arc::new(super::public::remote(repository)?));
+    }
+    let name = repository.name.parse().map_err(wrong)?;
+    let reference = Reference { registry: None, repository: name, name: Name::Unnamed };
+    let target = EcrRepository::of(connection.settings(), reference)?;
+    Ok(target.of_account(connection.account()).store())
 }
 
 /// The child that fits a platform best: one without a variant before one with a variant that nobody asked for.

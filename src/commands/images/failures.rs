@@ -50,6 +50,22 @@ impl Failures {
         self.all.push(Failure { registry, repository: Some(repository.name.clone()), error });
     }
 
+    /// Takes what failed in repositories out of their results, and answers the others in their order.
+    pub(in crate::commands) fn sift<T>(
+        &mut self,
+        repositories: &[Repository],
+        results: Vec<anyhow::Result<T>>,
+    ) -> Vec<T> {
+        let mut done = Vec::with_capacity(results.len());
+        for (repository, result) in repositories.iter().zip(results) {
+            match result {
+                Ok(result) => done.push(result),
+                Err(error) => self.repository(repository, error),
+            }
+        }
+        done
+    }
+
     /// Whether nothing failed.
     pub(in crate::commands) fn is_empty(&self) -> bool {
         self.all.is_empty()

@@ -121,7 +121,7 @@ fn find(context: &Context, arguments: &FindArgs) -> anyhow::Result<ExitCode> {
     let rows = FoundRows::new(context, arguments, &wanted, &contents);
     let more = Map::from_iter([("failures".to_owned(), failures.json())]);
     let columns = rows.columns();
-    output.listing(&Listing { member: "images", columns, rows: &rows, total: None, more })?;
+    output.document(&Listing { member: "images", columns, rows: &rows, total: None, more })?;
     if failures.is_empty() && rows.len() == 0 {
         return Ok(answer(context, NO, &format!("no repository has {}", arguments.wanted)));
     }

@@ -87,13 +87,7 @@ fn apply(context: &Context, arguments: &ApplyArgs) -> anyhow::Result<ExitCode> {
         let repositories = selection.repositories(&mut failures).await;
         let work = |repository| planned(context, arguments, repository, policy.as_ref());
         let planned = arguments.reading.for_each_shown(context, &repositories, work).await;
-        let mut changes = Vec::new();
-        for (repository, change) in repositories.iter().zip(planned) {
-            match change {
-                Ok(change) => changes.push(change),
-                Err(error) => failures.repository(repository, error),
-            }
-        }
+        let changes = failures.sift(&repositories, planned);
         carry_out(context, arguments, (&output, policy.as_ref()), changes, failures).await
     })
 }
@@ -141,7 +135,7 @@ async fn carry_out(
 ) -> anyhow::Result<ExitCode> {
     tell_fetched(context, changes.iter().map(|change| change.simulation.fetched).sum());
     let number = changes.iter().filter(|change| change.kind != UNCHANGED).count();
-    let shows_plan = context.settings.globals().output.as_deref().is_none_or(|format| format == "table");
+    let shows_plan = output.is_for_people();
     let print = |changes: &[Change], failures: &Failures| {
         output.document(&ApplyDocument {
             changes,
@@ -165,7 +159,7 @@ async fn carry_out(
         let code = failures.finish(context, !changes.is_empty())?;
         return Ok(if number > 0 { ExitCode::from(NO) } else { code });
     }
-    let repositories = count(number, "repository").replace("repositorys", "repositories");
+    let repositories = count(number, "repository");
     let question = format!("Change the lifecycle policy of {repositories}?");
     match arguments.consent.ask(context, question).await? {
         Consent::Refused => return Ok(ExitCode::from(NO)),

@@ -1,6 +1,5 @@
 //! Where a policy comes from: a file, or the repository's own.
 
-use std::io::Read as _;
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -8,6 +7,7 @@ use serde_json::json;
 
 use super::super::images::failures::has_code;
 use super::super::images::selection::Repository;
+use super::super::input::read_input;
 use super::super::registry::usage;
 use crate::lifecycle::{Policy, Severity, lint};
 
@@ -26,13 +26,8 @@ impl PolicyText {
     /// with its place.
     pub(super) fn read_file(path: &Path) -> anyhow::Result<Self> {
         let name = path.display();
-        let mut bytes = Vec::new();
-        let read = if path.as_os_str() == "-" {
-            std::io::stdin().take(MAX_BYTES).read_to_end(&mut bytes)
-        } else {
-            std::fs::File::open(path).and_then(|file| file.take(MAX_BYTES).read_to_end(&mut bytes))
-        };
-        read.with_context(|| format!("the policy {name} cannot be read"))?;
+        let bytes =
+            read_input(path, MAX_BYTES).with_context(|| format!("the policy {name} cannot be read"))?;
         let errors = lint(&bytes).into_iter().filter(|finding| finding.severity == Severity::Error);
         let errors: Vec<String> = errors
             .map(|error| {

@@ -10,7 +10,7 @@ use clap::ArgMatches;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::super::images::age;
+use super::super::images::age::duration;
 use super::super::images::common_args::ReadingArgs;
 use super::super::images::failures::{NO, UNKNOWN, answer, has_code};
 use super::super::images::output::{Column, Document, Grid, Output, Style};
@@ -43,8 +43,8 @@ struct PreviewArgs {
     #[arg(long, short = 'f', value_name = "FILE")]
     file: Option<PathBuf>,
     /// How long to wait for the service
-    #[arg(long, value_name = "DURATION", default_value = "10min")]
-    timeout: String,
+    #[arg(long, value_name = "DURATION", default_value = "10min", value_parser = duration)]
+    timeout: Duration,
     /// Also simulate, and exit 1 where the service does something else
     #[arg(long)]
     compare: bool,
@@ -92,9 +92,9 @@ enum Ended {
 
 fn preview(context: &Context, arguments: &PreviewArgs) -> anyhow::Result<ExitCode> {
     let output = Output::of(context)?;
-    let timeout = age::duration(&arguments.timeout).map_err(|error| usage(format!("--timeout: {error}")))?;
-    let until =
-        Instant::now().checked_add(timeout).ok_or_else(|| usage("--timeout is longer than there is time"))?;
+    let until = Instant::now()
+        .checked_add(arguments.timeout)
+        .ok_or_else(|| usage("--timeout is longer than there is time"))?;
     let file = arguments.file.as_deref().map(PolicyText::read_file).transpose()?;
     let wanted = RepositoryArgs { repositories: vec![arguments.repository.clone()], all: false };
     let mut selection = Selection::read(&context.settings, &wanted, &RegistryArgs::default())?;

@@ -1,7 +1,5 @@
 //! `ecr local findings`: what scans of an image are to find. The embedded ECR scans nothing itself.
 
-use std::fs::File;
-use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -11,6 +9,7 @@ use serde_json::Value;
 
 use super::super::connect::caller;
 use super::super::images::age::duration;
+use super::super::input::read_input;
 use super::{Context, Error};
 use crate::local::{Local, ScanOutcome};
 
@@ -46,7 +45,7 @@ pub(super) fn define() -> clap::Command {
 pub(super) fn run(context: &Context, folder: &Path, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let reference = matches.get_one::<String>("reference").expect("clap requires it");
     let findings = matches.get_one::<PathBuf>("file").map(|path| -> anyhow::Result<Value> {
-        let text = read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let text = read_input(path, MAX_BYTES).with_context(|| format!("cannot read {}", path.display()))?;
         serde_json::from_slice(&text).with_context(|| format!("{} is not JSON", path.display()))
     });
     let after = matches.get_one::<String>("after").map(|text| duration(text)).transpose();
@@ -61,15 +60,4 @@ pub(super) fn run(context: &Context, folder: &Path, matches: &ArgMatches) -> any
         .map_err(|error| Error::Other(error.message))?;
     context.ui.print(&format!("{digest}\n"))?;
     Ok(ExitCode::SUCCESS)
-}
-
-fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let source: Box<dyn Read> =
-        if path.as_os_str() == "-" { Box::new(io::stdin()) } else { Box::new(File::open(path)?) };
-    let mut text = Vec::new();
-    source.take(MAX_BYTES + 1).read_to_end(&mut text)?;
-    if text.len() as u64 > MAX_BYTES {
-        return Err(io::Error::other(format!("it is larger than {} MiB", MAX_BYTES >> 20)));
-    }
-    Ok(text)
 }

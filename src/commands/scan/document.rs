@@ -33,8 +33,7 @@ pub(super) struct ScanDocument<'a> {
 impl Scan {
     /// Display name for messages: the reference, and the platform of an index.
     pub(super) fn name(&self) -> String {
-        let platform = self.target.platform.as_ref().map(|platform| format!(" ({platform})"));
-        format!("{}{}", self.target.reference, platform.unwrap_or_default())
+        self.target.name()
     }
 
     /// How many findings count, by severity.

@@ -1,16 +1,16 @@
 //! Ignore files in the two forms that trivy reads: `.trivyignore` and `.trivyignore.yaml`.
 
-use std::io::Read as _;
 use std::path::Path;
 
 use anyhow::Context as _;
 use jiff::{Timestamp, civil, tz::TimeZone};
 use serde_json::Value;
 
+use super::super::input::read_text_file;
 use super::super::registry::usage;
 use super::finding::Finding;
+use super::path_pattern::PathPattern;
 use super::purl::Purl;
-use crate::image::glob;
 use crate::model::foreign::{self, Foreign};
 
 /// More than this is read of no file.
@@ -22,7 +22,7 @@ pub(super) struct IgnoreRules {
     rules: Vec<IgnoreRule>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 struct IgnoreRule {
     id: String,
     /// From this instant on it counts again.
@@ -31,15 +31,14 @@ struct IgnoreRule {
     /// Any of these packages; all where there is none.
     purls: Vec<Purl>,
     /// Any of these files; all where there is none.
-    paths: Vec<String>,
+    paths: Vec<PathPattern>,
 }
 
 impl IgnoreRules {
     /// Reads a file. What cannot be understood is wrong use: an entry that is passed over would be a surprise.
     pub(super) fn read_file(path: &Path) -> anyhow::Result<Self> {
-        let mut text = String::new();
-        let file = std::fs::File::open(path).and_then(|file| file.take(MAX_BYTES).read_to_string(&mut text));
-        file.with_context(|| format!("the ignore file {} cannot be read", path.display()))?;
+        let text = read_text_file(path, MAX_BYTES)
+            .with_context(|| format!("the ignore file {} cannot be read", path.display()))?;
         let is_yaml = path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
         let rules = if is_yaml { yaml(&text) } else { lines(&text) };
         rules.map(|rules| Self { rules }).map_err(|reason| usage(format!("{}: {reason}", path.display())))
@@ -67,10 +66,8 @@ impl IgnoreRules {
 
 impl IgnoreRule {
     fn covers(&self, finding: &Finding) -> bool {
-        let path = finding.file_path.as_deref().map(|path| path.trim_start_matches('/'));
-        let is_path = |wanted: &String| {
-            path.is_some_and(|path| glob::matches(&wanted.trim_start_matches('/').replace("**", "*"), path))
-        };
+        let path = finding.file_path.as_deref();
+        let is_path = |pattern: &PathPattern| path.is_some_and(|path| pattern.matches(path));
         self.id == finding.id
             && (self.purls.is_empty() || self.purls.iter().any(|purl| purl.names(finding)))
             && (self.paths.is_empty() || self.paths.iter().any(is_path))
@@ -146,12 +143,16 @@ fn read(entry: &Value, number: usize) -> Result<IgnoreRule, String> {
     let purls = texts("purls")?;
     let purls =
         purls.iter().map(|purl| Purl::read(purl).ok_or_else(|| format!("{place}: '{purl}' is no purl")));
+    let paths = texts("paths")?;
+    let paths = paths.iter().map(|path| {
+        PathPattern::read(path).ok_or_else(|| format!("{place}: '{path}' is no pattern for paths"))
+    });
     Ok(IgnoreRule {
         id,
         expires,
         statement: text("statement")?,
         purls: purls.collect::<Result<_, _>>()?,
-        paths: texts("paths")?,
+        paths: paths.collect::<Result<_, _>>()?,
     })
 }
 
@@ -217,6 +218,7 @@ mod tests {
         assert_eq!(read(&entry("purls: ['pkg:npm/bash']")), Ok((vec![], vec![])));
         assert_eq!(read(&entry("paths: ['**/node_modules/**']")), Ok((texts(&["lodash"]), vec![])));
         assert_eq!(read(&entry("paths: [other]")), Ok((vec![], vec![])));
+        assert_eq!(read(&entry("paths: ['app/*']")), Ok((vec![], vec![])));
         assert_eq!(read(&entry("expired_at: 2026-11-01")), Ok((vec![], texts(&["CVE-1"]))));
         assert_eq!(read(&entry("statement: not reachable")).unwrap().0.len(), 2);
         assert_eq!(read(""), Ok((vec![], vec![])));
@@ -228,6 +230,7 @@ mod tests {
             "vulnerabilities: [{id: CVE-1, path: x}]",
             "vulnerabilities: [{id: CVE-1, expired_at: soon}]",
             "vulnerabilities: [{id: CVE-1, purls: [x]}]",
+            "vulnerabilities: [{id: CVE-1, paths: ['a/[b']}]",
             "[",
         ] {
             assert!(read(wrong).is_err(), "{wrong}");

@@ -4,6 +4,7 @@ mod document;
 mod finding;
 mod formats;
 mod ignore;
+mod path_pattern;
 mod purl;
 mod read;
 mod severity;
@@ -26,7 +27,7 @@ use self::read::{Patience, Scan};
 use self::severity::{FailOn, Severity};
 use self::target::{Connections, Target};
 use self::waiting::Waiting;
-use super::images::age;
+use super::images::age::duration;
 use super::images::children::tell_fetched;
 use super::images::common_args::ReadingArgs;
 use super::images::failures::{Failures, NO, UNKNOWN, has_code};
@@ -35,7 +36,7 @@ use super::images::selection::{Repository, expand};
 use super::registry::{usage, wrong};
 use super::report::{self, ReportArgs};
 use super::{Command, Context, block_on, images};
-use crate::image::{Platform, Reference};
+use crate::image::{Name, Platform, Reference};
 
 /// The row of this command.
 pub(super) const COMMAND: Command = Command { name: "scan", define, run };
@@ -57,10 +58,10 @@ struct ScanArgs {
     )]
     references: Vec<String>,
     /// Exit 1 where a finding is as bad as this or worse
-    #[arg(long, value_enum, value_name = "SEVERITY")]
+    #[arg(long, value_enum, ignore_case = true, value_name = "SEVERITY")]
     fail_on: Option<FailOn>,
     /// The exit code for such findings instead of 1
-    #[arg(long, value_name = "NUMBER", default_value_t = NO, value_parser = clap::value_parser!(u8).range(1..=125))]
+    #[arg(long, requires = "fail_on", value_name = "NUMBER", default_value_t = NO, value_parser = clap::value_parser!(u8).range(1..=125))]
     exit_code: u8,
     /// Leave out findings for which the service says that there is no fix
     #[arg(long, alias = "only-fixed")]
@@ -78,14 +79,14 @@ struct ScanArgs {
     #[arg(long, value_name = "auto|never", default_value = "auto", value_parser = ["auto", "never"])]
     start: String,
     /// How long to wait for scans
-    #[arg(long, value_name = "DURATION", default_value = "10min")]
-    timeout: String,
+    #[arg(long, value_name = "DURATION", default_value = "10min", value_parser = duration)]
+    timeout: Duration,
     /// How long the findings of a scan that has just ended have to stay the same
-    #[arg(long, value_name = "DURATION", default_value = "20s")]
-    settle: String,
+    #[arg(long, value_name = "DURATION", default_value = "20s", value_parser = duration)]
+    settle: Duration,
     /// Only show findings of these severities, separated by commas; the gate still sees all
-    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
-    severity: Vec<String>,
+    #[arg(long, ignore_case = true, value_name = "NAMES", value_delimiter = ',', value_parser = severity::parser())]
+    severity: Vec<Severity>,
     #[command(flatten)]
     reports: ReportArgs,
     #[command(flatten)]
@@ -146,7 +147,6 @@ fn scan(context: &Context, arguments: &ScanArgs) -> anyhow::Result<ExitCode> {
         arguments.ignore_file.as_deref().map(IgnoreRules::read_file).transpose()?.unwrap_or_default();
     let platforms: Vec<Platform> =
         arguments.platform.iter().map(|text| text.parse()).collect::<Result<_, _>>().map_err(wrong)?;
-    let severities: Vec<Severity> = arguments.severity.iter().map(|word| Severity::read(word)).collect();
     let references = expand(&arguments.references)?;
     if references.is_empty() {
         return Err(usage("standard input names no image"));
@@ -155,6 +155,10 @@ fn scan(context: &Context, arguments: &ScanArgs) -> anyhow::Result<ExitCode> {
     let mut images = Vec::new();
     for text in references {
         let reference: Reference = text.parse().map_err(wrong)?;
+        let text = if reference.name == Name::Unnamed { format!("{text}:latest") } else { text };
+        if images.iter().any(|image: &Image| image.text == text) {
+            continue;
+        }
         let repository = connections.repository(&reference)?;
         images.push(Image { reference, text, repository });
     }
@@ -170,7 +174,7 @@ fn scan(context: &Context, arguments: &ScanArgs) -> anyhow::Result<ExitCode> {
         verdict,
         fail_on: arguments.fail_on,
         show_ignored: arguments.show_ignored,
-        severities: &severities,
+        severities: &arguments.severity,
         failures: &failures,
     };
     output.document(&document)?;
@@ -188,8 +192,7 @@ fn scan(context: &Context, arguments: &ScanArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn patience(arguments: &ScanArgs) -> anyhow::Result<Patience> {
-    let timeout = age::duration(&arguments.timeout).map_err(|error| usage(format!("--timeout: {error}")))?;
-    let settle = age::duration(&arguments.settle).map_err(|error| usage(format!("--settle: {error}")))?;
+    let (timeout, settle) = (arguments.timeout, arguments.settle);
     let until =
         Instant::now().checked_add(timeout).ok_or_else(|| usage("--timeout is longer than there is time"))?;
     Ok(Patience { until, timeout, settle, start: arguments.start == "auto", first_wait: FIRST_WAIT })
@@ -272,12 +275,8 @@ async fn scan_types(targets: &[Target]) -> HashMap<String, String> {
         if types.contains_key(&connection.name()) {
             continue;
         }
-        let asked = connection.call("GetRegistryScanningConfiguration", serde_json::json!({})).await;
-        // The operation answers for the caller's own registry alone.
-        if let Ok(answer) = asked
-            && connection.account().is_none_or(|account| answer["registryId"] == account)
-            && let Some(found) = answer["scanningConfiguration"]["scanType"].as_str()
-        {
+        let configuration = connection.scanning_configuration().await.unwrap_or_default();
+        if let Some(found) = configuration["scanType"].as_str() {
             types.insert(connection.name(), found.to_owned());
         }
     }

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
 use super::super::images::describe::identifier_of;
+use super::super::images::pages::Pages;
 use super::finding::Finding;
 use super::status::{Meaning, meaning};
 use super::target::Target;
@@ -77,6 +78,7 @@ pub(super) async fn read(
         }
     };
     let mut reader = Reader { target, digest, scan_type, patience, is_started: false, before: None };
+    let waited_for = waiting.image(target.name());
     let mut wait = patience.first_wait;
     loop {
         let next = reader.look().await?;
@@ -89,7 +91,7 @@ pub(super) async fn read(
             let waited = format!("{reason}, after {} s; --timeout waits longer", patience.timeout.as_secs());
             return Ok(Scan::unknown(target, scan_type, &status, waited));
         }
-        waiting.tell(target, &status);
+        waited_for.tell(&status);
         let pause = if status == SETTLING { patience.settle } else { wait };
         tokio::time::sleep(pause.min(left)).await;
         wait = (wait * 2).min(MAX_WAIT);
@@ -163,10 +165,10 @@ impl Reader<'_> {
     /// Whether the findings are old enough, or the same as `settle` before.
     fn is_settled(&mut self, answer: &Value) -> bool {
         let completed = answer["imageScanFindings"].get("imageScanCompletedAt").and_then(Time::read);
-        // A time to come is that of another clock, and so the scan may have ended just now.
+        // A time to come is that of another clock, and so the scan may have ended just now; as it may without a time.
         let age = completed.map(|at| Timestamp::now().duration_since(at.timestamp()));
         let age = age.map(|age| std::time::Duration::try_from(age).unwrap_or_default());
-        if age.is_none_or(|age| age >= self.patience.settle) {
+        if age.unwrap_or_default() >= self.patience.settle {
             return true;
         }
         let counts = answer["imageScanFindings"]["findingSeverityCounts"].clone();
@@ -191,7 +193,8 @@ impl Reader<'_> {
             .clone_into(&mut scan.description);
         let counted = first["imageScanFindings"]["findingSeverityCounts"].as_object().map_or(0, sum);
         let mut listed = 0;
-        let mut tokens = std::collections::HashSet::new();
+        let connection = &self.target.repository.connection;
+        let mut pages = Pages::after(connection, DESCRIBE, (self.input(), &first))?;
         let mut page = first;
         loop {
             let findings = &page["imageScanFindings"];
@@ -199,15 +202,8 @@ impl Reader<'_> {
             listed += lists.iter().filter_map(|list| findings[*list].as_array()).map(Vec::len).sum::<usize>()
                 as u64;
             scan.findings.extend(Finding::read_page(findings));
-            let Some(token) = page["nextToken"].as_str().filter(|token| !token.is_empty()) else { break };
-            if !tokens.insert(token.to_owned()) {
-                anyhow::bail!(
-                    "{DESCRIBE} answered the same page twice, so that the findings are not complete"
-                );
-            }
-            let mut input = self.input();
-            input["nextToken"] = json!(token);
-            page = self.target.repository.connection.call(DESCRIBE, input).await?;
+            let Some(next) = pages.next().await? else { break };
+            page = next;
             let now = page["imageScanStatus"]["status"].as_str().unwrap_or_default();
             if now != status {
                 let reason = format!("the scan became {now} while its findings were read");

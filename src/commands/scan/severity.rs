@@ -1,6 +1,7 @@
 //! Severities in their order, and the level from which findings fail.
 
 use clap::ValueEnum;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 /// How bad a finding is; the worst is the least.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -53,6 +54,12 @@ impl Severity {
             Self::Informational | Self::Unjudged(_) => 0.0,
         }
     }
+}
+
+/// The words of `--severity`: what nobody has judged has two in the API.
+pub(super) fn parser() -> impl TypedValueParser<Value = Severity> {
+    let words = ["critical", "high", "medium", "low", "informational", "undefined", "untriaged"];
+    PossibleValuesParser::new(words).map(|word| Severity::read(&word))
 }
 
 /// The level of `--fail-on`.

@@ -1,15 +1,15 @@
 //! Which images a reference stands for: itself, or of an index the image of each platform.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::super::images::connection::{Address, Connection};
 use super::super::images::content::Contents;
-use super::super::images::describe::lookup;
+use super::super::images::describe::looked_up;
 use super::super::images::manifest_cache::ManifestCache;
 use super::super::images::selection::Repository;
-use crate::image::graph::{Graph, Kind, Status};
-use crate::image::{Digest, Name, Platform, Reference};
+use crate::image::graph::Kind;
+use crate::image::{Descriptor, Digest, Manifest, Name, Platform, Reference};
 use crate::settings::Settings;
 
 /// Platform that buildkit writes for an attestation.
@@ -52,6 +52,20 @@ pub(super) struct Target {
     pub(super) missing: Option<String>,
 }
 
+impl Target {
+    /// Display name for messages: the reference, and the platform of an index.
+    pub(super) fn name(&self) -> String {
+        let platform = self.platform.as_ref().map(|platform| format!(" ({platform})"));
+        format!("{}{}", self.reference, platform.unwrap_or_default())
+    }
+
+    /// Whether it is the image for a platform; what has no platform may be it.
+    fn may_be_for(&self, wanted: &Platform) -> bool {
+        let offered = self.platform.as_deref().and_then(|text| text.parse::<Platform>().ok());
+        offered.is_none_or(|offered| wanted.accepts(&offered))
+    }
+}
+
 /// The images of a reference, and how many manifests were fetched to find them.
 pub(super) async fn of_reference(
     (reference, text): (&Reference, &str),
@@ -59,89 +73,105 @@ pub(super) async fn of_reference(
     platforms: &[Platform],
     cache: &ManifestCache,
 ) -> anyhow::Result<(Vec<Target>, usize)> {
-    let target = |digest: Option<Digest>, platform: Option<String>, missing: Option<&str>| Target {
-        reference: text.to_owned(),
-        repository: repository.clone(),
-        digest,
-        platform,
-        missing: missing.map(str::to_owned),
-    };
-    let mut waiting: Vec<(Name, Option<String>)> = vec![(reference.name.clone(), None)];
-    let (mut targets, mut fetched, mut seen) = (Vec::new(), 0, Vec::new());
-    while let Some((name, platform)) = waiting.pop() {
-        if seen.contains(&name) {
-            continue;
-        }
-        let is_child = !seen.is_empty();
-        seen.push(name.clone());
-        let mut graph = Graph::default();
-        lookup(repository, std::slice::from_ref(&name))
-            .await?
-            .into_iter()
-            .for_each(|detail| graph.add(detail));
-        graph.link();
-        if graph.is_empty() {
-            let digest = if let Name::Digest(digest) = &name { Some(digest.clone()) } else { None };
-            targets.push(target(digest, platform, Some("it is not in the repository")));
-            continue;
-        }
-        let digest = graph.image(0).digest();
-        if !graph.is_index(0) {
-            // An index may list what is no image, such as an index of SOCI.
-            if !is_child || graph.kind(0) == Kind::Image {
-                targets.push(target(Some(digest), platform, None));
-            }
-            continue;
-        }
-        let Some((children, is_fetched)) = children(repository, &graph, cache).await? else {
-            let told = "what the index lists is not known: it is archived, or gone meanwhile";
-            targets.push(target(Some(digest), platform, Some(told)));
-            continue;
-        };
-        fetched += usize::from(is_fetched);
-        if children.is_empty() {
-            targets.push(target(Some(digest), platform, Some("the index lists no image")));
-        }
-        waiting.extend(children.into_iter().rev());
+    let mut found = Found { text, repository, cache, targets: Vec::new(), seen: HashSet::new(), fetched: 0 };
+    let mut level = vec![(reference.name.clone(), None)];
+    // Level by level, so that the children of an index take one call together.
+    while !level.is_empty() {
+        level = found.level(level).await?;
     }
-    if targets.is_empty() {
-        targets.push(target(None, None, Some("it lists no image that could be scanned")));
+    if found.targets.is_empty() {
+        found.add(None, None, Some("it lists no image that could be scanned"));
     }
     if !platforms.is_empty() {
-        let wanted = |platform: &Option<String>| {
-            let offered = platform.as_deref().and_then(|text| text.parse::<Platform>().ok());
-            // What has no platform may be any of them.
-            offered.is_none_or(|offered| platforms.iter().any(|wanted| wanted.accepts(&offered)))
-        };
-        targets.retain(|target| wanted(&target.platform));
-        if targets.is_empty() {
-            targets.push(target(None, None, Some("it has no image for these platforms")));
-        }
+        found.choose(platforms);
     }
-    Ok((targets, fetched))
+    Ok((found.targets, found.fetched))
 }
 
-/// Children of an index but attestations, with the platforms, and whether its manifest was fetched; `None` where it is
-/// not known.
-async fn children(
-    repository: &Repository,
-    graph: &Graph,
-    cache: &ManifestCache,
-) -> anyhow::Result<Option<(Vec<(Name, Option<String>)>, bool)>> {
-    let contents = Contents { repository, graph, cache };
-    if graph.image(0).status() != Status::Active
-        && cache.get(&graph.image(0).digest(), graph.media_type(0)).is_none()
-    {
-        return Ok(None);
+/// An image by its name, with the platform that an index says.
+type Listed = (Name, Option<String>);
+
+/// What was found of one reference so far.
+struct Found<'a> {
+    text: &'a str,
+    repository: &'a Repository,
+    cache: &'a ManifestCache,
+    targets: Vec<Target>,
+    seen: HashSet<Name>,
+    /// How many manifests were fetched.
+    fetched: usize,
+}
+
+impl Found<'_> {
+    fn add(&mut self, digest: Option<Digest>, platform: Option<String>, missing: Option<&str>) {
+        self.targets.push(Target {
+            reference: self.text.to_owned(),
+            repository: self.repository.clone(),
+            digest,
+            platform,
+            missing: missing.map(str::to_owned),
+        });
     }
-    let (manifest, is_fetched) = contents.manifest(0).await?;
-    let Some(manifest) = manifest else { return Ok(None) };
-    let mut found = Vec::new();
-    for child in manifest.children() {
-        let platform = child.platform().map(|platform| platform.to_string());
-        if platform.as_deref() != Some(NO_PLATFORM) {
-            found.push((Name::Digest(child.digest.clone()), platform));
+
+    /// Looks these images up, and answers what the indexes among them list.
+    async fn level(&mut self, level: Vec<Listed>) -> anyhow::Result<Vec<Listed>> {
+        let is_first = self.seen.is_empty();
+        let names: Vec<Name> = level.iter().map(|(name, _)| name.clone()).collect();
+        let graph = looked_up(self.repository, &names).await?;
+        let contents = Contents { repository: self.repository, graph: &graph, cache: self.cache };
+        let mut below = Vec::new();
+        for (name, platform) in level {
+            if !self.seen.insert(name.clone()) {
+                continue;
+            }
+            let position = match &name {
+                Name::Digest(digest) => graph.position(digest),
+                _ => (!graph.is_empty()).then_some(0),
+            };
+            let Some(position) = position else {
+                let digest = if let Name::Digest(digest) = name { Some(digest) } else { None };
+                self.add(digest, platform, Some("it is not in the repository"));
+                continue;
+            };
+            let digest = graph.image(position).digest();
+            if !graph.is_index(position) {
+                // An index may list what is no image, such as an index of SOCI.
+                if is_first || graph.kind(position) == Kind::Image {
+                    self.add(Some(digest), platform, None);
+                }
+                continue;
+            }
+            let (manifest, is_fetched) = contents.manifest(position).await?;
+            self.fetched += usize::from(is_fetched);
+            match manifest.as_ref().map(images_of) {
+                None => {
+                    let told = "what the index lists is not known: it is archived, or gone meanwhile";
+                    self.add(Some(digest), platform, Some(told));
+                }
+                Some(images) if images.is_empty() => {
+                    self.add(Some(digest), platform, Some("the index lists no image"));
+                }
+                Some(images) => below.extend(images),
+            }
+        }
+        Ok(below)
+    }
+
+    /// Keeps the images for these platforms, each of which has to be there.
+    fn choose(&mut self, platforms: &[Platform]) {
+        self.targets.retain(|target| platforms.iter().any(|platform| target.may_be_for(platform)));
+        for platform in platforms {
+            if !self.targets.iter().any(|target| target.may_be_for(platform)) {
+                self.add(None, Some(platform.to_string()), Some("it has no image for this platform"));
+            }
         }
     }
-    Ok(Some((found, is_fetched)))
+}
+
+/// What an index lists but attestations, with the platforms.
+fn images_of(index: &Manifest) -> Vec<(Name, Option<String>)> {
+    let platform = |child: &Descriptor| child.platform().map(|platform| platform.to_string());
+    let children = index.children().into_iter().map(|child| (child, platform(child)));
+    let images = children.filter(|(_, platform)| platform.as_deref() != Some(NO_PLATFORM));
+    images.map(|(child, platform)| (Name::Digest(child.digest.clone()), platform)).collect()
 }

@@ -5,7 +5,6 @@ use std::sync::{Mutex, PoisonError};
 
 use tokio::time::Instant;
 
-use super::target::Target;
 use crate::ui::Ui;
 use crate::ui::progress::{StatusLine, count};
 
@@ -19,6 +18,12 @@ pub(super) struct Waiting {
     statuses: Mutex<BTreeMap<String, String>>,
 }
 
+/// An image whose scan is waited for until this is dropped.
+pub(super) struct WaitedFor<'a> {
+    waiting: &'a Waiting,
+    image: String,
+}
+
 impl Waiting {
     /// Waits for so many images; nothing is shown yet.
     pub(super) fn new(ui: &Ui, images: usize) -> Self {
@@ -26,21 +31,63 @@ impl Waiting {
         Self { ui: ui.clone(), line, begun: Instant::now(), images, statuses: Mutex::default() }
     }
 
-    /// Says that an image is still waited for.
-    pub(super) fn tell(&self, target: &Target, status: &str) {
-        let platform = target.platform.as_ref().map(|platform| format!(" ({platform})")).unwrap_or_default();
-        let image = format!("{}{platform}", target.reference);
-        let mut statuses = self.statuses.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_news = statuses.insert(image.clone(), status.to_owned()).as_deref() != Some(status);
-        match &self.line {
-            Some(line) => line.show(format!(
-                "waiting for {} of {}, {} s: {image} {status}",
-                statuses.len(),
-                count(self.images, "scan"),
-                self.begun.elapsed().as_secs()
-            )),
-            None if is_news => self.ui.note(&format!("waiting for the scan of {image}: {status}")),
+    /// Begins with an image.
+    pub(super) fn image(&self, image: String) -> WaitedFor<'_> {
+        WaitedFor { waiting: self, image }
+    }
+
+    /// What the line says: how many are waited for, and one of them.
+    fn line(&self, statuses: &BTreeMap<String, String>, (image, status): (&str, &str)) -> String {
+        format!(
+            "waiting for {} of {}, {} s: {image} {status}",
+            statuses.len(),
+            count(self.images, "scan"),
+            self.begun.elapsed().as_secs()
+        )
+    }
+}
+
+impl WaitedFor<'_> {
+    /// Says that the image is still waited for.
+    pub(super) fn tell(&self, status: &str) {
+        let Waiting { ui, line, statuses, .. } = self.waiting;
+        let mut statuses = statuses.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_news = statuses.insert(self.image.clone(), status.to_owned()).as_deref() != Some(status);
+        match line {
+            Some(line) => line.show(self.waiting.line(&statuses, (&self.image, status))),
+            None if is_news => ui.note(&format!("waiting for the scan of {}: {status}", self.image)),
             None => {}
         }
+    }
+}
+
+impl Drop for WaitedFor<'_> {
+    fn drop(&mut self) {
+        let mut statuses = self.waiting.statuses.lock().unwrap_or_else(PoisonError::into_inner);
+        statuses.remove(&self.image);
+        if let (Some(line), Some((image, status))) = (&self.waiting.line, statuses.iter().next()) {
+            line.show(self.waiting.line(&statuses, (image, status)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::PoisonError;
+
+    use super::Waiting;
+    use crate::ui::{Name, Ui};
+
+    #[test]
+    fn the_number_falls_when_a_scan_has_ended() {
+        let waiting = Waiting::new(&Ui::new(Name::Ecr), 2);
+        let (one, other) = (waiting.image("app:1".to_owned()), waiting.image("app:2".to_owned()));
+        one.tell("PENDING");
+        other.tell("IN_PROGRESS");
+        drop(one);
+        let statuses = waiting.statuses.lock().unwrap_or_else(PoisonError::into_inner);
+        let line = waiting.line(&statuses, ("app:2", "IN_PROGRESS"));
+        assert_eq!(line, "waiting for 1 of 2 scans, 0 s: app:2 IN_PROGRESS");
+        drop(statuses);
     }
 }

@@ -57,8 +57,14 @@ pub(in crate::local) fn delete(call: &Call<'_>) -> Result<Value, ApiError> {
     })
 }
 
-/// StartLifecyclePolicyPreview. The preview is complete by the time its start is answered, so none is ever found in
-/// progress.
+/// How long a preview is in progress, in milliseconds: as long as a scan.
+const DURATION: i64 = 1000;
+
+fn is_in_progress(call: &Call<'_>, started_at: i64) -> bool {
+    (0..DURATION).contains(&(call.now - started_at))
+}
+
+/// StartLifecyclePolicyPreview
 pub(in crate::local) fn start_preview(call: &Call<'_>) -> Result<Value, ApiError> {
     call.write(|transaction| {
         let repository = Repository::of(call, transaction)?;
@@ -67,9 +73,15 @@ pub(in crate::local) fn start_preview(call: &Call<'_>) -> Result<Value, ApiError
             None => kept(transaction, &repository)?.0,
         };
         let (compact, policy) = checked(&text)?;
+        let query = "SELECT started_at FROM preview WHERE repository = ?1";
+        let before = transaction.query_row(query, [repository.id], |row| row.get(0)).optional()?;
+        if before.is_some_and(|before| is_in_progress(call, before)) {
+            let text = "The previous lifecycle policy preview request has not completed. Wait and try again.";
+            return Err(ApiError::new("LifecyclePolicyPreviewInProgressException", text));
+        }
         let (facts, _) = facts(transaction, repository.id)?;
         let plan = evaluate(&policy, &facts, call.now);
-        store_preview(transaction, &repository, &compact, &facts, &plan)?;
+        store_preview(transaction, &repository, (&compact, call.now), &facts, &plan)?;
         let mut answer = about(&repository, "lifecyclePolicyText", compact);
         answer["status"] = json!("IN_PROGRESS");
         Ok(answer)
@@ -79,15 +91,21 @@ pub(in crate::local) fn start_preview(call: &Call<'_>) -> Result<Value, ApiError
 fn store_preview(
     connection: &Connection,
     repository: &Repository,
-    policy: &str,
+    (policy, started_at): (&str, i64),
     facts: &[Image],
     plan: &Plan,
 ) -> Result<(), ApiError> {
     let count = |action| plan.decisions.iter().filter(|decision| decision.action == action).count();
     connection.execute("DELETE FROM preview WHERE repository = ?1", [repository.id])?;
     connection.execute(
-        "INSERT INTO preview (repository, policy, expiring, archiving) VALUES (?1, ?2, ?3, ?4)",
-        params![repository.id, policy, number(count(Action::Expire)), number(count(Action::Archive))],
+        "INSERT INTO preview (repository, policy, expiring, archiving, started_at) VALUES (?1, ?2, ?3, ?4, ?5)",
+        params![
+            repository.id,
+            policy,
+            number(count(Action::Expire)),
+            number(count(Action::Archive)),
+            started_at
+        ],
     )?;
     let mut insert = connection.prepare_cached(
         "INSERT INTO preview_result (repository, position, digest, tags, entry) VALUES (?1, ?2, ?3, ?4, ?5)",
@@ -126,14 +144,19 @@ pub(in crate::local) fn get_preview(call: &Call<'_>) -> Result<Value, ApiError> 
     let page = Page::of(call, "imageIds")?;
     call.read(|connection| {
         let repository = Repository::of(call, connection)?;
-        let query = "SELECT policy, expiring, archiving FROM preview WHERE repository = ?1";
-        let preview: Option<(String, i64, i64)> = connection
-            .query_row(query, [repository.id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        let query = "SELECT policy, expiring, archiving, started_at FROM preview WHERE repository = ?1";
+        let preview: Option<(String, i64, i64, i64)> = connection
+            .query_row(query, [repository.id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
             .optional()?;
-        let Some((policy, expiring, archiving)) = preview else {
+        let Some((policy, expiring, archiving, started_at)) = preview else {
             let text = format!("Lifecycle policy preview does not exist for the {}", repository.place());
             return Err(ApiError::new("LifecyclePolicyPreviewNotFoundException", text));
         };
+        if is_in_progress(call, started_at) {
+            let mut answer = about(&repository, "lifecyclePolicyText", policy);
+            answer["status"] = json!("IN_PROGRESS");
+            return Ok(answer);
+        }
         let mut answer = match call.list("imageIds") {
             Some(ids) => json!({ "previewResults": named_results(connection, &repository, ids)? }),
             None => page.answer("previewResults", results(call, connection, &repository, &page)?),

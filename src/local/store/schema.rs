@@ -5,11 +5,15 @@ use std::collections::BTreeSet;
 use rusqlite::Connection;
 
 /// The schema, version by version: a new store gets all of them, an older one those that it lacks.
-pub(in crate::local) const SCHEMA: [&str; 3] =
-    [include_str!("schema.sql"), include_str!("schema_2.sql"), include_str!("schema_3.sql")];
+pub(in crate::local) const SCHEMA: [&str; 4] = [
+    include_str!("schema.sql"),
+    include_str!("schema_2.sql"),
+    include_str!("schema_3.sql"),
+    include_str!("schema_4.sql"),
+];
 
 /// The version of the schema.
-pub(in crate::local) const VERSION: i32 = 3;
+pub(in crate::local) const VERSION: i32 = 4;
 
 /// Marks the file as ours: `ecr!`.
 pub(in crate::local) const APPLICATION: i32 = 0x6563_7221;

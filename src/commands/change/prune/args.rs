@@ -1,6 +1,5 @@
 //! The arguments of `ecr prune`.
 
-use std::str::FromStr;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -9,6 +8,7 @@ use super::super::super::consent::ConsentArgs;
 use super::super::super::images::age::{Age, duration};
 use super::super::super::images::common_args::ReadingArgs;
 use super::super::super::images::selection::RepositoryArgs;
+use super::super::super::most::Most;
 use super::super::super::registry::usage;
 use super::super::super::report::ReportArgs;
 use crate::image::graph::Time;
@@ -152,46 +152,6 @@ fn tag_glob(text: &str) -> Result<String, String> {
     }
 }
 
-/// How much of a repository may go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Most {
-    Images(usize),
-    Percent(u8),
-}
-
-impl FromStr for Most {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("'{text}' is neither a number of images nor a percentage such as 20%");
-        match text.strip_suffix('%') {
-            Some(number) => {
-                let percent = number.parse().ok().filter(|percent| *percent <= 100);
-                percent.map(Self::Percent).ok_or_else(wrong)
-            }
-            None => text.parse().map(Self::Images).map_err(|_| wrong()),
-        }
-    }
-}
-
-impl Most {
-    /// Whether so many of a repository's images are more than may go.
-    pub(super) fn is_exceeded(self, going: usize, images: usize) -> bool {
-        match self {
-            Self::Images(most) => going > most,
-            Self::Percent(percent) => going.saturating_mul(100) > images.saturating_mul(usize::from(percent)),
-        }
-    }
-
-    /// The limit as it was written.
-    pub(super) fn text(self) -> String {
-        match self {
-            Self::Images(most) => most.to_string(),
-            Self::Percent(percent) => format!("{percent}%"),
-        }
-    }
-}
-
 impl RuleArgs {
     /// The criteria, seen from `now`; at least one of those that choose something is required.
     pub(super) fn criteria(&self, now: Timestamp) -> anyhow::Result<Criteria> {
@@ -235,5 +195,26 @@ impl RuleArgs {
         } else {
             "say what goes: --untagged, --tagged, --match, --older-than, --not-pulled-for or --orphans"
         }))
+    }
+
+    /// Refuses what Amazon ECR Public cannot say or do.
+    pub(super) fn check_public(&self) -> anyhow::Result<()> {
+        let unknown = [
+            (
+                self.not_pulled_for.is_some(),
+                "--not-pulled-for",
+                "keeps no pull times: --older-than goes by the push",
+            ),
+            (
+                self.protect_in_use.is_some(),
+                "--protect-in-use",
+                "does not know what is in use: --protect-from names it",
+            ),
+            (self.archive, "--archive", "has no archive: without it the images are deleted"),
+        ];
+        match unknown.into_iter().find(|(is_given, ..)| *is_given) {
+            Some((_, option, reason)) => Err(usage(format!("{option}: Amazon ECR Public {reason}"))),
+            None => Ok(()),
+        }
     }
 }

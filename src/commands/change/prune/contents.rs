@@ -37,6 +37,9 @@ pub(super) struct Contents {
 impl Target<'_> {
     /// Lists the repository and makes its plan; only reads.
     pub(super) async fn plan(&self, context: &Context, arguments: &PruneArgs) -> anyhow::Result<Contents> {
+        if self.repository.connection.is_public() {
+            self.options.check_public()?;
+        }
         let criteria = self.options.criteria(self.now)?;
         let cache = arguments.reading.cache(context);
         let mut graph = graph(&self.repository, Images::Any).await?;

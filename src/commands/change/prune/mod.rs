@@ -26,7 +26,7 @@ use super::super::images::selection::{RegistryArgs, Repository, RepositoryArgs, 
 use super::super::registry::usage;
 use super::super::report;
 use super::super::runtime::{Stop, block_on_finishing};
-use super::super::{Command, Context};
+use super::super::{Command, Context, protect_from};
 use super::CONFLICT;
 use super::by_name::ARCHIVE_TERMS;
 use super::executor::Action;
@@ -34,7 +34,6 @@ use super::planned::Planned;
 use super::planned_rows::{PlannedRows, members};
 use super::references::connect;
 use super::replication::Replications;
-use super::result::printed;
 use crate::ui::progress::count;
 
 /// The row of `ecr prune`.
@@ -111,7 +110,7 @@ fn prune(context: &Context, arguments: &PruneArgs) -> anyhow::Result<ExitCode> {
         }
         let (columns, total) = (rows.columns(), rows.total());
         let listing = Listing { member: "repositories", columns, rows: &rows, total, more };
-        let shown = printed(output.listing(&listing));
+        let shown = output.document(&listing);
         report::write_all(context, &reports, &listing)?;
         shown?;
         if let Some(signal) = stop.signal() {
@@ -170,7 +169,7 @@ async fn make_plans(context: &Context, arguments: &PruneArgs) -> anyhow::Result<
         files.extend(arguments.rule.protect_from.iter().cloned());
     }
     // What is protected is protected in all repositories, whichever rule names the file.
-    let references = protect::references(context, &files)?;
+    let references = protect_from::references(context, &files)?;
     let mut plans = Plans::default();
     let repositories = repositories(context, arguments, policy.as_ref(), &mut plans.failures).await?;
     let targets: Vec<Target<'_>> = repositories

@@ -1,11 +1,17 @@
 //! `--policy`: rules for many repositories, in YAML.
 
+use std::path::Path;
+
 use clap::{Args as _, FromArgMatches as _};
 use serde_json::Value;
 
+use super::super::super::input::read_text_file;
 use super::super::super::registry::usage;
 use super::args::RuleArgs;
 use crate::image::glob;
+
+/// A file is read up to this size.
+const MAX_BYTES: u64 = 16 << 20;
 
 /// The rules of a policy file, in their order.
 #[derive(Debug)]
@@ -20,7 +26,7 @@ struct Rule {
 impl Policy {
     /// Reads a file.
     pub(super) fn read(file: &str) -> anyhow::Result<Self> {
-        let text = std::fs::read_to_string(file)
+        let text = read_text_file(Path::new(file), MAX_BYTES)
             .map_err(|error| usage(format!("--policy {file} cannot be read: {error}")))?;
         Self::parse(&text).map_err(|reason| usage(format!("--policy {file}: {reason}")))
     }

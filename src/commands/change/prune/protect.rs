@@ -1,63 +1,19 @@
-//! Images that must not go since somebody needs them: references in files, and what enhanced scanning says is in use.
+//! Images that must not go since enhanced scanning says that they are in use.
 
 use std::collections::{HashMap, HashSet};
-use std::io::Read as _;
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt as _};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::super::super::Context;
 use super::super::super::images::describe::identifier_of;
 use super::super::super::images::selection::Repository;
-use super::super::super::login_hosts;
-use super::super::super::registry::usage;
 use crate::image::graph::{Graph, Kind, Time};
-use crate::image::host;
 use crate::retention::Protector;
-use crate::retention::references::References;
 
 /// How many images are asked about at once.
 const CALLS: usize = 4;
-
-/// A file is read up to this size.
-const MAX_BYTES: u64 = 256 * 1024 * 1024;
-
-/// Reads what the files of `--protect-from` refer to.
-pub(super) fn references(context: &Context, files: &[String]) -> anyhow::Result<References> {
-    let rules = login_hosts::rules(&context.settings)?;
-    let is_ecr =
-        |name: &str| host::Address::parse(name).is_some_and(|address| rules.target(&address).is_some());
-    let mut all = References::default();
-    for file in files {
-        let text = read(file)?;
-        let name = if file == "-" { "standard input" } else { file };
-        let found = References::read(&text, is_ecr)
-            .map_err(|unclear| usage(format!("--protect-from {name}: {unclear}; nothing was changed")))?;
-        if found.count == 0 {
-            return Err(usage(format!(
-                "--protect-from {name} has no reference to a registry of Amazon ECR, so that it would protect nothing"
-            )));
-        }
-        all.extend(found);
-    }
-    Ok(all)
-}
-
-fn read(file: &str) -> anyhow::Result<String> {
-    let mut bytes = Vec::new();
-    let read = if file == "-" {
-        std::io::stdin().lock().take(MAX_BYTES + 1).read_to_end(&mut bytes)
-    } else {
-        std::fs::File::open(file).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes))
-    };
-    read.map_err(|error| usage(format!("--protect-from {file} cannot be read: {error}")))?;
-    if bytes.len() as u64 > MAX_BYTES {
-        return Err(usage(format!("--protect-from {file} has more than 256 MiB")));
-    }
-    String::from_utf8(bytes).map_err(|_| usage(format!("--protect-from {file} is no text in UTF-8")))
-}
 
 /// Asks of each image whether a task or pod uses it or did within this time, and of an index whether one uses any of its
 /// platforms. What cannot be told is protected.

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 use serde_json::json;
 
-use super::super::super::Context;
-use super::super::super::ecr_repository::EcrRepository;
+use super::super::super::images::content::store;
 use super::super::super::images::describe::looked_up;
 use super::super::super::images::failures::has_code;
 use super::super::super::images::selection::Repository;
@@ -15,7 +14,7 @@ use super::super::super::runtime::Stop;
 use super::super::result::Done;
 use super::Source;
 use crate::image::mutability::is_immutable;
-use crate::image::{Digest, Name, Reference, Tag};
+use crate::image::{Digest, Name, Tag};
 use crate::store::{Buffers, DEFAULT_MEMORY};
 use crate::transfer::progress::{Progress, Silent};
 use crate::transfer::{self, Options};
@@ -71,7 +70,6 @@ impl NewTag {
 /// A repository in which an image gets tags.
 pub(super) struct Destination {
     pub(super) repository: Repository,
-    pub(super) reference: Reference,
     /// Whether it is the repository that the image is in.
     pub(super) is_same: bool,
     pub(super) tags: Vec<NewTag>,
@@ -141,15 +139,9 @@ impl Destination {
     }
 
     /// Sets the tags, and answers what became of each. A signal ends it before the next call, and breaks a copy off.
-    pub(super) async fn set(
-        &self,
-        context: &Context,
-        source: &Source,
-        tags: &[NewTag],
-        stop: &Stop,
-    ) -> Vec<Done> {
+    pub(super) async fn set(&self, source: &Source, tags: &[NewTag], stop: &Stop) -> Vec<Done> {
         let is_copied = !self.is_same && tags.iter().any(NewTag::is_sent) && stop.signal().is_none();
-        let copied = if is_copied { stop.or(self.copy(context, source, tags)).await } else { Ok(()) };
+        let copied = if is_copied { stop.or(self.copy(source, tags)).await } else { Ok(()) };
         let mut done = Vec::new();
         for tag in tags {
             done.push(if !tag.is_sent() {
@@ -205,10 +197,9 @@ impl Destination {
     }
 
     /// Copies the image with its tags to another repository.
-    async fn copy(&self, context: &Context, source: &Source, tags: &[NewTag]) -> anyhow::Result<()> {
+    async fn copy(&self, source: &Source, tags: &[NewTag]) -> anyhow::Result<()> {
         let sent = tags.iter().filter(|tag| tag.is_sent());
-        let from = EcrRepository::of(&context.settings, source.reference.clone())?.store();
-        let to = EcrRepository::of(&context.settings, self.reference.clone())?.store();
+        let (from, to) = (store(&source.repository)?, store(&self.repository)?);
         let options = Options {
             image: Name::Digest(source.digest.clone()),
             expected: Some(source.digest.clone()),

@@ -136,7 +136,7 @@ fn du(context: &Context, arguments: &DuArgs) -> anyhow::Result<ExitCode> {
     ]);
     let (columns, total) = (rows.columns(), Some(rows.total()));
     let member = if arguments.by == By::Repo { "repositories" } else { "groups" };
-    output.listing(&Listing { member, columns, rows: &rows, total, more })?;
+    output.document(&Listing { member, columns, rows: &rows, total, more })?;
     for file in reports {
         report::write(file, &rows)?;
     }

@@ -14,7 +14,7 @@ use super::super::registry::{usage, wrong};
 use super::super::{Command, Context, block_on};
 use super::children::{known_children, tell_fetched};
 use super::connection::{Address, Connection};
-use super::content::Contents;
+use super::content::{Contents, store};
 use super::describe::{Images, graph, identifier};
 use super::failures::{NO, UNKNOWN, answer};
 use super::json::image_members;
@@ -165,7 +165,9 @@ async fn read(
         Content::Index(_) => None,
     };
     let uncompressed = match manifest.content() {
-        Content::Image { layers, .. } if is_measured => measure(&*contents.store()?, layers).await?,
+        Content::Image { layers, .. } if is_measured => {
+            measure(&*store(contents.repository)?, layers).await?
+        }
         _ => Vec::new(),
     };
     if configuration.is_none() {

@@ -87,7 +87,7 @@ fn images(context: &Context, arguments: &ImagesArgs) -> anyhow::Result<ExitCode>
     let rows = ImageRows::new(context, arguments, &contents, selection.is_one());
     let more = Map::from_iter([("failures".to_owned(), failures.json())]);
     let listing = Listing { member: "images", columns: rows.columns(), rows: &rows, total: None, more };
-    output.listing(&listing)?;
+    output.document(&listing)?;
     failures.finish(context, !contents.is_empty())
 }
 
@@ -145,7 +145,7 @@ fn hint(context: &Context, arguments: &ImagesArgs, contents: &[Contents]) {
     if unknown == 0 || context.settings.globals().output.as_deref() == Some("off") {
         return;
     }
-    let of = crate::ui::progress::count(unknown, "index").replace("indexs", "indexes");
+    let of = crate::ui::progress::count(unknown, "index");
     context.ui.note(&if arguments.tree {
         format!("the children of {of} are not known: archived, or deleted meanwhile")
     } else {

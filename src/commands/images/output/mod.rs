@@ -4,7 +4,7 @@ mod grid;
 mod markdown;
 mod table;
 
-use std::io::Write as _;
+use std::io::{self, Write};
 
 use anyhow::anyhow;
 use serde_json::{Map, Value};
@@ -44,12 +44,20 @@ const COMMON: [Format; 5] = [Format::Table, Format::Json, Format::Text, Format::
 pub(in crate::commands) trait Document {
     /// The object of `--output json`, which `--query` picks from.
     fn json(&self) -> Value;
+    /// Writes that object.
+    fn write_json(&self, out: &mut dyn Write) -> io::Result<()> {
+        write_value(out, &self.json())
+    }
     /// What a person reads.
-    fn table(&self, out: &mut dyn std::io::Write, style: Style) -> std::io::Result<()>;
+    fn table(&self, out: &mut dyn Write, style: Style) -> io::Result<()>;
     /// Records of fields.
     fn records(&self) -> Vec<Vec<String>>;
+    /// Writes those records, one a line.
+    fn write_text(&self, out: &mut dyn Write) -> io::Result<()> {
+        self.records().iter().try_for_each(|record| write_record(out, record))
+    }
     /// What a job summary or a comment shows.
-    fn markdown(&self, out: &mut dyn std::io::Write) -> std::io::Result<()>;
+    fn markdown(&self, out: &mut dyn Write) -> io::Result<()>;
     /// A log of SARIF.
     fn sarif(&self) -> Value {
         Value::Null
@@ -122,7 +130,7 @@ pub(in crate::commands) struct Listing<'a> {
     pub(in crate::commands) more: Map<String, Value>,
 }
 
-/// A listing in a report.
+/// Row by row, so that what is written is never whole in memory.
 impl Document for Listing<'_> {
     fn json(&self) -> Value {
         let list = (0..self.rows.len()).map(|row| self.rows.json(row)).collect();
@@ -131,16 +139,25 @@ impl Document for Listing<'_> {
         Value::Object(object)
     }
 
-    fn table(&self, mut out: &mut dyn std::io::Write, style: Style) -> std::io::Result<()> {
-        table::write(&mut out, self, style)
+    fn write_json(&self, out: &mut dyn Write) -> io::Result<()> {
+        write_listing(out, self)
+    }
+
+    fn table(&self, out: &mut dyn Write, style: Style) -> io::Result<()> {
+        table::write(out, self, style)
     }
 
     fn records(&self) -> Vec<Vec<String>> {
         (0..self.rows.len()).flat_map(|row| self.rows.records(row)).collect()
     }
 
-    fn markdown(&self, mut out: &mut dyn std::io::Write) -> std::io::Result<()> {
-        markdown::write(&mut out, self)
+    fn write_text(&self, out: &mut dyn Write) -> io::Result<()> {
+        let mut records = (0..self.rows.len()).flat_map(|row| self.rows.records(row));
+        records.try_for_each(|record| write_record(out, &record))
+    }
+
+    fn markdown(&self, out: &mut dyn Write) -> io::Result<()> {
+        markdown::write(out, self)
     }
 }
 
@@ -199,43 +216,18 @@ impl<'a> Output<'a> {
         Ok(Self { context, format, query: query.transpose()? })
     }
 
-    /// Prints a document.
+    /// Prints a document, or what `--query` picks from it.
     pub(in crate::commands) fn document(&self, document: &dyn Document) -> anyhow::Result<()> {
         if self.query.is_some() {
             return self.picked(&document.json());
         }
-        let mut out = std::io::BufWriter::new(std::io::stdout().lock());
         let style = Style { width: self.width(), color: self.color() };
-        write_document(&mut out, document, self.format, style)?;
-        Ok(out.flush()?)
+        Ok(self.context.ui.print_with(|out| write_document(out, document, self.format, style))?)
     }
 
-    /// Prints a listing.
-    pub(in crate::commands) fn listing(&self, listing: &Listing<'_>) -> anyhow::Result<()> {
-        if self.query.is_some() {
-            let list = (0..listing.rows.len()).map(|row| listing.rows.json(row)).collect();
-            let mut object = Map::from_iter([(listing.member.to_owned(), list)]);
-            object.extend(listing.more.clone());
-            return self.picked(&Value::Object(object));
-        }
-        let mut out = std::io::BufWriter::new(std::io::stdout().lock());
-        match self.format {
-            Format::Table => {
-                let style = table::Style { width: self.width(), color: self.color() };
-                table::write(&mut out, listing, style)?;
-            }
-            Format::Json => write_json(&mut out, listing)?,
-            Format::Text => {
-                for record in (0..listing.rows.len()).flat_map(|row| listing.rows.records(row)) {
-                    let fields: Vec<_> = record.iter().map(|field| escape(field)).collect();
-                    writeln!(out, "{}", fields.join("\t"))?;
-                }
-            }
-            Format::Markdown => markdown::write(&mut out, listing)?,
-            // No listing has these.
-            Format::Off | Format::Sarif | Format::Junit | Format::Html => {}
-        }
-        Ok(out.flush()?)
+    /// Whether a person reads the result: a table of which `--query` picks nothing.
+    pub(in crate::commands) fn is_for_people(&self) -> bool {
+        self.format == Format::Table && self.query.is_none()
     }
 
     /// Prints a listing whose table is this text.
@@ -244,10 +236,10 @@ impl<'a> Output<'a> {
         listing: &Listing<'_>,
         table: &str,
     ) -> anyhow::Result<()> {
-        if self.query.is_none() && self.format == Format::Table {
+        if self.is_for_people() {
             return Ok(self.context.ui.print(table)?);
         }
-        self.listing(listing)
+        self.document(listing)
     }
 
     /// Prints one object. `table` is what a person sees, `text` the fields of its one record.
@@ -262,16 +254,8 @@ impl<'a> Output<'a> {
         }
         match self.format {
             Format::Table => self.context.ui.print(table)?,
-            Format::Json => {
-                let mut bytes = Vec::new();
-                output::json::write(&mut bytes, object)?;
-                bytes.push(b'\n');
-                self.context.ui.print_bytes(&bytes)?;
-            }
-            Format::Text => {
-                let fields: Vec<_> = text.iter().map(|field| escape(field)).collect();
-                self.context.ui.print(&format!("{}\n", fields.join("\t")))?;
-            }
+            Format::Json => self.context.ui.print_with(|out| write_value(out, object))?,
+            Format::Text => self.context.ui.print_with(|out| write_record(out, text))?,
             Format::Markdown => self.context.ui.print(&markdown::object(object))?,
             Format::Off | Format::Sarif | Format::Junit | Format::Html => {}
         }
@@ -292,7 +276,11 @@ impl<'a> Output<'a> {
                 let width = self.context.ui.width();
                 let terminal = self.context.ui.out_is_terminal();
                 let style = TableStyle { width, color: self.color(), direct: true, terminal };
-                output::table::write(&mut bytes, "result", &value, style)?;
+                // A list of lists and words is no table.
+                if output::table::write(&mut bytes, "result", &value, style).is_err() {
+                    bytes.clear();
+                    write_value(&mut bytes, &value)?;
+                }
             }
             // What is picked has no format of its own.
             Format::Json | Format::Sarif | Format::Junit | Format::Html => {
@@ -324,38 +312,38 @@ impl<'a> Output<'a> {
 
 /// Writes a document in a format.
 pub(in crate::commands) fn write_document(
-    out: &mut dyn std::io::Write,
+    out: &mut dyn Write,
     document: &dyn Document,
     format: Format,
     style: Style,
-) -> anyhow::Result<()> {
+) -> io::Result<()> {
     match format {
-        Format::Table => document.table(out, style)?,
-        Format::Json => write_value(out, &document.json())?,
-        Format::Sarif => write_value(out, &document.sarif())?,
-        Format::Text => {
-            for record in document.records() {
-                let fields: Vec<_> = record.iter().map(|field| escape(field)).collect();
-                writeln!(out, "{}", fields.join("\t"))?;
-            }
-        }
-        Format::Markdown => document.markdown(out)?,
-        Format::Junit => out.write_all(document.junit().as_bytes())?,
-        Format::Html => out.write_all(document.html().as_bytes())?,
-        Format::Off => {}
+        Format::Table => document.table(out, style),
+        Format::Json => document.write_json(out),
+        Format::Sarif => write_value(out, &document.sarif()),
+        Format::Text => document.write_text(out),
+        Format::Markdown => document.markdown(out),
+        Format::Junit => out.write_all(document.junit().as_bytes()),
+        Format::Html => out.write_all(document.html().as_bytes()),
+        Format::Off => Ok(()),
     }
-    Ok(())
 }
 
-fn write_value(out: &mut dyn std::io::Write, value: &Value) -> anyhow::Result<()> {
+fn write_value(out: &mut dyn Write, value: &Value) -> io::Result<()> {
     let mut bytes = Vec::new();
     output::json::write(&mut bytes, value)?;
     bytes.push(b'\n');
-    Ok(out.write_all(&bytes)?)
+    out.write_all(&bytes)
+}
+
+/// Writes the fields of a record on one line.
+fn write_record(out: &mut dyn Write, record: &[String]) -> io::Result<()> {
+    let fields: Vec<_> = record.iter().map(|field| escape(field)).collect();
+    writeln!(out, "{}", fields.join("\t"))
 }
 
 /// Writes the object row by row, as [`output::json::write`] would write it whole.
-fn write_json(out: &mut impl std::io::Write, listing: &Listing<'_>) -> anyhow::Result<()> {
+fn write_listing(out: &mut dyn Write, listing: &Listing<'_>) -> io::Result<()> {
     let mut bytes = Vec::new();
     write!(out, "{{\n    \"{}\": [", listing.member)?;
     for row in 0..listing.rows.len() {
@@ -371,11 +359,11 @@ fn write_json(out: &mut impl std::io::Write, listing: &Listing<'_>) -> anyhow::R
         write!(out, ",\n    \"{name}\": ")?;
         indented(out, &bytes, b"    ")?;
     }
-    Ok(out.write_all(b"\n}\n")?)
+    out.write_all(b"\n}\n")
 }
 
 /// Writes lines with an indentation before each but the first. A string has no line feed in JSON.
-fn indented(out: &mut impl std::io::Write, bytes: &[u8], indentation: &[u8]) -> std::io::Result<()> {
+fn indented(out: &mut dyn Write, bytes: &[u8], indentation: &[u8]) -> io::Result<()> {
     for (number, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
         if number > 0 {
             out.write_all(b"\n")?;

@@ -126,8 +126,7 @@ pub(super) struct ScanRules {
 impl ScanRules {
     /// Asks for it. Who may not ask sees what the repository itself says.
     pub(super) async fn read(connection: &Connection) -> Self {
-        let answer = connection.call("GetRegistryScanningConfiguration", json!({})).await;
-        Self { configuration: answer.ok().map(|mut answer| answer["scanningConfiguration"].take()) }
+        Self { configuration: connection.scanning_configuration().await }
     }
 
     /// How a repository is scanned: by the rules of the registry, else as the repository says itself.

@@ -119,7 +119,7 @@ fn repos(context: &Context, arguments: &ReposArgs) -> anyhow::Result<ExitCode> {
     let rows = RepositoryRows::new(context, arguments, &facts);
     let more = Map::from_iter([("failures".to_owned(), failures.json())]);
     let (columns, total) = (rows.columns(), Some(rows.total()));
-    output.listing(&Listing { member: "repositories", columns, rows: &rows, total, more })?;
+    output.document(&Listing { member: "repositories", columns, rows: &rows, total, more })?;
     if !all && !found && failures.is_empty() {
         context.ui.note("no repository matches");
     }

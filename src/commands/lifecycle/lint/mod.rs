@@ -2,8 +2,6 @@
 
 mod document;
 
-use std::fs::File;
-use std::io::Read;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -12,6 +10,7 @@ use clap::ArgMatches;
 use self::document::LintDocument;
 use super::super::images::failures::{NO, PARTLY_FAILED};
 use super::super::images::output::{Format, Output};
+use super::super::input::read_input;
 use super::super::report::{self, ReportArgs};
 use super::super::{Command, Context, images};
 use crate::lifecycle::{Finding, Severity, lint};
@@ -95,10 +94,8 @@ fn lint_files(context: &Context, arguments: &LintArgs) -> anyhow::Result<ExitCod
     let reports = arguments.reports.read(FORMATS)?;
     let mut linted = Linted::default();
     for path in &arguments.files {
-        let is_stdin = path.as_os_str() == "-";
-        let name = if is_stdin { STDIN.to_owned() } else { path.display().to_string() };
-        let source = if is_stdin { read(std::io::stdin()) } else { File::open(path).and_then(read) };
-        match source {
+        let name = if path.as_os_str() == "-" { STDIN.to_owned() } else { path.display().to_string() };
+        match read_input(path, MAX_BYTES) {
             Ok(bytes) => linted.files.push(LintedFile::of(name, &bytes, arguments.strict)),
             Err(error) => linted.unreadable.push((name, error.to_string())),
         }
@@ -125,16 +122,4 @@ fn conclude(context: &Context, linted: &Linted) -> ExitCode {
         (0, false, false) => ExitCode::from(PARTLY_FAILED),
         _ => ExitCode::from(NO),
     }
-}
-
-fn read(source: impl Read) -> std::io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    source.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MAX_BYTES {
-        return Err(std::io::Error::other(format!(
-            "it is larger than {} MiB, which no policy is",
-            MAX_BYTES >> 20
-        )));
-    }
-    Ok(bytes)
 }

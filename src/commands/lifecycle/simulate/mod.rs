@@ -1,30 +1,31 @@
 //! `ecr lifecycle simulate`: what a policy would do to the images of repositories, by the documented rules.
 
 mod document;
-mod limit;
 mod over;
 mod simulation;
 mod warnings;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::ArgMatches;
 use jiff::Timestamp;
 
 pub(super) use self::document::{SimulationDocument, action_type};
-use self::limit::Limit;
 pub(super) use self::simulation::Simulation;
-use super::super::images::age::{self, Age};
+use super::super::images::age::{Age, duration};
 use super::super::images::children::tell_fetched;
 use super::super::images::common_args::ReadingArgs;
 use super::super::images::failures::{Failures, NO};
 use super::super::images::output::{Format, Output};
 use super::super::images::selection::{RegistryArgs, Repository, RepositoryArgs, Selection};
+use super::super::most::Most;
 use super::super::registry::usage;
 use super::super::report::{self, ReportArgs};
-use super::super::{Command, Context, block_on, images};
+use super::super::{Command, Context, block_on, images, protect_from};
 use super::policy_text::PolicyText;
+use crate::retention::references::References;
 use crate::ui::progress::count;
 
 /// The row of `ecr lifecycle simulate`.
@@ -45,20 +46,36 @@ struct SimulateArgs {
     #[arg(long, value_name = "DATE")]
     at: Option<String>,
     /// Also show week by week what would be left for so long, if nobody pushed or pulled: 90d, 1y
-    #[arg(long, value_name = "DURATION")]
-    over: Option<String>,
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    over: Option<Duration>,
     /// Show a line for each image: what happens to it, by which rule, and why
     #[arg(long)]
     explain: bool,
     /// Exit 1 if more images of a repository would expire: a number, or a share such as 20%
     #[arg(long, value_name = "NUMBER|PERCENT%")]
-    max: Option<Limit>,
+    max: Option<Most>,
+    /// Warn where an image would expire that this file refers to: any text with references, such as
+    /// `kubectl get pods -A -o json` or task definitions; - is standard input
+    #[arg(long, value_name = "FILE")]
+    protect_from: Vec<String>,
     #[command(flatten)]
     reports: ReportArgs,
     #[command(flatten)]
     registries: RegistryArgs,
     #[command(flatten)]
     reading: ReadingArgs,
+}
+
+impl SimulateArgs {
+    /// Refuses a second `-`, for which nothing would be left of standard input.
+    fn check_stdin(&self) -> anyhow::Result<()> {
+        let words = self.repositories.repositories.iter().chain(&self.protect_from);
+        let policy = self.file.iter().filter(|file| file.as_os_str() == "-");
+        if words.filter(|word| *word == "-").count() + policy.count() > 1 {
+            return Err(usage("standard input can be read once: name one - only"));
+        }
+        Ok(())
+    }
 }
 
 fn define() -> clap::Command {
@@ -79,7 +96,7 @@ fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
 pub(super) struct When {
     pub(super) at: Timestamp,
     /// How long it goes on.
-    pub(super) over: Option<std::time::Duration>,
+    pub(super) over: Option<Duration>,
 }
 
 impl When {
@@ -95,8 +112,7 @@ impl When {
             Some(Ok(Age::Ago(_))) => return Err(usage("--at takes a date, such as 2027-01-31")),
             Some(Err(error)) => return Err(usage(format!("--at: {error}"))),
         };
-        let over = arguments.over.as_deref().map(age::duration).transpose();
-        let over = over.map_err(|error| usage(format!("--over: {error}")))?;
+        let over = arguments.over;
         if over.is_some_and(|over| over > over::MAX_SPAN) {
             return Err(usage("--over takes ten years at most"));
         }
@@ -108,21 +124,17 @@ fn simulate(context: &Context, arguments: &SimulateArgs) -> anyhow::Result<ExitC
     let output = Output::with_formats(context, FORMATS)?;
     let reports = arguments.reports.read(FORMATS)?;
     let when = When::read(arguments)?;
+    arguments.check_stdin()?;
     let file = arguments.file.as_deref().map(PolicyText::read_file).transpose()?;
+    let protected = protect_from::references(context, &arguments.protect_from)?;
+    let given = Given { file: file.as_ref(), protected: &protected };
     let mut selection = Selection::read(&context.settings, &arguments.repositories, &arguments.registries)?;
     let mut failures = Failures::default();
     let simulations = block_on::<_, anyhow::Error>(async {
         let repositories = selection.repositories(&mut failures).await;
-        let work = |repository| one(context, arguments, repository, file.as_ref(), when);
+        let work = |repository| one(context, arguments, repository, given, when);
         let done = arguments.reading.for_each_shown(context, &repositories, work).await;
-        let mut simulations = Vec::new();
-        for (repository, simulation) in repositories.iter().zip(done) {
-            match simulation {
-                Ok(simulation) => simulations.push(simulation),
-                Err(error) => failures.repository(repository, error),
-            }
-        }
-        Ok(simulations)
+        Ok(failures.sift(&repositories, done))
     })?;
     tell_fetched(context, simulations.iter().map(|simulation| simulation.fetched).sum());
     let document = SimulationDocument {
@@ -144,14 +156,23 @@ fn simulate(context: &Context, arguments: &SimulateArgs) -> anyhow::Result<ExitC
     Ok(if over.is_empty() { code } else { ExitCode::from(NO) })
 }
 
+/// Files of the command line.
+#[derive(Clone, Copy)]
+struct Given<'a> {
+    /// The policy to simulate.
+    file: Option<&'a PolicyText>,
+    /// What `--protect-from` refers to.
+    protected: &'a References,
+}
+
 async fn one(
     context: &Context,
     arguments: &SimulateArgs,
     repository: &Repository,
-    file: Option<&PolicyText>,
+    given: Given<'_>,
     when: When,
 ) -> anyhow::Result<Simulation> {
-    let policy = match file {
+    let policy = match given.file {
         Some(policy) => Some(policy.clone()),
         None => match PolicyText::in_place(repository).await? {
             Some(kept) => Some(PolicyText::of_service(kept.text)?),
@@ -160,7 +181,8 @@ async fn one(
     };
     let cache = arguments.reading.cache(context);
     let mut simulation = Simulation::run(repository, policy, &cache, when).await?;
-    simulation.over_limit = arguments.max.and_then(|limit| limit.exceeded(&simulation));
+    simulation.warn_of(given.protected);
+    simulation.over_limit = arguments.max.and_then(|most| simulation.objection(most));
     Ok(simulation)
 }
 
@@ -173,7 +195,7 @@ pub(super) fn tell(context: &Context, simulations: &[Simulation]) {
     }
     let without = simulations.iter().filter(|simulation| simulation.policy.is_none()).count();
     if without > 0 {
-        let repositories = count(without, "repository").replace("repositorys", "repositories");
+        let repositories = count(without, "repository");
         let have = if without == 1 { "has" } else { "have" };
         context.ui.note(&format!("{repositories} {have} no lifecycle policy; -f FILE simulates one"));
     }

@@ -8,12 +8,14 @@ use super::super::super::images::children::all_children;
 use super::super::super::images::describe::{Images, graph};
 use super::super::super::images::manifest_cache::ManifestCache;
 use super::super::super::images::selection::Repository;
+use super::super::super::most::Most;
 use super::super::policy_text::PolicyText;
 use super::When;
 use super::over::{self, Week};
 use super::warnings::{self, Warning};
 use crate::image::graph::{Graph, Status, Time};
 use crate::lifecycle::{Action, Explainer, Image, Plan, evaluate};
+use crate::retention::references::References;
 
 /// Effect of a policy on a repository.
 pub(in crate::commands::lifecycle) struct Simulation {
@@ -113,6 +115,20 @@ impl Simulation {
             self.weeks = over::weeks(policy, &self.images, &self.sizes, (self.at, over));
         }
         self.warnings = warnings::of(self, policy);
+    }
+
+    /// Warns where an image would expire that somebody refers to.
+    pub(super) fn warn_of(&mut self, references: &References) {
+        let warnings = warnings::protected(self, references);
+        self.warnings.extend(warnings);
+    }
+
+    /// Message where more would expire than may.
+    pub(super) fn objection(&self, most: Most) -> Option<String> {
+        let (expired, images) = (self.count(Action::Expire), self.images.len());
+        let is_exceeded = most.is_exceeded(expired, images);
+        let text = most.text();
+        is_exceeded.then(|| format!("{expired} of {images} images would expire, which is over --max {text}"))
     }
 
     /// How many images this happens to.

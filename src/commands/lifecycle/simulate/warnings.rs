@@ -1,10 +1,12 @@
 //! Warnings of effects on these very images that hardly anybody can have meant.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::simulation::Simulation;
+use crate::image::Digest;
 use crate::image::graph::CompanionTag;
 use crate::lifecycle::{Action, Image, Policy};
+use crate::retention::references::References;
 use crate::ui::progress::count;
 
 /// An image that was pulled within these days is in use, in milliseconds.
@@ -46,7 +48,7 @@ pub(super) fn of(simulation: &Simulation, policy: &Policy) -> Vec<Warning> {
     if simulation.unknown_indexes > 0 {
         let message = format!(
             "what {} lists is not known (archived, or gone meanwhile), so that its untagged images may be held",
-            count(simulation.unknown_indexes, "index").replace("indexs", "indexes")
+            count(simulation.unknown_indexes, "index")
         );
         warn("unknown-children", None, message);
     }
@@ -63,6 +65,29 @@ pub(super) fn of(simulation: &Simulation, policy: &Policy) -> Vec<Warning> {
         warn("empties-repository", None, "no tagged image is left".to_owned());
     }
     warnings
+}
+
+/// Warnings about images that somebody refers to: by rule, with the first of them by name.
+pub(super) fn protected(simulation: &Simulation, references: &References) -> Vec<Warning> {
+    const SHOWN: usize = 3;
+    let named = references.in_repository(&simulation.repository.name);
+    let mut by_rule: BTreeMap<i64, Vec<&str>> = BTreeMap::new();
+    for (priority, image) in expired(simulation) {
+        let tags = || image.tags.iter().map(String::as_str);
+        let is_named = |digest: Digest| named.has(&digest, tags());
+        if image.digest.parse().is_ok_and(is_named) {
+            by_rule.entry(priority).or_default().push(tags().next().unwrap_or(&image.digest));
+        }
+    }
+    let told = by_rule.into_iter().map(|(priority, names)| {
+        let shown = names.iter().take(SHOWN).copied().collect::<Vec<_>>().join(", ");
+        let more = names.len().saturating_sub(SHOWN);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let number = count(names.len(), "image");
+        let message = format!("rule {priority} expires {number} that --protect-from names: {shown}{more}");
+        Warning { code: "protected", rule: Some(priority), message }
+    });
+    told.collect()
 }
 
 /// The images that expire, with the priorities of the rules.

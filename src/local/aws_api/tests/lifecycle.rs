@@ -63,7 +63,12 @@ fn a_preview_shows_what_a_run_does() {
     let put = json!({ "repositoryName": "team/app", "lifecyclePolicyText": POLICY });
     store.ask("PutLifecyclePolicy", put);
     let started = store.ask("StartLifecyclePolicyPreview", named());
-    assert_eq!(started, about(json!({ "lifecyclePolicyText": COMPACT, "status": "IN_PROGRESS" })));
+    let in_progress = about(json!({ "lifecyclePolicyText": COMPACT, "status": "IN_PROGRESS" }));
+    assert_eq!(started, in_progress);
+    assert_eq!(store.ask("GetLifecyclePolicyPreview", named()), in_progress);
+    let busy = store.refusal("StartLifecyclePolicyPreview", named());
+    assert!(busy.starts_with("LifecyclePolicyPreviewInProgressException"), "{busy}");
+    connection.execute("UPDATE preview SET started_at = started_at - 1000", []).unwrap();
     let entry = |place: usize| {
         json!({
             "imageTags": [(place + 1).to_string()],

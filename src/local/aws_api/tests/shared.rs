@@ -120,7 +120,7 @@ fn damage_is_told_and_never_overwritten() {
     let connection = rusqlite::Connection::open(folder.path().join("ecr.db")).unwrap();
     connection.pragma_update(None, "user_version", 99).unwrap();
     drop(connection);
-    assert!(matches!(Local::open(folder.path()), Err(Error::Newer { found: 99, known: 3, .. })));
+    assert!(matches!(Local::open(folder.path()), Err(Error::Newer { found: 99, known: 4, .. })));
 
     let file = tempfile::NamedTempFile::new().unwrap();
     let path = file.path().join("store");
