@@ -20,6 +20,11 @@ use crate::settings::{self, Log, Proxies, Settings};
 
 pub use tls::reason as tls_reason;
 
+/// How long a connection without a request is kept. Short, because what is in between may let only a few of them
+/// through: those that wait there get their turn when one ends. A request follows the one before it within
+/// milliseconds, or it can do with a new connection.
+pub const MAX_IDLE: Duration = Duration::from_millis(200);
+
 /// How connections are made.
 #[derive(Debug, Clone, Default)]
 pub struct Network {

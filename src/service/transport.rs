@@ -27,11 +27,12 @@ use hyper::body::{Body as _, Frame, Incoming};
 use hyper::http::{Request, Response};
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
-use hyper_util::rt::TokioExecutor;
+use hyper_util::client::legacy::connect::Connect;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::Instant;
 
 use crate::network::upload::Upload;
-use crate::network::{Network, ProxyChooser, log};
+use crate::network::{MAX_IDLE, Network, ProxyChooser, log};
 use crate::settings::Settings;
 
 pub(super) use crate::network::upload::Timeouts;
@@ -161,7 +162,7 @@ impl Shared {
         let response = if request.uri().scheme_str() == Some("https") {
             progress.watch(self.secure()?.request(request), self.timeouts).await
         } else {
-            let plain = self.plain.get_or_init(|| Client::builder(TokioExecutor::new()).build(self.dialer()));
+            let plain = self.plain.get_or_init(|| client(self.dialer()));
             dial::authorize(self.proxies.as_deref(), &mut request);
             progress.watch(plain.request(request), self.timeouts).await
         };
@@ -185,7 +186,7 @@ impl Shared {
                 .https_or_http()
                 .enable_http1()
                 .wrap_connector(self.dialer());
-            Ok(Client::builder(TokioExecutor::new()).build(connector))
+            Ok(client(connector))
         };
         self.secure.get_or_init(build).as_ref().map_err(Clone::clone)
     }
@@ -217,4 +218,11 @@ impl Shared {
         };
         frame.transpose().map_err(|_| TransportError::Closed)
     }
+}
+
+fn client<C: Connect + Clone>(connector: C) -> Client<C, Upload<SdkBody>> {
+    Client::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(MAX_IDLE)
+        .build(connector)
 }

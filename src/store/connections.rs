@@ -132,7 +132,7 @@ impl Connections {
     fn build(&self, secure: bool, uploads: bool) -> Result<reqwest::Client, String> {
         let network = &self.network.connection;
         let mut builder = self.proxied(reqwest::Client::builder()).redirect(redirects(network.clone()));
-        builder = builder.dns_resolver(self.resolver.clone());
+        builder = builder.dns_resolver(self.resolver.clone()).pool_idle_timeout(network::MAX_IDLE);
         if let Some(limit) = network.connect_timeout {
             builder = builder.connect_timeout(limit);
         }

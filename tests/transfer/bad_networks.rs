@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use ecr::transfer::progress::Event;
 
@@ -17,8 +18,12 @@ enum Trouble {
     Throttles,
     /// A connection ends after this many bytes of an answer.
     Cuts(usize),
-    /// Only so many are answered at the same time.
+    /// Two connections are served at the same time, each for one request.
     Crowded,
+    /// Two connections are served at the same time, for as long as they are kept.
+    Narrow,
+    /// Every second answer takes its time.
+    Late,
 }
 
 /// Hears how much moved again, and how much of each blob arrived.
@@ -50,8 +55,14 @@ fn troubled(trouble: Trouble) -> Registry {
     if let Trouble::Cuts(bytes) = trouble {
         registry.cut_answers(bytes);
     }
-    if let Trouble::Crowded = trouble {
+    if let Trouble::Crowded | Trouble::Narrow = trouble {
         registry.answer_at_once(2);
+    }
+    if let Trouble::Narrow = trouble {
+        registry.keep_connections();
+    }
+    if let Trouble::Late = trouble {
+        registry.answer_late(Duration::from_millis(100));
     }
     registry
 }
@@ -62,7 +73,14 @@ async fn every_transfer_ends_well_and_little_moves_again() {
     layers.push(noise(10 << 20, 99));
     let all: u64 = layers.iter().map(|layer| layer.len() as u64).sum();
     let (source, image) = single(&layers).await;
-    for trouble in [Trouble::Resets, Trouble::Throttles, Trouble::Cuts(1 << 20), Trouble::Crowded] {
+    for trouble in [
+        Trouble::Resets,
+        Trouble::Throttles,
+        Trouble::Cuts(1 << 20),
+        Trouble::Crowded,
+        Trouble::Narrow,
+        Trouble::Late,
+    ] {
         let registry = troubled(trouble);
         let wide = Options { jobs: 128, ..options(&["1"]) };
         let (up, down) = (Arc::new(Heard::default()), Arc::new(Heard::default()));

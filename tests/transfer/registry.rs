@@ -48,6 +48,10 @@ pub(super) struct State {
     received: Vec<(usize, usize)>,
     /// The most bytes of an answer that are sent.
     longest: Option<usize>,
+    /// How late every second answer is.
+    late: Duration,
+    /// Whether a connection takes another request after an answer.
+    keeps_connections: bool,
     mounts: bool,
     /// Whether it lists referrers itself.
     pub(super) referrers: bool,
@@ -107,6 +111,16 @@ impl Registry {
         *self.crowd.0.lock().unwrap() = connections;
     }
 
+    /// Every second answer comes so late.
+    pub(super) fn answer_late(&self, late: Duration) {
+        self.state().late = late;
+    }
+
+    /// A connection takes another request after an answer.
+    pub(super) fn keep_connections(&self) {
+        self.state().keeps_connections = true;
+    }
+
     /// The requests since the last time.
     pub(super) fn log(&self) -> Vec<String> {
         std::mem::take(&mut self.state().log)
@@ -159,33 +173,50 @@ impl Registry {
     fn serve_in_turn(&self, connection: TcpStream) {
         let (free, freed) = &*self.crowd;
         *freed.wait_while(free.lock().unwrap(), |free| *free == 0).unwrap() -= 1;
-        self.serve(connection);
+        self.serve_all(connection);
         *free.lock().unwrap() += 1;
         freed.notify_one();
     }
 
-    fn serve(&self, mut connection: TcpStream) {
-        let Some(request) = read(&mut connection) else { return };
+    fn serve_all(&self, mut connection: TcpStream) {
+        while let Some(request) = read(&mut connection) {
+            if !self.serve(&request, &mut connection) {
+                break;
+            }
+        }
+    }
+
+    /// Answers a request; false where the connection ends with it.
+    fn serve(&self, request: &Request, connection: &mut TcpStream) -> bool {
         let mut state = self.state();
         state.log.push(format!("{} {}", request.method, request.path));
         state.heads.push(request.head.clone());
         let number = state.log.len();
-        let mut answer = state.interference.as_ref().and_then(|with| with(number, &request));
+        let mut answer = state.interference.as_ref().and_then(|with| with(number, request));
         if answer.is_none()
             && let Some(at) = state.faults.iter().position(|fault| {
-                answer = fault(&request);
+                answer = fault(request);
                 answer.is_some()
             })
         {
             drop(state.faults.remove(at));
         }
-        let answer = answer.unwrap_or_else(|| state.answer(&self.address, &request));
+        let answer = answer.unwrap_or_else(|| state.answer(&self.address, request));
         if state.lost == Some(number) {
-            return;
+            return false;
         }
+        let late = if number.is_multiple_of(2) { state.late } else { Duration::ZERO };
+        let keeps = state.keeps_connections && state.longest.is_none();
         let sent = answer.len().min(state.longest.unwrap_or(usize::MAX));
         drop(state);
+        std::thread::sleep(late);
+        if keeps {
+            let kept = String::from_utf8_lossy(&answer).find(CLOSE).map(|at| (at, at + CLOSE.len()));
+            let (from, to) = kept.unwrap_or((answer.len(), answer.len()));
+            return connection.write_all(&[&answer[..from], &answer[to..]].concat()).is_ok() && to > from;
+        }
         let _ = connection.write_all(&answer[..sent]);
+        false
     }
 }
 
@@ -217,9 +248,10 @@ fn read(connection: &mut TcpStream) -> Option<Request> {
     Some(Request { method, path, head, body })
 }
 
+const CLOSE: &str = "Connection: close\r\n";
+
 pub(super) fn reply(status: &str, headers: &str, body: &[u8]) -> Vec<u8> {
-    let head =
-        format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n{headers}\r\n", body.len());
+    let head = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n{CLOSE}{headers}\r\n", body.len());
     [head.as_bytes(), body].concat()
 }
 
