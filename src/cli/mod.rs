@@ -6,7 +6,7 @@
 //! exists as one clap tree (`clap_tree`), for what clap is best at: man pages, completions and short help.
 //!
 //! This file finds out who is meant: which name we go by, which parser, which service, which operation. What then
-//! happens is in `operation`, `wait`, `login`, `own_command`, `help` and `forward`.
+//! happens is in `operation`, `wait`, `get_login_password`, `own_command`, `help` and `forward`.
 
 mod alias;
 mod argparse;

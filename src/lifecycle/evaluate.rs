@@ -194,19 +194,8 @@ pub(super) fn clock(image: &Image, count: Count) -> i64 {
 mod tests {
     use serde_json::{Value, json};
 
+    use super::super::tests::{DAY, image};
     use super::*;
-
-    const DAY: i64 = 24 * 60 * 60 * 1000;
-
-    fn image(name: &str, days: i64, tags: &[&str]) -> Image {
-        Image {
-            digest: name.to_owned(),
-            tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
-            pushed_at: -days * DAY,
-            status: "ACTIVE".to_owned(),
-            ..Image::default()
-        }
-    }
 
     fn policy(rules: Value) -> Policy {
         let Value::Array(mut rules) = rules else { panic!("rules are a list") };

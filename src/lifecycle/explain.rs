@@ -131,17 +131,8 @@ fn short(digest: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::evaluate;
+    use super::super::tests::image;
     use super::*;
-
-    fn image(name: &str, days: i64, tags: &[&str]) -> Image {
-        Image {
-            digest: name.to_owned(),
-            tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
-            pushed_at: -days * DAY,
-            status: "ACTIVE".to_owned(),
-            ..Image::default()
-        }
-    }
 
     #[test]
     fn every_image_has_a_reason() {

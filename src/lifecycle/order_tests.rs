@@ -3,10 +3,9 @@
 
 use serde_json::{Value, json};
 
+use super::tests::DAY;
 use super::{Image, Policy, evaluate};
 use crate::random::Random;
-
-const DAY: i64 = 24 * 60 * 60 * 1000;
 
 fn shuffle<T>(random: &mut Random, items: &mut [T]) {
     for place in (1..items.len()).rev() {

@@ -1,6 +1,20 @@
 //! Lint: codes, places and words.
 
-use super::{Finding, Policy, Severity, lint};
+use super::{Finding, Image, Policy, Severity, lint};
+
+/// A day in milliseconds.
+pub(super) const DAY: i64 = 24 * 60 * 60 * 1000;
+
+/// An active image that was pushed so many days before the instant 0.
+pub(super) fn image(name: &str, days: i64, tags: &[&str]) -> Image {
+    Image {
+        digest: name.to_owned(),
+        tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
+        pushed_at: -days * DAY,
+        status: "ACTIVE".to_owned(),
+        ..Image::default()
+    }
+}
 
 /// The findings as `LINE:COLUMN severity code [rule]: message`.
 fn told(document: &[u8]) -> Vec<String> {

@@ -1,8 +1,8 @@
 //! `ecr du`: how much repositories take, with bars.
 
+mod document;
 mod exact;
 mod groups;
-mod report;
 mod rows;
 
 use std::process::ExitCode;
@@ -10,21 +10,26 @@ use std::process::ExitCode;
 use clap::{ArgMatches, ValueEnum};
 use serde_json::{Map, Value, json};
 
+use self::document::DuDocument;
 use self::exact::Exact;
 use self::groups::{Group, group};
 use self::rows::GroupRows;
 use super::super::registry::usage;
+use super::super::report::{self, ReportArgs};
 use super::super::{Command, Context, block_on};
 use super::children::tell_fetched;
 use super::common_args::ReadingArgs;
 use super::describe::{Images, graph};
 use super::failures::Failures;
-use super::output::{Listing, Output};
+use super::output::{Format, Listing, Output};
 use super::selection::{RegistryArgs, Repository, RepositoryArgs, Selection};
 use crate::image::graph::Graph;
 
 /// The row of `ecr du`.
 pub(in crate::commands) const COMMAND: Command = Command { name: "du", define, run };
+
+/// The formats beside the common ones.
+const FORMATS: &[Format] = &[Format::Html];
 
 /// The arguments of `ecr du`.
 #[derive(Debug, clap::Args)]
@@ -44,9 +49,8 @@ struct DuArgs {
     /// What a GiB costs in a month, in the standard and in the archive class; the second is the first by default
     #[arg(long, value_name = "PRICE[,PRICE]", value_parser = price)]
     price: Option<Price>,
-    /// Also write a report: html=FILE
-    #[arg(long, value_name = "FORMAT=FILE")]
-    report: Vec<String>,
+    #[command(flatten)]
+    reports: ReportArgs,
     #[command(flatten)]
     registries: RegistryArgs,
     #[command(flatten)]
@@ -99,9 +103,8 @@ struct Contents {
 }
 
 fn du(context: &Context, arguments: &DuArgs) -> anyhow::Result<ExitCode> {
-    let output = Output::of(context)?;
-    let reports: Vec<&str> =
-        arguments.report.iter().map(|text| report_file(text)).collect::<anyhow::Result<_>>()?;
+    let output = Output::with_formats(context, FORMATS)?;
+    let reports = arguments.reports.read(FORMATS)?;
     if arguments.exact && arguments.by != By::Repo {
         return Err(usage("--exact counts layers by repository; leave out --by, since images share layers"));
     }
@@ -115,14 +118,7 @@ fn du(context: &Context, arguments: &DuArgs) -> anyhow::Result<ExitCode> {
             .reading
             .for_each_shown(context, &repositories, |each| contents(context, arguments, each))
             .await;
-        let mut found = Vec::new();
-        for (repository, contents) in repositories.iter().zip(read) {
-            match contents {
-                Ok(contents) => found.push(contents),
-                Err(error) => failures.repository(repository, error),
-            }
-        }
-        Ok(found)
+        Ok(failures.sift(&repositories, read))
     })?;
     tell_fetched(
         context,
@@ -136,10 +132,10 @@ fn du(context: &Context, arguments: &DuArgs) -> anyhow::Result<ExitCode> {
     ]);
     let (columns, total) = (rows.columns(), Some(rows.total()));
     let member = if arguments.by == By::Repo { "repositories" } else { "groups" };
-    output.document(&Listing { member, columns, rows: &rows, total, more })?;
-    for file in reports {
-        report::write(file, &rows)?;
-    }
+    let listing = Listing { member, columns, rows: &rows, total, more };
+    let document = DuDocument { listing, rows: &rows };
+    output.document(&document)?;
+    report::write_all(context, &reports, &document)?;
     failures.finish(context, !contents.is_empty())
 }
 
@@ -155,14 +151,6 @@ async fn contents(
         None
     };
     Ok(Contents { repository: repository.clone(), graph, exact })
-}
-
-/// The file of `html=FILE`.
-fn report_file(text: &str) -> anyhow::Result<&str> {
-    match text.split_once('=') {
-        Some(("html", file)) if !file.is_empty() => Ok(file),
-        _ => Err(usage(format!("--report {text}: expected html=FILE"))),
-    }
 }
 
 fn summary(arguments: &DuArgs, contents: &[Contents], groups: &[Group]) -> Value {
