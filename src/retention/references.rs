@@ -1,5 +1,6 @@
 //! References to images in any text: manifests and listings of Kubernetes, task definitions, compose files, plain lists.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use crate::image::graph::Graph;
@@ -35,7 +36,10 @@ impl References {
     pub fn read(text: &str, is_ecr: impl Fn(&str) -> bool) -> Result<Self, Unclear> {
         let mut found = Self::default();
         for (number, line) in text.lines().enumerate() {
-            for word in words(line) {
+            // Some writers of JSON escape slashes.
+            let line =
+                if line.contains("\\/") { Cow::Owned(line.replace("\\/", "/")) } else { Cow::Borrowed(line) };
+            for word in words(&line) {
                 found.take(&word, &is_ecr).map_err(|reason| Unclear {
                     line: number + 1,
                     text: word.text.to_owned(),

@@ -9,6 +9,7 @@ use super::super::images::common_args::ReadingArgs;
 use super::super::{Command, Context};
 use super::by_name::{self, ByName};
 use super::executor::Action;
+use super::references::ReferenceArgs;
 
 /// The row of `ecr archive`.
 pub(in crate::commands) const COMMAND: Command = Command { name: "archive", define, run };
@@ -16,13 +17,8 @@ pub(in crate::commands) const COMMAND: Command = Command { name: "archive", defi
 /// The arguments of `ecr archive`.
 #[derive(Debug, clap::Args)]
 struct ArchiveArgs {
-    /// The images, as they are written on the command line.
-    #[arg(
-        help = "Images: [HOST/]REPOSITORY:TAG or [HOST/]REPOSITORY@DIGEST, or - for such on standard input, one a line",
-        value_name = "REFERENCE",
-        required = true
-    )]
-    references: Vec<String>,
+    #[command(flatten)]
+    references: ReferenceArgs,
     #[command(flatten)]
     consent: ConsentArgs,
     #[command(flatten)]

@@ -15,7 +15,7 @@ use super::super::runtime::block_on_finishing;
 use super::executor::Action;
 use super::planned::{Freed, Planned, Reasons};
 use super::planned_rows::{PlannedRows, members};
-use super::references::{self, Named};
+use super::references::{Named, ReferenceArgs};
 use super::replication::{DeleteReplication, Replications};
 use super::result::conflict;
 use crate::image::Name;
@@ -29,7 +29,7 @@ pub(super) const ARCHIVE_TERMS: &str = "archived images are kept, and paid for, 
 
 /// Images that were named, and the action on them.
 pub(super) struct ByName<'a> {
-    pub(super) references: &'a [String],
+    pub(super) references: &'a ReferenceArgs,
     pub(super) action: Action,
     /// Whether the children of an index go along.
     pub(super) children: bool,
@@ -50,9 +50,8 @@ struct Found {
 /// Plans, asks, and does it.
 pub(super) fn run(context: &Context, arguments: &ByName<'_>) -> anyhow::Result<ExitCode> {
     let output = Output::of(context)?;
-    let reads_stdin = arguments.references.iter().any(|reference| reference == "-");
-    arguments.consent.check(&context.ui, reads_stdin)?;
-    let named = references::read(&context.settings, arguments.references)?;
+    arguments.consent.check(&context.ui, arguments.references.reads_stdin())?;
+    let named = arguments.references.read(&context.settings)?;
     block_on_finishing(|stop| async move {
         let reading =
             arguments.reading.for_each_shown(context, &named, |each| find(context, arguments, each));

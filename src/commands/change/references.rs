@@ -16,6 +16,35 @@ pub(super) struct Named {
     pub(super) names: Vec<Name>,
 }
 
+/// The images that a command is about.
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct ReferenceArgs {
+    /// The images, as they are written on the command line.
+    #[arg(
+        help = "Images: [HOST/]REPOSITORY:TAG or [HOST/]REPOSITORY@DIGEST, or - for such on standard input, one a line",
+        value_name = "REFERENCE",
+        required = true
+    )]
+    references: Vec<String>,
+}
+
+impl ReferenceArgs {
+    /// Whether standard input brings some of them.
+    pub(super) fn reads_stdin(&self) -> bool {
+        read_stdin(&self.references)
+    }
+
+    /// Reads them like [`read`].
+    pub(super) fn read(&self, settings: &Settings) -> anyhow::Result<Vec<Named>> {
+        read(settings, &self.references)
+    }
+}
+
+/// Whether one of these references stands for those on standard input.
+pub(super) fn read_stdin(references: &[String]) -> bool {
+    references.iter().any(|reference| reference == "-")
+}
+
 /// Reads references, and those on standard input where one of them is `-`. Each has to say which image it means: what
 /// changes something never takes `latest` for granted.
 pub(super) fn read(settings: &Settings, arguments: &[String]) -> anyhow::Result<Vec<Named>> {

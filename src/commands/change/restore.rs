@@ -16,7 +16,7 @@ use super::super::images::output::{Column, Output};
 use super::super::images::selection::Repository;
 use super::super::runtime::{Stop, block_on_finishing};
 use super::super::{Command, Context};
-use super::references::{self, Named};
+use super::references::{Named, ReferenceArgs};
 use super::result::{Done, Report, Row};
 use crate::image::graph::{Graph, Status};
 use crate::image::{Digest, Manifest, Name};
@@ -30,13 +30,8 @@ const LOOKS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs
 /// The arguments of `ecr restore`.
 #[derive(Debug, clap::Args)]
 struct RestoreArgs {
-    /// The images, as they are written on the command line.
-    #[arg(
-        help = "Images: [HOST/]REPOSITORY:TAG or [HOST/]REPOSITORY@DIGEST, or - for such on standard input, one a line",
-        value_name = "REFERENCE",
-        required = true
-    )]
-    references: Vec<String>,
+    #[command(flatten)]
+    references: ReferenceArgs,
     /// Wait until they can be pulled, with what an index lists
     #[arg(long)]
     wait: bool,
@@ -97,7 +92,7 @@ struct Restoration<'a> {
 
 fn restore(context: &Context, arguments: &RestoreArgs) -> anyhow::Result<ExitCode> {
     let output = Output::of(context)?;
-    let named = references::read(&context.settings, &arguments.references)?;
+    let named = arguments.references.read(&context.settings)?;
     let cache = ManifestCache::open(&context.settings, arguments.no_cache);
     block_on_finishing(|stop| async move {
         let (all, is_late) = stop.finish(&context.ui, restored(arguments, &named, &cache, &stop)).await;

@@ -9,6 +9,7 @@ use super::super::images::common_args::ReadingArgs;
 use super::super::{Command, Context};
 use super::by_name::{self, ByName};
 use super::executor::Action;
+use super::references::ReferenceArgs;
 
 /// The row of `ecr rm`.
 pub(in crate::commands) const COMMAND: Command = Command { name: "rm", define, run };
@@ -16,13 +17,8 @@ pub(in crate::commands) const COMMAND: Command = Command { name: "rm", define, r
 /// The arguments of `ecr rm`.
 #[derive(Debug, clap::Args)]
 struct RmArgs {
-    /// The images, as they are written on the command line.
-    #[arg(
-        help = "Images: [HOST/]REPOSITORY:TAG or [HOST/]REPOSITORY@DIGEST, or - for such on standard input, one a line",
-        value_name = "REFERENCE",
-        required = true
-    )]
-    references: Vec<String>,
+    #[command(flatten)]
+    references: ReferenceArgs,
     /// Delete what an index lists along with it, as far as nothing else lists it and it has no tag; the default
     #[arg(long, overrides_with = "keep_children")]
     children: bool,

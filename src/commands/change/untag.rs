@@ -64,8 +64,7 @@ struct Wanted<'a> {
 
 fn untag(context: &Context, arguments: &UntagArgs) -> anyhow::Result<ExitCode> {
     let output = Output::of(context)?;
-    let reads_stdin = arguments.references.iter().any(|reference| reference == "-");
-    arguments.consent.check(&context.ui, reads_stdin)?;
+    arguments.consent.check(&context.ui, references::read_stdin(&arguments.references))?;
     let named = references::read(&context.settings, &arguments.references)?;
     block_on_finishing(|stop| async move {
         let (wanted, conflicts) = stop.or(plan(&named, arguments.expect.as_ref())).await?;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::finding::Finding;
 use super::login_file::{self, Holder};
 use super::{Examination, helper, token};
-use crate::auth::auth_file::{self, Client};
+use crate::auth::auth_file::Client;
 use crate::auth::get_authorization_token::moment;
 use crate::auth::json_text::JsonText;
 use crate::auth::write_login::{HELPER, means};
@@ -41,16 +41,9 @@ pub(super) fn examine(examination: &mut Examination<'_>, hosts: &[String]) {
     if !login_file::is_used(&settings, &["docker"], &file) {
         return;
     }
-    let json = match auth_file::read(&file) {
-        Ok(json) => json,
-        Err(error) => {
-            let reason = error.to_string().replace(". Nothing was changed", "");
-            let hint = "correct it; one that root wrote under sudo is given back by `sudo chown $USER`";
-            examination.report.add(Finding::DockerFileUnreadable, reason, hint);
-            return;
-        }
-    };
-    login_file::hide(&mut examination.report, &json);
+    let hint = "correct it; one that root wrote under sudo is given back by `sudo chown $USER`";
+    let json = login_file::read(&mut examination.report, &file, Finding::DockerFileUnreadable, hint);
+    let Some(json) = json else { return };
     the_file(examination, &file, &json);
     for host in hosts {
         logins(examination, &file, &json, host);

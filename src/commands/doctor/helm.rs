@@ -13,15 +13,8 @@ pub(super) fn examine(examination: &mut Examination<'_>, hosts: &[String]) {
         return;
     }
     let name = file.display().to_string();
-    let json = match auth_file::read(&file) {
-        Ok(json) => json,
-        Err(error) => {
-            let reason = error.to_string().replace(". Nothing was changed", "");
-            examination.report.add(Finding::HelmFileUnreadable, reason, "correct it, or delete it");
-            return;
-        }
-    };
-    login_file::hide(&mut examination.report, &json);
+    let (unreadable, hint) = (Finding::HelmFileUnreadable, "correct it, or delete it");
+    let Some(json) = login_file::read(&mut examination.report, &file, unreadable, hint) else { return };
     let of_docker = Client::Docker.file(&settings).ok().and_then(|file| auth_file::read(&file).ok());
     for host in hosts {
         let docker_holder = of_docker.as_ref().map_or(Holder::Nobody, |json| login_file::holder(json, host));

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use super::finding::Finding;
 use super::report::Report;
 use crate::auth::auth_file::{self, Client};
 use crate::auth::expiry;
@@ -80,6 +81,21 @@ pub(super) fn hosts(settings: &Settings) -> Vec<String> {
 /// Whether a program is installed here, or its file is there.
 pub(super) fn is_used(settings: &Settings, programs: &[&str], file: &Path) -> bool {
     file.exists() || programs.iter().any(|name| !settings.programs(name).is_empty())
+}
+
+/// Reads a login file and remembers what is secret in it. One that cannot be read is reported.
+pub(super) fn read(report: &mut Report, file: &Path, unreadable: Finding, hint: &str) -> Option<JsonText> {
+    match auth_file::read(file) {
+        Ok(json) => {
+            hide(report, &json);
+            Some(json)
+        }
+        Err(error) => {
+            let reason = error.to_string().replace(". Nothing was changed", "");
+            report.add(unreadable, reason, hint);
+            None
+        }
+    }
 }
 
 /// Remembers every text below `auths`, and the passwords in them, as secrets.

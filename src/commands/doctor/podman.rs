@@ -16,18 +16,11 @@ pub(super) fn examine(examination: &mut Examination<'_>, hosts: &[String]) {
     if !login_file::is_used(&settings, &["podman", "skopeo", "buildah"], &own) {
         return;
     }
+    let (unreadable, hint) = (Finding::PodmanFileUnreadable, "correct it, or delete it");
     let mut files = Vec::new();
     for file in own_files(&settings, own) {
-        match auth_file::read(&file) {
-            Ok(json) => {
-                login_file::hide(&mut examination.report, &json);
-                files.push((file.display().to_string(), json));
-            }
-            Err(error) => {
-                let reason = error.to_string().replace(". Nothing was changed", "");
-                examination.report.add(Finding::PodmanFileUnreadable, reason, "correct it, or delete it");
-            }
-        }
+        let json = login_file::read(&mut examination.report, &file, unreadable, hint);
+        files.extend(json.map(|json| (file.display().to_string(), json)));
     }
     let of_docker = Client::Docker.file(&settings).ok();
     let of_docker =

@@ -32,6 +32,7 @@ fn what_people_have() {
         ["a:1", "b:latest"]
     );
     assert_eq!(tags(&format!("[\"{HOST}/a:1\",\"{HOST}/b:2\"]")), ["a:1", "b:2"]);
+    assert_eq!(tags(&format!("[\"{HOST}\\/team\\/app:1\"]")), ["team/app:1"]);
     assert_eq!(
         tags(&format!("services:\n  web:\n    image: {HOST}/web:2 # current\n    ports: ['80:80']\n")),
         ["web:2"]
