@@ -177,6 +177,10 @@ fn scans_of_the_embedded_ecr_end_as_one_wants() {
     machine.ok("local findings team/app:1.0 findings.json");
     let _ = machine.fails(1, "scan team/app:1.0 --fail-on high --settle 0s");
     machine.ok("scan team/app:1.0 --fail-on critical --settle 0s");
+    // No index says for which platform the image is.
+    machine.ok("scan team/app:1.0 --platform linux/amd64 --settle 0s");
+    let said = machine.fails(3, "scan team/app:1.0 --platform linux/arm64 --settle 0s");
+    assert!(said.contains("it has no image for this platform"), "{said}");
     for status in [
         "FAILED",
         "SCAN_ELIGIBILITY_EXPIRED",

@@ -261,6 +261,7 @@ pub const PERMISSIONS: &[Permissions] = &[
                     "ecr:StartImageScan",
                 ],
             ),
+            grant(Option("--platform"), Repository, &["ecr:GetDownloadUrlForLayer"]),
             INSPECTOR,
         ],
     ),

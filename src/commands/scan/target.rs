@@ -9,7 +9,7 @@ use super::super::images::describe::looked_up;
 use super::super::images::manifest_cache::ManifestCache;
 use super::super::images::selection::Repository;
 use crate::image::graph::Kind;
-use crate::image::{Descriptor, Digest, Manifest, Name, Platform, Reference};
+use crate::image::{Content, Descriptor, Digest, Manifest, Name, Platform, Reference};
 use crate::settings::Settings;
 
 /// Platform that buildkit writes for an attestation.
@@ -73,7 +73,8 @@ pub(super) async fn of_reference(
     platforms: &[Platform],
     cache: &ManifestCache,
 ) -> anyhow::Result<(Vec<Target>, usize)> {
-    let mut found = Found { text, repository, cache, targets: Vec::new(), seen: HashSet::new(), fetched: 0 };
+    let (targets, seen, has_choice) = (Vec::new(), HashSet::new(), !platforms.is_empty());
+    let mut found = Found { text, repository, cache, has_choice, targets, seen, fetched: 0 };
     let mut level = vec![(reference.name.clone(), None)];
     // Level by level, so that the children of an index take one call together.
     while !level.is_empty() {
@@ -82,7 +83,7 @@ pub(super) async fn of_reference(
     if found.targets.is_empty() {
         found.add(None, None, Some("it lists no image that could be scanned"));
     }
-    if !platforms.is_empty() {
+    if has_choice {
         found.choose(platforms);
     }
     Ok((found.targets, found.fetched))
@@ -96,6 +97,8 @@ struct Found<'a> {
     text: &'a str,
     repository: &'a Repository,
     cache: &'a ManifestCache,
+    /// Whether only some platforms are wanted.
+    has_choice: bool,
     targets: Vec<Target>,
     seen: HashSet<Name>,
     /// How many manifests were fetched.
@@ -135,6 +138,10 @@ impl Found<'_> {
             };
             let digest = graph.image(position).digest();
             if !graph.is_index(position) {
+                let mut platform = platform;
+                if self.has_choice && platform.is_none() {
+                    platform = self.platform_of(&contents, position).await?;
+                }
                 // An index may list what is no image, such as an index of SOCI.
                 if is_first || graph.kind(position) == Kind::Image {
                     self.add(Some(digest), platform, None);
@@ -155,6 +162,21 @@ impl Found<'_> {
             }
         }
         Ok(below)
+    }
+
+    /// The platform that an image's own configuration says.
+    async fn platform_of(
+        &mut self,
+        contents: &Contents<'_>,
+        position: usize,
+    ) -> anyhow::Result<Option<String>> {
+        let (manifest, is_fetched) = contents.manifest(position).await?;
+        self.fetched += usize::from(is_fetched);
+        let Some(Content::Image { config, .. }) = manifest.as_ref().map(Manifest::content) else {
+            return Ok(None);
+        };
+        let own = Platform::of_configuration(&contents.configuration(config).await?);
+        Ok(own.map(|own| own.to_string()))
     }
 
     /// Keeps the images for these platforms, each of which has to be there.

@@ -6,7 +6,7 @@ mod table;
 
 use std::io::{self, Write};
 
-use anyhow::anyhow;
+use anyhow::{Context as _, anyhow};
 use serde_json::{Map, Value};
 
 pub(in crate::commands) use self::grid::Grid;
@@ -222,7 +222,8 @@ impl<'a> Output<'a> {
             return self.picked(&document.json());
         }
         let style = Style { width: self.width(), color: self.color() };
-        Ok(self.context.ui.print_with(|out| write_document(out, document, self.format, style))?)
+        let printed = self.context.ui.print_with(|out| write_document(out, document, self.format, style));
+        printed.context("the output cannot be written")
     }
 
     /// Whether a person reads the result: a table of which `--query` picks nothing.
