@@ -2,19 +2,41 @@
 
 use std::process::ExitCode;
 
-use clap::{Arg, ArgMatches};
+use clap::ArgMatches;
 
-use super::create::{self, Creation};
-use super::location::{self, BareName, Location, Side};
-use super::transfer_command::{self, TransferCommand, TransferVerb};
-use super::{Command, Context};
+use super::create::CreateArgs;
+use super::location::{BareName, Location, Side};
+use super::transfer_args::{SideArgs, TransferArgs};
+use super::transfer_command::TransferCommand;
+use super::{Command, Context, images};
 use crate::store::scheme;
 
 /// The row of `ecr copy`.
 pub(super) const COMMAND: Command = Command { name: "copy", define, run };
 
+/// The arguments of `ecr copy`.
+#[derive(Debug, clap::Args)]
+struct CopyArgs {
+    #[arg(value_names = ["SOURCE", "DESTINATION"], required = true, num_args = 2.., help = places())]
+    places: Vec<String>,
+    #[command(flatten)]
+    transfer: TransferArgs,
+    #[command(flatten)]
+    create: CreateArgs,
+    #[command(flatten)]
+    sides: SideArgs,
+}
+
+fn places() -> String {
+    format!(
+        "The images to copy, and behind them the one place to copy them to: REPOSITORY[:TAG|@DIGEST]; a path, such as \
+         ./folder or ./image.tar; - for an archive in a pipe; {}",
+        scheme::help()
+    )
+}
+
 fn define() -> clap::Command {
-    let command = transfer_command::arguments(
+    images::define::<CopyArgs>(
         clap::Command::new("copy")
             .about("Copy images between repositories, other registries, layouts, archives and docker's engine")
             .long_about(
@@ -28,37 +50,34 @@ fn define() -> clap::Command {
                  they are without --compress, but for those of docker archives and engines that nobody compressed: \
                  on the way to a registry gzip compresses them. Logins for other registries are those of docker and podman. The digests of the \
                  images are written to standard output.",
-            )
-            .arg(
-                Arg::new("places")
-                    .value_names(["SOURCE", "DESTINATION"])
-                    .required(true)
-                    .num_args(2..)
-                    .help(format!(
-                        "The images to copy, and behind them the one place to copy them to: REPOSITORY[:TAG|@DIGEST]; a \
-                         path, such as ./folder or ./image.tar; - for an archive in a pipe; {}",
-                        scheme::help()
-                    )),
             ),
     )
-    .arg(create::argument());
-    location::accounts(command)
 }
 
 fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
-    let mut places: Vec<&String> = matches.get_many("places").into_iter().flatten().collect();
-    let destination = places.pop().map_or("", String::as_str);
-    let create = Creation::asked(matches)?;
-    let settings = |side| location::settings_by(&context.settings, matches, side);
-    let from = settings(Side::Source);
-    let sources: Vec<Location> = places
-        .into_iter()
+    images::run(context, matches, copy)
+}
+
+fn copy(context: &Context, args: &CopyArgs) -> anyhow::Result<ExitCode> {
+    let (destination, sources) =
+        args.places.split_last().map_or(("", &[][..]), |(last, rest)| (last.as_str(), rest));
+    let create = args.create.creation()?;
+    let from = args.sides.of_source(&context.settings);
+    let sources: Vec<Location> = sources
+        .iter()
         .map(|text| Location::open(&from, text, Side::Source, BareName::ExistingFile))
         .collect::<anyhow::Result<_>>()?;
-    let destination =
-        Location::open(&settings(Side::Destination), destination, Side::Destination, BareName::ExistingFile)?;
-    let (unnamed, create, verb) = (None, create.as_ref(), TransferVerb { done: "copied" });
-    TransferCommand { context, matches, sources: &sources, destination: &destination, unnamed, create, verb }
-        .run()?;
+    let to = args.sides.of_destination(&context.settings);
+    let destination = Location::open(&to, destination, Side::Destination, BareName::ExistingFile)?;
+    TransferCommand {
+        context,
+        args: &args.transfer,
+        sources: &sources,
+        destination: &destination,
+        unnamed: None,
+        create: create.as_ref(),
+        done: "copied",
+    }
+    .run()?;
     Ok(ExitCode::SUCCESS)
 }

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use clap::{Arg, ArgMatches};
 use serde_json::{Map, Value, json};
 
 use super::creation_template::{self, CreationTemplate};
@@ -23,23 +22,43 @@ const LIFECYCLE: &str = "lifecyclePolicy";
 const POLICY: &str = "repositoryPolicy";
 
 /// The argument `--create`. The file follows an equals sign, so that what follows a blank is a place.
-pub(super) fn argument() -> Arg {
-    Arg::new("create")
-        .long("create")
-        .value_name("FILE")
-        .num_args(0..=1)
-        .require_equals(true)
-        .default_missing_value("")
-        .help("Create the repository if need be; FILE, in JSON or YAML, says with which settings and policies")
-        .long_help(
-            "Create the repository if need be. Where the registry has a repository creation template for pushes \
-             (CREATE_ON_PUSH), its settings are used, and missing repositories are created without this option too. \
-             FILE, in JSON or YAML, says how, and wins over a template: any member that create-repository \
-             takes (imageTagMutability, imageTagMutabilityExclusionFilters, imageScanningConfiguration, \
-             encryptionConfiguration, tags), and lifecyclePolicy and repositoryPolicy, as structures or as text. It \
-             is checked whole before anything is created, and says nothing about repositories that are there \
-             already. examples/repository.yaml is one.",
-        )
+#[derive(Debug, clap::Args)]
+pub(super) struct CreateArgs {
+    /// Create the repository if need be; FILE, in JSON or YAML, says with which settings and policies
+    #[arg(
+        long,
+        value_name = "FILE",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "",
+        long_help = "Create the repository if need be. Where the registry has a repository creation template for pushes \
+                     (CREATE_ON_PUSH), its settings are used, and missing repositories are created without this option \
+                     too. FILE, in JSON or YAML, says how, and wins over a template: any member that create-repository \
+                     takes (imageTagMutability, imageTagMutabilityExclusionFilters, imageScanningConfiguration, \
+                     encryptionConfiguration, tags), and lifecyclePolicy and repositoryPolicy, as structures or as \
+                     text. It is checked whole before anything is created, and says nothing about repositories that \
+                     are there already. examples/repository.yaml is one."
+    )]
+    create: Option<String>,
+}
+
+impl CreateArgs {
+    /// How repositories are created; `None` where they are not.
+    pub(super) fn creation(&self) -> anyhow::Result<Option<Creation>> {
+        match self.create.as_deref() {
+            None => Ok(None),
+            Some("") => Ok(Some(Creation::default())),
+            Some(path) => {
+                let path = PathBuf::from(path);
+                let text = read_text_file(&path, MAX_BYTES)
+                    .with_context(|| format!("cannot read {}", path.display()))?;
+                let wrong = |error| registry::usage(format!("{}: {error}", path.display()));
+                let creation = Creation::parse(&text).map_err(wrong)?;
+                creation.rehearse().map_err(|error| wrong(format!("{error:#}")))?;
+                Ok(Some(creation))
+            }
+        }
+    }
 }
 
 /// How repositories are created.
@@ -52,23 +71,6 @@ pub(super) struct Creation {
 }
 
 impl Creation {
-    /// Value of `--create`; `None` if it was not given.
-    pub(super) fn asked(matches: &ArgMatches) -> anyhow::Result<Option<Self>> {
-        match matches.get_one::<String>("create").map(String::as_str) {
-            None => Ok(None),
-            Some("") => Ok(Some(Self::default())),
-            Some(path) => {
-                let path = PathBuf::from(path);
-                let text = read_text_file(&path, MAX_BYTES)
-                    .with_context(|| format!("cannot read {}", path.display()))?;
-                let wrong = |error| registry::usage(format!("{}: {error}", path.display()));
-                let creation = Self::parse(&text).map_err(wrong)?;
-                creation.rehearse().map_err(|error| wrong(format!("{error:#}")))?;
-                Ok(Some(creation))
-            }
-        }
-    }
-
     /// Decides how a repository that is missing is created: as `--create` says, and where it says nothing, as the
     /// registry's template for pushes does. `None` where neither is there.
     pub(super) async fn decide(

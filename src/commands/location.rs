@@ -11,18 +11,13 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 
-use super::block_on;
 use super::ecr_repository::EcrRepository;
-use super::login_hosts::{address, rules};
-use super::registry;
-use crate::auth::login::LoginContext;
-use crate::auth::{self, cached_token};
+use super::{block_on, distribution, registry};
 use crate::image::{Digest, Name, Reference, Registry, RepositoryName, Tag};
 use crate::network::Network;
 use crate::platform;
-use crate::settings::{Globals, Settings};
+use crate::settings::Settings;
 use crate::store::docker_engine::Address;
-use crate::store::registry::{Login, Remote};
 use crate::store::scheme::{self, EngineImage, Place};
 use crate::store::{ArchivePath, ArchiveStream, Engine, Format, Shared, VerifiedBlobs};
 
@@ -69,7 +64,7 @@ impl Location {
             Place::Engine(image) => Self::engine(settings, &image, side),
             Place::Registry(reference) => match &reference.registry {
                 Some(registry)
-                    if uses_distribution_api(settings, text.starts_with("docker://"), registry)? =>
+                    if distribution::is_used(settings, text.starts_with("docker://"), registry)? =>
                 {
                     Self::remote(settings, registry, &reference)
                 }
@@ -88,7 +83,7 @@ impl Location {
         registry: &Registry,
         repository: &RepositoryName,
     ) -> anyhow::Result<Self> {
-        let store = Arc::new(remote(settings, registry, repository)?);
+        let store = Arc::new(distribution::remote(settings, registry, repository)?);
         Ok(Self {
             name: Name::Unnamed,
             store,
@@ -290,114 +285,6 @@ fn place(text: &str, bare: BareName) -> anyhow::Result<Place> {
         }
         (Err(error), _) => Err(registry::wrong(error)),
     }
-}
-
-/// Whether a registry is spoken to over `/v2/`: where `docker://` asks for it (`is_explicit`), and where it is neither
-/// Amazon ECR nor an embedded ECR that the settings know.
-pub(super) fn uses_distribution_api(
-    settings: &Settings,
-    is_explicit: bool,
-    registry: &Registry,
-) -> anyhow::Result<bool> {
-    Ok(is_explicit
-        || match registry {
-            Registry::Ecr { .. } => false,
-            Registry::Loopback(host) => !registry::is_embedded_ecr(settings, host)?,
-            Registry::Other(_) => true,
-        })
-}
-
-/// A repository over `/v2/`, with the login for its registry.
-pub(super) fn remote(
-    settings: &Settings,
-    registry: &Registry,
-    repository: &RepositoryName,
-) -> anyhow::Result<Remote> {
-    let login = login(settings, registry, repository, false)?;
-    let is_undecided = match registry {
-        Registry::Loopback(host) => !registry::is_secured(settings, host)?,
-        _ => false,
-    };
-    let network = registry::network(settings)?;
-    // What expires is ECR's; it does after twelve hours, and a transfer may begin in the last minute of them.
-    let (own, renewed, path) = (settings.clone(), registry.clone(), repository.to_owned());
-    let renew = move || self::login(&own, &renewed, &path, true).map_err(|error| format!("{error:#}"));
-    let expires =
-        login != Login::Anonymous && matches!(registry, Registry::Ecr { .. } | Registry::Loopback(_));
-    let remote = Remote::new(registry.host(), repository, is_undecided, login, network);
-    let remote = if is_undecided { remote.with_scheme_found_out() } else { remote };
-    let remote = match registry::journal_of(settings, format!("docker://{}", registry.host())) {
-        Some(journal) => remote.with_journal(journal),
-        None => remote,
-    };
-    Ok(if expires { remote.renewed_by(Arc::new(renew)) } else { remote })
-}
-
-/// The arguments that give each side an account of its own.
-pub(super) fn accounts(command: clap::Command) -> clap::Command {
-    let option = |name: &'static str, value: &'static str, help: &'static str| {
-        clap::Arg::new(name).long(name).value_name(value).help(help)
-    };
-    command
-        .arg(option("source-profile", "PROFILE", "The profile for the source"))
-        .arg(option("source-region", "REGION", "The region of the source, where its host does not say it"))
-        .arg(option("destination-profile", "PROFILE", "The profile for the destination"))
-        .arg(option(
-            "destination-region",
-            "REGION",
-            "The region of the destination, where its host does not say it",
-        ))
-}
-
-/// The settings of a side, as its arguments say.
-pub(super) fn settings_by(settings: &Settings, matches: &clap::ArgMatches, side: Side) -> Settings {
-    let side = if side == Side::Source { "source" } else { "destination" };
-    let value = |what: &str| matches.get_one::<String>(&format!("{side}-{what}"));
-    settings_of(settings, value("profile"), value("region"))
-}
-
-/// The settings of one end: an account of its own, by `--source-profile` and the like.
-fn settings_of(settings: &Settings, profile: Option<&String>, region: Option<&String>) -> Settings {
-    if profile.is_none() && region.is_none() {
-        return settings.clone();
-    }
-    let globals = settings.globals().clone();
-    settings.with_globals(Globals {
-        profile: profile.cloned().or(globals.profile),
-        region: region.cloned().or(globals.region),
-        ..globals
-    })
-}
-
-/// The login for a registry: ECR's, and what login.conf says is one, as for every client that logs in through us;
-/// others' from where docker and podman keep them. `fresh` where the one that is kept has expired.
-fn login(settings: &Settings, registry: &Registry, repository: &str, fresh: bool) -> anyhow::Result<Login> {
-    let host = registry.host();
-    let target = rules(settings)?.target(&address(host)?);
-    if let Some(target) = target.filter(|target| !target.public) {
-        if target.anonymous() {
-            return Ok(Login::Anonymous);
-        }
-        let (user, password) = token(settings, &target, fresh)?
-            .as_deref()
-            .and_then(cached_token::login)
-            .with_context(|| format!("GetAuthorizationToken gave no password for {host}"))?;
-        return Ok(Login::Password(user, password));
-    }
-    Ok(super::connect::stored_login(settings, host, repository)?.unwrap_or(Login::Anonymous))
-}
-
-fn token(settings: &Settings, target: &auth::target::Target, fresh: bool) -> anyhow::Result<Option<String>> {
-    if !settings.local() {
-        return Ok(Some(super::login::password(&LoginContext::open(settings), target, fresh)?.token));
-    }
-    // The embedded ECR in this process has no endpoint, and nothing to keep.
-    let globals = Globals { region: Some(target.region.clone()), ..settings.globals().clone() };
-    let client = super::connect(&settings.with_globals(globals), crate::model::ecr())?;
-    let answer =
-        block_on(async { anyhow::Ok(client.call("GetAuthorizationToken", serde_json::json!({})).await?) })?;
-    let token = answer.pointer("/authorizationData/0/authorizationToken").and_then(|token| token.as_str());
-    Ok(token.map(str::to_owned))
 }
 
 #[cfg(test)]

@@ -12,8 +12,10 @@ mod create;
 mod creation_template;
 mod credential_helper;
 mod credential_provider;
+mod distribution;
 pub mod doctor;
 mod ecr_repository;
+mod image_transfer;
 mod images;
 mod input;
 mod lifecycle;
@@ -35,8 +37,8 @@ mod scan;
 mod signals;
 mod summary;
 mod sync;
+mod transfer_args;
 mod transfer_command;
-mod transfer_options;
 
 use std::process::ExitCode;
 

@@ -9,10 +9,9 @@ use super::block_on;
 use super::login_hosts::rules;
 use crate::error::Error;
 use crate::image::host::Address;
-use crate::image::{self, Digest, Platform, Registry};
+use crate::image::{self, Digest, Registry};
 use crate::local::ServerInfo;
 use crate::network::probe::speaks_tls;
-use crate::platform;
 use crate::settings::{Globals, Settings};
 use crate::store::Journal;
 use crate::store::ecr::Network;
@@ -140,41 +139,6 @@ pub(super) fn usage(error: impl Into<String>) -> anyhow::Error {
 #[allow(clippy::needless_pass_by_value, reason = "so that it can be given to map_err")]
 pub(super) fn wrong(error: image::Error) -> anyhow::Error {
     usage(error.to_string())
-}
-
-/// The platforms that were asked for.
-pub(super) fn platforms(matches: &clap::ArgMatches) -> anyhow::Result<Vec<Platform>> {
-    let given = matches.get_many::<String>("platform").into_iter().flatten();
-    given.map(|text| text.parse().map_err(wrong)).collect()
-}
-
-/// The argument `--platform`.
-pub(super) fn platform_argument() -> clap::Arg {
-    clap::Arg::new("platform")
-        .long("platform")
-        .value_name("PLATFORM")
-        .action(clap::ArgAction::Append)
-        .help("Only the image for this platform, such as linux/arm64; repeat it for several. All by default")
-}
-
-/// The most blobs that move at once: each takes a connection and up to two files.
-const MAX_JOBS: u8 = 128;
-
-/// The argument `--jobs`.
-pub(super) fn jobs_argument() -> clap::Arg {
-    clap::Arg::new("jobs")
-        .long("jobs")
-        .value_name("NUMBER")
-        .value_parser(clap::value_parser!(u8).range(1..=i64::from(MAX_JOBS)))
-        .help("The most layers that move at once; by default as many as their sizes, --memory and the network allow")
-}
-
-/// The number of `--jobs`.
-pub(super) fn jobs(matches: &clap::ArgMatches) -> usize {
-    // Each takes up to two connections and two files of those that a process may have open.
-    let open = platform::open_files().and_then(|open| usize::try_from(open).ok());
-    let most = open.map_or(usize::MAX, |open| open.saturating_sub(64) / 4).max(4);
-    matches.get_one::<u8>("jobs").map_or(usize::from(MAX_JOBS), |&jobs| usize::from(jobs)).min(most)
 }
 
 /// An error of a transfer with what decides the exit code at its root: the service's own no.

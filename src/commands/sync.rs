@@ -11,19 +11,46 @@ mod sync_registry;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::{Arg, ArgAction, ArgMatches};
+use clap::ArgMatches;
 
 use self::deletion::Deletion;
 use self::mirror::{Mirror, Run, SyncOptions};
 use self::report::Report;
 use self::sync_registry::SyncRegistry;
-use super::create::{self, Creation};
-use super::location::{self, Side};
-use super::{Command, Context, block_on_threads, registry, transfer_command, transfer_options};
+use super::create::{CreateArgs, Creation};
+use super::transfer_args::{CommonArgs, SideArgs};
+use super::{Command, Context, block_on_threads, images, registry, transfer_command};
 use crate::transfer::progress::Progress;
 
 /// The row of `ecr sync`.
 pub(super) const COMMAND: Command = Command { name: "sync", define, run };
+
+/// The arguments of `ecr sync`.
+#[derive(Debug, clap::Args)]
+struct SyncArgs {
+    /// Repositories of Amazon ECR, or docker://HOST/REPOSITORY for any registry over /v2/ (its repositories are listed
+    /// where it offers a catalog); and behind them HOST, HOST/PREFIX, PREFIX, or / for the configured registry without
+    /// a prefix
+    #[arg(value_names = ["SOURCE", "DESTINATION"], required = true, num_args = 2..)]
+    places: Vec<String>,
+    /// Only tags that match, such as 'v1.*'; repeat it for several
+    #[arg(long = "match", value_name = "GLOB")]
+    globs: Vec<String>,
+    /// No tags that match; repeat it for several
+    #[arg(long, value_name = "GLOB")]
+    exclude: Vec<String>,
+    #[command(flatten)]
+    deletion: Deletion,
+    #[command(flatten)]
+    create: CreateArgs,
+    /// Go on with the next tag or repository where one fails; the exit code still tells
+    #[arg(long)]
+    keep_going: bool,
+    #[command(flatten)]
+    common: CommonArgs,
+    #[command(flatten)]
+    sides: SideArgs,
+}
 
 fn define() -> clap::Command {
     let command = clap::Command::new("sync")
@@ -36,65 +63,35 @@ fn define() -> clap::Command {
              with --referrers every image that is chosen is looked at. Images without a tag are \
              not mirrored, and neither repositories nor tags are deleted unless --delete says so for tags. What was \
              copied is written to standard output, as REPOSITORY:TAG@DIGEST.",
-        )
-        .arg(
-            Arg::new("places").value_names(["SOURCE", "DESTINATION"]).required(true).num_args(2..).help(
-                "Repositories of Amazon ECR, or docker://HOST/REPOSITORY for any registry over /v2/ (its repositories \
-                 are listed where it offers a catalog); and behind them HOST, HOST/PREFIX, PREFIX, or / for the \
-                 configured registry without a prefix",
-            ),
-        )
-        .arg(
-            Arg::new("match")
-                .long("match")
-                .value_name("GLOB")
-                .action(ArgAction::Append)
-                .help("Only tags that match, such as 'v1.*'; repeat it for several"),
-        )
-        .arg(
-            Arg::new("exclude")
-                .long("exclude")
-                .value_name("GLOB")
-                .action(ArgAction::Append)
-                .help("No tags that match; repeat it for several"),
-        )
-        .arg(Arg::new("delete").long("delete").action(ArgAction::SetTrue).help(
-            "Delete tags at the destination that the source does not have, of those that --match and --exclude \
-             choose. Tags such as sha256-….sig stay, and so do repositories. More than half of a repository's tags \
-             go only after a question, or with --yes or --max-deletes",
-        ))
-        .args(deletion::arguments())
-        .arg(create::argument())
-        .arg(
-            Arg::new("keep-going")
-                .long("keep-going")
-                .action(ArgAction::SetTrue)
-                .help("Go on with the next tag or repository where one fails; the exit code still tells"),
         );
-    location::accounts(transfer_command::shared(command))
+    images::define::<SyncArgs>(command)
 }
 
 fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
+    images::run(context, matches, sync)
+}
+
+fn sync(context: &Context, args: &SyncArgs) -> anyhow::Result<ExitCode> {
     let json = transfer_command::wants_json(context)?;
-    let create = Creation::asked(matches)?;
-    let mut places: Vec<&String> = matches.get_many("places").into_iter().flatten().collect();
-    let destination = places.pop().map_or("", String::as_str);
-    let from = location::settings_by(&context.settings, matches, Side::Source);
-    let to = location::settings_by(&context.settings, matches, Side::Destination);
+    let create = args.create.creation()?;
+    let (destination, places) =
+        args.places.split_last().map_or(("", &[][..]), |(last, rest)| (last.as_str(), rest));
+    let from = args.sides.of_source(&context.settings);
+    let to = args.sides.of_destination(&context.settings);
     let (destination, prefix) = SyncRegistry::destination(&to, destination)?;
     let sources: Vec<(SyncRegistry, String)> =
-        places.into_iter().map(|place| SyncRegistry::source(&from, place)).collect::<anyhow::Result<_>>()?;
+        places.iter().map(|place| SyncRegistry::source(&from, place)).collect::<anyhow::Result<_>>()?;
     if !destination.is_ecr() && create.as_ref().is_some_and(Creation::is_particular) {
         return Err(registry::usage("--create=FILE is for repositories of Amazon ECR through its own API"));
     }
 
-    let display = transfer_command::display(context, matches);
+    let display = transfer_command::display(context, &args.common);
     let meant = block_on_threads(sync_registry::repositories(&sources, &destination, &prefix, &display))?;
     let mut report = Report::default();
     for (name, place) in &meant.invalid {
         report.no_repository(name, place);
     }
-    if !matches.get_flag("keep-going") {
+    if !args.keep_going {
         report.verdict()?;
     }
     let mirrors: Vec<Mirror> = meant
@@ -102,16 +99,15 @@ fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         .into_iter()
         .map(|(source, name)| Mirror::new(source, name, &destination, &prefix))
         .collect::<anyhow::Result<_>>()?;
-    let globs = |name: &str| matches.get_many(name).into_iter().flatten().cloned().collect();
     let wanted = SyncOptions {
-        globs: Arc::new((globs("match"), globs("exclude"))),
-        deletion: Deletion::of(matches),
-        referrers: matches.get_flag("referrers"),
-        dry_run: matches.get_flag("dry-run"),
-        keep_going: matches.get_flag("keep-going"),
-        jobs: registry::jobs(matches),
-        verify: matches.get_flag("verify"),
-        buffers: transfer_options::buffers(matches),
+        globs: Arc::new((args.globs.clone(), args.exclude.clone())),
+        deletion: args.deletion,
+        referrers: args.common.referrers,
+        dry_run: args.common.dry_run,
+        keep_going: args.keep_going,
+        jobs: args.common.jobs(),
+        verify: args.common.verify,
+        buffers: args.common.buffers(),
         create: create.as_ref(),
     };
     let progress: Arc<dyn Progress> = display.clone();

@@ -1,126 +1,39 @@
-//! Code shared by `push`, `pull` and `copy`: arguments, the choice of images, and the transfer itself.
+//! Code shared by `push`, `pull` and `copy`: the choice of images, and what is said of the transfer.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
-use clap::{Arg, ArgAction, ArgMatches};
 use serde_json::Value;
 
 use super::create::Creation;
+use super::image_transfer::ImageTransfer;
 use super::location::Location;
 use super::registry::{self, explained};
 use super::summary::{self, Row};
-use super::transfer_options;
+use super::transfer_args::{CommonArgs, TransferArgs};
 use super::{Context, block_on_threads};
 use crate::error::Error;
 use crate::escape::escape;
 use crate::image::{Digest, Name, glob};
 use crate::output;
-use crate::store::{self, Buffers, ResumeState, Shared, ecr};
-use crate::transfer::compress::{Compression, CompressionCache};
+use crate::store::{Buffers, ResumeState};
+use crate::transfer::Options;
+use crate::transfer::compress::CompressionCache;
 use crate::transfer::progress::Progress;
-use crate::transfer::{self, Options, Outcome};
 use crate::ui::progress::{Display, Style, count};
-
-/// Words of a command for its last line.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct TransferVerb {
-    pub(super) done: &'static str,
-}
-
-/// The arguments that all of them take.
-pub(super) fn arguments(command: clap::Command) -> clap::Command {
-    let command = command
-        .arg(registry::platform_argument())
-        .arg(
-            Arg::new("tag")
-                .long("tag")
-                .value_name("TAG")
-                .action(ArgAction::Append)
-                .help("A further tag for the image; repeat it for several"),
-        )
-        .arg(
-            Arg::new("all-tags")
-                .long("all-tags")
-                .action(ArgAction::SetTrue)
-                .conflicts_with_all(["tag", "match"])
-                .help("Every tag of the source, each under its own name"),
-        )
-        .arg(
-            Arg::new("match")
-                .long("match")
-                .value_name("GLOB")
-                .action(ArgAction::Append)
-                .conflicts_with("tag")
-                .help("The tags of the source that match, such as 'v1.*'; repeat it for several"),
-        )
-        .arg(
-            Arg::new("keep-going")
-                .long("keep-going")
-                .action(ArgAction::SetTrue)
-                .help("Go on with the next image where one fails; the exit code still tells"),
-        )
-        .arg(
-            Arg::new("compress")
-                .long("compress")
-                .value_name("METHOD")
-                .conflicts_with("referrers")
-                .value_parser(str::parse::<Compression>)
-                .help(
-                    "Compress the layers with gzip or zstd, which changes the image's digest; with a level, 1 to 9 \
-                     or 1 to 19 (zstd:9), also those that have this form already",
-                ),
-        );
-    shared(command)
-}
-
-/// The arguments that these share with `sync`.
-pub(super) fn shared(command: clap::Command) -> clap::Command {
-    command
-        .arg(
-            Arg::new("referrers")
-                .long("referrers")
-                .action(ArgAction::SetTrue)
-                .help("Also what refers to the images: signatures, bills of materials, attestations")
-                .long_help(
-                    "Also what refers to the images and to each platform's image, and what refers to that in turn: \
-                     manifests with a subject, such as signatures, bills of materials and attestations, and what \
-                     cosign keeps under tags such as sha256-….sig, .att and .sbom. A registry that does not list \
-                     referrers gets the index under a tag that the OCI distribution specification has for it.",
-                ),
-        )
-        .arg(
-            Arg::new("dry-run")
-                .long("dry-run")
-                .action(ArgAction::SetTrue)
-                .help("Only say what would move, and what is there already"),
-        )
-        .arg(
-            Arg::new("progress")
-                .long("progress")
-                .value_name("STYLE")
-                .value_parser(["auto", "lines", "json"])
-                .default_value("auto")
-                .help("How to show it: bars on a terminal and lines elsewhere, or lines, or JSON lines on stderr"),
-        )
-        .arg(
-            Arg::new("quiet").long("quiet").action(ArgAction::SetTrue).help("Nothing but the digest, and errors"),
-        )
-        .arg(registry::jobs_argument())
-        .args(transfer_options::arguments())
-}
 
 /// Several ends of one kind, one destination.
 pub(super) struct TransferCommand<'a> {
     pub(super) context: &'a Context,
-    pub(super) matches: &'a ArgMatches,
+    pub(super) args: &'a TransferArgs,
     pub(super) sources: &'a [Location],
     pub(super) destination: &'a Location,
     /// Name of the image if neither end gives one.
     pub(super) unnamed: Option<&'a str>,
     pub(super) create: Option<&'a Creation>,
-    pub(super) verb: TransferVerb,
+    /// The word for what was done, in the last line.
+    pub(super) done: &'static str,
 }
 
 /// One image to move.
@@ -130,11 +43,11 @@ struct Image<'a> {
 }
 
 /// How a transfer is shown, by the options.
-pub(super) fn display(context: &Context, matches: &ArgMatches) -> Arc<Display> {
-    let style = match (matches.get_flag("quiet"), matches.get_one::<String>("progress").map(String::as_str)) {
-        (true, _) => Style::Quiet,
-        (_, Some("json")) => Style::Json,
-        (_, Some("lines")) => Style::Lines,
+pub(super) fn display(context: &Context, args: &CommonArgs) -> Arc<Display> {
+    let style = match args.progress.as_str() {
+        _ if args.quiet => Style::Quiet,
+        "json" => Style::Json,
+        "lines" => Style::Lines,
         _ => Style::Auto,
     };
     Display::new(&context.ui, style)
@@ -187,7 +100,7 @@ impl TransferCommand<'_> {
                 "--create=FILE is for repositories of Amazon ECR through its own API",
             ));
         }
-        let display = display(self.context, self.matches);
+        let display = display(self.context, &self.args.common);
         let progress: Arc<dyn Progress> = display.clone();
         let moved = block_on_threads(self.copy_all(&progress, &display));
         display.end();
@@ -218,14 +131,14 @@ impl TransferCommand<'_> {
         progress: &Arc<dyn Progress>,
         display: &Display,
     ) -> anyhow::Result<(Vec<Row>, anyhow::Result<()>)> {
-        let keep_going = self.matches.get_flag("keep-going");
+        let keep_going = self.args.keep_going;
         let mut failures = Failures { keep_going, display, all: Vec::new() };
         let images = self.images(&mut failures).await?;
         // With --keep-going a tag that cannot move stops nothing but itself.
         if !keep_going {
             self.check_tags(&images).await?;
         }
-        let dry_run = self.matches.get_flag("dry-run");
+        let dry_run = self.args.common.dry_run;
         let began = Instant::now();
         let elapsed = |began: Instant| (!dry_run).then(|| began.elapsed().as_secs_f64());
         let mut rows: Vec<Row> = Vec::new();
@@ -276,7 +189,7 @@ impl TransferCommand<'_> {
             self.destination.store.finish().await.map_err(|error| explained(error.into()))?;
         }
         let seconds = elapsed(began);
-        let table = summary::table(&self.context.ui, &rows, seconds, self.verb.done);
+        let table = summary::table(&self.context.ui, &rows, seconds, self.done);
         display.summary(&table, &summary::event(&rows, seconds));
         Ok((rows, failures.verdict(images.len())))
     }
@@ -311,13 +224,13 @@ impl TransferCommand<'_> {
     }
 
     async fn images(&self, failures: &mut Failures<'_>) -> anyhow::Result<Vec<Image<'_>>> {
-        let globs: Vec<&String> = self.matches.get_many("match").into_iter().flatten().collect();
-        let by_tags = self.matches.get_flag("all-tags") || !globs.is_empty();
+        let globs = &self.args.globs;
+        let by_tags = self.args.all_tags || !globs.is_empty();
         if (by_tags || self.sources.len() > 1) && self.destination.name != Name::Unnamed {
             return Err(registry::usage("several images keep their tags; name a destination without one"));
         }
         let mut images = Vec::new();
-        let buffers = transfer_options::buffers(self.matches);
+        let buffers = self.args.common.buffers();
         for source in self.sources {
             if !by_tags {
                 let options =
@@ -359,12 +272,11 @@ impl TransferCommand<'_> {
             Name::Digest(digest) => Some(digest.clone()),
             _ => None,
         };
-        let (platforms, jobs) = (registry::platforms(self.matches)?, registry::jobs(self.matches));
-        let compression = self.matches.get_one("compress").copied();
+        let (platforms, compression) = (self.args.platforms()?, self.args.compress);
         let cache = self.context.settings.cache_folder();
         let cache = cache.map(|folder| CompressionCache::new(folder.join("ecr").join("layers")));
-        let referrers = self.matches.get_flag("referrers");
-        let (buffers, verify) = (Arc::clone(buffers), self.matches.get_flag("verify"));
+        let CommonArgs { referrers, verify, .. } = self.args.common;
+        let (buffers, jobs) = (Arc::clone(buffers), self.args.common.jobs());
         Ok(Options { image, expected, platforms, tags, referrers, jobs, buffers, verify, compression, cache })
     }
 
@@ -374,7 +286,7 @@ impl TransferCommand<'_> {
         if let Name::Tag(tag) = &self.destination.name {
             tags.push(tag.to_string());
         }
-        for tag in self.matches.get_many::<String>("tag").into_iter().flatten() {
+        for tag in &self.args.tags {
             Name::tag(tag).map_err(registry::wrong)?;
             if !tags.contains(tag) {
                 tags.push(tag.clone());
@@ -424,72 +336,6 @@ impl Failures<'_> {
     }
 }
 
-/// From a store to an end.
-pub(super) struct ImageTransfer<'a> {
-    pub(super) source: &'a Shared,
-    pub(super) destination: &'a Location,
-    pub(super) create: Option<&'a Creation>,
-}
-
-impl ImageTransfer<'_> {
-    /// Moves one image, into a repository that is created where it has to be.
-    pub(super) async fn copy_image(
-        &self,
-        options: &Options,
-        progress: &Arc<dyn Progress>,
-    ) -> anyhow::Result<Outcome> {
-        let Location { store: destination, target, .. } = self.destination;
-        let copy = || transfer::add(self.source, destination, options, progress);
-        let error = match copy().await {
-            Ok(outcome) => return Ok(outcome),
-            Err(error) => error,
-        };
-        if is_no_repository(&error, destination)
-            && let Some(target) = target
-            && let Some(creation) = self.creation().await
-        {
-            creation.create(&target.client, &target.repository).await?;
-            return copy().await.map_err(explained);
-        }
-        Err(no_repository(error, if target.is_some() { "; --create creates it" } else { "" }))
-    }
-
-    /// How the destination's repository is created, if it may be.
-    async fn creation(&self) -> Option<Creation> {
-        match &self.destination.target {
-            Some(target) => Creation::decide(self.create, &target.client, &target.repository).await,
-            None => self.create.cloned(),
-        }
-    }
-
-    /// Finds out what would move.
-    pub(super) async fn survey(
-        &self,
-        options: &Options,
-        progress: &Arc<dyn Progress>,
-    ) -> anyhow::Result<Outcome> {
-        let destination = &self.destination.store;
-        let survey = |there| transfer::survey(self.source, there, options, progress);
-        match survey(Some(destination)).await {
-            Err(error) if is_no_repository(&error, destination) && self.creation().await.is_some() => {
-                survey(None).await.map_err(explained)
-            }
-            result => result.map_err(explained),
-        }
-    }
-}
-
-/// An error with what may help where a repository is missing.
-fn no_repository(error: transfer::Error, hint: &str) -> anyhow::Error {
-    match error {
-        transfer::Error::Store(store::Error::Ecr(ecr::Error::NoRepository { repository, source })) => {
-            let words = format!("the repository {repository} does not exist{hint}");
-            anyhow::Error::from(source).context(words)
-        }
-        error => explained(error),
-    }
-}
-
 fn described(image: &Image<'_>) -> String {
     let place = image.source.store.name();
     match &image.options.image {
@@ -497,13 +343,4 @@ fn described(image: &Image<'_>) -> String {
         Name::Tag(tag) => format!("{place}:{tag}"),
         Name::Digest(digest) => format!("{place}@{digest}"),
     }
-}
-
-/// Whether it is the destination whose repository does not exist.
-fn is_no_repository(error: &transfer::Error, destination: &Shared) -> bool {
-    matches!(
-        error,
-        transfer::Error::Store(store::Error::Ecr(ecr::Error::NoRepository { repository, .. }))
-            if *repository == destination.name()
-    )
 }

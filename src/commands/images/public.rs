@@ -6,7 +6,7 @@
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
-use super::super::location;
+use super::super::distribution;
 use super::super::registry::{usage, wrong};
 use super::selection::Repository;
 use crate::image::{Reference, Registry};
@@ -37,7 +37,7 @@ pub(super) fn remote(repository: &Repository) -> anyhow::Result<Remote> {
     let host = connection.host(None).unwrap_or_default();
     let reference: Reference = format!("{host}/{}", repository.name).parse().map_err(wrong)?;
     let registry = reference.registry.ok_or_else(|| usage(format!("{host} is no host")))?;
-    location::remote(connection.settings(), &registry, &reference.repository)
+    distribution::remote(connection.settings(), &registry, &reference.repository)
 }
 
 /// Names for a command that was given so, with a registry or none; `None` where the private registry is meant.

@@ -1,8 +1,6 @@
 //! Tags that may be deleted at a mirror. Deleting needs proof: complete lists of both sides, and a yes where most
 //! would go.
 
-use clap::{Arg, ArgAction, ArgMatches};
-
 use super::super::consent::ask;
 use super::super::registry::usage;
 use crate::escape::escape;
@@ -10,35 +8,22 @@ use crate::image::Tag;
 use crate::ui::Ui;
 
 /// Options about deleting.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, clap::Args)]
 pub(super) struct Deletion {
-    /// Whether anything is deleted.
+    /// Delete tags at the destination that the source does not have, of those that --match and --exclude choose. Tags
+    /// such as sha256-….sig stay, and so do repositories. More than half of a repository's tags go only after a
+    /// question, or with --yes or --max-deletes
+    #[arg(long = "delete", id = "delete")]
     pub(super) wanted: bool,
-    /// Whether a source without tags is believed.
+    /// Believe a source that lists no tags, and delete those of its mirror
+    #[arg(long, requires = "delete")]
     pub(super) allow_empty: bool,
-    /// Whether most of a repository's tags may go without a question.
+    /// Delete also more than half of a repository's tags without a question
+    #[arg(long, requires = "delete")]
     pub(super) yes: bool,
-    /// The most tags that may go in a repository.
+    /// Delete up to so many tags of a repository without a question, and none where more would go
+    #[arg(long = "max-deletes", value_name = "NUMBER", requires = "delete")]
     pub(super) most: Option<usize>,
-}
-
-/// Arguments about deleting, besides `--delete`.
-pub(super) fn arguments() -> [Arg; 3] {
-    let flag = |name: &'static str, help: &'static str| {
-        Arg::new(name).long(name).action(ArgAction::SetTrue).requires("delete").help(help)
-    };
-    [
-        flag("allow-empty", "Believe a source that lists no tags, and delete those of its mirror"),
-        flag("yes", "Delete also more than half of a repository's tags without a question"),
-        Arg::new("max-deletes")
-            .long("max-deletes")
-            .value_name("NUMBER")
-            .value_parser(clap::value_parser!(usize))
-            .requires("delete")
-            .help(
-                "Delete up to so many tags of a repository without a question, and none where more would go",
-            ),
-    ]
 }
 
 /// The tags that a mirror has and its source has not, and what is known of both sides.
@@ -63,16 +48,6 @@ enum Verdict {
 }
 
 impl Deletion {
-    /// Reads the arguments.
-    pub(super) fn of(matches: &ArgMatches) -> Self {
-        Self {
-            wanted: matches.get_flag("delete"),
-            allow_empty: matches.get_flag("allow-empty"),
-            yes: matches.get_flag("yes"),
-            most: matches.get_one("max-deletes").copied(),
-        }
-    }
-
     /// Whether the tags may be deleted. A terminal is asked where it is a question; a person's no is `false`.
     pub(super) async fn allows(&self, extra: &Extra<'_>, ui: &Ui) -> anyhow::Result<bool> {
         match self.verdict(extra) {

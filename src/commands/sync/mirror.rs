@@ -7,10 +7,10 @@ use std::time::Instant;
 use futures_util::stream::{self, StreamExt as _};
 
 use super::super::create::Creation;
+use super::super::image_transfer::ImageTransfer;
 use super::super::location::Location;
 use super::super::registry::{self, explained};
 use super::super::summary::Row;
-use super::super::transfer_command::ImageTransfer;
 use super::deletion::{Deletion, Extra};
 use super::report::{Mirrored, Report};
 use super::sync_registry::SyncRegistry;

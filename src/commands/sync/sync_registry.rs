@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
+use super::super::distribution;
 use super::super::ecr_repository::EcrRepository;
-use super::super::location::{self, Location};
+use super::super::location::Location;
 use super::super::registry::{self, explained};
 use crate::image::{Name, Reference, Registry, RepositoryName, glob};
 use crate::settings::Settings;
@@ -62,9 +63,9 @@ impl SyncRegistry {
         let registry = host.map(|host| Registry::of_host(host).ok_or_else(|| unknown(host))).transpose()?;
         match registry {
             None if explicit => Err(registry::usage("docker:// is followed by a registry's host")),
-            Some(registry) if location::uses_distribution_api(settings, explicit, &registry)? => {
+            Some(registry) if distribution::is_used(settings, explicit, &registry)? => {
                 let any = ANY.parse().map_err(registry::wrong)?;
-                let any = Box::new(location::remote(settings, &registry, &any)?);
+                let any = Box::new(distribution::remote(settings, &registry, &any)?);
                 Ok(Self::Other { settings: Box::new(settings.clone()), registry, any })
             }
             registry => {
