@@ -11,6 +11,7 @@ use super::super::images::describe::{Images, graph};
 use super::super::images::failures::{Failures, NO};
 use super::super::images::manifest_cache::OwnFetches;
 use super::super::images::output::{Listing, Output};
+use super::super::images::selection::Repository;
 use super::super::runtime::block_on_finishing;
 use super::executor::Action;
 use super::planned::{Freed, Planned, Reasons};
@@ -20,7 +21,7 @@ use super::replication::{DeleteReplication, Replications};
 use super::result::conflict;
 use crate::image::Name;
 use crate::image::graph::{Graph, Status};
-use crate::retention::removal;
+use crate::retention::{Plan, removal};
 use crate::ui::progress::count;
 
 /// Note on the price of archiving.
@@ -166,30 +167,7 @@ async fn find(context: &Context, arguments: &ByName<'_>, named: &Named) -> anyho
     let plan = removal(&graph, &positions, arguments.children, arguments.companions);
     let archives = arguments.action == Action::Archive;
     let is_active = |position: usize| graph.image(position).status() == Status::Active;
-    let mut sorted: Vec<usize> = positions.iter().copied().collect();
-    sorted.sort_unstable();
-    let stays = |position: &usize| !plan.goes(*position) && (!archives || is_active(*position));
-    let mut conflicts = Vec::new();
-    for position in sorted {
-        let image = graph.image(position);
-        let subject = image.subject().and_then(|subject| graph.position(&subject));
-        let (held, holder) = match graph.parents(position).find(stays) {
-            Some(index) => {
-                (format!("is listed by the index {}, which stays", graph.image(index).digest()), index)
-            }
-            // Amazon ECR deletes a referrer alone, and archives it with its subject only.
-            None => match subject.filter(|_| archives && is_active(position)).filter(stays) {
-                Some(subject) => (
-                    format!("is archived only with {}, which it is about", graph.image(subject).digest()),
-                    subject,
-                ),
-                None => continue,
-            },
-        };
-        let (name, verb) = (&repository.name, if archives { "archive" } else { "rm" });
-        let (digest, holder) = (image.digest(), graph.image(holder).digest());
-        conflicts.push(format!("{name}@{digest} {held}: `ecr {verb} {name}@{holder}` takes both"));
-    }
+    let conflicts = conflicts(repository, &graph, &plan, arguments.action, &positions);
     // What is archived already has nothing to be done to it.
     let going: Vec<usize> = plan.going().filter(|position| !archives || is_active(*position)).collect();
     let freed = Freed::of(&graph, &going, &cache);
@@ -209,6 +187,40 @@ async fn find(context: &Context, arguments: &ByName<'_>, named: &Named) -> anyho
         graph,
     };
     Ok(Found { planned, fetched: indexes.fetched, absent, conflicts })
+}
+
+/// What stands against the plan: something that stays holds an image that was named.
+fn conflicts(
+    repository: &Repository,
+    graph: &Graph,
+    plan: &Plan,
+    action: Action,
+    positions: &HashSet<usize>,
+) -> Vec<String> {
+    let archives = action == Action::Archive;
+    let is_active = |position: usize| graph.image(position).status() == Status::Active;
+    let stays = |position: &usize| !plan.goes(*position) && (!archives || is_active(*position));
+    let digest = |position: usize| graph.image(position).digest();
+    let mut sorted: Vec<usize> = positions.iter().copied().collect();
+    sorted.sort_unstable();
+    let mut conflicts = Vec::new();
+    for position in sorted {
+        let subject = graph.image(position).subject().and_then(|subject| graph.position(&subject));
+        // Amazon ECR deletes a referrer alone, and archives it with its subject only.
+        let subject = subject.filter(|_| archives && is_active(position)).filter(stays);
+        let index = graph.parents(position).find(stays);
+        let (held, holder) = match (index, subject) {
+            (Some(index), _) => (format!("is listed by the index {}, which stays", digest(index)), index),
+            (None, Some(subject)) => {
+                (format!("is archived only with {}, which it is about", digest(subject)), subject)
+            }
+            (None, None) => continue,
+        };
+        let (name, verb) = (&repository.name, if archives { "archive" } else { "rm" });
+        let (image, holder) = (digest(position), digest(holder));
+        conflicts.push(format!("{name}@{image} {held}: `ecr {verb} {name}@{holder}` takes both"));
+    }
+    conflicts
 }
 
 fn position(graph: &Graph, name: &Name) -> Option<usize> {

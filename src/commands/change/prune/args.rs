@@ -153,8 +153,8 @@ fn tag_glob(text: &str) -> Result<String, String> {
 }
 
 impl RuleArgs {
-    /// The criteria, seen from `now`; at least one of those that choose something is required.
-    pub(super) fn criteria(&self, now: Timestamp) -> anyhow::Result<Criteria> {
+    /// Refuses what would choose everything, or keep nothing, though it looks as if it did the opposite.
+    fn check(&self, now: Timestamp) -> anyhow::Result<()> {
         for (option, age) in [("--older-than", self.older_than), ("--not-pulled-for", self.not_pulled_for)] {
             if let Some(date) = age.map(|age| age.before(now)).filter(|date| *date > now) {
                 return Err(usage(format!(
@@ -168,6 +168,12 @@ impl RuleArgs {
                  the newer ones of them",
             ));
         }
+        Ok(())
+    }
+
+    /// The criteria, seen from `now`; at least one of those that choose something is required.
+    pub(super) fn criteria(&self, now: Timestamp) -> anyhow::Result<Criteria> {
+        self.check(now)?;
         let before = |age: Option<Age>| age.map(|age| Time::of(age.before(now)));
         let tags = match (self.untagged, self.tagged) {
             (true, _) => Some(TagState::Untagged),
