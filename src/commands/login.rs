@@ -4,14 +4,14 @@
 //! cache where it is good, and `--fresh` asks for a new one. What was done is said on stderr; stdout is for `--print`,
 //! `--dry-run`'s diff and the listings.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Arg, ArgAction, ArgGroup, ArgMatches};
+use clap::ArgMatches;
 use serde_json::{Map, json};
 
+use super::login_args::{LoginArgs, PlaceArgs};
 use super::login_hosts::{self, address, in_use, rules, target};
-use super::{Command, Context, login_setup};
+use super::{Command, Context, images, login_setup};
 use crate::auth::auth_file::{Change, Client};
 use crate::auth::cached_token::CachedToken;
 use crate::auth::get_authorization_token::moment;
@@ -22,7 +22,7 @@ use crate::auth::target::Target;
 use crate::auth::write_login::{self, CredentialLocation};
 use crate::error::Error;
 
-/// The row of this verb.
+/// The row of `ecr login`.
 pub(super) const COMMAND: Command = Command { name: "login", define, run };
 
 const RULES: &str = "LOGIN.CONF
@@ -34,10 +34,7 @@ host of another name stands for), profile, role_arn with external_id and role_se
 anonymous = true. 'ecr login --check HOST' shows what holds for a host. For example:";
 
 fn define() -> clap::Command {
-    let flag = |name: &'static str, help: &'static str| {
-        Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
-    };
-    clap::Command::new("login")
+    let command = clap::Command::new("login")
         .about("Log in to registries, without docker")
         .long_about(
             "Log in to registries: write a password, valid for 12 hours, where docker, podman or helm looks for it. \
@@ -47,52 +44,24 @@ fn define() -> clap::Command {
         .after_long_help(format!(
             "{RULES}\n\n    {}",
             EXAMPLE.replace('\n', "\n    ").replace("    \n", "\n").trim_end()
-        ))
-        .args(places())
-        .arg(flag("all", "Every registry of ECR that docker's file, login.conf and the cache name."))
-        .arg(flag("fresh", "Ask for a new password, whatever the cache has."))
-        .arg(flag("print", "Print the login file instead of writing it."))
-        .arg(flag("dry-run", "Show as a diff what would change, and change nothing."))
-        .arg(flag("helper", "Make docker ask this program for the registries' passwords."))
-        .arg(flag("undo", "With --helper: take it back.").requires("helper"))
-        .arg(flag("check", "Show which credentials are used for the registries, and whether login.conf is sound."))
-        .arg(
-            Arg::new("cache")
-                .long("cache")
-                .value_name("ACTION")
-                .value_parser(["list", "clear"])
-                .help("List or clear the passwords that are kept."),
-        )
-        .group(ArgGroup::new("what").args(["helper", "check", "cache", "print"]))
-}
-
-/// The registries and the files, which `logout` has too.
-pub(super) fn places() -> [Arg; 5] {
-    let flag = |name: &'static str, help: &'static str| {
-        Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
-    };
-    [
-        Arg::new("host")
-            .value_name("HOST")
-            .num_args(0..)
-            .help("The registries' hosts; yours in the region, if none."),
-        flag("docker", "docker's file. This is the default."),
-        flag("podman", "The file of podman, skopeo and buildah."),
-        flag("helm", "helm's file."),
-        Arg::new("file").long("file").value_name("FILE").help("Another file of the same form."),
-    ]
+        ));
+    images::define::<LoginArgs>(command)
 }
 
 fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
+    images::run(context, matches, login)
+}
+
+fn login(context: &Context, args: &LoginArgs) -> anyhow::Result<ExitCode> {
     let logins = LoginContext::open(&context.settings);
-    let done = if matches.get_flag("check") {
-        login_setup::check(context, &logins, matches)
-    } else if matches.get_flag("helper") {
-        login_setup::helper(context, &logins, matches)
-    } else if let Some(action) = matches.get_one::<String>("cache") {
+    let done = if args.check {
+        login_setup::check(context, &logins, &args.places.hosts)
+    } else if args.helper {
+        login_setup::helper(context, &logins, args)
+    } else if let Some(action) = &args.cache {
         login_setup::cache(context, &logins, action)
     } else {
-        log_in(context, &logins, matches)
+        log_in(context, &logins, args)
     };
     context.ui.say(&logins.log.take_lines());
     if let Some(warning) = logins.warning() {
@@ -102,27 +71,7 @@ fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The files that are meant, and whose they are.
-pub(super) fn files(
-    context: &Context,
-    matches: &ArgMatches,
-) -> anyhow::Result<Vec<(Option<Client>, PathBuf)>> {
-    let mut files = Vec::new();
-    for client in [Client::Docker, Client::Podman, Client::Helm] {
-        if matches.get_flag(client.name()) {
-            files.push((Some(client), client.file(&context.settings)?));
-        }
-    }
-    if let Some(file) = matches.get_one::<String>("file") {
-        files.push((None, PathBuf::from(file)));
-    }
-    if files.is_empty() {
-        files.push((Some(Client::Docker), Client::Docker.file(&context.settings)?));
-    }
-    Ok(files)
-}
-
-fn log_in(context: &Context, logins: &LoginContext<'_>, matches: &ArgMatches) -> anyhow::Result<()> {
+fn log_in(context: &Context, logins: &LoginContext<'_>, args: &LoginArgs) -> anyhow::Result<()> {
     if context.settings.local() {
         anyhow::bail!(Error::Usage(
             "--local needs no login. For docker on 'ecr local serve', say --endpoint-url http://localhost:PORT"
@@ -130,32 +79,32 @@ fn log_in(context: &Context, logins: &LoginContext<'_>, matches: &ArgMatches) ->
         ));
     }
     let rules = rules(&context.settings)?;
-    let hosts = login_hosts::given(matches);
-    let hosts = if matches.get_flag("all") { in_use(context, logins, &rules, hosts)? } else { hosts };
+    let hosts = args.places.hosts.clone();
+    let hosts = if args.all { in_use(context, logins, &rules, hosts)? } else { hosts };
     let targets = if hosts.is_empty() {
         vec![login_hosts::own(context)?]
     } else {
         hosts.iter().map(|host| target(&rules, &address(host)?)).collect::<anyhow::Result<_>>()?
     };
-    if matches.get_flag("dry-run") {
-        return would_write(context, matches, &targets);
+    if args.dry_run {
+        return would_write(context, &args.places, &targets);
     }
     let mut entries = Vec::new();
     for target in &targets {
-        let entry = password(logins, target, matches.get_flag("fresh"))?;
+        let entry = password(logins, target, args.fresh)?;
         let host = if target.host.is_empty() { entry.registry.clone() } else { target.host.clone() };
         if host.is_empty() {
             anyhow::bail!(Error::Other("the answer names no registry: say its HOST".to_owned()));
         }
         entries.push((host, entry));
     }
-    if matches.get_flag("print") {
+    if args.print {
         let auths: Map<_, _> =
             entries.into_iter().map(|(host, entry)| (host, json!({ "auth": entry.token }))).collect();
         let text = serde_json::to_string_pretty(&json!({ "auths": auths }))?;
         return Ok(context.ui.print(&format!("{text}\n"))?);
     }
-    for (client, file) in files(context, matches)? {
+    for (client, file) in args.places.files(&context.settings)? {
         for (host, entry) in &entries {
             write_one(context, client, &file, host, entry)?;
         }
@@ -245,8 +194,8 @@ pub(super) fn told(context: &Context, change: &Change) {
     }
 }
 
-fn would_write(context: &Context, matches: &ArgMatches, targets: &[Target]) -> anyhow::Result<()> {
-    for (_, file) in files(context, matches)? {
+fn would_write(context: &Context, places: &PlaceArgs, targets: &[Target]) -> anyhow::Result<()> {
+    for (_, file) in places.files(&context.settings)? {
         let change = crate::auth::auth_file::change(&file, true, &|json| {
             for target in targets {
                 let host = if target.host.is_empty() { "(your registry)" } else { &target.host };

@@ -1,7 +1,5 @@
 //! Which registries `login` and `logout` are about.
 
-use clap::ArgMatches;
-
 use super::Context;
 use crate::auth::auth_file::{self, Client};
 use crate::auth::login::LoginContext;
@@ -11,11 +9,6 @@ use crate::auth::token_cache::Cache;
 use crate::error::Error;
 use crate::image::host::Address;
 use crate::settings::Settings;
-
-/// The hosts that were given.
-pub(super) fn given(matches: &ArgMatches) -> Vec<String> {
-    matches.get_many::<String>("host").into_iter().flatten().cloned().collect()
-}
 
 /// login.conf.
 pub(super) fn rules(settings: &Settings) -> anyhow::Result<Rules> {

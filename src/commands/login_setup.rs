@@ -1,9 +1,8 @@
 //! `ecr login --helper`, `--check` and `--cache`: everything of `login` that asks for no password.
 
-use clap::ArgMatches;
-
 use super::Context;
-use super::login_hosts::{address, given, in_use, rules, target};
+use super::login_args::LoginArgs;
+use super::login_hosts::{address, in_use, rules, target};
 use crate::auth::auth_file::Client;
 use crate::auth::cached_token::Freshness;
 use crate::auth::get_authorization_token::moment;
@@ -17,12 +16,8 @@ use crate::error::Error;
 use crate::settings::without_userinfo;
 
 /// Makes docker ask this program, or takes that back.
-pub(super) fn helper(
-    context: &Context,
-    logins: &LoginContext<'_>,
-    matches: &ArgMatches,
-) -> anyhow::Result<()> {
-    if ["podman", "helm"].iter().any(|name| matches.get_flag(name)) || matches.contains_id("file") {
+pub(super) fn helper(context: &Context, logins: &LoginContext<'_>, args: &LoginArgs) -> anyhow::Result<()> {
+    if args.places.names_another() {
         anyhow::bail!(Error::Usage(
             "--helper changes docker's file, which podman, helm and the others read too; DOCKER_CONFIG names another"
                 .to_owned()
@@ -30,13 +25,11 @@ pub(super) fn helper(
     }
     let settings = &context.settings;
     let file = Client::Docker.file(settings)?;
-    let dry_run = matches.get_flag("dry-run");
-    let named = given(matches);
-    let named: Vec<String> = named
-        .iter()
-        .map(|host| address(host).map(|address| address.to_string()))
-        .collect::<anyhow::Result<_>>()?;
-    if matches.get_flag("undo") {
+    let dry_run = args.dry_run;
+    let hosts = args.places.hosts.iter();
+    let named: Vec<String> =
+        hosts.map(|host| address(host).map(|address| address.to_string())).collect::<anyhow::Result<_>>()?;
+    if args.undo {
         let change = helper_install::undo(settings, &file, &named, dry_run)?;
         let gone = if named.is_empty() { helper_install::unlink(settings, dry_run) } else { None };
         if dry_run {
@@ -56,11 +49,7 @@ pub(super) fn helper(
         return Ok(());
     }
     let rules = rules(settings)?;
-    let hosts = if named.is_empty() || matches.get_flag("all") {
-        in_use(context, logins, &rules, named)?
-    } else {
-        named
-    };
+    let hosts = if named.is_empty() || args.all { in_use(context, logins, &rules, named)? } else { named };
     for host in &hosts {
         target(&rules, &address(host)?)?;
     }
@@ -103,11 +92,7 @@ fn say_program(context: &Context, program: Option<Program>, dry_run: bool) {
 }
 
 /// Shows what would be used, and whether login.conf is sound.
-pub(super) fn check(
-    context: &Context,
-    logins: &LoginContext<'_>,
-    matches: &ArgMatches,
-) -> anyhow::Result<()> {
+pub(super) fn check(context: &Context, logins: &LoginContext<'_>, hosts: &[String]) -> anyhow::Result<()> {
     let settings = &context.settings;
     let rules = rules(settings)?;
     let profiles = settings.profiles()?;
@@ -132,8 +117,8 @@ pub(super) fn check(
         Some(file) => format!("{}: no rules\n", file.display()),
         None => "no home directory, and so no login.conf\n".to_owned(),
     };
-    for host in given(matches) {
-        let target = target(&rules, &address(&host)?)?;
+    for host in hosts {
+        let target = target(&rules, &address(host)?)?;
         text.push_str(&described(logins, &rules, &target));
     }
     Ok(context.ui.print(&text)?)

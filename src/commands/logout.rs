@@ -2,47 +2,46 @@
 
 use std::process::ExitCode;
 
-use clap::{Arg, ArgAction, ArgMatches};
+use clap::ArgMatches;
 
-use super::login::{files, places};
-use super::login_hosts::{address, given, in_use, rules};
-use super::{Command, Context};
+use super::login_args::LogoutArgs;
+use super::login_hosts::{address, in_use, rules};
+use super::{Command, Context, images};
 use crate::auth::auth_file::{self, Client};
 use crate::auth::login::LoginContext;
 use crate::auth::write_login::{self, CredentialLocation};
 use crate::error::Error;
 
-/// The row of this verb.
+/// The row of `ecr logout`.
 pub(super) const COMMAND: Command = Command { name: "logout", define, run };
 
 fn define() -> clap::Command {
-    let flag = |name: &'static str, help: &'static str| {
-        Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
-    };
-    clap::Command::new("logout")
+    let command = clap::Command::new("logout")
         .about("Remove the passwords of registries")
         .long_about(
             "Remove the passwords of registries from the files of docker, podman or helm, and from the cache. A helper \
              that docker asks ('ecr login --helper') stays: --undo there takes it back.",
-        )
-        .args(places())
-        .arg(flag("all", "Every registry of ECR that docker's file, login.conf and the cache name."))
-        .arg(flag("dry-run", "Show as a diff what would change, and change nothing."))
+        );
+    images::define::<LogoutArgs>(command)
 }
 
 fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
+    images::run(context, matches, logout)
+}
+
+fn logout(context: &Context, args: &LogoutArgs) -> anyhow::Result<ExitCode> {
     let logins = LoginContext::open(&context.settings);
     let rules = rules(&context.settings)?;
-    let hosts = given(matches);
-    if hosts.is_empty() && !matches.get_flag("all") {
+    let hosts = args.places.hosts.clone();
+    if hosts.is_empty() && !args.all {
         anyhow::bail!(Error::Usage("Which registry? Name its HOST, or say --all".to_owned()));
     }
-    let hosts = if matches.get_flag("all") { in_use(context, &logins, &rules, hosts)? } else { hosts };
-    let dry_run = matches.get_flag("dry-run");
+    let hosts = if args.all { in_use(context, &logins, &rules, hosts)? } else { hosts };
+    let dry_run = args.dry_run;
     for host in &hosts {
         let address = address(host)?;
         let mut found = false;
-        for (client, file) in files(context, matches)? {
+        for (client, file) in args.places.files(&context.settings)? {
             found |= out_of(context, client, &file, &address.to_string(), dry_run)?;
         }
         if let (false, Some(target)) = (dry_run, rules.target(&address)) {

@@ -22,6 +22,7 @@ mod lifecycle;
 mod local;
 mod location;
 mod login;
+mod login_args;
 mod login_hosts;
 mod login_setup;
 mod logout;
