@@ -1,49 +1,61 @@
 //! `ecr local run -- COMMAND`: a command with a server for as long as it runs.
 
+use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::{ExitCode, ExitStatus};
 
 use anyhow::Context as _;
-use clap::{Arg, ArgMatches};
+use clap::ArgMatches;
 use tokio::process::{Child, Command};
 use tokio::sync::oneshot;
 
+use super::serve::BehaviourArgs;
 use super::{Context, Error, serve};
 use crate::commands::connect::reach;
+use crate::commands::images;
 use crate::commands::signals::Listener;
 use crate::local::Local;
 use crate::local::http::Server;
 use crate::platform;
 
+/// The arguments of `ecr local run`.
+#[derive(Debug, clap::Args)]
+struct RunArgs {
+    #[command(flatten)]
+    behaviour: BehaviourArgs,
+    /// The command and its arguments
+    #[arg(
+        value_name = "COMMAND",
+        num_args = 1..,
+        required = true,
+        trailing_var_arg = true,
+        allow_hyphen_values = true
+    )]
+    command: Vec<OsString>,
+}
+
 pub(super) fn define() -> clap::Command {
-    clap::Command::new("run")
+    let command = clap::Command::new("run")
         .about("Run a command with the embedded ECR at its service")
         .long_about(
             "Run a command with the embedded ECR at its service: a server starts on a free port and stops when the command \
              ends, whose exit code is passed on. The command finds AWS_ENDPOINT_URL_ECR, AWS_ENDPOINT_URL_ECR_PUBLIC, \
              AWS_ENDPOINT_URL_STS, AWS_REGION and credentials in its environment, and in ECR_REGISTRY the HOST:PORT to log in to and to push to.",
-        )
-        .args(serve::behaviour())
-        .arg(
-            Arg::new("command")
-                .value_name("COMMAND")
-                .num_args(1..)
-                .required(true)
-                .trailing_var_arg(true)
-                .allow_hyphen_values(true)
-                .value_parser(clap::value_parser!(std::ffi::OsString))
-                .help("The command and its arguments"),
-        )
+        );
+    images::define::<RunArgs>(command)
 }
 
 pub(super) fn run(context: &Context, folder: &Path, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
-    let options = serve::options(context, matches, SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
-    let ephemeral = matches.get_flag("ephemeral").then(serve::ephemeral).transpose()?;
+    images::run(context, matches, |context, args| run_command(context, folder, args))
+}
+
+fn run_command(context: &Context, folder: &Path, args: &RunArgs) -> anyhow::Result<ExitCode> {
+    let options = args.behaviour.options(context, SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+    let ephemeral = args.behaviour.ephemeral.then(serve::ephemeral).transpose()?;
     let local = Local::open(ephemeral.as_ref().map_or(folder, tempfile::TempDir::path))?
         .with_upstream_access(reach(&context.settings)?);
-    let mut words = matches.get_many::<std::ffi::OsString>("command").into_iter().flatten();
-    let program = words.next().context("the command is empty")?;
+    let (program, words) = args.command.split_first().context("the command is empty")?;
     let mut command = Command::new(program);
     command.args(words);
     serve::runtime()?.block_on(async {

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use clap::{Arg, ArgAction, ArgMatches};
+use clap::ArgMatches;
 
 use super::{Context, Error};
 use crate::commands::connect::reach;
+use crate::commands::images;
 use crate::commands::signals::Listener;
 use crate::commands::threads;
 use crate::image::host::is_account_id;
@@ -19,96 +20,137 @@ use crate::local::{DEFAULT_PORT, Local};
 use crate::platform;
 use crate::store::private_temporary;
 
+/// The arguments of `ecr local serve`.
+#[derive(Debug, clap::Args)]
+struct ServeArgs {
+    /// The port to listen on; 0 takes a free one
+    #[arg(long, value_name = "PORT", default_value_t = DEFAULT_PORT)]
+    port: u16,
+    /// The address to listen on; one that other machines can reach needs --credentials or --trust-network
+    #[arg(long, value_name = "ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
+    address: IpAddr,
+    /// Let in whoever reaches the address, without checking signatures
+    #[arg(
+        long,
+        conflicts_with = "credentials",
+        long_help = "Let in whoever reaches the address, without checking signatures: for a network that is trusted, such as \
+                     that of a CI job. Requests must be for an IP address, for a name without dots such as ecr, or for one of \
+                     --hostname, so that no web page can reach the server under a name of its own."
+    )]
+    trust_network: bool,
+    /// Serve HTTPS with this certificate chain, in PEM
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_certificate: Option<PathBuf>,
+    /// The private key of the certificate, in PEM
+    #[arg(long, value_name = "FILE", requires = "tls_certificate")]
+    tls_key: Option<PathBuf>,
+    /// Take only requests signed with a key of this file, which is like ~/.aws/credentials
+    #[arg(
+        long,
+        value_name = "FILE",
+        long_help = "Take only requests signed with a key of this file, which is like ~/.aws/credentials. Beside \
+                     aws_access_key_id and aws_secret_access_key, a section may say whose the key is: principal_arn is the \
+                     ARN of a user, a role, a session of a role or an account's root, and aws_account_id an account; may_assume \
+                     lists the ARNs of roles that sts assume-role gives it."
+    )]
+    credentials: Option<PathBuf>,
+    /// Carry out lifecycle policies now and then every so often, as 90s, 30m, 12h or 1d; never by default
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    lifecycle_every: Option<Duration>,
+    /// How long an archived image is ACTIVATING before it is back, as 90s or 20m; not at all by default
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    restore_time: Option<Duration>,
+    /// Wait for the disk, so that what is acknowledged survives a power cut and not only the process
+    #[arg(long, conflicts_with = "ephemeral")]
+    durable: bool,
+    #[command(flatten)]
+    behaviour: BehaviourArgs,
+}
+
+/// Arguments that `run` has too.
+#[derive(Debug, clap::Args)]
+pub(super) struct BehaviourArgs {
+    /// Serve an empty store that is deleted at the end, instead of the folder
+    #[arg(long)]
+    pub(super) ephemeral: bool,
+    /// The account of callers whose access key is not twelve digits
+    #[arg(long, value_name = "ACCOUNT", value_parser = account)]
+    account: Option<String>,
+    /// Ask for no credentials in docker's registry API
+    #[arg(long)]
+    anonymous: bool,
+    /// A further name under which clients reach the server
+    #[arg(
+        long = "hostname",
+        value_name = "NAME",
+        long_help = "A further name under which clients reach the server. One that checks no signatures takes requests for \
+                     127.0.0.1, localhost, [::1] and the hosts of Amazon ECR only (with --trust-network also for any address and \
+                     any name without dots), so that no web page can reach it under a name of its own. May be given more than \
+                     once."
+    )]
+    hostnames: Vec<String>,
+    /// Let registry and repository policies decide who may do what
+    #[arg(
+        long,
+        long_help = "Let registry and repository policies decide who may do what, as IAM evaluates them. A caller may do \
+                     everything in its own account's registry unless a policy denies it, and in another one what a policy \
+                     allows. Without this, policies are checked and kept, and every caller may do everything. Nothing keeps \
+                     --local from the store, as its user has the folder."
+    )]
+    enforce_policies: bool,
+    /// Deviate from the registry specification where this service does
+    #[arg(long, value_name = "SERVICE", value_parser = ["ecr"])]
+    quirks: Option<String>,
+    /// Rules by which requests fail.
+    #[arg(
+        long = "fault",
+        value_name = "RULE",
+        help = "Make requests fail: TARGET,ACTION[,count=N][,after=N][,probability=P][,seed=N]",
+        long_help = "Make requests fail: TARGET,ACTION[,count=N][,after=N][,probability=P][,seed=N]. TARGET is an operation, \
+                     the beginning of a path such as /v2/ or 'PATCH /v2/', or *. ACTION is one of throttle, error=STATUS, \
+                     delay=MILLISECONDS, drop=BYTES (the connection breaks after so many bytes of the answer), \
+                     truncate=BYTES, corrupt, expire-uploads and expire-tokens. May be given more than once; the first rule \
+                     that strikes decides."
+    )]
+    faults: Vec<Rule>,
+    /// What to write to stderr: nothing, requests that failed on this machine, or all requests
+    #[arg(long, value_name = "LEVEL", value_parser = ["off", "error", "info"], default_value = "error")]
+    log_level: String,
+}
+
+impl BehaviourArgs {
+    /// The server's options at an address.
+    pub(super) fn options(&self, context: &Context, address: SocketAddr) -> Options {
+        let mut options = Options::loopback(0);
+        options.address = address;
+        if let Some(account) = &self.account {
+            options.account.clone_from(account);
+        }
+        if let Some(region) = &context.settings.globals().region {
+            options.region.clone_from(region);
+        }
+        options.anonymous = self.anonymous;
+        options.enforces_policies = self.enforce_policies;
+        options.quirks = self.quirks.is_some();
+        options.hosts.clone_from(&self.hostnames);
+        options.faults.clone_from(&self.faults);
+        let (failures_only, ui) = (self.log_level == "error", context.ui.clone());
+        options.log = (self.log_level != "off")
+            .then(|| Log { failures_only, write: Arc::new(move |line| ui.note(line)) });
+        options
+    }
+}
+
 pub(super) fn define() -> clap::Command {
-    clap::Command::new("serve")
+    let command = clap::Command::new("serve")
         .about("Serve the embedded ECR over HTTP on this machine")
         .long_about(
             "Serve the embedded ECR over HTTP on this machine, until Ctrl-C, SIGTERM or SIGHUP: Amazon ECR's API, and docker's \
              registry API for the repository URIs that it prints. The address is printed to stdout once requests are \
              answered. An access key of twelve digits is taken as the account; without --credentials signatures are not checked, as \
              only this machine, or with --trust-network only who is trusted, can reach the server.",
-        )
-        .arg(
-            Arg::new("port")
-                .long("port")
-                .value_name("PORT")
-                .value_parser(clap::value_parser!(u16))
-                .default_value(DEFAULT_PORT.to_string())
-                .help("The port to listen on; 0 takes a free one"),
-        )
-        .arg(
-            Arg::new("address")
-                .long("address")
-                .value_name("ADDRESS")
-                .value_parser(clap::value_parser!(IpAddr))
-                .default_value("127.0.0.1")
-                .help(
-                    "The address to listen on; one that other machines can reach needs --credentials or --trust-network",
-                ),
-        )
-        .arg(
-            Arg::new("trust-network")
-                .long("trust-network")
-                .action(ArgAction::SetTrue)
-                .conflicts_with("credentials")
-                .help("Let in whoever reaches the address, without checking signatures")
-                .long_help(
-                    "Let in whoever reaches the address, without checking signatures: for a network that is trusted, such as \
-                     that of a CI job. Requests must be for an IP address, for a name without dots such as ecr, or for one of \
-                     --hostname, so that no web page can reach the server under a name of its own.",
-                ),
-        )
-        .arg(
-            Arg::new("tls-certificate")
-                .long("tls-certificate")
-                .value_name("FILE")
-                .value_parser(clap::value_parser!(PathBuf))
-                .requires("tls-key")
-                .help("Serve HTTPS with this certificate chain, in PEM"),
-        )
-        .arg(
-            Arg::new("tls-key")
-                .long("tls-key")
-                .value_name("FILE")
-                .value_parser(clap::value_parser!(PathBuf))
-                .requires("tls-certificate")
-                .help("The private key of the certificate, in PEM"),
-        )
-        .arg(
-            Arg::new("credentials")
-                .long("credentials")
-                .value_name("FILE")
-                .value_parser(clap::value_parser!(PathBuf))
-                .help("Take only requests signed with a key of this file, which is like ~/.aws/credentials")
-                .long_help(
-                    "Take only requests signed with a key of this file, which is like ~/.aws/credentials. Beside \
-                     aws_access_key_id and aws_secret_access_key, a section may say whose the key is: principal_arn is the \
-                     ARN of a user, a role, a session of a role or an account's root, and aws_account_id an account; may_assume \
-                     lists the ARNs of roles that sts assume-role gives it.",
-                ),
-        )
-        .arg(
-            Arg::new("lifecycle-every")
-                .long("lifecycle-every")
-                .value_name("DURATION")
-                .value_parser(duration)
-                .help("Carry out lifecycle policies now and then every so often, as 90s, 30m, 12h or 1d; never by default"),
-        )
-        .arg(
-            Arg::new("restore-time")
-                .long("restore-time")
-                .value_name("DURATION")
-                .value_parser(duration)
-                .help("How long an archived image is ACTIVATING before it is back, as 90s or 20m; not at all by default"),
-        )
-        .arg(
-            Arg::new("durable")
-                .long("durable")
-                .action(ArgAction::SetTrue)
-                .conflicts_with("ephemeral")
-                .help("Wait for the disk, so that what is acknowledged survives a power cut and not only the process"),
-        )
-        .args(behaviour())
+        );
+    images::define::<ServeArgs>(command)
 }
 
 /// Reads a number of seconds, minutes, hours or days.
@@ -126,135 +168,20 @@ fn duration(text: &str) -> Result<Duration, String> {
     if number == 0 { Err(wrong()) } else { Ok(Duration::from_secs(u64::from(number) * seconds)) }
 }
 
-/// The options that `run` has too.
-pub(super) fn behaviour() -> Vec<Arg> {
-    vec![
-        Arg::new("ephemeral")
-            .long("ephemeral")
-            .action(ArgAction::SetTrue)
-            .help("Serve an empty store that is deleted at the end, instead of the folder"),
-        Arg::new("account")
-            .long("account")
-            .value_name("ACCOUNT")
-            .value_parser(account)
-            .help("The account of callers whose access key is not twelve digits"),
-        Arg::new("anonymous")
-            .long("anonymous")
-            .action(ArgAction::SetTrue)
-            .help("Ask for no credentials in docker's registry API"),
-        Arg::new("hostname")
-            .long("hostname")
-            .value_name("NAME")
-            .action(ArgAction::Append)
-            .help("A further name under which clients reach the server")
-            .long_help(
-                "A further name under which clients reach the server. One that checks no signatures takes requests for \
-                 127.0.0.1, localhost, [::1] and the hosts of Amazon ECR only (with --trust-network also for any address and \
-                 any name without dots), so that no web page can reach it under a name of its own. May be given more than \
-                 once.",
-            ),
-        Arg::new("enforce-policies")
-            .long("enforce-policies")
-            .action(ArgAction::SetTrue)
-            .help("Let registry and repository policies decide who may do what")
-            .long_help(
-                "Let registry and repository policies decide who may do what, as IAM evaluates them. A caller may do \
-                 everything in its own account's registry unless a policy denies it, and in another one what a policy \
-                 allows. Without this, policies are checked and kept, and every caller may do everything. Nothing keeps \
-                 --local from the store, as its user has the folder.",
-            ),
-        Arg::new("quirks")
-            .long("quirks")
-            .value_name("SERVICE")
-            .value_parser(["ecr"])
-            .help("Deviate from the registry specification where this service does"),
-        Arg::new("fault")
-            .long("fault")
-            .value_name("RULE")
-            .action(ArgAction::Append)
-            .value_parser(clap::value_parser!(Rule))
-            .help("Make requests fail: TARGET,ACTION[,count=N][,after=N][,probability=P][,seed=N]")
-            .long_help(
-                "Make requests fail: TARGET,ACTION[,count=N][,after=N][,probability=P][,seed=N]. TARGET is an operation, \
-                 the beginning of a path such as /v2/ or 'PATCH /v2/', or *. ACTION is one of throttle, error=STATUS, \
-                 delay=MILLISECONDS, drop=BYTES (the connection breaks after so many bytes of the answer), \
-                 truncate=BYTES, corrupt, expire-uploads and expire-tokens. May be given more than once; the first rule \
-                 that strikes decides.",
-            ),
-        Arg::new("log-level")
-            .long("log-level")
-            .value_name("LEVEL")
-            .value_parser(["off", "error", "info"])
-            .default_value("error")
-            .help("What to write to stderr: nothing, requests that failed on this machine, or all requests"),
-    ]
-}
-
 fn account(text: &str) -> Result<String, String> {
     if is_account_id(text) { Ok(text.to_owned()) } else { Err("an account has twelve digits".to_owned()) }
 }
 
-/// The options on the command line.
-pub(super) fn options(context: &Context, matches: &ArgMatches, address: SocketAddr) -> Options {
-    let mut options = Options::loopback(0);
-    options.address = address;
-    if let Some(account) = matches.get_one::<String>("account") {
-        options.account.clone_from(account);
-    }
-    if let Some(region) = &context.settings.globals().region {
-        options.region.clone_from(region);
-    }
-    options.anonymous = matches.get_flag("anonymous");
-    options.enforces_policies = matches.get_flag("enforce-policies");
-    options.quirks = matches.contains_id("quirks");
-    options.hosts = matches.get_many("hostname").into_iter().flatten().cloned().collect();
-    options.faults = matches.get_many("fault").into_iter().flatten().cloned().collect();
-    let level = matches.get_one::<String>("log-level").map_or("error", String::as_str);
-    let ui = context.ui.clone();
-    options.log = (level != "off")
-        .then(|| Log { failures_only: level == "error", write: Arc::new(move |line| ui.note(line)) });
-    options
+pub(super) fn run(context: &Context, folder: &Path, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
+    images::run(context, matches, |context, args| serve(context, folder, args))
 }
 
-pub(super) fn run(context: &Context, folder: &Path, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
-    let port = matches.get_one("port").copied().unwrap_or(DEFAULT_PORT);
-    let address = matches.get_one("address").copied().unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
-    let trusts_network = matches.get_flag("trust-network");
-    let signed = matches.contains_id("credentials") && !matches.get_flag("anonymous");
-    if !address.is_loopback() && !trusts_network && !signed {
-        let text = format!(
-            "other machines can reach {address}: it takes --credentials FILE with the keys that requests must be signed \
-             with, and no --anonymous; or --trust-network, which lets in whoever reaches it"
-        );
-        return Err(Error::Usage(text).into());
-    }
-    let mut options = options(context, matches, SocketAddr::from((address, port)));
-    options.trusts_network = trusts_network;
-    let path = |name: &str| matches.get_one::<PathBuf>(name).cloned();
-    if let Some(path) = path("credentials") {
-        let text =
-            std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        warn_of_readers(context, &path, 0o077);
-        let none = || {
-            Error::Usage(format!(
-                "{}: every section needs aws_access_key_id and aws_secret_access_key, a key may be in one section only, and \
-                 principal_arn and may_assume take ARNs of IAM",
-                path.display()
-            ))
-        };
-        options.credentials = Some(Credentials::read(&text).ok_or_else(none)?);
-    }
-    options.lifecycle_every = matches.get_one("lifecycle-every").copied();
-    options.restore_time = matches.get_one("restore-time").copied().unwrap_or_default();
-    options.tls = path("tls-certificate").zip(path("tls-key"));
-    if let Some((_, key)) = &options.tls {
-        // A group of their own for such keys is customary.
-        warn_of_readers(context, key, 0o007);
-    }
-    let ephemeral = matches.get_flag("ephemeral").then(ephemeral).transpose()?;
+fn serve(context: &Context, folder: &Path, args: &ServeArgs) -> anyhow::Result<ExitCode> {
+    let options = server_options(context, args)?;
+    let ephemeral = args.behaviour.ephemeral.then(ephemeral).transpose()?;
     let folder = ephemeral.as_ref().map_or(folder, tempfile::TempDir::path);
     let mut local = Local::open(folder)?.with_upstream_access(reach(&context.settings)?);
-    if matches.get_flag("durable") {
+    if args.durable {
         local.make_durable();
     }
     runtime()?.block_on(async {
@@ -272,6 +199,42 @@ pub(super) fn run(context: &Context, folder: &Path, matches: &ArgMatches) -> any
         server.run(ready, stop).await?;
         Ok(ExitCode::SUCCESS)
     })
+}
+
+/// The server's options, with the files that they name.
+fn server_options(context: &Context, args: &ServeArgs) -> anyhow::Result<Options> {
+    let address = args.address;
+    let is_signed = args.credentials.is_some() && !args.behaviour.anonymous;
+    if !address.is_loopback() && !args.trust_network && !is_signed {
+        let text = format!(
+            "other machines can reach {address}: it takes --credentials FILE with the keys that requests must be signed \
+             with, and no --anonymous; or --trust-network, which lets in whoever reaches it"
+        );
+        return Err(Error::Usage(text).into());
+    }
+    let mut options = args.behaviour.options(context, SocketAddr::from((address, args.port)));
+    options.trusts_network = args.trust_network;
+    if let Some(path) = &args.credentials {
+        let text =
+            std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        warn_of_readers(context, path, 0o077);
+        let none = || {
+            Error::Usage(format!(
+                "{}: every section needs aws_access_key_id and aws_secret_access_key, a key may be in one section only, and \
+                 principal_arn and may_assume take ARNs of IAM",
+                path.display()
+            ))
+        };
+        options.credentials = Some(Credentials::read(&text).ok_or_else(none)?);
+    }
+    options.lifecycle_every = args.lifecycle_every;
+    options.restore_time = args.restore_time.unwrap_or_default();
+    options.tls = args.tls_certificate.clone().zip(args.tls_key.clone());
+    if let Some((_, key)) = &options.tls {
+        // A group of their own for such keys is customary.
+        warn_of_readers(context, key, 0o007);
+    }
+    Ok(options)
 }
 
 /// Tells of secrets that others on this machine can read.
