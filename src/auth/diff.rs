@@ -2,9 +2,10 @@
 
 use std::fmt::Write as _;
 use std::ops::Range;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use similar::{ChangeTag, TextDiff};
+use similar::algorithms::{Capture, Compact, Replace, myers};
+use similar::{ChangeTag, DiffOp, group_diff_ops};
 
 /// Unchanged lines that are shown around a change.
 const CONTEXT: usize = 3;
@@ -20,13 +21,12 @@ pub fn unified(name: &str, before: Option<&str>, after: &str) -> String {
     let mut text = format!("--- {from}\n+++ {name}\n");
     let (old, new): (Vec<&str>, Vec<&str>) =
         (before.unwrap_or_default().lines().collect(), after.lines().collect());
-    let diff = TextDiff::configure().timeout(PATIENCE).diff_slices(&old, &new);
-    for hunk in diff.unified_diff().context_radius(CONTEXT).iter_hunks() {
-        let (Some(first), Some(last)) = (hunk.ops().first(), hunk.ops().last()) else { continue };
-        let old = range(first.old_range().start..last.old_range().end);
-        let new = range(first.new_range().start..last.new_range().end);
-        let _ = writeln!(text, "@@ -{old} +{new} @@");
-        for change in hunk.iter_changes() {
+    for hunk in group_diff_ops(differences(&old, &new), CONTEXT) {
+        let (Some(first), Some(last)) = (hunk.first(), hunk.last()) else { continue };
+        let old_lines = range(first.old_range().start..last.old_range().end);
+        let new_lines = range(first.new_range().start..last.new_range().end);
+        let _ = writeln!(text, "@@ -{old_lines} +{new_lines} @@");
+        for change in hunk.iter().flat_map(|operation| operation.iter_changes(&*old, &*new)) {
             let sign = match change.tag() {
                 ChangeTag::Equal => ' ',
                 ChangeTag::Delete => '-',
@@ -36,6 +36,15 @@ pub fn unified(name: &str, before: Option<&str>, after: &str) -> String {
         }
     }
     text
+}
+
+/// The lines that differ, by one algorithm alone: similar's `TextDiff` has every one of its algorithms compiled, which
+/// are 600 KiB of a release.
+fn differences(old: &[&str], new: &[&str]) -> Vec<DiffOp> {
+    let mut hook = Compact::new(Replace::new(Capture::new()), old, new);
+    let deadline = Instant::now().checked_add(PATIENCE);
+    let Ok(()) = myers::diff_deadline_raw(&mut hook, old, 0..old.len(), new, 0..new.len(), deadline);
+    hook.into_inner().into_inner().into_ops()
 }
 
 /// `START,LENGTH` as a hunk's header has it: lines are counted from 1, and an empty range names the line before it.
