@@ -20,7 +20,7 @@ const PRIVATE: Mode = Mode::RUSR.union(Mode::WUSR);
 /// A pipe or a device that is found instead of a file does not hold anybody up, and is found out by its type.
 const OPEN: OFlags = OFlags::NONBLOCK.union(OFlags::CLOEXEC).union(OFlags::NOCTTY);
 /// Bits of a mode with which somebody other than the owner can write.
-const OTHERS_WRITE: u32 = 0o022;
+const OTHERS_WRITE: Mode = Mode::WGRP.union(Mode::WOTH);
 
 /// An open directory.
 #[derive(Debug)]
@@ -64,7 +64,7 @@ impl Folder {
         if facts.st_uid != user() {
             return Err(io::Error::other(format!("it belongs to user {}", facts.st_uid)));
         }
-        if facts.st_mode & OTHERS_WRITE != 0 {
+        if Mode::from_raw_mode(facts.st_mode).intersects(OTHERS_WRITE) {
             rustix::fs::fchmod(&folder.handle, Mode::RWXU)?;
         }
         Ok(folder)
@@ -224,7 +224,8 @@ fn regular(handle: OwnedFd) -> io::Result<File> {
 }
 
 fn is_own(file: &File) -> io::Result<bool> {
-    let facts = file.metadata()?;
-    let is_alone = facts.nlink() == 1 && facts.mode() & OTHERS_WRITE == 0;
-    Ok(facts.is_file() && facts.uid() == user() && is_alone)
+    let facts = rustix::fs::fstat(file)?;
+    let is_file = FileType::from_raw_mode(facts.st_mode) == FileType::RegularFile;
+    let is_alone = facts.st_nlink == 1 && !Mode::from_raw_mode(facts.st_mode).intersects(OTHERS_WRITE);
+    Ok(is_file && facts.st_uid == user() && is_alone)
 }
