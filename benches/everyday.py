@@ -12,11 +12,13 @@ CONTRIBUTING.md ("Other programs") says how to make (PEERS, default /opt/peers),
 images are written into the embedded ECR's database, which pushing them would take minutes for. Only loopback is used.
 """
 
+import base64
 import contextlib
 import hashlib
 import json
 import os
 import pathlib
+import shutil
 import socket
 import statistics
 import subprocess
@@ -32,8 +34,8 @@ IMAGE = "application/vnd.oci.image.manifest.v1+json"
 NEWEST = "sort_by(imageDetails,&imagePushedAt)[-1].imageTags"
 
 
-def seed(store, name, size):
-    """Gives a repository so many images: three of four with a tag, pushed a minute apart."""
+def seed(store, name, size, every=4):
+    """Gives a repository so many images, pushed a minute apart: one of `every` without a tag."""
     # Here alone: what this program has in memory is the least that the peak of another can be.
     import sqlite3  # noqa: PLC0415
 
@@ -42,13 +44,14 @@ def seed(store, name, size):
     (first,) = database.execute("SELECT coalesce(max(id), 0) + 1 FROM image").fetchone()
     begin = int(time.time() * 1000) - size * 60_000
     images, manifests, tags = [], [], []
+    config = {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": "sha256:" + "0" * 64, "size": 2}
     for number in range(size):
-        manifest = json.dumps({"schemaVersion": 2, "mediaType": IMAGE, "layers": [], "annotations": {"n": f"{name} {number}"}})
+        manifest = json.dumps({"schemaVersion": 2, "mediaType": IMAGE, "config": config, "layers": [], "annotations": {"n": f"{name} {number}"}})
         digest = "sha256:" + hashlib.sha256(manifest.encode()).hexdigest()
         pushed = begin + number * 60_000
         images.append((first + number, repository, digest, IMAGE, 50_000_000 + number, pushed))
         manifests.append((first + number, manifest.encode()))
-        if number % 4:
+        if number % every:
             tags.append((repository, f"v1.{number // 1000}.{number % 1000}", first + number, pushed))
     database.executemany("INSERT INTO image (id, repository, digest, media_type, size, pushed_at) VALUES (?, ?, ?, ?, ?, ?)", images)
     database.executemany("INSERT INTO manifest VALUES (?, ?)", manifests)
@@ -90,10 +93,10 @@ class Workplace:
         self.environment = client(folder, self.server)
         self.port = int(self.server.address.rsplit(":", 1)[1])
 
-    def repository(self, name, size):
+    def repository(self, name, size, every=4):
         run([ECR, "create-repository", "--repository-name", name], self.environment)
         # In a process of its own: what this one has ever held would count as the peak of every program it starts.
-        subprocess.run([sys.executable, __file__, "seed", f"{self.folder}/store", name, str(size)], check=True)
+        subprocess.run([sys.executable, __file__, "seed", f"{self.folder}/store", name, str(size), str(every)], check=True)
 
     def calls(self, arguments):
         counter = Counter(self.port)
@@ -105,6 +108,16 @@ class Workplace:
 
     def aws(self, *arguments):
         return ["/usr/sbin/chroot", str(PEERS), "/usr/bin/aws", "ecr", *arguments], {**self.environment, "HOME": "/root"}
+
+    def peers(self, script, **variables):
+        """A script of shell where the other programs are."""
+        return ["/usr/sbin/chroot", str(PEERS), "/bin/sh", "-ec", script], {**self.environment, "HOME": "/root", **variables}
+
+    def away(self):
+        """The environment behind 50 ms of network, and the process that makes them."""
+        shaper = [sys.executable, str(ROOT / "benches/shaper.py"), str(self.port), "--rtt", "50", "--mbit", "1000"]
+        line = subprocess.Popen(shaper, stdout=subprocess.PIPE, text=True)
+        return {**self.environment, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{line.stdout.readline().strip()}"}, line
 
 
 def head():
@@ -154,13 +167,10 @@ def measure_list(rounds, size):
 def measure_usage(rounds, _):
     with tempfile.TemporaryDirectory() as folder:
         workplace = Workplace(folder)
-        shaper = [sys.executable, str(ROOT / "benches/shaper.py"), str(workplace.port), "--rtt", "50", "--mbit", "1000"]
-        line = subprocess.Popen(shaper, stdout=subprocess.PIPE, text=True)
+        far, line = workplace.away()
         try:
             for number in range(200):
                 workplace.repository(f"team/service-{number}", 500)
-            near = workplace.environment
-            far = {**near, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{line.stdout.readline().strip()}"}
             head()
             row(workplace, "repos --usage, near", workplace.ecr("repos", "--usage"), rounds)
             for jobs in ["1", "8", "32"]:
@@ -170,6 +180,60 @@ def measure_usage(rounds, _):
             line.terminate()
             line.wait()
             workplace.server.stop()
+
+
+PRUNE = """aws ecr list-images --repository-name $1 --filter tagStatus=UNTAGGED --query 'imageIds[].imageDigest' --output text |
+tr '\\t' '\\n' | sed s/^/imageDigest=/ | xargs -n 100 aws ecr batch-delete-image --repository-name $1 --image-ids"""
+RETAG = """while read -r tag; do
+manifest=$(aws ecr batch-get-image --repository-name retag --image-ids imageTag=$tag --query 'images[0].imageManifest' --output text)
+aws ecr put-image --repository-name retag --image-tag aws-$tag --image-manifest "$manifest"; done < $LIST"""
+
+
+def measure_change(rounds, size):
+    with tempfile.TemporaryDirectory() as folder:
+        workplace = Workplace(folder)
+        far, line = workplace.away()
+        names = [f"prune-{number}" for number in range(2 * rounds)]
+        lists = PEERS / "tmp" / f"tags-{os.getpid()}"
+        try:
+            for name in [*names, "prune-aws"]:
+                workplace.repository(name, size, 20)
+            tags = [f"v1.{number}" for number in range(100)]
+            run([ECR, "create-repository", "--repository-name", "retag"], workplace.environment)
+            more = [word for tag in tags for word in ("--tag", tag)]
+            run([ECR, "push", str(ROOT / "examples/sample-image"), "retag", *more], workplace.environment)
+            options = ["--untagged", "--grace", "0s"]
+            head()
+            row(workplace, f"prune --dry-run of {size // 20} of {size}", workplace.ecr("prune", names[0], *options, "--dry-run"), rounds)
+            for place, environment, mine in [("near", workplace.environment, names[::2]), ("50 ms away", far, names[1::2])]:
+                runs = [run([ECR, "prune", name, *options, "--yes"], environment) for name in mine]
+                seconds = statistics.median(run[0] for run in runs)
+                print(f"{f'prune --yes, {place}':44} {seconds:8.3f} {'':6} {max(run[1] for run in runs):7.1f}", flush=True)
+            if not lists.parent.exists():
+                return
+            seconds, peak = run(*workplace.peers(PRUNE.replace("$1", "prune-aws")))
+            print(f"{'aws ecr list-images, batch-delete-image':44} {seconds:8.3f} {'':6} {peak:7.1f}", flush=True)
+            lists.write_text("".join(f"{tag}\n" for tag in tags))
+            mine = f"while read -r tag; do {ECR} tag retag:$tag ecr-$tag; done < {lists}"
+            crane = f"while read -r tag; do crane tag --insecure {workplace.server.address[7:]}/retag:$tag crane-$tag; done < $LIST"
+            inside = f"/tmp/{lists.name}"
+            docker = PEERS / "tmp" / f"docker-{os.getpid()}"
+            docker.mkdir()
+            password = subprocess.run([ECR, "get-login-password"], env=workplace.environment, capture_output=True, text=True, check=True)
+            login = base64.b64encode(f"AWS:{password.stdout.strip()}".encode()).decode()
+            (docker / "config.json").write_text(json.dumps({"auths": {workplace.server.address[7:]: {"auth": login}}}))
+            for name, program in [
+                ("ecr tag of 100 images", (["/bin/sh", "-ec", mine], workplace.environment)),
+                ("crane tag of 100 images", workplace.peers(crane, LIST=inside, DOCKER_CONFIG=f"/tmp/{docker.name}")),
+                ("aws ecr batch-get-image, put-image of 100", workplace.peers(RETAG, LIST=inside)),
+            ]:
+                seconds, peak = run(*program)
+                print(f"{name:44} {seconds:8.3f} {'':6} {peak:7.1f}", flush=True)
+        finally:
+            line.terminate()
+            workplace.server.stop()
+            lists.unlink(missing_ok=True)
+            shutil.rmtree(PEERS / "tmp" / f"docker-{os.getpid()}", ignore_errors=True)
 
 
 def rules(count):
@@ -230,9 +294,9 @@ def measure_gates(rounds, size):
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["seed"]:
-        seed(sys.argv[2], sys.argv[3], int(sys.argv[4]))
+        seed(sys.argv[2], sys.argv[3], int(sys.argv[4]), int(sys.argv[5]))
         raise SystemExit
-    work = {"list": measure_list, "usage": measure_usage, "gates": measure_gates}
+    work = {"list": measure_list, "usage": measure_usage, "gates": measure_gates, "change": measure_change}
     if len(sys.argv) < 2 or sys.argv[1] not in work:
         raise SystemExit(__doc__)
     given = [int(number) for number in sys.argv[2:]]

@@ -178,7 +178,10 @@ impl Destination {
         let failed = |reason: String| Done::of(&anyhow::anyhow!(reason));
         let Some(manifest) = &source.manifest else {
             let reference = &source.reference;
-            return failed(format!("the manifest of {reference} cannot be read: it is gone, or archived"));
+            return failed(format!(
+                "the manifest of {reference} cannot be read: it is gone, archived, or of a form other than an image or an \
+                 index; a put-image with the manifest that batch-get-image answers tags that, too"
+            ));
         };
         let text = match std::str::from_utf8(manifest.bytes()) {
             Ok(text) => text,
