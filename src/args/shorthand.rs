@@ -1,5 +1,4 @@
-//! The shorthand syntax, `Key=a,Value=b`: the grammar with the AWS CLI's error texts, and the pass
-//! that afterwards fits the values to a model.
+//! The shorthand syntax, `Key=a,Value=b`: the grammar, with the AWS CLI's error texts.
 //!
 //! ```text
 //! parameter = keyval *( "," keyval )
@@ -13,11 +12,15 @@
 //! White space of ASCII may stand around every mark. The parser never looks back further than to the last comma,
 //! so its time grows with the length of the text alone.
 
+mod fit;
+
 use serde_json::{Map, Value};
 
+pub use self::fit::fit;
+pub(super) use self::fit::{float, whole_number};
 use super::paramfile::{self, Content, Files};
-use crate::model::foreign::{self, Foreign};
-use crate::model::{Kind, Service, python};
+use crate::model::foreign::Foreign;
+use crate::model::python;
 
 /// Lists and hashes may nest as deep as in the AWS CLI, where Python's stack ends it.
 const MAX_LEVELS: usize = 490;
@@ -323,201 +326,5 @@ fn quoted_length(text: &[char], quote: char) -> Option<usize> {
     }
 }
 
-/// Fits parsed shorthand to a shape: a single value becomes a list where the model has one, texts become numbers and
-/// booleans. What does not fit stays for validation to name.
-pub fn fit(service: &Service, shape: &str, value: &mut Value) -> Result<(), Error> {
-    let shape = service.shape(shape);
-    match (shape.kind, &mut *value) {
-        (Kind::Structure, Value::Object(members)) => {
-            for (name, shape) in &shape.members {
-                if let Some(member) = members.get_mut(*name) {
-                    fit_member(service, shape, member)?;
-                }
-            }
-        }
-        (Kind::Map, Value::Object(members)) => {
-            let shape = shape.value.expect("a map in the model has values");
-            members.values_mut().try_for_each(|member| fit_member(service, shape, member))?;
-        }
-        (Kind::List, Value::Array(items)) => {
-            let shape = shape.member.expect("a list in the model has an element");
-            items.iter_mut().try_for_each(|item| fit_member(service, shape, item))?;
-        }
-        _ => {}
-    }
-    Ok(())
-}
-
-fn fit_member(service: &Service, shape: &str, value: &mut Value) -> Result<(), Error> {
-    match service.shape(shape).kind {
-        // The AWS CLI does not look into what it has wrapped.
-        Kind::List if !value.is_array() => *value = Value::Array(vec![value.take()]),
-        Kind::Integer | Kind::Long => *value = whole_number(value)?,
-        Kind::Float | Kind::Double => *value = float(value)?,
-        Kind::Boolean => {
-            if let Some(truth) = truth(value)? {
-                *value = Value::Bool(truth);
-            }
-        }
-        _ => fit(service, shape, value)?,
-    }
-    Ok(())
-}
-
-/// Python's `int(value)` for what shorthand can yield.
-pub(super) fn whole_number(value: &Value) -> Result<Value, Error> {
-    let failure = |message| Err(Error::Failure(message));
-    let (text, complaint) = match (value, Foreign::of(value)) {
-        (Value::String(text), _) => (text.clone(), python::int_complaint(text)),
-        (_, Some(Foreign::Bytes(base64))) => {
-            let bytes = base64_simd::STANDARD.decode_to_vec(base64).unwrap_or_default();
-            let complaint = format!("invalid literal for int() with base 10: {}", python::bytes_repr(&bytes));
-            (String::from_utf8(bytes).unwrap_or_default(), complaint)
-        }
-        _ => {
-            return failure(format!(
-                "int() argument must be a string, a bytes-like object or a real number, not '{}'",
-                foreign::type_name(value)
-            ));
-        }
-    };
-    match python::int(&text) {
-        Some(digits) => {
-            Ok(Value::Number(digits.parse().expect("int() answers digits with an optional sign")))
-        }
-        None => failure(complaint),
-    }
-}
-
-/// Python's `float(value)` for what shorthand can yield.
-pub(super) fn float(value: &Value) -> Result<Value, Error> {
-    let Value::String(text) = value else {
-        return Err(Error::Failure(format!(
-            "float() argument must be a string or a real number, not '{}'",
-            foreign::type_name(value)
-        )));
-    };
-    let digits = text.trim_matches(python::is_space);
-    let complaint = || format!("could not convert string to float: {}", python::string_repr(text));
-    let number: f64 = digits.parse().map_err(|_| Error::Failure(complaint()))?;
-    let shown = python::float_repr(number);
-    Ok(shown.parse().map_or_else(|_| Foreign::Float(&shown).into_value(), Value::Number))
-}
-
-fn truth(value: &Value) -> Result<Option<bool>, Error> {
-    match (value, Foreign::of(value)) {
-        (Value::String(text), _) => Ok(match text.to_lowercase().as_str() {
-            "true" => Some(true),
-            "false" => Some(false),
-            _ => None,
-        }),
-        (_, Some(Foreign::Bytes(_))) => Ok(None),
-        _ => {
-            let class = foreign::type_name(value);
-            Err(Error::Failure(format!("'{class}' object has no attribute 'lower'")))
-        }
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::ecr;
-    use serde_json::json;
-
-    fn no_files() -> Files<'static> {
-        Files { home: None, variable: &|_| None, encoding: None }
-    }
-
-    fn shown(result: Result<Value, Error>) -> Value {
-        match result {
-            Ok(value) => json!({ "value": value }),
-            Err(error) => json!({"error": error.to_string()}),
-        }
-    }
-
-    #[test]
-    fn reads_what_the_aws_cli_reads_and_complains_as_it_does() {
-        let recorded = include_str!("../../tests/fixtures/shorthand.json");
-        let cases: Vec<(String, Value)> = serde_json::from_str(recorded).unwrap();
-        for (text, expected) in cases {
-            assert_eq!(shown(parse(&text, no_files())), expected, "{text:?}");
-        }
-    }
-
-    #[test]
-    fn long_and_deep_texts_end_soon() {
-        let long = format!("a={}", "b,".repeat(100_000));
-        assert!(parse(&long, no_files()).is_err());
-        assert!(parse(&format!("a='{}", r"\'".repeat(100_000)), no_files()).is_ok());
-        let deep = |levels| parse(&format!("a={}{}", "[".repeat(levels), "]".repeat(levels)), no_files());
-        assert!(deep(MAX_LEVELS).is_ok());
-        assert_eq!(deep(MAX_LEVELS + 1), Err(Error::Failure("maximum recursion depth exceeded".to_owned())));
-    }
-
-    #[test]
-    fn values_come_from_files_after_an_at_sign() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("content").to_str().unwrap().to_owned();
-        std::fs::write(&path, "x,y\n").unwrap();
-        let cases = [
-            (
-                format!("a@=file://{path},b=file://{path}"),
-                json!({"a": "x,y\n", "b": format!("file://{path}")}),
-            ),
-            (format!("a@=[file://{path},z]"), json!({"a": ["x,y\n", "z"]})),
-            (format!("a@=[{{b=c}},file://{path}]"), json!({"a": [{"b": "c"}, format!("file://{path}")]})),
-            (format!("a@='fileb://{path}'"), json!({"a": {"\0bytes": "eCx5Cg=="}})),
-            (format!("a@=b,file://{path}"), json!({"a": ["b", "x,y\n"]})),
-        ];
-        for (text, expected) in cases {
-            assert_eq!(parse(&text, no_files()), Ok(expected));
-        }
-        let missing =
-            "Unable to load paramfile file:///nowhere: [Errno 2] No such file or directory: '/nowhere'";
-        assert_eq!(parse("a@=file:///nowhere", no_files()), Err(Error::Failure(missing.to_owned())));
-    }
-
-    #[test]
-    fn values_are_fitted_to_the_model() {
-        let cases = [
-            (
-                "ReplicationConfiguration",
-                "rules={destinations={region=r}}",
-                json!({"value": {"rules": [{"destinations": {"region": "r"}}]}}),
-            ),
-            (
-                "ReplicationConfiguration",
-                "rules=[{destinations={region=r}}]",
-                json!({"value": {"rules": [{"destinations": [{"region": "r"}]}]}}),
-            ),
-            ("ImageScanningConfiguration", "scanOnPush=TRUE", json!({"value": {"scanOnPush": true}})),
-            (
-                "ImageScanningConfiguration",
-                "scanOnPush=yes,x=1",
-                json!({"value": {"scanOnPush": "yes", "x": "1"}}),
-            ),
-            (
-                "ImageScanningConfiguration",
-                "scanOnPush=a,b",
-                json!({"error": "'list' object has no attribute 'lower'"}),
-            ),
-            ("UploadLayerPartRequest", "partFirstByte= +1_0 ", json!({"value": {"partFirstByte": 10}})),
-            (
-                "UploadLayerPartRequest",
-                "partFirstByte=x",
-                json!({"error": "invalid literal for int() with base 10: 'x'"}),
-            ),
-            (
-                "UploadLayerPartRequest",
-                "partFirstByte={a=b}",
-                json!({"error": "int() argument must be a string, a bytes-like object or a real number, not 'dict'"}),
-            ),
-        ];
-        for (shape, text, expected) in cases {
-            let fitted =
-                parse(text, no_files()).and_then(|mut value| fit(ecr(), shape, &mut value).map(|()| value));
-            assert_eq!(shown(fitted), expected, "{text}");
-        }
-    }
-}
+mod tests;

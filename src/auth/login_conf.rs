@@ -12,11 +12,14 @@
 //! The format is that of the AWS configuration files, without their nested blocks: whoever has an ECR has one of
 //! those. Unknown keys are errors, because a misspelt `profile` would otherwise log in as somebody else.
 
+mod rule;
+
 use std::path::{Path, PathBuf};
 
+pub use self::rule::Rule;
 use super::target::Target;
 use crate::image::host::{Address, Ecr, PUBLIC_REGION};
-use crate::settings::{Settings, without_login};
+use crate::settings::Settings;
 
 /// A file with a rule of each kind, as the manual page shows it.
 pub const EXAMPLE: &str = "\
@@ -47,33 +50,6 @@ endpoint_url = http://localhost:4510
 match_host = public.ecr.aws ecr-public.aws.com
 anonymous = true
 ";
-
-/// A rule: conditions, and what holds where they do.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Rule {
-    /// The section's name.
-    pub name: String,
-    /// The line on which it starts.
-    pub line: usize,
-    match_host: Option<Vec<String>>,
-    match_account: Option<Vec<String>>,
-    match_region: Option<Vec<String>>,
-    registry: Option<Ecr>,
-    /// The profile whose credentials are used.
-    pub profile: Option<String>,
-    /// The role that is assumed with them.
-    pub role_arn: Option<String>,
-    /// The external id for the role.
-    pub external_id: Option<String>,
-    /// The name of the role's session.
-    pub role_session_name: Option<String>,
-    /// The region that is asked.
-    pub region: Option<String>,
-    /// The endpoint that is asked.
-    pub endpoint_url: Option<String>,
-    /// Whether no credentials are handed out.
-    pub anonymous: bool,
-}
 
 /// The rules in their order.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -172,101 +148,6 @@ impl Rules {
     }
 }
 
-impl Rule {
-    fn fits(&self, address: &Address, own: Option<&Ecr>) -> bool {
-        let ecr = self.registry.as_ref().or(own);
-        let host = |glob: &String| {
-            let whole = glob.contains(':') && !glob.contains('[');
-            if whole { fits(glob, &address.to_string()) } else { fits(glob, &address.name) }
-        };
-        let any = |globs: &Option<Vec<String>>, text: Option<&str>| {
-            globs
-                .as_ref()
-                .is_none_or(|globs| text.is_some_and(|text| globs.iter().any(|glob| fits(glob, text))))
-        };
-        // A rule without a host condition speaks of ECR's own hosts only: `match_region = *` makes no alias.
-        self.match_host.as_ref().map_or(own.is_some(), |globs| globs.iter().any(host))
-            && any(&self.match_account, ecr.and_then(Ecr::account))
-            && any(&self.match_region, ecr.map(Ecr::region))
-    }
-
-    fn set(&mut self, key: &str, value: &str) -> Result<(), String> {
-        let globs = || -> Vec<String> {
-            let parts = value.split([' ', '\t', ',']).filter(|part| !part.is_empty());
-            parts.map(str::to_ascii_lowercase).collect()
-        };
-        let text = Some(value.to_owned());
-        match key {
-            "match_host" => self.match_host = Some(globs()),
-            "match_account" => self.match_account = Some(globs()),
-            "match_region" => self.match_region = Some(globs()),
-            "registry" => {
-                let ecr = Address::parse(value).and_then(|address| address.ecr());
-                self.registry = Some(ecr.ok_or_else(|| {
-                    format!("'{value}' is no registry host of ECR such as 111111111111.dkr.ecr.eu-west-1.amazonaws.com")
-                })?);
-            }
-            "profile" => self.profile = text,
-            "role_arn" if value.starts_with("arn:") => self.role_arn = text,
-            "role_arn" => return Err(format!("'{value}' is no ARN of a role")),
-            "external_id" => self.external_id = text,
-            "role_session_name" => self.role_session_name = text,
-            "region" => self.region = text,
-            "endpoint_url" if ["http://", "https://"].iter().any(|scheme| value.starts_with(scheme)) => {
-                self.endpoint_url = text;
-            }
-            "endpoint_url" => {
-                let shown = without_login(value);
-                return Err(format!("'{shown}' is no URL: it starts with http:// or https://"));
-            }
-            "anonymous" => match value.to_ascii_lowercase().as_str() {
-                "true" => self.anonymous = true,
-                "false" => self.anonymous = false,
-                _ => return Err(format!("anonymous is true or false, not '{value}'")),
-            },
-            _ => {
-                return Err(format!(
-                    "'{key}' is no key of a rule (match_host, match_account, match_region, registry, profile, role_arn, \
-                     external_id, role_session_name, region, endpoint_url, anonymous)"
-                ));
-            }
-        }
-        Ok(())
-    }
-
-    /// Checks the rule as a whole: which keys exclude or need each other.
-    fn sense(&self) -> Result<(), String> {
-        let who = format!("the rule '{}'", self.name);
-        if self.match_host.is_none() && self.match_account.is_none() && self.match_region.is_none() {
-            return Err(format!("{who} has no condition: give it match_host, match_account or match_region"));
-        }
-        let settings = [&self.profile, &self.role_arn, &self.region, &self.endpoint_url];
-        if self.anonymous && settings.iter().any(|setting| setting.is_some()) {
-            return Err(format!("{who} is anonymous and names credentials too"));
-        }
-        if self.role_arn.is_none() && (self.external_id.is_some() || self.role_session_name.is_some()) {
-            return Err(format!("{who} has external_id or role_session_name, but no role_arn"));
-        }
-        if self.registry.is_some() && self.match_host.is_none() {
-            return Err(format!("{who} has a registry, but no match_host that stands for it"));
-        }
-        let strangers = |glob: &&String| {
-            !glob.contains(['*', '?']) && Address::parse(glob).is_none_or(|address| address.ecr().is_none())
-        };
-        if self.registry.is_none()
-            && self.region.is_none()
-            && !self.anonymous
-            && let Some(host) = self.match_host.iter().flatten().find(strangers)
-        {
-            return Err(format!(
-                "{who}: {host} is no host of ECR; say which registry it stands for \
-                 (registry = ACCOUNT.dkr.ecr.REGION.amazonaws.com), or its region (region = REGION)"
-            ));
-        }
-        Ok(())
-    }
-}
-
 fn parse(text: &str, file: &Path) -> Result<Vec<Rule>, Error> {
     let wrong = |line: usize, what: String| Error::Line { file: file.display().to_string(), line, what };
     let mut rules: Vec<Rule> = Vec::new();
@@ -313,128 +194,5 @@ fn parse(text: &str, file: &Path) -> Result<Vec<Rule>, Error> {
     Ok(rules)
 }
 
-/// Whether a text fits a glob of `*` (any characters) and `?` (one).
-fn fits(glob: &str, text: &str) -> bool {
-    let (glob, text): (Vec<char>, Vec<char>) = (glob.chars().collect(), text.chars().collect());
-    let (mut at, mut seen, mut star) = (0, 0, None);
-    while seen < text.len() {
-        if glob.get(at) == Some(&'*') {
-            star = Some((at, seen));
-            at += 1;
-        } else if glob.get(at).is_some_and(|one| *one == '?' || *one == text[seen]) {
-            at += 1;
-            seen += 1;
-        } else if let Some((starred, taken)) = star {
-            // The last star takes one character more.
-            star = Some((starred, taken + 1));
-            at = starred + 1;
-            seen = taken + 1;
-        } else {
-            return false;
-        }
-    }
-    glob[at..].iter().all(|rest| *rest == '*')
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn rules(text: &str) -> Rules {
-        Rules { file: None, rules: parse(text, Path::new("login.conf")).unwrap() }
-    }
-
-    fn error(text: &str) -> String {
-        parse(text, Path::new("login.conf")).unwrap_err().to_string()
-    }
-
-    /// Rule and region for a host.
-    fn chosen(rules: &Rules, host: &str) -> Option<(Option<String>, String)> {
-        let target = rules.target(&Address::parse(host).unwrap())?;
-        Some((target.rule.map(|rule| rule.name), target.region))
-    }
-
-    #[test]
-    fn the_example_does_what_it_says() {
-        let rules = rules(EXAMPLE);
-        let named = |name: &str, region: &str| Some((Some(name.to_owned()), region.to_owned()));
-        assert_eq!(
-            chosen(&rules, "111111111111.dkr.ecr.us-west-2.amazonaws.com"),
-            named("production", "us-west-2")
-        );
-        assert_eq!(
-            chosen(&rules, "222233334444.dkr.ecr.eu-west-1.amazonaws.com"),
-            named("partners", "eu-west-1")
-        );
-        let free = Some((None, "us-west-1".to_owned()));
-        assert_eq!(chosen(&rules, "222233334444.dkr.ecr.us-west-1.amazonaws.com"), free);
-        assert_eq!(chosen(&rules, "https://Registry.example.com/v2/"), named("mirror", "eu-west-1"));
-        assert_eq!(chosen(&rules, "localhost:4510"), named("embedded", "us-east-1"));
-        assert_eq!(chosen(&rules, "localhost:4511"), None);
-        assert_eq!(chosen(&rules, "public.ecr.aws"), named("gallery", "us-east-1"));
-        assert_eq!(chosen(&rules, "docker.io"), None);
-        let hosts = ["registry.example.com", "localhost:4510"].map(str::to_owned).to_vec();
-        assert_eq!(rules.named_hosts(), hosts);
-    }
-
-    #[test]
-    fn an_alias_takes_the_form_of_the_registry_behind_it() {
-        let rules = rules("[a]\nmatch_host=*.example\nregistry=123456789012.dkr-ecr-fips.us-east-2.on.aws\n");
-        let target = rules.target(&Address::parse("x.example:8443").unwrap()).unwrap();
-        assert_eq!(target.host, "x.example:8443");
-        assert_eq!(target.account.as_deref(), Some("123456789012"));
-        assert_eq!((target.fips, target.dualstack, target.public), (true, true, false));
-    }
-
-    #[test]
-    fn what_makes_no_sense_is_named_with_its_line() {
-        for (text, expected) in [
-            ("profile=x", "line 1: 'profile' stands before the first rule: start one with [NAME]"),
-            ("[a", "line 1: a rule starts with its name in brackets: [NAME]"),
-            ("\n[a]\nwhat", "line 3: neither [NAME] nor KEY = VALUE"),
-            ("[a]\nprofile=", "line 2: 'profile' has no value"),
-            ("[a]\nprofile=x\nprofile=y", "line 3: 'profile' stands twice in the rule 'a'"),
-            ("[a]\nmatch_host=*\n[a]", "line 3: there are two rules named 'a'"),
-            (
-                "[a]\nprofile=x",
-                "line 1: the rule 'a' has no condition: give it match_host, match_account or match_region",
-            ),
-            ("[a]\nanonymous=maybe", "line 2: anonymous is true or false, not 'maybe'"),
-            ("[a]\nrole_arn=x", "line 2: 'x' is no ARN of a role"),
-            ("[a]\nendpoint_url=x", "line 2: 'x' is no URL: it starts with http:// or https://"),
-            (
-                "[a]\nmatch_host=*\nanonymous=true\nprofile=x",
-                "line 1: the rule 'a' is anonymous and names credentials too",
-            ),
-            (
-                "[a]\nmatch_host=*\nexternal_id=x",
-                "line 1: the rule 'a' has external_id or role_session_name, but no role_arn",
-            ),
-        ] {
-            assert_eq!(error(text), format!("login.conf, {expected}"));
-        }
-        assert!(
-            error("[a]\nprofle=x")
-                .starts_with("login.conf, line 2: 'profle' is no key of a rule (match_host,")
-        );
-        assert!(
-            error("[a]\nmatch_host=r.example").contains("r.example is no host of ECR; say which registry")
-        );
-    }
-
-    #[test]
-    fn globs() {
-        for (glob, text, expected) in [
-            ("*", "", true),
-            ("a*c", "abc", true),
-            ("a*c", "abcd", false),
-            ("a?c", "abc", true),
-            ("a?c", "ac", false),
-            ("*.dkr.ecr.*.amazonaws.com", "1.dkr.ecr.eu.amazonaws.com", true),
-            ("1111*", "2111", false),
-            ("**a", "bca", true),
-        ] {
-            assert_eq!(fits(glob, text), expected, "{glob} {text}");
-        }
-    }
-}
+mod tests;

@@ -4,7 +4,9 @@
 //! copied by digest, all tags of an image at once.
 
 mod deletion;
+mod difference;
 mod mirror;
+mod options;
 mod report;
 mod sync_registry;
 
@@ -14,7 +16,8 @@ use std::sync::Arc;
 use clap::ArgMatches;
 
 use self::deletion::Deletion;
-use self::mirror::{Mirror, Run, SyncOptions};
+use self::mirror::{Mirror, Run};
+use self::options::SyncOptions;
 use self::report::Report;
 use self::sync_registry::SyncRegistry;
 use super::create::{CreateArgs, Creation};

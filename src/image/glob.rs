@@ -77,6 +77,8 @@ mod tests {
             ("*a*b", "xaxxabc", false),
             ("1.?", "1.5", true),
             ("1.?", "1.", false),
+            ("a?c", "ac", false),
+            ("**a", "bca", true),
             ("latest", "latest", true),
         ] {
             assert_eq!(matches(glob, text), fits, "{glob} {text}");

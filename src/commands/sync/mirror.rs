@@ -1,6 +1,6 @@
-//! One repository and its mirror: what differs, and how that is made good.
+//! One repository and its mirror: how a difference is made good.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -11,13 +11,15 @@ use super::super::image_transfer::ImageTransfer;
 use super::super::location::Location;
 use super::super::registry::{self, explained};
 use super::super::summary::Row;
-use super::deletion::{Deletion, Extra};
+use super::deletion::Extra;
+use super::difference::{Difference, differ};
+use super::options::SyncOptions;
 use super::report::{Mirrored, Report};
 use super::sync_registry::SyncRegistry;
 use crate::error::Error;
 use crate::escape::escape;
-use crate::image::{Digest, Name, RepositoryName, Tag, glob};
-use crate::store::{self, Buffers, ImageListing, ResumeState, Unreadable};
+use crate::image::{Digest, Name, RepositoryName, Tag};
+use crate::store::{self, ImageListing, ResumeState};
 use crate::transfer::Options;
 use crate::transfer::progress::Progress;
 use crate::ui::Ui;
@@ -26,29 +28,6 @@ use crate::ui::progress::Display;
 /// How many repositories are compared at once.
 const COMPARED: usize = 8;
 
-/// Options shared by all mirrors.
-pub(super) struct SyncOptions<'a> {
-    /// Tags to mirror, none for all, and tags to leave out.
-    pub(super) globs: Arc<(Vec<String>, Vec<String>)>,
-    pub(super) deletion: Deletion,
-    pub(super) referrers: bool,
-    pub(super) dry_run: bool,
-    pub(super) keep_going: bool,
-    pub(super) jobs: usize,
-    pub(super) verify: bool,
-    /// The memory for all of them.
-    pub(super) buffers: Arc<Buffers>,
-    pub(super) create: Option<&'a Creation>,
-}
-
-impl SyncOptions<'_> {
-    fn chosen(&self) -> Box<store::TagFilter> {
-        let globs = Arc::clone(&self.globs);
-        let any = |globs: &[String], tag: &str| globs.iter().any(|glob| glob::matches(glob, tag));
-        Box::new(move |tag| (globs.0.is_empty() || any(&globs.0, tag)) && !any(&globs.1, tag))
-    }
-}
-
 /// A repository and its mirror.
 pub(super) struct Mirror {
     name: RepositoryName,
@@ -56,27 +35,6 @@ pub(super) struct Mirror {
     destination: Location,
     /// Display name of the mirror.
     below: RepositoryName,
-}
-
-/// How a mirror differs from its source.
-#[derive(Default)]
-struct Difference {
-    /// Images to copy, with the tags that they lack.
-    images: Vec<(Digest, Vec<Tag>)>,
-    /// Tags that name something else at the mirror, with what they are to name.
-    moved: Vec<(Tag, Digest)>,
-    /// Tags that the mirror has and its source does not list.
-    extra: Vec<Tag>,
-    /// Tags that are the same.
-    same: usize,
-    /// Listed tags of the source that cannot be read.
-    unreadable: Vec<Unreadable>,
-    /// How many of the chosen tags the mirror has.
-    at_mirror: usize,
-    /// Whether the source lists any tag.
-    source_has_tags: bool,
-    /// Whether the source answered a list.
-    source_is_list: bool,
 }
 
 impl Mirror {
@@ -312,110 +270,5 @@ impl Run<'_> {
             ended?;
         }
         Ok(())
-    }
-}
-
-fn differ(source: ImageListing, mirror: &ImageListing, wanted: &SyncOptions<'_>) -> Difference {
-    let there: HashMap<&Tag, &Digest> = mirror.images.iter().map(|(tag, digest)| (tag, digest)).collect();
-    let mut difference = Difference {
-        at_mirror: mirror.images.len() + mirror.unreadable.len(),
-        source_has_tags: !source.images.is_empty() || !source.unreadable.is_empty(),
-        source_is_list: source.is_list,
-        ..Difference::default()
-    };
-    let mut places: HashMap<&Digest, usize> = HashMap::new();
-    for (tag, digest) in &source.images {
-        let same = there.get(tag) == Some(&digest);
-        if !same && there.contains_key(tag) {
-            difference.moved.push((tag.clone(), digest.clone()));
-        }
-        difference.same += usize::from(same);
-        // What is about an image may be newer than its tag.
-        if same && !wanted.referrers {
-            continue;
-        }
-        let images = &mut difference.images;
-        let place = *places.entry(digest).or_insert_with(|| {
-            images.push((digest.clone(), Vec::new()));
-            images.len() - 1
-        });
-        if !same {
-            images[place].1.push(tag.clone());
-        }
-    }
-    let listed = source.images.iter().map(|(tag, _)| tag.as_str());
-    let listed: HashSet<&str> =
-        listed.chain(source.unreadable.iter().map(|unreadable| unreadable.name.as_str())).collect();
-    let goes = |tag: &&&Tag| !listed.contains(tag.as_str()) && !is_digest_tag(tag);
-    if wanted.deletion.wanted {
-        difference.extra = there.keys().filter(goes).map(|tag| (*tag).clone()).collect();
-    }
-    difference.extra.sort();
-    difference.unreadable = source.unreadable;
-    difference
-}
-
-/// Whether a tag has a digest in it. What it names is about the image of that digest, and a registry that lists
-/// referrers itself needs no such tag: so that the source has none says nothing.
-fn is_digest_tag(tag: &str) -> bool {
-    const DIGITS: usize = 64;
-    let digits = tag.strip_prefix("sha256-").or_else(|| tag.strip_prefix("sha512-"));
-    digits
-        .and_then(|digits| digits.get(..DIGITS))
-        .is_some_and(|digits| digits.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f')))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn wanted(delete: bool, referrers: bool) -> SyncOptions<'static> {
-        SyncOptions {
-            globs: Arc::default(),
-            deletion: Deletion { wanted: delete, ..Deletion::default() },
-            referrers,
-            dry_run: false,
-            keep_going: false,
-            jobs: 4,
-            verify: false,
-            buffers: Buffers::within(64 << 20),
-            create: None,
-        }
-    }
-
-    fn listing(images: &[(&str, &Digest)]) -> ImageListing {
-        let images = images.iter().map(|(tag, digest)| (tag.parse().unwrap(), (*digest).clone())).collect();
-        ImageListing { images, ..ImageListing::default() }
-    }
-
-    fn tags(names: &[&str]) -> Vec<Tag> {
-        names.iter().map(|name| name.parse().unwrap()).collect()
-    }
-
-    #[test]
-    fn what_differs() {
-        let [one, two, three] = [b"1", b"2", b"3"].map(|bytes| Digest::of(bytes));
-        let source = listing(&[("1", &one), ("1.0", &one), ("2", &two), ("3", &three)]);
-        let signature = format!("sha256-{}.sig", one.hexadecimal());
-        let mirror = listing(&[("1", &one), ("2", &one), ("old", &three), (&signature, &two)]);
-        let difference = differ(source.clone(), &mirror, &wanted(true, false));
-        assert_eq!(difference.moved, listing(&[("2", &two)]).images);
-        let expected = [(one.clone(), tags(&["1.0"])), (two, tags(&["2"])), (three, tags(&["3"]))];
-        assert_eq!(difference.images, expected);
-        assert_eq!((difference.extra, difference.same), (tags(&["old"]), 1));
-        assert_eq!(differ(source.clone(), &mirror, &wanted(false, false)).extra, tags(&[]));
-        // With referrers every image is looked at, those with nothing to copy too.
-        assert_eq!(differ(source.clone(), &source, &wanted(true, false)).images, []);
-        let all = differ(source.clone(), &source, &wanted(true, true)).images;
-        assert_eq!((all.len(), &all[0]), (3, &(one, tags(&[]))));
-    }
-
-    #[test]
-    fn what_the_source_lists_and_cannot_be_read_stays_at_the_mirror() {
-        let one = Digest::of(b"1");
-        let mut source = listing(&[("1", &one)]);
-        source.unreadable.push(Unreadable { name: "2".to_owned(), reason: String::new() });
-        let mirror = listing(&[("1", &one), ("2", &one), ("3", &one)]);
-        assert_eq!(differ(source, &mirror, &wanted(true, false)).extra, tags(&["3"]));
     }
 }

@@ -1,15 +1,24 @@
 //! The functions of JMESPath: one row each, with jmespath.py's checks in front of them.
 
+mod conversions;
+mod lists;
+mod numbers;
+mod objects;
+mod order;
+
 use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use serde_json::{Map, Value};
 
-use super::evaluate::{Argument, Result, evaluate, failure, order};
+use self::conversions::{to_array, to_number, to_string, type_of};
+use self::lists::{contains, join, length, map, not_null, reverse};
+use self::numbers::{abs, avg, round, total};
+use self::objects::{keys, merge, values};
+use self::order::{extreme, extreme_by, sort, sort_by};
+use super::evaluate::{Argument, Result, failure};
 use super::node::Node;
-use crate::output::integer::Integer;
-use crate::output::json;
-use crate::output::python::{Numeric, equal, read_number, str_of, type_name};
+use crate::output::python::{str_of, type_name};
 
 /// Types that an argument may have, under the names that error texts use.
 type Types = &'static [&'static str];
@@ -192,262 +201,4 @@ fn truth<'a>(answer: bool) -> Result<Cow<'a, Value>> {
 #[allow(clippy::unnecessary_wraps, reason = "every function ends in it")]
 fn owned<'a>(value: impl Into<Value>) -> Result<Cow<'a, Value>> {
     Ok(Cow::Owned(value.into()))
-}
-
-fn numeric(value: &Value) -> Numeric {
-    Numeric::of_value(value).unwrap_or(Numeric::Float(f64::NAN))
-}
-
-fn abs<'a>(arguments: &Arguments<'a>) -> Result<Cow<'a, Value>> {
-    owned(match numeric(arguments.value(0)) {
-        Numeric::Integer(integer) => Numeric::Integer(integer.abs()).into_value(),
-        Numeric::Float(float) => Numeric::Float(float.abs()).into_value(),
-    })
-}
-
-fn round<'a>(arguments: &Arguments<'a>, how: fn(f64) -> f64) -> Result<Cow<'a, Value>> {
-    let float = match numeric(arguments.value(0)) {
-        integer @ Numeric::Integer(_) => return owned(integer.into_value()),
-        Numeric::Float(float) => float,
-    };
-    match Integer::of_float(how(float)) {
-        Some(integer) => owned(Numeric::Integer(integer).into_value()),
-        None if float.is_nan() => failure("cannot convert float NaN to integer"),
-        None => failure("cannot convert float infinity to integer"),
-    }
-}
-
-fn avg<'a>(arguments: &Arguments<'a>) -> Result<Cow<'a, Value>> {
-    let items = arguments.items(0);
-    if items.is_empty() {
-        return owned(Value::Null);
-    }
-    #[allow(clippy::cast_precision_loss, reason = "no list is that long")]
-    let count = items.len() as f64;
-    owned(Numeric::Float(total(items).to_f64() / count).into_value())
-}
-
-/// Python's `sum`: exact over integers, and with Neumaier's compensation from the first float on.
-fn total(items: &[Value]) -> Numeric {
-    let mut numbers = items.iter().map(numeric);
-    let mut integer = Integer::from(0);
-    let mut high = loop {
-        match numbers.next() {
-            None => return Numeric::Integer(integer),
-            Some(Numeric::Integer(next)) => integer = integer.add(&next),
-            Some(Numeric::Float(next)) => break integer.to_f64() + next,
-        }
-    };
-    let mut low = 0.0;
-    for next in numbers.map(|number| number.to_f64()) {
-        let sum = high + next;
-        low += if high.abs() >= next.abs() { (high - sum) + next } else { (next - sum) + high };
-        high = sum;
-    }
-    Numeric::Float(if low != 0.0 && f64::is_finite(low) { high + low } else { high })
-}
-
-fn contains<'a>(arguments: &Arguments<'a>) -> Result<Cow<'a, Value>> {
-    let search = arguments.value(1);
-    match (arguments.value(0), search) {
-        (Value::String(text), Value::String(part)) => truth(text.contains(part.as_str())),
-        (Value::String(_), other) => {
-            failure(format!("'in <string>' requires string as left operand, not {}", type_name(other)))
-        }
-        _ => truth(arguments.items(0).iter().any(|item| equal(item, search))),
-    }
-}
-
-fn join<'a>(arguments: &Arguments<'a>) -> Result<Cow<'a, Value>> {
-    let texts: Vec<&str> = arguments.items(1).iter().filter_map(Value::as_str).collect();
-    owned(texts.join(arguments.text(0)))
-}
-
-fn keys<'a>(arguments: &Arguments<'a>) -> Result<Cow<'a, Value>> {
-    owned(arguments.members(0).keys().cloned().collect::<Vec<_>>())
-}
-
-fn values<'a>(arguments: &Arguments<'a>) -> Result<Cow<'a, Value>> {
-    owned(arguments.members(0).values().cloned().collect::<Vec<_>>())
-}
-
-fn length<'a>(arguments: &Arguments<'a>) -> Result<Cow<'a, Value>> {
-    owned(match arguments.value(0) {
-        Value::String(text) => text.chars().count(),
-        Value::Object(members) => members.len(),
-        _ => arguments.items(0).len(),
-    })
-}
-
-fn map<'a>(arguments: &Arguments<'a>) -> Result<Cow<'a, Value>> {
-    let node = arguments.reference(0);
-    owned(
-        arguments
-            .items(1)
-            .iter()
-            .map(|item| Ok(evaluate(node, item)?.into_owned()))
-            .collect::<Result<Value>>()?,
-    )
-}
-
-fn not_null<'a>(arguments: &Arguments<'a>) -> Result<Cow<'a, Value>> {
-    for argument in &arguments.0 {
-        match argument {
-            Argument::Value(value) if value.is_null() => {}
-            Argument::Value(value) => return Ok(value.clone()),
-            Argument::Reference(_) => return failure("Encountered unrecognized type in JSON encoder."),
-        }
-    }
-    owned(Value::Null)
-}
-
-fn reverse<'a>(arguments: &Arguments<'a>) -> Result<Cow<'a, Value>> {
-    owned(match arguments.value(0) {
-        Value::String(text) => Value::from(text.chars().rev().collect::<String>()),
-        _ => arguments.items(0).iter().rev().cloned().collect(),
-    })
-}
-
-/// A total order for sorting: NaN, which Python leaves where it lies, comes last.
-fn sorting_order(left: &Value, right: &Value) -> Ordering {
-    let is_nan = |value: &Value| Numeric::of_value(value).is_some_and(|number| number.to_f64().is_nan());
-    order(left, right, "<").ok().flatten().unwrap_or_else(|| is_nan(left).cmp(&is_nan(right)))
-}
-
-fn sort<'a>(arguments: &Arguments<'a>) -> Result<Cow<'a, Value>> {
-    let mut items = arguments.items(0).to_vec();
-    items.sort_by(sorting_order);
-    owned(items)
-}
-
-fn extreme<'a>(arguments: &Arguments<'a>, wanted: Ordering) -> Result<Cow<'a, Value>> {
-    let mut best: Option<&Value> = None;
-    for item in arguments.items(0) {
-        if best.is_none_or(|best| order(item, best, "<").ok().flatten() == Some(wanted)) {
-            best = Some(item);
-        }
-    }
-    owned(best.cloned().unwrap_or_default())
-}
-
-/// The keys by which a list is sorted or searched.
-fn key(node: &Node, item: &Value, name: &str, types: &[&str]) -> Result<Value> {
-    let key = evaluate(node, item)?.into_owned();
-    if types.contains(&kind_of(&key)) {
-        Ok(key)
-    } else {
-        wrong_type(name, &str_of(&key), types, kind_of(&key))
-    }
-}
-
-fn sort_by<'a>(arguments: &Arguments<'a>) -> Result<Cow<'a, Value>> {
-    let (items, node) = (arguments.items(0), arguments.reference(1));
-    let Some(first) = items.first() else { return Ok(arguments.first()) };
-    let required = kind_of(evaluate(node, first)?.as_ref());
-    if !["number", "string"].contains(&required) {
-        return wrong_type("sort_by", &str_of(first), &["string", "number"], required);
-    }
-    let keyed = items.iter().map(|item| Ok((key(node, item, "sort_by", &[required])?, item)));
-    let mut keyed = keyed.collect::<Result<Vec<_>>>()?;
-    keyed.sort_by(|(left, _), (right, _)| sorting_order(left, right));
-    owned(keyed.into_iter().map(|(_, item)| item.clone()).collect::<Vec<_>>())
-}
-
-fn extreme_by<'a>(
-    arguments: &Arguments<'a>,
-    name: &str,
-    symbol: &str,
-    wanted: Ordering,
-) -> Result<Cow<'a, Value>> {
-    let node = arguments.reference(1);
-    let mut best: Option<(Value, &Value)> = None;
-    for item in arguments.items(0) {
-        let key = key(node, item, name, &["number", "string"])?;
-        let better = match &best {
-            None => true,
-            Some((best, _)) => order(&key, best, symbol)? == Some(wanted),
-        };
-        if better {
-            best = Some((key, item));
-        }
-    }
-    owned(best.map(|(_, item)| item.clone()).unwrap_or_default())
-}
-
-/// Python's `dict.update`, which is all that looks at the arguments after the first.
-fn merge<'a>(arguments: &Arguments<'a>) -> Result<Cow<'a, Value>> {
-    let mut merged = arguments.members(0).clone();
-    for index in 1..arguments.0.len() {
-        if matches!(arguments.0[index], Argument::Reference(_)) {
-            return failure("'_Expression' object is not iterable");
-        }
-        match arguments.value(index) {
-            Value::Object(members) => {
-                merged.extend(members.iter().map(|(key, member)| (key.clone(), member.clone())));
-            }
-            Value::Array(pairs) => merge_pairs(&mut merged, pairs)?,
-            Value::String(text) if text.is_empty() => {}
-            Value::String(_) => {
-                return failure("dictionary update sequence element #0 has length 1; 2 is required");
-            }
-            other => return failure(format!("'{}' object is not iterable", type_name(other))),
-        }
-    }
-    owned(merged)
-}
-
-fn merge_pairs(merged: &mut Map<String, Value>, pairs: &[Value]) -> Result<()> {
-    for (index, pair) in pairs.iter().enumerate() {
-        let parts: Vec<Value> = match pair {
-            Value::Array(parts) => parts.clone(),
-            Value::String(text) => text.chars().map(|character| Value::from(character.to_string())).collect(),
-            Value::Object(members) => members.keys().map(|key| Value::from(key.as_str())).collect(),
-            _ => return failure("object is not iterable"),
-        };
-        let [key, value] = parts.as_slice() else {
-            let length = parts.len();
-            return failure(format!(
-                "dictionary update sequence element #{index} has length {length}; 2 is required"
-            ));
-        };
-        // Python would keep a number as a key and print it as text.
-        let key = key.as_str().map_or_else(|| json::compact(key), str::to_owned);
-        merged.insert(key, value.clone());
-    }
-    Ok(())
-}
-
-fn to_array<'a>(arguments: &Arguments<'a>) -> Result<Cow<'a, Value>> {
-    if matches!(arguments.0[0], Argument::Reference(_)) {
-        return failure("Encountered unrecognized type in JSON encoder.");
-    }
-    let value = arguments.first();
-    if value.is_array() { Ok(value) } else { owned(vec![value.into_owned()]) }
-}
-
-fn to_string<'a>(arguments: &Arguments<'a>) -> Result<Cow<'a, Value>> {
-    match arguments.value(0) {
-        Value::String(_) => Ok(arguments.first()),
-        other => owned(json::compact(other)),
-    }
-}
-
-fn to_number<'a>(arguments: &Arguments<'a>) -> Result<Cow<'a, Value>> {
-    if matches!(arguments.0[0], Argument::Reference(_)) {
-        return failure(
-            "int() argument must be a string, a bytes-like object or a real number, not '_Expression'",
-        );
-    }
-    match arguments.value(0) {
-        Value::Number(_) => Ok(arguments.first()),
-        Value::String(text) => owned(read_number(text).map_or(Value::Null, Numeric::into_value)),
-        _ => owned(Value::Null),
-    }
-}
-
-fn type_of<'a>(arguments: &Arguments<'a>) -> Result<Cow<'a, Value>> {
-    match &arguments.0[0] {
-        Argument::Value(value) => owned(kind_of(value)),
-        Argument::Reference(_) => owned(Value::Null),
-    }
 }

@@ -1,0 +1,84 @@
+use super::refusal::{hint, refusal};
+use super::*;
+use crate::auth::login_conf::Rules;
+use crate::settings::{Entry as Key, Environment, Globals};
+
+fn target(host: &str) -> Target {
+    Rules::default().target(&Address::parse(host).unwrap()).unwrap()
+}
+
+fn settings(variables: &[(&str, &str)]) -> Settings {
+    let mut all = vec![("AWS_CONFIG_FILE", "/nowhere"), ("AWS_SHARED_CREDENTIALS_FILE", "/nowhere")];
+    all.extend_from_slice(variables);
+    Settings::with_environment(Globals::default(), Environment::given(all))
+}
+
+#[test]
+fn the_form_of_the_host_switches_endpoints_on_and_never_off() {
+    let form = |host: &str, variables: &[(&str, &str)]| {
+        let (settings, target) = (settings(variables), target(host));
+        let for_target = settings_for_target(&settings, &target, &Identity::of(&settings, &target), None);
+        (for_target.region().unwrap().unwrap(), for_target.fips().unwrap(), for_target.dualstack().unwrap())
+    };
+    let plain = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
+    assert_eq!(form(plain, &[("AWS_REGION", "us-east-1")]), ("eu-west-1".into(), false, false));
+    assert_eq!(form(plain, &[("AWS_USE_FIPS_ENDPOINT", "true")]), ("eu-west-1".into(), true, false));
+    let fips = "123456789012.dkr.ecr-fips.us-west-2.amazonaws.com";
+    assert_eq!(form(fips, &[("AWS_USE_FIPS_ENDPOINT", "false")]), ("us-west-2".into(), true, false));
+    assert_eq!(form("123456789012.dkr-ecr.us-west-2.on.aws", &[]), ("us-west-2".into(), false, true));
+    assert_eq!(form("ecr-public.aws.com", &[("AWS_REGION", "eu-west-1")]), ("us-east-1".into(), false, true));
+}
+
+#[test]
+fn the_role_of_a_rule_is_assumed_with_what_would_be_used_without_it() {
+    let mut target = target("123456789012.dkr.ecr.eu-west-1.amazonaws.com");
+    let role = "arn:aws:iam::2:role/pull";
+    let mut rule = crate::auth::login_conf::Rule::default();
+    (rule.name, rule.role_arn) = ("r".into(), Some(role.into()));
+    target.rule = Some(rule);
+    let key = |variables: &[(&str, &str)], name: &str| {
+        let settings = settings(variables);
+        let for_target = settings_for_target(&settings, &target, &Identity::of(&settings, &target), None);
+        assert_eq!(for_target.profile().as_deref(), Some("login.conf r"));
+        for_target.profile_section().unwrap().unwrap().get(name).and_then(Key::text).map(str::to_owned)
+    };
+    assert_eq!(key(&[], "role_arn").as_deref(), Some(role));
+    assert_eq!(key(&[], "credential_source").as_deref(), Some("Ec2InstanceMetadata"));
+    assert_eq!(key(&[("AWS_ACCESS_KEY_ID", "A")], "credential_source").as_deref(), Some("Environment"));
+    assert_eq!(key(&[("AWS_PROFILE", "p")], "source_profile").as_deref(), Some("p"));
+}
+
+#[test]
+fn answers_of_both_services_are_read() {
+    let target = target("123456789012.dkr.ecr.eu-west-1.amazonaws.com");
+    let identity = Identity::of(&settings(&[]), &target);
+    let token = base64_simd::STANDARD.encode_to_string("AWS:word");
+    let data =
+        json!({"authorizationToken": token, "expiresAt": 1_700_000_000.5, "proxyEndpoint": "https://x"});
+    let expires = |value: Value| read(&value, &target, &identity, 7).map(|entry| entry.expires);
+    assert_eq!(expires(json!({"authorizationData": [data]})), Some(1_700_000_000));
+    assert_eq!(expires(json!({"authorizationData": data})), Some(1_700_000_000));
+    let text = json!({"authorizationToken": token, "expiresAt": "2023-11-14T22:13:20Z"});
+    assert_eq!(expires(json!({"authorizationData": [text]})), Some(1_700_000_000));
+    assert_eq!(expires(json!({"authorizationData": [{"authorizationToken": token}]})), Some(7 + LIFE));
+    for empty in [json!({}), json!({"authorizationData": []}), json!({"authorizationData": [{}]})] {
+        assert_eq!(expires(empty), None);
+    }
+}
+
+#[test]
+fn a_no_says_the_way_out() {
+    let target = target("public.ecr.aws");
+    let text = |code: &str, status: u16| refusal(code, "Words.", status, &target).line();
+    assert_eq!(
+        text("AccessDeniedException", 400),
+        "access denied: Words. The identity needs the permission ecr-public:GetAuthorizationToken and \
+         sts:GetServiceBearerToken"
+    );
+    assert_eq!(text("ThrottlingException", 400), "ECR cannot answer just now (ThrottlingException): Words");
+    assert!(refusal("Any", "", 503, &target).is_temporary());
+    assert!(!refusal("Any", "", 400, &target).is_temporary());
+    assert!(text("ExpiredTokenException", 400).contains("'aws sso login'"));
+    let profile = Identity::of(&settings(&[("AWS_PROFILE", "p")]), &target);
+    assert_eq!(hint("The SSO session has expired", &profile), ". Run 'aws sso login --profile p'");
+}
