@@ -64,11 +64,10 @@ impl Page {
         let more = entries.len() > self.limit;
         entries.truncate(self.limit);
         let next = entries.last().filter(|_| more).map(|(key, _)| encode(self.operation, key));
-        let entries: Vec<Value> = entries.into_iter().map(|(_, entry)| entry).collect();
-        match next {
-            Some(token) => json!({ name: entries, "nextToken": token }),
-            None => json!({ name: entries }),
-        }
+        // Not `json!`, which copies what it is given.
+        let entries = Value::Array(entries.into_iter().map(|(_, entry)| entry).collect());
+        let token = next.map(|token| ("nextToken".to_owned(), Value::String(token)));
+        Value::Object([(name.to_owned(), entries)].into_iter().chain(token).collect())
     }
 }
 

@@ -199,7 +199,7 @@ pub(in crate::local) fn project(service: &'static Service, shape: &'static Shape
     match (shape.kind, value) {
         (Kind::Structure, Value::Object(mut members)) => {
             let modelled = shape.members.iter().filter_map(|(member, name)| {
-                let value = members.shift_remove(*member)?;
+                let value = members.get_mut(*member)?.take();
                 Some(((*member).to_owned(), project(service, service.shape(name), value)))
             });
             Value::Object(modelled.collect())
