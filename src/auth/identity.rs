@@ -214,7 +214,7 @@ impl Definition {
             }
             for line in lines {
                 let (key, value) =
-                    line.split_once('=').map_or((line, ""), |(key, value)| (key.trim(), value.trim()));
+                    line.split_once(['=', ':']).map_or((line, ""), |(key, value)| (key.trim(), value.trim()));
                 let key = key.to_ascii_lowercase();
                 if SECRETS.contains(&key.as_str()) {
                     continue;
@@ -243,17 +243,28 @@ impl Definition {
     }
 }
 
-/// The lines below the headings that are wanted, without comments and blanks around.
+/// The lines below the headings that are wanted, without comments and blanks around; and, where there are any, those of
+/// `[DEFAULT]`, which are everyone's.
+///
+/// This is not the reader of `settings`, which makes values of the lines and refuses a file as a whole: a password from
+/// the cache is handed out before any file is understood, so all that counts here is whether a line has changed.
 fn section(text: &str, wanted: impl Fn(&str) -> bool) -> Vec<&str> {
-    let mut inside = false;
-    let mut lines = Vec::new();
+    let mut heading = "";
+    let (mut lines, mut defaults) = (Vec::new(), Vec::new());
     for line in text.lines() {
         let trimmed = line.trim();
-        if let Some(heading) = trimmed.strip_prefix('[') {
-            inside = wanted(heading.split(']').next().unwrap_or(heading).trim());
-        } else if inside && !trimmed.is_empty() && !trimmed.starts_with(['#', ';']) {
-            lines.push(trimmed);
+        if let Some(name) = trimmed.strip_prefix('[') {
+            heading = name.split(']').next().unwrap_or(name).trim();
+        } else if !trimmed.is_empty() && !trimmed.starts_with(['#', ';']) {
+            if heading == "DEFAULT" {
+                defaults.push(trimmed);
+            } else if wanted(heading) {
+                lines.push(trimmed);
+            }
         }
+    }
+    if !lines.is_empty() {
+        lines.append(&mut defaults);
     }
     lines
 }

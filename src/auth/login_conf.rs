@@ -148,6 +148,8 @@ impl Rules {
     }
 }
 
+/// Reads the rules. This is not the dialect of the AWS files that `settings` reads: nothing here is passed over in
+/// silence, every complaint names its line, and a value neither goes on behind its line nor comes from `[DEFAULT]`.
 fn parse(text: &str, file: &Path) -> Result<Vec<Rule>, Error> {
     let wrong = |line: usize, what: String| Error::Line { file: file.display().to_string(), line, what };
     let mut rules: Vec<Rule> = Vec::new();

@@ -57,6 +57,19 @@ fn a_definition_is_the_profile_and_what_it_refers_to() {
     assert!(!Definition::of(CONFIGURATION, "", "default").has_credentials);
 }
 
+/// Python's `configparser` takes a colon like an equals sign, and gives every section the keys of `[DEFAULT]`.
+#[test]
+fn credentials_count_wherever_the_aws_files_may_have_them() {
+    let has = |configuration: &str, credentials: &str| {
+        Definition::of(configuration, credentials, "default").has_credentials
+    };
+    assert!(has("", "[default]\naws_access_key_id: A\naws_secret_access_key: s\n"));
+    assert!(has("[default]\nrole_arn : arn:aws:iam::1:role/r\n", ""));
+    assert!(has("[default]\nregion = r\n[DEFAULT]\ncredential_process = /bin/x\n", ""));
+    assert!(has("[DEFAULT]\ncredential_process = /bin/x\n[default]\nregion = r\n", ""));
+    assert!(!has("[DEFAULT]\ncredential_process = /bin/x\n[profile other]\nregion = r\n", ""));
+}
+
 #[test]
 fn a_profile_that_is_its_own_source_ends() {
     let text = "[profile a]\nrole_arn=x\nsource_profile=a\n";
