@@ -167,7 +167,7 @@ impl Connection {
                     if let Some(public) = &self.public {
                         public.restore(&mut answer);
                     }
-                    return Ok(answer);
+                    return whole(operation, answer);
                 }
                 Err(error) => error,
             };
@@ -231,5 +231,38 @@ impl Passing {
             500 | 502 | 503 | 504 => Some(Self::Failed),
             _ => None,
         }
+    }
+}
+
+/// An answer with the list that it has to have. One that was cut off reads as an empty structure, as in botocore, and
+/// must not count as "there is none".
+fn whole(operation: &'static str, answer: Value) -> Result<Value, service::Error> {
+    let member = match operation {
+        "DescribeImages" => "imageDetails",
+        "DescribeRepositories" => "repositories",
+        "ListImages" => "imageIds",
+        _ => return Ok(answer),
+    };
+    if answer.get(member).is_some_and(Value::is_array) {
+        return Ok(answer);
+    }
+    Err(service::Error::Transport(format!(
+        "the service answered {operation} without {member}: the answer was cut off, or is not one of Amazon ECR"
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_without_its_list_is_no_empty_list() {
+        for operation in ["DescribeImages", "DescribeRepositories", "ListImages"] {
+            assert!(whole(operation, json!({})).is_err(), "{operation}");
+        }
+        assert!(whole("DescribeImages", json!({"imageDetails": null})).is_err());
+        let empty = json!({"imageDetails": []});
+        assert!(whole("DescribeImages", empty.clone()).is_ok_and(|answer| answer == empty));
+        assert!(whole("PutImage", json!({})).is_ok());
     }
 }
