@@ -177,7 +177,7 @@ impl Mirror {
         if !run.wanted.deletion.wanted || extra.is_empty() {
             return Ok(());
         }
-        if !done.failures.is_empty() {
+        if done.failures.len() > difference.unreadable.len() {
             run.display.note(&format!("nothing is deleted in {}, as not everything was copied", self.below));
             return Ok(());
         }
