@@ -12,7 +12,7 @@ use super::super::images::failures::{Failures, NO};
 use super::super::images::manifest_cache::OwnFetches;
 use super::super::images::output::{Listing, Output};
 use super::super::images::selection::Repository;
-use super::super::runtime::block_on_finishing;
+use super::super::runtime::{Stop, block_on_finishing};
 use super::executor::Action;
 use super::planned::{Freed, Planned, Reasons};
 use super::planned_rows::{PlannedRows, members};
@@ -48,6 +48,34 @@ struct Found {
     conflicts: Vec<String>,
 }
 
+/// The plans for all repositories, and what stands against them.
+#[derive(Default)]
+struct FoundAll {
+    planned: Vec<Planned>,
+    fetched: usize,
+    absent: Vec<String>,
+    conflicts: Vec<String>,
+    failures: Failures,
+}
+
+impl FoundAll {
+    fn of(named: &[Named], found: Vec<anyhow::Result<Found>>) -> Self {
+        let mut all = Self::default();
+        for (named, found) in named.iter().zip(found) {
+            match found {
+                Ok(found) => {
+                    all.fetched += found.fetched;
+                    all.absent.extend(found.absent);
+                    all.conflicts.extend(found.conflicts);
+                    all.planned.push(found.planned);
+                }
+                Err(error) => all.failures.repository(&named.repository, error),
+            }
+        }
+        all
+    }
+}
+
 /// Plans, asks, and does it.
 pub(super) fn run(context: &Context, arguments: &ByName<'_>) -> anyhow::Result<ExitCode> {
     let output = Output::of(context)?;
@@ -57,19 +85,7 @@ pub(super) fn run(context: &Context, arguments: &ByName<'_>) -> anyhow::Result<E
         let reading =
             arguments.reading.for_each_shown(context, &named, |each| find(context, arguments, each));
         let found = stop.or(async { Ok(reading.await) }).await?;
-        let (mut all, mut failures) = (Vec::new(), Failures::default());
-        let (mut absent, mut conflicts, mut fetched) = (Vec::new(), Vec::new(), 0);
-        for (named, found) in named.iter().zip(found) {
-            match found {
-                Ok(found) => {
-                    fetched += found.fetched;
-                    absent.extend(found.absent);
-                    conflicts.extend(found.conflicts);
-                    all.push(found.planned);
-                }
-                Err(error) => failures.repository(&named.repository, error),
-            }
-        }
+        let FoundAll { planned: mut all, fetched, absent, conflicts, failures } = FoundAll::of(&named, found);
         tell_fetched(context, fetched);
         if !conflicts.is_empty() {
             return Ok(conflict(context, &conflicts));
@@ -77,21 +93,7 @@ pub(super) fn run(context: &Context, arguments: &ByName<'_>) -> anyhow::Result<E
         if arguments.action == Action::Delete {
             stop.or(read_replication(context, &mut all)).await?;
         }
-        if arguments.action == Action::Archive && arguments.consent.asks() {
-            context.ui.note(ARCHIVE_TERMS);
-        }
-        let going = all.iter().map(|planned| planned.going.len()).sum();
-        let mut consent = Consent::DryRun;
-        if going > 0 {
-            if arguments.consent.asks() {
-                show(context, &all);
-            }
-            consent = stop
-                .or(arguments
-                    .consent
-                    .ask(context, format!("{} {}?", arguments.verb(), count(going, "image"))))
-                .await?;
-        }
+        let consent = arguments.ask(context, &all, &stop).await?;
         if consent == Consent::Refused {
             return Ok(ExitCode::from(NO));
         }
@@ -117,6 +119,22 @@ pub(super) fn run(context: &Context, arguments: &ByName<'_>) -> anyhow::Result<E
 impl ByName<'_> {
     fn verb(&self) -> &'static str {
         if self.action == Action::Archive { "Archive" } else { "Delete" }
+    }
+
+    /// Shows what archiving costs and the plans, and asks; where nothing goes there is nothing to ask.
+    async fn ask(&self, context: &Context, all: &[Planned], stop: &Stop) -> anyhow::Result<Consent> {
+        if self.action == Action::Archive && self.consent.asks() {
+            context.ui.note(ARCHIVE_TERMS);
+        }
+        let going = all.iter().map(|planned| planned.going.len()).sum();
+        if going == 0 {
+            return Ok(Consent::DryRun);
+        }
+        if self.consent.asks() {
+            show(context, all);
+        }
+        let question = format!("{} {}?", self.verb(), count(going, "image"));
+        stop.or(self.consent.ask(context, question)).await
     }
 }
 

@@ -19,6 +19,7 @@ use super::references::{self, Named};
 use super::replication::Replications;
 use super::result::{Done, Report, Row, conflict};
 use super::tag_removal::{TagOf, remove_tags};
+use crate::image::graph::Graph;
 use crate::image::{Digest, Name, Tag};
 use crate::ui::progress::count;
 
@@ -124,25 +125,30 @@ async fn plan<'a>(
             }
             wanted.push(Wanted { repository, tag: tag.clone(), digest });
         }
-        let mut going: Vec<_> = going.into_iter().collect();
-        going.sort_unstable_by_key(|(position, _)| *position);
-        for (position, tags) in going {
-            let image = graph.image(position);
-            if image.tags().count() == tags.len() {
-                let (name, first, digest) = (&repository.name, tags[0], image.digest());
-                let what = if tags.len() == 1 {
-                    format!("{name}:{first} is the only tag of {digest}")
-                } else {
-                    format!("these are all tags of {name}@{digest}")
-                };
-                conflicts.push(format!(
-                    "{what}, and Amazon ECR deletes an image with its last tag: `ecr rm {name}:{first}` deletes it, and \
-                     `ecr tag {name}:{first} OTHER` gives it another tag first"
-                ));
-            }
-        }
+        conflicts.extend(all_tags_going(repository, &graph, going));
     }
     Ok((wanted, conflicts))
+}
+
+/// The images that would lose all their tags, as conflicts. `going` has the tags by the image's position.
+fn all_tags_going(repository: &Repository, graph: &Graph, going: HashMap<usize, Vec<&Tag>>) -> Vec<String> {
+    let mut going: Vec<_> = going.into_iter().collect();
+    going.sort_unstable_by_key(|(position, _)| *position);
+    let bare =
+        going.into_iter().filter(|(position, tags)| graph.image(*position).tags().count() == tags.len());
+    let conflict = |(position, tags): (usize, Vec<&Tag>)| {
+        let (name, first, digest) = (&repository.name, tags[0], graph.image(position).digest());
+        let what = if tags.len() == 1 {
+            format!("{name}:{first} is the only tag of {digest}")
+        } else {
+            format!("these are all tags of {name}@{digest}")
+        };
+        format!(
+            "{what}, and Amazon ECR deletes an image with its last tag: `ecr rm {name}:{first}` deletes it, and \
+             `ecr tag {name}:{first} OTHER` gives it another tag first"
+        )
+    };
+    bare.map(conflict).collect()
 }
 
 fn tag_of(name: &Name) -> anyhow::Result<&Tag> {

@@ -66,14 +66,9 @@ struct Plans {
 fn prune(context: &Context, arguments: &PruneArgs) -> anyhow::Result<ExitCode> {
     let output = Output::of(context)?;
     let reports = arguments.report.read(&[])?;
-    let stdin = [&arguments.repositories.repositories, &arguments.rule.protect_from];
-    let reads_stdin =
-        stdin.iter().map(|texts| texts.iter().filter(|text| *text == "-").count()).sum::<usize>();
-    if reads_stdin > 1 {
-        return Err(usage("standard input can be read once: name one - only"));
-    }
+    let reads_stdin = reads_stdin(arguments)?;
     if arguments.plan.is_none() {
-        arguments.consent.check(&context.ui, reads_stdin > 0)?;
+        arguments.consent.check(&context.ui, reads_stdin)?;
     }
     block_on_finishing(|stop| async move {
         let planned = stop.or(plans(context, arguments)).await;
@@ -125,6 +120,16 @@ fn prune(context: &Context, arguments: &PruneArgs) -> anyhow::Result<ExitCode> {
     })
 }
 
+/// Whether standard input is named among the arguments; it can be read once.
+fn reads_stdin(arguments: &PruneArgs) -> anyhow::Result<bool> {
+    let texts = arguments.repositories.repositories.iter().chain(&arguments.rule.protect_from);
+    match texts.filter(|text| *text == "-").count() {
+        0 => Ok(false),
+        1 => Ok(true),
+        _ => Err(usage("standard input can be read once: name one - only")),
+    }
+}
+
 /// Makes the plans, or reads them from a file; only reads.
 async fn plans(context: &Context, arguments: &PruneArgs) -> anyhow::Result<Plans> {
     let mut plans = match &arguments.apply {
@@ -156,20 +161,8 @@ async fn read_plans(context: &Context, arguments: &PruneArgs, file: &str) -> any
 async fn make_plans(context: &Context, arguments: &PruneArgs) -> anyhow::Result<Plans> {
     let policy = arguments.policy.as_deref().map(Policy::read).transpose()?;
     let now = Timestamp::now();
-    let mut files: Vec<String> = Vec::new();
-    let all_options: Vec<&RuleArgs> =
-        policy.as_ref().map_or_else(|| vec![&arguments.rule], |policy| policy.all().collect());
-    for options in &all_options {
-        options.criteria(now)?;
-        files.extend(
-            options.protect_from.iter().filter(|file| !files.contains(file)).cloned().collect::<Vec<_>>(),
-        );
-    }
-    if policy.is_some() {
-        files.extend(arguments.rule.protect_from.iter().cloned());
-    }
     // What is protected is protected in all repositories, whichever rule names the file.
-    let references = protect_from::references(context, &files)?;
+    let references = protect_from::references(context, &protecting_files(arguments, policy.as_ref(), now)?)?;
     let mut plans = Plans::default();
     let repositories = repositories(context, arguments, policy.as_ref(), &mut plans.failures).await?;
     let targets: Vec<Target<'_>> = repositories
@@ -204,6 +197,27 @@ async fn make_plans(context: &Context, arguments: &PruneArgs) -> anyhow::Result<
     }
     tell_fetched(context, fetched);
     Ok(plans)
+}
+
+/// Checks the criteria of all rules; answers the files whose references they protect.
+fn protecting_files(
+    arguments: &PruneArgs,
+    policy: Option<&Policy>,
+    now: Timestamp,
+) -> anyhow::Result<Vec<String>> {
+    let mut files: Vec<String> = Vec::new();
+    let all_options: Vec<&RuleArgs> =
+        policy.map_or_else(|| vec![&arguments.rule], |policy| policy.all().collect());
+    for options in &all_options {
+        options.criteria(now)?;
+        files.extend(
+            options.protect_from.iter().filter(|file| !files.contains(file)).cloned().collect::<Vec<_>>(),
+        );
+    }
+    if policy.is_some() {
+        files.extend(arguments.rule.protect_from.iter().cloned());
+    }
+    Ok(files)
 }
 
 /// The repositories that are meant: those of the command line, or all that a rule of the policy matches.

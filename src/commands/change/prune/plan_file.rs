@@ -127,20 +127,7 @@ async fn load(value: &Value, connection: &Arc<Connection>, cache: &ManifestCache
     })?;
     let repository = Repository { connection: Arc::clone(connection), name: name.into() };
     let there = list(&repository, Images::Any).await?;
-    let (account, region) = (there.account().map(str::to_owned), connection.region());
-    let planned_for = (value["registryId"].as_str(), value["region"].as_str());
-    if (account.is_some() && account.as_deref() != planned_for.0) || region.as_deref() != planned_for.1 {
-        let shown = |text: Option<&str>| text.unwrap_or("?").to_owned();
-        return Err(Refused(format!(
-            "the plan is for {} in the registry {} in {}, and not for {} in {}",
-            repository.name,
-            shown(planned_for.0),
-            shown(planned_for.1),
-            shown(account.as_deref()),
-            shown(region.as_deref())
-        ))
-        .into());
-    }
+    check_registry(value, &repository, there.account())?;
     let mut read = Read::default();
     for image in list_of(value, "going") {
         read.take(image)?;
@@ -169,6 +156,24 @@ async fn load(value: &Value, connection: &Arc<Connection>, cache: &ManifestCache
         untag,
         graph,
     })
+}
+
+/// Refuses a plan that was made for another registry.
+fn check_registry(value: &Value, repository: &Repository, account: Option<&str>) -> Result<(), Refused> {
+    let region = repository.connection.region();
+    let planned_for = (value["registryId"].as_str(), value["region"].as_str());
+    if (account.is_none() || account == planned_for.0) && region.as_deref() == planned_for.1 {
+        return Ok(());
+    }
+    let shown = |text: Option<&str>| text.unwrap_or("?").to_owned();
+    Err(Refused(format!(
+        "the plan is for {} in the registry {} in {}, and not for {} in {}",
+        repository.name,
+        shown(planned_for.0),
+        shown(planned_for.1),
+        shown(account),
+        shown(region.as_deref())
+    )))
 }
 
 /// Images of a plan on their way into a graph.
