@@ -113,7 +113,7 @@ impl References {
         (0..graph.len()).filter(is_named).collect()
     }
 
-    /// What is referred to in one repository.
+    /// The references to one repository.
     pub fn in_repository(&self, repository: &str) -> Named<'_> {
         let ends = |ending: &str| {
             repository.strip_suffix(ending).is_some_and(|rest| rest.is_empty() || rest.ends_with('/'))

@@ -99,8 +99,7 @@ impl Lanes {
 
     /// How long it takes to find that out.
     pub(super) fn verdict(&self) -> Duration {
-        let state = self.state();
-        WINDOW.max(state.latency * 2) * 3 / 2
+        self.state().window_of_more() * 3 / 2
     }
 
     /// The server does not answer ranges as it should: from now on there is one connection for each blob.
@@ -191,9 +190,12 @@ impl State {
     }
 
     fn window(&self) -> Duration {
-        // Connections that were added bring their first bytes after two round trips.
-        let latencies = if matches!(self.phase, Phase::Alone) { 1 } else { 2 };
-        WINDOW.max(self.latency * latencies)
+        if matches!(self.phase, Phase::Alone) { WINDOW.max(self.latency) } else { self.window_of_more() }
+    }
+
+    /// The window of connections that were added: their first bytes come after two round trips.
+    fn window_of_more(&self) -> Duration {
+        WINDOW.max(self.latency * 2)
     }
 }
 

@@ -92,7 +92,7 @@ pub(super) async fn of_reference(
 /// An image by its name, with the platform that an index says.
 type Listed = (Name, Option<String>);
 
-/// What was found of one reference so far.
+/// The result for one reference so far.
 struct Found<'a> {
     text: &'a str,
     repository: &'a Repository,

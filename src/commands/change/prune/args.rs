@@ -14,9 +14,9 @@ use super::super::super::report::ReportArgs;
 use crate::image::graph::Time;
 use crate::retention::{Criteria, TagState};
 
-/// The options of a rule that a policy file has, so that the command line must not have them beside one. `--protect-from` adds
-/// to what every rule protects.
-const OF_A_RULE: [&str; 15] = [
+/// The options that choose and protect images, which a policy file has for each of its rules and a plan has carried out,
+/// so that the command line must not have them beside one.
+const CHOOSING: [&str; 12] = [
     "untagged",
     "tagged",
     "matching",
@@ -29,27 +29,9 @@ const OF_A_RULE: [&str; 15] = [
     "keep_tag",
     "protect_in_use",
     "grace",
-    "max",
-    "allow_empty",
-    "allow_replicated",
 ];
-
-/// The options that a plan has decided, so that the command line must not have them beside one.
-const OF_A_PLAN: [&str; 13] = [
-    "untagged",
-    "tagged",
-    "matching",
-    "older_than",
-    "not_pulled_for",
-    "orphans",
-    "tags",
-    "archive",
-    "keep",
-    "keep_tag",
-    "protect_from",
-    "protect_in_use",
-    "grace",
-];
+/// The brakes, which a policy file has for each of its rules; `--apply` takes them for what the plan does.
+const BRAKES: [&str; 3] = ["max", "allow_empty", "allow_replicated"];
 
 /// The arguments of `ecr prune`.
 #[derive(Debug, clap::Args)]
@@ -60,13 +42,13 @@ pub(super) struct PruneArgs {
     pub(super) rule: RuleArgs,
     /// Take the options of each repository from a YAML file: a list of rules with the key repositories and the long options
     /// as keys, of which the first that matches a repository counts
-    #[arg(long, value_name = "FILE", conflicts_with = "apply", conflicts_with_all = OF_A_RULE)]
+    #[arg(long, value_name = "FILE", conflicts_with = "apply", conflicts_with_all = CHOOSING, conflicts_with_all = BRAKES)]
     pub(super) policy: Option<String>,
     /// Write the plan to a file, and change nothing
     #[arg(long, value_name = "FILE", conflicts_with = "apply")]
     pub(super) plan: Option<String>,
     /// Carry out the plan of a file, exactly that and no more
-    #[arg(long, value_name = "FILE", conflicts_with_all = OF_A_PLAN)]
+    #[arg(long, value_name = "FILE", conflicts_with_all = CHOOSING, conflicts_with = "protect_from")]
     pub(super) apply: Option<String>,
     /// How old a plan may be that --apply carries out
     #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = duration)]
