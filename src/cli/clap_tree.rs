@@ -16,7 +16,10 @@ use super::own_examples::with_examples;
 
 const ABOUT: &str = "Everything with Amazon ECR: each operation of the AWS CLI, image transfer, login, and an ECR on this machine";
 
-/// Everything: the operations of both services, the custom commands, and our own verbs.
+/// Builds the whole tree: the operations of both services, the custom commands, and our own commands.
+///
+/// What stands here is no clap struct, since it follows tables: operations and waiters the service model, `get-login` its
+/// own argparse options, and `completions` the list of shells; `super::argparse` and `super::complete` parse them.
 pub fn command() -> Command {
     let public = Command::new("public")
         .about("Commands of Amazon ECR Public")

@@ -8,7 +8,7 @@ use super::create::CreateArgs;
 use super::location::{BareName, Location, Side};
 use super::transfer_args::{SideArgs, TransferArgs};
 use super::transfer_command::TransferCommand;
-use super::{Command, Context, images};
+use super::{Command, Context, command_args};
 use crate::store::scheme;
 
 /// The row of `ecr copy`.
@@ -36,7 +36,7 @@ fn places() -> String {
 }
 
 fn define() -> clap::Command {
-    images::define::<CopyArgs>(
+    command_args::define::<CopyArgs>(
         clap::Command::new("copy")
             .about("Copy images between repositories, other registries, layouts, archives and docker's engine")
             .long_about(
@@ -55,7 +55,7 @@ fn define() -> clap::Command {
 }
 
 fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
-    images::run(context, matches, copy)
+    command_args::run(context, matches, copy)
 }
 
 fn copy(context: &Context, args: &CopyArgs) -> anyhow::Result<ExitCode> {

@@ -7,9 +7,9 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::{Arg, ArgMatches};
+use clap::ArgMatches;
 
-use super::{Command, Context, credential_provider};
+use super::{Command, Context, command_args, credential_provider};
 use crate::auth::helper::{self, Answer};
 use crate::auth::helper_install::PROGRAM;
 use crate::settings::{Globals, Settings};
@@ -29,25 +29,31 @@ tool: AWS_PROFILE, AWS_CA_BUNDLE, HTTPS_PROXY and so on; the region comes from t
 
 const ACTIONS: [&str; 5] = ["get", "store", "erase", "list", "version"];
 
+/// The arguments of `ecr credential-helper`.
+#[derive(Debug, clap::Args)]
+struct HelperArgs {
+    #[arg(value_name = "ACTION", value_parser = ACTIONS, help = "What to do.")]
+    action: String,
+}
+
 fn define() -> clap::Command {
-    clap::Command::new("credential-helper")
+    let command = clap::Command::new("credential-helper")
         .about("Speak the protocol of docker's credential helpers")
         .long_about(
             "Speak the protocol of docker's credential helpers: get and erase read a server's URL from stdin, store \
              reads credentials. docker itself calls this program as docker-credential-ecr-login (a link or a copy); \
              'ecr login --helper' sets that up. ECR_LOG=info shows on stderr what is decided and why.",
         )
-        .after_long_help(ENVIRONMENT)
-        .arg(Arg::new("action").required(true).value_parser(ACTIONS).value_name("ACTION").help("What to do."))
+        .after_long_help(ENVIRONMENT);
+    command_args::define::<HelperArgs>(command)
 }
 
-#[allow(clippy::unnecessary_wraps, reason = "every verb's run has this form")]
 fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
-    let action = matches.get_one::<String>("action").cloned().unwrap_or_default();
-    Ok(say(
-        &context.ui,
-        &helper::run(&context.settings, "ecr credential-helper", &[action], &mut std::io::stdin()),
-    ))
+    command_args::run(context, matches, |context, args: &HelperArgs| {
+        let action = std::slice::from_ref(&args.action);
+        let answer = helper::run(&context.settings, "ecr credential-helper", action, &mut std::io::stdin());
+        Ok(say(&context.ui, &answer))
+    })
 }
 
 /// Runs this program as one of the helpers, where that is what was called; `None` where it was not.

@@ -2,9 +2,9 @@
 
 use std::process::ExitCode;
 
-use clap::{Arg, ArgMatches};
+use clap::ArgMatches;
 
-use super::{Command, Context, credential_helper};
+use super::{Command, Context, command_args, credential_helper};
 use crate::auth::helper::Answer;
 use crate::auth::kubelet::{self, Configuration};
 use crate::error::Error;
@@ -16,10 +16,28 @@ pub(super) const COMMAND: Command = Command { name: "credential-provider", defin
 /// The name under which kubelet's folder of providers has this program.
 pub(super) const PROGRAM: &str = "ecr-credential-provider";
 
+/// The arguments of `ecr credential-provider config`.
+#[derive(Debug, clap::Args)]
+struct ConfigArgs {
+    #[arg(long, value_name = "NAME", default_value = PROGRAM, help = "The program's name in kubelet's folder of providers.")]
+    name: String,
+    #[arg(long, value_name = "VERSION", default_value = "v1", help = "v1, v1beta1 or v1alpha1.")]
+    api_version: String,
+    #[arg(
+        long,
+        value_name = "AUDIENCE",
+        help = "Let pods use the role of their service account, with tokens for this audience, such as sts.amazonaws.com."
+    )]
+    audience: Option<String>,
+    #[arg(
+        long,
+        value_name = "FOLDER",
+        help = "Keep passwords in this folder, so that many images ask once."
+    )]
+    cache: Option<String>,
+}
+
 fn define() -> clap::Command {
-    let value = |name: &'static str, value: &'static str, help: &'static str| {
-        Arg::new(name).long(name).value_name(value).help(help)
-    };
     clap::Command::new("credential-provider")
         .about("Answer kubelet, which asks for an image's password")
         .long_about(
@@ -28,19 +46,9 @@ fn define() -> clap::Command {
              ecr-credential-provider to this program into kubelet's --image-credential-provider-bin-dir.",
         )
         .disable_help_subcommand(true)
-        .subcommand(
-            clap::Command::new("config")
-                .about("Print kubelet's configuration for this program")
-                .arg(value("name", "NAME", "The program's name in kubelet's folder of providers.").default_value(PROGRAM))
-                .arg(value("api-version", "VERSION", "v1, v1beta1 or v1alpha1.").default_value("v1"))
-                .arg(value(
-                    "audience",
-                    "AUDIENCE",
-                    "Let pods use the role of their service account, with tokens for this audience, such as \
-                     sts.amazonaws.com.",
-                ))
-                .arg(value("cache", "FOLDER", "Keep passwords in this folder, so that many images ask once.")),
-        )
+        .subcommand(command_args::define::<ConfigArgs>(
+            clap::Command::new("config").about("Print kubelet's configuration for this program"),
+        ))
 }
 
 fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
@@ -50,12 +58,15 @@ fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
             &kubelet::provide(&context.settings, &mut std::io::stdin()),
         ));
     };
-    let text = |name: &str| matches.get_one::<String>(name).map(String::as_str);
+    command_args::run(context, matches, print_configuration)
+}
+
+fn print_configuration(context: &Context, args: &ConfigArgs) -> anyhow::Result<ExitCode> {
     let wanted = Configuration {
-        name: text("name").unwrap_or(PROGRAM),
-        version: text("api-version").unwrap_or("v1"),
-        audience: text("audience"),
-        cache: text("cache"),
+        name: &args.name,
+        version: &args.api_version,
+        audience: args.audience.as_deref(),
+        cache: args.cache.as_deref(),
     };
     context.ui.print(&kubelet::configuration(wanted).map_err(Error::Usage)?)?;
     Ok(ExitCode::SUCCESS)

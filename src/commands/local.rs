@@ -11,12 +11,12 @@ use std::path::{Path, absolute};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use clap::{Arg, ArgAction, ArgMatches};
+use clap::ArgMatches;
 use comfy_table::{Table, presets};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{Command, Context};
+use super::{Command, Context, command_args};
 use crate::error::Error;
 use crate::local::{self, Contents, Local, ServerInfo};
 
@@ -28,8 +28,23 @@ const DECLINED: u8 = 1;
 /// The exit code of `status --serving` where no server answers.
 const NOT_SERVING: u8 = 1;
 
+/// The arguments of `ecr local status`.
+#[derive(Debug, clap::Args)]
+struct StatusArgs {
+    /// Print only where the server answers; exits with 1 where none does: a health check
+    #[arg(long)]
+    serving: bool,
+}
+
+/// The arguments of `ecr local reset`.
+#[derive(Debug, clap::Args)]
+struct ResetArgs {
+    /// Do not ask
+    #[arg(long, short)]
+    yes: bool,
+}
+
 fn define() -> clap::Command {
-    let yes = Arg::new("yes").long("yes").short('y').action(ArgAction::SetTrue).help("Do not ask");
     clap::Command::new("local")
         .about("Amazon ECR on this machine: a server, and the care of its store")
         .long_about(
@@ -41,25 +56,15 @@ fn define() -> clap::Command {
         .disable_help_subcommand(true)
         .subcommand(serve::define())
         .subcommand(run::define())
-        .subcommand(
-            clap::Command::new("status")
-                .about("Show what the store holds and whether a server runs on it")
-                .arg(
-                    Arg::new("serving")
-                        .long("serving")
-                        .action(ArgAction::SetTrue)
-                        .help("Print only where the server answers; exits with 1 where none does: a health check"),
-                ),
-        )
-        .subcommand(
-            clap::Command::new("reset")
-                .about("Delete everything in the store")
-                .long_about(
-                    "Delete everything in the store, also while a server runs on it: the server then sees an empty store. \
-                     Exits with 1 where the answer to its question is no.",
-                )
-                .arg(yes),
-        )
+        .subcommand(command_args::define::<StatusArgs>(
+            clap::Command::new("status").about("Show what the store holds and whether a server runs on it"),
+        ))
+        .subcommand(command_args::define::<ResetArgs>(
+            clap::Command::new("reset").about("Delete everything in the store").long_about(
+                "Delete everything in the store, also while a server runs on it: the server then sees an empty store. \
+                 Exits with 1 where the answer to its question is no.",
+            ),
+        ))
         .subcommands(maintenance::define())
         .subcommand(lifecycle::define())
         .subcommand(findings::define())
@@ -77,9 +82,12 @@ fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         Some(("import", matches)) => maintenance::import(context, &folder, matches),
         Some(("lifecycle", matches)) => lifecycle::run(context, &folder, matches),
         Some(("findings", matches)) => findings::run(context, &folder, matches),
-        Some(("status", matches)) if matches.get_flag("serving") => serving(context, &folder),
-        Some(("status", _)) => status(context, &folder),
-        Some(("reset", matches)) => reset(context, &folder, matches.get_flag("yes")),
+        Some(("status", matches)) => {
+            command_args::run(context, matches, |context, args| status(context, &folder, args))
+        }
+        Some(("reset", matches)) => {
+            command_args::run(context, matches, |context, args| reset(context, &folder, args))
+        }
         Some(("path", _)) => {
             context.ui.print(&format!("{}\n", folder.display()))?;
             Ok(ExitCode::SUCCESS)
@@ -92,7 +100,10 @@ fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     }
 }
 
-fn status(context: &Context, folder: &Path) -> anyhow::Result<ExitCode> {
+fn status(context: &Context, folder: &Path, args: &StatusArgs) -> anyhow::Result<ExitCode> {
+    if args.serving {
+        return serving(context, folder);
+    }
     if !Local::exists(folder) {
         context.ui.print(&format!("Folder    {}\nnothing is stored there yet\n", folder.display()))?;
         return Ok(ExitCode::SUCCESS);
@@ -188,12 +199,12 @@ fn size(bytes: u64) -> String {
     format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit])
 }
 
-fn reset(context: &Context, folder: &Path, yes: bool) -> anyhow::Result<ExitCode> {
+fn reset(context: &Context, folder: &Path, args: &ResetArgs) -> anyhow::Result<ExitCode> {
     if !Local::exists(folder) {
         context.ui.note(&format!("nothing is stored in {} yet", folder.display()));
         return Ok(ExitCode::SUCCESS);
     }
-    if !yes {
+    if !args.yes {
         if !context.ui.in_is_terminal() {
             let text = format!(
                 "`ecr local reset` deletes everything in {}; without a terminal to ask on, it takes --yes",

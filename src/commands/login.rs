@@ -11,7 +11,7 @@ use serde_json::{Map, json};
 
 use super::login_args::{LoginArgs, PlaceArgs};
 use super::login_hosts::{self, address, in_use, rules, target};
-use super::{Command, Context, images, login_setup};
+use super::{Command, Context, command_args, login_setup};
 use crate::auth::auth_file::{Change, Client};
 use crate::auth::cached_token::CachedToken;
 use crate::auth::get_authorization_token::moment;
@@ -45,11 +45,11 @@ fn define() -> clap::Command {
             "{RULES}\n\n    {}",
             EXAMPLE.replace('\n', "\n    ").replace("    \n", "\n").trim_end()
         ));
-    images::define::<LoginArgs>(command)
+    command_args::define::<LoginArgs>(command)
 }
 
 fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
-    images::run(context, matches, login)
+    command_args::run(context, matches, login)
 }
 
 fn login(context: &Context, args: &LoginArgs) -> anyhow::Result<ExitCode> {

@@ -6,7 +6,7 @@ use clap::ArgMatches;
 
 use super::login_args::LogoutArgs;
 use super::login_hosts::{address, in_use, rules};
-use super::{Command, Context, images};
+use super::{Command, Context, command_args};
 use crate::auth::auth_file::{self, Client};
 use crate::auth::login::LoginContext;
 use crate::auth::write_login::{self, CredentialLocation};
@@ -22,11 +22,11 @@ fn define() -> clap::Command {
             "Remove the passwords of registries from the files of docker, podman or helm, and from the cache. A helper \
              that docker asks ('ecr login --helper') stays: --undo there takes it back.",
         );
-    images::define::<LogoutArgs>(command)
+    command_args::define::<LogoutArgs>(command)
 }
 
 fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
-    images::run(context, matches, logout)
+    command_args::run(context, matches, logout)
 }
 
 fn logout(context: &Context, args: &LogoutArgs) -> anyhow::Result<ExitCode> {

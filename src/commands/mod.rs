@@ -5,6 +5,7 @@
 //! `credential-provider` have one, and no operation has these names.
 
 mod change;
+mod command_args;
 mod connect;
 mod consent;
 mod copy;

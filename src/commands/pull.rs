@@ -7,7 +7,7 @@ use clap::ArgMatches;
 use super::location::{BareName, Location, Side};
 use super::transfer_args::TransferArgs;
 use super::transfer_command::TransferCommand;
-use super::{Command, Context, images};
+use super::{Command, Context, command_args};
 
 /// The row of `ecr pull`.
 pub(super) const COMMAND: Command = Command { name: "pull", define, run };
@@ -28,7 +28,7 @@ struct PullArgs {
 }
 
 fn define() -> clap::Command {
-    images::define::<PullArgs>(
+    command_args::define::<PullArgs>(
         clap::Command::new("pull")
             .about("Pull an image from a repository into an OCI layout or archive")
             .long_about(
@@ -40,7 +40,7 @@ fn define() -> clap::Command {
 }
 
 fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
-    images::run(context, matches, pull)
+    command_args::run(context, matches, pull)
 }
 
 fn pull(context: &Context, args: &PullArgs) -> anyhow::Result<ExitCode> {

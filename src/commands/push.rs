@@ -8,7 +8,7 @@ use super::create::CreateArgs;
 use super::location::{BareName, Location, Side};
 use super::transfer_args::TransferArgs;
 use super::transfer_command::TransferCommand;
-use super::{Command, Context, images};
+use super::{Command, Context, command_args};
 
 /// The row of `ecr push`.
 pub(super) const COMMAND: Command = Command { name: "push", define, run };
@@ -30,7 +30,7 @@ struct PushArgs {
 }
 
 fn define() -> clap::Command {
-    images::define::<PushArgs>(
+    command_args::define::<PushArgs>(
         clap::Command::new("push")
             .about("Push an image from an OCI layout or archive into a repository")
             .long_about(
@@ -43,7 +43,7 @@ fn define() -> clap::Command {
 }
 
 fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
-    images::run(context, matches, push)
+    command_args::run(context, matches, push)
 }
 
 fn push(context: &Context, args: &PushArgs) -> anyhow::Result<ExitCode> {

@@ -22,7 +22,7 @@ use self::report::Report;
 use self::sync_registry::SyncRegistry;
 use super::create::{CreateArgs, Creation};
 use super::transfer_args::{CommonArgs, SideArgs};
-use super::{Command, Context, block_on_threads, images, registry, transfer_command};
+use super::{Command, Context, block_on_threads, command_args, registry, transfer_command};
 use crate::transfer::progress::Progress;
 
 /// The row of `ecr sync`.
@@ -67,11 +67,11 @@ fn define() -> clap::Command {
              not mirrored, and neither repositories nor tags are deleted unless --delete says so for tags. What was \
              copied is written to standard output, as REPOSITORY:TAG@DIGEST.",
         );
-    images::define::<SyncArgs>(command)
+    command_args::define::<SyncArgs>(command)
 }
 
 fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
-    images::run(context, matches, sync)
+    command_args::run(context, matches, sync)
 }
 
 fn sync(context: &Context, args: &SyncArgs) -> anyhow::Result<ExitCode> {

@@ -6,7 +6,7 @@ use clap::ArgMatches;
 
 use super::super::consent::ConsentArgs;
 use super::super::images::common_args::ReadingArgs;
-use super::super::{Command, Context};
+use super::super::{Command, Context, command_args};
 use super::by_name::{self, ByName};
 use super::executor::Action;
 use super::references::ReferenceArgs;
@@ -32,11 +32,11 @@ fn define() -> clap::Command {
          least; `ecr restore` brings them back. Reads all manifests of indexes of the repository that are not in the cache, \
          which counts as a pull of each.",
     );
-    super::super::images::define::<ArchiveArgs>(command)
+    command_args::define::<ArchiveArgs>(command)
 }
 
 fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
-    super::super::images::run(context, matches, archive)
+    command_args::run(context, matches, archive)
 }
 
 fn archive(context: &Context, arguments: &ArchiveArgs) -> anyhow::Result<ExitCode> {

@@ -15,7 +15,7 @@ use super::super::images::manifest_cache::ManifestCache;
 use super::super::images::output::{Column, Output};
 use super::super::images::selection::Repository;
 use super::super::runtime::{Stop, block_on_finishing};
-use super::super::{Command, Context};
+use super::super::{Command, Context, command_args};
 use super::references::{Named, ReferenceArgs};
 use super::result::{Done, Report, Row};
 use crate::image::graph::{Graph, Status};
@@ -49,11 +49,11 @@ fn define() -> clap::Command {
          lists is in its manifest, which can be read once the index is back, so that without --wait only what is known from \
          the cache comes back with it.",
     );
-    super::super::images::define::<RestoreArgs>(command)
+    command_args::define::<RestoreArgs>(command)
 }
 
 fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
-    super::super::images::run(context, matches, restore)
+    command_args::run(context, matches, restore)
 }
 
 /// An image that is to come back.

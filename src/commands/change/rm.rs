@@ -6,7 +6,7 @@ use clap::ArgMatches;
 
 use super::super::consent::ConsentArgs;
 use super::super::images::common_args::ReadingArgs;
-use super::super::{Command, Context};
+use super::super::{Command, Context, command_args};
 use super::by_name::{self, ByName};
 use super::executor::Action;
 use super::references::ReferenceArgs;
@@ -44,11 +44,11 @@ fn define() -> clap::Command {
          repository that are not in the cache, which counts as a pull of each. Repositories are deleted by \
          `ecr delete-repository`.",
     );
-    super::super::images::define::<RmArgs>(command)
+    command_args::define::<RmArgs>(command)
 }
 
 fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
-    super::super::images::run(context, matches, rm)
+    command_args::run(context, matches, rm)
 }
 
 fn rm(context: &Context, arguments: &RmArgs) -> anyhow::Result<ExitCode> {

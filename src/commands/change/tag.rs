@@ -18,7 +18,7 @@ use super::super::images::output::{Column, Output};
 use super::super::images::selection::Repository;
 use super::super::registry::{usage, wrong};
 use super::super::runtime::{Stop, block_on_finishing};
-use super::super::{Command, Context};
+use super::super::{Command, Context, command_args};
 use super::references::connect;
 use super::result::{Done, Report, Row, conflict};
 use crate::image::graph::Status;
@@ -60,11 +60,11 @@ fn define() -> clap::Command {
          All tags are checked before the first is set, and exit 5 means that nothing was changed: a tag is immutable, or \
          --expect did not hold. The manifest is sent as it is, so that the digest stays; within a repository no layer moves.",
     );
-    super::super::images::define::<TagArgs>(command)
+    command_args::define::<TagArgs>(command)
 }
 
 fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
-    super::super::images::run(context, matches, tag)
+    command_args::run(context, matches, tag)
 }
 
 /// The image that gets the tags.

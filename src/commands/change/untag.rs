@@ -13,7 +13,7 @@ use super::super::images::output::{Column, Output};
 use super::super::images::selection::Repository;
 use super::super::registry::usage;
 use super::super::runtime::{Stop, block_on_finishing};
-use super::super::{Command, Context};
+use super::super::{Command, Context, command_args};
 use super::executor::BATCH;
 use super::references::{self, Named};
 use super::replication::Replications;
@@ -48,11 +48,11 @@ fn define() -> clap::Command {
         "Take tags from images. No image is deleted: Amazon ECR deletes an image with its last tag, so an image's last tag \
          is refused (exit 5). Each image is read again just before, and a tag that moved in the meantime is left.",
     );
-    super::super::images::define::<UntagArgs>(command)
+    command_args::define::<UntagArgs>(command)
 }
 
 fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
-    super::super::images::run(context, matches, untag)
+    command_args::run(context, matches, untag)
 }
 
 /// A tag that is to go, and the image that it names.

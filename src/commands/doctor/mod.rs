@@ -28,7 +28,7 @@ use clap::ArgMatches;
 
 use super::images::output::Output;
 use super::registry::{self, wrong};
-use super::{Command, Context, block_on, images};
+use super::{Command, Context, block_on, command_args};
 use crate::image::host::{self, Address, Ecr};
 use crate::image::{Reference, Registry};
 use crate::service;
@@ -66,11 +66,11 @@ fn define() -> clap::Command {
          fetched, which counts as a pull. What is found has an identifier that docs/doctor.md explains. Nothing that is \
          printed holds a secret. Exits 0 if all is well, 1 if something failed, 3 if something cannot be told.",
     );
-    images::define::<DoctorArgs>(command)
+    command_args::define::<DoctorArgs>(command)
 }
 
 fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
-    images::run(context, matches, doctor)
+    command_args::run(context, matches, doctor)
 }
 
 fn doctor(context: &Context, arguments: &DoctorArgs) -> anyhow::Result<ExitCode> {

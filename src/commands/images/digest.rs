@@ -6,7 +6,7 @@ use clap::ArgMatches;
 use serde_json::json;
 
 use super::super::registry::wrong;
-use super::super::{Command, Context, block_on};
+use super::super::{Command, Context, block_on, command_args};
 use super::children::tell_fetched;
 use super::connection::{Address, Connection};
 use super::content::Contents;
@@ -47,11 +47,11 @@ fn define() -> clap::Command {
          reason: throttled, denied and unreachable are 253 to 255. Without the right to DescribeImages the manifest is \
          fetched instead, which counts as a pull.",
     );
-    super::define::<DigestArgs>(command)
+    command_args::define::<DigestArgs>(command)
 }
 
 fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
-    super::run(context, matches, digest)
+    command_args::run(context, matches, digest)
 }
 
 /// An image that was found.

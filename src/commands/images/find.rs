@@ -6,7 +6,7 @@ use clap::ArgMatches;
 use serde_json::{Map, Value};
 
 use super::super::registry::wrong;
-use super::super::{Command, Context, block_on};
+use super::super::{Command, Context, block_on, command_args};
 use super::common_args::ReadingArgs;
 use super::describe::{Images, graph, lookup};
 use super::failures::{Failures, NO, answer, is_missing_repository};
@@ -92,11 +92,11 @@ fn define() -> clap::Command {
         "Find the repositories that have a digest, a tag, or tags that match a glob: one call a repository for a digest or \
          a tag, a listing for a glob. Exits 1 where there is none.",
     );
-    super::define::<FindArgs>(command)
+    command_args::define::<FindArgs>(command)
 }
 
 fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
-    super::run(context, matches, find)
+    command_args::run(context, matches, find)
 }
 
 fn find(context: &Context, arguments: &FindArgs) -> anyhow::Result<ExitCode> {

@@ -7,7 +7,7 @@ use clap::ArgMatches;
 use semver::{Version, VersionReq};
 
 use super::super::registry::{usage, wrong};
-use super::super::{Command, Context, block_on};
+use super::super::{Command, Context, block_on, command_args};
 use super::children::tell_fetched;
 use super::connection::{Address, Connection};
 use super::content::Contents;
@@ -59,11 +59,11 @@ fn define() -> clap::Command {
         "Print the tag of the image that was pushed last, or with --semver of the one with the highest version. Archived \
          images, signatures and other images that are there for another one never count. Exits 1 where no image is left.",
     );
-    super::define::<LatestArgs>(command)
+    command_args::define::<LatestArgs>(command)
 }
 
 fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
-    super::run(context, matches, latest)
+    command_args::run(context, matches, latest)
 }
 
 /// Which tags count.

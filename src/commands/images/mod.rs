@@ -29,12 +29,7 @@ mod repos;
 pub(super) mod selection;
 pub(super) mod version;
 
-use std::process::ExitCode;
-
-use clap::{ArgMatches, Args, FromArgMatches};
-
-use super::registry::usage;
-use super::{Command, Context};
+use super::Command;
 
 /// The row of this command.
 pub(super) const LIST: Command = list::COMMAND;
@@ -50,21 +45,3 @@ pub(super) const INSPECT: Command = inspect::COMMAND;
 pub(super) const DU: Command = du::COMMAND;
 /// The row of this command.
 pub(super) const FIND: Command = find::COMMAND;
-
-/// The arguments of a command as its clap struct declares them.
-pub(super) fn define<A: Args>(command: clap::Command) -> clap::Command {
-    let text = |text: Option<&clap::builder::StyledStr>| text.map(ToString::to_string).unwrap_or_default();
-    let (about, long_about) = (text(command.get_about()), text(command.get_long_about()));
-    // clap takes the struct's doc comment for these, which is for readers of the code.
-    A::augment_args(command).about(about).long_about(long_about)
-}
-
-/// Reads the arguments into the clap struct and runs the command.
-pub(super) fn run<A: FromArgMatches>(
-    context: &Context,
-    matches: &ArgMatches,
-    run: impl FnOnce(&Context, &A) -> anyhow::Result<ExitCode>,
-) -> anyhow::Result<ExitCode> {
-    let arguments = A::from_arg_matches(matches).map_err(|error| usage(error.to_string()))?;
-    run(context, &arguments)
-}

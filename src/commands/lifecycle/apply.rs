@@ -14,7 +14,7 @@ use super::super::images::failures::{Failures, NO};
 use super::super::images::output::{Document, Output, Style};
 use super::super::images::selection::{RegistryArgs, Repository, RepositoryArgs, Selection};
 use super::super::registry::usage;
-use super::super::{Command, Context, block_on, images};
+use super::super::{Command, Context, block_on, command_args};
 use super::policy_text::PolicyText;
 use super::simulate::{Simulation, SimulationDocument, When, tell};
 use crate::auth::diff;
@@ -51,11 +51,11 @@ fn define() -> clap::Command {
          then a question is asked; without a terminal --yes is required. Repositories that have the policy already are left \
          alone. --check changes nothing and exits 1 where something would be changed.",
     );
-    images::define::<ApplyArgs>(command)
+    command_args::define::<ApplyArgs>(command)
 }
 
 fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
-    images::run(context, matches, apply)
+    command_args::run(context, matches, apply)
 }
 
 /// A repository whose policy is to be changed, or is as it should be.

@@ -17,7 +17,7 @@ use super::super::images::output::{Column, Document, Grid, Output, Style};
 use super::super::images::pages::Pages;
 use super::super::images::selection::{RegistryArgs, Repository, RepositoryArgs, Selection};
 use super::super::registry::usage;
-use super::super::{Command, Context, block_on, images};
+use super::super::{Command, Context, block_on, command_args};
 use super::policy_text::PolicyText;
 use super::simulate::{Simulation, When};
 use crate::image::graph::Time;
@@ -57,11 +57,11 @@ fn define() -> clap::Command {
         "Ask the service what a policy would do. A preview of the same policy that is under way is joined, one of another \
          policy waited for. Exits 3 where the service does not finish in time.",
     );
-    images::define::<PreviewArgs>(command)
+    command_args::define::<PreviewArgs>(command)
 }
 
 fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
-    images::run(context, matches, preview)
+    command_args::run(context, matches, preview)
 }
 
 /// Action of the service on one image.

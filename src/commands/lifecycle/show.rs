@@ -10,7 +10,7 @@ use super::super::images::common_args::ReadingArgs;
 use super::super::images::failures::Failures;
 use super::super::images::output::{Column, Document, Grid, Output, Style};
 use super::super::images::selection::{RegistryArgs, Repository, RepositoryArgs, Selection};
-use super::super::{Command, Context, block_on, images};
+use super::super::{Command, Context, block_on, command_args};
 use super::policy_text::{InPlace, PolicyText};
 use crate::lifecycle::Policy;
 
@@ -32,11 +32,11 @@ fn define() -> clap::Command {
     let command = clap::Command::new("show").about("Show the policies in place, in words").long_about(
         "Show the policies in place, rule by rule in words, and when they were last carried out.",
     );
-    images::define::<ShowArgs>(command)
+    command_args::define::<ShowArgs>(command)
 }
 
 fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
-    images::run(context, matches, show)
+    command_args::run(context, matches, show)
 }
 
 fn show(context: &Context, arguments: &ShowArgs) -> anyhow::Result<ExitCode> {

@@ -3,72 +3,85 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::{Arg, ArgAction, ArgMatches};
+use clap::ArgMatches;
 use serde_json::{Value, json};
 
+use super::super::command_args;
 use super::super::connect::caller;
 use super::{Context, Error, maintenance};
 use crate::local::LifecycleRun;
 
+/// The arguments of `ecr local lifecycle`.
+#[derive(Debug, clap::Args)]
+struct LifecycleArgs {
+    /// The repositories, of the registry of the account and region that are configured; all by default
+    #[arg(value_name = "REPOSITORY", num_args = 0..)]
+    repositories: Vec<String>,
+    /// Only print what would be done
+    #[arg(long)]
+    dry_run: bool,
+}
+
 pub(super) fn define() -> clap::Command {
-    clap::Command::new("lifecycle")
-        .about("Carry out lifecycle policies")
-        .long_about(
-            "Carry out lifecycle policies, as Amazon ECR does by itself within a day: of every repository of every registry \
-             in the store, or of those that are named. Prints the images that were expired or archived, one a line; those \
-             that an index holds are told on stderr. `ecr local serve --lifecycle-every` does it on a schedule.",
-        )
-        .arg(
-            Arg::new("repositories")
-                .value_name("REPOSITORY")
-                .num_args(0..)
-                .help("The repositories, of the registry of the account and region that are configured; all by default"),
-        )
-        .arg(
-            Arg::new("dry-run")
-                .long("dry-run")
-                .action(ArgAction::SetTrue)
-                .help("Only print what would be done"),
-        )
+    let command = clap::Command::new("lifecycle").about("Carry out lifecycle policies").long_about(
+        "Carry out lifecycle policies, as Amazon ECR does by itself within a day: of every repository of every registry \
+         in the store, or of those that are named. Prints the images that were expired or archived, one a line; those \
+         that an index holds are told on stderr. `ecr local serve --lifecycle-every` does it on a schedule.",
+    );
+    command_args::define::<LifecycleArgs>(command)
 }
 
 pub(super) fn run(context: &Context, folder: &Path, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
-    let (local, caller) = (maintenance::open(folder)?, caller(&context.settings)?);
-    let is_trial = matches.get_flag("dry-run");
-    let mut runs: Vec<LifecycleRun> = Vec::new();
-    let failed = |error: crate::local::RequestError| Error::Other(error.message);
-    let names: Vec<&String> = matches.get_many("repositories").into_iter().flatten().collect();
-    for name in &names {
-        let found = local.run_lifecycle(&caller, Some(name), is_trial).map_err(failed)?;
-        if found.is_empty() {
-            context.ui.note(&format!("{name} has no lifecycle policy"));
-        }
-        runs.extend(found);
-    }
-    if names.is_empty() {
-        runs = local.run_lifecycle(&caller, None, is_trial).map_err(failed)?;
-    }
+    command_args::run(context, matches, |context, args| run_policies(context, folder, args))
+}
+
+fn run_policies(context: &Context, folder: &Path, args: &LifecycleArgs) -> anyhow::Result<ExitCode> {
+    let runs = policy_runs(context, folder, args)?;
     if context.settings.globals().output.as_deref() == Some("json") {
         let runs: Vec<Value> = runs.iter().map(structure).collect();
         context.ui.print(&format!("{:#}\n", Value::Array(runs)))?;
         return Ok(ExitCode::SUCCESS);
     }
     for run in &runs {
-        let place = format!("{}/{}/{}", run.account, run.region, run.repository);
-        for (word, digests) in [("expired", &run.expired), ("archived", &run.archived)] {
-            let lines = digests.iter().map(|digest| format!("{word} {place}@{digest}\n"));
-            context.ui.print(&lines.collect::<String>())?;
-        }
-        for (digest, reason) in &run.held {
-            context.ui.note(&format!("kept {place}@{digest}: {reason}"));
-        }
+        tell_run(context, run)?;
     }
     let count = |of: fn(&LifecycleRun) -> &Vec<String>| runs.iter().map(|run| of(run).len()).sum::<usize>();
     let (expired, archived) = (count(|run| &run.expired), count(|run| &run.archived));
-    let trial = if is_trial { "dry run: " } else { "" };
+    let trial = if args.dry_run { "dry run: " } else { "" };
     let policies = if runs.len() == 1 { "1 policy".to_owned() } else { format!("{} policies", runs.len()) };
     context.ui.note(&format!("{trial}{expired} expired and {archived} archived, by {policies}"));
     Ok(ExitCode::SUCCESS)
+}
+
+/// Carries out the policies of the named repositories, or of all.
+fn policy_runs(context: &Context, folder: &Path, args: &LifecycleArgs) -> anyhow::Result<Vec<LifecycleRun>> {
+    let (local, caller) = (maintenance::open(folder)?, caller(&context.settings)?);
+    let failed = |error: crate::local::RequestError| Error::Other(error.message);
+    if args.repositories.is_empty() {
+        return Ok(local.run_lifecycle(&caller, None, args.dry_run).map_err(failed)?);
+    }
+    let mut runs = Vec::new();
+    for name in &args.repositories {
+        let found = local.run_lifecycle(&caller, Some(name), args.dry_run).map_err(failed)?;
+        if found.is_empty() {
+            context.ui.note(&format!("{name} has no lifecycle policy"));
+        }
+        runs.extend(found);
+    }
+    Ok(runs)
+}
+
+/// Prints the images that one policy expired or archived, and notes those that it could not.
+fn tell_run(context: &Context, run: &LifecycleRun) -> anyhow::Result<()> {
+    let place = format!("{}/{}/{}", run.account, run.region, run.repository);
+    for (word, digests) in [("expired", &run.expired), ("archived", &run.archived)] {
+        let lines = digests.iter().map(|digest| format!("{word} {place}@{digest}\n"));
+        context.ui.print(&lines.collect::<String>())?;
+    }
+    for (digest, reason) in &run.held {
+        context.ui.note(&format!("kept {place}@{digest}: {reason}"));
+    }
+    Ok(())
 }
 
 fn structure(run: &LifecycleRun) -> Value {

@@ -6,58 +6,70 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use clap::{Arg, ArgMatches};
+use clap::ArgMatches;
 
 use super::{Context, Error, size};
+use crate::commands::command_args;
 use crate::local::{self, Local, RequestError};
 
 /// The exit code of a check that found damage.
 const DAMAGED: u8 = 1;
 /// How many minutes a layer stays that no image refers to yet.
-const GRACE: &str = "60";
+const GRACE: u32 = 60;
+
+/// The arguments of `ecr local gc`.
+#[derive(Debug, clap::Args)]
+struct GcArgs {
+    /// Keep layers that were stored, and uploads that received something, within so many minutes: their image may be on
+    /// its way
+    #[arg(long, value_name = "MINUTES", default_value_t = GRACE)]
+    grace: u32,
+}
+
+/// The arguments of `ecr local export`.
+#[derive(Debug, clap::Args)]
+struct ExportArgs {
+    /// The file to write; stdout where none is named, or -
+    #[arg(value_name = "FILE")]
+    file: Option<PathBuf>,
+}
+
+/// The arguments of `ecr local import`.
+#[derive(Debug, clap::Args)]
+struct ImportArgs {
+    /// The file to read; stdin where none is named, or -
+    #[arg(value_name = "FILE")]
+    file: Option<PathBuf>,
+}
 
 pub(super) fn define() -> [clap::Command; 4] {
-    let file = |help: &'static str| {
-        Arg::new("file").value_name("FILE").value_parser(clap::value_parser!(PathBuf)).help(help)
-    };
     [
-        clap::Command::new("gc")
-            .about("Free the blobs that no image needs, and unfinished uploads")
-            .long_about("Free the blobs that no image needs, and unfinished uploads. Others may push and pull meanwhile.")
-            .arg(
-                Arg::new("grace")
-                    .long("grace")
-                    .value_name("MINUTES")
-                    .value_parser(clap::value_parser!(u32))
-                    .default_value(GRACE)
-                    .help(
-                        "Keep layers that were stored, and uploads that received something, within so many minutes: their \
-                         image may be on its way",
-                    ),
-            ),
+        command_args::define::<GcArgs>(
+            clap::Command::new("gc")
+                .about("Free the blobs that no image needs, and unfinished uploads")
+                .long_about("Free the blobs that no image needs, and unfinished uploads. Others may push and pull meanwhile."),
+        ),
         clap::Command::new("check").about("Find damaged blobs and manifests").long_about(
             "Read every blob and manifest and compare it with its digest. Exits with 1 where one is damaged.",
         ),
-        clap::Command::new("export")
-            .about("Write the whole store to one tar file")
-            .long_about(
+        command_args::define::<ExportArgs>(
+            clap::Command::new("export").about("Write the whole store to one tar file").long_about(
                 "Write the whole store to one tar file, as it is at this moment; it may be in use meanwhile. Unfinished \
                  uploads are left out.",
-            )
-            .arg(file("The file to write; stdout where none is named, or -")),
-        clap::Command::new("import")
-            .about("Make the store from what `export` wrote")
-            .long_about(
+            ),
+        ),
+        command_args::define::<ImportArgs>(
+            clap::Command::new("import").about("Make the store from what `export` wrote").long_about(
                 "Make the store from what `ecr local export` wrote. The folder must hold no store, or an empty one. Every \
                  blob is compared with its digest first.",
-            )
-            .arg(file("The file to read; stdin where none is named, or -")),
+            ),
+        ),
     ]
 }
 
-/// The file that was named; nothing where the standard stream is meant.
-fn file(matches: &ArgMatches) -> Option<&PathBuf> {
-    matches.get_one::<PathBuf>("file").filter(|path| path.as_os_str() != "-")
+/// The file that was named, or `None` if the standard stream is meant.
+fn named(file: Option<&PathBuf>) -> Option<&PathBuf> {
+    file.filter(|path| path.as_os_str() != "-")
 }
 
 fn failed(error: RequestError) -> Error {
@@ -73,8 +85,11 @@ pub(super) fn open(folder: &Path) -> anyhow::Result<Local> {
 }
 
 pub(super) fn collect(context: &Context, folder: &Path, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
-    let minutes = matches.get_one::<u32>("grace").copied().unwrap_or_default();
-    let freed = open(folder)?.collect(i64::from(minutes) * 60_000).map_err(failed)?;
+    command_args::run(context, matches, |context, args| collect_garbage(context, folder, args))
+}
+
+fn collect_garbage(context: &Context, folder: &Path, args: &GcArgs) -> anyhow::Result<ExitCode> {
+    let freed = open(folder)?.collect(i64::from(args.grace) * 60_000).map_err(failed)?;
     let bytes = size(u64::try_from(freed.bytes).unwrap_or_default());
     let uploads = match freed.uploads {
         0 => String::new(),
@@ -97,8 +112,12 @@ pub(super) fn check(context: &Context, folder: &Path) -> anyhow::Result<ExitCode
 }
 
 pub(super) fn export(context: &Context, folder: &Path, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
+    command_args::run(context, matches, |context, args| export_store(context, folder, args))
+}
+
+fn export_store(context: &Context, folder: &Path, args: &ExportArgs) -> anyhow::Result<ExitCode> {
     let store = open(folder)?;
-    let Some(path) = file(matches) else {
+    let Some(path) = named(args.file.as_ref()) else {
         if context.ui.out_is_terminal() {
             let text = "`ecr local export` does not write an archive to a terminal; name a file";
             return Err(Error::Usage(text.to_owned()).into());
@@ -108,17 +127,21 @@ pub(super) fn export(context: &Context, folder: &Path, matches: &ArgMatches) -> 
     };
     // The file is there whole or not at all.
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let named = || format!("cannot write {}", path.display());
-    let mut temporary = tempfile::NamedTempFile::new_in(parent).with_context(named)?;
+    let failure = || format!("cannot write {}", path.display());
+    let mut temporary = tempfile::NamedTempFile::new_in(parent).with_context(failure)?;
     store.export(BufWriter::new(&mut temporary)).map_err(failed)?;
-    temporary.flush().with_context(named)?;
-    temporary.as_file().sync_all().with_context(named)?;
-    temporary.persist(path).with_context(named)?;
+    temporary.flush().with_context(failure)?;
+    temporary.as_file().sync_all().with_context(failure)?;
+    temporary.persist(path).with_context(failure)?;
     Ok(ExitCode::SUCCESS)
 }
 
 pub(super) fn import(context: &Context, folder: &Path, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
-    match file(matches) {
+    command_args::run(context, matches, |context, args| import_store(context, folder, args))
+}
+
+fn import_store(context: &Context, folder: &Path, args: &ImportArgs) -> anyhow::Result<ExitCode> {
+    match named(args.file.as_ref()) {
         Some(path) => {
             let opened = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
             local::import(folder, BufReader::new(opened))?;

@@ -12,8 +12,8 @@ use tokio::sync::oneshot;
 
 use super::serve::BehaviourArgs;
 use super::{Context, Error, serve};
+use crate::commands::command_args;
 use crate::commands::connect::reach;
-use crate::commands::images;
 use crate::commands::signals::Listener;
 use crate::local::Local;
 use crate::local::http::Server;
@@ -43,11 +43,11 @@ pub(super) fn define() -> clap::Command {
              ends, whose exit code is passed on. The command finds AWS_ENDPOINT_URL_ECR, AWS_ENDPOINT_URL_ECR_PUBLIC, \
              AWS_ENDPOINT_URL_STS, AWS_REGION and credentials in its environment, and in ECR_REGISTRY the HOST:PORT to log in to and to push to.",
         );
-    images::define::<RunArgs>(command)
+    command_args::define::<RunArgs>(command)
 }
 
 pub(super) fn run(context: &Context, folder: &Path, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
-    images::run(context, matches, |context, args| run_command(context, folder, args))
+    command_args::run(context, matches, |context, args| run_command(context, folder, args))
 }
 
 fn run_command(context: &Context, folder: &Path, args: &RunArgs) -> anyhow::Result<ExitCode> {

@@ -10,8 +10,8 @@ use anyhow::Context as _;
 use clap::ArgMatches;
 
 use super::{Context, Error};
+use crate::commands::command_args;
 use crate::commands::connect::reach;
-use crate::commands::images;
 use crate::commands::signals::Listener;
 use crate::commands::threads;
 use crate::image::host::is_account_id;
@@ -150,7 +150,7 @@ pub(super) fn define() -> clap::Command {
              answered. An access key of twelve digits is taken as the account; without --credentials signatures are not checked, as \
              only this machine, or with --trust-network only who is trusted, can reach the server.",
         );
-    images::define::<ServeArgs>(command)
+    command_args::define::<ServeArgs>(command)
 }
 
 /// Reads a number of seconds, minutes, hours or days.
@@ -173,7 +173,7 @@ fn account(text: &str) -> Result<String, String> {
 }
 
 pub(super) fn run(context: &Context, folder: &Path, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
-    images::run(context, matches, |context, args| serve(context, folder, args))
+    command_args::run(context, matches, |context, args| serve(context, folder, args))
 }
 
 fn serve(context: &Context, folder: &Path, args: &ServeArgs) -> anyhow::Result<ExitCode> {

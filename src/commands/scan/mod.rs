@@ -35,7 +35,7 @@ use super::images::output::{Format, Output};
 use super::images::selection::{Repository, expand};
 use super::registry::{usage, wrong};
 use super::report::{self, ReportArgs};
-use super::{Command, Context, block_on, images};
+use super::{Command, Context, block_on, command_args};
 use crate::image::{Name, Platform, Reference};
 
 /// The row of this command.
@@ -99,11 +99,11 @@ fn define() -> clap::Command {
          where there is none (basic) and waited for. Exits 1 where a finding is as bad as --fail-on, and 3 where the findings \
          of an image cannot be told; 0 only after the findings of every platform were read to the last page.",
     );
-    images::define::<ScanArgs>(command)
+    command_args::define::<ScanArgs>(command)
 }
 
 fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
-    images::run(context, matches, scan)
+    command_args::run(context, matches, scan)
 }
 
 /// Verdict of the gate on the findings.

@@ -26,7 +26,7 @@ use super::super::images::selection::{RegistryArgs, Repository, RepositoryArgs, 
 use super::super::registry::usage;
 use super::super::report;
 use super::super::runtime::{Stop, block_on_finishing};
-use super::super::{Command, Context, protect_from};
+use super::super::{Command, Context, command_args, protect_from};
 use super::CONFLICT;
 use super::by_name::ARCHIVE_TERMS;
 use super::executor::Action;
@@ -48,11 +48,11 @@ fn define() -> clap::Command {
          push time, pull time or status changed. Reads all manifests of indexes that are not in the cache, which counts as a pull of \
          each.",
     );
-    super::super::images::define::<PruneArgs>(command)
+    command_args::define::<PruneArgs>(command)
 }
 
 fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
-    super::super::images::run(context, matches, prune)
+    command_args::run(context, matches, prune)
 }
 
 /// The plans, and what could not be planned.

@@ -16,7 +16,7 @@ use self::groups::{Group, group};
 use self::rows::GroupRows;
 use super::super::registry::usage;
 use super::super::report::{self, ReportArgs};
-use super::super::{Command, Context, block_on};
+use super::super::{Command, Context, block_on, command_args};
 use super::children::tell_fetched;
 use super::common_args::ReadingArgs;
 use super::describe::{Images, graph};
@@ -88,11 +88,11 @@ fn define() -> clap::Command {
          layers that several images share are stored once. --exact reads the manifests and counts every layer once. \
          Archived images are counted apart.",
     );
-    super::define::<DuArgs>(command)
+    command_args::define::<DuArgs>(command)
 }
 
 fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
-    super::run(context, matches, du)
+    command_args::run(context, matches, du)
 }
 
 /// A repository, what is in it, and its layers where they are known.

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use self::measure::{Uncompressed, measure};
 use self::page::page;
 use super::super::registry::{usage, wrong};
-use super::super::{Command, Context, block_on};
+use super::super::{Command, Context, block_on, command_args};
 use super::children::{known_children, tell_fetched};
 use super::connection::{Address, Connection};
 use super::content::{Contents, store};
@@ -62,11 +62,11 @@ fn define() -> clap::Command {
         "Show what an image is and what belongs to it. Reads its manifest and its configuration; a manifest that is not \
          in the cache is fetched, which counts as a pull.",
     );
-    super::define::<InspectArgs>(command)
+    command_args::define::<InspectArgs>(command)
 }
 
 fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
-    super::run(context, matches, inspect)
+    command_args::run(context, matches, inspect)
 }
 
 /// An image with everything that was read of it.

@@ -15,7 +15,7 @@ use self::filter::FilterArgs;
 use self::order::OrderArgs;
 use self::rows::ImageRows;
 use self::scan::Scans;
-use super::super::{Command, Context, block_on};
+use super::super::{Command, Context, block_on, command_args};
 use super::children::{self, Indexes};
 use super::common_args::ReadingArgs;
 use super::describe::{Images, graph};
@@ -71,11 +71,11 @@ fn define() -> clap::Command {
         "List the images of repositories, the newest first. Signatures and other images that are there for another one \
          are folded into it (REFS), and so are the children of an index whose manifest is in the cache.",
     );
-    super::define::<ImagesArgs>(command)
+    command_args::define::<ImagesArgs>(command)
 }
 
 fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
-    super::run(context, matches, images)
+    command_args::run(context, matches, images)
 }
 
 fn images(context: &Context, arguments: &ImagesArgs) -> anyhow::Result<ExitCode> {

@@ -11,7 +11,7 @@ use serde_json::Map;
 
 use self::facts::{Facts, ScanRules};
 use self::rows::RepositoryRows;
-use super::super::{Command, Context, block_on};
+use super::super::{Command, Context, block_on, command_args};
 use super::age::Age;
 use super::common_args::ReadingArgs;
 use super::failures::Failures;
@@ -74,11 +74,11 @@ fn define() -> clap::Command {
         "List repositories with their settings. --usage adds images, sizes, the last push and the last pull. Sizes are \
          sums of what the service says of each image, marked ≤ since layers may be shared.",
     );
-    super::define::<ReposArgs>(command)
+    command_args::define::<ReposArgs>(command)
 }
 
 fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
-    super::run(context, matches, repos)
+    command_args::run(context, matches, repos)
 }
 
 impl ReposArgs {

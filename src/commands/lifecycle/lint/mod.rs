@@ -12,7 +12,7 @@ use super::super::images::failures::{NO, PARTLY_FAILED};
 use super::super::images::output::{Format, Output};
 use super::super::input::read_input;
 use super::super::report::{self, ReportArgs};
-use super::super::{Command, Context, images};
+use super::super::{Command, Context, command_args};
 use crate::lifecycle::{Finding, Severity, lint};
 use crate::ui::progress::count;
 
@@ -47,11 +47,11 @@ fn define() -> clap::Command {
          takes although nobody can have meant it. Exits 1 where there is an error, and with --strict also for warnings. \
          --output sarif and junit are for code scanning and test reports.",
     );
-    images::define::<LintArgs>(command)
+    command_args::define::<LintArgs>(command)
 }
 
 fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
-    images::run(context, matches, lint_files)
+    command_args::run(context, matches, lint_files)
 }
 
 /// A file that was read, and what is wrong with it.

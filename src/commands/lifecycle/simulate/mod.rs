@@ -23,7 +23,7 @@ use super::super::images::selection::{RegistryArgs, Repository, RepositoryArgs, 
 use super::super::most::Most;
 use super::super::registry::usage;
 use super::super::report::{self, ReportArgs};
-use super::super::{Command, Context, block_on, images, protect_from};
+use super::super::{Command, Context, block_on, command_args, protect_from};
 use super::policy_text::PolicyText;
 use crate::retention::references::References;
 use crate::ui::progress::count;
@@ -84,11 +84,11 @@ fn define() -> clap::Command {
          the documented rules of the service and changes nothing; `ecr lifecycle preview` asks the service itself. The \
          manifests of indexes that are not in the cache are fetched, which counts as a pull of each.",
     );
-    images::define::<SimulateArgs>(command)
+    command_args::define::<SimulateArgs>(command)
 }
 
 fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
-    images::run(context, matches, simulate)
+    command_args::run(context, matches, simulate)
 }
 
 /// The instants that a simulation is about.
