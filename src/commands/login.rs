@@ -1,7 +1,7 @@
 //! `ecr login`: passwords into docker's, podman's or helm's file, and everything around them.
 //!
 //! Decisions: without a HOST it is the identity's own registry in the configured region. The password comes from the
-//! cache where it is good, and `--fresh` asks for a new one. What was done is said on stderr; stdout is for `--print`,
+//! cache where it is good, and `--fresh` asks for a new one. `--local` is a file of its own (`login_embedded`). What was done is said on stderr; stdout is for `--print`,
 //! `--dry-run`'s diff and the listings.
 
 use std::process::ExitCode;
@@ -11,7 +11,7 @@ use serde_json::{Map, json};
 
 use super::login_args::{LoginArgs, PlaceArgs};
 use super::login_hosts::{self, address, in_use, rules, target};
-use super::{Command, Context, command_args, login_setup};
+use super::{Command, Context, command_args, login_embedded, login_setup};
 use crate::auth::auth_file::{Change, Client};
 use crate::auth::cached_token::CachedToken;
 use crate::auth::get_authorization_token::moment;
@@ -39,7 +39,8 @@ fn define() -> clap::Command {
         .long_about(
             "Log in to registries: write a password, valid for 12 hours, where docker, podman or helm looks for it. \
              Or, once and for all, make docker ask this program whenever it needs one (--helper). Which credentials \
-             are used for which registry can be said in ~/.config/ecr/login.conf.",
+             are used for which registry can be said in ~/.config/ecr/login.conf. With --local the password is for \
+             the embedded ECR, at the address of its repository URIs.",
         )
         .after_long_help(format!(
             "{RULES}\n\n    {}",
@@ -73,10 +74,12 @@ fn login(context: &Context, args: &LoginArgs) -> anyhow::Result<ExitCode> {
 
 fn log_in(context: &Context, logins: &LoginContext<'_>, args: &LoginArgs) -> anyhow::Result<()> {
     if context.settings.local() {
-        anyhow::bail!(Error::Usage(
-            "--local needs no login. For docker on 'ecr local serve', say --endpoint-url http://localhost:PORT"
-                .to_owned()
-        ));
+        let (host, entry) = login_embedded::entry(context, args)?;
+        return if args.dry_run {
+            would_write(context, &args.places, &[host])
+        } else {
+            write(context, args, &[(host, entry)])
+        };
     }
     let rules = rules(&context.settings)?;
     let hosts = args.places.hosts.clone();
@@ -87,7 +90,8 @@ fn log_in(context: &Context, logins: &LoginContext<'_>, args: &LoginArgs) -> any
         hosts.iter().map(|host| target(&rules, &address(host)?)).collect::<anyhow::Result<_>>()?
     };
     if args.dry_run {
-        return would_write(context, &args.places, &targets);
+        let hosts: Vec<_> = targets.into_iter().map(|target| target.host).collect();
+        return would_write(context, &args.places, &hosts);
     }
     let mut entries = Vec::new();
     for target in &targets {
@@ -98,14 +102,19 @@ fn log_in(context: &Context, logins: &LoginContext<'_>, args: &LoginArgs) -> any
         }
         entries.push((host, entry));
     }
+    write(context, args, &entries)
+}
+
+/// Writes the passwords into the files that are meant, or prints them with `--print`.
+fn write(context: &Context, args: &LoginArgs, entries: &[(String, CachedToken)]) -> anyhow::Result<()> {
     if args.print {
         let auths: Map<_, _> =
-            entries.into_iter().map(|(host, entry)| (host, json!({ "auth": entry.token }))).collect();
+            entries.iter().map(|(host, entry)| (host.clone(), json!({ "auth": entry.token }))).collect();
         let text = serde_json::to_string_pretty(&json!({ "auths": auths }))?;
         return Ok(context.ui.print(&format!("{text}\n"))?);
     }
     for (client, file) in args.places.files(&context.settings)? {
-        for (host, entry) in &entries {
+        for (host, entry) in entries {
             write_one(context, client, &file, host, entry)?;
         }
     }
@@ -194,11 +203,11 @@ pub(super) fn told(context: &Context, change: &Change) {
     }
 }
 
-fn would_write(context: &Context, places: &PlaceArgs, targets: &[Target]) -> anyhow::Result<()> {
+fn would_write(context: &Context, places: &PlaceArgs, hosts: &[String]) -> anyhow::Result<()> {
     for (_, file) in places.files(&context.settings)? {
         let change = crate::auth::auth_file::change(&file, true, &|json| {
-            for target in targets {
-                let host = if target.host.is_empty() { "(your registry)" } else { &target.host };
+            for host in hosts {
+                let host = if host.is_empty() { "(your registry)" } else { host };
                 if write_login::home(json, host) == CredentialLocation::File {
                     json.set(&["auths", host], &json!({ "auth": "(a new password)" }))?;
                 }

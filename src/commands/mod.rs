@@ -24,6 +24,7 @@ mod local;
 mod location;
 mod login;
 mod login_args;
+mod login_embedded;
 mod login_hosts;
 mod login_setup;
 mod logout;

@@ -108,3 +108,27 @@ fn a_pull_asks_the_endpoint_that_the_form_of_the_host_names() {
         }
     }
 }
+
+#[test]
+fn a_login_with_local_opens_the_server_of_the_same_folder() {
+    let machine = Machine::new();
+    let server = Serve::start(&machine, &[]);
+    let outcome = machine.ecr(&["--local", "login", "--file", "auth.json"]);
+    assert_eq!(outcome.code, 0, "{}", outcome.transcript());
+    assert!(
+        outcome.stderr.starts_with(&format!("Logged in to {} until ", server.address)),
+        "{}",
+        outcome.transcript()
+    );
+    let file = std::fs::read_to_string(machine.path().join("auth.json")).unwrap();
+    let file: Value = serde_json::from_str(&file).unwrap();
+    let login = file["auths"][&server.address]["auth"].as_str().unwrap();
+    assert_eq!(server.send("GET /v2/", &[&format!("Authorization: Basic {login}")], b"").status, 200);
+
+    let outcome = machine.ecr(&["--local", "login", "--dry-run", "--file", "other.json"]);
+    assert!(outcome.stdout.contains(&format!("\"{}\"", server.address)), "{}", outcome.transcript());
+    assert!(!machine.path().join("other.json").exists());
+    for argument in ["localhost:5700", "--all"] {
+        assert_eq!(machine.ecr(&["--local", "login", argument]).code, 252, "{argument}");
+    }
+}
