@@ -165,8 +165,9 @@ impl Mirror {
         Ok(())
     }
 
-    /// Deletes what the source does not have, where that is certain and wanted. Where something could not be copied
-    /// nothing is: what is new may not be here yet when what is old is gone.
+    /// Deletes what the source does not have, where that is certain and wanted. Nothing is deleted where something could
+    /// not be copied (the old image would be gone before the new one is stored), or where the source listed a name that is
+    /// no tag or has no image: such a listing proves nothing about the tags that it lacks.
     async fn delete(
         &self,
         difference: &Difference,
@@ -177,8 +178,9 @@ impl Mirror {
         if !run.wanted.deletion.wanted || extra.is_empty() {
             return Ok(());
         }
-        if done.failures.len() > difference.unreadable.len() {
-            run.display.note(&format!("nothing is deleted in {}, as not everything was copied", self.below));
+        if !done.failures.is_empty() {
+            run.display
+                .note(&format!("nothing is deleted in {}, as not everything could be copied", self.below));
             return Ok(());
         }
         let extra = Extra {
