@@ -25,7 +25,7 @@ pub(super) fn references(context: &Context, files: &[String]) -> anyhow::Result<
             .map_err(|unclear| usage(format!("--protect-from {name}: {unclear}; nothing was changed")))?;
         if found.count == 0 {
             return Err(usage(format!(
-                "--protect-from {name} has no reference to a registry of Amazon ECR, so that it would protect nothing"
+                "--protect-from {name} has no reference to a registry of Amazon ECR and no digest, so that it would protect nothing"
             )));
         }
         all.extend(found);

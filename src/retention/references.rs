@@ -32,13 +32,13 @@ pub struct Unclear {
 }
 
 impl References {
-    /// Finds every reference to a registry of ECR. `is_ecr` says which further hosts are such.
+    /// Finds every reference to a registry of ECR. `is_ecr` says which further hosts are such; registries of this machine
+    /// are too, as they may be mirrors. JSON that ends too early is an error: what is missing would protect nothing.
     pub fn read(text: &str, is_ecr: impl Fn(&str) -> bool) -> Result<Self, Unclear> {
+        check_whole(text)?;
         let mut found = Self::default();
         for (number, line) in text.lines().enumerate() {
-            // Some writers of JSON escape slashes.
-            let line =
-                if line.contains("\\/") { Cow::Owned(line.replace("\\/", "/")) } else { Cow::Borrowed(line) };
+            let line = unescape(line);
             for word in words(&line) {
                 found.take(&word, &is_ecr).map_err(|reason| Unclear {
                     line: number + 1,
@@ -80,10 +80,18 @@ impl References {
             return Err(IN_PARTS);
         }
         self.count += 1;
+        if let Some((repository, reference)) =
+            path.strip_prefix("v2/").and_then(|path| path.rsplit_once("/manifests/"))
+        {
+            // The URL of a manifest.
+            let separator = if reference.contains(':') { '@' } else { ':' };
+            take_both_ends(&mut self.tags, &format!("{repository}{separator}{reference}"))?;
+        }
         take_both_ends(&mut self.tags, path)
     }
 
     fn take_digest(&mut self, word: &str) {
+        self.count += usize::from(word.parse::<Digest>().is_ok());
         for (start, prefix) in word.match_indices("sha256:").chain(word.match_indices("sha512:")) {
             let digits = word[start + prefix.len()..].bytes().take_while(u8::is_ascii_hexdigit).count();
             let digest = word[start..start + prefix.len() + digits].to_ascii_lowercase();
@@ -138,6 +146,44 @@ impl Named<'_> {
     }
 }
 
+/// Refuses JSON that was cut off. Text of any other form is whole wherever it ends.
+fn check_whole(text: &str) -> Result<(), Unclear> {
+    let text = text.trim_start_matches('\u{feff}').trim_start();
+    if !text.starts_with(['{', '[']) {
+        return Ok(());
+    }
+    let values = serde_json::Deserializer::from_str(text).into_iter::<serde::de::IgnoredAny>();
+    match values.last() {
+        Some(Err(error)) if error.is_eof() => Err(Unclear {
+            line: text.lines().count(),
+            text: text.lines().next_back().unwrap_or_default().chars().take(MAX_QUOTED).collect(),
+            reason: "the JSON is cut off here".to_owned(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Replaces the escapes of JSON that may stand for a part of a reference: `\/` and `\u002f`.
+fn unescape(line: &str) -> Cow<'_, str> {
+    if !line.contains("\\/") && !line.contains("\\u00") {
+        return Cow::Borrowed(line);
+    }
+    let line = line.replace("\\/", "/");
+    let mut pieces = line.split("\\u00");
+    let mut plain = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let code = piece.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        if let Some(character) = code.map(char::from).filter(|character| is_part(*character)) {
+            plain.push(character);
+            plain.push_str(&piece[2..]);
+        } else {
+            plain.push_str("\\u00");
+            plain.push_str(piece);
+        }
+    }
+    Cow::Owned(plain)
+}
+
 /// Takes a repository with its tag or digest. A sentence may end behind it: what both readings name is protected.
 fn take_both_ends(tags: &mut HashMap<String, HashSet<String>>, path: &str) -> Result<(), &'static str> {
     let plain = path.trim_end_matches(['.', ':', '-', '_', '/']);
@@ -186,6 +232,8 @@ enum Key {
 
 /// What stands for something to be filled in.
 const PLACEHOLDER: char = '\u{1a}';
+/// How many characters of a line a message repeats.
+const MAX_QUOTED: usize = 80;
 const TO_BE_FILLED_IN: &str = "the reference has something to be filled in; write out what it becomes";
 const IN_PARTS: &str =
     "this is a part of a reference, whose tag stands elsewhere; write the reference in one";
@@ -269,7 +317,13 @@ fn is_host(host: &str, is_ecr: &impl Fn(&str) -> bool) -> bool {
     if host.contains(PLACEHOLDER) {
         return [".dkr.ecr", ".dkr-ecr"].iter().any(|part| host.contains(part));
     }
-    host::Address::parse(host).is_some_and(|address| address.ecr().is_some()) || is_ecr(host)
+    let known = |address: host::Address| address.ecr().is_some() || is_this_machine(&address.name);
+    host::Address::parse(host).is_some_and(known) || is_ecr(host)
+}
+
+/// Whether a name is one of this machine's own, by which the embedded ECR and mirrors are reached.
+fn is_this_machine(name: &str) -> bool {
+    name == "localhost" || name.ends_with(".localhost") || name.starts_with("127.")
 }
 
 /// Whether a character can be part of a reference.

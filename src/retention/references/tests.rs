@@ -55,9 +55,32 @@ fn what_people_have() {
     for other in ["docker.io/library/nginx:1", "team/app:1.0", "ghcr.io/a/b:1", "nothing here", ""] {
         assert_eq!(read(other).count, 0, "{other}");
     }
-    // A digest alone protects, though it is no reference to a registry.
+    // The registry of this machine, the URL of a manifest, and what writers of JSON escape.
+    assert_eq!(tags("localhost:5000/team/app:1 127.0.0.1:4566/b:2"), ["b:2", "team/app:1"]);
+    assert!(
+        tags(&format!("GET https://{HOST}/v2/team/app/manifests/1.0")).contains(&"team/app:1.0".to_owned())
+    );
+    assert_eq!(tags(&format!(r#"["{HOST}\u002fa\u003a1", "\u00e9"]"#)), ["a:1"]);
+    // A list of digests.
+    assert_eq!(read(&format!("{digest}\n{}", Digest::of(b"y"))).count, 2);
+    // A digest of the runtime protects, though it is no reference to a registry.
     let alone = read(&format!("containerd://{digest}"));
     assert_eq!((alone.count, alone.digests.contains(&digest)), (0, true));
+}
+
+#[test]
+fn json_that_was_cut_off_is_an_error() {
+    let whole = format!("{{\"items\": [\n{{\"image\": \"{HOST}/a:1\"}},\n{{\"image\": \"{HOST}/b:2\"}}]}}\n");
+    assert_eq!(read(&whole).count, 2);
+    for length in 1..whole.trim_end().len() {
+        let error = References::read(&whole[..length], |_| false).unwrap_err();
+        assert!(error.reason == "the JSON is cut off here", "{length}: {error}");
+    }
+    // Lines of JSON, one of them cut off; and what only begins like JSON.
+    assert!(References::read(&format!("{{\"a\":\"{HOST}/a:1\"}}\n{{\"a\":"), |_| false).is_err());
+    for other in ["[INFO] started", "{{ .Values.image }}", "{a: b"] {
+        assert!(References::read(other, |_| false).is_ok(), "{other}");
+    }
 }
 
 #[test]
