@@ -80,6 +80,25 @@ fn a_policy_is_applied_after_it_was_shown() {
     let _ = machine.fails(252, "lifecycle apply wrong.json team/app --yes");
 }
 
+/// A mistyped glob must not look like a success.
+#[test]
+fn a_glob_that_matches_nothing_is_an_error() {
+    let service = service();
+    let machine = machine(&service);
+    for line in [
+        "lifecycle apply policy.json taem/* --yes",
+        "lifecycle simulate taem/* -f policy.json",
+        "lifecycle show taem/*",
+        "prune taem/* --untagged --yes",
+    ] {
+        assert_eq!(machine.fails(255, line), "error: no repository matches 'taem/*'\n", "{line}");
+    }
+    assert_eq!(writes(&service), 0);
+    // What matches is done, and what does not is told.
+    let said = machine.fails(4, "lifecycle show team/same taem/*");
+    assert_eq!(said, "error: no repository matches 'taem/*'\n");
+}
+
 #[test]
 fn a_preview_is_started_joined_or_waited_for() {
     let result = json!({
@@ -181,6 +200,10 @@ fn scans_of_the_embedded_ecr_end_as_one_wants() {
     machine.ok("scan team/app:1.0 --platform linux/amd64 --settle 0s");
     let said = machine.fails(3, "scan team/app:1.0 --platform linux/arm64 --settle 0s");
     assert!(said.contains("it has no image for this platform"), "{said}");
+    // What is said of an index is said of each of its platforms.
+    machine.ok(&format!("push {sample} team/app:multi"));
+    machine.ok("local findings team/app:multi findings.json");
+    let _ = machine.fails(1, "scan team/app:multi --fail-on high --settle 0s");
     for status in [
         "FAILED",
         "SCAN_ELIGIBILITY_EXPIRED",

@@ -158,8 +158,9 @@ async fn public_batch(
 /// Says once that images count as pulled, and how that is kept out of pull times.
 pub(in crate::commands) fn tell_fetched(context: &Context, fetched: usize) {
     if fetched > 0 {
+        let counts = if fetched == 1 { "counts as a pull" } else { "count as pulls" };
         context.ui.note(&format!(
-            "{} fetched, which count as pulls; `ecr register-pull-time-update-exclusion` keeps your principal's \
+            "{} fetched, which {counts}; `ecr register-pull-time-update-exclusion` keeps your principal's \
              pulls out of pull times",
             count(fetched, "manifest")
         ));

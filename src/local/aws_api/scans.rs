@@ -9,6 +9,7 @@ use crate::local::aws_api::error::ApiError;
 use crate::local::aws_api::findings;
 use crate::local::aws_api::paging::Page;
 use crate::local::aws_api::responses::{about, given, invalid};
+use crate::local::core::image::Image;
 use crate::local::core::image_id::ImageId;
 use crate::local::core::registry_id::RepositoryRef;
 use crate::local::core::repository::Repository;
@@ -161,8 +162,9 @@ pub struct ScanOutcome {
     pub after: std::time::Duration,
 }
 
-/// Keeps what a user says about an image; answers its digest. A scan that has been made is made anew, as the service
-/// does when it learns of something new; where scanning is continuous, one begins.
+/// Keeps what a user says about an image, and about the images that an index lists, as these are what is scanned; answers
+/// its digest. A scan that has been made is made anew, as the service does when it learns of something new; where scanning is
+/// continuous, one begins.
 pub(in crate::local) fn set_outcome(
     connection: &Connection,
     repository: &RepositoryRef,
@@ -182,17 +184,39 @@ pub(in crate::local) fn set_outcome(
     if outcome.status.is_some() || after > 0 {
         findings[WANTED] = json!({ "status": outcome.status, "after": after });
     }
-    connection.execute(
-        "INSERT INTO scan (image, findings) VALUES (?1, ?2)
-         ON CONFLICT DO UPDATE SET findings = excluded.findings",
-        params![image.id, findings.to_string()],
-    )?;
+    let findings = findings.to_string();
     let is_enhanced = scanning::configuration(connection, &repository.scope)?["scanType"] == "ENHANCED";
-    if is_enhanced && !is_index(&image) {
-        begin(connection, image.id, now)?;
-    } else {
-        let change = "UPDATE scan SET started_at = ?2 WHERE image = ?1 AND started_at IS NOT NULL";
-        connection.execute(change, params![image.id, now])?;
+    for (id, is_index) in with_listed(connection, &image)? {
+        connection.execute(
+            "INSERT INTO scan (image, findings) VALUES (?1, ?2)
+             ON CONFLICT DO UPDATE SET findings = excluded.findings",
+            params![id, findings],
+        )?;
+        if is_enhanced && !is_index {
+            begin(connection, id, now)?;
+        } else {
+            let change = "UPDATE scan SET started_at = ?2 WHERE image = ?1 AND started_at IS NOT NULL";
+            connection.execute(change, params![id, now])?;
+        }
     }
     Ok(image.digest)
+}
+
+/// The identifiers of an image and of all that it lists, directly or through further indexes, and which are indexes.
+fn with_listed(connection: &Connection, image: &Image) -> Result<Vec<(i64, bool)>, ApiError> {
+    let query = "WITH RECURSIVE listed (id) AS (
+                     VALUES (?1)
+                     UNION
+                     SELECT child.id FROM listed
+                     JOIN image_child ON image_child.image = listed.id
+                     JOIN image AS child ON child.repository = image_child.repository AND child.digest = image_child.digest
+                 )
+                 SELECT id FROM listed";
+    let mut statement = connection.prepare_cached(query)?;
+    let ids = statement.query_map([image.id], |row| row.get(0))?.collect::<Result<Vec<i64>, _>>()?;
+    let mut all = Vec::new();
+    for id in ids {
+        all.extend(Image::of_id(connection, id)?.map(|image| (id, is_index(&image))));
+    }
+    Ok(all)
 }
