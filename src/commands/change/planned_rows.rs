@@ -28,7 +28,10 @@ pub(super) struct PlannedRows<'a> {
 pub(super) struct Counts {
     pub(super) images: usize,
     pub(super) going: usize,
+    /// Images that went, and tags.
     done: usize,
+    done_tags: usize,
+    is_done: bool,
     spared: usize,
     failed: usize,
     tags: usize,
@@ -71,17 +74,23 @@ impl<'a> PlannedRows<'a> {
             ];
         }
         let archives = self.all.iter().any(|planned| planned.action == Action::Archive);
-        let verb = if archives { "ARCHIVE" } else { "DELETE" };
+        let verb = match (archives, self.counts.is_done) {
+            (true, false) => "ARCHIVE",
+            (true, true) => "ARCHIVED",
+            (false, false) => "DELETE",
+            (false, true) => "DELETED",
+        };
         let mut columns = vec![
             Column::wrapped("REPOSITORY"),
             Column::right("IMAGES"),
             Column::right(verb),
             Column::right("KEEP"),
-            Column::right("FREES"),
+            Column::right(if self.counts.is_done { "FREED" } else { "FREES" }),
         ];
         let counts = self.counts();
+        let untag = if counts.is_done { "UNTAGGED" } else { "UNTAG" };
         let further =
-            [(counts.tags > 0, "UNTAG"), (counts.spared > 0, "SPARED"), (counts.failed > 0, "FAILED")];
+            [(counts.tags > 0, untag), (counts.spared > 0, "SPARED"), (counts.failed > 0, "FAILED")];
         columns.extend(further.into_iter().filter(|(shown, _)| *shown).map(|(_, head)| Column::right(head)));
         columns
     }
@@ -97,15 +106,17 @@ impl<'a> PlannedRows<'a> {
 
     fn count_cells(&self, name: &str, counts: Counts) -> Vec<String> {
         let sign = if counts.is_estimate { "≤ " } else { "" };
+        let (going, tags) =
+            if self.counts.is_done { (counts.done, counts.done_tags) } else { (counts.going, counts.tags) };
         let mut cells = vec![
             name.to_owned(),
             counts.images.to_string(),
-            counts.going.to_string(),
-            (counts.images.saturating_sub(counts.going)).to_string(),
+            going.to_string(),
+            (counts.images.saturating_sub(going)).to_string(),
             format!("{sign}{}", human(counts.bytes)),
         ];
         let all = self.counts;
-        let further = [(all.tags, counts.tags), (all.spared, counts.spared), (all.failed, counts.failed)];
+        let further = [(all.tags, tags), (all.spared, counts.spared), (all.failed, counts.failed)];
         cells.extend(further.into_iter().filter(|(all, _)| *all > 0).map(|(_, own)| own.to_string()));
         cells
     }
@@ -113,14 +124,15 @@ impl<'a> PlannedRows<'a> {
     /// The member `summary`.
     pub(super) fn summary(&self) -> Value {
         let counts = self.counts();
-        let done = self.all.iter().any(|planned| planned.outcome.is_some());
         let mut summary = json!({
             "repositories": self.all.len(), "images": counts.images, "delete": counts.going, "untag": counts.tags,
             "keep": counts.images.saturating_sub(counts.going), "freedBytes": counts.bytes,
             "exact": !counts.is_estimate
         });
-        if done {
+        if counts.is_done {
+            summary["keep"] = json!(counts.images.saturating_sub(counts.done));
             summary["deleted"] = json!(counts.done);
+            summary["untagged"] = json!(counts.done_tags);
             summary["spared"] = json!(counts.spared);
             summary["failed"] = json!(counts.failed);
         }
@@ -250,13 +262,19 @@ impl Counts {
             is_estimate: !planned.freed.is_exact,
             ..Self::default()
         };
-        let outcome = planned.outcome.iter().flat_map(|outcome| outcome.images.values().chain(&outcome.tags));
-        for done in outcome {
-            match done {
-                Done::Yes(_) | Done::Absent => counts.done += 1,
-                Done::Failed { .. } => counts.failed += 1,
-                _ => counts.spared += 1,
-            }
+        let Some(outcome) = &planned.outcome else { return counts };
+        let went = |done: &&Done| matches!(done, Done::Yes(_) | Done::Absent);
+        let all = || outcome.images.values().chain(&outcome.tags);
+        counts.is_done = true;
+        counts.done = outcome.images.values().filter(went).count();
+        counts.done_tags = outcome.tags.iter().filter(went).count();
+        counts.failed = all().filter(|done| matches!(done, Done::Failed { .. })).count();
+        counts.spared = all().count() - counts.done - counts.done_tags - counts.failed;
+        // What stayed frees nothing, and may share layers with what went.
+        if counts.done == 0 {
+            (counts.bytes, counts.is_estimate) = (0, false);
+        } else if counts.done < counts.going {
+            counts.is_estimate = true;
         }
         counts
     }
@@ -266,6 +284,8 @@ impl Counts {
             images: self.images + other.images,
             going: self.going + other.going,
             done: self.done + other.done,
+            done_tags: self.done_tags + other.done_tags,
+            is_done: self.is_done || other.is_done,
             spared: self.spared + other.spared,
             failed: self.failed + other.failed,
             tags: self.tags + other.tags,

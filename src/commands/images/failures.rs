@@ -103,6 +103,7 @@ impl Failure {
         let place = match (&self.repository, self.registry.as_str()) {
             (Some(repository), "") => repository.clone(),
             (Some(repository), registry) => format!("{repository} ({registry})"),
+            (None, "") => return format!("{:#}", self.error),
             (None, registry) => registry.to_owned(),
         };
         format!("{place}: {:#}", self.error)

@@ -150,6 +150,28 @@ impl Selection {
         repositories
     }
 
+    /// Finds the repositories as [`Selection::repositories`] does, for commands that change or judge what they find: a
+    /// glob that matches nothing is a failure, since a mistyped one would look like a success.
+    pub(in crate::commands) async fn matching_repositories(
+        &mut self,
+        failures: &mut Failures,
+    ) -> Vec<Repository> {
+        let repositories = self.repositories(failures).await;
+        if !failures.is_empty() {
+            return repositories;
+        }
+        let mut globs: Vec<&String> = self.groups.iter().flat_map(|group| &group.patterns).collect();
+        globs.sort();
+        globs.dedup();
+        // `*` is `--all`, and a registry may be empty.
+        for glob in globs.into_iter().filter(|glob| is_glob(glob) && *glob != "*") {
+            if !repositories.iter().any(|repository| glob::matches(glob, &repository.name)) {
+                failures.add(String::new(), anyhow::anyhow!("no repository matches '{glob}'"));
+            }
+        }
+        repositories
+    }
+
     /// Finds the repositories as [`Selection::repositories`] does, with what DescribeRepositories says of each.
     pub(in crate::commands) async fn described(&mut self, failures: &mut Failures) -> Vec<Described> {
         failures.append(std::mem::take(&mut self.failures));

@@ -84,7 +84,7 @@ fn apply(context: &Context, arguments: &ApplyArgs) -> anyhow::Result<ExitCode> {
     let mut selection = Selection::read(&context.settings, &wanted, &RegistryArgs::default())?;
     let mut failures = Failures::default();
     block_on::<_, anyhow::Error>(async {
-        let repositories = selection.repositories(&mut failures).await;
+        let repositories = selection.matching_repositories(&mut failures).await;
         let work = |repository| planned(context, arguments, repository, policy.as_ref());
         let planned = arguments.reading.for_each_shown(context, &repositories, work).await;
         let changes = failures.sift(&repositories, planned);

@@ -103,7 +103,7 @@ fn preview(context: &Context, arguments: &PreviewArgs) -> anyhow::Result<ExitCod
     }
     let done = block_on::<_, anyhow::Error>(async {
         let mut failures = super::super::images::failures::Failures::default();
-        let repositories = selection.repositories(&mut failures).await;
+        let repositories = selection.matching_repositories(&mut failures).await;
         let repository = repositories.into_iter().next();
         let repository = repository.ok_or_else(|| usage("preview takes the name of one repository"))?;
         let policy = match file {

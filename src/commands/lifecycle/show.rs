@@ -44,7 +44,7 @@ fn show(context: &Context, arguments: &ShowArgs) -> anyhow::Result<ExitCode> {
     let mut selection = Selection::read(&context.settings, &arguments.repositories, &arguments.registries)?;
     let mut failures = Failures::default();
     let kept = block_on::<_, anyhow::Error>(async {
-        let repositories = selection.repositories(&mut failures).await;
+        let repositories = selection.matching_repositories(&mut failures).await;
         let read = arguments.reading.for_each_shown(context, &repositories, PolicyText::in_place).await;
         let mut kept = Vec::new();
         for (repository, policy) in repositories.into_iter().zip(read) {

@@ -205,3 +205,77 @@ fn a_signal_lets_the_call_in_flight_end_and_tells_what_was_done() {
     assert_eq!(stage.machine.ecr(&PRUNE).code, 0);
     assert_eq!(stage.registry.images("team/app").len(), 1);
 }
+
+#[test]
+fn an_answer_that_was_cut_off_deletes_nothing() {
+    let stage = stage(2);
+    let child = stage.registry.image("team/app", "amd64", None);
+    let index = stage.registry.index("team/app", &[&child], Some("multi"));
+    for digest in [&child, &index] {
+        stage.registry.age(digest, 90);
+    }
+    let all = stage.registry.images("team/app").len();
+    let prune =
+        || stage.machine.ecr(&["prune", "team/app", "--untagged", "--orphans", "--yes", "--no-cache"]);
+    // Of the images, of the second page of images, and of manifests.
+    let image =
+        stage.registry.call("DescribeImages", json!({"repositoryName": "team/app"})).unwrap()["imageDetails"]
+            [0]
+        .clone();
+    stage.before_each_call(move |_, operation, input, _| {
+        (operation == "DescribeImages").then(|| match input["nextToken"].as_str() {
+            None => Ok(json!({"imageDetails": [image], "nextToken": "2"})),
+            Some(_) => Ok(json!({})),
+        })
+    });
+    let outcome = prune();
+    assert_eq!(outcome.code, 255, "{}", outcome.transcript());
+    stage.before_each_call(|_, operation, _, _| (operation == "DescribeImages").then(|| Ok(json!({}))));
+    assert_eq!(prune().code, 255);
+    stage.before_each_call(|_, operation, _, _| (operation == "BatchGetImage").then(|| Ok(json!({}))));
+    let outcome = prune();
+    assert_eq!((outcome.code, stage.registry.images("team/app").len()), (0, all), "{}", outcome.transcript());
+}
+
+#[test]
+fn the_table_counts_what_was_done() {
+    let stage = stage(6);
+    let ecr = |more: &str| {
+        let line = format!("prune team/app --untagged --output table {more}");
+        stage.machine.ecr(&line.split_whitespace().collect::<Vec<_>>())
+    };
+    let planned = ecr("--dry-run");
+    assert_eq!(
+        planned.stdout.lines().map(words).collect::<Vec<_>>(),
+        ["REPOSITORY IMAGES DELETE KEEP FREES", "team/app 7 6 1 ≤ 42 B"]
+    );
+    // Somebody tags four of the images between the plan and the deletion.
+    let is_tagged = AtomicUsize::new(0);
+    stage.before_each_call(move |registry, operation, input, _| {
+        let is_look = operation == "DescribeImages" && input["imageIds"].is_array();
+        if is_look && is_tagged.fetch_add(1, Ordering::SeqCst) == 0 {
+            for (number, id) in input["imageIds"].as_array().unwrap().iter().take(4).enumerate() {
+                let asked = json!({"repositoryName": "team/app", "imageIds": [id]});
+                let found = registry.call("BatchGetImage", asked).unwrap();
+                let (manifest, tag) = (&found["images"][0]["imageManifest"], format!("late-{number}"));
+                let push = json!({"repositoryName": "team/app", "imageManifest": manifest, "imageTag": tag});
+                registry.call("PutImage", push).unwrap();
+            }
+        }
+        None
+    });
+    let done = ecr("--yes");
+    let rows: Vec<String> = done.stdout.lines().map(words).collect();
+    assert_eq!(
+        rows,
+        ["REPOSITORY IMAGES DELETED KEEP FREED SPARED", "team/app 7 2 5 ≤ 42 B 4"],
+        "{}",
+        done.transcript()
+    );
+    assert_eq!(stage.registry.images("team/app").len(), 5);
+}
+
+/// The words of a row.
+fn words(line: &str) -> String {
+    line.split_whitespace().collect::<Vec<_>>().join(" ")
+}

@@ -51,7 +51,7 @@ pub(super) struct PruneArgs {
     #[arg(long, value_name = "FILE", conflicts_with_all = CHOOSING, conflicts_with = "protect_from")]
     pub(super) apply: Option<String>,
     /// How old a plan may be that --apply carries out
-    #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = duration, requires = "apply")]
     pub(super) plan_age: Duration,
     /// Show every image with the decision about it and the reason
     #[arg(long)]

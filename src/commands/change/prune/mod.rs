@@ -231,8 +231,14 @@ async fn repositories(
     if let Some(policy) = policy.filter(|_| !wanted.all && wanted.repositories.is_empty()) {
         wanted = RepositoryArgs { repositories: policy.globs(), all: false };
     }
+    let is_of_policy = wanted.repositories.len() != arguments.repositories.repositories.len();
     let mut selection = Selection::read(&context.settings, &wanted, &RegistryArgs::default())?;
-    Ok(selection.repositories(failures).await)
+    // A rule of a policy file may wait for repositories to come.
+    Ok(if is_of_policy {
+        selection.repositories(failures).await
+    } else {
+        selection.matching_repositories(failures).await
+    })
 }
 
 /// Shows the plan to a person and asks.

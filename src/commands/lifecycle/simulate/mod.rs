@@ -131,7 +131,7 @@ fn simulate(context: &Context, arguments: &SimulateArgs) -> anyhow::Result<ExitC
     let mut selection = Selection::read(&context.settings, &arguments.repositories, &arguments.registries)?;
     let mut failures = Failures::default();
     let simulations = block_on::<_, anyhow::Error>(async {
-        let repositories = selection.repositories(&mut failures).await;
+        let repositories = selection.matching_repositories(&mut failures).await;
         let work = |repository| one(context, arguments, repository, given, when);
         let done = arguments.reading.for_each_shown(context, &repositories, work).await;
         Ok(failures.sift(&repositories, done))
