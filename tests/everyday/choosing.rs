@@ -47,7 +47,7 @@ fn digest_of_who_may_pull_but_not_describe() {
     let machine = service.machine();
     let outcome = machine.ecr(&["digest", "team/app:1.2.3"]);
     assert_eq!((outcome.code, outcome.stdout), (0, format!("{digest}\n")));
-    assert!(outcome.stderr.contains("count as pulls"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("fetched, which count"), "{}", outcome.stderr);
     let _ = machine.fails(1, "digest team/app:2");
     // A throttle is no absence.
     let service = Service::start(|_, _, _| Err((400, "ThrottlingException", "Rate exceeded".to_owned())));

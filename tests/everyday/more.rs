@@ -212,7 +212,7 @@ fn how_much_repositories_take() {
     );
     assert_eq!((&app["exact"], &value["repositories"][1]["exact"]), (&json!(false), &json!(true)));
     assert_eq!(value["summary"]["uniqueBytes"], json!((1 << 20) + 2 * (1 << 18) + 2));
-    assert!(outcome.stderr.contains("count as pulls"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("fetched, which count"), "{}", outcome.stderr);
     golden("du.html", &std::fs::read_to_string(machine.path().join("du.html")).unwrap());
     let fetched = service.count("BatchGetImage");
     golden("du-exact.txt", &machine.ok("du --exact"));
