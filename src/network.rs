@@ -1,9 +1,11 @@
 //! What every connection of the program is made of: certificates to trust, proxies, timeouts and the log of `--debug`,
 //! taken from the settings here and nowhere else.
 
+pub mod gate;
 pub mod log;
 pub mod probe;
 mod proxies;
+pub mod resolver;
 mod tls;
 pub mod upload;
 

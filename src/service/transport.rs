@@ -24,13 +24,14 @@ use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Frame, Incoming};
-use hyper::http::{Request, Response};
+use hyper::http::{HeaderValue, Request, Response, header, request};
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::Connect;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::Instant;
 
+use crate::network::gate::{self, Gate, Kind};
 use crate::network::upload::Upload;
 use crate::network::{MAX_IDLE, Network, ProxyChooser, log};
 use crate::settings::Settings;
@@ -46,6 +47,8 @@ use dial::Dialer;
 const MAX_ANSWER: usize = 32 << 20;
 /// The largest refusal that is read; what follows is left unread.
 const MAX_REFUSAL: usize = 1 << 20;
+/// The largest body, in bytes, of a request that may be sent twice where connections are few: no part of a layer.
+const SMALL_BODY: u64 = 4096;
 
 /// The longest time for an answer that goes on and on. Silence ends by the read timeout.
 const MAX_ANSWER_TIME: Duration = Duration::from_mins(5);
@@ -79,6 +82,7 @@ impl Transport {
                 network: Arc::clone(&self.network),
                 timeouts,
                 proxies: self.network.proxy_chooser().map(Arc::new),
+                gate: Arc::default(),
                 plain: OnceLock::new(),
                 secure: OnceLock::new(),
             }))
@@ -97,13 +101,15 @@ impl HttpClient for Transport {
 #[derive(Clone)]
 struct Connector(Arc<Shared>);
 
-type SecureClient = Client<HttpsConnector<Dialer>, Upload<SdkBody>>;
+type PlainClient = Client<gate::Connector<Dialer>, Upload<SdkBody>>;
+type SecureClient = Client<gate::Connector<HttpsConnector<Dialer>>, Upload<SdkBody>>;
 
 struct Shared {
     network: Arc<Network>,
     timeouts: Timeouts,
     proxies: Option<Arc<ProxyChooser>>,
-    plain: OnceLock<Client<Dialer, Upload<SdkBody>>>,
+    gate: Arc<Gate>,
+    plain: OnceLock<PlainClient>,
     secure: OnceLock<Result<SecureClient, TransportError>>,
 }
 
@@ -157,12 +163,34 @@ impl Shared {
 
     async fn send(&self, request: Request<SdkBody>) -> Result<Response<SdkBody>, TransportError> {
         let (parts, body) = request.into_parts();
+        let kind = Kind {
+            is_small: body.content_length().is_some_and(|length| length <= SMALL_BODY),
+            is_plain: parts.uri.scheme_str() != Some("https"),
+        };
+        let attempt = |closes: bool| {
+            let (mut parts, again) = (parts.clone(), body.try_clone());
+            if closes {
+                parts.headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            Box::pin(async move {
+                let unrepeatable = || TransportError::Other("the request cannot be sent twice".to_owned());
+                self.attempt(parts, again.ok_or_else(unrepeatable)?).await
+            })
+        };
+        self.gate.pass(kind, attempt).await
+    }
+
+    async fn attempt(
+        &self,
+        parts: request::Parts,
+        body: SdkBody,
+    ) -> Result<Response<SdkBody>, TransportError> {
         let (upload, progress) = Upload::new(body);
         let mut request = Request::from_parts(parts, upload);
         let response = if request.uri().scheme_str() == Some("https") {
             progress.watch(self.secure()?.request(request), self.timeouts).await
         } else {
-            let plain = self.plain.get_or_init(|| client(self.dialer()));
+            let plain = self.plain.get_or_init(|| client(self.gated(self.dialer())));
             dial::authorize(self.proxies.as_deref(), &mut request);
             progress.watch(plain.request(request), self.timeouts).await
         };
@@ -172,6 +200,10 @@ impl Shared {
             TransportError::Endless(format!("The answer had no end after {seconds} seconds."))
         };
         tokio::time::timeout(MAX_ANSWER_TIME, self.read(response)).await.unwrap_or_else(|_| Err(late()))
+    }
+
+    fn gated<C>(&self, connector: C) -> gate::Connector<C> {
+        gate::Connector::new(connector, Arc::clone(&self.gate))
     }
 
     fn dialer(&self) -> Dialer {
@@ -186,7 +218,7 @@ impl Shared {
                 .https_or_http()
                 .enable_http1()
                 .wrap_connector(self.dialer());
-            Ok(client(connector))
+            Ok(client(self.gated(connector)))
         };
         self.secure.get_or_init(build).as_ref().map_err(Clone::clone)
     }

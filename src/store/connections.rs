@@ -2,9 +2,10 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use reqwest::header::{CONNECTION, HeaderValue};
 use reqwest::redirect::Policy;
 use reqwest::{Body, ClientBuilder, Proxy, Request, RequestBuilder, Response};
 use rustls::ClientConfig;
@@ -12,10 +13,13 @@ use url::Url;
 
 use super::http::{is_inside, leads_astray};
 use super::resolver::{self, Resolver};
+use crate::network::gate::{ConnectorLayer, Gate, Kind, Loss, Lost};
 use crate::network::upload::{Timeouts, Upload};
 use crate::network::{self, find, log, tls_reason};
 
 const MAXIMUM_REDIRECTS: usize = 5;
+/// The largest body, in bytes, of a request that may be sent twice where connections are few: no blob's.
+const SMALL_BODY: usize = 4096;
 
 /// What a transfer must know about the network that the client does not do for it.
 #[derive(Debug, Clone)]
@@ -47,6 +51,7 @@ impl Default for Network {
 pub(super) struct Connections {
     network: Network,
     resolver: Resolver,
+    gate: Arc<Gate>,
     tls: OnceLock<Result<ClientConfig, String>>,
     plain: Pool,
     secure: Pool,
@@ -65,6 +70,13 @@ pub(super) struct SendError {
     /// Whether another attempt changes nothing: a redirect or a name leads where it must not, or a certificate is not
     /// trusted.
     pub(super) is_final: bool,
+    loss: Option<Loss>,
+}
+
+impl Lost for SendError {
+    fn loss(&self) -> Option<Loss> {
+        self.loss
+    }
 }
 
 impl fmt::Display for SendError {
@@ -73,12 +85,20 @@ impl fmt::Display for SendError {
     }
 }
 
+impl SendError {
+    fn plain(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), unreached: false, is_final: false, loss: None }
+    }
+}
+
 impl From<&reqwest::Error> for SendError {
     fn from(error: &reqwest::Error) -> Self {
         let is_final = error.is_redirect()
             || find::<resolver::Refused>(error).is_some()
             || find::<rustls::Error>(error).is_some();
-        Self { reason: reason(error), unreached: error.is_connect(), is_final }
+        let may_be_lost = !is_final && !error.is_timeout();
+        let loss = may_be_lost.then(|| if error.is_connect() { Loss::Unsent } else { Loss::Broken });
+        Self { reason: reason(error), unreached: error.is_connect(), is_final, loss }
     }
 }
 
@@ -89,6 +109,7 @@ impl Connections {
         Self {
             resolver: Resolver::new(home, &network.connection),
             network,
+            gate: Arc::default(),
             tls: OnceLock::new(),
             plain: pool(),
             secure: pool(),
@@ -133,6 +154,7 @@ impl Connections {
         let network = &self.network.connection;
         let mut builder = self.proxied(reqwest::Client::builder()).redirect(redirects(network.clone()));
         builder = builder.dns_resolver(self.resolver.clone()).pool_idle_timeout(network::MAX_IDLE);
+        builder = builder.connector_layer(ConnectorLayer(Arc::clone(&self.gate)));
         if let Some(limit) = network.connect_timeout {
             builder = builder.connect_timeout(limit);
         }
@@ -175,7 +197,7 @@ impl Connections {
         let answer = if is_streamed {
             self.send_watched(request).await
         } else {
-            client.execute(request).await.map_err(|error| self.lost(&error))
+            self.send_in_turn(&client, request).await
         };
         match &answer {
             Ok(answer) => log::answer(logged, begun.elapsed(), answer.status(), answer.headers(), b""),
@@ -184,16 +206,33 @@ impl Connections {
         answer
     }
 
+    /// Sends a request with a body that is there already, or none.
+    async fn send_in_turn(&self, client: &reqwest::Client, request: Request) -> Result<Response, SendError> {
+        let size = request.body().and_then(Body::as_bytes).map_or(0, <[u8]>::len);
+        let kind = Kind { is_small: size <= SMALL_BODY, is_plain: request.url().scheme() == "http" };
+        let attempt = |closes: bool| {
+            let again = request.try_clone();
+            Box::pin(async move {
+                let failed = || SendError::plain("a request cannot be sent twice");
+                let mut request = again.ok_or_else(failed)?;
+                if closes {
+                    request.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
+                client.execute(request).await.map_err(|error| self.lost(&error))
+            })
+        };
+        self.gate.pass(kind, attempt).await
+    }
+
     async fn send_watched(&self, mut request: Request) -> Result<Response, SendError> {
-        let failed = |reason| SendError { reason, unreached: false, is_final: false };
-        let client = self.pool(request.url(), true).map_err(failed)?;
+        let client = self.pool(request.url(), true).map_err(SendError::plain)?;
         let (body, progress) = Upload::new(request.body_mut().take().unwrap_or_default());
         *request.body_mut() = Some(Body::wrap(body));
         let network = &self.network.connection;
         let timeouts = Timeouts { connect: network.connect_timeout, read: network.read_timeout };
         match progress.watch(client.execute(request), timeouts).await {
             Some(answer) => answer.map_err(|error| self.lost(&error)),
-            None => Err(failed(SILENT.to_owned())),
+            None => Err(SendError::plain(SILENT)),
         }
     }
 

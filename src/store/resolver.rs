@@ -8,7 +8,7 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
 use super::http::{is_here, is_link_local_address, is_local_name, is_loopback};
-use crate::network::Network;
+use crate::network::{self, Network};
 
 /// Why a name is not connected to.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -18,7 +18,7 @@ pub(super) struct Refused {
     address: IpAddr,
 }
 
-/// Looks names up as the system does. Private addresses are permitted: VPC endpoints have them.
+/// Looks names up as the system does, and checks each time what they stand for. Private addresses are permitted: VPC endpoints have them.
 #[derive(Debug, Clone)]
 pub(super) struct Resolver(Arc<Named>);
 
@@ -81,7 +81,8 @@ async fn look_up(name: &str) -> std::io::Result<Vec<SocketAddr>> {
     if name != "localhost" && is_local_name(name) {
         return Ok(vec![(Ipv4Addr::LOCALHOST, 0).into(), (Ipv6Addr::LOCALHOST, 0).into()]);
     }
-    Ok(tokio::net::lookup_host((name, 0)).await?.collect())
+    let found = network::resolver::look_up(name).await?;
+    Ok(found.into_iter().map(|address| (address, 0).into()).collect())
 }
 
 /// Leaves out addresses of the link, and unless the name may be `near`, of this machine.

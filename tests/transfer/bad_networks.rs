@@ -2,12 +2,16 @@
 
 use std::collections::HashMap;
 use std::sync::Mutex;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ecr::transfer::progress::Event;
 
+use super::commands::remote;
+use super::limiter::{self, Excess};
 use super::registry::{Registry, reply};
 use super::*;
+use crate::harness::Machine;
+use crate::harness::registry::Serve;
 
 /// How a registry and the way to it behave, by the number of the request.
 #[derive(Debug, Clone, Copy)]
@@ -99,6 +103,52 @@ async fn every_transfer_ends_well_and_little_moves_again() {
         for heard in [&up, &down] {
             let again = *heard.again.lock().unwrap();
             assert!(again <= 3 * all, "{trouble:?}: {again}");
+        }
+    }
+}
+
+/// Two connections at a time through whatever is in between: no transfer is slower than one stream at a time would be,
+/// but for the moment until that is known. Where requests on connections that wait were left to themselves, each pair
+/// of connections would have to be idle for a while before the next one came up, for ten seconds in all.
+#[test]
+fn few_connections_are_as_good_as_one_stream_at_a_time() {
+    let mut machine = Machine::new();
+    let layers: Vec<Vec<u8>> = (0..40).map(|seed| noise(20_000, seed)).collect();
+    tokio::runtime::Runtime::new().unwrap().block_on(async {
+        let (memory, _) = single(&layers).await;
+        let layout: Shared = Arc::new(ecr::store::Layout::new(machine.path().join("image")));
+        run(&(memory as Shared), &layout, &options(&["1"])).await.unwrap();
+    });
+    let server = Serve::start(&machine, &["--anonymous"]);
+    for excess in [Excess::Waits, Excess::IsClosed] {
+        let between = limiter::start(&server.address, 2, excess);
+        remote(&mut machine, &Serve::at(&between));
+        let timed = |round: &str, options: &str| {
+            let registry = format!("docker://{between}");
+            let (api, v2) = (
+                format!("api-{round}-{excess:?}").to_lowercase(),
+                format!("v2-{round}-{excess:?}").to_lowercase(),
+            );
+            machine.ok(&format!("create-repository --repository-name {api}"));
+            machine.ok(&format!("create-repository --repository-name {v2}"));
+            machine.ok(&format!("create-repository --repository-name {v2}-copy"));
+            [
+                format!("push ./image {api}:1"),
+                format!("pull {api}:1 {api}"),
+                format!("push ./image {registry}/{v2}:1"),
+                format!("pull {registry}/{v2}:1 {v2}"),
+                format!("copy {api}:1 {registry}/{v2}-copy:1"),
+            ]
+            .map(|line| {
+                let begun = Instant::now();
+                machine.ok(&format!("{line} --quiet {options}"));
+                (line, begun.elapsed())
+            })
+        };
+        let (alone, together) = (timed("alone", "--jobs 1"), timed("together", ""));
+        for ((_, alone), (line, together)) in alone.iter().zip(together) {
+            let limit = *alone * 3 / 2 + Duration::from_secs(2);
+            assert!(together < limit, "{excess:?} {line}: {together:?}, one at a time {alone:?}");
         }
     }
 }

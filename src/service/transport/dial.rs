@@ -16,19 +16,20 @@ use tokio::net::TcpStream;
 use tower_service::Service;
 
 use super::TransportError;
+use crate::network::resolver::Resolver;
 use crate::network::{Proxy, ProxyChooser};
 
 /// Opens connections.
 #[derive(Clone)]
 pub(super) struct Dialer {
-    tcp: HttpConnector,
+    tcp: HttpConnector<Resolver>,
     proxies: Option<Arc<ProxyChooser>>,
     timeout: Option<Duration>,
 }
 
 impl Dialer {
     pub(super) fn new(proxies: Option<Arc<ProxyChooser>>, timeout: Option<Duration>) -> Self {
-        let mut tcp = HttpConnector::new();
+        let mut tcp = HttpConnector::new_with_resolver(Resolver);
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         Self { tcp, proxies, timeout }
@@ -68,7 +69,11 @@ impl Service<Uri> for Dialer {
     }
 }
 
-async fn open(mut tcp: HttpConnector, target: Uri, proxy: Option<Proxy>) -> Result<Link, TransportError> {
+async fn open(
+    mut tcp: HttpConnector<Resolver>,
+    target: Uri,
+    proxy: Option<Proxy>,
+) -> Result<Link, TransportError> {
     let Some(Proxy { address, authorization }) = proxy else {
         let stream = tcp.call(target).await.map_err(|_| TransportError::Connect)?;
         return Ok(Link { stream, forwarded: false });

@@ -2,7 +2,11 @@
 
 use std::error::Error as StdError;
 
+use crate::network::gate::{GivenUp, Loss, Lost};
 use crate::network::{find, tls_reason};
+
+/// A peer that hangs up in the middle of the handshake.
+const HUNG_UP: &str = "the connection was closed during the handshake";
 
 /// Why a request got no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -26,6 +30,23 @@ pub(in crate::service) enum TransportError {
     Other(String),
 }
 
+impl From<GivenUp> for TransportError {
+    fn from(_: GivenUp) -> Self {
+        Self::Connect
+    }
+}
+
+impl Lost for TransportError {
+    fn loss(&self) -> Option<Loss> {
+        match self {
+            Self::Closed => Some(Loss::Broken),
+            Self::Connect | Self::Proxy(_) => Some(Loss::Unsent),
+            Self::Tls(reason) if reason == HUNG_UP => Some(Loss::Unsent),
+            _ => None,
+        }
+    }
+}
+
 /// What an error of hyper's client amounts to.
 pub(super) fn of(error: &hyper_util::client::legacy::Error) -> TransportError {
     if let Some(failure) = find::<TransportError>(error) {
@@ -34,12 +55,11 @@ pub(super) fn of(error: &hyper_util::client::legacy::Error) -> TransportError {
     if let Some(error) = find::<rustls::Error>(error) {
         return TransportError::Tls(tls_reason(error));
     }
-    // A peer that hangs up in the middle of the handshake; anything later is a connection that broke.
-    if error.is_connect() {
-        TransportError::Tls("the connection was closed during the handshake".into())
-    } else {
-        TransportError::Closed
+    if find::<GivenUp>(error).is_some() {
+        return TransportError::Connect;
     }
+    // Anything later than a handshake is a connection that broke.
+    if error.is_connect() { TransportError::Tls(HUNG_UP.into()) } else { TransportError::Closed }
 }
 
 /// An error with its causes, each in its own words. The SDK's way of printing them adds Rust's structures.
