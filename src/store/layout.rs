@@ -172,7 +172,8 @@ impl Layout {
     ) -> Result<Written, Error> {
         loop {
             let begun = partial.length;
-            let filled = match partial.hash(blob).await.map_err(Error::io("read", path)) {
+            let hashed = self.verified.while_hashing(partial.hash(blob)).await;
+            let filled = match hashed.map_err(Error::io("read", path)) {
                 Ok(hasher) => match source.stream_behind(hasher, begun).await {
                     Ok(stream) => {
                         source.arrived(begun);
@@ -368,6 +369,10 @@ impl Store for Layout {
             self.put(manifest).await?;
             self.list(|index| index.add(manifest, tags, false)).await
         })
+    }
+
+    fn is_hashing(&self) -> bool {
+        self.verified.is_hashing()
     }
 
     fn keeps(&self) -> ResumeState {

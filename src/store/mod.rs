@@ -244,6 +244,11 @@ pub trait Store: Send + Sync {
         Setbacks::default()
     }
 
+    /// Whether files that are here already are being hashed.
+    fn is_hashing(&self) -> bool {
+        false
+    }
+
     /// What remains of a transfer that ends early.
     fn keeps(&self) -> ResumeState {
         ResumeState::Nothing

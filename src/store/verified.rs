@@ -5,8 +5,10 @@
 
 use std::collections::HashSet;
 use std::fs::File;
+use std::future::Future;
 use std::io;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -25,6 +27,17 @@ pub struct VerifiedBlobs {
     cache: Option<PathBuf>,
     known: Mutex<HashSet<String>>,
     tidied: OnceLock<()>,
+    /// Number of files that are being hashed.
+    hashing: AtomicUsize,
+}
+
+/// A file that is being hashed.
+struct Hashing<'a>(&'a AtomicUsize);
+
+impl Drop for Hashing<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl VerifiedBlobs {
@@ -52,13 +65,25 @@ impl VerifiedBlobs {
                 }
             }
         });
-        let found = hashed.await.map_err(io::Error::other).flatten()?;
+        let found = self.while_hashing(hashed).await.map_err(io::Error::other).flatten()?;
         if found == *expected
             && let Some(key) = key
         {
             self.remember_key(key);
         }
         Ok(found)
+    }
+
+    /// Whether files are being hashed.
+    pub(super) fn is_hashing(&self) -> bool {
+        self.hashing.load(Ordering::Relaxed) > 0
+    }
+
+    /// Waits for a file to be hashed.
+    pub(super) async fn while_hashing<T>(&self, hashing: impl Future<Output = T>) -> T {
+        self.hashing.fetch_add(1, Ordering::Relaxed);
+        let _hashing = Hashing(&self.hashing);
+        hashing.await
     }
 
     /// Remembers that a file was found to have this digest.

@@ -8,10 +8,11 @@ use std::time::Instant;
 use tokio::task::JoinSet;
 
 use super::limits::{Limits, WINDOW};
-use super::progress::{Event, Progress, Reason};
+use super::progress::{Event, Progress};
+use super::slow::SlowWatch;
 use super::{Error, Options, Outcome};
 use crate::image::Descriptor;
-use crate::store::{Setbacks, Shared, Source, Written};
+use crate::store::{Shared, Source, Written};
 
 /// Mover of the blobs of one image.
 #[derive(Clone)]
@@ -59,7 +60,8 @@ impl Mover {
         window.reset();
         // Dropping the set, as an interrupt does, stops what is in it.
         let mut tasks = JoinSet::new();
-        let (mut before, mut sizes) = (self.seen(), 0_u64);
+        let mut slow = SlowWatch::new(&self.source, &self.destination, &self.progress);
+        let mut sizes = 0_u64;
         loop {
             while let Some(&blob) = waiting.front().filter(|blob| limits.admit(blob.size)) {
                 waiting.pop_front();
@@ -85,19 +87,11 @@ impl Mover {
                     }
                 },
                 _ = window.tick() => {
-                    let now = self.seen();
-                    limits.observe(now.0, now.1.all(), !waiting.is_empty(), Instant::now());
-                    self.progress.hear(Event::Slow(slow(before, now)));
-                    before = now;
+                    let seen = slow.look(self.moved.load(Ordering::Relaxed), false);
+                    limits.observe(seen.moved, seen.setbacks.all(), !waiting.is_empty(), Instant::now());
                 }
             }
         }
-    }
-
-    /// Blobs that have moved and failed so far.
-    fn seen(&self) -> (u64, Setbacks) {
-        let setbacks = self.source.setbacks() + self.destination.setbacks();
-        (self.moved.load(Ordering::Relaxed), setbacks)
     }
 
     /// Says what moved beyond the bytes of the blobs that arrived.
@@ -121,34 +115,5 @@ impl Mover {
         let written = self.destination.write(blob, &source).await?;
         self.progress.hear(Event::Finished(blob));
         Ok((written, blob.size))
-    }
-}
-
-/// Why little or nothing moved in the last window, by what had moved and failed before and after it.
-fn slow(before: (u64, Setbacks), after: (u64, Setbacks)) -> Option<Reason> {
-    if after.1.throttled > before.1.throttled {
-        return Some(Reason::Throttled);
-    }
-    if after.1.failed > before.1.failed {
-        return Some(Reason::Failing);
-    }
-    (after.0 == before.0).then_some(Reason::Waiting)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_slow_is_named() {
-        let seen = |moved, throttled, failed| (moved, Setbacks { throttled, failed });
-        for (after, expected) in [
-            (seen(2, 1, 1), None),
-            (seen(1, 1, 1), Some(Reason::Waiting)),
-            (seen(2, 1, 2), Some(Reason::Failing)),
-            (seen(2, 2, 2), Some(Reason::Throttled)),
-        ] {
-            assert_eq!(slow(seen(1, 1, 1), after), expected, "{after:?}");
-        }
     }
 }

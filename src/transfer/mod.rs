@@ -13,6 +13,7 @@ mod plan;
 mod platforms;
 pub mod progress;
 mod referrers;
+mod slow;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -177,7 +178,8 @@ pub async fn add(
     if needed.content {
         // Both only ask: what is refused is refused before anything moves.
         let prepare = async { destination.prepare(&needed.blobs).await.map_err(Error::from) };
-        let ((), missing) = tokio::try_join!(needed.check_tags(destination, &plan), prepare)?;
+        let asked = async { tokio::try_join!(needed.check_tags(destination, &plan), prepare) };
+        let ((), missing) = slow::while_hashing(destination, progress, asked).await?;
         let blobs = needed.moving(&missing, &mut outcome, progress);
         move_blobs(source, destination, &blobs, options, progress, &mut outcome).await?;
     } else {

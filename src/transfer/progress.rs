@@ -42,6 +42,10 @@ pub enum Reason {
     Failing,
     /// Nothing arrives or is taken.
     Waiting,
+    /// Layers are compressed.
+    Compressing,
+    /// Files that are here already are hashed.
+    Hashing,
 }
 
 impl Reason {
@@ -51,6 +55,8 @@ impl Reason {
             Self::Throttled => "throttled",
             Self::Failing => "repeating what failed",
             Self::Waiting => "waiting for the registry",
+            Self::Compressing => "compressing",
+            Self::Hashing => "hashing what is here already",
         }
     }
 }

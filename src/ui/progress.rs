@@ -197,8 +197,11 @@ impl Display {
 
     fn slow(&self, reason: Option<Reason>) {
         let mut state = self.state();
-        state.slow = reason;
-        if state.total.is_some() {
+        let line = state.set_slow(reason);
+        if let Some(line) = line {
+            drop(state);
+            self.line(line);
+        } else if state.total.is_some() {
             self.glance(&mut state, Instant::now());
         }
     }
@@ -297,6 +300,14 @@ impl Progress for Display {
     }
 }
 
+impl State {
+    /// Keeps what makes the transfer slow, and answers a line for it where nothing moves whose line could say it.
+    fn set_slow(&mut self, reason: Option<Reason>) -> Option<&'static str> {
+        let before = std::mem::replace(&mut self.slow, reason);
+        reason.filter(|_| self.moving.is_empty() && before != reason).map(Reason::words)
+    }
+}
+
 /// A text with what makes the transfer slow.
 fn suffixed(text: String, slow: Option<Reason>) -> String {
     match slow {
@@ -360,6 +371,22 @@ pub fn human(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_slow_is_said_beside_what_moves_and_alone_where_nothing_does() {
+        let mut state = State::default();
+        assert_eq!(state.set_slow(Some(Reason::Hashing)), Some("hashing what is here already"));
+        assert_eq!(state.set_slow(Some(Reason::Hashing)), None, "once");
+        assert_eq!(state.set_slow(None), None);
+        let moving = Moving { size: 1, position: 0, bar: None };
+        state.moving.insert(Digest::of(b""), moving);
+        assert_eq!(state.set_slow(Some(Reason::Compressing)), None);
+        let mut pace = Pace::new(2 << 20, Instant::now());
+        let later = Instant::now() + Duration::from_secs(11);
+        pace.moved(0, 1 << 20, later);
+        let line = pace.line(later).map(|line| suffixed(line, state.slow)).unwrap();
+        assert!(line.starts_with("1.0 MiB of 2.0 MiB, ") && line.ends_with("/s, compressing"), "{line}");
+    }
 
     #[test]
     fn bytes_for_a_person() {

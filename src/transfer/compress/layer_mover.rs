@@ -3,7 +3,7 @@
 use std::num::NonZero;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -32,6 +32,23 @@ pub(super) struct LayerMover {
     workers: WorkerPool,
     permits: Arc<Semaphore>,
     progress: Arc<dyn Progress>,
+    work: Arc<Work>,
+}
+
+/// What layers are doing.
+#[derive(Debug, Default)]
+pub(super) struct Work {
+    /// Number of layers that are being compressed.
+    compressing: AtomicUsize,
+    /// Bytes of compressed layers that were sent.
+    sent: AtomicU64,
+}
+
+impl Work {
+    /// Bytes that were sent, and whether layers are being compressed.
+    pub(super) fn seen(&self) -> (u64, bool) {
+        (self.sent.load(Ordering::Relaxed), self.compressing.load(Ordering::Relaxed) > 0)
+    }
 }
 
 impl LayerMover {
@@ -51,7 +68,13 @@ impl LayerMover {
             workers: WorkerPool::new(&options.buffers),
             permits: Arc::new(Semaphore::new(options.jobs.clamp(1, SPOOLS))),
             progress: Arc::clone(progress),
+            work: Arc::default(),
         }
+    }
+
+    /// What its layers are doing.
+    pub(super) fn work(&self) -> Arc<Work> {
+        Arc::clone(&self.work)
     }
 
     /// Moves a layer when its turn has come; answers its old digest and what became of it.
@@ -88,7 +111,10 @@ impl LayerMover {
         let unnamed = Descriptor { digest: self.compression.name(layer), ..layer.blob.clone() };
         let pending = self.source_of(&spool, unnamed, &progress);
         let mut early = EarlyUpload::new(&self.destination, pending);
-        let new = match self.compress(layer, filling, &mut early, &progress).await {
+        self.work.compressing.fetch_add(1, Ordering::Relaxed);
+        let compressed = self.compress(layer, filling, &mut early, &progress).await;
+        self.work.compressing.fetch_sub(1, Ordering::Relaxed);
+        let new = match compressed {
             Ok(new) => new,
             Err(error) => {
                 early.abandon().await;
@@ -111,7 +137,13 @@ impl LayerMover {
 
     fn source_of(&self, spool: &Shared, blob: Descriptor, progress: &HalfProgress) -> Source {
         let progress = progress.clone();
-        let source = Source::new(Arc::clone(spool), blob, move |arrived| progress.sent(arrived));
+        let (work, last) = (Arc::clone(&self.work), AtomicU64::new(0));
+        let report = move |arrived: u64| {
+            let before = last.swap(arrived, Ordering::Relaxed);
+            work.sent.fetch_add(arrived.saturating_sub(before), Ordering::Relaxed);
+            progress.sent(arrived);
+        };
+        let source = Source::new(Arc::clone(spool), blob, report);
         source.with_buffers(Arc::clone(&self.buffers))
     }
 

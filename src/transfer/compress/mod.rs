@@ -33,8 +33,10 @@ use self::choice::Choice;
 pub use self::compression::{Compression, Method, NoCompression};
 use self::layer_mover::LayerMover;
 use self::pack::{WorkerPool, pack};
+use super::limits::WINDOW;
 use super::plan::{Blobs, Plan};
 use super::progress::{Event, Progress};
+use super::slow::SlowWatch;
 use super::{Error, Options, Outcome, expect, move_blobs, put_children};
 use crate::image::{Descriptor, Digest, Manifest};
 use crate::store::{self, Shared, Written};
@@ -169,12 +171,24 @@ impl LayerCompression {
     ) -> Result<HashMap<Digest, Descriptor>, Error> {
         let mover = LayerMover::new(self.compression, source, destination, options, progress);
         let _half = options.buffers.halve().await;
+        let (work, mut slow) = (mover.work(), SlowWatch::new(source, destination, progress));
+        let mut window = tokio::time::interval(WINDOW);
+        window.reset();
         let mut tasks = JoinSet::new();
         for layer in self.layers.values() {
             tasks.spawn(mover.clone().move_layer(layer.clone()));
         }
         let mut packed = HashMap::new();
-        while let Some(task) = tasks.join_next().await {
+        loop {
+            let task = tokio::select! {
+                task = tasks.join_next() => task,
+                _ = window.tick() => {
+                    let (sent, is_compressing) = work.seen();
+                    slow.look(sent, is_compressing);
+                    continue;
+                }
+            };
+            let Some(task) = task else { return Ok(packed) };
             match task.map_err(Error::Task).flatten() {
                 Ok((old, new, written)) => {
                     match written {
@@ -192,6 +206,5 @@ impl LayerCompression {
                 }
             }
         }
-        Ok(packed)
     }
 }
