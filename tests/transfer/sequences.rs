@@ -9,9 +9,12 @@ use ecr::service::{Backend, Client, Request, ServiceError};
 use ecr::store::ecr::{Ecr, Network, Repository};
 use ecr::store::registry::Login;
 
+use super::commands::{SAMPLE, remote};
 use super::fake::Fake;
 use super::registry::Registry;
 use super::*;
+use crate::harness::Machine;
+use crate::harness::registry::Serve;
 
 /// One blob after another, so that the order is known.
 fn in_order(tag: &str) -> Options {
@@ -171,4 +174,86 @@ async fn small_layers_and_children_wait_for_nothing_but_their_own() {
     let source = together(&fake, &[("GetDownloadUrlForLayer", 5)]);
     run(&source, &(other.store() as Shared), &read).await.unwrap();
     assert_eq!(other.count("PutImage"), 1 + children.len());
+}
+
+/// The requests of a command in the order in which they went out, as the log of `--debug` has them: an operation's name,
+/// or method and path.
+fn requests(machine: &Machine, line: &str) -> Vec<String> {
+    let arguments: Vec<&str> = line.split_whitespace().chain(["--debug", "--quiet"]).collect();
+    let outcome = machine.ecr(&arguments);
+    assert_eq!(outcome.code, 0, "{}", outcome.transcript());
+    let mut requests: Vec<String> = Vec::new();
+    for line in outcome.stderr.lines() {
+        if let Some((_, request)) = line.split_once("request ") {
+            let (method, url) = request.split_once(' ').unwrap();
+            requests.push(format!("{method} /{}", url.splitn(4, '/').nth(3).unwrap_or_default()));
+        } else if let Some((_, target)) = line.split_once("x-amz-target: ") {
+            let operation = target.rsplit('.').next().unwrap();
+            operation.clone_into(requests.last_mut().unwrap());
+        }
+    }
+    requests
+}
+
+/// Repositories are compared by one listing each; only images that differ are looked at.
+#[test]
+fn calls_of_a_sync() {
+    let mut machine = Machine::new();
+    let server = Serve::start(&machine, &[]);
+    remote(&mut machine, &server);
+    machine.ok(&format!("push {SAMPLE} team/app:1 --create --platform linux/amd64"));
+    machine.ok("create-repository --repository-name backup/team/app");
+    let sync = || requests(&machine, "sync team/app backup --jobs 1");
+    let compared = ["ListImages", "ListImages"];
+    let looked_up = ["BatchGetImage", "DescribeImages", "DescribeImages", "BatchCheckLayerAvailability"];
+    let moved =
+        ["GetDownloadUrlForLayer", "GET", "InitiateLayerUpload", "UploadLayerPart", "CompleteLayerUpload"];
+    let made = sync();
+    let made: Vec<&str> = made.iter().map(|request| request.split(' ').next().unwrap()).collect();
+    let layers = made.iter().filter(|request| **request == "GET").count();
+    assert_eq!(made[..6], [&compared[..], &looked_up].concat());
+    let mut rest: Vec<&str> = made[6..].to_vec();
+    assert_eq!(rest.pop(), Some("PutImage"));
+    rest.sort_unstable();
+    let mut expected: Vec<&str> = moved.iter().flat_map(|request| vec![*request; layers]).collect();
+    expected.sort_unstable();
+    assert_eq!(rest, expected);
+    assert_eq!(sync(), compared, "what is the same is not looked at");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_of_a_sync() {
+    let (image, manifest) = single(&[noise(1000, 1)]).await;
+    let (source, mirror) = (Registry::start(), Registry::start());
+    run(&(image as Shared), &source.store(), &in_order("1")).await.unwrap();
+    let machine = Machine::new();
+    for registry in [&source, &mirror] {
+        registry.names_digests();
+        registry.log();
+    }
+    let (from, to) = (&source.address, &mirror.address);
+    let sync = || {
+        machine.ok(&format!("sync docker://{from}/team/app docker://{to}/backup --jobs 1 --quiet"));
+        let mut to_mirror = mirror.log();
+        // Whether there are blobs is asked of all at once.
+        to_mirror.sort_by_key(|line| {
+            (!line.starts_with("GET"), !line.starts_with("HEAD"), line.contains("/blobs/sha"))
+        });
+        (source.log(), to_mirror)
+    };
+    let (root, below, blobs) = ("/v2/team/app", "/v2/backup/team/app", digests(manifest.blobs()));
+    let looked_at = vec![format!("GET {root}/tags/list?n=1000"), format!("HEAD {root}/manifests/1")];
+    let (read, written) = sync();
+    let blob = |digest: &Digest| format!("GET {root}/blobs/{digest}");
+    let moved = [format!("GET {root}/manifests/{}", manifest.digest()), blob(&blobs[0]), blob(&blobs[1])];
+    assert_eq!(read, [&looked_at[..], &moved].concat());
+    let kinds: Vec<String> =
+        written.iter().map(|line| line.split(['?', ':']).next().unwrap().replace(below, "")).collect();
+    let kinds: Vec<&str> = kinds.iter().map(|line| line.trim_end_matches(char::is_numeric)).collect();
+    let (asked, upload) = ("HEAD /blobs/sha", ["POST /blobs/uploads/", "PUT /v2/upload/"]);
+    let looked_up = ["GET /tags/list", "HEAD /manifests/sha", asked, asked];
+    assert_eq!(kinds, [&looked_up[..], &upload, &upload, &["PUT /manifests/"]].concat());
+    // What is the same is not looked at, and the mirror is compared like the source.
+    let at_mirror = looked_at.iter().map(|line| line.replace(root, below)).collect();
+    assert_eq!(sync(), (looked_at, at_mirror));
 }
