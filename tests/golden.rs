@@ -138,7 +138,7 @@ impl Program {
         fs::create_dir(&folder).expect("a new folder");
         let server = Server::start(&case.replies);
         let seen = self.seen(&folder).to_str().expect("a temporary folder's name is UTF-8").to_owned();
-        let fill = |text: &str| text.replace("{DIR}", &seen).replace("{SERVER}", &server.url);
+        let fill = |text: &str| text.replace("{DIR}", &seen).replace("{SERVER}", &server.url());
         for name in &case.folders {
             fs::create_dir_all(folder.join(name)).expect("a folder in the case folder");
         }
@@ -158,10 +158,10 @@ impl Program {
         answer.requests = server.requests();
         for text in [&mut answer.stdout, &mut answer.stderr] {
             *text = replace(text, seen.as_bytes(), b"{DIR}");
-            *text = replace(text, server.url.as_bytes(), b"{SERVER}");
+            *text = replace(text, server.url().as_bytes(), b"{SERVER}");
         }
         for request in &mut answer.requests {
-            *request = request.replace(&seen, "{DIR}").replace(&server.url, "{SERVER}");
+            *request = request.replace(&seen, "{DIR}").replace(&server.url(), "{SERVER}");
         }
         fs::remove_dir_all(&folder).expect("the case folder goes");
         answer

@@ -1,13 +1,12 @@
 //! Pull through cache: a scripted registry upstream, and clients of `ecr local` that pull what only it has.
 
 use std::collections::HashMap;
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use serde_json::{Value, json};
 
 use crate::harness::Machine;
+use crate::harness::http::{Reply, Request, Server, response};
 use crate::harness::registry::{Serve, digest};
 
 const IMAGE: &str = "application/vnd.oci.image.manifest.v1+json";
@@ -15,10 +14,10 @@ const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 const LAYER: &[u8] = b"a layer that only upstream has";
 
 /// A registry that was written for these tests alone; it notes what it is asked.
-#[derive(Clone)]
 struct Upstream {
     address: String,
     state: Arc<Mutex<State>>,
+    _server: Server,
 }
 
 #[derive(Default)]
@@ -34,60 +33,14 @@ struct State {
 
 impl Upstream {
     fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let upstream = Self { address: listener.local_addr().unwrap().to_string(), state: Arc::default() };
-        let server = upstream.clone();
-        std::thread::spawn(move || {
-            for connection in listener.incoming() {
-                let server = server.clone();
-                std::thread::spawn(move || server.serve(connection.unwrap()));
-            }
-        });
-        upstream
+        let state = Arc::<Mutex<State>>::default();
+        let shared = Arc::clone(&state);
+        let server = Server::start(move |request| Reply::KeepAlive(shared.lock().unwrap().answer(request)));
+        Self { address: server.address.clone(), state, _server: server }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap()
-    }
-
-    fn serve(&self, connection: TcpStream) {
-        let mut reader = BufReader::new(connection.try_clone().unwrap());
-        let mut connection = connection;
-        loop {
-            let (mut head, mut line) = (String::new(), String::new());
-            while reader.read_line(&mut line).unwrap_or(0) > 2 {
-                head += &std::mem::take(&mut line);
-            }
-            let mut words = head.split(' ');
-            let (Some(method), Some(path)) = (words.next(), words.next()) else { return };
-            if connection.write_all(&self.answer(&head, method, path)).is_err() {
-                return;
-            }
-        }
-    }
-
-    fn answer(&self, head: &str, method: &str, path: &str) -> Vec<u8> {
-        let mut state = self.state();
-        state.log.push(format!("{method} {path}"));
-        let say = |status: u16, more: &str, body: &[u8]| {
-            let length = body.len();
-            let head = format!("HTTP/1.1 {status} .\r\nContent-Length: {length}\r\n{more}\r\n");
-            if method == "HEAD" { head.into_bytes() } else { [head.as_bytes(), body].concat() }
-        };
-        if let Some(status) = state.broken {
-            return say(status, "", b"");
-        }
-        if state.login.as_ref().is_some_and(|login| !head.contains(login.as_str())) {
-            return say(401, "WWW-Authenticate: Basic realm=\"x\"\r\n", b"");
-        }
-        if path == "/v2/" {
-            return say(200, "", b"{}");
-        }
-        let found = state.content.iter().find(|(end, _)| path.ends_with(end.as_str()));
-        match found {
-            Some((_, (media_type, body))) => say(200, &format!("Content-Type: {media_type}\r\n"), body),
-            None => say(404, "", br#"{"errors":[{"code":"MANIFEST_UNKNOWN"}]}"#),
-        }
     }
 
     fn add(&self, path: &str, media_type: &str, content: &[u8]) {
@@ -118,6 +71,33 @@ impl Upstream {
 
     fn count(&self, part: &str) -> usize {
         self.state().log.iter().filter(|line| line.contains(part)).count()
+    }
+}
+
+impl State {
+    fn answer(&mut self, request: &Request) -> Vec<u8> {
+        let (method, path) = (&request.method, &request.path);
+        self.log.push(format!("{method} {path}"));
+        let say = |status: u16, headers: &str, body: &[u8]| {
+            let mut bytes = response(&format!("{status} ."), headers, body);
+            if method == "HEAD" {
+                bytes.truncate(bytes.len() - body.len());
+            }
+            bytes
+        };
+        if let Some(status) = self.broken {
+            return say(status, "", b"");
+        }
+        if self.login.as_ref().is_some_and(|login| !request.head.contains(login.as_str())) {
+            return say(401, "WWW-Authenticate: Basic realm=\"x\"\r\n", b"");
+        }
+        if path == "/v2/" {
+            return say(200, "", b"{}");
+        }
+        match self.content.iter().find(|(end, _)| path.ends_with(end.as_str())) {
+            Some((_, (media_type, body))) => say(200, &format!("Content-Type: {media_type}\r\n"), body),
+            None => say(404, "", br#"{"errors":[{"code":"MANIFEST_UNKNOWN"}]}"#),
+        }
     }
 }
 

@@ -103,7 +103,8 @@ fn a_pull_asks_the_endpoint_that_the_form_of_the_host_names() {
             ["copy", &format!("docker://{host}/app:1"), "oci:out"],
         ] {
             assert_ne!(machine.ecr(&arguments).code, 0);
-            let asked: Vec<String> = proxy.requests().into_iter().map(|request| request.line).collect();
+            let asked: Vec<String> =
+                proxy.requests().into_iter().map(|request| request.line().to_owned()).collect();
             assert!(asked.last().unwrap().contains(endpoint), "{host}: {asked:?}");
         }
     }

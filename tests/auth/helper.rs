@@ -42,7 +42,7 @@ fn a_password_is_asked_for_once_and_kept_privately() {
     assert_eq!(helper(&machine, "get", HERE), found(HERE));
     assert_eq!(helper(&machine, "get", format!("https://{HERE}\r\n")), found(&format!("https://{HERE}")));
     assert_eq!(server.calls(), 1);
-    assert_eq!(server.requests()[0].body, "{}");
+    assert_eq!(server.requests()[0].text(), "{}");
     let [file] = cached(&machine, ".json").try_into().unwrap();
     assert_eq!(std::fs::metadata(&file).unwrap().mode() & 0o7777, 0o600);
     assert_eq!(std::fs::metadata(file.parent().unwrap()).unwrap().mode() & 0o7777, 0o700);
@@ -307,7 +307,8 @@ fn the_form_of_the_host_chooses_the_endpoint() {
         let mut machine = machine(&proxy);
         machine.unset("AWS_ENDPOINT_URL").set("HTTPS_PROXY", proxy.url());
         assert_eq!(helper(&machine, "get", host).code, 1);
-        let asked: Vec<String> = proxy.requests().into_iter().map(|request| request.line).collect();
+        let asked: Vec<String> =
+            proxy.requests().into_iter().map(|request| request.line().to_owned()).collect();
         assert!(asked[0].contains(endpoint), "{host}: {asked:?}");
     }
 }

@@ -22,7 +22,7 @@ fn with_profiles(server: &Server) -> Machine {
 
 /// How often STS was asked.
 fn roles(server: &Server) -> usize {
-    server.requests().iter().filter(|request| request.body.contains("Action=AssumeRole")).count()
+    server.requests().iter().filter(|request| request.text().contains("Action=AssumeRole")).count()
 }
 
 #[test]
@@ -107,8 +107,9 @@ anonymous = true
         ["AKIATEAMTEAMTEAMTEAM", "ASIAROLEROLEROLEROLE"].map(str::to_owned).to_vec()
     );
     let role =
-        server.requests().into_iter().find(|request| request.body.contains("Action=AssumeRole")).unwrap();
-    assert!(role.body.contains("role%2Fpull") && role.body.contains("ecr-login"), "{}", role.body);
+        server.requests().into_iter().find(|request| request.text().contains("Action=AssumeRole")).unwrap();
+    let role = role.text();
+    assert!(role.contains("role%2Fpull") && role.contains("ecr-login"), "{role}");
     let text = machine.ok(&format!("login --check {partner} registry.example.com"));
     assert_eq!(
         machine.neutral(&text).lines().filter(|line| !line.contains("kept")).collect::<Vec<_>>().join("\n"),

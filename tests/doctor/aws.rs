@@ -1,11 +1,8 @@
 //! A stand-in for AWS that answers every call that the doctor makes, and some of them as a test says.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
-use std::sync::Arc;
-
 use serde_json::{Value, json};
 
+use crate::harness::http::{CLOSE, Reply, Request, Server, response};
 use crate::harness::registry::digest;
 
 pub(super) const ACCOUNT: &str = "123456789012";
@@ -46,48 +43,26 @@ impl Answers {
 /// The stand-in; it lives as long as the test.
 pub(super) struct Aws {
     pub(super) address: String,
+    _server: Server,
 }
 
 impl Aws {
     pub(super) fn start(answers: Answers) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap().to_string();
-        let (answers, own) = (Arc::new(answers), address.clone());
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let (answers, own) = (Arc::clone(&answers), own.clone());
-                std::thread::spawn(move || serve(&stream, &answers, &own));
-            }
+        let server = Server::start_at(|own| {
+            let own = own.to_owned();
+            move |request| answer(request, &answers, &own)
         });
-        Self { address }
+        Self { address: server.address.clone(), _server: server }
     }
 }
 
-fn serve(mut stream: &TcpStream, answers: &Answers, address: &str) -> Option<()> {
-    let mut reader = BufReader::new(stream);
-    let (mut first, mut operation, mut length) = (String::new(), String::new(), 0);
-    reader.read_line(&mut first).ok()?;
-    loop {
-        let mut line = String::new();
-        reader.read_line(&mut line).ok()?;
-        match line.trim_end().to_lowercase().split_once(": ") {
-            Some(("x-amz-target", _)) => line.trim_end().rsplit('.').next()?.clone_into(&mut operation),
-            Some(("content-length", value)) => length = value.parse().ok()?,
-            Some(_) => {}
-            None => break,
-        }
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).ok()?;
-    let (status, body) = if operation.is_empty() {
-        plain(&first, &String::from_utf8_lossy(&body), answers)
-    } else {
-        call(&operation, answers, address)
+fn answer(request: &Request, answers: &Answers, address: &str) -> Reply {
+    let (status, body) = match request.operation() {
+        "" => plain(request.line(), &request.text(), answers),
+        operation => call(operation, answers, address),
     };
     let date = answers.date.as_ref().map_or_else(String::new, |date| format!("Date: {date}\r\n"));
-    let head =
-        format!("HTTP/1.1 {status} X\r\n{date}Connection: close\r\nContent-Length: {}\r\n\r\n", body.len());
-    stream.write_all(&[head.as_bytes(), body.as_bytes()].concat()).ok()
+    Reply::Close(response(&format!("{status} X"), &(date + CLOSE), body.as_bytes()))
 }
 
 /// What is no call of ECR: STS, a layer, or somebody who looks whether anything answers.

@@ -1,14 +1,12 @@
 //! A service that answers in the shapes of AWS, from a table, and remembers what it was asked. Its author read the API
 //! reference and not the embedded ECR, so that the two check each other.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Map, Value, json};
 
 use crate::harness::Machine;
+use crate::harness::http::{Reply, Server, response};
 
 /// What the service says no with: status, code and message.
 pub(super) type Refusal = (u16, &'static str, String);
@@ -26,17 +24,8 @@ pub(super) struct Registry {
 
 /// A running service.
 pub(super) struct Service {
-    address: String,
+    server: Server,
     calls: Arc<Mutex<Vec<(String, Value)>>>,
-    is_over: Arc<AtomicBool>,
-}
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        self.is_over.store(true, Ordering::SeqCst);
-        // The thread that waits for connections sees it at the next one.
-        let _ = TcpStream::connect(&self.address);
-    }
 }
 
 const ACCOUNT: &str = "123456789012";
@@ -160,25 +149,30 @@ impl Service {
     pub(super) fn start(
         answer: impl Fn(&str, &Value, usize) -> Result<Value, Refusal> + Send + Sync + 'static,
     ) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap().to_string();
         let calls = Arc::new(Mutex::new(Vec::new()));
-        let (answer, log) = (Arc::new(answer), Arc::clone(&calls));
-        let is_over = Arc::new(AtomicBool::new(false));
-        let stop = Arc::clone(&is_over);
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten().take_while(|_| !stop.load(Ordering::SeqCst)) {
-                let (answer, log) = (Arc::clone(&answer), Arc::clone(&log));
-                std::thread::spawn(move || serve(stream, answer.as_ref(), &log));
-            }
+        let log = Arc::clone(&calls);
+        let server = Server::start(move |request| {
+            let (operation, input) = (request.operation(), serde_json::from_slice(&request.body).unwrap());
+            let before = {
+                let mut log = log.lock().unwrap();
+                let before = log.iter().filter(|(called, _)| called == operation).count();
+                log.push((operation.to_owned(), Value::clone(&input)));
+                before
+            };
+            let (status, body) = match answer(operation, &input, before) {
+                Ok(value) => (200, value),
+                Err((status, code, message)) => (status, json!({"__type": code, "message": message})),
+            };
+            let media_type = "Content-Type: application/x-amz-json-1.1\r\n";
+            Reply::KeepAlive(response(&format!("{status} X"), media_type, body.to_string().as_bytes()))
         });
-        Self { address, calls, is_over }
+        Self { server, calls }
     }
 
     /// A machine whose commands go to this service.
     pub(super) fn machine(&self) -> Machine {
         let mut machine = Machine::new();
-        machine.set("AWS_ENDPOINT_URL", format!("http://{}", self.address));
+        machine.set("AWS_ENDPOINT_URL", self.server.url());
         machine.set("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE").set("AWS_SECRET_ACCESS_KEY", "secret");
         machine.set("AWS_REGION", "eu-west-1").set("AWS_NEW_RETRIES_2026", "true");
         machine
@@ -186,7 +180,7 @@ impl Service {
 
     /// Where it listens.
     pub(super) fn address(&self) -> &str {
-        &self.address
+        &self.server.address
     }
 
     /// What was called, in order.
@@ -197,55 +191,5 @@ impl Service {
     /// How often an operation was called.
     pub(super) fn count(&self, operation: &str) -> usize {
         self.calls().iter().filter(|(called, _)| called == operation).count()
-    }
-}
-
-fn serve(
-    stream: TcpStream,
-    answer: &(dyn Fn(&str, &Value, usize) -> Result<Value, Refusal> + Send + Sync),
-    log: &Mutex<Vec<(String, Value)>>,
-) {
-    let mut reader = BufReader::new(stream.try_clone().unwrap());
-    let mut stream = stream;
-    loop {
-        let (mut operation, mut length) = (String::new(), 0);
-        loop {
-            let mut line = String::new();
-            if reader.read_line(&mut line).unwrap_or(0) == 0 {
-                return;
-            }
-            let Some((name, value)) = line.trim_end().split_once(": ") else {
-                if line.trim_end().is_empty() {
-                    break;
-                }
-                continue;
-            };
-            match name.to_lowercase().as_str() {
-                "x-amz-target" => value.rsplit('.').next().unwrap().clone_into(&mut operation),
-                "content-length" => length = value.parse().unwrap(),
-                _ => {}
-            }
-        }
-        let mut body = vec![0; length];
-        reader.read_exact(&mut body).unwrap();
-        let input: Value = serde_json::from_slice(&body).unwrap();
-        let before = {
-            let mut log = log.lock().unwrap();
-            let before = log.iter().filter(|(called, _)| *called == operation).count();
-            log.push((operation.clone(), input.clone()));
-            before
-        };
-        let (status, body) = match answer(&operation, &input, before) {
-            Ok(value) => (200, value),
-            Err((status, code, message)) => (status, json!({"__type": code, "message": message})),
-        };
-        let body = body.to_string();
-        let head = format!(
-            "HTTP/1.1 {status} X\r\nContent-Type: application/x-amz-json-1.1\r\nContent-Length: {}\r\n\r\n",
-            body.len()
-        );
-        if stream.write_all(&[head.as_bytes(), body.as_bytes()].concat()).is_err() {
-            return;
-        }
     }
 }

@@ -1,5 +1,6 @@
 //! One stranger's machine per test: an empty environment, a home of its own, a fixed zone, and no network but loopback.
 
+pub(crate) mod http;
 pub(crate) mod random;
 pub(crate) mod registry;
 

@@ -2,7 +2,7 @@
 //! arrived does not travel again. `benches/interrupt.py` does this at a hundred moments.
 
 use std::io::{Read as _, Write as _};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{Shutdown, TcpStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::*;
 use crate::harness::Machine;
+use crate::harness::http::listen;
 use crate::harness::registry::Serve;
 
 const MEBIBYTE: u64 = 1024 * 1024;
@@ -35,9 +36,9 @@ struct Inner {
 
 impl Between {
     fn start(server: &str) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (listener, address) = listen();
         let between = Self(Arc::new(Inner {
-            address: listener.local_addr().unwrap().to_string(),
+            address,
             server: server.to_owned(),
             up: AtomicU64::new(0),
             down: AtomicU64::new(0),

@@ -2,8 +2,9 @@
 
 use serde_json::json;
 
-use super::registry::{Registry, Request, reply};
+use super::registry::{Registry, reply};
 use super::*;
+use crate::harness::http::Request;
 use crate::harness::{Machine, Outcome};
 
 /// A registry with one image under these tags.

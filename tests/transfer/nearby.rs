@@ -1,9 +1,10 @@
 //! Registries and other servers on this machine, by all of its names.
 
 use super::fake::Fake;
-use super::registry::{Registry, Request, reply};
+use super::registry::{Registry, reply};
 use super::server::Server;
 use super::*;
+use crate::harness::http::Request;
 use crate::harness::registry::Serve;
 use crate::harness::{Machine, outcome};
 

@@ -1,8 +1,9 @@
 //! What a registry refuses: challenges and logins in every form, and which refusals are asked about again.
 
-use super::registry::{Registry, Request, reply};
+use super::registry::{Registry, reply};
 use super::*;
 use crate::harness::Machine;
+use crate::harness::http::Request;
 
 /// A registry with an image `1` that asks for tokens.
 async fn guarded() -> (Registry, Manifest) {

@@ -1,8 +1,8 @@
 //! A scripted registry over `/v2/`, and transfers from and to it.
 
 use std::collections::HashMap;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::io::{BufReader, Write as _};
+use std::net::TcpStream;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -12,20 +12,12 @@ use ecr::store::registry::{Login, Remote};
 use ecr::store::{Memory, Shared};
 
 use super::*;
+use crate::harness::http::{CLOSE, Request, listen, response};
 
 /// Answers a request instead of the fake.
 type Fault = Box<dyn Fn(&Request) -> Option<Vec<u8>> + Send>;
 /// The same for every request, by its number from 1 on.
 type Interference = Box<dyn Fn(usize, &Request) -> Option<Vec<u8>> + Send>;
-
-#[derive(Clone)]
-pub(super) struct Request {
-    pub(super) method: String,
-    pub(super) path: String,
-    /// In small letters.
-    pub(super) head: String,
-    pub(super) body: Vec<u8>,
-}
 
 #[derive(Default)]
 pub(super) struct State {
@@ -67,9 +59,9 @@ pub(super) struct Registry {
 
 impl Registry {
     pub(super) fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (listener, address) = listen();
         let registry = Self {
-            address: listener.local_addr().unwrap().to_string(),
+            address,
             state: Arc::default(),
             crowd: Arc::new((Mutex::new(usize::MAX), Condvar::new())),
         };
@@ -179,7 +171,7 @@ impl Registry {
     }
 
     fn serve_all(&self, mut connection: TcpStream) {
-        while let Some(request) = read(&mut connection) {
+        while let Some(request) = read(&connection) {
             if !self.serve(&request, &mut connection) {
                 break;
             }
@@ -220,39 +212,15 @@ impl Registry {
     }
 }
 
-fn read(connection: &mut TcpStream) -> Option<Request> {
-    let mut reader = BufReader::new(connection);
-    let mut head = String::new();
-    while !head.ends_with("\r\n\r\n") {
-        if reader.read_line(&mut head).ok()? == 0 {
-            return None;
-        }
-    }
-    let mut words = head.split(' ');
-    let (method, path) = (words.next()?.to_owned(), words.next()?.to_owned());
-    let head = head.to_lowercase();
-    let length = head.split_once("content-length: ").and_then(|(_, rest)| rest.split("\r\n").next());
-    let mut body = vec![0; length.map_or(0, |length| length.parse().unwrap())];
-    reader.read_exact(&mut body).ok()?;
-    while head.contains("transfer-encoding: chunked") {
-        let mut line = String::new();
-        reader.read_line(&mut line).ok()?;
-        let mut chunk = vec![0; usize::from_str_radix(line.trim_end(), 16).ok()? + "\r\n".len()];
-        reader.read_exact(&mut chunk).ok()?;
-        chunk.truncate(chunk.len() - "\r\n".len());
-        if chunk.is_empty() {
-            break;
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Some(Request { method, path, head, body })
+/// Reads a request, whose head is in small letters then.
+fn read(connection: &TcpStream) -> Option<Request> {
+    let mut request = Request::read(&mut BufReader::new(connection))?;
+    request.head.make_ascii_lowercase();
+    Some(request)
 }
 
-const CLOSE: &str = "Connection: close\r\n";
-
 pub(super) fn reply(status: &str, headers: &str, body: &[u8]) -> Vec<u8> {
-    let head = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n{CLOSE}{headers}\r\n", body.len());
-    [head.as_bytes(), body].concat()
+    response(status, &format!("{CLOSE}{headers}"), body)
 }
 
 impl State {

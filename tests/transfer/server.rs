@@ -1,8 +1,9 @@
 //! A scripted HTTP server: each connection gets one answer, byte for byte.
 
-use std::io::{Read as _, Write as _};
-use std::net::TcpListener;
+use std::io::{BufReader, Write as _};
 use std::sync::{Arc, Mutex};
+
+use crate::harness::http::{CLOSE, Request, listen, response_of_length};
 
 /// Answers the head of a request with whole bytes; the connection closes behind them.
 type Answer = Box<dyn Fn(&str) -> Vec<u8> + Send>;
@@ -16,20 +17,14 @@ pub(super) struct Server {
 impl Server {
     /// Answers as many requests as there are answers, then no more.
     pub(super) fn start(answers: Vec<Answer>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap().to_string();
+        let (listener, address) = listen();
         let requests = Arc::new(Mutex::new(Vec::new()));
         let log = Arc::clone(&requests);
         std::thread::spawn(move || {
             for answer in answers {
                 let (mut connection, _) = listener.accept().unwrap();
-                let mut head = Vec::new();
-                while !head.ends_with(b"\r\n\r\n") {
-                    let mut byte = [0];
-                    connection.read_exact(&mut byte).unwrap();
-                    head.push(byte[0]);
-                }
-                let head = String::from_utf8(head).unwrap().to_lowercase();
+                let request = Request::read(&mut BufReader::new(&connection)).unwrap();
+                let head = request.head.to_lowercase();
                 let bytes = answer(&head);
                 log.lock().unwrap().push(head);
                 // A client that has read enough hangs up.
@@ -52,8 +47,7 @@ pub(super) fn offset(head: &str) -> Option<usize> {
 
 /// An answer with a body of which only the first `sent` bytes are sent, announced as `length` bytes.
 pub(super) fn body(status: &str, length: usize, bytes: &[u8]) -> Vec<u8> {
-    let head = format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
-    [head.as_bytes(), bytes].concat()
+    response_of_length(status, CLOSE, length, bytes)
 }
 
 /// The same answer to whoever asks.
