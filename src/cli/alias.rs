@@ -11,8 +11,8 @@ use crate::error::Error;
 use crate::platform;
 use crate::settings::Settings;
 
-use super::SERVICES;
 use super::argparse::{Parser, Positional};
+use super::dispatch::SERVICES;
 use super::options;
 use super::session::Session;
 

@@ -34,17 +34,31 @@ pub(super) fn settings(settings: &Settings, arguments: &[String]) {
         let state = if path.is_file() { "" } else { ", which does not exist" };
         log.line(PART, || format!("{what} file: {}{state}", path.display()));
     }
+    log.line(PART, || format!("profile: {}", profile(settings)));
+    for (name, value, option, variables, key) in rows(settings) {
+        let from = origin(settings, option, variables, Some(key));
+        log.line(PART, || format!("{name}: {value} (from {from})"));
+    }
+    if settings.local() {
+        let folder =
+            settings.local_folder().map_or_else(|error| error.to_string(), |path| path.display().to_string());
+        log.line(PART, || format!("the embedded ECR in {folder} answers"));
+    }
+}
+
+/// The name of the profile, and where it is from.
+fn profile(settings: &Settings) -> String {
+    let name = settings.profile().unwrap_or_else(|| "default".to_owned());
+    let is_named = settings.globals().profile.as_ref().is_some_and(|name| !name.is_empty());
+    let option = is_named.then_some("--profile");
+    let from = origin(settings, option, &["AWS_PROFILE", "AWS_DEFAULT_PROFILE"], None);
+    format!("{name} (from {from})")
+}
+
+/// The settings that options, variables and the profile give.
+fn rows(settings: &Settings) -> [Row<'_>; 8] {
     let globals = settings.globals();
-    let profile = settings.profile().unwrap_or_else(|| "default".to_owned());
-    let named = |option: &Option<String>| option.clone().filter(|value| !value.is_empty());
-    let from = origin(
-        settings,
-        named(&globals.profile).map(|_| "--profile"),
-        &["AWS_PROFILE", "AWS_DEFAULT_PROFILE"],
-        None,
-    );
-    log.line(PART, || format!("profile: {profile} (from {from})"));
-    let rows: [Row; 8] = [
+    [
         (
             "region",
             known(settings.region()),
@@ -101,16 +115,7 @@ pub(super) fn settings(settings: &Settings, arguments: &[String]) {
             &[],
             "cli_binary_format",
         ),
-    ];
-    for (name, value, option, variables, key) in rows {
-        let from = origin(settings, option, variables, Some(key));
-        log.line(PART, || format!("{name}: {value} (from {from})"));
-    }
-    if settings.local() {
-        let folder =
-            settings.local_folder().map_or_else(|error| error.to_string(), |path| path.display().to_string());
-        log.line(PART, || format!("the embedded ECR in {folder} answers"));
-    }
+    ]
 }
 
 /// A setting: its name and value, the option that gave it, the variables and the profile's key that may.

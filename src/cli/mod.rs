@@ -5,8 +5,9 @@
 //! what scripts rely on and clap cannot reproduce them. Commands of our own go through clap. The whole command line also
 //! exists as one clap tree (`clap_tree`), for what clap is best at: man pages, completions and short help.
 //!
-//! This file finds out who is meant: which name we go by, which parser, which service, which operation. What then
-//! happens is in `operation`, `wait`, `get_login_password`, `own_command`, `help` and `forward`.
+//! `dispatch` finds the parser and the service by the name that this program was called by, and this file the service's
+//! operation or custom command. What then happens is in `operation`, `wait`, `get_login_password`, `own_command`, `help`
+//! and `forward`.
 
 mod alias;
 mod argparse;
@@ -15,6 +16,7 @@ mod complete;
 mod completion_scripts;
 mod debug;
 mod difflib;
+mod dispatch;
 mod forward;
 mod get_login_password;
 mod globals;
@@ -37,24 +39,20 @@ use std::process::ExitCode;
 use crate::commands;
 use crate::error::Error;
 use crate::model::{self, Service, names::kebab};
-use crate::settings::PublicRegistry;
 use crate::ui::{Name, Ui};
 
-use alias::{Aliases, Step};
-use argparse::{Arity, Opt, Parsed, Parser, Positional};
+use alias::Step;
+use argparse::{Parsed, Parser, Positional};
 use help_page::Page;
 use session::Session;
 
 pub use clap_tree::command;
 pub use completion_scripts::{SHELLS, completion};
 
-/// The version of the AWS CLI whose behaviour this program has.
-const AWS_CLI_VERSION: &str = "2.38.1";
-
 /// Runs the program with these arguments, the program's own name first.
 pub fn run(arguments: &[OsString]) -> ExitCode {
     let mut session = Session::new(Ui::new(name(arguments)));
-    match dispatch(&mut session, arguments) {
+    match dispatch::dispatch(&mut session, arguments) {
         Ok(code) => code,
         Err(error) => report::report(&session, &error),
     }
@@ -66,188 +64,8 @@ fn name(arguments: &[OsString]) -> Name {
     if called.is_some_and(|called| called == "aws") { Name::Aws } else { Name::Ecr }
 }
 
-fn dispatch(session: &mut Session, arguments: &[OsString]) -> Result<ExitCode, Error> {
-    let words: Vec<String> =
-        arguments.iter().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
-    let name = session.ui.name();
-    if name == Name::Ecr {
-        let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        match words.as_slice() {
-            [] | ["--help" | "help"] => return session.page(&overview::page()),
-            ["help", "operations"] => {
-                return show(session, |page| help::service(page, Name::Ecr, model::ecr()));
-            }
-            _ => {}
-        }
-    }
-    // `ecr help COMMAND` is `ecr COMMAND help`.
-    if let (Name::Ecr, [help, command, ..]) = (name, words.as_slice())
-        && (help == "help" && !command.starts_with('-'))
-    {
-        let mut turned: Vec<OsString> = arguments.to_vec();
-        let help = turned.remove(1);
-        turned.push(help);
-        return dispatch(session, &turned);
-    }
-    let mut main = Parser { options: options::globals(name == Name::Ecr), positionals: Vec::new() };
-    let first = main.first_argument(&words);
-    if let (Name::Ecr, Some("complete")) = (name, words.first().map(String::as_str)) {
-        return Ok(complete::run(session, &words[1..]));
-    }
-    if let (Name::Ecr, Some(first)) = (name, first)
-        && let Some(command) = commands::COMMANDS.iter().find(|command| command.name == first)
-    {
-        session.is_own_command = true;
-        let is_known = commands::OF_PUBLIC.contains(&first);
-        let public = if is_known { PublicRegistry::Possible } else { PublicRegistry::Unknown };
-        return own_command::run(session, command, arguments, public);
-    }
-    if name == Name::Ecr
-        && let Some((command, arguments)) = public_command(&main, &words, arguments)
-    {
-        session.is_own_command = true;
-        let known = commands::OF_PUBLIC;
-        if !known.contains(&command.name) {
-            let (name, known) = (command.name, known.join(", "));
-            let told = format!("there is no `ecr public {name}`; these know Amazon ECR Public: {known}");
-            return Err(Error::Usage(told));
-        }
-        return own_command::run(session, command, &arguments, PublicRegistry::Meant);
-    }
-    let aliases = Aliases::read(&session.settings);
-    let mut commands = vec!["ecr".to_owned(), "ecr-public".to_owned()];
-    if let (Name::Aws, Some(first)) = (name, first) {
-        if !aliases.as_ref().is_ok_and(|aliases| aliases.lead_to(first, &OURS)) && !OURS.contains(&first) {
-            if let Some(program) = forward::next_aws(&session.settings) {
-                return forward::become_program(&program, arguments);
-            }
-            if first == "help" {
-                return show_services(session);
-            }
-        }
-        // The names of other services take a moment to list, so only what may be one of them is held against them.
-        if !OURS.contains(&first) {
-            commands = SERVICES.lines().chain(["help"]).map(str::to_owned).collect();
-        }
-    }
-    first_pass(session, &words)?;
-    // A broken configuration file stops the AWS CLI here, whatever the command, and so does a broken alias file.
-    session.settings.profiles()?;
-    session.aliases = aliases?;
-    commands.extend(session.aliases.names(alias::TOP).map(str::to_owned));
-    // `ecr OPERATION` is parsed as `aws ecr OPERATION` is: by a parser that first takes the service's name.
-    let words = if name == Name::Ecr { [vec!["ecr".to_owned()], words].concat() } else { words };
-    refuse_prompting(&words)?;
-    main.positionals.push(Positional { name: "command", required: true, choices: Some(commands.clone()) });
-    let parsed = main.parse(&words).map_err(|mistake| Error::CommandLine(mistake.0))?;
-    if parsed.stopped.is_some() {
-        return version(session, arguments);
-    }
-    session.take_globals(&parsed)?;
-    debug::settings(&session.settings, &words);
-    let help = parsed.flag("help").is_some();
-    let mut command = parsed.one("command").unwrap_or_default().to_owned();
-    let mut words = parsed.rest;
-    if name == Name::Aws {
-        match alias::follow_command(session, command, words, &commands)? {
-            (_, Step::Done(code)) => return Ok(code),
-            (found, Step::Words(found_words) | Step::Itself(found_words)) => {
-                (command, words) = (found, found_words);
-            }
-        }
-    }
-    match command.as_str() {
-        "ecr" => serve(session, model::ecr(), &words, help),
-        "ecr-public" => serve(session, model::ecr_public(), &words, help),
-        other => Err(Error::Usage(format!(
-            "this aws is ecr, which knows `aws ecr` and `aws ecr-public` only, and there is no other aws on PATH that \
-             `aws {other}` could be handed to"
-        ))),
-    }
-}
-
-/// The command of our own that `ecr public COMMAND` names, and the arguments without the word `public`.
-fn public_command(
-    main: &Parser,
-    words: &[String],
-    arguments: &[OsString],
-) -> Option<(&'static commands::Command, Vec<OsString>)> {
-    let place = words.iter().position(|word| word == "public")?;
-    if main.first_argument(words) != Some("public") {
-        return None;
-    }
-    let rest = [&words[..place], &words[place + 1..]].concat();
-    let name = main.first_argument(&rest)?;
-    let command = commands::COMMANDS.iter().find(|command| command.name == name)?;
-    let mut arguments = arguments.to_vec();
-    // The program's own name comes first.
-    arguments.remove(place + 1);
-    Some((command, arguments))
-}
-
-/// The AWS CLI's commands that this program is.
-const OURS: [&str; 2] = ["ecr", "ecr-public"];
-/// The names of all commands of the AWS CLI, which are suggested for a misspelt one.
-const SERVICES: &str = include_str!("services.txt");
-
-/// The AWS CLI looks for these two options before anything else, so their faults have a usage text of their own.
-fn first_pass(session: &mut Session, words: &[String]) -> Result<(), Error> {
-    let options = vec![Opt::new("profile", Arity::One), Opt::new("debug", Arity::Flag(true))];
-    match (Parser { options, positionals: Vec::new() }).parse(words) {
-        Ok(_) => Ok(()),
-        Err(mistake) => {
-            session.errors_are_plain = true;
-            let name = session.ui.name().text();
-            Err(Error::Usage(format!("{}\n\nusage: {name} [--profile PROFILE] [--debug]\n", mistake.0)))
-        }
-    }
-}
-
-fn refuse_prompting(words: &[String]) -> Result<(), Error> {
-    let has = |word: &str| words.iter().any(|given| given == word);
-    if !has("--cli-auto-prompt") {
-        return Ok(());
-    }
-    if has("--no-cli-auto-prompt") {
-        return Err(Error::Usage(
-            "Both --cli-auto-prompt and --no-cli-auto-prompt cannot be specified at the same time."
-                .to_owned(),
-        ));
-    }
-    if has("help") || has("--version") {
-        return Ok(());
-    }
-    Err(Error::Other(
-        "--cli-auto-prompt is not supported; `help` after any command lists its options".to_owned(),
-    ))
-}
-
-fn show_services(session: &Session) -> Result<ExitCode, Error> {
-    show(session, |page| {
-        for service in model::services() {
-            help::service(page, Name::Aws, service);
-        }
-    })
-}
-
-fn version(session: &Session, arguments: &[OsString]) -> Result<ExitCode, Error> {
-    let own = env!("CARGO_PKG_VERSION");
-    if session.ui.name() == Name::Ecr {
-        return session.print(&format!("ecr {own}\n"));
-    }
-    if let Some(program) = forward::next_aws(&session.settings) {
-        return forward::become_program(&program, arguments);
-    }
-    let environment = session.settings.variable("AWS_EXECUTION_ENV").map(|name| format!(" exec-env/{name}"));
-    let platform = session.settings.platform();
-    session.print(&format!(
-        "aws-cli/{AWS_CLI_VERSION} ecr/{own} {platform}{}\n",
-        environment.unwrap_or_default()
-    ))
-}
-
-/// One service's part of the command line: its operations and custom commands.
-fn serve(
+/// Runs an operation or a custom command of a service.
+fn run_of_service(
     session: &mut Session,
     service: &'static Service,
     words: &[String],
@@ -266,7 +84,7 @@ fn serve(
     };
     let operation = parsed.one("operation").unwrap_or_default();
     if operation == "public" && help::is_private(service) {
-        return serve(session, model::ecr_public(), &parsed.rest, help);
+        return run_of_service(session, model::ecr_public(), &parsed.rest, help);
     }
     if help {
         let public = (!help::is_private(service)).then_some("public");
@@ -278,7 +96,7 @@ fn serve(
     match alias::follow(session, &section, operation, &words, exists)? {
         None => {}
         Some(Step::Done(code)) => return Ok(code),
-        Some(Step::Words(words)) => return serve(session, service, &words, help),
+        Some(Step::Words(words)) => return run_of_service(session, service, &words, help),
         Some(Step::Itself(rest)) => words = rest,
     }
     match operation {
@@ -312,7 +130,7 @@ fn completions(session: &Session, words: &[String]) -> Result<ExitCode, Error> {
     }
 }
 
-/// The word that stands where a command is expected.
+/// The first word, if it is no option: where a command is expected, the name that nobody knows.
 fn unknown_command(words: &[String]) -> Option<&str> {
     words.first().map(String::as_str).filter(|word| !word.starts_with('-'))
 }

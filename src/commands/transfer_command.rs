@@ -18,9 +18,9 @@ use crate::escape::escape;
 use crate::image::{Digest, Name, glob};
 use crate::output;
 use crate::store::{Buffers, ResumeState};
-use crate::transfer::Options;
 use crate::transfer::compress::CompressionCache;
 use crate::transfer::progress::Progress;
+use crate::transfer::{Options, Outcome};
 use crate::ui::progress::{Display, Style, count};
 
 /// Several ends of one kind, one destination.
@@ -126,6 +126,7 @@ impl TransferCommand<'_> {
         verdict
     }
 
+    /// Copies all images. Returns a row for each, and the error of those that `--keep-going` left behind.
     async fn copy_all(
         &self,
         progress: &Arc<dyn Progress>,
@@ -147,17 +148,7 @@ impl TransferCommand<'_> {
             if images.len() > 1 {
                 display.note(&format!("{}:", described(image)));
             }
-            let transfer = ImageTransfer {
-                source: &image.source.store,
-                destination: self.destination,
-                create: self.create,
-            };
-            let outcome = if dry_run {
-                transfer.survey(&image.options, progress).await
-            } else {
-                transfer.copy_image(&image.options, progress).await
-            };
-            let outcome = match outcome {
+            let outcome = match self.copy_image(image, progress).await {
                 Ok(outcome) => outcome,
                 Err(error) if images.len() == 1 => return Err(error),
                 Err(error) => {
@@ -165,23 +156,7 @@ impl TransferCommand<'_> {
                     continue;
                 }
             };
-            if outcome.rewritten {
-                display.note(
-                    "the index was rewritten for the chosen platforms, so its digest is another one than at \
-                     the source",
-                );
-            }
-            if outcome.compressed > 0 {
-                let layers = count(outcome.compressed, "layer");
-                let done = if self.destination.store.capabilities().is_docker_format
-                    && image.options.compression.is_none()
-                {
-                    "decompressed"
-                } else {
-                    "compressed"
-                };
-                display.note(&format!("{done} {layers}, so the digest is another one than at the source"));
-            }
+            self.note_changes(display, image, &outcome);
             let name = self.destination.label(&image.options.tags, &outcome.digest);
             rows.push(Row { image: name, outcome, seconds: elapsed(began) });
         }
@@ -192,6 +167,33 @@ impl TransferCommand<'_> {
         let table = summary::table(&self.context.ui, &rows, seconds, self.done);
         display.summary(&table, &summary::event(&rows, seconds));
         Ok((rows, failures.verdict(images.len())))
+    }
+
+    /// Copies one image, or with `--dry-run` finds out what that would take.
+    async fn copy_image(&self, image: &Image<'_>, progress: &Arc<dyn Progress>) -> anyhow::Result<Outcome> {
+        let (source, create) = (&image.source.store, self.create);
+        let transfer = ImageTransfer { source, destination: self.destination, create };
+        if self.args.common.dry_run {
+            transfer.survey(&image.options, progress).await
+        } else {
+            transfer.copy_image(&image.options, progress).await
+        }
+    }
+
+    /// Notes why an image has another digest than at the source.
+    fn note_changes(&self, display: &Display, image: &Image<'_>, outcome: &Outcome) {
+        if outcome.rewritten {
+            display.note(
+                "the index was rewritten for the chosen platforms, so its digest is another one than at the source",
+            );
+        }
+        if outcome.compressed > 0 {
+            let layers = count(outcome.compressed, "layer");
+            let is_docker = self.destination.store.capabilities().is_docker_format;
+            let decompresses = is_docker && image.options.compression.is_none();
+            let done = if decompresses { "decompressed" } else { "compressed" };
+            display.note(&format!("{done} {layers}, so the digest is another one than at the source"));
+        }
     }
 
     /// Finds out, where several images go to ECR, which tags cannot move, before the first image does. It takes one

@@ -1,6 +1,6 @@
 //! Docker's engine, scripted, at a socket.
 
-use std::io::{Read as _, Write as _};
+use std::io::{BufReader, Write as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::sync::mpsc;
@@ -8,6 +8,7 @@ use std::sync::mpsc;
 use super::commands::rows;
 use super::{noise, others::saved};
 use crate::harness::Machine;
+use crate::harness::http::{CLOSE, Request, response};
 
 const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/sample-image");
 
@@ -18,31 +19,20 @@ fn engine(socket: &Path, answers: Vec<Vec<u8>>) -> mpsc::Receiver<(String, Vec<u
     std::thread::spawn(move || {
         for answer in answers {
             let (mut connection, _) = listener.accept().unwrap();
-            sender.send(request(&mut connection)).unwrap();
+            sender.send(request(&connection)).unwrap();
             connection.write_all(&answer).unwrap();
         }
     });
     receiver
 }
 
-fn request(connection: &mut UnixStream) -> (String, Vec<u8>) {
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        let mut byte = [0];
-        connection.read_exact(&mut byte).unwrap();
-        head.push(byte[0]);
-    }
-    let head = String::from_utf8(head).unwrap().to_lowercase();
-    let length =
-        head.split_once("content-length: ").map_or("0", |(_, rest)| rest.split("\r\n").next().unwrap());
-    let mut body = vec![0; length.parse().unwrap()];
-    connection.read_exact(&mut body).unwrap();
-    (head.lines().next().unwrap().to_owned(), body)
+fn request(connection: &UnixStream) -> (String, Vec<u8>) {
+    let request = Request::read(&mut BufReader::new(connection)).unwrap();
+    (request.line().to_lowercase(), request.body)
 }
 
 fn answer(status: &str, body: &[u8]) -> Vec<u8> {
-    let head = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
-    [head.as_bytes(), body].concat()
+    response(status, CLOSE, body)
 }
 
 fn machine() -> Machine {

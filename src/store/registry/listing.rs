@@ -103,7 +103,7 @@ impl Remote {
 
     async fn names(&self, doing: &'static str, list: Resource<'_>) -> Result<Option<Listed>, Error> {
         let right = if matches!(list, Resource::Catalog) { Right::Catalog } else { Right::Pull };
-        let failed = |trouble| self.trouble(trouble, doing);
+        let failed = |error| self.explained(error, doing);
         let endless = |reason: String| failed(ResponseError::plain(reason));
         let first = self.reads.url(list).map_err(failed)?;
         let mut listed = Listed { names: BTreeSet::new(), is_list: true };
@@ -180,8 +180,8 @@ impl Remote {
                 if method == Method::GET {
                     return Ok(match bounded(response, MAXIMUM_MANIFEST).await {
                         Ok(bytes) => Found::Image(Digest::of(&bytes)),
-                        Err(trouble) if !trouble.passing => unreadable(trouble.reason),
-                        Err(trouble) => return Err(trouble),
+                        Err(error) if !error.passing => unreadable(error.reason),
+                        Err(error) => return Err(error),
                     });
                 }
             }

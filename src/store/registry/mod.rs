@@ -5,6 +5,7 @@
 //! bodies of any length into memory, and answers neither Retry-After nor a manifest's media type nor, for a blob, the
 //! offset at which a broken transfer may go on.
 
+mod blob_upload;
 mod challenge;
 mod error;
 mod first;
@@ -149,8 +150,8 @@ impl Remote {
         text.parse().map_err(super::Error::image(self.place()))
     }
 
-    fn trouble(&self, trouble: ResponseError, doing: &'static str) -> Error {
-        trouble.explain(self.place(), doing, self.is_anonymous)
+    fn explained(&self, error: ResponseError, doing: &'static str) -> Error {
+        error.explain(self.place(), doing, self.is_anonymous)
     }
 
     /// Does something until it succeeds, as long as another attempt may help. A registry that was never reached was
@@ -160,27 +161,27 @@ impl Remote {
         F: Future<Output = Result<T, ResponseError>>,
     {
         for failures in 1.. {
-            let trouble = match attempt().await {
+            let error = match attempt().await {
                 Ok(value) => {
                     self.answered.store(true, Ordering::Relaxed);
                     return Ok(value);
                 }
-                Err(trouble) => trouble,
+                Err(error) => error,
             };
-            let lost = !trouble.unreached || self.answered.load(Ordering::Relaxed);
-            if failures >= ATTEMPTS || !trouble.passing || !lost {
-                return Err(self.trouble(trouble, doing));
+            let lost = !error.unreached || self.answered.load(Ordering::Relaxed);
+            if failures >= ATTEMPTS || !error.passing || !lost {
+                return Err(self.explained(error, doing));
             }
-            self.reads.setbacks.count(trouble.status == Some(429));
-            tokio::time::sleep(self.pause(&trouble, failures)).await;
+            self.reads.setbacks.count(error.status == Some(429));
+            tokio::time::sleep(self.pause(&error, failures)).await;
         }
         unreachable!("the last attempt returns")
     }
 
     /// How long to wait after something went wrong for the so-and-so-many-th time in a row.
-    fn pause(&self, trouble: &ResponseError, failures: u32) -> Duration {
+    fn pause(&self, error: &ResponseError, failures: u32) -> Duration {
         let wait = self.network.first_wait * 2u32.pow((failures - 1).min(5));
-        trouble.retry_after.map_or(wait, |asked| asked.max(wait))
+        error.retry_after.map_or(wait, |asked| asked.max(wait))
     }
 
     async fn has(&self, blob: &Descriptor) -> Result<bool, Error> {

@@ -134,7 +134,7 @@ mod tests {
             headers.append(LINK, link.parse().unwrap());
         }
         let page = "https://registry.example:5000/v2/team/app/tags/list?n=2".parse().unwrap();
-        next(&headers, &page).map(|url| url.map(String::from)).map_err(|trouble| trouble.reason)
+        next(&headers, &page).map(|url| url.map(String::from)).map_err(|error| error.reason)
     }
 
     /// RFC 8288, 3 and its examples; and the forms that Quay, Harbor, GitLab, Artifactory and ECR use. `crane ls` 0.20.7,

@@ -53,7 +53,7 @@ impl Remote {
                 pending.hold(StartedUpload { state, certain: true, ..pending.take()? });
             }
             // Then it may be asked how much it has.
-            Err(trouble) if trouble.passing || trouble.expired || trouble.status.is_none() => {}
+            Err(error) if error.passing || error.expired || error.status.is_none() => {}
             // A registry that does not take blobs this way may take them in another one, in another upload.
             Err(_) => self.forget(pending).await,
         }

@@ -96,12 +96,12 @@ impl Origin for Reads {
             Ok(Asked { request: with(request, &authorization), authorization })
         };
         Box::pin(async move {
-            asked.await.map_err(|trouble: ResponseError| {
-                if trouble.passing {
-                    return Failure::Passing(trouble.reason);
+            asked.await.map_err(|error: ResponseError| {
+                if error.passing {
+                    return Failure::Passing(error.reason);
                 }
                 let digest = blob.digest.clone();
-                Failure::Final(store::Error::Download { digest, reason: trouble.reason })
+                Failure::Final(store::Error::Download { digest, reason: error.reason })
             })
         })
     }
@@ -129,9 +129,9 @@ impl Remote {
         let greeted = match self.reads.greet().await {
             Ok(response) if response.status() == 200 => Ok(()),
             Ok(response) => Err(refused(response).await),
-            Err(trouble) => Err(trouble),
+            Err(error) => Err(error),
         };
-        greeted.map_err(|trouble| trouble.explain(self.host.clone(), "enter", self.is_anonymous))
+        greeted.map_err(|error| error.explain(self.host.clone(), "enter", self.is_anonymous))
     }
 
     /// The size of a blob; `None` where the registry has none of this digest.
@@ -171,7 +171,7 @@ impl Remote {
     pub(super) async fn is_named(&self, tag: &Tag, digest: &Digest) -> Result<bool, Error> {
         let ask = async || {
             let response = match self.reads.answer(&Method::HEAD, Resource::Tag(tag)).await {
-                Err(trouble) if trouble.status == Some(403) => return Ok(false),
+                Err(error) if error.status == Some(403) => return Ok(false),
                 answer => answer?,
             };
             let named = response.headers().get("docker-content-digest");

@@ -22,7 +22,7 @@ impl Remote {
     /// referrers; then they are in an index under the subject's own tag.
     pub(super) async fn about(&self, subject: &Digest) -> Result<Vec<Descriptor>, store::Error> {
         let doing = "list the referrers in";
-        let failed = |trouble| self.trouble(trouble, doing);
+        let failed = |error| self.explained(error, doing);
         let endless = |reason: String| failed(ResponseError::plain(reason));
         let mut found: Vec<Descriptor> = Vec::new();
         let mut walk = ListWalk::default();

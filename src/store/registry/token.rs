@@ -224,9 +224,9 @@ impl Reads {
             }
             // An answer to HEAD has no words: then 403 may be anything, which a new login finds out.
             let wordless = *method == Method::HEAD && self.renew.is_some();
-            let trouble = refused(response).await;
-            if !trouble.expired && !wordless {
-                return Err(trouble);
+            let error = refused(response).await;
+            if !error.expired && !wordless {
+                return Err(error);
             }
             stale = Some(authorization);
         }
