@@ -8,9 +8,8 @@ use crate::local::aws_api::error::ApiError;
 use crate::local::aws_api::paging::Page;
 use crate::local::aws_api::replication::backfill_destination;
 use crate::local::core::image::{COLUMNS, Image};
-use crate::local::core::local::Local;
 use crate::local::core::registry_id::Scope;
-use crate::local::core::replication::{copy, destinations_of};
+use crate::local::core::replication::{Replication, destinations_of};
 use crate::local::core::repository::Repository;
 use crate::local::store::time;
 
@@ -96,7 +95,13 @@ pub(in crate::local) fn start(call: &Call<'_>) -> Result<Value, ApiError> {
         for repository in Repository::list(transaction, &scope, "", i64::MAX)? {
             let destinations = destinations_of(transaction, &repository)?;
             if destinations.iter().any(|each| each.scope == destination) {
-                fill(call.local, transaction, &repository, &destination, (number, &mut position), call.now)?;
+                let replication = Replication {
+                    local: call.local,
+                    connection: transaction,
+                    source: &repository,
+                    now: call.now,
+                };
+                fill(&replication, &destination, number, &mut position)?;
             }
         }
         let change = "UPDATE backfill SET ended_at = ?2 WHERE number = ?1";
@@ -113,13 +118,12 @@ pub(in crate::local) fn start(call: &Call<'_>) -> Result<Value, ApiError> {
 
 /// Copies the images of one repository, with their tags; archived ones cannot be copied.
 fn fill(
-    local: &Local,
-    connection: &Connection,
-    repository: &Repository,
+    replication: &Replication<'_>,
     destination: &Scope,
-    (backfill, position): (i64, &mut i64),
-    now: i64,
+    backfill: i64,
+    position: &mut i64,
 ) -> Result<(), ApiError> {
+    let (connection, repository) = (replication.connection, replication.source);
     let query = format!("SELECT {COLUMNS} FROM image WHERE repository = ?1 ORDER BY id");
     let mut statement = connection.prepare(&query)?;
     let images = statement.query_map([repository.id], Image::from_row)?.collect::<Result<Vec<_>, _>>()?;
@@ -131,7 +135,7 @@ fn fill(
         let failure = if image.status == "ACTIVE" {
             let tags = image.tags(connection)?;
             let tags: Vec<&str> = tags.iter().map(String::as_str).collect();
-            copy(local, connection, repository, &image, &tags, destination, now)?
+            replication.copy(&image, &tags, destination)?
         } else {
             Some("ImageArchived")
         };

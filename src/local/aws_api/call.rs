@@ -15,7 +15,7 @@ use crate::local::core::upstream::FetchResults;
 use crate::local::store::database::Durability;
 use crate::model::{Operation, Service};
 
-/// What one handler does with one request.
+/// Function that answers the requests of one operation.
 pub(in crate::local) type Handler = fn(&Call<'_>) -> Result<Value, ApiError>;
 
 /// A validated request and what a handler needs to answer it.
@@ -34,7 +34,7 @@ pub(in crate::local) struct Call<'a> {
     pub(in crate::local) blob: Option<Bytes>,
     /// When the request came, in milliseconds since 1970.
     pub(in crate::local) now: i64,
-    /// What became of fetching what the request needs from upstream, once that was tried.
+    /// Results of fetching the request's images from upstream, once that was tried.
     pub(in crate::local) fetch_results: Option<&'a FetchResults>,
 }
 

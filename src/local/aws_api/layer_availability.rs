@@ -15,7 +15,7 @@ use crate::local::core::{download_url, pattern, upstream_rules};
 /// How long a download URL is good for, in seconds.
 const DOWNLOAD_SECONDS: i64 = 3600;
 
-/// What a blob is called whose media type no manifest tells.
+/// Media type of a blob that no manifest lists.
 const UNKNOWN_TYPE: &str = "application/octet-stream";
 
 /// BatchCheckLayerAvailability. A layer that is missing is unavailable, not a failure: AWS's own client relies on it.

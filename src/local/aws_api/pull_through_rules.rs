@@ -7,12 +7,11 @@ use crate::image::Registry;
 use crate::local::aws_api::call::Call;
 use crate::local::aws_api::error::ApiError;
 use crate::local::aws_api::paging::Page;
-use crate::local::aws_api::responses::invalid;
+use crate::local::aws_api::responses::{self, invalid};
 use crate::local::core::registry_id::Scope;
 use crate::local::core::settings::{Kind, Setting};
 use crate::local::core::upstream::{Rule, UpstreamFetch, UpstreamItem, UpstreamRegistry};
 use crate::local::core::upstream_rules::MAX_RULES;
-use crate::local::store::time;
 
 /// The upstream registries: their host, or the end of it after a star, and whether they ask for credentials.
 const UPSTREAMS: [(&str, &str, bool); 9] = [
@@ -27,9 +26,9 @@ const UPSTREAMS: [(&str, &str, bool); 9] = [
     ("ecr", "*.dkr.ecr.*.amazonaws.com", false),
 ];
 
-/// What is known of an upstream registry.
+/// An upstream registry, as far as its URL tells.
 struct Upstream<'a> {
-    /// What AWS calls it; one on this machine has a name only where the rule gives it one.
+    /// AWS's name for it; one on this machine has a name only if the rule gives it one.
     name: Option<&'a str>,
     /// Whether it asks for credentials.
     asks: bool,
@@ -165,8 +164,6 @@ fn fault(code: &str, prefix: &str, what: &str, scope: &Scope) -> ApiError {
 }
 
 fn described(scope: &Scope, rule: &Setting) -> Value {
-    let mut described =
-        rule.describe(&[("ecrRepositoryPrefix", json!(rule.name)), ("registryId", json!(scope.account))]);
-    described["updatedAt"] = time::number(rule.updated_at);
-    described
+    let members = [("ecrRepositoryPrefix", json!(rule.name)), ("registryId", json!(scope.account))];
+    responses::described(rule, &members)
 }

@@ -1,6 +1,7 @@
 //! Replication: what is pushed to one registry of the store appears in others.
 
 use rusqlite::Connection;
+use serde::Deserialize as _;
 use serde_json::{Value, json};
 
 use crate::local::aws_api::call::Call;
@@ -8,9 +9,9 @@ use crate::local::aws_api::error::ApiError;
 use crate::local::aws_api::responses::{given, invalid};
 use crate::local::core::image_id::ImageId;
 use crate::local::core::registry_id::Scope;
-use crate::local::core::replication::{configuration, destinations};
+use crate::local::core::replication::ReplicationConfiguration;
 use crate::local::core::repository::Repository;
-use crate::local::core::settings::{Kind, Setting};
+use crate::local::core::settings::{Kind, Setting, value_or};
 
 /// Rules of one configuration, and destinations in all of them.
 const MAX_RULES: usize = 10;
@@ -22,13 +23,14 @@ pub(in crate::local) fn put(call: &Call<'_>) -> Result<Value, ApiError> {
     let scope = call.scope();
     let configuration = given(call, "replicationConfiguration");
     let refused = |constraint: &str| Err(ApiError::parameter("replicationConfiguration", constraint));
-    let rules = configuration["rules"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let typed = ReplicationConfiguration::deserialize(&configuration).unwrap_or_default();
+    let rules = typed.rules();
     if rules.len() > MAX_RULES {
         return refused(&format!("Replication configuration can have at most {MAX_RULES} rules"));
     }
     let mut unique: Vec<Scope> = Vec::new();
     for rule in rules {
-        let destinations = destinations(rule);
+        let destinations = rule.destinations();
         if destinations.is_empty() {
             return refused("Replication rule must have at least one destination");
         }
@@ -58,7 +60,8 @@ pub(in crate::local) fn put(call: &Call<'_>) -> Result<Value, ApiError> {
 /// DescribeRegistry
 pub(in crate::local) fn describe_registry(call: &Call<'_>) -> Result<Value, ApiError> {
     let scope = call.scope();
-    let configuration = call.read(|connection| Ok(configuration(connection, &scope)?))?;
+    let none = json!({ "rules": [] });
+    let configuration = call.read(|connection| Ok(value_or(connection, &scope, Kind::Replication, none)?))?;
     Ok(json!({ "registryId": scope.account, "replicationConfiguration": configuration }))
 }
 
@@ -99,9 +102,8 @@ pub(in crate::local) fn backfill_destination(
 ) -> Result<Scope, ApiError> {
     let text = |member: &str| call.text_within("destination", member).unwrap_or_default().to_owned();
     let wanted = Scope { service: "ecr", account: text("registryId"), region: text("region") };
-    let configuration = configuration(connection, &call.scope())?;
-    let mut rules = configuration["rules"].as_array().into_iter().flatten();
-    if rules.any(|rule| destinations(rule).iter().any(|each| each.scope == wanted)) {
+    let configuration = ReplicationConfiguration::of(connection, &call.scope())?;
+    if configuration.rules().iter().any(|rule| rule.destinations().iter().any(|each| each.scope == wanted)) {
         return Ok(wanted);
     }
     Err(invalid(format!(

@@ -43,7 +43,7 @@ fn scans(configuration: &Map<String, Value>) -> bool {
     configuration.get("scanOnPush").and_then(Value::as_bool).unwrap_or_default()
 }
 
-/// What a public repository shows of the catalog data that was put. A logo is accepted and not kept: there is no
+/// Catalog data that a public repository shows, of those that were put. A logo is accepted and not kept: there is no
 /// place to show it at, so no `logoUrl` is answered.
 fn catalog(input: &Map<String, Value>) -> Value {
     let mut catalog = input.clone();

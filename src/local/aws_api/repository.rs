@@ -34,7 +34,7 @@ impl Repository {
     }
 }
 
-/// What a client pushes to and pulls from. Public repositories lie below a prefix, where AWS gives them a host.
+/// Address that a client pushes to and pulls from. Public repositories lie below a prefix, where AWS gives them a host.
 fn uri(call: &Call<'_>, scope: &Scope, name: &str) -> String {
     match scope.service {
         "ecr-public" => format!("{}/public.ecr.aws/{}/{name}", call.address(), alias(&scope.account)),

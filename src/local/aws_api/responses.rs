@@ -5,19 +5,32 @@ use serde_json::{Value, json};
 use crate::local::aws_api::call::Call;
 use crate::local::aws_api::error::ApiError;
 use crate::local::core::repository::Repository;
+use crate::local::core::settings::Setting;
+use crate::local::store::time;
 
 /// An error about a member that only the newer operations have.
 pub(in crate::local) fn invalid(text: impl Into<String>) -> ApiError {
     ApiError::new("ValidationException", text)
 }
 
-/// What an answer about a repository begins with, and one member more.
+/// Response about a repository: its registry, its name, and one member more.
 pub(in crate::local) fn about(repository: &Repository, member: &str, value: impl Into<Value>) -> Value {
     json!({
         "registryId": repository.scope.account,
         "repositoryName": repository.name,
         member: value.into(),
     })
+}
+
+/// The members of a setting beside others, in one structure.
+pub(in crate::local) fn described(setting: &Setting, members: &[(&str, Value)]) -> Value {
+    let mut described = setting.value.clone();
+    for (name, value) in members {
+        described[*name] = value.clone();
+    }
+    described["createdAt"] = time::number(setting.created_at);
+    described["updatedAt"] = time::number(setting.updated_at);
+    described
 }
 
 /// A structure of the input as it came; empty where it is absent.

@@ -6,8 +6,8 @@ use crate::local::aws_api::call::Call;
 use crate::local::aws_api::error::ApiError;
 use crate::local::aws_api::responses::invalid;
 use crate::local::core::repository::{Repository, arn};
-use crate::local::core::scanning::{configuration, frequency};
-use crate::local::core::settings::{Kind, Setting};
+use crate::local::core::scanning::ScanningConfiguration;
+use crate::local::core::settings::{Kind, Setting, value_or};
 
 /// Filters of one rule.
 const MAX_FILTERS: usize = 100;
@@ -15,7 +15,8 @@ const MAX_FILTERS: usize = 100;
 /// GetRegistryScanningConfiguration
 pub(in crate::local) fn get(call: &Call<'_>) -> Result<Value, ApiError> {
     let scope = call.scope();
-    let configuration = call.read(|connection| Ok(configuration(connection, &scope)?))?;
+    let none = json!({ "scanType": "BASIC", "rules": [] });
+    let configuration = call.read(|connection| Ok(value_or(connection, &scope, Kind::Scanning, none)?))?;
     Ok(json!({ "registryId": scope.account, "scanningConfiguration": configuration }))
 }
 
@@ -24,8 +25,8 @@ pub(in crate::local) fn put(call: &Call<'_>) -> Result<Value, ApiError> {
     let scope = call.scope();
     let rules = call.list("rules").unwrap_or_default();
     call.write(|transaction| {
-        let before = configuration(transaction, &scope)?;
-        let kind = call.text("scanType").or(before["scanType"].as_str()).unwrap_or("BASIC");
+        let before = ScanningConfiguration::of(transaction, &scope)?;
+        let kind = call.text("scanType").unwrap_or(before.scan_type());
         check(kind, rules)?;
         let configuration = json!({ "scanType": kind, "rules": rules });
         Setting::put(transaction, &scope, Kind::Scanning, "", &configuration, call.now)?;
@@ -58,12 +59,12 @@ fn check(kind: &str, rules: &[Value]) -> Result<(), ApiError> {
 pub(in crate::local) fn of_repositories(call: &Call<'_>) -> Result<Value, ApiError> {
     let scope = call.scope();
     call.read(|connection| {
-        let configuration = configuration(connection, &scope)?;
+        let configuration = ScanningConfiguration::of(connection, &scope)?;
         let (mut found, mut failures) = (Vec::new(), Vec::new());
         for name in call.texts("repositoryNames") {
             match Repository::look_up(connection, &scope, name)? {
                 Some(repository) => {
-                    let (frequency, filters) = frequency(&configuration, &repository);
+                    let (frequency, filters) = configuration.frequency(&repository);
                     found.push(json!({
                         "repositoryArn": arn(&scope, name),
                         "repositoryName": name,

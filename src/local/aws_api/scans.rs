@@ -13,7 +13,7 @@ use crate::local::core::image::Image;
 use crate::local::core::image_id::ImageId;
 use crate::local::core::registry_id::RepositoryRef;
 use crate::local::core::repository::Repository;
-use crate::local::core::scanning;
+use crate::local::core::scanning::ScanningConfiguration;
 use crate::local::core::scans::{Scan, begin, is_index};
 use crate::local::store::time;
 use crate::model;
@@ -37,7 +37,7 @@ pub(in crate::local) fn start(call: &Call<'_>) -> Result<Value, ApiError> {
         let repository = Repository::of(call, transaction)?;
         let id = ImageId::of(&given(call, "imageId"));
         let image = id.must(transaction, &repository)?;
-        if scanning::configuration(transaction, &repository.scope)?["scanType"] == "ENHANCED" {
+        if ScanningConfiguration::of(transaction, &repository.scope)?.is_enhanced() {
             return Err(invalid("This feature is disabled"));
         }
         if image.status != "ACTIVE" {
@@ -72,7 +72,7 @@ pub(in crate::local) fn describe(call: &Call<'_>) -> Result<Value, ApiError> {
         let Some((started_at, scan)) = scan.and_then(|scan| Some((scan.started_at?, scan))) else {
             return Err(not_scanned(&repository, &id));
         };
-        let is_enhanced = scanning::configuration(connection, &repository.scope)?["scanType"] == "ENHANCED";
+        let is_enhanced = ScanningConfiguration::of(connection, &repository.scope)?.is_enhanced();
         let (scan_ends, age) = (started_at + DURATION, call.now - started_at);
         let wanted = scan.findings.as_ref().map(|findings| &findings[WANTED]);
         let is_late =
@@ -154,7 +154,7 @@ fn not_scanned(repository: &Repository, id: &ImageId) -> ApiError {
 /// How scans of an image are to end.
 #[derive(Debug, Clone, Default)]
 pub struct ScanOutcome {
-    /// What they find, in ECR's own JSON; nothing where it is not given.
+    /// Findings, in ECR's own JSON; `None` if none were given.
     pub findings: Option<Value>,
     /// The status that they end with; the one of success where it is not given.
     pub status: Option<String>,
@@ -185,7 +185,7 @@ pub(in crate::local) fn set_outcome(
         findings[WANTED] = json!({ "status": outcome.status, "after": after });
     }
     let findings = findings.to_string();
-    let is_enhanced = scanning::configuration(connection, &repository.scope)?["scanType"] == "ENHANCED";
+    let is_enhanced = ScanningConfiguration::of(connection, &repository.scope)?.is_enhanced();
     for (id, is_index) in with_listed(connection, &image)? {
         connection.execute(
             "INSERT INTO scan (image, findings) VALUES (?1, ?2)

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use crate::local::aws_api::call::Call;
 use crate::local::aws_api::error::ApiError;
 use crate::local::aws_api::paging::Page;
+use crate::local::aws_api::responses;
 use crate::local::core::registry_id::Scope;
 use crate::local::core::settings::{Kind, Setting};
 use crate::local::core::templates::{MAX_TEMPLATES, new, text};
@@ -114,7 +115,7 @@ fn fault(code: &str, prefix: &str, what: &str, scope: &Scope) -> ApiError {
 }
 
 fn described(template: &Setting) -> Value {
-    template.describe(&[("prefix", json!(template.name))])
+    responses::described(template, &[("prefix", json!(template.name))])
 }
 
 #[allow(clippy::unnecessary_wraps, reason = "it ends a chain of results")]

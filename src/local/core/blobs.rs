@@ -7,7 +7,7 @@ use crate::local::core::error::Error;
 use crate::local::core::registry_id::{RepositoryRef, Scope};
 use crate::local::core::request::{IfMissing, Request};
 
-/// What came of deleting a blob.
+/// Result of deleting a blob.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::local) enum Deleted {
     Yes,

@@ -11,7 +11,7 @@ use crate::local::core::server_info::ServerInfo;
 use crate::local::core::token;
 use crate::local::store::error::Error as StoreError;
 
-/// What a store holds.
+/// Contents of a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Contents {
     /// Bytes of the database and its log.
@@ -28,7 +28,7 @@ pub struct Contents {
     pub registries: Vec<RegistryContents>,
 }
 
-/// What one registry holds.
+/// Contents of one registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RegistryContents {
     /// `ecr` or `ecr-public`.

@@ -11,7 +11,7 @@ use crate::local::core::replication;
 use crate::local::core::repository::Repository;
 use crate::local::core::request::Request;
 
-/// What a deletion did: the identifiers that went, each with its digest, and those that did not, with the reason.
+/// Result of a deletion: the deleted identifiers, each with its digest, and those that stay, with the reason.
 #[derive(Debug, Default)]
 pub(in crate::local) struct DeletedImages {
     pub(in crate::local) deleted: Vec<ImageId>,

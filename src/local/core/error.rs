@@ -14,7 +14,7 @@ pub struct Error {
     pub(in crate::local) kind: ErrorKind,
     /// The words of the live service, or, where the database or a file failed, what is wrong on this machine.
     pub message: String,
-    /// What has to be fetched from upstream before the request can be answered.
+    /// Images and layers to fetch from upstream before the request can be answered.
     pub(in crate::local) need: Option<Box<UpstreamFetch>>,
 }
 

@@ -37,7 +37,7 @@ pub struct CheckReport {
 pub struct DamagedObject {
     /// Its digest.
     pub digest: String,
-    /// What is wrong with it.
+    /// The problem.
     pub reason: String,
     /// The repositories that have it, as `ACCOUNT/REGION/NAME`.
     pub repositories: Vec<String>,

@@ -7,10 +7,10 @@ use crate::local::core::image::Image;
 use crate::local::core::pattern;
 use crate::local::core::repository::Repository;
 
-/// What the service expects of a digest.
+/// Pattern of a digest, in the service's words.
 pub(in crate::local) const DIGEST: &str = "[a-zA-Z0-9-_+.]+:[a-fA-F0-9]+";
 
-/// What the service expects of a tag; its length is the model's affair.
+/// Pattern of a tag, in the service's words; its length is in the model.
 pub(in crate::local) const TAG: &str = "[a-zA-Z0-9_][a-zA-Z0-9-_.]*";
 
 /// A digest, a tag, or both, as a request has them.

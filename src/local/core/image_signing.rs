@@ -1,11 +1,25 @@
 //! The signing rules under which an image was pushed.
 
 use rusqlite::{Connection, params};
+use serde::Deserialize;
 
 use crate::image::glob::covers;
 use crate::local::core::error::Error;
 use crate::local::core::repository::Repository;
-use crate::local::core::settings::{Kind, Setting};
+use crate::local::core::settings::{Kind, RepositoryFilter, configured};
+
+/// Signing rules of a registry.
+#[derive(Default, Deserialize)]
+struct SigningConfiguration {
+    rules: Option<Vec<SigningRule>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SigningRule {
+    signing_profile_arn: Option<String>,
+    repository_filters: Option<Vec<RepositoryFilter>>,
+}
 
 /// Notes under which rules an image was pushed.
 pub(in crate::local) fn on_push(
@@ -13,20 +27,12 @@ pub(in crate::local) fn on_push(
     repository: &Repository,
     image: i64,
 ) -> Result<(), Error> {
-    let Some(kept) = Setting::get(connection, &repository.scope, Kind::Signing, "")? else {
-        return Ok(());
-    };
-    for rule in kept.value["rules"].as_array().into_iter().flatten() {
-        let filters = rule["repositoryFilters"].as_array();
-        let is_covered = filters.is_none_or(|filters| {
-            filters
-                .iter()
-                .filter_map(|filter| filter["filter"].as_str())
-                .any(|glob| covers(glob, &repository.name))
-        });
-        if is_covered {
+    let configuration: SigningConfiguration = configured(connection, &repository.scope, Kind::Signing)?;
+    for rule in configuration.rules.iter().flatten() {
+        let filters = rule.repository_filters.as_ref();
+        if filters.is_none_or(|all| all.iter().any(|filter| covers(filter.text(), &repository.name))) {
             let change = "INSERT OR IGNORE INTO signing (image, profile) VALUES (?1, ?2)";
-            connection.execute(change, params![image, rule["signingProfileArn"].as_str()])?;
+            connection.execute(change, params![image, rule.signing_profile_arn])?;
         }
     }
     Ok(())

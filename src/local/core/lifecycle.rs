@@ -1,4 +1,4 @@
-//! Lifecycle policies are carried out.
+//! Runs of lifecycle policies: images are expired and archived as the policy of their repository says.
 
 use std::collections::HashMap;
 
@@ -11,7 +11,7 @@ use crate::local::core::image::STATUS;
 use crate::local::core::image_id::ImageId;
 use crate::local::core::lifecycle_policy::{KIND, checked};
 use crate::local::core::local::Local;
-use crate::local::core::registry_id::Scope;
+use crate::local::core::registry_id::{RepositoryRef, Scope};
 use crate::local::core::repository::Repository;
 use crate::local::core::settings::repository_text;
 use crate::local::core::{referrers, replication};
@@ -33,10 +33,11 @@ impl Local {
         let mut runs = Vec::new();
         // Each in a transaction of its own, so that pushes need not wait for all of them.
         for (scope, name) in repositories {
+            let reference = RepositoryRef { scope, name };
             let run = if is_trial {
-                self.read(|connection| run(self, connection, &scope, &name, time::now(), is_trial))
+                self.read(|connection| run(self, connection, &reference, time::now(), is_trial))
             } else {
-                self.free(|transaction| run(self, transaction, &scope, &name, time::now(), is_trial))
+                self.free(|transaction| run(self, transaction, &reference, time::now(), is_trial))
             };
             match run {
                 Ok(run) => runs.extend(run),
@@ -49,7 +50,7 @@ impl Local {
     }
 }
 
-/// What the evaluation must know about the images of a repository, and their rows.
+/// Facts about the images of a repository for the evaluation, and their rows.
 pub(in crate::local) fn facts(
     connection: &Connection,
     repository: i64,
@@ -94,7 +95,7 @@ pub(in crate::local) fn facts(
     Ok((facts, ids))
 }
 
-/// What one run of a repository's policy did.
+/// Result of one run of a repository's policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LifecycleRun {
     /// The account.
@@ -111,40 +112,40 @@ pub struct LifecycleRun {
     pub held: Vec<(String, String)>,
 }
 
+impl LifecycleRun {
+    /// A run that has done nothing yet.
+    fn of(repository: &RepositoryRef) -> Self {
+        Self {
+            account: repository.scope.account.clone(),
+            region: repository.scope.region.clone(),
+            repository: repository.name.clone(),
+            expired: Vec::new(),
+            archived: Vec::new(),
+            held: Vec::new(),
+        }
+    }
+}
+
 /// Carries out the policy of one repository, if it has one. A trial only tells what would be done.
 pub(in crate::local) fn run(
     local: &Local,
     connection: &Connection,
-    scope: &Scope,
-    name: &str,
+    reference: &RepositoryRef,
     now: i64,
     is_trial: bool,
 ) -> Result<Option<LifecycleRun>, Error> {
-    let repository = Repository::find(connection, scope, name)?;
+    let repository = Repository::find(connection, &reference.scope, &reference.name)?;
     let Some((text, _)) = repository_text(connection, &repository, KIND)? else { return Ok(None) };
     let (_, policy) = checked(&text)?;
     let (facts, ids) = facts(connection, repository.id)?;
     let plan = evaluate(&policy, &facts, now);
-    let mut done = LifecycleRun {
-        account: scope.account.clone(),
-        region: scope.region.clone(),
-        repository: repository.name.clone(),
-        expired: Vec::new(),
-        archived: Vec::new(),
-        held: Vec::new(),
-    };
+    let mut done = LifecycleRun::of(reference);
     for decision in &plan.decisions {
-        let digest = facts[decision.image].digest.clone();
-        let list = if decision.action == Action::Expire { &mut done.expired } else { &mut done.archived };
-        list.push(digest);
-        if is_trial {
-            continue;
-        }
-        if decision.action == Action::Expire {
-            connection.execute("DELETE FROM image WHERE id = ?1", [ids[decision.image]])?;
-        } else {
-            let change = "UPDATE image SET status = 'ARCHIVED', archived_at = ?2 WHERE id = ?1";
-            connection.execute(change, params![ids[decision.image], now])?;
+        let expires = decision.action == Action::Expire;
+        let list = if expires { &mut done.expired } else { &mut done.archived };
+        list.push(facts[decision.image].digest.clone());
+        if !is_trial {
+            expire_or_archive(connection, ids[decision.image], expires, now)?;
         }
     }
     done.expired.extend(referrers::expire_orphans(connection, &repository, is_trial)?);
@@ -161,6 +162,16 @@ pub(in crate::local) fn run(
     let change = "UPDATE repository_setting SET acted_at = ?3 WHERE repository = ?1 AND kind = ?2";
     connection.execute(change, params![repository.id, KIND, now])?;
     Ok(Some(done))
+}
+
+fn expire_or_archive(connection: &Connection, image: i64, expires: bool, now: i64) -> Result<(), Error> {
+    if expires {
+        connection.execute("DELETE FROM image WHERE id = ?1", [image])?;
+    } else {
+        let change = "UPDATE image SET status = 'ARCHIVED', archived_at = ?2 WHERE id = ?1";
+        connection.execute(change, params![image, now])?;
+    }
+    Ok(())
 }
 
 /// The repositories that have a policy, as their registries and names.

@@ -25,7 +25,7 @@ const SUPPORTED: [&str; 6] = [DOCKER_1, DOCKER_1_SIGNED, DOCKER_2, DOCKER_LIST, 
 /// layers.
 const MAX_LAYERS: usize = 256;
 
-/// What the registry keeps about a manifest beside its bytes.
+/// Facts about a manifest that the registry keeps beside its bytes.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::local) struct Manifest {
     pub(in crate::local) digest: String,

@@ -117,7 +117,7 @@ fn repository(
     instead.map_or_else(|| reference.find(connection), Err)
 }
 
-/// What an identifier is called upstream; a digest counts before the tag beside it.
+/// Name of an identifier's image upstream; a digest counts before the tag beside it.
 fn wanted(id: &ImageId) -> Option<UpstreamItem> {
     let digest = id.digest.as_deref().map(str::parse);
     let name = match (digest, &id.tag) {

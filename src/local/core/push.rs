@@ -9,10 +9,11 @@ use crate::local::core::image::{Image, put_tag};
 use crate::local::core::image_id::{TAG, image_of_tag};
 use crate::local::core::manifest::Manifest;
 use crate::local::core::registry_id::RepositoryRef;
+use crate::local::core::replication::Replication;
 use crate::local::core::repository::Repository;
 use crate::local::core::request::{IfMissing, Request};
 use crate::local::core::tag_mutability::is_immutable;
-use crate::local::core::{image_signing, pattern, referrers, replication, scans};
+use crate::local::core::{image_signing, pattern, referrers, scans};
 
 /// Digests that a refusal names.
 const MAX_LISTED: usize = 1_000;
@@ -32,7 +33,7 @@ pub(in crate::local) struct ImagePush<'a> {
     pub(in crate::local) must_change: bool,
 }
 
-/// What became of it.
+/// Result of a push.
 pub(in crate::local) struct PushedImage {
     pub(in crate::local) repository: Repository,
     pub(in crate::local) image: Image,
@@ -98,7 +99,9 @@ fn put(
     if repository.scope.service != "ecr-public" {
         image_signing::on_push(connection, repository, id)?;
         scans::on_push(connection, repository, id, request.now)?;
-        replication::on_push(request.local, connection, repository, id, tag, request.now)?;
+        let replication =
+            Replication { local: request.local, connection, source: repository, now: request.now };
+        replication.on_push(id, tag)?;
     }
     Ok(Some(id))
 }

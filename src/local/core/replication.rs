@@ -1,7 +1,8 @@
 //! Replication: what is pushed to one registry of the store appears in others.
 
 use rusqlite::{Connection, params};
-use serde_json::{Value, json};
+use serde::Deserialize;
+use serde_json::json;
 
 use crate::local::core::create_repository::{NewRepository, insert};
 use crate::local::core::error::Error;
@@ -11,7 +12,7 @@ use crate::local::core::local::Local;
 use crate::local::core::referrers::{adopt, remove};
 use crate::local::core::registry_id::{RepositoryRef, Scope};
 use crate::local::core::repository::Repository;
-use crate::local::core::settings::{Kind, value_or};
+use crate::local::core::settings::{Kind, RepositoryFilter, configured};
 use crate::local::core::tag_mutability::is_immutable;
 use crate::local::core::templates::create_from_template;
 
@@ -23,19 +24,61 @@ pub(in crate::local) struct Destination {
     deletes: bool,
 }
 
-pub(in crate::local) fn configuration(connection: &Connection, scope: &Scope) -> Result<Value, Error> {
-    value_or(connection, scope, Kind::Replication, json!({ "rules": [] }))
+/// Replication rules of a registry.
+#[derive(Debug, Default, Deserialize)]
+pub(in crate::local) struct ReplicationConfiguration {
+    rules: Option<Vec<ReplicationRule>>,
 }
 
-pub(in crate::local) fn destinations(rule: &Value) -> Vec<Destination> {
-    let deletes = rule["deleteReplication"]["enabled"].as_bool().unwrap_or_default();
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let each = rule["destinations"].as_array().into_iter().flatten();
-    each.map(|one| Destination {
-        scope: Scope { service: "ecr", account: text(&one["registryId"]), region: text(&one["region"]) },
-        deletes,
-    })
-    .collect()
+/// Rule that copies the images of some repositories, or of all, to other registries.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::local) struct ReplicationRule {
+    destinations: Option<Vec<RuleDestination>>,
+    repository_filters: Option<Vec<RepositoryFilter>>,
+    delete_replication: Option<DeleteReplication>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RuleDestination {
+    registry_id: Option<String>,
+    region: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct DeleteReplication {
+    enabled: Option<bool>,
+}
+
+impl ReplicationConfiguration {
+    /// The configuration of a registry.
+    pub(in crate::local) fn of(connection: &Connection, scope: &Scope) -> Result<Self, Error> {
+        configured(connection, scope, Kind::Replication)
+    }
+
+    pub(in crate::local) fn rules(&self) -> &[ReplicationRule] {
+        self.rules.as_deref().unwrap_or_default()
+    }
+}
+
+impl ReplicationRule {
+    pub(in crate::local) fn destinations(&self) -> Vec<Destination> {
+        let deletes = self.delete_replication.as_ref().and_then(|delete| delete.enabled).unwrap_or_default();
+        let text = |text: &Option<String>| text.clone().unwrap_or_default();
+        let each = self.destinations.iter().flatten();
+        each.map(|one| Destination {
+            scope: Scope { service: "ecr", account: text(&one.registry_id), region: text(&one.region) },
+            deletes,
+        })
+        .collect()
+    }
+
+    /// Whether the rule is for a repository: without filters for all, else for the names with one of the prefixes.
+    fn is_for(&self, repository: &str) -> bool {
+        let prefixes = self.repository_filters.as_ref();
+        prefixes.is_none_or(|filters| filters.iter().any(|filter| repository.starts_with(filter.text())))
+    }
 }
 
 /// Where a repository is copied to, each registry once.
@@ -43,15 +86,10 @@ pub(in crate::local) fn destinations_of(
     connection: &Connection,
     repository: &Repository,
 ) -> Result<Vec<Destination>, Error> {
-    let configuration = configuration(connection, &repository.scope)?;
+    let configuration = ReplicationConfiguration::of(connection, &repository.scope)?;
     let mut found: Vec<Destination> = Vec::new();
-    for rule in configuration["rules"].as_array().into_iter().flatten() {
-        let filters = rule["repositoryFilters"].as_array();
-        let is_meant = filters.is_none_or(|filters| {
-            let prefixes = filters.iter().filter_map(|filter| filter["filter"].as_str());
-            prefixes.into_iter().any(|prefix| repository.name.starts_with(prefix))
-        });
-        for destination in destinations(rule).into_iter().filter(|_| is_meant) {
+    for rule in configuration.rules().iter().filter(|rule| rule.is_for(&repository.name)) {
+        for destination in rule.destinations() {
             match found.iter_mut().find(|other| other.scope == destination.scope) {
                 Some(other) => other.deletes |= destination.deletes,
                 None => found.push(destination),
@@ -61,67 +99,69 @@ pub(in crate::local) fn destinations_of(
     Ok(found)
 }
 
-/// Copies a pushed image to all destinations. What is copied there is not copied on from there.
-pub(in crate::local) fn on_push(
-    local: &Local,
-    connection: &Connection,
-    repository: &Repository,
-    image: i64,
-    tag: Option<&str>,
-    now: i64,
-) -> Result<(), Error> {
-    for destination in destinations_of(connection, repository)? {
-        let Some(image) = Image::of_id(connection, image)? else { continue };
-        copy(local, connection, repository, &image, tag.as_slice(), &destination.scope, now)?;
-    }
-    Ok(())
+/// Replication of the images of one repository.
+pub(in crate::local) struct Replication<'a> {
+    pub(in crate::local) local: &'a Local,
+    pub(in crate::local) connection: &'a Connection,
+    pub(in crate::local) source: &'a Repository,
+    /// Milliseconds since 1970.
+    pub(in crate::local) now: i64,
 }
 
-/// Copies an image with some of its tags; records and answers what it failed with.
-pub(in crate::local) fn copy(
-    local: &Local,
-    connection: &Connection,
-    source: &Repository,
-    image: &Image,
-    tags: &[&str],
-    destination: &Scope,
-    now: i64,
-) -> Result<Option<&'static str>, Error> {
-    let failure = if local.may_replicate(connection, &source.scope, destination, &source.name)? {
-        copy_allowed(connection, source, image, tags, destination, now)?
-    } else {
-        Some("AccessDenied")
-    };
-    connection.execute(
-        "INSERT OR REPLACE INTO replication (image, region, account, failure) VALUES (?1, ?2, ?3, ?4)",
-        params![image.id, destination.region, destination.account, failure],
-    )?;
-    Ok(failure)
-}
-
-fn copy_allowed(
-    connection: &Connection,
-    source: &Repository,
-    image: &Image,
-    tags: &[&str],
-    destination: &Scope,
-    now: i64,
-) -> Result<Option<&'static str>, Error> {
-    let target = match Repository::look_up(connection, destination, &source.name)? {
-        Some(target) => target,
-        None => make_repository(connection, destination, &source.name, "REPLICATION", now)?,
-    };
-    let id = copy_image(connection, source, image, &target, now)?;
-    let mut failure = None;
-    for tag in tags {
-        let holder = image_of_tag(connection, target.id, tag)?;
-        match holder {
-            Some(holder) if holder.id == id => {}
-            Some(_) if is_immutable(&target, tag) => failure = Some("ImageTagAlreadyExists"),
-            _ => put_tag(connection, &target, id, tag, now)?,
+impl Replication<'_> {
+    /// Copies a pushed image to all destinations. What is copied there is not copied on from there.
+    pub(in crate::local) fn on_push(&self, image: i64, tag: Option<&str>) -> Result<(), Error> {
+        for destination in destinations_of(self.connection, self.source)? {
+            let Some(image) = Image::of_id(self.connection, image)? else { continue };
+            self.copy(&image, tag.as_slice(), &destination.scope)?;
         }
+        Ok(())
     }
-    Ok(failure)
+
+    /// Copies an image with some of its tags. Records and returns the code of the failure, if it failed.
+    pub(in crate::local) fn copy(
+        &self,
+        image: &Image,
+        tags: &[&str],
+        destination: &Scope,
+    ) -> Result<Option<&'static str>, Error> {
+        let Self { local, connection, source, .. } = *self;
+        let failure = if local.may_replicate(connection, &source.scope, destination, &source.name)? {
+            self.copy_allowed(image, tags, destination)?
+        } else {
+            Some("AccessDenied")
+        };
+        connection.execute(
+            "INSERT OR REPLACE INTO replication (image, region, account, failure) VALUES (?1, ?2, ?3, ?4)",
+            params![image.id, destination.region, destination.account, failure],
+        )?;
+        Ok(failure)
+    }
+
+    /// Copies an image to a registry that lets this one.
+    fn copy_allowed(
+        &self,
+        image: &Image,
+        tags: &[&str],
+        destination: &Scope,
+    ) -> Result<Option<&'static str>, Error> {
+        let Self { connection, source, now, .. } = *self;
+        let target = match Repository::look_up(connection, destination, &source.name)? {
+            Some(target) => target,
+            None => make_repository(connection, destination, &source.name, "REPLICATION", now)?,
+        };
+        let id = copy_image(connection, source, image, &target, now)?;
+        let mut failure = None;
+        for tag in tags {
+            let holder = image_of_tag(connection, target.id, tag)?;
+            match holder {
+                Some(holder) if holder.id == id => {}
+                Some(_) if is_immutable(&target, tag) => failure = Some("ImageTagAlreadyExists"),
+                _ => put_tag(connection, &target, id, tag, now)?,
+            }
+        }
+        Ok(failure)
+    }
 }
 
 /// Makes a repository that is missing from the template for an occasion, else with the usual settings.

@@ -20,11 +20,11 @@ pub(in crate::local) struct Request<'a> {
     pub(in crate::local) requester: Option<Requester<'a>>,
     /// When the request came, in milliseconds since 1970.
     pub(in crate::local) now: i64,
-    /// What became of fetching what the request needs from upstream, once that was tried.
+    /// Results of fetching the request's images from upstream, once that was tried.
     pub(in crate::local) fetch_results: Option<&'a FetchResults>,
 }
 
-/// What is done about a repository that is missing.
+/// Reaction to a repository that is missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::local) enum IfMissing {
     /// The request fails.
@@ -34,7 +34,7 @@ pub(in crate::local) enum IfMissing {
 }
 
 impl<'a> Request<'a> {
-    /// What the service does by itself, without anybody's permission.
+    /// A request that the service makes by itself, without anybody's permission.
     pub(in crate::local) fn of_service(local: &'a Local) -> Self {
         Self { local, requester: None, now: time::now(), fetch_results: None }
     }

@@ -1,40 +1,67 @@
-//! What the registry's scanning configuration means for a repository.
+//! How often the images of a repository are scanned, by the registry's scanning configuration.
 
 use rusqlite::Connection;
-use serde_json::{Value, json};
+use serde::Deserialize;
 
 use crate::image::glob::covers;
 use crate::local::core::error::Error;
 use crate::local::core::registry_id::Scope;
 use crate::local::core::repository::Repository;
-use crate::local::core::settings::{Kind, value_or};
+use crate::local::core::settings::{Kind, RepositoryFilter, configured};
 
-/// The registry's configuration.
-pub(in crate::local) fn configuration(connection: &Connection, scope: &Scope) -> Result<Value, Error> {
-    value_or(connection, scope, Kind::Scanning, json!({ "scanType": "BASIC", "rules": [] }))
+/// Scanning configuration of a registry.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::local) struct ScanningConfiguration {
+    scan_type: Option<String>,
+    rules: Option<Vec<ScanningRule>>,
 }
 
-/// How often the images of a repository are scanned, and the filters by which the registry's rules say so.
-pub(in crate::local) fn frequency(configuration: &Value, repository: &Repository) -> (String, Vec<Value>) {
-    let mut found = ("MANUAL".to_owned(), Vec::new());
-    if repository.scan_on_push && configuration["scanType"] == "BASIC" {
-        "SCAN_ON_PUSH".clone_into(&mut found.0);
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ScanningRule {
+    scan_frequency: Option<String>,
+    repository_filters: Option<Vec<RepositoryFilter>>,
+}
+
+impl ScanningConfiguration {
+    /// The configuration of a registry.
+    pub(in crate::local) fn of(connection: &Connection, scope: &Scope) -> Result<Self, Error> {
+        configured(connection, scope, Kind::Scanning)
     }
-    for rule in configuration["rules"].as_array().into_iter().flatten() {
-        for filter in rule["repositoryFilters"].as_array().into_iter().flatten() {
-            let glob = filter["filter"].as_str().unwrap_or_default();
-            // A filter without a star is some part of a name.
-            let is_covered = if glob.contains('*') {
-                covers(glob, &repository.name)
-            } else {
-                repository.name.contains(glob)
-            };
-            // Of several rules the last one counts, but continuous scans include those on push.
-            if is_covered && found.0 != "CONTINUOUS_SCAN" {
-                rule["scanFrequency"].as_str().unwrap_or("MANUAL").clone_into(&mut found.0);
-                found.1 = vec![filter.clone()];
+
+    /// `BASIC` or `ENHANCED`.
+    pub(in crate::local) fn scan_type(&self) -> &str {
+        self.scan_type.as_deref().unwrap_or("BASIC")
+    }
+
+    /// Whether scans are those of Amazon Inspector.
+    pub(in crate::local) fn is_enhanced(&self) -> bool {
+        self.scan_type() == "ENHANCED"
+    }
+
+    /// How often the images of a repository are scanned, and the filters by which the registry's rules say so.
+    pub(in crate::local) fn frequency(&self, repository: &Repository) -> (String, Vec<RepositoryFilter>) {
+        let mut found = ("MANUAL".to_owned(), Vec::new());
+        if repository.scan_on_push && self.scan_type() == "BASIC" {
+            "SCAN_ON_PUSH".clone_into(&mut found.0);
+        }
+        for rule in self.rules.iter().flatten() {
+            for filter in rule.repository_filters.iter().flatten() {
+                let glob = filter.text();
+                // A filter without a star is some part of a name.
+                let is_covered = if glob.contains('*') {
+                    covers(glob, &repository.name)
+                } else {
+                    repository.name.contains(glob)
+                };
+                // Of several rules the last one counts, but continuous scans include those on push.
+                if is_covered && found.0 != "CONTINUOUS_SCAN" {
+                    rule.scan_frequency.as_deref().unwrap_or("MANUAL").clone_into(&mut found.0);
+                    found.1 = vec![filter.clone()];
+                }
             }
         }
+        found
     }
-    found
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::local::core::error::Error;
 use crate::local::core::image::Image;
 use crate::local::core::repository::Repository;
-use crate::local::core::scanning;
+use crate::local::core::scanning::ScanningConfiguration;
 
 /// A row of the table `scan`.
 pub(in crate::local) struct Scan {
@@ -47,8 +47,7 @@ pub(in crate::local) fn on_push(
     image: i64,
     now: i64,
 ) -> Result<(), Error> {
-    let configuration = scanning::configuration(connection, &repository.scope)?;
-    let (frequency, _) = scanning::frequency(&configuration, repository);
+    let (frequency, _) = ScanningConfiguration::of(connection, &repository.scope)?.frequency(repository);
     let Some(image) = Image::of_id(connection, image)? else { return Ok(()) };
     let is_scanned = Scan::of(connection, image.id)?.is_some_and(|scan| scan.started_at.is_some());
     if frequency == "MANUAL" || is_index(&image) || is_scanned {

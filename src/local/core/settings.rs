@@ -1,12 +1,16 @@
 //! Where everything is kept that the owner of a registry or repository configures.
+//!
+//! A setting is kept as the document that its operation took, since the operation that reads it answers the same members
+//! again, and policies must stay the text that was put. What decides on something reads it as a type ([`configured`]).
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::local::core::error::{Error, ErrorKind};
 use crate::local::core::registry_id::Scope;
 use crate::local::core::repository::Repository;
-use crate::local::store::time;
 
 /// Kinds of settings of a registry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,17 +140,33 @@ impl Setting {
         let text = format!("The registry with id '{account}' already has the maximum of {most} {noun}");
         Err(Error::new(ErrorKind::LimitExceeded, text))
     }
+}
 
-    /// The members of the value beside others, in one structure.
-    pub(in crate::local) fn describe(&self, members: &[(&str, Value)]) -> Value {
-        let mut described = self.value.clone();
-        for (name, value) in members {
-            described[*name] = value.clone();
-        }
-        described["createdAt"] = time::number(self.created_at);
-        described["updatedAt"] = time::number(self.updated_at);
-        described
+/// Filter of the repositories that a rule of a registry is for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::local) struct RepositoryFilter {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    filter: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    filter_type: Option<String>,
+}
+
+impl RepositoryFilter {
+    /// The pattern or prefix.
+    pub(in crate::local) fn text(&self) -> &str {
+        self.filter.as_deref().unwrap_or_default()
     }
+}
+
+/// The only setting of a kind as a type, or the type's default until it is set.
+pub(in crate::local) fn configured<T: DeserializeOwned + Default>(
+    connection: &Connection,
+    scope: &Scope,
+    kind: Kind,
+) -> Result<T, Error> {
+    let setting = Setting::get(connection, scope, kind, "")?;
+    Ok(setting.and_then(|setting| T::deserialize(&setting.value).ok()).unwrap_or_default())
 }
 
 /// The value of the only setting of a kind, or what stands for it until it is set.

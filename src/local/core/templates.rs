@@ -20,7 +20,7 @@ pub(in crate::local) fn text<'a>(template: &'a Map<String, Value>, member: &str)
     template.get(member).and_then(Value::as_str).filter(|text| !text.is_empty())
 }
 
-/// What a repository made from the template begins with.
+/// Settings of a repository that is made from the template.
 pub(in crate::local) fn new(template: &Map<String, Value>, scope: &Scope) -> Result<NewRepository, Error> {
     let list = |member: &str| template.get(member).and_then(Value::as_array).map(Vec::as_slice);
     let mutability = text(template, "imageTagMutability").unwrap_or("MUTABLE");

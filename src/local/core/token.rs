@@ -19,7 +19,7 @@ const CODE: usize = 32;
 /// How often all tokens were declared expired, in the table `meta`.
 const GENERATION: &str = "token-generation";
 
-/// What a password grants.
+/// Grant of a password.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::local) struct Grant {
     /// The account whose registry is meant.
@@ -67,7 +67,7 @@ impl PasswordSecret {
         base64_simd::URL_SAFE_NO_PAD.encode_to_string([code.as_slice(), &said].concat())
     }
 
-    /// What a password grants, if it was made here, be it expired or not.
+    /// Grant of a password, if it was made here, expired or not.
     pub(in crate::local) fn grant(&self, password: &str) -> Option<Grant> {
         let bytes = base64_simd::URL_SAFE_NO_PAD.decode_to_vec(password).ok()?;
         let (code, said) = bytes.split_at_checked(CODE)?;

@@ -11,7 +11,7 @@ use crate::local::store::time;
 /// A tag is looked up upstream again after so many milliseconds: a day, as Amazon ECR does.
 const FRESH: i64 = 24 * 60 * 60 * 1000;
 
-/// What a policy must let a caller do whose pull makes something come from upstream.
+/// Action that a policy must allow a caller whose pull fetches something from upstream.
 pub(in crate::local) const ACTION: &str = "BatchImportUpstreamImage";
 
 /// The images and layers that have to be fetched from upstream before a request can be answered.
@@ -21,9 +21,9 @@ pub(in crate::local) struct UpstreamFetch {
     pub(in crate::local) scope: Scope,
     /// The repository here.
     pub(in crate::local) repository: String,
-    /// What provides for it.
+    /// The rule of the repository.
     pub(in crate::local) rule: Rule,
-    /// What is wanted.
+    /// The images, layers and lists to fetch.
     pub(in crate::local) wanted: Vec<UpstreamItem>,
 }
 
@@ -34,7 +34,7 @@ pub(in crate::local) enum UpstreamItem {
     Image(Name),
     /// One blob.
     Layer(Digest),
-    /// What is about an image, with everything that it lists.
+    /// The referrers of an image, with everything that they list.
     Referrers(Digest),
     /// Nothing but the knowledge that the registry lets us in.
     Access,
@@ -158,7 +158,7 @@ impl UpstreamRegistry {
 }
 
 impl Rule {
-    /// What a rule says about the repository of this name below its prefix.
+    /// Upstream of the repository of this name below a rule's prefix.
     pub(in crate::local) fn read(rule: &Value, rest: &str) -> Option<Self> {
         let text = |member: &str| rule[member].as_str();
         let prefix = text("upstreamRepositoryPrefix").filter(|prefix| *prefix != ROOT);

@@ -23,13 +23,13 @@ const LISTED: usize = 10_000;
 
 pub(in crate::local) type SharedFetch = Shared<BoxFuture<'static, Result<(), UpstreamError>>>;
 
-/// What is being fetched, and how.
+/// Fetches in progress, and the access to the registries upstream.
 pub(in crate::local) struct Upstreams {
     reach: UpstreamAccess,
     pub(in crate::local) flights: Mutex<HashMap<String, SharedFetch>>,
     /// The registries that could not be reached, and since when.
     pub(in crate::local) silent: Mutex<HashMap<String, Instant>>,
-    /// What is about which images was looked up, and when.
+    /// When the referrers of which images were looked up.
     listed: Mutex<HashMap<String, i64>>,
     pub(in crate::local) places: Semaphore,
 }

@@ -1,5 +1,6 @@
 //! Blobs: handed out whole and in ranges, and deleted.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use hyper::header::{CONTENT_RANGE, RANGE};
@@ -42,7 +43,6 @@ pub(in crate::local) async fn blob(
             return Ok(response);
         }
     };
-    let length = range.end - range.start;
     let body = if asked.is_head() {
         response::whole("")
     } else {
@@ -51,13 +51,17 @@ pub(in crate::local) async fn blob(
         pieces.await.map_err(|error| OciError::new(500, "UNKNOWN", error.to_string()))?
     };
     let mut response = response::plain(status, "application/octet-stream", body);
-    put(&mut response, "content-length", &length.to_string());
-    put(&mut response, "accept-ranges", "bytes");
-    put(&mut response, "docker-content-digest", digest);
-    put(&mut response, "etag", &format!("\"{digest}\""));
+    put_blob_headers(&mut response, digest, &range);
     if status == StatusCode::PARTIAL_CONTENT {
         let described = format!("bytes {}-{}/{size}", range.start, range.end - 1);
         put(&mut response, CONTENT_RANGE.as_str(), &described);
     }
     Ok(response)
+}
+
+fn put_blob_headers(response: &mut Response<Body>, digest: &str, range: &Range<u64>) {
+    put(response, "content-length", &(range.end - range.start).to_string());
+    put(response, "accept-ranges", "bytes");
+    put(response, "docker-content-digest", digest);
+    put(response, "etag", &format!("\"{digest}\""));
 }

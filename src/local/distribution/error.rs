@@ -16,7 +16,7 @@ pub(in crate::local) struct OciError {
     pub(in crate::local) message: String,
     /// How many bytes of the session in question there are; goes out as headers.
     pub(in crate::local) session: Option<(String, i64)>,
-    /// What has to be fetched from upstream before the request can be answered.
+    /// Images and layers to fetch from upstream before the request can be answered.
     pub(in crate::local) need: Option<Box<UpstreamFetch>>,
 }
 

@@ -12,7 +12,7 @@ const PAGE: i64 = 1_000;
 /// How many it has at most.
 const MAX_COUNT: i64 = 10_000;
 
-/// What a client asks for: so many entries after one.
+/// Page that a client asks for: so many entries after one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(in crate::local) struct Page {
     pub(in crate::local) count: Option<i64>,

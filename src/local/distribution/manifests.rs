@@ -45,7 +45,7 @@ pub(in crate::local) struct Push {
     pub(in crate::local) content: String,
 }
 
-/// What became of it.
+/// Result of a push.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::local) struct Pushed {
     pub(in crate::local) digest: String,
@@ -83,7 +83,7 @@ impl Registry<'_> {
         }
     }
 
-    /// What there is to say of a manifest without handing it out, which is no pull.
+    /// Facts about a manifest without its bytes, which is no pull.
     pub(in crate::local) fn manifest_head(
         &self,
         repository: &RepositoryRef,
@@ -133,7 +133,7 @@ impl Registry<'_> {
         Ok(Pushed { digest: text, subject: stored.image.subject })
     }
 
-    /// What the refusal of a push is called here.
+    /// Error code for a refused push in the distribution API.
     fn refuse(&self, error: Error) -> OciError {
         let is_missing_layer = error.kind == ErrorKind::LayersNotFound;
         let mut error = OciError::from(error);

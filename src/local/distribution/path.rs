@@ -2,7 +2,7 @@
 
 use url::form_urlencoded;
 
-/// What is asked about.
+/// Resource of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::local) enum Endpoint {
     Base,

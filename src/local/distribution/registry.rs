@@ -38,7 +38,7 @@ pub(in crate::local) struct Registry<'a> {
     pub(in crate::local) who: &'a Identity,
     /// Where it comes from.
     pub(in crate::local) source: Option<IpAddr>,
-    /// What became of fetching what the request needs from upstream, once that was tried.
+    /// Results of fetching the request's images from upstream, once that was tried.
     pub(in crate::local) fetch_results: Option<&'a FetchResults>,
 }
 

@@ -9,7 +9,7 @@ use crate::local::core::upstream_rules::scope_of;
 use crate::local::distribution::error::OciError;
 use crate::local::distribution::registry::Registry;
 
-/// What the names of public repositories begin with, where AWS gives them a host.
+/// Prefix of the names of public repositories, for which AWS has a host.
 const PUBLIC: &str = "public.ecr.aws/";
 
 /// The bounds of names of repositories (Amazon ECR and Amazon ECR Public API references, `CreateRepository`).

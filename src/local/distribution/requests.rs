@@ -157,7 +157,7 @@ impl RegistryRequest {
 pub(in crate::local) struct Client<'a> {
     pub(in crate::local) head: &'a Parts,
     pub(in crate::local) who: &'a Arc<OnceLock<Identity>>,
-    /// What became of fetching what the request needs from upstream, once that was tried.
+    /// Results of fetching the request's images from upstream, once that was tried.
     pub(in crate::local) fetch_results: Option<FetchResults>,
 }
 

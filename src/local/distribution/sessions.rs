@@ -82,7 +82,7 @@ impl Registry<'_> {
     }
 }
 
-/// What Amazon ECR asks of the parts of a layer.
+/// Checks the rules of Amazon ECR for the parts of a layer.
 fn check_parts(repository: &RepositoryRef, finished: &FinishedUpload) -> Result<(), OciError> {
     if finished.upload.parts == 0 {
         let text = format!(

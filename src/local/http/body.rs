@@ -151,7 +151,7 @@ impl<B: Body<Data = Bytes, Error: Display> + Unpin> Reading<B> {
         Ok(Self { buffer: Buffer::default(), buffers, body, timeouts, pace, length: 0, limit, expected })
     }
 
-    /// What comes next, with room for it in the buffer; nothing at the end.
+    /// Next piece, with room for it in the buffer; `None` at the end.
     pub(in crate::local) async fn next(&mut self) -> Result<Option<Bytes>, Error> {
         loop {
             let share = self.buffer.home.as_ref().map(|(_, share)| share);

@@ -40,7 +40,7 @@ struct Entry {
     lost: Arc<Notify>,
 }
 
-/// What one request holds of a budget.
+/// Share of a budget that one request holds.
 #[derive(Debug)]
 pub(in crate::local) struct Share {
     budget: Arc<Budget>,
@@ -64,7 +64,7 @@ impl Budget {
         Share { budget: Arc::clone(self), number, lost }
     }
 
-    /// What all shares hold.
+    /// Sum of all shares.
     pub(in crate::local) fn held(&self) -> usize {
         self.shares().held
     }

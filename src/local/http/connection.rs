@@ -37,7 +37,7 @@ const READ_BUFFER: usize = 64 * 1024;
 /// The first byte of a TLS handshake, which no HTTP request begins with.
 const HANDSHAKE: u8 = 22;
 
-/// What makes connections secure.
+/// TLS configuration of the server, from its certificate and key.
 pub(super) fn secure(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, Error> {
     let refuse = |path: &Path, reason: String| Error::Certificate { path: path.to_owned(), reason };
     let unreadable = |path: &Path| {

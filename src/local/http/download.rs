@@ -187,7 +187,7 @@ fn open(state: &State, digest: &str, query: &str) -> Result<Blob, S3Error> {
     Ok(Blob { file, size, digest })
 }
 
-/// What a Range header asks for.
+/// Range that a Range header asks for.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::local) enum RequestedRange {
     Whole,
@@ -217,7 +217,7 @@ struct Source {
     state: Arc<State>,
     file: File,
     digest: Digest,
-    /// What the whole of it hashes to as far as it was read; nothing where it is known to be sound.
+    /// Hash of the bytes read so far; `None` if the blob is known to be sound.
     hash: Option<(Hasher, FileStamp)>,
 }
 

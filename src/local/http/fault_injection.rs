@@ -29,7 +29,7 @@ pub struct Rule {
     seed: u64,
 }
 
-/// What happens to a request.
+/// Fault that is injected into a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Action {
     /// It is refused as one too many.
@@ -130,7 +130,7 @@ impl FaultRules {
         ))
     }
 
-    /// What is to happen to a request: the first rule that strikes decides.
+    /// Fault for a request: the first rule that strikes decides.
     pub(super) fn strike(&self, operation: &str, method: &Method, path: &str) -> Option<Action> {
         let mut rules = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         rules.iter_mut().find_map(|(rule, seen)| {
@@ -175,16 +175,13 @@ pub(super) async fn suffer(
     let is_registry = request.uri().path().starts_with("/v2");
     match action {
         Action::Throttle => {
-            Ok(refuse(is_registry, 400, 429, "ThrottlingException", "TOOMANYREQUESTS", "Rate exceeded"))
+            let code = if is_registry { "TOOMANYREQUESTS" } else { "ThrottlingException" };
+            Ok(refuse(is_registry, if is_registry { 429 } else { 400 }, code, "Rate exceeded"))
         }
-        Action::Error(status) => Ok(refuse(
-            is_registry,
-            status,
-            status,
-            "ServerException",
-            "UNKNOWN",
-            "a fault that was asked for",
-        )),
+        Action::Error(status) => {
+            let code = if is_registry { "UNKNOWN" } else { "ServerException" };
+            Ok(refuse(is_registry, status, code, "a fault that was asked for"))
+        }
         Action::Delay(time) => {
             tokio::time::sleep(time).await;
             Ok(super::answer(state, request).await)
@@ -207,19 +204,13 @@ pub(super) async fn suffer(
     }
 }
 
-fn refuse(
-    is_registry: bool,
-    status: u16,
-    registry: u16,
-    code: &str,
-    short: &'static str,
-    text: &str,
-) -> Response<Body> {
+/// An error in the form of the registry's API or of AWS's.
+fn refuse(is_registry: bool, status: u16, code: &'static str, text: &str) -> Response<Body> {
     if !is_registry {
         return response::api_error(ApiError { status, ..ApiError::new(code, text) });
     }
-    let status = StatusCode::from_u16(registry).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let body = OciError::new(registry, short, text).body();
+    let body = OciError::new(status, code, text).body();
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     response::json(status, "application/json", &json!(body))
 }
 

@@ -198,7 +198,7 @@ struct Base64 {
     group: Vec<u8>,
     /// Whether the padding was met, which nothing may follow.
     is_padded: bool,
-    /// What came since a backslash.
+    /// Characters since a backslash.
     escape: Option<Vec<u8>>,
 }
 

@@ -29,7 +29,7 @@ pub struct Options {
     pub quirks: bool,
     /// The certificate chain and the key of TLS, as PEM files.
     pub tls: Option<(PathBuf, PathBuf)>,
-    /// What is told of requests, and to whom.
+    /// Log of requests.
     pub log: Option<Log>,
     /// The keys with which requests to the services' API must be signed; without, signatures are not checked.
     pub credentials: Option<Credentials>,

@@ -14,7 +14,7 @@ use crate::local::http::xml::elements;
 
 const CODE: &str = "UnknownOperationException";
 
-/// What this server is, in one sentence.
+/// Description of this server, in one sentence.
 pub(super) fn words(headers: &HeaderMap) -> String {
     let told = Authorization::of(headers).ok().flatten().map(|given| given.service);
     let asked = told.map(|service| format!("{service} was asked; ")).unwrap_or_default();

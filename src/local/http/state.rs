@@ -18,7 +18,7 @@ use crate::local::http::min_rate::Timeouts;
 use crate::local::http::options::Log;
 use crate::local::http::serial_thread::SerialThread;
 
-/// What all connections share.
+/// State that all connections share.
 #[derive(Debug)]
 pub(in crate::local) struct State {
     pub(in crate::local) local: Arc<Local>,

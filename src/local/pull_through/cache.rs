@@ -17,14 +17,14 @@ use crate::local::core::upstream::is_recent;
 use crate::local::core::upstream_rules::looked_up_at;
 use crate::local::store::time;
 
-/// What a creation template must be for.
+/// Occasion that a creation template must be for.
 const OCCASION: &str = "PULL_THROUGH_CACHE";
 
 /// An image on its way in.
 pub(in crate::local) struct FetchedImage<'a> {
     pub(in crate::local) media_type: &'a str,
     pub(in crate::local) bytes: &'a [u8],
-    /// What it is asked for by, whatever the algorithm.
+    /// Digest by which it is asked for, whatever the algorithm.
     pub(in crate::local) digest: &'a Digest,
 }
 
@@ -116,14 +116,13 @@ fn named(connection: &Connection, repository: &Repository, image: &Name) -> Resu
 /// Takes an image over from another registry of the store, whose blobs are here already; answers whether it is there.
 pub(in crate::local) fn take_over(
     local: &Local,
-    source: &Scope,
-    source_name: &str,
+    source: &RepositoryRef,
     image: &Name,
-    scope: &Scope,
-    name: &str,
+    target: &RepositoryRef,
 ) -> Result<bool, Error> {
+    let (scope, name) = (&target.scope, target.name.as_str());
     local.write(|transaction| {
-        let source = Repository::look_up(transaction, source, source_name)?;
+        let source = Repository::look_up(transaction, &source.scope, &source.name)?;
         let found = match &source {
             Some(source) => named(transaction, source, image)?,
             None => None,

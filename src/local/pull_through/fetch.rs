@@ -10,7 +10,7 @@ use crate::image::{self, Descriptor, Digest, Manifest, Name, Tag};
 use crate::local::core::blobs::Mount;
 use crate::local::core::error::Error as CoreError;
 use crate::local::core::local::Local;
-use crate::local::core::registry_id::Scope;
+use crate::local::core::registry_id::{RepositoryRef, Scope};
 use crate::local::core::request::{IfMissing, Request};
 use crate::local::core::uploads::{FinishedUpload, NotOpened, Session, begin_upload, cancel_upload};
 use crate::local::core::upstream::{
@@ -35,7 +35,7 @@ const MAX_MANIFESTS: usize = 1000;
 /// Signatures and the like that are fetched for one image.
 const MAX_REFERRERS: usize = 100;
 
-/// What docker's configuration calls the host that AWS names for Docker Hub.
+/// Docker's name in its configuration for the host that AWS names for Docker Hub.
 const DOCKER_HUB: (&str, &str) = ("registry-1.docker.io", "docker.io");
 
 /// Fetches one thing and keeps it.
@@ -87,23 +87,16 @@ fn neighbour(
     wanted: &UpstreamItem,
     source: &Scope,
 ) -> Result<(), UpstreamError> {
+    let of = RepositoryRef { scope: source.clone(), name: need.rule.repository.clone() };
+    let target = RepositoryRef { scope: need.scope.clone(), name: need.repository.clone() };
     let found = match wanted {
-        UpstreamItem::Image(name) => {
-            cache::take_over(local, source, &need.rule.repository, name, &need.scope, &need.repository)?
-        }
+        UpstreamItem::Image(name) => cache::take_over(local, &of, name, &target)?,
         // Its image brings it along, so whoever asks for a layer alone asks in vain.
         UpstreamItem::Layer(_) => false,
         UpstreamItem::Referrers(subject) => {
             let listed = cache::about(local, source, &need.rule.repository, &subject.to_string())?;
             for digest in listed.into_iter().filter_map(|digest| digest.parse().ok()).map(Name::Digest) {
-                cache::take_over(
-                    local,
-                    source,
-                    &need.rule.repository,
-                    &digest,
-                    &need.scope,
-                    &need.repository,
-                )?;
+                cache::take_over(local, &of, &digest, &target)?;
             }
             true
         }

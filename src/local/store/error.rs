@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::local::store::database::is_full;
 
-/// What keeps the embedded ECR from working at all. What one request fails with is an `Error` of the core.
+/// Error that keeps the embedded ECR from working at all. One request fails with an `Error` of the core.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -14,7 +14,7 @@ pub enum Error {
     Folder {
         /// The folder, or the file in it.
         folder: PathBuf,
-        /// What the system said.
+        /// The system's error.
         cause: io::Error,
     },
     /// The database was written by a later version of this program.
@@ -36,7 +36,7 @@ pub enum Error {
     Damaged {
         /// The database file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The problem.
         reason: String,
     },
     /// The database failed in a way that does not mean damage.
@@ -44,7 +44,7 @@ pub enum Error {
     Database {
         /// The database file.
         path: PathBuf,
-        /// What SQLite said.
+        /// SQLite's error.
         reason: String,
     },
     /// The address to listen on is taken or not ours.
@@ -52,13 +52,13 @@ pub enum Error {
     Listen {
         /// The address that was asked for.
         address: String,
-        /// What the system said.
+        /// The system's error.
         cause: io::Error,
     },
     /// An archive of a store cannot be unpacked, or not here.
     #[error("cannot import: {reason}")]
     Archive {
-        /// What is in the way.
+        /// The obstacle.
         reason: String,
     },
     /// A certificate or key cannot be used.
@@ -66,7 +66,7 @@ pub enum Error {
     Certificate {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The problem.
         reason: String,
     },
     /// A damaged store cannot be removed under a server that is running on it.

@@ -11,7 +11,7 @@ use super::database::create_private_file;
 /// or a repository with some ten thousand images.
 const SIZE: u64 = 8 * 1024 * 1024;
 
-/// What is given back for reading: the index of the log begins with 32 KiB.
+/// Bytes that are given back for reading: the index of the log begins with 32 KiB.
 const LOAN: u64 = 64 * 1024;
 
 /// A file of a store that holds nothing.

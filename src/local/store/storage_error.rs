@@ -18,7 +18,7 @@ pub(in crate::local) enum StorageError {
     LostBytes(String),
 }
 
-/// What a transaction fails with.
+/// Error that a transaction can fail with.
 pub(in crate::local) trait TransactionError: From<rusqlite::Error> {
     /// Whether the disk is full.
     fn is_full(&self) -> bool;

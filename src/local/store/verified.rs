@@ -87,7 +87,7 @@ impl Verified {
     }
 }
 
-/// What is said of content that is not what it should be.
+/// Reason for content that is not what it should be.
 pub(in crate::local) fn damage(digest: &Digest, found: &Digest) -> String {
     format!(
         "{digest} is damaged on the disk, where it has the digest {found}; push it again (`ecr local check` lists all)"

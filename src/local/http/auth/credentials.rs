@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::iam::Principal;
 
-/// What there is to an access key.
+/// Secret, owner and rights of an access key.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Key {
     pub(super) secret: String,

@@ -13,6 +13,7 @@ use hyper::http::request::Parts;
 
 pub use authorization::{Authorization, MalformedAuthorization};
 pub use credentials::Credentials;
+use credentials::Key;
 pub(super) use session::Session;
 
 use crate::iam::Principal;
@@ -23,15 +24,15 @@ use crate::local::store::hex::hex;
 
 /// How far the client's clock may be from ours, in seconds.
 const SKEW: i64 = 15 * 60;
-/// What must be signed, so that a signature is good for one request only.
+/// Headers that must be signed, so that a signature is good for one request only.
 const SIGNED: [&str; 2] = ["host", "x-amz-date"];
-/// What must be signed where it is there: it decides what is done, or for whom.
+/// Headers that must be signed if they are present: they decide what is done, or for whom.
 const SIGNED_IF_PRESENT: [&str; 3] = ["x-amz-target", SECURITY_TOKEN, CONTENT_HASH];
 /// Headers that a request may have once only.
 const ONCE: [&str; 5] = ["host", "x-amz-date", "x-amz-target", SECURITY_TOKEN, CONTENT_HASH];
 pub(super) const SECURITY_TOKEN: &str = "x-amz-security-token";
 const CONTENT_HASH: &str = "x-amz-content-sha256";
-/// What signatures in a URL's query consist of.
+/// Parameters of a signature in a URL's query.
 const QUERY_SIGNATURE: [&str; 3] = ["X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Signature"];
 
 /// Who sent a request: verified where the server has credentials, as the request says where it has none.
@@ -78,6 +79,18 @@ impl Identity {
             principal: self.principal,
             source,
         }
+    }
+}
+
+/// The key of a request that no session of this server signed.
+fn known_key<'a>(credentials: &'a Credentials, name: &str, head: &Parts) -> Result<&'a Key, ApiError> {
+    let refused = |text: String| ApiError::new("UnrecognizedClientException", text);
+    match credentials.key(name) {
+        Some(_) if head.headers.contains_key(SECURITY_TOKEN) => {
+            Err(refused("the security token is not one of this server's for this access key".to_owned()))
+        }
+        Some(key) => Ok(key),
+        None => Err(refused(format!("{name} is not an access key of this server"))),
     }
 }
 
@@ -146,17 +159,11 @@ impl Authenticator {
             session.issuer().is_some_and(|issuer| credentials.key(issuer).is_some())
         };
         let session = session.filter(issued);
-        let (principal, secret, may_assume) = match (session, credentials.key(key)) {
-            (Some((session, secret)), _) => (session.principal(), secret.clone(), Vec::new()),
-            (None, Some(_)) if head.headers.contains_key(SECURITY_TOKEN) => {
-                let text = "the security token is not one of this server's for this access key";
-                return Err(ApiError::new("UnrecognizedClientException", text));
-            }
-            (None, Some(known)) => (known.principal.clone(), known.secret.clone(), known.may_assume.clone()),
-            (None, None) => {
-                let text = format!("{key} is not an access key of this server");
-                return Err(ApiError::new("UnrecognizedClientException", text));
-            }
+        let (principal, secret, may_assume) = if let Some((session, secret)) = session {
+            (session.principal(), secret.clone(), Vec::new())
+        } else {
+            let known = known_key(credentials, key, head)?;
+            (known.principal.clone(), known.secret.clone(), known.may_assume.clone())
         };
         let identity = Identity {
             principal: principal.unwrap_or_else(|| self.principal_of(key)),

@@ -15,7 +15,7 @@ const SECRET: &[u8] = b"session secret access key\n";
 const CODE: usize = 32;
 const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 
-/// What a session token grants.
+/// Grant of a session token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::local::http) struct Session {
     access_key: String,

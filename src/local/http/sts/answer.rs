@@ -16,7 +16,7 @@ use crate::local::http::xml::elements;
 const NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
 const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 
-/// What an action that went well answers.
+/// Response of an action that succeeded.
 pub(super) fn success(action: &str, members: &str) -> Response<Body> {
     let id = uuid::Uuid::new_v4();
     let text = format!(
@@ -26,7 +26,7 @@ pub(super) fn success(action: &str, members: &str) -> Response<Body> {
     response::plain(StatusCode::OK, "text/xml", response::whole(text))
 }
 
-/// What an action that was refused answers. The codes of the services' JSON protocol have other names here.
+/// Response of an action that was refused. The codes of the services' JSON protocol have other names here.
 pub(super) fn refusal(error: &ApiError) -> Response<Body> {
     let (status, code) = match error.code.as_str() {
         _ if error.status >= 500 => (500, "InternalFailure"),
@@ -78,7 +78,7 @@ pub(super) fn assumed_role(role: &Principal, session: &Principal) -> String {
     format!("<AssumedRoleUser>{members}</AssumedRoleUser>")
 }
 
-/// What a web identity token says of itself, which nobody has checked.
+/// Claims of a web identity token, which nobody has checked.
 pub(super) fn token_claims(token: &str) -> String {
     let claims = token.split('.').nth(1).and_then(|claims| {
         let bytes = base64_simd::URL_SAFE_NO_PAD.decode_to_vec(claims.trim_end_matches('=')).ok()?;

@@ -36,7 +36,7 @@ const VERSION: &str = "2011-06-15";
 /// The largest form: a web identity token has 20,000 characters at most.
 const MAX_BYTES: usize = 64 * 1024;
 
-/// What an action answers: the members of its result, as XML.
+/// Result of an action: its members, as XML.
 type Outcome = Result<String, ApiError>;
 
 /// Whether a request is of the query protocol.
