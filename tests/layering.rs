@@ -341,11 +341,17 @@ fn each_thing_has_one_way_in() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// The most lines that a file has, its tests included.
+const LONGEST_FILE: usize = 400;
+/// Files that are one table.
+const TABLES: &[&str] = &["cli/own_examples.rs"];
+
 #[test]
 fn files_stay_readable() {
-    for source in sources() {
+    for source in sources().iter().filter(|source| !TABLES.iter().any(|table| source.path.ends_with(table))) {
         let lines = std::fs::read_to_string(&source.path).unwrap().lines().count();
-        assert!(lines <= 600, "{} has {lines} lines: which two things live in it?", source.path.display());
+        let path = source.path.display();
+        assert!(lines <= LONGEST_FILE, "{path} has {lines} lines: which two things live in it?");
     }
 }
 
