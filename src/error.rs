@@ -34,7 +34,7 @@ pub enum Error {
     Configuration {
         /// `NoRegion`, `NoCredentials`, `Configuration` or `Pager`.
         code: &'static str,
-        /// What is wrong, and the way out.
+        /// The problem, and the way out.
         message: String,
     },
     /// The service said no.
@@ -44,7 +44,7 @@ pub enum Error {
         /// `Message` and `Code`, then the modelled members of the error, in that order.
         members: Map<String, Value>,
     },
-    /// What was asked for exists and cannot be had now.
+    /// The thing asked for exists and cannot be had now.
     Unavailable(String),
     /// Anything else.
     Other(String),
@@ -114,7 +114,7 @@ impl Error {
         }
     }
 
-    /// What goes to stderr where a command of our own fails: one sentence.
+    /// Text for stderr when a command of our own fails: one sentence.
     pub fn sentence(&self) -> String {
         match self {
             Self::Closed | Self::Interrupted(_) => String::new(),
@@ -122,7 +122,7 @@ impl Error {
         }
     }
 
-    /// What goes to stderr. `structured` prints a value in one of the formats that programs read.
+    /// Text for stderr. `structured` prints a value in one of the formats that programs read.
     pub fn render(
         &self,
         name: Name,

@@ -88,7 +88,7 @@ impl Network {
         url.is_some_and(|url| self.proxy_chooser().is_none_or(|chooser| chooser.choose(&url).is_none()))
     }
 
-    /// What chooses a request's proxy; `None` where none is configured.
+    /// Rules that choose a request's proxy; `None` if no proxy is configured.
     pub fn proxy_chooser(&self) -> Option<ProxyChooser> {
         let Proxies { http, https, except } = &self.proxies;
         if http.is_none() && https.is_none() {

@@ -36,7 +36,7 @@ pub use userinfo::{without_login, without_userinfo};
 
 use files::Files;
 
-/// What a command of our own has to do with Amazon ECR Public.
+/// Relation of a command of our own to Amazon ECR Public.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum PublicRegistry {
     /// The command does not know it.
@@ -51,7 +51,7 @@ pub enum PublicRegistry {
 /// The options that every operation takes, as they were given; `None` where they were not.
 #[derive(Debug, Clone, Default)]
 pub struct Globals {
-    /// What the command has to do with Amazon ECR Public.
+    /// Relation of the command to Amazon ECR Public.
     pub public: PublicRegistry,
     /// `--debug`
     pub debug: bool,

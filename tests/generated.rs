@@ -7,7 +7,7 @@ use std::path::Path;
 
 use clap::Command;
 use clap_mangen::roff::{Roff, roman};
-use ecr::commands::permissions::{On, PERMISSIONS, Permissions, When};
+use ecr::commands::permissions::{NeededWhen, On, PERMISSIONS, Permissions};
 
 type Files = BTreeMap<String, Vec<u8>>;
 
@@ -111,10 +111,10 @@ fn rows(permissions: &Permissions) -> String {
     for (number, grant) in permissions.grants.iter().enumerate() {
         let name = if number == 0 { format!("`{command}`") } else { String::new() };
         let when = match grant.when {
-            When::Always => String::new(),
-            When::Option(option) => format!("with {option}"),
-            When::Where(what) => format!("where {what}"),
-            When::Better(what) => format!("better with: {what}"),
+            NeededWhen::Always => String::new(),
+            NeededWhen::Option(option) => format!("with {option}"),
+            NeededWhen::Where(what) => format!("where {what}"),
+            NeededWhen::Better(what) => format!("better with: {what}"),
         };
         let side = match grant.on {
             On::Source if permissions.grants.iter().any(|grant| grant.on == On::Destination) => " (source)",

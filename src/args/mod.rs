@@ -38,7 +38,7 @@ impl Error {
         Self::Parameter(format!("Error parsing parameter '{option}': {message}"))
     }
 
-    /// What Python says when nesting is too deep for it.
+    /// Python's error when nesting is too deep for it.
     fn too_deep() -> Self {
         Self::Failure("maximum recursion depth exceeded".to_owned())
     }
@@ -55,7 +55,7 @@ mod tests {
 
     const NO_FILES: Files = Files { home: None, variable: &|_| None, encoding: None };
 
-    /// What a command line's options make of an operation's input.
+    /// Input of an operation, made of a command line's options.
     fn input(command: &str, options: &Options) -> Result<Value, Error> {
         let operation = ecr().operation_of_command(command).unwrap();
         let mut input = Map::new();

@@ -31,7 +31,7 @@ pub enum Error {
     /// The text breaks the grammar; the message shows where.
     #[error("{0}")]
     Syntax(String),
-    /// What the AWS CLI reports without naming the option: files of `@=`, and values that fit no type.
+    /// Errors that the AWS CLI reports without naming the option: files of `@=`, and values that fit no type.
     #[error("{0}")]
     Failure(String),
 }

@@ -93,7 +93,7 @@ impl YamlWriter<'_> {
         }
     }
 
-    /// What stands on the line of the key; `None` where the value takes lines of its own.
+    /// Text on the line of the key; `None` if the value takes lines of its own.
     fn inline(&self, shape: &str) -> Option<String> {
         let shape = self.service.shape(shape);
         match shape.kind {

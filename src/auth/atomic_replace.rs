@@ -53,7 +53,7 @@ fn too_large() -> io::Error {
     io::Error::other(format!("it has more than {} MiB, and so is no file of logins", MAX_BYTES >> 20))
 }
 
-/// What is wrong where a file does not exist because a link on the way to it leads nowhere.
+/// Error text for a file that does not exist because a link on the way to it leads nowhere.
 fn dangling_link(file: &Path) -> Option<String> {
     let leads_nowhere = |path: &&Path| {
         std::fs::symlink_metadata(path).is_ok_and(|facts| facts.is_symlink()) && !path.exists()

@@ -1,5 +1,7 @@
 //! A password as it is kept: one small JSON file per identity and region.
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
 /// How long before its end a password is no longer handed out from the cache: a pull that starts with it must be
@@ -52,23 +54,16 @@ pub enum Freshness {
 }
 
 impl CachedToken {
-    /// A new entry.
-    pub fn new(
-        service: &str,
-        region: &str,
-        source: String,
-        token: String,
-        requested: u64,
-        expires: u64,
-    ) -> Self {
+    /// An entry with a token that is valid from its request to its end, in seconds since 1970.
+    pub fn new(service: &str, region: &str, source: String, token: String, lifetime: Range<u64>) -> Self {
         let (service, region) = (service.to_owned(), region.to_owned());
         Self {
             version: VERSION,
             service,
             region,
             source,
-            requested,
-            expires,
+            requested: lifetime.start,
+            expires: lifetime.end,
             registry: String::new(),
             hosts: Vec::new(),
             token,
@@ -134,7 +129,7 @@ mod tests {
 
     fn entry() -> CachedToken {
         let token = base64_simd::STANDARD.encode_to_string("AWS:pass:word");
-        CachedToken::new("ecr", "eu-west-1", "environment".into(), token, 100 * HOUR, 112 * HOUR)
+        CachedToken::new("ecr", "eu-west-1", "environment".into(), token, 100 * HOUR..112 * HOUR)
     }
 
     #[test]

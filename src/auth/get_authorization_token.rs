@@ -169,8 +169,7 @@ fn read(value: &Value, target: &Target, identity: &Identity, requested: u64) -> 
         &target.region,
         identity.label(),
         token.to_owned(),
-        requested,
-        expires,
+        requested..expires,
     );
     entry.remember(&target.host);
     let registry = data.get("proxyEndpoint").and_then(Value::as_str).and_then(Address::parse);

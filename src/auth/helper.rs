@@ -338,7 +338,7 @@ mod tests {
         let key = super::super::identity::Identity::of(&settings, &target).key(&settings, &target);
         let token = base64_simd::STANDARD.encode_to_string("AWS:a<b>&c");
         let mut entry =
-            CachedToken::new("ecr", "eu-west-1", "environment".into(), token, now(), now() + 43200);
+            CachedToken::new("ecr", "eu-west-1", "environment".into(), token, now()..now() + 43200);
         entry.remember(HERE);
         context.cache.as_ref().unwrap().write(&key, &entry).unwrap();
         let answer = |url: &str| {

@@ -80,7 +80,7 @@ fn content(file: &Path, reason: json_text::Error) -> Error {
     Error::Content { file: file.display().to_string(), reason }
 }
 
-/// What stood for these hosts before, unless it is remembered from an earlier time.
+/// Remembers the entries that these hosts had before, unless an earlier change remembered some.
 fn remember(settings: &Settings, file: &Path, hosts: &[String], before: &JsonText) -> Result<(), Error> {
     let Some(path) = state(settings) else { return Ok(()) };
     let name = file.display().to_string();

@@ -227,7 +227,7 @@ mod tests {
         let target = Rules::default().target(&Address::parse(HERE).unwrap()).unwrap();
         let key = Identity::of(&settings, &target).key(&settings, &target);
         let token = base64_simd::STANDARD.encode_to_string("AWS:word");
-        let entry = CachedToken::new("ecr", "eu-west-1", "instance".into(), token, now(), now() + 43_200);
+        let entry = CachedToken::new("ecr", "eu-west-1", "instance".into(), token, now()..now() + 43_200);
         LoginContext::open(&settings).cache.unwrap().write(&key, &entry).unwrap();
         for version in VERSIONS {
             let (mut response, stderr, code) =

@@ -20,7 +20,7 @@ const MAX_BYTES: u64 = 1 << 20;
 pub enum Level {
     /// Nothing.
     Off,
-    /// What failed.
+    /// Failures.
     Error,
     /// And what was decided.
     Info,

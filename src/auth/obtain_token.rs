@@ -177,7 +177,7 @@ mod tests {
     fn entry(word: &str, age: u64) -> CachedToken {
         let token = base64_simd::STANDARD.encode_to_string(format!("AWS:{word}"));
         let requested = now() - age;
-        CachedToken::new("ecr", "eu-west-1", "environment".into(), token, requested, requested + 12 * HOUR)
+        CachedToken::new("ecr", "eu-west-1", "environment".into(), token, requested..requested + 12 * HOUR)
     }
 
     /// Which password comes out, how often the service was asked, and which password is kept then.

@@ -13,7 +13,7 @@ use super::credential_program;
 use super::json_text::JsonText;
 use crate::settings::Settings;
 
-/// What docker calls our helper: the program is `docker-credential-ecr-login`.
+/// Docker's name for our helper: the program is `docker-credential-ecr-login`.
 pub const HELPER: &str = "ecr-login";
 
 /// Where a host's password belongs.

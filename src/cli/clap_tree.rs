@@ -18,7 +18,7 @@ const ABOUT: &str = "Everything with Amazon ECR: each operation of the AWS CLI, 
 
 /// Builds the whole tree: the operations of both services, the custom commands, and our own commands.
 ///
-/// What stands here is no clap struct, since it follows tables: operations and waiters the service model, `get-login` its
+/// Nothing here is a clap struct, since it follows tables: operations and waiters the service model, `get-login` its
 /// own argparse options, and `completions` the list of shells; `super::argparse` and `super::complete` parse them.
 pub fn command() -> Command {
     let public = Command::new("public")

@@ -38,7 +38,7 @@ pub(super) fn become_program(program: &Path, arguments: &[OsString]) -> Result<E
     Ok(ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(255)))
 }
 
-/// What tells one program file from another, whatever it is called.
+/// Identity of a program file, whatever its name.
 #[derive(Debug, PartialEq, Eq)]
 struct Identity(u64, u64);
 

@@ -34,7 +34,7 @@ impl Page {
         self.text.push('\n');
     }
 
-    /// What is explained next, on a line of its own: the term itself stands out, its type does not.
+    /// Writes a term on a line of its own: the term itself stands out, its type does not.
     pub(super) fn term(&mut self, level: usize, term: &str, kind: &str) {
         let term = self.strong(term);
         let space = if kind.is_empty() { "" } else { " " };

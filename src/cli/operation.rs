@@ -241,7 +241,7 @@ fn number(digits: &str) -> Value {
     serde_json::from_str(digits).expect("digits are a JSON number")
 }
 
-/// What reading files that arguments name takes from the settings.
+/// Calls `read` with the settings for the files that arguments name.
 fn with_files<T>(session: &Session, read: impl FnOnce(Files) -> T) -> T {
     let settings = &session.settings;
     let (home, encoding) = (settings.home(), settings.variable("AWS_CLI_FILE_ENCODING"));

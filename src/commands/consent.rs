@@ -15,7 +15,7 @@ pub(super) struct ConsentArgs {
     pub(super) dry_run: bool,
 }
 
-/// What somebody wants of a plan that was shown.
+/// Answer to a plan that was shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Consent {
     /// Carry it out.

@@ -6,7 +6,7 @@ use crate::service::Client;
 use crate::service::paginate::{PageOptions, Pages};
 use crate::store::ecr::Repository;
 
-/// What a template is applied for when an image is pushed into a repository that does not exist.
+/// Occasion of a template that applies when an image is pushed into a repository that does not exist.
 const ON_PUSH: &str = "CREATE_ON_PUSH";
 /// The prefix of the template for all repositories that no other template names.
 const ROOT: &str = "ROOT";

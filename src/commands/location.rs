@@ -21,7 +21,7 @@ use crate::store::docker_engine::Address;
 use crate::store::scheme::{self, EngineImage, Place};
 use crate::store::{ArchivePath, ArchiveStream, Engine, Format, Shared, VerifiedBlobs};
 
-/// What a name without a scheme, without a host, and without the look of a path means.
+/// Meaning of a name without a scheme, without a host, and without the look of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum BareName {
     /// A path, also with a host in front where such a path exists.
@@ -204,7 +204,7 @@ impl Location {
         Ok(Self { name: reference.name.clone(), repository: Some(scheme::repository(reference)), ..end })
     }
 
-    /// What an image of a source is called here by these tags: docker's own places have the repository in front of
+    /// Names of a source's image at this location, by these tags: docker's own places have the repository in front of
     /// them, this location's or else the source's, and layouts where it was asked for.
     pub(super) fn names(&self, source: &Self, tags: Vec<String>) -> Vec<String> {
         let capabilities = self.store.capabilities();
@@ -291,7 +291,7 @@ fn place(text: &str, bare: BareName) -> anyhow::Result<Place> {
 mod tests {
     use super::*;
 
-    /// What kind of place it is, by a name without a scheme in each position: path, repository, copy's.
+    /// Kind of place, by a name without a scheme in each position: path, repository, copy's.
     fn kinds(text: &str) -> [&'static str; 3] {
         [BareName::Path, BareName::Repository, BareName::ExistingFile].map(|bare| match place(text, bare) {
             Ok(Place::Path(_)) => "path",

@@ -1,5 +1,7 @@
 //! `ecr login --helper`, `--check` and `--cache`: everything of `login` that asks for no password.
 
+use std::path::Path;
+
 use super::Context;
 use super::login_args::LoginArgs;
 use super::login_hosts::{address, in_use, rules, target};
@@ -30,23 +32,7 @@ pub(super) fn helper(context: &Context, logins: &LoginContext<'_>, args: &LoginA
     let named: Vec<String> =
         hosts.map(|host| address(host).map(|address| address.to_string())).collect::<anyhow::Result<_>>()?;
     if args.undo {
-        let change = helper_install::undo(settings, &file, &named, dry_run)?;
-        let gone = if named.is_empty() { helper_install::unlink(settings, dry_run) } else { None };
-        if dry_run {
-            context.ui.print(&change.diff())?;
-        } else {
-            super::login::told(context, &change);
-            let done = if change.is_one() { "no longer asks the helper" } else { "did not ask the helper" };
-            context.ui.note(&format!("docker {done} ({})", file.display()));
-        }
-        if let Some(link) = gone {
-            context.ui.note(&format!(
-                "{} {}",
-                if dry_run { "Would remove" } else { "Removed" },
-                link.display()
-            ));
-        }
-        return Ok(());
+        return undo_helper(context, &file, &named, dry_run);
     }
     let rules = rules(settings)?;
     let hosts = if named.is_empty() || args.all { in_use(context, logins, &rules, named)? } else { named };
@@ -65,6 +51,25 @@ pub(super) fn helper(context: &Context, logins: &LoginContext<'_>, args: &LoginA
          hosts at once, put this into /etc/containers/registries.conf: credential-helpers = [\"containers-auth.json\", \
          \"ecr-login\"]",
     );
+    Ok(())
+}
+
+/// Takes the helper out of docker's file: for these hosts, or with its link where none is named.
+fn undo_helper(context: &Context, file: &Path, hosts: &[String], dry_run: bool) -> anyhow::Result<()> {
+    let settings = &context.settings;
+    let change = helper_install::undo(settings, file, hosts, dry_run)?;
+    let gone = if hosts.is_empty() { helper_install::unlink(settings, dry_run) } else { None };
+    if dry_run {
+        context.ui.print(&change.diff())?;
+    } else {
+        super::login::told(context, &change);
+        let done = if change.is_one() { "no longer asks the helper" } else { "did not ask the helper" };
+        context.ui.note(&format!("docker {done} ({})", file.display()));
+    }
+    if let Some(link) = gone {
+        let done = if dry_run { "Would remove" } else { "Removed" };
+        context.ui.note(&format!("{done} {}", link.display()));
+    }
     Ok(())
 }
 

@@ -4,12 +4,12 @@ use std::str::FromStr;
 
 /// How much of a repository may go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::commands) enum Most {
+pub(in crate::commands) enum MaxImages {
     Images(usize),
     Percent(u8),
 }
 
-impl FromStr for Most {
+impl FromStr for MaxImages {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -24,7 +24,7 @@ impl FromStr for Most {
     }
 }
 
-impl Most {
+impl MaxImages {
     /// Whether so many of a repository's images are more than may go.
     pub(in crate::commands) fn is_exceeded(self, going: usize, images: usize) -> bool {
         match self {
@@ -44,15 +44,15 @@ impl Most {
 
 #[cfg(test)]
 mod tests {
-    use super::Most;
+    use super::MaxImages;
 
     #[test]
     fn limits_are_numbers_or_shares() {
-        assert_eq!("10".parse(), Ok(Most::Images(10)));
-        assert_eq!("20%".parse(), Ok(Most::Percent(20)));
+        assert_eq!("10".parse(), Ok(MaxImages::Images(10)));
+        assert_eq!("20%".parse(), Ok(MaxImages::Percent(20)));
         for wrong in ["", "-1", "101%", "1.5%", "%", "many"] {
-            assert!(wrong.parse::<Most>().is_err(), "{wrong}");
+            assert!(wrong.parse::<MaxImages>().is_err(), "{wrong}");
         }
-        assert!(!Most::Percent(20).is_exceeded(2, 10) && Most::Percent(20).is_exceeded(3, 10));
+        assert!(!MaxImages::Percent(20).is_exceeded(2, 10) && MaxImages::Percent(20).is_exceeded(3, 10));
     }
 }

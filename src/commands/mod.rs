@@ -28,7 +28,7 @@ mod login_embedded;
 mod login_hosts;
 mod login_setup;
 mod logout;
-mod most;
+mod max_images;
 pub mod permissions;
 mod protect_from;
 mod pull;

@@ -74,6 +74,20 @@ fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     command_args::run(context, matches, sync)
 }
 
+fn options<'a>(args: &SyncArgs, create: Option<&'a Creation>) -> SyncOptions<'a> {
+    SyncOptions {
+        globs: Arc::new((args.globs.clone(), args.exclude.clone())),
+        deletion: args.deletion,
+        referrers: args.common.referrers,
+        dry_run: args.common.dry_run,
+        keep_going: args.keep_going,
+        jobs: args.common.jobs(),
+        verify: args.common.verify,
+        buffers: args.common.buffers(),
+        create,
+    }
+}
+
 fn sync(context: &Context, args: &SyncArgs) -> anyhow::Result<ExitCode> {
     let json = transfer_command::wants_json(context)?;
     let create = args.create.creation()?;
@@ -102,17 +116,7 @@ fn sync(context: &Context, args: &SyncArgs) -> anyhow::Result<ExitCode> {
         .into_iter()
         .map(|(source, name)| Mirror::new(source, name, &destination, &prefix))
         .collect::<anyhow::Result<_>>()?;
-    let wanted = SyncOptions {
-        globs: Arc::new((args.globs.clone(), args.exclude.clone())),
-        deletion: args.deletion,
-        referrers: args.common.referrers,
-        dry_run: args.common.dry_run,
-        keep_going: args.keep_going,
-        jobs: args.common.jobs(),
-        verify: args.common.verify,
-        buffers: args.common.buffers(),
-        create: create.as_ref(),
-    };
+    let wanted = options(args, create.as_ref());
     let progress: Arc<dyn Progress> = display.clone();
     let run = Run { wanted: &wanted, progress: &progress, display: &display, ui: &context.ui };
     let ended = block_on_threads(run.all(&mirrors, &mut report));

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::condition;
 
-/// What a policy is attached to.
+/// Kind of a policy, by what it is attached to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PolicyKind {
     /// One repository, which the statements need not name.

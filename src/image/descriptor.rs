@@ -9,7 +9,7 @@ use super::{Digest, Platform};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Descriptor {
-    /// What the content is.
+    /// Media type of the content.
     pub media_type: String,
     /// The content's digest.
     pub digest: Digest,
@@ -21,7 +21,7 @@ pub struct Descriptor {
     /// Notes by name.
     #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "Map::is_empty")]
     pub annotations: Map<String, Value>,
-    /// What an image in an index runs on.
+    /// Platform of an image in an index.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub platform: Option<Value>,
     /// Everything else, so that a rewritten index loses nothing.
@@ -52,7 +52,7 @@ impl Descriptor {
         }
     }
 
-    /// What the image runs on, where that is said in a form that can be compared.
+    /// Platform of the image, if it is given in a form that can be compared.
     pub fn platform(&self) -> Option<Platform> {
         self.platform.as_ref().and_then(|platform| serde_json::from_value(platform.clone()).ok())
     }

@@ -9,7 +9,7 @@ use super::{Descriptor, Digest, Error, Platform, media_type, null_is_default};
 /// The most bytes that a manifest may have: ECR's PutImage and other registries take no more.
 pub const MAXIMUM_MANIFEST: u64 = 4 * 1024 * 1024;
 
-/// What a manifest lists.
+/// Content of a manifest.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Content {
     /// One image: its configuration and its layers, in order.
@@ -148,7 +148,7 @@ impl Manifest {
         serde_json::from_slice(&self.bytes).ok()
     }
 
-    /// What it lists.
+    /// Its content.
     pub fn content(&self) -> &Content {
         &self.content
     }
@@ -193,7 +193,7 @@ impl Manifest {
     }
 }
 
-/// What an image configuration says that its image runs on.
+/// Platform in an image configuration.
 impl Platform {
     /// Reads the platform out of an image configuration; `None` where it names none.
     pub fn of_configuration(configuration: &[u8]) -> Option<Self> {

@@ -11,7 +11,7 @@ pub const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list
 /// A docker image manifest, schema 1: known so that it can be refused by name.
 pub const DOCKER_SCHEMA_1: &str = "application/vnd.docker.distribution.manifest.v1+json";
 
-/// What the media types of schema 1 begin with, signed ones too.
+/// Prefix of the media types of schema 1, signed ones too.
 const DOCKER_SCHEMA_1_FAMILY: &str = "application/vnd.docker.distribution.manifest.v1+";
 /// A manifest of artifacts that OCI drafted and withdrew: known so that it is not taken for a blob.
 const OCI_ARTIFACT: &str = "application/vnd.oci.artifact.manifest.v1+json";

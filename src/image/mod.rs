@@ -22,7 +22,7 @@ pub use reference::{Name, Reference, Registry};
 
 use crate::escape::escape;
 
-/// What is wrong with a digest, a manifest, a platform or a reference.
+/// Error in a digest, a manifest, a platform or a reference.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Error {
     /// Text that should be a digest is none.
@@ -42,7 +42,7 @@ pub enum Error {
     Repository {
         /// The text as it was given.
         text: String,
-        /// What is wrong with it.
+        /// The problem.
         reason: &'static str,
     },
     /// Text that should be a platform is none.
@@ -61,7 +61,7 @@ pub enum Error {
     Reference {
         /// The text as it was given.
         text: String,
-        /// What is wrong with it.
+        /// The problem.
         reason: String,
     },
     /// A manifest that cannot be used.
@@ -69,7 +69,7 @@ pub enum Error {
     Manifest {
         /// The digest of the bytes, wrong as they may be.
         digest: Digest,
-        /// What is wrong with it.
+        /// The problem.
         reason: String,
     },
     /// More bytes than any registry takes.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Error;
 
-/// What an image runs on, as the OCI image index writes it down.
+/// Platform of an image, as the OCI image index writes it down.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Platform {
     /// The operating system, such as `linux`.
@@ -23,7 +23,7 @@ pub struct Platform {
 }
 
 impl Platform {
-    /// What containers run on here: Linux, also where a virtual machine is around it, on this processor.
+    /// Platform of containers on this machine: Linux, also within a virtual machine, on this processor.
     pub fn of_containers_here() -> Self {
         let (architecture, variant) = if cfg!(target_arch = "x86_64") {
             ("amd64", None)

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use super::host::{Address, Ecr};
 use super::{Digest, Error, RepositoryName, Tag};
 
-/// What an image is called within its repository.
+/// Name of an image within its repository.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Name {
     /// By nothing: the only image there is, or `latest`.
@@ -69,7 +69,7 @@ pub struct Reference {
 }
 
 impl Registry {
-    /// What a host, with a port or without, stands for; `None` where it is no host.
+    /// Registry behind a host, with a port or without; `None` if the text is no host.
     pub fn of_host(host: &str) -> Option<Self> {
         let address = Address::parse(host)?;
         let host = address.to_string();

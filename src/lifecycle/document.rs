@@ -6,7 +6,7 @@ use super::problem::Problem;
 
 /// Rules of one policy.
 const MAX_RULES: usize = 50;
-/// What the validator says where a selection or an action fits none of its forms.
+/// The validator's text for a selection or an action that fits none of its forms.
 const NO_FORM: &str = "instance failed to match exactly one schema (matched 0 out of 2)";
 
 /// Everything that the schema has against a document, in the order in which it stands there.

@@ -24,24 +24,24 @@ pub struct Image {
     pub activated_at: Option<i64>,
     /// `ACTIVE` or `ARCHIVED`; rules leave alone what is neither.
     pub status: String,
-    /// What it refers to, as a signature does.
+    /// Its subject, for a referrer such as a signature.
     pub subject: Option<String>,
     /// The manifests of an index.
     pub children: Vec<String>,
 }
 
-/// What happens to one image.
+/// Decision on one image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {
     /// Index of the image in the list that was evaluated.
     pub image: usize,
     /// The rule that decided.
     pub priority: i64,
-    /// What it does.
+    /// The rule's action.
     pub action: Action,
 }
 
-/// What happens, and what a rule would do if no index held the image.
+/// Decisions, and what a rule would do if no index held the image.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Plan {
     /// In the order in which it happens: by rule, the oldest image first.

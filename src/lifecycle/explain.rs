@@ -7,10 +7,10 @@ use super::policy::{Action, Count, DAY, Policy, Rule};
 
 const HOUR: i64 = DAY / 24;
 
-/// What happens to an image, and why.
+/// Effect of a policy on an image, and the reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Explanation {
-    /// What happens; `None` where the image stays as it is.
+    /// The action; `None` if the image stays as it is.
     pub action: Option<Action>,
     /// The priority of the rule that decided, or that spares the image.
     pub rule: Option<i64>,

@@ -32,7 +32,7 @@ pub struct Finding {
     pub rule: Option<usize>,
     /// Where it stands.
     pub position: Position,
-    /// What is wrong; in the service's words, where the service refuses it and they are known.
+    /// The problem; in the service's words, if the service refuses it and they are known.
     pub message: String,
 }
 

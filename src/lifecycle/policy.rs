@@ -76,7 +76,7 @@ pub(super) enum Count {
     SinceTransitioned(i64),
 }
 
-/// What happens to them.
+/// Action on the selected images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
     /// The image is deleted.
@@ -127,7 +127,7 @@ impl Rule {
         self.priority
     }
 
-    /// What happens to the images that are too many or too old.
+    /// Action on the images that are too many or too old.
     pub fn action(&self) -> Action {
         self.action
     }
@@ -237,7 +237,7 @@ fn count(selection: &Value) -> Count {
     }
 }
 
-/// What no two rules may have in common; the service tells the first.
+/// Checks that no two rules have in common what they must not; the service tells the first.
 fn check_together(rules: &[Rule]) -> Vec<Problem> {
     let mut problems = Vec::new();
     for pair in rules.windows(2).filter(|pair| pair[0].priority == pair[1].priority) {

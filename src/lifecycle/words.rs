@@ -3,7 +3,7 @@
 use super::policy::{Action, Count, DAY, Rule, StorageClass, Tags};
 
 impl Rule {
-    /// What the rule does, as a sentence without a full stop.
+    /// Description of the rule, as a sentence without a full stop.
     pub fn in_words(&self) -> String {
         let images = images(&self.tags, self.class);
         let verb = match self.action {

@@ -14,11 +14,11 @@ type Examples = IndexMap<&'static str, Vec<Example>>;
 /// One example of an operation.
 #[derive(Debug)]
 pub struct Example {
-    /// What it does, in one sentence.
+    /// Its purpose, in one sentence.
     pub title: &'static str,
     /// Shell commands that have to run before, and are not shown.
     pub setup: Vec<&'static str>,
-    /// What is shown: commands behind `$ `, and what they print.
+    /// The lines shown: commands behind `$ `, and their output.
     pub transcript: Vec<&'static str>,
 }
 

@@ -228,7 +228,7 @@ pub struct Waiter {
     pub delay: u64,
     /// Polls before giving up.
     pub max_attempts: u32,
-    /// What ends it, first match first.
+    /// Conditions that end it; the first match counts.
     pub acceptors: Vec<Acceptor>,
 }
 

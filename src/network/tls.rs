@@ -68,7 +68,7 @@ pub fn reason(error: &rustls::Error) -> String {
     format!("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: {reason}")
 }
 
-/// What WebPKI calls a fault is the name of it in Rust: `CaUsedAsEndEntity`.
+/// Spells the name of a WebPKI error in words: `CaUsedAsEndEntity` is the name of its variant in Rust.
 fn spaced(name: &str) -> String {
     if name == "CaUsedAsEndEntity" {
         return "self-signed certificate".to_owned();

@@ -22,7 +22,7 @@ pub struct Timeouts {
     pub read: Option<Duration>,
 }
 
-/// What a request's body is doing.
+/// State of a request's body.
 #[derive(Debug, Clone, Copy)]
 enum Phase {
     /// Nobody has asked for it: a connection is being made.
@@ -77,7 +77,7 @@ impl Progress {
 #[derive(Debug)]
 pub struct Upload<B> {
     rest: B,
-    /// What of the body has come and was not handed out yet.
+    /// Bytes of the body that have come and were not handed out yet.
     piece: Bytes,
     progress: Arc<Progress>,
 }

@@ -57,7 +57,7 @@ impl Format {
 pub struct Printer {
     /// The format.
     pub format: Format,
-    /// What is picked from each answer, or from each page where pages are printed one by one.
+    /// Query that picks from each answer, or from each page if pages are printed one by one.
     pub query: Option<Query>,
     /// The title of a table: the operation's name.
     pub title: String,

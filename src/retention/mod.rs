@@ -5,18 +5,18 @@
 //! not known for certain stays.
 
 mod criteria;
-mod going;
 mod levels;
 mod plan;
+mod protections;
 mod reason;
 pub mod references;
-mod stays;
+mod removals;
 mod tags;
 
 pub use criteria::{Criteria, TagState};
 pub use levels::levels;
 pub use plan::{Plan, Repository, Verdict, plan, removal};
-pub use reason::{Gone, Kept, Protector, Unmatched};
+pub use reason::{KeepReason, Protector, RemovalReason, Unmatched};
 
 #[cfg(test)]
 mod tests;

@@ -2,9 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::going::Going;
-use super::stays::Stays;
-use super::{Criteria, Gone, Kept, Protector, TagState, Unmatched, tags};
+use super::protections::Protections;
+use super::removals::Removals;
+use super::{Criteria, KeepReason, Protector, RemovalReason, TagState, Unmatched, tags};
 use crate::image::graph::{Graph, Time};
 
 /// A repository as the plan sees it.
@@ -22,9 +22,9 @@ pub struct Repository<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     /// It stays.
-    Keep(Kept),
+    Keep(KeepReason),
     /// It goes: it is deleted, or archived.
-    Go(Gone),
+    Go(RemovalReason),
 }
 
 /// A verdict on every image of a repository.
@@ -102,7 +102,7 @@ impl Repository<'_> {
 
 /// Decides about every image of a repository.
 pub fn plan(repository: Repository<'_>, criteria: &Criteria) -> Plan {
-    let stays = Stays::of(repository, criteria);
+    let stays = Protections::of(repository, criteria);
     let graph = repository.graph;
     let mut roots = vec![None; graph.len()];
     let mut untag = Vec::new();
@@ -110,7 +110,7 @@ pub fn plan(repository: Repository<'_>, criteria: &Criteria) -> Plan {
         let removed = tags::removed(repository, criteria, &stays);
         for (position, tags) in removed {
             if graph.image(position).tags().count() == tags.len() {
-                roots[position] = Some(Gone::Chosen);
+                roots[position] = Some(RemovalReason::Chosen);
             } else {
                 untag.extend(tags.into_iter().map(|tag| (position, tag)));
             }
@@ -119,11 +119,15 @@ pub fn plan(repository: Repository<'_>, criteria: &Criteria) -> Plan {
         for (position, root) in roots.iter_mut().enumerate() {
             let is_free = stays.is_candidate(position) && stays.reason(position).is_none();
             if is_free && repository.unmatched(criteria, position).is_none() {
-                *root = Some(if graph.is_companion(position) { Gone::Orphan } else { Gone::Chosen });
+                *root = Some(if graph.is_companion(position) {
+                    RemovalReason::Orphan
+                } else {
+                    RemovalReason::Chosen
+                });
             }
         }
     }
-    let going = Going::of(graph, &stays, roots);
+    let going = Removals::of(graph, &stays, roots);
     let verdicts = (0..graph.len()).map(|position| going.verdict(repository, criteria, position)).collect();
     untag.sort();
     Plan { verdicts, untag }
@@ -136,9 +140,9 @@ pub fn removal(graph: &Graph, named: &HashSet<usize>, children: bool, companions
     let criteria = Criteria::none(Time::of(jiff::Timestamp::MAX));
     let (pulls, protected) = (HashMap::new(), HashMap::new());
     let repository = Repository { graph, pulls: &pulls, protected: &protected };
-    let stays = Stays::of_named(graph, named, children, companions);
-    let roots = (0..graph.len()).map(|at| named.contains(&at).then_some(Gone::Chosen)).collect();
-    let going = Going::of(graph, &stays, roots);
+    let stays = Protections::of_named(graph, named, children, companions);
+    let roots = (0..graph.len()).map(|at| named.contains(&at).then_some(RemovalReason::Chosen)).collect();
+    let going = Removals::of(graph, &stays, roots);
     let verdicts = (0..graph.len()).map(|position| going.verdict(repository, &criteria, position)).collect();
     Plan { verdicts, untag: Vec::new() }
 }

@@ -3,17 +3,17 @@
 use std::cmp::Reverse;
 use std::collections::HashSet;
 
-use super::{Criteria, Kept, Repository};
+use super::{Criteria, KeepReason, Repository};
 use crate::image::graph::{Graph, Status};
 
 /// For every image: whether it is a candidate, and why it stays in any case.
 #[derive(Debug)]
-pub(super) struct Stays {
-    reasons: Vec<Option<Kept>>,
+pub(super) struct Protections {
+    reasons: Vec<Option<KeepReason>>,
     candidates: Vec<bool>,
 }
 
-impl Stays {
+impl Protections {
     pub(super) fn of(repository: Repository<'_>, criteria: &Criteria) -> Self {
         let graph = repository.graph;
         let candidates: Vec<bool> = (0..graph.len()).map(|position| is_candidate(graph, position)).collect();
@@ -29,7 +29,7 @@ impl Stays {
         stays
     }
 
-    /// Like [`Stays::of`] for images that are named: they go, and with them children and companions where that is
+    /// Like [`Protections::of`] for images that are named: they go, and with them children and companions where that is
     /// wanted.
     pub(super) fn of_named(graph: &Graph, named: &HashSet<usize>, children: bool, companions: bool) -> Self {
         let unknown = unknown_indexes(graph, |position| !named.contains(&position));
@@ -40,7 +40,7 @@ impl Stays {
             let is_child = graph.parents(position).next().is_some();
             let wanted = if is_child { children } else { companions };
             if !wanted {
-                return Some(Kept::Unmatched(super::Unmatched::NotNamed));
+                return Some(KeepReason::Unmatched(super::Unmatched::NotNamed));
             }
             may_belong(graph, position, &unknown)
         };
@@ -54,7 +54,7 @@ impl Stays {
     }
 
     /// Why an image stays in any case.
-    pub(super) fn reason(&self, position: usize) -> Option<Kept> {
+    pub(super) fn reason(&self, position: usize) -> Option<KeepReason> {
         self.reasons[position]
     }
 
@@ -78,20 +78,20 @@ impl Stays {
             (Reverse(image.pushed()), image.digest())
         });
         for position in tagged.into_iter().take(keep) {
-            self.reasons[position].get_or_insert(Kept::Newest(keep));
+            self.reasons[position].get_or_insert(KeepReason::Newest(keep));
         }
     }
 
     /// Keeps the indexes and the subjects of images that have to stay.
     fn bind(&mut self, graph: &Graph) {
-        let is_binding = |reason: &Option<Kept>| reason.is_some_and(Kept::is_binding);
+        let is_binding = |reason: &Option<KeepReason>| reason.is_some_and(KeepReason::is_binding);
         let mut waiting: Vec<usize> =
             (0..graph.len()).filter(|position| is_binding(&self.reasons[*position])).collect();
         while let Some(position) = waiting.pop() {
             let above: Vec<usize> = graph.parents(position).chain(graph.subjects_of(position)).collect();
             for other in above {
                 if !is_binding(&self.reasons[other]) {
-                    self.reasons[other] = Some(Kept::WaitsFor(position));
+                    self.reasons[other] = Some(KeepReason::WaitsFor(position));
                     waiting.push(other);
                 }
             }
@@ -111,34 +111,34 @@ fn own_reason(
     criteria: &Criteria,
     position: usize,
     by_tag: bool,
-) -> Option<Kept> {
+) -> Option<KeepReason> {
     let image = repository.graph.image(position);
     if let Some(protector) = repository.protected.get(&position) {
-        return Some(Kept::Protected(*protector));
+        return Some(KeepReason::Protected(*protector));
     }
     if image.status() == Status::Activating {
-        return Some(Kept::Activating);
+        return Some(KeepReason::Activating);
     }
     if !by_tag && criteria.keeps_by_tag(image) {
-        return Some(Kept::KeepTag);
+        return Some(KeepReason::KeepTag);
     }
     match image.pushed() {
-        None => Some(Kept::UnknownAge),
-        Some(pushed) if pushed >= criteria.young_since => Some(Kept::Young),
+        None => Some(KeepReason::UnknownAge),
+        Some(pushed) if pushed >= criteria.young_since => Some(KeepReason::Young),
         // Last, since it is no reason for others to stay.
-        Some(_) if criteria.archives && image.status() == Status::Archived => Some(Kept::Archived),
+        Some(_) if criteria.archives && image.status() == Status::Archived => Some(KeepReason::Archived),
         Some(_) => None,
     }
 }
 
 /// An image may be a child of an index whose manifest nobody can read: one without a tag at any time, one with a tag if it
 /// was pushed before the index, as children are.
-fn may_belong(graph: &Graph, position: usize, unknown: &[usize]) -> Option<Kept> {
+fn may_belong(graph: &Graph, position: usize, unknown: &[usize]) -> Option<KeepReason> {
     let index = unknown.iter().copied().find(|index| *index != position)?;
     let image = graph.image(position);
     let times = image.pushed().zip(graph.image(index).pushed());
     let is_younger = times.is_some_and(|(pushed, of_index)| pushed > of_index);
-    (!image.is_tagged() || !is_younger).then_some(Kept::MayBelongTo(index))
+    (!image.is_tagged() || !is_younger).then_some(KeepReason::MayBelongTo(index))
 }
 
 /// Indexes whose manifests nobody can read, as many as an image has to be compared with: the youngest.

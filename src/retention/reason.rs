@@ -4,7 +4,7 @@ use crate::image::graph::Graph;
 
 /// Why an image stays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kept {
+pub enum KeepReason {
     /// A criterion does not hold.
     Unmatched(Unmatched),
     /// It is among the newest.
@@ -69,7 +69,7 @@ pub enum Protector {
 
 /// Why an image goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Gone {
+pub enum RemovalReason {
     /// It was chosen.
     Chosen,
     /// It was chosen as an orphan.
@@ -80,7 +80,7 @@ pub enum Gone {
     CompanionOf(usize),
 }
 
-impl Kept {
+impl KeepReason {
     /// Whether the image has to stay, so that what lists it or what it is about stays as well.
     pub(super) fn is_binding(self) -> bool {
         matches!(
@@ -136,7 +136,7 @@ impl Unmatched {
     }
 }
 
-impl Gone {
+impl RemovalReason {
     /// The reason in words; `chosen` is what chose those that were.
     pub fn text(self, graph: &Graph, chosen: &str) -> String {
         match self {

@@ -122,24 +122,24 @@ impl References {
     }
 
     /// The references to one repository.
-    pub fn in_repository(&self, repository: &str) -> Named<'_> {
+    pub fn in_repository(&self, repository: &str) -> ReferencedImages<'_> {
         let ends = |ending: &str| {
             repository.strip_suffix(ending).is_some_and(|rest| rest.is_empty() || rest.ends_with('/'))
         };
         let by_ending = self.endings.iter().filter(|(ending, _)| ends(ending)).map(|(_, tags)| tags);
         let tags = self.tags.get(repository).into_iter().chain(by_ending).collect();
-        Named { tags, digests: &self.digests }
+        ReferencedImages { tags, digests: &self.digests }
     }
 }
 
 /// Images of one repository that a text refers to.
 #[derive(Debug)]
-pub struct Named<'a> {
+pub struct ReferencedImages<'a> {
     tags: Vec<&'a HashSet<String>>,
     digests: &'a HashSet<Digest>,
 }
 
-impl Named<'_> {
+impl ReferencedImages<'_> {
     /// Whether the image with this digest and these tags is one of them.
     pub fn has<'t>(&self, digest: &Digest, mut tags: impl Iterator<Item = &'t str>) -> bool {
         tags.any(|tag| self.tags.iter().any(|named| named.contains(tag))) || self.digests.contains(digest)
@@ -230,7 +230,7 @@ enum Key {
     Other,
 }
 
-/// What stands for something to be filled in.
+/// Character in the place of a placeholder that is to be filled in.
 const PLACEHOLDER: char = '\u{1a}';
 /// How many characters of a line a message repeats.
 const MAX_QUOTED: usize = 80;

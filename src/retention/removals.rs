@@ -1,20 +1,20 @@
 //! Images that go: the chosen ones, and the children and companions that go with them.
 
-use super::stays::Stays;
-use super::{Criteria, Gone, Kept, Repository, Unmatched, Verdict};
+use super::protections::Protections;
+use super::{Criteria, KeepReason, RemovalReason, Repository, Unmatched, Verdict};
 use crate::image::graph::Graph;
 
 /// For every image, why it goes, if it does.
 #[derive(Debug)]
-pub(super) struct Going<'a> {
+pub(super) struct Removals<'a> {
     graph: &'a Graph,
-    stays: &'a Stays,
-    reasons: Vec<Option<Gone>>,
+    stays: &'a Protections,
+    reasons: Vec<Option<RemovalReason>>,
 }
 
-impl<'a> Going<'a> {
+impl<'a> Removals<'a> {
     /// Adds to the chosen images what hangs on them, and takes out again what something that stays needs.
-    pub(super) fn of(graph: &'a Graph, stays: &'a Stays, chosen: Vec<Option<Gone>>) -> Self {
+    pub(super) fn of(graph: &'a Graph, stays: &'a Protections, chosen: Vec<Option<RemovalReason>>) -> Self {
         let mut going = Self { graph, stays, reasons: chosen };
         going.add_dependents();
         going.take_out_what_is_needed();
@@ -26,9 +26,11 @@ impl<'a> Going<'a> {
             (0..self.graph.len()).filter(|at| self.reasons[*at].is_some()).collect();
         while let Some(position) = waiting.pop() {
             let children =
-                self.graph.children(position).map(|child| (child.position, Gone::ChildOf(position)));
-            let companions =
-                self.graph.companions(position).map(|companion| (companion, Gone::CompanionOf(position)));
+                self.graph.children(position).map(|child| (child.position, RemovalReason::ChildOf(position)));
+            let companions = self
+                .graph
+                .companions(position)
+                .map(|companion| (companion, RemovalReason::CompanionOf(position)));
             for (other, reason) in children.chain(companions) {
                 if self.reasons[other].is_none() && self.may_go_along(other, reason) {
                     self.reasons[other] = Some(reason);
@@ -40,10 +42,10 @@ impl<'a> Going<'a> {
 
     /// Whether an image may go because another one does: it has no tag that somebody gave it, and need not stay. The
     /// tag of a companion whose subject is absent keeps it, too, from going with an index.
-    fn may_go_along(&self, position: usize, reason: Gone) -> bool {
+    fn may_go_along(&self, position: usize, reason: RemovalReason) -> bool {
         let image = self.graph.image(position);
         let has_own_tag = image.ordinary_tags().next().is_some()
-            || (matches!(reason, Gone::ChildOf(_))
+            || (matches!(reason, RemovalReason::ChildOf(_))
                 && image.is_tagged()
                 && self.graph.subjects_of(position).next().is_none());
         self.stays.reason(position).is_none() && !has_own_tag
@@ -60,8 +62,10 @@ impl<'a> Going<'a> {
                 .chain(graph.companions(staying))
                 .collect();
             for position in below {
-                let goes_along =
-                    matches!(self.reasons[position], Some(Gone::ChildOf(_) | Gone::CompanionOf(_)));
+                let goes_along = matches!(
+                    self.reasons[position],
+                    Some(RemovalReason::ChildOf(_) | RemovalReason::CompanionOf(_))
+                );
                 if goes_along {
                     self.reasons[position] = None;
                     waiting.push(position);
@@ -83,26 +87,26 @@ impl<'a> Going<'a> {
         Verdict::Keep(self.kept(repository, criteria, position))
     }
 
-    fn kept(&self, repository: Repository<'_>, criteria: &Criteria, position: usize) -> Kept {
+    fn kept(&self, repository: Repository<'_>, criteria: &Criteria, position: usize) -> KeepReason {
         let graph = self.graph;
         if let Some(reason) = self.stays.reason(position) {
             return reason;
         }
         if let Some(index) = graph.parents(position).find(|index| self.reasons[*index].is_none()) {
-            return Kept::HeldBy(index);
+            return KeepReason::HeldBy(index);
         }
         if graph.is_companion(position)
             && let Some(subject) = graph.subjects_of(position).find(|at| self.reasons[*at].is_none())
         {
-            return Kept::About(subject);
+            return KeepReason::About(subject);
         }
         if !self.stays.is_candidate(position) {
-            return Kept::OwnTag;
+            return KeepReason::OwnTag;
         }
         let image = graph.image(position);
-        Kept::Unmatched(match repository.unmatched(criteria, position) {
+        KeepReason::Unmatched(match repository.unmatched(criteria, position) {
             Some(unmatched) => unmatched,
-            None if criteria.by_tag && image.is_tagged() => return Kept::HasTags,
+            None if criteria.by_tag && image.is_tagged() => return KeepReason::HasTags,
             None if criteria.by_tag => Unmatched::Untagged,
             None => Unmatched::NotNamed,
         })

@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use super::stays::Stays;
+use super::protections::Protections;
 use super::{Criteria, Repository};
 
 /// The tags that go, by the image that they name. An image that an index holds, a companion, and one that has to stay
@@ -10,7 +10,7 @@ use super::{Criteria, Repository};
 pub(super) fn removed(
     repository: Repository<'_>,
     criteria: &Criteria,
-    stays: &Stays,
+    stays: &Protections,
 ) -> Vec<(usize, Vec<String>)> {
     let graph = repository.graph;
     let mut tags: Vec<(usize, &str)> = Vec::new();

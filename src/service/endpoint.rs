@@ -67,8 +67,8 @@ pub(super) async fn target(
     })
 }
 
-/// What botocore takes for a host: an IPv6 address, or labels of letters, digits and inner hyphens. An empty region
-/// leaves an empty label.
+/// Whether botocore takes a text for a host: an IPv6 address, or labels of letters, digits and inner hyphens. An empty
+/// region leaves an empty label.
 fn is_host(host: &str) -> bool {
     if host.starts_with('[') {
         return true;

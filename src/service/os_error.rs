@@ -4,7 +4,7 @@ use std::io;
 
 use crate::model::python::string_repr;
 
-/// What Python says when a file cannot be opened: the number, the reason and, where it knows it, the file.
+/// Python's error for a file that cannot be opened: the number, the reason and, if known, the file.
 pub(super) fn of_file(error: &io::Error, file: Option<&str>) -> String {
     let words = error.to_string();
     let words = match (error.raw_os_error(), words.split_once(" (os error")) {

@@ -56,7 +56,7 @@ pub(super) fn unchecked(service: &Service, shape: &Shape, value: Value) -> Resul
 
 /// An answer's body as a value: modelled members only, in model order, without nulls.
 ///
-/// What is not JSON, or no object, is an empty answer.
+/// Members of an answer. One that is not JSON, or no object, is empty.
 pub(super) fn answer(
     service: &Service,
     shape: Option<&Shape>,
@@ -85,7 +85,7 @@ fn read(body: &[u8]) -> Option<Value> {
     serde_json::from_slice(body).ok().or_else(as_python)
 }
 
-/// What is wrong with a body of too many values, as its commas and brackets outside of strings tell.
+/// Error for a body of too many values, as its commas and brackets outside of strings tell.
 pub(super) fn excess(body: &[u8]) -> Option<String> {
     let (mut count, mut quoted, mut escaped) = (0, false, false);
     for byte in body {

@@ -51,7 +51,7 @@ pub enum Error {
 pub enum Kind {
     /// Wrong use of the command line (`ParamValidation`, 252).
     Usage,
-    /// What AWS CLI calls a configuration error (`Configuration`, 253).
+    /// The AWS CLI's configuration error (`Configuration`, 253).
     Configuration,
     /// Anything else (255).
     General,

@@ -273,7 +273,7 @@ fn timeout(name: &'static str, seconds: Option<i64>) -> Result<Option<Duration>,
     }
 }
 
-/// What AWS CLI accepts as a region: a label of a host name that is not all digits; also nothing at all.
+/// Whether the AWS CLI accepts a text as a region: a label of a host name that is not all digits, or nothing at all.
 fn is_host_label(name: &str) -> bool {
     let permitted = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
     let all_digits = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit());

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 const MEBIBYTE: usize = 1024 * 1024;
-/// What memory is counted in: fine enough for many small blobs.
+/// Unit in which memory is counted: fine enough for many small blobs.
 const UNIT: usize = 64 * 1024;
 /// Memory in bytes that the program takes besides its buffers: code, threads, connections.
 const PROGRAM: usize = 28 * MEBIBYTE;

@@ -21,7 +21,7 @@ const MAXIMUM_REDIRECTS: usize = 5;
 /// The largest body, in bytes, of a request that may be sent twice where connections are few: no blob's.
 const SMALL_BODY: usize = 4096;
 
-/// What a transfer must know about the network that the client does not do for it.
+/// Network settings of a transfer that the client does not apply by itself.
 #[derive(Debug, Clone)]
 pub struct Network {
     /// How connections are made.
@@ -94,7 +94,7 @@ impl SendError {
 impl From<&reqwest::Error> for SendError {
     fn from(error: &reqwest::Error) -> Self {
         let is_final = error.is_redirect()
-            || find::<resolver::Refused>(error).is_some()
+            || find::<resolver::ForbiddenAddress>(error).is_some()
             || find::<rustls::Error>(error).is_some();
         let may_be_lost = !is_final && !error.is_timeout();
         let loss = may_be_lost.then(|| if error.is_connect() { Loss::Unsent } else { Loss::Broken });
@@ -283,7 +283,7 @@ const SILENT: &str = "nothing arrived within the time that --cli-read-timeout al
 
 /// An error with its causes. The URL stays out of it: it may hold a signature that works for an hour.
 pub(super) fn reason(error: &reqwest::Error) -> String {
-    if let Some(refused) = find::<resolver::Refused>(error) {
+    if let Some(refused) = find::<resolver::ForbiddenAddress>(error) {
         return refused.to_string();
     }
     if let Some(refused) = find::<rustls::Error>(error) {

@@ -76,7 +76,7 @@ pub enum Error {
         doing: &'static str,
         /// The image.
         name: String,
-        /// What it says.
+        /// Its message.
         reason: String,
     },
 }
@@ -303,7 +303,7 @@ fn content(file: File) -> Body {
     BoxBody::new(StreamBody::new(pieces))
 }
 
-/// What an engine says when it says no: JSON with a message, or mere words.
+/// Message of an engine's error response: JSON with a message, or mere words.
 async fn refusal(address: &Address, doing: &'static str, name: &str, answer: Response<Incoming>) -> Error {
     let status = answer.status();
     let said = words(answer).await;

@@ -34,7 +34,7 @@ pub(super) trait Origin: Send + Sync {
         &'a self,
         blob: &'a Descriptor,
         stale: Option<&'a str>,
-    ) -> BoxFuture<'a, Result<Asked, Failure>>;
+    ) -> BoxFuture<'a, Result<ReadyRequest, Failure>>;
 
     /// Sends such a request.
     fn send(&self, request: RequestBuilder) -> BoxFuture<'_, Result<Response, SendError>>;
@@ -46,11 +46,11 @@ pub(super) trait Origin: Send + Sync {
     fn lanes(&self) -> Arc<Lanes>;
 
     /// A request failed, and is repeated.
-    fn set_back(&self, is_throttled: bool);
+    fn count_retry(&self, is_throttled: bool);
 }
 
 /// A request that is ready to be sent.
-pub(super) struct Asked {
+pub(super) struct ReadyRequest {
     pub(super) request: RequestBuilder,
     /// Value of the `Authorization` header; empty if there is none.
     pub(super) authorization: String,
@@ -162,7 +162,7 @@ impl Download {
     /// Asks for the rest.
     async fn request(&mut self) -> Result<Response, Failure> {
         let stale = self.refused.then_some(self.authorization.as_str());
-        let Asked { mut request, authorization } = self.origin.request(&self.blob, stale).await?;
+        let ReadyRequest { mut request, authorization } = self.origin.request(&self.blob, stale).await?;
         self.authorization = authorization;
         if self.end < self.blob.size {
             request = request.header(RANGE, format!("bytes={}-{}", self.position, self.end - 1));
@@ -262,7 +262,7 @@ impl Download {
             self.response = None;
             (self.rate, self.since_failure) = (Rate::default(), 0);
             self.failures += 1;
-            self.origin.set_back(std::mem::take(&mut self.is_throttled));
+            self.origin.count_retry(std::mem::take(&mut self.is_throttled));
             if self.failures >= ATTEMPTS || self.is_ahead {
                 return Err(self.failed(format!("{failure} ({ATTEMPTS} attempts)")));
             }

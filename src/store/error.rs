@@ -32,7 +32,7 @@ pub enum Error {
     Place {
         /// The file or folder.
         place: String,
-        /// What was found and what was expected.
+        /// The finding and the expectation.
         reason: String,
     },
     /// A blob or a manifest that something else lists is not there.

@@ -113,7 +113,7 @@ impl Lanes {
     }
 
     /// Something failed or came to a halt: fewer connections.
-    pub(super) fn set_back(&self) {
+    pub(super) fn count_retry(&self) {
         let mut state = self.state();
         state.allowed /= 2;
         state.phase = state.tire();
@@ -262,7 +262,7 @@ mod tests {
         let (one, other) = (lanes.take(), lanes.take());
         assert!(one.is_some() && other.is_some() && lanes.take().is_none());
         drop(one);
-        lanes.set_back();
+        lanes.count_retry();
         assert!(lanes.take().is_none());
         drop(other);
         assert!(lanes.take().is_some());

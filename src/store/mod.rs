@@ -30,8 +30,8 @@ mod pending;
 mod ranges;
 pub mod registry;
 mod resolver;
+mod retries;
 pub mod scheme;
-mod setbacks;
 mod stream;
 mod verified;
 
@@ -79,21 +79,21 @@ pub enum Written {
 
 /// Requests that did not succeed at once, and were repeated.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Setbacks {
+pub struct Retries {
     /// Those that were too many for the other end.
     pub throttled: u64,
     /// Those that failed otherwise.
     pub failed: u64,
 }
 
-impl Setbacks {
+impl Retries {
     /// All of them.
     pub fn all(self) -> u64 {
         self.throttled + self.failed
     }
 }
 
-impl Add for Setbacks {
+impl Add for Retries {
     type Output = Self;
 
     fn add(self, other: Self) -> Self {
@@ -101,7 +101,7 @@ impl Add for Setbacks {
     }
 }
 
-/// What a store keeps of an interrupted transfer, so that the next one can resume.
+/// State that a store keeps of an interrupted transfer, so that the next one can resume.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ResumeState {
     /// Nothing.
@@ -240,8 +240,8 @@ pub trait Store: Send + Sync {
 
     /// Counts the requests so far that were throttled or failed, and were repeated: where they become more, fewer blobs
     /// move at once.
-    fn setbacks(&self) -> Setbacks {
-        Setbacks::default()
+    fn retries(&self) -> Retries {
+        Retries::default()
     }
 
     /// Whether files that are here already are being hashed.
@@ -249,7 +249,7 @@ pub trait Store: Send + Sync {
         false
     }
 
-    /// What remains of a transfer that ends early.
+    /// State that remains of a transfer that ends early.
     fn keeps(&self) -> ResumeState {
         ResumeState::Nothing
     }

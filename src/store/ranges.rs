@@ -143,7 +143,7 @@ impl Ahead {
             let Some(Ok(bytes)) = read else {
                 if read.is_some() {
                     // The reader finds out by itself, and fetches the range in its own way.
-                    lanes.set_back();
+                    lanes.count_retry();
                 }
                 break;
             };

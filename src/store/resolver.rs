@@ -13,18 +13,18 @@ use crate::network::{self, Network};
 /// Why a name is not connected to.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("refused to connect to {name}, which stands for {address}, an address of this machine or its link")]
-pub(super) struct Refused {
+pub(super) struct ForbiddenAddress {
     name: String,
     address: IpAddr,
 }
 
 /// Looks names up as the system does, and checks each time what they stand for. Private addresses are permitted: VPC endpoints have them.
 #[derive(Debug, Clone)]
-pub(super) struct Resolver(Arc<Named>);
+pub(super) struct Resolver(Arc<KnownHosts>);
 
 /// Hosts that the user named.
 #[derive(Debug)]
-struct Named {
+struct KnownHosts {
     /// The server; `None` for AWS.
     home: Option<Url>,
     /// Hosts of proxies.
@@ -37,7 +37,7 @@ impl Resolver {
         let proxies = [&network.proxies.http, &network.proxies.https];
         let host = |proxy: &String| Url::parse(proxy).ok()?.host_str().map(str::to_owned);
         let proxies = proxies.into_iter().flatten().filter_map(host).collect();
-        Self(Arc::new(Named { home, proxies }))
+        Self(Arc::new(KnownHosts { home, proxies }))
     }
 }
 
@@ -52,9 +52,13 @@ impl Resolve for Resolver {
     }
 }
 
-impl Named {
+impl KnownHosts {
     /// The addresses of a name that may be connected to.
-    async fn permitted(&self, name: &str, found: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, Refused> {
+    async fn permitted(
+        &self,
+        name: &str,
+        found: Vec<SocketAddr>,
+    ) -> Result<Vec<SocketAddr>, ForbiddenAddress> {
         let home = self.home.as_ref().and_then(Url::host_str);
         if home == Some(name) || self.proxies.iter().any(|proxy| proxy == name) {
             return Ok(found);
@@ -86,13 +90,13 @@ async fn look_up(name: &str) -> std::io::Result<Vec<SocketAddr>> {
 }
 
 /// Leaves out addresses of the link, and unless the name may be `near`, of this machine.
-fn permitted(name: &str, found: Vec<SocketAddr>, is_near: bool) -> Result<Vec<SocketAddr>, Refused> {
+fn permitted(name: &str, found: Vec<SocketAddr>, is_near: bool) -> Result<Vec<SocketAddr>, ForbiddenAddress> {
     let refused =
         |address: &SocketAddr| is_link_local_address(address.ip()) || (!is_near && is_loopback(address.ip()));
     let first = found.iter().find(|address| refused(address)).map(SocketAddr::ip);
     let rest: Vec<SocketAddr> = found.into_iter().filter(|address| !refused(address)).collect();
     match first {
-        Some(address) if rest.is_empty() => Err(Refused { name: name.to_owned(), address }),
+        Some(address) if rest.is_empty() => Err(ForbiddenAddress { name: name.to_owned(), address }),
         _ => Ok(rest),
     }
 }
@@ -140,7 +144,8 @@ mod tests {
 
     #[tokio::test]
     async fn what_the_user_named_may_be_anywhere() {
-        let named = |home: &str| Named { home: home.parse().ok(), proxies: vec!["proxy.example".to_owned()] };
+        let named =
+            |home: &str| KnownHosts { home: home.parse().ok(), proxies: vec!["proxy.example".to_owned()] };
         let link = || addresses(&["169.254.1.1"]);
         let here = || addresses(&["127.0.0.1"]);
         assert!(named("https://printer.local/").permitted("printer.local", link()).await.is_ok());

@@ -2,23 +2,23 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::Setbacks;
+use super::Retries;
 
-/// A counter of [`Setbacks`].
+/// A counter of [`Retries`].
 #[derive(Debug, Default)]
-pub(super) struct SetbackCounter {
+pub(super) struct RetryCounter {
     throttled: AtomicU64,
     failed: AtomicU64,
 }
 
-impl SetbackCounter {
+impl RetryCounter {
     pub(super) fn count(&self, is_throttled: bool) {
         let counter = if is_throttled { &self.throttled } else { &self.failed };
         counter.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn all(&self) -> Setbacks {
-        Setbacks {
+    pub(super) fn all(&self) -> Retries {
+        Retries {
             throttled: self.throttled.load(Ordering::Relaxed),
             failed: self.failed.load(Ordering::Relaxed),
         }

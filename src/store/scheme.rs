@@ -5,11 +5,11 @@ use crate::image::{self, Reference};
 
 /// A scheme.
 pub struct Scheme {
-    /// What stands in front of the place.
+    /// Prefix of the place.
     pub prefix: &'static str,
     /// The place, as help texts write it.
     pub usage: &'static str,
-    /// What it is, as help texts say it.
+    /// Description in help texts.
     pub help: &'static str,
     parse: fn(&str) -> Result<Place, Error>,
 }
@@ -73,7 +73,7 @@ pub enum EngineImage {
 /// Why a text names no place.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// What is behind a path is no name.
+    /// The text behind a path is no name.
     #[error(transparent)]
     Name(#[from] NoName),
     /// It is no reference.
@@ -90,7 +90,7 @@ pub enum Error {
     Unsupported {
         /// The scheme.
         prefix: &'static str,
-        /// What to do.
+        /// The way out.
         instead: &'static str,
     },
 }

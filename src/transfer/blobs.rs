@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use super::limits::{Limits, WINDOW};
 use super::progress::{Event, Progress};
 use super::slow::SlowWatch;
-use super::{Error, Options, Outcome};
+use super::{Error, Options, Outcome, Stores};
 use crate::image::Descriptor;
 use crate::store::{Shared, Source, Written};
 
@@ -27,21 +27,20 @@ struct Mover {
 
 /// Moves blobs, as many at once as make sense, and counts them.
 pub(super) async fn move_blobs(
-    source: &Shared,
-    destination: &Shared,
+    stores: Stores<'_>,
     blobs: &[&Descriptor],
     options: &Options,
     progress: &Arc<dyn Progress>,
     outcome: &mut Outcome,
 ) -> Result<(), Error> {
     let mover = Mover {
-        source: Arc::clone(source),
-        destination: Arc::clone(destination),
+        source: Arc::clone(stores.source),
+        destination: Arc::clone(stores.destination),
         options: options.clone(),
         progress: Arc::clone(progress),
         moved: Arc::default(),
     };
-    if destination.capabilities().is_sequential {
+    if stores.destination.capabilities().is_sequential {
         for &blob in blobs {
             progress.hear(Event::Started(blob));
             outcome.count(mover.move_blob(blob).await?);
@@ -88,7 +87,7 @@ impl Mover {
                 },
                 _ = window.tick() => {
                     let seen = slow.look(self.moved.load(Ordering::Relaxed), false);
-                    limits.observe(seen.moved, seen.setbacks.all(), !waiting.is_empty(), Instant::now());
+                    limits.observe(seen.moved, seen.retries.all(), !waiting.is_empty(), Instant::now());
                 }
             }
         }

@@ -1,7 +1,7 @@
 //! How many blobs move at the same time.
 //!
 //! Small blobs spend their time waiting for answers, so as many of them move as the memory holds. Large ones keep a
-//! line busy with few; more are started while that makes the transfer faster, and fewer after setbacks.
+//! line busy with few; more are started while that makes the transfer faster, and fewer after failed requests.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ const MAX_LARGE: usize = 16;
 const CONNECTION: u64 = 128 * 1024;
 /// How often throughput is measured. Long enough for a part of several megabytes.
 pub(super) const WINDOW: Duration = Duration::from_secs(1);
-/// Windows without a new attempt after one that did not help, or after setbacks.
+/// Windows without a new attempt after one that did not help, or after failed requests.
 const PATIENCE: u32 = 8;
 
 /// Decides whether one more blob may move.
@@ -21,7 +21,7 @@ const PATIENCE: u32 = 8;
 pub(super) struct Limits {
     /// The most blobs at once, as asked for.
     ceiling: usize,
-    /// The most blobs at once for now: fewer than the ceiling after setbacks.
+    /// The most blobs at once for now: fewer than the ceiling after failed requests.
     most: usize,
     /// Bytes of memory for all of them.
     memory: u64,
@@ -32,7 +32,7 @@ pub(super) struct Limits {
     held: Vec<u64>,
     begun: Instant,
     moved: u64,
-    setbacks: u64,
+    retries: u64,
     /// Bytes per second before there were more large blobs; `None` where none were added in the last window.
     before: Option<f64>,
     rest: u32,
@@ -52,7 +52,7 @@ impl Limits {
             held: Vec::new(),
             begun: now,
             moved: 0,
-            setbacks: 0,
+            retries: 0,
             before: None,
             rest: 1,
         }
@@ -82,14 +82,14 @@ impl Limits {
         size.saturating_add(CONNECTION).min(share)
     }
 
-    /// Hears once a window how many bytes have moved in all, and how many setbacks there were: requests that were
+    /// Hears once a window how many bytes have moved in all, and how many retries there were: requests that were
     /// throttled or failed. `waiting` says that blobs wait for room.
-    pub(super) fn observe(&mut self, moved: u64, setbacks: u64, waiting: bool, now: Instant) {
+    pub(super) fn observe(&mut self, moved: u64, retries: u64, waiting: bool, now: Instant) {
         let seconds = now.duration_since(self.begun).as_secs_f64().max(0.001);
         #[expect(clippy::cast_precision_loss, reason = "a rate need not be exact")]
         let rate = moved.saturating_sub(self.moved) as f64 / seconds;
-        let failed = setbacks > self.setbacks;
-        (self.begun, self.moved, self.setbacks) = (now, moved, setbacks);
+        let failed = retries > self.retries;
+        (self.begun, self.moved, self.retries) = (now, moved, retries);
         if failed {
             self.most = (self.held.len() / 2).clamp(1, self.most.max(1));
             (self.large, self.before, self.rest) = ((self.large / 2).max(1), None, PATIENCE);
@@ -155,7 +155,7 @@ mod tests {
     }
 
     /// Windows of one second in each of which so many bytes move for each large blob that does, up to the line's limit.
-    fn large_after(windows: u64, line: u64, setbacks: &[u64]) -> usize {
+    fn large_after(windows: u64, line: u64, retries: &[u64]) -> usize {
         let mut now = Instant::now();
         let mut limits = Limits::new(128, MEMORY, true, now);
         let (mut moved, mut failed) = (0, 0);
@@ -163,7 +163,7 @@ mod tests {
             while limits.admit(100 * MEBIBYTE) {}
             now += WINDOW;
             moved += (limits.held.len() as u64 * MEBIBYTE).min(line);
-            failed += u64::from(setbacks.contains(&window));
+            failed += u64::from(retries.contains(&window));
             limits.observe(moved, failed, true, now);
         }
         limits.large

@@ -90,6 +90,13 @@ impl Outcome {
     }
 }
 
+/// The two stores of a copy.
+#[derive(Clone, Copy)]
+struct Stores<'a> {
+    source: &'a Shared,
+    destination: &'a Shared,
+}
+
 /// Copies an image from one store to another, and nothing else.
 pub async fn copy(
     source: &Shared,
@@ -168,9 +175,10 @@ pub async fn add(
     options: &Options,
     progress: &Arc<dyn Progress>,
 ) -> Result<Outcome, Error> {
+    let stores = Stores { source, destination };
     let plan = plan(source, Some(destination), options).await?;
     if let Some(work) = LayerCompression::of(source, Some(destination), options, &plan).await? {
-        return work.add(source, destination, &plan, options, progress).await;
+        return work.add(stores, &plan, options, progress).await;
     }
     expect(source, &plan.root, options)?;
     let needed = Missing::find(Some(destination), &plan, options).await?;
@@ -181,7 +189,7 @@ pub async fn add(
         let asked = async { tokio::try_join!(needed.check_tags(destination, &plan), prepare) };
         let ((), missing) = slow::while_hashing(destination, progress, asked).await?;
         let blobs = needed.moving(&missing, &mut outcome, progress);
-        move_blobs(source, destination, &blobs, options, progress, &mut outcome).await?;
+        move_blobs(stores, &blobs, options, progress, &mut outcome).await?;
     } else {
         needed.check_tags(destination, &plan).await?;
         progress.hear(Event::Planned { blobs: 0, bytes: 0, present: outcome.present });

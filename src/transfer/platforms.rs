@@ -21,7 +21,7 @@ struct Offer {
     platform: Option<Platform>,
 }
 
-/// What a name means where a platform is to be chosen: several entries that go by it are taken for an index.
+/// Resolves a name when a platform is to be chosen: several entries of that name are taken for an index.
 pub(super) async fn candidates(source: &Shared, name: &Name) -> Result<Option<Manifest>, Error> {
     let entries = source.candidates(name).await?;
     if entries.len() < 2 {

@@ -1,4 +1,4 @@
-//! What makes a transfer slow, looked at once a window.
+//! Reasons why a transfer is slow, looked for once a window.
 
 use std::future::Future;
 use std::pin::pin;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::limits::WINDOW;
 use super::progress::{Event, Progress, Reason};
-use crate::store::{Setbacks, Shared};
+use crate::store::{Retries, Shared};
 
 /// Names what makes a transfer slow.
 pub(super) struct SlowWatch {
@@ -16,12 +16,12 @@ pub(super) struct SlowWatch {
     before: Seen,
 }
 
-/// What had been seen at a moment.
+/// Counters and activities at a moment.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Seen {
     /// Bytes that have moved.
     pub(super) moved: u64,
-    pub(super) setbacks: Setbacks,
+    pub(super) retries: Retries,
     /// Whether layers are being compressed.
     is_compressing: bool,
     /// Whether files that are here already are being hashed.
@@ -38,7 +38,7 @@ impl SlowWatch {
     pub(super) fn look(&mut self, moved: u64, is_compressing: bool) -> Seen {
         let seen = Seen {
             moved,
-            setbacks: self.source.setbacks() + self.destination.setbacks(),
+            retries: self.source.retries() + self.destination.retries(),
             is_compressing,
             is_hashing: self.source.is_hashing() || self.destination.is_hashing(),
         };
@@ -76,10 +76,10 @@ pub(super) async fn while_hashing<T>(
 
 /// Why little or nothing moved in a window, by what had been seen before and after it.
 fn slow(before: Seen, after: Seen) -> Option<Reason> {
-    if after.setbacks.throttled > before.setbacks.throttled {
+    if after.retries.throttled > before.retries.throttled {
         return Some(Reason::Throttled);
     }
-    if after.setbacks.failed > before.setbacks.failed {
+    if after.retries.failed > before.retries.failed {
         return Some(Reason::Failing);
     }
     if after.is_compressing {
@@ -97,7 +97,7 @@ mod tests {
     fn what_is_slow_is_named() {
         let seen = |moved, throttled, failed| Seen {
             moved,
-            setbacks: Setbacks { throttled, failed },
+            retries: Retries { throttled, failed },
             ..Seen::default()
         };
         let compressing = |seen| Seen { is_compressing: true, ..seen };

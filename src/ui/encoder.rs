@@ -14,7 +14,7 @@ const FIRST_STAND_IN: char = '\u{10f800}';
 
 /// The bytes of one piece of UTF-8 text. Positions in complaints count from the start of the piece.
 pub(super) fn encoded(piece: &[u8], encoding: Encoding) -> Result<Cow<'_, [u8]>, Unencodable> {
-    /// What all stand-ins begin with in UTF-8.
+    /// First bytes of all stand-ins in UTF-8.
     const LEAD: u8 = 0xf4;
     let plain = match encoding {
         Encoding::Utf8 => !piece.contains(&LEAD),

@@ -16,7 +16,7 @@ fn opened(folder: &Path) -> Result<Cache, CacheError> {
 
 fn entry() -> CachedToken {
     let token = base64_simd::STANDARD.encode_to_string("AWS:word");
-    CachedToken::new("ecr", "eu-west-1", "environment".into(), token, 100, 200)
+    CachedToken::new("ecr", "eu-west-1", "environment".into(), token, 100..200)
 }
 
 fn mode(path: &Path) -> u32 {

@@ -146,7 +146,7 @@ impl CommandContext {
         hints
     }
 
-    /// What the word at this place of the command may be, where it is no option.
+    /// Candidates for the word at this place of the command, if it is no option.
     pub(super) fn positional(&self, index: usize) -> Option<Source> {
         match self {
             Self::OwnCommand(command) => {
@@ -241,7 +241,7 @@ fn of_clap(arg: &clap::Arg) -> Option<OptionHint> {
     })
 }
 
-/// What a word of our own commands is, by the name of its argument.
+/// Kind of a word of our own commands, by the name of its argument.
 fn of_id(id: &str) -> Source {
     match id {
         "repository" | "repositories" => Source::Repositories,

@@ -16,7 +16,7 @@ use super::super::runtime::{Stop, block_on_finishing};
 use super::executor::Action;
 use super::planned::{Freed, Planned, Reasons};
 use super::planned_rows::{PlannedRows, members};
-use super::references::{Named, ReferenceArgs};
+use super::references::{NamedImages, ReferenceArgs};
 use super::replication::{DeleteReplication, Replications};
 use super::result::conflict;
 use crate::image::Name;
@@ -41,7 +41,7 @@ pub(super) struct ByName<'a> {
 }
 
 /// The plan for one repository, and what stands against it.
-struct Found {
+struct RepositoryPlan {
     planned: Planned,
     fetched: usize,
     absent: Vec<String>,
@@ -50,7 +50,7 @@ struct Found {
 
 /// The plans for all repositories, and what stands against them.
 #[derive(Default)]
-struct FoundAll {
+struct AllPlans {
     planned: Vec<Planned>,
     fetched: usize,
     absent: Vec<String>,
@@ -58,8 +58,8 @@ struct FoundAll {
     failures: Failures,
 }
 
-impl FoundAll {
-    fn of(named: &[Named], found: Vec<anyhow::Result<Found>>) -> Self {
+impl AllPlans {
+    fn of(named: &[NamedImages], found: Vec<anyhow::Result<RepositoryPlan>>) -> Self {
         let mut all = Self::default();
         for (named, found) in named.iter().zip(found) {
             match found {
@@ -85,7 +85,7 @@ pub(super) fn run(context: &Context, arguments: &ByName<'_>) -> anyhow::Result<E
         let reading =
             arguments.reading.for_each_shown(context, &named, |each| find(context, arguments, each));
         let found = stop.or(async { Ok(reading.await) }).await?;
-        let FoundAll { planned: mut all, fetched, absent, conflicts, failures } = FoundAll::of(&named, found);
+        let AllPlans { planned: mut all, fetched, absent, conflicts, failures } = AllPlans::of(&named, found);
         tell_fetched(context, fetched);
         if !conflicts.is_empty() {
             return Ok(conflict(context, &conflicts));
@@ -167,7 +167,11 @@ fn show(context: &Context, all: &[Planned]) {
     }
 }
 
-async fn find(context: &Context, arguments: &ByName<'_>, named: &Named) -> anyhow::Result<Found> {
+async fn find(
+    context: &Context,
+    arguments: &ByName<'_>,
+    named: &NamedImages,
+) -> anyhow::Result<RepositoryPlan> {
     let repository = &named.repository;
     let cache = arguments.reading.cache(context);
     let mut graph = graph(repository, Images::Any).await?;
@@ -204,10 +208,10 @@ async fn find(context: &Context, arguments: &ByName<'_>, named: &Named) -> anyho
         outcome: None,
         graph,
     };
-    Ok(Found { planned, fetched: indexes.fetched, absent, conflicts })
+    Ok(RepositoryPlan { planned, fetched: indexes.fetched, absent, conflicts })
 }
 
-/// What stands against the plan: something that stays holds an image that was named.
+/// Objections to the plan: something that stays holds an image that was named.
 fn conflicts(
     repository: &Repository,
     graph: &Graph,

@@ -33,7 +33,7 @@ pub(super) enum Action {
 }
 
 /// The part of a plan that is about one repository.
-pub(super) struct Work<'a> {
+pub(super) struct PlannedChange<'a> {
     pub(super) repository: &'a Repository,
     /// The images of the plan as they were when it was made.
     pub(super) graph: &'a Graph,
@@ -76,7 +76,7 @@ impl Action {
     }
 }
 
-impl Work<'_> {
+impl PlannedChange<'_> {
     /// Removes the tags, then the images level by level. A signal ends it after the calls that are under way.
     pub(super) async fn run(&self, stop: &Stop) -> Outcome {
         let mut outcome = Outcome::default();

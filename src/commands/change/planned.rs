@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::super::images::manifest_cache::{ManifestCache, OwnFetches};
 use super::super::images::selection::Repository;
 use super::super::runtime::Stop;
-use super::executor::{Action, Outcome, Work};
+use super::executor::{Action, Outcome, PlannedChange};
 use super::replication::DeleteReplication;
 use crate::image::graph::Graph;
 use crate::image::{Digest, media_type};
@@ -80,7 +80,7 @@ impl Planned {
 
     /// Carries the plan out.
     pub(super) async fn run(&mut self, stop: &Stop) {
-        let work = Work {
+        let work = PlannedChange {
             repository: &self.repository,
             graph: &self.graph,
             going: self.going.clone(),

@@ -10,7 +10,7 @@ use crate::image::{Name, Reference, Registry};
 use crate::settings::Settings;
 
 /// Some images of one repository.
-pub(super) struct Named {
+pub(super) struct NamedImages {
     pub(super) repository: Repository,
     /// The images, each once, in the order of the command line.
     pub(super) names: Vec<Name>,
@@ -35,7 +35,7 @@ impl ReferenceArgs {
     }
 
     /// Reads them like [`read`].
-    pub(super) fn read(&self, settings: &Settings) -> anyhow::Result<Vec<Named>> {
+    pub(super) fn read(&self, settings: &Settings) -> anyhow::Result<Vec<NamedImages>> {
         read(settings, &self.references)
     }
 }
@@ -47,9 +47,9 @@ pub(super) fn read_stdin(references: &[String]) -> bool {
 
 /// Reads references, and those on standard input where one of them is `-`. Each has to say which image it means: what
 /// changes something never takes `latest` for granted.
-pub(super) fn read(settings: &Settings, arguments: &[String]) -> anyhow::Result<Vec<Named>> {
+pub(super) fn read(settings: &Settings, arguments: &[String]) -> anyhow::Result<Vec<NamedImages>> {
     let mut connections: Vec<(Option<Registry>, Arc<Connection>)> = Vec::new();
-    let mut all: Vec<Named> = Vec::new();
+    let mut all: Vec<NamedImages> = Vec::new();
     // The place of each repository among all, and the names that it has.
     let mut places: HashMap<(*const Connection, String), (usize, HashSet<Name>)> = HashMap::new();
     for text in expand(arguments)? {
@@ -68,7 +68,7 @@ pub(super) fn read(settings: &Settings, arguments: &[String]) -> anyhow::Result<
         let key = (Arc::as_ptr(&connection), reference.repository.to_string());
         let (place, names) = places.entry(key).or_insert_with(|| {
             let repository = Repository { connection, name: reference.repository.into() };
-            all.push(Named { repository, names: Vec::new() });
+            all.push(NamedImages { repository, names: Vec::new() });
             (all.len() - 1, HashSet::new())
         });
         if names.insert(reference.name.clone()) {

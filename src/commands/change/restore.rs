@@ -16,7 +16,7 @@ use super::super::images::output::{Column, Output};
 use super::super::images::selection::Repository;
 use super::super::runtime::{Stop, block_on_finishing};
 use super::super::{Command, Context, command_args};
-use super::references::{Named, ReferenceArgs};
+use super::references::{NamedImages, ReferenceArgs};
 use super::result::{Done, Report, Row};
 use crate::image::graph::{Graph, Status};
 use crate::image::{Digest, Manifest, Name};
@@ -117,7 +117,7 @@ fn restore(context: &Context, arguments: &RestoreArgs) -> anyhow::Result<ExitCod
 /// Restores the images, waits if that is wanted, and answers whether that took too long.
 async fn restored<'a>(
     arguments: &RestoreArgs,
-    named: &'a [Named],
+    named: &'a [NamedImages],
     cache: &'a ManifestCache,
     stop: &'a Stop,
 ) -> (Vec<Restoration<'a>>, bool) {

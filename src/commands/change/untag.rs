@@ -15,7 +15,7 @@ use super::super::registry::usage;
 use super::super::runtime::{Stop, block_on_finishing};
 use super::super::{Command, Context, command_args};
 use super::executor::BATCH;
-use super::references::{self, Named};
+use super::references::{self, NamedImages};
 use super::replication::Replications;
 use super::result::{Done, Report, Row, conflict};
 use super::tag_removal::{TagOf, remove_tags};
@@ -56,7 +56,7 @@ fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
 }
 
 /// A tag that is to go, and the image that it names.
-struct Wanted<'a> {
+struct TagToRemove<'a> {
     repository: &'a Repository,
     tag: Tag,
     /// `None` where there is no such tag.
@@ -97,11 +97,11 @@ fn untag(context: &Context, arguments: &UntagArgs) -> anyhow::Result<ExitCode> {
 
 /// Looks the tags up, and the reasons why they cannot go.
 async fn plan<'a>(
-    named: &'a [Named],
+    named: &'a [NamedImages],
     expect: Option<&Digest>,
-) -> anyhow::Result<(Vec<Wanted<'a>>, Vec<String>)> {
+) -> anyhow::Result<(Vec<TagToRemove<'a>>, Vec<String>)> {
     let (mut wanted, mut conflicts) = (Vec::new(), Vec::new());
-    for Named { repository, names } in named {
+    for NamedImages { repository, names } in named {
         let tags: Vec<&Tag> = names.iter().map(tag_of).collect::<anyhow::Result<_>>()?;
         let graph = looked_up(repository, names).await?;
         let mut holders: HashMap<&str, usize> = HashMap::new();
@@ -123,7 +123,7 @@ async fn plan<'a>(
             if let Some(position) = holder {
                 going.entry(position).or_default().push(tag);
             }
-            wanted.push(Wanted { repository, tag: tag.clone(), digest });
+            wanted.push(TagToRemove { repository, tag: tag.clone(), digest });
         }
         conflicts.extend(all_tags_going(repository, &graph, going));
     }
@@ -161,10 +161,10 @@ fn tag_of(name: &Name) -> anyhow::Result<&Tag> {
 }
 
 /// Warns of deletions that are replicated, and answers where to.
-async fn read_replication(context: &Context, named: &[Named]) -> anyhow::Result<Value> {
+async fn read_replication(context: &Context, named: &[NamedImages]) -> anyhow::Result<Value> {
     let mut everywhere: Vec<Value> = Vec::new();
     let mut replications = Replications::default();
-    for Named { repository, .. } in named {
+    for NamedImages { repository, .. } in named {
         let replication = replications.of(&repository.connection).await?;
         if let Some(warning) = replication.warning(&repository.name) {
             context.ui.note(&format!("warning: {warning}"));
@@ -180,11 +180,11 @@ async fn read_replication(context: &Context, named: &[Named]) -> anyhow::Result<
 }
 
 /// Shows a person what the question is about.
-fn show(context: &Context, consent: ConsentArgs, wanted: &[Wanted<'_>]) {
+fn show(context: &Context, consent: ConsentArgs, wanted: &[TagToRemove<'_>]) {
     if !consent.asks() {
         return;
     }
-    for Wanted { repository, tag, digest } in wanted {
+    for TagToRemove { repository, tag, digest } in wanted {
         if let Some(digest) = digest {
             context.ui.note(&format!("{}:{tag}  {digest}", repository.name));
         }
@@ -192,7 +192,7 @@ fn show(context: &Context, consent: ConsentArgs, wanted: &[Wanted<'_>]) {
 }
 
 /// Removes the tags that are there, after another look at their images.
-async fn remove(wanted: &[Wanted<'_>], stop: &Stop) -> Vec<Done> {
+async fn remove(wanted: &[TagToRemove<'_>], stop: &Stop) -> Vec<Done> {
     let mut done = Vec::new();
     for of_repository in wanted.chunk_by(|one, other| std::ptr::eq(one.repository, other.repository)) {
         // An image must keep a tag that nobody asked to remove.
@@ -222,7 +222,7 @@ async fn remove(wanted: &[Wanted<'_>], stop: &Stop) -> Vec<Done> {
     done
 }
 
-fn row(wanted: &Wanted<'_>, done: Done) -> Row {
+fn row(wanted: &TagToRemove<'_>, done: Done) -> Row {
     let done = if wanted.digest.is_none() { Done::Absent } else { done };
     let mut members = Map::new();
     members.insert("repositoryName".to_owned(), json!(wanted.repository.name));

@@ -12,13 +12,13 @@ use crate::image::{Digest, Manifest, Name, Reference};
 use crate::service::Error;
 
 /// The registry that is asked, and the repository that the reference names.
-pub(super) struct Asked {
+pub(super) struct ExaminedRegistry {
     pub(super) connection: Arc<Connection>,
     pub(super) reference: Option<Reference>,
 }
 
 /// An image that can be pulled, and its manifest where that was fetched to find it.
-struct Found {
+struct PullableImage {
     digest: Digest,
     manifest: Option<Manifest>,
 }
@@ -34,7 +34,7 @@ pub(super) enum Outcome {
     Failed,
 }
 
-impl Asked {
+impl ExaminedRegistry {
     /// Calls an operation. What is neither an answer, nor denied, nor one of the `expected` codes is reported here.
     pub(super) async fn call(
         &self,
@@ -89,7 +89,7 @@ pub(super) async fn examine(examination: &mut Examination<'_>, push: bool) {
             return;
         }
     };
-    let asked = Asked { connection, reference };
+    let asked = ExaminedRegistry { connection, reference };
     if !authorization(examination, &asked).await {
         return;
     }
@@ -97,7 +97,7 @@ pub(super) async fn examine(examination: &mut Examination<'_>, push: bool) {
         if !repository(examination, &asked).await {
             return;
         }
-        if let Some(Found { digest, manifest }) = image(examination, &asked).await {
+        if let Some(PullableImage { digest, manifest }) = image(examination, &asked).await {
             layer::examine(examination, &asked, &digest, manifest).await;
             scanning::findings(examination, &asked, &digest).await;
         }
@@ -108,7 +108,7 @@ pub(super) async fn examine(examination: &mut Examination<'_>, push: bool) {
     scanning::registry(examination, &asked).await;
 }
 
-async fn authorization(examination: &mut Examination<'_>, asked: &Asked) -> bool {
+async fn authorization(examination: &mut Examination<'_>, asked: &ExaminedRegistry) -> bool {
     match asked.call(examination, "GetAuthorizationToken", json!({}), &[]).await {
         Outcome::Answer(answer) => {
             let data = &answer["authorizationData"][0];
@@ -129,7 +129,7 @@ async fn authorization(examination: &mut Examination<'_>, asked: &Asked) -> bool
     }
 }
 
-async fn repository(examination: &mut Examination<'_>, asked: &Asked) -> bool {
+async fn repository(examination: &mut Examination<'_>, asked: &ExaminedRegistry) -> bool {
     const MISSING: &str = "RepositoryNotFoundException";
     let name = asked.repository();
     let input = json!({"repositoryNames": [name]});
@@ -155,7 +155,7 @@ async fn repository(examination: &mut Examination<'_>, asked: &Asked) -> bool {
 }
 
 /// The image, where there is one that can be pulled.
-async fn image(examination: &mut Examination<'_>, asked: &Asked) -> Option<Found> {
+async fn image(examination: &mut Examination<'_>, asked: &ExaminedRegistry) -> Option<PullableImage> {
     const MISSING: [&str; 2] = ["ImageNotFoundException", "RepositoryNotFoundException"];
     let name = asked.reference.as_ref().map(|reference| reference.name.clone())?;
     let input = match &name {
@@ -165,7 +165,7 @@ async fn image(examination: &mut Examination<'_>, asked: &Asked) -> Option<Found
     match asked.call(examination, "DescribeImages", input, &MISSING).await {
         Outcome::Answer(answer) => {
             let digest = described(examination, &answer["imageDetails"][0])?;
-            Some(Found { digest, manifest: None })
+            Some(PullableImage { digest, manifest: None })
         }
         Outcome::Denied(detail, _) => {
             let hint = "a pull does not need it; this program's listings do";
@@ -204,12 +204,16 @@ fn described(examination: &mut Examination<'_>, image: &Value) -> Option<Digest>
 }
 
 /// The image by its manifest, for principals that may pull but not describe.
-async fn by_manifest(examination: &mut Examination<'_>, asked: &Asked, name: &Name) -> Option<Found> {
+async fn by_manifest(
+    examination: &mut Examination<'_>,
+    asked: &ExaminedRegistry,
+    name: &Name,
+) -> Option<PullableImage> {
     let manifest = layer::manifest(examination, asked, identifier(name)).await?;
-    Some(Found { digest: manifest.digest().clone(), manifest: Some(manifest) })
+    Some(PullableImage { digest: manifest.digest().clone(), manifest: Some(manifest) })
 }
 
-async fn push(examination: &mut Examination<'_>, asked: &Asked) {
+async fn push(examination: &mut Examination<'_>, asked: &ExaminedRegistry) {
     // The digest of nothing at all: no layer has it.
     let digest = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
     let input = json!({"repositoryName": asked.repository(), "layerDigests": [digest]});

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::Examination;
 use super::finding::Finding;
-use super::image::{Asked, Outcome};
+use super::image::{ExaminedRegistry, Outcome};
 use crate::commands::images::children::tell_fetched;
 use crate::commands::images::describe::identifier_of;
 use crate::image::{Content, Descriptor, Digest, Manifest, Platform, media_type};
@@ -13,7 +13,7 @@ use crate::service::diagnosis::Diagnosis;
 /// Examines them. `known` is the manifest where it was fetched already.
 pub(super) async fn examine(
     examination: &mut Examination<'_>,
-    asked: &Asked,
+    asked: &ExaminedRegistry,
     digest: &Digest,
     known: Option<Manifest>,
 ) {
@@ -40,7 +40,7 @@ pub(super) async fn examine(
 /// Fetches a manifest; where there is none, that is reported.
 pub(super) async fn manifest(
     examination: &mut Examination<'_>,
-    asked: &Asked,
+    asked: &ExaminedRegistry,
     id: Value,
 ) -> Option<Manifest> {
     let input = json!({
@@ -89,7 +89,7 @@ fn child(examination: &mut Examination<'_>, index: &Manifest) -> Option<Digest> 
     children.first().map(|child| child.digest.clone())
 }
 
-async fn layer(examination: &mut Examination<'_>, asked: &Asked, blob: &Descriptor) {
+async fn layer(examination: &mut Examination<'_>, asked: &ExaminedRegistry, blob: &Descriptor) {
     let input = json!({"repositoryName": asked.repository(), "layerDigest": blob.digest});
     let url = match asked.call(examination, "GetDownloadUrlForLayer", input, &[]).await {
         Outcome::Answer(answer) => answer["downloadUrl"].as_str().unwrap_or_default().to_owned(),

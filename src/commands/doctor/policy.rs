@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::super::Context;
 use super::super::images::output::Output;
 use super::super::images::selection::pattern;
-use super::super::permissions::{PERMISSIONS, Permissions, When};
+use super::super::permissions::{NeededWhen, PERMISSIONS, Permissions};
 use super::super::registry::usage;
 use crate::image::{Name, Reference, Registry, host};
 
@@ -23,9 +23,9 @@ pub(super) fn print(context: &Context, command: &str, reference: Option<&str>) -
     for grant in permissions.grants {
         let actions = grant.actions.join(", ");
         match grant.when {
-            When::Where(so) => context.ui.note(&format!("where {so}, also {actions}")),
-            When::Better(why) => context.ui.note(&format!("optional: {actions} ({why})")),
-            When::Always | When::Option(_) => {}
+            NeededWhen::Where(so) => context.ui.note(&format!("where {so}, also {actions}")),
+            NeededWhen::Better(why) => context.ui.note(&format!("optional: {actions} ({why})")),
+            NeededWhen::Always | NeededWhen::Option(_) => {}
         }
     }
     Ok(())

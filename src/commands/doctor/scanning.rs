@@ -4,11 +4,11 @@ use serde_json::json;
 
 use super::Examination;
 use super::finding::Finding;
-use super::image::{Asked, Outcome};
+use super::image::{ExaminedRegistry, Outcome};
 use crate::image::Digest;
 
 /// Examines the registry's settings for scanning and pull times.
-pub(super) async fn registry(examination: &mut Examination<'_>, asked: &Asked) {
+pub(super) async fn registry(examination: &mut Examination<'_>, asked: &ExaminedRegistry) {
     match asked.call(examination, "GetRegistryScanningConfiguration", json!({}), &[]).await {
         Outcome::Answer(answer) => {
             let kind = answer["scanningConfiguration"]["scanType"].as_str().unwrap_or("BASIC").to_owned();
@@ -24,7 +24,7 @@ pub(super) async fn registry(examination: &mut Examination<'_>, asked: &Asked) {
 }
 
 /// Examines whether an image's findings can be read. Those of Amazon Inspector need a right of its own.
-pub(super) async fn findings(examination: &mut Examination<'_>, asked: &Asked, digest: &Digest) {
+pub(super) async fn findings(examination: &mut Examination<'_>, asked: &ExaminedRegistry, digest: &Digest) {
     const NONE: [&str; 2] = ["ScanNotFoundException", "ImageNotFoundException"];
     let input = json!({
         "repositoryName": asked.repository(), "imageId": {"imageDigest": digest}, "maxResults": 1,
@@ -41,7 +41,7 @@ pub(super) async fn findings(examination: &mut Examination<'_>, asked: &Asked, d
     }
 }
 
-async fn pull_time(examination: &mut Examination<'_>, asked: &Asked) {
+async fn pull_time(examination: &mut Examination<'_>, asked: &ExaminedRegistry) {
     let answer = match asked.call(examination, "ListPullTimeUpdateExclusions", json!({}), &[]).await {
         Outcome::Answer(answer) => answer,
         Outcome::Denied(detail, _) => {

@@ -19,7 +19,7 @@ const BATCH: usize = 100;
 /// How many calls are under way at once for one repository.
 const CALLS: usize = 4;
 
-/// What is known of the indexes of a repository.
+/// Known children of the indexes of a repository.
 #[derive(Debug, Default)]
 pub(in crate::commands) struct Indexes {
     /// How many manifests were fetched, and thereby count as pulled.
@@ -98,7 +98,7 @@ fn note(repository: &Repository, graph: &Graph, positions: &[usize], cache: &Man
     cache.note(&place(repository), &fetches.collect::<Vec<_>>());
 }
 
-/// What tells a repository from all others in the notes of fetches.
+/// Key of a repository in the notes of fetches.
 pub(in crate::commands) fn place(repository: &Repository) -> String {
     let connection = &repository.connection;
     let account = connection.account().map(str::to_owned).or_else(|| connection.settings().profile());

@@ -55,7 +55,7 @@ fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
 }
 
 /// An image that was found.
-struct Found {
+struct ResolvedImage {
     graph: Graph,
     digest: Digest,
     fetched: usize,
@@ -106,7 +106,7 @@ fn print(
     output: &Output<'_>,
     arguments: &DigestArgs,
     repository: &Repository,
-    found: &Found,
+    found: &ResolvedImage,
 ) -> anyhow::Result<()> {
     let host = repository.connection.host(found.graph.account());
     let object = super::json::chosen(repository, &found.graph, &found.digest, host.as_deref(), None);
@@ -121,7 +121,7 @@ fn print(
 }
 
 /// Looks an image up; `None` where there is none.
-async fn find(repository: &Repository, name: &Name) -> anyhow::Result<Option<Found>> {
+async fn find(repository: &Repository, name: &Name) -> anyhow::Result<Option<ResolvedImage>> {
     let (details, fetched) = match lookup(repository, std::slice::from_ref(name)).await {
         Err(error) if has_code(&error, "AccessDeniedException") => (fetch(repository, name).await?, 1),
         details => (details?.into_iter().next(), 0),
@@ -131,7 +131,7 @@ async fn find(repository: &Repository, name: &Name) -> anyhow::Result<Option<Fou
         graph.add(detail);
         graph.link();
         let digest = graph.image(0).digest();
-        Found { graph, digest, fetched }
+        ResolvedImage { graph, digest, fetched }
     }))
 }
 

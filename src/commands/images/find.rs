@@ -34,13 +34,13 @@ struct FindArgs {
     reading: ReadingArgs,
 }
 
-/// What is looked for.
-enum Wanted {
+/// Search term.
+enum SearchTerm {
     Name(Name),
     Glob(String),
 }
 
-impl Wanted {
+impl SearchTerm {
     fn read(text: &str) -> anyhow::Result<Self> {
         if is_glob(text) {
             return Ok(Self::Glob(text.to_owned()));
@@ -101,7 +101,7 @@ fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
 
 fn find(context: &Context, arguments: &FindArgs) -> anyhow::Result<ExitCode> {
     let output = Output::of(context)?;
-    let wanted = Wanted::read(&arguments.wanted)?;
+    let wanted = SearchTerm::read(&arguments.wanted)?;
     let all = arguments.repositories.is_empty();
     let selected = RepositoryArgs { repositories: arguments.repositories.clone(), all };
     let mut selection = Selection::read(&context.settings, &selected, &arguments.registries)?;
@@ -128,9 +128,9 @@ fn find(context: &Context, arguments: &FindArgs) -> anyhow::Result<ExitCode> {
     failures.finish(context, !contents.is_empty())
 }
 
-/// What was found, a line for each image.
+/// Matches, a line for each image.
 struct FoundRows<'a> {
-    wanted: &'a Wanted,
+    wanted: &'a SearchTerm,
     contents: &'a [(Repository, Graph)],
     /// The number of the repository and the position of the image.
     lines: Vec<(usize, usize)>,
@@ -142,7 +142,7 @@ impl<'a> FoundRows<'a> {
     fn new(
         context: &Context,
         arguments: &FindArgs,
-        wanted: &'a Wanted,
+        wanted: &'a SearchTerm,
         contents: &'a [(Repository, Graph)],
     ) -> Self {
         let mut lines = Vec::new();

@@ -6,7 +6,7 @@ use super::selection::Repository;
 use crate::image::Digest;
 use crate::image::graph::{Graph, Time};
 
-/// What is known of an image, under the names that AWS has for it.
+/// Facts about an image, under AWS's names.
 pub(in crate::commands) fn image_members(
     repository: &Repository,
     graph: &Graph,

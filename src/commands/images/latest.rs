@@ -67,7 +67,7 @@ fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
 }
 
 /// Which tags count.
-struct Wanted {
+struct TagFilter {
     matching: Vec<String>,
     exclude: Vec<String>,
     range: Option<VersionReq>,
@@ -82,7 +82,7 @@ struct Candidate {
     tag: String,
 }
 
-impl Wanted {
+impl TagFilter {
     /// The image as a candidate, with its best tag: with a range the highest version, else the longest.
     fn candidate(&self, detail: &Detail) -> Option<Candidate> {
         let image = detail.image();
@@ -131,7 +131,7 @@ fn latest(context: &Context, arguments: &LatestArgs) -> anyhow::Result<ExitCode>
             |error| usage(format!("--semver {text}: {error}; expected a range such as 1.2 or '>=1, <3'"));
         VersionReq::parse(text).map_err(wrong)
     };
-    let wanted = Wanted {
+    let wanted = TagFilter {
         matching: arguments.matching.clone(),
         exclude: arguments.exclude.clone(),
         range: arguments.semver.as_ref().map(range).transpose()?,
@@ -151,7 +151,7 @@ fn latest(context: &Context, arguments: &LatestArgs) -> anyhow::Result<ExitCode>
     let Some((candidate, digest)) = chosen.image else {
         return Ok(answer(context, NO, &format!("no image of {} is left to choose from", repository.name)));
     };
-    print(&output, arguments, &repository, &chosen.graph, &candidate, &digest)?;
+    print(&output, arguments, &repository, (&chosen.graph, &candidate, &digest))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -159,9 +159,7 @@ fn print(
     output: &Output<'_>,
     arguments: &LatestArgs,
     repository: &Repository,
-    graph: &Graph,
-    candidate: &Candidate,
-    digest: &Digest,
+    (graph, candidate, digest): (&Graph, &Candidate, &Digest),
 ) -> anyhow::Result<()> {
     let host = repository.connection.host(graph.account());
     let object = super::json::chosen(repository, graph, digest, host.as_deref(), Some(&candidate.tag));
@@ -188,7 +186,7 @@ struct Chosen {
 /// Finds the greatest candidate. Without a platform only one image at a time is kept.
 async fn choose(
     repository: &Repository,
-    wanted: &Wanted,
+    wanted: &TagFilter,
     platform: Option<&Platform>,
     cache: &ManifestCache,
 ) -> anyhow::Result<Chosen> {
@@ -237,7 +235,7 @@ mod tests {
     use super::*;
 
     fn best(range: Option<&str>, matching: &[&str], tags: &[&str]) -> Option<String> {
-        let wanted = Wanted {
+        let wanted = TagFilter {
             matching: matching.iter().map(|glob| (*glob).to_owned()).collect(),
             exclude: vec!["*-dev".to_owned()],
             range: range.map(|range| range.parse().unwrap()),

@@ -81,7 +81,7 @@ pub(in crate::commands) struct Described {
     pub(in crate::commands) description: Value,
 }
 
-/// What is selected of one registry.
+/// Selected repositories of one registry.
 struct Group {
     connection: Arc<Connection>,
     patterns: Vec<String>,
@@ -90,7 +90,7 @@ struct Group {
 /// The repositories that the command line selects, before any is looked for.
 pub(in crate::commands) struct Selection {
     groups: Vec<Group>,
-    /// What is wrong with a profile or a region while the others are right.
+    /// Errors of profiles and regions while the others work.
     failures: Failures,
 }
 
@@ -224,7 +224,7 @@ impl Group {
 }
 
 impl Group {
-    /// What the registry says of the repositories: by name where there are names only, else of all that fit.
+    /// Repositories as the registry describes them: by name if there are names only, else all that fit.
     async fn described(&self) -> anyhow::Result<Vec<Value>> {
         const MAX_NAMES: usize = 100;
         let mut found = Vec::new();

@@ -16,7 +16,7 @@ use super::super::images::selection::{RegistryArgs, Repository, RepositoryArgs, 
 use super::super::registry::usage;
 use super::super::{Command, Context, block_on, command_args};
 use super::policy_text::PolicyText;
-use super::simulate::{Simulation, SimulationDocument, When, tell};
+use super::simulate::{SimulatedPeriod, Simulation, SimulationDocument, tell};
 use crate::auth::diff;
 use crate::ui::progress::count;
 
@@ -117,7 +117,7 @@ async fn planned(
     // What is not changed does nothing new.
     let simulated = policy.filter(|_| kind != UNCHANGED).cloned();
     let cache = arguments.reading.cache(context);
-    let simulation = Simulation::run(repository, simulated, &cache, When::now()).await?;
+    let simulation = Simulation::run(repository, simulated, &cache, SimulatedPeriod::now()).await?;
     Ok(Change { kind, diff, simulation, applied: false })
 }
 
@@ -126,6 +126,7 @@ fn pretty(text: &str) -> String {
     format!("{value:#}\n")
 }
 
+/// Shows the plan, asks, applies it and shows what was done.
 async fn carry_out(
     context: &Context,
     arguments: &ApplyArgs,
@@ -164,24 +165,32 @@ async fn carry_out(
     match arguments.consent.ask(context, question).await? {
         Consent::Refused => return Ok(ExitCode::from(NO)),
         Consent::DryRun => {}
-        Consent::Given => {
-            for change in changes.iter_mut().filter(|change| change.kind != UNCHANGED) {
-                let repository = &change.simulation.repository;
-                match put(repository, policy).await {
-                    Ok(()) => {
-                        context.ui.note(&format!("{}: {}d", repository.name, change.kind));
-                        change.applied = true;
-                    }
-                    Err(error) => failures.repository(&repository.clone(), error),
-                }
-            }
-        }
+        Consent::Given => apply_changes(context, policy, &mut changes, &mut failures).await,
     }
     if !shows_plan {
         print(&changes, &failures)?;
     }
     let something_done = changes.iter().any(|change| change.applied || change.kind == UNCHANGED);
     failures.finish(context, something_done)
+}
+
+/// Gives each repository that is to be changed its policy, or takes it.
+async fn apply_changes(
+    context: &Context,
+    policy: Option<&PolicyText>,
+    changes: &mut [Change],
+    failures: &mut Failures,
+) {
+    for change in changes.iter_mut().filter(|change| change.kind != UNCHANGED) {
+        let repository = &change.simulation.repository;
+        match put(repository, policy).await {
+            Ok(()) => {
+                context.ui.note(&format!("{}: {}d", repository.name, change.kind));
+                change.applied = true;
+            }
+            Err(error) => failures.repository(&repository.clone(), error),
+        }
+    }
 }
 
 async fn put(repository: &Repository, policy: Option<&PolicyText>) -> anyhow::Result<()> {
@@ -210,7 +219,7 @@ impl ApplyDocument<'_> {
         SimulationDocument {
             simulations: std::slice::from_ref(&change.simulation),
             failures: self.failures,
-            when: When::now(),
+            when: SimulatedPeriod::now(),
             explain: false,
             registries: false,
         }

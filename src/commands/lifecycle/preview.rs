@@ -19,7 +19,7 @@ use super::super::images::selection::{RegistryArgs, Repository, RepositoryArgs, 
 use super::super::registry::usage;
 use super::super::{Command, Context, block_on, command_args};
 use super::policy_text::PolicyText;
-use super::simulate::{Simulation, When};
+use super::simulate::{SimulatedPeriod, Simulation};
 use crate::image::graph::Time;
 
 /// The row of `ecr lifecycle preview`.
@@ -84,7 +84,7 @@ struct Difference {
 }
 
 /// How a preview ended.
-enum Ended {
+enum PreviewResult {
     Complete(Vec<PreviewedImage>),
     /// It cannot be told, with the reason.
     Unknown(String),
@@ -108,21 +108,14 @@ fn preview(context: &Context, arguments: &PreviewArgs) -> anyhow::Result<ExitCod
         let repository = repository.ok_or_else(|| usage("preview takes the name of one repository"))?;
         let policy = match file {
             Some(policy) => policy,
-            None => match PolicyText::in_place(&repository).await? {
-                Some(kept) => PolicyText::of_service(kept.text)?,
-                None => {
-                    return Err(usage(format!(
-                        "{} has no lifecycle policy: -f FILE previews one",
-                        repository.name
-                    )));
-                }
-            },
+            None => policy_in_place(&repository).await?,
         };
         let ended = carried_out(&repository, &policy.text, until).await?;
         let differences = match &ended {
-            Ended::Complete(images) if arguments.compare => {
+            PreviewResult::Complete(images) if arguments.compare => {
                 let cache = arguments.reading.cache(context);
-                let simulation = Simulation::run(&repository, Some(policy), &cache, When::now()).await?;
+                let simulation =
+                    Simulation::run(&repository, Some(policy), &cache, SimulatedPeriod::now()).await?;
                 Some(compared(images, &simulation))
             }
             _ => None,
@@ -131,8 +124,8 @@ fn preview(context: &Context, arguments: &PreviewArgs) -> anyhow::Result<ExitCod
     })?;
     let (repository, ended, differences) = done;
     let images = match ended {
-        Ended::Complete(images) => images,
-        Ended::Unknown(reason) => {
+        PreviewResult::Complete(images) => images,
+        PreviewResult::Unknown(reason) => {
             return Ok(answer(
                 context,
                 UNKNOWN,
@@ -148,8 +141,16 @@ fn preview(context: &Context, arguments: &PreviewArgs) -> anyhow::Result<ExitCod
     Ok(ExitCode::SUCCESS)
 }
 
+/// The repository's own policy, which is previewed unless a file is named.
+async fn policy_in_place(repository: &Repository) -> anyhow::Result<PolicyText> {
+    match PolicyText::in_place(repository).await? {
+        Some(kept) => PolicyText::of_service(kept.text),
+        None => Err(usage(format!("{} has no lifecycle policy: -f FILE previews one", repository.name))),
+    }
+}
+
 /// Starts a preview, or joins one, and waits for its end.
-async fn carried_out(repository: &Repository, text: &str, until: Instant) -> anyhow::Result<Ended> {
+async fn carried_out(repository: &Repository, text: &str, until: Instant) -> anyhow::Result<PreviewResult> {
     let wanted: Value = serde_json::from_str(text).unwrap_or_default();
     let named = json!({"repositoryName": repository.name});
     let mut started = false;
@@ -167,11 +168,15 @@ async fn carried_out(repository: &Repository, text: &str, until: Instant) -> any
             "IN_PROGRESS" if is_ours => started = true,
             // Somebody else's has to end first: a repository has one at a time.
             "IN_PROGRESS" => {}
-            "COMPLETE" if started && is_ours => return Ok(Ended::Complete(results(repository).await?)),
-            "FAILED" if started => {
-                return Ok(Ended::Unknown("the service says that it failed: try again".to_owned()));
+            "COMPLETE" if started && is_ours => {
+                return Ok(PreviewResult::Complete(results(repository).await?));
             }
-            "EXPIRED" if started => return Ok(Ended::Unknown("it has expired: try again".to_owned())),
+            "FAILED" if started => {
+                return Ok(PreviewResult::Unknown("the service says that it failed: try again".to_owned()));
+            }
+            "EXPIRED" if started => {
+                return Ok(PreviewResult::Unknown("it has expired: try again".to_owned()));
+            }
             _ => {
                 let input = json!({"repositoryName": repository.name, "lifecyclePolicyText": text});
                 match repository.connection.call(START, input).await.map_err(anyhow::Error::from) {
@@ -186,7 +191,7 @@ async fn carried_out(repository: &Repository, text: &str, until: Instant) -> any
         let left = until.saturating_duration_since(Instant::now());
         if left.is_zero() {
             let state = if status.is_empty() { "not there" } else { status.as_str() };
-            return Ok(Ended::Unknown(format!("it is still {state}; --timeout waits longer")));
+            return Ok(PreviewResult::Unknown(format!("it is still {state}; --timeout waits longer")));
         }
         tokio::time::sleep(wait.min(left)).await;
         wait = (wait * 2).min(MAX_WAIT);

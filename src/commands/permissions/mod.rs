@@ -24,7 +24,7 @@ pub struct Permissions {
 #[derive(Debug)]
 pub struct Grant {
     /// When they are needed.
-    pub when: When,
+    pub when: NeededWhen,
     /// The repositories that they are needed for.
     pub on: On,
     /// The actions with their services, such as `ecr:PutImage`.
@@ -33,7 +33,7 @@ pub struct Grant {
 
 /// When actions are needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum When {
+pub enum NeededWhen {
     /// In each run.
     Always,
     /// With this option. Words behind its name say what else counts as it.
@@ -81,11 +81,11 @@ impl Permissions {
     /// for `--empty` where the grant has `--usage, --empty`.
     pub fn option(&self, given: &str) -> Option<&'static str> {
         let mut options = self.grants.iter().filter_map(|grant| match grant.when {
-            When::Option(text) => Some(text),
+            NeededWhen::Option(text) => Some(text),
             _ => None,
         });
         let counts = |text: &str| text.split([' ', ',']).any(|word| word == given);
-        options.find(|text| counts(text)).and_then(|text| When::Option(text).option())
+        options.find(|text| counts(text)).and_then(|text| NeededWhen::Option(text).option())
     }
 
     /// Whether the repositories that the command names are those that it writes to.
@@ -96,9 +96,9 @@ impl Permissions {
     /// Grants that are needed with these options.
     pub fn needed<'a>(&'a self, options: &'a [&str]) -> impl Iterator<Item = &'static Grant> + 'a {
         self.grants.iter().filter(move |grant| match grant.when {
-            When::Always => true,
-            When::Option(_) => grant.when.option().is_some_and(|option| options.contains(&option)),
-            When::Where(_) | When::Better(_) => false,
+            NeededWhen::Always => true,
+            NeededWhen::Option(_) => grant.when.option().is_some_and(|option| options.contains(&option)),
+            NeededWhen::Where(_) | NeededWhen::Better(_) => false,
         })
     }
 
@@ -130,7 +130,7 @@ impl Permissions {
     }
 }
 
-impl When {
+impl NeededWhen {
     /// The option alone, such as `--all`.
     pub fn option(self) -> Option<&'static str> {
         match self {

@@ -1,9 +1,9 @@
 //! The table of permissions. tests/doctor runs each command on the embedded ECR with what this table says, and with one
 //! action less.
 
+use super::NeededWhen::{Always, Better, Option, Where};
 use super::On::{Destination, Every, Repository, Source};
-use super::When::{Always, Better, Option, Where};
-use super::{Grant, On, Permissions, When};
+use super::{Grant, NeededWhen, On, Permissions};
 
 /// Actions of `--all` and of globs.
 const ALL: Grant = grant(Option("--all or a glob"), Every, &["ecr:DescribeRepositories"]);
@@ -63,7 +63,7 @@ const REPLICATION: Grant = grant(
     &["ecr:DescribeRegistry"],
 );
 
-const fn grant(when: When, on: On, actions: &'static [&'static str]) -> Grant {
+const fn grant(when: NeededWhen, on: On, actions: &'static [&'static str]) -> Grant {
     Grant { when, on, actions }
 }
 

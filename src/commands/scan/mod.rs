@@ -139,14 +139,8 @@ impl Verdict {
     }
 }
 
-fn scan(context: &Context, arguments: &ScanArgs) -> anyhow::Result<ExitCode> {
-    let output = Output::with_formats(context, FORMATS)?;
-    let reports = arguments.reports.read(FORMATS)?;
-    let patience = patience(arguments)?;
-    let ignore =
-        arguments.ignore_file.as_deref().map(IgnoreRules::read_file).transpose()?.unwrap_or_default();
-    let platforms: Vec<Platform> =
-        arguments.platform.iter().map(|text| text.parse()).collect::<Result<_, _>>().map_err(wrong)?;
+/// The images that the arguments name, each once.
+fn images(context: &Context, arguments: &ScanArgs) -> anyhow::Result<Vec<Image>> {
     let references = expand(&arguments.references)?;
     if references.is_empty() {
         return Err(usage("standard input names no image"));
@@ -162,6 +156,18 @@ fn scan(context: &Context, arguments: &ScanArgs) -> anyhow::Result<ExitCode> {
         let repository = connections.repository(&reference)?;
         images.push(Image { reference, text, repository });
     }
+    Ok(images)
+}
+
+fn scan(context: &Context, arguments: &ScanArgs) -> anyhow::Result<ExitCode> {
+    let output = Output::with_formats(context, FORMATS)?;
+    let reports = arguments.reports.read(FORMATS)?;
+    let patience = patience(arguments)?;
+    let ignore =
+        arguments.ignore_file.as_deref().map(IgnoreRules::read_file).transpose()?.unwrap_or_default();
+    let platforms: Vec<Platform> =
+        arguments.platform.iter().map(|text| text.parse()).collect::<Result<_, _>>().map_err(wrong)?;
+    let images = images(context, arguments)?;
     let mut failures = Failures::default();
     let mut scans = block_on::<_, anyhow::Error>(async {
         let targets = targets(context, arguments, &images, &platforms, &mut failures).await;

@@ -74,7 +74,7 @@ pub(super) async fn of_reference(
     cache: &ManifestCache,
 ) -> anyhow::Result<(Vec<Target>, usize)> {
     let (targets, seen, has_choice) = (Vec::new(), HashSet::new(), !platforms.is_empty());
-    let mut found = Found { text, repository, cache, has_choice, targets, seen, fetched: 0 };
+    let mut found = TargetSearch { text, repository, cache, has_choice, targets, seen, fetched: 0 };
     let mut level = vec![(reference.name.clone(), None)];
     // Level by level, so that the children of an index take one call together.
     while !level.is_empty() {
@@ -90,10 +90,10 @@ pub(super) async fn of_reference(
 }
 
 /// An image by its name, with the platform that an index says.
-type Listed = (Name, Option<String>);
+type IndexEntry = (Name, Option<String>);
 
 /// The result for one reference so far.
-struct Found<'a> {
+struct TargetSearch<'a> {
     text: &'a str,
     repository: &'a Repository,
     cache: &'a ManifestCache,
@@ -105,7 +105,7 @@ struct Found<'a> {
     fetched: usize,
 }
 
-impl Found<'_> {
+impl TargetSearch<'_> {
     fn add(&mut self, digest: Option<Digest>, platform: Option<String>, missing: Option<&str>) {
         self.targets.push(Target {
             reference: self.text.to_owned(),
@@ -117,7 +117,7 @@ impl Found<'_> {
     }
 
     /// Looks these images up, and answers what the indexes among them list.
-    async fn level(&mut self, level: Vec<Listed>) -> anyhow::Result<Vec<Listed>> {
+    async fn level(&mut self, level: Vec<IndexEntry>) -> anyhow::Result<Vec<IndexEntry>> {
         let is_first = self.seen.is_empty();
         let names: Vec<Name> = level.iter().map(|(name, _)| name.clone()).collect();
         let graph = looked_up(self.repository, &names).await?;
@@ -190,7 +190,7 @@ impl Found<'_> {
     }
 }
 
-/// What an index lists but attestations, with the platforms.
+/// Entries of an index except attestations, with their platforms.
 fn images_of(index: &Manifest) -> Vec<(Name, Option<String>)> {
     let platform = |child: &Descriptor| child.platform().map(|platform| platform.to_string());
     let children = index.children().into_iter().map(|child| (child, platform(child)));

@@ -36,7 +36,7 @@ impl Waiting {
         WaitedFor { waiting: self, image }
     }
 
-    /// What the line says: how many are waited for, and one of them.
+    /// Text of the line: how many are waited for, and one of them.
     fn line(&self, statuses: &BTreeMap<String, String>, (image, status): (&str, &str)) -> String {
         format!(
             "waiting for {} of {}, {} s: {image} {status}",

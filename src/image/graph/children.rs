@@ -5,7 +5,7 @@ use std::num::NonZeroU16;
 use super::{Graph, as_u32};
 use crate::image::Digest;
 
-/// What buildkit writes as the platform of an attestation.
+/// Platform that buildkit writes for an attestation.
 const NO_PLATFORM: &str = "unknown/unknown";
 
 /// The manifests that an index lists.
@@ -27,7 +27,7 @@ pub struct Child<'a> {
 }
 
 impl Graph {
-    /// What an index lists; `None` where its manifest is not known, and for images that are no index.
+    /// Entries of an index; `None` if its manifest is not known, and for images that are no index.
     pub fn listed(&self, position: usize) -> Option<&Children> {
         self.children.get(&as_u32(position))
     }

@@ -3,7 +3,7 @@
 use super::{Graph, Image};
 use crate::image::Digest;
 
-/// What the tag of a companion says that it is: cosign's endings, and the tag of the referrers tag schema (OCI
+/// Kind of a companion by its tag: cosign's endings, and the tag of the referrers tag schema (OCI
 /// distribution specification 1.1), which GitHub uses for attestations too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CompanionTag {

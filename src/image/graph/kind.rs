@@ -5,7 +5,7 @@ use std::fmt;
 use super::{CompanionTag, Graph};
 use crate::image::media_type;
 
-/// What an image is.
+/// Kind of an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     /// A list of manifests, as a rule for several platforms.
@@ -71,7 +71,7 @@ impl fmt::Display for Kind {
 }
 
 impl Graph {
-    /// What an image is. An attestation that an index lists looks like an image until the manifest of the index is
+    /// Kind of an image. An attestation that an index lists looks like an image until the manifest of the index is
     /// known.
     pub fn kind(&self, position: usize) -> Kind {
         let by_type = self.artifact_type(position).and_then(Kind::of_artifact_type);

@@ -111,7 +111,7 @@ fn slice(value: &Value, parts: &[Option<i64>; 3]) -> Result<Value> {
     Ok(Value::Array(taken))
 }
 
-/// What a projection goes over: nothing, where that is `&expression`.
+/// Elements of a projection: none for `&expression`.
 fn base<'a>(left: &'a Node, value: &'a Value) -> Result<Cow<'a, Value>> {
     match left.kind {
         Kind::Reference(_) => Ok(Cow::Owned(Value::Null)),

@@ -40,7 +40,7 @@ pub(super) enum Kind {
     Reference(Box<Node>),
 }
 
-/// What built a chain decides what may be appended to it.
+/// Kind of a chain, which decides what may be appended to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Chain {
     Subexpression,

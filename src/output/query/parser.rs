@@ -106,7 +106,7 @@ impl Parser<'_> {
         Ok(left)
     }
 
-    /// What may begin an expression.
+    /// Parses the beginning of an expression.
     fn prefix(&mut self) -> Result<Node> {
         let token = self.token().clone();
         self.index += 1;
@@ -161,7 +161,7 @@ impl Parser<'_> {
         }
     }
 
-    /// What may continue an expression.
+    /// Parses the continuation of an expression.
     fn infix(&mut self, left: Node) -> Result<Node> {
         let token = self.peek();
         let pair = |left: Node, right: Node| Box::new([left, right]);

@@ -9,7 +9,7 @@ const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 
 /// Parsed fields: year, month, day, then the time and the zone.
 #[derive(Default)]
-struct Found {
+struct ParsedDate {
     date: [i64; 3],
     time: [i64; 3],
     microsecond: i64,
@@ -29,7 +29,7 @@ pub(super) fn read(text: &str) -> Result<String, String> {
 }
 
 /// Python's checks, in its order.
-fn check(found: &Found) -> Result<(), String> {
+fn check(found: &ParsedDate) -> Result<(), String> {
     let [year, month, day] = found.date;
     if !(1..=9999).contains(&year) {
         return Err(format!("year must be in 1..9999, not {year}"));
@@ -56,9 +56,9 @@ fn check(found: &Found) -> Result<(), String> {
 }
 
 /// `2020-01-01T00:00:00.5+01:00`, with or without the separators, the time and the zone.
-fn iso(text: &str) -> Option<Found> {
+fn iso(text: &str) -> Option<ParsedDate> {
     let mut rest = Rest(text.trim());
-    let mut found = Found::default();
+    let mut found = ParsedDate::default();
     found.date[0] = rest.number(4)?;
     let dashes = rest.skip(&['-']);
     found.date[1] = rest.number(2)?;
@@ -77,8 +77,8 @@ fn iso(text: &str) -> Option<Found> {
 }
 
 /// `Wed, 01 Jan 2020 00:00:00 GMT` or `Wed Jan  1 00:00:00 2020`.
-fn words(text: &str) -> Option<Found> {
-    let mut found = Found::default();
+fn words(text: &str) -> Option<ParsedDate> {
+    let mut found = ParsedDate::default();
     let mut words = text.split([' ', ',']).filter(|word| !word.is_empty()).peekable();
     let starts = |word: &str, names: &[&str]| {
         let start = word.get(..3)?.to_ascii_lowercase();
@@ -104,7 +104,7 @@ fn words(text: &str) -> Option<Found> {
     (zone(&zone_text, &mut found) && found.date[1] != 0).then_some(found)
 }
 
-fn time(rest: &mut Rest<'_>, found: &mut Found) -> Option<()> {
+fn time(rest: &mut Rest<'_>, found: &mut ParsedDate) -> Option<()> {
     found.time[0] = rest.number(2)?;
     rest.skip(&[':']);
     found.time[1] = rest.number(2)?;
@@ -122,7 +122,7 @@ fn time(rest: &mut Rest<'_>, found: &mut Found) -> Option<()> {
 }
 
 /// Reads an offset, a name that means UTC, or any other name, which means nothing; false when it is none of these.
-fn zone(text: &str, found: &mut Found) -> bool {
+fn zone(text: &str, found: &mut ParsedDate) -> bool {
     let text = text.trim();
     let mut rest = Rest(text);
     let sign = match text.as_bytes().first() {

@@ -24,7 +24,7 @@ pub(super) struct Scalar<'a> {
 }
 
 impl<'a> Scalar<'a> {
-    /// What is no string and never needs quotes.
+    /// Value that is no string and never needs quotes.
     pub(super) fn plain(text: &'a str) -> Self {
         Self { text, style: Style::Plain, is_key: false }
     }

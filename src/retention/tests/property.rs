@@ -255,7 +255,7 @@ fn check(case: &Case) -> Result<usize, String> {
             if !is_bound
                 && !may_belong(graph, at)
                 && !archived
-                && !matches!(plan.verdict(at), Verdict::Keep(Kept::Newest(_)))
+                && !matches!(plan.verdict(at), Verdict::Keep(KeepReason::Newest(_)))
             {
                 return fail("what was chosen stays for no reason", at);
             }

@@ -139,19 +139,24 @@ impl Sso<'_> {
         };
         let end = Timestamp::try_from(now + Duration::from_secs(seconds.min(1 << 32)));
         let end = end.map_err(|error| Error::Credentials(error.to_string()))?;
+        Ok(Some(self.cached_token(kept, access, end, answer["refreshToken"].as_str())))
+    }
+
+    /// A renewed token in the form of the AWS CLI's cache; what it keeps of the registration is as before.
+    fn cached_token(&self, before: &Value, access: &str, end: Timestamp, refresh: Option<&str>) -> Value {
         let mut token = json!({
             "startUrl": self.start_url,
             "region": self.region,
             "accessToken": access,
             "expiresAt": end.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-            "clientId": id,
-            "clientSecret": secret,
-            "registrationExpiresAt": kept["registrationExpiresAt"],
+            "clientId": before["clientId"],
+            "clientSecret": before["clientSecret"],
+            "registrationExpiresAt": before["registrationExpiresAt"],
         });
-        if let Some(refresh) = answer["refreshToken"].as_str() {
+        if let Some(refresh) = refresh {
             token["refreshToken"] = json!(refresh);
         }
-        Ok(Some(token))
+        token
     }
 
     /// Key of the AWS CLI's cache: JSON without blanks, keys in alphabetical order.

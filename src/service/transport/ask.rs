@@ -61,7 +61,7 @@ impl Repetition {
     }
 }
 
-/// What came of a request that was sent until it was answered or there were no attempts left.
+/// Result of a request that was sent until it was answered or there were no attempts left.
 #[derive(Debug)]
 pub(in crate::service) struct Repeated {
     pub(in crate::service) sent: Result<Answer, TransportError>,

@@ -47,7 +47,7 @@ impl Lost for TransportError {
     }
 }
 
-/// What an error of hyper's client amounts to.
+/// Failure that an error of hyper's client amounts to.
 pub(super) fn of(error: &hyper_util::client::legacy::Error) -> TransportError {
     if let Some(failure) = find::<TransportError>(error) {
         return failure.clone();

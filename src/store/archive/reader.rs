@@ -76,7 +76,7 @@ impl ArchiveReader {
 }
 
 /// Where each file lies, and the files that are kept with holes.
-type Found = (HashMap<String, (u64, u64)>, HashSet<String>);
+type FileExtents = (HashMap<String, (u64, u64)>, HashSet<String>);
 
 /// Returns the file itself if it is seekable, or else a copy of its content: a file without a name, which no other
 /// process can open and which ends with this one.
@@ -95,7 +95,7 @@ fn in_place(mut file: File) -> io::Result<File> {
     Ok(copy)
 }
 
-/// What is in a compressed file, in a file without a name, since archives are read by offsets.
+/// Decompresses a file into one without a name, since archives are read by offsets.
 fn decompressed(mut file: File, compressor: Compressor) -> io::Result<File> {
     file.rewind()?;
     let mut plain = compressor.reader(BufReader::with_capacity(STEP, file))?;
@@ -137,7 +137,7 @@ impl Seek for Headers<'_> {
 }
 
 /// Finds where each file of an archive lies.
-fn scan(file: &File) -> io::Result<Found> {
+fn scan(file: &File) -> io::Result<FileExtents> {
     let length = file.metadata()?.len();
     let left = Cell::new(MAXIMUM_HEADER);
     let mut archive = tar::Archive::new(Headers { file, position: 0, left: &left });

@@ -19,7 +19,7 @@ use crate::store::{Capabilities, Error, Reader, Source, Store, StoreFuture, Writ
 /// final one when everything in it was verified.
 pub struct ArchiveWriter {
     path: PathBuf,
-    /// What messages call it.
+    /// Display name for messages.
     label: String,
     docker: bool,
     state: Mutex<State>,

@@ -17,7 +17,7 @@ use crate::store::{Error, files};
 
 /// docker never had images of more layers.
 const MAX_LAYERS: usize = 512;
-/// What a layer's `json` says that an image's configuration does not.
+/// Members of a layer's `json` that an image's configuration does not have.
 const NOT_CONFIGURATION: [&str; 7] = ["id", "parent", "Size", "size", "parent_id", "layer_id", "throwaway"];
 
 /// An image as it was found.

@@ -74,22 +74,7 @@ impl DockerReader {
             made: HashMap::new(),
         };
         match files::small(archive, LIST)? {
-            Some(bytes) => {
-                let entries: Vec<Entry> =
-                    serde_json::from_slice(&bytes).map_err(|error| wrong(LIST, &error))?;
-                for entry in entries {
-                    let bytes = files::small(archive, &entry.config)?;
-                    let bytes = bytes.ok_or_else(|| wrong(&entry.config, &"it is missing"))?;
-                    let config = Descriptor::new(
-                        media_type::OCI_CONFIGURATION,
-                        Digest::of(&bytes),
-                        bytes.len() as u64,
-                    );
-                    let extent = archive.extent(&entry.config);
-                    reader.blobs.extend(extent.map(|extent| (files::blob_path(&config.digest), extent)));
-                    reader.add(archive, (&entry.config, &bytes), &entry, &wrong)?;
-                }
-            }
+            Some(bytes) => reader.add_listed(archive, &bytes, &wrong)?,
             None => {
                 for old in legacy::images(archive, &wrong, &|path| identity(archive, path, &wrong))? {
                     let (layers, repo_tags) = (Some(old.layers), Some(old.names));
@@ -108,6 +93,26 @@ impl DockerReader {
             }
         }
         Ok(reader)
+    }
+
+    /// Adds the images that `manifest.json`, whose bytes these are, lists.
+    fn add_listed(
+        &mut self,
+        archive: &ArchiveReader,
+        list: &[u8],
+        wrong: legacy::Wrong<'_>,
+    ) -> Result<(), Error> {
+        let entries: Vec<Entry> = serde_json::from_slice(list).map_err(|error| wrong(LIST, &error))?;
+        for entry in entries {
+            let bytes = files::small(archive, &entry.config)?;
+            let bytes = bytes.ok_or_else(|| wrong(&entry.config, &"it is missing"))?;
+            let config =
+                Descriptor::new(media_type::OCI_CONFIGURATION, Digest::of(&bytes), bytes.len() as u64);
+            let extent = archive.extent(&entry.config);
+            self.blobs.extend(extent.map(|extent| (files::blob_path(&config.digest), extent)));
+            self.add(archive, (&entry.config, &bytes), &entry, wrong)?;
+        }
+        Ok(())
     }
 
     fn add(

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use super::super::http::is_passing;
-use super::super::setbacks::SetbackCounter;
+use super::super::retries::RetryCounter;
 use super::pace::Pace;
 use super::{Error, Repository};
 use crate::image::RepositoryName;
@@ -18,7 +18,7 @@ use crate::service::{self, Client, Prepared, ServiceError};
 /// single calls: in a transfer of minutes the tenth second of a throttle is no reason to give up.
 const ATTEMPTS: u32 = 6;
 
-/// What all calls of a transfer together may fail before it is given up, however short each row of failures was: as
+/// Number of failures of all calls of a transfer before it is given up, however short each row of failures was: as
 /// many as the AWS retry modes allow, counted the same way.
 const PATIENCE: i64 = 500;
 const COST: i64 = 5;
@@ -32,13 +32,13 @@ pub(super) struct Calls {
     pace: Arc<Pace>,
     /// How many failures more are borne with: each takes [`COST`], and each answer gives one back.
     patience: AtomicI64,
-    pub(super) setbacks: SetbackCounter,
+    pub(super) retries: RetryCounter,
 }
 
 impl Calls {
     pub(super) fn new(client: Client, repository: Repository, first_wait: Duration, pace: Arc<Pace>) -> Self {
         let (answered, patience) = (AtomicBool::new(false), AtomicI64::new(PATIENCE));
-        Self { client, repository, answered, first_wait, pace, patience, setbacks: SetbackCounter::default() }
+        Self { client, repository, answered, first_wait, pace, patience, retries: RetryCounter::default() }
     }
 
     /// The name of the repository.
@@ -119,7 +119,7 @@ impl Calls {
         if self.patience.fetch_sub(COST, Ordering::Relaxed) < COST {
             return Err(self.named(error));
         }
-        self.setbacks.count(is_throttled);
+        self.retries.count(is_throttled);
         tokio::time::sleep(self.first_wait * 2u32.pow(*failures - 1)).await;
         Ok(())
     }

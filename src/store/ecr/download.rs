@@ -13,7 +13,7 @@ use serde_json::json;
 use url::Url;
 
 use super::super::connections::{Connections, SendError};
-use super::super::download::{Asked, Failure, Origin};
+use super::super::download::{Failure, Origin, ReadyRequest};
 use super::super::files::{Extent, FileReader};
 use super::super::folder::open_file;
 use super::super::http::download_leads_astray;
@@ -71,7 +71,7 @@ impl Origin for Layers {
         &'a self,
         blob: &'a Descriptor,
         stale: Option<&'a str>,
-    ) -> BoxFuture<'a, Result<Asked, Failure>> {
+    ) -> BoxFuture<'a, Result<ReadyRequest, Failure>> {
         Box::pin(async move {
             let url =
                 self.fresh_url(blob, stale.is_some()).await.map_err(|error| Failure::Final(error.into()))?;
@@ -83,7 +83,7 @@ impl Origin for Layers {
             }
             let client = self.connections.client(&url);
             let request = client.map_err(|reason| Failure::Final(failed(blob, reason)))?.get(url);
-            Ok(Asked { request, authorization: String::new() })
+            Ok(ReadyRequest { request, authorization: String::new() })
         })
     }
 
@@ -99,8 +99,8 @@ impl Origin for Layers {
         Arc::clone(&self.lanes)
     }
 
-    fn set_back(&self, is_throttled: bool) {
-        self.calls.setbacks.count(is_throttled);
+    fn count_retry(&self, is_throttled: bool) {
+        self.calls.retries.count(is_throttled);
     }
 }
 

@@ -20,7 +20,7 @@ use self::pace::Pace;
 use super::connections::Connections;
 pub use super::connections::Network;
 use super::{
-    Buffers, Capabilities, ImageListing, Journal, ListWalk, PendingBlob, Reader, ResumeState, Setbacks,
+    Buffers, Capabilities, ImageListing, Journal, ListWalk, PendingBlob, Reader, ResumeState, Retries,
     Source, Store, StoreFuture, TagFilter, TagListing, Unreadable, Written,
 };
 use crate::image::{Descriptor, Digest, Manifest, Name, RepositoryName, Tag, media_type};
@@ -321,8 +321,8 @@ impl Store for Ecr {
         if self.journal.is_some() { ResumeState::Bytes } else { ResumeState::Blobs }
     }
 
-    fn setbacks(&self) -> Setbacks {
-        self.calls.setbacks.all()
+    fn retries(&self) -> Retries {
+        self.calls.retries.all()
     }
 
     fn check_tags<'a>(&'a self, digest: &'a Digest, tags: &'a [String]) -> StoreFuture<'a, ()> {

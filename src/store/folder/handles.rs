@@ -14,7 +14,7 @@ use rustix::io::Errno;
 use super::Linked;
 use crate::platform::user;
 
-/// What files of an image get, less what the umask takes away.
+/// Mode of an image's files, less what the umask takes away.
 const WIDE: Mode = Mode::RUSR.union(Mode::WUSR).union(Mode::RGRP).union(Mode::ROTH);
 const PRIVATE: Mode = Mode::RUSR.union(Mode::WUSR);
 /// A pipe or a device that is found instead of a file does not hold anybody up, and is found out by its type.

@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 use reqwest::{RequestBuilder, Response};
 
 use super::super::connections::SendError;
-use super::super::download::{Asked, Failure};
+use super::super::download::{Failure, ReadyRequest};
 use super::*;
 use crate::image::Digest;
 
@@ -128,9 +128,13 @@ struct Blobs {
 }
 
 impl Origin for Blobs {
-    fn request<'a>(&'a self, _: &'a Descriptor, _: Option<&'a str>) -> BoxFuture<'a, Result<Asked, Failure>> {
+    fn request<'a>(
+        &'a self,
+        _: &'a Descriptor,
+        _: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<ReadyRequest, Failure>> {
         let request = self.client.get(&self.url);
-        Box::pin(async move { Ok(Asked { request, authorization: String::new() }) })
+        Box::pin(async move { Ok(ReadyRequest { request, authorization: String::new() }) })
     }
 
     fn send(&self, request: RequestBuilder) -> BoxFuture<'_, Result<Response, SendError>> {
@@ -145,7 +149,7 @@ impl Origin for Blobs {
         Arc::clone(&self.lanes)
     }
 
-    fn set_back(&self, _: bool) {}
+    fn count_retry(&self, _: bool) {}
 }
 
 fn blob(size: usize) -> (Vec<u8>, Descriptor) {

@@ -130,7 +130,7 @@ impl<'a> BlobUpload<'a> {
             session.doubtful = false;
         }
         if !expired {
-            self.remote.reads.setbacks.count(error.status == Some(429));
+            self.remote.reads.retries.count(error.status == Some(429));
             tokio::time::sleep(self.remote.pause(&error, self.failures)).await;
         }
         Ok(false)

@@ -10,7 +10,7 @@ use super::super::http::is_passing;
 use super::Login;
 use super::error::ResponseError;
 use super::read::{Reads, refused};
-use super::token::Asks;
+use super::token::Authentication;
 use crate::network::probe::speaks_tls;
 
 /// Outcome of the first request.
@@ -62,7 +62,7 @@ impl Reads {
 
     /// Whether it is not known yet how the registry wants to be asked.
     pub(super) fn is_unasked(&self) -> bool {
-        *self.challenge() == Asks::Unknown
+        *self.challenge() == Authentication::Unknown
     }
 
     /// Finds out whether the registry speaks TLS, while it is asked without. An answer that makes sense says that it
@@ -96,7 +96,7 @@ impl Reads {
             403 => return Err(refused(response).await),
             status if is_passing(status) => return Err(refused(response).await),
             500.. => {}
-            _ => *self.challenge() = Asks::Nothing,
+            _ => *self.challenge() = Authentication::Nothing,
         }
         Ok(Settled::Answered(response))
     }

@@ -76,14 +76,14 @@ impl<'de> Visitor<'de> for ListVisitor {
 }
 
 /// The names of a whole list.
-struct Listed {
+struct NameList {
     names: BTreeSet<String>,
     /// Whether every page had a list: some registries say `null` where there is nothing.
     is_list: bool,
 }
 
 /// Result of looking up a tag.
-enum Found {
+enum TagLookup {
     Image(Digest),
     Not(Unreadable),
 }
@@ -101,12 +101,12 @@ impl Remote {
         Ok(listed.map(|listed| TagListing { is_list: listed.is_list, ..TagListing::of(listed.names) }))
     }
 
-    async fn names(&self, doing: &'static str, list: Resource<'_>) -> Result<Option<Listed>, Error> {
+    async fn names(&self, doing: &'static str, list: Resource<'_>) -> Result<Option<NameList>, Error> {
         let right = if matches!(list, Resource::Catalog) { Right::Catalog } else { Right::Pull };
         let failed = |error| self.explained(error, doing);
         let endless = |reason: String| failed(ResponseError::plain(reason));
         let first = self.reads.url(list).map_err(failed)?;
-        let mut listed = Listed { names: BTreeSet::new(), is_list: true };
+        let mut listed = NameList { names: BTreeSet::new(), is_list: true };
         let (mut walk, mut bytes) = (ListWalk::default(), 0);
         let mut url = asked(&first, None);
         loop {
@@ -142,14 +142,14 @@ impl Remote {
         let Some(mut listed) = self.list().await? else { return Ok(None) };
         listed.retain(chosen);
         let ask = |tag: Tag| async move { Ok::<_, Error>((self.digest_of(&tag).await?, tag)) };
-        let found: Vec<(Found, Tag)> =
+        let found: Vec<(TagLookup, Tag)> =
             stream::iter(listed.tags).map(ask).buffered(QUESTIONS).try_collect().await?;
         let unreadable = listed.invalid.into_iter().map(Unreadable::invalid).collect();
         let mut listing = ImageListing { is_list: listed.is_list, unreadable, ..ImageListing::default() };
         for (found, tag) in found {
             match found {
-                Found::Image(digest) => listing.images.push((tag, digest)),
-                Found::Not(unreadable) => listing.unreadable.push(unreadable),
+                TagLookup::Image(digest) => listing.images.push((tag, digest)),
+                TagLookup::Not(unreadable) => listing.unreadable.push(unreadable),
             }
         }
         Ok(Some(listing))
@@ -157,8 +157,8 @@ impl Remote {
 
     /// What a listed tag names. The header is the registry's word, and what is copied later is checked. That there is
     /// nothing only GET may say: some registries answer 404 or 405 to every HEAD.
-    async fn digest_of(&self, tag: &Tag) -> Result<Found, Error> {
-        let unreadable = |reason: String| Found::Not(Unreadable { name: tag.to_string(), reason });
+    async fn digest_of(&self, tag: &Tag) -> Result<TagLookup, Error> {
+        let unreadable = |reason: String| TagLookup::Not(Unreadable { name: tag.to_string(), reason });
         let ask = async || {
             for method in [Method::HEAD, Method::GET] {
                 let response = self.reads.answer(&method, Resource::Tag(tag)).await?;
@@ -175,11 +175,11 @@ impl Remote {
                 let told =
                     header.and_then(|digest| digest.to_str().ok()).and_then(|digest| digest.parse().ok());
                 if let Some(told) = told {
-                    return Ok(Found::Image(told));
+                    return Ok(TagLookup::Image(told));
                 }
                 if method == Method::GET {
                     return Ok(match bounded(response, MAXIMUM_MANIFEST).await {
-                        Ok(bytes) => Found::Image(Digest::of(&bytes)),
+                        Ok(bytes) => TagLookup::Image(Digest::of(&bytes)),
                         Err(error) if !error.passing => unreadable(error.reason),
                         Err(error) => return Err(error),
                     });

@@ -37,13 +37,13 @@ use self::challenge::Challenge;
 pub use self::error::Error;
 use self::error::ResponseError;
 use self::resource::Resource;
-use self::token::Asks;
+use self::token::Authentication;
 pub use self::token::Renew;
 use super::connections::Connections;
 pub use super::connections::Network;
-use super::setbacks::SetbackCounter;
+use super::retries::RetryCounter;
 use super::{
-    Buffers, Capabilities, ImageListing, Journal, PendingBlob, Reader, ResumeState, Setbacks, Source, Store,
+    Buffers, Capabilities, ImageListing, Journal, PendingBlob, Reader, ResumeState, Retries, Source, Store,
     StoreFuture, TagFilter, TagListing, Written,
 };
 use crate::image::{Descriptor, Digest, Manifest, Name, Registry, RepositoryName, Tag};
@@ -98,10 +98,10 @@ impl Remote {
             pushing: Mutex::default(),
             listing: Mutex::default(),
             challenge: std::sync::Mutex::new(match Registry::of_host(host) {
-                Some(Registry::Ecr { .. }) => Asks::Challenges(Challenge::Basic),
-                _ => Asks::Unknown,
+                Some(Registry::Ecr { .. }) => Authentication::Challenges(Challenge::Basic),
+                _ => Authentication::Unknown,
             }),
-            setbacks: SetbackCounter::default(),
+            retries: RetryCounter::default(),
             lanes: Arc::default(),
         };
         Self {
@@ -172,7 +172,7 @@ impl Remote {
             if failures >= ATTEMPTS || !error.passing || !lost {
                 return Err(self.explained(error, doing));
             }
-            self.reads.setbacks.count(error.status == Some(429));
+            self.reads.retries.count(error.status == Some(429));
             tokio::time::sleep(self.pause(&error, failures)).await;
         }
         unreachable!("the last attempt returns")
@@ -302,8 +302,8 @@ impl Store for Remote {
         })
     }
 
-    fn setbacks(&self) -> Setbacks {
-        self.reads.setbacks.all()
+    fn retries(&self) -> Retries {
+        self.reads.retries.all()
     }
 
     fn keeps(&self) -> ResumeState {

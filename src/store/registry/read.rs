@@ -12,14 +12,14 @@ use reqwest::{Method, RequestBuilder, Response};
 use tokio::sync::Mutex;
 
 use super::super::connections::{Connections, SendError};
-use super::super::download::{Asked, Failure, Origin};
+use super::super::download::{Failure, Origin, ReadyRequest};
 use super::super::http::retry_after;
 use super::super::lanes::Lanes;
-use super::super::setbacks::SetbackCounter;
+use super::super::retries::RetryCounter;
 use super::error::ResponseError;
 use super::listing::is_no_answer;
 use super::resource::Resource;
-use super::token::{Asks, Renew, Right, with};
+use super::token::{Authentication, Renew, Right, with};
 use super::{Error, Login, Remote};
 use crate::image::{Descriptor, Digest, MAXIMUM_MANIFEST, Manifest, Name, RepositoryName, Tag, media_type};
 use crate::store;
@@ -47,9 +47,9 @@ pub(super) struct Reads {
     /// Last `Authorization` header for the catalog.
     pub(super) listing: Mutex<Option<String>>,
     /// How the registry wants to be asked.
-    pub(super) challenge: std::sync::Mutex<Asks>,
+    pub(super) challenge: std::sync::Mutex<Authentication>,
     /// How many requests failed and were repeated.
-    pub(super) setbacks: SetbackCounter,
+    pub(super) retries: RetryCounter,
     /// Connections for downloads beyond one for each blob.
     pub(super) lanes: Arc<Lanes>,
 }
@@ -87,13 +87,13 @@ impl Origin for Reads {
         &'a self,
         blob: &'a Descriptor,
         stale: Option<&'a str>,
-    ) -> BoxFuture<'a, Result<Asked, Failure>> {
+    ) -> BoxFuture<'a, Result<ReadyRequest, Failure>> {
         let asked = async move {
             let url = self.url(Resource::Blob(&blob.digest))?;
             let client = self.connections.client(&url).map_err(ResponseError::plain)?;
             let request = client.get(url).header(USER_AGENT, super::USER_AGENT);
             let authorization = self.authorization(Right::Pull, stale).await?;
-            Ok(Asked { request: with(request, &authorization), authorization })
+            Ok(ReadyRequest { request: with(request, &authorization), authorization })
         };
         Box::pin(async move {
             asked.await.map_err(|error: ResponseError| {
@@ -118,8 +118,8 @@ impl Origin for Reads {
         Arc::clone(&self.lanes)
     }
 
-    fn set_back(&self, is_throttled: bool) {
-        self.setbacks.count(is_throttled);
+    fn count_retry(&self, is_throttled: bool) {
+        self.retries.count(is_throttled);
     }
 }
 

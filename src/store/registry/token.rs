@@ -40,9 +40,9 @@ struct Token {
     access_token: Option<String>,
 }
 
-/// What a registry wants to know of whoever asks it.
+/// Authentication that a registry asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Asks {
+pub(super) enum Authentication {
     /// It was not asked yet.
     Unknown,
     /// It has answered without a challenge.
@@ -96,9 +96,9 @@ impl Reads {
         }
         let known = self.challenge().clone();
         let challenge = match known {
-            Asks::Challenges(challenge) => Some(challenge),
-            Asks::Nothing => None,
-            Asks::Unknown => self.challenged().await?,
+            Authentication::Challenges(challenge) => Some(challenge),
+            Authentication::Nothing => None,
+            Authentication::Unknown => self.challenged().await?,
         };
         match challenge {
             Some(Challenge::Bearer { realm, service }) => {
@@ -117,18 +117,18 @@ impl Reads {
             return Err(refused(answer).await);
         }
         let challenge = challenge::of(answer.headers());
-        *self.challenge() = challenge.clone().map_or(Asks::Nothing, Asks::Challenges);
+        *self.challenge() = challenge.clone().map_or(Authentication::Nothing, Authentication::Challenges);
         Ok(challenge)
     }
 
     /// Remembers how a refusal says that the registry wants to be asked.
     pub(super) fn note(&self, refusal: &Response) {
         if let Some(challenge) = challenge::of(refusal.headers()) {
-            *self.challenge() = Asks::Challenges(challenge);
+            *self.challenge() = Authentication::Challenges(challenge);
         }
     }
 
-    pub(super) fn challenge(&self) -> MutexGuard<'_, Asks> {
+    pub(super) fn challenge(&self) -> MutexGuard<'_, Authentication> {
         self.challenge.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

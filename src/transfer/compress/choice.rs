@@ -15,7 +15,7 @@ pub(super) struct Choice {
     pub(super) compression: Compression,
     /// Whether somebody asked for it.
     asked: bool,
-    /// What the destination is; the least where there is none.
+    /// Capabilities of the destination; the least if there is none.
     to: Capabilities,
     /// Whether the image's own digest is asked for.
     fixed: bool,

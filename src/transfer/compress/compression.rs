@@ -31,7 +31,7 @@ pub struct Compression {
 impl Compression {
     /// Default for uncompressed layers of docker archives and engines.
     pub(super) const USUAL: Self = Self { method: Method::Gzip, level: None };
-    /// What layers become that older docker engines cannot load.
+    /// Method for layers that older docker engines cannot load.
     pub(super) const UNCOMPRESSED: Self = Self { method: Method::Uncompressed, level: None };
 
     /// The level that is meant: the usual ones of skopeo and crane's compressor, and of zstd's own tool.

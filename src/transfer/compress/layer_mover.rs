@@ -16,7 +16,7 @@ use super::spool::{self, Filling};
 use crate::image::{Descriptor, Digest};
 use crate::store::{Buffers, PendingBlob, Shared, Source, Written};
 use crate::transfer::progress::{Event, Progress};
-use crate::transfer::{Error, Options};
+use crate::transfer::{Error, Options, Stores};
 
 /// The most layers that are compressed or wait in spools at once.
 const SPOOLS: usize = 4;
@@ -54,15 +54,14 @@ impl Work {
 impl LayerMover {
     pub(super) fn new(
         compression: Compression,
-        source: &Shared,
-        destination: &Shared,
+        stores: Stores<'_>,
         options: &Options,
         progress: &Arc<dyn Progress>,
     ) -> Self {
         Self {
             compression,
-            source: Arc::clone(source),
-            destination: Arc::clone(destination),
+            source: Arc::clone(stores.source),
+            destination: Arc::clone(stores.destination),
             cache: options.cache.clone(),
             buffers: Arc::clone(&options.buffers),
             workers: WorkerPool::new(&options.buffers),
@@ -95,7 +94,7 @@ impl LayerMover {
         Ok((layer.blob.digest, packed, written))
     }
 
-    /// What became of the layer the last time, where the destination can be asked about that.
+    /// The layer's result of an earlier transfer, if the destination can be asked about it.
     fn known(&self, layer: &Layer) -> Option<Descriptor> {
         // An archive gives a blob that it is asked about its place at once, and this is only a hint.
         let to = self.destination.capabilities();
@@ -156,7 +155,7 @@ impl LayerMover {
         progress: &HalfProgress,
     ) -> Result<Descriptor, Error> {
         let report = |position| progress.compressed(position);
-        let mut packing = pin!(pack(&self.source, layer, self.compression, &self.workers, filling, report));
+        let mut packing = pin!(pack(&self.source, layer, (self.compression, &self.workers), filling, report));
         tokio::select! {
             packed = &mut packing => packed,
             turn = Arc::clone(&self.workers.turn).acquire_owned() => {

@@ -37,7 +37,7 @@ use super::limits::WINDOW;
 use super::plan::{Blobs, Plan};
 use super::progress::{Event, Progress};
 use super::slow::SlowWatch;
-use super::{Error, Options, Outcome, expect, move_blobs, put_children};
+use super::{Error, Options, Outcome, Stores, expect, move_blobs, put_children};
 use crate::image::{Descriptor, Digest, Manifest};
 use crate::store::{self, Shared, Written};
 
@@ -72,12 +72,12 @@ impl LayerCompression {
     /// Moves the image: what stays as it is, and what is compressed on the way.
     pub(super) async fn add(
         self,
-        source: &Shared,
-        destination: &Shared,
+        stores: Stores<'_>,
         plan: &Plan,
         options: &Options,
         progress: &Arc<dyn Progress>,
     ) -> Result<Outcome, Error> {
+        let Stores { source, destination } = stores;
         let mut kept = Blobs::default();
         plan.image().for_each(|manifest| kept.add(manifest));
         kept.list.retain(|blob| !self.layers.contains_key(&blob.digest));
@@ -90,17 +90,9 @@ impl LayerCompression {
         let bytes = moving.iter().copied().chain(layers).map(|blob| blob.size).fold(0, u64::saturating_add);
         let present = kept.list.len() - moving.len();
         progress.hear(Event::Planned { blobs: moving.len() + self.layers.len(), bytes, present });
-        let mut outcome = Outcome {
-            digest: plan.root.digest().clone(),
-            rewritten: plan.rewritten,
-            blobs: 0,
-            bytes: 0,
-            present: kept.list.len(),
-            referrers: 0,
-            compressed: self.layers.len(),
-        };
-        move_blobs(source, destination, &moving, options, progress, &mut outcome).await?;
-        let packed = self.layers(source, destination, options, progress, &mut outcome).await?;
+        let mut outcome = self.outcome(plan, kept.list.len());
+        move_blobs(stores, &moving, options, progress, &mut outcome).await?;
+        let packed = self.layers(stores, options, progress, &mut outcome).await?;
         let (children, root) = self.rewritten(source, plan, &packed)?;
         expect(source, &root, options)?;
         // Only now is it known which digest the tags are to name.
@@ -110,6 +102,19 @@ impl LayerCompression {
         progress.hear(Event::Manifest(root.digest()));
         root.digest().clone_into(&mut outcome.digest);
         Ok(outcome)
+    }
+
+    /// The outcome before anything moved: so many of the blobs that stay as they are count as present.
+    fn outcome(&self, plan: &Plan, present: usize) -> Outcome {
+        Outcome {
+            digest: plan.root.digest().clone(),
+            rewritten: plan.rewritten,
+            blobs: 0,
+            bytes: 0,
+            present,
+            referrers: 0,
+            compressed: self.layers.len(),
+        }
     }
 
     /// Finds a tag that cannot move before a byte is sent.
@@ -153,7 +158,7 @@ impl LayerCompression {
                 known
             } else {
                 let (_, filling) = spool::new().map_err(spool::failed)?;
-                pack(source, layer, self.compression, &workers, filling, |_| {}).await?
+                pack(source, layer, (self.compression, &workers), filling, |_| {}).await?
             };
             packed.insert(digest.clone(), new);
         }
@@ -163,15 +168,14 @@ impl LayerCompression {
     /// Compresses and moves the layers; answers what became of each.
     async fn layers(
         &self,
-        source: &Shared,
-        destination: &Shared,
+        stores: Stores<'_>,
         options: &Options,
         progress: &Arc<dyn Progress>,
         outcome: &mut Outcome,
     ) -> Result<HashMap<Digest, Descriptor>, Error> {
-        let mover = LayerMover::new(self.compression, source, destination, options, progress);
+        let mover = LayerMover::new(self.compression, stores, options, progress);
         let _half = options.buffers.halve().await;
-        let (work, mut slow) = (mover.work(), SlowWatch::new(source, destination, progress));
+        let (work, mut slow) = (mover.work(), SlowWatch::new(stores.source, stores.destination, progress));
         let mut window = tokio::time::interval(WINDOW);
         window.reset();
         let mut tasks = JoinSet::new();

@@ -60,19 +60,18 @@ impl WorkerPool {
 pub(super) async fn pack(
     source: &Shared,
     layer: &Layer,
-    compression: Compression,
-    workers: &WorkerPool,
+    (compression, workers): (Compression, &WorkerPool),
     filling: Filling,
     report: impl Fn(u64),
 ) -> Result<Descriptor, Error> {
     let stream = Source::new(Arc::clone(source), layer.blob.clone(), |_| {}).stream().await?;
     let (sender, receiver) = mpsc::channel(AHEAD);
-    let (workers, diff_ids, digest) = (workers.clone(), layer.diff_ids.clone(), layer.blob.digest.clone());
-    let wanted = Wanted::default();
+    let (own_workers, own_layer) = (workers.clone(), layer.clone());
+    let wanted = CancelOnDrop::default();
     let still = Arc::clone(&wanted.0);
     let packing = tokio::task::spawn_blocking(move || {
         let incoming = Incoming { pieces: receiver, piece: Vec::new(), position: 0, unwanted: still };
-        run(incoming, &diff_ids, &digest, compression, &workers, filling)
+        run(incoming, &own_layer, compression, &own_workers, filling)
     });
     // Where the packer gave up, the rest of the layer has nowhere to go, and the packer says why.
     let fed = feed(stream, sender, report).await;
@@ -103,9 +102,9 @@ async fn feed(mut stream: Stream, sender: mpsc::Sender<Vec<u8>>, report: impl Fn
 /// Tells the packer, which cannot be aborted, that nobody waits for it any more: an interrupt is to take no longer than
 /// a block.
 #[derive(Default)]
-struct Wanted(Arc<AtomicBool>);
+struct CancelOnDrop(Arc<AtomicBool>);
 
-impl Drop for Wanted {
+impl Drop for CancelOnDrop {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
     }
@@ -131,12 +130,12 @@ impl Failure {
 
 fn run(
     mut incoming: Incoming,
-    diff_ids: &[Digest],
-    digest: &Digest,
+    layer: &Layer,
     compression: Compression,
     workers: &WorkerPool,
     mut filling: Filling,
 ) -> Result<(Digest, u64), Failure> {
+    let (digest, diff_ids) = (&layer.blob.digest, &layer.diff_ids);
     let unwanted = Arc::clone(&incoming.unwanted);
     let front = incoming.fill_buf().map_err(Failure::Unpack)?;
     let mut plain = Plain { hasher: None, failed: None, reader: Box::new(io::empty()), unwanted };
@@ -154,16 +153,7 @@ fn run(
     let done = match compression.method {
         Method::Gzip => gzip::compress(&mut plain, &mut filling, level, workers),
         Method::Uncompressed => io::copy(&mut plain, &mut filling).map(|_| ()),
-        Method::Zstd => zstd::stream::Encoder::new(&mut filling, i32::from(level)).and_then(|mut encoder| {
-            // Larger reads than those of io::copy, which would cost a call for each 8 KiB.
-            let mut block = vec![0; deflate::BLOCK];
-            loop {
-                match gzip::fill(&mut plain, &mut block)? {
-                    0 => break encoder.finish().map(|_| ()),
-                    length => io::Write::write_all(&mut encoder, &block[..length])?,
-                }
-            }
-        }),
+        Method::Zstd => compress_zstd(&mut plain, &mut filling, level),
     };
     if let Some(error) = plain.failed {
         return Err(Failure::Unpack(error));
@@ -174,6 +164,18 @@ fn run(
     match diff_ids.iter().find(|expected| **expected != found) {
         Some(expected) => Err(Failure::Identity { expected: expected.clone(), found }),
         None => Ok(filling.finish()),
+    }
+}
+
+fn compress_zstd(plain: &mut Plain, filling: &mut Filling, level: u8) -> io::Result<()> {
+    let mut encoder = zstd::stream::Encoder::new(filling, i32::from(level))?;
+    // Larger reads than those of io::copy, which would cost a call for each 8 KiB.
+    let mut block = vec![0; deflate::BLOCK];
+    loop {
+        match gzip::fill(plain, &mut block)? {
+            0 => return encoder.finish().map(|_| ()),
+            length => io::Write::write_all(&mut encoder, &block[..length])?,
+        }
     }
 }
 

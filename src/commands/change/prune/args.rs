@@ -8,7 +8,7 @@ use super::super::super::consent::ConsentArgs;
 use super::super::super::images::age::{Age, duration};
 use super::super::super::images::common_args::ReadingArgs;
 use super::super::super::images::selection::RepositoryArgs;
-use super::super::super::most::Most;
+use super::super::super::max_images::MaxImages;
 use super::super::super::registry::usage;
 use super::super::super::report::ReportArgs;
 use crate::image::graph::Time;
@@ -110,7 +110,7 @@ pub(super) struct RuleArgs {
     grace: Duration,
     /// Change nothing in any repository if more than this would go in one: a number or a percentage of its images
     #[arg(long, value_name = "NUMBER|PERCENT%", help_heading = "Brakes")]
-    pub(super) max: Option<Most>,
+    pub(super) max: Option<MaxImages>,
     /// Leave a repository without any tagged image, if it comes to that
     #[arg(long, help_heading = "Brakes")]
     pub(super) allow_empty: bool,

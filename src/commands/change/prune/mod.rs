@@ -16,7 +16,7 @@ use serde_json::json;
 use self::args::{PruneArgs, RuleArgs};
 use self::brakes::brakes;
 use self::contents::Target;
-use self::plan_file::{PlanFile, Refused};
+use self::plan_file::{PlanError, PlanFile};
 use self::policy_file::Policy;
 use super::super::consent::Consent;
 use super::super::images::children::tell_fetched;
@@ -73,7 +73,7 @@ fn prune(context: &Context, arguments: &PruneArgs) -> anyhow::Result<ExitCode> {
     block_on_finishing(|stop| async move {
         let planned = stop.or(plans(context, arguments)).await;
         let mut plans = match planned {
-            Err(error) if error.is::<Refused>() => {
+            Err(error) if error.is::<PlanError>() => {
                 context.ui.note(&format!("error: {error}; nothing was changed"));
                 return Ok(ExitCode::from(CONFLICT));
             }
@@ -111,13 +111,23 @@ fn prune(context: &Context, arguments: &PruneArgs) -> anyhow::Result<ExitCode> {
         if let Some(signal) = stop.signal() {
             return Ok(ExitCode::from(signal.exit_code()));
         }
-        for brake in &plans.brakes {
-            context.ui.note(&format!("warning: {brake}"));
-        }
-        let code = rows.finish(context, plans.failures)?;
-        let is_braked = code == ExitCode::SUCCESS && !plans.brakes.is_empty();
-        Ok(if is_braked { ExitCode::from(NO) } else { code })
+        finish(context, &rows, &plans.brakes, plans.failures)
     })
+}
+
+/// Warns of the brakes that were met, tells what failed, and chooses the exit code.
+fn finish(
+    context: &Context,
+    rows: &PlannedRows<'_>,
+    brakes: &[String],
+    failures: Failures,
+) -> anyhow::Result<ExitCode> {
+    for brake in brakes {
+        context.ui.note(&format!("warning: {brake}"));
+    }
+    let code = rows.finish(context, failures)?;
+    let is_braked = code == ExitCode::SUCCESS && !brakes.is_empty();
+    Ok(if is_braked { ExitCode::from(NO) } else { code })
 }
 
 /// Whether standard input is named among the arguments; it can be read once.

@@ -31,7 +31,7 @@ pub(super) struct PlanFile {
 /// Why a plan is not carried out.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub(super) struct Refused(pub(super) String);
+pub(super) struct PlanError(pub(super) String);
 
 /// Writes plans to a file.
 pub(super) fn write(file: &str, plans: &[Planned]) -> anyhow::Result<()> {
@@ -96,7 +96,7 @@ impl PlanFile {
         if age > oldest || age < -SignedDuration::from_hours(1) {
             let reason =
                 format!("the plan {file} is of {created}, and --plan-age allows one of the last {oldest:#}");
-            return Err(Refused(reason).into());
+            return Err(PlanError(reason).into());
         }
         Ok(Self { value })
     }
@@ -159,14 +159,14 @@ async fn load(value: &Value, connection: &Arc<Connection>, cache: &ManifestCache
 }
 
 /// Refuses a plan that was made for another registry.
-fn check_registry(value: &Value, repository: &Repository, account: Option<&str>) -> Result<(), Refused> {
+fn check_registry(value: &Value, repository: &Repository, account: Option<&str>) -> Result<(), PlanError> {
     let region = repository.connection.region();
     let planned_for = (value["registryId"].as_str(), value["region"].as_str());
     if (account.is_none() || account == planned_for.0) && region.as_deref() == planned_for.1 {
         return Ok(());
     }
     let shown = |text: Option<&str>| text.unwrap_or("?").to_owned();
-    Err(Refused(format!(
+    Err(PlanError(format!(
         "the plan is for {} in the registry {} in {}, and not for {} in {}",
         repository.name,
         shown(planned_for.0),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::exact;
-use super::{By, Contents, DuArgs, Price};
+use super::{Contents, DuArgs, GroupBy, Price};
 use crate::image::graph::{Image, Status};
 
 const GIBIBYTE: f64 = 1024.0 * 1024.0 * 1024.0;
@@ -28,12 +28,12 @@ pub(super) struct Group {
 }
 
 impl Group {
-    /// What the group takes, as far as it is known: layers once where they are known.
+    /// Bytes of the group, as far as they are known: layers once where they are known.
     pub(super) fn shown(&self) -> u64 {
         self.unique.unwrap_or(self.bytes)
     }
 
-    /// What the group costs in a month.
+    /// Cost of the group for a month.
     #[allow(clippy::cast_precision_loss, reason = "a price for a person to read")]
     pub(super) fn cost(&self, price: Price) -> f64 {
         let gibibytes = |bytes: u64| bytes as f64 / GIBIBYTE;
@@ -45,7 +45,7 @@ impl Group {
 pub(super) fn group(arguments: &DuArgs, contents: &[Contents]) -> Vec<Group> {
     let mut groups: BTreeMap<(usize, String), Group> = BTreeMap::new();
     for (number, each) in contents.iter().enumerate() {
-        let is_repository = arguments.by == By::Repo;
+        let is_repository = arguments.by == GroupBy::Repo;
         let (key, name) =
             if is_repository { (number, each.repository.name.clone()) } else { (0, String::new()) };
         if is_repository {
@@ -81,21 +81,21 @@ pub(super) fn group(arguments: &DuArgs, contents: &[Contents]) -> Vec<Group> {
     let mut groups: Vec<Group> =
         groups.into_iter().map(|((_, name), group)| Group { name, ..group }).collect();
     match arguments.by {
-        By::Age => groups.reverse(),
+        GroupBy::Age => groups.reverse(),
         _ => groups
             .sort_by(|one, other| other.shown().cmp(&one.shown()).then_with(|| one.name.cmp(&other.name))),
     }
     groups
 }
 
-fn name_of(by: By, image: &Image) -> String {
+fn name_of(by: GroupBy, image: &Image) -> String {
     match by {
-        By::Age => {
+        GroupBy::Age => {
             let month = |time: crate::image::graph::Time| time.timestamp().strftime("%Y-%m").to_string();
             image.pushed().map_or_else(|| "?".to_owned(), month)
         }
-        By::Status => image.status().name().to_lowercase(),
-        By::TagPrefix | By::Repo => match image.tags().next() {
+        GroupBy::Status => image.status().name().to_lowercase(),
+        GroupBy::TagPrefix | GroupBy::Repo => match image.tags().next() {
             None => "(untagged)".to_owned(),
             Some(_) if image.is_companion() => "(companions)".to_owned(),
             Some(tag) => {

@@ -41,8 +41,8 @@ struct DuArgs {
     #[arg(long)]
     all: bool,
     /// What sizes are summed by: repository, the letters that a tag begins with, the month of the push, or the status
-    #[arg(long, value_enum, value_name = "GROUP", default_value_t = By::Repo)]
-    by: By,
+    #[arg(long, value_enum, value_name = "GROUP", default_value_t = GroupBy::Repo)]
+    by: GroupBy,
     /// Count every layer once: reads all manifests that are not in the cache, which counts as a pull of each
     #[arg(long)]
     exact: bool,
@@ -57,16 +57,16 @@ struct DuArgs {
     reading: ReadingArgs,
 }
 
-/// What sizes are summed by.
+/// Key by which sizes are summed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum By {
+enum GroupBy {
     Repo,
     TagPrefix,
     Age,
     Status,
 }
 
-/// What a GiB costs in a month.
+/// Price of a GiB for a month.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Price {
     standard: f64,
@@ -105,7 +105,7 @@ struct Contents {
 fn du(context: &Context, arguments: &DuArgs) -> anyhow::Result<ExitCode> {
     let output = Output::with_formats(context, FORMATS)?;
     let reports = arguments.reports.read(FORMATS)?;
-    if arguments.exact && arguments.by != By::Repo {
+    if arguments.exact && arguments.by != GroupBy::Repo {
         return Err(usage("--exact counts layers by repository; leave out --by, since images share layers"));
     }
     let all = arguments.all || arguments.repositories.is_empty();
@@ -131,7 +131,7 @@ fn du(context: &Context, arguments: &DuArgs) -> anyhow::Result<ExitCode> {
         ("failures".to_owned(), failures.json()),
     ]);
     let (columns, total) = (rows.columns(), Some(rows.total()));
-    let member = if arguments.by == By::Repo { "repositories" } else { "groups" };
+    let member = if arguments.by == GroupBy::Repo { "repositories" } else { "groups" };
     let listing = Listing { member, columns, rows: &rows, total, more };
     let document = DuDocument { listing, rows: &rows };
     output.document(&document)?;

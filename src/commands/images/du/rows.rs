@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::super::output::{Column, Rows};
 use super::groups::Group;
-use super::{By, DuArgs};
+use super::{DuArgs, GroupBy};
 use crate::ui::progress::human;
 
 /// The columns of the longest bar.
@@ -30,12 +30,12 @@ impl<'a> GroupRows<'a> {
     /// The columns of the table.
     pub(super) fn columns(&self) -> Vec<Column> {
         let name = match self.arguments.by {
-            By::Repo => "REPOSITORY",
-            By::TagPrefix => "TAGS",
-            By::Age => "PUSHED",
-            By::Status => "STATUS",
+            GroupBy::Repo => "REPOSITORY",
+            GroupBy::TagPrefix => "TAGS",
+            GroupBy::Age => "PUSHED",
+            GroupBy::Status => "STATUS",
         };
-        let by_repository = self.arguments.by == By::Repo;
+        let by_repository = self.arguments.by == GroupBy::Repo;
         let mut columns = vec![Column::wrapped(name), Column::right("IMAGES"), Column::right("SIZE")];
         let optional = [
             (self.arguments.exact, Column::right("ONLY HERE")),
@@ -80,7 +80,7 @@ impl<'a> GroupRows<'a> {
     }
 
     fn row(&self, group: &Group) -> Vec<String> {
-        let by_repository = self.arguments.by == By::Repo;
+        let by_repository = self.arguments.by == GroupBy::Repo;
         let mut cells = vec![group.name.clone(), group.images.to_string(), self.size(group, group.shown())];
         if self.arguments.exact {
             cells.push(group.only_here.map(human).unwrap_or_default());

@@ -96,12 +96,12 @@ fn inspect(context: &Context, arguments: &InspectArgs) -> anyhow::Result<ExitCod
     ))?;
     tell_fetched(context, fetched);
     let inspected = match found {
-        Found::Image(inspected) => inspected,
-        Found::NoPlatform => {
+        Inspection::Image(inspected) => inspected,
+        Inspection::NoPlatform => {
             let platform = arguments.platform.as_deref().unwrap_or_default();
             return Ok(answer(context, NO, &format!("{reference} has no image for {platform}")));
         }
-        Found::Unreadable => {
+        Inspection::Unreadable => {
             let why = "its manifest cannot be read: it is archived, or was deleted meanwhile";
             return Ok(answer(context, UNKNOWN, &format!("{reference}: {why}")));
         }
@@ -125,8 +125,8 @@ fn inspect(context: &Context, arguments: &InspectArgs) -> anyhow::Result<ExitCod
     Ok(ExitCode::SUCCESS)
 }
 
-/// What was found.
-enum Found {
+/// Result of the inspection.
+enum Inspection {
     Image(Box<Inspected>),
     NoPlatform,
     Unreadable,
@@ -138,14 +138,14 @@ async fn read(
     name: &Name,
     platform: Option<&Platform>,
     (cache, is_measured): (&ManifestCache, bool),
-) -> anyhow::Result<(Found, usize)> {
+) -> anyhow::Result<(Inspection, usize)> {
     // Asked first, and alone: the service's own words for what is absent.
     let input = json!({"repositoryName": repository.name, "imageIds": [identifier(name)]});
     let answer = repository.connection.call("DescribeImages", input).await?;
     let digest = answer["imageDetails"][0]["imageDigest"].as_str().unwrap_or_default().parse()?;
     let mut graph = graph(repository, Images::Any).await?;
     known_children(&mut graph, cache);
-    let Some(mut position) = graph.position(&digest) else { return Ok((Found::Unreadable, 0)) };
+    let Some(mut position) = graph.position(&digest) else { return Ok((Inspection::Unreadable, 0)) };
     let mut fetched = 0;
     if let Some(platform) = platform {
         let contents = Contents { repository, graph: &graph, cache };
@@ -153,13 +153,13 @@ async fn read(
         fetched += chosen.fetched;
         match chosen.digest.and_then(|digest| graph.position(&digest)) {
             Some(found) => position = found,
-            None => return Ok((Found::NoPlatform, fetched)),
+            None => return Ok((Inspection::NoPlatform, fetched)),
         }
     }
     let contents = Contents { repository, graph: &graph, cache };
     let (manifest, is_fetched) = contents.manifest(position).await?;
     fetched += usize::from(is_fetched);
-    let Some(manifest) = manifest else { return Ok((Found::Unreadable, fetched)) };
+    let Some(manifest) = manifest else { return Ok((Inspection::Unreadable, fetched)) };
     let configuration = match manifest.content() {
         Content::Image { config, .. } => Some(contents.configuration(config).await?),
         Content::Index(_) => None,
@@ -175,7 +175,7 @@ async fn read(
         graph.link();
     }
     Ok((
-        Found::Image(Box::new(Inspected { graph, position, manifest, configuration, uncompressed })),
+        Inspection::Image(Box::new(Inspected { graph, position, manifest, configuration, uncompressed })),
         fetched,
     ))
 }

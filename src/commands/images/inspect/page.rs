@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::super::super::Context;
-use super::super::list::tree::{self, Place};
+use super::super::list::tree::{self, ImagePosition};
 use super::{InspectArgs, Inspected};
 use crate::escape::escape;
 use crate::image::graph::{Graph, Time};
@@ -144,7 +144,7 @@ fn short(graph: &Graph, position: usize) -> String {
 }
 
 fn tree(graph: &Graph, position: usize) -> Vec<String> {
-    let lines = tree::lines(graph, Place::new(0, position));
+    let lines = tree::lines(graph, ImagePosition::new(0, position));
     let shown = lines.iter().map(|line| {
         let label = line.platform.as_deref().map(|platform| format!("{platform}  ")).unwrap_or_default();
         format!("{}{label}{}", line.branches, short(graph, line.place.position as usize))

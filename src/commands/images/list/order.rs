@@ -23,7 +23,7 @@ pub(super) struct OrderArgs {
     limit: Option<usize>,
 }
 
-/// What images are ordered by.
+/// Order of images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Key {
     Pushed,
@@ -36,12 +36,12 @@ enum Key {
 
 /// An image of one of several repositories.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::commands::images) struct Place {
+pub(in crate::commands::images) struct ImagePosition {
     pub(in crate::commands::images) repository: u32,
     pub(in crate::commands::images) position: u32,
 }
 
-impl Place {
+impl ImagePosition {
     pub(in crate::commands::images) fn new(repository: usize, position: usize) -> Self {
         let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         Self { repository: number(repository), position: number(position) }
@@ -54,11 +54,11 @@ impl Place {
 
 impl OrderArgs {
     /// The images that are listed, in their order.
-    pub(super) fn places(&self, all: &[Contents], filter: &Filter<'_>) -> Vec<Place> {
+    pub(super) fn places(&self, all: &[Contents], filter: &Filter<'_>) -> Vec<ImagePosition> {
         let mut places = Vec::new();
         for (number, contents) in all.iter().enumerate() {
             let listed = (0..contents.graph.len()).filter(|position| filter.lists(contents, *position));
-            places.extend(listed.map(|position| Place::new(number, position)));
+            places.extend(listed.map(|position| ImagePosition::new(number, position)));
         }
         places.shrink_to_fit();
         places.sort_by(|one, other| self.sort.compare(all, filter, *one, *other));
@@ -79,7 +79,13 @@ impl OrderArgs {
 impl Key {
     /// Compares two images; of two that are equal the tagged one comes first, then the smaller digest: an index goes up
     /// in the same moment as its children, and is what somebody looks for.
-    fn compare(self, all: &[Contents], filter: &Filter<'_>, one: Place, other: Place) -> Ordering {
+    fn compare(
+        self,
+        all: &[Contents],
+        filter: &Filter<'_>,
+        one: ImagePosition,
+        other: ImagePosition,
+    ) -> Ordering {
         let ((a, at), (b, to)) = (one.contents(all), other.contents(all));
         let (image, beside) = (a.graph.image(at), b.graph.image(to));
         let newest = || Reverse(image.pushed()).cmp(&Reverse(beside.pushed()));

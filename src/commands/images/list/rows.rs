@@ -8,7 +8,7 @@ use super::super::super::Context;
 use super::super::json::image_members;
 use super::super::output::{Column, Rows};
 use super::filter::Filter;
-use super::order::Place;
+use super::order::ImagePosition;
 use super::tree::{self, Line};
 use super::{Contents, ImagesArgs};
 use crate::image::graph::{Graph, Status, Time};
@@ -46,7 +46,7 @@ impl<'a> ImageRows<'a> {
         let filter = Filter::new(arguments, Timestamp::now());
         let places = arguments.order.places(contents, &filter);
         let lines: Vec<Line> = if arguments.tree {
-            let of = |place: Place| tree::lines(&place.contents(contents).0.graph, place);
+            let of = |place: ImagePosition| tree::lines(&place.contents(contents).0.graph, place);
             places.into_iter().flat_map(of).collect()
         } else {
             places.into_iter().map(Line::root).collect()

@@ -21,7 +21,7 @@ pub(super) struct Scans {
     all: HashMap<usize, Scan>,
 }
 
-/// What is known of one image's scan.
+/// Scan of one image, as far as it is known.
 #[derive(Debug, Clone)]
 struct Scan {
     status: String,

@@ -48,7 +48,7 @@ pub(in crate::commands) trait Document {
     fn write_json(&self, out: &mut dyn Write) -> io::Result<()> {
         write_value(out, &self.json())
     }
-    /// What a person reads.
+    /// Text for people.
     fn table(&self, out: &mut dyn Write, style: Style) -> io::Result<()>;
     /// Records of fields.
     fn records(&self) -> Vec<Vec<String>>;
@@ -56,7 +56,7 @@ pub(in crate::commands) trait Document {
     fn write_text(&self, out: &mut dyn Write) -> io::Result<()> {
         self.records().iter().try_for_each(|record| write_record(out, record))
     }
-    /// What a job summary or a comment shows.
+    /// Markdown for a job summary or a comment.
     fn markdown(&self, out: &mut dyn Write) -> io::Result<()>;
     /// A log of SARIF.
     fn sarif(&self) -> Value {

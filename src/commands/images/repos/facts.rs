@@ -15,7 +15,7 @@ use crate::image::graph::Time;
 /// A repository and what was asked about it.
 pub(super) struct Facts {
     pub(super) repository: Repository,
-    /// What DescribeRepositories says.
+    /// Members of DescribeRepositories.
     pub(super) description: Value,
     pub(super) created: Option<Time>,
     /// `None` where it was not asked for or could not be told.

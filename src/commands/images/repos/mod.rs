@@ -53,7 +53,7 @@ struct ReposArgs {
     reading: ReadingArgs,
 }
 
-/// What repositories are ordered by.
+/// Order of repositories.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Key {
     Name,

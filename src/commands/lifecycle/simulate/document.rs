@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::super::super::images::failures::Failures;
 use super::super::super::images::output::{Column, Document, Grid, Style};
 use super::super::super::report::html::{Cell, Page};
-use super::When;
+use super::SimulatedPeriod;
 use super::over::Week;
 use super::simulation::Simulation;
 use crate::lifecycle::{Action, Explanation};
@@ -22,7 +22,7 @@ const BAR: u64 = 30;
 pub(in crate::commands::lifecycle) struct SimulationDocument<'a> {
     pub(in crate::commands::lifecycle) simulations: &'a [Simulation],
     pub(in crate::commands::lifecycle) failures: &'a Failures,
-    pub(in crate::commands::lifecycle) when: When,
+    pub(in crate::commands::lifecycle) when: SimulatedPeriod,
     /// Whether each image is shown.
     pub(in crate::commands::lifecycle) explain: bool,
     /// Whether account and region are shown.

@@ -20,7 +20,7 @@ use super::super::images::common_args::ReadingArgs;
 use super::super::images::failures::{Failures, NO};
 use super::super::images::output::{Format, Output};
 use super::super::images::selection::{RegistryArgs, Repository, RepositoryArgs, Selection};
-use super::super::most::Most;
+use super::super::max_images::MaxImages;
 use super::super::registry::usage;
 use super::super::report::{self, ReportArgs};
 use super::super::{Command, Context, block_on, command_args, protect_from};
@@ -53,7 +53,7 @@ struct SimulateArgs {
     explain: bool,
     /// Exit 1 if more images of a repository would expire: a number, or a share such as 20%
     #[arg(long, value_name = "NUMBER|PERCENT%")]
-    max: Option<Most>,
+    max: Option<MaxImages>,
     /// Warn where an image would expire that this file refers to: any text with references, such as
     /// `kubectl get pods -A -o json` or task definitions; - is standard input
     #[arg(long, value_name = "FILE")]
@@ -93,13 +93,13 @@ fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
 
 /// The instants that a simulation is about.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct When {
+pub(super) struct SimulatedPeriod {
     pub(super) at: Timestamp,
     /// How long it goes on.
     pub(super) over: Option<Duration>,
 }
 
-impl When {
+impl SimulatedPeriod {
     /// Now, once.
     pub(super) fn now() -> Self {
         Self { at: Timestamp::now(), over: None }
@@ -123,11 +123,11 @@ impl When {
 fn simulate(context: &Context, arguments: &SimulateArgs) -> anyhow::Result<ExitCode> {
     let output = Output::with_formats(context, FORMATS)?;
     let reports = arguments.reports.read(FORMATS)?;
-    let when = When::read(arguments)?;
+    let when = SimulatedPeriod::read(arguments)?;
     arguments.check_stdin()?;
     let file = arguments.file.as_deref().map(PolicyText::read_file).transpose()?;
     let protected = protect_from::references(context, &arguments.protect_from)?;
-    let given = Given { file: file.as_ref(), protected: &protected };
+    let given = PolicyFiles { file: file.as_ref(), protected: &protected };
     let mut selection = Selection::read(&context.settings, &arguments.repositories, &arguments.registries)?;
     let mut failures = Failures::default();
     let simulations = block_on::<_, anyhow::Error>(async {
@@ -158,10 +158,10 @@ fn simulate(context: &Context, arguments: &SimulateArgs) -> anyhow::Result<ExitC
 
 /// Files of the command line.
 #[derive(Clone, Copy)]
-struct Given<'a> {
+struct PolicyFiles<'a> {
     /// The policy to simulate.
     file: Option<&'a PolicyText>,
-    /// What `--protect-from` refers to.
+    /// References of `--protect-from`.
     protected: &'a References,
 }
 
@@ -169,8 +169,8 @@ async fn one(
     context: &Context,
     arguments: &SimulateArgs,
     repository: &Repository,
-    given: Given<'_>,
-    when: When,
+    given: PolicyFiles<'_>,
+    when: SimulatedPeriod,
 ) -> anyhow::Result<Simulation> {
     let policy = match given.file {
         Some(policy) => Some(policy.clone()),

@@ -8,9 +8,9 @@ use super::super::super::images::children::all_children;
 use super::super::super::images::describe::{Images, graph};
 use super::super::super::images::manifest_cache::ManifestCache;
 use super::super::super::images::selection::Repository;
-use super::super::super::most::Most;
+use super::super::super::max_images::MaxImages;
 use super::super::policy_text::PolicyText;
-use super::When;
+use super::SimulatedPeriod;
 use super::over::{self, Week};
 use super::warnings::{self, Warning};
 use crate::image::graph::{Graph, Status, Time};
@@ -59,7 +59,7 @@ impl Simulation {
         repository: &Repository,
         policy: Option<PolicyText>,
         cache: &ManifestCache,
-        when: When,
+        when: SimulatedPeriod,
     ) -> anyhow::Result<Self> {
         let mut graph = graph(repository, Images::Any).await?;
         let (mut fetched, mut unknown_indexes) = (0, 0);
@@ -90,7 +90,7 @@ impl Simulation {
         Ok(simulation)
     }
 
-    fn evaluate(&mut self, when: When) {
+    fn evaluate(&mut self, when: SimulatedPeriod) {
         let Some(PolicyText { policy, .. }) = &self.policy else { return };
         self.plan = evaluate(policy, &self.images, self.at);
         let mut acted: HashMap<i64, (usize, u64)> = HashMap::new();
@@ -124,7 +124,7 @@ impl Simulation {
     }
 
     /// Message where more would expire than may.
-    pub(super) fn objection(&self, most: Most) -> Option<String> {
+    pub(super) fn objection(&self, most: MaxImages) -> Option<String> {
         let (expired, images) = (self.count(Action::Expire), self.images.len());
         let is_exceeded = most.is_exceeded(expired, images);
         let text = most.text();
