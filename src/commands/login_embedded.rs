@@ -33,6 +33,6 @@ pub(super) fn entry(context: &Context, args: &LoginArgs) -> anyhow::Result<(Stri
     let token = base64_simd::STANDARD.encode_to_string(format!("{}:{}", answer.user, answer.password));
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a date after 1970")]
     let expires = answer.expires_at.map_or(requested + LIFE, |seconds| seconds as u64);
-    let entry = CachedToken::new("ecr", &caller.region, "embedded ECR".to_owned(), token, requested, expires);
+    let entry = CachedToken::new("ecr", &caller.region, "embedded ECR".to_owned(), token, requested..expires);
     Ok((host, entry))
 }

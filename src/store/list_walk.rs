@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use serde_json::Value;
+
 use crate::image::Digest;
 
 /// Nobody has more pages; what goes on beyond them has no end.
@@ -43,6 +45,31 @@ impl ListWalk {
             return Err(format!("its list has no end: {MAX_IDLE_PAGES} pages in a row brought nothing new"));
         }
         Ok(())
+    }
+}
+
+/// A listing of AWS, whose pages have the next one's `nextToken`.
+#[derive(Debug, Default)]
+pub struct TokenPages {
+    walk: ListWalk,
+    token: Value,
+}
+
+impl TokenPages {
+    /// The input that asks for the next page.
+    pub fn input(&mut self, mut input: Value) -> Result<Value, String> {
+        self.walk.enter(self.token.as_str().unwrap_or_default())?;
+        if !self.token.is_null() {
+            input["nextToken"] = self.token.take();
+        }
+        Ok(input)
+    }
+
+    /// Notes a page and how many entries it brought. Returns whether another one follows.
+    pub fn page(&mut self, answer: &Value, entries: usize) -> Result<bool, String> {
+        self.walk.brought(entries)?;
+        self.token = answer.get("nextToken").cloned().unwrap_or_default();
+        Ok(!self.token.is_null())
     }
 }
 

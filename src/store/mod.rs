@@ -51,7 +51,7 @@ pub use error::Error;
 pub use folder::private_temporary;
 pub use journal::Journal;
 pub use layout::Layout;
-pub use list_walk::ListWalk;
+pub use list_walk::{ListWalk, TokenPages};
 pub use listing::{ImageListing, TagListing, Unreadable};
 pub use memory::Memory;
 pub use pending::PendingBlob;

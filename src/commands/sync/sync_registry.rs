@@ -1,6 +1,6 @@
 //! The registries on both sides of a mirror, and the repositories that are meant.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::super::distribution;
 use super::super::ecr_repository::EcrRepository;
@@ -8,7 +8,7 @@ use super::super::location::Location;
 use super::super::registry::{self, explained};
 use crate::image::{Name, Reference, Registry, RepositoryName, glob};
 use crate::settings::Settings;
-use crate::store::ListWalk;
+use crate::store::TokenPages;
 use crate::store::registry::Remote;
 use crate::ui::progress::Display;
 
@@ -187,25 +187,20 @@ pub(super) async fn repositories<'a>(
 
 async fn described(target: &EcrRepository) -> anyhow::Result<Vec<String>> {
     let mut names = Vec::new();
-    let mut token = Value::Null;
-    let mut walk = ListWalk::default();
+    let mut pages = TokenPages::default();
     let endless = |reason| anyhow::anyhow!("cannot list the repositories of Amazon ECR: {reason}");
     loop {
-        walk.enter(token.as_str().unwrap_or_default()).map_err(endless)?;
         let mut input = json!({"maxResults": PAGE});
         if let Some(registry) = &target.repository.registry {
             input["registryId"] = json!(registry);
         }
-        if !token.is_null() {
-            input["nextToken"] = token;
-        }
-        let mut answer = target.client.call("DescribeRepositories", input).await?;
+        let input = pages.input(input).map_err(endless)?;
+        let answer = target.client.call("DescribeRepositories", input).await?;
         let some =
             answer["repositories"].as_array().ok_or_else(|| endless("its answer is no list".to_owned()))?;
-        walk.brought(some.len()).map_err(endless)?;
+        let goes_on = pages.page(&answer, some.len()).map_err(endless)?;
         names.extend(some.iter().filter_map(|each| each["repositoryName"].as_str()).map(ToOwned::to_owned));
-        token = answer["nextToken"].take();
-        if token.is_null() {
+        if !goes_on {
             return Ok(names);
         }
     }

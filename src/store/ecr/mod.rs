@@ -20,8 +20,8 @@ use self::pace::Pace;
 use super::connections::Connections;
 pub use super::connections::Network;
 use super::{
-    Buffers, Capabilities, ImageListing, Journal, ListWalk, PendingBlob, Reader, ResumeState, Retries,
-    Source, Store, StoreFuture, TagFilter, TagListing, Unreadable, Written,
+    Buffers, Capabilities, ImageListing, Journal, PendingBlob, Reader, ResumeState, Retries, Source, Store,
+    StoreFuture, TagFilter, TagListing, TokenPages, Unreadable, Written,
 };
 use crate::image::{Descriptor, Digest, Manifest, Name, RepositoryName, Tag, media_type};
 use crate::service::Client;
@@ -172,18 +172,14 @@ impl Ecr {
     async fn list(&self, chosen: &TagFilter) -> Result<ImageListing, Error> {
         const OPERATION: &str = "ListImages";
         let nonsense = |reason: String| self.calls.nonsense(OPERATION, &reason);
-        let (mut listing, mut walk) = (ImageListing::default(), ListWalk::default());
-        let mut token = Value::Null;
+        let (mut listing, mut pages) = (ImageListing::default(), TokenPages::default());
         loop {
-            walk.enter(token.as_str().unwrap_or_default()).map_err(nonsense)?;
-            let mut members = json!({"filter": {"tagStatus": "TAGGED"}, "maxResults": 1000});
-            if !token.is_null() {
-                members["nextToken"] = token;
-            }
+            let members = json!({"filter": {"tagStatus": "TAGGED"}, "maxResults": 1000});
+            let members = pages.input(members).map_err(nonsense)?;
             let answer = self.calls.call(OPERATION, members).await?;
             let images = answer.get("imageIds").and_then(Value::as_array);
             let images = images.ok_or_else(|| nonsense("no list of images".to_owned()))?;
-            walk.brought(images.len()).map_err(nonsense)?;
+            let goes_on = pages.page(&answer, images.len()).map_err(nonsense)?;
             for image in images {
                 let Some(name) = text(image, "imageTag").filter(|name| chosen(name)) else { continue };
                 let digest = text(image, "imageDigest").and_then(|digest| digest.parse().ok());
@@ -196,8 +192,7 @@ impl Ecr {
                     }
                 }
             }
-            token = answer.get("nextToken").cloned().unwrap_or_default();
-            if token.is_null() {
+            if !goes_on {
                 return Ok(listing);
             }
         }

@@ -3,7 +3,7 @@
 use futures_util::future::try_join_all;
 use serde_json::{Value, json};
 
-use super::super::ListWalk;
+use super::super::TokenPages;
 use super::{Ecr, Error, list, text};
 use crate::image::mutability::is_immutable;
 use crate::image::{Descriptor, Digest, Tag};
@@ -78,27 +78,22 @@ impl Ecr {
     pub(super) async fn about(&self, subject: &Digest) -> Result<Vec<Descriptor>, Error> {
         const OPERATION: &str = "ListImageReferrers";
         let mut found = Vec::new();
-        let mut token = Value::Null;
         let endless = |reason: String| self.calls.nonsense(OPERATION, &reason);
-        let mut walk = ListWalk::default();
+        let mut pages = TokenPages::default();
         loop {
-            walk.enter(token.as_str().unwrap_or_default()).map_err(endless)?;
-            let mut members = json!({"subjectId": {"imageDigest": subject}, "maxResults": PAGE});
-            if !token.is_null() {
-                members["nextToken"] = token;
-            }
+            let members = json!({"subjectId": {"imageDigest": subject}, "maxResults": PAGE});
+            let members = pages.input(members).map_err(endless)?;
             let answer = match self.calls.call(OPERATION, members).await {
                 // A subject that is not there has none.
                 Err(Error::Service(error)) if error.code() == Some("ImageNotFoundException") => break,
                 answer => answer?,
             };
             let referrers = list(&answer, "referrers");
-            walk.brought(referrers.len()).map_err(endless)?;
+            let goes_on = pages.page(&answer, referrers.len()).map_err(endless)?;
             for referrer in referrers {
                 found.push(self.referrer(referrer)?);
             }
-            token = answer.get("nextToken").cloned().unwrap_or_default();
-            if token.is_null() {
+            if !goes_on {
                 break;
             }
         }
