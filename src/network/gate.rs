@@ -52,8 +52,8 @@ pub trait Lost {
 /// What matters of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Kind {
-    /// Whether it is so small that it may be sent twice.
-    pub is_small: bool,
+    /// Whether it may be sent twice: it is small, and only asks, or begins something that may be left alone.
+    pub is_repeatable: bool,
     /// Whether it goes without TLS. Then a connection looks open when the server does not know of it yet.
     pub is_plain: bool,
 }
@@ -138,14 +138,14 @@ impl Gate {
                 }
                 return Some(Ok(answer));
             }
-            _ = told.changed(), if kind.is_small => match tokio::time::timeout(GRACE, &mut first).await {
+            _ = told.changed(), if kind.is_repeatable => match tokio::time::timeout(GRACE, &mut first).await {
                 Ok(answer) => answer,
                 Err(_) => return None,
             },
         };
         match answer.as_ref().err().map(Lost::loss) {
             None => self.state().answered(begun.elapsed()),
-            Some(Some(loss)) if kind.is_small || loss == Loss::Unsent => {
+            Some(Some(loss)) if kind.is_repeatable || loss == Loss::Unsent => {
                 if self.is_lost_for_want_of_connections().await {
                     return None;
                 }
@@ -160,7 +160,7 @@ impl Gate {
     where
         F: Future<Output = Result<T, E>>,
     {
-        if !kind.is_small || !kind.is_plain {
+        if !kind.is_repeatable || !kind.is_plain {
             std::future::pending::<()>().await;
         }
         loop {
@@ -191,12 +191,12 @@ impl Gate {
         let mut sent = pin!(attempt(self.state().is_last(&turn.turns)));
         let answer = match tokio::time::timeout(patience, &mut sent).await {
             Ok(answer) => answer,
-            Err(_) if kind.is_small && self.state().halve(&turn.turns) => return None,
+            Err(_) if kind.is_repeatable && self.state().halve(&turn.turns) => return None,
             Err(_) => sent.await,
         };
         match answer.as_ref().err().map(Lost::loss) {
             None => self.state().answered_in_turn(&turn.turns, begun.elapsed()),
-            Some(Some(loss)) if kind.is_small || loss == Loss::Unsent => {
+            Some(Some(loss)) if kind.is_repeatable || loss == Loss::Unsent => {
                 let wait = self.state().lost_in_turn(&turn.turns);
                 if let Some(wait) = wait {
                     // What was given up at the other end takes a moment to be noticed in between.

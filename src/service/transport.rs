@@ -47,8 +47,9 @@ use dial::Dialer;
 const MAX_ANSWER: usize = 32 << 20;
 /// The largest refusal that is read; what follows is left unread.
 const MAX_REFUSAL: usize = 1 << 20;
-/// The largest body, in bytes, of a request that may be sent twice where connections are few: no part of a layer.
-const SMALL_BODY: u64 = 4096;
+/// Beginnings of the operations that may be called twice where connections are few: those that ask, and the one that
+/// begins an upload, which ends by itself where nothing comes of it.
+const REPEATABLE: [&str; 6] = ["Describe", "Get", "List", "BatchGet", "BatchCheck", "InitiateLayerUpload"];
 
 /// The longest time for an answer that goes on and on. Silence ends by the read timeout.
 const MAX_ANSWER_TIME: Duration = Duration::from_mins(5);
@@ -163,10 +164,8 @@ impl Shared {
 
     async fn send(&self, request: Request<SdkBody>) -> Result<Response<SdkBody>, TransportError> {
         let (parts, body) = request.into_parts();
-        let kind = Kind {
-            is_small: body.content_length().is_some_and(|length| length <= SMALL_BODY),
-            is_plain: parts.uri.scheme_str() != Some("https"),
-        };
+        let kind =
+            Kind { is_repeatable: is_repeatable(&parts), is_plain: parts.uri.scheme_str() != Some("https") };
         let attempt = |closes: bool| {
             let (mut parts, again) = (parts.clone(), body.try_clone());
             if closes {
@@ -250,6 +249,13 @@ impl Shared {
         };
         frame.transpose().map_err(|_| TransportError::Closed)
     }
+}
+
+/// Whether a request is that of an operation that may be called twice.
+fn is_repeatable(request: &request::Parts) -> bool {
+    let target = request.headers.get("x-amz-target").and_then(|target| target.to_str().ok());
+    let operation = target.and_then(|target| target.rsplit('.').next());
+    operation.is_some_and(|operation| REPEATABLE.iter().any(|start| operation.starts_with(start)))
 }
 
 fn client<C: Connect + Clone>(connector: C) -> Client<C, Upload<SdkBody>> {

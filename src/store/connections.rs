@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use reqwest::header::{CONNECTION, HeaderValue};
 use reqwest::redirect::Policy;
-use reqwest::{Body, ClientBuilder, Proxy, Request, RequestBuilder, Response};
+use reqwest::{Body, ClientBuilder, Method, Proxy, Request, RequestBuilder, Response};
 use rustls::ClientConfig;
 use url::Url;
 
@@ -18,8 +18,6 @@ use crate::network::upload::{Timeouts, Upload};
 use crate::network::{self, find, log, tls_reason};
 
 const MAXIMUM_REDIRECTS: usize = 5;
-/// The largest body, in bytes, of a request that may be sent twice where connections are few: no blob's.
-const SMALL_BODY: usize = 4096;
 
 /// Network settings of a transfer that the client does not apply by itself.
 #[derive(Debug, Clone)]
@@ -208,8 +206,8 @@ impl Connections {
 
     /// Sends a request with a body that is there already, or none.
     async fn send_in_turn(&self, client: &reqwest::Client, request: Request) -> Result<Response, SendError> {
-        let size = request.body().and_then(Body::as_bytes).map_or(0, <[u8]>::len);
-        let kind = Kind { is_small: size <= SMALL_BODY, is_plain: request.url().scheme() == "http" };
+        let kind =
+            Kind { is_repeatable: is_repeatable(&request), is_plain: request.url().scheme() == "http" };
         let attempt = |closes: bool| {
             let again = request.try_clone();
             Box::pin(async move {
@@ -249,6 +247,13 @@ impl Connections {
         }
         lost
     }
+}
+
+/// Whether a request may be sent twice where connections are few: a question, or the beginning of an upload, which ends
+/// by itself where nothing comes of it.
+fn is_repeatable(request: &Request) -> bool {
+    let has_body = request.body().and_then(Body::as_bytes).is_some_and(|body| !body.is_empty());
+    matches!(*request.method(), Method::GET | Method::HEAD | Method::POST) && !has_body
 }
 
 /// Whether a request's body is something to read: a manifest or a form, and no part of a blob.

@@ -12,6 +12,8 @@ use super::super::MAX_IDLE;
 const PATIENCE: Duration = Duration::from_millis(60);
 /// The longest after which an answer is: a second attempt needs a connection that is kept still.
 const MAX_PATIENCE: Duration = Duration::from_millis(120);
+/// The fewest requests that have to wait before a second attempt makes sense: with fewer there is little to gain.
+const MANY: usize = 8;
 /// Second attempts that may get no answer in time before somebody else gets one.
 const FUTILE: usize = 2;
 /// The most turns at first.
@@ -117,9 +119,9 @@ impl State {
         (self.slowest.unwrap_or_default() * 2).clamp(PATIENCE, MAX_PATIENCE)
     }
 
-    /// Whether a second attempt makes sense: others get answers.
+    /// Whether a second attempt makes sense: many wait, and others get answers.
     pub(super) fn begin_second(&mut self) -> bool {
-        let makes_sense = self.slowest.is_some() && self.futile < FUTILE;
+        let makes_sense = self.in_flight >= MANY && self.slowest.is_some() && self.futile < FUTILE;
         self.futile += usize::from(makes_sense);
         makes_sense
     }
@@ -301,6 +303,10 @@ mod tests {
             assert!(!state.overtook());
             state.answered(PATIENCE * 2);
         }
+        // A command that makes one call makes it once, however long that takes.
+        let mut alone = sent(1);
+        alone.answered(QUICK);
+        assert!(!alone.begin_second());
         // Two second attempts without an answer have to do until somebody else gets one.
         assert_eq!([(); 3].map(|()| state.begin_second()), [true, true, false]);
         answer(&mut state, 1);
