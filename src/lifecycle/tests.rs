@@ -134,6 +134,11 @@ fn what_nobody_can_have_meant_is_a_warning() {
     assert_eq!(codes(&[&tagged(1, r#""tagPatternList":["-a"]"#)]), ["2 cannot-match"]);
     let age = r#""tagStatus":"any","countType":"sinceImagePushed","countUnit":"days","countNumber":30"#;
     assert_eq!(codes(&[&rule(1, age)]), ["2 keeps-nothing"]);
+    // An empty prefix, as a template leaves it, and a star are all tags.
+    for list in [r#""tagPrefixList":[""]"#, r#""tagPatternList":["*"]"#] {
+        let age = age.replace(r#""any""#, &format!(r#""tagged",{list}"#));
+        assert_eq!(codes(&[&rule(1, &age)]), ["2 keeps-nothing"], "{list}");
+    }
     let archive = r#"{"rulePriority":1,"selection":{"tagStatus":"any","countType":"sinceImagePulled","countUnit":"days","countNumber":30},"action":{"type":"transition","targetStorageClass":"archive"}}"#;
     assert_eq!(codes(&[archive]), ["2 archive-without-expire"]);
     let later = r#"{"rulePriority":2,"selection":{"tagStatus":"any","storageClass":"archive","countType":"sinceImageTransitioned","countUnit":"days","countNumber":90},"action":{"type":"expire"}}"#;

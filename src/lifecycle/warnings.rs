@@ -31,9 +31,11 @@ pub(super) fn of(policy: &Policy) -> Vec<Problem> {
         if let Some((list, text)) = unmatchable(&rule.tags) {
             warn("cannot-match", list, format!("no tag can match {text:?}, so the rule selects nothing"));
         }
-        if let (Tags::Any, Count::SincePushed(_), Action::Expire) = (&rule.tags, rule.count, rule.action) {
-            let message = "the rule keeps nothing: without new pushes all images expire by their age";
-            warn("keeps-nothing", "/selection", message.to_owned());
+        if let (Count::SincePushed(_), Action::Expire) = (rule.count, rule.action)
+            && let Some(all) = all_of(&rule.tags)
+        {
+            let message = format!("the rule keeps nothing: without new pushes {all} expire by their age");
+            warn("keeps-nothing", "/selection", message);
         }
         if rule.action == Action::Archive && !expires_archived(rules) {
             let message = "archived images stay for ever: no rule with storageClass archive expires them";
@@ -84,6 +86,15 @@ fn includes(earlier: &Tags, later: &Tags) -> bool {
             earlier.iter().all(|earlier| later.iter().any(|later| covers(earlier, later)))
         }
     }
+}
+
+/// The images that are selected where no tag of them is spared: by an empty prefix or a star, all that have tags.
+fn all_of(tags: &Tags) -> Option<&'static str> {
+    if *tags == Tags::Any {
+        return Some("all images");
+    }
+    let is_star = |pattern: &String| pattern.bytes().all(|byte| byte == b'*');
+    patterns(tags)?.iter().all(is_star).then_some("all tagged images")
 }
 
 /// A prefix or pattern that no tag can match, and its list.
