@@ -9,7 +9,9 @@
 
 Needs a release build (`cargo build --release`) and Python 3 with sqlite3; the AWS CLI is taken from the folder that
 CONTRIBUTING.md ("Other programs") says how to make (PEERS, default /opt/peers), and left out where there is none. The
-images are written into the embedded ECR's database, which pushing them would take minutes for. Only loopback is used.
+images are written into the embedded ECR's database, which pushing them would take minutes for. `list` measures twice: at
+the embedded ECR, whose time for making its answers both programs wait for, and at a server that has these answers
+ready, which leaves the programs' own time. Only loopback is used.
 """
 
 import base64
@@ -85,6 +87,46 @@ class Counter:
             to.shutdown(socket.SHUT_WR)
 
 
+def http_message(stream):
+    """A request or an answer with a length, whole; empty at the end of the stream."""
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        line = stream.readline()
+        if not line:
+            return b"", b""
+        head += line
+    fields = dict(line.lower().split(b":", 1) for line in head.split(b"\r\n")[1:] if b":" in line)
+    return head, stream.read(int(fields.get(b"content-length", 0)))
+
+
+def serve_recorded(target):
+    """Answers each call as the server at this port answered it the first time."""
+    answers = {}
+
+    def ask(head, body):
+        with socket.create_connection(("127.0.0.1", target)) as far, far.makefile("rb") as stream:
+            far.sendall(head + body)
+            return b"".join(http_message(stream))
+
+    def serve(near):
+        with near, near.makefile("rb") as stream, contextlib.suppress(OSError):
+            while True:
+                head, body = http_message(stream)
+                if not head:
+                    return
+                operation = next((line for line in head.lower().split(b"\r\n") if line.startswith(b"x-amz-target")), b"")
+                if (operation, body) not in answers:
+                    answers[operation, body] = ask(head, body)
+                near.sendall(answers[operation, body])
+
+    listener = socket.create_server(("127.0.0.1", 0))
+    print(listener.getsockname()[1], flush=True)
+    while True:
+        near, _ = listener.accept()
+        near.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        threading.Thread(target=serve, args=(near,), daemon=True).start()
+
+
 class Workplace:
     """A server on a folder of its own, and a client that knows it."""
 
@@ -112,6 +154,13 @@ class Workplace:
     def peers(self, script, **variables):
         """A script of shell where the other programs are."""
         return ["/usr/sbin/chroot", str(PEERS), "/bin/sh", "-ec", script], {**self.environment, "HOME": "/root", **variables}
+
+    def record(self):
+        """From now on the programs ask a server that has its answers ready once they were asked for; answers its process."""
+        recorded = subprocess.Popen([sys.executable, __file__, "recorded", str(self.port)], stdout=subprocess.PIPE, text=True)
+        self.port = int(recorded.stdout.readline())
+        self.environment["AWS_ENDPOINT_URL"] = f"http://127.0.0.1:{self.port}"
+        return recorded
 
     def away(self):
         """The environment behind 50 ms of network, and the process that makes them."""
@@ -143,25 +192,42 @@ def row(workplace, name, program, rounds, peer=None):
 def measure_list(rounds, size):
     with tempfile.TemporaryDirectory() as folder:
         workplace = Workplace(folder)
-        tenth = size // 10
+        recorded = None
         try:
-            workplace.repository("tenth", tenth)
+            workplace.repository("tenth", size // 10)
             workplace.repository("all", size)
-            has_peer = (PEERS / "usr/bin/aws").exists()
-            aws = lambda *arguments: workplace.aws("describe-images", *arguments) if has_peer else None  # noqa: E731
-            newest = lambda name: aws("--repository-name", name, "--query", NEWEST)  # noqa: E731
-            whole = lambda name: aws("--repository-name", name)  # noqa: E731
-            head()
-            row(workplace, f"latest of {tenth}", workplace.ecr("latest", "tenth"), rounds, newest("tenth"))
-            row(workplace, f"latest of {size}", workplace.ecr("latest", "all"), rounds, newest("all"))
-            row(workplace, f"images --limit 20 of {size}", workplace.ecr("images", "all", "--limit", "20"), rounds, newest("all"))
-            less = row(workplace, f"images of {tenth}", workplace.ecr("images", "tenth"), rounds, whole("tenth"))
-            more = row(workplace, f"images of {size}", workplace.ecr("images", "all"), rounds, whole("all"))
-            print(f"{'bytes an image':44} {(more - less) * (1 << 20) / (size - tenth):8.0f}")
-            for form in ["json", "text", "markdown"]:
-                row(workplace, f"images --output {form} of {size}", workplace.ecr("images", "all", "--output", form), rounds)
+            print("At the embedded ECR:")
+            measure_lists(workplace, rounds, size)
+            recorded = workplace.record()
+            print("At a server that has its answers ready:")
+            measure_lists(workplace, rounds, size)
         finally:
+            if recorded:
+                recorded.terminate()
+                recorded.wait()
             workplace.server.stop()
+
+
+def measure_lists(workplace, rounds, size):
+    tenth = size // 10
+    has_peer = (PEERS / "usr/bin/aws").exists()
+
+    def measure(name, own, *theirs):
+        peer = workplace.aws("describe-images", "--repository-name", *theirs) if has_peer and theirs else None
+        # The first turn of each does not count: it is what a server records.
+        for program in filter(None, [workplace.ecr(*own), peer]):
+            run(*program)
+        return row(workplace, name, workplace.ecr(*own), rounds, peer)
+
+    head()
+    measure(f"latest of {tenth}", ["latest", "tenth"], "tenth", "--query", NEWEST)
+    measure(f"latest of {size}", ["latest", "all"], "all", "--query", NEWEST)
+    measure(f"images --limit 20 of {size}", ["images", "all", "--limit", "20"], "all", "--query", NEWEST)
+    less = measure(f"images of {tenth}", ["images", "tenth"], "tenth")
+    more = measure(f"images of {size}", ["images", "all"], "all")
+    print(f"{'bytes an image':44} {(more - less) * (1 << 20) / (size - tenth):8.0f}")
+    for form in ["json", "text", "markdown"]:
+        measure(f"images --output {form} of {size}", ["images", "all", "--output", form])
 
 
 def measure_usage(rounds, _):
@@ -296,6 +362,8 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["seed"]:
         seed(sys.argv[2], sys.argv[3], int(sys.argv[4]), int(sys.argv[5]))
         raise SystemExit
+    if sys.argv[1:2] == ["recorded"]:
+        serve_recorded(int(sys.argv[2]))
     work = {"list": measure_list, "usage": measure_usage, "gates": measure_gates, "change": measure_change}
     if len(sys.argv) < 2 or sys.argv[1] not in work:
         raise SystemExit(__doc__)
