@@ -1,5 +1,6 @@
 //! One image from a store to a location, into a repository that is created where it has to be.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use super::create::Creation;
@@ -29,14 +30,15 @@ impl ImageTransfer<'_> {
             Ok(outcome) => return Ok(outcome),
             Err(error) => error,
         };
-        if is_no_repository(&error, destination)
+        let is_destination = is_no_repository(&error, destination);
+        if is_destination
             && let Some(target) = target
             && let Some(creation) = self.creation().await
         {
             creation.create(&target.client, &target.repository).await?;
             return copy().await.map_err(explained);
         }
-        Err(no_repository(error, if target.is_some() { "; --create creates it" } else { "" }))
+        Err(no_repository(error, is_destination && target.is_some()))
     }
 
     /// How the destination's repository is created, if it may be.
@@ -65,9 +67,16 @@ impl ImageTransfer<'_> {
 }
 
 /// An error with what may help where a repository is missing.
-fn no_repository(error: transfer::Error, hint: &str) -> anyhow::Error {
+fn no_repository(error: transfer::Error, can_be_created: bool) -> anyhow::Error {
     match error {
         transfer::Error::Store(store::Error::Ecr(ecr::Error::NoRepository { repository, source })) => {
+            let hint = if can_be_created {
+                "; --create creates it".to_owned()
+            } else if Path::new(&repository).exists() {
+                format!("; for the file or folder of this name write ./{repository}")
+            } else {
+                String::new()
+            };
             let words = format!("the repository {repository} does not exist{hint}");
             anyhow::Error::from(source).context(words)
         }

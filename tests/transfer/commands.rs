@@ -327,6 +327,12 @@ fn a_template_for_pushes_creates_repositories() {
     assert_eq!(mutability("team/other"), "MUTABLE\n");
     let said = machine.fails(254, &format!("--local push {SAMPLE} teams/app:1.0"));
     assert!(said.contains("teams/app does not exist; --create creates it"), "{said}");
+    // A source is not created; a folder of its name is pointed to.
+    let said = machine.fails(254, "--local copy layouts/app:1 team/other:2");
+    assert!(said.starts_with("error: the repository layouts/app does not exist: "), "{said}");
+    std::fs::create_dir_all(machine.path().join("layouts/app")).unwrap();
+    let said = machine.fails(254, "--local copy layouts/app team/other:2");
+    assert!(said.contains("for the file or folder of this name write ./layouts/app: "), "{said}");
     machine.ok("--local sync team/app team/mirror");
     assert_eq!(mutability("team/mirror/team/app"), "IMMUTABLE\n");
 }

@@ -187,6 +187,13 @@ async fn what_is_no_archive_says_so() {
         let error = read(&text).await.unwrap_err();
         assert!(error.starts_with(&format!("{text} {expected}")), "{error}");
     }
+    // Somebody's file, named by mistake, is not quoted.
+    fs::write(&path, format!("password=hunter2\n{}", "x".repeat(600))).unwrap();
+    let error = read(&text).await.unwrap_err();
+    assert!(
+        error.contains("is not a tar file") && !error.contains("hunter2") && error.lines().count() == 1,
+        "{error}"
+    );
     let mut docker = tar::Builder::new(&mut bytes);
     let mut header = tar::Header::new_gnu();
     header.set_size(2);

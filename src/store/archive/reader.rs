@@ -63,8 +63,8 @@ impl ArchiveReader {
             file = unpacked
                 .map_err(|error| wrong(format!("cannot be decompressed into a temporary file: {error}")))?;
         }
-        let (entries, sparse) =
-            scan(&file).map_err(|error| wrong(format!("is not a tar file, or a damaged one: {error}")))?;
+        let (entries, sparse) = scan(&file)
+            .map_err(|error| wrong(format!("is not a tar file, or a damaged one: {}", reason(&error))))?;
         Ok(Self { path, file: Arc::new(file), entries, sparse, repository: None })
     }
 
@@ -134,6 +134,13 @@ impl Seek for Headers<'_> {
         self.position = moved.ok_or_else(|| io::Error::other("it has a file of an impossible size"))?;
         Ok(self.position)
     }
+}
+
+/// What is wrong with a tar header, without the bytes that the tar library quotes after it: they may be a secret's.
+fn reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    let words = text.split_once(": ").filter(|_| text.contains(" when getting "));
+    words.map_or(text.clone(), |(words, _)| words.to_owned())
 }
 
 /// Finds where each file of an archive lies.

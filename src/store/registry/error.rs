@@ -55,6 +55,16 @@ pub enum Error {
         /// The registry's answer.
         reason: String,
     },
+    /// Its server has a problem.
+    #[error("cannot {doing} {place}: {reason}; the registry's server has a problem: try again later")]
+    Failing {
+        /// The registry and the repository.
+        place: String,
+        /// The attempted action.
+        doing: &'static str,
+        /// The registry's answer.
+        reason: String,
+    },
     /// It said no.
     #[error("{place} refused to let us {doing}: {reason}")]
     Refused {
@@ -131,6 +141,7 @@ impl ResponseError {
                 Error::Unauthorized { place, doing, reason, hint }
             }
             Some(429) => Error::Throttled { place, doing, reason },
+            Some(status) if status >= 500 && status != 501 => Error::Failing { place, doing, reason },
             Some(status) => Error::Refused { status, place, doing, reason },
             None => Error::Unreachable { place, doing, reason },
         }

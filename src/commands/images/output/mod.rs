@@ -144,7 +144,7 @@ impl Document for Listing<'_> {
     }
 
     fn table(&self, out: &mut dyn Write, style: Style) -> io::Result<()> {
-        table::write(out, self, style)
+        if self.has_failed() { Ok(()) } else { table::write(out, self, style) }
     }
 
     fn records(&self) -> Vec<Vec<String>> {
@@ -157,7 +157,15 @@ impl Document for Listing<'_> {
     }
 
     fn markdown(&self, out: &mut dyn Write) -> io::Result<()> {
-        markdown::write(out, self)
+        if self.has_failed() { Ok(()) } else { markdown::write(out, self) }
+    }
+}
+
+impl Listing<'_> {
+    /// Whether there are only failures, which are told on standard error: a head without rows would look like an answer.
+    fn has_failed(&self) -> bool {
+        self.rows.len() == 0
+            && self.more.get("failures").and_then(Value::as_array).is_some_and(|all| !all.is_empty())
     }
 }
 
