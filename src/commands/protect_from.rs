@@ -13,6 +13,9 @@ const MAX_BYTES: u64 = 256 * 1024 * 1024;
 
 /// Reads what the files of `--protect-from` refer to.
 pub(super) fn references(context: &Context, files: &[String]) -> anyhow::Result<References> {
+    if files.is_empty() {
+        return Ok(References::default());
+    }
     let rules = login_hosts::rules(&context.settings)?;
     let is_ecr =
         |name: &str| host::Address::parse(name).is_some_and(|address| rules.target(&address).is_some());
@@ -25,7 +28,7 @@ pub(super) fn references(context: &Context, files: &[String]) -> anyhow::Result<
             .map_err(|unclear| usage(format!("--protect-from {name}: {unclear}; nothing was changed")))?;
         if found.count == 0 {
             return Err(usage(format!(
-                "--protect-from {name} has no reference to a registry of Amazon ECR and no digest, so that it would protect nothing"
+                "--protect-from {name} has no reference to a registry of Amazon ECR and is no list of digests, so that it would protect nothing"
             )));
         }
         all.extend(found);

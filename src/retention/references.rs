@@ -15,7 +15,7 @@ pub struct References {
     endings: HashMap<String, HashSet<String>>,
     /// Digests, wherever they stand.
     digests: HashSet<Digest>,
-    /// The number of references to a registry of ECR.
+    /// The number of references to a registry of ECR; of a list of nothing but digests, that of the digests.
     pub count: usize,
 }
 
@@ -32,28 +32,31 @@ pub struct Unclear {
 }
 
 impl References {
-    /// Finds every reference to a registry of ECR. `is_ecr` says which further hosts are such; registries of this machine
-    /// are too, as they may be mirrors. JSON that ends too early is an error: what is missing would protect nothing.
+    /// Finds every reference to a registry of ECR. `is_ecr` says which further hosts are such. References to a registry of
+    /// this machine protect too and do not count, as addresses of other services look like them. JSON that ends too early
+    /// is an error: what is missing would protect nothing.
     pub fn read(text: &str, is_ecr: impl Fn(&str) -> bool) -> Result<Self, Unclear> {
         check_whole(text)?;
         let mut found = Self::default();
         for (number, line) in text.lines().enumerate() {
-            let line = unescape(line);
-            for word in words(&line) {
-                found.take(&word, &is_ecr).map_err(|reason| Unclear {
+            each_word(&unescape(line), &mut |word| {
+                found.take(word, &is_ecr).map_err(|reason| Unclear {
                     line: number + 1,
                     text: word.text.to_owned(),
                     reason: reason.to_owned(),
-                })?;
-            }
+                })
+            })?;
+        }
+        if found.count == 0 && is_digest_list(text) {
+            found.count = found.digests.len();
         }
         Ok(found)
     }
 
     /// Takes what one word of the text refers to.
     fn take(&mut self, word: &Word<'_>, is_ecr: &impl Fn(&str) -> bool) -> Result<(), &'static str> {
-        self.take_digest(&word.plain);
-        let plain = word.plain.rsplit_once("//").map_or(word.plain.as_str(), |(_, rest)| rest);
+        self.take_digest(word.text);
+        let (scheme, plain) = word.plain.rsplit_once("//").unwrap_or(("", &word.plain));
         let Some((first, path)) = plain.split_once('/') else {
             // `image: ${IMAGE}` may be anything.
             return match word.key {
@@ -64,26 +67,39 @@ impl References {
         };
         let is_open = path.is_empty()
             || path.contains(PLACEHOLDER)
-            || matches!(word.next, Some('$' | '{' | '%' | '<' | '*' | '`'));
-        if !is_host(first, is_ecr) {
-            return match first.contains(PLACEHOLDER) {
-                // Whose registry it is cannot be told, so that it does not count, and protects all the same.
-                true if !is_open => take_both_ends(&mut self.endings, path),
-                true if word.key == Key::Image => Err(TO_BE_FILLED_IN),
-                _ => Ok(()),
-            };
+            || matches!(word.next, Some('$' | '{' | '%' | '<' | '*' | '`'))
+            || path.ends_with([':', '@']) && matches!(word.next, Some('"' | '\''));
+        if is_host(first, is_ecr) {
+            if is_open {
+                return Err(TO_BE_FILLED_IN);
+            }
+            if matches!(word.key, Key::Part | Key::Name) && !path.contains([':', '@']) {
+                return Err(IN_PARTS);
+            }
+            self.count += 1;
+            return self.take_reference(path);
         }
-        if is_open {
+        if word.key == Key::Image && is_open && first.contains(PLACEHOLDER) {
             return Err(TO_BE_FILLED_IN);
         }
-        if word.key == Key::Part && !path.contains([':', '@']) {
-            return Err(IN_PARTS);
-        }
-        self.count += 1;
-        if let Some((repository, reference)) =
-            path.strip_prefix("v2/").and_then(|path| path.rsplit_once("/manifests/"))
-        {
-            // The URL of a manifest.
+        // Whose registry these are cannot be told, so that they do not count, and what is no reference is no error.
+        let is_image = word.key == Key::Image;
+        let taken = if is_open {
+            Ok(())
+        } else if first.contains(PLACEHOLDER) {
+            take_both_ends(&mut self.endings, path)
+        } else if is_this_machine(first) && ["", "docker:", "docker-pullable:"].contains(&scheme) {
+            self.take_reference(path)
+        } else {
+            Ok(())
+        };
+        taken.or_else(|reason| if is_image { Err(reason) } else { Ok(()) })
+    }
+
+    /// Takes what stands behind a host: a repository with its tag or digest, or the path of a manifest's URL.
+    fn take_reference(&mut self, path: &str) -> Result<(), &'static str> {
+        let of_url = path.strip_prefix("v2/").and_then(|path| path.rsplit_once("/manifests/"));
+        if let Some((repository, reference)) = of_url {
             let separator = if reference.contains(':') { '@' } else { ':' };
             take_both_ends(&mut self.tags, &format!("{repository}{separator}{reference}"))?;
         }
@@ -91,7 +107,6 @@ impl References {
     }
 
     fn take_digest(&mut self, word: &str) {
-        self.count += usize::from(word.parse::<Digest>().is_ok());
         for (start, prefix) in word.match_indices("sha256:").chain(word.match_indices("sha512:")) {
             let digits = word[start + prefix.len()..].bytes().take_while(u8::is_ascii_hexdigit).count();
             let digest = word[start..start + prefix.len() + digits].to_ascii_lowercase();
@@ -184,6 +199,12 @@ fn unescape(line: &str) -> Cow<'_, str> {
     Cow::Owned(plain)
 }
 
+/// Whether a text is a list of digests and nothing else, one a line or in JSON.
+fn is_digest_list(text: &str) -> bool {
+    let is_separator = |character: char| character.is_whitespace() || "[],\"'".contains(character);
+    text.split(is_separator).filter(|word| !word.is_empty()).all(|word| word.parse::<Digest>().is_ok())
+}
+
 /// Takes a repository with its tag or digest. A sentence may end behind it: what both readings name is protected.
 fn take_both_ends(tags: &mut HashMap<String, HashSet<String>>, path: &str) -> Result<(), &'static str> {
     let plain = path.trim_end_matches(['.', ':', '-', '_', '/']);
@@ -225,8 +246,10 @@ struct Word<'a> {
 enum Key {
     /// `image`, whose value is a whole reference.
     Image,
-    /// `repository` or `registry`, beside which the tag stands in another value.
+    /// `repository`, `registry` or `newName`, beside which the tag stands in another value.
     Part,
+    /// `name`, which is like [`Key::Part`] where its value has a host and a path.
+    Name,
     Other,
 }
 
@@ -238,14 +261,17 @@ const TO_BE_FILLED_IN: &str = "the reference has something to be filled in; writ
 const IN_PARTS: &str =
     "this is a part of a reference, whose tag stands elsewhere; write the reference in one";
 
-/// Splits a line into words that may be references.
-fn words(line: &str) -> Vec<Word<'_>> {
-    let mut words = Vec::new();
+/// Hands over the words of a line that may be references, and those inside of what is to be filled in: a default, or the
+/// command whose output it is.
+fn each_word<E>(line: &str, take: &mut dyn FnMut(&Word<'_>) -> Result<(), E>) -> Result<(), E> {
     let mut at = 0;
     while let Some(character) = line[at..].chars().next() {
         let (start, mut plain) = (at, String::new());
         while let Some(character) = line[at..].chars().next() {
             if let Some(length) = placeholder(&line[at..]) {
+                // Past the sign itself; `:-` stands before the default of a variable.
+                let inner = line[at + 1..at + length].replace(":-", "  ");
+                each_word(&inner, take)?;
                 plain.push(PLACEHOLDER);
                 at += length;
             } else if is_part(character) {
@@ -260,9 +286,9 @@ fn words(line: &str) -> Vec<Word<'_>> {
             continue;
         }
         let (text, next) = (&line[start..at], line[at..].chars().next());
-        words.push(Word { text, plain, next, key: key(&line[..start]) });
+        take(&Word { text, plain, next, key: key(&line[..start]) })?;
     }
-    words
+    Ok(())
 }
 
 /// The length of what a shell, compose, make, CloudFormation, helm or Windows fills in, at the beginning of a text.
@@ -298,32 +324,43 @@ fn braces(text: &str) -> Option<usize> {
     None
 }
 
-/// The key before a value, with or without quotes.
+/// The key before a value, with or without quotes; a tag of YAML such as `!Sub` may stand between.
 fn key(before: &str) -> Key {
     let is_quote = ['"', '\'', '\\'];
-    let before = before.trim_end().trim_end_matches(is_quote).trim_end();
+    let mut before = before.trim_end().trim_end_matches(is_quote).trim_end();
+    if let Some((rest, tag)) = before.rsplit_once([' ', '\t']) {
+        before = if tag.starts_with(['!', '&']) { rest.trim_end() } else { before };
+    }
     let Some(before) = before.strip_suffix([':', '=']) else { return Key::Other };
     let before = before.trim_end().trim_end_matches(is_quote);
     let name = before.rsplit(|character: char| !character.is_ascii_alphanumeric()).next().unwrap_or_default();
+    let ends = |ending: &str| {
+        let start = name.len().checked_sub(ending.len());
+        start.is_some_and(|start| name[start..].eq_ignore_ascii_case(ending))
+    };
     match name {
         "image" | "Image" => Key::Image,
-        "repository" | "registry" => Key::Part,
+        "name" => Key::Name,
+        _ if ["repository", "registry", "newname"].into_iter().any(ends) => Key::Part,
         _ => Key::Other,
     }
 }
 
 /// Whether a host is one of ECR, be its account or region still to be filled in.
 fn is_host(host: &str, is_ecr: &impl Fn(&str) -> bool) -> bool {
-    if host.contains(PLACEHOLDER) {
+    // Languages write an account to be filled in as `{account}` or `<account>`, of which only what follows is a word.
+    if host.contains(PLACEHOLDER) || host.starts_with('.') {
         return [".dkr.ecr", ".dkr-ecr"].iter().any(|part| host.contains(part));
     }
-    let known = |address: host::Address| address.ecr().is_some() || is_this_machine(&address.name);
-    host::Address::parse(host).is_some_and(known) || is_ecr(host)
+    host::Address::parse(host).is_some_and(|address| address.ecr().is_some()) || is_ecr(host)
 }
 
-/// Whether a name is one of this machine's own, by which the embedded ECR and mirrors are reached.
-fn is_this_machine(name: &str) -> bool {
-    name == "localhost" || name.ends_with(".localhost") || name.starts_with("127.")
+/// Whether a host is this machine, where the embedded ECR and mirrors are.
+fn is_this_machine(host: &str) -> bool {
+    host::Address::parse(host).is_some_and(|address| {
+        let name = address.name.as_str();
+        name == "localhost" || name.ends_with(".localhost") || name.starts_with("127.")
+    })
 }
 
 /// Whether a character can be part of a reference.

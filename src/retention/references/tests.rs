@@ -56,16 +56,71 @@ fn what_people_have() {
         assert_eq!(read(other).count, 0, "{other}");
     }
     // The registry of this machine, the URL of a manifest, and what writers of JSON escape.
-    assert_eq!(tags("localhost:5000/team/app:1 127.0.0.1:4566/b:2"), ["b:2", "team/app:1"]);
+    let here = read("localhost:5000/team/app:1 docker://127.0.0.1:4566/b:2");
+    assert_eq!(
+        (here.count, here.tags["team/app"].contains("1"), here.tags["b"].contains("2")),
+        (0, true, true)
+    );
     assert!(
         tags(&format!("GET https://{HOST}/v2/team/app/manifests/1.0")).contains(&"team/app:1.0".to_owned())
     );
     assert_eq!(tags(&format!(r#"["{HOST}\u002fa\u003a1", "\u00e9"]"#)), ["a:1"]);
-    // A list of digests.
-    assert_eq!(read(&format!("{digest}\n{}", Digest::of(b"y"))).count, 2);
+    // A list of digests counts, and one among other words does not: it may be that of a configuration.
+    let (one, two) = (Digest::of(b"x"), Digest::of(b"y"));
+    for list in [format!("{one}\n{two}\n"), format!("[\"{one}\", '{two}']")] {
+        assert_eq!((read(&list).count, read(&list).digests.len()), (2, 2), "{list}");
+    }
+    assert_eq!(read(&format!("{{\"imageID\": \"{one}\"}}")).count, 0);
     // A digest of the runtime protects, though it is no reference to a registry.
     let alone = read(&format!("containerd://{digest}"));
     assert_eq!((alone.count, alone.digests.contains(&digest)), (0, true));
+}
+
+/// What a cluster's dump has beside images protects nothing, and stops nothing.
+#[test]
+fn addresses_of_other_services_are_no_references() {
+    for other in [
+        "NO_PROXY=127.0.0.0/8",
+        "--reload-url=http://127.0.0.1:9090/-/reload",
+        "redis://localhost:6379/0",
+        "postgres://app:pw@localhost:5432/app",
+        "http://localhost:9090/",
+        "http://localhost:3000/api/{id}",
+        "$GOPATH/pkg/mod/github.com/x/y@v1.2.3/bin",
+        "$HOME/node_modules/foo@1.2",
+    ] {
+        let found = References::read(other, |_| false).unwrap();
+        assert_eq!(found.count, 0, "{other}");
+    }
+}
+
+/// What a template writes around a reference, or inside of what is to be filled in.
+#[test]
+fn references_in_templates_protect_or_are_errors() {
+    let digest = Digest::of(b"x");
+    for text in [
+        format!("ID=$(docker run -d {HOST}/app:1.0)"),
+        format!("IMG=${{IMG:-{HOST}/app:1.0}}"),
+        format!("command: {{{{ \"{HOST}/app:1.0\" }}}}"),
+        "f\"{account}.dkr.ecr.eu-west-1.amazonaws.com/app:1.0\"".to_owned(),
+        "image: <account>.dkr.ecr.eu-west-1.amazonaws.com/app:1.0".to_owned(),
+    ] {
+        assert_eq!((tags(&text), read(&text).count), (vec!["app:1.0".to_owned()], 1), "{text}");
+    }
+    let text = format!("IMG=${{IMG:-{HOST}/app@{digest}}}");
+    assert!(read(&text).digests.contains(&digest), "{text}");
+    for text in [
+        format!("newName: {HOST}/app\nnewTag: v1"),
+        format!("- name: {HOST}/app\n  newTag: v1"),
+        format!("imageRepository: {HOST}/app\nimageTag: v1"),
+        format!("ECR_REPOSITORY={HOST}/app\nTAG=v1"),
+        format!("REGISTRY={HOST}"),
+        format!("docker run {HOST}/app:\"$TAG\""),
+        format!("\"{HOST}/app:\" + tag"),
+        "Image: !Sub \"${Registry}/app:${Tag}\"".to_owned(),
+    ] {
+        assert!(References::read(&text, |_| false).is_err(), "{text}");
+    }
 }
 
 #[test]

@@ -145,7 +145,7 @@ fn protection_beats_everything() {
     let writes = stage.writes();
     assert_eq!(
         stage.machine.fails(252, "prune team/app --tagged --protect-from none.json --yes"),
-        "error: --protect-from none.json has no reference to a registry of Amazon ECR and no digest, so that it would protect nothing\n"
+        "error: --protect-from none.json has no reference to a registry of Amazon ECR and is no list of digests, so that it would protect nothing\n"
     );
     let error = stage.machine.fails(252, "prune team/app --tagged --protect-from compose.yaml --yes");
     assert!(error.contains("to be filled in"), "{error}");
