@@ -249,12 +249,13 @@ impl Definition {
 /// This is not the reader of `settings`, which makes values of the lines and refuses a file as a whole: a password from
 /// the cache is handed out before any file is understood, so all that counts here is whether a line has changed.
 fn section(text: &str, wanted: impl Fn(&str) -> bool) -> Vec<&str> {
-    let mut heading = "";
+    let (mut heading, mut is_there) = ("", false);
     let (mut lines, mut defaults) = (Vec::new(), Vec::new());
     for line in text.lines() {
         let trimmed = line.trim();
         if let Some(name) = trimmed.strip_prefix('[') {
             heading = name.split(']').next().unwrap_or(name).trim();
+            is_there |= wanted(heading);
         } else if !trimmed.is_empty() && !trimmed.starts_with(['#', ';']) {
             if heading == "DEFAULT" {
                 defaults.push(trimmed);
@@ -263,7 +264,8 @@ fn section(text: &str, wanted: impl Fn(&str) -> bool) -> Vec<&str> {
             }
         }
     }
-    if !lines.is_empty() {
+    // A section without lines of its own has the defaults, too.
+    if is_there {
         lines.append(&mut defaults);
     }
     lines

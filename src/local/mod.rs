@@ -8,7 +8,7 @@
 //! store         the database, blobs, uploads on their way to become blobs
 //! ```
 //!
-//! Each imports only what lies below it, except that `distribution` takes bodies and responses from `http`;
+//! Each imports only what lies below it, except that `distribution` and `http` know each other (state, bodies, ranges, responses);
 //! `tests/layering.rs` holds the table. [`Local`] is a store, open: `core` makes
 //! it, and the rooms above give it their methods, such as [`Local::answer`] for one request of the services' API. Any
 //! number of threads and processes may use one folder at once.

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use self::pace::Pace;
 use super::Ui;
+use crate::escape::escape;
 use crate::transfer::progress::{Descriptor, Digest, Event, Progress, Reason};
 
 /// Templates of a blob's bar and of the total's; both fit into 80 columns.
@@ -327,9 +328,9 @@ impl StatusLine {
         Some(Self(ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()).with_style(style)))
     }
 
-    /// Shows this text.
-    pub fn show(&self, text: String) {
-        self.0.set_message(text);
+    /// Shows this text, escaped: parts of it may come from a registry.
+    pub fn show(&self, text: &str) {
+        self.0.set_message(escape(text).into_owned());
         self.0.tick();
     }
 }

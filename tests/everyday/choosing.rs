@@ -96,6 +96,25 @@ fn latest() {
     assert_eq!(machine.ok(&format!("latest {odd} --exclude nested")), "chart-1.0.0-rc.1\n");
 }
 
+/// What cannot be read is no absence: an older image is no answer then.
+#[test]
+fn a_manifest_that_cannot_be_read_is_no_other_platform() {
+    let whole = registry();
+    let service = Service::start(move |operation, input, _| match operation {
+        "BatchGetImage" => Ok(json!({
+            "images": [],
+            "failures": [{"imageId": input["imageIds"][0], "failureCode": "KmsError", "failureReason": "no key"}]
+        })),
+        _ => whole.answer(operation, input),
+    });
+    let machine = service.machine();
+    for line in ["latest team/app --platform linux/arm64", "digest team/app:1.2.3 --platform linux/arm64"] {
+        let outcome = machine.ecr(&line.split(' ').collect::<Vec<_>>());
+        assert_eq!((outcome.code, outcome.stdout.as_str()), (255, ""), "{line} {}", outcome.stderr);
+        assert!(outcome.stderr.contains("KmsError: no key"), "{}", outcome.stderr);
+    }
+}
+
 #[test]
 fn of_two_that_were_pushed_at_once_the_digest_decides() {
     let at = json!({"imagePushedAt": 1_700_000_000.25, "imageTags": ["a"]});

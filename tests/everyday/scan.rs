@@ -465,3 +465,49 @@ fn a_reader_that_is_gone_does_not_open_the_gate() {
         }
     }
 }
+
+/// Tags are given by anybody: one of a signature's form takes no platform out of the gate.
+#[test]
+fn a_platform_with_the_tag_of_a_signature_is_read() {
+    let mut registry = registry();
+    let signature = format!("sha256-{}.sig", "a".repeat(64));
+    for image in registry.images["team/app"].as_array_mut().unwrap() {
+        if image["imageDigest"] == digest(b"arm") {
+            image["imageTags"] = json!([signature]);
+        }
+    }
+    registry.scans.insert(digest(b"amd"), complete(&[]));
+    registry.scans.insert(digest(b"arm"), complete(&[basic("CVE-1", "CRITICAL")]));
+    let service = Service::start(move |operation, input, _| match operation {
+        "GetRegistryScanningConfiguration" => Ok(
+            json!({"registryId": "123456789012", "scanningConfiguration": {"scanType": "BASIC", "rules": []}}),
+        ),
+        _ => registry.answer(operation, input),
+    });
+    assert_eq!(code(&service, "team/app:1 --fail-on critical"), 1);
+}
+
+/// Enhanced scans of another account refuse to be started, and their findings to be read.
+#[test]
+fn an_enhanced_scan_of_another_account_cannot_be_told() {
+    let registry = registry();
+    let service = Service::start(move |operation, input, _| match operation {
+        "GetRegistryScanningConfiguration" => Ok(
+            json!({"registryId": "999999999999", "scanningConfiguration": {"scanType": "BASIC", "rules": []}}),
+        ),
+        "StartImageScan" => Err((400, "ValidationException", "This feature is disabled".to_owned())),
+        _ => registry.answer(operation, input),
+    });
+    let line = "scan 123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/app:2 --fail-on critical";
+    let outcome = service.machine().ecr(&line.split(' ').collect::<Vec<_>>());
+    assert_eq!(outcome.code, 3, "{}", outcome.transcript());
+    assert!(outcome.transcript().contains("issues/2541"), "{}", outcome.transcript());
+}
+
+/// More images than are asked about at once are started together, so that none comes too late.
+#[test]
+fn every_scan_is_started_before_the_time_is_over() {
+    let service = service("BASIC", &[("amd", only("IN_PROGRESS")), ("arm", only("IN_PROGRESS"))]);
+    assert_eq!(code(&service, "team/app:1 team/app:2 --jobs 1 --timeout 2s"), 3);
+    assert_eq!(service.count("StartImageScan"), 1);
+}

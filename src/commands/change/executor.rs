@@ -106,7 +106,13 @@ impl PlannedChange<'_> {
         for other in above {
             match outcome.images.get(&other) {
                 // Not of the plan, or later than this one: an index that is about what it lists.
-                None | Some(Done::Yes(_) | Done::Absent) => {}
+                None | Some(Done::Yes(_)) => {}
+                Some(Done::Absent) if self.action == Action::Delete => {}
+                // A referrer is archived with its subject, and never without it.
+                Some(Done::Absent) => {
+                    let digest = self.graph.image(other).digest();
+                    return Some(Done::Spared(format!("belongs to {digest}, which is gone")));
+                }
                 Some(Done::NotReached) => return Some(Done::NotReached),
                 Some(_) => {
                     let digest = self.graph.image(other).digest();

@@ -148,7 +148,7 @@ impl<'a> PlannedRows<'a> {
                 }
             }
         }
-        match failed_exit_code(self.all.iter().flat_map(Planned::outcomes)) {
+        match failed_exit_code(self.all.iter().flat_map(Planned::outcomes), true) {
             None => failures.finish(context, !self.all.is_empty()),
             Some(code) => failures.finish(context, true).map(|_| code),
         }
@@ -231,8 +231,9 @@ impl Planned {
         }
         value["spared"] = Value::Array(spared);
         value["failures"] = Value::Array(failures);
-        value["freedBytes"] = json!(self.freed.bytes);
-        value["exact"] = json!(self.freed.is_exact);
+        let counts = Counts::of(self);
+        value["freedBytes"] = json!(counts.bytes);
+        value["exact"] = json!(!counts.is_estimate);
         value["alsoDeletedIn"] = Value::Array(self.also_deleted_in());
         value
     }

@@ -14,6 +14,7 @@ use super::super::images::failures::UNKNOWN;
 use super::super::images::manifest_cache::ManifestCache;
 use super::super::images::output::{Column, Output};
 use super::super::images::selection::Repository;
+use super::super::registry::usage;
 use super::super::runtime::{Stop, block_on_finishing};
 use super::super::{Command, Context, command_args};
 use super::references::{NamedImages, ReferenceArgs};
@@ -36,7 +37,7 @@ struct RestoreArgs {
     #[arg(long)]
     wait: bool,
     /// How long to wait; exit 3 where that is not enough
-    #[arg(long, value_name = "DURATION", default_value = "30min", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", default_value = "30min", value_parser = duration, requires = "wait")]
     timeout: Duration,
     /// Neither use nor keep manifests in the cache
     #[arg(long)]
@@ -92,10 +93,15 @@ struct Restoration<'a> {
 
 fn restore(context: &Context, arguments: &RestoreArgs) -> anyhow::Result<ExitCode> {
     let output = Output::of(context)?;
+    let deadline = Instant::now()
+        .checked_add(arguments.timeout)
+        .ok_or_else(|| usage("--timeout is longer than there is time"))?;
     let named = arguments.references.read(&context.settings)?;
     let cache = ManifestCache::open(&context.settings, arguments.no_cache);
     block_on_finishing(|stop| async move {
-        let (all, is_late) = stop.finish(&context.ui, restored(arguments, &named, &cache, &stop)).await;
+        let (all, is_late) = stop
+            .finish(&context.ui, restored(&named, &cache, &stop, arguments.wait.then_some(deadline)))
+            .await;
         tell_fetched(context, all.iter().map(|restoration| restoration.fetched).sum());
         hint(context, &all);
         let rows = all.iter().flat_map(Restoration::rows).collect();
@@ -114,12 +120,12 @@ fn restore(context: &Context, arguments: &RestoreArgs) -> anyhow::Result<ExitCod
     })
 }
 
-/// Restores the images, waits if that is wanted, and answers whether that took too long.
+/// Restores the images, waits until a deadline if one is given, and answers whether that was too short.
 async fn restored<'a>(
-    arguments: &RestoreArgs,
     named: &'a [NamedImages],
     cache: &'a ManifestCache,
     stop: &'a Stop,
+    deadline: Option<Instant>,
 ) -> (Vec<Restoration<'a>>, bool) {
     let mut all = Vec::new();
     for named in named {
@@ -129,8 +135,9 @@ async fn restored<'a>(
         restoration.begin(&named.names).await;
         all.push(restoration);
     }
-    let (mut is_late, deadline) = (false, Instant::now() + arguments.timeout);
-    for restoration in all.iter_mut().filter(|_| arguments.wait) {
+    let mut is_late = false;
+    let Some(deadline) = deadline else { return (all, false) };
+    for restoration in &mut all {
         match restoration.wait(deadline).await {
             Ok(is_back) => is_late |= !is_back,
             Err(error) => restoration.failed(restoration.repository.name.clone(), &error),

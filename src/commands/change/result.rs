@@ -131,7 +131,7 @@ impl Report {
         if let Some(signal) = self.signal {
             return Ok(ExitCode::from(signal.exit_code()));
         }
-        if let Some(code) = failed_exit_code(self.rows.iter().map(|row| &row.done)) {
+        if let Some(code) = failed_exit_code(self.rows.iter().map(|row| &row.done), false) {
             return Ok(code);
         }
         let any = |test: fn(&Done) -> bool| self.rows.iter().any(|row| test(&row.done));
@@ -165,13 +165,17 @@ impl Row {
 }
 
 /// The exit code of a command of which something failed: 4 where something was done; where nothing was, the first failure
-/// is the command's own. `None` where nothing failed.
-pub(super) fn failed_exit_code<'a>(all: impl Iterator<Item = &'a Done>) -> Option<ExitCode> {
+/// is the command's own. `None` where nothing failed. `absent_is_done` says that what is gone already counts as done.
+pub(super) fn failed_exit_code<'a>(
+    all: impl Iterator<Item = &'a Done>,
+    absent_is_done: bool,
+) -> Option<ExitCode> {
     let (mut first, mut something_done) = (None, false);
     for done in all {
         match done {
             Done::Failed { code, .. } => drop(first.get_or_insert(code.as_str())),
             Done::Yes(_) => something_done = true,
+            Done::Absent if absent_is_done => something_done = true,
             _ => {}
         }
     }

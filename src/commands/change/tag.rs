@@ -156,6 +156,10 @@ async fn source(
     let platform: Platform = platform.parse().map_err(wrong)?;
     let chosen = contents.for_platform(0, &platform, 0).await?;
     let Some(digest) = chosen.digest else {
+        if chosen.is_unreadable {
+            let why = "its manifest cannot be read: it is archived, or was deleted meanwhile";
+            return Ok(Err(answer(context, UNKNOWN, &format!("{reference}: {why}"))));
+        }
         return Ok(Err(answer(context, NO, &format!("{reference} has no image for {platform}"))));
     };
     let child = looked_up(&repository, &[Name::Digest(digest.clone())]).await?;

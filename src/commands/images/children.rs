@@ -121,6 +121,22 @@ async fn batch(
         return public_batch(repository, graph, positions).await;
     }
     let answer = repository.connection.call("BatchGetImage", input).await?;
+    // Gone meanwhile, or archived: its content is unknown. Anything else says nothing about the image.
+    let is_absence = |failure: &&Value| {
+        ["ImageNotFound", "ImageInaccessible"].iter().any(|code| failure["failureCode"] == *code)
+    };
+    if let Some(failure) =
+        answer["failures"].as_array().into_iter().flatten().find(|failure| !is_absence(failure))
+    {
+        let text = |name: &str| failure[name].as_str().unwrap_or_default();
+        let digest = failure["imageId"]["imageDigest"].as_str().unwrap_or_default();
+        anyhow::bail!(
+            "the manifest of {}@{digest} cannot be read: {}: {}",
+            repository.name,
+            text("failureCode"),
+            text("failureReason")
+        );
+    }
     let mut found = Vec::new();
     for image in answer["images"].as_array().into_iter().flatten() {
         let text = image["imageManifest"].as_str().unwrap_or_default().to_owned();

@@ -23,11 +23,13 @@ pub(in crate::commands) struct Contents<'a> {
     pub(in crate::commands) cache: &'a ManifestCache,
 }
 
-/// A platform's image: its digest, and the number of manifests that were fetched to find it.
+/// A platform's image: its digest, the number of manifests that were fetched to find it, and whether one that could have led
+/// to it cannot be read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(in crate::commands) struct Chosen {
     pub(in crate::commands) digest: Option<Digest>,
     pub(in crate::commands) fetched: usize,
+    pub(in crate::commands) is_unreadable: bool,
 }
 
 impl Contents<'_> {
@@ -59,7 +61,8 @@ impl Contents<'_> {
         const MAX_DEPTH: usize = 8;
         Box::pin(async move {
             let (manifest, is_fetched) = self.manifest(position).await?;
-            let mut chosen = Chosen { digest: None, fetched: usize::from(is_fetched) };
+            let fetched = usize::from(is_fetched);
+            let mut chosen = Chosen { digest: None, fetched, is_unreadable: manifest.is_none() };
             let Some(manifest) = manifest else { return Ok(chosen) };
             if let Content::Image { config, .. } = manifest.content() {
                 let bytes = self.configuration(config).await?;
@@ -75,7 +78,11 @@ impl Contents<'_> {
             for child in nested.filter_map(|child| self.graph.position(&child.digest)) {
                 if depth < MAX_DEPTH && chosen.digest.is_none() {
                     let found = self.for_platform(child, platform, depth + 1).await?;
-                    chosen = Chosen { digest: found.digest, fetched: chosen.fetched + found.fetched };
+                    chosen = Chosen {
+                        digest: found.digest,
+                        fetched: chosen.fetched + found.fetched,
+                        is_unreadable: chosen.is_unreadable || found.is_unreadable,
+                    };
                 }
             }
             Ok(chosen)

@@ -93,6 +93,10 @@ fn digest(context: &Context, arguments: &DigestArgs) -> anyhow::Result<ExitCode>
         })?;
         found.fetched += chosen.fetched;
         let Some(digest) = chosen.digest else {
+            if chosen.is_unreadable {
+                let why = "its manifest cannot be read: it is archived, or was deleted meanwhile";
+                return Ok(answer(context, UNKNOWN, &format!("{reference}: {why}")));
+            }
             return Ok(answer(context, NO, &format!("{reference} has no image for {platform}")));
         };
         found.digest = digest;

@@ -220,6 +220,13 @@ async fn choose(
         let Some(position) = graph.position(&candidate.digest) else { continue };
         let chosen = contents.for_platform(position, platform, 0).await?;
         fetched += chosen.fetched;
+        if chosen.digest.is_none() && chosen.is_unreadable {
+            anyhow::bail!(
+                "whether {}:{} has an image for {platform} is not known: its manifest cannot be read",
+                repository.name,
+                candidate.tag
+            );
+        }
         if let Some(digest) = chosen.digest {
             image = Some((candidate, digest));
             break;

@@ -42,7 +42,7 @@ pub(in crate::commands) async fn watch<T>(
             result = &mut work => return result,
             _ = beat.tick() => {
                 let (images, done) = (IMAGES.load(Ordering::Relaxed), REPOSITORIES.load(Ordering::Relaxed));
-                line.show(text(repositories, done, images));
+                line.show(&text(repositories, done, images));
             }
         }
     }

@@ -26,6 +26,8 @@ use crate::image::graph::Time;
 pub(super) const COMMAND: Command = Command { name: "preview", define, run };
 
 const START: &str = "StartLifecyclePolicyPreview";
+/// The status of a preview whose results can be read.
+const COMPLETE: &str = "COMPLETE";
 const GET: &str = "GetLifecyclePolicyPreview";
 /// The most results of a page.
 const PAGE: u32 = 100;
@@ -168,8 +170,10 @@ async fn carried_out(repository: &Repository, text: &str, until: Instant) -> any
             "IN_PROGRESS" if is_ours => started = true,
             // Somebody else's has to end first: a repository has one at a time.
             "IN_PROGRESS" => {}
-            "COMPLETE" if started && is_ours => {
-                return Ok(PreviewResult::Complete(results(repository).await?));
+            COMPLETE if started && is_ours => {
+                if let Some(images) = results(repository).await? {
+                    return Ok(PreviewResult::Complete(images));
+                }
             }
             "FAILED" if started => {
                 return Ok(PreviewResult::Unknown("the service says that it failed: try again".to_owned()));
@@ -198,11 +202,15 @@ async fn carried_out(repository: &Repository, text: &str, until: Instant) -> any
     }
 }
 
-async fn results(repository: &Repository) -> anyhow::Result<Vec<PreviewedImage>> {
+/// Reads the pages of a preview that is complete; `None` where somebody started another one meanwhile.
+async fn results(repository: &Repository) -> anyhow::Result<Option<Vec<PreviewedImage>>> {
     let input = json!({"repositoryName": repository.name, "maxResults": PAGE});
     let mut pages = Pages::new(&repository.connection, GET, input);
     let mut images = Vec::new();
     while let Some(page) = pages.next().await? {
+        if page["status"].as_str().is_some_and(|status| status != COMPLETE) {
+            return Ok(None);
+        }
         for result in page["previewResults"].as_array().into_iter().flatten() {
             let tags = result["imageTags"].as_array().into_iter().flatten();
             images.push(PreviewedImage {
@@ -214,7 +222,7 @@ async fn results(repository: &Repository) -> anyhow::Result<Vec<PreviewedImage>>
             });
         }
     }
-    Ok(images)
+    Ok(Some(images))
 }
 
 fn compared(images: &[PreviewedImage], simulation: &Simulation) -> Vec<Difference> {

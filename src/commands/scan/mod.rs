@@ -18,6 +18,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::ArgMatches;
+use futures_util::future::join_all;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
@@ -248,22 +249,21 @@ async fn read_all(
     failures: &mut Failures,
 ) -> Vec<Scan> {
     let types = scan_types(targets).await;
-    let waiting = Waiting::new(&context.ui, targets.len());
-    let scans = arguments
-        .reading
-        .for_each(targets, |target| {
-            let connection = &target.repository.connection;
-            let first_wait = if connection.is_paced() { FIRST_WAIT } else { FIRST_WAIT_ELSEWHERE };
-            let scan_type = types.get(&connection.name()).map(String::as_str);
-            read::read(&waiting, target, scan_type, Patience { first_wait, ..patience })
-        })
-        .await;
+    let waiting = Waiting::new(&context.ui, targets.len(), arguments.reading.jobs);
+    // All at once, so that each scan is started long before the time is over.
+    let scans = join_all(targets.iter().map(|target| {
+        let connection = &target.repository.connection;
+        let first_wait = if connection.is_paced() { FIRST_WAIT } else { FIRST_WAIT_ELSEWHERE };
+        let scan_type = types.get(&connection.name()).map(String::as_str);
+        read::read(&waiting, target, scan_type, Patience { first_wait, ..patience })
+    }))
+    .await;
     drop(waiting);
     let mut read = Vec::new();
     for (target, scan) in targets.iter().zip(scans) {
         match scan {
             Ok(scan) => read.push(scan),
-            Err(error) if has_code(&error, "AccessDeniedException") => failures.repository(
+            Err(error) if is_denied_findings(&error) => failures.repository(
                 &target.repository,
                 error.context("findings of enhanced scans take the right inspector2:ListFindings too"),
             ),
@@ -271,6 +271,13 @@ async fn read_all(
         }
     }
     read
+}
+
+/// Whether the right to read findings is missing, of which enhanced scans need two.
+fn is_denied_findings(error: &anyhow::Error) -> bool {
+    let text = format!("{error:#}");
+    has_code(error, "AccessDeniedException")
+        && ["inspector2", "DescribeImageScanFindings"].iter().any(|word| text.contains(word))
 }
 
 /// How each registry scans. Who may not ask is not told, and the scan itself shows what it is.

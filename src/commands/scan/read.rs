@@ -81,7 +81,10 @@ pub(super) async fn read(
     let waited_for = waiting.image(target.name());
     let mut wait = patience.first_wait;
     loop {
-        let next = reader.look().await?;
+        let next = {
+            let _room = waiting.calls.acquire().await;
+            reader.look().await?
+        };
         let (status, reason) = match next {
             Look::Read(scan) => return Ok(*scan),
             Look::Wait { status, reason } => (status, reason),
@@ -106,6 +109,9 @@ enum Look {
     Read(Box<Scan>),
     Wait { status: String, reason: String },
 }
+
+/// The message of the service that refuses to start a scan where scans are enhanced.
+const NO_START: &str = "This feature is disabled";
 
 struct Reader<'a> {
     target: &'a Target,
@@ -222,14 +228,7 @@ impl Reader<'_> {
     async fn without_scan(&mut self) -> anyhow::Result<Look> {
         const START: &str = "StartImageScan";
         let wait = |reason: &str| Look::Wait { status: NO_SCAN.to_owned(), reason: reason.to_owned() };
-        let is_enhanced = self.scan_type == Some("ENHANCED");
-        if is_enhanced && self.target.repository.connection.account().is_some() {
-            return Ok(wait(
-                "there is no scan; findings of enhanced scans in another account cannot be read \
-                 (https://github.com/aws/containers-roadmap/issues/2541)",
-            ));
-        }
-        if is_enhanced {
+        if self.scan_type == Some("ENHANCED") {
             return Ok(wait(
                 "there is no scan; check that a rule of the registry's scanning covers the repository",
             ));
@@ -263,6 +262,15 @@ impl Reader<'_> {
             }
             Err(error) if error.code() == Some("ImageArchivedException") => {
                 return Ok(refused("IMAGE_ARCHIVED", "restore the image with `ecr restore` first", &error));
+            }
+            // Enhanced scans begin by themselves. Who may not ask how the registry scans learns it here.
+            Err(error) if error.to_string().contains(NO_START) => {
+                let connection = &self.target.repository.connection;
+                if connection.account().is_some() && self.scan_type.is_none() {
+                    let hint = "findings of enhanced scans in another account cannot be read \
+                                (https://github.com/aws/containers-roadmap/issues/2541)";
+                    return Ok(refused(NO_SCAN, hint, &error));
+                }
             }
             Err(error) => return Err(error.into()),
         }

@@ -106,7 +106,13 @@ struct TargetSearch<'a> {
 }
 
 impl TargetSearch<'_> {
+    /// Adds an image, once for each platform.
     fn add(&mut self, digest: Option<Digest>, platform: Option<String>, missing: Option<&str>) {
+        let is_same =
+            |other: &Target| digest.is_some() && other.digest == digest && other.platform == platform;
+        if self.targets.iter().any(is_same) {
+            return;
+        }
         self.targets.push(Target {
             reference: self.text.to_owned(),
             repository: self.repository.clone(),
@@ -119,14 +125,13 @@ impl TargetSearch<'_> {
     /// Looks these images up, and answers what the indexes among them list.
     async fn level(&mut self, level: Vec<IndexEntry>) -> anyhow::Result<Vec<IndexEntry>> {
         let is_first = self.seen.is_empty();
-        let names: Vec<Name> = level.iter().map(|(name, _)| name.clone()).collect();
+        let mut asked = HashSet::new();
+        let names = level.iter().map(|(name, _)| name.clone()).filter(|name| asked.insert(name.clone()));
+        let names: Vec<Name> = names.collect();
         let graph = looked_up(self.repository, &names).await?;
         let contents = Contents { repository: self.repository, graph: &graph, cache: self.cache };
         let mut below = Vec::new();
         for (name, platform) in level {
-            if !self.seen.insert(name.clone()) {
-                continue;
-            }
             let position = match &name {
                 Name::Digest(digest) => graph.position(digest),
                 _ => (!graph.is_empty()).then_some(0),
@@ -138,14 +143,17 @@ impl TargetSearch<'_> {
             };
             let digest = graph.image(position).digest();
             if !graph.is_index(position) {
+                if !is_first && !may_be_run(graph.kind(position), platform.is_some()) {
+                    continue;
+                }
                 let mut platform = platform;
                 if self.has_choice && platform.is_none() {
                     platform = self.platform_of(&contents, position).await?;
                 }
-                // An index may list what is no image, such as an index of SOCI.
-                if is_first || graph.kind(position) == Kind::Image {
-                    self.add(Some(digest), platform, None);
-                }
+                self.add(Some(digest), platform, None);
+                continue;
+            }
+            if !self.seen.insert(name) {
                 continue;
             }
             let (manifest, is_fetched) = contents.manifest(position).await?;
@@ -187,6 +195,16 @@ impl TargetSearch<'_> {
                 self.add(None, Some(platform.to_string()), Some("it has no image for this platform"));
             }
         }
+    }
+}
+
+/// Whether what an index lists may be run, so that its findings count. What has a platform always may: its kind is told by
+/// tags too, which anybody can give it. An index may also list what is no image, such as an index of SOCI.
+fn may_be_run(kind: Kind, has_platform: bool) -> bool {
+    match kind {
+        Kind::Soci => false,
+        Kind::Attestation | Kind::Artifact => has_platform,
+        _ => true,
     }
 }
 

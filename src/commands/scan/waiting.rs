@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::ui::Ui;
@@ -14,6 +15,8 @@ pub(super) struct Waiting {
     line: Option<StatusLine>,
     begun: Instant,
     images: usize,
+    /// Room for calls: any number of scans are waited for at once, and asked about a few at a time.
+    pub(super) calls: Semaphore,
     /// The images that are waited for, with their statuses.
     statuses: Mutex<BTreeMap<String, String>>,
 }
@@ -25,10 +28,10 @@ pub(super) struct WaitedFor<'a> {
 }
 
 impl Waiting {
-    /// Waits for so many images; nothing is shown yet.
-    pub(super) fn new(ui: &Ui, images: usize) -> Self {
-        let line = StatusLine::new(ui);
-        Self { ui: ui.clone(), line, begun: Instant::now(), images, statuses: Mutex::default() }
+    /// Waits for so many images, and asks about `jobs` of them at once; nothing is shown yet.
+    pub(super) fn new(ui: &Ui, images: usize, jobs: u8) -> Self {
+        let (line, calls) = (StatusLine::new(ui), Semaphore::new(usize::from(jobs)));
+        Self { ui: ui.clone(), line, begun: Instant::now(), images, calls, statuses: Mutex::default() }
     }
 
     /// Begins with an image.
@@ -54,7 +57,7 @@ impl WaitedFor<'_> {
         let mut statuses = statuses.lock().unwrap_or_else(PoisonError::into_inner);
         let is_news = statuses.insert(self.image.clone(), status.to_owned()).as_deref() != Some(status);
         match line {
-            Some(line) => line.show(self.waiting.line(&statuses, (&self.image, status))),
+            Some(line) => line.show(&self.waiting.line(&statuses, (&self.image, status))),
             None if is_news => ui.note(&format!("waiting for the scan of {}: {status}", self.image)),
             None => {}
         }
@@ -66,7 +69,7 @@ impl Drop for WaitedFor<'_> {
         let mut statuses = self.waiting.statuses.lock().unwrap_or_else(PoisonError::into_inner);
         statuses.remove(&self.image);
         if let (Some(line), Some((image, status))) = (&self.waiting.line, statuses.iter().next()) {
-            line.show(self.waiting.line(&statuses, (image, status)));
+            line.show(&self.waiting.line(&statuses, (image, status)));
         }
     }
 }
@@ -80,7 +83,7 @@ mod tests {
 
     #[test]
     fn the_number_falls_when_a_scan_has_ended() {
-        let waiting = Waiting::new(&Ui::new(Name::Ecr), 2);
+        let waiting = Waiting::new(&Ui::new(Name::Ecr), 2, 1);
         let (one, other) = (waiting.image("app:1".to_owned()), waiting.image("app:2".to_owned()));
         one.tell("PENDING");
         other.tell("IN_PROGRESS");

@@ -20,7 +20,7 @@ pub(in crate::local) struct ReferrerQuery<'a> {
     pub(in crate::local) artifact_types: Option<&'a [&'a str]>,
     /// The most of them that are answered.
     pub(in crate::local) limit: usize,
-    /// How many bytes of manifests are read, beyond the first.
+    /// No further manifest is read once more bytes than these were.
     pub(in crate::local) max_bytes: usize,
 }
 

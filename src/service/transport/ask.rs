@@ -9,6 +9,9 @@ use hyper::http::{HeaderMap, Request};
 use super::{Timeouts, Transport, TransportError};
 use crate::settings::Settings;
 
+/// The longest pause before a request is sent again, as of the AWS CLI.
+const MAX_WAIT: Duration = Duration::from_secs(20);
+
 /// A request to be sent.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::service) struct Ask<'a> {
@@ -103,7 +106,7 @@ impl Transport {
                 return Repeated { sent, exhausted: (made >= attempts).then(|| made - 1) };
             }
             tokio::time::sleep(wait).await;
-            wait *= 2;
+            wait = (wait * 2).min(MAX_WAIT);
             made += 1;
         }
     }

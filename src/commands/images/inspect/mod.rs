@@ -153,6 +153,7 @@ async fn read(
         fetched += chosen.fetched;
         match chosen.digest.and_then(|digest| graph.position(&digest)) {
             Some(found) => position = found,
+            None if chosen.is_unreadable => return Ok((Inspection::Unreadable, fetched)),
             None => return Ok((Inspection::NoPlatform, fetched)),
         }
     }
