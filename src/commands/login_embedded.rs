@@ -8,6 +8,7 @@ use crate::auth::cached_token::CachedToken;
 use crate::auth::obtain_token::now;
 use crate::error::Error;
 use crate::image::host::Address;
+use crate::local::Local;
 use crate::model;
 use crate::service::api::authorization;
 
@@ -22,6 +23,9 @@ pub(super) fn entry(context: &Context, args: &LoginArgs) -> anyhow::Result<(Stri
         return Err(usage(
             "--local logs in to the embedded ECR alone, at the address of its repository URIs: leave out HOST and --all",
         ));
+    }
+    if args.dry_run && !Local::exists(&context.settings.local_folder()?) {
+        return Err(usage("--dry-run: there is no embedded ECR yet, and a login would make one"));
     }
     let client = connect(&context.settings, model::ecr())?;
     let caller = caller(&context.settings)?;

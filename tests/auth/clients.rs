@@ -132,4 +132,13 @@ fn a_login_with_local_opens_the_server_of_the_same_folder() {
     for argument in ["localhost:5700", "--all"] {
         assert_eq!(machine.ecr(&["--local", "login", argument]).code, 252, "{argument}");
     }
+    // Where there is no store yet, a dry run makes none.
+    let machine = Machine::new();
+    let entries = || -> Vec<_> {
+        std::fs::read_dir(machine.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect()
+    };
+    let before = entries();
+    let outcome = machine.ecr(&["--local", "login", "--dry-run"]);
+    assert_eq!(outcome.code, 252, "{}", outcome.transcript());
+    assert_eq!(entries(), before, "nothing was made");
 }
