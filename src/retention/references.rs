@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use crate::image::graph::Graph;
-use crate::image::{Digest, host};
+use crate::image::{Digest, Registry, host};
 
 /// Images that a text refers to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -88,7 +88,9 @@ impl References {
             Ok(())
         } else if first.contains(PLACEHOLDER) {
             take_both_ends(&mut self.endings, path)
-        } else if is_this_machine(first) && ["", "docker:", "docker-pullable:"].contains(&scheme) {
+        } else if matches!(Registry::of_host(first), Some(Registry::Loopback(_)))
+            && ["", "docker:", "docker-pullable:"].contains(&scheme)
+        {
             self.take_reference(path)
         } else {
             Ok(())
@@ -328,8 +330,11 @@ fn braces(text: &str) -> Option<usize> {
 fn key(before: &str) -> Key {
     let is_quote = ['"', '\'', '\\'];
     let mut before = before.trim_end().trim_end_matches(is_quote).trim_end();
-    if let Some((rest, tag)) = before.rsplit_once([' ', '\t']) {
-        before = if tag.starts_with(['!', '&']) { rest.trim_end() } else { before };
+    // Only as far back as a tag goes: a line may be a whole cluster's dump, and this is looked for at each word.
+    let is_of_tag = |character: char| character.is_ascii_alphanumeric() || "!&_-.".contains(character);
+    let rest = before.trim_end_matches(is_of_tag);
+    if before[rest.len()..].starts_with(['!', '&']) && rest.ends_with([' ', '\t']) {
+        before = rest.trim_end();
     }
     let Some(before) = before.strip_suffix([':', '=']) else { return Key::Other };
     let before = before.trim_end().trim_end_matches(is_quote);
@@ -353,14 +358,6 @@ fn is_host(host: &str, is_ecr: &impl Fn(&str) -> bool) -> bool {
         return [".dkr.ecr", ".dkr-ecr"].iter().any(|part| host.contains(part));
     }
     host::Address::parse(host).is_some_and(|address| address.ecr().is_some()) || is_ecr(host)
-}
-
-/// Whether a host is this machine, where the embedded ECR and mirrors are.
-fn is_this_machine(host: &str) -> bool {
-    host::Address::parse(host).is_some_and(|address| {
-        let name = address.name.as_str();
-        name == "localhost" || name.ends_with(".localhost") || name.starts_with("127.")
-    })
 }
 
 /// Whether a character can be part of a reference.

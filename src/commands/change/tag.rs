@@ -12,7 +12,7 @@ use self::destination::{Destination, NewTag};
 use super::super::images::children::tell_fetched;
 use super::super::images::content::Contents;
 use super::super::images::describe::looked_up;
-use super::super::images::failures::{NO, UNKNOWN, answer};
+use super::super::images::failures::{NO, UNKNOWN, answer, unreadable};
 use super::super::images::manifest_cache::ManifestCache;
 use super::super::images::output::{Column, Output};
 use super::super::images::selection::Repository;
@@ -157,8 +157,7 @@ async fn source(
     let chosen = contents.for_platform(0, &platform, 0).await?;
     let Some(digest) = chosen.digest else {
         if chosen.is_unreadable {
-            let why = "its manifest cannot be read: it is archived, or was deleted meanwhile";
-            return Ok(Err(answer(context, UNKNOWN, &format!("{reference}: {why}"))));
+            return Ok(Err(unreadable(context, &reference)));
         }
         return Ok(Err(answer(context, NO, &format!("{reference} has no image for {platform}"))));
     };

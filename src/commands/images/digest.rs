@@ -11,7 +11,7 @@ use super::children::tell_fetched;
 use super::connection::{Address, Connection};
 use super::content::Contents;
 use super::describe::{identifier, lookup};
-use super::failures::{NO, UNKNOWN, answer, has_code, is_missing_repository};
+use super::failures::{NO, UNKNOWN, answer, has_code, is_missing_repository, unreadable};
 use super::manifest_cache::ManifestCache;
 use super::output::Output;
 use super::selection::Repository;
@@ -94,8 +94,7 @@ fn digest(context: &Context, arguments: &DigestArgs) -> anyhow::Result<ExitCode>
         found.fetched += chosen.fetched;
         let Some(digest) = chosen.digest else {
             if chosen.is_unreadable {
-                let why = "its manifest cannot be read: it is archived, or was deleted meanwhile";
-                return Ok(answer(context, UNKNOWN, &format!("{reference}: {why}")));
+                return Ok(unreadable(context, &reference));
             }
             return Ok(answer(context, NO, &format!("{reference} has no image for {platform}")));
         };

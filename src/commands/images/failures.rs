@@ -1,5 +1,6 @@
 //! What went wrong with a part of the work while the rest went on.
 
+use std::fmt::Display;
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
@@ -129,6 +130,12 @@ impl Failure {
 pub(in crate::commands) fn answer(context: &Context, code: u8, sentence: &str) -> ExitCode {
     context.ui.note(&format!("error: {sentence}"));
     ExitCode::from(code)
+}
+
+/// Reports that the image for a platform is unknown because a manifest cannot be read.
+pub(in crate::commands) fn unreadable(context: &Context, reference: &dyn Display) -> ExitCode {
+    let why = "its manifest cannot be read: it is archived, or was deleted meanwhile";
+    answer(context, UNKNOWN, &format!("{reference}: {why}"))
 }
 
 /// Whether a command failed because the service has no such repository.

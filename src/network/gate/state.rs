@@ -1,4 +1,4 @@
-//! What is known of a server's connections.
+//! State of the requests and connections to a server, from which a gate tells that connections are few.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -94,6 +94,17 @@ fn addresses_of_other_services_are_no_references() {
     }
 }
 
+/// `jq -c` writes the dump of a cluster in one line.
+#[test]
+fn one_line_is_read_like_many() {
+    let pods = 20_000;
+    let lines: Vec<String> = (0..pods)
+        .map(|number| format!("{{\"image\":\"{HOST}/team/app:{number}\",\"name\":\"a\"}}"))
+        .collect();
+    let (one, many) = (read(&format!("[{}]", lines.join(","))), read(&lines.join("\n")));
+    assert_eq!((one.count, one == many), (pods, true));
+}
+
 /// What a template writes around a reference, or inside of what is to be filled in.
 #[test]
 fn references_in_templates_protect_or_are_errors() {

@@ -136,7 +136,7 @@ impl Seek for Headers<'_> {
     }
 }
 
-/// What is wrong with a tar header, without the bytes that the tar library quotes after it: they may be a secret's.
+/// Fault of a tar header, without the bytes that the tar library quotes after it: they may be a secret's.
 fn reason(error: &io::Error) -> String {
     let text = error.to_string();
     let words = text.split_once(": ").filter(|_| text.contains(" when getting "));

@@ -71,7 +71,7 @@ impl LayerMover {
         }
     }
 
-    /// What its layers are doing.
+    /// Activities of the layers that are moved.
     pub(super) fn work(&self) -> Arc<Work> {
         Arc::clone(&self.work)
     }

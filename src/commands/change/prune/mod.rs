@@ -238,13 +238,13 @@ async fn repositories(
     failures: &mut Failures,
 ) -> anyhow::Result<Vec<Repository>> {
     let mut wanted = arguments.repositories.clone();
-    if let Some(policy) = policy.filter(|_| !wanted.all && wanted.repositories.is_empty()) {
+    let of_policy = policy.filter(|_| !wanted.all && wanted.repositories.is_empty());
+    if let Some(policy) = of_policy {
         wanted = RepositoryArgs { repositories: policy.globs(), all: false };
     }
-    let is_of_policy = wanted.repositories.len() != arguments.repositories.repositories.len();
     let mut selection = Selection::read(&context.settings, &wanted, &RegistryArgs::default())?;
     // A rule of a policy file may wait for repositories to come.
-    Ok(if is_of_policy {
+    Ok(if of_policy.is_some() {
         selection.repositories(failures).await
     } else {
         selection.matching_repositories(failures).await

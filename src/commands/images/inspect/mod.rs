@@ -16,7 +16,7 @@ use super::children::{known_children, tell_fetched};
 use super::connection::{Address, Connection};
 use super::content::{Contents, store};
 use super::describe::{Images, graph, identifier};
-use super::failures::{NO, UNKNOWN, answer};
+use super::failures::{NO, answer, unreadable};
 use super::json::image_members;
 use super::manifest_cache::ManifestCache;
 use super::output::Output;
@@ -101,10 +101,7 @@ fn inspect(context: &Context, arguments: &InspectArgs) -> anyhow::Result<ExitCod
             let platform = arguments.platform.as_deref().unwrap_or_default();
             return Ok(answer(context, NO, &format!("{reference} has no image for {platform}")));
         }
-        Inspection::Unreadable => {
-            let why = "its manifest cannot be read: it is archived, or was deleted meanwhile";
-            return Ok(answer(context, UNKNOWN, &format!("{reference}: {why}")));
-        }
+        Inspection::Unreadable => return Ok(unreadable(context, &reference)),
     };
     if arguments.raw {
         context.ui.print_bytes(inspected.manifest.bytes())?;
