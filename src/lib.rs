@@ -13,19 +13,20 @@
 //! | [`model`] | what ECR is: the tables, names and texts | nothing of ours |
 //! | [`escape`] | foreign text, made fit for a terminal | nothing of ours |
 //! | [`platform`] | what systems do differently: modes, owners, links, signals | nothing of ours |
+//! | [`ini`] | lines and sections of INI files, as the AWS CLI reads them | nothing of ours |
 //! | [`image`] | OCI nouns: digest, descriptor, manifest, tag, reference, platform | escape |
 //! | [`iam`] | policy documents and their evaluation | nothing of ours |
 //! | [`lifecycle`] | lifecycle policies: document, validation, evaluation | image |
 //! | [`retention`] | which images may go: criteria, protection, plan | image |
-//! | [`settings`] | options, environment and profile, resolved | platform |
+//! | [`settings`] | options, environment and profile, resolved | ini, platform |
 //! | [`network`] | what connections are made of: trust, proxies, timeouts, their log | settings |
 //! | [`output`] | values to bytes: json, yaml, text, table, query | model |
 //! | [`args`] | text to values: shorthand, JSON, files, blobs, skeletons | model |
 //! | [`service`] | the API: configuration, calls, pages, waiters | model, network, platform, settings |
 //! | [`store`] | the homes of images: ECR, registries, layouts, archives | escape, image, model, network, platform, service |
 //! | [`transfer`] | copying images between stores | image, store |
-//! | [`auth`] | logins: tokens, their cache, the protocols of docker and kubelet | image, model, platform, service, settings |
-//! | [`local`] | the embedded ECR | iam, image, lifecycle, model, platform, store |
+//! | [`auth`] | logins: tokens, their cache, the protocols of docker and kubelet | image, ini, model, platform, service, settings |
+//! | [`local`] | the embedded ECR | iam, image, ini, lifecycle, model, platform, store |
 //! | [`ui`] | terminal, pager, colour, progress | escape, image, platform, settings, transfer |
 //! | [`error`] | errors to words and exit codes | everything but auth, commands and cli |
 //! | [`commands`] | commands of our own | everything above |
@@ -58,6 +59,7 @@ pub mod error;
 pub mod escape;
 pub mod iam;
 pub mod image;
+pub mod ini;
 pub mod lifecycle;
 pub mod local;
 pub mod model;

@@ -11,7 +11,6 @@ mod encoding;
 mod environment;
 mod error;
 mod files;
-mod ini;
 mod log;
 mod network;
 mod overrides;

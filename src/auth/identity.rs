@@ -15,6 +15,7 @@ use std::path::Path;
 use sha2::{Digest as _, Sha256};
 
 use super::target::Target;
+use crate::ini::{self, Line};
 use crate::settings::Settings;
 
 /// Where credentials come from.
@@ -213,8 +214,7 @@ impl Definition {
                 lines.extend(section(credentials, |heading| heading == name));
             }
             for line in lines {
-                let (key, value) =
-                    line.split_once(['=', ':']).map_or((line, ""), |(key, value)| (key.trim(), value.trim()));
+                let (key, value) = line.option().unwrap_or((line.text, ""));
                 let key = key.to_ascii_lowercase();
                 if SECRETS.contains(&key.as_str()) {
                     continue;
@@ -243,25 +243,21 @@ impl Definition {
     }
 }
 
-/// The lines below the headings that are wanted, without comments and blanks around; and, where there are any, those of
-/// `[DEFAULT]`, which are everyone's.
+/// The lines below the headings that are wanted, and, where there are any, those of `[DEFAULT]`, which are everyone's.
 ///
-/// This is not the reader of `settings`, which makes values of the lines and refuses a file as a whole: a password from
-/// the cache is handed out before any file is understood, so all that counts here is whether a line has changed.
-fn section(text: &str, wanted: impl Fn(&str) -> bool) -> Vec<&str> {
+/// Lines, and no sections that are understood as a whole: a password from the cache is handed out whether or not the
+/// file is well formed, so all that counts here is whether a line has changed.
+fn section(text: &str, wanted: impl Fn(&str) -> bool) -> Vec<Line<'_>> {
     let (mut heading, mut is_there) = ("", false);
     let (mut lines, mut defaults) = (Vec::new(), Vec::new());
-    for line in text.lines() {
-        let trimmed = line.trim();
-        if let Some(name) = trimmed.strip_prefix('[') {
-            heading = name.split(']').next().unwrap_or(name).trim();
+    for line in ini::lines(text).filter(|line| !line.text.is_empty()) {
+        if let Some(name) = line.header() {
+            heading = name.trim();
             is_there |= wanted(heading);
-        } else if !trimmed.is_empty() && !trimmed.starts_with(['#', ';']) {
-            if heading == "DEFAULT" {
-                defaults.push(trimmed);
-            } else if wanted(heading) {
-                lines.push(trimmed);
-            }
+        } else if heading == ini::DEFAULT {
+            defaults.push(line);
+        } else if wanted(heading) {
+            lines.push(line);
         }
     }
     // A section without lines of its own has the defaults, too.

@@ -14,11 +14,13 @@
 
 mod rule;
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 pub use self::rule::Rule;
 use super::target::Target;
 use crate::image::host::{Address, Ecr, PUBLIC_REGION};
+use crate::ini::{self, Line};
 use crate::settings::Settings;
 
 /// A file with a rule of each kind, as the manual page shows it.
@@ -148,52 +150,56 @@ impl Rules {
     }
 }
 
-/// Reads the rules. This is not the dialect of the AWS files that `settings` reads: nothing here is passed over in
-/// silence, every complaint names its line, and a value neither goes on behind its line nor comes from `[DEFAULT]`.
+/// Reads the rules line by line, and not as [`ini::parse`] reads the AWS files: nothing here is passed over in silence,
+/// every complaint names its line, and a value neither goes on behind its line nor comes from `[DEFAULT]`.
 fn parse(text: &str, file: &Path) -> Result<Vec<Rule>, Error> {
     let wrong = |line: usize, what: String| Error::Line { file: file.display().to_string(), line, what };
-    let mut rules: Vec<Rule> = Vec::new();
-    let mut seen: Vec<String> = Vec::new();
-    for (index, line) in text.lines().enumerate() {
-        let number = index + 1;
-        let line = line.trim().trim_start_matches('\u{feff}');
-        if line.is_empty() || line.starts_with(['#', ';']) {
-            continue;
-        }
-        if let Some(name) = line.strip_prefix('[') {
-            let name = name.strip_suffix(']').map(str::trim).filter(|name| !name.is_empty());
-            let name =
-                name.ok_or_else(|| wrong(number, "a rule starts with its name in brackets: [NAME]".into()))?;
-            if rules.iter().any(|rule| rule.name == name) {
-                return Err(wrong(number, format!("there are two rules named '{name}'")));
-            }
-            rules.push(Rule { name: name.to_owned(), line: number, ..Rule::default() });
-            seen.clear();
-            continue;
-        }
-        let Some((key, value)) = line.split_once('=') else {
-            return Err(wrong(number, "neither [NAME] nor KEY = VALUE".into()));
+    let mut rules = Vec::new();
+    let mut keys = HashSet::new();
+    let text = text.trim_start_matches('\u{feff}');
+    for line in ini::lines(text).filter(|line| !line.text.is_empty()) {
+        let read = if line.text.starts_with('[') {
+            keys.clear();
+            begin_rule(line, &mut rules)
+        } else {
+            set_key(line, &mut rules, &mut keys)
         };
-        let (key, value) = (key.trim().to_ascii_lowercase(), value.trim());
-        let Some(rule) = rules.last_mut() else {
-            return Err(wrong(
-                number,
-                format!("'{key}' stands before the first rule: start one with [NAME]"),
-            ));
-        };
-        if value.is_empty() {
-            return Err(wrong(number, format!("'{key}' has no value")));
-        }
-        if seen.contains(&key) {
-            return Err(wrong(number, format!("'{key}' stands twice in the rule '{}'", rule.name)));
-        }
-        rule.set(&key, value).map_err(|what| wrong(number, what))?;
-        seen.push(key);
+        read.map_err(|what| wrong(line.number, what))?;
     }
     for rule in &rules {
         rule.sense().map_err(|what| wrong(rule.line, what))?;
     }
     Ok(rules)
+}
+
+/// Begins the rule that a line names in brackets.
+fn begin_rule(line: Line<'_>, rules: &mut Vec<Rule>) -> Result<(), String> {
+    let name = line.header().filter(|_| line.text.ends_with(']'));
+    let name = name.map(str::trim).filter(|name| !name.is_empty());
+    let name = name.ok_or("a rule starts with its name in brackets: [NAME]")?;
+    if rules.iter().any(|rule| rule.name == name) {
+        return Err(format!("there are two rules named '{name}'"));
+    }
+    rules.push(Rule { name: name.to_owned(), line: line.number, ..Rule::default() });
+    Ok(())
+}
+
+/// Sets a key of the last rule; `keys` are those that it has.
+fn set_key(line: Line<'_>, rules: &mut [Rule], keys: &mut HashSet<String>) -> Result<(), String> {
+    let (key, value) = line.option().ok_or("neither [NAME] nor KEY = VALUE")?;
+    let key = key.to_ascii_lowercase();
+    let rule = rules
+        .last_mut()
+        .ok_or_else(|| format!("'{key}' stands before the first rule: start one with [NAME]"))?;
+    if value.is_empty() {
+        return Err(format!("'{key}' has no value"));
+    }
+    if keys.contains(&key) {
+        return Err(format!("'{key}' stands twice in the rule '{}'", rule.name));
+    }
+    rule.set(&key, value)?;
+    keys.insert(key);
+    Ok(())
 }
 
 #[cfg(test)]

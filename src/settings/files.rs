@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use indexmap::IndexMap;
 
 use super::error::Error;
-use super::ini;
+use crate::ini;
 
 /// The keys of one section.
 pub type Section = IndexMap<String, Entry>;

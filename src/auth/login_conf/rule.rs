@@ -61,12 +61,7 @@ impl Rule {
             "match_host" => self.match_host = Some(globs()),
             "match_account" => self.match_account = Some(globs()),
             "match_region" => self.match_region = Some(globs()),
-            "registry" => {
-                let ecr = Address::parse(value).and_then(|address| address.ecr());
-                self.registry = Some(ecr.ok_or_else(|| {
-                    format!("'{value}' is no registry host of ECR such as 111111111111.dkr.ecr.eu-west-1.amazonaws.com")
-                })?);
-            }
+            "registry" => self.registry = Some(registry(value)?),
             "profile" => self.profile = text,
             "role_arn" if value.starts_with("arn:") => self.role_arn = text,
             "role_arn" => return Err(format!("'{value}' is no ARN of a role")),
@@ -80,11 +75,7 @@ impl Rule {
                 let shown = without_login(value);
                 return Err(format!("'{shown}' is no URL: it starts with http:// or https://"));
             }
-            "anonymous" => match value.to_ascii_lowercase().as_str() {
-                "true" => self.anonymous = true,
-                "false" => self.anonymous = false,
-                _ => return Err(format!("anonymous is true or false, not '{value}'")),
-            },
+            "anonymous" => self.anonymous = is_anonymous(value)?,
             _ => {
                 return Err(format!(
                     "'{key}' is no key of a rule (match_host, match_account, match_region, registry, profile, role_arn, \
@@ -125,5 +116,20 @@ impl Rule {
             ));
         }
         Ok(())
+    }
+}
+
+fn registry(host: &str) -> Result<Ecr, String> {
+    let ecr = Address::parse(host).and_then(|address| address.ecr());
+    ecr.ok_or_else(|| {
+        format!("'{host}' is no registry host of ECR such as 111111111111.dkr.ecr.eu-west-1.amazonaws.com")
+    })
+}
+
+fn is_anonymous(value: &str) -> Result<bool, String> {
+    match value.to_ascii_lowercase().as_str() {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err(format!("anonymous is true or false, not '{value}'")),
     }
 }

@@ -220,8 +220,8 @@ fn server_options(context: &Context, args: &ServeArgs) -> anyhow::Result<Options
         warn_of_readers(context, path, 0o077);
         let none = || {
             Error::Usage(format!(
-                "{}: every section needs aws_access_key_id and aws_secret_access_key, a key may be in one section only, and \
-                 principal_arn and may_assume take ARNs of IAM",
+                "{}: every section needs a name of its own, aws_access_key_id and aws_secret_access_key, a key may be in one \
+                 section only, and principal_arn and may_assume take ARNs of IAM",
                 path.display()
             ))
         };

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use crate::iam::Principal;
+use crate::ini::{self, RawSection};
 
 /// Secret, owner and rights of an access key.
 #[derive(Clone, PartialEq, Eq)]
@@ -11,6 +12,20 @@ pub(super) struct Key {
     pub(super) principal: Option<Principal>,
     /// ARNs of the roles that it may assume.
     pub(super) may_assume: Vec<String>,
+}
+
+impl Key {
+    /// The key of a section; `None` where the section says what is no principal or no role.
+    fn of(section: &RawSection, secret: &str) -> Option<Self> {
+        let value = |name: &str| section.get(name).map(String::as_str);
+        let root = value("aws_account_id").map(|account| format!("arn:aws:iam::{account}:root"));
+        let principal = match value("principal_arn").map(str::to_owned).or(root) {
+            Some(arn) => Some(Principal::of(&arn)?),
+            None => None,
+        };
+        let may_assume = roles(value("may_assume").unwrap_or_default())?;
+        Some(Self { secret: secret.to_owned(), principal, may_assume })
+    }
 }
 
 /// Access keys with their secrets, and whose they are.
@@ -27,28 +42,16 @@ impl Credentials {
     /// Reads a file in the form of AWS's shared credentials: any number of sections with `aws_access_key_id` and
     /// `aws_secret_access_key`. A section may say whose its key is: `principal_arn` has the ARN of a user, a role, a
     /// session of a role or an account's root, `aws_account_id` an account; and `may_assume` lists the ARNs of roles.
-    /// Nothing where a section lacks one of the two, says what is no principal, or repeats a key, or where there is no
-    /// section.
+    /// Nothing where a section lacks one of the two, says what is no principal, or repeats a key, where there is no
+    /// section, or where the AWS CLI would not read the file.
     pub fn read(text: &str) -> Option<Self> {
+        let sections = ini::parse(text.trim_start_matches('\u{feff}')).ok()?;
         let mut keys = HashMap::new();
-        for section in text.split("\n[").map(|section| format!("\n{section}")) {
-            let value = |name: &str| {
-                let mut lines = section.lines().filter_map(|line| line.split_once('='));
-                lines
-                    .find(|(key, _)| key.trim().eq_ignore_ascii_case(name))
-                    .map(|(_, value)| value.trim().to_owned())
-            };
-            match (value("aws_access_key_id"), value("aws_secret_access_key")) {
-                (Some(key), Some(secret)) if !key.is_empty() && !secret.is_empty() => {
-                    let root = value("aws_account_id").map(|account| format!("arn:aws:iam::{account}:root"));
-                    let arn = value("principal_arn").or(root);
-                    let principal = match arn {
-                        Some(arn) => Some(Principal::of(&arn)?),
-                        None => None,
-                    };
-                    let may_assume = roles(&value("may_assume").unwrap_or_default())?;
+        for section in sections.values() {
+            match (section.get("aws_access_key_id"), section.get("aws_secret_access_key")) {
+                (Some(id), Some(secret)) if !id.is_empty() && !secret.is_empty() => {
                     // One key is one principal's.
-                    if keys.insert(key, Key { secret, principal, may_assume }).is_some() {
+                    if keys.insert(id.clone(), Key::of(section, secret)?).is_some() {
                         return None;
                     }
                 }
@@ -99,6 +102,11 @@ mod tests {
         assert_eq!(principal(&format!("principal_arn = {user}")), arn(user));
         assert_eq!(principal("principal_arn = ann"), None);
         assert_eq!(principal("may_assume = arn:aws:iam::111122223333:user/ann"), None);
+        // As the AWS CLI reads the file: a colon separates too, and a deeper line goes on with the list.
+        let roles = "may_assume: arn:aws:iam::111122223333:role/a,\n  arn:aws:iam::111122223333:role/b";
+        let read = Credentials::read(&format!("{key}{roles}")).unwrap();
+        assert_eq!(read.key("A").unwrap().may_assume.len(), 2);
+        assert_eq!(principal("[b\n"), None);
         // A key in two sections would be two principals'.
         assert_eq!(principal(&format!("\n[b]\n{}", key.trim_start_matches("[a]\n"))), None);
     }

@@ -1,22 +1,64 @@
-//! The INI dialect of the AWS configuration files: Python's `RawConfigParser` with its defaults.
+//! INI files, in the dialect of the AWS configuration files: Python's `RawConfigParser` with its defaults.
 //!
-//! Sections and keys must be unique, keys are lower-cased, `=` and `:` both separate, comments fill whole lines,
-//! a line that is indented deeper than its key continues the value, and `[DEFAULT]` gives every section its keys.
+//! [`parse`] reads whole files. Sections and keys must be unique, keys are lower-cased, `=` and `:` both separate,
+//! comments fill whole lines, a line that is indented deeper than its key continues the value, and `[DEFAULT]` gives
+//! every section its keys.
+//!
+//! [`lines`] has the lines alone, for who needs their numbers, or something of a file that is not well formed.
 
 use indexmap::IndexMap;
 
+/// The section that gives all others its keys.
+pub const DEFAULT: &str = "DEFAULT";
+
+/// A line that is no comment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Line<'a> {
+    /// Its number, from 1.
+    pub number: usize,
+    /// The characters of white space in front.
+    pub indent: usize,
+    /// What it says, without white space around; empty where it is blank.
+    pub text: &'a str,
+}
+
+impl<'a> Line<'a> {
+    /// The name in `[name]`, whatever follows the last bracket.
+    pub fn header(&self) -> Option<&'a str> {
+        let rest = self.text.strip_prefix('[')?;
+        let end = rest.rfind(']')?;
+        (end > 0).then(|| &rest[..end])
+    }
+
+    /// Key and value, on both sides of the first `=` or `:`.
+    pub fn option(&self) -> Option<(&'a str, &'a str)> {
+        let (key, value) = self.text.split_once(['=', ':'])?;
+        Some((key.trim(), value.trim()))
+    }
+}
+
+/// The lines of a text, blank ones too, but no comments.
+pub fn lines(text: &str) -> impl Iterator<Item = Line<'_>> {
+    let lines = text.split('\n').enumerate().map(|(index, line)| {
+        let line = line.strip_suffix('\r').unwrap_or(line);
+        let indent = line.chars().take_while(|character| character.is_whitespace()).count();
+        Line { number: index + 1, indent, text: line.trim() }
+    });
+    lines.filter(|line| !line.text.starts_with(['#', ';']))
+}
+
 /// The keys of one section in file order, with their raw values; lines of a continued value are joined by `\n`.
-pub(super) type RawSection = IndexMap<String, String>;
+pub type RawSection = IndexMap<String, String>;
 
 /// The text is not of the dialect; nothing of the file is used then.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Malformed;
+pub struct Malformed;
 
 /// Reads a whole file.
-pub(super) fn parse(text: &str) -> Result<IndexMap<String, RawSection>, Malformed> {
+pub fn parse(text: &str) -> Result<IndexMap<String, RawSection>, Malformed> {
     let mut reader = Reader::default();
-    for line in text.split('\n') {
-        reader.line(line.strip_suffix('\r').unwrap_or(line))?;
+    for line in lines(text) {
+        reader.line(line)?;
     }
     if reader.malformed { Err(Malformed) } else { Ok(reader.finish()) }
 }
@@ -32,28 +74,23 @@ struct Reader {
 }
 
 impl Reader {
-    fn line(&mut self, line: &str) -> Result<(), Malformed> {
-        let content = line.trim();
-        if content.starts_with(['#', ';']) {
-            return Ok(());
-        }
-        if content.is_empty() {
+    fn line(&mut self, line: Line<'_>) -> Result<(), Malformed> {
+        if line.text.is_empty() {
             if let Some(value) = self.value() {
                 value.push(String::new());
             }
             return Ok(());
         }
-        let indent = line.chars().take_while(|character| character.is_whitespace()).count();
-        if indent > self.indent
+        if line.indent > self.indent
             && let Some(value) = self.value()
         {
-            value.push(content.to_owned());
+            value.push(line.text.to_owned());
             return Ok(());
         }
-        self.indent = indent;
-        match header(content) {
+        self.indent = line.indent;
+        match line.header() {
             Some(name) => self.open(name),
-            None => self.option(content),
+            None => self.option(line),
         }
     }
 
@@ -71,17 +108,16 @@ impl Reader {
         Ok(())
     }
 
-    fn option(&mut self, content: &str) -> Result<(), Malformed> {
+    fn option(&mut self, line: Line<'_>) -> Result<(), Malformed> {
         let section = self.section.as_ref().ok_or(Malformed)?;
-        let Some(at) = content.find(['=', ':']) else {
+        let Some((key, value)) = line.option() else {
             self.malformed = true;
             return Ok(());
         };
-        let key = content[..at].trim().to_lowercase();
+        let key = key.to_lowercase();
         self.malformed |= key.is_empty();
         let options = self.sections.get_mut(section).ok_or(Malformed)?;
-        let value = vec![content[at + 1..].trim().to_owned()];
-        if options.insert(key.clone(), value).is_some() {
+        if options.insert(key.clone(), vec![value.to_owned()]).is_some() {
             return Err(Malformed);
         }
         self.key = Some(key);
@@ -105,15 +141,6 @@ impl Reader {
             })
             .collect()
     }
-}
-
-const DEFAULT: &str = "DEFAULT";
-
-/// `[name]`, whatever follows the last bracket.
-fn header(content: &str) -> Option<&str> {
-    let rest = content.strip_prefix('[')?;
-    let end = rest.rfind(']')?;
-    (end > 0).then(|| &rest[..end])
 }
 
 #[cfg(test)]
@@ -168,6 +195,19 @@ mod tests {
         for text in ["a=1", "[a]\nx=1\nx=2", "[a]\n[a]", "[a]\nword", "[a]\n=1", "\u{feff}[a]", "[]\n"] {
             assert_eq!(parse(text), Err(Malformed), "{text:?}");
         }
+    }
+
+    #[test]
+    fn lines_have_numbers_and_no_comments() {
+        let found: Vec<Line<'_>> = lines("; one\r\n\t[a b] c ]\n\nx : y = z\n  # two\nalone").collect();
+        let line = |number, indent, text| Line { number, indent, text };
+        assert_eq!(
+            found,
+            [line(2, 1, "[a b] c ]"), line(3, 0, ""), line(4, 0, "x : y = z"), line(6, 0, "alone")]
+        );
+        assert_eq!(found[0].header(), Some("a b] c "));
+        assert_eq!((found[2].header(), found[2].option()), (None, Some(("x", "y = z"))));
+        assert_eq!((found[3].header(), found[3].option()), (None, None));
     }
 
     #[test]
