@@ -163,24 +163,32 @@ impl Choices<'_> {
     }
 }
 
+impl Choices<'_> {
+    /// The context of a request: none to two values for each key.
+    fn values(&mut self) -> Values {
+        let mut values = Values::new();
+        for (key, vocabulary) in [
+            ("s", &STRINGS[..9]),
+            ("m", &STRINGS[..9]),
+            ("n", &NUMBERS[..7]),
+            ("d", &DATES[..6]),
+            ("i", &ADDRESSES),
+        ] {
+            for _ in 0..self.below(3) {
+                let value = vocabulary[self.below(vocabulary.len())];
+                values.entry(key.to_owned()).or_default().push(value.to_owned());
+            }
+        }
+        values
+    }
+}
+
 /// Makes a policy and a request of bytes, evaluates them by both implementations and compares.
 pub fn compare(data: &[u8]) {
     let mut choices = Choices(data);
     let arn = PRINCIPALS[choices.below(PRINCIPALS.len())];
     let principal = Principal::of(arn).expect("a principal");
-    let mut values = Values::new();
-    for (key, vocabulary) in [
-        ("s", &STRINGS[..9]),
-        ("m", &STRINGS[..9]),
-        ("n", &NUMBERS[..7]),
-        ("d", &DATES[..6]),
-        ("i", &ADDRESSES),
-    ] {
-        for _ in 0..choices.below(3) {
-            let value = vocabulary[choices.below(vocabulary.len())];
-            values.entry(key.to_owned()).or_default().push(value.to_owned());
-        }
-    }
+    let values = choices.values();
     let mut policy =
         json!({ "Statement": (0..=choices.below(3)).map(|_| choices.statement()).collect::<Vec<_>>() });
     match choices.below(4) {

@@ -153,24 +153,8 @@ impl Composer<'_, '_> {
                 }
                 (anchor, tag, Content::Scalar { text: value, is_plain })
             }
-            EventData::SequenceStart { anchor, tag, .. } => {
-                let mut items = Vec::new();
-                self.nested(|composer| {
-                    let item = composer.node()?;
-                    Ok(item.map(|item| items.push(item)))
-                })?;
-                (anchor, tag, Content::Sequence(items))
-            }
-            EventData::MappingStart { anchor, tag, .. } => {
-                let mut members = Vec::new();
-                self.nested(|composer| {
-                    let Some(key) = composer.node()? else { return Ok(None) };
-                    let value = composer.node()?.ok_or(Error::Invalid)?;
-                    members.push((key, value));
-                    Ok(Some(()))
-                })?;
-                (anchor, tag, Content::Mapping(members))
-            }
+            EventData::SequenceStart { anchor, tag, .. } => (anchor, tag, self.sequence()?),
+            EventData::MappingStart { anchor, tag, .. } => (anchor, tag, self.mapping()?),
             EventData::SequenceEnd | EventData::MappingEnd => return Ok(None),
             _ => return Err(Error::Invalid),
         };
@@ -183,6 +167,28 @@ impl Composer<'_, '_> {
             self.anchors.insert(anchor, Rc::clone(&node));
         }
         Ok(Some(node))
+    }
+
+    /// The items of a sequence, whose start was read.
+    fn sequence(&mut self) -> Result<Content, Error> {
+        let mut items = Vec::new();
+        self.nested(|composer| {
+            let item = composer.node()?;
+            Ok(item.map(|item| items.push(item)))
+        })?;
+        Ok(Content::Sequence(items))
+    }
+
+    /// The keys and values of a mapping, whose start was read.
+    fn mapping(&mut self) -> Result<Content, Error> {
+        let mut members = Vec::new();
+        self.nested(|composer| {
+            let Some(key) = composer.node()? else { return Ok(None) };
+            let value = composer.node()?.ok_or(Error::Invalid)?;
+            members.push((key, value));
+            Ok(Some(()))
+        })?;
+        Ok(Content::Mapping(members))
     }
 
     fn nested(&mut self, mut read: impl FnMut(&mut Self) -> Result<Option<()>, Error>) -> Result<(), Error> {

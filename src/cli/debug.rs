@@ -56,6 +56,7 @@ fn profile(settings: &Settings) -> String {
 }
 
 /// The settings that options, variables and the profile give.
+#[expect(clippy::too_many_lines, reason = "a table, a row for each setting")]
 fn rows(settings: &Settings) -> [Row<'_>; 8] {
     let globals = settings.globals();
     [

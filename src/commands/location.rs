@@ -111,21 +111,7 @@ impl Location {
             // What is saved by its ID has no name.
             EngineImage::Id(id) => (id.clone(), Name::Unnamed, None),
             EngineImage::Named(reference) => {
-                let mut reference = reference.clone();
-                if reference.name == Name::Unnamed {
-                    reference.name = Name::Tag(Tag::latest());
-                }
-                let repository = scheme::repository(&reference);
-                let name = match &reference.name {
-                    Name::Tag(tag) => format!("{repository}:{tag}"),
-                    Name::Digest(digest) => format!("{repository}@{digest}"),
-                    Name::Unnamed => repository.clone(),
-                };
-                // A saved image goes by its tag or by nothing.
-                let image = match reference.name {
-                    Name::Digest(_) if side == Side::Source => Name::Unnamed,
-                    image => image,
-                };
+                let (name, image, repository) = named_image(reference.clone(), side);
                 (name, image, Some(repository))
             }
         };
@@ -238,6 +224,39 @@ impl Location {
     }
 }
 
+/// What an engine calls an image, the name by which it is read or written, and its repository.
+fn named_image(mut reference: Reference, side: Side) -> (String, Name, String) {
+    if reference.name == Name::Unnamed {
+        reference.name = Name::Tag(Tag::latest());
+    }
+    let repository = scheme::repository(&reference);
+    let name = match &reference.name {
+        Name::Tag(tag) => format!("{repository}:{tag}"),
+        Name::Digest(digest) => format!("{repository}@{digest}"),
+        Name::Unnamed => repository.clone(),
+    };
+    // A saved image goes by its tag or by nothing.
+    let image = match reference.name {
+        Name::Digest(_) if side == Side::Source => Name::Unnamed,
+        image => image,
+    };
+    (name, image, repository)
+}
+
+/// Whether a text looks like a path, or is the standard stream.
+fn is_like_path(text: &str) -> bool {
+    let rooted = ["/", "./", "../", "~/", ".\\", "..\\"].iter().any(|front| text.starts_with(front));
+    let drive = matches!(text.as_bytes(), [letter, b':', b'\\' | b'/', ..] if letter.is_ascii_alphabetic());
+    rooted || drive || [".", "..", "-"].contains(&text) || text.starts_with("-:")
+}
+
+fn no_such_archive(text: &str) -> anyhow::Error {
+    registry::usage(format!(
+        "there is no file {text}, and it is no usual name of a repository; expected ./{text} for a file to write, or the \
+         registry's host in front of the repository's name"
+    ))
+}
+
 /// The place that a text names.
 fn place(text: &str, bare: BareName) -> anyhow::Result<Place> {
     let wrong = |error: scheme::Error| registry::usage(error.to_string());
@@ -246,9 +265,7 @@ fn place(text: &str, bare: BareName) -> anyhow::Result<Place> {
     }
     let path =
         |text: &str| ArchivePath::parse(None, text).map_err(|error| registry::usage(error.to_string()));
-    let rooted = ["/", "./", "../", "~/", ".\\", "..\\"].iter().any(|front| text.starts_with(front));
-    let drive = matches!(text.as_bytes(), [letter, b':', b'\\' | b'/', ..] if letter.is_ascii_alphabetic());
-    if rooted || drive || [".", "..", "-"].contains(&text) || text.starts_with("-:") {
+    if is_like_path(text) {
         return Ok(Place::Path(path(text)?));
     }
     // `dir:/path` is another tool's scheme; `dir:5000/path` would be a host.
@@ -258,13 +275,15 @@ fn place(text: &str, bare: BareName) -> anyhow::Result<Place> {
     }
     let reference = text.parse::<Reference>();
     let hosted = reference.as_ref().is_ok_and(|reference| reference.registry.is_some());
-    let exists = path(text).is_ok_and(|path| match bare {
+    let exists = |path: &ArchivePath| match bare {
         BareName::Path => path.path.exists(),
         BareName::ExistingFile => path.path.exists() && !path.path.is_dir() && !hosted,
         BareName::Repository => false,
-    });
-    if exists {
-        return Ok(Place::Path(path(text)?));
+    };
+    if let Ok(path) = path(text)
+        && exists(&path)
+    {
+        return Ok(Place::Path(path));
     }
     match (reference, bare) {
         (Ok(reference), _) if hosted => Ok(Place::Registry(reference)),
@@ -273,13 +292,9 @@ fn place(text: &str, bare: BareName) -> anyhow::Result<Place> {
         }
         (_, BareName::Path) => Ok(Place::Path(path(text)?)),
         (Ok(reference), _) => {
-            if bare == BareName::ExistingFile
-                && Path::new(reference.repository.as_str()).extension().is_some_and(|ending| ending == "tar")
-            {
-                return Err(registry::usage(format!(
-                    "there is no file {text}, and it is no usual name of a repository; expected ./{text} for a file to \
-                     write, or the registry's host in front of the repository's name"
-                )));
+            let ending = Path::new(reference.repository.as_str()).extension();
+            if bare == BareName::ExistingFile && ending.is_some_and(|ending| ending == "tar") {
+                return Err(no_such_archive(text));
             }
             Ok(Place::Registry(reference))
         }

@@ -125,11 +125,15 @@ fn sync(context: &Context, args: &SyncArgs) -> anyhow::Result<ExitCode> {
         transfer_command::after(&display, error, mirror.keeps());
     }
     display.summary(&report.table(&context.ui, wanted.dry_run), &report.event(wanted.dry_run));
-    if json {
-        transfer_command::print_json(context, &report.value())?;
-    } else {
-        context.ui.print(&report.references())?;
-    }
+    print(context, &report, json)?;
     ended.and_then(|()| report.verdict())?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Writes what was copied to standard output.
+fn print(context: &Context, report: &Report, json: bool) -> anyhow::Result<()> {
+    if json {
+        return transfer_command::print_json(context, &report.value());
+    }
+    Ok(context.ui.print(&report.references())?)
 }

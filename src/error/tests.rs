@@ -22,15 +22,18 @@ fn rendered(error: &Error, format: Format) -> String {
     error.render(Name::Aws, format, |_, value| format!("{value}\n"))
 }
 
+fn assert_rendered(cases: impl IntoIterator<Item = (Error, Format, String)>) {
+    for (error, format, expected) in cases {
+        assert_eq!(rendered(&error, format), expected);
+    }
+}
+
 /// Recorded from AWS CLI 2.38.1.
 #[test]
 fn errors_read_as_in_the_aws_cli() {
     const USAGE: &str = "usage: aws [options] <command> <subcommand> [<subcommand> ...] [parameters]\nTo see help \
                          text, you can run:\n\n  aws help\n  aws <command> help\n  aws <command> <subcommand> help\n";
-    let region = Error::from(service::Error::NoRegion);
-    let region_text =
-        "You must specify a region. You can also configure your region by running \"aws configure\".";
-    for (error, format, expected) in [
+    assert_rendered([
         (
             Error::Usage("x\n".into()),
             Format::Enhanced,
@@ -45,6 +48,17 @@ fn errors_read_as_in_the_aws_cli() {
             Format::Json,
             format!("\n{USAGE}\n\naws: [ERROR]: Unknown options: --foo, bar\n"),
         ),
+        (Error::Interrupted(Signal::Interrupt), Format::Enhanced, String::new()),
+    ]);
+}
+
+/// Recorded from AWS CLI 2.38.1.
+#[test]
+fn what_the_service_says_reads_as_in_the_aws_cli() {
+    let region = Error::from(service::Error::NoRegion);
+    let region_text =
+        "You must specify a region. You can also configure your region by running \"aws configure\".";
+    assert_rendered([
         (
             region.clone(),
             Format::Enhanced,
@@ -65,10 +79,7 @@ fn errors_read_as_in_the_aws_cli() {
              operation: no such part\n"
                 .to_owned(),
         ),
-        (Error::Interrupted(Signal::Interrupt), Format::Enhanced, String::new()),
-    ] {
-        assert_eq!(rendered(&error, format), expected);
-    }
+    ]);
 }
 
 #[test]

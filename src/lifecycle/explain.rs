@@ -134,13 +134,14 @@ mod tests {
     use super::super::tests::image;
     use super::*;
 
-    #[test]
-    fn every_image_has_a_reason() {
-        let text = r#"{"rules":[
+    const POLICY: &str = r#"{"rules":[
             {"rulePriority":1,"selection":{"tagStatus":"tagged","tagPatternList":["v*"],"countType":"imageCountMoreThan","countNumber":1},"action":{"type":"expire"}},
             {"rulePriority":2,"selection":{"tagStatus":"untagged","countType":"sinceImagePushed","countUnit":"days","countNumber":14},"action":{"type":"expire"}},
             {"rulePriority":3,"selection":{"tagStatus":"tagged","tagPatternList":["dev*"],"countType":"sinceImagePulled","countUnit":"days","countNumber":30},"action":{"type":"transition","targetStorageClass":"archive"}}]}"#;
-        let policy = Policy::parse(text).unwrap();
+
+    #[test]
+    fn every_image_has_a_reason() {
+        let policy = Policy::parse(POLICY).unwrap();
         let mut index = image("sha256:0123456789abcdef", 50, &["v2"]);
         index.children = vec!["child".to_owned()];
         let images = [

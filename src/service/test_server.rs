@@ -71,6 +71,14 @@ impl Stub {
     }
 }
 
+fn write_endlessly(mut stream: &TcpStream, body: &str) {
+    let body = body.repeat(64 * 1024 / body.len());
+    let mut written = stream.write_all(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n");
+    while written.is_ok() {
+        written = stream.write_all(body.as_bytes());
+    }
+}
+
 fn serve(stream: TcpStream, replies: &[Reply], log: &Mutex<Vec<Seen>>, kept: &mut Vec<TcpStream>) {
     let mut reader = BufReader::new(stream.try_clone().expect("a socket can be shared"));
     let mut stream = stream;
@@ -89,15 +97,7 @@ fn serve(stream: TcpStream, replies: &[Reply], log: &Mutex<Vec<Seen>>, kept: &mu
                 let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{");
                 return;
             }
-            Reply::Endless(body) => {
-                let body = body.repeat(64 * 1024 / body.len());
-                let head = b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n";
-                let mut written = stream.write_all(head);
-                while written.is_ok() {
-                    written = stream.write_all(body.as_bytes());
-                }
-                return;
-            }
+            Reply::Endless(body) => return write_endlessly(&stream, body),
             Reply::Silence => {
                 kept.push(stream);
                 return;

@@ -67,6 +67,51 @@ fn between<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> {
 mod tests {
     use super::*;
 
+    /// What a message says behind the resource, whose registry was asked, and what is told.
+    const REASONS: &[(&str, &str, &str)] = &[
+        (
+            "because no identity-based policy allows the ecr:BatchGetImage action",
+            "111122223333",
+            "no identity policy allows it",
+        ),
+        (
+            "because no resource-based policy allows the ecr:BatchGetImage action",
+            "444455556666",
+            "the repository policy of 444455556666 does not name it",
+        ),
+        (
+            "with an explicit deny in an identity-based policy",
+            "111122223333",
+            "an identity policy denies it explicitly",
+        ),
+        (
+            "with an explicit deny in a resource-based policy",
+            "111122223333",
+            "the repository policy of 111122223333, or the registry's, denies it explicitly",
+        ),
+        (
+            "with an explicit deny in a service control policy",
+            "111122223333",
+            "a service control policy of the organization denies it",
+        ),
+        (
+            "because no permissions boundary allows the ecr:BatchGetImage action",
+            "111122223333",
+            "the permissions boundary does not allow it",
+        ),
+        (
+            "because no VPC endpoint policy allows the ecr:BatchGetImage action",
+            "111122223333",
+            "the policy of the VPC endpoint does not allow it",
+        ),
+        (
+            "",
+            "444455556666",
+            "no identity policy allows it, or the repository policy of 444455556666 does not name it",
+        ),
+        ("", "111122223333", "no identity policy allows it"),
+    ];
+
     /// The forms of IAM's messages: docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html.
     #[test]
     fn each_kind_of_policy_is_named() {
@@ -77,49 +122,7 @@ mod tests {
                  repository/app {reason}"
             )
         };
-        for (reason, registry, words) in [
-            (
-                "because no identity-based policy allows the ecr:BatchGetImage action",
-                "111122223333",
-                "no identity policy allows it",
-            ),
-            (
-                "because no resource-based policy allows the ecr:BatchGetImage action",
-                "444455556666",
-                "the repository policy of 444455556666 does not name it",
-            ),
-            (
-                "with an explicit deny in an identity-based policy",
-                "111122223333",
-                "an identity policy denies it explicitly",
-            ),
-            (
-                "with an explicit deny in a resource-based policy",
-                "111122223333",
-                "the repository policy of 111122223333, or the registry's, denies it explicitly",
-            ),
-            (
-                "with an explicit deny in a service control policy",
-                "111122223333",
-                "a service control policy of the organization denies it",
-            ),
-            (
-                "because no permissions boundary allows the ecr:BatchGetImage action",
-                "111122223333",
-                "the permissions boundary does not allow it",
-            ),
-            (
-                "because no VPC endpoint policy allows the ecr:BatchGetImage action",
-                "111122223333",
-                "the policy of the VPC endpoint does not allow it",
-            ),
-            (
-                "",
-                "444455556666",
-                "no identity policy allows it, or the repository policy of 444455556666 does not name it",
-            ),
-            ("", "111122223333", "no identity policy allows it"),
-        ] {
+        for (reason, registry, words) in REASONS.iter().copied() {
             let (told, _) = explained(&text(reason), "ecr:PutImage", Some(registry));
             assert_eq!(told, format!("{arn} may not ecr:BatchGetImage: {words}"), "{reason}");
         }

@@ -61,14 +61,19 @@ struct ResolvedImage {
     fetched: usize,
 }
 
+/// The repository that a reference names.
+fn repository(context: &Context, reference: &Reference) -> anyhow::Result<Repository> {
+    let address = Address { registry: reference.registry.clone(), ..Address::default() };
+    let connection = Connection::open(&context.settings, &address)?;
+    Ok(Repository { connection, name: reference.repository.to_string() })
+}
+
 fn digest(context: &Context, arguments: &DigestArgs) -> anyhow::Result<ExitCode> {
     let output = Output::of(context)?;
     let reference: Reference = arguments.reference.parse().map_err(wrong)?;
     let platform: Option<Platform> =
         arguments.platform.as_deref().map(str::parse).transpose().map_err(wrong)?;
-    let address = Address { registry: reference.registry.clone(), ..Address::default() };
-    let connection = Connection::open(&context.settings, &address)?;
-    let repository = Repository { connection, name: reference.repository.to_string() };
+    let repository = repository(context, &reference)?;
     let found = block_on(async { find(&repository, &reference.name).await });
     let found = match found {
         Err(error) if is_missing_repository(&error) => {

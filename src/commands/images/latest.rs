@@ -183,34 +183,55 @@ struct Chosen {
     fetched: usize,
 }
 
-/// Finds the greatest candidate. Without a platform only one image at a time is kept.
+/// Finds the greatest candidate.
 async fn choose(
     repository: &Repository,
     wanted: &TagFilter,
     platform: Option<&Platform>,
     cache: &ManifestCache,
 ) -> anyhow::Result<Chosen> {
+    match platform {
+        None => greatest(repository, wanted).await,
+        Some(platform) => greatest_for_platform(repository, wanted, platform, cache).await,
+    }
+}
+
+/// Finds the greatest candidate, and keeps only one image at a time.
+async fn greatest(repository: &Repository, wanted: &TagFilter) -> anyhow::Result<Chosen> {
     let mut best: Option<(Candidate, Detail)> = None;
-    let mut all = Vec::new();
-    let mut graph = Graph::default();
     describe(repository, Images::Tagged, |detail| {
         let Some(candidate) = wanted.candidate(&detail) else { return Ok(()) };
-        if platform.is_some() {
-            all.push(candidate);
-            graph.add(detail);
-        } else if best.as_ref().is_none_or(|(known, _)| candidate.compare(known) == Ordering::Greater) {
+        if best.as_ref().is_none_or(|(known, _)| candidate.compare(known) == Ordering::Greater) {
             best = Some((candidate, detail));
         }
         Ok(())
     })
     .await?;
-    let Some(platform) = platform else {
-        let Some((candidate, detail)) = best else { return Ok(Chosen::default()) };
-        graph.add(detail);
-        graph.link();
-        let digest = candidate.digest.clone();
-        return Ok(Chosen { graph, image: Some((candidate, digest)), fetched: 0 });
-    };
+    let Some((candidate, detail)) = best else { return Ok(Chosen::default()) };
+    let mut graph = Graph::default();
+    graph.add(detail);
+    graph.link();
+    let digest = candidate.digest.clone();
+    Ok(Chosen { graph, image: Some((candidate, digest)), fetched: 0 })
+}
+
+/// Finds the greatest candidate that has an image for a platform.
+async fn greatest_for_platform(
+    repository: &Repository,
+    wanted: &TagFilter,
+    platform: &Platform,
+    cache: &ManifestCache,
+) -> anyhow::Result<Chosen> {
+    let mut all = Vec::new();
+    let mut graph = Graph::default();
+    describe(repository, Images::Tagged, |detail| {
+        if let Some(candidate) = wanted.candidate(&detail) {
+            all.push(candidate);
+            graph.add(detail);
+        }
+        Ok(())
+    })
+    .await?;
     graph.link();
     all.sort_by(|one, other| other.compare(one));
     let mut fetched = 0;

@@ -103,28 +103,14 @@ fn preview(context: &Context, arguments: &PreviewArgs) -> anyhow::Result<ExitCod
     if !selection.is_one() {
         return Err(usage("preview takes the name of one repository"));
     }
-    let done = block_on::<_, anyhow::Error>(async {
+    let (repository, ended, differences) = block_on::<_, anyhow::Error>(async {
         let mut failures = super::super::images::failures::Failures::default();
         let repositories = selection.matching_repositories(&mut failures).await;
         let repository = repositories.into_iter().next();
         let repository = repository.ok_or_else(|| usage("preview takes the name of one repository"))?;
-        let policy = match file {
-            Some(policy) => policy,
-            None => policy_in_place(&repository).await?,
-        };
-        let ended = carried_out(&repository, &policy.text, until).await?;
-        let differences = match &ended {
-            PreviewResult::Complete(images) if arguments.compare => {
-                let cache = arguments.reading.cache(context);
-                let simulation =
-                    Simulation::run(&repository, Some(policy), &cache, SimulatedPeriod::now()).await?;
-                Some(compared(images, &simulation))
-            }
-            _ => None,
-        };
+        let (ended, differences) = read(context, arguments, &repository, (file, until)).await?;
         Ok((repository, ended, differences))
     })?;
-    let (repository, ended, differences) = done;
     let images = match ended {
         PreviewResult::Complete(images) => images,
         PreviewResult::Unknown(reason) => {
@@ -151,21 +137,37 @@ async fn policy_in_place(repository: &Repository) -> anyhow::Result<PolicyText> 
     }
 }
 
+/// Lets the service preview a policy or the one in place; with `--compare`, what the simulation says otherwise.
+async fn read(
+    context: &Context,
+    arguments: &PreviewArgs,
+    repository: &Repository,
+    (file, until): (Option<PolicyText>, Instant),
+) -> anyhow::Result<(PreviewResult, Option<Vec<Difference>>)> {
+    let policy = match file {
+        Some(policy) => policy,
+        None => policy_in_place(repository).await?,
+    };
+    let ended = carried_out(repository, &policy.text, until).await?;
+    let differences = match &ended {
+        PreviewResult::Complete(images) if arguments.compare => {
+            let cache = arguments.reading.cache(context);
+            let simulation =
+                Simulation::run(repository, Some(policy), &cache, SimulatedPeriod::now()).await?;
+            Some(compared(images, &simulation))
+        }
+        _ => None,
+    };
+    Ok((ended, differences))
+}
+
 /// Starts a preview, or joins one, and waits for its end.
 async fn carried_out(repository: &Repository, text: &str, until: Instant) -> anyhow::Result<PreviewResult> {
     let wanted: Value = serde_json::from_str(text).unwrap_or_default();
-    let named = json!({"repositoryName": repository.name});
     let mut started = false;
     let mut wait = if repository.connection.is_paced() { FIRST_WAIT } else { FIRST_WAIT / 20 };
     loop {
-        let found = match repository.connection.call(GET, named.clone()).await.map_err(anyhow::Error::from) {
-            Err(error) if has_code(&error, "LifecyclePolicyPreviewNotFoundException") => None,
-            found => Some(found?),
-        };
-        let status = found.as_ref().and_then(|found| found["status"].as_str()).unwrap_or_default().to_owned();
-        let shown =
-            found.as_ref().and_then(|found| found["lifecyclePolicyText"].as_str()).unwrap_or_default();
-        let is_ours = serde_json::from_str::<Value>(shown).ok().as_ref() == Some(&wanted);
+        let (status, is_ours) = state(repository, &wanted).await?;
         match status.as_str() {
             "IN_PROGRESS" if is_ours => started = true,
             // Somebody else's has to end first: a repository has one at a time.
@@ -181,16 +183,7 @@ async fn carried_out(repository: &Repository, text: &str, until: Instant) -> any
             "EXPIRED" if started => {
                 return Ok(PreviewResult::Unknown("it has expired: try again".to_owned()));
             }
-            _ => {
-                let input = json!({"repositoryName": repository.name, "lifecyclePolicyText": text});
-                match repository.connection.call(START, input).await.map_err(anyhow::Error::from) {
-                    Err(error) if has_code(&error, "LifecyclePolicyPreviewInProgressException") => {}
-                    answer => {
-                        answer?;
-                        started = true;
-                    }
-                }
-            }
+            _ => started |= start(repository, text).await?,
         }
         let left = until.saturating_duration_since(Instant::now());
         if left.is_zero() {
@@ -199,6 +192,27 @@ async fn carried_out(repository: &Repository, text: &str, until: Instant) -> any
         }
         tokio::time::sleep(wait.min(left)).await;
         wait = (wait * 2).min(MAX_WAIT);
+    }
+}
+
+/// The status of the repository's preview, empty where there is none, and whether it is of the wanted policy.
+async fn state(repository: &Repository, wanted: &Value) -> anyhow::Result<(String, bool)> {
+    let named = json!({"repositoryName": repository.name});
+    let found = match repository.connection.call(GET, named).await.map_err(anyhow::Error::from) {
+        Err(error) if has_code(&error, "LifecyclePolicyPreviewNotFoundException") => None,
+        found => Some(found?),
+    };
+    let text = |member: &str| found.as_ref().and_then(|found| found[member].as_str()).unwrap_or_default();
+    let is_ours = serde_json::from_str::<Value>(text("lifecyclePolicyText")).ok().as_ref() == Some(wanted);
+    Ok((text("status").to_owned(), is_ours))
+}
+
+/// Starts a preview, and answers whether it did: somebody else may have been faster.
+async fn start(repository: &Repository, text: &str) -> anyhow::Result<bool> {
+    let input = json!({"repositoryName": repository.name, "lifecyclePolicyText": text});
+    match repository.connection.call(START, input).await.map_err(anyhow::Error::from) {
+        Err(error) if has_code(&error, "LifecyclePolicyPreviewInProgressException") => Ok(false),
+        answer => answer.map(|_| true),
     }
 }
 

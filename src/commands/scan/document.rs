@@ -72,6 +72,25 @@ impl Scan {
     }
 }
 
+impl Finding {
+    /// Severity, identifier, package, its versions and the title, as a table has them.
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.severity.name().to_owned(),
+            self.id.clone(),
+            cell(self.package.as_deref()),
+            cell(self.version.as_deref()),
+            cell(self.fixed_in.as_deref()),
+            shortened(&self.title),
+        ]
+    }
+}
+
+/// A cell of a table, with a dash where there is nothing.
+fn cell(text: Option<&str>) -> String {
+    text.unwrap_or("-").to_owned()
+}
+
 /// A finding with the images that have it.
 pub(super) struct Merged<'a> {
     pub(super) finding: &'a Finding,
@@ -124,29 +143,26 @@ impl ScanDocument<'_> {
             columns.push(Column::wrapped("IGNORED"));
         }
         let rows = merged.iter().take(most).map(|merged| {
-            let finding = merged.finding;
-            let cell = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
-            let mut cells = vec![
-                finding.severity.name().to_owned(),
-                finding.id.clone(),
-                cell(&finding.package),
-                cell(&finding.version),
-                cell(&finding.fixed_in),
-                shortened(&finding.title),
-            ];
+            let mut cells = merged.finding.cells();
             if differ {
-                let names = merged.scans.iter().map(|scan| &self.scans[*scan]).map(|scan| {
-                    let platform = scan.target.platform.clone();
-                    if several { scan.name() } else { platform.unwrap_or_else(|| "-".to_owned()) }
-                });
-                cells.push(names.collect::<Vec<_>>().join(", "));
+                cells.push(self.images_of(merged, several));
             }
             if self.show_ignored {
-                cells.push(cell(&finding.ignored));
+                cells.push(cell(merged.finding.ignored.as_deref()));
             }
             cells
         });
         Grid { columns, rows: rows.collect(), total: None }
+    }
+
+    /// The images that have a finding: their names where there are several references, and else their platforms.
+    fn images_of(&self, merged: &Merged<'_>, several: bool) -> String {
+        let names = merged
+            .scans
+            .iter()
+            .map(|scan| &self.scans[*scan])
+            .map(|scan| if several { scan.name() } else { cell(scan.target.platform.as_deref()) });
+        names.collect::<Vec<_>>().join(", ")
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use jiff::{Timestamp, civil, tz::TimeZone};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::super::input::read_text_file;
 use super::super::registry::usage;
@@ -110,14 +110,9 @@ fn yaml(text: &str) -> Result<Vec<IgnoreRule>, String> {
     }
 }
 
-fn read(entry: &Value, number: usize) -> Result<IgnoreRule, String> {
-    let place = format!("vulnerabilities[{number}]");
-    let members = entry.as_object().ok_or_else(|| format!("{place} is not a structure"))?;
-    let known = ["id", "paths", "purls", "expired_at", "statement"];
-    if let Some(other) = members.keys().find(|name| !known.contains(&name.as_str())) {
-        return Err(format!("{place} has the member {other}; expected {}", known.join(", ")));
-    }
-    let text = |name: &str| match members.get(name) {
+/// A text of an entry, where it has one.
+fn text(members: &Map<String, Value>, name: &str, place: &str) -> Result<Option<String>, String> {
+    match members.get(name) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text.clone())),
         // A date without quotes is one to YAML too.
@@ -125,17 +120,30 @@ fn read(entry: &Value, number: usize) -> Result<IgnoreRule, String> {
             Ok(Some(foreign::text(value)))
         }
         Some(_) => Err(format!("{place}.{name} is not a text")),
-    };
-    let texts = |name: &str| -> Result<Vec<String>, String> {
-        let wrong = || format!("{place}.{name} is not a list of texts");
-        match members.get(name) {
-            None | Some(Value::Null) => Ok(Vec::new()),
-            Some(Value::Array(list)) => {
-                list.iter().map(|each| each.as_str().map(str::to_owned).ok_or_else(wrong)).collect()
-            }
-            Some(_) => Err(wrong()),
+    }
+}
+
+/// The texts of a list of an entry.
+fn texts(members: &Map<String, Value>, name: &str, place: &str) -> Result<Vec<String>, String> {
+    let wrong = || format!("{place}.{name} is not a list of texts");
+    match members.get(name) {
+        None | Some(Value::Null) => Ok(Vec::new()),
+        Some(Value::Array(list)) => {
+            list.iter().map(|each| each.as_str().map(str::to_owned).ok_or_else(wrong)).collect()
         }
-    };
+        Some(_) => Err(wrong()),
+    }
+}
+
+fn read(entry: &Value, number: usize) -> Result<IgnoreRule, String> {
+    let place = format!("vulnerabilities[{number}]");
+    let members = entry.as_object().ok_or_else(|| format!("{place} is not a structure"))?;
+    let known = ["id", "paths", "purls", "expired_at", "statement"];
+    if let Some(other) = members.keys().find(|name| !known.contains(&name.as_str())) {
+        return Err(format!("{place} has the member {other}; expected {}", known.join(", ")));
+    }
+    let text = |name: &str| text(members, name, &place);
+    let texts = |name: &str| texts(members, name, &place);
     let id = text("id")?.filter(|id| !id.is_empty()).ok_or_else(|| format!("{place} has no id"))?;
     let expires = text("expired_at")?
         .map(|date| instant(&date).ok_or_else(|| format!("{place}.expired_at: '{date}' is no date")))

@@ -226,7 +226,6 @@ impl Reader<'_> {
 
     /// Starts a scan where that is possible, else waits for one.
     async fn without_scan(&mut self) -> anyhow::Result<Look> {
-        const START: &str = "StartImageScan";
         let wait = |reason: &str| Look::Wait { status: NO_SCAN.to_owned(), reason: reason.to_owned() };
         if self.scan_type == Some("ENHANCED") {
             return Ok(wait(
@@ -242,40 +241,43 @@ impl Reader<'_> {
                     .to_owned();
             return Ok(Look::Read(Box::new(Scan::unknown(self.target, self.scan_type, NO_SCAN, reason))));
         }
-        let input =
-            json!({"repositoryName": self.target.repository.name, "imageId": identifier_of(self.digest)});
-        let started = self.target.repository.connection.call(START, input).await;
-        let refused = |status: &str, hint: &str, error: &crate::service::Error| {
-            Look::Read(Box::new(Scan::unknown(
-                self.target,
-                self.scan_type,
-                status,
-                format!("{error}: {hint}"),
-            )))
-        };
-        match started {
-            Ok(_) => {}
-            // Scanned within a day: what there is counts, once it can be read.
-            Err(error) if error.code() == Some("LimitExceededException") => {}
-            Err(error) if error.code() == Some("UnsupportedImageTypeException") => {
-                return Ok(refused("UNSUPPORTED_IMAGE", "scan it with another scanner", &error));
-            }
-            Err(error) if error.code() == Some("ImageArchivedException") => {
-                return Ok(refused("IMAGE_ARCHIVED", "restore the image with `ecr restore` first", &error));
-            }
-            // Enhanced scans begin by themselves. Who may not ask how the registry scans learns it here.
-            Err(error) if error.to_string().contains(NO_START) => {
-                let connection = &self.target.repository.connection;
-                if connection.account().is_some() && self.scan_type.is_none() {
-                    let hint = "findings of enhanced scans in another account cannot be read \
-                                (https://github.com/aws/containers-roadmap/issues/2541)";
-                    return Ok(refused(NO_SCAN, hint, &error));
-                }
-            }
-            Err(error) => return Err(error.into()),
+        if let Some(scan) = self.start().await? {
+            return Ok(Look::Read(Box::new(scan)));
         }
         self.is_started = true;
         Ok(wait("the scan that was started has not ended"))
+    }
+
+    /// Starts a scan. Returns what is known of an image that cannot be scanned.
+    async fn start(&self) -> anyhow::Result<Option<Scan>> {
+        const START: &str = "StartImageScan";
+        let input =
+            json!({"repositoryName": self.target.repository.name, "imageId": identifier_of(self.digest)});
+        let connection = &self.target.repository.connection;
+        let Err(error) = connection.call(START, input).await else { return Ok(None) };
+        let refused = |status: &str, hint: &str| {
+            Ok(Some(Scan::unknown(self.target, self.scan_type, status, format!("{error}: {hint}"))))
+        };
+        match error.code() {
+            // Scanned within a day: what there is counts, once it can be read.
+            Some("LimitExceededException") => Ok(None),
+            Some("UnsupportedImageTypeException") => {
+                refused("UNSUPPORTED_IMAGE", "scan it with another scanner")
+            }
+            Some("ImageArchivedException") => {
+                refused("IMAGE_ARCHIVED", "restore the image with `ecr restore` first")
+            }
+            // Enhanced scans begin by themselves. Who may not ask how the registry scans learns it here.
+            _ if error.to_string().contains(NO_START) => {
+                if connection.account().is_none() || self.scan_type.is_some() {
+                    return Ok(None);
+                }
+                let hint = "findings of enhanced scans in another account cannot be read \
+                            (https://github.com/aws/containers-roadmap/issues/2541)";
+                refused(NO_SCAN, hint)
+            }
+            _ => Err(error.into()),
+        }
     }
 }
 

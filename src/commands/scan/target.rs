@@ -141,35 +141,37 @@ impl TargetSearch<'_> {
                 self.add(digest, platform, Some("it is not in the repository"));
                 continue;
             };
-            let digest = graph.image(position).digest();
-            if !graph.is_index(position) {
-                if !is_first && !may_be_run(graph.kind(position), platform.is_some()) {
-                    continue;
+            if graph.is_index(position) {
+                if self.seen.insert(name) {
+                    below.extend(self.listed(&contents, position, platform).await?);
                 }
+            } else if is_first || may_be_run(graph.kind(position), platform.is_some()) {
                 let mut platform = platform;
                 if self.has_choice && platform.is_none() {
                     platform = self.platform_of(&contents, position).await?;
                 }
-                self.add(Some(digest), platform, None);
-                continue;
-            }
-            if !self.seen.insert(name) {
-                continue;
-            }
-            let (manifest, is_fetched) = contents.manifest(position).await?;
-            self.fetched += usize::from(is_fetched);
-            match manifest.as_ref().map(images_of) {
-                None => {
-                    let told = "what the index lists is not known: it is archived, or gone meanwhile";
-                    self.add(Some(digest), platform, Some(told));
-                }
-                Some(images) if images.is_empty() => {
-                    self.add(Some(digest), platform, Some("the index lists no image"));
-                }
-                Some(images) => below.extend(images),
+                self.add(Some(graph.image(position).digest()), platform, None);
             }
         }
         Ok(below)
+    }
+
+    /// The images that an index lists; one that lists none is told of.
+    async fn listed(
+        &mut self,
+        contents: &Contents<'_>,
+        position: usize,
+        platform: Option<String>,
+    ) -> anyhow::Result<Vec<IndexEntry>> {
+        let (manifest, is_fetched) = contents.manifest(position).await?;
+        self.fetched += usize::from(is_fetched);
+        let missing = match manifest.as_ref().map(images_of) {
+            None => "what the index lists is not known: it is archived, or gone meanwhile",
+            Some(images) if images.is_empty() => "the index lists no image",
+            Some(images) => return Ok(images),
+        };
+        self.add(Some(contents.graph.image(position).digest()), platform, Some(missing));
+        Ok(Vec::new())
     }
 
     /// The platform that an image's own configuration says.

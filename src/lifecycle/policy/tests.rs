@@ -58,19 +58,19 @@ fn the_document_is_checked_in_the_validators_words() {
     );
 }
 
+fn select(status: &str, extra: &Value) -> Value {
+    let mut selection = json!({ "tagStatus": status, "countType": "imageCountMoreThan", "countNumber": 1 });
+    for (name, value) in extra.as_object().into_iter().flatten() {
+        selection[name] = value.clone();
+    }
+    selection
+}
+
 #[test]
 fn rules_must_go_together() {
-    let select = |status: &str, extra: Value| {
-        let mut selection =
-            json!({ "tagStatus": status, "countType": "imageCountMoreThan", "countNumber": 1 });
-        for (name, value) in extra.as_object().into_iter().flatten() {
-            selection[name] = value.clone();
-        }
-        selection
-    };
-    let untagged = select("untagged", json!({}));
-    let any = select("any", json!({}));
-    let tagged = |list: &str, texts: Value| select("tagged", json!({ list: texts }));
+    let untagged = select("untagged", &json!({}));
+    let any = select("any", &json!({}));
+    let tagged = |list: &str, texts: Value| select("tagged", &json!({ list: texts }));
     assert_eq!(
         told(&json!([rule(1, &untagged), rule(2, &untagged)])),
         "Only one rule can select Untagged images per storage class."
@@ -80,7 +80,7 @@ fn rules_must_go_together() {
         "Rule for tagStatus=ANY must have the lowest priority per storage class"
     );
     assert_eq!(
-        told(&json!([rule(1, &select("tagged", json!({})))])),
+        told(&json!([rule(1, &select("tagged", &json!({})))])),
         "Must specify tagPrefixList or tagPatternList when tagStatus=TAGGED."
     );
     assert_eq!(
@@ -98,7 +98,11 @@ fn rules_must_go_together() {
         told(&json!([rule(1, &tagged("tagPatternList", json!(["*a*b*c*d*"])))])),
         "Tag pattern '*a*b*c*d*' has more than 4 wildcards."
     );
-    let pulled = select("any", json!({ "countType": "sinceImagePulled", "countUnit": "days" }));
+}
+
+#[test]
+fn counts_must_go_with_actions() {
+    let pulled = select("any", &json!({ "countType": "sinceImagePulled", "countUnit": "days" }));
     assert_eq!(
         told(&json!([rule(1, &pulled)])),
         "countType=SINCE_IMAGE_PULLED can only be used with action type TRANSITION."
@@ -106,7 +110,7 @@ fn rules_must_go_together() {
     let archived =
         json!({ "countType": "sinceImageTransitioned", "countUnit": "days", "storageClass": "archive" });
     assert_eq!(
-        told(&json!([rule(1, &select("any", archived))])),
+        told(&json!([rule(1, &select("any", &archived))])),
         "countNumber must be at least 90 when countType=SINCE_IMAGE_TRANSITIONED."
     );
 }

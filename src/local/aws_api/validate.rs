@@ -256,6 +256,11 @@ mod tests {
                  [IMMUTABLE, MUTABLE, MUTABLE_WITH_EXCLUSION, IMMUTABLE_WITH_EXCLUSION]'"
             )
         );
+    }
+
+    #[test]
+    fn members_are_told_by_their_places() {
+        let invalid = |text: &str| format!("InvalidParameterException: Invalid parameter at {text}");
         let tags = json!([{"Key": "a", "Value": "b"}, {"Value": "b"}]);
         assert_eq!(
             message("CreateRepository", json!({"repositoryName": "ab", "tags": tags})),

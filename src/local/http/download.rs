@@ -65,6 +65,18 @@ impl Drop for Piece {
     }
 }
 
+/// The answer where the blob ends before the range begins.
+fn not_satisfiable(size: u64) -> Response<Body> {
+    let error = S3Error {
+        status: StatusCode::RANGE_NOT_SATISFIABLE,
+        code: "InvalidRange",
+        message: "The requested range is not satisfiable".to_owned(),
+    };
+    let mut response = error.response();
+    put(response.headers_mut(), CONTENT_RANGE, &format!("bytes */{size}"));
+    response
+}
+
 /// Answers GET or HEAD of a signed URL.
 pub(in crate::local) async fn answer(state: &Arc<State>, request: &Request<Incoming>) -> Response<Body> {
     let digest = request.uri().path().trim_start_matches(DOWNLOADS).to_owned();
@@ -81,16 +93,7 @@ pub(in crate::local) async fn answer(state: &Arc<State>, request: &Request<Incom
     let (status, range) = match wanted(request.headers().get(RANGE), blob.size) {
         RequestedRange::Whole => (StatusCode::OK, 0..blob.size),
         RequestedRange::Part(range) => (StatusCode::PARTIAL_CONTENT, range),
-        RequestedRange::Nothing => {
-            let mut response = S3Error {
-                status: StatusCode::RANGE_NOT_SATISFIABLE,
-                code: "InvalidRange",
-                message: "The requested range is not satisfiable".to_owned(),
-            }
-            .response();
-            put(response.headers_mut(), CONTENT_RANGE, &format!("bytes */{}", blob.size));
-            return response;
-        }
+        RequestedRange::Nothing => return not_satisfiable(blob.size),
     };
     let body = if request.method() == Method::HEAD {
         Ok(response::whole(""))

@@ -138,45 +138,51 @@ mod tests {
         request.body(()).unwrap().into_parts().0
     }
 
+    /// Hosts of a server on this machine.
+    const OWN: &[&str] = &[
+        "127.0.0.1",
+        "127.0.0.1:5700",
+        "127.1.2.3:1",
+        "localhost",
+        "LOCALHOST:5700",
+        "localhost.:5700",
+        "a.localhost:5700",
+        "[::1]",
+        "[::1]:5700",
+        "registry.test:5700",
+        "111122223333.dkr.ecr.eu-west-1.amazonaws.com",
+        "111122223333.dkr.ecr.cn-north-1.amazonaws.com.cn:5700",
+        "public.ecr.aws",
+        "api.ecr.us-east-1.amazonaws.com",
+        "sts.us-east-1.amazonaws.com",
+        "sts.amazonaws.com",
+    ];
+
+    /// Hosts that are not its own.
+    const FOREIGN: &[&str] = &[
+        "",
+        "evil.example",
+        "evil.example:5700",
+        "127.0.0.1.evil.example",
+        "localhost.evil.example",
+        "10.0.0.1",
+        "0.0.0.0",
+        "127.0.0.1@evil.example",
+        "x.dkr.ecr.eu-west-1.amazonaws.com.evil.example",
+        "ecr.evil.example.amazonaws.com",
+        "127.0.0.1:5700:1",
+        "[::ffff:10.0.0.1]",
+        "::1:evil",
+        "ec2-1-2-3-4.compute-1.amazonaws.com",
+    ];
+
     #[test]
     fn a_loopback_server_is_only_for_its_own_names() {
         let hosts = Hosts::new(&["Registry.Test".to_owned()], Clients::ThisMachine);
-        for own in [
-            "127.0.0.1",
-            "127.0.0.1:5700",
-            "127.1.2.3:1",
-            "localhost",
-            "LOCALHOST:5700",
-            "localhost.:5700",
-            "a.localhost:5700",
-            "[::1]",
-            "[::1]:5700",
-            "registry.test:5700",
-            "111122223333.dkr.ecr.eu-west-1.amazonaws.com",
-            "111122223333.dkr.ecr.cn-north-1.amazonaws.com.cn:5700",
-            "public.ecr.aws",
-            "api.ecr.us-east-1.amazonaws.com",
-            "sts.us-east-1.amazonaws.com",
-            "sts.amazonaws.com",
-        ] {
+        for own in OWN {
             assert_eq!(hosts.check(&head(&[("host", own)])), Ok(()), "{own}");
         }
-        for foreign in [
-            "",
-            "evil.example",
-            "evil.example:5700",
-            "127.0.0.1.evil.example",
-            "localhost.evil.example",
-            "10.0.0.1",
-            "0.0.0.0",
-            "127.0.0.1@evil.example",
-            "x.dkr.ecr.eu-west-1.amazonaws.com.evil.example",
-            "ecr.evil.example.amazonaws.com",
-            "127.0.0.1:5700:1",
-            "[::ffff:10.0.0.1]",
-            "::1:evil",
-            "ec2-1-2-3-4.compute-1.amazonaws.com",
-        ] {
+        for foreign in FOREIGN {
             assert!(hosts.check(&head(&[("host", foreign)])).is_err(), "{foreign}");
         }
         // Others reach a server that is not for this machine alone by names that it cannot know; they sign.

@@ -42,6 +42,10 @@ fn what_people_have() {
     assert_eq!(tags(&format!("We run {HOST}/a:1.0.")), ["a:1.0", "a:1.0."]);
     let both = read(&format!("{HOST}/a:1@{digest}"));
     assert_eq!((both.tags["a"].contains("1"), both.digests.contains(&digest)), (true, true));
+}
+
+#[test]
+fn hosts_that_count() {
     // All forms of hosts, one's own, and none of the others.
     for host in [
         "123456789012.dkr.ecr-fips.us-east-1.amazonaws.com",
@@ -65,8 +69,13 @@ fn what_people_have() {
         tags(&format!("GET https://{HOST}/v2/team/app/manifests/1.0")).contains(&"team/app:1.0".to_owned())
     );
     assert_eq!(tags(&format!(r#"["{HOST}\u002fa\u003a1", "\u00e9"]"#)), ["a:1"]);
+}
+
+#[test]
+fn digests_without_a_host() {
+    let digest = Digest::of(b"x");
     // A list of digests counts, and one among other words does not: it may be that of a configuration.
-    let (one, two) = (Digest::of(b"x"), Digest::of(b"y"));
+    let (one, two) = (&digest, Digest::of(b"y"));
     for list in [format!("{one}\n{two}\n"), format!("[\"{one}\", '{two}']")] {
         assert_eq!((read(&list).count, read(&list).digests.len()), (2, 2), "{list}");
     }

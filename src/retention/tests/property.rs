@@ -46,44 +46,8 @@ impl Case {
         let mut graph = Graph::default();
         let mut lists: Vec<(usize, Vec<usize>)> = Vec::new();
         for number in 0..size {
-            let mut detail = json!({"imageDigest": digest(number), "imageSizeInBytes": random.below(1000)});
             let is_index = random.chance(35);
-            detail["imageManifestMediaType"] =
-                json!(if is_index { media_type::OCI_INDEX } else { media_type::OCI_MANIFEST });
-            if random.chance(95) {
-                let age =
-                    *random.pick(&[0, HOUR / 2, HOUR * 3, HOUR * 24 * 20, HOUR * 24 * 40, HOUR * 24 * 100]);
-                detail["imagePushedAt"] = json!(NOW - age - i64::try_from(random.below(1000)).unwrap());
-            }
-            if random.chance(30) {
-                detail["lastRecordedPullTime"] =
-                    json!(NOW - HOUR * 24 * i64::try_from(random.below(100)).unwrap());
-            }
-            let mut tags: Vec<String> = Vec::new();
-            // A tag names one image.
-            if random.chance(45) {
-                tags.push(format!("{}-{number}", random.pick(&TAGS)));
-            }
-            if random.chance(12) {
-                tags.push(format!("extra-{number}"));
-            }
-            if random.chance(18) {
-                let subject = digest(random.below(size + 2));
-                let ending = *random.pick(&["", ".sig", ".att", ".sbom"]);
-                tags.push(format!("sha256-{}{ending}", subject.hexadecimal()));
-            }
-            if !tags.is_empty() {
-                detail["imageTags"] = json!(tags);
-            }
-            if random.chance(18) {
-                detail["subjectManifestDigest"] = json!(digest(random.below(size + 2)));
-            }
-            detail["imageStatus"] = json!(match random.below(20) {
-                0 => "ARCHIVED",
-                1 => "ACTIVATING",
-                _ => "ACTIVE",
-            });
-            graph.add(Detail::read(&detail).unwrap());
+            graph.add(Detail::read(&detail(&mut random, (number, size), is_index)).unwrap());
             if is_index && random.chance(97) {
                 // What an index lists was there before it, or is not there at all.
                 let children = (0..random.below(4))
@@ -106,6 +70,45 @@ impl Case {
     fn repository(&self) -> Repository<'_> {
         Repository { graph: &self.graph, pulls: &self.pulls, protected: &self.protected }
     }
+}
+
+/// An image as the service describes it, one of `size`.
+fn detail(random: &mut Random, (number, size): (usize, usize), is_index: bool) -> serde_json::Value {
+    let mut detail = json!({"imageDigest": digest(number), "imageSizeInBytes": random.below(1000)});
+    detail["imageManifestMediaType"] =
+        json!(if is_index { media_type::OCI_INDEX } else { media_type::OCI_MANIFEST });
+    if random.chance(95) {
+        let age = *random.pick(&[0, HOUR / 2, HOUR * 3, HOUR * 24 * 20, HOUR * 24 * 40, HOUR * 24 * 100]);
+        detail["imagePushedAt"] = json!(NOW - age - i64::try_from(random.below(1000)).unwrap());
+    }
+    if random.chance(30) {
+        detail["lastRecordedPullTime"] = json!(NOW - HOUR * 24 * i64::try_from(random.below(100)).unwrap());
+    }
+    let mut tags: Vec<String> = Vec::new();
+    // A tag names one image.
+    if random.chance(45) {
+        tags.push(format!("{}-{number}", random.pick(&TAGS)));
+    }
+    if random.chance(12) {
+        tags.push(format!("extra-{number}"));
+    }
+    if random.chance(18) {
+        let subject = digest(random.below(size + 2));
+        let ending = *random.pick(&["", ".sig", ".att", ".sbom"]);
+        tags.push(format!("sha256-{}{ending}", subject.hexadecimal()));
+    }
+    if !tags.is_empty() {
+        detail["imageTags"] = json!(tags);
+    }
+    if random.chance(18) {
+        detail["subjectManifestDigest"] = json!(digest(random.below(size + 2)));
+    }
+    detail["imageStatus"] = json!(match random.below(20) {
+        0 => "ARCHIVED",
+        1 => "ACTIVATING",
+        _ => "ACTIVE",
+    });
+    detail
 }
 
 fn criteria(random: &mut Random) -> Criteria {
@@ -209,6 +212,42 @@ fn may_belong(graph: &Graph, at: usize) -> bool {
     })
 }
 
+/// What is wrong with whether an image goes, and with which.
+fn wrong(case: &Case, at: usize, goes: &impl Fn(usize) -> bool) -> Option<(String, usize)> {
+    let graph = &case.graph;
+    let image = graph.image(at);
+    if !goes(at) {
+        if let Some(child) = graph.children(at).find(|child| goes(child.position)) {
+            return Some(("a kept index loses a child".to_owned(), child.position));
+        }
+        if let Some(companion) = graph.companions(at).find(|companion| goes(*companion)) {
+            return Some(("a kept image loses what is about it".to_owned(), companion));
+        }
+        return None;
+    }
+    if must_stay(case, at) {
+        return Some(("what must stay goes".to_owned(), at));
+    }
+    if let Some(below) = below(graph, at, true).into_iter().find(|one| must_stay(case, *one)) {
+        return Some((format!("it goes although {below} below it must stay"), at));
+    }
+    if case.criteria.archives && image.status() == Status::Archived {
+        return Some(("an archived image is archived".to_owned(), at));
+    }
+    if may_belong(graph, at) {
+        return Some(("it may belong to an index that nobody can read".to_owned(), at));
+    }
+    let chosen = is_chosen(case, at);
+    if image.ordinary_tags().next().is_some() && !chosen {
+        return Some(("a tagged image goes that nobody chose".to_owned(), at));
+    }
+    let hangs_on_something_that_goes = graph.parents(at).chain(graph.subjects_of(at)).any(goes);
+    if !chosen && !hangs_on_something_that_goes {
+        return Some(("it goes for no reason".to_owned(), at));
+    }
+    None
+}
+
 fn check(case: &Case) -> Result<usize, String> {
     let graph = &case.graph;
     let plan = plan(case.repository(), &case.criteria);
@@ -216,35 +255,8 @@ fn check(case: &Case) -> Result<usize, String> {
     let goes = |at: usize| going.contains(&at);
     let fail = |what: &str, at: usize| Err(format!("{what}: image {at}, verdict {:?}", plan.verdict(at)));
     for at in 0..graph.len() {
-        let image = graph.image(at);
-        if !goes(at) {
-            if let Some(child) = graph.children(at).find(|child| goes(child.position)) {
-                return fail("a kept index loses a child", child.position);
-            }
-            if let Some(companion) = graph.companions(at).find(|companion| goes(*companion)) {
-                return fail("a kept image loses what is about it", companion);
-            }
-            continue;
-        }
-        if must_stay(case, at) {
-            return fail("what must stay goes", at);
-        }
-        if let Some(below) = below(graph, at, true).into_iter().find(|one| must_stay(case, *one)) {
-            return fail(&format!("it goes although {below} below it must stay"), at);
-        }
-        if case.criteria.archives && image.status() == Status::Archived {
-            return fail("an archived image is archived", at);
-        }
-        if may_belong(graph, at) {
-            return fail("it may belong to an index that nobody can read", at);
-        }
-        let chosen = is_chosen(case, at);
-        if image.ordinary_tags().next().is_some() && !chosen {
-            return fail("a tagged image goes that nobody chose", at);
-        }
-        let hangs_on_something_that_goes = graph.parents(at).chain(graph.subjects_of(at)).any(goes);
-        if !chosen && !hangs_on_something_that_goes {
-            return fail("it goes for no reason", at);
+        if let Some((what, at)) = wrong(case, at, &goes) {
+            return fail(&what, at);
         }
     }
     if !case.criteria.by_tag {

@@ -60,52 +60,54 @@ fn places_have_an_order() {
     assert_eq!(signer(home(configuration, "").path(), Globals::default(), &[]), "CONFIG");
 }
 
+/// Configurations that name no credentials, and what is said of them.
+const CONFIGURED_WRONGLY: &[(&str, &str)] = &[
+    (
+        "[default]\naws_access_key_id=A\n",
+        "Partial credentials found in config-file, missing: aws_secret_access_key",
+    ),
+    (
+        "[default]\nrole_arn=r\n",
+        "Partial credentials found in assume-role, missing: source_profile or credential_source",
+    ),
+    (
+        "[default]\nrole_arn=r\nsource_profile=x\n",
+        "The source_profile \"x\" referenced in the profile \"default\" does not exist.",
+    ),
+    (
+        "[default]\nrole_arn=r\ncredential_source=Bogus\n",
+        "The credential source \"Bogus\" referenced in profile \"default\" is not valid.",
+    ),
+    (
+        "[default]\nrole_arn=r\nsource_profile=b\n[profile b]\nrole_arn=r\nsource_profile=default\n",
+        "Infinite loop in credential configuration detected. Attempting to load from profile default which has already been visited. Visited profiles: ['default', 'b']",
+    ),
+    (
+        "[default]\ncredential_process=sh -c 'echo no >&2; exit 1'\n",
+        "Error when retrieving credentials from custom-process: no\n",
+    ),
+    (
+        "[default]\nsso_account_id=1\nsso_start_url=u\nsso_region=r\n",
+        "The profile \"default\" is configured to use SSO but is missing required configuration: sso_role_name",
+    ),
+    (
+        "[default]\nsso_account_id=1\nsso_role_name=r\nsso_session=nope\n",
+        "The specified sso-session does not exist: \"nope\"",
+    ),
+    (
+        "[default]\nsso_account_id=1\nsso_role_name=r\nsso_session=s\n[sso-session s]\nsso_start_url=u\nsso_region=r\n",
+        "Error loading SSO Token: Token for s does not exist",
+    ),
+    (
+        "[default]\nlogin_session=arn:x\n",
+        "Error loading login session token: Unable to load a existing login session for session arn:x, Please reauthenticate with 'aws login'.",
+    ),
+];
+
 #[test]
 fn what_is_configured_wrongly_is_told() {
-    let cases = [
-        (
-            "[default]\naws_access_key_id=A\n",
-            "Partial credentials found in config-file, missing: aws_secret_access_key",
-        ),
-        (
-            "[default]\nrole_arn=r\n",
-            "Partial credentials found in assume-role, missing: source_profile or credential_source",
-        ),
-        (
-            "[default]\nrole_arn=r\nsource_profile=x\n",
-            "The source_profile \"x\" referenced in the profile \"default\" does not exist.",
-        ),
-        (
-            "[default]\nrole_arn=r\ncredential_source=Bogus\n",
-            "The credential source \"Bogus\" referenced in profile \"default\" is not valid.",
-        ),
-        (
-            "[default]\nrole_arn=r\nsource_profile=b\n[profile b]\nrole_arn=r\nsource_profile=default\n",
-            "Infinite loop in credential configuration detected. Attempting to load from profile default which has already been visited. Visited profiles: ['default', 'b']",
-        ),
-        (
-            "[default]\ncredential_process=sh -c 'echo no >&2; exit 1'\n",
-            "Error when retrieving credentials from custom-process: no\n",
-        ),
-        (
-            "[default]\nsso_account_id=1\nsso_start_url=u\nsso_region=r\n",
-            "The profile \"default\" is configured to use SSO but is missing required configuration: sso_role_name",
-        ),
-        (
-            "[default]\nsso_account_id=1\nsso_role_name=r\nsso_session=nope\n",
-            "The specified sso-session does not exist: \"nope\"",
-        ),
-        (
-            "[default]\nsso_account_id=1\nsso_role_name=r\nsso_session=s\n[sso-session s]\nsso_start_url=u\nsso_region=r\n",
-            "Error loading SSO Token: Token for s does not exist",
-        ),
-        (
-            "[default]\nlogin_session=arn:x\n",
-            "Error loading login session token: Unable to load a existing login session for session arn:x, Please reauthenticate with 'aws login'.",
-        ),
-    ];
-    for (configuration, words) in cases {
-        assert_eq!(of_profile(configuration, ""), words);
+    for (configuration, words) in CONFIGURED_WRONGLY {
+        assert_eq!(of_profile(configuration, ""), *words);
     }
 }
 

@@ -143,6 +143,17 @@ fn reason(error: &io::Error) -> String {
     words.map_or(text.clone(), |(words, _)| words.to_owned())
 }
 
+/// Refuses an archive of more files, or of longer names, than any layout has.
+fn check_limits(entries: usize, names: usize) -> io::Result<()> {
+    if entries == MAXIMUM_ENTRIES {
+        return Err(io::Error::other(format!("it has more than {MAXIMUM_ENTRIES} files")));
+    }
+    if names > MAXIMUM_NAMES {
+        return Err(io::Error::other(format!("its files have names of more than {MAXIMUM_NAMES} bytes")));
+    }
+    Ok(())
+}
+
 /// Finds where each file of an archive lies.
 fn scan(file: &File) -> io::Result<FileExtents> {
     let length = file.metadata()?.len();
@@ -156,12 +167,7 @@ fn scan(file: &File) -> io::Result<FileExtents> {
         let entry = entry?;
         left.set(MAXIMUM_HEADER);
         names += entry.path_bytes().len() + entry.link_name_bytes().map_or(0, |name| name.len());
-        if count == MAXIMUM_ENTRIES {
-            return Err(io::Error::other(format!("it has more than {MAXIMUM_ENTRIES} files")));
-        }
-        if names > MAXIMUM_NAMES {
-            return Err(io::Error::other(format!("its files have names of more than {MAXIMUM_NAMES} bytes")));
-        }
+        check_limits(count, names)?;
         let kind = entry.header().entry_type();
         if kind.is_symlink() || kind.is_hard_link() {
             let (path, targets) = link(&entry, kind.is_symlink());

@@ -64,6 +64,7 @@ impl Server {
 }
 
 /// Answers one request; `None` where the connection is over.
+#[expect(clippy::too_many_lines, reason = "one answer, from its request to its last byte")]
 fn answer(
     mut stream: &TcpStream,
     blob: &[u8],

@@ -10,7 +10,7 @@ use libdeflater::Crc;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinHandle;
 
-use super::deflate::END;
+use super::deflate::{BlockCompressor, END};
 use super::pack::WorkerPool;
 
 /// No flags, no time, no name, an unknown operating system.
@@ -20,6 +20,23 @@ const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
 struct Piece {
     bytes: Vec<u8>,
     _permit: OwnedSemaphorePermit,
+}
+
+impl WorkerPool {
+    /// Compresses the first bytes of a block on another thread.
+    fn begin(
+        &self,
+        mut compressor: BlockCompressor,
+        length: usize,
+        permit: OwnedSemaphorePermit,
+    ) -> JoinHandle<io::Result<Piece>> {
+        let home = self.clone();
+        self.handle.spawn_blocking(move || {
+            let bytes = compressor.compress(length);
+            home.give_back(compressor);
+            Ok(Piece { bytes: bytes?, _permit: permit })
+        })
+    }
 }
 
 /// Compresses everything that can be read.
@@ -61,12 +78,7 @@ pub(super) fn compress(
         checksum.update(&compressor.plain[..some]);
         // Kept modulo 2^32.
         length = length.wrapping_add(u32::try_from(some).map_err(io::Error::other)?);
-        let home = workers.clone();
-        waiting.push_back(workers.handle.spawn_blocking(move || {
-            let bytes = compressor.compress(some);
-            home.give_back(compressor);
-            Ok(Piece { bytes: bytes?, _permit: permit })
-        }));
+        waiting.push_back(workers.begin(compressor, some, permit));
     }
     waiting.into_iter().try_for_each(finish)?;
     out.write_all(&END)?;

@@ -48,19 +48,7 @@ impl Target<'_> {
         let indexes = all_children(&self.repository, &mut graph, &cache).await?;
         // The list is from before our own fetches of this run, which the look before a deletion sees.
         let fetches = OwnFetches::new(cache.own_fetches(&place(&self.repository)));
-        let mut protected: HashMap<usize, Protector> = self
-            .references
-            .positions(&self.repository.name, &graph)
-            .into_iter()
-            .map(|position| (position, Protector::Reference))
-            .collect();
-        let mut plan = decide(&graph, &pulls, &protected, &criteria);
-        if let Some(within) = self.options.protect_in_use {
-            let mut asked: Vec<usize> = plan.going().collect();
-            asked.extend(plan.untag.iter().map(|(position, _)| *position));
-            protected.extend(protect::in_use(&self.repository, &graph, &asked, within).await);
-            plan = decide(&graph, &pulls, &protected, &criteria);
-        }
+        let plan = self.decided(&graph, &pulls, &criteria).await;
         let going: Vec<usize> = plan.going().collect();
         let untag = plan.untag.clone();
         let planned = Planned {
@@ -78,6 +66,24 @@ impl Target<'_> {
             graph,
         };
         Ok(Contents { planned, fetched: indexes.fetched })
+    }
+
+    /// Decides which images go. Whether they are in use is asked only of those that would go.
+    async fn decided(
+        &self,
+        graph: &Graph,
+        pulls: &HashMap<usize, Option<Time>>,
+        criteria: &Criteria,
+    ) -> retention::Plan {
+        let referenced = self.references.positions(&self.repository.name, graph).into_iter();
+        let mut protected: HashMap<usize, Protector> =
+            referenced.map(|position| (position, Protector::Reference)).collect();
+        let plan = decide(graph, pulls, &protected, criteria);
+        let Some(within) = self.options.protect_in_use else { return plan };
+        let mut asked: Vec<usize> = plan.going().collect();
+        asked.extend(plan.untag.iter().map(|(position, _)| *position));
+        protected.extend(protect::in_use(&self.repository, graph, &asked, within).await);
+        decide(graph, pulls, &protected, criteria)
     }
 
     /// Says why an image was chosen: by which criteria, and how old it is.

@@ -71,38 +71,29 @@ fn prune(context: &Context, arguments: &PruneArgs) -> anyhow::Result<ExitCode> {
         arguments.consent.check(&context.ui, reads_stdin)?;
     }
     block_on_finishing(|stop| async move {
-        let planned = stop.or(plans(context, arguments)).await;
-        let mut plans = match planned {
+        let mut plans = match stop.or(plans(context, arguments)).await {
             Err(error) if error.is::<PlanError>() => {
-                context.ui.note(&format!("error: {error}; nothing was changed"));
+                refuse(context, &error);
                 return Ok(ExitCode::from(CONFLICT));
             }
             planned => planned?,
         };
         let is_shown_only = arguments.consent.dry_run || arguments.plan.is_some();
-        let mut consent = Consent::DryRun;
-        if let Some(file) = &arguments.plan {
-            plan_file::write(file, &plans.all)?;
-        } else if !plans.brakes.is_empty() && !is_shown_only {
-            for brake in &plans.brakes {
-                context.ui.note(&format!("error: {brake}; nothing was changed"));
-            }
+        if !plans.brakes.is_empty() && !is_shown_only {
+            plans.brakes.iter().for_each(|brake| refuse(context, brake));
             return Ok(ExitCode::from(CONFLICT));
-        } else if plans.all.iter().any(|planned| !planned.is_empty()) {
-            consent = ask(context, arguments, &plans, &stop).await?;
         }
-        if consent == Consent::Refused {
-            return Ok(ExitCode::from(NO));
-        }
-        if consent == Consent::Given {
-            let work = arguments.reading.for_each_mut(&mut plans.all, |planned| planned.run(&stop));
-            stop.finish(&context.ui, work).await;
+        match consent(context, arguments, &plans, &stop).await? {
+            Consent::Refused => return Ok(ExitCode::from(NO)),
+            Consent::Given => {
+                let work = arguments.reading.for_each_mut(&mut plans.all, |planned| planned.run(&stop));
+                stop.finish(&context.ui, work).await;
+            }
+            Consent::DryRun => {}
         }
         let rows = PlannedRows::new(&plans.all, false, arguments.explain);
         let mut more = members(&rows, &plans.failures, is_shown_only);
-        if !plans.brakes.is_empty() {
-            more.insert("brake".to_owned(), json!(plans.brakes));
-        }
+        more.extend((!plans.brakes.is_empty()).then(|| ("brake".to_owned(), json!(plans.brakes))));
         let (columns, total) = (rows.columns(), rows.total());
         let listing = Listing { member: "repositories", columns, rows: &rows, total, more };
         let shown = output.document(&listing);
@@ -113,6 +104,27 @@ fn prune(context: &Context, arguments: &PruneArgs) -> anyhow::Result<ExitCode> {
         }
         finish(context, &rows, &plans.brakes, plans.failures)
     })
+}
+
+fn refuse(context: &Context, reason: impl std::fmt::Display) {
+    context.ui.note(&format!("error: {reason}; nothing was changed"));
+}
+
+/// Writes the plan to the file that is to have it, or asks whether to carry it out.
+async fn consent(
+    context: &Context,
+    arguments: &PruneArgs,
+    plans: &Plans,
+    stop: &Stop,
+) -> anyhow::Result<Consent> {
+    if let Some(file) = &arguments.plan {
+        plan_file::write(file, &plans.all)?;
+        return Ok(Consent::DryRun);
+    }
+    if plans.all.iter().all(Planned::is_empty) {
+        return Ok(Consent::DryRun);
+    }
+    ask(context, arguments, plans, stop).await
 }
 
 /// Warns of the brakes that were met, tells what failed, and chooses the exit code.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::exact;
 use super::{Contents, DuArgs, GroupBy, Price};
-use crate::image::graph::{Image, Status};
+use crate::image::graph::{Graph, Image, Status};
 
 const GIBIBYTE: f64 = 1024.0 * 1024.0 * 1024.0;
 
@@ -33,6 +33,21 @@ impl Group {
         self.unique.unwrap_or(self.bytes)
     }
 
+    /// Counts an image. An index has no bytes of its own.
+    fn add(&mut self, graph: &Graph, position: usize) {
+        self.images += 1;
+        if graph.is_index(position) {
+            return;
+        }
+        let image = graph.image(position);
+        let size = image.size().unwrap_or_default();
+        if image.status() == Status::Archived {
+            self.archived = self.archived.saturating_add(size);
+        } else {
+            self.bytes = self.bytes.saturating_add(size);
+        }
+    }
+
     /// Cost of the group for a month.
     #[allow(clippy::cast_precision_loss, reason = "a price for a person to read")]
     pub(super) fn cost(&self, price: Price) -> f64 {
@@ -43,49 +58,47 @@ impl Group {
 
 /// Sums the images up: repositories and statuses by size, months and tags by name.
 pub(super) fn group(arguments: &DuArgs, contents: &[Contents]) -> Vec<Group> {
-    let mut groups: BTreeMap<(usize, String), Group> = BTreeMap::new();
-    for (number, each) in contents.iter().enumerate() {
-        let is_repository = arguments.by == GroupBy::Repo;
-        let (key, name) =
-            if is_repository { (number, each.repository.name.clone()) } else { (0, String::new()) };
-        if is_repository {
-            let account = each.graph.account().unwrap_or_default().to_owned();
-            let region = each.repository.connection.region().unwrap_or_default();
-            let group = Group { registry: Some((account, region)), ..Group::default() };
-            groups.insert((key, name.clone()), group);
-        }
-        for position in 0..each.graph.len() {
-            let image = each.graph.image(position);
-            let name = if is_repository { name.clone() } else { name_of(arguments.by, image) };
-            let group = groups.entry((key, name)).or_default();
-            group.images += 1;
-            if each.graph.is_index(position) {
-                continue;
-            }
-            let size = image.size().unwrap_or_default();
-            if image.status() == Status::Archived {
-                group.archived = group.archived.saturating_add(size);
-            } else {
-                group.bytes = group.bytes.saturating_add(size);
-            }
-        }
-        if let (true, Some(exact)) = (is_repository, &each.exact) {
-            let group = groups.entry((key, name)).or_default();
-            let others = contents.iter().enumerate().filter(|(other, _)| *other != number);
-            let others = others.filter_map(|(_, contents)| contents.exact.as_ref());
-            group.unique = Some(exact.bytes());
-            group.only_here = Some(exact::only_in(exact, others));
-            group.exact = exact.unknown == 0;
-        }
-    }
-    let mut groups: Vec<Group> =
-        groups.into_iter().map(|((_, name), group)| Group { name, ..group }).collect();
+    let mut groups: Vec<Group> = match arguments.by {
+        GroupBy::Repo => (0..contents.len()).map(|number| of_repository(contents, number)).collect(),
+        by => by_name(by, contents),
+    };
     match arguments.by {
         GroupBy::Age => groups.reverse(),
         _ => groups
             .sort_by(|one, other| other.shown().cmp(&one.shown()).then_with(|| one.name.cmp(&other.name))),
     }
     groups
+}
+
+/// The images of one repository among all that are measured.
+fn of_repository(contents: &[Contents], number: usize) -> Group {
+    let measured = &contents[number];
+    let account = measured.graph.account().unwrap_or_default().to_owned();
+    let region = measured.repository.connection.region().unwrap_or_default();
+    let name = measured.repository.name.clone();
+    let mut group = Group { name, registry: Some((account, region)), ..Group::default() };
+    for position in 0..measured.graph.len() {
+        group.add(&measured.graph, position);
+    }
+    if let Some(exact) = &measured.exact {
+        let others = contents.iter().enumerate().filter(|(other, _)| *other != number);
+        let others = others.filter_map(|(_, contents)| contents.exact.as_ref());
+        group.unique = Some(exact.bytes());
+        group.only_here = Some(exact::only_in(exact, others));
+        group.exact = exact.unknown == 0;
+    }
+    group
+}
+
+/// The images of all repositories, by what they have in common.
+fn by_name(by: GroupBy, contents: &[Contents]) -> Vec<Group> {
+    let mut groups: BTreeMap<String, Group> = BTreeMap::new();
+    for Contents { graph, .. } in contents {
+        for position in 0..graph.len() {
+            groups.entry(name_of(by, graph.image(position))).or_default().add(graph, position);
+        }
+    }
+    groups.into_iter().map(|(name, group)| Group { name, ..group }).collect()
 }
 
 fn name_of(by: GroupBy, image: &Image) -> String {

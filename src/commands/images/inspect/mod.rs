@@ -23,7 +23,7 @@ use super::output::Output;
 use super::progress;
 use super::selection::Repository;
 use crate::image::graph::Graph;
-use crate::image::{Content, Manifest, Name, Platform, Reference, media_type};
+use crate::image::{Content, Digest, Manifest, Name, Platform, Reference, media_type};
 
 /// The row of `ecr inspect`.
 pub(in crate::commands) const COMMAND: Command = Command { name: "inspect", define, run };
@@ -129,6 +129,12 @@ enum Inspection {
     Unreadable,
 }
 
+async fn described_digest(repository: &Repository, name: &Name) -> anyhow::Result<Digest> {
+    let input = json!({"repositoryName": repository.name, "imageIds": [identifier(name)]});
+    let answer = repository.connection.call("DescribeImages", input).await?;
+    Ok(answer["imageDetails"][0]["imageDigest"].as_str().unwrap_or_default().parse()?)
+}
+
 /// Reads an image, and how many manifests were fetched for it.
 async fn read(
     repository: &Repository,
@@ -137,9 +143,7 @@ async fn read(
     (cache, is_measured): (&ManifestCache, bool),
 ) -> anyhow::Result<(Inspection, usize)> {
     // Asked first, and alone: the service's own words for what is absent.
-    let input = json!({"repositoryName": repository.name, "imageIds": [identifier(name)]});
-    let answer = repository.connection.call("DescribeImages", input).await?;
-    let digest = answer["imageDetails"][0]["imageDigest"].as_str().unwrap_or_default().parse()?;
+    let digest = described_digest(repository, name).await?;
     let mut graph = graph(repository, Images::Any).await?;
     known_children(&mut graph, cache);
     let Some(mut position) = graph.position(&digest) else { return Ok((Inspection::Unreadable, 0)) };

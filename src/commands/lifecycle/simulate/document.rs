@@ -308,51 +308,67 @@ impl SimulationDocument<'_> {
         value["repositoryName"] = json!(simulation.repository.name);
         value["hasLifecyclePolicy"] = json!(simulation.policy.is_some());
         value["totalImages"] = json!(simulation.images.len());
-        let rules = simulation.rules.iter().map(|rule| {
-            json!({
-                "rulePriority": rule.priority,
-                "action": action_type(rule.action),
-                "description": rule.words,
-                "selectedImages": rule.selected,
-                "images": rule.images,
-                "bytes": rule.bytes,
-            })
-        });
-        value["rules"] = rules.collect();
-        let warnings = simulation.warnings.iter().map(
-            |warning| json!({"code": warning.code, "rulePriority": warning.rule, "message": warning.message}),
-        );
-        value["warnings"] = warnings.collect();
+        value["rules"] = rules_json(simulation);
+        value["warnings"] = warnings_json(simulation);
         value["complete"] = json!(simulation.unknown_indexes == 0);
         if let Some(told) = &simulation.over_limit {
             value["brake"] = json!(told);
         }
         if self.when.over.is_some() {
-            let weeks = simulation.weeks.iter().map(|week| {
-                json!({
-                    "at": instant(week.at),
-                    "images": week.images,
-                    "bytes": week.bytes,
-                    "archivedImages": week.archived_images,
-                    "archivedBytes": week.archived_bytes,
-                })
-            });
-            value["over"] = weeks.collect();
+            value["over"] = weeks_json(&simulation.weeks);
         }
         if self.explain {
-            let mut images = Vec::new();
-            each_image(simulation, |image, told| {
-                images.push(json!({
-                    "imageDigest": image.digest,
-                    "imageTags": image.tags,
-                    "imageSizeInBytes": image.size,
-                    "action": told.action.map(action_type),
-                    "appliedRulePriority": told.rule,
-                    "reason": told.reason,
-                }));
-            });
-            value["images"] = Value::Array(images);
+            value["images"] = images_json(simulation);
         }
         value
     }
+}
+
+fn rules_json(simulation: &Simulation) -> Value {
+    let rules = simulation.rules.iter().map(|rule| {
+        json!({
+            "rulePriority": rule.priority,
+            "action": action_type(rule.action),
+            "description": rule.words,
+            "selectedImages": rule.selected,
+            "images": rule.images,
+            "bytes": rule.bytes,
+        })
+    });
+    rules.collect()
+}
+
+fn warnings_json(simulation: &Simulation) -> Value {
+    let warnings = simulation.warnings.iter().map(
+        |warning| json!({"code": warning.code, "rulePriority": warning.rule, "message": warning.message}),
+    );
+    warnings.collect()
+}
+
+fn weeks_json(weeks: &[Week]) -> Value {
+    let weeks = weeks.iter().map(|week| {
+        json!({
+            "at": instant(week.at),
+            "images": week.images,
+            "bytes": week.bytes,
+            "archivedImages": week.archived_images,
+            "archivedBytes": week.archived_bytes,
+        })
+    });
+    weeks.collect()
+}
+
+fn images_json(simulation: &Simulation) -> Value {
+    let mut images = Vec::new();
+    each_image(simulation, |image, told| {
+        images.push(json!({
+            "imageDigest": image.digest,
+            "imageTags": image.tags,
+            "imageSizeInBytes": image.size,
+            "action": told.action.map(action_type),
+            "appliedRulePriority": told.rule,
+            "reason": told.reason,
+        }));
+    });
+    Value::Array(images)
 }

@@ -56,15 +56,21 @@ pub(super) fn of(simulation: &Simulation, policy: &Policy) -> Vec<Warning> {
         let held = count(simulation.plan.held.len(), "image");
         warn("held", None, format!("{held} would go but for the indexes that list them"));
     }
-    let (images, gone) = (simulation.images.len(), expired.len());
-    let tagged = |images: &mut dyn Iterator<Item = &Image>| images.filter(|image| is_named(image)).count();
-    let had = tagged(&mut simulation.images.iter());
-    if images > 0 && gone == images {
-        warn("empties-repository", None, format!("all {images} images expire"));
-    } else if had > 0 && tagged(&mut expired.iter().map(|(_, image)| *image)) == had {
-        warn("empties-repository", None, "no tagged image is left".to_owned());
+    if let Some(message) = emptied(simulation, &expired) {
+        warn("empties-repository", None, message);
     }
     warnings
+}
+
+/// What is said where no image or no tagged image would be left.
+fn emptied(simulation: &Simulation, expired: &[(i64, &Image)]) -> Option<String> {
+    let images = simulation.images.len();
+    if images > 0 && expired.len() == images {
+        return Some(format!("all {images} images expire"));
+    }
+    let had = simulation.images.iter().filter(|image| is_named(image)).count();
+    let tagged = expired.iter().filter(|(_, image)| is_named(image)).count();
+    (had > 0 && tagged == had).then(|| "no tagged image is left".to_owned())
 }
 
 /// Warnings about images that somebody refers to: by rule, with the first of them by name.

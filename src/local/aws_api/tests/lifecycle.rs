@@ -47,6 +47,7 @@ fn a_policy_is_kept_compact() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one scenario, whose steps need each other")]
 fn a_preview_shows_what_a_run_does() {
     let store = Store::with_repository();
     assert!(

@@ -23,6 +23,19 @@ impl Random {
     }
 
     fn rule(&mut self, place: usize) -> Value {
+        let selection = self.selection();
+        let is_pulled = selection["countType"] == "sinceImagePulled";
+        let action = if is_pulled ^ self.chance(12) {
+            json!({ "type": "transition", "targetStorageClass": "archive" })
+        } else {
+            json!({ "type": "expire" })
+        };
+        let mut rule = json!({ "rulePriority": place + 1, "selection": selection, "action": action });
+        self.damage(&mut rule);
+        rule
+    }
+
+    fn selection(&mut self) -> Value {
         let status = self.one(&["tagged", "tagged", "tagged", "untagged", "any"]);
         let kind = self.one(&[
             "imageCountMoreThan",
@@ -44,13 +57,11 @@ impl Random {
             let text = format!("{}{}", self.one(&["v*", "a", "*b*", "é", "*-*-*-*-", ""]), self.below(40));
             selection[list] = json!([text]);
         }
-        let is_pulled = kind == "sinceImagePulled";
-        let action = if is_pulled ^ self.chance(12) {
-            json!({ "type": "transition", "targetStorageClass": "archive" })
-        } else {
-            json!({ "type": "expire" })
-        };
-        let mut rule = json!({ "rulePriority": place + 1, "selection": selection, "action": action });
+        selection
+    }
+
+    /// Puts something else where a rule has a member, now and then.
+    fn damage(&mut self, rule: &mut Value) {
         if self.chance(12) {
             let member = self.one(&["rulePriority", "selection", "action", "description", "other"]);
             rule[member] =
@@ -63,7 +74,6 @@ impl Random {
                     [json!(false), json!(["a", 1]), json!(0), json!("any")][self.below(4)].clone();
             }
         }
-        rule
     }
 
     fn document(&mut self) -> String {

@@ -125,6 +125,7 @@ fn what_a_lifecycle_policy_expires_is_deleted_there_too() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one scenario, whose steps need each other")]
 fn a_backfill_copies_what_was_there_before() {
     let store = Store::with_repository();
     let digest = store.image("content", Some("1"));

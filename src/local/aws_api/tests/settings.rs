@@ -131,6 +131,7 @@ fn a_pull_through_cache_rule_lives() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one scenario, whose steps need each other")]
 fn templates_make_repositories_on_push() {
     let store = Store::new();
     let template = |prefix: &str, mutability: &str| {

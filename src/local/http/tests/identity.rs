@@ -242,6 +242,47 @@ fn a_session_that_nobody_signed_for_is_worth_nothing_where_signatures_count() {
     assert_eq!(code(&refused), "UnrecognizedClientException");
 }
 
+const FORM: &str = "POST / HTTP/1.1\r\nContent-Type: application/x-www-form-urlencoded; charset=utf-8";
+
+/// Other services, with a request's head and body, and the status and the beginning of what they hear.
+const OTHER_SERVICES: &[(&str, &str, &str, u16, &str)] = &[
+    (
+        "iam",
+        FORM,
+        "Action=ListUsers&Version=2010-05-08",
+        400,
+        "<ErrorResponse><Error><Type>Sender</Type><Code>InvalidAction</Code><Message>iam was asked; this server is ecr local",
+    ),
+    (
+        "ec2",
+        FORM,
+        "Action=DescribeVpcs&Version=2016-11-15",
+        400,
+        "<Response><Errors><Error><Code>InvalidAction</Code><Message>ec2 was asked; this server is ecr local",
+    ),
+    (
+        "s3",
+        "GET /bucket HTTP/1.1",
+        "",
+        501,
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>NotImplemented</Code><Message>s3 was asked",
+    ),
+    (
+        "eks",
+        "GET /clusters HTTP/1.1",
+        "",
+        404,
+        "{\"__type\":\"UnknownOperationException\",\"message\":\"eks was asked; this server is ecr local",
+    ),
+    (
+        "dynamodb",
+        "POST / HTTP/1.1\r\nX-Amz-Target: DynamoDB_20120810.ListTables",
+        "{}",
+        400,
+        "{\"__type\":\"UnknownOperationException\",\"message\":\"DynamoDB_20120810 is neither",
+    ),
+];
+
 #[test]
 fn other_services_hear_in_their_protocol_what_this_server_is() {
     let server = RunningServer::start();
@@ -251,47 +292,9 @@ fn other_services_hear_in_their_protocol_what_this_server_is() {
              SignedHeaders=host, Signature=0"
         )
     };
-    let form = "Content-Type: application/x-www-form-urlencoded; charset=utf-8";
-    let cases = [
-        (
-            "iam",
-            format!("POST / HTTP/1.1\r\n{form}"),
-            "Action=ListUsers&Version=2010-05-08",
-            400,
-            "<ErrorResponse><Error><Type>Sender</Type><Code>InvalidAction</Code><Message>iam was asked; this server is ecr local",
-        ),
-        (
-            "ec2",
-            format!("POST / HTTP/1.1\r\n{form}"),
-            "Action=DescribeVpcs&Version=2016-11-15",
-            400,
-            "<Response><Errors><Error><Code>InvalidAction</Code><Message>ec2 was asked; this server is ecr local",
-        ),
-        (
-            "s3",
-            "GET /bucket HTTP/1.1".to_owned(),
-            "",
-            501,
-            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>NotImplemented</Code><Message>s3 was asked",
-        ),
-        (
-            "eks",
-            "GET /clusters HTTP/1.1".to_owned(),
-            "",
-            404,
-            "{\"__type\":\"UnknownOperationException\",\"message\":\"eks was asked; this server is ecr local",
-        ),
-        (
-            "dynamodb",
-            "POST / HTTP/1.1\r\nX-Amz-Target: DynamoDB_20120810.ListTables".to_owned(),
-            "{}",
-            400,
-            "{\"__type\":\"UnknownOperationException\",\"message\":\"DynamoDB_20120810 is neither",
-        ),
-    ];
-    for (service, head, body, status, begins) in cases {
+    for (service, head, body, status, begins) in OTHER_SERVICES {
         let answer = server.request(&format!("{head}\r\n{}", signed(service)), body.as_bytes());
-        assert_eq!(answer.status, status, "{service}");
+        assert_eq!(answer.status, *status, "{service}");
         assert!(answer.text().starts_with(begins), "{}", answer.text());
     }
 }
