@@ -35,7 +35,7 @@ fn replace(text: &str, hidden: impl Fn(char) -> bool) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// Whether a character is a control character, a separator of lines, or one that reorders, joins or hides text
+/// Returns whether a character is a control character, a separator of lines, or one that reorders, joins or hides text
 /// (Unicode's `Cc`, `Zl`, `Zp`, and of `Cf` the directional and invisible ones).
 fn is_hidden(character: char) -> bool {
     character.is_control()

@@ -1,4 +1,4 @@
-//! What every connection of the program is made of: certificates to trust, proxies, timeouts and the log of `--debug`,
+//! Settings of every connection of the program: certificates to trust, proxies, timeouts and the log of `--debug`,
 //! taken from the settings here and nowhere else.
 
 pub mod gate;
@@ -22,29 +22,29 @@ use crate::settings::{self, Log, Proxies, Settings};
 
 pub use tls::reason as tls_reason;
 
-/// How long a connection without a request is kept. Short, because what is in between may let only a few of them
-/// through: those that wait there get their turn when one ends. A request follows the one before it within
-/// milliseconds, or it can do with a new connection.
+/// Time that a connection without a request is kept. Short, because a proxy in between may limit connections: waiting
+/// ones get their turn when one ends. A request follows the one before it within milliseconds, or a new connection is
+/// cheap enough.
 pub const MAX_IDLE: Duration = Duration::from_millis(200);
 
-/// How connections are made.
+/// Settings with which connections are made.
 #[derive(Debug, Clone, Default)]
 pub struct Network {
-    /// Whether certificates are not verified.
+    /// Accept any server certificate (`--no-verify-ssl`).
     pub unverified: bool,
     /// The file or folder of certificates to trust instead of the system's.
     pub ca_bundle: Option<String>,
     /// The proxies.
     pub proxies: Proxies,
-    /// How long to wait for a connection; `None` is for ever.
+    /// Time limit of connecting; `None` is without limit.
     pub connect_timeout: Option<Duration>,
-    /// How long to wait for the next byte; `None` is for ever.
+    /// Time limit of waiting for the next byte; `None` is without limit.
     pub read_timeout: Option<Duration>,
-    /// Where requests and answers are logged.
+    /// Log of requests and answers.
     pub log: Log,
 }
 
-/// Why TLS cannot be set up.
+/// Error of setting up TLS.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct TlsError(pub String);
@@ -71,7 +71,7 @@ impl Network {
         })
     }
 
-    /// The same network without proxies: for addresses that mean something only on this machine.
+    /// Returns this network without proxies: for addresses that mean something only on this machine.
     #[must_use]
     pub fn direct(self) -> Self {
         Self { proxies: Proxies::default(), ..self }
@@ -82,7 +82,7 @@ impl Network {
         tls::configuration(self)
     }
 
-    /// Whether a URL is asked without a proxy.
+    /// Returns whether a URL is requested without a proxy.
     pub fn is_direct(&self, url: &str) -> bool {
         let url = url.parse().ok();
         url.is_some_and(|url| self.proxy_chooser().is_none_or(|chooser| chooser.choose(&url).is_none()))

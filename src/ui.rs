@@ -34,10 +34,10 @@ impl Name {
     }
 }
 
-/// How wide output is where there is no terminal.
+/// Width of output, in columns, without a terminal.
 const WIDTH_WITHOUT_TERMINAL: usize = 80;
 
-/// Where this program's output goes.
+/// Standard streams of this process, and which of them are terminals.
 #[derive(Debug, Clone)]
 pub struct Ui {
     name: Name,
@@ -62,17 +62,17 @@ impl Ui {
         self.name
     }
 
-    /// Whether a person reads stdout.
+    /// Returns whether stdout is a terminal.
     pub fn out_is_terminal(&self) -> bool {
         self.out_is_terminal
     }
 
-    /// Whether a person reads stderr.
+    /// Returns whether stderr is a terminal.
     pub fn err_is_terminal(&self) -> bool {
         self.err_is_terminal
     }
 
-    /// Whether a person can be asked something.
+    /// Returns whether stdin is a terminal, so that questions can be asked.
     pub fn in_is_terminal(&self) -> bool {
         self.in_is_terminal
     }

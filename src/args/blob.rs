@@ -6,7 +6,7 @@ use super::Error;
 use crate::model::foreign::Foreign;
 use crate::model::{Kind, Service};
 
-/// How a text stands for a blob (`--cli-binary-format`, `cli_binary_format`).
+/// Encoding of blobs in arguments (`--cli-binary-format`, `cli_binary_format`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Format {
     /// `base64`: the text is base64.
@@ -68,10 +68,10 @@ pub fn decode(service: &Service, shape: &str, value: &mut Value, format: Format)
     Ok(())
 }
 
-/// Why a text is not base64, in Python's words.
+/// Error of decoding base64, in Python's words.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotBase64 {
-    /// It has characters beyond ASCII.
+    /// The text has characters beyond ASCII.
     #[error("string argument should contain only ASCII characters")]
     Beyond,
     /// One character of the alphabet is left over.

@@ -16,7 +16,7 @@ mod yaml_scalar;
 pub use paramfile::Files;
 pub use unpack::unpack;
 
-/// Why an argument cannot be used. The texts are the AWS CLI's own, since scripts search for them.
+/// Error of reading an argument. The texts are the AWS CLI's own, since scripts search for them.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// The argument is wrong: a `ParamValidation`, exit code 252.

@@ -32,7 +32,7 @@ pub enum Content {
     Bytes(Vec<u8>),
 }
 
-/// Why a file could not be read.
+/// Error of reading the file of an argument.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// The file is not there, or not readable.

@@ -25,7 +25,7 @@ use crate::model::python;
 /// Lists and hashes may nest as deep as in the AWS CLI, where Python's stack ends it.
 const MAX_LEVELS: usize = 490;
 
-/// Why a text is not shorthand.
+/// Error of parsing shorthand.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// The text breaks the grammar; the message shows where.

@@ -1,4 +1,4 @@
-//! Which reader sees the words of an option: files first, then JSON, shorthand or the words themselves.
+//! Chooses the reader of an option's words: files first, then JSON, shorthand or the words themselves.
 
 use serde_json::Value;
 

@@ -19,7 +19,7 @@ const MAX_LEVELS: usize = 250;
 /// Values that one text may become. Aliases of aliases grow without end otherwise.
 const MAX_VALUES: usize = 200_000;
 
-/// Why a text is not usable YAML.
+/// Error of parsing YAML.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Error {
     /// Not YAML, or YAML that the safe loader refuses.
@@ -121,7 +121,7 @@ struct Composer<'r, 'b> {
     parser: Parser<&'r mut &'b [u8]>,
     anchors: HashMap<String, Rc<Node>>,
     level: usize,
-    /// Where the line end is that the text itself does not have.
+    /// Position of the line end that was added because the text does not end with one.
     added_line_end: Option<u64>,
 }
 
@@ -325,7 +325,8 @@ mod tests {
         Ok(read(bytes)?.map_or(Value::Null, |(_, value)| value))
     }
 
-    /// What ruamel.yaml makes of a text, as `repr`; of a refusal `None`; of a Python error its words.
+    /// Compares with ruamel.yaml: the value as `repr`; `None` for text that it refuses; the words of a Python
+    /// error.
     #[test]
     fn reads_what_ruamel_yaml_reads() {
         let recorded = include_str!("../../tests/fixtures/yaml.json");

@@ -191,7 +191,7 @@ impl<'a> Instant<'a> {
         is_zone.then_some(Self { date, time: Some([hour, minute, second]), fraction, zone })
     }
 
-    /// Whether a plain scalar of this text is an instant: a date alone needs all its digits.
+    /// Returns whether a plain scalar of this text is an instant: a date alone needs all its digits.
     fn is_plain(&self, text: &str) -> bool {
         self.time.is_some() || text.len() == "2020-01-01".len()
     }
@@ -262,7 +262,7 @@ fn zone_parts(zone: &str) -> Option<(char, &str, &str)> {
     Some((sign, hours, minutes))
 }
 
-/// As many digits as there are, at most `most`; `None` where there are fewer than `least`.
+/// Splits up to `most` leading digits off the text; `None` if there are fewer than `least`.
 fn digits(text: &str, least: usize, most: usize) -> Option<(&str, &str)> {
     let count = text.bytes().take(most).take_while(u8::is_ascii_digit).count();
     (count >= least).then(|| text.split_at(count))

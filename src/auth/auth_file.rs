@@ -16,9 +16,9 @@ use super::json_text::{self, JsonText};
 use crate::platform;
 use crate::settings::Settings;
 
-/// How long another one of us may take for its change.
+/// Time limit of waiting for the lock that another process of ours holds while it changes the file.
 const WAIT: Duration = Duration::from_secs(5);
-/// How often a change is made anew because somebody else changed the file meanwhile.
+/// Attempts to make a change that another program's write to the file undid or overtook.
 const ATTEMPTS: usize = 5;
 /// Replacement for passwords in a diff.
 const BLACK: &str = "[redacted]";
@@ -34,7 +34,7 @@ pub enum Client {
     Helm,
 }
 
-/// Why a file is not changed.
+/// Error of changing a login file.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// There is no place for it.
@@ -48,14 +48,14 @@ pub enum Error {
         /// The problem.
         reason: json_text::Error,
     },
-    /// It cannot be read or written.
+    /// The file cannot be read or written.
     #[error("{file} cannot be {what}: {reason}")]
     Io {
         /// The file.
         file: String,
         /// `read` or `written`.
         what: &'static str,
-        /// Why not.
+        /// Error of the operating system.
         reason: io::Error,
     },
     /// Others change it all the time.
@@ -147,7 +147,7 @@ pub fn change(
 }
 
 impl Change {
-    /// Whether anything changes.
+    /// Returns whether the file's content changes.
     pub fn is_one(&self) -> bool {
         self.before.as_deref().map_or(self.after != "{}", |before| before != self.after)
     }

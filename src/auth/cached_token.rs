@@ -4,14 +4,14 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-/// How long before its end a password is no longer handed out from the cache: a pull that starts with it must be
-/// able to end with it.
+/// Remaining life, in seconds, below which a password is no longer used from the cache: a pull that starts with it must
+/// be able to end with it.
 const MARGIN: u64 = 15 * 60;
-/// How far an entry may lie in the future: the clocks of two machines on one folder are never quite the same.
+/// Tolerated difference, in seconds, between the clocks of machines that share a cache folder.
 const SKEW: u64 = 5 * 60;
 /// The longest life that the service gives; what claims a longer one was written under another clock.
 const MAX_AGE: u64 = 13 * 60 * 60;
-/// How many hosts are remembered for `list`.
+/// Limit of the hosts remembered for `list`.
 const HOSTS: usize = 200;
 
 /// The version of the file's form.
@@ -25,11 +25,11 @@ pub struct CachedToken {
     pub service: String,
     /// The region.
     pub region: String,
-    /// Where the identity's credentials come from, in words.
+    /// Display name of the identity's credentials.
     pub source: String,
-    /// When it was asked for, in seconds since 1970.
+    /// Time of the request, in seconds since 1970.
     pub requested: u64,
-    /// When it ends.
+    /// Time at which the password expires, in seconds since 1970.
     pub expires: u64,
     /// The host of the identity's own registry, where the answer named one.
     #[serde(default)]
@@ -40,7 +40,7 @@ pub struct CachedToken {
     pub token: String,
 }
 
-/// How far an entry is in its life.
+/// Stage of an entry's life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Freshness {
     /// In the first half of its life: handed out as it is.

@@ -1,4 +1,4 @@
-//! When a password of Amazon ECR ends, as the password itself says.
+//! Reads the expiry time inside a password of Amazon ECR.
 //!
 //! It is base64 of a JSON object with the members `payload`, `datakey`, `version`, `type` and `expiration`, of which
 //! the last is in seconds since 1970. Nothing promises that it stays so: what cannot be read has no known end.

@@ -25,7 +25,7 @@ use crate::platform;
 use crate::service::Client;
 use crate::settings::Settings;
 
-/// How long a password lives where the answer does not say: what the service documents.
+/// Life of a password, in seconds, if the answer does not say: what the service documents.
 const LIFE: u64 = 12 * 60 * 60;
 
 /// A request for a password: registry, identity and cache.
@@ -117,7 +117,7 @@ fn check_imds(question: TokenRequest<'_>) -> Result<(), LoginError> {
     Err(nobody())
 }
 
-/// Where credentials were looked for.
+/// Lists the places where credentials were looked for.
 fn looked(settings: &Settings, target: &Target) -> String {
     let rule = target.rule.as_ref().and_then(|rule| rule.profile.clone());
     let profile = rule.or_else(|| settings.profile()).unwrap_or_else(|| "default".to_owned());

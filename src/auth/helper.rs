@@ -223,7 +223,7 @@ fn server_url(input: &mut dyn Read) -> Result<String, Answer> {
     if url.is_empty() { Err(Answer::failure(NO_URL)) } else { Ok(url.to_owned()) }
 }
 
-/// Whether a variable is set to anything that does not say no.
+/// Returns whether a variable is set to anything but `0`, `false`, `no` or `off`.
 fn switched_on(settings: &Settings, name: &str) -> bool {
     let off = |value: &str| ["0", "false", "no", "off"].iter().any(|word| value.eq_ignore_ascii_case(word));
     settings.filled_variable(name).is_some_and(|value| !off(&value))

@@ -102,20 +102,20 @@ fn state(settings: &Settings) -> Option<PathBuf> {
     Some(settings.base_folder("XDG_STATE_HOME", ".local/state")?.join("ecr/helper.json"))
 }
 
-/// How docker will find the helper's program.
+/// Result of making the helper's program available to docker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Program {
-    /// It is there already, and it is this program.
+    /// The link exists and leads to this program.
     There(PathBuf),
     /// Another program of that name is found first.
     Another(PathBuf),
     /// A link was made, or would be.
     Linked(PathBuf),
-    /// It cannot be made there.
+    /// The link cannot be made.
     Missing {
-        /// Where this program is.
+        /// Path of this program.
         own: PathBuf,
-        /// Why not.
+        /// Reason for the failure.
         reason: String,
     },
 }

@@ -1,4 +1,4 @@
-//! Who a password would be asked for as, told without asking anybody.
+//! Names the identity that would ask for a password, without any request.
 //!
 //! The cache needs a name for the identity before credentials are resolved, and one that stays the same while the
 //! credentials rotate: an assumed role has a new access key with every call, and its tokens would never be found
@@ -18,7 +18,7 @@ use super::target::Target;
 use crate::ini::{self, Line};
 use crate::settings::Settings;
 
-/// Where credentials come from.
+/// Source of credentials.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
     /// The environment's access key.
@@ -40,7 +40,7 @@ pub enum Source {
 /// Source of credentials, with all facts that distinguish it from another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
-    /// Where the credentials come from.
+    /// Source of the credentials.
     pub source: Source,
     uses_imds: bool,
     facts: Vec<String>,
@@ -133,7 +133,7 @@ impl Identity {
         Self { source: Source::ServiceAccount, uses_imds: false, facts }
     }
 
-    /// Whether an instance's metadata service would be asked: as the last resort, or because a profile says so.
+    /// Returns whether an instance's metadata service would be asked: as the last resort, or because a profile says so.
     pub fn uses_imds(&self) -> bool {
         self.uses_imds
     }

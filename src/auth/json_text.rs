@@ -9,15 +9,15 @@ pub struct JsonText {
     text: String,
 }
 
-/// Why a text cannot be edited.
+/// Error of editing JSON text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// It is not JSON.
+    /// The text is not JSON.
     #[error("it is not JSON (line {line}, column {column})")]
     Damaged {
-        /// Where.
+        /// Line, from 1.
         line: usize,
-        /// Where.
+        /// Column, from 1.
         column: usize,
     },
     /// A member that should be an object is not one.

@@ -15,7 +15,7 @@ use crate::settings::Settings;
 /// The size at which the file is put aside.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// How much is written.
+/// Amount of logging.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
     /// Nothing.

@@ -1,4 +1,4 @@
-//! Which identity for which registry: the file `login.conf`.
+//! The file `login.conf`: which identity logs in to which registry.
 //!
 //! It is found at `ECR_LOGIN_CONFIG`, else at `$XDG_CONFIG_HOME/ecr/login.conf`, else at `~/.config/ecr/login.conf`,
 //! and need not exist. It is a list of rules; the first one whose conditions all hold decides, and where none does,
@@ -56,7 +56,7 @@ anonymous = true
 /// The rules in their order.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Rules {
-    /// Where they stand, or would stand.
+    /// Path of the file, which need not exist; `None` without a home directory.
     pub file: Option<PathBuf>,
     /// The rules.
     pub rules: Vec<Rule>,
@@ -65,12 +65,12 @@ pub struct Rules {
 /// Error in `login.conf`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// It cannot be read.
+    /// The file cannot be read.
     #[error("{file} cannot be read: {reason}")]
     Unreadable {
         /// The file.
         file: String,
-        /// Why.
+        /// Reason for the failure.
         reason: String,
     },
     /// A line of it makes no sense.
@@ -85,7 +85,7 @@ pub enum Error {
     },
 }
 
-/// Where the file is looked for.
+/// Returns the path of `login.conf`, or `None` without a home directory.
 pub fn file(settings: &Settings) -> Option<PathBuf> {
     if let Some(file) = settings.filled_variable("ECR_LOGIN_CONFIG") {
         return Some(settings.expanded(&file));

@@ -1,8 +1,8 @@
-//! Why there is no password: the cause and the way out, in one line, because docker shows no more.
+//! Errors of getting a password: the cause and the remedy in one line, because docker shows no more.
 
 use super::login_conf;
 
-/// Why there is no password.
+/// Error of getting a password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LoginError {
     /// Nobody gave any credentials.
@@ -17,7 +17,7 @@ pub enum LoginError {
     /// The credentials that are configured cannot be had.
     #[error("the AWS credentials of {source_label} cannot be used: {message}{hint}")]
     Credentials {
-        /// Where they come from.
+        /// Display name of the credentials' source.
         source_label: String,
         /// The problem.
         message: String,
@@ -65,7 +65,7 @@ pub enum LoginError {
 }
 
 impl LoginError {
-    /// Whether the same request may be answered a little later, and the identity may well be right.
+    /// Returns whether the same request may succeed a little later with the same identity.
     pub fn is_temporary(&self) -> bool {
         matches!(self, Self::Busy { .. } | Self::Unreachable(_))
     }

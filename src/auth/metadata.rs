@@ -1,4 +1,4 @@
-//! Is there an instance metadata service at all? Asked before the chain of credentials would wait for it.
+//! Probe for an instance metadata service, made before the chain of credentials would wait for one.
 //!
 //! Off EC2 its address leads nowhere, and every tool that asks waits: seconds per login, for nothing. One short
 //! question with the whole time bounded tells; a no is remembered for a minute (`cache`), so that a build with fifty
@@ -8,10 +8,10 @@ use std::io::{Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
-/// How long the question may take. On EC2 it is a millisecond.
+/// Time limit of the probe. On EC2 it is a millisecond.
 const PATIENCE: Duration = Duration::from_millis(600);
 
-/// Whether somebody answers there in time.
+/// Returns whether an HTTP server answers at `address` within 600 milliseconds.
 pub fn answers(address: &str) -> bool {
     let Some(rest) = address.strip_prefix("http://") else {
         // Nothing that we could ask cheaply; the real question decides.

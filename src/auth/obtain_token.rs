@@ -14,11 +14,11 @@ use super::log::Log;
 use super::login_error::LoginError;
 use super::token_cache::Cache;
 
-/// How long a process waits for another one's call.
+/// Time limit of waiting for another process's call.
 pub const WAIT_FOR_LOCK: Duration = Duration::from_secs(10);
-/// How long a call may take while there is a password to fall back on.
+/// Time limit of a call while there is a password to fall back on.
 const PATIENCE_WITH_FALLBACK: Duration = Duration::from_secs(5);
-/// How long a call may take otherwise. Clients of docker wait longer than this, kubelet one minute.
+/// Time limit of a call without a fallback. Clients of docker wait longer than this, kubelet one minute.
 const PATIENCE: Duration = Duration::from_secs(45);
 /// First and longest pause between two looks at the cache.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(20));
@@ -32,7 +32,7 @@ pub struct CacheSlot<'a> {
     pub key: &'a str,
     /// The host that asks, to be listed.
     pub host: &'a str,
-    /// How long to wait for another process.
+    /// Time limit of waiting for another process.
     pub wait: Duration,
 }
 
@@ -71,7 +71,7 @@ pub fn obtain(slot: CacheSlot<'_>, log: &Log, ask: Ask<'_>) -> Result<CachedToke
 enum LockOutcome {
     /// Another process put it there.
     CachedToken(CachedToken),
-    /// It is our turn; without a lock where that cannot be had.
+    /// This process makes the call; without a lock if that cannot be had.
     Lock(Option<File>),
 }
 
@@ -180,7 +180,7 @@ mod tests {
         CachedToken::new("ecr", "eu-west-1", "environment".into(), token, requested..requested + 12 * HOUR)
     }
 
-    /// Which password comes out, how often the service was asked, and which password is kept then.
+    /// Returns the password, the number of calls to the service, and the password that is cached then.
     fn run(
         kept: Option<CachedToken>,
         answer: &Result<CachedToken, LoginError>,

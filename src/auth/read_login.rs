@@ -26,7 +26,7 @@ pub enum StoredLogin {
     Registry(String),
 }
 
-/// Why a login that should be there cannot be had.
+/// Error of reading a stored login.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file cannot be used.

@@ -1,4 +1,4 @@
-//! How to log in to one registry: service, region, account and identity.
+//! The login to one registry: service, region, account and identity.
 
 use super::login_conf::Rule;
 
@@ -9,20 +9,20 @@ pub struct Target {
     pub host: String,
     /// The account of the registry, where the host tells it.
     pub account: Option<String>,
-    /// Whether it is the public gallery.
+    /// The registry is Amazon ECR Public.
     pub public: bool,
     /// The region that is asked.
     pub region: String,
-    /// Whether the FIPS endpoint is asked: it is where the host is one.
+    /// Ask the FIPS endpoint, as the host is one.
     pub fips: bool,
-    /// Whether the dual-stack endpoint is asked: it is where the host is one.
+    /// Ask the dual-stack endpoint, as the host is one.
     pub dualstack: bool,
     /// The rule that speaks about it.
     pub rule: Option<Rule>,
 }
 
 impl Target {
-    /// Whether no credentials are handed out for it.
+    /// Returns whether the rule for this registry forbids credentials.
     pub fn anonymous(&self) -> bool {
         self.rule.as_ref().is_some_and(|rule| rule.anonymous)
     }

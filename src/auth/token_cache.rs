@@ -23,10 +23,10 @@ const ABANDONED_AFTER: Duration = Duration::from_hours(1);
 /// One write in so many clears away what is dead: whoever waits for a password seldom pays for what others left. A write
 /// adds two files, so a folder shrinks all the same.
 const PRUNED_EVERY: u32 = 16;
-/// How many files it then looks at, and how many of them it clears away, at most.
+/// Limit of the files looked at, and of those deleted, in one clean-up.
 const LOOKED_AT_ONCE: usize = 128;
 const PRUNED_AT_ONCE: usize = 48;
-/// How long it is remembered that no instance metadata service answers.
+/// Time that the absence of an instance metadata service is remembered.
 const IMDS_NEGATIVE_TTL: Duration = Duration::from_mins(1);
 
 /// The folder.
@@ -36,10 +36,10 @@ pub struct Cache {
     folder: PathBuf,
 }
 
-/// Why there is no cache.
+/// Error of finding the cache folder.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CacheError {
-    /// It is switched off.
+    /// `AWS_ECR_DISABLE_CACHE` is set.
     #[error("the token cache is switched off (AWS_ECR_DISABLE_CACHE)")]
     Off,
     /// There is no place for it.
@@ -50,7 +50,7 @@ pub enum CacheError {
     Unsafe {
         /// The folder.
         folder: String,
-        /// Why, and the way out.
+        /// Reason, and the remedy.
         reason: String,
     },
 }
@@ -171,7 +171,7 @@ impl Cache {
         Err(io::Error::other("the lock file keeps changing"))
     }
 
-    /// Whether it was found lately that nobody answers at a metadata service's address.
+    /// Returns whether a metadata service's address was found unreachable within the last minute.
     pub fn is_imds_unreachable(&self, address: &str) -> bool {
         let facts = std::fs::symlink_metadata(self.nobody(address));
         let age = facts.and_then(|facts| facts.modified()).ok().and_then(|time| time.elapsed().ok());
@@ -256,7 +256,7 @@ fn base(settings: &Settings) -> Option<PathBuf> {
     folder.is_absolute().then(|| folder.join("ecr"))
 }
 
-/// Whether a file in the folder is one that this module writes.
+/// Returns whether a file in the folder is one that this module writes.
 fn is_ours(name: &str) -> bool {
     let is_key = |key: &str| key.len() == 32 && key.bytes().all(|byte| byte.is_ascii_hexdigit());
     name.starts_with(".new-")

@@ -16,7 +16,7 @@ use crate::settings::Settings;
 /// Docker's name for our helper: the program is `docker-credential-ecr-login`.
 pub const HELPER: &str = "ecr-login";
 
-/// Where a host's password belongs.
+/// Place where a host's password is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CredentialLocation {
     /// In the file.
@@ -27,7 +27,7 @@ pub enum CredentialLocation {
     Ours,
 }
 
-/// Why a password was not written.
+/// Error of writing a login.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file cannot be changed.
@@ -45,7 +45,7 @@ pub enum Error {
     },
 }
 
-/// Where a host's password belongs, by what the file says.
+/// Returns where the file says that a host's password is stored.
 pub fn home(json: &JsonText, host: &str) -> CredentialLocation {
     let text = |path: &[&str]| json.get(path).and_then(|value| value.as_str().map(str::to_owned));
     match text(&["credHelpers", host]).or_else(|| text(&["credsStore"])).filter(|name| !name.is_empty()) {
@@ -74,7 +74,7 @@ pub fn forget(json: &mut JsonText, host: &str) -> bool {
     names.collect::<Vec<_>>().iter().filter(|name| json.remove(&["auths", name])).count() > 0
 }
 
-/// Whether a key of `auths` is this host, with or without a scheme and a path.
+/// Returns whether a key of `auths` names this host, with or without a scheme and a path.
 pub fn means(key: &str, host: &str) -> bool {
     crate::image::host::Address::parse(key).is_some_and(|address| address.to_string() == host)
 }

@@ -16,16 +16,16 @@ use super::dispatch::SERVICES;
 use super::options;
 use super::session::Session;
 
-/// How many aliases may lead to each other; Python gives up at some point too.
+/// Limit of aliases that lead to each other; Python gives up at some point too.
 const MAX_STEPS: usize = 200;
 
 /// All aliases: by section, then by name.
 #[derive(Debug, Default)]
 pub(super) struct Aliases(IndexMap<String, IndexMap<String, String>>);
 
-/// Where an alias leads.
+/// Result of expanding an alias.
 pub(super) enum Step {
-    /// It was a line for the shell, which has run.
+    /// The alias was a line for the shell, which has run.
     Done(ExitCode),
     /// To these words, to be understood as if they had been given.
     Words(Vec<String>),
@@ -52,7 +52,7 @@ impl Aliases {
         self.0.get(section)?.get(name).map(|value| value.trim().to_owned())
     }
 
-    /// Whether this command is one of `ours`, or an alias that leads to one of them or to the shell.
+    /// Returns whether this command is one of `ours`, or an alias that leads to one of them or to the shell.
     pub(super) fn lead_to(&self, name: &str, ours: &[&str]) -> bool {
         let parser = Parser { options: options::globals(false), positionals: Vec::new() };
         let mut name = name.to_owned();

@@ -14,7 +14,7 @@ use self::run::Run;
 use super::difflib;
 use crate::model::python;
 
-/// How many words an argument takes.
+/// Number of words that an argument takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Arity {
     /// None: its presence says this.
@@ -34,12 +34,12 @@ pub(super) enum Arity {
 /// An argument that is written with two hyphens.
 #[derive(Debug, Clone)]
 pub(super) struct Opt {
-    /// As it is written, `--repository-name`.
+    /// Option name as written, `--repository-name`.
     pub(super) flag: String,
     /// Under which name its value is kept: `--force` and `--no-force` share one.
     pub(super) key: String,
     pub(super) arity: Arity,
-    /// Whether the value must be a number by Python's `int()`.
+    /// The value must be a number by Python's `int()`.
     pub(super) integer: bool,
     pub(super) choices: &'static [&'static str],
     pub(super) required: bool,
@@ -67,7 +67,7 @@ impl Opt {
 pub(super) struct Positional {
     /// Its name in texts, and the key of its value.
     pub(super) name: &'static str,
-    /// Whether it must be there.
+    /// The argument must be given.
     pub(super) required: bool,
     /// The words that it may be; `None` where any will do.
     pub(super) choices: Option<Vec<String>>,
@@ -101,7 +101,7 @@ impl Parsed {
         }
     }
 
-    /// Whether this flag was given, and as what.
+    /// Returns the value of a flag, or `None` if it was not given.
     pub(super) fn flag(&self, key: &str) -> Option<bool> {
         match self.values.get(key) {
             Some(ArgumentValue::Flag(value)) => Some(*value),

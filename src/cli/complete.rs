@@ -52,7 +52,7 @@ struct Line {
     given: Vec<(String, String)>,
     /// The option whose value comes next.
     pending: Option<OptionHint>,
-    /// How many words of the command are neither options nor their values.
+    /// Number of the command's words that are neither options nor their values.
     positionals: usize,
 }
 

@@ -130,7 +130,7 @@ fn plain<E: Into<Error>>(value: Result<String, E>) -> String {
     value.unwrap_or_else(|error| error.into().to_string())
 }
 
-/// Where a setting is from, in the order in which the places count.
+/// Names the source of a setting, in the order of precedence.
 fn origin(settings: &Settings, option: Option<&str>, variables: &[&str], key: Option<&str>) -> String {
     if let Some(option) = option {
         return option.to_owned();

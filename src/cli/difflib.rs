@@ -5,7 +5,7 @@
 
 /// At most this many suggestions, the best first.
 const COUNT: usize = 3;
-/// How alike a suggestion must be at least.
+/// Least similarity of a suggestion.
 const CUTOFF: f64 = 0.8;
 
 /// The choices that are most like `word`, best first; equally good ones in descending order.
@@ -29,7 +29,7 @@ fn ratio(a: &[char], b: &[char]) -> f64 {
     2.0 * f64::from(matches) / f64::from(u32::try_from(length).unwrap_or(u32::MAX))
 }
 
-/// How many characters lie in matching blocks.
+/// Counts the characters in matching blocks.
 fn matching(a: &[char], b: &[char]) -> usize {
     let (i, j, size) = longest_match(a, b);
     if size == 0 {

@@ -1,4 +1,4 @@
-//! Which parser and which service the arguments are for, by the name that this program was called by.
+//! Chooses parser and service for the arguments, by the name that this program was called by.
 
 use std::ffi::OsString;
 use std::process::ExitCode;

@@ -9,7 +9,7 @@ use crate::ui::Name;
 use super::help_page::Page;
 use super::options::{Argument, GLOBALS, OptionTarget, arguments};
 
-/// How deep a structure is shown inside another.
+/// Depth to which structures are shown inside another.
 const MAX_DEPTH: usize = 6;
 
 /// The commands of a service that are no operations of its API, with what they do.
@@ -22,12 +22,12 @@ pub(super) fn custom_commands(service: &Service) -> Vec<(&'static str, &'static 
     commands
 }
 
-/// Whether this is the private registry, which has more than its operations.
+/// Returns whether this is the private registry, which has more commands than its operations.
 pub(super) fn is_private(service: &Service) -> bool {
     service.name == "ecr"
 }
 
-/// How the commands of a service begin: `ecr`, `ecr public`, `aws ecr`, `aws ecr-public`.
+/// Returns the words that a service's commands begin with: `ecr`, `ecr public`, `aws ecr`, `aws ecr-public`.
 pub(super) fn prefix(name: Name, service: &Service) -> String {
     let private = is_private(service);
     match (name, private) {

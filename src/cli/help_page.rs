@@ -1,6 +1,6 @@
 //! A page of help: headings, terms and paragraphs, wrapped to a width.
 
-/// How far each level is indented.
+/// Columns by which each level is indented.
 const STEP: usize = 4;
 /// Text beyond this width is hard to read, however wide the terminal.
 const WIDEST: usize = 100;

@@ -24,7 +24,7 @@ const PAGINATION: &str = "PaginationConfig";
 /// An operation's input, ready to be sent, and how its pages are wanted.
 pub(super) struct Invocation {
     pub(super) input: Map<String, Value>,
-    /// Whether all pages are fetched; `false` also for what has no pages.
+    /// Fetch all pages; `false` also for an operation without pages.
     pub(super) paginate: bool,
     /// `--generate-cli-skeleton`.
     pub(super) skeleton: Option<String>,
@@ -131,7 +131,7 @@ pub(super) fn invocation(
     }))
 }
 
-/// Whether the words say that required options may be missing: these three do, as whole words only.
+/// Returns whether the words lift the requirement of required options: these three do, as whole words only.
 fn lifts_requirements(words: &[String]) -> bool {
     let has = |word: &str| words.iter().any(|given| given == word);
     let skeleton = words.iter().position(|word| word == "--generate-cli-skeleton");
@@ -139,7 +139,7 @@ fn lifts_requirements(words: &[String]) -> bool {
     has("--cli-input-json") || has("--cli-input-yaml") || of_input
 }
 
-/// Whether the service's own paging options are used, which work but are not shown.
+/// Returns whether the service's own paging options are used, which work but are not shown.
 fn pages_by_hand(paginator: &Paginator, arguments: &[Argument], parsed: &Parsed) -> bool {
     let own = [Some(paginator.input_token), paginator.limit_key];
     arguments.iter().any(|argument| {

@@ -23,7 +23,7 @@ pub(crate) struct Global {
 }
 
 impl Global {
-    /// Whether it takes a value.
+    /// Returns whether the option takes a value.
     pub(crate) fn takes_value(&self) -> bool {
         self.arity == Arity::One
     }

@@ -27,7 +27,7 @@ pub(super) struct Presenter {
     printer: Printer,
     sink: Sink,
     timestamps: Timestamps,
-    /// Whether texts go to a terminal as they are.
+    /// Escape control characters in texts, which would otherwise reach a terminal.
     escaped: bool,
 }
 
@@ -112,7 +112,7 @@ pub(super) fn escape_texts(value: &mut Value) {
     }
 }
 
-/// How a table is drawn here: coloured on a terminal, unless `--color` says otherwise.
+/// Returns the style of tables: coloured on a terminal, unless `--color` says otherwise.
 pub(super) fn table_style(session: &Session, direct: bool) -> TableStyle {
     let terminal = session.ui.out_is_terminal();
     let color = match session.settings.globals().color.as_deref() {

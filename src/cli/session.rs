@@ -28,7 +28,7 @@ pub(super) struct Session {
     pub(super) is_own_command: bool,
     /// Other words for commands.
     pub(super) aliases: Aliases,
-    /// How many aliases were followed.
+    /// Number of aliases followed.
     pub(super) steps: usize,
     /// The global options so far.
     given: Parsed,
@@ -102,7 +102,7 @@ impl Session {
         self.print(text)
     }
 
-    /// Where the output of an operation goes: through the pager where a person reads it.
+    /// Returns the destination of an operation's output: the pager if stdout is a terminal.
     pub(super) fn sink(&self) -> Result<Sink, Error> {
         let encoding = self.settings.output_encoding()?;
         if !self.ui.out_is_terminal() {

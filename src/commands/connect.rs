@@ -1,4 +1,4 @@
-//! Where a command's requests go: to the embedded ECR in this process, or to AWS.
+//! Chooses the destination of a command's requests: the embedded ECR in this process, or AWS.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -47,7 +47,7 @@ pub(super) fn caller(settings: &Settings) -> anyhow::Result<Caller> {
     Ok(Caller::of_account(account, region.as_deref().unwrap_or(LOCAL_REGION)))
 }
 
-/// How the embedded ECR reaches upstream registries: with the logins that docker and podman keep for this user.
+/// Returns the embedded ECR's access to upstream registries: with the logins that docker and podman keep for this user.
 pub(super) fn reach(settings: &Settings) -> anyhow::Result<UpstreamAccess> {
     let network = network(settings)?;
     let settings = settings.clone();

@@ -1,4 +1,4 @@
-//! Whether a change may be made: a question at a terminal, `--yes` elsewhere, and nothing with `--dry-run`.
+//! Consent to a change: a question at a terminal, `--yes` elsewhere, and nothing with `--dry-run`.
 
 use super::Context;
 use super::registry::usage;
@@ -39,7 +39,7 @@ impl ConsentArgs {
         ))
     }
 
-    /// Whether a person will be asked.
+    /// Returns whether a person will be asked.
     pub(super) fn asks(self) -> bool {
         !self.yes && !self.dry_run
     }

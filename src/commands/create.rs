@@ -43,7 +43,7 @@ pub(super) struct CreateArgs {
 }
 
 impl CreateArgs {
-    /// How repositories are created; `None` where they are not.
+    /// Returns the settings for repositories to create; `None` if none are to be created.
     pub(super) fn creation(&self) -> anyhow::Result<Option<Creation>> {
         match self.create.as_deref() {
             None => Ok(None),
@@ -61,7 +61,7 @@ impl CreateArgs {
     }
 }
 
-/// How repositories are created.
+/// Settings for repositories to create.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Creation {
     /// The members of CreateRepository but for the names.
@@ -100,7 +100,7 @@ impl Creation {
         }
     }
 
-    /// Whether a file says how.
+    /// Returns whether a file gives settings.
     pub(super) fn is_particular(&self) -> bool {
         !self.members.is_empty() || self.lifecycle.is_some() || self.policy.is_some()
     }
@@ -133,7 +133,7 @@ impl Creation {
         }
     }
 
-    /// Does everything on an embedded ECR of its own, which refuses what Amazon ECR refuses.
+    /// Tries all steps on a temporary embedded ECR, which refuses what Amazon ECR refuses.
     fn rehearse(&self) -> anyhow::Result<()> {
         let folder = crate::store::private_temporary("ecr-", &tempfile::env::temp_dir())
             .context("cannot make a temporary folder")?;

@@ -12,8 +12,8 @@ use crate::image::{Registry, RepositoryName};
 use crate::settings::{Globals, Settings};
 use crate::store::registry::{Login, Remote};
 
-/// Whether a registry is spoken to over `/v2/`: where `docker://` asks for it (`is_explicit`), and where it is neither
-/// Amazon ECR nor an embedded ECR that the settings know.
+/// Returns whether to speak `/v2/` to a registry: where `docker://` asks for it (`is_explicit`), and where it is
+/// neither Amazon ECR nor an embedded ECR that the settings know.
 pub(super) fn is_used(settings: &Settings, is_explicit: bool, registry: &Registry) -> anyhow::Result<bool> {
     Ok(is_explicit
         || match registry {

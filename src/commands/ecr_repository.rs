@@ -55,7 +55,7 @@ impl EcrRepository {
         }
     }
 
-    /// Whether two repositories may be in one registry, as far as can be told without asking.
+    /// Returns whether two repositories may be in one registry, as far as can be told without a request.
     pub(super) fn may_share_registry(&self, other: &Self) -> bool {
         let known = |one: &Self| one.repository.registry.clone();
         let accounts = known(self).zip(known(other)).is_none_or(|(one, other)| one == other);
@@ -73,7 +73,7 @@ impl EcrRepository {
     }
 }
 
-/// Where unfinished uploads are written down, and what tells registries apart there.
+/// Returns the journal of unfinished uploads, with what tells registries apart there.
 fn journal(settings: &Settings) -> anyhow::Result<Option<Journal>> {
     let local = if settings.local() { Some(settings.local_folder()?) } else { None };
     let registry = format!(

@@ -41,7 +41,7 @@ impl ImageTransfer<'_> {
         Err(no_repository(error, is_destination && target.is_some()))
     }
 
-    /// How the destination's repository is created, if it may be.
+    /// Returns the settings with which to create the destination's repository, or `None` if it may not be created.
     async fn creation(&self) -> Option<Creation> {
         match &self.destination.target {
             Some(target) => Creation::decide(self.create, &target.client, &target.repository).await,
@@ -84,7 +84,7 @@ fn no_repository(error: transfer::Error, can_be_created: bool) -> anyhow::Error 
     }
 }
 
-/// Whether it is the destination whose repository does not exist.
+/// Returns whether the error says that the destination's repository does not exist.
 fn is_no_repository(error: &transfer::Error, destination: &Shared) -> bool {
     matches!(
         error,

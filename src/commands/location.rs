@@ -32,7 +32,7 @@ pub(super) enum BareName {
     ExistingFile,
 }
 
-/// Which end it is.
+/// Side of a transfer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Side {
     Source,
@@ -41,7 +41,7 @@ pub(super) enum Side {
 
 /// One end of a transfer.
 pub(super) struct Location {
-    /// Which image is meant.
+    /// Name of the image.
     pub(super) name: Name,
     /// The store.
     pub(super) store: Shared,
@@ -49,9 +49,9 @@ pub(super) struct Location {
     pub(super) target: Option<EcrRepository>,
     /// Repository name as docker has it, if there is one.
     repository: Option<String>,
-    /// Whether it is an archive that goes to stdout.
+    /// The location is an archive that goes to stdout.
     takes_stdout: bool,
-    /// Whether the store's own name is that of the image, and not of what holds it.
+    /// The store's name is that of the image, not of what holds it.
     is_image: bool,
 }
 
@@ -218,7 +218,7 @@ impl Location {
         }
     }
 
-    /// Whether the image's bytes go to stdout, so that its digest cannot.
+    /// Returns whether the image's bytes go to stdout, so that its digest cannot.
     pub(super) fn takes_stdout(&self) -> bool {
         self.takes_stdout
     }

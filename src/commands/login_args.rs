@@ -38,7 +38,7 @@ impl PlaceArgs {
         Ok(files)
     }
 
-    /// Whether another file than docker's is meant.
+    /// Returns whether the options name another file than docker's.
     pub(super) fn names_another(&self) -> bool {
         self.podman || self.helm || self.file.is_some()
     }

@@ -1,4 +1,4 @@
-//! Which registries `login` and `logout` are about.
+//! Registries that `login` and `logout` are for.
 
 use super::Context;
 use crate::auth::auth_file::{self, Client};

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-/// How much of a repository may go.
+/// Limit of the images removed from a repository (`--max-images`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::commands) enum MaxImages {
     Images(usize),
@@ -25,7 +25,7 @@ impl FromStr for MaxImages {
 }
 
 impl MaxImages {
-    /// Whether so many of a repository's images are more than may go.
+    /// Returns whether removing `going` of a repository's `images` exceeds the limit.
     pub(in crate::commands) fn is_exceeded(self, going: usize, images: usize) -> bool {
         match self {
             Self::Images(most) => going > most,

@@ -42,7 +42,7 @@ pub(super) fn settings_of(settings: &Settings, registry: Option<&Registry>) -> a
     Ok(settings.with_changes(globals, &variables))
 }
 
-/// Where unfinished uploads to a registry are written down.
+/// Returns the journal of unfinished uploads to a registry, or `None` without a cache folder.
 pub(super) fn journal_of(settings: &Settings, registry: String) -> Option<Journal> {
     Some(Journal::new(settings.cache_folder()?.join("ecr").join("uploads"), registry))
 }
@@ -76,13 +76,13 @@ fn pace(settings: &Settings) -> anyhow::Result<PathBuf> {
     Ok(folder.join(name))
 }
 
-/// Whether a configured endpoint says that a host of this machine is served with TLS.
+/// Returns whether the configured endpoint says that a host of this machine is served with TLS.
 pub(super) fn is_secured(settings: &Settings, host: &str) -> anyhow::Result<bool> {
     let configured = settings.endpoint("ecr")?.unwrap_or_default();
     Ok(configured.trim_end_matches('/').strip_prefix("https://") == Some(host))
 }
 
-/// How a host of this machine is served, which nothing in its name tells.
+/// Finds the URL scheme of a host of this machine by connecting, since its name does not tell.
 fn scheme_of(settings: &Settings, host: &str) -> anyhow::Result<&'static str> {
     let plain = "http";
     if !crate::network::Network::from_settings(settings)?.is_direct(&format!("{plain}://{host}")) {
@@ -92,8 +92,9 @@ fn scheme_of(settings: &Settings, host: &str) -> anyhow::Result<&'static str> {
     Ok(if is_secure { "https" } else { plain })
 }
 
-/// Whether a host of this machine is an embedded ECR, which has ECR's API besides `/v2/`: it is the configured endpoint,
-/// the server of the store's folder, or what login.conf calls a registry of ECR. Any other program may listen there.
+/// Returns whether a host of this machine is an embedded ECR, which has ECR's API besides `/v2/`: it is the configured
+/// endpoint, the server of the store's folder, or what login.conf calls a registry of ECR. Any other program may listen
+/// there.
 pub(super) fn is_embedded_ecr(settings: &Settings, host: &str) -> anyhow::Result<bool> {
     if settings.endpoint("ecr")?.is_some_and(|endpoint| is_same_port(&endpoint, host)) {
         return Ok(true);
@@ -107,7 +108,7 @@ pub(super) fn is_embedded_ecr(settings: &Settings, host: &str) -> anyhow::Result
     Ok(server.is_some_and(|server| is_same_port(&server.url(), host)))
 }
 
-/// Whether a URL and a host of this machine name the same port of it, by whatever names.
+/// Returns whether a URL and a host of this machine name the same port of it, by whatever names.
 fn is_same_port(url: &str, host: &str) -> bool {
     let here = |host: &str| match Registry::of_host(host) {
         Some(Registry::Loopback(host)) => Address::parse(&host).map(|address| address.port.unwrap_or(80)),

@@ -9,7 +9,7 @@ use tokio::runtime::{Builder, Runtime};
 use super::signals::Listener;
 use crate::error::{Error, Signal};
 
-/// How long threads are waited for when the work is over.
+/// Time limit of waiting for threads when the work is over.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Runs a future to its end on this thread; for commands that wait for one thing at a time.
@@ -70,7 +70,7 @@ impl Stop {
         *self.0.borrow()
     }
 
-    /// Does what is finished once it has begun, and says so to whoever wants to stop it.
+    /// Runs `work` to its end, and notes so on stderr when a signal comes.
     pub(super) async fn finish<T>(&self, ui: &crate::ui::Ui, work: impl Future<Output = T>) -> T {
         let mut asked = self.0.clone();
         tokio::pin!(work);
@@ -82,7 +82,7 @@ impl Stop {
         work.await
     }
 
-    /// Does what can be broken off at any time, and breaks it off when a signal comes.
+    /// Runs `work` until a signal comes, which cancels it.
     pub(super) async fn or<T>(&self, work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
         let mut asked = self.0.clone();
         let signal = async move {

@@ -13,7 +13,7 @@ use crate::error::Signal;
 use crate::platform::{self, StopRequest};
 use crate::ui;
 
-/// How many listeners there are.
+/// Number of listeners.
 static LISTENERS: AtomicUsize = AtomicUsize::new(0);
 static SIGNALS: LazyLock<watch::Sender<Option<Signal>>> = LazyLock::new(|| watch::Sender::new(None));
 static WATCHED: OnceLock<()> = OnceLock::new();

@@ -12,7 +12,7 @@ pub(super) struct Row {
     /// Its name at the destination.
     pub(super) image: String,
     pub(super) outcome: Outcome,
-    /// How long it took; `None` where nothing was done.
+    /// Duration in seconds; `None` if nothing was done.
     pub(super) seconds: Option<f64>,
 }
 

@@ -42,7 +42,7 @@ struct Image<'a> {
     options: Options,
 }
 
-/// How a transfer is shown, by the options.
+/// Returns the progress display that the options choose.
 pub(super) fn display(context: &Context, args: &CommonArgs) -> Arc<Display> {
     let style = match args.progress.as_str() {
         _ if args.quiet => Style::Quiet,
@@ -53,7 +53,7 @@ pub(super) fn display(context: &Context, args: &CommonArgs) -> Arc<Display> {
     Display::new(&context.ui, style)
 }
 
-/// Whether data are wanted as JSON, by `--output`.
+/// Returns whether `--output` asks for JSON.
 pub(super) fn wants_json(context: &Context) -> anyhow::Result<bool> {
     match context.settings.globals().output.as_deref() {
         None => Ok(false),

@@ -1,4 +1,4 @@
-//! What the errors of the modules below become: which kind, and so which exit code.
+//! Conversions of the modules' errors into kinds, and so into exit codes.
 
 use std::io;
 

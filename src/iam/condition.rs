@@ -44,7 +44,7 @@ const OPERATORS: [(&str, bool, Test); 26] = [
 /// The operators whose values may have policy variables; in those of the others `${` is literal text.
 const VARIABLES_IN: [&str; 3] = ["String", "Arn", "Bool"];
 
-/// How the values of a multivalued key count.
+/// Quantifier over the values of a multivalued key.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum SetOperator {
     None,

@@ -11,7 +11,7 @@ use super::pattern::Pattern;
 /// A request in the terms of policies.
 #[derive(Debug)]
 pub struct Request<'a> {
-    /// Who asks.
+    /// Principal of the request.
     pub principal: &'a Principal,
     /// The action with its service, such as `ecr:PutImage`.
     pub action: &'a str,

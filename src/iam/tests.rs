@@ -41,7 +41,7 @@ fn context(values: &Value) -> RequestContext {
     context
 }
 
-/// What the evaluation says to a row, in the row's words.
+/// Evaluates a row and returns the result in the table's words.
 fn evaluated(columns: &[&str], principals: &[(&str, &str)]) -> String {
     let parse =
         |text: &str| serde_json::from_str::<Value>(text).unwrap_or_else(|error| panic!("{text}: {error}"));

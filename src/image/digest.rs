@@ -78,7 +78,7 @@ impl Digest {
         Tag::trusted(format!("{}-{digits}", self.algorithm.name()))
     }
 
-    /// As much of the digits as a person needs to tell one from another.
+    /// Returns the first 12 digits, enough for a person to tell images apart.
     pub fn short(&self) -> &str {
         &self.hexadecimal[..12]
     }

@@ -1,6 +1,6 @@
 //! Patterns for tags and for the names of repositories.
 
-/// Whether a pattern, in which `*` stands for any run of characters, covers the whole of a text.
+/// Returns whether a pattern, in which `*` stands for any run of characters, covers the whole of a text.
 pub fn covers(glob: &str, text: &str) -> bool {
     let mut pieces = glob.split('*');
     let first = pieces.next().unwrap_or_default();
@@ -15,7 +15,7 @@ pub fn covers(glob: &str, text: &str) -> bool {
     rest.ends_with(last)
 }
 
-/// Whether a text matches a glob as people write them: `*` stands for any characters and `?` for one.
+/// Returns whether a text matches a glob as people write them: `*` stands for any characters and `?` for one.
 pub fn matches(glob: &str, text: &str) -> bool {
     let (glob, text): (Vec<char>, Vec<char>) = (glob.chars().collect(), text.chars().collect());
     let (mut at, mut here) = (0, 0);

@@ -24,14 +24,14 @@ pub enum Ecr {
         account: String,
         /// The region.
         region: String,
-        /// Whether the host is a FIPS endpoint.
+        /// The host is a FIPS endpoint.
         fips: bool,
-        /// Whether the host has IPv6 addresses besides IPv4 ones.
+        /// The host has IPv6 addresses besides IPv4 ones.
         dualstack: bool,
     },
     /// The public gallery.
     Public {
-        /// Whether the host has IPv6 addresses besides IPv4 ones.
+        /// The host has IPv6 addresses besides IPv4 ones.
         dualstack: bool,
     },
 }
@@ -176,7 +176,7 @@ impl Ecr {
     }
 }
 
-/// Whether a text has the form of an AWS account's identifier: twelve digits.
+/// Returns whether a text has the form of an AWS account's identifier: twelve digits.
 pub fn is_account_id(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }

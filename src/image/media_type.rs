@@ -25,18 +25,18 @@ pub const DOCKER_CONFIGURATION: &str = "application/vnd.docker.container.image.v
 /// (an index into one platform's manifest), and a converted manifest has another digest.
 pub const MANIFESTS: [&str; 5] = [OCI_MANIFEST, OCI_INDEX, DOCKER_MANIFEST, DOCKER_LIST, DOCKER_SCHEMA_1];
 
-/// Whether a manifest of this media type lists other manifests.
+/// Returns whether a manifest of this media type lists other manifests.
 pub fn is_index(media_type: &str) -> bool {
     matches!(media_type, OCI_INDEX | DOCKER_LIST)
 }
 
-/// Whether a manifest of this media type lists layers.
+/// Returns whether a manifest of this media type lists layers.
 pub fn is_image(media_type: &str) -> bool {
     matches!(media_type, OCI_MANIFEST | DOCKER_MANIFEST)
 }
 
-/// Whether an entry of an index is a manifest. Indexes may list other content too, as the caches of buildkit do, and
-/// registries keep that as blobs.
+/// Returns whether an entry of an index is a manifest. Indexes may list other content too, as the caches of buildkit
+/// do, and registries keep that as blobs.
 pub fn is_manifest(media_type: &str) -> bool {
     media_type.is_empty()
         || media_type == OCI_ARTIFACT
@@ -45,18 +45,19 @@ pub fn is_manifest(media_type: &str) -> bool {
         || media_type.starts_with(DOCKER_SCHEMA_1_FAMILY)
 }
 
-/// Whether this is the configuration of an image that can be run, and not something else that a registry keeps.
+/// Returns whether this is the configuration of an image that can be run, and not another blob that a registry keeps.
 pub fn is_configuration(media_type: &str) -> bool {
     matches!(media_type, OCI_CONFIGURATION | DOCKER_CONFIGURATION)
 }
 
-/// Whether registries do not keep layers of this media type: their content lies elsewhere, at the descriptor's `urls`.
+/// Returns whether registries do not keep layers of this media type: their content lies elsewhere, at the descriptor's
+/// `urls`.
 pub fn is_foreign(media_type: &str) -> bool {
     media_type.starts_with("application/vnd.oci.image.layer.nondistributable.")
         || media_type == "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
 }
 
-/// Whether a layer of this media type is encrypted (ocicrypt).
+/// Returns whether a layer of this media type is encrypted (ocicrypt).
 pub fn is_encrypted(media_type: &str) -> bool {
     media_type.ends_with("+encrypted")
 }

@@ -1,9 +1,9 @@
-//! Whether a tag may be moved.
+//! Mutability of tags.
 
 use super::glob;
 
-/// Whether a tag, once set, stays where it is in a repository of this `imageTagMutability`, with the patterns of its
-/// exclusion filters.
+/// Returns whether a tag, once set, cannot be moved in a repository of this `imageTagMutability`, with the patterns of
+/// its exclusion filters.
 pub fn is_immutable<'a>(mutability: &str, exclusions: impl IntoIterator<Item = &'a str>, tag: &str) -> bool {
     let mut exclusions = exclusions.into_iter();
     let mut excluded = || exclusions.any(|pattern| glob::covers(pattern, tag));

@@ -70,7 +70,7 @@ impl FromStr for RepositoryName {
     }
 }
 
-/// Whether a part of a repository's name matches `[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*`.
+/// Returns whether a part of a repository's name matches `[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*`.
 fn is_component(part: &str) -> bool {
     let alphanumeric = |character: char| character.is_ascii_lowercase() || character.is_ascii_digit();
     let mut rest = part;

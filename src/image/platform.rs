@@ -48,8 +48,8 @@ impl Platform {
         }
     }
 
-    /// Whether an image for `offered` is what was asked for. A variant and a version only count when they were asked
-    /// for; of a version the first parts do: `10.0.17763` is any build of it.
+    /// Returns whether an image for `offered` satisfies this request. A variant and a version only count when they were
+    /// asked for; of a version the first parts do: `10.0.17763` is any build of it.
     pub fn accepts(&self, offered: &Self) -> bool {
         let version = |wanted: &String| {
             let rest = offered.os_version.as_ref().and_then(|version| version.strip_prefix(wanted.as_str()));
@@ -61,8 +61,8 @@ impl Platform {
             && self.os_version.as_ref().is_none_or(version)
     }
 
-    /// How near an accepted image comes to what was asked for, the nearest first: where no variant was, one that
-    /// says none, then the usual one.
+    /// Ranks an accepted image, the best match lowest: without a requested variant, an image that names none, then the
+    /// usual variant.
     pub fn distance(&self, offered: &Self) -> u8 {
         let usual = Self { variant: None, ..offered.clone() };
         match &offered.variant {

@@ -46,9 +46,9 @@ pub enum Registry {
         account: String,
         /// The region.
         region: String,
-        /// Whether the host is a FIPS endpoint.
+        /// The host is a FIPS endpoint.
         fips: bool,
-        /// Whether the host has IPv6 addresses besides IPv4 ones.
+        /// The host has IPv6 addresses besides IPv4 ones.
         dualstack: bool,
     },
     /// A registry on this machine, such as an embedded ECR: host and port.
@@ -64,7 +64,7 @@ pub struct Reference {
     pub registry: Option<Registry>,
     /// The repository's name.
     pub repository: RepositoryName,
-    /// Which image of the repository.
+    /// Tag or digest.
     pub name: Name,
 }
 
@@ -83,12 +83,12 @@ impl Registry {
         Some(if loopback { Self::Loopback(host) } else { Self::Other(host) })
     }
 
-    /// Whether the first part of a reference is a host: docker's rule, which every client follows.
+    /// Returns whether the first part of a reference is a host: docker's rule, which every client follows.
     pub fn is_host(first: &str) -> bool {
         first.eq_ignore_ascii_case("localhost") || first.contains(['.', ':'])
     }
 
-    /// Whether it is Amazon ECR Public, by any of its hosts.
+    /// Returns whether the registry is Amazon ECR Public, by any of its hosts.
     pub fn is_public(&self) -> bool {
         let address = Address::parse(self.host());
         matches!(address.and_then(|address| address.ecr()), Some(Ecr::Public { .. }))

@@ -1,4 +1,4 @@
-//! What a policy does to a repository's images.
+//! Evaluation of a policy over a repository's images.
 //!
 //! All rules are evaluated at once and applied by priority. An image that a rule selects by its tags is out of reach
 //! of every later rule of the same storage class, acted on or not, although later rules still count it.
@@ -145,7 +145,7 @@ impl<'a> Evaluation<'a> {
         matched.map(|(place, _)| place).collect()
     }
 
-    /// Those of them that are too many or too old, the oldest first.
+    /// Returns those of `matched` that are too many or too old, the oldest first.
     fn candidates(&self, rule: &Rule, matched: &[usize]) -> Vec<usize> {
         let age = |place: usize| (clock(&self.images[place], rule.count), &self.images[place].digest);
         let mut candidates: Vec<usize> = matched.to_vec();

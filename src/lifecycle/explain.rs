@@ -1,4 +1,4 @@
-//! Why a policy does with an image what it does.
+//! Explanations of a policy's decisions.
 
 use std::collections::{HashMap, HashSet};
 
@@ -70,7 +70,7 @@ impl<'a> Explainer<'a> {
         Explanation { action: None, rule, reason }
     }
 
-    /// Why a rule acts on an image that it selects.
+    /// Explains why a rule acts on an image that it selects.
     fn over(&self, rule: &Rule, image: &Image) -> String {
         match limit(rule.count) {
             None => format!("not among the newest {}", newest(rule.count)),
@@ -78,7 +78,7 @@ impl<'a> Explainer<'a> {
         }
     }
 
-    /// Why a rule spares an image that it selects.
+    /// Explains why a rule spares an image that it selects.
     fn within(&self, rule: &Rule, image: &Image) -> String {
         match limit(rule.count) {
             None => format!("among the newest {}", newest(rule.count)),

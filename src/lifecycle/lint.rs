@@ -12,7 +12,7 @@ const LENGTHS: std::ops::RangeInclusive<usize> = 100..=30_720;
 /// The most findings of one document: a file that is something else is not told member by member.
 const MAX_FINDINGS: usize = 1000;
 
-/// How much a finding weighs.
+/// Severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
     /// The service refuses the document.
@@ -30,7 +30,7 @@ pub struct Finding {
     pub code: &'static str,
     /// The number of the rule in the document, from 1, where it is about one.
     pub rule: Option<usize>,
-    /// Where it stands.
+    /// Position in the document.
     pub position: Position,
     /// The problem; in the service's words, if the service refuses it and they are known.
     pub message: String,

@@ -1,5 +1,5 @@
-//! What a policy does depends neither on the order in which images and their tags are listed, nor on that of the rules
-//! in the document.
+//! Decisions of a policy depend neither on the order in which images and their tags are listed, nor on that of the
+//! rules in the document.
 
 use serde_json::{Value, json};
 

@@ -32,7 +32,7 @@ pub struct Rule {
     pub(super) action: Action,
 }
 
-/// Which images a rule is about, by their tags.
+/// Condition of a rule on the tags of images.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Tags {
     Any,
@@ -44,7 +44,7 @@ pub(super) enum Tags {
 }
 
 impl Tags {
-    /// Whether an image with these tags is selected.
+    /// Returns whether an image with these tags is selected.
     fn select(&self, tags: &[String]) -> bool {
         let some = |test: &dyn Fn(&str) -> bool| tags.iter().any(|tag| test(tag));
         match self {
@@ -58,7 +58,7 @@ impl Tags {
     }
 }
 
-/// Where an image is kept.
+/// Storage class of an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StorageClass {
     /// Ready to be pulled.
@@ -67,7 +67,7 @@ pub enum StorageClass {
     Archive,
 }
 
-/// Which of a rule's images are too many or too old; ages are in milliseconds.
+/// Limit of a rule on the number or age of images; ages are in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Count {
     MoreThan(usize),
@@ -132,17 +132,17 @@ impl Rule {
         self.action
     }
 
-    /// Whether the rule counts images, and keeps the newest.
+    /// Returns whether the rule counts images, and keeps the newest.
     pub fn counts_images(&self) -> bool {
         matches!(self.count, Count::MoreThan(_))
     }
 
-    /// Whether the rule goes by the time of the push.
+    /// Returns whether the rule limits the time since the push.
     pub fn goes_by_push(&self) -> bool {
         matches!(self.count, Count::SincePushed(_))
     }
 
-    /// Whether an image is of the rule's storage class and has the tags that it selects.
+    /// Returns whether an image is of the rule's storage class and has the tags that it selects.
     pub fn selects(&self, image: &Image) -> bool {
         let status = if self.class == StorageClass::Archive { "ARCHIVED" } else { "ACTIVE" };
         image.status == status && self.tags.select(&image.tags)
@@ -167,7 +167,7 @@ impl Rule {
         Ok(read)
     }
 
-    /// Which count goes with which class and action. The service's texts for these are not known.
+    /// Checks that count, class and action go together. The service's texts for these are not known.
     fn check(&self) -> Result<(), String> {
         let told = match (self.class, self.count, self.action) {
             (StorageClass::Standard, Count::SincePulled(_), Action::Expire) => {

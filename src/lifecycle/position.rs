@@ -61,7 +61,7 @@ enum Content {
     Scalar,
 }
 
-/// Where the values of a document stand. Reads it once, however much is asked.
+/// Positions of the values in a document, which is parsed once.
 pub(super) struct Places<'a> {
     text: &'a str,
     root: Node,

@@ -1,11 +1,11 @@
-//! What is wrong with a policy document, and where.
+//! Problems of a policy document, with their positions.
 
 /// One reason why a document is no policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Problem {
     /// A stable identifier, such as `wrong-type`.
     pub(super) code: &'static str,
-    /// Where in the document, as a JSON pointer.
+    /// Position in the document, as a JSON pointer.
     pub(super) pointer: String,
     /// The service's words, where they are known.
     pub(super) message: String,
@@ -17,12 +17,12 @@ impl Problem {
     }
 }
 
-/// Why a document is refused.
+/// Error of a policy document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum PolicyError {
-    /// It is not a JSON object.
+    /// The document is not a JSON object.
     NoObject,
-    /// It does not fit the schema; the service tells all reasons.
+    /// The document does not fit the schema; the service lists all reasons.
     Schema(Vec<Problem>),
     /// Its rules do not fit; the service tells the first reason.
     Rules(Vec<Problem>),

@@ -95,7 +95,7 @@ pub fn type_name(value: &Value) -> &'static str {
     }
 }
 
-/// Whether Python holds the value as an `int` proper (`bool` is none here).
+/// Returns whether Python holds the value as an `int` proper (`bool` is none here).
 pub fn is_int(value: &Value) -> bool {
     matches!(value, Value::Number(number) if !number.to_string().contains(['.', 'e', 'E']))
 }

@@ -12,7 +12,7 @@ const MAX_LEVELS: usize = 1000;
 /// Python refuses to make whole numbers of more digits (`sys.set_int_max_str_digits`).
 const MAX_DIGITS: usize = 4300;
 
-/// Why a text is not JSON.
+/// Error of parsing JSON.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// Python's words, with the position: `Expecting value: line 1 column 1 (char 0)`.
@@ -122,7 +122,7 @@ impl Parser {
         }
     }
 
-    /// Whether the closing character follows; otherwise goes past the comma to the next member.
+    /// Returns whether the closing character follows; otherwise goes past the comma to the next member.
     fn at_end_of(&mut self, what: &str, closing: char) -> Result<bool, Error> {
         self.skip_space();
         if self.current() == Some(closing) {

@@ -44,7 +44,7 @@ pub fn service_of_target_prefix(prefix: &str) -> Option<&'static Service> {
 /// One AWS service: how to reach it and everything it can do.
 #[derive(Debug, Deserialize)]
 pub struct Service {
-    /// Where the facts came from, for example `botocore 1.44.5`.
+    /// Source of the model, for example `botocore 1.44.5`.
     pub source: &'static str,
     /// The name on the AWS CLI's command line: `ecr` or `ecr-public`.
     pub name: &'static str,
@@ -108,7 +108,7 @@ impl Service {
         operation.output.map(|name| self.shape(name))
     }
 
-    /// How an operation is paged; `None` where it is not.
+    /// Returns the paging of an operation, if it has any.
     pub fn paginator(&self, operation: &Operation) -> Option<&Paginator> {
         self.paginators.get(operation.name)
     }
@@ -157,7 +157,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Whether values of this type have no parts.
+    /// Returns whether values of this type have no parts.
     pub fn is_scalar(self) -> bool {
         !matches!(self, Self::List | Self::Map | Self::Structure)
     }
@@ -196,12 +196,12 @@ pub struct Shape {
     /// The regular expression that a string must satisfy; only the service checks it.
     #[serde(default)]
     pub pattern: Option<String>,
-    /// Whether this structure is an error.
+    /// The structure is an error.
     #[serde(default, rename = "exception")]
     pub is_error: bool,
 }
 
-/// How an operation is paged.
+/// Paging of an operation.
 #[derive(Debug, Deserialize)]
 pub struct Paginator {
     /// The member of the request that carries the token.
@@ -237,7 +237,7 @@ pub struct Waiter {
 pub struct Acceptor {
     /// `success` or `failure`.
     pub state: &'static str,
-    /// How `argument` is compared; `path` in both services.
+    /// Comparison with `argument`; `path` in both services.
     pub matcher: &'static str,
     /// A path of member names in the answer.
     pub argument: &'static str,

@@ -1,4 +1,4 @@
-//! How Python writes numbers and strings. The AWS CLI is a Python program, and these rules show through in what it
+//! Numbers and strings as Python writes them. The AWS CLI is a Python program, and these rules show through in what it
 //! prints, in its error texts and on the wire.
 
 use std::fmt::Write;
@@ -81,8 +81,8 @@ pub fn decode_complaint(bytes: &[u8], error: std::str::Utf8Error) -> String {
     format!("'utf-8' codec can't decode {what}: {reason}")
 }
 
-/// Whether Python counts the character as white space (`str.isspace`, `\s`, `str.strip`): Unicode's property and
-/// the four separators of ASCII.
+/// Returns whether Python counts the character as white space (`str.isspace`, `\s`, `str.strip`): Unicode's property
+/// and the four separators of ASCII.
 pub fn is_space(character: char) -> bool {
     character.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&character)
 }

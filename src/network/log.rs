@@ -7,7 +7,7 @@ use hyper::http::{HeaderMap, Method, StatusCode};
 
 use crate::settings::Log;
 
-/// How much of a body is shown.
+/// Limit of the bytes of a body that are shown.
 const MAX_COUNT: usize = 4096;
 const PART: &str = "network";
 
@@ -78,7 +78,7 @@ fn is_secret_header(name: &str) -> bool {
         || name == "proxy-authorization"
 }
 
-/// What was signed, with which key, is worth knowing; the signature is not.
+/// Hides the signature in an `Authorization` header, and shows what was signed and with which key.
 fn signature_hidden(value: &str) -> String {
     match value.split_once("Signature=") {
         Some((before, _)) => format!("{before}Signature={HIDDEN}"),

@@ -1,4 +1,5 @@
-//! Whether a server on this machine speaks TLS. Registries there are served both ways, and nothing in their names tells.
+//! Detection of TLS on a server of this machine. Registries there are served both ways, and their names do
+//! not tell.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,14 +13,14 @@ use url::{Host, Url};
 
 use super::tls::Anyone;
 
-/// How long a server may take to connect and to answer. Whoever takes longer waits for the end of a line.
+/// Time limit to connect and to answer. A server that takes longer waits for the end of a line.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Types of TLS records (RFC 8446, 5.1): an alert, and a part of a handshake.
 const ALERT: u8 = 21;
 const HANDSHAKE: u8 = 22;
 
-/// Whether the server at a host speaks TLS: it is sent the beginning of a handshake, and its first byte tells. Nothing
-/// else is sent, and nobody is trusted for it.
+/// Returns whether the server at a host speaks TLS: it is sent the beginning of a handshake, and its first byte tells.
+/// Nothing else is sent, and the answer is not trusted for anything else.
 pub async fn speaks_tls(host: &str) -> bool {
     tokio::time::timeout(PATIENCE, first_byte(host)).await.ok().flatten().is_some_and(is_tls)
 }

@@ -1,6 +1,6 @@
-//! Which hosts `NO_PROXY` names, as Python's `urllib.request.proxy_bypass_environment` reads it, and so the AWS CLI.
+//! Hosts excluded by `NO_PROXY`, as Python's `urllib.request.proxy_bypass_environment` reads it, and so the AWS CLI.
 
-/// Whether a URL's host and port, as they stand in it, are asked without a proxy.
+/// Returns whether a URL's host and port, as written in it, are requested without a proxy.
 ///
 /// `*` alone stands for every host. Otherwise each name, between commas, stands for itself and for all names that end
 /// in it behind a dot; with a port, only for URLs that say that port. There are no address ranges and no patterns.

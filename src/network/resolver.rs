@@ -17,7 +17,7 @@ use hyper_util::client::legacy::connect::dns::Name;
 use tokio::sync::OnceCell;
 use tower_service::Service;
 
-/// How long an answer is used. The system does not say how long it lasts; AWS's own records last for 5 to 60 seconds.
+/// Time that an answer is used. The system does not say how long it lasts; AWS's own records last for 5 to 60 seconds.
 /// Connections of a transfer are opened together, and attempts that fail for longer than this get new addresses.
 const LIFE: Duration = Duration::from_secs(10);
 
@@ -67,7 +67,7 @@ struct Names(Mutex<HashMap<String, Arc<Entry>>>);
 #[derive(Debug, Default)]
 struct Entry {
     answer: OnceCell<(Instant, Result<Vec<IpAddr>, Failure>)>,
-    /// How often it was used.
+    /// Number of uses.
     uses: AtomicUsize,
 }
 

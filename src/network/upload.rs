@@ -10,10 +10,10 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::time::Instant;
 
-/// How much of a body is handed to the socket between two looks at the clock.
+/// Bytes of a body handed to the socket between two looks at the clock.
 const STRIDE: usize = 64 << 10;
 
-/// How long to wait for a connection, and for the next byte either way; `None` is for ever.
+/// Time limits of connecting, and of waiting for the next byte either way; `None` is without limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Timeouts {
     /// For a connection.
@@ -33,7 +33,7 @@ enum Phase {
     Moved(Instant),
 }
 
-/// How a request's body gets on.
+/// Progress of sending a request's body.
 #[derive(Debug)]
 pub struct Progress {
     begun: Instant,
@@ -62,8 +62,8 @@ impl Progress {
         *self.phase.lock().unwrap_or_else(PoisonError::into_inner) = phase;
     }
 
-    /// When the wait ends. Until the body starts moving, a connection is being made,
-    /// which has its own time: the second more lets that end first.
+    /// Returns the end of the wait. Until the body starts moving, a connection is being made, which has its own
+    /// time: the second more lets that end first.
     fn deadline(&self, now: Instant, limit: Duration, connecting: Option<Duration>) -> Instant {
         match *self.phase.lock().unwrap_or_else(PoisonError::into_inner) {
             Phase::Moved(moved) => moved + limit,

@@ -46,7 +46,7 @@ impl Format {
         Self::ALL.into_iter().find(|format| format.name() == name)
     }
 
-    /// Whether the pages of an answer are printed one by one as they come; otherwise they are merged first.
+    /// Returns whether the pages of an answer are printed one by one as they come; otherwise they are merged first.
     pub fn streams(self) -> bool {
         matches!(self, Self::Text | Self::YamlStream)
     }
@@ -61,7 +61,7 @@ pub struct Printer {
     pub query: Option<Query>,
     /// The title of a table: the operation's name.
     pub title: String,
-    /// How a table is drawn.
+    /// Style of tables.
     pub table: TableStyle,
 }
 

@@ -12,17 +12,17 @@ use self::section::Section;
 use super::Error;
 use super::python::{Numeric, is_true, str_of, type_name};
 
-/// How a table is drawn.
+/// Style of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TableStyle {
     /// The terminal's columns; 80 where there is no terminal. Wider tables have their single rows turned upright.
     pub width: usize,
-    /// Whether cells and edges are coloured.
+    /// Colour cells and edges.
     pub color: bool,
-    /// Whether the colour goes straight to standard output, not to a pager: the AWS CLI then ends every single write
-    /// with a reset.
+    /// The colour goes straight to standard output, not to a pager: the AWS CLI then ends every single write with a
+    /// reset.
     pub direct: bool,
-    /// Whether standard output is a terminal: with colour, a last reset is then written even after an empty table.
+    /// Standard output is a terminal: with colour, a last reset is then written even after an empty table.
     pub terminal: bool,
 }
 
@@ -176,8 +176,8 @@ impl<'a> Columns<'a> {
     }
 }
 
-/// What Python says when it looks for the keys of something that has none: it takes the elements of a list for
-/// indexes into it. Empty things pass here and fail later.
+/// Returns Python's error for taking the keys of a value that has none: it takes the elements of a list for indexes
+/// into it. Empty things pass here and fail later.
 fn no_columns(item: &Value) -> Result<(), Error> {
     let complaint = match item {
         Value::String(text) if text.is_empty() => return Ok(()),

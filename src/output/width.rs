@@ -1,5 +1,5 @@
-//! How many columns a text takes in a table: two for a character that Unicode calls wide, full width or ambiguous,
-//! one for any other, combining marks included. The `unicode-width` crate gives those marks none.
+//! Columns of a text in a table: two for a character that Unicode calls wide, full width or ambiguous, one for any
+//! other, combining marks included. The `unicode-width` crate gives those marks none.
 
 use crate::model::surrogate;
 

@@ -73,9 +73,9 @@ struct Emitter<'a> {
     column: usize,
     /// The column of the innermost collection; `None` outside of all.
     indent: Option<usize>,
-    /// Whether white space was written last.
+    /// White space was written last.
     after_space: bool,
-    /// Whether only indentation and indicators stand on this line so far.
+    /// Only indentation and indicators are on this line so far.
     after_indent: bool,
 }
 

@@ -24,9 +24,9 @@ pub const PROGRAM_SUFFIX: &str = "";
 pub const HOME: &str = "HOME";
 /// The scheme of a socket's address in DOCKER_HOST.
 pub const SOCKET_SCHEME: &str = "unix://";
-/// Where docker's engine of this machine listens.
+/// Socket of docker's engine on this machine.
 pub const DOCKER_SOCKET: &str = "/var/run/docker.sock";
-/// Where podman's engine of this machine listens.
+/// Socket of podman's engine on this machine.
 pub const PODMAN_SOCKET: &str = "/run/podman/podman.sock";
 
 /// A text with the line ends of this system.
@@ -50,7 +50,7 @@ pub async fn connect(socket: &Path) -> io::Result<tokio::net::UnixStream> {
     tokio::net::UnixStream::connect(socket).await
 }
 
-/// How many files this process may have open; `None` where there is no limit.
+/// Returns the limit of files that this process may have open; `None` if there is none.
 pub fn open_files() -> Option<u64> {
     rustix::process::getrlimit(rustix::process::Resource::Nofile).current
 }
@@ -90,23 +90,23 @@ pub fn give(file: &File, to: &Metadata) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether a file may be written to by this user, and is not protected against everybody.
+/// Returns whether this user may write to a file, and it is not protected against everybody.
 pub fn is_writable(path: &Path, facts: &Metadata) -> bool {
     // Root may write everywhere; whoever took all write bits away meant root, too.
     facts.mode() & 0o222 != 0 && access(path, Access::WRITE_OK).is_ok()
 }
 
-/// Whether a file can be run.
+/// Returns whether a file is executable.
 pub fn is_program(facts: &Metadata) -> bool {
     facts.is_file() && facts.mode() & 0o111 != 0
 }
 
-/// Whether it is a named pipe.
+/// Returns whether a file is a named pipe.
 pub fn is_pipe(facts: &Metadata) -> bool {
     facts.file_type().is_fifo()
 }
 
-/// How many names a file has.
+/// Returns the number of a file's names (hard links).
 pub fn names(facts: &Metadata) -> u64 {
     facts.nlink()
 }
@@ -126,14 +126,14 @@ pub fn entry_state(facts: &Metadata) -> Option<(u64, u64, i64, i64)> {
     Some((facts.dev(), facts.ino(), facts.ctime(), facts.ctime_nsec()))
 }
 
-/// How a folder is created that only its owner can enter, with those above it.
+/// Returns a builder of folders, with those above them, that only their owner can enter.
 pub fn private_folder() -> DirBuilder {
     let mut builder = DirBuilder::new();
     builder.recursive(true).mode(0o700);
     builder
 }
 
-/// How a file is created that only its owner can read.
+/// Returns options to create a file that only its owner can read.
 pub fn private_file() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.mode(0o600);
@@ -147,7 +147,7 @@ pub fn private_file_without_links() -> OpenOptions {
     options
 }
 
-/// How a file is opened of which a pipe, that may be there instead, does not hold up.
+/// Returns options to open a file without waiting, should it be a pipe.
 pub fn without_waiting() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.custom_flags(flags(OFlags::NONBLOCK));
@@ -169,7 +169,7 @@ pub fn link_program(program: &Path, name: &Path) -> io::Result<()> {
     std::os::unix::fs::symlink(program, name)
 }
 
-/// Whether a name leads to this program.
+/// Returns whether `name` is a link to `program`.
 pub fn is_link_to(name: &Path, program: &Path) -> bool {
     std::fs::read_link(name).is_ok_and(|to| std::fs::canonicalize(to).is_ok_and(|real| real == program))
 }
@@ -213,8 +213,8 @@ pub fn watch_stop_requests(tell: impl Fn(StopRequest) -> bool + Send + 'static) 
     Ok(())
 }
 
-/// Whether this process was started to outlive its terminal, as nohup does it. Where the system does not say so, it is
-/// assumed of a program that does not talk to a terminal: nohup sends its output to a file.
+/// Returns whether this process was started to outlive its terminal, as nohup does it. Where the system does not say
+/// so, it is assumed of a program that does not talk to a terminal: nohup sends its output to a file.
 fn ignores_hang_up() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

@@ -16,13 +16,13 @@ pub const PROGRAM_SUFFIX: &str = ".exe";
 pub const HOME: &str = "USERPROFILE";
 /// The scheme of a named pipe's address in DOCKER_HOST.
 pub const SOCKET_SCHEME: &str = "npipe://";
-/// Where docker's engine of this machine listens.
+/// Named pipe of docker's engine on this machine.
 pub const DOCKER_SOCKET: &str = r"\\.\pipe\docker_engine";
-/// Where podman's engine of this machine listens.
+/// Named pipe of podman's engine on this machine.
 pub const PODMAN_SOCKET: &str = r"\\.\pipe\podman-machine-default";
 /// Error of opening a pipe while each of its ends is taken (ERROR_PIPE_BUSY).
 const PIPE_BUSY: i32 = 231;
-/// How often a pipe that is busy is tried, 50 milliseconds apart.
+/// Attempts to open a pipe that is busy, 50 milliseconds apart.
 const PIPE_ATTEMPTS: usize = 100;
 
 /// A text with the line ends of this system, as the AWS CLI prints it.
@@ -109,7 +109,7 @@ impl FileExt for File {
     }
 }
 
-/// How many files this process may have open: there is no limit.
+/// Returns the limit of files that this process may have open: there is none.
 pub fn open_files() -> Option<u64> {
     None
 }
@@ -162,22 +162,22 @@ pub fn give(_: &File, _: &Metadata) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether a file is not protected against writing.
+/// Returns whether a file is not protected against writing.
 pub fn is_writable(_: &Path, facts: &Metadata) -> bool {
     !facts.permissions().readonly()
 }
 
-/// Whether a file can be run.
+/// Returns whether a file is executable.
 pub fn is_program(facts: &Metadata) -> bool {
     facts.is_file()
 }
 
-/// Whether it is a named pipe; those are not in the file system here.
+/// Returns whether a file is a named pipe; those are not in the file system here.
 pub fn is_pipe(_: &Metadata) -> bool {
     false
 }
 
-/// How many names a file has; further ones are rare and not told here.
+/// Returns the number of a file's names; further ones are rare and not counted here.
 pub fn names(_: &Metadata) -> u64 {
     1
 }
@@ -214,12 +214,12 @@ impl PrivateFolder {
     }
 }
 
-/// How a folder is created that only its owner can enter, with those above it.
+/// Returns a builder of folders that only their owner can enter, with those above them.
 pub fn private_folder() -> PrivateFolder {
     PrivateFolder
 }
 
-/// How a file is created; it is as private as its folder.
+/// Returns options to create a file; it is as private as its folder.
 pub fn private_file() -> OpenOptions {
     OpenOptions::new()
 }
@@ -231,7 +231,7 @@ pub fn private_file_without_links() -> OpenOptions {
     options
 }
 
-/// How a file is opened; there are no pipes in the file system that could hold up.
+/// Returns options to open a file; there are no pipes in the file system to wait for.
 pub fn without_waiting() -> OpenOptions {
     OpenOptions::new()
 }
@@ -245,7 +245,7 @@ pub fn link_program(program: &Path, name: &Path) -> io::Result<()> {
     std::fs::hard_link(program, name).or_else(|_| std::fs::copy(program, name).map(drop))
 }
 
-/// Whether a name is that of this program, or of a copy.
+/// Returns whether a name is that of this program, or of a copy.
 pub fn is_link_to(name: &Path, program: &Path) -> bool {
     let length = |path: &Path| path.metadata().map(|facts| facts.len()).ok();
     identity_of(name).is_ok_and(|own| identity_of(program).is_ok_and(|other| own == other))

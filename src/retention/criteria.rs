@@ -3,7 +3,8 @@
 use crate::image::glob;
 use crate::image::graph::{Image, Time};
 
-/// Which images are chosen, and which stay all the same. An image is chosen if all criteria that are given hold.
+/// Criteria for choosing images, and for keeping them all the same. An image is chosen if all criteria that are given
+/// hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Criteria {
     /// Only images with tags, or only images without.
@@ -28,12 +29,12 @@ pub struct Criteria {
     pub archives: bool,
 }
 
-/// Whether an image has tags.
+/// Presence of tags.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TagState {
-    /// It has.
+    /// The image has tags.
     Tagged,
-    /// It has none.
+    /// The image has no tags.
     Untagged,
 }
 
@@ -54,7 +55,7 @@ impl Criteria {
         }
     }
 
-    /// Whether anything is chosen by them: `--keep` and what else keeps alone choose nothing.
+    /// Returns whether some criterion chooses images: `--keep` and other keeping ones alone choose nothing.
     pub fn choose(&self) -> bool {
         self.tags.is_some()
             || !self.matching.is_empty()
@@ -63,22 +64,22 @@ impl Criteria {
             || self.orphans
     }
 
-    /// Whether a tag is one that was asked for.
+    /// Returns whether a tag matches `--matching`.
     pub(super) fn matches(&self, tag: &str) -> bool {
         self.matching.is_empty() || self.matching.iter().any(|pattern| glob::matches(pattern, tag))
     }
 
-    /// Whether an ordinary tag of an image is one that was asked for.
+    /// Returns whether an ordinary tag of an image matches `--matching`.
     pub(super) fn matches_any(&self, image: &Image) -> bool {
         self.matching.is_empty() || image.ordinary_tags().any(|tag| self.matches(tag))
     }
 
-    /// Whether a tag stays whatever else is asked for.
+    /// Returns whether a tag is protected by `--keep-tag`.
     pub(super) fn keeps_tag(&self, tag: &str) -> bool {
         self.keep_tags.iter().any(|pattern| glob::matches(pattern, tag))
     }
 
-    /// Whether an image has a tag that stays whatever else is asked for.
+    /// Returns whether an image has a tag that is protected by `--keep-tag`.
     pub(super) fn keeps_by_tag(&self, image: &Image) -> bool {
         !self.keep_tags.is_empty() && image.tags().any(|tag| self.keeps_tag(tag))
     }

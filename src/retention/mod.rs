@@ -1,4 +1,4 @@
-//! Which images of a repository may go: criteria, protection, and a plan with a decision and a reason for every image.
+//! Retention: criteria, protection, and a plan with a decision and a reason for every image of a repository.
 //!
 //! Everything here is pure: what is in the repository is a [`Graph`](crate::image::graph::Graph), and the time is given. Deleting needs proof. An
 //! image goes only if it was chosen, or if everything that lists it and everything that it is about goes; whatever is

@@ -12,7 +12,7 @@ use crate::image::graph::{Graph, Time};
 pub struct Repository<'a> {
     /// Its images, with the children of all indexes whose manifests can be read.
     pub graph: &'a Graph,
-    /// When images were last pulled, where that is another time than the service's: our own fetches are left out.
+    /// Last pulls that differ from the service's: our own fetches are left out.
     pub pulls: &'a HashMap<usize, Option<Time>>,
     /// Images that somebody needs.
     pub protected: &'a HashMap<usize, Protector>,
@@ -21,9 +21,9 @@ pub struct Repository<'a> {
 /// Decision on an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// It stays.
+    /// The image stays.
     Keep(KeepReason),
-    /// It goes: it is deleted, or archived.
+    /// The image is deleted or archived.
     Go(RemovalReason),
 }
 
@@ -36,12 +36,12 @@ pub struct Plan {
 }
 
 impl Repository<'_> {
-    /// When an image was last pulled by others.
+    /// Returns when an image was last pulled by others.
     fn pulled(&self, position: usize) -> Option<Time> {
         self.pulls.get(&position).copied().unwrap_or_else(|| self.graph.image(position).pulled())
     }
 
-    /// When an image was last used: pushed or pulled, itself or what it lists.
+    /// Returns when an image or one of its children was last pushed or pulled.
     pub fn last_use(&self, position: usize) -> Option<Time> {
         let mut latest = self.graph.image(position).pushed().max(self.pulled(position));
         let mut seen = HashSet::from([position]);
@@ -89,7 +89,8 @@ impl Repository<'_> {
         None
     }
 
-    /// Whether a candidate is a companion, whose subject is then absent, or an index of whose children none is there.
+    /// Returns whether a candidate is a companion, whose subject is then absent, or an index that has none of its
+    /// children.
     pub(super) fn is_orphan(&self, position: usize) -> bool {
         if self.graph.is_companion(position) {
             return true;
@@ -153,7 +154,7 @@ impl Plan {
         self.verdicts[position]
     }
 
-    /// Whether an image goes.
+    /// Returns whether an image is removed.
     pub fn goes(&self, position: usize) -> bool {
         matches!(self.verdicts[position], Verdict::Go(_))
     }
@@ -163,12 +164,12 @@ impl Plan {
         (0..self.verdicts.len()).filter(|position| self.goes(*position))
     }
 
-    /// Whether nothing goes, no image and no tag.
+    /// Returns whether the plan removes no image and no tag.
     pub fn is_empty(&self) -> bool {
         self.untag.is_empty() && self.going().next().is_none()
     }
 
-    /// Whether the repository has tagged images that can be pulled, and would have none any more.
+    /// Returns whether the repository has tagged images that can be pulled, and would have none any more.
     pub fn empties(&self, graph: &Graph) -> bool {
         let is_tagged = |position: usize| {
             let image = graph.image(position);

@@ -48,12 +48,12 @@ impl Protections {
         Self { reasons, candidates: (0..graph.len()).map(|at| named.contains(&at)).collect() }
     }
 
-    /// Whether no present index holds an image, and it is no companion of a present one.
+    /// Returns whether no present index lists an image, and it is no companion of a present one.
     pub(super) fn is_candidate(&self, position: usize) -> bool {
         self.candidates[position]
     }
 
-    /// Why an image stays in any case.
+    /// Returns why an image stays in any case.
     pub(super) fn reason(&self, position: usize) -> Option<KeepReason> {
         self.reasons[position]
     }

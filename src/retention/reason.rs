@@ -1,23 +1,23 @@
-//! Why an image stays or goes.
+//! Reasons for keeping and removing images.
 
 use crate::image::graph::Graph;
 
-/// Why an image stays.
+/// Reason for keeping an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeepReason {
     /// A criterion does not hold.
     Unmatched(Unmatched),
-    /// It is among the newest.
+    /// It is one of the newest.
     Newest(usize),
-    /// It has a tag that is to stay.
+    /// It has a protected tag (`--keep-tag`).
     KeepTag,
     /// Somebody needs it.
     Protected(Protector),
-    /// It is younger than the grace.
+    /// It is younger than the grace period.
     Young,
-    /// When it was pushed is not known.
+    /// Its push time is unknown.
     UnknownAge,
-    /// It is on its way back from the archive.
+    /// It is being restored from the archive.
     Activating,
     /// It is archived already.
     Archived,
@@ -29,13 +29,13 @@ pub enum KeepReason {
     MayBelongTo(usize),
     /// The image at this position, which it lists or which is about it, has to stay.
     WaitsFor(usize),
-    /// It has a tag of its own, and goes with nothing.
+    /// It has a tag of its own, and goes with no other image.
     OwnTag,
     /// It has tags that stay.
     HasTags,
 }
 
-/// Which criterion does not hold.
+/// Criterion that an image does not satisfy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unmatched {
     /// It has tags.
@@ -56,18 +56,18 @@ pub enum Unmatched {
     NotNamed,
 }
 
-/// Who needs an image.
+/// Protection of an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protector {
     /// A list of references names it.
     Reference,
     /// A running task or pod uses it.
     InUse,
-    /// Whether something uses it cannot be told.
+    /// Its use is unknown.
     UnknownUse,
 }
 
-/// Why an image goes.
+/// Reason for removing an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RemovalReason {
     /// It was chosen.
@@ -81,7 +81,7 @@ pub enum RemovalReason {
 }
 
 impl KeepReason {
-    /// Whether the image has to stay, so that what lists it or what it is about stays as well.
+    /// Returns whether the image has to stay, so that its indexes and its subject stay as well.
     pub(super) fn is_binding(self) -> bool {
         matches!(
             self,

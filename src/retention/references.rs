@@ -157,7 +157,7 @@ pub struct ReferencedImages<'a> {
 }
 
 impl ReferencedImages<'_> {
-    /// Whether the image with this digest and these tags is one of them.
+    /// Returns whether the image with this digest and these tags is referenced.
     pub fn has<'t>(&self, digest: &Digest, mut tags: impl Iterator<Item = &'t str>) -> bool {
         tags.any(|tag| self.tags.iter().any(|named| named.contains(tag))) || self.digests.contains(digest)
     }
@@ -201,7 +201,7 @@ fn unescape(line: &str) -> Cow<'_, str> {
     Cow::Owned(plain)
 }
 
-/// Whether a text is a list of digests and nothing else, one a line or in JSON.
+/// Returns whether a text is a list of digests and nothing else, one a line or in JSON.
 fn is_digest_list(text: &str) -> bool {
     let is_separator = |character: char| character.is_whitespace() || "[],\"'".contains(character);
     text.split(is_separator).filter(|word| !word.is_empty()).all(|word| word.parse::<Digest>().is_ok())
@@ -234,7 +234,7 @@ fn take_path(tags: &mut HashMap<String, HashSet<String>>, path: &str) -> Result<
 
 /// A word of a text that may be a reference.
 struct Word<'a> {
-    /// As it was written.
+    /// The reference's text.
     text: &'a str,
     /// With a [`PLACEHOLDER`] for everything that is to be filled in.
     plain: String,
@@ -257,7 +257,7 @@ enum Key {
 
 /// Character in the place of a placeholder that is to be filled in.
 const PLACEHOLDER: char = '\u{1a}';
-/// How many characters of a line a message repeats.
+/// Limit of the characters of a line that a message repeats.
 const MAX_QUOTED: usize = 80;
 const TO_BE_FILLED_IN: &str = "the reference has something to be filled in; write out what it becomes";
 const IN_PARTS: &str =
@@ -351,7 +351,7 @@ fn key(before: &str) -> Key {
     }
 }
 
-/// Whether a host is one of ECR, be its account or region still to be filled in.
+/// Returns whether a host is one of ECR, be its account or region still to be filled in.
 fn is_host(host: &str, is_ecr: &impl Fn(&str) -> bool) -> bool {
     // Languages write an account to be filled in as `{account}` or `<account>`, of which only what follows is a word.
     if host.contains(PLACEHOLDER) || host.starts_with('.') {
@@ -360,7 +360,7 @@ fn is_host(host: &str, is_ecr: &impl Fn(&str) -> bool) -> bool {
     host::Address::parse(host).is_some_and(|address| address.ecr().is_some()) || is_ecr(host)
 }
 
-/// Whether a character can be part of a reference.
+/// Returns whether a character can be part of a reference.
 fn is_part(character: char) -> bool {
     character.is_ascii_alphanumeric() || matches!(character, '.' | '_' | '-' | '/' | ':' | '@' | '+')
 }

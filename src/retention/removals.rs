@@ -40,8 +40,8 @@ impl<'a> Removals<'a> {
         }
     }
 
-    /// Whether an image may go because another one does: it has no tag that somebody gave it, and need not stay. The
-    /// tag of a companion whose subject is absent keeps it, too, from going with an index.
+    /// Returns whether an image may go because another one does: it has no tag that somebody gave it, and need not
+    /// stay. The tag of a companion whose subject is absent keeps it, too, from going with an index.
     fn may_go_along(&self, position: usize, reason: RemovalReason) -> bool {
         let image = self.graph.image(position);
         let has_own_tag = image.ordinary_tags().next().is_some()

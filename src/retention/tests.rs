@@ -63,7 +63,7 @@ impl Sample {
         graph
     }
 
-    /// What goes, and the reasons of the others.
+    /// Returns the removed images, and the reasons of the others.
     fn plan(&self, criteria: &Criteria, protected: &[&str]) -> (Vec<String>, HashMap<String, String>) {
         let graph = self.graph();
         let protected = protected
@@ -311,7 +311,7 @@ fn indexes_go_before_their_children_and_subjects_before_what_is_about_them() {
     assert_eq!(levels(&graph, &[]), Vec::<Vec<usize>>::new());
 }
 
-/// What broke images with other programs: docs/everyday.md, "What went wrong elsewhere".
+/// Reproduces the faults of other tools: docs/everyday.md, "What went wrong elsewhere".
 #[test]
 fn what_went_wrong_elsewhere() {
     // acr-cli#131, #188: children of tagged indexes, docker's and OCI's.

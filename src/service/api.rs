@@ -13,7 +13,7 @@ pub struct Authorization {
     pub user: String,
     /// The password.
     pub password: String,
-    /// When it ends, in seconds since 1970; ECR answers 12 hours.
+    /// Expiry, in seconds since 1970; ECR answers 12 hours.
     pub expires_at: Option<f64>,
     /// The registry's URL. The public registry names none.
     pub endpoint: Option<String>,
@@ -26,7 +26,7 @@ pub struct Repository {
     pub registry: String,
     /// The name.
     pub name: String,
-    /// Where clients push to and pull from, without a scheme.
+    /// URI that clients push to and pull from, without a scheme.
     pub uri: String,
 }
 

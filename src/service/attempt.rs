@@ -1,4 +1,4 @@
-//! Which failures are worth another attempt, and the headers that count attempts.
+//! Classification of failures that are worth another attempt, and the headers that count attempts.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -71,8 +71,8 @@ impl ClassifyRetry for Retryable {
     }
 }
 
-/// How long the service asks to be left alone: a number of seconds. As long as the longest wait of the retry modes, so
-/// that nobody can make us wait for ever.
+/// Parses the time that the service asks to wait: a number of seconds. At most the longest wait of the retry modes,
+/// so that no service can make us wait for ever.
 fn retry_after(header: &str) -> Option<Duration> {
     header.trim().parse().ok().map(|seconds| Duration::from_secs(seconds).min(MAX_WAIT))
 }

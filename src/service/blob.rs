@@ -20,7 +20,7 @@ use sha2::{Digest as _, Sha256};
 use super::wire;
 use crate::model::Operation;
 
-/// How much of a blob is encoded at once: a multiple of three, so that only the last block is padded.
+/// Bytes of a blob encoded at once: a multiple of three, so that only the last block is padded.
 const BLOCK: usize = 48 * 1024;
 
 /// A call with a blob in it, ready to be made, and to be made again. Cloning shares the blob.

@@ -47,7 +47,7 @@ impl Client {
         self.service
     }
 
-    /// Whether the service is answered in this process.
+    /// Returns whether the service runs in this process.
     pub fn is_in_process(&self) -> bool {
         matches!(self.way, Route::InProcess(_))
     }
@@ -64,8 +64,8 @@ impl Client {
         }
     }
 
-    /// Does what a call with a blob takes the processor: its body is encoded and hashed, at about the speed of SHA-256.
-    /// `input` lacks the member, and must be what the model says.
+    /// Encodes and hashes the body of a call with a blob, which takes the processor about as long as SHA-256. `input`
+    /// lacks the blob's member, and must satisfy the model.
     pub fn prepare(
         &self,
         operation: &str,

@@ -1,5 +1,4 @@
-//! What can be learnt of a service besides calling it: where it is, whether something answers there, and as whom we
-//! would call.
+//! Checks of a service besides calling it: its address, whether it answers, and the credentials of a call.
 
 use std::time::Duration;
 
@@ -12,9 +11,9 @@ use crate::model::Service;
 use crate::network::Network;
 use crate::settings::Settings;
 
-/// How long to wait for a connection.
+/// Time limit of connecting.
 const CONNECT: Duration = Duration::from_secs(5);
-/// How long to wait for an answer.
+/// Time limit of the answer.
 const READ: Duration = Duration::from_secs(10);
 
 /// Examines the way to a service, one step at a time.
@@ -33,7 +32,7 @@ pub struct Reply {
     pub date: Option<String>,
 }
 
-/// Why nothing answers at an address.
+/// Reason for which nothing answers at an address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unreachable {
     /// Nobody takes the connection, or the name has no address.

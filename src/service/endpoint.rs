@@ -1,4 +1,4 @@
-//! Where a service is, and how we introduce ourselves there.
+//! Address of a service, and our `User-Agent`.
 
 use aws_smithy_types::timeout::TimeoutConfig;
 use hyper::http::Uri;
@@ -8,7 +8,7 @@ use super::transport::TransportError;
 use crate::model::Service;
 use crate::settings::{self, RetryMode, Settings};
 
-/// Where requests go.
+/// Destination of requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Target {
     /// Scheme and authority.
@@ -67,8 +67,8 @@ pub(super) async fn target(
     })
 }
 
-/// Whether botocore takes a text for a host: an IPv6 address, or labels of letters, digits and inner hyphens. An empty
-/// region leaves an empty label.
+/// Returns whether botocore takes a text for a host: an IPv6 address, or labels of letters, digits and inner hyphens.
+/// An empty region leaves an empty label.
 fn is_host(host: &str) -> bool {
     if host.starts_with('[') {
         return true;
@@ -134,7 +134,7 @@ pub(super) fn failure_text(failure: &TransportError, url: &str) -> String {
     }
 }
 
-/// How patient every request is.
+/// Returns the time limits of every request.
 pub(super) fn timeouts(settings: &Settings) -> Result<TimeoutConfig, Error> {
     let mut timeouts = TimeoutConfig::builder();
     timeouts.set_connect_timeout(settings.connect_timeout()?);

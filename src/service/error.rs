@@ -1,4 +1,4 @@
-//! Why a call gave no answer. The texts are AWS CLI's.
+//! Errors of calls. The texts are AWS CLI's.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use super::ServiceError;
 use super::wire::reason;
 use crate::settings;
 
-/// Why a call gave no answer.
+/// Error of a call.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
     /// The service said no.
@@ -70,12 +70,12 @@ pub struct OperationError {
     pub operation: String,
     /// The service's error. The members are the modelled ones in model order, `message` among them.
     pub refusal: ServiceError,
-    /// How often the request had been repeated, where the limit of attempts was reached.
+    /// Number of repetitions, if the limit of attempts was reached.
     pub retries: Option<u32>,
 }
 
 impl OperationError {
-    /// Whether it was not the service that answered but something in front of it, whose page tells nothing.
+    /// Returns whether the answer came from something in front of the service, whose page tells nothing.
     pub fn is_from_the_front(&self) -> bool {
         let ServiceError { code, message, members, status } = &self.refusal;
         *status >= 500 && *code == status.to_string() && members.is_empty() && message == reason(*status)

@@ -26,11 +26,11 @@ const MAX_JOINED: usize = 512 << 20;
 /// Values of `--starting-token`, `--page-size` and `--max-items`.
 #[derive(Debug, Clone, Default)]
 pub struct PageOptions {
-    /// Where an earlier listing ended.
+    /// Token at which an earlier listing ended.
     pub starting_token: Option<String>,
-    /// How many items to ask for at a time.
+    /// Number of items to ask for at a time.
     pub page_size: Option<i64>,
-    /// How many items to show at most.
+    /// Limit of the items to show.
     pub max_items: Option<i64>,
 }
 

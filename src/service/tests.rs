@@ -16,7 +16,7 @@ pub(super) fn client(stub: &Stub, variables: &[(&str, &str)]) -> Client {
     Client::remote(model::ecr(), &settings(&stub.url(), variables))
 }
 
-/// The same as settings. A variable of the value `-` is taken out.
+/// Settings of a client for `url`. A variable of the value `-` is taken out.
 pub(super) fn settings(url: &str, variables: &[(&str, &str)]) -> Settings {
     let globals = Globals { endpoint_url: Some(url.to_owned()), ..Globals::default() };
     with_globals(globals, variables)

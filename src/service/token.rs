@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::error::Error;
 use crate::model::{foreign, python, wire};
 
-/// Where in a page the next listing goes on.
+/// Member of a token with the position in a page at which the next listing begins.
 const SKIP: &str = "boto_truncate_amount";
 
 /// A starting token, read.
@@ -14,7 +14,7 @@ const SKIP: &str = "boto_truncate_amount";
 pub(super) struct Start {
     /// Members for the request, normally the one token.
     pub(super) tokens: Map<String, Value>,
-    /// How much of the first page was shown before.
+    /// Number of the first page's items that were shown before.
     pub(super) skip: i64,
 }
 

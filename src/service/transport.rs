@@ -251,7 +251,7 @@ impl Shared {
     }
 }
 
-/// Whether a request is that of an operation that may be called twice.
+/// Returns whether a request is of an operation that may be called twice.
 fn is_repeatable(request: &request::Parts) -> bool {
     let target = request.headers.get("x-amz-target").and_then(|target| target.to_str().ok());
     let operation = target.and_then(|target| target.rsplit('.').next());

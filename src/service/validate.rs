@@ -111,7 +111,7 @@ impl Check<'_> {
     }
 }
 
-/// How a path is named: botocore builds `.a.b[0]` and shows it without the first dot; the top is `input`.
+/// Returns the name of a path: botocore builds `.a.b[0]` and shows it without the first dot; the top is `input`.
 fn place(path: &str) -> &str {
     if path.is_empty() { "input" } else { path.strip_prefix('.').unwrap_or(path) }
 }

@@ -104,7 +104,7 @@ pub(super) fn excess(body: &[u8]) -> Option<String> {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct ResponseMismatch(pub(super) String);
 
-/// The same for a value that was never bytes.
+/// Like [`answer`], for a value of the service in this process, which was never bytes.
 pub(super) fn arranged_answer(
     service: &Service,
     shape: Option<&Shape>,

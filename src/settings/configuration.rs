@@ -11,7 +11,8 @@ impl Settings {
         option.or_else(|| self.variable("AWS_PROFILE")).or_else(|| self.variable("AWS_DEFAULT_PROFILE"))
     }
 
-    /// Whether the profile was named on the command line, which switches off credentials in the environment.
+    /// Returns whether the profile was named on the command line, which switches off credentials in the
+    /// environment.
     pub fn profile_is_explicit(&self) -> bool {
         self.globals.profile.as_ref().is_some_and(|name| !name.is_empty())
     }

@@ -37,7 +37,7 @@ impl Environment {
         Self { source: self.source.clone(), changes: Arc::new(all) }
     }
 
-    /// Whether these are the variables of this process.
+    /// Returns whether these are the variables of this process.
     pub(super) fn is_of_this_process(&self) -> bool {
         matches!(self.source, Source::Process)
     }

@@ -46,7 +46,7 @@ pub enum Error {
     NoLocalFolder,
 }
 
-/// How an error of the settings counts towards the exit code.
+/// Kind of a settings error, which decides the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// Wrong use of the command line (`ParamValidation`, 252).
@@ -58,7 +58,7 @@ pub enum Kind {
 }
 
 impl Error {
-    /// How this error counts towards the exit code.
+    /// Returns the kind of this error.
     pub fn kind(&self) -> Kind {
         match self {
             Self::EndpointWithoutScheme(_) => Kind::Usage,

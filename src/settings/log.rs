@@ -7,7 +7,7 @@ use std::sync::Arc;
 /// Function that writes a log line, given with the part of the program that it is from.
 type Writer = Arc<dyn Fn(&str, &str) + Send + Sync>;
 
-/// Where the log goes; nowhere, unless it was asked for.
+/// Destination of the debug log; none unless `--debug` was given.
 #[derive(Clone, Default)]
 pub struct Log(Option<Writer>);
 
@@ -17,7 +17,7 @@ impl Log {
         Self(Some(Arc::new(writer)))
     }
 
-    /// Whether anybody reads it.
+    /// Returns whether logging is on.
     pub fn is_on(&self) -> bool {
         self.0.is_some()
     }

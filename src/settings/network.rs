@@ -1,4 +1,4 @@
-//! Where requests go and how patiently.
+//! Network settings: endpoints, timeouts and retries.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use super::Settings;
 use super::error::Error;
 use super::files::Entry;
 
-/// How retries are paced.
+/// Retry mode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RetryMode {
     /// Exponential delays.
@@ -94,22 +94,22 @@ impl Settings {
         }
     }
 
-    /// Whether FIPS endpoints are asked for.
+    /// Returns whether FIPS endpoints are asked for.
     pub fn fips(&self) -> Result<bool, Error> {
         self.switch("AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint")
     }
 
-    /// Whether dual-stack endpoints are asked for.
+    /// Returns whether dual-stack endpoints are asked for.
     pub fn dualstack(&self) -> Result<bool, Error> {
         self.switch("AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint")
     }
 
-    /// Whether input is checked before it is sent.
+    /// Returns whether input is checked before it is sent.
     pub fn parameter_validation(&self) -> Result<bool, Error> {
         Ok(self.profile_key("parameter_validation")?.is_none_or(|value| value.eq_ignore_ascii_case("true")))
     }
 
-    /// How retries are paced.
+    /// Returns the retry mode.
     pub fn retry_mode(&self) -> Result<RetryMode, Error> {
         let mode = match self.variable("AWS_RETRY_MODE") {
             Some(mode) => mode,
@@ -122,12 +122,12 @@ impl Settings {
         }
     }
 
-    /// How often a request is sent at most.
+    /// Returns the limit of attempts of a request.
     pub fn max_attempts(&self) -> Result<u32, Error> {
         Ok(self.configured_attempts()?.unwrap_or(3))
     }
 
-    /// How often a request is sent at most, where that is configured.
+    /// Returns the configured limit of attempts of a request.
     pub fn configured_attempts(&self) -> Result<Option<u32>, Error> {
         let text = match self.variable("AWS_MAX_ATTEMPTS") {
             Some(text) => Some(text),
@@ -140,12 +140,12 @@ impl Settings {
         }
     }
 
-    /// How long to wait for a connection; `None` is for ever.
+    /// Returns the time limit of connecting; `None` is without limit.
     pub fn connect_timeout(&self) -> Result<Option<Duration>, Error> {
         timeout("connect", self.globals.connect_timeout)
     }
 
-    /// How long to wait for the next byte of an answer; `None` is for ever.
+    /// Returns the time limit of waiting for the next byte of an answer; `None` is without limit.
     pub fn read_timeout(&self) -> Result<Option<Duration>, Error> {
         timeout("read", self.globals.read_timeout)
     }
@@ -180,30 +180,30 @@ impl Settings {
         Proxies { http, https: either("HTTPS_PROXY"), except: either("NO_PROXY") }
     }
 
-    /// Whether the instance metadata service must not be asked.
+    /// Returns whether the instance metadata service must not be asked.
     pub fn instance_metadata_disabled(&self) -> bool {
         self.variable("AWS_EC2_METADATA_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"))
     }
 
-    /// Whether the instance metadata service is only asked with a token.
+    /// Returns whether the instance metadata service is only asked with a token.
     pub fn instance_metadata_v1_disabled(&self) -> Result<bool, Error> {
         self.switch("AWS_EC2_METADATA_V1_DISABLED", "ec2_metadata_v1_disabled")
     }
 
-    /// How long one request to the instance metadata service may take.
+    /// Returns the time limit of one request to the instance metadata service.
     pub fn instance_metadata_timeout(&self) -> Result<Duration, Error> {
         let seconds = self.number("AWS_METADATA_SERVICE_TIMEOUT", "metadata_service_timeout", 1)?;
         Ok(Duration::from_secs(u64::try_from(seconds).unwrap_or(1)))
     }
 
-    /// How often the instance metadata service is asked at most.
+    /// Returns the limit of attempts to reach the instance metadata service.
     pub fn instance_metadata_attempts(&self) -> Result<u32, Error> {
         let attempts =
             self.number("AWS_METADATA_SERVICE_NUM_ATTEMPTS", "metadata_service_num_attempts", 1)?;
         Ok(u32::try_from(attempts).unwrap_or(1).max(1))
     }
 
-    /// Where the instance metadata service is.
+    /// Returns the address of the instance metadata service.
     pub fn instance_metadata_endpoint(&self) -> Result<String, Error> {
         const ENDPOINT: &str = "AWS_EC2_METADATA_SERVICE_ENDPOINT";
         const MODE: &str = "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE";
@@ -222,7 +222,7 @@ impl Settings {
         Ok(if ipv6 { "http://[fd00:ec2::254]" } else { "http://169.254.169.254" }.to_owned())
     }
 
-    /// How long the first repetition waits on average, doubled; `AWS_NEW_RETRIES_2026` asks for the shorter one.
+    /// Returns twice the average wait before the first repetition; `AWS_NEW_RETRIES_2026` asks for the shorter one.
     pub fn retry_delay(&self) -> Duration {
         let shorter =
             self.variable("AWS_NEW_RETRIES_2026").is_some_and(|value| value.eq_ignore_ascii_case("true"));
@@ -273,14 +273,15 @@ fn timeout(name: &'static str, seconds: Option<i64>) -> Result<Option<Duration>,
     }
 }
 
-/// Whether the AWS CLI accepts a text as a region: a label of a host name that is not all digits, or nothing at all.
+/// Returns whether the AWS CLI accepts a text as a region: a label of a host name that is not all digits, or nothing at
+/// all.
 fn is_host_label(name: &str) -> bool {
     let permitted = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
     let all_digits = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit());
     permitted && !all_digits && name.len() <= 63 && !name.starts_with('-') && !name.ends_with('-')
 }
 
-/// Whether Python's `urlparse` finds a scheme.
+/// Returns whether Python's `urlparse` finds a scheme.
 fn has_scheme(url: &str) -> bool {
     let Some((scheme, _)) = url.split_once(':') else { return false };
     scheme.starts_with(|first: char| first.is_ascii_alphabetic())

@@ -20,7 +20,7 @@ impl Settings {
         }
     }
 
-    /// Whether the embedded ECR answers: `--local`, or `ECR_LOCAL` set to anything but `0`, `false` or nothing.
+    /// Returns whether the embedded ECR answers: `--local`, or `ECR_LOCAL` set to anything but `0`, `false` or nothing.
     pub fn local(&self) -> bool {
         let switched_on =
             |value: String| !matches!(value.to_ascii_lowercase().as_str(), "0" | "false" | "no");
@@ -68,12 +68,12 @@ impl Settings {
         files::raw_sections(&self.expanded("~/.aws/cli/alias"))
     }
 
-    /// Where docker's engine is, or podman's, as `DOCKER_HOST` says it.
+    /// Returns the address of docker's engine, or podman's, from `DOCKER_HOST`.
     pub fn engine(&self) -> Option<String> {
         self.filled_variable("DOCKER_HOST")
     }
 
-    /// Where engines listen that nobody named: docker's, docker's and podman's of this user, podman's of the system.
+    /// Returns the default sockets of engines: docker's, docker's and podman's of this user, podman's of the system.
     pub fn engine_sockets(&self) -> Vec<PathBuf> {
         let mut sockets = vec![PathBuf::from(platform::DOCKER_SOCKET)];
         if let Some(folder) = self.filled_variable("XDG_RUNTIME_DIR").map(PathBuf::from) {

@@ -1,4 +1,4 @@
-//! How results and errors are shown.
+//! Settings of how results and errors are shown.
 
 use std::path::Path;
 
@@ -8,16 +8,16 @@ use super::Settings;
 use super::encoding::Encoding;
 use super::error::Error;
 
-/// How timestamps are printed: `cli_timestamp_format`.
+/// Format of timestamps: `cli_timestamp_format`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TimestampFormat {
     /// ISO 8601 in the local zone.
     Iso8601,
-    /// As they came.
+    /// Unchanged from the service's answer.
     Wire,
 }
 
-/// How a blob on the command line is read: `cli_binary_format`.
+/// Encoding of a blob on the command line: `cli_binary_format`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BinaryFormat {
     /// Base64 text.
@@ -26,7 +26,7 @@ pub enum BinaryFormat {
     Raw,
 }
 
-/// How an error is written: `--cli-error-format`.
+/// Format of errors: `--cli-error-format`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the names are the option's values")]
 pub enum ErrorFormat {
@@ -76,7 +76,7 @@ impl Settings {
         Ok(Some(command).filter(|command| !command.is_empty()))
     }
 
-    /// How timestamps are printed. A missing profile is not this question's error.
+    /// Returns the format of timestamps. A missing profile is reported elsewhere.
     pub fn timestamp_format(&self) -> Result<TimestampFormat, Error> {
         let named = match self.profile_key("cli_timestamp_format") {
             Err(Error::ProfileNotFound(_)) => None,
@@ -89,7 +89,7 @@ impl Settings {
         }
     }
 
-    /// How a blob on the command line is read. A missing profile is not this question's error.
+    /// Returns the encoding of blobs on the command line. A missing profile is reported elsewhere.
     pub fn binary_format(&self) -> Result<BinaryFormat, Error> {
         let named = match &self.globals.binary_format {
             Some(name) => Some(name.as_str()),
@@ -105,7 +105,8 @@ impl Settings {
         }
     }
 
-    /// How errors are written. Where even that cannot be found out, as AWS CLI did before there was a choice.
+    /// Returns the format of errors; the legacy one if the configuration cannot be read, as the AWS CLI did before
+    /// there was a choice.
     pub fn error_format(&self) -> ErrorFormat {
         self.globals
             .error_format
@@ -113,7 +114,7 @@ impl Settings {
             .map_or_else(|| self.configured_error_format(), ErrorFormat::named)
     }
 
-    /// How errors of the main parser are written, which do not heed the option.
+    /// Returns the format of the main parser's errors, which do not heed the option.
     pub fn configured_error_format(&self) -> ErrorFormat {
         if let Some(name) = self.variable("AWS_CLI_ERROR_FORMAT") {
             return ErrorFormat::named(&name);
@@ -133,7 +134,7 @@ impl Settings {
         }
     }
 
-    /// Whether colour is declined by `NO_COLOR` (<https://no-color.org>).
+    /// Returns whether colour is declined by `NO_COLOR` (<https://no-color.org>).
     pub fn no_color(&self) -> bool {
         self.filled_variable("NO_COLOR").is_some()
     }

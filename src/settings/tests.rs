@@ -1,4 +1,4 @@
-//! Where values come from. Outcomes and texts recorded from AWS CLI 2.38.1.
+//! Sources of settings. Outcomes and texts recorded from AWS CLI 2.38.1.
 
 use std::path::PathBuf;
 use std::time::Duration;

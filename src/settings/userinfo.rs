@@ -37,7 +37,7 @@ pub fn without_login(address: &str) -> Cow<'_, str> {
     }
 }
 
-/// Where the `@` behind a userinfo is in a text that begins with a URL's authority.
+/// Finds the `@` behind a userinfo in a text that begins with a URL's authority.
 fn userinfo_end(text: &str) -> Option<usize> {
     let is_outside = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '"' | '<' | '>' | '`');
     let word = &text[..text.find(is_outside).unwrap_or(text.len())];

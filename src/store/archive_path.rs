@@ -24,7 +24,7 @@ pub enum Format {
     Docker,
 }
 
-/// How the names of compressed archives end, which are read but not written.
+/// Extensions of compressed archives, which are read but not written.
 const COMPRESSED: [&str; 8] =
     [".tar.gz", ".tgz", ".tar.zst", ".tzst", ".tar.xz", ".txz", ".tar.bz2", ".tbz2"];
 
@@ -187,14 +187,14 @@ fn is_pipe(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|facts| platform::is_pipe(&facts))
 }
 
-/// Whether a tar file is there, by the magic in its first header.
+/// Returns whether a tar file exists there, by the magic in its first header.
 fn is_tar(path: &Path) -> bool {
     let mut header = [0; 262];
     open_file(path).and_then(|mut file| file.read_exact(&mut header)).is_ok() && &header[257..] == b"ustar"
 }
 
-/// Where the colon behind a drive's letter stands, as in `C:\\layout` and `C:/layout`; the same on every system, as a
-/// command line is.
+/// Returns the position of the colon behind a drive's letter, as in `C:\\layout` and `C:/layout`; the same on every
+/// system, as a command line is.
 fn drive(text: &str) -> usize {
     match text.as_bytes() {
         [letter, b':', b'\\' | b'/', ..] if letter.is_ascii_alphabetic() => 1,
@@ -202,7 +202,7 @@ fn drive(text: &str) -> usize {
     }
 }
 
-/// Whether text can be the name of an image in a layout or an archive.
+/// Returns whether text can be the name of an image in a layout or an archive.
 fn is_name(text: &str) -> bool {
     Name::tag(text).is_ok()
         || text.parse::<Reference>().is_ok_and(|name| !matches!(name.name, Name::Digest(_)))

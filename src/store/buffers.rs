@@ -9,7 +9,7 @@ const MEBIBYTE: usize = 1024 * 1024;
 const UNIT: usize = 64 * 1024;
 /// Memory in bytes that the program takes besides its buffers: code, threads, connections.
 const PROGRAM: usize = 28 * MEBIBYTE;
-/// How much memory a transfer takes where nobody says otherwise.
+/// Default memory of a transfer, in bytes.
 pub const DEFAULT_MEMORY: usize = 64 * MEBIBYTE;
 /// The least that a transfer can do with.
 pub const MIN_MEMORY: usize = 48 * MEBIBYTE;
@@ -38,7 +38,7 @@ impl Buffers {
         Self::new(memory.max(MIN_MEMORY) - PROGRAM)
     }
 
-    /// How many bytes all buffers may have together.
+    /// Returns the limit of all buffers together, in bytes.
     pub fn budget(&self) -> usize {
         self.budget * UNIT
     }
@@ -66,8 +66,8 @@ impl Buffers {
         Buffer { bytes, home: Arc::clone(self), _permit: permit }
     }
 
-    /// Whether [`Buffers::try_lend`] has room for so many bytes now. A third of the budget stays free for those who
-    /// have to wait for a buffer.
+    /// Returns whether [`Buffers::try_lend`] has room for `size` bytes now. A third of the budget stays free for those
+    /// who have to wait for a buffer.
     pub(super) fn has_room(&self, size: usize) -> bool {
         self.units.available_permits() >= size.div_ceil(UNIT) + self.budget / 3
     }

@@ -22,7 +22,7 @@ const MAXIMUM_REDIRECTS: usize = 5;
 /// Network settings of a transfer that the client does not apply by itself.
 #[derive(Debug, Clone)]
 pub struct Network {
-    /// How connections are made.
+    /// Network settings.
     pub connection: network::Network,
     /// The wait before something that failed is tried again; it doubles from one attempt to the next.
     pub first_wait: Duration,
@@ -59,14 +59,13 @@ pub(super) struct Connections {
 
 type Pool = OnceLock<Result<reqwest::Client, String>>;
 
-/// Why a request got no answer.
+/// Error of sending a request.
 #[derive(Debug)]
 pub(super) struct SendError {
     pub(super) reason: String,
-    /// Whether there was no connection at all.
+    /// There was no connection at all.
     pub(super) unreached: bool,
-    /// Whether another attempt changes nothing: a redirect or a name leads where it must not, or a certificate is not
-    /// trusted.
+    /// Another attempt changes nothing: a redirect or a name leads where it must not, or a certificate is not trusted.
     pub(super) is_final: bool,
     loss: Option<Loss>,
 }
@@ -126,7 +125,7 @@ impl Connections {
         self.network.endpoint.as_ref()
     }
 
-    /// Whether a URL is asked without a proxy.
+    /// Returns whether a URL is requested without a proxy.
     pub(super) fn is_direct(&self, url: &Url) -> bool {
         self.network.connection.is_direct(url.as_str())
     }
@@ -249,14 +248,14 @@ impl Connections {
     }
 }
 
-/// Whether a request may be sent twice where connections are few: a question, or the beginning of an upload, which ends
-/// by itself where nothing comes of it.
+/// Returns whether a request may be sent twice where connections are few: a query, or the beginning of an upload, which
+/// expires by itself if unused.
 fn is_repeatable(request: &Request) -> bool {
     let has_body = request.body().and_then(Body::as_bytes).is_some_and(|body| !body.is_empty());
     matches!(*request.method(), Method::GET | Method::HEAD | Method::POST) && !has_body
 }
 
-/// Whether a request's body is something to read: a manifest or a form, and no part of a blob.
+/// Returns whether a request's body is text to log: a manifest or a form, and no part of a blob.
 fn is_text(request: &Request) -> bool {
     let media_type = request.headers().get("content-type").and_then(|value| value.to_str().ok());
     media_type.is_some_and(|text| text.ends_with("json") || text.ends_with("form-urlencoded"))

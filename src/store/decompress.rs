@@ -1,4 +1,4 @@
-//! What archives and layers are compressed with, by the first bytes that they have, whatever they are called.
+//! Compression of archives and layers, detected by their first bytes, whatever their names.
 
 use std::io::{self, BufRead, Read};
 

@@ -36,7 +36,7 @@ use crate::platform;
 const MAX_WORDS: usize = 1024 * 1024;
 const PIECE: usize = 1024 * 1024;
 
-/// Why an engine cannot help.
+/// Error of a docker or podman engine.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// There is none.
@@ -51,15 +51,15 @@ pub enum Error {
         scheme = platform::SOCKET_SCHEME
     )]
     Address(String),
-    /// It does not answer.
+    /// The engine does not answer.
     #[error("cannot reach the engine at {place}: {reason}")]
     Unreachable {
         /// Its address.
         place: String,
-        /// Why not.
+        /// Reason for the failure.
         reason: String,
     },
-    /// It does not have the image.
+    /// The engine does not have the image.
     #[error("the engine at {place} has no image {name}")]
     NoImage {
         /// Its address.
@@ -67,7 +67,7 @@ pub enum Error {
         /// The image.
         name: String,
     },
-    /// It says no.
+    /// The engine refuses the request.
     #[error("the engine at {place} cannot {doing} {name}: {reason}")]
     Refused {
         /// Its address.
@@ -81,7 +81,7 @@ pub enum Error {
     },
 }
 
-/// Where an engine listens.
+/// Address of an engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Address {
     /// At a socket in the file system, or a named pipe.
@@ -139,7 +139,7 @@ pub struct Engine {
     name: String,
     /// The archive, while it is on its way.
     archive: Shared,
-    /// Where the archive is that is to be put in.
+    /// Folder of the archive to load.
     folder: Option<TempDir>,
 }
 
@@ -198,7 +198,7 @@ fn label(name: &str) -> String {
     format!("docker-daemon:{name}")
 }
 
-/// Why an archive cannot be kept for a while.
+/// Returns the error of writing a temporary archive.
 fn spool_failed(source: io::Error) -> super::Error {
     super::Error::io("write a temporary file in", &tempfile::env::temp_dir())(source)
 }

@@ -16,9 +16,9 @@ use super::lanes::Lanes;
 use super::{Error, Reader, StoreFuture};
 use crate::image::Descriptor;
 
-/// How often in a row a download may break off without progress in between.
+/// Limit of interruptions in a row without progress in between.
 const ATTEMPTS: u32 = 5;
-/// How long bytes may come to a halt before the rest is asked for anew; twice as long each time.
+/// Time without bytes after which the rest is requested again; twice as long each time.
 const HALT: Duration = if cfg!(test) { Duration::from_millis(200) } else { Duration::from_secs(5) };
 
 /// The bytes that count as progress: the least that a slow line brings in [`PERIOD`]. A silent connection ends by the
@@ -26,7 +26,7 @@ const HALT: Duration = if cfg!(test) { Duration::from_millis(200) } else { Durat
 const MIN_COUNT: u64 = 16 * 1024;
 const PERIOD: Duration = Duration::from_mins(1);
 
-/// Where blobs are fetched from.
+/// Source of blobs.
 pub(super) trait Origin: Send + Sync {
     /// A request for a whole blob. `stale` is the authorization of the one before where that was refused: it has
     /// expired, as likely as not.
@@ -63,7 +63,7 @@ pub(super) struct Download {
     blob: Descriptor,
     position: u64,
     end: u64,
-    /// How much of the response's beginning is here already.
+    /// Bytes at the response's beginning that are already here.
     skip: u64,
     response: Option<Response>,
     rest: Bytes,
@@ -71,24 +71,24 @@ pub(super) struct Download {
     rate: Rate,
     /// Bytes since the last failure.
     since_failure: u64,
-    /// How long the server asked to be left alone.
+    /// Wait that the server asked for.
     asked: Option<Duration>,
     /// `Authorization` header of the last request.
     authorization: String,
-    /// Whether the last request was not let in.
+    /// The last request was not authorized.
     refused: bool,
     /// The last answer was that there are too many requests.
     is_throttled: bool,
     /// The server cannot be asked for a range.
     is_whole: bool,
-    /// It is fetched ahead of its reader, and given up at the first trouble.
+    /// The part is fetched ahead of its reader, and given up at the first error.
     is_ahead: bool,
     version: Version,
 }
 
 /// The `ETag` of the first answer, which all others have to have.
 pub(super) type Version = Arc<OnceLock<Option<HeaderValue>>>;
-/// How fast a connection is.
+/// Rate of a connection.
 #[derive(Default)]
 struct Rate {
     waited: Duration,
@@ -107,11 +107,11 @@ impl Rate {
     }
 }
 
-/// Whether to go on after something failed.
+/// Failure of a request, with whether to go on.
 pub(super) enum Failure {
-    /// It may work the next time.
+    /// Another attempt may succeed.
     Passing(String),
-    /// It will not.
+    /// Another attempt fails as well.
     Final(Error),
 }
 
@@ -226,7 +226,7 @@ impl Download {
         }
     }
 
-    /// Whether a `Content-Range` is the one that was asked for (RFC 9110, 14.4): `bytes FIRST-LAST/SIZE`.
+    /// Returns whether a `Content-Range` is the one that was asked for (RFC 9110, 14.4): `bytes FIRST-LAST/SIZE`.
     fn is_range(&self, range: &str) -> bool {
         let Some((range, size)) = range.trim().strip_prefix("bytes ").and_then(|range| range.split_once('/'))
         else {

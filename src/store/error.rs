@@ -6,13 +6,13 @@ use std::path::Path;
 use super::{docker_engine, ecr, registry};
 use crate::image::{self, Descriptor, Digest};
 
-/// Why a store cannot do what it was asked.
+/// Error of a store.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A digest, a manifest or a reference is wrong.
     #[error("{place}: {source}")]
     Image {
-        /// Where it was found.
+        /// Display name of the store or file.
         place: String,
         /// The cause.
         source: image::Error,
@@ -38,7 +38,7 @@ pub enum Error {
     /// A blob or a manifest that something else lists is not there.
     #[error("{place} has no {what} {digest}")]
     Missing {
-        /// Where it should be.
+        /// Display name of the store.
         place: String,
         /// `blob` or `manifest`.
         what: &'static str,
@@ -48,7 +48,7 @@ pub enum Error {
     /// No image of this name.
     #[error("{place} has no image {name}{instead}")]
     NoImage {
-        /// Where it should be.
+        /// Display name of the store.
         place: String,
         /// The tag or digest.
         name: String,
@@ -58,7 +58,7 @@ pub enum Error {
     /// Bytes do not have the digest that they go by.
     #[error("{what} {digest} in {place} is damaged: its bytes have the digest {found}")]
     Mismatch {
-        /// Where the bytes come from.
+        /// Source of the bytes.
         place: String,
         /// `blob` or `manifest`.
         what: &'static str,
@@ -70,7 +70,7 @@ pub enum Error {
     /// There are fewer or more bytes than the manifest says.
     #[error("blob {digest} in {place} is damaged: it has {found} bytes, and its manifest says {expected}")]
     Size {
-        /// Where the bytes come from.
+        /// Source of the bytes.
         place: String,
         /// The blob.
         digest: Digest,
@@ -90,7 +90,7 @@ pub enum Error {
     Download {
         /// The blob.
         digest: Digest,
-        /// Why not.
+        /// Reason for the refusal.
         reason: String,
     },
     /// Something about a repository of Amazon ECR.

@@ -39,7 +39,7 @@ pub(super) struct Extent {
     pub(super) file: Arc<File>,
     pub(super) start: u64,
     pub(super) size: u64,
-    /// Whether it may lie outside of the place, where a link leads.
+    /// The file may lie outside of the store, where a link leads.
     pub(super) is_outside: bool,
 }
 

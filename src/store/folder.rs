@@ -68,7 +68,7 @@ impl From<Linked> for io::Error {
     }
 }
 
-/// Whether a name could not be opened because a link is, or leads, there.
+/// Returns whether a name could not be opened because it is a symbolic link, or leads through one.
 pub(crate) fn is_linked(error: &io::Error) -> bool {
     error.get_ref().and_then(|inner| inner.downcast_ref::<Linked>()).is_some()
 }
@@ -111,7 +111,7 @@ impl Drop for Temporary {
     }
 }
 
-/// Whether a name is one of [`Folder::temporary`].
+/// Returns whether a name is one of [`Folder::temporary`].
 fn is_temporary(name: &str) -> bool {
     name.strip_prefix(UNFINISHED).is_some_and(|rest| uuid::Uuid::try_parse(rest).is_ok())
 }

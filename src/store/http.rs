@@ -1,4 +1,4 @@
-//! Where registries may send us, and how long they may make us wait.
+//! Rules about URLs that registries name, and about their `Retry-After`.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
@@ -10,9 +10,9 @@ use url::{Host, Url};
 /// The longest time that a server can ask for before the next attempt.
 const MAX_RETRY: Duration = Duration::from_mins(1);
 
-/// Why a URL that a server names may not be used, where it may not. It must be https, or the same host's, or both are
-/// on this machine; never without TLS where the server has it; and not an address that only this machine or its
-/// network can reach unless the server itself is there.
+/// Returns why a URL that a server names may not be used, or `None` if it may. It must be https, or the same host's, or
+/// both are on this machine; never without TLS where the server has it; and not an address that only this machine or
+/// its network can reach unless the server itself is there.
 pub(super) fn leads_astray(from: &Url, to: &Url) -> Option<String> {
     let place = |url: &Url| (url.host_str().map(ToOwned::to_owned), url.port_or_known_default());
     let inward = (is_inside(to) && !is_inside(from)) || is_link_local(to);
@@ -26,8 +26,8 @@ pub(super) fn leads_astray(from: &Url, to: &Url) -> Option<String> {
     (!fine).then(|| format!("refused to go on at {}", place()))
 }
 
-/// Why a layer is not downloaded from where the service says it is, where it is not: `endpoint` is the service's own
-/// address, `None` for AWS. Names that stand for private addresses are VPC endpoints and fine.
+/// Returns why a layer may not be downloaded from the URL that the service names, or `None` if it may. Names that stand
+/// for private addresses are VPC endpoints and fine.
 pub(super) fn download_leads_astray(endpoint: Option<&Url>, to: &Url) -> Option<String> {
     let near = endpoint.is_some_and(|endpoint| endpoint.origin() == to.origin());
     let inside = endpoint.is_some_and(is_inside);
@@ -37,20 +37,21 @@ pub(super) fn download_leads_astray(endpoint: Option<&Url>, to: &Url) -> Option<
     (!fine).then(|| format!("refused to download from {}, which the service names for that", place()))
 }
 
-/// Whether two URLs are the same host's, whatever their ports: then a list may go on there.
+/// Returns whether two URLs are the same host's, whatever their ports: then a list may go on there.
 pub(super) fn is_same_host(one: &Url, other: &Url) -> bool {
     one.host() == other.host() || (is_here(one) && is_here(other))
 }
 
-/// Whether two URLs are the same registry's: then a login for one is for the other. This machine has several names.
+/// Returns whether two URLs are the same registry's: then a login for one is for the other. This machine has several
+/// names.
 pub(super) fn is_same_registry(one: &Url, other: &Url) -> bool {
     let port = |url: &Url| (url.scheme().to_owned(), url.port_or_known_default());
     is_same_host(one, other) && port(one) == port(other)
 }
 
-/// Why a realm that a registry names gets no login, where it gets none: it must be https, anywhere that is no address
-/// of this machine or its network unless the registry is one too. Only a registry without TLS may name one without,
-/// on the same host.
+/// Returns why a realm that a registry names gets no login, or `None` if it does. It must be https, and no address of
+/// this machine or its network unless the registry is one too. Only a registry without TLS may name one without, on the
+/// same host.
 pub(super) fn realm_leads_astray(registry: &Url, realm: &Url) -> Option<String> {
     let same_host = registry.host() == realm.host() || (is_here(registry) && is_here(realm));
     let inward = is_inside(realm) && !is_inside(registry);
@@ -63,21 +64,20 @@ pub(super) fn realm_leads_astray(registry: &Url, realm: &Url) -> Option<String> 
     (!fine).then(|| format!("refused to log in at {}, which it names for that", place()))
 }
 
-/// Whether a status may be another one at the next attempt: a time-out, a limit, or a service or its gateway that is down
-/// for now. What the server does not do (501, 505) it will not do later either. 520 to 524 are what Cloudflare's gateway
-/// says of a server behind it.
+/// Returns whether a status is temporary: a time-out, a limit, or a service or its gateway that is down for now. 501
+/// and 505 are permanent. 520 to 524 are Cloudflare's, for errors of a server behind its gateway.
 pub(super) fn is_passing(status: u16) -> bool {
     matches!(status, 408 | 425 | 429 | 500 | 502 | 503 | 504 | 520..=524)
 }
 
-/// How long a server asks to be left alone: `Retry-After` in seconds, and no longer than a person would wait.
+/// Returns the wait that a server asks for: `Retry-After` in seconds, at most [`MAX_RETRY`].
 pub(super) fn retry_after(response: &Response) -> Option<Duration> {
     let header = response.headers().get(RETRY_AFTER)?.to_str().ok()?;
     header.trim().parse().ok().map(|seconds| Duration::from_secs(seconds).min(MAX_RETRY))
 }
 
-/// Whether a URL names this machine, or an address that means something only in its network. Other names are not looked
-/// up: behind a VPC endpoint those of ECR's API and of its layers stand for private addresses.
+/// Returns whether a URL names this machine, or an address that means something only in its network. Other names are
+/// not looked up: behind a VPC endpoint those of ECR's API and of its layers stand for private addresses.
 pub(super) fn is_inside(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => is_local_name(name),
@@ -93,7 +93,7 @@ pub(super) fn is_inside(url: &Url) -> bool {
     }
 }
 
-/// Whether a name is this machine's whatever its resolver says (RFC 6761, 6.3).
+/// Returns whether a name is this machine's whatever its resolver says (RFC 6761, 6.3).
 pub(super) fn is_local_name(name: &str) -> bool {
     let name = name.strip_suffix('.').unwrap_or(name);
     name == "localhost" || name.ends_with(".localhost")
@@ -110,7 +110,7 @@ fn ipv4_in(address: Ipv6Addr) -> Option<Ipv4Addr> {
     }
 }
 
-/// Whether a URL names this machine.
+/// Returns whether a URL names this machine.
 pub(super) fn is_here(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => is_local_name(name),
@@ -120,7 +120,7 @@ pub(super) fn is_here(url: &Url) -> bool {
     }
 }
 
-/// Whether an address is this machine's own; connections to the unspecified address end up there, too.
+/// Returns whether an address is this machine's own; connections to the unspecified address end up there, too.
 pub(super) fn is_loopback(address: IpAddr) -> bool {
     let is_loopback_v4 = |address: Ipv4Addr| address.is_loopback() || address.is_unspecified();
     match address {
@@ -131,7 +131,7 @@ pub(super) fn is_loopback(address: IpAddr) -> bool {
     }
 }
 
-/// Whether a URL names an address of the link: there cloud machines are told their credentials.
+/// Returns whether a URL names a link-local address, at which cloud machines are told their credentials.
 fn is_link_local(url: &Url) -> bool {
     match url.host() {
         Some(Host::Ipv4(address)) => is_link_local_address(address.into()),
@@ -140,7 +140,7 @@ fn is_link_local(url: &Url) -> bool {
     }
 }
 
-/// Whether an address is one of the link, or the IPv6 address at which AWS tells instances their credentials.
+/// Returns whether an address is link-local, or the IPv6 address at which AWS tells instances their credentials.
 pub(super) fn is_link_local_address(address: IpAddr) -> bool {
     const INSTANCE_METADATA: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
     match address {

@@ -43,7 +43,7 @@ impl Index {
         Self { schema_version: 2, media_type: index_media_type(), manifests: Vec::new(), other: Map::new() }
     }
 
-    /// Whether it lists nothing.
+    /// Returns whether the index lists nothing.
     pub(super) fn is_empty(&self) -> bool {
         self.manifests.is_empty()
     }
@@ -287,7 +287,7 @@ fn is_tagged(entry: &Descriptor) -> bool {
     entry.annotation(TAG).is_some()
 }
 
-/// Whether a tag has a digest in it: cosign and regctl call so what is about the image of that digest.
+/// Returns whether a tag contains a digest: cosign and regctl use such tags for the referrers of that image.
 fn is_digest_tag(tag: &str) -> bool {
     tag.starts_with("sha256-") || tag.starts_with("sha512-")
 }

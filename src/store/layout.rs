@@ -22,7 +22,7 @@ use crate::platform;
 
 /// Bytes per write. Larger pieces gain nothing, smaller ones cost more calls.
 const STEP: usize = 1024 * 1024;
-/// How often it is looked whether somebody else is done with `index.json`.
+/// Interval of looking whether another program is done with `index.json`.
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// A folder that is an OCI image layout, or will be.
@@ -56,7 +56,7 @@ impl Layout {
         Self { verified, ..self }
     }
 
-    /// The same layout to read from, with the images of one repository only, where names have it in front of the tag.
+    /// Returns this layout for reading the images of one repository only, if names have it in front of the tag.
     #[must_use]
     pub(super) fn of_repository(self, repository: Option<String>) -> Self {
         Self { repository, ..self }
@@ -112,7 +112,7 @@ impl Layout {
         folder.create_child(algorithm).map_err(Error::io("write in", &blobs.join(algorithm)))
     }
 
-    /// Whether a blob lies in the layout, with the bytes that its digest says.
+    /// Returns whether a blob is in the layout and matches its digest.
     async fn has(&self, blob: &Descriptor) -> Result<bool, Error> {
         let path = files::blob_path(&blob.digest);
         let Ok(Some(Extent { path, file, size, .. })) = Inside(self).find(&path) else { return Ok(false) };

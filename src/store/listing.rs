@@ -10,7 +10,7 @@ pub struct TagListing {
     pub tags: Vec<Tag>,
     /// Listed names that are no tags.
     pub invalid: Vec<String>,
-    /// Whether the answer had a list; some registries answer `null` where there are no tags.
+    /// The answer had a list; some registries answer `null` where there are no tags.
     pub is_list: bool,
 }
 
@@ -19,9 +19,9 @@ pub struct TagListing {
 pub struct ImageListing {
     /// The tags that can be read.
     pub images: Vec<(Tag, Digest)>,
-    /// Those that are listed and cannot be read.
+    /// Listed tags that cannot be read.
     pub unreadable: Vec<Unreadable>,
-    /// Whether the answer had a list; some registries answer `null` where there are no tags.
+    /// The answer had a list; some registries answer `null` where there are no tags.
     pub is_list: bool,
 }
 
@@ -42,7 +42,7 @@ impl Default for ImageListing {
 pub struct Unreadable {
     /// The name, as it is listed.
     pub name: String,
-    /// Why it leads to none.
+    /// Reason for which it cannot be read.
     pub reason: String,
 }
 

@@ -80,9 +80,9 @@ pub enum Written {
 /// Requests that did not succeed at once, and were repeated.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Retries {
-    /// Those that were too many for the other end.
+    /// Number of requests that were throttled.
     pub throttled: u64,
-    /// Those that failed otherwise.
+    /// Number of requests that failed otherwise.
     pub failed: u64,
 }
 
@@ -244,7 +244,7 @@ pub trait Store: Send + Sync {
         Retries::default()
     }
 
-    /// Whether files that are here already are being hashed.
+    /// Returns whether present files are being hashed.
     fn is_hashing(&self) -> bool {
         false
     }

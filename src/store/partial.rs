@@ -23,7 +23,7 @@ pub(super) struct Partial {
     folder: Arc<Folder>,
     name: String,
     pub(super) file: Arc<File>,
-    /// How many bytes of it an earlier run wrote.
+    /// Bytes that an earlier run wrote.
     pub(super) length: u64,
 }
 

@@ -17,7 +17,7 @@ pub struct PendingBlob {
 /// An upload of a blob whose digest was not known when it began.
 pub(super) struct StartedUpload {
     pub(super) state: UploadState,
-    /// Whether the destination has said that it has everything before `state.next`, and nothing more.
+    /// The destination has confirmed all bytes before `state.next`, and nothing more.
     pub(super) certain: bool,
     pub(super) entry: Option<JournalEntry>,
 }
@@ -40,7 +40,7 @@ impl PendingBlob {
         let _ = self.unwanted.subscribe().wait_for(|unwanted| *unwanted).await;
     }
 
-    /// Where the blob comes from.
+    /// Returns the source of the blob.
     pub(super) fn source(&self) -> &Source {
         &self.source
     }

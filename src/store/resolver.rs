@@ -10,7 +10,7 @@ use url::{Host, Url};
 use super::http::{is_here, is_link_local_address, is_local_name, is_loopback};
 use crate::network::{self, Network};
 
-/// Why a name is not connected to.
+/// Error of resolving a name to an address that may not be connected to.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("refused to connect to {name}, which stands for {address}, an address of this machine or its link")]
 pub(super) struct ForbiddenAddress {
@@ -68,7 +68,7 @@ impl KnownHosts {
         permitted(name, found, is_near)
     }
 
-    /// Whether the server that the user named is on this machine.
+    /// Returns whether the server that the user named is on this machine.
     async fn is_home_here(&self) -> bool {
         let Some(home) = &self.home else { return false };
         match home.host() {

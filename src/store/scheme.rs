@@ -70,13 +70,13 @@ pub enum EngineImage {
     Id(String),
 }
 
-/// Why a text names no place.
+/// Error of parsing a location.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The text behind a path is no name.
     #[error(transparent)]
     Name(#[from] NoName),
-    /// It is no reference.
+    /// The text is no reference.
     #[error(transparent)]
     Reference(#[from] image::Error),
     /// A registry is missing.

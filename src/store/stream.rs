@@ -10,10 +10,10 @@ use super::pending::{PendingBlob, StartedUpload};
 use super::{Error, Reader, Shared};
 use crate::image::{Descriptor, Hasher};
 
-/// How much is read at once where nobody says otherwise.
+/// Default size of a read, in bytes.
 const STEP: usize = 1024 * 1024;
 
-/// Where a blob comes from, so that it can be read again from any offset.
+/// Source of a blob, which can be read again from any offset.
 pub struct Source {
     store: Shared,
     blob: Descriptor,
@@ -63,7 +63,7 @@ impl Source {
         self.store.open(&self.blob, 0).await
     }
 
-    /// Where to borrow memory for the blob's bytes.
+    /// Returns the memory for the blob's bytes.
     pub(super) fn buffers(&self) -> Arc<Buffers> {
         Arc::clone(&self.buffers)
     }
@@ -174,7 +174,7 @@ impl Stream {
         Ok(())
     }
 
-    /// Whether the bytes were the right ones; called when all of them were read.
+    /// Checks that the bytes match the digest; called when all of them were read.
     pub async fn verify(mut self) -> Result<(), Error> {
         self.check().await
     }
@@ -218,7 +218,7 @@ fn unhashed(bytes: &[u8], start: u64, hashed: u64) -> &[u8] {
 
 /// A piece of a blob.
 pub(super) struct Part {
-    /// Where it begins.
+    /// Offset of the part's first byte.
     pub(super) first: u64,
     /// Its bytes; the buffer goes back to its home with the last copy.
     pub(super) bytes: Bytes,
@@ -239,7 +239,7 @@ pub(super) struct Parts<T = Part> {
     buffers: Arc<Buffers>,
     size: usize,
     work: Work<T>,
-    /// Where the next part begins.
+    /// Offset of the next part.
     at: u64,
     ahead: Option<JoinHandle<Ahead<T>>>,
 }
@@ -300,7 +300,7 @@ impl<T: Send + 'static> Parts<T> {
         if self.at == offset { Ok(()) } else { self.seek(offset).await }
     }
 
-    /// Whether the bytes were the right ones, where some of them may be wanted again.
+    /// Checks that the bytes match the digest, where some of them may be wanted again.
     pub(super) async fn verified(&mut self) -> Result<(), Error> {
         let (mut stream, _) = self.ahead().await;
         let result = stream.check().await;
@@ -309,7 +309,7 @@ impl<T: Send + 'static> Parts<T> {
         result
     }
 
-    /// Whether the bytes were the right ones.
+    /// Checks that the bytes match the digest.
     pub(super) async fn verify(mut self) -> Result<(), Error> {
         self.ahead().await.0.verify().await
     }

@@ -1,4 +1,4 @@
-//! Which files of layouts are known to have the bytes that they are named after.
+//! Record of the layouts' files that were verified to match their digests.
 //!
 //! A file is hashed when it is written, and again when it is relied upon for the first time since it changed. That is
 //! remembered from one run to the next in the user's own cache, and nowhere that others can write to.
@@ -41,7 +41,7 @@ impl Drop for Hashing<'_> {
 }
 
 impl VerifiedBlobs {
-    /// Those that are remembered in this folder.
+    /// Returns the record kept in this folder.
     pub fn in_folder(cache: PathBuf) -> Self {
         Self { cache: Some(cache), ..Self::default() }
     }
@@ -74,7 +74,7 @@ impl VerifiedBlobs {
         Ok(found)
     }
 
-    /// Whether files are being hashed.
+    /// Returns whether files are being hashed.
     pub(super) fn is_hashing(&self) -> bool {
         self.hashing.load(Ordering::Relaxed) > 0
     }
@@ -101,7 +101,7 @@ impl VerifiedBlobs {
                 .is_some_and(|cache| Folder::private(cache).is_ok_and(|folder| folder.file(key).is_ok()))
     }
 
-    /// Where it cannot be written down, the file is hashed the next time, which is all.
+    /// Records that a file was verified.
     fn remember_key(&self, key: String) {
         if let Some(cache) = &self.cache
             && let Ok(folder) = Folder::create_private(cache)

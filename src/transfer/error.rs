@@ -1,9 +1,9 @@
-//! Why an image was not moved.
+//! Errors of transfers.
 
 use crate::image::{Digest, Platform};
 use crate::store;
 
-/// Why an image was not moved.
+/// Error of a transfer.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// One of the two stores cannot go on.
@@ -63,7 +63,7 @@ pub enum Error {
         place: String,
         /// The manifest.
         digest: Digest,
-        /// Why not.
+        /// Reason for the failure.
         reason: &'static str,
     },
     /// An index lists content that is no manifest, and the destination takes no such index.
@@ -92,7 +92,7 @@ pub enum Error {
     TooMuch {
         /// The source.
         place: String,
-        /// How many bytes are taken.
+        /// Limit in bytes.
         limit: usize,
     },
     /// A configuration is of no use.

@@ -1,4 +1,4 @@
-//! How many blobs move at the same time.
+//! Limit of concurrent blob transfers.
 //!
 //! Small blobs spend their time waiting for answers, so as many of them move as the memory holds. Large ones keep a
 //! line busy with few; more are started while that makes the transfer faster, and fewer after failed requests.
@@ -11,7 +11,7 @@ const LARGE: usize = 4;
 const MAX_LARGE: usize = 16;
 /// Memory of a connection besides the blob's bytes.
 const CONNECTION: u64 = 128 * 1024;
-/// How often throughput is measured. Long enough for a part of several megabytes.
+/// Interval of measuring throughput. Long enough for a part of several megabytes.
 pub(super) const WINDOW: Duration = Duration::from_secs(1);
 /// Windows without a new attempt after one that did not help, or after failed requests.
 const PATIENCE: u32 = 8;
@@ -25,9 +25,9 @@ pub(super) struct Limits {
     most: usize,
     /// Bytes of memory for all of them.
     memory: u64,
-    /// How many large blobs fit into the memory.
+    /// Number of large blobs that fit into the memory.
     large: usize,
-    /// Whether more large blobs may be tried.
+    /// More large blobs may be tried.
     adapts: bool,
     held: Vec<u64>,
     begun: Instant,

@@ -12,18 +12,18 @@ use super::{Error, Options, Outcome};
 use crate::image::{Descriptor, Digest};
 use crate::store::Shared;
 
-/// How many questions are asked at once.
+/// Limit of concurrent queries.
 const QUESTIONS: usize = 8;
 
 /// The part of a [`Plan`] that the destination does not have yet.
 pub(super) struct Missing<'a> {
-    /// Whether the image itself is missing.
+    /// The image itself is missing.
     pub(super) image: bool,
     /// The tags that do not name the image yet; `None` if the image is there under all of them.
     pub(super) tags: Option<Vec<String>>,
     /// The referrers that are missing.
     pub(super) referrers: Vec<&'a Referrer>,
-    /// Whether image or referrers are missing, so that blobs may be too.
+    /// Image or referrers are missing, so that blobs may be too.
     pub(super) content: bool,
     /// The blobs that missing manifests list, once each.
     pub(super) blobs: Vec<Descriptor>,

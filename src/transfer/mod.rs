@@ -31,13 +31,13 @@ use self::referrers::{Referrer, ReferrerLink};
 use crate::image::{Content, Digest, Manifest, Name, Platform};
 use crate::store::{Buffers, Shared, Written};
 
-/// How many manifests are read or written at once.
+/// Limit of manifests read or written at once.
 const MANIFESTS: usize = 16;
 
 /// Options of a transfer.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Which image of the source.
+    /// Tag or digest at the source.
     pub image: Name,
     /// The digest that the moved image must have; `None` for any.
     pub expected: Option<Digest>,
@@ -45,18 +45,18 @@ pub struct Options {
     pub platforms: Vec<Platform>,
     /// Tags that the image gets at the destination.
     pub tags: Vec<String>,
-    /// Whether what is about the image moves with it: signatures, bills of materials, attestations.
+    /// Transfer the image's referrers too: signatures, bills of materials, attestations.
     pub referrers: bool,
     /// The most blobs that move at once; how many of them do depends on their sizes and the network.
     pub jobs: usize,
     /// The memory for the bytes of all of them.
     pub buffers: Arc<Buffers>,
-    /// Whether the source's files are hashed also where the destination does that.
+    /// Hash the source's files also if the destination does that.
     pub verify: bool,
     /// Compression of the layers. `None` keeps them as they are, except that uncompressed layers of docker's archives
     /// and engines are pushed with gzip.
     pub compression: Option<Compression>,
-    /// Where it is remembered what became of layers that were compressed.
+    /// Cache of the digests that layers have when compressed.
     pub cache: Option<CompressionCache>,
 }
 
@@ -65,7 +65,7 @@ pub struct Options {
 pub struct Outcome {
     /// The digest of the image at the destination.
     pub digest: Digest,
-    /// Whether an index was rewritten for some of its platforms, so that its digest is another than at the source.
+    /// An index was rewritten for some of its platforms, so that its digest differs from the source's.
     pub rewritten: bool,
     /// Blobs that were moved.
     pub blobs: usize,
@@ -156,7 +156,7 @@ async fn plan(source: &Shared, destination: Option<&Shared>, options: &Options) 
     Ok(plan)
 }
 
-/// Whether an image has the digest that was asked for.
+/// Checks that an image has the digest that was asked for.
 fn expect(source: &Shared, root: &Manifest, options: &Options) -> Result<(), Error> {
     match options.expected.as_ref().filter(|expected| *expected != root.digest()) {
         Some(expected) => Err(Error::OtherDigest {

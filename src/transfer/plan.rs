@@ -30,7 +30,7 @@ pub(super) struct Plan {
     pub(super) children: Vec<Manifest>,
     /// Their referrers, each after its subject.
     pub(super) referrers: Vec<Referrer>,
-    /// Whether the root is an index that lost entries, and so has another digest than at its source.
+    /// The root is an index that lost entries, so that its digest differs from the source's.
     pub(super) rewritten: bool,
 }
 
@@ -175,7 +175,7 @@ pub(super) async fn fetch(source: &Shared, entry: &Descriptor) -> Result<Manifes
     Ok(manifest)
 }
 
-/// Whether docker can load it: one image for one platform, with everything that it consists of.
+/// Checks that docker can load the image: one image for one platform, with everything that it consists of.
 fn fit(destination: &Shared, root: &Manifest, referrers: bool) -> Result<(), Error> {
     let reason = match root.content() {
         _ if referrers => "docker's archives and engines keep no referrers; leave out --referrers",

@@ -1,4 +1,4 @@
-//! Which of an index's images are meant by platforms.
+//! Choice of an index's images by platform.
 //!
 //! Indexes may be nested, and a platform may stand on the outer entry, on the inner one, or in the image's
 //! configuration alone.
@@ -12,7 +12,7 @@ use super::plan::{ATTESTED, MAX_DEPTH, configuration, fetch};
 use crate::image::{Content, Descriptor, Digest, Manifest, Name, Platform, media_type};
 use crate::store::{self, Shared};
 
-/// How many configurations are read where entries do not say their platform.
+/// Limit of configurations read for entries that do not say their platform.
 const MAX_CONFIGURATIONS: usize = 64;
 
 /// An image that an index lists, directly or through other indexes.

@@ -5,7 +5,7 @@ pub use crate::image::{Descriptor, Digest};
 /// Something that happened.
 #[derive(Debug, Clone, Copy)]
 pub enum Event<'a> {
-    /// It is known what there is to do.
+    /// The plan is complete.
     Planned {
         /// Blobs to move.
         blobs: usize,
@@ -20,20 +20,20 @@ pub enum Event<'a> {
     Arrived {
         /// The blob.
         digest: &'a Digest,
-        /// How many of its bytes have arrived.
+        /// Number of its bytes that have arrived.
         position: u64,
     },
     /// A blob arrived whole.
     Finished(&'a Descriptor),
     /// A manifest arrived.
     Manifest(&'a Digest),
-    /// It is slow for a reason; `None` where it no longer is.
+    /// The transfer is slow for a reason; `None` if it no longer is.
     Slow(Option<Reason>),
     /// So many bytes had to be moved once more, since connections broke.
     Again(u64),
 }
 
-/// Why a transfer is slow.
+/// Reason for a slow transfer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reason {
     /// The other end asks for fewer requests.

@@ -10,7 +10,7 @@ use crate::store::{self, Shared};
 
 /// More than any image has; what lists more is not meant well.
 const MAX_COUNT: usize = 10_000;
-/// How many questions are asked at once.
+/// Limit of concurrent queries.
 const QUESTIONS: usize = 8;
 /// Suffixes of cosign's tags: signature, attestation, bill of materials.
 const DIGEST_TAGS: [&str; 3] = ["sig", "att", "sbom"];
@@ -22,11 +22,11 @@ pub(super) struct Referrer {
     pub(super) manifest: Manifest,
     /// The manifests below it, each behind those that it lists.
     pub(super) children: Vec<Manifest>,
-    /// How it is found from the image.
+    /// Link from the image to the referrer.
     pub(super) link: ReferrerLink,
 }
 
-/// How a referrer is found from its image.
+/// Link from an image to a referrer.
 #[derive(Debug)]
 pub(super) enum ReferrerLink {
     /// Its manifest names this one.

@@ -22,9 +22,9 @@ pub(super) struct Seen {
     /// Bytes that have moved.
     pub(super) moved: u64,
     pub(super) retries: Retries,
-    /// Whether layers are being compressed.
+    /// Layers are being compressed.
     is_compressing: bool,
-    /// Whether files that are here already are being hashed.
+    /// Present files are being hashed.
     is_hashing: bool,
 }
 
@@ -74,7 +74,7 @@ pub(super) async fn while_hashing<T>(
     }
 }
 
-/// Why little or nothing moved in a window, by what had been seen before and after it.
+/// Returns why little or nothing moved in a window, by the states before and after it.
 fn slow(before: Seen, after: Seen) -> Option<Reason> {
     if after.retries.throttled > before.retries.throttled {
         return Some(Reason::Throttled);

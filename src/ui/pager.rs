@@ -9,10 +9,10 @@ use super::encoder::encoded;
 use crate::platform;
 use crate::settings::Encoding;
 
-/// Whether a pager has the terminal.
+/// A pager has the terminal.
 static OPEN: AtomicBool = AtomicBool::new(false);
 
-/// Whether a pager has the terminal, and with it Ctrl-C.
+/// Returns whether a pager has the terminal, and with it Ctrl-C.
 pub fn is_open() -> bool {
     OPEN.load(Ordering::SeqCst)
 }
@@ -22,7 +22,7 @@ pub fn is_open() -> bool {
 #[error("{0}")]
 pub struct PagerError(pub String);
 
-/// Where the output of an operation goes, and how it is encoded.
+/// Destination of an operation's output, and its encoding.
 #[derive(Debug)]
 pub struct Sink {
     way: Output,
@@ -56,7 +56,7 @@ impl Sink {
         Self { way: Output::Paged(Pager { command: command.to_owned(), less_flags, child: None }), encoding }
     }
 
-    /// Whether it goes to stdout without a pager.
+    /// Returns whether output goes to stdout without a pager.
     pub fn is_direct(&self) -> bool {
         matches!(self.way, Output::Direct(_))
     }

@@ -22,13 +22,13 @@ const TOTAL: &str = "total         {bar:16}  {msg}";
 const FREE_LINES: usize = 4;
 /// Lines of a terminal that does not say how many it has.
 const LINES: usize = 24;
-/// How often the total's text changes.
+/// Interval of updates to the total's text.
 const GLANCE: Duration = Duration::from_millis(200);
 
-/// How often a program hears how far a blob is.
+/// Interval at which programs are told a blob's progress.
 const BEAT: Duration = Duration::from_millis(250);
 
-/// How a transfer is shown.
+/// Style of the progress display.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Style {
     /// Bars on a terminal, lines elsewhere.
@@ -56,7 +56,7 @@ struct State {
     moving: IndexMap<Digest, Moving>,
     heard: HashMap<Digest, Instant>,
     pace: Option<Pace>,
-    /// When the total's text changed last.
+    /// Time of the total's last update.
     glanced: Option<Instant>,
     slow: Option<Reason>,
 }

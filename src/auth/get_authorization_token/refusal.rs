@@ -1,4 +1,4 @@
-//! What the service's no means for a login, and what to do about it.
+//! Turns the service's errors into login errors with a remedy.
 
 use crate::auth::identity::{Identity, Source};
 use crate::auth::login_error::LoginError;

@@ -27,12 +27,12 @@ pub struct Rule {
     pub region: Option<String>,
     /// The endpoint that is asked.
     pub endpoint_url: Option<String>,
-    /// Whether no credentials are handed out.
+    /// Use no credentials for this registry.
     pub anonymous: bool,
 }
 
 impl Rule {
-    /// Whether the rule is about a host, which by its own form may be a registry of ECR (`own`).
+    /// Returns whether the rule is for a host, which by its own form may be a registry of ECR (`own`).
     pub(super) fn fits(&self, address: &Address, own: Option<&Ecr>) -> bool {
         let ecr = self.registry.as_ref().or(own);
         let host = |glob: &String| {

@@ -10,7 +10,7 @@ pub(super) struct Run<'a> {
     kinds: Vec<Word<'a>>,
     parsed: Parsed,
     seen: Vec<bool>,
-    /// How many of the positionals have been dealt with.
+    /// Number of positionals dealt with.
     positionals: usize,
 }
 
@@ -103,7 +103,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// How many of the words from a place on are an option's values.
+    /// Counts the words from `from` on that are an option's values.
     fn count_values(&self, option: &Opt, from: usize) -> Result<usize, UsageError> {
         let most = match option.arity {
             Arity::Flag(_) | Arity::Stop => 0,

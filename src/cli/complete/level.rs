@@ -1,4 +1,4 @@
-//! How deep the words have led into the command line, and what may follow there.
+//! Position in the command line that the words lead to, and what may follow there.
 
 use crate::commands;
 use crate::model::help::{first_sentence, texts};
@@ -9,7 +9,7 @@ use super::super::help::{common_help, custom_commands};
 use super::super::options::{Argument, GLOBALS, OptionTarget, arguments};
 use super::Candidate;
 
-/// Where values come from.
+/// Source of completed values.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Source {
     /// Nowhere that we know: the shell may offer files.
@@ -28,7 +28,7 @@ pub(super) struct OptionHint {
     pub(super) flag: String,
     pub(super) about: String,
     pub(super) takes_value: bool,
-    /// Whether it takes all words that follow.
+    /// The argument takes all words that follow.
     pub(super) repeats: bool,
     pub(super) source: Source,
 }
@@ -57,7 +57,7 @@ impl CommandContext {
         }
     }
 
-    /// Where this word leads, if it is a command.
+    /// Returns the level that this word leads to, if it is a command.
     pub(super) fn below(&self, word: &str) -> Option<Self> {
         match self {
             Self::Root if word == "public" => Some(Self::Public),

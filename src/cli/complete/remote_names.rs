@@ -12,7 +12,7 @@ use crate::model::Service;
 use crate::service::Client;
 use crate::settings::Settings;
 
-/// How long somebody who presses a key waits.
+/// Time limit of a completion, since a person waits for it.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// More candidates than this help nobody.
 const MAX_COUNT: usize = 2000;

@@ -32,9 +32,9 @@ pub(super) const ARCHIVE_TERMS: &str = "archived images are kept, and paid for, 
 pub(super) struct ByName<'a> {
     pub(super) references: &'a ReferenceArgs,
     pub(super) action: Action,
-    /// Whether the children of an index go along.
+    /// Include the children of an index.
     pub(super) children: bool,
-    /// Whether the companions of an image go along.
+    /// Include the companions of an image.
     pub(super) companions: bool,
     pub(super) consent: ConsentArgs,
     pub(super) reading: &'a ReadingArgs,

@@ -22,7 +22,7 @@ use crate::retention::levels;
 
 /// The most that DescribeImages and BatchDeleteImage take at once.
 pub(super) const BATCH: usize = 100;
-/// How many calls are under way at once for one repository.
+/// Limit of concurrent calls for one repository.
 const CALLS: usize = 4;
 
 /// Action on the images of a plan.
@@ -100,7 +100,7 @@ impl PlannedChange<'_> {
         outcome
     }
 
-    /// Why an image cannot go: something of the plan that lists it, or that it is about, did not.
+    /// Returns why an image must stay: an image of the plan that lists it, or that it refers to, was not changed.
     fn held_up(&self, position: usize, outcome: &Outcome) -> Option<Done> {
         let above = self.graph.parents(position).chain(self.graph.subjects_of(position));
         for other in above {

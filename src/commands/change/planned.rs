@@ -18,7 +18,7 @@ pub(super) struct Planned {
     pub(super) repository: Repository,
     /// The images; of a plan from a file those that go.
     pub(super) graph: Graph,
-    /// How many images the repository has.
+    /// Number of images in the repository.
     pub(super) images: usize,
     /// The positions of the images that go.
     pub(super) going: Vec<usize>,
@@ -28,9 +28,9 @@ pub(super) struct Planned {
     pub(super) freed: Freed,
     pub(super) fetches: OwnFetches,
     pub(super) action: Action,
-    /// Where deletions are replicated to.
+    /// Registries to which deletions are replicated.
     pub(super) replication: DeleteReplication,
-    /// Whether no tagged image that can be pulled would be left.
+    /// The change leaves no tagged image that can be pulled.
     pub(super) empties: bool,
     /// Outcome of carrying it out; `None` where only the plan is shown.
     pub(super) outcome: Option<Outcome>,
@@ -39,24 +39,24 @@ pub(super) struct Planned {
 /// Says why an image was chosen.
 pub(super) type Chosen = Box<dyn Fn(&Graph, usize) -> String>;
 
-/// Why images stay and go.
+/// Source of the reasons for which images stay and go.
 pub(super) enum Reasons {
-    /// As the plan says, with why an image was chosen.
+    /// The plan, with why an image was chosen.
     Plan(Plan, Chosen),
-    /// As a file says.
+    /// A plan file.
     File(HashMap<usize, String>),
 }
 
-/// How much a plan frees.
+/// Bytes that a plan frees.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Freed {
     pub(super) bytes: u64,
-    /// Whether layers that images which stay need are left out; otherwise it is at most as much.
+    /// Layers that remaining images need are left out; otherwise `bytes` is an upper bound.
     pub(super) is_exact: bool,
 }
 
 impl Planned {
-    /// Why an image stays or goes.
+    /// Returns why an image stays or goes.
     pub(super) fn reason(&self, position: usize) -> String {
         match &self.reasons {
             Reasons::File(reasons) => reasons.get(&position).cloned().unwrap_or_default(),
@@ -73,7 +73,7 @@ impl Planned {
         (0..self.graph.len()).filter(|position| !going.contains(position)).collect()
     }
 
-    /// Whether there is nothing to do.
+    /// Returns whether there is nothing to change.
     pub(super) fn is_empty(&self) -> bool {
         self.going.is_empty() && self.untag.is_empty()
     }

@@ -23,7 +23,7 @@ pub(super) struct PlannedRows<'a> {
     counts: Counts,
 }
 
-/// How many images a result counts.
+/// Counts of images and tags in a result.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Counts {
     pub(super) images: usize,

@@ -29,7 +29,7 @@ pub(super) struct ReferenceArgs {
 }
 
 impl ReferenceArgs {
-    /// Whether standard input brings some of them.
+    /// Returns whether some references come from standard input.
     pub(super) fn reads_stdin(&self) -> bool {
         read_stdin(&self.references)
     }
@@ -40,7 +40,7 @@ impl ReferenceArgs {
     }
 }
 
-/// Whether one of these references stands for those on standard input.
+/// Returns whether one of these references is `-`, standard input.
 pub(super) fn read_stdin(references: &[String]) -> bool {
     references.iter().any(|reference| reference == "-")
 }

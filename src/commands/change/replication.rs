@@ -1,4 +1,4 @@
-//! Where else a deletion takes effect: registries to which deletions are replicated.
+//! Replication of deletions: the other registries in which a deletion takes effect.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use super::super::images::failures::has_code;
 pub(super) enum DeleteReplication {
     /// The rules that replicate deletions.
     Rules(Vec<Rule>),
-    /// It cannot be told, for this reason.
+    /// The configuration cannot be read, for this reason.
     Unknown(String),
 }
 

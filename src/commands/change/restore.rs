@@ -62,21 +62,21 @@ struct Restored {
     digest: Digest,
     tags: Vec<String>,
     is_index: bool,
-    /// Whether its children were seen to.
+    /// Its children were added to the work.
     is_expanded: bool,
     state: State,
 }
 
-/// How far an image is.
+/// Progress of an image's restoration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum State {
-    /// It was never archived.
+    /// The image was never archived.
     Unchanged,
-    /// It is on its way back.
+    /// Amazon ECR is restoring it.
     Activating,
-    /// It came back.
+    /// The image is active again.
     Restored,
-    /// It does not come back.
+    /// The image will not be restored.
     Not(Done),
 }
 
@@ -160,7 +160,7 @@ fn hint(context: &Context, all: &[Restoration<'_>]) {
 }
 
 impl State {
-    /// Whether it is there, or will be.
+    /// Returns whether the image is active, or will be.
     fn is_coming(&self) -> bool {
         !matches!(self, Self::Not(_))
     }

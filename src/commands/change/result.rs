@@ -22,13 +22,13 @@ const NO_SERVICE: &str = "Failed";
 /// Outcome for one tag or image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Done {
-    /// It was done: `removed`, `created`, `archived` and so on.
+    /// The change was made: `removed`, `created`, `archived` and so on.
     Yes(&'static str),
-    /// It would be done.
+    /// The change would be made.
     DryRun(&'static str),
     /// There is no such tag or image.
     Absent,
-    /// It was left, since it changed after the plan was made.
+    /// The image was left, since it changed after the plan was made.
     Spared(String),
     /// The service refused.
     Failed {
@@ -37,7 +37,7 @@ pub(super) enum Done {
         /// The service's words.
         reason: String,
     },
-    /// It was not reached: a signal or an error came first.
+    /// A signal or an error came before its turn.
     NotReached,
 }
 
@@ -53,7 +53,7 @@ impl Done {
         }
     }
 
-    /// Why nothing was done; empty where something was.
+    /// Returns why nothing was changed; empty if something was.
     pub(super) fn reason(&self) -> String {
         match self {
             Self::Spared(reason) => reason.clone(),

@@ -123,7 +123,7 @@ fn members(examination: &mut Examination<'_>, name: &str, json: &JsonText) {
     }
 }
 
-/// Where people put the file, and docker does not look.
+/// Returns paths where people put the file and docker does not look.
 fn elsewhere(home: &Path) -> Vec<PathBuf> {
     let at_home = [".docker/config", ".docker.json", ".dockercfg", "snap/docker/current/.docker/config.json"];
     at_home.iter().map(|name| home.join(name)).chain([PathBuf::from("/etc/docker/config.json")]).collect()

@@ -1,9 +1,9 @@
 //! Findings of `ecr doctor`: a stable identifier each, which docs/doctor.md explains.
 
-/// How bad a finding is.
+/// Status of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
-    /// As it should be.
+    /// Works.
     Ok,
     /// Works now, or for some programs only.
     Warn,
@@ -41,7 +41,7 @@ macro_rules! findings {
                 match self { $(Self::$name => $id),* }
             }
 
-            /// How bad it is.
+            /// Returns the status that findings of this kind have.
             pub fn status(self) -> Status {
                 match self { $(Self::$name => Status::$status),* }
             }

@@ -9,7 +9,8 @@ use crate::auth::helper_install::PROGRAM;
 use crate::auth::read_login::{self, StoredLogin};
 use crate::settings::Settings;
 
-/// How long a program may take, unless --cli-read-timeout says less. One that asks a person for something never answers.
+/// Time limit of running a program, unless --cli-read-timeout says less. A program that asks a person for something never
+/// answers.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Words in which failures are often told: by docker's own programs, Amazon's, and by us of a program.

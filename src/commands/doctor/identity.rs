@@ -116,7 +116,7 @@ fn shadowed(examination: &mut Examination<'_>, profile: &str) {
     );
 }
 
-/// Why credentials cannot be used, and what to do.
+/// Returns why credentials cannot be used, and what to do.
 fn unusable(reason: &str) -> (String, &'static str) {
     if reason.starts_with(OF_PROCESS) {
         return (

@@ -14,7 +14,7 @@ use crate::auth::write_login::means;
 use crate::image::host::Address;
 use crate::settings::Settings;
 
-/// Where a file says that the login for a host is.
+/// Place where a file says that the login for a host is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Holder {
     /// A program for this host (`credHelpers`).
@@ -54,7 +54,7 @@ pub(super) fn keys(file: &JsonText, host: &str) -> Vec<String> {
     file.keys(&["auths"]).into_iter().filter(|key| means(key, host) && is_filled(key)).collect()
 }
 
-/// When a login ends, as it says itself.
+/// Reads a login's expiry, in seconds since 1970, from its password.
 pub(super) fn end(login: &StoredLogin) -> Option<u64> {
     match login {
         StoredLogin::Password(_, password) => expiry::of_password(password),
@@ -78,7 +78,7 @@ pub(super) fn hosts(settings: &Settings) -> Vec<String> {
     hosts
 }
 
-/// Whether a program is installed here, or its file is there.
+/// Returns whether a program is installed here, or its file exists.
 pub(super) fn is_used(settings: &Settings, programs: &[&str], file: &Path) -> bool {
     file.exists() || programs.iter().any(|name| !settings.programs(name).is_empty())
 }

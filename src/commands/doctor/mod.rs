@@ -41,7 +41,7 @@ use report::Report;
 /// The row of `ecr doctor`.
 pub(super) const COMMAND: Command = Command { name: "doctor", define, run };
 
-/// How long to wait for a connection, and for the next byte, in seconds, unless an option says otherwise.
+/// Time limit of connecting, and of waiting for the next byte, in seconds, unless an option says otherwise.
 const PATIENCE: i64 = 10;
 
 /// The arguments of `ecr doctor`.
@@ -171,7 +171,7 @@ impl<'a> Examination<'a> {
         Diagnosis::new(&self.settings)
     }
 
-    /// Whether the reference is one of the public gallery.
+    /// Returns whether the reference is in the public gallery.
     fn is_public(&self) -> bool {
         let registry = self.reference.as_ref().and_then(|reference| reference.registry.as_ref());
         matches!(registry, Some(Registry::Other(host)) if is_public(host))

@@ -13,11 +13,11 @@ use crate::model;
 use crate::network::Network;
 use crate::service::diagnosis::{Diagnosis, Reply, Unreachable};
 
-/// How long a name may take.
+/// Time limit of resolving a name.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How many seconds a signature may be off (SigV4).
+/// Tolerated age of a signature, in seconds (SigV4).
 const TOLERATED: u64 = 300;
-/// How many seconds are worth a warning.
+/// Clock difference, in seconds, that is worth a warning.
 const NOTICED: u64 = 60;
 
 /// Examines it; answers whether the service can be called.
@@ -229,7 +229,7 @@ async fn addresses(host: &str, port: u16) -> Vec<IpAddr> {
     looked_up.ok().and_then(Result::ok).into_iter().flatten().map(|address| address.ip()).collect()
 }
 
-/// Whether an address is one of a private network: RFC 1918, RFC 6598, unique local IPv6, or this machine.
+/// Returns whether an address is in a private network: RFC 1918, RFC 6598, unique local IPv6, or this machine.
 fn is_private(address: &IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => {

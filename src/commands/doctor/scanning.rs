@@ -1,4 +1,5 @@
-//! How the registry scans, whether its findings can be read, and whether our pulls count.
+//! Checks of scanning: the registry's scan type, the right to read findings, and whether our own pulls count as
+//! use.
 
 use serde_json::json;
 

@@ -16,13 +16,13 @@ use crate::ui::progress::count;
 
 /// The most that BatchGetImage takes at once.
 const BATCH: usize = 100;
-/// How many calls are under way at once for one repository.
+/// Limit of concurrent calls for one repository.
 const CALLS: usize = 4;
 
 /// Known children of the indexes of a repository.
 #[derive(Debug, Default)]
 pub(in crate::commands) struct Indexes {
-    /// How many manifests were fetched, and thereby count as pulled.
+    /// Number of manifests fetched, which thereby count as pulled.
     pub(in crate::commands) fetched: usize,
     /// Positions of indexes whose children are not known.
     pub(in crate::commands) unknown: Vec<usize>,

@@ -1,4 +1,4 @@
-//! What commands that read many repositories have in common.
+//! Arguments common to commands that read many repositories.
 
 use futures_util::stream::{self, StreamExt as _};
 
@@ -44,7 +44,7 @@ impl ReadingArgs {
         progress::watch(&context.ui, Some(items.len()), read).await
     }
 
-    /// Does something to each of several things, a few at once.
+    /// Runs `work` for each item, at most `--jobs` at once.
     pub(in crate::commands) async fn for_each_mut<'a, I, F>(
         &self,
         items: &'a mut [I],
@@ -57,7 +57,7 @@ impl ReadingArgs {
             .await;
     }
 
-    /// Does something for each of several things, a few at once, and answers in their order.
+    /// Runs `work` for each item, at most `--jobs` at once, and returns the results in the items' order.
     pub(in crate::commands) async fn for_each<'a, I, T, F>(
         &self,
         items: &'a [I],

@@ -13,7 +13,7 @@ use crate::model;
 use crate::service::{self, Client};
 use crate::settings::Settings;
 
-/// How often a call is made in all, unless AWS_MAX_ATTEMPTS or the profile says otherwise.
+/// Attempts of each call, unless AWS_MAX_ATTEMPTS or the profile says otherwise.
 const ATTEMPTS: u32 = 10;
 /// The longest wait between two attempts, as in the AWS retry modes.
 const MAX_WAIT: Duration = Duration::from_secs(20);
@@ -33,7 +33,7 @@ pub(in crate::commands) struct Connection {
     first_wait: Duration,
 }
 
-/// Which registry is meant: what a reference, `--profiles` and `--regions` say.
+/// Registry that a reference, `--profiles` and `--regions` name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(in crate::commands) struct Address {
     pub(in crate::commands) registry: Option<Registry>,
@@ -130,12 +130,12 @@ impl Connection {
         configured.or_else(|| self.settings.local().then(|| registry::LOOPBACK_REGION.to_owned()))
     }
 
-    /// Whether calls are held back: at AWS, not on this machine.
+    /// Returns whether calls are rate-limited: at AWS, not on this machine.
     pub(in crate::commands) fn is_paced(&self) -> bool {
         self.pacer.is_holding()
     }
 
-    /// Whether it is Amazon ECR Public.
+    /// Returns whether the registry is Amazon ECR Public.
     pub(in crate::commands) fn is_public(&self) -> bool {
         self.public.is_some()
     }
@@ -186,7 +186,7 @@ impl Connection {
         }
     }
 
-    /// How the registry scans; `None` where that may not be asked.
+    /// Returns the registry's scanning configuration; `None` if the right to read it is missing.
     pub(in crate::commands) async fn scanning_configuration(&self) -> Option<Value> {
         let mut answer = self.call("GetRegistryScanningConfiguration", json!({})).await.ok()?;
         // The operation answers for the caller's own registry, whichever is asked about.
@@ -208,7 +208,7 @@ impl Connection {
     }
 }
 
-/// Why another attempt may help.
+/// Kind of an error that another attempt may overcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Passing {
     Throttled,

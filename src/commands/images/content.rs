@@ -1,4 +1,4 @@
-//! What an image is made of: its manifest, from the cache or fetched, and its configuration.
+//! Content of an image: its manifest, from the cache or fetched, and its configuration.
 
 use std::sync::Arc;
 

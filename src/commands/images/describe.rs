@@ -13,14 +13,14 @@ const PAGE: u32 = 1000;
 /// The most images that DescribeImages takes by name.
 const NAMES: usize = 100;
 
-/// Which images of a repository a listing is about.
+/// Images of a repository that a listing contains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::commands) enum Images {
     /// All of them, archived ones too: what a graph needs.
     Any,
-    /// Those that can be pulled.
+    /// Images that can be pulled.
     Active,
-    /// Those that can be pulled and have a tag.
+    /// Images that can be pulled and have a tag.
     Tagged,
 }
 

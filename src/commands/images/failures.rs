@@ -1,4 +1,4 @@
-//! What went wrong with a part of the work while the rest went on.
+//! Failures of parts of the work, while the rest went on.
 
 use std::fmt::Display;
 use std::process::ExitCode;
@@ -67,7 +67,7 @@ impl Failures {
         done
     }
 
-    /// Whether nothing failed.
+    /// Returns whether nothing failed.
     pub(in crate::commands) fn is_empty(&self) -> bool {
         self.all.is_empty()
     }
@@ -138,12 +138,12 @@ pub(in crate::commands) fn unreadable(context: &Context, reference: &dyn Display
     answer(context, UNKNOWN, &format!("{reference}: {why}"))
 }
 
-/// Whether a command failed because the service has no such repository.
+/// Returns whether a command failed because the repository does not exist.
 pub(in crate::commands) fn is_missing_repository(error: &anyhow::Error) -> bool {
     has_code(error, "RepositoryNotFoundException")
 }
 
-/// Whether the service said no with this code.
+/// Returns whether the service refused with this code.
 pub(in crate::commands) fn has_code(error: &anyhow::Error, code: &str) -> bool {
     let service = error.chain().find_map(|cause| cause.downcast_ref::<crate::service::Error>());
     service.and_then(crate::service::Error::code) == Some(code)

@@ -66,7 +66,7 @@ fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     command_args::run(context, matches, latest)
 }
 
-/// Which tags count.
+/// Conditions on tags.
 struct TagFilter {
     matching: Vec<String>,
     exclude: Vec<String>,

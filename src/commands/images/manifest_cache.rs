@@ -18,9 +18,9 @@ use crate::image::{Digest, MAXIMUM_MANIFEST, Manifest};
 use crate::platform;
 use crate::settings::Settings;
 
-/// How long after a fetch a pull time is taken for the fetch's: the service records one a day.
+/// Time after a fetch in which a pull time is taken for the fetch's: the service records one a day.
 const EXPLAINED: SignedDuration = SignedDuration::from_hours(24);
-/// How far the service's clock may be behind ours.
+/// Tolerated lag of the service's clock behind ours.
 const SKEW: SignedDuration = SignedDuration::from_mins(5);
 
 /// The cache, or none: then no manifest is kept, and fetches are remembered until the program ends.
@@ -35,7 +35,7 @@ pub(in crate::commands) struct ManifestCache {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::commands) struct OwnFetch {
     pub(in crate::commands) digest: Digest,
-    /// When it was.
+    /// Time of the fetch.
     pub(in crate::commands) at: Time,
     /// The last pull before it.
     pub(in crate::commands) pulled_before: Option<Time>,
@@ -129,7 +129,7 @@ impl OwnFetches {
         Self(by_digest)
     }
 
-    /// When an image was last pulled by anybody but us.
+    /// Returns when an image was last pulled by anybody but us.
     pub(in crate::commands) fn pulled_by_others(&self, image: &Image) -> Option<Time> {
         if self.0.is_empty() {
             return image.pulled();
@@ -139,13 +139,13 @@ impl OwnFetches {
         pulled_by_others(fetches, &digest, image.pulled())
     }
 
-    /// When we last fetched an image.
+    /// Returns our last fetch of an image.
     pub(in crate::commands) fn last(&self, digest: &Digest) -> Option<&OwnFetch> {
         self.0.get(digest)?.last()
     }
 }
 
-/// When an image was last pulled by anybody but us.
+/// Returns when an image was last pulled by anybody but us.
 pub(in crate::commands) fn pulled_by_others(
     fetches: &[OwnFetch],
     digest: &Digest,

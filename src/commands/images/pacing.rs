@@ -1,4 +1,4 @@
-//! How fast an operation may be called.
+//! Limits the rate of calls, per operation.
 //!
 //! AWS publishes no rate for Describe*, List* and BatchDeleteImage, and throttles low. So a row of calls begins slowly,
 //! gets faster while nobody objects, and slower when somebody does.
@@ -15,9 +15,9 @@ const FIRST_RATE: f64 = 5.0;
 const HIGHEST_RATE: f64 = 3000.0;
 /// The lowest rate.
 const LOWEST_RATE: f64 = 0.5;
-/// How long nothing has to be throttled before the rate is doubled.
+/// Time without throttling after which the rate is doubled.
 const CALM: Duration = Duration::from_secs(5);
-/// How much of the time to come may be spent at once.
+/// Time whose calls may be made at once.
 const BURST: Duration = Duration::from_secs(1);
 
 /// The rates of one account in one region, an operation each.
@@ -30,9 +30,9 @@ pub(in crate::commands) struct Pacer {
 #[derive(Debug)]
 struct Rate {
     per_second: f64,
-    /// When the next call may be made, were no burst allowed.
+    /// Time of the next call if no burst were allowed.
     next: Instant,
-    /// When the rate was last changed.
+    /// Time of the rate's last change.
     changed: Instant,
 }
 
@@ -42,7 +42,7 @@ impl Pacer {
         Self { rates: paced.then(Mutex::default) }
     }
 
-    /// Whether it holds anything back.
+    /// Returns whether calls are limited at all.
     pub(super) fn is_holding(&self) -> bool {
         self.rates.is_some()
     }
@@ -87,7 +87,7 @@ impl Pacer {
 mod tests {
     use super::*;
 
-    /// How many calls go out in a time, if each is made as soon as it may.
+    /// Counts the calls made in `time`, if each is made as soon as it may.
     fn calls(pacer: &Pacer, from: Instant, time: Duration) -> usize {
         let (mut now, mut count) = (from, 0);
         loop {

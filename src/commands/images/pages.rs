@@ -112,7 +112,7 @@ fn hash(value: &impl std::hash::Hash) -> u64 {
     hasher.finish()
 }
 
-/// Whether a page, or a structure in it, has a list that is not empty.
+/// Returns whether a page, or a structure in it, has a list that is not empty.
 fn has_items(page: &Value) -> bool {
     let mut members = page.as_object().into_iter().flatten().map(|(_, member)| member);
     members.any(|member| match member {

@@ -1,4 +1,4 @@
-//! How far a listing is: a line on a terminal, once it has taken a second.
+//! Status line of a listing on a terminal, shown once the listing has taken a second.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -8,12 +8,12 @@ use tokio::time::{Instant, interval_at};
 use crate::ui::Ui;
 use crate::ui::progress::{StatusLine, count};
 
-/// How long nothing is shown.
+/// Time without a status line.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// How often the line is drawn anew.
+/// Time between two updates of the line.
 const BEAT: Duration = Duration::from_millis(200);
 
-/// How many images and repositories this process has read.
+/// Number of images this process has read.
 static IMAGES: AtomicUsize = AtomicUsize::new(0);
 static REPOSITORIES: AtomicUsize = AtomicUsize::new(0);
 
@@ -27,7 +27,7 @@ pub(in crate::commands) fn repository_read() {
     REPOSITORIES.fetch_add(1, Ordering::Relaxed);
 }
 
-/// Does the work, and shows on a terminal how far it is: of so many repositories, where their number is known.
+/// Runs `work` and shows its progress on a terminal: of `repositories`, if their number is known.
 pub(in crate::commands) async fn watch<T>(
     ui: &Ui,
     repositories: Option<usize>,

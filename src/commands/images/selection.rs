@@ -1,4 +1,4 @@
-//! Which repositories a command is about: names, globs, `--all`, and `-` for names on standard input.
+//! Repositories that a command is for: names, globs, `--all`, and `-` for names on standard input.
 
 use std::io::BufRead as _;
 use std::sync::Arc;
@@ -39,7 +39,7 @@ pub(in crate::commands) struct RegistryArgs {
 }
 
 impl RegistryArgs {
-    /// Whether rows say which account and region they are of.
+    /// Returns whether rows show their account and region.
     pub(in crate::commands) fn are_given(&self) -> bool {
         !self.profiles.is_empty() || !self.regions.is_empty()
     }
@@ -190,7 +190,7 @@ impl Selection {
         all
     }
 
-    /// Whether the arguments name exactly one repository.
+    /// Returns whether the arguments name exactly one repository.
     pub(in crate::commands) fn is_one(&self) -> bool {
         matches!(self.groups.as_slice(), [group] if matches!(group.patterns.as_slice(), [one] if !is_glob(one)))
     }
@@ -301,7 +301,7 @@ pub(in crate::commands) fn pattern(text: &str) -> anyhow::Result<(Option<Registr
     Ok((reference.registry, reference.repository.into()))
 }
 
-/// Whether a text is a pattern and no name.
+/// Returns whether a text is a pattern, not a name.
 pub(in crate::commands) fn is_glob(text: &str) -> bool {
     text.contains(['*', '?'])
 }

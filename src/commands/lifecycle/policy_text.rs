@@ -1,4 +1,4 @@
-//! Where a policy comes from: a file, or the repository's own.
+//! Source of a policy: a file, or the repository's own.
 
 use std::path::Path;
 
@@ -80,6 +80,6 @@ impl PolicyText {
 #[derive(Debug, Clone)]
 pub(super) struct InPlace {
     pub(super) text: String,
-    /// When it was last carried out.
+    /// Time of the policy's last evaluation.
     pub(super) evaluated: Option<crate::image::graph::Time>,
 }

@@ -85,10 +85,10 @@ struct Difference {
     simulation: Option<(String, i64)>,
 }
 
-/// How a preview ended.
+/// Result of a preview.
 enum PreviewResult {
     Complete(Vec<PreviewedImage>),
-    /// It cannot be told, with the reason.
+    /// The preview did not complete, for this reason.
     Unknown(String),
 }
 

@@ -14,7 +14,7 @@ use crate::local::{self, Local, RequestError};
 
 /// The exit code of a check that found damage.
 const DAMAGED: u8 = 1;
-/// How many minutes a layer stays that no image refers to yet.
+/// Minutes that a layer stays that no image refers to yet.
 const GRACE: u32 = 60;
 
 /// The arguments of `ecr local gc`.

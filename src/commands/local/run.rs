@@ -133,7 +133,7 @@ struct Signals {
     terminate: tokio::signal::unix::Signal,
     interrupt: tokio::signal::unix::Signal,
     hang_up: tokio::signal::unix::Signal,
-    /// Whether a terminal sends Ctrl-C to the command by itself.
+    /// Stdin is a terminal, which sends Ctrl-C to the child by itself.
     is_terminal: bool,
 }
 
@@ -173,7 +173,7 @@ impl Signals {
     }
 }
 
-/// Where there are no signals, there is only Ctrl-C, which goes to everybody.
+/// Stand-in for Unix signals: without them there is only Ctrl-C, which every process of the console receives.
 #[cfg(not(unix))]
 struct Signals;
 

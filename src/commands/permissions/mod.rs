@@ -23,7 +23,7 @@ pub struct Permissions {
 /// Actions that belong together.
 #[derive(Debug)]
 pub struct Grant {
-    /// When they are needed.
+    /// Condition under which the actions are needed.
     pub when: NeededWhen,
     /// The repositories that they are needed for.
     pub on: On,
@@ -31,14 +31,14 @@ pub struct Grant {
     pub actions: &'static [&'static str],
 }
 
-/// When actions are needed.
+/// Condition under which actions are needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NeededWhen {
     /// In each run.
     Always,
     /// With this option. Words behind its name say what else counts as it.
     Option(&'static str),
-    /// Where something that no option says is so.
+    /// In a situation that no option names.
     Where(&'static str),
     /// The command works without them, but not as well: what they are for.
     Better(&'static str),
@@ -47,13 +47,13 @@ pub enum NeededWhen {
 /// The repositories that actions are needed for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum On {
-    /// Those that the command names.
+    /// Repositories that the command names.
     Repository,
     /// All of the registry: what lists repositories cannot be limited to one.
     Every,
-    /// Those that images are read from.
+    /// Repositories that images are read from.
     Source,
-    /// Those that images are written to.
+    /// Repositories that images are written to.
     Destination,
 }
 
@@ -66,7 +66,7 @@ const OF_THE_REGISTRY: &[&str] = &[
     "ecr:ListPullTimeUpdateExclusions",
 ];
 
-/// Whether an action is for the registry as a whole, so that a policy has to allow it on `*`.
+/// Returns whether an action is for the registry as a whole, so that a policy has to allow it on `*`.
 pub fn is_of_the_registry(action: &str) -> bool {
     OF_THE_REGISTRY.contains(&action) || !action.starts_with("ecr:")
 }
@@ -88,7 +88,7 @@ impl Permissions {
         options.find(|text| counts(text)).and_then(|text| NeededWhen::Option(text).option())
     }
 
-    /// Whether the repositories that the command names are those that it writes to.
+    /// Returns whether the command writes to the repositories that it names.
     fn has_destination(&self) -> bool {
         self.grants.iter().any(|grant| grant.on == On::Destination)
     }

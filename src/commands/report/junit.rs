@@ -17,13 +17,13 @@ pub(in crate::commands) struct Case {
     pub(in crate::commands) outcome: Outcome,
 }
 
-/// How a test case ended.
+/// Outcome of a test case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::commands) enum Outcome {
     Passed,
     /// With a message, and more of it.
     Failed(String, String),
-    /// It could not be told.
+    /// The outcome is unknown.
     Errored(String),
     Skipped(String),
 }

@@ -7,7 +7,7 @@ use crate::image::Digest;
 /// The most results that GitHub takes of one run.
 const MAX_RESULTS: usize = 25_000;
 
-/// How much a result weighs.
+/// Severity of a result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::commands) enum Level {
     Error,
@@ -32,7 +32,7 @@ pub(in crate::commands) struct Rule {
     pub(in crate::commands) id: String,
     /// One sentence.
     pub(in crate::commands) description: String,
-    /// Where more is written about it.
+    /// URL of more information.
     pub(in crate::commands) help_uri: Option<String>,
     /// A number between 0.0 and 10.0 by which code scanning tells critical from low.
     pub(in crate::commands) security_severity: Option<String>,
@@ -51,7 +51,7 @@ pub(in crate::commands) struct Finding {
     pub(in crate::commands) position: (usize, usize),
     /// Fingerprint: tells this result from others, also in a later run.
     pub(in crate::commands) identity: String,
-    /// Why the result does not count, where somebody said so.
+    /// Justification given for suppressing the result.
     pub(in crate::commands) suppressed: Option<String>,
 }
 

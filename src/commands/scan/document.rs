@@ -23,7 +23,7 @@ pub(super) struct ScanDocument<'a> {
     pub(super) scans: &'a [Scan],
     pub(super) verdict: Verdict,
     pub(super) fail_on: Option<FailOn>,
-    /// Whether ignored findings are shown.
+    /// Show ignored findings.
     pub(super) show_ignored: bool,
     /// The severities that are shown; all where there is none.
     pub(super) severities: &'a [Severity],
@@ -36,7 +36,7 @@ impl Scan {
         self.target.name()
     }
 
-    /// How many findings count, by severity.
+    /// Counts the findings that are not ignored, by severity.
     pub(super) fn counts(&self) -> BTreeMap<&Severity, usize> {
         let mut counts = BTreeMap::new();
         for finding in self.findings.iter().filter(|finding| finding.ignored.is_none()) {
@@ -45,7 +45,7 @@ impl Scan {
         counts
     }
 
-    /// How many findings do not count.
+    /// Counts the ignored findings.
     pub(super) fn ignored(&self) -> usize {
         self.findings.iter().filter(|finding| finding.ignored.is_some()).count()
     }
@@ -98,7 +98,7 @@ pub(super) struct Merged<'a> {
 }
 
 impl ScanDocument<'_> {
-    /// Whether a finding is shown in tables and text.
+    /// Returns whether a finding is shown in tables and text.
     pub(super) fn shows(&self, finding: &Finding) -> bool {
         (self.show_ignored || finding.ignored.is_none())
             && (self.severities.is_empty() || self.severities.contains(&finding.severity))

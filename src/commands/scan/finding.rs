@@ -22,7 +22,7 @@ pub(super) struct Finding {
     pub(super) uri: Option<String>,
     pub(super) title: String,
     pub(super) description: String,
-    /// Why it does not count.
+    /// Reason for ignoring it.
     pub(super) ignored: Option<String>,
 }
 

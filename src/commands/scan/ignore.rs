@@ -188,7 +188,7 @@ mod tests {
         Finding::read_page(&finding).remove(0)
     }
 
-    /// Which of the findings are ignored, and which rules have expired.
+    /// Returns the ignored findings, and the rules that have expired.
     fn ignored(rules: Vec<IgnoreRule>) -> (Vec<String>, Vec<String>) {
         let mut findings = vec![
             finding("CVE-1", "lodash", "NPM", "app/node_modules/lodash/package.json"),

@@ -112,7 +112,7 @@ fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
 enum Verdict {
     Pass,
     Fail,
-    /// It cannot be told.
+    /// The findings are unknown.
     Unknown,
 }
 
@@ -273,14 +273,15 @@ async fn read_all(
     read
 }
 
-/// Whether the right to read findings is missing, of which enhanced scans need two.
+/// Returns whether the right to read findings is missing, of which enhanced scans need two.
 fn is_denied_findings(error: &anyhow::Error) -> bool {
     let text = format!("{error:#}");
     has_code(error, "AccessDeniedException")
         && ["inspector2", "DescribeImageScanFindings"].iter().any(|word| text.contains(word))
 }
 
-/// How each registry scans. Who may not ask is not told, and the scan itself shows what it is.
+/// Returns the scan type of each registry whose configuration may be read; the others show theirs in the answer to
+/// a scan.
 async fn scan_types(targets: &[Target]) -> HashMap<String, String> {
     let mut types = HashMap::new();
     for target in targets {

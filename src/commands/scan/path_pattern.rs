@@ -43,7 +43,7 @@ impl PathPattern {
         (braces == 0).then(|| Regex::new(&regex).ok()).flatten().map(Self)
     }
 
-    /// Whether the pattern is for this path.
+    /// Returns whether the pattern matches this path.
     pub(super) fn matches(&self, path: &str) -> bool {
         self.0.is_match(path.trim_start_matches('/'))
     }

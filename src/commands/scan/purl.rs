@@ -49,7 +49,7 @@ impl Purl {
         })
     }
 
-    /// Whether a finding is about this package.
+    /// Returns whether a finding is in this package.
     pub(super) fn names(&self, finding: &Finding) -> bool {
         let manager = finding.package_manager.as_deref().unwrap_or_default();
         let types =

@@ -23,12 +23,12 @@ const MAX_WAIT: Duration = Duration::from_secs(15);
 /// The status in the result where there is no scan.
 const NO_SCAN: &str = "NOT_SCANNED";
 
-/// How long to wait, and whether to start scans.
+/// Time limits of waiting for scans, and whether to start them.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Patience {
     pub(super) until: Instant,
     pub(super) timeout: Duration,
-    /// How long the findings of a fresh scan have to stay the same.
+    /// Time for which the findings of a fresh scan have to stay the same.
     pub(super) settle: Duration,
     pub(super) start: bool,
     /// The first time between two looks; it doubles.
@@ -45,7 +45,7 @@ pub(super) struct Scan {
     pub(super) description: String,
     pub(super) completed: Option<Time>,
     pub(super) findings: Vec<Finding>,
-    /// Why the findings cannot be told, with what to do; `None` where all were read.
+    /// Reason for which findings are unknown, with what to do; `None` if all were read.
     pub(super) unknown: Option<String>,
 }
 
@@ -119,7 +119,7 @@ struct Reader<'a> {
     scan_type: Option<&'a str>,
     patience: Patience,
     is_started: bool,
-    /// When a fresh scan was last looked at, and the numbers of its findings then.
+    /// Time of the last look at a fresh scan, and the numbers of its findings then.
     before: Option<(Instant, Value)>,
 }
 
@@ -168,7 +168,7 @@ impl Reader<'_> {
         })
     }
 
-    /// Whether the findings are old enough, or the same as `settle` before.
+    /// Returns whether the findings are old enough, or have not changed for `settle`.
     fn is_settled(&mut self, answer: &Value) -> bool {
         let completed = answer["imageScanFindings"].get("imageScanCompletedAt").and_then(Time::read);
         // A time to come is that of another clock, and so the scan may have ended just now; as it may without a time.

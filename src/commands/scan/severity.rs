@@ -3,7 +3,7 @@
 use clap::ValueEnum;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
-/// How bad a finding is; the worst is the least.
+/// Severity of a finding; the worst compares least.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Severity {
     Critical,
@@ -75,7 +75,7 @@ pub(super) enum FailOn {
 }
 
 impl FailOn {
-    /// Whether a finding of this severity fails.
+    /// Returns whether a finding of this severity fails the command.
     pub(super) fn includes(self, severity: &Severity) -> bool {
         let worst = match self {
             Self::Critical => Severity::Critical,

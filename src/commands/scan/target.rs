@@ -1,4 +1,4 @@
-//! Which images a reference stands for: itself, or of an index the image of each platform.
+//! Images that a reference stands for: the image itself, or each platform's image of an index.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -42,13 +42,13 @@ impl<'a> Connections<'a> {
 /// One image to be read, or what cannot be.
 #[derive(Clone)]
 pub(super) struct Target {
-    /// As it was written on the command line.
+    /// Reference as written on the command line.
     pub(super) reference: String,
     pub(super) repository: Repository,
     /// `None` where the image is not there.
     pub(super) digest: Option<Digest>,
     pub(super) platform: Option<String>,
-    /// Why nothing can be read of it.
+    /// Reason for which it has no findings to read.
     pub(super) missing: Option<String>,
 }
 
@@ -59,7 +59,7 @@ impl Target {
         format!("{}{}", self.reference, platform.unwrap_or_default())
     }
 
-    /// Whether it is the image for a platform; what has no platform may be it.
+    /// Returns whether the image may be for a platform; one without a platform may be for any.
     fn may_be_for(&self, wanted: &Platform) -> bool {
         let offered = self.platform.as_deref().and_then(|text| text.parse::<Platform>().ok());
         offered.is_none_or(|offered| wanted.accepts(&offered))
@@ -97,11 +97,11 @@ struct TargetSearch<'a> {
     text: &'a str,
     repository: &'a Repository,
     cache: &'a ManifestCache,
-    /// Whether only some platforms are wanted.
+    /// Only some platforms are wanted.
     has_choice: bool,
     targets: Vec<Target>,
     seen: HashSet<Name>,
-    /// How many manifests were fetched.
+    /// Number of manifests fetched.
     fetched: usize,
 }
 
@@ -200,8 +200,8 @@ impl TargetSearch<'_> {
     }
 }
 
-/// Whether what an index lists may be run, so that its findings count. What has a platform always may: its kind is told by
-/// tags too, which anybody can give it. An index may also list what is no image, such as an index of SOCI.
+/// Returns whether a child of an index may be run, so that its findings count. A child with a platform always may:
+/// tags, which anybody can set, also decide its kind. An index may also list non-images, such as an index of SOCI.
 fn may_be_run(kind: Kind, has_platform: bool) -> bool {
     match kind {
         Kind::Soci => false,

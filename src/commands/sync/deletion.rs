@@ -31,11 +31,11 @@ pub(super) struct Extra<'a> {
     /// The mirror's name.
     pub(super) mirror: &'a str,
     pub(super) tags: &'a [Tag],
-    /// How many of the chosen tags the mirror has.
+    /// Number of the chosen tags that the mirror has.
     pub(super) of: usize,
-    /// Whether the source lists a tag, readable or not.
+    /// The source lists a tag, readable or not.
     pub(super) source_has_tags: bool,
-    /// Whether the source answered a list, and not `null`.
+    /// The source answered a list, and not `null`.
     pub(super) source_is_list: bool,
 }
 
@@ -48,7 +48,7 @@ enum Verdict {
 }
 
 impl Deletion {
-    /// Whether the tags may be deleted. A terminal is asked where it is a question; a person's no is `false`.
+    /// Returns whether the tags may be deleted; asks at a terminal where the verdict is a question.
     pub(super) async fn allows(&self, extra: &Extra<'_>, ui: &Ui) -> anyhow::Result<bool> {
         match self.verdict(extra) {
             Verdict::Delete => Ok(true),

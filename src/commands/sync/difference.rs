@@ -1,4 +1,4 @@
-//! How a mirror differs from its source.
+//! Difference between a mirror and its source.
 
 use std::collections::{HashMap, HashSet};
 
@@ -6,7 +6,7 @@ use super::options::SyncOptions;
 use crate::image::{Digest, Tag};
 use crate::store::{ImageListing, Unreadable};
 
-/// How a mirror differs from its source.
+/// Difference between a mirror and its source.
 #[derive(Default)]
 pub(super) struct Difference {
     /// Images to copy, with the tags that they lack.
@@ -19,11 +19,11 @@ pub(super) struct Difference {
     pub(super) same: usize,
     /// Listed tags of the source that cannot be read.
     pub(super) unreadable: Vec<Unreadable>,
-    /// How many of the chosen tags the mirror has.
+    /// Number of the chosen tags that the mirror has.
     pub(super) at_mirror: usize,
-    /// Whether the source lists any tag.
+    /// The source lists a tag.
     pub(super) source_has_tags: bool,
-    /// Whether the source answered a list.
+    /// The source answered a list.
     pub(super) source_is_list: bool,
 }
 
@@ -68,8 +68,8 @@ pub(super) fn differ(source: ImageListing, mirror: &ImageListing, wanted: &SyncO
     difference
 }
 
-/// Whether a tag has a digest in it. What it names is about the image of that digest, and a registry that lists
-/// referrers itself needs no such tag: so that the source has none says nothing.
+/// Returns whether a tag has a digest in it. It names a referrer of the image with that digest. A registry that lists
+/// referrers itself needs no such tag, so its absence at the source proves nothing.
 fn is_digest_tag(tag: &str) -> bool {
     const DIGITS: usize = 64;
     let digits = tag.strip_prefix("sha256-").or_else(|| tag.strip_prefix("sha512-"));

@@ -25,7 +25,7 @@ use crate::transfer::progress::Progress;
 use crate::ui::Ui;
 use crate::ui::progress::Display;
 
-/// How many repositories are compared at once.
+/// Limit of repositories compared at once.
 const COMPARED: usize = 8;
 
 /// A repository and its mirror.
@@ -207,7 +207,7 @@ impl Mirror {
     }
 }
 
-/// Whether a registry takes no question about its tags; that says nothing about pushes.
+/// Returns whether a registry denies listing tags, which says nothing about pushes.
 fn denies_listing(error: &store::Error) -> bool {
     match error {
         store::Error::Registry(error) => error.is_denial(),
@@ -216,7 +216,7 @@ fn denies_listing(error: &store::Error) -> bool {
     }
 }
 
-/// What goes on while mirrors are made.
+/// Surroundings of the mirrors: options, display and progress.
 pub(super) struct Run<'a> {
     pub(super) wanted: &'a SyncOptions<'a>,
     pub(super) progress: &'a Arc<dyn Progress>,

@@ -1,4 +1,4 @@
-//! What all mirrors of one `ecr sync` share.
+//! Options that all mirrors of one `ecr sync` share.
 
 use std::sync::Arc;
 

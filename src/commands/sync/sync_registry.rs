@@ -121,7 +121,7 @@ impl SyncRegistry {
         }
     }
 
-    /// Whether two may be the same registry: then a mirror below a prefix is not mirrored again.
+    /// Returns whether two may be the same registry: then a mirror below a prefix is not mirrored again.
     fn may_be(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Ecr(one), Self::Ecr(other)) => one.may_share_registry(other),
@@ -147,7 +147,7 @@ pub(super) struct MatchedRepositories<'a> {
     pub(super) invalid: Vec<(String, &'a str)>,
 }
 
-/// Which repositories are meant, each once, in the order of the sources.
+/// Returns the repositories to mirror, each once, in the order of the sources.
 pub(super) async fn repositories<'a>(
     sources: &'a [(SyncRegistry, String)],
     destination: &SyncRegistry,

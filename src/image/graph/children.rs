@@ -1,4 +1,4 @@
-//! What an index lists, and the walks over the edges of a [`Graph`].
+//! Children of indexes, and the walks over the edges of a [`Graph`].
 
 use std::num::NonZeroU16;
 
@@ -13,7 +13,7 @@ const NO_PLATFORM: &str = "unknown/unknown";
 pub struct Children {
     /// Positions of those in the repository, with the number of their platform.
     pub(super) present: Vec<(u32, Option<NonZeroU16>)>,
-    /// Those that the repository does not have.
+    /// Listed manifests that the repository does not have.
     pub absent: Vec<Digest>,
 }
 
@@ -51,7 +51,7 @@ impl Graph {
         targets(&self.companions, position)
     }
 
-    /// Whether an image is an attestation that an index lists beside its images.
+    /// Returns whether an image is an attestation that an index lists beside its images.
     pub fn is_attestation_child(&self, position: usize) -> bool {
         self.parents(position).any(|parent| {
             self.children(parent)
@@ -59,7 +59,7 @@ impl Graph {
         })
     }
 
-    /// Whether an image is shown inside another one: an untagged child of a present index, or a companion of a
+    /// Returns whether an image is shown inside another one: an untagged child of a present index, or a companion of a
     /// present image.
     pub fn is_folded(&self, position: usize) -> bool {
         let image = self.image(position);
@@ -102,7 +102,7 @@ impl Graph {
         })
     }
 
-    /// When an image or one of its children was last pulled: which of them a pull by tag counts for is not documented.
+    /// Returns the last pull of an image or of its children: which of them a pull by tag counts for is not documented.
     pub fn last_pull(&self, position: usize) -> Option<super::Time> {
         let of_children = self.children(position).map(|child| self.image(child.position).pulled());
         of_children.chain([self.image(position).pulled()]).max().flatten()

@@ -38,14 +38,14 @@ impl Image {
         self.tags().filter(|tag| CompanionTag::read(tag).is_none())
     }
 
-    /// Whether the image is there for another one: it has a subject, or tags and only such as name another image.
+    /// Returns whether the image is a companion: it has a subject, or only tags that name another image by its digest.
     pub fn is_companion(&self) -> bool {
         self.subject().is_some() || (self.is_tagged() && self.ordinary_tags().next().is_none())
     }
 }
 
 impl Graph {
-    /// Whether an image is there for another one, be that one in the repository or not.
+    /// Returns whether an image is a companion, even of an image that the repository does not have.
     pub fn is_companion(&self, position: usize) -> bool {
         self.image(position).is_companion()
     }

@@ -36,7 +36,7 @@ impl Time {
     }
 }
 
-/// Where an image is kept.
+/// Storage status of an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
     /// In the standard storage class.
@@ -106,7 +106,7 @@ pub struct Image {
     status: Status,
 }
 
-/// When an image changed its storage class.
+/// Times at which an image changed its storage class.
 #[derive(Debug, Clone)]
 struct StorageClassTimes {
     archived: Option<Time>,
@@ -171,7 +171,7 @@ impl Detail {
         &self.image
     }
 
-    /// Whether the image lists other manifests.
+    /// Returns whether the image lists other manifests.
     pub fn is_index(&self) -> bool {
         self.media_type.as_deref().is_some_and(crate::image::media_type::is_index)
     }
@@ -193,7 +193,7 @@ impl Image {
         self.tags.split('\n').filter(|tag| !tag.is_empty())
     }
 
-    /// Whether the image has a tag.
+    /// Returns whether the image has a tag.
     pub fn is_tagged(&self) -> bool {
         !self.tags.is_empty()
     }
@@ -208,27 +208,27 @@ impl Image {
         self.size
     }
 
-    /// When the image was first pushed.
+    /// Returns the time of the first push.
     pub fn pushed(&self) -> Option<Time> {
         self.pushed
     }
 
-    /// When the image was last pulled, to the day; `None` where it never was.
+    /// Returns the time of the last pull, to the day; `None` if there was none.
     pub fn pulled(&self) -> Option<Time> {
         self.pulled
     }
 
-    /// When the image was last archived.
+    /// Returns the time at which the image was last archived.
     pub fn archived(&self) -> Option<Time> {
         self.moved.as_ref()?.archived
     }
 
-    /// When the image last came back from the archive.
+    /// Returns the time at which the image was last restored from the archive.
     pub fn activated(&self) -> Option<Time> {
         self.moved.as_ref()?.activated
     }
 
-    /// Where the image is kept.
+    /// Returns the storage status.
     pub fn status(&self) -> Status {
         self.status
     }

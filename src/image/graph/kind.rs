@@ -1,4 +1,4 @@
-//! What an image is, in one word.
+//! Kinds of images.
 
 use std::fmt;
 

@@ -139,7 +139,7 @@ impl Graph {
         self.images.len()
     }
 
-    /// Whether the repository is empty.
+    /// Returns whether the repository is empty.
     pub fn is_empty(&self) -> bool {
         self.images.is_empty()
     }
@@ -175,7 +175,7 @@ impl Graph {
         Some(&self.types[usize::from(interned?.get()) - 1])
     }
 
-    /// Whether an image lists other manifests.
+    /// Returns whether an image lists other manifests.
     pub fn is_index(&self, position: usize) -> bool {
         self.media_type(position).is_some_and(super::media_type::is_index)
     }

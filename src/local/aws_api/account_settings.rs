@@ -1,4 +1,4 @@
-//! What an account sets for its registry: account settings, pull time exclusions, the public registry's name.
+//! Settings of an account's registry: account settings, pull time exclusions, the public registry's name.
 
 use serde_json::{Value, json};
 

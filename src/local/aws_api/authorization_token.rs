@@ -9,7 +9,7 @@ use crate::local::core::repository::is_account;
 use crate::local::core::token::PasswordSecret;
 use crate::local::store::time;
 
-/// How long a token is good for, in milliseconds: 12 hours.
+/// Life of a token, in milliseconds: 12 hours.
 const TOKEN_LIFE: i64 = 12 * 60 * 60 * 1000;
 
 #[allow(clippy::unnecessary_wraps, reason = "the signature is that of every handler")]

@@ -22,7 +22,7 @@ pub(in crate::local) type Handler = fn(&Call<'_>) -> Result<Value, ApiError>;
 pub(in crate::local) struct Call<'a> {
     /// The store.
     pub(in crate::local) local: &'a Local,
-    /// Who asks.
+    /// Caller of the operation.
     pub(in crate::local) caller: &'a Caller,
     /// The service that was asked.
     pub(in crate::local) service: &'static Service,
@@ -32,7 +32,7 @@ pub(in crate::local) struct Call<'a> {
     pub(in crate::local) input: Map<String, Value>,
     /// The blob member of the input.
     pub(in crate::local) blob: Option<Bytes>,
-    /// When the request came, in milliseconds since 1970.
+    /// Time of the request, in milliseconds since 1970.
     pub(in crate::local) now: i64,
     /// Results of fetching the request's images from upstream, once that was tried.
     pub(in crate::local) fetch_results: Option<&'a FetchResults>,
@@ -79,7 +79,7 @@ impl Call<'_> {
         self.structure(structure)?.get(member)?.as_str()
     }
 
-    /// Whether the public registry was asked.
+    /// Returns whether the public registry was asked.
     pub(in crate::local) fn is_public(&self) -> bool {
         self.service.name == "ecr-public"
     }

@@ -125,7 +125,7 @@ fn decode_blob(input: &mut Map<String, Value>, member: &str) -> Result<Option<By
     Ok(Some(bytes.into()))
 }
 
-/// Whether an operation may find that something has to be fetched.
+/// Returns whether an operation may need an image from upstream.
 fn may_need(operation: &str) -> bool {
     matches!(
         operation,

@@ -33,7 +33,7 @@ pub(in crate::local) fn read(given: &Value) -> Result<Value, String> {
     Ok(findings)
 }
 
-/// How many findings there are of each severity.
+/// Counts the findings of each severity.
 fn counts(findings: &Value) -> Value {
     let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
     for list in ["findings", "enhancedFindings"] {

@@ -1,4 +1,4 @@
-//! Whether a repository has a layer, and where to fetch it.
+//! Availability of layers, and their download URLs.
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ use crate::local::core::repository::Repository;
 use crate::local::core::upstream::UpstreamItem;
 use crate::local::core::{download_url, pattern, upstream_rules};
 
-/// How long a download URL is good for, in seconds.
+/// Life of a download URL, in seconds.
 const DOWNLOAD_SECONDS: i64 = 3600;
 
 /// Media type of a blob that no manifest lists.

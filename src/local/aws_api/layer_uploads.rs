@@ -35,7 +35,7 @@ fn session(call: &Call<'_>) -> Result<(Repository, Upload), ApiError> {
     })
 }
 
-/// The same with the session's file, which nobody else has until it is closed.
+/// Like [`session`], with the session's file, locked until it is closed.
 fn locked_session(call: &Call<'_>) -> Result<(Repository, Upload, File), ApiError> {
     let (_, upload) = session(call)?;
     let file = call.local.store.blobs.lock_upload(&upload.id)?;
@@ -140,7 +140,8 @@ fn check_parts(repository: &Repository, upload: &Upload) -> Result<(), ApiError>
     Ok(())
 }
 
-/// Whether a digest that was given says no other than ours. The service does not check algorithms but SHA-256.
+/// Returns whether a digest given by the client is consistent with ours. The service does not check algorithms but
+/// SHA-256.
 fn agrees(given: &str, digest: &str) -> bool {
     match given.split_once(':') {
         Some(("sha256", _)) => given.eq_ignore_ascii_case(digest),

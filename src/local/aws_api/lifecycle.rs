@@ -57,7 +57,7 @@ pub(in crate::local) fn delete(call: &Call<'_>) -> Result<Value, ApiError> {
     })
 }
 
-/// How long a preview is in progress, in milliseconds: as long as a scan.
+/// Duration of a preview, in milliseconds: as long as a scan.
 const DURATION: i64 = 1000;
 
 fn is_in_progress(call: &Call<'_>, started_at: i64) -> bool {

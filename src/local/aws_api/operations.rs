@@ -1,4 +1,4 @@
-//! Which handler answers which operation: one row each, and a row for every operation.
+//! Table of operations and their handlers: one row for every operation.
 
 use crate::local::aws_api::call::Handler;
 use crate::local::aws_api::{

@@ -13,7 +13,7 @@ const DEFAULT: i64 = 100;
 
 /// One page, as it was asked for.
 pub(in crate::local) struct Page {
-    /// How many entries it holds at most.
+    /// Limit of the entries on the page.
     pub(in crate::local) limit: usize,
     /// The key of the last entry before it.
     pub(in crate::local) after: Option<Value>,
@@ -26,7 +26,7 @@ impl Page {
         Self::sized(call, selection, DEFAULT)
     }
 
-    /// The same, with another size where the caller does not say.
+    /// Like [`Self::of`], with a page size for callers that give none.
     pub(in crate::local) fn sized(call: &Call<'_>, selection: &str, default: i64) -> Result<Self, ApiError> {
         let token = call.text("nextToken");
         if call.list(selection).is_some() {
@@ -46,7 +46,7 @@ impl Page {
         Ok(Self { limit, after, operation })
     }
 
-    /// How many rows to fetch: one more than fit tells whether another page follows.
+    /// Returns the number of rows to fetch: one more than fit tells whether another page follows.
     pub(in crate::local) fn fetch(&self) -> i64 {
         i64::try_from(self.limit).map_or(i64::MAX, |limit| limit.saturating_add(1))
     }

@@ -30,7 +30,7 @@ const UPSTREAMS: [(&str, &str, bool); 9] = [
 struct Upstream<'a> {
     /// AWS's name for it; one on this machine has a name only if the rule gives it one.
     name: Option<&'a str>,
-    /// Whether it asks for credentials.
+    /// The registry needs credentials.
     asks: bool,
 }
 

@@ -1,4 +1,4 @@
-//! What answers and errors of several operations have in common.
+//! Parts of answers and errors that several operations share.
 
 use serde_json::{Value, json};
 

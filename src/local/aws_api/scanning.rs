@@ -1,4 +1,4 @@
-//! How the images of a registry are scanned: the registry's configuration and what it means for a repository.
+//! Scanning configuration of a registry, and its effect on a repository.
 
 use serde_json::{Value, json};
 

@@ -18,7 +18,7 @@ use crate::local::core::scans::{Scan, begin, is_index};
 use crate::local::store::time;
 use crate::model;
 
-/// How long a scan is in progress, in milliseconds.
+/// Duration of a scan, in milliseconds.
 const DURATION: i64 = 1000;
 
 /// A basic scan can be asked for once in so many milliseconds: a day.
@@ -27,7 +27,7 @@ const QUOTA: i64 = 24 * 60 * 60 * 1000;
 /// The member of kept findings that says what scans are to end with.
 const WANTED: &str = "wanted";
 
-/// Why there is nothing to tell about an image.
+/// Description of a scan's status where there are no findings.
 const UNSUPPORTED: &str = "UnsupportedImageError: The embedded ECR does not look into images, and no findings were \
                            given for this one; `ecr local findings` gives them.";
 
@@ -151,14 +151,14 @@ fn not_scanned(repository: &Repository, id: &ImageId) -> ApiError {
     ApiError::new("ScanNotFoundException", text)
 }
 
-/// How scans of an image are to end.
+/// Outcome set for the scans of an image.
 #[derive(Debug, Clone, Default)]
 pub struct ScanOutcome {
     /// Findings, in ECR's own JSON; `None` if none were given.
     pub findings: Option<Value>,
     /// The status that they end with; the one of success where it is not given.
     pub status: Option<String>,
-    /// How long after the scan the findings are there.
+    /// Time after the scan at which the findings appear.
     pub after: std::time::Duration,
 }
 

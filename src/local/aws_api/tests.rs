@@ -155,7 +155,7 @@ fn descriptor(content: &[u8]) -> Value {
     json!({ "mediaType": "application/vnd.oci.image.layer.v1.tar", "digest": digest(content), "size": content.len() })
 }
 
-/// The same answer with every point in time replaced, once it was seen to be one.
+/// Replaces every point in time in an answer, after checking that it is one.
 fn timeless(mut answer: Value) -> Value {
     fn walk(value: &mut Value) {
         match value {

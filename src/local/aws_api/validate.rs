@@ -41,7 +41,7 @@ pub(in crate::local) fn check_shape(
     check_value(service, shape, value, &InputPath(place.to_owned()))
 }
 
-/// Where in the input a value is, as the service writes it: `imageIds`, `tags.2.member.key`.
+/// Position of a value in the input, as the service writes it: `imageIds`, `tags.2.member.key`.
 #[derive(Debug, Clone)]
 struct InputPath(String);
 

@@ -1,11 +1,11 @@
-//! What an account sets for its registry, as far as other requests depend on it.
+//! Account settings that other requests depend on.
 
 use crate::iam::Principal;
 use crate::local::core::error::Error;
 use crate::local::core::registry_id::Scope;
 use crate::local::core::settings::{Kind, Setting};
 
-/// Whether the account lets blobs be mounted. A public registry has no such setting.
+/// Returns whether the account lets blobs be mounted. A public registry has no such setting.
 pub(in crate::local) fn mounts_blobs(
     connection: &rusqlite::Connection,
     scope: &Scope,
@@ -14,7 +14,8 @@ pub(in crate::local) fn mounts_blobs(
     Ok(kept.is_some_and(|kept| kept.value == "ENABLED"))
 }
 
-/// Whether the pulls of somebody do not count: of an excluded user or role, or of a session of such a role.
+/// Returns whether the pulls of a principal do not count: of an excluded user or role, or of a session of such a
+/// role.
 pub(in crate::local) fn is_excluded(
     connection: &rusqlite::Connection,
     scope: &Scope,

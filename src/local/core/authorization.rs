@@ -122,8 +122,8 @@ impl Local {
 }
 
 impl Local {
-    /// Whether one registry may copy a repository's images to another one: the source's account asks, for the
-    /// permission that stands for it, and for that to make the repository where it is missing.
+    /// Returns whether one registry may copy a repository's images to another one: the source's account asks for
+    /// `ecr:ReplicateImage`, and for `ecr:CreateRepository` where the repository is missing.
     pub(in crate::local) fn may_replicate(
         &self,
         connection: &Connection,

@@ -21,7 +21,7 @@ pub(in crate::local) struct Mount<'a> {
     pub(in crate::local) digest: &'a Digest,
     /// The repository that has it; any of the registry if `None`.
     pub(in crate::local) source: Option<&'a RepositoryRef>,
-    /// Whether an image of the source must refer to it.
+    /// An image of the source must refer to the blob.
     pub(in crate::local) used_only: bool,
 }
 

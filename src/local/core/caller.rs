@@ -1,4 +1,4 @@
-//! Who asks, and how they reached the store.
+//! Caller of the store: who asks, and by which address.
 
 use std::net::IpAddr;
 
@@ -9,7 +9,7 @@ pub(in crate::local) fn own_scope(caller: &Caller) -> Scope {
     Scope { service: "ecr", account: caller.account.clone(), region: caller.region.clone() }
 }
 
-/// Who asks, and how they reached us.
+/// Caller of the store: who asks, and by which address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
     /// The account of the caller, which is also the id of its registry.
@@ -20,7 +20,7 @@ pub struct Caller {
     pub address: Option<String>,
     /// Whom policies are asked about. Its account is another than the caller's where it uses another one's registry.
     pub principal: Principal,
-    /// Where the request comes from; `None` in process.
+    /// Network address of the client; `None` in process.
     pub source: Option<IpAddr>,
 }
 

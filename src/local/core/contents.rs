@@ -1,4 +1,4 @@
-//! What a store holds, and emptying it.
+//! Contents of a store, and emptying it.
 
 use std::path::Path;
 use std::{fs, io};
@@ -16,11 +16,11 @@ use crate::local::store::error::Error as StoreError;
 pub struct Contents {
     /// Bytes of the database and its log.
     pub database_bytes: u64,
-    /// How many blobs there are.
+    /// Number of blobs.
     pub blobs: i64,
     /// The bytes of all blobs.
     pub blob_bytes: i64,
-    /// How many upload sessions are open.
+    /// Number of open upload sessions.
     pub uploads: i64,
     /// The bytes that they have received.
     pub upload_bytes: i64,
@@ -37,11 +37,11 @@ pub struct RegistryContents {
     pub account: String,
     /// The region.
     pub region: String,
-    /// How many repositories.
+    /// Number of repositories.
     pub repositories: i64,
-    /// How many images, in all of them.
+    /// Number of images in all repositories.
     pub images: i64,
-    /// How many tags, on all of them.
+    /// Number of tags in all repositories.
     pub tags: i64,
 }
 

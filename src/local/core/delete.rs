@@ -18,7 +18,7 @@ pub(in crate::local) struct DeletedImages {
     pub(in crate::local) failures: Vec<(ImageId, NotDeleted)>,
 }
 
-/// Why an image was not deleted.
+/// Reason for which an image was not deleted.
 #[derive(Debug)]
 pub(in crate::local) enum NotDeleted {
     Unresolved(Unresolved),

@@ -29,7 +29,7 @@ pub(in crate::local) fn download_path(secret: &[u8], digest: &str, expires: i64)
     format!("{DOWNLOADS}{digest}?expires={expires}&signature={signature}")
 }
 
-/// Whether a signature is ours for this blob and this moment.
+/// Returns whether a signature is ours for this blob and this expiry.
 pub(in crate::local) fn is_genuine(secret: &[u8], digest: &str, expires: i64, signature: &str) -> bool {
     // Comparing the codes of both texts takes the same time wherever they differ.
     let own = hex(&code(secret, digest, expires).finalize().into_bytes());

@@ -13,9 +13,9 @@ use crate::local::store::{blobs, time};
 /// Result of a garbage collection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GcReport {
-    /// How many blobs.
+    /// Number of blobs.
     pub blobs: i64,
-    /// How many unfinished uploads.
+    /// Number of unfinished uploads.
     pub uploads: i64,
     /// The bytes of both.
     pub bytes: i64,
@@ -24,11 +24,11 @@ pub struct GcReport {
 /// Result of checking every blob and manifest of a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckReport {
-    /// How many blobs and manifests were read.
+    /// Number of blobs and manifests read.
     pub objects: i64,
     /// Their bytes.
     pub bytes: i64,
-    /// Those that are not what they should be.
+    /// Objects whose content does not match their digest, or is missing.
     pub damaged: Vec<DamagedObject>,
 }
 
@@ -135,7 +135,7 @@ fn recorded(connection: &Connection) -> Result<Vec<(String, i64)>, Error> {
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// Whether a blob is still recorded, and who has it.
+/// Returns whether a blob is still recorded, and the repositories that have it.
 fn owners(connection: &Connection, digest: &str) -> Result<(bool, Vec<String>), Error> {
     let is_there = connection.prepare_cached("SELECT 1 FROM blob WHERE digest = ?1")?.exists([digest])?;
     let mut statement = connection.prepare_cached(

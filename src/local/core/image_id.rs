@@ -20,7 +20,7 @@ pub(in crate::local) struct ImageId {
     pub(in crate::local) tag: Option<String>,
 }
 
-/// Why an identifier leads to no image.
+/// Reason for which an identifier leads to no image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::local) enum Unresolved {
     Missing,

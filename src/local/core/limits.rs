@@ -2,7 +2,7 @@
 
 const MIB: i64 = 1024 * 1024;
 
-/// How many of each there may be.
+/// Quotas of a registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::local) struct Limits {
     /// Images of one repository.

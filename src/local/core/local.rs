@@ -14,7 +14,7 @@ use crate::local::store::database::Durability;
 use crate::local::store::error::Error as StoreError;
 use crate::local::store::{Store, blobs};
 
-/// Where a server listens unless it is told otherwise.
+/// Default port of a server.
 pub const DEFAULT_PORT: u16 = 5700;
 
 pub(in crate::local) const DEFAULT_ADDRESS: &str = "127.0.0.1:5700";
@@ -27,17 +27,16 @@ pub struct Local {
     pub(in crate::local) pulls: Pulls,
     pub(in crate::local) upstreams: Upstreams,
     pub(in crate::local) limits: Limits,
-    /// Where a server runs on this folder, looked up when first needed.
+    /// Server that runs on this folder, looked up when first needed.
     pub(in crate::local) server: OnceLock<Option<ServerInfo>>,
-    /// Whether it is served over TLS.
+    /// The store is served over TLS.
     pub(in crate::local) is_secured: bool,
-    /// Whether policies are enforced. They are where others reach the store through a server; who has the folder
-    /// could change them anyway.
+    /// Policies are enforced. Only a server enforces them: a user of the folder could change them anyway.
     pub(in crate::local) enforces: bool,
-    /// Whether one deletion of several images takes them in the order of the request, so that an index has to come
-    /// before what it lists.
+    /// One deletion of several images takes them in the order of the request, so that an index has to come before what
+    /// it lists.
     pub(in crate::local) deletes_in_order: bool,
-    /// How many milliseconds an archived image takes to come back.
+    /// Milliseconds that an archived image takes to be restored.
     pub(in crate::local) restore_time: i64,
 }
 
@@ -62,7 +61,7 @@ impl Local {
         })
     }
 
-    /// The same store, which reaches upstream registries in this way.
+    /// Returns this store with another access to upstream registries.
     #[must_use]
     pub fn with_upstream_access(self, reach: UpstreamAccess) -> Self {
         Self { upstreams: Upstreams::new(reach), ..self }
@@ -85,7 +84,7 @@ impl Local {
         self.store.make_durable();
     }
 
-    /// Whether a folder holds a store, in whatever state.
+    /// Returns whether a folder holds a store, in whatever state.
     pub fn exists(folder: &Path) -> bool {
         ["ecr.db", "blobs"].iter().any(|name| folder.join(name).exists())
     }

@@ -47,7 +47,7 @@ pub(in crate::local) struct Blob {
     pub(in crate::local) media_type: Option<String>,
     /// Its bytes, where the manifest tells them.
     pub(in crate::local) size: Option<i64>,
-    /// Whether it must be in the repository: layers that may not be distributed need not be.
+    /// The blob must be in the repository: layers that may not be distributed need not be.
     pub(in crate::local) is_needed: bool,
 }
 

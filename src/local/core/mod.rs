@@ -1,5 +1,5 @@
-//! What the service does with its state: repositories, images, tags, policies, replication. Requests are typed, answers are
-//! typed; the APIs above turn them into JSON and HTTP.
+//! Logic of the embedded ECR: repositories, images, tags, policies, replication. Requests are typed, answers are typed;
+//! the APIs above turn them into JSON and HTTP.
 
 pub(in crate::local) mod account_settings;
 pub(in crate::local) mod authorization;

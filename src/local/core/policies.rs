@@ -58,7 +58,7 @@ pub(in crate::local) fn of(
     Ok(kept)
 }
 
-/// Whether a repository is there.
+/// Returns whether a repository exists.
 pub(in crate::local) fn is_there(
     connection: &rusqlite::Connection,
     scope: &Scope,

@@ -18,14 +18,14 @@ const PULL_GRAIN: i64 = 24 * 60 * 60 * 1000;
 /// An image that was asked for, with its manifest, byte for byte as it was pushed; or why there is none.
 pub(in crate::local) type ImagePull = Result<(Image, String), NotPulled>;
 
-/// Why an image cannot be pulled.
+/// Reason for which an image cannot be pulled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::local) enum NotPulled {
     /// The identifier leads to none.
     Unresolved(Unresolved),
-    /// It is in the archive.
+    /// The image is in the archive.
     Archived,
-    /// It is not here, and could not be fetched from upstream.
+    /// The image is missing, and could not be fetched from upstream.
     Upstream(UpstreamError),
 }
 
@@ -87,7 +87,7 @@ pub(in crate::local) fn head(
     })
 }
 
-/// Whether the pulls of this requester count.
+/// Returns whether the pulls of this requester count.
 fn is_counted(
     request: &Request<'_>,
     connection: &Connection,
@@ -128,7 +128,7 @@ fn wanted(id: &ImageId) -> Option<UpstreamItem> {
     Some(UpstreamItem::Image(name))
 }
 
-/// What has to be looked up upstream: an image that is not here, or a tag that was looked up long ago.
+/// Returns the image to look up upstream: one that is missing, or a tag that was looked up long ago.
 fn missing_here(
     request: &Request<'_>,
     connection: &Connection,
@@ -150,7 +150,7 @@ fn missing_here(
     Ok(is_wanted.then(|| wanted(id)).flatten())
 }
 
-/// Why an image is missing that is neither here nor, where that was tried, could be fetched.
+/// Returns why an image is missing: the error of fetching it, if that was tried, or that it was not found.
 fn not_found(request: &Request<'_>, id: &ImageId) -> NotPulled {
     let failure = wanted(id).and_then(|wanted| request.fetch_results?.failure(&wanted));
     match failure.filter(|failure| failure.kind != UpstreamErrorKind::Missing) {

@@ -1,5 +1,5 @@
-//! When images were pulled. A pull needs no write: on a full disk its time is remembered, and written when there is
-//! room again.
+//! Pull times of images. A pull needs no write: on a full disk its time is remembered, and written when there is room
+//! again.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};

@@ -29,7 +29,8 @@ pub(in crate::local) struct ImagePush<'a> {
     /// The tags to put on it.
     pub(in crate::local) tags: &'a [&'a str],
     pub(in crate::local) if_missing: IfMissing,
-    /// Whether it is an error that the image has all the tags already, or is there without one and gets none.
+    /// Refuse a push that changes nothing: the image has all the tags already, or exists without a tag and gets
+    /// none.
     pub(in crate::local) must_change: bool,
 }
 
@@ -182,7 +183,7 @@ struct ReferencedSizes<'a> {
 }
 
 impl ReferencedSizes<'_> {
-    /// Those that are missing, as far as a person would read.
+    /// Lists the missing blobs, up to [`MAX_LISTED`].
     fn listed(&self) -> String {
         let rest = if self.missing.len() > MAX_LISTED { ", …" } else { "" };
         self.missing[..self.missing.len().min(MAX_LISTED)].join(", ") + rest

@@ -8,7 +8,7 @@ use crate::local::core::error::Error;
 use crate::local::core::image::{COLUMNS, Image, STATUS};
 use crate::local::core::repository::Repository;
 
-/// Which referrers are listed, and how many at once.
+/// Filter of referrers, with the size of the page.
 pub(in crate::local) struct ReferrerQuery<'a> {
     /// The digest that they refer to.
     pub(in crate::local) subject: Option<&'a str>,

@@ -2,7 +2,7 @@
 
 use crate::local::store::hex::hex;
 
-/// Which registry of which service a repository belongs to.
+/// Registry that a repository belongs to: service, account and region.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::local) struct Scope {
     /// `ecr` or `ecr-public`.
@@ -28,7 +28,7 @@ pub(in crate::local) struct RepositoryRef {
 }
 
 impl RepositoryRef {
-    /// Whether it is in a public registry.
+    /// Returns whether the repository is in a public registry.
     pub(in crate::local) fn is_public(&self) -> bool {
         self.scope.service == "ecr-public"
     }

@@ -20,7 +20,7 @@ use crate::local::core::templates::create_from_template;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::local) struct Destination {
     pub(in crate::local) scope: Scope,
-    /// Whether what is deleted at the source is deleted there too.
+    /// Deletions at the source are replicated too.
     deletes: bool,
 }
 
@@ -74,14 +74,15 @@ impl ReplicationRule {
         .collect()
     }
 
-    /// Whether the rule is for a repository: without filters for all, else for the names with one of the prefixes.
+    /// Returns whether the rule is for a repository: without filters for all, else for the names with one of the
+    /// prefixes.
     fn is_for(&self, repository: &str) -> bool {
         let prefixes = self.repository_filters.as_ref();
         prefixes.is_none_or(|filters| filters.iter().any(|filter| repository.starts_with(filter.text())))
     }
 }
 
-/// Where a repository is copied to, each registry once.
+/// Returns the registries that a repository is copied to, each once.
 pub(in crate::local) fn destinations_of(
     connection: &Connection,
     repository: &Repository,

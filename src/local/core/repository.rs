@@ -75,7 +75,7 @@ impl Repository {
         })
     }
 
-    /// How the service names this repository in the middle of a sentence.
+    /// Returns the service's words for this repository in the middle of a sentence.
     pub(in crate::local) fn place(&self) -> String {
         format!("repository with name '{}' in the registry with id '{}'", self.name, self.scope.account)
     }

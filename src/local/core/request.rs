@@ -12,13 +12,13 @@ use crate::local::core::upstream::FetchResults;
 use crate::local::core::{policies, templates};
 use crate::local::store::time;
 
-/// Who makes a request, of which store, and when.
+/// Request to the core: its store, requester and time.
 #[derive(Clone, Copy)]
 pub(in crate::local) struct Request<'a> {
     pub(in crate::local) local: &'a Local,
     /// Whom policies are asked about; `None` for what the service does by itself, which needs no permission.
     pub(in crate::local) requester: Option<Requester<'a>>,
-    /// When the request came, in milliseconds since 1970.
+    /// Time of the request, in milliseconds since 1970.
     pub(in crate::local) now: i64,
     /// Results of fetching the request's images from upstream, once that was tried.
     pub(in crate::local) fetch_results: Option<&'a FetchResults>,
@@ -29,7 +29,7 @@ pub(in crate::local) struct Request<'a> {
 pub(in crate::local) enum IfMissing {
     /// The request fails.
     Fail,
-    /// It is created, if a repository creation template for `CREATE_ON_PUSH` covers it.
+    /// The repository is created, if a creation template for `CREATE_ON_PUSH` covers it.
     Create,
 }
 

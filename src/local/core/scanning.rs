@@ -1,4 +1,4 @@
-//! How often the images of a repository are scanned, by the registry's scanning configuration.
+//! Scan frequency of repositories, by the registry's scanning configuration.
 
 use rusqlite::Connection;
 use serde::Deserialize;
@@ -35,12 +35,12 @@ impl ScanningConfiguration {
         self.scan_type.as_deref().unwrap_or("BASIC")
     }
 
-    /// Whether scans are those of Amazon Inspector.
+    /// Returns whether scans are those of Amazon Inspector.
     pub(in crate::local) fn is_enhanced(&self) -> bool {
         self.scan_type() == "ENHANCED"
     }
 
-    /// How often the images of a repository are scanned, and the filters by which the registry's rules say so.
+    /// Returns the scan frequency of a repository, and the filters of the registry's rules that cover it.
     pub(in crate::local) fn frequency(&self, repository: &Repository) -> (String, Vec<RepositoryFilter>) {
         let mut found = ("MANUAL".to_owned(), Vec::new());
         if repository.scan_on_push && self.scan_type() == "BASIC" {

@@ -1,4 +1,5 @@
-//! Where a server runs on a folder: a note in the folder, believed only while a server answers at it.
+//! Record of the server that runs on a folder: a file in the folder, trusted only while a server answers at its
+//! address.
 
 use std::fs;
 use std::io::{self, Read, Write};
@@ -10,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::local::store::time;
 
-/// How long a server on this machine may take to answer before it counts as dead.
+/// Time limit for a server on this machine to answer before it counts as dead.
 const PATIENCE: Duration = Duration::from_millis(500);
 
 /// A server's note about itself, `server.json`.
@@ -20,11 +21,11 @@ pub struct ServerInfo {
     pub address: String,
     /// Its process.
     pub pid: u32,
-    /// When it was started, in milliseconds since 1970.
+    /// Start time, in milliseconds since 1970.
     pub started: i64,
     /// Tells this server from another one that has taken its port.
     pub instance: String,
-    /// Whether it speaks TLS.
+    /// The server speaks TLS.
     #[serde(default)]
     pub is_secured: bool,
 }
@@ -42,7 +43,7 @@ impl ServerInfo {
         Self { address, pid: std::process::id(), started: time::now(), instance, is_secured }
     }
 
-    /// Where clients reach it.
+    /// Returns the URL that clients use.
     pub fn url(&self) -> String {
         format!("{}://{}", if self.is_secured { "https" } else { "http" }, self.address)
     }

@@ -1,4 +1,4 @@
-//! Where everything is kept that the owner of a registry or repository configures.
+//! Storage of all configuration of registries and repositories.
 //!
 //! A setting is kept as the document that its operation took, since the operation that reads it answers the same members
 //! again, and policies must stay the text that was put. What decides on something reads it as a type ([`configured`]).

@@ -1,4 +1,4 @@
-//! Whether a tag may be moved.
+//! Mutability of tags.
 
 use serde_json::{Value, json};
 
@@ -29,7 +29,7 @@ pub(in crate::local) fn checked(
     }
 }
 
-/// Whether a tag of this repository, once set, stays where it is.
+/// Returns whether a tag of this repository, once set, cannot be moved.
 pub(in crate::local) fn is_immutable(repository: &Repository, tag: &str) -> bool {
     let filters = repository.exclusions.as_array().map(Vec::as_slice).unwrap_or_default();
     let patterns = filters.iter().filter_map(|filter| filter["filter"].as_str());

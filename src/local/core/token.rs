@@ -16,7 +16,7 @@ const PURPOSE: &[u8] = b"authorization token\n";
 /// Length of the code in front of what a password says.
 const CODE: usize = 32;
 
-/// How often all tokens were declared expired, in the table `meta`.
+/// Key in the table `meta` for the number of times that all tokens were revoked.
 const GENERATION: &str = "token-generation";
 
 /// Grant of a password.
@@ -24,7 +24,7 @@ const GENERATION: &str = "token-generation";
 pub(in crate::local) struct Grant {
     /// The account whose registry is meant.
     pub(in crate::local) account: String,
-    /// Where that registry is.
+    /// Region of that registry.
     pub(in crate::local) region: String,
     /// The ARN of whoever it was made for.
     principal: String,
@@ -81,7 +81,7 @@ impl PasswordSecret {
         code.chain_update(PURPOSE).chain_update(said)
     }
 
-    /// Whether a grant is good at this time.
+    /// Returns whether a grant is valid at this time.
     pub(in crate::local) fn is_good(&self, grant: &Grant, now: i64) -> bool {
         now < grant.expires_at && grant.generation == self.generation
     }

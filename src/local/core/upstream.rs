@@ -40,7 +40,7 @@ pub(in crate::local) enum UpstreamItem {
     Access,
 }
 
-/// Why an image or a layer could not be fetched from upstream.
+/// Error of fetching an image or a layer from upstream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::local) struct UpstreamError {
     pub(in crate::local) kind: UpstreamErrorKind,
@@ -83,13 +83,13 @@ impl UpstreamError {
 pub(in crate::local) struct FetchResults(pub(in crate::local) Vec<(UpstreamItem, UpstreamError)>);
 
 impl FetchResults {
-    /// Why this one was not fetched; `None` where it was, or was not tried.
+    /// Returns why an item was not fetched; `None` if it was, or was not tried.
     pub(in crate::local) fn failure(&self, wanted: &UpstreamItem) -> Option<&UpstreamError> {
         self.0.iter().find(|(each, _)| each == wanted).map(|(_, failure)| failure)
     }
 }
 
-/// Whether what was looked up then need not be looked up again.
+/// Returns whether a look-up at this time is recent enough to be relied on.
 pub(in crate::local) fn is_recent(looked_up_at: i64) -> bool {
     time::now() - looked_up_at < FRESH
 }
@@ -104,13 +104,13 @@ impl UpstreamFetch {
 /// The prefix that stands for none.
 const ROOT: &str = "ROOT";
 
-/// Where a repository's images come from.
+/// Pull through cache rule of a repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::local) struct Rule {
     pub(in crate::local) home: UpstreamRegistry,
     /// The repository's name there.
     pub(in crate::local) repository: String,
-    /// Whether the rule names a secret to log in with.
+    /// The rule names a secret to log in with.
     pub(in crate::local) has_secret: bool,
 }
 

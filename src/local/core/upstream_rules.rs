@@ -35,8 +35,8 @@ pub(in crate::local) fn registries_with_rules(
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// Whether a tag that was looked up then has to be looked up again: where there is a rule for its repository, and the
-/// registry was not out of reach a moment ago.
+/// Returns whether a tag has to be looked up again: there is a rule for its repository, the last look-up is old, and
+/// the registry was not unreachable a moment ago.
 pub(in crate::local) fn is_due(
     local: &Local,
     connection: &Connection,
@@ -51,8 +51,8 @@ pub(in crate::local) fn is_due(
     Ok(rule.is_some_and(|rule| !local.upstreams.is_silent(&rule.home)))
 }
 
-/// What has to be fetched before it can be said what is about an image: something, where there is a rule for the
-/// repository and it was not looked up within a day, nor was the registry out of reach a moment ago.
+/// Returns the fetch that has to come before a list of an image's referrers: needed where there is a rule for the
+/// repository, the last look-up is a day old, and the registry was not unreachable a moment ago.
 pub(in crate::local) fn referrers(
     local: &Local,
     connection: &Connection,
@@ -108,7 +108,7 @@ impl UpstreamFetch {
     }
 }
 
-/// When a tag was put or looked up last.
+/// Returns when a tag was last put or looked up.
 pub(in crate::local) fn looked_up_at(
     connection: &Connection,
     repository: &Repository,

@@ -1,4 +1,4 @@
-//! What is being fetched from upstream registries, and how they are reached.
+//! State of the upstream registries: current fetches, unreachable registries, and access to them.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -29,7 +29,7 @@ pub(in crate::local) struct Upstreams {
     pub(in crate::local) flights: Mutex<HashMap<String, SharedFetch>>,
     /// The registries that could not be reached, and since when.
     pub(in crate::local) silent: Mutex<HashMap<String, Instant>>,
-    /// When the referrers of which images were looked up.
+    /// Times at which the referrers of images were looked up, in milliseconds since 1970.
     listed: Mutex<HashMap<String, i64>>,
     pub(in crate::local) places: Semaphore,
 }
@@ -61,12 +61,12 @@ impl Upstreams {
         &self.reach
     }
 
-    /// Whether this registry could not be reached just now.
+    /// Returns whether this registry was unreachable a moment ago.
     pub(in crate::local) fn is_silent(&self, home: &UpstreamRegistry) -> bool {
         locked(&self.silent).get(&home.to_string()).is_some_and(|since| since.elapsed() < PAUSE)
     }
 
-    /// Whether it was looked up within a day what is about the image that is needed.
+    /// Returns whether the image's referrers were looked up within a day.
     pub(in crate::local) fn has_listed(&self, need: &UpstreamFetch) -> bool {
         locked(&self.listed).get(&key(need, &need.wanted[0])).is_some_and(|at| is_recent(*at))
     }
@@ -84,7 +84,7 @@ pub(in crate::local) fn key(need: &UpstreamFetch, wanted: &UpstreamItem) -> Stri
     format!("{:?} {} {:?} {wanted:?}", need.scope, need.repository, need.rule)
 }
 
-/// How upstream registries are reached.
+/// Access to upstream registries.
 #[derive(Clone, Default)]
 pub struct UpstreamAccess {
     /// Finds the login for a host, which stands for the secret of a rule's `credentialArn`: this machine has no AWS

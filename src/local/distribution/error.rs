@@ -14,7 +14,7 @@ pub(in crate::local) struct OciError {
     pub(in crate::local) status: u16,
     pub(in crate::local) code: &'static str,
     pub(in crate::local) message: String,
-    /// How many bytes of the session in question there are; goes out as headers.
+    /// Upload session (its id) and its bytes so far, sent as headers.
     pub(in crate::local) session: Option<(String, i64)>,
     /// Images and layers to fetch from upstream before the request can be answered.
     pub(in crate::local) need: Option<Box<UpstreamFetch>>,

@@ -1,4 +1,4 @@
-//! Who a client of the registry is: what the password of an authorization token says, or nobody in particular.
+//! Identity of a registry's client: from the password of an authorization token, or anonymous.
 
 use crate::iam::Principal;
 use crate::local::core::local::Local;
@@ -20,7 +20,7 @@ pub(in crate::local) struct Identity {
     pub(in crate::local) account: String,
     /// The region of that registry.
     pub(in crate::local) region: String,
-    /// Whether a token says so; if none does, both are defaults.
+    /// A token gave account and region; otherwise both are defaults.
     pub(in crate::local) is_known: bool,
     /// Whom policies are asked about.
     pub(in crate::local) principal: Principal,

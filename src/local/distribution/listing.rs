@@ -6,10 +6,10 @@ use crate::local::core::registry_id::{RepositoryRef, Scope};
 use crate::local::distribution::error::OciError;
 use crate::local::distribution::registry::Registry;
 
-/// How many entries a page has where the client does not say.
+/// Entries of a page if the client gives no number.
 const PAGE: i64 = 1_000;
 
-/// How many it has at most.
+/// Limit of the entries on a page.
 const MAX_COUNT: i64 = 10_000;
 
 /// Page that a client asks for: so many entries after one.
@@ -23,7 +23,7 @@ pub(in crate::local) struct Page {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::local) struct List {
     pub(in crate::local) entries: Vec<String>,
-    /// How many entries were asked for, where more follow.
+    /// Number of entries asked for, if more follow.
     pub(in crate::local) more: Option<i64>,
 }
 

@@ -18,10 +18,10 @@ use crate::local::distribution::blobs::digest;
 use crate::local::distribution::error::OciError;
 use crate::local::distribution::registry::Registry;
 
-/// How many referrers one answer lists.
+/// Limit of the referrers in one answer.
 const REFERRERS: usize = 500;
 
-/// How many bytes of manifests one answer is made of, beyond the first.
+/// Limit of the bytes of manifests read for one answer, beyond the first.
 const REFERRING_BYTES: usize = 1024 * 1024;
 
 /// A manifest in the store, with what its answer's head needs.

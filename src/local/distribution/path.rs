@@ -1,4 +1,4 @@
-//! What a URL below `/v2/` means.
+//! Parser of URLs below `/v2/`.
 
 use url::form_urlencoded;
 

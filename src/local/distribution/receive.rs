@@ -11,8 +11,8 @@ use crate::local::distribution::error::OciError;
 use crate::local::distribution::sessions::write;
 use crate::local::http::min_rate::{MinRate, Timeouts};
 
-/// How much is collected before it is written. Twice as much is in memory per upload: one batch is written while the
-/// next one comes.
+/// Bytes collected before they are written. Twice as much is in memory per upload: one batch is written while the next
+/// one comes.
 const BATCH: usize = 256 * 1024;
 
 /// The least bytes in a second: an upload may come as slowly as a bad line brings it.

@@ -18,16 +18,16 @@ use crate::local::store::time;
 const READING: [&str; 4] =
     ["BatchGetImage", "GetDownloadUrlForLayer", "BatchCheckLayerAvailability", "ListImages"];
 
-/// How the registry deals with its clients.
+/// Rules of the registry for its clients.
 #[derive(Debug, Clone)]
 pub(in crate::local) struct Rules {
-    /// Whether it deviates from the specification where Amazon ECR does.
+    /// Deviate from the specification where Amazon ECR does.
     pub(in crate::local) quirks: bool,
-    /// Whether credentials are not asked for.
+    /// Ask for no credentials.
     pub(in crate::local) anonymous: bool,
     /// Whose registry is meant where credentials do not tell.
     pub(in crate::local) account: String,
-    /// Where it is.
+    /// Region of the registry.
     pub(in crate::local) region: String,
 }
 
@@ -36,7 +36,7 @@ pub(in crate::local) struct Registry<'a> {
     pub(in crate::local) local: &'a Local,
     pub(in crate::local) rules: &'a Rules,
     pub(in crate::local) who: &'a Identity,
-    /// Where it comes from.
+    /// Network address of the client.
     pub(in crate::local) source: Option<IpAddr>,
     /// Results of fetching the request's images from upstream, once that was tried.
     pub(in crate::local) fetch_results: Option<&'a FetchResults>,

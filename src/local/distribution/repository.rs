@@ -91,7 +91,7 @@ fn check_length(name: &str, longest: usize) -> Result<(), OciError> {
     Err(OciError::new(400, "NAME_INVALID", text))
 }
 
-/// Whether a text can be a repository's name (OCI distribution specification, "Pulling manifests").
+/// Returns whether a text can be a repository's name (OCI distribution specification, "Pulling manifests").
 pub(in crate::local) fn is_name(text: &str) -> bool {
     text.split('/').all(is_component)
 }

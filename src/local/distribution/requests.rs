@@ -29,7 +29,7 @@ pub(in crate::local) struct RegistryRequest {
     pub(in crate::local) head: Parts,
     pub(in crate::local) body: Incoming,
     pub(in crate::local) query: Query,
-    /// Who makes it, once that was found out.
+    /// Identity of the client, once known.
     who: Arc<OnceLock<Identity>>,
 }
 
@@ -122,7 +122,7 @@ impl RegistryRequest {
         Client { head: &self.head, who: &self.who, fetch_results }
     }
 
-    /// Does something with the registry that the client sees.
+    /// Runs `work` with the registry that the client sees.
     pub(in crate::local) async fn with<T: Send + 'static>(
         &self,
         state: &Arc<State>,
@@ -161,7 +161,7 @@ pub(in crate::local) struct Client<'a> {
     pub(in crate::local) fetch_results: Option<FetchResults>,
 }
 
-/// Does something with the registry that a client sees, on a thread that may wait for the disk.
+/// Runs `work` with the registry that a client sees, on a thread that may wait for the disk.
 pub(in crate::local) async fn with<T: Send + 'static>(
     state: &Arc<State>,
     client: Client<'_>,

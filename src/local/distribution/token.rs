@@ -16,7 +16,7 @@ use crate::local::distribution::requests::{Client, JSON, refuse, with};
 use crate::local::http::response::{self, Body};
 use crate::local::http::state::State;
 
-/// How long a client may keep a token before it asks again, in seconds.
+/// Seconds that a client may keep a token before it asks again.
 const SECONDS: u32 = 3600;
 
 /// The largest form that is read.

@@ -18,8 +18,8 @@ use crate::local::http::state::State;
 /// The least that Amazon ECR takes as a part.
 const MIN_PART: &str = "5242880";
 
-/// How often a session that another request has open is tried, and how long to wait in between: that request's
-/// connection may have broken without the server knowing yet.
+/// Attempts to open a session that another request has open: that request's connection may have broken without the
+/// server knowing yet.
 const TRIES: u32 = 100;
 
 const PAUSE: Duration = Duration::from_millis(50);
@@ -214,7 +214,8 @@ fn location(name: &str, id: &str) -> String {
     format!("/v2/{name}/blobs/uploads/{id}")
 }
 
-/// How far a session is. With `first`, which goes round with the client, it stays at the end of its first chunk.
+/// Answers with the progress of a session. With `first`, which goes round with the client, it stays at the end of its
+/// first chunk.
 fn progress(status: StatusCode, name: &str, id: &str, size: i64, first: Option<i64>) -> Response<Body> {
     let mut response = empty(status);
     if status == StatusCode::NO_CONTENT {

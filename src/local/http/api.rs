@@ -162,7 +162,7 @@ fn written(answer: &Value) -> Result<Vec<u8>, ApiError> {
     serde_json::to_vec(answer).map_err(|error| ApiError::server(error.to_string()))
 }
 
-/// Does something that waits for the disk, a few at a time.
+/// Runs `work`, which waits for the disk, at most a few at a time.
 pub(super) async fn in_turn<T: Send + 'static>(
     state: &State,
     work: impl FnOnce() -> Result<T, ApiError> + Send + 'static,

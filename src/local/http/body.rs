@@ -28,13 +28,13 @@ const MANIFESTS: usize = 16 * MIB;
 const SMALL: usize = 32 * 1024;
 /// The least bytes in a second.
 const SLOWEST: u64 = 64 * 1024;
-/// How much of a body that is too large is read and dropped, so that the client gets to read the answer.
+/// Bytes of a body that is too large which are read and dropped, so that the client gets to read the answer.
 const DROPPED: u64 = 256 * MIB as u64;
-/// How long to wait for more of a body that nobody wants.
+/// Time limit of waiting for more of a body that is dropped.
 const SILENCE: Duration = Duration::from_secs(1);
 const MIB: usize = 1024 * 1024;
 
-/// Why a body was not read to its end.
+/// Error of reading a body.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(in crate::local) enum Error {
     /// The client sent too little in the time that it had.
@@ -126,7 +126,7 @@ pub(in crate::local) struct Reading<B> {
     pace: MinRate,
     length: u64,
     limit: u64,
-    /// How large the buffer is going to be.
+    /// Size that the buffer is going to have.
     expected: usize,
 }
 
@@ -236,12 +236,12 @@ impl AsRef<[u8]> for Buffer {
 }
 
 impl Buffers {
-    /// Those of layer parts.
+    /// Returns the buffers of layer parts.
     pub(in crate::local) fn of_parts() -> Self {
         Self { budget: Arc::new(Budget::new(PARTS)), idle: Mutex::default(), kept: PARTS }
     }
 
-    /// Those of manifests.
+    /// Returns the buffers of manifests.
     pub(in crate::local) fn of_manifests() -> Self {
         Self { budget: Arc::new(Budget::new(MANIFESTS)), idle: Mutex::default(), kept: 0 }
     }

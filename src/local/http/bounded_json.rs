@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 /// Values of one request; the largest that an operation takes have a few thousand.
 pub(super) const MAX_VALUES: usize = 100_000;
-/// As which key a number comes whose digits are kept.
+/// Key under which serde_json passes a number whose digits are kept.
 const NUMBER: &str = "$serde_json::private::Number";
 
 /// Reads a value, and takes it and those within it off the number of values that may still come.

@@ -32,7 +32,7 @@ use crate::local::http::state::State;
 use crate::local::http::write_timeout::WriteTimeout;
 use crate::local::store::error::Error;
 
-/// How much of a connection is read at once.
+/// Bytes read from a connection at once.
 const READ_BUFFER: usize = 64 * 1024;
 /// The first byte of a TLS handshake, which no HTTP request begins with.
 const HANDSHAKE: u8 = 22;
@@ -96,11 +96,11 @@ async fn converse(
     }
 }
 
-/// Who is on the other end of a connection.
+/// Other end of a connection.
 struct Client<'a> {
     peer: Peer,
     place: &'a Arc<Connection>,
-    /// Whether it should have spoken TLS.
+    /// The client speaks plain HTTP to a server with TLS.
     bare: bool,
 }
 

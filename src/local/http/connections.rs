@@ -1,4 +1,4 @@
-//! How many connections there may be, and which of them give way: those that wait for a request, the longest first.
+//! Limit of connections, and which of them are closed first: those that wait for a request, the longest first.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::local::http::response::Body;
 
-/// How long a connection may be idle before it gives way: long enough for the head of a first request.
+/// Time that a connection may be idle before it may be closed: long enough for the head of a first request.
 const GRACE: Duration = Duration::from_millis(250);
 /// File descriptors that are not for connections.
 const OTHER_FILES: u64 = 24;
@@ -63,7 +63,7 @@ pub(in crate::local) struct ResponseBody {
 }
 
 impl Connections {
-    /// As many as wanted, and as the process may have files open.
+    /// Creates the limit: `wanted`, or less if the process may not have as many files open.
     pub(in crate::local) fn new(wanted: usize) -> Self {
         let files = file_limit().map_or(wanted, |limit| {
             usize::try_from(limit.saturating_sub(OTHER_FILES) / FILES).unwrap_or(wanted)
@@ -169,7 +169,7 @@ impl Drop for Connection {
     }
 }
 
-/// How many files this process may have open.
+/// Returns the limit of open files of this process.
 #[cfg(unix)]
 fn file_limit() -> Option<u64> {
     rustix::process::getrlimit(rustix::process::Resource::Nofile).current

@@ -13,13 +13,13 @@ use hyper::header::CONTENT_LENGTH;
 use crate::local::http::fault_injection::Action;
 use crate::local::http::response::Body;
 
-/// How long what was let pass has to leave before the connection breaks.
+/// Time for the bytes that passed to leave before the connection breaks.
 const LEAVE: Duration = Duration::from_millis(50);
 
 /// A body that is cut, dropped or slowed on the way out.
 struct DamagedBody {
     body: Body,
-    /// How many bytes may still pass.
+    /// Number of bytes that still pass.
     left: u64,
     action: Action,
 }

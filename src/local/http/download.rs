@@ -26,7 +26,7 @@ use crate::local::http::response::Body;
 use crate::local::http::state::State;
 use crate::local::store::verified::FileStamp;
 
-/// How much is read from the disk at once. Two such pieces are in memory per download.
+/// Bytes read from the disk at once. Two such pieces are in memory per download.
 const PIECE: u64 = 256 * 1024;
 /// Pieces' buffers that are kept to be used again.
 const KEPT: usize = 16;
@@ -130,7 +130,7 @@ struct Blob {
     digest: Digest,
 }
 
-/// Why one may not.
+/// Error in the form of Amazon S3.
 struct S3Error {
     status: StatusCode,
     code: &'static str,

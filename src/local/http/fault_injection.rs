@@ -21,9 +21,9 @@ pub struct Rule {
     /// An operation, the beginning of a path, or `*`.
     target: String,
     action: Action,
-    /// How many requests it strikes at most.
+    /// Limit of the requests that the fault affects.
     count: u64,
-    /// How many matching requests it lets pass first.
+    /// Number of matching requests that pass first.
     after: u64,
     probability: f64,
     seed: u64,
@@ -32,11 +32,11 @@ pub struct Rule {
 /// Fault that is injected into a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Action {
-    /// It is refused as one too many.
+    /// The request is throttled.
     Throttle,
-    /// It is refused with this status, 500 or more.
+    /// The request fails with this status, 500 or more.
     Error(u16),
-    /// It is answered so much later.
+    /// The answer comes so much later.
     Delay(Duration),
     /// Its connection breaks after so many bytes of the answer's body; with 0 there is no answer at all.
     Drop(u64),
@@ -166,7 +166,7 @@ impl RuleCounters {
     }
 }
 
-/// Does to a request what a rule says, and answers it if it can be answered.
+/// Applies a fault to a request, and answers it if it can be answered.
 pub(super) async fn suffer(
     state: &std::sync::Arc<State>,
     request: Request<Incoming>,

@@ -1,6 +1,6 @@
-//! Which hosts a request may be for. A web page can have its own name resolve to this machine (DNS rebinding) and so
-//! reach a server that asks for no signatures: such a server takes requests only for names that are its own. And no
-//! server takes what a page of another origin sends.
+//! Check of the host that a request is for. A web page can have its own name resolve to this machine (DNS rebinding)
+//! and so reach a server that asks for no signatures: such a server takes requests only for names that are its own. No
+//! server takes requests that a page of another origin sends.
 
 use hyper::Version;
 use hyper::header::{CONTENT_LENGTH, HOST, ORIGIN, TRANSFER_ENCODING};
@@ -8,7 +8,7 @@ use hyper::http::request::Parts;
 
 use crate::image::host::Ecr;
 
-/// Who may ask a server.
+/// Clients that a server is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::local) enum Clients {
     /// Whoever is on this machine.
@@ -33,7 +33,7 @@ impl Hosts {
         Self { names, clients }
     }
 
-    /// Why a request is not for this server.
+    /// Checks that a request is for this server; the error is the reason for a refusal.
     pub(in crate::local) fn check(&self, head: &Parts) -> Result<(), String> {
         let mut hosts = head.headers.get_all(HOST).iter();
         let host = hosts.next().map(|host| host.to_str().unwrap_or_default());
@@ -68,12 +68,12 @@ impl Hosts {
     }
 }
 
-/// Whether a host is one label, as the names of containers and services are.
+/// Returns whether a host is one label, as the names of containers and services are.
 fn is_label(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
 }
 
-/// Whether a host is one of Amazon ECR's or AWS STS's, which nobody else can have resolve to this machine.
+/// Returns whether a host is one of Amazon ECR's or AWS STS's, which nobody else can have resolve to this machine.
 fn is_amazon(name: &str) -> bool {
     let is_service = |prefix: &str| {
         let rest = name.strip_prefix(prefix).unwrap_or_default();

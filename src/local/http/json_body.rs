@@ -62,7 +62,7 @@ pub(super) async fn read(
     Ok(Input { text: Buffer::small(scanner.text), blob, hash })
 }
 
-/// Where in the text the scanner is.
+/// State of the scanner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ScannerState {
     /// Between strings.
@@ -80,7 +80,7 @@ struct Scanner {
     member: &'static str,
     place: ScannerState,
     depth: usize,
-    /// Whether the next string of the outermost structure is a name.
+    /// The next string of the outermost structure is a name.
     is_name_next: bool,
     /// The name that is being read, or was read last, as it is written.
     name: Option<Vec<u8>>,
@@ -196,7 +196,7 @@ impl Scanner {
 struct Base64 {
     /// Letters of a group of four that is not whole yet.
     group: Vec<u8>,
-    /// Whether the padding was met, which nothing may follow.
+    /// Padding was met, which nothing may follow.
     is_padded: bool,
     /// Characters since a backslash.
     escape: Option<Vec<u8>>,
@@ -280,7 +280,7 @@ impl Base64 {
         decoded
     }
 
-    /// Whether the text may end here.
+    /// Returns whether the text may end here.
     fn end(&self) -> bool {
         self.group.is_empty() && self.escape.is_none()
     }
@@ -292,7 +292,7 @@ mod tests {
 
     use super::*;
 
-    /// What becomes of a body that comes in pieces of every size.
+    /// Scans a body in pieces of every size, which must all give the same result.
     fn scanned(body: &str) -> Result<(String, Option<Vec<u8>>), ApiError> {
         let whole = scan(body, body.len().max(1));
         for size in 1..body.len() {

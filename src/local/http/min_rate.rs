@@ -1,10 +1,10 @@
-//! How fast a client must send: it may be silent for a while, and then must have kept to a least rate from the start.
+//! Least rate of clients: they may be silent for a while, and must then have kept to a least rate from the start.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How long clients may take.
+/// Time limits for clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeouts {
     /// For the head of a request, and for how long a connection may be idle before one.
@@ -44,7 +44,7 @@ impl MinRate {
         self.begun += time;
     }
 
-    /// When the next ones must be there.
+    /// Returns the time by which the next bytes must arrive.
     pub(in crate::local) fn deadline(&self) -> Instant {
         self.begun + self.timeout + Duration::from_millis(self.received.saturating_mul(1000) / self.least)
     }

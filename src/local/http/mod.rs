@@ -71,9 +71,9 @@ pub const DEFAULT_REGION: &str = "us-east-1";
 const HANDLERS: usize = 16;
 /// Large answers that clients have not taken yet, in bytes, together.
 const ANSWERS: usize = 16 * 1024 * 1024;
-/// How long requests may go on after the server was told to stop.
+/// Time that requests may go on after the server was told to stop.
 const FAREWELL: Duration = Duration::from_secs(10);
-/// How long to wait where a connection could not be accepted.
+/// Pause after a connection could not be accepted.
 const RETRY: Duration = Duration::from_millis(50);
 
 /// A server that listens, but does not answer yet.
@@ -123,12 +123,12 @@ impl Server {
         Ok(Self { listener, address, connections, state: Arc::new(state), lifecycle_every })
     }
 
-    /// Where clients reach it, as a URL.
+    /// Returns the URL that clients use.
     pub fn url(&self) -> String {
         format!("{}://{}", self.state.local.scheme(), self.address)
     }
 
-    /// Where it listens.
+    /// Returns the address that the server listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }

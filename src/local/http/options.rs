@@ -1,4 +1,4 @@
-//! How a server behaves, beside its store.
+//! Options of a server, beside its store.
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -14,18 +14,18 @@ use crate::local::http::fault_injection::Rule;
 use crate::local::http::hosts::Clients;
 use crate::local::http::min_rate::Timeouts;
 
-/// Where a server listens and how it deals with its clients.
+/// Options of a server.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Where to listen; port 0 takes a free one.
+    /// Address to listen on; port 0 takes a free one.
     pub address: SocketAddr,
     /// The account of callers whose access key is not an account's number.
     pub account: String,
     /// The region of callers who do not say one.
     pub region: String,
-    /// Whether docker's API asks for no credentials.
+    /// Ask for no credentials in docker's API.
     pub anonymous: bool,
-    /// Whether docker's API deviates from its specification where Amazon ECR does.
+    /// Deviate from the specification of docker's API where Amazon ECR does.
     pub quirks: bool,
     /// The certificate chain and the key of TLS, as PEM files.
     pub tls: Option<(PathBuf, PathBuf)>,
@@ -33,28 +33,28 @@ pub struct Options {
     pub log: Option<Log>,
     /// The keys with which requests to the services' API must be signed; without, signatures are not checked.
     pub credentials: Option<Credentials>,
-    /// Whether the policies of registries and repositories decide who may do what.
+    /// Enforce the policies of registries and repositories.
     pub enforces_policies: bool,
-    /// How long clients may take.
+    /// Time limits for clients.
     pub timeouts: Timeouts,
     /// Connections at one time, as far as the process may have files open; where there are more, idle ones give way.
     pub connections: usize,
-    /// Which requests fail, and how.
+    /// Faults to inject.
     pub faults: Vec<Rule>,
-    /// Whether everybody who reaches an address that is not this machine's alone is let in.
+    /// Serve everybody who reaches an address that is not this machine's alone.
     pub trusts_network: bool,
     /// Names by which a server that asks for no signatures may be asked for, beside its own.
     pub hosts: Vec<String>,
-    /// How often lifecycle policies are carried out, at first when the server starts; never without.
+    /// Interval of lifecycle evaluations, of which the first is at the start; `None` for none.
     pub lifecycle_every: Option<Duration>,
-    /// How long an archived image takes to come back.
+    /// Time that an archived image takes to be restored.
     pub restore_time: Duration,
 }
 
-/// Where a line for each request goes.
+/// Log with a line for each request.
 #[derive(Clone)]
 pub struct Log {
-    /// Whether only those are told that this machine failed.
+    /// Log only requests on which this machine failed.
     pub failures_only: bool,
     /// Takes one line.
     pub write: Arc<dyn Fn(&str) + Send + Sync>,
@@ -89,7 +89,7 @@ impl Options {
         }
     }
 
-    /// Who may ask a server that listens here.
+    /// Returns the clients that a server with this address is for.
     pub(super) fn clients(&self) -> Clients {
         match (self.address.ip().is_loopback(), self.trusts_network) {
             (true, _) => Clients::ThisMachine,

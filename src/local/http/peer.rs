@@ -1,4 +1,4 @@
-//! Where a request comes from, and how it reached us.
+//! Network address of a request's client.
 
 use std::net::IpAddr;
 
@@ -7,11 +7,11 @@ use hyper::http::request::Parts;
 
 use crate::local::http::state::State;
 
-/// Where a connection comes from.
+/// Network address of the other end of a connection.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::local) struct Peer(pub(in crate::local) Option<IpAddr>);
 
-/// Where a request comes from.
+/// Returns the network address that a request comes from.
 pub(in crate::local) fn source(head: &Parts) -> Option<IpAddr> {
     head.extensions.get().and_then(|Peer(address)| *address)
 }

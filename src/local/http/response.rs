@@ -23,7 +23,7 @@ pub(in crate::local) type Body = UnsyncBoxBody<Bytes, io::Error>;
 /// The media type of the services' answers.
 pub(in crate::local) const AWS_JSON: &str = "application/x-amz-json-1.1";
 
-/// How much of an answer goes to the network at once.
+/// Bytes of an answer that go to the network at once.
 const PIECE: usize = 64 * 1024;
 /// Answers up to this size are not counted.
 pub(in crate::local) const SMALL: usize = 64 * 1024;
@@ -83,7 +83,7 @@ pub(in crate::local) fn forbidden(head: &Parts, reason: &str) -> Response<Body> 
     api_error(ApiError { status: 403, ..ApiError::new("AccessDeniedException", reason) })
 }
 
-/// Why this machine failed on a request, for the log: goes with the answer as an extension.
+/// Reason for which this machine failed on a request, for the log: goes with the answer as an extension.
 #[derive(Debug, Clone)]
 pub(in crate::local) struct Reason(pub(in crate::local) String);
 

@@ -20,7 +20,7 @@ impl SerialThread {
         Ok(Self(sender))
     }
 
-    /// Does this in its turn; `None` where it panicked.
+    /// Runs `work` in its turn; `None` if it panicked.
     pub(in crate::local) async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,

@@ -44,7 +44,7 @@ impl RunningServer {
         Self::with(Self::options())
     }
 
-    /// Those of a server that is asked for as `registry.test`.
+    /// Returns the options of a server whose host is `registry.test`.
     fn options() -> Options {
         Options { hosts: vec!["registry.test".to_owned()], ..Options::loopback(0) }
     }

@@ -1,4 +1,4 @@
-//! What a pull through cache does with the database: repositories made for it, images kept, tags looked up.
+//! Database access of a pull through cache: repositories created for it, images kept, tags looked up.
 
 use rusqlite::{Connection, params};
 
@@ -40,7 +40,7 @@ fn ensure(connection: &Connection, scope: &Scope, name: &str) -> Result<Reposito
     }
 }
 
-/// Whether a repository has an image.
+/// Returns whether a repository has an image.
 pub(in crate::local) fn has(local: &Local, scope: &Scope, name: &str, digest: &str) -> Result<bool, Error> {
     local.read(|connection| {
         let Some(repository) = Repository::look_up(connection, scope, name)? else { return Ok(false) };
@@ -86,7 +86,7 @@ fn mark(connection: &Connection, scope: &Scope, name: &str, tag: &str) -> Result
     Ok(())
 }
 
-/// Whether an image is here and, where a tag names it, need not be looked up again.
+/// Returns whether an image is present and, if a tag names it, recently looked up.
 pub(in crate::local) fn is_fresh(
     local: &Local,
     scope: &Scope,
@@ -162,7 +162,7 @@ pub(in crate::local) fn about(
     })
 }
 
-/// Whether a registry of the store holds any repository.
+/// Returns whether a registry of the store has any repository.
 pub(in crate::local) fn is_in_use(local: &Local, scope: &Scope) -> Result<bool, Error> {
     local.read(|connection| Ok(!Repository::list(connection, scope, "", 1)?.is_empty()))
 }

@@ -23,7 +23,7 @@ use crate::store::{self, Reader, Store as _};
 /// Blobs of one image at one time.
 const BLOBS: usize = 4;
 
-/// How much of a blob is read and written at once.
+/// Bytes of a blob read and written at once.
 const STEP: usize = 1024 * 1024;
 
 /// Indexes within indexes.
@@ -295,7 +295,7 @@ impl Fetch {
         completed
     }
 
-    /// Does something with the store, on a thread that may wait for the disk.
+    /// Runs `work` with the store, on a thread that may wait for the disk.
     async fn here<T: Send + 'static, E: Into<UpstreamError>>(
         &self,
         work: impl FnOnce(&Local, &UpstreamFetch) -> Result<T, E> + Send + 'static,

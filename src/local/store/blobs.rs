@@ -15,11 +15,11 @@ use crate::image::{Algorithm, Digest};
 use crate::local::store::verified::{FileStamp, Verified};
 use crate::platform;
 
-/// How much is read at once where a file is hashed.
+/// Bytes read at once for hashing.
 const CHUNK: usize = 256 * 1024;
 
-/// How much is written at once. The kernel caches a write in pieces of its size, and large ones are made of memory that
-/// a virtual machine that has not run for long must first get from its host, which takes several times as long as
+/// Bytes written at once. The kernel caches a write in pieces of its size, and large ones are made of memory that a
+/// virtual machine that has not run for long must first get from its host, which takes several times as long as
 /// copying; smaller ones cost a third more.
 const PIECE: usize = 64 * 1024;
 
@@ -52,14 +52,15 @@ impl Blobs {
         if self.is_durable { upload.sync_all() } else { Ok(()) }
     }
 
-    /// Where a blob is or would be. `None` where the text is no digest that a file could be named after.
+    /// Returns the path of a blob, which need not exist. `None` if the text is no digest that a file could be
+    /// named after.
     pub(in crate::local) fn path(&self, digest: &str) -> Option<PathBuf> {
         let digest: Digest = digest.parse().ok()?;
         let hex = digest.hexadecimal();
         Some(self.folder.join("blobs").join(digest.algorithm().name()).join(&hex[..2]).join(hex))
     }
 
-    /// Where the bytes of an upload are. The identifier comes from the database, never from a request.
+    /// Returns the path of an upload's bytes. The identifier comes from the database, never from a request.
     pub(in crate::local) fn upload_path(&self, id: &str) -> PathBuf {
         self.folder.join("uploads").join(id)
     }
@@ -72,7 +73,7 @@ impl Blobs {
         Ok(file)
     }
 
-    /// The same without waiting: nothing where somebody else has the file.
+    /// Like [`Self::lock_upload`], without waiting: `None` if another request has the file.
     pub(in crate::local) fn try_lock_upload(&self, id: &str) -> io::Result<Option<File>> {
         let path = self.upload_path(id);
         let file = platform::private_file().read(true).write(true).create(true).truncate(false).open(path)?;

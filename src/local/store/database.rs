@@ -22,13 +22,13 @@ use crate::local::store::schema::{APPLICATION, SCHEMA, VERSION};
 use crate::local::store::storage_error::{StorageError, TransactionError};
 use crate::platform;
 
-/// How long a process waits for another one's write.
+/// Time limit of waiting for another process's write.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Connections kept open between requests; each has some 2 MiB of cache.
 const IDLE: usize = 8;
 
-/// How much a commit costs and promises.
+/// Durability of a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::local) enum Durability {
     /// Survives a power cut where the store is to do that, the death of this process anyway.
@@ -41,7 +41,7 @@ pub(in crate::local) enum Durability {
 #[derive(Debug)]
 pub(in crate::local) struct Database {
     path: PathBuf,
-    /// Whether acknowledged writes are to survive a power cut.
+    /// Acknowledged writes survive a power cut.
     is_durable: bool,
     idle: Mutex<Vec<Connection>>,
     /// Writers of this process queue here, where waiting is fair and free, instead of polling SQLite's lock.
@@ -281,7 +281,7 @@ pub(in crate::local) fn create_private_file(path: &Path) -> io::Result<File> {
     platform::private_file().append(true).create(true).open(path)
 }
 
-/// Whether SQLite failed for want of space, be it in the file, the log, or the log's index.
+/// Returns whether SQLite failed for want of space, be it in the file, the log, or the log's index.
 pub(in crate::local) fn is_full(error: &rusqlite::Error) -> bool {
     use rusqlite::ffi::{SQLITE_IOERR_SHMOPEN, SQLITE_IOERR_SHMSIZE};
     let extended = error.sqlite_error().map(|error| error.extended_code);

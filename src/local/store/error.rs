@@ -1,4 +1,4 @@
-//! Why a folder cannot be used, or a server not be started.
+//! Errors of opening a folder or starting a server.
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -4,7 +4,7 @@ use std::io;
 
 use crate::local::store::database;
 
-/// Why the store could not do what one request needs.
+/// Error of the store in one request.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::local) enum StorageError {
     /// The database failed.
@@ -20,10 +20,10 @@ pub(in crate::local) enum StorageError {
 
 /// Error that a transaction can fail with.
 pub(in crate::local) trait TransactionError: From<rusqlite::Error> {
-    /// Whether the disk is full.
+    /// Returns whether the disk is full.
     fn is_full(&self) -> bool;
 
-    /// Whether this machine failed, rather than that the transaction was not to be.
+    /// Returns whether this machine failed, rather than the request.
     fn is_of_the_machine(&self) -> bool;
 }
 
@@ -41,7 +41,7 @@ impl TransactionError for StorageError {
     }
 }
 
-/// Whether a file could not be written for want of space.
+/// Returns whether a file could not be written for want of space.
 pub(in crate::local) fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }

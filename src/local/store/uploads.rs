@@ -139,7 +139,7 @@ impl Upload {
         Ok(is_there)
     }
 
-    /// Whether one more part leaves the session with a part that is too small.
+    /// Returns whether one more part leaves the session with a part that is too small.
     fn would_be_short(&self) -> bool {
         self.has_short_part || (self.parts > 0 && self.last_part < MIN_PART)
     }

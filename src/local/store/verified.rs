@@ -1,4 +1,4 @@
-//! Which blobs' files are known to have the bytes that they are named after.
+//! Record of the blobs' files that were verified to match their digests.
 //!
 //! A file is hashed when it comes to be, and again when it is read for the first time by this process or for the first
 //! time since it changed. So damage is noticed, and a blob that is read a hundred times is hashed once.
@@ -42,7 +42,7 @@ pub(in crate::local) struct Verified {
 }
 
 impl Verified {
-    /// Whether the file that has this stamp was found to be what it should.
+    /// Returns whether the file with this stamp was found to match its digest.
     pub(in crate::local) fn knows(&self, digest: &Digest, stamp: FileStamp) -> bool {
         self.known().get(digest) == Some(&stamp)
     }

@@ -57,7 +57,7 @@ fn borrowed(value: Option<&Value>) -> Cow<'_, Value> {
     value.map_or(Cow::Owned(Value::Null), Cow::Borrowed)
 }
 
-/// Whether jmespath.py takes a value for false: a number never is.
+/// Returns whether jmespath.py takes a value for false: a number never is.
 fn is_false(value: &Value) -> bool {
     !value.is_number() && !is_true(value)
 }

@@ -27,7 +27,7 @@ struct Function {
     name: &'static str,
     /// One entry for each argument; an empty one takes anything.
     signature: &'static [Types],
-    /// Whether more arguments than the signature names may follow.
+    /// More arguments than the signature names may follow.
     variadic: bool,
     run: for<'a> fn(&Arguments<'a>) -> Result<Cow<'a, Value>>,
 }

@@ -76,7 +76,7 @@ impl Kind {
         }
     }
 
-    /// How strongly a token binds to what stands before it.
+    /// Returns the token's binding power to its left.
     pub(super) fn binding_power(self) -> u8 {
         match self {
             Self::Pipe => 1,

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-/// How deep an expression may nest: what a thread's usual stack of 2 MiB can take in an unoptimised build.
+/// Limit of an expression's nesting: what a thread's usual stack of 2 MiB can take in an unoptimised build.
 /// jmespath.py ends between 400 and 500 levels, but there a row of `||` counts as nesting, too.
 pub(super) const LIMIT: usize = 150;
 

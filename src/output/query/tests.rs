@@ -1,4 +1,4 @@
-//! What the recorded cases do not show: odd expressions end in an error, never in a panic.
+//! Odd expressions, beyond the recorded cases: they end in an error, never in a panic.
 
 use serde_json::json;
 

@@ -112,7 +112,7 @@ fn left_aligned(text: &str, length: i64, left_edge: &str, color: bool) -> String
     format!("{left_edge}{}{text}{}|", repeat(' ', before), repeat(' ', after))
 }
 
-/// As many of a character as asked for, which may be less than none.
+/// Repeats a character; a negative count gives none.
 fn repeat(character: char, count: i64) -> String {
     std::iter::repeat_n(character, usize::try_from(count).unwrap_or(0)).collect()
 }

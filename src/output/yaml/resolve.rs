@@ -1,7 +1,7 @@
-//! Whether a plain text would be read back as something else than a string: ruamel's resolver for YAML 1.2, which is
-//! looser than the YAML 1.2 core schema.
+//! Detection of plain texts that would be read back as something other than a string: ruamel's resolver for YAML 1.2,
+//! which is looser than the YAML 1.2 core schema.
 
-/// Whether a reader would take this text for a truth, a number, a time, null or a merge key.
+/// Returns whether a reader would take this text for a boolean, a number, a time, null or a merge key.
 pub(super) fn is_special(text: &str) -> bool {
     match text {
         "" | "~" | "null" | "Null" | "NULL" | "true" | "True" | "TRUE" | "false" | "False" | "FALSE"

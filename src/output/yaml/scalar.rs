@@ -75,7 +75,7 @@ fn allowed(text: &str) -> Style {
     }
 }
 
-/// Whether a character stands where YAML would read it as an indicator.
+/// Returns whether a character of the text would be read as an indicator.
 fn has_indicators(text: &str) -> bool {
     let is_blank = |character: Option<char>| {
         character.is_none_or(|character| matches!(character, ' ' | '\t' | '\0') || is_break(character))

@@ -85,7 +85,7 @@ fn digests_without_a_host() {
     assert_eq!((alone.count, alone.digests.contains(&digest)), (0, true));
 }
 
-/// What a cluster's dump has beside images protects nothing, and stops nothing.
+/// Texts of a cluster's dump that are no images protect nothing, and stop nothing.
 #[test]
 fn addresses_of_other_services_are_no_references() {
     for other in [
@@ -114,7 +114,7 @@ fn one_line_is_read_like_many() {
     assert_eq!((one.count, one == many), (pods, true));
 }
 
-/// What a template writes around a reference, or inside of what is to be filled in.
+/// References inside of templates, and placeholders inside of references.
 #[test]
 fn references_in_templates_protect_or_are_errors() {
     let digest = Digest::of(b"x");

@@ -13,7 +13,7 @@ use crate::image::graph::{Detail, Graph, Status, Time};
 use crate::image::{Digest, glob, media_type};
 use crate::random::Random;
 
-/// How many repositories are tried, unless the environment says otherwise.
+/// Number of random repositories, unless the environment says otherwise.
 const CASES: u64 = 20_000;
 /// The present, in seconds since 1970.
 const NOW: i64 = 1_700_000_000;
@@ -130,7 +130,7 @@ fn criteria(random: &mut Random) -> Criteria {
     criteria
 }
 
-/// What an image has to be for the criteria to choose it, said once more and in other words.
+/// Returns whether the criteria choose an image: a second, independent implementation.
 fn is_chosen(case: &Case, at: usize) -> bool {
     let (graph, wanted) = (&case.graph, &case.criteria);
     let image = graph.image(at);
@@ -191,7 +191,7 @@ fn below(graph: &Graph, at: usize, companions: bool) -> HashSet<usize> {
     }
 }
 
-/// Whether an image must stay for its own sake.
+/// Returns whether an image must stay for its own sake.
 fn must_stay(case: &Case, at: usize) -> bool {
     let image = case.graph.image(at);
     let kept_tag = !case.criteria.by_tag
@@ -202,7 +202,7 @@ fn must_stay(case: &Case, at: usize) -> bool {
         || image.pushed().is_none_or(|pushed| pushed >= case.criteria.young_since)
 }
 
-/// Whether an index that nobody can read may list an image: any that has no tag, and one with a tag unless it is younger.
+/// Returns whether an unreadable index may list an image: any that has no tag, and a tagged one unless it is younger.
 fn may_belong(graph: &Graph, at: usize) -> bool {
     let pushed = |at: usize| graph.image(at).pushed();
     (0..graph.len()).any(|index| {

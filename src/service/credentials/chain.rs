@@ -1,5 +1,5 @@
-//! Which place credentials come from, as environment and profile say, with AWS CLI's words where they contradict
-//! themselves.
+//! Order of the sources of credentials, as environment and profile say, with AWS CLI's words where they contradict each
+//! other.
 
 use aws_credential_types::Credentials;
 

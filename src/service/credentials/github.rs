@@ -30,7 +30,7 @@ pub(super) fn configured(settings: &Settings) -> Option<CredentialSource> {
     Some(CredentialSource::GithubJob { role, session: session.unwrap_or_else(|| SESSION.to_owned()) })
 }
 
-/// Whether this is a job that asks for a role and lacks the permission for it.
+/// Returns whether this is a job that asks for a role and lacks the permission for it.
 pub(super) fn lacks_permission(settings: &Settings) -> bool {
     settings.filled_variable("GITHUB_ACTIONS").is_some()
         && settings.filled_variable("AWS_ROLE_ARN").is_some()

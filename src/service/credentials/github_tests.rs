@@ -21,7 +21,7 @@ impl Job {
         Self { github: Stub::new(answers), sts, home: home("", "") }
     }
 
-    /// Who signs a request of a step with these variables besides those of the job.
+    /// Returns the access key that signs a request of a step with these variables besides those of the job.
     fn step(&self, more: &[(&str, &str)]) -> String {
         let url = format!("{}/jobs/7/idtoken?api-version=2.0", self.github.url());
         let sts = self.sts.url();

@@ -16,8 +16,7 @@ const TOKEN: &str = "latest/api/token";
 const TOKEN_SECONDS: &str = "21600";
 const ROLES: &str = "latest/meta-data/iam/security-credentials/";
 const REGION: &str = "latest/meta-data/placement/region";
-/// How long credentials are used that the service gives out although they have ended or are about to: it does so while
-/// it cannot renew them.
+/// Time that expired or expiring credentials of the service are used: it gives them out while it cannot renew them.
 const EXTENSION: Duration = Duration::from_mins(15);
 
 /// A metadata service.

@@ -35,15 +35,15 @@ use super::transport::Transport;
 use crate::settings::Settings;
 use role::Role;
 
-/// How long before their end credentials are replaced (botocore's mandatory time).
+/// Remaining life at which credentials are replaced (botocore's mandatory time).
 const REPLACE_BEFORE: Duration = Duration::from_mins(10);
-/// How long credentials are used at least, also where their provider only gives short-lived ones.
+/// Least time that credentials are used, also where their provider only gives short-lived ones.
 const USE_FOR: Duration = Duration::from_mins(1);
 
 /// Asks the person at the terminal for a code; the argument is the question.
 pub type Prompt = Arc<dyn Fn(&str) -> std::io::Result<String> + Send + Sync>;
 
-/// Where credentials come from.
+/// Source of credentials.
 #[derive(Debug, Clone)]
 enum CredentialSource {
     Fixed(Credentials),
@@ -58,7 +58,7 @@ enum CredentialSource {
 }
 
 impl CredentialSource {
-    /// Where the credentials come from, without them.
+    /// Describes the source, without secrets.
     fn described(&self) -> String {
         match self {
             Self::Fixed(credentials) => {
@@ -143,7 +143,7 @@ impl CredentialChain {
         }
     }
 
-    /// Whether there are credentials. A place that is configured wrongly is told here.
+    /// Returns whether there are credentials. A source that is configured wrongly is an error.
     pub(super) async fn locate(&self, http: &Transport) -> Result<bool, Error> {
         Ok(self.place(http).await?.is_some())
     }

@@ -81,7 +81,7 @@ fn check_host_of_container(settings: &Settings) -> Result<(), Error> {
     Err(Error::Credentials(words))
 }
 
-/// How long something on the same machine may take to answer.
+/// Time limit of an answer from this machine.
 const NEARBY: Duration = Duration::from_secs(2);
 
 impl CredentialChain {

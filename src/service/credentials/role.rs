@@ -38,7 +38,7 @@ pub(super) struct Role {
     pub(super) source: CredentialSource,
 }
 
-/// How often a request was sent, and may be sent.
+/// Count and limit of a request's attempts.
 pub(super) struct Count {
     made: Arc<AtomicU32>,
     most: u32,

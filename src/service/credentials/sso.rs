@@ -15,7 +15,7 @@ use super::time;
 use crate::model::wire::dumps;
 use crate::settings::Settings;
 
-/// How long before its end a session's token is renewed.
+/// Remaining life at which a session's token is renewed.
 const RENEW_BEFORE: Duration = Duration::from_mins(15);
 
 /// A role, and the session that may take it.

@@ -26,7 +26,7 @@ fn settings(home: &Path, globals: Globals, variables: &[(&str, &str)]) -> Settin
     with_globals(globals, &[&NOWHERE[..], &[("HOME", home)], variables].concat())
 }
 
-/// Who signed a request, or why nobody did.
+/// Returns the access key that signed a request, or the error.
 pub(super) fn signer(home: &Path, globals: Globals, variables: &[(&str, &str)]) -> String {
     let stub = Stub::new([Reply::Body(200, "{}")]);
     let globals = Globals { endpoint_url: Some(stub.url()), ..globals };

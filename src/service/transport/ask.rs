@@ -40,13 +40,13 @@ impl Answer {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    /// Whether the same request may be answered otherwise a little later.
+    /// Returns whether the same request may succeed a little later.
     fn is_passing(&self) -> bool {
         matches!(self.status, 429 | 500 | 502..=504)
     }
 }
 
-/// How often a request is sent at most, and how long each attempt and the first wait between two take.
+/// Limit of attempts, first wait between two, and time limits of each attempt.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::service) struct Repetition {
     attempts: u32,

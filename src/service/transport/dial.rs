@@ -97,7 +97,7 @@ async fn open(
 /// An open connection.
 pub(super) struct Link {
     stream: TokioIo<TcpStream>,
-    /// Whether a forward proxy is at the other end, to which requests name their whole URL.
+    /// The other end is a forward proxy, to which requests name their whole URL.
     forwarded: bool,
 }
 

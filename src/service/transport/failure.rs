@@ -8,7 +8,7 @@ use crate::network::{find, tls_reason};
 /// A peer that hangs up in the middle of the handshake.
 const HUNG_UP: &str = "the connection was closed during the handshake";
 
-/// Why a request got no answer.
+/// Error of sending a request.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(in crate::service) enum TransportError {
     #[error("no connection")]

@@ -75,7 +75,7 @@ impl ArchiveReader {
     }
 }
 
-/// Where each file lies, and the files that are kept with holes.
+/// Offset and size of each file, and the files that are stored sparse.
 type FileExtents = (HashMap<String, (u64, u64)>, HashSet<String>);
 
 /// Returns the file itself if it is seekable, or else a copy of its content: a file without a name, which no other
@@ -108,7 +108,7 @@ fn decompressed(mut file: File, compressor: Compressor) -> io::Result<File> {
 struct Headers<'a> {
     file: &'a File,
     position: u64,
-    /// How much more may be read in front of the next file.
+    /// Bytes that may still be read in front of the next file.
     left: &'a Cell<usize>,
 }
 
@@ -204,7 +204,7 @@ fn plain(path: &str) -> &str {
     path.trim_start_matches("./").trim_start_matches('/')
 }
 
-/// Where the file lies that a link leads to, through other links.
+/// Returns offset and size of the file that a link leads to, through other links.
 fn followed(
     path: &str,
     links: &HashMap<String, Vec<String>>,
@@ -262,19 +262,19 @@ impl Files for ArchiveReader {
 }
 
 impl ArchiveReader {
-    /// Whether docker's own tools wrote it, or something like them.
+    /// Returns whether docker's own tools wrote the archive, or tools like them.
     pub(in crate::store) fn is_saved(&self) -> bool {
         [docker::LIST, docker::REPOSITORIES].iter().any(|&path| self.entries.contains_key(path))
     }
 
-    /// Whether it has to be read as a docker archive: it is no OCI archive, or one that lists nothing, as docker 25
-    /// writes it for an image by its digest.
+    /// Returns whether the archive has to be read as a docker archive: it is no OCI archive, or one that lists nothing,
+    /// as docker 25 writes it for an image by its digest.
     pub(in crate::store) fn is_docker_only(&self) -> bool {
         let listed = || files::index(self).map_or(true, |index| !index.is_empty());
         self.is_saved() && !(self.entries.contains_key(MARK) && listed())
     }
 
-    /// Why a file cannot be had, as a sentence goes on.
+    /// Returns why a file cannot be read, as the second half of a sentence.
     pub(in crate::store) fn absence(&self, path: &str) -> &'static str {
         if self.sparse.contains(plain(path)) {
             "it is kept with holes; expected tar without --sparse"
@@ -291,7 +291,7 @@ impl ArchiveReader {
         &self.file
     }
 
-    /// Where a file lies: its offset and its size.
+    /// Returns offset and size of a file.
     pub(in crate::store) fn extent(&self, path: &str) -> Option<(u64, u64)> {
         self.entries.get(plain(path)).copied()
     }

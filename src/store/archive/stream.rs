@@ -36,7 +36,7 @@ struct State {
 
 struct Output {
     pipe: Box<dyn Write + Send>,
-    /// Whether it ends in the middle of a file.
+    /// The stream ended in the middle of a file.
     broken: bool,
 }
 

@@ -59,7 +59,7 @@ impl ArchiveWriter {
         Ok(Self { path, label, docker, state: Mutex::default() })
     }
 
-    /// The same archive under a name that says more than its path.
+    /// Returns this archive with a display name that says more than its path.
     #[must_use]
     pub(in crate::store) fn called(self, label: &str) -> Self {
         Self { label: label.to_owned(), ..self }

@@ -192,7 +192,7 @@ fn tag_of(name: &str) -> Option<&str> {
     split(name).map(|(_, tag)| tag)
 }
 
-/// How a layer is compressed, as its media type ends, and its digest.
+/// Returns a layer's compression, as the suffix of its media type, and its digest.
 fn kind(archive: &ArchiveReader, extent: (u64, u64), identity: Digest) -> io::Result<(&'static str, Digest)> {
     let (start, size) = extent;
     let mut magic = Vec::new();

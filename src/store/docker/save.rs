@@ -1,5 +1,5 @@
-//! What makes an archive one that `docker load` takes: `manifest.json`, which lists the images by the files of their
-//! parts, and `repositories`, its older form.
+//! Files that `docker load` needs in an archive: `manifest.json`, which lists the images by the files of their parts,
+//! and `repositories`, its older form.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};

@@ -14,8 +14,8 @@ use super::{Error, Repository};
 use crate::image::RepositoryName;
 use crate::service::{self, Client, Prepared, ServiceError};
 
-/// How often a call is made in all. The transport's own attempts (the AWS retry modes) come first, and are meant for
-/// single calls: in a transfer of minutes the tenth second of a throttle is no reason to give up.
+/// Attempts of each call. The transport's own attempts (the AWS retry modes) come first, and are meant for single
+/// calls: in a transfer of minutes the tenth second of a throttle is no reason to give up.
 const ATTEMPTS: u32 = 6;
 
 /// Number of failures of all calls of a transfer before it is given up, however short each row of failures was: as
@@ -30,7 +30,7 @@ pub(super) struct Calls {
     answered: AtomicBool,
     first_wait: Duration,
     pace: Arc<Pace>,
-    /// How many failures more are borne with: each takes [`COST`], and each answer gives one back.
+    /// Number of further failures before giving up: each takes [`COST`], and each answer gives one back.
     patience: AtomicI64,
     pub(super) retries: RetryCounter,
 }
@@ -136,8 +136,8 @@ impl Calls {
         Value::Object(input)
     }
 
-    /// Whether waiting helps. A service that was never reached was not lost on the way: its address is wrong. One that
-    /// hung up was reached; `service` has no other sign of that than AWS CLI's words.
+    /// Returns whether a later attempt may succeed. If no call ever reached the service, its address is wrong,
+    /// and waiting does not help. A closed connection counts as reached; `service` tells it only by the AWS CLI's words.
     fn passes(&self, error: &service::Error) -> bool {
         match (error, error.refusal()) {
             (service::Error::Transport(words), _) => {

@@ -24,7 +24,7 @@ use super::{Error, text};
 use crate::image::{Descriptor, Digest};
 use crate::store;
 
-/// How long a URL is used.
+/// Time that a URL is used.
 const LASTING: Duration = Duration::from_mins(30);
 
 /// The layers of a repository.
@@ -33,7 +33,7 @@ pub(super) struct Layers {
     connections: Connections,
     files: bool,
     lanes: Arc<Lanes>,
-    /// Where layers are downloaded from, and since when that is known.
+    /// Download URLs of layers, and the time of each answer.
     urls: Mutex<HashMap<Digest, (Url, Instant)>>,
 }
 
@@ -43,7 +43,7 @@ impl Layers {
         Self { calls, connections, files, lanes: Arc::default(), urls: Mutex::default() }
     }
 
-    /// Where a layer is downloaded from; asked anew where a URL was refused or is old.
+    /// Returns the download URL of a layer; asked anew if a URL was refused or is old.
     async fn fresh_url(&self, blob: &Descriptor, refused: bool) -> Result<Url, Error> {
         let known = self.urls().get(&blob.digest).cloned();
         if let Some((url, _)) = known.filter(|(_, since)| !refused && since.elapsed() < LASTING) {

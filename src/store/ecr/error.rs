@@ -3,7 +3,7 @@
 use crate::image::{Digest, RepositoryName};
 use crate::service;
 
-/// Why a repository of Amazon ECR cannot do what it was asked.
+/// Error of a repository of Amazon ECR.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The service said no, or could not be reached.
@@ -32,7 +32,7 @@ pub enum Error {
     Upload {
         /// The blob.
         digest: Digest,
-        /// Why not.
+        /// Reason for the failure.
         reason: String,
     },
     /// A tag stays where it is.

@@ -31,7 +31,7 @@ use crate::store;
 const BATCH: usize = 100;
 const MEBIBYTE: usize = 1024 * 1024;
 
-/// Which repository, and where it is.
+/// Repository of Amazon ECR: its name and account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Repository {
     /// The account whose registry it is in; `None` for the caller's own.

@@ -22,9 +22,9 @@ const RATES: [(&str, u32); 8] = [
     ("GetDownloadUrlForLayer", 3000),
 ];
 
-/// How far ahead a bucket may be filled up: what is more is the work of a clock that was set.
+/// Limit of the wait for a bucket: what is more is the work of a clock that was set.
 const MAX_WAIT: Duration = Duration::from_mins(1);
-/// How often it is tried to lock the file that programs share. Whoever has it is done in microseconds.
+/// Attempts to lock the file that programs share. Its holder is done in microseconds.
 const TRIES: usize = 200;
 
 /// A bucket of tokens for each operation.
@@ -37,7 +37,7 @@ pub(super) struct Pace {
 struct Buckets {
     /// The time since 1970 at which each bucket is full again.
     full: [Duration; RATES.len()],
-    /// The same, for all programs of this user on this machine.
+    /// Rates shared by all programs of this user on this machine.
     shared: Option<File>,
 }
 
@@ -51,7 +51,7 @@ impl Pace {
         Arc::clone(paces.entry(file.to_owned()).or_insert_with(|| Arc::new(Self::shared(file))))
     }
 
-    /// Where the file cannot be used, this process keeps the rates alone.
+    /// Opens the shared rates; if the file cannot be used, this process keeps the rates alone.
     fn shared(file: &Path) -> Self {
         let opened = || {
             let folder = Folder::create_private(file.parent()?).ok()?;

@@ -118,7 +118,7 @@ fn allowed(answer: Result<Value, Error>) -> Result<Option<Value>, Error> {
     }
 }
 
-/// Which tags of a repository stay where they are.
+/// Mutability of a repository's tags.
 struct Mutability {
     setting: String,
     exclusions: Vec<String>,

@@ -21,13 +21,13 @@ use crate::store;
 /// The service names the size of parts; what it may name is between ECR's limits for a part.
 const MIN_PART: usize = 5 * MEBIBYTE;
 const MAX_PART: usize = 20 * MEBIBYTE;
-/// How many parts the memory is to be good for, so that as many layers move at once as by default.
+/// Number of parts that the memory must hold, so that as many layers move at once as by default.
 const PARTS_IN_MEMORY: usize = 4;
 /// An upload has at most this many parts.
 const MAX_PARTS: u64 = 4200;
-/// How often an upload that the service has forgotten is begun again.
+/// Attempts of an upload that the service has forgotten.
 const UPLOADS: u32 = 3;
-/// How often in a row the service may name an offset without anything arriving in between.
+/// Limit of corrected offsets in a row without progress in between.
 const CORRECTIONS: u32 = 5;
 
 struct Upload<'a> {
@@ -135,7 +135,7 @@ async fn initiate(store: &Ecr) -> Result<(String, Option<u64>), Error> {
     Ok((identifier.to_owned(), number(&answer, "partSize")))
 }
 
-/// Whether there is nothing to go on with: the layer is there, or the service does not want what it has of it.
+/// Returns whether the upload cannot be resumed: the layer is complete, or the service refuses its bytes.
 fn is_over(result: &Result<Written, store::Error>) -> bool {
     match result {
         Ok(_) => true,
@@ -146,7 +146,7 @@ fn is_over(result: &Result<Written, store::Error>) -> bool {
     }
 }
 
-/// Whether a layer was refused for what it is.
+/// Returns whether a layer was refused as invalid.
 fn is_refused(error: &store::Error) -> bool {
     matches!(error, store::Error::Ecr(Error::Service(error)) if error.code() == Some("InvalidLayerException"))
 }

@@ -150,14 +150,14 @@ impl Folder {
         Ok(rustix::fs::unlinkat(&self.handle, name, AtFlags::empty())?)
     }
 
-    /// Whether a name is that of an open file.
+    /// Returns whether a name is that of an open file.
     pub(crate) fn has(&self, name: &str, file: &File) -> bool {
         let named = rustix::fs::statat(&self.handle, name, AtFlags::SYMLINK_NOFOLLOW);
         let same = |named: Stat, own: Stat| (named.st_dev, named.st_ino) == (own.st_dev, own.st_ino);
         matches!((named, rustix::fs::fstat(file)), (Ok(named), Ok(own)) if same(named, own))
     }
 
-    /// Whether nothing is in it.
+    /// Returns whether the folder is empty.
     pub(crate) fn is_empty(&self) -> io::Result<bool> {
         Ok(self.entries()?.is_empty())
     }

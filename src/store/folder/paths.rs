@@ -106,13 +106,13 @@ impl Folder {
         fs::remove_file(self.path.join(name))
     }
 
-    /// Whether a name is that of an open file.
+    /// Returns whether a name is that of an open file.
     pub(crate) fn has(&self, name: &str, file: &File) -> bool {
         let named = platform::identity_of(&self.path.join(name));
         matches!((named, platform::identity(file)), (Ok(named), Ok(own)) if named == own)
     }
 
-    /// Whether nothing is in it.
+    /// Returns whether the folder is empty.
     pub(crate) fn is_empty(&self) -> io::Result<bool> {
         Ok(fs::read_dir(&self.path)?.next().is_none())
     }

@@ -46,12 +46,12 @@ pub(super) struct BlobUpload<'a> {
     blob: &'a Descriptor,
     source: &'a Source,
     parts: Parts,
-    /// Where it is written down for another run.
+    /// Journal entry, from which another run can resume.
     entry: Option<JournalEntry>,
     session: Option<Session>,
     /// Failures in a row without a byte that arrived.
     failures: u32,
-    /// Whether it was begun anew since the last byte that arrived.
+    /// The upload was begun anew since the last byte that arrived.
     restarted: bool,
 }
 
@@ -136,7 +136,7 @@ impl<'a> BlobUpload<'a> {
         Ok(false)
     }
 
-    /// Whether the blob goes with the PUT itself.
+    /// Returns whether the blob goes with the PUT itself.
     fn is_small(&self) -> bool {
         self.blob.size <= SMALL as u64
     }

@@ -1,8 +1,8 @@
-//! What a registry's 401 asks for: `WWW-Authenticate` headers, each with one or more challenges (RFC 9110, 11.6.1).
+//! Parser of a registry's 401: `WWW-Authenticate` headers, each with one or more challenges (RFC 9110, 11.6.1).
 
 use reqwest::header::{HeaderMap, WWW_AUTHENTICATE};
 
-/// How a registry wants to be asked.
+/// Authentication that a registry asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Challenge {
     /// With a token that a realm gives out.

@@ -8,20 +8,20 @@ use super::super::http::is_passing;
 /// The most characters of a registry's own words that are repeated.
 const MAX_WORDS: usize = 300;
 
-/// Why a registry cannot do what it was asked.
+/// Error of a registry.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// It could not be reached, or the connection was lost.
+    /// The registry could not be reached, or the connection was lost.
     #[error("cannot {doing} {place}: {reason}")]
     Unreachable {
         /// The registry and the repository.
         place: String,
         /// The attempted action.
         doing: &'static str,
-        /// Why it failed.
+        /// Reason for the failure.
         reason: String,
     },
-    /// It does not let us in.
+    /// The registry did not accept the login.
     #[error("{place} refused to let us {doing} ({reason}); {hint}")]
     Unauthorized {
         /// The registry and the repository.
@@ -33,7 +33,7 @@ pub enum Error {
         /// The way out.
         hint: String,
     },
-    /// It does not say which repositories it has.
+    /// The registry does not list its repositories.
     #[error("{host} does not list its repositories; name them one by one, without * and ?")]
     NoCatalog {
         /// The registry.
@@ -45,7 +45,7 @@ pub enum Error {
         /// The registry and the repository.
         place: String,
     },
-    /// It has had enough of us for now.
+    /// The registry limits the rate of requests.
     #[error("{place} refused to let us {doing} for now: {reason}")]
     Throttled {
         /// The registry and the repository.
@@ -65,7 +65,7 @@ pub enum Error {
         /// The registry's answer.
         reason: String,
     },
-    /// It said no.
+    /// The registry refused the request.
     #[error("{place} refused to let us {doing}: {reason}")]
     Refused {
         /// The HTTP status.
@@ -80,7 +80,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether the registry does not do this, or not for us, whatever else it may do.
+    /// Returns whether the registry refuses this kind of request, for everybody or for this login.
     pub fn is_denial(&self) -> bool {
         matches!(self, Self::Unauthorized { .. } | Self::Refused { status: 400 | 404 | 405 | 501, .. })
     }
@@ -90,13 +90,13 @@ impl Error {
 pub(super) struct ResponseError {
     pub(super) status: Option<u16>,
     pub(super) reason: String,
-    /// Whether another attempt may succeed.
+    /// Another attempt may succeed.
     pub(super) passing: bool,
-    /// How long the registry asks to be left alone.
+    /// Wait that the registry asks for.
     pub(super) retry_after: Option<Duration>,
-    /// Whether a new token may help: 401, and what Amazon ECR says instead, with 403.
+    /// A new token may help: 401, and what Amazon ECR says instead, with 403.
     pub(super) expired: bool,
-    /// Whether there was no connection at all.
+    /// There was no connection at all.
     pub(super) unreached: bool,
 }
 

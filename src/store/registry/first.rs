@@ -17,7 +17,7 @@ use crate::network::probe::speaks_tls;
 pub(super) enum Settled {
     /// The answer itself.
     Answered(Response),
-    /// Where the request is to go, with whatever the registry wants to know.
+    /// URL of the request, with whatever the registry wants to know.
     At(Url),
 }
 
@@ -60,7 +60,7 @@ impl Reads {
         url
     }
 
-    /// Whether it is not known yet how the registry wants to be asked.
+    /// Returns whether the registry's authentication is not known yet.
     pub(super) fn is_unasked(&self) -> bool {
         *self.challenge() == Authentication::Unknown
     }

@@ -78,7 +78,7 @@ impl<'de> Visitor<'de> for ListVisitor {
 /// The names of a whole list.
 struct NameList {
     names: BTreeSet<String>,
-    /// Whether every page had a list: some registries say `null` where there is nothing.
+    /// Every page had a list: some registries say `null` where there is nothing.
     is_list: bool,
 }
 
@@ -155,8 +155,8 @@ impl Remote {
         Ok(Some(listing))
     }
 
-    /// What a listed tag names. The header is the registry's word, and what is copied later is checked. That there is
-    /// nothing only GET may say: some registries answer 404 or 405 to every HEAD.
+    /// Returns the digest that a listed tag names. The header is not verified here: the
+    /// manifest is, when it is copied. Only GET proves absence: some registries answer 404 or 405 to every HEAD.
     async fn digest_of(&self, tag: &Tag) -> Result<TagLookup, Error> {
         let unreadable = |reason: String| TagLookup::Not(Unreadable { name: tag.to_string(), reason });
         let ask = async || {
@@ -208,7 +208,7 @@ impl Remote {
     }
 }
 
-/// Whether an answer to HEAD says nothing about what GET would answer.
+/// Returns whether an answer to HEAD says nothing about what GET would answer.
 pub(super) fn is_no_answer(status: u16) -> bool {
     status == 501 || ((400..500).contains(&status) && !matches!(status, 401 | 403 | 408 | 429))
 }

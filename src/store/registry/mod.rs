@@ -49,12 +49,12 @@ use super::{
 use crate::image::{Descriptor, Digest, Manifest, Name, Registry, RepositoryName, Tag};
 
 const USER_AGENT: &str = concat!("ecr/", env!("CARGO_PKG_VERSION"));
-/// How often something is attempted where another attempt may help.
+/// Attempts of each request for which another attempt may help.
 const ATTEMPTS: u32 = 6;
-/// How many questions are asked at once.
+/// Limit of concurrent queries.
 const QUESTIONS: usize = 128;
 
-/// How to log in.
+/// Login to a registry.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Login {
     /// Not at all.
@@ -74,7 +74,7 @@ pub struct Remote {
     repository: RepositoryName,
     network: Network,
     answered: AtomicBool,
-    /// Whether it lists referrers itself, once that is known.
+    /// The registry lists referrers itself, once that is known.
     lists_referrers: OnceLock<bool>,
     journal: Option<Journal>,
     reads: Arc<read::Reads>,
@@ -154,8 +154,8 @@ impl Remote {
         error.explain(self.place(), doing, self.is_anonymous)
     }
 
-    /// Does something until it succeeds, as long as another attempt may help. A registry that was never reached was
-    /// not lost on the way: its address is wrong.
+    /// Repeats `attempt` until it succeeds, as long as another attempt may help. If no request ever reached the
+    /// registry, its address is wrong, and waiting does not help.
     async fn repeated<T, F>(&self, doing: &'static str, attempt: impl Fn() -> F) -> Result<T, Error>
     where
         F: Future<Output = Result<T, ResponseError>>,
@@ -178,7 +178,7 @@ impl Remote {
         unreachable!("the last attempt returns")
     }
 
-    /// How long to wait after something went wrong for the so-and-so-many-th time in a row.
+    /// Returns the wait after the `failures`-th failure in a row.
     fn pause(&self, error: &ResponseError, failures: u32) -> Duration {
         let wait = self.network.first_wait * 2u32.pow((failures - 1).min(5));
         error.retry_after.map_or(wait, |asked| asked.max(wait))

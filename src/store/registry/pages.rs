@@ -11,7 +11,7 @@ use super::token::Right;
 use super::{Error, Remote};
 use crate::store::http::is_same_host;
 
-/// How many entries are asked for at once.
+/// Entries asked for at once.
 pub(super) const PAGE: usize = 1000;
 /// The longest page that is read.
 const MAX_PAGE: u64 = 4 * 1024 * 1024;
@@ -94,7 +94,7 @@ fn end_of_link(parameters: &str) -> usize {
     split_end(parameters, ',')
 }
 
-/// Where a character stands outside of quotes, or the end.
+/// Returns the position of a character outside of quotes, or the end.
 fn split_end(text: &str, wanted: char) -> usize {
     let (mut quoted, mut escaped) = (false, false);
     for (at, character) in text.char_indices() {
@@ -109,7 +109,7 @@ fn split_end(text: &str, wanted: char) -> usize {
     text.len()
 }
 
-/// Whether a link's parameters say `rel=next`. Only the first `rel` counts, and it may name several relations.
+/// Returns whether a link's parameters say `rel=next`. Only the first `rel` counts, and it may name several relations.
 fn is_next(parameters: &str) -> bool {
     let mut rest = parameters;
     while !rest.is_empty() {
@@ -173,7 +173,8 @@ mod tests {
         }
     }
 
-    /// As oras 1.3.3 ("not the same origin"); crane 0.20.7 goes there, and skopeo 1.22.0 asks its own host for the path.
+    /// Behaves as oras 1.3.3 ("not the same origin"); crane 0.20.7 goes there, and skopeo 1.22.0 asks its own host for
+    /// the path.
     #[test]
     fn the_next_page_is_never_elsewhere() {
         for target in

@@ -34,7 +34,7 @@ const ANSWER: Duration = Duration::from_mins(2);
 pub(super) struct Reads {
     /// The registry's host, as it is asked.
     pub(super) host: String,
-    /// Whether it is asked with TLS; empty until that is found out, where it is a registry of this machine.
+    /// The registry is asked with TLS; empty until that is found out, for a registry of this machine.
     pub(super) is_secured: OnceLock<bool>,
     pub(super) repository: RepositoryName,
     pub(super) login: Mutex<Login>,
@@ -46,9 +46,9 @@ pub(super) struct Reads {
     pub(super) pushing: Mutex<Option<String>>,
     /// Last `Authorization` header for the catalog.
     pub(super) listing: Mutex<Option<String>>,
-    /// How the registry wants to be asked.
+    /// Authentication that the registry asks for.
     pub(super) challenge: std::sync::Mutex<Authentication>,
-    /// How many requests failed and were repeated.
+    /// Number of requests that failed and were repeated.
     pub(super) retries: RetryCounter,
     /// Connections for downloads beyond one for each blob.
     pub(super) lanes: Arc<Lanes>,
@@ -124,7 +124,7 @@ impl Origin for Reads {
 }
 
 impl Remote {
-    /// Whether the registry is there and lets us in.
+    /// Checks that the registry answers and accepts the login.
     pub async fn greet(&self) -> Result<(), Error> {
         let greeted = match self.reads.greet().await {
             Ok(response) if response.status() == 200 => Ok(()),
@@ -167,7 +167,7 @@ impl Remote {
         self.repeated("look for an image in", ask).await
     }
 
-    /// Whether a tag names an image, as far as the registry says what it names.
+    /// Returns whether a tag names an image, as far as the registry says what it names.
     pub(super) async fn is_named(&self, tag: &Tag, digest: &Digest) -> Result<bool, Error> {
         let ask = async || {
             let response = match self.reads.answer(&Method::HEAD, Resource::Tag(tag)).await {

@@ -11,8 +11,8 @@ use super::token::Right;
 use crate::image::{Content, Descriptor, Digest, Manifest, Name, media_type};
 use crate::store;
 
-/// How registries say that they do not list referrers: 404 by the specification, and the others of those that know no
-/// such path.
+/// Statuses with which registries say that they do not list referrers: 404 by the specification, and the others from
+/// those that know no such path.
 const NOT_LISTED: [u16; 5] = [400, 404, 405, 406, 501];
 /// More than any image has.
 const MAX_COUNT: usize = 10_000;

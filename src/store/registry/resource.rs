@@ -23,9 +23,9 @@ pub(super) enum Resource<'a> {
     Referrers(&'a Digest),
     /// A blob.
     Blob(&'a Digest),
-    /// Where uploads begin.
+    /// Start of uploads.
     Uploads,
-    /// Where a blob of another repository is mounted.
+    /// Mount of another repository's blob.
     Mount { digest: &'a Digest, from: &'a RepositoryName },
 }
 

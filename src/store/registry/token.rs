@@ -1,7 +1,8 @@
-//! Who we are to a registry: its 401 names a realm, and the realm gives a token for the login (the distribution
+//! Authentication at a registry: its 401 names a realm, and the realm gives a token for the login (the distribution
 //! project's "Token Authentication Specification"); where it names none, the login itself goes along, as with ECR.
 //!
-//! The realm is the registry's word alone, and the login goes there: oci-client would send it anywhere.
+//! Only the registry names the realm, and the login is sent there, so the URL is checked first; oci-client would send
+//! it anywhere.
 
 use std::sync::{Arc, MutexGuard, PoisonError};
 
@@ -43,17 +44,17 @@ struct Token {
 /// Authentication that a registry asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Authentication {
-    /// It was not asked yet.
+    /// The registry was not asked yet.
     Unknown,
-    /// It has answered without a challenge.
+    /// The registry has answered without a challenge.
     Nothing,
-    /// It has sent this challenge.
+    /// The registry has sent this challenge.
     Challenges(Challenge),
 }
 
 impl Reads {
-    /// What a request's header says for who asks; empty where nobody wants to know. `stale` is what it said when that
-    /// was not accepted any more; whoever comes first gets a new one for all.
+    /// Returns the `Authorization` header of a request; empty if the registry needs none. `stale` is the header
+    /// that was just refused: the first request with it gets a new one for all.
     pub(super) async fn authorization(
         &self,
         right: Right,
@@ -89,7 +90,7 @@ impl Reads {
         Ok(login.clone())
     }
 
-    /// What a request says for who asks, by the challenge that the registry has sent.
+    /// Returns the `Authorization` header for the challenge that the registry has sent.
     async fn authorize(&self, right: Right, login: &Login) -> Result<String, ResponseError> {
         if let Login::Registry(token) = login {
             return Ok(format!("Bearer {token}"));

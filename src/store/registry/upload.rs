@@ -17,7 +17,7 @@ use super::token::{Right, with};
 use crate::image::Descriptor;
 use crate::store;
 
-/// How much is read and sent at once.
+/// Bytes read and sent at once.
 pub(super) const STEP: usize = 256 * 1024;
 /// Largest blob, in bytes, that is sent with the PUT itself.
 pub(super) const SMALL: usize = 4 * 1024 * 1024;
@@ -25,7 +25,7 @@ pub(super) const SMALL: usize = 4 * 1024 * 1024;
 /// An upload that the registry has begun.
 pub(super) struct Session {
     pub(super) place: Url,
-    /// Whether the registry must be asked how many bytes it has, since something went wrong.
+    /// The registry must be asked how many bytes it has, since something went wrong.
     pub(super) doubtful: bool,
     /// Offset of the next byte that the registry wants.
     pub(super) next: u64,
@@ -39,7 +39,7 @@ impl Session {
     }
 }
 
-/// What became of the request to mount a blob.
+/// Result of a request to mount a blob.
 enum Mount {
     /// The registry has mounted it.
     Done,
@@ -143,7 +143,7 @@ impl Remote {
     }
 }
 
-/// Where an upload goes on, as an answer says it.
+/// Returns the upload's next URL from an answer.
 pub(super) fn moved(from: &Url, response: &Response) -> Result<Option<Url>, ResponseError> {
     let Some(place) = response.headers().get(LOCATION) else { return Ok(None) };
     let place = place.to_str().ok().and_then(|place| from.join(place).ok());

@@ -1,4 +1,4 @@
-//! Which layers of a transfer are compressed, and how.
+//! Choice of the layers of a transfer that are compressed, and of the method.
 
 use indexmap::IndexMap;
 use serde::Deserialize;
@@ -13,11 +13,11 @@ use crate::transfer::{Error, Options};
 /// The compression of a transfer, and what decides which layers it is for.
 pub(super) struct Choice {
     pub(super) compression: Compression,
-    /// Whether somebody asked for it.
+    /// The user asked for compression.
     asked: bool,
     /// Capabilities of the destination; the least if there is none.
     to: Capabilities,
-    /// Whether the image's own digest is asked for.
+    /// The image's own digest is asked for.
     fixed: bool,
 }
 

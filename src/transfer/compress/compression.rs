@@ -8,7 +8,7 @@ use super::cache::CompressionCache;
 use super::rewrite;
 use crate::image::{Descriptor, Digest};
 
-/// How layers can be compressed.
+/// Compression method of layers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
     /// Gzip, which every runtime reads.
@@ -22,9 +22,10 @@ pub enum Method {
 /// Compression method and level as written on the command line: `gzip`, `zstd:19`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Compression {
-    /// How.
+    /// Compression method.
     pub method: Method,
-    /// How hard; `None` for the method's usual level, and then layers that have this form already stay as they are.
+    /// Compression level; `None` for the method's usual level, and then layers that have this form already stay as they
+    /// are.
     pub level: Option<u8>,
 }
 
@@ -110,7 +111,7 @@ impl fmt::Display for Compression {
     }
 }
 
-/// How a layer is packed, as its media type says it.
+/// Compression of a layer, as its media type says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum LayerEncoding {
     Uncompressed,

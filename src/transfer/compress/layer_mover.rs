@@ -35,7 +35,7 @@ pub(super) struct LayerMover {
     work: Arc<Work>,
 }
 
-/// What layers are doing.
+/// Progress of a transfer's layers.
 #[derive(Debug, Default)]
 pub(super) struct Work {
     /// Number of layers that are being compressed.

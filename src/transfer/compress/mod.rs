@@ -56,8 +56,8 @@ pub(super) struct LayerCompression {
 }
 
 impl LayerCompression {
-    /// What there is to compress; `None` where everything stays as it is: for layers of docker's places that nobody
-    /// asked to compress also where the image's own digest is asked for.
+    /// Plans the compression; `None` if all layers stay as they are, which layers of docker's places that nobody asked
+    /// to compress also do if the image's own digest is asked for.
     pub(super) async fn of(
         source: &Shared,
         destination: Option<&Shared>,

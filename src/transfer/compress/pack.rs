@@ -24,13 +24,13 @@ const AHEAD: usize = 1;
 /// Memory per block in bytes: a compressor and its output.
 const MEMORY: usize = 4 * deflate::BLOCK;
 
-/// Those who compress the blocks of all layers, so many that no processor waits. A block that waits to be compressed
-/// or written keeps a permit, which bounds the memory.
+/// Pool of compressors for the blocks of all layers, so many that no processor waits. A block that waits to be
+/// compressed or written keeps a permit, which bounds the memory.
 #[derive(Clone)]
 pub(super) struct WorkerPool {
     pub(super) handle: Handle,
     pub(super) blocks: Arc<Semaphore>,
-    /// Those of them that are not in use.
+    /// Idle compressors.
     compressors: Arc<Mutex<Vec<BlockCompressor>>>,
     /// Whose layer is sent already.
     pub(super) turn: Arc<Semaphore>,
@@ -110,7 +110,7 @@ impl Drop for CancelOnDrop {
     }
 }
 
-/// Why a layer could not be compressed.
+/// Error of compressing a layer.
 enum Failure {
     Unpack(io::Error),
     Spool(io::Error),

@@ -18,7 +18,7 @@ pub(super) fn new() -> io::Result<(Spool, Filling)> {
     Ok((Spool { file, progress: watched }, filling))
 }
 
-/// How much is there.
+/// Progress of writing.
 struct Progress {
     size: u64,
     whole: bool,
@@ -136,7 +136,7 @@ impl Reader for SpoolReader {
     }
 }
 
-/// Why there is no spool.
+/// Returns the error of writing a spool file.
 pub(super) fn failed(error: io::Error) -> Error {
     Error::io("write a temporary file in", place().as_ref())(error)
 }

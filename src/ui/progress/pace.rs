@@ -1,4 +1,4 @@
-//! How fast a transfer is, over the last seconds.
+//! Rate of a transfer over the last seconds.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -14,12 +14,12 @@ const SAMPLE: Duration = Duration::from_millis(200);
 /// Before that nobody knows how long it will take.
 const SETTLING: Duration = Duration::from_secs(3);
 
-/// How far a transfer is.
+/// Progress and rate of a transfer.
 pub(super) struct Pace {
     bytes: u64,
     moved: u64,
     said: Instant,
-    /// How much had moved at some moments of the last seconds, the oldest first.
+    /// Bytes moved at some moments of the last seconds, the oldest first.
     samples: VecDeque<(Instant, u64)>,
 }
 
@@ -58,7 +58,7 @@ impl Pace {
         self.bytes.saturating_sub(self.moved).checked_div(self.rate(now)).filter(|_| is_steady)
     }
 
-    /// How far it is, how fast, and how long it will take where that is known.
+    /// Describes the progress, the rate, and the remaining time if that is known.
     pub(super) fn text(&self, now: Instant) -> String {
         let left = self.left(now).map_or_else(String::new, |seconds| format!(", {} left", lasting(seconds)));
         let rate = human(self.rate(now));

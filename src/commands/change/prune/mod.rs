@@ -142,7 +142,7 @@ fn finish(
     Ok(if is_braked { ExitCode::from(NO) } else { code })
 }
 
-/// Whether standard input is named among the arguments; it can be read once.
+/// Returns whether standard input is named among the arguments; it can be read once.
 fn reads_stdin(arguments: &PruneArgs) -> anyhow::Result<bool> {
     let texts = arguments.repositories.repositories.iter().chain(&arguments.rule.protect_from);
     match texts.filter(|text| *text == "-").count() {

@@ -28,7 +28,7 @@ pub(super) struct PlanFile {
     value: Value,
 }
 
-/// Why a plan is not carried out.
+/// Error of reading or carrying out a plan.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(super) struct PlanError(pub(super) String);
@@ -221,7 +221,7 @@ fn list_of<'a>(value: &'a Value, name: &str) -> impl Iterator<Item = &'a Value> 
     value[name].as_array().into_iter().flatten()
 }
 
-/// When the images of a plan were fetched to make it: such a pull is nobody's use.
+/// Reads the times at which images of a plan were fetched to make it: such a pull is not a use.
 fn read_fetches(value: &Value) -> anyhow::Result<Vec<OwnFetch>> {
     let mut fetches = Vec::new();
     for image in list_of(value, "going").chain(list_of(value, "untag")) {
@@ -242,7 +242,7 @@ fn reasons(value: &Value, graph: &Graph) -> HashMap<usize, String> {
     each.collect()
 }
 
-/// Whether a repository has tagged images that can be pulled, all of which would go.
+/// Returns whether a repository has tagged images that can be pulled, all of which would go.
 fn empties(there: &Graph, plan: &Graph, going: &[usize]) -> bool {
     let is_tagged = |position: &usize| {
         let image = there.image(*position);

@@ -12,7 +12,7 @@ use super::super::super::images::selection::Repository;
 use crate::image::graph::{Graph, Kind, Time};
 use crate::retention::Protector;
 
-/// How many images are asked about at once.
+/// Limit of concurrent calls about images.
 const CALLS: usize = 4;
 
 /// Asks of each image whether a task or pod uses it or did within this time, and of an index whether one uses any of its
@@ -65,14 +65,15 @@ fn platforms(graph: &Graph, positions: &[usize]) -> (Vec<usize>, HashMap<usize, 
     (wanted, protected)
 }
 
-/// Whether an image is one that a task or pod may run: it is not about another one, and no attestation or the like.
+/// Returns whether an image may be run by a task or pod: it has no subject, and is no attestation, signature, SBOM or
+/// SOCI index.
 fn is_run(graph: &Graph, position: usize) -> bool {
     let is_about_another = graph.is_companion(position) && graph.subjects_of(position).next().is_some();
     let kind = graph.kind(position);
     !is_about_another && !matches!(kind, Kind::Attestation | Kind::Signature | Kind::Sbom | Kind::Soci)
 }
 
-/// How an image is used, as each of its findings says it.
+/// Use of an image, as each of its findings says it.
 #[derive(Debug, Default)]
 struct Use {
     count: u64,

@@ -19,13 +19,13 @@ use crate::store::{Buffers, DEFAULT_MEMORY};
 use crate::transfer::progress::{Progress, Silent};
 use crate::transfer::{self, Options};
 
-/// How many blobs move at once to another repository.
+/// Limit of concurrent blob transfers to another repository.
 const JOBS: usize = 4;
 
 /// A tag that an image is to get.
 #[derive(Debug, Clone)]
 pub(super) struct NewTag {
-    /// As it was written.
+    /// Name as written on the command line.
     pub(super) shown: String,
     pub(super) tag: Tag,
     /// The digest that it names now.
@@ -38,9 +38,9 @@ pub(super) struct NewTag {
 enum Change {
     Create,
     Move,
-    /// It names the image already.
+    /// The tag names the image already.
     Unchanged,
-    /// It names another image and may stay there.
+    /// The tag names another image and may stay there.
     Keep,
 }
 
@@ -61,7 +61,7 @@ impl NewTag {
         Self { shown: shown.to_owned(), tag, names: None, change: Change::Create }
     }
 
-    /// Whether a call has to set it.
+    /// Returns whether a call has to set the tag.
     fn is_sent(&self) -> bool {
         matches!(self.change, Change::Create | Change::Move)
     }
@@ -70,7 +70,7 @@ impl NewTag {
 /// A repository in which an image gets tags.
 pub(super) struct Destination {
     pub(super) repository: Repository,
-    /// Whether it is the repository that the image is in.
+    /// The destination is the repository that the image is in.
     pub(super) is_same: bool,
     pub(super) tags: Vec<NewTag>,
 }

@@ -12,9 +12,9 @@ use crate::image::{Digest, Manifest, media_type};
 #[derive(Debug, Default)]
 pub(super) struct Exact {
     blobs: HashMap<Digest, u64>,
-    /// How many manifests were fetched.
+    /// Number of manifests fetched.
     pub(super) fetched: usize,
-    /// How many images' blobs are not known: archived ones, and such as are gone meanwhile.
+    /// Number of images whose blobs are unknown: archived ones, and those deleted meanwhile.
     pub(super) unknown: usize,
 }
 

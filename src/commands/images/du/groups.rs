@@ -17,13 +17,13 @@ pub(super) struct Group {
     pub(super) images: u64,
     /// The bytes of images that are no index, where shared layers count several times.
     pub(super) bytes: u64,
-    /// The same of archived images, which are not among them.
+    /// Bytes of archived images, which the other sums leave out.
     pub(super) archived: u64,
     /// The bytes of all layers, each once; with `--exact`.
     pub(super) unique: Option<u64>,
     /// The part of them that no other repository has; with `--exact`.
     pub(super) only_here: Option<u64>,
-    /// Whether the unique bytes are all there are.
+    /// All blobs are known, so that the unique bytes are exact.
     pub(super) exact: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Which images of a repository are listed.
+//! Choice of the images of a repository that are listed.
 
 use jiff::Timestamp;
 
@@ -56,7 +56,7 @@ impl<'a> Filter<'a> {
         }
     }
 
-    /// Whether an image has a line of its own. What hangs on another image has none.
+    /// Returns whether an image has a line of its own; children and companions of listed images have none.
     pub(super) fn lists(&self, contents: &Contents, position: usize) -> bool {
         let graph = &contents.graph;
         let image = graph.image(position);
@@ -85,7 +85,7 @@ fn matches_any(globs: &[String], text: &str) -> bool {
     globs.iter().any(|each| glob::matches(each, text))
 }
 
-/// When an image was last used: pushed, or pulled by anybody but us, itself or one of its children.
+/// Returns the last use of an image: its push, or a pull by anybody but us of itself or one of its children.
 fn last_use(contents: &Contents, position: usize) -> Option<Time> {
     let graph = &contents.graph;
     let pulled = |position: usize| {

@@ -126,7 +126,7 @@ impl<'a> ImageRows<'a> {
     }
 }
 
-/// How many images are about this one or one of its children.
+/// Counts the companions of an image and of its children.
 fn references(graph: &Graph, position: usize) -> usize {
     let children = graph.children(position).map(|child| graph.companions(child.position).count());
     graph.companions(position).count() + children.sum::<usize>()

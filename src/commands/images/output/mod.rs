@@ -1,4 +1,4 @@
-//! What the everyday commands print: one object, as a table, JSON, text, Markdown, or not at all.
+//! Result of an everyday command: one object, printed as a table, JSON, text, Markdown, or not at all.
 
 mod grid;
 mod markdown;
@@ -162,14 +162,15 @@ impl Document for Listing<'_> {
 }
 
 impl Listing<'_> {
-    /// Whether there are only failures, which are told on standard error: a head without rows would look like an answer.
+    /// Returns whether there are only failures, which are reported on standard error: a head without rows would look
+    /// like an answer.
     fn has_failed(&self) -> bool {
         self.rows.len() == 0
             && self.more.get("failures").and_then(Value::as_array).is_some_and(|all| !all.is_empty())
     }
 }
 
-/// Where and how a command prints its result.
+/// Printer of a command's result.
 pub(in crate::commands) struct Output<'a> {
     context: &'a Context,
     format: Format,
@@ -234,7 +235,7 @@ impl<'a> Output<'a> {
         printed.context("the output cannot be written")
     }
 
-    /// Whether a person reads the result: a table of which `--query` picks nothing.
+    /// Returns whether the output is for people: a table from which `--query` picks nothing.
     pub(in crate::commands) fn is_for_people(&self) -> bool {
         self.format == Format::Table && self.query.is_none()
     }
@@ -309,7 +310,7 @@ impl<'a> Output<'a> {
         self.context.settings.columns().or(terminal)
     }
 
-    /// Whether to colour: `--color`, else NO_COLOR, else on a terminal.
+    /// Returns whether to colour: `--color`, else NO_COLOR, else on a terminal.
     pub(in crate::commands) fn color(&self) -> bool {
         match self.context.settings.globals().color.as_deref() {
             Some("on") => true,

@@ -17,9 +17,9 @@ const NARROWEST: usize = 10;
 pub(in crate::commands) struct Column {
     /// The head, in capitals.
     pub(in crate::commands) head: &'static str,
-    /// Whether cells are aligned to the right, as numbers are.
+    /// Align cells to the right, as for numbers.
     pub(in crate::commands) right: bool,
-    /// Whether cells go on in the next line where there is no room.
+    /// Wrap cells that do not fit.
     pub(in crate::commands) wraps: bool,
 }
 
@@ -40,7 +40,7 @@ impl Column {
     }
 }
 
-/// How a table is drawn.
+/// Style of a table.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::commands) struct Style {
     /// `None`: as wide as it becomes.

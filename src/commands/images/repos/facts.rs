@@ -1,4 +1,4 @@
-//! What is known of a repository besides its name.
+//! Data about a repository besides its name.
 
 use std::collections::BTreeMap;
 
@@ -89,7 +89,7 @@ async fn usage(repository: &Repository) -> anyhow::Result<Usage> {
     Ok(usage)
 }
 
-/// Whether a repository has something that an operation gets.
+/// Returns whether a repository has the document that an operation gets, by the code (`absent`) of its absence.
 async fn has(repository: &Repository, operation: &'static str, absent: &str) -> anyhow::Result<bool> {
     let input = json!({"repositoryName": repository.name});
     match repository.connection.call(operation, input).await {
@@ -109,7 +109,7 @@ async fn tags(repository: &Repository, description: &Value) -> anyhow::Result<BT
     Ok(tags.filter_map(|tag| Some((text(tag, "Key")?, text(tag, "Value")?))).collect())
 }
 
-/// How a repository is scanned.
+/// Scanning of a repository.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Scan {
     /// `BASIC` or `ENHANCED`; `None` where the registry's configuration may not be read.
@@ -129,7 +129,7 @@ impl ScanRules {
         Self { configuration: connection.scanning_configuration().await }
     }
 
-    /// How a repository is scanned: by the rules of the registry, else as the repository says itself.
+    /// Returns the scanning of a repository: by the registry's rules, else by the repository's own setting.
     pub(super) fn of(&self, description: &Value, name: &str) -> Scan {
         let on_push = description["imageScanningConfiguration"]["scanOnPush"] == true;
         let Some(configuration) = &self.configuration else {
@@ -143,8 +143,8 @@ impl ScanRules {
     }
 }
 
-/// Whether a rule is about a repository. A filter without a wildcard covers names that contain it (Amazon ECR user
-/// guide, "Filters to choose which repositories are scanned").
+/// Returns whether a rule covers a repository. A filter without a wildcard covers names that contain it (Amazon ECR
+/// user guide, "Filters to choose which repositories are scanned").
 fn covers(rule: &Value, name: &str) -> bool {
     rule["repositoryFilters"].as_array().into_iter().flatten().any(|filter| {
         let filter = filter["filter"].as_str().unwrap_or_default();

@@ -82,7 +82,7 @@ fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
 }
 
 impl ReposArgs {
-    /// Whether images have to be asked for.
+    /// Returns whether images have to be listed.
     fn needs_usage(&self) -> bool {
         let sorted = matches!(self.sort, Key::Size | Key::Images | Key::Pushed | Key::Pulled);
         self.usage || self.empty || self.unused.is_some() || sorted

@@ -15,7 +15,7 @@ use crate::ui::progress::count;
 
 /// The most characters that are shown of a line.
 const EXCERPT: usize = 100;
-/// How many of them stand before the place, where a line is longer.
+/// Number of characters shown before the position in a longer line.
 const BEFORE: usize = 40;
 
 /// The most characters of a message.

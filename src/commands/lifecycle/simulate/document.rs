@@ -23,9 +23,9 @@ pub(in crate::commands::lifecycle) struct SimulationDocument<'a> {
     pub(in crate::commands::lifecycle) simulations: &'a [Simulation],
     pub(in crate::commands::lifecycle) failures: &'a Failures,
     pub(in crate::commands::lifecycle) when: SimulatedPeriod,
-    /// Whether each image is shown.
+    /// Show each image.
     pub(in crate::commands::lifecycle) explain: bool,
-    /// Whether account and region are shown.
+    /// Show account and region.
     pub(in crate::commands::lifecycle) registries: bool,
 }
 

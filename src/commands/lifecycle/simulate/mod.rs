@@ -95,7 +95,7 @@ fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SimulatedPeriod {
     pub(super) at: Timestamp,
-    /// How long it goes on.
+    /// Period to simulate.
     pub(super) over: Option<Duration>,
 }
 

@@ -13,7 +13,7 @@ const WEEK: i64 = 7 * 24 * 60 * 60 * 1000;
 /// Images and bytes left at the end of a week.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Week {
-    /// When that is, in milliseconds since 1970.
+    /// Time of the evaluation, in milliseconds since 1970.
     pub(super) at: i64,
     /// Images that can be pulled.
     pub(super) images: usize,

@@ -31,9 +31,9 @@ pub(in crate::commands::lifecycle) struct Simulation {
     pub(super) rules: Vec<RuleEffect>,
     pub(in crate::commands::lifecycle) warnings: Vec<Warning>,
     pub(super) weeks: Vec<Week>,
-    /// How many manifests were fetched.
+    /// Number of manifests fetched.
     pub(in crate::commands::lifecycle) fetched: usize,
-    /// How many indexes list what is not known: archived ones, and such as are gone meanwhile.
+    /// Number of indexes whose children are unknown: archived ones, and those deleted meanwhile.
     pub(super) unknown_indexes: usize,
     /// Objection of `--max`.
     pub(super) over_limit: Option<String>,
@@ -45,9 +45,9 @@ pub(super) struct RuleEffect {
     pub(super) priority: i64,
     pub(super) action: Action,
     pub(super) words: String,
-    /// How many images the rule selects by storage class and tags.
+    /// Number of images the rule selects by storage class and tags.
     pub(super) selected: usize,
-    /// How many of them it acts on.
+    /// Number of images the rule acts on.
     pub(super) images: usize,
     /// The bytes of those; layers that several images share count several times.
     pub(super) bytes: u64,
@@ -131,7 +131,7 @@ impl Simulation {
         is_exceeded.then(|| format!("{expired} of {images} images would expire, which is over --max {text}"))
     }
 
-    /// How many images this happens to.
+    /// Counts the images that the policy does `action` to.
     pub(super) fn count(&self, action: Action) -> usize {
         self.plan.decisions.iter().filter(|decision| decision.action == action).count()
     }

@@ -133,12 +133,12 @@ fn by_rule(
     found
 }
 
-/// Whether an image has a tag that people gave it.
+/// Returns whether an image has a tag other than a companion's.
 fn is_named(image: &Image) -> bool {
     image.tags.iter().any(|tag| CompanionTag::read(tag).is_none())
 }
 
-/// Whether an image has tags, and only such as name another image by its digest.
+/// Returns whether an image has only tags that name another image by its digest.
 fn is_companion(image: &Image) -> bool {
     !image.tags.is_empty() && !is_named(image)
 }

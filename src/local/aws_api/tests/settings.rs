@@ -1,4 +1,4 @@
-//! What registries are configured with: policies, rules, templates, account settings.
+//! Settings of registries: policies, rules, templates, account settings.
 
 use super::*;
 use crate::local::core::registry_id::RepositoryRef;

@@ -9,7 +9,7 @@ const TERMINATOR: &str = "aws4_request";
 /// The longest header that is read; those of AWS's SDKs have some 300 bytes.
 const MAX_LENGTH: usize = 4096;
 
-/// Why a header cannot be understood, for the client.
+/// Error of parsing the header, for the client.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct MalformedAuthorization(&'static str);
@@ -92,7 +92,7 @@ impl Authorization {
         [&self.date, &self.region, &self.service, TERMINATOR]
     }
 
-    /// Whether the signature covers a header.
+    /// Returns whether the signature covers a header.
     pub(super) fn signs(&self, header: &str) -> bool {
         self.signed_headers.iter().any(|name| name == header)
     }

@@ -1,4 +1,4 @@
-//! Who sent a request of the services' API. What a request says of itself is an [`Authorization`]; only an
+//! Authentication of requests to the services' API. What a request says of itself is an [`Authorization`]; only an
 //! [`Authenticator`] makes an [`Identity`] of it, from the very values that it verified.
 
 pub(in crate::local) mod authorization;
@@ -22,7 +22,7 @@ use crate::local::aws_api::error::ApiError;
 use crate::local::core::caller::Caller;
 use crate::local::store::hex::hex;
 
-/// How far the client's clock may be from ours, in seconds.
+/// Tolerated difference between the client's clock and ours, in seconds.
 const SKEW: i64 = 15 * 60;
 /// Headers that must be signed, so that a signature is good for one request only.
 const SIGNED: [&str; 2] = ["host", "x-amz-date"];
@@ -35,7 +35,7 @@ const CONTENT_HASH: &str = "x-amz-content-sha256";
 /// Parameters of a signature in a URL's query.
 const QUERY_SIGNATURE: [&str; 3] = ["X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Signature"];
 
-/// Who sent a request: verified where the server has credentials, as the request says where it has none.
+/// Sender of a request: verified if the server has credentials, else as the request says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Identity {
     principal: Principal,
@@ -52,13 +52,13 @@ impl Identity {
         &self.principal
     }
 
-    /// Whether it signed with temporary credentials.
+    /// Returns whether the request was signed with temporary credentials.
     pub(super) fn is_session(&self) -> bool {
         self.is_session
     }
 
-    /// Whether it may assume a role: any where signatures are not checked; else those listed for its key, those of an
-    /// account whose root it is, and its own.
+    /// Returns whether the sender may assume a role: any if signatures are not checked; else those listed for its key,
+    /// those of an account whose root it is, and its own.
     pub(super) fn may_assume(&self, role: &Principal) -> bool {
         let Some(listed) = &self.may_assume else { return true };
         let is_root = self.principal.arn().ends_with(":root") && self.principal.account() == role.account();
@@ -70,7 +70,7 @@ impl Identity {
         Session::begin(principal, self.issuer.as_deref(), expires_at)
     }
 
-    /// The same as the store's API has it.
+    /// Converts to the store's [`Caller`].
     pub(super) fn into_caller(self, address: String, source: Option<IpAddr>) -> Caller {
         Caller {
             account: self.principal.account().to_owned(),
@@ -122,7 +122,7 @@ impl Authenticator {
         Self { credentials, account, region }
     }
 
-    /// Whether requests must be signed.
+    /// Returns whether requests must be signed.
     pub(super) fn is_strict(&self) -> bool {
         self.credentials.is_some()
     }
@@ -177,7 +177,7 @@ impl Authenticator {
         Ok(UnverifiedRequest { identity, proof: Some(proof.check_head(head)?) })
     }
 
-    /// Who a request says sends it, on a server that checks no signatures.
+    /// Returns the identity that a request claims, on a server that checks no signatures.
     fn claimed(&self, authorization: Option<&Authorization>, session: Option<&Session>) -> Identity {
         let key = authorization.map(|given| given.access_key.as_str()).unwrap_or_default();
         let principal = session.and_then(Session::principal);
@@ -198,7 +198,7 @@ impl Authenticator {
 }
 
 impl UnverifiedRequest {
-    /// Whether the hash of the body is wanted.
+    /// Returns whether the hash of the body is needed.
     pub(super) fn wants_hash(&self) -> bool {
         self.proof.is_some()
     }

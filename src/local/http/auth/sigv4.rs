@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use crate::local::http::auth::authorization::Authorization;
 use crate::local::store::hex::hex;
 
-/// Whether a request, whose body has this SHA-256 in hexadecimal digits, was signed with a secret.
+/// Returns whether a request, whose body has this SHA-256 in hexadecimal digits, was signed with a secret.
 pub(super) fn is_signed_with(
     secret: &str,
     head: &Parts,

@@ -53,7 +53,7 @@ pub(in crate::local::http) fn error_document(status: u16, code: &str, message: &
     format!("<Error>{members}</Error><RequestId>{}</RequestId>", uuid::Uuid::new_v4())
 }
 
-/// Who asks.
+/// Writes the answer to GetCallerIdentity.
 pub(super) fn caller_identity(principal: &Principal) -> String {
     elements(&[("Arn", principal.arn()), ("UserId", &user_id(principal)), ("Account", principal.account())])
 }

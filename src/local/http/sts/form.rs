@@ -25,7 +25,7 @@ impl Form {
         self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    /// Whether a list has members.
+    /// Returns whether a list has members.
     pub(super) fn has_list(&self, name: &str) -> bool {
         self.0.iter().any(|(key, _)| key.strip_prefix(name).is_some_and(|rest| rest.starts_with(".member.")))
     }

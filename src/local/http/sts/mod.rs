@@ -39,7 +39,7 @@ const MAX_BYTES: usize = 64 * 1024;
 /// Result of an action: its members, as XML.
 type Outcome = Result<String, ApiError>;
 
-/// Whether a request is of the query protocol.
+/// Returns whether a request is of the query protocol.
 pub(super) fn is_form(headers: &HeaderMap) -> bool {
     let media_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let media_type = media_type.split(';').next().unwrap_or_default().trim();
@@ -190,7 +190,7 @@ fn refuse_session_policy(state: &State, form: &Form) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// When what is asked for ends, in milliseconds since 1970.
+/// Returns the expiry of the requested credentials, in milliseconds since 1970.
 fn expiry(form: &Form, default: i64, bounds: std::ops::RangeInclusive<i64>) -> Result<i64, ApiError> {
     let seconds = match form.get("DurationSeconds") {
         None => default,

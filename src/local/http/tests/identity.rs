@@ -1,4 +1,4 @@
-//! Who a request is from: only what was verified counts.
+//! Identity of requests: only what was verified counts.
 
 use std::fmt::Write as _;
 
@@ -13,7 +13,7 @@ const KEYS: &str = "[alice]\naws_access_key_id = AKIAALICE\naws_secret_access_ke
                     may_assume = arn:aws:iam::444455556666:role/build\n";
 const ECR: &str = "AmazonEC2ContainerRegistry_V20150921";
 
-/// What a client signs with.
+/// Credentials that a client signs with.
 #[derive(Clone)]
 struct Signer {
     key: String,

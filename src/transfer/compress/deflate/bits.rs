@@ -3,7 +3,7 @@
 /// The bits of a stream, the lowest of a byte first; behind its end there are zeros.
 pub(super) struct Bits<'a> {
     pub(super) stream: &'a [u8],
-    /// How many bytes have been read.
+    /// Number of bytes read.
     pub(super) read: usize,
     pub(super) held: BitBuffer,
 }
@@ -39,7 +39,7 @@ impl<'a> Bits<'a> {
         Self { stream, read: 0, held: BitBuffer { bits: 0, count: 0 } }
     }
 
-    /// What is held when it is 56 bits at least, and how much of the stream is read then.
+    /// Refills `held` to at least 56 bits, and returns it with the new read position.
     #[inline]
     pub(super) fn refilled(&self, mut held: BitBuffer, read: usize) -> (BitBuffer, usize) {
         let bytes = match self.stream.get(read..).and_then(<[u8]>::first_chunk) {
@@ -63,7 +63,7 @@ impl<'a> Bits<'a> {
         self.held.take(count)
     }
 
-    /// How many bits have been used.
+    /// Returns the position in bits.
     pub(super) fn position(&self) -> usize {
         self.read * 8 - self.held.count as usize
     }

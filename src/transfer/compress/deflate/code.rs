@@ -51,7 +51,7 @@ const MAX_LENGTH: usize = 15;
 
 /// A Huffman code, canonical as all of deflate's are.
 pub(super) struct Code {
-    /// How many there are of each length.
+    /// Number of codes of each length.
     counts: [usize; MAX_LENGTH + 1],
     /// In the order of their codes.
     symbols: Vec<usize>,

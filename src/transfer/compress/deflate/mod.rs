@@ -30,7 +30,7 @@ const LEVELS: [i32; 9] = [1, 1, 1, 2, 2, 3, 5, 6, 8];
 /// Compresses one block at a time and is reused. Its memory is that of a libdeflate compressor and two blocks.
 pub(super) struct BlockCompressor {
     compressor: Compressor,
-    /// Where the block is put.
+    /// Uncompressed bytes of the block.
     pub(super) plain: Box<[u8]>,
     room: Box<[u8]>,
 }
@@ -93,7 +93,7 @@ mod tests {
     use super::*;
     use crate::random::Random;
 
-    /// What is easy to pack, what is hard, and what changes between the two.
+    /// Contents that compress well, contents that do not, and changes between the two.
     fn contents() -> Vec<Vec<u8>> {
         let mut state = 1_u64;
         let mut noise = move || {
@@ -115,7 +115,7 @@ mod tests {
         contents
     }
 
-    /// As another library unpacks it; it must need everything.
+    /// Decompresses with another library, which must need all bytes.
     fn unpacked(mut bytes: &[u8]) -> Vec<u8> {
         let mut plain = Vec::new();
         DeflateDecoder::new(&mut bytes).read_to_end(&mut plain).unwrap();
@@ -129,7 +129,7 @@ mod tests {
         compressor.compress(content.len()).unwrap()
     }
 
-    /// What libdeflate makes of it, and ends.
+    /// Compresses with libdeflate.
     fn stream(content: &[u8]) -> Vec<u8> {
         let mut compressor = Compressor::new(CompressionLvl::new(6).unwrap());
         let mut stream = vec![0; compressor.deflate_compress_bound(content.len())];

@@ -3,7 +3,7 @@
 use super::bits::{BitBuffer, Bits};
 use super::code::{Code, Next, Step, WINDOWS, behind_distance, behind_symbol};
 
-/// Where a stream ends, in bits.
+/// End of a stream, in bits.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct End {
     /// Of the mark in the last part's header.
@@ -66,10 +66,10 @@ fn together<const N: usize>(walks: [&mut Walk; N]) {
 struct Walk<'a> {
     bits: Bits<'a>,
     next: Next,
-    /// Where the part began.
+    /// Position of the part's header.
     mark: usize,
     last: bool,
-    /// How symbols and distances are written in this part.
+    /// Codes of symbols and distances in this part.
     codes: [Code; 2],
     /// For each that can be next, the steps over the bits that can be seen.
     steps: [[Step; WINDOWS]; 4],
