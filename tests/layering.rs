@@ -295,6 +295,19 @@ fn reached_from<'a>(files: &'a [LocalFile], from: &'a LocalFile) -> BTreeSet<&'a
     reached
 }
 
+/// What the core takes and answers are types; JSON is made and read by the APIs in front of it, and by rows of the
+/// database that keep it, through serde.
+#[test]
+fn the_core_of_local_has_no_untyped_json() {
+    let core = Path::new(SOURCES).join("local/core");
+    for source in sources().into_iter().filter(|source| source.path.starts_with(&core)) {
+        for path in paths(&source.code, "serde_json") {
+            let is_untyped = ["Map", "Number", "Value", "json", "value"].contains(&path[0].as_str());
+            assert!(!is_untyped, "{}: serde_json::{}", source.path.display(), path.join("::"));
+        }
+    }
+}
+
 /// Files that import each other in a circle are read as one. They lie in one folder, and are few.
 #[test]
 fn circles_within_local_are_small_and_in_one_folder() {

@@ -96,6 +96,11 @@ impl Policy {
         &self.rules
     }
 
+    /// The document of a policy without white space, its members in the order they came in.
+    pub fn compact(text: &str) -> String {
+        serde_json::from_str::<Value>(text).unwrap_or_default().to_string()
+    }
+
     /// Like [`parse`](Self::parse), with everything that is wrong and where.
     pub(super) fn examine(text: &str) -> Result<Self, PolicyError> {
         let Ok(Value::Object(document)) = serde_json::from_str(text) else {

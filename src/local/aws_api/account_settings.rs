@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use crate::local::aws_api::call::Call;
 use crate::local::aws_api::error::ApiError;
 use crate::local::aws_api::paging::Page;
-use crate::local::aws_api::responses::invalid;
-use crate::local::core::settings::{Kind, Setting, value_or};
+use crate::local::aws_api::responses::{configuration, invalid};
+use crate::local::core::settings::{Kind, Setting};
 use crate::local::store::time;
 
 /// The settings that there are: their name, what holds until they are set, and what they can be set to.
@@ -33,7 +33,8 @@ pub(in crate::local) fn get_setting(call: &Call<'_>) -> Result<Value, ApiError> 
     let (name, default, _) = setting(call)?;
     let kept =
         call.read(|connection| Ok(Setting::get(connection, &call.scope(), Kind::AccountSetting, name)?))?;
-    Ok(json!({ "name": name, "value": kept.map_or_else(|| json!(default), |kept| kept.value) }))
+    let value = kept.and_then(|kept| kept.value()).unwrap_or_else(|| default.to_owned());
+    Ok(json!({ "name": name, "value": value }))
 }
 
 /// PutAccountSetting
@@ -47,7 +48,7 @@ pub(in crate::local) fn put_setting(call: &Call<'_>) -> Result<Value, ApiError> 
         )));
     }
     call.write(|transaction| {
-        Ok(Setting::put(transaction, &call.scope(), Kind::AccountSetting, name, &json!(value), call.now)?)
+        Ok(Setting::put(transaction, &call.scope(), Kind::AccountSetting, name, &value, call.now)?)
     })?;
     Ok(json!({ "name": name, "value": value }))
 }
@@ -65,7 +66,7 @@ pub(in crate::local) fn register_exclusion(call: &Call<'_>) -> Result<Value, Api
         }
         let (kind, noun) = (Kind::PullTimeExclusion, "pull time update exclusions");
         Setting::check_count(transaction, &scope, kind, MAX_EXCLUSIONS, noun)?;
-        Ok(Setting::put(transaction, &scope, kind, principal, &Value::Null, call.now)?)
+        Ok(Setting::put(transaction, &scope, kind, principal, &(), call.now)?)
     })?;
     Ok(json!({ "principalArn": principal, "createdAt": time::number(call.now) }))
 }
@@ -99,8 +100,7 @@ pub(in crate::local) fn list_exclusions(call: &Call<'_>) -> Result<Value, ApiErr
 
 /// GetRegistryCatalogData
 pub(in crate::local) fn get_catalog(call: &Call<'_>) -> Result<Value, ApiError> {
-    let data =
-        call.read(|connection| Ok(value_or(connection, &call.scope(), Kind::CatalogData, json!({}))?))?;
+    let data = configuration(call, Kind::CatalogData, json!({}))?;
     Ok(json!({ "registryCatalogData": data }))
 }
 

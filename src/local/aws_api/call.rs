@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use rusqlite::{Connection, Transaction};
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::local::aws_api::error::ApiError;
@@ -72,6 +73,14 @@ impl Call<'_> {
     /// A structure of the input.
     pub(in crate::local) fn structure(&self, member: &str) -> Option<&Map<String, Value>> {
         self.input.get(member).and_then(Value::as_object)
+    }
+
+    /// A member of the input as a type of the core; `None` where it is absent.
+    pub(in crate::local) fn typed<T: DeserializeOwned>(&self, member: &str) -> Result<Option<T>, ApiError> {
+        let value = self.input.get(member).filter(|value| !value.is_null());
+        let wrong =
+            |error| ApiError::new("SerializationException", format!("{member} cannot be read: {error}"));
+        value.map(T::deserialize).transpose().map_err(wrong)
     }
 
     /// A string inside a structure of the input.

@@ -41,7 +41,9 @@ pub(in crate::local) fn delete(call: &Call<'_>) -> Result<Value, ApiError> {
 pub(in crate::local) fn kept(call: &Call<'_>, connection: &Connection) -> Result<Value, ApiError> {
     let scope = call.scope();
     match Setting::get(connection, &scope, Kind::Signing, "")? {
-        Some(kept) => Ok(json!({ "registryId": scope.account, "signingConfiguration": kept.value })),
+        Some(kept) => {
+            Ok(json!({ "registryId": scope.account, "signingConfiguration": kept.value::<Value>() }))
+        }
         None => Err(ApiError::new(
             "SigningConfigurationNotFoundException",
             format!("Signing configuration does not exist in the registry with id '{}'", scope.account),

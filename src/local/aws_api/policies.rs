@@ -64,7 +64,7 @@ pub(in crate::local) fn put_registry(call: &Call<'_>) -> Result<Value, ApiError>
     validate(text, PolicyKind::Registry, call.service.signing_name).map_err(invalid)?;
     let scope = call.scope();
     call.write(|transaction| {
-        Ok(Setting::put(transaction, &scope, Kind::RegistryPolicy, "", &json!(text), call.now)?)
+        Ok(Setting::put(transaction, &scope, Kind::RegistryPolicy, "", &text, call.now)?)
     })?;
     Ok(json!({ "registryId": scope.account, "policyText": text }))
 }
@@ -86,7 +86,7 @@ pub(in crate::local) fn delete_registry(call: &Call<'_>) -> Result<Value, ApiErr
 fn registry(call: &Call<'_>, connection: &rusqlite::Connection) -> Result<Value, ApiError> {
     let scope = call.scope();
     match Setting::get(connection, &scope, Kind::RegistryPolicy, "")? {
-        Some(policy) => Ok(json!({ "registryId": scope.account, "policyText": policy.value })),
+        Some(policy) => Ok(json!({ "registryId": scope.account, "policyText": policy.value::<String>() })),
         None => Err(ApiError::new(
             "RegistryPolicyNotFoundException",
             format!("Registry policy does not exist in the registry with id '{}'", scope.account),

@@ -79,7 +79,7 @@ pub(in crate::local) fn create(call: &Call<'_>) -> Result<Value, ApiError> {
         }
         let (kind, noun) = (Kind::PullThroughCacheRule, "pull through cache rules");
         Setting::check_count(transaction, &scope, kind, MAX_RULES, noun)?;
-        Setting::put(transaction, &scope, kind, prefix, &Value::Object(rule), call.now)?;
+        Setting::put(transaction, &scope, kind, prefix, &rule, call.now)?;
         Ok(described(&scope, &find(transaction, &scope, prefix)?))
     })
 }
@@ -88,7 +88,7 @@ pub(in crate::local) fn create(call: &Call<'_>) -> Result<Value, ApiError> {
 pub(in crate::local) fn update(call: &Call<'_>) -> Result<Value, ApiError> {
     let (scope, prefix) = (call.scope(), call.required("ecrRepositoryPrefix"));
     call.write(|transaction| {
-        let mut rule = find(transaction, &scope, prefix)?.value;
+        let mut rule: Value = find(transaction, &scope, prefix)?.value().unwrap_or_default();
         if call.text("credentialArn").is_none() && call.text("customRoleArn").is_none() {
             return Err(invalid("Either credentialArn or customRoleArn must be given"));
         }
@@ -136,8 +136,8 @@ pub(in crate::local) fn validate(call: &Call<'_>) -> Result<Value, ApiError> {
         let setting = find(connection, &scope, prefix)?;
         let mut answer = described(&scope, &setting);
         let Some(fetch_results) = call.fetch_results else {
-            let rule =
-                Rule::read(&setting.value, "validation").ok_or_else(|| ApiError::server("no such rule"))?;
+            let rule = setting.value().and_then(|rule| Rule::read(&rule, "validation"));
+            let rule = rule.ok_or_else(|| ApiError::server("no such rule"))?;
             let (scope, repository) = (scope.clone(), prefix.to_owned());
             return Err(UpstreamFetch { scope, repository, rule, wanted: vec![UpstreamItem::Access] }
                 .unmet()

@@ -76,7 +76,7 @@ fn entry(referrer: Referrer) -> Value {
     }
     entry["size"] = json!(length);
     if let Some(annotations) = annotations {
-        entry["annotations"] = Value::Object(annotations);
+        entry["annotations"] = json!(annotations);
     }
     entry["artifactStatus"] = image.status.into();
     entry

@@ -6,12 +6,12 @@ use serde_json::{Value, json};
 
 use crate::local::aws_api::call::Call;
 use crate::local::aws_api::error::ApiError;
-use crate::local::aws_api::responses::{given, invalid};
+use crate::local::aws_api::responses::{configuration, given, invalid};
 use crate::local::core::image_id::ImageId;
 use crate::local::core::registry_id::Scope;
 use crate::local::core::replication::ReplicationConfiguration;
 use crate::local::core::repository::Repository;
-use crate::local::core::settings::{Kind, Setting, value_or};
+use crate::local::core::settings::{Kind, Setting};
 
 /// Rules of one configuration, and destinations in all of them.
 const MAX_RULES: usize = 10;
@@ -61,7 +61,7 @@ pub(in crate::local) fn put(call: &Call<'_>) -> Result<Value, ApiError> {
 pub(in crate::local) fn describe_registry(call: &Call<'_>) -> Result<Value, ApiError> {
     let scope = call.scope();
     let none = json!({ "rules": [] });
-    let configuration = call.read(|connection| Ok(value_or(connection, &scope, Kind::Replication, none)?))?;
+    let configuration = configuration(call, Kind::Replication, none)?;
     Ok(json!({ "registryId": scope.account, "replicationConfiguration": configuration }))
 }
 

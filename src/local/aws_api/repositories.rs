@@ -8,7 +8,7 @@ use crate::local::aws_api::error::ApiError;
 use crate::local::aws_api::paging::Page;
 use crate::local::aws_api::{resource_tags, tag_mutability};
 use crate::local::core::create_repository::{NewRepository, encryption, insert};
-use crate::local::core::repository::Repository;
+use crate::local::core::repository::{CatalogData, Repository, to_json};
 
 /// CreateRepository
 pub(in crate::local) fn create(call: &Call<'_>) -> Result<Value, ApiError> {
@@ -19,9 +19,9 @@ pub(in crate::local) fn create(call: &Call<'_>) -> Result<Value, ApiError> {
         mutability,
         exclusions,
         scan_on_push: call.structure("imageScanningConfiguration").is_some_and(scans),
-        encryption: encryption(call.structure("encryptionConfiguration"), &scope)?,
+        encryption: encryption(call.typed("encryptionConfiguration")?.unwrap_or_default(), &scope)?,
         tags: resource_tags::requested(call)?,
-        catalog: call.structure("catalogData").map(catalog),
+        catalog: call.typed("catalogData")?,
     };
     call.write(|transaction| {
         if Repository::look_up(transaction, &scope, name)?.is_some() {
@@ -41,15 +41,6 @@ pub(in crate::local) fn create(call: &Call<'_>) -> Result<Value, ApiError> {
 
 fn scans(configuration: &Map<String, Value>) -> bool {
     configuration.get("scanOnPush").and_then(Value::as_bool).unwrap_or_default()
-}
-
-/// Catalog data that a public repository shows, of those that were put. A logo is accepted and not kept: there is no
-/// place to show it at, so no `logoUrl` is answered.
-fn catalog(input: &Map<String, Value>) -> Value {
-    let mut catalog = input.clone();
-    catalog.shift_remove("logoImageBlob");
-    catalog.insert("marketplaceCertified".to_owned(), false.into());
-    Value::Object(catalog)
 }
 
 /// DescribeRepositories
@@ -102,7 +93,7 @@ pub(in crate::local) fn put_mutability(call: &Call<'_>) -> Result<Value, ApiErro
         let repository = Repository::of(call, transaction)?;
         transaction.execute(
             "UPDATE repository SET mutability = ?2, exclusions = ?3 WHERE id = ?1",
-            params![repository.id, mutability, exclusions.to_string()],
+            params![repository.id, mutability, to_json(&exclusions)],
         )?;
         let described = Repository::of(call, transaction)?.describe(call);
         Ok(described)
@@ -140,11 +131,11 @@ pub(in crate::local) fn get_catalog(call: &Call<'_>) -> Result<Value, ApiError> 
 
 /// PutRepositoryCatalogData
 pub(in crate::local) fn put_catalog(call: &Call<'_>) -> Result<Value, ApiError> {
-    let catalog = call.structure("catalogData").map(catalog).unwrap_or_default();
+    let catalog: CatalogData = call.typed("catalogData")?.unwrap_or_default();
     call.write(|transaction| {
         let repository = Repository::of(call, transaction)?;
         let change = "UPDATE repository SET catalog = ?2 WHERE id = ?1";
-        transaction.execute(change, params![repository.id, catalog.to_string()])?;
+        transaction.execute(change, params![repository.id, to_json(&catalog)])?;
         Ok(json!({ "catalogData": catalog }))
     })
 }

@@ -25,11 +25,11 @@ impl Repository {
             "createdAt": time::number(self.created_at),
             "imageTagMutability": self.mutability,
         });
-        if self.exclusions.as_array().is_some_and(|filters| !filters.is_empty()) {
-            members["imageTagMutabilityExclusionFilters"] = self.exclusions.clone();
+        if !self.exclusions.is_empty() {
+            members["imageTagMutabilityExclusionFilters"] = json!(self.exclusions);
         }
         members["imageScanningConfiguration"] = json!({ "scanOnPush": self.scan_on_push });
-        members["encryptionConfiguration"] = self.encryption.clone();
+        members["encryptionConfiguration"] = json!(self.encryption);
         members
     }
 }

@@ -11,7 +11,7 @@ use crate::local::core::resource_tags::{checked, store, tags_of};
 
 /// The tags that a request brings.
 pub(in crate::local) fn requested(call: &Call<'_>) -> Result<Vec<(String, String)>, ApiError> {
-    Ok(checked(call.list("tags").unwrap_or_default())?)
+    Ok(checked(call.typed("tags")?.unwrap_or_default())?)
 }
 
 /// The repository that `resourceArn` names.

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::local::aws_api::call::Call;
 use crate::local::aws_api::error::ApiError;
 use crate::local::core::repository::Repository;
-use crate::local::core::settings::Setting;
+use crate::local::core::settings::{Kind, Setting};
 use crate::local::store::time;
 
 /// An error about a member that only the newer operations have.
@@ -24,13 +24,23 @@ pub(in crate::local) fn about(repository: &Repository, member: &str, value: impl
 
 /// The members of a setting beside others, in one structure.
 pub(in crate::local) fn described(setting: &Setting, members: &[(&str, Value)]) -> Value {
-    let mut described = setting.value.clone();
+    let mut described: Value = setting.value().unwrap_or_default();
     for (name, value) in members {
         described[*name] = value.clone();
     }
     described["createdAt"] = time::number(setting.created_at);
     described["updatedAt"] = time::number(setting.updated_at);
     described
+}
+
+/// The only setting of a kind as it was put, or what stands for it until it is.
+pub(in crate::local) fn configuration(
+    call: &Call<'_>,
+    kind: Kind,
+    otherwise: Value,
+) -> Result<Value, ApiError> {
+    let setting = call.read(|connection| Ok(Setting::get(connection, &call.scope(), kind, "")?))?;
+    Ok(setting.map_or(otherwise, |setting| setting.value().unwrap_or_default()))
 }
 
 /// A structure of the input as it came; empty where it is absent.

@@ -4,10 +4,10 @@ use serde_json::{Value, json};
 
 use crate::local::aws_api::call::Call;
 use crate::local::aws_api::error::ApiError;
-use crate::local::aws_api::responses::invalid;
+use crate::local::aws_api::responses::{configuration, invalid};
 use crate::local::core::repository::{Repository, arn};
 use crate::local::core::scanning::ScanningConfiguration;
-use crate::local::core::settings::{Kind, Setting, value_or};
+use crate::local::core::settings::{Kind, Setting};
 
 /// Filters of one rule.
 const MAX_FILTERS: usize = 100;
@@ -16,7 +16,7 @@ const MAX_FILTERS: usize = 100;
 pub(in crate::local) fn get(call: &Call<'_>) -> Result<Value, ApiError> {
     let scope = call.scope();
     let none = json!({ "scanType": "BASIC", "rules": [] });
-    let configuration = call.read(|connection| Ok(value_or(connection, &scope, Kind::Scanning, none)?))?;
+    let configuration = configuration(call, Kind::Scanning, none)?;
     Ok(json!({ "registryId": scope.account, "scanningConfiguration": configuration }))
 }
 

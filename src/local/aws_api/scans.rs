@@ -74,7 +74,8 @@ pub(in crate::local) fn describe(call: &Call<'_>) -> Result<Value, ApiError> {
         };
         let is_enhanced = ScanningConfiguration::of(connection, &repository.scope)?.is_enhanced();
         let (scan_ends, age) = (started_at + DURATION, call.now - started_at);
-        let wanted = scan.findings.as_ref().map(|findings| &findings[WANTED]);
+        let findings = scan.findings.and_then(|text| serde_json::from_str::<Value>(&text).ok());
+        let wanted = findings.as_ref().map(|findings| &findings[WANTED]);
         let is_late =
             wanted.and_then(|wanted| wanted["after"].as_i64()).is_some_and(|after| age < DURATION + after);
         let mut answer = about(&repository, "imageId", id.completed(&image));
@@ -82,11 +83,11 @@ pub(in crate::local) fn describe(call: &Call<'_>) -> Result<Value, ApiError> {
             Some(wanted) if age >= DURATION && image.status == "ACTIVE" => {
                 status(wanted, "As `ecr local findings --status` says.")
             }
-            _ => scan_status(&image.status, age, scan.findings.is_some(), is_enhanced),
+            _ => scan_status(&image.status, age, findings.is_some(), is_enhanced),
         };
         let is_done = ["COMPLETE", "ACTIVE"]
             .contains(&answer["imageScanStatus"]["status"].as_str().unwrap_or_default());
-        let Some(mut findings) = scan.findings.filter(|_| is_done) else { return Ok(answer) };
+        let Some(mut findings) = findings.filter(|_| is_done) else { return Ok(answer) };
         if let Some(members) = findings.as_object_mut() {
             members.shift_remove(WANTED);
         }

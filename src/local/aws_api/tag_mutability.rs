@@ -1,13 +1,12 @@
 //! The tag mutability that a request asks for.
 
-use serde_json::Value;
-
 use crate::local::aws_api::call::Call;
 use crate::local::aws_api::error::ApiError;
+use crate::local::core::repository::ExclusionFilter;
 use crate::local::core::tag_mutability::checked;
 
 /// The mutability that a request asks for, with its exclusion filters; `MUTABLE` where it says nothing.
-pub(in crate::local) fn requested(call: &Call<'_>) -> Result<(String, Value), ApiError> {
+pub(in crate::local) fn requested(call: &Call<'_>) -> Result<(String, Vec<ExclusionFilter>), ApiError> {
     let mutability = call.text("imageTagMutability").unwrap_or("MUTABLE");
-    Ok(checked(mutability, call.list("imageTagMutabilityExclusionFilters"))?)
+    Ok(checked(mutability, call.typed("imageTagMutabilityExclusionFilters")?)?)
 }

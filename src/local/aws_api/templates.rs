@@ -1,6 +1,7 @@
 //! Repository creation templates: what a repository gets that the service itself makes.
 
 use rusqlite::Connection;
+use serde::Deserialize as _;
 use serde_json::{Map, Value, json};
 
 use crate::local::aws_api::call::Call;
@@ -9,7 +10,7 @@ use crate::local::aws_api::paging::Page;
 use crate::local::aws_api::responses;
 use crate::local::core::registry_id::Scope;
 use crate::local::core::settings::{Kind, Setting};
-use crate::local::core::templates::{MAX_TEMPLATES, new, text};
+use crate::local::core::templates::{MAX_TEMPLATES, Template};
 use crate::local::core::{lifecycle_policy, policies};
 
 /// CreateRepositoryCreationTemplate
@@ -25,7 +26,7 @@ pub(in crate::local) fn create(call: &Call<'_>) -> Result<Value, ApiError> {
         }
         let noun = "repository creation templates";
         Setting::check_count(transaction, &scope, Kind::Template, MAX_TEMPLATES, noun)?;
-        Setting::put(transaction, &scope, Kind::Template, prefix, &Value::Object(template), call.now)?;
+        Setting::put(transaction, &scope, Kind::Template, prefix, &template, call.now)?;
         answer(&scope, &find(transaction, &scope, prefix)?)
     })
 }
@@ -34,10 +35,7 @@ pub(in crate::local) fn create(call: &Call<'_>) -> Result<Value, ApiError> {
 pub(in crate::local) fn update(call: &Call<'_>) -> Result<Value, ApiError> {
     let (scope, prefix) = (call.scope(), call.required("prefix"));
     call.write(|transaction| {
-        let mut template = match find(transaction, &scope, prefix)?.value {
-            Value::Object(members) => members,
-            _ => Map::new(),
-        };
+        let mut template: Map<String, Value> = find(transaction, &scope, prefix)?.value().unwrap_or_default();
         let given = members(call);
         let mutability = given.get("imageTagMutability").and_then(Value::as_str);
         if mutability.is_some_and(|mutability| !mutability.ends_with("_WITH_EXCLUSION")) {
@@ -45,7 +43,7 @@ pub(in crate::local) fn update(call: &Call<'_>) -> Result<Value, ApiError> {
         }
         template.extend(given);
         check(&template, &scope)?;
-        Setting::put(transaction, &scope, Kind::Template, prefix, &Value::Object(template), call.now)?;
+        Setting::put(transaction, &scope, Kind::Template, prefix, &template, call.now)?;
         answer(&scope, &find(transaction, &scope, prefix)?)
     })
 }
@@ -89,11 +87,14 @@ fn members(call: &Call<'_>) -> Map<String, Value> {
 
 /// Checks everything that a repository made from the template would be given.
 fn check(template: &Map<String, Value>, scope: &Scope) -> Result<(), ApiError> {
-    new(template, scope)?;
-    if let Some(text) = text(template, "repositoryPolicy") {
+    let template = Template::deserialize(template).map_err(|error| {
+        ApiError::new("SerializationException", format!("the template cannot be read: {error}"))
+    })?;
+    template.new_repository(scope)?;
+    if let Some(text) = template.repository_policy() {
         policies::check_repository(text, "ecr")?;
     }
-    if let Some(text) = text(template, "lifecyclePolicy") {
+    if let Some(text) = template.lifecycle_policy() {
         lifecycle_policy::checked(text)?;
     }
     Ok(())

@@ -11,7 +11,7 @@ pub(in crate::local) fn mounts_blobs(
     scope: &Scope,
 ) -> Result<bool, Error> {
     let kept = Setting::get(connection, scope, Kind::AccountSetting, "BLOB_MOUNTING")?;
-    Ok(kept.is_some_and(|kept| kept.value == "ENABLED"))
+    Ok(kept.and_then(|kept| kept.value::<String>()).is_some_and(|value| value == "ENABLED"))
 }
 
 /// Returns whether the pulls of a principal do not count: of an excluded user or role, or of a session of such a

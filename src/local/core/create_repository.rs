@@ -1,13 +1,12 @@
 //! Repositories are created.
 
 use rusqlite::{Connection, params};
-use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::image::host::partition;
 use crate::local::core::error::{Error, ErrorKind};
 use crate::local::core::registry_id::Scope;
-use crate::local::core::repository::Repository;
+use crate::local::core::repository::{CatalogData, Encryption, ExclusionFilter, Repository, to_json};
 use crate::local::core::resource_tags;
 
 /// Repositories of one registry.
@@ -16,11 +15,11 @@ const MAX_REPOSITORIES: i64 = 100_000;
 /// Settings of a repository that is to be created.
 pub(in crate::local) struct NewRepository {
     pub(in crate::local) mutability: String,
-    pub(in crate::local) exclusions: Value,
+    pub(in crate::local) exclusions: Vec<ExclusionFilter>,
     pub(in crate::local) scan_on_push: bool,
-    pub(in crate::local) encryption: Value,
+    pub(in crate::local) encryption: Encryption,
     pub(in crate::local) tags: Vec<(String, String)>,
-    pub(in crate::local) catalog: Option<Value>,
+    pub(in crate::local) catalog: Option<CatalogData>,
 }
 
 /// Makes a repository that is not there yet.
@@ -43,10 +42,10 @@ pub(in crate::local) fn insert(
             name,
             now,
             new.mutability,
-            new.exclusions.to_string(),
+            to_json(&new.exclusions),
             new.scan_on_push,
-            new.encryption.to_string(),
-            new.catalog.as_ref().map(Value::to_string),
+            to_json(&new.encryption),
+            new.catalog.as_ref().map(to_json),
         ],
     )?;
     let repository = Repository::find(connection, scope, name)?;
@@ -70,17 +69,14 @@ fn check_count(connection: &Connection, scope: &Scope) -> Result<(), Error> {
     Err(Error::new(ErrorKind::LimitExceeded, text))
 }
 
-/// The encryption configuration with its defaults: a key is a full ARN, the account's own one where none is named.
-pub(in crate::local) fn encryption(
-    given: Option<&Map<String, Value>>,
-    scope: &Scope,
-) -> Result<Value, Error> {
-    let text = |member: &str| given.and_then(|given| given.get(member)).and_then(Value::as_str);
-    let kind = text("encryptionType").unwrap_or("AES256");
-    let key = text("kmsKey").filter(|key| !key.is_empty());
-    if kind == "AES256" {
+/// The encryption that a request asks for, with its defaults: a key is a full ARN, the account's own one where none is
+/// named.
+pub(in crate::local) fn encryption(given: Encryption, scope: &Scope) -> Result<Encryption, Error> {
+    let Encryption { encryption_type, kms_key } = given;
+    let key = kms_key.filter(|key| !key.is_empty());
+    if encryption_type == "AES256" {
         return match key {
-            None => Ok(json!({ "encryptionType": kind })),
+            None => Ok(Encryption { encryption_type, kms_key: None }),
             Some(_) => Err(Error::parameter(
                 "encryptionConfiguration",
                 "kmsKey can't be set when encryptionType is set as AES256",
@@ -89,12 +85,12 @@ pub(in crate::local) fn encryption(
     }
     let prefix = format!("arn:{}:kms:{}:{}:", partition(&scope.region), scope.region, scope.account);
     let key = match key {
-        Some(key) if key.starts_with("arn:") => key.to_owned(),
+        Some(key) if key.starts_with("arn:") => key,
         Some(key) if key.starts_with("alias/") => format!("{prefix}{key}"),
         Some(key) => format!("{prefix}key/{key}"),
         None => format!("{prefix}key/{}", own_key(scope)),
     };
-    Ok(json!({ "encryptionType": kind, "kmsKey": key }))
+    Ok(Encryption { encryption_type, kms_key: Some(key) })
 }
 
 /// The id of the key that AWS would manage for this account and region: always the same one.

@@ -1,7 +1,6 @@
 //! Lifecycle policies, as they are checked and kept.
 
 use rusqlite::Connection;
-use serde_json::Value;
 
 use crate::lifecycle::Policy;
 use crate::local::core::error::Error;
@@ -16,8 +15,7 @@ pub(in crate::local) fn checked(text: &str) -> Result<(String, Policy), Error> {
         Error::parameter("LifecyclePolicyText", &format!("Lifecycle policy validation failure: {told}"))
     };
     let policy = Policy::parse(text).map_err(refused)?;
-    let document: Value = serde_json::from_str(text).unwrap_or_default();
-    Ok((document.to_string(), policy))
+    Ok((Policy::compact(text), policy))
 }
 
 /// Gives a repository its policy.

@@ -46,7 +46,7 @@ pub(in crate::local) fn of(
 ) -> Result<ApplicablePolicies, Error> {
     let mut kept = ApplicablePolicies::default();
     let registry = Setting::get(connection, scope, Kind::RegistryPolicy, "")?;
-    kept.texts.extend(registry.and_then(|policy| policy.value.as_str().map(str::to_owned)));
+    kept.texts.extend(registry.and_then(|policy| policy.value::<String>()));
     let repository = match name {
         Some(name) => Repository::look_up(connection, scope, name)?,
         None => None,

@@ -1,8 +1,8 @@
 //! Referrers: the images that name another one as their subject, listed, and deleted after it.
 
+use indexmap::IndexMap;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use serde::Deserialize;
-use serde_json::{Map, Value};
 
 use crate::local::core::error::Error;
 use crate::local::core::image::{COLUMNS, Image, STATUS};
@@ -29,12 +29,13 @@ pub(in crate::local) struct Referrer {
     pub(in crate::local) image: Image,
     /// The bytes of its manifest.
     pub(in crate::local) length: usize,
-    pub(in crate::local) annotations: Option<Map<String, Value>>,
+    /// The annotations of its manifest, which are texts (OCI image-spec, annotations.md).
+    pub(in crate::local) annotations: Option<IndexMap<String, String>>,
 }
 
 #[derive(Deserialize)]
 struct Annotated {
-    annotations: Option<Map<String, Value>>,
+    annotations: Option<IndexMap<String, String>>,
 }
 
 /// One page of referrers in the order of their rows, and whether there are more.
@@ -50,7 +51,7 @@ pub(in crate::local) fn list(
                AND (?5 IS NULL OR artifact_type IN (SELECT value FROM json_each(?5)))
          ORDER BY image.id"
     ))?;
-    let types = query.artifact_types.map(|types| Value::from(types).to_string());
+    let types = query.artifact_types.map(|types| serde_json::to_string(types).expect("texts are JSON"));
     let mut rows = statement.query(params![repository, query.subject, query.after, query.status, types])?;
     let (mut referrers, mut bytes) = (Vec::new(), 0);
     while let Some(row) = rows.next()? {

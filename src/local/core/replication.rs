@@ -2,7 +2,6 @@
 
 use rusqlite::{Connection, params};
 use serde::Deserialize;
-use serde_json::json;
 
 use crate::local::core::create_repository::{NewRepository, insert};
 use crate::local::core::error::Error;
@@ -11,7 +10,7 @@ use crate::local::core::image_id::{ImageId, image_of_tag};
 use crate::local::core::local::Local;
 use crate::local::core::referrers::{adopt, remove};
 use crate::local::core::registry_id::{RepositoryRef, Scope};
-use crate::local::core::repository::Repository;
+use crate::local::core::repository::{Encryption, Repository};
 use crate::local::core::settings::{Kind, RepositoryFilter, configured};
 use crate::local::core::tag_mutability::is_immutable;
 use crate::local::core::templates::create_from_template;
@@ -177,9 +176,9 @@ pub(in crate::local) fn make_repository(
     let made = create_from_template(connection, &reference, occasion, now)?;
     let new = NewRepository {
         mutability: "MUTABLE".to_owned(),
-        exclusions: json!([]),
+        exclusions: Vec::new(),
         scan_on_push: false,
-        encryption: json!({ "encryptionType": "AES256" }),
+        encryption: Encryption::default(),
         tags: Vec::new(),
         catalog: None,
     };

@@ -1,7 +1,8 @@
 //! A repository as the database has it.
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
-use serde_json::Value;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 pub(in crate::local) use crate::image::host::is_account_id as is_account;
 use crate::image::host::partition;
@@ -15,10 +16,51 @@ pub(in crate::local) struct Repository {
     pub(in crate::local) name: String,
     pub(in crate::local) created_at: i64,
     pub(in crate::local) mutability: String,
-    pub(in crate::local) exclusions: Value,
+    pub(in crate::local) exclusions: Vec<ExclusionFilter>,
     pub(in crate::local) scan_on_push: bool,
-    pub(in crate::local) encryption: Value,
-    pub(in crate::local) catalog: Option<Value>,
+    pub(in crate::local) encryption: Encryption,
+    pub(in crate::local) catalog: Option<CatalogData>,
+}
+
+/// Filter of the tags to which a repository's mutability does not apply.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::local) struct ExclusionFilter {
+    pub(in crate::local) filter_type: String,
+    pub(in crate::local) filter: String,
+}
+
+/// Encryption of the layers at rest, with the ARN of the key where there is one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(in crate::local) struct Encryption {
+    pub(in crate::local) encryption_type: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::local) kms_key: Option<String>,
+}
+
+impl Default for Encryption {
+    fn default() -> Self {
+        Self { encryption_type: "AES256".to_owned(), kms_key: None }
+    }
+}
+
+/// What the gallery shows of a public repository. A logo is accepted and not kept: there is no place to show it at, so no
+/// `logoUrl` is answered.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(in crate::local) struct CatalogData {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    architectures: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    operating_systems: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    about_text: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usage_text: Option<String>,
+    marketplace_certified: bool,
 }
 
 const COLUMNS: &str = "id, name, created_at, mutability, exclusions, scan_on_push, encryption, catalog";
@@ -61,17 +103,17 @@ impl Repository {
     }
 
     fn from_row(scope: &Scope, row: &Row<'_>) -> rusqlite::Result<Self> {
-        let json = |text: String| serde_json::from_str(&text).unwrap_or_default();
+        let catalog: Option<String> = row.get(7)?;
         Ok(Self {
             id: row.get(0)?,
             scope: scope.clone(),
             name: row.get(1)?,
             created_at: row.get(2)?,
             mutability: row.get(3)?,
-            exclusions: json(row.get(4)?),
+            exclusions: from_json(&row.get::<_, String>(4)?),
             scan_on_push: row.get(5)?,
-            encryption: json(row.get(6)?),
-            catalog: row.get::<_, Option<String>>(7)?.map(json),
+            encryption: from_json(&row.get::<_, String>(6)?),
+            catalog: catalog.map(|text| from_json(&text)),
         })
     }
 
@@ -79,6 +121,16 @@ impl Repository {
     pub(in crate::local) fn place(&self) -> String {
         format!("repository with name '{}' in the registry with id '{}'", self.name, self.scope.account)
     }
+}
+
+/// Reads a column that holds JSON.
+fn from_json<T: DeserializeOwned + Default>(text: &str) -> T {
+    serde_json::from_str(text).unwrap_or_default()
+}
+
+/// The JSON of a column.
+pub(in crate::local) fn to_json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect("structures of texts are JSON")
 }
 
 /// The Amazon resource name of a repository.

@@ -1,13 +1,13 @@
 //! A request of either API, once it is known who makes it and which repository it is about.
 
 use rusqlite::Connection;
-use serde_json::{Map, Value};
 
 use crate::local::core::authorization::{AuthorizationRequest, Requester};
 use crate::local::core::error::Error;
 use crate::local::core::local::Local;
 use crate::local::core::registry_id::RepositoryRef;
 use crate::local::core::repository::Repository;
+use crate::local::core::templates::Template;
 use crate::local::core::upstream::FetchResults;
 use crate::local::core::{policies, templates};
 use crate::local::store::time;
@@ -61,12 +61,8 @@ impl<'a> Request<'a> {
 
     /// Refuses to create a repository whose policy would keep the client that pushes from setting another one, as
     /// SetRepositoryPolicy does.
-    fn check_template_policy(
-        &self,
-        repository: &RepositoryRef,
-        template: &Map<String, Value>,
-    ) -> Result<(), Error> {
-        match templates::text(template, "repositoryPolicy") {
+    fn check_template_policy(&self, repository: &RepositoryRef, template: &Template) -> Result<(), Error> {
+        match template.repository_policy() {
             Some(text) if self.is_locked_out_by(repository, text) => {
                 let reason = "it comes from a repository creation template and would keep you from setting another one; \
                               change the template, or create the repository yourself";

@@ -1,7 +1,7 @@
 //! Tags on repositories: names and values that the owner gives them.
 
 use rusqlite::{Connection, params};
-use serde_json::Value;
+use serde::Deserialize;
 
 use crate::local::core::error::{Error, ErrorKind};
 use crate::local::core::repository::Repository;
@@ -13,17 +13,23 @@ const MAX_KEY: usize = 128;
 
 const MAX_VALUE: usize = 256;
 
-/// Tags as a request has them, found sound.
-pub(in crate::local) fn checked(given: &[Value]) -> Result<Vec<(String, String)>, Error> {
-    let invalid = || Error::new(ErrorKind::InvalidTagParameter, "Tag parameters are invalid");
-    let text = |tag: &Value, member: &str| tag[member].as_str().unwrap_or_default().to_owned();
+/// A tag as a request or a template has it.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(in crate::local) struct ResourceTag {
+    key: Option<String>,
+    value: Option<String>,
+}
+
+/// Keys and values of tags, found sound.
+pub(in crate::local) fn checked(given: Vec<ResourceTag>) -> Result<Vec<(String, String)>, Error> {
     let mut tags: Vec<(String, String)> = Vec::new();
     for tag in given {
-        let (key, value) = (text(tag, "Key"), text(tag, "Value"));
+        let (key, value) = (tag.key.unwrap_or_default(), tag.value.unwrap_or_default());
         let reserved = key.get(..4).is_some_and(|prefix| prefix.eq_ignore_ascii_case("aws:"));
         let long = key.chars().count() > MAX_KEY || value.chars().count() > MAX_VALUE;
         if key.is_empty() || reserved || long || tags.iter().any(|(other, _)| *other == key) {
-            return Err(invalid());
+            return Err(Error::new(ErrorKind::InvalidTagParameter, "Tag parameters are invalid"));
         }
         tags.push((key, value));
     }

@@ -1,7 +1,6 @@
 //! Scans of images that begin when they are pushed.
 
 use rusqlite::{Connection, OptionalExtension as _, params};
-use serde_json::Value;
 
 use crate::local::core::error::Error;
 use crate::local::core::image::Image;
@@ -10,7 +9,8 @@ use crate::local::core::scanning::ScanningConfiguration;
 
 /// A row of the table `scan`.
 pub(in crate::local) struct Scan {
-    pub(in crate::local) findings: Option<Value>,
+    /// What is to be found, in ECR's own JSON: a document that is answered and never looked into.
+    pub(in crate::local) findings: Option<String>,
     pub(in crate::local) started_at: Option<i64>,
 }
 
@@ -18,11 +18,8 @@ impl Scan {
     pub(in crate::local) fn of(connection: &Connection, image: i64) -> Result<Option<Self>, Error> {
         let query = "SELECT findings, started_at FROM scan WHERE image = ?1";
         let mut statement = connection.prepare_cached(query)?;
-        let scan = statement.query_row([image], |row| {
-            let findings: Option<String> = row.get(0)?;
-            let findings = findings.and_then(|text| serde_json::from_str(&text).ok());
-            Ok(Self { findings, started_at: row.get(1)? })
-        });
+        let scan =
+            statement.query_row([image], |row| Ok(Self { findings: row.get(0)?, started_at: row.get(1)? }));
         Ok(scan.optional()?)
     }
 }

@@ -58,7 +58,7 @@ impl ServerInfo {
     /// Leaves the note, whole or not at all.
     pub(in crate::local) fn announce(&self, folder: &Path) -> io::Result<()> {
         let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        file.write_all(serde_json::json!(self).to_string().as_bytes())?;
+        file.write_all(&serde_json::to_vec(self)?)?;
         file.persist(note(folder)).map(drop).map_err(|error| error.error)
     }
 

@@ -1,12 +1,11 @@
 //! Storage of all configuration of registries and repositories.
 //!
 //! A setting is kept as the document that its operation took, since the operation that reads it answers the same members
-//! again, and policies must stay the text that was put. What decides on something reads it as a type ([`configured`]).
+//! again, and policies must stay the text that was put. What decides on something reads it as a type.
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::local::core::error::{Error, ErrorKind};
 use crate::local::core::registry_id::Scope;
@@ -43,10 +42,11 @@ impl Kind {
 }
 
 /// A setting of a registry. Where a kind has only one, its name is empty.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::local) struct Setting {
     pub(in crate::local) name: String,
-    pub(in crate::local) value: Value,
+    /// The document, as JSON.
+    document: String,
     pub(in crate::local) created_at: i64,
     pub(in crate::local) updated_at: i64,
 }
@@ -59,10 +59,15 @@ impl Setting {
     fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
             name: row.get(0)?,
-            value: serde_json::from_str(&row.get::<_, String>(1)?).unwrap_or_default(),
+            document: row.get(1)?,
             created_at: row.get(2)?,
             updated_at: row.get(3)?,
         })
+    }
+
+    /// The document as a type; `None` where it is of another one.
+    pub(in crate::local) fn value<T: DeserializeOwned>(&self) -> Option<T> {
+        serde_json::from_str(&self.document).ok()
     }
 
     pub(in crate::local) fn get(
@@ -83,14 +88,15 @@ impl Setting {
         scope: &Scope,
         kind: Kind,
         name: &str,
-        value: &Value,
+        value: &impl Serialize,
         now: i64,
     ) -> Result<(), Error> {
+        let document = serde_json::to_string(value).expect("documents have texts for keys");
         connection.execute(
             "INSERT INTO setting (service, account, region, kind, name, value, created_at, updated_at)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7)
              ON CONFLICT DO UPDATE SET value = excluded.value, updated_at = excluded.updated_at",
-            params![scope.service, scope.account, scope.region, kind.name(), name, value.to_string(), now],
+            params![scope.service, scope.account, scope.region, kind.name(), name, document, now],
         )?;
         Ok(())
     }
@@ -166,17 +172,7 @@ pub(in crate::local) fn configured<T: DeserializeOwned + Default>(
     kind: Kind,
 ) -> Result<T, Error> {
     let setting = Setting::get(connection, scope, kind, "")?;
-    Ok(setting.and_then(|setting| T::deserialize(&setting.value).ok()).unwrap_or_default())
-}
-
-/// The value of the only setting of a kind, or what stands for it until it is set.
-pub(in crate::local) fn value_or(
-    connection: &Connection,
-    scope: &Scope,
-    kind: Kind,
-    otherwise: Value,
-) -> Result<Value, Error> {
-    Ok(Setting::get(connection, scope, kind, "")?.map_or(otherwise, |setting| setting.value))
+    Ok(setting.and_then(|setting| setting.value()).unwrap_or_default())
 }
 
 /// A text that a repository is configured with.

@@ -1,16 +1,14 @@
 //! Mutability of tags.
 
-use serde_json::{Value, json};
-
 use crate::image::mutability;
 use crate::local::core::error::Error;
-use crate::local::core::repository::Repository;
+use crate::local::core::repository::{ExclusionFilter, Repository};
 
 /// A mutability and its exclusion filters, found to go together.
 pub(in crate::local) fn checked(
     mutability: &str,
-    filters: Option<&[Value]>,
-) -> Result<(String, Value), Error> {
+    filters: Option<Vec<ExclusionFilter>>,
+) -> Result<(String, Vec<ExclusionFilter>), Error> {
     let name = "imageTagMutabilityExclusionFilters";
     match (mutability.ends_with("_WITH_EXCLUSION"), filters) {
         (true, None) => Err(Error::parameter(
@@ -25,13 +23,12 @@ pub(in crate::local) fn checked(
                 "ImageTagMutabilityExclusionFilters must be null when imageTagMutability is set as {mutability}"
             ),
         )),
-        (_, filters) => Ok((mutability.to_owned(), json!(filters.unwrap_or_default()))),
+        (_, filters) => Ok((mutability.to_owned(), filters.unwrap_or_default())),
     }
 }
 
 /// Returns whether a tag of this repository, once set, cannot be moved.
 pub(in crate::local) fn is_immutable(repository: &Repository, tag: &str) -> bool {
-    let filters = repository.exclusions.as_array().map(Vec::as_slice).unwrap_or_default();
-    let patterns = filters.iter().filter_map(|filter| filter["filter"].as_str());
+    let patterns = repository.exclusions.iter().map(|exclusion| exclusion.filter.as_str());
     mutability::is_immutable(&repository.mutability, patterns, tag)
 }

@@ -1,12 +1,13 @@
 //! Repository creation templates: what a repository gets that the service itself makes.
 
 use rusqlite::Connection;
-use serde_json::{Map, Value};
+use serde::Deserialize;
 
 use crate::local::core::create_repository::{NewRepository, encryption, insert};
 use crate::local::core::error::Error;
 use crate::local::core::registry_id::{RepositoryRef, Scope};
-use crate::local::core::repository::Repository;
+use crate::local::core::repository::{Encryption, ExclusionFilter, Repository};
+use crate::local::core::resource_tags::ResourceTag;
 use crate::local::core::settings::{Kind, Setting};
 use crate::local::core::{lifecycle_policy, policies, resource_tags, tag_mutability};
 
@@ -16,24 +17,44 @@ pub(in crate::local) const MAX_TEMPLATES: i64 = 50;
 /// The prefix that stands for all repositories without another template.
 const ROOT: &str = "ROOT";
 
-pub(in crate::local) fn text<'a>(template: &'a Map<String, Value>, member: &str) -> Option<&'a str> {
-    template.get(member).and_then(Value::as_str).filter(|text| !text.is_empty())
+/// A template, as far as repositories are made from it.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(in crate::local) struct Template {
+    applied_for: Vec<String>,
+    encryption_configuration: Encryption,
+    image_tag_mutability: Option<String>,
+    image_tag_mutability_exclusion_filters: Option<Vec<ExclusionFilter>>,
+    lifecycle_policy: Option<String>,
+    repository_policy: Option<String>,
+    resource_tags: Vec<ResourceTag>,
 }
 
-/// Settings of a repository that is made from the template.
-pub(in crate::local) fn new(template: &Map<String, Value>, scope: &Scope) -> Result<NewRepository, Error> {
-    let list = |member: &str| template.get(member).and_then(Value::as_array).map(Vec::as_slice);
-    let mutability = text(template, "imageTagMutability").unwrap_or("MUTABLE");
-    let (mutability, exclusions) =
-        tag_mutability::checked(mutability, list("imageTagMutabilityExclusionFilters"))?;
-    Ok(NewRepository {
-        mutability,
-        exclusions,
-        scan_on_push: false,
-        encryption: encryption(template.get("encryptionConfiguration").and_then(Value::as_object), scope)?,
-        tags: resource_tags::checked(list("resourceTags").unwrap_or_default())?,
-        catalog: None,
-    })
+impl Template {
+    /// The lifecycle policy of its repositories.
+    pub(in crate::local) fn lifecycle_policy(&self) -> Option<&str> {
+        self.lifecycle_policy.as_deref().filter(|text| !text.is_empty())
+    }
+
+    /// The policy of its repositories.
+    pub(in crate::local) fn repository_policy(&self) -> Option<&str> {
+        self.repository_policy.as_deref().filter(|text| !text.is_empty())
+    }
+
+    /// Settings of a repository that is made from it.
+    pub(in crate::local) fn new_repository(&self, scope: &Scope) -> Result<NewRepository, Error> {
+        let mutability = self.image_tag_mutability.as_deref().filter(|text| !text.is_empty());
+        let filters = self.image_tag_mutability_exclusion_filters.clone();
+        let (mutability, exclusions) = tag_mutability::checked(mutability.unwrap_or("MUTABLE"), filters)?;
+        Ok(NewRepository {
+            mutability,
+            exclusions,
+            scan_on_push: false,
+            encryption: encryption(self.encryption_configuration.clone(), scope)?,
+            tags: resource_tags::checked(self.resource_tags.clone())?,
+            catalog: None,
+        })
+    }
 }
 
 /// The template for a repository that is about to be made: of those for this occasion the one with the longest prefix.
@@ -42,18 +63,16 @@ pub(in crate::local) fn template_for(
     scope: &Scope,
     name: &str,
     occasion: &str,
-) -> Result<Option<Map<String, Value>>, Error> {
-    let templates = Setting::list(connection, scope, Kind::Template, "", MAX_TEMPLATES)?;
-    let applies = |template: &Setting| {
-        let occasions = template.value["appliedFor"].as_array();
-        let prefix = template.name.trim_end_matches('/');
+) -> Result<Option<Template>, Error> {
+    let settings = Setting::list(connection, scope, Kind::Template, "", MAX_TEMPLATES)?;
+    let applicable = settings.iter().filter_map(|setting| {
+        let prefix = setting.name.trim_end_matches('/');
         let is_below = name.strip_prefix(prefix).is_some_and(|rest| rest.starts_with('/'));
-        occasions.is_some_and(|all| all.iter().any(|each| each == occasion))
-            && (template.name == ROOT || is_below)
-    };
-    let length = |template: &Setting| if template.name == ROOT { 0 } else { template.name.len() };
-    let best = templates.into_iter().filter(applies).max_by_key(length);
-    Ok(best.and_then(|template| template.value.as_object().cloned()))
+        let length = if setting.name == ROOT { 0 } else { setting.name.len() };
+        let template: Template = setting.value().filter(|_| setting.name == ROOT || is_below)?;
+        template.applied_for.iter().any(|each| each == occasion).then_some((length, template))
+    });
+    Ok(applicable.max_by_key(|(length, _)| *length).map(|(_, template)| template))
 }
 
 /// The one registry that makes a repository of this name when something is pushed to it; `None` where none does, or
@@ -95,15 +114,15 @@ pub(in crate::local) fn create_from_template(
 pub(in crate::local) fn create_from(
     connection: &Connection,
     repository: &RepositoryRef,
-    template: &Map<String, Value>,
+    template: &Template,
     now: i64,
 ) -> Result<Repository, Error> {
     let RepositoryRef { scope, name } = repository;
-    let repository = insert(connection, scope, name, &new(template, scope)?, now)?;
-    if let Some(text) = text(template, "repositoryPolicy") {
+    let repository = insert(connection, scope, name, &template.new_repository(scope)?, now)?;
+    if let Some(text) = template.repository_policy() {
         policies::store(connection, &repository, text)?;
     }
-    if let Some(text) = text(template, "lifecyclePolicy") {
+    if let Some(text) = template.lifecycle_policy() {
         lifecycle_policy::store(connection, &repository, &lifecycle_policy::checked(text)?.0)?;
     }
     Ok(repository)

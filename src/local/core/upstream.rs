@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde_json::Value;
+use serde::Deserialize;
 
 use crate::image::{Digest, Name, Registry};
 use crate::local::core::registry_id::{RepositoryRef, Scope};
@@ -157,17 +157,25 @@ impl UpstreamRegistry {
     }
 }
 
+/// A pull through cache rule, as it is configured for a prefix.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::local) struct PullThroughCacheRule {
+    upstream_registry_url: String,
+    upstream_repository_prefix: Option<String>,
+    credential_arn: Option<String>,
+}
+
 impl Rule {
     /// Upstream of the repository of this name below a rule's prefix.
-    pub(in crate::local) fn read(rule: &Value, rest: &str) -> Option<Self> {
-        let text = |member: &str| rule[member].as_str();
-        let prefix = text("upstreamRepositoryPrefix").filter(|prefix| *prefix != ROOT);
+    pub(in crate::local) fn read(rule: &PullThroughCacheRule, rest: &str) -> Option<Self> {
+        let prefix = rule.upstream_repository_prefix.as_ref().filter(|prefix| *prefix != ROOT);
         let repository = match prefix {
             Some(prefix) => format!("{}/{rest}", prefix.trim_end_matches('/')),
             None => rest.to_owned(),
         };
-        let home = UpstreamRegistry::of_url(text("upstreamRegistryUrl")?)?;
-        Some(Self { home, repository, has_secret: text("credentialArn").is_some() })
+        let home = UpstreamRegistry::of_url(&rule.upstream_registry_url)?;
+        Some(Self { home, repository, has_secret: rule.credential_arn.is_some() })
     }
 }
 
@@ -186,8 +194,6 @@ pub(in crate::local) fn length(prefix: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
@@ -217,7 +223,11 @@ mod tests {
     #[test]
     fn names_change_their_prefix() {
         let name = |there: &str, rest: &str| {
-            let rule = json!({ "upstreamRegistryUrl": "quay.io", "upstreamRepositoryPrefix": there });
+            let rule = PullThroughCacheRule {
+                upstream_registry_url: "quay.io".to_owned(),
+                upstream_repository_prefix: Some(there.to_owned()),
+                credential_arn: None,
+            };
             Rule::read(&rule, rest).map(|rule| rule.repository)
         };
         assert_eq!(name("ROOT", "a/b"), Some("a/b".to_owned()));

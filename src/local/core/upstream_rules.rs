@@ -1,7 +1,6 @@
 //! Pull through cache rules: whether a repository has an upstream, and whether that must be asked.
 
 use rusqlite::{Connection, params};
-use serde_json::Value;
 
 use crate::image::Digest;
 use crate::local::core::error::{Error, ErrorKind};
@@ -10,16 +9,17 @@ use crate::local::core::registry_id::Scope;
 use crate::local::core::repository::Repository;
 use crate::local::core::settings::{Kind, Setting};
 use crate::local::core::upstream::{
-    FetchResults, Rule, UpstreamErrorKind, UpstreamFetch, UpstreamItem, below, is_recent, length,
+    FetchResults, PullThroughCacheRule, Rule, UpstreamErrorKind, UpstreamFetch, UpstreamItem, below,
+    is_recent, length,
 };
 
 /// Rules of one registry.
 pub(in crate::local) const MAX_RULES: i64 = 50;
 
 /// The rules of a registry, by their prefixes.
-pub(in crate::local) fn rules(connection: &Connection, scope: &Scope) -> Result<Vec<(String, Value)>, Error> {
+fn rules(connection: &Connection, scope: &Scope) -> Result<Vec<(String, PullThroughCacheRule)>, Error> {
     let rules = Setting::list(connection, scope, Kind::PullThroughCacheRule, "", MAX_RULES)?;
-    Ok(rules.into_iter().map(|rule| (rule.name, rule.value)).collect())
+    Ok(rules.into_iter().filter_map(|rule| rule.value().map(|value| (rule.name, value))).collect())
 }
 
 /// Every registry that has rules, once with each of their prefixes.

@@ -234,7 +234,7 @@ fn descriptor(referrer: Referrer) -> Value {
         members["artifactType"] = artifact_type.into();
     }
     if let Some(annotations) = annotations {
-        members["annotations"] = Value::Object(annotations);
+        members["annotations"] = json!(annotations);
     }
     members
 }
