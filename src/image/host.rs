@@ -5,6 +5,7 @@
 //! stranger's. `A.dkr.ecr.R.amazonaws.com.evil.example` is one.
 
 use std::fmt;
+use std::net::IpAddr;
 
 /// A host as clients write it, brought into one form: no scheme, no path, lower case, no trailing dot.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -85,6 +86,18 @@ pub fn of_registry(account: &str, region: &str) -> String {
         .find(|(start, _)| region.starts_with(start))
         .map_or("amazonaws.com", |(_, end)| end);
     format!("{account}.dkr.ecr.{region}.{end}")
+}
+
+/// Returns whether a name is this machine's whatever its resolver says (RFC 6761, 6.3).
+pub fn is_local_name(name: &str) -> bool {
+    let name = name.strip_suffix('.').unwrap_or(name);
+    name == "localhost" || name.ends_with(".localhost")
+}
+
+/// Returns whether a host in lower case is this machine: one of its names, or a loopback address, in brackets or not.
+pub fn is_this_machine(host: &str) -> bool {
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    is_local_name(host) || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 impl Address {
@@ -205,6 +218,25 @@ mod tests {
                 dualstack: false,
             };
             assert_eq!(ecr, Some(expected), "{region}");
+        }
+    }
+
+    #[test]
+    fn this_machine_has_names_and_addresses() {
+        for own in ["localhost", "localhost.", "a.localhost", "127.0.0.1", "127.1.2.3", "::1", "[::1]"] {
+            assert!(is_this_machine(own), "{own}");
+        }
+        for other in [
+            "",
+            "localhost.example",
+            "notlocalhost",
+            "127.example",
+            "0.0.0.0",
+            "10.0.0.1",
+            "127.0.0.1]",
+            "[::2]",
+        ] {
+            assert!(!is_this_machine(other), "{other}");
         }
     }
 

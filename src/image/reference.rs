@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::host::{Address, Ecr};
+use super::host::{Address, Ecr, is_this_machine};
 use super::{Digest, Error, RepositoryName, Tag};
 
 /// Name of an image within its repository.
@@ -76,11 +76,7 @@ impl Registry {
         if let Some(Ecr::Private { account, region, fips, dualstack }) = address.ecr() {
             return Some(Self::Ecr { host, account, region, fips, dualstack });
         }
-        let name = address.name.trim_matches(['[', ']']);
-        let loopback = name == "localhost"
-            || name.ends_with(".localhost")
-            || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
-        Some(if loopback { Self::Loopback(host) } else { Self::Other(host) })
+        Some(if is_this_machine(&address.name) { Self::Loopback(host) } else { Self::Other(host) })
     }
 
     /// Returns whether the first part of a reference is a host: docker's rule, which every client follows.

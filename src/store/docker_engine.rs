@@ -96,6 +96,7 @@ impl Address {
         if let Some(path) = platform::socket_path(text) {
             return Ok(Self::Socket(path));
         }
+        // Names below `localhost` are not for the system's resolver, which is asked here.
         let loopback = |place: &&str| {
             let host = place.rsplit_once(':').map_or(*place, |(host, _)| host).trim_matches(['[', ']']);
             host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())

@@ -7,6 +7,8 @@ use reqwest::Response;
 use reqwest::header::RETRY_AFTER;
 use url::{Host, Url};
 
+use crate::image::host::is_local_name;
+
 /// The longest time that a server can ask for before the next attempt.
 const MAX_RETRY: Duration = Duration::from_mins(1);
 
@@ -93,12 +95,6 @@ pub(super) fn is_inside(url: &Url) -> bool {
     }
 }
 
-/// Returns whether a name is this machine's whatever its resolver says (RFC 6761, 6.3).
-pub(super) fn is_local_name(name: &str) -> bool {
-    let name = name.strip_suffix('.').unwrap_or(name);
-    name == "localhost" || name.ends_with(".localhost")
-}
-
 /// The IPv4 address that an IPv6 address leads to: mapped and compatible ones (RFC 4291), NAT64 (RFC 6052), 6to4 (RFC 3056).
 fn ipv4_in(address: Ipv6Addr) -> Option<Ipv4Addr> {
     match address.segments() {
@@ -120,7 +116,8 @@ pub(super) fn is_here(url: &Url) -> bool {
     }
 }
 
-/// Returns whether an address is this machine's own; connections to the unspecified address end up there, too.
+/// Returns whether connections to an address end up on this machine: also those to the unspecified address, and to IPv6 addresses
+/// that stand for one of its own. This guards; what is meant as this machine is `image::host::is_this_machine`.
 pub(super) fn is_loopback(address: IpAddr) -> bool {
     let is_loopback_v4 = |address: Ipv4Addr| address.is_loopback() || address.is_unspecified();
     match address {

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
-use super::http::{is_here, is_link_local_address, is_local_name, is_loopback};
+use super::http::{is_here, is_link_local_address, is_loopback};
+use crate::image::host::is_local_name;
 use crate::network::{self, Network};
 
 /// Error of resolving a name to an address that may not be connected to.

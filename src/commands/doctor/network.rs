@@ -9,6 +9,7 @@ use jiff::{Timestamp, fmt::rfc2822};
 use super::Examination;
 use super::finding::Finding;
 use crate::image::Registry;
+use crate::image::host::{Address, is_this_machine};
 use crate::model;
 use crate::network::Network;
 use crate::service::diagnosis::{Diagnosis, Reply, Unreachable};
@@ -53,7 +54,8 @@ pub(super) async fn examine(examination: &mut Examination<'_>, diagnosis: &Diagn
     let is_reached = route(examination, diagnosis, &url).await;
     // docker asks another host than the API is at, which in a VPC needs an endpoint of its own. What answers for the API
     // on this machine answers docker too.
-    let elsewhere = |host: &String| !url.contains(host.as_str()) && !is_of_this_machine(&url);
+    let is_here = Address::parse(&url).is_some_and(|address| is_this_machine(&address.name));
+    let elsewhere = |host: &String| !url.contains(host.as_str()) && !is_here;
     if let Some(host) = examination.host().filter(elsewhere) {
         route(examination, diagnosis, &format!("https://{host}/v2/")).await;
     }
@@ -211,11 +213,6 @@ fn clock(examination: &mut Examination<'_>, date: &str) {
     } else {
         examination.report.ok(Finding::Clock, "within a minute of the server's");
     }
-}
-
-fn is_of_this_machine(url: &str) -> bool {
-    let host = url.split("://").nth(1).unwrap_or_default();
-    ["localhost", "127.", "[::1]"].iter().any(|start| host.starts_with(start))
 }
 
 fn authority(uri: &Uri) -> (String, u16) {

@@ -6,7 +6,7 @@ use hyper::Version;
 use hyper::header::{CONTENT_LENGTH, HOST, ORIGIN, TRANSFER_ENCODING};
 use hyper::http::request::Parts;
 
-use crate::image::host::Ecr;
+use crate::image::host::{Ecr, is_this_machine};
 
 /// Clients that a server is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,15 +56,11 @@ impl Hosts {
     fn is_ours(&self, host: &str) -> bool {
         let name = without_port(host).to_ascii_lowercase();
         let name = name.strip_suffix('.').unwrap_or(&name);
-        let is_local = name == "localhost" || name.ends_with(".localhost");
         let bare = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
-        let address = bare.parse::<std::net::IpAddr>();
-        let is_trusted = match self.clients {
-            // No page has an address or a name without a dot for its origin, unless it comes from there.
-            Clients::Network => address.is_ok() || is_label(name),
-            Clients::ThisMachine | Clients::Signing => address.is_ok_and(|address| address.is_loopback()),
-        };
-        is_local || is_trusted || is_amazon(name) || self.names.iter().any(|known| known == name)
+        // No page has an address or a name without a dot for its origin, unless it comes from there.
+        let is_near = || bare.parse::<std::net::IpAddr>().is_ok() || is_label(name);
+        let is_trusted = self.clients == Clients::Network && is_near();
+        is_this_machine(name) || is_trusted || is_amazon(name) || self.names.iter().any(|known| known == name)
     }
 }
 

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::image::{Content, Manifest};
+use crate::image::{Content, Manifest, Registry};
 use crate::store::files;
 
 /// The file that lists the images.
@@ -70,8 +70,7 @@ pub(in crate::store) fn split(name: &str) -> Option<(&str, &str)> {
 
 /// A repository with everything that docker leaves out when it names one: `docker.io/library/alpine` for `alpine`.
 pub(in crate::store) fn full(name: &str) -> String {
-    let hosted =
-        name.split_once('/').is_some_and(|(first, _)| first == "localhost" || first.contains(['.', ':']));
+    let hosted = name.split_once('/').is_some_and(|(first, _)| Registry::is_host(first));
     match name {
         _ if hosted => name.to_owned(),
         _ if name.contains('/') => format!("docker.io/{name}"),
