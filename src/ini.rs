@@ -18,7 +18,7 @@ pub struct Line<'a> {
     pub number: usize,
     /// The characters of white space in front.
     pub indent: usize,
-    /// What it says, without white space around; empty where it is blank.
+    /// Text without white space around; empty where the line is blank.
     pub text: &'a str,
 }
 

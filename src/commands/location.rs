@@ -224,7 +224,7 @@ impl Location {
     }
 }
 
-/// What an engine calls an image, the name by which it is read or written, and its repository.
+/// Returns the name that an engine has for an image, the name by which it is read or written, and its repository.
 fn named_image(mut reference: Reference, side: Side) -> (String, Name, String) {
     if reference.name == Name::Unnamed {
         reference.name = Name::Tag(Tag::latest());
@@ -243,7 +243,7 @@ fn named_image(mut reference: Reference, side: Side) -> (String, Name, String) {
     (name, image, repository)
 }
 
-/// Whether a text looks like a path, or is the standard stream.
+/// Returns whether a text looks like a path, or is the standard stream.
 fn is_like_path(text: &str) -> bool {
     let rooted = ["/", "./", "../", "~/", ".\\", "..\\"].iter().any(|front| text.starts_with(front));
     let drive = matches!(text.as_bytes(), [letter, b':', b'\\' | b'/', ..] if letter.is_ascii_alphabetic());

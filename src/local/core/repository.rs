@@ -45,7 +45,7 @@ impl Default for Encryption {
     }
 }
 
-/// What the gallery shows of a public repository. A logo is accepted and not kept: there is no place to show it at, so no
+/// Catalog data of a public repository. A logo is accepted and not kept: there is no place to show it at, so no
 /// `logoUrl` is answered.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]

@@ -9,7 +9,7 @@ use crate::local::core::scanning::ScanningConfiguration;
 
 /// A row of the table `scan`.
 pub(in crate::local) struct Scan {
-    /// What is to be found, in ECR's own JSON: a document that is answered and never looked into.
+    /// Findings of the scan, in ECR's own JSON: a document that is answered and never looked into.
     pub(in crate::local) findings: Option<String>,
     pub(in crate::local) started_at: Option<i64>,
 }
