@@ -5,9 +5,8 @@ use serde_json::{Value, json};
 use crate::local::aws_api::call::Call;
 use crate::local::aws_api::error::ApiError;
 use crate::local::aws_api::paging::Page;
-use crate::local::aws_api::responses::{configuration, invalid};
+use crate::local::aws_api::responses::{configuration, invalid, timestamp};
 use crate::local::core::settings::{Kind, Setting};
-use crate::local::store::time;
 
 /// The settings that there are: their name, what holds until they are set, and what they can be set to.
 const SETTINGS: [(&str, &str, &[&str]); 3] = [
@@ -68,7 +67,7 @@ pub(in crate::local) fn register_exclusion(call: &Call<'_>) -> Result<Value, Api
         Setting::check_count(transaction, &scope, kind, MAX_EXCLUSIONS, noun)?;
         Ok(Setting::put(transaction, &scope, kind, principal, &(), call.now)?)
     })?;
-    Ok(json!({ "principalArn": principal, "createdAt": time::number(call.now) }))
+    Ok(json!({ "principalArn": principal, "createdAt": timestamp(call.now) }))
 }
 
 /// DeregisterPullTimeUpdateExclusion

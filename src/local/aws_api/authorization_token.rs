@@ -4,10 +4,10 @@ use serde_json::{Value, json};
 
 use crate::local::aws_api::call::Call;
 use crate::local::aws_api::error::ApiError;
+use crate::local::aws_api::responses::timestamp;
 use crate::local::core::registry_id::{Scope, alias};
 use crate::local::core::repository::is_account;
 use crate::local::core::token::PasswordSecret;
-use crate::local::store::time;
 
 /// Life of a token, in milliseconds: 12 hours.
 const TOKEN_LIFE: i64 = 12 * 60 * 60 * 1000;
@@ -63,6 +63,6 @@ fn token(call: &Call<'_>, scope: &Scope) -> Result<Value, ApiError> {
     let password = mint.password(&scope.account, &scope.region, &call.caller.principal, expires_at);
     Ok(json!({
         "authorizationToken": base64_simd::STANDARD.encode_to_string(format!("AWS:{password}")),
-        "expiresAt": time::number(expires_at),
+        "expiresAt": timestamp(expires_at),
     }))
 }

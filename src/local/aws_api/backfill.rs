@@ -7,6 +7,7 @@ use crate::local::aws_api::call::Call;
 use crate::local::aws_api::error::ApiError;
 use crate::local::aws_api::paging::Page;
 use crate::local::aws_api::replication::backfill_destination;
+use crate::local::aws_api::responses::timestamp;
 use crate::local::core::image::{COLUMNS, Image};
 use crate::local::core::registry_id::Scope;
 use crate::local::core::replication::{Replication, destinations_of};
@@ -72,8 +73,8 @@ impl Backfill {
                 "failedReplicationCount": failed,
                 "failureCodes": codes.collect::<Result<Vec<_>, _>>()?,
             },
-            "startedAt": time::number(self.started_at),
-            "endedAt": time::number(self.ended_at),
+            "startedAt": timestamp(self.started_at),
+            "endedAt": timestamp(self.ended_at),
         }))
     }
 }
@@ -111,7 +112,7 @@ pub(in crate::local) fn start(call: &Call<'_>) -> Result<Value, ApiError> {
             "registryId": scope.account,
             "destination": shown,
             "status": "PREPARING",
-            "startedAt": time::number(call.now),
+            "startedAt": timestamp(call.now),
         }))
     })
 }

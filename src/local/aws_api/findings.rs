@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
+use crate::local::aws_api::responses::timestamp;
 use crate::local::aws_api::validate;
-use crate::local::store::time;
 use crate::model::{self, Kind, Shape};
 
 /// The structure `ImageScanFindings` from what a file holds: a whole answer of DescribeImageScanFindings, the
@@ -68,7 +68,7 @@ fn conform(shape: &'static Shape, value: Value, place: &str) -> Result<Value, St
         (Kind::Timestamp, Value::String(text)) => {
             let point: jiff::Timestamp =
                 text.parse().map_err(|_| format!("{place} is not a point in time: {text}"))?;
-            Ok(time::number(point.as_millisecond()))
+            Ok(timestamp(point.as_millisecond()))
         }
         (_, value) => Ok(value),
     }

@@ -7,13 +7,12 @@ use crate::lifecycle::{Action, Image, Plan, StorageClass, evaluate};
 use crate::local::aws_api::call::Call;
 use crate::local::aws_api::error::ApiError;
 use crate::local::aws_api::paging::Page;
-use crate::local::aws_api::responses::about;
+use crate::local::aws_api::responses::{about, timestamp};
 use crate::local::core::image_id::ImageId;
 use crate::local::core::lifecycle::facts;
 use crate::local::core::lifecycle_policy::{KIND, checked, store};
 use crate::local::core::repository::Repository;
 use crate::local::core::settings::{remove_repository_text, repository_text};
-use crate::local::store::time;
 
 fn kept(connection: &Connection, repository: &Repository) -> Result<(String, i64), ApiError> {
     repository_text(connection, repository, KIND)?.ok_or_else(|| {
@@ -24,7 +23,7 @@ fn kept(connection: &Connection, repository: &Repository) -> Result<(String, i64
 
 fn described(repository: &Repository, (text, evaluated_at): (String, i64)) -> Value {
     let mut answer = about(repository, "lifecyclePolicyText", text);
-    answer["lastEvaluatedAt"] = time::number(evaluated_at);
+    answer["lastEvaluatedAt"] = timestamp(evaluated_at);
     answer
 }
 
@@ -123,7 +122,7 @@ fn store_preview(
         let class = if image.status == "ARCHIVED" { StorageClass::Archive } else { StorageClass::Standard };
         let rest = [
             ("imageDigest", json!(image.digest)),
-            ("imagePushedAt", time::number(image.pushed_at)),
+            ("imagePushedAt", timestamp(image.pushed_at)),
             ("action", action),
             ("appliedRulePriority", json!(decision.priority)),
             ("storageClass", json!(if class == StorageClass::Archive { "ARCHIVE" } else { "STANDARD" })),

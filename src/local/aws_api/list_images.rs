@@ -6,10 +6,10 @@ use serde_json::{Map, Value, json};
 use crate::local::aws_api::call::Call;
 use crate::local::aws_api::error::ApiError;
 use crate::local::aws_api::paging::Page;
+use crate::local::aws_api::responses::timestamp;
 use crate::local::core::image::{COLUMNS, Image, STATUS};
 use crate::local::core::image_id::ImageId;
 use crate::local::core::repository::Repository;
-use crate::local::store::time;
 
 /// The conditions of `filter`, for SQL over the table `image`. A public registry has no filter and no archive.
 fn conditions(call: &Call<'_>) -> String {
@@ -104,15 +104,15 @@ fn detail(connection: &Connection, repository: &Repository, image: &Image) -> Re
     put("imageDigest", Some(json!(image.digest)));
     put("imageTags", (!tags.is_empty()).then(|| json!(tags)));
     put("imageSizeInBytes", Some(json!(image.size)));
-    put("imagePushedAt", Some(time::number(image.pushed_at)));
+    put("imagePushedAt", Some(timestamp(image.pushed_at)));
     put("imageManifestMediaType", Some(json!(image.media_type)));
     put("artifactMediaType", image.artifact_type.as_ref().map(|text| json!(text)));
-    put("lastRecordedPullTime", image.pulled_at.map(time::number));
+    put("lastRecordedPullTime", image.pulled_at.map(timestamp));
     put("subjectManifestDigest", image.subject.as_ref().map(|text| json!(text)));
     put("imageStatus", Some(json!(image.status)));
-    put("lastArchivedAt", image.archived_at.map(time::number));
+    put("lastArchivedAt", image.archived_at.map(timestamp));
     let activated = image.activated_at.filter(|_| image.status != "ACTIVATING");
-    put("lastActivatedAt", activated.map(time::number));
+    put("lastActivatedAt", activated.map(timestamp));
     Ok(Value::Object(members))
 }
 
@@ -134,7 +134,7 @@ pub(in crate::local) fn describe_tags(call: &Call<'_>) -> Result<Value, ApiError
         for row in rows {
             let (image, tag, tagged_at) = row?;
             let image = detail(connection, &repository, &image)?;
-            let entry = json!({ "imageTag": tag, "createdAt": time::number(tagged_at), "imageDetail": image });
+            let entry = json!({ "imageTag": tag, "createdAt": timestamp(tagged_at), "imageDetail": image });
             entries.push((json!(tag), entry));
         }
         Ok(page.answer("imageTagDetails", entries))

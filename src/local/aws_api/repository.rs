@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 
 use crate::local::aws_api::call::Call;
 use crate::local::aws_api::error::ApiError;
+use crate::local::aws_api::responses::timestamp;
 use crate::local::core::registry_id::{Scope, alias};
 use crate::local::core::repository::{Repository, arn};
-use crate::local::store::time;
 
 impl Repository {
     /// The repository that the request names.
@@ -22,7 +22,7 @@ impl Repository {
             "registryId": self.scope.account,
             "repositoryName": self.name,
             "repositoryUri": uri(call, &self.scope, &self.name),
-            "createdAt": time::number(self.created_at),
+            "createdAt": timestamp(self.created_at),
             "imageTagMutability": self.mutability,
         });
         if !self.exclusions.is_empty() {

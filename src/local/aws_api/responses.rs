@@ -1,12 +1,13 @@
 //! Parts of answers and errors that several operations share.
 
-use serde_json::{Value, json};
+use std::str::FromStr as _;
+
+use serde_json::{Number, Value, json};
 
 use crate::local::aws_api::call::Call;
 use crate::local::aws_api::error::ApiError;
 use crate::local::core::repository::Repository;
 use crate::local::core::settings::{Kind, Setting};
-use crate::local::store::time;
 
 /// An error about a member that only the newer operations have.
 pub(in crate::local) fn invalid(text: impl Into<String>) -> ApiError {
@@ -28,8 +29,8 @@ pub(in crate::local) fn described(setting: &Setting, members: &[(&str, Value)]) 
     for (name, value) in members {
         described[*name] = value.clone();
     }
-    described["createdAt"] = time::number(setting.created_at);
-    described["updatedAt"] = time::number(setting.updated_at);
+    described["createdAt"] = timestamp(setting.created_at);
+    described["updatedAt"] = timestamp(setting.updated_at);
     described
 }
 
@@ -46,4 +47,20 @@ pub(in crate::local) fn configuration(
 /// A structure of the input as it came; empty where it is absent.
 pub(in crate::local) fn given(call: &Call<'_>, member: &str) -> Value {
     call.input.get(member).cloned().unwrap_or_else(|| json!({}))
+}
+
+/// A point in time, given in milliseconds, as the service writes it: seconds since 1970 with a fraction.
+pub(in crate::local) fn timestamp(milliseconds: i64) -> Value {
+    let (seconds, fraction) = (milliseconds.div_euclid(1000), milliseconds.rem_euclid(1000));
+    Number::from_str(&format!("{seconds}.{fraction:03}")).map_or(Value::Null, Value::Number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::timestamp;
+
+    #[test]
+    fn milliseconds_become_seconds() {
+        assert_eq!(timestamp(1_700_000_000_007).to_string(), "1700000000.007");
+    }
 }

@@ -8,14 +8,13 @@ use crate::local::aws_api::call::Call;
 use crate::local::aws_api::error::ApiError;
 use crate::local::aws_api::findings;
 use crate::local::aws_api::paging::Page;
-use crate::local::aws_api::responses::{about, given, invalid};
+use crate::local::aws_api::responses::{about, given, invalid, timestamp};
 use crate::local::core::image::Image;
 use crate::local::core::image_id::ImageId;
 use crate::local::core::registry_id::RepositoryRef;
 use crate::local::core::repository::Repository;
 use crate::local::core::scanning::ScanningConfiguration;
 use crate::local::core::scans::{Scan, begin, is_index};
-use crate::local::store::time;
 use crate::model;
 
 /// Duration of a scan, in milliseconds.
@@ -98,7 +97,7 @@ pub(in crate::local) fn describe(call: &Call<'_>) -> Result<Value, ApiError> {
                 if findings.get("enhancedFindings").is_some() { "enhancedFindings" } else { "findings" };
             answer["imageScanFindings"] = json!({ list: [], "findingSeverityCounts": {} });
             if !is_enhanced {
-                answer["imageScanFindings"]["imageScanCompletedAt"] = time::number(scan_ends);
+                answer["imageScanFindings"]["imageScanCompletedAt"] = timestamp(scan_ends);
             }
             return Ok(answer);
         }
@@ -128,7 +127,7 @@ fn scan_status(image: &str, age: i64, has_findings: bool, is_enhanced: bool) -> 
 fn show(answer: &mut Value, mut findings: Value, page: &Page, completed_at: i64) {
     for member in ["imageScanCompletedAt", "vulnerabilitySourceUpdatedAt"] {
         if findings.get(member).is_none() {
-            findings[member] = time::number(completed_at);
+            findings[member] = timestamp(completed_at);
         }
     }
     let list = if findings.get("enhancedFindings").is_some() { "enhancedFindings" } else { "findings" };
