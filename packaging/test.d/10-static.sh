@@ -1,6 +1,5 @@
 # Static binaries: nothing to load, small, and running in folders that have less and less.
 # shellcheck shell=bash
-native=$(unpack "$(uname -m)-unknown-linux-musl")/ecr
 for target in x86_64-unknown-linux-musl aarch64-unknown-linux-musl; do
   [ -f "$dist/ecr-$version-$target.tar.gz" ] || { echo "--  $target is not built"; continue; }
   binary=$(unpack $target)/ecr
@@ -10,6 +9,7 @@ for target in x86_64-unknown-linux-musl aarch64-unknown-linux-musl; do
   held "$target: static, $size bytes"
 done
 
+native=$(native)
 serve_tls "$native"
 ECR_LOCAL_FOLDER=$scratch/login-store "$native" local serve --port 5744 >"$scratch/login.log" 2>&1 &
 children+=($!)

@@ -1,5 +1,6 @@
 # The container image: pushed by ecr to the embedded ECR, pulled, unpacked and run.
 # shellcheck shell=bash
+native=$(native)
 export ECR_LOCAL_FOLDER=$scratch/store
 "$native" --local create-repository --repository-name ecr-cli/ecr >/dev/null
 "$native" --local push "$dist/ecr-$version-image.tar" "ecr-cli/ecr:$version" >/dev/null 2>&1

@@ -10,6 +10,9 @@ unpack() {
   echo "$scratch/ecr-$version-$1"
 }
 
+# native: prints the binary of this machine
+native() { echo "$(unpack "$(uname -m)-unknown-linux-musl")/ecr"; }
+
 # wait_for FILE PATTERN: until the pattern is in the file, ten seconds at most
 wait_for() {
   for _ in $(seq 100); do

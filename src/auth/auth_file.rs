@@ -95,19 +95,19 @@ impl Client {
         match self {
             Self::Docker => match variable("DOCKER_CONFIG") {
                 Some(folder) => Ok(folder.join("config.json")),
-                None => Ok(home()?.join(".docker/config.json")),
+                None => Ok(home()?.join(".docker").join("config.json")),
             },
             Self::Podman => match (variable("REGISTRY_AUTH_FILE"), variable("XDG_RUNTIME_DIR")) {
                 (Some(file), _) => Ok(file),
-                (None, Some(folder)) => Ok(folder.join("containers/auth.json")),
+                (None, Some(folder)) => Ok(folder.join("containers").join("auth.json")),
                 (None, None) if cfg!(target_os = "linux") => {
                     Ok(format!("/run/containers/{}/auth.json", platform::user()).into())
                 }
-                (None, None) => Ok(configuration()?.join("containers/auth.json")),
+                (None, None) => Ok(configuration()?.join("containers").join("auth.json")),
             },
             Self::Helm => match variable("HELM_REGISTRY_CONFIG") {
                 Some(file) => Ok(file),
-                None => Ok(configuration()?.join("helm/registry/config.json")),
+                None => Ok(configuration()?.join("helm").join("registry").join("config.json")),
             },
         }
     }

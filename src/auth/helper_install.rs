@@ -99,7 +99,7 @@ fn remember(settings: &Settings, file: &Path, hosts: &[String], before: &JsonTex
 }
 
 fn state(settings: &Settings) -> Option<PathBuf> {
-    Some(settings.base_folder("XDG_STATE_HOME", ".local/state")?.join("ecr/helper.json"))
+    Some(settings.base_folder("XDG_STATE_HOME", ".local/state")?.join("ecr").join("helper.json"))
 }
 
 /// Result of making the helper's program available to docker.

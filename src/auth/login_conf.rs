@@ -90,7 +90,7 @@ pub fn file(settings: &Settings) -> Option<PathBuf> {
     if let Some(file) = settings.filled_variable("ECR_LOGIN_CONFIG") {
         return Some(settings.expanded(&file));
     }
-    Some(settings.base_folder("XDG_CONFIG_HOME", ".config")?.join("ecr/login.conf"))
+    Some(settings.base_folder("XDG_CONFIG_HOME", ".config")?.join("ecr").join("login.conf"))
 }
 
 impl Rules {

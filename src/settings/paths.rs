@@ -55,7 +55,8 @@ impl Settings {
 
     /// A folder of the XDG Base Directory Specification: the one in `variable`, else `default` below the home folder.
     pub fn base_folder(&self, variable: &str, default: &str) -> Option<PathBuf> {
-        self.absolute_path(variable).or_else(|| Some(self.home()?.join(default)))
+        let below = |home: PathBuf| default.split('/').fold(home, |folder, name| folder.join(name));
+        self.absolute_path(variable).or_else(|| self.home().map(below))
     }
 
     /// The path in a variable. A relative one is ignored, as the XDG Base Directory Specification demands.
