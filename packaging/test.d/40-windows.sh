@@ -21,7 +21,7 @@ under_wine() {
 # exit_code_of COMMAND…: prints how it ended
 exit_code_of() { local code=0; "$@" >/dev/null || code=$?; echo "$code"; }
 
-# add_missing_library: gives a wine older than 9.0 the one function of bcryptprimitives.dll that programs of Rust import
+# add_missing_library: gives a wine that has no bcryptprimitives.dll the one function of it that programs of Rust import
 add_missing_library() {
   [ -z "$(find /usr/lib /opt -name bcryptprimitives.dll -path '*wine*' -print -quit 2>/dev/null)" ] || return 0
   printf '%s\n' '__declspec(dllimport) unsigned char SystemFunction036(void *, unsigned long);' \
