@@ -37,20 +37,20 @@ pub enum Error {
         /// The problem, and the way out.
         message: String,
     },
-    /// The service said no.
+    /// The service refused the request.
     Refused {
         /// The whole sentence.
         text: String,
         /// `Message` and `Code`, then the modelled members of the error, in that order.
         members: Map<String, Value>,
     },
-    /// The thing asked for exists and cannot be had now.
+    /// The requested thing exists but is unavailable now.
     Unavailable(String),
     /// Anything else.
     Other(String),
     /// Stopped by a signal.
     Interrupted(Signal),
-    /// Nobody reads stdout any more.
+    /// The reader of stdout has closed it.
     Closed,
 }
 

@@ -126,7 +126,7 @@ pub struct ProxyChooser {
 }
 
 impl ProxyChooser {
-    /// The proxy for a URL; `None` where it is asked directly.
+    /// Returns the proxy for a URL; `None` if it is requested directly.
     pub fn choose(&self, url: &Uri) -> Option<Proxy> {
         let authority = url.authority()?.as_str();
         if proxies::are_bypassed(&self.except, authority) {
@@ -136,7 +136,7 @@ impl ProxyChooser {
         Some(Proxy { address: found.uri().clone(), authorization: found.basic_auth().cloned() })
     }
 
-    /// The proxy for a URL as it is configured, with its login; `None` where the URL is asked directly.
+    /// Returns the configured proxy for a URL, with its login; `None` if the URL is requested directly.
     pub fn configured(&self, url: &Uri) -> Option<&str> {
         self.choose(url)?;
         if url.scheme_str() == Some("https") { self.https.as_deref() } else { self.http.as_deref() }

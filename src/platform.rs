@@ -1,4 +1,4 @@
-//! One interface to what differs between systems: modes and owners of files, positions in them, links, signals.
+//! Interface to the differences between operating systems: modes and owners of files, positioned reads, links, signals.
 //!
 //! [`unix`](self) has modes, owners and links. Windows has access lists that a folder hands down: a private folder is
 //! one whose list names its owner alone, and a file in it is as private. What has no counterpart says so in its

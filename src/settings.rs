@@ -110,7 +110,7 @@ impl Settings {
         Self::with_environment(globals, Environment::of_this_process())
     }
 
-    /// The settings in an environment that is given whole; what tests use.
+    /// Creates settings from a complete environment, for tests.
     pub fn with_environment(globals: Globals, environment: Environment) -> Self {
         Self { globals, environment, files: Arc::default(), log: Log::default() }
     }

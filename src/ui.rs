@@ -1,4 +1,4 @@
-//! The terminal: what is written where, how wide it is, the pager, and colours.
+//! The terminal: its streams and width, the pager, and colours.
 //!
 //! stdout is data and stderr is talk. A reader that closes stdout early is no error. What is printed at once counts as
 //! printed, so that a command keeps its own exit code; a listing that is written page by page ends with `BrokenPipe`, of
@@ -20,7 +20,7 @@ use crate::settings::without_userinfo;
 pub enum Name {
     /// Its own.
     Ecr,
-    /// That of the AWS CLI, whose place it takes.
+    /// The AWS CLI, which this program replaces.
     Aws,
 }
 
@@ -103,7 +103,7 @@ impl Ui {
         self.print_with(|out| out.write_all(bytes))
     }
 
-    /// Writes to stdout what `write` makes, until nobody reads it any more.
+    /// Writes `write`'s output to stdout, until the reader closes it.
     ///
     /// # Errors
     ///
@@ -116,14 +116,14 @@ impl Ui {
         }
     }
 
-    /// Writes talk to stderr; URLs lose the passwords in them, whoever put them into the text. Where nobody listens any
-    /// more it is lost, and nothing is worse for it.
+    /// Writes a message to stderr; passwords in URLs are removed, whatever their origin. Where nobody listens any more
+    /// it is lost, and nothing is worse for it.
     pub fn say(&self, text: &str) {
         let _ = io::stderr().lock().write_all(without_userinfo(text).as_bytes());
     }
 
-    /// Writes a line or a table of talk to stderr, with what a terminal would obey escaped: much of it repeats what
-    /// others wrote.
+    /// Writes a message of one or several lines to stderr, with control characters escaped: much of it repeats text of
+    /// others.
     pub fn note(&self, line: &str) {
         self.say(&format!("{}\n", escape_lines(line)));
     }

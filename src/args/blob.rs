@@ -12,7 +12,7 @@ pub enum Format {
     /// `base64`: the text is base64.
     #[default]
     Base64,
-    /// `raw-in-base64-out`: the text's own bytes are meant.
+    /// `raw-in-base64-out`: the text's own bytes.
     Raw,
 }
 

@@ -6,8 +6,8 @@ use super::paramfile::{self, Content, Files};
 use super::{Error, yaml};
 use crate::model::{foreign, json};
 
-/// Adds to an input what `--cli-input-json` or `--cli-input-yaml` hold. Members that options have given stay whole;
-/// the others follow in the order of the text.
+/// Merges the input of `--cli-input-json` or `--cli-input-yaml` into an input. Members that options have given stay
+/// whole; the others follow in the order of the text.
 pub fn merge(
     input: &mut Map<String, Value>,
     json: Option<&str>,

@@ -1,4 +1,4 @@
-//! Text to values: what the words of a command line mean for a model.
+//! Parsing of arguments into the model's values.
 //!
 //! Everything here is a pure function of its arguments; only [`paramfile`] opens files, at places that it is told.
 //! An input is built in three steps: [`unpack()`] for each option, [`cli_input::merge`] for the rest of the input out of

@@ -49,7 +49,7 @@ pub enum Error {
          please use the fileb:// prefix instead of the file:// prefix."
     )]
     Undecodable(String),
-    /// The encoding's name says nothing to us.
+    /// The encoding is unknown.
     #[error("unknown encoding: {0}")]
     UnknownEncoding(String),
 }

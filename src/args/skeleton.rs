@@ -5,7 +5,7 @@ use serde_json::{Map, Number, Value};
 use crate::model::help::{self, HelpTexts};
 use crate::model::{Kind, Operation, Service, wire};
 
-/// The input as JSON text with a line end: what `--generate-cli-skeleton input` prints.
+/// Returns the output of `--generate-cli-skeleton input`: the input as JSON text with a line end.
 pub fn input(service: &Service, operation: &Operation) -> String {
     let example = Example { service, is_output: false, instant: "" };
     let value = operation.input.map_or_else(|| Value::Object(Map::new()), |name| example.value(name, ""));
@@ -19,7 +19,8 @@ pub fn output(service: &Service, operation: &Operation, instant: &str) -> Value 
     operation.output.map_or_else(|| Value::Object(Map::new()), |name| example.value(name, ""))
 }
 
-/// The input as YAML text with a comment for each member: what `--generate-cli-skeleton yaml-input` prints.
+/// Returns the output of `--generate-cli-skeleton yaml-input`: the input as YAML text with a comment for each
+/// member.
 pub fn yaml_input(service: &Service, operation: &Operation) -> String {
     match operation.input {
         Some(name) if !service.shape(name).members.is_empty() => {

@@ -39,7 +39,8 @@ struct Unpack<'a> {
 }
 
 impl Unpack<'_> {
-    /// A file takes the place of a single word; several words are never looked up. A list's file is one text.
+    /// Returns the file's text if the only word names a file; several words are never looked up. A list's file is
+    /// one text.
     fn given<'w>(&self, shape: &Shape, words: &'w [String]) -> Result<OptionInput<'w>, Error> {
         // The AWS CLI makes a number of these before it looks for files.
         if let ([word], false) = (words, shape.kind == Kind::Long) {
@@ -121,7 +122,7 @@ impl Unpack<'_> {
         words.map(|word| self.single(element, word)).collect()
     }
 
-    /// One word for one value, without shorthand.
+    /// Reads one word as one value, without shorthand.
     fn single(&self, name: &str, word: &str) -> Result<Value, Error> {
         match self.service.shape(name).kind {
             Kind::Structure | Kind::Map if begins_with(word, '{') => self.json(name, word),
@@ -155,8 +156,9 @@ impl Unpack<'_> {
         }
     }
 
-    /// The AWS CLI reads JSON words into ordered dictionaries, and its messages show them as such. An object is marked
-    /// where the model wants something else: only there can a message come to show it.
+    /// Marks the structures of JSON words as ordered: the AWS CLI reads them into ordered dictionaries, and its
+    /// messages show them as such. An object is marked where the model wants something else: only there can a message
+    /// come to show it.
     fn mark_ordered(&self, name: Option<&str>, value: &mut Value) {
         let shape = name.map(|name| self.service.shape(name));
         match (shape.map(|shape| (shape.kind, shape)), value) {

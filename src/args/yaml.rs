@@ -16,7 +16,7 @@ use crate::model::foreign;
 /// Python's stack ends near here.
 const MAX_LEVELS: usize = 250;
 
-/// Values that one text may become. Aliases of aliases grow without end otherwise.
+/// Limit of the values of one text. Aliases of aliases grow without end otherwise.
 const MAX_VALUES: usize = 200_000;
 
 /// Error of parsing YAML.
@@ -28,7 +28,7 @@ pub(super) enum Error {
     /// More levels than anyone needs.
     #[error("maximum recursion depth exceeded")]
     TooDeep,
-    /// A scalar that Python cannot make a value of, in its words.
+    /// A scalar that Python cannot convert, with its error text.
     #[error("{0}")]
     Value(String),
 }

@@ -67,7 +67,7 @@ fn dangling_link(file: &Path) -> Option<String> {
     ))
 }
 
-/// The file that is meant, behind all links; the same path where there is none yet.
+/// Resolves all links to a file; returns the path itself if the file does not exist.
 pub(super) fn resolved(file: &Path) -> io::Result<PathBuf> {
     match std::fs::canonicalize(file) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => match dangling_link(file) {
@@ -81,13 +81,13 @@ pub(super) fn resolved(file: &Path) -> io::Result<PathBuf> {
 /// Side effect of replacing a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Replaced {
-    /// The file was not what it should have been, and stays.
+    /// The file has changed since it was read, and was left as it is.
     ChangedMeanwhile,
-    /// The new text is there, with this to say about the file's mode.
+    /// The new text was written, with a note about the file's mode.
     Done(Option<String>),
 }
 
-/// Puts a text in the place of another one; `secret` where passwords are in it.
+/// Replaces the text of a file; `secret` if it contains passwords.
 pub(super) fn replace(real: &Path, before: Option<&str>, after: &str, secret: bool) -> io::Result<Replaced> {
     let folder = real.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if !folder.is_dir() {

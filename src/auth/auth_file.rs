@@ -37,7 +37,7 @@ pub enum Client {
 /// Error of changing a login file.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// There is no place for it.
+    /// There is no home directory for the file.
     #[error("there is no home directory for {0}'s login file: name a file with --file")]
     Homeless(&'static str),
     /// Its content is something else.
@@ -118,7 +118,7 @@ pub fn read(file: &Path) -> Result<JsonText, Error> {
     json(file, atomic_replace::read(file).map_err(|reason| failed(file, "read", reason))?.as_deref())
 }
 
-/// Changes a file, or only tells what would change.
+/// Changes a file, or with `dry_run` only reports the change.
 pub fn change(
     file: &Path,
     dry_run: bool,

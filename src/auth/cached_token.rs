@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 const MARGIN: u64 = 15 * 60;
 /// Tolerated difference, in seconds, between the clocks of machines that share a cache folder.
 const SKEW: u64 = 5 * 60;
-/// The longest life that the service gives; what claims a longer one was written under another clock.
+/// Limit of a life, in seconds; a longer one was written under another clock.
 const MAX_AGE: u64 = 13 * 60 * 60;
 /// Limit of the hosts remembered for `list`.
 const HOSTS: usize = 200;
@@ -34,7 +34,7 @@ pub struct CachedToken {
     /// The host of the identity's own registry, where the answer named one.
     #[serde(default)]
     pub registry: String,
-    /// The hosts for which it was handed out.
+    /// Hosts for which the password was used.
     pub hosts: Vec<String>,
     /// Base64 of user name, colon and password, as the service gives it.
     pub token: String,
@@ -43,11 +43,11 @@ pub struct CachedToken {
 /// Stage of an entry's life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Freshness {
-    /// In the first half of its life: handed out as it is.
+    /// In the first half of its life: used without further work.
     Fresh,
-    /// In the second half: handed out, and one process looks for a new one.
+    /// In the second half: used, while one process renews it.
     RefreshDue,
-    /// Near its end: handed out only where a new one cannot be had.
+    /// Near its end: used only if it cannot be renewed.
     NearExpiry,
     /// Over, or nonsense.
     Expired,

@@ -5,7 +5,7 @@ use std::process::{Command, ExitStatus, Stdio};
 
 use crate::settings::Settings;
 
-/// The most that is read of what a program says: no login is that long.
+/// Limit of the bytes read from a program: no login is that long.
 const MAX_BYTES: u64 = 1 << 20;
 
 /// Output of a credential program.
@@ -46,7 +46,7 @@ pub(super) fn program(name: &str) -> String {
     format!("docker-credential-{name}")
 }
 
-/// Reads what a program writes; the pipe is closed behind the most that is taken.
+/// Reads a program's output up to a limit, behind which the pipe is closed.
 fn bounded(pipe: Option<impl io::Read>) -> Vec<u8> {
     let mut bytes = Vec::new();
     if let Some(pipe) = pipe {

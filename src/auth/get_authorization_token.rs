@@ -1,4 +1,4 @@
-//! Asking the service for a password: how long, and what its answer holds.
+//! The call for a password: its time limit, and the reading of its answer.
 
 mod caller;
 mod refusal;
@@ -37,9 +37,9 @@ pub struct TokenRequest<'a> {
     pub target: &'a Target,
     /// The identity of the caller.
     pub identity: &'a Identity,
-    /// The service account as which is asked, where kubelet gave one.
+    /// Kubernetes service account to ask as, if kubelet gave one.
     pub account: Option<&'a ServiceAccount>,
-    /// The cache, which remembers also that nobody answers.
+    /// Cache, which also remembers an unreachable metadata service.
     pub cache: Option<&'a Cache>,
     /// The log.
     pub log: &'a Log,
@@ -90,7 +90,7 @@ pub fn moment(seconds: u64) -> String {
     time.map_or_else(|| seconds.to_string(), |time| time.to_string())
 }
 
-/// Nobody waits for a metadata service that is not there.
+/// Fails early if the only source of credentials is a metadata service that does not exist.
 fn check_imds(question: TokenRequest<'_>) -> Result<(), LoginError> {
     let TokenRequest { settings, target, identity, cache, log, .. } = question;
     if !identity.uses_imds() || settings.globals().no_sign_request {
@@ -157,7 +157,7 @@ fn token_file(account: &ServiceAccount) -> Result<TokenFile, LoginError> {
     })
 }
 
-/// The password in an answer: the private service has a list of one, the public one the thing itself.
+/// Reads the password from an answer: the private service answers a list of one, the public one a single object.
 fn read(value: &Value, target: &Target, identity: &Identity, requested: u64) -> Option<CachedToken> {
     let data = value.get("authorizationData")?;
     let data = data.get(0).unwrap_or(data);

@@ -25,7 +25,7 @@ use crate::settings::Settings;
 pub const NOT_FOUND: &str = "credentials not found in native keychain";
 const NO_URL: &str = "no credentials server URL";
 const NO_USER: &str = "no credentials username";
-/// More than any server's URL has; what follows is not read.
+/// Limit of the bytes read from stdin, more than any server's URL has.
 const MAX_URL: u64 = 64 << 10;
 /// More than any password has.
 const MAX_CREDENTIALS: u64 = 1 << 20;
@@ -42,12 +42,12 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// A success that says this.
+    /// Returns a success with this output.
     pub fn success(stdout: impl Into<String>) -> Self {
         Self { stdout: stdout.into(), ..Self::default() }
     }
 
-    /// A failure in the protocol's way: the text on stdout.
+    /// Returns a failure as the protocol has it: the text on stdout.
     fn failure(text: &str) -> Self {
         Self { stdout: format!("{text}\n"), stderr: String::new(), code: 1 }
     }
@@ -79,7 +79,7 @@ pub fn run(settings: &Settings, name: &str, arguments: &[String], input: &mut dy
     }
 }
 
-/// Adds to an answer what everybody should see who uses the cache.
+/// Appends the cache's warning, which every user of the cache should see.
 fn in_the_end(settings: &Settings, act: impl FnOnce(&LoginContext<'_>) -> Answer) -> Answer {
     let context = LoginContext::open(settings);
     let mut answer = act(&context);

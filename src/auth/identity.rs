@@ -23,7 +23,7 @@ use crate::settings::Settings;
 pub enum Source {
     /// The environment's access key.
     Environment,
-    /// A profile, which says how.
+    /// A profile, which defines the source.
     Profile(String),
     /// A web identity that the environment names.
     WebIdentity,
@@ -55,7 +55,7 @@ pub struct ServiceAccount {
     pub role_arn: String,
 }
 
-/// Variables that change who is asked or as whom; their values are facts.
+/// Variables that affect the endpoint or the identity; their values are part of the name.
 const VARIABLES: &[&str] = &[
     "AWS_ROLE_ARN",
     "AWS_ROLE_SESSION_NAME",
@@ -77,7 +77,7 @@ const VARIABLES: &[&str] = &[
 /// Keys whose values are secrets or change with them.
 const SECRETS: &[&str] = &["aws_secret_access_key", "aws_session_token", "aws_security_token"];
 
-/// Keys with which a profile says where its credentials are.
+/// Keys with which a profile defines its credentials.
 const CREDENTIALS: &[&str] = &[
     "aws_access_key_id",
     "role_arn",
@@ -138,7 +138,7 @@ impl Identity {
         self.uses_imds
     }
 
-    /// The source in words, for people.
+    /// Returns the source's display name.
     pub fn label(&self) -> String {
         match &self.source {
             Source::Environment => "environment".to_owned(),
@@ -188,7 +188,7 @@ fn of_the_surroundings(settings: &Settings, asked: Option<String>) -> Source {
     }
 }
 
-/// A profile's lines, and those that they refer to.
+/// Lines of a profile and of the sections that they refer to.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Definition {
     lines: Vec<String>,
@@ -289,7 +289,7 @@ fn subject_of_file(settings: &Settings) -> String {
         .map_or_else(String::new, |token| subject(token.trim()))
 }
 
-/// Whom a signed token speaks of: it is renewed all the time, its subject is not.
+/// Returns the subject of a signed token: the token is renewed often, its subject stays.
 fn subject(token: &str) -> String {
     let claims = token.split('.').nth(1).and_then(|part| {
         let bytes = base64_simd::URL_SAFE_NO_PAD.decode_to_vec(part.trim_end_matches('=').as_bytes()).ok()?;

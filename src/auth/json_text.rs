@@ -1,5 +1,5 @@
-//! Editing JSON that somebody else wrote: only the members that change are touched, and every other byte (order,
-//! indentation, numbers, unknown keys) stays as it is.
+//! Editing of foreign JSON: only the members that change are touched, and every other byte (order, indentation,
+//! numbers, unknown keys) stays as it is.
 
 use std::ops::Range;
 
@@ -67,7 +67,7 @@ impl JsonText {
             .unwrap_or_default()
     }
 
-    /// Sets a member; objects on the way to it are made where they are missing.
+    /// Sets a member; missing objects on its path are created.
     pub fn set(&mut self, path: &[&str], value: &serde_json::Value) -> Result<(), Error> {
         let Some((_, parents)) = path.split_last() else { return Ok(()) };
         for depth in 1..=parents.len() {

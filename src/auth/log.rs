@@ -22,9 +22,9 @@ pub enum Level {
     Off,
     /// Failures.
     Error,
-    /// And what was decided.
+    /// Failures and decisions.
     Info,
-    /// And what is normal.
+    /// Failures, decisions and normal events.
     Debug,
 }
 
@@ -57,7 +57,7 @@ impl Log {
         log
     }
 
-    /// A log that nobody asked for.
+    /// Returns a disabled log.
     pub fn off() -> Self {
         let (lines, secrets) = (RefCell::default(), RefCell::default());
         Self { level: Level::Off, file: None, lines, secrets }
@@ -73,17 +73,17 @@ impl Log {
         self.secrets.borrow().redact(text)
     }
 
-    /// Writes what failed.
+    /// Logs a failure.
     pub fn error(&self, text: impl FnOnce() -> String) {
         self.write(Level::Error, "error", text);
     }
 
-    /// Writes what was decided.
+    /// Logs a decision.
     pub fn info(&self, text: impl FnOnce() -> String) {
         self.write(Level::Info, "info ", text);
     }
 
-    /// Writes what is normal.
+    /// Logs a normal event.
     pub fn debug(&self, text: impl FnOnce() -> String) {
         self.write(Level::Debug, "debug", text);
     }

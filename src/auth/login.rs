@@ -63,7 +63,7 @@ impl<'a> LoginContext<'a> {
         entry
     }
 
-    /// Forgets what is kept for a registry; answers how many passwords that were.
+    /// Deletes the cached passwords of a registry and returns their number.
     pub fn forget(&self, target: &Target) -> std::io::Result<usize> {
         let Ok(cache) = &self.cache else { return Ok(0) };
         let own = Identity::of(self.settings, target).key(self.settings, target);
@@ -76,7 +76,7 @@ impl<'a> LoginContext<'a> {
         Ok(removed)
     }
 
-    /// A warning that whoever logs in should see: a cache that others could have written to.
+    /// Returns the warning about a cache that other users can write to.
     pub fn warning(&self) -> Option<String> {
         match &self.cache {
             Err(unusable @ CacheError::Unsafe { .. }) => Some(unusable.to_string()),
@@ -84,7 +84,7 @@ impl<'a> LoginContext<'a> {
         }
     }
 
-    /// A failure as it is said to people: in one line, without secrets.
+    /// Formats a failure for people: in one line, without secrets.
     pub fn said(&self, failure: &LoginError) -> String {
         self.log.redacted(&failure.line())
     }

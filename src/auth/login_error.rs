@@ -5,13 +5,13 @@ use super::login_conf;
 /// Error of getting a password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LoginError {
-    /// Nobody gave any credentials.
+    /// There are no credentials.
     #[error(
         "no AWS credentials: looked at {looked}. Run 'aws configure' or 'aws sso login', set AWS_PROFILE, or name a \
          profile for this registry in login.conf ('ecr login --check' shows what is used)"
     )]
     NoCredentials {
-        /// The places, in their order.
+        /// Places that were searched, in order.
         looked: String,
     },
     /// The credentials that are configured cannot be had.
@@ -29,15 +29,15 @@ pub enum LoginError {
     Denied {
         /// The missing permission.
         permission: &'static str,
-        /// The service's words.
+        /// Message of the service.
         message: String,
     },
-    /// The service said no for another reason.
+    /// The service refused for another reason.
     #[error("ECR refused the login ({code}): {message}{hint}")]
     Refused {
         /// The error's code.
         code: String,
-        /// The service's words.
+        /// Message of the service.
         message: String,
         /// The remedy.
         hint: &'static str,
@@ -47,7 +47,7 @@ pub enum LoginError {
     Busy {
         /// The error's code.
         code: String,
-        /// The service's words.
+        /// Message of the service.
         message: String,
     },
     /// The service does not answer.

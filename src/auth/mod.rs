@@ -1,4 +1,4 @@
-//! Logins: passwords for ECR's registries, where they are kept, and everybody who asks for one.
+//! Logins: passwords for ECR's registries, their cache, and the programs that ask for them.
 
 mod atomic_replace;
 pub mod auth_file;

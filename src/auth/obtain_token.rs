@@ -1,4 +1,5 @@
-//! One password for everybody: from the cache where it is good, and otherwise from the service, asked by one process.
+//! Shared use of one password: from the cache while it is valid, and otherwise from the service, asked by one process
+//! for all.
 //!
 //! - A password in the first half of its life is handed out as it is.
 //! - In the second half, whoever gets the lock renews it; everybody else hands out the old one meanwhile.
@@ -99,7 +100,7 @@ fn lock_or_entry(slot: CacheSlot<'_>, cache: &Cache, log: &Log, deadline: Instan
     }
 }
 
-/// Asks for a new password, unless one has come meanwhile.
+/// Asks for a new password, unless another process has cached one meanwhile.
 fn renew(
     slot: CacheSlot<'_>,
     cache: &Cache,
@@ -141,7 +142,7 @@ fn renew(
     }
 }
 
-/// The entry, with this host among those that `list` answers. Whoever has the lock may write; nobody waits for that.
+/// Adds this host to the entry, for `list`. Whoever has the lock may write; nobody waits for that.
 fn listed(slot: CacheSlot<'_>, cache: &Cache, found: Option<CachedToken>, log: &Log) -> CachedToken {
     let mut entry = found.expect("only called with the entry that was found");
     if entry.remember(slot.host)

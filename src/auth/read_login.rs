@@ -1,4 +1,4 @@
-//! Logins that docker and podman keep: in their files, and with the programs that those name.
+//! Reading of logins that docker and podman keep: in their files, and with the credential helpers named there.
 //!
 //! Keys of `auths` are hosts, hosts with the beginning of a repository's path (`containers-auth.json(5)`), and, from
 //! older versions of docker, URLs of the registry's API.
@@ -12,7 +12,7 @@ use crate::settings::Settings;
 
 /// The name under which docker keeps the login of Docker Hub.
 const DOCKER_HUB: &str = "https://index.docker.io/v1/";
-/// The user name by which a program says that the password is an identity token.
+/// User name with which a credential helper marks the password as an identity token.
 const IDENTITY: &str = "<token>";
 
 /// A login as docker keeps it.
@@ -44,8 +44,8 @@ pub enum Error {
     },
 }
 
-/// Finds the login for a repository of a registry; `None` where nobody keeps any. docker's file counts before
-/// podman's. An empty `repository` stands for the registry as a whole.
+/// Finds the login for a repository of a registry; `None` if there is none. docker's file counts before podman's.
+/// An empty `repository` stands for the registry as a whole.
 pub fn login(settings: &Settings, host: &str, repository: &str) -> Result<Option<StoredLogin>, Error> {
     for client in [Client::Docker, Client::Podman] {
         let Ok(file) = client.file(settings) else { continue };

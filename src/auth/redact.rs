@@ -1,4 +1,4 @@
-//! Texts without secrets: what is written to logs and said in errors, whoever wrote it.
+//! Removal of secrets from logs and error messages.
 //!
 //! Every secret that the program knows is blacked out together with the forms in which it travels (base64, also as
 //! part of a token or a basic authorization, percent-encoded, escaped in JSON), and so is everything that has the
@@ -8,7 +8,7 @@ use crate::settings::without_userinfo;
 
 /// Replacement for secrets.
 const BLACK: &str = "[redacted]";
-/// A shorter secret is not blacked out: it would hit ordinary words, and no real one is that short.
+/// Least length of a secret to redact: a shorter one would hit ordinary words, and no real one is that short.
 const MIN_LENGTH: usize = 6;
 
 /// The secrets that are known.
@@ -60,7 +60,7 @@ impl Secrets {
     }
 }
 
-/// Blacks out words of the shape of an access key: `AKIA`, `ASIA` and 16 capitals or digits.
+/// Redacts words of the form of an access key: `AKIA`, `ASIA` and 16 capitals or digits.
 fn without_access_keys(text: &str) -> String {
     let mut result = String::with_capacity(text.len());
     let mut word = String::new();

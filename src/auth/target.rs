@@ -7,17 +7,17 @@ use super::login_conf::Rule;
 pub struct Target {
     /// The host in its one form, with its port where one was given.
     pub host: String,
-    /// The account of the registry, where the host tells it.
+    /// Account of the registry, if the host contains it.
     pub account: Option<String>,
     /// The registry is Amazon ECR Public.
     pub public: bool,
-    /// The region that is asked.
+    /// Region of the API.
     pub region: String,
     /// Ask the FIPS endpoint, as the host is one.
     pub fips: bool,
     /// Ask the dual-stack endpoint, as the host is one.
     pub dualstack: bool,
-    /// The rule that speaks about it.
+    /// Rule of login.conf that matches.
     pub rule: Option<Rule>,
 }
 
@@ -27,7 +27,7 @@ impl Target {
         self.rule.as_ref().is_some_and(|rule| rule.anonymous)
     }
 
-    /// The service that is asked, by its name on the command line.
+    /// Returns the name of the service on the command line.
     pub fn service(&self) -> &'static str {
         if self.public { "ecr-public" } else { "ecr" }
     }

@@ -16,12 +16,12 @@ use crate::settings::Settings;
 
 /// The largest file that is read. A password of ECR is some 2.5 kB in base64.
 const MAX_BYTES: u64 = 256 << 10;
-/// A file this old holds nothing that is still valid.
+/// Age at which a file contains nothing valid any more.
 const DEAD_AFTER: Duration = Duration::from_hours(13);
-/// A temporary file this old was left by a process that is gone.
+/// Age at which a temporary file was left by a process that has ended.
 const ABANDONED_AFTER: Duration = Duration::from_hours(1);
-/// One write in so many clears away what is dead: whoever waits for a password seldom pays for what others left. A write
-/// adds two files, so a folder shrinks all the same.
+/// Number of writes per clean-up: a process that waits for a password seldom pays for old files. A write adds two
+/// files, so a folder shrinks all the same.
 const PRUNED_EVERY: u32 = 16;
 /// Limit of the files looked at, and of those deleted, in one clean-up.
 const LOOKED_AT_ONCE: usize = 128;
@@ -42,7 +42,7 @@ pub enum CacheError {
     /// `AWS_ECR_DISABLE_CACHE` is set.
     #[error("the token cache is switched off (AWS_ECR_DISABLE_CACHE)")]
     Off,
-    /// There is no place for it.
+    /// There is no home directory for it.
     #[error("there is no home directory for the token cache (AWS_ECR_CACHE_DIR names another folder)")]
     Homeless,
     /// Others could have put something in it.
@@ -103,7 +103,7 @@ impl Cache {
         CachedToken::read(&read_own(&self.file(key))?)
     }
 
-    /// Writes an entry, and now and then clears away what is dead.
+    /// Writes an entry, and in one of `PRUNED_EVERY` cases deletes expired files.
     pub fn write(&self, key: &str, entry: &CachedToken) -> io::Result<()> {
         self.prepare()?;
         let mut file = tempfile::Builder::new().prefix(".new-").tempfile_in(&self.folder)?;
@@ -178,7 +178,7 @@ impl Cache {
         age.is_some_and(|age| age < IMDS_NEGATIVE_TTL)
     }
 
-    /// Remembers that nobody answers there.
+    /// Remembers that the metadata service is unreachable.
     pub fn remember_imds_unreachable(&self, address: &str) -> io::Result<()> {
         self.prepare()?;
         let path = self.nobody(address);
@@ -215,8 +215,8 @@ impl Cache {
         self.check().map_err(|unusable| io::Error::other(unusable.to_string()))
     }
 
-    /// Clears away what died long ago, in another part of the folder each time. Age is taken from the file's time, so
-    /// that nothing has to be read.
+    /// Deletes files that expired long ago, in another part of the folder each time. Age is taken from the file's time,
+    /// so that nothing has to be read.
     fn prune(&self, start: usize) {
         let names: Vec<String> = self.names().filter(|name| is_ours(name)).collect();
         let start = start % names.len().max(1);
@@ -273,12 +273,12 @@ fn is_older(path: &Path, limit: Duration) -> bool {
     }
 }
 
-/// A file is opened itself, never what a link at its place points to, and a planted pipe does not hold us up.
+/// Opens a file itself: never the target of a link, and without waiting for a pipe.
 fn own_file() -> std::fs::OpenOptions {
     platform::private_file_without_links()
 }
 
-/// The bytes of a file that is ours and nobody else's.
+/// Reads a file that belongs to this user and is private.
 fn read_own(path: &Path) -> Option<Vec<u8>> {
     let file = own_file().read(true).open(path).ok()?;
     let facts = file.metadata().ok()?;

@@ -23,7 +23,7 @@ pub enum CredentialLocation {
     File,
     /// With a program that keeps passwords: its name after `docker-credential-`.
     Program(String),
-    /// Nowhere: our own helper is asked whenever it is needed.
+    /// Nowhere: our own helper is called for each use.
     Ours,
 }
 

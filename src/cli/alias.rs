@@ -1,4 +1,4 @@
-//! Aliases of the AWS CLI, from `~/.aws/cli/alias`: other words for a command, or a line for the shell.
+//! Aliases of the AWS CLI, from `~/.aws/cli/alias`: a shorter form of a command, or a line for the shell.
 //!
 //! `[toplevel]` has the aliases of whole commands, `[command ecr]` those below `ecr`. The options of an alias beat
 //! those on the command line, and an alias may name another.
@@ -27,9 +27,9 @@ pub(super) struct Aliases(IndexMap<String, IndexMap<String, String>>);
 pub(super) enum Step {
     /// The alias was a line for the shell, which has run.
     Done(ExitCode),
-    /// To these words, to be understood as if they had been given.
+    /// Replacement words, parsed as if they had been given.
     Words(Vec<String>),
-    /// To the command that has the same name, with these words.
+    /// The command of the same name, with these words.
     Itself(Vec<String>),
 }
 
@@ -74,7 +74,7 @@ impl Aliases {
 /// The section of aliases for whole commands.
 pub(super) const TOP: &str = "toplevel";
 
-/// Follows the alias of a whole command: to the command that is meant, and the words for it.
+/// Expands the alias of a whole command: returns the command and its words.
 pub(super) fn follow_command(
     session: &mut Session,
     mut command: String,
@@ -100,7 +100,7 @@ pub(super) fn follow_command(
     Err(too_deep())
 }
 
-/// Follows one alias below a command, such as `command ecr`; `None` where the name is no alias.
+/// Expands one alias below a command, such as `command ecr`; `None` if the name is no alias.
 pub(super) fn follow(
     session: &mut Session,
     section: &str,
@@ -164,7 +164,7 @@ fn parse(
     Ok((command, rest))
 }
 
-/// Runs a line in the shell, with the words behind it; its exit code is ours.
+/// Runs a line in the shell with the further words, and returns its exit code.
 fn shell(line: &str, words: &[String]) -> Result<ExitCode, Error> {
     let mut line = line.to_owned();
     for word in words {
@@ -213,7 +213,7 @@ fn split(line: &str) -> Result<Vec<String>, &'static str> {
     Ok(words)
 }
 
-/// A word as Python's `shlex.quote` protects it.
+/// Quotes a word as Python's `shlex.quote` does.
 pub(super) fn quoted(word: &str) -> String {
     let is_safe = |c: char| c.is_ascii_alphanumeric() || "_@%+=:,./-".contains(c);
     if !word.is_empty() && word.chars().all(is_safe) {

@@ -17,7 +17,7 @@ use crate::model::python;
 /// Number of words that an argument takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Arity {
-    /// None: its presence says this.
+    /// None: the presence of the flag is its value.
     Flag(bool),
     /// Exactly one.
     One,
@@ -69,7 +69,7 @@ pub(super) struct Positional {
     pub(super) name: &'static str,
     /// The argument must be given.
     pub(super) required: bool,
-    /// The words that it may be; `None` where any will do.
+    /// Permitted words; `None` if any is permitted.
     pub(super) choices: Option<Vec<String>>,
 }
 
@@ -86,7 +86,7 @@ pub(super) enum ArgumentValue {
 pub(super) struct Parsed {
     /// The values by key. A repeated argument keeps its last value.
     pub(super) values: IndexMap<String, ArgumentValue>,
-    /// The words that belong to no argument, in order.
+    /// Words that belong to no argument, in order.
     pub(super) rest: Vec<String>,
     /// The option that ended the parsing, if one did.
     pub(super) stopped: Option<String>,
@@ -130,12 +130,13 @@ enum Word<'a> {
 }
 
 impl Parser {
-    /// Parses the words, handing back those that it does not know.
+    /// Parses the words and returns those that are unknown.
     pub(super) fn parse(&self, words: &[String]) -> Result<Parsed, UsageError> {
         Run::new(self, words).run()
     }
 
-    /// The first word that is no option and no option's value; for finding a command before its options are known.
+    /// Returns the first word that is no option and no option's value; for finding a command before its options are
+    /// known.
     pub(super) fn first_argument<'a>(&self, words: &'a [String]) -> Option<&'a str> {
         let mut skip = false;
         for (word, kind) in words.iter().zip(self.classify(words)) {
@@ -211,7 +212,7 @@ impl Opt {
     }
 }
 
-/// Message for a word that is none of the choices, with suggestions.
+/// Returns the message for a word that is none of the choices, with suggestions.
 pub(super) fn invalid_choice<'a>(word: &str, choices: impl Iterator<Item = &'a str>) -> String {
     let mut text = format!("Found invalid choice '{word}'\n");
     let close = difflib::close_matches(word, choices);

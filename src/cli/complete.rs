@@ -1,4 +1,4 @@
-//! Candidates for the word at the cursor: the hidden command behind the completion scripts of the shells.
+//! Completion of the word at the cursor: the hidden command behind the completion scripts of the shells.
 //!
 //! `ecr complete -- WORD...` gets all words after the program's name up to the cursor, the last one unfinished (and
 //! maybe empty), and prints one candidate in each line, with a description after a tab. It never fails, never writes
@@ -16,7 +16,7 @@ use super::session::Session;
 use level::{CommandContext, OptionHint, Source};
 use remote_names::NameKind;
 
-/// One candidate and what it is.
+/// Candidate with its description.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Candidate {
     word: String,
@@ -45,12 +45,12 @@ pub(super) fn run(session: &Session, words: &[String]) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// The words before the cursor, understood.
+/// Parsed words before the cursor.
 struct Line {
     level: CommandContext,
     /// The options that were given, with their values.
     given: Vec<(String, String)>,
-    /// The option whose value comes next.
+    /// Option whose value comes next.
     pending: Option<OptionHint>,
     /// Number of the command's words that are neither options nor their values.
     positionals: usize,

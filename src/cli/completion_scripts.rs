@@ -5,7 +5,7 @@
 /// The shells for which there is a script.
 pub const SHELLS: [&str; 5] = ["bash", "zsh", "fish", "powershell", "elvish"];
 
-/// The script of a shell, and the name of the file that it belongs in.
+/// Returns the completion script of a shell and its usual file name.
 pub fn completion(shell: &str) -> Option<(&'static str, &'static str)> {
     match shell {
         "bash" => Some(("ecr.bash", include_str!("../../completions/ecr.bash"))),

@@ -6,7 +6,7 @@ use crate::ui::Ui;
 
 const PART: &str = "settings";
 
-/// The log, where it was asked for: one line of stderr for each thing that happens.
+/// Returns the log of `--debug`, if given: one line on stderr for each event.
 pub(super) fn log(ui: &Ui, debug: bool) -> Log {
     if !debug {
         return Log::default();
@@ -144,7 +144,7 @@ fn origin(settings: &Settings, option: Option<&str>, variables: &[&str], key: Op
     }
 }
 
-/// A word of the command line, shortened where it is a document.
+/// Returns a word of the command line, shortened if it is a document.
 fn word_shown(word: &str) -> String {
     const MAX_COUNT: usize = 200;
     let shown: String = word.chars().take(MAX_COUNT).collect();

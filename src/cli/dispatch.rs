@@ -147,7 +147,7 @@ fn dispatch_service(
     }
 }
 
-/// The command of our own that `ecr public COMMAND` names, and the arguments without the word `public`.
+/// Returns the command of our own that `ecr public COMMAND` names, and the arguments without the word `public`.
 fn public_command(
     parser: &Parser,
     words: &[String],

@@ -28,7 +28,7 @@ fn next_after(settings: &Settings, own: Option<&Path>) -> Option<PathBuf> {
     found.into_iter().skip(after).find(|(_, identity)| *identity != own).map(|(file, _)| file)
 }
 
-/// Becomes that program, with the same arguments. Returns only where that fails.
+/// Replaces this process by that program, with the same arguments. Returns only where that fails.
 pub(super) fn become_program(program: &Path, arguments: &[OsString]) -> Result<ExitCode, Error> {
     let mut command = Command::new(program);
     command.args(arguments.iter().skip(1));

@@ -101,7 +101,7 @@ pub(super) fn get_login_args() -> [Arg; 3] {
     ]
 }
 
-/// The unknown words of a custom command are listed without blanks, and without the usage text.
+/// Parses the options; the unknown words of a custom command are listed without blanks, and without the usage text.
 fn parse(options: Vec<Opt>, words: &[String]) -> Result<Parsed, Error> {
     let parser = Parser { options, positionals: Vec::new() };
     let parsed = parser.parse(words).map_err(|mistake| Error::CommandLine(mistake.0))?;

@@ -1,4 +1,4 @@
-//! Global options: from parsed words to plain data.
+//! Global options as plain data.
 
 use crate::error::Error;
 use crate::model::python;

@@ -12,7 +12,7 @@ use super::options::{Argument, GLOBALS, OptionTarget, arguments};
 /// Depth to which structures are shown inside another.
 const MAX_DEPTH: usize = 6;
 
-/// The commands of a service that are no operations of its API, with what they do.
+/// Returns the commands of a service that are no operations of its API, with their descriptions.
 pub(super) fn custom_commands(service: &Service) -> Vec<(&'static str, &'static str)> {
     let mut commands = vec![("get-login-password", "Print a password for docker login.")];
     if is_private(service) {
@@ -259,7 +259,7 @@ fn element<'s>(service: &'s Service, shape: &'s Shape) -> &'s Shape {
     shape.member.map_or(shape, |member| service.shape(member))
 }
 
-/// A type in words.
+/// Describes a type.
 pub(super) fn kind(service: &Service, shape: &Shape) -> String {
     let word = |kind: Kind| match kind {
         Kind::String => "string",
@@ -326,7 +326,7 @@ impl Members<'_> {
         }
     }
 
-    /// The members of what this shape is made of.
+    /// Returns the members of the elements of this shape.
     fn below(&mut self, name: &str, level: usize, depth: usize) {
         let shape = self.service.shape(name);
         match (shape.kind, shape.member.or(shape.value)) {

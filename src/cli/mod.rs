@@ -130,7 +130,7 @@ fn completions(session: &Session, words: &[String]) -> Result<ExitCode, Error> {
     }
 }
 
-/// The first word, if it is no option: where a command is expected, the name that nobody knows.
+/// Returns the first word, if it is no option: the unknown name in the place of a command.
 fn unknown_command(words: &[String]) -> Option<&str> {
     words.first().map(String::as_str).filter(|word| !word.starts_with('-'))
 }

@@ -1,5 +1,5 @@
-//! An operation of AWS from its words to its output, in the AWS CLI's order, which decides which of
-//! several errors a user sees.
+//! An operation of AWS from its arguments to its output, in the AWS CLI's order, which decides which of several
+//! errors is shown.
 
 use std::process::ExitCode;
 
@@ -84,7 +84,7 @@ pub(super) fn skeleton(
     }
 }
 
-/// Parses an operation's words and makes its input of them.
+/// Parses an operation's arguments into its input.
 pub(super) fn invocation(
     session: &Session,
     service: &'static Service,
@@ -225,7 +225,7 @@ fn page_options(config: Option<&Value>) -> PageOptions {
     }
 }
 
-/// The shape that an option's words are read for: its member's, or that of the token it stands in for.
+/// Returns the shape of an option's value: its member's, or that of the token that the option replaces.
 fn shape(service: &'static Service, operation: &Operation, argument: &Argument) -> &'static str {
     let member = match argument.meaning {
         OptionTarget::Member(member) => Some(member),

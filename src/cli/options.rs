@@ -122,7 +122,7 @@ pub(crate) struct Argument {
     pub(crate) meaning: OptionTarget,
     pub(crate) kind: Kind,
     pub(crate) required: bool,
-    /// Works, but is not shown: pagination takes its place.
+    /// Accepted, but not shown: pagination replaces it.
     pub(crate) hidden: bool,
 }
 

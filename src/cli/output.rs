@@ -1,4 +1,4 @@
-//! An answer on its way to the user: timestamps, the format, the query, and the pager.
+//! Output of an operation's answer: timestamps, format, query, and pager.
 
 use std::borrow::Cow;
 use std::io::Write;
@@ -98,7 +98,7 @@ impl Presenter {
     }
 }
 
-/// Escapes what a terminal would obey in every text of an answer. JSON and YAML do that themselves.
+/// Escapes control characters in every text of an answer. JSON and YAML do that themselves.
 pub(super) fn escape_texts(value: &mut Value) {
     match value {
         Value::String(text) => {
@@ -123,7 +123,7 @@ pub(super) fn table_style(session: &Session, direct: bool) -> TableStyle {
     TableStyle { width: session.ui.width(), color, direct, terminal }
 }
 
-/// `--generate-cli-skeleton output`: checks the input as a call would, and prints what an answer looks like.
+/// Runs `--generate-cli-skeleton output`: checks the input as a call would, and prints a sample answer.
 pub(super) fn stub(
     session: &mut Session,
     service: &'static Service,

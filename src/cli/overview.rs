@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::commands;
 use crate::model;
 
-/// The commands in groups, with the groups in the order in which somebody meets them.
+/// Groups of commands, in the order in which a new user needs them.
 pub(super) const GROUPS: &[(&str, &[&str])] = &[
     ("Images in a registry", &["images", "repos", "latest", "digest", "find", "inspect", "du"]),
     ("Changing what is there", &["tag", "untag", "rm", "prune", "archive", "restore"]),

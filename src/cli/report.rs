@@ -1,4 +1,4 @@
-//! The end of a run that failed: the error in the format that was asked for, and the exit code.
+//! Report of a failed run: the error in the chosen format, and the exit code.
 
 use std::process::ExitCode;
 

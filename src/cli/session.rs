@@ -12,7 +12,7 @@ use super::alias::Aliases;
 use super::argparse::Parsed;
 use super::{debug, globals};
 
-/// Variables with which a job of GitHub Actions is told.
+/// Variables that exist in jobs of GitHub Actions.
 const GITHUB_JOB: [&str; 2] = ["ACTIONS_ID_TOKEN_REQUEST_URL", "GITHUB_ACTIONS"];
 
 /// One run of the program.
@@ -24,9 +24,9 @@ pub(super) struct Session {
     pub(super) query: Option<Query>,
     /// Errors are not printed in the configured format yet.
     pub(super) errors_are_plain: bool,
-    /// A command of our own runs, which words its errors for people.
+    /// A command of our own runs, whose errors are worded for people.
     pub(super) is_own_command: bool,
-    /// Other words for commands.
+    /// Aliases of commands.
     pub(super) aliases: Aliases,
     /// Number of aliases followed.
     pub(super) steps: usize,

@@ -1,4 +1,4 @@
-//! The clap struct of a command: declared and read in one way for all of them.
+//! Declaration and parsing of every command's clap struct.
 
 use std::process::ExitCode;
 

@@ -4,7 +4,7 @@ use super::Context;
 use super::registry::usage;
 use crate::ui::Ui;
 
-/// The arguments of commands that change what cannot be brought back.
+/// Arguments of commands that change something irrevocably.
 #[derive(Debug, Clone, Copy, Default, clap::Args)]
 pub(super) struct ConsentArgs {
     /// Do it without a question; required where nobody can be asked
@@ -22,13 +22,13 @@ pub(super) enum Consent {
     Given,
     /// Carry nothing out: it was only to be shown.
     DryRun,
-    /// A person said no.
+    /// The question was answered with no.
     Refused,
 }
 
 impl ConsentArgs {
-    /// Refuses a command that nobody can be asked about, before its first call. `stdin_is_read` where standard input
-    /// brings references and no answers.
+    /// Refuses, before its first call, a command that needs a question and cannot ask it. `stdin_is_read` where
+    /// standard input brings references and no answers.
     pub(super) fn check(self, ui: &Ui, stdin_is_read: bool) -> anyhow::Result<()> {
         if self.dry_run || self.yes || (!stdin_is_read && ui.in_is_terminal() && ui.err_is_terminal()) {
             return Ok(());
@@ -57,7 +57,7 @@ impl ConsentArgs {
     }
 }
 
-/// Asks on a thread of its own, so that Ctrl-C ends the program while nobody answers.
+/// Asks on a thread of its own, so that Ctrl-C ends the program during the question.
 pub(super) async fn ask(ui: &Ui, question: String) -> anyhow::Result<bool> {
     let (answer, answered) = tokio::sync::oneshot::channel();
     let ui = ui.clone();

@@ -71,8 +71,8 @@ pub(super) struct Creation {
 }
 
 impl Creation {
-    /// Decides how a repository that is missing is created: as `--create` says, and where it says nothing, as the
-    /// registry's template for pushes does. `None` where neither is there.
+    /// Decides the settings of a missing repository: those of `--create`, and for the rest those of the registry's
+    /// template for pushes. `None` where neither is there.
     pub(super) async fn decide(
         asked: Option<&Self>,
         client: &Client,
@@ -208,7 +208,7 @@ fn command(operation: &str) -> &'static str {
     }
 }
 
-/// Takes a document out of the members: a structure becomes text.
+/// Takes a document out of the members; a structure becomes text.
 fn document(members: &mut Map<String, Value>, name: &str) -> Result<Option<String>, String> {
     match members.shift_remove(name) {
         None => Ok(None),

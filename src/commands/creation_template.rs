@@ -10,7 +10,7 @@ use crate::store::ecr::Repository;
 const ON_PUSH: &str = "CREATE_ON_PUSH";
 /// The prefix of the template for all repositories that no other template names.
 const ROOT: &str = "ROOT";
-/// Members of a template and the members of CreateRepository that they become.
+/// Members of a template with the corresponding members of CreateRepository.
 const MEMBERS: [(&str, &str); 4] = [
     ("imageTagMutability", "imageTagMutability"),
     ("imageTagMutabilityExclusionFilters", "imageTagMutabilityExclusionFilters"),

@@ -56,7 +56,7 @@ fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// Runs this program as one of the helpers, where that is what was called; `None` where it was not.
+/// Runs this program as the credential helper that it was called as; `None` if it was not.
 pub fn by_another_name(arguments: &[OsString]) -> Option<ExitCode> {
     let words: Vec<String> =
         arguments.iter().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();

@@ -49,8 +49,8 @@ pub(super) fn remote(
     Ok(if expires { remote.renewed_by(Arc::new(renew)) } else { remote })
 }
 
-/// The login for a registry: ECR's, and what login.conf says is one, as for every client that logs in through us;
-/// others' from where docker and podman keep them. `fresh` where the one that is kept has expired.
+/// Returns the login for a registry: for ECR and registries that login.conf names, as for every client that logs in
+/// through us; for others the login that docker and podman keep. `fresh` where the one that is kept has expired.
 fn login(settings: &Settings, registry: &Registry, repository: &str, fresh: bool) -> anyhow::Result<Login> {
     let host = registry.host();
     let target = rules(settings)?.target(&address(host)?);

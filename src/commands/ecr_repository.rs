@@ -8,7 +8,7 @@ use crate::settings::Settings;
 use crate::store::ecr::{Ecr, Network, Repository};
 use crate::store::{Journal, Shared};
 
-/// A repository of Amazon ECR, the client that reaches it, and which of its images is meant.
+/// Repository of Amazon ECR, with its client and the name of an image.
 pub(super) struct EcrRepository {
     pub(super) client: Client,
     pub(super) repository: Repository,

@@ -49,7 +49,7 @@ impl ImageTransfer<'_> {
         }
     }
 
-    /// Finds out what would move.
+    /// Plans the transfer without moving anything.
     pub(super) async fn survey(
         &self,
         options: &Options,
@@ -66,7 +66,7 @@ impl ImageTransfer<'_> {
     }
 }
 
-/// An error with what may help where a repository is missing.
+/// Adds a hint about `--create` to the error of a missing repository.
 fn no_repository(error: transfer::Error, can_be_created: bool) -> anyhow::Error {
     match error {
         transfer::Error::Store(store::Error::Ecr(ecr::Error::NoRepository { repository, source })) => {

@@ -15,7 +15,7 @@ pub(super) fn read_input(path: &Path, max: u64) -> io::Result<Vec<u8>> {
     if path.as_os_str() == "-" { read(io::stdin().lock(), max) } else { read_file(path, max) }
 }
 
-/// Reads a file like [`read_input`], whatever its name.
+/// Reads a file like [`read_input`], even one named `-`.
 pub(super) fn read_file(path: &Path, max: u64) -> io::Result<Vec<u8>> {
     let path = path.to_str().and_then(|name| name.strip_prefix("file://")).map_or(path, Path::new);
     read(File::open(path)?, max)

@@ -1,4 +1,4 @@
-//! A place that a transfer reads from or writes to, as it is written on the command line.
+//! Source or destination of a transfer, as written on the command line.
 //!
 //! A scheme says what is meant ([`scheme`]); `-` is an archive that comes by stdin or goes to stdout. A name without a
 //! scheme that has a registry's host in front is a repository there: one of ECR goes through ECR's own API, another
@@ -24,7 +24,7 @@ use crate::store::{ArchivePath, ArchiveStream, Engine, Format, Shared, VerifiedB
 /// Meaning of a name without a scheme, without a host, and without the look of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum BareName {
-    /// A path, also with a host in front where such a path exists.
+    /// A path, also behind a host if such a path exists.
     Path,
     /// A repository.
     Repository,
@@ -56,7 +56,7 @@ pub(super) struct Location {
 }
 
 impl Location {
-    /// Reads a text and opens the place that it names.
+    /// Parses a text and opens the location.
     pub(super) fn open(settings: &Settings, text: &str, side: Side, bare: BareName) -> anyhow::Result<Self> {
         match place(text, bare)? {
             Place::Path(path) if path.path == Path::new("-") => Self::stream(&path, side),
@@ -143,8 +143,8 @@ impl Location {
         })
     }
 
-    /// Opens a place on a thread that a signal does not wait for: a pipe waits for its other end, and a large archive
-    /// takes its time.
+    /// Opens a location on a thread that a signal does not wait for: a pipe waits for its other end, and a large
+    /// archive takes its time.
     fn opened(
         path: &ArchivePath,
         open: impl FnOnce(&ArchivePath) -> Result<Shared, crate::store::Error> + Send + 'static,
@@ -190,8 +190,8 @@ impl Location {
         Ok(Self { name: reference.name.clone(), repository: Some(scheme::repository(reference)), ..end })
     }
 
-    /// Names of a source's image at this location, by these tags: docker's own places have the repository in front of
-    /// them, this location's or else the source's, and layouts where it was asked for.
+    /// Returns the names of a source's image at this location, by these tags: docker's own stores have the repository
+    /// in front of them, this location's or else the source's, and layouts if it was given.
     pub(super) fn names(&self, source: &Self, tags: Vec<String>) -> Vec<String> {
         let capabilities = self.store.capabilities();
         let repository = match &self.repository {
@@ -257,7 +257,7 @@ fn no_such_archive(text: &str) -> anyhow::Error {
     ))
 }
 
-/// The place that a text names.
+/// Parses the place that a text names.
 fn place(text: &str, bare: BareName) -> anyhow::Result<Place> {
     let wrong = |error: scheme::Error| registry::usage(error.to_string());
     if let Some(place) = scheme::parse(text).map_err(wrong)? {
@@ -306,7 +306,7 @@ fn place(text: &str, bare: BareName) -> anyhow::Result<Place> {
 mod tests {
     use super::*;
 
-    /// Kind of place, by a name without a scheme in each position: path, repository, copy's.
+    /// Returns the kind of a name without a scheme in each position: path, repository, copy's.
     fn kinds(text: &str) -> [&'static str; 3] {
         [BareName::Path, BareName::Repository, BareName::ExistingFile].map(|bare| match place(text, bare) {
             Ok(Place::Path(_)) => "path",

@@ -105,7 +105,7 @@ fn log_in(context: &Context, logins: &LoginContext<'_>, args: &LoginArgs) -> any
     write(context, args, &entries)
 }
 
-/// Writes the passwords into the files that are meant, or prints them with `--print`.
+/// Writes the passwords into the login files, or prints them with `--print`.
 fn write(context: &Context, args: &LoginArgs, entries: &[(String, CachedToken)]) -> anyhow::Result<()> {
     if args.print {
         let auths: Map<_, _> =
@@ -196,7 +196,7 @@ fn write_one(
     Ok(())
 }
 
-/// Says what a change did to who can read the file.
+/// Describes a change of the file's readers.
 pub(super) fn told(context: &Context, change: &Change) {
     if let Some(note) = &change.note {
         context.ui.note(&format!("ecr: {note}"));

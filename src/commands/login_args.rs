@@ -23,7 +23,7 @@ pub(super) struct PlaceArgs {
 }
 
 impl PlaceArgs {
-    /// The files that are meant, and whose they are.
+    /// Returns the login files to write, with their clients.
     pub(super) fn files(&self, settings: &Settings) -> anyhow::Result<Vec<(Option<Client>, PathBuf)>> {
         let mut files = Vec::new();
         let clients =

@@ -96,7 +96,7 @@ fn say_program(context: &Context, program: Option<Program>, dry_run: bool) {
     context.ui.note(&line);
 }
 
-/// Shows what would be used, and whether login.conf is sound.
+/// Prints the identity that would be used, and the problems of login.conf.
 pub(super) fn check(context: &Context, logins: &LoginContext<'_>, hosts: &[String]) -> anyhow::Result<()> {
     let settings = &context.settings;
     let rules = rules(settings)?;

@@ -1,4 +1,4 @@
-//! `--protect-from`: references in files to images that somebody needs.
+//! `--protect-from`: files whose references protect images.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use crate::retention::references::References;
 /// A file is read up to this size.
 const MAX_BYTES: u64 = 256 * 1024 * 1024;
 
-/// Reads what the files of `--protect-from` refer to.
+/// Reads the references in the files of `--protect-from`.
 pub(super) fn references(context: &Context, files: &[String]) -> anyhow::Result<References> {
     if files.is_empty() {
         return Ok(References::default());

@@ -21,7 +21,7 @@ use crate::transfer;
 /// The region of a registry on this machine where none is configured.
 pub(super) const LOOPBACK_REGION: &str = "us-east-1";
 
-/// The settings with which a registry is reached: its host, where there is one, says region and endpoint.
+/// Returns the settings for a registry: its host, if given, decides region and endpoint.
 pub(super) fn settings_of(settings: &Settings, registry: Option<&Registry>) -> anyhow::Result<Settings> {
     let mut globals = settings.globals().clone();
     let mut variables = Vec::new();
@@ -120,7 +120,7 @@ fn is_same_port(url: &str, host: &str) -> bool {
     port.is_some() && port == here(host)
 }
 
-/// An embedded ECR that somebody serves: the host is the endpoint, unless another one is given.
+/// Returns the settings for an embedded ECR at `host`: the host is the endpoint, unless another one is given.
 fn at_loopback(settings: &Settings, globals: &mut Globals, host: &str) -> anyhow::Result<()> {
     if globals.endpoint_url.is_none() && !is_secured(settings, host)? {
         globals.endpoint_url = Some(format!("{}://{host}", scheme_of(settings, host)?));
@@ -142,7 +142,7 @@ pub(super) fn wrong(error: image::Error) -> anyhow::Error {
     usage(error.to_string())
 }
 
-/// An error of a transfer with what decides the exit code at its root: the service's own no.
+/// Puts the service's own refusal, which decides the exit code, at the root of a transfer's error.
 pub(super) fn explained(error: transfer::Error) -> anyhow::Error {
     match error {
         transfer::Error::Store(store::Error::Ecr(ecr::Error::Service(error))) => error.into(),

@@ -12,7 +12,7 @@ use crate::error::{Error, Signal};
 /// Time limit of waiting for threads when the work is over.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Runs a future to its end on this thread; for commands that wait for one thing at a time.
+/// Runs a future to its end on this thread; for commands that do one thing at a time.
 pub fn block_on<T, E: From<Error>>(future: impl Future<Output = Result<T, E>>) -> Result<T, E> {
     run(Builder::new_current_thread(), future)
 }
@@ -22,7 +22,7 @@ pub fn block_on_threads<T, E: From<Error>>(future: impl Future<Output = Result<T
     run(threads(1024 * 1024), future)
 }
 
-/// Several threads for what handles many bytes. Each keeps up to twice `spare` bytes of what was freed.
+/// Runs a future on several threads, for transfers. Each keeps up to twice `spare` bytes of what was freed.
 ///
 /// glibc gives memory back as soon as 128 KiB lie free, and gets it again page by page for the next piece of a body: a
 /// tenth of the time of a push, and of receiving one. The limit becomes twice the largest allocation that was freed
@@ -32,8 +32,8 @@ pub fn threads(spare: usize) -> Builder {
     Builder::new_multi_thread()
 }
 
-/// Runs a future that is asked to stop by the first signal, and is ended by the second: for changes whose calls in flight
-/// are finished, so that what was done can be told.
+/// Runs a future that the first signal asks to stop and the second one ends: for changes whose calls in flight are
+/// finished, so that the result is known.
 pub(super) fn block_on_finishing<T, E, F>(work: impl FnOnce(Stop) -> F) -> Result<T, E>
 where
     E: From<Error>,
@@ -60,7 +60,7 @@ where
     result
 }
 
-/// Tells work that a signal asked it to stop.
+/// Request to stop, made by a signal.
 #[derive(Debug, Clone)]
 pub(super) struct Stop(tokio::sync::watch::Receiver<Option<Signal>>);
 

@@ -32,7 +32,7 @@ impl Listener {
         failed.map_or(Ok(listener), Err)
     }
 
-    /// Waits for a signal that comes after those that were heard.
+    /// Waits for the next signal after those already received.
     pub(super) async fn next(&mut self) -> Signal {
         match self.0.changed().await {
             Ok(()) => self.signal().await,

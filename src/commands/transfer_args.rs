@@ -36,7 +36,7 @@ pub(super) struct TransferArgs {
 }
 
 impl TransferArgs {
-    /// The platforms that were asked for; none for all.
+    /// Returns the requested platforms; none for all.
     pub(super) fn platforms(&self) -> anyhow::Result<Vec<Platform>> {
         self.platforms.iter().map(|text| text.parse().map_err(wrong)).collect()
     }

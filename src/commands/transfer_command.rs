@@ -1,4 +1,4 @@
-//! Code shared by `push`, `pull` and `copy`: the choice of images, and what is said of the transfer.
+//! Code shared by `push`, `pull` and `copy`: the choice of images, and the messages about the transfer.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -32,7 +32,7 @@ pub(super) struct TransferCommand<'a> {
     /// Name of the image if neither end gives one.
     pub(super) unnamed: Option<&'a str>,
     pub(super) create: Option<&'a Creation>,
-    /// The word for what was done, in the last line.
+    /// Participle for the last line, such as `pushed`.
     pub(super) done: &'static str,
 }
 
@@ -72,7 +72,7 @@ pub(super) fn print_json(context: &Context, value: &Value) -> anyhow::Result<()>
     Ok(context.ui.print_bytes(&bytes)?)
 }
 
-/// Says after an interrupt how to go on.
+/// Explains after an interrupt how to resume.
 pub(super) fn after(display: &Display, error: &anyhow::Error, kept: ResumeState) {
     if matches!(error.downcast_ref::<Error>(), Some(Error::Interrupted(_))) {
         display.note(match kept {
@@ -89,7 +89,7 @@ pub(super) fn after(display: &Display, error: &anyhow::Error, kept: ResumeState)
 }
 
 impl TransferCommand<'_> {
-    /// Moves everything that is meant, and says on stdout which images that were.
+    /// Copies all chosen images, and prints them to stdout.
     pub(super) fn run(&self) -> anyhow::Result<()> {
         let json = wants_json(self.context)?;
         if json && self.destination.takes_stdout() {
@@ -169,7 +169,7 @@ impl TransferCommand<'_> {
         Ok((rows, failures.verdict(images.len())))
     }
 
-    /// Copies one image, or with `--dry-run` finds out what that would take.
+    /// Copies one image, or with `--dry-run` plans that.
     async fn copy_image(&self, image: &Image<'_>, progress: &Arc<dyn Progress>) -> anyhow::Result<Outcome> {
         let (source, create) = (&image.source.store, self.create);
         let transfer = ImageTransfer { source, destination: self.destination, create };
@@ -282,7 +282,7 @@ impl TransferCommand<'_> {
         Ok(Options { image, expected, platforms, tags, referrers, jobs, buffers, verify, compression, cache })
     }
 
-    /// The destination's tag, else the source's or the one for what has none, and those of `--tag`.
+    /// Returns the destination's tag, else the source's or the default one, and those of `--tag`.
     fn tags(&self, source: &Name) -> anyhow::Result<Vec<String>> {
         let mut tags: Vec<String> = Vec::new();
         if let Name::Tag(tag) = &self.destination.name {

@@ -103,7 +103,7 @@ impl From<anyhow::Error> for Error {
     }
 }
 
-/// A cause that says what kind of error this is.
+/// Returns the kind of error that a cause has.
 fn known(cause: &(dyn std::error::Error + 'static)) -> Option<Error> {
     if let Some(error) = cause.downcast_ref::<Error>() {
         return Some(error.clone());

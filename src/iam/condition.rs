@@ -119,7 +119,7 @@ pub(super) fn check(condition: &Value) -> Result<(), String> {
     Ok(())
 }
 
-/// Returns whether all conditions hold. An invalid one does not.
+/// Returns whether all conditions are satisfied. An invalid one does not.
 pub(super) fn hold(operators: &Map<String, Value>, context: &RequestContext, variables: bool) -> bool {
     operators.iter().all(|(name, keys)| {
         let (Some(operator), Some(keys)) = (Operator::parse(name), keys.as_object()) else { return false };
@@ -169,7 +169,7 @@ fn binary_equal(found: &str, value: &Pattern) -> bool {
     base64_simd::STANDARD.encode_to_string(found.as_bytes()) == value.text()
 }
 
-/// Returns whether an address lies in a network such as `10.0.0.0/8`, or is the one address that the policy names.
+/// Returns whether an address is in a network such as `10.0.0.0/8`, or is the address that the policy names.
 fn in_network(found: &str, value: &Pattern) -> bool {
     let value = value.text();
     let (network, length) =
@@ -191,7 +191,7 @@ fn numbers(found: &str, value: &Pattern, test: fn(Ordering) -> bool) -> bool {
     number(found).zip(number(&value.text())).is_some_and(|(found, value)| test(found.total_cmp(&value)))
 }
 
-/// An integer or decimal; not `inf`, `NaN` or `-0`, which compare in ways of their own.
+/// Parses an integer or decimal; not `inf`, `NaN` or `-0`, whose comparisons differ.
 fn number(text: &str) -> Option<f64> {
     let is_decimal = text.bytes().all(|byte| byte.is_ascii_digit() || b"+-.".contains(&byte));
     if is_decimal { text.parse::<f64>().ok().map(|number| number + 0.0) } else { None }

@@ -92,7 +92,7 @@ fn known(members: &Map<String, Value>, known: &[&str]) -> Result<(), String> {
     }
 }
 
-/// The one of two members that is there.
+/// Returns whichever of two members is present.
 fn either<'a>(members: &'a Map<String, Value>, name: &str, other: &str) -> Result<&'a Value, String> {
     match (members.get(name), members.get(other)) {
         (Some(value), None) | (None, Some(value)) => Ok(value),

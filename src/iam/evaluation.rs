@@ -13,7 +13,7 @@ use super::pattern::Pattern;
 pub struct Request<'a> {
     /// Principal of the request.
     pub principal: &'a Principal,
-    /// The action with its service, such as `ecr:PutImage`.
+    /// Action with its service, such as `ecr:PutImage`.
     pub action: &'a str,
     /// The ARN of the repository or registry that it is for.
     pub resource: &'a str,
@@ -21,7 +21,7 @@ pub struct Request<'a> {
     pub context: &'a RequestContext,
 }
 
-/// The result of evaluating one policy, in the words of IAM's policy simulator.
+/// Result of evaluating one policy, as named by IAM's policy simulator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decision {
     /// A matching statement denies the request; no Allow outweighs it.
@@ -108,8 +108,8 @@ impl Request<'_> {
         self.is_among(others, if is_deny { Principal::is_named_by } else { Principal::is_in })
     }
 
-    /// Returns whether an entry of a statement's principals is about the requester; those of services and of
-    /// federation never are.
+    /// Returns whether an entry of a statement's principals matches the requester; services and federation never
+    /// do.
     fn is_among(&self, principals: &Value, is_about: fn(&Principal, &str) -> bool) -> bool {
         match principals {
             Value::String(text) => text == "*",

@@ -10,7 +10,7 @@ pub struct Principal {
 }
 
 impl Principal {
-    /// The root of an account, who stands for it as a whole.
+    /// Returns the root of an account, which stands for the whole account.
     pub fn root(account: &str) -> Self {
         Self { arn: format!("arn:aws:iam::{account}:root"), account: account.to_owned() }
     }
@@ -64,7 +64,7 @@ impl Principal {
         Self::of(&format!("arn:{partition}:sts::{}:assumed-role/{role}/{name}", self.account))
     }
 
-    /// Its ARN, or that of the role that a session is of: what `aws:PrincipalArn` has, and what outlasts a session.
+    /// Returns its ARN, or that of a session's role: the value of `aws:PrincipalArn`, which outlasts the session.
     pub fn lasting_arn(&self) -> String {
         let session = self.arn.split_once(":assumed-role/").and_then(|(head, rest)| {
             Some((head.strip_suffix(&self.account)?.strip_suffix(":sts::")?, rest.split_once('/')?.0))

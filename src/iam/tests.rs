@@ -1,4 +1,4 @@
-//! The evaluation against a table of what AWS's documentation says.
+//! Evaluation against a table of AWS's documentation.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! Descriptors: what a manifest says about a piece of content.
+//! Descriptors: media type, digest and size of content.
 
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};

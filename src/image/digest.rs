@@ -70,8 +70,8 @@ impl Digest {
         &self.hexadecimal
     }
 
-    /// The tag under which registries without a list of referrers keep the index of what is about this content (OCI
-    /// distribution specification, "Referrers Tag Schema").
+    /// Returns the tag under which registries without a list of referrers keep the index of this content's referrers
+    /// (OCI distribution specification, "Referrers Tag Schema").
     pub fn referrers_tag(&self) -> Tag {
         const MAX_DIGITS: usize = 64;
         let digits = &self.hexadecimal[..self.hexadecimal.len().min(MAX_DIGITS)];

@@ -1,4 +1,4 @@
-//! Registry hosts: what a client may write for one, and which of them are Amazon ECR's.
+//! Registry hosts: their written forms, and which of them are Amazon ECR's.
 //!
 //! A host comes from command lines, image names and other people's configuration, and the answer decides whether a
 //! password is handed out: so it is read strictly, from the end, and what is not exactly a host of ECR is a
@@ -16,12 +16,12 @@ pub struct Address {
     pub port: Option<u16>,
 }
 
-/// A registry of Amazon ECR, as its host tells it.
+/// Registry of Amazon ECR, parsed from its host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ecr {
     /// A private registry.
     Private {
-        /// The account that it belongs to: its registry id.
+        /// Account that owns it: its registry id.
         account: String,
         /// The region.
         region: String,
@@ -172,7 +172,7 @@ impl Ecr {
         })
     }
 
-    /// The region whose API hands out passwords for this registry.
+    /// Returns the region whose API issues passwords for this registry.
     pub fn region(&self) -> &str {
         match self {
             Self::Private { region, .. } => region,

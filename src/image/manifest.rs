@@ -1,4 +1,4 @@
-//! Manifests: bytes that are never rewritten, and what they say.
+//! Manifests: bytes that are never rewritten, and their parsed content.
 
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer};
@@ -48,7 +48,7 @@ struct ManifestMembers {
     manifests: Option<Vec<Descriptor>>,
 }
 
-/// Reads a list that is there, as `null` where it is empty.
+/// Reads a list that is present; `null` for an empty one.
 fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<Descriptor>>, D::Error> {
     null_is_default(deserializer).map(Some)
 }
@@ -158,7 +158,7 @@ impl Manifest {
         Descriptor::new(&self.media_type, self.digest.clone(), self.bytes.len() as u64)
     }
 
-    /// The configuration and the layers, in this order; of an index what it lists besides manifests.
+    /// Returns the configuration and the layers, in this order; of an index the children that are no manifests.
     pub fn blobs(&self) -> impl Iterator<Item = &Descriptor> {
         let (config, listed) = match &self.content {
             Content::Image { config, layers } => (Some(config.as_ref()), layers),

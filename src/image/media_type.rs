@@ -21,8 +21,8 @@ pub const OCI_CONFIGURATION: &str = "application/vnd.oci.image.config.v1+json";
 /// The configuration of a docker image.
 pub const DOCKER_CONFIGURATION: &str = "application/vnd.docker.container.image.v1+json";
 
-/// Every media type that a manifest is asked for with. ECR converts what is missing from the list into what is on it
-/// (an index into one platform's manifest), and a converted manifest has another digest.
+/// Media types in the `Accept` header of requests for manifests. ECR converts what is missing from the list into what
+/// is on it (an index into one platform's manifest), and a converted manifest has another digest.
 pub const MANIFESTS: [&str; 5] = [OCI_MANIFEST, OCI_INDEX, DOCKER_MANIFEST, DOCKER_LIST, DOCKER_SCHEMA_1];
 
 /// Returns whether a manifest of this media type lists other manifests.

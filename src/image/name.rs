@@ -27,7 +27,7 @@ pub struct Tag(String);
 pub struct RepositoryName(String);
 
 impl Tag {
-    /// The tag of what nobody tagged.
+    /// Returns the default tag, `latest`.
     pub fn latest() -> Self {
         Self("latest".to_owned())
     }

@@ -82,7 +82,7 @@ impl Platform {
         }
     }
 
-    /// The variant, which where none is said is the usual one of OCI's and containerd's tables.
+    /// Returns the variant, or if there is none the usual one of OCI's and containerd's tables.
     fn own_variant(&self) -> Option<&str> {
         match (self.own_architecture(), self.variant.as_deref()) {
             ("amd64", None) => Some("v1"),

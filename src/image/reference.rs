@@ -42,7 +42,7 @@ pub enum Registry {
     Ecr {
         /// The host.
         host: String,
-        /// The account that the registry belongs to: its registry id.
+        /// Account that owns the registry: its registry id.
         account: String,
         /// The region.
         region: String,

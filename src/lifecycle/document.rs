@@ -1,4 +1,4 @@
-//! The policy's document against its schema, in the words of the validator that the service uses.
+//! Validation of a policy's document against its schema, with the messages of the service's validator.
 
 use serde_json::{Map, Value};
 

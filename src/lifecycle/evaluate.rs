@@ -22,7 +22,7 @@ pub struct Image {
     pub archived_at: Option<i64>,
     /// The time of the return from the archive.
     pub activated_at: Option<i64>,
-    /// `ACTIVE` or `ARCHIVED`; rules leave alone what is neither.
+    /// `ACTIVE` or `ARCHIVED`; rules ignore images of other statuses.
     pub status: String,
     /// Its subject, for a referrer such as a signature.
     pub subject: Option<String>,
@@ -41,12 +41,12 @@ pub struct Decision {
     pub action: Action,
 }
 
-/// Decisions, and what a rule would do if no index held the image.
+/// Decisions, and those that indexes prevent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Plan {
     /// In the order in which it happens: by rule, the oldest image first.
     pub decisions: Vec<Decision>,
-    /// Images that are held, with the digests of the indexes that hold them.
+    /// Images that indexes prevent from expiring, with the digests of these indexes.
     pub held: Vec<(usize, Vec<String>)>,
 }
 
@@ -79,10 +79,10 @@ struct Evaluation<'a> {
     /// Neither active nor archived, so that no other rule sees them again.
     moved: &'a HashSet<usize>,
     now: i64,
-    /// The images that refer to a subject which is here.
+    /// Images whose subject is present.
     referrers: HashMap<&'a str, Vec<usize>>,
     attached: HashSet<usize>,
-    /// The indexes that hold an image.
+    /// Indexes that list an image.
     holders: HashMap<&'a str, Vec<usize>>,
 }
 

@@ -18,7 +18,7 @@ pub struct Explanation {
     pub reason: String,
 }
 
-/// The result of an evaluation, ready to be asked about each image.
+/// Explanations of an evaluation, image by image.
 pub struct Explainer<'a> {
     policy: &'a Policy,
     images: &'a [Image],
@@ -41,7 +41,7 @@ impl<'a> Explainer<'a> {
         }
     }
 
-    /// Explains what happens to the image at this position.
+    /// Explains the decision about the image at this position.
     pub fn explain(&self, position: usize) -> Explanation {
         let image = &self.images[position];
         let subject = image.subject.as_deref().filter(|subject| self.digests.contains(subject));

@@ -1,5 +1,5 @@
-//! Lint of a policy document: what the service would refuse, and what it takes but nobody can have meant. The errors
-//! are those of [`Policy::parse`], which the embedded ECR's PutLifecyclePolicy uses.
+//! Lint of a policy document: errors that the service would report, and likely mistakes that it accepts. The errors are
+//! those of [`Policy::parse`], which the embedded ECR's PutLifecyclePolicy uses.
 
 use super::policy::Policy;
 use super::position::{Places, Position};
@@ -9,7 +9,7 @@ use super::warnings;
 /// The bounds of `lifecyclePolicyText`, in characters.
 const LENGTHS: std::ops::RangeInclusive<usize> = 100..=30_720;
 
-/// The most findings of one document: a file that is something else is not told member by member.
+/// Limit of the findings in one document: a file of another kind is not reported member by member.
 const MAX_FINDINGS: usize = 1000;
 
 /// Severity of a finding.
@@ -32,7 +32,7 @@ pub struct Finding {
     pub rule: Option<usize>,
     /// Position in the document.
     pub position: Position,
-    /// The problem; in the service's words, if the service refuses it and they are known.
+    /// Description of the problem; the service's message, if the service refuses it and the message is known.
     pub message: String,
 }
 
@@ -106,7 +106,7 @@ fn not_json(text: &str, error: &serde_json::Error) -> Finding {
     error_at(position, "not-json", format!("the document is not JSON: {reason}"))
 }
 
-/// Members that stand twice, and problems, each with its place.
+/// Returns repeated members and problems, each with its position.
 fn located(places: &Places<'_>, severity: Severity, problems: Vec<Problem>) -> Vec<Finding> {
     let mut found: Vec<(usize, Severity, Problem)> = Vec::new();
     for (offset, name) in places.duplicates() {
@@ -136,7 +136,7 @@ fn located(places: &Places<'_>, severity: Severity, problems: Vec<Problem>) -> V
     findings
 }
 
-/// The number of the rule that a pointer such as `/rules/0/action` leads into.
+/// Returns the number of the rule that a pointer such as `/rules/0/action` leads into.
 fn rule(pointer: &str) -> Option<usize> {
     let index: usize = pointer.strip_prefix("/rules/")?.split('/').next()?.parse().ok()?;
     Some(index + 1)

@@ -13,7 +13,7 @@ fn shuffle<T>(random: &mut Random, items: &mut [T]) {
     }
 }
 
-/// An image that holds or refers to some of those before it. Many are of the same age.
+/// An image that lists or refers to some of those before it. Many are of the same age.
 fn image(random: &mut Random, before: &[Image]) -> Image {
     let names = ["v1", "v2", "beta-1", "beta-2", "prod", "x"];
     let tags =

@@ -7,14 +7,14 @@ use super::evaluate::Image;
 use super::problem::{PolicyError, Problem};
 use crate::image::glob::covers;
 
-/// Days become milliseconds: a day is 24 hours, whatever the calendar says.
+/// Milliseconds of a day: always 24 hours.
 pub(super) const DAY: i64 = 24 * 60 * 60 * 1000;
 /// Wildcards in one pattern.
 const MAX_WILDCARDS: usize = 4;
 /// An archived image cannot expire before so many days.
 const MIN_ARCHIVED: i64 = 90;
 
-/// A policy; its rules come in the order of their priority.
+/// Policy; its rules come in the order of their priority.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
     pub(super) rules: Vec<Rule>,
@@ -23,7 +23,7 @@ pub struct Policy {
 /// One rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
-    /// Its place in the document, from 0.
+    /// Position in the document, from 0.
     pub(super) place: usize,
     pub(super) priority: i64,
     pub(super) tags: Tags,
@@ -86,7 +86,7 @@ pub enum Action {
 }
 
 impl Policy {
-    /// Reads a policy; what is wrong with it is told in the service's words where they are known.
+    /// Parses a policy; errors have the service's messages as far as they are known.
     pub fn parse(text: &str) -> Result<Self, String> {
         Self::examine(text).map_err(|refusal| refusal.message())
     }
@@ -242,7 +242,7 @@ fn count(selection: &Value) -> Count {
     }
 }
 
-/// Checks that no two rules have in common what they must not; the service tells the first.
+/// Checks that no two rules share what must be unique; the service reports the first.
 fn check_together(rules: &[Rule]) -> Vec<Problem> {
     let mut problems = Vec::new();
     for pair in rules.windows(2).filter(|pair| pair[0].priority == pair[1].priority) {

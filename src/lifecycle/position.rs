@@ -74,7 +74,7 @@ impl<'a> Places<'a> {
         Self { text, root }
     }
 
-    /// The offset of the value that a JSON pointer names; of the innermost value that is there, where it is not. Of
+    /// Returns the offset of the value that a JSON pointer names, or of the innermost existing value on its path. Of
     /// two members of one name the last counts, as in the document's meaning.
     pub(super) fn offset(&self, pointer: &str) -> usize {
         let mut node = &self.root;

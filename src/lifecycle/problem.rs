@@ -7,7 +7,7 @@ pub(super) struct Problem {
     pub(super) code: &'static str,
     /// Position in the document, as a JSON pointer.
     pub(super) pointer: String,
-    /// The service's words, where they are known.
+    /// Message of the service, if known.
     pub(super) message: String,
 }
 
@@ -24,7 +24,7 @@ pub(super) enum PolicyError {
     NoObject,
     /// The document does not fit the schema; the service lists all reasons.
     Schema(Vec<Problem>),
-    /// Its rules do not fit; the service tells the first reason.
+    /// The rules conflict; the service reports the first reason.
     Rules(Vec<Problem>),
 }
 

@@ -1,4 +1,4 @@
-//! Lint: codes, places and words.
+//! Lint: codes, positions and messages.
 
 use super::{Finding, Image, Policy, Severity, lint};
 

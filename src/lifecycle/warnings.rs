@@ -1,4 +1,4 @@
-//! Policies that the service takes although nobody can have meant them.
+//! Warnings of policies that the service accepts although they are probably mistakes.
 
 use super::policy::{Action, Count, Policy, Rule, StorageClass, Tags};
 use super::problem::Problem;

@@ -1,4 +1,4 @@
-//! Rules in words.
+//! Descriptions of rules in plain English.
 
 use super::policy::{Action, Count, DAY, Rule, StorageClass, Tags};
 

@@ -6,7 +6,8 @@ use serde_json::{Map, Number, Value};
 use super::foreign::Foreign;
 use super::surrogate;
 
-/// Python reads some 30,000 levels; values that deep would overflow the stack of whoever walks them.
+/// Limit of nesting: Python reads some 30,000 levels; values that deep would overflow the stack of those who walk
+/// them.
 const MAX_LEVELS: usize = 1000;
 
 /// Python refuses to make whole numbers of more digits (`sys.set_int_max_str_digits`).
@@ -15,7 +16,7 @@ const MAX_DIGITS: usize = 4300;
 /// Error of parsing JSON.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// Python's words, with the position: `Expecting value: line 1 column 1 (char 0)`.
+    /// Python's message, with the position: `Expecting value: line 1 column 1 (char 0)`.
     #[error("{0}")]
     Syntax(String),
     /// More levels than anyone needs.
@@ -163,7 +164,7 @@ impl Parser {
         Ok(result)
     }
 
-    /// The character that an escape stands for; the index is at what follows the backslash, and ends at its last part.
+    /// Reads the character of an escape; the index is behind the backslash, and ends at the escape's last character.
     fn escape(&mut self, escaped: char) -> Result<char, Error> {
         Ok(match escaped {
             '"' | '\\' | '/' => escaped,
@@ -289,7 +290,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    /// `json.dumps` of what was read, with the foreign floats as Python prints them.
+    /// Compares with `json.dumps` of the parsed value, with the foreign floats as Python prints them.
     fn shown(text: &str) -> Value {
         match parse(text) {
             Ok(value) => {

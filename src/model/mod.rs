@@ -75,12 +75,12 @@ impl Service {
         self.operations.values()
     }
 
-    /// An operation by its API name, such as `DescribeImages`.
+    /// Returns an operation by its API name, such as `DescribeImages`.
     pub fn operation(&self, name: &str) -> Option<&Operation> {
         self.operations.get(name)
     }
 
-    /// An operation by its command, such as `describe-images`.
+    /// Returns an operation by its command, such as `describe-images`.
     pub fn operation_of_command(&self, command: &str) -> Option<&Operation> {
         self.operations.values().find(|operation| names::kebab(operation.name) == command)
     }
@@ -93,7 +93,7 @@ impl Service {
         self.shapes.get(name).unwrap_or_else(|| panic!("the model has no shape {name}"))
     }
 
-    /// A shape by its name, where the name comes from outside (an error code, say).
+    /// Returns a shape by a name from outside (an error code, say).
     pub fn find_shape(&self, name: &str) -> Option<&Shape> {
         self.shapes.get(name)
     }
@@ -113,7 +113,7 @@ impl Service {
         self.paginators.get(operation.name)
     }
 
-    /// All waiters with their names, such as `ImageScanComplete`.
+    /// Returns all waiters with their names, such as `ImageScanComplete`.
     pub fn waiters(&self) -> impl ExactSizeIterator<Item = (&'static str, &Waiter)> {
         self.waiters.iter().map(|(name, waiter)| (*name, waiter))
     }

@@ -137,7 +137,7 @@ fn push_escape(result: &mut String, character: char) {
     written.expect("writing to a String cannot fail");
 }
 
-/// Rust's rule for what `escape_debug` shows as it is equals Python's `str.isprintable`, except that at the start of
+/// Returns whether Python's `str.isprintable` holds: Rust's `escape_debug` agrees with it, except that at the start of
 /// a string Rust also escapes combining characters, hence the letter in front.
 fn is_printable(character: char) -> bool {
     if matches!(character, '"' | '\'') {

@@ -69,7 +69,7 @@ fn write_end(result: &mut String, empty: bool, level: Option<usize>) {
     }
 }
 
-/// A number's digits as Python would print what it read from them: whole numbers stay, all others are floats.
+/// Returns a number's digits as Python would print it: whole numbers stay, all others are floats.
 fn number_text(digits: &str) -> String {
     if !digits.contains(['.', 'e', 'E']) {
         return if digits == "-0" { "0" } else { digits }.to_owned();

@@ -38,7 +38,7 @@ fn milliseconds(taken: Duration) -> String {
     format!("{:.1} ms", taken.as_secs_f64() * 1000.0)
 }
 
-/// A URL whose query tells no signature: whoever has one may use it as long as it lasts.
+/// Hides the signature in a URL's query, which gives access as long as it lasts.
 fn url_shown(url: &str) -> String {
     let Some((path, query)) = url.split_once('?') else { return url.to_owned() };
     let shown = query.split('&').map(|pair| match pair.split_once('=') {
@@ -109,7 +109,7 @@ fn without_secrets(text: &str) -> String {
     if is_bare_secret(&text) { HIDDEN.to_owned() } else { text.into_owned() }
 }
 
-/// The machine's metadata service answers its token as a bare word.
+/// Returns whether a body is a token of the metadata service, which is a bare word.
 fn is_bare_secret(text: &str) -> bool {
     text.len() > 20 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/=-_".contains(&byte))
 }

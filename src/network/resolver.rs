@@ -1,4 +1,4 @@
-//! Names to addresses, asked of the system once for all connections of a moment.
+//! Resolution of names, once for all connections of a moment.
 //!
 //! A transfer opens a hundred connections to the same few hosts, and a resolver that is slow for one of them would be
 //! slow for each. What a name may stand for is for those to check who use it, each time.
@@ -92,7 +92,7 @@ impl Names {
         }
     }
 
-    /// The entry of a name: one that is on its way or still good, or a new one. A failure is no answer.
+    /// Returns the entry of a name: a current or valid one, or a new one. A failure is no answer.
     fn entry(&self, name: &str, now: Instant) -> Arc<Entry> {
         let mut names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let is_good = |entry: &Arc<Entry>| match entry.answer.get() {

@@ -51,7 +51,7 @@ fn trusted(bundle: Option<&str>) -> Result<Vec<CertificateDer<'static>>, TlsErro
     Ok(found.certs)
 }
 
-/// A TLS error in OpenSSL's manner as far as the two have words for the same thing.
+/// Words a TLS error as OpenSSL does, as far as both have the same error.
 pub fn reason(error: &rustls::Error) -> String {
     use CertificateError as Why;
     let rustls::Error::InvalidCertificate(why) = error else { return format!("[SSL] {error}") };
@@ -68,7 +68,7 @@ pub fn reason(error: &rustls::Error) -> String {
     format!("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: {reason}")
 }
 
-/// Spells the name of a WebPKI error in words: `CaUsedAsEndEntity` is the name of its variant in Rust.
+/// Spells the name of a WebPKI error as words: `CaUsedAsEndEntity` is the name of its variant in Rust.
 fn spaced(name: &str) -> String {
     if name == "CaUsedAsEndEntity" {
         return "self-signed certificate".to_owned();
@@ -92,9 +92,8 @@ fn python_words(error: &std::io::Error) -> String {
     }
 }
 
-/// Trusts what the trusted certificates signed, and a server that presents one of the named certificates: people make
-/// a self-signed certificate and name it as their bundle, which OpenSSL takes and WebPKI by itself refuses because
-/// such a certificate is also an authority's.
+/// Verifier that accepts certificates signed by the trusted ones, and the trusted ones themselves: OpenSSL accepts a
+/// self-signed certificate as a bundle, which WebPKI by itself refuses because it is also an authority's.
 #[derive(Debug)]
 struct Trusted {
     verifier: Arc<WebPkiServerVerifier>,
@@ -143,7 +142,7 @@ impl ServerCertVerifier for Trusted {
     }
 }
 
-/// Trusts whoever answers, as `--no-verify-ssl` asks; signatures of the handshake are still checked.
+/// Verifier that accepts any certificate, for `--no-verify-ssl`; signatures of the handshake are still checked.
 #[derive(Debug)]
 pub(super) struct Anyone(pub(super) WebPkiSupportedAlgorithms);
 

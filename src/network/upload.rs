@@ -1,4 +1,4 @@
-//! Bodies of requests on their way, watched: how long an answer may take counts from the last byte that went out.
+//! Request bodies whose progress is watched: the time limit of an answer counts from the last byte sent.
 
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -25,9 +25,9 @@ pub struct Timeouts {
 /// State of a request's body.
 #[derive(Debug, Clone, Copy)]
 enum Phase {
-    /// Nobody has asked for it: a connection is being made.
+    /// The body was not requested: a connection is being made.
     Unasked,
-    /// Its source has no bytes yet, which is nobody's fault on the network.
+    /// The body's source has no bytes yet, for which the network is not to blame.
     Waiting,
     /// Bytes went out at this time.
     Moved(Instant),
@@ -73,11 +73,11 @@ impl Progress {
     }
 }
 
-/// A request's body, handed out in strides.
+/// Request body, sent in strides.
 #[derive(Debug)]
 pub struct Upload<B> {
     rest: B,
-    /// Bytes of the body that have come and were not handed out yet.
+    /// Bytes of the body not sent yet.
     piece: Bytes,
     progress: Arc<Progress>,
 }

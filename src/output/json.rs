@@ -49,7 +49,7 @@ fn new_line(out: &mut dyn Write, level: usize) -> io::Result<()> {
     write!(out, "\n{:1$}", "", level * 4)
 }
 
-/// A value on one line without spaces and with everything beyond ASCII escaped: what `to_string()` answers.
+/// Writes a value on one line without spaces and with everything beyond ASCII escaped: the answer of `to_string()`.
 pub(crate) fn compact(value: &Value) -> String {
     one_line(value, ",", ":", true)
 }
@@ -104,7 +104,7 @@ fn write_leaf(out: &mut dyn Write, value: &Value, ascii: bool) -> io::Result<()>
     }
 }
 
-/// Writes a string at once: what cannot be encoded is found before any of it is written.
+/// Writes a string at once: characters that cannot be encoded are found before any of it is written.
 fn write_string(out: &mut dyn Write, text: &str, ascii: bool) -> io::Result<()> {
     let mut quoted = Vec::with_capacity(text.len() + 2);
     quoted.push(b'"');

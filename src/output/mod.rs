@@ -24,7 +24,7 @@ pub enum Error {
     /// The query cannot be evaluated over this value.
     #[error(transparent)]
     Query(#[from] query::EvaluationError),
-    /// The AWS CLI fails to print this value, with these words.
+    /// The AWS CLI fails to print this value, with this message.
     #[error("{0}")]
     Crash(String),
     /// The bytes could not be written.

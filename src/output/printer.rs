@@ -1,4 +1,4 @@
-//! One answer of the API, whole or page by page, in the format that was asked for.
+//! Printer of an API answer, whole or page by page, in the chosen format.
 
 use std::borrow::Cow;
 use std::io::Write;
@@ -97,7 +97,7 @@ impl Printer {
         }
     }
 
-    /// Tells where to go on after pages that were cut short; only text does. The query applies here too, so that
+    /// Prints the token to continue with after truncated pages; only text does. The query applies here too, so that
     /// most queries end in a line `None`, as with the AWS CLI.
     pub fn resume(&self, out: &mut dyn Write, token: &str) -> Result<(), Error> {
         match self.format {

@@ -32,7 +32,7 @@ impl Default for TableStyle {
     }
 }
 
-/// Writes a value as a table; nothing for what Python takes as false.
+/// Writes a value as a table; nothing for a value that is false in Python.
 pub fn write(out: &mut dyn Write, title: &str, value: &Value, style: TableStyle) -> Result<(), Error> {
     let mut builder = Builder { sections: Vec::new() };
     if is_true(value) {

@@ -1,10 +1,10 @@
-//! Replays what the real AWS CLI printed (`tests/fixtures/output/record.py`).
+//! Replays the recorded output of the real AWS CLI (`tests/fixtures/output/record.py`).
 
 use serde_json::{Value, json};
 
 use super::*;
 
-/// Runs one recorded case and answers what it gave in the recorder's form.
+/// Runs one recorded case and returns its result in the recorder's form.
 fn outcome(kind: &str, value: &Value, query: Option<&str>, options: &Value) -> Value {
     let query = match query.map(Query::compile).transpose() {
         Ok(query) => query,

@@ -22,8 +22,8 @@ pub enum Timestamps {
     Iso8601(Zone),
 }
 
-/// A time zone as Python's dateutil sees it: one standard offset and one for daylight saving time, both those of
-/// the present year, whatever the zone did in the past.
+/// Time zone as Python's dateutil sees it: one standard offset and one for daylight saving time, both those of the
+/// present year, whatever the zone did in the past.
 #[derive(Debug, Clone)]
 pub struct Zone {
     rules: TimeZone,

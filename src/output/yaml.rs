@@ -33,7 +33,7 @@ pub fn write(out: &mut dyn Write, value: &Value) -> Result<(), Error> {
     }
 }
 
-/// Half of a surrogate pair stops libyaml, which is told the text in UTF-8.
+/// Refuses half of a surrogate pair, which stops libyaml: it gets the text in UTF-8.
 fn refuse_halves(value: &Value) -> Result<(), Error> {
     match value {
         Value::Array(items) => items.iter().try_for_each(refuse_halves),

@@ -60,7 +60,7 @@ pub fn user() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
-/// The user that a file belongs to.
+/// Returns the user that owns a file.
 pub fn owner(facts: &Metadata) -> u32 {
     facts.uid()
 }
@@ -140,7 +140,7 @@ pub fn private_file() -> OpenOptions {
     options
 }
 
-/// Like [`private_file`]; a link is not followed, and a pipe that is there instead does not hold up.
+/// Like [`private_file`]; a link is not followed, and a pipe is not waited for.
 pub fn private_file_without_links() -> OpenOptions {
     let mut options = private_file();
     options.custom_flags(flags(OFlags::NOFOLLOW | OFlags::NONBLOCK));
@@ -179,7 +179,7 @@ pub fn input() -> io::Result<File> {
     io::stdin().as_fd().try_clone_to_owned().map(File::from)
 }
 
-/// Becomes another program, by the name `called`. Returns only where that fails.
+/// Replaces this process by another program, named `called`. Returns only where that fails.
 pub fn replace_process(command: &mut Command, called: &str) -> io::Result<ExitStatus> {
     use std::os::unix::process::CommandExt as _;
     Err(command.arg0(called).exec())
@@ -190,8 +190,8 @@ pub fn signal_of(status: ExitStatus) -> Option<i32> {
     std::os::unix::process::ExitStatusExt::signal(&status)
 }
 
-/// Tells of every request to stop, on a thread of its own. Where `tell` answers that nobody took it, it does what it does
-/// to every program: it ends it.
+/// Calls back on every request to stop, on a thread of its own. Where `tell` answers that nobody took it, it does what
+/// it does to every program: it ends it.
 pub fn watch_stop_requests(tell: impl Fn(StopRequest) -> bool + Send + 'static) -> io::Result<()> {
     let mut wanted = vec![SIGINT, SIGTERM];
     if !ignores_hang_up() {

@@ -1,4 +1,4 @@
-//! Windows, where access lists take the place of modes and owners.
+//! Windows, which has access lists instead of modes and owners.
 
 use std::borrow::Cow;
 use std::fs::{File, Metadata, OpenOptions};
@@ -63,14 +63,14 @@ pub async fn connect(pipe: &Path) -> io::Result<tokio::net::windows::named_pipe:
     tokio::net::windows::named_pipe::ClientOptions::new().open(pipe)
 }
 
-/// Opens a link itself, not what it leads to (FILE_FLAG_OPEN_REPARSE_POINT).
+/// Flag that opens a link itself, not its target (FILE_FLAG_OPEN_REPARSE_POINT).
 const NO_FOLLOW: u32 = 0x0020_0000;
 /// The exit code after Ctrl-C, which is that of the AWS CLI.
 const INTERRUPTED: i32 = 130;
 
 /// Reading and writing at positions.
 pub trait FileExt {
-    /// Reads from a position on, as much as comes at once.
+    /// Reads from an offset on, as much as is available.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
     /// Writes at a position.
     fn write_all_at(&self, buffer: &[u8], offset: u64) -> io::Result<()>;
@@ -119,12 +119,12 @@ pub fn user() -> u32 {
     0
 }
 
-/// The user that a file belongs to, whom the access list of its folder has let in.
+/// Returns the user that owns a file, whom the access list of its folder has let in.
 pub fn owner(_: &Metadata) -> u32 {
     user()
 }
 
-/// The mode that comes nearest: the folder's access list lets nobody else in.
+/// Returns the nearest mode: the folder's access list lets only its owner in.
 pub fn mode(facts: &Metadata) -> u32 {
     if facts.permissions().readonly() { 0o400 } else { 0o600 }
 }
@@ -135,12 +135,12 @@ pub fn set_mode(_: &File, _: u32) -> io::Result<()> {
     Ok(())
 }
 
-/// Closes a folder, and what will be in it, to everybody but its owner.
+/// Restricts a folder, and its later content, to its owner.
 ///
 /// Access lists are set by the system's own program, since this crate has no unsafe code. It is not looked for on PATH,
 /// where somebody else could have put another one.
 pub fn make_private(folder: &Path) -> io::Result<()> {
-    /// The owner, whoever that is (OWNER RIGHTS), with everything, handed down to files and folders.
+    /// Access list entry: full access for the owner (OWNER RIGHTS), inherited by files and folders.
     const OWNER: &str = "*S-1-3-4:(OI)(CI)F";
     let system = std::env::var_os("SystemRoot").map_or_else(|| PathBuf::from(r"C:\Windows"), PathBuf::from);
     let status = Command::new(system.join(r"System32\icacls.exe"))
@@ -193,7 +193,7 @@ pub fn identity_of(path: &Path) -> io::Result<(u64, u64)> {
     identity(&File::open(path)?)
 }
 
-/// Nothing: any program can set every time that is told of a file here.
+/// Returns nothing: any program can set every time of a file here.
 pub fn entry_state(_: &Metadata) -> Option<(u64, u64, i64, i64)> {
     None
 }
@@ -203,7 +203,7 @@ pub fn entry_state(_: &Metadata) -> Option<(u64, u64, i64, i64)> {
 pub struct PrivateFolder;
 
 impl PrivateFolder {
-    /// Creates a folder and those above it.
+    /// Creates a folder and missing ones above it.
     pub fn create(&self, folder: impl AsRef<Path>) -> io::Result<()> {
         let folder = folder.as_ref();
         if folder.is_dir() {
@@ -267,7 +267,8 @@ pub fn signal_of(_: ExitStatus) -> Option<i32> {
     None
 }
 
-/// Tells of every request to stop, on a thread of its own. Where `tell` answers that nobody took it, the program ends.
+/// Calls back on every request to stop, on a thread of its own. Where `tell` answers that nobody took it, the program
+/// ends.
 pub fn watch_stop_requests(tell: impl Fn(StopRequest) -> bool + Send + 'static) -> io::Result<()> {
     use tokio::signal::windows;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

@@ -15,7 +15,7 @@ pub struct Criteria {
     pub pushed_before: Option<Time>,
     /// Only images that nobody has pushed or pulled since this, nor any of their children.
     pub unused_since: Option<Time>,
-    /// Only companions without a subject and indexes of whose children none is there.
+    /// Only companions without a subject and indexes without any of their children.
     pub orphans: bool,
     /// The number of newest tagged images that stay; with [`Criteria::by_tag`] of tags.
     pub keep: Option<usize>,
@@ -39,7 +39,7 @@ pub enum TagState {
 }
 
 impl Criteria {
-    /// Criteria that nothing is chosen by but what is named besides, where everything pushed after this stays.
+    /// Returns criteria that choose nothing but named images, and keep everything pushed after `young_since`.
     pub fn none(young_since: Time) -> Self {
         Self {
             tags: None,

@@ -4,9 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 
 use crate::image::graph::Graph;
 
-/// The images that go, level by level: whatever lists another manifest goes in an earlier level than that manifest, and
-/// a subject in an earlier one than what is about it. Where both cannot be, since something about an image also lists
-/// it, the index goes first: the service refuses anything else.
+/// Sorts the images to remove into levels: an index before its children, and a subject before its referrers. Where both
+/// cannot be, since something about an image also lists it, the index goes first: the service refuses anything else.
 pub fn levels(graph: &Graph, going: &[usize]) -> Vec<Vec<usize>> {
     let mut before: HashMap<usize, (usize, usize)> = going.iter().map(|at| (*at, (0, 0))).collect();
     for position in going {

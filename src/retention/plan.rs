@@ -14,7 +14,7 @@ pub struct Repository<'a> {
     pub graph: &'a Graph,
     /// Last pulls that differ from the service's: our own fetches are left out.
     pub pulls: &'a HashMap<usize, Option<Time>>,
-    /// Images that somebody needs.
+    /// Protected images, with the protection.
     pub protected: &'a HashMap<usize, Protector>,
 }
 
@@ -56,7 +56,7 @@ impl Repository<'_> {
         latest
     }
 
-    /// The first criterion that does not hold of a candidate.
+    /// Returns the first criterion that a candidate does not satisfy.
     pub(super) fn unmatched(&self, criteria: &Criteria, position: usize) -> Option<Unmatched> {
         let image = self.graph.image(position);
         if criteria.orphans && !self.is_orphan(position) {

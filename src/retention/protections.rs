@@ -1,4 +1,4 @@
-//! Images that stay whatever the criteria say.
+//! Images that stay whatever the criteria.
 
 use std::cmp::Reverse;
 use std::collections::HashSet;
@@ -131,7 +131,7 @@ fn own_reason(
     }
 }
 
-/// An image may be a child of an index whose manifest nobody can read: one without a tag at any time, one with a tag if it
+/// Returns whether an image may be a child of an unreadable index: one without a tag at any time, one with a tag if it
 /// was pushed before the index, as children are.
 fn may_belong(graph: &Graph, position: usize, unknown: &[usize]) -> Option<KeepReason> {
     let index = unknown.iter().copied().find(|index| *index != position)?;
@@ -141,7 +141,7 @@ fn may_belong(graph: &Graph, position: usize, unknown: &[usize]) -> Option<KeepR
     (!image.is_tagged() || !is_younger).then_some(KeepReason::MayBelongTo(index))
 }
 
-/// Indexes whose manifests nobody can read, as many as an image has to be compared with: the youngest.
+/// Returns the unreadable indexes, as many as an image has to be compared with: the youngest.
 fn unknown_indexes(graph: &Graph, is_wanted: impl Fn(usize) -> bool) -> Vec<usize> {
     let is_unknown = |at: &usize| is_wanted(*at) && graph.is_index(*at) && graph.listed(*at).is_none();
     let mut unknown: Vec<usize> = (0..graph.len()).filter(is_unknown).collect();

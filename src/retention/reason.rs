@@ -5,13 +5,13 @@ use crate::image::graph::Graph;
 /// Reason for keeping an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeepReason {
-    /// A criterion does not hold.
+    /// A criterion is not satisfied.
     Unmatched(Unmatched),
     /// It is one of the newest.
     Newest(usize),
     /// It has a protected tag (`--keep-tag`).
     KeepTag,
-    /// Somebody needs it.
+    /// It is protected.
     Protected(Protector),
     /// It is younger than the grace period.
     Young,
@@ -94,7 +94,7 @@ impl KeepReason {
         )
     }
 
-    /// The reason in words.
+    /// Describes the reason.
     pub fn text(self, graph: &Graph) -> String {
         let digest = |position: usize| graph.image(position).digest();
         match self {
@@ -137,7 +137,7 @@ impl Unmatched {
 }
 
 impl RemovalReason {
-    /// The reason in words; `chosen` is what chose those that were.
+    /// Describes the reason; `chosen` describes why chosen images were.
     pub fn text(self, graph: &Graph, chosen: &str) -> String {
         match self {
             Self::Chosen => chosen.to_owned(),

@@ -9,9 +9,9 @@ use crate::image::{Digest, Registry, host};
 /// Images that a text refers to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct References {
-    /// Tags by repository, whatever the registry: images are replicated, and under the same name.
+    /// Tags by repository, whatever the registry: replicated images have the same name.
     tags: HashMap<String, HashSet<String>>,
-    /// Tags by the end of a repository's name, where the text leaves open what stands before it.
+    /// Tags by the end of a repository's name, where the text leaves the beginning open.
     endings: HashMap<String, HashSet<String>>,
     /// Digests, wherever they stand.
     digests: HashSet<Digest>,
@@ -19,7 +19,7 @@ pub struct References {
     pub count: usize,
 }
 
-/// A reference in a text that cannot be understood, so that what it protects cannot be told.
+/// Incomprehensible reference in a text, which may protect any image.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: {text}: {reason}")]
 pub struct Unclear {
@@ -53,7 +53,7 @@ impl References {
         Ok(found)
     }
 
-    /// Takes what one word of the text refers to.
+    /// Adds the reference in one word of the text.
     fn take(&mut self, word: &Word<'_>, is_ecr: &impl Fn(&str) -> bool) -> Result<(), &'static str> {
         self.take_digest(word.text);
         let (scheme, plain) = word.plain.rsplit_once("//").unwrap_or(("", &word.plain));
@@ -98,7 +98,7 @@ impl References {
         taken.or_else(|reason| if is_image { Err(reason) } else { Ok(()) })
     }
 
-    /// Takes what stands behind a host: a repository with its tag or digest, or the path of a manifest's URL.
+    /// Adds the reference behind a host: a repository with its tag or digest, or the path of a manifest's URL.
     fn take_reference(&mut self, path: &str) -> Result<(), &'static str> {
         let of_url = path.strip_prefix("v2/").and_then(|path| path.rsplit_once("/manifests/"));
         if let Some((repository, reference)) = of_url {
@@ -116,7 +116,7 @@ impl References {
         }
     }
 
-    /// Adds those of another text.
+    /// Adds the references of another text.
     pub fn extend(&mut self, other: Self) {
         for (repository, tags) in other.tags {
             self.tags.entry(repository).or_default().extend(tags);
@@ -232,7 +232,7 @@ fn take_path(tags: &mut HashMap<String, HashSet<String>>, path: &str) -> Result<
     Ok(())
 }
 
-/// A word of a text that may be a reference.
+/// Word of a text that may be a reference.
 struct Word<'a> {
     /// The reference's text.
     text: &'a str,
@@ -243,7 +243,7 @@ struct Word<'a> {
     key: Key,
 }
 
-/// The key that a word is the value of, as far as it matters.
+/// Key in front of a word, as far as it matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Key {
     /// `image`, whose value is a whole reference.
@@ -255,7 +255,7 @@ enum Key {
     Other,
 }
 
-/// Character in the place of a placeholder that is to be filled in.
+/// Character that replaces a placeholder.
 const PLACEHOLDER: char = '\u{1a}';
 /// Limit of the characters of a line that a message repeats.
 const MAX_QUOTED: usize = 80;
@@ -263,7 +263,7 @@ const TO_BE_FILLED_IN: &str = "the reference has something to be filled in; writ
 const IN_PARTS: &str =
     "this is a part of a reference, whose tag stands elsewhere; write the reference in one";
 
-/// Hands over the words of a line that may be references, and those inside of what is to be filled in: a default, or the
+/// Calls `take` with the words of a line that may be references, and those inside of placeholders: a default, or the
 /// command whose output it is.
 fn each_word<E>(line: &str, take: &mut dyn FnMut(&Word<'_>) -> Result<(), E>) -> Result<(), E> {
     let mut at = 0;
@@ -293,7 +293,8 @@ fn each_word<E>(line: &str, take: &mut dyn FnMut(&Word<'_>) -> Result<(), E>) ->
     Ok(())
 }
 
-/// The length of what a shell, compose, make, CloudFormation, helm or Windows fills in, at the beginning of a text.
+/// Returns the length of a placeholder of a shell, compose, make, CloudFormation, helm or Windows, at the beginning of
+/// a text.
 fn placeholder(text: &str) -> Option<usize> {
     const LONGEST: usize = 256;
     let first = text.chars().next().filter(|first| matches!(first, '$' | '%' | '{'))?;
@@ -326,7 +327,7 @@ fn braces(text: &str) -> Option<usize> {
     None
 }
 
-/// The key before a value, with or without quotes; a tag of YAML such as `!Sub` may stand between.
+/// Returns the key before a value, with or without quotes; a tag of YAML such as `!Sub` may stand between.
 fn key(before: &str) -> Key {
     let is_quote = ['"', '\'', '\\'];
     let mut before = before.trim_end().trim_end_matches(is_quote).trim_end();

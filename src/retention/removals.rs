@@ -13,7 +13,7 @@ pub(super) struct Removals<'a> {
 }
 
 impl<'a> Removals<'a> {
-    /// Adds to the chosen images what hangs on them, and takes out again what something that stays needs.
+    /// Adds the children and companions of the chosen images, and removes those that a remaining image needs.
     pub(super) fn of(graph: &'a Graph, stays: &'a Protections, chosen: Vec<Option<RemovalReason>>) -> Self {
         let mut going = Self { graph, stays, reasons: chosen };
         going.add_dependents();
@@ -51,7 +51,7 @@ impl<'a> Removals<'a> {
         self.stays.reason(position).is_none() && !has_own_tag
     }
 
-    /// An image that goes along stays where one of those that list it, or that it is about, stays.
+    /// Keeps an added image if one of its indexes or subjects stays.
     fn take_out_what_is_needed(&mut self) {
         let graph = self.graph;
         let mut waiting: Vec<usize> = (0..graph.len()).filter(|at| self.reasons[*at].is_none()).collect();
@@ -74,7 +74,7 @@ impl<'a> Removals<'a> {
         }
     }
 
-    /// The verdict on an image, with the reason that says most.
+    /// Returns the verdict on an image, with the most informative reason.
     pub(super) fn verdict(
         &self,
         repository: Repository<'_>,

@@ -18,7 +18,7 @@ fn digest(name: &str) -> Digest {
     Digest::of(name.as_bytes())
 }
 
-/// A repository of images that are written as they are seen: a name, tags, and what is special.
+/// Repository of sample images: a name, tags, and further members.
 struct Sample(Vec<(String, Value, Vec<String>)>);
 
 impl Sample {
@@ -42,7 +42,7 @@ impl Sample {
         sample
     }
 
-    /// Says more of the image that was added last.
+    /// Sets a member of the image that was added last.
     fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.0.last_mut().unwrap().1[name] = value.into();
         self

@@ -1,4 +1,4 @@
-//! The calls that our own commands make besides those of image transfer (which are in `store::ecr`), with types.
+//! Typed calls of our own commands, besides those of image transfer (which are in `store::ecr`).
 
 use base64_simd::STANDARD;
 use serde_json::{Map, Value, json};

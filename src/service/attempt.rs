@@ -80,7 +80,7 @@ fn retry_after(header: &str) -> Option<Duration> {
 /// The longest wait of the AWS retry modes.
 const MAX_WAIT: Duration = Duration::from_secs(20);
 
-/// Counts attempts and says so in each request.
+/// Counts attempts and puts the number into each request.
 #[derive(Debug)]
 pub(super) struct Attempts {
     made: Arc<AtomicU32>,

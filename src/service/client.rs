@@ -1,4 +1,4 @@
-//! One way to call an operation, whether the service is far away or in this process.
+//! Client of a service, be it remote or in this process.
 
 use std::sync::Arc;
 
@@ -32,7 +32,7 @@ impl Client {
         Self { service, way: Route::Remote(Arc::new(Remote::new(service, settings.clone(), None))) }
     }
 
-    /// The service over the network, with somebody to ask for the code of an MFA device.
+    /// Creates a client of the remote service, with a prompt for the code of an MFA device.
     pub fn remote_with_prompt(service: &'static Service, settings: &Settings, prompt: Prompt) -> Self {
         Self { service, way: Route::Remote(Arc::new(Remote::new(service, settings.clone(), Some(prompt)))) }
     }
@@ -128,7 +128,8 @@ impl Client {
     }
 }
 
-/// A backend blocks: on a runtime with threads it gets one of its own, on a current-thread one nobody else waits.
+/// Answers off the reactor, since a backend blocks: on a runtime with threads on one of its own, on a current-thread
+/// one in place.
 async fn answer_off_the_reactor(backend: Arc<dyn Backend>, request: Request) -> Result<Value, ServiceError> {
     use tokio::runtime::{Handle, RuntimeFlavor};
     match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {

@@ -35,7 +35,7 @@ pub struct Reply {
 /// Reason for which nothing answers at an address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unreachable {
-    /// Nobody takes the connection, or the name has no address.
+    /// The connection is refused, or the name has no address.
     #[error("no connection")]
     Connection,
     /// The connection or the answer takes too long.
@@ -56,7 +56,7 @@ pub enum Unreachable {
 }
 
 impl Diagnosis {
-    /// Prepares to examine with these settings; nothing is asked yet.
+    /// Prepares to examine with these settings, without any request.
     pub fn new(settings: &Settings) -> Result<Self, Error> {
         Ok(Self {
             settings: settings.clone(),
@@ -65,7 +65,7 @@ impl Diagnosis {
         })
     }
 
-    /// Says where the credentials come from, without them; `None` where there are none.
+    /// Describes the source of the credentials; `None` if there are none.
     pub async fn credential_source(&self) -> Result<Option<String>, Error> {
         self.credentials.source(&self.http).await
     }

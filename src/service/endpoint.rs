@@ -117,7 +117,7 @@ async fn by_rules(service: &Service, region: &str, fips: bool, dualstack: bool) 
     endpoint.map(|endpoint| endpoint.url().to_owned()).map_err(|error| Error::Transport(error.to_string()))
 }
 
-/// The words for a request that got no answer.
+/// Returns the message for a request that got no answer.
 pub(super) fn failure_text(failure: &TransportError, url: &str) -> String {
     match failure {
         TransportError::Connect => format!(r#"Could not connect to the endpoint URL: "{url}""#),

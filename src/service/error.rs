@@ -9,7 +9,7 @@ use crate::settings;
 /// Error of a call.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
-    /// The service said no.
+    /// The service refused the request.
     #[error(transparent)]
     Refused(Box<OperationError>),
     /// A setting cannot be used.
@@ -27,7 +27,7 @@ pub enum Error {
          give the job the permission id-token: write."
     )]
     NoIdToken,
-    /// Credentials are configured that cannot be used; the text says which.
+    /// The configured credentials are unusable; the text says which.
     #[error("{0}")]
     Credentials(String),
     /// The input does not fit the operation; the text lists all that is wrong.
@@ -53,17 +53,17 @@ pub enum Error {
     /// The user did not answer a question but stopped the program.
     #[error("interrupted")]
     Interrupted,
-    /// The model has no such operation.
+    /// The operation is not in the model.
     #[error("{service} has no operation {operation}")]
     UnknownOperation {
         /// The service's name.
         service: &'static str,
-        /// The operation that was asked for.
+        /// Name of the operation.
         operation: String,
     },
 }
 
-/// A service's no, and to what.
+/// Refusal of the service, with the operation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OperationError {
     /// The operation's API name.
@@ -96,7 +96,7 @@ impl fmt::Display for OperationError {
 impl std::error::Error for OperationError {}
 
 impl Error {
-    /// The service's error code, where it was the service that said no.
+    /// Returns the service's error code, if the service refused.
     pub fn code(&self) -> Option<&str> {
         self.refusal().map(|refusal| refusal.code.as_str())
     }

@@ -39,7 +39,7 @@ fn repositories() -> [Value; 3] {
     ]
 }
 
-/// The joined answer as text with names alone, and what was asked.
+/// Returns the joined answer as text with names alone, and the requests.
 fn whole(
     operation: &str,
     input: Value,

@@ -52,9 +52,9 @@ pub struct Request {
 pub struct ServiceError {
     /// The error's code, such as `RepositoryNotFoundException`.
     pub code: String,
-    /// The service's own words; empty where it gave none.
+    /// Message of the service; empty if it gave none.
     pub message: String,
-    /// Further members of the error as they came, such as `lastValidByteReceived`.
+    /// Further members of the error as received, such as `lastValidByteReceived`.
     pub members: Map<String, Value>,
     /// The HTTP status.
     pub status: u16,

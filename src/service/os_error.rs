@@ -1,4 +1,4 @@
-//! Errors of the operating system in Python's words.
+//! Errors of the operating system, worded as Python does.
 
 use std::io;
 

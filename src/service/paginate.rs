@@ -43,7 +43,7 @@ pub struct Pages<'a> {
     max_items: Option<i64>,
     starting_token: Option<String>,
     page_size: Option<i64>,
-    /// The token of the page to come; of the page at hand while that is cut short.
+    /// Token of the next page; of the present page while that is truncated.
     token: Map<String, Value>,
     previous: Option<Map<String, Value>>,
     shown: i64,
@@ -91,7 +91,8 @@ impl<'a> Pages<'a> {
         })
     }
 
-    /// The next page as the service sent it, less what was shown before and what is too much.
+    /// Returns the next page as the service sent it, less the items that were shown before and those beyond the
+    /// limit.
     pub async fn next(&mut self) -> Result<Option<Value>, Error> {
         if let Some(fault) = self.fault.take() {
             return Err(fault);
@@ -119,7 +120,8 @@ impl<'a> Pages<'a> {
         Ok(Some(page))
     }
 
-    /// All pages as one answer: joined lists first, then what the first page alone says, `NextToken` last.
+    /// Returns all pages as one answer: joined lists first, then the other members of the first page, `NextToken`
+    /// last.
     pub async fn whole(mut self) -> Result<Value, Error> {
         let (mut whole, mut size) = (Value::Object(Map::new()), 0);
         while let Some(mut page) = self.next().await? {
@@ -142,7 +144,8 @@ impl<'a> Pages<'a> {
         Ok(Value::Object(members))
     }
 
-    /// A page as the text format shows it: what the first page alone says goes before its lists, absent lists are null.
+    /// Returns a page as the text format shows it: the other members of the first page go before its lists, absent
+    /// lists are null.
     pub fn as_text(&self, page: &Value) -> Value {
         let mut members = if self.count == 1 { self.first_page_only.clone() } else { Map::new() };
         for key in &self.paginator.result_keys {
@@ -180,7 +183,8 @@ impl<'a> Pages<'a> {
         }
     }
 
-    /// Leaves out of the first page what an earlier listing showed: of the main list so many items, all of the others.
+    /// Removes from the first page the items that an earlier listing showed: `skip` items of the main list, all of the
+    /// others.
     fn resume_first(&self, page: &mut Value, skip: i64) {
         let Value::Object(members) = page else { return };
         for (index, key) in self.paginator.result_keys.iter().enumerate() {
@@ -199,7 +203,7 @@ impl<'a> Pages<'a> {
         }
     }
 
-    /// Decides after a page what comes next: a cut, an end, or another page.
+    /// Decides what follows a page: a truncation, an end, or another page.
     fn go_on(&mut self, page: &mut Value, skipped: i64) -> Result<(), Error> {
         let main = self.paginator.result_keys[0];
         let count = path::get(page, main).and_then(Value::as_array).map_or(0, Vec::len);
@@ -288,7 +292,7 @@ fn memory_of(value: &Value) -> usize {
     }
 }
 
-/// Adds a page's part to what was there: lists grow, what is no list keeps its first value.
+/// Joins a page's member to the former ones: lists grow, other values keep the first one.
 fn join(whole: &mut Value, key: &str, part: Value) {
     match (path::get_mut(whole, key), part) {
         (Some(Value::Array(items)), Value::Array(more)) => items.extend(more),
@@ -301,7 +305,7 @@ fn join(whole: &mut Value, key: &str, part: Value) {
     }
 }
 
-/// Lays what the first page says over the joined lists, which stay as they are.
+/// Merges the members of the first page into the joined lists, which stay as they are.
 fn merge(into: &mut Map<String, Value>, from: Map<String, Value>, prefix: &str, lists: &[&str]) {
     for (name, value) in from {
         let place = format!("{prefix}{name}");

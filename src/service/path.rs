@@ -13,7 +13,7 @@ pub(super) fn get_mut<'a>(value: &'a mut Value, path: &str) -> Option<&'a mut Va
     path.split('.').try_fold(value, |value, name| value.get_mut(name)).filter(|value| !value.is_null())
 }
 
-/// Sets the value at a path and makes the structures on the way.
+/// Sets the value at a path, creating the structures on the way.
 pub(super) fn set(members: &mut Map<String, Value>, path: &str, value: Value) {
     match path.split_once('.') {
         None => {

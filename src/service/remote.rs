@@ -60,7 +60,7 @@ struct CallConfig {
     user_agent: String,
 }
 
-/// A refusal on its way through the orchestrator.
+/// Refusal passed through the orchestrator.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", .0.code)]
 pub(super) struct CarriedServiceError(pub(super) ServiceError);
@@ -100,7 +100,7 @@ impl Remote {
         Ok((http, ready))
     }
 
-    /// Works out what does not change, in botocore's order: what is wrong first is told first.
+    /// Computes the constant parts of a call, in botocore's order, which decides which error is reported first.
     async fn prepare(&self, http: &Transport) -> Result<CallConfig, Error> {
         let region = match self.settings.region()? {
             None => self.credentials.region_of_instance().await?,

@@ -1,4 +1,4 @@
-//! A server on loopback that answers what a test scripts, and remembers what it was asked.
+//! Scripted HTTP server on loopback, which records its requests.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -17,7 +17,7 @@ pub(crate) enum Reply {
     Short,
     /// Answers this again and again, without an end.
     Endless(&'static str),
-    /// Keeps the connection open and says nothing.
+    /// Keeps the connection open and sends nothing.
     Silence,
 }
 

@@ -11,7 +11,7 @@ use super::{Backend, Client, Error, Request, ServiceError};
 use crate::model;
 use crate::settings::{Environment, Globals, Settings};
 
-/// The client of a test: static credentials, one region, and what else a test says.
+/// Creates a client with static credentials and one region.
 pub(super) fn client(stub: &Stub, variables: &[(&str, &str)]) -> Client {
     Client::remote(model::ecr(), &settings(&stub.url(), variables))
 }
@@ -313,7 +313,7 @@ fn the_first_thing_wrong_is_told_first() {
     assert_eq!(words(&[("AWS_MAX_ATTEMPTS", "x")], bad()), "invalid literal for int() with base 10: 'x'");
 }
 
-/// Remembers requests and answers what it was made with.
+/// Records requests and gives the scripted answer.
 struct Scripted(Mutex<Vec<Value>>, Result<Value, ServiceError>);
 
 impl Backend for Scripted {

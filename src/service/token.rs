@@ -43,7 +43,7 @@ pub(super) fn decode(text: &str, input_token: &str) -> Result<Start, Error> {
     Ok(Start { tokens: Map::from_iter([(input_token.to_owned(), token)]), skip })
 }
 
-/// Writes the token with which a listing goes on.
+/// Encodes the token with which a listing continues.
 pub(super) fn encode(
     mut tokens: Map<String, Value>,
     skip: Option<i64>,

@@ -45,13 +45,13 @@ use dial::Dialer;
 /// The largest answer that is read. ECR's own answers stay far below: a thousand findings of a scan have some 3 MiB, a
 /// hundred manifests rarely more than 1 MiB.
 const MAX_ANSWER: usize = 32 << 20;
-/// The largest refusal that is read; what follows is left unread.
+/// Limit of the bytes read from a refusal.
 const MAX_REFUSAL: usize = 1 << 20;
-/// Beginnings of the operations that may be called twice where connections are few: those that ask, and the one that
-/// begins an upload, which ends by itself where nothing comes of it.
+/// Prefixes of the operations that may be called twice where connections are few: queries, and the beginning of an
+/// upload, which expires by itself if unused.
 const REPEATABLE: [&str; 6] = ["Describe", "Get", "List", "BatchGet", "BatchCheck", "InitiateLayerUpload"];
 
-/// The longest time for an answer that goes on and on. Silence ends by the read timeout.
+/// Time limit of an answer that never ends. Silence ends by the read timeout.
 const MAX_ANSWER_TIME: Duration = Duration::from_mins(5);
 
 /// A connector for each pair of timeouts, over the same network. Cloning shares connections.

@@ -27,8 +27,8 @@ pub(super) fn head(input: &Value, member: &str) -> Vec<u8> {
     into
 }
 
-/// An input that was not checked, as botocore writes it: it goes through whatever Python can go through, and stumbles
-/// over members that the model does not have.
+/// Returns the body for an unchecked input, as botocore writes it: it passes whatever Python can, and fails on members
+/// that the model does not have.
 pub(super) fn unchecked(service: &Service, shape: &Shape, value: Value) -> Result<Value, ResponseMismatch> {
     match (shape.kind, value) {
         (Kind::Structure, Value::Object(members)) => {
@@ -227,7 +227,7 @@ pub(super) fn modelled(service: &Service, code: &str, members: Map<String, Value
     }
 }
 
-/// The words of a status.
+/// Returns the reason phrase of a status.
 pub(super) fn reason(status: u16) -> &'static str {
     let status = hyper::http::StatusCode::from_u16(status).ok();
     status.and_then(|status| status.canonical_reason()).unwrap_or_default()

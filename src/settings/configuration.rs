@@ -5,7 +5,7 @@ use super::error::Error;
 use super::files::{self, Entry, Files, Section};
 
 impl Settings {
-    /// The profile that was asked for, by option or environment; `None` is the default one, which need not exist.
+    /// Returns the profile given by option or environment; `None` is the default one, which need not exist.
     pub fn profile(&self) -> Option<String> {
         let option = self.globals.profile.clone().filter(|name| !name.is_empty());
         option.or_else(|| self.variable("AWS_PROFILE")).or_else(|| self.variable("AWS_DEFAULT_PROFILE"))

@@ -1,6 +1,6 @@
 //! Character encodings, by the names that Python gives them.
 
-/// A character encoding that can be asked for.
+/// Character encoding of output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Encoding {
     /// UTF-8

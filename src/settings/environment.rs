@@ -1,4 +1,4 @@
-//! Environment variables: those of this process, or those a test gives.
+//! Environment variables: those of this process, or a test's.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

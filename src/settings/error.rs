@@ -1,4 +1,4 @@
-//! Errors in options, environment and profile, in the AWS CLI's words.
+//! Errors in options, environment and profile, with the AWS CLI's messages.
 
 use super::userinfo::without_login;
 

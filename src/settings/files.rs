@@ -15,7 +15,7 @@ pub type Section = IndexMap<String, Entry>;
 pub enum Entry {
     /// A line of text.
     Text(String),
-    /// An indented block of its own keys, such as `ecr =` in a `[services …]` section.
+    /// An indented block with its own keys, such as `ecr =` in a `[services …]` section.
     Block(IndexMap<String, String>),
 }
 

@@ -1,5 +1,5 @@
-//! The log of `--debug`: a place to write to that everything below the command line can reach. Nothing is worked out
-//! for it unless somebody reads it.
+//! Log of `--debug`, available to everything below the command line. Nothing is worked out for it unless somebody reads
+//! it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ type Writer = Arc<dyn Fn(&str, &str) + Send + Sync>;
 pub struct Log(Option<Writer>);
 
 impl Log {
-    /// A log that is read by somebody.
+    /// Creates a log that `write` receives.
     pub fn to(writer: impl Fn(&str, &str) + Send + Sync + 'static) -> Self {
         Self(Some(Arc::new(writer)))
     }

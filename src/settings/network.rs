@@ -55,8 +55,8 @@ impl Settings {
         }
     }
 
-    /// The endpoint that environment and profile have for a service, whatever the option says: that is for the
-    /// service of the command, not for those that hand out credentials.
+    /// Returns the endpoint that environment and profile have for a service, without the option, which is for the
+    /// service of the command, not for the providers of credentials.
     pub fn configured_endpoint(&self, service: &str) -> Result<Option<String>, Error> {
         if self.switch("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "ignore_configured_endpoint_urls")? {
             return Ok(None);

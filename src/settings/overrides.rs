@@ -1,5 +1,5 @@
-//! Settings derived from others: for a side of a copy, or a login, that asks as somebody else than the rest of the
-//! program. The environment and the log stay those of the program.
+//! Settings derived from others: for a side of a copy, or a login, with another identity than the rest of the program.
+//! The environment and the log stay those of the program.
 
 use std::sync::{Arc, OnceLock};
 
@@ -20,8 +20,8 @@ impl Settings {
         self.with_changes(globals, &[])
     }
 
-    /// Settings with further profiles, the first of which is the one that is asked for. A profile that is
-    /// there already is replaced.
+    /// Returns settings for several profiles, of which the first is used. A profile that is there already is
+    /// replaced.
     #[must_use]
     pub fn with_profiles(&self, profiles: Vec<(String, Section)>) -> Self {
         let mut changed = self.clone();

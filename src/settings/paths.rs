@@ -45,7 +45,7 @@ impl Settings {
         self.base_folder("XDG_DATA_HOME", ".local/share")
     }
 
-    /// The platform's folder for what can be made again, where there is one.
+    /// Returns the platform's folder for caches, if there is one.
     pub fn cache_folder(&self) -> Option<PathBuf> {
         if self.environment.is_of_this_process() {
             return dirs::cache_dir();
@@ -64,7 +64,7 @@ impl Settings {
         self.filled_variable(variable).map(PathBuf::from).filter(|path| path.is_absolute())
     }
 
-    /// The sections of AWS CLI's file of aliases, `~/.aws/cli/alias`: an alias's name and what it stands for.
+    /// Returns the sections of AWS CLI's file of aliases, `~/.aws/cli/alias`: an alias's name and its expansion.
     pub fn aliases(&self) -> Result<IndexMap<String, IndexMap<String, String>>, Error> {
         files::raw_sections(&self.expanded("~/.aws/cli/alias"))
     }

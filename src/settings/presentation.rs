@@ -39,7 +39,7 @@ pub enum ErrorFormat {
 }
 
 impl ErrorFormat {
-    /// The format of this name, whatever its case; `Enhanced` where there is none of it.
+    /// Returns the format of this name, in any case; `Enhanced` for an unknown name.
     pub fn named(name: &str) -> Self {
         match name.to_lowercase().as_str() {
             "legacy" => Self::Legacy,
@@ -125,7 +125,7 @@ impl Settings {
         }
     }
 
-    /// The encoding of what is printed.
+    /// Returns the encoding of output.
     pub fn output_encoding(&self) -> Result<Encoding, Error> {
         const VARIABLE: &str = "AWS_CLI_OUTPUT_ENCODING";
         match self.variable(VARIABLE) {
@@ -144,7 +144,7 @@ impl Settings {
         self.variable("COLUMNS")?.trim().parse().ok().filter(|columns| *columns > 0)
     }
 
-    /// The time zone of this process: what `TZ` says, else the machine's.
+    /// Returns the time zone of this process: that of `TZ`, else the machine's.
     ///
     /// As the C library finds it, by reading one file: jiff's own search looks through the whole database for the
     /// zone's name, which takes longer than the rest of a command.

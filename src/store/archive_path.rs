@@ -1,5 +1,5 @@
-//! Paths of layouts and archives as they are written on the command line, each with the name of one of its images
-//! behind it where that is meant: `PATH:TAG`, `PATH:REPOSITORY:TAG`, `PATH@DIGEST`.
+//! Paths of layouts and archives on the command line, each with an optional name of one of its images: `PATH:TAG`,
+//! `PATH:REPOSITORY:TAG`, `PATH@DIGEST`.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -28,16 +28,16 @@ pub enum Format {
 const COMPRESSED: [&str; 8] =
     [".tar.gz", ".tgz", ".tar.zst", ".tzst", ".tar.xz", ".txz", ".tar.bz2", ".tbz2"];
 
-/// A path with the form that it has and the image that was asked for.
+/// Path with its form and the name of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ArchivePath {
-    /// The form, where the text says it.
+    /// Form, if the text says it.
     pub format: Option<Format>,
     /// The path.
     pub path: PathBuf,
     /// The tag or the digest behind the path.
     pub image: Name,
-    /// The repository in front of the tag, as docker archives name their images, and skopeo those of layouts.
+    /// Repository in front of the tag, as docker archives name their images, and skopeo those of layouts.
     pub repository: Option<String>,
 }
 
@@ -58,8 +58,8 @@ impl ArchivePath {
         Self { format, path: path.into(), image: Name::Unnamed, repository: None }
     }
 
-    /// Reads what follows a scheme. What exists is a path, colons and all; else the path ends at the last colon up to
-    /// which one exists, or at the first colon of all.
+    /// Parses the text behind a scheme. What exists is a path, colons and all; else the path ends at the last colon up
+    /// to which one exists, or at the first colon of all.
     pub fn parse(format: Option<Format>, text: &str) -> Result<Self, NoName> {
         let whole = Self::new(format, text);
         if whole.path.exists() {
@@ -96,7 +96,7 @@ impl ArchivePath {
         Self { image, repository: repository.map(ToOwned::to_owned), ..self }
     }
 
-    /// Opens the place to read from. That waits for whoever writes where it is a pipe, and may take long.
+    /// Opens the path for reading. That waits for whoever writes where it is a pipe, and may take long.
     pub fn source(&self) -> Result<Shared, Error> {
         let metadata = std::fs::metadata(&self.path).map_err(Error::io("read", &self.path))?;
         match self.format {
@@ -116,7 +116,7 @@ impl ArchivePath {
         }
     }
 
-    /// The archive in an open file or pipe, read as this place says. It may take long too.
+    /// Opens the archive in an open file or pipe. It may take long too.
     pub fn source_in(&self, file: File) -> Result<Shared, Error> {
         self.read(ArchiveReader::of_file(file, &self.path)?)
     }
@@ -141,13 +141,13 @@ impl ArchivePath {
         Error::Place { place: self.path.display().to_string(), reason: reason.to_owned() }
     }
 
-    /// Opens the place to write to. Without a form it is what is there already, or an archive where the name ends in
+    /// Opens the path for writing. Without a form it is what is there already, or an archive where the name ends in
     /// `.tar`. A pipe is written from its beginning to its end, once somebody reads from it.
     pub fn destination(&self) -> Result<Shared, Error> {
         self.destination_with(VerifiedBlobs::default())
     }
 
-    /// Opens the place to write to, where it is known which blobs of layouts were verified.
+    /// Opens the path for writing, with the record of verified blobs.
     pub fn destination_with(&self, verified: VerifiedBlobs) -> Result<Shared, Error> {
         let docker = self.format == Some(Format::Docker);
         if self.format != Some(Format::Layout) && is_pipe(&self.path) {

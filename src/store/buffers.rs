@@ -1,4 +1,4 @@
-//! Buffers that are used again and again, and never more of them than a budget allows: what bounds a transfer's memory.
+//! Reused buffers within a budget, which limits a transfer's memory.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

@@ -1,4 +1,4 @@
-//! HTTP connections beside the service's own client: for downloads, and for what registries are asked.
+//! HTTP connections beside the service's own client: for downloads and registries.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -26,8 +26,8 @@ pub struct Network {
     pub connection: network::Network,
     /// The wait before something that failed is tried again; it doubles from one attempt to the next.
     pub first_wait: Duration,
-    /// The file by which this user's programs keep to the rates that AWS allows an account in a region; `None` where
-    /// there are no such rates.
+    /// File with the request rates that this user's programs share, as AWS allows them per account and region; `None`
+    /// without rates.
     pub pace: Option<PathBuf>,
     /// The address of the service's API where that is not AWS's own.
     pub endpoint: Option<Url>,
@@ -146,7 +146,8 @@ impl Connections {
         pool.get_or_init(|| self.build(secure, uploads)).as_ref().map_err(Clone::clone)
     }
 
-    /// `uploads` says that [`Connections::send`] watches the time, as a body may take longer than any answer.
+    /// Builds the client; `uploads` says that [`Connections::send`] watches the time, as a body may take longer
+    /// than any answer.
     fn build(&self, secure: bool, uploads: bool) -> Result<reqwest::Client, String> {
         let network = &self.network.connection;
         let mut builder = self.proxied(reqwest::Client::builder()).redirect(redirects(network.clone()));
@@ -203,7 +204,7 @@ impl Connections {
         answer
     }
 
-    /// Sends a request with a body that is there already, or none.
+    /// Sends a request whose body, if any, is in memory.
     async fn send_in_turn(&self, client: &reqwest::Client, request: Request) -> Result<Response, SendError> {
         let kind =
             Kind { is_repeatable: is_repeatable(&request), is_plain: request.url().scheme() == "http" };
@@ -261,9 +262,9 @@ fn is_text(request: &Request) -> bool {
     media_type.is_some_and(|text| text.ends_with("json") || text.ends_with("form-urlencoded"))
 }
 
-/// Redirects lead to https, or back to the host that was asked, and never from elsewhere to an address that only this
-/// machine or its network can reach. Anything else could be made to ask this machine's neighbours for what they tell
-/// nobody else. Credentials are taken off a request that goes to another host.
+/// Allows redirects to https, or back to the same host, and never from elsewhere to an address that only this machine
+/// or its network can reach. Anything else could be made to ask this machine's neighbours for what they tell nobody
+/// else. Credentials are taken off a request that goes to another host.
 fn redirects(network: network::Network) -> Policy {
     Policy::custom(move |attempt| {
         let first = attempt.previous().first();

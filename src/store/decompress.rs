@@ -8,7 +8,7 @@ use lzma_rust2::XzReader;
 /// The most memory, in KiB, that xz may ask for: `xz -9` needs 65 MiB, and nothing that people make needs more.
 const XZ_MEMORY: u32 = 128 * 1024;
 
-/// A way to compress.
+/// Compression format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Compressor {
     /// gzip.
@@ -44,7 +44,7 @@ impl Compressor {
         }
     }
 
-    /// A reader of what is in `compressed`, whose parts may follow each other.
+    /// Returns a reader of the content of `compressed`, which may have several members.
     pub fn reader<'a>(self, compressed: impl BufRead + Send + 'a) -> io::Result<Box<dyn Read + Send + 'a>> {
         Ok(match self {
             Self::Gzip => Box::new(MultiGzDecoder::new(compressed)),

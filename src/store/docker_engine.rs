@@ -1,4 +1,4 @@
-//! A docker engine, or podman's that speaks the same: images are taken out of it and put into it as docker archives,
+//! Docker engine, or podman's with the same API: images are saved from it and loaded into it as docker archives,
 //! through its socket.
 //!
 //! An archive is read by offsets, and an engine gives and takes a stream. So the archive rests in a file meanwhile,
@@ -32,7 +32,7 @@ use crate::image::{Descriptor, Digest, Manifest, Name};
 use crate::network::{Network, log};
 use crate::platform;
 
-/// The most that is read of what an engine says about a failure or a loaded image.
+/// Limit of the bytes read from an engine's messages.
 const MAX_WORDS: usize = 1024 * 1024;
 const PIECE: usize = 1024 * 1024;
 
@@ -107,7 +107,7 @@ impl Address {
         }
     }
 
-    /// The first of these sockets that is there.
+    /// Returns the first of these sockets that exists.
     pub fn first_of(sockets: &[PathBuf]) -> Result<Self, Error> {
         let found = sockets.iter().find(|socket| socket.exists());
         let names =
@@ -133,12 +133,12 @@ impl Address {
 
 type Body = BoxBody<Bytes, io::Error>;
 
-/// An engine, seen as a place with one image, or as one to put images into.
+/// Engine as a source of one image, or as a destination.
 pub struct Engine {
     address: Address,
     network: Network,
     name: String,
-    /// The archive, while it is on its way.
+    /// Archive being transferred.
     archive: Shared,
     /// Folder of the archive to load.
     folder: Option<TempDir>,
@@ -204,7 +204,7 @@ fn spool_failed(source: io::Error) -> super::Error {
     super::Error::io("write a temporary file in", &tempfile::env::temp_dir())(source)
 }
 
-/// Takes an image out of an engine, into a file without a name that is gone with the process.
+/// Saves an image of an engine to a file without a name, which ends with the process.
 async fn save(address: &Address, name: &str, network: &Network) -> Result<File, super::Error> {
     let mut file = Arc::new(tempfile::tempfile().map_err(spool_failed)?);
     let answer = send(address, Method::GET, &format!("/images/{name}/get"), None, network).await?;
@@ -261,7 +261,7 @@ async fn send(
     answer
 }
 
-/// Waits for something as long as `limit` says, `None` for ever.
+/// Waits for a future with a time limit; `None` is without limit.
 async fn in_time<T>(
     limit: Option<Duration>,
     work: impl Future<Output = Result<T, Error>>,
@@ -304,7 +304,7 @@ fn content(file: File) -> Body {
     BoxBody::new(StreamBody::new(pieces))
 }
 
-/// Message of an engine's error response: JSON with a message, or mere words.
+/// Returns the message of an engine's error response: JSON with a message, or plain text.
 async fn refusal(address: &Address, doing: &'static str, name: &str, answer: Response<Incoming>) -> Error {
     let status = answer.status();
     let said = words(answer).await;

@@ -1,5 +1,5 @@
-//! A blob's way down, from whoever answers a plain GET of it: connections break and URLs expire, and after either the
-//! download goes on where it stopped.
+//! Download of a blob from a server that answers plain GET: after a broken connection or an expired URL it continues
+//! where it stopped.
 
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
@@ -36,7 +36,7 @@ pub(super) trait Origin: Send + Sync {
         stale: Option<&'a str>,
     ) -> BoxFuture<'a, Result<ReadyRequest, Failure>>;
 
-    /// Sends such a request.
+    /// Sends the request of a download.
     fn send(&self, request: RequestBuilder) -> BoxFuture<'_, Result<Response, SendError>>;
 
     /// The wait before something that failed is tried again; it doubles from one attempt to the next.
@@ -56,7 +56,7 @@ pub(super) struct ReadyRequest {
     pub(super) authorization: String,
 }
 
-/// A part of a blob on its way, as one stream.
+/// Download of a part of a blob, as one stream.
 pub(super) struct Download {
     origin: Arc<dyn Origin>,
     lanes: Arc<Lanes>,
@@ -79,7 +79,7 @@ pub(super) struct Download {
     refused: bool,
     /// The last answer was that there are too many requests.
     is_throttled: bool,
-    /// The server cannot be asked for a range.
+    /// The server does not support ranges.
     is_whole: bool,
     /// The part is fetched ahead of its reader, and given up at the first error.
     is_ahead: bool,
@@ -145,7 +145,8 @@ impl Download {
         }
     }
 
-    /// Fetched ahead of its reader: given up at the first trouble, since the reader can fetch it in its own way.
+    /// Prepares a download ahead of its reader: given up at the first error, since the reader can fetch the bytes
+    /// itself.
     pub(super) fn ahead(self) -> Self {
         Self { is_ahead: true, ..self }
     }
@@ -236,7 +237,7 @@ impl Download {
         range.trim() == wanted && (size.trim() == "*" || size.trim() == self.blob.size.to_string())
     }
 
-    /// The next bytes as they come; none at the end.
+    /// Returns the next bytes; none at the end.
     async fn chunk(&mut self) -> Result<Bytes, Error> {
         loop {
             let next = if self.is_ahead {
@@ -310,7 +311,7 @@ impl Download {
 }
 
 impl Download {
-    /// Appends what comes next, at most `limit` bytes of it; nothing at the end.
+    /// Appends the next bytes, at most `limit`; nothing at the end.
     pub(super) async fn read_some(&mut self, mut buffer: Vec<u8>, limit: usize) -> Result<Vec<u8>, Error> {
         if self.rest.is_empty() {
             self.rest = self.chunk().await?;

@@ -17,7 +17,7 @@ pub enum Error {
         /// The cause.
         source: image::Error,
     },
-    /// The operating system said no.
+    /// The operating system refused.
     #[error("cannot {doing} {path}: {source}")]
     Io {
         /// A verb.
@@ -27,7 +27,7 @@ pub enum Error {
         /// The operating system's reason.
         source: io::Error,
     },
-    /// A place is not what it should be.
+    /// A store is not usable.
     #[error("{place} {reason}")]
     Place {
         /// The file or folder.
@@ -67,7 +67,7 @@ pub enum Error {
         /// The digest that they have.
         found: Digest,
     },
-    /// There are fewer or more bytes than the manifest says.
+    /// The number of bytes differs from the manifest's.
     #[error("blob {digest} in {place} is damaged: it has {found} bytes, and its manifest says {expected}")]
     Size {
         /// Source of the bytes.
@@ -76,7 +76,7 @@ pub enum Error {
         digest: Digest,
         /// The size in the manifest.
         expected: u64,
-        /// The size found, as a sentence goes on: `12`, or `more than 12`.
+        /// Size found, as half a sentence: `12`, or `more than 12`.
         found: String,
     },
     /// A file was written to while it was read.
@@ -105,7 +105,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// An error of the operating system, with what was attempted on what.
+    /// Error of the operating system, with the attempted action and the path.
     pub fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.display().to_string();
         move |source| Self::Io { doing, path, source }
@@ -117,7 +117,7 @@ impl Error {
         move |source| Self::Image { place, source }
     }
 
-    /// A blob of another size than its manifest says.
+    /// Error of a blob whose size differs from the manifest's.
     pub fn size(place: impl Into<String>, blob: &Descriptor, found: impl Into<String>) -> Self {
         Self::Size {
             place: place.into(),

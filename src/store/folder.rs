@@ -27,7 +27,7 @@ pub(crate) use paths::{Folder, open_file};
 pub(super) const UNFINISHED: &str = ".unfinished-";
 
 impl Folder {
-    /// Creates a file under a name that says that it is not finished, and locks it. It is gone when it is dropped.
+    /// Creates a file under a temporary name, and locks it. It is gone when it is dropped.
     pub(crate) fn temporary(self: &Arc<Self>, is_private: bool) -> io::Result<Temporary> {
         loop {
             let name = format!("{UNFINISHED}{}", uuid::Uuid::new_v4().simple());
@@ -46,7 +46,7 @@ impl Folder {
         }
     }
 
-    /// Removes the temporary files that a killed process left: those that nobody has locked.
+    /// Removes the temporary files of killed processes: those without a lock.
     pub(crate) fn remove_abandoned(&self) {
         for name in self.names().unwrap_or_default() {
             if is_temporary(&name) && self.file(&name).is_ok_and(|file| file.try_lock().is_ok()) {

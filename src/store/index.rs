@@ -9,9 +9,9 @@ use super::files::{Files, blob_path, read};
 use super::{Error, docker};
 use crate::image::{Descriptor, Digest, Manifest, Name, media_type, null_is_default};
 
-/// The annotation that holds an image's tag.
+/// Annotation with an image's tag.
 const TAG: &str = "org.opencontainers.image.ref.name";
-/// The annotation that holds an image's whole name, in archives that docker or containerd wrote.
+/// Annotation with an image's whole name, in archives of docker or containerd.
 const NAME: &str = "io.containerd.image.name";
 
 /// `index.json`, with everything in it that is not ours kept.
@@ -32,7 +32,7 @@ fn index_media_type() -> String {
     media_type::OCI_INDEX.to_owned()
 }
 
-/// Reads the media type, which may be missing in any of the ways that writers know.
+/// Reads the media type, which some writers leave out in various ways.
 fn index_type<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let said: String = null_is_default(deserializer)?;
     Ok(if said.is_empty() { index_media_type() } else { said })
@@ -48,14 +48,14 @@ impl Index {
         self.manifests.is_empty()
     }
 
-    /// Lists what is about another image, so that it is found from there.
+    /// Lists a referrer, so that it is found from its subject.
     pub(super) fn attach(&mut self, manifest: &Manifest) {
         if !self.manifests.iter().any(|entry| entry.digest == *manifest.digest()) {
             self.manifests.push(manifest.referrer());
         }
     }
 
-    /// Lists an image under these tags, or without any; whatever had one of the tags loses its entry. A tag may have its
+    /// Lists an image under these tags, or without any; former entries of these tags lose them. A tag may have its
     /// repository in front: in one of docker's archives that becomes docker's name of the image, elsewhere it is the
     /// reference name, as skopeo and podman write it.
     pub(super) fn add(&mut self, manifest: &Manifest, tags: &[String], docker: bool) {
@@ -154,7 +154,7 @@ impl Index {
         Ok(found)
     }
 
-    /// The entries that may be meant where none was named: what is about another image is not.
+    /// Returns the entries that may be meant without a name: referrers are not.
     fn unnamed(&self, files: &dyn Files) -> Result<Vec<Descriptor>, Error> {
         let mut found = self.manifests.clone();
         if is_one(&found) {
@@ -218,8 +218,8 @@ impl Index {
     }
 }
 
-/// The tag in an entry's reference name: all of it, or what is behind the last colon of the whole name of an image,
-/// which skopeo and podman write there.
+/// Returns the tag in an entry's reference name: all of it, or the part behind the last colon of the whole name of an
+/// image, which skopeo and podman write there.
 fn tag_of(entry: &Descriptor) -> Option<&str> {
     let name = entry.annotation(TAG)?;
     if Name::tag(name).is_ok() {
@@ -254,7 +254,7 @@ fn is_one(entries: &[Descriptor]) -> bool {
     entries.first().is_some_and(|first| entries.iter().all(|entry| entry.digest == first.digest))
 }
 
-/// Of the manifests below this one those that are not here, or of which a blob is not.
+/// Returns the manifests below this one that are absent, or lack a blob.
 pub(super) fn absent(files: &dyn Files, manifest: &Manifest) -> Result<HashSet<Digest>, Error> {
     let (mut absent, mut seen) = (HashSet::new(), HashSet::new());
     let mut indexes = vec![manifest.clone()];

@@ -1,4 +1,4 @@
-//! Unfinished uploads, written down so that the next run goes on with them.
+//! Journal of unfinished uploads, from which the next run resumes.
 //!
 //! One small file per repository and layer holds the upload's identifier and how far it got. It is a hint: the service
 //! or registry says which byte it wants next, and forgets uploads as it likes. While a file is in use it is locked, and
@@ -29,7 +29,7 @@ pub struct Journal {
 /// State of an unfinished upload.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct UploadState {
-    /// The service's name for it, or its place at a registry.
+    /// Upload id of the service, or upload URL of a registry.
     pub(super) identifier: String,
     /// The size of its parts, where it has any.
     pub(super) part_size: usize,

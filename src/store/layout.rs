@@ -105,7 +105,7 @@ impl Layout {
         written.map_err(Error::io("write", &self.path.join(name)))
     }
 
-    /// The folder in which a blob lies, which is created unless it is there.
+    /// Returns the folder of a blob, creating it if necessary.
     fn blobs(&self, digest: &Digest) -> Result<Folder, Error> {
         let (blobs, algorithm) = (self.path.join("blobs"), digest.algorithm().name());
         let folder = self.folder()?.create_child("blobs").map_err(Error::io("write in", &blobs))?;
@@ -161,8 +161,8 @@ impl Layout {
         Ok(Written::Moved)
     }
 
-    /// Goes on with a file that an earlier run began. Where its bytes were not what they should be, everything is
-    /// fetched once more.
+    /// Resumes a file that an earlier run began. Where its bytes were not what they should be, everything is fetched
+    /// once more.
     async fn resume(
         &self,
         mut partial: Partial,

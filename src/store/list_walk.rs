@@ -1,4 +1,4 @@
-//! A way through the pages of a list, which ends: others say what the next page is, and may never stop.
+//! Walk over the pages of a list, which always ends: servers name the next page, and may never stop.
 
 use std::collections::HashSet;
 
@@ -6,9 +6,9 @@ use serde_json::Value;
 
 use crate::image::Digest;
 
-/// Nobody has more pages; what goes on beyond them has no end.
+/// Limit of pages; a list with more has no end.
 const MAX_PAGES: usize = 10_000;
-/// Nobody has more entries, and all of them are in memory.
+/// Limit of entries, all of which are in memory.
 const MAX_ENTRIES: usize = 200_000;
 /// So many pages in a row may bring nothing new.
 const MAX_IDLE_PAGES: usize = 100;
@@ -16,7 +16,7 @@ const MAX_IDLE_PAGES: usize = 100;
 /// The pages of a list that were read. Its errors say what is wrong with the list, as a sentence goes on.
 #[derive(Debug, Default)]
 pub struct ListWalk {
-    /// The digests of what the pages go by: a page's own name may be long.
+    /// Digests of the pages' names, which may be long.
     seen: HashSet<Digest>,
     entries: usize,
     idle: usize,

@@ -3,7 +3,7 @@
 use crate::escape::escape;
 use crate::image::{Digest, Tag};
 
-/// The tags of a place, all of them.
+/// All tags of a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TagListing {
     /// The tags.
@@ -14,7 +14,7 @@ pub struct TagListing {
     pub is_list: bool,
 }
 
-/// The chosen tags of a repository with what they name, all of them.
+/// Chosen tags of a repository with their digests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImageListing {
     /// The tags that can be read.

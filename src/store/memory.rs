@@ -1,4 +1,4 @@
-//! Images in memory: for tests, ours and those of whoever embeds the engine.
+//! Images in memory: for tests, ours and those of programs that use this crate.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -50,7 +50,7 @@ impl Memory {
         self.state().blobs.get(digest).cloned()
     }
 
-    /// All tags and what they name, in the order of the tags.
+    /// Returns all tags and their digests, in the order of the tags.
     pub fn tags(&self) -> Vec<(String, Digest)> {
         let mut tags: Vec<_> = self.state().tags.clone().into_iter().collect();
         tags.sort();
@@ -66,7 +66,7 @@ impl Memory {
     }
 }
 
-/// Reads bytes that are there already.
+/// Reader of bytes in memory.
 pub(super) struct BytesReader(Bytes);
 
 impl BytesReader {

@@ -122,13 +122,13 @@ pub trait Store: Send + Sync {
     /// Reads a manifest, whose bytes are verified against its digest.
     fn manifest<'a>(&'a self, name: &'a Name) -> StoreFuture<'a, Manifest>;
 
-    /// Returns the entries that go by a name, where a place may list several: then a platform chooses among them.
+    /// Returns the entries of a name, of which a store may have several: then a platform chooses among them.
     fn candidates<'a>(&'a self, _name: &'a Name) -> StoreFuture<'a, Vec<Descriptor>> {
         Box::pin(async { Ok(Vec::new()) })
     }
 
-    /// Returns those manifests below an index of which not everything is here, where a place may lack some and can tell
-    /// at once.
+    /// Returns the manifests below an index that are not completely present, if a store may lack some and can tell at
+    /// once.
     fn absent<'a>(&'a self, _manifest: &'a Manifest) -> StoreFuture<'a, HashSet<Digest>> {
         Box::pin(async { Ok(HashSet::new()) })
     }
@@ -136,7 +136,7 @@ pub trait Store: Send + Sync {
     /// Opens a blob at an offset. The bytes are not verified here but in [`Stream`].
     fn open<'a>(&'a self, blob: &'a Descriptor, offset: u64) -> StoreFuture<'a, Box<dyn Reader>>;
 
-    /// Like [`Store::open`], with memory for what is fetched ahead of the reader.
+    /// Like [`Store::open`], with memory for reading ahead.
     fn open_ahead<'a>(
         &'a self,
         blob: &'a Descriptor,
@@ -187,7 +187,7 @@ pub trait Store: Send + Sync {
         Box::pin(async { Ok(Vec::new()) })
     }
 
-    /// Returns what tells this kind of store from others.
+    /// Returns the capabilities of this kind of store.
     fn capabilities(&self) -> Capabilities {
         Capabilities::default()
     }
@@ -238,8 +238,8 @@ pub trait Store: Send + Sync {
         Box::pin(async { Err(Error::Place { place: self.name(), reason }) })
     }
 
-    /// Counts the requests so far that were throttled or failed, and were repeated: where they become more, fewer blobs
-    /// move at once.
+    /// Counts the requests so far that were throttled or failed, and were repeated: when they grow, fewer blobs move at
+    /// once.
     fn retries(&self) -> Retries {
         Retries::default()
     }
@@ -268,7 +268,7 @@ pub trait Reader: Send {
     /// Appends the next bytes to `buffer`: `limit` of them, fewer only at the end.
     fn read(&mut self, buffer: Vec<u8>, limit: usize) -> StoreFuture<'_, Vec<u8>>;
 
-    /// Error that explains wrong bytes, such as a file that was changed since it was opened.
+    /// Returns an explanation of wrong bytes, such as a file that was changed since it was opened.
     fn suspicion(&self) -> Option<Error> {
         None
     }

@@ -1,4 +1,4 @@
-//! Files of blobs that are on their way, kept so that the next run goes on with them.
+//! Files of partially written blobs, from which the next run resumes.
 //!
 //! The name says which blob it will be. Whoever writes one holds its lock; who finds it locked writes a file of its
 //! own, and so does who finds something there that is not a file of the user's alone. What is there is hashed again
@@ -28,7 +28,8 @@ pub(super) struct Partial {
 }
 
 impl Partial {
-    /// Opens the file for a blob; `None` where it is not worth it, somebody else writes it, or it cannot be trusted.
+    /// Opens the file for a blob; `None` for a small blob, or if another process writes the file, or it cannot be
+    /// trusted.
     pub(super) fn open(folder: &Arc<Folder>, blob: &Descriptor) -> Result<Option<Self>, Error> {
         if blob.size < MIN_BYTES {
             return Ok(None);
@@ -54,7 +55,7 @@ impl Partial {
         Ok(self)
     }
 
-    /// Hashes what is in the file, off the reactor, and leaves it at its end.
+    /// Hashes the content of the file, off the reactor, and leaves it at its end.
     pub(super) async fn hash(&self, blob: &Descriptor) -> io::Result<Hasher> {
         let (file, length) = (Arc::clone(&self.file), self.length);
         let mut hasher = blob.digest.algorithm().hasher();
@@ -84,7 +85,7 @@ impl Partial {
         self.folder.rename(&self.name, folder, name.as_ref())
     }
 
-    /// Removes the file: what is in it is of no use.
+    /// Removes the file, whose content is of no use.
     pub(super) fn remove(self) {
         // Where it cannot be removed it is found out the next time.
         let _ = self.folder.remove(&self.name);

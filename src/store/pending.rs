@@ -23,18 +23,18 @@ pub(super) struct StartedUpload {
 }
 
 impl PendingBlob {
-    /// A blob whose descriptor's digest stands for what it is made of, and how: the same must always become the same
-    /// bytes. Its size is about the most that comes of it.
+    /// Creates a blob that is still being produced; `key` stands for its ingredients: the same ones must always become
+    /// the same bytes. Its size is about the most that comes of it.
     pub fn new(source: Source) -> Self {
         Self { source, started: Mutex::default(), unwanted: watch::Sender::new(false) }
     }
 
-    /// Nobody wants the blob any more, and sending it ends.
+    /// Cancels the blob, and sending it.
     pub fn stop(&self) {
         self.unwanted.send_replace(true);
     }
 
-    /// Waits until nobody wants the blob.
+    /// Waits until the blob is cancelled.
     pub(super) async fn stopped(&self) {
         // The sender is here for as long as anybody waits.
         let _ = self.unwanted.subscribe().wait_for(|unwanted| *unwanted).await;
@@ -60,7 +60,7 @@ impl PendingBlob {
         }
     }
 
-    /// The upload, for somebody else to go on with.
+    /// Takes the upload, for another task to continue.
     pub(super) fn take(&self) -> Option<StartedUpload> {
         self.started().take()
     }

@@ -19,7 +19,7 @@ pub(super) struct ForbiddenAddress {
     address: IpAddr,
 }
 
-/// Looks names up as the system does, and checks each time what they stand for. Private addresses are permitted: VPC endpoints have them.
+/// Resolver that checks the addresses of each name. Private addresses are permitted: VPC endpoints have them.
 #[derive(Debug, Clone)]
 pub(super) struct Resolver(Arc<KnownHosts>);
 

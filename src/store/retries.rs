@@ -1,4 +1,4 @@
-//! Counting what did not succeed at once.
+//! Counters of repeated requests.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

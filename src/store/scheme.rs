@@ -1,13 +1,13 @@
-//! The schemes that say what kind of place a text on the command line names, one row each.
+//! Table of the schemes of locations on the command line.
 
 use super::archive_path::{ArchivePath, Format, NoName};
 use crate::image::{self, Reference};
 
 /// A scheme.
 pub struct Scheme {
-    /// Prefix of the place.
+    /// Prefix of the location.
     pub prefix: &'static str,
-    /// The place, as help texts write it.
+    /// Form of the location in help texts.
     pub usage: &'static str,
     /// Description in help texts.
     pub help: &'static str,
@@ -32,7 +32,7 @@ pub struct Capabilities {
 }
 
 impl Capabilities {
-    /// Every capability off; the others are told as differences from it.
+    /// Capabilities that are all off; the others are differences from it.
     const PLAIN: Self = Self {
         has_content_addressed_files: false,
         is_docker_format: false,
@@ -50,7 +50,7 @@ impl Capabilities {
     pub const ECR: Self = Self { is_remote: true, lists_manifests_only: true, ..Self::PLAIN };
 }
 
-/// A place that a scheme names.
+/// Location with a scheme.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
     /// A layout or an archive; the path `-` is standard input or output.
@@ -90,7 +90,7 @@ pub enum Error {
     Unsupported {
         /// The scheme.
         prefix: &'static str,
-        /// The way out.
+        /// Alternative that is supported.
         instead: &'static str,
     },
 }
@@ -142,7 +142,7 @@ const UNSUPPORTED: [(&str, &str); 9] = [
     ("sif:", "convert it with skopeo to oci:PATH"),
 ];
 
-/// The place that a text with a scheme names; `None` where it has none.
+/// Parses a location with a scheme; `None` if it has none.
 pub fn parse(text: &str) -> Result<Option<Place>, Error> {
     match SCHEMES.iter().find_map(|scheme| Some((scheme, text.strip_prefix(scheme.prefix)?))) {
         Some((scheme, rest)) => (scheme.parse)(rest).map(Some),
@@ -156,7 +156,7 @@ pub fn unsupported(text: &str) -> Option<Error> {
     found.map(|&(prefix, instead)| Error::Unsupported { prefix, instead })
 }
 
-/// The schemes with what they stand for, for help texts.
+/// Lists the schemes with their descriptions, for help texts.
 pub fn help() -> String {
     let rows: Vec<String> =
         SCHEMES.iter().map(|scheme| format!("{} ({})", scheme.usage, scheme.help)).collect();

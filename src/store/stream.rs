@@ -1,4 +1,4 @@
-//! Blobs on their way: counted, hashed, read one part ahead.
+//! Streams of blobs: counted, hashed, read one part ahead.
 
 use std::sync::Arc;
 
@@ -68,12 +68,12 @@ impl Source {
         Arc::clone(&self.buffers)
     }
 
-    /// Says how many of the blob's bytes have arrived.
+    /// Reports the number of the blob's bytes that have arrived.
     pub fn arrived(&self, position: u64) {
         (self.report)(position);
     }
 
-    /// Says it from elsewhere.
+    /// Returns a function that reports the bytes from elsewhere.
     pub(super) fn reporter(&self) -> Arc<dyn Fn(u64) + Send + Sync> {
         Arc::clone(&self.report)
     }
@@ -88,7 +88,7 @@ impl Source {
         self.open(Some(self.blob.digest.algorithm().hasher()), 0).await
     }
 
-    /// The blob for a destination that computes the digest itself and refuses what does not have it.
+    /// Opens the blob for a destination that computes the digest itself and refuses other bytes.
     pub(super) async fn stream_to_verifier(&self) -> Result<Stream, Error> {
         let hasher = (!self.trusted).then(|| self.blob.digest.algorithm().hasher());
         self.open(hasher, 0).await
@@ -161,7 +161,7 @@ impl Stream {
         Ok(buffer)
     }
 
-    /// Goes on at another offset. What lies between on the way forward is read, since it has to be hashed.
+    /// Continues at another offset. What lies between on the way forward is read, since it has to be hashed.
     pub async fn seek(&mut self, offset: u64) -> Result<(), Error> {
         let start = if self.hasher.is_some() { offset.min(self.hashed) } else { offset };
         self.reader = self.store.open_ahead(&self.blob, start, &self.buffers).await?;
@@ -286,7 +286,7 @@ impl<T: Send + 'static> Parts<T> {
         part
     }
 
-    /// Goes on at another offset.
+    /// Continues at another offset.
     pub(super) async fn seek(&mut self, offset: u64) -> Result<(), Error> {
         let (mut stream, _) = self.ahead().await;
         let result = stream.seek(offset).await;

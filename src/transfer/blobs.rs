@@ -21,7 +21,7 @@ struct Mover {
     destination: Shared,
     options: Options,
     progress: Arc<dyn Progress>,
-    /// Bytes that have moved, those that had to be sent again not subtracted.
+    /// Bytes that have moved, including repeated ones.
     moved: Arc<AtomicU64>,
 }
 
@@ -93,7 +93,7 @@ impl Mover {
         }
     }
 
-    /// Says what moved beyond the bytes of the blobs that arrived.
+    /// Reports the moved bytes beyond those of the blobs that arrived.
     fn end(&self, sizes: u64) {
         let again = self.moved.load(Ordering::Relaxed).saturating_sub(sizes);
         if again > 0 {

@@ -14,7 +14,7 @@ pub enum Error {
     NoPlatform {
         /// The source.
         place: String,
-        /// The platform that was asked for.
+        /// Requested platform.
         wanted: Platform,
         /// The platforms that the image has.
         offered: String,
@@ -39,7 +39,7 @@ pub enum Error {
     Ambiguous {
         /// The source.
         place: String,
-        /// The platform that was asked for.
+        /// Requested platform.
         wanted: String,
         /// One of them.
         one: Digest,
@@ -53,10 +53,10 @@ pub enum Error {
         place: String,
         /// The digest it has.
         found: Digest,
-        /// The digest that was asked for.
+        /// Requested digest.
         expected: Digest,
     },
-    /// A docker archive or engine is to take what is none of its images.
+    /// The destination is docker's, and the image is not one of docker's.
     #[error("{place} cannot take {digest}: {reason}")]
     NotForDocker {
         /// The destination.
@@ -66,7 +66,7 @@ pub enum Error {
         /// Reason for the failure.
         reason: &'static str,
     },
-    /// An index lists content that is no manifest, and the destination takes no such index.
+    /// An index lists content other than manifests, and the destination takes no such index.
     #[error(
         "{place} cannot take {digest}: it is an index of {listed}, and Amazon ECR takes indexes of images only; a build \
          cache of buildkit is exported for it with --cache-to type=registry,image-manifest=true"
@@ -124,12 +124,12 @@ pub enum Error {
         place: String,
         /// The layer.
         digest: Digest,
-        /// The digest of what is in it.
+        /// Digest of its content.
         found: Digest,
         /// The digest in the configuration.
         expected: Digest,
     },
-    /// More is said about an image than makes sense.
+    /// An image has more referrers than is sensible.
     #[error("{place}: too many referrers, or referrers of referrers, of {digest}; copy it without them")]
     TooManyReferrers {
         /// The source.

@@ -19,7 +19,7 @@ const PATIENCE: u32 = 8;
 /// Decides whether one more blob may move.
 #[derive(Debug)]
 pub(super) struct Limits {
-    /// The most blobs at once, as asked for.
+    /// Requested limit of concurrent blobs.
     ceiling: usize,
     /// The most blobs at once for now: fewer than the ceiling after failed requests.
     most: usize,

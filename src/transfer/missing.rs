@@ -19,7 +19,7 @@ const QUESTIONS: usize = 8;
 pub(super) struct Missing<'a> {
     /// The image itself is missing.
     pub(super) image: bool,
-    /// The tags that do not name the image yet; `None` if the image is there under all of them.
+    /// Tags that do not name the image yet; `None` if the image exists under all of them.
     pub(super) tags: Option<Vec<String>>,
     /// The referrers that are missing.
     pub(super) referrers: Vec<&'a Referrer>,
@@ -98,7 +98,7 @@ impl<'a> Missing<'a> {
         }
     }
 
-    /// The blobs that really move, told to whoever listens.
+    /// Returns the blobs that are transferred, and reports them.
     pub(super) fn moving(
         &self,
         missing: &HashSet<Digest>,

@@ -1,4 +1,4 @@
-//! Moving images: one algorithm, whatever the two stores.
+//! Transfer of images: one algorithm, whatever the two stores.
 //!
 //! First the plan: manifests are read, every blob counted once, and the destination asked what it has. Then blobs
 //! move, several at once; then manifests, children before the index that lists them; then the image gets its tags,
@@ -73,14 +73,14 @@ pub struct Outcome {
     pub bytes: u64,
     /// Blobs that were there already.
     pub present: usize,
-    /// Layers that were compressed on the way, so that the image's digest is another than at the source.
+    /// Number of layers that were compressed, so that the image's digest differs from the source's.
     pub compressed: usize,
     /// Number of referrers copied with the image or already present.
     pub referrers: usize,
 }
 
 impl Outcome {
-    /// Counts a blob of so many bytes that was taken for one that is there.
+    /// Counts a blob that was skipped because it exists.
     fn count(&mut self, (written, size): (Written, u64)) {
         if written == Written::Moved {
             self.blobs += 1;
@@ -109,7 +109,7 @@ pub async fn copy(
     Ok(outcome)
 }
 
-/// Finds out what a copy would move, and changes nothing. Without a destination that is everything.
+/// Plans a copy, and changes nothing. Without a destination that is everything.
 pub async fn survey(
     source: &Shared,
     destination: Option<&Shared>,
@@ -223,8 +223,7 @@ async fn put_referrer(
     Ok(())
 }
 
-/// Writes the manifests below an index, several at once where that saves round trips, and each only when those that
-/// it lists are there.
+/// Writes the manifests below an index, several at once if that saves round trips, and each only after its children.
 async fn put_children(
     destination: &Shared,
     children: &[Manifest],

@@ -11,14 +11,14 @@ use super::{Error, MANIFESTS};
 use crate::image::{Content, Descriptor, Digest, Manifest, Name, Platform, media_type};
 use crate::store::{self, Shared, Source};
 
-/// Indexes in indexes: one level is common, two are seen, more are not meant well.
+/// Limit of the depth of nested indexes: one level is common, two are rare.
 pub(super) const MAX_DEPTH: usize = 8;
 /// All manifests of an image are in memory together.
 const MAX_MANIFEST_BYTES: usize = 64 * 1024 * 1024;
 /// A configuration is read whole where the platform or the layers have to be known.
 const MAX_CONFIGURATION: u64 = 8 * 1024 * 1024;
 
-/// The annotation with which buildkit says which image an attestation in the same index is about.
+/// Annotation of buildkit with the image that an attestation in the same index refers to.
 pub(super) const ATTESTED: &str = "vnd.docker.reference.digest";
 
 /// The manifests that a transfer copies.
@@ -26,7 +26,7 @@ pub(super) const ATTESTED: &str = "vnd.docker.reference.digest";
 pub(super) struct Plan {
     /// The manifest that everything is for.
     pub(super) root: Manifest,
-    /// The manifests below it, each behind those that it lists.
+    /// Manifests below it, children before their index.
     pub(super) children: Vec<Manifest>,
     /// Their referrers, each after its subject.
     pub(super) referrers: Vec<Referrer>,
@@ -35,8 +35,8 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// Finds out what belongs to an image. Without platforms that is everything, but for one of docker's places, which
-    /// takes what containers here run on.
+    /// Collects the manifests and blobs of an image. Without platforms that is everything, but for one of docker's
+    /// places, which takes what containers here run on.
     pub(super) async fn make(
         source: &Shared,
         name: &Name,
@@ -73,7 +73,7 @@ impl Plan {
         self.children.iter().chain([&self.root])
     }
 
-    /// All manifests, those of what is about the image too.
+    /// Returns all manifests, those of the referrers too.
     pub(super) fn manifests(&self) -> impl Iterator<Item = &Manifest> {
         self.image().chain(self.referrers.iter().flat_map(Referrer::manifests))
     }
@@ -97,7 +97,7 @@ impl Blobs {
     }
 }
 
-/// The way through the manifests below others, each visited once, and all of them bounded.
+/// Walk over the manifests below others, each visited once, with limits.
 #[derive(Default)]
 pub(super) struct Walk {
     pub(super) children: Vec<Manifest>,
@@ -133,7 +133,7 @@ impl Walk {
         Ok(())
     }
 
-    /// Reads what an index lists, many manifests at once, before the way goes through them in order.
+    /// Reads the children of an index, many at once, before the walk visits them in order.
     async fn prefetch(&mut self, source: &Shared, index: &Manifest, depth: usize) -> Result<(), Error> {
         if depth > MAX_DEPTH || !source.capabilities().is_remote {
             return Ok(());

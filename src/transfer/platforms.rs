@@ -32,8 +32,8 @@ pub(super) async fn candidates(source: &Shared, name: &Name) -> Result<Option<Ma
     Ok(Some(index.map_err(store::Error::image(source.name()))?))
 }
 
-/// Makes sure that of entries that somebody put beside each other only one is for a platform: an index says which of
-/// two comes first, and a list of images does not.
+/// Checks that of entries listed side by side only one is for a platform: an index has an order of preference, and a
+/// list of images does not.
 async fn sole(source: &Shared, wanted: &Platform, offers: &mut [Offer], found: &Digest) -> Result<(), Error> {
     examine(source, offers).await?;
     let same = offers.iter().filter(|offer| {
@@ -49,7 +49,7 @@ async fn sole(source: &Shared, wanted: &Platform, offers: &mut [Offer], found: &
     }
 }
 
-/// The image for the platforms: the one manifest for one platform, and for several the index with what fits. `listed`
+/// Returns the image for the platforms: the one manifest for one platform, and for several the narrowed index. `listed`
 /// says that the index is a mere list of images with one name.
 pub(super) async fn choose(
     source: &Shared,
@@ -91,8 +91,8 @@ pub(super) async fn choose(
     narrow(source, whole, offers, &kept)
 }
 
-/// Every image that an index lists, those of inner indexes in the place of these. What an outer entry says is for a
-/// platform that nobody asked for is not looked into.
+/// Collects every image that an index lists, with those of inner indexes in their place. What an outer entry says is
+/// for a platform that nobody asked for is not looked into.
 async fn collect(
     source: &Shared,
     index: &Manifest,
@@ -123,7 +123,7 @@ async fn collect(
     Ok(())
 }
 
-/// The image that comes nearest to a platform, the first of those that come equally near.
+/// Returns the image that is nearest to a platform, the first of equals.
 fn nearest<'a>(wanted: &Platform, offers: &'a [Offer]) -> Option<&'a Offer> {
     let distance = |offer: &Offer| {
         let platform = offer.platform.as_ref().filter(|platform| wanted.accepts(platform))?;
@@ -137,7 +137,7 @@ fn nearest<'a>(wanted: &Platform, offers: &'a [Offer]) -> Option<&'a Offer> {
     near.min_by_key(|(distance, _)| *distance).map(|(_, offer)| offer)
 }
 
-/// Asks the configurations of those whose entries say no platform, as containerd does.
+/// Reads the configurations of entries without a platform, as containerd does.
 async fn examine(source: &Shared, offers: &mut [Offer]) -> Result<(), Error> {
     let silent = |offer: &&mut Offer| {
         offer.platform.is_none()
@@ -151,7 +151,7 @@ async fn examine(source: &Shared, offers: &mut [Offer]) -> Result<(), Error> {
     Ok(())
 }
 
-/// The index with the images that are kept and what buildkit attests about them.
+/// Returns the index with the kept images and buildkit's attestations about them.
 fn narrow(source: &Shared, whole: Manifest, offers: Vec<Offer>, kept: &[Digest]) -> Result<Manifest, Error> {
     let kept: HashSet<String> = kept.iter().map(Digest::to_string).collect();
     let all = offers.len();
@@ -179,7 +179,7 @@ fn attested(entry: &Descriptor) -> Option<&str> {
     entry.annotation(ATTESTED)
 }
 
-/// An image by itself says what it is for in its configuration.
+/// Reads the platform of a single image from its configuration.
 async fn single(source: &Shared, image: Manifest, platforms: &[Platform]) -> Result<Manifest, Error> {
     let offered = of_configuration(source, &image).await?;
     let refused = |wanted: &&Platform| !offered.as_ref().is_some_and(|offered| wanted.accepts(offered));
@@ -219,7 +219,7 @@ fn no_platform(source: &Shared, wanted: &Platform, offers: &[Offer], lacking: &[
     Error::NoPlatform { place: source.name(), wanted: wanted.clone(), offered }
 }
 
-/// The platforms of these images, each once; not what buildkit calls unknown, which are attestations.
+/// Lists the platforms of these images, each once; without buildkit's `unknown`, which marks attestations.
 fn names(offers: &[Offer]) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for platform in offers.iter().filter_map(|offer| offer.platform.as_ref()) {

@@ -14,7 +14,7 @@ pub enum Event<'a> {
         /// Blobs that the destination has already.
         present: usize,
     },
-    /// A blob is on its way.
+    /// The transfer of a blob has begun.
     Started(&'a Descriptor),
     /// So many of a blob's bytes have arrived, less than before where some were lost.
     Arrived {
@@ -49,7 +49,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// The reason in a few words.
+    /// Describes the reason in a few words.
     pub fn words(self) -> &'static str {
         match self {
             Self::Throttled => "throttled",
@@ -61,13 +61,13 @@ impl Reason {
     }
 }
 
-/// Hears what happens, from several tasks at once.
+/// Observer of a transfer, called from several tasks at once.
 pub trait Progress: Send + Sync {
     /// Something happened.
     fn hear(&self, event: Event<'_>);
 }
 
-/// Tells nobody.
+/// Observer that does nothing.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Silent;
 

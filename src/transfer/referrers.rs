@@ -8,7 +8,7 @@ use super::plan::{MAX_DEPTH, Walk, fetch};
 use crate::image::{Descriptor, Digest, Manifest, Name, Tag};
 use crate::store::{self, Shared};
 
-/// More than any image has; what lists more is not meant well.
+/// Limit of an image's referrers, more than any has.
 const MAX_COUNT: usize = 10_000;
 /// Limit of concurrent queries.
 const QUESTIONS: usize = 8;
@@ -20,7 +20,7 @@ const DIGEST_TAGS: [&str; 3] = ["sig", "att", "sbom"];
 pub(super) struct Referrer {
     /// Its manifest.
     pub(super) manifest: Manifest,
-    /// The manifests below it, each behind those that it lists.
+    /// Manifests below it, children before their index.
     pub(super) children: Vec<Manifest>,
     /// Link from the image to the referrer.
     pub(super) link: ReferrerLink,

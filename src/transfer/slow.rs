@@ -8,7 +8,7 @@ use super::limits::WINDOW;
 use super::progress::{Event, Progress, Reason};
 use crate::store::{Retries, Shared};
 
-/// Names what makes a transfer slow.
+/// Watch that reports the cause of a slow transfer.
 pub(super) struct SlowWatch {
     source: Shared,
     destination: Shared,
@@ -48,7 +48,7 @@ impl SlowWatch {
     }
 }
 
-/// Waits for a destination to say what it is missing, and says so where it hashes files for longer than a window.
+/// Waits for a destination's list of missing blobs, and reports if it hashes files for longer than a window.
 pub(super) async fn while_hashing<T>(
     destination: &Shared,
     progress: &Arc<dyn Progress>,

@@ -1,10 +1,10 @@
-//! Text in the encoding that was asked for. What it cannot say is refused with Python's words.
+//! Encoding of output text. What it cannot say is refused with Python's words.
 
 use std::borrow::Cow;
 
 use crate::settings::Encoding;
 
-/// Characters that an encoding does not have; the text says which and where.
+/// Characters that an encoding does not have; the text says which, and their positions.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Unencodable(pub String);

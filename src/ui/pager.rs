@@ -61,7 +61,7 @@ impl Sink {
         matches!(self.way, Output::Direct(_))
     }
 
-    /// Writes what is left, and waits for the pager to be closed by its reader. How the pager ends is not our affair.
+    /// Writes the rest, and waits for the reader to close the pager. How the pager ends is not our affair.
     pub fn finish(mut self) -> io::Result<()> {
         let flushed = self.flush();
         if let Output::Paged(Pager { child: Some(mut child), .. }) = self.way {

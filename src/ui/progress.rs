@@ -1,4 +1,4 @@
-//! Transfers as they are seen: bars on a terminal, otherwise a line for each thing that is done. All of it on stderr.
+//! Display of transfers: bars on a terminal, otherwise a line for each event. All of it on stderr.
 
 mod pace;
 
@@ -52,7 +52,7 @@ pub struct Display {
 #[derive(Default)]
 struct State {
     total: Option<ProgressBar>,
-    /// The blobs that are on their way, in their order.
+    /// Blobs being transferred, in their order.
     moving: IndexMap<Digest, Moving>,
     heard: HashMap<Digest, Instant>,
     pace: Option<Pace>,
@@ -61,7 +61,7 @@ struct State {
     slow: Option<Reason>,
 }
 
-/// A blob on its way.
+/// Blob being transferred.
 struct Moving {
     size: u64,
     position: u64,
@@ -70,14 +70,14 @@ struct Moving {
 }
 
 impl Display {
-    /// A display for this terminal, or for whatever stderr is.
+    /// Creates the display on stderr, be it a terminal or not.
     pub fn new(ui: &Ui, style: Style) -> Arc<Self> {
         let bars = (style == Style::Auto && ui.err_is_terminal())
             .then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr()));
         Arc::new(Self { ui: ui.clone(), style, bars, state: Mutex::default() })
     }
 
-    /// Takes the bars away; what is written next starts on a line of its own.
+    /// Removes the bars; the next output begins on a line of its own.
     pub fn end(&self) {
         if let Some(bars) = &self.bars {
             let mut state = self.state();
@@ -94,7 +94,7 @@ impl Display {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A bar below those that are there, or above another one.
+    /// Adds a bar below the others, or above one of them.
     fn bar(&self, size: u64, template: &str, below: Option<&ProgressBar>) -> Option<ProgressBar> {
         let style = ProgressStyle::with_template(template).ok()?.progress_chars("━━╌");
         let (bars, bar) = (self.bars.as_ref()?, ProgressBar::new(size).with_style(style));
@@ -240,7 +240,7 @@ impl Display {
         self.ui.note(&value.to_string());
     }
 
-    /// An event as a program reads it; how far a blob is comes now and then.
+    /// Prints an event as JSON; a blob's progress only now and then.
     fn tell(&self, event: Event<'_>) {
         let value = match event {
             Event::Planned { blobs, bytes, present } => {
@@ -302,14 +302,14 @@ impl Progress for Display {
 }
 
 impl State {
-    /// Keeps what makes the transfer slow, and answers a line for it where nothing moves whose line could say it.
+    /// Sets the cause of a slow transfer, and returns a line for it if no line of a moving blob can show it.
     fn set_slow(&mut self, reason: Option<Reason>) -> Option<&'static str> {
         let before = std::mem::replace(&mut self.slow, reason);
         reason.filter(|_| self.moving.is_empty() && before != reason).map(Reason::words)
     }
 }
 
-/// A text with what makes the transfer slow.
+/// Returns a text with the cause of a slow transfer.
 fn suffixed(text: String, slow: Option<Reason>) -> String {
     match slow {
         Some(reason) => format!("{text}, {}", reason.words()),
@@ -341,7 +341,7 @@ impl Drop for StatusLine {
     }
 }
 
-/// A number of things: `1 blob`, `2 blobs`, `2 repositories`, `2 indexes`.
+/// Returns a number with its noun: `1 blob`, `2 blobs`, `2 repositories`, `2 indexes`.
 pub fn count(number: usize, noun: &str) -> String {
     if number == 1 {
         return format!("1 {noun}");

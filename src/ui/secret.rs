@@ -2,7 +2,7 @@
 
 use std::io;
 
-/// Asks at the terminal, whatever stdin and stderr are, and reads a line without showing it. Where there is no
+/// Prompts at the terminal, whatever stdin and stderr are, and reads a line without showing it. Where there is no
 /// terminal, the question goes to stderr and the answer comes from stdin.
 pub fn ask(question: &str) -> io::Result<String> {
     #[cfg(unix)]

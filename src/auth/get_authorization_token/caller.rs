@@ -10,7 +10,7 @@ use crate::settings::{Settings, section};
 /// looks to docker like a registry that hangs.
 const CONNECT_TIMEOUT: i64 = 5;
 const READ_TIMEOUT: i64 = 20;
-/// The settings of whoever asks for this target: region and endpoint form of the host, identity of the rule.
+/// Returns the settings of the call for this target: region and endpoint form of the host, identity of the rule.
 pub(super) fn settings_for_target(
     settings: &Settings,
     target: &Target,
@@ -45,7 +45,7 @@ pub(super) fn settings_for_target(
     with_role(changed, target, identity)
 }
 
-/// The role of a rule becomes a profile whose source is what would be used without the rule.
+/// Adds a profile for the role of a rule, whose source is the identity without the rule.
 fn with_role(settings: Settings, target: &Target, identity: &Identity) -> Settings {
     let Some((rule, role)) = target.rule.as_ref().and_then(|rule| Some((rule, rule.role_arn.as_deref()?)))
     else {

@@ -37,7 +37,7 @@ fn stripped(message: &str) -> String {
     message.trim().trim_end_matches('.').to_owned()
 }
 
-/// The command that renews what has ended.
+/// Returns the command that renews the expired credentials.
 pub(super) fn hint(message: &str, identity: &Identity) -> String {
     let profile = match &identity.source {
         Source::Profile(name) if name != "default" => format!(" --profile {name}"),
@@ -53,7 +53,7 @@ pub(super) fn hint(message: &str, identity: &Identity) -> String {
     }
 }
 
-/// A code and message of the service, by what can be done about them.
+/// Sorts a code and message of the service by their remedy.
 pub(super) fn refusal(code: &str, message: &str, status: u16, target: &Target) -> LoginError {
     let (code, message) = (code.to_owned(), stripped(message));
     if code.contains("AccessDenied") || code == "UnauthorizedOperation" {

@@ -4,7 +4,7 @@ use crate::image::glob;
 use crate::image::host::{Address, Ecr};
 use crate::settings::without_login;
 
-/// A rule: conditions, and what holds where they do.
+/// Rule: conditions, and the login for hosts that satisfy them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Rule {
     /// The section's name.
@@ -23,9 +23,9 @@ pub struct Rule {
     pub external_id: Option<String>,
     /// The name of the role's session.
     pub role_session_name: Option<String>,
-    /// The region that is asked.
+    /// Region of the API.
     pub region: Option<String>,
-    /// The endpoint that is asked.
+    /// Endpoint of the API.
     pub endpoint_url: Option<String>,
     /// Use no credentials for this registry.
     pub anonymous: bool,

@@ -64,7 +64,7 @@ impl<'a> Run<'a> {
         Err(UsageError(format!("the following arguments are required: {}", missing.join(", "))))
     }
 
-    /// Takes the option at this place and its values; answers the place after them.
+    /// Parses the option at this position and its values; returns the position after them.
     fn take_option(&mut self, at: usize) -> Result<usize, UsageError> {
         // Each place is visited once, so its word can be taken out.
         let word = std::mem::replace(&mut self.kinds[at], Word::Separator);
@@ -89,7 +89,7 @@ impl<'a> Run<'a> {
         Ok(end)
     }
 
-    /// The option that the word at this place stands for; `None` for one that is not known here.
+    /// Returns the option that the word at this position names; `None` if it is unknown here.
     fn only_one(&self, options: &[usize], at: usize) -> Result<Option<usize>, UsageError> {
         match options {
             [] => Ok(None),
@@ -151,7 +151,7 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Takes as many positionals as match from this place on; answers the place after them.
+    /// Parses as many positionals as match from this position on; returns the position after them.
     fn take_positionals(&mut self, start: usize) -> Result<usize, UsageError> {
         let parser = self.parser;
         let left = &parser.positionals[self.positionals..];
@@ -172,7 +172,7 @@ impl<'a> Run<'a> {
         Ok(at)
     }
 
-    /// The positionals that match here, each with the place where its words end. One takes a word with the separators
+    /// Returns the positionals that match here, each with the end of its words. One takes a word with the separators
     /// around it; an optional one may take none, but waits for a later place when an option comes next.
     fn match_positionals<'p>(&self, start: usize, left: &'p [Positional]) -> Vec<(&'p Positional, usize)> {
         let is = |at: usize, separator: bool| match self.kinds.get(at) {

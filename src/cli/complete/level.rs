@@ -33,7 +33,7 @@ pub(super) struct OptionHint {
     pub(super) source: Source,
 }
 
-/// A command, or the place where one is expected.
+/// Command, or the position of one.
 pub(super) enum CommandContext {
     Root,
     Public,
@@ -48,7 +48,7 @@ pub(super) enum CommandContext {
 }
 
 impl CommandContext {
-    /// The service whose repositories are meant.
+    /// Returns the service whose repositories are completed.
     pub(super) fn service(&self) -> &'static Service {
         match self {
             Self::Public => model::ecr_public(),
@@ -90,7 +90,7 @@ impl CommandContext {
         }
     }
 
-    /// The commands that may come next.
+    /// Returns the commands that may come next.
     pub(super) fn commands(&self) -> Vec<Candidate> {
         let own = |command: &clap::Command| {
             let about = command.get_about().map(ToString::to_string).unwrap_or_default();
@@ -146,7 +146,7 @@ impl CommandContext {
         hints
     }
 
-    /// Candidates for the word at this place of the command, if it is no option.
+    /// Returns candidates for the word at this position of the command, if it is no option.
     pub(super) fn positional(&self, index: usize) -> Option<Source> {
         match self {
             Self::OwnCommand(command) => {
@@ -164,7 +164,7 @@ impl CommandContext {
     }
 }
 
-/// The commands of our own that may follow the word `public`.
+/// Returns the commands of our own that may follow the word `public`.
 fn own_of_public() -> impl Iterator<Item = &'static commands::Command> {
     commands::COMMANDS.iter().filter(|command| commands::OF_PUBLIC.contains(&command.name))
 }
@@ -241,7 +241,7 @@ fn of_clap(arg: &clap::Arg) -> Option<OptionHint> {
     })
 }
 
-/// Kind of a word of our own commands, by the name of its argument.
+/// Returns the kind of an argument of our own commands, by its name.
 fn of_id(id: &str) -> Source {
     match id {
         "repository" | "repositories" => Source::Repositories,

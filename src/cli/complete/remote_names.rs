@@ -1,5 +1,5 @@
-//! Names of repositories and tags, asked of the service while somebody waits for them: what has come after two seconds
-//! is all there is, and what goes wrong stays unsaid.
+//! Names of repositories and tags from the service, for completion: what has arrived after two seconds is offered, and
+//! errors are not shown.
 
 use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ use crate::settings::Settings;
 
 /// Time limit of a completion, since a person waits for it.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// More candidates than this help nobody.
+/// Limit of candidates: more help nobody.
 const MAX_COUNT: usize = 2000;
 
 /// Kind of names to complete.
@@ -69,7 +69,7 @@ pub(super) fn names(
     names
 }
 
-/// A client that asks nobody for anything, and makes no store where there is none.
+/// Creates a client that never prompts, and no store if there is none.
 fn client(settings: &Settings, service: &'static Service) -> Option<Client> {
     if !settings.local() {
         return Some(Client::remote(service, settings));

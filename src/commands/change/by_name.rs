@@ -1,4 +1,4 @@
-//! Images that are named on the command line, deleted or archived with what is their own.
+//! Deletion and archiving of images named on the command line, with their children and companions.
 
 use std::collections::HashSet;
 use std::process::ExitCode;
@@ -40,7 +40,7 @@ pub(super) struct ByName<'a> {
     pub(super) reading: &'a ReadingArgs,
 }
 
-/// The plan for one repository, and what stands against it.
+/// Plan for one repository, with its conflicts.
 struct RepositoryPlan {
     planned: Planned,
     fetched: usize,
@@ -48,7 +48,7 @@ struct RepositoryPlan {
     conflicts: Vec<String>,
 }
 
-/// The plans for all repositories, and what stands against them.
+/// Plans for all repositories, with their conflicts.
 #[derive(Default)]
 struct AllPlans {
     planned: Vec<Planned>,
@@ -121,7 +121,7 @@ impl ByName<'_> {
         if self.action == Action::Archive { "Archive" } else { "Delete" }
     }
 
-    /// Shows what archiving costs and the plans, and asks; where nothing goes there is nothing to ask.
+    /// Shows the cost of archiving and the plans, and asks; without anything to change there is no question.
     async fn ask(&self, context: &Context, all: &[Planned], stop: &Stop) -> anyhow::Result<Consent> {
         if self.action == Action::Archive && self.consent.asks() {
             context.ui.note(ARCHIVE_TERMS);
@@ -138,7 +138,7 @@ impl ByName<'_> {
     }
 }
 
-/// Reads whether what goes is deleted in other registries too, and warns of it.
+/// Reads whether deletions are replicated to other registries, and warns of it.
 async fn read_replication(context: &Context, all: &mut [Planned]) -> anyhow::Result<()> {
     let mut replications = Replications::default();
     for planned in all.iter_mut().filter(|planned| !planned.is_empty()) {
@@ -150,7 +150,7 @@ async fn read_replication(context: &Context, all: &mut [Planned]) -> anyhow::Res
     Ok(())
 }
 
-/// Shows a person what the question is about.
+/// Shows what the question is about.
 fn show(context: &Context, all: &[Planned]) {
     for planned in all {
         for position in &planned.going {
@@ -211,7 +211,7 @@ async fn find(
     Ok(RepositoryPlan { planned, fetched: indexes.fetched, absent, conflicts })
 }
 
-/// Objections to the plan: something that stays holds an image that was named.
+/// Returns the conflicts of a plan: named images that a remaining image needs.
 fn conflicts(
     repository: &Repository,
     graph: &Graph,

@@ -37,7 +37,7 @@ pub(super) struct PlannedChange<'a> {
     pub(super) repository: &'a Repository,
     /// The images of the plan as they were when it was made.
     pub(super) graph: &'a Graph,
-    /// The positions of those that go.
+    /// Positions of the images to change.
     pub(super) going: Vec<usize>,
     /// Tags that go from images that stay.
     pub(super) untag: &'a [(usize, String)],
@@ -67,7 +67,7 @@ impl Action {
         [Self::Delete, Self::Archive].into_iter().find(|action| action.name() == name)
     }
 
-    /// The word for an image to which it was done.
+    /// Participle for a changed image, such as `removed`.
     pub(super) fn done(self) -> &'static str {
         match self {
             Self::Delete => "deleted",
@@ -123,7 +123,7 @@ impl PlannedChange<'_> {
         None
     }
 
-    /// Looks at up to 100 images and does it to those that are as they were.
+    /// Looks at up to 100 images and changes those that are unchanged since the plan was made.
     async fn some(&self, positions: &[usize], stop: &Stop) -> Vec<(usize, Done)> {
         let all = |done: &Done| positions.iter().map(|position| (*position, done.clone())).collect();
         if stop.signal().is_some() {
@@ -279,7 +279,7 @@ fn deleted(digest: &str, answer: &Value, word: &'static str) -> Done {
     no_answer()
 }
 
-/// Outcome where the answer does not name what was asked for.
+/// Returns the outcome for an image that the answer does not mention.
 pub(super) fn no_answer() -> Done {
     Done::Failed { code: "NoAnswer".to_owned(), reason: "the service says nothing of it".to_owned() }
 }

@@ -1,4 +1,4 @@
-//! Commands that change what is in a registry: tags that move and go, images that are deleted or archived.
+//! Commands that change a registry: tags that move and go, images that are deleted or archived.
 //!
 //! What they have in common: which images are meant ([`references`]), that nothing is sent before somebody agreed
 //! ([`super::consent`]), where deletions go on to ([`replication`]), and that what was done is told whatever happens
@@ -36,5 +36,5 @@ pub(super) const ARCHIVE: Command = archive::COMMAND;
 /// The row of this command.
 pub(super) const RESTORE: Command = restore::COMMAND;
 
-/// Something is in the way: a tag that stays where it is, an expectation that does not hold, a brake.
+/// Exit code for a conflict: an immutable tag, an expectation that is not met, a limit.
 const CONFLICT: u8 = 5;

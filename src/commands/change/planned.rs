@@ -1,4 +1,4 @@
-//! A repository with a plan, and what became of it.
+//! Repository with a plan and its results.
 
 use std::collections::{HashMap, HashSet};
 
@@ -16,7 +16,7 @@ use crate::retention::{Plan, Verdict};
 /// A repository with a plan.
 pub(super) struct Planned {
     pub(super) repository: Repository,
-    /// The images; of a plan from a file those that go.
+    /// Graph of the images; of a plan from a file only those to change.
     pub(super) graph: Graph,
     /// Number of images in the repository.
     pub(super) images: usize,
@@ -36,7 +36,7 @@ pub(super) struct Planned {
     pub(super) outcome: Option<Outcome>,
 }
 
-/// Says why an image was chosen.
+/// Describes why an image was chosen.
 pub(super) type Chosen = Box<dyn Fn(&Graph, usize) -> String>;
 
 /// Source of the reasons for which images stay and go.
@@ -92,7 +92,7 @@ impl Planned {
         self.outcome = Some(outcome);
     }
 
-    /// The registries in which what goes is deleted too, as data.
+    /// Returns, as JSON, the registries in which deletions take effect too.
     pub(super) fn also_deleted_in(&self) -> Vec<Value> {
         if self.action == Action::Archive {
             return Vec::new();
@@ -103,8 +103,8 @@ impl Planned {
 }
 
 impl Freed {
-    /// The bytes of layers that nothing needs any more, where all manifests are in the cache; else the sum of what the
-    /// service says of the images.
+    /// Returns the bytes of layers that nothing needs any more, if all manifests are cached; else the sum of the sizes
+    /// that the service gives.
     pub(super) fn of(graph: &Graph, going: &[usize], cache: &ManifestCache) -> Self {
         let images: Vec<usize> =
             going.iter().copied().filter(|position| !graph.is_index(*position)).collect();

@@ -1,4 +1,4 @@
-//! Plans and what became of them, as rows: of a table, of text, of JSON.
+//! Rows of plans and their results: for tables, text and JSON.
 
 use std::process::ExitCode;
 
@@ -139,7 +139,7 @@ impl<'a> PlannedRows<'a> {
         summary
     }
 
-    /// Tells what failed, and answers the exit code.
+    /// Reports the failures and returns the exit code.
     pub(super) fn finish(&self, context: &Context, failures: Failures) -> anyhow::Result<ExitCode> {
         for planned in self.all {
             for (name, done) in planned.problems() {

@@ -45,8 +45,8 @@ pub(super) fn read_stdin(references: &[String]) -> bool {
     references.iter().any(|reference| reference == "-")
 }
 
-/// Reads references, and those on standard input where one of them is `-`. Each has to say which image it means: what
-/// changes something never takes `latest` for granted.
+/// Parses references, and reads those on standard input if one of them is `-`. Each has to say which image it means:
+/// what changes something never takes `latest` for granted.
 pub(super) fn read(settings: &Settings, arguments: &[String]) -> anyhow::Result<Vec<NamedImages>> {
     let mut connections: Vec<(Option<Registry>, Arc<Connection>)> = Vec::new();
     let mut all: Vec<NamedImages> = Vec::new();

@@ -16,7 +16,7 @@ pub(super) enum DeleteReplication {
     Unknown(String),
 }
 
-/// The replication of deletions of several registries, each of which is asked once.
+/// Replication of deletions of several registries, each read once.
 #[derive(Default)]
 pub(super) struct Replications {
     known: Vec<(Arc<Connection>, DeleteReplication)>,
@@ -72,7 +72,7 @@ impl DeleteReplication {
         Ok(Self::Rules(rules.into_iter().flatten().filter_map(Rule::read).collect()))
     }
 
-    /// The registries in which what is deleted from a repository is deleted too; `None` where that is not known.
+    /// Returns the registries in which deletions from a repository take effect too; `None` if unknown.
     pub(super) fn destinations(&self, repository: &str) -> Option<Vec<&Destination>> {
         let Self::Rules(rules) = self else { return None };
         let covering = rules.iter().filter(|rule| {

@@ -57,7 +57,7 @@ fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     command_args::run(context, matches, restore)
 }
 
-/// An image that is to come back.
+/// Image to restore.
 struct Restored {
     digest: Digest,
     tags: Vec<String>,
@@ -80,7 +80,7 @@ enum State {
     Not(Done),
 }
 
-/// The images of one repository that are to come back.
+/// Images of one repository to restore.
 struct Restoration<'a> {
     repository: &'a Repository,
     cache: &'a ManifestCache,
@@ -146,7 +146,7 @@ async fn restored<'a>(
     (all, is_late)
 }
 
-/// Says how to bring back what an index lists, where that is not known.
+/// Explains how to restore the children of an index whose manifest is not cached.
 fn hint(context: &Context, all: &[Restoration<'_>]) {
     for Restoration { repository, images, .. } in all {
         let unknown = |image: &&Restored| image.is_index && !image.is_expanded && image.state.is_coming();
@@ -176,7 +176,7 @@ impl State {
 }
 
 impl Restoration<'_> {
-    /// Restores the images that are named, and what is known to be listed by them.
+    /// Restores the named images and their known children.
     async fn begin(&mut self, names: &[Name]) {
         let text = |repository: &Repository, name: &Name| match name {
             Name::Digest(digest) => format!("{}@{digest}", repository.name),
@@ -240,7 +240,8 @@ impl Restoration<'_> {
         }
     }
 
-    /// Restores what the indexes list whose manifests can be read: those in the cache, and those that are back.
+    /// Restores the children of the indexes whose manifests can be read: those in the cache, and those that are
+    /// restored.
     async fn expand(&mut self) {
         let mut at = 0;
         while at < self.images.len() && self.stop.signal().is_none() {
@@ -258,7 +259,7 @@ impl Restoration<'_> {
         }
     }
 
-    /// Restores what an index lists; false where its manifest cannot be read yet.
+    /// Restores the children of an index; false if its manifest cannot be read yet.
     async fn restore_listed(&mut self, index: &Digest, is_back: bool) -> anyhow::Result<bool> {
         let Some(manifest) = self.manifest(index, is_back).await? else { return Ok(false) };
         let names: Vec<Name> =

@@ -10,9 +10,9 @@ use super::super::images::output::{Column, Listing, Output, Record};
 use super::CONFLICT;
 use crate::error::Signal;
 
-/// The service said no to all of it.
+/// Exit code if the service refused everything.
 const REFUSED: u8 = 254;
-/// The service could not be asked, or something else went wrong.
+/// Exit code if the service could not be asked, or another error occurred.
 const OTHER: u8 = 255;
 /// Code of a failure without an answer of the service.
 const UNREACHABLE: &str = "unreachable";
@@ -26,7 +26,7 @@ pub(super) enum Done {
     Yes(&'static str),
     /// The change would be made.
     DryRun(&'static str),
-    /// There is no such tag or image.
+    /// The tag or image does not exist.
     Absent,
     /// The image was left, since it changed after the plan was made.
     Spared(String),
@@ -34,7 +34,7 @@ pub(super) enum Done {
     Failed {
         /// The service's code.
         code: String,
-        /// The service's words.
+        /// Message of the service.
         reason: String,
     },
     /// A signal or an error came before its turn.
@@ -42,7 +42,7 @@ pub(super) enum Done {
 }
 
 impl Done {
-    /// The word in tables, text and JSON.
+    /// Returns the word in tables, text and JSON.
     pub(super) fn word(&self) -> &'static str {
         match self {
             Self::Yes(word) | Self::DryRun(word) => word,
@@ -87,9 +87,9 @@ impl Done {
 
 /// One row of the result.
 pub(super) struct Row {
-    /// The members that say what is meant.
+    /// Members that identify the subject.
     pub(super) members: Map<String, Value>,
-    /// The cells and text fields that say what is meant.
+    /// Cells and text fields that identify the subject.
     pub(super) cells: Vec<String>,
     pub(super) text: Vec<String>,
     pub(super) done: Done,
@@ -187,7 +187,7 @@ pub(super) fn failed_exit_code<'a>(
     }))
 }
 
-/// Ends a command before anything was changed: each conflict is told, and the exit code is 5.
+/// Ends a command before any change: reports each conflict, with exit code 5.
 pub(super) fn conflict(context: &Context, conflicts: &[String]) -> ExitCode {
     for conflict in conflicts {
         context.ui.note(&format!("error: {conflict}; nothing was changed"));

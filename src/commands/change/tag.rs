@@ -110,7 +110,7 @@ fn tag(context: &Context, arguments: &TagArgs) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// Sets the tags, repository by repository, and answers what became of each.
+/// Sets the tags, repository by repository, and returns the results.
 async fn set<'a>(
     context: &Context,
     source: &Source,

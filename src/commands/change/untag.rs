@@ -59,7 +59,7 @@ fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
 struct TagToRemove<'a> {
     repository: &'a Repository,
     tag: Tag,
-    /// `None` where there is no such tag.
+    /// Digest that the tag names; `None` if there is no such tag.
     digest: Option<Digest>,
 }
 
@@ -179,7 +179,7 @@ async fn read_replication(context: &Context, named: &[NamedImages]) -> anyhow::R
     Ok(Value::Array(everywhere))
 }
 
-/// Shows a person what the question is about.
+/// Shows what the question is about.
 fn show(context: &Context, consent: ConsentArgs, wanted: &[TagToRemove<'_>]) {
     if !consent.asks() {
         return;
@@ -191,7 +191,7 @@ fn show(context: &Context, consent: ConsentArgs, wanted: &[TagToRemove<'_>]) {
     }
 }
 
-/// Removes the tags that are there, after another look at their images.
+/// Removes the existing tags, after another look at their images.
 async fn remove(wanted: &[TagToRemove<'_>], stop: &Stop) -> Vec<Done> {
     let mut done = Vec::new();
     for of_repository in wanted.chunk_by(|one, other| std::ptr::eq(one.repository, other.repository)) {

@@ -12,7 +12,7 @@ use crate::auth::write_login::{HELPER, means};
 use crate::image::glob;
 use crate::platform;
 
-/// Members that people write, and what docker reads instead.
+/// Members that people write by mistake, with the right ones.
 const MISSPELT: [(&str, &str); 6] = [
     ("credStore", "credsStore"),
     ("credsStores", "credsStore"),

@@ -9,12 +9,12 @@ pub enum Status {
     Warn,
     /// Does not work.
     Fail,
-    /// Cannot be told.
+    /// Unknown.
     Unknown,
 }
 
 impl Status {
-    /// Its word in JSON and text.
+    /// Returns the name in JSON and text.
     pub fn name(self) -> &'static str {
         match self {
             Self::Ok => "ok",

@@ -1,4 +1,4 @@
-//! A program that keeps logins: whether docker finds it, and what it answers.
+//! Checks of a credential helper: whether docker finds it, and whether it answers.
 
 use std::sync::mpsc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::settings::Settings;
 /// answers.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Words in which failures are often told: by docker's own programs, Amazon's, and by us of a program.
+/// Phrases of common failures: of docker's own programs, Amazon's, and ours about a program.
 const KNOWN: [&str; 11] = [
     "not implemented",
     "pass not initialized",
@@ -125,7 +125,7 @@ fn reason(error: &read_login::Error, is_own: bool) -> String {
     }
 }
 
-/// Words of a program about its failure, as far as it is known to be no secret.
+/// Returns a program's error message, as far as it is known to contain no secret.
 fn shown(reason: &str, is_own: bool) -> String {
     let said = reason.to_lowercase();
     if is_own || KNOWN.iter().any(|phrase| said == *phrase) {

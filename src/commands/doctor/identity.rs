@@ -1,4 +1,4 @@
-//! The profile, where its credentials come from, and whose they are.
+//! Checks of the profile, of the source of its credentials, and of their identity.
 
 use super::Examination;
 use super::finding::Finding;
@@ -7,7 +7,7 @@ use crate::service::Error;
 use crate::service::diagnosis::Diagnosis;
 use crate::settings;
 
-/// The beginning of what is said of `credential_process`. What the program itself says may hold secrets.
+/// Beginning of the error about `credential_process`. What the program itself says may hold secrets.
 const OF_PROCESS: &str = "Error when retrieving credentials from custom-process";
 
 /// Examines credentials and their owner; answers whether calls can be made.

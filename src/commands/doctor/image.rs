@@ -1,4 +1,4 @@
-//! The calls that a pull makes, one at a time, and with `--push` those with which a push begins.
+//! Checks of the calls that a pull makes, one at a time, and with `--push` of those with which a push begins.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::commands::images::describe::identifier;
 use crate::image::{Digest, Manifest, Name, Reference};
 use crate::service::Error;
 
-/// The registry that is asked, and the repository that the reference names.
+/// Examined registry, with the repository that the reference names.
 pub(super) struct ExaminedRegistry {
     pub(super) connection: Arc<Connection>,
     pub(super) reference: Option<Reference>,
@@ -26,11 +26,11 @@ struct PullableImage {
 /// Outcome of a call.
 pub(super) enum Outcome {
     Answer(Value),
-    /// The service refused for lack of rights: who may not do what, and what to do.
+    /// The service denied permission: the message, and the remedy.
     Denied(String, String),
-    /// The service refused as expected, in these words.
+    /// The service refused as expected, with this message.
     Refused(String),
-    /// There was no answer, or one that tells nothing.
+    /// There was no answer, or an unusable one.
     Failed,
 }
 

@@ -40,7 +40,7 @@ pub(super) fn holder(file: &JsonText, host: &str) -> Holder {
     login(file, host).map_or(Holder::Nobody, Holder::File)
 }
 
-/// The login that stands in the file, whether or not anybody reads it.
+/// Returns the login in the file, whether or not docker uses it.
 pub(super) fn login(file: &JsonText, host: &str) -> Option<StoredLogin> {
     written(file, host, "")
 }
@@ -83,7 +83,7 @@ pub(super) fn is_used(settings: &Settings, programs: &[&str], file: &Path) -> bo
     file.exists() || programs.iter().any(|name| !settings.programs(name).is_empty())
 }
 
-/// Reads a login file and remembers what is secret in it. One that cannot be read is reported.
+/// Reads a login file and remembers its secrets. One that cannot be read is reported.
 pub(super) fn read(report: &mut Report, file: &Path, unreadable: Finding, hint: &str) -> Option<JsonText> {
     match auth_file::read(file) {
         Ok(json) => {

@@ -90,12 +90,12 @@ fn doctor(context: &Context, arguments: &DoctorArgs) -> anyhow::Result<ExitCode>
     Ok(ExitCode::from(report.exit_code()))
 }
 
-/// One run of the doctor: what is examined, and what was found so far.
+/// One run of the doctor: its subject and findings.
 struct Examination<'a> {
     context: &'a Context,
-    /// The settings with which the registry is asked: once, and not for long.
+    /// Settings of calls to the registry: one attempt, with short time limits.
     settings: Settings,
-    /// The region that is configured, whatever the reference says.
+    /// Configured region, regardless of the reference.
     configured_region: Option<String>,
     reference: Option<Reference>,
     report: Report,
@@ -201,7 +201,7 @@ impl<'a> Examination<'a> {
         }
     }
 
-    /// Remembers what the environment and the profile have of secrets.
+    /// Remembers the secrets of the environment and the profile.
     fn hide_variables(&mut self) {
         const SECRET: [&str; 6] = [
             "AWS_SECRET_ACCESS_KEY",

@@ -1,4 +1,4 @@
-//! The region, and the way to the service: endpoint, names, proxy, TLS, and the server's clock.
+//! Checks of the region and the connection to the service: endpoint, names, proxy, TLS, and the server's clock.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -121,7 +121,7 @@ fn endpoint(examination: &mut Examination<'_>, url: &str) {
     }
 }
 
-/// Examines the way to one URL; answers whether something answers there.
+/// Examines the connection to one URL; returns whether a server answers there.
 async fn route(examination: &mut Examination<'_>, diagnosis: &Diagnosis, url: &str) -> bool {
     let (Ok(uri), Ok(network)) = (url.parse::<Uri>(), Network::from_settings(&examination.settings)) else {
         return false;
@@ -163,7 +163,7 @@ async fn route(examination: &mut Examination<'_>, diagnosis: &Diagnosis, url: &s
     reached(examination, &host, diagnosis.reach(url).await)
 }
 
-/// Tells what came of asking a host; answers whether something answered.
+/// Reports the result of asking a host; returns whether it answered.
 fn reached(examination: &mut Examination<'_>, host: &str, answer: Result<Reply, Unreachable>) -> bool {
     let report = &mut examination.report;
     match answer {

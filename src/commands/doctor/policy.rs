@@ -37,7 +37,7 @@ fn actions(policy: &Value) -> Vec<String> {
     actions.filter_map(|action| action.as_str().map(str::to_owned)).collect()
 }
 
-/// Reads a command and its options, such as `push --create`. What follows neither is an argument and changes nothing.
+/// Parses a command and its options, such as `push --create`. What follows neither is an argument and changes nothing.
 fn read(text: &str) -> anyhow::Result<(&'static Permissions, Vec<String>)> {
     let mut words = shell_words::split(text).map_err(|error| usage(format!("--policy {text}: {error}")))?;
     if words.first().is_some_and(|word| word == "ecr") {

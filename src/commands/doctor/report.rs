@@ -9,7 +9,7 @@ use super::super::images::output::{Column, Listing, Output, Rows};
 use super::finding::{Finding, Status};
 use crate::auth::redact::Secrets;
 
-/// A finding with what there is to say about it.
+/// Finding with its details.
 #[derive(Debug)]
 struct Check {
     finding: Finding,
@@ -18,7 +18,7 @@ struct Check {
     hint: String,
 }
 
-/// All that was found, and the secrets that were seen on the way and are never printed.
+/// All findings, and the secrets seen on the way, which are never printed.
 #[derive(Default)]
 pub(super) struct Report {
     checks: Vec<Check>,
@@ -31,7 +31,7 @@ impl Report {
         self.add(finding, detail, "");
     }
 
-    /// Adds a finding, with what to do about it.
+    /// Adds a finding with its remedy.
     pub(super) fn add(&mut self, finding: Finding, detail: impl Into<String>, hint: impl Into<String>) {
         let one_line = |text: String| text.split_whitespace().collect::<Vec<_>>().join(" ");
         let (detail, hint) = (one_line(detail.into()), one_line(hint.into()));
@@ -43,7 +43,7 @@ impl Report {
         self.secrets.add(secret);
     }
 
-    /// The exit code: 1 where something failed, 3 where something cannot be told, else 0.
+    /// Returns the exit code: 1 if something failed, 3 if something is unknown, else 0.
     pub(super) fn exit_code(&self) -> u8 {
         let has = |status: Status| self.checks.iter().any(|check| check.finding.status() == status);
         match (has(Status::Fail), has(Status::Unknown)) {

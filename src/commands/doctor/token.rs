@@ -12,7 +12,7 @@ use crate::auth::read_login::StoredLogin;
 /// The name that every client of ECR logs in with.
 const USER: &str = "AWS";
 
-/// Examines the login for a host that `place` has, such as `~/.docker/config.json`.
+/// Examines the login for a host in `place`, such as `~/.docker/config.json`.
 pub(super) fn examine(examination: &mut Examination<'_>, host: &str, place: &str, login: &StoredLogin) {
     let new_one = format!("`ecr login {host}`");
     let report = &mut examination.report;

@@ -26,7 +26,7 @@ const UNITS: [(&str, u64); 6] =
     [("s", 1), ("min", MINUTE), ("h", 60 * MINUTE), ("d", DAY), ("w", 7 * DAY), ("y", 365 * DAY)];
 
 impl Age {
-    /// The instant that is meant, seen from `now`.
+    /// Returns the instant of this age at `now`.
     pub(in crate::commands) fn before(self, now: Timestamp) -> Timestamp {
         match self {
             Self::At(instant) => instant,

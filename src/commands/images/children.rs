@@ -44,7 +44,7 @@ pub(in crate::commands) fn known_children(graph: &mut Graph, cache: &ManifestCac
     indexes
 }
 
-/// Sets the children of all indexes; what the cache does not have is fetched, but for archived images.
+/// Sets the children of all indexes; manifests that are not cached are fetched, except archived ones.
 pub(in crate::commands) async fn all_children(
     repository: &Repository,
     graph: &mut Graph,
@@ -171,7 +171,7 @@ async fn public_batch(
     Ok(found)
 }
 
-/// Says once that images count as pulled, and how that is kept out of pull times.
+/// Notes once that fetched images count as pulled, and how to avoid that.
 pub(in crate::commands) fn tell_fetched(context: &Context, fetched: usize) {
     if fetched > 0 {
         let counts = if fetched == 1 { "counts as a pull" } else { "count as pulls" };

@@ -26,7 +26,7 @@ pub(in crate::commands) struct Connection {
     account: Option<String>,
     /// The host that the reference named.
     host: Option<String>,
-    /// The names of Amazon ECR Public, where that is meant.
+    /// Names of Amazon ECR Public, if this is that registry.
     public: Option<PublicNames>,
     pacer: Pacer,
     attempts: u32,
@@ -140,14 +140,14 @@ impl Connection {
         self.public.is_some()
     }
 
-    /// Display name for messages: what tells this registry from the others of one command.
+    /// Display name for messages, which tells apart the registries of one command.
     pub(in crate::commands) fn name(&self) -> String {
         let profile = self.settings.globals().profile.as_ref().map(|profile| format!("profile {profile}"));
         let parts = [profile, self.host.clone().or_else(|| self.region())];
         parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
     }
 
-    /// Calls an operation, again where the service was busy or the network gone. The account is added to the input.
+    /// Calls an operation, again if the service was busy or the network failed. The account is added to the input.
     pub(in crate::commands) async fn call(
         &self,
         operation: &'static str,
@@ -200,7 +200,8 @@ impl Connection {
         input.is_some_and(|shape| shape.members.contains_key("registryId"))
     }
 
-    /// Doubles from attempt to attempt; up to half of it is left to chance, so that many do not come back at once.
+    /// Returns the wait before the next attempt: it doubles, and up to half of it is random, so that many clients do
+    /// not return at once.
     fn wait_after(&self, failures: u32) -> Duration {
         let longest = self.first_wait.saturating_mul(2u32.saturating_pow(failures - 1)).min(MAX_WAIT);
         let chance = f64::from(uuid::Uuid::new_v4().as_fields().0) / f64::from(u32::MAX);

@@ -16,7 +16,7 @@ use crate::store::Store;
 /// More bytes of configuration than this no image has.
 const MAXIMUM_CONFIGURATION: u64 = 16 * 1024 * 1024;
 
-/// The images of one repository, as far as they are known, and where more comes from.
+/// Images of one repository, as far as they are known, with the source of more.
 pub(in crate::commands) struct Contents<'a> {
     pub(in crate::commands) repository: &'a Repository,
     pub(in crate::commands) graph: &'a Graph,
@@ -33,7 +33,7 @@ pub(in crate::commands) struct Chosen {
 }
 
 impl Contents<'_> {
-    /// The manifest of an image, and whether it was fetched; `None` where the image is gone or cannot be pulled.
+    /// Returns the manifest of an image, and whether it was fetched; `None` if the image is deleted or archived.
     pub(in crate::commands) async fn manifest(
         &self,
         position: usize,
@@ -125,7 +125,7 @@ pub(in crate::commands) fn store(repository: &Repository) -> anyhow::Result<Arc<
     Ok(target.of_account(connection.account()).store())
 }
 
-/// The child that fits a platform best: one without a variant before one with a variant that nobody asked for.
+/// Returns the child that fits a platform best: one without a variant before one with another variant than the usual.
 fn best<'a>(children: &[&'a Descriptor], platform: &Platform) -> Option<&'a Descriptor> {
     let distance = |child: &Descriptor| {
         let offered = child.platform().filter(|offered| platform.accepts(offered))?;

@@ -16,7 +16,7 @@ const NAMES: usize = 100;
 /// Images of a repository that a listing contains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::commands) enum Images {
-    /// All of them, archived ones too: what a graph needs.
+    /// All images, also archived ones: a graph needs them.
     Any,
     /// Images that can be pulled.
     Active,
@@ -70,7 +70,7 @@ pub(in crate::commands) async fn looked_up(repository: &Repository, names: &[Nam
     Ok(graph)
 }
 
-/// Describes single images; those that are absent are left out. Up to 100 names in one call.
+/// Describes single images; absent ones are left out. Up to 100 names in one call.
 pub(in crate::commands) async fn lookup(
     repository: &Repository,
     names: &[Name],

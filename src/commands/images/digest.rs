@@ -1,4 +1,4 @@
-//! `ecr digest`: whether an image is there, and its digest.
+//! `ecr digest`: existence of an image, and its digest.
 
 use std::process::ExitCode;
 

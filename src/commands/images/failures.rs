@@ -11,7 +11,7 @@ use super::selection::Repository;
 
 /// The answer is no: absent, or none.
 pub(in crate::commands) const NO: u8 = 1;
-/// The answer cannot be told.
+/// Exit code for an unknown answer.
 pub(in crate::commands) const UNKNOWN: u8 = 3;
 /// Part of it failed, and the rest is done.
 pub(in crate::commands) const PARTLY_FAILED: u8 = 4;
@@ -30,12 +30,12 @@ struct Failure {
 }
 
 impl Failures {
-    /// Notes that a registry could not be asked.
+    /// Records that a registry could not be asked.
     pub(in crate::commands) fn registry(&mut self, connection: &Connection, error: anyhow::Error) {
         self.add(connection.name(), error);
     }
 
-    /// Notes that a registry of this name could not be asked.
+    /// Records that the registry of this name could not be asked.
     pub(in crate::commands) fn add(&mut self, registry: String, error: anyhow::Error) {
         self.all.push(Failure { registry, repository: None, error });
     }
@@ -51,7 +51,7 @@ impl Failures {
         self.all.push(Failure { registry, repository: Some(repository.name.clone()), error });
     }
 
-    /// Takes what failed in repositories out of their results, and answers the others in their order.
+    /// Moves the failures out of the repositories' results, and returns the other results in their order.
     pub(in crate::commands) fn sift<T>(
         &mut self,
         repositories: &[Repository],
@@ -77,8 +77,8 @@ impl Failures {
         self.all.iter().map(Failure::json).collect()
     }
 
-    /// Ends a command: 0 where nothing failed, 4 where a part did, with each failure told. Where nothing else was done,
-    /// the first failure is the command's own.
+    /// Ends a command: 0 without failures, 4 with some, each of which is reported. Where nothing else was done, the
+    /// first failure is the command's own.
     pub(in crate::commands) fn finish(
         self,
         context: &Context,
@@ -126,7 +126,7 @@ impl Failure {
     }
 }
 
-/// The answer to what was asked is no: the sentence goes to stderr, nothing to stdout.
+/// Ends a command whose answer is no: the sentence goes to stderr, nothing to stdout.
 pub(in crate::commands) fn answer(context: &Context, code: u8, sentence: &str) -> ExitCode {
     context.ui.note(&format!("error: {sentence}"));
     ExitCode::from(code)

@@ -51,7 +51,7 @@ impl SearchTerm {
         Name::tag(text).map(Self::Name).map_err(wrong)
     }
 
-    /// The images of a repository that are meant; a repository that is gone has none.
+    /// Returns the repository's images that match; none if the repository was deleted.
     async fn find(&self, repository: &Repository) -> anyhow::Result<Graph> {
         let found = match self {
             Self::Name(name) => {

@@ -175,7 +175,7 @@ fn print(
     output.object(&object, &format!("{shown}\n"), std::slice::from_ref(&shown))
 }
 
-/// The answer: the candidate, and the digest for the platform that was asked for.
+/// Chosen candidate, with the digest for the requested platform.
 #[derive(Default)]
 struct Chosen {
     graph: Graph,

@@ -42,7 +42,7 @@ pub(in crate::commands) struct OwnFetch {
 }
 
 impl ManifestCache {
-    /// The cache in the user's cache folder; none with `--no-cache`, and where there is no such folder.
+    /// Opens the cache in the user's cache folder; none with `--no-cache` or without such a folder.
     pub(in crate::commands) fn open(settings: &Settings, disabled: bool) -> Self {
         let folder = settings.cache_folder().filter(|_| !disabled);
         Self { folder: folder.map(|folder| folder.join("ecr").join("manifests")), ..Self::default() }
@@ -70,7 +70,7 @@ impl ManifestCache {
         Some(folder.join(digest.algorithm().name()).join(digest.hexadecimal()))
     }
 
-    /// Notes fetches from a repository, before they are made: what is noted and fails explains nothing.
+    /// Records fetches from a repository, before they are made: a failed one explains no pull.
     pub(in crate::commands) fn note(&self, repository: &str, fetches: &[OwnFetch]) {
         let Some(file) = self.journal(repository) else {
             let mut remembered = self.fetches.lock().unwrap_or_else(PoisonError::into_inner);
@@ -116,7 +116,7 @@ impl OwnFetch {
     }
 }
 
-/// Our own fetches from a repository, by what was fetched.
+/// Our own fetches from a repository, by digest.
 #[derive(Debug, Clone, Default)]
 pub(in crate::commands) struct OwnFetches(HashMap<Digest, Vec<OwnFetch>>);
 
@@ -175,7 +175,7 @@ fn append(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
     OpenOptions::new().create(true).append(true).open(file)?.write_all(bytes)
 }
 
-/// Creates a folder that nobody else can read: what somebody pulls is nobody's business.
+/// Creates a private folder: the pulls of a user concern nobody else.
 fn create_private(folder: &Path) -> std::io::Result<()> {
     platform::private_folder().create(folder)
 }

@@ -23,7 +23,7 @@ const BURST: Duration = Duration::from_secs(1);
 /// The rates of one account in one region, an operation each.
 #[derive(Debug, Default)]
 pub(in crate::commands) struct Pacer {
-    /// `None` where nothing is held back: on this machine.
+    /// Rates by operation; `None` without limits, on this machine.
     rates: Option<Mutex<HashMap<&'static str, Rate>>>,
 }
 
@@ -37,7 +37,7 @@ struct Rate {
 }
 
 impl Pacer {
-    /// A pacer for AWS, or one that holds nothing back.
+    /// Creates a pacer for AWS, or one without limits.
     pub(super) fn new(paced: bool) -> Self {
         Self { rates: paced.then(Mutex::default) }
     }

@@ -1,4 +1,4 @@
-//! Listings page by page, which end: a service that never comes to the last page is an error in bounded memory.
+//! Paged listings that always end: a service without a last page is an error, in bounded memory.
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hasher as _};
@@ -32,7 +32,7 @@ impl<'a> Pages<'a> {
         Self { connection, operation, input: Some(input), progress: Progress::default() }
     }
 
-    /// Goes on behind the first page, which this input was answered with.
+    /// Continues behind the first page, which answered this input.
     pub(in crate::commands) fn after(
         connection: &'a Connection,
         operation: &'static str,

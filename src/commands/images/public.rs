@@ -17,7 +17,7 @@ use crate::store::Remote;
 /// The region of the API, wherever the images are pulled from.
 pub(super) const REGION: &str = "us-east-1";
 
-/// Names of repositories of Amazon ECR Public, on their way to the service and back.
+/// Translator of repository names of Amazon ECR Public, for requests and answers.
 #[derive(Debug)]
 pub(super) struct PublicNames {
     /// The host of the references; `None` for names without host and alias.
@@ -26,7 +26,7 @@ pub(super) struct PublicNames {
     aliases: OnceCell<Vec<String>>,
 }
 
-/// A repository of Amazon ECR Public over `/v2/`, which has what the API does not: manifests and blobs.
+/// Returns a repository of Amazon ECR Public over `/v2/`, for manifests and blobs, which the API does not have.
 pub(super) fn remote(repository: &Repository) -> anyhow::Result<Remote> {
     let connection = &repository.connection;
     if connection.settings().local() {
@@ -40,7 +40,7 @@ pub(super) fn remote(repository: &Repository) -> anyhow::Result<Remote> {
     distribution::remote(connection.settings(), &registry, &reference.repository)
 }
 
-/// Names for a command that was given so, with a registry or none; `None` where the private registry is meant.
+/// Returns the translator for a command's registry, given or not; `None` for the private registry.
 pub(super) fn names(
     public: PublicRegistry,
     registry: Option<&Registry>,
@@ -71,7 +71,7 @@ impl PublicNames {
         }
     }
 
-    /// Takes the alias off the names of an input, and leaves out what only the private API has.
+    /// Removes the alias from the names of an input, and members that only the private API has.
     ///
     /// # Errors
     ///

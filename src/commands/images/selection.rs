@@ -44,7 +44,7 @@ impl RegistryArgs {
         !self.profiles.is_empty() || !self.regions.is_empty()
     }
 
-    /// The registries that are meant, where a reference has this host or none.
+    /// Returns the chosen registries, for references with this host or none.
     pub(in crate::commands) fn addresses(&self, registry: Option<&Registry>) -> anyhow::Result<Vec<Address>> {
         if let Some(registry) = registry {
             if self.are_given() {
@@ -75,7 +75,7 @@ pub(in crate::commands) struct Repository {
     pub(in crate::commands) name: String,
 }
 
-/// A repository with what DescribeRepositories says of it.
+/// Repository with its description by DescribeRepositories.
 pub(in crate::commands) struct Described {
     pub(in crate::commands) repository: Repository,
     pub(in crate::commands) description: Value,
@@ -150,8 +150,8 @@ impl Selection {
         repositories
     }
 
-    /// Finds the repositories as [`Selection::repositories`] does, for commands that change or judge what they find: a
-    /// glob that matches nothing is a failure, since a mistyped one would look like a success.
+    /// Finds the repositories as [`Selection::repositories`] does, but fails if a glob matches nothing: for commands
+    /// that change or judge, where a mistyped glob would look like a success.
     pub(in crate::commands) async fn matching_repositories(
         &mut self,
         failures: &mut Failures,
@@ -172,7 +172,7 @@ impl Selection {
         repositories
     }
 
-    /// Finds the repositories as [`Selection::repositories`] does, with what DescribeRepositories says of each.
+    /// Finds the repositories as [`Selection::repositories`] does, with their descriptions.
     pub(in crate::commands) async fn described(&mut self, failures: &mut Failures) -> Vec<Described> {
         failures.append(std::mem::take(&mut self.failures));
         let found = join_all(self.groups.iter().map(Group::described)).await;

@@ -5,7 +5,7 @@ use semver::{Prerelease, Version};
 /// A tag of digits alone with more of them is a build number or a date, and no version.
 const MAX_DIGITS: usize = 5;
 
-/// Reads a tag as a version; what is left out is 0.
+/// Parses a tag as a version; missing parts are 0.
 pub(in crate::commands) fn version(tag: &str) -> Option<Version> {
     let text = tag.strip_prefix('v').unwrap_or(tag);
     let (numbers, pre) = text.split_once('-').map_or((text, None), |(numbers, pre)| (numbers, Some(pre)));

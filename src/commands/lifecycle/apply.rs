@@ -1,4 +1,4 @@
-//! `ecr lifecycle apply`: gives repositories a policy, after what changes and what it would do were shown.
+//! `ecr lifecycle apply`: sets the policy of repositories, after showing what changes and what it would do.
 
 use std::io::Write;
 use std::path::Path;
@@ -92,7 +92,7 @@ fn apply(context: &Context, arguments: &ApplyArgs) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// Compares the policy in place with the one that is wanted, and simulates that.
+/// Compares the present policy with the new one, and simulates the new one.
 async fn planned(
     context: &Context,
     arguments: &ApplyArgs,
@@ -126,7 +126,7 @@ fn pretty(text: &str) -> String {
     format!("{value:#}\n")
 }
 
-/// Shows the plan, asks, applies it and shows what was done.
+/// Shows the plan, asks, applies it and shows the results.
 async fn carry_out(
     context: &Context,
     arguments: &ApplyArgs,
@@ -207,7 +207,7 @@ async fn put(repository: &Repository, policy: Option<&PolicyText>) -> anyhow::Re
     Ok(())
 }
 
-/// The plan, and what was done of it.
+/// Plan and results.
 struct ApplyDocument<'a> {
     changes: &'a [Change],
     failures: &'a Failures,

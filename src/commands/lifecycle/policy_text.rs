@@ -45,7 +45,7 @@ impl PolicyText {
         }
     }
 
-    /// The policy in place; `None` where the repository has none.
+    /// Returns the repository's policy; `None` if it has none.
     pub(super) async fn in_place(repository: &Repository) -> anyhow::Result<Option<InPlace>> {
         let input = json!({"repositoryName": repository.name});
         let answer = match repository

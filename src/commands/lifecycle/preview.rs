@@ -77,7 +77,7 @@ struct PreviewedImage {
     rule: i64,
 }
 
-/// An image that the service and the simulation treat differently: what each does, with the rule.
+/// Image that the service and the simulation treat differently: the action of each, with the rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Difference {
     digest: String,
@@ -216,7 +216,7 @@ async fn start(repository: &Repository, text: &str) -> anyhow::Result<bool> {
     }
 }
 
-/// Reads the pages of a preview that is complete; `None` where somebody started another one meanwhile.
+/// Reads the pages of a complete preview; `None` if another one was started meanwhile.
 async fn results(repository: &Repository) -> anyhow::Result<Option<Vec<PreviewedImage>>> {
     let input = json!({"repositoryName": repository.name, "maxResults": PAGE});
     let mut pages = Pages::new(&repository.connection, GET, input);

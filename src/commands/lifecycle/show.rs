@@ -1,4 +1,4 @@
-//! `ecr lifecycle show`: the policies in place, in words.
+//! `ecr lifecycle show`: the repositories' policies in plain English.
 
 use std::io::Write;
 use std::process::ExitCode;

@@ -1,4 +1,4 @@
-//! `ecr local findings`: what scans of an image are to find. The embedded ECR scans nothing itself.
+//! `ecr local findings`: sets the result of an image's scans. The embedded ECR scans nothing itself.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

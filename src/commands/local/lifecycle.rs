@@ -71,7 +71,7 @@ fn policy_runs(context: &Context, folder: &Path, args: &LifecycleArgs) -> anyhow
     Ok(runs)
 }
 
-/// Prints the images that one policy expired or archived, and notes those that it could not.
+/// Prints the images that one policy expired or archived, and notes the failures.
 fn tell_run(context: &Context, run: &LifecycleRun) -> anyhow::Result<()> {
     let place = format!("{}/{}/{}", run.account, run.region, run.repository);
     for (word, digests) in [("expired", &run.expired), ("archived", &run.archived)] {

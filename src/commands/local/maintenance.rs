@@ -67,7 +67,7 @@ pub(super) fn define() -> [clap::Command; 4] {
     ]
 }
 
-/// The file that was named, or `None` if the standard stream is meant.
+/// Returns the named file, or `None` for the standard stream.
 fn named(file: Option<&PathBuf>) -> Option<&PathBuf> {
     file.filter(|path| path.as_os_str() != "-")
 }

@@ -237,7 +237,7 @@ fn server_options(context: &Context, args: &ServeArgs) -> anyhow::Result<Options
     Ok(options)
 }
 
-/// Tells of secrets that others on this machine can read.
+/// Warns of secrets that other users of this machine can read.
 fn warn_of_readers(context: &Context, path: &Path, others: u32) {
     let mode = std::fs::metadata(path).map_or(0, |facts| platform::mode(&facts) & 0o777);
     if mode & others != 0 {

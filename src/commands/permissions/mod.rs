@@ -20,7 +20,7 @@ pub struct Permissions {
     pub grants: &'static [Grant],
 }
 
-/// Actions that belong together.
+/// Actions that are needed together.
 #[derive(Debug)]
 pub struct Grant {
     /// Condition under which the actions are needed.
@@ -40,7 +40,7 @@ pub enum NeededWhen {
     Option(&'static str),
     /// In a situation that no option names.
     Where(&'static str),
-    /// The command works without them, but not as well: what they are for.
+    /// The command works without them, with this limitation.
     Better(&'static str),
 }
 
@@ -49,7 +49,7 @@ pub enum NeededWhen {
 pub enum On {
     /// Repositories that the command names.
     Repository,
-    /// All of the registry: what lists repositories cannot be limited to one.
+    /// All of the registry: listing repositories cannot be limited to one.
     Every,
     /// Repositories that images are read from.
     Source,
@@ -72,7 +72,7 @@ pub fn is_of_the_registry(action: &str) -> bool {
 }
 
 impl Permissions {
-    /// The permissions of a command, such as `lifecycle apply`.
+    /// Returns the permissions of a command, such as `lifecycle apply`.
     pub fn of(command: &str) -> Option<&'static Self> {
         PERMISSIONS.iter().find(|permissions| permissions.command == command)
     }
@@ -131,7 +131,7 @@ impl Permissions {
 }
 
 impl NeededWhen {
-    /// The option alone, such as `--all`.
+    /// Returns the option alone, such as `--all`.
     pub fn option(self) -> Option<&'static str> {
         match self {
             Self::Option(text) => text.split([' ', ',']).next(),

@@ -34,22 +34,22 @@ pub(in crate::commands) struct Rule {
     pub(in crate::commands) description: String,
     /// URL of more information.
     pub(in crate::commands) help_uri: Option<String>,
-    /// A number between 0.0 and 10.0 by which code scanning tells critical from low.
+    /// Number between 0.0 and 10.0 by which code scanning distinguishes critical from low.
     pub(in crate::commands) security_severity: Option<String>,
 }
 
 /// One result.
 #[derive(Debug, Clone)]
 pub(in crate::commands) struct Finding {
-    /// The place of its rule in the list of rules.
+    /// Index of its rule in the list of rules.
     pub(in crate::commands) rule: usize,
     pub(in crate::commands) level: Level,
     pub(in crate::commands) message: String,
-    /// The file, or what stands in its place, as a path.
+    /// Path of the file, or a substitute for it.
     pub(in crate::commands) path: String,
     /// Line and column, from 1.
     pub(in crate::commands) position: (usize, usize),
-    /// Fingerprint: tells this result from others, also in a later run.
+    /// Fingerprint: identifies this result in later runs.
     pub(in crate::commands) identity: String,
     /// Justification given for suppressing the result.
     pub(in crate::commands) suppressed: Option<String>,
@@ -129,8 +129,8 @@ fn result(rules: &[Rule], finding: &Finding) -> Value {
     value
 }
 
-/// A path as a reference of RFC 3986: absolute ones with `file:`, and nothing in it that a reference may not have,
-/// such as a colon, which would be the end of a scheme.
+/// Returns a path as a reference of RFC 3986: absolute ones with `file:`, and with everything escaped that a reference
+/// may not have, such as a colon, which would end a scheme.
 fn uri(path: &str) -> String {
     use std::fmt::Write as _;
     let mut text = if path.starts_with('/') { "file://".to_owned() } else { String::new() };

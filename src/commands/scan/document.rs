@@ -13,7 +13,7 @@ use super::read::Scan;
 use super::severity::{FailOn, Severity};
 use crate::ui::progress::count;
 
-/// The most rows of a table in Markdown: comments have a limit, and nobody reads more.
+/// Limit of the rows of a Markdown table: comments have a limit, and nobody reads more.
 const MARKDOWN_ROWS: usize = 50;
 /// The most characters of a title in a table.
 const TITLE: usize = 80;
@@ -50,7 +50,7 @@ impl Scan {
         self.findings.iter().filter(|finding| finding.ignored.is_some()).count()
     }
 
-    /// One line about the scan: counts, what was ignored, status and time.
+    /// Returns one line about the scan: counts, ignored findings, status and time.
     pub(super) fn summary(&self) -> String {
         if let Some(reason) = &self.unknown {
             return format!("{}: unknown: {reason}", self.name());

@@ -8,12 +8,12 @@ use super::severity::Severity;
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Finding {
     pub(super) severity: Severity,
-    /// Such as `CVE-2026-1234`.
+    /// Identifier, such as `CVE-2026-1234`.
     pub(super) id: String,
     pub(super) package: Option<String>,
     pub(super) version: Option<String>,
     pub(super) fixed_in: Option<String>,
-    /// `YES`, `NO` or `PARTIAL`; absent where nothing is said, as in basic scans.
+    /// `YES`, `NO` or `PARTIAL`; absent if unknown, as in basic scans.
     pub(super) fix_available: Option<String>,
     pub(super) exploit_available: Option<String>,
     pub(super) package_manager: Option<String>,
@@ -109,7 +109,7 @@ impl Finding {
         packages.iter().map(of_package).collect()
     }
 
-    /// Fingerprint: tells it from the others of an image, also in a later scan.
+    /// Returns the fingerprint, which identifies the finding of an image in later scans.
     pub(super) fn identity(&self) -> String {
         let part = |text: &Option<String>| text.clone().unwrap_or_default();
         [self.id.clone(), part(&self.package), part(&self.version), part(&self.file_path)].join("\n")

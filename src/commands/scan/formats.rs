@@ -53,7 +53,7 @@ impl ScanDocument<'_> {
         sarif::log(&rules, &results, properties)
     }
 
-    /// A suite for each image: a failure is what fails the gate, an error what cannot be told.
+    /// Returns a suite for each image: findings that fail the command are failures, unknown findings are errors.
     pub(super) fn junit_document(&self) -> String {
         let mut suites = Vec::new();
         for scan in self.scans {

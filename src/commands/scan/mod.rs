@@ -125,7 +125,7 @@ impl Verdict {
         }
     }
 
-    /// A finding that fails counts more than an image that cannot be told.
+    /// Returns the outcome: a finding that fails counts more than an image whose findings are unknown.
     fn of(scans: &[Scan], fail_on: Option<FailOn>, all_were_asked: bool) -> Self {
         let findings =
             scans.iter().flat_map(|scan| &scan.findings).filter(|finding| finding.ignored.is_none());
@@ -297,7 +297,7 @@ async fn scan_types(targets: &[Target]) -> HashMap<String, String> {
     types
 }
 
-/// Marks what does not count; answers the rules of the ignore file that have expired.
+/// Marks the ignored findings; returns the expired rules of the ignore file.
 fn sort_out(scans: &mut [Scan], ignore: &IgnoreRules, without_unfixed: bool) -> Vec<String> {
     let mut expired: Vec<String> = Vec::new();
     for scan in scans {
@@ -316,7 +316,7 @@ fn sort_out(scans: &mut [Scan], ignore: &IgnoreRules, without_unfixed: bool) -> 
     expired
 }
 
-/// Tells what cannot be told, and what has expired.
+/// Reports unknown findings and expired rules.
 fn tell(context: &Context, scans: &[Scan], expired: &[String]) {
     for id in expired {
         context

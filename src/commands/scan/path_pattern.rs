@@ -1,4 +1,4 @@
-//! Patterns for paths, as trivy's ignore files have them: those of the Go library doublestar.
+//! Patterns for paths in trivy's ignore files: those of the Go library doublestar.
 
 use std::fmt::Write as _;
 

@@ -63,7 +63,7 @@ impl Scan {
     }
 }
 
-/// Reads the findings of an image, as far as they can be told.
+/// Reads the findings of an image.
 pub(super) async fn read(
     waiting: &Waiting,
     target: &Target,

@@ -11,7 +11,7 @@ pub(super) enum Severity {
     Medium,
     Low,
     Informational,
-    /// `UNDEFINED`, `UNTRIAGED` and words that are not known: nobody has judged it.
+    /// `UNDEFINED`, `UNTRIAGED` and unknown words: the finding is not rated.
     Unjudged(String),
 }
 
@@ -25,7 +25,7 @@ const KNOWN: [(Severity, &str); 5] = [
 ];
 
 impl Severity {
-    /// Reads a word of the API.
+    /// Parses a severity of the API.
     pub(super) fn read(word: &str) -> Self {
         let upper = word.to_ascii_uppercase();
         let known = KNOWN.iter().find(|(_, name)| *name == upper).map(|(severity, _)| severity.clone());
@@ -36,7 +36,7 @@ impl Severity {
         })
     }
 
-    /// The word of the API.
+    /// Returns the API's name.
     pub(super) fn name(&self) -> &str {
         match self {
             Self::Unjudged(word) => word,
@@ -56,7 +56,7 @@ impl Severity {
     }
 }
 
-/// The words of `--severity`: what nobody has judged has two in the API.
+/// Returns the parser of `--severity`: unrated findings have two names in the API.
 pub(super) fn parser() -> impl TypedValueParser<Value = Severity> {
     let words = ["critical", "high", "medium", "low", "informational", "undefined", "untriaged"];
     PossibleValuesParser::new(words).map(|word| Severity::read(&word))
@@ -70,7 +70,7 @@ pub(super) enum FailOn {
     Medium,
     Low,
     Informational,
-    /// Every finding, also such as nobody has judged.
+    /// Every finding, also unrated ones.
     Any,
 }
 

@@ -7,9 +7,9 @@ use serde_json::Value;
 pub(super) enum Meaning {
     /// The findings can be read.
     Done,
-    /// They may still come.
+    /// The findings may still come.
     Waiting,
-    /// They cannot be read, with what to do.
+    /// The findings cannot be read; the remedy.
     Unreadable(&'static str),
 }
 

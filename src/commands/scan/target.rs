@@ -39,7 +39,7 @@ impl<'a> Connections<'a> {
     }
 }
 
-/// One image to be read, or what cannot be.
+/// Image to scan, or the reason against it.
 #[derive(Clone)]
 pub(super) struct Target {
     /// Reference as written on the command line.
@@ -89,7 +89,7 @@ pub(super) async fn of_reference(
     Ok((found.targets, found.fetched))
 }
 
-/// An image by its name, with the platform that an index says.
+/// Name of an image, with its platform in the index.
 type IndexEntry = (Name, Option<String>);
 
 /// The result for one reference so far.
@@ -122,7 +122,7 @@ impl TargetSearch<'_> {
         });
     }
 
-    /// Looks these images up, and answers what the indexes among them list.
+    /// Looks these images up, and returns the children of the indexes among them.
     async fn level(&mut self, level: Vec<IndexEntry>) -> anyhow::Result<Vec<IndexEntry>> {
         let is_first = self.seen.is_empty();
         let mut asked = HashSet::new();
@@ -174,7 +174,7 @@ impl TargetSearch<'_> {
         Ok(Vec::new())
     }
 
-    /// The platform that an image's own configuration says.
+    /// Returns the platform in an image's own configuration.
     async fn platform_of(
         &mut self,
         contents: &Contents<'_>,

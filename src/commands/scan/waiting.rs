@@ -15,7 +15,7 @@ pub(super) struct Waiting {
     line: Option<StatusLine>,
     begun: Instant,
     images: usize,
-    /// Room for calls: any number of scans are waited for at once, and asked about a few at a time.
+    /// Limit of concurrent calls: any number of scans are waited for, and asked about a few at a time.
     pub(super) calls: Semaphore,
     /// The images that are waited for, with their statuses.
     statuses: Mutex<BTreeMap<String, String>>,
@@ -51,7 +51,7 @@ impl Waiting {
 }
 
 impl WaitedFor<'_> {
-    /// Says that the image is still waited for.
+    /// Prints that the scan is still in progress.
     pub(super) fn tell(&self, status: &str) {
         let Waiting { ui, line, statuses, .. } = self.waiting;
         let mut statuses = statuses.lock().unwrap_or_else(PoisonError::into_inner);

@@ -26,7 +26,7 @@ pub(super) struct Deletion {
     pub(super) most: Option<usize>,
 }
 
-/// The tags that a mirror has and its source has not, and what is known of both sides.
+/// Tags of a mirror that its source does not have, with the state of both sides.
 pub(super) struct Extra<'a> {
     /// The mirror's name.
     pub(super) mirror: &'a str,

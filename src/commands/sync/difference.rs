@@ -11,7 +11,7 @@ use crate::store::{ImageListing, Unreadable};
 pub(super) struct Difference {
     /// Images to copy, with the tags that they lack.
     pub(super) images: Vec<(Digest, Vec<Tag>)>,
-    /// Tags that name something else at the mirror, with what they are to name.
+    /// Tags that name another image at the mirror, with the source's image.
     pub(super) moved: Vec<(Tag, Digest)>,
     /// Tags that the mirror has and its source does not list.
     pub(super) extra: Vec<Tag>,
@@ -27,7 +27,7 @@ pub(super) struct Difference {
     pub(super) source_is_list: bool,
 }
 
-/// Compares what both sides list.
+/// Compares the tags of both sides.
 pub(super) fn differ(source: ImageListing, mirror: &ImageListing, wanted: &SyncOptions<'_>) -> Difference {
     let there: HashMap<&Tag, &Digest> = mirror.images.iter().map(|(tag, digest)| (tag, digest)).collect();
     let mut difference = Difference {

@@ -165,9 +165,9 @@ impl Mirror {
         Ok(())
     }
 
-    /// Deletes what the source does not have, where that is certain and wanted. Nothing is deleted where something could
-    /// not be copied (the old image would be gone before the new one is stored), or where the source listed a name that is
-    /// no tag or has no image: such a listing proves nothing about the tags that it lacks.
+    /// Deletes the tags that the source does not have, if that is certain and requested. Nothing is deleted where
+    /// something could not be copied (the old image would be gone before the new one is stored), or where the source
+    /// listed a name that is no tag or has no image: such a listing proves nothing about the tags that it lacks.
     async fn delete(
         &self,
         difference: &Difference,

@@ -64,7 +64,7 @@ pub(super) struct Report {
 }
 
 impl Report {
-    /// Notes what became of a repository.
+    /// Records the result of a repository.
     pub(super) fn add(&mut self, mut done: Mirrored) {
         if !done.failures.is_empty() {
             let words: Vec<String> = done.failures.iter().map(|error| format!("{error:#}")).collect();

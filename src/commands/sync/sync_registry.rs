@@ -1,4 +1,4 @@
-//! The registries on both sides of a mirror, and the repositories that are meant.
+//! Registries on both sides of a mirror, and their repositories.
 
 use serde_json::json;
 
@@ -57,7 +57,7 @@ impl SyncRegistry {
         Ok((Self::open(settings, host, explicit)?, prefix))
     }
 
-    /// `explicit` says that `/v2/` is meant, whatever the host.
+    /// Opens a registry; `explicit` if `docker://` asks for `/v2/`, whatever the host.
     fn open(settings: &Settings, host: Option<&str>, explicit: bool) -> anyhow::Result<Self> {
         let unknown = |host| registry::usage(format!("'{host}' is no host"));
         let registry = host.map(|host| Registry::of_host(host).ok_or_else(|| unknown(host))).transpose()?;
@@ -139,7 +139,7 @@ struct Listed {
     invalid: Vec<String>,
 }
 
-/// The repositories that are meant.
+/// Repositories that match the arguments.
 #[derive(Default)]
 pub(super) struct MatchedRepositories<'a> {
     pub(super) repositories: Vec<(&'a SyncRegistry, RepositoryName)>,
@@ -206,7 +206,7 @@ async fn described(target: &EcrRepository) -> anyhow::Result<Vec<String>> {
     }
 }
 
-/// The host, what is behind it, and whether `docker://` stands in front.
+/// Splits a reference into host, rest, and whether `docker://` stands in front.
 fn split(text: &str) -> (Option<&str>, &str, bool) {
     let (rest, explicit) = text.strip_prefix("docker://").map_or((text, false), |rest| (rest, true));
     let (first, below) = rest.split_once('/').unwrap_or((rest, ""));

@@ -11,7 +11,7 @@ const NO_PLATFORM: &str = "unknown/unknown";
 /// The manifests that an index lists.
 #[derive(Debug, Clone, Default)]
 pub struct Children {
-    /// Positions of those in the repository, with the number of their platform.
+    /// Positions of the listed manifests in the repository, with the number of their platform.
     pub(super) present: Vec<(u32, Option<NonZeroU16>)>,
     /// Listed manifests that the repository does not have.
     pub absent: Vec<Digest>,
@@ -22,7 +22,7 @@ pub struct Children {
 pub struct Child<'a> {
     /// Its position in the graph.
     pub position: usize,
-    /// The platform that the index gives it, such as `linux/arm64/v8`.
+    /// Platform in the index, such as `linux/arm64/v8`.
     pub platform: Option<&'a str>,
 }
 

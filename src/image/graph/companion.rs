@@ -33,7 +33,7 @@ impl CompanionTag {
 }
 
 impl Image {
-    /// The tags that people gave it: all but those that name another image by its digest.
+    /// Returns the tags that are not companions': all but those that name another image by its digest.
     pub fn ordinary_tags(&self) -> impl Iterator<Item = &str> {
         self.tags().filter(|tag| CompanionTag::read(tag).is_none())
     }

@@ -43,7 +43,7 @@ pub enum Status {
     Active,
     /// Archived: it cannot be pulled.
     Archived,
-    /// On its way back from the archive.
+    /// Being restored from the archive.
     Activating,
 }
 
@@ -198,7 +198,7 @@ impl Image {
         !self.tags.is_empty()
     }
 
-    /// The digest of the image that this one is about, as its manifest says it.
+    /// Returns the digest of the image's subject, from its manifest.
     pub fn subject(&self) -> Option<Digest> {
         self.subject.as_ref().map(|key| key.digest())
     }

@@ -24,7 +24,7 @@ pub enum Kind {
     Artifact,
 }
 
-/// Artifact types, or what they begin with, and what they are.
+/// Artifact types, or their beginnings, with the kinds.
 const ARTIFACT_TYPES: &[(&str, Kind)] = &[
     ("application/vnd.dev.cosign.artifact.sig.", Kind::Signature),
     ("application/vnd.dev.cosign.artifact.att.", Kind::Attestation),
@@ -41,7 +41,7 @@ const ARTIFACT_TYPES: &[(&str, Kind)] = &[
 ];
 
 impl Kind {
-    /// The word in listings.
+    /// Returns the name in listings.
     pub fn name(self) -> &'static str {
         match self {
             Self::Index => "index",

@@ -1,4 +1,4 @@
-//! The images of one repository and what ties them together: an index to its children, a referrer to its subject, a
+//! Graph of one repository's images: edges from an index to its children, from a referrer to its subject, from a
 //! companion tag to the image that it names.
 //!
 //! DescribeImages says everything but the children of an index; those come from its manifest, where somebody has it
@@ -53,8 +53,8 @@ impl Graph {
         intern(&mut self.types, text?)
     }
 
-    /// Sorts what was added and draws the edges. An image that a listing answered twice, because it changed meanwhile,
-    /// is kept as it came last.
+    /// Sorts the images and makes the edges. An image that a listing answered twice, because it changed meanwhile, is
+    /// kept as it came last.
     pub fn link(&mut self) {
         self.images.shrink_to_fit();
         self.by_digest = (0..self.len_u32()).collect();
@@ -71,7 +71,7 @@ impl Graph {
         self.draw_edges();
     }
 
-    /// Leaves out what [`Graph::link`] found twice. Positions change, so children are set afterwards.
+    /// Removes edges that [`Graph::link`] found twice. Positions change, so children are set afterwards.
     fn drop_repeated(&mut self) {
         let mut kept = vec![false; self.images.len()];
         self.by_digest.iter().for_each(|position| kept[*position as usize] = true);
@@ -108,7 +108,7 @@ impl Graph {
         self.parents = parents;
     }
 
-    /// Says what an index lists. [`Graph::link`] has to come before and, when all children are set, after.
+    /// Sets the children of an index. [`Graph::link`] has to come before and, when all children are set, after.
     pub fn set_children(&mut self, index: usize, manifest: &Manifest) {
         let listed = manifest.children().into_iter();
         let listed =
@@ -116,7 +116,7 @@ impl Graph {
         self.set_listed(index, listed.collect::<Vec<_>>());
     }
 
-    /// Says what an index lists, as [`Graph::set_children`] does, by digests and platforms.
+    /// Sets the children of an index, as [`Graph::set_children`] does, by digests and platforms.
     pub fn set_listed(&mut self, index: usize, listed: impl IntoIterator<Item = (Digest, Option<String>)>) {
         let mut children = Children::default();
         for (digest, platform) in listed {

@@ -38,7 +38,7 @@ fn index(children: &[(&str, &str)]) -> Manifest {
 }
 
 /// An index of two platforms with an attestation, a signature by tag, a bill of materials by subject, and the
-/// signature of a child that is gone.
+/// signature of a deleted child.
 fn sample() -> Graph {
     let hex = |name: &str| digest(name).hexadecimal().to_owned();
     let list = json!({"imageManifestMediaType": media_type::OCI_INDEX, "imageTags": ["1", "latest"], "imageSizeInBytes": 30});

@@ -8,7 +8,7 @@ use crate::local::aws_api::paging::Page;
 use crate::local::aws_api::responses::{configuration, invalid, timestamp};
 use crate::local::core::settings::{Kind, Setting};
 
-/// The settings that there are: their name, what holds until they are set, and what they can be set to.
+/// Account settings: name, default, and permitted values.
 const SETTINGS: [(&str, &str, &[&str]); 3] = [
     ("BASIC_SCAN_TYPE_VERSION", "AWS_NATIVE", &["AWS_NATIVE"]),
     ("REGISTRY_POLICY_SCOPE", "V2", &["V2"]),

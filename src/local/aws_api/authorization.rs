@@ -10,7 +10,7 @@ use crate::local::core::local::Local;
 use crate::local::core::registry_id::Scope;
 use crate::local::core::upstream::{ACTION, UpstreamFetch, UpstreamItem};
 
-/// Operations that no resource-based policy is asked about: they only concern the caller.
+/// Operations that no resource-based policy applies to: they only concern the caller.
 const ALWAYS_ALLOWED: [&str; 2] = ["GetAuthorizationToken", "DescribeRegistries"];
 
 impl Local {
@@ -55,8 +55,8 @@ impl Local {
     }
 }
 
-/// The action that authorizes an operation: the one of its name, but for referrers, which are for whoever may read
-/// images (Service Authorization Reference, "API operations defined by Amazon Elastic Container Registry").
+/// Returns the action that authorizes an operation: that of its name, except for referrers, which need the right to
+/// read images (Service Authorization Reference, "API operations defined by Amazon Elastic Container Registry").
 fn action_of(operation: &str) -> &str {
     match operation {
         "ListImageReferrers" => "BatchGetImage",
@@ -87,7 +87,7 @@ fn repository_of(arn: &str) -> Option<(&str, &str, &str)> {
     Some((region, account, resource.strip_prefix("repository/")?))
 }
 
-/// The tags that a request brings, and the keys of those that it takes away.
+/// Returns the tags that a request adds, and the keys of those that it removes.
 fn tags(call: &Call<'_>) -> Vec<(String, String)> {
     let given = call.list("tags").unwrap_or_default().iter();
     let text = |tag: &Value, member: &str| tag[member].as_str().unwrap_or_default().to_owned();

@@ -32,7 +32,7 @@ pub(in crate::local) fn describe_public(call: &Call<'_>) -> Result<Value, ApiErr
     Ok(json!({ "registries": [registry] }))
 }
 
-/// GetAuthorizationToken: one entry for each registry that is asked for, the caller's own where none is.
+/// GetAuthorizationToken: one entry for each requested registry, by default the caller's own.
 pub(in crate::local) fn authorize(call: &Call<'_>) -> Result<Value, ApiError> {
     let accounts = match call.list("registryIds") {
         Some(_) => call.texts("registryIds"),
@@ -53,7 +53,7 @@ pub(in crate::local) fn authorize_public(call: &Call<'_>) -> Result<Value, ApiEr
     Ok(json!({ "authorizationData": token(call, &call.scope_of(&call.caller.account))? }))
 }
 
-/// Makes a token for whoever asks.
+/// Makes a token for the caller.
 fn token(call: &Call<'_>, scope: &Scope) -> Result<Value, ApiError> {
     if !is_account(&scope.account) {
         return Err(ApiError::parameter("registryIds", "Member must satisfy regular expression '[0-9]{12}'"));

@@ -1,4 +1,4 @@
-//! Replication backfills: copying what was pushed before there was a rule for it.
+//! Replication backfills: copies of images that were pushed before there was a rule for them.
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! One request on its way through a handler.
+//! Request to a handler.
 
 use bytes::Bytes;
 use rusqlite::{Connection, Transaction};
@@ -19,15 +19,15 @@ use crate::model::{Operation, Service};
 /// Function that answers the requests of one operation.
 pub(in crate::local) type Handler = fn(&Call<'_>) -> Result<Value, ApiError>;
 
-/// A validated request and what a handler needs to answer it.
+/// Validated request, with its context.
 pub(in crate::local) struct Call<'a> {
     /// The store.
     pub(in crate::local) local: &'a Local,
     /// Caller of the operation.
     pub(in crate::local) caller: &'a Caller,
-    /// The service that was asked.
+    /// Service of the request.
     pub(in crate::local) service: &'static Service,
-    /// The operation that was asked for.
+    /// Operation of the request.
     pub(in crate::local) operation: &'static Operation,
     /// The input, checked against the model.
     pub(in crate::local) input: Map<String, Value>,
@@ -88,7 +88,7 @@ impl Call<'_> {
         self.structure(structure)?.get(member)?.as_str()
     }
 
-    /// Returns whether the public registry was asked.
+    /// Returns whether the request is to the public registry.
     pub(in crate::local) fn is_public(&self) -> bool {
         self.service.name == "ecr-public"
     }
@@ -99,7 +99,7 @@ impl Call<'_> {
         Request { local: self.local, requester, now: self.now, fetch_results: self.fetch_results }
     }
 
-    /// The repository that the request names, whether it is there or not.
+    /// Returns the repository that the request names, which need not exist.
     pub(in crate::local) fn repository(&self) -> Result<RepositoryRef, ApiError> {
         let scope = self.scope();
         if self.is_public() && !is_account(&scope.account) {
@@ -134,7 +134,7 @@ impl Call<'_> {
         self.local.store.database.read(work)
     }
 
-    /// Changes the database, all or nothing; what is acknowledged is as safe as the store is to be.
+    /// Changes the database in one transaction; with the durability of the store.
     pub(in crate::local) fn write<T>(
         &self,
         work: impl FnOnce(&Transaction<'_>) -> Result<T, ApiError>,
@@ -142,7 +142,7 @@ impl Call<'_> {
         self.local.store.database.write(Durability::Flushed, work)
     }
 
-    /// Like [`Call::write`], for what deletes and is therefore to work on a full disk too.
+    /// Like [`Call::write`], for deletions, which must work on a full disk too.
     pub(in crate::local) fn free<T>(
         &self,
         work: impl Fn(&Transaction<'_>) -> Result<T, ApiError>,

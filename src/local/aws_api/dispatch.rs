@@ -60,7 +60,7 @@ impl Local {
         pull_through::with_upstream_blocking(self, attempt)
     }
 
-    /// Answers one request; `fetch_results` is what became of fetching what it needs from upstream, once that was tried.
+    /// Answers one request; `fetch_results` is the result of fetching images from upstream, once that was tried.
     /// Without, the error of one that needs something says what.
     pub(in crate::local) fn answer_request(
         &self,

@@ -9,19 +9,18 @@ use crate::local::core::upstream::UpstreamFetch;
 use crate::local::pull_through::NeedsUpstream;
 use crate::local::store::storage_error::{StorageError, TransactionError};
 
-/// An error answer of the embedded ECR, as the service words it: an error code, its text, and whatever else the error
-/// carries.
+/// Error answer of the embedded ECR, as the service words it: an error code, a message, and further members.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ApiError {
     /// The error's code, such as `RepositoryNotFoundException`.
     pub code: String,
-    /// The service's words.
+    /// Message of the service.
     pub message: String,
     /// Further members of the error, such as `lastValidByteReceived`.
     pub members: Map<String, Value>,
-    /// The HTTP status: 400 for everything that the caller can mend, 500 for what only the machine's owner can.
+    /// HTTP status: 400 for errors of the caller, 500 for errors of this machine.
     pub status: u16,
-    /// The core's error that this one tells.
+    /// Underlying error of the core.
     pub(in crate::local) source: Option<Box<Error>>,
 }
 
@@ -37,7 +36,7 @@ impl ApiError {
         }
     }
 
-    /// A parameter out of its bounds, in the words of the live service.
+    /// Error of a parameter out of its bounds, with the live service's message.
     pub(in crate::local) fn parameter(parameter: &str, constraint: &str) -> Self {
         Self::new("InvalidParameterException", invalid_parameter(parameter, constraint))
     }

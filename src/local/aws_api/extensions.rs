@@ -1,4 +1,4 @@
-//! Findings that a user gives for an image: what the embedded ECR is asked for beside the service's operations.
+//! Requests that the embedded ECR answers beside the service's operations: findings that a user sets for an image.
 
 use crate::image::Registry;
 use crate::local::aws_api::error::ApiError;

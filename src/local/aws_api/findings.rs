@@ -8,9 +8,9 @@ use crate::local::aws_api::responses::timestamp;
 use crate::local::aws_api::validate;
 use crate::model::{self, Kind, Shape};
 
-/// The structure `ImageScanFindings` from what a file holds: a whole answer of DescribeImageScanFindings, the
-/// structure itself, or only the list of findings. Members that the service does not have are refused, and so are
-/// values that it would not send; points in time may be written either way.
+/// Reads the structure `ImageScanFindings` from a file: a whole answer of DescribeImageScanFindings, the structure
+/// itself, or only the list of findings. Members that the service does not have are refused, and so are values that it
+/// would not send; points in time may be written either way.
 pub(in crate::local) fn read(given: &Value) -> Result<Value, String> {
     let findings = match given {
         Value::Object(members) if members.contains_key("imageScanFindings") => {

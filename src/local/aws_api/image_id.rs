@@ -35,7 +35,7 @@ impl ImageId {
 }
 
 impl Unresolved {
-    /// The entry of `failures` that says so.
+    /// Returns the corresponding entry of `failures`.
     pub(in crate::local) fn failure(self, id: &ImageId) -> Value {
         let (code, reason) = match self {
             Self::Missing => (

@@ -1,4 +1,4 @@
-//! Signing: the registry's rules, and what became of an image under them.
+//! Signing: the registry's rules, and the signing status of images.
 //!
 //! The service signs through AWS Signer, which is not part of this program. An image that a rule covers is therefore
 //! shown as one whose signing failed, with that reason; it is never shown as signed.

@@ -198,7 +198,7 @@ fn results(
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// The results for images that are asked for by their identifiers, as far as there are any.
+/// Returns the results for images requested by their identifiers.
 fn named_results(
     connection: &Connection,
     repository: &Repository,

@@ -76,7 +76,7 @@ pub(in crate::local) fn describe(call: &Call<'_>) -> Result<Value, ApiError> {
     })
 }
 
-/// The images that are asked for by their identifiers, each once.
+/// Returns the images requested by their identifiers, each once.
 fn named(connection: &Connection, repository: &Repository, ids: &[Value]) -> Result<Vec<Image>, ApiError> {
     let mut images: Vec<Image> = Vec::new();
     for id in ids.iter().map(ImageId::of) {

@@ -11,7 +11,7 @@ use crate::local::aws_api::error::ApiError;
 /// Entries of a page where the caller does not say.
 const DEFAULT: i64 = 100;
 
-/// One page, as it was asked for.
+/// Requested page.
 pub(in crate::local) struct Page {
     /// Limit of the entries on the page.
     pub(in crate::local) limit: usize,
@@ -51,7 +51,7 @@ impl Page {
         i64::try_from(self.limit).map_or(i64::MAX, |limit| limit.saturating_add(1))
     }
 
-    /// One page of entries that are all at hand; each one's place is its key.
+    /// Returns one page of entries that are all in memory; each one's position is its key.
     pub(in crate::local) fn slice(&self, name: &str, entries: Vec<Value>) -> Value {
         let after = self.after.as_ref().and_then(Value::as_u64).and_then(|after| usize::try_from(after).ok());
         let entries = entries.into_iter().enumerate().skip(after.map_or(0, |after| after + 1));

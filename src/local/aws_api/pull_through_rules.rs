@@ -26,7 +26,7 @@ const UPSTREAMS: [(&str, &str, bool); 9] = [
     ("ecr", "*.dkr.ecr.*.amazonaws.com", false),
 ];
 
-/// An upstream registry, as far as its URL tells.
+/// Upstream registry, parsed from its URL.
 struct Upstream<'a> {
     /// AWS's name for it; one on this machine has a name only if the rule gives it one.
     name: Option<&'a str>,
@@ -129,7 +129,7 @@ pub(in crate::local) fn describe(call: &Call<'_>) -> Result<Value, ApiError> {
     })
 }
 
-/// ValidatePullThroughCacheRule: the registry is asked whether it lets us in.
+/// ValidatePullThroughCacheRule: asks the registry whether it accepts the login.
 pub(in crate::local) fn validate(call: &Call<'_>) -> Result<Value, ApiError> {
     let (scope, prefix) = (call.scope(), call.required("ecrRepositoryPrefix"));
     call.read(|connection| {

@@ -1,4 +1,4 @@
-//! ListImageReferrers: what was pushed about an image, such as signatures and bills of materials.
+//! ListImageReferrers: referrers of an image, such as signatures and bills of materials.
 
 use rusqlite::Connection;
 use serde_json::{Value, json};
@@ -47,7 +47,7 @@ pub(in crate::local) fn list(call: &Call<'_>) -> Result<Value, ApiError> {
     })
 }
 
-/// The refusal that upstream has to be asked first or, once that was tried, why it was in vain.
+/// Returns the error that upstream has to be asked first or, once that was tried, why it failed.
 fn upstream_of(
     call: &Call<'_>,
     connection: &Connection,

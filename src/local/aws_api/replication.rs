@@ -1,4 +1,4 @@
-//! Replication: what is pushed to one registry of the store appears in others.
+//! Replication: images pushed to one registry of the store are copied to others.
 
 use rusqlite::Connection;
 use serde::Deserialize as _;

@@ -20,10 +20,10 @@ use crate::model;
 /// Duration of a scan, in milliseconds.
 const DURATION: i64 = 1000;
 
-/// A basic scan can be asked for once in so many milliseconds: a day.
+/// Milliseconds between two basic scans of an image: a day.
 const QUOTA: i64 = 24 * 60 * 60 * 1000;
 
-/// The member of kept findings that says what scans are to end with.
+/// Member of the stored findings with the outcome that a user set.
 const WANTED: &str = "wanted";
 
 /// Description of a scan's status where there are no findings.
@@ -162,9 +162,9 @@ pub struct ScanOutcome {
     pub after: std::time::Duration,
 }
 
-/// Keeps what a user says about an image, and about the images that an index lists, as these are what is scanned; answers
-/// its digest. A scan that has been made is made anew, as the service does when it learns of something new; where scanning is
-/// continuous, one begins.
+/// Stores the scan outcome for an image, and for the children of an index, which are what is scanned; returns its
+/// digest. A scan that has been made is made anew, as the service does when it learns of something new; where scanning
+/// is continuous, one begins.
 pub(in crate::local) fn set_outcome(
     connection: &Connection,
     repository: &RepositoryRef,

@@ -1,4 +1,4 @@
-//! Repository creation templates: what a repository gets that the service itself makes.
+//! Repository creation templates: settings of repositories that the service creates.
 
 use rusqlite::Connection;
 use serde::Deserialize as _;

@@ -48,7 +48,7 @@ impl Store {
         self.answer(operation, input).unwrap_or_else(|error| panic!("{operation}: {error:?}"))
     }
 
-    /// The code and words of a refusal.
+    /// Returns the code and message of an error.
     fn refusal(&self, operation: &str, input: Value) -> String {
         match self.answer(operation, input) {
             Ok(answer) => panic!("{operation} answered {answer}"),
@@ -133,8 +133,8 @@ impl Store {
     }
 }
 
-/// Every answer that a test gets is what the model says: no member is missing, none is of the wrong kind or outside
-/// its bounds, and none is there that the model does not have.
+/// Checks that an answer satisfies the model: no member is missing, none is of the wrong kind or outside its bounds,
+/// and none is unknown to the model.
 fn check_answer(service: &'static model::Service, operation: &str, answer: &Value) {
     let shape = service.output(service.operation(operation).unwrap()).unwrap();
     // Some lists have a least length that only requests keep to.

@@ -1,4 +1,4 @@
-//! Checks a request against the model as the service does, in the service's words.
+//! Validation of a request against the model, with the service's messages.
 //!
 //! The two families of text and their uneven casing are the live service's: about
 //! `repositoryName` it speaks without "Member", about everything else with it.
@@ -31,7 +31,7 @@ pub(in crate::local) fn check(
     structure(service, shape, input, None, blob.map(|(member, _)| member))
 }
 
-/// Checks one value that is to become part of an answer.
+/// Checks one value that will be part of an answer.
 pub(in crate::local) fn check_shape(
     service: &'static Service,
     shape: &'static Shape,
@@ -194,7 +194,8 @@ fn noun(kind: Kind) -> &'static str {
     }
 }
 
-/// Keeps what the model has, in the model's order: one handler serves both services, whose answers differ.
+/// Keeps the members that the model has, in the model's order: one handler serves both services, whose answers
+/// differ.
 pub(in crate::local) fn project(service: &'static Service, shape: &'static Shape, value: Value) -> Value {
     match (shape.kind, value) {
         (Kind::Structure, Value::Object(mut members)) => {

@@ -66,7 +66,7 @@ impl AuthorizationRequest<'_> {
         Err(self.refuse(&action, &resource, &reason))
     }
 
-    /// Returns whether a policy that is not in place yet would deny this request explicitly.
+    /// Returns whether a new policy would deny this request explicitly.
     pub(in crate::local) fn is_denied_by(&self, text: &str, is_secured: bool) -> bool {
         let request = Request {
             principal: self.requester.principal,
@@ -77,7 +77,7 @@ impl AuthorizationRequest<'_> {
         request.evaluate(text) == Decision::ExplicitDeny
     }
 
-    /// The AccessDeniedException, in IAM's words.
+    /// Returns the AccessDeniedException, with IAM's message.
     fn refuse(&self, action: &str, resource: &str, reason: &str) -> Error {
         let arn = self.requester.principal.arn();
         let text =

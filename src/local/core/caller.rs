@@ -14,11 +14,11 @@ pub(in crate::local) fn own_scope(caller: &Caller) -> Scope {
 pub struct Caller {
     /// The account of the caller, which is also the id of its registry.
     pub account: String,
-    /// The region that was asked.
+    /// Region of the request.
     pub region: String,
     /// `HOST:PORT` as the client reached us; `None` in process.
     pub address: Option<String>,
-    /// Whom policies are asked about. Its account is another than the caller's where it uses another one's registry.
+    /// Principal to authorize. Its account is another than the caller's where it uses another one's registry.
     pub principal: Principal,
     /// Network address of the client; `None` in process.
     pub source: Option<IpAddr>,

@@ -24,7 +24,7 @@ pub struct Contents {
     pub uploads: i64,
     /// The bytes that they have received.
     pub upload_bytes: i64,
-    /// The registries that hold anything, by service, account and region.
+    /// Registries with any content, by service, account and region.
     pub registries: Vec<RegistryContents>,
 }
 
@@ -46,7 +46,7 @@ pub struct RegistryContents {
 }
 
 impl Local {
-    /// Counts what the store holds.
+    /// Counts the contents of the store.
     pub fn contents(&self) -> Result<Contents, Error> {
         let path = self.store.database.path();
         let files = [path.to_owned(), path.with_extension("db-wal")];
@@ -99,8 +99,8 @@ fn registries(connection: &Connection) -> Result<Vec<RegistryContents>, Error> {
     Ok(registries.collect::<Result<_, _>>()?)
 }
 
-/// Empties the store in a folder, whatever state it is in. A sound one is emptied under those who use it; a damaged
-/// one is removed from the disk and begun anew, which nobody may be using meanwhile.
+/// Empties the store in a folder, in whatever state. A sound one is emptied under those who use it; a damaged one is
+/// removed from the disk and begun anew, which nobody may be using meanwhile.
 pub fn reset(folder: &Path) -> Result<(), StoreError> {
     let failed = |error: Error| StoreError::Database { path: folder.join("ecr.db"), reason: error.message };
     match Local::open(folder).map(|local| local.reset()) {

@@ -11,7 +11,7 @@ use crate::local::core::replication;
 use crate::local::core::repository::Repository;
 use crate::local::core::request::Request;
 
-/// Result of a deletion: the deleted identifiers, each with its digest, and those that stay, with the reason.
+/// Result of a deletion: the deleted identifiers, each with its digest, and the others, with the reason.
 #[derive(Debug, Default)]
 pub(in crate::local) struct DeletedImages {
     pub(in crate::local) deleted: Vec<ImageId>,
@@ -67,7 +67,7 @@ pub(in crate::local) fn delete_images(
     })
 }
 
-/// Takes a tag off its image, which stays; false if there is no such tag.
+/// Removes a tag from its image, which stays; false if there is no such tag.
 pub(in crate::local) fn delete_tag(
     request: &Request<'_>,
     reference: &RepositoryRef,

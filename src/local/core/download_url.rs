@@ -8,7 +8,7 @@ use crate::local::core::error::Error;
 use crate::local::store::hex::hex;
 use crate::local::store::random;
 
-/// The path below which a server hands out blobs.
+/// Path below which a server sends blobs.
 pub(in crate::local) const DOWNLOADS: &str = "/_blob/";
 
 /// The store's secret, which no answer ever shows.
@@ -23,7 +23,7 @@ pub(in crate::local) fn renew_secret(connection: &Connection) -> Result<(), Erro
     Ok(())
 }
 
-/// The path and query under which a server hands out a blob until then, in seconds since 1970.
+/// Returns the signed path and query of a blob, valid until `expires`, in seconds since 1970.
 pub(in crate::local) fn download_path(secret: &[u8], digest: &str, expires: i64) -> String {
     let signature = hex(&code(secret, digest, expires).finalize().into_bytes());
     format!("{DOWNLOADS}{digest}?expires={expires}&signature={signature}")

@@ -1,4 +1,4 @@
-//! The errors of the core: a kind, which each of the two APIs has its own codes for, and the service's words.
+//! Errors of the core: a kind, for which each API has its own code, and the service's message.
 
 use std::io;
 
@@ -12,7 +12,7 @@ use crate::local::store::storage_error::{self, StorageError, TransactionError};
 #[error("{message}")]
 pub struct Error {
     pub(in crate::local) kind: ErrorKind,
-    /// The words of the live service, or, where the database or a file failed, what is wrong on this machine.
+    /// Message of the live service, or, if the database or a file failed, the problem on this machine.
     pub message: String,
     /// Images and layers to fetch from upstream before the request can be answered.
     pub(in crate::local) need: Option<Box<UpstreamFetch>>,
@@ -49,7 +49,7 @@ pub(in crate::local) enum ErrorKind {
     LimitExceeded,
     /// The index lists images that the repository does not have.
     ReferencedImagesNotFound,
-    /// There is no such repository.
+    /// The repository does not exist.
     RepositoryNotFound,
     /// The database or a file failed, or the disk is full: only this machine's owner can mend it.
     Storage,
@@ -61,7 +61,7 @@ pub(in crate::local) enum ErrorKind {
     UnableToGetUpstreamLayer,
     /// The registry upstream did not list the referrers.
     UnableToListUpstreamImageReferrers,
-    /// There is no such upload, or its bytes are lost.
+    /// The upload does not exist, or its bytes are lost.
     UploadNotFound,
 }
 
@@ -73,7 +73,7 @@ impl Error {
         Self { kind, message: message.into(), need: None }
     }
 
-    /// A parameter out of its bounds, in the words of the live service.
+    /// Error of a parameter out of its bounds, with the live service's message.
     pub(in crate::local) fn parameter(parameter: &'static str, constraint: &str) -> Self {
         Self::new(ErrorKind::InvalidParameter { parameter }, invalid_parameter(parameter, constraint))
     }
@@ -84,7 +84,7 @@ impl Error {
     }
 }
 
-/// The words of the live service for a parameter that is out of its bounds.
+/// Returns the live service's message for a parameter out of its bounds.
 pub(in crate::local) fn invalid_parameter(parameter: &str, constraint: &str) -> String {
     format!("Invalid parameter at '{parameter}' failed to satisfy constraint: '{constraint}'")
 }

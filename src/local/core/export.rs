@@ -139,7 +139,7 @@ fn check_empty(folder: &Path) -> Result<(), StoreError> {
     if contents.registries.is_empty() && contents.blobs == 0 { Ok(()) } else { Err(occupied("a store is")) }
 }
 
-/// Writes one entry where it belongs; no entry says itself where that is.
+/// Writes one entry to its path in the store, which no entry chooses itself.
 fn unpack(folder: &Path, name: &Path, entry: &mut impl Read) -> Result<(), StoreError> {
     let refuse = |reason: String| StoreError::Archive { reason };
     if name == Path::new(DATABASE) {

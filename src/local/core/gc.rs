@@ -1,4 +1,4 @@
-//! The care of blobs: those that nothing needs any more are freed, those that are damaged are found.
+//! Maintenance of blobs: unneeded ones are deleted, damaged ones are found.
 
 use std::fs::File;
 use std::io;
@@ -32,7 +32,7 @@ pub struct CheckReport {
     pub damaged: Vec<DamagedObject>,
 }
 
-/// A blob or manifest that is not what it should be.
+/// Blob or manifest that does not match its digest, or is missing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DamagedObject {
     /// Its digest.

@@ -1,4 +1,4 @@
-//! `imageIds`: how a request says which image it means, and what can be wrong with that.
+//! `imageIds`: identifiers of images in requests, and their errors.
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
@@ -7,10 +7,10 @@ use crate::local::core::image::Image;
 use crate::local::core::pattern;
 use crate::local::core::repository::Repository;
 
-/// Pattern of a digest, in the service's words.
+/// Pattern of a digest, as the service writes it.
 pub(in crate::local) const DIGEST: &str = "[a-zA-Z0-9-_+.]+:[a-fA-F0-9]+";
 
-/// Pattern of a tag, in the service's words; its length is in the model.
+/// Pattern of a tag, as the service writes it; its length is in the model.
 pub(in crate::local) const TAG: &str = "[a-zA-Z0-9_][a-zA-Z0-9-_.]*";
 
 /// A digest, a tag, or both, as a request has them.
@@ -31,7 +31,7 @@ pub(in crate::local) enum Unresolved {
 }
 
 impl ImageId {
-    /// The image that is meant.
+    /// Finds the image of an identifier.
     pub(in crate::local) fn resolve(
         &self,
         connection: &Connection,
@@ -59,7 +59,7 @@ impl ImageId {
         })
     }
 
-    /// The image that is meant, which an operation needs to be there.
+    /// Finds the image of an identifier, or fails with the service's error.
     pub(in crate::local) fn must(
         &self,
         connection: &Connection,

@@ -1,4 +1,4 @@
-//! Runs of lifecycle policies: images are expired and archived as the policy of their repository says.
+//! Runs of lifecycle policies, which expire and archive images.
 
 use std::collections::HashMap;
 

@@ -67,19 +67,19 @@ impl Local {
         Self { upstreams: Upstreams::new(reach), ..self }
     }
 
-    /// Deletes several images in the order of the request: one that an index holds which comes later is refused, as
-    /// Amazon ECR may do it.
+    /// Deletes several images in the order of the request: one that a later index lists is refused, as Amazon ECR may
+    /// do it.
     pub fn delete_in_order(&mut self) {
         self.deletes_in_order = true;
     }
 
-    /// Lets archived images take so long to come back.
+    /// Sets the time that archived images take to be restored.
     pub fn restore_within(&mut self, time: std::time::Duration) {
         self.restore_time = i64::try_from(time.as_millis()).unwrap_or(i64::MAX / 4);
     }
 
-    /// Makes what is acknowledged from now on survive a power cut too, by waiting for the disk. Without this it
-    /// survives the death of the process, not that of the machine.
+    /// Makes later writes survive a power cut too, by waiting for the disk. Without this it survives the death of the
+    /// process, not that of the machine.
     pub fn make_durable(&mut self) {
         self.store.make_durable();
     }
@@ -107,8 +107,7 @@ impl Local {
         server.as_ref().map(|server| server.address.clone())
     }
 
-    /// `HOST:PORT` of a live server on this folder whose URLs anybody can follow: over TLS only who trusts its
-    /// certificate can.
+    /// Returns the `HOST:PORT` of a live server on this folder without TLS, whose URLs every client can follow.
     pub(in crate::local) fn plain_server_address(&self) -> Option<String> {
         self.server_address().filter(|_| self.scheme() == "http")
     }
@@ -123,7 +122,7 @@ impl Local {
         self.store.database.read(work)
     }
 
-    /// Changes the database, all or nothing; what is acknowledged is as safe as the store is to be.
+    /// Changes the database in one transaction, with the durability of the store.
     pub(in crate::local) fn write<T>(
         &self,
         work: impl FnOnce(&Transaction<'_>) -> Result<T, Error>,
@@ -131,7 +130,7 @@ impl Local {
         self.store.database.write(Durability::Flushed, work)
     }
 
-    /// Like [`Local::write`], for what may be lost in a power cut.
+    /// Like [`Local::write`], for changes that a power cut may undo.
     pub(in crate::local) fn write_buffered<T>(
         &self,
         work: impl FnOnce(&Transaction<'_>) -> Result<T, Error>,
@@ -139,7 +138,7 @@ impl Local {
         self.store.database.write(Durability::Buffered, work)
     }
 
-    /// Like [`Local::write`], for what deletes and is therefore to work on a full disk too.
+    /// Like [`Local::write`], for deletions, which must work on a full disk too.
     pub(in crate::local) fn free<T>(
         &self,
         work: impl Fn(&Transaction<'_>) -> Result<T, Error>,

@@ -1,4 +1,4 @@
-//! A manifest as far as the registry must understand it: its media type and what it refers to.
+//! Manifest as far as the registry must understand it: its media type and the content that it lists.
 
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
@@ -36,7 +36,7 @@ pub(in crate::local) struct Manifest {
     pub(in crate::local) blobs: Vec<Blob>,
     /// The manifests of an index.
     pub(in crate::local) children: Vec<String>,
-    /// The size of all blobs where the manifest tells it, as it does unless it is of docker's first schema.
+    /// Size of all blobs; `None` in manifests of docker's first schema.
     pub(in crate::local) size: Option<i64>,
 }
 
@@ -45,7 +45,7 @@ pub(in crate::local) struct Manifest {
 pub(in crate::local) struct Blob {
     pub(in crate::local) digest: String,
     pub(in crate::local) media_type: Option<String>,
-    /// Its bytes, where the manifest tells them.
+    /// Size, if the manifest has it.
     pub(in crate::local) size: Option<i64>,
     /// The blob must be in the repository: layers that may not be distributed need not be.
     pub(in crate::local) is_needed: bool,
@@ -108,7 +108,7 @@ impl Manifest {
 }
 
 impl Manifest {
-    /// Takes a digest under another algorithm, if that is what the manifest is called and it is true of it.
+    /// Accepts a digest of another algorithm, if the manifest was requested by it and it is right.
     pub(in crate::local) fn adopt(&mut self, text: &str, given: Option<&str>) {
         let given: Option<Digest> = given.and_then(|given| given.parse().ok());
         if let Some(given) = given.filter(|given| given.algorithm().of(text.as_bytes()) == *given) {

@@ -1,4 +1,4 @@
-//! Images on their way to who pulls them.
+//! Pulls of images.
 
 use rusqlite::{Connection, params};
 
@@ -15,7 +15,7 @@ use crate::local::core::{account_settings, upstream_rules};
 /// A pull is recorded at most once in so many milliseconds: a day.
 const PULL_GRAIN: i64 = 24 * 60 * 60 * 1000;
 
-/// An image that was asked for, with its manifest, byte for byte as it was pushed; or why there is none.
+/// Requested image, with its manifest, byte for byte as it was pushed; or the reason against it.
 pub(in crate::local) type ImagePull = Result<(Image, String), NotPulled>;
 
 /// Reason for which an image cannot be pulled.

@@ -33,7 +33,7 @@ impl Pulls {
 }
 
 impl Local {
-    /// Records that images, named by their rows, were pulled at a time, and what was remembered until now.
+    /// Records a pull of images, named by their rows, and those remembered until now.
     pub(in crate::local) fn record_pulls(&self, images: &[i64], now: i64) -> Result<(), Error> {
         let mut pulls = self.pulls.take();
         pulls.extend(images.iter().map(|image| (*image, now)));

@@ -1,4 +1,4 @@
-//! A manifest that is pushed becomes an image, and tags are put on it.
+//! Pushes of manifests, which become images, and their tags.
 
 use std::collections::HashSet;
 
@@ -160,7 +160,7 @@ fn check_references(
     Ok(children.sizes.into_iter().max().unwrap_or_default().max(own))
 }
 
-/// Checks that no layer has another size than the manifest says: clients believe that one, and fail on such an image.
+/// Checks that each layer has the size in the manifest: clients rely on it, and fail on other images.
 fn check_sizes(manifest: &Manifest, stored: &ReferencedSizes<'_>) -> Result<(), Error> {
     let needed = manifest.blobs.iter().filter(|blob| blob.is_needed);
     for (blob, stored) in needed.zip(&stored.sizes) {

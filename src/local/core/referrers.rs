@@ -24,7 +24,7 @@ pub(in crate::local) struct ReferrerQuery<'a> {
     pub(in crate::local) max_bytes: usize,
 }
 
-/// An image that refers to another one, with what a descriptor of it tells.
+/// Referrer of an image, with the data of its descriptor.
 pub(in crate::local) struct Referrer {
     pub(in crate::local) image: Image,
     /// The bytes of its manifest.
@@ -67,14 +67,14 @@ pub(in crate::local) fn list(
     Ok((referrers, false))
 }
 
-/// Remembers of those that refer to an image that it was deleted.
+/// Marks the referrers of a deleted image.
 pub(in crate::local) fn orphan(connection: &Connection, repository: i64, subject: &str) -> Result<(), Error> {
     let change = "INSERT OR IGNORE INTO orphan SELECT id FROM image WHERE repository = ?1 AND subject = ?2";
     connection.prepare_cached(change)?.execute(params![repository, subject])?;
     Ok(())
 }
 
-/// Forgets that an image was deleted, as it is there again.
+/// Unmarks the referrers of an image that was pushed again.
 pub(in crate::local) fn adopt(connection: &Connection, repository: i64, subject: &str) -> Result<(), Error> {
     let change =
         "DELETE FROM orphan WHERE image IN (SELECT id FROM image WHERE repository = ?1 AND subject = ?2)";
@@ -82,8 +82,8 @@ pub(in crate::local) fn adopt(connection: &Connection, repository: i64, subject:
     Ok(())
 }
 
-/// Deletes those whose subject was deleted, and those that refer to them; answers their digests. One that an index
-/// holds stays. A trial answers the first of each chain, and deletes nothing.
+/// Deletes the referrers of deleted images, and their own referrers; returns the digests. One that an index holds
+/// stays. A trial answers the first of each chain, and deletes nothing.
 pub(in crate::local) fn expire_orphans(
     connection: &Connection,
     repository: &Repository,

@@ -1,4 +1,4 @@
-//! Registries and repositories, by what they are called.
+//! Identifiers of registries and repositories.
 
 use crate::local::store::hex::hex;
 
@@ -13,14 +13,14 @@ pub(in crate::local) struct Scope {
     pub(in crate::local) region: String,
 }
 
-/// The alias of an account's public registry: as AWS gives it, a short name that says nothing.
+/// Returns the alias of an account's public registry: like AWS's, a short meaningless name.
 pub(in crate::local) fn alias(account: &str) -> String {
     use sha2::{Digest as _, Sha256};
     let hash = Sha256::digest(account.as_bytes());
     format!("l{}", &hex(&hash)[..7])
 }
 
-/// A repository by its registry and name, whether it is there or not.
+/// Repository by its registry and name, which need not exist.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::local) struct RepositoryRef {
     pub(in crate::local) scope: Scope,

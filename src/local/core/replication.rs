@@ -1,4 +1,4 @@
-//! Replication: what is pushed to one registry of the store appears in others.
+//! Replication: images pushed to one registry of the store are copied to others.
 
 use rusqlite::{Connection, params};
 use serde::Deserialize;
@@ -230,7 +230,7 @@ pub(in crate::local) fn copy_image(
     Ok(id)
 }
 
-/// Deletes at the destinations what was deleted here, where the rules say so.
+/// Replicates a deletion, if the rules say so.
 pub(in crate::local) fn on_delete(
     local: &Local,
     connection: &Connection,

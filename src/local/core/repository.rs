@@ -71,7 +71,7 @@ impl Repository {
         Self::look_up(connection, scope, name)?.ok_or_else(|| not_found(scope, name))
     }
 
-    /// A repository by its name, if it is there.
+    /// Finds a repository by its name.
     pub(in crate::local) fn look_up(
         connection: &Connection,
         scope: &Scope,
@@ -85,7 +85,7 @@ impl Repository {
         Ok(statement.query_row(key, |row| Self::from_row(scope, row)).optional()?)
     }
 
-    /// Repositories by name, those after `after`.
+    /// Lists repositories by name, those after `after`.
     pub(in crate::local) fn list(
         connection: &Connection,
         scope: &Scope,

@@ -1,4 +1,4 @@
-//! A request of either API, once it is known who makes it and which repository it is about.
+//! Request of either API, with its requester and repository.
 
 use rusqlite::Connection;
 
@@ -16,7 +16,7 @@ use crate::local::store::time;
 #[derive(Clone, Copy)]
 pub(in crate::local) struct Request<'a> {
     pub(in crate::local) local: &'a Local,
-    /// Whom policies are asked about; `None` for what the service does by itself, which needs no permission.
+    /// Requester to authorize; `None` for actions of the service itself, which need no permission.
     pub(in crate::local) requester: Option<Requester<'a>>,
     /// Time of the request, in milliseconds since 1970.
     pub(in crate::local) now: i64,
@@ -34,7 +34,7 @@ pub(in crate::local) enum IfMissing {
 }
 
 impl<'a> Request<'a> {
-    /// A request that the service makes by itself, without anybody's permission.
+    /// Creates a request of the service itself, which needs no permission.
     pub(in crate::local) fn of_service(local: &'a Local) -> Self {
         Self { local, requester: None, now: time::now(), fetch_results: None }
     }

@@ -36,7 +36,7 @@ pub(in crate::local) fn checked(given: Vec<ResourceTag>) -> Result<Vec<(String, 
     Ok(tags)
 }
 
-/// Adds tags to a repository's, replacing those of the same keys.
+/// Adds tags to a repository, replacing those of the same keys.
 pub(in crate::local) fn store(
     connection: &Connection,
     repository: &Repository,

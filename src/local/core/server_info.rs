@@ -23,7 +23,7 @@ pub struct ServerInfo {
     pub pid: u32,
     /// Start time, in milliseconds since 1970.
     pub started: i64,
-    /// Tells this server from another one that has taken its port.
+    /// Identifier of this server, which another one on its port does not have.
     pub instance: String,
     /// The server speaks TLS.
     #[serde(default)]

@@ -113,7 +113,7 @@ impl Setting {
         Ok(())
     }
 
-    /// All of a kind, by name, those after `after`.
+    /// Lists the settings of a kind, by name, those after `after`.
     pub(in crate::local) fn list(
         connection: &Connection,
         scope: &Scope,

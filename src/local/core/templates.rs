@@ -1,4 +1,4 @@
-//! Repository creation templates: what a repository gets that the service itself makes.
+//! Repository creation templates: settings of repositories that the service creates.
 
 use rusqlite::Connection;
 use serde::Deserialize;
@@ -57,7 +57,7 @@ impl Template {
     }
 }
 
-/// The template for a repository that is about to be made: of those for this occasion the one with the longest prefix.
+/// Returns the template for a new repository: of those for this occasion the one with the longest prefix.
 pub(in crate::local) fn template_for(
     connection: &Connection,
     scope: &Scope,

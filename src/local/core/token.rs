@@ -10,10 +10,10 @@ use crate::iam::Principal;
 use crate::local::core::download_url;
 use crate::local::core::error::Error;
 
-/// Tells this use of the secret from others.
+/// Purpose in the authentication code, which separates this use of the secret from others.
 const PURPOSE: &[u8] = b"authorization token\n";
 
-/// Length of the code in front of what a password says.
+/// Length of the authentication code in front of a password's content.
 const CODE: usize = 32;
 
 /// Key in the table `meta` for the number of times that all tokens were revoked.
@@ -22,11 +22,11 @@ const GENERATION: &str = "token-generation";
 /// Grant of a password.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::local) struct Grant {
-    /// The account whose registry is meant.
+    /// Account of the registry.
     pub(in crate::local) account: String,
     /// Region of that registry.
     pub(in crate::local) region: String,
-    /// The ARN of whoever it was made for.
+    /// ARN of the principal that it was made for.
     principal: String,
     /// In milliseconds since 1970.
     pub(in crate::local) expires_at: i64,

@@ -1,4 +1,4 @@
-//! Upload sessions, which both APIs share, so that either sees what the other began.
+//! Upload sessions, which both APIs share, so that each sees those begun by the other.
 
 use std::fs::File;
 
@@ -28,7 +28,7 @@ pub(in crate::local) fn begin_upload(
     Ok(id)
 }
 
-/// A session as the database has it, if it is there.
+/// Returns a session as recorded in the database, if it exists.
 pub(in crate::local) fn upload_of(
     local: &Local,
     reference: &RepositoryRef,
@@ -94,17 +94,17 @@ impl Session {
         Ok(Ok(Self { repository: reference.clone(), id: known.id, writer, most_bytes }))
     }
 
-    /// The bytes that the session has, with those that were written just now.
+    /// Returns the bytes of the session, including those just written.
     pub(in crate::local) fn size(&self) -> i64 {
         self.writer.size()
     }
 
-    /// Takes in what comes next.
+    /// Writes the next bytes.
     pub(in crate::local) fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
         Ok(self.writer.write(bytes)?)
     }
 
-    /// Records what was taken in; answers the session then, with its file, or `None` if it has ended meanwhile.
+    /// Records the written bytes; returns the session then, with its file, or `None` if it has ended meanwhile.
     /// `counts_short` remembers parts that Amazon ECR finds too small.
     pub(in crate::local) fn finish(
         self,

@@ -1,4 +1,4 @@
-//! Upstream registries of a pull through cache: what is wanted of them, and what became of it.
+//! Upstream registries of a pull through cache: what to fetch from them, and the results.
 
 use std::fmt;
 

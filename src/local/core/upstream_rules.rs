@@ -1,4 +1,4 @@
-//! Pull through cache rules: whether a repository has an upstream, and whether that must be asked.
+//! Pull through cache rules: the upstream of a repository, and whether it must be asked.
 
 use rusqlite::{Connection, params};
 
@@ -100,7 +100,7 @@ pub(in crate::local) fn code(wanted: &[UpstreamItem]) -> ErrorKind {
 }
 
 impl UpstreamFetch {
-    /// The refusal that says what has to be fetched.
+    /// Returns the error that names what has to be fetched.
     pub(in crate::local) fn unmet(self) -> Error {
         let text = format!("{} has to be asked first, and was not", self.rule.home);
         let code = code(&self.wanted);

@@ -12,13 +12,13 @@ use crate::local::core::upstream::{UpstreamError, UpstreamFetch, UpstreamItem, U
 use crate::local::store::time;
 use crate::store::registry::{Login, Network};
 
-/// Fetches at one time; each holds a few MiB.
+/// Limit of concurrent fetches; each holds a few MiB.
 const FETCHES: usize = 8;
 
-/// A registry that could not be reached is not asked again for what is here already before so much time has passed.
+/// Time during which an unreachable registry is not asked again for content that is present already.
 const PAUSE: Duration = Duration::from_mins(1);
 
-/// Images of which it is remembered that what is about them was looked up.
+/// Limit of the images whose look-up of referrers is remembered.
 const LISTED: usize = 10_000;
 
 pub(in crate::local) type SharedFetch = Shared<BoxFuture<'static, Result<(), UpstreamError>>>;

@@ -1,4 +1,4 @@
-//! Blobs: handed out whole and in ranges, and deleted.
+//! Requests for blobs: whole, ranges, and deletions.
 
 use std::ops::Range;
 use std::sync::Arc;

@@ -7,7 +7,7 @@ use crate::local::distribution::error::OciError;
 use crate::local::distribution::registry::Rules;
 use crate::local::store::time;
 
-/// The bearer token of those who have no credentials.
+/// Bearer token of clients without credentials.
 pub(in crate::local) const ANONYMOUS: &str = "anonymous";
 
 /// The name that every client logs in with.
@@ -22,12 +22,12 @@ pub(in crate::local) struct Identity {
     pub(in crate::local) region: String,
     /// A token gave account and region; otherwise both are defaults.
     pub(in crate::local) is_known: bool,
-    /// Whom policies are asked about.
+    /// Principal to authorize.
     pub(in crate::local) principal: Principal,
 }
 
-/// The password in an `Authorization` header: of `AWS` in the basic scheme; in the bearer scheme the password itself
-/// or a whole authorization token, which is what the public service takes.
+/// Returns the password in an `Authorization` header: of `AWS` in the basic scheme; in the bearer scheme the password
+/// itself or a whole authorization token, which the public service takes.
 pub(in crate::local) fn password(header: &str) -> Option<String> {
     let (scheme, value) = header.split_once(' ')?;
     let pair = || {

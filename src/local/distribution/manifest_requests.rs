@@ -46,8 +46,8 @@ pub(in crate::local) async fn manifest(
     }
 }
 
-/// Hands out a manifest. A large one stays in memory until the client has taken it: room for it is found before it is
-/// loaded, and one is loaded at a time.
+/// Answers with a manifest. A large one stays in memory until the client has taken it: room for it is found before it
+/// is loaded, and one is loaded at a time.
 async fn get(
     state: &Arc<State>,
     asked: &RegistryRequest,

@@ -24,13 +24,13 @@ const REFERRERS: usize = 500;
 /// Limit of the bytes of manifests read for one answer, beyond the first.
 const REFERRING_BYTES: usize = 1024 * 1024;
 
-/// A manifest in the store, with what its answer's head needs.
+/// Manifest in the store, with the data for its answer's headers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::local) struct StoredManifest {
     pub(in crate::local) digest: String,
     pub(in crate::local) media_type: String,
     pub(in crate::local) length: i64,
-    /// The manifest, unless only its head was asked for.
+    /// Content, empty if only the headers were requested.
     pub(in crate::local) content: String,
 }
 
@@ -206,7 +206,7 @@ impl Registry<'_> {
         Ok((page.into_iter().map(descriptor).collect(), next))
     }
 
-    /// The refusal that upstream has to be asked first. Who may not have anything fetched sees what is here.
+    /// Returns the error that upstream has to be asked first. Who may not have anything fetched sees what is here.
     fn referrers_upstream(
         &self,
         repository: &RepositoryRef,

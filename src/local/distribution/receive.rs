@@ -1,4 +1,4 @@
-//! Bytes on their way into an upload session: written and hashed while more come, never held.
+//! Reception of bytes for an upload session: written and hashed while more arrive, never held.
 
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
@@ -15,10 +15,10 @@ use crate::local::http::min_rate::{MinRate, Timeouts};
 /// one comes.
 const BATCH: usize = 256 * 1024;
 
-/// The least bytes in a second: an upload may come as slowly as a bad line brings it.
+/// Least rate of uploads, in bytes per second: as slow as a bad line.
 const SLOWEST: u64 = 4 * 1024;
 
-/// A session after a body, and what went wrong with the body.
+/// Session after a body, and the error of the body.
 pub(in crate::local) type Received = (Session, Result<(), OciError>);
 
 type Writing = JoinHandle<(Session, Result<(), OciError>)>;

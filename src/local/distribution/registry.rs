@@ -1,6 +1,5 @@
-//! Docker's registry API on the same store: what the OCI distribution specification calls blobs, manifests, tags and
-//! referrers, as one client may see and change them. HTTP is the affair of `requests`; what Amazon ECR's API does too
-//! is `core`'s.
+//! Docker's registry API on the store: blobs, manifests, tags and referrers of the OCI distribution specification, as
+//! one client may see and change them. HTTP is the affair of `requests`; what Amazon ECR's API does too is `core`'s.
 
 use std::net::IpAddr;
 
@@ -25,7 +24,7 @@ pub(in crate::local) struct Rules {
     pub(in crate::local) quirks: bool,
     /// Ask for no credentials.
     pub(in crate::local) anonymous: bool,
-    /// Whose registry is meant where credentials do not tell.
+    /// Account of the registry, if credentials do not tell.
     pub(in crate::local) account: String,
     /// Region of the registry.
     pub(in crate::local) region: String,

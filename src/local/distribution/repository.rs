@@ -20,7 +20,7 @@ const MAX_NAME: usize = 256;
 const MAX_PUBLIC_NAME: usize = 205;
 
 impl Registry<'_> {
-    /// The repository of a name in a URL, whether it is there or not.
+    /// Returns the repository of a name in a URL, which need not exist.
     pub(in crate::local) fn repository(&self, path: &str) -> Result<RepositoryRef, OciError> {
         if !is_name(path) {
             let text = format!("{path} is not the name of a repository");

@@ -131,7 +131,7 @@ impl RegistryRequest {
         with(state, self.client(None), work).await
     }
 
-    /// Like [`RegistryRequest::with`], for what takes a lot of memory.
+    /// Like [`RegistryRequest::with`], for work that takes a lot of memory.
     pub(in crate::local) async fn with_memory<T: Send + 'static>(
         &self,
         state: &Arc<State>,
@@ -140,7 +140,7 @@ impl RegistryRequest {
         state.large.run(as_client(state, self.client(None), work)?).await.unwrap_or_else(|| Err(failed()))
     }
 
-    /// Like [`RegistryRequest::with`], for what may have to be fetched from upstream first.
+    /// Like [`RegistryRequest::with`], for content that may have to be fetched from upstream first.
     pub(in crate::local) async fn through<T: Send + 'static>(
         &self,
         state: &Arc<State>,
@@ -153,7 +153,7 @@ impl RegistryRequest {
     }
 }
 
-/// The client of a request: who it is, is found out once.
+/// Client of a request, identified once.
 pub(in crate::local) struct Client<'a> {
     pub(in crate::local) head: &'a Parts,
     pub(in crate::local) who: &'a Arc<OnceLock<Identity>>,
@@ -260,7 +260,7 @@ pub(in crate::local) fn put(response: &mut Response<Body>, name: &'static str, v
     }
 }
 
-/// An answer whose length is told, so that it is the same for GET and HEAD.
+/// Returns an answer with its length, so that it is the same for GET and HEAD.
 pub(in crate::local) fn content(media_type: &str, bytes: String) -> Response<Body> {
     let length = bytes.len();
     let mut response = Response::new(response::whole(bytes));

@@ -1,4 +1,4 @@
-//! Upload sessions: the same that Amazon ECR's API has, so that either sees what the other began.
+//! Upload sessions, shared with Amazon ECR's API, so that each sees those begun by the other.
 
 use crate::local::core::registry_id::RepositoryRef;
 use crate::local::core::request::IfMissing;
@@ -9,7 +9,7 @@ use crate::local::distribution::blobs::digest;
 use crate::local::distribution::error::OciError;
 use crate::local::distribution::registry::Registry;
 
-/// Takes in what comes next of a session.
+/// Writes the next bytes of a session.
 pub(in crate::local) fn write(session: &mut Session, bytes: &[u8]) -> Result<(), OciError> {
     let length = i64::try_from(bytes.len()).unwrap_or(i64::MAX);
     if session.size().saturating_add(length) > session.most_bytes {
@@ -53,7 +53,7 @@ impl Registry<'_> {
         if cancel_upload(self.local, repository, id)? { Ok(()) } else { Err(unknown(id)) }
     }
 
-    /// Records what a session took in; answers how many bytes it has then.
+    /// Records the written bytes of a session; returns its size then.
     pub(in crate::local) fn keep(&self, session: Session) -> Result<i64, OciError> {
         Ok(self.finish(session)?.upload.size)
     }

@@ -1,4 +1,4 @@
-//! Bearer tokens: the token of the basic scheme, handed out once more. `GET` as docker asks, `POST` as OAuth 2 does.
+//! Bearer tokens: the basic scheme's token, issued again. `GET` as docker asks, `POST` as OAuth 2 does.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Uploads: begun, continued, asked after, completed and cancelled; whole in one request, or mounted.
+//! Requests of uploads: begin, continue, status, complete and cancel; whole in one request, or mounted.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -179,7 +179,7 @@ async fn open(
     Err(OciError::new(429, "TOOMANYREQUESTS", format!("another request is writing to upload {id}")))
 }
 
-/// Checks that a chunk begins where the session ends, and is as long as it says.
+/// Checks that a chunk begins where the session ends, and has the length in its header.
 fn in_order(asked: &RegistryRequest, name: &str, session: Session) -> Result<Session, OciError> {
     let Some(text) = asked.header(CONTENT_RANGE) else { return Ok(session) };
     let refuse = |status, text: String| {

@@ -100,7 +100,7 @@ async fn examine_operation(
     Ok((service, operation, claim))
 }
 
-/// Checks what can be checked of a request before its body is read.
+/// Checks a request as far as possible before its body is read.
 pub(super) async fn examine(state: &Arc<State>, head: &Parts) -> Result<UnverifiedRequest, ApiError> {
     let mut secret = None;
     if head.headers.contains_key(SECURITY_TOKEN) {

@@ -18,7 +18,7 @@ use crate::local::http::budget::Share;
 use crate::local::http::min_rate::MinRate;
 use crate::local::http::min_rate::Timeouts;
 
-/// The largest body: a part of 20 MiB takes 28 MB as base64, and what surrounds it is small.
+/// Limit of a body: a part of 20 MiB takes 28 MB as base64, and the rest of the request is small.
 pub(in crate::local) const MAX_BYTES: u64 = 32 * MIB as u64;
 /// All layer parts together, as far as they are kept: four of 10 MiB, or two of 20.
 const PARTS: usize = 42 * MIB;
@@ -43,7 +43,7 @@ pub(in crate::local) enum Error {
     /// The client sent slowly, and other requests needed the memory.
     #[error("the request's body came too slowly while others waited for its memory")]
     Starved,
-    /// The body is larger than what is asked for may be.
+    /// The body exceeds the operation's limit.
     #[error("a request may have {limit} bytes at most")]
     TooLarge {
         /// The most bytes.
@@ -116,7 +116,7 @@ impl Drop for Buffer {
     }
 }
 
-/// A body on its way, and the buffer for it.
+/// Body being read, with its buffer.
 #[derive(Debug)]
 pub(in crate::local) struct Reading<B> {
     pub(in crate::local) buffer: Buffer,
@@ -131,7 +131,8 @@ pub(in crate::local) struct Reading<B> {
 }
 
 impl<B: Body<Data = Bytes, Error: Display> + Unpin> Reading<B> {
-    /// Begins to read a body of at most `limit` bytes of which `shrink` (such as 3 of 4 bytes) is to be kept.
+    /// Begins to read a body of at most `limit` bytes, of which a fraction (`shrink`, such as 3 of 4 bytes) is
+    /// kept.
     pub(in crate::local) async fn begin(
         buffers: &Arc<Buffers>,
         body: B,
@@ -216,7 +217,7 @@ impl<B: Body<Data = Bytes, Error: Display> + Unpin> Reading<B> {
         Ok(())
     }
 
-    /// Reads the rest, which nobody wants, so that the client gets to read the answer.
+    /// Reads the rest and drops it, so that the client gets to read the answer.
     pub(in crate::local) async fn drain(&mut self) {
         drain(&mut self.body, self.timeouts).await;
     }

@@ -1,4 +1,4 @@
-//! JSON values within bounds: a megabyte of brackets must not become a hundred megabytes of lists.
+//! JSON values within limits: a megabyte of brackets must not become a hundred megabytes of lists.
 
 use std::cell::Cell;
 use std::fmt;
@@ -11,7 +11,7 @@ pub(super) const MAX_VALUES: usize = 100_000;
 /// Key under which serde_json passes a number whose digits are kept.
 const NUMBER: &str = "$serde_json::private::Number";
 
-/// Reads a value, and takes it and those within it off the number of values that may still come.
+/// Reads a value, and subtracts it and those within it from the number of values that may still come.
 pub(super) struct Bounded<'a>(pub(super) &'a Cell<usize>);
 
 impl<'de> DeserializeSeed<'de> for Bounded<'_> {

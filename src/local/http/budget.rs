@@ -1,4 +1,4 @@
-//! Memory that requests share: taken as bytes come, and taken away from whoever is slow while others wait.
+//! Memory shared by requests: acquired as bytes arrive, and withdrawn from slow requests while others wait.
 //!
 //! The oldest share may always grow, so that shares that wait for one another cannot stand still together. What all hold
 //! is at most the budget and one request more.
@@ -36,7 +36,7 @@ struct Entry {
     is_waiting: bool,
     since: Instant,
     moved: u64,
-    /// Told when the share has to be given up.
+    /// Notified when the share has to be given up.
     lost: Arc<Notify>,
 }
 

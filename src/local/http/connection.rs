@@ -1,4 +1,4 @@
-//! One connection: TLS where the server speaks it, HTTP, and a line in the log for each request.
+//! Connection of a client: TLS if the server has it, HTTP, and a log line for each request.
 
 use std::io;
 use std::panic::AssertUnwindSafe;
@@ -142,7 +142,7 @@ where
     }
 }
 
-/// An answer, also where a bug stops the one that was on its way: one request must not take others with it.
+/// Returns the answer, or an error if a bug stopped the handler: one request must not affect others.
 async fn guarded(answer: impl Future<Output = Response<Body>>) -> Response<Body> {
     AssertUnwindSafe(answer).catch_unwind().await.unwrap_or_else(|_| {
         response::api_error(ApiError::server("the embedded ECR failed on this request; its log says where"))

@@ -18,9 +18,9 @@ use crate::local::http::response::Body;
 const GRACE: Duration = Duration::from_millis(250);
 /// File descriptors that are not for connections.
 const OTHER_FILES: u64 = 24;
-/// File descriptors that a connection takes: its own, and those of the store while a request is answered.
+/// File descriptors of a connection: its own, and those of the store while a request is answered.
 const FILES: u64 = 4;
-/// There is room for a few connections, whatever the limit of files.
+/// Least number of connections, whatever the limit of files.
 const FEW: usize = 8;
 
 /// All connections of a server.
@@ -28,7 +28,7 @@ const FEW: usize = 8;
 pub(in crate::local) struct Connections {
     most: usize,
     all: Mutex<Table>,
-    /// Told when a connection ends or becomes idle.
+    /// Notified when a connection ends or becomes idle.
     changed: Notify,
 }
 
@@ -45,7 +45,7 @@ struct State {
     close: Arc<Notify>,
 }
 
-/// A connection's place among the others, until it is dropped.
+/// Registration of a connection, until it is dropped.
 #[derive(Debug)]
 pub(in crate::local) struct Connection {
     connections: Arc<Connections>,
@@ -71,7 +71,7 @@ impl Connections {
         Self { most: wanted.min(files.max(FEW)), all: Mutex::default(), changed: Notify::new() }
     }
 
-    /// A place for one more, once there is one.
+    /// Registers one more connection, once there is room.
     pub(in crate::local) async fn admit(self: &Arc<Self>) -> Connection {
         loop {
             let changed = self.changed.notified();
@@ -118,7 +118,7 @@ impl Connections {
 }
 
 impl Connection {
-    /// Told when the connection has to be closed.
+    /// Waits until the connection has to be closed.
     pub(in crate::local) fn close(&self) -> &Arc<Notify> {
         &self.close
     }

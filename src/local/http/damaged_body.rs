@@ -1,4 +1,4 @@
-//! Answers that do not arrive as they were meant.
+//! Bodies damaged by fault injection.
 
 use std::io;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::local::http::response::Body;
 /// Time for the bytes that passed to leave before the connection breaks.
 const LEAVE: Duration = Duration::from_millis(50);
 
-/// A body that is cut, dropped or slowed on the way out.
+/// Body that is cut, dropped or slowed.
 struct DamagedBody {
     body: Body,
     /// Number of bytes that still pass.
@@ -24,7 +24,7 @@ struct DamagedBody {
     action: Action,
 }
 
-/// An answer with what an action does to its body.
+/// Returns an answer whose body an action has damaged.
 pub(super) fn damaged(mut response: Response<Body>, action: Action) -> Response<Body> {
     let left = match action {
         Action::Drop(bytes) | Action::Truncate(bytes) => bytes,

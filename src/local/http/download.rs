@@ -1,4 +1,4 @@
-//! Blobs under signed URLs, as S3 hands out layers: no other permission, ranges, XML where something is wrong.
+//! Blobs under signed URLs, as S3 serves layers: no other permission, ranges, errors in XML.
 
 use crate::local::core::download_url;
 use crate::local::core::download_url::DOWNLOADS;
@@ -35,7 +35,7 @@ const KEPT: usize = 16;
 #[derive(Debug, Default)]
 pub(in crate::local) struct Pieces(Mutex<Vec<Vec<u8>>>);
 
-/// A piece of a blob on its way out, whose buffer goes back to the others.
+/// Piece of a blob being sent, whose buffer is used again.
 struct Piece {
     bytes: Vec<u8>,
     home: Arc<Pieces>,
@@ -123,7 +123,7 @@ fn put(headers: &mut HeaderMap, name: HeaderName, value: &str) {
     }
 }
 
-/// A blob that may be handed out.
+/// Authorized blob.
 struct Blob {
     file: File,
     size: u64,
@@ -215,7 +215,7 @@ pub(in crate::local) fn wanted(header: Option<&HeaderValue>, size: u64) -> Reque
     if range.is_empty() { RequestedRange::Nothing } else { RequestedRange::Part(range) }
 }
 
-/// A blob's file on its way out, and what is known of it.
+/// File of a blob being sent.
 struct Source {
     state: Arc<State>,
     file: File,
@@ -258,7 +258,7 @@ pub(in crate::local) async fn pieces(
 
 type Reading = JoinHandle<io::Result<(Source, Bytes)>>;
 
-/// Begins to read what follows, if anything does.
+/// Begins to read the next piece, if there is one.
 fn ahead(source: Source, range: &Range<u64>) -> Option<Reading> {
     let (range, piece) = (range.clone(), Piece::new(Arc::clone(&source.state.pieces)));
     (!range.is_empty()).then(|| tokio::task::spawn_blocking(move || read(source, &range, piece)))

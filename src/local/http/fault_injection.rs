@@ -111,7 +111,7 @@ fn action_of(text: &str) -> Result<Action, String> {
     })
 }
 
-/// The rules of a server with what they have seen.
+/// Rules of a server with their counters.
 #[derive(Debug)]
 pub(super) struct FaultRules(Mutex<Vec<(Rule, RuleCounters)>>);
 

@@ -11,11 +11,11 @@ use crate::image::host::{Ecr, is_this_machine};
 /// Clients that a server is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::local) enum Clients {
-    /// Whoever is on this machine.
+    /// Clients of this machine.
     ThisMachine,
-    /// Whoever is on a network that is trusted, such as that of a CI job.
+    /// Clients of a trusted network, such as that of a CI job.
     Network,
-    /// Whoever signs with a key that is known.
+    /// Clients that sign with a known key.
     Signing,
 }
 
@@ -92,7 +92,7 @@ fn without_port(host: &str) -> &str {
     }
 }
 
-/// Refuses bodies whose length could be read in two ways (RFC 9112, 6.1): a proxy may have read it in the other.
+/// Refuses bodies whose length is ambiguous (RFC 9112, 6.1): a proxy may have read it in the other way.
 fn check_framing(head: &Parts) -> Result<(), String> {
     let mut encodings = head.headers.get_all(TRANSFER_ENCODING).iter();
     let Some(encoding) = encodings.next() else { return Ok(()) };
@@ -103,7 +103,7 @@ fn check_framing(head: &Parts) -> Result<(), String> {
     Err("the request must have a Content-Length, or chunked as its only Transfer-Encoding".to_owned())
 }
 
-/// Refuses what a page of another origin sends. Clients that are no browsers send neither header.
+/// Refuses requests that a page of another origin sends. Clients that are no browsers send neither header.
 fn check_origin(head: &Parts, host: &str) -> Result<(), String> {
     let foreign =
         |origin: &str| Err(format!("a page of {} may not use this server", origin.escape_default()));

@@ -1,5 +1,5 @@
-//! The bodies of the services' API, read as they come: a blob member is decoded from its base64 on the way, so that a
-//! layer part is neither held as text nor read twice.
+//! Bodies of the services' API, read in a stream: a blob member is decoded from its base64 on the way, so that a layer
+//! part is neither held as text nor read twice.
 
 use hyper::body::Incoming;
 use sha2::{Digest as _, Sha256};
@@ -21,7 +21,7 @@ pub(super) struct Input {
     pub(super) text: Buffer,
     /// The bytes of the blob member.
     pub(super) blob: Option<Buffer>,
-    /// The hash of the body, where it was asked for.
+    /// Hash of the body, if requested.
     pub(super) hash: Option<[u8; 32]>,
 }
 
@@ -115,7 +115,7 @@ impl Scanner {
         Ok(())
     }
 
-    /// Takes what comes next of the blob; answers what comes after it.
+    /// Scans the blob's next bytes; returns those behind the blob.
     fn blob<'d>(&mut self, data: &'d [u8], blob: &mut Vec<u8>) -> Result<&'d [u8], ApiError> {
         let broken =
             || ApiError::new("SerializationException", format!("{} is not base64 text", self.member));
@@ -140,7 +140,7 @@ impl Scanner {
         Ok(&[])
     }
 
-    /// Takes what comes next of the rest, up to where the blob begins.
+    /// Scans the other next bytes, up to the beginning of the blob.
     fn rest<'d>(&mut self, data: &'d [u8], blob: &mut Vec<u8>) -> &'d [u8] {
         for (at, byte) in data.iter().enumerate() {
             if self.place == ScannerState::Structure && *byte == b'"' && self.begins_blob() {
@@ -191,7 +191,7 @@ impl Scanner {
     }
 }
 
-/// Base64 that comes in pieces, within a JSON string.
+/// Decoder of base64 in pieces, within a JSON string.
 #[derive(Debug, Default)]
 struct Base64 {
     /// Letters of a group of four that is not whole yet.

@@ -9,7 +9,8 @@ use tokio::time::Instant;
 pub struct Timeouts {
     /// For the head of a request, and for how long a connection may be idle before one.
     pub head: Duration,
-    /// For a body, beyond what its bytes take at the least rate; and for how long a client may take nothing of an answer.
+    /// For a body, beyond the time that its bytes take at the least rate; and for a client that reads nothing of an
+    /// answer.
     pub body: Duration,
 }
 
@@ -39,7 +40,7 @@ impl MinRate {
         self.received += bytes as u64;
     }
 
-    /// Takes no notice of a time in which nothing could come.
+    /// Leaves out a time in which nothing could arrive.
     pub(in crate::local) fn pause(&mut self, time: Duration) {
         self.begun += time;
     }

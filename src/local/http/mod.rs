@@ -1,4 +1,4 @@
-//! The embedded ECR over HTTP: for this machine, or for whoever reaches the address that it is told to listen on.
+//! Server of the embedded ECR, for this machine or for every client that reaches its address.
 //!
 //! `POST /` is the services' API (`api`), `/_blob/` hands out layers under signed URLs (`download`), `GET /healthz`
 //! says that the server is ready, `/v2/` is docker's registry API (`distribution`). Requests are answered on blocking
@@ -64,7 +64,7 @@ pub use options::{Log, Options};
 
 /// The account of a caller whose access key is not an account's number.
 pub const DEFAULT_ACCOUNT: &str = "000000000000";
-/// The region of a caller who does not sign.
+/// Region of callers who do not sign.
 pub const DEFAULT_REGION: &str = "us-east-1";
 
 /// Requests in handlers at one time; each has a database connection.
@@ -133,8 +133,8 @@ impl Server {
         self.address
     }
 
-    /// Answers requests until `stop` is done, then lets those under way finish. `ready` is told once the folder knows
-    /// of the server.
+    /// Answers requests until `stop` is done, then lets current ones finish. `ready` is told once the folder knows of
+    /// the server.
     pub async fn run(
         self,
         ready: impl FnOnce() -> io::Result<()>,

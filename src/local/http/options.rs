@@ -21,7 +21,7 @@ pub struct Options {
     pub address: SocketAddr,
     /// The account of callers whose access key is not an account's number.
     pub account: String,
-    /// The region of callers who do not say one.
+    /// Region of callers who give none.
     pub region: String,
     /// Ask for no credentials in docker's API.
     pub anonymous: bool,
@@ -37,13 +37,13 @@ pub struct Options {
     pub enforces_policies: bool,
     /// Time limits for clients.
     pub timeouts: Timeouts,
-    /// Connections at one time, as far as the process may have files open; where there are more, idle ones give way.
+    /// Limit of connections, reduced to the files that the process may have open; beyond it, idle ones are closed.
     pub connections: usize,
     /// Faults to inject.
     pub faults: Vec<Rule>,
     /// Serve everybody who reaches an address that is not this machine's alone.
     pub trusts_network: bool,
-    /// Names by which a server that asks for no signatures may be asked for, beside its own.
+    /// Further host names of a server that asks for no signatures.
     pub hosts: Vec<String>,
     /// Interval of lifecycle evaluations, of which the first is at the start; `None` for none.
     pub lifecycle_every: Option<Duration>,

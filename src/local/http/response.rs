@@ -74,7 +74,7 @@ pub(in crate::local) fn json(status: StatusCode, media_type: &'static str, value
     plain(status, media_type, whole(value.to_string()))
 }
 
-/// The answer to a request that is not for this server, in the form of what was asked.
+/// Returns the answer to a request that is not for this server, in the form of the requested API.
 pub(in crate::local) fn forbidden(head: &Parts, reason: &str) -> Response<Body> {
     if head.uri.path().starts_with("/v2") {
         let body = json!({ "errors": [{ "code": "DENIED", "message": reason }] });
@@ -87,7 +87,7 @@ pub(in crate::local) fn forbidden(head: &Parts, reason: &str) -> Response<Body> 
 #[derive(Debug, Clone)]
 pub(in crate::local) struct Reason(pub(in crate::local) String);
 
-/// A refusal, as the services' API words it.
+/// Returns an error in the form of the services' API.
 pub(in crate::local) fn api_error(error: ApiError) -> Response<Body> {
     let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut members = json!({ "__type": error.code, "message": error.message.clone() });

@@ -1,5 +1,5 @@
-//! One thread for work that takes a lot of memory, one piece of it after the other: threads that each have a pool of the
-//! allocator would together keep many times of what is ever in use.
+//! Thread for work that takes a lot of memory, one piece after the other: threads that each have a pool of the
+//! allocator would together keep many times the memory in use.
 
 use std::io;
 use std::sync::mpsc::{Sender, channel};

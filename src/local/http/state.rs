@@ -41,7 +41,7 @@ pub(in crate::local) struct State {
 }
 
 impl State {
-    /// Writes to the log what this machine failed with.
+    /// Logs the failure of this machine.
     pub(in crate::local) fn tell(&self, words: impl std::fmt::Display) {
         if let Some(log) = &self.log {
             (log.write)(&words.to_string());

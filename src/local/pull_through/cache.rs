@@ -20,11 +20,11 @@ use crate::local::store::time;
 /// Occasion that a creation template must be for.
 const OCCASION: &str = "PULL_THROUGH_CACHE";
 
-/// An image on its way in.
+/// Image being stored.
 pub(in crate::local) struct FetchedImage<'a> {
     pub(in crate::local) media_type: &'a str,
     pub(in crate::local) bytes: &'a [u8],
-    /// Digest by which it is asked for, whatever the algorithm.
+    /// Digest by which it is requested, of whatever algorithm.
     pub(in crate::local) digest: &'a Digest,
 }
 
@@ -74,7 +74,7 @@ pub(in crate::local) fn put(
     }
 }
 
-/// Records that a tag was looked up just now, where it is here.
+/// Records the look-up of a tag, if it is present.
 pub(in crate::local) fn looked_up(local: &Local, scope: &Scope, name: &str, tag: &str) -> Result<(), Error> {
     local.write(|transaction| mark(transaction, scope, name, tag))
 }
@@ -113,7 +113,7 @@ fn named(connection: &Connection, repository: &Repository, image: &Name) -> Resu
     }
 }
 
-/// Takes an image over from another registry of the store, whose blobs are here already; answers whether it is there.
+/// Copies an image from another registry of the store, whose blobs are present; returns whether it exists.
 pub(in crate::local) fn take_over(
     local: &Local,
     source: &RepositoryRef,
@@ -146,7 +146,7 @@ pub(in crate::local) fn take_over(
     })
 }
 
-/// The digests of what is about an image.
+/// Returns the digests of an image's referrers.
 pub(in crate::local) fn about(
     local: &Local,
     scope: &Scope,

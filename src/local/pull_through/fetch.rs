@@ -1,4 +1,4 @@
-//! Fetching: manifests and blobs come over the network, are verified, and only then are here for anybody to see.
+//! Fetching: manifests and blobs arrive over the network, are verified, and become visible only then.
 
 use std::sync::Arc;
 
@@ -38,7 +38,7 @@ const MAX_REFERRERS: usize = 100;
 /// Docker's name in its configuration for the host that AWS names for Docker Hub.
 const DOCKER_HUB: (&str, &str) = ("registry-1.docker.io", "docker.io");
 
-/// Fetches one thing and keeps it.
+/// Fetches one item and stores it.
 pub(in crate::local) async fn fetch(
     local: &Arc<Local>,
     need: &UpstreamFetch,
@@ -128,7 +128,7 @@ async fn login(local: &Arc<Local>, host: &str, has_secret: bool) -> Result<Login
     .await
 }
 
-/// One upstream repository, and what is to become of it here.
+/// Fetch from one upstream repository, with its destination.
 struct Fetch {
     local: Arc<Local>,
     need: UpstreamFetch,
@@ -319,7 +319,7 @@ fn open(local: &Local, need: &UpstreamFetch) -> Result<Session, UpstreamError> {
     Session::open(local, &need.reference(), &id)?.map_err(failed)
 }
 
-/// Makes a session a blob, if its bytes are those of the digest.
+/// Turns a session into a blob, if its bytes match the digest.
 fn complete(local: &Local, session: Session, digest: &Digest) -> Result<(), UpstreamError> {
     let ended = || UpstreamError::new(UpstreamErrorKind::LocalStorage, "the upload has ended meanwhile");
     let finished: FinishedUpload = session.finish(&Request::of_service(local), false)?.ok_or_else(ended)?;

@@ -1,4 +1,4 @@
-//! One fetch for all who want the same at the same time, and pauses for registries that do not answer.
+//! Shared fetches: one for all concurrent requests of the same item, and pauses for registries that do not answer.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -20,8 +20,8 @@ impl Drop for SharedFetchGuard {
 }
 
 impl Upstreams {
-    /// Fetches one thing, or waits for who does so already. It goes on where nobody waits any longer: whoever asks
-    /// again finds more of it here.
+    /// Fetches one item, or waits for another request that does so already. It goes on where nobody waits any longer:
+    /// whoever asks again finds more of it here.
     pub(in crate::local) async fn fetch(
         &self,
         local: &Arc<Local>,

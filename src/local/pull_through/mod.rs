@@ -1,4 +1,5 @@
-//! Pull through cache: what a repository lacks is fetched from the registry upstream of it, verified and kept.
+//! Pull through cache: content that a repository lacks is fetched from the registry upstream of it, verified and
+//! stored.
 
 pub(in crate::local) mod cache;
 pub(in crate::local) mod fetch;
@@ -12,7 +13,7 @@ use crate::local::core::error::Error;
 use crate::local::core::local::Local;
 use crate::local::core::upstream::{FetchResults, UpstreamFetch};
 
-/// Fetches what a request needs; returns what could not be fetched, and why.
+/// Fetches the items that a request needs; returns the failed ones with the reasons.
 async fn settle(local: &Arc<Local>, need: &UpstreamFetch) -> FetchResults {
     let mut fetch_results = FetchResults::default();
     for wanted in &need.wanted {
@@ -33,9 +34,9 @@ fn settle_blocking(local: &Arc<Local>, need: &UpstreamFetch) -> Result<FetchResu
     done.unwrap_or_else(|_| Err(Error::storage("the embedded ECR failed on what is upstream")))
 }
 
-/// An error that may name what has to be fetched from upstream before the request can be answered.
+/// Error that may name an item to fetch from upstream before the request can be answered.
 pub(in crate::local) trait NeedsUpstream {
-    /// Takes out what has to be fetched; `None` if the error is final.
+    /// Takes the item to fetch; `None` if the error is final.
     fn take_need(&mut self) -> Option<Box<UpstreamFetch>>;
 }
 

@@ -1,4 +1,4 @@
-//! The files of a store: blobs by their content, and the uploads that become blobs.
+//! Files of a store: blobs by their content, and the uploads that become blobs.
 //!
 //! A blob gets its final name only when it is whole and verified, and only inside the database transaction that
 //! records it. So a process that sweeps unrecorded files inside a transaction of its own can never meet one that is
@@ -27,13 +27,13 @@ const PIECE: usize = 64 * 1024;
 #[derive(Debug)]
 pub(in crate::local) struct Blobs {
     folder: PathBuf,
-    /// The files that are known to be what they should.
+    /// Files that are known to match their digests.
     pub(in crate::local) verified: Verified,
     is_durable: bool,
 }
 
 impl Blobs {
-    /// Uses a store's folder, making what is missing in it.
+    /// Opens a store's folder, creating missing parts.
     pub(in crate::local) fn open(folder: &Path) -> io::Result<Self> {
         for algorithm in [Algorithm::Sha256, Algorithm::Sha512] {
             create_private(&folder.join("blobs").join(algorithm.name()))?;
@@ -84,13 +84,13 @@ impl Blobs {
         }
     }
 
-    /// Removes an upload's bytes; that they are gone already is no error.
+    /// Removes an upload's bytes; it is no error if they are gone already.
     pub(in crate::local) fn remove_upload(&self, id: &str) -> io::Result<()> {
         forgiving(fs::remove_file(self.upload_path(id)))
     }
 
-    /// Gives a finished upload, whose bytes are settled already, its place among the blobs. It replaces a file that is
-    /// there already: that one may be damaged.
+    /// Moves a finished upload, whose bytes are settled already, to its path among the blobs. It replaces a file that
+    /// is there already: that one may be damaged.
     pub(in crate::local) fn keep(&self, id: &str, digest: &str) -> io::Result<()> {
         let missing = || io::Error::new(io::ErrorKind::InvalidInput, "not the digest of a blob");
         let path = self.path(digest).ok_or_else(missing)?;
@@ -144,8 +144,8 @@ impl Blobs {
     }
 }
 
-/// Writes bytes at a place in a file and adds them to a hash, piece by piece: what was hashed is still in the
-/// processor's cache when it is written.
+/// Writes bytes at an offset in a file and adds them to a hash, piece by piece: the hashed bytes are still in the
+/// processor's cache when they are written.
 pub(in crate::local) fn write_at(
     mut file: &File,
     offset: u64,
@@ -184,7 +184,7 @@ pub(in crate::local) fn read_pieces(mut file: &File, mut take: impl FnMut(&[u8])
     }
 }
 
-/// Makes a folder that only its owner can enter, and those above it as they come.
+/// Creates a folder that only its owner can enter, and missing ones above it.
 pub(in crate::local) fn create_private(folder: &Path) -> io::Result<()> {
     if folder.is_dir() {
         return Ok(());
@@ -195,7 +195,7 @@ pub(in crate::local) fn create_private(folder: &Path) -> io::Result<()> {
     }
 }
 
-/// "File exists", said of a folder that is being made, is true but no help.
+/// Rewords "File exists", which is no help about a folder that is being created.
 fn in_the_way(error: io::Error) -> io::Error {
     match error.kind() {
         io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => {

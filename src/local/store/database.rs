@@ -141,12 +141,12 @@ impl Database {
         self.reserve.hold();
     }
 
-    /// Gives up a little of the reserve for what reading cannot do without; false if there was none.
+    /// Releases a little of the reserve, without which reading fails on a full disk; false if there was none.
     pub(in crate::local) fn lend_reserve(&self) -> bool {
         self.reserve.lend()
     }
 
-    /// Gives the space of the log back to the disk, as far as nobody reads from it.
+    /// Returns the log's space to the disk, as far as no reader needs it.
     fn merge_log(&self) {
         if let Ok(connection) = self.take() {
             // What is not merged now is merged by a later commit.
@@ -262,7 +262,7 @@ impl Database {
     }
 }
 
-/// Gives a store that an older program made what it lacks. Another process may have done so meanwhile.
+/// Upgrades the schema of an older store. Another process may have done so meanwhile.
 fn upgrade(connection: &mut Connection) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let found = usize::try_from(pragma(&transaction, "user_version")?).unwrap_or_default();

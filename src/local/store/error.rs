@@ -39,7 +39,7 @@ pub enum Error {
         /// The problem.
         reason: String,
     },
-    /// The database failed in a way that does not mean damage.
+    /// The database failed for another reason than damage.
     #[error("database {} cannot be used: {reason}", path.display())]
     Database {
         /// The database file.
@@ -50,7 +50,7 @@ pub enum Error {
     /// The address to listen on is taken or not ours.
     #[error("cannot listen on {address}: {}", listening(cause, address))]
     Listen {
-        /// The address that was asked for.
+        /// Requested address.
         address: String,
         /// The system's error.
         cause: io::Error,
@@ -85,7 +85,7 @@ impl Error {
         move |cause| Self::Folder { folder, cause }
     }
 
-    /// Sorts what SQLite says while a database is being opened.
+    /// Sorts SQLite's errors of opening a database.
     pub(in crate::local) fn database(path: &Path, error: &rusqlite::Error) -> Self {
         use rusqlite::ErrorCode as Code;
         let path = path.to_owned();

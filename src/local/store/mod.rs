@@ -1,4 +1,4 @@
-//! The state: the database, blobs, and uploads on their way to become blobs.
+//! State of the embedded ECR: the database, blobs, and uploads that become blobs.
 
 pub(in crate::local) mod blobs;
 pub(in crate::local) mod database;
@@ -29,7 +29,7 @@ pub(in crate::local) struct Store {
 }
 
 impl Store {
-    /// Opens the store in a folder, which is there, making what is missing in it.
+    /// Opens the store in an existing folder, creating missing parts.
     pub(in crate::local) fn open(folder: &Path) -> Result<Self, error::Error> {
         let database = Database::open(folder)?;
         let failed = |cause: io::Error| error::Error::folder(folder)(cause);
@@ -37,7 +37,7 @@ impl Store {
         Ok(Self { database, blobs, hashes: Hashes::default() })
     }
 
-    /// Makes what is acknowledged from now on survive a power cut too, by waiting for the disk.
+    /// Makes later writes survive a power cut too, by waiting for the disk.
     pub(in crate::local) fn make_durable(&mut self) {
         self.database.make_durable();
         self.blobs.make_durable();

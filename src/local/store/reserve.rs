@@ -1,5 +1,5 @@
-//! Space on the disk that is kept aside, so that a store on a full disk can still be read from and emptied: what
-//! deletes writes to the database's log before it frees anything, and even reading needs the log's index.
+//! Reserved disk space, with which a store on a full disk can still be read and emptied: deletions write to the
+//! database's log before they free anything, and even reading needs the log's index.
 
 use std::fs::{self, File};
 use std::io;
@@ -14,19 +14,19 @@ const SIZE: u64 = 8 * 1024 * 1024;
 /// Bytes that are given back for reading: the index of the log begins with 32 KiB.
 const LOAN: u64 = 64 * 1024;
 
-/// A file of a store that holds nothing.
+/// File without content that occupies the space.
 #[derive(Debug)]
 pub(in crate::local) struct Reserve {
     path: PathBuf,
 }
 
 impl Reserve {
-    /// The reserve of the store in `folder`, whether it is held or not.
+    /// Returns the reserve of the store in `folder`, held or not.
     pub(in crate::local) fn of(folder: &Path) -> Self {
         Self { path: folder.join("reserve") }
     }
 
-    /// Takes the space, or what is missing of it. A disk that has no room goes without.
+    /// Allocates the space, or the missing part of it. A disk that has no room goes without.
     pub(in crate::local) fn hold(&self) {
         if !fs::metadata(&self.path).is_ok_and(|file| file.len() >= SIZE) {
             // There is nothing to do about it; the next upload or deletion tries again.
@@ -34,7 +34,7 @@ impl Reserve {
         }
     }
 
-    /// Takes what was lent or released before, if there has been a reserve.
+    /// Allocates the space that was released before, if there has been a reserve.
     pub(in crate::local) fn hold_again(&self) {
         if self.path.exists() {
             self.hold();

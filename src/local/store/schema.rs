@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use rusqlite::Connection;
 
-/// The schema, version by version: a new store gets all of them, an older one those that it lacks.
+/// Schema, version by version: a new store gets all of them, an older one the missing ones.
 pub(in crate::local) const SCHEMA: [&str; 4] = [
     include_str!("schema.sql"),
     include_str!("schema_2.sql"),
@@ -18,8 +18,8 @@ pub(in crate::local) const VERSION: i32 = 4;
 /// Marks the file as ours: `ecr!`.
 pub(in crate::local) const APPLICATION: i32 = 0x6563_7221;
 
-/// Says what a database has that one of ours of its version does not have, or lacks, or that it is damaged; `None` if
-/// it is sound. A version that this program does not know is left to who opens the database.
+/// Describes the damage of a database, or its difference from ours of the same version; `None` if it is sound. A
+/// version that this program does not know is left to who opens the database.
 pub(in crate::local) fn foreign(connection: &Connection) -> rusqlite::Result<Option<String>> {
     let pragma = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
     let (application, version) = (pragma("application_id")?, pragma("user_version")?);

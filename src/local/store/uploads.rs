@@ -1,4 +1,4 @@
-//! Upload sessions: the bytes of a layer on their way in.
+//! Upload sessions: received bytes of a layer.
 //!
 //! A session's row says how many bytes and parts it has; its file holds them. The file's lock serialises the parts of
 //! one session, whichever process they come to. The hash runs along while the parts come to one process in sequence,
@@ -18,7 +18,7 @@ use crate::local::store::hex::hex;
 use crate::local::store::storage_error::{StorageError, TransactionError};
 use crate::local::store::{blobs, time};
 
-/// Every part but the last has at least so many bytes; told only at the end.
+/// Least size of all parts but the last, in bytes; checked only at the end.
 pub(in crate::local) const MIN_PART: i64 = 5 * 1024 * 1024;
 
 /// A session that nothing was sent to for so many milliseconds is forgotten: a day.
@@ -60,8 +60,8 @@ pub(in crate::local) struct Upload {
 }
 
 impl Upload {
-    /// Begins a session, and forgets those that were left alone for too long; answers the new one's identifier and
-    /// the identifiers of the forgotten.
+    /// Begins a session, and removes those unused for too long; returns the new one's identifier and those of the
+    /// removed.
     pub(in crate::local) fn begin(
         connection: &Connection,
         repository: i64,
@@ -79,7 +79,7 @@ impl Upload {
         Ok((id, forgotten.collect::<Result<_, _>>()?))
     }
 
-    /// A session of a repository, if it is there.
+    /// Finds a session of a repository.
     pub(in crate::local) fn find(
         connection: &Connection,
         repository: i64,
@@ -100,7 +100,7 @@ impl Upload {
         Ok(upload.optional()?)
     }
 
-    /// Checks that a session's file holds what was recorded. It does not where the session became a blob in a
+    /// Checks that a session's file has the recorded bytes. It does not where the session became a blob in a
     /// transaction that then failed, and where a power cut took what was never flushed.
     pub(in crate::local) fn check_bytes(&self, file: &File) -> Result<(), StorageError> {
         let length = i64::try_from(file.metadata()?.len()).unwrap_or(i64::MAX);
@@ -200,7 +200,7 @@ impl Upload {
         Ok(added == 1)
     }
 
-    /// Cuts off what was written but never recorded, and answers the digest of the rest.
+    /// Truncates the unrecorded bytes, and returns the digest of the rest.
     pub(in crate::local) fn digest(&self, store: &Store, file: &File) -> Result<String, StorageError> {
         let size = u64::try_from(self.size).unwrap_or_default();
         if file.metadata()?.len() != size {
@@ -215,7 +215,7 @@ impl Upload {
     }
 }
 
-/// Bytes of any number on their way into a session, whose file nobody else has meanwhile.
+/// Writer of a session's bytes, whose file is locked meanwhile.
 #[derive(Debug)]
 pub(in crate::local) struct Writer {
     upload: Upload,
@@ -230,7 +230,7 @@ impl Writer {
         Self { upload, file, hash, length: 0 }
     }
 
-    /// Takes in what comes next. What a failed write leaves does not count.
+    /// Writes the next bytes. What a failed write leaves does not count.
     pub(in crate::local) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         let start = u64::try_from(self.upload.size).unwrap_or_default();
         let offset = start + u64::try_from(self.length).unwrap_or_default();
@@ -245,13 +245,13 @@ impl Writer {
         Ok(())
     }
 
-    /// The bytes of the session with those that were written.
+    /// Returns the bytes of the session, including the written ones.
     pub(in crate::local) fn size(&self) -> i64 {
         self.upload.size + self.length
     }
 
-    /// Records what was written as one part; answers the session as it is then, with its file, or nothing where it
-    /// has ended meanwhile. `sized` counts parts that are too small.
+    /// Records the written bytes as one part; returns the session then, with its file, or nothing if it has ended
+    /// meanwhile. `sized` counts parts that are too small.
     pub(in crate::local) fn finish(
         self,
         store: &Store,

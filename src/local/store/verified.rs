@@ -37,7 +37,7 @@ impl FileStamp {
 #[derive(Debug, Default)]
 pub(in crate::local) struct Verified {
     known: Mutex<HashMap<Digest, FileStamp>>,
-    /// Held while a file is read for nothing but its hash, so that several who ask for parts of it wait for one hash.
+    /// Held while a file is only hashed, so that several requests for parts of it wait for one hash.
     hashing: Mutex<()>,
 }
 
@@ -47,7 +47,7 @@ impl Verified {
         self.known().get(digest) == Some(&stamp)
     }
 
-    /// Remembers that a file was found to be what it should.
+    /// Records that a file matches its digest.
     pub(in crate::local) fn remember(&self, digest: Digest, stamp: FileStamp) {
         let mut known = self.known();
         if known.len() >= MAX_COUNT {
@@ -56,7 +56,7 @@ impl Verified {
         known.insert(digest, stamp);
     }
 
-    /// Hashes a file unless it is known; what it is instead of what it should be is the error.
+    /// Hashes a file unless it is known to match; the error describes the mismatch.
     pub(in crate::local) fn check(&self, digest: &Digest, file: &File) -> io::Result<()> {
         let stamp = FileStamp::of(&file.metadata()?);
         let _turn = self.hashing.lock().unwrap_or_else(PoisonError::into_inner);
@@ -68,7 +68,7 @@ impl Verified {
         self.settle(digest, stamp, &hasher.finish())
     }
 
-    /// Compares what a file with this stamp was found to be with what it should be.
+    /// Compares a file's hash with its digest, and records a match of the file with this stamp.
     pub(in crate::local) fn settle(
         &self,
         digest: &Digest,
@@ -87,7 +87,7 @@ impl Verified {
     }
 }
 
-/// Reason for content that is not what it should be.
+/// Describes content that does not match its digest.
 pub(in crate::local) fn damage(digest: &Digest, found: &Digest) -> String {
     format!(
         "{digest} is damaged on the disk, where it has the digest {found}; push it again (`ecr local check` lists all)"

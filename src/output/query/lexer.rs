@@ -96,7 +96,7 @@ impl Kind {
     }
 }
 
-/// One token: its value is its text, or what it stands for.
+/// Token, with its text or the value of it.
 #[derive(Debug, Clone)]
 pub(super) struct Token {
     pub(super) kind: Kind,

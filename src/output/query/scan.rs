@@ -41,7 +41,7 @@ pub(super) fn string(quoted: &str) -> Result<String, &'static str> {
     }
 }
 
-/// Reads what follows `\u`: one code unit, or two that make a pair. Another character stands for half a pair.
+/// Reads the digits after `\u`: one code unit, or two that make a pair. Another character stands for half a pair.
 fn escaped(characters: &mut std::str::Chars<'_>) -> Result<char, &'static str> {
     let first = unit(characters).ok_or("Invalid \\uXXXX escape")?;
     if !(0xd800..0xdc00).contains(&first) {

@@ -1,4 +1,4 @@
-//! Dates in words: the forms of RFC 3339, ISO 8601 and RFC 822 that services send, read as Python's dateutil reads
+//! Parser of dates: the forms of RFC 3339, ISO 8601 and RFC 822 that services send, read as Python's dateutil reads
 //! them. Its many guesses at other forms are not repeated here.
 
 use super::iso_text;

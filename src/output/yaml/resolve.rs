@@ -66,7 +66,7 @@ fn is_time(text: &str) -> bool {
     (long && reader.0.is_empty()) || reader.time() == Some(())
 }
 
-/// Reads from the front; every method answers `None` when the text goes on otherwise.
+/// Reader from the front; every method returns `None` if the text is otherwise.
 struct Reader<'a>(&'a str);
 
 impl Reader<'_> {

@@ -57,7 +57,7 @@ fn is_printable(character: char) -> bool {
     matches!(character, '\n' | ' '..='~' | '\u{a0}'..='\u{fefe}' | '\u{ff00}'..='\u{fffd}')
 }
 
-/// The simplest style that can hold a text.
+/// Returns the simplest style that can represent a text.
 fn allowed(text: &str) -> Style {
     let indicators = text.starts_with("---") || text.starts_with("...") || has_indicators(text);
     let special = !text.chars().all(is_printable);

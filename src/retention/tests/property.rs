@@ -1,4 +1,4 @@
-//! Random repositories and random criteria: what the plan may never do, told independently of how it is made.
+//! Random repositories and random criteria: what a plan may never do, checked independently of how it is made.
 //!
 //! `PROPTEST_CASES=1000000 cargo test --lib retention::tests::property` runs longer. A failure names its seed, and
 //! `RETENTION_SEED` runs it alone.
@@ -19,7 +19,7 @@ const CASES: u64 = 20_000;
 const NOW: i64 = 1_700_000_000;
 const HOUR: i64 = 3600;
 
-/// A repository, its criteria, and who needs what.
+/// Repository, criteria, and protected images.
 struct Case {
     graph: Graph,
     criteria: Criteria,
@@ -172,7 +172,7 @@ fn is_chosen(case: &Case, at: usize) -> bool {
     tags && matches && old && unused
 }
 
-/// An image with what it lists, and with companions what is about any of these.
+/// Returns the images below an image: its children, and with companions the companions of any of these.
 fn below(graph: &Graph, at: usize, companions: bool) -> HashSet<usize> {
     let mut all = HashSet::from([at]);
     loop {

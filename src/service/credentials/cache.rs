@@ -1,4 +1,4 @@
-//! AWS CLI's folder of fetched credentials, `~/.aws/cli/cache`: what one program fetched the other need not.
+//! AWS CLI's folder of fetched credentials, `~/.aws/cli/cache`, shared with it.
 
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
@@ -21,7 +21,8 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    /// The entry for what these arguments fetch; `arguments` is the JSON text that AWS CLI would hash.
+    /// Returns the entry for credentials fetched with these arguments; `arguments` is the JSON text that AWS CLI
+    /// would hash.
     pub(super) fn of(settings: &Settings, arguments: &str) -> Self {
         let folder = settings.home().map(|home| home.join(".aws/cli/cache"));
         Self { file: folder.map(|folder| folder.join(format!("{}.json", hash(arguments)))) }

@@ -1,4 +1,4 @@
-//! Whose credentials they are, as the Security Token Service says. No policy can deny the question.
+//! Identity of credentials, from the Security Token Service. No policy can deny the question.
 
 use super::super::error::Error;
 use super::super::transport::Transport;
@@ -31,7 +31,7 @@ impl CredentialChain {
         })
     }
 
-    /// Says where the credentials come from, without them; `None` where there are none.
+    /// Describes the source of the credentials; `None` if there are none.
     pub(in crate::service) async fn source(&self, http: &Transport) -> Result<Option<String>, Error> {
         let place = self.place(http).await?;
         Ok(place.as_ref().map(super::CredentialSource::described))

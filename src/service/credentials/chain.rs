@@ -9,7 +9,7 @@ use super::github;
 use super::role::Role;
 use crate::settings::{Entry, Section, Settings};
 
-/// The place that is configured; `None` leaves the machine itself to be asked.
+/// Returns the configured source; `None` leaves the container or machine to be asked.
 pub(super) fn configured(settings: &Settings) -> Result<Option<CredentialSource>, Error> {
     if !settings.profile_is_explicit()
         && let Some(credentials) = of_environment(settings)?

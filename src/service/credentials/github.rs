@@ -21,7 +21,7 @@ const SECRET: &str = "ACTIONS_ID_TOKEN_REQUEST_TOKEN";
 /// The name of a role's session where none is configured, as that of AWS's own action.
 const SESSION: &str = "GitHubActions";
 
-/// The role for this job; `None` where no role is asked for, or where the job may ask for no token.
+/// Returns the role for this job; `None` if no role is requested, or the job may ask for no token.
 pub(super) fn configured(settings: &Settings) -> Option<CredentialSource> {
     let role = settings.filled_variable("AWS_ROLE_ARN")?;
     settings.filled_variable(URL)?;

@@ -1,5 +1,5 @@
-//! The metadata service of an EC2 instance, asked as botocore asks it: with a token where it gives one (version 2), and
-//! without where it does not (version 1), unless that is switched off.
+//! Metadata service of an EC2 instance, asked as botocore asks it: with a token if it gives one (version 2), and
+//! without otherwise (version 1), unless that is switched off.
 
 use std::time::{Duration, SystemTime};
 
@@ -72,8 +72,8 @@ impl InstanceMetadata {
         Ok(self.text(REGION, token.as_deref()).await?.map(|text| text.trim().to_owned()))
     }
 
-    /// The token for what is asked next, itself `None` for version 1. Nothing where the request was malformed for the
-    /// service, which then is none.
+    /// Returns the token for the next requests, itself `None` for version 1. Nothing where the request was malformed
+    /// for the service, which then is none.
     #[allow(
         clippy::option_option,
         reason = "to be asked without a token is something else than not to be asked"

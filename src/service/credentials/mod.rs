@@ -1,5 +1,5 @@
-//! Credentials, from the places and in the order of AWS CLI v2: environment, role of the profile, web
-//! identity, SSO, credentials file, login session, process, configuration file, job of GitHub Actions, container, machine.
+//! Credentials, from the sources and in the order of AWS CLI v2: environment, role of the profile, web identity, SSO,
+//! credentials file, login session, process, configuration file, job of GitHub Actions, container, machine.
 //!
 //! Finding a place costs files at most; what costs a request (a role, SSO) is fetched when a request is about to be
 //! signed, so that a wrong input is told before. What was fetched is kept, here while the process lives and, for
@@ -184,7 +184,7 @@ impl CredentialChain {
         self.place.get_or_try_init(|| self.find(http)).await
     }
 
-    /// The first place that has credentials. Those that tell only by being asked are asked.
+    /// Returns the first source that has credentials. Those that tell only by being asked are asked.
     async fn find(&self, http: &Transport) -> Result<Option<CredentialSource>, Error> {
         let place = chain::configured(&self.settings)?.unwrap_or(CredentialSource::Instance);
         self.settings.log().line("service.credentials", || format!("credentials are {}", place.described()));

@@ -10,7 +10,7 @@ use super::super::{os_error, wire};
 use super::time;
 use crate::model::json;
 
-/// Runs the program and reads what it prints.
+/// Runs the program and reads its output.
 pub(super) fn credentials(command: &str, account: Option<&str>) -> Result<Credentials, Error> {
     let printed = printed(command)?;
     if let Some(kind) = wire::no_structure(200, &printed) {

@@ -1,4 +1,4 @@
-//! Credentials that somebody else hands out: SSO, a login session, a program, the container, the machine.
+//! Credentials from other programs: SSO, a login session, a process, the container, the machine.
 
 use std::net::IpAddr;
 use std::sync::atomic::Ordering;
@@ -47,7 +47,7 @@ fn configuration(settings: &Settings, http: &Transport) -> Result<ProviderConfig
         .with_region(settings.region()?.map(Region::new)))
 }
 
-/// Credentials that the container's surroundings hand out.
+/// Fetches credentials from the container's environment.
 pub(super) async fn of_container(settings: &Settings) -> Result<Credentials, Error> {
     check_host_of_container(settings)?;
     let provider = EcsCredentialsProvider::builder()
@@ -61,7 +61,7 @@ pub(super) async fn of_container(settings: &Settings) -> Result<Credentials, Err
     })
 }
 
-/// Without TLS only this machine and the addresses of ECS and EKS may be asked.
+/// Refuses addresses without TLS other than this machine's and those of ECS and EKS.
 fn check_host_of_container(settings: &Settings) -> Result<(), Error> {
     const HOSTS: [&str; 4] = ["169.254.170.2", "169.254.170.23", "fd00:ec2::23", "localhost"];
     if settings.variable("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI").is_some() {
@@ -105,8 +105,8 @@ impl CredentialChain {
         self.instance_is_silent.fetch_or(silent, Ordering::Relaxed);
     }
 
-    /// The metadata service; `None` where it must not be asked, or did not answer before: off EC2 each question
-    /// costs its whole time.
+    /// Asks the metadata service; `None` if that is disabled, or it did not answer before: off EC2 each request takes
+    /// its whole time limit.
     fn instance_metadata(&self) -> Result<Option<InstanceMetadata>, Error> {
         if self.settings.instance_metadata_disabled() || self.instance_is_silent.load(Ordering::Relaxed) {
             return Ok(None);

@@ -24,7 +24,7 @@ use super::{CredentialChain, CredentialSource};
 use crate::model::wire::dumps;
 use crate::network::find;
 
-/// The shortest token that STS takes, as its model says.
+/// Least length of a token that STS takes, by its model.
 const MIN_TOKEN: usize = 4;
 
 /// A role, and whose credentials ask for it.
@@ -200,7 +200,7 @@ fn issued(credentials: Option<Issued>) -> Result<Credentials, Error> {
     Ok(Credentials::new(key, secret, Some(issued.session_token), end, "AssumeRole"))
 }
 
-/// The service's no in the same words as any other service's.
+/// Words the service's refusal like any other service's.
 pub(super) fn refused<E>(operation: &str, count: &Count, error: &SdkError<E, HttpResponse>) -> Error
 where
     E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,

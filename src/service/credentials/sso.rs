@@ -142,7 +142,7 @@ impl Sso<'_> {
         Ok(Some(self.cached_token(kept, access, end, answer["refreshToken"].as_str())))
     }
 
-    /// A renewed token in the form of the AWS CLI's cache; what it keeps of the registration is as before.
+    /// Returns a renewed token in the form of the AWS CLI's cache, with the former members of the registration.
     fn cached_token(&self, before: &Value, access: &str, end: Timestamp, refresh: Option<&str>) -> Value {
         let mut token = json!({
             "startUrl": self.start_url,

@@ -1,4 +1,4 @@
-//! Places of credentials, each from an environment and a home of the test's own. Texts recorded from AWS CLI 2.38.1.
+//! Sources of credentials, each with an environment and a home of its own. Texts recorded from AWS CLI 2.38.1.
 
 use std::path::Path;
 
@@ -236,8 +236,8 @@ fn where_no_token_is_given_the_machine_is_asked_without_one() {
     );
 }
 
-/// A token of `aws sso login`, and what the portal and the token service answer. Who signed, and how often those were
-/// asked.
+/// Sets up a token of `aws sso login`, and the answers of portal and token service. Who signed, and how often those
+/// were asked.
 fn of_sso(with_session: bool, token: &str, replies: impl Into<Vec<Reply>>) -> (String, usize) {
     let (session, name) =
         if with_session { ("sso_session=s\n[sso-session s]\n", "s") } else { ("", "https://d/start") };

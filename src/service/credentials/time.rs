@@ -1,5 +1,4 @@
-//! Points in time in what others wrote, as the AWS CLI reads them (`dateutil.parser.parse`), with its words where they
-//! cannot be read.
+//! Parser of others' points in time, as the AWS CLI reads them (`dateutil.parser.parse`), with its error messages.
 
 use std::time::SystemTime;
 

@@ -1,4 +1,4 @@
-//! The ways in which a request gets no answer.
+//! Errors of requests that get no answer.
 
 use std::error::Error as StdError;
 
@@ -23,7 +23,7 @@ pub(in crate::service) enum TransportError {
     Tls(String),
     #[error("no connection to the proxy {0}")]
     Proxy(String),
-    /// The answer is larger, or goes on for longer, than any of the service's.
+    /// The answer is larger, or lasts longer, than any of the service's.
     #[error("{0}")]
     Endless(String),
     #[error("{0}")]
@@ -62,7 +62,7 @@ pub(super) fn of(error: &hyper_util::client::legacy::Error) -> TransportError {
     if error.is_connect() { TransportError::Tls(HUNG_UP.into()) } else { TransportError::Closed }
 }
 
-/// An error with its causes, each in its own words. The SDK's way of printing them adds Rust's structures.
+/// Formats an error with its causes. The SDK's way of printing them adds Rust's structures.
 pub(in crate::service) fn causes(error: &(dyn StdError + 'static)) -> String {
     let mut words = error.to_string();
     let mut next = error.source();

@@ -1,4 +1,4 @@
-//! Reading an archive in place.
+//! Reading of an archive in place.
 
 use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
@@ -17,14 +17,14 @@ use crate::store::{
     Capabilities, Error, Reader, Source, Store, StoreFuture, TagListing, Written, docker, index,
 };
 
-/// More files than any layout has; what lists more is not meant well.
+/// Limit of files, more than any layout has.
 const MAXIMUM_ENTRIES: usize = 100_000;
 /// Links to links, as many as Linux follows.
 const MAX_LINKS: usize = 40;
 
 /// Most bytes that the names of all files of an archive may have together.
 const MAXIMUM_NAMES: usize = 32 * 1024 * 1024;
-/// The most that is read in front of one file: its header, and what other headers say about it.
+/// Limit of the bytes in front of one file: its header, and further headers about it.
 const MAXIMUM_HEADER: usize = 1024 * 1024;
 
 /// An OCI archive to read from.
@@ -32,7 +32,7 @@ pub struct ArchiveReader {
     path: PathBuf,
     file: Arc<File>,
     entries: HashMap<String, (u64, u64)>,
-    /// Files that are kept with holes, which cannot be read in place.
+    /// Sparse files, which cannot be read in place.
     sparse: HashSet<String>,
     repository: Option<String>,
 }
@@ -104,7 +104,7 @@ fn decompressed(mut file: File, compressor: Compressor) -> io::Result<File> {
     Ok(copy)
 }
 
-/// Reads a file's headers, of which one can say that it goes on for gigabytes.
+/// Bounded reader of a file's headers, one of which may claim gigabytes.
 struct Headers<'a> {
     file: &'a File,
     position: u64,
@@ -221,9 +221,9 @@ fn followed(
     None
 }
 
-/// A link's path and what its target may be, from the archive's root: docker saves a layer that several images have
-/// once, and links to it. A symbolic link is relative to its own folder; some writers mean the root. What leads out of
-/// the archive leads nowhere.
+/// Returns a link's path and the possible targets, from the archive's root: docker saves a shared layer once, and links
+/// to it. A symbolic link is relative to its own folder; some writers mean the root. What leads out of the archive
+/// leads nowhere.
 fn link<R: io::Read>(entry: &tar::Entry<'_, R>, symbolic: bool) -> (String, Vec<String>) {
     let path = own_path(&entry.path_bytes());
     let target = entry.link_name_bytes().map(|name| String::from_utf8_lossy(&name).into_owned());

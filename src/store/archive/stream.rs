@@ -41,7 +41,7 @@ struct Output {
 }
 
 impl ArchiveStream {
-    /// An archive to this pipe; a `docker` one holds images of one platform each.
+    /// Creates an archive on this pipe; a `docker` one has images of one platform each.
     pub fn new(pipe: impl Write + Send + 'static, docker: bool) -> Self {
         let output = Output { pipe: Box::new(pipe), broken: false };
         Self {
@@ -56,7 +56,7 @@ impl ArchiveStream {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes off the reactor: whoever reads may be slow.
+    /// Writes off the reactor: the reader of the pipe may be slow.
     async fn send(
         &self,
         write: impl FnOnce(&mut Output) -> io::Result<()> + Send + 'static,

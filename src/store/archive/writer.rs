@@ -15,8 +15,8 @@ use crate::store::folder::{Folder, Temporary};
 use crate::store::stream::Parts;
 use crate::store::{Capabilities, Error, Reader, Source, Store, StoreFuture, Written};
 
-/// An OCI archive to write: a new file, or one in place of an older archive. It has a temporary name, which becomes the
-/// final one when everything in it was verified.
+/// Writer of an OCI archive: of a new file, or one that replaces an older archive. It has a temporary name, which
+/// becomes the final one when everything in it was verified.
 pub struct ArchiveWriter {
     path: PathBuf,
     /// Display name for messages.
@@ -138,7 +138,7 @@ impl State {
         temporary.ok_or_else(|| io::Error::other("the archive is finished"))
     }
 
-    /// Gives a blob its place, with a header in front, and answers where its bytes go.
+    /// Allocates a blob's place, with a header in front, and returns the offset of its bytes.
     fn place(&mut self, digest: &Digest, size: u64) -> io::Result<u64> {
         if let Some(&start) = self.places.get(digest) {
             return Ok(start);

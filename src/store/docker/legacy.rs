@@ -1,5 +1,5 @@
 //! Archives of docker before 1.10: no `manifest.json`, but a folder for each layer with `json`, `layer.tar` and
-//! `VERSION`, and `repositories`, which says which layer is the top of a tag's image.
+//! `VERSION`, and `repositories` with the top layer of each tag's image.
 //!
 //! Their layers have no digests and their images no configuration. Both are made as docker makes them when it loads
 //! such an archive: layers are hashed, and the top layer's `json` becomes the configuration.

@@ -9,7 +9,7 @@ use crate::store::files;
 
 /// The file that lists the images.
 pub(in crate::store) const LIST: &str = "manifest.json";
-/// The file that listed the tags before docker 1.10, still written for those who look for it.
+/// Name of the list of tags before docker 1.10, still written for tools that read it.
 pub(in crate::store) const REPOSITORIES: &str = "repositories";
 
 /// An image in `manifest.json`.

@@ -1,4 +1,4 @@
-//! Calls about one repository, repeated where the service was busy or the network gone.
+//! Calls about one repository, repeated if the service was busy or the network failed.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -95,7 +95,7 @@ impl Calls {
         self.client.prepare(operation, self.input(members), member, blob)
     }
 
-    /// Makes such a call, once.
+    /// Makes a call once.
     pub(super) async fn send(&self, call: &Prepared) -> Result<Value, service::Error> {
         self.pace.wait("UploadLayerPart").await;
         Ok(self.noted(self.client.call_prepared(call).await?))

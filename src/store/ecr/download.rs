@@ -1,4 +1,4 @@
-//! A layer's way down: GetDownloadUrlForLayer, and a plain GET of what it names.
+//! Download of a layer: GetDownloadUrlForLayer, and a plain GET of its URL.
 //!
 //! The URL needs no credentials and carries none. It expires after an hour, so it is asked for anew after a part of
 //! that, or when it is refused.
@@ -38,7 +38,8 @@ pub(super) struct Layers {
 }
 
 impl Layers {
-    /// `files` says whether the service may name files of this machine: one in this process may.
+    /// Creates the source of layers; `files` says whether the service may name files of this machine: one in this
+    /// process may.
     pub(super) fn new(calls: Arc<Calls>, connections: Connections, files: bool) -> Self {
         Self { calls, connections, files, lanes: Arc::default(), urls: Mutex::default() }
     }

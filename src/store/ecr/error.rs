@@ -6,7 +6,7 @@ use crate::service;
 /// Error of a repository of Amazon ECR.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The service said no, or could not be reached.
+    /// The service refused, or could not be reached.
     #[error(transparent)]
     Service(#[from] service::Error),
     /// The repository does not exist.
@@ -14,7 +14,7 @@ pub enum Error {
     NoRepository {
         /// The repository.
         repository: String,
-        /// The service's own words.
+        /// Error of the service.
         source: service::Error,
     },
     /// The service answered something that makes no sense.
@@ -27,7 +27,7 @@ pub enum Error {
         /// The invalid response.
         answer: String,
     },
-    /// The service kept losing what was sent.
+    /// The service kept losing bytes.
     #[error("cannot upload blob {digest}: {reason}")]
     Upload {
         /// The blob.
@@ -49,10 +49,10 @@ pub enum Error {
         found: Digest,
         /// The digest of the image that was to have it.
         wanted: Digest,
-        /// The repository's setting, in the service's word.
+        /// Mutability of the repository's tags, as the service names it.
         mutability: String,
     },
-    /// An image is archived, or on its way back.
+    /// An image is archived, or being restored.
     #[error(
         "{image} of {repository} cannot be pulled: {reason}. `ecr restore {repository}{image} --wait` brings an archived \
          image back"
@@ -62,7 +62,7 @@ pub enum Error {
         repository: RepositoryName,
         /// The tag or digest, with `:` or `@` in front.
         image: String,
-        /// The service's words.
+        /// Message of the service.
         reason: String,
     },
     /// ECR cannot keep a blob without bytes.

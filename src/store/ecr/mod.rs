@@ -149,7 +149,7 @@ impl Ecr {
         }
     }
 
-    /// The image's tags, where it is here and can be used. DescribeImages and not BatchGetImage, which would count
+    /// Returns the image's tags, if it is present and usable. DescribeImages and not BatchGetImage, which would count
     /// as a pull.
     async fn tags_of(&self, digest: &Digest) -> Result<Option<Vec<String>>, Error> {
         let members = json!({"imageIds": [{"imageDigest": digest}]});
@@ -168,7 +168,7 @@ impl Ecr {
         }
     }
 
-    /// All tags with what they name. An answer without a list is none.
+    /// Lists all tags with their digests. An answer without a list is none.
     async fn list(&self, chosen: &TagFilter) -> Result<ImageListing, Error> {
         const OPERATION: &str = "ListImages";
         let nonsense = |reason: String| self.calls.nonsense(OPERATION, &reason);

@@ -69,7 +69,7 @@ impl Pace {
         }
     }
 
-    /// Takes a token, and answers how long it will be until that is there.
+    /// Takes a token, and returns the wait until it is available.
     fn take(&self, operation: &str, now: Duration) -> Option<Duration> {
         let mut buckets = self.buckets.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
         let bucket = RATES.iter().position(|(name, _)| *name == operation)?;

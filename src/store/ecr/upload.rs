@@ -1,4 +1,4 @@
-//! A layer's way up: InitiateLayerUpload, UploadLayerPart in sequence, CompleteLayerUpload.
+//! Upload of a layer: InitiateLayerUpload, UploadLayerPart in sequence, CompleteLayerUpload.
 //!
 //! ECR takes the parts of one upload strictly one after another, and says after a mistake which byte was the last
 //! that it kept (`lastByteReceived` of InvalidLayerPartException): the upload goes on from there.
@@ -18,7 +18,7 @@ use crate::image::{Algorithm, Descriptor};
 use crate::service::{self, Prepared};
 use crate::store;
 
-/// The service names the size of parts; what it may name is between ECR's limits for a part.
+/// Limits of the part size that the service may name: ECR's own.
 const MIN_PART: usize = 5 * MEBIBYTE;
 const MAX_PART: usize = 20 * MEBIBYTE;
 /// Number of parts that the memory must hold, so that as many layers move at once as by default.
@@ -79,7 +79,8 @@ pub(super) async fn upload(store: &Ecr, blob: &Descriptor, source: &Source) -> R
     unreachable!("the last attempt returns")
 }
 
-/// Uploads a layer that is still being made, in the smallest parts: it takes memory beside those who make it.
+/// Uploads a layer that is still being produced, in the smallest parts: their memory comes on top of the
+/// producers'.
 pub(super) async fn begin(store: &Ecr, pending: &PendingBlob) -> Result<(), store::Error> {
     let entry = entry(store, pending.source().blob());
     if let Some(state) = entry.as_ref().and_then(JournalEntry::read) {
@@ -151,8 +152,8 @@ fn is_refused(error: &store::Error) -> bool {
     matches!(error, store::Error::Ecr(Error::Service(error)) if error.code() == Some("InvalidLayerException"))
 }
 
-/// The size of an upload's parts: what the service names, less where the memory would not hold enough of them, and more
-/// where the layer would otherwise have too many.
+/// Returns the size of an upload's parts: the service's, less if the memory would not hold enough of them, and more if
+/// the layer would otherwise have too many.
 fn part_size(named: Option<u64>, layer: u64, memory: usize) -> usize {
     let named = named.and_then(|named| usize::try_from(named).ok()).unwrap_or(0);
     let least = usize::try_from(layer.div_ceil(MAX_PARTS)).unwrap_or(usize::MAX);
@@ -295,7 +296,7 @@ fn call(calls: &Calls, upload: &str, part: Part) -> Result<Prepared, service::Er
     calls.prepare("UploadLayerPart", members, "layerPartBlob", part.bytes)
 }
 
-/// The byte after the last that the service kept, where it says that a part does not follow on it.
+/// Returns the offset at which the service wants the next part, if it refused one as out of sequence.
 fn wanted(error: &service::Error) -> Option<u64> {
     let refusal = error.refusal().filter(|refusal| refusal.code == "InvalidLayerPartException")?;
     let last = refusal.members.get("lastValidByteReceived")?;

@@ -14,12 +14,12 @@ use rustix::io::Errno;
 use super::Linked;
 use crate::platform::user;
 
-/// Mode of an image's files, less what the umask takes away.
+/// Mode of an image's files, before the umask.
 const WIDE: Mode = Mode::RUSR.union(Mode::WUSR).union(Mode::RGRP).union(Mode::ROTH);
 const PRIVATE: Mode = Mode::RUSR.union(Mode::WUSR);
-/// A pipe or a device that is found instead of a file does not hold anybody up, and is found out by its type.
+/// Flags with which a pipe or device in the place of a file is opened without waiting, and recognized by its type.
 const OPEN: OFlags = OFlags::NONBLOCK.union(OFlags::CLOEXEC).union(OFlags::NOCTTY);
-/// Bits of a mode with which somebody other than the owner can write.
+/// Bits of a mode with which users other than the owner can write.
 const OTHERS_WRITE: Mode = Mode::WGRP.union(Mode::WOTH);
 
 /// An open directory.
@@ -36,8 +36,8 @@ impl Folder {
         Ok(Self { path: path.to_owned(), handle })
     }
 
-    /// Opens a directory to write to, which is created unless it is there. A link is followed where the user or the
-    /// system made it: in a folder that everybody can write to, somebody else could have been quicker.
+    /// Opens a directory to write to, creating it if necessary. A link is followed where the user or the system made
+    /// it: in a folder that everybody can write to, somebody else could have been quicker.
     pub(crate) fn create(path: &Path) -> io::Result<Self> {
         if let Ok(facts) = fs::symlink_metadata(path)
             && facts.is_symlink()
@@ -49,13 +49,13 @@ impl Folder {
         Self::open(path)
     }
 
-    /// Opens the user's own directory for what nobody else may change, which is created unless it is there.
+    /// Opens the user's own directory that other users cannot change, creating it if necessary.
     pub(crate) fn create_private(path: &Path) -> io::Result<Self> {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
         Self::private(path)
     }
 
-    /// Opens the user's own directory for what nobody else may change. One that others can write to is closed to them,
+    /// Opens the user's own directory that other users cannot change. One that others can write to is closed to them,
     /// and one that belongs to somebody else is refused.
     pub(crate) fn private(path: &Path) -> io::Result<Self> {
         let flags = OPEN | OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW;
@@ -83,7 +83,7 @@ impl Folder {
         Ok(Self { path: self.path.join(name), handle })
     }
 
-    /// Opens a directory in it, which is created unless it is there.
+    /// Opens a directory in it, creating it if necessary.
     pub(crate) fn create_child(&self, name: &str) -> io::Result<Self> {
         match self.child(name) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -108,7 +108,7 @@ impl Folder {
         regular(rustix::fs::openat(&self.handle, path, OPEN | OFlags::RDONLY, Mode::empty())?)
     }
 
-    /// Opens a file for reading and writing, created unless it is there. `None` if what is there is anything but a
+    /// Opens a file for reading and writing, creating it if necessary. `None` if what is there is anything but a
     /// regular file of the user's own, with one name, which nobody else can write to.
     pub(crate) fn own_file(&self, name: &str, is_private: bool) -> io::Result<Option<File>> {
         let flags = OPEN | OFlags::RDWR | OFlags::NOFOLLOW;
@@ -162,7 +162,7 @@ impl Folder {
         Ok(self.entries()?.is_empty())
     }
 
-    /// Removes the files that nobody has written to for so long. Directories and what links lead to stay.
+    /// Removes the files that were not written to for `age`. Directories and what links lead to stay.
     pub(crate) fn remove_older(&self, longest: Duration) {
         for name in self.entries().unwrap_or_default() {
             let facts = rustix::fs::statat(&self.handle, &*name, AtFlags::SYMLINK_NOFOLLOW);
@@ -193,7 +193,7 @@ impl Folder {
         Ok(names)
     }
 
-    /// Says that it is a link which was not followed, where that is why a name could not be opened.
+    /// Explains an error of opening a name that is a symbolic link.
     fn explained(&self, name: &str, error: Errno) -> io::Error {
         if matches!(error, Errno::LOOP | Errno::NOTDIR | Errno::MLINK)
             && rustix::fs::statat(&self.handle, name, AtFlags::SYMLINK_NOFOLLOW)

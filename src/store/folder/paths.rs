@@ -1,4 +1,4 @@
-//! Windows: directories by their paths, as it has no other way to name what is in one. Links are a privilege there, and
+//! Windows: directories by their paths, as it has no other way to name their entries. Links are a privilege there, and
 //! are not followed either.
 
 use std::ffi::OsStr;
@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::Linked;
 use crate::platform;
 
-/// Opens a link itself, not what it leads to (FILE_FLAG_OPEN_REPARSE_POINT).
+/// Flag that opens a link itself, not its target (FILE_FLAG_OPEN_REPARSE_POINT).
 const NO_FOLLOW: u32 = 0x0020_0000;
 
 /// A directory.
@@ -29,19 +29,19 @@ impl Folder {
         Err(io::ErrorKind::NotADirectory.into())
     }
 
-    /// Opens a directory to write to, which is created unless it is there.
+    /// Opens a directory to write to, creating it if necessary.
     pub(crate) fn create(path: &Path) -> io::Result<Self> {
         fs::create_dir_all(path)?;
         Self::open(path)
     }
 
-    /// Opens the user's own directory for what nobody else may change, which is created unless it is there.
+    /// Opens the user's own directory that other users cannot change, creating it if necessary.
     pub(crate) fn create_private(path: &Path) -> io::Result<Self> {
         platform::private_folder().create(path)?;
         Self::private(path)
     }
 
-    /// Opens the user's own directory for what nobody else may change.
+    /// Opens the user's own directory that other users cannot change.
     pub(crate) fn private(path: &Path) -> io::Result<Self> {
         not_linked(path)?;
         Self::open(path)
@@ -59,7 +59,7 @@ impl Folder {
         Self::open(&path)
     }
 
-    /// Opens a directory in it, which is created unless it is there.
+    /// Opens a directory in it, creating it if necessary.
     pub(crate) fn create_child(&self, name: &str) -> io::Result<Self> {
         match fs::create_dir(self.path.join(name)) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
@@ -79,7 +79,7 @@ impl Folder {
         open_file(&self.path.join(path))
     }
 
-    /// Opens a file for reading and writing, created unless it is there. `None` if what is there is anything but a
+    /// Opens a file for reading and writing, creating it if necessary. `None` if what is there is anything but a
     /// regular file.
     pub(crate) fn own_file(&self, name: &str, is_private: bool) -> io::Result<Option<File>> {
         let options = OpenOptions::new().read(true).write(true).custom_flags(NO_FOLLOW).clone();
@@ -125,7 +125,7 @@ impl Folder {
             .collect())
     }
 
-    /// Removes the files that nobody has written to for so long. Directories and what links lead to stay.
+    /// Removes the files that were not written to for `age`. Directories and what links lead to stay.
     pub(crate) fn remove_older(&self, longest: Duration) {
         for entry in fs::read_dir(&self.path).into_iter().flatten().flatten() {
             let Ok(facts) = entry.metadata() else { continue };

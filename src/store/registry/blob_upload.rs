@@ -61,7 +61,7 @@ impl<'a> BlobUpload<'a> {
         Self { remote, blob, source, parts, entry: None, session: None, failures: 0, restarted: false }
     }
 
-    /// Goes on with an upload that was begun already.
+    /// Creates an upload that was begun already.
     pub(super) fn resumed(self, entry: Option<JournalEntry>, session: Option<Session>) -> Self {
         Self { entry, session, ..self }
     }
@@ -157,7 +157,7 @@ impl<'a> BlobUpload<'a> {
         sent
     }
 
-    /// Sends what the registry does not have yet, and ends the upload.
+    /// Sends the bytes that the registry does not have yet, and ends the upload.
     async fn send(&mut self, session: &mut Session, authorization: &str) -> Result<(), Failure> {
         if session.doubtful {
             match ask(self.remote, session, authorization).await {

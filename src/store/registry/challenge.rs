@@ -60,13 +60,13 @@ fn written(header: &str) -> Vec<Written> {
     challenges
 }
 
-/// The token at the beginning of a text, and what is behind it.
+/// Splits the token at the beginning of a text from the rest.
 fn token(text: &str) -> (&str, &str) {
     let end = text.find(|character: char| " \t,=\"".contains(character)).unwrap_or(text.len());
     text.split_at(end)
 }
 
-/// A value, quoted or not, and what is behind it. Registries write URLs and paths without quotes, too.
+/// Splits a value, quoted or not, from the rest. Registries write URLs and paths without quotes, too.
 fn value(text: &str) -> Option<(String, &str)> {
     let Some(quoted) = text.strip_prefix('"') else {
         let end = text.find([',', ' ', '\t']).unwrap_or(text.len());

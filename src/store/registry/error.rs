@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::super::connections::SendError;
 use super::super::http::is_passing;
 
-/// The most characters of a registry's own words that are repeated.
+/// Limit of the characters of a registry's message that are repeated.
 const MAX_WORDS: usize = 300;
 
 /// Error of a registry.
@@ -30,7 +30,7 @@ pub enum Error {
         doing: &'static str,
         /// The registry's answer.
         reason: String,
-        /// The way out.
+        /// Remedy.
         hint: String,
     },
     /// The registry does not list its repositories.
@@ -39,7 +39,7 @@ pub enum Error {
         /// The registry.
         host: String,
     },
-    /// There is no such repository.
+    /// The repository does not exist.
     #[error("there is no repository {place}")]
     NoRepository {
         /// The registry and the repository.
@@ -148,7 +148,7 @@ impl ResponseError {
     }
 }
 
-/// The messages of an error as the OCI distribution specification has it, or the body's first words.
+/// Returns the messages of an error as the OCI distribution specification has it, or the body's first words.
 fn words(body: &str) -> String {
     let value: Option<serde_json::Value> = serde_json::from_str(body).ok();
     let errors = value.as_ref().and_then(|value| value.get("errors")).and_then(serde_json::Value::as_array);

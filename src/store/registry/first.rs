@@ -1,5 +1,5 @@
-//! The first request to a registry, which finds out how to ask it: whether with TLS, where it is one of this machine, and
-//! whether it wants to know who asks. A registry that is open to everybody is asked nothing beforehand.
+//! First request to a registry, which finds out whether it uses TLS, if it is one of this machine, and which
+//! authentication it asks for. A registry that is open to everybody is asked nothing beforehand.
 
 use std::pin::pin;
 
@@ -22,7 +22,7 @@ pub(super) enum Settled {
 }
 
 impl Reads {
-    /// Sends a request, if it is the first one, without saying who asks. What has a body is not sent twice.
+    /// Sends a request, if it is the first one, without authentication. What has a body is not sent twice.
     pub(super) async fn settle(
         &self,
         method: &Method,
@@ -65,8 +65,8 @@ impl Reads {
         *self.challenge() == Authentication::Unknown
     }
 
-    /// Finds out whether the registry speaks TLS, while it is asked without. An answer that makes sense says that it
-    /// does not.
+    /// Finds out whether the registry speaks TLS, while a request without TLS is under way. An answer that makes sense
+    /// says that it does not.
     async fn decide(&self, request: RequestBuilder) -> Option<Result<Response, ResponseError>> {
         let (mut probe, mut asked) = (pin!(speaks_tls(&self.host)), pin!(self.answered(request)));
         let (is_secure, answer) = tokio::select! {
@@ -83,7 +83,7 @@ impl Reads {
         }
     }
 
-    /// Takes an answer to a request that did not say who asks, or notes what it says instead.
+    /// Accepts an answer to a request without authentication, or records the challenge instead.
     async fn judge(&self, response: Response, url: Url) -> Result<Settled, ResponseError> {
         let is_anonymous = *self.login.lock().await == Login::Anonymous;
         match response.status().as_u16() {

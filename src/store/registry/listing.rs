@@ -49,7 +49,7 @@ impl<'de> Deserialize<'de> for List {
     }
 }
 
-/// Reads a list whose length is not believed: what is in memory at once is bounded before it is there.
+/// Bounded visitor of a list, whose memory is limited whatever its length.
 struct ListVisitor;
 
 impl<'de> Visitor<'de> for ListVisitor {
@@ -95,7 +95,7 @@ impl Remote {
         listed.map(|listed| listed.names).ok_or_else(|| Error::NoCatalog { host: self.host.clone() })
     }
 
-    /// All tags; `None` where there is no such repository.
+    /// Lists all tags; `None` if there is no such repository.
     pub(super) async fn list(&self) -> Result<Option<TagListing>, Error> {
         let listed = self.names("list the tags of", Resource::Tags).await?;
         Ok(listed.map(|listed| TagListing { is_list: listed.is_list, ..TagListing::of(listed.names) }))
@@ -137,7 +137,7 @@ impl Remote {
         }
     }
 
-    /// The tags that are chosen and what they name: one question each, as this protocol has no other way.
+    /// Looks up the chosen tags: one request each, as this protocol has no other way.
     pub(super) async fn chosen(&self, chosen: &TagFilter) -> Result<Option<ImageListing>, Error> {
         let Some(mut listed) = self.list().await? else { return Ok(None) };
         listed.retain(chosen);

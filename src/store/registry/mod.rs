@@ -1,4 +1,4 @@
-//! A repository of any registry that speaks the OCI distribution specification (`/v2/`).
+//! Repository of any registry with the OCI distribution API (`/v2/`).
 //!
 //! oci-client (`oci-distribution`) says which host a name stands for. Requests go past it, over our own connections: it
 //! has no say in redirects, sends the login to any realm that a registry names, keeps tokens that have expired, takes
@@ -116,8 +116,7 @@ impl Remote {
         }
     }
 
-    /// Finds out by itself whether the registry speaks TLS, and asks it without where it does not: for registries of
-    /// this machine.
+    /// Returns a repository that finds out by itself whether the registry speaks TLS: for registries of this machine.
     #[must_use]
     pub fn with_scheme_found_out(mut self) -> Self {
         if let Some(reads) = Arc::get_mut(&mut self.reads) {
@@ -220,7 +219,7 @@ impl Remote {
     }
 }
 
-/// On Docker Hub what has no owner belongs to `library`.
+/// Adds `library/` to names without an owner on Docker Hub.
 fn official(host: &str, repository: &RepositoryName) -> RepositoryName {
     let library = (host == "docker.io" && !repository.contains('/')).then(|| format!("library/{repository}"));
     library.and_then(|name| name.parse().ok()).unwrap_or_else(|| repository.clone())

@@ -1,4 +1,4 @@
-//! Lists that come in pages: `Link` headers with `rel="next"` lead from one to the next (RFC 8288; OCI distribution
+//! Paged lists: `Link` headers with `rel="next"` lead from one page to the next (RFC 8288; OCI distribution
 //! specification, "Listing Tags", "Listing Referrers"). A page may be shorter than was asked for and not be the last.
 
 use reqwest::Method;

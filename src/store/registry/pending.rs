@@ -1,6 +1,5 @@
-//! The way up of a blob that is still being made: one PATCH that ends when the blob is whole, without a length, as
-//! docker sends its layers. [`Store::write`](crate::store::Store::write) ends the upload, or goes on where it broke
-//! off.
+//! Upload of a blob that is still being produced: one PATCH without a length that ends with the blob, as docker sends
+//! its layers. [`Store::write`](crate::store::Store::write) ends the upload, or goes on where it broke off.
 
 use bytes::Bytes;
 use futures_util::stream;
@@ -16,7 +15,8 @@ use super::token::Right;
 use super::upload::{SMALL, STEP, moved};
 
 impl Remote {
-    /// Begins an upload and sends the blob as it comes, unless it is small. `None` where that did not come to its end.
+    /// Begins an upload and sends the blob as it is produced, unless it is small. `None` where that did not come to its
+    /// end.
     pub(super) async fn upload_pending(&self, pending: &PendingBlob) -> Option<()> {
         let mut reader = pending.source().reader().await.ok()?;
         let front = reader.read(Vec::new(), SMALL + 1).await.ok()?;
@@ -60,7 +60,7 @@ impl Remote {
         Some(())
     }
 
-    /// Ends an upload that nobody wants.
+    /// Cancels an unneeded upload.
     pub(super) async fn forget(&self, pending: &PendingBlob) {
         let Some(started) = pending.take() else { return };
         if let Some(entry) = &started.entry {

@@ -24,7 +24,7 @@ use super::{Error, Login, Remote};
 use crate::image::{Descriptor, Digest, MAXIMUM_MANIFEST, Manifest, Name, RepositoryName, Tag, media_type};
 use crate::store;
 
-/// The most bytes that are read of a body that says what is wrong.
+/// Limit of the bytes read from an error's body.
 const MAX_COMPLAINT: u64 = 64 * 1024;
 
 /// The longest time for an answer that is no blob.
@@ -32,7 +32,7 @@ const ANSWER: Duration = Duration::from_mins(2);
 
 /// Read access to a repository of a registry.
 pub(super) struct Reads {
-    /// The registry's host, as it is asked.
+    /// Host of the registry, as requested.
     pub(super) host: String,
     /// The registry is asked with TLS; empty until that is found out, for a registry of this machine.
     pub(super) is_secured: OnceLock<bool>,
@@ -257,8 +257,8 @@ async fn beginning(mut response: Response, limit: u64) -> Result<(Bytes, bool), 
     in_time(body).await
 }
 
-/// Waits as long as anybody waits for an answer. Connections fail after a while of silence; this is for those that are
-/// never silent and never at their end.
+/// Waits for an answer with the time limit of the settings. Connections fail after a while of silence; this is for
+/// those that are never silent and never at their end.
 async fn in_time<T>(answer: impl Future<Output = Result<T, ResponseError>>) -> Result<T, ResponseError> {
     let late = || ResponseError::plain(format!("its answer has no end after {} seconds", ANSWER.as_secs()));
     tokio::time::timeout(ANSWER, answer).await.unwrap_or_else(|_| Err(late()))

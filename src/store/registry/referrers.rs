@@ -1,5 +1,5 @@
-//! Referrers of an image (OCI distribution specification 1.1, "Listing Referrers"): asked of the registry, and kept
-//! in an index under a tag of its own where the registry cannot tell ("Referrers Tag Schema").
+//! Referrers of an image (OCI distribution specification 1.1, "Listing Referrers"): asked of the registry, or kept in
+//! an index under a tag of its own if the registry has no such API ("Referrers Tag Schema").
 
 use serde_json::{Value, json};
 

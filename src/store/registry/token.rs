@@ -75,7 +75,7 @@ impl Reads {
         Ok(authorization)
     }
 
-    /// The login, a new one where the one that was used has expired and there is a way.
+    /// Returns the login, a new one if the former has expired and can be renewed.
     async fn login(&self, stale: Option<&str>) -> Result<Login, ResponseError> {
         let mut login = self.login.lock().await;
         let Some((renew, stale)) = self.renew.as_ref().zip(stale) else { return Ok(login.clone()) };
@@ -109,7 +109,7 @@ impl Reads {
         }
     }
 
-    /// Asks the registry how it wants to be asked.
+    /// Sends a request without authentication to learn the registry's challenge.
     async fn challenged(&self) -> Result<Option<Challenge>, ResponseError> {
         let registry = self.url(Resource::Root)?;
         let request = self.connections.client(&registry).map_err(ResponseError::plain)?.get(registry);
@@ -122,7 +122,7 @@ impl Reads {
         Ok(challenge)
     }
 
-    /// Remembers how a refusal says that the registry wants to be asked.
+    /// Records the challenge in a refusal.
     pub(super) fn note(&self, refusal: &Response) {
         if let Some(challenge) = challenge::of(refusal.headers()) {
             *self.challenge() = Authentication::Challenges(challenge);
@@ -192,8 +192,8 @@ impl Reads {
         self.ask_url(right, method, &self.url(resource)?, complete).await
     }
 
-    /// Asks for what is at a URL of the registry. A token that has expired is renewed, and a challenge that only this
-    /// URL sends is met, once.
+    /// Sends a GET to a URL of the registry. A token that has expired is renewed, and a challenge that only this URL
+    /// sends is met, once.
     pub(super) async fn ask_url(
         &self,
         right: Right,
@@ -234,12 +234,12 @@ impl Reads {
     }
 }
 
-/// A request of somebody.
+/// Adds an `Authorization` header to a request.
 pub(super) fn with(request: RequestBuilder, authorization: &str) -> RequestBuilder {
     if authorization.is_empty() { request } else { request.header(AUTHORIZATION, authorization) }
 }
 
-/// The header of a login itself; empty for nobody.
+/// Returns the header of a login itself; empty for an anonymous one.
 fn basic(login: &Login) -> String {
     match login {
         Login::Anonymous | Login::Identity(_) => String::new(),

@@ -1,5 +1,5 @@
-//! Uploads of blobs: mounting instead of sending, beginning an upload, going on with an unfinished one, and requests to
-//! the places that a registry names for them. [`BlobUpload`] sends the bytes.
+//! Uploads of blobs: mounting instead of sending, beginning an upload, resuming an unfinished one, and requests to the
+//! URLs that a registry names for them. [`BlobUpload`] sends the bytes.
 
 use reqwest::header::{CONTENT_LENGTH, LOCATION, USER_AGENT};
 use reqwest::{Method, RequestBuilder, Response};
@@ -63,7 +63,7 @@ impl Remote {
         BlobUpload::new(self, source, parts).resumed(entry, session).run().await
     }
 
-    /// The upload that goes on: the source's own, one that an earlier run wrote down, or the one just begun.
+    /// Returns the upload to continue: the source's own, one from the journal, or the one just begun.
     fn unfinished_upload(
         &self,
         blob: &Descriptor,
@@ -116,7 +116,7 @@ impl Remote {
         Ok(Session { place, doubtful: false, next: 0 })
     }
 
-    /// A request to a place that the registry named. Another host than the registry's own never sees the login.
+    /// Creates a request to a URL that the registry named. Another host than the registry's own never sees the login.
     pub(super) fn request(
         &self,
         method: Method,

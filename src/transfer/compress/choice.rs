@@ -10,7 +10,7 @@ use crate::store::{Capabilities, Shared};
 use crate::transfer::plan::{self, Plan};
 use crate::transfer::{Error, Options};
 
-/// The compression of a transfer, and what decides which layers it is for.
+/// Compression of a transfer, with the conditions that choose the layers.
 pub(super) struct Choice {
     pub(super) compression: Compression,
     /// The user asked for compression.

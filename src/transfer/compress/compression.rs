@@ -1,4 +1,4 @@
-//! Method and level of a compression, and what a layer's media type says of its own.
+//! Method and level of a compression, and the compression in a layer's media type.
 
 use std::fmt;
 use std::str::FromStr;
@@ -15,7 +15,7 @@ pub enum Method {
     Gzip,
     /// Smaller and faster, for runtimes since about 2021.
     Zstd,
-    /// Not at all, as every docker engine loads it; nobody asks for it by name.
+    /// None, as every docker engine loads it; it has no name on the command line.
     Uncompressed,
 }
 
@@ -35,7 +35,7 @@ impl Compression {
     /// Method for layers that older docker engines cannot load.
     pub(super) const UNCOMPRESSED: Self = Self { method: Method::Uncompressed, level: None };
 
-    /// The level that is meant: the usual ones of skopeo and crane's compressor, and of zstd's own tool.
+    /// Returns the level to use: the usual ones of skopeo and crane's compressor, and of zstd's own tool.
     pub(super) fn effort(self) -> u8 {
         self.level.unwrap_or(match self.method {
             Method::Gzip => 5,
@@ -117,12 +117,12 @@ pub(super) enum LayerEncoding {
     Uncompressed,
     Gzip,
     Zstd,
-    /// In a way that only docker archives have.
+    /// In a format that only docker archives have.
     XzOrBzip2,
 }
 
 impl LayerEncoding {
-    /// `None` for what is no layer of a file system, or one whose content lies elsewhere.
+    /// Returns the compression; `None` for content that is no layer of a file system, or lies elsewhere.
     pub(super) fn of(media_type: &str) -> Option<Self> {
         let rest = media_type
             .strip_prefix("application/vnd.oci.image.layer.v1.tar")

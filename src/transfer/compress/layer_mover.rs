@@ -21,7 +21,7 @@ use crate::transfer::{Error, Options, Stores};
 /// The most layers that are compressed or wait in spools at once.
 const SPOOLS: usize = 4;
 
-/// The way of the layers of one transfer; each has a copy of it.
+/// Mover of a transfer's layers; each layer has a copy of it.
 #[derive(Clone)]
 pub(super) struct LayerMover {
     compression: Compression,
@@ -76,7 +76,7 @@ impl LayerMover {
         Arc::clone(&self.work)
     }
 
-    /// Moves a layer when its turn has come; answers its old digest and what became of it.
+    /// Compresses and moves a layer in its turn; returns its old digest and the result.
     pub(super) async fn move_layer(self, layer: Layer) -> Result<(Digest, Descriptor, Written), Error> {
         let known = self.known(&layer);
         let _permit = Arc::clone(&self.permits).acquire_owned().await;
@@ -94,7 +94,7 @@ impl LayerMover {
         Ok((layer.blob.digest, packed, written))
     }
 
-    /// The layer's result of an earlier transfer, if the destination can be asked about it.
+    /// Returns the layer's result from an earlier transfer, if the destination can be asked about it.
     fn known(&self, layer: &Layer) -> Option<Descriptor> {
         // An archive gives a blob that it is asked about its place at once, and this is only a hint.
         let to = self.destination.capabilities();
@@ -179,7 +179,7 @@ impl EarlyUpload {
         Self { destination: Arc::clone(destination), pending, task: JoinSet::new() }
     }
 
-    /// Starts it; whatever gave the turn has it back when all is sent.
+    /// Starts sending; the turn is given back when all is sent.
     fn start(&mut self, turn: impl Send + 'static) {
         let (destination, pending) = (Arc::clone(&self.destination), Arc::clone(&self.pending));
         self.task.spawn(async move {
@@ -201,7 +201,7 @@ impl EarlyUpload {
     }
 }
 
-/// The progress of a layer: compressing and sending are half of the way each.
+/// Progress of a layer, of which compressing and sending are half each.
 #[derive(Clone)]
 struct HalfProgress {
     blob: Descriptor,

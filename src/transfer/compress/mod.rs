@@ -1,5 +1,5 @@
-//! Compressing layers on their way: what `--compress` asks for, and what the uncompressed layers of docker archives
-//! need before they go to a registry.
+//! Compression of layers during a transfer: for `--compress`, and for the uncompressed layers of docker archives on the
+//! way to a registry.
 //!
 //! A registry wants a blob's digest and size before it says that it has it already, and a compressed layer has neither
 //! until it is done. So each layer is compressed into a spool, a nameless file in the platform's temporary folder, and
@@ -69,7 +69,7 @@ impl LayerCompression {
         Ok((!layers.is_empty()).then_some(Self { compression: choice.compression, layers }))
     }
 
-    /// Moves the image: what stays as it is, and what is compressed on the way.
+    /// Transfers the image: unchanged blobs, and compressed layers.
     pub(super) async fn add(
         self,
         stores: Stores<'_>,
@@ -134,7 +134,7 @@ impl LayerCompression {
         Ok(())
     }
 
-    /// The manifests, children first, that list what came of the layers.
+    /// Returns the manifests, children first, with the layers' new digests.
     fn rewritten(
         &self,
         source: &Shared,
@@ -165,7 +165,7 @@ impl LayerCompression {
         Ok(packed)
     }
 
-    /// Compresses and moves the layers; answers what became of each.
+    /// Compresses and transfers the layers; returns the result of each.
     async fn layers(
         &self,
         stores: Stores<'_>,

@@ -45,7 +45,7 @@ impl WorkerPool {
         Self { handle: Handle::current(), blocks, compressors: Arc::default(), turn }
     }
 
-    /// A compressor for who has a permit. Its level is that of all of the pool's work.
+    /// Returns a compressor to the holder of a permit. Its level is that of all of the pool's work.
     pub(super) fn compressor(&self, level: u8) -> io::Result<BlockCompressor> {
         let spare = self.compressors.lock().unwrap_or_else(PoisonError::into_inner).pop();
         spare.map_or_else(|| BlockCompressor::new(level), Ok)
@@ -56,7 +56,8 @@ impl WorkerPool {
     }
 }
 
-/// Compresses a layer into a spool, and answers what it is now. `report` hears how many of its bytes have been read.
+/// Compresses a layer into a spool, and returns its new descriptor. `report` hears how many of its bytes have been
+/// read.
 pub(super) async fn pack(
     source: &Shared,
     layer: &Layer,
@@ -99,8 +100,7 @@ async fn feed(mut stream: Stream, sender: mpsc::Sender<Vec<u8>>, report: impl Fn
     Ok(stream.verify().await?)
 }
 
-/// Tells the packer, which cannot be aborted, that nobody waits for it any more: an interrupt is to take no longer than
-/// a block.
+/// Cancels the packer, which cannot be aborted: an interrupt is to take no longer than a block.
 #[derive(Default)]
 struct CancelOnDrop(Arc<AtomicBool>);
 
@@ -208,7 +208,7 @@ impl Read for Plain {
     }
 }
 
-/// The pieces of a layer as they come.
+/// Pieces of a layer as they arrive.
 struct Incoming {
     pieces: mpsc::Receiver<Vec<u8>>,
     piece: Vec<u8>,

@@ -37,7 +37,7 @@ fn dockers(method: Method) -> String {
     if method == Method::Uncompressed { DOCKER_LAYER.to_owned() } else { format!("{DOCKER_LAYER}.gzip") }
 }
 
-/// The manifests below the root, and the root, with the new layers in place of the old ones.
+/// Returns the manifests below the root, and the root, with the new layers in place of the old ones.
 pub(super) fn all(
     plan: &Plan,
     packed: &HashMap<Digest, Descriptor>,

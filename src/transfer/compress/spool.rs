@@ -1,4 +1,4 @@
-//! A compressed layer until it is moved: a file without a name, which is gone with the process whatever happens.
+//! Spool of a compressed layer until it is sent: a file without a name, which ends with the process.
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use crate::image::{Algorithm, Descriptor, Digest, Hasher, Manifest, Name};
 use crate::store::{Capabilities, Error, Reader, Source, Store, StoreFuture, Written};
 
-/// A new spool in the platform's temporary folder, which nobody else can read, and what fills it.
+/// Creates a spool in the platform's temporary folder, private to this user, and its writer.
 pub(super) fn new() -> io::Result<(Spool, Filling)> {
     let file = Arc::new(Mutex::new(tempfile::tempfile()?));
     let (progress, watched) = watch::channel(Progress { size: 0, whole: false });
@@ -32,7 +32,7 @@ pub(super) struct Filling {
 }
 
 impl Filling {
-    /// The digest and the size of what is in it; nothing more will come.
+    /// Ends the spool; returns the digest and the size of its content.
     pub(super) fn finish(self) -> (Digest, u64) {
         self.progress.send_modify(|progress| progress.whole = true);
         (self.hasher.finish(), self.progress.borrow().size)
@@ -106,7 +106,7 @@ impl Store for Spool {
     }
 }
 
-/// Reads from a place of its own: a file without a name can be opened only once.
+/// Reader with its own offset: a file without a name can be opened only once.
 struct SpoolReader {
     spool: Spool,
     position: u64,

@@ -11,7 +11,7 @@ const EVERY: Duration = Duration::from_secs(10);
 const WINDOW: Duration = Duration::from_secs(8);
 /// Shortest time between two samples.
 const SAMPLE: Duration = Duration::from_millis(200);
-/// Before that nobody knows how long it will take.
+/// Time before the remaining time is known.
 const SETTLING: Duration = Duration::from_secs(3);
 
 /// Progress and rate of a transfer.
@@ -45,7 +45,7 @@ impl Pace {
         rate(self.moved.saturating_sub(before), now.duration_since(since))
     }
 
-    /// The seconds that are left, where the rate says so: not in the first seconds, and not while it jumps.
+    /// Returns the remaining seconds, if the rate is steady: not in the first seconds, and not while it jumps.
     fn left(&self, now: Instant) -> Option<u64> {
         let (&(since, first), &(between, middle)) =
             (self.samples.front()?, self.samples.get(self.samples.len() / 2)?);
@@ -65,7 +65,7 @@ impl Pace {
         format!("{} of {}, {rate}/s{left}", human(self.moved), human(self.bytes))
     }
 
-    /// Now and then, a line to be said about it.
+    /// Returns a line about the progress, now and then.
     pub(super) fn line(&mut self, now: Instant) -> Option<String> {
         if now.duration_since(self.said) < EVERY {
             return None;

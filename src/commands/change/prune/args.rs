@@ -30,7 +30,8 @@ const CHOOSING: [&str; 12] = [
     "protect_in_use",
     "grace",
 ];
-/// The brakes, which a policy file has for each of its rules; `--apply` takes them for what the plan does.
+/// Options that limit the effect, which a policy file has for each of its rules; with `--apply` they limit the
+/// plan.
 const BRAKES: [&str; 3] = ["max", "allow_empty", "allow_replicated"];
 
 /// The arguments of `ecr prune`.
@@ -64,7 +65,7 @@ pub(super) struct PruneArgs {
     pub(super) reading: ReadingArgs,
 }
 
-/// The options that say what goes and what stays. A policy file has them as keys.
+/// Options that choose the images to remove and to keep. A policy file has them as keys.
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct RuleArgs {
     /// Images without a tag
@@ -135,7 +136,7 @@ fn tag_glob(text: &str) -> Result<String, String> {
 }
 
 impl RuleArgs {
-    /// Refuses what would choose everything, or keep nothing, though it looks as if it did the opposite.
+    /// Refuses options that would choose everything, or keep nothing, although they look like the opposite.
     fn check(&self, now: Timestamp) -> anyhow::Result<()> {
         for (option, age) in [("--older-than", self.older_than), ("--not-pulled-for", self.not_pulled_for)] {
             if let Some(date) = age.map(|age| age.before(now)).filter(|date| *date > now) {
@@ -153,7 +154,7 @@ impl RuleArgs {
         Ok(())
     }
 
-    /// The criteria, seen from `now`; at least one of those that choose something is required.
+    /// Returns the criteria at `now`; at least one of those that choose something is required.
     pub(super) fn criteria(&self, now: Timestamp) -> anyhow::Result<Criteria> {
         self.check(now)?;
         let before = |age: Option<Age>| age.map(|age| Time::of(age.before(now)));
@@ -185,7 +186,7 @@ impl RuleArgs {
         }))
     }
 
-    /// Refuses what Amazon ECR Public cannot say or do.
+    /// Refuses options that Amazon ECR Public cannot support.
     pub(super) fn check_public(&self) -> anyhow::Result<()> {
         let unknown = [
             (

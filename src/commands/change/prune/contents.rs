@@ -86,7 +86,7 @@ impl Target<'_> {
         decide(graph, pulls, &protected, criteria)
     }
 
-    /// Says why an image was chosen: by which criteria, and how old it is.
+    /// Describes why an image was chosen: the criteria, and its age.
     fn describe(&self, criteria: &Criteria, pulls: HashMap<usize, Option<Time>>) -> Chosen {
         const DAY: i64 = 86_400;
         let now = self.now;

@@ -1,4 +1,4 @@
-//! `ecr prune`: what nobody needs any more, deleted by rules, with a reason for every image.
+//! `ecr prune`: deletion of unneeded images by rules, with a reason for every image.
 
 mod args;
 mod brakes;
@@ -55,7 +55,7 @@ fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     command_args::run(context, matches, prune)
 }
 
-/// The plans, and what could not be planned.
+/// Plans, and the failures of planning.
 #[derive(Default)]
 struct Plans {
     all: Vec<Planned>,
@@ -127,7 +127,7 @@ async fn consent(
     ask(context, arguments, plans, stop).await
 }
 
-/// Warns of the brakes that were met, tells what failed, and chooses the exit code.
+/// Warns of exceeded limits, reports the failures, and returns the exit code.
 fn finish(
     context: &Context,
     rows: &PlannedRows<'_>,
@@ -242,7 +242,7 @@ fn protecting_files(
     Ok(files)
 }
 
-/// The repositories that are meant: those of the command line, or all that a rule of the policy matches.
+/// Returns the repositories: those of the command line, or all that a rule of the policy matches.
 async fn repositories(
     context: &Context,
     arguments: &PruneArgs,

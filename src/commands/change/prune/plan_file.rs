@@ -101,7 +101,7 @@ impl PlanFile {
         Ok(Self { value })
     }
 
-    /// The repositories of the plan, with what is to go as it was when the plan was made.
+    /// Loads the plan's repositories, with the images to remove as they were when the plan was made.
     pub(super) async fn load(
         &self,
         connection: &Arc<Connection>,
@@ -176,7 +176,7 @@ fn check_registry(value: &Value, repository: &Repository, account: Option<&str>)
     )))
 }
 
-/// Images of a plan on their way into a graph.
+/// Images of a plan being read into a graph.
 #[derive(Default)]
 struct Read {
     graph: Graph,

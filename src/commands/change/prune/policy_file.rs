@@ -51,7 +51,7 @@ impl Policy {
         self.0.iter().map(|rule| &rule.options)
     }
 
-    /// The options for a repository: those of the first rule that matches it.
+    /// Returns the options for a repository: those of the first rule that matches it.
     pub(super) fn options(&self, repository: &str) -> Option<&RuleArgs> {
         let matches =
             |rule: &&Rule| rule.repositories.iter().any(|pattern| glob::matches(pattern, repository));
@@ -91,7 +91,7 @@ fn texts(value: &Value) -> Result<Vec<String>, String> {
     }
 }
 
-/// The first line of what clap says.
+/// Returns the first line of clap's message.
 fn sentence(error: &clap::Error) -> String {
     let text = error.render().to_string();
     let line = text.lines().next().unwrap_or_default();

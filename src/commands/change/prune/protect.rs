@@ -1,4 +1,4 @@
-//! Images that must not go since enhanced scanning says that they are in use.
+//! Images that must stay because enhanced scanning reports their use.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -45,8 +45,8 @@ pub(super) async fn in_use(
     protected
 }
 
-/// The images to ask about: these, and what the indexes among them list. An index of which no image that can be run is known
-/// is protected.
+/// Returns the images to ask about: these, and the children of the indexes among them. An index of which no image that
+/// can be run is known is protected.
 fn platforms(graph: &Graph, positions: &[usize]) -> (Vec<usize>, HashMap<usize, Protector>) {
     let (mut wanted, mut protected) = (Vec::new(), HashMap::new());
     let mut seen: HashSet<usize> = positions.iter().copied().collect();
@@ -81,7 +81,7 @@ struct Use {
 }
 
 impl Use {
-    /// `None` where no finding says anything of it.
+    /// Reads the use from a finding; `None` if it has none.
     fn read(answer: &Value) -> Option<Self> {
         let findings = answer.pointer("/imageScanFindings/enhancedFindings").and_then(Value::as_array)?;
         let resources =

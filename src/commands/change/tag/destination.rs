@@ -76,7 +76,7 @@ pub(super) struct Destination {
 }
 
 impl Destination {
-    /// Looks up what each tag names now and decides what is to happen to it; the reasons where something is in the way.
+    /// Looks up the present image of each tag and plans its change, or returns the conflicts.
     pub(super) async fn plan(
         &self,
         digest: &Digest,
@@ -122,8 +122,8 @@ impl Destination {
         Ok((!found.is_empty()).then(|| found.image(0).digest()))
     }
 
-    /// The repository's tag mutability and the patterns of its exclusion filters; `None` where asking is denied, so
-    /// that PutImage says no if it has to.
+    /// Returns the repository's tag mutability and the patterns of its exclusion filters; `None` if reading them is
+    /// denied, so that PutImage refuses if need be.
     async fn mutability(&self) -> anyhow::Result<Option<(String, Vec<String>)>> {
         let input = json!({"repositoryNames": [self.repository.name]});
         let answer = self.repository.connection.call("DescribeRepositories", input).await;
@@ -138,7 +138,7 @@ impl Destination {
         Ok(Some((mutability, patterns.map(str::to_owned).collect())))
     }
 
-    /// Sets the tags, and answers what became of each. A signal ends it before the next call, and breaks a copy off.
+    /// Sets the tags, and returns the results. A signal ends it before the next call, and breaks a copy off.
     pub(super) async fn set(&self, source: &Source, tags: &[NewTag], stop: &Stop) -> Vec<Done> {
         let is_copied = !self.is_same && tags.iter().any(NewTag::is_sent) && stop.signal().is_none();
         let copied = if is_copied { stop.or(self.copy(source, tags)).await } else { Ok(()) };

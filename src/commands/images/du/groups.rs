@@ -1,4 +1,4 @@
-//! The images of repositories in groups, and what each group takes.
+//! Groups of images, with the sizes of each.
 
 use std::collections::BTreeMap;
 

@@ -95,7 +95,7 @@ fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     command_args::run(context, matches, du)
 }
 
-/// A repository, what is in it, and its layers where they are known.
+/// Repository with its images, and their layers if they are known.
 struct Contents {
     repository: Repository,
     graph: Graph,

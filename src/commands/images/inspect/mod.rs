@@ -1,4 +1,4 @@
-//! `ecr inspect`: what an image is and what belongs to it.
+//! `ecr inspect`: details of an image, its children and its companions.
 
 mod measure;
 mod page;

@@ -56,7 +56,7 @@ struct ImagesArgs {
     reading: ReadingArgs,
 }
 
-/// A repository and what is in it.
+/// Repository with its images.
 struct Contents {
     repository: Repository,
     graph: Graph,
@@ -91,7 +91,7 @@ fn images(context: &Context, arguments: &ImagesArgs) -> anyhow::Result<ExitCode>
     failures.finish(context, !contents.is_empty())
 }
 
-/// Reads what is in the repositories, a few at once.
+/// Reads the images of the repositories, a few at once.
 async fn read(
     context: &Context,
     arguments: &ImagesArgs,
@@ -139,7 +139,7 @@ async fn contents(
     Ok(Contents { repository: repository.clone(), graph, indexes, fetches, scans })
 }
 
-/// Says how to see what hangs on indexes, where their manifests are not known.
+/// Explains how to see the companions of indexes whose manifests are not known.
 fn hint(context: &Context, arguments: &ImagesArgs, contents: &[Contents]) {
     let unknown: usize = contents.iter().map(|contents| contents.indexes.unknown.len()).sum();
     if unknown == 0 || context.settings.globals().output.as_deref() == Some("off") {

@@ -77,8 +77,8 @@ impl OrderArgs {
 }
 
 impl Key {
-    /// Compares two images; of two that are equal the tagged one comes first, then the smaller digest: an index goes up
-    /// in the same moment as its children, and is what somebody looks for.
+    /// Compares two images; of equals the tagged one comes first, then the smaller digest: an index is pushed in the
+    /// same moment as its children, and is the one that people look for.
     fn compare(
         self,
         all: &[Contents],

@@ -26,7 +26,7 @@ pub(super) struct Scans {
 struct Scan {
     status: String,
     completed: Option<Value>,
-    /// `None` where the findings cannot be told.
+    /// Number of findings by severity; `None` if unknown.
     counts: Option<Map<String, Value>>,
 }
 
@@ -44,7 +44,7 @@ impl Scans {
         Ok(Self { all: images.into_iter().zip(scans).collect() })
     }
 
-    /// The cell: `1C 4H`, `-` where nothing was found, `?` where it cannot be told.
+    /// Returns the cell: `1C 4H`, `-` without findings, `?` if unknown.
     pub(super) fn cell(&self, graph: &Graph, position: usize) -> String {
         let Some(counts) = self.counts(graph, position) else { return "?".to_owned() };
         let mut parts = Vec::new();
@@ -63,7 +63,7 @@ impl Scans {
         if parts.is_empty() { "-".to_owned() } else { parts.join(" ") }
     }
 
-    /// The counts of an image, of an index those of its images together; `None` where one of them is not known.
+    /// Returns the counts of an image, or the sums of an index's images; `None` if one of them is unknown.
     fn counts(&self, graph: &Graph, position: usize) -> Option<HashMap<String, u64>> {
         let mut sum = HashMap::new();
         let images: Vec<usize> = if graph.is_index(position) {

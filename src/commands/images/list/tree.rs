@@ -1,4 +1,4 @@
-//! `--tree`: what hangs on an image, with box characters.
+//! `--tree`: children and companions of an image, with box characters.
 
 pub(in crate::commands::images) use super::order::ImagePosition;
 use crate::image::graph::Graph;

@@ -52,7 +52,7 @@ pub(in crate::commands) trait Document {
     fn table(&self, out: &mut dyn Write, style: Style) -> io::Result<()>;
     /// Records of fields.
     fn records(&self) -> Vec<Vec<String>>;
-    /// Writes those records, one a line.
+    /// Writes the records, one a line.
     fn write_text(&self, out: &mut dyn Write) -> io::Result<()> {
         self.records().iter().try_for_each(|record| write_record(out, record))
     }
@@ -92,7 +92,7 @@ pub(in crate::commands) trait Rows {
     }
 }
 
-/// A row that is there already.
+/// Row with its values at hand.
 pub(in crate::commands) struct Record {
     pub(in crate::commands) json: Value,
     pub(in crate::commands) cells: Vec<String>,
@@ -225,7 +225,7 @@ impl<'a> Output<'a> {
         Ok(Self { context, format, query: query.transpose()? })
     }
 
-    /// Prints a document, or what `--query` picks from it.
+    /// Prints a document, or the selection of `--query`.
     pub(in crate::commands) fn document(&self, document: &dyn Document) -> anyhow::Result<()> {
         if self.query.is_some() {
             return self.picked(&document.json());
@@ -272,7 +272,7 @@ impl<'a> Output<'a> {
         Ok(())
     }
 
-    /// Prints what `--query` picks from an object.
+    /// Prints the selection of `--query` from an object.
     fn picked(&self, object: &Value) -> anyhow::Result<()> {
         let Some(query) = &self.query else { return Ok(()) };
         let value = query.evaluate(object).map_err(|reason| anyhow!("--query: {reason}"))?;
@@ -304,7 +304,7 @@ impl<'a> Output<'a> {
         Ok(self.context.ui.print_bytes(&bytes)?)
     }
 
-    /// The columns that a table may take: those of COLUMNS or the terminal; as many as it likes in a pipe.
+    /// Returns the columns of a table: COLUMNS or the terminal's width; no limit in a pipe.
     pub(in crate::commands) fn width(&self) -> Option<usize> {
         let terminal = self.context.ui.out_is_terminal().then(|| self.context.ui.width());
         self.context.settings.columns().or(terminal)

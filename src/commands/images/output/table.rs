@@ -24,7 +24,7 @@ pub(in crate::commands) struct Column {
 }
 
 impl Column {
-    /// A column of words.
+    /// Creates a left-aligned column.
     pub(in crate::commands) const fn left(head: &'static str) -> Self {
         Self { head, right: false, wraps: false }
     }
@@ -43,7 +43,7 @@ impl Column {
 /// Style of a table.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::commands) struct Style {
-    /// `None`: as wide as it becomes.
+    /// Columns; `None` without limit.
     pub(in crate::commands) width: Option<usize>,
     pub(in crate::commands) color: bool,
 }

@@ -12,13 +12,13 @@ use super::ReposArgs;
 use crate::image::glob;
 use crate::image::graph::Time;
 
-/// A repository and what was asked about it.
+/// Repository with the requested facts.
 pub(super) struct Facts {
     pub(super) repository: Repository,
     /// Members of DescribeRepositories.
     pub(super) description: Value,
     pub(super) created: Option<Time>,
-    /// `None` where it was not asked for or could not be told.
+    /// Usage; `None` if it was not requested or is unknown.
     pub(super) usage: Option<Usage>,
     pub(super) lifecycle_policy: Option<bool>,
     pub(super) repository_policy: Option<bool>,
@@ -38,7 +38,7 @@ pub(super) struct Usage {
 }
 
 impl Facts {
-    /// Asks what is wanted. What cannot be told stays unknown, with the reason beside.
+    /// Reads the requested facts. What cannot be told stays unknown, with the reason beside.
     pub(super) async fn read(arguments: &ReposArgs, described: &Described) -> (Self, Vec<anyhow::Error>) {
         let Described { repository, description } = described;
         let mut errors = Vec::new();

@@ -126,7 +126,7 @@ fn repos(context: &Context, arguments: &ReposArgs) -> anyhow::Result<ExitCode> {
     failures.finish(context, found)
 }
 
-/// Describes the repositories and asks what more is wanted of each.
+/// Describes the repositories and reads the requested facts of each.
 async fn read(
     context: &Context,
     arguments: &ReposArgs,

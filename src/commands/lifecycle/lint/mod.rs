@@ -1,4 +1,4 @@
-//! `ecr lifecycle lint`: what the service would refuse in policy files, and what nobody can have meant. No calls.
+//! `ecr lifecycle lint`: errors and likely mistakes in policy files. No calls.
 
 mod document;
 
@@ -54,7 +54,7 @@ fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     command_args::run(context, matches, lint_files)
 }
 
-/// A file that was read, and what is wrong with it.
+/// Checked file, with its findings.
 struct LintedFile {
     /// Its name, for people and for programs.
     name: String,
@@ -74,7 +74,7 @@ impl LintedFile {
     }
 }
 
-/// The files that were checked, and those that could not be read.
+/// Checked files, and those that could not be read.
 #[derive(Default)]
 struct Linted {
     files: Vec<LintedFile>,
@@ -106,7 +106,7 @@ fn lint_files(context: &Context, arguments: &LintArgs) -> anyhow::Result<ExitCod
     Ok(conclude(context, &linted))
 }
 
-/// Tells the sum of it, and answers the exit code.
+/// Prints the total and returns the exit code.
 fn conclude(context: &Context, linted: &Linted) -> ExitCode {
     for (name, reason) in &linted.unreadable {
         context.ui.note(&format!("error: {name} cannot be read: {reason}"));

@@ -29,7 +29,7 @@ pub(in crate::commands::lifecycle) struct SimulationDocument<'a> {
     pub(in crate::commands::lifecycle) registries: bool,
 }
 
-/// The word for what happens to an image.
+/// Returns the verb for an action.
 pub(in crate::commands::lifecycle) fn verb(action: Option<Action>) -> &'static str {
     match action {
         None => "keep",
@@ -174,7 +174,7 @@ impl SimulationDocument<'_> {
     }
 }
 
-/// Calls `take` with each image of a repository and what happens to it.
+/// Calls `take` with each image of a repository and its decision.
 fn each_image(simulation: &Simulation, mut take: impl FnMut(Image<'_>, Explanation)) {
     let explainer = simulation.explainer();
     for (position, image) in simulation.images.iter().enumerate() {
@@ -264,7 +264,7 @@ impl Document for SimulationDocument<'_> {
         Ok(())
     }
 
-    /// With every image, whatever the table shows: a page is searched and not read.
+    /// Writes an HTML page with every image, whatever the table shows: a page is searched, not read.
     fn html(&self) -> String {
         let mut page = Page::new("ecr lifecycle simulate");
         page.paragraph(&format!("Simulated by the documented rules, as of {}.", self.when.at));

@@ -1,4 +1,4 @@
-//! `ecr lifecycle simulate`: what a policy would do to the images of repositories, by the documented rules.
+//! `ecr lifecycle simulate`: effect of a policy on the images of repositories, by the documented rules.
 
 mod document;
 mod over;
@@ -186,7 +186,7 @@ async fn one(
     Ok(simulation)
 }
 
-/// Tells what a person should look at before such a policy goes live.
+/// Prints warnings about a policy that people should read before using it.
 pub(super) fn tell(context: &Context, simulations: &[Simulation]) {
     for simulation in simulations {
         for warning in &simulation.warnings {

@@ -1,4 +1,4 @@
-//! `--over`: what would be left week by week, if nobody pushed or pulled.
+//! `--over`: images that would be left week by week without further pushes or pulls.
 
 use std::collections::HashSet;
 use std::time::Duration;

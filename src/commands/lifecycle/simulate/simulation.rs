@@ -49,7 +49,7 @@ pub(super) struct RuleEffect {
     pub(super) selected: usize,
     /// Number of images the rule acts on.
     pub(super) images: usize,
-    /// The bytes of those; layers that several images share count several times.
+    /// Their bytes; layers that several images share count several times.
     pub(super) bytes: u64,
 }
 
@@ -117,7 +117,7 @@ impl Simulation {
         self.warnings = warnings::of(self, policy);
     }
 
-    /// Warns where an image would expire that somebody refers to.
+    /// Warns of expiring images that are referenced.
     pub(super) fn warn_of(&mut self, references: &References) {
         let warnings = warnings::protected(self, references);
         self.warnings.extend(warnings);
@@ -152,7 +152,7 @@ impl Simulation {
         self.at
     }
 
-    /// The explanations of what happens to each image.
+    /// Returns the explainer of the decisions.
     pub(super) fn explainer(&self) -> Option<Explainer<'_>> {
         let policy = &self.policy.as_ref()?.policy;
         Some(Explainer::new(policy, &self.images, &self.plan, self.at))

@@ -1,4 +1,4 @@
-//! Warnings of effects on these very images that hardly anybody can have meant.
+//! Warnings of effects on these images that are probably not intended.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -73,7 +73,7 @@ fn emptied(simulation: &Simulation, expired: &[(i64, &Image)]) -> Option<String>
     (had > 0 && tagged == had).then(|| "no tagged image is left".to_owned())
 }
 
-/// Warnings about images that somebody refers to: by rule, with the first of them by name.
+/// Warns of expiring images that are referenced: by rule, with the first of them by name.
 pub(super) fn protected(simulation: &Simulation, references: &References) -> Vec<Warning> {
     const SHOWN: usize = 3;
     let named = references.in_repository(&simulation.repository.name);
@@ -102,7 +102,7 @@ fn expired(simulation: &Simulation) -> Vec<(i64, &Image)> {
     decisions.map(|decision| (decision.priority, &simulation.images[decision.image])).collect()
 }
 
-/// Warnings about images that a rule expires: code, rule, number of images, and what is with them.
+/// Returns warnings about images that a rule expires: code, rule, number of images, and description.
 fn by_rule(
     policy: &Policy,
     expired: &[(i64, &Image)],

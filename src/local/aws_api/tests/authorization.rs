@@ -1,4 +1,4 @@
-//! Policies that are enforced: who may do what, and in which words the others are refused.
+//! Enforcement of policies: permissions, and the messages of refusals.
 
 use super::*;
 use crate::local::Principal;
@@ -12,7 +12,7 @@ fn enforcing() -> Store {
     store
 }
 
-/// Asks as somebody else; `registryId` is that of the store's owner.
+/// Calls an operation as another principal; `registryId` is that of the store's owner.
 fn ask_as(store: &Store, arn: &str, operation: &str, input: Value) -> Result<Value, String> {
     let principal = Principal::of(arn).unwrap();
     let caller = Caller {

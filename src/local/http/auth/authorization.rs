@@ -6,7 +6,7 @@ use hyper::header::{AUTHORIZATION, HeaderMap};
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 /// The end of every credential scope.
 const TERMINATOR: &str = "aws4_request";
-/// The longest header that is read; those of AWS's SDKs have some 300 bytes.
+/// Limit of the header's length; those of AWS's SDKs have some 300 bytes.
 const MAX_LENGTH: usize = 4096;
 
 /// Error of parsing the header, for the client.

@@ -26,7 +26,7 @@ use crate::local::store::hex::hex;
 const SKEW: i64 = 15 * 60;
 /// Headers that must be signed, so that a signature is good for one request only.
 const SIGNED: [&str; 2] = ["host", "x-amz-date"];
-/// Headers that must be signed if they are present: they decide what is done, or for whom.
+/// Headers that must be signed if present: they affect the action or the identity.
 const SIGNED_IF_PRESENT: [&str; 3] = ["x-amz-target", SECURITY_TOKEN, CONTENT_HASH];
 /// Headers that a request may have once only.
 const ONCE: [&str; 5] = ["host", "x-amz-date", "x-amz-target", SECURITY_TOKEN, CONTENT_HASH];
@@ -47,7 +47,7 @@ pub(super) struct Identity {
 }
 
 impl Identity {
-    /// Whom policies are asked about.
+    /// Returns the principal to authorize.
     pub(super) fn principal(&self) -> &Principal {
         &self.principal
     }
@@ -94,7 +94,7 @@ fn known_key<'a>(credentials: &'a Credentials, name: &str, head: &Parts) -> Resu
     }
 }
 
-/// Finds out who sent requests.
+/// Authenticator of requests.
 #[derive(Debug)]
 pub(super) struct Authenticator {
     credentials: Option<Credentials>,
@@ -113,7 +113,7 @@ struct SignatureInputs {
     authorization: Authorization,
     moment: String,
     secret: String,
-    /// The body's hash as the signed head says; the signature was verified with it.
+    /// Hash of the body in the signed head, with which the signature was verified.
     body: Option<String>,
 }
 
@@ -128,8 +128,8 @@ impl Authenticator {
     }
 
     /// Checks all of a request that can be checked before its body is read: the form of its signature, its key, its
-    /// time, what it covers, and the signature itself where the head says the body's hash. `store` is the
-    /// store's secret, which a session token needs; `now` is in milliseconds since 1970.
+    /// time, the signed headers, and the signature itself if the head has the body's hash. `store` is the store's
+    /// secret, which a session token needs; `now` is in milliseconds since 1970.
     pub(super) fn examine(
         &self,
         head: &Parts,
@@ -225,7 +225,7 @@ impl SignatureInputs {
         sigv4::is_signed_with(&self.secret, head, &self.authorization, &self.moment, body)
     }
 
-    /// Verifies the signature now where the head says the body's hash.
+    /// Verifies the signature now if the head has the body's hash.
     fn check_head(mut self, head: &Parts) -> Result<Self, ApiError> {
         let Some(told) = header(head, CONTENT_HASH)? else { return Ok(self) };
         if !self.is_genuine(head, told) {
@@ -270,7 +270,7 @@ fn check_once(head: &Parts) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// Checks that a signature covers what it must and was made just now; answers the moment as it was signed.
+/// Checks that a signature covers the necessary headers and was made just now; returns its time as signed.
 fn check_covered(head: &Parts, authorization: &Authorization, now: i64) -> Result<String, ApiError> {
     let present =
         SIGNED_IF_PRESENT.into_iter().filter(|name| head.headers.contains_key(HeaderName::from_static(name)));

@@ -11,7 +11,7 @@ use crate::local::store::random::random;
 /// Tell the uses of the store's secret from one another.
 const TOKEN: &[u8] = b"session token\n";
 const SECRET: &[u8] = b"session secret access key\n";
-/// Length of the code in front of what a token says.
+/// Length of the authentication code in front of a token's content.
 const CODE: usize = 32;
 const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 
@@ -20,13 +20,13 @@ const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 pub(in crate::local::http) struct Session {
     access_key: String,
     principal: String,
-    /// The access key of the server's credentials that it was asked for with; none where signatures were not checked.
+    /// Access key of the server's credentials with which it was requested; `None` if signatures were not checked.
     issuer: Option<String>,
     /// In milliseconds since 1970.
     pub(in crate::local::http) expires_at: i64,
 }
 
-/// Temporary credentials, as they are handed out.
+/// Temporary credentials, as given to clients.
 #[derive(Clone, PartialEq, Eq)]
 pub(in crate::local::http) struct SessionCredentials {
     pub(in crate::local::http) access_key: String,

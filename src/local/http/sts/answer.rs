@@ -78,7 +78,7 @@ pub(super) fn assumed_role(role: &Principal, session: &Principal) -> String {
     format!("<AssumedRoleUser>{members}</AssumedRoleUser>")
 }
 
-/// Claims of a web identity token, which nobody has checked.
+/// Reads the claims of a web identity token, without verifying them.
 pub(super) fn token_claims(token: &str) -> String {
     let claims = token.split('.').nth(1).and_then(|claims| {
         let bytes = base64_simd::URL_SAFE_NO_PAD.decode_to_vec(claims.trim_end_matches('=')).ok()?;

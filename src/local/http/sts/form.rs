@@ -30,7 +30,7 @@ impl Form {
         self.0.iter().any(|(key, _)| key.strip_prefix(name).is_some_and(|rest| rest.starts_with(".member.")))
     }
 
-    /// The value of a parameter that must be there, `member` in the service's words.
+    /// Returns the value of a required parameter, which errors call `member`.
     pub(super) fn required(&self, name: &str, member: &str) -> Result<&str, ApiError> {
         self.get(name).filter(|value| !value.is_empty()).ok_or_else(|| {
             let text = format!(

@@ -1,5 +1,5 @@
-//! AWS's security token service, as far as scripts need it before they use a registry: who asks, and temporary
-//! credentials. Its query protocol: a form goes in, XML comes out.
+//! AWS's Security Token Service, as far as scripts need it before they use a registry: the caller's identity, and
+//! temporary credentials. Its query protocol: a form goes in, XML comes out.
 
 mod answer;
 mod form;
@@ -164,7 +164,7 @@ async fn with_web_identity(state: &Arc<State>, form: &Form) -> Outcome {
     Ok(answer::credentials(&credentials, expires) + &answer::assumed_role(&role, &session) + &told)
 }
 
-/// The role that is asked for, and its session.
+/// Returns the requested role and its session.
 fn asked_role(form: &Form) -> Result<(Principal, Principal), ApiError> {
     let (arn, name) =
         (form.required("RoleArn", "roleArn")?, form.required("RoleSessionName", "roleSessionName")?);

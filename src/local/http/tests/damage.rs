@@ -1,11 +1,11 @@
-//! Blobs and manifests that are not what they should be any more.
+//! Damaged blobs and manifests.
 
 use std::sync::{Arc, Mutex};
 
 use super::*;
 use crate::image::Digest;
 
-/// A server that asks for no credentials, and what it writes to its log.
+/// Starts a server that asks for no credentials, with its log.
 fn logging() -> (RunningServer, Arc<Mutex<Vec<String>>>) {
     let lines: Arc<Mutex<Vec<String>>> = Arc::default();
     let kept = Arc::clone(&lines);

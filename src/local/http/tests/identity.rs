@@ -27,7 +27,7 @@ impl Signer {
         Self { key: key.to_owned(), secret: secret.to_owned(), token: None, service }
     }
 
-    /// The head of a request without its end, with its signature in place of `{}` of `header`.
+    /// Returns the head of a request without its end, with its signature in place of `{}` of `header`.
     fn head(&self, more: &[(&str, &str)], body: &str, header: &str) -> String {
         let moment = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
         let mut headers = vec![("host", "registry.test:9"), ("x-amz-date", moment.as_str())];

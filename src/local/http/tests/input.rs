@@ -1,4 +1,4 @@
-//! Requests that nobody should send: each is answered as documented, and the next one works.
+//! Malformed requests: each is answered as documented, and the next one works.
 
 use std::time::Duration;
 

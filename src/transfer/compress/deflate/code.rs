@@ -1,4 +1,4 @@
-//! Huffman codes, and how far it is over what they say.
+//! Huffman codes, and the steps of a walk over them.
 
 use super::bits::BitBuffer;
 
@@ -16,7 +16,7 @@ pub(super) enum Next {
 const WINDOW: u8 = 10;
 pub(super) const WINDOWS: usize = 1 << WINDOW;
 
-/// Over bits, to what comes behind them; none where they are not enough.
+/// Number of bits to the next symbol; none if the bits are not enough.
 #[derive(Clone, Copy)]
 pub(super) struct Step {
     pub(super) bits: u8,
@@ -77,7 +77,7 @@ impl Code {
         Self { counts, symbols }
     }
 
-    /// For all that can be seen, the step over the symbol in it and what is said of it.
+    /// Computes for every value of the visible bits the step over its symbol and the extra bits.
     pub(super) fn steps(&self, behind: fn(usize) -> Step) -> [Step; WINDOWS] {
         let mut steps = [Step { bits: 0, next: Next::Nonsense }; WINDOWS];
         let mut symbols = self.symbols.iter();

@@ -62,7 +62,7 @@ fn together<const N: usize>(walks: [&mut Walk; N]) {
     }
 }
 
-/// A way over a stream.
+/// Walk over a stream.
 struct Walk<'a> {
     bits: Bits<'a>,
     next: Next,
@@ -132,7 +132,7 @@ impl<'a> Walk<'a> {
         Some((lengths, distances))
     }
 
-    /// Takes a step, without a branch for what comes next: nobody could predict it.
+    /// Takes a step, without a branch on the next symbol: it could not be predicted.
     #[inline]
     fn step(&self, mut held: BitBuffer, next: Next) -> (BitBuffer, Next) {
         let step = self.steps[next as usize][held.seen() % WINDOWS];
