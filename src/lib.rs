@@ -18,14 +18,15 @@
 //! | [`iam`] | policy documents and their evaluation | nothing of ours |
 //! | [`lifecycle`] | lifecycle policies: document, validation, evaluation | image |
 //! | [`retention`] | which images may go: criteria, protection, plan | image |
+//! | [`retry`] | waits before another attempt | nothing of ours |
 //! | [`settings`] | options, environment and profile, resolved | ini, platform |
 //! | [`network`] | what connections are made of: trust, proxies, timeouts, their log | settings |
 //! | [`output`] | values to bytes: json, yaml, text, table, query | model |
 //! | [`args`] | text to values: shorthand, JSON, files, blobs, skeletons | model |
-//! | [`service`] | the API: configuration, calls, pages, waiters | model, network, platform, settings |
-//! | [`store`] | the homes of images: ECR, registries, layouts, archives | escape, image, model, network, platform, service |
+//! | [`service`] | the API: configuration, calls, pages, waiters | model, network, platform, retry, settings |
+//! | [`store`] | the homes of images: ECR, registries, layouts, archives | escape, image, model, network, platform, retry, service |
 //! | [`transfer`] | copying images between stores | image, store |
-//! | [`auth`] | logins: tokens, their cache, the protocols of docker and kubelet | image, ini, model, platform, service, settings |
+//! | [`auth`] | logins: tokens, their cache, the protocols of docker and kubelet | image, ini, model, platform, retry, service, settings |
 //! | [`local`] | the embedded ECR | iam, image, ini, lifecycle, model, platform, store |
 //! | [`ui`] | terminal, pager, colour, progress | escape, image, platform, settings, transfer |
 //! | [`error`] | errors to words and exit codes | everything but auth, commands and cli |
@@ -67,6 +68,7 @@ pub mod network;
 pub mod output;
 pub mod platform;
 pub mod retention;
+pub mod retry;
 pub mod service;
 pub mod settings;
 pub mod store;

@@ -1,5 +1,5 @@
-//! What the conformance suite of the OCI distribution specification asks of a registry, as tests of our own: every way
-//! of uploading a blob with every algorithm, and every kind of manifest through its whole life.
+//! Requirements of the OCI distribution specification's conformance suite, as tests of our own: every way of uploading
+//! a blob with every algorithm, and every kind of manifest through its whole life.
 
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha512};

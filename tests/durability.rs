@@ -1,4 +1,5 @@
-//! What the embedded ECR keeps when its process is killed, when a write fails, and when others use the folder too.
+//! Durability of the embedded ECR: after its process is killed, after a failed write, and with other processes on the
+//! folder.
 
 use std::process::Command;
 use std::sync::mpsc;

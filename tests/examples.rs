@@ -26,8 +26,8 @@ fn with_settings() -> Machine {
     machine
 }
 
-/// What an example finds: repositories `team/app` and, in the public registry, `app`, with an index of two platforms
-/// as `1.0` and an image as `single`, and documents in files.
+/// Prepares the machine of an example: repositories `team/app` and, in the public registry, `app`, with an index of two
+/// platforms as `1.0` and an image as `single`, and documents in files.
 fn prepared() -> Machine {
     let machine = with_settings();
     let bin = machine.path().join("bin");

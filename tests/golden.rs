@@ -26,7 +26,7 @@ use server::Server;
 /// No case takes longer, unless the program hangs.
 const LIMIT: std::time::Duration = std::time::Duration::from_mins(1);
 
-/// How a case that matches its recording, or not, is told.
+/// Result of a case, matching its recording or not.
 struct Outcome {
     file: String,
     title: String,
@@ -270,7 +270,7 @@ fn known_differences(folder: &Path) -> Vec<String> {
     text.lines().filter_map(|line| line.strip_prefix("=== ")).map(str::to_owned).collect()
 }
 
-/// What is wrong, or nothing.
+/// Returns the report of the mismatches; empty if there are none.
 fn report(outcomes: &[Outcome], known: &[String]) -> String {
     let limit = std::env::var("GOLDEN_DIFFS").ok().and_then(|text| text.parse().ok()).unwrap_or(20);
     let is_known = |outcome: &Outcome| known.contains(&outcome.title);

@@ -1,4 +1,5 @@
-//! Who may import whom. The table is the one on the crate's front page; a module without a row fails here.
+//! Permitted imports between modules. The table is the one on the crate's front page; a module without a row fails
+//! here.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -20,10 +21,10 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("network", &["settings"]),
     ("args", &["model"]),
     ("output", &["model"]),
-    ("service", &["model", "network", "platform", "settings"]),
-    ("store", &["escape", "image", "model", "network", "platform", "service"]),
+    ("service", &["model", "network", "platform", "retry", "settings"]),
+    ("store", &["escape", "image", "model", "network", "platform", "retry", "service"]),
     ("transfer", &["image", "store"]),
-    ("auth", &["image", "ini", "model", "platform", "service", "settings"]),
+    ("auth", &["image", "ini", "model", "platform", "retry", "service", "settings"]),
     ("local", &["iam", "image", "ini", "lifecycle", "model", "platform", "store"]),
     ("ui", &["escape", "image", "platform", "settings", "transfer"]),
     (
@@ -46,6 +47,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "output",
             "platform",
             "retention",
+            "retry",
             "service",
             "settings",
             "store",
@@ -240,7 +242,7 @@ fn local_files() -> Vec<LocalFile> {
     files.collect()
 }
 
-/// What follows a prefix in `prefix::a::b` and `prefix::a::{b, c}`, as far as it could be modules.
+/// Returns the paths behind a prefix in `prefix::a::b` and `prefix::a::{b, c}`, as far as they could be modules.
 fn paths(code: &str, prefix: &str) -> Vec<Vec<String>> {
     let mut found = Vec::new();
     for (at, _) in code.match_indices(&format!("{prefix}::")) {

@@ -1,4 +1,4 @@
-//! What leaves the machine, and what is said about it.
+//! Data that leaves the machine, and the messages about it.
 
 mod connections;
 mod peers;

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::harness::random::Random;
 
-/// How long one text may take in a build without optimisation, on a machine that is busy.
+/// Time limit of one text in a build without optimisation, on a busy machine.
 const SOON: Duration = Duration::from_secs(5);
 
 /// Texts by chance.
@@ -132,7 +132,7 @@ fn any_text_is_shorthand_or_is_not() {
     assert!(read > 300, "only {read} of the texts were shorthand: the generator is no test");
 }
 
-/// What backtracks or nests without end in a careless parser.
+/// Texts that backtrack or nest without end in a careless parser.
 #[test]
 fn hostile_shorthand_ends_soon() {
     let many = |part: &str| part.repeat(5000);

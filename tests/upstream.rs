@@ -22,7 +22,7 @@ struct Upstream {
 
 #[derive(Default)]
 struct State {
-    /// What there is, by the end of its path: its media type and its bytes.
+    /// Content by the end of its path: its media type and its bytes.
     content: HashMap<String, (String, Vec<u8>)>,
     log: Vec<String>,
     /// The status of every answer, where it is not to answer as it should.

@@ -14,6 +14,7 @@ use super::cached_token::{CachedToken, Freshness};
 use super::log::Log;
 use super::login_error::LoginError;
 use super::token_cache::Cache;
+use crate::retry::Backoff;
 
 /// Time limit of waiting for another process's call.
 pub const WAIT_FOR_LOCK: Duration = Duration::from_secs(10);
@@ -22,7 +23,7 @@ const PATIENCE_WITH_FALLBACK: Duration = Duration::from_secs(5);
 /// Time limit of a call without a fallback. Clients of docker wait longer than this, kubelet one minute.
 const PATIENCE: Duration = Duration::from_secs(45);
 /// First and longest pause between two looks at the cache.
-const PAUSE: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(20));
+const PAUSES: Backoff = Backoff::new(Duration::from_millis(1), Duration::from_millis(20));
 
 /// The entry of one registry in the cache.
 #[derive(Debug, Clone, Copy)]
@@ -77,7 +78,7 @@ enum LockOutcome {
 }
 
 fn lock_or_entry(slot: CacheSlot<'_>, cache: &Cache, log: &Log, deadline: Instant) -> LockOutcome {
-    let (mut pause, longest) = PAUSE;
+    let mut looks = 0;
     loop {
         match cache.try_lock(slot.key) {
             Ok(Some(lock)) => return LockOutcome::Lock(Some(lock)),
@@ -95,8 +96,8 @@ fn lock_or_entry(slot: CacheSlot<'_>, cache: &Cache, log: &Log, deadline: Instan
             log.info(|| "another process has held the lock for too long; going on without it".to_owned());
             return LockOutcome::Lock(None);
         }
-        std::thread::sleep(pause);
-        pause = (pause * 2).min(longest);
+        looks += 1;
+        std::thread::sleep(PAUSES.wait(looks));
     }
 }
 

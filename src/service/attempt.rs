@@ -15,6 +15,7 @@ use aws_smithy_types::config_bag::ConfigBag;
 use aws_smithy_types::retry::ErrorKind;
 
 use super::remote::CarriedServiceError;
+use crate::retry;
 
 /// Botocore's standard rules. ECR's own `LimitExceededException`, a quota, is among them.
 #[derive(Debug)]
@@ -60,7 +61,8 @@ impl ClassifyRetry for Retryable {
             }
             _ => return RetryAction::NoActionIndicated,
         };
-        match context.response().and_then(|response| retry_after(response.headers().get("retry-after")?)) {
+        let header = context.response().and_then(|response| response.headers().get("retry-after"));
+        match header.and_then(|header| retry::retry_after(header, MAX_WAIT)) {
             Some(wait) => RetryAction::retryable_error_with_explicit_delay(kind, wait),
             None => RetryAction::retryable_error(kind),
         }
@@ -69,12 +71,6 @@ impl ClassifyRetry for Retryable {
     fn name(&self) -> &'static str {
         "Retryable"
     }
-}
-
-/// Parses the time that the service asks to wait: a number of seconds. At most the longest wait of the retry modes,
-/// so that no service can make us wait for ever.
-fn retry_after(header: &str) -> Option<Duration> {
-    header.trim().parse().ok().map(|seconds| Duration::from_secs(seconds).min(MAX_WAIT))
 }
 
 /// The longest wait of the AWS retry modes.

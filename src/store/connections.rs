@@ -16,6 +16,7 @@ use super::resolver::{self, Resolver};
 use crate::network::gate::{ConnectorLayer, Gate, Kind, Loss, Lost};
 use crate::network::upload::{Timeouts, Upload};
 use crate::network::{self, find, log, tls_reason};
+use crate::retry::Backoff;
 
 const MAXIMUM_REDIRECTS: usize = 5;
 
@@ -41,6 +42,13 @@ impl Default for Network {
             pace: None,
             endpoint: None,
         }
+    }
+}
+
+impl Network {
+    /// Returns the waits between attempts.
+    pub(super) fn backoff(&self) -> Backoff {
+        Backoff::new(self.first_wait, self.first_wait * 32)
     }
 }
 
@@ -116,8 +124,8 @@ impl Connections {
     }
 
     /// The wait before something that failed is tried again.
-    pub(super) fn first_wait(&self) -> Duration {
-        self.network.first_wait
+    pub(super) fn backoff(&self) -> Backoff {
+        self.network.backoff()
     }
 
     /// The address of the service's API where that is not AWS's own.

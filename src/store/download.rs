@@ -15,6 +15,7 @@ use super::http::{is_passing, retry_after};
 use super::lanes::Lanes;
 use super::{Error, Reader, StoreFuture};
 use crate::image::Descriptor;
+use crate::retry::Backoff;
 
 /// Limit of interruptions in a row without progress in between.
 const ATTEMPTS: u32 = 5;
@@ -40,7 +41,7 @@ pub(super) trait Origin: Send + Sync {
     fn send(&self, request: RequestBuilder) -> BoxFuture<'_, Result<Response, SendError>>;
 
     /// The wait before something that failed is tried again; it doubles from one attempt to the next.
-    fn first_wait(&self) -> Duration;
+    fn backoff(&self) -> Backoff;
 
     /// The further connections to the host.
     fn lanes(&self) -> Arc<Lanes>;
@@ -267,8 +268,9 @@ impl Download {
             if self.failures >= ATTEMPTS || self.is_ahead {
                 return Err(self.failed(format!("{failure} ({ATTEMPTS} attempts)")));
             }
-            let wait = self.origin.first_wait() * 2u32.pow(self.failures);
-            tokio::time::sleep(self.asked.take().map_or(wait, |asked| asked.max(wait))).await;
+            // Twice the wait of a request.
+            let wait = self.origin.backoff().wait_at_least(self.failures + 1, self.asked.take());
+            tokio::time::sleep(wait).await;
         }
     }
 

@@ -8,6 +8,7 @@ use reqwest::header::RETRY_AFTER;
 use url::{Host, Url};
 
 use crate::image::host::is_local_name;
+use crate::retry;
 
 /// The longest time that a server can ask for before the next attempt.
 const MAX_RETRY: Duration = Duration::from_mins(1);
@@ -75,7 +76,7 @@ pub(super) fn is_passing(status: u16) -> bool {
 /// Returns the wait that a server asks for: `Retry-After` in seconds, at most [`MAX_RETRY`].
 pub(super) fn retry_after(response: &Response) -> Option<Duration> {
     let header = response.headers().get(RETRY_AFTER)?.to_str().ok()?;
-    header.trim().parse().ok().map(|seconds| Duration::from_secs(seconds).min(MAX_RETRY))
+    retry::retry_after(header, MAX_RETRY)
 }
 
 /// Returns whether a URL names this machine, or an address that means something only in its network. Other names are

@@ -10,7 +10,7 @@ fn token() -> String {
     STANDARD.encode_to_string(format!("AWS:{PASSWORD}"))
 }
 
-/// What `ecr` says on stderr when all went well, without the time.
+/// Returns the stderr of a successful `ecr`, without the time.
 fn said(machine: &Machine, arguments: &[&str]) -> String {
     let got = machine.ecr(arguments);
     assert_eq!(got.code, 0, "{}", got.transcript());
@@ -193,7 +193,8 @@ fn the_cache_is_listed_and_cleared() {
     assert_eq!(text, "1 passwords removed from {DIR}/home/.cache/ecr/tokens");
 }
 
-/// What everybody could read is closed with its first password, a link stays one, and what cannot be written is told.
+/// A file that everybody could read becomes private with its first password, a link stays one, and a file that cannot
+/// be written is reported.
 #[test]
 fn files_of_others_are_handled_with_care() {
     let (server, machine) = started();

@@ -1,4 +1,4 @@
-//! Which identity for which registry, and what of it is cached.
+//! Identities by registry, and their caching.
 
 use super::*;
 
@@ -20,7 +20,7 @@ fn with_profiles(server: &Server) -> Machine {
     machine
 }
 
-/// How often STS was asked.
+/// Counts the calls to STS.
 fn roles(server: &Server) -> usize {
     server.requests().iter().filter(|request| request.text().contains("Action=AssumeRole")).count()
 }

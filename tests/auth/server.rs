@@ -10,7 +10,7 @@ use crate::harness::http::{self, Reply, Request, response};
 /// The password that it hands out; it has what JSON, URLs and HTML escape.
 pub(crate) const PASSWORD: &str = "pass/word+with<all>&\"kinds\"of=characters";
 
-/// What it does with a request.
+/// Reaction of the server to a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Manner {
     /// Hands out a password.
@@ -53,7 +53,7 @@ impl Server {
         self.http.requests()
     }
 
-    /// How often a password was asked for.
+    /// Counts the requests for a password.
     pub(crate) fn calls(&self) -> usize {
         self.requests().iter().filter(|request| request.head.contains(".GetAuthorizationToken")).count()
     }

@@ -8,7 +8,7 @@ use crate::harness::registry::digest;
 pub(super) const ACCOUNT: &str = "123456789012";
 pub(super) const ARN: &str = "arn:aws:sts::123456789012:assumed-role/build/job";
 
-/// What it answers otherwise than usual.
+/// Deviations from the usual answers.
 #[derive(Default)]
 pub(super) struct Answers {
     /// Operations that are refused: with this status, code and message.
@@ -65,7 +65,7 @@ fn answer(request: &Request, answers: &Answers, address: &str) -> Reply {
     Reply::Close(response(&format!("{status} X"), &(date + CLOSE), body.as_bytes()))
 }
 
-/// What is no call of ECR: STS, a layer, or somebody who looks whether anything answers.
+/// Answers requests that are no calls of ECR: STS, a layer, or a probe.
 fn plain(first: &str, body: &str, answers: &Answers) -> (u16, String) {
     if body.contains("Action=GetCallerIdentity") {
         let refusal = answers.refusals.iter().find(|(operation, ..)| *operation == "GetCallerIdentity");

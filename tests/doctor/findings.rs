@@ -1,4 +1,4 @@
-//! What is found, how it is printed, and what is never printed.
+//! Findings, their output, and what is never printed.
 
 use std::collections::BTreeSet;
 

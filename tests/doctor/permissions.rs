@@ -52,10 +52,10 @@ const COMMANDS: &[(&str, &str)] = &[
     ("doctor", "doctor team/app:1.0"),
     ("doctor --push", "doctor team/app:1.0 --push"),
 ];
-/// What no resource-based policy is asked about, and so is always allowed here.
+/// Actions that no resource-based policy applies to, and that are always allowed here.
 const ALWAYS_ALLOWED: [&str; 1] = ["ecr:GetAuthorizationToken"];
 
-/// What has a way around it: a command, and an action without which it still does its work.
+/// Commands with an action that they can do without.
 const REPLACEABLE: [(&str, &str); 2] =
     [("digest --platform", "ecr:DescribeImages"), ("prune --archive", "ecr:BatchDeleteImage")];
 

@@ -14,9 +14,9 @@ const REFERENCE: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/app:1
 pub(super) struct Situation {
     pub(super) name: &'static str,
     pub(super) arguments: &'static [&'static str],
-    /// What is found; of what is not as it should be, all.
+    /// Expected findings; of those other than `ok`, all.
     pub(super) finds: &'static [&'static str],
-    /// Whether only root can build it.
+    /// Only root can build the situation.
     pub(super) needs_root: bool,
     pub(super) build: fn(&mut Machine) -> Aws,
 }

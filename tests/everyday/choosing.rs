@@ -96,7 +96,7 @@ fn latest() {
     assert_eq!(machine.ok(&format!("latest {odd} --exclude nested")), "chart-1.0.0-rc.1\n");
 }
 
-/// What cannot be read is no absence: an older image is no answer then.
+/// An unreadable image is not absent: an older image is no answer then.
 #[test]
 fn a_manifest_that_cannot_be_read_is_no_other_platform() {
     let whole = registry();

@@ -8,10 +8,10 @@ use super::scripted::Service;
 /// The most calls of a listing that does not go on.
 const MOST: usize = 1010;
 
-/// What pages after the first have.
+/// Content of the pages after the first.
 #[derive(Clone, Copy)]
 enum Pages {
-    /// The same token each time.
+    /// The same token on each page.
     SameToken,
     /// A new token, and no item.
     Empty,

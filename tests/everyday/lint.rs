@@ -17,7 +17,7 @@ const WRONG: &str = r#"{
 }
 "#;
 
-/// What the service takes: two prefixes that mean AND, and a rule that keeps nothing.
+/// Policy that the service takes: two prefixes that mean AND, and a rule that keeps nothing.
 const ODD: &str = r#"{
   "rules": [
     {

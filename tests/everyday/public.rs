@@ -73,7 +73,7 @@ fn what_is_not_of_ones_own_public_registry_is_refused() {
     );
 }
 
-/// What changes something works as in a private registry, by both names.
+/// Commands that change something work as in a private registry, by both names.
 #[test]
 fn tags_and_images_of_ones_own_public_registry_are_changed() {
     let (machine, _server, alias) = gallery();

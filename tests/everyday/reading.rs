@@ -1,4 +1,4 @@
-//! What all commands that only read have in common: pull times, many repositories, several profiles, interruption.
+//! Behaviour common to all commands that only read: pull times, many repositories, several profiles, interruption.
 
 use std::process::Stdio;
 use std::time::{Duration, Instant};

@@ -19,7 +19,7 @@ pub(super) fn image(name: &str, members: impl Into<Value>) -> Value {
     image
 }
 
-/// What an index lists: digests with their platforms.
+/// Makes an index of these digests with their platforms.
 pub(super) fn index(children: &[(&str, &str)]) -> Value {
     let children: Vec<Value> = children
         .iter()

@@ -291,7 +291,7 @@ fn what_cannot_be_started_cannot_be_told() {
     assert_eq!(service.count("StartImageScan"), 0);
 }
 
-/// What a missing right for Amazon Inspector looks like: ecr-scan-image#19.
+/// A missing right for Amazon Inspector: ecr-scan-image#19.
 #[test]
 fn a_missing_right_is_told_with_the_action() {
     let whole = registry();
@@ -441,7 +441,7 @@ fn several_references_and_wrong_use() {
     assert!(said.contains("'high'"), "{said}");
 }
 
-/// Whether anybody reads the output says nothing about the image.
+/// A closed stdout changes nothing about the result.
 #[test]
 fn a_reader_that_is_gone_does_not_open_the_gate() {
     let service = service("BASIC", &[("single", complete(&[basic("CVE-1", "LOW")]))]);

@@ -1,8 +1,8 @@
-//! As much of JSON Schema (draft 2020-12) as the files in docs/schema use; a word that is not known here fails.
+//! Validator of the part of JSON Schema (draft 2020-12) that the files in docs/schema use; an unknown keyword fails.
 
 use serde_json::Value;
 
-/// What is wrong with a value, each with where it is.
+/// Returns the errors of a value, each with its position.
 pub(super) fn errors(schema: &Value, value: &Value) -> Vec<String> {
     let mut found = Vec::new();
     check(schema, schema, value, "$", &mut found);

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::harness::Machine;
 use crate::harness::http::{Reply, Server, response};
 
-/// What the service says no with: status, code and message.
+/// Refusal of the service: status, code and message.
 pub(super) type Refusal = (u16, &'static str, String);
 
 /// A registry: its repositories, their images in the order of the service, and manifests by digest.
@@ -18,7 +18,7 @@ pub(super) struct Registry {
     pub(super) images: Map<String, Value>,
     pub(super) manifests: Map<String, Value>,
     pub(super) scans: Map<String, Value>,
-    /// How many items a page has at most, whatever is asked for.
+    /// Limit of the items of a page, whatever is asked for.
     pub(super) page: usize,
 }
 
@@ -178,17 +178,17 @@ impl Service {
         machine
     }
 
-    /// Where it listens.
+    /// Returns the server's address.
     pub(super) fn address(&self) -> &str {
         &self.server.address
     }
 
-    /// What was called, in order.
+    /// Returns the calls, in order.
     pub(super) fn calls(&self) -> Vec<(String, Value)> {
         self.calls.lock().unwrap().clone()
     }
 
-    /// How often an operation was called.
+    /// Counts the calls of an operation.
     pub(super) fn count(&self, operation: &str) -> usize {
         self.calls().iter().filter(|(called, _)| called == operation).count()
     }

@@ -151,7 +151,7 @@ fn limits_and_wrong_use() {
     let _ = machine.fails(254, "lifecycle simulate team/none -f policy.json");
 }
 
-/// What reports about lifecycle policies are about: each is a warning before it is a loss.
+/// Cases of reports about lifecycle policies: each is a warning before it is a loss.
 #[test]
 fn what_people_lost_images_by_is_told() {
     let now = jiff::Timestamp::now().as_second();

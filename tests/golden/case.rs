@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-/// What both programs start from; a case changes it with `env` and `unset`. The same table as in `cases.py`.
+/// Environment of both programs; a case changes it with `env` and `unset`. The same table as in `cases.py`.
 const ENVIRONMENT: &[(&str, &str)] = &[
     ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
     ("HOME", "{DIR}"),
@@ -21,7 +21,7 @@ const ENVIRONMENT: &[(&str, &str)] = &[
 /// One question, and the answer that the real AWS CLI gave to it.
 #[derive(Debug)]
 pub(crate) struct Case {
-    /// What the case shows.
+    /// Title of the case.
     pub(crate) title: String,
     /// The environment, complete.
     pub(crate) environment: BTreeMap<String, String>,
@@ -31,7 +31,7 @@ pub(crate) struct Case {
     pub(crate) folders: Vec<String>,
     /// The words after `aws`.
     pub(crate) arguments: Vec<String>,
-    /// What the server answers, in order; the last one repeats.
+    /// Answers of the server, in order; the last one repeats.
     pub(crate) replies: Vec<Reply>,
     /// The recorded answer as it stands in the file.
     pub(crate) recorded: Vec<String>,
@@ -41,7 +41,7 @@ pub(crate) struct Case {
 #[derive(Debug, Clone)]
 pub(crate) struct Reply(pub(crate) Option<Response>);
 
-/// What the server says in a reply.
+/// HTTP response of the server.
 #[derive(Debug, Clone)]
 pub(crate) struct Response {
     /// The HTTP status.
@@ -52,7 +52,7 @@ pub(crate) struct Response {
     pub(crate) body: Vec<u8>,
 }
 
-/// What a program did, in the terms of a case file.
+/// Result of a program, in the terms of a case file.
 #[derive(Debug, Default)]
 pub(crate) struct Answer {
     /// The requests that the server saw, one line each.
@@ -274,7 +274,7 @@ pub(crate) fn escaped(line: &[u8]) -> String {
     out
 }
 
-/// What a diff or an editor would not show as it is; the same set as in `cases.py`.
+/// Returns whether a diff or an editor would not show the character; the same set as in `cases.py`.
 pub(crate) fn unprintable(character: char) -> bool {
     matches!(character,
         '\0'..='\u{1f}' | '\u{7f}'..='\u{a0}' | '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202f}' | '\u{feff}')

@@ -23,7 +23,7 @@ pub(crate) struct Request {
     pub(crate) body: Vec<u8>,
 }
 
-/// What a server does with a request.
+/// Reaction of a server to a request.
 pub(crate) enum Reply {
     /// Sends these bytes and waits for the next request of the connection.
     KeepAlive(Vec<u8>),

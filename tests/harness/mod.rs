@@ -18,7 +18,7 @@ pub(crate) struct Machine {
     variables: BTreeMap<String, OsString>,
 }
 
-/// What a command left: everything it wrote and its exit code.
+/// Output and exit code of a command.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use]
 pub(crate) struct Outcome {

@@ -16,7 +16,7 @@ impl Random {
         usize::try_from(self.next() % limit.max(1) as u64).unwrap()
     }
 
-    /// Whether something happens that has a chance of so many percent.
+    /// Returns true with a probability of `percent`.
     pub(crate) fn chance(&mut self, percent: usize) -> bool {
         self.below(100) < percent
     }

@@ -65,7 +65,7 @@ impl Serve {
         self.raw(&self.bytes(request, headers, body))
     }
 
-    /// The same of a server that may be gone: nothing where no whole answer comes.
+    /// Like [`Self::send`], for a server that may be gone: `None` if no whole answer comes.
     pub(crate) fn attempt(&self, request: &str, headers: &[&str], body: &[u8]) -> Option<Answer> {
         let mut stream = TcpStream::connect(&self.address).ok()?;
         stream.write_all(&self.bytes(request, headers, body)).ok()?;

@@ -12,7 +12,7 @@ use crate::harness::{Machine, Outcome};
 const TLS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tls");
 const LAYER: &[u8] = b"layer";
 
-/// What is connected to.
+/// Kind of connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Api,
@@ -84,7 +84,7 @@ fn connect(kind: Kind, url: &str, variables: &[(&str, String)], options: &str) -
     machine.ecr(&line.split_whitespace().collect::<Vec<_>>())
 }
 
-/// Who is asked without TLS before, and names the URL that is asked then.
+/// Returns the server that is asked without TLS before, and names the URL that is asked then.
 fn first(kind: Kind, url: &str) -> Option<Peer> {
     let (config, manifest) = image();
     let realm = format!("WWW-Authenticate: Bearer realm=\"{url}/token\"\r\n");
@@ -107,7 +107,7 @@ fn first(kind: Kind, url: &str) -> Option<Peer> {
     }
 }
 
-/// Whether the last thing that was asked of a URL was answered, as the log of `--debug` tells it.
+/// Returns whether the last request to a URL was answered, by the log of `--debug`.
 fn is_answered(outcome: &Outcome, url: &str) -> bool {
     let log: Vec<&str> =
         outcome.stderr.lines().filter(|line| line.contains("request ") || line.contains("answer")).collect();
@@ -251,7 +251,7 @@ fn an_engine_is_waited_for_as_told_and_spoken_of() {
     assert!(said.contains(&format!("request GET {}/_ping", silent.address)), "{said}");
 }
 
-/// As docker, crane and skopeo do it: TLS where the server speaks it, else none.
+/// TLS if the server speaks it, else none, as docker, crane and skopeo do.
 #[test]
 fn a_registry_of_this_machine_is_asked_with_tls_where_it_speaks_it() {
     let (one, other) = (machine(), machine());

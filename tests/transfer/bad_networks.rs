@@ -13,7 +13,7 @@ use super::*;
 use crate::harness::Machine;
 use crate::harness::registry::Serve;
 
-/// How a registry and the way to it behave, by the number of the request.
+/// Fault of a registry or its network, by the number of the request.
 #[derive(Debug, Clone, Copy)]
 enum Trouble {
     /// Every fiftieth connection breaks without an answer.

@@ -16,7 +16,7 @@ fn words(seed: u64) -> Vec<u8> {
     noise(10_000, seed).repeat(120)
 }
 
-/// What a program makes of these bytes.
+/// Returns the output of a program for these bytes.
 pub(super) fn piped(program: &str, arguments: &[&str], bytes: Vec<u8>) -> Vec<u8> {
     let mut command = Command::new(program);
     let mut child = command

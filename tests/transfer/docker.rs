@@ -147,7 +147,8 @@ async fn of_an_index_an_archive_takes_one_platform() {
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "no temporary files are left");
 }
 
-/// What docker 29 saves of an image of which it pulled one platform: the whole index, and that one's content.
+/// The archive that docker 29 saves of an image of which it pulled one platform: the whole index, and that
+/// platform's content.
 #[tokio::test]
 async fn of_an_index_with_some_of_its_content_a_platform_is_to_be_chosen() {
     let folder = tempfile::tempdir().unwrap();

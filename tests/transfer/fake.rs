@@ -24,10 +24,10 @@ pub(super) struct State {
     pub(super) tags: HashMap<String, String>,
     /// Every call: the operation, and what tells it from others.
     pub(super) log: Vec<String>,
-    /// What DescribeRepositories says.
+    /// Answer to DescribeRepositories.
     pub(super) repository: Value,
     pub(super) part_size: usize,
-    /// Where layers are downloaded from: the digest's digits are appended.
+    /// Base URL of layers: the digest's digits are appended.
     pub(super) downloads: String,
     begun: usize,
     faults: HashMap<&'static str, VecDeque<Fault>>,
@@ -68,7 +68,7 @@ impl Fake {
         Ecr::new(client, repository, Network { first_wait: Duration::ZERO, ..Network::default() })
     }
 
-    /// How often an operation was called.
+    /// Counts the calls of an operation.
     pub(super) fn count(&self, operation: &str) -> usize {
         self.state().log.iter().filter(|line| line.split(' ').next() == Some(operation)).count()
     }

@@ -34,7 +34,7 @@ async fn there_and_back(source: &Arc<Memory>, image: &Manifest, remote: &Shared)
     Ok(())
 }
 
-/// How many requests the registry gets where nothing is wrong.
+/// Counts the requests of a transfer without faults.
 async fn requests(source: &Arc<Memory>, image: &Manifest) -> usize {
     let registry = Registry::start();
     there_and_back(source, image, &registry.store()).await.unwrap();

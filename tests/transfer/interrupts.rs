@@ -28,7 +28,7 @@ struct Inner {
     server: String,
     up: AtomicU64,
     down: AtomicU64,
-    /// How many directions are open.
+    /// Number of open directions.
     open: AtomicU64,
     /// At so many bytes in both directions this process gets this signal.
     end: Mutex<Option<(u64, u32, &'static str)>>,

@@ -1,15 +1,15 @@
-//! What stands between a program and a server, and lets only a few connections through.
+//! Relay between a program and a server that lets only a few connections through.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex};
 
-/// What becomes of a connection that is one too many.
+/// Treatment of a connection beyond the limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Excess {
-    /// It waits for another one to end.
+    /// The connection waits for another one to end.
     Waits,
-    /// It is closed at once.
+    /// The connection is closed at once.
     IsClosed,
 }
 

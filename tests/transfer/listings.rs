@@ -1,4 +1,4 @@
-//! What a registry lists is followed to its end, and believed only as far as it is a list.
+//! Listings of registries: followed to their end, and trusted only as far as they are lists.
 
 use ecr::image::{Digest, Name, RepositoryName};
 use ecr::store::{ImageListing, TagListing};

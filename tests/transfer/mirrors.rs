@@ -123,7 +123,7 @@ async fn deleting_needs_whole_lists_and_a_yes() {
     }
 }
 
-/// What the mirror says of itself must be a whole list, too.
+/// The mirror's own list must be whole too.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mirror_without_a_list_loses_nothing() {
     let machine = Machine::new();

@@ -1,4 +1,4 @@
-//! What other tools write into layouts, archives and manifests, and we read.
+//! Layouts, archives and manifests as other tools write them.
 
 use std::fs;
 use std::path::Path;
@@ -147,8 +147,9 @@ async fn of_entries_without_a_name_a_platform_or_a_digest_chooses() {
     );
 }
 
-/// Where the platform stands on the outer entry, skopeo 1.22.0 (`--override-arch`) and oras 1.3.3 (`--platform`) choose the
-/// same way; on inner entries or in the configuration alone they find no image, or another platform's.
+/// Compared with other tools: if the platform stands on the outer entry, skopeo 1.22.0 (`--override-arch`) and oras
+/// 1.3.3 (`--platform`) choose the same way; on inner entries or in the configuration alone they find no image, or
+/// another platform's.
 #[tokio::test]
 async fn a_platform_may_stand_on_any_level_of_nested_indexes() {
     let store = Arc::new(Memory::new());

@@ -18,7 +18,7 @@ fn source(path: &Path) -> Result<Shared, String> {
     archive_path(path.to_str().unwrap()).source().map_err(|error| error.to_string())
 }
 
-/// What reading a place answers: the digest of its image, or what is wrong.
+/// Reads a location: returns the digest of its image, or the error.
 async fn read(path: &str) -> Result<Digest, String> {
     let place = archive_path(path);
     let source = place.source().map_err(|error| error.to_string())?;

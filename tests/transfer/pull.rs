@@ -250,7 +250,7 @@ async fn a_manifest_that_is_not_the_one_asked_for_is_refused() {
     );
 }
 
-/// What an earlier run left of a layer.
+/// Leaves a partial layer, as an interrupted run does.
 fn leave(layout: &Path, digest: &Digest, bytes: &[u8]) {
     std::fs::write(layout.join(format!(".unfinished-sha256-{}", digest.hexadecimal())), bytes).unwrap();
 }

@@ -408,7 +408,7 @@ async fn what_an_earlier_run_sent_is_not_sent_again() {
 #[tokio::test]
 async fn the_service_knows_best_where_an_upload_is() {
     type Answer = fn() -> Result<Value, ServiceError>;
-    /// What the service has, what it says instead of that, which parts are sent then, and how many uploads begin in all.
+    /// Bytes that the service has, its deviating answer, the parts sent then, and the number of uploads begun in all.
     type Case<'a> = (&'a [u8], Option<Answer>, &'a [&'a str], usize);
     let layer = noise(12 * MEBIBYTE, 1);
     let question = format!("{0}-{0}", 13 * MEBIBYTE);

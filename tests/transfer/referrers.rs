@@ -1,4 +1,4 @@
-//! What refers to an image moves with it, and tags that cannot move are found before anything does.
+//! Referrers move with their image, and conflicts of tags are found before anything moves.
 
 use std::sync::Arc;
 

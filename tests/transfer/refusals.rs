@@ -1,4 +1,4 @@
-//! What a registry refuses: challenges and logins in every form, and which refusals are asked about again.
+//! Refusals of a registry: challenges and logins in every form, and which refusals are repeated.
 
 use super::registry::{Registry, reply};
 use super::*;
@@ -18,7 +18,8 @@ fn challenge(address: &str) -> String {
     format!("Bearer realm=\"http://{address}/token\",service=\"s\"")
 }
 
-/// What docker and podman keep (docker/cli, `AuthConfig`; containers-auth.json(5)), used by whole runs of the program.
+/// Forms of docker's and podman's stored logins (docker/cli, `AuthConfig`; containers-auth.json(5)), used by whole runs
+/// of the program.
 #[tokio::test(flavor = "multi_thread")]
 async fn each_kind_of_stored_login_is_let_in() {
     const ME: &str = r#"{"auth": "bWU6c2VjcmV0"}"#;

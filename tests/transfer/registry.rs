@@ -16,7 +16,7 @@ use crate::harness::http::{CLOSE, Request, listen, response};
 
 /// Answers a request instead of the fake.
 type Fault = Box<dyn Fn(&Request) -> Option<Vec<u8>> + Send>;
-/// The same for every request, by its number from 1 on.
+/// Changes the answer to any request, by its number from 1 on.
 type Interference = Box<dyn Fn(usize, &Request) -> Option<Vec<u8>> + Send>;
 
 #[derive(Default)]
@@ -30,22 +30,22 @@ pub(super) struct State {
     /// The request whose answer is lost.
     lost: Option<usize>,
     bearer: bool,
-    /// Whether it says which digest a manifest has.
+    /// The registry says which digest a manifest has.
     pub(super) names_digests: bool,
-    /// What has arrived of the blobs that are being uploaded.
+    /// Received bytes of the blobs that are being uploaded.
     uploads: HashMap<String, Vec<u8>>,
-    /// How much the next PATCHes keep before they fail, from the last to the first.
+    /// Bytes that the next PATCHes keep before they fail, from the last to the first.
     pub(super) cuts: Vec<usize>,
     /// The offset and the length of each PATCH that followed on what was there.
     received: Vec<(usize, usize)>,
     /// The most bytes of an answer that are sent.
     longest: Option<usize>,
-    /// How late every second answer is.
+    /// Delay of every second answer.
     late: Duration,
-    /// Whether a connection takes another request after an answer.
+    /// A connection takes another request after an answer.
     keeps_connections: bool,
     mounts: bool,
-    /// Whether it lists referrers itself.
+    /// The registry lists referrers itself.
     pub(super) referrers: bool,
 }
 
@@ -53,7 +53,7 @@ pub(super) struct State {
 pub(super) struct Registry {
     pub(super) address: String,
     state: Arc<Mutex<State>>,
-    /// How many more connections may be served at the same time.
+    /// Number of further connections that may be served at the same time.
     crowd: Arc<(Mutex<usize>, Condvar)>,
 }
 
@@ -88,7 +88,7 @@ impl Registry {
         self.state().interference = Some(Box::new(with));
     }
 
-    /// Does what this request asks for and does not answer it.
+    /// Handles this request and drops the answer.
     pub(super) fn lose(&self, number: usize) {
         self.state().lost = Some(number);
     }
@@ -140,7 +140,7 @@ impl Registry {
         self.state().blobs.contains_key(digest)
     }
 
-    /// How many uploads have not come to an end.
+    /// Counts the uploads without an end.
     pub(super) fn unfinished(&self) -> usize {
         self.state().uploads.len()
     }

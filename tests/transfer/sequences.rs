@@ -1,5 +1,4 @@
-//! Which requests a transfer makes, in which order, and which of them wait for one another: each round trip has a
-//! reason.
+//! Requests of a transfer, their order, and which of them wait for one another: each round trip has a reason.
 
 use std::sync::Barrier;
 use std::time::Duration;

@@ -50,7 +50,7 @@ pub(super) fn body(status: &str, length: usize, bytes: &[u8]) -> Vec<u8> {
     response_of_length(status, CLOSE, length, bytes)
 }
 
-/// The same answer to whoever asks.
+/// Gives the same answer to every request.
 pub(super) fn answer(bytes: Vec<u8>) -> Answer {
     Box::new(move |_| bytes.clone())
 }

@@ -1,4 +1,4 @@
-//! What makes a transfer slow is named while it lasts.
+//! Reports of the cause of a slow transfer while it lasts.
 
 use std::collections::HashSet;
 use std::sync::Mutex;
@@ -14,7 +14,7 @@ use super::*;
 struct Halting {
     memory: Arc<Memory>,
     go: Arc<Notify>,
-    /// Whether it hashes what is there already before it says what is missing.
+    /// The destination hashes present content before it says what is missing.
     hashes: bool,
 }
 

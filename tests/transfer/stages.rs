@@ -106,7 +106,7 @@ fn whatever_a_registry_fails_at_passes() {
     }
 }
 
-/// What is not what it should be never gets a name: neither a blob nor the image.
+/// Wrong content never gets a name: neither a blob nor the image.
 #[test]
 fn answers_that_are_wrong_leave_nothing_behind() {
     let mut machine = Machine::new();

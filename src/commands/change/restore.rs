@@ -21,12 +21,13 @@ use super::references::{NamedImages, ReferenceArgs};
 use super::result::{Done, Report, Row};
 use crate::image::graph::{Graph, Status};
 use crate::image::{Digest, Manifest, Name};
+use crate::retry::Backoff;
 
 /// The row of `ecr restore`.
 pub(in crate::commands) const COMMAND: Command = Command { name: "restore", define, run };
 
 /// The first and the longest time between two looks.
-const LOOKS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(15));
+const LOOKS: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(15));
 
 /// The arguments of `ecr restore`.
 #[derive(Debug, clap::Args)]
@@ -289,8 +290,10 @@ impl Restoration<'_> {
 
     /// Waits until all are back, or for a signal; false where that takes too long.
     async fn wait(&mut self, deadline: Instant) -> anyhow::Result<bool> {
-        let mut pause = LOOKS.0;
+        let mut looks = 0;
         loop {
+            looks += 1;
+            let pause = LOOKS.wait(looks);
             let waiting = self.images.iter().filter(|image| image.state == State::Activating);
             let waiting: Vec<Name> = waiting.map(|image| Name::Digest(image.digest.clone())).collect();
             let now = looked_up(self.repository, &waiting).await?;
@@ -315,7 +318,6 @@ impl Restoration<'_> {
             if self.stop.or(pausing).await.is_err() {
                 return Ok(true);
             }
-            pause = (pause * 2).min(LOOKS.1);
         }
     }
 

@@ -10,6 +10,7 @@ use super::pacing::Pacer;
 use super::public::{self, PublicNames};
 use crate::image::{Registry, host};
 use crate::model;
+use crate::retry::Backoff;
 use crate::service::{self, Client};
 use crate::settings::Settings;
 
@@ -30,7 +31,7 @@ pub(in crate::commands) struct Connection {
     public: Option<PublicNames>,
     pacer: Pacer,
     attempts: u32,
-    first_wait: Duration,
+    backoff: Backoff,
 }
 
 /// Registry that a reference, `--profiles` and `--regions` name.
@@ -89,7 +90,7 @@ impl Connection {
             host: address.registry.as_ref().map(|registry| registry.host().to_owned()),
             pacer: Pacer::new(paced),
             attempts: configured.unwrap_or(ATTEMPTS),
-            first_wait: chosen.retry_delay(),
+            backoff: Backoff::new(chosen.retry_delay(), MAX_WAIT),
             settings: chosen,
         }))
     }
@@ -182,7 +183,7 @@ impl Connection {
             if passing.is_none() || failures >= self.attempts {
                 return Err(error);
             }
-            tokio::time::sleep(self.wait_after(failures)).await;
+            tokio::time::sleep(self.backoff.wait_with_jitter(failures)).await;
         }
     }
 
@@ -198,14 +199,6 @@ impl Connection {
         let service = self.client.service();
         let input = service.operation(operation).and_then(|operation| service.input(operation));
         input.is_some_and(|shape| shape.members.contains_key("registryId"))
-    }
-
-    /// Returns the wait before the next attempt: it doubles, and up to half of it is random, so that many clients do
-    /// not return at once.
-    fn wait_after(&self, failures: u32) -> Duration {
-        let longest = self.first_wait.saturating_mul(2u32.saturating_pow(failures - 1)).min(MAX_WAIT);
-        let chance = f64::from(uuid::Uuid::new_v4().as_fields().0) / f64::from(u32::MAX);
-        longest.mul_f64(0.5 + chance / 2.0)
     }
 }
 

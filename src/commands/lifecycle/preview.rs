@@ -21,6 +21,7 @@ use super::super::{Command, Context, block_on, command_args};
 use super::policy_text::PolicyText;
 use super::simulate::{SimulatedPeriod, Simulation};
 use crate::image::graph::Time;
+use crate::retry::Backoff;
 
 /// The row of `ecr lifecycle preview`.
 pub(super) const COMMAND: Command = Command { name: "preview", define, run };
@@ -165,7 +166,8 @@ async fn read(
 async fn carried_out(repository: &Repository, text: &str, until: Instant) -> anyhow::Result<PreviewResult> {
     let wanted: Value = serde_json::from_str(text).unwrap_or_default();
     let mut started = false;
-    let mut wait = if repository.connection.is_paced() { FIRST_WAIT } else { FIRST_WAIT / 20 };
+    let first_wait = if repository.connection.is_paced() { FIRST_WAIT } else { FIRST_WAIT / 20 };
+    let (backoff, mut looks) = (Backoff::new(first_wait, MAX_WAIT), 0);
     loop {
         let (status, is_ours) = state(repository, &wanted).await?;
         match status.as_str() {
@@ -190,8 +192,8 @@ async fn carried_out(repository: &Repository, text: &str, until: Instant) -> any
             let state = if status.is_empty() { "not there" } else { status.as_str() };
             return Ok(PreviewResult::Unknown(format!("it is still {state}; --timeout waits longer")));
         }
-        tokio::time::sleep(wait.min(left)).await;
-        wait = (wait * 2).min(MAX_WAIT);
+        looks += 1;
+        tokio::time::sleep(backoff.wait(looks).min(left)).await;
     }
 }
 

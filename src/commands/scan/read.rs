@@ -14,6 +14,7 @@ use super::target::Target;
 use super::waiting::Waiting;
 use crate::image::Digest;
 use crate::image::graph::Time;
+use crate::retry::Backoff;
 
 const DESCRIBE: &str = "DescribeImageScanFindings";
 /// The most findings of a page.
@@ -79,7 +80,7 @@ pub(super) async fn read(
     };
     let mut reader = Reader { target, digest, scan_type, patience, is_started: false, before: None };
     let waited_for = waiting.image(target.name());
-    let mut wait = patience.first_wait;
+    let (backoff, mut looks) = (Backoff::new(patience.first_wait, MAX_WAIT), 0);
     loop {
         let next = {
             let _room = waiting.calls.acquire().await;
@@ -95,9 +96,9 @@ pub(super) async fn read(
             return Ok(Scan::unknown(target, scan_type, &status, waited));
         }
         waited_for.tell(&status);
-        let pause = if status == SETTLING { patience.settle } else { wait };
+        looks += 1;
+        let pause = if status == SETTLING { patience.settle } else { backoff.wait(looks) };
         tokio::time::sleep(pause.min(left)).await;
-        wait = (wait * 2).min(MAX_WAIT);
     }
 }
 

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use hyper::http::{HeaderMap, Request};
 
 use super::{Timeouts, Transport, TransportError};
+use crate::retry::Backoff;
 use crate::settings::Settings;
 
 /// The longest pause before a request is sent again, as of the AWS CLI.
@@ -50,7 +51,7 @@ impl Answer {
 #[derive(Debug, Clone, Copy)]
 pub(in crate::service) struct Repetition {
     attempts: u32,
-    wait: Duration,
+    backoff: Backoff,
     timeouts: Timeouts,
 }
 
@@ -58,7 +59,7 @@ impl Repetition {
     pub(in crate::service) fn new(settings: &Settings) -> Result<Self, crate::settings::Error> {
         Ok(Self {
             attempts: settings.max_attempts()?,
-            wait: settings.retry_delay() / 2,
+            backoff: Backoff::new(settings.retry_delay() / 2, MAX_WAIT),
             timeouts: Timeouts { connect: settings.connect_timeout()?, read: settings.read_timeout()? },
         })
     }
@@ -94,7 +95,7 @@ impl Transport {
 
     /// Sends a request, again where that may help: after throttling, a failure of the server or of the connection.
     pub(in crate::service) async fn ask_repeatedly(&self, ask: &Ask<'_>, repetition: Repetition) -> Repeated {
-        let Repetition { attempts, mut wait, timeouts } = repetition;
+        let Repetition { attempts, backoff, timeouts } = repetition;
         let mut made = 1;
         loop {
             let sent = self.ask(timeouts, ask).await;
@@ -105,8 +106,7 @@ impl Transport {
             if !may_help || made >= attempts {
                 return Repeated { sent, exhausted: (made >= attempts).then(|| made - 1) };
             }
-            tokio::time::sleep(wait).await;
-            wait = (wait * 2).min(MAX_WAIT);
+            tokio::time::sleep(backoff.wait(made)).await;
             made += 1;
         }
     }

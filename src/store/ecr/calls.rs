@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
@@ -12,6 +11,7 @@ use super::super::retries::RetryCounter;
 use super::pace::Pace;
 use super::{Error, Repository};
 use crate::image::RepositoryName;
+use crate::retry::Backoff;
 use crate::service::{self, Client, Prepared, ServiceError};
 
 /// Attempts of each call. The transport's own attempts (the AWS retry modes) come first, and are meant for single
@@ -28,7 +28,7 @@ pub(super) struct Calls {
     client: Client,
     repository: Repository,
     answered: AtomicBool,
-    first_wait: Duration,
+    backoff: Backoff,
     pace: Arc<Pace>,
     /// Number of further failures before giving up: each takes [`COST`], and each answer gives one back.
     patience: AtomicI64,
@@ -36,9 +36,9 @@ pub(super) struct Calls {
 }
 
 impl Calls {
-    pub(super) fn new(client: Client, repository: Repository, first_wait: Duration, pace: Arc<Pace>) -> Self {
+    pub(super) fn new(client: Client, repository: Repository, backoff: Backoff, pace: Arc<Pace>) -> Self {
         let (answered, patience) = (AtomicBool::new(false), AtomicI64::new(PATIENCE));
-        Self { client, repository, answered, first_wait, pace, patience, retries: RetryCounter::default() }
+        Self { client, repository, answered, backoff, pace, patience, retries: RetryCounter::default() }
     }
 
     /// The name of the repository.
@@ -120,7 +120,7 @@ impl Calls {
             return Err(self.named(error));
         }
         self.retries.count(is_throttled);
-        tokio::time::sleep(self.first_wait * 2u32.pow(*failures - 1)).await;
+        tokio::time::sleep(self.backoff.wait(*failures)).await;
         Ok(())
     }
 

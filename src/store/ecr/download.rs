@@ -22,6 +22,7 @@ use super::super::{Buffers, Reader, ranges};
 use super::calls::Calls;
 use super::{Error, text};
 use crate::image::{Descriptor, Digest};
+use crate::retry::Backoff;
 use crate::store;
 
 /// Time that a URL is used.
@@ -92,8 +93,8 @@ impl Origin for Layers {
         Box::pin(self.connections.send(request))
     }
 
-    fn first_wait(&self) -> Duration {
-        self.connections.first_wait()
+    fn backoff(&self) -> Backoff {
+        self.connections.backoff()
     }
 
     fn lanes(&self) -> Arc<Lanes> {

@@ -52,7 +52,7 @@ impl Ecr {
     pub fn new(client: Client, repository: Repository, network: Network) -> Self {
         let files = client.is_in_process();
         let (endpoint, pace) = (network.endpoint.clone(), Pace::of(network.pace.as_deref()));
-        let calls = Arc::new(Calls::new(client, repository, network.first_wait, pace));
+        let calls = Arc::new(Calls::new(client, repository, network.backoff(), pace));
         let connections = Connections::new(network, endpoint);
         let origin = Arc::new(download::Layers::new(Arc::clone(&calls), connections, files));
         Self { calls, origin, journal: None }

@@ -142,8 +142,8 @@ impl Origin for Blobs {
         Box::pin(async move { request.send().await.map_err(|error| SendError::from(&error)) })
     }
 
-    fn first_wait(&self) -> Duration {
-        Duration::ZERO
+    fn backoff(&self) -> crate::retry::Backoff {
+        crate::retry::Backoff::new(Duration::ZERO, Duration::ZERO)
     }
 
     fn lanes(&self) -> Arc<Lanes> {

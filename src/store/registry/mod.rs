@@ -179,8 +179,7 @@ impl Remote {
 
     /// Returns the wait after the `failures`-th failure in a row.
     fn pause(&self, error: &ResponseError, failures: u32) -> Duration {
-        let wait = self.network.first_wait * 2u32.pow((failures - 1).min(5));
-        error.retry_after.map_or(wait, |asked| asked.max(wait))
+        self.network.backoff().wait_at_least(failures, error.retry_after)
     }
 
     async fn has(&self, blob: &Descriptor) -> Result<bool, Error> {

@@ -22,6 +22,7 @@ use super::resource::Resource;
 use super::token::{Authentication, Renew, Right, with};
 use super::{Error, Login, Remote};
 use crate::image::{Descriptor, Digest, MAXIMUM_MANIFEST, Manifest, Name, RepositoryName, Tag, media_type};
+use crate::retry::Backoff;
 use crate::store;
 
 /// Limit of the bytes read from an error's body.
@@ -110,8 +111,8 @@ impl Origin for Reads {
         Box::pin(self.connections.send(request))
     }
 
-    fn first_wait(&self) -> Duration {
-        self.connections.first_wait()
+    fn backoff(&self) -> Backoff {
+        self.connections.backoff()
     }
 
     fn lanes(&self) -> Arc<Lanes> {

@@ -1,4 +1,4 @@
-//! What goes wrong in the middle: what was done is told, and the next run goes on.
+//! Failures in the middle of a change: the changes made are reported, and the next run goes on.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 

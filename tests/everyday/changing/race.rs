@@ -12,7 +12,7 @@ use super::super::valid;
 use super::stage::{Registry, Stage, image, index, referrer};
 use crate::harness::random::Random;
 
-/// How many repositories are tried, unless the environment says otherwise.
+/// Number of random repositories, unless the environment says otherwise.
 const CASES: u64 = 12;
 const REPOSITORY: &str = "team/app";
 
@@ -128,7 +128,7 @@ fn options(random: &mut Random) -> Vec<String> {
     words
 }
 
-/// What somebody else did meanwhile.
+/// Concurrent changes by another client.
 #[derive(Default)]
 struct Others {
     /// Images that were pushed or got a tag after the listing, and must be there at the end.
@@ -172,7 +172,7 @@ fn meddle(registry: &Registry, random: &mut Random, others: &mut Others) {
     }
 }
 
-/// What a deletion may not do at the time when it is made.
+/// Checks that a deletion is permitted at the time of its call.
 fn check_call(registry: &Registry, input: &Value, world: &World, others: &mut Others, by_tag: bool) {
     // Nobody can read what an archived index lists: the service refuses what it holds, and that is then spared.
     let active = registry.call("DescribeImages", json!({"repositoryName": REPOSITORY})).unwrap();
@@ -247,8 +247,9 @@ fn run(seed: u64) -> Result<usize, String> {
     })
 }
 
-/// Whether an image is what another one lists, directly or not, or what is about any of these. Where it is also what the
-/// other one is about, neither order keeps both: the service wants the index to go first, and somebody may need the rest.
+/// Returns whether an image is below another one: its child, a child's child, or a companion of any of these. Where it
+/// is also what the other one is about, neither order keeps both: the service wants the index to go first, and somebody
+/// may need the rest.
 fn is_below(world: &World, image: &str, other: &str) -> bool {
     let (mut seen, mut waiting) = (BTreeSet::new(), vec![other]);
     while let Some(next) = waiting.pop() {

@@ -17,7 +17,7 @@ use super::super::valid;
 use super::stage::{Registry, Stage, image, index};
 use crate::harness::random::Random;
 
-/// How many repositories are tried, unless the environment says otherwise.
+/// Number of random repositories, unless the environment says otherwise.
 const CASES: u64 = 4;
 const REPOSITORY: &str = "team/app";
 /// The variables by which the other process knows its registry and its numbers by chance.
@@ -52,7 +52,7 @@ fn put(registry: &Registry, manifest: &str, tag: Option<&str>) -> Option<()> {
     }
 }
 
-/// Does one thing, and answers tag, digest and children if it was done.
+/// Makes one change, and returns tag, digest and children if it was made.
 fn write_one(registry: &Registry, random: &mut Random) -> Option<(String, String, Vec<String>)> {
     let there: Vec<String> = registry.images(REPOSITORY).into_iter().map(|(digest, _)| digest).collect();
     let digest = |text: &str| crate::harness::registry::digest(text.as_bytes());

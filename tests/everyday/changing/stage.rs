@@ -19,8 +19,8 @@ const CONFIGURATION: &str = "application/vnd.oci.image.config.v1+json";
 const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 const ACCOUNT: &str = "123456789012";
 
-/// What happens before a call is answered: the registry, the operation, its input, and how many calls came before.
-/// An answer of its own takes the place of the registry's.
+/// Called before a call is answered: with the registry, the operation, its input, and the number of calls before. An
+/// answer of its own takes the place of the registry's.
 pub(super) type Hook = dyn Fn(&Registry, &str, &Value, usize) -> Option<Result<Value, Refusal>> + Send + Sync;
 
 /// An embedded ECR that is called in this process.
@@ -137,7 +137,7 @@ impl Registry {
         database.execute(statement, rusqlite::params![digest, value]).unwrap();
     }
 
-    /// Where it is.
+    /// Returns the folder.
     pub(super) fn folder(&self) -> &Path {
         &self.folder
     }
@@ -174,7 +174,7 @@ impl Registry {
         tags
     }
 
-    /// Whether a repository has an image.
+    /// Returns whether a repository has an image.
     pub(super) fn has(&self, repository: &str, digest: &str) -> bool {
         self.images(repository).iter().any(|(found, _)| found == digest)
     }
@@ -205,7 +205,7 @@ impl Stage {
         Self { registry, machine, service, hook, _folder: folder }
     }
 
-    /// Does something before each call from now on.
+    /// Calls `hook` before each call from now on.
     pub(super) fn before_each_call(
         &self,
         hook: impl Fn(&Registry, &str, &Value, usize) -> Option<Result<Value, Refusal>> + Send + Sync + 'static,
@@ -213,7 +213,7 @@ impl Stage {
         *self.hook.lock().unwrap() = Some(Box::new(hook));
     }
 
-    /// How many calls changed something.
+    /// Counts the calls that changed something.
     pub(super) fn writes(&self) -> usize {
         WRITING.iter().map(|operation| self.service.count(operation)).sum()
     }

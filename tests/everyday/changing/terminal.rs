@@ -10,7 +10,7 @@ use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
 use super::stage::Stage;
 
-/// What a person saw and the command left.
+/// Output of a command at a terminal.
 struct Asked {
     terminal: String,
     stdout: String,

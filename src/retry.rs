@@ -1,0 +1,82 @@
+//! Waits before another attempt, and between looks at something that takes its time.
+//!
+//! The loops that wait differ in what they repeat, in which failures pass, and in what counts as progress; "Retries" in
+//! `docs/architecture.md` lists them. So each loop limits its own attempts, and only the schedule is here. A wait is a
+//! sleep of the loop: dropping the loop's future cancels it.
+
+use std::time::Duration;
+
+/// Schedule of waits: the first one, which doubles after each further failure up to the longest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Backoff {
+    first: Duration,
+    longest: Duration,
+}
+
+impl Backoff {
+    /// Creates a schedule.
+    pub const fn new(first: Duration, longest: Duration) -> Self {
+        Self { first, longest }
+    }
+
+    /// Returns the wait after the `failures`-th failure in a row, from 1 on.
+    pub fn wait(self, failures: u32) -> Duration {
+        self.first.saturating_mul(2u32.saturating_pow(failures.saturating_sub(1))).min(self.longest)
+    }
+
+    /// Like [`Backoff::wait`], but at least as long as the server asked for ([`retry_after`]).
+    pub fn wait_at_least(self, failures: u32, asked: Option<Duration>) -> Duration {
+        self.wait(failures).max(asked.unwrap_or_default())
+    }
+
+    /// Like [`Backoff::wait`], less a random share of up to half, so that many clients do not return at once.
+    pub fn wait_with_jitter(self, failures: u32) -> Duration {
+        let random = f64::from(uuid::Uuid::new_v4().as_fields().0) / f64::from(u32::MAX);
+        self.wait(failures).mul_f64(0.5 + random / 2.0)
+    }
+}
+
+/// Parses the header `Retry-After`: a number of seconds, taken for at most `longest`, so that no server can make us wait
+/// for ever. `None` for its other form, a date.
+pub fn retry_after(header: &str, longest: Duration) -> Option<Duration> {
+    header.trim().parse().ok().map(|seconds| Duration::from_secs(seconds).min(longest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BACKOFF: Backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(1));
+
+    #[test]
+    fn waits_double_up_to_the_longest() {
+        let waits: Vec<u128> =
+            [1, 2, 3, 4, u32::MAX].map(|failures| BACKOFF.wait(failures).as_millis()).into();
+        assert_eq!(waits, [250, 500, 1000, 1000, 1000]);
+        assert_eq!(Backoff::new(Duration::ZERO, Duration::ZERO).wait(5), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_server_can_only_lengthen_a_wait() {
+        let waits =
+            [None, Some(0), Some(3)].map(|asked| BACKOFF.wait_at_least(2, asked.map(Duration::from_secs)));
+        assert_eq!(waits.map(|wait| wait.as_millis()), [500, 500, 3000]);
+    }
+
+    #[test]
+    fn jitter_takes_at_most_half_of_a_wait() {
+        let waits: Vec<Duration> = (0..100).map(|_| BACKOFF.wait_with_jitter(3)).collect();
+        assert!(waits.iter().all(|wait| (500..=1000).contains(&wait.as_millis())), "{waits:?}");
+        assert!(waits.iter().any(|wait| *wait != waits[0]));
+    }
+
+    #[test]
+    fn retry_after_is_bounded_seconds() {
+        let minute = Duration::from_mins(1);
+        assert_eq!(retry_after(" 7 ", minute), Some(Duration::from_secs(7)));
+        assert_eq!(retry_after("86400", minute), Some(minute));
+        for text in ["Wed, 21 Oct 2026 07:28:00 GMT", "-1", "1.5", ""] {
+            assert_eq!(retry_after(text, minute), None, "{text}");
+        }
+    }
+}
