@@ -47,10 +47,13 @@
 //! - [`store::Store`] asks registries with `reqwest`, as `oci-client` follows redirects and reads bodies without bound,
 //!   and sends the login to any realm that a registry names.
 
-/// Numbers by chance, as the integration tests have them.
+/// The integration tests' HTTP server and random numbers, for unit tests.
 #[cfg(test)]
-#[path = "../tests/harness/random.rs"]
-mod random;
+#[path = "../tests/harness"]
+mod harness {
+    pub(crate) mod http;
+    pub(crate) mod random;
+}
 
 pub mod args;
 pub mod auth;

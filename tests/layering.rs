@@ -19,6 +19,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("retention", &["image"]),
     ("settings", &["ini", "platform"]),
     ("network", &["settings"]),
+    ("retry", &[]),
     ("args", &["model"]),
     ("output", &["model"]),
     ("service", &["model", "network", "platform", "retry", "settings"]),

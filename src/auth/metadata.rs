@@ -42,24 +42,14 @@ fn ask(place: &std::net::SocketAddr, authority: &str, deadline: Instant) -> std:
 
 #[cfg(test)]
 mod tests {
-    use std::net::TcpListener;
-
     use super::*;
+    use crate::harness::http::{Reply, Server, listen, response};
 
     #[test]
-    fn an_answer_is_an_answer_and_silence_and_nobody_are_none() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = format!("http://{}", listener.local_addr().unwrap());
-        let server = std::thread::spawn(move || {
-            let (mut stream, _) = listener.accept().unwrap();
-            stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
-            let (silent, _) = listener.accept().unwrap();
-            // Read to the end of the question: the one who asks gives up, not we.
-            drop(std::io::copy(&mut &silent, &mut std::io::sink()));
-        });
-        assert!(answers(&address));
-        assert!(!answers(&address));
-        server.join().unwrap();
-        assert!(!answers(&address));
+    fn an_answer_is_an_answer_and_silence_and_a_free_port_are_none() {
+        assert!(answers(&Server::start(|_| Reply::Close(response("200 OK", "", b""))).url()));
+        assert!(!answers(&Server::start(|_| Reply::Silence).url()));
+        let (_, free) = listen();
+        assert!(!answers(&format!("http://{free}")));
     }
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::tests::DAY;
 use super::{Image, Policy, evaluate};
-use crate::random::Random;
+use crate::harness::random::Random;
 
 fn shuffle<T>(random: &mut Random, items: &mut [T]) {
     for place in (1..items.len()).rev() {

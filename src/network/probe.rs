@@ -62,10 +62,9 @@ fn greeting(name: ServerName<'static>) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{Read as _, Write as _};
-    use std::net::TcpListener;
-
     use super::*;
+    use crate::harness::http::listen;
+    use std::io::{Read as _, Write as _};
 
     #[tokio::test]
     async fn the_first_byte_tells() {
@@ -75,8 +74,8 @@ mod tests {
             (b"HTTP/1.1 400 Bad Request\r\n\r\n", false),
             (b"", false),
         ] {
-            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-            let port = listener.local_addr().unwrap().port();
+            let (listener, address) = listen();
+            let port = address.rsplit(':').next().unwrap();
             let server = std::thread::spawn(move || {
                 let (mut stream, _) = listener.accept().unwrap();
                 let mut head = [0; 5];
@@ -87,8 +86,7 @@ mod tests {
             assert_eq!(speaks_tls(&format!("localhost:{port}")).await, expected, "{answer:?}");
             assert_eq!(server.join().unwrap()[..2], [HANDSHAKE, 3], "a handshake is sent");
         }
-        // Where nobody listens.
-        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        assert!(!speaks_tls(&free.to_string()).await);
+        let (_, free) = listen();
+        assert!(!speaks_tls(&free).await);
     }
 }

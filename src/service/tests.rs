@@ -6,14 +6,15 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
-use super::test_server::{Reply, Stub};
+use super::test_server::{self, Reply};
 use super::{Backend, Client, Error, Request, ServiceError};
+use crate::harness::http::Server;
 use crate::model;
 use crate::settings::{Environment, Globals, Settings};
 
 /// Creates a client with static credentials and one region.
-pub(super) fn client(stub: &Stub, variables: &[(&str, &str)]) -> Client {
-    Client::remote(model::ecr(), &settings(&stub.url(), variables))
+pub(super) fn client(server: &Server, variables: &[(&str, &str)]) -> Client {
+    Client::remote(model::ecr(), &settings(&server.url(), variables))
 }
 
 /// Settings of a client for `url`. A variable of the value `-` is taken out.
@@ -42,26 +43,30 @@ pub(super) fn run<F: Future>(work: F) -> F::Output {
 }
 
 fn refused(replies: impl Into<Vec<Reply>>, variables: &[(&str, &str)]) -> (String, usize) {
-    let stub = Stub::new(replies);
-    let client = client(&stub, variables);
+    let server = test_server::start(replies);
+    let client = client(&server, variables);
     let call = client.call("DescribeRepositories", json!({}));
-    (run(call).expect_err("the call fails").to_string().replace(&stub.address, "ADDRESS"), stub.seen().len())
+    (
+        run(call).expect_err("the call fails").to_string().replace(&server.address, "ADDRESS"),
+        server.requests().len(),
+    )
 }
 
 #[test]
 fn a_call_is_signed_and_its_answer_arranged() {
-    let stub = Stub::new([Reply::Body(
+    let server = test_server::start([Reply::Body(
         200,
         r#"{"nextToken":"t","repositories":[{"unknown":1,"repositoryName":"é","createdAt":1.70E9,"registryId":null,"repositoryArn":"a"}]}"#,
     )]);
     let input = json!({"repositoryNames": ["aé"], "maxResults": 1});
-    let answer = run(client(&stub, &[("AWS_SESSION_TOKEN", "session")]).call("DescribeRepositories", input));
+    let answer =
+        run(client(&server, &[("AWS_SESSION_TOKEN", "session")]).call("DescribeRepositories", input));
     assert_eq!(
         serde_json::to_string(&answer.unwrap()).unwrap(),
         r#"{"repositories":[{"repositoryArn":"a","repositoryName":"é","createdAt":1.70e+9}],"nextToken":"t"}"#
     );
-    let seen = stub.seen().remove(0);
-    assert_eq!(seen.line, "POST / HTTP/1.1");
+    let seen = server.requests().remove(0);
+    assert_eq!(seen.line(), "POST / HTTP/1.1");
     assert_eq!(seen.text(), r#"{"repositoryNames": ["a\u00e9"], "maxResults": 1}"#);
     let target = "AmazonEC2ContainerRegistry_V20150921.DescribeRepositories";
     assert_eq!(seen.header("x-amz-target"), Some(target));
@@ -75,12 +80,12 @@ fn a_call_is_signed_and_its_answer_arranged() {
 
 #[test]
 fn an_unsigned_call_needs_no_credentials() {
-    let stub = Stub::new([Reply::Body(200, "<html>")]);
-    let globals = Globals { endpoint_url: Some(stub.url()), no_sign_request: true, ..Globals::default() };
+    let server = test_server::start([Reply::Body(200, "<html>")]);
+    let globals = Globals { endpoint_url: Some(server.url()), no_sign_request: true, ..Globals::default() };
     let settings = with_globals(globals, &[("AWS_ACCESS_KEY_ID", "-")]);
     let call = run(Client::remote(model::ecr(), &settings).call("DescribeRepositories", json!({})));
     assert_eq!(call.unwrap(), json!({}), "what is no JSON is an empty answer");
-    assert_eq!(stub.seen()[0].header("authorization"), None);
+    assert_eq!(server.requests()[0].header("authorization"), None);
 }
 
 /// Uploads a layer part.
@@ -91,13 +96,13 @@ async fn with_blob(client: &Client, input: Value, blob: &'static str) -> Result<
 
 #[test]
 fn a_blob_is_written_last_and_in_base64() {
-    let stub = Stub::new([Reply::Body(200, r#"{"uploadId": "u"}"#)]);
+    let server = test_server::start([Reply::Body(200, r#"{"uploadId": "u"}"#)]);
     let input = json!({"repositoryName": "foo", "uploadId": "u", "partFirstByte": 0, "partLastByte": 4});
-    let call = client(&stub, &[]);
+    let call = client(&server, &[]);
     let answer = run(with_blob(&call, input, "hello"));
     assert_eq!(answer.unwrap(), json!({"uploadId": "u"}));
     assert_eq!(
-        stub.seen()[0].text(),
+        server.requests()[0].text(),
         r#"{"repositoryName": "foo", "uploadId": "u", "partFirstByte": 0, "partLastByte": 4, "layerPartBlob": "aGVsbG8="}"#
     );
 }
@@ -159,12 +164,17 @@ fn the_limit_of_attempts_is_told_whatever_the_error() {
 
 #[test]
 fn a_repetition_can_succeed() {
-    let stub = Stub::new([Reply::Body(500, ""), Reply::HangUp, Reply::Body(200, r#"{"repositories":[]}"#)]);
-    let answer = run(client(&stub, &[]).call("DescribeRepositories", json!({})));
+    let server =
+        test_server::start([Reply::Body(500, ""), Reply::HangUp, Reply::Body(200, r#"{"repositories":[]}"#)]);
+    let answer = run(client(&server, &[]).call("DescribeRepositories", json!({})));
     assert_eq!(answer.unwrap(), json!({"repositories": []}));
-    let counts: Vec<_> =
-        stub.seen().iter().filter_map(|seen| seen.header("amz-sdk-request").map(str::to_owned)).collect();
+    let counts: Vec<_> = server
+        .requests()
+        .iter()
+        .filter_map(|seen| seen.header("amz-sdk-request").map(str::to_owned))
+        .collect();
     assert_eq!(counts, ["attempt=1", "attempt=2; max=3", "attempt=3; max=3"]);
+    assert!(server.requests().iter().all(|request| request.operation() == "DescribeRepositories"));
 }
 
 #[test]
@@ -176,10 +186,10 @@ fn a_lost_connection_is_told() {
 }
 
 #[test]
-fn an_answer_without_an_end_is_told_once() {
+fn an_answer_beyond_the_limit_is_not_asked_for_again() {
     let larger = "The answer is larger than 33554432 bytes.".to_owned();
     for body in [" ", r#"{"repositories":["#, r#"{"repositoryName":"a"},"#, "x"] {
-        assert_eq!(refused([Reply::Endless(body)], &[]), (larger.clone(), 1), "{body}");
+        assert_eq!(refused([Reply::Oversized(body)], &[]), (larger.clone(), 1), "{body}");
     }
 }
 
@@ -195,8 +205,8 @@ fn an_answer_of_too_many_values_is_told() {
         "[".repeat(400_000)
     )
     .leak();
-    let stub = Stub::new([Reply::Body(200, text)]);
-    assert!(run(client(&stub, &[]).call("DescribeRepositories", json!({}))).is_ok());
+    let server = test_server::start([Reply::Body(200, text)]);
+    assert!(run(client(&server, &[]).call("DescribeRepositories", json!({}))).is_ok());
 }
 
 /// Botocore's standard retry mode (`TransientRetryableChecker`): what the service does not do, it will not do later.
@@ -263,20 +273,22 @@ fn an_endpoint_that_nobody_answers_is_told() {
 
 #[test]
 fn a_silent_server_is_told() {
-    let stub = Stub::new([Reply::Silence]);
-    let globals = Globals { endpoint_url: Some(stub.url()), read_timeout: Some(1), ..Globals::default() };
-    let words = transport_error(globals, &[]).replace(&stub.address, "ADDRESS");
+    let server = test_server::start([Reply::Silence]);
+    let globals = Globals { endpoint_url: Some(server.url()), read_timeout: Some(1), ..Globals::default() };
+    let words = transport_error(globals, &[]).replace(&server.address, "ADDRESS");
     assert_eq!(words, r#"Read timeout on endpoint URL: "http://ADDRESS/""#);
 }
 
 #[test]
 fn a_forward_proxy_gets_the_whole_url() {
-    let stub = Stub::new([Reply::Body(200, "{}")]);
-    let settings =
-        settings("http://ecr.example.invalid:81", &[("http_proxy", &format!("http://u:p@{}", stub.address))]);
+    let server = test_server::start([Reply::Body(200, "{}")]);
+    let settings = settings(
+        "http://ecr.example.invalid:81",
+        &[("http_proxy", &format!("http://u:p@{}", server.address))],
+    );
     run(Client::remote(model::ecr(), &settings).call("DescribeRepositories", json!({}))).unwrap();
-    let seen = stub.seen().remove(0);
-    assert_eq!(seen.line, "POST http://ecr.example.invalid:81/ HTTP/1.1");
+    let seen = server.requests().remove(0);
+    assert_eq!(seen.line(), "POST http://ecr.example.invalid:81/ HTTP/1.1");
     assert_eq!(seen.header("proxy-authorization"), Some("Basic dTpw"));
     assert_eq!(seen.header("host"), Some("ecr.example.invalid:81"));
 }
@@ -380,8 +392,8 @@ fn endpoints_follow_the_rules() {
 
 #[test]
 fn an_endpoints_path_stays_as_it_is() {
-    let stub = Stub::new([Reply::Body(200, "{}")]);
-    let settings = settings(&format!("{}/base/path", stub.url()), &[]);
+    let server = test_server::start([Reply::Body(200, "{}")]);
+    let settings = settings(&format!("{}/base/path", server.url()), &[]);
     run(Client::remote(model::ecr(), &settings).call("DescribeRepositories", json!({}))).unwrap();
-    assert_eq!(stub.seen()[0].line, "POST /base/path HTTP/1.1");
+    assert_eq!(server.requests()[0].line(), "POST /base/path HTTP/1.1");
 }

@@ -9,9 +9,9 @@ use std::fmt::Write as _;
 use serde_json::json;
 
 use super::super::*;
+use crate::harness::random::Random;
 use crate::image::graph::{Detail, Graph, Status, Time};
 use crate::image::{Digest, glob, media_type};
-use crate::random::Random;
 
 /// Number of random repositories, unless the environment says otherwise.
 const CASES: u64 = 20_000;

@@ -1,8 +1,9 @@
 //! A job of GitHub Actions: GitHub and the Security Token Service are stubs. What GitHub is asked and answers is in its
 //! documentation (<https://docs.github.com/en/actions/reference/security/oidc>).
 
-use super::super::test_server::{Reply, Stub};
+use super::super::test_server::{self, Reply};
 use super::tests::{TOKEN_EXCHANGED, home, signer};
+use crate::harness::http::Server;
 use crate::settings::Globals;
 
 const TOKEN: Reply = Reply::Body(200, r#"{"count":1,"value":"signed.by.github"}"#);
@@ -10,15 +11,15 @@ const NOBODY: &str = "Unable to locate credentials. You can configure credential
 
 /// A job for which GitHub answers these.
 struct Job {
-    github: Stub,
-    sts: Stub,
+    github: Server,
+    sts: Server,
     home: tempfile::TempDir,
 }
 
 impl Job {
     fn new(answers: impl Into<Vec<Reply>>) -> Self {
-        let sts = Stub::new([Reply::Body(200, TOKEN_EXCHANGED)]);
-        Self { github: Stub::new(answers), sts, home: home("", "") }
+        let sts = test_server::start([Reply::Body(200, TOKEN_EXCHANGED)]);
+        Self { github: test_server::start(answers), sts, home: home("", "") }
     }
 
     /// Returns the access key that signs a request of a step with these variables besides those of the job.
@@ -42,15 +43,15 @@ fn a_job_exchanges_its_id_token_once() {
     let job = Job::new([TOKEN]);
     assert_eq!(job.step(&[]), "ROLE");
     assert_eq!(job.step(&[]), "ROLE");
-    let asked = job.github.seen();
+    let asked = job.github.requests();
     assert_eq!(asked.len(), 1, "later steps find what the first one has fetched");
-    assert_eq!(asked[0].line, "GET /jobs/7/idtoken?api-version=2.0&audience=sts.amazonaws.com HTTP/1.1");
+    assert_eq!(asked[0].line(), "GET /jobs/7/idtoken?api-version=2.0&audience=sts.amazonaws.com HTTP/1.1");
     assert_eq!(asked[0].header("authorization"), Some("bearer secret"));
-    let exchanged = job.sts.seen()[0].text();
+    let exchanged = job.sts.requests()[0].text();
     for part in ["WebIdentityToken=signed.by.github", "RoleSessionName=GitHubActions", "role%2Fr"] {
         assert!(exchanged.contains(part), "{exchanged}");
     }
-    assert_eq!(job.sts.seen()[0].header("authorization"), None);
+    assert_eq!(job.sts.requests()[0].header("authorization"), None);
 }
 
 #[test]
@@ -64,11 +65,11 @@ fn another_job_another_role_and_another_session_are_other_credentials() {
     ] {
         assert_eq!(job.step(&[more]), "ROLE");
     }
-    let asked = job.github.seen();
+    let asked = job.github.requests();
     assert_eq!(asked.len(), 3);
-    assert!(asked[1].line.contains("audience=sts.amazonaws.com.cn "), "{}", asked[1].line);
-    assert_eq!(asked[2].line, "GET /jobs/8/idtoken?audience=sts.amazonaws.com HTTP/1.1");
-    assert!(job.sts.seen()[0].text().contains("RoleSessionName=release"));
+    assert!(asked[1].line().contains("audience=sts.amazonaws.com.cn "), "{}", asked[1].line());
+    assert_eq!(asked[2].line(), "GET /jobs/8/idtoken?audience=sts.amazonaws.com HTTP/1.1");
+    assert!(job.sts.requests()[0].text().contains("RoleSessionName=release"));
 }
 
 #[test]
@@ -82,14 +83,14 @@ fn whatever_else_is_configured_comes_first() {
     )
     .unwrap();
     assert_eq!(job.step(&[]), "FILE");
-    assert_eq!(job.github.seen().len(), 0);
+    assert_eq!(job.github.requests().len(), 0);
 }
 
 #[test]
 fn without_a_role_nothing_is_asked() {
     let job = Job::new([TOKEN]);
     assert_eq!(job.step(&[("AWS_ROLE_ARN", "")]), NOBODY);
-    assert_eq!(job.github.seen().len(), 0);
+    assert_eq!(job.github.requests().len(), 0);
 }
 
 #[test]
@@ -106,7 +107,7 @@ fn a_job_without_the_permission_is_told_which_it_lacks() {
 fn an_answer_without_a_token_is_told_and_a_busy_service_is_asked_again() {
     let told = |status: u16, body: &'static str| {
         let job = Job::new([Reply::Body(status, body)]);
-        (job.step(&[]), job.github.seen().len())
+        (job.step(&[]), job.github.requests().len())
     };
     let words = |status: u16| {
         format!(
@@ -122,9 +123,9 @@ fn an_answer_without_a_token_is_told_and_a_busy_service_is_asked_again() {
     assert_eq!(told(503, "").0, words(503));
     let busy = Job::new([Reply::Body(503, ""), Reply::HangUp, TOKEN]);
     assert_eq!(busy.step(&[]), "ROLE");
-    assert_eq!(busy.github.seen().len(), 3);
+    assert_eq!(busy.github.requests().len(), 3);
     let unsendable = Job::new([TOKEN]);
     let words = unsendable.step(&[("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "a\nb")]);
     assert!(words.starts_with("ACTIONS_ID_TOKEN_REQUEST_TOKEN contains the character U+000A"), "{words}");
-    assert_eq!(unsendable.github.seen().len(), 0);
+    assert_eq!(unsendable.github.requests().len(), 0);
 }

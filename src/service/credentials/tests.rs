@@ -6,7 +6,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::super::Client;
-use super::super::test_server::{Reply, Stub};
+use super::super::test_server::{self, Reply};
 use super::super::tests::{run, with_globals};
 use crate::model;
 use crate::settings::{Globals, Settings};
@@ -28,13 +28,13 @@ fn settings(home: &Path, globals: Globals, variables: &[(&str, &str)]) -> Settin
 
 /// Returns the access key that signed a request, or the error.
 pub(super) fn signer(home: &Path, globals: Globals, variables: &[(&str, &str)]) -> String {
-    let stub = Stub::new([Reply::Body(200, "{}")]);
-    let globals = Globals { endpoint_url: Some(stub.url()), ..globals };
+    let server = test_server::start([Reply::Body(200, "{}")]);
+    let globals = Globals { endpoint_url: Some(server.url()), ..globals };
     let client = Client::remote(model::ecr(), &settings(home, globals, variables));
     if let Err(error) = run(client.call("DescribeRepositories", json!({}))) {
         return error.to_string();
     }
-    let seen = stub.seen().remove(0);
+    let seen = server.requests().remove(0);
     let header = seen.header("authorization").unwrap();
     header.split_once("Credential=").unwrap().1.split('/').next().unwrap().to_owned()
 }
@@ -119,14 +119,14 @@ fn a_role_is_assumed_once_and_kept_where_aws_cli_keeps_it() {
         "[default]\nrole_arn=arn:aws:iam::1:role/r\nexternal_id=é\nsource_profile=s\n[profile s]\naws_access_key_id=SOURCE\naws_secret_access_key=s\n",
         "",
     );
-    let service = Stub::new([Reply::Body(200, ISSUED)]);
+    let service = test_server::start([Reply::Body(200, ISSUED)]);
     let variables = [("AWS_ENDPOINT_URL_STS", service.url())];
     let variables: Vec<_> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
     assert_eq!(signer(home.path(), Globals::default(), &variables), "ROLE");
     assert_eq!(signer(home.path(), Globals::default(), &variables), "ROLE");
-    assert_eq!(service.seen().len(), 1, "the second command finds the first one's credentials");
-    assert!(service.seen()[0].header("authorization").unwrap().contains("Credential=SOURCE/"));
-    assert!(service.seen()[0].text().contains("RoleArn=arn%3Aaws%3Aiam%3A%3A1%3Arole%2Fr"));
+    assert_eq!(service.requests().len(), 1, "the second command finds the first one's credentials");
+    assert!(service.requests()[0].header("authorization").unwrap().contains("Credential=SOURCE/"));
+    assert!(service.requests()[0].text().contains("RoleArn=arn%3Aaws%3Aiam%3A%3A1%3Arole%2Fr"));
     // sha1 of `{"ExternalId": "\u00e9", "RoleArn": "arn:aws:iam::1:role/r"}`, as AWS CLI names it.
     let kept = home.path().join(".aws/cli/cache/9c9e93d5cffd75631c8a44be2602e5a51f19ae34.json");
     let kept = std::fs::read_to_string(kept).unwrap();
@@ -143,8 +143,8 @@ fn a_role_that_is_denied_is_a_services_no() {
         "",
     );
     let denied = "<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>not you</Message></Error></ErrorResponse>";
-    let service = Stub::new([Reply::Body(403, denied)]);
-    let target = Stub::new([Reply::Body(200, "{}")]);
+    let service = test_server::start([Reply::Body(403, denied)]);
+    let target = test_server::start([Reply::Body(200, "{}")]);
     let url = service.url();
     let globals = Globals { endpoint_url: Some(target.url()), ..Globals::default() };
     let settings = settings(home.path(), globals, &[("AWS_ENDPOINT_URL_STS", &url)]);
@@ -158,7 +158,7 @@ fn a_role_that_is_denied_is_a_services_no() {
         error.to_string(),
         "An error occurred (AccessDenied) when calling the AssumeRole operation: not you"
     );
-    assert!(service.seen()[0].text().contains("TokenCode=123456"));
+    assert!(service.requests()[0].text().contains("TokenCode=123456"));
 }
 
 #[test]
@@ -166,7 +166,7 @@ fn a_web_identity_is_exchanged() {
     let home = home("", "");
     let token = home.path().join("token");
     std::fs::write(&token, "token").unwrap();
-    let service = Stub::new([Reply::Body(200, TOKEN_EXCHANGED)]);
+    let service = test_server::start([Reply::Body(200, TOKEN_EXCHANGED)]);
     let url = service.url();
     let variables = [
         ("AWS_ENDPOINT_URL_STS", url.as_str()),
@@ -174,8 +174,8 @@ fn a_web_identity_is_exchanged() {
         ("AWS_ROLE_ARN", "arn:r"),
     ];
     assert_eq!(signer(home.path(), Globals::default(), &variables), "ROLE");
-    assert!(service.seen()[0].text().contains("WebIdentityToken=token"));
-    assert_eq!(service.seen()[0].header("authorization"), None);
+    assert!(service.requests()[0].text().contains("WebIdentityToken=token"));
+    assert_eq!(service.requests()[0].header("authorization"), None);
 }
 
 pub(super) const TOKEN_EXCHANGED: &str = "<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult><Credentials><AccessKeyId>ROLE</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken><Expiration>2999-01-01T00:00:00Z</Expiration></Credentials></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>";
@@ -183,7 +183,7 @@ pub(super) const TOKEN_EXCHANGED: &str = "<AssumeRoleWithWebIdentityResponse><As
 #[test]
 fn the_machine_is_asked_last() {
     let home = home("", "");
-    let metadata = Stub::new([
+    let metadata = test_server::start([
         Reply::With(200, ("x-aws-ec2-metadata-token-ttl-seconds", "60"), "token"),
         Reply::Body(200, "us-west-2"),
         Reply::Body(404, ""),
@@ -200,8 +200,8 @@ fn the_machine_is_asked_last() {
         words,
         "Unable to locate credentials. You can configure credentials by running \"aws login\"."
     );
-    assert!(metadata.seen().len() >= 3, "{:?}", metadata.seen());
-    assert_eq!(metadata.seen()[1].line, "GET /latest/meta-data/placement/region HTTP/1.1");
+    assert!(metadata.requests().len() >= 3, "{:?}", metadata.requests());
+    assert_eq!(metadata.requests()[1].line(), "GET /latest/meta-data/placement/region HTTP/1.1");
 }
 
 const ROLE: &str =
@@ -212,12 +212,12 @@ const ROLE: &str =
 fn where_no_token_is_given_the_machine_is_asked_without_one() {
     let home = home("", "");
     let asked = |token: Reply, more: &[(&str, &str)]| {
-        let metadata = Stub::new([token, Reply::Body(200, "r"), Reply::Body(200, ROLE)]);
+        let metadata = test_server::start([token, Reply::Body(200, "r"), Reply::Body(200, ROLE)]);
         let url = metadata.url();
         let own = [("AWS_EC2_METADATA_SERVICE_ENDPOINT", url.as_str()), ("AWS_EC2_METADATA_DISABLED", "-")];
         let signer = signer(home.path(), Globals::default(), &[&own[..], more].concat());
-        let token = metadata.seen().last().unwrap().header("x-aws-ec2-metadata-token").map(str::to_owned);
-        (signer, metadata.seen().len(), token)
+        let token = metadata.requests().last().unwrap().header("x-aws-ec2-metadata-token").map(str::to_owned);
+        (signer, metadata.requests().len(), token)
     };
     for status in [401, 403, 404, 405, 500] {
         assert_eq!(asked(Reply::Body(status, ""), &[]), ("IMDS".to_owned(), 3, None), "{status}");
@@ -248,14 +248,14 @@ fn of_sso(with_session: bool, token: &str, replies: impl Into<Vec<Reply>>) -> (S
     let folder = home.path().join(".aws/sso/cache");
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(folder.join(format!("{}.json", super::cache::hash(name))), token).unwrap();
-    let portal = Stub::new(replies);
+    let portal = test_server::start(replies);
     let url = portal.url();
     let variables = [
         ("AWS_ENDPOINT_URL_SSO", url.as_str()),
         ("AWS_ENDPOINT_URL_SSO_OIDC", url.as_str()),
         ("AWS_MAX_ATTEMPTS", "1"),
     ];
-    (signer(home.path(), Globals::default(), &variables), portal.seen().len())
+    (signer(home.path(), Globals::default(), &variables), portal.requests().len())
 }
 
 const FOR_SSO: &str = r#"{"roleCredentials":{"accessKeyId":"SSO","secretAccessKey":"s","sessionToken":"t","expiration":32472144000000}}"#;

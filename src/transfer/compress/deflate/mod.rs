@@ -91,7 +91,7 @@ mod tests {
     use flate2::bufread::DeflateDecoder;
 
     use super::*;
-    use crate::random::Random;
+    use crate::harness::random::Random;
 
     /// Contents that compress well, contents that do not, and changes between the two.
     fn contents() -> Vec<Vec<u8>> {
