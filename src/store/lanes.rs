@@ -14,6 +14,10 @@ const FAST: f64 = 200e6;
 const FIRST: usize = 8;
 /// The most further connections to one host.
 const MAX_COUNT: usize = 24;
+/// The longest time to an answer that is reckoned with. A server that takes longer is slow itself.
+const MAX_LATENCY: Duration = Duration::from_millis(500);
+/// The part of what an answer takes longer than those before that counts.
+const LATENCY_SHARE: u32 = 8;
 /// Windows that added connections are waited for until they have something to do.
 const MAX_IDLE: u32 = 4;
 /// Windows until the next attempt after the first one that did not help; each further one doubles them.
@@ -31,6 +35,8 @@ pub(super) struct Lanes {
 struct State {
     allowed: usize,
     taken: usize,
+    /// Whether any was taken in this window.
+    is_used: bool,
     /// The server does not answer ranges as it should.
     is_off: bool,
     /// It says that it answers them, or has done so.
@@ -78,7 +84,7 @@ impl Lanes {
         // The first of them finds out whether the server answers ranges.
         let allowed = if state.is_proven { state.allowed } else { state.allowed.min(1) };
         (!state.is_off && state.taken < allowed).then(|| {
-            state.taken += 1;
+            (state.taken, state.is_used) = (state.taken + 1, true);
             Lane(Arc::clone(self))
         })
     }
@@ -119,9 +125,14 @@ impl Lanes {
         state.phase = state.tire();
     }
 
-    /// A request was answered after this time.
+    /// A request was answered well after this time. What is faster than the answers before counts at once, what is
+    /// slower little by little, so that one slow answer changes little.
     pub(super) fn answered(&self, latency: Duration) {
-        self.state().latency = latency;
+        let mut state = self.state();
+        let before = state.latency;
+        let slower = before + latency.saturating_sub(before) / LATENCY_SHARE;
+        let latency = if before.is_zero() { latency } else { latency.min(slower) };
+        state.latency = latency.min(MAX_LATENCY);
     }
 
     /// Bytes have arrived on any of the connections.
@@ -146,9 +157,32 @@ impl Lanes {
 
 impl State {
     fn measured(&mut self, rate: f64) {
-        self.phase = match self.phase {
-            Phase::Alone if rate > FAST => self.tire(),
+        let is_used = std::mem::replace(&mut self.is_used, self.taken > 0) || self.taken > 0;
+        self.phase = if is_used { self.measured_with_more(rate) } else { self.measured_alone(rate) };
+    }
+
+    /// The phase after a window in which no further connection was taken: small blobs need none, so that their rate
+    /// tells nothing of what further connections bring.
+    fn measured_alone(&mut self, rate: f64) -> Phase {
+        match self.phase {
+            Phase::Alone | Phase::Resting(0) | Phase::Opening(0, _) | Phase::Measuring(0, _)
+                if rate > FAST =>
+            {
+                self.allowed = 0;
+                self.tire()
+            }
             Phase::Alone => self.raise(FIRST, rate),
+            Phase::Resting(0) if self.allowed == 0 => self.raise(FIRST, rate),
+            Phase::Opening(0, _) | Phase::Measuring(0, _) => Phase::Opening(0, rate),
+            Phase::Resting(windows) => Phase::Resting(windows.saturating_sub(1)),
+            Phase::Opening(..) | Phase::Measuring(..) => self.phase,
+        }
+    }
+
+    /// The phase after a window in which further connections were taken.
+    fn measured_with_more(&mut self, rate: f64) -> Phase {
+        match self.phase {
+            Phase::Alone => Phase::Alone,
             // So much faster already: what else there is to gain is to be found beyond.
             Phase::Opening(_, slower) if rate > slower * 2.0 && self.allowed < MAX_COUNT => {
                 self.raise(self.allowed * 2, rate)
@@ -173,7 +207,7 @@ impl State {
             Phase::Measuring(..) => self.tire(),
             Phase::Resting(0) => self.raise((self.allowed * 2).max(FIRST), rate),
             Phase::Resting(windows) => Phase::Resting(windows - 1),
-        };
+        }
     }
 
     fn raise(&mut self, to: usize, rate: f64) -> Phase {
@@ -248,6 +282,44 @@ mod tests {
         state = State { allowed: 16, taken: 16, phase: Phase::Opening(8, 90e6), ..State::default() };
         state.measured(120e6);
         assert!(matches!(state.phase, Phase::Measuring(8, _)), "all are at work: {:?}", state.phase);
+    }
+
+    #[test]
+    fn connections_that_nobody_takes_prove_nothing() {
+        let lanes = Lanes::default();
+        let mut now = Instant::now();
+        lanes.arrived(0, now);
+        let mut pass = |windows: u32, bytes: usize| {
+            for _ in 0..windows {
+                now += WINDOW;
+                lanes.arrived(bytes, now);
+            }
+            let help = lanes.help();
+            (lanes.state().allowed, help)
+        };
+        // Small blobs come without further connections, in whatever way their rate goes up and down.
+        assert_eq!(pass(40, 750_000), (FIRST, false));
+        assert_eq!(pass(1, 7_500_000), (FIRST, false));
+        assert_eq!(pass(40, 1_500_000), (FIRST, false));
+        assert!(
+            matches!(lanes.state().phase, Phase::Opening(0, rate) if rate < 30e6),
+            "the last rate is compared with"
+        );
+        assert_eq!(pass(1, 100_000_000), (0, false), "it is not the network that is slow");
+        assert_eq!(pass(2 * MAX_REST, 100_000_000), (0, false), "nor is it later");
+    }
+
+    #[test]
+    fn one_slow_answer_changes_little() {
+        let lanes = Lanes::default();
+        let answered = |milliseconds: u64| {
+            lanes.answered(Duration::from_millis(milliseconds));
+            lanes.state().latency.as_millis()
+        };
+        assert_eq!([120, 40, 40].map(answered), [120, 40, 40]);
+        assert_eq!(answered(2000), 285);
+        assert_eq!(answered(40), 40);
+        assert_eq!([2000; 20].map(answered)[19], MAX_LATENCY.as_millis());
     }
 
     #[test]

@@ -28,7 +28,8 @@ const RANGE: u64 = MEBIBYTE;
 const CONNECTION: u64 = 256 * 1024;
 /// How far the first range lies ahead of the stream at least: what the stream brings until the range is there.
 const LEAD: u64 = 2 * MEBIBYTE;
-const MAX_LEAD: u64 = 256 * MEBIBYTE;
+/// The most of it: what is found out later than that is not worth waiting for.
+const MAX_LEAD: u64 = 64 * MEBIBYTE;
 
 /// Reads a blob from an offset on, within this memory.
 pub(super) fn read(
@@ -37,26 +38,9 @@ pub(super) fn read(
     offset: u64,
     buffers: Option<&Arc<Buffers>>,
 ) -> Box<dyn Reader> {
-    let version = Version::default();
-    let stream = Download::new(Arc::clone(&origin), blob, offset..blob.size, Arc::clone(&version));
     match buffers.filter(|_| blob.size.saturating_sub(offset) >= MIN_BYTES) {
-        None => Box::new(stream),
-        Some(buffers) => Box::new(Ranged {
-            lanes: origin.lanes(),
-            ahead: Arc::new(Ahead {
-                origin,
-                blob: blob.clone(),
-                buffers: Arc::clone(buffers),
-                version,
-                queue: Mutex::default(),
-            }),
-            stream: Some(stream),
-            offset,
-            position: offset,
-            begun: None,
-            current: None,
-            workers: JoinSet::new(),
-        }),
+        None => Box::new(Download::new(origin, blob, offset..blob.size, Version::default())),
+        Some(buffers) => Box::new(Ranged::new(origin, blob, offset, buffers)),
     }
 }
 
@@ -157,6 +141,28 @@ impl Ahead {
 }
 
 impl Ranged {
+    /// A blob from an offset on.
+    fn new(origin: Arc<dyn Origin>, blob: &Descriptor, offset: u64, buffers: &Arc<Buffers>) -> Self {
+        let lanes = origin.lanes();
+        let ahead = Arc::new(Ahead {
+            origin,
+            blob: blob.clone(),
+            buffers: Arc::clone(buffers),
+            version: Version::default(),
+            queue: Mutex::default(),
+        });
+        Self {
+            lanes,
+            stream: Some(ahead.download(offset..blob.size)),
+            ahead,
+            offset,
+            position: offset,
+            begun: None,
+            current: None,
+            workers: JoinSet::new(),
+        }
+    }
+
     /// Starts as many workers as there may be.
     fn employ(&mut self) {
         while self.workers.try_join_next().is_some() {}
@@ -165,14 +171,18 @@ impl Ranged {
             None if self.lanes.help() => self.position,
             _ => (self.position + self.lead()).next_multiple_of(RANGE),
         };
+        // What the reader holds is not fetched again.
+        let held = self.position
+            + self.current.as_ref().map_or(0, |(range, read)| (range.bytes.len() - read) as u64);
         {
             let mut queue = self.ahead.queue();
             // A stream may have overtaken a range that was ordered at the same time.
             while queue.ranges.front().is_some_and(|range| range.first < self.position) {
                 queue.ranges.pop_front();
             }
+            // As long as none is ordered, it is not settled where ranges begin.
             if queue.ranges.is_empty() {
-                queue.next = queue.next.max(begins);
+                queue.next = begins.max(held);
             }
             if queue.next >= self.ahead.blob.size {
                 return;

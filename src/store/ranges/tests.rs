@@ -234,3 +234,22 @@ fn the_first_bytes_do_not_make_a_stream_fast() {
     assert_eq!(lead(3 * MEBIBYTE, Duration::from_millis(100), verdict), 6 * MEBIBYTE);
     assert_eq!(lead(100 * MEBIBYTE, Duration::from_secs(100), verdict), LEAD);
 }
+
+/// What a stream brings until it is known whether ranges are faster may turn out to be less than it seemed.
+#[tokio::test]
+async fn ranges_begin_nearer_where_the_stream_becomes_slower() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let descriptor = Descriptor::new("application/octet-stream", Digest::of(b""), 200 * MEBIBYTE);
+    let client = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
+    let url = "http://127.0.0.1:1/".to_owned();
+    let origin = Arc::new(Blobs { client, url, lanes: Arc::default() });
+    let mut reader = Ranged::new(origin, &descriptor, 0, &Buffers::new(16 << 20));
+    let mut begins = |position: u64, seconds: u64| {
+        reader.begun = Instant::now().checked_sub(Duration::from_secs(seconds));
+        reader.position = position * MEBIBYTE;
+        reader.employ();
+        reader.ahead.queue().next / MEBIBYTE
+    };
+    assert_eq!(begins(40, 0), 40 + MAX_LEAD / MEBIBYTE, "as fast as can be");
+    assert_eq!(begins(41, 60), 41 + LEAD / MEBIBYTE);
+}
