@@ -209,6 +209,10 @@ fn faults_strike_as_their_rules_say() {
             "GET /v2/team/app/blobs/,truncate=2,count=1",
             "--fault",
             "DELETE /v2/,drop=0",
+            "--fault",
+            "/_blob/,throttle,count=1",
+            "--fault",
+            "/_blob/,error=502,count=1",
         ],
     );
     client(&mut machine, &server);
@@ -239,6 +243,12 @@ fn faults_strike_as_their_rules_say() {
     assert_eq!(answer, "");
     // What was asked for has happened all the same.
     assert_eq!(server.get(&path).status, 404);
+    // Layers come from S3, which has words of its own.
+    for (status, code) in [(503, "SlowDown"), (502, "InternalError")] {
+        let answer = server.get("/_blob/sha256:0");
+        let head = format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code>");
+        assert_eq!((answer.status, answer.text().starts_with(&head)), (status, true), "{}", answer.text());
+    }
     let wrong =
         outcome(&mut machine.command(env!("CARGO_BIN_EXE_ecr"), &["local", "serve", "--fault", "a,b"]));
     assert!(wrong.code == 252 && wrong.stderr.contains("b is none of throttle"), "{}", wrong.transcript());

@@ -11,13 +11,13 @@ use reqwest::header::{ACCEPT_RANGES, CONTENT_RANGE, ETAG, HeaderValue, RANGE};
 use reqwest::{RequestBuilder, Response, StatusCode};
 
 use super::connections::{SendError, reason};
-use super::http::{is_passing, retry_after};
+use super::http::{attempts, is_passing, retry_after};
 use super::lanes::Lanes;
 use super::{Error, Reader, StoreFuture};
 use crate::image::Descriptor;
 use crate::retry::Backoff;
 
-/// Limit of interruptions in a row without progress in between.
+/// Limit of interruptions in a row without progress in between; of throttled requests see [`attempts`].
 const ATTEMPTS: u32 = 5;
 /// Time without bytes after which the rest is requested again; twice as long each time.
 const HALT: Duration = if cfg!(test) { Duration::from_millis(200) } else { Duration::from_secs(5) };
@@ -179,12 +179,14 @@ impl Download {
                 Failure::Passing(error.reason)
             }
         })?;
-        self.lanes.answered(begun.elapsed());
+        let latency = begun.elapsed();
         self.asked = retry_after(&response);
         let refused_before = self.refused;
         self.refused = matches!(response.status().as_u16(), 401 | 403);
         self.is_throttled = matches!(response.status().as_u16(), 429 | 503);
-        self.check(response, refused_before)
+        let response = self.check(response, refused_before)?;
+        self.lanes.answered(latency);
+        Ok(response)
     }
 
     fn check(&mut self, response: Response, refused_before: bool) -> Result<Response, Failure> {
@@ -264,9 +266,11 @@ impl Download {
             self.response = None;
             (self.rate, self.since_failure) = (Rate::default(), 0);
             self.failures += 1;
-            self.origin.count_retry(std::mem::take(&mut self.is_throttled));
-            if self.failures >= ATTEMPTS || self.is_ahead {
-                return Err(self.failed(format!("{failure} ({ATTEMPTS} attempts)")));
+            let is_throttled = std::mem::take(&mut self.is_throttled);
+            self.origin.count_retry(is_throttled);
+            let attempts = attempts(ATTEMPTS, is_throttled);
+            if self.failures >= attempts || self.is_ahead {
+                return Err(self.failed(format!("{failure} ({attempts} attempts)")));
             }
             // Twice the wait of a request.
             let wait = self.origin.backoff().wait_at_least(self.failures + 1, self.asked.take());

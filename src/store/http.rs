@@ -12,6 +12,8 @@ use crate::retry;
 
 /// The longest time that a server can ask for before the next attempt.
 const MAX_RETRY: Duration = Duration::from_mins(1);
+/// Limit of attempts in a row of a request that is one too many each time.
+const THROTTLED_ATTEMPTS: u32 = 10;
 
 /// Returns why a URL that a server names may not be used, or `None` if it may. It must be https, or the same host's, or
 /// both are on this machine; never without TLS where the server has it; and not an address that only this machine or
@@ -71,6 +73,12 @@ pub(super) fn realm_leads_astray(registry: &Url, realm: &Url) -> Option<String> 
 /// and 505 are permanent. 520 to 524 are Cloudflare's, for errors of a server behind its gateway.
 pub(super) fn is_passing(status: u16) -> bool {
     matches!(status, 408 | 425 | 429 | 500 | 502 | 503 | 504 | 520..=524)
+}
+
+/// Limit of attempts in a row: the usual one, or [`THROTTLED_ATTEMPTS`]. Where every third request is one too many, some of
+/// a thousand are refused six times in a row.
+pub(super) fn attempts(usual: u32, is_throttled: bool) -> u32 {
+    if is_throttled { usual.max(THROTTLED_ATTEMPTS) } else { usual }
 }
 
 /// Returns the wait that a server asks for: `Retry-After` in seconds, at most [`MAX_RETRY`].

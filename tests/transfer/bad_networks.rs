@@ -107,6 +107,19 @@ async fn every_transfer_ends_well_and_little_moves_again() {
     }
 }
 
+/// A part of a layer that was sent and did not arrive is sent again, which is told to the byte.
+#[tokio::test]
+async fn what_is_sent_again_is_told() {
+    const SIZE: usize = 6 << 20;
+    let (source, _) = single(&[noise(SIZE, 1)]).await;
+    let registry = Registry::start();
+    registry.state().cuts = vec![2_000_000];
+    let heard = Arc::new(Heard::default());
+    copy(&(source as Shared), &registry.store(), &options(&["1"]), &(heard.clone() as _)).await.unwrap();
+    assert_eq!(registry.received(), [(0, SIZE), (2_000_000, SIZE - 2_000_000)]);
+    assert_eq!(*heard.again.lock().unwrap(), (SIZE - 2_000_000) as u64);
+}
+
 /// Two connections at a time through whatever is in between: no transfer is slower than one stream at a time would be,
 /// but for the moment until that is known. Where requests on connections that wait were left to themselves, each pair
 /// of connections would have to be idle for a while before the next one came up, for ten seconds in all.

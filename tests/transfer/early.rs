@@ -1,84 +1,28 @@
 //! Layers that are sent while they are still being compressed.
 
-use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use ecr::store::Journal;
 use ecr::store::registry::{Login, Remote};
-use ecr::store::{Journal, Reader, Source, StoreFuture, Written};
 use ecr::transfer::compress::CompressionCache;
 use tokio::sync::Notify;
 
 use super::compress::{PLAIN, compressed, store_of};
 use super::fake::{Fake, MEBIBYTE, refusal};
+use super::halting::Halting;
 use super::registry::{Registry, reply};
 use super::*;
 
-/// A store whose layers stop in the middle until they are let go.
-struct Hesitant {
-    memory: Arc<Memory>,
-    go: Arc<Notify>,
-}
-
-struct Hesitation {
-    reader: Box<dyn Reader>,
-    rest: usize,
-    go: Arc<Notify>,
-}
-
-impl Reader for Hesitation {
-    fn read(&mut self, buffer: Vec<u8>, limit: usize) -> StoreFuture<'_, Vec<u8>> {
-        Box::pin(async move {
-            if self.rest < limit {
-                self.go.notified().await;
-                self.rest = usize::MAX;
-            }
-            self.rest -= limit;
-            self.reader.read(buffer, limit).await
-        })
-    }
-}
-
-impl Store for Hesitant {
-    fn name(&self) -> String {
-        "memory".to_owned()
-    }
-
-    fn manifest<'a>(&'a self, name: &'a Name) -> StoreFuture<'a, Manifest> {
-        self.memory.manifest(name)
-    }
-
-    fn open<'a>(&'a self, blob: &'a Descriptor, offset: u64) -> StoreFuture<'a, Box<dyn Reader>> {
-        Box::pin(async move {
-            let reader = self.memory.open(blob, offset).await?;
-            // Enough for a part beside what is on its way through a machine of many processors.
-            let (rest, go) = (20 * MEBIBYTE, Arc::clone(&self.go));
-            Ok(Box::new(Hesitation { reader, rest, go }) as Box<dyn Reader>)
-        })
-    }
-
-    fn prepare<'a>(&'a self, blobs: &'a [Descriptor]) -> StoreFuture<'a, HashSet<Digest>> {
-        self.memory.prepare(blobs)
-    }
-
-    fn write<'a>(&'a self, blob: &'a Descriptor, source: &'a Source) -> StoreFuture<'a, Written> {
-        self.memory.write(blob, source)
-    }
-
-    fn put_manifest<'a>(&'a self, manifest: &'a Manifest) -> StoreFuture<'a, ()> {
-        self.memory.put_manifest(manifest)
-    }
-
-    fn put_image<'a>(&'a self, manifest: &'a Manifest, tags: &'a [String]) -> StoreFuture<'a, ()> {
-        self.memory.put_image(manifest, tags)
-    }
-}
+/// Bytes of a layer that come before it halts: more than its first part (5 MiB) and what may be on its way to it on any
+/// machine, which is 9 blocks of 512 KiB in the memory of a transfer, and some pieces that wait for the compressor.
+const BEFORE_HALT: usize = 20 * MEBIBYTE;
 
 /// An image of a layer that compresses badly, so that much is sent of it; without a way to let it go it never stops.
 async fn image_of(size: usize, go: Option<Arc<Notify>>) -> Shared {
     let layer = noise(size, 1);
     let (memory, _) = store_of(&[(PLAIN, layer.clone(), &layer)], false).await;
     match go {
-        Some(go) => Arc::new(Hesitant { memory, go }),
+        Some(go) => Arc::new(Halting::new(memory, go).after(BEFORE_HALT)),
         None => memory,
     }
 }
@@ -200,7 +144,8 @@ async fn a_layer_that_turns_out_to_be_wrong_leaves_nothing_behind() {
     let go = Arc::new(Notify::new());
     let registry = Registry::start();
     let_go_at_the_second_upload(&registry, Arc::clone(&go));
-    let error = run(&(Arc::new(Hesitant { memory, go }) as Shared), &registry.store(), &fast()).await;
+    let source: Shared = Arc::new(Halting::new(memory, go).after(BEFORE_HALT));
+    let error = run(&source, &registry.store(), &fast()).await;
     let expected = format!("decompresses to {found}, and its image's configuration says {other}");
     assert!(error.unwrap_err().to_string().contains(&expected));
     assert_eq!(registry.unfinished(), 0);

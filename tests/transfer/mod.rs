@@ -6,6 +6,7 @@
 )]
 
 mod bad_networks;
+mod both_routes;
 mod commands;
 mod compress;
 mod docker;
@@ -13,6 +14,7 @@ mod early;
 mod engine;
 mod fake;
 mod faults;
+mod halting;
 mod interrupts;
 mod limiter;
 mod listings;

@@ -105,12 +105,13 @@ pub(super) struct BehaviourArgs {
     #[arg(
         long = "fault",
         value_name = "RULE",
-        help = "Make requests fail: TARGET,ACTION[,count=N][,after=N][,probability=P][,seed=N]",
-        long_help = "Make requests fail: TARGET,ACTION[,count=N][,after=N][,probability=P][,seed=N]. TARGET is an operation, \
-                     the beginning of a path such as /v2/ or 'PATCH /v2/', or *. ACTION is one of throttle, error=STATUS, \
+        help = "Make requests fail: TARGET,ACTION[,count=N][,after=N][,every=N][,probability=P][,seed=N]",
+        long_help = "Make requests fail: TARGET,ACTION[,count=N][,after=N][,every=N][,probability=P][,seed=N]. TARGET is an \
+                     operation, the beginning of a path such as /v2/ or 'PATCH /v2/', or *. ACTION is one of throttle, error=STATUS, \
                      delay=MILLISECONDS, drop=BYTES (the connection breaks after so many bytes of the answer), \
-                     truncate=BYTES, corrupt, expire-uploads and expire-tokens. May be given more than once; the first rule \
-                     that strikes decides."
+                     truncate=BYTES (it ends there), stall=BYTES (it comes to a halt there), corrupt, expire-uploads and \
+                     expire-tokens. every=N strikes each N-th of the requests that match. May be given more than once; the \
+                     first rule that strikes decides."
     )]
     faults: Vec<Rule>,
     /// What to write to stderr: nothing, requests that failed on this machine, or all requests

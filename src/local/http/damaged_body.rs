@@ -27,7 +27,7 @@ struct DamagedBody {
 /// Returns an answer whose body an action has damaged.
 pub(super) fn damaged(mut response: Response<Body>, action: Action) -> Response<Body> {
     let left = match action {
-        Action::Drop(bytes) | Action::Truncate(bytes) => bytes,
+        Action::Drop(bytes) | Action::Truncate(bytes) | Action::Stall(bytes) => bytes,
         _ => u64::MAX,
     };
     if matches!(action, Action::Truncate(_)) {
@@ -42,6 +42,10 @@ pub(super) fn damaged(mut response: Response<Body>, action: Action) -> Response<
 
 async fn next(mut damage: DamagedBody) -> Option<(io::Result<Frame<Bytes>>, Option<DamagedBody>)> {
     if damage.left == 0 {
+        if matches!(damage.action, Action::Stall(_)) {
+            // Until the client hangs up.
+            std::future::pending::<()>().await;
+        }
         if !matches!(damage.action, Action::Drop(_)) {
             return None;
         }

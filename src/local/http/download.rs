@@ -147,6 +147,18 @@ impl S3Error {
     }
 }
 
+/// The answer of S3 to a request that is one too many.
+pub(super) fn slow_down() -> Response<Body> {
+    let message = "Please reduce your request rate.".to_owned();
+    S3Error { status: StatusCode::SERVICE_UNAVAILABLE, code: "SlowDown", message }.response()
+}
+
+/// A failure of S3 with this status.
+pub(super) fn failed(status: u16, message: &str) -> Response<Body> {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    S3Error { status, ..internal(message) }.response()
+}
+
 fn internal(message: &str) -> S3Error {
     S3Error { status: StatusCode::INTERNAL_SERVER_ERROR, code: "InternalError", message: message.to_owned() }
 }

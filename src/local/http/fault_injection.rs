@@ -9,13 +9,14 @@ use hyper::body::Incoming;
 use hyper::{Method, Request, Response, StatusCode};
 use serde_json::json;
 
-use super::response;
+use super::{download, response};
 use crate::local::aws_api::error::ApiError;
+use crate::local::core::download_url::DOWNLOADS;
 use crate::local::distribution::error::OciError;
 use crate::local::http::response::Body;
 use crate::local::http::state::State;
 
-/// One rule: `TARGET,ACTION[,count=N][,after=N][,probability=P][,seed=N]`.
+/// One rule: `TARGET,ACTION[,count=N][,after=N][,every=N][,probability=P][,seed=N]`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rule {
     /// An operation, the beginning of a path, or `*`.
@@ -25,6 +26,8 @@ pub struct Rule {
     count: u64,
     /// Number of matching requests that pass first.
     after: u64,
+    /// It strikes one of so many of the rest.
+    every: u64,
     probability: f64,
     seed: u64,
 }
@@ -42,6 +45,8 @@ pub(super) enum Action {
     Drop(u64),
     /// Its answer ends after so many bytes, as if that were all.
     Truncate(u64),
+    /// Its answer comes to a halt after so many bytes of the body.
+    Stall(u64),
     /// One bit of the answer's body is wrong.
     Corrupt,
     /// No unfinished upload is known any more.
@@ -64,16 +69,18 @@ impl FromStr for Rule {
             action: action_of(action)?,
             count: u64::MAX,
             after: 0,
+            every: 1,
             probability: 1.0,
             seed: 0,
         };
         for part in parts {
-            let wrong = || format!("{part} is not count=N, after=N, probability=P or seed=N");
+            let wrong = || format!("{part} is not count=N, after=N, every=N, probability=P or seed=N");
             let (name, value) = part.split_once('=').ok_or_else(wrong)?;
             let number = || value.parse::<u64>().map_err(|_| wrong());
             match name {
                 "count" => rule.count = number()?,
                 "after" => rule.after = number()?,
+                "every" => rule.every = number()?.max(1),
                 "seed" => rule.seed = number()?,
                 "probability" => {
                     let probability = value.parse().ok().filter(|value| (0.0..=1.0).contains(value));
@@ -99,13 +106,14 @@ fn action_of(text: &str) -> Result<Action, String> {
         "delay" => Action::Delay(Duration::from_millis(number()?)),
         "drop" => Action::Drop(number()?),
         "truncate" => Action::Truncate(number()?),
+        "stall" => Action::Stall(number()?),
         "corrupt" => Action::Corrupt,
         "expire-uploads" => Action::ExpireUploads,
         "expire-tokens" => Action::ExpireTokens,
         _ => {
             return Err(format!(
-                "{name} is none of throttle, error, delay=MILLISECONDS, drop=BYTES, truncate=BYTES, corrupt, \
-                 expire-uploads and expire-tokens"
+                "{name} is none of throttle, error, delay=MILLISECONDS, drop=BYTES, truncate=BYTES, stall=BYTES, \
+                 corrupt, expire-uploads and expire-tokens"
             ));
         }
     })
@@ -143,17 +151,21 @@ impl FaultRules {
             if !matches || path == "/healthz" {
                 return None;
             }
-            seen.matching += 1;
-            if seen.matching <= rule.after || seen.struck >= rule.count || !seen.chance(rule.probability) {
-                return None;
-            }
-            seen.struck += 1;
-            Some(rule.action)
+            seen.strikes(rule).then_some(rule.action)
         })
     }
 }
 
 impl RuleCounters {
+    /// Counts a request that matches a rule, and answers whether it is struck.
+    fn strikes(&mut self, rule: &Rule) -> bool {
+        self.matching += 1;
+        let is_due = self.matching > rule.after && (self.matching - rule.after).is_multiple_of(rule.every);
+        let strikes = is_due && self.struck < rule.count && self.chance(rule.probability);
+        self.struck += u64::from(strikes);
+        strikes
+    }
+
     /// SplitMix64, so that the same seed strikes the same requests.
     fn chance(&mut self, probability: f64) -> bool {
         self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -172,16 +184,9 @@ pub(super) async fn suffer(
     request: Request<Incoming>,
     action: Action,
 ) -> std::io::Result<Response<Body>> {
-    let is_registry = request.uri().path().starts_with("/v2");
     match action {
-        Action::Throttle => {
-            let code = if is_registry { "TOOMANYREQUESTS" } else { "ThrottlingException" };
-            Ok(refuse(is_registry, if is_registry { 429 } else { 400 }, code, "Rate exceeded"))
-        }
-        Action::Error(status) => {
-            let code = if is_registry { "UNKNOWN" } else { "ServerException" };
-            Ok(refuse(is_registry, status, code, "a fault that was asked for"))
-        }
+        Action::Throttle => Ok(throttled(request.uri().path())),
+        Action::Error(status) => Ok(failed(request.uri().path(), status)),
         Action::Delay(time) => {
             tokio::time::sleep(time).await;
             Ok(super::answer(state, request).await)
@@ -194,7 +199,7 @@ pub(super) async fn suffer(
                 _ => Err(std::io::Error::other("nothing could be made to expire")),
             }
         }
-        Action::Drop(_) | Action::Truncate(_) | Action::Corrupt => {
+        Action::Drop(_) | Action::Truncate(_) | Action::Stall(_) | Action::Corrupt => {
             let response = super::answer(state, request).await;
             match action {
                 Action::Drop(0) => Err(std::io::ErrorKind::ConnectionReset.into()),
@@ -204,11 +209,31 @@ pub(super) async fn suffer(
     }
 }
 
-/// An error in the form of the registry's API or of AWS's.
-fn refuse(is_registry: bool, status: u16, code: &'static str, text: &str) -> Response<Body> {
-    if !is_registry {
-        return response::api_error(ApiError { status, ..ApiError::new(code, text) });
+/// The refusal of a request that is one too many, as whoever answers its path words it: the registry, S3 or AWS's API.
+fn throttled(path: &str) -> Response<Body> {
+    const TEXT: &str = "Rate exceeded";
+    if path.starts_with(DOWNLOADS) {
+        download::slow_down()
+    } else if path.starts_with("/v2") {
+        registry_error(429, "TOOMANYREQUESTS", TEXT)
+    } else {
+        response::api_error(ApiError::new("ThrottlingException", TEXT))
     }
+}
+
+/// A failure with a status from 500 on, as whoever answers a path words it.
+fn failed(path: &str, status: u16) -> Response<Body> {
+    const TEXT: &str = "a fault that was asked for";
+    if path.starts_with(DOWNLOADS) {
+        download::failed(status, TEXT)
+    } else if path.starts_with("/v2") {
+        registry_error(status, "UNKNOWN", TEXT)
+    } else {
+        response::api_error(ApiError { status, ..ApiError::new("ServerException", TEXT) })
+    }
+}
+
+fn registry_error(status: u16, code: &'static str, text: &str) -> Response<Body> {
     let body = OciError::new(status, code, text).body();
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     response::json(status, "application/json", &json!(body))
@@ -230,12 +255,14 @@ mod tests {
 
     #[test]
     fn rules_are_read() {
-        let rule: Rule = "UploadLayerPart,drop=7,count=3,after=1,probability=0.5,seed=9".parse().unwrap();
+        let rule: Rule =
+            "UploadLayerPart,drop=7,count=3,after=1,every=3,probability=0.5,seed=9".parse().unwrap();
         let expected = Rule {
             target: "UploadLayerPart".to_owned(),
             action: Action::Drop(7),
             count: 3,
             after: 1,
+            every: 3,
             probability: 0.5,
             seed: 9,
         };
@@ -264,6 +291,7 @@ mod tests {
             struck("PutImage,throttle,after=1,count=2", "/"),
             [false, true, true, false, false, false]
         );
+        assert_eq!(struck("*,throttle,after=1,every=2", "/"), [false, false, true, false, true, false]);
         assert_eq!(struck("/v2/,throttle", "/"), [false; 6]);
         assert_eq!(struck("/v2/,throttle", "/v2/a"), [true; 6]);
         assert_eq!(struck("POST /v2/,throttle", "/v2/a"), [true; 6]);

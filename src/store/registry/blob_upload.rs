@@ -10,6 +10,7 @@ use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, RANGE};
 use reqwest::{Body, Method};
 use tokio::sync::mpsc::{self, Sender};
 
+use super::super::http::attempts;
 use super::super::journal::{JournalEntry, UploadState};
 use super::super::stream::Parts;
 use super::super::{Source, Written};
@@ -112,7 +113,7 @@ impl<'a> BlobUpload<'a> {
         // offset. Where that one fails alike, nothing will change.
         let restarts = (lost || error.status == Some(416)) && !self.restarted;
         let hopeful = error.passing || expired || restarts;
-        if self.failures >= ATTEMPTS || !hopeful {
+        if self.failures >= attempts(ATTEMPTS, error.status == Some(429)) || !hopeful {
             if error.status == Some(400) {
                 self.remove_entry();
                 self.source.examine().await?;
@@ -197,7 +198,10 @@ impl<'a> BlobUpload<'a> {
         let request = self.remote.request(Method::PUT, place, authorization)?;
         let request = request.header(CONTENT_TYPE, "application/octet-stream");
         let request = request.header(CONTENT_LENGTH, last.len()).body(last);
-        self.remote.accepted(request).await.map(|_| ()).map_err(Failure::Registry)
+        let accepted = self.remote.accepted(request).await;
+        // Also where it is not accepted: then it is sent again.
+        self.source.arrived(self.blob.size);
+        accepted.map(|_| ()).map_err(Failure::Registry)
     }
 
     /// Sends everything from the session's offset on.

@@ -41,6 +41,7 @@ use self::token::Authentication;
 pub use self::token::Renew;
 use super::connections::Connections;
 pub use super::connections::Network;
+use super::http::attempts;
 use super::retries::RetryCounter;
 use super::{
     Buffers, Capabilities, ImageListing, Journal, PendingBlob, Reader, ResumeState, Retries, Source, Store,
@@ -168,10 +169,11 @@ impl Remote {
                 Err(error) => error,
             };
             let lost = !error.unreached || self.answered.load(Ordering::Relaxed);
-            if failures >= ATTEMPTS || !error.passing || !lost {
+            let is_throttled = error.status == Some(429);
+            if failures >= attempts(ATTEMPTS, is_throttled) || !error.passing || !lost {
                 return Err(self.explained(error, doing));
             }
-            self.reads.retries.count(error.status == Some(429));
+            self.reads.retries.count(is_throttled);
             tokio::time::sleep(self.pause(&error, failures)).await;
         }
         unreachable!("the last attempt returns")
