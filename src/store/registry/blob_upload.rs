@@ -9,6 +9,7 @@ use futures_util::stream;
 use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, RANGE};
 use reqwest::{Body, Method};
 use tokio::sync::mpsc::{self, Sender};
+use url::Url;
 
 use super::super::http::attempts;
 use super::super::journal::{JournalEntry, UploadState};
@@ -193,7 +194,11 @@ impl<'a> BlobUpload<'a> {
             self.parts.verified().await?;
             Bytes::new()
         };
-        let mut place = session.place.clone();
+        self.end(session.place.clone(), last, authorization).await
+    }
+
+    /// Ends the upload with the last bytes of the blob: all of a small one, none of a large one.
+    async fn end(&self, mut place: Url, last: Bytes, authorization: &str) -> Result<(), Failure> {
         place.query_pairs_mut().append_pair("digest", &self.blob.digest.to_string());
         let request = self.remote.request(Method::PUT, place, authorization)?;
         let request = request.header(CONTENT_TYPE, "application/octet-stream");
