@@ -370,7 +370,7 @@ fn a_template_says_whose_repository_comes_to_be() {
     assert_eq!(begun.status, 202, "{}", begun.text());
     let made = machine.ok("describe-repositories --query repositories[].repositoryName --output text");
     assert_eq!(made, "made/app\n");
-    // Where two would make it, whoever asks has to say which one is meant.
+    // If two would create it, the client has to say which one it means.
     machine.set("AWS_ACCESS_KEY_ID", "333344445555");
     machine.ok("create-repository-creation-template --prefix made --applied-for CREATE_ON_PUSH");
     assert_eq!(server.send("POST /v2/made/other/blobs/uploads/", &[], b"").status, 404);

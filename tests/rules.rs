@@ -161,7 +161,7 @@ fn a_key_can_be_a_role_and_its_token_too() {
     machine.ok("describe-repositories");
     let tags = |who: &str| server.send("GET /v2/team/app/tags/list", &[who], b"").status;
     assert_eq!((tags(&owner), tags(&build)), (200, 403));
-    // Nobody else's tokens are any good, and no secret is told.
+    // Tokens of another store are refused, and no secret is printed.
     assert_eq!(tags("Authorization: Basic QVdTOmFub255bW91cw=="), 401);
     machine.write("wrong", "[a]\naws_access_key_id = A\naws_secret_access_key = hush\nprincipal_arn = ann\n");
     let said = machine.fails(252, "local serve --credentials wrong");

@@ -48,7 +48,7 @@ fn a_command_runs_with_a_server_and_passes_its_exit_code_on() {
 #[test]
 fn signals_go_on_to_the_command() {
     let machine = Machine::new();
-    // The command is told, has its own way of ending, and `run` ends as it does.
+    // The command gets the signal, ends in its own way, and `run` ends as it does.
     let script = "trap 'exit 3' TERM; kill -TERM $PPID; while :; do :; done";
     let ran = machine.ecr(&["local", "run", "--ephemeral", "--", "sh", "-c", script]);
     assert_eq!(ran.code, 3, "{}", ran.transcript());

@@ -141,7 +141,7 @@ fn a_pull_fetches_what_is_missing_and_keeps_it() {
     let (machine, server) = caching(&upstream);
     let _ = machine.ok("create-repository-creation-template --prefix hub --applied-for PULL_THROUGH_CACHE \
          --resource-tags Key=from,Value=template");
-    // Nobody said whose registry is meant: it is the one that has the rule.
+    // Without an account, the registry with the rule is meant.
     let pulled = server.get("/v2/hub/team/app/manifests/all");
     assert_eq!((pulled.status, pulled.header("docker-content-digest")), (200, Some(index.as_str())));
     assert_eq!(pulled.header("content-type"), Some(INDEX));
@@ -232,7 +232,7 @@ fn what_is_about_an_image_comes_from_upstream_too() {
     // Once a day is enough.
     assert_eq!(upstream.count(&tag), 1);
 
-    // Where nothing is here, the reason is told.
+    // If nothing is cached, the reason is reported.
     upstream.state().broken = Some(500);
     let other = list.replace(&image, &digest(b"other"));
     let said = machine.fails(254, &other);
@@ -398,7 +398,7 @@ fn a_policy_can_forbid_to_fetch() {
     assert_eq!(server.get("/v2/hub/app/manifests/1").status, 403);
     assert_eq!(server.get(&format!("/v2/hub/app/blobs/{}", digest(LAYER))).status, 403);
     assert!(upstream.state().log.is_empty());
-    // What comes is the service's doing, whoever may push.
+    // Fetched images need no permission to push.
     policy("ecr:PutImage");
     assert_eq!(server.get("/v2/hub/app/manifests/1").status, 200);
 }

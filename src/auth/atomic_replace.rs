@@ -15,7 +15,7 @@ const MAX_BYTES: u64 = 4 << 20;
 
 /// The text of a file; `None` where there is no file.
 pub(super) fn read(file: &Path) -> io::Result<Option<String>> {
-    // Opening a pipe that nobody writes to would wait for ever.
+    // Opening a pipe without a writer would wait for ever.
     let opened = match platform::without_waiting().read(true).open(file) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return dangling_link(file).map_or(Ok(None), |error| Err(io::Error::other(error)));

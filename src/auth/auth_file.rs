@@ -21,7 +21,7 @@ const WAIT: Duration = Duration::from_secs(5);
 /// Attempts to make a change that another program's write to the file undid or overtook.
 const ATTEMPTS: usize = 5;
 /// Replacement for passwords in a diff.
-const BLACK: &str = "[redacted]";
+const REDACTED: &str = "[redacted]";
 
 /// A program that keeps logins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -170,7 +170,7 @@ impl Change {
 fn without_passwords(text: &str) -> String {
     let mut result = text.to_owned();
     for secret in secrets(text) {
-        result = result.replace(&Value::from(secret).to_string(), &format!("\"{BLACK}\""));
+        result = result.replace(&Value::from(secret).to_string(), &format!("\"{REDACTED}\""));
     }
     result
 }

@@ -10,7 +10,7 @@ use similar::{ChangeTag, DiffOp, group_diff_ops};
 /// Unchanged lines that are shown around a change.
 const CONTEXT: usize = 3;
 /// Most time to look for the shortest diff; beyond, a longer one is shown.
-const PATIENCE: Duration = Duration::from_secs(1);
+const TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Formats the difference between two texts of one name; empty if there is none.
 pub fn unified(name: &str, before: Option<&str>, after: &str) -> String {
@@ -42,7 +42,7 @@ pub fn unified(name: &str, before: Option<&str>, after: &str) -> String {
 /// are 600 KiB of a release.
 fn differences(old: &[&str], new: &[&str]) -> Vec<DiffOp> {
     let mut hook = Compact::new(Replace::new(Capture::new()), old, new);
-    let deadline = Instant::now().checked_add(PATIENCE);
+    let deadline = Instant::now().checked_add(TIMEOUT);
     let Ok(()) = myers::diff_deadline_raw(&mut hook, old, 0..old.len(), new, 0..new.len(), deadline);
     hook.into_inner().into_inner().into_ops()
 }

@@ -26,7 +26,7 @@ use crate::service::Client;
 use crate::settings::Settings;
 
 /// Life of a password, in seconds, if the answer does not say: what the service documents.
-const LIFE: u64 = 12 * 60 * 60;
+const LIFETIME: u64 = 12 * 60 * 60;
 
 /// A request for a password: registry, identity and cache.
 #[derive(Clone, Copy)]
@@ -96,7 +96,7 @@ fn check_imds(question: TokenRequest<'_>) -> Result<(), LoginError> {
     if !identity.uses_imds() || settings.globals().no_sign_request {
         return Ok(());
     }
-    let nobody = || LoginError::NoCredentials { looked: looked(settings, target) };
+    let nobody = || LoginError::NoCredentials { searched: searched(settings, target) };
     if settings.instance_metadata_disabled() {
         return Err(nobody());
     }
@@ -117,8 +117,8 @@ fn check_imds(question: TokenRequest<'_>) -> Result<(), LoginError> {
     Err(nobody())
 }
 
-/// Lists the places where credentials were looked for.
-fn looked(settings: &Settings, target: &Target) -> String {
+/// Lists the places that were searched for credentials.
+fn searched(settings: &Settings, target: &Target) -> String {
     let rule = target.rule.as_ref().and_then(|rule| rule.profile.clone());
     let profile = rule.or_else(|| settings.profile()).unwrap_or_else(|| "default".to_owned());
     format!(
@@ -163,7 +163,7 @@ fn read(value: &Value, target: &Target, identity: &Identity, requested: u64) -> 
     let data = data.get(0).unwrap_or(data);
     let token = data.get("authorizationToken")?.as_str()?;
     cached_token::login(token)?;
-    let expires = data.get("expiresAt").and_then(seconds).unwrap_or(requested + LIFE);
+    let expires = data.get("expiresAt").and_then(seconds).unwrap_or(requested + LIFETIME);
     let mut entry = CachedToken::new(
         target.service(),
         &target.region,

@@ -65,10 +65,10 @@ pub fn run(settings: &Settings, name: &str, arguments: &[String], input: &mut dy
     let usage = format!("Usage: {name} <store|get|erase|list|version>\n");
     let [action] = arguments else { return Answer { code: 1, ..Answer::success(usage) } };
     match action.as_str() {
-        "get" => in_the_end(settings, |context| get(context, input)),
-        "store" => in_the_end(settings, |context| store(context, input)),
-        "erase" => in_the_end(settings, |context| erase(context, input)),
-        "list" => in_the_end(settings, list),
+        "get" => with_cache_warning(settings, |context| get(context, input)),
+        "store" => with_cache_warning(settings, |context| store(context, input)),
+        "erase" => with_cache_warning(settings, |context| erase(context, input)),
+        "list" => with_cache_warning(settings, list),
         "version" | "--version" | "-v" => Answer::success(format!(
             "{name} ({}) {}\n",
             env!("CARGO_PKG_REPOSITORY"),
@@ -80,7 +80,7 @@ pub fn run(settings: &Settings, name: &str, arguments: &[String], input: &mut dy
 }
 
 /// Appends the cache's warning, which every user of the cache should see.
-fn in_the_end(settings: &Settings, act: impl FnOnce(&LoginContext<'_>) -> Answer) -> Answer {
+fn with_cache_warning(settings: &Settings, act: impl FnOnce(&LoginContext<'_>) -> Answer) -> Answer {
     let context = LoginContext::open(settings);
     let mut answer = act(&context);
     if let Some(warning) = context.warning() {
@@ -99,13 +99,13 @@ fn get(context: &LoginContext<'_>, input: &mut dyn Read) -> Answer {
     let Some(target) = target else {
         context.log.debug(|| format!("{url} is a stranger's"));
         let answer = Answer::failure(NOT_FOUND);
-        // A stranger may be somebody whom a damaged login.conf would have named.
+        // An unknown host may be one that a damaged login.conf names.
         return rules.err().map_or(answer.clone(), |error| answer.noting(&format!("ecr: {error}")));
     };
     if let Err(error) = rules {
         return refused(context, &target, &error.into());
     }
-    let public_without = target.public && switched_on(context.settings, "AWS_ECR_PUBLIC_ANONYMOUS");
+    let public_without = target.public && is_enabled(context.settings, "AWS_ECR_PUBLIC_ANONYMOUS");
     if target.anonymous() || public_without {
         return Answer::failure(NOT_FOUND);
     }
@@ -162,7 +162,7 @@ fn store(context: &LoginContext<'_>, input: &mut dyn Read) -> Answer {
     if field("Username").is_empty() {
         return Answer::failure(NO_USER);
     }
-    if switched_on(context.settings, "AWS_ECR_IGNORE_CREDS_STORAGE") {
+    if is_enabled(context.settings, "AWS_ECR_IGNORE_CREDS_STORAGE") {
         return Answer::success("");
     }
     match target(context, field("ServerURL")).0 {
@@ -224,7 +224,7 @@ fn server_url(input: &mut dyn Read) -> Result<String, Answer> {
 }
 
 /// Returns whether a variable is set to anything but `0`, `false`, `no` or `off`.
-fn switched_on(settings: &Settings, name: &str) -> bool {
+fn is_enabled(settings: &Settings, name: &str) -> bool {
     let off = |value: &str| ["0", "false", "no", "off"].iter().any(|word| value.eq_ignore_ascii_case(word));
     settings.filled_variable(name).is_some_and(|value| !off(&value))
 }

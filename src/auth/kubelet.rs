@@ -88,7 +88,7 @@ fn respond(context: &LoginContext<'_>, input: &mut dyn Read) -> Result<Value, St
                 auth.insert(target.host.clone(), json!({"username": username, "password": password}));
                 seconds = entry.expires.saturating_sub(now()) / 2;
             }
-            // Whoever has no account, or not the permission, may still pull from the gallery.
+            // Pulls from the public gallery need no account and no permission.
             Err(LoginError::NoCredentials { .. } | LoginError::Denied { .. }) if target.public => {}
             Err(failure) => return Err(format!("login to {} failed: {}", target.host, failure.line())),
         }

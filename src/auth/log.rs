@@ -45,7 +45,7 @@ impl Log {
             "" | "0" | "off" | "false" | "none" => Level::Off,
             "error" => Level::Error,
             "info" | "1" | "true" | "on" | "warn" => Level::Info,
-            // Who asks for a level that is not there wants to see something.
+            // An unknown level is a request for some log.
             _ => Level::Debug,
         };
         let file = Some(file).filter(|file| !file.is_empty()).map(|file| settings.expanded(file));
@@ -102,7 +102,7 @@ impl Log {
             None => self.lines.borrow_mut().extend(["ecr ", name, " ", &text, "\n"]),
             Some(file) => {
                 let line = format!("{} {} {name} {text}\n", jiff::Timestamp::now(), std::process::id());
-                // Whoever reads the log notices that there is none.
+                // A missing log is noticed by its readers.
                 drop(append(file, &line));
             }
         }

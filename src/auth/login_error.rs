@@ -7,12 +7,12 @@ use super::login_conf;
 pub enum LoginError {
     /// There are no credentials.
     #[error(
-        "no AWS credentials: looked at {looked}. Run 'aws configure' or 'aws sso login', set AWS_PROFILE, or name a \
+        "no AWS credentials: looked at {searched}. Run 'aws configure' or 'aws sso login', set AWS_PROFILE, or name a \
          profile for this registry in login.conf ('ecr login --check' shows what is used)"
     )]
     NoCredentials {
         /// Places that were searched, in order.
-        looked: String,
+        searched: String,
     },
     /// The credentials that are configured cannot be had.
     #[error("the AWS credentials of {source_label} cannot be used: {message}{hint}")]

@@ -9,7 +9,7 @@ use std::net::{TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
 /// Time limit of the probe. On EC2 it is a millisecond.
-const PATIENCE: Duration = Duration::from_millis(600);
+const TIMEOUT: Duration = Duration::from_millis(600);
 
 /// Returns whether an HTTP server answers at `address` within 600 milliseconds.
 pub fn answers(address: &str) -> bool {
@@ -20,7 +20,7 @@ pub fn answers(address: &str) -> bool {
     let authority = rest.split('/').next().unwrap_or_default().to_owned();
     let has_port = authority.rsplit(']').next().is_some_and(|end| end.contains(':'));
     let place = if has_port { authority.clone() } else { format!("{authority}:80") };
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     let Ok(mut places) = place.to_socket_addrs() else { return false };
     places.next().is_some_and(|place| ask(&place, &authority, deadline).unwrap_or(false))
 }

@@ -19,11 +19,11 @@ use crate::retry::Backoff;
 /// Time limit of waiting for another process's call.
 pub const WAIT_FOR_LOCK: Duration = Duration::from_secs(10);
 /// Time limit of a call while there is a password to fall back on.
-const PATIENCE_WITH_FALLBACK: Duration = Duration::from_secs(5);
+const CALL_TIMEOUT_WITH_FALLBACK: Duration = Duration::from_secs(5);
 /// Time limit of a call without a fallback. Clients of docker wait longer than this, kubelet one minute.
-const PATIENCE: Duration = Duration::from_secs(45);
+const CALL_TIMEOUT: Duration = Duration::from_secs(45);
 /// First and longest pause between two looks at the cache.
-const PAUSES: Backoff = Backoff::new(Duration::from_millis(1), Duration::from_millis(20));
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(1), Duration::from_millis(20));
 
 /// The entry of one registry in the cache.
 #[derive(Debug, Clone, Copy)]
@@ -48,7 +48,7 @@ pub fn now() -> u64 {
 
 /// Returns a password for the registry of this cache slot, from the cache or the service.
 pub fn obtain(slot: CacheSlot<'_>, log: &Log, ask: Ask<'_>) -> Result<CachedToken, LoginError> {
-    let Some(cache) = slot.cache else { return ask(PATIENCE) };
+    let Some(cache) = slot.cache else { return ask(CALL_TIMEOUT) };
     let found = cache.read(slot.key);
     match found.as_ref().map_or(Freshness::Expired, |entry| entry.freshness(now())) {
         Freshness::Fresh => {
@@ -97,7 +97,7 @@ fn lock_or_entry(slot: CacheSlot<'_>, cache: &Cache, log: &Log, deadline: Instan
             return LockOutcome::Lock(None);
         }
         looks += 1;
-        std::thread::sleep(PAUSES.wait(looks));
+        std::thread::sleep(BACKOFF.wait(looks));
     }
 }
 
@@ -119,7 +119,7 @@ fn renew(
         log.hide(&password);
     }
     let fallback = found.filter(|_| freshness != Freshness::Expired);
-    let patience = if fallback.is_some() { PATIENCE_WITH_FALLBACK } else { PATIENCE };
+    let patience = if fallback.is_some() { CALL_TIMEOUT_WITH_FALLBACK } else { CALL_TIMEOUT };
     match (ask(patience), fallback) {
         (Ok(mut entry), old) => {
             // What the old one served, the new one serves.

@@ -7,7 +7,7 @@
 use crate::settings::without_userinfo;
 
 /// Replacement for secrets.
-const BLACK: &str = "[redacted]";
+const REDACTED: &str = "[redacted]";
 /// Least length of a secret to redact: a shorter one would hit ordinary words, and no real one is that short.
 const MIN_LENGTH: usize = 6;
 
@@ -53,7 +53,7 @@ impl Secrets {
         let mut text = text.to_owned();
         for secret in &self.0 {
             if text.contains(secret.as_str()) {
-                text = text.replace(secret.as_str(), BLACK);
+                text = text.replace(secret.as_str(), REDACTED);
             }
         }
         without_access_keys(&without_userinfo(&text))
@@ -72,7 +72,7 @@ fn without_access_keys(text: &str) -> String {
         let is_key = word.len() >= 16
             && (word.starts_with("AKIA") || word.starts_with("ASIA"))
             && word.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
-        result.push_str(if is_key { BLACK } else { &word });
+        result.push_str(if is_key { REDACTED } else { &word });
         word.clear();
         if character != '\0' {
             result.push(character);

@@ -173,7 +173,7 @@ impl Cache {
 
     /// Returns whether a metadata service's address was found unreachable within the last minute.
     pub fn is_imds_unreachable(&self, address: &str) -> bool {
-        let facts = std::fs::symlink_metadata(self.nobody(address));
+        let facts = std::fs::symlink_metadata(self.unreachable_mark(address));
         let age = facts.and_then(|facts| facts.modified()).ok().and_then(|time| time.elapsed().ok());
         age.is_some_and(|age| age < IMDS_NEGATIVE_TTL)
     }
@@ -181,7 +181,7 @@ impl Cache {
     /// Remembers that the metadata service is unreachable.
     pub fn remember_imds_unreachable(&self, address: &str) -> io::Result<()> {
         self.prepare()?;
-        let path = self.nobody(address);
+        let path = self.unreachable_mark(address);
         std::fs::remove_file(&path).or_else(|error| match error.kind() {
             io::ErrorKind::NotFound => Ok(()),
             _ => Err(error),
@@ -189,7 +189,7 @@ impl Cache {
         own_file().write(true).create_new(true).open(path).map(drop)
     }
 
-    fn nobody(&self, address: &str) -> PathBuf {
+    fn unreachable_mark(&self, address: &str) -> PathBuf {
         let safe = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
         self.folder.join(format!("nobody-{}", address.chars().map(safe).take(100).collect::<String>()))
     }
@@ -211,7 +211,7 @@ impl Cache {
             return Ok(());
         }
         platform::private_folder().create(&self.folder)?;
-        // Somebody may have been quicker than we in a folder that others can write to.
+        // In a folder that others can write to, another process may have made it first.
         self.check().map_err(|unusable| io::Error::other(unusable.to_string()))
     }
 
@@ -237,7 +237,7 @@ impl Cache {
         if !is_older(&path, limit) {
             return false;
         }
-        // A lock is as old as its first use; it goes when its entry has gone and nobody holds it.
+        // A lock is as old as its first use; it goes when its entry has gone and no process holds it.
         let lock = name
             .strip_suffix(".lock")
             .map(|key| if self.file(key).exists() { None } else { self.try_lock(key).ok().flatten() });

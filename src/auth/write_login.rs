@@ -70,12 +70,12 @@ pub fn out_of_file(file: &Path, host: &str, dry_run: bool) -> Result<Change, Err
 
 /// Removes a host's logins; whether there were any.
 pub fn forget(json: &mut JsonText, host: &str) -> bool {
-    let names = json.keys(&["auths"]).into_iter().filter(|name| means(name, host));
+    let names = json.keys(&["auths"]).into_iter().filter(|name| names_host(name, host));
     names.collect::<Vec<_>>().iter().filter(|name| json.remove(&["auths", name])).count() > 0
 }
 
 /// Returns whether a key of `auths` names this host, with or without a scheme and a path.
-pub fn means(key: &str, host: &str) -> bool {
+pub fn names_host(key: &str, host: &str) -> bool {
     crate::image::host::Address::parse(key).is_some_and(|address| address.to_string() == host)
 }
 

@@ -53,7 +53,7 @@ impl Aliases {
     }
 
     /// Returns whether this command is one of `ours`, or an alias that leads to one of them or to the shell.
-    pub(super) fn lead_to(&self, name: &str, ours: &[&str]) -> bool {
+    pub(super) fn lead_to_own_command(&self, name: &str, ours: &[&str]) -> bool {
         let parser = Parser { options: options::globals(false), positionals: Vec::new() };
         let mut name = name.to_owned();
         for _ in 0..MAX_STEPS {
@@ -245,7 +245,7 @@ mod tests {
                 ("pool", "loop"),
             ],
         );
-        let ours = |name| aliases.lead_to(name, &["ecr", "ecr-public"]);
+        let ours = |name| aliases.lead_to_own_command(name, &["ecr", "ecr-public"]);
         assert_eq!(
             ["ecr", "regs", "more", "hello", "loop", "buckets", "s3", "ec2"].map(ours),
             [true, true, true, true, true, false, false, false]

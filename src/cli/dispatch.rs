@@ -87,7 +87,7 @@ fn dispatch_aws(
     if let Some(first) = parser.first_argument(&words)
         && !OURS.contains(&first)
     {
-        if !aliases.as_ref().is_ok_and(|aliases| aliases.lead_to(first, &OURS)) {
+        if !aliases.as_ref().is_ok_and(|aliases| aliases.lead_to_own_command(first, &OURS)) {
             if let Some(program) = forward::next_aws(&session.settings) {
                 return forward::become_program(&program, arguments);
             }

@@ -28,7 +28,7 @@ pub(super) fn report(session: &Session, error: &Error) -> ExitCode {
     };
     session.ui.say(&text);
     if matches!(error, Error::Interrupted(Signal::Interrupt)) {
-        // The line on which ^C stands is ended on stdout; where nobody reads that, nothing is lost.
+        // The line with ^C is ended on stdout; if that has no reader, nothing is lost.
         let _ = session.ui.print("\n");
     }
     ExitCode::from(error.exit_code())

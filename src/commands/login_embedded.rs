@@ -13,7 +13,7 @@ use crate::model;
 use crate::service::api::authorization;
 
 /// Seconds for which a password is good where the answer does not say.
-const LIFE: u64 = 12 * 60 * 60;
+const LIFETIME: u64 = 12 * 60 * 60;
 
 /// Returns the address that the store's repository URIs begin with, and a password for it.
 ///
@@ -36,7 +36,7 @@ pub(super) fn entry(context: &Context, args: &LoginArgs) -> anyhow::Result<(Stri
         address.ok_or_else(|| Error::Other("the embedded ECR names no address".to_owned()))?.to_string();
     let token = base64_simd::STANDARD.encode_to_string(format!("{}:{}", answer.user, answer.password));
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a date after 1970")]
-    let expires = answer.expires_at.map_or(requested + LIFE, |seconds| seconds as u64);
+    let expires = answer.expires_at.map_or(requested + LIFETIME, |seconds| seconds as u64);
     let entry = CachedToken::new("ecr", &caller.region, "embedded ECR".to_owned(), token, requested..expires);
     Ok((host, entry))
 }

@@ -149,7 +149,7 @@ pub(super) fn explained(error: transfer::Error) -> anyhow::Error {
         transfer::Error::Store(store::Error::Ecr(ecr::Error::NoRepository { repository, source })) => {
             anyhow::Error::from(source).context(format!("the repository {repository} does not exist"))
         }
-        // Whoever reads standard output may stop before its end.
+        // The reader of standard output may stop before its end.
         transfer::Error::Store(store::Error::Io { source, .. }) if source.kind() == ErrorKind::BrokenPipe => {
             source.into()
         }

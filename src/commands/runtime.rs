@@ -10,7 +10,7 @@ use super::signals::Listener;
 use crate::error::{Error, Signal};
 
 /// Time limit of waiting for threads when the work is over.
-const PATIENCE: Duration = Duration::from_secs(1);
+const TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Runs a future to its end on this thread; for commands that do one thing at a time.
 pub fn block_on<T, E: From<Error>>(future: impl Future<Output = Result<T, E>>) -> Result<T, E> {
@@ -56,7 +56,7 @@ where
         }
     });
     drop(listener);
-    runtime.shutdown_timeout(PATIENCE);
+    runtime.shutdown_timeout(TIMEOUT);
     result
 }
 
@@ -111,6 +111,6 @@ fn run<T, E: From<Error>>(mut builder: Builder, future: impl Future<Output = Res
     // From here on a further signal ends the program.
     drop(listener);
     // What was under way removes its files; a thread that waits for a pipe or a name may wait for ever.
-    runtime.shutdown_timeout(PATIENCE);
+    runtime.shutdown_timeout(TIMEOUT);
     result
 }

@@ -26,7 +26,7 @@ impl Listener {
     pub(super) fn new() -> io::Result<Self> {
         LISTENERS.fetch_add(1, Ordering::SeqCst);
         let listener = Self(SIGNALS.subscribe());
-        // The first one is told of what goes wrong.
+        // Only the first listener gets the error.
         let mut failed = None;
         WATCHED.get_or_init(|| failed = watch_signals().err());
         failed.map_or(Ok(listener), Err)

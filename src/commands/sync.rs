@@ -16,7 +16,7 @@ use std::sync::Arc;
 use clap::ArgMatches;
 
 use self::deletion::Deletion;
-use self::mirror::{Mirror, Run};
+use self::mirror::{Mirror, SyncContext};
 use self::options::SyncOptions;
 use self::report::Report;
 use self::sync_registry::SyncRegistry;
@@ -118,7 +118,7 @@ fn sync(context: &Context, args: &SyncArgs) -> anyhow::Result<ExitCode> {
         .collect::<anyhow::Result<_>>()?;
     let wanted = options(args, create.as_ref());
     let progress: Arc<dyn Progress> = display.clone();
-    let run = Run { wanted: &wanted, progress: &progress, display: &display, ui: &context.ui };
+    let run = SyncContext { wanted: &wanted, progress: &progress, display: &display, ui: &context.ui };
     let ended = block_on_threads(run.all(&mirrors, &mut report));
     display.end();
     if let (Err(error), Some(mirror)) = (&ended, mirrors.first()) {

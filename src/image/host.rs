@@ -114,7 +114,7 @@ impl Address {
             None => text,
         };
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-        // Whoever stands before an @ is not the host.
+        // The text before an @ is not the host.
         let authority = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
         let (name, port) = if authority.starts_with('[') {
             let end = authority.find(']')? + 1;

@@ -11,10 +11,10 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use url::{Host, Url};
 
-use super::tls::Anyone;
+use super::tls::AcceptAny;
 
 /// Time limit to connect and to answer. A server that takes longer waits for the end of a line.
-const PATIENCE: Duration = Duration::from_secs(2);
+const TIMEOUT: Duration = Duration::from_secs(2);
 /// Types of TLS records (RFC 8446, 5.1): an alert, and a part of a handshake.
 const ALERT: u8 = 21;
 const HANDSHAKE: u8 = 22;
@@ -22,7 +22,7 @@ const HANDSHAKE: u8 = 22;
 /// Returns whether the server at a host speaks TLS: it is sent the beginning of a handshake, and its first byte tells.
 /// Nothing else is sent, and the answer is not trusted for anything else.
 pub async fn speaks_tls(host: &str) -> bool {
-    tokio::time::timeout(PATIENCE, first_byte(host)).await.ok().flatten().is_some_and(is_tls)
+    tokio::time::timeout(TIMEOUT, first_byte(host)).await.ok().flatten().is_some_and(is_tls)
 }
 
 fn is_tls(byte: u8) -> bool {
@@ -51,7 +51,7 @@ async fn first_byte(host: &str) -> Option<u8> {
 /// The first message of a handshake.
 fn greeting(name: ServerName<'static>) -> Option<Vec<u8>> {
     let provider = Arc::new(ring::default_provider());
-    let verifier = Arc::new(Anyone(provider.signature_verification_algorithms));
+    let verifier = Arc::new(AcceptAny(provider.signature_verification_algorithms));
     let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().ok()?;
     let config = builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth();
     let mut connection = ClientConnection::new(Arc::new(config), name).ok()?;

@@ -19,7 +19,7 @@ use tower_service::Service;
 
 /// Time that an answer is used. The system does not say how long it lasts; AWS's own records last for 5 to 60 seconds.
 /// Connections of a transfer are opened together, and attempts that fail for longer than this get new addresses.
-const LIFE: Duration = Duration::from_secs(10);
+const CACHE_TIME: Duration = Duration::from_secs(10);
 
 /// The addresses that the system names for a host. Their order changes from one answer to the next as that of a name
 /// server does, so that connections go to all of them.
@@ -96,7 +96,7 @@ impl Names {
     fn entry(&self, name: &str, now: Instant) -> Arc<Entry> {
         let mut names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let is_good = |entry: &Arc<Entry>| match entry.answer.get() {
-            Some((since, answer)) => answer.is_ok() && now.saturating_duration_since(*since) < LIFE,
+            Some((since, answer)) => answer.is_ok() && now.saturating_duration_since(*since) < CACHE_TIME,
             None => true,
         };
         if let Some(entry) = names.get(name).filter(|entry| is_good(entry)) {
@@ -143,7 +143,7 @@ mod tests {
         assert_eq!(asked.load(Ordering::Relaxed), 1);
         names.look_up("b.example", ask).await.unwrap();
         assert_eq!(asked.load(Ordering::Relaxed), 2);
-        // Whoever asked may be gone before the answer comes.
+        // The requester may be gone before the answer comes.
         let gone = tokio::time::timeout(Duration::from_millis(10), names.look_up("c.example", ask)).await;
         assert!(gone.is_err());
         names.look_up("c.example", ask).await.unwrap();
@@ -159,7 +159,7 @@ mod tests {
         let answers = |_| async { Ok(addresses(&["10.0.0.1"])) };
         assert_eq!(names.look_up("a.example", answers).await.unwrap(), addresses(&["10.0.0.1"]));
         assert!(names.look_up("a.example", fails).await.is_ok(), "it is known");
-        let later = Instant::now() + LIFE;
+        let later = Instant::now() + CACHE_TIME;
         assert!(names.entry("a.example", later).answer.get().is_none());
     }
 }

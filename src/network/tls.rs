@@ -17,14 +17,14 @@ pub(super) fn configuration(network: &Network) -> Result<ClientConfig, TlsError>
     let failed = |error: &dyn std::fmt::Display| TlsError(error.to_string());
     let provider = Arc::new(ring::default_provider());
     let verifier: Arc<dyn ServerCertVerifier> = if network.unverified {
-        Arc::new(Anyone(provider.signature_verification_algorithms))
+        Arc::new(AcceptAny(provider.signature_verification_algorithms))
     } else {
         let trusted = trusted(network.ca_bundle.as_deref())?;
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(trusted.iter().cloned());
         let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
         let verifier = verifier.build().map_err(|error| failed(&error))?;
-        // Only a bundle that somebody chose can vouch for a server's certificate itself.
+        // Only a chosen bundle may contain a server's certificate itself.
         let named = if network.ca_bundle.is_some() { trusted } else { Vec::new() };
         Arc::new(Trusted { verifier, named })
     };
@@ -144,9 +144,9 @@ impl ServerCertVerifier for Trusted {
 
 /// Verifier that accepts any certificate, for `--no-verify-ssl`; signatures of the handshake are still checked.
 #[derive(Debug)]
-pub(super) struct Anyone(pub(super) WebPkiSupportedAlgorithms);
+pub(super) struct AcceptAny(pub(super) WebPkiSupportedAlgorithms);
 
-impl ServerCertVerifier for Anyone {
+impl ServerCertVerifier for AcceptAny {
     fn verify_server_cert(
         &self,
         _: &CertificateDer<'_>,

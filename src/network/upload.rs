@@ -86,7 +86,7 @@ impl<B: Body<Data = Bytes> + Unpin> Upload<B> {
     /// Watches a body.
     pub fn new(body: B) -> (Self, Arc<Progress>) {
         let begun = Instant::now();
-        // Nobody asks for the bytes of an empty body.
+        // The bytes of an empty body are never polled.
         let is_empty = body.size_hint().exact() == Some(0);
         let phase = if is_empty { Phase::Moved(begun) } else { Phase::Unasked };
         let progress = Arc::new(Progress { begun, phase: Mutex::new(phase) });

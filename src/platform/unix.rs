@@ -92,7 +92,7 @@ pub fn give(file: &File, to: &Metadata) -> io::Result<()> {
 
 /// Returns whether this user may write to a file, and it is not protected against everybody.
 pub fn is_writable(path: &Path, facts: &Metadata) -> bool {
-    // Root may write everywhere; whoever took all write bits away meant root, too.
+    // Root may write everywhere; a file without any write bit is protected against root, too.
     facts.mode() & 0o222 != 0 && access(path, Access::WRITE_OK).is_ok()
 }
 

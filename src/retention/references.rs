@@ -22,7 +22,7 @@ pub struct References {
 /// Incomprehensible reference in a text, which may protect any image.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: {text}: {reason}")]
-pub struct Unclear {
+pub struct UnreadableReference {
     /// The line, from 1.
     pub line: usize,
     /// The reference as far as it goes.
@@ -35,12 +35,12 @@ impl References {
     /// Finds every reference to a registry of ECR. `is_ecr` says which further hosts are such. References to a registry of
     /// this machine protect too and do not count, as addresses of other services look like them. JSON that ends too early
     /// is an error: what is missing would protect nothing.
-    pub fn read(text: &str, is_ecr: impl Fn(&str) -> bool) -> Result<Self, Unclear> {
+    pub fn read(text: &str, is_ecr: impl Fn(&str) -> bool) -> Result<Self, UnreadableReference> {
         check_whole(text)?;
         let mut found = Self::default();
         for (number, line) in text.lines().enumerate() {
             each_word(&unescape(line), &mut |word| {
-                found.take(word, &is_ecr).map_err(|reason| Unclear {
+                found.take(word, &is_ecr).map_err(|reason| UnreadableReference {
                     line: number + 1,
                     text: word.text.to_owned(),
                     reason: reason.to_owned(),
@@ -164,14 +164,14 @@ impl ReferencedImages<'_> {
 }
 
 /// Refuses JSON that was cut off. Text of any other form is whole wherever it ends.
-fn check_whole(text: &str) -> Result<(), Unclear> {
+fn check_whole(text: &str) -> Result<(), UnreadableReference> {
     let text = text.trim_start_matches('\u{feff}').trim_start();
     if !text.starts_with(['{', '[']) {
         return Ok(());
     }
     let values = serde_json::Deserializer::from_str(text).into_iter::<serde::de::IgnoredAny>();
     match values.last() {
-        Some(Err(error)) if error.is_eof() => Err(Unclear {
+        Some(Err(error)) if error.is_eof() => Err(UnreadableReference {
             line: text.lines().count(),
             text: text.lines().next_back().unwrap_or_default().chars().take(MAX_QUOTED).collect(),
             reason: "the JSON is cut off here".to_owned(),

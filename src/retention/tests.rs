@@ -169,7 +169,7 @@ fn what_has_to_stay_keeps_what_lists_it_and_what_it_is_about() {
     assert_eq!(kept["old"], "waits for amd, which has to stay");
     let (gone, kept) = repository().plan(&tagged(), &["signature"]);
     assert_eq!((gone.len(), kept["old"].as_str()), (0, "waits for amd, which has to stay"));
-    // A signature of a minute ago says that somebody works with the image.
+    // A signature of a minute ago means that the image is in use.
     let signed = repository().image("new", &[&signature("old")], 0);
     assert_eq!(signed.plan(&tagged(), &[]).1["old"], "waits for new, which has to stay");
     let (gone, _) = repository().plan(&tagged(), &[]);

@@ -37,7 +37,7 @@ use crate::network::{MAX_IDLE, Network, ProxyChooser, log};
 use crate::settings::Settings;
 
 pub(super) use crate::network::upload::Timeouts;
-pub(super) use ask::{Answer, Ask, Repetition};
+pub(super) use ask::{Answer, Ask, RetryPolicy};
 pub(super) use failure::{TransportError, causes};
 
 use dial::Dialer;

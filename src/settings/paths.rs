@@ -22,9 +22,8 @@ impl Settings {
 
     /// Returns whether the embedded ECR answers: `--local`, or `ECR_LOCAL` set to anything but `0`, `false` or nothing.
     pub fn local(&self) -> bool {
-        let switched_on =
-            |value: String| !matches!(value.to_ascii_lowercase().as_str(), "0" | "false" | "no");
-        self.globals.local || self.filled_variable("ECR_LOCAL").is_some_and(switched_on)
+        let is_enabled = |value: String| !matches!(value.to_ascii_lowercase().as_str(), "0" | "false" | "no");
+        self.globals.local || self.filled_variable("ECR_LOCAL").is_some_and(is_enabled)
     }
 
     /// The embedded ECR's folder: `--folder`, `ECR_LOCAL_FOLDER`, else `ecr` in the platform's data folder.

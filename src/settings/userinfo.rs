@@ -44,8 +44,8 @@ fn userinfo_end(text: &str) -> Option<usize> {
     let authority = &word[..word.find(['/', '?', '#']).unwrap_or(word.len())];
     let end = match authority.rfind('@') {
         Some(end) => end,
-        // A password that nobody escaped may hold the characters that end an authority: then its first part stands
-        // where a port would be, and is none.
+        // An unescaped password may contain the characters that end an authority: then its first part is in the place
+        // of a port, and is none.
         None if has_bad_port(authority) => word.rfind('@')?,
         None => return None,
     };

@@ -11,7 +11,7 @@ use reqwest::{Body, ClientBuilder, Method, Proxy, Request, RequestBuilder, Respo
 use rustls::ClientConfig;
 use url::Url;
 
-use super::http::{is_inside, leads_astray};
+use super::http::{is_inside, url_refusal};
 use super::resolver::{self, Resolver};
 use crate::network::gate::{ConnectorLayer, Gate, Kind, Loss, Lost};
 use crate::network::upload::{Timeouts, Upload};
@@ -278,7 +278,7 @@ fn redirects(network: network::Network) -> Policy {
         let first = attempt.previous().first();
         let inward = is_inside(attempt.url()) && !first.is_some_and(is_inside);
         let host = || attempt.url().host_str().unwrap_or("?").to_owned();
-        let astray = attempt.previous().last().and_then(|previous| leads_astray(previous, attempt.url()));
+        let astray = attempt.previous().last().and_then(|previous| url_refusal(previous, attempt.url()));
         if attempt.previous().len() > MAXIMUM_REDIRECTS {
             attempt.error("too many redirects")
         } else if astray.is_some() || inward {

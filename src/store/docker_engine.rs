@@ -285,7 +285,7 @@ where
     S: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
 {
     let (sender, connection) = handshake(stream).await.map_err(io::Error::other)?;
-    // What breaks the connection is told to whoever waits for the answer.
+    // The error of a broken connection is passed on to the waiting request.
     tokio::spawn(connection);
     Ok(sender)
 }

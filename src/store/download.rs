@@ -20,7 +20,7 @@ use crate::retry::Backoff;
 /// Limit of interruptions in a row without progress in between; of throttled requests see [`attempts`].
 const ATTEMPTS: u32 = 5;
 /// Time without bytes after which the rest is requested again; twice as long each time.
-const HALT: Duration = if cfg!(test) { Duration::from_millis(200) } else { Duration::from_secs(5) };
+const STALL_TIMEOUT: Duration = if cfg!(test) { Duration::from_millis(200) } else { Duration::from_secs(5) };
 
 /// The bytes that count as progress: the least that a slow line brings in [`PERIOD`]. A silent connection ends by the
 /// read timeout; one that trickles would never end.
@@ -193,7 +193,7 @@ impl Download {
         let is_part = self.position > 0 || self.end < self.blob.size;
         let expected = if is_part && !self.is_whole { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
         let status = response.status();
-        // Who does not know ranges sends everything, and what is here already is passed over.
+        // A server without ranges sends everything, and the bytes already here are skipped.
         let whole = status == StatusCode::OK;
         if status != expected && !whole {
             let reason = format!("the server answered {status}, expected {expected}");
@@ -245,7 +245,7 @@ impl Download {
         loop {
             let next = if self.is_ahead {
                 let late = || Err(Failure::Passing("no answer came".to_owned()));
-                tokio::time::timeout(HALT, self.next()).await.unwrap_or_else(|_| late())
+                tokio::time::timeout(STALL_TIMEOUT, self.next()).await.unwrap_or_else(|_| late())
             } else {
                 self.next().await
             };
@@ -288,7 +288,7 @@ impl Download {
             self.response = Some(response);
         }
         let Some(response) = self.response.as_mut() else { return Ok(Bytes::new()) };
-        let patience = HALT * 2u32.pow(self.failures.min(4));
+        let patience = STALL_TIMEOUT * 2u32.pow(self.failures.min(4));
         loop {
             let halted = |_| Failure::Passing("it came to a halt".to_owned());
             let asked = Instant::now();

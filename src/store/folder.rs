@@ -105,7 +105,7 @@ impl Temporary {
 impl Drop for Temporary {
     fn drop(&mut self) {
         if !self.is_kept {
-            // Where it cannot be removed there is nobody to tell.
+            // A failure to remove it cannot be reported here.
             let _ = self.folder.remove(&self.name);
         }
     }

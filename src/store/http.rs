@@ -18,7 +18,7 @@ const THROTTLED_ATTEMPTS: u32 = 10;
 /// Returns why a URL that a server names may not be used, or `None` if it may. It must be https, or the same host's, or
 /// both are on this machine; never without TLS where the server has it; and not an address that only this machine or
 /// its network can reach unless the server itself is there.
-pub(super) fn leads_astray(from: &Url, to: &Url) -> Option<String> {
+pub(super) fn url_refusal(from: &Url, to: &Url) -> Option<String> {
     let place = |url: &Url| (url.host_str().map(ToOwned::to_owned), url.port_or_known_default());
     let inward = (is_inside(to) && !is_inside(from)) || is_link_local(to);
     let near = place(from) == place(to) || (is_here(from) && is_here(to));
@@ -33,7 +33,7 @@ pub(super) fn leads_astray(from: &Url, to: &Url) -> Option<String> {
 
 /// Returns why a layer may not be downloaded from the URL that the service names, or `None` if it may. Names that stand
 /// for private addresses are VPC endpoints and fine.
-pub(super) fn download_leads_astray(endpoint: Option<&Url>, to: &Url) -> Option<String> {
+pub(super) fn download_refusal(endpoint: Option<&Url>, to: &Url) -> Option<String> {
     let near = endpoint.is_some_and(|endpoint| endpoint.origin() == to.origin());
     let inside = endpoint.is_some_and(is_inside);
     let plain = to.scheme() == "http" && endpoint.is_none_or(|endpoint| endpoint.scheme() == "https");
@@ -57,7 +57,7 @@ pub(super) fn is_same_registry(one: &Url, other: &Url) -> bool {
 /// Returns why a realm that a registry names gets no login, or `None` if it does. It must be https, and no address of
 /// this machine or its network unless the registry is one too. Only a registry without TLS may name one without, on the
 /// same host.
-pub(super) fn realm_leads_astray(registry: &Url, realm: &Url) -> Option<String> {
+pub(super) fn realm_refusal(registry: &Url, realm: &Url) -> Option<String> {
     let same_host = registry.host() == realm.host() || (is_here(registry) && is_here(realm));
     let inward = is_inside(realm) && !is_inside(registry);
     let fine = match realm.scheme() {
@@ -218,7 +218,7 @@ mod tests {
             ("http://127.0.0.1:5000/v2/", "http://example.com/token", false),
             ("http://127.0.0.1:5000/v2/", "https://example.com/token", true),
         ] {
-            let refused = realm_leads_astray(&registry.parse().unwrap(), &realm.parse().unwrap());
+            let refused = realm_refusal(&registry.parse().unwrap(), &realm.parse().unwrap());
             assert_eq!(refused.is_none(), fine, "{registry} {realm}");
         }
     }

@@ -36,7 +36,7 @@ impl PendingBlob {
 
     /// Waits until the blob is cancelled.
     pub(super) async fn stopped(&self) {
-        // The sender is here for as long as anybody waits.
+        // The sender lives as long as there are waiters.
         let _ = self.unwanted.subscribe().wait_for(|unwanted| *unwanted).await;
     }
 

@@ -80,7 +80,7 @@ impl Mover {
                         outcome.count(moved);
                     }
                     Some(Err(error)) => {
-                        // The others hold unfinished files, which are to be gone before anybody hears of the error.
+                        // The others hold unfinished files, which are to be removed before the error is returned.
                         tasks.shutdown().await;
                         return Err(error);
                     }

@@ -117,7 +117,7 @@ async fn listed(
     }
     let read = |(subject, entry): (Digest, Descriptor)| async move {
         match fetch(source, &entry).await {
-            // A list that somebody keeps by hand may name what is gone, or what is about something else.
+            // A list kept by hand may name deleted manifests, or referrers of another image.
             Ok(manifest) if manifest.subject().as_ref() == Some(&subject) => Ok(Some((subject, manifest))),
             Ok(_) => Ok(None),
             Err(error) if is_gone(&error) => Ok(None),

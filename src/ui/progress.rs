@@ -23,10 +23,10 @@ const FREE_LINES: usize = 4;
 /// Lines of a terminal that does not say how many it has.
 const LINES: usize = 24;
 /// Interval of updates to the total's text.
-const GLANCE: Duration = Duration::from_millis(200);
+const TOTAL_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Interval at which programs are told a blob's progress.
-const BEAT: Duration = Duration::from_millis(250);
+const REPORT_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Style of the progress display.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -184,7 +184,7 @@ impl Display {
 
     /// Renews the total's text, now and then.
     fn glance(&self, state: &mut State, now: Instant) {
-        if state.glanced.is_some_and(|last| now.duration_since(last) < GLANCE) {
+        if state.glanced.is_some_and(|last| now.duration_since(last) < TOTAL_INTERVAL) {
             return;
         }
         state.glanced = Some(now);
@@ -250,7 +250,7 @@ impl Display {
             Event::Arrived { digest, position } => {
                 let now = Instant::now();
                 let mut state = self.state();
-                if state.heard.get(digest).is_some_and(|last| now.duration_since(*last) < BEAT) {
+                if state.heard.get(digest).is_some_and(|last| now.duration_since(*last) < REPORT_INTERVAL) {
                     return;
                 }
                 state.heard.insert(digest.clone(), now);

@@ -240,7 +240,7 @@ fn homes_that_cannot_be_used_are_no_reason_to_fail() {
     }
     assert_eq!(server.calls(), homes.len());
     assert!(!absent.exists(), "a home that is not there is not made");
-    // A user whom nobody knows, in somebody else's home.
+    // An unknown user, in another user's home.
     if !std::fs::metadata("/proc/self").is_ok_and(|facts| facts.uid() == 0) {
         return;
     }

@@ -94,7 +94,7 @@ fn a_glob_that_matches_nothing_is_an_error() {
         assert_eq!(machine.fails(255, line), "error: no repository matches 'taem/*'\n", "{line}");
     }
     assert_eq!(writes(&service), 0);
-    // What matches is done, and what does not is told.
+    // Matching repositories are changed, and the others are reported.
     let nothing = machine.ecr(&["images", "team/none"]);
     assert_eq!((nothing.code, nothing.stdout.as_str()), (254, ""), "a head without rows is no answer");
     let said = machine.fails(4, "lifecycle show team/same taem/*");

@@ -103,7 +103,7 @@ fn five_profiles_at_once() {
     let text = machine.ok(&format!("images team/app --tag latest --output text --profiles {given}"));
     assert_eq!(text.lines().count(), 5, "{text}");
     assert_eq!(service.count("DescribeImages"), 5);
-    // A profile that is not there is told, and the four others are shown.
+    // A missing profile is reported, and the four others are shown.
     let others = given.replace("account3", "nobody");
     let options = ["images", "team/app", "--tag", "latest", "--output", "json", "--profiles", &others];
     let outcome = machine.ecr(&options);

@@ -47,7 +47,7 @@ fn secured(machine: &Machine, certificate: &str) -> Serve {
     let answer = plain.manifest("app", "1", "application/vnd.oci.image.manifest.v1+json", &manifest);
     assert_eq!(answer.status, 201, "{}", answer.text());
     drop(plain);
-    // Whoever can read it may be told so on stderr, which nobody reads.
+    // Its readers may be told so on stderr, which nobody reads.
     let file = |ending: &str| format!("{TLS}/{certificate}.{ending}");
     Serve::start(machine, &["--anonymous", "--tls-certificate", &file("pem"), "--tls-key", &file("key")])
 }

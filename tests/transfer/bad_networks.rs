@@ -99,7 +99,7 @@ async fn every_transfer_ends_well_and_little_moves_again() {
             assert_eq!(target.blob(&blob.digest), source.blob(&blob.digest), "{trouble:?}");
             assert_eq!(down.positions.lock().unwrap()[&blob.digest], blob.size, "{trouble:?}");
         }
-        // What moves again is told, and has a limit.
+        // Repeated bytes are reported, and have a limit.
         for heard in [&up, &down] {
             let again = *heard.again.lock().unwrap();
             assert!(again <= 3 * all, "{trouble:?}: {again}");

@@ -104,7 +104,7 @@ async fn every_form_becomes_the_one_that_was_asked_for() {
     let from_gzip = Options { image: Name::tag("1").unwrap(), ..compressed("gzip", &["2"]) };
     let outcome = run(&(third as Shared), &destination, &from_gzip).await.unwrap();
     assert_eq!((outcome.compressed, outcome.rewritten), (0, false));
-    // Nobody touches layers who was not asked to.
+    // Layers are not changed unless asked for.
     assert_eq!(&run(&source, &destination, &options(&["as-it-was"])).await.unwrap().digest, old.digest());
 }
 

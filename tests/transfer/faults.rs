@@ -220,7 +220,7 @@ async fn a_login_does_not_go_to_any_realm() {
         let error = there_and_back(&source, &image, &remote).await.unwrap_err();
         let words = format!("refused to log in at {host}, which it names for that");
         assert!(error.ends_with(&words), "{error}");
-        // Nobody saw the login, and the registry was asked for nothing but its realm.
+        // The login was not sent, and the registry was asked for nothing but its realm.
         assert!(registry.heads().iter().all(|head| !head.contains("authorization")));
         assert_eq!(registry.count(""), 1);
     }

@@ -187,7 +187,7 @@ async fn what_is_no_archive_says_so() {
         let error = read(&text).await.unwrap_err();
         assert!(error.starts_with(&format!("{text} {expected}")), "{error}");
     }
-    // Somebody's file, named by mistake, is not quoted.
+    // A file named by mistake is not quoted.
     fs::write(&path, format!("password=hunter2\n{}", "x".repeat(600))).unwrap();
     let error = read(&text).await.unwrap_err();
     assert!(

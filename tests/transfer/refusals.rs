@@ -277,7 +277,7 @@ async fn only_what_can_change_is_asked_again() {
             note(kind, status, asked(kind, status).await, if twice { 2 } else { 1 });
         }
         let unauthorized = asked(kind, "401 Unauthorized").await;
-        // The first question of all does not say who asks; then a new login is tried once.
+        // The first request has no authentication; then a new login is tried once.
         let expected = match kind {
             "token" => 1,
             "read" | "list" => 3,

@@ -182,7 +182,7 @@ fn each_side_has_an_account_and_a_region_of_its_own() {
     let all = [format!("1.0\t{DIGEST}"), format!("2.0\t{ARM64}")];
     assert_eq!(tags(&machine, "--profile there --region eu-north-1", "all"), all);
     assert_eq!(machine.ok("--profile here describe-repositories --query length(repositories)"), "3\n");
-    // The account may also be in the host; the profile says who asks.
+    // The account may also be in the host; the profile gives the identity.
     let host = "111111111111.dkr.ecr.eu-west-1.amazonaws.com";
     let line =
         format!("copy {host}/team/a:1.0 mine:1 --source-profile here --destination-profile there --create");

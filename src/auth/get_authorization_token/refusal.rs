@@ -13,9 +13,9 @@ pub(super) fn failure(error: &service::Error, target: &Target, identity: &Identi
             let said = &refused.refusal;
             refusal(&said.code, &said.message, said.status, target)
         }
-        service::Error::NoCredentials => LoginError::NoCredentials { looked: label },
+        service::Error::NoCredentials => LoginError::NoCredentials { searched: label },
         service::Error::NoIdToken => LoginError::NoCredentials {
-            looked: format!(
+            searched: format!(
                 "{label}, and AWS_ROLE_ARN, for which this job of GitHub Actions lacks the permission id-token: write"
             ),
         },

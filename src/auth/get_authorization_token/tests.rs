@@ -60,7 +60,7 @@ fn answers_of_both_services_are_read() {
     assert_eq!(expires(json!({"authorizationData": data})), Some(1_700_000_000));
     let text = json!({"authorizationToken": token, "expiresAt": "2023-11-14T22:13:20Z"});
     assert_eq!(expires(json!({"authorizationData": [text]})), Some(1_700_000_000));
-    assert_eq!(expires(json!({"authorizationData": [{"authorizationToken": token}]})), Some(7 + LIFE));
+    assert_eq!(expires(json!({"authorizationData": [{"authorizationToken": token}]})), Some(7 + LIFETIME));
     for empty in [json!({}), json!({"authorizationData": []}), json!({"authorizationData": [{}]})] {
         assert_eq!(expires(empty), None);
     }

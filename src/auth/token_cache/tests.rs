@@ -151,6 +151,6 @@ fn that_nobody_answers_is_remembered_for_a_minute() {
     cache.remember_imds_unreachable("http://169.254.169.254").unwrap();
     assert!(cache.is_imds_unreachable("http://169.254.169.254"));
     assert!(!cache.is_imds_unreachable("http://127.0.0.1:1"));
-    age(&cache.nobody("http://169.254.169.254"), 1);
+    age(&cache.unreachable_mark("http://169.254.169.254"), 1);
     assert!(!cache.is_imds_unreachable("http://169.254.169.254"));
 }

@@ -13,7 +13,7 @@ use crate::service::Client;
 use crate::settings::Settings;
 
 /// Time limit of a completion, since a person waits for it.
-const PATIENCE: Duration = Duration::from_secs(2);
+const TIMEOUT: Duration = Duration::from_secs(2);
 /// Limit of candidates: more help nobody.
 const MAX_COUNT: usize = 2000;
 
@@ -56,7 +56,7 @@ pub(super) fn names(
         let asked = async { pages(&client, operation, input, (list, name), &sender).await };
         let _ = block_on::<(), Error>(asked);
     });
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     let mut names = Vec::new();
     while names.len() < MAX_COUNT {
         match receiver.recv_timeout(deadline.saturating_duration_since(Instant::now())) {

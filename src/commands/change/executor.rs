@@ -14,7 +14,7 @@ use super::super::images::failures::has_code;
 use super::super::images::manifest_cache::OwnFetches;
 use super::super::images::selection::Repository;
 use super::super::runtime::Stop;
-use super::result::Done;
+use super::result::ItemResult;
 use super::tag_removal::{TagOf, remove_tags};
 use crate::image::Name;
 use crate::image::graph::{Graph, Image, Status};
@@ -49,8 +49,8 @@ pub(super) struct PlannedChange<'a> {
 /// Outcomes for the images and tags of a plan.
 #[derive(Debug, Default)]
 pub(super) struct Outcome {
-    pub(super) images: HashMap<usize, Done>,
-    pub(super) tags: Vec<Done>,
+    pub(super) images: HashMap<usize, ItemResult>,
+    pub(super) tags: Vec<ItemResult>,
 }
 
 impl Action {
@@ -86,7 +86,7 @@ impl PlannedChange<'_> {
         for level in levels(self.graph, &self.going) {
             let mut ready = Vec::new();
             for position in level {
-                match self.held_up(position, &outcome) {
+                match self.blocked_by(position, &outcome) {
                     Some(done) => drop(outcome.images.insert(position, done)),
                     None => ready.push(position),
                 }
@@ -101,22 +101,22 @@ impl PlannedChange<'_> {
     }
 
     /// Returns why an image must stay: an image of the plan that lists it, or that it refers to, was not changed.
-    fn held_up(&self, position: usize, outcome: &Outcome) -> Option<Done> {
+    fn blocked_by(&self, position: usize, outcome: &Outcome) -> Option<ItemResult> {
         let above = self.graph.parents(position).chain(self.graph.subjects_of(position));
         for other in above {
             match outcome.images.get(&other) {
                 // Not of the plan, or later than this one: an index that is about what it lists.
-                None | Some(Done::Yes(_)) => {}
-                Some(Done::Absent) if self.action == Action::Delete => {}
+                None | Some(ItemResult::Changed(_)) => {}
+                Some(ItemResult::Absent) if self.action == Action::Delete => {}
                 // A referrer is archived with its subject, and never without it.
-                Some(Done::Absent) => {
+                Some(ItemResult::Absent) => {
                     let digest = self.graph.image(other).digest();
-                    return Some(Done::Spared(format!("belongs to {digest}, which is gone")));
+                    return Some(ItemResult::Spared(format!("belongs to {digest}, which is gone")));
                 }
-                Some(Done::NotReached) => return Some(Done::NotReached),
+                Some(ItemResult::NotReached) => return Some(ItemResult::NotReached),
                 Some(_) => {
                     let digest = self.graph.image(other).digest();
-                    return Some(Done::Spared(format!("belongs to {digest}, which is still there")));
+                    return Some(ItemResult::Spared(format!("belongs to {digest}, which is still there")));
                 }
             }
         }
@@ -124,40 +124,41 @@ impl PlannedChange<'_> {
     }
 
     /// Looks at up to 100 images and changes those that are unchanged since the plan was made.
-    async fn some(&self, positions: &[usize], stop: &Stop) -> Vec<(usize, Done)> {
-        let all = |done: &Done| positions.iter().map(|position| (*position, done.clone())).collect();
+    async fn some(&self, positions: &[usize], stop: &Stop) -> Vec<(usize, ItemResult)> {
+        let all = |done: &ItemResult| positions.iter().map(|position| (*position, done.clone())).collect();
         if stop.signal().is_some() {
-            return all(&Done::NotReached);
+            return all(&ItemResult::NotReached);
         }
         let names: Vec<Name> =
             positions.iter().map(|position| Name::Digest(self.graph.image(*position).digest())).collect();
         let found = match looked_up(self.repository, &names).await {
             Ok(found) => found,
-            Err(error) => return all(&Done::of(&error)),
+            Err(error) => return all(&ItemResult::of(&error)),
         };
         let (mut done, mut going) = (Vec::new(), Vec::new());
         for position in positions {
             let planned = self.graph.image(*position);
             match found.position(&planned.digest()).map(|at| found.image(at)) {
-                None => done.push((*position, Done::Absent)),
+                None => done.push((*position, ItemResult::Absent)),
                 // A referrer follows its subject.
                 Some(now) if self.action == Action::Archive && now.status() == Status::Archived => {
-                    done.push((*position, Done::Yes(self.action.done())));
+                    done.push((*position, ItemResult::Changed(self.action.done())));
                 }
                 Some(now) => match self.difference(planned, now, &HashSet::new()) {
-                    Some(reason) => done.push((*position, Done::Spared(reason))),
+                    Some(reason) => done.push((*position, ItemResult::Spared(reason))),
                     None => going.push(*position),
                 },
             }
         }
         // A signal during the look comes in time.
         if stop.signal().is_some() {
-            done.extend(going.into_iter().map(|position| (position, Done::NotReached)));
+            done.extend(going.into_iter().map(|position| (position, ItemResult::NotReached)));
         } else if self.action == Action::Delete {
             done.extend(self.delete(&going).await);
         } else {
             let calls = going.into_iter().map(|position| self.archive(position, stop));
-            let archived: Vec<(usize, Done)> = stream::iter(calls).buffer_unordered(CALLS).collect().await;
+            let archived: Vec<(usize, ItemResult)> =
+                stream::iter(calls).buffer_unordered(CALLS).collect().await;
             done.extend(archived);
         }
         done
@@ -189,7 +190,7 @@ impl PlannedChange<'_> {
         None
     }
 
-    async fn delete(&self, positions: &[usize]) -> Vec<(usize, Done)> {
+    async fn delete(&self, positions: &[usize]) -> Vec<(usize, ItemResult)> {
         if positions.is_empty() {
             return Vec::new();
         }
@@ -201,22 +202,22 @@ impl PlannedChange<'_> {
             let digest = self.graph.image(*position).digest().to_string();
             let done = match &answer {
                 Ok(answer) => deleted(&digest, answer, self.action.done()),
-                Err(error) => Done::of_error(error),
+                Err(error) => ItemResult::of_error(error),
             };
             (*position, done)
         });
         each.collect()
     }
 
-    async fn archive(&self, position: usize, stop: &Stop) -> (usize, Done) {
+    async fn archive(&self, position: usize, stop: &Stop) -> (usize, ItemResult) {
         if stop.signal().is_some() {
-            return (position, Done::NotReached);
+            return (position, ItemResult::NotReached);
         }
         let image = self.graph.image(position);
         // The service lets no referrer change its class but with its subject, which went before it.
         let subject = image.subject().and_then(|subject| self.graph.position(&subject));
         if subject.is_some_and(|subject| self.going.binary_search(&subject).is_ok()) {
-            return (position, Done::Yes(self.action.done()));
+            return (position, ItemResult::Changed(self.action.done()));
         }
         let input = json!({
             "repositoryName": self.repository.name, "imageId": identifier_of(&image.digest()),
@@ -224,19 +225,19 @@ impl PlannedChange<'_> {
         });
         let answer = self.repository.connection.call("UpdateImageStorageClass", input).await;
         let done = match answer.map_err(anyhow::Error::from) {
-            Ok(_) => Done::Yes(self.action.done()),
-            Err(error) if has_code(&error, "ImageNotFoundException") => Done::Absent,
+            Ok(_) => ItemResult::Changed(self.action.done()),
+            Err(error) if has_code(&error, "ImageNotFoundException") => ItemResult::Absent,
             Err(error) if has_code(&error, "ImageStorageClassUpdateNotSupportedException") => {
-                Done::Spared(Done::of(&error).reason())
+                ItemResult::Spared(ItemResult::of(&error).reason())
             }
-            Err(error) => Done::of(&error),
+            Err(error) => ItemResult::of(&error),
         };
         (position, done)
     }
 
-    async fn untag_some(&self, some: &[(usize, String)], stop: &Stop) -> Vec<Done> {
+    async fn untag_some(&self, some: &[(usize, String)], stop: &Stop) -> Vec<ItemResult> {
         if stop.signal().is_some() {
-            return vec![Done::NotReached; some.len()];
+            return vec![ItemResult::NotReached; some.len()];
         }
         let digest = |position: usize| self.graph.image(position).digest();
         let tags = some.iter().map(|(at, tag)| TagOf { tag, digest: digest(*at) });
@@ -262,24 +263,24 @@ pub(super) fn answered<'a>(answer: &'a Value, name: &str) -> impl Iterator<Item 
 }
 
 /// Outcome for an image, by the service's answer: it has one entry for each tag, or one for each image.
-fn deleted(digest: &str, answer: &Value, word: &'static str) -> Done {
+fn deleted(digest: &str, answer: &Value, word: &'static str) -> ItemResult {
     let is_it = |id: &Value| id["imageDigest"].as_str() == Some(digest);
     if let Some(failure) = answered(answer, "failures").find(|failure| is_it(&failure["imageId"])) {
         return match failure["failureCode"].as_str() {
-            Some("ImageNotFound") => Done::Absent,
-            Some("ImageReferencedByManifestList") => Done::Spared(
+            Some("ImageNotFound") => ItemResult::Absent,
+            Some("ImageReferencedByManifestList") => ItemResult::Spared(
                 failure["failureReason"].as_str().unwrap_or("an index lists it by now").to_owned(),
             ),
-            _ => Done::failed(failure),
+            _ => ItemResult::failed(failure),
         };
     }
     if answered(answer, "imageIds").any(is_it) {
-        return Done::Yes(word);
+        return ItemResult::Changed(word);
     }
     no_answer()
 }
 
 /// Returns the outcome for an image that the answer does not mention.
-pub(super) fn no_answer() -> Done {
-    Done::Failed { code: "NoAnswer".to_owned(), reason: "the service says nothing of it".to_owned() }
+pub(super) fn no_answer() -> ItemResult {
+    ItemResult::Failed { code: "NoAnswer".to_owned(), reason: "the service says nothing of it".to_owned() }
 }

@@ -10,7 +10,7 @@ use super::super::images::json::image_members;
 use super::super::images::output::{Column, Rows};
 use super::executor::Action;
 use super::planned::Planned;
-use super::result::{Done, failed_exit_code};
+use super::result::{ItemResult, failed_exit_code};
 use crate::ui::progress::human;
 
 /// The rows of `prune` and `rm`.
@@ -143,7 +143,7 @@ impl<'a> PlannedRows<'a> {
     pub(super) fn finish(&self, context: &Context, failures: Failures) -> anyhow::Result<ExitCode> {
         for planned in self.all {
             for (name, done) in planned.problems() {
-                if let Done::Failed { .. } = done {
+                if let ItemResult::Failed { .. } = done {
                     context.ui.note(&format!("error: {}{name}: {}", planned.repository.name, done.reason()));
                 }
             }
@@ -161,8 +161,8 @@ impl<'a> PlannedRows<'a> {
         }
         match planned.outcome.as_ref().and_then(|outcome| outcome.images.get(&position)) {
             None => (verb, planned.reason(position)),
-            Some(done @ (Done::Spared(_) | Done::Failed { .. })) => (done.word(), done.reason()),
-            Some(Done::Absent) => ("gone", planned.reason(position)),
+            Some(done @ (ItemResult::Spared(_) | ItemResult::Failed { .. })) => (done.word(), done.reason()),
+            Some(ItemResult::Absent) => ("gone", planned.reason(position)),
             Some(done) => (done.word(), planned.reason(position)),
         }
     }
@@ -170,9 +170,9 @@ impl<'a> PlannedRows<'a> {
 
 impl Planned {
     /// Images and tags that did not go, and why: references without the repository's name.
-    fn problems(&self) -> Vec<(String, Done)> {
+    fn problems(&self) -> Vec<(String, ItemResult)> {
         let Some(outcome) = &self.outcome else { return Vec::new() };
-        let is_problem = |done: &Done| !matches!(done, Done::Yes(_) | Done::Absent);
+        let is_problem = |done: &ItemResult| !matches!(done, ItemResult::Changed(_) | ItemResult::Absent);
         let mut positions: Vec<usize> =
             outcome.images.iter().filter(|(_, done)| is_problem(done)).map(|(at, _)| *at).collect();
         positions.sort_unstable();
@@ -184,7 +184,7 @@ impl Planned {
     }
 
     /// Outcomes in the order of the plan.
-    fn outcomes(&self) -> impl Iterator<Item = &Done> {
+    fn outcomes(&self) -> impl Iterator<Item = &ItemResult> {
         self.outcome.iter().flat_map(|outcome| {
             let images = self.going.iter().filter_map(|at| outcome.images.get(at));
             images.chain(&outcome.tags)
@@ -222,10 +222,10 @@ impl Planned {
             let (kind, text) = (&name[..1], &name[1..]);
             let id = if kind == "@" { json!({"imageDigest": text}) } else { json!({"imageTag": text}) };
             match done {
-                Done::Failed { code, reason } => {
+                ItemResult::Failed { code, reason } => {
                     failures.push(json!({"imageId": id, "failureCode": code, "failureReason": reason}));
                 }
-                Done::NotReached => spared.push(json!({"imageId": id, "reason": "not reached"})),
+                ItemResult::NotReached => spared.push(json!({"imageId": id, "reason": "not reached"})),
                 other => spared.push(json!({"imageId": id, "reason": other.reason()})),
             }
         }
@@ -264,12 +264,12 @@ impl Counts {
             ..Self::default()
         };
         let Some(outcome) = &planned.outcome else { return counts };
-        let went = |done: &&Done| matches!(done, Done::Yes(_) | Done::Absent);
+        let went = |done: &&ItemResult| matches!(done, ItemResult::Changed(_) | ItemResult::Absent);
         let all = || outcome.images.values().chain(&outcome.tags);
         counts.is_done = true;
         counts.done = outcome.images.values().filter(went).count();
         counts.done_tags = outcome.tags.iter().filter(went).count();
-        counts.failed = all().filter(|done| matches!(done, Done::Failed { .. })).count();
+        counts.failed = all().filter(|done| matches!(done, ItemResult::Failed { .. })).count();
         counts.spared = all().count() - counts.done - counts.done_tags - counts.failed;
         // What stayed frees nothing, and may share layers with what went.
         if counts.done == 0 {
@@ -343,7 +343,7 @@ impl Rows for PlannedRows<'_> {
             let done = planned.outcome.as_ref().and_then(|outcome| outcome.tags.get(number));
             let mut fields = planned.fields(*at);
             fields[2].clone_from(tag);
-            done.map_or("untag", Done::word).clone_into(&mut fields[3]);
+            done.map_or("untag", ItemResult::word).clone_into(&mut fields[3]);
             records.push(fields);
         }
         records

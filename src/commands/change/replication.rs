@@ -53,7 +53,7 @@ pub(super) struct Destination {
 impl DeleteReplication {
     /// Asks a registry for its rules. Without the right to ask, and about another account's registry, nothing is known.
     async fn read(connection: &Connection) -> anyhow::Result<Self> {
-        // Amazon ECR Public replicates nothing to registries of anybody's own.
+        // Amazon ECR Public does not replicate to other registries.
         if connection.is_public() {
             return Ok(Self::Rules(Vec::new()));
         }

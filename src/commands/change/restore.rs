@@ -18,7 +18,7 @@ use super::super::registry::usage;
 use super::super::runtime::{Stop, block_on_finishing};
 use super::super::{Command, Context, command_args};
 use super::references::{NamedImages, ReferenceArgs};
-use super::result::{Done, Report, Row};
+use super::result::{ItemResult, Report, Row};
 use crate::image::graph::{Graph, Status};
 use crate::image::{Digest, Manifest, Name};
 use crate::retry::Backoff;
@@ -27,7 +27,7 @@ use crate::retry::Backoff;
 pub(in crate::commands) const COMMAND: Command = Command { name: "restore", define, run };
 
 /// The first and the longest time between two looks.
-const LOOKS: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(15));
+const BACKOFF: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(15));
 
 /// The arguments of `ecr restore`.
 #[derive(Debug, clap::Args)]
@@ -78,7 +78,7 @@ enum State {
     /// The image is active again.
     Restored,
     /// The image will not be restored.
-    Not(Done),
+    Not(ItemResult),
 }
 
 /// Images of one repository to restore.
@@ -88,7 +88,7 @@ struct Restoration<'a> {
     stop: &'a Stop,
     images: Vec<Restored>,
     /// References without an image, and why.
-    others: Vec<(String, Done)>,
+    others: Vec<(String, ItemResult)>,
     fetched: usize,
 }
 
@@ -166,11 +166,11 @@ impl State {
         !matches!(self, Self::Not(_))
     }
 
-    fn done(&self) -> Done {
+    fn done(&self) -> ItemResult {
         match self {
-            Self::Unchanged => Done::Yes("unchanged"),
-            Self::Activating => Done::Yes("activating"),
-            Self::Restored => Done::Yes("restored"),
+            Self::Unchanged => ItemResult::Changed("unchanged"),
+            Self::Activating => ItemResult::Changed("activating"),
+            Self::Restored => ItemResult::Changed("restored"),
             Self::Not(done) => done.clone(),
         }
     }
@@ -184,9 +184,9 @@ impl Restoration<'_> {
             name => format!("{}:{name}", repository.name),
         };
         let found = if self.stop.signal().is_some() {
-            Err(Done::NotReached)
+            Err(ItemResult::NotReached)
         } else {
-            looked_up(self.repository, names).await.map_err(|error| Done::of(&error))
+            looked_up(self.repository, names).await.map_err(|error| ItemResult::of(&error))
         };
         let graph = match found {
             Ok(graph) => graph,
@@ -202,7 +202,7 @@ impl Restoration<'_> {
             };
             match position {
                 Some(position) => self.restore(&graph, position).await,
-                None => self.others.push((text(self.repository, name), Done::Absent)),
+                None => self.others.push((text(self.repository, name), ItemResult::Absent)),
             }
         }
         self.expand().await;
@@ -210,7 +210,7 @@ impl Restoration<'_> {
 
     /// Notes that something about a reference failed.
     fn failed(&mut self, reference: String, error: &anyhow::Error) {
-        self.others.push((reference, Done::of(error)));
+        self.others.push((reference, ItemResult::of(error)));
     }
 
     async fn restore(&mut self, graph: &Graph, position: usize) {
@@ -222,7 +222,7 @@ impl Restoration<'_> {
         let state = match image.status() {
             Status::Active => State::Unchanged,
             Status::Activating => State::Activating,
-            Status::Archived if self.stop.signal().is_some() => State::Not(Done::NotReached),
+            Status::Archived if self.stop.signal().is_some() => State::Not(ItemResult::NotReached),
             Status::Archived => self.call(&digest).await,
         };
         let tags = image.tags().map(str::to_owned).collect();
@@ -236,8 +236,8 @@ impl Restoration<'_> {
         });
         match self.repository.connection.call("UpdateImageStorageClass", input).await {
             Ok(_) => State::Activating,
-            Err(error) if error.code() == Some("ImageNotFoundException") => State::Not(Done::Absent),
-            Err(error) => State::Not(Done::of_error(&error)),
+            Err(error) if error.code() == Some("ImageNotFoundException") => State::Not(ItemResult::Absent),
+            Err(error) => State::Not(ItemResult::of_error(&error)),
         }
     }
 
@@ -253,7 +253,7 @@ impl Restoration<'_> {
                 if let Err(error) = &listed {
                     self.failed(format!("{}@{digest}", self.repository.name), error);
                 }
-                // What failed is told once, and not tried for ever.
+                // A failure is reported once, and not repeated.
                 self.images[at].is_expanded = listed.unwrap_or(true);
             }
             at += 1;
@@ -293,13 +293,13 @@ impl Restoration<'_> {
         let mut looks = 0;
         loop {
             looks += 1;
-            let pause = LOOKS.wait(looks);
+            let pause = BACKOFF.wait(looks);
             let waiting = self.images.iter().filter(|image| image.state == State::Activating);
             let waiting: Vec<Name> = waiting.map(|image| Name::Digest(image.digest.clone())).collect();
             let now = looked_up(self.repository, &waiting).await?;
             for image in self.images.iter_mut().filter(|image| image.state == State::Activating) {
                 match now.position(&image.digest).map(|position| now.image(position).status()) {
-                    None => image.state = State::Not(Done::Absent),
+                    None => image.state = State::Not(ItemResult::Absent),
                     Some(Status::Active) => image.state = State::Restored,
                     Some(_) => {}
                 }
@@ -322,7 +322,7 @@ impl Restoration<'_> {
     }
 
     fn rows(&self) -> Vec<Row> {
-        let row = |digest: Option<&Digest>, tags: &[String], name: &str, done: Done| {
+        let row = |digest: Option<&Digest>, tags: &[String], name: &str, done: ItemResult| {
             let mut members = Map::new();
             members.insert("repositoryName".to_owned(), json!(self.repository.name));
             match digest {

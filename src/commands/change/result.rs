@@ -21,9 +21,9 @@ const NO_SERVICE: &str = "Failed";
 
 /// Outcome for one tag or image.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Done {
+pub(super) enum ItemResult {
     /// The change was made: `removed`, `created`, `archived` and so on.
-    Yes(&'static str),
+    Changed(&'static str),
     /// The change would be made.
     DryRun(&'static str),
     /// The tag or image does not exist.
@@ -41,11 +41,11 @@ pub(super) enum Done {
     NotReached,
 }
 
-impl Done {
+impl ItemResult {
     /// Returns the word in tables, text and JSON.
     pub(super) fn word(&self) -> &'static str {
         match self {
-            Self::Yes(word) | Self::DryRun(word) => word,
+            Self::Changed(word) | Self::DryRun(word) => word,
             Self::Absent => "absent",
             Self::Spared(_) => "spared",
             Self::Failed { .. } => "failed",
@@ -92,7 +92,7 @@ pub(super) struct Row {
     /// Cells and text fields that identify the subject.
     pub(super) cells: Vec<String>,
     pub(super) text: Vec<String>,
-    pub(super) done: Done,
+    pub(super) done: ItemResult,
 }
 
 /// The result of a command.
@@ -124,7 +124,7 @@ impl Report {
         let rows = &records.as_slice();
         output.document(&Listing { member: self.member, columns, rows, total: None, more })?;
         for row in &self.rows {
-            if let Done::Failed { .. } = row.done {
+            if let ItemResult::Failed { .. } = row.done {
                 context.ui.note(&format!("error: {}: {}", row.text.join(" "), row.done.reason()));
             }
         }
@@ -134,10 +134,10 @@ impl Report {
         if let Some(code) = failed_exit_code(self.rows.iter().map(|row| &row.done), false) {
             return Ok(code);
         }
-        let any = |test: fn(&Done) -> bool| self.rows.iter().any(|row| test(&row.done));
-        Ok(if any(|done| *done == Done::NotReached) {
+        let any = |test: fn(&ItemResult) -> bool| self.rows.iter().any(|row| test(&row.done));
+        Ok(if any(|done| *done == ItemResult::NotReached) {
             ExitCode::from(PARTLY_FAILED)
-        } else if any(|done| *done == Done::Absent) {
+        } else if any(|done| *done == ItemResult::Absent) {
             ExitCode::from(NO)
         } else {
             ExitCode::SUCCESS
@@ -167,15 +167,15 @@ impl Row {
 /// The exit code of a command of which something failed: 4 where something was done; where nothing was, the first failure
 /// is the command's own. `None` where nothing failed. `absent_is_done` says that what is gone already counts as done.
 pub(super) fn failed_exit_code<'a>(
-    all: impl Iterator<Item = &'a Done>,
+    all: impl Iterator<Item = &'a ItemResult>,
     absent_is_done: bool,
 ) -> Option<ExitCode> {
     let (mut first, mut something_done) = (None, false);
     for done in all {
         match done {
-            Done::Failed { code, .. } => drop(first.get_or_insert(code.as_str())),
-            Done::Yes(_) => something_done = true,
-            Done::Absent if absent_is_done => something_done = true,
+            ItemResult::Failed { code, .. } => drop(first.get_or_insert(code.as_str())),
+            ItemResult::Changed(_) => something_done = true,
+            ItemResult::Absent if absent_is_done => something_done = true,
             _ => {}
         }
     }

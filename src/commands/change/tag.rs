@@ -20,7 +20,7 @@ use super::super::registry::{usage, wrong};
 use super::super::runtime::{Stop, block_on_finishing};
 use super::super::{Command, Context, command_args};
 use super::references::connect;
-use super::result::{Done, Report, Row, conflict};
+use super::result::{ItemResult, Report, Row, conflict};
 use crate::image::graph::Status;
 use crate::image::{Digest, Manifest, Name, Platform, Reference, Tag};
 
@@ -121,7 +121,7 @@ async fn set<'a>(
     for (destination, tags) in planned {
         let done = destination.set(source, &tags, stop).await;
         for (tag, done) in tags.iter().zip(done) {
-            if let (Some(old), Done::Yes("moved")) = (&tag.names, &done) {
+            if let (Some(old), ItemResult::Changed("moved")) = (&tag.names, &done) {
                 context.ui.note(&format!("{}: {} (was {old})", tag.shown, source.digest));
             }
             rows.push(row(destination, source, tag, done));
@@ -219,14 +219,14 @@ fn destinations(
     each.collect()
 }
 
-fn row(destination: &Destination, source: &Source, tag: &NewTag, done: Done) -> Row {
-    let digest = if done == Done::Yes("kept") { tag.names.as_ref() } else { Some(&source.digest) };
+fn row(destination: &Destination, source: &Source, tag: &NewTag, done: ItemResult) -> Row {
+    let digest = if done == ItemResult::Changed("kept") { tag.names.as_ref() } else { Some(&source.digest) };
     let digest = digest.unwrap_or(&source.digest);
     let mut members = Map::new();
     members.insert("repositoryName".to_owned(), json!(destination.repository.name));
     members.insert("imageTag".to_owned(), json!(tag.tag));
     members.insert("imageDigest".to_owned(), json!(digest));
-    if let Some(names) = tag.names.as_ref().filter(|_| done == Done::Yes("moved")) {
+    if let Some(names) = tag.names.as_ref().filter(|_| done == ItemResult::Changed("moved")) {
         members.insert("previousDigest".to_owned(), json!(names));
     }
     Row {

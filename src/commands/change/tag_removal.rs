@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::super::images::describe::looked_up;
 use super::super::images::selection::Repository;
 use super::executor::{BATCH, answered, no_answer};
-use super::result::Done;
+use super::result::ItemResult;
 use crate::image::graph::Image;
 use crate::image::{Digest, Name};
 
@@ -23,27 +23,27 @@ pub(super) async fn remove_tags(
     repository: &Repository,
     tags: &[TagOf<'_>],
     must_stay: impl Fn(usize, &Image) -> Option<String>,
-) -> Vec<Done> {
+) -> Vec<ItemResult> {
     debug_assert!(tags.len() <= BATCH);
     let mut seen = HashSet::new();
     let digests = tags.iter().filter(|tag| seen.insert(&tag.digest));
     let digests: Vec<Name> = digests.map(|tag| Name::Digest(tag.digest.clone())).collect();
     let found = match looked_up(repository, &digests).await {
         Ok(found) => found,
-        Err(error) => return vec![Done::of(&error); tags.len()],
+        Err(error) => return vec![ItemResult::of(&error); tags.len()],
     };
     let look = |(number, wanted): (usize, &TagOf<'_>)| {
         let Some(image) = found.position(&wanted.digest).map(|at| found.image(at)) else {
-            return Some(Done::Absent);
+            return Some(ItemResult::Absent);
         };
         // It may be the only tag of the image that it names now, which would go with it.
         if !image.tags().any(|tag| tag == wanted.tag) {
             let reason = format!("the tag was moved or removed from {} in the meantime", wanted.digest);
-            return Some(Done::Spared(reason));
+            return Some(ItemResult::Spared(reason));
         }
-        must_stay(number, image).map(Done::Spared)
+        must_stay(number, image).map(ItemResult::Spared)
     };
-    let mut done: Vec<Option<Done>> = tags.iter().enumerate().map(look).collect();
+    let mut done: Vec<Option<ItemResult>> = tags.iter().enumerate().map(look).collect();
     let going = tags.iter().zip(&done).filter(|(_, done)| done.is_none());
     let ids: Vec<Value> = going.map(|(wanted, _)| json!({"imageTag": wanted.tag})).collect();
     if !ids.is_empty() {
@@ -52,7 +52,7 @@ pub(super) async fn remove_tags(
         for (wanted, done) in tags.iter().zip(&mut done).filter(|(_, done)| done.is_none()) {
             *done = Some(match &answer {
                 Ok(answer) => removed(wanted, answer),
-                Err(error) => Done::of_error(error),
+                Err(error) => ItemResult::of_error(error),
             });
         }
     }
@@ -60,23 +60,23 @@ pub(super) async fn remove_tags(
 }
 
 /// Outcome for a tag, by the service's answer.
-fn removed(wanted: &TagOf<'_>, answer: &Value) -> Done {
+fn removed(wanted: &TagOf<'_>, answer: &Value) -> ItemResult {
     let is_it = |id: &Value| id["imageTag"].as_str() == Some(wanted.tag);
     if let Some(failure) = answered(answer, "failures").find(|failure| is_it(&failure["imageId"])) {
         return match failure["failureCode"].as_str() {
-            Some("ImageNotFound") => Done::Absent,
-            _ => Done::failed(failure),
+            Some("ImageNotFound") => ItemResult::Absent,
+            _ => ItemResult::failed(failure),
         };
     }
     match answered(answer, "imageIds").find(|id| is_it(id)) {
         None => no_answer(),
-        Some(id) if id["imageDigest"] != json!(wanted.digest) => Done::Failed {
+        Some(id) if id["imageDigest"] != json!(wanted.digest) => ItemResult::Failed {
             code: "Moved".to_owned(),
             reason: format!(
                 "it had moved to {} between the last look and the call, and was removed there",
                 id["imageDigest"].as_str().unwrap_or("another image")
             ),
         },
-        Some(_) => Done::Yes("removed"),
+        Some(_) => ItemResult::Changed("removed"),
     }
 }

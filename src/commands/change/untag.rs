@@ -17,7 +17,7 @@ use super::super::{Command, Context, command_args};
 use super::executor::BATCH;
 use super::references::{self, NamedImages};
 use super::replication::Replications;
-use super::result::{Done, Report, Row, conflict};
+use super::result::{ItemResult, Report, Row, conflict};
 use super::tag_removal::{TagOf, remove_tags};
 use crate::image::graph::Graph;
 use crate::image::{Digest, Name, Tag};
@@ -85,7 +85,7 @@ fn untag(context: &Context, arguments: &UntagArgs) -> anyhow::Result<ExitCode> {
         }
         let done = match consent {
             Consent::Given => stop.finish(&context.ui, remove(&wanted, &stop)).await,
-            _ => vec![Done::DryRun("would be removed"); wanted.len()],
+            _ => vec![ItemResult::DryRun("would be removed"); wanted.len()],
         };
         let rows = wanted.iter().zip(done).map(|(wanted, done)| row(wanted, done)).collect();
         let columns = vec![Column::wrapped("TAG"), Column::left("DIGEST")];
@@ -192,14 +192,14 @@ fn show(context: &Context, consent: ConsentArgs, wanted: &[TagToRemove<'_>]) {
 }
 
 /// Removes the existing tags, after another look at their images.
-async fn remove(wanted: &[TagToRemove<'_>], stop: &Stop) -> Vec<Done> {
+async fn remove(wanted: &[TagToRemove<'_>], stop: &Stop) -> Vec<ItemResult> {
     let mut done = Vec::new();
     for of_repository in wanted.chunk_by(|one, other| std::ptr::eq(one.repository, other.repository)) {
-        // An image must keep a tag that nobody asked to remove.
+        // Tags that were not named stay.
         let going: HashSet<&str> = of_repository.iter().map(|wanted| wanted.tag.as_str()).collect();
         for some in of_repository.chunks(BATCH) {
             if stop.signal().is_some() {
-                done.extend(some.iter().map(|_| Done::NotReached));
+                done.extend(some.iter().map(|_| ItemResult::NotReached));
                 continue;
             }
             let present = some.iter().filter_map(|wanted| {
@@ -212,18 +212,16 @@ async fn remove(wanted: &[TagToRemove<'_>], stop: &Stop) -> Vec<Done> {
                 (!has_other).then(|| format!("it has become the last tag of {}", present[number].digest))
             });
             let mut removed = removed.await.into_iter();
-            done.extend(
-                some.iter().map(|wanted| {
-                    wanted.digest.as_ref().and_then(|_| removed.next()).unwrap_or(Done::Absent)
-                }),
-            );
+            done.extend(some.iter().map(|wanted| {
+                wanted.digest.as_ref().and_then(|_| removed.next()).unwrap_or(ItemResult::Absent)
+            }));
         }
     }
     done
 }
 
-fn row(wanted: &TagToRemove<'_>, done: Done) -> Row {
-    let done = if wanted.digest.is_none() { Done::Absent } else { done };
+fn row(wanted: &TagToRemove<'_>, done: ItemResult) -> Row {
+    let done = if wanted.digest.is_none() { ItemResult::Absent } else { done };
     let mut members = Map::new();
     members.insert("repositoryName".to_owned(), json!(wanted.repository.name));
     members.insert("imageTag".to_owned(), json!(wanted.tag));

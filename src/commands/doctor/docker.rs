@@ -8,7 +8,7 @@ use super::{Examination, helper, token};
 use crate::auth::auth_file::Client;
 use crate::auth::get_authorization_token::moment;
 use crate::auth::json_text::JsonText;
-use crate::auth::write_login::{HELPER, means};
+use crate::auth::write_login::{HELPER, names_host};
 use crate::image::glob;
 use crate::platform;
 
@@ -180,8 +180,9 @@ fn wrong_key(examination: &mut Examination<'_>, file: &str, key: &str, host: &st
 
 /// A key of `credHelpers` that should be this host's, and is not the host exactly.
 fn almost(json: &JsonText, host: &str) -> Option<String> {
-    let fits =
-        |key: &String| key != host && (means(key, host) || (key.contains('*') && glob::matches(key, host)));
+    let fits = |key: &String| {
+        key != host && (names_host(key, host) || (key.contains('*') && glob::matches(key, host)))
+    };
     json.keys(&["credHelpers"]).into_iter().find(fits)
 }
 

@@ -11,7 +11,7 @@ use crate::settings::Settings;
 
 /// Time limit of running a program, unless --cli-read-timeout says less. A program that asks a person for something never
 /// answers.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Phrases of common failures: of docker's own programs, Amazon's, and ours about a program.
 const KNOWN: [&str; 11] = [
@@ -108,14 +108,14 @@ fn ask(settings: &Settings, program: &str, host: &str) -> Option<Answer> {
     let (sender, receiver) = mpsc::channel();
     let (settings, program, host) = (settings.clone(), program.to_owned(), host.to_owned());
     std::thread::spawn(move || {
-        // Nobody listens any more where it took too long.
+        // After the time limit there is no receiver.
         let _ = sender.send(read_login::of_program(&settings, &program, &host, &host));
     });
     receiver.recv_timeout(patience).ok()
 }
 
 fn patience(settings: &Settings) -> Duration {
-    settings.read_timeout().ok().flatten().map_or(PATIENCE, |timeout| timeout.min(PATIENCE))
+    settings.read_timeout().ok().flatten().map_or(TIMEOUT, |timeout| timeout.min(TIMEOUT))
 }
 
 fn reason(error: &read_login::Error, is_own: bool) -> String {

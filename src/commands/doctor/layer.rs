@@ -100,7 +100,7 @@ async fn layer(examination: &mut Examination<'_>, asked: &ExaminedRegistry, blob
         }
         Outcome::Refused(_) | Outcome::Failed => return,
     };
-    // The URL is signed: whoever has it can read the layer.
+    // The URL is signed: anyone with it can read the layer.
     examination.report.hide(&url);
     let host = url.split("://").nth(1).and_then(|rest| rest.split('/').next()).unwrap_or_default().to_owned();
     if examination.settings.local() {

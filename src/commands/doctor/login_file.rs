@@ -10,7 +10,7 @@ use crate::auth::auth_file::{self, Client};
 use crate::auth::expiry;
 use crate::auth::json_text::JsonText;
 use crate::auth::read_login::{StoredLogin, written};
-use crate::auth::write_login::means;
+use crate::auth::write_login::names_host;
 use crate::image::host::Address;
 use crate::settings::Settings;
 
@@ -51,7 +51,7 @@ pub(super) fn keys(file: &JsonText, host: &str) -> Vec<String> {
         let entry = file.get(&["auths", key]).unwrap_or_default();
         entry.as_object().is_some_and(|entry| !entry.is_empty())
     };
-    file.keys(&["auths"]).into_iter().filter(|key| means(key, host) && is_filled(key)).collect()
+    file.keys(&["auths"]).into_iter().filter(|key| names_host(key, host) && is_filled(key)).collect()
 }
 
 /// Reads a login's expiry, in seconds since 1970, from its password.

@@ -42,7 +42,7 @@ use report::Report;
 pub(super) const COMMAND: Command = Command { name: "doctor", define, run };
 
 /// Time limit of connecting, and of waiting for the next byte, in seconds, unless an option says otherwise.
-const PATIENCE: i64 = 10;
+const TIMEOUT_SECONDS: i64 = 10;
 
 /// The arguments of `ecr doctor`.
 #[derive(Debug, clap::Args)]
@@ -106,8 +106,8 @@ struct Examination<'a> {
 impl<'a> Examination<'a> {
     fn new(context: &'a Context, reference: Option<Reference>) -> anyhow::Result<Self> {
         let mut globals = context.settings.globals().clone();
-        globals.connect_timeout = globals.connect_timeout.or(Some(PATIENCE));
-        globals.read_timeout = globals.read_timeout.or(Some(PATIENCE));
+        globals.connect_timeout = globals.connect_timeout.or(Some(TIMEOUT_SECONDS));
+        globals.read_timeout = globals.read_timeout.or(Some(TIMEOUT_SECONDS));
         let once = context.settings.variable("AWS_MAX_ATTEMPTS").unwrap_or_else(|| "1".to_owned());
         let settings = context.settings.with_changes(globals, &[("AWS_MAX_ATTEMPTS", Some(&once))]);
         let registry = reference.as_ref().and_then(|reference| reference.registry.as_ref());

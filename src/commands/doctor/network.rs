@@ -15,7 +15,7 @@ use crate::network::Network;
 use crate::service::diagnosis::{Diagnosis, Reply, Unreachable};
 
 /// Time limit of resolving a name.
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 /// Tolerated age of a signature, in seconds (SigV4).
 const TOLERATED: u64 = 300;
 /// Clock difference, in seconds, that is worth a warning.
@@ -222,7 +222,7 @@ fn authority(uri: &Uri) -> (String, u16) {
 }
 
 async fn addresses(host: &str, port: u16) -> Vec<IpAddr> {
-    let looked_up = tokio::time::timeout(PATIENCE, tokio::net::lookup_host((host, port))).await;
+    let looked_up = tokio::time::timeout(TIMEOUT, tokio::net::lookup_host((host, port))).await;
     looked_up.ok().and_then(Result::ok).into_iter().flatten().map(|address| address.ip()).collect()
 }
 

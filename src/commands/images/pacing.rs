@@ -16,7 +16,7 @@ const HIGHEST_RATE: f64 = 3000.0;
 /// The lowest rate.
 const LOWEST_RATE: f64 = 0.5;
 /// Time without throttling after which the rate is doubled.
-const CALM: Duration = Duration::from_secs(5);
+const RAISE_AFTER: Duration = Duration::from_secs(5);
 /// Time whose calls may be made at once.
 const BURST: Duration = Duration::from_secs(1);
 
@@ -57,7 +57,7 @@ impl Pacer {
     fn take(&self, operation: &'static str, now: Instant) -> Option<Duration> {
         let mut rates = self.rates.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
         let rate = rates.entry(operation).or_insert(Rate { per_second: FIRST_RATE, next: now, changed: now });
-        if now.duration_since(rate.changed) >= CALM {
+        if now.duration_since(rate.changed) >= RAISE_AFTER {
             rate.per_second = (rate.per_second * 2.0).min(HIGHEST_RATE);
             rate.changed = now;
         }

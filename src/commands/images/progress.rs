@@ -9,9 +9,9 @@ use crate::ui::Ui;
 use crate::ui::progress::{StatusLine, count};
 
 /// Time without a status line.
-const PATIENCE: Duration = Duration::from_secs(1);
+const DELAY: Duration = Duration::from_secs(1);
 /// Time between two updates of the line.
-const BEAT: Duration = Duration::from_millis(200);
+const UPDATE_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Number of images this process has read.
 static IMAGES: AtomicUsize = AtomicUsize::new(0);
@@ -34,13 +34,13 @@ pub(in crate::commands) async fn watch<T>(
     work: impl Future<Output = T>,
 ) -> T {
     let Some(line) = StatusLine::new(ui) else { return work.await };
-    let mut beat = interval_at(Instant::now() + PATIENCE, BEAT);
+    let mut ticks = interval_at(Instant::now() + DELAY, UPDATE_INTERVAL);
     tokio::pin!(work);
     loop {
         tokio::select! {
             biased;
             result = &mut work => return result,
-            _ = beat.tick() => {
+            _ = ticks.tick() => {
                 let (images, done) = (IMAGES.load(Ordering::Relaxed), REPOSITORIES.load(Ordering::Relaxed));
                 line.show(&text(repositories, done, images));
             }

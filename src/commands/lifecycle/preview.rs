@@ -172,7 +172,7 @@ async fn carried_out(repository: &Repository, text: &str, until: Instant) -> any
         let (status, is_ours) = state(repository, &wanted).await?;
         match status.as_str() {
             "IN_PROGRESS" if is_ours => started = true,
-            // Somebody else's has to end first: a repository has one at a time.
+            // A repository has one preview at a time: another client's has to end first.
             "IN_PROGRESS" => {}
             COMPLETE if started && is_ours => {
                 if let Some(images) = results(repository).await? {

@@ -24,7 +24,7 @@ use tokio::time::Instant;
 
 use self::document::ScanDocument;
 use self::ignore::IgnoreRules;
-use self::read::{Patience, Scan};
+use self::read::{Scan, WaitOptions};
 use self::severity::{FailOn, Severity};
 use self::target::{Connections, Target};
 use self::waiting::Waiting;
@@ -163,7 +163,7 @@ fn images(context: &Context, arguments: &ScanArgs) -> anyhow::Result<Vec<Image>>
 fn scan(context: &Context, arguments: &ScanArgs) -> anyhow::Result<ExitCode> {
     let output = Output::with_formats(context, FORMATS)?;
     let reports = arguments.reports.read(FORMATS)?;
-    let patience = patience(arguments)?;
+    let wait_options = wait_options(arguments)?;
     let ignore =
         arguments.ignore_file.as_deref().map(IgnoreRules::read_file).transpose()?.unwrap_or_default();
     let platforms: Vec<Platform> =
@@ -172,7 +172,7 @@ fn scan(context: &Context, arguments: &ScanArgs) -> anyhow::Result<ExitCode> {
     let mut failures = Failures::default();
     let mut scans = block_on::<_, anyhow::Error>(async {
         let targets = targets(context, arguments, &images, &platforms, &mut failures).await;
-        Ok(read_all(context, arguments, &targets, patience, &mut failures).await)
+        Ok(read_all(context, arguments, &targets, wait_options, &mut failures).await)
     })?;
     let expired = sort_out(&mut scans, &ignore, arguments.ignore_unfixed);
     let verdict = Verdict::of(&scans, arguments.fail_on, failures.is_empty());
@@ -198,11 +198,11 @@ fn scan(context: &Context, arguments: &ScanArgs) -> anyhow::Result<ExitCode> {
     Ok(if verdict == Verdict::Pass { ExitCode::SUCCESS } else { ExitCode::from(UNKNOWN) })
 }
 
-fn patience(arguments: &ScanArgs) -> anyhow::Result<Patience> {
+fn wait_options(arguments: &ScanArgs) -> anyhow::Result<WaitOptions> {
     let (timeout, settle) = (arguments.timeout, arguments.settle);
     let until =
         Instant::now().checked_add(timeout).ok_or_else(|| usage("--timeout is longer than there is time"))?;
-    Ok(Patience { until, timeout, settle, start: arguments.start == "auto", first_wait: FIRST_WAIT })
+    Ok(WaitOptions { until, timeout, settle, start: arguments.start == "auto", first_wait: FIRST_WAIT })
 }
 
 /// An image of the command line.
@@ -245,7 +245,7 @@ async fn read_all(
     context: &Context,
     arguments: &ScanArgs,
     targets: &[Target],
-    patience: Patience,
+    wait_options: WaitOptions,
     failures: &mut Failures,
 ) -> Vec<Scan> {
     let types = scan_types(targets).await;
@@ -255,7 +255,7 @@ async fn read_all(
         let connection = &target.repository.connection;
         let first_wait = if connection.is_paced() { FIRST_WAIT } else { FIRST_WAIT_ELSEWHERE };
         let scan_type = types.get(&connection.name()).map(String::as_str);
-        read::read(&waiting, target, scan_type, Patience { first_wait, ..patience })
+        read::read(&waiting, target, scan_type, WaitOptions { first_wait, ..wait_options })
     }))
     .await;
     drop(waiting);

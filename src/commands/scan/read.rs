@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::super::images::describe::identifier_of;
 use super::super::images::pages::Pages;
 use super::finding::Finding;
-use super::status::{Meaning, meaning};
+use super::status::{Readability, readability};
 use super::target::Target;
 use super::waiting::Waiting;
 use crate::image::Digest;
@@ -26,7 +26,7 @@ const NO_SCAN: &str = "NOT_SCANNED";
 
 /// Time limits of waiting for scans, and whether to start them.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Patience {
+pub(super) struct WaitOptions {
     pub(super) until: Instant,
     pub(super) timeout: Duration,
     /// Time for which the findings of a fresh scan have to stay the same.
@@ -69,7 +69,7 @@ pub(super) async fn read(
     waiting: &Waiting,
     target: &Target,
     scan_type: Option<&str>,
-    patience: Patience,
+    wait_options: WaitOptions,
 ) -> anyhow::Result<Scan> {
     let digest = match (&target.digest, &target.missing) {
         (Some(digest), None) => digest,
@@ -78,9 +78,9 @@ pub(super) async fn read(
             return Ok(Scan::unknown(target, scan_type, "NOT_FOUND", reason));
         }
     };
-    let mut reader = Reader { target, digest, scan_type, patience, is_started: false, before: None };
+    let mut reader = Reader { target, digest, scan_type, wait_options, is_started: false, before: None };
     let waited_for = waiting.image(target.name());
-    let (backoff, mut looks) = (Backoff::new(patience.first_wait, MAX_WAIT), 0);
+    let (backoff, mut looks) = (Backoff::new(wait_options.first_wait, MAX_WAIT), 0);
     loop {
         let next = {
             let _room = waiting.calls.acquire().await;
@@ -90,14 +90,15 @@ pub(super) async fn read(
             Look::Read(scan) => return Ok(*scan),
             Look::Wait { status, reason } => (status, reason),
         };
-        let left = patience.until.saturating_duration_since(Instant::now());
+        let left = wait_options.until.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            let waited = format!("{reason}, after {} s; --timeout waits longer", patience.timeout.as_secs());
+            let waited =
+                format!("{reason}, after {} s; --timeout waits longer", wait_options.timeout.as_secs());
             return Ok(Scan::unknown(target, scan_type, &status, waited));
         }
         waited_for.tell(&status);
         looks += 1;
-        let pause = if status == SETTLING { patience.settle } else { backoff.wait(looks) };
+        let pause = if status == SETTLING { wait_options.settle } else { backoff.wait(looks) };
         tokio::time::sleep(pause.min(left)).await;
     }
 }
@@ -118,7 +119,7 @@ struct Reader<'a> {
     target: &'a Target,
     digest: &'a Digest,
     scan_type: Option<&'a str>,
-    patience: Patience,
+    wait_options: WaitOptions,
     is_started: bool,
     /// Time of the last look at a fresh scan, and the numbers of its findings then.
     before: Option<(Instant, Value)>,
@@ -142,22 +143,22 @@ impl Reader<'_> {
         };
         let status = answer["imageScanStatus"]["status"].as_str().unwrap_or_default().to_owned();
         let description = answer["imageScanStatus"]["description"].as_str().unwrap_or_default();
-        match meaning(&answer) {
-            Meaning::Waiting => {
+        match readability(&answer) {
+            Readability::Waiting => {
                 Ok(Look::Wait { status: status.clone(), reason: format!("the scan is still {status}") })
             }
-            Meaning::Unreadable(hint) => {
+            Readability::Unreadable(hint) => {
                 let told = if description.is_empty() { String::new() } else { format!(" ({description})") };
                 let mut scan =
                     Scan::unknown(self.target, self.scan_type, &status, format!("{status}{told}: {hint}"));
                 description.clone_into(&mut scan.description);
                 Ok(Look::Read(Box::new(scan)))
             }
-            Meaning::Done if !self.is_settled(&answer) => Ok(Look::Wait {
+            Readability::Done if !self.is_settled(&answer) => Ok(Look::Wait {
                 status: SETTLING.to_owned(),
                 reason: "the scan has just ended, and its findings may still change".to_owned(),
             }),
-            Meaning::Done => self.pages(answer, &status).await,
+            Readability::Done => self.pages(answer, &status).await,
         }
     }
 
@@ -175,13 +176,13 @@ impl Reader<'_> {
         // A time to come is that of another clock, and so the scan may have ended just now; as it may without a time.
         let age = completed.map(|at| Timestamp::now().duration_since(at.timestamp()));
         let age = age.map(|age| std::time::Duration::try_from(age).unwrap_or_default());
-        if age.unwrap_or_default() >= self.patience.settle {
+        if age.unwrap_or_default() >= self.wait_options.settle {
             return true;
         }
         let counts = answer["imageScanFindings"]["findingSeverityCounts"].clone();
         match &self.before {
-            Some((at, before)) if at.elapsed() >= self.patience.settle && *before == counts => true,
-            Some((at, before)) if at.elapsed() < self.patience.settle && *before == counts => false,
+            Some((at, before)) if at.elapsed() >= self.wait_options.settle && *before == counts => true,
+            Some((at, before)) if at.elapsed() < self.wait_options.settle && *before == counts => false,
             _ => {
                 self.before = Some((Instant::now(), counts));
                 false
@@ -236,7 +237,7 @@ impl Reader<'_> {
         if self.is_started {
             return Ok(wait("the scan that was started is not there"));
         }
-        if !self.patience.start {
+        if !self.wait_options.start {
             let reason =
                 "there is no scan: start one with `ecr start-image-scan`, or leave out --start never"
                     .to_owned();

@@ -27,7 +27,7 @@ pub(super) struct Deletion {
 }
 
 /// Tags of a mirror that its source does not have, with the state of both sides.
-pub(super) struct Extra<'a> {
+pub(super) struct ExtraTags<'a> {
     /// The mirror's name.
     pub(super) mirror: &'a str,
     pub(super) tags: &'a [Tag],
@@ -49,7 +49,7 @@ enum Verdict {
 
 impl Deletion {
     /// Returns whether the tags may be deleted; asks at a terminal where the verdict is a question.
-    pub(super) async fn allows(&self, extra: &Extra<'_>, ui: &Ui) -> anyhow::Result<bool> {
+    pub(super) async fn allows(&self, extra: &ExtraTags<'_>, ui: &Ui) -> anyhow::Result<bool> {
         match self.verdict(extra) {
             Verdict::Delete => Ok(true),
             Verdict::Refuse(reason) => Err(usage(reason)),
@@ -64,7 +64,7 @@ impl Deletion {
         }
     }
 
-    fn verdict(&self, extra: &Extra<'_>) -> Verdict {
+    fn verdict(&self, extra: &ExtraTags<'_>) -> Verdict {
         let (count, mirror) = (extra.tags.len(), extra.mirror);
         if count == 0 {
             return Verdict::Delete;
@@ -101,7 +101,7 @@ mod tests {
         let tags: Vec<Tag> = (0..10).map(|number| format!("v{number}").parse().unwrap()).collect();
         let verdict = |deletion: Deletion, count: usize, of, source_has_tags, source_is_list| {
             let tags = &tags[..count];
-            match deletion.verdict(&Extra { mirror: "m", tags, of, source_has_tags, source_is_list }) {
+            match deletion.verdict(&ExtraTags { mirror: "m", tags, of, source_has_tags, source_is_list }) {
                 Verdict::Delete => "delete",
                 Verdict::Ask(_) => "ask",
                 Verdict::Refuse(_) => "refuse",

@@ -11,7 +11,7 @@ use super::super::image_transfer::ImageTransfer;
 use super::super::location::Location;
 use super::super::registry::{self, explained};
 use super::super::summary::Row;
-use super::deletion::Extra;
+use super::deletion::ExtraTags;
 use super::difference::{Difference, differ};
 use super::options::SyncOptions;
 use super::report::{Mirrored, Report};
@@ -92,7 +92,12 @@ impl Mirror {
         Ok(listing)
     }
 
-    async fn update(&self, difference: Difference, run: &Run<'_>, done: &mut Mirrored) -> anyhow::Result<()> {
+    async fn update(
+        &self,
+        difference: Difference,
+        run: &SyncContext<'_>,
+        done: &mut Mirrored,
+    ) -> anyhow::Result<()> {
         let wanted = run.wanted;
         done.same = difference.same;
         for unreadable in &difference.unreadable {
@@ -130,7 +135,7 @@ impl Mirror {
         &self,
         digest: &Digest,
         tags: &[Tag],
-        run: &Run<'_>,
+        run: &SyncContext<'_>,
         done: &mut Mirrored,
     ) -> anyhow::Result<()> {
         let wanted = run.wanted;
@@ -171,7 +176,7 @@ impl Mirror {
     async fn delete(
         &self,
         difference: &Difference,
-        run: &Run<'_>,
+        run: &SyncContext<'_>,
         done: &mut Mirrored,
     ) -> anyhow::Result<()> {
         let Difference { extra, at_mirror, source_has_tags, source_is_list, .. } = difference;
@@ -183,7 +188,7 @@ impl Mirror {
                 .note(&format!("nothing is deleted in {}, as not everything could be copied", self.below));
             return Ok(());
         }
-        let extra = Extra {
+        let extra = ExtraTags {
             mirror: &self.below,
             tags: extra,
             of: *at_mirror,
@@ -217,14 +222,14 @@ fn denies_listing(error: &store::Error) -> bool {
 }
 
 /// Surroundings of the mirrors: options, display and progress.
-pub(super) struct Run<'a> {
+pub(super) struct SyncContext<'a> {
     pub(super) wanted: &'a SyncOptions<'a>,
     pub(super) progress: &'a Arc<dyn Progress>,
     pub(super) display: &'a Display,
     pub(super) ui: &'a Ui,
 }
 
-impl Run<'_> {
+impl SyncContext<'_> {
     /// Notes a failure with `--keep-going`; without it, it is the end.
     fn bear(&self, done: &mut Mirrored, error: anyhow::Error) -> anyhow::Result<()> {
         if !self.wanted.keep_going {

@@ -26,7 +26,7 @@ pub(in crate::local) fn initiate(call: &Call<'_>) -> Result<Value, ApiError> {
 fn session(call: &Call<'_>) -> Result<(Repository, Upload), ApiError> {
     call.read(|connection| {
         let repository = Repository::of(call, connection)?;
-        // Identifiers are told in lower case and taken in either.
+        // Identifiers are answered in lower case and accepted in either case.
         let id = call.required("uploadId").to_ascii_lowercase();
         match Upload::find(connection, repository.id, &id)? {
             Some(upload) => Ok((repository, upload)),

@@ -27,7 +27,7 @@ impl Local {
         self.store.database.copy(&copy)?;
         let connection = Connection::open(&copy)?;
         connection.execute("DELETE FROM upload", [])?;
-        // Whoever gets the archive must not be able to make tokens for this store.
+        // Recipients of the archive must not be able to make tokens for this store.
         download_url::renew_secret(&connection)?;
         let digests = digests(&connection)?;
         connection.close().map_err(|(_, error)| error)?;

@@ -136,7 +136,7 @@ fn media_type(document: &Document, given: Option<&str>) -> Result<String, Error>
         Some(_) => DOCKER_1_SIGNED,
         None => DOCKER_1,
     };
-    // Go writes an empty text where nobody set the member.
+    // Go writes an empty text for an unset member.
     let told = document.media_type.as_deref().filter(|text| !text.is_empty());
     let own = told.or((document.schema_version == Some(1)).then_some(schema_one));
     let media_type = match (own, given) {

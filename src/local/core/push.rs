@@ -46,7 +46,7 @@ pub(in crate::local) fn push_image(
     reference: &RepositoryRef,
     push: &ImagePush<'_>,
 ) -> Result<PushedImage, Error> {
-    // Parsed before the database is locked; what is wrong with it is told only after the repository was found.
+    // Parsed before the database is locked; its errors are reported only after the repository was found.
     let parsed = Manifest::parse(push.manifest, push.media_type);
     request.local.write(|transaction| {
         let repository = request.repository(transaction, reference, push.if_missing)?;

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::local::store::time;
 
 /// Time limit for a server on this machine to answer before it counts as dead.
-const PATIENCE: Duration = Duration::from_millis(500);
+const TIMEOUT: Duration = Duration::from_millis(500);
 
 /// A server's note about itself, `server.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,7 +65,7 @@ impl ServerInfo {
     /// Takes the note away, unless another server has left its own meanwhile.
     pub(in crate::local) fn withdraw(&self, folder: &Path) {
         if Self::read(folder).as_ref() == Some(self) {
-            // A note that stays is believed by nobody once this server is gone.
+            // A record left behind is harmless: it is not trusted once this server is gone.
             let _ = fs::remove_file(note(folder));
         }
     }
@@ -76,9 +76,9 @@ impl ServerInfo {
 
     fn ask(&self) -> io::Result<String> {
         let address: SocketAddr = self.address.parse().map_err(io::Error::other)?;
-        let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.set_write_timeout(Some(PATIENCE))?;
+        let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
+        stream.set_read_timeout(Some(TIMEOUT))?;
+        stream.set_write_timeout(Some(TIMEOUT))?;
         let host = &self.address;
         write!(stream, "GET /healthz HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")?;
         let mut answer = String::new();

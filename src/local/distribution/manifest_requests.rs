@@ -62,7 +62,7 @@ async fn get(
     let found = asked.through(state, move |registry| {
         let found = registry.manifest_head(&registry.repository(&path)?, &wanted)?;
         let is_large = usize::try_from(found.length).unwrap_or(usize::MAX) > SMALL;
-        // What had to be looked for elsewhere is here already.
+        // The images needed from upstream are fetched already.
         if is_large || !found.content.is_empty() { Ok(found) } else { small(registry) }
     });
     let mut found = found.await?;

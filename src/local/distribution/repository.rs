@@ -55,7 +55,7 @@ impl Registry<'_> {
                     RepositoryRef { scope: Scope { service: "ecr", account, region }, ..own }
                 }
                 Err(several) if !several.is_empty() => own,
-                // Nobody has it yet; a rule or a template may say who would.
+                // No registry has it yet; a rule or a template may say which one would.
                 Err(_) => {
                     let scope = match scope_of(connection, path)? {
                         None => registry_that_creates(connection, path)?,

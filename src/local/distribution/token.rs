@@ -56,7 +56,7 @@ async fn check(
     head: hyper::http::request::Parts,
     given: Option<String>,
 ) -> Result<String, (hyper::http::request::Parts, OciError)> {
-    // Whoever shows nothing gets a token that is as good as nothing.
+    // A client without credentials gets a token without permissions.
     let Some(given) = given else { return Ok(ANONYMOUS.to_owned()) };
     let secret = password(&given).unwrap_or_else(|| ANONYMOUS.to_owned());
     let who = Arc::default();

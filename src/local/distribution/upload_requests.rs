@@ -45,7 +45,7 @@ pub(in crate::local) async fn begin(
     if let Some(digest) = asked.query.get("digest").map(str::to_owned) {
         let result = whole(state, asked, name, &id, &digest).await;
         if result.is_err() {
-            // Nobody knows of the session, so nobody could go on with it.
+            // No client knows of the session, so none could continue it.
             let path = name.to_owned();
             let _ =
                 asked.with(state, move |registry| registry.cancel(&registry.repository(&path)?, &id)).await;
@@ -69,7 +69,7 @@ async fn whole(
     let session = open(state, asked, name, id).await?;
     let (session, received) = receive(session, &mut asked.body, state.timeouts).await?;
     if let Err(error) = received {
-        // The file is nobody's before the session is cancelled.
+        // The file is unlocked before the session is cancelled.
         drop(session);
         return Err(error);
     }

@@ -29,9 +29,9 @@ const SMALL: usize = 32 * 1024;
 /// The least bytes in a second.
 const SLOWEST: u64 = 64 * 1024;
 /// Bytes of a body that is too large which are read and dropped, so that the client gets to read the answer.
-const DROPPED: u64 = 256 * MIB as u64;
+const DRAIN_LIMIT: u64 = 256 * MIB as u64;
 /// Time limit of waiting for more of a body that is dropped.
-const SILENCE: Duration = Duration::from_secs(1);
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 const MIB: usize = 1024 * 1024;
 
 /// Error of reading a body.
@@ -272,9 +272,11 @@ pub(in crate::local) async fn drain(mut body: impl Body<Data = Bytes> + Unpin, t
     let deadline = Instant::now() + timeouts.body;
     let mut dropped = 0;
     // Who sends nothing has nothing that would keep it from reading.
-    while let Ok(Some(Ok(frame))) = timeout_at(deadline.min(Instant::now() + SILENCE), body.frame()).await {
+    while let Ok(Some(Ok(frame))) =
+        timeout_at(deadline.min(Instant::now() + DRAIN_TIMEOUT), body.frame()).await
+    {
         dropped += frame.data_ref().map_or(0, |data| data.len() as u64);
-        if dropped > DROPPED {
+        if dropped > DRAIN_LIMIT {
             return;
         }
     }

@@ -181,7 +181,7 @@ mod tests {
         let [one, two, three] = shares(&budget);
         assert!(one.grow(6, LONG).await && two.grow(4, LONG).await);
         assert!(!three.grow(1, Duration::ZERO).await);
-        // The oldest goes on, or nobody would.
+        // The oldest request goes on, otherwise none could.
         assert!(one.grow(6, Duration::ZERO).await);
         assert!(!two.grow(1, Duration::ZERO).await);
         drop(one);

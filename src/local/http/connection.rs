@@ -132,7 +132,7 @@ where
         .max_buf_size(READ_BUFFER)
         .serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
-    // A connection that breaks is the client's affair; there is nobody left to tell.
+    // A broken connection is the client's affair; nobody is left to be told.
     tokio::select! {
         _ = connection.as_mut() => {}
         _ = stopped.changed() => {
@@ -159,7 +159,7 @@ async fn logged(state: &Arc<State>, request: Request<Incoming>) -> io::Result<Re
     let action = state.faults.strike(operation, request.method(), request.uri().path());
     let response = match action {
         None => guarded(super::answer(state, request)).await,
-        Some(action) => fault_injection::suffer(state, request, action).await?,
+        Some(action) => fault_injection::apply_fault(state, request, action).await?,
     };
     let Some(log) = &state.log else { return Ok(response) };
     let status = response.status();

@@ -14,7 +14,7 @@ use crate::local::http::fault_injection::Action;
 use crate::local::http::response::Body;
 
 /// Time for the bytes that passed to leave before the connection breaks.
-const LEAVE: Duration = Duration::from_millis(50);
+const FLUSH_TIME: Duration = Duration::from_millis(50);
 
 /// Body that is cut, dropped or slowed.
 struct DamagedBody {
@@ -50,7 +50,7 @@ async fn next(mut damage: DamagedBody) -> Option<(io::Result<Frame<Bytes>>, Opti
             return None;
         }
         // What went before is sent only while the body has nothing more to give.
-        tokio::time::sleep(LEAVE).await;
+        tokio::time::sleep(FLUSH_TIME).await;
         return Some((Err(io::ErrorKind::ConnectionReset.into()), None));
     }
     let frame = match damage.body.frame().await? {

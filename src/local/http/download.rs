@@ -258,7 +258,7 @@ pub(in crate::local) async fn pieces(
     let rest = stream::unfold((rest, range), |(reading, mut range)| async move {
         let (source, bytes) = match finish(reading?).await {
             Ok(read) => read,
-            // The connection breaks off, so that nobody takes the part for the whole.
+            // The connection is closed, so that the client does not take the part for the whole.
             Err(error) => return Some((Err(error), (None, range))),
         };
         range.start += bytes.len() as u64;

@@ -179,7 +179,7 @@ impl RuleCounters {
 }
 
 /// Applies a fault to a request, and answers it if it can be answered.
-pub(super) async fn suffer(
+pub(super) async fn apply_fault(
     state: &std::sync::Arc<State>,
     request: Request<Incoming>,
     action: Action,

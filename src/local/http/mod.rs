@@ -72,7 +72,7 @@ const HANDLERS: usize = 16;
 /// Large answers that clients have not taken yet, in bytes, together.
 const ANSWERS: usize = 16 * 1024 * 1024;
 /// Time that requests may go on after the server was told to stop.
-const FAREWELL: Duration = Duration::from_secs(10);
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
 /// Pause after a connection could not be accepted.
 const RETRY: Duration = Duration::from_millis(50);
 
@@ -148,7 +148,7 @@ impl Server {
             announced => announced,
         };
         announced.map_err(Error::folder(&folder))?;
-        // That nobody reads the announcement is no reason not to serve.
+        // A failed announcement is no reason not to serve.
         let _ = ready();
         let (stopping, stopped) = watch::channel(false);
         let mut connections = JoinSet::new();
@@ -179,8 +179,8 @@ impl Server {
         drop(self.listener);
         stopping.send_replace(true);
         let rest = async { while connections.join_next().await.is_some() {} };
-        // Whoever has not finished by then is cut off when the set is dropped.
-        let _ = tokio::time::timeout(FAREWELL, rest).await;
+        // Requests that have not finished by then end when the set is dropped.
+        let _ = tokio::time::timeout(SHUTDOWN_TIMEOUT, rest).await;
         Ok(())
     }
 }
@@ -197,7 +197,7 @@ async fn answer(state: &Arc<State>, request: Request<Incoming>) -> Response<Body
         (&Method::POST, "/") if is_query => sts::answer(state, request).await,
         (&Method::POST, "/") => api::answer(state, request).await,
         (&Method::GET | &Method::HEAD, "/healthz") => {
-            // Which folder is served is nobody's business who does not have it.
+            // The folder's path is not told to clients.
             let health = json!({ "status": "ok", "instance": state.presence.instance });
             response::json(StatusCode::OK, "application/json", &health)
         }

@@ -91,7 +91,7 @@ fn neighbour(
     let target = RepositoryRef { scope: need.scope.clone(), name: need.repository.clone() };
     let found = match wanted {
         UpstreamItem::Image(name) => cache::take_over(local, &of, name, &target)?,
-        // Its image brings it along, so whoever asks for a layer alone asks in vain.
+        // Its image brings it along; a layer alone is not fetched.
         UpstreamItem::Layer(_) => false,
         UpstreamItem::Referrers(subject) => {
             let listed = cache::about(local, source, &need.rule.repository, &subject.to_string())?;

@@ -23,7 +23,7 @@ use crate::local::store::storage_error::{StorageError, TransactionError};
 use crate::platform;
 
 /// Time limit of waiting for another process's write.
-const PATIENCE: Duration = Duration::from_secs(30);
+const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Connections kept open between requests; each has some 2 MiB of cache.
 const IDLE: usize = 8;
@@ -197,7 +197,7 @@ impl Database {
             | OpenFlags::SQLITE_OPEN_NO_MUTEX
             | OpenFlags::SQLITE_OPEN_EXRESCODE;
         let connection = Connection::open_with_flags(&self.path, flags)?;
-        connection.busy_timeout(PATIENCE)?;
+        connection.busy_timeout(BUSY_TIMEOUT)?;
         connection.set_prepared_statement_cache_capacity(64);
         // Else SQLite plans a statement again for every value that is bound to it, in case a partial index fits it.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;

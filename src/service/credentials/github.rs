@@ -8,7 +8,7 @@ use aws_credential_types::Credentials;
 use serde_json::{Value, json};
 
 use super::super::error::Error;
-use super::super::transport::{Answer, Ask, Repetition, Transport, TransportError};
+use super::super::transport::{Answer, Ask, RetryPolicy, Transport, TransportError};
 use super::cache::Entry;
 use super::{CredentialChain, CredentialSource};
 use crate::model::wire::dumps;
@@ -71,7 +71,7 @@ async fn id_token(settings: &Settings, http: &Transport, url: &str, secret: &str
     let authorization = format!("bearer {secret}");
     let headers = [("authorization", authorization.as_str()), ("accept", "application/json")];
     let ask = Ask { method: "GET", url, headers: &headers, body: &[] };
-    let answer = http.ask_repeatedly(&ask, Repetition::new(settings)?).await.sent;
+    let answer = http.send_with_retries(&ask, RetryPolicy::new(settings)?).await.sent;
     token_in(&answer.map_err(|failure| unreachable(url, &failure))?)
 }
 

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::super::error::{Error, OperationError};
-use super::super::transport::{Answer, Ask, Repetition, Transport, TransportError};
+use super::super::transport::{Answer, Ask, RetryPolicy, Transport, TransportError};
 use super::super::{ServiceError, wire};
 use super::cache::{self, Entry};
 use super::time;
@@ -199,7 +199,7 @@ struct Call<'a> {
 impl Call<'_> {
     /// Sends the request, again where that may help.
     async fn send(&self, settings: &Settings, transport: &Transport) -> Result<Value, Error> {
-        let repeated = transport.ask_repeatedly(&self.ask, Repetition::new(settings)?).await;
+        let repeated = transport.send_with_retries(&self.ask, RetryPolicy::new(settings)?).await;
         self.told(repeated.sent, repeated.exhausted)
     }
 

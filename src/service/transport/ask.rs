@@ -49,13 +49,13 @@ impl Answer {
 
 /// Limit of attempts, first wait between two, and time limits of each attempt.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::service) struct Repetition {
+pub(in crate::service) struct RetryPolicy {
     attempts: u32,
     backoff: Backoff,
     timeouts: Timeouts,
 }
 
-impl Repetition {
+impl RetryPolicy {
     pub(in crate::service) fn new(settings: &Settings) -> Result<Self, crate::settings::Error> {
         Ok(Self {
             attempts: settings.max_attempts()?,
@@ -67,7 +67,7 @@ impl Repetition {
 
 /// Result of a request that was sent until it was answered or there were no attempts left.
 #[derive(Debug)]
-pub(in crate::service) struct Repeated {
+pub(in crate::service) struct RetriedAnswer {
     pub(in crate::service) sent: Result<Answer, TransportError>,
     /// The number of repetitions, where no attempt was left.
     pub(in crate::service) exhausted: Option<u32>,
@@ -94,8 +94,12 @@ impl Transport {
     }
 
     /// Sends a request, again where that may help: after throttling, a failure of the server or of the connection.
-    pub(in crate::service) async fn ask_repeatedly(&self, ask: &Ask<'_>, repetition: Repetition) -> Repeated {
-        let Repetition { attempts, backoff, timeouts } = repetition;
+    pub(in crate::service) async fn send_with_retries(
+        &self,
+        ask: &Ask<'_>,
+        repetition: RetryPolicy,
+    ) -> RetriedAnswer {
+        let RetryPolicy { attempts, backoff, timeouts } = repetition;
         let mut made = 1;
         loop {
             let sent = self.ask(timeouts, ask).await;
@@ -104,7 +108,7 @@ impl Transport {
                 Err(failure) => !matches!(failure, TransportError::Tls(_) | TransportError::Other(_)),
             };
             if !may_help || made >= attempts {
-                return Repeated { sent, exhausted: (made >= attempts).then(|| made - 1) };
+                return RetriedAnswer { sent, exhausted: (made >= attempts).then(|| made - 1) };
             }
             tokio::time::sleep(backoff.wait(made)).await;
             made += 1;

@@ -42,7 +42,7 @@ impl ArchiveReader {
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, Error> {
         let path = path.into();
         let is_pipe = fs::metadata(&path).is_ok_and(|facts| platform::is_pipe(&facts));
-        // Opening a pipe waits for whoever writes to it.
+        // Opening a pipe waits for its writer.
         let file = if is_pipe { File::open(&path) } else { open_file(&path) };
         let file = file.map_err(Error::io("read", &path))?;
         Self::of_file(file, path)

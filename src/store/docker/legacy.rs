@@ -21,7 +21,7 @@ const MAX_LAYERS: usize = 512;
 const NOT_CONFIGURATION: [&str; 7] = ["id", "parent", "Size", "size", "parent_id", "layer_id", "throwaway"];
 
 /// An image as it was found.
-pub(super) struct Old {
+pub(super) struct LegacyImage {
     /// The configuration that was made for it.
     pub(super) configuration: Bytes,
     /// Its layers' paths, the lowest first.
@@ -31,14 +31,14 @@ pub(super) struct Old {
 }
 
 /// Everything that goes wrong here: which file, and how.
-pub(super) type Wrong<'a> = &'a dyn Fn(&str, &dyn std::fmt::Display) -> Error;
+pub(super) type FileError<'a> = &'a dyn Fn(&str, &dyn std::fmt::Display) -> Error;
 
 /// The images of an archive without `manifest.json`. `identify` answers the digest of a layer's file.
 pub(super) fn images(
     archive: &ArchiveReader,
-    wrong: Wrong<'_>,
+    wrong: FileError<'_>,
     identify: &dyn Fn(&str) -> Result<Digest, Error>,
-) -> Result<Vec<Old>, Error> {
+) -> Result<Vec<LegacyImage>, Error> {
     let bytes = files::small(archive, REPOSITORIES)?.ok_or_else(|| wrong(super::LIST, &"it is missing"))?;
     let repositories: IndexMap<String, IndexMap<String, String>> =
         serde_json::from_slice(&bytes).map_err(|error| wrong(REPOSITORIES, &error))?;
@@ -55,9 +55,9 @@ fn image(
     archive: &ArchiveReader,
     top: &str,
     names: Vec<String>,
-    wrong: Wrong<'_>,
+    wrong: FileError<'_>,
     identify: &dyn Fn(&str) -> Result<Digest, Error>,
-) -> Result<Old, Error> {
+) -> Result<LegacyImage, Error> {
     let mut chain: Vec<(String, Map<String, Value>)> = Vec::new();
     let mut seen = HashSet::new();
     let mut next = Some(top.to_owned());
@@ -81,7 +81,7 @@ fn image(
     configuration.insert("rootfs".to_owned(), json!({"type": "layers", "diff_ids": identities}));
     configuration.insert("history".to_owned(), Value::Array(history));
     let configuration = Value::Object(configuration).to_string().into();
-    Ok(Old { configuration, layers, names })
+    Ok(LegacyImage { configuration, layers, names })
 }
 
 /// A layer in the history of its image.

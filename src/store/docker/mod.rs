@@ -100,7 +100,7 @@ impl DockerReader {
         &mut self,
         archive: &ArchiveReader,
         list: &[u8],
-        wrong: legacy::Wrong<'_>,
+        wrong: legacy::FileError<'_>,
     ) -> Result<(), Error> {
         let entries: Vec<Entry> = serde_json::from_slice(list).map_err(|error| wrong(LIST, &error))?;
         for entry in entries {
@@ -120,7 +120,7 @@ impl DockerReader {
         archive: &ArchiveReader,
         (path, configuration): (&str, &[u8]),
         entry: &Entry,
-        wrong: legacy::Wrong<'_>,
+        wrong: legacy::FileError<'_>,
     ) -> Result<(), Error> {
         let config = Descriptor::new(
             media_type::OCI_CONFIGURATION,
@@ -204,7 +204,7 @@ fn kind(archive: &ArchiveReader, extent: (u64, u64), identity: Digest) -> io::Re
 }
 
 /// The digest of a layer's file as it lies there.
-fn identity(archive: &ArchiveReader, path: &str, wrong: legacy::Wrong<'_>) -> Result<Digest, Error> {
+fn identity(archive: &ArchiveReader, path: &str, wrong: legacy::FileError<'_>) -> Result<Digest, Error> {
     let extent = archive.extent(path).ok_or_else(|| wrong(path, &archive.absence(path)))?;
     hash(archive.file(), extent).map_err(|error| wrong(path, &error))
 }

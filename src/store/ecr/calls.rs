@@ -20,8 +20,8 @@ const ATTEMPTS: u32 = 6;
 
 /// Number of failures of all calls of a transfer before it is given up, however short each row of failures was: as
 /// many as the AWS retry modes allow, counted the same way.
-const PATIENCE: i64 = 500;
-const COST: i64 = 5;
+const FAILURE_BUDGET: i64 = 500;
+const FAILURE_COST: i64 = 5;
 
 /// A client, and the repository that every call is about.
 pub(super) struct Calls {
@@ -30,15 +30,15 @@ pub(super) struct Calls {
     answered: AtomicBool,
     backoff: Backoff,
     pace: Arc<Pace>,
-    /// Number of further failures before giving up: each takes [`COST`], and each answer gives one back.
-    patience: AtomicI64,
+    /// Number of further failures before giving up: each takes [`FAILURE_COST`], and each answer gives one back.
+    failure_budget: AtomicI64,
     pub(super) retries: RetryCounter,
 }
 
 impl Calls {
     pub(super) fn new(client: Client, repository: Repository, backoff: Backoff, pace: Arc<Pace>) -> Self {
-        let (answered, patience) = (AtomicBool::new(false), AtomicI64::new(PATIENCE));
-        Self { client, repository, answered, backoff, pace, patience, retries: RetryCounter::default() }
+        let (answered, failure_budget) = (AtomicBool::new(false), AtomicI64::new(FAILURE_BUDGET));
+        Self { client, repository, answered, backoff, pace, failure_budget, retries: RetryCounter::default() }
     }
 
     /// The name of the repository.
@@ -103,8 +103,8 @@ impl Calls {
 
     fn noted(&self, answer: Value) -> Value {
         self.answered.store(true, Ordering::Relaxed);
-        if self.patience.load(Ordering::Relaxed) < PATIENCE {
-            self.patience.fetch_add(1, Ordering::Relaxed);
+        if self.failure_budget.load(Ordering::Relaxed) < FAILURE_BUDGET {
+            self.failure_budget.fetch_add(1, Ordering::Relaxed);
         }
         answer
     }
@@ -116,7 +116,7 @@ impl Calls {
         if *failures >= ATTEMPTS || !self.passes(&error) {
             return Err(self.named(error));
         }
-        if self.patience.fetch_sub(COST, Ordering::Relaxed) < COST {
+        if self.failure_budget.fetch_sub(FAILURE_COST, Ordering::Relaxed) < FAILURE_COST {
             return Err(self.named(error));
         }
         self.retries.count(is_throttled);

@@ -16,7 +16,7 @@ use super::super::connections::{Connections, SendError};
 use super::super::download::{Failure, Origin, ReadyRequest};
 use super::super::files::{Extent, FileReader};
 use super::super::folder::open_file;
-use super::super::http::download_leads_astray;
+use super::super::http::download_refusal;
 use super::super::lanes::Lanes;
 use super::super::{Buffers, Reader, ranges};
 use super::calls::Calls;
@@ -78,8 +78,7 @@ impl Origin for Layers {
             let url =
                 self.fresh_url(blob, stale.is_some()).await.map_err(|error| Failure::Final(error.into()))?;
             // What is in this process may name what it likes of this machine.
-            let astray =
-                if self.files { None } else { download_leads_astray(self.connections.endpoint(), &url) };
+            let astray = if self.files { None } else { download_refusal(self.connections.endpoint(), &url) };
             if let Some(reason) = astray {
                 return Err(Failure::Final(failed(blob, reason)));
             }

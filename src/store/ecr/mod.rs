@@ -269,7 +269,7 @@ impl Store for Ecr {
     fn begin<'a>(&'a self, pending: &'a PendingBlob) -> BoxFuture<'a, ()> {
         Box::pin(async move {
             tokio::select! {
-                // What fails here fails again where the layer is whole, and is told there.
+                // An error here comes again when the layer is whole, and is reported then.
                 _ = upload::begin(self, pending) => {}
                 () = pending.stopped() => {}
             }

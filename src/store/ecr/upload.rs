@@ -60,7 +60,7 @@ pub(super) async fn upload(store: &Ecr, blob: &Descriptor, source: &Source) -> R
             Err(store::Error::Ecr(Error::Service(error)))
                 if error.code() == Some("UploadNotFoundException") && attempt < UPLOADS =>
             {
-                // Either it expired, or the answer to its completion was lost, or somebody else completed the same
+                // Either it expired, or the answer to its completion was lost, or another client completed the same
                 // layer meanwhile.
                 if store.missing(std::slice::from_ref(blob)).await?.is_empty() {
                     return Ok(Written::Present);

@@ -113,7 +113,7 @@ impl Folder {
     pub(crate) fn own_file(&self, name: &str, is_private: bool) -> io::Result<Option<File>> {
         let flags = OPEN | OFlags::RDWR | OFlags::NOFOLLOW;
         let mode = if is_private { PRIVATE } else { WIDE };
-        // Somebody else may create or remove it between our two attempts.
+        // Another process may create or remove it between our two attempts.
         for _ in 0..3 {
             match rustix::fs::openat(&self.handle, name, flags, Mode::empty()) {
                 Ok(handle) => {

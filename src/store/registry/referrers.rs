@@ -61,7 +61,7 @@ impl Remote {
         match self.get(&Name::Tag(subject.referrers_tag())).await {
             Ok(index) => match index.content() {
                 Content::Index(entries) => Ok(entries.clone()),
-                // Somebody calls an image so.
+                // An image has this tag.
                 Content::Image { .. } => Ok(Vec::new()),
             },
             Err(store::Error::NoImage { .. }) => Ok(Vec::new()),

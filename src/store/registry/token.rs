@@ -11,7 +11,7 @@ use reqwest::{Method, RequestBuilder, Response};
 use serde::Deserialize;
 use url::{Url, form_urlencoded};
 
-use super::super::http::{is_passing, realm_leads_astray};
+use super::super::http::{is_passing, realm_refusal};
 use super::Login;
 use super::challenge::{self, Challenge};
 use super::error::ResponseError;
@@ -145,7 +145,7 @@ impl Reads {
         let registry = self.url(Resource::Root)?;
         let unusable = |_| ResponseError::plain(format!("its realm {} is no URL", escape(realm)));
         let mut realm: Url = realm.parse().map_err(unusable)?;
-        if let Some(reason) = realm_leads_astray(&registry, &realm) {
+        if let Some(reason) = realm_refusal(&registry, &realm) {
             return Err(ResponseError::plain(reason));
         }
         let scope = match right {

@@ -5,7 +5,7 @@ use reqwest::header::{CONTENT_LENGTH, LOCATION, USER_AGENT};
 use reqwest::{Method, RequestBuilder, Response};
 use url::Url;
 
-use super::super::http::{is_same_registry, leads_astray};
+use super::super::http::{is_same_registry, url_refusal};
 use super::super::journal::{JournalEntry, UploadState};
 use super::super::stream::Parts;
 use super::super::{Source, Written};
@@ -124,7 +124,7 @@ impl Remote {
         authorization: &str,
     ) -> Result<RequestBuilder, ResponseError> {
         let own = self.reads.url(Resource::Root)?;
-        if let Some(reason) = leads_astray(&own, &url) {
+        if let Some(reason) = url_refusal(&own, &url) {
             return Err(ResponseError::plain(reason));
         }
         let trusted = is_same_registry(&own, &url);

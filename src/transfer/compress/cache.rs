@@ -49,7 +49,7 @@ impl CompressionCache {
         let Ok(text) = serde_json::to_vec(&layer) else { return };
         let Ok(folder) = Folder::create_private(&self.folder).map(Arc::new) else { return };
         folder.remove_older(MAX_AGE);
-        // Only its owner can read it, and whoever does finds all of it.
+        // Only its owner can read it, and always as a whole.
         if let Ok(temporary) = folder.temporary(true)
             && (&**temporary.file()).write_all(&text).is_ok()
         {

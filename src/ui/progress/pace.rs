@@ -114,7 +114,7 @@ mod tests {
             (&[10; 10][..], "100.0 MiB of 1000.0 MiB, 10.0 MiB/s, 1 min 30 s left"),
             // What was is forgotten.
             (&[&[90; 5][..], &[10; 10]].concat(), "550.0 MiB of 1000.0 MiB, 10.0 MiB/s, 45 s left"),
-            // Nobody knows yet.
+            // It is too early to tell.
             (&[10, 10], "20.0 MiB of 1000.0 MiB, 10.0 MiB/s"),
             (&[0, 0, 0, 0, 0], "0 B of 1000.0 MiB, 0 B/s"),
             // It jumps.

@@ -249,7 +249,7 @@ fn the_table_counts_what_was_done() {
         planned.stdout.lines().map(words).collect::<Vec<_>>(),
         ["REPOSITORY IMAGES DELETE KEEP FREES", "team/app 7 6 1 ≤ 42 B"]
     );
-    // Somebody tags four of the images between the plan and the deletion.
+    // Another client tags four of the images between the plan and the deletion.
     let is_tagged = AtomicUsize::new(0);
     stage.before_each_call(move |registry, operation, input, _| {
         let is_look = operation == "DescribeImages" && input["imageIds"].is_array();

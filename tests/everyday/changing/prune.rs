@@ -151,7 +151,7 @@ fn protection_beats_everything() {
     assert!(error.contains("to be filled in"), "{error}");
     let _ = stage.machine.fails(252, "prune team/app --tagged --protect-from missing.json --yes");
     stage.machine.ok("prune team/app --match pr-* --older-than 30d --keep-tag *-1 --yes");
-    // Nobody knows whether it is in use, so it stays.
+    // Its use is unknown, so it stays.
     let explained = stage.machine.ok("prune team/app --match pr-* --protect-in-use 30d --yes --explain");
     assert!(explained.contains("cannot be told whether it is in use"), "{explained}");
     assert_eq!(stage.writes(), writes);
@@ -291,7 +291,7 @@ fn pull_times_stay_with_a_warm_cache() {
     let before = times();
     stage.machine.ok("prune team/* --untagged --dry-run --explain");
     assert_eq!((times(), stage.service.count("BatchGetImage"), fetched), (before, fetched, 1));
-    // Our own fetch is nobody's use: the index still counts as unused, and is not spared for it.
+    // Our own fetch is no use: the index still counts as unused, and is not spared for it.
     let done = stage.machine.ok("prune team/app --match 1.0 --not-pulled-for 30d --yes --output json");
     assert_eq!(valid("prune", &done)["summary"]["deleted"], 4);
 }

@@ -174,7 +174,7 @@ fn meddle(registry: &Registry, random: &mut Random, others: &mut Others) {
 
 /// Checks that a deletion is permitted at the time of its call.
 fn check_call(registry: &Registry, input: &Value, world: &World, others: &mut Others, by_tag: bool) {
-    // Nobody can read what an archived index lists: the service refuses what it holds, and that is then spared.
+    // The children of an archived index are unreadable: the service refuses to delete them, and they are spared.
     let active = registry.call("DescribeImages", json!({"repositoryName": REPOSITORY})).unwrap();
     let active = active["imageDetails"].as_array().unwrap().iter();
     let there: BTreeSet<String> =

@@ -202,7 +202,7 @@ fn verdict(
             return Err(format!("{tag} was set to {digest} before the last look at it, and is lost"));
         }
     }
-    // Nobody touched those that were there from the start.
+    // The images that were there from the start were not touched.
     if let Some(tag) = before.iter().find(|tag| !there.values().flatten().any(|other| other == *tag)) {
         return Err(format!("{tag} is lost"));
     }

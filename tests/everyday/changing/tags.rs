@@ -84,7 +84,7 @@ fn what_is_in_the_way_is_found_before_anything_is_sent() {
     let _ = stage.machine.fails(5, &format!("tag team/app:next absent --expect {old}"));
     assert_eq!(stage.writes(), 0);
     stage.machine.ok(&format!("tag team/app:next 1.0 --expect {old}"));
-    // Without the right to ask for the mutability, the service says no, with the same exit code.
+    // Without the right to read the mutability, the service refuses, with the same exit code.
     let mutability = json!({"repositoryName": "team/app", "imageTagMutability": "IMMUTABLE"});
     stage.registry.call("PutImageTagMutability", mutability).unwrap();
     stage.registry.image("team/app", "third", Some("third"));
@@ -257,7 +257,7 @@ fn a_tag_that_is_removed_where_it_moved_to_is_told() {
         let digest = stage.registry.image("team/app", "old", Some(tag));
         stage.registry.age(&digest, 90);
     }
-    // Between the last look and the deletion, where nobody can help it.
+    // Between the last look and the deletion, which no client can prevent.
     stage.before_each_call(|registry, operation, _, _| {
         if operation == "BatchDeleteImage" {
             registry.image("team/app", "new", Some("pr-1"));

@@ -105,7 +105,7 @@ fn a_person_sees_what_it_is_about_and_yes_does_it() {
     let asked = ask(&stage, "untag team/app:a", b"yes\n");
     assert_eq!(asked.terminal, format!("team/app:a  {one}\nRemove 1 tag? [y/N] yes\n"));
     assert_eq!(stage.registry.tags("team/app"), ["b"]);
-    // The price of it is told before the question.
+    // The price is shown before the question.
     let asked = ask(&stage, "archive team/app:b", b"Y\n");
     let (before, _) = asked.terminal.split_once("Archive 1 image? [y/N] Y\n").unwrap();
     assert!(before.contains("paid for, for 90 days at least"), "{before}");

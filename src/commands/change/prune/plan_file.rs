@@ -128,7 +128,7 @@ async fn load(value: &Value, connection: &Arc<Connection>, cache: &ManifestCache
     let repository = Repository { connection: Arc::clone(connection), name: name.into() };
     let there = list(&repository, Images::Any).await?;
     check_registry(value, &repository, there.account())?;
-    let mut read = Read::default();
+    let mut read = PlanImages::default();
     for image in list_of(value, "going") {
         read.take(image)?;
     }
@@ -178,13 +178,13 @@ fn check_registry(value: &Value, repository: &Repository, account: Option<&str>)
 
 /// Images of a plan being read into a graph.
 #[derive(Default)]
-struct Read {
+struct PlanImages {
     graph: Graph,
     children: Vec<(Digest, Vec<Digest>)>,
     tags: Vec<(Digest, String)>,
 }
 
-impl Read {
+impl PlanImages {
     fn take(&mut self, image: &Value) -> anyhow::Result<()> {
         let detail = Detail::read(image).map_err(wrong)?;
         let digest = detail.image().digest();

@@ -33,7 +33,7 @@ pub(super) async fn in_use(
     });
     let mut answers = stream::iter(answers).buffer_unordered(CALLS);
     while let Some((position, answer)) = answers.next().await {
-        match answer.ok().and_then(|answer| Use::read(&answer)) {
+        match answer.ok().and_then(|answer| ImageUse::read(&answer)) {
             // Nothing runs an attestation or a signature by itself, and nothing scans them.
             None if is_run(graph, position) => drop(protected.insert(position, Protector::UnknownUse)),
             Some(found) if found.count > 0 || found.last >= Some(since) => {
@@ -75,12 +75,12 @@ fn is_run(graph: &Graph, position: usize) -> bool {
 
 /// Use of an image, as each of its findings says it.
 #[derive(Debug, Default)]
-struct Use {
+struct ImageUse {
     count: u64,
     last: Option<Time>,
 }
 
-impl Use {
+impl ImageUse {
     /// Reads the use from a finding; `None` if it has none.
     fn read(answer: &Value) -> Option<Self> {
         let findings = answer.pointer("/imageScanFindings/enhancedFindings").and_then(Value::as_array)?;

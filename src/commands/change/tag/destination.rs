@@ -11,7 +11,7 @@ use super::super::super::images::failures::has_code;
 use super::super::super::images::selection::Repository;
 use super::super::super::registry::explained;
 use super::super::super::runtime::Stop;
-use super::super::result::Done;
+use super::super::result::ItemResult;
 use super::Source;
 use crate::image::mutability::is_immutable;
 use crate::image::{Digest, Name, Tag};
@@ -46,8 +46,8 @@ enum Change {
 
 impl Change {
     /// Outcome where it was carried out.
-    fn done(self) -> Done {
-        Done::Yes(match self {
+    fn done(self) -> ItemResult {
+        ItemResult::Changed(match self {
             Self::Create => "created",
             Self::Move => "moved",
             Self::Unchanged => "unchanged",
@@ -139,7 +139,7 @@ impl Destination {
     }
 
     /// Sets the tags, and returns the results. A signal ends it before the next call, and breaks a copy off.
-    pub(super) async fn set(&self, source: &Source, tags: &[NewTag], stop: &Stop) -> Vec<Done> {
+    pub(super) async fn set(&self, source: &Source, tags: &[NewTag], stop: &Stop) -> Vec<ItemResult> {
         let is_copied = !self.is_same && tags.iter().any(NewTag::is_sent) && stop.signal().is_none();
         let copied = if is_copied { stop.or(self.copy(source, tags)).await } else { Ok(()) };
         let mut done = Vec::new();
@@ -147,14 +147,14 @@ impl Destination {
             done.push(if !tag.is_sent() {
                 tag.change.done()
             } else if self.is_same {
-                if stop.signal().is_some() { Done::NotReached } else { self.put(source, tag).await }
+                if stop.signal().is_some() { ItemResult::NotReached } else { self.put(source, tag).await }
             } else if !is_copied {
-                Done::NotReached
+                ItemResult::NotReached
             } else if let Err(error) = &copied {
                 self.broken_off(
                     source,
                     tag,
-                    if stop.signal().is_some() { Done::NotReached } else { Done::of(error) },
+                    if stop.signal().is_some() { ItemResult::NotReached } else { ItemResult::of(error) },
                 )
                 .await
             } else {
@@ -166,7 +166,7 @@ impl Destination {
 
     /// Outcome for a tag where a copy failed or was broken off: a copy sets the tags one by one, so that this one may
     /// name the image already.
-    async fn broken_off(&self, source: &Source, tag: &NewTag, otherwise: Done) -> Done {
+    async fn broken_off(&self, source: &Source, tag: &NewTag, otherwise: ItemResult) -> ItemResult {
         match self.names(&tag.tag).await {
             Ok(Some(names)) if names == source.digest => tag.change.done(),
             _ => otherwise,
@@ -174,8 +174,8 @@ impl Destination {
     }
 
     /// Sends the manifest as it came, with one tag.
-    async fn put(&self, source: &Source, tag: &NewTag) -> Done {
-        let failed = |reason: String| Done::of(&anyhow::anyhow!(reason));
+    async fn put(&self, source: &Source, tag: &NewTag) -> ItemResult {
+        let failed = |reason: String| ItemResult::of(&anyhow::anyhow!(reason));
         let Some(manifest) = &source.manifest else {
             let reference = &source.reference;
             return failed(format!(
@@ -193,9 +193,11 @@ impl Destination {
         });
         match self.repository.connection.call("PutImage", input).await {
             Ok(_) => tag.change.done(),
-            // Somebody set it to the same image in the meantime.
-            Err(error) if error.code() == Some("ImageAlreadyExistsException") => Done::Yes("unchanged"),
-            Err(error) => Done::of_error(&error),
+            // Another client set it to the same image in the meantime.
+            Err(error) if error.code() == Some("ImageAlreadyExistsException") => {
+                ItemResult::Changed("unchanged")
+            }
+            Err(error) => ItemResult::of_error(&error),
         }
     }
 

@@ -44,7 +44,7 @@ async fn measure_layer(store: &dyn Store, layer: &Descriptor) -> anyhow::Result<
     loop {
         let chunk = reader.read(Vec::new(), CHUNK).await.map_err(failed)?;
         hasher.update(&chunk);
-        // A decompressor that has failed takes no more; its error is told below.
+        // A decompressor that has failed takes no more bytes; its error is reported below.
         if chunk.is_empty() || sender.send(chunk).await.is_err() {
             break;
         }

@@ -63,7 +63,7 @@ impl Simulation {
     ) -> anyhow::Result<Self> {
         let mut graph = graph(repository, Images::Any).await?;
         let (mut fetched, mut unknown_indexes) = (0, 0);
-        // Without a policy nobody needs to know what indexes list.
+        // Without a policy the children of indexes do not matter.
         if policy.is_some() {
             let indexes = all_children(repository, &mut graph, cache).await?;
             (fetched, unknown_indexes) = (indexes.fetched, indexes.unknown.len());

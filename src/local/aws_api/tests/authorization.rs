@@ -55,7 +55,7 @@ fn another_account_needs_permission() {
         "because no resource-based policy allows the ecr:ListImages action",
     );
     assert_eq!(list(&store, STRANGER), denied);
-    // What is there and what is not look the same to it.
+    // Without permission, existing and missing repositories look the same.
     let none = ask_as(&store, STRANGER, "ListImages", json!({ "repositoryName": "none" })).unwrap_err();
     assert!(none.starts_with("AccessDeniedException: "), "{none}");
     set(&store, &json!({ "Effect": "Allow", "Principal": { "AWS": "444455556666" }, "Action": "ecr:List*" }));

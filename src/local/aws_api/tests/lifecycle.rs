@@ -242,7 +242,7 @@ fn referrers_outlive_their_subject_until_the_policy_is_carried_out() {
     };
     let signature = about(&subject, "a/signature");
     let note = about(&signature, "a/note");
-    // Its subject was never here, so nobody deleted it.
+    // Its subject was never pushed, so it was not deleted either.
     let early = about(&digest(b"nothing"), "a/early");
     let delete = || {
         let delete = json!({ "repositoryName": "team/app", "imageIds": [{ "imageTag": "1" }] });

@@ -236,7 +236,7 @@ fn heads_without_end_and_nonsense_are_refused() {
 fn more_connections_than_there_may_be_wait() {
     let server = server();
     let idle: Vec<TcpStream> = (0..8).map(|_| TcpStream::connect(server.address).unwrap()).collect();
-    // Those that say nothing are cut off, and whoever waited is answered.
+    // Silent connections are closed, and waiting ones are answered.
     works(&server);
     drop(idle);
 }
