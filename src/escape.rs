@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_terminal_obeys_is_shown_instead() {
+    fn control_characters_are_escaped() {
         for (text, shown) in [
             ("plain – text ✓ 日本", "plain – text ✓ 日本"),
             ("\u{1b}]0;x\u{7}", "\\u001b]0;x\\u0007"),

@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn what_python_refuses_is_refused() {
+    fn texts_that_python_refuses_are_refused() {
         for text in ["a=1", "[a]\nx=1\nx=2", "[a]\n[a]", "[a]\nword", "[a]\n=1", "\u{feff}[a]", "[]\n"] {
             assert_eq!(parse(text), Err(Malformed), "{text:?}");
         }

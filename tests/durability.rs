@@ -60,7 +60,7 @@ fn assert_held(server: &Serve, name: &str, numbers: &[usize]) {
 }
 
 #[test]
-fn what_was_acknowledged_survives_sigkill() {
+fn acknowledged_writes_survive_sigkill() {
     let mut machine = Machine::new();
     let server = Serve::start(&machine, &["--anonymous"]);
     client(&mut machine, &server);

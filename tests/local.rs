@@ -238,7 +238,7 @@ fn a_closed_pipe_is_no_error() {
 }
 
 #[test]
-fn without_a_region_or_credentials_it_says_what_to_do() {
+fn without_a_region_or_credentials_the_remedy_is_named() {
     let mut machine = Machine::new();
     assert_eq!(
         machine.fails(253, "describe-repositories"),

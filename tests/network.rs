@@ -46,7 +46,7 @@ fn layout(folder: &Path) {
 
 /// Every command, asked to say all that it does, says which URLs it asks and never the password in one.
 #[test]
-fn debug_speaks_for_every_command_and_no_password_of_a_url_is_shown() {
+fn debug_logs_every_command_without_passwords_of_urls() {
     for command in [
         "describe-repositories",
         "images app",
@@ -68,7 +68,7 @@ fn debug_speaks_for_every_command_and_no_password_of_a_url_is_shown() {
 }
 
 #[test]
-fn addresses_that_are_no_urls_are_told_without_their_passwords() {
+fn invalid_urls_are_reported_without_their_passwords() {
     let machine = machine();
     let plain = |line: &str| machine.fails(255, line);
     assert_eq!(

@@ -40,7 +40,7 @@ fn large_manifest(server: &Serve) -> String {
 }
 
 #[test]
-fn silent_clients_keep_nobody_from_pushing() {
+fn silent_clients_do_not_prevent_pushes() {
     let mut machine = Machine::new();
     let server = served(&mut machine, &["--anonymous"]);
     let target = "X-Amz-Target: AmazonEC2ContainerRegistry_V20150921.UploadLayerPart";
@@ -151,7 +151,7 @@ fn idle_connections_give_way() {
 }
 
 #[test]
-fn nobody_who_does_not_sign_has_a_body_read() {
+fn bodies_of_unsigned_requests_are_not_read() {
     let machine = Machine::new();
     machine.write("keys", "[a]\naws_access_key_id = AKIA\naws_secret_access_key = s\n");
     let server = Serve::start(&machine, &["--credentials", "keys"]);

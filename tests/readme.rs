@@ -81,7 +81,7 @@ fn the_second_command_runs_the_tests() {
 
 /// Paths in backticks on the pages for contributors: what was moved or renamed would send a newcomer astray.
 #[test]
-fn the_pages_for_contributors_name_only_what_is_there() {
+fn the_pages_for_contributors_name_existing_files() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let pages = [include_str!("../docs/architecture.md"), include_str!("../CONTRIBUTING.md")];
     let folders = ["src/", "tests/", "docs/", "benches/", "fuzz/"];

@@ -468,7 +468,7 @@ fn a_client_is_who_its_token_says() {
 }
 
 #[test]
-fn what_is_not_of_the_api_is_refused() {
+fn paths_beside_the_api_are_refused() {
     let mut machine = Machine::new();
     let server = open(&mut machine, &[]);
     let status = |request: &str| server.send(request, &[], b"").status;

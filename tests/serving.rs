@@ -369,7 +369,7 @@ fn nothing_is_open_to_others_whatever_the_umask() {
 }
 
 #[test]
-fn secrets_that_others_can_read_are_told() {
+fn secrets_that_others_can_read_are_warned_of() {
     let machine = Machine::new();
     machine.write("keys", "[a]\naws_access_key_id = AKIA\naws_secret_access_key = s\n");
     let script = format!(

@@ -131,7 +131,7 @@ fn age(machine: &Machine) {
 }
 
 #[test]
-fn a_pull_fetches_what_is_missing_and_keeps_it() {
+fn a_pull_fetches_and_keeps_missing_content() {
     let upstream = Upstream::start();
     let image = upstream.image("team/app", "1", "{}");
     let other = upstream.image("team/app", "other", r#"{"other":1}"#);
@@ -198,7 +198,7 @@ fn the_api_fetches_too() {
 }
 
 #[test]
-fn what_is_about_an_image_comes_from_upstream_too() {
+fn referrers_come_from_upstream_too() {
     let upstream = Upstream::start();
     let image = upstream.image("app", "1", "{}");
     let (machine, server) = caching(&upstream);
@@ -296,7 +296,7 @@ fn a_tag_is_looked_up_again_after_a_day() {
 }
 
 #[test]
-fn what_upstream_refuses_or_spoils_is_told() {
+fn refusals_and_damage_of_upstream_are_reported() {
     let upstream = Upstream::start();
     let _ = upstream.image("app", "1", "{}");
     let (machine, server) = caching(&upstream);

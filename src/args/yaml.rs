@@ -342,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_never_end_is_refused() {
+    fn exponential_aliases_are_refused() {
         // Each line says more of the line before it.
         let lines = |count, first: &str, line: fn(usize) -> String| {
             let further = (1..count).map(|level| format!("a{level}: &a{level} {}\n", line(level - 1)));
@@ -363,7 +363,7 @@ mod tests {
 
     /// Found by the fuzz target `yaml`.
     #[test]
-    fn what_the_scanner_cannot_take_is_refused() {
+    fn texts_that_the_scanner_cannot_take_are_refused() {
         assert_eq!(parse(b"{0Q,!,0@"), Err(Error::Invalid));
         assert_eq!(parse(b"a: b"), Ok(serde_json::json!({"a": "b"})));
     }

@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_can_be_a_file_of_logins_is_read() {
+    fn only_small_regular_text_files_are_read() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         assert_eq!(read(&path("none")).unwrap(), None);
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn links_are_followed_and_those_that_lead_nowhere_are_told() {
+    fn links_are_followed_and_dangling_ones_reported() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         std::fs::write(path("real"), "{}").unwrap();

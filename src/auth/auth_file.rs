@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn what_somebody_else_writes_meanwhile_is_not_lost() {
+    fn concurrent_writes_of_others_are_not_lost() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("config.json");
         std::fs::write(&path, "{}").unwrap();

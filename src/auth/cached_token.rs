@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_can_be_read_and_nothing_else() {
+    fn cached_tokens_round_trip_and_damaged_ones_are_ignored() {
         let mut entry = entry();
         assert!(entry.remember("a.example"));
         assert!(!entry.remember("a.example"));

@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn strangers_are_not_found() {
+    fn other_registries_are_not_found() {
         for input in ["docker.io", "https://index.docker.io/v1/\n", "\u{fffd}", &"x".repeat(70_000)] {
             assert_eq!(spoken(&[], "get", input), said("credentials not found in native keychain\n", 1));
         }
@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cached_is_found_listed_and_erased_however_the_url_is_written() {
+    fn cached_logins_are_found_listed_and_erased_however_the_url_is_written() {
         let folder = tempfile::tempdir().unwrap();
         let settings = settings(folder.path(), &[("AWS_ACCESS_KEY_ID", "A")]);
         let act = |action: &str, input: &str| {
@@ -355,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_login_conf_is_said_and_does_not_disturb_strangers() {
+    fn a_damaged_login_conf_is_reported_only_for_hosts_of_ecr() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("login.conf");
         std::fs::write(&file, "nonsense").unwrap();

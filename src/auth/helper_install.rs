@@ -160,7 +160,7 @@ mod tests {
     const TEXT: &str = "{\n\t\"auths\": {\n\t\t\"https://a.example\": {\n\t\t\t\"auth\": \"x\"\n\t\t},\n\t\t\"docker.io\": {}\n\t},\n\t\"credHelpers\": {\n\t\t\"b.example\": \"pass\",\n\t\t\"c.example\": \"other\"\n\t},\n\t\"keep\": [1, 2]\n}\n";
 
     #[test]
-    fn what_is_installed_can_be_taken_back() {
+    fn an_installation_can_be_undone() {
         let folder = tempfile::tempdir().unwrap();
         let variables = [("HOME", folder.path().to_str().unwrap())];
         let settings = Settings::with_environment(Globals::default(), Environment::given(variables));

@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_edited_is_refused() {
+    fn texts_that_cannot_be_edited_are_refused() {
         assert_eq!(JsonText::read("{\n x}").unwrap_err().to_string(), "it is not JSON (line 2, column 2)");
         assert_eq!(JsonText::read("[]").unwrap_err().to_string(), "it is not a JSON object");
         let mut json = JsonText::read(r#"{"auths":[]}"#).unwrap();

@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn every_version_is_answered_in_kind() {
+    fn each_api_version_is_answered_in_its_own_form() {
         let folder = tempfile::tempdir().unwrap();
         let settings = settings(folder.path());
         let target = Rules::default().target(&Address::parse(HERE).unwrap()).unwrap();
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn the_gallery_and_strangers_get_no_credentials_and_no_failure() {
+    fn the_public_gallery_and_other_registries_get_no_credentials_and_no_failure() {
         let folder = tempfile::tempdir().unwrap();
         for image in ["public.ecr.aws/docker/library/alpine", "docker.io/library/alpine"] {
             let (response, stderr, code) = answered(&settings(folder.path()), &request("v1", image));
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_request_is_named_without_quoting_it() {
+    fn malformed_requests_are_reported_without_quoting_them() {
         let folder = tempfile::tempdir().unwrap();
         let settings = settings(folder.path());
         let said = |input: &str| answered(&settings, input).1;

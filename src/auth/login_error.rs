@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_one_line_whatever_the_service_says() {
+    fn messages_are_one_line_whatever_the_service_says() {
         let failure = LoginError::Refused { code: "X".into(), message: "a\n  b".into(), hint: "" };
         assert_eq!(failure.line(), "ECR refused the login (X): a b");
     }

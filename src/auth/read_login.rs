@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens_are_told_from_passwords() {
+    fn tokens_and_passwords_are_distinguished() {
         let file = JsonText::read(
             r#"{"auths":{"a":{"auth":"bWU6c2VjcmV0","identitytoken":"id"},"b":{"registrytoken":"reg"},
             "c":{"auth":"PHRva2VuPjppZA=="},"d":{"identitytoken":""},"e":[],"f":{"auth":"no base64"}}}"#,

@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_tables_know_is_completed() {
+    fn words_are_completed_from_the_tables() {
         for (line, expected) in [
             ("describe-image-s", &["describe-image-scan-findings", "describe-image-signing-status"][..]),
             (

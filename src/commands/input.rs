@@ -49,7 +49,7 @@ mod tests {
     use super::read;
 
     #[test]
-    fn what_is_larger_is_refused_and_not_cut() {
+    fn larger_input_is_refused_and_not_truncated() {
         const MAX: usize = 1 << 20;
         let bytes = vec![b'x'; MAX + 1];
         assert_eq!(read(&bytes[..MAX], MAX as u64).unwrap().len(), MAX);

@@ -317,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_or_a_scheme_says_what_a_name_is_and_its_ending_nothing() {
+    fn a_host_or_a_scheme_decides_the_kind_of_a_name_and_its_ending_does_not() {
         const PATH: [&str; 3] = ["path"; 3];
         const REPOSITORY: [&str; 3] = ["repository"; 3];
         const BARE: [&str; 3] = ["path", "repository", "repository"];
@@ -359,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn what_exists_is_a_path_where_one_may_be_meant() {
+    fn an_existing_path_wins_where_a_path_is_possible() {
         // Tests share one working folder, which has this file.
         assert_eq!(kinds("Cargo.toml"), ["path", "nothing", "path"]);
     }

@@ -54,7 +54,7 @@ fn errors_read_as_in_the_aws_cli() {
 
 /// Recorded from AWS CLI 2.38.1.
 #[test]
-fn what_the_service_says_reads_as_in_the_aws_cli() {
+fn service_errors_read_as_in_the_aws_cli() {
     let region = Error::from(service::Error::NoRegion);
     let region_text =
         "You must specify a region. You can also configure your region by running \"aws configure\".";

@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_sets_and_variables_are_those_of_iam() {
+    fn unknown_values_sets_and_variables_are_iam_s() {
         assert_held(&[
             // What is not known.
             (json!({ "StringEquals": { "aws:PrincipalOrgID": "o-1" } }), false),
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_condition_is_told() {
+    fn invalid_conditions_are_reported() {
         for (condition, words) in [
             (json!("x"), "Condition is not an object of objects"),
             (json!({ "StringEquals": 1 }), "Condition is not an object of objects"),

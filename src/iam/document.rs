@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_a_policy_is_told() {
+    fn errors_of_a_policy_are_reported() {
         let whole = |text: &str| validate(text, PolicyKind::Repository, "ecr").err().unwrap_or_default();
         assert_eq!(whole("{"), "not JSON: EOF while parsing an object at line 1 column 1");
         assert_eq!(whole("{}"), "it has no Statement");

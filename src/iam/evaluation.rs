@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_statement_is_about_what_it_names() {
+    fn a_statement_applies_to_the_resources_it_names() {
         let allows = |change: &Value| {
             let mut statement = json!({ "Effect": "Allow", "Principal": "*", "Action": "*" });
             for (name, value) in change.as_object().unwrap() {

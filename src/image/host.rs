@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_only_looks_like_ecr_is_a_stranger() {
+    fn hosts_that_only_look_like_ecr_are_other_registries() {
         for text in [
             "",
             "docker.io",

@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_index_lists_besides_manifests_is_blobs() {
+    fn children_of_an_index_that_are_no_manifests_are_blobs() {
         // As buildkit exports a cache: layers, and what describes them.
         let layer = descriptor("application/vnd.oci.image.layer.v1.tar+gzip", b"layer");
         let cache = descriptor("application/vnd.buildkit.cacheconfig.v0", b"cache");
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn a_manifest_says_what_it_is_about() {
+    fn a_manifest_names_its_subject() {
         let subject = descriptor(media_type::OCI_MANIFEST, b"a");
         let config = descriptor("application/vnd.oci.empty.v1+json", b"{}");
         let text = |more: Value| {

@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_reference_says_why() {
+    fn invalid_references_have_reasons() {
         let reason = |text: &str| match text.parse::<Reference>().unwrap_err() {
             Error::Reference { reason, .. } => reason,
             error => error.to_string(),

@@ -79,7 +79,7 @@ fn files_that_are_no_policy_have_a_line_and_a_column() {
 }
 
 #[test]
-fn schema_errors_are_told_where_they_stand() {
+fn schema_errors_have_positions() {
     let text = r#"{
   "rules": [
     {
@@ -102,7 +102,7 @@ fn schema_errors_are_told_where_they_stand() {
 }
 
 #[test]
-fn rules_that_do_not_go_together_are_all_told() {
+fn all_conflicts_of_rules_are_reported() {
     let any = rule(1, &format!(r#""tagStatus":"any",{COUNT}"#));
     let untagged = rule(2, &format!(r#""tagStatus":"untagged",{COUNT}"#));
     let again = rule(2, &format!(r#""tagStatus":"untagged",{COUNT}"#));
@@ -119,7 +119,7 @@ fn rules_that_do_not_go_together_are_all_told() {
 }
 
 #[test]
-fn what_nobody_can_have_meant_is_a_warning() {
+fn likely_mistakes_are_warnings() {
     let tagged = |priority, list: &str| rule(priority, &format!(r#""tagStatus":"tagged",{list},{COUNT}"#));
     let two = tagged(1, r#""tagPrefixList":["a","b"]"#);
     assert_eq!(codes(&[&two]), ["2 lists-mean-and"]);

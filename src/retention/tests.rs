@@ -156,7 +156,7 @@ fn an_index_goes_with_all_that_hangs_on_it_and_nothing_else() {
 }
 
 #[test]
-fn what_has_to_stay_keeps_what_lists_it_and_what_it_is_about() {
+fn protected_images_keep_their_indexes_and_subjects() {
     let repository = || {
         sample().image("amd", &[], 90).index("old", &["1"], 90, &["amd"]).image(
             "signature",
@@ -218,7 +218,7 @@ fn orphans_are_chosen_as_such_alone() {
 }
 
 #[test]
-fn what_is_not_known_stays() {
+fn images_of_unknown_use_stay() {
     // The children of an archived index, an image without a push time, one on its way back, one that is just pushed.
     let repository = sample()
         .index("archived", &["1"], 90, &["?"])
@@ -281,7 +281,7 @@ fn by_tag_an_image_goes_with_its_last_tag() {
 }
 
 #[test]
-fn what_is_named_goes_with_what_is_its_own() {
+fn named_images_go_with_their_children_and_companions() {
     let repository = sample()
         .image("amd", &[], 0)
         .image("shared", &[], 0)
@@ -299,7 +299,7 @@ fn what_is_named_goes_with_what_is_its_own() {
 }
 
 #[test]
-fn indexes_go_before_their_children_and_subjects_before_what_is_about_them() {
+fn indexes_go_before_their_children_and_subjects_before_their_referrers() {
     // P lists S; X is about S, and lists it.
     let repository = sample()
         .image("s", &[], 90)
@@ -313,7 +313,7 @@ fn indexes_go_before_their_children_and_subjects_before_what_is_about_them() {
 
 /// Reproduces the faults of other tools: docs/everyday.md, "What went wrong elsewhere".
 #[test]
-fn what_went_wrong_elsewhere() {
+fn faults_of_other_tools_do_not_occur() {
     // acr-cli#131, #188: children of tagged indexes, docker's and OCI's.
     let repository = sample()
         .image("a", &[], 90)

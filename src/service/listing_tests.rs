@@ -159,7 +159,7 @@ fn a_token_that_comes_twice_ends_it() {
 }
 
 #[test]
-fn a_starting_token_that_is_none_is_told() {
+fn an_invalid_starting_token_is_reported() {
     let options = PageOptions { starting_token: Some("a___b___1".into()), ..PageOptions::default() };
     assert_eq!(of_repositories(options), ("Bad starting token: a___b___1".to_owned(), vec![]));
 }

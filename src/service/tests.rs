@@ -108,7 +108,7 @@ fn a_blob_is_written_last_and_in_base64() {
 }
 
 #[test]
-fn a_refusal_is_told_in_the_words_of_aws_cli() {
+fn a_refusal_has_the_message_of_the_aws_cli() {
     let prefix = "An error occurred (";
     let cases: [(Reply, &str); 9] = [
         (
@@ -145,7 +145,7 @@ fn a_refusal_is_told_in_the_words_of_aws_cli() {
 }
 
 #[test]
-fn what_may_pass_is_tried_three_times() {
+fn temporary_failures_are_tried_three_times() {
     let limit = Reply::Body(400, r#"{"__type":"LimitExceededException","message":"limit"}"#);
     let words = "An error occurred (LimitExceededException) when calling the DescribeRepositories operation \
                  (reached max retries: 2): limit";
@@ -156,7 +156,7 @@ fn what_may_pass_is_tried_three_times() {
 }
 
 #[test]
-fn the_limit_of_attempts_is_told_whatever_the_error() {
+fn the_limit_of_attempts_is_reported_whatever_the_error() {
     let reply = Reply::Body(400, r#"{"__type":"Some","message":"no"}"#);
     let words = "An error occurred (Some) when calling the DescribeRepositories operation (reached max retries: 0): no";
     assert_eq!(refused([reply], &[("AWS_MAX_ATTEMPTS", "1")]), (words.to_owned(), 1));
@@ -178,7 +178,7 @@ fn a_repetition_can_succeed() {
 }
 
 #[test]
-fn a_lost_connection_is_told() {
+fn a_lost_connection_is_reported() {
     let words =
         "Connection was closed before we received a valid response from endpoint URL: \"http://ADDRESS/\".";
     assert_eq!(refused([Reply::HangUp], &[]), (words.to_owned(), 3));
@@ -194,7 +194,7 @@ fn an_answer_beyond_the_limit_is_not_asked_for_again() {
 }
 
 #[test]
-fn an_answer_of_too_many_values_is_told() {
+fn an_answer_of_too_many_values_is_reported() {
     let many: &'static str = format!(r#"{{"repositories":[{}{{}}]}}"#, "{},".repeat(400_000)).leak();
     let words = "The answer has more than 400000 values.".to_owned();
     assert_eq!(refused([Reply::Body(200, many)], &[]), (words, 1));
@@ -211,7 +211,7 @@ fn an_answer_of_too_many_values_is_told() {
 
 /// Botocore's standard retry mode (`TransientRetryableChecker`): what the service does not do, it will not do later.
 #[test]
-fn only_what_can_change_is_asked_of_the_service_again() {
+fn only_temporary_refusals_are_retried() {
     for (status, requests) in [
         (400, 1),
         (401, 1),
@@ -240,7 +240,7 @@ fn transport_error(globals: Globals, variables: &[(&str, &str)]) -> String {
 }
 
 #[test]
-fn an_endpoint_that_nobody_answers_is_told() {
+fn an_unreachable_endpoint_is_reported() {
     let at = |url: &str| Globals { endpoint_url: Some(url.to_owned()), ..Globals::default() };
     assert_eq!(
         transport_error(at("HTTP://127.0.0.1:1"), &[]),
@@ -272,7 +272,7 @@ fn an_endpoint_that_nobody_answers_is_told() {
 }
 
 #[test]
-fn a_silent_server_is_told() {
+fn a_silent_server_is_reported() {
     let server = test_server::start([Reply::Silence]);
     let globals = Globals { endpoint_url: Some(server.url()), read_timeout: Some(1), ..Globals::default() };
     let words = transport_error(globals, &[]).replace(&server.address, "ADDRESS");
@@ -294,7 +294,7 @@ fn a_forward_proxy_gets_the_whole_url() {
 }
 
 #[test]
-fn the_first_thing_wrong_is_told_first() {
+fn the_first_error_is_reported_first() {
     let words = |variables: &[(&str, &str)], input: Value| {
         let globals = Globals::default();
         let settings = with_globals(globals, variables);

@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_name_makes_no_path() {
+    fn invalid_names_make_no_paths() {
         for (text, path, name) in
             [("a:-x", "a", "-x"), ("a:App:1", "a", "App:1"), ("a:", "a", ""), ("a:b c", "a", "b c")]
         {

@@ -129,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_killed_process_left_is_removed_and_nothing_else() {
+    fn files_of_a_killed_process_are_removed_and_no_others() {
         let path = tempfile::tempdir().unwrap();
         let folder = Arc::new(Folder::open(path.path()).unwrap());
         let (left, mine) =

@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_page_is_one_processs_at_a_time_and_survives_it() {
+    fn a_journal_entry_belongs_to_one_process_at_a_time_and_outlives_it() {
         let folder = tempfile::tempdir().unwrap();
         let journal = Journal::new(folder.path().join("new/uploads"), "here".to_owned());
         let digest = Digest::of(b"layer");

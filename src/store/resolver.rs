@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_the_user_named_may_be_anywhere() {
+    async fn the_host_that_the_user_named_may_be_anywhere() {
         let named =
             |home: &str| KnownHosts { home: home.parse().ok(), proxies: vec!["proxy.example".to_owned()] };
         let link = || addresses(&["169.254.1.1"]);

@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_or_foreign_is_said() {
+    fn incomplete_and_unsupported_locations_are_reported() {
         for (text, reason) in [
             ("oci:", "'oci:' names no path"),
             ("oci::1", "'oci::1' names no path"),

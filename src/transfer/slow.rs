@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_slow_is_named() {
+    fn the_cause_of_a_slow_transfer_is_named() {
         let seen = |moved, throttled, failed| Seen {
             moved,
             retries: Retries { throttled, failed },

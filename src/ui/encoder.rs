@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_fits_is_encoded_and_what_does_not_is_named() {
+    fn text_is_encoded_and_characters_that_do_not_fit_are_named() {
         let encode = |text: &str, encoding| {
             encoded(text.as_bytes(), encoding).map(Cow::into_owned).map_err(|error| error.0)
         };

@@ -161,7 +161,7 @@ fn many_logins_at_once_lose_none() {
 }
 
 #[test]
-fn what_cannot_be_done_is_said_with_the_way_out() {
+fn errors_name_the_remedy() {
     let (_server, machine) = started();
     let text = machine.fails(252, "login docker.io");
     assert!(

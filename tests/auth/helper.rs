@@ -73,7 +73,7 @@ fn the_helper_is_a_link_a_copy_or_a_verb() {
 }
 
 #[test]
-fn strangers_cost_nothing_and_the_gallery_is_open() {
+fn other_registries_make_no_call_and_the_gallery_is_open() {
     let (server, mut machine) = started();
     for stranger in ["docker.io", "https://index.docker.io/v1/", &format!("{HERE}.evil.example"), "ghcr.io/x"]
     {
@@ -314,7 +314,7 @@ fn the_form_of_the_host_chooses_the_endpoint() {
 }
 
 #[test]
-fn what_is_no_ecr_is_said_to_be_none() {
+fn answers_of_other_servers_are_reported() {
     let (server, machine) = started();
     server.behaves(Manner::Babbles);
     let text = format!(

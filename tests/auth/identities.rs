@@ -26,7 +26,7 @@ fn roles(server: &Server) -> usize {
 }
 
 #[test]
-fn an_assumed_role_is_cached_and_a_hit_asks_nobody() {
+fn an_assumed_role_is_cached_and_a_hit_makes_no_call() {
     let server = Server::start(Manner::Gives);
     let mut machine = with_profiles(&server);
     machine.set("AWS_PROFILE", "role");
@@ -69,7 +69,7 @@ fn a_credential_process_is_not_run_on_a_hit() {
 }
 
 #[test]
-fn rules_choose_profile_role_alias_and_nobody() {
+fn rules_choose_profile_role_alias_and_anonymous() {
     let server = Server::start(Manner::Gives);
     let machine = with_profiles(&server);
     let rules = "\
@@ -126,7 +126,7 @@ anonymous = true
 }
 
 #[test]
-fn a_rule_that_makes_no_sense_is_told_with_its_line() {
+fn an_invalid_rule_is_reported_with_its_line() {
     let (_server, machine) = started();
     let file = machine.write("home/.config/ecr/login.conf", "[a]\nmatch_host = *\nprofle = x\n");
     let said = machine.fails(253, "login --check");

@@ -139,7 +139,7 @@ fn every_format_says_the_same() {
 }
 
 #[test]
-fn what_cannot_be_examined_is_wrong_usage() {
+fn references_that_cannot_be_examined_are_usage_errors() {
     let mut machine = machine();
     for arguments in [
         &["doctor", "docker.io/library/busybox"][..],

@@ -52,7 +52,7 @@ fn both_ways_to_name_a_public_repository() {
 }
 
 #[test]
-fn what_is_not_of_ones_own_public_registry_is_refused() {
+fn other_public_registries_are_refused() {
     let (machine, _server, alias) = gallery();
     assert_eq!(
         machine.fails(252, "images public.ecr.aws/nginx/nginx"),

@@ -264,7 +264,7 @@ fn scans_are_started_and_waited_for() {
 }
 
 #[test]
-fn what_cannot_be_started_cannot_be_told() {
+fn a_scan_that_cannot_be_started_is_unknown() {
     let refused = |start: Refusal, kind: &'static str| {
         let whole = registry();
         Service::start(move |operation, input, _| match operation {
@@ -293,7 +293,7 @@ fn what_cannot_be_started_cannot_be_told() {
 
 /// A missing right for Amazon Inspector: ecr-scan-image#19.
 #[test]
-fn a_missing_right_is_told_with_the_action() {
+fn a_missing_right_is_reported_with_the_action() {
     let whole = registry();
     let service = Service::start(move |operation, input, _| match operation {
         "GetRegistryScanningConfiguration" => Err((400, "AccessDeniedException", "no".to_owned())),
@@ -364,7 +364,7 @@ fn a_fresh_scan_has_to_settle() {
 }
 
 #[test]
-fn what_is_ignored_does_not_fail() {
+fn ignored_findings_do_not_fail() {
     let service = service(
         "ENHANCED",
         &[(
@@ -489,7 +489,7 @@ fn a_platform_with_the_tag_of_a_signature_is_read() {
 
 /// Enhanced scans of another account refuse to be started, and their findings to be read.
 #[test]
-fn an_enhanced_scan_of_another_account_cannot_be_told() {
+fn an_enhanced_scan_of_another_account_is_unknown() {
     let registry = registry();
     let service = Service::start(move |operation, input, _| match operation {
         "GetRegistryScanningConfiguration" => Ok(

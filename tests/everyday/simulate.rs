@@ -68,7 +68,7 @@ fn every_format() {
 
 /// An image that runs somewhere would expire: told by tag or digest, whatever the file is.
 #[test]
-fn what_somebody_refers_to_is_warned_of() {
+fn expiring_referenced_images_are_warned_of() {
     let service = service();
     let machine = machine(&service);
     let host = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
@@ -153,7 +153,7 @@ fn limits_and_wrong_use() {
 
 /// Cases of reports about lifecycle policies: each is a warning before it is a loss.
 #[test]
-fn what_people_lost_images_by_is_told() {
+fn policies_that_lost_people_images_are_warned_of() {
     let now = jiff::Timestamp::now().as_second();
     let day = 24 * 60 * 60;
     let signature = format!("sha256-{}.sig", &digest(b"a")[7..]);

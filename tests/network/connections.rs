@@ -128,7 +128,7 @@ fn for_every_kind(check: impl Fn(Kind) + Sync) {
 }
 
 #[test]
-fn the_store_is_read_itself_beside_a_server_whose_certificate_nobody_trusts() {
+fn the_store_is_read_directly_beside_a_server_with_an_untrusted_certificate() {
     let machine = machine();
     let _server = secured(&machine, "server");
     machine.ok("--local pull app:1 out");
@@ -198,7 +198,7 @@ fn proxies_and_their_exceptions_are_the_same_for_every_connection() {
 }
 
 #[test]
-fn every_connection_waits_as_long_as_it_is_told() {
+fn every_connection_heeds_the_timeouts() {
     for_every_kind(|kind| {
         let (silent, unreachable) = (Peer::silent(), Unreachable::new());
         for (address, option, ours, of_aws) in [
@@ -226,7 +226,7 @@ fn every_connection_waits_as_long_as_it_is_told() {
 }
 
 #[test]
-fn an_engine_is_waited_for_as_told_and_spoken_of() {
+fn an_engine_heeds_the_timeouts_and_is_logged() {
     let (silent, unreachable) = (Peer::silent(), Unreachable::new());
     let mut machine = super::machine();
     super::layout(&machine.path().join("layout"));
@@ -253,7 +253,7 @@ fn an_engine_is_waited_for_as_told_and_spoken_of() {
 
 /// TLS if the server speaks it, else none, as docker, crane and skopeo do.
 #[test]
-fn a_registry_of_this_machine_is_asked_with_tls_where_it_speaks_it() {
+fn a_local_registry_with_tls_is_asked_with_tls() {
     let (one, other) = (machine(), machine());
     let secured = secured(&one, "server");
     let plain = {

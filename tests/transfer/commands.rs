@@ -97,7 +97,7 @@ fn the_sample_image_goes_up_and_comes_back() {
 }
 
 #[test]
-fn what_is_wrong_is_said_in_one_sentence() {
+fn errors_are_one_sentence() {
     let machine = Machine::new();
     machine.ok(&format!("--local push {SAMPLE} hello:1.0 --create"));
     let fails = |code: i32, line: &str| {
@@ -150,7 +150,7 @@ pub(super) fn refused(machine: &Machine, code: i32, line: &str) -> String {
 }
 
 #[test]
-fn a_tag_that_cannot_move_is_said_before_anything_is_sent() {
+fn an_immutable_tag_is_reported_before_anything_is_sent() {
     let machine = Machine::new();
     machine.ok("--local create-repository --repository-name app --image-tag-mutability IMMUTABLE");
     machine.ok(&format!("--local push {SAMPLE} app:1.0"));
@@ -376,7 +376,7 @@ fn a_file_is_checked_whole_before_anything_is_created() {
 }
 
 #[test]
-fn what_was_done_is_said_where_a_later_step_fails() {
+fn finished_steps_are_reported_when_a_later_one_fails() {
     let mut machine = Machine::new();
     let server = Serve::start(&machine, &["--fault", "PutLifecyclePolicy,error=500"]);
     remote(&mut machine, &server);

@@ -160,7 +160,7 @@ async fn dockers_manifest_becomes_one_of_oci_for_zstd_and_its_index_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_not_what_it_should_be_does_not_arrive() {
+async fn mismatching_layers_are_not_stored() {
     let (one, two) = (words(1), words(2));
     let fails = async |layers: &[(&str, Vec<u8>, &[u8])]| {
         let (store, _) = store_of(layers, false).await;

@@ -88,7 +88,7 @@ async fn a_registry_that_has_the_layer_already_is_not_left_with_half_of_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_breaks_off_goes_on_and_what_is_refused_begins_again() {
+async fn interrupted_uploads_resume_and_refused_ones_restart() {
     let (digest, size) = packed().await;
     let source = image_of(SIZE, None).await;
     let registry = Registry::start();
@@ -108,7 +108,7 @@ async fn what_breaks_off_goes_on_and_what_is_refused_begins_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_registry_has_is_not_sent_again_by_the_next_run() {
+async fn the_next_run_does_not_send_present_bytes_again() {
     let (digest, size) = packed().await;
     let folder = tempfile::tempdir().unwrap();
     let registry = Registry::start();
@@ -207,7 +207,7 @@ async fn a_part_that_fails_early_is_sent_when_the_layer_is_whole() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_became_of_a_layer_is_remembered_and_the_destination_asked() {
+async fn a_compressed_layer_is_cached_and_looked_for_at_the_destination() {
     let folder = tempfile::tempdir().unwrap();
     let plain = noise(100_000, 1);
     let (memory, _) = store_of(&[(PLAIN, plain.clone(), &plain)], false).await;

@@ -75,7 +75,7 @@ fn an_image_goes_into_an_engine_and_comes_out_of_it() {
 }
 
 #[test]
-fn what_an_engine_refuses_is_said_in_one_sentence() {
+fn an_engine_s_refusal_is_one_sentence() {
     let machine = machine();
     let socket = machine.path().join("engine.sock");
     let fails = |answers: Vec<Vec<u8>>, line: &str| {
@@ -118,7 +118,7 @@ fn what_an_engine_refuses_is_said_in_one_sentence() {
 }
 
 #[test]
-fn without_an_engine_it_is_said_where_one_was_looked_for() {
+fn a_missing_engine_is_reported_with_the_searched_sockets() {
     let mut machine = Machine::new();
     machine.set("XDG_RUNTIME_DIR", machine.path().join("run").into_os_string());
     machine.set("DOCKER_HOST", format!("unix://{}/none.sock", machine.path().display()));

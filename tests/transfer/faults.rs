@@ -143,7 +143,7 @@ async fn a_login_that_many_layers_need_is_renewed_once() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_renewed_is_said() {
+async fn failed_renewals_are_reported() {
     let (source, image) = single(&[noise(1000, 2)]).await;
     let registry = Registry::start();
     registry.interfere(|number, _| (number > 1).then(|| reply("403 Forbidden", "", EXPIRED)));

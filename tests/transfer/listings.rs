@@ -51,7 +51,7 @@ async fn a_list_that_repeats_itself_or_leads_elsewhere_is_an_error() {
 
 /// `null` is what the distribution registry says of a repository without tags; `{}` is no list.
 #[tokio::test]
-async fn what_is_no_list_is_none() {
+async fn lists_and_other_answers_are_distinguished() {
     for (body, expected) in [
         (r#"{"tags":[]}"#, Some(true)),
         (r#"{"tags":null}"#, Some(false)),
@@ -71,7 +71,7 @@ async fn what_is_no_list_is_none() {
 
 /// HEAD answers 404 or 405 whatever there is, as Nexus has it; and a listed tag leads to nothing.
 #[tokio::test]
-async fn get_says_what_head_does_not() {
+async fn get_answers_where_head_does_not() {
     for status in ["404 Not Found", "405 Method Not Allowed"] {
         let registry = Registry::start();
         let (source, image) = single(&[noise(1000, 1)]).await;

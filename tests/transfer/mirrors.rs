@@ -223,7 +223,7 @@ async fn names_that_are_none_reach_neither_urls_nor_the_terminal() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn repositories_that_are_none_are_told_and_the_others_mirrored() {
+async fn invalid_repositories_are_reported_and_the_others_mirrored() {
     let machine = Machine::new();
     let (from, to) = (filled(&["1"]).await, Registry::start());
     let catalog =
@@ -348,7 +348,7 @@ async fn one_bad_tag_ends_nothing_but_itself() {
 /// 200 with `manifests: null` or with a web page is no list of referrers: the tag schema is tried (OCI distribution
 /// specification 1.1, "Unavailable Referrers API"), and then there are none.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_no_list_of_referrers_leads_to_the_tag_schema() {
+async fn without_a_list_of_referrers_the_tag_schema_is_used() {
     let machine = Machine::new();
     for (header, body) in [
         (

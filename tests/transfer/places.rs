@@ -85,7 +85,7 @@ async fn an_image_is_added_to_a_layout_and_a_tag_moves() {
 }
 
 #[tokio::test]
-async fn what_others_wrote_into_an_index_stays() {
+async fn foreign_members_of_an_index_stay() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("layout");
     let (memory, image) = single(&[noise(100, 1)]).await;
@@ -108,7 +108,7 @@ async fn what_others_wrote_into_an_index_stays() {
 }
 
 #[tokio::test]
-async fn damaged_layouts_say_which_file_and_what_was_expected() {
+async fn errors_of_damaged_layouts_name_the_file_and_the_expectation() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("layout");
     let text = path.display().to_string();
@@ -173,7 +173,7 @@ async fn damaged_layouts_say_which_file_and_what_was_expected() {
 }
 
 #[tokio::test]
-async fn what_is_no_archive_says_so() {
+async fn files_that_are_no_archives_are_reported() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.tar");
     let text = path.display().to_string();

@@ -177,7 +177,7 @@ fn a_destination_may_be_a_link_and_files_get_usual_modes() {
 }
 
 #[test]
-fn what_a_link_leads_to_is_hashed_before_it_is_given_out() {
+fn targets_of_links_are_hashed_before_use() {
     let prepared = Prepared::new();
     let secret = noise(2 * 1024 * 1024, 8);
     fs::write(prepared.path("home/secret"), &secret).unwrap();
@@ -212,7 +212,7 @@ fn what_a_link_leads_to_is_hashed_before_it_is_given_out() {
 }
 
 #[test]
-fn pipes_and_devices_are_told_from_files() {
+fn pipes_and_devices_are_distinguished_from_files() {
     let prepared = Prepared::new();
     let blob = prepared.blob("image");
     fs::remove_file(&blob).unwrap();

@@ -79,7 +79,7 @@ async fn an_image_that_is_not_there_says_so() {
 }
 
 #[tokio::test]
-async fn bytes_that_are_not_what_they_should_be_leave_nothing_behind() {
+async fn mismatching_bytes_leave_nothing_behind() {
     let layer = noise(5000, 9);
     let (source, image) = single(std::slice::from_ref(&layer)).await;
     let digest = Digest::of(&layer);
@@ -256,7 +256,7 @@ fn leave(layout: &Path, digest: &Digest, bytes: &[u8]) {
 }
 
 #[tokio::test]
-async fn what_an_earlier_run_fetched_is_not_fetched_again() {
+async fn bytes_fetched_by_an_earlier_run_are_not_fetched_again() {
     let layer = noise(3_000_000, 1);
     let digest = Digest::of(&layer);
     let (source, _) = single(std::slice::from_ref(&layer)).await;

@@ -79,7 +79,7 @@ async fn an_index_follows_its_children_and_shared_layers_move_once() {
 }
 
 #[tokio::test]
-async fn what_is_there_is_not_sent_again() {
+async fn present_layers_are_not_sent_again() {
     let (source, _, _) = index().await;
     let fake = Fake::new();
     let (source, destination): (Shared, Shared) = (source, fake.store());
@@ -239,7 +239,7 @@ async fn a_forgotten_upload_begins_again() {
 
 /// The upload is gone because another client completed the same layer.
 #[tokio::test]
-async fn a_layer_that_somebody_else_completed_is_there() {
+async fn a_layer_that_another_client_completed_is_present() {
     let layer = noise(SIZE, 7);
     let fake = one_layer_fault(move |_, state| {
         state.blobs.insert(Digest::of(&layer).to_string(), layer.clone());
@@ -365,7 +365,7 @@ fn journaled(fake: &Fake, folder: &tempfile::TempDir) -> Shared {
 }
 
 #[tokio::test]
-async fn what_an_earlier_run_sent_is_not_sent_again() {
+async fn bytes_of_an_earlier_run_are_not_sent_again() {
     let folder = tempfile::tempdir().unwrap();
     let fake = Fake::new();
     let (memory, image) = single(&[noise(12 * MEBIBYTE, 1)]).await;

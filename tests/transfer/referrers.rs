@@ -153,7 +153,7 @@ async fn the_image_of_a_layout_with_much_in_it_is_the_one_with_a_tag() {
 }
 
 #[tokio::test]
-async fn what_is_listed_by_hand_is_checked() {
+async fn hand_written_lists_are_checked() {
     let registry = Registry::start();
     let (memory, image) = single(&[noise(100, 1)]).await;
     let (signature, other) = (about(&memory, &image, "a/signature"), single(&[]).await.1);

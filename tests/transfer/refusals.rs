@@ -221,7 +221,7 @@ async fn asked(kind: &str, status: &'static str) -> usize {
 /// and go-containerregistry have it: 408, 429, 500, 502, 503, 504). What nobody allows, knows or does is final; a login
 /// and a download's URL may have expired, once.
 #[tokio::test]
-async fn only_what_can_change_is_asked_again() {
+async fn only_temporary_statuses_are_retried() {
     let passing = [
         "408 Request Timeout",
         "429 Too Many Requests",

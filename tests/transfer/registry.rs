@@ -422,7 +422,7 @@ async fn a_blob_is_taken_over_from_a_neighbour() {
 }
 
 #[tokio::test]
-async fn what_passes_is_tried_again_and_a_no_is_repeated() {
+async fn temporary_errors_are_retried_and_a_refusal_is_reported() {
     let registry = Registry::start();
     let (memory, _) = single(&[noise(2_500_000, 1)]).await;
     let source: Shared = memory;
@@ -530,7 +530,7 @@ async fn a_damaged_file_that_a_registry_refuses_is_to_blame() {
 }
 
 #[tokio::test]
-async fn what_a_registry_has_under_its_tag_is_not_put_again() {
+async fn a_manifest_that_the_tag_names_is_not_put_again() {
     let registry = Registry::start();
     let (memory, _) = single(&[noise(1000, 1)]).await;
     let source: Shared = memory;

@@ -32,7 +32,7 @@ fn unpacked(archive: &[u8]) -> std::io::Result<Vec<String>> {
 }
 
 #[test]
-fn a_pipe_gets_what_a_file_would() {
+fn a_pipe_gets_the_bytes_of_a_file() {
     let mut machine = Machine::new();
     let layout = layout(&machine);
     machine.set("TMPDIR", "/nowhere");
@@ -98,7 +98,7 @@ fn reads(machine: &Machine, archive: &Path) -> bool {
 }
 
 #[test]
-fn whoever_reads_may_stop() {
+fn a_reader_may_stop_early() {
     let machine = Machine::new();
     let source = format!("oci:{}:one", layout(&machine).display());
     let mut command = machine.command(env!("CARGO_BIN_EXE_ecr"), &["copy", &source, "-", "--quiet"]);

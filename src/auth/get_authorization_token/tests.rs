@@ -30,7 +30,7 @@ fn the_form_of_the_host_switches_endpoints_on_and_never_off() {
 }
 
 #[test]
-fn the_role_of_a_rule_is_assumed_with_what_would_be_used_without_it() {
+fn the_role_of_a_rule_is_assumed_with_the_default_credentials() {
     let mut target = target("123456789012.dkr.ecr.eu-west-1.amazonaws.com");
     let role = "arn:aws:iam::2:role/pull";
     let mut rule = crate::auth::login_conf::Rule::default();
@@ -67,7 +67,7 @@ fn answers_of_both_services_are_read() {
 }
 
 #[test]
-fn a_no_says_the_way_out() {
+fn a_refusal_names_the_remedy() {
     let target = target("public.ecr.aws");
     let text = |code: &str, status: u16| refusal(code, "Words.", status, &target).line();
     assert_eq!(

@@ -115,7 +115,7 @@ fn accounts_share_a_key_and_regions_forms_and_identities_do_not() {
 }
 
 #[test]
-fn a_renewed_token_speaks_of_the_same_subject() {
+fn a_renewed_token_has_the_same_subject() {
     let token = |claims: &str| format!("e30.{}.sig", base64_simd::URL_SAFE_NO_PAD.encode_to_string(claims));
     let first = subject(&token(r#"{"iss":"i","sub":"s","exp":1}"#));
     assert_eq!(first, "i s");

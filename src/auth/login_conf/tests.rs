@@ -15,7 +15,7 @@ fn chosen(rules: &Rules, host: &str) -> Option<(Option<String>, String)> {
 }
 
 #[test]
-fn the_example_does_what_it_says() {
+fn the_example_parses_as_described() {
     let rules = rules(EXAMPLE);
     let named = |name: &str, region: &str| Some((Some(name.to_owned()), region.to_owned()));
     assert_eq!(
@@ -47,7 +47,7 @@ fn an_alias_takes_the_form_of_the_registry_behind_it() {
 }
 
 #[test]
-fn what_makes_no_sense_is_named_with_its_line() {
+fn errors_name_their_line() {
     for (text, expected) in [
         ("profile=x", "line 1: 'profile' stands before the first rule: start one with [NAME]"),
         ("[a", "line 1: a rule starts with its name in brackets: [NAME]"),

@@ -100,7 +100,7 @@ fn one_process_at_a_time_has_a_lock() {
 }
 
 #[test]
-fn the_dead_are_cleared_away_and_what_is_not_ours_stays() {
+fn expired_files_are_deleted_and_foreign_ones_stay() {
     let folder = tempfile::tempdir().unwrap();
     let cache = opened(folder.path()).unwrap();
     cache.write(KEY, &entry()).unwrap();
@@ -143,7 +143,7 @@ fn one_time_clears_away_a_part_and_in_the_end_everything_goes() {
 }
 
 #[test]
-fn that_nobody_answers_is_remembered_for_a_minute() {
+fn an_unreachable_metadata_service_is_remembered_for_a_minute() {
     let folder = tempfile::tempdir().unwrap();
     let cache = opened(folder.path()).unwrap();
     assert!(!cache.is_imds_unreachable("http://169.254.169.254"));

@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn damage_is_told() {
+    fn damage_is_reported() {
         let whole = base64_simd::STANDARD.encode_to_string("AWS:secret");
         assert!(damage(&whole).is_some_and(|words| words.contains("authorization token")));
         assert!(damage("secret\r").is_some_and(|words| words.contains("400 Bad Request")));

@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_none_says_what_to_write() {
+    fn invalid_ages_name_the_valid_forms() {
         let error = |text: &str| text.parse::<Age>().unwrap_err().to_string();
         assert_eq!(error("6m"), "'6m' may be minutes or months: write 6min, or 26w");
         for wrong in ["", "d", "30", "30 d", "-1d", "1.5d", "30D", "30days", "99999999999999999999d"] {

@@ -216,7 +216,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn nobody_else_can_look_inside() {
+    fn cache_files_are_private() {
         use std::os::unix::fs::PermissionsExt as _;
         let (folder, cache) = cache();
         cache.note("team/app", &[]);

@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn too_many_results_are_cut_and_told() {
+    fn too_many_results_are_truncated_with_a_note() {
         let rule =
             Rule { id: "r".to_owned(), description: "d".to_owned(), help_uri: None, security_severity: None };
         let finding = Finding {

@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_that_nobody_has_judged_fail_any_alone() {
+    fn unrated_findings_fail_only_any() {
         for (word, fails) in [
             ("CRITICAL", "critical high medium low informational any"),
             ("High", "high medium low informational any"),

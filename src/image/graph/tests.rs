@@ -69,7 +69,7 @@ fn sample() -> Graph {
 }
 
 #[test]
-fn what_describe_images_says_is_kept() {
+fn members_of_describe_images_are_kept() {
     let moved = json!({
         "imageTags": ["a", "b"], "imageSizeInBytes": 9_007_199_254_740_993_u64, "imagePushedAt": "2023-11-14T22:13:20.5Z",
         "lastRecordedPullTime": 1_700_000_000.5, "imageStatus": "ARCHIVED", "lastArchivedAt": 1.5,
@@ -167,7 +167,7 @@ fn an_index_that_lists_itself_and_two_that_list_each_other_end() {
 }
 
 #[test]
-fn what_a_listing_answers_twice_is_there_once_as_it_came_last() {
+fn an_image_listed_twice_is_kept_as_listed_last() {
     let graph = graph(&[
         detail("a", json!({"imageTags": ["old"]})),
         detail("b", json!({})),

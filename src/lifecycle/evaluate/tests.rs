@@ -117,7 +117,7 @@ fn the_guides_examples_of_all_images() {
 }
 
 #[test]
-fn what_nobody_pulls_is_archived_and_then_expired() {
+fn unpulled_images_are_archived_and_then_expired() {
     let transition = json!({ "type": "transition", "targetStorageClass": "archive" });
     let rules = json!([
         {
@@ -174,7 +174,7 @@ fn an_index_holds_its_images_until_it_goes() {
 }
 
 #[test]
-fn what_refers_to_an_image_goes_with_it() {
+fn referrers_go_with_their_image() {
     let mut signature = image("S", 1, &[]);
     signature.subject = Some("A".to_owned());
     let mut note = image("N", 1, &[]);

@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_service_would_not_send_is_refused() {
+    fn findings_that_the_service_would_not_send_are_refused() {
         let told = |given: Value| read(&given).err().unwrap_or_default();
         assert_eq!(told(json!(1)), "findings are an object or a list");
         assert_eq!(

@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn bounds_are_told_in_the_words_of_the_service() {
+    fn bounds_have_the_messages_of_the_service() {
         let invalid = |text: &str| format!("InvalidParameterException: Invalid parameter at {text}");
         assert_eq!(
             message("CreateRepository", json!({})),
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn members_are_told_by_their_places() {
+    fn errors_name_the_paths_of_members() {
         let invalid = |text: &str| format!("InvalidParameterException: Invalid parameter at {text}");
         let tags = json!([{"Key": "a", "Value": "b"}, {"Value": "b"}]);
         assert_eq!(

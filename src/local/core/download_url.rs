@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_signature_is_good_for_one_blob_and_one_moment() {
+    fn a_signature_is_for_one_blob_and_one_expiry() {
         let path = download_path(b"secret", "sha256:aa", 7);
         let signature = path.rsplit('=').next().unwrap();
         assert_eq!(path, format!("/_blob/sha256:aa?expires=7&signature={signature}"));

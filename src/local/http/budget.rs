@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_held_keeps_within_the_budget_and_one_request() {
+    async fn held_memory_keeps_to_the_budget_and_one_request() {
         let budget = Arc::new(Budget::new(10));
         let [one, two, three] = shares(&budget);
         assert!(one.grow(6, LONG).await && two.grow(4, LONG).await);
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_stands_still_gives_way_to_those_who_wait() {
+    async fn stalled_requests_give_way_to_waiting_ones() {
         let budget = Arc::new(Budget::new(10));
         let [still, quick, waiting] = shares(&budget);
         assert!(still.grow(5, LONG).await && quick.grow(5, LONG).await);

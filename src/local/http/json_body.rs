@@ -356,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_base64_is_refused() {
+    fn invalid_base64_is_refused() {
         let error = Err(ApiError::new("SerializationException", "data is not base64 text"));
         for text in
             ["aGVsbG8", "aGVsbG8=aGVsbG8=", "aGVs bG8=", "====", "a=bc", r"aGVs\n", r"\u00e4aaa", "aGVsbG8=="]

@@ -18,7 +18,7 @@ fn tags(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn what_people_have() {
+fn forms_of_references_in_real_files() {
     let digest = Digest::of(b"x");
     // kubectl get pods -A -o json; a task definition; ecrm's list; a compose file; a plain list; a helm value.
     assert_eq!(
@@ -159,7 +159,7 @@ fn json_that_was_cut_off_is_an_error() {
 }
 
 #[test]
-fn what_is_to_be_filled_in_is_an_error() {
+fn placeholders_are_errors() {
     for (text, unclear) in [
         (format!("image: {HOST}/app:${{TAG}}"), format!("line 1: {HOST}/app:${{TAG}}")),
         (

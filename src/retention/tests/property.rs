@@ -378,7 +378,7 @@ fn describe(case: &Case) -> String {
 }
 
 #[test]
-fn no_plan_takes_what_something_that_stays_needs() {
+fn no_plan_removes_what_a_remaining_image_needs() {
     let variable = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let seeds = match variable("RETENTION_SEED") {
         Some(seed) => seed..seed + 1,

@@ -94,7 +94,7 @@ fn without_a_role_nothing_is_asked() {
 }
 
 #[test]
-fn a_job_without_the_permission_is_told_which_it_lacks() {
+fn a_job_without_the_permission_gets_its_name() {
     let job = Job::new([TOKEN]);
     assert_eq!(
         job.step(&[("ACTIONS_ID_TOKEN_REQUEST_URL", "")]),
@@ -104,7 +104,7 @@ fn a_job_without_the_permission_is_told_which_it_lacks() {
 }
 
 #[test]
-fn an_answer_without_a_token_is_told_and_a_busy_service_is_asked_again() {
+fn an_answer_without_a_token_is_reported_and_a_busy_service_asked_again() {
     let told = |status: u16, body: &'static str| {
         let job = Job::new([Reply::Body(status, body)]);
         (job.step(&[]), job.github.requests().len())

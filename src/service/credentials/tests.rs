@@ -105,7 +105,7 @@ const CONFIGURED_WRONGLY: &[(&str, &str)] = &[
 ];
 
 #[test]
-fn what_is_configured_wrongly_is_told() {
+fn wrong_configuration_is_reported() {
     for (configuration, words) in CONFIGURED_WRONGLY {
         assert_eq!(of_profile(configuration, ""), *words);
     }
@@ -137,7 +137,7 @@ fn a_role_is_assumed_once_and_kept_where_aws_cli_keeps_it() {
 }
 
 #[test]
-fn a_role_that_is_denied_is_a_services_no() {
+fn a_denied_role_is_a_service_error() {
     let home = home(
         "[default]\nrole_arn=r\nsource_profile=default\naws_access_key_id=A\naws_secret_access_key=s\nmfa_serial=m\n",
         "",
@@ -292,7 +292,7 @@ fn tokens_of_sso_are_read_renewed_and_refused_as_in_the_aws_cli() {
 
 /// Recorded from AWS CLI 2.38.1 against the same answers.
 #[test]
-fn what_the_portal_of_sso_refuses_is_a_services_no() {
+fn a_refusal_of_the_sso_portal_is_a_service_error() {
     let token = r#"{"accessToken":"AT","expiresAt":"2999-01-01T00:00:00Z"}"#;
     let said = |status: u16, body: &'static str| of_sso(true, token, [Reply::Body(status, body)]).0;
     let no = |code: &str, words: &str| {
@@ -310,7 +310,7 @@ fn what_the_portal_of_sso_refuses_is_a_services_no() {
 
 /// Recorded from AWS CLI 2.38.1 with the same programs.
 #[test]
-fn what_a_program_prints_is_read_as_the_aws_cli_reads_it() {
+fn the_output_of_credential_process_is_read_as_the_aws_cli_reads_it() {
     let printed = |text: &str| {
         let home = home("[default]\ncredential_process=cat printed\n", "");
         let file = home.path().join("printed");
@@ -346,7 +346,7 @@ fn what_a_program_prints_is_read_as_the_aws_cli_reads_it() {
 }
 
 #[test]
-fn credentials_with_line_breaks_are_told_in_a_sentence() {
+fn credentials_with_line_breaks_are_reported() {
     let home = home("", "");
     let with = |name: &str, value: &str| {
         let keys = [("AWS_ACCESS_KEY_ID", "A"), ("AWS_SECRET_ACCESS_KEY", "s"), (name, value)];
@@ -369,7 +369,7 @@ fn credentials_with_line_breaks_are_told_in_a_sentence() {
 
 /// Recorded from AWS CLI 2.38.1: its message for the end of input is empty.
 #[test]
-fn an_empty_token_and_the_end_of_input_are_told_as_in_the_aws_cli() {
+fn an_empty_token_and_the_end_of_input_are_reported_as_in_the_aws_cli() {
     let own = home(
         "[default]\nrole_arn=r\nsource_profile=s\nmfa_serial=m\n[profile s]\naws_access_key_id=A\naws_secret_access_key=s\n",
         "",

@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_was_set_back_stops_nobody_for_long() {
+    fn a_clock_that_was_set_back_stops_calls_briefly() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("pace");
         assert_eq!(Pace::shared(&file).take("PutImage", NOW * 2), None);

@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn what_is_slow_is_said_beside_what_moves_and_alone_where_nothing_does() {
+fn the_cause_of_slowness_stands_beside_moving_blobs_or_alone() {
     let mut state = State::default();
     assert_eq!(state.set_slow(Some(Reason::Hashing)), Some("hashing what is here already"));
     assert_eq!(state.set_slow(Some(Reason::Hashing)), None, "once");

@@ -40,7 +40,7 @@ fn calls_take_a_hundred_images_at_most_and_no_more_calls_are_made_than_that_take
 }
 
 #[test]
-fn failures_are_told_apart_and_the_next_run_goes_on() {
+fn failures_are_distinguished_and_the_next_run_continues() {
     let stage = stage(6);
     let digests: Vec<String> = stage
         .registry
@@ -171,7 +171,7 @@ fn a_page_that_comes_twice_changes_nothing() {
 }
 
 #[test]
-fn a_signal_lets_the_call_in_flight_end_and_tells_what_was_done() {
+fn a_signal_lets_the_call_in_flight_end_and_reports_the_changes() {
     use std::io::{BufRead as _, Read as _};
     use std::process::Stdio;
     let stage = stage(450);
@@ -238,7 +238,7 @@ fn an_answer_that_was_cut_off_deletes_nothing() {
 }
 
 #[test]
-fn the_table_counts_what_was_done() {
+fn the_table_counts_the_changes() {
     let stage = stage(6);
     let ecr = |more: &str| {
         let line = format!("prune team/app --untagged --output table {more}");

@@ -18,7 +18,7 @@ use self::stage::Stage;
 const WRITING: [&str; 4] = ["PutImage", "BatchDeleteImage", "UpdateImageStorageClass", "DeleteRepository"];
 
 #[test]
-fn without_a_terminal_nothing_is_done_unless_somebody_said_yes() {
+fn without_a_terminal_nothing_is_changed_without_yes() {
     let stage = Stage::new();
     stage.registry.repository("team/app");
     for tag in ["a", "b"] {

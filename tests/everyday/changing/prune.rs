@@ -49,7 +49,7 @@ fn left(stage: &Stage, repository: &str) -> Vec<String> {
 }
 
 #[test]
-fn what_is_untagged_and_old_goes_and_every_image_has_a_reason() {
+fn old_untagged_images_go_and_every_image_has_a_reason() {
     let stage = stage();
     golden("prune-dry-run.txt", &stage.machine.ok("prune team/* --untagged --older-than 30d --dry-run"));
     golden(

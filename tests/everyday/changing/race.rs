@@ -338,7 +338,7 @@ fn check_layers(registry: &Registry, digest: &str) -> Result<(), String> {
 }
 
 #[test]
-fn nothing_is_lost_whatever_somebody_else_does_meanwhile() {
+fn no_image_is_lost_to_concurrent_changes() {
     let variable = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let seeds = if let Some(seed) = variable("RACE_SEED") {
         seed..seed + 1

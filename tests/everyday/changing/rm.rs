@@ -20,7 +20,7 @@ fn stage() -> (Stage, [String; 6]) {
 }
 
 #[test]
-fn an_image_goes_with_what_is_its_own_in_the_right_order() {
+fn an_image_goes_with_its_children_and_companions_in_order() {
     let (stage, [amd, shared, app, other, signature, report]) = stage();
     golden("rm-dry-run.txt", &stage.machine.ok("rm team/app:1.0 --dry-run"));
     assert_eq!(stage.writes(), 0);
@@ -55,7 +55,7 @@ fn an_image_goes_with_what_is_its_own_in_the_right_order() {
 }
 
 #[test]
-fn what_an_index_lists_is_refused_and_what_is_absent_is_told() {
+fn children_of_indexes_are_refused_and_absent_images_reported() {
     let (stage, [amd, _, app, other, ..]) = stage();
     let error = stage.machine.fails(5, &format!("rm team/app:2.0 team/app@{amd} --yes"));
     assert!(
@@ -98,7 +98,7 @@ fn references_come_from_standard_input() {
 }
 
 #[test]
-fn deletions_are_replicated_and_that_is_told() {
+fn replicated_deletions_are_announced() {
     let stage = Stage::new();
     let rules = json!({"replicationConfiguration": {"rules": [{
         "destinations": [{"region": "eu-central-1", "registryId": "123456789012"}],

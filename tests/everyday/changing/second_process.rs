@@ -215,7 +215,7 @@ fn verdict(
 }
 
 #[test]
-fn what_another_process_has_written_is_not_lost() {
+fn writes_of_another_process_are_not_lost() {
     let variable = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let first = variable("RACE_FIRST").unwrap_or(1);
     let (mut deleted, mut written) = (0, 0);

@@ -168,7 +168,7 @@ fn a_signal_ends_archiving_between_two_calls() {
 }
 
 #[test]
-fn a_repository_that_is_not_there_leaves_what_was_restored_in_the_result() {
+fn a_missing_repository_leaves_the_restored_images_in_the_result() {
     let stage = Stage::restoring_within(std::time::Duration::from_hours(1));
     stage.registry.repository("team/app");
     stage.registry.image("team/app", "one", Some("1.0"));
@@ -185,7 +185,7 @@ fn a_repository_that_is_not_there_leaves_what_was_restored_in_the_result() {
 }
 
 #[test]
-fn what_takes_too_long_cannot_be_told() {
+fn a_timeout_makes_the_result_unknown() {
     let stage = Stage::restoring_within(std::time::Duration::from_hours(1));
     stage.registry.repository("team/app");
     stage.registry.image("team/app", "one", Some("1.0"));

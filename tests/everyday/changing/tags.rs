@@ -60,7 +60,7 @@ fn tags_are_created_moved_kept_and_left() {
 }
 
 #[test]
-fn what_is_in_the_way_is_found_before_anything_is_sent() {
+fn conflicts_are_found_before_anything_is_sent() {
     let stage = Stage::new();
     stage.registry.repository("team/app");
     let old = stage.registry.image("team/app", "old", Some("1.0"));
@@ -125,7 +125,7 @@ fn an_image_is_tagged_in_other_repositories_and_for_one_platform() {
 }
 
 #[test]
-fn a_repository_that_fails_leaves_what_was_done_in_the_result() {
+fn a_failing_repository_leaves_the_changes_in_the_result() {
     let stage = Stage::new();
     for repository in ["team/app", "prod/app", "test/app"] {
         stage.registry.repository(repository);
@@ -250,7 +250,7 @@ fn a_tag_that_moves_between_two_calls_stays() {
 }
 
 #[test]
-fn a_tag_that_is_removed_where_it_moved_to_is_told() {
+fn a_moved_tag_that_is_removed_is_reported() {
     let stage = Stage::new();
     stage.registry.repository("team/app");
     for tag in ["pr-1", "1.0"] {
@@ -279,7 +279,7 @@ fn a_tag_that_is_removed_where_it_moved_to_is_told() {
 }
 
 #[test]
-fn replicated_deletions_are_told() {
+fn replicated_deletions_are_reported() {
     let stage = Stage::new();
     stage.registry.repository("team/app");
     for tag in ["a", "b"] {

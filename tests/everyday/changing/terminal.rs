@@ -91,7 +91,7 @@ fn whatever_is_no_yes_changes_nothing() {
 }
 
 #[test]
-fn a_person_sees_what_it_is_about_and_yes_does_it() {
+fn the_question_shows_the_plan_and_yes_carries_it_out() {
     let stage = stage();
     let left = stage.registry.images("team/app").into_iter().find(|(_, tags)| tags.is_empty()).unwrap().0;
     let asked = ask(&stage, "prune team/app --untagged", b"y\n");
@@ -113,7 +113,7 @@ fn a_person_sees_what_it_is_about_and_yes_does_it() {
 }
 
 #[test]
-fn nobody_is_asked_who_cannot_answer_or_has_answered() {
+fn no_question_without_a_terminal_or_with_yes() {
     let stage = stage();
     for command in ["rm -", "prune team/app --untagged --protect-from -"] {
         let asked = ask(&stage, command, b"");

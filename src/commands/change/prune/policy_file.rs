@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn errors_name_the_member() {
         for (text, reason) in [
             ("{}", "expected a list of rules"),
             ("[]", "expected a list of rules"),

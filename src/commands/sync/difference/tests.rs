@@ -28,7 +28,7 @@ fn tags(names: &[&str]) -> Vec<Tag> {
 }
 
 #[test]
-fn what_differs() {
+fn differences_of_mirror_and_source() {
     let [one, two, three] = [b"1", b"2", b"3"].map(|bytes| Digest::of(bytes));
     let source = listing(&[("1", &one), ("1.0", &one), ("2", &two), ("3", &three)]);
     let signature = format!("sha256-{}.sig", one.hexadecimal());
@@ -46,7 +46,7 @@ fn what_differs() {
 }
 
 #[test]
-fn what_the_source_lists_and_cannot_be_read_stays_at_the_mirror() {
+fn unreadable_tags_of_the_source_stay_at_the_mirror() {
     let one = Digest::of(b"1");
     let mut source = listing(&[("1", &one)]);
     source.unreadable.push(Unreadable { name: "2".to_owned(), reason: String::new() });

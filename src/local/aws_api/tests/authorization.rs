@@ -70,7 +70,7 @@ fn another_account_needs_permission() {
 }
 
 #[test]
-fn the_own_account_may_do_what_no_policy_denies() {
+fn the_own_account_may_do_everything_that_no_policy_denies() {
     let store = enforcing();
     let own = "arn:aws:iam::111122223333:role/build";
     assert_eq!(list(&store, own), Ok(json!({ "imageIds": [] })));

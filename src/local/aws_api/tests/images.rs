@@ -47,7 +47,7 @@ fn an_image_is_described_as_it_was_pushed() {
 }
 
 #[test]
-fn what_an_image_refers_to_must_be_there() {
+fn referenced_blobs_must_exist() {
     let store = Store::with_repository();
     let (a, b) = (digest(b"a"), digest(b"b"));
     let manifest = json!({
@@ -162,7 +162,7 @@ fn an_index_holds_its_children() {
 }
 
 #[test]
-fn deleting_says_what_it_did_and_did_not() {
+fn a_deletion_lists_deleted_and_failed_images() {
     let store = Store::with_repository();
     let (one, two) = (store.image("one", Some("a")), store.image("two", Some("c")));
     store.image("one", Some("b"));

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_layer_has_so_many_parts_and_bytes() {
+fn parts_and_bytes_of_a_layer_are_limited() {
     let mut store = Store::with_repository();
     store.local.limits.parts = 2;
     store.local.limits.layer = 10;
@@ -20,7 +20,7 @@ fn a_layer_has_so_many_parts_and_bytes() {
 }
 
 #[test]
-fn a_repository_has_so_many_images() {
+fn images_of_a_repository_are_limited() {
     let mut store = Store::with_repository();
     store.local.limits.images = 2;
     // Images of other repositories come between, and those that went do not count.
@@ -48,7 +48,7 @@ fn a_repository_has_so_many_images() {
 }
 
 #[test]
-fn an_image_has_so_many_tags() {
+fn tags_of_an_image_are_limited() {
     let mut store = Store::with_repository();
     store.local.limits.tags = 2;
     store.image("content", Some("1"));

@@ -105,7 +105,7 @@ fn deletions_reach_the_destinations_that_want_them() {
 }
 
 #[test]
-fn what_a_lifecycle_policy_expires_is_deleted_there_too() {
+fn expired_images_are_deleted_at_destinations_too() {
     for deletes in [false, true] {
         let store = Store::with_repository();
         configure(&store, deletes);
@@ -126,7 +126,7 @@ fn what_a_lifecycle_policy_expires_is_deleted_there_too() {
 
 #[test]
 #[expect(clippy::too_many_lines, reason = "one scenario, whose steps need each other")]
-fn a_backfill_copies_what_was_there_before() {
+fn a_backfill_copies_earlier_images() {
     let store = Store::with_repository();
     let digest = store.image("content", Some("1"));
     let destination = json!({ "region": "us-east-1", "registryId": "111122223333" });

@@ -35,7 +35,7 @@ fn a_repository_is_made_with_its_defaults() {
 }
 
 #[test]
-fn what_a_new_repository_is_asked_for_is_kept() {
+fn settings_of_a_new_repository_are_kept() {
     let store = Store::new();
     let filters = json!([{ "filterType": "WILDCARD", "filter": "dev-*" }]);
     let made = store.ask(
@@ -251,7 +251,7 @@ fn the_registry_describes_itself() {
 }
 
 #[test]
-fn a_public_repository_has_what_the_public_service_has() {
+fn a_public_repository_has_the_public_members() {
     let store = Store::new();
     let input = json!({
         "repositoryName": "tools",
@@ -277,7 +277,7 @@ fn a_public_repository_has_what_the_public_service_has() {
 }
 
 #[test]
-fn what_the_service_does_not_have_is_refused() {
+fn unknown_operations_are_refused() {
     let store = Store::new();
     assert_eq!(
         store.refusal("Nonsense", json!({})),

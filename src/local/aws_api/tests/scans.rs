@@ -83,7 +83,7 @@ fn an_image_without_findings_is_never_clean() {
 }
 
 #[test]
-fn rules_say_what_is_scanned_on_push() {
+fn scanning_rules_choose_repositories() {
     let store = Store::with_repository();
     let empty = json!({ "scanType": "BASIC", "rules": [] });
     assert_eq!(

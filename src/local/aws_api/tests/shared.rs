@@ -88,7 +88,7 @@ fn a_reset_is_seen_by_those_who_have_the_folder_open() {
 }
 
 #[test]
-fn damage_is_told_and_never_overwritten() {
+fn damage_is_reported_and_never_overwritten() {
     let told = |folder: &TempDir| match Local::open(folder.path()) {
         Ok(_) => "opened".to_owned(),
         Err(error) => {

@@ -86,7 +86,7 @@ fn element(answer: &Answer, name: &str) -> String {
 }
 
 #[test]
-fn a_signature_does_not_lend_itself_to_another_name() {
+fn a_signature_is_for_the_principal_that_signed() {
     let server = guarded();
     let bob = Signer::new("AKIABOB", "b", "ecr");
     let alice = Signer::new("AKIAALICE", "a", "ecr");
@@ -114,7 +114,7 @@ fn a_signature_does_not_lend_itself_to_another_name() {
 }
 
 #[test]
-fn what_decides_is_signed_and_there_once() {
+fn headers_that_decide_are_signed_and_single() {
     let server = guarded();
     let bob = Signer::new("AKIABOB", "b", "ecr");
     let target = format!("{ECR}.DescribeRegistry");
@@ -220,7 +220,7 @@ fn an_assumed_role_acts_as_itself() {
 }
 
 #[test]
-fn a_session_that_nobody_signed_for_is_worth_nothing_where_signatures_count() {
+fn an_unsigned_session_is_refused_where_signatures_are_checked() {
     let open = RunningServer::start();
     let form = "Version=2011-06-15&Action=AssumeRoleWithWebIdentity&WebIdentityToken=a.eyJzdWIiOiJtZSJ9.c\
                 &RoleArn=arn:aws:iam::111122223333:role/admin&RoleSessionName=job";
@@ -284,7 +284,7 @@ const OTHER_SERVICES: &[(&str, &str, &str, u16, &str)] = &[
 ];
 
 #[test]
-fn other_services_hear_in_their_protocol_what_this_server_is() {
+fn other_services_get_an_error_in_their_protocol() {
     let server = RunningServer::start();
     let signed = |service: &str| {
         format!(

@@ -74,7 +74,7 @@ fn bodies_that_are_no_input_are_refused() {
 }
 
 #[test]
-fn names_and_digests_with_tricks_lead_nowhere() {
+fn malicious_names_and_digests_are_refused() {
     let server = server();
     let hex = "a".repeat(64);
     let long = "a".repeat(600);
@@ -109,7 +109,7 @@ fn names_and_digests_with_tricks_lead_nowhere() {
 }
 
 #[test]
-fn digests_and_mounts_with_tricks_lead_nowhere() {
+fn malicious_digests_and_mounts_are_refused() {
     let server = server();
     let hex = "a".repeat(64);
     for digest in ["md5:00", "sha256:..", "", "sha256"] {
@@ -216,7 +216,7 @@ fn slow_senders_are_cut_off() {
 }
 
 #[test]
-fn heads_without_end_and_nonsense_are_refused() {
+fn endless_and_malformed_heads_are_refused() {
     let server = server();
     let long = format!("GET /v2/ HTTP/1.1\r\nHost: localhost\r\nX: {}\r\n\r\n", "x".repeat(2_000_000));
     let many = format!("GET /v2/ HTTP/1.1\r\nHost: localhost\r\n{}\r\n", "X: y\r\n".repeat(1_000));
@@ -242,7 +242,7 @@ fn more_connections_than_there_may_be_wait() {
 }
 
 #[test]
-fn whoever_takes_nothing_of_an_answer_is_cut_off() {
+fn a_client_that_reads_nothing_of_an_answer_is_disconnected() {
     let timeouts = Timeouts { head: Duration::from_mins(1), body: Duration::from_millis(200) };
     let server = RunningServer::with(Options {
         anonymous: true,

@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn what_another_made_is_opened_too() {
+    fn streams_of_other_libraries_are_joined() {
         for content in contents() {
             for level in [0, 1] {
                 let mut stream = Vec::new();
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_whole_is_refused() {
+    fn truncated_streams_are_refused() {
         let whole = stream(&contents()[0][..20_000]);
         assert!(join(&[&whole]).is_some());
         for length in 0..whole.len() {
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_comes_to_an_end() {
+    fn malformed_streams_end() {
         let whole = stream(&contents()[0][5_000..30_000]);
         for place in 0..whole.len().min(4000) {
             let mut broken = whole.clone();
