@@ -1,16 +1,17 @@
-//! How many requests go to a server at once.
+//! Limit of the requests to a server that are in flight at once.
 //!
-//! As many as are asked for, until it turns out that what is in between lets only a few connections through: a proxy,
-//! a firewall, a server with few workers. Further connections wait there for one that ends, or are closed at once. Then
-//! no more requests are made at once than connections came up, each when its turn has come, and connections that
-//! nobody waits for are closed, so that those to another host get through.
+//! There is none until a proxy, a firewall or a server with few workers turns out to let only a few connections
+//! through: it keeps further connections waiting until one ends, or closes them at once. Then as many requests are in
+//! flight as connections came up. A connection that no request waits for is closed, so that those to another host get
+//! through.
 //!
-//! What tells is never time alone, which is the same where a server is slow:
+//! A slow server is no reason for a limit. The signs of one are:
 //! - Connections (with TLS) that do not come up although others did.
-//! - Requests without an answer whose second attempt, on a connection that is known to work, is answered before them.
+//! - Hedged requests whose second attempt, on a connection that is known to work, is answered before the first.
 //! - Connections that are closed without an answer, many at a time.
 //!
-//! It may be a mistake, or pass. So after some requests twice as many may go at once.
+//! The limit may be a mistake, or pass: it doubles after some answers. To find it out takes about 0.3 s, once: three
+//! hedged requests one after another.
 
 mod connector;
 mod state;
@@ -23,18 +24,18 @@ use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
 pub use self::connector::{Connector, ConnectorLayer, GivenUp};
-use self::state::{State, Turns};
+use self::state::{Limit, State};
 
-/// How often a request is sent within the gate at most.
+/// Limit of the attempts of a request within the gate.
 const ATTEMPTS: usize = 6;
-/// How long a request that was sent before connections turned out to be few may still be answered.
+/// Time that a request in flight has left for its answer when a limit is set.
 const GRACE: Duration = Duration::from_millis(20);
-/// How often it is looked whether a second attempt makes sense.
-const GLANCE: Duration = Duration::from_millis(10);
-/// How long it takes until it is known whether the others were lost as well.
-const VERDICT: Duration = Duration::from_millis(10);
+/// Shortest time between two looks whether to hedge a request.
+const INTERVAL: Duration = Duration::from_millis(10);
+/// Time in which other requests in flight are lost as well where there is a limit.
+const OTHERS: Duration = Duration::from_millis(10);
 
-/// How a request got no answer.
+/// Reason that a request got no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Loss {
     /// There was no connection.
@@ -45,69 +46,69 @@ pub enum Loss {
 
 /// An error of a request.
 pub trait Lost {
-    /// Whether the request was lost on its way, and how; `None` where it failed otherwise.
+    /// Returns how the request was lost on its way, or `None` if it failed otherwise.
     fn loss(&self) -> Option<Loss>;
 }
 
-/// What matters of a request.
+/// Properties of a request that decide how it is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Kind {
-    /// Whether it may be sent twice: it is small, and only asks, or begins something that may be left alone.
+pub struct RequestKind {
+    /// It may be sent twice: it is small, and only asks, or begins something that may be left alone.
     pub is_repeatable: bool,
-    /// Whether it goes without TLS. Then a connection looks open when the server does not know of it yet.
+    /// It goes without TLS. Then a connection looks open before the server has accepted it.
     pub is_plain: bool,
 }
 
-/// Lets requests to a server pass.
+/// Sends the requests to one server, within its limit.
 #[derive(Debug)]
 pub struct Gate {
     state: Mutex<State>,
-    /// Tells requests and connections on their way that connections turned out to be few.
-    narrowed: watch::Sender<()>,
-    /// Second attempts are made one at a time.
-    second: tokio::sync::Mutex<()>,
+    /// Tells requests in flight and connections that are being made that there is a limit now.
+    limited: watch::Sender<()>,
+    /// Requests are hedged one at a time.
+    hedge: tokio::sync::Mutex<()>,
 }
 
 impl Default for Gate {
     fn default() -> Self {
         Self {
             state: Mutex::default(),
-            narrowed: watch::Sender::new(()),
-            second: tokio::sync::Mutex::default(),
+            limited: watch::Sender::new(()),
+            hedge: tokio::sync::Mutex::default(),
         }
     }
 }
 
-/// A request on its way.
-struct Flight<'a>(&'a Gate);
+/// A request in flight; it is counted until it is dropped.
+struct InFlight<'a>(&'a Gate);
 
-impl Drop for Flight<'_> {
+impl Drop for InFlight<'_> {
     fn drop(&mut self) {
         self.0.state().leave();
     }
 }
 
-/// A turn of a request.
-struct Turn {
-    turns: Arc<Turns>,
+/// Permission to send a request under a limit.
+struct Permit {
+    limit: Arc<Limit>,
     _permit: OwnedSemaphorePermit,
 }
 
 impl Gate {
-    /// Sends a request: `attempt` does so, as often as need be, and closes the connection afterwards where it is told
-    /// so.
-    pub async fn pass<T, E, F>(&self, kind: Kind, attempt: impl Fn(bool) -> F) -> Result<T, E>
+    /// Sends a request in as many attempts as it takes. `attempt` makes one; its argument says to close the connection
+    /// afterwards.
+    pub async fn pass<T, E, F>(&self, kind: RequestKind, attempt: impl Fn(bool) -> F) -> Result<T, E>
     where
         E: Lost,
         F: Future<Output = Result<T, E>>,
     {
         self.state().enter();
-        let _flight = Flight(self);
+        let _flight = InFlight(self);
         for _ in 0..ATTEMPTS {
-            let told = self.narrowed.subscribe();
-            let answer = match self.turn().await {
-                Some(turn) => self.send_in_turn(turn, kind, &attempt).await,
-                None => self.send_at_once(kind, &attempt, told).await,
+            let limited = self.limited.subscribe();
+            let answer = match self.acquire().await {
+                Some(permit) => self.send_limited(permit, kind, &attempt).await,
+                None => self.send_unlimited(kind, &attempt, limited).await,
             };
             if let Some(answer) = answer {
                 return answer;
@@ -116,12 +117,12 @@ impl Gate {
         attempt(false).await
     }
 
-    /// Sends a request, whatever the others do. `None` where it is to be sent again.
-    async fn send_at_once<T, E, F>(
+    /// Sends a request without a limit. Returns `None` if it has to be sent again under one.
+    async fn send_unlimited<T, E, F>(
         &self,
-        kind: Kind,
+        kind: RequestKind,
         attempt: impl Fn(bool) -> F,
-        mut told: watch::Receiver<()>,
+        mut limited: watch::Receiver<()>,
     ) -> Option<Result<T, E>>
     where
         E: Lost,
@@ -132,13 +133,13 @@ impl Gate {
         let answer = tokio::select! {
             biased;
             answer = &mut first => answer,
-            answer = self.send_second(kind, begun, &attempt) => {
-                if self.state().overtook() {
-                    self.tell();
+            answer = self.send_hedged(kind, begun, &attempt) => {
+                if self.state().hedge_won() {
+                    self.announce();
                 }
                 return Some(Ok(answer));
             }
-            _ = told.changed(), if kind.is_repeatable => match tokio::time::timeout(GRACE, &mut first).await {
+            _ = limited.changed(), if kind.is_repeatable => match tokio::time::timeout(GRACE, &mut first).await {
                 Ok(answer) => answer,
                 Err(_) => return None,
             },
@@ -146,7 +147,7 @@ impl Gate {
         match answer.as_ref().err().map(Lost::loss) {
             None => self.state().answered(begun.elapsed()),
             Some(Some(loss)) if kind.is_repeatable || loss == Loss::Unsent => {
-                if self.is_lost_for_want_of_connections().await {
+                if self.is_lost_to_limit().await {
                     return None;
                 }
             }
@@ -155,8 +156,8 @@ impl Gate {
         Some(answer)
     }
 
-    /// Sends a request a second time, when it has waited far longer than others. Never ends where that does not help.
-    async fn send_second<T, E, F>(&self, kind: Kind, begun: Instant, attempt: impl Fn(bool) -> F) -> T
+    /// Sends a request a second time when it has waited far longer than others. Never ends where that brings no answer.
+    async fn send_hedged<T, E, F>(&self, kind: RequestKind, begun: Instant, attempt: impl Fn(bool) -> F) -> T
     where
         F: Future<Output = Result<T, E>>,
     {
@@ -164,22 +165,22 @@ impl Gate {
             std::future::pending::<()>().await;
         }
         loop {
-            let patience = self.state().patience();
-            tokio::time::sleep(patience.saturating_sub(begun.elapsed()).max(GLANCE)).await;
-            let _one = self.second.lock().await;
-            if self.state().begin_second()
-                && let Ok(Ok(answer)) = tokio::time::timeout(patience, attempt(false)).await
+            let delay = self.state().hedge_delay();
+            tokio::time::sleep(delay.saturating_sub(begun.elapsed()).max(INTERVAL)).await;
+            let _one = self.hedge.lock().await;
+            if self.state().begin_hedge()
+                && let Ok(Ok(answer)) = tokio::time::timeout(delay, attempt(false)).await
             {
                 return answer;
             }
         }
     }
 
-    /// Sends a request whose turn it is. `None` where it is to be sent again.
-    async fn send_in_turn<T, E, F>(
+    /// Sends a request under a limit. Returns `None` if it has to be sent again.
+    async fn send_limited<T, E, F>(
         &self,
-        turn: Turn,
-        kind: Kind,
+        permit: Permit,
+        kind: RequestKind,
         attempt: impl Fn(bool) -> F,
     ) -> Option<Result<T, E>>
     where
@@ -187,17 +188,17 @@ impl Gate {
         F: Future<Output = Result<T, E>>,
     {
         let begun = Instant::now();
-        let patience = self.state().patience_in_turn();
-        let mut sent = pin!(attempt(self.state().is_last(&turn.turns)));
-        let answer = match tokio::time::timeout(patience, &mut sent).await {
+        let delay = self.state().limited_timeout();
+        let mut sent = pin!(attempt(self.state().is_connection_spare(&permit.limit)));
+        let answer = match tokio::time::timeout(delay, &mut sent).await {
             Ok(answer) => answer,
-            Err(_) if kind.is_repeatable && self.state().halve(&turn.turns) => return None,
+            Err(_) if kind.is_repeatable && self.state().halve(&permit.limit) => return None,
             Err(_) => sent.await,
         };
         match answer.as_ref().err().map(Lost::loss) {
-            None => self.state().answered_in_turn(&turn.turns, begun.elapsed()),
+            None => self.state().answered_limited(&permit.limit, begun.elapsed()),
             Some(Some(loss)) if kind.is_repeatable || loss == Loss::Unsent => {
-                let wait = self.state().lost_in_turn(&turn.turns);
+                let wait = self.state().lost_limited(&permit.limit);
                 if let Some(wait) = wait {
                     // What was given up at the other end takes a moment to be noticed in between.
                     tokio::time::sleep(wait).await;
@@ -209,33 +210,33 @@ impl Gate {
         Some(answer)
     }
 
-    /// Waits for the turn; `None` where there are no turns.
-    async fn turn(&self) -> Option<Turn> {
+    /// Waits until the limit permits a request. Returns `None` if there is no limit.
+    async fn acquire(&self) -> Option<Permit> {
         loop {
-            let turns = self.state().turns()?;
-            if let Some(permit) = turns.wait().await {
-                return Some(Turn { turns, _permit: permit });
+            let limit = self.state().limit()?;
+            if let Some(permit) = limit.acquire().await {
+                return Some(Permit { limit, _permit: permit });
             }
         }
     }
 
-    /// Whether a request that was lost is to be sent again in its turn.
-    async fn is_lost_for_want_of_connections(&self) -> bool {
-        let mut told = self.narrowed.subscribe();
+    /// Counts a lost request. Returns true if a limit is the reason, so that it has to be sent again.
+    async fn is_lost_to_limit(&self) -> bool {
+        let mut limited = self.limited.subscribe();
         let verdict = self.state().lost();
         match verdict {
             Some(true) => {
-                self.tell();
+                self.announce();
                 true
             }
             Some(false) => true,
-            None if self.state().is_alone() => false,
-            None => tokio::time::timeout(VERDICT, told.changed()).await.is_ok(),
+            None if self.state().are_few_in_flight() => false,
+            None => tokio::time::timeout(OTHERS, limited.changed()).await.is_ok(),
         }
     }
 
-    fn tell(&self) {
-        self.narrowed.send_replace(());
+    fn announce(&self) {
+        self.limited.send_replace(());
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

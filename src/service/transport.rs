@@ -31,7 +31,7 @@ use hyper_util::client::legacy::connect::Connect;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::Instant;
 
-use crate::network::gate::{self, Gate, Kind};
+use crate::network::gate::{self, Gate, RequestKind};
 use crate::network::upload::Upload;
 use crate::network::{MAX_IDLE, Network, ProxyChooser, log};
 use crate::settings::Settings;
@@ -164,8 +164,10 @@ impl Shared {
 
     async fn send(&self, request: Request<SdkBody>) -> Result<Response<SdkBody>, TransportError> {
         let (parts, body) = request.into_parts();
-        let kind =
-            Kind { is_repeatable: is_repeatable(&parts), is_plain: parts.uri.scheme_str() != Some("https") };
+        let kind = RequestKind {
+            is_repeatable: is_repeatable(&parts),
+            is_plain: parts.uri.scheme_str() != Some("https"),
+        };
         let attempt = |closes: bool| {
             let (mut parts, again) = (parts.clone(), body.try_clone());
             if closes {

@@ -13,7 +13,7 @@ use url::Url;
 
 use super::http::{is_inside, url_refusal};
 use super::resolver::{self, Resolver};
-use crate::network::gate::{ConnectorLayer, Gate, Kind, Loss, Lost};
+use crate::network::gate::{ConnectorLayer, Gate, Loss, Lost, RequestKind};
 use crate::network::upload::{Timeouts, Upload};
 use crate::network::{self, find, log, tls_reason};
 use crate::retry::Backoff;
@@ -214,8 +214,10 @@ impl Connections {
 
     /// Sends a request whose body, if any, is in memory.
     async fn send_in_turn(&self, client: &reqwest::Client, request: Request) -> Result<Response, SendError> {
-        let kind =
-            Kind { is_repeatable: is_repeatable(&request), is_plain: request.url().scheme() == "http" };
+        let kind = RequestKind {
+            is_repeatable: is_repeatable(&request),
+            is_plain: request.url().scheme() == "http",
+        };
         let attempt = |closes: bool| {
             let again = request.try_clone();
             Box::pin(async move {

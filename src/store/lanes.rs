@@ -1,4 +1,4 @@
-//! How many connections a download is worth.
+//! Number of connections that downloads from a host use.
 //!
 //! A server may give one connection less than the line has: S3 does. Whether it does is measured: ranges of a blob are
 //! asked for on further connections, and more of them as long as the bytes come faster for it.
@@ -12,17 +12,17 @@ const WINDOW: Duration = Duration::from_millis(60);
 const FAST: f64 = 200e6;
 /// Further connections of the first attempt.
 const FIRST: usize = 8;
-/// The most further connections to one host.
+/// Limit of the further connections to one host.
 const MAX_COUNT: usize = 24;
-/// The longest time to an answer that is reckoned with. A server that takes longer is slow itself.
+/// Longest time to an answer that is reckoned with. A server that takes longer is slow itself.
 const MAX_LATENCY: Duration = Duration::from_millis(500);
-/// The part of what an answer takes longer than those before that counts.
+/// Divisor of what an answer takes longer than those before it.
 const LATENCY_SHARE: u32 = 8;
-/// Windows that added connections are waited for until they have something to do.
+/// Windows in which added connections may be idle before they are measured.
 const MAX_IDLE: u32 = 4;
 /// Windows until the next attempt after the first one that did not help; each further one doubles them.
 const REST: u32 = 32;
-/// The most of them.
+/// Limit of [`REST`].
 const MAX_REST: u32 = 1024;
 
 /// The connections to one host beyond the one that each blob has.
@@ -35,14 +35,14 @@ pub(super) struct Lanes {
 struct State {
     allowed: usize,
     taken: usize,
-    /// Whether any was taken in this window.
+    /// At least one was taken in this window.
     is_used: bool,
     /// The server does not answer ranges as it should.
     is_off: bool,
-    /// It says that it answers them, or has done so.
+    /// The server says that it answers them, or has done so.
     is_proven: bool,
     window: Option<Instant>,
-    /// The time between a request and its answer.
+    /// Time between a request and its answer.
     latency: Duration,
     bytes: u64,
     phase: Phase,
@@ -57,20 +57,20 @@ enum Phase {
     /// One connection for each blob is being measured.
     #[default]
     Alone,
-    /// Connections were added, and do not give all they can yet. What there was before: connections, bytes per second.
+    /// Connections were added, and do not give all they can yet. Before: connections, bytes per second.
     Opening(usize, f64),
-    /// Their rate is being measured.
+    /// The rate of all connections is being measured. Before: as in `Opening`.
     Measuring(usize, f64),
-    /// There will be no attempt for so many windows.
+    /// No attempt for so many windows.
     Resting(u32),
 }
 
-/// A further connection; it is given back when this is dropped.
+/// Permission for a further connection; dropping it gives it back.
 #[derive(Debug)]
 pub(super) struct Lane(Arc<Lanes>);
 
 impl Lanes {
-    /// Connections that may be taken at once, without a measurement.
+    /// Permits `allowed` connections without a measurement.
     #[cfg(test)]
     pub(super) fn allowing(allowed: usize) -> Arc<Self> {
         let lanes = Self::default();
@@ -78,7 +78,7 @@ impl Lanes {
         Arc::new(lanes)
     }
 
-    /// A further connection, where there may be one.
+    /// Takes a further connection, if one is allowed.
     pub(super) fn take(self: &Arc<Self>) -> Option<Lane> {
         let mut state = self.state();
         // The first of them finds out whether the server answers ranges.
@@ -89,13 +89,13 @@ impl Lanes {
         })
     }
 
-    /// Whether more connections were taken than there may be by now.
+    /// Returns whether more connections were taken than are allowed by now.
     pub(super) fn are_too_many(&self) -> bool {
         let state = self.state();
         state.is_off || state.taken > state.allowed
     }
 
-    /// Whether further connections are known to bring more.
+    /// Returns whether further connections are known to bring more.
     pub(super) fn help(&self) -> bool {
         let state = self.state();
         !state.is_off
@@ -103,30 +103,30 @@ impl Lanes {
             && !matches!(state.phase, Phase::Opening(0, _) | Phase::Measuring(0, _))
     }
 
-    /// How long it takes to find that out.
+    /// Returns the time that it takes to find that out.
     pub(super) fn verdict(&self) -> Duration {
         self.state().window_of_more() * 3 / 2
     }
 
-    /// The server does not answer ranges as it should: from now on there is one connection for each blob.
+    /// Ends further connections, since the server does not answer ranges as it should.
     pub(super) fn turn_off(&self) {
         self.state().is_off = true;
     }
 
-    /// The server answers ranges.
+    /// Notes that the server answers ranges.
     pub(super) fn prove(&self) {
         self.state().is_proven = true;
     }
 
-    /// Something failed or came to a halt: fewer connections.
+    /// Halves the connections after a request that failed or came to a halt.
     pub(super) fn count_retry(&self) {
         let mut state = self.state();
         state.allowed /= 2;
         state.phase = state.tire();
     }
 
-    /// A request was answered well after this time. What is faster than the answers before counts at once, what is
-    /// slower little by little, so that one slow answer changes little.
+    /// Notes the latency of a successful request. A lower one counts at once, a higher one by an eighth, so that one
+    /// slow answer changes little.
     pub(super) fn answered(&self, latency: Duration) {
         let mut state = self.state();
         let before = state.latency;
@@ -135,7 +135,7 @@ impl Lanes {
         state.latency = latency.min(MAX_LATENCY);
     }
 
-    /// Bytes have arrived on any of the connections.
+    /// Counts bytes that arrived on any of the connections.
     pub(super) fn arrived(&self, bytes: usize, now: Instant) {
         let mut state = self.state();
         let begun = *state.window.get_or_insert(now);
@@ -161,8 +161,8 @@ impl State {
         self.phase = if is_used { self.measured_with_more(rate) } else { self.measured_alone(rate) };
     }
 
-    /// The phase after a window in which no further connection was taken: small blobs need none, so that their rate
-    /// tells nothing of what further connections bring.
+    /// Returns the phase after a window in which no further connection was taken. Small blobs need none, so that their
+    /// rate tells nothing of what further connections bring.
     fn measured_alone(&mut self, rate: f64) -> Phase {
         match self.phase {
             Phase::Alone | Phase::Resting(0) | Phase::Opening(0, _) | Phase::Measuring(0, _)
@@ -179,7 +179,7 @@ impl State {
         }
     }
 
-    /// The phase after a window in which further connections were taken.
+    /// Returns the phase after a window in which further connections were taken.
     fn measured_with_more(&mut self, rate: f64) -> Phase {
         match self.phase {
             Phase::Alone => Phase::Alone,
@@ -217,7 +217,7 @@ impl State {
         if self.allowed == before { self.tire() } else { Phase::Opening(before, rate) }
     }
 
-    /// Nothing is tried for a while.
+    /// Begins a rest, twice as long as the last one.
     fn tire(&mut self) -> Phase {
         self.rest = (self.rest * 2).clamp(REST, MAX_REST);
         Phase::Resting(self.rest)
@@ -227,7 +227,7 @@ impl State {
         if matches!(self.phase, Phase::Alone) { WINDOW.max(self.latency) } else { self.window_of_more() }
     }
 
-    /// The window of connections that were added: their first bytes come after two round trips.
+    /// Returns the window of added connections: their first bytes come after two round trips.
     fn window_of_more(&self) -> Duration {
         WINDOW.max(self.latency * 2)
     }

@@ -1,8 +1,8 @@
-//! A blob's way down on several connections.
+//! Download of a blob on several connections.
 //!
 //! The front of the blob comes as one stream. While further connections make it faster ([`Lanes`]), they fetch ranges
-//! that lie ahead, into memory, and the reader gets everything in order. A server that does not answer ranges as it
-//! should loses nothing: the stream goes on.
+//! ahead of it into memory, and the reader gets everything in order. If the server does not answer ranges as it should,
+//! the stream goes on alone.
 
 use std::collections::VecDeque;
 use std::ops;
@@ -26,9 +26,9 @@ const MIN_BYTES: u64 = if cfg!(test) { 8 } else { 32 } * MEBIBYTE;
 const RANGE: u64 = MEBIBYTE;
 /// Memory of a connection besides the range's bytes.
 const CONNECTION: u64 = 256 * 1024;
-/// How far the first range lies ahead of the stream at least: what the stream brings until the range is there.
+/// Shortest distance of the first range from the stream, in bytes: what the stream brings until the range is there.
 const LEAD: u64 = 2 * MEBIBYTE;
-/// The most of it: what is found out later than that is not worth waiting for.
+/// Limit of that distance, in bytes.
 const MAX_LEAD: u64 = 64 * MEBIBYTE;
 
 /// Reads a blob from an offset on, within this memory.
@@ -47,13 +47,13 @@ pub(super) fn read(
 struct Ranged {
     lanes: Arc<Lanes>,
     ahead: Arc<Ahead>,
-    /// The stream at the front; `None` while ranges are there for what comes next.
+    /// Stream at the front; `None` while the next bytes are in a range.
     stream: Option<Download>,
-    /// Where the reader began, and when it got something for the first time.
+    /// Offset at which the reader began, and the time of its first bytes.
     offset: u64,
     begun: Option<Instant>,
     position: u64,
-    /// The range at the front, and how much of it was read.
+    /// Range at the front, and the bytes of it that were read.
     current: Option<(Buffer, usize)>,
     workers: JoinSet<()>,
 }
@@ -69,7 +69,7 @@ struct Ahead {
 
 #[derive(Default)]
 struct Queue {
-    /// Where the next range begins.
+    /// Offset of the next range.
     next: u64,
     ranges: VecDeque<Range>,
 }
@@ -80,7 +80,7 @@ struct Range {
     bytes: oneshot::Receiver<Buffer>,
 }
 
-/// A range to fetch, and room for it.
+/// Range to fetch, with a buffer for it.
 struct Order {
     first: u64,
     end: u64,
@@ -93,7 +93,7 @@ impl Ahead {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The next range, where there is one and memory for it.
+    /// Returns the next range, if there is one and memory for it.
     fn order(&self) -> Option<Order> {
         let mut queue = self.queue();
         let first = queue.next;
@@ -141,7 +141,7 @@ impl Ahead {
 }
 
 impl Ranged {
-    /// A blob from an offset on.
+    /// Creates the reader of a blob from an offset on.
     fn new(origin: Arc<dyn Origin>, blob: &Descriptor, offset: u64, buffers: &Arc<Buffers>) -> Self {
         let lanes = origin.lanes();
         let ahead = Arc::new(Ahead {
@@ -163,7 +163,7 @@ impl Ranged {
         }
     }
 
-    /// Starts as many workers as there may be.
+    /// Starts as many workers as are allowed.
     fn employ(&mut self) {
         while self.workers.try_join_next().is_some() {}
         // Without a stream, which is slower, ranges begin where the reader is.
@@ -196,7 +196,7 @@ impl Ranged {
         }
     }
 
-    /// Bytes that the stream brings until the first range is there.
+    /// Returns the bytes that the stream brings until the first range is there.
     fn lead(&self) -> u64 {
         match self.begun {
             Some(begun) if !self.lanes.help() => {
@@ -206,12 +206,12 @@ impl Ranged {
         }
     }
 
-    /// Where the ranges ahead begin.
+    /// Returns the offset at which the ranges ahead begin.
     fn front(&self) -> u64 {
         self.ahead.queue().ranges.front().map_or(self.ahead.blob.size, |range| range.first)
     }
 
-    /// The next bytes; none at the end.
+    /// Reads the next bytes; none at the end.
     async fn piece(&mut self, mut buffer: Vec<u8>, limit: usize) -> Result<Vec<u8>, Error> {
         self.employ();
         if let Some((range, read)) = &mut self.current {
@@ -247,7 +247,7 @@ impl Ranged {
         Ok(buffer)
     }
 
-    /// Goes on with a range ahead, where it is here already or is known to be faster than the stream.
+    /// Goes on with a range ahead, if it has arrived or is known to be faster than the stream.
     async fn take(&mut self, mut range: Range) {
         let is_streaming = self.stream.as_ref().is_some_and(|stream| stream.end() > range.first);
         let bytes = match range.bytes.try_recv() {
@@ -263,13 +263,14 @@ impl Ranged {
         }
     }
 
-    /// A stream of what lies between the reader and an offset.
+    /// Returns a stream of the bytes between the reader and an offset.
     fn stream_of(&self, end: u64) -> Download {
         self.ahead.download(self.position..end)
     }
 }
 
-/// Bytes that a stream which brought `read` bytes in this time brings until it is known whether ranges are faster.
+/// Returns the bytes that a stream which brought `read` bytes in `elapsed` brings until it is known whether ranges are
+/// faster.
 fn lead(read: u64, elapsed: Duration, verdict: Duration) -> u64 {
     // The first bytes come in one piece, and would seem to be fast.
     let elapsed = elapsed.max(verdict / 4).as_millis().max(1);

@@ -1,4 +1,4 @@
-//! Connections that are being made, watched by a [`Gate`].
+//! Connector that reports connections to a [`Gate`] while they are being made.
 
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -11,12 +11,12 @@ use tower_service::Service;
 
 use super::Gate;
 
-/// A connection was given up, since connections turned out to be few. No request was sent on it.
+/// A connection was given up because of a limit. No request was sent on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("others wait for a connection, too")]
 pub struct GivenUp;
 
-/// Makes connections with another service, under the eyes of a gate.
+/// Service that makes connections with another service and reports them to a gate.
 #[derive(Debug, Clone)]
 pub struct Connector<S> {
     inner: S,
@@ -24,7 +24,7 @@ pub struct Connector<S> {
 }
 
 impl<S> Connector<S> {
-    /// Watches the connections that a service makes.
+    /// Reports the connections of `inner` to `gate`.
     pub fn new(inner: S, gate: Arc<Gate>) -> Self {
         Self { inner, gate }
     }
@@ -51,7 +51,7 @@ where
     }
 }
 
-/// Puts a [`Connector`] around a service.
+/// Layer that puts a [`Connector`] around a service.
 #[derive(Debug, Clone)]
 pub struct ConnectorLayer(pub Arc<Gate>);
 
@@ -72,16 +72,16 @@ impl Drop for Connecting<'_> {
 }
 
 impl Gate {
-    /// Waits for a connection, and gives it up where connections turn out to be few.
+    /// Waits for a connection, and gives it up when a limit is set.
     pub(super) async fn connect<T, E: From<GivenUp>>(
         &self,
         connecting: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
         self.state().begin_connection();
         let (_connecting, begun) = (Connecting(self), Instant::now());
-        let (mut connecting, mut told) = (pin!(connecting), self.narrowed.subscribe());
+        let (mut connecting, mut limited) = (pin!(connecting), self.limited.subscribe());
         loop {
-            let left = self.state().connection_patience().saturating_sub(begun.elapsed());
+            let left = self.state().connection_timeout().saturating_sub(begun.elapsed());
             tokio::select! {
                 biased;
                 made = &mut connecting => {
@@ -90,10 +90,10 @@ impl Gate {
                     }
                     return made;
                 }
-                _ = told.changed() => return Err(GivenUp.into()),
+                _ = limited.changed() => return Err(GivenUp.into()),
                 () = tokio::time::sleep(left.max(Duration::from_millis(10))) => {
                     if self.state().is_connection_late(begun.elapsed()) {
-                        self.tell();
+                        self.announce();
                     }
                 }
             }

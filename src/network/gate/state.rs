@@ -1,4 +1,4 @@
-//! State of the requests and connections to a server, from which a gate tells that connections are few.
+//! State of the requests and connections to a server, from which a gate derives its limit.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,80 +10,80 @@ use super::super::MAX_IDLE;
 
 /// Shortest time after which an answer or a connection is late.
 const PATIENCE: Duration = Duration::from_millis(60);
-/// The longest after which an answer is: a second attempt needs a connection that is kept still.
+/// Longest time after which an answer is late: a hedged request needs a connection that is still kept.
 const MAX_PATIENCE: Duration = Duration::from_millis(120);
-/// The fewest requests that have to wait before a second attempt makes sense: with fewer there is little to gain.
-const MANY: usize = 8;
-/// Second attempts that may get no answer in time before somebody else gets one.
-const FUTILE: usize = 2;
-/// The most turns at first.
-const FIRST_WIDTH: usize = 2;
-/// How many requests in a row have to be overtaken by their second attempt.
-const OVERTAKEN: usize = 3;
-/// How many connections have to be lost, with few answers in between.
+/// Requests in flight below which none is hedged: there would be little to gain.
+const MIN_IN_FLIGHT: usize = 8;
+/// Limit of hedged requests without an answer in time until another request is answered.
+const MAX_UNANSWERED_HEDGES: usize = 2;
+/// Highest limit at first.
+const MAX_FIRST_LIMIT: usize = 2;
+/// Requests in a row that are answered at their second attempt before there is a limit.
+const HEDGES_WON: usize = 3;
+/// Connections that are lost, with few answers in between, before there is a limit.
 const LOSSES: usize = 3;
-/// The fewest connections that have to be waited for, and how many for each that came up.
-const PENDING: usize = 3;
-const PENDING_EACH: usize = 4;
-/// Answers after which twice as many requests may be made at once, the first time.
-const TERM: usize = 64;
-const MAX_TERM: usize = 4096;
-/// More turns than this are no limit.
-const MAX_WIDTH: usize = 128;
-/// The waits after requests that were lost in their turn one after another.
+/// Connections that are waited for, in all and for each that came up, before there is a limit.
+const MIN_CONNECTING: usize = 3;
+const CONNECTING_EACH: usize = 4;
+/// Answers after which a limit doubles, the first time; four times as many the next.
+const WIDEN_AFTER: usize = 64;
+const MAX_WIDEN_AFTER: usize = 4096;
+/// Highest limit; beyond it there is none.
+const MAX_LIMIT: usize = 128;
+/// Waits after requests that were lost one after another under a limit.
 const WAITS: [Duration; 3] =
     [Duration::from_millis(20), Duration::from_millis(40), Duration::from_millis(80)];
 
 #[derive(Debug, Default)]
 pub(super) struct State {
-    /// Requests without an answer.
+    /// Number of requests without an answer.
     in_flight: usize,
-    /// The most of them since there were none.
+    /// Highest number of them since there were none.
     peak: usize,
-    /// The longest time to an answer so far; `None` before the first.
+    /// Longest time to an answer so far; `None` before the first.
     slowest: Option<Duration>,
     /// Requests in a row whose second attempt was answered first.
-    overtaken: usize,
-    /// Second attempts without an answer in time since the last answer.
-    futile: usize,
+    hedges_won: usize,
+    /// Hedged requests without an answer in time since the last answer.
+    unanswered_hedges: usize,
     /// Requests that were lost, less those that were answered.
     losses: usize,
-    /// Connections that are being made.
+    /// Number of connections that are being made.
     connecting: usize,
-    /// Those that came up since none was being made.
+    /// Number of those that came up since none was being made.
     connected: usize,
-    /// The longest time that one took.
+    /// Longest time that one took.
     slowest_connection: Option<Duration>,
-    turns: Option<Arc<Turns>>,
-    /// Answers after which the turns become more, the last time.
-    term: usize,
+    limit: Option<Arc<Limit>>,
+    /// Answers after which the limit doubles.
+    widen_after: usize,
 }
 
-/// Turns of requests, so many at a time.
+/// Limit of the requests in flight.
 #[derive(Debug)]
-pub(super) struct Turns {
-    width: usize,
+pub(super) struct Limit {
+    most: usize,
     free: Arc<Semaphore>,
     waiting: AtomicUsize,
-    /// Answers until there are more turns.
+    /// Answers until the limit doubles.
     left: AtomicUsize,
     /// Requests that were lost one after another.
     lost: AtomicUsize,
 }
 
-impl Turns {
-    fn new(width: usize, left: usize) -> Arc<Self> {
+impl Limit {
+    fn new(most: usize, left: usize) -> Arc<Self> {
         Arc::new(Self {
-            width,
-            free: Arc::new(Semaphore::new(width)),
+            most,
+            free: Arc::new(Semaphore::new(most)),
             waiting: AtomicUsize::new(0),
             left: AtomicUsize::new(left),
             lost: AtomicUsize::new(0),
         })
     }
 
-    /// Waits for a turn; `None` where there are other turns by now.
-    pub(super) async fn wait(&self) -> Option<OwnedSemaphorePermit> {
+    /// Waits for a permit. Returns `None` if there is another limit by now, or none.
+    pub(super) async fn acquire(&self) -> Option<OwnedSemaphorePermit> {
         self.waiting.fetch_add(1, Ordering::Relaxed);
         let permit = Arc::clone(&self.free).acquire_owned().await;
         self.waiting.fetch_sub(1, Ordering::Relaxed);
@@ -104,70 +104,72 @@ impl State {
         }
     }
 
-    /// Whether few others are on their way.
-    pub(super) fn is_alone(&self) -> bool {
+    /// Returns whether so few requests are in flight that their loss says nothing.
+    pub(super) fn are_few_in_flight(&self) -> bool {
         self.in_flight < LOSSES
     }
 
-    /// Whether nobody waits for a turn, so that the connection is of no use to anybody for now.
-    pub(super) fn is_last(&self, turns: &Turns) -> bool {
-        turns.waiting.load(Ordering::Relaxed) == 0 && self.in_flight <= turns.width
+    /// Returns whether no request waits for a permit, so that the connection is of no use for now.
+    pub(super) fn is_connection_spare(&self, limit: &Limit) -> bool {
+        limit.waiting.load(Ordering::Relaxed) == 0 && self.in_flight <= limit.most
     }
 
-    /// How long an answer may take before a second attempt makes sense.
-    pub(super) fn patience(&self) -> Duration {
+    /// Returns the time without an answer after which a request may be hedged.
+    pub(super) fn hedge_delay(&self) -> Duration {
         (self.slowest.unwrap_or_default() * 2).clamp(PATIENCE, MAX_PATIENCE)
     }
 
-    /// Whether a second attempt makes sense: many wait, and others get answers.
-    pub(super) fn begin_second(&mut self) -> bool {
-        let makes_sense = self.in_flight >= MANY && self.slowest.is_some() && self.futile < FUTILE;
-        self.futile += usize::from(makes_sense);
+    /// Returns whether to hedge a request (many are in flight, and others are answered), and counts it.
+    pub(super) fn begin_hedge(&mut self) -> bool {
+        let makes_sense = self.in_flight >= MIN_IN_FLIGHT
+            && self.slowest.is_some()
+            && self.unanswered_hedges < MAX_UNANSWERED_HEDGES;
+        self.unanswered_hedges += usize::from(makes_sense);
         makes_sense
     }
 
-    /// How long an answer may take to a request whose turn it is: it may wait for connections of others to end.
-    pub(super) fn patience_in_turn(&self) -> Duration {
+    /// Returns the time that an answer may take under a limit: the request may wait for other connections to end.
+    pub(super) fn limited_timeout(&self) -> Duration {
         MAX_IDLE * 3 + self.slowest.unwrap_or_default() * 2
     }
 
-    pub(super) fn turns(&self) -> Option<Arc<Turns>> {
-        self.turns.clone()
+    pub(super) fn limit(&self) -> Option<Arc<Limit>> {
+        self.limit.clone()
     }
 
-    /// A request was answered.
+    /// Counts an answer.
     pub(super) fn answered(&mut self, elapsed: Duration) {
-        if elapsed >= self.patience() {
+        if elapsed >= self.hedge_delay() {
             // It was the server that took its time.
-            self.overtaken = 0;
+            self.hedges_won = 0;
         }
         self.slowest = self.slowest.max(Some(elapsed));
-        self.futile = 0;
+        self.unanswered_hedges = 0;
         self.losses = self.losses.saturating_sub(1);
     }
 
-    /// A second attempt was answered before the first. True where that says that connections are few.
-    pub(super) fn overtook(&mut self) -> bool {
-        self.overtaken += 1;
-        self.futile = 0;
-        let is_narrow = self.overtaken >= OVERTAKEN && self.turns.is_none();
-        if is_narrow {
-            // Those that wait, this one and the others that were overtaken had connections that did not come up.
-            let came_up = self.peak.saturating_sub(self.in_flight + self.overtaken - 1);
-            self.narrow(came_up.min(FIRST_WIDTH));
+    /// Counts a hedged request that was answered at its second attempt. Returns true if there is a limit because of it.
+    pub(super) fn hedge_won(&mut self) -> bool {
+        self.hedges_won += 1;
+        self.unanswered_hedges = 0;
+        let is_limited = self.hedges_won >= HEDGES_WON && self.limit.is_none();
+        if is_limited {
+            // Those in flight, this one and the others that were hedged had connections that did not come up.
+            let came_up = self.peak.saturating_sub(self.in_flight + self.hedges_won - 1);
+            self.limit_to(came_up.min(MAX_FIRST_LIMIT));
         }
-        is_narrow
+        is_limited
     }
 
-    /// A request was lost. `Some` where it is for want of connections; true where that was not known before.
+    /// Counts a lost request. Returns `Some` if a limit is the reason, and true in it if that limit is new.
     pub(super) fn lost(&mut self) -> Option<bool> {
         self.losses += 1;
-        if self.turns.is_some() {
+        if self.limit.is_some() {
             return Some(false);
         }
-        let is_narrow = self.losses >= LOSSES && self.slowest.is_some();
-        is_narrow.then(|| {
-            self.narrow(1);
+        let is_limited = self.losses >= LOSSES && self.slowest.is_some();
+        is_limited.then(|| {
+            self.limit_to(1);
             true
         })
     }
@@ -188,74 +190,74 @@ impl State {
         self.slowest_connection = self.slowest_connection.max(Some(elapsed));
     }
 
-    /// How long a connection may take.
-    pub(super) fn connection_patience(&self) -> Duration {
+    /// Returns the time that a connection may take.
+    pub(super) fn connection_timeout(&self) -> Duration {
         PATIENCE.max(self.slowest_connection.unwrap_or_default() * 3)
     }
 
-    /// A connection takes that long. True where that says that connections are few.
+    /// Takes note of how long a connection takes. Returns true if there is a limit because of it.
     pub(super) fn is_connection_late(&mut self, elapsed: Duration) -> bool {
-        let pending = (self.connected * PENDING_EACH).max(PENDING);
-        let is_narrow = self.turns.is_none()
+        let pending = (self.connected * CONNECTING_EACH).max(MIN_CONNECTING);
+        let is_limited = self.limit.is_none()
             && self.connected > 0
             && self.connecting >= pending
-            && elapsed >= self.connection_patience();
-        if is_narrow {
-            self.narrow(self.connected);
+            && elapsed >= self.connection_timeout();
+        if is_limited {
+            self.limit_to(self.connected);
         }
-        is_narrow
+        is_limited
     }
 
-    /// From now on requests have turns.
-    fn narrow(&mut self, width: usize) {
-        self.term = (self.term * 4).clamp(TERM, MAX_TERM);
-        (self.overtaken, self.losses) = (0, 0);
-        self.take_turns(width.max(1));
+    /// Sets a limit.
+    fn limit_to(&mut self, most: usize) {
+        self.widen_after = (self.widen_after * 4).clamp(WIDEN_AFTER, MAX_WIDEN_AFTER);
+        (self.hedges_won, self.losses) = (0, 0);
+        self.set_limit(most.max(1));
     }
 
-    fn take_turns(&mut self, width: usize) {
-        let turns = (width <= MAX_WIDTH).then(|| Turns::new(width, self.term));
-        if let Some(before) = std::mem::replace(&mut self.turns, turns) {
+    fn set_limit(&mut self, most: usize) {
+        let limit = (most <= MAX_LIMIT).then(|| Limit::new(most, self.widen_after));
+        if let Some(before) = std::mem::replace(&mut self.limit, limit) {
             before.free.close();
         }
     }
 
-    /// A request was answered in its turn.
-    pub(super) fn answered_in_turn(&mut self, turns: &Arc<Turns>, elapsed: Duration) {
+    /// Counts an answer under a limit.
+    pub(super) fn answered_limited(&mut self, limit: &Arc<Limit>, elapsed: Duration) {
         self.slowest = self.slowest.max(Some(elapsed));
-        turns.lost.store(0, Ordering::Relaxed);
-        let left = turns.left.fetch_sub(1, Ordering::Relaxed);
-        if left == 1 && self.are_current(turns) {
-            self.take_turns(turns.width * 2);
+        limit.lost.store(0, Ordering::Relaxed);
+        let left = limit.left.fetch_sub(1, Ordering::Relaxed);
+        if left == 1 && self.is_current(limit) {
+            self.set_limit(limit.most * 2);
         }
     }
 
-    /// There was no answer in time. Where others had turns as well, there are fewer from now on; otherwise it is the
-    /// server that is slow, and there are no turns any more.
-    pub(super) fn halve(&mut self, turns: &Arc<Turns>) -> bool {
-        if !self.are_current(turns) {
-            return turns.width > 1;
+    /// Halves the limit after an answer did not come in time, or lifts it where it was 1: then the server is slow.
+    /// Returns whether the request has to be sent again.
+    pub(super) fn halve(&mut self, limit: &Arc<Limit>) -> bool {
+        if !self.is_current(limit) {
+            return limit.most > 1;
         }
-        if turns.width > 1 {
-            self.narrow(turns.width / 2);
+        if limit.most > 1 {
+            self.limit_to(limit.most / 2);
         } else {
-            self.take_turns(usize::MAX);
+            self.set_limit(usize::MAX);
         }
-        turns.width > 1
+        limit.most > 1
     }
 
-    /// A request was lost in its turn. How long to wait before it is sent again; `None` where that is for others to
-    /// decide.
-    pub(super) fn lost_in_turn(&mut self, turns: &Arc<Turns>) -> Option<Duration> {
-        let lost = turns.lost.fetch_add(1, Ordering::Relaxed);
-        if lost == 0 && turns.width > 1 {
-            self.halve(turns);
+    /// Counts a request that was lost under a limit. Returns the wait before it is sent again, or `None` if it failed
+    /// too often.
+    pub(super) fn lost_limited(&mut self, limit: &Arc<Limit>) -> Option<Duration> {
+        let lost = limit.lost.fetch_add(1, Ordering::Relaxed);
+        if lost == 0 && limit.most > 1 {
+            self.halve(limit);
         }
         WAITS.get(lost).copied()
     }
 
-    fn are_current(&self, turns: &Arc<Turns>) -> bool {
-        self.turns.as_ref().is_some_and(|current| Arc::ptr_eq(current, turns))
+    fn is_current(&self, limit: &Arc<Limit>) -> bool {
+        self.limit.as_ref().is_some_and(|current| Arc::ptr_eq(current, limit))
     }
 }
 
@@ -279,18 +281,18 @@ mod tests {
     }
 
     fn width(state: &State) -> Option<usize> {
-        state.turns.as_ref().map(|turns| turns.width)
+        state.limit.as_ref().map(|limit| limit.most)
     }
 
     #[test]
     fn three_second_attempts_in_a_row_tell_that_connections_are_few() {
         for (came_up, expected) in [(1, 1), (2, 2), (10, 2)] {
             let mut state = sent(40);
-            assert!(!state.begin_second(), "nobody has been answered");
+            assert!(!state.begin_hedge(), "nobody has been answered");
             answer(&mut state, came_up);
             for last in [false, false, true] {
-                assert!(state.begin_second());
-                assert_eq!(state.overtook(), last);
+                assert!(state.begin_hedge());
+                assert_eq!(state.hedge_won(), last);
                 state.leave();
             }
             assert_eq!(width(&state), Some(expected));
@@ -299,18 +301,18 @@ mod tests {
         let mut state = sent(40);
         answer(&mut state, 2);
         for _ in 0..10 {
-            assert!(!state.overtook());
-            assert!(!state.overtook());
+            assert!(!state.hedge_won());
+            assert!(!state.hedge_won());
             state.answered(PATIENCE * 2);
         }
         // A command that makes one call makes it once, however long that takes.
         let mut alone = sent(1);
         alone.answered(QUICK);
-        assert!(!alone.begin_second());
+        assert!(!alone.begin_hedge());
         // Two second attempts without an answer have to do until somebody else gets one.
-        assert_eq!([(); 3].map(|()| state.begin_second()), [true, true, false]);
+        assert_eq!([(); 3].map(|()| state.begin_hedge()), [true, true, false]);
         answer(&mut state, 1);
-        assert!(state.begin_second());
+        assert!(state.begin_hedge());
     }
 
     #[test]
@@ -353,28 +355,28 @@ mod tests {
     #[test]
     fn turns_become_more_after_answers_and_fewer_without() {
         let mut state = sent(3);
-        state.narrow(1);
+        state.limit_to(1);
         let mut widths = Vec::new();
-        while let Some(turns) = state.turns() {
-            widths.push(turns.width);
-            for _ in 0..TERM {
-                state.answered_in_turn(&turns, QUICK);
+        while let Some(limit) = state.limit() {
+            widths.push(limit.most);
+            for _ in 0..WIDEN_AFTER {
+                state.answered_limited(&limit, QUICK);
             }
         }
         assert_eq!(widths, [1, 2, 4, 8, 16, 32, 64, 128]);
-        state.narrow(4);
-        let turns = state.turns().unwrap();
-        assert!(state.halve(&turns), "it is sent again");
-        assert!(state.halve(&turns), "so is what had its turn at the same time");
+        state.limit_to(4);
+        let limit = state.limit().unwrap();
+        assert!(state.halve(&limit), "it is sent again");
+        assert!(state.halve(&limit), "so is what had its turn at the same time");
         assert_eq!(width(&state), Some(2));
-        let turns = state.turns().unwrap();
+        let limit = state.limit().unwrap();
         assert_eq!(
-            [(); 4].map(|()| state.lost_in_turn(&turns)),
+            [(); 4].map(|()| state.lost_limited(&limit)),
             [Some(WAITS[0]), Some(WAITS[1]), Some(WAITS[2]), None]
         );
-        let turns = state.turns().unwrap();
-        assert_eq!(turns.width, 1);
-        assert!(!state.halve(&turns), "the server is slow");
+        let limit = state.limit().unwrap();
+        assert_eq!(limit.most, 1);
+        assert!(!state.halve(&limit), "the server is slow");
         assert_eq!(width(&state), None);
     }
 }
