@@ -21,6 +21,9 @@ under_wine() {
 # exit_code_of COMMAND…: prints how it ended
 exit_code_of() { local code=0; "$@" >/dev/null || code=$?; echo "$code"; }
 
+# process_of COMMAND-LINE: the number of the process that runs a program of the archive, which is a grandchild of this one
+process_of() { pgrep -f "^$folder/$1" || failed "Windows: $1 does not run"; }
+
 # add_missing_library: gives a wine that has no bcryptprimitives.dll the one function of it that programs of Rust import
 add_missing_library() {
   [ -z "$(find /usr/lib /opt -name bcryptprimitives.dll -path '*wine*' -print -quit 2>/dev/null)" ] || return 0
@@ -32,11 +35,11 @@ add_missing_library() {
 
 try_commands() {
   [ "$(under_wine ecr.exe --version)" = "ecr $version"$'\r' ] || failed "Windows: --version: $(tail -3 "$scratch/wine.log")"
-  cat >"$scratch/ecr-under-wine" <<SCRIPT
-#!/bin/sh
-export WINEPREFIX='$scratch/wine' HOME='$scratch/wine-home' WINEDEBUG=-all AWS_EC2_METADATA_DISABLED=true
-exec '$wine' '$folder/ecr.exe' "\$@"
-SCRIPT
+  printf '#!/bin/sh\n' >"$scratch/ecr-under-wine"
+  {
+    echo "export WINEPREFIX='$scratch/wine' HOME='$scratch/wine-home' WINEDEBUG=-all AWS_EC2_METADATA_DISABLED=true"
+    echo "exec '$wine' '$folder/ecr.exe' \"\$@\""
+  } >>"$scratch/ecr-under-wine"
   chmod +x "$scratch/ecr-under-wine"
   ECR=$scratch/ecr-under-wine sh examples/tour.sh >"$scratch/tour.log" 2>&1 ||
     failed "Windows: examples/tour.sh: $(tail -5 "$scratch/tour.log")"
@@ -62,7 +65,7 @@ try_paths() {
 
 # What is printed ends its lines as Python's standard output does there; what a pipe hands on by the byte does not.
 try_conventions() {
-  local tags code
+  local tags
   tags=$(under_wine ecr.exe --local list-images --repository-name demo/hello --query 'imageIds[?imageTag].imageTag' --output text)
   [ "$tags" = "1.0	2.0	3.0"$'\r' ] || failed "Windows: tags are $tags"
   [ "$(under_wine ecr.exe --local describe-repositories | grep -vc $'\r$')" = 0 ] || failed "Windows: a line of JSON ends otherwise"
@@ -76,10 +79,8 @@ try_conventions() {
   (endpoint=http://127.0.0.1:5747 exit_code_of under_wine ecr.exe describe-repositories >"$scratch/interrupted") &
   local waiting=$!
   sleep 3
-  code=$(pgrep -f "^$folder/ecr.exe describe-repositories" || true)
-  [ -n "$code" ] || failed "Windows: nothing waits for an answer"
-  # wine makes Ctrl-C of it, in each process that shares the console
-  kill -INT "$code"
+  # wine makes Ctrl-C of it
+  kill -INT "$(process_of "ecr.exe describe-repositories")"
   wait "$waiting"
   [ "$(cat "$scratch/interrupted")" = 130 ] || failed "Windows: Ctrl-C ends with $(cat "$scratch/interrupted")"
   held "Windows under wine: line ends, exit codes 130, 252, 253, 254, 255"
@@ -88,8 +89,8 @@ try_conventions() {
 try_logins() {
   local host=123456789012.dkr.ecr.us-east-1.amazonaws.com answer again
   under_wine ecr.exe local serve --port 5746 >"$scratch/wine-serve.log" &
-  children+=($!)
   wait_for "$scratch/wine-serve.log" 127.0.0.1:5746
+  children+=("$(process_of "ecr.exe local serve")")
   answer=$(echo "$host" | under_wine docker-credential-ecr-login.exe get)
   grep -q '"Username":"AWS"' <<<"$answer" || failed "Windows: the helper said $answer"
   # Each password of the embedded ECR is another one.
