@@ -114,7 +114,8 @@ pub enum ResumeState {
     Bytes,
 }
 
-/// Something that stores images: a registry, layout, archive or docker engine.
+/// Something that stores images: a registry, layout, archive or docker engine. Without the methods that write (`prepare`,
+/// `write`, `put_manifest`, `put_image`) it is read-only.
 pub trait Store: Send + Sync {
     /// Display name for messages.
     fn name(&self) -> String;
@@ -154,7 +155,9 @@ pub trait Store: Send + Sync {
 
     /// Plans the upload of `blobs` (in this order) and returns those that are missing. Fails, before anything is
     /// transferred, if the store can never take one of them.
-    fn prepare<'a>(&'a self, blobs: &'a [Descriptor]) -> StoreFuture<'a, HashSet<Digest>>;
+    fn prepare<'a>(&'a self, _blobs: &'a [Descriptor]) -> StoreFuture<'a, HashSet<Digest>> {
+        Box::pin(async { Err(read_only(self)) })
+    }
 
     /// Returns the blobs that are missing, without changing anything.
     fn missing<'a>(&'a self, blobs: &'a [Descriptor]) -> StoreFuture<'a, HashSet<Digest>> {
@@ -162,7 +165,9 @@ pub trait Store: Send + Sync {
     }
 
     /// Writes a blob, which becomes visible only after verification.
-    fn write<'a>(&'a self, blob: &'a Descriptor, source: &'a Source) -> StoreFuture<'a, Written>;
+    fn write<'a>(&'a self, _blob: &'a Descriptor, _source: &'a Source) -> StoreFuture<'a, Written> {
+        Box::pin(async { Err(read_only(self)) })
+    }
 
     /// Uploads a [`PendingBlob`] as far as it has been produced, until it is complete. [`Store::write`] of a
     /// [`Source::with_pending`] resumes from there; a failure here occurs there again and is reported there.
@@ -176,11 +181,15 @@ pub trait Store: Send + Sync {
     }
 
     /// Writes a manifest that an index will list.
-    fn put_manifest<'a>(&'a self, manifest: &'a Manifest) -> StoreFuture<'a, ()>;
+    fn put_manifest<'a>(&'a self, _manifest: &'a Manifest) -> StoreFuture<'a, ()> {
+        Box::pin(async { Err(read_only(self)) })
+    }
 
     /// Writes the manifest of the image under these tags, or by its digest alone if there are none. Docker's archives
     /// and engines take `REPOSITORY:TAG` too.
-    fn put_image<'a>(&'a self, manifest: &'a Manifest, tags: &'a [String]) -> StoreFuture<'a, ()>;
+    fn put_image<'a>(&'a self, _manifest: &'a Manifest, _tags: &'a [String]) -> StoreFuture<'a, ()> {
+        Box::pin(async { Err(read_only(self)) })
+    }
 
     /// Returns those of `tags` that name this image, in stores that cannot list an image's tags but can look up a tag.
     fn tags_naming<'a>(&'a self, _digest: &'a Digest, _tags: &'a [String]) -> StoreFuture<'a, Vec<String>> {
@@ -258,6 +267,10 @@ pub trait Store: Send + Sync {
     fn finish(&self) -> StoreFuture<'_, ()> {
         Box::pin(async { Ok(()) })
     }
+}
+
+fn read_only(store: &(impl Store + ?Sized)) -> Error {
+    Error::Place { place: store.name(), reason: "can only be read".to_owned() }
 }
 
 /// A store that several tasks share.

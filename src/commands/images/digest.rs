@@ -8,7 +8,6 @@ use serde_json::json;
 use super::super::registry::wrong;
 use super::super::{Command, Context, block_on, command_args};
 use super::children::tell_fetched;
-use super::connection::{Address, Connection};
 use super::content::Contents;
 use super::describe::{identifier, lookup};
 use super::failures::{NO, UNKNOWN, answer, has_code, is_missing_repository, unreadable};
@@ -61,19 +60,12 @@ struct ResolvedImage {
     fetched: usize,
 }
 
-/// The repository that a reference names.
-fn repository(context: &Context, reference: &Reference) -> anyhow::Result<Repository> {
-    let address = Address { registry: reference.registry.clone(), ..Address::default() };
-    let connection = Connection::open(&context.settings, &address)?;
-    Ok(Repository { connection, name: reference.repository.to_string() })
-}
-
 fn digest(context: &Context, arguments: &DigestArgs) -> anyhow::Result<ExitCode> {
     let output = Output::of(context)?;
     let reference: Reference = arguments.reference.parse().map_err(wrong)?;
     let platform: Option<Platform> =
         arguments.platform.as_deref().map(str::parse).transpose().map_err(wrong)?;
-    let repository = repository(context, &reference)?;
+    let repository = Repository::of_reference(&context.settings, &reference)?;
     let found = block_on(async { find(&repository, &reference.name).await });
     let found = match found {
         Err(error) if is_missing_repository(&error) => {

@@ -9,7 +9,6 @@ use semver::{Version, VersionReq};
 use super::super::registry::{usage, wrong};
 use super::super::{Command, Context, block_on, command_args};
 use super::children::tell_fetched;
-use super::connection::{Address, Connection};
 use super::content::Contents;
 use super::describe::{Images, describe};
 use super::failures::{NO, answer};
@@ -138,9 +137,7 @@ fn latest(context: &Context, arguments: &LatestArgs) -> anyhow::Result<ExitCode>
     };
     let platform: Option<Platform> =
         arguments.platform.as_deref().map(str::parse).transpose().map_err(wrong)?;
-    let address = Address { registry: reference.registry.clone(), ..Address::default() };
-    let connection = Connection::open(&context.settings, &address)?;
-    let repository = Repository { connection, name: reference.repository.to_string() };
+    let repository = Repository::of_reference(&context.settings, &reference)?;
     let cache = ManifestCache::open(&context.settings, arguments.no_cache);
     let chosen = block_on(progress::watch(
         &context.ui,

@@ -75,6 +75,17 @@ pub(in crate::commands) struct Repository {
     pub(in crate::commands) name: String,
 }
 
+impl Repository {
+    /// Connects to the repository that a reference names.
+    pub(in crate::commands) fn of_reference(
+        settings: &Settings,
+        reference: &Reference,
+    ) -> anyhow::Result<Self> {
+        let connection = Connection::open(settings, &Address::of(reference.registry.clone()))?;
+        Ok(Self { connection, name: reference.repository.to_string() })
+    }
+}
+
 /// Repository with its description by DescribeRepositories.
 pub(in crate::commands) struct Described {
     pub(in crate::commands) repository: Repository,

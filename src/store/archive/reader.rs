@@ -13,9 +13,7 @@ use crate::platform::{self, FileExt as _};
 use crate::store::decompress::Compressor;
 use crate::store::files::{self, Extent, Files, MARK};
 use crate::store::folder::open_file;
-use crate::store::{
-    Capabilities, Error, Reader, Source, Store, StoreFuture, TagListing, Written, docker, index,
-};
+use crate::store::{Capabilities, Error, Reader, Store, StoreFuture, TagListing, docker, index};
 
 /// Limit of files, more than any layout has.
 const MAXIMUM_ENTRIES: usize = 100_000;
@@ -295,10 +293,6 @@ impl ArchiveReader {
     pub(in crate::store) fn extent(&self, path: &str) -> Option<(u64, u64)> {
         self.entries.get(plain(path)).copied()
     }
-
-    fn read_only(&self) -> Error {
-        Error::Place { place: self.place(), reason: "is open for reading".to_owned() }
-    }
 }
 
 impl Store for ArchiveReader {
@@ -330,23 +324,7 @@ impl Store for ArchiveReader {
         Box::pin(async move { files::referrers(self, subject) })
     }
 
-    fn prepare<'a>(&'a self, _blobs: &'a [Descriptor]) -> StoreFuture<'a, HashSet<Digest>> {
-        Box::pin(async { Err(self.read_only()) })
-    }
-
     fn tags(&self) -> StoreFuture<'_, TagListing> {
         Box::pin(async move { Ok(TagListing::of(files::index(self)?.tags())) })
-    }
-
-    fn write<'a>(&'a self, _blob: &'a Descriptor, _source: &'a Source) -> StoreFuture<'a, Written> {
-        Box::pin(async { Err(self.read_only()) })
-    }
-
-    fn put_manifest<'a>(&'a self, _manifest: &'a Manifest) -> StoreFuture<'a, ()> {
-        Box::pin(async { Err(self.read_only()) })
-    }
-
-    fn put_image<'a>(&'a self, _manifest: &'a Manifest, _tags: &'a [String]) -> StoreFuture<'a, ()> {
-        Box::pin(async { Err(self.read_only()) })
     }
 }

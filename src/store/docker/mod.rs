@@ -9,7 +9,7 @@
 mod legacy;
 mod save;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::path::PathBuf;
@@ -25,7 +25,7 @@ use super::archive::ArchiveReader;
 use super::decompress::Compressor;
 use super::files::{self, Extent, Files};
 use super::memory::BytesReader;
-use super::{Capabilities, Error, Reader, Source, Store, StoreFuture, TagListing, Written};
+use super::{Capabilities, Error, Reader, Store, StoreFuture, TagListing};
 use crate::image::{Algorithm, Descriptor, Digest, Manifest, Name, media_type, null_is_default};
 use crate::platform::FileExt as _;
 
@@ -182,10 +182,6 @@ impl DockerReader {
     fn unfit(&self, reason: String) -> Error {
         Error::Place { place: self.place(), reason }
     }
-
-    fn read_only(&self) -> Error {
-        self.unfit("is a docker archive, which can only be read".to_owned())
-    }
 }
 
 fn tag_of(name: &str) -> Option<&str> {
@@ -256,24 +252,8 @@ impl Store for DockerReader {
         Capabilities::DOCKER
     }
 
-    fn prepare<'a>(&'a self, _blobs: &'a [Descriptor]) -> StoreFuture<'a, HashSet<Digest>> {
-        Box::pin(async { Err(self.read_only()) })
-    }
-
     fn tags(&self) -> StoreFuture<'_, TagListing> {
         let tags = self.images.iter().flat_map(|image| &image.names).filter_map(|name| tag_of(name));
         Box::pin(async move { Ok(TagListing::of(tags)) })
-    }
-
-    fn write<'a>(&'a self, _blob: &'a Descriptor, _source: &'a Source) -> StoreFuture<'a, Written> {
-        Box::pin(async { Err(self.read_only()) })
-    }
-
-    fn put_manifest<'a>(&'a self, _manifest: &'a Manifest) -> StoreFuture<'a, ()> {
-        Box::pin(async { Err(self.read_only()) })
-    }
-
-    fn put_image<'a>(&'a self, _manifest: &'a Manifest, _tags: &'a [String]) -> StoreFuture<'a, ()> {
-        Box::pin(async { Err(self.read_only()) })
     }
 }

@@ -1,6 +1,5 @@
 //! Spool of a compressed layer until it is sent: a file without a name, which ends with the process.
 
-use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 
 use crate::image::{Algorithm, Descriptor, Digest, Hasher, Manifest, Name};
-use crate::store::{Capabilities, Error, Reader, Source, Store, StoreFuture, Written};
+use crate::store::{Capabilities, Error, Reader, Store, StoreFuture};
 
 /// Creates a spool in the platform's temporary folder, private to this user, and its writer.
 pub(super) fn new() -> io::Result<(Spool, Filling)> {
@@ -86,22 +85,6 @@ impl Store for Spool {
     }
 
     fn manifest<'a>(&'a self, _name: &'a Name) -> StoreFuture<'a, Manifest> {
-        Box::pin(async { Err(self.only_a_blob()) })
-    }
-
-    fn prepare<'a>(&'a self, _blobs: &'a [Descriptor]) -> StoreFuture<'a, HashSet<Digest>> {
-        Box::pin(async { Err(self.only_a_blob()) })
-    }
-
-    fn write<'a>(&'a self, _blob: &'a Descriptor, _source: &'a Source) -> StoreFuture<'a, Written> {
-        Box::pin(async { Err(self.only_a_blob()) })
-    }
-
-    fn put_manifest<'a>(&'a self, _manifest: &'a Manifest) -> StoreFuture<'a, ()> {
-        Box::pin(async { Err(self.only_a_blob()) })
-    }
-
-    fn put_image<'a>(&'a self, _manifest: &'a Manifest, _tags: &'a [String]) -> StoreFuture<'a, ()> {
         Box::pin(async { Err(self.only_a_blob()) })
     }
 }

@@ -13,7 +13,6 @@ use self::page::page;
 use super::super::registry::{usage, wrong};
 use super::super::{Command, Context, block_on, command_args};
 use super::children::{known_children, tell_fetched};
-use super::connection::{Address, Connection};
 use super::content::{Contents, store};
 use super::describe::{Images, graph, identifier};
 use super::failures::{NO, answer, unreadable};
@@ -85,9 +84,7 @@ fn inspect(context: &Context, arguments: &InspectArgs) -> anyhow::Result<ExitCod
     let reference: Reference = arguments.reference.parse().map_err(wrong)?;
     let platform: Option<Platform> =
         arguments.platform.as_deref().map(str::parse).transpose().map_err(wrong)?;
-    let address = Address { registry: reference.registry.clone(), ..Address::default() };
-    let connection = Connection::open(&context.settings, &address)?;
-    let repository = Repository { connection, name: reference.repository.to_string() };
+    let repository = Repository::of_reference(&context.settings, &reference)?;
     let cache = ManifestCache::open(&context.settings, arguments.no_cache);
     let (found, fetched) = block_on(progress::watch(
         &context.ui,
