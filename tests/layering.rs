@@ -298,8 +298,8 @@ fn reached_from<'a>(files: &'a [LocalFile], from: &'a LocalFile) -> BTreeSet<&'a
     reached
 }
 
-/// What the rooms behind the APIs take and answer are types. JSON is made and read by the APIs, and by rows of the database
-/// that keep it, through serde.
+/// Checks that the rooms behind the APIs take and answer types. JSON is made and read by the APIs, and by rows of the
+/// database that keep it, through serde.
 #[test]
 fn behind_the_apis_of_local_is_no_untyped_json() {
     for room in ["core", "pull_through", "store"] {

@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 
 use super::*;
 
-/// How long it halts at most, so that a test fails where nobody lets it go.
+/// Time limit of a halt, so that a test fails if nothing releases it.
 const PATIENCE: Duration = Duration::from_mins(2);
 
 pub(super) struct Halting {
@@ -16,7 +16,7 @@ pub(super) struct Halting {
     go: Arc<Notify>,
     /// Bytes of a layer that are read before it halts.
     halts_after: usize,
-    /// Whether it halts before it says what is missing, as one that hashes what is there already.
+    /// The store halts before it answers what is missing, as one that hashes present content.
     hashes: bool,
 }
 

@@ -67,7 +67,7 @@ fn between<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> {
 mod tests {
     use super::*;
 
-    /// What a message says behind the resource, whose registry was asked, and what is told.
+    /// End of a message behind the resource, the account of its registry, and the explanation.
     const REASONS: &[(&str, &str, &str)] = &[
         (
             "because no identity-based policy allows the ecr:BatchGetImage action",

@@ -1,7 +1,7 @@
 //! Commands about images that are in registries already: listing, looking up, choosing, measuring.
 //!
-//! What they have in common, and commands that change something have too: which repositories are meant
-//! ([`selection`]), how a registry is called ([`connection`], [`pacing`], [`pages`]), what it has ([`describe`],
+//! Shared parts, also of commands that change something: the choice of repositories
+//! ([`selection`]), calls to a registry ([`connection`], [`pacing`], [`pages`]), what it has ([`describe`],
 //! [`children`], [`manifest_cache`]), what went wrong with a part ([`failures`]), and how the result is printed
 //! ([`output`]).
 

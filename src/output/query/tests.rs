@@ -16,7 +16,7 @@ impl Random {
     }
 }
 
-/// What expressions are made of.
+/// Parts of random expressions.
 const PARTS: [&str; 60] = [
     "a",
     "b",

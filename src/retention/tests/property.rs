@@ -212,7 +212,7 @@ fn may_belong(graph: &Graph, at: usize) -> bool {
     })
 }
 
-/// What is wrong with whether an image goes, and with which.
+/// Describes the fault in the verdict on an image, with the other image that it concerns.
 fn wrong(case: &Case, at: usize, goes: &impl Fn(usize) -> bool) -> Option<(String, usize)> {
     let graph = &case.graph;
     let image = graph.image(at);

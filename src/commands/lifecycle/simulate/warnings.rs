@@ -62,7 +62,7 @@ pub(super) fn of(simulation: &Simulation, policy: &Policy) -> Vec<Warning> {
     warnings
 }
 
-/// What is said where no image or no tagged image would be left.
+/// Describes a policy that leaves no image or no tagged image.
 fn emptied(simulation: &Simulation, expired: &[(i64, &Image)]) -> Option<String> {
     let images = simulation.images.len();
     if images > 0 && expired.len() == images {
