@@ -219,14 +219,8 @@ fn server_options(context: &Context, args: &ServeArgs) -> anyhow::Result<Options
         let text =
             std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
         warn_of_readers(context, path, 0o077);
-        let none = || {
-            Error::Usage(format!(
-                "{}: every section needs a name of its own, aws_access_key_id and aws_secret_access_key, a key may be in one \
-                 section only, and principal_arn and may_assume take ARNs of IAM",
-                path.display()
-            ))
-        };
-        options.credentials = Some(Credentials::read(&text).ok_or_else(none)?);
+        let refused = |error| Error::Usage(format!("{}: {error}", path.display()));
+        options.credentials = Some(Credentials::read(&text).map_err(refused)?);
     }
     options.lifecycle_every = args.lifecycle_every;
     options.restore_time = args.restore_time.unwrap_or_default();

@@ -3,6 +3,7 @@
 use indexmap::IndexMap;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use crate::local::core::error::Error;
 use crate::local::core::image::{COLUMNS, Image, STATUS};
@@ -35,7 +36,25 @@ pub(in crate::local) struct Referrer {
 
 #[derive(Deserialize)]
 struct Annotated {
-    annotations: Option<IndexMap<String, String>>,
+    annotations: Option<IndexMap<String, Annotation>>,
+}
+
+/// Value of an annotation. A push takes manifests with others than texts, which are not listed.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Annotation {
+    Text(String),
+    Other(IgnoredAny),
+}
+
+/// Reads the annotations of a manifest.
+fn annotations(manifest: &[u8]) -> Option<IndexMap<String, String>> {
+    let annotated: Annotated = serde_json::from_slice(manifest).ok()?;
+    let texts = annotated.annotations?.into_iter().filter_map(|(key, value)| match value {
+        Annotation::Text(text) => Some((key, text)),
+        Annotation::Other(_) => None,
+    });
+    Some(texts.collect())
 }
 
 /// One page of referrers in the order of their rows, and whether there are more.
@@ -60,8 +79,7 @@ pub(in crate::local) fn list(
         }
         let content: Vec<u8> = row.get(11)?;
         bytes += content.len();
-        let annotated: Option<Annotated> = serde_json::from_slice(&content).ok();
-        let annotations = annotated.and_then(|annotated| annotated.annotations);
+        let annotations = annotations(&content);
         referrers.push(Referrer { image: Image::from_row(row)?, length: content.len(), annotations });
     }
     Ok((referrers, false))
@@ -118,4 +136,17 @@ pub(in crate::local) fn remove(
 ) -> Result<(), Error> {
     connection.execute("DELETE FROM image WHERE id = ?1", [image.id])?;
     orphan(connection, repository.id, &image.digest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn annotations_that_are_no_texts_are_left_out() {
+        let manifest = br#"{"annotations": {"a": "ok", "b": 1, "c": null, "d": {"e": []}}, "layers": []}"#;
+        let texts = IndexMap::from([("a".to_owned(), "ok".to_owned())]);
+        assert_eq!(annotations(manifest), Some(texts));
+        assert_eq!(annotations(b"{}"), None);
+    }
 }

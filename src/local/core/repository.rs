@@ -60,6 +60,8 @@ pub(in crate::local) struct CatalogData {
     about_text: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     usage_text: Option<String>,
+    /// Granted by AWS, so that no request sets it.
+    #[serde(skip_deserializing)]
     marketplace_certified: bool,
 }
 

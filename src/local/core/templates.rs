@@ -65,14 +65,23 @@ pub(in crate::local) fn template_for(
     occasion: &str,
 ) -> Result<Option<Template>, Error> {
     let settings = Setting::list(connection, scope, Kind::Template, "", MAX_TEMPLATES)?;
-    let applicable = settings.iter().filter_map(|setting| {
+    let mut longest: Option<(usize, Template)> = None;
+    for setting in settings {
         let prefix = setting.name.trim_end_matches('/');
         let is_below = name.strip_prefix(prefix).is_some_and(|rest| rest.starts_with('/'));
         let length = if setting.name == ROOT { 0 } else { setting.name.len() };
-        let template: Template = setting.value().filter(|_| setting.name == ROOT || is_below)?;
-        template.applied_for.iter().any(|each| each == occasion).then_some((length, template))
-    });
-    Ok(applicable.max_by_key(|(length, _)| *length).map(|(_, template)| template))
+        let is_longer = longest.as_ref().is_none_or(|(other, _)| length >= *other);
+        if !is_longer || !(setting.name == ROOT || is_below) {
+            continue;
+        }
+        // One that cannot be read is no reason to make a repository after another one.
+        let unreadable = || Error::storage(format!("creation template {} cannot be read", setting.name));
+        let template: Template = setting.value().ok_or_else(unreadable)?;
+        if template.applied_for.iter().any(|each| each == occasion) {
+            longest = Some((length, template));
+        }
+    }
+    Ok(longest.map(|(_, template)| template))
 }
 
 /// The one registry that makes a repository of this name when something is pushed to it; `None` where none does, or

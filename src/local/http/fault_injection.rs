@@ -80,7 +80,7 @@ impl FromStr for Rule {
             match name {
                 "count" => rule.count = number()?,
                 "after" => rule.after = number()?,
-                "every" => rule.every = number()?.max(1),
+                "every" => rule.every = Some(number()?).filter(|every| *every > 0).ok_or_else(wrong)?,
                 "seed" => rule.seed = number()?,
                 "probability" => {
                     let probability = value.parse().ok().filter(|value| (0.0..=1.0).contains(value));
@@ -275,6 +275,7 @@ mod tests {
             "a,error=200",
             "a,throttle,x",
             "a,throttle,count=x",
+            "a,throttle,every=0",
             "a,throttle,probability=2",
         ] {
             assert!(wrong.parse::<Rule>().is_err(), "{wrong}");

@@ -255,7 +255,7 @@ fn a_public_repository_has_the_public_members() {
     let store = Store::new();
     let input = json!({
         "repositoryName": "tools",
-        "catalogData": { "description": "d", "architectures": ["ARM"], "logoImageBlob": "AAAA" },
+        "catalogData": { "description": "d", "architectures": ["ARM"], "logoImageBlob": "AAAA", "marketplaceCertified": true },
     });
     let made = timeless(store.public("CreateRepository", input).unwrap());
     let alias = crate::local::core::registry_id::alias("111122223333");

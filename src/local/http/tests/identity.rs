@@ -71,7 +71,7 @@ impl Signer {
 }
 
 fn guarded() -> RunningServer {
-    RunningServer::with(Options { credentials: Credentials::read(KEYS), ..RunningServer::options() })
+    RunningServer::with(Options { credentials: Credentials::read(KEYS).ok(), ..RunningServer::options() })
 }
 
 fn code(answer: &Answer) -> String {
@@ -236,7 +236,7 @@ fn an_unsigned_session_is_refused_where_signatures_are_checked() {
     let told = ecr.call(&open, "DescribeRegistry", "{}", "AWS4-HMAC-SHA256 {}");
     assert!(told.text().starts_with(r#"{"registryId":"111122223333""#), "{}", told.text());
     let folder = open.folder.path();
-    let options = Options { credentials: Credentials::read(KEYS), ..RunningServer::options() };
+    let options = Options { credentials: Credentials::read(KEYS).ok(), ..RunningServer::options() };
     let strict = RunningServer::on(Local::open(folder).unwrap(), options);
     let refused = ecr.call(&strict, "DescribeRegistry", "{}", "AWS4-HMAC-SHA256 {}");
     assert_eq!(code(&refused), "UnrecognizedClientException");
