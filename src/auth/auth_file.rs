@@ -1,7 +1,7 @@
 //! The files in which docker, podman and helm keep their logins, and changing them without harm.
 //!
 //! A change is made on the file as it is at that moment, by one of us at a time, and put in place whole
-//! (`login_file`). Whatever we do not change stays byte for byte (`json_text`).
+//! (`atomic_replace`). Whatever we do not change stays byte for byte (`json_text`).
 
 use std::fs::File;
 use std::io;
@@ -26,7 +26,7 @@ const REDACTED: &str = "[redacted]";
 /// A program that keeps logins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Client {
-    /// docker, and everything that reads its file.
+    /// docker, and everything that reads its file, such as nerdctl.
     Docker,
     /// podman, skopeo and buildah.
     Podman,
@@ -77,6 +77,26 @@ pub struct Change {
 }
 
 impl Client {
+    /// All clients, in the order in which their files are written.
+    pub const ALL: [Self; 3] = [Self::Docker, Self::Podman, Self::Helm];
+
+    /// Returns whether its file may name a program that stores passwords (`credsStore`). podman's may name helpers, but
+    /// never a store.
+    pub fn has_credential_store(self) -> bool {
+        match self {
+            Self::Docker | Self::Helm => true,
+            Self::Podman => false,
+        }
+    }
+
+    /// Returns whether `ecr login --helper` changes its file.
+    pub fn takes_helper(self) -> bool {
+        match self {
+            Self::Docker => true,
+            Self::Podman | Self::Helm => false,
+        }
+    }
+
     /// The client's name.
     pub fn name(self) -> &'static str {
         match self {

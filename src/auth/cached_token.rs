@@ -49,7 +49,7 @@ pub enum Freshness {
     RefreshDue,
     /// Near its end: used only if it cannot be renewed.
     NearExpiry,
-    /// Over, or nonsense.
+    /// Expired, or its times contradict each other.
     Expired,
 }
 

@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-/// The end of a password, in seconds since 1970; `None` where it does not say.
+/// Expiry time of a password, in seconds since 1970; `None` where it does not say.
 pub fn of_password(password: &str) -> Option<u64> {
     let bytes = base64_simd::forgiving_decode_to_vec(password.as_bytes()).ok()?;
     let value: Value = serde_json::from_slice(&bytes).ok()?;

@@ -45,10 +45,10 @@ pub struct TokenRequest<'a> {
     pub log: &'a Log,
 }
 
-/// Asks, for this long at most.
-pub fn ask(question: TokenRequest<'_>, patience: Duration) -> Result<CachedToken, LoginError> {
-    check_imds(question)?;
-    let TokenRequest { settings, target, identity, account, log, .. } = question;
+/// Requests a password from the service, and gives up after `timeout`.
+pub fn request_token(request: TokenRequest<'_>, timeout: Duration) -> Result<CachedToken, LoginError> {
+    check_imds(request)?;
+    let TokenRequest { settings, target, identity, account, log, .. } = request;
     // The token of a service account comes by stdin; the chain of credentials wants a file.
     let token = account.map(token_file).transpose()?;
     let settings = settings_for_target(
@@ -66,12 +66,12 @@ pub fn ask(question: TokenRequest<'_>, patience: Duration) -> Result<CachedToken
     let runtime = runtime.map_err(|error| LoginError::Unreachable(error.to_string()))?;
     let requested = now();
     let answer = runtime.block_on(async {
-        tokio::time::timeout(patience, client.call("GetAuthorizationToken", json!({}))).await
+        tokio::time::timeout(timeout, client.call("GetAuthorizationToken", json!({}))).await
     });
     // Threads that look up names are not waited for.
     runtime.shutdown_background();
     let answer = answer
-        .map_err(|_| LoginError::Unreachable(format!("no answer for {} seconds", patience.as_secs())))?;
+        .map_err(|_| LoginError::Unreachable(format!("no answer for {} seconds", timeout.as_secs())))?;
     let value = answer.map_err(|error| failure(&error, target, identity))?;
     let entry = read(&value, target, identity, requested).ok_or_else(|| {
         let endpoint = settings.endpoint(target.service()).ok().flatten();
@@ -80,19 +80,19 @@ pub fn ask(question: TokenRequest<'_>, patience: Duration) -> Result<CachedToken
     if let Some((_, password)) = entry.login() {
         log.hide(&password);
     }
-    log.info(|| format!("a new password for {} until {}", target.host, moment(entry.expires)));
+    log.info(|| format!("a new password for {} until {}", target.host, format_time(entry.expires)));
     Ok(entry)
 }
 
-/// A time as people read it.
-pub fn moment(seconds: u64) -> String {
+/// Formats a time in seconds since 1970 as RFC 3339 in UTC, such as `2026-11-30T17:08:00Z`.
+pub fn format_time(seconds: u64) -> String {
     let time = i64::try_from(seconds).ok().and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
     time.map_or_else(|| seconds.to_string(), |time| time.to_string())
 }
 
 /// Fails early if the only source of credentials is a metadata service that does not exist.
-fn check_imds(question: TokenRequest<'_>) -> Result<(), LoginError> {
-    let TokenRequest { settings, target, identity, cache, log, .. } = question;
+fn check_imds(request: TokenRequest<'_>) -> Result<(), LoginError> {
+    let TokenRequest { settings, target, identity, cache, log, .. } = request;
     if !identity.uses_imds() || settings.globals().no_sign_request {
         return Ok(());
     }

@@ -38,7 +38,7 @@ pub fn install(settings: &Settings, file: &Path, hosts: &[String], dry_run: bool
     Ok(change)
 }
 
-/// Takes it back: for these hosts, or for all that ask our helper.
+/// Uninstalls the helper: for these hosts, or for all that ask our helper.
 pub fn undo(settings: &Settings, file: &Path, hosts: &[String], dry_run: bool) -> Result<Change, Error> {
     let state = state(settings).and_then(|path| auth_file::read(&path).ok());
     let name = file.display().to_string();

@@ -51,7 +51,7 @@ pub struct Identity {
 pub struct ServiceAccount {
     /// The signed token.
     pub token: String,
-    /// The role; `None` leaves it to the environment's.
+    /// ARN of the role.
     pub role_arn: String,
 }
 

@@ -2,7 +2,7 @@
 //!
 //! All three versions of the protocol are answered in kind. A service account's token (`tokenAttributes` in kubelet's
 //! configuration) is exchanged for the role that its annotation `eks.amazonaws.com/ecr-role-arn`, or the environment's
-//! `AWS_ECR_ROLE_ARN`, names. A gallery that gives no password answers with no credentials at all, so that pods from
+//! `AWS_ECR_ROLE_ARN`, names. When ECR Public gives no password, the answer has no credentials at all, so that pods from
 //! public images start without an account.
 //!
 //! Decisions: the answer speaks of the host that was asked for (`Registry`), and lasts for half of the password's

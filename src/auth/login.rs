@@ -55,7 +55,7 @@ impl<'a> LoginContext<'a> {
         };
         let slot = CacheSlot { cache, key: &key, host: &target.host, wait: obtain_token::WAIT_FOR_LOCK };
         let entry = obtain_token::obtain(slot, &self.log, &|patience| {
-            get_authorization_token::ask(question, patience)
+            get_authorization_token::request_token(question, patience)
         });
         if let Err(failure) = &entry {
             self.log.error(|| format!("{}: {}", target.host, failure.line()));

@@ -167,7 +167,7 @@ fn parse(text: &str, file: &Path) -> Result<Vec<Rule>, Error> {
         read.map_err(|what| wrong(line.number, what))?;
     }
     for rule in &rules {
-        rule.sense().map_err(|what| wrong(rule.line, what))?;
+        rule.validate().map_err(|what| wrong(rule.line, what))?;
     }
     Ok(rules)
 }

@@ -47,6 +47,7 @@ pub enum Error {
 /// Finds the login for a repository of a registry; `None` if there is none. docker's file counts before podman's.
 /// An empty `repository` stands for the registry as a whole.
 pub fn login(settings: &Settings, host: &str, repository: &str) -> Result<Option<StoredLogin>, Error> {
+    // Image tools read these two (containers-auth.json(5)); helm's file is helm's own.
     for client in [Client::Docker, Client::Podman] {
         let Ok(file) = client.file(settings) else { continue };
         let text = auth_file::read(&file)?;

@@ -5,7 +5,7 @@ use super::login_conf::Rule;
 /// A registry host with all that a rule and its own form say about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
-    /// The host in its one form, with its port where one was given.
+    /// The normalized host, with its port where one was given.
     pub host: String,
     /// Account of the registry, if the host contains it.
     pub account: Option<String>,

@@ -46,7 +46,7 @@ pub enum Error {
 }
 
 /// Returns where the file says that a host's password is stored.
-pub fn home(json: &JsonText, host: &str) -> CredentialLocation {
+pub fn credential_location(json: &JsonText, host: &str) -> CredentialLocation {
     let text = |path: &[&str]| json.get(path).and_then(|value| value.as_str().map(str::to_owned));
     match text(&["credHelpers", host]).or_else(|| text(&["credsStore"])).filter(|name| !name.is_empty()) {
         None => CredentialLocation::File,
@@ -117,15 +117,15 @@ mod tests {
 
     #[test]
     fn the_file_says_where_a_password_belongs() {
-        let home = |text: &str| home(&JsonText::read(text).unwrap(), "h.example");
-        assert_eq!(home("{}"), CredentialLocation::File);
-        assert_eq!(home(r#"{"credsStore":""}"#), CredentialLocation::File);
-        assert_eq!(home(r#"{"credsStore":"pass"}"#), CredentialLocation::Program("pass".into()));
+        let location = |text: &str| credential_location(&JsonText::read(text).unwrap(), "h.example");
+        assert_eq!(location("{}"), CredentialLocation::File);
+        assert_eq!(location(r#"{"credsStore":""}"#), CredentialLocation::File);
+        assert_eq!(location(r#"{"credsStore":"pass"}"#), CredentialLocation::Program("pass".into()));
         assert_eq!(
-            home(r#"{"credsStore":"pass","credHelpers":{"h.example":"ecr-login"}}"#),
+            location(r#"{"credsStore":"pass","credHelpers":{"h.example":"ecr-login"}}"#),
             CredentialLocation::Ours
         );
-        assert_eq!(home(r#"{"credHelpers":{"o.example":"x"}}"#), CredentialLocation::File);
+        assert_eq!(location(r#"{"credHelpers":{"o.example":"x"}}"#), CredentialLocation::File);
     }
 
     #[test]

@@ -38,8 +38,8 @@ pub fn command() -> Command {
         .subcommand(Command::new("help").about("Show help for all commands"))
 }
 
-/// The command line as far as parsing this one verb needs it.
-pub(super) fn verb(command: &commands::Command) -> Command {
+/// The command line as far as parsing this one own command needs it.
+pub(super) fn own_command(command: &commands::Command) -> Command {
     let outputs = OUTPUTS.iter().chain(&["markdown", "sarif", "junit", "html"]).copied();
     let outputs = clap::builder::PossibleValuesParser::new(outputs);
     root()

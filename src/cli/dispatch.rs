@@ -7,7 +7,7 @@ use super::alias::{self, Aliases, Step};
 use super::argparse::{Arity, Opt, Parser, Positional};
 use super::session::Session;
 use super::{complete, debug, forward, help, options, overview, own_command, run_of_service, show};
-use crate::commands::{self, COMMANDS, OF_PUBLIC};
+use crate::commands::{self, COMMANDS};
 use crate::error::Error;
 use crate::model;
 use crate::settings::PublicRegistry;
@@ -58,14 +58,13 @@ fn dispatch_ecr(
         && let Some(command) = COMMANDS.iter().find(|command| command.name == first)
     {
         session.is_own_command = true;
-        let is_known = OF_PUBLIC.contains(&first);
-        let public = if is_known { PublicRegistry::Possible } else { PublicRegistry::Unknown };
+        let public = if command.in_public { PublicRegistry::Possible } else { PublicRegistry::Unknown };
         return own_command::run(session, command, arguments, public);
     }
     if let Some((command, arguments)) = public_command(&parser, &words, arguments) {
         session.is_own_command = true;
-        if !OF_PUBLIC.contains(&command.name) {
-            let (name, known) = (command.name, OF_PUBLIC.join(", "));
+        if !command.in_public {
+            let (name, known) = (command.name, commands::public_names());
             let told = format!("there is no `ecr public {name}`; these know Amazon ECR Public: {known}");
             return Err(Error::Usage(told));
         }

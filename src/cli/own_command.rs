@@ -17,7 +17,7 @@ pub(super) fn run(
     arguments: &[OsString],
     public: PublicRegistry,
 ) -> Result<ExitCode, Error> {
-    let mut definition = clap_tree::verb(verb);
+    let mut definition = clap_tree::own_command(verb);
     if let Some(text) = long_help(&mut definition, arguments) {
         return session.page(&text);
     }

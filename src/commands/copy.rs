@@ -12,7 +12,7 @@ use super::{Command, Context, command_args};
 use crate::store::scheme;
 
 /// The row of `ecr copy`.
-pub(super) const COMMAND: Command = Command { name: "copy", define, run };
+pub(super) const COMMAND: Command = Command { name: "copy", in_public: false, define, run };
 
 /// The arguments of `ecr copy`.
 #[derive(Debug, clap::Args)]

@@ -16,7 +16,7 @@ use crate::settings::{Globals, Settings};
 use crate::ui::{Name, Ui};
 
 /// The row of this verb.
-pub(super) const COMMAND: Command = Command { name: "credential-helper", define, run };
+pub(super) const COMMAND: Command = Command { name: "credential-helper", in_public: false, define, run };
 
 const ENVIRONMENT: &str = "ENVIRONMENT
 

@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::settings::Settings;
 
 /// The row of this verb.
-pub(super) const COMMAND: Command = Command { name: "credential-provider", define, run };
+pub(super) const COMMAND: Command = Command { name: "credential-provider", in_public: false, define, run };
 
 /// The name under which kubelet's folder of providers has this program.
 pub(super) const PROGRAM: &str = "ecr-credential-provider";

@@ -18,10 +18,10 @@ use serde_json::{Value, json};
 
 use super::{Command, Context, command_args};
 use crate::error::Error;
-use crate::local::{self, Contents, Local, ServerInfo};
+use crate::local::{self, Local, ServerInfo, StoreUsage};
 
 /// The row of this verb.
-pub(super) const COMMAND: Command = Command { name: "local", define, run };
+pub(super) const COMMAND: Command = Command { name: "local", in_public: false, define, run };
 
 /// The exit code of a reset that was declined.
 const DECLINED: u8 = 1;
@@ -108,12 +108,12 @@ fn status(context: &Context, folder: &Path, args: &StatusArgs) -> anyhow::Result
         context.ui.print(&format!("Folder    {}\nnothing is stored there yet\n", folder.display()))?;
         return Ok(ExitCode::SUCCESS);
     }
-    let contents = Local::open(folder)?.contents().map_err(|fault| Error::Other(fault.message))?;
+    let usage = Local::open(folder)?.usage().map_err(|fault| Error::Other(fault.message))?;
     let server = ServerInfo::find(folder);
     let text = if context.settings.globals().output.as_deref() == Some("json") {
-        format!("{:#}\n", structure(folder, &contents, server.as_ref()))
+        format!("{:#}\n", structure(folder, &usage, server.as_ref()))
     } else {
-        report(folder, &contents, server.as_ref())
+        report(folder, &usage, server.as_ref())
     };
     context.ui.print(&text)?;
     Ok(ExitCode::SUCCESS)
@@ -128,8 +128,8 @@ fn serving(context: &Context, folder: &Path) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn structure(folder: &Path, contents: &Contents, server: Option<&ServerInfo>) -> Value {
-    let registries = contents.registries.iter().map(|registry| {
+fn structure(folder: &Path, usage: &StoreUsage, server: Option<&ServerInfo>) -> Value {
+    let registries = usage.registries.iter().map(|registry| {
         json!({
             "service": registry.service,
             "account": registry.account,
@@ -146,16 +146,16 @@ fn structure(folder: &Path, contents: &Contents, server: Option<&ServerInfo>) ->
             "process": server.pid,
             "startedAt": started(server),
         })),
-        "databaseBytes": contents.database_bytes,
-        "blobs": contents.blobs,
-        "blobBytes": contents.blob_bytes,
-        "uploads": contents.uploads,
-        "uploadBytes": contents.upload_bytes,
+        "databaseBytes": usage.database_bytes,
+        "blobs": usage.blobs,
+        "blobBytes": usage.blob_bytes,
+        "uploads": usage.uploads,
+        "uploadBytes": usage.upload_bytes,
         "registries": registries.collect::<Vec<_>>(),
     })
 }
 
-fn report(folder: &Path, contents: &Contents, server: Option<&ServerInfo>) -> String {
+fn report(folder: &Path, usage: &StoreUsage, server: Option<&ServerInfo>) -> String {
     let server = server.map_or_else(
         || "none runs on this folder".to_owned(),
         |server| format!("{}, process {}, since {}", server.url(), server.pid, started(server)),
@@ -163,16 +163,16 @@ fn report(folder: &Path, contents: &Contents, server: Option<&ServerInfo>) -> St
     let size = |bytes: i64| size(u64::try_from(bytes).unwrap_or_default());
     let mut text = format!("Folder    {}\nServer    {server}\n", folder.display());
     // Writing to a String cannot fail.
-    let _ = writeln!(text, "Database  {}", self::size(contents.database_bytes));
-    let _ = writeln!(text, "Blobs     {}, {}", contents.blobs, size(contents.blob_bytes));
-    let _ = writeln!(text, "Uploads   {} unfinished, {}", contents.uploads, size(contents.upload_bytes));
-    if contents.registries.is_empty() {
+    let _ = writeln!(text, "Database  {}", self::size(usage.database_bytes));
+    let _ = writeln!(text, "Blobs     {}, {}", usage.blobs, size(usage.blob_bytes));
+    let _ = writeln!(text, "Uploads   {} unfinished, {}", usage.uploads, size(usage.upload_bytes));
+    if usage.registries.is_empty() {
         return text;
     }
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     table.set_header(["SERVICE", "ACCOUNT", "REGION", "REPOSITORIES", "IMAGES", "TAGS"]);
-    for registry in &contents.registries {
+    for registry in &usage.registries {
         let counts = [registry.repositories, registry.images, registry.tags].map(|count| count.to_string());
         let names = [registry.service.clone(), registry.account.clone(), registry.region.clone()];
         table.add_row(names.into_iter().chain(counts));

@@ -47,12 +47,12 @@ pub(super) struct Location {
     pub(super) store: Shared,
     /// The repository, where it is one of ECR, so that it can be created.
     pub(super) target: Option<EcrRepository>,
-    /// Repository name as docker has it, if there is one.
+    /// Repository with its registry, as it stands in front of a tag, if there is one.
     repository: Option<String>,
     /// The location is an archive that goes to stdout.
     takes_stdout: bool,
-    /// The store's name is that of the image, not of what holds it.
-    is_image: bool,
+    /// The store is named after the image, as in docker's engine, and not after what holds it.
+    store_is_named_after_image: bool,
 }
 
 impl Location {
@@ -90,14 +90,21 @@ impl Location {
             target: None,
             repository: None,
             takes_stdout: false,
-            is_image: false,
+            store_is_named_after_image: false,
         })
     }
 
     /// An end in a repository of ECR.
     pub(super) fn of(target: EcrRepository) -> Self {
         let (name, store) = (target.name.clone(), target.store());
-        Self { name, store, target: Some(target), repository: None, takes_stdout: false, is_image: false }
+        Self {
+            name,
+            store,
+            target: Some(target),
+            repository: None,
+            takes_stdout: false,
+            store_is_named_after_image: false,
+        }
     }
 
     /// An image in docker's or podman's engine; without a tag, `latest`.
@@ -131,7 +138,14 @@ impl Location {
             opened.await.map_err(|error| registry::explained(crate::transfer::Error::Store(error)))
         })?;
         let store = Arc::new(store);
-        Ok(Self { name: image, store, target: None, repository, takes_stdout: false, is_image: true })
+        Ok(Self {
+            name: image,
+            store,
+            target: None,
+            repository,
+            takes_stdout: false,
+            store_is_named_after_image: true,
+        })
     }
 
     fn local(settings: &Settings, path: &ArchivePath, side: Side) -> anyhow::Result<Self> {
@@ -159,7 +173,7 @@ impl Location {
 
     fn of_path(path: &ArchivePath, store: Shared) -> Self {
         let (name, repository) = (path.image.clone(), path.repository.clone());
-        Self { name, store, target: None, repository, takes_stdout: false, is_image: false }
+        Self { name, store, target: None, repository, takes_stdout: false, store_is_named_after_image: false }
     }
 
     fn stream(path: &ArchivePath, side: Side) -> anyhow::Result<Self> {
@@ -213,7 +227,7 @@ impl Location {
         };
         match tags {
             [] => format!("{place}@{}", digest.short()),
-            tags if self.is_image => format!("docker-daemon:{}", tags.join(",")),
+            tags if self.store_is_named_after_image => format!("docker-daemon:{}", tags.join(",")),
             tags => format!("{place}:{}", tags.join(",")),
         }
     }

@@ -14,7 +14,7 @@ use super::login_hosts::{self, address, in_use, rules, target};
 use super::{Command, Context, command_args, login_embedded, login_setup};
 use crate::auth::auth_file::{Change, Client};
 use crate::auth::cached_token::CachedToken;
-use crate::auth::get_authorization_token::moment;
+use crate::auth::get_authorization_token::format_time;
 use crate::auth::login::LoginContext;
 use crate::auth::login_conf::EXAMPLE;
 use crate::auth::login_error::LoginError;
@@ -23,7 +23,7 @@ use crate::auth::write_login::{self, CredentialLocation};
 use crate::error::Error;
 
 /// The row of `ecr login`.
-pub(super) const COMMAND: Command = Command { name: "login", define, run };
+pub(super) const COMMAND: Command = Command { name: "login", in_public: false, define, run };
 
 const RULES: &str = "LOGIN.CONF
 
@@ -167,15 +167,14 @@ fn write_one(
     host: &str,
     entry: &CachedToken,
 ) -> anyhow::Result<()> {
-    let until = moment(entry.expires);
-    let home = if client == Some(Client::Podman) {
-        // podman's file may name helpers too, but never a store.
-        CredentialLocation::File
+    let until = format_time(entry.expires);
+    let location = if client.is_none_or(Client::has_credential_store) {
+        write_login::credential_location(&crate::auth::auth_file::read(file)?, host)
     } else {
-        write_login::home(&crate::auth::auth_file::read(file)?, host)
+        CredentialLocation::File
     };
     let whose = client.map(|client| format!("{}: ", client.name())).unwrap_or_default();
-    let place = match home {
+    let place = match location {
         CredentialLocation::Ours => {
             let line =
                 format!("{host}: nothing to write, {} asks the helper for it", whose.trim_end_matches(": "));
@@ -208,7 +207,7 @@ fn would_write(context: &Context, places: &PlaceArgs, hosts: &[String]) -> anyho
         let change = crate::auth::auth_file::change(&file, true, &|json| {
             for host in hosts {
                 let host = if host.is_empty() { "(your registry)" } else { host };
-                if write_login::home(json, host) == CredentialLocation::File {
+                if write_login::credential_location(json, host) == CredentialLocation::File {
                     json.set(&["auths", host], &json!({ "auth": "(a new password)" }))?;
                 }
             }

@@ -26,9 +26,7 @@ impl PlaceArgs {
     /// Returns the login files to write, with their clients.
     pub(super) fn files(&self, settings: &Settings) -> anyhow::Result<Vec<(Option<Client>, PathBuf)>> {
         let mut files = Vec::new();
-        let clients =
-            [(self.docker, Client::Docker), (self.podman, Client::Podman), (self.helm, Client::Helm)];
-        for (_, client) in clients.into_iter().filter(|(is_given, _)| *is_given) {
+        for client in self.clients() {
             files.push((Some(client), client.file(settings)?));
         }
         files.extend(self.file.iter().map(|file| (None, file.clone())));
@@ -38,9 +36,18 @@ impl PlaceArgs {
         Ok(files)
     }
 
-    /// Returns whether the options name another file than docker's.
+    /// Returns the clients whose options are given.
+    fn clients(&self) -> impl Iterator<Item = Client> {
+        Client::ALL.into_iter().filter(|client| match client {
+            Client::Docker => self.docker,
+            Client::Podman => self.podman,
+            Client::Helm => self.helm,
+        })
+    }
+
+    /// Returns whether the options name a file that `--helper` does not change.
     pub(super) fn names_another(&self) -> bool {
-        self.podman || self.helm || self.file.is_some()
+        self.file.is_some() || self.clients().any(|client| !client.takes_helper())
     }
 }
 

@@ -7,7 +7,7 @@ use super::login_args::LoginArgs;
 use super::login_hosts::{address, in_use, rules, target};
 use crate::auth::auth_file::Client;
 use crate::auth::cached_token::Freshness;
-use crate::auth::get_authorization_token::moment;
+use crate::auth::get_authorization_token::format_time;
 use crate::auth::helper_install::{self, PROGRAM, Program};
 use crate::auth::identity::Identity;
 use crate::auth::login::LoginContext;
@@ -146,7 +146,7 @@ fn described(logins: &LoginContext<'_>, rules: &Rules, target: &Target) -> Strin
     let kept = kept.filter(|entry| entry.freshness(now()) != Freshness::Expired);
     let kept = match (&logins.cache, kept) {
         (Err(unusable), _) => unusable.to_string(),
-        (Ok(_), Some(entry)) => format!("a password until {}", moment(entry.expires)),
+        (Ok(_), Some(entry)) => format!("a password until {}", format_time(entry.expires)),
         (Ok(_), None) => "none".to_owned(),
     };
     let line = rule.map_or_else(
@@ -189,7 +189,7 @@ pub(super) fn cache(context: &Context, logins: &LoginContext<'_>, action: &str) 
             Freshness::NearExpiry => "about to end",
             Freshness::Expired => "over",
         };
-        let until = moment(entry.expires);
+        let until = format_time(entry.expires);
         let hosts = entry.hosts.join("\n");
         table.add_row([entry.service.as_str(), &entry.region, &entry.source, state, &until, &hosts]);
     }

@@ -13,7 +13,7 @@ use crate::auth::write_login::{self, CredentialLocation};
 use crate::error::Error;
 
 /// The row of `ecr logout`.
-pub(super) const COMMAND: Command = Command { name: "logout", define, run };
+pub(super) const COMMAND: Command = Command { name: "logout", in_public: false, define, run };
 
 fn define() -> clap::Command {
     let command = clap::Command::new("logout")
@@ -68,8 +68,9 @@ fn out_of(
         context.ui.print(&change.diff())?;
         return Ok(change.is_one());
     }
-    if client != Some(Client::Podman)
-        && let CredentialLocation::Program(program) = write_login::home(&auth_file::read(file)?, host)
+    if client.is_none_or(Client::has_credential_store)
+        && let CredentialLocation::Program(program) =
+            write_login::credential_location(&auth_file::read(file)?, host)
     {
         write_login::out_of_program(&context.settings, &program, file, host)?;
         return Ok(true);

@@ -1,5 +1,8 @@
-//! Commands of our own: one file or folder each, and one row each in [`COMMANDS`]. Those about images in a registry are
-//! in `images`, and share its selection, output and pacing.
+//! Commands of our own: one file or folder each, and one row each in [`COMMANDS`].
+//!
+//! Those that read what a registry has are in `images` (`images`, `repos`, `latest`, `digest`, `find`, `inspect`, `du`),
+//! those that change it in `change` (`tag`, `untag`, `rm`, `prune`, `archive`, `restore`). Both share the selection,
+//! output and pacing of `images`. `lifecycle`, `scan`, `doctor` and `local` have folders of their own.
 //!
 //! Most are single words. Operations of AWS all have a hyphen; of ours only `credential-helper` and
 //! `credential-provider` have one, and no operation has these names.
@@ -59,6 +62,8 @@ pub use runtime::{block_on, block_on_threads, threads};
 pub struct Command {
     /// Its name on the command line.
     pub name: &'static str,
+    /// The command knows Amazon ECR Public: as `ecr public COMMAND`, and where a reference has its host.
+    pub in_public: bool,
     /// Its arguments and texts.
     pub define: fn() -> clap::Command,
     /// Function that runs it.
@@ -73,9 +78,6 @@ pub struct Context {
     /// The terminal.
     pub ui: Ui,
 }
-
-/// Commands that know Amazon ECR Public: as `ecr public COMMAND`, and where a reference has its host.
-pub const OF_PUBLIC: [&str; 8] = ["images", "latest", "digest", "find", "tag", "untag", "rm", "prune"];
 
 /// All commands of our own, in the order in which help lists them.
 pub const COMMANDS: &[Command] = &[
@@ -105,3 +107,13 @@ pub const COMMANDS: &[Command] = &[
     credential_provider::COMMAND,
     local::COMMAND,
 ];
+
+/// Returns the commands that may follow the word `public`.
+pub fn of_public() -> impl Iterator<Item = &'static Command> {
+    COMMANDS.iter().filter(|command| command.in_public)
+}
+
+/// Returns the names of the commands that know Amazon ECR Public, for messages.
+pub fn public_names() -> String {
+    of_public().map(|command| command.name).collect::<Vec<_>>().join(", ")
+}

@@ -10,7 +10,7 @@ use super::transfer_command::TransferCommand;
 use super::{Command, Context, command_args};
 
 /// The row of `ecr pull`.
-pub(super) const COMMAND: Command = Command { name: "pull", define, run };
+pub(super) const COMMAND: Command = Command { name: "pull", in_public: false, define, run };
 
 /// The arguments of `ecr pull`.
 #[derive(Debug, clap::Args)]

@@ -11,7 +11,7 @@ use super::transfer_command::TransferCommand;
 use super::{Command, Context, command_args};
 
 /// The row of `ecr push`.
-pub(super) const COMMAND: Command = Command { name: "push", define, run };
+pub(super) const COMMAND: Command = Command { name: "push", in_public: false, define, run };
 
 /// The arguments of `ecr push`.
 #[derive(Debug, clap::Args)]

@@ -1,4 +1,4 @@
-//! `ecr sync`: repositories as they are elsewhere.
+//! `ecr sync`: mirrors repositories.
 //!
 //! Both sides list their tags with the digests that they name, so what is the same is never read. What differs is
 //! copied by digest, all tags of an image at once.
@@ -26,7 +26,7 @@ use super::{Command, Context, block_on_threads, command_args, registry, transfer
 use crate::transfer::progress::Progress;
 
 /// The row of `ecr sync`.
-pub(super) const COMMAND: Command = Command { name: "sync", define, run };
+pub(super) const COMMAND: Command = Command { name: "sync", in_public: false, define, run };
 
 /// The arguments of `ecr sync`.
 #[derive(Debug, clap::Args)]

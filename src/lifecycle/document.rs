@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::problem::Problem;
 
-/// Rules of one policy.
+/// Most rules in one policy.
 const MAX_RULES: usize = 50;
 /// The validator's text for a selection or an action that fits none of its forms.
 const NO_FORM: &str = "instance failed to match exactly one schema (matched 0 out of 2)";
@@ -32,8 +32,8 @@ pub(super) fn problems(document: &Map<String, Value>) -> Vec<Problem> {
         let message = "array is too short: must have at least 1 elements but instance has 0 elements";
         check.add("no-rules", "/rules", message.to_owned());
     }
-    for (place, rule) in rules.iter().enumerate() {
-        let at = format!("/rules/{place}");
+    for (index, rule) in rules.iter().enumerate() {
+        let at = format!("/rules/{index}");
         match rule.as_object() {
             Some(members) => check.rule(members, &at),
             None => check.wrong_type(rule, &at, "object"),
@@ -118,8 +118,8 @@ impl Check {
     fn texts(&mut self, list: Option<&Value>, at: &str) {
         match list {
             Some(Value::Array(texts)) => {
-                for (place, text) in texts.iter().enumerate().filter(|(_, text)| !text.is_string()) {
-                    self.wrong_type(text, &format!("{at}/{place}"), "string");
+                for (index, text) in texts.iter().enumerate().filter(|(_, text)| !text.is_string()) {
+                    self.wrong_type(text, &format!("{at}/{index}"), "string");
                 }
             }
             Some(other) => self.wrong_type(other, at, "array"),

@@ -88,7 +88,7 @@ struct Evaluation<'a> {
 
 impl<'a> Evaluation<'a> {
     fn new(images: &'a [Image], gone: &'a HashSet<usize>, moved: &'a HashSet<usize>, now: i64) -> Self {
-        let here = || images.iter().enumerate().filter(|(place, _)| !gone.contains(place));
+        let here = || images.iter().enumerate().filter(|(index, _)| !gone.contains(index));
         let digests: HashSet<&str> = here().map(|(_, image)| image.digest.as_str()).collect();
         let mut round = Self {
             images,
@@ -99,13 +99,13 @@ impl<'a> Evaluation<'a> {
             attached: HashSet::new(),
             holders: HashMap::new(),
         };
-        for (place, image) in here() {
+        for (index, image) in here() {
             for child in &image.children {
-                round.holders.entry(child).or_default().push(place);
+                round.holders.entry(child).or_default().push(index);
             }
             if let Some(subject) = image.subject.as_deref().filter(|subject| digests.contains(subject)) {
-                round.referrers.entry(subject).or_default().push(place);
-                round.attached.insert(place);
+                round.referrers.entry(subject).or_default().push(index);
+                round.attached.insert(index);
             }
         }
         round
@@ -117,15 +117,15 @@ impl<'a> Evaluation<'a> {
         for rule in &policy.rules {
             let seen = &mut seen[usize::from(rule.class == StorageClass::Archive)];
             let matched = self.matched(rule);
-            for place in self.candidates(rule, &matched) {
-                if seen.contains(&place) {
+            for index in self.candidates(rule, &matched) {
+                if seen.contains(&index) {
                     continue;
                 }
-                let holders = self.holders_of(place, rule.action);
+                let holders = self.holders_of(index, rule.action);
                 if holders.is_empty() {
-                    self.decide(place, rule, &mut plan.decisions);
+                    self.decide(index, rule, &mut plan.decisions);
                 } else {
-                    plan.held.push((place, holders));
+                    plan.held.push((index, holders));
                 }
             }
             seen.extend(matched);
@@ -135,25 +135,25 @@ impl<'a> Evaluation<'a> {
 
     /// The images that a rule is about, by class and tags.
     fn matched(&self, rule: &Rule) -> Vec<usize> {
-        let places = self.images.iter().enumerate();
-        let matched = places.filter(|(place, image)| {
-            !self.gone.contains(place)
-                && !self.moved.contains(place)
-                && !self.attached.contains(place)
+        let indexes = self.images.iter().enumerate();
+        let matched = indexes.filter(|(index, image)| {
+            !self.gone.contains(index)
+                && !self.moved.contains(index)
+                && !self.attached.contains(index)
                 && rule.selects(image)
         });
-        matched.map(|(place, _)| place).collect()
+        matched.map(|(index, _)| index).collect()
     }
 
     /// Returns those of `matched` that are too many or too old, the oldest first.
     fn candidates(&self, rule: &Rule, matched: &[usize]) -> Vec<usize> {
-        let age = |place: usize| (clock(&self.images[place], rule.count), &self.images[place].digest);
+        let age = |index: usize| (age_starts_at(&self.images[index], rule.count), &self.images[index].digest);
         let mut candidates: Vec<usize> = matched.to_vec();
         candidates.sort_by(|one, other| age(*one).cmp(&age(*other)));
         match rule.count {
             Count::MoreThan(number) => candidates.truncate(candidates.len().saturating_sub(number)),
             Count::SincePushed(longest) | Count::SincePulled(longest) | Count::SinceTransitioned(longest) => {
-                candidates.retain(|place| self.now - age(*place).0 > longest);
+                candidates.retain(|index| self.now - age(*index).0 > longest);
             }
         }
         candidates
@@ -161,17 +161,17 @@ impl<'a> Evaluation<'a> {
 
     /// The digests of the indexes that keep an image from this action: any index keeps it from expiring, only one
     /// that can be pulled from the archive.
-    fn holders_of(&self, place: usize, action: Action) -> Vec<String> {
-        let holders = self.holders.get(self.images[place].digest.as_str()).into_iter().flatten();
-        let is_active = |place: &usize| self.images[*place].status == "ACTIVE" && !self.moved.contains(place);
+    fn holders_of(&self, index: usize, action: Action) -> Vec<String> {
+        let holders = self.holders.get(self.images[index].digest.as_str()).into_iter().flatten();
+        let is_active = |index: &usize| self.images[*index].status == "ACTIVE" && !self.moved.contains(index);
         let holding = holders.filter(|holder| action == Action::Expire || is_active(holder));
         holding.map(|holder| self.images[*holder].digest.clone()).collect()
     }
 
     /// Acts on an image and on all that refers to it.
-    fn decide(&self, place: usize, rule: &Rule, decisions: &mut Vec<Decision>) {
-        let mut waiting = vec![place];
-        let mut known: HashSet<usize> = HashSet::from([place]);
+    fn decide(&self, index: usize, rule: &Rule, decisions: &mut Vec<Decision>) {
+        let mut waiting = vec![index];
+        let mut known: HashSet<usize> = HashSet::from([index]);
         while let Some(image) = waiting.pop() {
             decisions.push(Decision { image, priority: rule.priority, action: rule.action });
             let referrers = self.referrers.get(self.images[image].digest.as_str()).into_iter().flatten();
@@ -181,7 +181,7 @@ impl<'a> Evaluation<'a> {
 }
 
 /// The time from which an image's age is counted. One that came back from the archive is as old as its return.
-pub(super) fn clock(image: &Image, count: Count) -> i64 {
+pub(super) fn age_starts_at(image: &Image, count: Count) -> i64 {
     let pushed = image.activated_at.unwrap_or(image.pushed_at);
     match count {
         Count::MoreThan(_) | Count::SincePushed(_) => pushed,

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::evaluate::{Decision, Image, Plan, clock};
+use super::evaluate::{Decision, Image, Plan, age_starts_at};
 use super::policy::{Action, Count, DAY, Policy, Rule};
 
 const HOUR: i64 = DAY / 24;
@@ -87,7 +87,7 @@ impl<'a> Explainer<'a> {
     }
 
     fn age(&self, rule: &Rule, image: &Image) -> String {
-        let age = (self.now - clock(image, rule.count)).max(0);
+        let age = (self.now - age_starts_at(image, rule.count)).max(0);
         let days = age / DAY;
         // At the limit the hours decide.
         let hours = if limit(rule.count) == Some(days) { age % DAY / HOUR } else { 0 };

@@ -12,7 +12,7 @@ pub(super) const DAY: i64 = 24 * 60 * 60 * 1000;
 /// Wildcards in one pattern.
 const MAX_WILDCARDS: usize = 4;
 /// An archived image cannot expire before so many days.
-const MIN_ARCHIVED: i64 = 90;
+const MIN_ARCHIVED_DAYS: i64 = 90;
 
 /// Policy; its rules come in the order of their priority.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub struct Policy {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
     /// Position in the document, from 0.
-    pub(super) place: usize,
+    pub(super) index: usize,
     pub(super) priority: i64,
     pub(super) tags: Tags,
     pub(super) class: StorageClass,
@@ -112,8 +112,8 @@ impl Policy {
         }
         let (mut rules, mut problems) = (Vec::new(), Vec::new());
         let read = document["rules"].as_array().into_iter().flatten().filter_map(Value::as_object);
-        for (place, rule) in read.enumerate() {
-            match Rule::read(rule, place) {
+        for (index, rule) in read.enumerate() {
+            match Rule::read(rule, index) {
                 Ok(rule) => rules.push(rule),
                 Err(problem) => problems.push(problem),
             }
@@ -153,11 +153,15 @@ impl Rule {
         image.status == status && self.tags.select(&image.tags)
     }
 
-    fn read(rule: &Map<String, Value>, place: usize) -> Result<Self, Problem> {
+    fn read(rule: &Map<String, Value>, index: usize) -> Result<Self, Problem> {
         let (selection, action) = (&rule["selection"], &rule["action"]);
-        let problem = |code, message| Problem::new(code, format!("/rules/{place}/selection"), message);
+        let problem = |code, message| Problem::new(code, format!("/rules/{index}/selection"), message);
+        // The schema (`document`) has refused these already, unless it knows a value that this type does not.
+        let unknown = |at: &str, value: &Value| {
+            Problem::new("unknown-value", format!("/rules/{index}/{at}"), format!("unknown value ({value})"))
+        };
         let read = Self {
-            place,
+            index,
             priority: rule["rulePriority"].as_i64().unwrap_or(1),
             tags: tags(selection).map_err(|told| problem("tag-lists", told))?,
             class: if selection["storageClass"] == "archive" {
@@ -165,8 +169,8 @@ impl Rule {
             } else {
                 StorageClass::Standard
             },
-            count: count(selection),
-            action: if action["type"] == "transition" { Action::Archive } else { Action::Expire },
+            count: count(selection).ok_or_else(|| unknown("selection/countType", &selection["countType"]))?,
+            action: action_of(action).ok_or_else(|| unknown("action/type", &action["type"]))?,
         };
         read.check().map_err(|told| problem("count-and-action", told))?;
         Ok(read)
@@ -182,7 +186,7 @@ impl Rule {
                 "countType=SINCE_IMAGE_TRANSITIONED can only be used with storageClass=ARCHIVE."
             }
             (StorageClass::Archive, Count::SinceTransitioned(age), Action::Expire)
-                if age < MIN_ARCHIVED * DAY =>
+                if age < MIN_ARCHIVED_DAYS * DAY =>
             {
                 "countNumber must be at least 90 when countType=SINCE_IMAGE_TRANSITIONED."
             }
@@ -231,14 +235,23 @@ fn tags(selection: &Value) -> Result<Tags, String> {
     Err(told)
 }
 
-fn count(selection: &Value) -> Count {
+fn action_of(action: &Value) -> Option<Action> {
+    match action["type"].as_str()? {
+        "expire" => Some(Action::Expire),
+        "transition" => Some(Action::Archive),
+        _ => None,
+    }
+}
+
+fn count(selection: &Value) -> Option<Count> {
     let number = selection["countNumber"].as_i64().unwrap_or(i64::MAX);
     let age = number.saturating_mul(DAY);
-    match selection["countType"].as_str() {
-        Some("sinceImagePushed") => Count::SincePushed(age),
-        Some("sinceImagePulled") => Count::SincePulled(age),
-        Some("sinceImageTransitioned") => Count::SinceTransitioned(age),
-        _ => Count::MoreThan(usize::try_from(number).unwrap_or(usize::MAX)),
+    match selection["countType"].as_str()? {
+        "imageCountMoreThan" => Some(Count::MoreThan(usize::try_from(number).unwrap_or(usize::MAX))),
+        "sinceImagePushed" => Some(Count::SincePushed(age)),
+        "sinceImagePulled" => Some(Count::SincePulled(age)),
+        "sinceImageTransitioned" => Some(Count::SinceTransitioned(age)),
+        _ => None,
     }
 }
 
@@ -248,7 +261,7 @@ fn check_together(rules: &[Rule]) -> Vec<Problem> {
     for pair in rules.windows(2).filter(|pair| pair[0].priority == pair[1].priority) {
         problems.push(Problem::new(
             "same-priority",
-            format!("/rules/{}/rulePriority", pair[1].place),
+            format!("/rules/{}/rulePriority", pair[1].index),
             format!("Rule priorities must be unique; {} is used more than once.", pair[0].priority),
         ));
     }
@@ -257,7 +270,7 @@ fn check_together(rules: &[Rule]) -> Vec<Problem> {
         for rule in rules.iter().filter(|rule| rule.tags == Tags::Untagged).skip(1) {
             problems.push(Problem::new(
                 "second-untagged",
-                format!("/rules/{}/selection/tagStatus", rule.place),
+                format!("/rules/{}/selection/tagStatus", rule.index),
                 "Only one rule can select Untagged images per storage class.",
             ));
         }
@@ -265,7 +278,7 @@ fn check_together(rules: &[Rule]) -> Vec<Problem> {
         for rule in rules[..before_last].iter().filter(|rule| rule.tags == Tags::Any) {
             problems.push(Problem::new(
                 "any-not-last",
-                format!("/rules/{}/selection/tagStatus", rule.place),
+                format!("/rules/{}/selection/tagStatus", rule.index),
                 "Rule for tagStatus=ANY must have the lowest priority per storage class",
             ));
         }
@@ -283,11 +296,11 @@ fn check_lists(rules: &[&Rule], problems: &mut Vec<Problem>) {
             Tags::Patterns(texts) => ("pattern", "tagPatternList", texts),
             Tags::Any | Tags::Untagged => continue,
         };
-        for (place, text) in texts.iter().enumerate() {
+        for (index, text) in texts.iter().enumerate() {
             if seen.contains(&text.as_str()) {
                 problems.push(Problem::new(
                     "tag-used-twice",
-                    format!("/rules/{}/selection/{list}/{place}", rule.place),
+                    format!("/rules/{}/selection/{list}/{index}", rule.index),
                     format!("Tag {noun} '{text}' can only be used once per storage class, by one rule."),
                 ));
             }

@@ -11,11 +11,11 @@ const MAX_TAG: usize = 128;
 pub(super) fn of(policy: &Policy) -> Vec<Problem> {
     let rules = &policy.rules;
     let mut warnings = Vec::new();
-    for (place, rule) in rules.iter().enumerate() {
-        let earlier = || rules[..place].iter().filter(|other| other.class == rule.class);
-        let later = || rules[place + 1..].iter().filter(|other| other.class == rule.class);
+    for (index, rule) in rules.iter().enumerate() {
+        let earlier = || rules[..index].iter().filter(|other| other.class == rule.class);
+        let later = || rules[index + 1..].iter().filter(|other| other.class == rule.class);
         let mut warn = |code, member: &str, message| {
-            warnings.push(Problem::new(code, format!("/rules/{}{member}", rule.place), message));
+            warnings.push(Problem::new(code, format!("/rules/{}{member}", rule.index), message));
         };
         if let Some(list) = list(&rule.tags).filter(|list| list.texts.len() > 1) {
             let noun = list.noun;

@@ -2,7 +2,8 @@
 //!
 //! `data/*.json` holds facts taken from botocore by `data/refresh.py`; `data/*.help.json` holds the help texts,
 //! written for this project. Arguments, skeletons, validation, output order, help, man pages, completions and the
-//! embedded server's dispatch are functions of these tables. A new AWS operation is a change of data.
+//! embedded server's dispatch are functions of these tables. A new AWS operation needs no code to be called; the embedded
+//! ECR needs a handler for it (`local::aws_api`).
 
 pub mod examples;
 pub mod foreign;

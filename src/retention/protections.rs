@@ -1,4 +1,4 @@
-//! Images that stay whatever the criteria.
+//! Images that stay regardless of the criteria.
 
 use std::cmp::Reverse;
 use std::collections::HashSet;
@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use super::{Criteria, KeepReason, Repository};
 use crate::image::graph::{Graph, Status};
 
-/// For every image: whether it is a candidate, and why it stays in any case.
+/// For every image: whether it is a candidate, and why it stays regardless of the criteria.
 #[derive(Debug)]
 pub(super) struct Protections {
     reasons: Vec<Option<KeepReason>>,
@@ -25,7 +25,7 @@ impl Protections {
         });
         let mut stays = Self { reasons: reasons.collect(), candidates };
         stays.keep_newest(repository, criteria);
-        stays.bind(graph);
+        stays.keep_indexes_and_subjects(graph);
         stays
     }
 
@@ -83,7 +83,7 @@ impl Protections {
     }
 
     /// Keeps the indexes and the subjects of images that have to stay.
-    fn bind(&mut self, graph: &Graph) {
+    fn keep_indexes_and_subjects(&mut self, graph: &Graph) {
         let is_binding = |reason: &Option<KeepReason>| reason.is_some_and(KeepReason::is_binding);
         let mut waiting: Vec<usize> =
             (0..graph.len()).filter(|position| is_binding(&self.reasons[*position])).collect();
@@ -141,7 +141,7 @@ fn may_belong(graph: &Graph, position: usize, unknown: &[usize]) -> Option<KeepR
     (!image.is_tagged() || !is_younger).then_some(KeepReason::MayBelongTo(index))
 }
 
-/// Returns the unreadable indexes, as many as an image has to be compared with: the youngest.
+/// Returns the two youngest unreadable indexes: enough to compare every image with one that is not itself.
 fn unknown_indexes(graph: &Graph, is_wanted: impl Fn(usize) -> bool) -> Vec<usize> {
     let is_unknown = |at: &usize| is_wanted(*at) && graph.is_index(*at) && graph.listed(*at).is_none();
     let mut unknown: Vec<usize> = (0..graph.len()).filter(is_unknown).collect();

@@ -19,7 +19,7 @@ pub struct References {
     pub count: usize,
 }
 
-/// Incomprehensible reference in a text, which may protect any image.
+/// Reference that cannot be parsed; it might be meant to protect any image.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: {text}: {reason}")]
 pub struct UnreadableReference {

@@ -23,8 +23,7 @@ pub(super) struct StartedUpload {
 }
 
 impl PendingBlob {
-    /// Creates a blob that is still being produced; `key` stands for its ingredients: the same ones must always become
-    /// the same bytes. Its size is about the most that comes of it.
+    /// Creates a blob that is still being produced. The size of its source is an upper estimate.
     pub fn new(source: Source) -> Self {
         Self { source, started: Mutex::default(), unwanted: watch::Sender::new(false) }
     }

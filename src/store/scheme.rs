@@ -189,7 +189,7 @@ fn registry(rest: &str) -> Result<Place, Error> {
     }
 }
 
-/// A repository as it stands in front of a tag, and the tag, or all of a name without one.
+/// Returns the repository with its registry, as it stands in front of a tag.
 pub fn repository(reference: &Reference) -> String {
     match &reference.registry {
         Some(registry) => format!("{}/{}", registry.host(), reference.repository),

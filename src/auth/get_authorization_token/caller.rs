@@ -1,4 +1,4 @@
-//! Whose settings ask for a password: endpoint and region of the host, identity of the rule or the service account.
+//! Settings of the call that requests a password: endpoint and region of the host, identity of the rule or the service account.
 
 use std::path::Path;
 

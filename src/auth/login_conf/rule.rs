@@ -87,7 +87,7 @@ impl Rule {
     }
 
     /// Checks the rule as a whole: which keys exclude or need each other.
-    pub(super) fn sense(&self) -> Result<(), String> {
+    pub(super) fn validate(&self) -> Result<(), String> {
         let who = format!("the rule '{}'", self.name);
         if self.match_host.is_none() && self.match_account.is_none() && self.match_region.is_none() {
             return Err(format!("{who} has no condition: give it match_host, match_account or match_region"));

@@ -66,7 +66,7 @@ impl CommandContext {
                 Some(command) => Some(Self::OwnCommand(Box::new((command.define)()))),
                 None => Some(Self::of_service(model::ecr(), word)),
             },
-            Self::Public => match own_of_public().find(|command| command.name == word) {
+            Self::Public => match commands::of_public().find(|command| command.name == word) {
                 Some(command) => Some(Self::OwnCommand(Box::new((command.define)()))),
                 None => Some(Self::of_service(model::ecr_public(), word)),
             },
@@ -98,17 +98,20 @@ impl CommandContext {
         };
         match self {
             Self::Root => {
-                let verbs = commands::COMMANDS.iter().map(|command| (command.define)());
-                let mut all: Vec<Candidate> =
-                    verbs.filter(|verb| !verb.is_hide_set()).map(|verb| own(&verb)).collect();
+                let own_commands = commands::COMMANDS.iter().map(|command| (command.define)());
+                let mut all: Vec<Candidate> = own_commands
+                    .filter(|command| !command.is_hide_set())
+                    .map(|command| own(&command))
+                    .collect();
                 all.push(Candidate::new("public", "Commands of Amazon ECR Public"));
                 all.push(Candidate::new("completions", "Print the completion script of a shell"));
                 all.extend(operations(model::ecr()));
                 all
             }
             Self::Public => {
-                let mut all: Vec<Candidate> =
-                    own_of_public().map(|command| own(&(command.define)().name(command.name))).collect();
+                let mut all: Vec<Candidate> = commands::of_public()
+                    .map(|command| own(&(command.define)().name(command.name)))
+                    .collect();
                 all.extend(operations(model::ecr_public()));
                 all
             }
@@ -162,11 +165,6 @@ impl CommandContext {
             _ => None,
         }
     }
-}
-
-/// Returns the commands of our own that may follow the word `public`.
-fn own_of_public() -> impl Iterator<Item = &'static commands::Command> {
-    commands::COMMANDS.iter().filter(|command| commands::OF_PUBLIC.contains(&command.name))
 }
 
 fn operations(service: &'static Service) -> Vec<Candidate> {
@@ -241,11 +239,40 @@ fn of_clap(arg: &clap::Arg) -> Option<OptionHint> {
     })
 }
 
-/// Returns the kind of an argument of our own commands, by its name.
+/// Returns what completes an argument of our own commands, by the name of its field in the clap struct.
 fn of_id(id: &str) -> Source {
     match id {
         "repository" | "repositories" => Source::Repositories,
         "reference" | "references" | "image" | "images" => Source::References,
         _ => Source::Files,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Positional arguments that are not completed with names in a registry: the shell may offer files.
+    const FILES: &[&str] =
+        &["action", "command", "file", "files", "hosts", "name", "places", "reports", "wanted", "words"];
+
+    fn assert_known(path: &str, command: &clap::Command) {
+        for argument in command.get_positionals() {
+            let id = argument.get_id().as_str();
+            assert!(
+                of_id(id) != Source::Files || FILES.contains(&id),
+                "{path}: is `{id}` a repository or an image? Name its field as `of_id` has them, or add it to FILES"
+            );
+        }
+        for below in command.get_subcommands() {
+            assert_known(&format!("{path} {}", below.get_name()), below);
+        }
+    }
+
+    #[test]
+    fn every_positional_argument_has_a_completion() {
+        for command in commands::COMMANDS {
+            assert_known(&format!("ecr {}", command.name), &(command.define)());
+        }
     }
 }

@@ -12,7 +12,7 @@ use super::executor::Action;
 use super::references::ReferenceArgs;
 
 /// The row of `ecr archive`.
-pub(in crate::commands) const COMMAND: Command = Command { name: "archive", define, run };
+pub(in crate::commands) const COMMAND: Command = Command { name: "archive", in_public: false, define, run };
 
 /// The arguments of `ecr archive`.
 #[derive(Debug, clap::Args)]

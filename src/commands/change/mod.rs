@@ -21,19 +21,19 @@ mod untag;
 
 use super::Command;
 
-/// The row of this command.
+/// `ecr tag`.
 pub(super) const TAG: Command = tag::COMMAND;
-/// The row of this command.
+/// `ecr untag`.
 pub(super) const UNTAG: Command = untag::COMMAND;
 
-/// The row of this command.
+/// `ecr rm`.
 pub(super) const RM: Command = rm::COMMAND;
-/// The row of this command.
+/// `ecr prune`.
 pub(super) const PRUNE: Command = prune::COMMAND;
 
-/// The row of this command.
+/// `ecr archive`.
 pub(super) const ARCHIVE: Command = archive::COMMAND;
-/// The row of this command.
+/// `ecr restore`.
 pub(super) const RESTORE: Command = restore::COMMAND;
 
 /// Exit code for a conflict: an immutable tag, an expectation that is not met, a limit.

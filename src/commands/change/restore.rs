@@ -24,7 +24,7 @@ use crate::image::{Digest, Manifest, Name};
 use crate::retry::Backoff;
 
 /// The row of `ecr restore`.
-pub(in crate::commands) const COMMAND: Command = Command { name: "restore", define, run };
+pub(in crate::commands) const COMMAND: Command = Command { name: "restore", in_public: false, define, run };
 
 /// The first and the longest time between two looks.
 const BACKOFF: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(15));

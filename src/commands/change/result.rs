@@ -16,8 +16,8 @@ const REFUSED: u8 = 254;
 const OTHER: u8 = 255;
 /// Code of a failure without an answer of the service.
 const UNREACHABLE: &str = "unreachable";
-/// Code of a failure that is not one of the service.
-const NO_SERVICE: &str = "Failed";
+/// Code of a failure on this side: neither the service nor the network.
+const CLIENT_FAILURE: &str = "Failed";
 
 /// Outcome for one tag or image.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,7 +71,7 @@ impl ItemResult {
     /// The failure of a step that may be one of the service.
     pub(super) fn of(error: &anyhow::Error) -> Self {
         let service = error.chain().find_map(|cause| cause.downcast_ref::<crate::service::Error>());
-        let other = || Self::Failed { code: NO_SERVICE.to_owned(), reason: format!("{error:#}") };
+        let other = || Self::Failed { code: CLIENT_FAILURE.to_owned(), reason: format!("{error:#}") };
         service.map_or_else(other, Self::of_error)
     }
 
@@ -182,7 +182,7 @@ pub(super) fn failed_exit_code<'a>(
     Some(ExitCode::from(match first? {
         _ if something_done => PARTLY_FAILED,
         "ImageTagAlreadyExistsException" => CONFLICT,
-        UNREACHABLE | NO_SERVICE => OTHER,
+        UNREACHABLE | CLIENT_FAILURE => OTHER,
         _ => REFUSED,
     }))
 }

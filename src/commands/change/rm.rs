@@ -12,7 +12,7 @@ use super::executor::Action;
 use super::references::ReferenceArgs;
 
 /// The row of `ecr rm`.
-pub(in crate::commands) const COMMAND: Command = Command { name: "rm", define, run };
+pub(in crate::commands) const COMMAND: Command = Command { name: "rm", in_public: true, define, run };
 
 /// The arguments of `ecr rm`.
 #[derive(Debug, clap::Args)]

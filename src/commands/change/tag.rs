@@ -25,7 +25,7 @@ use crate::image::graph::Status;
 use crate::image::{Digest, Manifest, Name, Platform, Reference, Tag};
 
 /// The row of `ecr tag`.
-pub(in crate::commands) const COMMAND: Command = Command { name: "tag", define, run };
+pub(in crate::commands) const COMMAND: Command = Command { name: "tag", in_public: true, define, run };
 
 /// The arguments of `ecr tag`.
 #[derive(Debug, clap::Args)]

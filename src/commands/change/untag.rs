@@ -24,7 +24,7 @@ use crate::image::{Digest, Name, Tag};
 use crate::ui::progress::count;
 
 /// The row of `ecr untag`.
-pub(in crate::commands) const COMMAND: Command = Command { name: "untag", define, run };
+pub(in crate::commands) const COMMAND: Command = Command { name: "untag", in_public: true, define, run };
 
 /// The arguments of `ecr untag`.
 #[derive(Debug, clap::Args)]

@@ -6,7 +6,7 @@ use super::finding::Finding;
 use super::login_file::{self, Holder};
 use super::{Examination, helper, token};
 use crate::auth::auth_file::Client;
-use crate::auth::get_authorization_token::moment;
+use crate::auth::get_authorization_token::format_time;
 use crate::auth::json_text::JsonText;
 use crate::auth::write_login::{HELPER, names_host};
 use crate::image::glob;
@@ -190,7 +190,7 @@ fn almost(json: &JsonText, host: &str) -> Option<String> {
 fn shadowed(examination: &mut Examination<'_>, json: &JsonText, host: &str, file: &str) {
     let Some(login) = login_file::login(json, host) else { return };
     let end = match login_file::end(&login) {
-        Some(end) if end <= token::now() => format!(", expired since {}", moment(end)),
+        Some(end) if end <= token::now() => format!(", expired since {}", format_time(end)),
         _ => String::new(),
     };
     examination.report.add(

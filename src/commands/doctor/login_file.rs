@@ -65,7 +65,7 @@ pub(super) fn end(login: &StoredLogin) -> Option<u64> {
 /// The hosts of Amazon ECR that a login file names.
 pub(super) fn hosts(settings: &Settings) -> Vec<String> {
     let mut hosts = Vec::new();
-    for client in [Client::Docker, Client::Podman, Client::Helm] {
+    for client in Client::ALL {
         let Some(file) = client.file(settings).ok().and_then(|file| auth_file::read(&file).ok()) else {
             continue;
         };

@@ -39,7 +39,7 @@ pub use finding::{Finding, Status};
 use report::Report;
 
 /// The row of `ecr doctor`.
-pub(super) const COMMAND: Command = Command { name: "doctor", define, run };
+pub(super) const COMMAND: Command = Command { name: "doctor", in_public: false, define, run };
 
 /// Time limit of connecting, and of waiting for the next byte, in seconds, unless an option says otherwise.
 const TIMEOUT_SECONDS: i64 = 10;

@@ -6,7 +6,7 @@ use super::Examination;
 use super::finding::Finding;
 use super::login_file;
 use crate::auth::cached_token;
-use crate::auth::get_authorization_token::moment;
+use crate::auth::get_authorization_token::format_time;
 use crate::auth::read_login::StoredLogin;
 
 /// The name that every client of ECR logs in with.
@@ -41,7 +41,7 @@ fn age(examination: &mut Examination<'_>, host: &str, place: &str, end: Option<u
     match end {
         Some(end) if end <= now => report.add(
             Finding::TokenExpired,
-            format!("{password} expired {} ago, at {}", span(now - end), moment(end)),
+            format!("{password} expired {} ago, at {}", span(now - end), format_time(end)),
             format!("`ecr login {host}`, or once and for all `ecr login --helper {host}`"),
         ),
         Some(end) => report.ok(Finding::Token, format!("{password} is good for {}", span(end - now))),

@@ -18,7 +18,7 @@ use crate::image::graph::{Graph, Status};
 use crate::image::{Digest, Name, Platform, Reference, media_type};
 
 /// The row of `ecr digest`.
-pub(in crate::commands) const COMMAND: Command = Command { name: "digest", define, run };
+pub(in crate::commands) const COMMAND: Command = Command { name: "digest", in_public: true, define, run };
 
 /// The arguments of `ecr digest`.
 #[derive(Debug, clap::Args)]

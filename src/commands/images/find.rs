@@ -17,7 +17,7 @@ use crate::image::graph::Graph;
 use crate::image::{Digest, Name, glob};
 
 /// The row of `ecr find`.
-pub(in crate::commands) const COMMAND: Command = Command { name: "find", define, run };
+pub(in crate::commands) const COMMAND: Command = Command { name: "find", in_public: true, define, run };
 
 /// The arguments of `ecr find`.
 #[derive(Debug, clap::Args)]

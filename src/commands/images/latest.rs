@@ -21,7 +21,7 @@ use crate::image::graph::{Detail, Graph, Time};
 use crate::image::{Digest, Name, Platform, Reference, glob};
 
 /// The row of `ecr latest`.
-pub(in crate::commands) const COMMAND: Command = Command { name: "latest", define, run };
+pub(in crate::commands) const COMMAND: Command = Command { name: "latest", in_public: true, define, run };
 
 /// The arguments of `ecr latest`.
 #[derive(Debug, clap::Args)]

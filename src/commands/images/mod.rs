@@ -31,17 +31,17 @@ pub(super) mod version;
 
 use super::Command;
 
-/// The row of this command.
+/// `ecr images`.
 pub(super) const LIST: Command = list::COMMAND;
-/// The row of this command.
+/// `ecr digest`.
 pub(super) const DIGEST: Command = digest::COMMAND;
-/// The row of this command.
+/// `ecr latest`.
 pub(super) const LATEST: Command = latest::COMMAND;
-/// The row of this command.
+/// `ecr repos`.
 pub(super) const REPOS: Command = repos::COMMAND;
-/// The row of this command.
+/// `ecr inspect`.
 pub(super) const INSPECT: Command = inspect::COMMAND;
-/// The row of this command.
+/// `ecr du`.
 pub(super) const DU: Command = du::COMMAND;
-/// The row of this command.
+/// `ecr find`.
 pub(super) const FIND: Command = find::COMMAND;

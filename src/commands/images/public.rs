@@ -53,7 +53,7 @@ pub(super) fn names(
             Err(usage(format!("{host} is not public.ecr.aws: leave out the word `public`, or the host")))
         }
         (PublicRegistry::Unknown, true) => {
-            let known = super::super::OF_PUBLIC.join(", ");
+            let known = super::super::public_names();
             let host = host.unwrap_or_default();
             Err(usage(format!("this command does not know Amazon ECR Public ({host}); these do: {known}")))
         }

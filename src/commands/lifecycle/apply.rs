@@ -21,7 +21,7 @@ use crate::auth::diff;
 use crate::ui::progress::count;
 
 /// The row of `ecr lifecycle apply`.
-pub(super) const COMMAND: Command = Command { name: "apply", define, run };
+pub(super) const COMMAND: Command = Command { name: "apply", in_public: false, define, run };
 
 /// The arguments of `ecr lifecycle apply`.
 #[derive(Debug, clap::Args)]

@@ -15,7 +15,7 @@ use super::registry::usage;
 use super::{Command, Context};
 
 /// The row of this command.
-pub(super) const COMMAND: Command = Command { name: "lifecycle", define, run };
+pub(super) const COMMAND: Command = Command { name: "lifecycle", in_public: false, define, run };
 
 /// The commands of the group, in the order in which help lists them.
 const COMMANDS: &[Command] =

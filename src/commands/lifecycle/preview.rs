@@ -24,7 +24,7 @@ use crate::image::graph::Time;
 use crate::retry::Backoff;
 
 /// The row of `ecr lifecycle preview`.
-pub(super) const COMMAND: Command = Command { name: "preview", define, run };
+pub(super) const COMMAND: Command = Command { name: "preview", in_public: false, define, run };
 
 const START: &str = "StartLifecyclePolicyPreview";
 /// The status of a preview whose results can be read.

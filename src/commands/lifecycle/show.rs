@@ -15,7 +15,7 @@ use super::policy_text::{InPlace, PolicyText};
 use crate::lifecycle::Policy;
 
 /// The row of `ecr lifecycle show`.
-pub(super) const COMMAND: Command = Command { name: "show", define, run };
+pub(super) const COMMAND: Command = Command { name: "show", in_public: false, define, run };
 
 /// The arguments of `ecr lifecycle show`.
 #[derive(Debug, clap::Args)]

@@ -40,7 +40,7 @@ use super::{Command, Context, block_on, command_args};
 use crate::image::{Name, Platform, Reference};
 
 /// The row of this command.
-pub(super) const COMMAND: Command = Command { name: "scan", define, run };
+pub(super) const COMMAND: Command = Command { name: "scan", in_public: false, define, run };
 
 /// The formats beside the common ones.
 const FORMATS: &[Format] = &[Format::Sarif, Format::Junit, Format::Html];

@@ -17,7 +17,7 @@ pub(super) struct SyncOptions<'a> {
     pub(super) keep_going: bool,
     pub(super) jobs: usize,
     pub(super) verify: bool,
-    /// The memory for all of them.
+    /// Memory shared by all mirrors.
     pub(super) buffers: Arc<Buffers>,
     pub(super) create: Option<&'a Creation>,
 }

@@ -20,7 +20,7 @@ fn a_policy_is_read_in_the_order_of_priority() {
         {"rulePriority":4,"selection":{"tagStatus":"untagged","storageClass":"archive","countUnit":"days",
          "countType":"sinceImageTransitioned","countNumber":90},"action":{"type":"expire"}}]}"#;
     let rule =
-        |place, priority, tags, class, count, action| Rule { place, priority, tags, class, count, action };
+        |index, priority, tags, class, count, action| Rule { index, priority, tags, class, count, action };
     let pattern = Tags::Patterns(vec!["v*".to_owned()]);
     let rules = vec![
         rule(1, 2, pattern, StorageClass::Standard, Count::SincePulled(3 * DAY), Action::Archive),
@@ -113,4 +113,18 @@ fn counts_must_go_with_actions() {
         told(&json!([rule(1, &select("any", &archived))])),
         "countNumber must be at least 90 when countType=SINCE_IMAGE_TRANSITIONED."
     );
+}
+
+/// A value that the schema lets pass, but that has no type yet, must not become another rule.
+#[test]
+fn unknown_actions_and_counts_are_refused() {
+    let rule = |count: &str, action: &str| {
+        let selection = json!({ "tagStatus": "any", "countType": count, "countNumber": 1 });
+        let rule = json!({ "rulePriority": 1, "selection": selection, "action": { "type": action } });
+        let read = Rule::read(rule.as_object().unwrap(), 0);
+        read.map(|rule| rule.action).map_err(|problem| problem.pointer)
+    };
+    assert_eq!(rule("imageCountMoreThan", "expire"), Ok(Action::Expire));
+    assert_eq!(rule("imageCountMoreThan", "replicate"), Err("/rules/0/action/type".to_owned()));
+    assert_eq!(rule("sinceImageSigned", "expire"), Err("/rules/0/selection/countType".to_owned()));
 }

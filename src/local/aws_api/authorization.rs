@@ -20,7 +20,7 @@ impl Local {
             return Ok(());
         }
         let (scope, repositories) = subjects(call);
-        let tags = tags(call);
+        let tags = request_tags(call);
         let requester = Requester::from(call.caller);
         Ok(self.read(|connection| {
             repositories.iter().try_for_each(|repository| {
@@ -34,8 +34,9 @@ impl Local {
 }
 
 impl Local {
-    /// The refusal of a request that needs something from upstream, where the caller may have that fetched.
-    pub(in crate::local) fn may_import(
+    /// Returns the refusal of a request that needs something from upstream, if the caller may have it fetched; else the
+    /// refusal of the fetch is the error.
+    pub(in crate::local) fn upstream_refusal(
         &self,
         caller: &Caller,
         need: Box<UpstreamFetch>,
@@ -87,8 +88,9 @@ fn repository_of(arn: &str) -> Option<(&str, &str, &str)> {
     Some((region, account, resource.strip_prefix("repository/")?))
 }
 
-/// Returns the tags that a request adds, and the keys of those that it removes.
-fn tags(call: &Call<'_>) -> Vec<(String, String)> {
+/// Returns the tags of a request as policies see them (`aws:RequestTag`, `aws:TagKeys`): those that it adds, and the
+/// keys of those that it removes.
+fn request_tags(call: &Call<'_>) -> Vec<(String, String)> {
     let given = call.list("tags").unwrap_or_default().iter();
     let text = |tag: &Value, member: &str| tag[member].as_str().unwrap_or_default().to_owned();
     let mut tags: Vec<(String, String)> = given.map(|tag| (text(tag, "Key"), text(tag, "Value"))).collect();

@@ -93,7 +93,10 @@ impl Local {
         let answer = match handler(&call) {
             Ok(answer) => answer,
             Err(mut error) => match error.take_need() {
-                Some(need) => return Err(self.may_import(caller, need)?),
+                Some(need) => {
+                    debug_assert!(may_need(operation.name), "{} is missing from `may_need`", operation.name);
+                    return Err(self.upstream_refusal(caller, need)?);
+                }
                 None => return Err(error),
             },
         };
@@ -125,7 +128,7 @@ fn decode_blob(input: &mut Map<String, Value>, member: &str) -> Result<Option<By
     Ok(Some(bytes.into()))
 }
 
-/// Returns whether an operation may need an image from upstream.
+/// Returns whether an operation may need an image from upstream. Of others nothing is fetched, and the request fails.
 fn may_need(operation: &str) -> bool {
     matches!(
         operation,

@@ -134,9 +134,9 @@ fn check_empty(folder: &Path) -> Result<(), StoreError> {
     if let Some(server) = ServerInfo::find(folder) {
         return Err(StoreError::Served { folder: folder.to_owned(), process: server.pid });
     }
-    let contents = Local::open(folder)?.contents();
-    let contents = contents.map_err(|error| StoreError::Archive { reason: error.message })?;
-    if contents.registries.is_empty() && contents.blobs == 0 { Ok(()) } else { Err(occupied("a store is")) }
+    let usage = Local::open(folder)?.usage();
+    let usage = usage.map_err(|error| StoreError::Archive { reason: error.message })?;
+    if usage.registries.is_empty() && usage.blobs == 0 { Ok(()) } else { Err(occupied("a store is")) }
 }
 
 /// Writes one entry to its path in the store, which no entry chooses itself.

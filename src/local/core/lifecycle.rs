@@ -50,7 +50,7 @@ impl Local {
     }
 }
 
-/// Facts about the images of a repository for the evaluation, and their rows.
+/// Facts about the images of a repository for the evaluation, and the ids of their rows in the database.
 pub(in crate::local) fn facts(
     connection: &Connection,
     repository: i64,
@@ -141,11 +141,13 @@ pub(in crate::local) fn run(
     let plan = evaluate(&policy, &facts, now);
     let mut done = LifecycleRun::of(reference);
     for decision in &plan.decisions {
-        let expires = decision.action == Action::Expire;
-        let list = if expires { &mut done.expired } else { &mut done.archived };
+        let list = match decision.action {
+            Action::Expire => &mut done.expired,
+            Action::Archive => &mut done.archived,
+        };
         list.push(facts[decision.image].digest.clone());
         if !is_trial {
-            expire_or_archive(connection, ids[decision.image], expires, now)?;
+            carry_out(connection, ids[decision.image], decision.action, now)?;
         }
     }
     done.expired.extend(referrers::expire_orphans(connection, &repository, is_trial)?);
@@ -164,13 +166,14 @@ pub(in crate::local) fn run(
     Ok(Some(done))
 }
 
-fn expire_or_archive(connection: &Connection, image: i64, expires: bool, now: i64) -> Result<(), Error> {
-    if expires {
-        connection.execute("DELETE FROM image WHERE id = ?1", [image])?;
-    } else {
-        let change = "UPDATE image SET status = 'ARCHIVED', archived_at = ?2 WHERE id = ?1";
-        connection.execute(change, params![image, now])?;
-    }
+fn carry_out(connection: &Connection, image: i64, action: Action, now: i64) -> Result<(), Error> {
+    match action {
+        Action::Expire => connection.execute("DELETE FROM image WHERE id = ?1", [image])?,
+        Action::Archive => {
+            let change = "UPDATE image SET status = 'ARCHIVED', archived_at = ?2 WHERE id = ?1";
+            connection.execute(change, params![image, now])?
+        }
+    };
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! A store, open.
+//! The embedded ECR on an opened folder.
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -19,7 +19,7 @@ pub const DEFAULT_PORT: u16 = 5700;
 
 pub(in crate::local) const DEFAULT_ADDRESS: &str = "127.0.0.1:5700";
 
-/// A store, open.
+/// The embedded ECR on an opened folder.
 #[derive(Debug)]
 pub struct Local {
     pub(in crate::local) folder: PathBuf,

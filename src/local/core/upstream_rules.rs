@@ -48,7 +48,7 @@ pub(in crate::local) fn is_due(
         return Ok(false);
     }
     let rule = Rule::of(connection, scope, repository)?;
-    Ok(rule.is_some_and(|rule| !local.upstreams.is_silent(&rule.home)))
+    Ok(rule.is_some_and(|rule| !local.upstreams.is_unreachable(&rule.home)))
 }
 
 /// Returns the fetch that has to come before a list of an image's referrers: needed where there is a rule for the
@@ -64,7 +64,8 @@ pub(in crate::local) fn referrers(
     let (scope, repository) = (scope.clone(), repository.to_owned());
     let need =
         UpstreamFetch { scope, repository, rule, wanted: vec![UpstreamItem::Referrers(subject.clone())] };
-    let is_due = !local.upstreams.is_silent(&need.rule.home) && !local.upstreams.has_listed(&need);
+    let is_due = !local.upstreams.is_unreachable(&need.rule.home)
+        && !local.upstreams.referrers_looked_up_recently(&need);
     Ok(is_due.then_some(need))
 }
 

@@ -19,19 +19,20 @@ const FETCHES: usize = 8;
 const PAUSE: Duration = Duration::from_mins(1);
 
 /// Limit of the images whose look-up of referrers is remembered.
-const LISTED: usize = 10_000;
+const MAX_REFERRER_LOOKUPS: usize = 10_000;
 
 pub(in crate::local) type SharedFetch = Shared<BoxFuture<'static, Result<(), UpstreamError>>>;
 
 /// Fetches in progress, and the access to the registries upstream.
 pub(in crate::local) struct Upstreams {
-    reach: UpstreamAccess,
-    pub(in crate::local) flights: Mutex<HashMap<String, SharedFetch>>,
+    access: UpstreamAccess,
+    pub(in crate::local) running_fetches: Mutex<HashMap<String, SharedFetch>>,
     /// The registries that could not be reached, and since when.
-    pub(in crate::local) silent: Mutex<HashMap<String, Instant>>,
+    pub(in crate::local) unreachable: Mutex<HashMap<String, Instant>>,
     /// Times at which the referrers of images were looked up, in milliseconds since 1970.
-    listed: Mutex<HashMap<String, i64>>,
-    pub(in crate::local) places: Semaphore,
+    referrer_lookups: Mutex<HashMap<String, i64>>,
+    /// Limits the concurrent fetches to [`FETCHES`].
+    pub(in crate::local) fetch_permits: Semaphore,
 }
 
 impl Default for Upstreams {
@@ -42,7 +43,7 @@ impl Default for Upstreams {
 
 impl fmt::Debug for Upstreams {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Upstreams").field("reach", &self.reach).finish_non_exhaustive()
+        formatter.debug_struct("Upstreams").field("access", &self.access).finish_non_exhaustive()
     }
 }
 
@@ -51,32 +52,33 @@ pub(in crate::local) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Upstreams {
-    pub(in crate::local) fn new(reach: UpstreamAccess) -> Self {
-        let places = Semaphore::new(FETCHES);
-        let (flights, silent, listed) = (Mutex::default(), Mutex::default(), Mutex::default());
-        Self { reach, flights, silent, listed, places }
+    pub(in crate::local) fn new(access: UpstreamAccess) -> Self {
+        let fetch_permits = Semaphore::new(FETCHES);
+        let (running_fetches, unreachable, referrer_lookups) =
+            (Mutex::default(), Mutex::default(), Mutex::default());
+        Self { access, running_fetches, unreachable, referrer_lookups, fetch_permits }
     }
 
-    pub(in crate::local) fn reach(&self) -> &UpstreamAccess {
-        &self.reach
+    pub(in crate::local) fn access(&self) -> &UpstreamAccess {
+        &self.access
     }
 
     /// Returns whether this registry was unreachable a moment ago.
-    pub(in crate::local) fn is_silent(&self, home: &UpstreamRegistry) -> bool {
-        locked(&self.silent).get(&home.to_string()).is_some_and(|since| since.elapsed() < PAUSE)
+    pub(in crate::local) fn is_unreachable(&self, registry: &UpstreamRegistry) -> bool {
+        locked(&self.unreachable).get(&registry.to_string()).is_some_and(|since| since.elapsed() < PAUSE)
     }
 
     /// Returns whether the image's referrers were looked up within a day.
-    pub(in crate::local) fn has_listed(&self, need: &UpstreamFetch) -> bool {
-        locked(&self.listed).get(&key(need, &need.wanted[0])).is_some_and(|at| is_recent(*at))
+    pub(in crate::local) fn referrers_looked_up_recently(&self, need: &UpstreamFetch) -> bool {
+        locked(&self.referrer_lookups).get(&key(need, &need.wanted[0])).is_some_and(|at| is_recent(*at))
     }
 
     pub(in crate::local) fn note(&self, key: String) {
-        let mut listed = locked(&self.listed);
-        if listed.len() >= LISTED {
-            listed.clear();
+        let mut referrer_lookups = locked(&self.referrer_lookups);
+        if referrer_lookups.len() >= MAX_REFERRER_LOOKUPS {
+            referrer_lookups.clear();
         }
-        listed.insert(key, time::now());
+        referrer_lookups.insert(key, time::now());
     }
 }
 

@@ -16,7 +16,7 @@ use crate::local::http::min_rate::{MinRate, Timeouts};
 const BATCH: usize = 256 * 1024;
 
 /// Least rate of uploads, in bytes per second: as slow as a bad line.
-const SLOWEST: u64 = 4 * 1024;
+const MIN_BYTES_PER_SECOND: u64 = 4 * 1024;
 
 /// Session after a body, and the error of the body.
 pub(in crate::local) type Received = (Session, Result<(), OciError>);
@@ -29,7 +29,7 @@ pub(in crate::local) async fn receive(
     body: &mut Incoming,
     timeouts: Timeouts,
 ) -> Result<Received, OciError> {
-    let mut pace = MinRate::new(timeouts, SLOWEST);
+    let mut pace = MinRate::new(timeouts, MIN_BYTES_PER_SECOND);
     let mut writing: Writing = spawn_blocking(move || (session, Ok(())));
     let mut batch = Vec::new();
     let mut length = 0;

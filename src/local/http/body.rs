@@ -21,13 +21,13 @@ use crate::local::http::min_rate::Timeouts;
 /// Limit of a body: a part of 20 MiB takes 28 MB as base64, and the rest of the request is small.
 pub(in crate::local) const MAX_BYTES: u64 = 32 * MIB as u64;
 /// All layer parts together, as far as they are kept: four of 10 MiB, or two of 20.
-const PARTS: usize = 42 * MIB;
+const LAYER_PART_BUDGET: usize = 42 * MIB;
 /// All manifests of docker's API together.
 const MANIFESTS: usize = 16 * MIB;
 /// Bodies up to this size are not counted.
 const SMALL: usize = 32 * 1024;
-/// The least bytes in a second.
-const SLOWEST: u64 = 64 * 1024;
+/// Slowest rate at which a body may arrive.
+const MIN_BYTES_PER_SECOND: u64 = 64 * 1024;
 /// Bytes of a body that is too large which are read and dropped, so that the client gets to read the answer.
 const DRAIN_LIMIT: u64 = 256 * MIB as u64;
 /// Time limit of waiting for more of a body that is dropped.
@@ -148,7 +148,7 @@ impl<B: Body<Data = Bytes, Error: Display> + Unpin> Reading<B> {
         // What is encoded comes in pieces that are a little larger than what is kept of them.
         let expected = length.unwrap_or(limit) * shrink.0 / shrink.1 + SMALL as u64;
         let expected = usize::try_from(expected).unwrap_or(usize::MAX);
-        let (buffers, pace) = (Arc::clone(buffers), MinRate::new(timeouts, SLOWEST));
+        let (buffers, pace) = (Arc::clone(buffers), MinRate::new(timeouts, MIN_BYTES_PER_SECOND));
         Ok(Self { buffer: Buffer::default(), buffers, body, timeouts, pace, length: 0, limit, expected })
     }
 
@@ -239,7 +239,11 @@ impl AsRef<[u8]> for Buffer {
 impl Buffers {
     /// Returns the buffers of layer parts.
     pub(in crate::local) fn of_parts() -> Self {
-        Self { budget: Arc::new(Budget::new(PARTS)), idle: Mutex::default(), kept: PARTS }
+        Self {
+            budget: Arc::new(Budget::new(LAYER_PART_BUDGET)),
+            idle: Mutex::default(),
+            kept: LAYER_PART_BUDGET,
+        }
     }
 
     /// Returns the buffers of manifests.

@@ -11,9 +11,9 @@ use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
-use crate::local::core::contents::reset;
 use crate::local::core::local::Local;
 use crate::local::core::server_info::ServerInfo;
+use crate::local::core::store_usage::reset;
 use crate::local::http::Server;
 use crate::local::http::min_rate::Timeouts;
 use crate::local::http::options::Log;

@@ -52,7 +52,7 @@ pub(in crate::local) async fn fetch(
         }
         UpstreamRegistry::Remote { host, plain } => {
             let login = login(local, host, need.rule.has_secret).await?;
-            let network = local.upstreams.reach().network.clone();
+            let network = local.upstreams.access().network.clone();
             let repository = need.rule.repository.parse().map_err(|error: image::Error| {
                 UpstreamError::new(UpstreamErrorKind::Missing, error.to_string())
             })?;
@@ -114,7 +114,7 @@ fn neighbour(
 
 /// The login for a host, where the rule asks for one.
 async fn login(local: &Arc<Local>, host: &str, has_secret: bool) -> Result<Login, UpstreamError> {
-    let find = local.upstreams.reach().login.clone().filter(|_| has_secret);
+    let find = local.upstreams.access().login.clone().filter(|_| has_secret);
     let Some(find) = find else { return Ok(Login::Anonymous) };
     let host = if host == DOCKER_HUB.0 { DOCKER_HUB.1 } else { host }.to_owned();
     let denied = |reason: String| UpstreamError::new(UpstreamErrorKind::Denied, reason);

@@ -10,12 +10,12 @@ use crate::local::core::upstream::{UpstreamError, UpstreamErrorKind, UpstreamFet
 use crate::local::core::upstreams::{SharedFetch, Upstreams, key, locked};
 use crate::local::pull_through::fetch::fetch;
 
-/// Removes a running fetch from the list of flights when dropped, however the fetch ended.
+/// Removes a running fetch from the list of running fetches when dropped, however the fetch ended.
 struct SharedFetchGuard(Arc<Local>, String);
 
 impl Drop for SharedFetchGuard {
     fn drop(&mut self) {
-        locked(&self.0.upstreams.flights).remove(&self.1);
+        locked(&self.0.upstreams.running_fetches).remove(&self.1);
     }
 }
 
@@ -29,32 +29,32 @@ impl Upstreams {
         wanted: &UpstreamItem,
     ) -> Result<(), UpstreamError> {
         let key = key(need, wanted);
-        let flight = {
-            let mut flights = locked(&self.flights);
-            let known = flights.get(&key).cloned();
+        let fetching = {
+            let mut running_fetches = locked(&self.running_fetches);
+            let known = running_fetches.get(&key).cloned();
             known.unwrap_or_else(|| {
-                let flight = depart(Arc::clone(local), need.clone(), wanted.clone(), key.clone());
-                flights.insert(key, flight.clone());
-                flight
+                let fetching = start_fetch(Arc::clone(local), need.clone(), wanted.clone(), key.clone());
+                running_fetches.insert(key, fetching.clone());
+                fetching
             })
         };
-        flight.await
+        fetching.await
     }
 }
 
-/// Begins a fetch. The list of fetches is locked meanwhile, so it cannot land before it is there.
-fn depart(local: Arc<Local>, need: UpstreamFetch, wanted: UpstreamItem, key: String) -> SharedFetch {
+/// Begins a fetch. The list of fetches is locked meanwhile, so it cannot end before it is listed.
+fn start_fetch(local: Arc<Local>, need: UpstreamFetch, wanted: UpstreamItem, key: String) -> SharedFetch {
     let task = tokio::spawn(async move {
         let landing = SharedFetchGuard(local, key);
         let upstreams = &landing.0.upstreams;
-        let _place = upstreams.places.acquire().await;
+        let _permit = upstreams.fetch_permits.acquire().await;
         let done = fetch(&landing.0, &need, &wanted).await;
-        let is_silent = matches!(&done, Err(UpstreamError { kind: UpstreamErrorKind::Unavailable, .. }));
+        let is_unreachable = matches!(&done, Err(UpstreamError { kind: UpstreamErrorKind::Unavailable, .. }));
         let home = need.rule.home.to_string();
-        if is_silent {
-            locked(&upstreams.silent).insert(home, Instant::now());
+        if is_unreachable {
+            locked(&upstreams.unreachable).insert(home, Instant::now());
         } else {
-            locked(&upstreams.silent).remove(&home);
+            locked(&upstreams.unreachable).remove(&home);
         }
         let is_listed = matches!(&done, Ok(()) | Err(UpstreamError { kind: UpstreamErrorKind::Missing, .. }));
         if is_listed && matches!(wanted, UpstreamItem::Referrers(_)) {

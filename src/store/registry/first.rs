@@ -14,7 +14,7 @@ use super::token::Authentication;
 use crate::network::probe::speaks_tls;
 
 /// Outcome of the first request.
-pub(super) enum Settled {
+pub(super) enum FirstResponse {
     /// The answer itself.
     Answered(Response),
     /// URL of the request, with whatever the registry wants to know.
@@ -23,12 +23,12 @@ pub(super) enum Settled {
 
 impl Reads {
     /// Sends a request, if it is the first one, without authentication. What has a body is not sent twice.
-    pub(super) async fn settle(
+    pub(super) async fn send_first(
         &self,
         method: &Method,
         request: RequestBuilder,
         url: Url,
-    ) -> Result<Settled, ResponseError> {
+    ) -> Result<FirstResponse, ResponseError> {
         let goes_unnamed = self.is_unasked()
             && matches!(*method, Method::GET | Method::HEAD)
             && !matches!(*self.login.lock().await, Login::Registry(_));
@@ -47,7 +47,7 @@ impl Reads {
             Some(response) if !is_undecided || self.is_secured.get() == Some(&false) => {
                 self.judge(response?, url).await
             }
-            _ => Ok(Settled::At(self.at_scheme(url))),
+            _ => Ok(FirstResponse::At(self.at_scheme(url))),
         }
     }
 
@@ -84,20 +84,20 @@ impl Reads {
     }
 
     /// Accepts an answer to a request without authentication, or records the challenge instead.
-    async fn judge(&self, response: Response, url: Url) -> Result<Settled, ResponseError> {
+    async fn judge(&self, response: Response, url: Url) -> Result<FirstResponse, ResponseError> {
         let is_anonymous = *self.login.lock().await == Login::Anonymous;
         match response.status().as_u16() {
             401 => {
                 self.note(&response);
-                return Ok(Settled::At(url));
+                return Ok(FirstResponse::At(url));
             }
             // It may say something else to whom it knows.
-            403 | 404 if !is_anonymous => return Ok(Settled::At(url)),
+            403 | 404 if !is_anonymous => return Ok(FirstResponse::At(url)),
             403 => return Err(refused(response).await),
             status if is_passing(status) => return Err(refused(response).await),
             500.. => {}
             _ => *self.challenge() = Authentication::Nothing,
         }
-        Ok(Settled::Answered(response))
+        Ok(FirstResponse::Answered(response))
     }
 }

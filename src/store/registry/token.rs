@@ -15,7 +15,7 @@ use super::super::http::{is_passing, realm_refusal};
 use super::Login;
 use super::challenge::{self, Challenge};
 use super::error::ResponseError;
-use super::first::Settled;
+use super::first::FirstResponse;
 use super::read::{Reads, bounded, refused};
 use super::resource::Resource;
 use crate::escape::escape;
@@ -209,9 +209,9 @@ impl Reads {
         };
         let url = self.at_scheme(url.clone());
         let asked = ask(&url)?;
-        let url = match self.settle(method, asked, url).await? {
-            Settled::Answered(response) => return Ok(response),
-            Settled::At(url) => url,
+        let url = match self.send_first(method, asked, url).await? {
+            FirstResponse::Answered(response) => return Ok(response),
+            FirstResponse::At(url) => url,
         };
         let mut stale: Option<String> = None;
         loop {

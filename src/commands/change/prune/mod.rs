@@ -37,7 +37,7 @@ use super::replication::Replications;
 use crate::ui::progress::count;
 
 /// The row of `ecr prune`.
-pub(in crate::commands) const COMMAND: Command = Command { name: "prune", define, run };
+pub(in crate::commands) const COMMAND: Command = Command { name: "prune", in_public: true, define, run };
 
 fn define() -> clap::Command {
     let command = clap::Command::new("prune").about("Delete the images of repositories that nobody needs").long_about(

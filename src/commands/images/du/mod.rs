@@ -26,7 +26,7 @@ use super::selection::{RegistryArgs, Repository, RepositoryArgs, Selection};
 use crate::image::graph::Graph;
 
 /// The row of `ecr du`.
-pub(in crate::commands) const COMMAND: Command = Command { name: "du", define, run };
+pub(in crate::commands) const COMMAND: Command = Command { name: "du", in_public: false, define, run };
 
 /// The formats beside the common ones.
 const FORMATS: &[Format] = &[Format::Html];

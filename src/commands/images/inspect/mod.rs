@@ -25,7 +25,7 @@ use crate::image::graph::Graph;
 use crate::image::{Content, Digest, Manifest, Name, Platform, Reference, media_type};
 
 /// The row of `ecr inspect`.
-pub(in crate::commands) const COMMAND: Command = Command { name: "inspect", define, run };
+pub(in crate::commands) const COMMAND: Command = Command { name: "inspect", in_public: false, define, run };
 
 /// The arguments of `ecr inspect`.
 #[derive(Debug, clap::Args)]

@@ -26,7 +26,7 @@ use super::selection::{RegistryArgs, Repository, RepositoryArgs, Selection};
 use crate::image::graph::Graph;
 
 /// The row of `ecr images`.
-pub(in crate::commands) const COMMAND: Command = Command { name: "images", define, run };
+pub(in crate::commands) const COMMAND: Command = Command { name: "images", in_public: true, define, run };
 
 /// The arguments of `ecr images`.
 #[derive(Debug, clap::Args)]

@@ -20,7 +20,7 @@ use super::selection::{Described, RegistryArgs, RepositoryArgs, Selection};
 use crate::image::graph::Time;
 
 /// The row of `ecr repos`.
-pub(in crate::commands) const COMMAND: Command = Command { name: "repos", define, run };
+pub(in crate::commands) const COMMAND: Command = Command { name: "repos", in_public: false, define, run };
 
 /// The arguments of `ecr repos`.
 #[derive(Debug, clap::Args)]

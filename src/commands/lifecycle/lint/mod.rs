@@ -17,7 +17,7 @@ use crate::lifecycle::{Finding, Severity, lint};
 use crate::ui::progress::count;
 
 /// The row of `ecr lifecycle lint`.
-pub(super) const COMMAND: Command = Command { name: "lint", define, run };
+pub(super) const COMMAND: Command = Command { name: "lint", in_public: false, define, run };
 
 /// The formats beside the common ones.
 const FORMATS: &[Format] = &[Format::Sarif, Format::Junit, Format::Html];

@@ -29,7 +29,7 @@ use crate::retention::references::References;
 use crate::ui::progress::count;
 
 /// The row of `ecr lifecycle simulate`.
-pub(super) const COMMAND: Command = Command { name: "simulate", define, run };
+pub(super) const COMMAND: Command = Command { name: "simulate", in_public: false, define, run };
 
 /// The formats beside the common ones.
 const FORMATS: &[Format] = &[Format::Html];

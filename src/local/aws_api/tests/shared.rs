@@ -4,7 +4,7 @@ use std::fs;
 use std::sync::Barrier;
 
 use super::*;
-use crate::local::core::contents::reset;
+use crate::local::core::store_usage::reset;
 use crate::local::store::error::Error;
 
 #[test]
@@ -21,7 +21,7 @@ fn an_upload_goes_on_in_another_process() {
     store.part(&upload, 5 * MIB, &content[5 * MIB..]).unwrap();
     store.local = Local::open(store.folder.path()).unwrap();
     assert_eq!(store.complete(&upload, &digest(&content)).unwrap()["layerDigest"], json!(digest(&content)));
-    assert_eq!(store.local.contents().unwrap().blob_bytes, i64::try_from(content.len()).unwrap());
+    assert_eq!(store.local.usage().unwrap().blob_bytes, i64::try_from(content.len()).unwrap());
 }
 
 #[test]
@@ -65,7 +65,7 @@ fn many_writers_share_one_folder() {
         }
     });
     let local = Local::open(folder.path()).unwrap();
-    assert_eq!(local.contents().unwrap().registries[0].repositories, 40);
+    assert_eq!(local.usage().unwrap().registries[0].repositories, 40);
 }
 
 #[test]
@@ -76,7 +76,7 @@ fn a_reset_is_seen_by_those_who_have_the_folder_open() {
     store.part(&upload, 0, b"part").unwrap();
     reset(store.folder.path()).unwrap();
     assert_eq!(store.ask("DescribeRepositories", json!({})), json!({ "repositories": [] }));
-    let contents = store.local.contents().unwrap();
+    let contents = store.local.usage().unwrap();
     assert_eq!(
         (contents.blobs, contents.blob_bytes, contents.uploads, contents.registries),
         (0, 0, 0, Vec::new())

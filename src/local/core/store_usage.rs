@@ -1,4 +1,4 @@
-//! Contents of a store, and emptying it.
+//! How much a store holds, and emptying it.
 
 use std::path::Path;
 use std::{fs, io};
@@ -11,9 +11,9 @@ use crate::local::core::server_info::ServerInfo;
 use crate::local::core::token;
 use crate::local::store::error::Error as StoreError;
 
-/// Contents of a store.
+/// Number and size of what a store holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Contents {
+pub struct StoreUsage {
     /// Bytes of the database and its log.
     pub database_bytes: u64,
     /// Number of blobs.
@@ -25,12 +25,12 @@ pub struct Contents {
     /// The bytes that they have received.
     pub upload_bytes: i64,
     /// Registries with any content, by service, account and region.
-    pub registries: Vec<RegistryContents>,
+    pub registries: Vec<RegistryUsage>,
 }
 
-/// Contents of one registry.
+/// What one registry holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RegistryContents {
+pub struct RegistryUsage {
     /// `ecr` or `ecr-public`.
     pub service: String,
     /// The account.
@@ -47,7 +47,7 @@ pub struct RegistryContents {
 
 impl Local {
     /// Counts the contents of the store.
-    pub fn contents(&self) -> Result<Contents, Error> {
+    pub fn usage(&self) -> Result<StoreUsage, Error> {
         let path = self.store.database.path();
         let files = [path.to_owned(), path.with_extension("db-wal")];
         let database_bytes =
@@ -56,7 +56,7 @@ impl Local {
             let (blobs, blob_bytes) = totals(connection, "blob")?;
             let (uploads, upload_bytes) = totals(connection, "upload")?;
             let registries = registries(connection)?;
-            Ok(Contents { database_bytes, blobs, blob_bytes, uploads, upload_bytes, registries })
+            Ok(StoreUsage { database_bytes, blobs, blob_bytes, uploads, upload_bytes, registries })
         })
     }
 
@@ -79,7 +79,7 @@ fn totals(connection: &Connection, table: &str) -> Result<(i64, i64), Error> {
     Ok(connection.query_row(&query, [], |row| Ok((row.get(0)?, row.get(1)?)))?)
 }
 
-fn registries(connection: &Connection) -> Result<Vec<RegistryContents>, Error> {
+fn registries(connection: &Connection) -> Result<Vec<RegistryUsage>, Error> {
     let mut statement = connection.prepare(
         "SELECT service, account, region, count(*),
                 sum((SELECT count(*) FROM image WHERE image.repository = repository.id)),
@@ -87,7 +87,7 @@ fn registries(connection: &Connection) -> Result<Vec<RegistryContents>, Error> {
          FROM repository GROUP BY service, account, region ORDER BY service, account, region",
     )?;
     let registries = statement.query_map([], |row| {
-        Ok(RegistryContents {
+        Ok(RegistryUsage {
             service: row.get(0)?,
             account: row.get(1)?,
             region: row.get(2)?,
