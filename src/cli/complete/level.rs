@@ -253,8 +253,19 @@ mod tests {
     use super::*;
 
     /// Positional arguments that are not completed with names in a registry: the shell may offer files.
-    const FILES: &[&str] =
-        &["action", "command", "file", "files", "hosts", "name", "places", "reports", "wanted", "words"];
+    const FILES: &[&str] = &[
+        "action",
+        "command",
+        "destination",
+        "file",
+        "files",
+        "hosts",
+        "new",
+        "places",
+        "source",
+        "wanted",
+        "words",
+    ];
 
     fn assert_known(path: &str, command: &clap::Command) {
         for argument in command.get_positionals() {
