@@ -1,8 +1,9 @@
 //! Waits before another attempt, and between looks at something that takes its time.
 //!
 //! The loops that wait differ in what they repeat, in which failures pass, and in what counts as progress; "Retries" in
-//! `docs/architecture.md` lists them. So each loop limits its own attempts, and only the schedule is here. A wait is a
-//! sleep of the loop: dropping the loop's future cancels it.
+//! `docs/architecture.md` lists them. So each loop limits its own attempts; the schedule is here, and the count of those
+//! loops that allow more throttled requests than other failures. A wait is a sleep of the loop: dropping the loop's future
+//! cancels it.
 
 use std::time::Duration;
 
@@ -33,6 +34,46 @@ impl Backoff {
     pub fn wait_with_jitter(self, failures: u32) -> Duration {
         let random = f64::from(uuid::Uuid::new_v4().as_fields().0) / f64::from(u32::MAX);
         self.wait(failures).mul_f64(0.5 + random / 2.0)
+    }
+}
+
+/// Limit of throttled requests in a row: where every third request is one too many, some of a thousand are refused six
+/// times in a row.
+const THROTTLED_LIMIT: u32 = 10;
+
+/// Count of failures in a row, throttled requests apart from all others: neither uses up what the other is allowed.
+#[derive(Debug)]
+pub struct FailureCount {
+    limit: u32,
+    throttled: u32,
+    others: u32,
+}
+
+impl FailureCount {
+    /// Creates a count that allows `limit` failures, and of throttled requests at least [`THROTTLED_LIMIT`].
+    pub const fn new(limit: u32) -> Self {
+        Self { limit, throttled: 0, others: 0 }
+    }
+
+    /// Counts a failure.
+    pub fn add(&mut self, is_throttled: bool) {
+        let count = if is_throttled { &mut self.throttled } else { &mut self.others };
+        *count += 1;
+    }
+
+    /// Forgets the failures, after progress.
+    pub fn reset(&mut self) {
+        (self.throttled, self.others) = (0, 0);
+    }
+
+    /// Returns the number of failures of both kinds.
+    pub fn all(&self) -> u32 {
+        self.throttled + self.others
+    }
+
+    /// Returns whether no other attempt is allowed.
+    pub fn is_exhausted(&self) -> bool {
+        self.others >= self.limit || self.throttled >= self.limit.max(THROTTLED_LIMIT)
     }
 }
 
@@ -68,6 +109,29 @@ mod tests {
         let waits: Vec<Duration> = (0..100).map(|_| BACKOFF.wait_with_jitter(3)).collect();
         assert!(waits.iter().all(|wait| (500..=1000).contains(&wait.as_millis())), "{waits:?}");
         assert!(waits.iter().any(|wait| *wait != waits[0]));
+    }
+
+    #[test]
+    fn each_kind_of_failure_has_its_limit() {
+        let mut count = FailureCount::new(5);
+        for is_throttled in [true; 9].into_iter().chain([false; 4]) {
+            count.add(is_throttled);
+            assert!(!count.is_exhausted(), "{count:?}");
+        }
+        assert_eq!(count.all(), 13);
+        count.add(false);
+        assert!(count.is_exhausted());
+        count.reset();
+        assert_eq!((count.all(), count.is_exhausted()), (0, false));
+        let exhausts = |limit, failures| {
+            let mut count = FailureCount::new(limit);
+            (0..failures).for_each(|_| count.add(true));
+            count.is_exhausted()
+        };
+        assert_eq!(
+            [(5, 9), (5, 10), (12, 11), (12, 12)].map(|(limit, failures)| exhausts(limit, failures)),
+            [false, true, false, true]
+        );
     }
 
     #[test]

@@ -11,13 +11,13 @@ use reqwest::header::{ACCEPT_RANGES, CONTENT_RANGE, ETAG, HeaderValue, RANGE};
 use reqwest::{RequestBuilder, Response, StatusCode};
 
 use super::connections::{SendError, reason};
-use super::http::{attempts, is_passing, retry_after};
+use super::http::{is_passing, is_throttled, retry_after};
 use super::lanes::Lanes;
 use super::{Error, Reader, StoreFuture};
 use crate::image::Descriptor;
-use crate::retry::Backoff;
+use crate::retry::{Backoff, FailureCount};
 
-/// Limit of interruptions in a row without progress in between; of throttled requests see [`attempts`].
+/// Limit of interruptions in a row without progress in between; throttled requests have [`FailureCount`]'s.
 const ATTEMPTS: u32 = 5;
 /// Time without bytes after which the rest is requested again; twice as long each time.
 const STALL_TIMEOUT: Duration = if cfg!(test) { Duration::from_millis(200) } else { Duration::from_secs(5) };
@@ -68,7 +68,7 @@ pub(super) struct Download {
     skip: u64,
     response: Option<Response>,
     rest: Bytes,
-    failures: u32,
+    failures: FailureCount,
     rate: Rate,
     /// Bytes since the last failure.
     since_failure: u64,
@@ -133,7 +133,7 @@ impl Download {
             skip: 0,
             response: None,
             rest: Bytes::new(),
-            failures: 0,
+            failures: FailureCount::new(ATTEMPTS),
             rate: Rate::default(),
             since_failure: 0,
             asked: None,
@@ -172,7 +172,7 @@ impl Download {
             request = request.header(RANGE, format!("bytes={}-", self.position));
         }
         let begun = Instant::now();
-        let response = self.origin.send(request).await.map_err(|error| {
+        let mut response = self.origin.send(request).await.map_err(|error| {
             if error.is_final {
                 Failure::Final(self.failed(error.reason))
             } else {
@@ -183,7 +183,7 @@ impl Download {
         self.asked = retry_after(&response);
         let refused_before = self.refused;
         self.refused = matches!(response.status().as_u16(), 401 | 403);
-        self.is_throttled = matches!(response.status().as_u16(), 429 | 503);
+        self.is_throttled = is_throttled(&mut response).await;
         let response = self.check(response, refused_before)?;
         self.lanes.answered(latency);
         Ok(response)
@@ -255,7 +255,7 @@ impl Download {
                     self.position += count;
                     self.since_failure += count;
                     if self.since_failure >= MIN_COUNT {
-                        self.failures = 0;
+                        self.failures.reset();
                     }
                     self.lanes.arrived(bytes.len(), Instant::now());
                     return Ok(bytes);
@@ -265,15 +265,15 @@ impl Download {
             };
             self.response = None;
             (self.rate, self.since_failure) = (Rate::default(), 0);
-            self.failures += 1;
             let is_throttled = std::mem::take(&mut self.is_throttled);
+            self.failures.add(is_throttled);
             self.origin.count_retry(is_throttled);
-            let attempts = attempts(ATTEMPTS, is_throttled);
-            if self.failures >= attempts || self.is_ahead {
+            let attempts = self.failures.all();
+            if self.failures.is_exhausted() || self.is_ahead {
                 return Err(self.failed(format!("{failure} ({attempts} attempts)")));
             }
             // Twice the wait of a request.
-            let wait = self.origin.backoff().wait_at_least(self.failures + 1, self.asked.take());
+            let wait = self.origin.backoff().wait_at_least(attempts + 1, self.asked.take());
             tokio::time::sleep(wait).await;
         }
     }
@@ -288,7 +288,7 @@ impl Download {
             self.response = Some(response);
         }
         let Some(response) = self.response.as_mut() else { return Ok(Bytes::new()) };
-        let patience = STALL_TIMEOUT * 2u32.pow(self.failures.min(4));
+        let patience = STALL_TIMEOUT * 2u32.pow(self.failures.all().min(4));
         loop {
             let halted = |_| Failure::Passing("it came to a halt".to_owned());
             let asked = Instant::now();

@@ -1,4 +1,4 @@
-//! Rules about URLs that registries name, and about their `Retry-After`.
+//! Rules about URLs that registries name, and about refusals that pass.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
@@ -12,8 +12,9 @@ use crate::retry;
 
 /// The longest time that a server can ask for before the next attempt.
 const MAX_RETRY: Duration = Duration::from_mins(1);
-/// Limit of attempts in a row of a request that is one too many each time.
-const THROTTLED_ATTEMPTS: u32 = 10;
+/// The bytes of an error's body in which S3 names its code, and the longest wait for them.
+const MAX_CODE: usize = 4 * 1024;
+const MAX_CODE_WAIT: Duration = Duration::from_secs(5);
 
 /// Returns why a URL that a server names may not be used, or `None` if it may. It must be https, or the same host's, or
 /// both are on this machine; never without TLS where the server has it; and not an address that only this machine or
@@ -75,10 +76,29 @@ pub(super) fn is_passing(status: u16) -> bool {
     matches!(status, 408 | 425 | 429 | 500 | 502 | 503 | 504 | 520..=524)
 }
 
-/// Limit of attempts in a row: the usual one, or [`THROTTLED_ATTEMPTS`]. Where every third request is one too many, some of
-/// a thousand are refused six times in a row.
-pub(super) fn attempts(usual: u32, is_throttled: bool) -> u32 {
-    if is_throttled { usual.max(THROTTLED_ATTEMPTS) } else { usual }
+/// Returns whether a server answers that there are too many requests: 429, or 503 that asks for a wait or is S3's
+/// `SlowDown`. Any other 503 is that of a server that is down. Takes the beginning of such an answer's body.
+pub(super) async fn is_throttled(response: &mut Response) -> bool {
+    match response.status().as_u16() {
+        429 => true,
+        503 => response.headers().contains_key(RETRY_AFTER) || says_slow_down(response).await,
+        _ => false,
+    }
+}
+
+async fn says_slow_down(response: &mut Response) -> bool {
+    let code = b"<Code>SlowDown</Code>";
+    let mut body = Vec::new();
+    let read = async {
+        while body.len() < MAX_CODE
+            && let Ok(Some(bytes)) = response.chunk().await
+        {
+            body.extend_from_slice(&bytes[..bytes.len().min(MAX_CODE - body.len())]);
+        }
+    };
+    // What came in time counts.
+    let _ = tokio::time::timeout(MAX_CODE_WAIT, read).await;
+    body.windows(code.len()).any(|bytes| bytes == code)
 }
 
 /// Returns the wait that a server asks for: `Retry-After` in seconds, at most [`MAX_RETRY`].

@@ -29,7 +29,7 @@ pub enum Event<'a> {
     Manifest(&'a Digest),
     /// The transfer is slow for a reason; `None` if it no longer is.
     Slow(Option<Reason>),
-    /// So many bytes had to be moved once more, since connections broke.
+    /// So many bytes had to be moved once more: connections broke, or the other end failed.
     Again(u64),
 }
 

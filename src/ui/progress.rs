@@ -295,7 +295,7 @@ impl Progress for Display {
             Event::Manifest(digest) => self.line(&format!("{}  manifest", digest.short())),
             Event::Slow(reason) => self.slow(reason),
             Event::Again(bytes) => {
-                self.line(&format!("{} moved again, since connections broke", human(bytes)));
+                self.line(&format!("{} moved again", human(bytes)));
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use ecr::transfer::progress::Event;
@@ -118,6 +119,37 @@ async fn what_is_sent_again_is_told() {
     copy(&(source as Shared), &registry.store(), &options(&["1"]), &(heard.clone() as _)).await.unwrap();
     assert_eq!(registry.received(), [(0, SIZE), (2_000_000, SIZE - 2_000_000)]);
     assert_eq!(*heard.again.lock().unwrap(), (SIZE - 2_000_000) as u64);
+}
+
+/// A small layer counts as sent where its connection broke or the registry failed with it, and not where the registry
+/// refused it before it was sent, or was not there.
+#[tokio::test]
+async fn only_what_was_sent_is_told_as_sent_again() {
+    const SIZE: usize = 100_000;
+    let broken = Vec::new();
+    let refused = |status| reply(status, "", b"");
+    let astray = reply("202 Accepted", "Location: http://127.0.0.1:1/upload\r\n", b"");
+    for (method, answer, again) in [
+        ("PUT", refused("429 Too Many Requests"), 0),
+        ("PUT", refused("401 Unauthorized"), 0),
+        ("PUT", refused("503 Service Unavailable"), 0),
+        ("POST", astray, 0),
+        ("PUT", refused("500 Internal Server Error"), SIZE),
+        ("PUT", broken, SIZE),
+    ] {
+        let told = String::from_utf8_lossy(&answer).into_owned();
+        let (memory, _) = single(&[noise(SIZE, 1)]).await;
+        let registry = Registry::start();
+        let is_first = AtomicBool::new(true);
+        registry.interfere(move |_, request| {
+            let is_layer = method == "POST" || request.body.len() == SIZE;
+            let strikes = request.method == method && is_layer && is_first.swap(false, Ordering::Relaxed);
+            strikes.then(|| answer.clone())
+        });
+        let heard = Arc::new(Heard::default());
+        copy(&(memory as Shared), &registry.store(), &options(&["1"]), &(heard.clone() as _)).await.unwrap();
+        assert_eq!(*heard.again.lock().unwrap(), again as u64, "{told}");
+    }
 }
 
 /// Two connections at a time through whatever is in between: no transfer is slower than one stream at a time would be,

@@ -5,6 +5,7 @@
     reason = "clippy takes only the tests themselves for tests, not what they call"
 )]
 
+mod attempts;
 mod bad_networks;
 mod both_routes;
 mod commands;

@@ -11,7 +11,6 @@ use reqwest::{Body, Method};
 use tokio::sync::mpsc::{self, Sender};
 use url::Url;
 
-use super::super::http::attempts;
 use super::super::journal::{JournalEntry, UploadState};
 use super::super::stream::Parts;
 use super::super::{Source, Written};
@@ -20,6 +19,7 @@ use super::error::ResponseError;
 use super::token::Right;
 use super::upload::{SMALL, Session, moved};
 use crate::image::Descriptor;
+use crate::retry::FailureCount;
 use crate::store;
 
 /// Most failures in a row without a byte arriving: a blob takes several requests.
@@ -52,7 +52,7 @@ pub(super) struct BlobUpload<'a> {
     entry: Option<JournalEntry>,
     session: Option<Session>,
     /// Failures in a row without a byte that arrived.
-    failures: u32,
+    failures: FailureCount,
     /// The upload was begun anew since the last byte that arrived.
     restarted: bool,
 }
@@ -60,7 +60,8 @@ pub(super) struct BlobUpload<'a> {
 impl<'a> BlobUpload<'a> {
     pub(super) fn new(remote: &'a Remote, source: &'a Source, parts: Parts) -> Self {
         let blob = source.blob();
-        Self { remote, blob, source, parts, entry: None, session: None, failures: 0, restarted: false }
+        let failures = FailureCount::new(ATTEMPTS);
+        Self { remote, blob, source, parts, entry: None, session: None, failures, restarted: false }
     }
 
     /// Creates an upload that was begun already.
@@ -92,7 +93,8 @@ impl<'a> BlobUpload<'a> {
             let expired = error.expired && stale.is_none() && known.is_some();
             stale = known.filter(|_| expired);
             if self.session.as_ref().is_some_and(|session| session.next > before) {
-                (self.failures, self.restarted) = (0, false);
+                self.failures.reset();
+                self.restarted = false;
             }
             if self.prepare_retry(error, expired).await? {
                 return Ok(Written::Present);
@@ -109,12 +111,12 @@ impl<'a> BlobUpload<'a> {
         if lost && self.remote.has(self.blob).await? {
             return Ok(true);
         }
-        self.failures += 1;
+        self.failures.add(error.is_throttled());
         // A new upload may come to its end where the registry does not know this one any more, or wants another
         // offset. Where that one fails alike, nothing will change.
         let restarts = (lost || error.status == Some(416)) && !self.restarted;
         let hopeful = error.passing || expired || restarts;
-        if self.failures >= attempts(ATTEMPTS, error.status == Some(429)) || !hopeful {
+        if self.failures.is_exhausted() || !hopeful {
             if error.status == Some(400) {
                 self.remove_entry();
                 self.source.examine().await?;
@@ -122,7 +124,7 @@ impl<'a> BlobUpload<'a> {
             return Err(self.remote.explained(error, "push to").into());
         }
         // Some registries name another offset than the one they want, ECR among them.
-        if restarts || (self.is_small() && error.status != Some(429)) {
+        if restarts || (self.is_small() && !error.is_throttled()) {
             self.session = None;
             self.restarted |= restarts;
         } else if self.is_small()
@@ -132,8 +134,8 @@ impl<'a> BlobUpload<'a> {
             session.doubtful = false;
         }
         if !expired {
-            self.remote.reads.retries.count(error.status == Some(429));
-            tokio::time::sleep(self.remote.pause(&error, self.failures)).await;
+            self.remote.reads.retries.count(error.is_throttled());
+            tokio::time::sleep(self.remote.pause(&error, self.failures.all())).await;
         }
         Ok(false)
     }
@@ -204,8 +206,9 @@ impl<'a> BlobUpload<'a> {
         let request = request.header(CONTENT_TYPE, "application/octet-stream");
         let request = request.header(CONTENT_LENGTH, last.len()).body(last);
         let accepted = self.remote.accepted(request).await;
-        // Also where it is not accepted: then it is sent again.
-        self.source.arrived(self.blob.size);
+        if accepted.as_ref().err().is_none_or(is_after_body) {
+            self.source.arrived(self.blob.size);
+        }
         accepted.map(|_| ()).map_err(Failure::Registry)
     }
 
@@ -236,6 +239,12 @@ impl<'a> BlobUpload<'a> {
         session.doubtful = false;
         Ok(())
     }
+}
+
+/// Returns whether a request failed after its body was sent: the connection broke, or the registry failed. Where it
+/// refuses a request, or has no room for one, the request's head tells it that.
+fn is_after_body(error: &ResponseError) -> bool {
+    error.status.map_or(!error.unreached, |status| status >= 500 && status != 503)
 }
 
 /// Asks how much of an upload arrived.

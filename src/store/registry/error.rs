@@ -128,6 +128,11 @@ impl ResponseError {
         Self { passing: !error.is_final, unreached: error.unreached, ..Self::plain(error.reason) }
     }
 
+    /// Returns whether the registry limits the rate of requests.
+    pub(super) fn is_throttled(&self) -> bool {
+        self.status == Some(429)
+    }
+
     pub(super) fn explain(self, place: String, doing: &'static str, anonymous: bool) -> Error {
         let reason = self.reason;
         match self.status {

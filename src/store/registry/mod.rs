@@ -41,13 +41,13 @@ use self::token::Authentication;
 pub use self::token::Renew;
 use super::connections::Connections;
 pub use super::connections::Network;
-use super::http::attempts;
 use super::retries::RetryCounter;
 use super::{
     Buffers, Capabilities, ImageListing, Journal, PendingBlob, Reader, ResumeState, Retries, Source, Store,
     StoreFuture, TagFilter, TagListing, Written,
 };
 use crate::image::{Descriptor, Digest, Manifest, Name, Registry, RepositoryName, Tag};
+use crate::retry::FailureCount;
 
 const USER_AGENT: &str = concat!("ecr/", env!("CARGO_PKG_VERSION"));
 /// Attempts of each request for which another attempt may help.
@@ -160,7 +160,8 @@ impl Remote {
     where
         F: Future<Output = Result<T, ResponseError>>,
     {
-        for failures in 1.. {
+        let mut failures = FailureCount::new(ATTEMPTS);
+        loop {
             let error = match attempt().await {
                 Ok(value) => {
                     self.answered.store(true, Ordering::Relaxed);
@@ -169,14 +170,13 @@ impl Remote {
                 Err(error) => error,
             };
             let lost = !error.unreached || self.answered.load(Ordering::Relaxed);
-            let is_throttled = error.status == Some(429);
-            if failures >= attempts(ATTEMPTS, is_throttled) || !error.passing || !lost {
+            failures.add(error.is_throttled());
+            if failures.is_exhausted() || !error.passing || !lost {
                 return Err(self.explained(error, doing));
             }
-            self.reads.retries.count(is_throttled);
-            tokio::time::sleep(self.pause(&error, failures)).await;
+            self.reads.retries.count(error.is_throttled());
+            tokio::time::sleep(self.pause(&error, failures.all())).await;
         }
-        unreachable!("the last attempt returns")
     }
 
     /// Returns the wait after the `failures`-th failure in a row.
