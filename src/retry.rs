@@ -50,7 +50,7 @@ pub struct FailureCount {
 }
 
 impl FailureCount {
-    /// Creates a count that allows `limit` failures, and of throttled requests at least [`THROTTLED_LIMIT`].
+    /// Creates a count that allows `limit` failures, and of throttled requests at least ten.
     pub const fn new(limit: u32) -> Self {
         Self { limit, throttled: 0, others: 0 }
     }
