@@ -188,9 +188,9 @@ impl Gate {
         F: Future<Output = Result<T, E>>,
     {
         let begun = Instant::now();
-        let delay = self.state().limited_timeout();
+        let timeout = self.state().limited_timeout();
         let mut sent = pin!(attempt(self.state().is_connection_spare(&permit.limit)));
-        let answer = match tokio::time::timeout(delay, &mut sent).await {
+        let answer = match tokio::time::timeout(timeout, &mut sent).await {
             Ok(answer) => answer,
             Err(_) if kind.is_repeatable && self.state().halve(&permit.limit) => return None,
             Err(_) => sent.await,

@@ -31,7 +31,7 @@ const COMPRESSED: [&str; 8] =
 /// Path with its form and the name of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ArchivePath {
-    /// Form, if the text says it.
+    /// Archive format, if the text names it.
     pub format: Option<Format>,
     /// The path.
     pub path: PathBuf,

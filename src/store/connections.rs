@@ -45,13 +45,6 @@ impl Default for Network {
     }
 }
 
-impl Network {
-    /// Returns the waits between attempts.
-    pub(super) fn backoff(&self) -> Backoff {
-        Backoff::new(self.first_wait, self.first_wait * 32)
-    }
-}
-
 /// HTTP connections, made when they are needed: loading root certificates takes longer than some whole pulls from
 /// this machine.
 pub(super) struct Connections {
@@ -123,9 +116,9 @@ impl Connections {
         }
     }
 
-    /// The wait before something that failed is tried again.
+    /// Returns the waits between attempts.
     pub(super) fn backoff(&self) -> Backoff {
-        self.network.backoff()
+        Backoff::new(self.network.first_wait, self.network.first_wait * 32)
     }
 
     /// The address of the service's API where that is not AWS's own.

@@ -40,7 +40,7 @@ pub(super) trait Origin: Send + Sync {
     /// Sends the request of a download.
     fn send(&self, request: RequestBuilder) -> BoxFuture<'_, Result<Response, SendError>>;
 
-    /// The wait before something that failed is tried again; it doubles from one attempt to the next.
+    /// Returns the waits between attempts.
     fn backoff(&self) -> Backoff;
 
     /// The further connections to the host.

@@ -59,7 +59,7 @@ pub(super) fn is_same_registry(one: &Url, other: &Url) -> bool {
 /// this machine or its network unless the registry is one too. Only a registry without TLS may name one without, on the
 /// same host.
 pub(super) fn realm_refusal(registry: &Url, realm: &Url) -> Option<String> {
-    let same_host = registry.host() == realm.host() || (is_here(registry) && is_here(realm));
+    let same_host = is_same_host(registry, realm);
     let inward = is_inside(realm) && !is_inside(registry);
     let fine = match realm.scheme() {
         "https" => !inward,
@@ -145,8 +145,8 @@ pub(super) fn is_here(url: &Url) -> bool {
     }
 }
 
-/// Returns whether connections to an address end up on this machine: also those to the unspecified address, and to IPv6 addresses
-/// that stand for one of its own. This guards; what is meant as this machine is `image::host::is_this_machine`.
+/// Returns whether connections to an address end up on this machine: also those to the unspecified address, and to IPv6
+/// addresses that stand for one of its own. This guards; what is meant as this machine is `image::host::is_this_machine`.
 pub(super) fn is_loopback(address: IpAddr) -> bool {
     let is_loopback_v4 = |address: Ipv4Addr| address.is_loopback() || address.is_unspecified();
     match address {

@@ -114,7 +114,7 @@ pub enum ResumeState {
     Bytes,
 }
 
-/// Something that stores images: a registry, layout, archive or docker engine. Without the methods that write (`prepare`,
+/// Store of images: a registry, layout, archive or docker engine. Without the methods that write (`prepare`,
 /// `write`, `put_manifest`, `put_image`) it is read-only.
 pub trait Store: Send + Sync {
     /// Display name for messages.

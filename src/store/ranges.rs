@@ -28,7 +28,7 @@ const RANGE: u64 = MEBIBYTE;
 const CONNECTION: u64 = 256 * 1024;
 /// Shortest distance of the first range from the stream, in bytes: what the stream brings until the range is there.
 const LEAD: u64 = 2 * MEBIBYTE;
-/// Limit of that distance, in bytes.
+/// Longest distance of the first range from the stream, in bytes.
 const MAX_LEAD: u64 = 64 * MEBIBYTE;
 
 /// Reads a blob from an offset on, within this memory.

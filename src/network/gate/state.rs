@@ -38,7 +38,7 @@ const WAITS: [Duration; 3] =
 pub(super) struct State {
     /// Number of requests without an answer.
     in_flight: usize,
-    /// Highest number of them since there were none.
+    /// Highest number of requests in flight since there were none.
     peak: usize,
     /// Longest time to an answer so far; `None` before the first.
     slowest: Option<Duration>,
@@ -50,9 +50,9 @@ pub(super) struct State {
     losses: usize,
     /// Number of connections that are being made.
     connecting: usize,
-    /// Number of those that came up since none was being made.
+    /// Number of connections that came up since none was being made.
     connected: usize,
-    /// Longest time that one took.
+    /// Longest time that a connection took.
     slowest_connection: Option<Duration>,
     limit: Option<Arc<Limit>>,
     /// Answers after which the limit doubles.

@@ -1,17 +1,13 @@
 //! Requests to services that have no model: token services, metadata services, any URL.
 
-use std::time::Duration;
-
 use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
 use hyper::http::{HeaderMap, Request};
 
 use super::{Timeouts, Transport, TransportError};
 use crate::retry::Backoff;
+use crate::service::attempt::MAX_WAIT;
 use crate::settings::Settings;
-
-/// The longest pause before a request is sent again, as of the AWS CLI.
-const MAX_WAIT: Duration = Duration::from_secs(20);
 
 /// A request to be sent.
 #[derive(Debug, Clone, Copy)]
@@ -47,7 +43,7 @@ impl Answer {
     }
 }
 
-/// Limit of attempts, first wait between two, and time limits of each attempt.
+/// Limit of attempts, waits between them, and time limits of each.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::service) struct RetryPolicy {
     attempts: u32,
@@ -97,9 +93,9 @@ impl Transport {
     pub(in crate::service) async fn send_with_retries(
         &self,
         ask: &Ask<'_>,
-        repetition: RetryPolicy,
+        policy: RetryPolicy,
     ) -> RetriedAnswer {
-        let RetryPolicy { attempts, backoff, timeouts } = repetition;
+        let RetryPolicy { attempts, backoff, timeouts } = policy;
         let mut made = 1;
         loop {
             let sent = self.ask(timeouts, ask).await;

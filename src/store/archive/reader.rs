@@ -137,8 +137,10 @@ impl Seek for Headers<'_> {
 /// Fault of a tar header, without the bytes that the tar library quotes after it: they may be a secret's.
 fn reason(error: &io::Error) -> String {
     let text = error.to_string();
-    let words = text.split_once(": ").filter(|_| text.contains(" when getting "));
-    words.map_or(text.clone(), |(words, _)| words.to_owned())
+    match text.split_once(": ") {
+        Some((words, _)) if text.contains(" when getting ") => words.to_owned(),
+        _ => text,
+    }
 }
 
 /// Refuses an archive of more files, or of longer names, than any layout has.

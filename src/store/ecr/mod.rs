@@ -52,8 +52,8 @@ impl Ecr {
     pub fn new(client: Client, repository: Repository, network: Network) -> Self {
         let files = client.is_in_process();
         let (endpoint, pace) = (network.endpoint.clone(), Pace::of(network.pace.as_deref()));
-        let calls = Arc::new(Calls::new(client, repository, network.backoff(), pace));
         let connections = Connections::new(network, endpoint);
+        let calls = Arc::new(Calls::new(client, repository, connections.backoff(), pace));
         let origin = Arc::new(download::Layers::new(Arc::clone(&calls), connections, files));
         Self { calls, origin, journal: None }
     }

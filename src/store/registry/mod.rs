@@ -73,7 +73,6 @@ pub struct Remote {
     is_anonymous: bool,
     host: String,
     repository: RepositoryName,
-    network: Network,
     answered: AtomicBool,
     /// The registry lists referrers itself, once that is known.
     lists_referrers: OnceLock<bool>,
@@ -94,7 +93,7 @@ impl Remote {
             repository: repository.clone(),
             login: Mutex::new(login),
             renew: None,
-            connections: Connections::new(network.clone(), home),
+            connections: Connections::new(network, home),
             pulling: Mutex::default(),
             pushing: Mutex::default(),
             listing: Mutex::default(),
@@ -109,7 +108,6 @@ impl Remote {
             is_anonymous,
             host: host.to_owned(),
             repository,
-            network,
             answered: AtomicBool::new(false),
             lists_referrers: OnceLock::new(),
             journal: None,
@@ -181,7 +179,7 @@ impl Remote {
 
     /// Returns the wait after the `failures`-th failure in a row.
     fn pause(&self, error: &ResponseError, failures: u32) -> Duration {
-        self.network.backoff().wait_at_least(failures, error.retry_after)
+        self.reads.connections.backoff().wait_at_least(failures, error.retry_after)
     }
 
     async fn has(&self, blob: &Descriptor) -> Result<bool, Error> {

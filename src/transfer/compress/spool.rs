@@ -63,12 +63,6 @@ pub(super) struct Spool {
     progress: watch::Receiver<Progress>,
 }
 
-impl Spool {
-    fn only_a_blob(&self) -> Error {
-        Error::Place { place: self.name(), reason: "holds a compressed layer and nothing else".to_owned() }
-    }
-}
-
 impl Store for Spool {
     fn name(&self) -> String {
         format!("a temporary file in {}", place())
@@ -85,7 +79,8 @@ impl Store for Spool {
     }
 
     fn manifest<'a>(&'a self, _name: &'a Name) -> StoreFuture<'a, Manifest> {
-        Box::pin(async { Err(self.only_a_blob()) })
+        let reason = "holds a compressed layer and nothing else".to_owned();
+        Box::pin(async { Err(Error::Place { place: self.name(), reason }) })
     }
 }
 
