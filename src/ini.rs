@@ -14,7 +14,7 @@ pub const DEFAULT: &str = "DEFAULT";
 /// A line that is no comment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Line<'a> {
-    /// Its number, from 1.
+    /// Line number, from 1.
     pub number: usize,
     /// The characters of white space in front.
     pub indent: usize,
@@ -60,7 +60,7 @@ pub fn parse(text: &str) -> Result<IndexMap<String, RawSection>, Malformed> {
     for line in lines(text) {
         reader.line(line)?;
     }
-    if reader.malformed { Err(Malformed) } else { Ok(reader.finish()) }
+    Ok(reader.finish())
 }
 
 #[derive(Default)]
@@ -69,8 +69,6 @@ struct Reader {
     section: Option<String>,
     key: Option<String>,
     indent: usize,
-    /// A line that is neither header nor option. Reading goes on, as other faults on later lines do not matter.
-    malformed: bool,
 }
 
 impl Reader {
@@ -110,12 +108,8 @@ impl Reader {
 
     fn option(&mut self, line: Line<'_>) -> Result<(), Malformed> {
         let section = self.section.as_ref().ok_or(Malformed)?;
-        let Some((key, value)) = line.option() else {
-            self.malformed = true;
-            return Ok(());
-        };
+        let (key, value) = line.option().filter(|(key, _)| !key.is_empty()).ok_or(Malformed)?;
         let key = key.to_lowercase();
-        self.malformed |= key.is_empty();
         let options = self.sections.get_mut(section).ok_or(Malformed)?;
         if options.insert(key.clone(), vec![value.to_owned()]).is_some() {
             return Err(Malformed);

@@ -13,6 +13,7 @@ use serde_json::Value;
 use super::atomic_replace::{self, Replaced};
 use super::diff;
 use super::json_text::{self, JsonText};
+use super::redact::REDACTED;
 use crate::platform;
 use crate::settings::Settings;
 
@@ -20,8 +21,6 @@ use crate::settings::Settings;
 const WAIT: Duration = Duration::from_secs(5);
 /// Attempts to make a change that another program's write to the file undid or overtook.
 const ATTEMPTS: usize = 5;
-/// Replacement for passwords in a diff.
-const REDACTED: &str = "[redacted]";
 
 /// A program that keeps logins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,7 +7,7 @@
 use crate::settings::without_userinfo;
 
 /// Replacement for secrets.
-const REDACTED: &str = "[redacted]";
+pub(super) const REDACTED: &str = "[redacted]";
 /// Least length of a secret to redact: a shorter one would hit ordinary words, and no real one is that short.
 const MIN_LENGTH: usize = 6;
 

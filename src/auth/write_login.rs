@@ -8,7 +8,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::auth_file::{self, Change};
+use super::auth_file::{self, Change, Client};
 use super::credential_program;
 use super::json_text::JsonText;
 use crate::settings::Settings;
@@ -52,6 +52,15 @@ pub fn credential_location(json: &JsonText, host: &str) -> CredentialLocation {
         None => CredentialLocation::File,
         Some(name) if name == HELPER => CredentialLocation::Ours,
         Some(name) => CredentialLocation::Program(name),
+    }
+}
+
+/// Returns where a client's password for a host is stored: in its file, if the client knows no credential stores.
+pub fn location_of(client: Option<Client>, file: &Path, host: &str) -> Result<CredentialLocation, Error> {
+    if client.is_none_or(Client::has_credential_store) {
+        Ok(credential_location(&auth_file::read(file)?, host))
+    } else {
+        Ok(CredentialLocation::File)
     }
 }
 

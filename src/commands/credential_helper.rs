@@ -15,7 +15,7 @@ use crate::auth::helper_install::PROGRAM;
 use crate::settings::{Globals, Settings};
 use crate::ui::{Name, Ui};
 
-/// The row of this verb.
+/// The row of `ecr credential-helper`.
 pub(super) const COMMAND: Command = Command { name: "credential-helper", in_public: false, define, run };
 
 const ENVIRONMENT: &str = "ENVIRONMENT

@@ -10,7 +10,7 @@ use crate::auth::kubelet::{self, Configuration};
 use crate::error::Error;
 use crate::settings::Settings;
 
-/// The row of this verb.
+/// The row of `ecr credential-provider`.
 pub(super) const COMMAND: Command = Command { name: "credential-provider", in_public: false, define, run };
 
 /// The name under which kubelet's folder of providers has this program.

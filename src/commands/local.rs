@@ -20,7 +20,7 @@ use super::{Command, Context, command_args};
 use crate::error::Error;
 use crate::local::{self, Local, ServerInfo, StoreUsage};
 
-/// The row of this verb.
+/// The row of `ecr local`.
 pub(super) const COMMAND: Command = Command { name: "local", in_public: false, define, run };
 
 /// The exit code of a reset that was declined.

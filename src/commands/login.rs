@@ -168,13 +168,8 @@ fn write_one(
     entry: &CachedToken,
 ) -> anyhow::Result<()> {
     let until = format_time(entry.expires);
-    let location = if client.is_none_or(Client::has_credential_store) {
-        write_login::credential_location(&crate::auth::auth_file::read(file)?, host)
-    } else {
-        CredentialLocation::File
-    };
     let whose = client.map(|client| format!("{}: ", client.name())).unwrap_or_default();
-    let place = match location {
+    let place = match write_login::location_of(client, file, host)? {
         CredentialLocation::Ours => {
             let line =
                 format!("{host}: nothing to write, {} asks the helper for it", whose.trim_end_matches(": "));

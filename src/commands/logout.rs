@@ -7,7 +7,7 @@ use clap::ArgMatches;
 use super::login_args::LogoutArgs;
 use super::login_hosts::{address, in_use, rules};
 use super::{Command, Context, command_args};
-use crate::auth::auth_file::{self, Client};
+use crate::auth::auth_file::Client;
 use crate::auth::login::LoginContext;
 use crate::auth::write_login::{self, CredentialLocation};
 use crate::error::Error;
@@ -68,10 +68,7 @@ fn out_of(
         context.ui.print(&change.diff())?;
         return Ok(change.is_one());
     }
-    if client.is_none_or(Client::has_credential_store)
-        && let CredentialLocation::Program(program) =
-            write_login::credential_location(&auth_file::read(file)?, host)
-    {
+    if let CredentialLocation::Program(program) = write_login::location_of(client, file, host)? {
         write_login::out_of_program(&context.settings, &program, file, host)?;
         return Ok(true);
     }

@@ -96,8 +96,13 @@ pub fn is_local_name(name: &str) -> bool {
 
 /// Returns whether a host in lower case is this machine: one of its names, or a loopback address, in brackets or not.
 pub fn is_this_machine(host: &str) -> bool {
+    is_local_name(host) || ip(host).is_some_and(|address| address.is_loopback())
+}
+
+/// Returns the IP address that a host is, in brackets or not.
+pub fn ip(host: &str) -> Option<IpAddr> {
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    is_local_name(host) || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    bare.parse().ok()
 }
 
 impl Address {

@@ -75,7 +75,7 @@ struct Emitter<'a> {
     indent: Option<usize>,
     /// White space was written last.
     after_space: bool,
-    /// Only indentation and indicators are on this line so far.
+    /// Whether the line has only indentation and indicators so far.
     after_indent: bool,
 }
 

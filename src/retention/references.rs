@@ -79,12 +79,10 @@ impl References {
             self.count += 1;
             return self.take_reference(path);
         }
-        if word.key == Key::Image && is_open && first.contains(PLACEHOLDER) {
-            return Err(TO_BE_FILLED_IN);
-        }
         // Whose registry these are cannot be told, so that they do not count, and what is no reference is no error.
-        let is_image = word.key == Key::Image;
-        let taken = if is_open {
+        let taken = if is_open && first.contains(PLACEHOLDER) {
+            Err(TO_BE_FILLED_IN)
+        } else if is_open {
             Ok(())
         } else if first.contains(PLACEHOLDER) {
             take_both_ends(&mut self.endings, path)
@@ -95,7 +93,7 @@ impl References {
         } else {
             Ok(())
         };
-        taken.or_else(|reason| if is_image { Err(reason) } else { Ok(()) })
+        if word.key == Key::Image { taken } else { Ok(()) }
     }
 
     /// Adds the reference behind a host: a repository with its tag or digest, or the path of a manifest's URL.

@@ -2,6 +2,7 @@
 //! well, and what moves again is reported and has a limit.
 
 use super::commands::remote;
+use super::fake::MEBIBYTE;
 use super::*;
 use crate::harness::Machine;
 use crate::harness::registry::Serve;
@@ -74,7 +75,7 @@ fn one_of_a_hundred_connections_is_reset() {
 #[test]
 fn one_of_four_downloads_stalls_for_ever() {
     let rules = ["GET /_blob/,stall=300000,every=4", "GET /v2/v2/blobs/,stall=300000,every=4"];
-    survives(&rules, &layers(7, 1024 * KIBIBYTE), false);
+    survives(&rules, &layers(7, MEBIBYTE), false);
 }
 
 #[test]
@@ -84,5 +85,5 @@ fn every_third_call_is_throttled() {
 
 #[test]
 fn every_answer_ends_after_one_mebibyte() {
-    survives(&["*,drop=1048576"], &layers(2, 5 * 1024 * KIBIBYTE), true);
+    survives(&["*,drop=1048576"], &layers(2, 5 * MEBIBYTE), true);
 }

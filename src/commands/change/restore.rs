@@ -63,7 +63,7 @@ struct Restored {
     digest: Digest,
     tags: Vec<String>,
     is_index: bool,
-    /// Its children were added to the work.
+    /// Whether the index's children were added to the work.
     is_expanded: bool,
     state: State,
 }

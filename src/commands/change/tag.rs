@@ -12,7 +12,7 @@ use self::destination::{Destination, NewTag};
 use super::super::images::children::tell_fetched;
 use super::super::images::content::Contents;
 use super::super::images::describe::looked_up;
-use super::super::images::failures::{NO, UNKNOWN, answer, unreadable};
+use super::super::images::failures::{NO, UNKNOWN, answer, no_platform};
 use super::super::images::manifest_cache::ManifestCache;
 use super::super::images::output::{Column, Output};
 use super::super::images::selection::Repository;
@@ -156,10 +156,7 @@ async fn source(
     let platform: Platform = platform.parse().map_err(wrong)?;
     let chosen = contents.for_platform(0, &platform, 0).await?;
     let Some(digest) = chosen.digest else {
-        if chosen.is_unreadable {
-            return Ok(Err(unreadable(context, &reference)));
-        }
-        return Ok(Err(answer(context, NO, &format!("{reference} has no image for {platform}"))));
+        return Ok(Err(no_platform(context, &reference, &platform, chosen.is_unreadable)));
     };
     let child = looked_up(&repository, &[Name::Digest(digest.clone())]).await?;
     if child.is_empty() {

@@ -81,7 +81,7 @@ fn failed(examination: &mut Examination<'_>, operation: &str, error: &Error) {
 pub(super) async fn examine(examination: &mut Examination<'_>, push: bool) {
     let reference = examination.reference.clone();
     let registry = reference.as_ref().and_then(|reference| reference.registry.clone());
-    let address = Address { registry, ..Address::default() };
+    let address = Address::of(registry);
     let connection = match Connection::open(&examination.settings, &address) {
         Ok(connection) => connection,
         Err(error) => {

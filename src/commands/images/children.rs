@@ -122,12 +122,11 @@ async fn batch(
     }
     let answer = repository.connection.call("BatchGetImage", input).await?;
     // Gone meanwhile, or archived: its content is unknown. Anything else says nothing about the image.
-    let is_absence = |failure: &&Value| {
-        ["ImageNotFound", "ImageInaccessible"].iter().any(|code| failure["failureCode"] == *code)
+    let is_absence = |failure: &Value| {
+        matches!(failure["failureCode"].as_str(), Some("ImageNotFound" | "ImageInaccessible"))
     };
-    if let Some(failure) =
-        answer["failures"].as_array().into_iter().flatten().find(|failure| !is_absence(failure))
-    {
+    let mut failures = answer["failures"].as_array().into_iter().flatten();
+    if let Some(failure) = failures.find(|failure| !is_absence(failure)) {
         let text = |name: &str| failure[name].as_str().unwrap_or_default();
         let digest = failure["imageId"]["imageDigest"].as_str().unwrap_or_default();
         anyhow::bail!(

@@ -10,7 +10,7 @@ use super::super::{Command, Context, block_on, command_args};
 use super::children::tell_fetched;
 use super::content::Contents;
 use super::describe::{identifier, lookup};
-use super::failures::{NO, UNKNOWN, answer, has_code, is_missing_repository, unreadable};
+use super::failures::{NO, UNKNOWN, answer, has_code, is_missing_repository, no_platform};
 use super::manifest_cache::ManifestCache;
 use super::output::Output;
 use super::selection::Repository;
@@ -90,10 +90,7 @@ fn digest(context: &Context, arguments: &DigestArgs) -> anyhow::Result<ExitCode>
         })?;
         found.fetched += chosen.fetched;
         let Some(digest) = chosen.digest else {
-            if chosen.is_unreadable {
-                return Ok(unreadable(context, &reference));
-            }
-            return Ok(answer(context, NO, &format!("{reference} has no image for {platform}")));
+            return Ok(no_platform(context, &reference, &platform, chosen.is_unreadable));
         };
         found.digest = digest;
     }

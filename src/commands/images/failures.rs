@@ -132,6 +132,19 @@ pub(in crate::commands) fn answer(context: &Context, code: u8, sentence: &str) -
     ExitCode::from(code)
 }
 
+/// Reports that an image has none for a platform, or that this is unknown because a manifest cannot be read.
+pub(in crate::commands) fn no_platform(
+    context: &Context,
+    reference: &dyn Display,
+    platform: &dyn Display,
+    is_unreadable: bool,
+) -> ExitCode {
+    if is_unreadable {
+        return unreadable(context, reference);
+    }
+    answer(context, NO, &format!("{reference} has no image for {platform}"))
+}
+
 /// Reports that the image for a platform is unknown because a manifest cannot be read.
 pub(in crate::commands) fn unreadable(context: &Context, reference: &dyn Display) -> ExitCode {
     let why = "its manifest cannot be read: it is archived, or was deleted meanwhile";

@@ -53,7 +53,7 @@ impl RegistryArgs {
                     registry.host()
                 )));
             }
-            return Ok(vec![Address { registry: Some(registry.clone()), ..Address::default() }]);
+            return Ok(vec![Address::of(Some(registry.clone()))]);
         }
         let each = |given: &[String]| -> Vec<Option<String>> {
             if given.is_empty() { vec![None] } else { given.iter().cloned().map(Some).collect() }

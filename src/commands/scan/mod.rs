@@ -20,6 +20,7 @@ use std::time::Duration;
 use clap::ArgMatches;
 use futures_util::future::join_all;
 use jiff::Timestamp;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use self::document::ScanDocument;
@@ -249,13 +250,15 @@ async fn read_all(
     failures: &mut Failures,
 ) -> Vec<Scan> {
     let types = scan_types(targets).await;
-    let waiting = Waiting::new(&context.ui, targets.len(), arguments.reading.jobs);
+    let waiting = Waiting::new(&context.ui, targets.len());
+    // Any number of scans are waited for, and asked about a few at a time.
+    let calls = Semaphore::new(usize::from(arguments.reading.jobs));
     // All at once, so that each scan is started long before the time is over.
     let scans = join_all(targets.iter().map(|target| {
         let connection = &target.repository.connection;
         let first_wait = if connection.is_paced() { FIRST_WAIT } else { FIRST_WAIT_ELSEWHERE };
         let scan_type = types.get(&connection.name()).map(String::as_str);
-        read::read(&waiting, target, scan_type, WaitOptions { first_wait, ..wait_options })
+        read::read(&waiting, &calls, target, scan_type, WaitOptions { first_wait, ..wait_options })
     }))
     .await;
     drop(waiting);

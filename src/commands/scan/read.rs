@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::super::images::describe::identifier_of;
@@ -64,9 +65,10 @@ impl Scan {
     }
 }
 
-/// Reads the findings of an image.
+/// Reads the findings of an image, with one call at a time among the `calls` that all images share.
 pub(super) async fn read(
     waiting: &Waiting,
+    calls: &Semaphore,
     target: &Target,
     scan_type: Option<&str>,
     wait_options: WaitOptions,
@@ -83,7 +85,7 @@ pub(super) async fn read(
     let (backoff, mut looks) = (Backoff::new(wait_options.first_wait, MAX_WAIT), 0);
     loop {
         let next = {
-            let _room = waiting.calls.acquire().await;
+            let _room = calls.acquire().await;
             reader.look().await?
         };
         let (status, reason) = match next {

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::ui::Ui;
@@ -15,8 +14,6 @@ pub(super) struct Waiting {
     line: Option<StatusLine>,
     begun: Instant,
     images: usize,
-    /// Limit of concurrent calls: any number of scans are waited for, and asked about a few at a time.
-    pub(super) calls: Semaphore,
     /// The images that are waited for, with their statuses.
     statuses: Mutex<BTreeMap<String, String>>,
 }
@@ -28,10 +25,10 @@ pub(super) struct WaitedFor<'a> {
 }
 
 impl Waiting {
-    /// Waits for so many images, and asks about `jobs` of them at once; nothing is shown yet.
-    pub(super) fn new(ui: &Ui, images: usize, jobs: u8) -> Self {
-        let (line, calls) = (StatusLine::new(ui), Semaphore::new(usize::from(jobs)));
-        Self { ui: ui.clone(), line, begun: Instant::now(), images, calls, statuses: Mutex::default() }
+    /// Waits for so many images; nothing is shown yet.
+    pub(super) fn new(ui: &Ui, images: usize) -> Self {
+        let line = StatusLine::new(ui);
+        Self { ui: ui.clone(), line, begun: Instant::now(), images, statuses: Mutex::default() }
     }
 
     /// Begins with an image.
@@ -83,7 +80,7 @@ mod tests {
 
     #[test]
     fn the_number_falls_when_a_scan_has_ended() {
-        let waiting = Waiting::new(&Ui::new(Name::Ecr), 2, 1);
+        let waiting = Waiting::new(&Ui::new(Name::Ecr), 2);
         let (one, other) = (waiting.image("app:1".to_owned()), waiting.image("app:2".to_owned()));
         one.tell("PENDING");
         other.tell("IN_PROGRESS");

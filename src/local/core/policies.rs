@@ -5,7 +5,7 @@ use crate::local::core::error::Error;
 use crate::local::core::registry_id::Scope;
 use crate::local::core::repository::Repository;
 use crate::local::core::resource_tags::tags_of;
-use crate::local::core::settings::{Kind, Setting, put_repository_text, repository_text};
+use crate::local::core::settings::{Kind, configured, put_repository_text, repository_text};
 
 pub(in crate::local) const KIND: &str = "repository-policy";
 
@@ -45,8 +45,7 @@ pub(in crate::local) fn of(
     name: Option<&str>,
 ) -> Result<ApplicablePolicies, Error> {
     let mut kept = ApplicablePolicies::default();
-    let registry = Setting::get(connection, scope, Kind::RegistryPolicy, "")?;
-    kept.texts.extend(registry.and_then(|policy| policy.value::<String>()));
+    kept.texts.extend(configured::<Option<String>>(connection, scope, Kind::RegistryPolicy)?);
     let repository = match name {
         Some(name) => Repository::look_up(connection, scope, name)?,
         None => None,

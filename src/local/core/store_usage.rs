@@ -1,4 +1,4 @@
-//! How much a store holds, and emptying it.
+//! Usage of a store, and emptying it.
 
 use std::path::Path;
 use std::{fs, io};
@@ -28,7 +28,7 @@ pub struct StoreUsage {
     pub registries: Vec<RegistryUsage>,
 }
 
-/// What one registry holds.
+/// Usage of one registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RegistryUsage {
     /// `ecr` or `ecr-public`.

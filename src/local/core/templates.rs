@@ -33,17 +33,17 @@ pub(in crate::local) struct Template {
 impl Template {
     /// The lifecycle policy of its repositories.
     pub(in crate::local) fn lifecycle_policy(&self) -> Option<&str> {
-        self.lifecycle_policy.as_deref().filter(|text| !text.is_empty())
+        given(self.lifecycle_policy.as_deref())
     }
 
     /// The policy of its repositories.
     pub(in crate::local) fn repository_policy(&self) -> Option<&str> {
-        self.repository_policy.as_deref().filter(|text| !text.is_empty())
+        given(self.repository_policy.as_deref())
     }
 
     /// Settings of a repository that is made from it.
     pub(in crate::local) fn new_repository(&self, scope: &Scope) -> Result<NewRepository, Error> {
-        let mutability = self.image_tag_mutability.as_deref().filter(|text| !text.is_empty());
+        let mutability = given(self.image_tag_mutability.as_deref());
         let filters = self.image_tag_mutability_exclusion_filters.clone();
         let (mutability, exclusions) = tag_mutability::checked(mutability.unwrap_or("MUTABLE"), filters)?;
         Ok(NewRepository {
@@ -55,6 +55,11 @@ impl Template {
             catalog: None,
         })
     }
+}
+
+/// Returns a member's text, if it is there and not empty.
+fn given(text: Option<&str>) -> Option<&str> {
+    text.filter(|text| !text.is_empty())
 }
 
 /// Returns the template for a new repository: of those for this occasion the one with the longest prefix.

@@ -6,7 +6,7 @@ use hyper::Version;
 use hyper::header::{CONTENT_LENGTH, HOST, ORIGIN, TRANSFER_ENCODING};
 use hyper::http::request::Parts;
 
-use crate::image::host::{Ecr, is_this_machine};
+use crate::image::host::{Ecr, ip, is_this_machine};
 
 /// Clients that a server is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,9 +56,8 @@ impl Hosts {
     fn is_ours(&self, host: &str) -> bool {
         let name = without_port(host).to_ascii_lowercase();
         let name = name.strip_suffix('.').unwrap_or(&name);
-        let bare = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
         // No page has an address or a name without a dot for its origin, unless it comes from there.
-        let is_near = || bare.parse::<std::net::IpAddr>().is_ok() || is_label(name);
+        let is_near = || ip(name).is_some() || is_label(name);
         let is_trusted = self.clients == Clients::Network && is_near();
         is_this_machine(name) || is_trusted || is_amazon(name) || self.names.iter().any(|known| known == name)
     }

@@ -15,7 +15,7 @@ use super::super::{Command, Context, block_on, command_args};
 use super::children::{known_children, tell_fetched};
 use super::content::{Contents, store};
 use super::describe::{Images, graph, identifier};
-use super::failures::{NO, answer, unreadable};
+use super::failures::{no_platform, unreadable};
 use super::json::image_members;
 use super::manifest_cache::ManifestCache;
 use super::output::Output;
@@ -96,7 +96,7 @@ fn inspect(context: &Context, arguments: &InspectArgs) -> anyhow::Result<ExitCod
         Inspection::Image(inspected) => inspected,
         Inspection::NoPlatform => {
             let platform = arguments.platform.as_deref().unwrap_or_default();
-            return Ok(answer(context, NO, &format!("{reference} has no image for {platform}")));
+            return Ok(no_platform(context, &reference, &platform, false));
         }
         Inspection::Unreadable => return Ok(unreadable(context, &reference)),
     };

@@ -36,7 +36,7 @@ impl Key {
 
 const MAY_ASSUME: &str = "may_assume";
 
-/// Why a file of access keys is refused. No message has a value of the file, which may be a secret.
+/// Refusal of a file of access keys. No message has a value of the file, which may be a secret.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// The AWS CLI would not read the file either.
@@ -53,7 +53,7 @@ pub enum Error {
     Section(String, Problem),
 }
 
-/// What is wrong with a section of a file of access keys.
+/// Fault of a section in a file of access keys.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
     /// One half of a key, or an empty one.
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_a_file_is_said_without_its_values() {
+    fn errors_of_a_file_do_not_show_its_values() {
         let another = format!("\n[b]\n{}", KEY.trim_start_matches("[a]\n"));
         let continued = "[a]: the line below region is indented, which makes it a part of region's value: take the indent away";
         let continued = format!("section {continued}");
