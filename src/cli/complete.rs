@@ -153,7 +153,7 @@ impl Line {
         let value = |name: &str| self.value(&format!("--{name}")).map(str::to_owned);
         let globals = globals::collect(value, |name| self.value(&format!("--{name}")).is_some());
         // The log would be written over the command line.
-        let globals = Globals { debug: false, ..globals };
+        let globals = Globals { debug: false, local: globals.local || self.level.is_local(), ..globals };
         remote_names::names(
             Settings::resolve(globals),
             self.level.service(),
@@ -207,6 +207,7 @@ mod tests {
             ("delete-repository --generate-cli-skeleton o", &["output"]),
             ("local s", &["serve", "status"]),
             ("completions f", &["fish"]),
+            ("credential-helper g", &["get"]),
             ("describe-images --cli-input-json file", &[]),
             ("no-such-command ", &[]),
         ] {

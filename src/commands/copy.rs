@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use clap::ArgMatches;
+use clap::{ArgMatches, ValueHint};
 
 use super::create::CreateArgs;
 use super::location::{BareName, Location, Side};
@@ -17,7 +17,7 @@ pub(super) const COMMAND: Command = Command { name: "copy", in_public: false, de
 /// The arguments of `ecr copy`.
 #[derive(Debug, clap::Args)]
 struct CopyArgs {
-    #[arg(value_names = ["SOURCE", "DESTINATION"], required = true, num_args = 2.., help = places())]
+    #[arg(value_names = ["SOURCE", "DESTINATION"], value_hint = ValueHint::AnyPath, required = true, num_args = 2.., help = places())]
     places: Vec<String>,
     #[command(flatten)]
     transfer: TransferArgs,

@@ -1,5 +1,7 @@
 //! `--create`: repositories that a transfer needs and that are not there, plain or after a file.
 
+use clap::ValueHint;
+
 use std::path::PathBuf;
 
 use anyhow::Context as _;
@@ -28,6 +30,7 @@ pub(super) struct CreateArgs {
     #[arg(
         long,
         value_name = "FILE",
+        value_hint = ValueHint::FilePath,
         num_args = 0..=1,
         require_equals = true,
         default_missing_value = "",

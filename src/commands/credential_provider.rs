@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use clap::ArgMatches;
+use clap::{ArgMatches, ValueHint};
 
 use super::{Command, Context, command_args, credential_helper};
 use crate::auth::helper::Answer;
@@ -19,19 +19,21 @@ pub(super) const PROGRAM: &str = "ecr-credential-provider";
 /// The arguments of `ecr credential-provider config`.
 #[derive(Debug, clap::Args)]
 struct ConfigArgs {
-    #[arg(long, value_name = "NAME", default_value = PROGRAM, help = "The program's name in kubelet's folder of providers.")]
+    #[arg(long, value_name = "NAME", value_hint = ValueHint::Other, default_value = PROGRAM, help = "The program's name in kubelet's folder of providers.")]
     name: String,
-    #[arg(long, value_name = "VERSION", default_value = "v1", help = "v1, v1beta1 or v1alpha1.")]
+    #[arg(long, value_name = "VERSION", value_hint = ValueHint::Other, default_value = "v1", help = "v1, v1beta1 or v1alpha1.")]
     api_version: String,
     #[arg(
         long,
         value_name = "AUDIENCE",
+        value_hint = ValueHint::Other,
         help = "Let pods use the role of their service account, with tokens for this audience, such as sts.amazonaws.com."
     )]
     audience: Option<String>,
     #[arg(
         long,
         value_name = "FOLDER",
+        value_hint = ValueHint::DirPath,
         help = "Keep passwords in this folder, so that many images ask once."
     )]
     cache: Option<String>,

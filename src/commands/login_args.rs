@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::ArgGroup;
+use clap::{ArgGroup, ValueHint};
 
 use crate::auth::auth_file::Client;
 use crate::settings::Settings;
@@ -10,7 +10,7 @@ use crate::settings::Settings;
 /// The registries and the files, which both take.
 #[derive(Debug, clap::Args)]
 pub(super) struct PlaceArgs {
-    #[arg(value_name = "HOST", num_args = 0.., help = "The registries' hosts; yours in the region, if none.")]
+    #[arg(value_name = "HOST", value_hint = ValueHint::Hostname, num_args = 0.., help = "The registries' hosts; yours in the region, if none.")]
     pub(super) hosts: Vec<String>,
     #[arg(long, help = "docker's file. This is the default.")]
     docker: bool,

@@ -7,6 +7,7 @@
 //! Most are single words. Operations of AWS all have a hyphen; of ours only `credential-helper` and
 //! `credential-provider` have one, and no operation has these names.
 
+pub mod argument_types;
 mod change;
 mod command_args;
 mod connect;

@@ -2,8 +2,9 @@
 
 use std::process::ExitCode;
 
-use clap::ArgMatches;
+use clap::{ArgMatches, ValueHint};
 
+use super::argument_types::ReferenceText;
 use super::location::{BareName, Location, Side};
 use super::transfer_args::TransferArgs;
 use super::transfer_command::TransferCommand;
@@ -17,11 +18,12 @@ pub(super) const COMMAND: Command = Command { name: "pull", in_public: false, de
 struct PullArgs {
     /// REPOSITORY, REPOSITORY:TAG or REPOSITORY@DIGEST, with or without the registry's host in front; without a tag,
     /// latest; or any other place that copy knows
-    reference: String,
+    reference: ReferenceText,
     /// A folder for an OCI image layout, to which the image is added, or a .tar file for an OCI archive (- for
     /// standard output); docker-archive:PATH for an archive that docker loads too, with one platform of the image;
     /// docker-daemon:NAME for docker's or podman's engine; oci: or oci-archive: may precede a path, and :TAG follow it
     /// to call the image something else; or any other place that copy knows
+    #[arg(value_hint = ValueHint::AnyPath)]
     destination: String,
     #[command(flatten)]
     transfer: TransferArgs,

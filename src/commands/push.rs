@@ -2,8 +2,9 @@
 
 use std::process::ExitCode;
 
-use clap::ArgMatches;
+use clap::{ArgMatches, ValueHint};
 
+use super::argument_types::ReferenceText;
 use super::create::CreateArgs;
 use super::location::{BareName, Location, Side};
 use super::transfer_args::TransferArgs;
@@ -19,10 +20,11 @@ struct PushArgs {
     /// An OCI image layout (a folder), an OCI or docker archive (a tar file, or - for standard input); oci:,
     /// oci-archive: or docker-archive: may precede the path, and :TAG follow it where it has several images;
     /// docker-daemon:NAME for an image of docker's or podman's engine; or any other place that copy knows
+    #[arg(value_hint = ValueHint::AnyPath)]
     source: String,
     /// REPOSITORY, REPOSITORY:TAG or REPOSITORY@DIGEST, with or without the registry's host in front; without a tag,
     /// latest; or any other place that copy knows
-    reference: String,
+    reference: ReferenceText,
     #[command(flatten)]
     transfer: TransferArgs,
     #[command(flatten)]

@@ -13,7 +13,7 @@ mod sync_registry;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::ArgMatches;
+use clap::{ArgMatches, ValueHint};
 
 use self::deletion::Deletion;
 use self::mirror::{Mirror, SyncContext};
@@ -34,13 +34,13 @@ struct SyncArgs {
     /// Repositories of Amazon ECR, or docker://HOST/REPOSITORY for any registry over /v2/ (its repositories are listed
     /// where it offers a catalog); and behind them HOST, HOST/PREFIX, PREFIX, or / for the configured registry without
     /// a prefix
-    #[arg(value_names = ["SOURCE", "DESTINATION"], required = true, num_args = 2..)]
+    #[arg(value_names = ["SOURCE", "DESTINATION"], value_hint = ValueHint::AnyPath, required = true, num_args = 2..)]
     places: Vec<String>,
     /// Only tags that match, such as 'v1.*'; repeat it for several
-    #[arg(long = "match", value_name = "GLOB")]
+    #[arg(long = "match", value_name = "GLOB", value_hint = ValueHint::Other)]
     globs: Vec<String>,
     /// No tags that match; repeat it for several
-    #[arg(long, value_name = "GLOB")]
+    #[arg(long, value_name = "GLOB", value_hint = ValueHint::Other)]
     exclude: Vec<String>,
     #[command(flatten)]
     deletion: Deletion,

@@ -1,7 +1,10 @@
 //! Arguments of the commands that move images, in the groups that they share.
 
+use clap::ValueHint;
+
 use std::sync::Arc;
 
+use super::argument_types::ProfileName;
 use super::registry::wrong;
 use crate::image::Platform;
 use crate::platform::open_files;
@@ -13,16 +16,16 @@ use crate::transfer::compress::Compression;
 #[derive(Debug, clap::Args)]
 pub(super) struct TransferArgs {
     /// Only the image for this platform, such as linux/arm64; repeat it for several. All by default
-    #[arg(long = "platform", value_name = "PLATFORM")]
+    #[arg(long = "platform", value_name = "PLATFORM", value_hint = ValueHint::Other)]
     platforms: Vec<String>,
     /// A further tag for the image; repeat it for several
-    #[arg(long = "tag", value_name = "TAG")]
+    #[arg(long = "tag", value_name = "TAG", value_hint = ValueHint::Other)]
     pub(super) tags: Vec<String>,
     /// Every tag of the source, each under its own name
     #[arg(long, conflicts_with_all = ["tags", "globs"])]
     pub(super) all_tags: bool,
     /// The tags of the source that match, such as 'v1.*'; repeat it for several
-    #[arg(long = "match", value_name = "GLOB", conflicts_with = "tags")]
+    #[arg(long = "match", value_name = "GLOB", value_hint = ValueHint::Other, conflicts_with = "tags")]
     pub(super) globs: Vec<String>,
     /// Go on with the next image where one fails; the exit code still tells
     #[arg(long)]
@@ -99,15 +102,15 @@ impl CommonArgs {
 pub(super) struct SideArgs {
     /// The profile for the source
     #[arg(long, value_name = "PROFILE")]
-    source_profile: Option<String>,
+    source_profile: Option<ProfileName>,
     /// The region of the source, where its host does not say it
-    #[arg(long, value_name = "REGION")]
+    #[arg(long, value_name = "REGION", value_hint = ValueHint::Other)]
     source_region: Option<String>,
     /// The profile for the destination
     #[arg(long, value_name = "PROFILE")]
-    destination_profile: Option<String>,
+    destination_profile: Option<ProfileName>,
     /// The region of the destination, where its host does not say it
-    #[arg(long, value_name = "REGION")]
+    #[arg(long, value_name = "REGION", value_hint = ValueHint::Other)]
     destination_region: Option<String>,
 }
 
@@ -124,13 +127,13 @@ impl SideArgs {
 }
 
 /// The settings with another profile and region, where they are given.
-fn settings_of(settings: &Settings, profile: Option<&String>, region: Option<&String>) -> Settings {
+fn settings_of(settings: &Settings, profile: Option<&ProfileName>, region: Option<&String>) -> Settings {
     if profile.is_none() && region.is_none() {
         return settings.clone();
     }
     let globals = settings.globals().clone();
     settings.with_globals(Globals {
-        profile: profile.cloned().or(globals.profile),
+        profile: profile.cloned().map(String::from).or(globals.profile),
         region: region.cloned().or(globals.region),
         ..globals
     })

@@ -25,5 +25,16 @@ fn repositories_and_tags_are_completed_wherever_they_may_stand() {
     assert_eq!(completed("digest team/app:"), "team/app:1.0 team/app:latest");
     assert_eq!(completed("inspect team/app:1"), "team/app:1.0");
     assert_eq!(completed("latest team/t"), "team/tool");
+    assert_eq!(completed("tag team/app:"), "team/app:1.0 team/app:latest");
+    assert_eq!(completed("tag team/t"), "team/tool");
+    assert_eq!(completed("pull team/app:l"), "team/app:latest");
+    assert_eq!(completed("push ./build te"), "team/app team/tool");
+    assert_eq!(completed("prune team/t"), "team/tool");
+    assert_eq!(completed("lifecycle preview team/t"), "team/tool");
+    assert_eq!(completed("local lifecycle team/t"), "team/tool");
+    assert_eq!(completed("public images te"), "");
+    // Files as well as images: the shell offers files.
+    assert_eq!(completed("copy te"), "");
+    assert_eq!(completed("tag team/app:1.0 te"), "");
     assert_eq!(completed("describe-images --repository-name team/a"), "team/app");
 }

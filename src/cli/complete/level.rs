@@ -1,6 +1,9 @@
 //! Position in the command line that the words lead to, and what may follow there.
 
-use crate::commands;
+use std::any::TypeId;
+
+use crate::commands::argument_types::{ProfileName, ReferenceText, RepositoryText};
+use crate::commands::{self, Command};
 use crate::model::help::{first_sentence, texts};
 use crate::model::{self, Kind, Operation, Service, names::kebab};
 
@@ -33,6 +36,27 @@ pub(super) struct OptionHint {
     pub(super) source: Source,
 }
 
+/// A command of our own, or one of its subcommands.
+pub(super) struct OwnCommand {
+    /// Service whose names are completed.
+    service: &'static Service,
+    /// The command is for the embedded ECR, whatever the options say.
+    is_local: bool,
+    definition: Box<clap::Command>,
+}
+
+impl OwnCommand {
+    fn new(service: &'static Service, command: &Command) -> Self {
+        let definition = Box::new((command.define)());
+        Self { service, is_local: command.name == "local", definition }
+    }
+
+    fn below(&self, word: &str) -> Option<Self> {
+        let definition = Box::new(self.definition.find_subcommand(word)?.clone());
+        Some(Self { definition, ..*self })
+    }
+}
+
 /// Command, or the position of one.
 pub(super) enum CommandContext {
     Root,
@@ -40,7 +64,7 @@ pub(super) enum CommandContext {
     Wait(&'static Service),
     Operation(&'static Service, &'static Operation),
     /// A command of our own.
-    OwnCommand(Box<clap::Command>),
+    OwnCommand(OwnCommand),
     /// The shell whose script is wanted.
     Completions,
     /// A command without anything to complete.
@@ -52,9 +76,15 @@ impl CommandContext {
     pub(super) fn service(&self) -> &'static Service {
         match self {
             Self::Public => model::ecr_public(),
+            Self::OwnCommand(command) => command.service,
             Self::Wait(service) | Self::Operation(service, _) | Self::End(service) => service,
-            Self::Root | Self::OwnCommand(_) | Self::Completions => model::ecr(),
+            Self::Root | Self::Completions => model::ecr(),
         }
+    }
+
+    /// Returns whether the command is for the embedded ECR only.
+    pub(super) fn is_local(&self) -> bool {
+        matches!(self, Self::OwnCommand(command) if command.is_local)
     }
 
     /// Returns the level that this word leads to, if it is a command.
@@ -63,11 +93,11 @@ impl CommandContext {
             Self::Root if word == "public" => Some(Self::Public),
             Self::Root if word == "completions" => Some(Self::Completions),
             Self::Root => match commands::COMMANDS.iter().find(|command| command.name == word) {
-                Some(command) => Some(Self::OwnCommand(Box::new((command.define)()))),
+                Some(command) => Some(Self::OwnCommand(OwnCommand::new(model::ecr(), command))),
                 None => Some(Self::of_service(model::ecr(), word)),
             },
             Self::Public => match commands::of_public().find(|command| command.name == word) {
-                Some(command) => Some(Self::OwnCommand(Box::new((command.define)()))),
+                Some(command) => Some(Self::OwnCommand(OwnCommand::new(model::ecr_public(), command))),
                 None => Some(Self::of_service(model::ecr_public(), word)),
             },
             Self::Wait(service) => {
@@ -75,9 +105,7 @@ impl CommandContext {
                 let operation = waiter.and_then(|(_, waiter)| service.operation(waiter.operation));
                 Some(operation.map_or(Self::End(service), |operation| Self::Operation(service, operation)))
             }
-            Self::OwnCommand(command) => {
-                command.find_subcommand(word).map(|below| Self::OwnCommand(Box::new(below.clone())))
-            }
+            Self::OwnCommand(command) => command.below(word).map(Self::OwnCommand),
             Self::Operation(..) | Self::Completions | Self::End(_) => None,
         }
     }
@@ -118,7 +146,7 @@ impl CommandContext {
             Self::Wait(service) => {
                 service.waiters().map(|(name, _)| Candidate::new(kebab(name), "")).collect()
             }
-            Self::OwnCommand(command) => {
+            Self::OwnCommand(OwnCommand { definition: command, .. }) => {
                 command.get_subcommands().filter(|below| !below.is_hide_set()).map(own).collect()
             }
             Self::Operation(..) | Self::Completions | Self::End(_) => Vec::new(),
@@ -133,7 +161,7 @@ impl CommandContext {
                 .filter(|argument| !argument.hidden)
                 .flat_map(|argument| of_argument(service, operation, argument))
                 .collect(),
-            Self::OwnCommand(command) => command.get_arguments().filter_map(of_clap).collect(),
+            Self::OwnCommand(command) => command.definition.get_arguments().filter_map(of_clap).collect(),
             _ => Vec::new(),
         };
         hints.extend(GLOBALS.iter().map(|global| OptionHint {
@@ -152,14 +180,14 @@ impl CommandContext {
     /// Returns candidates for the word at this position of the command, if it is no option.
     pub(super) fn positional(&self, index: usize) -> Option<Source> {
         match self {
-            Self::OwnCommand(command) => {
+            Self::OwnCommand(OwnCommand { definition: command, .. }) => {
                 // The last argument takes all words that follow, if it takes several.
                 let several = |arg: &&clap::Arg| {
                     arg.get_num_args().is_some_and(|range| range.max_values() > 1)
                         || matches!(arg.get_action(), clap::ArgAction::Append)
                 };
                 let last = || command.get_positionals().last().filter(several);
-                command.get_positionals().nth(index).or_else(last).map(|arg| of_id(arg.get_id().as_str()))
+                command.get_positionals().nth(index).or_else(last).map(source_of)
             }
             Self::Completions if index == 0 => Some(choices(SHELLS.into_iter())),
             _ => None,
@@ -221,69 +249,102 @@ fn of_argument(service: &'static Service, operation: &Operation, argument: &Argu
     vec![hint(format!("--{}", argument.name), true)]
 }
 
+/// Returns the option of a command of our own; `None` for a positional argument.
 fn of_clap(arg: &clap::Arg) -> Option<OptionHint> {
-    let flag = format!("--{}", arg.get_long()?);
-    let values: Vec<String> =
-        arg.get_possible_values().iter().map(|value| value.get_name().to_owned()).collect();
-    let takes_value = arg.get_action().takes_values();
     Some(OptionHint {
-        flag,
+        flag: format!("--{}", arg.get_long()?),
         about: arg.get_help().map(ToString::to_string).unwrap_or_default(),
-        takes_value,
+        takes_value: arg.get_action().takes_values(),
         repeats: false,
-        source: if takes_value && !values.is_empty() {
-            Source::Choices(values)
-        } else {
-            of_id(arg.get_id().as_str())
-        },
+        source: source_of(arg),
     })
 }
 
-/// Returns what completes an argument of our own commands, by the name of its field in the clap struct.
-fn of_id(id: &str) -> Source {
-    match id {
-        "repository" | "repositories" => Source::Repositories,
-        "reference" | "references" | "image" | "images" => Source::References,
-        _ => Source::Files,
+/// Returns what completes an argument of our own commands, by the type of its value.
+fn source_of(arg: &clap::Arg) -> Source {
+    if !arg.get_action().takes_values() {
+        return Source::Files;
     }
+    let values = arg.get_possible_values();
+    if !values.is_empty() {
+        return Source::Choices(values.iter().map(|value| value.get_name().to_owned()).collect());
+    }
+    let value_type = arg.get_value_parser().type_id();
+    let sources = [
+        (TypeId::of::<RepositoryText>(), Source::Repositories),
+        (TypeId::of::<ReferenceText>(), Source::References),
+        (TypeId::of::<ProfileName>(), Source::Profiles),
+    ];
+    let source = sources.into_iter().find(|(known, _)| value_type == *known);
+    source.map_or(Source::Files, |(_, source)| source)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsString;
+
+    use clap::ValueHint;
+
     use super::*;
 
-    /// Positional arguments that are not completed with names in a registry: the shell may offer files.
-    const FILES: &[&str] = &[
-        "action",
-        "command",
-        "destination",
-        "file",
-        "files",
-        "hosts",
-        "new",
-        "places",
-        "source",
-        "wanted",
-        "words",
-    ];
-
-    fn assert_known(path: &str, command: &clap::Command) {
-        for argument in command.get_positionals() {
-            let id = argument.get_id().as_str();
-            assert!(
-                of_id(id) != Source::Files || FILES.contains(&id),
-                "{path}: is `{id}` a repository or an image? Name its field as `of_id` has them, or add it to FILES"
-            );
-        }
+    /// Returns the arguments whose text is of no type and without a hint, so that nobody knows what completes it.
+    fn unclassified(path: &str, command: &clap::Command) -> Vec<String> {
+        let is_unclassified = |arg: &&clap::Arg| {
+            let value_type = arg.get_value_parser().type_id();
+            let is_text = value_type == TypeId::of::<String>() || value_type == TypeId::of::<OsString>();
+            let is_chosen = !arg.get_possible_values().is_empty();
+            arg.get_action().takes_values()
+                && is_text
+                && !is_chosen
+                && arg.get_value_hint() == ValueHint::Unknown
+        };
+        let own = command.get_arguments().filter(is_unclassified);
+        let mut all: Vec<String> = own.map(|arg| format!("{path}: {}", arg.get_id())).collect();
         for below in command.get_subcommands() {
-            assert_known(&format!("{path} {}", below.get_name()), below);
+            all.extend(unclassified(&format!("{path} {}", below.get_name()), below));
+        }
+        all
+    }
+
+    #[test]
+    fn every_argument_of_text_says_what_it_is() {
+        let all = commands::COMMANDS
+            .iter()
+            .flat_map(|command| unclassified(&format!("ecr {}", command.name), &(command.define)()));
+        let all: Vec<String> = all.collect();
+        assert!(
+            all.is_empty(),
+            "give these a type of `commands::argument_types`, or a `value_hint` if they name no repository, image or \
+             profile: {all:#?}"
+        );
+    }
+
+    #[test]
+    fn a_new_argument_of_text_must_say_what_it_is() {
+        let define = |arg: clap::Arg| clap::Command::new("new").arg(arg);
+        let plain = || clap::Arg::new("repository");
+        for (command, expected) in [
+            (define(plain()), &["new: repository"][..]),
+            (define(plain().long("repository")), &["new: repository"]),
+            (clap::Command::new("new").subcommand(define(plain())), &["new new: repository"]),
+            (define(plain().value_hint(ValueHint::Other)), &[]),
+            (define(plain().value_parser(["a", "b"])), &[]),
+            (define(plain().value_parser(clap::value_parser!(RepositoryText))), &[]),
+            (define(plain().action(clap::ArgAction::SetTrue)), &[]),
+        ] {
+            assert_eq!(unclassified("new", &command), expected);
         }
     }
 
     #[test]
-    fn every_positional_argument_has_a_completion() {
-        for command in commands::COMMANDS {
-            assert_known(&format!("ecr {}", command.name), &(command.define)());
-        }
+    fn the_type_of_a_value_decides_whatever_the_argument_is_called() {
+        let name = || clap::Arg::new("name").long("name");
+        assert_eq!(
+            source_of(&name().value_parser(clap::value_parser!(RepositoryText))),
+            Source::Repositories
+        );
+        assert_eq!(source_of(&name().value_parser(clap::value_parser!(ReferenceText))), Source::References);
+        assert_eq!(source_of(&name().value_parser(clap::value_parser!(ProfileName))), Source::Profiles);
+        assert_eq!(source_of(&clap::Arg::new("repository")), Source::Files);
     }
 }

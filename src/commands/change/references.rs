@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use super::super::argument_types::ReferenceText;
 use super::super::images::connection::{Address, Connection};
 use super::super::images::selection::{Repository, expand};
 use super::super::registry::{usage, wrong};
@@ -25,7 +26,7 @@ pub(super) struct ReferenceArgs {
         value_name = "REFERENCE",
         required = true
     )]
-    references: Vec<String>,
+    references: Vec<ReferenceText>,
 }
 
 impl ReferenceArgs {
@@ -41,18 +42,18 @@ impl ReferenceArgs {
 }
 
 /// Returns whether one of these references is `-`, standard input.
-pub(super) fn read_stdin(references: &[String]) -> bool {
-    references.iter().any(|reference| reference == "-")
+pub(super) fn read_stdin(references: &[ReferenceText]) -> bool {
+    references.iter().any(|reference| reference.as_str() == "-")
 }
 
 /// Parses references, and reads those on standard input if one of them is `-`. Each has to say which image it means:
 /// what changes something never takes `latest` for granted.
-pub(super) fn read(settings: &Settings, arguments: &[String]) -> anyhow::Result<Vec<NamedImages>> {
+pub(super) fn read(settings: &Settings, arguments: &[ReferenceText]) -> anyhow::Result<Vec<NamedImages>> {
     let mut connections: Vec<(Option<Registry>, Arc<Connection>)> = Vec::new();
     let mut all: Vec<NamedImages> = Vec::new();
     // The place of each repository among all, and the names that it has.
     let mut places: HashMap<(*const Connection, String), (usize, HashSet<Name>)> = HashMap::new();
-    for text in expand(arguments)? {
+    for text in expand(arguments.iter().map(|text| text.as_str()))? {
         let reference: Reference = text.parse().map_err(wrong)?;
         if reference.name == Name::Unnamed {
             return Err(usage(format!("'{text}' names no image: write {text}:TAG or {text}@DIGEST")));

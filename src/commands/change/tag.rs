@@ -5,10 +5,11 @@ mod destination;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::ArgMatches;
+use clap::{ArgMatches, ValueHint};
 use serde_json::{Map, json};
 
 use self::destination::{Destination, NewTag};
+use super::super::argument_types::ReferenceText;
 use super::super::images::children::tell_fetched;
 use super::super::images::content::Contents;
 use super::super::images::describe::looked_up;
@@ -32,11 +33,12 @@ pub(in crate::commands) const COMMAND: Command = Command { name: "tag", in_publi
 struct TagArgs {
     /// The image, as it is written on the command line.
     #[arg(help = "The image: [HOST/]REPOSITORY[:TAG|@DIGEST]", value_name = "REFERENCE")]
-    source: String,
+    source: ReferenceText,
     /// The new tags, as they are written on the command line.
     #[arg(
         help = "Tags in the same repository, or [HOST/]REPOSITORY:TAG for another one",
         value_name = "NEW",
+        value_hint = ValueHint::Other,
         required = true
     )]
     new: Vec<String>,
@@ -47,7 +49,7 @@ struct TagArgs {
     #[arg(long, value_name = "DIGEST")]
     expect: Option<Digest>,
     /// Tag the image for this platform, such as linux/arm64, which an index lists
-    #[arg(long, value_name = "PLATFORM")]
+    #[arg(long, value_name = "PLATFORM", value_hint = ValueHint::Other)]
     platform: Option<String>,
     /// Neither use nor keep manifests in the cache
     #[arg(long)]

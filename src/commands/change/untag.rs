@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::ArgMatches;
 use serde_json::{Map, Value, json};
 
+use super::super::argument_types::ReferenceText;
 use super::super::consent::{Consent, ConsentArgs};
 use super::super::images::describe::looked_up;
 use super::super::images::failures::NO;
@@ -35,7 +36,7 @@ struct UntagArgs {
         value_name = "REFERENCE",
         required = true
     )]
-    references: Vec<String>,
+    references: Vec<ReferenceText>,
     /// Only from the image of this digest; exit 5 where a tag names another one
     #[arg(long, value_name = "DIGEST")]
     expect: Option<Digest>,

@@ -24,8 +24,9 @@ mod token;
 
 use std::process::ExitCode;
 
-use clap::ArgMatches;
+use clap::{ArgMatches, ValueHint};
 
+use super::argument_types::ReferenceText;
 use super::images::output::Output;
 use super::registry::{self, wrong};
 use super::{Command, Context, block_on, command_args};
@@ -49,13 +50,13 @@ const TIMEOUT_SECONDS: i64 = 10;
 struct DoctorArgs {
     /// An image or a repository, as it is written on the command line.
     #[arg(help = "The image or repository: [HOST/]REPOSITORY[:TAG|@DIGEST]", value_name = "REFERENCE")]
-    reference: Option<String>,
+    reference: Option<ReferenceText>,
     /// Also try what a push needs: asks for a layer that is not there, and begins an upload that is never completed
     #[arg(long, requires = "reference", conflicts_with = "policy")]
     push: bool,
     /// Print the IAM policy that a command needs, such as 'push --create', for the repository or for all; no call is
     /// made
-    #[arg(long, value_name = "COMMAND")]
+    #[arg(long, value_name = "COMMAND", value_hint = ValueHint::Other)]
     policy: Option<String>,
 }
 
@@ -75,11 +76,11 @@ fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
 
 fn doctor(context: &Context, arguments: &DoctorArgs) -> anyhow::Result<ExitCode> {
     if let Some(command) = &arguments.policy {
-        policy::print(context, command, arguments.reference.as_deref())?;
+        policy::print(context, command, arguments.reference.as_ref().map(|text| text.as_str()))?;
         return Ok(ExitCode::SUCCESS);
     }
     Output::of(context)?;
-    let reference = arguments.reference.as_deref().map(|text| text.parse().map_err(wrong)).transpose()?;
+    let reference = arguments.reference.as_ref().map(|text| text.parse().map_err(wrong)).transpose()?;
     let mut examination = Examination::new(context, reference)?;
     block_on::<_, anyhow::Error>(async {
         examination.all(arguments.push).await;

@@ -2,9 +2,10 @@
 
 use std::process::ExitCode;
 
-use clap::ArgMatches;
+use clap::{ArgMatches, ValueHint};
 use serde_json::json;
 
+use super::super::argument_types::ReferenceText;
 use super::super::registry::wrong;
 use super::super::{Command, Context, block_on, command_args};
 use super::children::tell_fetched;
@@ -25,12 +26,12 @@ pub(in crate::commands) const COMMAND: Command = Command { name: "digest", in_pu
 struct DigestArgs {
     /// The image, as it is written on the command line.
     #[arg(help = "The image: [HOST/]REPOSITORY[:TAG|@DIGEST]", value_name = "REFERENCE")]
-    reference: String,
+    reference: ReferenceText,
     /// Print HOST/REPOSITORY@DIGEST, ready for a deployment
     #[arg(long)]
     uri: bool,
     /// The image for this platform, such as linux/arm64. Reads the manifest, which counts as a pull
-    #[arg(long, value_name = "PLATFORM")]
+    #[arg(long, value_name = "PLATFORM", value_hint = ValueHint::Other)]
     platform: Option<String>,
     /// What an archived image is, which cannot be pulled: ok, or fail (exit 3)
     #[arg(long, value_name = "ok|fail", default_value = "ok", value_parser = ["ok", "fail"])]

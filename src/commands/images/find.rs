@@ -2,9 +2,10 @@
 
 use std::process::ExitCode;
 
-use clap::ArgMatches;
+use clap::{ArgMatches, ValueHint};
 use serde_json::{Map, Value};
 
+use super::super::argument_types::RepositoryText;
 use super::super::registry::wrong;
 use super::super::{Command, Context, block_on, command_args};
 use super::common_args::ReadingArgs;
@@ -23,11 +24,11 @@ pub(in crate::commands) const COMMAND: Command = Command { name: "find", in_publ
 #[derive(Debug, clap::Args)]
 struct FindArgs {
     /// A digest, a tag, or a glob for tags in quotes
-    #[arg(value_name = "DIGEST|TAG|GLOB")]
+    #[arg(value_name = "DIGEST|TAG|GLOB", value_hint = ValueHint::Other)]
     wanted: String,
     /// Where to look: repositories or globs; everywhere by default
     #[arg(value_name = "REPOSITORY")]
-    repositories: Vec<String>,
+    repositories: Vec<RepositoryText>,
     #[command(flatten)]
     registries: RegistryArgs,
     #[command(flatten)]

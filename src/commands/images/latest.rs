@@ -3,9 +3,10 @@
 use std::cmp::Ordering;
 use std::process::ExitCode;
 
-use clap::ArgMatches;
+use clap::{ArgMatches, ValueHint};
 use semver::{Version, VersionReq};
 
+use super::super::argument_types::RepositoryText;
 use super::super::registry::{usage, wrong};
 use super::super::{Command, Context, block_on, command_args};
 use super::children::tell_fetched;
@@ -28,19 +29,19 @@ pub(in crate::commands) const COMMAND: Command = Command { name: "latest", in_pu
 struct LatestArgs {
     /// The repository, with or without the registry's host in front
     #[arg(value_name = "REPOSITORY")]
-    repository: String,
+    repository: RepositoryText,
     /// Only tags that match one of these globs
-    #[arg(long = "match", value_name = "GLOB")]
+    #[arg(long = "match", value_name = "GLOB", value_hint = ValueHint::Other)]
     matching: Vec<String>,
     /// No tags that match one of these globs
-    #[arg(long, value_name = "GLOB")]
+    #[arg(long, value_name = "GLOB", value_hint = ValueHint::Other)]
     exclude: Vec<String>,
     /// Only tags that are versions in this range, the highest first: '*', '1.2' (the same as ^1.2), '>=1, <3'.
     /// Pre-releases only where the range names one
-    #[arg(long, value_name = "RANGE")]
+    #[arg(long, value_name = "RANGE", value_hint = ValueHint::Other)]
     semver: Option<String>,
     /// Only images that have one for this platform, such as linux/arm64. Reads manifests, which counts as pulls
-    #[arg(long, value_name = "PLATFORM")]
+    #[arg(long, value_name = "PLATFORM", value_hint = ValueHint::Other)]
     platform: Option<String>,
     /// Print the digest instead of the tag
     #[arg(long, conflicts_with = "uri")]
@@ -123,7 +124,7 @@ fn latest(context: &Context, arguments: &LatestArgs) -> anyhow::Result<ExitCode>
     let output = Output::of(context)?;
     let reference: Reference = arguments.repository.parse().map_err(wrong)?;
     if reference.name != Name::Unnamed {
-        return Err(usage(format!("'{}' names one image; expected a repository", arguments.repository)));
+        return Err(usage(format!("'{}' names one image; expected a repository", *arguments.repository)));
     }
     let range = |text: &String| {
         let wrong =

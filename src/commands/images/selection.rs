@@ -1,11 +1,14 @@
 //! Repositories that a command is for: names, globs, `--all`, and `-` for names on standard input.
 
+use clap::ValueHint;
+
 use std::io::BufRead as _;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
+use super::super::argument_types::{ProfileName, RepositoryText};
 use super::super::registry::{usage, wrong};
 use super::connection::{Address, Connection};
 use super::failures::Failures;
@@ -21,7 +24,7 @@ pub(in crate::commands) struct RepositoryArgs {
     /// Repositories, with or without the registry's host in front: names, globs in quotes ('team/*'; '*' also matches
     /// '/'), or - for names on standard input
     #[arg(value_name = "REPOSITORY")]
-    pub(in crate::commands) repositories: Vec<String>,
+    pub(in crate::commands) repositories: Vec<RepositoryText>,
     /// All repositories of the registry
     #[arg(long)]
     pub(in crate::commands) all: bool,
@@ -32,9 +35,9 @@ pub(in crate::commands) struct RepositoryArgs {
 pub(in crate::commands) struct RegistryArgs {
     /// Ask with each of these profiles, separated by commas, and show the account
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
-    pub(in crate::commands) profiles: Vec<String>,
+    pub(in crate::commands) profiles: Vec<ProfileName>,
     /// Ask in each of these regions, separated by commas, and show the region
-    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    #[arg(long, value_name = "NAMES", value_hint = ValueHint::Other, value_delimiter = ',')]
     pub(in crate::commands) regions: Vec<String>,
 }
 
@@ -55,9 +58,6 @@ impl RegistryArgs {
             }
             return Ok(vec![Address::of(Some(registry.clone()))]);
         }
-        let each = |given: &[String]| -> Vec<Option<String>> {
-            if given.is_empty() { vec![None] } else { given.iter().cloned().map(Some).collect() }
-        };
         let mut addresses = Vec::new();
         for profile in each(&self.profiles) {
             for region in each(&self.regions) {
@@ -66,6 +66,14 @@ impl RegistryArgs {
         }
         Ok(addresses)
     }
+}
+
+/// Each of the given names, or `None` once for the configured one.
+fn each<T: Clone + Into<String>>(given: &[T]) -> Vec<Option<String>> {
+    if given.is_empty() {
+        return vec![None];
+    }
+    given.iter().cloned().map(|name| Some(name.into())).collect()
 }
 
 /// A repository that can be reached.
@@ -112,7 +120,7 @@ impl Selection {
         repositories: &RepositoryArgs,
         registries: &RegistryArgs,
     ) -> anyhow::Result<Self> {
-        let mut texts = expand(&repositories.repositories)?;
+        let mut texts = expand(repositories.repositories.iter().map(|text| text.as_str()))?;
         match (texts.is_empty(), repositories.all) {
             (true, false) => {
                 return Err(usage("name a repository, a glob such as 'team/*', or --all for all of them"));
@@ -277,11 +285,13 @@ pub(in crate::commands) async fn describe_repositories(
 }
 
 /// Replaces `-` by the lines of standard input, without blank ones and comments.
-pub(in crate::commands) fn expand(arguments: &[String]) -> anyhow::Result<Vec<String>> {
+pub(in crate::commands) fn expand<'a>(
+    arguments: impl Iterator<Item = &'a str>,
+) -> anyhow::Result<Vec<String>> {
     let mut texts = Vec::new();
     for argument in arguments {
         if argument != "-" {
-            texts.push(argument.clone());
+            texts.push(argument.to_owned());
             continue;
         }
         for line in std::io::stdin().lock().lines() {
@@ -342,8 +352,10 @@ mod tests {
 
     #[test]
     fn profiles_and_regions_are_multiplied() {
-        let args =
-            RegistryArgs { profiles: vec!["a".into(), "b".into()], regions: vec!["r".into(), "s".into()] };
+        let args = RegistryArgs {
+            profiles: ["a", "b"].map(|name| name.to_owned().into()).to_vec(),
+            regions: vec!["r".into(), "s".into()],
+        };
         let pairs: Vec<_> = args
             .addresses(None)
             .unwrap()

@@ -4,9 +4,10 @@ use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::ArgMatches;
+use clap::{ArgMatches, ValueHint};
 use serde_json::{Value, json};
 
+use super::super::argument_types::RepositoryText;
 use super::super::consent::{Consent, ConsentArgs};
 use super::super::images::children::tell_fetched;
 use super::super::images::common_args::ReadingArgs;
@@ -28,7 +29,7 @@ pub(super) const COMMAND: Command = Command { name: "apply", in_public: false, d
 struct ApplyArgs {
     /// The policy, as JSON, then repositories: names, globs in quotes ('team/*'), or - for names on standard input.
     /// With --remove repositories alone
-    #[arg(value_name = "FILE REPOSITORY")]
+    #[arg(value_name = "FILE REPOSITORY", value_hint = ValueHint::AnyPath)]
     words: Vec<String>,
     /// All repositories of the registry
     #[arg(long)]
@@ -80,7 +81,8 @@ fn apply(context: &Context, arguments: &ApplyArgs) -> anyhow::Result<ExitCode> {
         arguments.consent.check(&context.ui, reads_stdin)?;
     }
     let policy = file.map(|file| PolicyText::read_file(Path::new(file))).transpose()?;
-    let wanted = RepositoryArgs { repositories: repositories.to_vec(), all: arguments.all };
+    let repositories = repositories.iter().cloned().map(RepositoryText::from).collect();
+    let wanted = RepositoryArgs { repositories, all: arguments.all };
     let mut selection = Selection::read(&context.settings, &wanted, &RegistryArgs::default())?;
     let mut failures = Failures::default();
     block_on::<_, anyhow::Error>(async {

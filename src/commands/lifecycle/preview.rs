@@ -10,6 +10,7 @@ use clap::ArgMatches;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::super::argument_types::RepositoryText;
 use super::super::images::age::duration;
 use super::super::images::common_args::ReadingArgs;
 use super::super::images::failures::{NO, UNKNOWN, answer, has_code};
@@ -41,7 +42,7 @@ const MAX_WAIT: Duration = Duration::from_secs(10);
 struct PreviewArgs {
     /// The repository, with or without the registry's host in front
     #[arg(value_name = "REPOSITORY")]
-    repository: String,
+    repository: RepositoryText,
     /// The policy to preview, as JSON; - is standard input. Without it, the repository's own
     #[arg(long, short = 'f', value_name = "FILE")]
     file: Option<PathBuf>,

@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use clap::ArgMatches;
+use clap::{ArgMatches, ValueHint};
 use serde_json::Value;
 
+use super::super::argument_types::ReferenceText;
 use super::super::command_args;
 use super::super::connect::caller;
 use super::super::images::age::duration;
@@ -21,16 +22,16 @@ const MAX_BYTES: u64 = 256 << 20;
 #[derive(Debug, clap::Args)]
 struct FindingsArgs {
     /// REPOSITORY:TAG or REPOSITORY@DIGEST
-    reference: String,
+    reference: ReferenceText,
     /// Findings in ECR's own JSON: what describe-image-scan-findings answers, its imageScanFindings, or a list of
     /// findings; - is stdin
     #[arg(value_name = "FILE", required_unless_present = "status")]
     file: Option<PathBuf>,
     /// The status that scans end with, such as FAILED or SCAN_ELIGIBILITY_EXPIRED
-    #[arg(long, value_name = "STATUS")]
+    #[arg(long, value_name = "STATUS", value_hint = ValueHint::Other)]
     status: Option<String>,
     /// How long after the scan its findings are there: until then a list is empty, such as 30s
-    #[arg(long, value_name = "DURATION")]
+    #[arg(long, value_name = "DURATION", value_hint = ValueHint::Other)]
     after: Option<String>,
 }
 

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::ArgMatches;
 use serde_json::{Value, json};
 
+use super::super::argument_types::RepositoryText;
 use super::super::command_args;
 use super::super::connect::caller;
 use super::{Context, Error, maintenance};
@@ -16,7 +17,7 @@ use crate::local::LifecycleRun;
 struct LifecycleArgs {
     /// The repositories, of the registry of the account and region that are configured; all by default
     #[arg(value_name = "REPOSITORY", num_args = 0..)]
-    repositories: Vec<String>,
+    repositories: Vec<RepositoryText>,
     /// Only print what would be done
     #[arg(long)]
     dry_run: bool,
@@ -64,7 +65,7 @@ fn policy_runs(context: &Context, folder: &Path, args: &LifecycleArgs) -> anyhow
     for name in &args.repositories {
         let found = local.run_lifecycle(&caller, Some(name), args.dry_run).map_err(failed)?;
         if found.is_empty() {
-            context.ui.note(&format!("{name} has no lifecycle policy"));
+            context.ui.note(&format!("{} has no lifecycle policy", **name));
         }
         runs.extend(found);
     }

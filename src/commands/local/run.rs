@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{ExitCode, ExitStatus};
 
 use anyhow::Context as _;
-use clap::ArgMatches;
+use clap::{ArgMatches, ValueHint};
 use tokio::process::{Child, Command};
 use tokio::sync::oneshot;
 
@@ -27,6 +27,7 @@ struct RunArgs {
     /// The command and its arguments
     #[arg(
         value_name = "COMMAND",
+        value_hint = ValueHint::CommandWithArguments,
         num_args = 1..,
         required = true,
         trailing_var_arg = true,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use clap::ArgMatches;
+use clap::{ArgMatches, ValueHint};
 
 use super::{Context, Error};
 use crate::commands::command_args;
@@ -74,7 +74,7 @@ pub(super) struct BehaviourArgs {
     #[arg(long)]
     pub(super) ephemeral: bool,
     /// The account of callers whose access key is not twelve digits
-    #[arg(long, value_name = "ACCOUNT", value_parser = account)]
+    #[arg(long, value_name = "ACCOUNT", value_hint = ValueHint::Other, value_parser = account)]
     account: Option<String>,
     /// Ask for no credentials in docker's registry API
     #[arg(long)]
@@ -83,6 +83,7 @@ pub(super) struct BehaviourArgs {
     #[arg(
         long = "hostname",
         value_name = "NAME",
+        value_hint = ValueHint::Hostname,
         long_help = "A further name under which clients reach the server. One that checks no signatures takes requests for \
                      127.0.0.1, localhost, [::1] and the hosts of Amazon ECR only (with --trust-network also for any address and \
                      any name without dots), so that no web page can reach it under a name of its own. May be given more than \

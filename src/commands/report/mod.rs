@@ -4,6 +4,8 @@ pub(super) mod html;
 pub(super) mod junit;
 pub(super) mod sarif;
 
+use clap::ValueHint;
+
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -19,7 +21,7 @@ use super::registry::usage;
 pub(super) struct ReportArgs {
     /// Also write the result into FILE, as table, json, text, markdown or another format that the command has; repeat
     /// it for several. A file that $GITHUB_STEP_SUMMARY names is appended to
-    #[arg(long = "report", value_name = "FORMAT=FILE")]
+    #[arg(long = "report", value_name = "FORMAT=FILE", value_hint = ValueHint::Other)]
     reports: Vec<String>,
 }
 

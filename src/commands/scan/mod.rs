@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::ArgMatches;
+use clap::{ArgMatches, ValueHint};
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use tokio::sync::Semaphore;
@@ -29,6 +29,7 @@ use self::read::{Scan, WaitOptions};
 use self::severity::{FailOn, Severity};
 use self::target::{Connections, Target};
 use self::waiting::Waiting;
+use super::argument_types::ReferenceText;
 use super::images::age::duration;
 use super::images::children::tell_fetched;
 use super::images::common_args::ReadingArgs;
@@ -58,7 +59,7 @@ struct ScanArgs {
         value_name = "REFERENCE",
         required = true
     )]
-    references: Vec<String>,
+    references: Vec<ReferenceText>,
     /// Exit 1 where a finding is as bad as this or worse
     #[arg(long, value_enum, ignore_case = true, value_name = "SEVERITY")]
     fail_on: Option<FailOn>,
@@ -75,7 +76,7 @@ struct ScanArgs {
     #[arg(long)]
     show_ignored: bool,
     /// Only the images for these platforms of an index, such as linux/arm64; all by default
-    #[arg(long, value_name = "PLATFORM")]
+    #[arg(long, value_name = "PLATFORM", value_hint = ValueHint::Other)]
     platform: Vec<String>,
     /// Whether to start a basic scan where there is none
     #[arg(long, value_name = "auto|never", default_value = "auto", value_parser = ["auto", "never"])]
@@ -143,7 +144,7 @@ impl Verdict {
 
 /// The images that the arguments name, each once.
 fn images(context: &Context, arguments: &ScanArgs) -> anyhow::Result<Vec<Image>> {
-    let references = expand(&arguments.references)?;
+    let references = expand(arguments.references.iter().map(|text| text.as_str()))?;
     if references.is_empty() {
         return Err(usage("standard input names no image"));
     }

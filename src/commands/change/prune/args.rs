@@ -1,5 +1,7 @@
 //! The arguments of `ecr prune`.
 
+use clap::ValueHint;
+
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -43,13 +45,13 @@ pub(super) struct PruneArgs {
     pub(super) rule: RuleArgs,
     /// Take the options of each repository from a YAML file: a list of rules with the key repositories and the long options
     /// as keys, of which the first that matches a repository counts
-    #[arg(long, value_name = "FILE", conflicts_with = "apply", conflicts_with_all = CHOOSING, conflicts_with_all = BRAKES)]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "apply", conflicts_with_all = CHOOSING, conflicts_with_all = BRAKES)]
     pub(super) policy: Option<String>,
     /// Write the plan to a file, and change nothing
-    #[arg(long, value_name = "FILE", conflicts_with = "apply")]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "apply")]
     pub(super) plan: Option<String>,
     /// Carry out the plan of a file, exactly that and no more
-    #[arg(long, value_name = "FILE", conflicts_with_all = CHOOSING, conflicts_with = "protect_from")]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with_all = CHOOSING, conflicts_with = "protect_from")]
     pub(super) apply: Option<String>,
     /// How old a plan may be that --apply carries out
     #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = duration, requires = "apply")]
@@ -75,7 +77,7 @@ pub(super) struct RuleArgs {
     #[arg(long, help_heading = "What goes")]
     tagged: bool,
     /// Images with a tag that matches one of these globs
-    #[arg(long = "match", value_name = "GLOB", value_parser = tag_glob, help_heading = "What goes")]
+    #[arg(long = "match", value_name = "GLOB", value_hint = ValueHint::Other, value_parser = tag_glob, help_heading = "What goes")]
     matching: Vec<String>,
     /// Images pushed longer ago than this (30d), or before a date
     #[arg(long, value_name = "TIME", help_heading = "What goes")]
@@ -96,11 +98,11 @@ pub(super) struct RuleArgs {
     #[arg(long, value_name = "NUMBER", help_heading = "What stays")]
     keep: Option<usize>,
     /// Keep images with a tag that matches one of these globs
-    #[arg(long, value_name = "GLOB", value_parser = tag_glob, help_heading = "What stays")]
+    #[arg(long, value_name = "GLOB", value_hint = ValueHint::Other, value_parser = tag_glob, help_heading = "What stays")]
     keep_tag: Vec<String>,
     /// Keep what a text refers to: `kubectl get pods -A -o json`, task definitions, compose files, lists; - for standard
     /// input. A text without a reference to a registry of ECR is an error
-    #[arg(long, value_name = "FILE", help_heading = "What stays")]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "What stays")]
     pub(super) protect_from: Vec<String>,
     /// Keep what a running task or pod uses, or used within this time, as enhanced scanning tells it; where that cannot
     /// be told, the image stays. One call for each image that would go

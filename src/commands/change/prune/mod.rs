@@ -144,7 +144,8 @@ fn finish(
 
 /// Returns whether standard input is named among the arguments; it can be read once.
 fn reads_stdin(arguments: &PruneArgs) -> anyhow::Result<bool> {
-    let texts = arguments.repositories.repositories.iter().chain(&arguments.rule.protect_from);
+    let repositories = arguments.repositories.repositories.iter().map(|text| &**text);
+    let texts = repositories.chain(&arguments.rule.protect_from);
     match texts.filter(|text| *text == "-").count() {
         0 => Ok(false),
         1 => Ok(true),

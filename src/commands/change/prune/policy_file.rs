@@ -5,6 +5,7 @@ use std::path::Path;
 use clap::{Args as _, FromArgMatches as _};
 use serde_json::Value;
 
+use super::super::super::argument_types::RepositoryText;
 use super::super::super::input::read_text_file;
 use super::super::super::registry::usage;
 use super::args::RuleArgs;
@@ -42,8 +43,8 @@ impl Policy {
     }
 
     /// The globs of all rules.
-    pub(super) fn globs(&self) -> Vec<String> {
-        self.0.iter().flat_map(|rule| rule.repositories.iter().cloned()).collect()
+    pub(super) fn globs(&self) -> Vec<RepositoryText> {
+        self.0.iter().flat_map(|rule| rule.repositories.iter().cloned()).map(RepositoryText::from).collect()
     }
 
     /// All options, to be checked before any call.
@@ -109,7 +110,8 @@ mod tests {
              [pr-*, build-*]\n  keep: 10\n  max: 20%\n",
         )
         .unwrap();
-        assert_eq!(policy.globs(), ["prod/*", "*"]);
+        let globs: Vec<String> = policy.globs().into_iter().map(String::from).collect();
+        assert_eq!(globs, ["prod/*", "*"]);
         let max = |name: &str| policy.options(name).unwrap().max.is_some();
         assert_eq!((max("prod/app"), max("team/app")), (false, true));
     }

@@ -14,6 +14,7 @@ use self::document::DuDocument;
 use self::exact::Exact;
 use self::groups::{Group, group};
 use self::rows::GroupRows;
+use super::super::argument_types::RepositoryText;
 use super::super::registry::usage;
 use super::super::report::{self, ReportArgs};
 use super::super::{Command, Context, block_on, command_args};
@@ -36,7 +37,7 @@ const FORMATS: &[Format] = &[Format::Html];
 struct DuArgs {
     /// Names, globs in quotes ('team/*'; '*' also matches '/'), or - for names on standard input; all by default
     #[arg(value_name = "REPOSITORY")]
-    repositories: Vec<String>,
+    repositories: Vec<RepositoryText>,
     /// All repositories of the registry
     #[arg(long)]
     all: bool,

@@ -5,11 +5,12 @@ mod page;
 
 use std::process::ExitCode;
 
-use clap::ArgMatches;
+use clap::{ArgMatches, ValueHint};
 use serde_json::{Value, json};
 
 use self::measure::{Uncompressed, measure};
 use self::page::page;
+use super::super::argument_types::ReferenceText;
 use super::super::registry::{usage, wrong};
 use super::super::{Command, Context, block_on, command_args};
 use super::children::{known_children, tell_fetched};
@@ -32,9 +33,9 @@ pub(in crate::commands) const COMMAND: Command = Command { name: "inspect", in_p
 struct InspectArgs {
     /// The image, as it is written on the command line.
     #[arg(help = "The image: [HOST/]REPOSITORY[:TAG|@DIGEST]", value_name = "REFERENCE")]
-    reference: String,
+    reference: ReferenceText,
     /// The image for this platform, such as linux/arm64
-    #[arg(long, value_name = "PLATFORM")]
+    #[arg(long, value_name = "PLATFORM", value_hint = ValueHint::Other)]
     platform: Option<String>,
     /// Print the manifest, byte for byte
     #[arg(long, conflicts_with_all = ["config", "tree", "layers"])]

@@ -1,5 +1,7 @@
 //! Choice of the images of a repository that are listed.
 
+use clap::ValueHint;
+
 use jiff::Timestamp;
 
 use super::super::age::Age;
@@ -12,10 +14,10 @@ use crate::image::graph::{Graph, Status, Time};
 #[derive(Debug, clap::Args)]
 pub(super) struct FilterArgs {
     /// Only images with a tag that matches one of these globs
-    #[arg(long, value_name = "GLOB")]
+    #[arg(long, value_name = "GLOB", value_hint = ValueHint::Other)]
     tag: Vec<String>,
     /// Hide tags that match one of these globs, and images all of whose tags are hidden
-    #[arg(long, value_name = "GLOB")]
+    #[arg(long, value_name = "GLOB", value_hint = ValueHint::Other)]
     exclude: Vec<String>,
     /// Only images without a tag
     #[arg(long, conflicts_with = "tagged")]

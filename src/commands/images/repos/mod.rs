@@ -11,6 +11,7 @@ use serde_json::Map;
 
 use self::facts::{Facts, ScanRules};
 use self::rows::RepositoryRows;
+use super::super::argument_types::RepositoryText;
 use super::super::{Command, Context, block_on, command_args};
 use super::age::Age;
 use super::common_args::ReadingArgs;
@@ -27,7 +28,7 @@ pub(in crate::commands) const COMMAND: Command = Command { name: "repos", in_pub
 struct ReposArgs {
     /// Names, globs in quotes ('team/*'; '*' also matches '/'), or - for names on standard input; all by default
     #[arg(value_name = "REPOSITORY")]
-    repositories: Vec<String>,
+    repositories: Vec<RepositoryText>,
     /// Show the number of images, how many are untagged, their size, the last push and the last pull: asks for the
     /// images of each repository
     #[arg(long)]

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::ArgMatches;
+use clap::{ArgMatches, ValueHint};
 use jiff::Timestamp;
 
 pub(super) use self::document::{SimulationDocument, action_type};
@@ -43,7 +43,7 @@ struct SimulateArgs {
     #[arg(long, short = 'f', value_name = "FILE")]
     file: Option<PathBuf>,
     /// As if it were this day or instant, such as 2027-01-31
-    #[arg(long, value_name = "DATE")]
+    #[arg(long, value_name = "DATE", value_hint = ValueHint::Other)]
     at: Option<String>,
     /// Also show week by week what would be left for so long, if nobody pushed or pulled: 90d, 1y
     #[arg(long, value_name = "DURATION", value_parser = duration)]
@@ -56,7 +56,7 @@ struct SimulateArgs {
     max: Option<MaxImages>,
     /// Warn where an image would expire that this file refers to: any text with references, such as
     /// `kubectl get pods -A -o json` or task definitions; - is standard input
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     protect_from: Vec<String>,
     #[command(flatten)]
     reports: ReportArgs,
@@ -69,7 +69,8 @@ struct SimulateArgs {
 impl SimulateArgs {
     /// Refuses a second `-`, for which nothing would be left of standard input.
     fn check_stdin(&self) -> anyhow::Result<()> {
-        let words = self.repositories.repositories.iter().chain(&self.protect_from);
+        let repositories = self.repositories.repositories.iter().map(|text| &**text);
+        let words = repositories.chain(&self.protect_from);
         let policy = self.file.iter().filter(|file| file.as_os_str() == "-");
         if words.filter(|word| *word == "-").count() + policy.count() > 1 {
             return Err(usage("standard input can be read once: name one - only"));
