@@ -9,15 +9,15 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use self::caller::settings_for_target;
+use self::caller::settings_for_registry;
 use self::refusal::failure;
 use super::cached_token::{self, CachedToken};
+use super::ecr_registry::EcrRegistry;
 use super::identity::{Identity, ServiceAccount};
 use super::log::Log;
 use super::login_error::LoginError;
 use super::metadata;
 use super::obtain_token::now;
-use super::target::Target;
 use super::token_cache::Cache;
 use crate::image::host::Address;
 use crate::model;
@@ -34,7 +34,7 @@ pub struct TokenRequest<'a> {
     /// The settings of the process.
     pub settings: &'a Settings,
     /// The registry.
-    pub target: &'a Target,
+    pub registry: &'a EcrRegistry,
     /// The identity of the caller.
     pub identity: &'a Identity,
     /// Kubernetes service account to ask as, if kubelet gave one.
@@ -48,20 +48,19 @@ pub struct TokenRequest<'a> {
 /// Requests a password from the service, and gives up after `timeout`.
 pub fn request_token(request: TokenRequest<'_>, timeout: Duration) -> Result<CachedToken, LoginError> {
     check_imds(request)?;
-    let TokenRequest { settings, target, identity, account, log, .. } = request;
+    let TokenRequest { settings, registry, identity, account, log, .. } = request;
     // The token of a service account comes by stdin; the chain of credentials wants a file.
     let token = account.map(token_file).transpose()?;
-    let settings = settings_for_target(
+    let settings = settings_for_registry(
         settings,
-        target,
+        registry,
         identity,
         account.zip(token.as_ref().map(|file| file.path.as_path())),
     );
-    let service = if target.public { model::ecr_public() } else { model::ecr() };
+    let service = if registry.public { model::ecr_public() } else { model::ecr() };
     let client = Client::remote(service, &settings);
-    log.info(|| {
-        format!("asking {} in {} as {} for {}", service.name, target.region, identity.label(), target.host)
-    });
+    let EcrRegistry { host, region, .. } = registry;
+    log.info(|| format!("asking {} in {region} as {} for {host}", service.name, identity.label()));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| LoginError::Unreachable(error.to_string()))?;
     let requested = now();
@@ -72,15 +71,15 @@ pub fn request_token(request: TokenRequest<'_>, timeout: Duration) -> Result<Cac
     runtime.shutdown_background();
     let answer = answer
         .map_err(|_| LoginError::Unreachable(format!("no answer for {} seconds", timeout.as_secs())))?;
-    let value = answer.map_err(|error| failure(&error, target, identity))?;
-    let entry = read(&value, target, identity, requested).ok_or_else(|| {
-        let endpoint = settings.endpoint(target.service()).ok().flatten();
-        LoginError::Empty(endpoint.unwrap_or_else(|| format!("{} in {}", target.service(), target.region)))
+    let value = answer.map_err(|error| failure(&error, registry, identity))?;
+    let entry = read(&value, registry, identity, requested).ok_or_else(|| {
+        let endpoint = settings.endpoint(registry.service()).ok().flatten();
+        LoginError::Empty(endpoint.unwrap_or_else(|| format!("{} in {region}", registry.service())))
     })?;
     if let Some((_, password)) = entry.login() {
         log.hide(&password);
     }
-    log.info(|| format!("a new password for {} until {}", target.host, format_time(entry.expires)));
+    log.info(|| format!("a new password for {host} until {}", format_time(entry.expires)));
     Ok(entry)
 }
 
@@ -92,11 +91,11 @@ pub fn format_time(seconds: u64) -> String {
 
 /// Fails early if the only source of credentials is a metadata service that does not exist.
 fn check_imds(request: TokenRequest<'_>) -> Result<(), LoginError> {
-    let TokenRequest { settings, target, identity, cache, log, .. } = request;
+    let TokenRequest { settings, registry, identity, cache, log, .. } = request;
     if !identity.uses_imds() || settings.globals().no_sign_request {
         return Ok(());
     }
-    let nobody = || LoginError::NoCredentials { searched: searched(settings, target) };
+    let nobody = || LoginError::NoCredentials { searched: searched(settings, registry) };
     if settings.instance_metadata_disabled() {
         return Err(nobody());
     }
@@ -118,8 +117,8 @@ fn check_imds(request: TokenRequest<'_>) -> Result<(), LoginError> {
 }
 
 /// Lists the places that were searched for credentials.
-fn searched(settings: &Settings, target: &Target) -> String {
-    let rule = target.rule.as_ref().and_then(|rule| rule.profile.clone());
+fn searched(settings: &Settings, registry: &EcrRegistry) -> String {
+    let rule = registry.rule.as_ref().and_then(|rule| rule.profile.clone());
     let profile = rule.or_else(|| settings.profile()).unwrap_or_else(|| "default".to_owned());
     format!(
         "the environment (AWS_ACCESS_KEY_ID), the profile {profile} ({} and {}), web identity, container and instance \
@@ -158,22 +157,22 @@ fn token_file(account: &ServiceAccount) -> Result<TokenFile, LoginError> {
 }
 
 /// Reads the password from an answer: the private service answers a list of one, the public one a single object.
-fn read(value: &Value, target: &Target, identity: &Identity, requested: u64) -> Option<CachedToken> {
+fn read(value: &Value, registry: &EcrRegistry, identity: &Identity, requested: u64) -> Option<CachedToken> {
     let data = value.get("authorizationData")?;
     let data = data.get(0).unwrap_or(data);
     let token = data.get("authorizationToken")?.as_str()?;
     cached_token::login(token)?;
     let expires = data.get("expiresAt").and_then(seconds).unwrap_or(requested + LIFETIME);
     let mut entry = CachedToken::new(
-        target.service(),
-        &target.region,
+        registry.service(),
+        &registry.region,
         identity.label(),
         token.to_owned(),
         requested..expires,
     );
-    entry.remember(&target.host);
-    let registry = data.get("proxyEndpoint").and_then(Value::as_str).and_then(Address::parse);
-    entry.registry = registry.map(|address| address.to_string()).unwrap_or_default();
+    entry.remember(&registry.host);
+    let address = data.get("proxyEndpoint").and_then(Value::as_str).and_then(Address::parse);
+    entry.registry = address.map(|address| address.to_string()).unwrap_or_default();
     Some(entry)
 }
 

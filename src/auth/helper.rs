@@ -13,11 +13,11 @@
 use std::io::Read;
 
 use super::cached_token::{CachedToken, Freshness};
+use super::ecr_registry::EcrRegistry;
 use super::login::LoginContext;
 use super::login_conf::Rules;
 use super::login_error::LoginError;
 use super::obtain_token::now;
-use super::target::Target;
 use crate::image::host::Address;
 use crate::settings::Settings;
 
@@ -95,32 +95,32 @@ fn get(context: &LoginContext<'_>, input: &mut dyn Read) -> Answer {
         Ok(url) => url,
         Err(answer) => return answer,
     };
-    let (target, rules) = target(context, &url);
-    let Some(target) = target else {
+    let (registry, rules) = registry(context, &url);
+    let Some(registry) = registry else {
         context.log.debug(|| format!("{url} is a stranger's"));
         let answer = Answer::failure(NOT_FOUND);
         // An unknown host may be one that a damaged login.conf names.
         return rules.err().map_or(answer.clone(), |error| answer.noting(&format!("ecr: {error}")));
     };
     if let Err(error) = rules {
-        return refused(context, &target, &error.into());
+        return refused(context, &registry, &error.into());
     }
-    let public_without = target.public && is_enabled(context.settings, "AWS_ECR_PUBLIC_ANONYMOUS");
-    if target.anonymous() || public_without {
+    let public_without = registry.public && is_enabled(context.settings, "AWS_ECR_PUBLIC_ANONYMOUS");
+    if registry.anonymous() || public_without {
         return Answer::failure(NOT_FOUND);
     }
-    match context.login(&target, None) {
+    match context.login(&registry, None) {
         Ok(entry) => found(&url, &entry),
-        Err(failure) if target.public => {
+        Err(failure) if registry.public => {
             let answer = Answer::failure(NOT_FOUND);
             if matches!(failure, LoginError::NoCredentials { .. }) {
                 return answer;
             }
             // Everybody may pull there; who wanted more sees why not.
             let said = context.said(&failure);
-            answer.noting(&format!("ecr: going on to {} without a login: {said}", target.host))
+            answer.noting(&format!("ecr: going on to {} without a login: {said}", registry.host))
         }
-        Err(failure) => refused(context, &target, &failure),
+        Err(failure) => refused(context, &registry, &failure),
     }
 }
 
@@ -131,8 +131,8 @@ fn found(url: &str, entry: &CachedToken) -> Answer {
     Answer::success(format!("{{{}}}\n", fields.join(",")))
 }
 
-fn refused(context: &LoginContext<'_>, target: &Target, failure: &LoginError) -> Answer {
-    let line = format!("login to {} failed: {}", target.host, context.said(failure));
+fn refused(context: &LoginContext<'_>, registry: &EcrRegistry, failure: &LoginError) -> Answer {
+    let line = format!("login to {} failed: {}", registry.host, context.said(failure));
     Answer::failure(&line).noting(&format!("ecr: {line}"))
 }
 
@@ -165,10 +165,10 @@ fn store(context: &LoginContext<'_>, input: &mut dyn Read) -> Answer {
     if is_enabled(context.settings, "AWS_ECR_IGNORE_CREDS_STORAGE") {
         return Answer::success("");
     }
-    match target(context, field("ServerURL")).0 {
-        Some(target) => Answer::success("").noting(&format!(
+    match registry(context, field("ServerURL")).0 {
+        Some(registry) => Answer::success("").noting(&format!(
             "ecr: nothing is kept for {}: its password is asked for whenever it is needed, so no login is",
-            target.host
+            registry.host
         )),
         None => Answer::failure("this helper only serves Amazon ECR; use credHelpers instead of credsStore"),
     }
@@ -179,11 +179,11 @@ fn erase(context: &LoginContext<'_>, input: &mut dyn Read) -> Answer {
         Ok(url) => url,
         Err(answer) => return answer,
     };
-    let Some(target) = target(context, &url).0 else { return Answer::success("") };
-    match context.forget(&target) {
+    let Some(registry) = registry(context, &url).0 else { return Answer::success("") };
+    match context.forget(&registry) {
         Ok(_) => Answer::success(""),
         Err(error) => {
-            Answer::failure(&format!("the cached password of {} cannot be removed: {error}", target.host))
+            Answer::failure(&format!("the cached password of {} cannot be removed: {error}", registry.host))
         }
     }
 }
@@ -202,12 +202,15 @@ fn list(context: &LoginContext<'_>) -> Answer {
     Answer::success(format!("{{{}}}\n", pairs.join(",")))
 }
 
-/// Returns the target of a URL, and the error of an invalid login.conf; the target is a best guess then.
-fn target(context: &LoginContext<'_>, url: &str) -> (Option<Target>, Result<(), super::login_conf::Error>) {
+/// Returns the registry of a URL, and the error of an invalid login.conf; the registry is a best guess then.
+fn registry(
+    context: &LoginContext<'_>,
+    url: &str,
+) -> (Option<EcrRegistry>, Result<(), super::login_conf::Error>) {
     let Some(address) = Address::parse(url) else { return (None, Ok(())) };
     match Rules::load(context.settings) {
-        Ok(rules) => (rules.target(&address), Ok(())),
-        Err(error) => (Rules::default().target(&address), Err(error)),
+        Ok(rules) => (rules.registry(&address), Ok(())),
+        Err(error) => (Rules::default().registry(&address), Err(error)),
     }
 }
 
@@ -334,8 +337,8 @@ mod tests {
             run(&settings, NAME, &[action.to_owned()], &mut input.as_bytes()).stdout
         };
         let context = LoginContext::open(&settings);
-        let target = Rules::default().target(&Address::parse(HERE).unwrap()).unwrap();
-        let key = super::super::identity::Identity::of(&settings, &target).key(&settings, &target);
+        let registry = Rules::default().registry(&Address::parse(HERE).unwrap()).unwrap();
+        let key = super::super::identity::Identity::of(&settings, &registry).key(&settings, &registry);
         let token = base64_simd::STANDARD.encode_to_string("AWS:a<b>&c");
         let mut entry =
             CachedToken::new("ecr", "eu-west-1", "environment".into(), token, now()..now() + 43200);

@@ -14,7 +14,7 @@ use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
 
-use super::target::Target;
+use super::ecr_registry::EcrRegistry;
 use crate::ini::{self, Line};
 use crate::settings::Settings;
 
@@ -89,9 +89,9 @@ const CREDENTIALS: &[&str] = &[
 ];
 
 impl Identity {
-    /// The identity that would ask for a target's password.
-    pub fn of(settings: &Settings, target: &Target) -> Self {
-        let rule = target.rule.as_ref();
+    /// The identity that would ask for a registry's password.
+    pub fn of(settings: &Settings, registry: &EcrRegistry) -> Self {
+        let rule = registry.rule.as_ref();
         let profile = rule.and_then(|rule| rule.profile.clone());
         let explicit = profile.is_some() || settings.profile_is_explicit();
         let asked = profile.or_else(|| settings.profile());
@@ -151,9 +151,9 @@ impl Identity {
         }
     }
 
-    /// The name under which this identity's password for a target is kept: the same for every account of a region,
+    /// The name under which this identity's password for a registry is kept: the same for every account of a region,
     /// because a password opens every registry there that the identity may use.
-    pub fn key(&self, settings: &Settings, target: &Target) -> String {
+    pub fn key(&self, settings: &Settings, registry: &EcrRegistry) -> String {
         let mut hash = Sha256::new();
         let mut add = |fact: &str| {
             hash.update(fact.len().to_le_bytes());
@@ -161,11 +161,11 @@ impl Identity {
         };
         add("ecr password 1");
         add(&self.label());
-        add(target.service());
-        add(&target.region);
-        add(if target.fips { "fips" } else { "" });
-        add(if target.dualstack { "dualstack" } else { "" });
-        add(target.rule.as_ref().and_then(|rule| rule.endpoint_url.as_deref()).unwrap_or_default());
+        add(registry.service());
+        add(&registry.region);
+        add(if registry.fips { "fips" } else { "" });
+        add(if registry.dualstack { "dualstack" } else { "" });
+        add(registry.rule.as_ref().and_then(|rule| rule.endpoint_url.as_deref()).unwrap_or_default());
         add(settings.globals().endpoint_url.as_deref().unwrap_or_default());
         self.facts.iter().for_each(|fact| add(fact));
         hex::encode(&hash.finalize()[..16])

@@ -78,19 +78,19 @@ fn respond(context: &LoginContext<'_>, input: &mut dyn Read) -> Result<Value, St
     let address = Address::parse(image).ok_or_else(|| format!("'{image}' is no image's name"))?;
     let rules = Rules::load(context.settings).map_err(|error| error.to_string())?;
     let account = service_account(context, &request)?;
-    let target = rules.target(&address).filter(|target| !target.anonymous());
+    let registry = rules.registry(&address).filter(|registry| !registry.anonymous());
     let mut auth = Map::new();
     let mut seconds = 0;
-    if let Some(target) = target {
-        match context.login(&target, account.as_ref()) {
+    if let Some(registry) = registry {
+        match context.login(&registry, account.as_ref()) {
             Ok(entry) => {
                 let (username, password) = entry.login().unwrap_or_default();
-                auth.insert(target.host.clone(), json!({"username": username, "password": password}));
+                auth.insert(registry.host.clone(), json!({"username": username, "password": password}));
                 seconds = entry.expires.saturating_sub(now()) / 2;
             }
             // Pulls from the public gallery need no account and no permission.
-            Err(LoginError::NoCredentials { .. } | LoginError::Denied { .. }) if target.public => {}
-            Err(failure) => return Err(format!("login to {} failed: {}", target.host, failure.line())),
+            Err(LoginError::NoCredentials { .. } | LoginError::Denied { .. }) if registry.public => {}
+            Err(failure) => return Err(format!("login to {} failed: {}", registry.host, failure.line())),
         }
     }
     let mut response = json!({
@@ -224,8 +224,8 @@ mod tests {
     fn each_api_version_is_answered_in_its_own_form() {
         let folder = tempfile::tempdir().unwrap();
         let settings = settings(folder.path());
-        let target = Rules::default().target(&Address::parse(HERE).unwrap()).unwrap();
-        let key = Identity::of(&settings, &target).key(&settings, &target);
+        let registry = Rules::default().registry(&Address::parse(HERE).unwrap()).unwrap();
+        let key = Identity::of(&settings, &registry).key(&settings, &registry);
         let token = base64_simd::STANDARD.encode_to_string("AWS:word");
         let entry = CachedToken::new("ecr", "eu-west-1", "instance".into(), token, now()..now() + 43_200);
         LoginContext::open(&settings).cache.unwrap().write(&key, &entry).unwrap();

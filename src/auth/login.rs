@@ -1,12 +1,12 @@
 //! A password for one registry, with all that is needed to get it. What every client of this module asks for.
 
 use super::cached_token::CachedToken;
+use super::ecr_registry::EcrRegistry;
 use super::get_authorization_token::{self, TokenRequest};
 use super::identity::{Identity, ServiceAccount};
 use super::log::Log;
 use super::login_error::LoginError;
 use super::obtain_token::{self, CacheSlot};
-use super::target::Target;
 use super::token_cache::{Cache, CacheError};
 use crate::settings::Settings;
 
@@ -33,7 +33,7 @@ impl<'a> LoginContext<'a> {
     /// A password for a registry.
     pub fn login(
         &self,
-        target: &Target,
+        registry: &EcrRegistry,
         account: Option<&ServiceAccount>,
     ) -> Result<CachedToken, LoginError> {
         let identity = match account {
@@ -41,35 +41,35 @@ impl<'a> LoginContext<'a> {
                 self.log.hide(&account.token);
                 Identity::of_service_account(account)
             }
-            None => Identity::of(self.settings, target),
+            None => Identity::of(self.settings, registry),
         };
-        let key = identity.key(self.settings, target);
+        let key = identity.key(self.settings, registry);
         let cache = self.cache.as_ref().ok();
-        let question = TokenRequest {
+        let request = TokenRequest {
             settings: self.settings,
-            target,
+            registry,
             identity: &identity,
             account,
             cache,
             log: &self.log,
         };
-        let slot = CacheSlot { cache, key: &key, host: &target.host, wait: obtain_token::WAIT_FOR_LOCK };
-        let entry = obtain_token::obtain(slot, &self.log, &|patience| {
-            get_authorization_token::request_token(question, patience)
+        let slot = CacheSlot { cache, key: &key, host: &registry.host, wait: obtain_token::WAIT_FOR_LOCK };
+        let entry = obtain_token::obtain(slot, &self.log, &|timeout| {
+            get_authorization_token::request_token(request, timeout)
         });
         if let Err(failure) = &entry {
-            self.log.error(|| format!("{}: {}", target.host, failure.line()));
+            self.log.error(|| format!("{}: {}", registry.host, failure.line()));
         }
         entry
     }
 
     /// Deletes the cached passwords of a registry and returns their number.
-    pub fn forget(&self, target: &Target) -> std::io::Result<usize> {
+    pub fn forget(&self, registry: &EcrRegistry) -> std::io::Result<usize> {
         let Ok(cache) = &self.cache else { return Ok(0) };
-        let own = Identity::of(self.settings, target).key(self.settings, target);
+        let own = Identity::of(self.settings, registry).key(self.settings, registry);
         let mut removed = usize::from(cache.remove(&own)?);
         for (key, entry) in cache.entries() {
-            if entry.hosts.contains(&target.host) {
+            if entry.hosts.contains(&registry.host) {
                 removed += usize::from(cache.remove(&key)?);
             }
         }

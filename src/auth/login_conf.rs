@@ -18,7 +18,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 pub use self::rule::Rule;
-use super::target::Target;
+use super::ecr_registry::EcrRegistry;
 use crate::image::host::{Address, Ecr, PUBLIC_REGION};
 use crate::ini::{self, Line};
 use crate::settings::Settings;
@@ -116,7 +116,7 @@ impl Rules {
     }
 
     /// Returns how to log in to a host; `None` if it is not a registry of ECR and no rule names it.
-    pub fn target(&self, address: &Address) -> Option<Target> {
+    pub fn registry(&self, address: &Address) -> Option<EcrRegistry> {
         let own = address.ecr();
         let rule = self.rules.iter().find(|rule| rule.fits(address, own.as_ref()));
         let ecr = rule.and_then(|rule| rule.registry.clone()).or(own);
@@ -127,7 +127,7 @@ impl Rules {
         };
         let region = rule.and_then(|rule| rule.region.clone());
         let region = region.or_else(|| ecr.as_ref().map(|ecr| ecr.region().to_owned()))?;
-        Some(Target {
+        Some(EcrRegistry {
             host: address.to_string(),
             account: ecr.as_ref().and_then(|ecr| ecr.account().map(str::to_owned)),
             public,
@@ -144,7 +144,7 @@ impl Rules {
             self.rules.iter().filter(|rule| !rule.anonymous).filter_map(|rule| rule.match_host.as_ref());
         let plain = globs.flatten().filter(|glob| !glob.contains(['*', '?']));
         plain
-            .filter(|host| Address::parse(host).is_some_and(|a| self.target(&a).is_some()))
+            .filter(|host| Address::parse(host).is_some_and(|a| self.registry(&a).is_some()))
             .cloned()
             .collect()
     }

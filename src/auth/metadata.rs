@@ -1,7 +1,7 @@
 //! Probe for an instance metadata service, made before the chain of credentials would wait for one.
 //!
 //! Off EC2 its address leads nowhere, and every tool that asks waits: seconds per login, for nothing. One short
-//! question with the whole time bounded tells; a no is remembered for a minute (`cache`), so that a build with fifty
+//! request with the whole time bounded tells; a no is remembered for a minute (`cache`), so that a build with fifty
 //! public images waits once.
 
 use std::io::{Read, Write};
@@ -14,7 +14,7 @@ const TIMEOUT: Duration = Duration::from_millis(600);
 /// Returns whether an HTTP server answers at `address` within 600 milliseconds.
 pub fn answers(address: &str) -> bool {
     let Some(rest) = address.strip_prefix("http://") else {
-        // Nothing that we could ask cheaply; the real question decides.
+        // Nothing that we could ask cheaply; the real request decides.
         return true;
     };
     let authority = rest.split('/').next().unwrap_or_default().to_owned();

@@ -5,6 +5,7 @@ pub mod auth_file;
 pub mod cached_token;
 mod credential_program;
 pub mod diff;
+pub mod ecr_registry;
 pub mod expiry;
 pub mod get_authorization_token;
 pub mod helper;
@@ -20,6 +21,6 @@ pub mod metadata;
 pub mod obtain_token;
 pub mod read_login;
 pub mod redact;
-pub mod target;
+
 pub mod token_cache;
 pub mod write_login;

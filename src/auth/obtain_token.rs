@@ -119,8 +119,8 @@ fn renew(
         log.hide(&password);
     }
     let fallback = found.filter(|_| freshness != Freshness::Expired);
-    let patience = if fallback.is_some() { CALL_TIMEOUT_WITH_FALLBACK } else { CALL_TIMEOUT };
-    match (ask(patience), fallback) {
+    let timeout = if fallback.is_some() { CALL_TIMEOUT_WITH_FALLBACK } else { CALL_TIMEOUT };
+    match (ask(timeout), fallback) {
         (Ok(mut entry), old) => {
             // What the old one served, the new one serves.
             for host in old.iter().flat_map(|old| &old.hosts) {

@@ -53,12 +53,12 @@ pub(super) fn remote(
 /// through us; for others the login that docker and podman keep. `fresh` where the one that is kept has expired.
 fn login(settings: &Settings, registry: &Registry, repository: &str, fresh: bool) -> anyhow::Result<Login> {
     let host = registry.host();
-    let target = rules(settings)?.target(&address(host)?);
-    if let Some(target) = target.filter(|target| !target.public) {
-        if target.anonymous() {
+    let ecr = rules(settings)?.registry(&address(host)?);
+    if let Some(ecr) = ecr.filter(|ecr| !ecr.public) {
+        if ecr.anonymous() {
             return Ok(Login::Anonymous);
         }
-        let (user, password) = token(settings, &target, fresh)?
+        let (user, password) = token(settings, &ecr, fresh)?
             .as_deref()
             .and_then(cached_token::login)
             .with_context(|| format!("GetAuthorizationToken gave no password for {host}"))?;
@@ -67,12 +67,16 @@ fn login(settings: &Settings, registry: &Registry, repository: &str, fresh: bool
     Ok(super::connect::stored_login(settings, host, repository)?.unwrap_or(Login::Anonymous))
 }
 
-fn token(settings: &Settings, target: &auth::target::Target, fresh: bool) -> anyhow::Result<Option<String>> {
+fn token(
+    settings: &Settings,
+    ecr: &auth::ecr_registry::EcrRegistry,
+    fresh: bool,
+) -> anyhow::Result<Option<String>> {
     if !settings.local() {
-        return Ok(Some(super::login::password(&LoginContext::open(settings), target, fresh)?.token));
+        return Ok(Some(super::login::password(&LoginContext::open(settings), ecr, fresh)?.token));
     }
     // The embedded ECR in this process has no endpoint, and nothing to keep.
-    let globals = Globals { region: Some(target.region.clone()), ..settings.globals().clone() };
+    let globals = Globals { region: Some(ecr.region.clone()), ..settings.globals().clone() };
     let client = super::connect(&settings.with_globals(globals), crate::model::ecr())?;
     let answer =
         block_on(async { anyhow::Ok(client.call("GetAuthorizationToken", serde_json::json!({})).await?) })?;

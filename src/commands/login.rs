@@ -10,15 +10,15 @@ use clap::ArgMatches;
 use serde_json::{Map, json};
 
 use super::login_args::{LoginArgs, PlaceArgs};
-use super::login_hosts::{self, address, in_use, rules, target};
+use super::login_hosts::{self, address, in_use, registry, rules};
 use super::{Command, Context, command_args, login_embedded, login_setup};
 use crate::auth::auth_file::{Change, Client};
 use crate::auth::cached_token::CachedToken;
+use crate::auth::ecr_registry::EcrRegistry;
 use crate::auth::get_authorization_token::format_time;
 use crate::auth::login::LoginContext;
 use crate::auth::login_conf::EXAMPLE;
 use crate::auth::login_error::LoginError;
-use crate::auth::target::Target;
 use crate::auth::write_login::{self, CredentialLocation};
 use crate::error::Error;
 
@@ -84,19 +84,19 @@ fn log_in(context: &Context, logins: &LoginContext<'_>, args: &LoginArgs) -> any
     let rules = rules(&context.settings)?;
     let hosts = args.places.hosts.clone();
     let hosts = if args.all { in_use(context, logins, &rules, hosts)? } else { hosts };
-    let targets = if hosts.is_empty() {
+    let registries = if hosts.is_empty() {
         vec![login_hosts::own(context)?]
     } else {
-        hosts.iter().map(|host| target(&rules, &address(host)?)).collect::<anyhow::Result<_>>()?
+        hosts.iter().map(|host| registry(&rules, &address(host)?)).collect::<anyhow::Result<_>>()?
     };
     if args.dry_run {
-        let hosts: Vec<_> = targets.into_iter().map(|target| target.host).collect();
+        let hosts: Vec<_> = registries.into_iter().map(|registry| registry.host).collect();
         return would_write(context, &args.places, &hosts);
     }
     let mut entries = Vec::new();
-    for target in &targets {
-        let entry = password(logins, target, args.fresh)?;
-        let host = if target.host.is_empty() { entry.registry.clone() } else { target.host.clone() };
+    for registry in &registries {
+        let entry = password(logins, registry, args.fresh)?;
+        let host = if registry.host.is_empty() { entry.registry.clone() } else { registry.host.clone() };
         if host.is_empty() {
             anyhow::bail!(Error::Other("the answer names no registry: say its HOST".to_owned()));
         }
@@ -124,21 +124,24 @@ fn write(context: &Context, args: &LoginArgs, entries: &[(String, CachedToken)])
 /// A registry's password.
 pub(super) fn password(
     logins: &LoginContext<'_>,
-    target: &Target,
+    registry: &EcrRegistry,
     fresh: bool,
 ) -> anyhow::Result<CachedToken> {
-    if target.anonymous() {
+    if registry.anonymous() {
         anyhow::bail!(Error::Configuration {
             code: "Configuration",
-            message: format!("login.conf says that {} is used without a login", target.host),
+            message: format!("login.conf says that {} is used without a login", registry.host),
         });
     }
     if fresh {
-        logins.forget(target)?;
+        logins.forget(registry)?;
     }
-    logins.login(target, None).map_err(|failure| {
-        let whom =
-            if target.host.is_empty() { format!("ECR in {}", target.region) } else { target.host.clone() };
+    logins.login(registry, None).map_err(|failure| {
+        let whom = if registry.host.is_empty() {
+            format!("ECR in {}", registry.region)
+        } else {
+            registry.host.clone()
+        };
         anyhow::Error::from(error(&failure, &format!("login to {whom} failed: {}", logins.said(&failure))))
     })
 }

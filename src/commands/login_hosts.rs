@@ -2,9 +2,9 @@
 
 use super::Context;
 use crate::auth::auth_file::{self, Client};
+use crate::auth::ecr_registry::EcrRegistry;
 use crate::auth::login::LoginContext;
 use crate::auth::login_conf::Rules;
-use crate::auth::target::Target;
 use crate::auth::token_cache::Cache;
 use crate::error::Error;
 use crate::image::host::Address;
@@ -24,8 +24,8 @@ pub(super) fn address(host: &str) -> anyhow::Result<Address> {
 }
 
 /// Returns how to log in to a host, by login.conf or the host's own name.
-pub(super) fn target(rules: &Rules, address: &Address) -> anyhow::Result<Target> {
-    rules.target(address).ok_or_else(|| {
+pub(super) fn registry(rules: &Rules, address: &Address) -> anyhow::Result<EcrRegistry> {
+    rules.registry(address).ok_or_else(|| {
         anyhow::Error::from(Error::Usage(format!(
             "{address} is no registry of Amazon ECR. If it stands for one, say so in login.conf: [NAME], match_host = \
              {address}, registry = ACCOUNT.dkr.ecr.REGION.amazonaws.com"
@@ -34,7 +34,7 @@ pub(super) fn target(rules: &Rules, address: &Address) -> anyhow::Result<Target>
 }
 
 /// The identity's own registry in the configured region.
-pub(super) fn own(context: &Context) -> anyhow::Result<Target> {
+pub(super) fn own(context: &Context) -> anyhow::Result<EcrRegistry> {
     let settings = &context.settings;
     let region =
         settings.region()?.filter(|region| !region.is_empty()).ok_or_else(|| Error::Configuration {
@@ -42,7 +42,7 @@ pub(super) fn own(context: &Context) -> anyhow::Result<Target> {
             message: "Which registry? Name its HOST, or a region (--region, AWS_REGION) for your own"
                 .to_owned(),
         })?;
-    Ok(Target {
+    Ok(EcrRegistry {
         host: String::new(),
         account: None,
         public: false,
@@ -67,7 +67,7 @@ pub(super) fn in_use(
     hosts.extend(logins.cache.iter().flat_map(Cache::entries).flat_map(|(_, entry)| entry.hosts));
     let known = hosts.iter().filter_map(|host| Address::parse(host));
     let mut known: Vec<String> = known
-        .filter(|address| rules.target(address).is_some_and(|target| !target.anonymous()))
+        .filter(|address| rules.registry(address).is_some_and(|registry| !registry.anonymous()))
         .map(|address| address.to_string())
         .collect();
     known.sort();

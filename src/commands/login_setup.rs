@@ -4,16 +4,16 @@ use std::path::Path;
 
 use super::Context;
 use super::login_args::LoginArgs;
-use super::login_hosts::{address, in_use, rules, target};
+use super::login_hosts::{address, in_use, registry, rules};
 use crate::auth::auth_file::Client;
 use crate::auth::cached_token::Freshness;
+use crate::auth::ecr_registry::EcrRegistry;
 use crate::auth::get_authorization_token::format_time;
 use crate::auth::helper_install::{self, PROGRAM, Program};
 use crate::auth::identity::Identity;
 use crate::auth::login::LoginContext;
 use crate::auth::login_conf::{self, Rules};
 use crate::auth::obtain_token::now;
-use crate::auth::target::Target;
 use crate::error::Error;
 use crate::settings::without_userinfo;
 
@@ -37,7 +37,7 @@ pub(super) fn helper(context: &Context, logins: &LoginContext<'_>, args: &LoginA
     let rules = rules(settings)?;
     let hosts = if named.is_empty() || args.all { in_use(context, logins, &rules, named)? } else { named };
     for host in &hosts {
-        target(&rules, &address(host)?)?;
+        registry(&rules, &address(host)?)?;
     }
     let change = helper_install::install(settings, &file, &hosts, dry_run)?;
     if dry_run {
@@ -123,26 +123,26 @@ pub(super) fn check(context: &Context, logins: &LoginContext<'_>, hosts: &[Strin
         None => "no home directory, and so no login.conf\n".to_owned(),
     };
     for host in hosts {
-        let target = target(&rules, &address(host)?)?;
-        text.push_str(&described(logins, &rules, &target));
+        let registry = registry(&rules, &address(host)?)?;
+        text.push_str(&described(logins, &rules, &registry));
     }
     Ok(context.ui.print(&text)?)
 }
 
-fn described(logins: &LoginContext<'_>, rules: &Rules, target: &Target) -> String {
-    let identity = Identity::of(logins.settings, target);
-    let rule = target.rule.as_ref();
+fn described(logins: &LoginContext<'_>, rules: &Rules, registry: &EcrRegistry) -> String {
+    let identity = Identity::of(logins.settings, registry);
+    let rule = registry.rule.as_ref();
     let role =
         rule.and_then(|rule| rule.role_arn.as_ref()).map(|role| format!(", as {role}")).unwrap_or_default();
     let whom =
-        if target.anonymous() { "nobody: no login is used".to_owned() } else { identity.label() + &role };
-    let forms = [(target.fips, ", FIPS endpoint"), (target.dualstack, ", dual-stack endpoint")];
+        if registry.anonymous() { "nobody: no login is used".to_owned() } else { identity.label() + &role };
+    let forms = [(registry.fips, ", FIPS endpoint"), (registry.dualstack, ", dual-stack endpoint")];
     let forms: String = forms.into_iter().filter(|(on, _)| *on).map(|(_, text)| text).collect();
     let endpoint =
         rule.and_then(|rule| rule.endpoint_url.as_ref()).map(|url| format!(" at {}", without_userinfo(url)));
     let endpoint = endpoint.unwrap_or_default();
     let kept =
-        logins.cache.as_ref().ok().and_then(|cache| cache.read(&identity.key(logins.settings, target)));
+        logins.cache.as_ref().ok().and_then(|cache| cache.read(&identity.key(logins.settings, registry)));
     let kept = kept.filter(|entry| entry.freshness(now()) != Freshness::Expired);
     let kept = match (&logins.cache, kept) {
         (Err(unusable), _) => unusable.to_string(),
@@ -155,9 +155,9 @@ fn described(logins: &LoginContext<'_>, rules: &Rules, target: &Target) -> Strin
     );
     format!(
         "\n{}\n  rule         {line}\n  credentials  {whom}\n  asks         {} in {}{forms}{endpoint}\n  kept         {kept}\n",
-        target.host,
-        target.service(),
-        target.region,
+        registry.host,
+        registry.service(),
+        registry.region,
     )
 }
 

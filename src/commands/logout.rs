@@ -44,8 +44,8 @@ fn logout(context: &Context, args: &LogoutArgs) -> anyhow::Result<ExitCode> {
         for (client, file) in args.places.files(&context.settings)? {
             found |= out_of(context, client, &file, &address.to_string(), dry_run)?;
         }
-        if let (false, Some(target)) = (dry_run, rules.target(&address)) {
-            found |= logins.forget(&target)? > 0;
+        if let (false, Some(registry)) = (dry_run, rules.registry(&address)) {
+            found |= logins.forget(&registry)? > 0;
         }
         if !dry_run {
             let what = if found { "Removed the login of" } else { "There was no login of" };

@@ -2,7 +2,7 @@
 //!
 //! Those that read what a registry has are in `images` (`images`, `repos`, `latest`, `digest`, `find`, `inspect`, `du`),
 //! those that change it in `change` (`tag`, `untag`, `rm`, `prune`, `archive`, `restore`). Both share the selection,
-//! output and pacing of `images`. `lifecycle`, `scan`, `doctor` and `local` have folders of their own.
+//! output and rate limits of `images`. `lifecycle`, `scan`, `doctor` and `local` have folders of their own.
 //!
 //! Most are single words. Operations of AWS all have a hyphen; of ours only `credential-helper` and
 //! `credential-provider` have one, and no operation has these names.

@@ -18,7 +18,7 @@ pub(super) fn references(context: &Context, files: &[String]) -> anyhow::Result<
     }
     let rules = login_hosts::rules(&context.settings)?;
     let is_ecr =
-        |name: &str| host::Address::parse(name).is_some_and(|address| rules.target(&address).is_some());
+        |name: &str| host::Address::parse(name).is_some_and(|address| rules.registry(&address).is_some());
     let mut all = References::default();
     for file in files {
         let text = read_text_input(Path::new(file), MAX_BYTES)

@@ -58,10 +58,10 @@ pub(super) fn network(settings: &Settings) -> anyhow::Result<Network> {
     Ok(Network {
         connection: crate::network::Network::from_settings(settings)?,
         // What is served elsewhere than at AWS has other rates, or none.
-        pace: if settings.local() || settings.endpoint("ecr")?.is_some() {
+        quota_file: if settings.local() || settings.endpoint("ecr")?.is_some() {
             None
         } else {
-            Some(pace(settings)?)
+            Some(quota_file(settings)?)
         },
         endpoint: settings.endpoint("ecr")?.and_then(|endpoint| endpoint.parse().ok()),
         ..Network::default()
@@ -69,7 +69,7 @@ pub(super) fn network(settings: &Settings) -> anyhow::Result<Network> {
 }
 
 /// The file by which programs keep to the rates of a region. Without a folder for it, each does so alone.
-fn pace(settings: &Settings) -> anyhow::Result<PathBuf> {
+fn quota_file(settings: &Settings) -> anyhow::Result<PathBuf> {
     let region = settings.region()?.unwrap_or_default();
     let name = Digest::of(region.as_bytes()).hexadecimal().to_owned();
     let folder = settings.cache_folder().map(|folder| folder.join("ecr").join("pace")).unwrap_or_default();
@@ -100,7 +100,7 @@ pub(super) fn is_embedded_ecr(settings: &Settings, host: &str) -> anyhow::Result
         return Ok(true);
     }
     let rules = rules(settings)?;
-    if Address::parse(host).is_some_and(|address| rules.target(&address).is_some()) {
+    if Address::parse(host).is_some_and(|address| rules.registry(&address).is_some()) {
         return Ok(true);
     }
     let folder = settings.local_folder().ok();

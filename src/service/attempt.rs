@@ -74,7 +74,7 @@ impl ClassifyRetry for Retryable {
 }
 
 /// The longest wait of the AWS retry modes.
-pub(super) const MAX_WAIT: Duration = Duration::from_secs(20);
+pub const MAX_WAIT: Duration = Duration::from_secs(20);
 
 /// Counts attempts and puts the number into each request.
 #[derive(Debug)]

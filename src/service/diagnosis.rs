@@ -83,8 +83,8 @@ impl Diagnosis {
     /// The URL at which a service is called.
     pub async fn endpoint(&self, service: &'static Service, region: &str) -> Result<String, Error> {
         let configured = self.settings.endpoint(service.name)?;
-        let target = endpoint::target(service, &self.settings, configured, region.to_owned()).await?;
-        Ok(target.url())
+        let endpoint = endpoint::resolve(service, &self.settings, configured, region.to_owned()).await?;
+        Ok(endpoint.url())
     }
 
     /// Asks a URL for its first byte, without credentials. Any answer will do.

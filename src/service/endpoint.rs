@@ -8,9 +8,9 @@ use super::transport::TransportError;
 use crate::model::Service;
 use crate::settings::{self, RetryMode, Settings};
 
-/// Destination of requests.
+/// Destination and signature of requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Target {
+pub(super) struct Endpoint {
     /// Scheme and authority.
     pub(super) origin: String,
     /// The path, with a query where the endpoint has one.
@@ -21,7 +21,7 @@ pub(super) struct Target {
     pub(super) signing_name: &'static str,
 }
 
-impl Target {
+impl Endpoint {
     /// The URL of every request, as error texts show it.
     pub(super) fn url(&self) -> String {
         format!("{}{}", self.origin, self.path)
@@ -29,12 +29,12 @@ impl Target {
 }
 
 /// The endpoint that is configured, else the one that the service's rules give for the region.
-pub(super) async fn target(
+pub(super) async fn resolve(
     service: &'static Service,
     settings: &Settings,
     configured: Option<String>,
     region: String,
-) -> Result<Target, Error> {
+) -> Result<Endpoint, Error> {
     let (region, fips_region) = real_region(&region);
     let url = match configured {
         Some(url) => url,
@@ -59,7 +59,7 @@ pub(super) async fn target(
         return Err(Error::Transport(words));
     }
     let path = parsed.path_and_query().map_or("/", |path| path.as_str());
-    Ok(Target {
+    Ok(Endpoint {
         origin: format!("{scheme}://{authority}"),
         path: if path.starts_with('/') { path.to_owned() } else { format!("/{path}") },
         region,

@@ -29,6 +29,7 @@ use serde_json::{Map, Value};
 
 use crate::model::Service;
 
+pub use attempt::MAX_WAIT;
 pub use blob::Prepared;
 pub use client::Client;
 pub use credentials::Prompt;

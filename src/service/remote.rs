@@ -34,7 +34,7 @@ use tokio::sync::OnceCell;
 use super::attempt::{Attempts, Retryable};
 use super::blob::{self, Encoded, Prepared};
 use super::credentials::{CredentialChain, Prompt};
-use super::endpoint::{self, Target};
+use super::endpoint::{self, Endpoint};
 use super::error::{Error, OperationError};
 use super::transport::{Transport, TransportError, causes};
 use super::{ServiceError, client, wire};
@@ -53,7 +53,7 @@ pub(super) struct Remote {
 
 /// Endpoint, retries, timeouts and user agent that all calls of a client share.
 struct CallConfig {
-    target: Target,
+    endpoint: Endpoint,
     retry: RetryConfig,
     timeouts: TimeoutConfig,
     validates: bool,
@@ -111,15 +111,15 @@ impl Remote {
         }
         let configured = self.settings.endpoint(self.service.name)?;
         let region = region.ok_or(Error::NoRegion)?;
-        let target = endpoint::target(self.service, &self.settings, configured, region).await?;
+        let endpoint = endpoint::resolve(self.service, &self.settings, configured, region).await?;
         let log = self.settings.log();
         log.line("service.endpoint", || {
             format!(
                 "{} at {}, signed for {:?} in {:?}",
                 self.service.name,
-                target.url(),
-                target.signing_name,
-                target.region
+                endpoint.url(),
+                endpoint.signing_name,
+                endpoint.region
             )
         });
         let mode = self.settings.retry_mode()?;
@@ -128,7 +128,7 @@ impl Remote {
             RetryMode::Adaptive => RetryConfig::adaptive(),
         };
         Ok(CallConfig {
-            target,
+            endpoint,
             retry: retry
                 .with_max_attempts(self.settings.max_attempts()?)
                 .with_initial_backoff(self.settings.retry_delay()),
@@ -152,14 +152,14 @@ impl Remote {
             .service_name(self.service.service_id)
             .operation_name(operation.name)
             .http_client(http.client())
-            .endpoint_url(&ready.target.origin)
+            .endpoint_url(&ready.endpoint.origin)
             .standard_retry(&ready.retry)
             .timeout_config(ready.timeouts.clone())
             .retry_classifier(Retryable)
             .sleep_impl(TokioSleep::new())
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .interceptor(Attempts::new(Arc::clone(&attempts), ready.retry.max_attempts()));
-        let call = self::signed(builder, signer, &ready.target, body.digest())
+        let call = self::signed(builder, signer, &ready.endpoint, body.digest())
             .serializer(request(self.service, operation, ready))
             .deserializer(response(self.service, operation))
             .build();
@@ -187,7 +187,7 @@ fn told(
         }
         other => match find::<TransportError>(&other) {
             Some(TransportError::Endless(reason)) => Error::Endless(reason.clone()),
-            Some(failure) => Error::Transport(endpoint::failure_text(failure, &ready.target.url())),
+            Some(failure) => Error::Transport(endpoint::failure_text(failure, &ready.endpoint.url())),
             None => Error::Transport(causes(&other)),
         },
     }
@@ -227,15 +227,15 @@ impl Payload {
 fn signed(
     builder: OperationBuilder,
     signer: Option<Credentials>,
-    target: &Target,
+    endpoint: &Endpoint,
     digest: Option<String>,
 ) -> OperationBuilder {
     let Some(credentials) = signer else { return builder.no_auth() };
     let mut layer = Layer::new("signing");
     layer.store_put(AuthSchemeOptionResolverParams::new(()));
-    layer.store_put(Region::new(target.region.clone()));
-    layer.store_put(SigningRegion::from(Region::new(target.region.clone())));
-    layer.store_put(SigningName::from_static(target.signing_name));
+    layer.store_put(Region::new(endpoint.region.clone()));
+    layer.store_put(SigningRegion::from(Region::new(endpoint.region.clone())));
+    layer.store_put(SigningName::from_static(endpoint.signing_name));
     layer.store_put(SigV4OperationSigningConfig::default());
     if let Some(digest) = digest {
         layer.store_put(PayloadSigningOverride::Precomputed(digest));
@@ -260,7 +260,7 @@ fn request(
     ready: &CallConfig,
 ) -> impl Fn(Payload) -> Serialized + use<> {
     let target = format!("{}.{}", service.target_prefix, operation.name);
-    let (path, user_agent) = (ready.target.path.clone(), ready.user_agent.clone());
+    let (path, user_agent) = (ready.endpoint.path.clone(), ready.user_agent.clone());
     move |body| {
         let length = body.length().to_string();
         let mut request = HttpRequest::new(body.into_body());

@@ -371,7 +371,7 @@ fn endpoints_follow_the_rules() {
     let url = |service: &'static model::Service, region: &str, fips: &str, dualstack: &str| {
         let variables = [("AWS_USE_FIPS_ENDPOINT", fips), ("AWS_USE_DUALSTACK_ENDPOINT", dualstack)];
         let settings = with_globals(Globals::default(), &variables);
-        let target = super::endpoint::target(service, &settings, None, region.to_owned());
+        let target = super::endpoint::resolve(service, &settings, None, region.to_owned());
         run(target).map_or_else(|error| error.to_string(), |target| target.url())
     };
     let (private, public) = (model::ecr(), model::ecr_public());

@@ -137,13 +137,13 @@ fn retries_and_timeouts_are_checked() {
         told(home.plain(&[("AWS_RETRY_MODE", "legacy")]).retry_mode()),
         "Invalid value provided to \"mode\": \"legacy\" must be one of: \"standard\" or \"adaptive\""
     );
-    let patience = |seconds: Option<i64>| {
+    let read_timeout = |seconds: Option<i64>| {
         home.with(Globals { read_timeout: seconds, ..Globals::default() }, &[]).read_timeout()
     };
-    assert_eq!(patience(None), Ok(Some(Duration::from_mins(1))));
-    assert_eq!(patience(Some(0)), Ok(None));
+    assert_eq!(read_timeout(None), Ok(Some(Duration::from_mins(1))));
+    assert_eq!(read_timeout(Some(0)), Ok(None));
     assert_eq!(
-        told(patience(Some(-1))),
+        told(read_timeout(Some(-1))),
         "Attempted to set read timeout to -1, but the timeout cannot be set to a value less than or equal to 0."
     );
 }

@@ -29,7 +29,7 @@ pub struct Network {
     pub first_wait: Duration,
     /// File with the request rates that this user's programs share, as AWS allows them per account and region; `None`
     /// without rates.
-    pub pace: Option<PathBuf>,
+    pub quota_file: Option<PathBuf>,
     /// The address of the service's API where that is not AWS's own.
     pub endpoint: Option<Url>,
 }
@@ -39,7 +39,7 @@ impl Default for Network {
         Self {
             connection: network::Network::default(),
             first_wait: Duration::from_millis(250),
-            pace: None,
+            quota_file: None,
             endpoint: None,
         }
     }

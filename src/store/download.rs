@@ -288,11 +288,11 @@ impl Download {
             self.response = Some(response);
         }
         let Some(response) = self.response.as_mut() else { return Ok(Bytes::new()) };
-        let patience = STALL_TIMEOUT * 2u32.pow(self.failures.all().min(4));
+        let timeout = STALL_TIMEOUT * 2u32.pow(self.failures.all().min(4));
         loop {
             let halted = |_| Failure::Passing("it came to a halt".to_owned());
             let asked = Instant::now();
-            return match tokio::time::timeout(patience, response.chunk()).await.map_err(halted)? {
+            return match tokio::time::timeout(timeout, response.chunk()).await.map_err(halted)? {
                 Ok(Some(bytes)) if !self.rate.suffices(asked.elapsed(), bytes.len()) => {
                     let (came, waited) = (self.rate.bytes, self.rate.waited.as_secs());
                     Err(Failure::Passing(format!("only {came} bytes arrived in {waited} seconds")))

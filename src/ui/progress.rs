@@ -1,6 +1,6 @@
 //! Display of transfers: bars on a terminal, otherwise a line for each event. All of it on stderr.
 
-mod pace;
+mod throughput;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,7 +10,7 @@ use indexmap::IndexMap;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 
-use self::pace::Pace;
+use self::throughput::Throughput;
 use super::Ui;
 use crate::escape::escape;
 use crate::transfer::progress::{Descriptor, Digest, Event, Progress, Reason};
@@ -55,7 +55,7 @@ struct State {
     /// Blobs being transferred, in their order.
     moving: IndexMap<Digest, Moving>,
     heard: HashMap<Digest, Instant>,
-    pace: Option<Pace>,
+    throughput: Option<Throughput>,
     /// Time of the total's last update.
     glanced: Option<Instant>,
     slow: Option<Reason>,
@@ -125,7 +125,7 @@ impl Display {
         state.total = self.bar(bytes, TOTAL, None);
         state.moving.clear();
         state.slow = None;
-        state.pace = Some(Pace::new(bytes, Instant::now()));
+        state.throughput = Some(Throughput::new(bytes, Instant::now()));
     }
 
     fn started(&self, blob: &Descriptor) {
@@ -162,8 +162,8 @@ impl Display {
         let mut state = self.state();
         let blob = state.moving.get_mut(digest);
         let before = blob.map_or(0, |blob| std::mem::replace(&mut blob.position, position));
-        if let Some(pace) = &mut state.pace {
-            pace.moved(before, position, now);
+        if let Some(throughput) = &mut state.throughput {
+            throughput.moved(before, position, now);
         }
         if let Some(total) = &state.total {
             total.inc(position.saturating_sub(before));
@@ -174,7 +174,7 @@ impl Display {
             self.glance(&mut state, now);
             return;
         }
-        let line = state.pace.as_mut().and_then(|pace| pace.line(now));
+        let line = state.throughput.as_mut().and_then(|throughput| throughput.line(now));
         let line = line.map(|line| suffixed(line, state.slow));
         drop(state);
         if let Some(line) = line {
@@ -190,8 +190,8 @@ impl Display {
         state.glanced = Some(now);
         self.fill(state);
         let hidden = state.moving.values().filter(|blob| blob.bar.is_none()).count();
-        if let (Some(total), Some(pace)) = (&state.total, &state.pace) {
-            let text = suffixed(pace.text(now), state.slow);
+        if let (Some(total), Some(throughput)) = (&state.total, &state.throughput) {
+            let text = suffixed(throughput.text(now), state.slow);
             total.set_message(if hidden > 0 { format!("{text}, {hidden} more") } else { text });
         }
     }

@@ -2,24 +2,24 @@
 
 use std::path::Path;
 
+use crate::auth::ecr_registry::EcrRegistry;
 use crate::auth::identity::{Identity, ServiceAccount, Source};
-use crate::auth::target::Target;
 use crate::settings::{Settings, section};
 
 /// Seconds for a connection, and for the next byte of the answer, where the options say nothing: a login that hangs
 /// looks to docker like a registry that hangs.
 const CONNECT_TIMEOUT: i64 = 5;
 const READ_TIMEOUT: i64 = 20;
-/// Returns the settings of the call for this target: region and endpoint form of the host, identity of the rule.
-pub(super) fn settings_for_target(
+/// Returns the settings of the call for this registry: region and endpoint form of the host, identity of the rule.
+pub(super) fn settings_for_registry(
     settings: &Settings,
-    target: &Target,
+    registry: &EcrRegistry,
     identity: &Identity,
     account: Option<(&ServiceAccount, &Path)>,
 ) -> Settings {
-    let rule = target.rule.as_ref();
+    let rule = registry.rule.as_ref();
     let mut globals = settings.globals().clone();
-    globals.region = Some(target.region.clone());
+    globals.region = Some(registry.region.clone());
     globals.connect_timeout = globals.connect_timeout.or(Some(CONNECT_TIMEOUT));
     globals.read_timeout = globals.read_timeout.or(Some(READ_TIMEOUT));
     if let Some(profile) = rule.and_then(|rule| rule.profile.clone()) {
@@ -30,10 +30,10 @@ pub(super) fn settings_for_target(
     }
     // The host's form can only switch these on: an environment that asks for FIPS gets it for every host.
     let mut variables: Vec<(&str, Option<&str>)> = Vec::new();
-    if target.fips {
+    if registry.fips {
         variables.push(("AWS_USE_FIPS_ENDPOINT", Some("true")));
     }
-    if target.dualstack {
+    if registry.dualstack {
         variables.push(("AWS_USE_DUALSTACK_ENDPOINT", Some("true")));
     }
     if let Some((account, path)) = account {
@@ -42,12 +42,12 @@ pub(super) fn settings_for_target(
         return settings.with_changes(globals, &variables);
     }
     let changed = settings.with_changes(globals, &variables);
-    with_role(changed, target, identity)
+    with_role(changed, registry, identity)
 }
 
 /// Adds a profile for the role of a rule, whose source is the identity without the rule.
-fn with_role(settings: Settings, target: &Target, identity: &Identity) -> Settings {
-    let Some((rule, role)) = target.rule.as_ref().and_then(|rule| Some((rule, rule.role_arn.as_deref()?)))
+fn with_role(settings: Settings, registry: &EcrRegistry, identity: &Identity) -> Settings {
+    let Some((rule, role)) = registry.rule.as_ref().and_then(|rule| Some((rule, rule.role_arn.as_deref()?)))
     else {
         return settings;
     };
@@ -55,7 +55,7 @@ fn with_role(settings: Settings, target: &Target, identity: &Identity) -> Settin
     let base = format!("{name} source");
     let session = rule.role_session_name.as_deref().unwrap_or("ecr-login");
     let mut keys =
-        vec![("role_arn", role), ("role_session_name", session), ("region", target.region.as_str())];
+        vec![("role_arn", role), ("role_session_name", session), ("region", registry.region.as_str())];
     keys.extend(rule.external_id.as_deref().map(|id| ("external_id", id)));
     let (arn, file) =
         (settings.filled_variable("AWS_ROLE_ARN"), settings.filled_variable("AWS_WEB_IDENTITY_TOKEN_FILE"));

@@ -1,17 +1,17 @@
 //! Turns the service's errors into login errors with a remedy.
 
+use crate::auth::ecr_registry::EcrRegistry;
 use crate::auth::identity::{Identity, Source};
 use crate::auth::login_error::LoginError;
-use crate::auth::target::Target;
 use crate::{service, settings};
 
 /// Turns the service's error into a login failure.
-pub(super) fn failure(error: &service::Error, target: &Target, identity: &Identity) -> LoginError {
+pub(super) fn failure(error: &service::Error, registry: &EcrRegistry, identity: &Identity) -> LoginError {
     let label = identity.label();
     match error {
         service::Error::Refused(refused) => {
             let said = &refused.refusal;
-            refusal(&said.code, &said.message, said.status, target)
+            refusal(&said.code, &said.message, said.status, registry)
         }
         service::Error::NoCredentials => LoginError::NoCredentials { searched: label },
         service::Error::NoIdToken => LoginError::NoCredentials {
@@ -54,10 +54,10 @@ pub(super) fn hint(message: &str, identity: &Identity) -> String {
 }
 
 /// Sorts a code and message of the service by their remedy.
-pub(super) fn refusal(code: &str, message: &str, status: u16, target: &Target) -> LoginError {
+pub(super) fn refusal(code: &str, message: &str, status: u16, registry: &EcrRegistry) -> LoginError {
     let (code, message) = (code.to_owned(), stripped(message));
     if code.contains("AccessDenied") || code == "UnauthorizedOperation" {
-        return LoginError::Denied { permission: target.permission(), message };
+        return LoginError::Denied { permission: registry.permission(), message };
     }
     if status >= 500 || status == 429 || code.contains("Throttl") || code == "TooManyRequestsException" {
         return LoginError::Busy { code, message };

@@ -24,13 +24,13 @@ fn settings(variables: &[(&str, &str)]) -> Settings {
     Settings::with_environment(Globals::default(), Environment::given(all))
 }
 
-fn target(host: &str) -> Target {
-    super::super::login_conf::Rules::default().target(&Address::parse(host).unwrap()).unwrap()
+fn registry(host: &str) -> EcrRegistry {
+    super::super::login_conf::Rules::default().registry(&Address::parse(host).unwrap()).unwrap()
 }
 
 fn key(variables: &[(&str, &str)], host: &str) -> String {
-    let (settings, target) = (settings(variables), target(host));
-    Identity::of(&settings, &target).key(&settings, &target)
+    let (settings, registry) = (settings(variables), registry(host));
+    Identity::of(&settings, &registry).key(&settings, &registry)
 }
 
 const HERE: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
@@ -78,7 +78,7 @@ fn a_profile_that_is_its_own_source_ends() {
 
 #[test]
 fn the_sources_in_their_order() {
-    let source = |variables: &[(&str, &str)]| Identity::of(&settings(variables), &target(HERE)).source;
+    let source = |variables: &[(&str, &str)]| Identity::of(&settings(variables), &registry(HERE)).source;
     assert_eq!(source(&[]), Source::Instance);
     assert_eq!(source(&[("AWS_ACCESS_KEY_ID", "A")]), Source::Environment);
     assert_eq!(source(&[("AWS_ACCESS_KEY_ID", "A"), ("AWS_PROFILE", "p")]), Source::Environment);

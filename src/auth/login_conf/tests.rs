@@ -10,8 +10,8 @@ fn error(text: &str) -> String {
 
 /// Rule and region for a host.
 fn chosen(rules: &Rules, host: &str) -> Option<(Option<String>, String)> {
-    let target = rules.target(&Address::parse(host).unwrap())?;
-    Some((target.rule.map(|rule| rule.name), target.region))
+    let registry = rules.registry(&Address::parse(host).unwrap())?;
+    Some((registry.rule.map(|rule| rule.name), registry.region))
 }
 
 #[test]
@@ -40,10 +40,10 @@ fn the_example_parses_as_described() {
 #[test]
 fn an_alias_takes_the_form_of_the_registry_behind_it() {
     let rules = rules("[a]\nmatch_host=*.example\nregistry=123456789012.dkr-ecr-fips.us-east-2.on.aws\n");
-    let target = rules.target(&Address::parse("x.example:8443").unwrap()).unwrap();
-    assert_eq!(target.host, "x.example:8443");
-    assert_eq!(target.account.as_deref(), Some("123456789012"));
-    assert_eq!((target.fips, target.dualstack, target.public), (true, true, false));
+    let registry = rules.registry(&Address::parse("x.example:8443").unwrap()).unwrap();
+    assert_eq!(registry.host, "x.example:8443");
+    assert_eq!(registry.account.as_deref(), Some("123456789012"));
+    assert_eq!((registry.fips, registry.dualstack, registry.public), (true, true, false));
 }
 
 #[test]

@@ -34,8 +34,10 @@ pub(super) fn examine(examination: &mut Examination<'_>, hosts: &[String]) {
         Err(_) => return,
     };
     for host in hosts {
-        let Some(target) = Address::parse(host).and_then(|address| rules.target(&address)) else { continue };
-        let key = Identity::of(&settings, &target).key(&settings, &target);
+        let Some(registry) = Address::parse(host).and_then(|address| rules.registry(&address)) else {
+            continue;
+        };
+        let key = Identity::of(&settings, &registry).key(&settings, &registry);
         let Some(entry) = cache.read(&key) else { continue };
         examination.report.hide(&entry.token);
         let now = token::now();

@@ -42,7 +42,7 @@ pub(super) fn examine(examination: &mut Examination<'_>, host: &str, program: &s
     match ask(&settings, program, host) {
         None => examination.report.add(
             Finding::DockerHelperSilent,
-            format!("{name} ({path}) does not answer within {} seconds", patience(&settings).as_secs()),
+            format!("{name} ({path}) does not answer within {} seconds", timeout(&settings).as_secs()),
             "does it ask for a password, or is a keychain locked? Run it by hand: `echo HOST | PROGRAM get`",
         ),
         Some(Err(error)) => {
@@ -104,18 +104,18 @@ type Answer = Result<Option<StoredLogin>, read_login::Error>;
 
 /// The program's answer; `None` where it takes too long.
 fn ask(settings: &Settings, program: &str, host: &str) -> Option<Answer> {
-    let patience = patience(settings);
+    let timeout = timeout(settings);
     let (sender, receiver) = mpsc::channel();
     let (settings, program, host) = (settings.clone(), program.to_owned(), host.to_owned());
     std::thread::spawn(move || {
         // After the time limit there is no receiver.
         let _ = sender.send(read_login::of_program(&settings, &program, &host, &host));
     });
-    receiver.recv_timeout(patience).ok()
+    receiver.recv_timeout(timeout).ok()
 }
 
-fn patience(settings: &Settings) -> Duration {
-    settings.read_timeout().ok().flatten().map_or(TIMEOUT, |timeout| timeout.min(TIMEOUT))
+fn timeout(settings: &Settings) -> Duration {
+    settings.read_timeout().ok().flatten().map_or(TIMEOUT, |configured| configured.min(TIMEOUT))
 }
 
 fn reason(error: &read_login::Error, is_own: bool) -> String {

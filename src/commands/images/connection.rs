@@ -1,13 +1,12 @@
-//! One registry in one region, as one profile reaches it, with its pace and its patience.
+//! One registry in one region, as one profile reaches it, with its rate limits and retries.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::super::registry;
-use super::pacing::Pacer;
 use super::public::{self, PublicNames};
+use super::rate_limiter::RateLimiter;
 use crate::image::{Registry, host};
 use crate::model;
 use crate::retry::Backoff;
@@ -16,8 +15,6 @@ use crate::settings::Settings;
 
 /// Attempts of each call, unless AWS_MAX_ATTEMPTS or the profile says otherwise.
 const ATTEMPTS: u32 = 10;
-/// The longest wait between two attempts, as in the AWS retry modes.
-const MAX_WAIT: Duration = Duration::from_secs(20);
 
 /// A registry in a region.
 pub(in crate::commands) struct Connection {
@@ -29,7 +26,7 @@ pub(in crate::commands) struct Connection {
     host: Option<String>,
     /// Names of Amazon ECR Public, if this is that registry.
     public: Option<PublicNames>,
-    pacer: Pacer,
+    rate_limiter: RateLimiter,
     attempts: u32,
     backoff: Backoff,
 }
@@ -79,7 +76,7 @@ impl Connection {
             Some(Registry::Ecr { account, .. }) => Some(account.clone()),
             _ => None,
         };
-        let paced = registry::network(&chosen)?.pace.is_some();
+        let is_limited = registry::network(&chosen)?.quota_file.is_some();
         let configured = chosen.configured_attempts()?;
         // Attempts are counted here, where a throttle slows down the calls that follow.
         let single = chosen.with_changes(chosen.globals().clone(), &[("AWS_MAX_ATTEMPTS", Some("1"))]);
@@ -88,9 +85,9 @@ impl Connection {
             public,
             account,
             host: address.registry.as_ref().map(|registry| registry.host().to_owned()),
-            pacer: Pacer::new(paced),
+            rate_limiter: RateLimiter::new(is_limited),
             attempts: configured.unwrap_or(ATTEMPTS),
-            backoff: Backoff::new(chosen.retry_delay(), MAX_WAIT),
+            backoff: Backoff::new(chosen.retry_delay(), service::MAX_WAIT),
             settings: chosen,
         }))
     }
@@ -132,8 +129,8 @@ impl Connection {
     }
 
     /// Returns whether calls are rate-limited: at AWS, not on this machine.
-    pub(in crate::commands) fn is_paced(&self) -> bool {
-        self.pacer.is_holding()
+    pub(in crate::commands) fn is_rate_limited(&self) -> bool {
+        self.rate_limiter.is_limiting()
     }
 
     /// Returns whether the registry is Amazon ECR Public.
@@ -162,7 +159,7 @@ impl Connection {
         }
         let mut failures = 0;
         loop {
-            self.pacer.wait(operation).await;
+            self.rate_limiter.wait(operation).await;
             let mut error = match self.client.call(operation, input.clone()).await {
                 Ok(mut answer) => {
                     if let Some(public) = &self.public {
@@ -178,7 +175,7 @@ impl Connection {
             }
             let passing = Passing::of(&error);
             if passing == Some(Passing::Throttled) {
-                self.pacer.throttled(operation);
+                self.rate_limiter.throttled(operation);
             }
             if passing.is_none() || failures >= self.attempts {
                 return Err(error);

@@ -1,7 +1,7 @@
 //! Commands about images that are in registries already: listing, looking up, choosing, measuring.
 //!
 //! Shared parts, also of commands that change something: the choice of repositories
-//! ([`selection`]), calls to a registry ([`connection`], [`pacing`], [`pages`]), what it has ([`describe`],
+//! ([`selection`]), calls to a registry ([`connection`], [`rate_limiter`], [`pages`]), what it has ([`describe`],
 //! [`children`], [`manifest_cache`]), what went wrong with a part ([`failures`]), and how the result is printed
 //! ([`output`]).
 
@@ -21,10 +21,10 @@ mod latest;
 mod list;
 pub(super) mod manifest_cache;
 pub(super) mod output;
-pub(super) mod pacing;
 pub(super) mod pages;
 pub(super) mod progress;
 mod public;
+pub(super) mod rate_limiter;
 mod repos;
 pub(super) mod selection;
 pub(super) mod version;

@@ -167,7 +167,7 @@ async fn read(
 async fn carried_out(repository: &Repository, text: &str, until: Instant) -> anyhow::Result<PreviewResult> {
     let wanted: Value = serde_json::from_str(text).unwrap_or_default();
     let mut started = false;
-    let first_wait = if repository.connection.is_paced() { FIRST_WAIT } else { FIRST_WAIT / 20 };
+    let first_wait = if repository.connection.is_rate_limited() { FIRST_WAIT } else { FIRST_WAIT / 20 };
     let (backoff, mut looks) = (Backoff::new(first_wait, MAX_WAIT), 0);
     loop {
         let (status, is_ours) = state(repository, &wanted).await?;

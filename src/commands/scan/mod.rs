@@ -27,7 +27,7 @@ use self::document::ScanDocument;
 use self::ignore::IgnoreRules;
 use self::read::{Scan, WaitOptions};
 use self::severity::{FailOn, Severity};
-use self::target::{Connections, Target};
+use self::target::{Connections, ScanTarget};
 use self::waiting::Waiting;
 use super::argument_types::ReferenceText;
 use super::images::age::duration;
@@ -221,7 +221,7 @@ async fn targets(
     images: &[Image],
     platforms: &[Platform],
     failures: &mut Failures,
-) -> Vec<Target> {
+) -> Vec<ScanTarget> {
     let cache = arguments.reading.cache(context);
     let found = arguments
         .reading
@@ -229,7 +229,7 @@ async fn targets(
             target::of_reference((&image.reference, &image.text), &image.repository, platforms, &cache)
         })
         .await;
-    let (mut targets, mut fetched): (Vec<Target>, usize) = (Vec::new(), 0);
+    let (mut targets, mut fetched): (Vec<ScanTarget>, usize) = (Vec::new(), 0);
     for (image, found) in images.iter().zip(found) {
         match found {
             Ok((found, number)) => {
@@ -246,7 +246,7 @@ async fn targets(
 async fn read_all(
     context: &Context,
     arguments: &ScanArgs,
-    targets: &[Target],
+    targets: &[ScanTarget],
     wait_options: WaitOptions,
     failures: &mut Failures,
 ) -> Vec<Scan> {
@@ -257,7 +257,7 @@ async fn read_all(
     // All at once, so that each scan is started long before the time is over.
     let scans = join_all(targets.iter().map(|target| {
         let connection = &target.repository.connection;
-        let first_wait = if connection.is_paced() { FIRST_WAIT } else { FIRST_WAIT_ELSEWHERE };
+        let first_wait = if connection.is_rate_limited() { FIRST_WAIT } else { FIRST_WAIT_ELSEWHERE };
         let scan_type = types.get(&connection.name()).map(String::as_str);
         read::read(&waiting, &calls, target, scan_type, WaitOptions { first_wait, ..wait_options })
     }))
@@ -286,7 +286,7 @@ fn is_denied_findings(error: &anyhow::Error) -> bool {
 
 /// Returns the scan type of each registry whose configuration may be read; the others show theirs in the answer to
 /// a scan.
-async fn scan_types(targets: &[Target]) -> HashMap<String, String> {
+async fn scan_types(targets: &[ScanTarget]) -> HashMap<String, String> {
     let mut types = HashMap::new();
     for target in targets {
         let connection = &target.repository.connection;

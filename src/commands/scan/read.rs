@@ -11,7 +11,7 @@ use super::super::images::describe::identifier_of;
 use super::super::images::pages::Pages;
 use super::finding::Finding;
 use super::status::{Readability, readability};
-use super::target::Target;
+use super::target::ScanTarget;
 use super::waiting::Waiting;
 use crate::image::Digest;
 use crate::image::graph::Time;
@@ -40,7 +40,7 @@ pub(super) struct WaitOptions {
 /// State of an image's scan, as far as it is known.
 #[derive(Clone)]
 pub(super) struct Scan {
-    pub(super) target: Target,
+    pub(super) target: ScanTarget,
     /// `BASIC` or `ENHANCED`, where the registry's configuration may be read.
     pub(super) registry_type: Option<String>,
     pub(super) status: String,
@@ -52,7 +52,7 @@ pub(super) struct Scan {
 }
 
 impl Scan {
-    fn unknown(target: &Target, scan_type: Option<&str>, status: &str, reason: String) -> Self {
+    fn unknown(target: &ScanTarget, scan_type: Option<&str>, status: &str, reason: String) -> Self {
         Self {
             target: target.clone(),
             registry_type: scan_type.map(str::to_owned),
@@ -69,7 +69,7 @@ impl Scan {
 pub(super) async fn read(
     waiting: &Waiting,
     calls: &Semaphore,
-    target: &Target,
+    target: &ScanTarget,
     scan_type: Option<&str>,
     wait_options: WaitOptions,
 ) -> anyhow::Result<Scan> {
@@ -118,7 +118,7 @@ enum Look {
 const NO_START: &str = "This feature is disabled";
 
 struct Reader<'a> {
-    target: &'a Target,
+    target: &'a ScanTarget,
     digest: &'a Digest,
     scan_type: Option<&'a str>,
     wait_options: WaitOptions,

@@ -41,7 +41,7 @@ impl<'a> Connections<'a> {
 
 /// Image to scan, or the reason against it.
 #[derive(Clone)]
-pub(super) struct Target {
+pub(super) struct ScanTarget {
     /// Reference as written on the command line.
     pub(super) reference: String,
     pub(super) repository: Repository,
@@ -52,7 +52,7 @@ pub(super) struct Target {
     pub(super) missing: Option<String>,
 }
 
-impl Target {
+impl ScanTarget {
     /// Display name for messages: the reference, and the platform of an index.
     pub(super) fn name(&self) -> String {
         let platform = self.platform.as_ref().map(|platform| format!(" ({platform})"));
@@ -72,7 +72,7 @@ pub(super) async fn of_reference(
     repository: &Repository,
     platforms: &[Platform],
     cache: &ManifestCache,
-) -> anyhow::Result<(Vec<Target>, usize)> {
+) -> anyhow::Result<(Vec<ScanTarget>, usize)> {
     let (targets, seen, has_choice) = (Vec::new(), HashSet::new(), !platforms.is_empty());
     let mut found = TargetSearch { text, repository, cache, has_choice, targets, seen, fetched: 0 };
     let mut level = vec![(reference.name.clone(), None)];
@@ -99,7 +99,7 @@ struct TargetSearch<'a> {
     cache: &'a ManifestCache,
     /// Only some platforms are wanted.
     has_choice: bool,
-    targets: Vec<Target>,
+    targets: Vec<ScanTarget>,
     seen: HashSet<Name>,
     /// Number of manifests fetched.
     fetched: usize,
@@ -109,11 +109,11 @@ impl TargetSearch<'_> {
     /// Adds an image, once for each platform.
     fn add(&mut self, digest: Option<Digest>, platform: Option<String>, missing: Option<&str>) {
         let is_same =
-            |other: &Target| digest.is_some() && other.digest == digest && other.platform == platform;
+            |other: &ScanTarget| digest.is_some() && other.digest == digest && other.platform == platform;
         if self.targets.iter().any(is_same) {
             return;
         }
-        self.targets.push(Target {
+        self.targets.push(ScanTarget {
             reference: self.text.to_owned(),
             repository: self.repository.clone(),
             digest,

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::http::is_passing;
 use super::super::retries::RetryCounter;
-use super::pace::Pace;
+use super::quotas::Quotas;
 use super::{Error, Repository};
 use crate::image::RepositoryName;
 use crate::retry::Backoff;
@@ -29,16 +29,24 @@ pub(super) struct Calls {
     repository: Repository,
     answered: AtomicBool,
     backoff: Backoff,
-    pace: Arc<Pace>,
+    quotas: Arc<Quotas>,
     /// Number of further failures before giving up: each takes [`FAILURE_COST`], and each answer gives one back.
     failure_budget: AtomicI64,
     pub(super) retries: RetryCounter,
 }
 
 impl Calls {
-    pub(super) fn new(client: Client, repository: Repository, backoff: Backoff, pace: Arc<Pace>) -> Self {
+    pub(super) fn new(client: Client, repository: Repository, backoff: Backoff, quotas: Arc<Quotas>) -> Self {
         let (answered, failure_budget) = (AtomicBool::new(false), AtomicI64::new(FAILURE_BUDGET));
-        Self { client, repository, answered, backoff, pace, failure_budget, retries: RetryCounter::default() }
+        Self {
+            client,
+            repository,
+            answered,
+            backoff,
+            quotas,
+            failure_budget,
+            retries: RetryCounter::default(),
+        }
     }
 
     /// The name of the repository.
@@ -76,7 +84,7 @@ impl Calls {
     async fn repeated(&self, operation: &'static str, input: Value) -> Result<Value, Error> {
         let mut failures = 0;
         loop {
-            self.pace.wait(operation).await;
+            self.quotas.wait(operation).await;
             match self.client.call(operation, input.clone()).await {
                 Ok(answer) => return Ok(self.noted(answer)),
                 Err(error) => self.wait(error, &mut failures).await?,
@@ -97,7 +105,7 @@ impl Calls {
 
     /// Makes a call once.
     pub(super) async fn send(&self, call: &Prepared) -> Result<Value, service::Error> {
-        self.pace.wait("UploadLayerPart").await;
+        self.quotas.wait("UploadLayerPart").await;
         Ok(self.noted(self.client.call_prepared(call).await?))
     }
 

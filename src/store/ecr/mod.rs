@@ -3,7 +3,7 @@
 mod calls;
 mod download;
 mod error;
-mod pace;
+mod quotas;
 mod tags_and_referrers;
 mod upload;
 
@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use self::calls::Calls;
 pub use self::error::Error;
-use self::pace::Pace;
+use self::quotas::Quotas;
 use super::connections::Connections;
 pub use super::connections::Network;
 use super::{
@@ -51,9 +51,9 @@ impl Ecr {
     /// A repository, through this client.
     pub fn new(client: Client, repository: Repository, network: Network) -> Self {
         let files = client.is_in_process();
-        let (endpoint, pace) = (network.endpoint.clone(), Pace::of(network.pace.as_deref()));
+        let (endpoint, quotas) = (network.endpoint.clone(), Quotas::of(network.quota_file.as_deref()));
         let connections = Connections::new(network, endpoint);
-        let calls = Arc::new(Calls::new(client, repository, connections.backoff(), pace));
+        let calls = Arc::new(Calls::new(client, repository, connections.backoff(), quotas));
         let origin = Arc::new(download::Layers::new(Arc::clone(&calls), connections, files));
         Self { calls, origin, journal: None }
     }

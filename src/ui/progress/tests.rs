@@ -9,10 +9,10 @@ fn the_cause_of_slowness_stands_beside_moving_blobs_or_alone() {
     let moving = Moving { size: 1, position: 0, bar: None };
     state.moving.insert(Digest::of(b""), moving);
     assert_eq!(state.set_slow(Some(Reason::Compressing)), None);
-    let mut pace = Pace::new(2 << 20, Instant::now());
+    let mut throughput = Throughput::new(2 << 20, Instant::now());
     let later = Instant::now() + Duration::from_secs(11);
-    pace.moved(0, 1 << 20, later);
-    let line = pace.line(later).map(|line| suffixed(line, state.slow)).unwrap();
+    throughput.moved(0, 1 << 20, later);
+    let line = throughput.line(later).map(|line| suffixed(line, state.slow)).unwrap();
     assert!(line.starts_with("1.0 MiB of 2.0 MiB, ") && line.ends_with("/s, compressing"), "{line}");
 }
 

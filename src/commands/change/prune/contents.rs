@@ -20,7 +20,7 @@ use crate::retention::references::References;
 use crate::retention::{self, Criteria, Protector, TagState};
 
 /// A repository that is to be pruned, with the options for it.
-pub(super) struct Target<'a> {
+pub(super) struct PruneTarget<'a> {
     pub(super) repository: Repository,
     pub(super) options: &'a RuleArgs,
     /// References in the files of the options.
@@ -34,7 +34,7 @@ pub(super) struct Contents {
     pub(super) fetched: usize,
 }
 
-impl Target<'_> {
+impl PruneTarget<'_> {
     /// Lists the repository and makes its plan; only reads.
     pub(super) async fn plan(&self, context: &Context, arguments: &PruneArgs) -> anyhow::Result<Contents> {
         if self.repository.connection.is_public() {

@@ -15,7 +15,7 @@ use serde_json::json;
 
 use self::args::{PruneArgs, RuleArgs};
 use self::brakes::brakes;
-use self::contents::Target;
+use self::contents::PruneTarget;
 use self::plan_file::{PlanError, PlanFile};
 use self::policy_file::Policy;
 use super::super::consent::Consent;
@@ -72,16 +72,15 @@ fn prune(context: &Context, arguments: &PruneArgs) -> anyhow::Result<ExitCode> {
     }
     block_on_finishing(|stop| async move {
         let mut plans = match stop.or(plans(context, arguments)).await {
-            Err(error) if error.is::<PlanError>() => {
-                refuse(context, &error);
-                return Ok(ExitCode::from(CONFLICT));
-            }
+            Err(error) if error.is::<PlanError>() => return Ok(refuse(context, &[error])),
             planned => planned?,
         };
         let is_shown_only = arguments.consent.dry_run || arguments.plan.is_some();
         if !plans.brakes.is_empty() && !is_shown_only {
-            plans.brakes.iter().for_each(|brake| refuse(context, brake));
-            return Ok(ExitCode::from(CONFLICT));
+            return Ok(refuse(context, &plans.brakes));
+        }
+        if let Some(file) = &arguments.plan {
+            plan_file::write(file, &plans.all)?;
         }
         match consent(context, arguments, &plans, &stop).await? {
             Consent::Refused => return Ok(ExitCode::from(NO)),
@@ -106,22 +105,21 @@ fn prune(context: &Context, arguments: &PruneArgs) -> anyhow::Result<ExitCode> {
     })
 }
 
-fn refuse(context: &Context, reason: impl std::fmt::Display) {
-    context.ui.note(&format!("error: {reason}; nothing was changed"));
+fn refuse<T: std::fmt::Display>(context: &Context, reasons: &[T]) -> ExitCode {
+    for reason in reasons {
+        context.ui.note(&format!("error: {reason}; nothing was changed"));
+    }
+    ExitCode::from(CONFLICT)
 }
 
-/// Writes the plan to the file that is to have it, or asks whether to carry it out.
+/// Asks whether to carry the plan out, unless it is only shown or empty.
 async fn consent(
     context: &Context,
     arguments: &PruneArgs,
     plans: &Plans,
     stop: &Stop,
 ) -> anyhow::Result<Consent> {
-    if let Some(file) = &arguments.plan {
-        plan_file::write(file, &plans.all)?;
-        return Ok(Consent::DryRun);
-    }
-    if plans.all.iter().all(Planned::is_empty) {
+    if arguments.plan.is_some() || plans.all.iter().all(Planned::is_empty) {
         return Ok(Consent::DryRun);
     }
     ask(context, arguments, plans, stop).await
@@ -188,14 +186,14 @@ async fn make_plans(context: &Context, arguments: &PruneArgs) -> anyhow::Result<
     let references = protect_from::references(context, &protecting_files(arguments, policy.as_ref(), now)?)?;
     let mut plans = Plans::default();
     let repositories = repositories(context, arguments, policy.as_ref(), &mut plans.failures).await?;
-    let targets: Vec<Target<'_>> = repositories
+    let targets: Vec<PruneTarget<'_>> = repositories
         .into_iter()
         .filter_map(|repository| {
             let options = match &policy {
                 Some(policy) => policy.options(&repository.name)?,
                 None => &arguments.rule,
             };
-            Some(Target { repository, options, references: &references, now })
+            Some(PruneTarget { repository, options, references: &references, now })
         })
         .collect();
     if targets.is_empty() && plans.failures.is_empty() {

@@ -1,10 +1,10 @@
-//! The login to one registry: service, region, account and identity.
+//! A registry of Amazon ECR, as a login needs it: service, region, account, form of the endpoint, and rule.
 
 use super::login_conf::Rule;
 
-/// A registry host with all that a rule and its own form say about it.
+/// A registry of Amazon ECR: what its host says about it, and the rule of login.conf.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Target {
+pub struct EcrRegistry {
     /// The normalized host, with its port where one was given.
     pub host: String,
     /// Account of the registry, if the host contains it.
@@ -21,7 +21,7 @@ pub struct Target {
     pub rule: Option<Rule>,
 }
 
-impl Target {
+impl EcrRegistry {
     /// Returns whether the rule for this registry forbids credentials.
     pub fn anonymous(&self) -> bool {
         self.rule.as_ref().is_some_and(|rule| rule.anonymous)

@@ -29,7 +29,7 @@ const TRIES: usize = 200;
 
 /// A bucket of tokens for each operation.
 #[derive(Debug, Default)]
-pub(super) struct Pace {
+pub(super) struct Quotas {
     buckets: Option<Mutex<Buckets>>,
 }
 
@@ -41,14 +41,14 @@ struct Buckets {
     shared: Option<File>,
 }
 
-impl Pace {
-    /// The pace of this user's programs in a region, of which a file keeps account.
+impl Quotas {
+    /// The quotas of this user's programs in a region, of which a file keeps account.
     pub(super) fn of(file: Option<&Path>) -> Arc<Self> {
-        static PACES: Mutex<Option<HashMap<PathBuf, Arc<Pace>>>> = Mutex::new(None);
+        static ALL: Mutex<Option<HashMap<PathBuf, Arc<Quotas>>>> = Mutex::new(None);
         let Some(file) = file else { return Arc::default() };
-        let mut paces = PACES.lock().unwrap_or_else(PoisonError::into_inner);
-        let paces = paces.get_or_insert_default();
-        Arc::clone(paces.entry(file.to_owned()).or_insert_with(|| Arc::new(Self::shared(file))))
+        let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = all.get_or_insert_default();
+        Arc::clone(all.entry(file.to_owned()).or_insert_with(|| Arc::new(Self::shared(file))))
     }
 
     /// Opens the shared rates; if the file cannot be used, this process keeps the rates alone.
@@ -127,34 +127,34 @@ mod tests {
     #[test]
     fn a_second_may_be_spent_at_once_and_then_the_rate_is_kept() {
         let folder = tempfile::tempdir().unwrap();
-        let pace = Pace::shared(&folder.path().join("new/pace"));
+        let quotas = Quotas::shared(&folder.path().join("new/quotas"));
         for _ in 0..10 {
-            assert_eq!(pace.take("PutImage", NOW), None);
+            assert_eq!(quotas.take("PutImage", NOW), None);
         }
-        assert_eq!(pace.take("PutImage", NOW), Some(Duration::from_millis(100)));
-        assert_eq!(pace.take("PutImage", NOW), Some(Duration::from_millis(200)));
+        assert_eq!(quotas.take("PutImage", NOW), Some(Duration::from_millis(100)));
+        assert_eq!(quotas.take("PutImage", NOW), Some(Duration::from_millis(200)));
         // Half a second later five of the twelve are made up for.
         let later = NOW + Duration::from_millis(500);
         for _ in 0..3 {
-            assert_eq!(pace.take("PutImage", later), None);
+            assert_eq!(quotas.take("PutImage", later), None);
         }
-        assert_eq!(pace.take("PutImage", later), Some(Duration::from_millis(100)));
-        assert_eq!(pace.take("InitiateLayerUpload", NOW), None);
-        assert_eq!(pace.take("ListTagsForResource", NOW), None);
-        assert_eq!(Pace::default().take("PutImage", NOW), None);
+        assert_eq!(quotas.take("PutImage", later), Some(Duration::from_millis(100)));
+        assert_eq!(quotas.take("InitiateLayerUpload", NOW), None);
+        assert_eq!(quotas.take("ListTagsForResource", NOW), None);
+        assert_eq!(Quotas::default().take("PutImage", NOW), None);
     }
 
     /// Each opens the file for itself, as eight programs do.
     #[test]
     fn eight_programs_together_keep_the_rate() {
         let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("pace");
-        let programs: Vec<Pace> = (0..8).map(|_| Pace::shared(&file)).collect();
+        let file = folder.path().join("quotas");
+        let programs: Vec<Quotas> = (0..8).map(|_| Quotas::shared(&file)).collect();
         let mut waits: Vec<Duration> = std::thread::scope(|scope| {
             let calls: Vec<_> = programs
                 .iter()
-                .map(|pace| {
-                    scope.spawn(|| (0..5).filter_map(|_| pace.take("PutImage", NOW)).collect::<Vec<_>>())
+                .map(|quotas| {
+                    scope.spawn(|| (0..5).filter_map(|_| quotas.take("PutImage", NOW)).collect::<Vec<_>>())
                 })
                 .collect();
             calls.into_iter().flat_map(|calls| calls.join().unwrap()).collect()
@@ -168,9 +168,9 @@ mod tests {
     #[test]
     fn a_clock_that_was_set_back_stops_calls_briefly() {
         let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("pace");
-        assert_eq!(Pace::shared(&file).take("PutImage", NOW * 2), None);
-        let wait = Pace::shared(&file).take("PutImage", NOW).unwrap();
+        let file = folder.path().join("quotas");
+        assert_eq!(Quotas::shared(&file).take("PutImage", NOW * 2), None);
+        let wait = Quotas::shared(&file).take("PutImage", NOW).unwrap();
         assert!(wait <= MAX_WAIT, "{wait:?}");
     }
 }

@@ -22,7 +22,7 @@ const BURST: Duration = Duration::from_secs(1);
 
 /// The rates of one account in one region, an operation each.
 #[derive(Debug, Default)]
-pub(in crate::commands) struct Pacer {
+pub(in crate::commands) struct RateLimiter {
     /// Rates by operation; `None` without limits, on this machine.
     rates: Option<Mutex<HashMap<&'static str, Rate>>>,
 }
@@ -36,14 +36,14 @@ struct Rate {
     changed: Instant,
 }
 
-impl Pacer {
-    /// Creates a pacer for AWS, or one without limits.
-    pub(super) fn new(paced: bool) -> Self {
-        Self { rates: paced.then(Mutex::default) }
+impl RateLimiter {
+    /// Creates a limiter for AWS, or one without limits.
+    pub(super) fn new(is_limiting: bool) -> Self {
+        Self { rates: is_limiting.then(Mutex::default) }
     }
 
     /// Returns whether calls are limited at all.
-    pub(super) fn is_holding(&self) -> bool {
+    pub(super) fn is_limiting(&self) -> bool {
         self.rates.is_some()
     }
 
@@ -88,10 +88,10 @@ mod tests {
     use super::*;
 
     /// Counts the calls made in `time`, if each is made as soon as it may.
-    fn calls(pacer: &Pacer, from: Instant, time: Duration) -> usize {
+    fn calls(limiter: &RateLimiter, from: Instant, time: Duration) -> usize {
         let (mut now, mut count) = (from, 0);
         loop {
-            now += pacer.take("DescribeImages", now).unwrap_or_default();
+            now += limiter.take("DescribeImages", now).unwrap_or_default();
             if now >= from + time {
                 return count;
             }
@@ -101,27 +101,27 @@ mod tests {
 
     #[test]
     fn it_begins_with_five_a_second_and_doubles_every_five_seconds() {
-        let (pacer, now) = (Pacer::new(true), Instant::now());
+        let (limiter, now) = (RateLimiter::new(true), Instant::now());
         // A burst of five, then five a second.
-        assert_eq!(calls(&pacer, now, Duration::from_millis(4900)), 5 + 24);
-        let pacer = Pacer::new(true);
-        let fast = calls(&pacer, now, Duration::from_secs(10));
+        assert_eq!(calls(&limiter, now, Duration::from_millis(4900)), 5 + 24);
+        let limiter = RateLimiter::new(true);
+        let fast = calls(&limiter, now, Duration::from_secs(10));
         assert!((75..=82).contains(&fast), "{fast}");
-        assert_eq!(Pacer::new(false).take("DescribeImages", now), None);
+        assert_eq!(RateLimiter::new(false).take("DescribeImages", now), None);
     }
 
     #[test]
     fn a_throttle_halves_the_rate_and_takes_the_burst() {
-        let (pacer, now) = (Pacer::new(true), Instant::now());
-        assert_eq!(pacer.take("DescribeImages", now), None);
-        pacer.slow_down("DescribeImages", now);
-        assert_eq!(pacer.take("DescribeImages", now), Some(Duration::from_millis(400)));
+        let (limiter, now) = (RateLimiter::new(true), Instant::now());
+        assert_eq!(limiter.take("DescribeImages", now), None);
+        limiter.slow_down("DescribeImages", now);
+        assert_eq!(limiter.take("DescribeImages", now), Some(Duration::from_millis(400)));
         // Other operations are not concerned.
-        assert_eq!(pacer.take("ListTagsForResource", now), None);
+        assert_eq!(limiter.take("ListTagsForResource", now), None);
         for _ in 0..20 {
-            pacer.slow_down("DescribeImages", now);
+            limiter.slow_down("DescribeImages", now);
         }
-        let slowest = pacer.rates.as_ref().unwrap().lock().unwrap()["DescribeImages"].per_second;
+        let slowest = limiter.rates.as_ref().unwrap().lock().unwrap()["DescribeImages"].per_second;
         assert!((slowest - LOWEST_RATE).abs() < f64::EPSILON);
     }
 }

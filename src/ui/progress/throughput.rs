@@ -15,7 +15,7 @@ const SAMPLE: Duration = Duration::from_millis(200);
 const SETTLING: Duration = Duration::from_secs(3);
 
 /// Progress and rate of a transfer.
-pub(super) struct Pace {
+pub(super) struct Throughput {
     bytes: u64,
     moved: u64,
     said: Instant,
@@ -23,7 +23,7 @@ pub(super) struct Pace {
     samples: VecDeque<(Instant, u64)>,
 }
 
-impl Pace {
+impl Throughput {
     pub(super) fn new(bytes: u64, now: Instant) -> Self {
         Self { bytes, moved: 0, said: now, samples: VecDeque::from([(now, 0)]) }
     }
@@ -97,15 +97,15 @@ mod tests {
     const MEBIBYTE: u64 = 1024 * 1024;
 
     /// A transfer of 1000 MiB after so many seconds, in each of which so many MiB moved.
-    fn after(seconds: &[u64]) -> (Pace, Instant) {
+    fn after(seconds: &[u64]) -> (Throughput, Instant) {
         let begun = Instant::now();
-        let (mut pace, mut at, mut position) = (Pace::new(1000 * MEBIBYTE, begun), begun, 0);
+        let (mut throughput, mut at, mut position) = (Throughput::new(1000 * MEBIBYTE, begun), begun, 0);
         for mebibytes in seconds {
             at += Duration::from_secs(1);
-            pace.moved(position, position + mebibytes * MEBIBYTE, at);
+            throughput.moved(position, position + mebibytes * MEBIBYTE, at);
             position += mebibytes * MEBIBYTE;
         }
-        (pace, at)
+        (throughput, at)
     }
 
     #[test]
@@ -120,8 +120,8 @@ mod tests {
             // It jumps.
             (&[1, 1, 1, 1, 30, 30, 30, 30], "124.0 MiB of 1000.0 MiB, 15.5 MiB/s"),
         ] {
-            let (pace, now) = after(seconds);
-            assert_eq!(pace.text(now), text, "{seconds:?}");
+            let (throughput, now) = after(seconds);
+            assert_eq!(throughput.text(now), text, "{seconds:?}");
         }
     }
 
@@ -129,15 +129,18 @@ mod tests {
     fn a_line_now_and_then() {
         let begun = Instant::now();
         let at = |seconds| begun + Duration::from_secs(seconds);
-        let mut pace = Pace::new(1000 * MEBIBYTE, begun);
-        pace.moved(0, 5 * MEBIBYTE, at(9));
-        assert_eq!(pace.line(at(9)), None);
-        pace.moved(5 * MEBIBYTE, 100 * MEBIBYTE, at(10));
-        assert_eq!(pace.line(at(10)).as_deref(), Some("100.0 MiB of 1000.0 MiB, 10.0 MiB/s"));
-        assert_eq!(pace.line(at(19)), None);
+        let mut throughput = Throughput::new(1000 * MEBIBYTE, begun);
+        throughput.moved(0, 5 * MEBIBYTE, at(9));
+        assert_eq!(throughput.line(at(9)), None);
+        throughput.moved(5 * MEBIBYTE, 100 * MEBIBYTE, at(10));
+        assert_eq!(throughput.line(at(10)).as_deref(), Some("100.0 MiB of 1000.0 MiB, 10.0 MiB/s"));
+        assert_eq!(throughput.line(at(19)), None);
         // Part of it was lost.
-        pace.moved(100 * MEBIBYTE, 19 * MEBIBYTE, at(20));
-        assert_eq!(pace.line(at(20)).map(|line| line.starts_with("19.0 MiB of 1000.0 MiB, ")), Some(true));
+        throughput.moved(100 * MEBIBYTE, 19 * MEBIBYTE, at(20));
+        assert_eq!(
+            throughput.line(at(20)).map(|line| line.starts_with("19.0 MiB of 1000.0 MiB, ")),
+            Some(true)
+        );
         assert_eq!((lasting(59), lasting(10_800)), ("59 s".to_owned(), "3 h 0 min".to_owned()));
     }
 }
