@@ -313,6 +313,21 @@ fn behind_the_apis_of_local_is_no_untyped_json() {
     }
 }
 
+/// The APIs of the embedded ECR ask the core, and only the core and the store ask the database.
+#[test]
+fn only_core_and_store_of_local_have_sql() {
+    let files = sources().into_iter().filter(|source| source.module == "local");
+    for source in files {
+        let inside = source.path.strip_prefix(Path::new(SOURCES).join("local")).unwrap();
+        if inside.starts_with("core") || inside.starts_with("store") {
+            continue;
+        }
+        for word in [".execute(", ".prepare(", ".prepare_cached(", ".query_row(", ".query_map("] {
+            assert!(!source.code.contains(word), "{}: {word}", source.path.display());
+        }
+    }
+}
+
 /// Files that import each other in a circle are read as one. They lie in one folder, and are few.
 #[test]
 fn circles_within_local_are_small_and_in_one_folder() {

@@ -96,17 +96,21 @@ impl Policy {
         &self.rules
     }
 
-    /// The document of a policy without white space, its members in the order they came in.
-    pub fn compact(text: &str) -> String {
-        serde_json::from_str::<Value>(text).unwrap_or_default().to_string()
+    /// Like [`parse`](Self::parse), and returns the document too: without white space, its members in the order they
+    /// came in.
+    pub fn parse_compact(text: &str) -> Result<(Self, String), String> {
+        let document = object(text).map_err(|refusal| refusal.message())?;
+        let policy = Self::read(&document).map_err(|refusal| refusal.message())?;
+        Ok((policy, Value::Object(document).to_string()))
     }
 
     /// Like [`parse`](Self::parse), with everything that is wrong and where.
     pub(super) fn examine(text: &str) -> Result<Self, PolicyError> {
-        let Ok(Value::Object(document)) = serde_json::from_str(text) else {
-            return Err(PolicyError::NoObject);
-        };
-        let problems = document::problems(&document);
+        Self::read(&object(text)?)
+    }
+
+    fn read(document: &Map<String, Value>) -> Result<Self, PolicyError> {
+        let problems = document::problems(document);
         if !problems.is_empty() {
             return Err(PolicyError::Schema(problems));
         }
@@ -124,6 +128,10 @@ impl Policy {
         }
         if problems.is_empty() { Ok(Self { rules }) } else { Err(PolicyError::Rules(problems)) }
     }
+}
+
+fn object(text: &str) -> Result<Map<String, Value>, PolicyError> {
+    serde_json::from_str(text).map_err(|_| PolicyError::NoObject)
 }
 
 impl Rule {

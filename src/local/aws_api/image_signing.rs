@@ -10,6 +10,7 @@ use crate::local::aws_api::call::Call;
 use crate::local::aws_api::error::ApiError;
 use crate::local::aws_api::responses::given;
 use crate::local::core::image_id::ImageId;
+use crate::local::core::image_signing::signing_profiles;
 use crate::local::core::repository::Repository;
 use crate::local::core::settings::{Kind, Setting};
 
@@ -57,21 +58,20 @@ pub(in crate::local) fn describe(call: &Call<'_>) -> Result<Value, ApiError> {
         let repository = Repository::of(call, connection)?;
         let id = ImageId::of(&given(call, "imageId"));
         let image = id.must(connection, &repository)?;
-        let mut statement =
-            connection.prepare_cached("SELECT profile FROM signing WHERE image = ?1 ORDER BY profile")?;
-        let statuses = statement.query_map([image.id], |row| {
-            Ok(json!({
-                "signingProfileArn": row.get::<_, String>(0)?,
+        let profiles = signing_profiles(connection, image.id)?.into_iter();
+        let statuses = profiles.map(|profile| {
+            json!({
+                "signingProfileArn": profile,
                 "failureCode": "SIGNER_UNAVAILABLE",
                 "failureReason": REASON,
                 "status": "FAILED",
-            }))
-        })?;
+            })
+        });
         Ok(json!({
             "repositoryName": repository.name,
             "imageId": id.completed(&image),
             "registryId": repository.scope.account,
-            "signingStatuses": statuses.collect::<Result<Vec<_>, _>>()?,
+            "signingStatuses": statuses.collect::<Vec<_>>(),
         }))
     })
 }

@@ -1,12 +1,11 @@
 //! Availability of layers, and their download URLs.
 
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use crate::local::aws_api::call::Call;
 use crate::local::aws_api::error::ApiError;
-use crate::local::core::blobs::layer_size;
-use crate::local::core::image::STATUS;
+use crate::local::core::blobs::{is_layer_used, layer_owner, layer_size};
 use crate::local::core::image_id::DIGEST;
 use crate::local::core::repository::Repository;
 use crate::local::core::upstream::UpstreamItem;
@@ -46,17 +45,7 @@ fn availability(connection: &Connection, repository: &Repository, digest: &str) 
     let Some(size) = layer_size(connection, repository.id, digest)? else {
         return Ok(json!({ "layerDigest": digest, "layerAvailability": "UNAVAILABLE" }));
     };
-    let query = format!(
-        "SELECT image_layer.media_type, {STATUS} AS now FROM image_layer JOIN image ON image.id = image
-         WHERE image_layer.repository = ?1 AND image_layer.digest = ?2 ORDER BY now != 'ACTIVE' LIMIT 1"
-    );
-    let mut statement = connection.prepare_cached(&query)?;
-    let owner = statement
-        .query_row(params![repository.id, digest], |row| {
-            Ok((row.get::<_, Option<String>>(0)?, row.get::<_, String>(1)?))
-        })
-        .optional()?;
-    let (media_type, status) = owner.unwrap_or_default();
+    let (media_type, status) = layer_owner(connection, repository.id, digest)?.unwrap_or_default();
     Ok(json!({
         "layerDigest": digest,
         "layerAvailability": if status == "ARCHIVED" { "ARCHIVED" } else { "AVAILABLE" },
@@ -88,8 +77,7 @@ pub(in crate::local) fn download_url(call: &Call<'_>) -> Result<Value, ApiError>
             let missing = with("LayersNotFoundException", "does not exist ", "");
             return Err(upstream_of(call, connection, missing)?);
         }
-        let query = "SELECT EXISTS (SELECT 1 FROM image_layer WHERE repository = ?1 AND digest = ?2)";
-        let is_used: bool = connection.query_row(query, params![repository.id, digest], |row| row.get(0))?;
+        let is_used = is_layer_used(connection, repository.id, digest)?;
         if !is_used && call.fetch_results.is_none() {
             return Err(with("LayerInaccessibleException", "is not accessible ", ": no image refers to it"));
         }

@@ -1,30 +1,33 @@
 //! ListImages, DescribeImages, and DescribeImageTags of public registries.
 
-use rusqlite::{Connection, params};
+use rusqlite::Connection;
 use serde_json::{Map, Value, json};
 
 use crate::local::aws_api::call::Call;
 use crate::local::aws_api::error::ApiError;
 use crate::local::aws_api::paging::Page;
 use crate::local::aws_api::responses::timestamp;
-use crate::local::core::image::{COLUMNS, Image, STATUS};
+use crate::local::core::image::Image;
 use crate::local::core::image_id::ImageId;
+use crate::local::core::image_list::{
+    ImageFilter, ImageStatus, TaggedImage, image_ids, images, tagged_images,
+};
 use crate::local::core::repository::Repository;
 
-/// The conditions of `filter`, for SQL over the table `image`. A public registry has no filter and no archive.
-fn conditions(call: &Call<'_>) -> String {
-    let exists = "EXISTS (SELECT 1 FROM image_tag AS tag WHERE tag.image = image.id)";
+/// The filter of a request. A public registry has none, and no archive.
+fn filter(call: &Call<'_>) -> ImageFilter {
     let tagged = match call.text_within("filter", "tagStatus") {
-        Some("TAGGED") => format!("AND {exists}"),
-        Some("UNTAGGED") => format!("AND NOT {exists}"),
-        _ => String::new(),
+        Some("TAGGED") => Some(true),
+        Some("UNTAGGED") => Some(false),
+        _ => None,
     };
-    match call.text_within("filter", "imageStatus") {
-        Some("ANY") => tagged,
-        Some("ARCHIVED") => format!("{tagged} AND {STATUS} = 'ARCHIVED'"),
-        Some("ACTIVATING") => format!("{tagged} AND {STATUS} = 'ACTIVATING'"),
-        _ => format!("{tagged} AND {STATUS} = 'ACTIVE'"),
-    }
+    let status = match call.text_within("filter", "imageStatus") {
+        Some("ANY") => None,
+        Some("ARCHIVED") => Some(ImageStatus::Archived),
+        Some("ACTIVATING") => Some(ImageStatus::Activating),
+        _ => Some(ImageStatus::Active),
+    };
+    ImageFilter { tagged, status }
 }
 
 /// ListImages: one entry for each tag, and one for each image without any.
@@ -33,20 +36,10 @@ pub(in crate::local) fn list(call: &Call<'_>) -> Result<Value, ApiError> {
     let (image, tag) = key(&page);
     call.read(|connection| {
         let repository = Repository::of(call, connection)?;
-        let query = format!(
-            "SELECT image.id, image.digest, tag.name FROM image LEFT JOIN image_tag AS tag ON tag.image = image.id
-             WHERE image.repository = ?1 AND image.id >= ?2
-                   AND (image.id > ?2 OR coalesce(tag.name, '') > ?3) {}
-             ORDER BY image.id, tag.name LIMIT ?4",
-            conditions(call)
-        );
-        let mut statement = connection.prepare_cached(&query)?;
-        let rows = statement.query_map(params![repository.id, image, tag, page.fetch()], |row| {
-            let (image, digest, tag): (i64, String, Option<String>) = (row.get(0)?, row.get(1)?, row.get(2)?);
-            let key = json!([image, tag.as_deref().unwrap_or_default()]);
-            Ok((key, ImageId { digest: Some(digest), tag }.value()))
-        })?;
-        Ok(page.answer("imageIds", rows.collect::<Result<_, _>>()?))
+        let ids = image_ids(connection, &repository, filter(call), (image, &tag), page.fetch())?.into_iter();
+        let entries =
+            ids.map(|(image, id)| (json!([image, id.tag.as_deref().unwrap_or_default()]), id.value()));
+        Ok(page.answer("imageIds", entries.collect()))
     })
 }
 
@@ -61,15 +54,8 @@ pub(in crate::local) fn describe(call: &Call<'_>) -> Result<Value, ApiError> {
             let details = images.iter().map(|image| detail(connection, &repository, image));
             return Ok(json!({ "imageDetails": details.collect::<Result<Vec<_>, _>>()? }));
         }
-        let query = format!(
-            "SELECT {COLUMNS} FROM image WHERE repository = ?1 AND id > ?2 {} ORDER BY id LIMIT ?3",
-            conditions(call)
-        );
-        let mut statement = connection.prepare_cached(&query)?;
-        let images = statement.query_map(params![repository.id, after, page.fetch()], Image::from_row)?;
         let mut entries = Vec::new();
-        for image in images {
-            let image = image?;
+        for image in images(connection, &repository, filter(call), after, page.fetch())? {
             entries.push((json!([image.id, ""]), detail(connection, &repository, &image)?));
         }
         Ok(page.answer("imageDetails", entries))
@@ -122,17 +108,9 @@ pub(in crate::local) fn describe_tags(call: &Call<'_>) -> Result<Value, ApiError
     let after = page.after.as_ref().and_then(Value::as_str).unwrap_or_default();
     call.read(|connection| {
         let repository = Repository::of(call, connection)?;
-        let query = format!(
-            "SELECT {COLUMNS}, tag.name, tag.tagged_at FROM image_tag AS tag JOIN image ON image.id = tag.image
-             WHERE tag.repository = ?1 AND tag.name > ?2 ORDER BY tag.name LIMIT ?3"
-        );
-        let mut statement = connection.prepare_cached(&query)?;
-        let rows = statement.query_map(params![repository.id, after, page.fetch()], |row| {
-            Ok((Image::from_row(row)?, row.get::<_, String>(11)?, row.get::<_, i64>(12)?))
-        })?;
         let mut entries = Vec::new();
-        for row in rows {
-            let (image, tag, tagged_at) = row?;
+        for tagged in tagged_images(connection, &repository, after, page.fetch())? {
+            let TaggedImage { image, tag, tagged_at } = tagged;
             let image = detail(connection, &repository, &image)?;
             let entry = json!({ "imageTag": tag, "createdAt": timestamp(tagged_at), "imageDetail": image });
             entries.push((json!(tag), entry));

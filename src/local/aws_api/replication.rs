@@ -9,7 +9,7 @@ use crate::local::aws_api::error::ApiError;
 use crate::local::aws_api::responses::{configuration, given, invalid};
 use crate::local::core::image_id::ImageId;
 use crate::local::core::registry_id::Scope;
-use crate::local::core::replication::ReplicationConfiguration;
+use crate::local::core::replication::{ReplicatedCopy, ReplicationConfiguration, replicated};
 use crate::local::core::repository::Repository;
 use crate::local::core::settings::{Kind, Setting};
 
@@ -71,26 +71,19 @@ pub(in crate::local) fn status(call: &Call<'_>) -> Result<Value, ApiError> {
         let repository = Repository::of(call, connection)?;
         let id = ImageId::of(&given(call, "imageId"));
         let image = id.must(connection, &repository)?;
-        let mut statement = connection.prepare_cached(
-            "SELECT region, account, failure FROM replication WHERE image = ?1 ORDER BY region, account",
-        )?;
-        let statuses = statement.query_map([image.id], |row| {
-            let failure: Option<String> = row.get(2)?;
+        let copies = replicated(connection, image.id)?.into_iter();
+        let statuses = copies.map(|ReplicatedCopy { account, region, failure }| {
             let status = if failure.is_some() { "FAILED" } else { "COMPLETE" };
-            let mut entry = json!({
-                "region": row.get::<_, String>(0)?,
-                "registryId": row.get::<_, String>(1)?,
-                "status": status,
-            });
+            let mut entry = json!({ "region": region, "registryId": account, "status": status });
             if let Some(failure) = failure {
                 entry["failureCode"] = json!(failure);
             }
-            Ok(entry)
-        })?;
+            entry
+        });
         Ok(json!({
             "repositoryName": repository.name,
             "imageId": id.completed(&image),
-            "replicationStatuses": statuses.collect::<Result<Vec<_>, _>>()?,
+            "replicationStatuses": statuses.collect::<Vec<_>>(),
         }))
     })
 }

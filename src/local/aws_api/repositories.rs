@@ -1,6 +1,5 @@
 //! Repositories: made, described, configured, deleted.
 
-use rusqlite::params;
 use serde_json::{Map, Value, json};
 
 use crate::local::aws_api::call::Call;
@@ -8,7 +7,7 @@ use crate::local::aws_api::error::ApiError;
 use crate::local::aws_api::paging::Page;
 use crate::local::aws_api::{resource_tags, tag_mutability};
 use crate::local::core::create_repository::{NewRepository, encryption, insert};
-use crate::local::core::repository::{CatalogData, Repository, to_json};
+use crate::local::core::repository::{CatalogData, Repository};
 
 /// CreateRepository
 pub(in crate::local) fn create(call: &Call<'_>) -> Result<Value, ApiError> {
@@ -64,19 +63,14 @@ pub(in crate::local) fn describe(call: &Call<'_>) -> Result<Value, ApiError> {
 pub(in crate::local) fn delete(call: &Call<'_>) -> Result<Value, ApiError> {
     let uploads = call.free(|transaction| {
         let repository = Repository::of(call, transaction)?;
-        let query = "SELECT EXISTS (SELECT 1 FROM image WHERE repository = ?1)";
-        let holds_images: bool = transaction.query_row(query, [repository.id], |row| row.get(0))?;
-        if holds_images && !call.flag("force") {
+        if repository.has_images(transaction)? && !call.flag("force") {
             let text = format!(
                 "The repository with name '{}' in registry with id '{}' cannot be deleted because it still contains images",
                 repository.name, repository.scope.account
             );
             return Err(ApiError::new("RepositoryNotEmptyException", text));
         }
-        let mut statement = transaction.prepare("SELECT id FROM upload WHERE repository = ?1")?;
-        let uploads = statement.query_map([repository.id], |row| row.get(0))?;
-        let uploads = uploads.collect::<Result<Vec<String>, _>>()?;
-        transaction.execute("DELETE FROM repository WHERE id = ?1", [repository.id])?;
+        let uploads = repository.delete(transaction)?;
         Ok((uploads, json!({ "repository": repository.describe(call) })))
     });
     let (uploads, answer) = uploads?;
@@ -91,10 +85,7 @@ pub(in crate::local) fn put_mutability(call: &Call<'_>) -> Result<Value, ApiErro
     let (mutability, exclusions) = tag_mutability::requested(call)?;
     call.write(|transaction| {
         let repository = Repository::of(call, transaction)?;
-        transaction.execute(
-            "UPDATE repository SET mutability = ?2, exclusions = ?3 WHERE id = ?1",
-            params![repository.id, mutability, to_json(&exclusions)],
-        )?;
+        repository.set_mutability(transaction, &mutability, &exclusions)?;
         let described = Repository::of(call, transaction)?.describe(call);
         Ok(described)
     })
@@ -105,10 +96,7 @@ pub(in crate::local) fn put_scanning(call: &Call<'_>) -> Result<Value, ApiError>
     let scan_on_push = call.structure("imageScanningConfiguration").is_some_and(scans);
     call.write(|transaction| {
         let repository = Repository::of(call, transaction)?;
-        transaction.execute(
-            "UPDATE repository SET scan_on_push = ?2 WHERE id = ?1",
-            params![repository.id, scan_on_push],
-        )?;
+        repository.set_scan_on_push(transaction, scan_on_push)?;
         let described = Repository::of(call, transaction)?.describe(call);
         Ok(described)
     })
@@ -134,8 +122,7 @@ pub(in crate::local) fn put_catalog(call: &Call<'_>) -> Result<Value, ApiError> 
     let catalog: CatalogData = call.typed("catalogData")?.unwrap_or_default();
     call.write(|transaction| {
         let repository = Repository::of(call, transaction)?;
-        let change = "UPDATE repository SET catalog = ?2 WHERE id = ?1";
-        transaction.execute(change, params![repository.id, to_json(&catalog)])?;
+        repository.set_catalog(transaction, &catalog)?;
         Ok(json!({ "catalogData": catalog }))
     })
 }

@@ -1,13 +1,13 @@
 //! Tags on resources: names and values that the owner hangs on a repository.
 
-use rusqlite::{Connection, params};
+use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use crate::local::aws_api::call::Call;
 use crate::local::aws_api::error::ApiError;
 use crate::local::core::registry_id::Scope;
 use crate::local::core::repository::{Repository, is_account};
-use crate::local::core::resource_tags::{checked, store, tags_of};
+use crate::local::core::resource_tags::{checked, remove, store, tags_of};
 
 /// The tags that a request brings.
 pub(in crate::local) fn requested(call: &Call<'_>) -> Result<Vec<(String, String)>, ApiError> {
@@ -44,10 +44,7 @@ pub(in crate::local) fn tag(call: &Call<'_>) -> Result<Value, ApiError> {
 pub(in crate::local) fn untag(call: &Call<'_>) -> Result<Value, ApiError> {
     call.write(|transaction| {
         let repository = resource(call, transaction)?;
-        for key in call.texts("tagKeys") {
-            let change = "DELETE FROM resource_tag WHERE repository = ?1 AND key = ?2";
-            transaction.execute(change, params![repository.id, key])?;
-        }
+        remove(transaction, &repository, &call.texts("tagKeys"))?;
         Ok(json!({}))
     })
 }

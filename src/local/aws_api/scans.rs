@@ -1,7 +1,7 @@
 //! Scans of images. Nothing is looked for: what a scan finds is what a user gave for the image, and an image for
 //! which nothing was given is one that cannot be scanned, never a clean one.
 
-use rusqlite::{Connection, params};
+use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use crate::local::aws_api::call::Call;
@@ -9,12 +9,11 @@ use crate::local::aws_api::error::ApiError;
 use crate::local::aws_api::findings;
 use crate::local::aws_api::paging::Page;
 use crate::local::aws_api::responses::{about, given, invalid, timestamp};
-use crate::local::core::image::Image;
 use crate::local::core::image_id::ImageId;
 use crate::local::core::registry_id::RepositoryRef;
 use crate::local::core::repository::Repository;
 use crate::local::core::scanning::ScanningConfiguration;
-use crate::local::core::scans::{Scan, begin, is_index};
+use crate::local::core::scans::{Scan, begin, is_index, store_findings};
 use crate::model;
 
 /// Duration of a scan, in milliseconds.
@@ -186,37 +185,6 @@ pub(in crate::local) fn set_outcome(
     }
     let findings = findings.to_string();
     let is_enhanced = ScanningConfiguration::of(connection, &repository.scope)?.is_enhanced();
-    for (id, is_index) in with_listed(connection, &image)? {
-        connection.execute(
-            "INSERT INTO scan (image, findings) VALUES (?1, ?2)
-             ON CONFLICT DO UPDATE SET findings = excluded.findings",
-            params![id, findings],
-        )?;
-        if is_enhanced && !is_index {
-            begin(connection, id, now)?;
-        } else {
-            let change = "UPDATE scan SET started_at = ?2 WHERE image = ?1 AND started_at IS NOT NULL";
-            connection.execute(change, params![id, now])?;
-        }
-    }
+    store_findings(connection, &image, &findings, is_enhanced, now)?;
     Ok(image.digest)
-}
-
-/// The identifiers of an image and of all that it lists, directly or through further indexes, and which are indexes.
-fn with_listed(connection: &Connection, image: &Image) -> Result<Vec<(i64, bool)>, ApiError> {
-    let query = "WITH RECURSIVE listed (id) AS (
-                     VALUES (?1)
-                     UNION
-                     SELECT child.id FROM listed
-                     JOIN image_child ON image_child.image = listed.id
-                     JOIN image AS child ON child.repository = image_child.repository AND child.digest = image_child.digest
-                 )
-                 SELECT id FROM listed";
-    let mut statement = connection.prepare_cached(query)?;
-    let ids = statement.query_map([image.id], |row| row.get(0))?.collect::<Result<Vec<i64>, _>>()?;
-    let mut all = Vec::new();
-    for id in ids {
-        all.extend(Image::of_id(connection, id)?.map(|image| (id, is_index(&image))));
-    }
-    Ok(all)
 }

@@ -1,12 +1,12 @@
 //! UpdateImageStorageClass: into the archive and back.
 
-use rusqlite::{Connection, params};
+use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use crate::local::aws_api::call::Call;
 use crate::local::aws_api::error::ApiError;
 use crate::local::aws_api::responses::{about, given};
-use crate::local::core::image::{COLUMNS, Image, lists_with};
+use crate::local::core::image::{Image, lists_with, set_archived};
 use crate::local::core::image_id::ImageId;
 use crate::local::core::repository::Repository;
 
@@ -19,17 +19,12 @@ pub(in crate::local) fn update(call: &Call<'_>) -> Result<Value, ApiError> {
         let id = ImageId::of(&given(call, "imageId"));
         let image = id.must(transaction, &repository)?;
         check(transaction, &repository, &id, &image, archives)?;
-        let change = if archives {
-            "UPDATE image SET status = 'ARCHIVED', archived_at = ?2 WHERE id = ?1"
-        } else {
-            "UPDATE image SET status = 'ACTIVATING', activated_at = ?2 WHERE id = ?1"
-        };
         let at = if archives { call.now } else { call.now + call.local.restore_time };
         let mut waiting = vec![image.clone()];
         let mut known = vec![image.id];
         while let Some(each) = waiting.pop() {
-            transaction.execute(change, params![each.id, at])?;
-            for referrer in referrers(transaction, &repository, &each.digest)? {
+            set_archived(transaction, each.id, archives, at)?;
+            for referrer in Image::of_subject(transaction, repository.id, &each.digest)? {
                 if !known.contains(&referrer.id) {
                     known.push(referrer.id);
                     waiting.push(referrer);
@@ -80,13 +75,4 @@ fn check(
         }
     }
     Ok(())
-}
-
-/// The images that refer to a digest.
-fn referrers(connection: &Connection, repository: &Repository, digest: &str) -> Result<Vec<Image>, ApiError> {
-    let columns = COLUMNS;
-    let query = format!("SELECT {columns} FROM image WHERE repository = ?1 AND subject = ?2 ORDER BY id");
-    let mut statement = connection.prepare_cached(&query)?;
-    let rows = statement.query_map(params![repository.id, digest], Image::from_row)?;
-    Ok(rows.collect::<Result<_, _>>()?)
 }

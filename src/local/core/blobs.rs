@@ -4,6 +4,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::image::Digest;
 use crate::local::core::error::Error;
+use crate::local::core::image::STATUS;
 use crate::local::core::registry_id::{RepositoryRef, Scope};
 use crate::local::core::request::{IfMissing, Request};
 
@@ -45,6 +46,32 @@ pub(in crate::local) fn layer_size(
     let query = "SELECT blob.size FROM layer JOIN blob USING (digest) WHERE repository = ?1 AND digest = ?2";
     let mut statement = connection.prepare_cached(query)?;
     Ok(statement.query_row(params![repository, digest], |row| row.get(0)).optional()?)
+}
+
+/// Returns whether an image lists a layer of a repository, named by its row.
+pub(in crate::local) fn is_layer_used(
+    connection: &Connection,
+    repository: i64,
+    digest: &str,
+) -> Result<bool, Error> {
+    let query = "SELECT EXISTS (SELECT 1 FROM image_layer WHERE repository = ?1 AND digest = ?2)";
+    Ok(connection.query_row(query, params![repository, digest], |row| row.get(0))?)
+}
+
+/// Returns the media type that an image gives to a layer, and the status of this image: of an active one where there
+/// is one. `None` where no image lists the layer.
+pub(in crate::local) fn layer_owner(
+    connection: &Connection,
+    repository: i64,
+    digest: &str,
+) -> Result<Option<(Option<String>, String)>, Error> {
+    let query = format!(
+        "SELECT image_layer.media_type, {STATUS} AS now FROM image_layer JOIN image ON image.id = image
+         WHERE image_layer.repository = ?1 AND image_layer.digest = ?2 ORDER BY now != 'ACTIVE' LIMIT 1"
+    );
+    let mut statement = connection.prepare_cached(&query)?;
+    let owner = statement.query_row(params![repository, digest], |row| Ok((row.get(0)?, row.get(1)?)));
+    Ok(owner.optional()?)
 }
 
 impl Request<'_> {

@@ -73,6 +73,29 @@ impl Image {
         Ok(statement.query_row(params![repository, digest], Self::from_row).optional()?)
     }
 
+    /// The images that refer to a digest, the oldest first.
+    pub(in crate::local) fn of_subject(
+        connection: &Connection,
+        repository: i64,
+        digest: &str,
+    ) -> Result<Vec<Self>, Error> {
+        let query = format!("SELECT {COLUMNS} FROM image WHERE repository = ?1 AND subject = ?2 ORDER BY id");
+        let mut statement = connection.prepare_cached(&query)?;
+        let images = statement.query_map(params![repository, digest], Self::from_row)?;
+        Ok(images.collect::<Result<_, _>>()?)
+    }
+
+    /// All images of a repository, the oldest first.
+    pub(in crate::local) fn of_repository(
+        connection: &Connection,
+        repository: i64,
+    ) -> Result<Vec<Self>, Error> {
+        let query = format!("SELECT {COLUMNS} FROM image WHERE repository = ?1 ORDER BY id");
+        let mut statement = connection.prepare(&query)?;
+        let images = statement.query_map([repository], Self::from_row)?;
+        Ok(images.collect::<Result<_, _>>()?)
+    }
+
     /// The tags that point at this image, in alphabetical order.
     pub(in crate::local) fn tags(&self, connection: &Connection) -> Result<Vec<String>, Error> {
         let query = "SELECT name FROM image_tag WHERE image = ?1 ORDER BY name";
@@ -105,6 +128,47 @@ pub(in crate::local) fn lists_with(
     )?;
     let lists = statement.query_map(params![repository.id, image.digest], |row| row.get(0))?;
     Ok(lists.collect::<Result<_, _>>()?)
+}
+
+/// Moves an image into the archive at a time, or begins to restore it until then.
+pub(in crate::local) fn set_archived(
+    connection: &Connection,
+    image: i64,
+    archives: bool,
+    at: i64,
+) -> Result<(), Error> {
+    let change = if archives {
+        "UPDATE image SET status = 'ARCHIVED', archived_at = ?2 WHERE id = ?1"
+    } else {
+        "UPDATE image SET status = 'ACTIVATING', activated_at = ?2 WHERE id = ?1"
+    };
+    connection.execute(change, params![image, at])?;
+    Ok(())
+}
+
+/// Returns the names of a repository's tags after one, in the order of their bytes.
+pub(in crate::local) fn tag_names(
+    connection: &Connection,
+    repository: &Repository,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<String>, Error> {
+    let query = "SELECT name FROM image_tag WHERE repository = ?1 AND name > ?2 ORDER BY name LIMIT ?3";
+    let mut statement = connection.prepare_cached(query)?;
+    let names = statement.query_map(params![repository.id, after, limit], |row| row.get(0))?;
+    Ok(names.collect::<Result<_, _>>()?)
+}
+
+/// Sets the time of a tag's last look-up upstream, if the tag is there.
+pub(in crate::local) fn touch_tag(
+    connection: &Connection,
+    repository: &Repository,
+    tag: &str,
+    now: i64,
+) -> Result<(), Error> {
+    let change = "UPDATE image_tag SET tagged_at = ?3 WHERE repository = ?1 AND name = ?2";
+    connection.execute(change, params![repository.id, tag, now])?;
+    Ok(())
 }
 
 pub(in crate::local) fn put_tag(

@@ -21,7 +21,7 @@ struct SigningRule {
     repository_filters: Option<Vec<RepositoryFilter>>,
 }
 
-/// Notes under which rules an image was pushed.
+/// Records under which rules an image was pushed.
 pub(in crate::local) fn on_push(
     connection: &Connection,
     repository: &Repository,
@@ -36,4 +36,12 @@ pub(in crate::local) fn on_push(
         }
     }
     Ok(())
+}
+
+/// Returns the signing profiles of the rules under which an image was pushed.
+pub(in crate::local) fn signing_profiles(connection: &Connection, image: i64) -> Result<Vec<String>, Error> {
+    let query = "SELECT profile FROM signing WHERE image = ?1 ORDER BY profile";
+    let mut statement = connection.prepare_cached(query)?;
+    let profiles = statement.query_map([image], |row| row.get(0))?;
+    Ok(profiles.collect::<Result<_, _>>()?)
 }

@@ -14,8 +14,8 @@ pub(in crate::local) fn checked(text: &str) -> Result<(String, Policy), Error> {
     let refused = |told: String| {
         Error::parameter("LifecyclePolicyText", &format!("Lifecycle policy validation failure: {told}"))
     };
-    let policy = Policy::parse(text).map_err(refused)?;
-    Ok((Policy::compact(text), policy))
+    let (policy, compact) = Policy::parse_compact(text).map_err(refused)?;
+    Ok((compact, policy))
 }
 
 /// Gives a repository its policy.

@@ -3,6 +3,7 @@
 
 pub(in crate::local) mod account_settings;
 pub(in crate::local) mod authorization;
+pub(in crate::local) mod backfill;
 pub(in crate::local) mod blobs;
 pub(in crate::local) mod caller;
 pub(in crate::local) mod create_repository;
@@ -13,9 +14,11 @@ pub(in crate::local) mod export;
 pub(in crate::local) mod gc;
 pub(in crate::local) mod image;
 pub(in crate::local) mod image_id;
+pub(in crate::local) mod image_list;
 pub(in crate::local) mod image_signing;
 pub(in crate::local) mod lifecycle;
 pub(in crate::local) mod lifecycle_policy;
+pub(in crate::local) mod lifecycle_preview;
 pub(in crate::local) mod limits;
 pub(in crate::local) mod local;
 pub(in crate::local) mod manifest;

@@ -259,3 +259,23 @@ pub(in crate::local) fn on_delete(
     }
     Ok(())
 }
+
+/// The copy of an image in another registry, or why there is none.
+pub(in crate::local) struct ReplicatedCopy {
+    pub(in crate::local) account: String,
+    pub(in crate::local) region: String,
+    pub(in crate::local) failure: Option<String>,
+}
+
+/// Returns the registries to which an image was replicated.
+pub(in crate::local) fn replicated(
+    connection: &Connection,
+    image: i64,
+) -> Result<Vec<ReplicatedCopy>, Error> {
+    let query = "SELECT account, region, failure FROM replication WHERE image = ?1 ORDER BY region, account";
+    let mut statement = connection.prepare_cached(query)?;
+    let copies = statement.query_map([image], |row| {
+        Ok(ReplicatedCopy { account: row.get(0)?, region: row.get(1)?, failure: row.get(2)? })
+    })?;
+    Ok(copies.collect::<Result<_, _>>()?)
+}

@@ -104,6 +104,21 @@ impl Repository {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
+    /// Lists the names of a registry's private repositories, those after `after`.
+    pub(in crate::local) fn names(
+        connection: &Connection,
+        scope: &Scope,
+        after: &str,
+        limit: i64,
+    ) -> Result<Vec<String>, Error> {
+        let query = "SELECT name FROM repository
+                     WHERE service = 'ecr' AND account = ?1 AND region = ?2 AND name > ?3 ORDER BY name LIMIT ?4";
+        let mut statement = connection.prepare_cached(query)?;
+        let names =
+            statement.query_map(params![scope.account, scope.region, after, limit], |row| row.get(0))?;
+        Ok(names.collect::<Result<_, _>>()?)
+    }
+
     fn from_row(scope: &Scope, row: &Row<'_>) -> rusqlite::Result<Self> {
         let catalog: Option<String> = row.get(7)?;
         Ok(Self {
@@ -123,6 +138,73 @@ impl Repository {
     pub(in crate::local) fn place(&self) -> String {
         format!("repository with name '{}' in the registry with id '{}'", self.name, self.scope.account)
     }
+}
+
+impl Repository {
+    /// Returns whether the repository has any image.
+    pub(in crate::local) fn has_images(&self, connection: &Connection) -> Result<bool, Error> {
+        let query = "SELECT EXISTS (SELECT 1 FROM image WHERE repository = ?1)";
+        Ok(connection.query_row(query, [self.id], |row| row.get(0))?)
+    }
+
+    /// Deletes the repository with all that it has, and returns the identifiers of its unfinished uploads.
+    pub(in crate::local) fn delete(&self, connection: &Connection) -> Result<Vec<String>, Error> {
+        let mut statement = connection.prepare("SELECT id FROM upload WHERE repository = ?1")?;
+        let uploads = statement.query_map([self.id], |row| row.get(0))?;
+        let uploads = uploads.collect::<Result<Vec<String>, _>>()?;
+        connection.execute("DELETE FROM repository WHERE id = ?1", [self.id])?;
+        Ok(uploads)
+    }
+
+    pub(in crate::local) fn set_mutability(
+        &self,
+        connection: &Connection,
+        mutability: &str,
+        exclusions: &[ExclusionFilter],
+    ) -> Result<(), Error> {
+        let change = "UPDATE repository SET mutability = ?2, exclusions = ?3 WHERE id = ?1";
+        connection.execute(change, params![self.id, mutability, to_json(&exclusions)])?;
+        Ok(())
+    }
+
+    pub(in crate::local) fn set_scan_on_push(
+        &self,
+        connection: &Connection,
+        scans: bool,
+    ) -> Result<(), Error> {
+        let change = "UPDATE repository SET scan_on_push = ?2 WHERE id = ?1";
+        connection.execute(change, params![self.id, scans])?;
+        Ok(())
+    }
+
+    pub(in crate::local) fn set_catalog(
+        &self,
+        connection: &Connection,
+        catalog: &CatalogData,
+    ) -> Result<(), Error> {
+        let change = "UPDATE repository SET catalog = ?2 WHERE id = ?1";
+        connection.execute(change, params![self.id, to_json(catalog)])?;
+        Ok(())
+    }
+}
+
+/// Returns the registries (account and region) that have a private repository of this name, two at most.
+pub(in crate::local) fn registries_with(
+    connection: &Connection,
+    name: &str,
+) -> Result<Vec<(String, String)>, Error> {
+    let query = "SELECT account, region FROM repository WHERE service = 'ecr' AND name = ?1 LIMIT 2";
+    let mut statement = connection.prepare_cached(query)?;
+    let found = statement.query_map([name], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(found.collect::<Result<_, _>>()?)
+}
+
+/// Returns the accounts that have public repositories.
+pub(in crate::local) fn public_accounts(connection: &Connection) -> Result<Vec<String>, Error> {
+    let query = "SELECT DISTINCT account FROM repository WHERE service = 'ecr-public'";
+    let mut statement = connection.prepare_cached(query)?;
+    let accounts = statement.query_map([], |row| row.get(0))?;
+    Ok(accounts.collect::<Result<_, _>>()?)
 }
 
 /// Reads a column that holds JSON.

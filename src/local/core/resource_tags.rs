@@ -70,3 +70,16 @@ pub(in crate::local) fn tags_of(
     let tags = statement.query_map([repository.id], |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(tags.collect::<Result<_, _>>()?)
 }
+
+/// Removes the tags of these keys from a repository.
+pub(in crate::local) fn remove(
+    connection: &Connection,
+    repository: &Repository,
+    keys: &[&str],
+) -> Result<(), Error> {
+    for key in keys {
+        let change = "DELETE FROM resource_tag WHERE repository = ?1 AND key = ?2";
+        connection.execute(change, params![repository.id, key])?;
+    }
+    Ok(())
+}

@@ -14,7 +14,7 @@ use crate::local::store::time;
 /// Time limit for a server on this machine to answer before it counts as dead.
 const TIMEOUT: Duration = Duration::from_millis(500);
 
-/// A server's note about itself, `server.json`.
+/// What a server says about itself, in the file `server.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServerInfo {
     /// `HOST:PORT`.
@@ -50,28 +50,28 @@ impl ServerInfo {
 
     /// The server that runs on a folder, if one does.
     pub fn find(folder: &Path) -> Option<Self> {
-        let presence = Self::read(folder)?;
-        let answered = presence.ask().ok()?;
-        answered.contains(&presence.instance).then_some(presence)
+        let server = Self::read(folder)?;
+        let answered = server.ask().ok()?;
+        answered.contains(&server.instance).then_some(server)
     }
 
-    /// Leaves the note, whole or not at all.
+    /// Writes the file, whole or not at all.
     pub(in crate::local) fn announce(&self, folder: &Path) -> io::Result<()> {
         let mut file = tempfile::NamedTempFile::new_in(folder)?;
         file.write_all(&serde_json::to_vec(self)?)?;
-        file.persist(note(folder)).map(drop).map_err(|error| error.error)
+        file.persist(file_of(folder)).map(drop).map_err(|error| error.error)
     }
 
-    /// Takes the note away, unless another server has left its own meanwhile.
+    /// Removes the file, unless another server has written its own meanwhile.
     pub(in crate::local) fn withdraw(&self, folder: &Path) {
         if Self::read(folder).as_ref() == Some(self) {
-            // A record left behind is harmless: it is not trusted once this server is gone.
-            let _ = fs::remove_file(note(folder));
+            // A file left behind is harmless: it is not trusted once this server is gone.
+            let _ = fs::remove_file(file_of(folder));
         }
     }
 
     fn read(folder: &Path) -> Option<Self> {
-        serde_json::from_slice(&fs::read(note(folder)).ok()?).ok()
+        serde_json::from_slice(&fs::read(file_of(folder)).ok()?).ok()
     }
 
     fn ask(&self) -> io::Result<String> {
@@ -87,6 +87,6 @@ impl ServerInfo {
     }
 }
 
-fn note(folder: &Path) -> PathBuf {
+fn file_of(folder: &Path) -> PathBuf {
     folder.join("server.json")
 }

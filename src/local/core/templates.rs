@@ -1,5 +1,7 @@
 //! Repository creation templates: settings of repositories that the service creates.
 
+use std::cmp::Reverse;
+
 use rusqlite::Connection;
 use serde::Deserialize;
 
@@ -69,24 +71,24 @@ pub(in crate::local) fn template_for(
     name: &str,
     occasion: &str,
 ) -> Result<Option<Template>, Error> {
-    let settings = Setting::list(connection, scope, Kind::Template, "", MAX_TEMPLATES)?;
-    let mut longest: Option<(usize, Template)> = None;
+    let mut settings = Setting::list(connection, scope, Kind::Template, "", MAX_TEMPLATES)?;
+    settings.retain(|setting| is_for(&setting.name, name));
+    settings.sort_by_key(|setting| Reverse(if setting.name == ROOT { 0 } else { setting.name.len() }));
     for setting in settings {
-        let prefix = setting.name.trim_end_matches('/');
-        let is_below = name.strip_prefix(prefix).is_some_and(|rest| rest.starts_with('/'));
-        let length = if setting.name == ROOT { 0 } else { setting.name.len() };
-        let is_longer = longest.as_ref().is_none_or(|(other, _)| length >= *other);
-        if !is_longer || !(setting.name == ROOT || is_below) {
-            continue;
-        }
         // One that cannot be read is no reason to make a repository after another one.
         let unreadable = || Error::storage(format!("creation template {} cannot be read", setting.name));
         let template: Template = setting.value().ok_or_else(unreadable)?;
         if template.applied_for.iter().any(|each| each == occasion) {
-            longest = Some((length, template));
+            return Ok(Some(template));
         }
     }
-    Ok(longest.map(|(_, template)| template))
+    Ok(None)
+}
+
+/// Returns whether a template's prefix is that of a repository's name.
+fn is_for(prefix: &str, name: &str) -> bool {
+    let rest = name.strip_prefix(prefix.trim_end_matches('/'));
+    prefix == ROOT || rest.is_some_and(|rest| rest.starts_with('/'))
 }
 
 /// The one registry that makes a repository of this name when something is pushed to it; `None` where none does, or

@@ -2,6 +2,8 @@
 
 use std::fs::File;
 
+use rusqlite::Connection;
+
 use crate::image::{Algorithm, Digest};
 use crate::local::core::error::Error;
 use crate::local::core::local::Local;
@@ -50,6 +52,12 @@ pub(in crate::local) fn cancel_upload(
     })?;
     local.forget_upload(&upload.id);
     Ok(true)
+}
+
+/// Ends all sessions, for tests of clients.
+pub(in crate::local) fn expire_all(connection: &Connection) -> Result<(), Error> {
+    connection.execute("DELETE FROM upload", [])?;
+    Ok(())
 }
 
 /// A session whose file this request alone has.

@@ -73,7 +73,8 @@ impl Upstreams {
         locked(&self.referrer_lookups).get(&key(need, &need.wanted[0])).is_some_and(|at| is_recent(*at))
     }
 
-    pub(in crate::local) fn note(&self, key: String) {
+    /// Records that the referrers of this fetch were looked up now.
+    pub(in crate::local) fn record_referrer_lookup(&self, key: String) {
         let mut referrer_lookups = locked(&self.referrer_lookups);
         if referrer_lookups.len() >= MAX_REFERRER_LOOKUPS {
             referrer_lookups.clear();

@@ -1,8 +1,8 @@
 //! Tags of a repository and repositories of a registry, in pages.
 
-use rusqlite::params;
-
+use crate::local::core::image::tag_names;
 use crate::local::core::registry_id::{RepositoryRef, Scope};
+use crate::local::core::repository::Repository;
 use crate::local::distribution::error::OciError;
 use crate::local::distribution::registry::Registry;
 
@@ -31,27 +31,19 @@ impl Registry<'_> {
     /// The tags of a repository, in the order of their bytes.
     pub(in crate::local) fn tags(&self, repository: &RepositoryRef, page: &Page) -> Result<List, OciError> {
         self.authorize(repository, "ListImages")?;
-        let query = "SELECT name FROM image_tag WHERE repository = ?1 AND name > ?2 ORDER BY name LIMIT ?3";
         Ok(self.local.read(|connection| {
-            let repository = repository.find(connection)?.id;
-            let mut statement = connection.prepare_cached(query)?;
-            let names =
-                statement.query_map(params![repository, page.last, page.limit() + 1], |row| row.get(0))?;
-            Ok(page.cut(names.collect::<Result<_, _>>()?))
+            let repository = repository.find(connection)?;
+            Ok(page.cut(tag_names(connection, &repository, &page.last, page.limit() + 1)?))
         })?)
     }
 
     /// The names of the registry's private repositories.
     pub(in crate::local) fn catalog(&self, page: &Page) -> Result<List, OciError> {
         let (account, region) = (self.who.account.clone(), self.who.region.clone());
-        self.authorize_action(&Scope { service: "ecr", account, region }, None, "DescribeRepositories")?;
-        let query = "SELECT name FROM repository
-                     WHERE service = 'ecr' AND account = ?1 AND region = ?2 AND name > ?3 ORDER BY name LIMIT ?4";
+        let scope = Scope { service: "ecr", account, region };
+        self.authorize_action(&scope, None, "DescribeRepositories")?;
         Ok(self.local.read(|connection| {
-            let mut statement = connection.prepare_cached(query)?;
-            let key = params![self.who.account, self.who.region, page.last, page.limit() + 1];
-            let names = statement.query_map(key, |row| row.get(0))?;
-            Ok(page.cut(names.collect::<Result<_, _>>()?))
+            Ok(page.cut(Repository::names(connection, &scope, &page.last, page.limit() + 1)?))
         })?)
     }
 }

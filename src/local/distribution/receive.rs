@@ -29,16 +29,16 @@ pub(in crate::local) async fn receive(
     body: &mut Incoming,
     timeouts: Timeouts,
 ) -> Result<Received, OciError> {
-    let mut pace = MinRate::new(timeouts, MIN_BYTES_PER_SECOND);
+    let mut min_rate = MinRate::new(timeouts, MIN_BYTES_PER_SECOND);
     let mut writing: Writing = spawn_blocking(move || (session, Ok(())));
     let mut batch = Vec::new();
     let mut length = 0;
     loop {
-        let (ended, outcome) = match timeout_at(pace.deadline(), body.frame()).await {
+        let (ended, outcome) = match timeout_at(min_rate.deadline(), body.frame()).await {
             Ok(Some(Ok(frame))) => {
                 if let Ok(data) = frame.into_data() {
                     length += data.len();
-                    pace.count(data.len());
+                    min_rate.count(data.len());
                     batch.push(data);
                 }
                 (false, Ok(()))

@@ -4,6 +4,7 @@ use rusqlite::Connection;
 
 use crate::local::core::error::Error;
 use crate::local::core::registry_id::{RepositoryRef, Scope, alias};
+use crate::local::core::repository::{public_accounts, registries_with};
 use crate::local::core::templates::registry_that_creates;
 use crate::local::core::upstream_rules::scope_of;
 use crate::local::distribution::error::OciError;
@@ -45,12 +46,7 @@ impl Registry<'_> {
             if own.look_up(connection)?.is_some() {
                 return Ok(own);
             }
-            let mut statement = connection.prepare_cached(
-                "SELECT account, region FROM repository WHERE service = 'ecr' AND name = ?1 LIMIT 2",
-            )?;
-            let found = statement.query_map([path], |row| Ok((row.get(0)?, row.get(1)?)))?;
-            let found = found.collect::<Result<Vec<(String, String)>, _>>()?;
-            Ok(match <[_; 1]>::try_from(found) {
+            Ok(match <[_; 1]>::try_from(registries_with(connection, path)?) {
                 Ok([(account, region)]) => {
                     RepositoryRef { scope: Scope { service: "ecr", account, region }, ..own }
                 }
@@ -72,10 +68,7 @@ impl Registry<'_> {
         if alias(&self.who.account) == owner {
             return Ok(self.who.account.clone());
         }
-        let query = "SELECT DISTINCT account FROM repository WHERE service = 'ecr-public'";
-        let mut statement = connection.prepare_cached(query)?;
-        let accounts = statement.query_map([], |row| row.get(0))?;
-        let accounts = accounts.collect::<Result<Vec<String>, _>>()?;
+        let accounts = public_accounts(connection)?;
         Ok(accounts.into_iter().find(|account| alias(account) == owner).unwrap_or_else(|| owner.to_owned()))
     }
 }

@@ -123,7 +123,7 @@ pub(in crate::local) struct Reading<B> {
     buffers: Arc<Buffers>,
     body: B,
     timeouts: Timeouts,
-    pace: MinRate,
+    min_rate: MinRate,
     length: u64,
     limit: u64,
     /// Size that the buffer is going to have.
@@ -148,8 +148,8 @@ impl<B: Body<Data = Bytes, Error: Display> + Unpin> Reading<B> {
         // What is encoded comes in pieces that are a little larger than what is kept of them.
         let expected = length.unwrap_or(limit) * shrink.0 / shrink.1 + SMALL as u64;
         let expected = usize::try_from(expected).unwrap_or(usize::MAX);
-        let (buffers, pace) = (Arc::clone(buffers), MinRate::new(timeouts, MIN_BYTES_PER_SECOND));
-        Ok(Self { buffer: Buffer::default(), buffers, body, timeouts, pace, length: 0, limit, expected })
+        let (buffers, min_rate) = (Arc::clone(buffers), MinRate::new(timeouts, MIN_BYTES_PER_SECOND));
+        Ok(Self { buffer: Buffer::default(), buffers, body, timeouts, min_rate, length: 0, limit, expected })
     }
 
     /// Next piece, with room for it in the buffer; `None` at the end.
@@ -163,7 +163,7 @@ impl<B: Body<Data = Bytes, Error: Display> + Unpin> Reading<B> {
                 }
             };
             let frame = tokio::select! {
-                frame = timeout_at(self.pace.deadline(), self.body.frame()) => frame,
+                frame = timeout_at(self.min_rate.deadline(), self.body.frame()) => frame,
                 () = lost => return Err(Error::Starved),
             };
             let frame = match frame {
@@ -175,7 +175,7 @@ impl<B: Body<Data = Bytes, Error: Display> + Unpin> Reading<B> {
                 Ok(Some(Ok(frame))) => frame,
             };
             let Ok(data) = frame.into_data() else { continue };
-            self.pace.count(data.len());
+            self.min_rate.count(data.len());
             self.length += data.len() as u64;
             if self.length > self.limit {
                 self.buffer = Buffer::default();
@@ -203,7 +203,7 @@ impl<B: Body<Data = Bytes, Error: Display> + Unpin> Reading<B> {
             if !share.grow(capacity.saturating_sub(held), self.timeouts.body).await {
                 return Err(Error::NoMemory);
             }
-            self.pace.pause(begun.elapsed());
+            self.min_rate.pause(begun.elapsed());
             if let Some(mut idle) = idle {
                 idle.extend_from_slice(bytes);
                 *bytes = idle;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
-/// Over how long the pace of a share is measured, and how often it is looked at while others wait.
+/// Time over which the rate of a share is measured, and between two looks at it while others wait.
 const WINDOW: Duration = Duration::from_secs(1);
 /// The bytes of a second that keep a share while others wait for room.
 const MIN_COUNT: u64 = 512 * 1024;

@@ -1,6 +1,5 @@
 //! Faults on demand, for testing clients: rules that make requests fail as networks and services do.
 
-use crate::local::core::token;
 use std::str::FromStr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -12,6 +11,7 @@ use serde_json::json;
 use super::{download, response};
 use crate::local::aws_api::error::ApiError;
 use crate::local::core::download_url::DOWNLOADS;
+use crate::local::core::{token, uploads};
 use crate::local::distribution::error::OciError;
 use crate::local::http::response::Body;
 use crate::local::http::state::State;
@@ -185,8 +185,8 @@ pub(super) async fn apply_fault(
     action: Action,
 ) -> std::io::Result<Response<Body>> {
     match action {
-        Action::Throttle => Ok(throttled(request.uri().path())),
-        Action::Error(status) => Ok(failed(request.uri().path(), status)),
+        Action::Throttle => Ok(error_response(request.uri().path(), None)),
+        Action::Error(status) => Ok(error_response(request.uri().path(), Some(status))),
         Action::Delay(time) => {
             tokio::time::sleep(time).await;
             Ok(super::answer(state, request).await)
@@ -209,27 +209,20 @@ pub(super) async fn apply_fault(
     }
 }
 
-/// The refusal of a request that is one too many, as whoever answers its path words it: the registry, S3 or AWS's API.
-fn throttled(path: &str) -> Response<Body> {
-    const TEXT: &str = "Rate exceeded";
+/// The error of a fault, as whoever answers its path words it: S3 for downloads, the registry, or AWS's API. Without a
+/// status the request is one too many.
+fn error_response(path: &str, status: Option<u16>) -> Response<Body> {
+    let (text, registry, api_code) = match status {
+        None => ("Rate exceeded", (429, "TOOMANYREQUESTS"), "ThrottlingException"),
+        Some(status) => ("a fault that was asked for", (status, "UNKNOWN"), "ServerException"),
+    };
     if path.starts_with(DOWNLOADS) {
-        download::slow_down()
+        status.map_or_else(download::slow_down, |status| download::failed(status, text))
     } else if path.starts_with("/v2") {
-        registry_error(429, "TOOMANYREQUESTS", TEXT)
+        registry_error(registry.0, registry.1, text)
     } else {
-        response::api_error(ApiError::new("ThrottlingException", TEXT))
-    }
-}
-
-/// A failure with a status from 500 on, as whoever answers a path words it.
-fn failed(path: &str, status: u16) -> Response<Body> {
-    const TEXT: &str = "a fault that was asked for";
-    if path.starts_with(DOWNLOADS) {
-        download::failed(status, TEXT)
-    } else if path.starts_with("/v2") {
-        registry_error(status, "UNKNOWN", TEXT)
-    } else {
-        response::api_error(ApiError { status, ..ApiError::new("ServerException", TEXT) })
+        let error = ApiError::new(api_code, text);
+        response::api_error(ApiError { status: status.unwrap_or(error.status), ..error })
     }
 }
 
@@ -241,10 +234,7 @@ fn registry_error(status: u16, code: &'static str, text: &str) -> Response<Body>
 
 fn expire(state: &State, action: Action) -> Result<(), ApiError> {
     Ok(state.local.write(|transaction| match action {
-        Action::ExpireUploads => {
-            transaction.execute("DELETE FROM upload", [])?;
-            Ok(())
-        }
+        Action::ExpireUploads => uploads::expire_all(transaction),
         _ => token::expire_all(transaction),
     })?)
 }

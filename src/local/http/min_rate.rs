@@ -20,7 +20,7 @@ impl Default for Timeouts {
     }
 }
 
-/// The pace of one body.
+/// The least rate of one body, and what it has received.
 #[derive(Debug)]
 pub(in crate::local) struct MinRate {
     begun: Instant,

@@ -110,7 +110,7 @@ impl Server {
             large: SerialThread::start().map_err(failed)?,
             answers: Arc::new(Budget::new(ANSWERS)),
             hosts: Hosts::new(&options.hosts, options.clients()),
-            presence: ServerInfo::new(address, options.tls.is_some()),
+            server_info: ServerInfo::new(address, options.tls.is_some()),
             rules: options.rules(),
             tls,
             log: options.log,
@@ -141,7 +141,7 @@ impl Server {
         stop: impl Future<Output = ()>,
     ) -> Result<(), Error> {
         let folder = self.state.local.folder().to_owned();
-        let announce = || self.state.presence.announce(&folder);
+        let announce = || self.state.server_info.announce(&folder);
         let announced = match announce() {
             // A full disk is to be read from and emptied all the same.
             Err(_) if self.state.local.store.database.lend_reserve() => announce(),
@@ -175,7 +175,7 @@ impl Server {
                 }
             }
         }
-        self.state.presence.withdraw(&folder);
+        self.state.server_info.withdraw(&folder);
         drop(self.listener);
         stopping.send_replace(true);
         let rest = async { while connections.join_next().await.is_some() {} };
@@ -198,7 +198,7 @@ async fn answer(state: &Arc<State>, request: Request<Incoming>) -> Response<Body
         (&Method::POST, "/") => api::answer(state, request).await,
         (&Method::GET | &Method::HEAD, "/healthz") => {
             // The folder's path is not told to clients.
-            let health = json!({ "status": "ok", "instance": state.presence.instance });
+            let health = json!({ "status": "ok", "instance": state.server_info.instance });
             response::json(StatusCode::OK, "application/json", &health)
         }
         (&Method::GET | &Method::HEAD, path) if path.starts_with(DOWNLOADS) => {

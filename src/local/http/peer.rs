@@ -22,5 +22,5 @@ pub(in crate::local) fn host(state: &State, head: &Parts) -> String {
     let is_sound = |host: &&str| {
         !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-:[]_".contains(&byte))
     };
-    host.filter(is_sound).unwrap_or(&state.presence.address).to_owned()
+    host.filter(is_sound).unwrap_or(&state.server_info.address).to_owned()
 }

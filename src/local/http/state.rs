@@ -31,7 +31,7 @@ pub(in crate::local) struct State {
     /// Memory of large answers.
     pub(in crate::local) answers: Arc<Budget>,
     pub(in crate::local) hosts: Hosts,
-    pub(in crate::local) presence: ServerInfo,
+    pub(in crate::local) server_info: ServerInfo,
     pub(in crate::local) rules: Rules,
     pub(in crate::local) tls: Option<Arc<ServerConfig>>,
     pub(in crate::local) log: Option<Log>,

@@ -156,7 +156,7 @@ impl Drop for RunningServer {
     fn drop(&mut self) {
         drop(self.stop.take());
         self.thread.take().unwrap().join().unwrap();
-        assert!(!self.folder.path().join("server.json").exists(), "a stopped server takes its note with it");
+        assert!(!self.folder.path().join("server.json").exists(), "a stopped server removes its file");
     }
 }
 
@@ -184,15 +184,15 @@ fn digest(content: &[u8]) -> String {
 #[test]
 fn a_server_is_found_by_its_folder() {
     let server = RunningServer::start();
-    let presence = ServerInfo::find(server.folder.path()).unwrap();
-    assert_eq!(presence.address, server.address.to_string());
-    assert_eq!(presence.pid, std::process::id());
+    let server_info = ServerInfo::find(server.folder.path()).unwrap();
+    assert_eq!(server_info.address, server.address.to_string());
+    assert_eq!(server_info.pid, std::process::id());
     // In process, the address of a live server is the one that is printed.
     let local = Local::open(server.folder.path()).unwrap();
     assert_eq!(local.server_address(), Some(server.address.to_string()));
     let other = TempDir::new().unwrap();
-    let note = std::fs::read_to_string(server.folder.path().join("server.json")).unwrap();
-    std::fs::write(other.path().join("server.json"), note.replace(&presence.instance, "another")).unwrap();
+    let text = std::fs::read_to_string(server.folder.path().join("server.json")).unwrap();
+    std::fs::write(other.path().join("server.json"), text.replace(&server_info.instance, "another")).unwrap();
     assert_eq!(ServerInfo::find(other.path()), None);
 }
 

@@ -1,10 +1,10 @@
 //! Database access of a pull through cache: repositories created for it, images kept, tags looked up.
 
-use rusqlite::{Connection, params};
+use rusqlite::Connection;
 
 use crate::image::{Digest, Name};
 use crate::local::core::error::{Error, ErrorKind};
-use crate::local::core::image::{Image, put_tag};
+use crate::local::core::image::{Image, put_tag, touch_tag};
 use crate::local::core::image_id::image_of_tag;
 use crate::local::core::local::Local;
 use crate::local::core::push::{ImagePush, push_image};
@@ -81,9 +81,7 @@ pub(in crate::local) fn looked_up(local: &Local, scope: &Scope, name: &str, tag:
 
 fn mark(connection: &Connection, scope: &Scope, name: &str, tag: &str) -> Result<(), Error> {
     let Some(repository) = Repository::look_up(connection, scope, name)? else { return Ok(()) };
-    let change = "UPDATE image_tag SET tagged_at = ?3 WHERE repository = ?1 AND name = ?2";
-    connection.execute(change, params![repository.id, tag, time::now()])?;
-    Ok(())
+    touch_tag(connection, &repository, tag, time::now())
 }
 
 /// Returns whether an image is present and, if a tag names it, recently looked up.
@@ -155,10 +153,8 @@ pub(in crate::local) fn about(
 ) -> Result<Vec<String>, Error> {
     local.read(|connection| {
         let Some(repository) = Repository::look_up(connection, scope, name)? else { return Ok(Vec::new()) };
-        let query = "SELECT digest FROM image WHERE repository = ?1 AND subject = ?2 ORDER BY id";
-        let mut statement = connection.prepare_cached(query)?;
-        let digests = statement.query_map(params![repository.id, subject], |row| row.get(0))?;
-        Ok(digests.collect::<Result<_, _>>()?)
+        let images = Image::of_subject(connection, repository.id, subject)?;
+        Ok(images.into_iter().map(|image| image.digest).collect())
     })
 }
 

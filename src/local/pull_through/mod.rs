@@ -3,7 +3,7 @@
 
 pub(in crate::local) mod cache;
 pub(in crate::local) mod fetch;
-pub(in crate::local) mod flight;
+pub(in crate::local) mod shared_fetch;
 
 use std::sync::Arc;
 

@@ -45,10 +45,10 @@ impl Upstreams {
 /// Begins a fetch. The list of fetches is locked meanwhile, so it cannot end before it is listed.
 fn start_fetch(local: Arc<Local>, need: UpstreamFetch, wanted: UpstreamItem, key: String) -> SharedFetch {
     let task = tokio::spawn(async move {
-        let landing = SharedFetchGuard(local, key);
-        let upstreams = &landing.0.upstreams;
+        let guard = SharedFetchGuard(local, key);
+        let upstreams = &guard.0.upstreams;
         let _permit = upstreams.fetch_permits.acquire().await;
-        let done = fetch(&landing.0, &need, &wanted).await;
+        let done = fetch(&guard.0, &need, &wanted).await;
         let is_unreachable = matches!(&done, Err(UpstreamError { kind: UpstreamErrorKind::Unavailable, .. }));
         let home = need.rule.home.to_string();
         if is_unreachable {
@@ -58,7 +58,7 @@ fn start_fetch(local: Arc<Local>, need: UpstreamFetch, wanted: UpstreamItem, key
         }
         let is_listed = matches!(&done, Ok(()) | Err(UpstreamError { kind: UpstreamErrorKind::Missing, .. }));
         if is_listed && matches!(wanted, UpstreamItem::Referrers(_)) {
-            upstreams.note(landing.1.clone());
+            upstreams.record_referrer_lookup(guard.1.clone());
         }
         done
     });
