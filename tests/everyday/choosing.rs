@@ -115,6 +115,26 @@ fn a_manifest_that_cannot_be_read_is_no_other_platform() {
     }
 }
 
+/// An image that is deleted between the listing and the look at its manifest: nobody knows for which platform it was.
+#[test]
+fn a_manifest_that_is_gone_leaves_the_platform_unknown() {
+    let whole = registry();
+    let service = Service::start(move |operation, input, _| match operation {
+        "BatchGetImage" => Ok(json!({
+            "images": [],
+            "failures": [{"imageId": input["imageIds"][0], "failureCode": "ImageNotFound", "failureReason": "gone"}]
+        })),
+        _ => whole.answer(operation, input),
+    });
+    let machine = service.machine();
+    let reason = "its manifest cannot be read: it is archived, or was deleted meanwhile";
+    for (line, image) in [("latest team/app", "team/app:latest"), ("digest team/app:1.2.3", "team/app:1.2.3")]
+    {
+        let said = machine.fails(3, &format!("{line} --platform linux/arm64"));
+        assert!(said.ends_with(&format!("error: {image}: {reason}\n")), "{line}: {said}");
+    }
+}
+
 #[test]
 fn of_two_that_were_pushed_at_once_the_digest_decides() {
     let at = json!({"imagePushedAt": 1_700_000_000.25, "imageTags": ["a"]});

@@ -12,7 +12,7 @@ use super::super::{Command, Context, block_on, command_args};
 use super::children::tell_fetched;
 use super::content::Contents;
 use super::describe::{Images, describe};
-use super::failures::{NO, answer};
+use super::failures::{NO, answer, unreadable};
 use super::manifest_cache::ManifestCache;
 use super::output::Output;
 use super::progress;
@@ -146,6 +146,9 @@ fn latest(context: &Context, arguments: &LatestArgs) -> anyhow::Result<ExitCode>
         choose(&repository, &wanted, platform.as_ref(), &cache),
     ))?;
     tell_fetched(context, chosen.fetched);
+    if let Some(reference) = &chosen.unreadable {
+        return Ok(unreadable(context, reference));
+    }
     let Some((candidate, digest)) = chosen.image else {
         return Ok(answer(context, NO, &format!("no image of {} is left to choose from", repository.name)));
     };
@@ -179,6 +182,8 @@ struct Chosen {
     graph: Graph,
     image: Option<(Candidate, Digest)>,
     fetched: usize,
+    /// Image whose manifest cannot be read, so that it is unknown whether it is the greatest for the platform.
+    unreadable: Option<String>,
 }
 
 /// Finds the greatest candidate.
@@ -210,7 +215,7 @@ async fn greatest(repository: &Repository, wanted: &TagFilter) -> anyhow::Result
     graph.add(detail);
     graph.link();
     let digest = candidate.digest.clone();
-    Ok(Chosen { graph, image: Some((candidate, digest)), fetched: 0 })
+    Ok(Chosen { graph, image: Some((candidate, digest)), ..Chosen::default() })
 }
 
 /// Finds the greatest candidate that has an image for a platform.
@@ -240,18 +245,15 @@ async fn greatest_for_platform(
         let chosen = contents.for_platform(position, platform, 0).await?;
         fetched += chosen.fetched;
         if chosen.digest.is_none() && chosen.is_unreadable {
-            anyhow::bail!(
-                "whether {}:{} has an image for {platform} is not known: its manifest cannot be read",
-                repository.name,
-                candidate.tag
-            );
+            let unreadable = Some(format!("{}:{}", repository.name, candidate.tag));
+            return Ok(Chosen { fetched, unreadable, ..Chosen::default() });
         }
         if let Some(digest) = chosen.digest {
             image = Some((candidate, digest));
             break;
         }
     }
-    Ok(Chosen { graph, image, fetched })
+    Ok(Chosen { graph, image, fetched, unreadable: None })
 }
 
 #[cfg(test)]
