@@ -1,5 +1,8 @@
 //! IAM's evaluation against a second implementation of it, which the fuzz target shares.
 
+#[allow(unreachable_pub, reason = "it is the fuzz crate's")]
+#[path = "../fuzz/src/iam.rs"]
+mod cases;
 #[allow(
     unreachable_pub,
     clippy::format_collect,
@@ -8,7 +11,7 @@
     reason = "it is the fuzz crate's: written to be obvious"
 )]
 #[path = "../fuzz/src/iam_model.rs"]
-mod model;
+mod iam_model;
 
 #[test]
 fn both_evaluations_agree() {
@@ -22,6 +25,6 @@ fn both_evaluations_agree() {
             state ^= state >> 27;
             *byte = (state.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 56) as u8;
         }
-        model::compare(&data);
+        cases::compare(&data);
     }
 }

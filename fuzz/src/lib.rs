@@ -1,5 +1,6 @@
 //! What each fuzz target does with its bytes. None of them may panic, hang or take memory without bound.
 
+mod iam;
 mod iam_model;
 mod listing;
 mod server;
@@ -9,7 +10,7 @@ use std::sync::LazyLock;
 use bytes::Bytes;
 use ecr::args::{Files, cli_input, shorthand};
 use ecr::auth::read_login::{StoredLogin, written};
-use ecr::auth::write_login::{forget, home, means};
+use ecr::auth::write_login::{credential_location, forget, names_host};
 use ecr::auth::{cached_token::CachedToken, json_text::JsonText};
 use ecr::image::{Digest, Manifest, Reference, host::Address};
 use ecr::local::{Caller, Local};
@@ -19,7 +20,7 @@ use ecr::store::ArchiveReader;
 use ecr::store::scheme::{self, Place};
 use serde_json::{Map, Value, json};
 
-pub use iam_model::compare as iam;
+pub use iam::compare as iam;
 pub use listing::listing;
 pub use server::{authorization, registry};
 
@@ -237,11 +238,11 @@ pub fn docker_config(data: &[u8]) {
         for repository in ["", "/", "app", "team/app", "team//app/", "é/\u{0}"] {
             let _ = written(&file, host, repository);
         }
-        let _ = (home(&file, host), forget(&mut file.clone(), host));
+        let _ = (credential_location(&file, host), forget(&mut file.clone(), host));
     }
     let keys = file.keys(&["auths"]);
     for key in &keys {
-        let _ = (means(key, "h.example"), written(&file, key, "team/app"));
+        let _ = (names_host(key, "h.example"), written(&file, key, "team/app"));
     }
     let login = json!({ "username": "me", "password": "pw" });
     if file.set(&["auths", "fuzz.example/team"], &login).is_ok()

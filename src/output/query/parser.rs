@@ -1,11 +1,11 @@
 //! Tokens to a syntax tree: top-down operator precedence with jmespath.py's rules, oddities included.
 
-use serde_json::Value;
+mod brackets;
+mod cursor;
 
 use super::CompileError;
 use super::lexer::{self, Kind as Lexeme, Token};
 use super::node::{Chain, Comparator, Kind, LIMIT, Node};
-use crate::output::integer::Integer;
 
 type Result<T> = std::result::Result<T, CompileError>;
 
@@ -31,59 +31,6 @@ struct Parser<'a> {
 }
 
 impl Parser<'_> {
-    /// The current token; the end stays the end.
-    fn token(&self) -> &Token {
-        &self.tokens[self.index.min(self.tokens.len() - 1)]
-    }
-
-    fn peek(&self) -> Lexeme {
-        self.token().kind
-    }
-
-    fn peek_second(&self) -> Lexeme {
-        self.tokens.get(self.index + 1).map_or(Lexeme::Eof, |token| token.kind)
-    }
-
-    fn accept(&mut self, kind: Lexeme) -> bool {
-        let accepted = self.peek() == kind;
-        self.index += usize::from(accepted);
-        accepted
-    }
-
-    fn expect(&mut self, kind: Lexeme) -> Result<()> {
-        if self.accept(kind) { Ok(()) } else { Err(self.expected(kind.name())) }
-    }
-
-    fn expected(&self, what: &str) -> CompileError {
-        match self.peek() {
-            Lexeme::Eof => self.incomplete(),
-            other => self.unexpected(&format!("Expecting: {what}, got: {}", other.name())),
-        }
-    }
-
-    fn unexpected(&self, message: &str) -> CompileError {
-        self.error(message, self.token(), self.token().start)
-    }
-
-    fn error(&self, message: &str, token: &Token, position: usize) -> CompileError {
-        let width = position + 1;
-        CompileError(format!(
-            "{message}: Parse error at column {position}, token \"{}\" ({}), for expression:\n\"{}\"\n{:width$}^",
-            token.text(),
-            token.kind.name().to_uppercase(),
-            self.expression,
-            "",
-        ))
-    }
-
-    fn incomplete(&self) -> CompileError {
-        let width = self.expression.chars().count() + 1;
-        CompileError(format!(
-            "Invalid jmespath expression: Incomplete expression:\n\"{}\"\n{:width$}^",
-            self.expression, ""
-        ))
-    }
-
     /// A node of this kind, unless the tree is too high by it.
     fn node(kind: Kind) -> Result<Node> {
         Self::bounded(Node::new(kind))
@@ -259,101 +206,6 @@ impl Parser<'_> {
         Self::node(Kind::Call(name, arguments))
     }
 
-    fn infix_bracket(&mut self, left: Node) -> Result<Node> {
-        self.index += 1;
-        if matches!(self.peek(), Lexeme::Number | Lexeme::Colon) {
-            let right = self.index_or_slice()?;
-            // After an index, a slice is appended like another index and projects nothing.
-            return match &left.kind {
-                Kind::Chain(Chain::Index, _) => Self::chained(Chain::Index, left, right),
-                _ => self.indexed(left, right),
-            };
-        }
-        self.expect(Lexeme::Star)?;
-        self.expect(Lexeme::Rbracket)?;
-        let right = self.projected(Lexeme::Star.binding_power())?;
-        Self::node(Kind::Project(Box::new([left, right])))
-    }
-
-    fn indexed(&mut self, left: Node, right: Node) -> Result<Node> {
-        let is_slice = matches!(right.kind, Kind::Slice(_));
-        let node = Self::node(Kind::Chain(Chain::Index, vec![left, right]))?;
-        if !is_slice {
-            return Ok(node);
-        }
-        let right = self.projected(Lexeme::Star.binding_power())?;
-        Self::node(Kind::Project(Box::new([node, right])))
-    }
-
-    fn index_or_slice(&mut self) -> Result<Node> {
-        if self.peek() == Lexeme::Colon || self.peek_second() == Lexeme::Colon {
-            return self.slice();
-        }
-        let index = number(self.token());
-        self.index += 1;
-        self.expect(Lexeme::Rbracket)?;
-        Self::node(Kind::Index(index))
-    }
-
-    fn slice(&mut self) -> Result<Node> {
-        let mut parts = [None; 3];
-        let mut part = 0;
-        while self.peek() != Lexeme::Rbracket && part < 3 {
-            match self.peek() {
-                Lexeme::Colon if part == 2 => return Err(self.unexpected("syntax error")),
-                Lexeme::Colon => part += 1,
-                Lexeme::Number => parts[part] = Some(number(self.token())),
-                _ => return Err(self.unexpected("syntax error")),
-            }
-            self.index += 1;
-        }
-        self.expect(Lexeme::Rbracket)?;
-        Self::node(Kind::Slice(parts))
-    }
-
-    fn filter(&mut self, left: Node) -> Result<Node> {
-        let condition = self.expression(0)?;
-        self.expect(Lexeme::Rbracket)?;
-        let right = match self.peek() {
-            Lexeme::Flatten => Node::identity(),
-            _ => self.projected(Lexeme::Filter.binding_power())?,
-        };
-        Self::node(Kind::Filter(Box::new([left, right, condition])))
-    }
-
-    fn flatten(&mut self, left: Node) -> Result<Node> {
-        let flat = Self::node(Kind::Flatten(Box::new(left)))?;
-        let right = self.projected(Lexeme::Flatten.binding_power())?;
-        Self::node(Kind::Project(Box::new([flat, right])))
-    }
-
-    fn list(&mut self) -> Result<Node> {
-        let mut nodes = Vec::new();
-        loop {
-            nodes.push(self.expression(0)?);
-            if self.accept(Lexeme::Rbracket) {
-                return Self::node(Kind::List(nodes));
-            }
-            self.expect(Lexeme::Comma)?;
-        }
-    }
-
-    fn object(&mut self) -> Result<Node> {
-        let mut members = Vec::new();
-        loop {
-            let key = self.token().text();
-            if !self.accept(Lexeme::QuotedIdentifier) && !self.accept(Lexeme::UnquotedIdentifier) {
-                return Err(self.expected("['quoted_identifier', 'unquoted_identifier']"));
-            }
-            self.expect(Lexeme::Colon)?;
-            members.push((key, self.expression(0)?));
-            // As with arguments, a missing comma goes unnoticed.
-            if !self.accept(Lexeme::Comma) && self.accept(Lexeme::Rbrace) {
-                return Self::node(Kind::Object(members));
-            }
-        }
-    }
-
     /// The right side of a projection.
     fn projected(&mut self, binding_power: u8) -> Result<Node> {
         match self.peek() {
@@ -385,13 +237,6 @@ impl Parser<'_> {
                 other.name()
             ))),
         }
-    }
-}
-
-fn number(token: &Token) -> i64 {
-    match &token.value {
-        Value::Number(number) => Integer::parse(number.as_str()).map_or(0, |integer| integer.to_i64()),
-        _ => 0,
     }
 }
 
