@@ -143,89 +143,117 @@ struct Kind {
     artifact_type: Option<&'static str>,
 }
 
-/// Pushes the blobs and children that manifests need; answers all kinds of them.
-fn kinds(server: &Serve) -> Vec<Kind> {
-    let described = |media_type: &str, content: &[u8]| {
-        let name = server.blob("team/app", content);
-        json!({ "mediaType": media_type, "digest": name, "size": content.len() })
-    };
-    let config =
-        described("application/vnd.oci.image.config.v1+json", br#"{"os":"linux","architecture":"amd64"}"#);
-    let empty = described(EMPTY, b"{}");
-    let layer = described("application/vnd.oci.image.layer.v1.tar+gzip", b"a layer");
-    let plain = described("application/vnd.oci.image.layer.v1.tar", b"a plain layer");
-    let absent = json!({ "mediaType": IMAGE, "digest": digest(b"nowhere"), "size": 7 });
-    let image = |config: &Value, layers: &[&Value]| json!({ "schemaVersion": 2, "mediaType": IMAGE, "config": config, "layers": layers });
-    let index =
-        |manifests: &[&Value]| json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": manifests });
-    let with = |mut manifest: Value, more: Value| {
-        let Value::Object(more) = more else { panic!("members are an object") };
-        manifest.as_object_mut().unwrap().extend(more);
-        manifest
-    };
-    let pushed = |media_type: &str, manifest: &Value| {
-        let (text, name) = (manifest.to_string(), digest(manifest.to_string().as_bytes()));
-        assert_eq!(server.manifest("team/app", &name, media_type, &text).status, 201);
-        json!({ "mediaType": media_type, "digest": name, "size": text.len() })
-    };
-    let child = pushed(IMAGE, &image(&config, &[&layer, &plain]));
-    let other = pushed(IMAGE, &image(&config, &[&plain, &layer]));
-    let list = pushed(INDEX, &index(&[&child]));
-    let subject = json!({ "subject": child });
+/// Descriptors of blobs and manifests in `team/app`, of which the manifests of all kinds are made.
+struct Parts {
+    config: Value,
+    empty: Value,
+    layer: Value,
+    plain: Value,
+    child: Value,
+    other: Value,
+    list: Value,
+}
+
+impl Parts {
+    /// Pushes them.
+    fn push(server: &Serve) -> Self {
+        let described = |media_type: &str, content: &[u8]| {
+            let name = server.blob("team/app", content);
+            json!({ "mediaType": media_type, "digest": name, "size": content.len() })
+        };
+        let pushed = |media_type: &str, manifest: &Value| {
+            let (text, name) = (manifest.to_string(), digest(manifest.to_string().as_bytes()));
+            assert_eq!(server.manifest("team/app", &name, media_type, &text).status, 201);
+            json!({ "mediaType": media_type, "digest": name, "size": text.len() })
+        };
+        let config = described(
+            "application/vnd.oci.image.config.v1+json",
+            br#"{"os":"linux","architecture":"amd64"}"#,
+        );
+        let layer = described("application/vnd.oci.image.layer.v1.tar+gzip", b"a layer");
+        let plain = described("application/vnd.oci.image.layer.v1.tar", b"a plain layer");
+        let child = pushed(IMAGE, &image(&config, &[&layer, &plain]));
+        let other = pushed(IMAGE, &image(&config, &[&plain, &layer]));
+        let list = pushed(INDEX, &index(&[&child]));
+        Self { config, empty: described(EMPTY, b"{}"), layer, plain, child, other, list }
+    }
+}
+
+fn image(config: &Value, layers: &[&Value]) -> Value {
+    json!({ "schemaVersion": 2, "mediaType": IMAGE, "config": config, "layers": layers })
+}
+
+fn index(manifests: &[&Value]) -> Value {
+    json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": manifests })
+}
+
+fn with(mut manifest: Value, more: Value) -> Value {
+    let Value::Object(more) = more else { panic!("members are an object") };
+    manifest.as_object_mut().unwrap().extend(more);
+    manifest
+}
+
+fn kind(
+    name: &'static str,
+    media_type: &'static str,
+    manifest: Value,
+    artifact_type: Option<&'static str>,
+) -> Kind {
+    Kind { name, media_type, manifest, artifact_type }
+}
+
+fn images_and_indexes(parts: &Parts) -> Vec<Kind> {
+    let Parts { config, layer, plain, child, other, list, .. } = parts;
     let foreign = json!({
         "mediaType": "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip", "digest": digest(b"far"),
         "size": 3, "urls": ["https://registry.test/far"],
     });
-    let data = with(empty.clone(), json!({ "data": "e30=" }));
-    let kind = |name, media_type, manifest, artifact_type| Kind { name, media_type, manifest, artifact_type };
+    let custom = with(image(config, &[layer]), json!({ "org.test": { "x": [1.50, null] } }));
     vec![
-        kind("image", IMAGE, image(&config, &[&layer]), None),
-        kind("uncompressed", IMAGE, image(&config, &[&plain]), None),
-        kind("no layers", IMAGE, image(&config, &[]), None),
-        kind("index", INDEX, index(&[&child, &other]), None),
-        kind("nested index", INDEX, index(&[&list, &child]), None),
+        kind("image", IMAGE, image(config, &[layer]), None),
+        kind("uncompressed", IMAGE, image(config, &[plain]), None),
+        kind("no layers", IMAGE, image(config, &[]), None),
+        kind("index", INDEX, index(&[child, other]), None),
+        kind("nested index", INDEX, index(&[list, child]), None),
         kind("empty index", INDEX, index(&[]), None),
-        kind("artifact", IMAGE, with(image(&empty, &[&plain]), json!({ "artifactType": "a/b" })), None),
-        kind("artifact index", INDEX, with(index(&[&child]), json!({ "artifactType": "a/index" })), None),
-        kind(
-            "artifact without layers",
-            IMAGE,
-            with(image(&empty, &[&empty]), json!({ "artifactType": "a/none" })),
-            None,
-        ),
-        kind("data field", IMAGE, with(image(&data, &[&data]), json!({ "artifactType": "a/data" })), None),
-        kind(
-            "custom fields",
-            IMAGE,
-            with(image(&config, &[&layer]), json!({ "org.test": { "x": [1.50, null] } })),
-            None,
-        ),
-        kind("foreign layer", IMAGE, image(&config, &[&foreign]), None),
-        kind(
-            "with subject",
-            IMAGE,
-            with(with(image(&empty, &[&empty]), json!({ "artifactType": "a/sbom" })), subject.clone()),
-            Some("a/sbom"),
-        ),
-        kind(
-            "with subject by config",
-            IMAGE,
-            with(image(&config, &[&layer]), subject.clone()),
-            Some("application/vnd.oci.image.config.v1+json"),
-        ),
-        kind(
-            "index with subject",
-            INDEX,
-            with(with(index(&[&list]), json!({ "artifactType": "a/list" })), subject),
-            Some("a/list"),
-        ),
-        kind(
-            "missing subject",
-            IMAGE,
-            with(with(image(&empty, &[]), json!({ "artifactType": "a/lost" })), json!({ "subject": absent })),
-            Some("a/lost"),
-        ),
+        kind("custom fields", IMAGE, custom, None),
+        kind("foreign layer", IMAGE, image(config, &[&foreign]), None),
     ]
+}
+
+fn artifacts(parts: &Parts) -> Vec<Kind> {
+    let Parts { empty, plain, child, .. } = parts;
+    let data = with(empty.clone(), json!({ "data": "e30=" }));
+    let typed =
+        |manifest: Value, artifact_type: &str| with(manifest, json!({ "artifactType": artifact_type }));
+    vec![
+        kind("artifact", IMAGE, typed(image(empty, &[plain]), "a/b"), None),
+        kind("artifact index", INDEX, typed(index(&[child]), "a/index"), None),
+        kind("artifact without layers", IMAGE, typed(image(empty, &[empty]), "a/none"), None),
+        kind("data field", IMAGE, typed(image(&data, &[&data]), "a/data"), None),
+    ]
+}
+
+fn referrers(parts: &Parts) -> Vec<Kind> {
+    let Parts { config, empty, layer, child, list, .. } = parts;
+    let absent = json!({ "mediaType": IMAGE, "digest": digest(b"nowhere"), "size": 7 });
+    let about = |manifest: Value, artifact_type: &str, subject: &Value| {
+        with(manifest, json!({ "artifactType": artifact_type, "subject": subject }))
+    };
+    let by_config = with(image(config, &[layer]), json!({ "subject": child }));
+    let config_type = "application/vnd.oci.image.config.v1+json";
+    vec![
+        kind("with subject", IMAGE, about(image(empty, &[empty]), "a/sbom", child), Some("a/sbom")),
+        kind("with subject by config", IMAGE, by_config, Some(config_type)),
+        kind("index with subject", INDEX, about(index(&[list]), "a/list", child), Some("a/list")),
+        kind("missing subject", IMAGE, about(image(empty, &[]), "a/lost", &absent), Some("a/lost")),
+    ]
+}
+
+/// Pushes the blobs and children that manifests need; answers all kinds of them.
+fn kinds(server: &Serve) -> Vec<Kind> {
+    let parts = Parts::push(server);
+    [images_and_indexes(&parts), artifacts(&parts), referrers(&parts)].into_iter().flatten().collect()
 }
 
 #[test]

@@ -39,61 +39,112 @@ fn denied(answer: &Answer, action: &str, name: &str) {
     assert_eq!((answer.status, answer.text()), (403, text));
 }
 
-#[test]
-fn dockers_api_asks_policies_as_amazon_ecr_does() {
-    let mut machine = Machine::new();
-    let server = Serve::start(&machine, &["--enforce-policies"]);
-    let owner = login(&mut machine, &server, OWNER);
-    machine.ok("create-repository --repository-name team/app");
-    machine.ok("create-repository --repository-name team/base");
-    let stranger = login(&mut machine, &server, STRANGER);
-    let ask = |who: &str, request: &str, body: &[u8]| {
-        server.send(request, &[who, &format!("Content-Type: {IMAGE}")], body)
-    };
-    let config = digest(b"{}");
-    let blob = format!("/v2/team/app/blobs/{config}");
-    let upload = |name: &str| format!("POST /v2/{name}/blobs/uploads/?digest={config}");
-    let manifest = format!(
-        r#"{{"schemaVersion":2,"config":{{"mediaType":"a/b","digest":"{config}","size":2}},"layers":[]}}"#
-    );
-    for name in ["team/app", "team/base"] {
-        assert_eq!(ask(&owner, &upload(name), b"{}").status, 201);
-        assert_eq!(ask(&owner, &format!("PUT /v2/{name}/manifests/1"), manifest.as_bytes()).status, 201);
+/// A server that enforces policies, and two accounts that use it over docker's API. The owner has the image
+/// [`manifest`] in `team/app:1` and `team/base:1`.
+struct TwoAccounts {
+    machine: Machine,
+    server: Serve,
+    owner: String,
+    stranger: String,
+}
+
+impl TwoAccounts {
+    fn start() -> Self {
+        let mut machine = Machine::new();
+        let server = Serve::start(&machine, &["--enforce-policies"]);
+        let owner = login(&mut machine, &server, OWNER);
+        machine.ok("create-repository --repository-name team/app");
+        machine.ok("create-repository --repository-name team/base");
+        let stranger = login(&mut machine, &server, STRANGER);
+        let accounts = Self { machine, server, owner, stranger };
+        for name in ["team/app", "team/base"] {
+            assert_eq!(accounts.owner(&upload(name), b"{}").status, 201);
+            let put = accounts.owner(&format!("PUT /v2/{name}/manifests/1"), manifest().as_bytes());
+            assert_eq!(put.status, 201);
+        }
+        accounts
     }
-    // Nothing is allowed.
+
+    fn owner(&self, request: &str, body: &[u8]) -> Answer {
+        self.server.send(request, &[&self.owner, &format!("Content-Type: {IMAGE}")], body)
+    }
+
+    fn stranger(&self, request: &str, body: &[u8]) -> Answer {
+        self.server.send(request, &[&self.stranger, &format!("Content-Type: {IMAGE}")], body)
+    }
+
+    fn allow(&mut self, name: &str, actions: &str) {
+        allow(&mut self.machine, &self.server, name, actions);
+    }
+}
+
+fn config() -> String {
+    digest(b"{}")
+}
+
+fn blob() -> String {
+    format!("/v2/team/app/blobs/{}", config())
+}
+
+fn upload(name: &str) -> String {
+    format!("POST /v2/{name}/blobs/uploads/?digest={}", config())
+}
+
+fn manifest() -> String {
+    let config = config();
+    format!(
+        r#"{{"schemaVersion":2,"config":{{"mediaType":"a/b","digest":"{config}","size":2}},"layers":[]}}"#
+    )
+}
+
+#[test]
+fn without_a_policy_only_the_owner_may_use_dockers_api() {
+    let (accounts, blob) = (TwoAccounts::start(), blob());
     for (request, action) in [
         ("GET /v2/team/app/manifests/1".to_owned(), "BatchGetImage"),
         (format!("GET {blob}"), "GetDownloadUrlForLayer"),
-        (format!("GET /v2/team/app/referrers/{config}"), "BatchGetImage"),
+        (format!("GET /v2/team/app/referrers/{}", config()), "BatchGetImage"),
         ("GET /v2/team/app/tags/list".to_owned(), "ListImages"),
         (upload("team/app"), "InitiateLayerUpload"),
         ("PUT /v2/team/app/manifests/2".to_owned(), "PutImage"),
         ("DELETE /v2/team/app/manifests/1".to_owned(), "BatchDeleteImage"),
         (format!("DELETE {blob}"), "BatchDeleteImage"),
     ] {
-        denied(&ask(&stranger, &request, b"{}"), action, "team/app");
+        denied(&accounts.stranger(&request, b"{}"), action, "team/app");
     }
-    denied(&ask(&stranger, "GET /v2/_catalog", b""), "DescribeRepositories", "*");
-    assert_eq!(ask(&stranger, &format!("HEAD {blob}"), b"").status, 403);
-    assert_eq!(ask(&stranger, "HEAD /v2/team/app/manifests/1", b"").status, 403);
-    assert_eq!(ask(&stranger, "GET /v2/", b"").status, 200);
-    // What it takes to pull, and no more.
-    allow(&mut machine, &server, "team/app", r#"["ecr:BatchGetImage","ecr:GetDownloadUrlForLayer"]"#);
-    assert_eq!(ask(&stranger, "GET /v2/team/app/manifests/1", b"").text(), manifest);
-    assert_eq!(ask(&stranger, &format!("GET {blob}"), b"").text(), "{}");
-    denied(&ask(&stranger, "GET /v2/team/base/manifests/1", b""), "BatchGetImage", "team/base");
-    denied(&ask(&stranger, &upload("team/app"), b"{}"), "InitiateLayerUpload", "team/app");
-    // What it takes to push: one permission after the other is missed.
+    denied(&accounts.stranger("GET /v2/_catalog", b""), "DescribeRepositories", "*");
+    assert_eq!(accounts.stranger(&format!("HEAD {blob}"), b"").status, 403);
+    assert_eq!(accounts.stranger("HEAD /v2/team/app/manifests/1", b"").status, 403);
+    assert_eq!(accounts.stranger("GET /v2/", b"").status, 200);
+    // The owner is asked nothing.
+    assert_eq!(accounts.owner("GET /v2/_catalog", b"").status, 200);
+    assert_eq!(accounts.owner("DELETE /v2/team/base/manifests/1", b"").status, 202);
+}
+
+#[test]
+fn a_policy_allows_to_pull_and_no_more() {
+    let mut accounts = TwoAccounts::start();
+    accounts.allow("team/app", r#"["ecr:BatchGetImage","ecr:GetDownloadUrlForLayer"]"#);
+    assert_eq!(accounts.stranger("GET /v2/team/app/manifests/1", b"").text(), manifest());
+    assert_eq!(accounts.stranger(&format!("GET {}", blob()), b"").text(), "{}");
+    denied(&accounts.stranger("GET /v2/team/base/manifests/1", b""), "BatchGetImage", "team/base");
+    denied(&accounts.stranger(&upload("team/app"), b"{}"), "InitiateLayerUpload", "team/app");
+}
+
+/// One permission after the other is missed.
+#[test]
+fn a_push_needs_four_permissions_and_a_mount_one_more() {
+    let mut accounts = TwoAccounts::start();
     let push = ["InitiateLayerUpload", "UploadLayerPart", "CompleteLayerUpload", "PutImage"];
     for count in 1..=push.len() {
         let listed: Vec<String> = push[..count].iter().map(|action| format!("\"ecr:{action}\"")).collect();
-        allow(&mut machine, &server, "team/app", &format!("[{}]", listed.join(",")));
-        let uploaded = ask(&stranger, &upload("team/app"), b"{}");
+        accounts.allow("team/app", &format!("[{}]", listed.join(",")));
+        let uploaded = accounts.stranger(&upload("team/app"), b"{}");
         match push.get(count).filter(|_| count < 3) {
             Some(missed) => denied(&uploaded, missed, "team/app"),
             None => assert_eq!(uploaded.status, 201, "{}", uploaded.text()),
         }
-        let put = ask(&stranger, "PUT /v2/team/app/manifests/2", manifest.as_bytes());
+        let put = accounts.stranger("PUT /v2/team/app/manifests/2", manifest().as_bytes());
         if count < push.len() {
             denied(&put, "PutImage", "team/app");
         } else {
@@ -101,14 +152,11 @@ fn dockers_api_asks_policies_as_amazon_ecr_does() {
         }
     }
     // A mount from where it may not read is no mount; with permission it is one.
-    let mount = format!("POST /v2/team/app/blobs/uploads/?mount={config}&from=team/base");
-    assert_eq!(ask(&stranger, &mount, b"").status, 202);
-    assert_eq!(ask(&stranger, &mount.replace("&from=team/base", ""), b"").status, 202);
-    allow(&mut machine, &server, "team/base", r#""ecr:GetDownloadUrlForLayer""#);
-    assert_eq!(ask(&stranger, &mount, b"").status, 201);
-    // The owner is asked nothing.
-    assert_eq!(ask(&owner, "GET /v2/_catalog", b"").status, 200);
-    assert_eq!(ask(&owner, "DELETE /v2/team/base/manifests/1", b"").status, 202);
+    let mount = format!("POST /v2/team/app/blobs/uploads/?mount={}&from=team/base", config());
+    assert_eq!(accounts.stranger(&mount, b"").status, 202);
+    assert_eq!(accounts.stranger(&mount.replace("&from=team/base", ""), b"").status, 202);
+    accounts.allow("team/base", r#""ecr:GetDownloadUrlForLayer""#);
+    assert_eq!(accounts.stranger(&mount, b"").status, 201);
 }
 
 #[test]

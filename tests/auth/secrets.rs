@@ -47,60 +47,64 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-#[test]
-fn no_stream_and_no_file_has_a_secret_that_does_not_belong_there() {
-    let (server, mut machine) = started();
-    machine.set("AWS_SESSION_TOKEN", "session-token-of-the-environment").set("AWS_REGION", "eu-west-1");
-    let log = machine.path().join("log");
-    let stored = format!(
-        r#"{{"ServerURL":"docker.io","Username":"u","Secret":{}}}"#,
-        serde_json::Value::from(PASSWORD)
-    );
-    let broken = format!("{{\"Secret\": {}", serde_json::Value::from(PASSWORD));
+/// Only a password that was asked for is on stdout.
+fn assert_helper_is_clean(machine: &Machine) {
+    for host in [HERE, "public.ecr.aws", "123456789012.dkr.ecr.us-west-2.amazonaws.com", "docker.io"] {
+        let got = helper(machine, "get", host);
+        assert_clean("get's stderr", &got.stderr);
+        if got.code != 0 {
+            assert_clean("get's stdout", &got.stdout);
+        }
+    }
+    let password = serde_json::Value::from(PASSWORD);
+    let stored = format!(r#"{{"ServerURL":"docker.io","Username":"u","Secret":{password}}}"#);
+    let broken = format!("{{\"Secret\": {password}");
+    for (action, input) in [("store", stored.as_str()), ("store", &broken), ("list", ""), ("erase", HERE)] {
+        let got = helper(machine, action, input);
+        assert_clean(action, &got.transcript());
+    }
+}
+
+fn assert_provider_is_clean(machine: &Machine) {
     let request = serde_json::json!({
         "kind": "CredentialProviderRequest",
         "apiVersion": "credentialprovider.kubelet.k8s.io/v1",
         "image": HERE,
         "serviceAccountToken": "a.b.jwt-signature",
     });
+    let command = machine.command(env!("CARGO_BIN_EXE_ecr"), &["credential-provider"]);
+    assert_clean("credential-provider", &fed(command, request.to_string()).transcript());
+}
+
+fn assert_logins_are_clean(machine: &Machine) {
+    for line in [
+        format!("login {HERE}"),
+        "login".to_owned(),
+        format!("login --check {HERE}"),
+        format!("login --fresh {HERE} --dry-run"),
+        format!("login --helper --dry-run {HERE}"),
+        "login --cache list".to_owned(),
+        format!("logout --dry-run {HERE}"),
+    ] {
+        let got = machine.ecr(&line.split(' ').collect::<Vec<_>>());
+        assert_clean(&line, &got.transcript());
+    }
+}
+
+#[test]
+fn no_stream_and_no_file_has_a_secret_that_does_not_belong_there() {
+    let (server, mut machine) = started();
+    machine.set("AWS_SESSION_TOKEN", "session-token-of-the-environment").set("AWS_REGION", "eu-west-1");
+    let log = machine.path().join("log");
     for manner in
         [Manner::Gives, Manner::Refuses(400, KEY), Manner::Refuses(400, SECRET), Manner::Refuses(503, KEY)]
     {
         server.behaves(manner);
         for destination in ["debug".to_owned(), format!("debug:{}", log.display())] {
             machine.set("ECR_LOG", destination);
-            for host in [HERE, "public.ecr.aws", "123456789012.dkr.ecr.us-west-2.amazonaws.com", "docker.io"]
-            {
-                // Only a password that was asked for is on stdout.
-                let got = helper(&machine, "get", host);
-                assert_clean("get's stderr", &got.stderr);
-                if got.code != 0 {
-                    assert_clean("get's stdout", &got.stdout);
-                }
-            }
-            for (action, input) in
-                [("store", stored.as_str()), ("store", &broken), ("list", ""), ("erase", HERE)]
-            {
-                let got = helper(&machine, action, input);
-                assert_clean(action, &got.transcript());
-            }
-            let kubelet = fed(
-                machine.command(env!("CARGO_BIN_EXE_ecr"), &["credential-provider"]),
-                request.to_string(),
-            );
-            assert_clean("credential-provider", &kubelet.transcript());
-            for line in [
-                format!("login {HERE}"),
-                "login".to_owned(),
-                format!("login --check {HERE}"),
-                format!("login --fresh {HERE} --dry-run"),
-                format!("login --helper --dry-run {HERE}"),
-                "login --cache list".to_owned(),
-                format!("logout --dry-run {HERE}"),
-            ] {
-                let got = machine.ecr(&line.split(' ').collect::<Vec<_>>());
-                assert_clean(&line, &got.transcript());
-            }
+            assert_helper_is_clean(&machine);
+            assert_provider_is_clean(&machine);
+            assert_logins_are_clean(&machine);
         }
     }
     assert!(std::fs::read_to_string(&log).unwrap().contains("asking ecr in eu-west-1 as environment"));

@@ -7,8 +7,8 @@ use super::scripted::{Registry, Service};
 use super::{golden, valid};
 use crate::harness::registry::digest;
 
-#[test]
-fn repositories() {
+/// A registry with an empty repository, and with policies, tags and scans of some.
+fn repositories_with_settings() -> Service {
     let mut sample = registry().with("team/empty", vec![]);
     sample.repositories[2]["imageTagMutability"] = json!("IMMUTABLE_WITH_EXCLUSION");
     sample.repositories[2]["imageTagMutabilityExclusionFilters"] =
@@ -16,7 +16,7 @@ fn repositories() {
     sample.repositories[1]["repositoryName"] = json!("team/odd");
     let odd = sample.images.remove(&format!("team/{}", "o".repeat(251))).unwrap();
     sample.images.insert("team/odd".to_owned(), odd);
-    let service = Service::start(move |operation, input, _| match operation {
+    Service::start(move |operation, input, _| match operation {
         "GetRegistryScanningConfiguration" => {
             Ok(json!({"registryId": "123456789012", "scanningConfiguration": {
                 "scanType": "ENHANCED", "rules": [{"scanFrequency": "CONTINUOUS_SCAN", "repositoryFilters": [
@@ -39,7 +39,12 @@ fn repositories() {
         }
         "ListTagsForResource" => Ok(json!({"tags": []})),
         _ => sample.answer(operation, input),
-    });
+    })
+}
+
+#[test]
+fn repositories() {
+    let service = repositories_with_settings();
     let mut machine = service.machine();
     for width in [40, 80, 200] {
         machine.set("COLUMNS", width.to_string());
@@ -57,6 +62,17 @@ fn repositories() {
     };
     assert_eq!(policies(0), (json!(true), json!(false)));
     assert_eq!(policies(2), (json!(false), Value::Null));
+    valid("repos", &machine.ok("repos --usage --output json"));
+    assert_eq!(
+        machine.ok("repos --output text --query repositories[].repositoryName"),
+        "team/app\tteam/empty\tteam/odd\n"
+    );
+}
+
+#[test]
+fn repositories_are_chosen_and_sorted() {
+    let service = repositories_with_settings();
+    let machine = service.machine();
     let names = |options: &str| {
         machine
             .ok(&format!("repos --output text {options}"))
@@ -72,11 +88,6 @@ fn repositories() {
     assert_eq!(names("--unused 1d"), "team/app team/empty team/odd");
     assert_eq!(names("--resource-tag team=a"), "team/app");
     assert_eq!(names("*/o*"), "team/odd");
-    valid("repos", &machine.ok("repos --usage --output json"));
-    assert_eq!(
-        machine.ok("repos --output text --query repositories[].repositoryName"),
-        "team/app\tteam/empty\tteam/odd\n"
-    );
 }
 
 #[test]

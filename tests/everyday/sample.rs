@@ -34,6 +34,13 @@ pub(super) fn index(children: &[(&str, &str)]) -> Value {
     json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": children})
 }
 
+fn list(members: Value) -> Value {
+    let mut image = image("", members);
+    image["imageManifestMediaType"] = json!(INDEX);
+    image.as_object_mut().unwrap().remove("artifactMediaType");
+    image
+}
+
 /// `team/app`: an index with two platforms and an attestation, signed, and an old image with many tags; `team/odd`:
 /// an archived image, an artifact, an index of indexes, and an image of which next to nothing is known.
 pub(super) fn registry() -> Registry {
@@ -45,15 +52,15 @@ pub(super) fn registry() -> Registry {
         (&provenance, "unknown/unknown"),
     ]));
     let outer = registry.manifest(&index(&[(&app, "linux/amd64")]));
+    let odd = format!("team/{}", "o".repeat(251));
+    registry.with("team/app", team_app(&app, &amd)).with(&odd, team_odd(&outer))
+}
+
+/// The images of `team/app`, by the digests of its index and of the index's first image.
+fn team_app(app: &str, amd: &str) -> Vec<Value> {
     let signature = format!("sha256-{}.sig", &app[7..]);
     let many: Vec<String> = (0..1000).map(|number| format!("build-{number}")).collect();
-    let list = |members: Value| {
-        let mut image = image("", members);
-        image["imageManifestMediaType"] = json!(INDEX);
-        image.as_object_mut().unwrap().remove("artifactMediaType");
-        image
-    };
-    let team_app = vec![
+    vec![
         list(json!({
             "imageDigest": app, "imageTags": ["1.2.3", "1.2", "latest"], "imageSizeInBytes": 31_457_280,
             "imagePushedAt": 1_700_000_000.5, "lastRecordedPullTime": 1_700_100_000.0
@@ -82,9 +89,12 @@ pub(super) fn registry() -> Registry {
                 "lastRecordedPullTime": 1_690_000_000.0
             }),
         ),
-    ];
-    let name = format!("team/{}", "o".repeat(251));
-    let team_odd = vec![
+    ]
+}
+
+/// The images of `team/odd`, by the digest of its index.
+fn team_odd(outer: &str) -> Vec<Value> {
+    vec![
         image(
             "archived",
             json!({
@@ -101,6 +111,5 @@ pub(super) fn registry() -> Registry {
         ),
         list(json!({"imageDigest": outer, "imageTags": ["nested"], "imagePushedAt": 1_670_000_000.0})),
         json!({"imageDigest": digest(b"bare")}),
-    ];
-    registry.with("team/app", team_app).with(&name, team_odd)
+    ]
 }

@@ -69,37 +69,38 @@ async fn asked_until_failure(
     (count.load(Ordering::Relaxed), error)
 }
 
+const TEMPORARY: [&str; 6] = [
+    "408 Request Timeout",
+    "429 Too Many Requests",
+    "500 Internal Server Error",
+    "502 Bad Gateway",
+    "503 Service Unavailable",
+    "504 Gateway Timeout",
+];
+const FINAL: [&str; 16] = [
+    "400 Bad Request",
+    "402 Payment Required",
+    "403 Forbidden",
+    "404 Not Found",
+    "405 Method Not Allowed",
+    "406 Not Acceptable",
+    "409 Conflict",
+    "410 Gone",
+    "413 Content Too Large",
+    "415 Unsupported Media Type",
+    "418 I'm a teapot",
+    "451 Unavailable For Legal Reasons",
+    "501 Not Implemented",
+    "505 HTTP Version Not Supported",
+    "507 Insufficient Storage",
+    "511 Network Authentication Required",
+];
+
 /// Only what can change is asked again: time-outs, limits, and a service or its gateway that is down for now (as botocore
 /// and go-containerregistry have it: 408, 429, 500, 502, 503, 504). What nobody allows, knows or does is final; a login
 /// and a download's URL may have expired, once.
 #[tokio::test]
 async fn only_temporary_statuses_are_retried() {
-    let passing = [
-        "408 Request Timeout",
-        "429 Too Many Requests",
-        "500 Internal Server Error",
-        "502 Bad Gateway",
-        "503 Service Unavailable",
-        "504 Gateway Timeout",
-    ];
-    let last = [
-        "400 Bad Request",
-        "402 Payment Required",
-        "403 Forbidden",
-        "404 Not Found",
-        "405 Method Not Allowed",
-        "406 Not Acceptable",
-        "409 Conflict",
-        "410 Gone",
-        "413 Content Too Large",
-        "415 Unsupported Media Type",
-        "418 I'm a teapot",
-        "451 Unavailable For Legal Reasons",
-        "501 Not Implemented",
-        "505 HTTP Version Not Supported",
-        "507 Insufficient Storage",
-        "511 Network Authentication Required",
-    ];
     let mut wrong = Vec::new();
     let mut note = |kind: &str, status: &str, found: usize, expected: usize| {
         if found != expected {
@@ -117,11 +118,11 @@ async fn only_temporary_statuses_are_retried() {
         ("patch", 8),
         ("end", 8),
     ] {
-        for status in passing {
+        for status in TEMPORARY {
             let is_throttled = status.starts_with("429");
             note(kind, status, asked(kind, status).await, if is_throttled { 10 } else { attempts });
         }
-        for status in last {
+        for status in FINAL {
             // The link of a download may have expired (403), and an upload may be one that nobody knows any more (404).
             let twice = (kind == "blob" && status.starts_with("403"))
                 || (["patch", "end"].contains(&kind) && status.starts_with("404"));

@@ -32,19 +32,24 @@ fn tag(tag: &str) -> Name {
     Name::tag(tag).unwrap()
 }
 
-#[tokio::test]
-async fn an_archive_is_dockers_and_ocis_at_once() {
-    let folder = tempfile::tempdir().unwrap();
+/// Writes the archive `a.tar` of two images with two names each.
+async fn two_images(folder: &Path) -> [Manifest; 2] {
     let (one, first) = single(&[noise(1000, 1)]).await;
     let (two, second) = single(&[noise(2000, 2)]).await;
-    let archive = place(folder.path(), "a.tar").destination().unwrap();
+    let archive = place(folder, "a.tar").destination().unwrap();
     let add = async |store: Arc<Memory>, names: &[&str]| {
         ecr::transfer::add(&(store as Shared), &archive, &options(names), &silent()).await.unwrap();
     };
     add(one, &["host:5000/team/app:1", "app:latest"]).await;
     add(two, &["app:2", "other:1"]).await;
     archive.finish().await.unwrap();
+    [first, second]
+}
 
+#[tokio::test]
+async fn an_archive_has_the_blobs_of_all_images_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let [first, second] = two_images(folder.path()).await;
     let found = files(&folder.path().join("a.tar"));
     let blob = |digest: &Digest| format!("blobs/sha256/{}", digest.hexadecimal());
     let mut paths = vec!["oci-layout".to_owned()];
@@ -58,7 +63,15 @@ async fn an_archive_is_dockers_and_ocis_at_once() {
     paths.remove(again);
     paths.extend(["index.json", "manifest.json", "repositories"].map(ToOwned::to_owned));
     assert_eq!(found.iter().map(|(path, _)| path.clone()).collect::<Vec<_>>(), paths);
+}
 
+#[tokio::test]
+async fn an_archive_is_dockers_and_ocis_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let [first, second] = two_images(folder.path()).await;
+    let found = files(&folder.path().join("a.tar"));
+    let blob = |digest: &Digest| format!("blobs/sha256/{}", digest.hexadecimal());
+    let config = blob(&first.blobs().next().unwrap().digest);
     let text = |name: &str| {
         let (_, bytes) = found.iter().find(|(path, _)| path == name).unwrap();
         serde_json::from_slice::<Value>(bytes).unwrap()
@@ -95,8 +108,13 @@ async fn an_archive_is_dockers_and_ocis_at_once() {
             entry(&second, "docker.io/library/other:1", "1")
         ])
     );
+}
 
-    // A tag that two repositories have needs its repository; each image comes back as it was.
+/// A tag that two repositories have needs its repository; each image comes back as it was.
+#[tokio::test]
+async fn an_image_of_an_archive_is_chosen_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let [first, second] = two_images(folder.path()).await;
     let whole = place(folder.path(), "a.tar").source().unwrap();
     let name = folder.path().join("a.tar").display().to_string();
     assert_eq!(
@@ -227,12 +245,18 @@ async fn an_index_that_lists_nothing_leaves_it_to_manifest_json() {
     assert!(back.blob(&Digest::of(config.as_bytes())).is_some() && back.blob(&Digest::of(&layer)).is_some());
 }
 
-#[tokio::test]
-async fn archives_from_before_manifest_json_are_read() {
-    let folder = tempfile::tempdir().unwrap();
-    let (low, top) = (noise(3000, 1), noise(4000, 2));
-    let (one, two) = ("1".repeat(64), "2".repeat(64));
-    let json_of = |value: Value| value.to_string().into_bytes();
+fn json_of(value: &Value) -> Vec<u8> {
+    value.to_string().into_bytes()
+}
+
+/// The identifiers of the layers in [`legacy_archive`].
+fn legacy_layers() -> [String; 2] {
+    ["1".repeat(64), "2".repeat(64)]
+}
+
+/// The files of an archive as docker wrote it before there was a `manifest.json`: an image of two layers.
+fn legacy_archive(low: &[u8], top: &[u8]) -> Vec<(String, Vec<u8>)> {
+    let [one, two] = legacy_layers();
     let bottom = json!({
         "id": one, "created": "2014-01-01T00:00:00Z", "container_config": {"Cmd": ["/bin/sh", "-c", "#(nop) ADD"]},
         "architecture": "amd64", "os": "linux", "Size": 3000
@@ -242,21 +266,29 @@ async fn archives_from_before_manifest_json_are_read() {
         "config": {"Cmd": ["/bin/sh"]}, "architecture": "amd64", "os": "linux", "Size": 4000
     });
     let path = |layer: &str, name: &str| format!("{layer}/{name}");
-    let files = [
+    vec![
         (path(&one, "VERSION"), b"1.0".to_vec()),
-        (path(&one, "json"), json_of(bottom)),
-        (path(&one, "layer.tar"), low.clone()),
+        (path(&one, "json"), json_of(&bottom)),
+        (path(&one, "layer.tar"), low.to_vec()),
         (path(&two, "VERSION"), b"1.0".to_vec()),
-        (path(&two, "json"), json_of(upper)),
-        (path(&two, "layer.tar"), top.clone()),
-        ("repositories".to_owned(), json_of(json!({"team/app": {"1": two, "old": one}}))),
-    ];
-    let write = |files: &[(String, Vec<u8>)]| {
-        let files: Vec<(&str, Vec<u8>)> =
-            files.iter().map(|(path, bytes)| (path.as_str(), bytes.clone())).collect();
-        tar_of(&folder.path().join("a.tar"), &files);
-    };
-    write(&files);
+        (path(&two, "json"), json_of(&upper)),
+        (path(&two, "layer.tar"), top.to_vec()),
+        ("repositories".to_owned(), json_of(&json!({"team/app": {"1": two, "old": one}}))),
+    ]
+}
+
+/// Writes files into the archive `a.tar`.
+fn write(folder: &Path, files: &[(String, Vec<u8>)]) {
+    let files: Vec<(&str, Vec<u8>)> =
+        files.iter().map(|(path, bytes)| (path.as_str(), bytes.clone())).collect();
+    tar_of(&folder.join("a.tar"), &files);
+}
+
+#[tokio::test]
+async fn archives_from_before_manifest_json_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let (low, top) = (noise(3000, 1), noise(4000, 2));
+    write(folder.path(), &legacy_archive(&low, &top));
     let source = place(folder.path(), "a.tar:team/app").source().unwrap();
     assert_eq!(source.tags().await.unwrap(), TagListing::of(["1", "old"]));
     let back = fetched(&source, tag("1")).await.unwrap();
@@ -275,19 +307,24 @@ async fn archives_from_before_manifest_json_are_read() {
             ]
         })
     );
+}
 
-    // Layers that are their own ancestors have no end, and a link that leads out leads nowhere.
-    let mut endless = files.to_vec();
-    endless[1].1 = json_of(json!({"id": one, "parent": two}));
-    write(&endless);
+/// Layers that are their own ancestors have no end, and a link that leads out leads nowhere.
+#[tokio::test]
+async fn layers_of_an_old_archive_end_and_stay_inside() {
+    let folder = tempfile::tempdir().unwrap();
+    let ([one, two], files) = (legacy_layers(), legacy_archive(b"low", b"top"));
+    let mut endless = files.clone();
+    endless[1].1 = json_of(&json!({"id": one, "parent": two}));
+    write(folder.path(), &endless);
     let error = |error: ecr::store::Error| error.to_string();
     let name = folder.path().join("a.tar").display().to_string();
     let failed = place(folder.path(), "a.tar").source().map(|_| ()).map_err(error).unwrap_err();
     assert_eq!(failed, format!("{name} is a damaged docker archive: {two}/json: its layers have no end"));
     for outside in ["->/etc/passwd", "->../../etc/passwd"] {
-        let mut linked = files.to_vec();
+        let mut linked = files.clone();
         linked[2].1 = outside.as_bytes().to_vec();
-        write(&linked);
+        write(folder.path(), &linked);
         let failed = place(folder.path(), "a.tar").source().map(|_| ()).map_err(error).unwrap_err();
         assert_eq!(failed, format!("{name} is a damaged docker archive: {one}/layer.tar: it is missing"));
     }

@@ -39,81 +39,101 @@ fn verdict(outcome: &Outcome, from: &Registry, to: &Registry) -> String {
     last.replace(&from.address, "FROM").replace(&to.address, "TO")
 }
 
-/// The mirror has five tags, the source two of them. What is listed decides what may go.
-#[tokio::test(flavor = "multi_thread")]
-async fn deleting_needs_whole_lists_and_a_yes() {
-    let machine = Machine::new();
-    let whole = r#"{"tags":["1","2"]}"#;
-    let most = "3 of the 5 tags of backup/team/app would be deleted, more than half; --yes deletes them, and \
+const WHOLE: &str = r#"{"tags":["1","2"]}"#;
+const MOST: &str = "3 of the 5 tags of backup/team/app would be deleted, more than half; --yes deletes them, and \
                 --max-deletes says how many may go";
-    let empty =
-        "the source has no such tags, and 5 of backup/team/app would be deleted; --allow-empty deletes them";
-    let null = "the source answers no list of tags, and 5 of backup/team/app would be deleted; --allow-empty deletes them";
-    let unlisted = "cannot list the tags of FROM/team/app: its";
-    for (status, headers, body, options, deleted, code, words) in [
-        ("200 OK", "", whole, "", 0, 252, most),
-        ("200 OK", "", whole, "--yes", 3, 0, ""),
-        ("200 OK", "", whole, "--max-deletes 3", 3, 0, ""),
-        (
-            "200 OK",
-            "",
-            whole,
-            "--max-deletes 2",
-            0,
-            252,
-            "3 tags of backup/team/app would be deleted, and --max-deletes",
-        ),
-        ("200 OK", "", whole, "--yes --dry-run", 0, 0, ""),
-        ("200 OK", "", r#"{"tags":["1","2","3","4"]}"#, "", 1, 0, ""),
-        ("200 OK", "", r#"{"tags":[]}"#, "--yes", 0, 252, empty),
-        (
-            "200 OK",
-            "",
-            r#"{"tags":[]}"#,
-            "--allow-empty",
-            0,
-            252,
-            "5 of the 5 tags of backup/team/app would be deleted",
-        ),
-        ("200 OK", "", r#"{"tags":[]}"#, "--yes --allow-empty", 5, 0, ""),
-        ("200 OK", "", r#"{"tags":null}"#, "--yes", 0, 252, null),
-        ("200 OK", "", "{}", "--yes --allow-empty", 0, 255, unlisted),
-        ("200 OK", "", "[]", "--yes --allow-empty", 0, 255, unlisted),
-        ("200 OK", "", "<html>", "--yes --allow-empty", 0, 255, unlisted),
-        ("200 OK", "", r#"{"tags":["1""#, "--yes --allow-empty", 0, 255, unlisted),
-        ("200 OK", "", r#"{"tags":["1",2]}"#, "--yes --allow-empty", 0, 255, unlisted),
-        ("200 OK", "", r#"{"tags":"1"}"#, "--yes --allow-empty", 0, 255, unlisted),
-        ("200 OK", "", r#"{"errors":[{"code":"UNKNOWN"}]}"#, "--yes --allow-empty", 0, 255, unlisted),
-        ("200 OK", "Link: <?last=1>; rel=next\r\n", r#"{"tags":["1"]}"#, "--yes", 0, 255, unlisted),
-        (
-            "200 OK",
-            "Link: <https://evil.example/>; rel=next\r\n",
-            whole,
-            "--yes",
-            0,
-            255,
-            "cannot list the tags of FROM/team/app: it names a next page",
-        ),
-        (
-            "204 No Content",
-            "",
-            "",
-            "--yes --allow-empty",
-            0,
-            255,
-            "FROM/team/app refused to let us list the tags of",
-        ),
-        (
-            "403 Forbidden",
-            "",
-            "",
-            "--yes --allow-empty",
-            0,
-            255,
-            "FROM/team/app refused to let us list the tags of",
-        ),
-        ("404 Not Found", "", "", "--yes --allow-empty", 0, 255, "has no repository team/app"),
-    ] {
+const EMPTY: &str =
+    "the source has no such tags, and 5 of backup/team/app would be deleted; --allow-empty deletes them";
+const NULL: &str = "the source answers no list of tags, and 5 of backup/team/app would be deleted; --allow-empty deletes them";
+const UNLISTED: &str = "cannot list the tags of FROM/team/app: its";
+
+/// A list of the source's tags, options, and what `sync --delete` makes of a mirror with five tags: deletions, exit code,
+/// and words of the error.
+struct Deletion(&'static str, &'static str, &'static str, &'static str, usize, i32, &'static str);
+
+/// The source has two of the mirror's tags. The list is whole, so that options decide what may go.
+const OF_WHOLE_LISTS: &[Deletion] = &[
+    Deletion("200 OK", "", WHOLE, "", 0, 252, MOST),
+    Deletion("200 OK", "", WHOLE, "--yes", 3, 0, ""),
+    Deletion("200 OK", "", WHOLE, "--max-deletes 3", 3, 0, ""),
+    Deletion(
+        "200 OK",
+        "",
+        WHOLE,
+        "--max-deletes 2",
+        0,
+        252,
+        "3 tags of backup/team/app would be deleted, and --max-deletes",
+    ),
+    Deletion("200 OK", "", WHOLE, "--yes --dry-run", 0, 0, ""),
+    Deletion("200 OK", "", r#"{"tags":["1","2","3","4"]}"#, "", 1, 0, ""),
+];
+
+/// Lists that are empty, cut off, or none at all.
+const OF_OTHER_LISTS: &[Deletion] = &[
+    Deletion("200 OK", "", r#"{"tags":[]}"#, "--yes", 0, 252, EMPTY),
+    Deletion(
+        "200 OK",
+        "",
+        r#"{"tags":[]}"#,
+        "--allow-empty",
+        0,
+        252,
+        "5 of the 5 tags of backup/team/app would be deleted",
+    ),
+    Deletion("200 OK", "", r#"{"tags":[]}"#, "--yes --allow-empty", 5, 0, ""),
+    Deletion("200 OK", "", r#"{"tags":null}"#, "--yes", 0, 252, NULL),
+    Deletion("200 OK", "", "{}", "--yes --allow-empty", 0, 255, UNLISTED),
+    Deletion("200 OK", "", "[]", "--yes --allow-empty", 0, 255, UNLISTED),
+    Deletion("200 OK", "", "<html>", "--yes --allow-empty", 0, 255, UNLISTED),
+    Deletion("200 OK", "", r#"{"tags":["1""#, "--yes --allow-empty", 0, 255, UNLISTED),
+    Deletion("200 OK", "", r#"{"tags":["1",2]}"#, "--yes --allow-empty", 0, 255, UNLISTED),
+    Deletion("200 OK", "", r#"{"tags":"1"}"#, "--yes --allow-empty", 0, 255, UNLISTED),
+    Deletion("200 OK", "", r#"{"errors":[{"code":"UNKNOWN"}]}"#, "--yes --allow-empty", 0, 255, UNLISTED),
+    Deletion("200 OK", "Link: <?last=1>; rel=next\r\n", r#"{"tags":["1"]}"#, "--yes", 0, 255, UNLISTED),
+    Deletion(
+        "200 OK",
+        "Link: <https://evil.example/>; rel=next\r\n",
+        WHOLE,
+        "--yes",
+        0,
+        255,
+        "cannot list the tags of FROM/team/app: it names a next page",
+    ),
+    Deletion(
+        "204 No Content",
+        "",
+        "",
+        "--yes --allow-empty",
+        0,
+        255,
+        "FROM/team/app refused to let us list the tags of",
+    ),
+    Deletion(
+        "403 Forbidden",
+        "",
+        "",
+        "--yes --allow-empty",
+        0,
+        255,
+        "FROM/team/app refused to let us list the tags of",
+    ),
+    Deletion("404 Not Found", "", "", "--yes --allow-empty", 0, 255, "has no repository team/app"),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deleting_many_tags_needs_a_yes() {
+    check_deletions(OF_WHOLE_LISTS).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deleting_needs_a_whole_list() {
+    check_deletions(OF_OTHER_LISTS).await;
+}
+
+async fn check_deletions(deletions: &[Deletion]) {
+    let machine = Machine::new();
+    for &Deletion(status, headers, body, options, deleted, code, words) in deletions {
         let (from, to) = (filled(&["1", "2", "3", "4"]).await, filled(&["1", "2", "3", "4", "5"]).await);
         lists(&from, status, headers, body);
         let outcome = sync(&machine, &from, &to, &format!("--delete {options}"));

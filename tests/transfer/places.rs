@@ -309,16 +309,11 @@ pub(super) fn tar_of(path: &Path, files: &[(&str, Vec<u8>)]) {
     tar.finish().unwrap();
 }
 
-#[tokio::test]
-async fn a_docker_archive_is_read_in_place() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("a.tar");
-    let text = path.display().to_string();
-    let plain = noise(5000, 1);
-    let packed = [&[0x1f, 0x8b], &noise(3000, 2)[..]].concat();
+/// The files of a docker archive: two images of the layers `plain`, `packed` and a link to `plain`.
+fn docker_archive(plain: &[u8], packed: &[u8]) -> [(&'static str, Vec<u8>); 6] {
     let identity = Digest::of(b"what the packed layer unpacks to");
     let config = |os: &str| {
-        let identities = json!([Digest::of(&plain), identity, Digest::of(&plain)]);
+        let identities = json!([Digest::of(plain), identity, Digest::of(plain)]);
         json!({"os": os, "architecture": "amd64", "rootfs": {"type": "layers", "diff_ids": identities}})
             .to_string()
             .into_bytes()
@@ -328,14 +323,24 @@ async fn a_docker_archive_is_read_in_place() {
         {"Config": "a.json", "RepoTags": ["host:5000/team/app:1", "app:2"], "Layers": layers},
         {"Config": "b.json", "RepoTags": null, "Layers": layers},
     ]);
-    let files = [
-        ("one/layer.tar", plain.clone()),
-        ("two.tar.gz", packed.clone()),
+    [
+        ("one/layer.tar", plain.to_vec()),
+        ("two.tar.gz", packed.to_vec()),
         ("three/layer.tar", b"->../one/layer.tar".to_vec()),
         ("a.json", config("linux")),
         ("b.json", config("windows")),
         ("manifest.json", list.to_string().into_bytes()),
-    ];
+    ]
+}
+
+#[tokio::test]
+async fn a_docker_archive_is_read_in_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.tar");
+    let text = path.display().to_string();
+    let plain = noise(5000, 1);
+    let packed = [&[0x1f, 0x8b], &noise(3000, 2)[..]].concat();
+    let files = docker_archive(&plain, &packed);
     tar_of(&path, &files);
     let source = archive_path(&format!("docker-archive:{text}")).source().unwrap();
     assert_eq!(source.tags().await.unwrap(), TagListing::of(["1", "2"]));
@@ -362,9 +367,15 @@ async fn a_docker_archive_is_read_in_place() {
         "{text} has several images; choose one as {text}:REPOSITORY:TAG; it has host:5000/team/app:1, app:2"
     );
     assert_eq!(read(&text).await.unwrap_err(), several);
+}
 
-    // A layer that is not what the configuration says does not arrive.
-    let mut damaged = files.to_vec();
+#[tokio::test]
+async fn a_layer_that_is_not_what_the_configuration_says_does_not_arrive() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.tar");
+    let text = path.display().to_string();
+    let plain = noise(5000, 1);
+    let mut damaged = docker_archive(&plain, &[0x1f, 0x8b]);
     damaged[0].1[17] ^= 1;
     tar_of(&path, &damaged);
     let source = archive_path(&format!("{text}:1")).source().unwrap();
