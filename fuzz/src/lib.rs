@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 
 use bytes::Bytes;
 use ecr::args::{Files, cli_input, shorthand};
-use ecr::auth::read_login::{StoredLogin, written};
+use ecr::auth::read_login::{StoredLogin, login_in_auths};
 use ecr::auth::write_login::{credential_location, forget, names_host};
 use ecr::auth::{cached_token::CachedToken, json_text::JsonText};
 use ecr::image::{Digest, Manifest, Reference, host::Address};
@@ -236,21 +236,21 @@ pub fn docker_config(data: &[u8]) {
     let Ok(mut file) = JsonText::read(text) else { return };
     for host in ["docker.io", "h.example", "h.example:5000", "", "[::1]:5000", "a/b"] {
         for repository in ["", "/", "app", "team/app", "team//app/", "é/\u{0}"] {
-            let _ = written(&file, host, repository);
+            let _ = login_in_auths(&file, host, repository);
         }
         let _ = (credential_location(&file, host), forget(&mut file.clone(), host));
     }
     let keys = file.keys(&["auths"]);
     for key in &keys {
-        let _ = (names_host(key, "h.example"), written(&file, key, "team/app"));
+        let _ = (names_host(key, "h.example"), login_in_auths(&file, key, "team/app"));
     }
     let login = json!({ "username": "me", "password": "pw" });
     if file.set(&["auths", "fuzz.example/team"], &login).is_ok()
         && !keys.iter().any(|key| key.contains("fuzz"))
     {
         let expected = Some(StoredLogin::Password("me".to_owned(), "pw".to_owned()));
-        assert_eq!(written(&file, "fuzz.example", "team/app"), expected);
-        assert_eq!(written(&file, "fuzz.example", "teams"), None);
+        assert_eq!(login_in_auths(&file, "fuzz.example", "team/app"), expected);
+        assert_eq!(login_in_auths(&file, "fuzz.example", "teams"), None);
         assert!(JsonText::read(file.text()).is_ok());
     }
 }

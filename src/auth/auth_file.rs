@@ -1,6 +1,6 @@
 //! The files in which docker, podman and helm keep their logins, and changing them without harm.
 //!
-//! A change is made on the file as it is at that moment, by one of us at a time, and put in place whole
+//! A change is made on the file as it is at that moment, by one `ecr` process at a time, and put in place whole
 //! (`atomic_replace`). Whatever we do not change stays byte for byte (`json_text`).
 
 use std::fs::File;
@@ -17,7 +17,7 @@ use super::redact::REDACTED;
 use crate::platform;
 use crate::settings::Settings;
 
-/// Time limit of waiting for the lock that another process of ours holds while it changes the file.
+/// Time limit of waiting for the lock that another `ecr` process holds while it changes the file.
 const WAIT: Duration = Duration::from_secs(5);
 /// Attempts to make a change that another program's write to the file undid or overtook.
 const ATTEMPTS: usize = 5;
@@ -38,7 +38,7 @@ pub enum Client {
 pub enum Error {
     /// There is no home directory for the file.
     #[error("there is no home directory for {0}'s login file: name a file with --file")]
-    Homeless(&'static str),
+    NoHomeDirectory(&'static str),
     /// Its content is something else.
     #[error("{file}: {reason}. Nothing was changed")]
     Content {
@@ -108,9 +108,9 @@ impl Client {
     /// The file in which it keeps its logins.
     pub fn file(self, settings: &Settings) -> Result<PathBuf, Error> {
         let variable = |name: &str| settings.filled_variable(name).map(PathBuf::from);
-        let home = || settings.home().ok_or(Error::Homeless(self.name()));
+        let home = || settings.home().ok_or(Error::NoHomeDirectory(self.name()));
         let configuration =
-            || settings.base_folder("XDG_CONFIG_HOME", ".config").ok_or(Error::Homeless(self.name()));
+            || settings.base_folder("XDG_CONFIG_HOME", ".config").ok_or(Error::NoHomeDirectory(self.name()));
         match self {
             Self::Docker => match variable("DOCKER_CONFIG") {
                 Some(folder) => Ok(folder.join("config.json")),
@@ -167,14 +167,14 @@ pub fn change(
 
 impl Change {
     /// Returns whether the file's content changes.
-    pub fn is_one(&self) -> bool {
+    pub fn has_effect(&self) -> bool {
         self.before.as_deref().map_or(self.after != "{}", |before| before != self.after)
     }
 
     /// The change as a diff, without the passwords that stand in the file.
     pub fn diff(&self) -> String {
         let name = self.file.display().to_string();
-        if !self.is_one() {
+        if !self.has_effect() {
             return String::new();
         }
         diff::unified(

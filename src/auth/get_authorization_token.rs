@@ -1,7 +1,7 @@
 //! The call for a password: its time limit, and the reading of its answer.
 
-mod caller;
-mod refusal;
+mod call_settings;
+mod errors;
 
 use std::io::{Seek as _, Write as _};
 use std::path::PathBuf;
@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use self::caller::settings_for_registry;
-use self::refusal::failure;
+use self::call_settings::settings_for_registry;
+use self::errors::failure;
 use super::cached_token::{self, CachedToken};
 use super::ecr_registry::EcrRegistry;
 use super::identity::{Identity, ServiceAccount};
@@ -18,7 +18,7 @@ use super::log::Log;
 use super::login_error::LoginError;
 use super::metadata;
 use super::obtain_token::now;
-use super::token_cache::Cache;
+use super::token_cache::TokenCache;
 use crate::image::host::Address;
 use crate::model;
 use crate::platform;
@@ -40,7 +40,7 @@ pub struct TokenRequest<'a> {
     /// Kubernetes service account to ask as, if kubelet gave one.
     pub account: Option<&'a ServiceAccount>,
     /// Cache, which also remembers an unreachable metadata service.
-    pub cache: Option<&'a Cache>,
+    pub cache: Option<&'a TokenCache>,
     /// The log.
     pub log: &'a Log,
 }

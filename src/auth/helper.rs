@@ -8,7 +8,7 @@
 //! Decisions: `store` of an ECR host succeeds and keeps nothing, so that `docker login` does not fail (the password is
 //! asked for anew when it is needed); of another host it fails, because a password that silently vanishes is worse;
 //! `AWS_ECR_IGNORE_CREDS_STORAGE` makes it succeed for every host. `erase` forgets what is cached for the host, and
-//! succeeds for strangers, of whom nothing was kept. `list` answers from the cache and login.conf, without a network.
+//! succeeds for other hosts, of which nothing is kept. `list` answers from the cache and login.conf, without a network.
 
 use std::io::Read;
 
@@ -32,7 +32,7 @@ const MAX_CREDENTIALS: u64 = 1 << 20;
 
 /// Output streams and exit code of a credential helper.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Answer {
+pub struct HelperOutput {
     /// For stdout.
     pub stdout: String,
     /// For stderr.
@@ -41,7 +41,7 @@ pub struct Answer {
     pub code: u8,
 }
 
-impl Answer {
+impl HelperOutput {
     /// Returns a success with this output.
     pub fn success(stdout: impl Into<String>) -> Self {
         Self { stdout: stdout.into(), ..Self::default() }
@@ -53,7 +53,7 @@ impl Answer {
     }
 
     /// Adds a line to stderr.
-    fn noting(mut self, line: &str) -> Self {
+    fn with_stderr_line(mut self, line: &str) -> Self {
         self.stderr.push_str(line);
         self.stderr.push('\n');
         self
@@ -61,94 +61,97 @@ impl Answer {
 }
 
 /// Runs one action. `name` is what the program calls itself.
-pub fn run(settings: &Settings, name: &str, arguments: &[String], input: &mut dyn Read) -> Answer {
+pub fn run(settings: &Settings, name: &str, arguments: &[String], input: &mut dyn Read) -> HelperOutput {
     let usage = format!("Usage: {name} <store|get|erase|list|version>\n");
-    let [action] = arguments else { return Answer { code: 1, ..Answer::success(usage) } };
+    let [action] = arguments else { return HelperOutput { code: 1, ..HelperOutput::success(usage) } };
     match action.as_str() {
         "get" => with_cache_warning(settings, |context| get(context, input)),
         "store" => with_cache_warning(settings, |context| store(context, input)),
         "erase" => with_cache_warning(settings, |context| erase(context, input)),
         "list" => with_cache_warning(settings, list),
-        "version" | "--version" | "-v" => Answer::success(format!(
+        "version" | "--version" | "-v" => HelperOutput::success(format!(
             "{name} ({}) {}\n",
             env!("CARGO_PKG_REPOSITORY"),
             env!("CARGO_PKG_VERSION")
         )),
-        "help" | "--help" | "-h" => Answer::success(usage),
-        other => Answer::failure(&format!("{name}: unknown action: {other}")),
+        "help" | "--help" | "-h" => HelperOutput::success(usage),
+        other => HelperOutput::failure(&format!("{name}: unknown action: {other}")),
     }
 }
 
 /// Appends the cache's warning, which every user of the cache should see.
-fn with_cache_warning(settings: &Settings, act: impl FnOnce(&LoginContext<'_>) -> Answer) -> Answer {
+fn with_cache_warning(
+    settings: &Settings,
+    act: impl FnOnce(&LoginContext<'_>) -> HelperOutput,
+) -> HelperOutput {
     let context = LoginContext::open(settings);
     let mut answer = act(&context);
     if let Some(warning) = context.warning() {
-        answer = answer.noting(&format!("ecr: {warning}"));
+        answer = answer.with_stderr_line(&format!("ecr: {warning}"));
     }
     answer.stderr.insert_str(0, &context.log.take_lines());
     answer
 }
 
-fn get(context: &LoginContext<'_>, input: &mut dyn Read) -> Answer {
+fn get(context: &LoginContext<'_>, input: &mut dyn Read) -> HelperOutput {
     let url = match server_url(input) {
         Ok(url) => url,
         Err(answer) => return answer,
     };
     let (registry, rules) = registry(context, &url);
     let Some(registry) = registry else {
-        context.log.debug(|| format!("{url} is a stranger's"));
-        let answer = Answer::failure(NOT_FOUND);
+        context.log.debug(|| format!("{url} is not a registry of Amazon ECR"));
+        let answer = HelperOutput::failure(NOT_FOUND);
         // An unknown host may be one that a damaged login.conf names.
-        return rules.err().map_or(answer.clone(), |error| answer.noting(&format!("ecr: {error}")));
+        return rules.err().map_or(answer.clone(), |error| answer.with_stderr_line(&format!("ecr: {error}")));
     };
     if let Err(error) = rules {
         return refused(context, &registry, &error.into());
     }
     let public_without = registry.public && is_enabled(context.settings, "AWS_ECR_PUBLIC_ANONYMOUS");
     if registry.anonymous() || public_without {
-        return Answer::failure(NOT_FOUND);
+        return HelperOutput::failure(NOT_FOUND);
     }
     match context.login(&registry, None) {
         Ok(entry) => found(&url, &entry),
         Err(failure) if registry.public => {
-            let answer = Answer::failure(NOT_FOUND);
+            let answer = HelperOutput::failure(NOT_FOUND);
             if matches!(failure, LoginError::NoCredentials { .. }) {
                 return answer;
             }
             // Everybody may pull there; who wanted more sees why not.
-            let said = context.said(&failure);
-            answer.noting(&format!("ecr: going on to {} without a login: {said}", registry.host))
+            let said = context.one_line(&failure);
+            answer.with_stderr_line(&format!("ecr: going on to {} without a login: {said}", registry.host))
         }
         Err(failure) => refused(context, &registry, &failure),
     }
 }
 
-fn found(url: &str, entry: &CachedToken) -> Answer {
+fn found(url: &str, entry: &CachedToken) -> HelperOutput {
     let (user, password) = entry.login().unwrap_or_default();
     let fields = [("ServerURL", url), ("Username", &user), ("Secret", &password)];
     let fields = fields.map(|(name, value)| format!("\"{name}\":{}", quoted(value)));
-    Answer::success(format!("{{{}}}\n", fields.join(",")))
+    HelperOutput::success(format!("{{{}}}\n", fields.join(",")))
 }
 
-fn refused(context: &LoginContext<'_>, registry: &EcrRegistry, failure: &LoginError) -> Answer {
-    let line = format!("login to {} failed: {}", registry.host, context.said(failure));
-    Answer::failure(&line).noting(&format!("ecr: {line}"))
+fn refused(context: &LoginContext<'_>, registry: &EcrRegistry, failure: &LoginError) -> HelperOutput {
+    let line = format!("login to {} failed: {}", registry.host, context.one_line(failure));
+    HelperOutput::failure(&line).with_stderr_line(&format!("ecr: {line}"))
 }
 
-fn store(context: &LoginContext<'_>, input: &mut dyn Read) -> Answer {
+fn store(context: &LoginContext<'_>, input: &mut dyn Read) -> HelperOutput {
     let mut text = String::new();
     if let Err(error) = input.take(MAX_CREDENTIALS).read_to_string(&mut text) {
-        return Answer::failure(&error.to_string());
+        return HelperOutput::failure(&error.to_string());
     }
     if text.trim().is_empty() {
-        return Answer::failure("EOF");
+        return HelperOutput::failure("EOF");
     }
     let value: serde_json::Value = match serde_json::from_str(text.trim()) {
         Ok(value) => value,
         // The message tells a position and never the text, which has a password in it.
         Err(error) => {
-            return Answer::failure(&format!(
+            return HelperOutput::failure(&format!(
                 "the credentials are not JSON (line {}, column {})",
                 error.line(),
                 error.column()
@@ -157,40 +160,43 @@ fn store(context: &LoginContext<'_>, input: &mut dyn Read) -> Answer {
     };
     let field = |name: &str| value.get(name).and_then(serde_json::Value::as_str).unwrap_or_default();
     if field("ServerURL").is_empty() {
-        return Answer::failure(NO_URL);
+        return HelperOutput::failure(NO_URL);
     }
     if field("Username").is_empty() {
-        return Answer::failure(NO_USER);
+        return HelperOutput::failure(NO_USER);
     }
     if is_enabled(context.settings, "AWS_ECR_IGNORE_CREDS_STORAGE") {
-        return Answer::success("");
+        return HelperOutput::success("");
     }
     match registry(context, field("ServerURL")).0 {
-        Some(registry) => Answer::success("").noting(&format!(
+        Some(registry) => HelperOutput::success("").with_stderr_line(&format!(
             "ecr: nothing is kept for {}: its password is asked for whenever it is needed, so no login is",
             registry.host
         )),
-        None => Answer::failure("this helper only serves Amazon ECR; use credHelpers instead of credsStore"),
-    }
-}
-
-fn erase(context: &LoginContext<'_>, input: &mut dyn Read) -> Answer {
-    let url = match server_url(input) {
-        Ok(url) => url,
-        Err(answer) => return answer,
-    };
-    let Some(registry) = registry(context, &url).0 else { return Answer::success("") };
-    match context.forget(&registry) {
-        Ok(_) => Answer::success(""),
-        Err(error) => {
-            Answer::failure(&format!("the cached password of {} cannot be removed: {error}", registry.host))
+        None => {
+            HelperOutput::failure("this helper only serves Amazon ECR; use credHelpers instead of credsStore")
         }
     }
 }
 
-fn list(context: &LoginContext<'_>) -> Answer {
+fn erase(context: &LoginContext<'_>, input: &mut dyn Read) -> HelperOutput {
+    let url = match server_url(input) {
+        Ok(url) => url,
+        Err(answer) => return answer,
+    };
+    let Some(registry) = registry(context, &url).0 else { return HelperOutput::success("") };
+    match context.forget(&registry) {
+        Ok(_) => HelperOutput::success(""),
+        Err(error) => HelperOutput::failure(&format!(
+            "the cached password of {} cannot be removed: {error}",
+            registry.host
+        )),
+    }
+}
+
+fn list(context: &LoginContext<'_>) -> HelperOutput {
     let rules = Rules::load(context.settings).unwrap_or_default();
-    let entries = context.cache.as_ref().map(super::token_cache::Cache::entries).unwrap_or_default();
+    let entries = context.cache.as_ref().map(super::token_cache::TokenCache::entries).unwrap_or_default();
     let now = now();
     let living = entries.into_iter().filter(|(_, entry)| entry.freshness(now) != Freshness::Expired);
     let mut hosts: Vec<String> =
@@ -199,7 +205,7 @@ fn list(context: &LoginContext<'_>) -> Answer {
     hosts.dedup();
     let pairs: Vec<String> =
         hosts.iter().map(|host| format!("{}:\"AWS\"", quoted(&format!("https://{host}")))).collect();
-    Answer::success(format!("{{{}}}\n", pairs.join(",")))
+    HelperOutput::success(format!("{{{}}}\n", pairs.join(",")))
 }
 
 /// Returns the registry of a URL, and the error of an invalid login.conf; the registry is a best guess then.
@@ -215,15 +221,15 @@ fn registry(
 }
 
 /// The server's URL on stdin: lines are joined without their ends, as the Go library does it.
-fn server_url(input: &mut dyn Read) -> Result<String, Answer> {
+fn server_url(input: &mut dyn Read) -> Result<String, HelperOutput> {
     let mut bytes = Vec::new();
     if let Err(error) = input.take(MAX_URL).read_to_end(&mut bytes) {
-        return Err(Answer::failure(&error.to_string()));
+        return Err(HelperOutput::failure(&error.to_string()));
     }
     let text = String::from_utf8_lossy(&bytes);
     let url: String = text.split(['\n', '\r']).collect();
     let url = url.trim();
-    if url.is_empty() { Err(Answer::failure(NO_URL)) } else { Ok(url.to_owned()) }
+    if url.is_empty() { Err(HelperOutput::failure(NO_URL)) } else { Ok(url.to_owned()) }
 }
 
 /// Returns whether a variable is set to anything but `0`, `false`, `no` or `off`.
@@ -269,7 +275,7 @@ mod tests {
         let usage = "Usage: docker-credential-ecr-login <store|get|erase|list|version>\n";
         for arguments in [vec![], vec!["get".to_owned(), "x".to_owned()]] {
             let answer = run(&settings(folder.path(), &[]), NAME, &arguments, &mut "".as_bytes());
-            assert_eq!(answer, Answer { stdout: usage.into(), stderr: String::new(), code: 1 });
+            assert_eq!(answer, HelperOutput { stdout: usage.into(), stderr: String::new(), code: 1 });
         }
         assert_eq!(spoken(&[], "--help", ""), said(usage, 0));
         let version = format!("{NAME} (https://github.com/ecr-cli/ecr) {}\n", env!("CARGO_PKG_VERSION"));

@@ -104,15 +104,15 @@ fn state(settings: &Settings) -> Option<PathBuf> {
 
 /// Result of making the helper's program available to docker.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Program {
+pub enum LinkOutcome {
     /// The link exists and leads to this program.
-    There(PathBuf),
+    AlreadyLinked(PathBuf),
     /// Another program of that name is found first.
-    Another(PathBuf),
+    OtherProgram(PathBuf),
     /// A link was made, or would be.
     Linked(PathBuf),
     /// The link cannot be made.
-    Missing {
+    Failed {
         /// Path of this program.
         own: PathBuf,
         /// Reason for the failure.
@@ -120,25 +120,25 @@ pub enum Program {
     },
 }
 
-/// Sees to it that the helper's program is found on PATH.
-pub fn link(settings: &Settings, dry_run: bool) -> Option<Program> {
+/// Makes `docker-credential-ecr-login` available on PATH, by a link beside this program.
+pub fn link(settings: &Settings, dry_run: bool) -> Option<LinkOutcome> {
     let own = std::fs::canonicalize(settings.own_program()?).ok()?;
     if let Some(found) = settings.programs(PROGRAM).into_iter().next() {
         let same = std::fs::canonicalize(&found).is_ok_and(|real| real == own);
-        return Some(if same { Program::There(found) } else { Program::Another(found) });
+        return Some(if same { LinkOutcome::AlreadyLinked(found) } else { LinkOutcome::OtherProgram(found) });
     }
     let beside = own.with_file_name(format!("{PROGRAM}{}", platform::PROGRAM_SUFFIX));
     let on_path = settings.programs("ecr").iter().any(|program| program.parent() == own.parent());
     if !on_path {
         let reason = format!("{} is not on PATH", own.parent().unwrap_or(&own).display());
-        return Some(Program::Missing { own, reason });
+        return Some(LinkOutcome::Failed { own, reason });
     }
     if dry_run {
-        return Some(Program::Linked(beside));
+        return Some(LinkOutcome::Linked(beside));
     }
     Some(match platform::link_program(&own, &beside) {
-        Ok(()) => Program::Linked(beside),
-        Err(error) => Program::Missing { own, reason: error.to_string() },
+        Ok(()) => LinkOutcome::Linked(beside),
+        Err(error) => LinkOutcome::Failed { own, reason: error.to_string() },
     })
 }
 
@@ -174,7 +174,7 @@ mod tests {
             .replace("\"other\"\n", "\"other\",\n\t\t\"a.example\": \"ecr-login\"\n");
         assert_eq!(std::fs::read_to_string(&file).unwrap(), expected);
         // Once more changes nothing, nor what is remembered.
-        assert!(!install(&settings, &file, &hosts, false).unwrap().is_one());
+        assert!(!install(&settings, &file, &hosts, false).unwrap().has_effect());
         undo(&settings, &file, &[], false).unwrap();
         let back = TEXT.replace("\n\t\t\"https://a.example\": {\n\t\t\t\"auth\": \"x\"\n\t\t},", "");
         assert_eq!(std::fs::read_to_string(&file).unwrap(), back);

@@ -105,7 +105,7 @@ impl Identity {
         let source = match &key {
             Some(_) if !explicit => Source::Environment,
             _ if definition.has_credentials || (asked.is_some() && explicit) => Source::Profile(name),
-            _ => of_the_surroundings(settings, asked),
+            _ => default_source(settings, asked),
         };
         if let Some(key) = key
             && (source == Source::Environment || definition.refers_to("Environment"))
@@ -114,7 +114,7 @@ impl Identity {
         }
         let uses_imds = source == Source::Instance || definition.refers_to("Ec2InstanceMetadata");
         if uses_imds {
-            facts.push(format!("machine {}", machine()));
+            facts.push(format!("machine {}", machine_id()));
         }
         if source == Source::Container || definition.refers_to("EcsContainer") {
             facts.push(format!("subject {}", subject_of_file(settings)));
@@ -173,7 +173,7 @@ impl Identity {
 }
 
 /// Identity if neither the environment nor a profile has credentials: container or instance.
-fn of_the_surroundings(settings: &Settings, asked: Option<String>) -> Source {
+fn default_source(settings: &Settings, asked: Option<String>) -> Source {
     let set = |name: &str| settings.filled_variable(name).is_some();
     if set("AWS_ROLE_ARN") && set("AWS_WEB_IDENTITY_TOKEN_FILE") {
         Source::WebIdentity
@@ -277,7 +277,7 @@ fn names(heading: &str, kind: &str, name: &str) -> bool {
 }
 
 /// Identifier of this machine, different from others that share the folder or the disk image.
-fn machine() -> String {
+fn machine_id() -> String {
     let read = |path: &str| std::fs::read_to_string(path).ok();
     let id = read("/proc/sys/kernel/random/boot_id").or_else(|| read("/etc/machine-id"));
     id.unwrap_or_default().trim().to_owned()

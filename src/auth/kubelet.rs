@@ -6,7 +6,7 @@
 //! public images start without an account.
 //!
 //! Decisions: the answer speaks of the host that was asked for (`Registry`), and lasts for half of the password's
-//! remaining life. Images of strangers are answered with no credentials too: kubelet asks only what its configuration
+//! remaining life. Images on other hosts are answered with no credentials too: kubelet asks only what its configuration
 //! lists, and a failure would be logged at every pull.
 
 use std::fmt::Write as _;
@@ -14,7 +14,7 @@ use std::io::Read;
 
 use serde_json::{Map, Value, json};
 
-use super::helper::Answer;
+use super::helper::HelperOutput;
 use super::identity::ServiceAccount;
 use super::login::LoginContext;
 use super::login_conf::Rules;
@@ -49,14 +49,14 @@ const IMAGES: [&str; 15] = [
 ];
 
 /// Answers one request of kubelet's.
-pub fn provide(settings: &Settings, input: &mut dyn Read) -> Answer {
+pub fn provide(settings: &Settings, input: &mut dyn Read) -> HelperOutput {
     let context = LoginContext::open(settings);
     let mut answer = match respond(&context, input) {
-        Ok(response) => Answer::success(format!("{response}\n")),
+        Ok(response) => HelperOutput::success(format!("{response}\n")),
         // kubelet quotes stderr in the pod's events.
         Err(reason) => {
             let stderr = format!("ecr: {}\n", context.log.redacted(&reason));
-            Answer { stdout: String::new(), stderr, code: 1 }
+            HelperOutput { stdout: String::new(), stderr, code: 1 }
         }
     };
     answer.stderr.insert_str(0, &context.log.take_lines());

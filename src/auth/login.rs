@@ -7,7 +7,7 @@ use super::identity::{Identity, ServiceAccount};
 use super::log::Log;
 use super::login_error::LoginError;
 use super::obtain_token::{self, CacheSlot};
-use super::token_cache::{Cache, CacheError};
+use super::token_cache::{CacheError, TokenCache};
 use crate::settings::Settings;
 
 /// Settings, cache and log: all that logins of one process share.
@@ -15,7 +15,7 @@ pub struct LoginContext<'a> {
     /// The settings.
     pub settings: &'a Settings,
     /// The cache, or why there is none.
-    pub cache: Result<Cache, CacheError>,
+    pub cache: Result<TokenCache, CacheError>,
     /// The log.
     pub log: Log,
 }
@@ -23,7 +23,7 @@ pub struct LoginContext<'a> {
 impl<'a> LoginContext<'a> {
     /// Opens cache and log as the settings say.
     pub fn open(settings: &'a Settings) -> Self {
-        let context = Self { settings, cache: Cache::open(settings), log: Log::open(settings) };
+        let context = Self { settings, cache: TokenCache::open(settings), log: Log::open(settings) };
         if let Err(unusable) = &context.cache {
             context.log.info(|| unusable.to_string());
         }
@@ -85,7 +85,7 @@ impl<'a> LoginContext<'a> {
     }
 
     /// Formats a failure for people: in one line, without secrets.
-    pub fn said(&self, failure: &LoginError) -> String {
+    pub fn one_line(&self, failure: &LoginError) -> String {
         self.log.redacted(&failure.line())
     }
 }

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 
 pub use self::rule::Rule;
 use super::ecr_registry::EcrRegistry;
-use crate::image::host::{Address, Ecr, PUBLIC_REGION};
+use crate::image::host::{Address, EcrHost, PUBLIC_REGION};
 use crate::ini::{self, Line};
 use crate::settings::Settings;
 
@@ -121,8 +121,8 @@ impl Rules {
         let rule = self.rules.iter().find(|rule| rule.fits(address, own.as_ref()));
         let ecr = rule.and_then(|rule| rule.registry.clone()).or(own);
         let (fips, dualstack, public) = match &ecr {
-            Some(Ecr::Private { fips, dualstack, .. }) => (*fips, *dualstack, false),
-            Some(Ecr::Public { dualstack }) => (false, *dualstack, true),
+            Some(EcrHost::Private { fips, dualstack, .. }) => (*fips, *dualstack, false),
+            Some(EcrHost::Public { dualstack }) => (false, *dualstack, true),
             None => (false, false, false),
         };
         let region = rule.and_then(|rule| rule.region.clone());

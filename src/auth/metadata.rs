@@ -1,7 +1,7 @@
 //! Probe for an instance metadata service, made before the chain of credentials would wait for one.
 //!
 //! Off EC2 its address leads nowhere, and every tool that asks waits: seconds per login, for nothing. One short
-//! request with the whole time bounded tells; a no is remembered for a minute (`cache`), so that a build with fifty
+//! request with a time limit finds out; a failure is remembered for a minute (`token_cache`), so that a build with fifty
 //! public images waits once.
 
 use std::io::{Read, Write};

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use super::cached_token::{CachedToken, Freshness};
 use super::log::Log;
 use super::login_error::LoginError;
-use super::token_cache::Cache;
+use super::token_cache::TokenCache;
 use crate::retry::Backoff;
 
 /// Time limit of waiting for another process's call.
@@ -22,14 +22,14 @@ pub const WAIT_FOR_LOCK: Duration = Duration::from_secs(10);
 const CALL_TIMEOUT_WITH_FALLBACK: Duration = Duration::from_secs(5);
 /// Time limit of a call without a fallback. Clients of docker wait longer than this, kubelet one minute.
 const CALL_TIMEOUT: Duration = Duration::from_secs(45);
-/// First and longest pause between two looks at the cache.
+/// First and longest pause between two polls at the cache.
 const BACKOFF: Backoff = Backoff::new(Duration::from_millis(1), Duration::from_millis(20));
 
 /// The entry of one registry in the cache.
 #[derive(Debug, Clone, Copy)]
 pub struct CacheSlot<'a> {
     /// The cache; `None` where there is none to use.
-    pub cache: Option<&'a Cache>,
+    pub cache: Option<&'a TokenCache>,
     /// The key.
     pub key: &'a str,
     /// The host that asks, to be listed.
@@ -39,7 +39,7 @@ pub struct CacheSlot<'a> {
 }
 
 /// Asks the service, for this long at most.
-pub type Ask<'a> = &'a dyn Fn(Duration) -> Result<CachedToken, LoginError>;
+pub type RequestToken<'a> = &'a dyn Fn(Duration) -> Result<CachedToken, LoginError>;
 
 /// Seconds since 1970.
 pub fn now() -> u64 {
@@ -47,7 +47,7 @@ pub fn now() -> u64 {
 }
 
 /// Returns a password for the registry of this cache slot, from the cache or the service.
-pub fn obtain(slot: CacheSlot<'_>, log: &Log, ask: Ask<'_>) -> Result<CachedToken, LoginError> {
+pub fn obtain(slot: CacheSlot<'_>, log: &Log, ask: RequestToken<'_>) -> Result<CachedToken, LoginError> {
     let Some(cache) = slot.cache else { return ask(CALL_TIMEOUT) };
     let found = cache.read(slot.key);
     match found.as_ref().map_or(Freshness::Expired, |entry| entry.freshness(now())) {
@@ -77,8 +77,8 @@ enum LockOutcome {
     Lock(Option<File>),
 }
 
-fn lock_or_entry(slot: CacheSlot<'_>, cache: &Cache, log: &Log, deadline: Instant) -> LockOutcome {
-    let mut looks = 0;
+fn lock_or_entry(slot: CacheSlot<'_>, cache: &TokenCache, log: &Log, deadline: Instant) -> LockOutcome {
+    let mut polls = 0;
     loop {
         match cache.try_lock(slot.key) {
             Ok(Some(lock)) => return LockOutcome::Lock(Some(lock)),
@@ -96,17 +96,17 @@ fn lock_or_entry(slot: CacheSlot<'_>, cache: &Cache, log: &Log, deadline: Instan
             log.info(|| "another process has held the lock for too long; going on without it".to_owned());
             return LockOutcome::Lock(None);
         }
-        looks += 1;
-        std::thread::sleep(BACKOFF.wait(looks));
+        polls += 1;
+        std::thread::sleep(BACKOFF.wait(polls));
     }
 }
 
 /// Asks for a new password, unless another process has cached one meanwhile.
 fn renew(
     slot: CacheSlot<'_>,
-    cache: &Cache,
+    cache: &TokenCache,
     log: &Log,
-    ask: Ask<'_>,
+    ask: RequestToken<'_>,
     lock: Option<File>,
 ) -> Result<CachedToken, LoginError> {
     let found = cache.read(slot.key);
@@ -144,7 +144,7 @@ fn renew(
 }
 
 /// Adds this host to the entry, for `list`. Whoever has the lock may write; nobody waits for that.
-fn listed(slot: CacheSlot<'_>, cache: &Cache, found: Option<CachedToken>, log: &Log) -> CachedToken {
+fn listed(slot: CacheSlot<'_>, cache: &TokenCache, found: Option<CachedToken>, log: &Log) -> CachedToken {
     let mut entry = found.expect("only called with the entry that was found");
     if entry.remember(slot.host)
         && let Ok(Some(lock)) = cache.try_lock(slot.key)
@@ -170,10 +170,10 @@ mod tests {
     const KEY: &str = "0123456789abcdef0123456789abcdef";
     const HOUR: u64 = 3600;
 
-    fn cache(folder: &std::path::Path) -> Cache {
+    fn cache(folder: &std::path::Path) -> TokenCache {
         let folder = folder.to_str().unwrap();
         let environment = Environment::given([("AWS_ECR_CACHE_DIR", folder)]);
-        Cache::open(&Settings::with_environment(Globals::default(), environment)).unwrap()
+        TokenCache::open(&Settings::with_environment(Globals::default(), environment)).unwrap()
     }
 
     fn entry(word: &str, age: u64) -> CachedToken {

@@ -67,21 +67,21 @@ fn in_file(
     let names = host_names(host);
     for name in &names {
         if let Some(Value::String(program)) = file.get(&["credHelpers", name]) {
-            return of_program(settings, &program, host, name);
+            return login_from_program(settings, &program, host, name);
         }
     }
     if let Some(Value::String(program)) = file.get(&["credsStore"]).filter(|program| program != "") {
         for name in &names {
-            if let Some(login) = of_program(settings, &program, host, name)? {
+            if let Some(login) = login_from_program(settings, &program, host, name)? {
                 return Ok(Some(login));
             }
         }
     }
-    Ok(written(file, host, repository))
+    Ok(login_in_auths(file, host, repository))
 }
 
 /// Finds the login that stands in a file itself.
-pub fn written(file: &JsonText, host: &str, repository: &str) -> Option<StoredLogin> {
+pub fn login_in_auths(file: &JsonText, host: &str, repository: &str) -> Option<StoredLogin> {
     let read = |key: &str| of_entry(&file.get(&["auths", key])?);
     let mut path = format!("{host}/{}", repository.trim_matches('/'));
     while path.len() > host.len() {
@@ -129,7 +129,7 @@ fn by_user(user: String, password: String) -> StoredLogin {
 }
 
 /// Asks a program for a host's login, which it keeps under `name`; `None` where it has none.
-pub fn of_program(
+pub fn login_from_program(
     settings: &Settings,
     program: &str,
     host: &str,
@@ -232,7 +232,7 @@ mod tests {
             ("p.example", "team", None),
         ] {
             let expected = user.map(|user| password(user, "p"));
-            assert_eq!(written(&file, host, repository), expected, "{host}/{repository}");
+            assert_eq!(login_in_auths(&file, host, repository), expected, "{host}/{repository}");
         }
     }
 
@@ -245,7 +245,7 @@ mod tests {
         .unwrap();
         let identity = || Some(StoredLogin::Identity("id".into()));
         let expected = [identity(), Some(StoredLogin::Registry("reg".into())), identity(), None, None, None];
-        assert_eq!(["a", "b", "c", "d", "e", "f"].map(|host| written(&file, host, "")), expected);
+        assert_eq!(["a", "b", "c", "d", "e", "f"].map(|host| login_in_auths(&file, host, "")), expected);
     }
 
     #[test]

@@ -17,21 +17,21 @@ use crate::settings::Settings;
 /// The largest file that is read. A password of ECR is some 2.5 kB in base64.
 const MAX_BYTES: u64 = 256 << 10;
 /// Age at which a file contains nothing valid any more.
-const DEAD_AFTER: Duration = Duration::from_hours(13);
+const EXPIRED_AFTER: Duration = Duration::from_hours(13);
 /// Age at which a temporary file was left by a process that has ended.
 const ABANDONED_AFTER: Duration = Duration::from_hours(1);
 /// Number of writes per clean-up: a process that waits for a password seldom pays for old files. A write adds two
 /// files, so a folder shrinks all the same.
-const PRUNED_EVERY: u32 = 16;
+const WRITES_PER_CLEANUP: u32 = 16;
 /// Limit of the files looked at, and of those deleted, in one clean-up.
-const LOOKED_AT_ONCE: usize = 128;
-const PRUNED_AT_ONCE: usize = 48;
+const MAX_CHECKED: usize = 128;
+const MAX_DELETED: usize = 48;
 /// Time that the absence of an instance metadata service is remembered.
 const IMDS_NEGATIVE_TTL: Duration = Duration::from_mins(1);
 
 /// The folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cache {
+pub struct TokenCache {
     base: PathBuf,
     folder: PathBuf,
 }
@@ -44,7 +44,7 @@ pub enum CacheError {
     Off,
     /// There is no home directory for it.
     #[error("there is no home directory for the token cache (AWS_ECR_CACHE_DIR names another folder)")]
-    Homeless,
+    NoHomeDirectory,
     /// Others could have put something in it.
     #[error("the token cache {folder} is not used: {reason}")]
     Unsafe {
@@ -55,13 +55,13 @@ pub enum CacheError {
     },
 }
 
-impl Cache {
+impl TokenCache {
     /// The cache of these settings. Nothing is created yet.
     pub fn open(settings: &Settings) -> Result<Self, CacheError> {
         if settings.filled_variable("AWS_ECR_DISABLE_CACHE").is_some() {
             return Err(CacheError::Off);
         }
-        let base = base(settings).ok_or(CacheError::Homeless)?;
+        let base = base(settings).ok_or(CacheError::NoHomeDirectory)?;
         let cache = Self { folder: base.join("tokens"), base };
         cache.check()?;
         Ok(cache)
@@ -103,7 +103,7 @@ impl Cache {
         CachedToken::read(&read_own(&self.file(key))?)
     }
 
-    /// Writes an entry, and in one of `PRUNED_EVERY` cases deletes expired files.
+    /// Writes an entry, and in one of `WRITES_PER_CLEANUP` cases deletes expired files.
     pub fn write(&self, key: &str, entry: &CachedToken) -> io::Result<()> {
         self.prepare()?;
         let mut file = tempfile::Builder::new().prefix(".new-").tempfile_in(&self.folder)?;
@@ -111,7 +111,7 @@ impl Cache {
         file.persist(self.file(key)).map_err(|error| error.error)?;
         let moment =
             SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().subsec_nanos();
-        if moment.is_multiple_of(PRUNED_EVERY) {
+        if moment.is_multiple_of(WRITES_PER_CLEANUP) {
             self.prune(moment as usize);
         }
         Ok(())
@@ -220,10 +220,10 @@ impl Cache {
     fn prune(&self, start: usize) {
         let names: Vec<String> = self.names().filter(|name| is_ours(name)).collect();
         let start = start % names.len().max(1);
-        let looked_at = names.iter().cycle().skip(start).take(LOOKED_AT_ONCE.min(names.len()));
-        let mut left = PRUNED_AT_ONCE;
+        let looked_at = names.iter().cycle().skip(start).take(MAX_CHECKED.min(names.len()));
+        let mut left = MAX_DELETED;
         for name in looked_at {
-            left -= usize::from(self.remove_dead(name));
+            left -= usize::from(self.remove_expired(name));
             if left == 0 {
                 return;
             }
@@ -231,9 +231,9 @@ impl Cache {
     }
 
     /// Removes a file where it died long ago; whether it did.
-    fn remove_dead(&self, name: &str) -> bool {
+    fn remove_expired(&self, name: &str) -> bool {
         let path = self.folder.join(name);
-        let limit = if name.starts_with(".new-") { ABANDONED_AFTER } else { DEAD_AFTER };
+        let limit = if name.starts_with(".new-") { ABANDONED_AFTER } else { EXPIRED_AFTER };
         if !is_older(&path, limit) {
             return false;
         }

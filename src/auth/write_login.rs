@@ -24,7 +24,7 @@ pub enum CredentialLocation {
     /// With a program that keeps passwords: its name after `docker-credential-`.
     Program(String),
     /// Nowhere: our own helper is called for each use.
-    Ours,
+    OwnHelper,
 }
 
 /// Error of writing a login.
@@ -50,7 +50,7 @@ pub fn credential_location(json: &JsonText, host: &str) -> CredentialLocation {
     let text = |path: &[&str]| json.get(path).and_then(|value| value.as_str().map(str::to_owned));
     match text(&["credHelpers", host]).or_else(|| text(&["credsStore"])).filter(|name| !name.is_empty()) {
         None => CredentialLocation::File,
-        Some(name) if name == HELPER => CredentialLocation::Ours,
+        Some(name) if name == HELPER => CredentialLocation::OwnHelper,
         Some(name) => CredentialLocation::Program(name),
     }
 }
@@ -65,12 +65,12 @@ pub fn location_of(client: Option<Client>, file: &Path, host: &str) -> Result<Cr
 }
 
 /// Puts a login into the file.
-pub fn into_file(file: &Path, host: &str, token: &str, dry_run: bool) -> Result<Change, Error> {
+pub fn store_in_file(file: &Path, host: &str, token: &str, dry_run: bool) -> Result<Change, Error> {
     Ok(auth_file::change(file, dry_run, &|json| json.set(&["auths", host], &json!({ "auth": token })))?)
 }
 
 /// Takes logins out of the file, under every name that clients have written them.
-pub fn out_of_file(file: &Path, host: &str, dry_run: bool) -> Result<Change, Error> {
+pub fn remove_from_file(file: &Path, host: &str, dry_run: bool) -> Result<Change, Error> {
     Ok(auth_file::change(file, dry_run, &|json| {
         forget(json, host);
         Ok(())
@@ -89,7 +89,7 @@ pub fn names_host(key: &str, host: &str) -> bool {
 }
 
 /// Has a program keep a login.
-pub fn into_program(
+pub fn store_with_program(
     settings: &Settings,
     program: &str,
     file: &Path,
@@ -101,7 +101,7 @@ pub fn into_program(
 }
 
 /// Has a program forget a login.
-pub fn out_of_program(settings: &Settings, program: &str, file: &Path, host: &str) -> Result<(), Error> {
+pub fn erase_with_program(settings: &Settings, program: &str, file: &Path, host: &str) -> Result<(), Error> {
     run(settings, program, "erase", host, file)
 }
 
@@ -132,7 +132,7 @@ mod tests {
         assert_eq!(location(r#"{"credsStore":"pass"}"#), CredentialLocation::Program("pass".into()));
         assert_eq!(
             location(r#"{"credsStore":"pass","credHelpers":{"h.example":"ecr-login"}}"#),
-            CredentialLocation::Ours
+            CredentialLocation::OwnHelper
         );
         assert_eq!(location(r#"{"credHelpers":{"o.example":"x"}}"#), CredentialLocation::File);
     }

@@ -31,7 +31,7 @@ pub fn connect(settings: &Settings, service: &'static Service) -> anyhow::Result
 }
 
 /// An embedded ECR in an empty folder, on which something is tried out.
-pub(super) fn rehearsal(folder: &Path) -> anyhow::Result<Client> {
+pub(super) fn scratch_client(folder: &Path) -> anyhow::Result<Client> {
     let caller = Caller::of_account(LOCAL_ACCOUNT, LOCAL_REGION);
     let local = Arc::new(Local::open(folder)?);
     Ok(Client::in_process(crate::model::ecr(), Arc::new(Embedded { local, caller })))

@@ -19,7 +19,7 @@ use crate::store::ecr::Repository;
 /// The most that is read of a file; policies have far less.
 const MAX_BYTES: u64 = 1 << 20;
 /// Options of CreateRepository from the command line.
-const OURS: [&str; 2] = ["registryId", "repositoryName"];
+const SET_BY_COMMAND: [&str; 2] = ["registryId", "repositoryName"];
 const LIFECYCLE: &str = "lifecyclePolicy";
 const POLICY: &str = "repositoryPolicy";
 
@@ -57,7 +57,7 @@ impl CreateArgs {
                     .with_context(|| format!("cannot read {}", path.display()))?;
                 let wrong = |error| registry::usage(format!("{}: {error}", path.display()));
                 let creation = Creation::parse(&text).map_err(wrong)?;
-                creation.rehearse().map_err(|error| wrong(format!("{error:#}")))?;
+                creation.validate().map_err(|error| wrong(format!("{error:#}")))?;
                 Ok(Some(creation))
             }
         }
@@ -104,7 +104,7 @@ impl Creation {
     }
 
     /// Returns whether a file gives settings.
-    pub(super) fn is_particular(&self) -> bool {
+    pub(super) fn has_file(&self) -> bool {
         !self.members.is_empty() || self.lifecycle.is_some() || self.policy.is_some()
     }
 
@@ -124,12 +124,12 @@ impl Creation {
         let known: Vec<&str> = shape
             .into_iter()
             .flat_map(|shape| shape.members.keys().copied())
-            .filter(|member| !OURS.contains(member))
+            .filter(|member| !SET_BY_COMMAND.contains(member))
             .chain([LIFECYCLE, POLICY])
             .collect();
         match members.keys().find(|member| !known.contains(&member.as_str())) {
             None => Ok(Self { members, lifecycle, policy }),
-            Some(member) if OURS.contains(&member.as_str()) => {
+            Some(member) if SET_BY_COMMAND.contains(&member.as_str()) => {
                 Err(format!("{member} is said by the command line; leave it out"))
             }
             Some(member) => Err(format!("unknown member {member}; expected {}", known.join(", "))),
@@ -137,10 +137,10 @@ impl Creation {
     }
 
     /// Tries all steps on a temporary embedded ECR, which refuses what Amazon ECR refuses.
-    fn rehearse(&self) -> anyhow::Result<()> {
+    fn validate(&self) -> anyhow::Result<()> {
         let folder = crate::store::private_temporary("ecr-", &tempfile::env::temp_dir())
             .context("cannot make a temporary folder")?;
-        let client = connect::rehearsal(folder.path())?;
+        let client = connect::scratch_client(folder.path())?;
         let repository =
             Repository { registry: None, name: "rehearsal".parse().map_err(super::registry::wrong)? };
         block_on(async {
@@ -184,7 +184,9 @@ impl Creation {
                 Err(error) if done == 0 => {
                     return Err(error).context(format!("cannot create the repository {}", repository.name));
                 }
-                Err(error) => return Err(error).context(half_done(&repository.name, &steps, done)),
+                Err(error) => {
+                    return Err(error).context(partial_creation_message(&repository.name, &steps, done));
+                }
             }
         }
         Ok(())
@@ -192,7 +194,7 @@ impl Creation {
 }
 
 /// Result of creating a repository: which settings were applied and which were not.
-fn half_done(repository: &str, steps: &[(&str, Value)], done: usize) -> String {
+fn partial_creation_message(repository: &str, steps: &[(&str, Value)], done: usize) -> String {
     let names: Vec<&str> = steps.iter().map(|(operation, _)| command(operation)).collect();
     format!(
         "the repository {repository} was created ({}), but {} failed; nothing was sent, and the next run finds the \

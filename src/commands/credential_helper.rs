@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use clap::ArgMatches;
 
 use super::{Command, Context, command_args, credential_provider};
-use crate::auth::helper::{self, Answer};
+use crate::auth::helper::{self, HelperOutput};
 use crate::auth::helper_install::PROGRAM;
 use crate::settings::{Globals, Settings};
 use crate::ui::{Name, Ui};
@@ -78,7 +78,7 @@ pub fn by_another_name(arguments: &[OsString]) -> Option<ExitCode> {
 }
 
 /// Writes an answer to its streams. A client that does not read it has no use for an error either.
-pub(super) fn say(ui: &Ui, answer: &Answer) -> ExitCode {
+pub(super) fn say(ui: &Ui, answer: &HelperOutput) -> ExitCode {
     ui.say(&answer.stderr);
     let _ = ui.print(&answer.stdout);
     ExitCode::from(answer.code)

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{ArgMatches, ValueHint};
 
 use super::{Command, Context, command_args, credential_helper};
-use crate::auth::helper::Answer;
+use crate::auth::helper::HelperOutput;
 use crate::auth::kubelet::{self, Configuration};
 use crate::error::Error;
 use crate::settings::Settings;
@@ -75,14 +75,14 @@ fn print_configuration(context: &Context, args: &ConfigArgs) -> anyhow::Result<E
 }
 
 /// This program under kubelet's name for it.
-pub(super) fn as_program(settings: &Settings, words: &[String]) -> Answer {
+pub(super) fn as_program(settings: &Settings, words: &[String]) -> HelperOutput {
     match words.first().map(String::as_str) {
-        Some("--version" | "-v" | "version") => Answer::success(format!(
+        Some("--version" | "-v" | "version") => HelperOutput::success(format!(
             "{PROGRAM} ({}) {}\n",
             env!("CARGO_PKG_REPOSITORY"),
             env!("CARGO_PKG_VERSION")
         )),
-        Some("--help" | "-h" | "help") => Answer::success(format!(
+        Some("--help" | "-h" | "help") => HelperOutput::success(format!(
             "Usage: {PROGRAM}\nReads kubelet's CredentialProviderRequest from stdin. 'ecr credential-provider config' \
              prints the configuration.\n"
         )),

@@ -1,4 +1,4 @@
-//! One image from a store to a location, into a repository that is created where it has to be.
+//! Copy of one image from a store to a location, into a repository that is created if need be.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ pub(super) struct ImageTransfer<'a> {
 }
 
 impl ImageTransfer<'_> {
-    /// Moves one image, into a repository that is created where it has to be.
+    /// Copies the image, and creates the destination repository if it is missing and may be created.
     pub(super) async fn copy_image(
         &self,
         options: &Options,
@@ -49,7 +49,7 @@ impl ImageTransfer<'_> {
         }
     }
 
-    /// Plans the transfer without moving anything.
+    /// Plans the transfer without copying anything.
     pub(super) async fn survey(
         &self,
         options: &Options,

@@ -17,7 +17,7 @@ use crate::image::{Digest, Name, Reference, Registry, RepositoryName, Tag};
 use crate::network::Network;
 use crate::platform;
 use crate::settings::Settings;
-use crate::store::docker_engine::Address;
+use crate::store::docker_engine::EngineAddress;
 use crate::store::scheme::{self, EngineImage, Place};
 use crate::store::{ArchivePath, ArchiveStream, Engine, Format, Shared, VerifiedBlobs};
 
@@ -125,8 +125,8 @@ impl Location {
         let network = Network::from_settings(settings)?;
         let opened = async {
             let address = match settings.engine() {
-                Some(host) => Address::parse(&host),
-                None => Address::first_of(&settings.engine_sockets()),
+                Some(host) => EngineAddress::parse(&host),
+                None => EngineAddress::first_of(&settings.engine_sockets()),
             };
             let address = address.map_err(crate::store::Error::from)?;
             match side {

@@ -142,7 +142,10 @@ pub(super) fn password(
         } else {
             registry.host.clone()
         };
-        anyhow::Error::from(error(&failure, &format!("login to {whom} failed: {}", logins.said(&failure))))
+        anyhow::Error::from(error(
+            &failure,
+            &format!("login to {whom} failed: {}", logins.one_line(&failure)),
+        ))
     })
 }
 
@@ -173,7 +176,7 @@ fn write_one(
     let until = format_time(entry.expires);
     let whose = client.map(|client| format!("{}: ", client.name())).unwrap_or_default();
     let place = match write_login::location_of(client, file, host)? {
-        CredentialLocation::Ours => {
+        CredentialLocation::OwnHelper => {
             let line =
                 format!("{host}: nothing to write, {} asks the helper for it", whose.trim_end_matches(": "));
             context.ui.note(&line);
@@ -181,11 +184,11 @@ fn write_one(
         }
         CredentialLocation::Program(program) => {
             let (user, password) = entry.login().unwrap_or_default();
-            write_login::into_program(&context.settings, &program, file, host, (&user, &password))?;
+            write_login::store_with_program(&context.settings, &program, file, host, (&user, &password))?;
             format!("docker-credential-{program}")
         }
         CredentialLocation::File => {
-            told(context, &write_login::into_file(file, host, &entry.token, false)?);
+            told(context, &write_login::store_in_file(file, host, &entry.token, false)?);
             file.display().to_string()
         }
     };

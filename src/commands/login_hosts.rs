@@ -5,7 +5,7 @@ use crate::auth::auth_file::{self, Client};
 use crate::auth::ecr_registry::EcrRegistry;
 use crate::auth::login::LoginContext;
 use crate::auth::login_conf::Rules;
-use crate::auth::token_cache::Cache;
+use crate::auth::token_cache::TokenCache;
 use crate::error::Error;
 use crate::image::host::Address;
 use crate::settings::Settings;
@@ -64,7 +64,7 @@ pub(super) fn in_use(
     hosts.extend(json.keys(&["auths"]));
     hosts.extend(json.keys(&["credHelpers"]));
     hosts.extend(rules.named_hosts());
-    hosts.extend(logins.cache.iter().flat_map(Cache::entries).flat_map(|(_, entry)| entry.hosts));
+    hosts.extend(logins.cache.iter().flat_map(TokenCache::entries).flat_map(|(_, entry)| entry.hosts));
     let known = hosts.iter().filter_map(|host| Address::parse(host));
     let mut known: Vec<String> = known
         .filter(|address| rules.registry(address).is_some_and(|registry| !registry.anonymous()))

@@ -9,7 +9,7 @@ use crate::auth::auth_file::Client;
 use crate::auth::cached_token::Freshness;
 use crate::auth::ecr_registry::EcrRegistry;
 use crate::auth::get_authorization_token::format_time;
-use crate::auth::helper_install::{self, PROGRAM, Program};
+use crate::auth::helper_install::{self, LinkOutcome, PROGRAM};
 use crate::auth::identity::Identity;
 use crate::auth::login::LoginContext;
 use crate::auth::login_conf::{self, Rules};
@@ -63,7 +63,7 @@ fn undo_helper(context: &Context, file: &Path, hosts: &[String], dry_run: bool) 
         context.ui.print(&change.diff())?;
     } else {
         super::login::told(context, &change);
-        let done = if change.is_one() { "no longer asks the helper" } else { "did not ask the helper" };
+        let done = if change.has_effect() { "no longer asks the helper" } else { "did not ask the helper" };
         context.ui.note(&format!("docker {done} ({})", file.display()));
     }
     if let Some(link) = gone {
@@ -73,22 +73,22 @@ fn undo_helper(context: &Context, file: &Path, hosts: &[String], dry_run: bool) 
     Ok(())
 }
 
-fn say_program(context: &Context, program: Option<Program>, dry_run: bool) {
+fn say_program(context: &Context, program: Option<LinkOutcome>, dry_run: bool) {
     let line = match program {
-        None | Some(Program::There(_)) => return,
-        Some(Program::Linked(link)) => {
+        None | Some(LinkOutcome::AlreadyLinked(_)) => return,
+        Some(LinkOutcome::Linked(link)) => {
             format!(
                 "{} the link {} for docker to find",
                 if dry_run { "Would make" } else { "Made" },
                 link.display()
             )
         }
-        Some(Program::Another(path)) => format!(
+        Some(LinkOutcome::OtherProgram(path)) => format!(
             "docker will find another program of the helper's name first, {}: replace it, or put this one before it \
              on PATH",
             path.display()
         ),
-        Some(Program::Missing { own, reason }) => format!(
+        Some(LinkOutcome::Failed { own, reason }) => format!(
             "docker needs {PROGRAM} on PATH ({reason}): ln -s '{}' /usr/local/bin/{PROGRAM}",
             own.display()
         ),

@@ -62,15 +62,15 @@ fn out_of(
     host: &str,
     dry_run: bool,
 ) -> anyhow::Result<bool> {
-    let change = write_login::out_of_file(file, host, dry_run)?;
+    let change = write_login::remove_from_file(file, host, dry_run)?;
     super::login::told(context, &change);
     if dry_run {
         context.ui.print(&change.diff())?;
-        return Ok(change.is_one());
+        return Ok(change.has_effect());
     }
     if let CredentialLocation::Program(program) = write_login::location_of(client, file, host)? {
-        write_login::out_of_program(&context.settings, &program, file, host)?;
+        write_login::erase_with_program(&context.settings, &program, file, host)?;
         return Ok(true);
     }
-    Ok(change.is_one())
+    Ok(change.has_effect())
 }

@@ -1,8 +1,8 @@
-//! `--max`: how many images of a repository may go.
+//! `--max`: limit of the images that a command may remove from a repository.
 
 use std::str::FromStr;
 
-/// Limit of the images removed from a repository (`--max-images`).
+/// Limit of the images removed from a repository (`--max`), as a number or a percentage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::commands) enum MaxImages {
     Images(usize),

@@ -18,7 +18,7 @@ use clap::{ArgMatches, ValueHint};
 use self::deletion::Deletion;
 use self::mirror::{Mirror, SyncContext};
 use self::options::SyncOptions;
-use self::report::Report;
+use self::report::SyncReport;
 use self::sync_registry::SyncRegistry;
 use super::create::{CreateArgs, Creation};
 use super::transfer_args::{CommonArgs, SideArgs};
@@ -98,13 +98,13 @@ fn sync(context: &Context, args: &SyncArgs) -> anyhow::Result<ExitCode> {
     let (destination, prefix) = SyncRegistry::destination(&to, destination)?;
     let sources: Vec<(SyncRegistry, String)> =
         places.iter().map(|place| SyncRegistry::source(&from, place)).collect::<anyhow::Result<_>>()?;
-    if !destination.is_ecr() && create.as_ref().is_some_and(Creation::is_particular) {
+    if !destination.is_ecr() && create.as_ref().is_some_and(Creation::has_file) {
         return Err(registry::usage("--create=FILE is for repositories of Amazon ECR through its own API"));
     }
 
     let display = transfer_command::display(context, &args.common);
     let meant = block_on_threads(sync_registry::repositories(&sources, &destination, &prefix, &display))?;
-    let mut report = Report::default();
+    let mut report = SyncReport::default();
     for (name, place) in &meant.invalid {
         report.no_repository(name, place);
     }
@@ -131,7 +131,7 @@ fn sync(context: &Context, args: &SyncArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// Writes what was copied to standard output.
-fn print(context: &Context, report: &Report, json: bool) -> anyhow::Result<()> {
+fn print(context: &Context, report: &SyncReport, json: bool) -> anyhow::Result<()> {
     if json {
         return transfer_command::print_json(context, &report.value());
     }

@@ -95,7 +95,7 @@ impl TransferCommand<'_> {
         if json && self.destination.takes_stdout() {
             return Err(registry::usage("the archive goes to standard output, so --output json cannot"));
         }
-        if self.destination.target.is_none() && self.create.is_some_and(Creation::is_particular) {
+        if self.destination.target.is_none() && self.create.is_some_and(Creation::has_file) {
             return Err(registry::usage(
                 "--create=FILE is for repositories of Amazon ECR through its own API",
             ));

@@ -65,7 +65,7 @@ impl From<service::Error> for Error {
         match error {
             service::Error::Refused(refused) => {
                 let text = refused.to_string();
-                let code_is_first = refused.is_from_the_front();
+                let code_is_first = refused.is_from_gateway();
                 let refusal = refused.refusal;
                 let mut members = Map::new();
                 members.insert("Message".to_owned(), refusal.message.into());

@@ -1,7 +1,8 @@
 //! Patterns for tags and for the names of repositories.
 
-/// Returns whether a pattern, in which `*` stands for any run of characters, covers the whole of a text.
-pub fn covers(glob: &str, text: &str) -> bool {
+/// Returns whether a wildcard filter of Amazon ECR matches a whole text: `*` stands for any run of characters, and
+/// nothing else is special.
+pub fn matches_wildcard(glob: &str, text: &str) -> bool {
     let mut pieces = glob.split('*');
     let first = pieces.next().unwrap_or_default();
     let Some(mut rest) = text.strip_prefix(first) else { return false };
@@ -45,7 +46,7 @@ pub fn matches(glob: &str, text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{covers, matches};
+    use super::{matches, matches_wildcard};
 
     #[test]
     fn a_star_is_any_run_of_characters() {
@@ -59,10 +60,10 @@ mod tests {
         ];
         let not = [("latest", "latest1"), ("v*", "av"), ("a*b*c", "acb"), ("ab*ba", "aba"), ("", "a")];
         for (glob, text) in covered {
-            assert!(covers(glob, text), "{glob} {text}");
+            assert!(matches_wildcard(glob, text), "{glob} {text}");
         }
         for (glob, text) in not {
-            assert!(!covers(glob, text), "{glob} {text}");
+            assert!(!matches_wildcard(glob, text), "{glob} {text}");
         }
     }
 

@@ -1,8 +1,8 @@
 //! Registry hosts: their written forms, and which of them are Amazon ECR's.
 //!
 //! A host comes from command lines, image names and other people's configuration, and the answer decides whether a
-//! password is handed out: so it is read strictly, from the end, and what is not exactly a host of ECR is a
-//! stranger's. `A.dkr.ecr.R.amazonaws.com.evil.example` is one.
+//! password is handed out: so it is read strictly, from the end, and what is not exactly a host of ECR is
+//! foreign. `A.dkr.ecr.R.amazonaws.com.evil.example` is one.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -18,7 +18,7 @@ pub struct Address {
 
 /// Registry of Amazon ECR, parsed from its host.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Ecr {
+pub enum EcrHost {
     /// A private registry.
     Private {
         /// Account that owns it: its registry id.
@@ -40,9 +40,9 @@ pub enum Ecr {
 /// The region of the public gallery's API.
 pub const PUBLIC_REGION: &str = "us-east-1";
 
-/// The ends of private registries' hosts in every partition, and whether they are the dual-stack ones. A new
+/// DNS suffixes of private registries' hosts in every partition, and whether they are the dual-stack ones. A new
 /// partition is one more row.
-const ENDS: &[(&str, bool)] = &[
+const DNS_SUFFIXES: &[(&str, bool)] = &[
     ("amazonaws.com", false),              // aws, aws-us-gov
     ("on.aws", true),                      // aws, aws-us-gov
     ("amazonaws.com.cn", false),           // aws-cn
@@ -55,7 +55,7 @@ const ENDS: &[(&str, bool)] = &[
 ];
 
 /// The public gallery's hosts.
-const PUBLIC: &[(&str, bool)] = &[("public.ecr.aws", false), ("ecr-public.aws.com", true)];
+const PUBLIC_HOSTS: &[(&str, bool)] = &[("public.ecr.aws", false), ("ecr-public.aws.com", true)];
 
 /// The partition that a region is in, as ARNs name it.
 pub fn partition(region: &str) -> &'static str {
@@ -140,9 +140,9 @@ impl Address {
         (!name.is_empty() && name.bytes().all(sound)).then_some(Self { name, port })
     }
 
-    /// The registry of Amazon ECR that answers here; `None` for a stranger. The port has no say in it.
-    pub fn ecr(&self) -> Option<Ecr> {
-        Ecr::of_name(&self.name)
+    /// The registry of Amazon ECR that answers here; `None` for a host that is not Amazon ECR's, whatever the port.
+    pub fn ecr(&self) -> Option<EcrHost> {
+        EcrHost::from_name(&self.name)
     }
 }
 
@@ -153,10 +153,10 @@ impl fmt::Display for Address {
     }
 }
 
-impl Ecr {
+impl EcrHost {
     /// The registry behind a host's name in lower case.
-    pub fn of_name(name: &str) -> Option<Self> {
-        if let Some((_, dualstack)) = PUBLIC.iter().find(|(host, _)| *host == name) {
+    pub fn from_name(name: &str) -> Option<Self> {
+        if let Some((_, dualstack)) = PUBLIC_HOSTS.iter().find(|(host, _)| *host == name) {
             return Some(Self::Public { dualstack: *dualstack });
         }
         let (account, rest) = name.split_at_checked(12)?;
@@ -166,7 +166,7 @@ impl Ecr {
             None => (false, rest.strip_prefix('.')?),
         };
         let (region, end) = rest.split_once('.')?;
-        let (_, dualstack) = ENDS.iter().find(|(known, _)| *known == end)?;
+        let (_, dualstack) = DNS_SUFFIXES.iter().find(|(known, _)| *known == end)?;
         let inside = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
         let region_is_right = region.bytes().all(inside) && !region.is_empty() && !region.starts_with('-');
         (is_account_id(account) && region_is_right).then(|| Self::Private {
@@ -216,7 +216,7 @@ mod tests {
             "us-isof-south-1",
         ] {
             let ecr = Address::parse(&of_registry("123456789012", region)).unwrap().ecr();
-            let expected = Ecr::Private {
+            let expected = EcrHost::Private {
                 account: "123456789012".to_owned(),
                 region: region.to_owned(),
                 fips: false,
@@ -245,12 +245,12 @@ mod tests {
         }
     }
 
-    fn ecr(text: &str) -> Option<Ecr> {
+    fn ecr(text: &str) -> Option<EcrHost> {
         Address::parse(text)?.ecr()
     }
 
-    fn private(region: &str, fips: bool, dualstack: bool) -> Ecr {
-        Ecr::Private { account: "123456789012".into(), region: region.into(), fips, dualstack }
+    fn private(region: &str, fips: bool, dualstack: bool) -> EcrHost {
+        EcrHost::Private { account: "123456789012".into(), region: region.into(), fips, dualstack }
     }
 
     #[test]
@@ -270,8 +270,8 @@ mod tests {
         ] {
             assert_eq!(ecr(host), Some(private(region, fips, dualstack)), "{host}");
         }
-        assert_eq!(ecr("public.ecr.aws"), Some(Ecr::Public { dualstack: false }));
-        assert_eq!(ecr("ecr-public.aws.com"), Some(Ecr::Public { dualstack: true }));
+        assert_eq!(ecr("public.ecr.aws"), Some(EcrHost::Public { dualstack: false }));
+        assert_eq!(ecr("ecr-public.aws.com"), Some(EcrHost::Public { dualstack: true }));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! OCI nouns: digest, descriptor, manifest, reference, platform. Pure: no files, no network, nothing of ours below.
+//! OCI types: digest, descriptor, manifest, reference, platform. Pure: no files, no network; imports only `escape`.
 
 mod descriptor;
 mod digest;

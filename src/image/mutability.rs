@@ -6,7 +6,7 @@ use super::glob;
 /// its exclusion filters.
 pub fn is_immutable<'a>(mutability: &str, exclusions: impl IntoIterator<Item = &'a str>, tag: &str) -> bool {
     let mut exclusions = exclusions.into_iter();
-    let mut excluded = || exclusions.any(|pattern| glob::covers(pattern, tag));
+    let mut excluded = || exclusions.any(|pattern| glob::matches_wildcard(pattern, tag));
     match mutability {
         "IMMUTABLE" => true,
         "IMMUTABLE_WITH_EXCLUSION" => !excluded(),

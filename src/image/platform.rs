@@ -24,7 +24,7 @@ pub struct Platform {
 
 impl Platform {
     /// Platform of containers on this machine: Linux, also within a virtual machine, on this processor.
-    pub fn of_containers_here() -> Self {
+    pub fn container_default() -> Self {
         let (architecture, variant) = if cfg!(target_arch = "x86_64") {
             ("amd64", None)
         } else if cfg!(target_arch = "aarch64") {
@@ -56,24 +56,24 @@ impl Platform {
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
         };
         self.os == offered.os
-            && self.own_architecture() == offered.own_architecture()
-            && (self.variant.is_none() || self.own_variant() == offered.own_variant())
+            && self.normalized_architecture() == offered.normalized_architecture()
+            && (self.variant.is_none() || self.normalized_variant() == offered.normalized_variant())
             && self.os_version.as_ref().is_none_or(version)
     }
 
     /// Ranks an accepted image, the best match lowest: without a requested variant, an image that names none, then the
     /// usual variant.
-    pub fn distance(&self, offered: &Self) -> u8 {
+    pub fn match_rank(&self, offered: &Self) -> u8 {
         let usual = Self { variant: None, ..offered.clone() };
         match &offered.variant {
             variant if *variant == self.variant => 0,
-            _ if self.variant.is_some() || usual.own_variant() == offered.own_variant() => 1,
+            _ if self.variant.is_some() || usual.normalized_variant() == offered.normalized_variant() => 1,
             _ => 2,
         }
     }
 
     /// The architecture by Go's name, where another one is common.
-    fn own_architecture(&self) -> &str {
+    fn normalized_architecture(&self) -> &str {
         match self.architecture.as_str() {
             "x86_64" | "x86-64" => "amd64",
             "aarch64" => "arm64",
@@ -83,8 +83,8 @@ impl Platform {
     }
 
     /// Returns the variant, or if there is none the usual one of OCI's and containerd's tables.
-    fn own_variant(&self) -> Option<&str> {
-        match (self.own_architecture(), self.variant.as_deref()) {
+    fn normalized_variant(&self) -> Option<&str> {
+        match (self.normalized_architecture(), self.variant.as_deref()) {
             ("amd64", None) => Some("v1"),
             ("arm64", None | Some("8")) => Some("v8"),
             ("arm", None | Some("7")) => Some("v7"),

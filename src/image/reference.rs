@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::host::{Address, Ecr, is_this_machine};
+use super::host::{Address, EcrHost, is_this_machine};
 use super::{Digest, Error, RepositoryName, Tag};
 
 /// Name of an image within its repository.
@@ -73,7 +73,7 @@ impl Registry {
     pub fn of_host(host: &str) -> Option<Self> {
         let address = Address::parse(host)?;
         let host = address.to_string();
-        if let Some(Ecr::Private { account, region, fips, dualstack }) = address.ecr() {
+        if let Some(EcrHost::Private { account, region, fips, dualstack }) = address.ecr() {
             return Some(Self::Ecr { host, account, region, fips, dualstack });
         }
         Some(if is_this_machine(&address.name) { Self::Loopback(host) } else { Self::Other(host) })
@@ -87,7 +87,7 @@ impl Registry {
     /// Returns whether the registry is Amazon ECR Public, by any of its hosts.
     pub fn is_public(&self) -> bool {
         let address = Address::parse(self.host());
-        matches!(address.and_then(|address| address.ecr()), Some(Ecr::Public { .. }))
+        matches!(address.and_then(|address| address.ecr()), Some(EcrHost::Public { .. }))
     }
 
     /// The host.

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::document;
 use super::evaluate::Image;
 use super::problem::{PolicyError, Problem};
-use crate::image::glob::covers;
+use crate::image::glob::matches_wildcard;
 
 /// Milliseconds of a day: always 24 hours.
 pub(super) const DAY: i64 = 24 * 60 * 60 * 1000;
@@ -53,7 +53,9 @@ impl Tags {
             Self::Prefixes(prefixes) => {
                 prefixes.iter().all(|prefix| some(&|tag| tag.starts_with(prefix.as_str())))
             }
-            Self::Patterns(patterns) => patterns.iter().all(|pattern| some(&|tag| covers(pattern, tag))),
+            Self::Patterns(patterns) => {
+                patterns.iter().all(|pattern| some(&|tag| matches_wildcard(pattern, tag)))
+            }
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::policy::{Action, Count, Policy, Rule, StorageClass, Tags};
 use super::problem::Problem;
-use crate::image::glob::covers;
+use crate::image::glob::matches_wildcard;
 
 /// The longest tag.
 const MAX_TAG: usize = 128;
@@ -83,7 +83,7 @@ fn includes(earlier: &Tags, later: &Tags) -> bool {
         (Tags::Untagged, _) | (_, Tags::Any | Tags::Untagged) => earlier == later,
         _ => {
             let (Some(earlier), Some(later)) = (patterns(earlier), patterns(later)) else { return false };
-            earlier.iter().all(|earlier| later.iter().any(|later| covers(earlier, later)))
+            earlier.iter().all(|earlier| later.iter().any(|later| matches_wildcard(earlier, later)))
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::settings::Settings;
 #[derive(Clone)]
 pub struct Client {
     service: &'static Service,
-    way: Route,
+    route: Route,
 }
 
 #[derive(Clone)]
@@ -29,17 +29,17 @@ enum Route {
 impl Client {
     /// The service over the network. Costs nothing: everything is looked up by the first call.
     pub fn remote(service: &'static Service, settings: &Settings) -> Self {
-        Self { service, way: Route::Remote(Arc::new(Remote::new(service, settings.clone(), None))) }
+        Self { service, route: Route::Remote(Arc::new(Remote::new(service, settings.clone(), None))) }
     }
 
     /// Creates a client of the remote service, with a prompt for the code of an MFA device.
     pub fn remote_with_prompt(service: &'static Service, settings: &Settings, prompt: Prompt) -> Self {
-        Self { service, way: Route::Remote(Arc::new(Remote::new(service, settings.clone(), Some(prompt)))) }
+        Self { service, route: Route::Remote(Arc::new(Remote::new(service, settings.clone(), Some(prompt)))) }
     }
 
     /// The service as something in this process answers for it.
     pub fn in_process(service: &'static Service, backend: Arc<dyn Backend>) -> Self {
-        Self { service, way: Route::InProcess(backend) }
+        Self { service, route: Route::InProcess(backend) }
     }
 
     /// The service that is called.
@@ -49,7 +49,7 @@ impl Client {
 
     /// Returns whether the service runs in this process.
     pub fn is_in_process(&self) -> bool {
-        matches!(self.way, Route::InProcess(_))
+        matches!(self.route, Route::InProcess(_))
     }
 
     /// Calls an operation by its API name.
@@ -58,7 +58,7 @@ impl Client {
     /// first, as botocore does, unless the profile says `parameter_validation = false`.
     pub async fn call(&self, operation: &str, input: Value) -> Result<Value, Error> {
         let operation = self.operation(operation)?;
-        match &self.way {
+        match &self.route {
             Route::Remote(remote) => remote.call(operation, input).await,
             Route::InProcess(backend) => self.call_in_process(backend, operation, input, None).await,
         }
@@ -74,7 +74,7 @@ impl Client {
         blob: Bytes,
     ) -> Result<Prepared, Error> {
         let operation = self.operation(operation)?;
-        let body = match &self.way {
+        let body = match &self.route {
             Route::Remote(_) => Some(Arc::new(Encoded::new(&input, member, blob.clone()))),
             Route::InProcess(_) => None,
         };
@@ -83,7 +83,7 @@ impl Client {
 
     /// Makes a call that was prepared by this client or its like.
     pub async fn call_prepared(&self, call: &Prepared) -> Result<Value, Error> {
-        match &self.way {
+        match &self.route {
             Route::Remote(remote) => remote.call_prepared(call).await,
             Route::InProcess(backend) => {
                 let blob = Some((call.member, call.blob.clone()));

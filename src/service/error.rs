@@ -76,7 +76,7 @@ pub struct OperationError {
 
 impl OperationError {
     /// Returns whether the answer came from something in front of the service, whose page tells nothing.
-    pub fn is_from_the_front(&self) -> bool {
+    pub fn is_from_gateway(&self) -> bool {
         let ServiceError { code, message, members, status } = &self.refusal;
         *status >= 500 && *code == status.to_string() && members.is_empty() && message == reason(*status)
     }

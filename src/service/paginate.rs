@@ -53,7 +53,7 @@ pub struct Pages<'a> {
     resume: Option<String>,
     ended: bool,
     /// Found after a page that is still to be shown.
-    fault: Option<Error>,
+    deferred_error: Option<Error>,
 }
 
 impl<'a> Pages<'a> {
@@ -87,15 +87,15 @@ impl<'a> Pages<'a> {
             first_page_only: Map::new(),
             resume: None,
             ended: false,
-            fault: None,
+            deferred_error: None,
         })
     }
 
     /// Returns the next page as the service sent it, less the items that were shown before and those beyond the
     /// limit.
     pub async fn next(&mut self) -> Result<Option<Value>, Error> {
-        if let Some(fault) = self.fault.take() {
-            return Err(fault);
+        if let Some(deferred_error) = self.deferred_error.take() {
+            return Err(deferred_error);
         }
         if self.ended {
             return Ok(None);
@@ -116,7 +116,7 @@ impl<'a> Pages<'a> {
             }
         }
         self.count += 1;
-        self.go_on(&mut page, skipped)?;
+        self.advance(&mut page, skipped)?;
         Ok(Some(page))
     }
 
@@ -204,7 +204,7 @@ impl<'a> Pages<'a> {
     }
 
     /// Decides what follows a page: a truncation, an end, or another page.
-    fn go_on(&mut self, page: &mut Value, skipped: i64) -> Result<(), Error> {
+    fn advance(&mut self, page: &mut Value, skipped: i64) -> Result<(), Error> {
         let main = self.paginator.result_keys[0];
         let count = path::get(page, main).and_then(Value::as_array).map_or(0, Vec::len);
         let count = i64::try_from(count).unwrap_or(i64::MAX);
@@ -221,7 +221,7 @@ impl<'a> Pages<'a> {
         } else if self.idle > MAX_IDLE_PAGES {
             self.ended = true;
             let words = format!("Error during pagination: {MAX_IDLE_PAGES} pages in a row have no items");
-            self.fault = Some(Error::Pagination(words));
+            self.deferred_error = Some(Error::Pagination(words));
         } else if self.max_items == Some(self.shown) {
             self.ended = true;
             self.resume = Some(token::encode(next, None, self.paginator.input_token)?);
@@ -229,7 +229,7 @@ impl<'a> Pages<'a> {
             self.ended = true;
             let next = foreign::repr(&Value::Object(next));
             let words = format!("Error during pagination: The same next token was received twice: {next}");
-            self.fault = Some(Error::Pagination(words));
+            self.deferred_error = Some(Error::Pagination(words));
         } else {
             self.token.clone_from(&next);
             self.inject();

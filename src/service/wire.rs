@@ -54,9 +54,8 @@ pub(super) fn unchecked(service: &Service, shape: &Shape, value: Value) -> Resul
     }
 }
 
-/// An answer's body as a value: modelled members only, in model order, without nulls.
-///
-/// Members of an answer. One that is not JSON, or no object, is empty.
+/// Parses a response body: modelled members only, in model order, without nulls. A body that is not JSON, or not an
+/// object, gives an empty object.
 pub(super) fn answer(
     service: &Service,
     shape: Option<&Shape>,

@@ -80,7 +80,7 @@ impl Buffers {
     }
 
     /// Keeps half of the memory for something else, until the answer is dropped.
-    pub async fn halve(self: &Arc<Self>) -> OwnedSemaphorePermit {
+    pub async fn reserve_half(self: &Arc<Self>) -> OwnedSemaphorePermit {
         self.spare().clear();
         let wanted = u32::try_from(self.budget / 2).expect("a budget is far below 2^32 units");
         let permit = Arc::clone(&self.units).acquire_many_owned(wanted).await;

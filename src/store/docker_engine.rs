@@ -4,10 +4,11 @@
 //! An archive is read by offsets, and an engine gives and takes a stream. So the archive rests in a file meanwhile,
 //! which nobody else can read and which is gone at the end.
 
+mod address;
+
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -23,6 +24,7 @@ use hyper_util::rt::TokioIo;
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 
+pub use self::address::EngineAddress;
 use super::layout::write;
 use super::{
     ArchivePath, ArchiveWriter, Capabilities, Format, Reader, Shared, Source, Store, StoreFuture, TagListing,
@@ -33,24 +35,25 @@ use crate::network::{Network, log};
 use crate::platform;
 
 /// Limit of the bytes read from an engine's messages.
-const MAX_WORDS: usize = 1024 * 1024;
-const PIECE: usize = 1024 * 1024;
+const MAX_MESSAGE: usize = 1024 * 1024;
+/// Bytes per read of the archive.
+const CHUNK_SIZE: usize = 1024 * 1024;
 
 /// Error of a docker or podman engine.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// There is none.
+    /// No engine socket exists.
     #[error(
         "no docker or podman engine runs here: there is no socket at {0}; start one, or set DOCKER_HOST to its address"
     )]
-    None(String),
-    /// The address is of another kind.
+    NotRunning(String),
+    /// The address is neither a local socket nor a port of this machine.
     #[error(
         "cannot use the engine at {0}: expected {scheme}/PATH, or tcp://HOST:PORT on this machine, as whoever reaches \
          an engine over a network without a login owns its machine",
         scheme = platform::SOCKET_SCHEME
     )]
-    Address(String),
+    UnsupportedAddress(String),
     /// The engine does not answer.
     #[error("cannot reach the engine at {place}: {reason}")]
     Unreachable {
@@ -81,61 +84,11 @@ pub enum Error {
     },
 }
 
-/// Address of an engine.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Address {
-    /// At a socket in the file system, or a named pipe.
-    Socket(PathBuf),
-    /// At a port of this machine.
-    Tcp(String),
-}
-
-impl Address {
-    /// Reads an address as DOCKER_HOST has it.
-    pub fn parse(text: &str) -> Result<Self, Error> {
-        if let Some(path) = platform::socket_path(text) {
-            return Ok(Self::Socket(path));
-        }
-        // Names below `localhost` are not for the system's resolver, which is asked here.
-        let loopback = |place: &&str| {
-            let host = place.rsplit_once(':').map_or(*place, |(host, _)| host).trim_matches(['[', ']']);
-            host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
-        };
-        match text.strip_prefix("tcp://").map(|place| place.trim_end_matches('/')).filter(loopback) {
-            Some(place) => Ok(Self::Tcp(place.to_owned())),
-            None => Err(Error::Address(text.to_owned())),
-        }
-    }
-
-    /// Returns the first of these sockets that exists.
-    pub fn first_of(sockets: &[PathBuf]) -> Result<Self, Error> {
-        let found = sockets.iter().find(|socket| socket.exists());
-        let names =
-            || sockets.iter().map(|socket| socket.display().to_string()).collect::<Vec<_>>().join(", ");
-        found.cloned().map(Self::Socket).ok_or_else(|| Error::None(names()))
-    }
-
-    fn unreachable(&self, reason: &dyn std::fmt::Display) -> Error {
-        Error::Unreachable { place: self.place(), reason: reason.to_string() }
-    }
-
-    fn silent(&self) -> Error {
-        self.unreachable(&"nothing arrived within the time that --cli-read-timeout allows")
-    }
-
-    fn place(&self) -> String {
-        match self {
-            Self::Socket(path) => path.display().to_string(),
-            Self::Tcp(place) => place.clone(),
-        }
-    }
-}
-
 type Body = BoxBody<Bytes, io::Error>;
 
 /// Engine as a source of one image, or as a destination.
 pub struct Engine {
-    address: Address,
+    address: EngineAddress,
     network: Network,
     name: String,
     /// Archive being transferred.
@@ -146,7 +99,7 @@ pub struct Engine {
 
 impl Engine {
     /// Takes an image out of the engine.
-    pub async fn source(address: Address, name: &str, network: &Network) -> Result<Self, super::Error> {
+    pub async fn source(address: EngineAddress, name: &str, network: &Network) -> Result<Self, super::Error> {
         let file = save(&address, name, network).await?;
         let place = ArchivePath::new(Some(Format::Docker), label(name));
         let opened = tokio::task::spawn_blocking(move || place.source_in(file)).await;
@@ -155,7 +108,11 @@ impl Engine {
     }
 
     /// Gets ready to put images into the engine. It is asked at once whether it is there.
-    pub async fn destination(address: Address, name: &str, network: &Network) -> Result<Self, super::Error> {
+    pub async fn destination(
+        address: EngineAddress,
+        name: &str,
+        network: &Network,
+    ) -> Result<Self, super::Error> {
         let ping = async { send(&address, Method::GET, "/_ping", None, network).await };
         let answer = in_time(network.read_timeout, ping, || address.silent()).await?;
         if answer.status() != StatusCode::OK {
@@ -205,7 +162,7 @@ fn spool_failed(source: io::Error) -> super::Error {
 }
 
 /// Saves an image of an engine to a file without a name, which ends with the process.
-async fn save(address: &Address, name: &str, network: &Network) -> Result<File, super::Error> {
+async fn save(address: &EngineAddress, name: &str, network: &Network) -> Result<File, super::Error> {
     let mut file = Arc::new(tempfile::tempfile().map_err(spool_failed)?);
     let answer = send(address, Method::GET, &format!("/images/{name}/get"), None, network).await?;
     let name = name.to_owned();
@@ -230,7 +187,7 @@ async fn save(address: &Address, name: &str, network: &Network) -> Result<File, 
 }
 
 async fn send(
-    address: &Address,
+    address: &EngineAddress,
     method: Method,
     target: &str,
     file: Option<File>,
@@ -273,10 +230,10 @@ async fn in_time<T>(
     }
 }
 
-async fn connect(address: &Address) -> io::Result<SendRequest<Body>> {
+async fn connect(address: &EngineAddress) -> io::Result<SendRequest<Body>> {
     match address {
-        Address::Socket(path) => speak(TokioIo::new(platform::connect(path).await?)).await,
-        Address::Tcp(place) => speak(TokioIo::new(TcpStream::connect(place).await?)).await,
+        EngineAddress::Socket(path) => speak(TokioIo::new(platform::connect(path).await?)).await,
+        EngineAddress::Tcp(place) => speak(TokioIo::new(TcpStream::connect(place).await?)).await,
     }
 }
 
@@ -295,8 +252,8 @@ fn content(file: File) -> Body {
     let pieces = stream::try_unfold(Arc::new(file), |file| async move {
         let reading = Arc::clone(&file);
         let read = tokio::task::spawn_blocking(move || {
-            let mut piece = Vec::with_capacity(PIECE);
-            (&*reading).take(PIECE as u64).read_to_end(&mut piece).map(|_| piece)
+            let mut piece = Vec::with_capacity(CHUNK_SIZE);
+            (&*reading).take(CHUNK_SIZE as u64).read_to_end(&mut piece).map(|_| piece)
         });
         let piece = read.await.map_err(io::Error::other).flatten()?;
         Ok::<_, io::Error>((!piece.is_empty()).then(|| (Frame::data(Bytes::from(piece)), file)))
@@ -305,7 +262,12 @@ fn content(file: File) -> Body {
 }
 
 /// Returns the message of an engine's error response: JSON with a message, or plain text.
-async fn refusal(address: &Address, doing: &'static str, name: &str, answer: Response<Incoming>) -> Error {
+async fn refusal(
+    address: &EngineAddress,
+    doing: &'static str,
+    name: &str,
+    answer: Response<Incoming>,
+) -> Error {
     let status = answer.status();
     let said = words(answer).await;
     let json: serde_json::Value = serde_json::from_str(&said).unwrap_or_default();
@@ -317,7 +279,7 @@ async fn refusal(address: &Address, doing: &'static str, name: &str, answer: Res
 }
 
 async fn words(answer: Response<Incoming>) -> String {
-    let body = Limited::new(answer.into_body(), MAX_WORDS).collect().await;
+    let body = Limited::new(answer.into_body(), MAX_MESSAGE).collect().await;
     body.map_or_else(|_| String::new(), |body| String::from_utf8_lossy(&body.to_bytes()).into_owned())
 }
 
@@ -372,28 +334,5 @@ impl Store for Engine {
 
     fn finish(&self) -> StoreFuture<'_, ()> {
         Box::pin(self.load())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn addresses() {
-        assert_eq!(Address::parse("unix:///run/x.sock").unwrap(), Address::Socket("/run/x.sock".into()));
-        for place in ["127.0.0.1:2375", "localhost:2375", "[::1]:2375"] {
-            assert_eq!(Address::parse(&format!("tcp://{place}")).unwrap(), Address::Tcp(place.to_owned()));
-        }
-        for wrong in [
-            "",
-            "unix://x",
-            "tcp://10.0.0.1:2375",
-            "tcp://example.com:2375",
-            "ssh://host",
-            "npipe:////./pipe/x",
-        ] {
-            assert!(matches!(Address::parse(wrong), Err(Error::Address(text)) if text == wrong), "{wrong}");
-        }
     }
 }

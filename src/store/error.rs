@@ -90,7 +90,7 @@ pub enum Error {
     Download {
         /// The blob.
         digest: Digest,
-        /// Reason for the refusal.
+        /// Reason for the failure.
         reason: String,
     },
     /// Something about a repository of Amazon ECR.

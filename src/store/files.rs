@@ -15,9 +15,9 @@ use crate::image::{Descriptor, Digest, MAXIMUM_MANIFEST, Manifest, Name};
 use crate::platform::FileExt as _;
 
 /// The file that marks a layout.
-pub(super) const MARK: &str = "oci-layout";
+pub(super) const LAYOUT_FILE: &str = "oci-layout";
 /// Content of the file `oci-layout`.
-pub(super) const MARK_TEXT: &str = r#"{"imageLayoutVersion":"1.0.0"}"#;
+pub(super) const LAYOUT_FILE_CONTENT: &str = r#"{"imageLayoutVersion":"1.0.0"}"#;
 /// The file that lists the images.
 pub(super) const INDEX: &str = "index.json";
 
@@ -59,15 +59,17 @@ pub(super) fn blob_path(digest: &Digest) -> String {
 /// Reads `index.json`, after a look at the mark of a layout.
 pub(super) fn index(files: &dyn Files) -> Result<Index, Error> {
     let wrong = |reason: String| Error::Place { place: files.place(), reason };
-    let no_mark = || format!("is not an OCI image layout: it has no file {MARK}");
-    let mark = small(files, MARK)?.ok_or_else(|| wrong(no_mark()))?;
-    let version: Value = serde_json::from_slice(&mark)
-        .map_err(|error| wrong(format!("is a damaged OCI image layout: {MARK} is not JSON: {error}")))?;
+    let no_mark = || format!("is not an OCI image layout: it has no file {LAYOUT_FILE}");
+    let mark = small(files, LAYOUT_FILE)?.ok_or_else(|| wrong(no_mark()))?;
+    let version: Value = serde_json::from_slice(&mark).map_err(|error| {
+        wrong(format!("is a damaged OCI image layout: {LAYOUT_FILE} is not JSON: {error}"))
+    })?;
     match version.get("imageLayoutVersion").and_then(Value::as_str) {
         Some(version) if version.starts_with("1.") => {}
         other => {
             let found = other.unwrap_or("nothing");
-            let reason = format!("is not an OCI image layout: {MARK} says version {found}, expected 1.0.0");
+            let reason =
+                format!("is not an OCI image layout: {LAYOUT_FILE} says version {found}, expected 1.0.0");
             return Err(wrong(reason));
         }
     }

@@ -34,7 +34,7 @@ impl Folder {
             let file = self.create_new(&name, is_private)?;
             let is_ours = match file.try_lock() {
                 Ok(()) => self.has(&name, &file),
-                // Another one of us took it for abandoned before it was locked.
+                // Another `ecr` process took it for abandoned before it was locked.
                 Err(TryLockError::WouldBlock) => false,
                 // A file system without locks has none that was abandoned.
                 Err(TryLockError::Error(_)) => true,
@@ -50,7 +50,7 @@ impl Folder {
     pub(crate) fn remove_abandoned(&self) {
         for name in self.names().unwrap_or_default() {
             if is_temporary(&name) && self.file(&name).is_ok_and(|file| file.try_lock().is_ok()) {
-                // Another one of us may have been quicker.
+                // Another `ecr` process may have been quicker.
                 let _ = self.remove(&name);
             }
         }

@@ -16,7 +16,7 @@ const FIRST: usize = 8;
 const MAX_COUNT: usize = 24;
 /// Longest time to an answer that is reckoned with. A server that takes longer is slow itself.
 const MAX_LATENCY: Duration = Duration::from_millis(500);
-/// Divisor of what an answer takes longer than those before it.
+/// Weight of a slower answer in the average latency, as a divisor: it counts for an eighth.
 const LATENCY_SHARE: u32 = 8;
 /// Windows in which added connections may be idle before they are measured.
 const MAX_IDLE: u32 = 4;
@@ -103,7 +103,7 @@ impl Lanes {
             && !matches!(state.phase, Phase::Opening(0, _) | Phase::Measuring(0, _))
     }
 
-    /// Returns the time that it takes to find that out.
+    /// Returns the time that it takes to measure whether further connections are faster.
     pub(super) fn verdict(&self) -> Duration {
         self.state().window_of_more() * 3 / 2
     }

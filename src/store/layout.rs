@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::files::{self, Extent, Files, INDEX, MARK, MARK_TEXT};
+use super::files::{self, Extent, Files, INDEX, LAYOUT_FILE, LAYOUT_FILE_CONTENT};
 use super::folder::{Folder, is_linked};
 use super::index::{self, Index};
 use super::partial::Partial;
@@ -78,7 +78,7 @@ impl Layout {
     /// Makes the folder a layout unless it is one. A folder with anything else in it stays as it is.
     fn create(&self) -> Result<(), Error> {
         let folder = self.opened(Folder::create).map_err(Error::io("create", &self.path))?;
-        match folder.file(MARK) {
+        match folder.file(LAYOUT_FILE) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             _ => {
                 folder.remove_abandoned();
@@ -87,13 +87,13 @@ impl Layout {
         }
         if !folder.is_empty().map_err(Error::io("read", &self.path))? {
             let reason = format!(
-                "is not empty and not an OCI image layout (it has no file {MARK}); choose a new folder"
+                "is not empty and not an OCI image layout (it has no file {LAYOUT_FILE}); choose a new folder"
             );
             return Err(Error::Place { place: self.place(), reason });
         }
         self.replace(INDEX, &Index::empty().to_bytes())?;
         // The mark comes last: what has it is a layout.
-        self.replace(MARK, MARK_TEXT.as_bytes())
+        self.replace(LAYOUT_FILE, LAYOUT_FILE_CONTENT.as_bytes())
     }
 
     fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
@@ -222,10 +222,10 @@ impl Layout {
         parts.verify().await
     }
 
-    /// Changes `index.json`, one of us at a time.
+    /// Changes `index.json` under the layout's lock.
     async fn list(&self, change: impl FnOnce(&mut Index)) -> Result<(), Error> {
-        let mark = self.path.join(MARK);
-        let lock = self.folder()?.file(MARK).map_err(Error::io("open", &mark))?;
+        let mark = self.path.join(LAYOUT_FILE);
+        let lock = self.folder()?.file(LAYOUT_FILE).map_err(Error::io("open", &mark))?;
         // Waiting in a call could not be interrupted.
         while let Err(error) = lock.try_lock() {
             match error {

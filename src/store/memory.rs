@@ -40,8 +40,8 @@ impl Memory {
         blob
     }
 
-    /// Keeps bytes under a digest, whether it is theirs or not.
-    pub fn plant(&self, digest: &Digest, bytes: impl Into<Bytes>) {
+    /// Stores bytes under a digest without verifying it.
+    pub fn insert_unverified(&self, digest: &Digest, bytes: impl Into<Bytes>) {
         self.state().blobs.insert(digest.clone(), bytes.into());
     }
 
@@ -133,7 +133,7 @@ impl Store for Memory {
             let bytes = stream.read(Vec::new(), size).await?;
             stream.verify().await?;
             source.arrived(blob.size);
-            self.plant(&blob.digest, bytes);
+            self.insert_unverified(&blob.digest, bytes);
             Ok(Written::Moved)
         })
     }

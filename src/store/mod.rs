@@ -8,8 +8,8 @@
 mod archive;
 mod archive_path;
 mod buffers;
+pub mod compression_format;
 mod connections;
-pub mod decompress;
 mod docker;
 pub mod docker_engine;
 mod download;

@@ -38,7 +38,7 @@ impl Partial {
         let name = format!("{UNFINISHED}{algorithm}-{digits}");
         let failed = |error| Error::io("write", &folder.path().join(&name))(error);
         let Some(mut file) = folder.own_file(&name, false).map_err(failed)? else { return Ok(None) };
-        // Another one of us may have finished it between our opening and locking.
+        // Another `ecr` process may have finished it between our opening and locking.
         if file.try_lock().is_err() || !folder.has(&name, &file) {
             return Ok(None);
         }

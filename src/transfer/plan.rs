@@ -53,7 +53,7 @@ impl Plan {
         };
         let whole_digest = whole.digest().clone();
         let here = (docker.is_some() && platforms.is_empty() && !whole.children().is_empty())
-            .then(Platform::of_containers_here);
+            .then(Platform::container_default);
         let chosen = here.as_ref().map_or(platforms, std::slice::from_ref);
         let root = platforms::choose(source, whole, chosen, is_list).await?;
         if let Some(destination) = docker {

@@ -131,7 +131,7 @@ fn nearest<'a>(wanted: &Platform, offers: &'a [Offer]) -> Option<&'a Offer> {
         // An index of SOCI stands beside its image, for the same platform.
         let is_artifact =
             offer.entry.other.get("artifactType").is_some_and(|kind| !kind.is_null() && kind != "");
-        is_image.then(|| (is_artifact, wanted.distance(platform)))
+        is_image.then(|| (is_artifact, wanted.match_rank(platform)))
     };
     let near = offers.iter().filter_map(|offer| Some((distance(offer)?, offer)));
     near.min_by_key(|(distance, _)| *distance).map(|(_, offer)| offer)

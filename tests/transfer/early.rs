@@ -219,7 +219,7 @@ async fn a_compressed_layer_is_cached_and_looked_for_at_the_destination() {
     let first = run(&source, &destination, &remembering()).await.unwrap();
     assert_eq!((first.compressed, first.blobs, first.present), (1, 2, 0));
     // From now on the layer cannot be compressed any more.
-    memory.plant(&layer, noise(100_000, 2));
+    memory.insert_unverified(&layer, noise(100_000, 2));
     let again = run(&source, &destination, &remembering()).await.unwrap();
     assert_eq!((again.compressed, again.blobs, again.present), (1, 0, 2));
     assert_eq!((&again.digest, again.bytes), (&first.digest, 0));
@@ -228,6 +228,6 @@ async fn a_compressed_layer_is_cached_and_looked_for_at_the_destination() {
     run(&source, &elsewhere, &remembering()).await.unwrap_err();
     let harder = Options { compression: Some("gzip:9".parse().unwrap()), ..remembering() };
     run(&source, &destination, &harder).await.unwrap_err();
-    memory.plant(&layer, plain);
+    memory.insert_unverified(&layer, plain);
     run(&source, &elsewhere, &remembering()).await.unwrap();
 }

@@ -1,4 +1,4 @@
-use super::refusal::{hint, refusal};
+use super::errors::{hint, refusal};
 use super::*;
 use crate::auth::login_conf::Rules;
 use crate::settings::{Entry as Key, Environment, Globals};

@@ -1,7 +1,7 @@
 //! One rule of `login.conf`: its conditions, its keys, and which of them go together.
 
 use crate::image::glob;
-use crate::image::host::{Address, Ecr};
+use crate::image::host::{Address, EcrHost};
 use crate::settings::without_login;
 
 /// Rule: conditions, and the login for hosts that satisfy them.
@@ -14,7 +14,7 @@ pub struct Rule {
     pub(super) match_host: Option<Vec<String>>,
     pub(super) match_account: Option<Vec<String>>,
     pub(super) match_region: Option<Vec<String>>,
-    pub(super) registry: Option<Ecr>,
+    pub(super) registry: Option<EcrHost>,
     /// The profile whose credentials are used.
     pub profile: Option<String>,
     /// The role that is assumed with them.
@@ -33,7 +33,7 @@ pub struct Rule {
 
 impl Rule {
     /// Returns whether the rule is for a host, which by its own form may be a registry of ECR (`own`).
-    pub(super) fn fits(&self, address: &Address, own: Option<&Ecr>) -> bool {
+    pub(super) fn fits(&self, address: &Address, own: Option<&EcrHost>) -> bool {
         let ecr = self.registry.as_ref().or(own);
         let host = |glob: &String| {
             let whole = glob.contains(':') && !glob.contains('[');
@@ -46,8 +46,8 @@ impl Rule {
         };
         // A rule without a host condition speaks of ECR's own hosts only: `match_region = *` makes no alias.
         self.match_host.as_ref().map_or(own.is_some(), |globs| globs.iter().any(host))
-            && any(&self.match_account, ecr.and_then(Ecr::account))
-            && any(&self.match_region, ecr.map(Ecr::region))
+            && any(&self.match_account, ecr.and_then(EcrHost::account))
+            && any(&self.match_region, ecr.map(EcrHost::region))
     }
 
     /// Sets a key.
@@ -102,13 +102,13 @@ impl Rule {
         if self.registry.is_some() && self.match_host.is_none() {
             return Err(format!("{who} has a registry, but no match_host that stands for it"));
         }
-        let strangers = |glob: &&String| {
+        let is_foreign_host = |glob: &&String| {
             !glob.contains(['*', '?']) && Address::parse(glob).is_none_or(|address| address.ecr().is_none())
         };
         if self.registry.is_none()
             && self.region.is_none()
             && !self.anonymous
-            && let Some(host) = self.match_host.iter().flatten().find(strangers)
+            && let Some(host) = self.match_host.iter().flatten().find(is_foreign_host)
         {
             return Err(format!(
                 "{who}: {host} is no host of ECR; say which registry it stands for \
@@ -119,7 +119,7 @@ impl Rule {
     }
 }
 
-fn registry(host: &str) -> Result<Ecr, String> {
+fn registry(host: &str) -> Result<EcrHost, String> {
     let ecr = Address::parse(host).and_then(|address| address.ecr());
     ecr.ok_or_else(|| {
         format!("'{host}' is no registry host of ECR such as 111111111111.dkr.ecr.eu-west-1.amazonaws.com")

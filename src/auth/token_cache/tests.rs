@@ -6,9 +6,9 @@ use crate::settings::{Environment, Globals};
 
 const KEY: &str = "0123456789abcdef0123456789abcdef";
 
-fn opened(folder: &Path) -> Result<Cache, CacheError> {
+fn opened(folder: &Path) -> Result<TokenCache, CacheError> {
     let folder = folder.to_str().unwrap();
-    Cache::open(&Settings::with_environment(
+    TokenCache::open(&Settings::with_environment(
         Globals::default(),
         Environment::given([("AWS_ECR_CACHE_DIR", folder)]),
     ))
@@ -135,7 +135,7 @@ fn one_time_clears_away_a_part_and_in_the_end_everything_goes() {
         age(&path, 14);
     }
     cache.prune(150);
-    assert_eq!(cache.names().count(), 201 - PRUNED_AT_ONCE);
+    assert_eq!(cache.names().count(), 201 - MAX_DELETED);
     for start in 0..5 {
         cache.prune(start);
     }

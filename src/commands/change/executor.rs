@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 use futures_util::stream::{self, StreamExt as _};
 use serde_json::{Value, json};
 
-use super::super::images::describe::{identifier_of, looked_up};
+use super::super::images::describe::{identifier_of, lookup_graph};
 use super::super::images::failures::has_code;
 use super::super::images::manifest_cache::OwnFetches;
 use super::super::images::selection::Repository;
@@ -67,7 +67,7 @@ impl Action {
         [Self::Delete, Self::Archive].into_iter().find(|action| action.name() == name)
     }
 
-    /// Participle for a changed image, such as `removed`.
+    /// Returns the participle for a changed image: `deleted` or `archived`.
     pub(super) fn done(self) -> &'static str {
         match self {
             Self::Delete => "deleted",
@@ -131,7 +131,7 @@ impl PlannedChange<'_> {
         }
         let names: Vec<Name> =
             positions.iter().map(|position| Name::Digest(self.graph.image(*position).digest())).collect();
-        let found = match looked_up(self.repository, &names).await {
+        let found = match lookup_graph(self.repository, &names).await {
             Ok(found) => found,
             Err(error) => return all(&ItemResult::of(&error)),
         };

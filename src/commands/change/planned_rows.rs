@@ -13,7 +13,7 @@ use super::planned::Planned;
 use super::result::{ItemResult, failed_exit_code};
 use crate::ui::progress::human;
 
-/// The rows of `prune` and `rm`.
+/// Rows of the results of `prune`, `rm` and `archive`.
 pub(super) struct PlannedRows<'a> {
     pub(super) all: &'a [Planned],
     /// A line for each image, where that is wanted: repositories and positions.

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::super::argument_types::ReferenceText;
-use super::super::images::connection::{Address, Connection};
+use super::super::images::connection::{Connection, RegistryAddress};
 use super::super::images::selection::{Repository, expand};
 use super::super::registry::{usage, wrong};
 use crate::image::{Name, Reference, Registry};
@@ -84,5 +84,5 @@ pub(super) fn read(settings: &Settings, arguments: &[ReferenceText]) -> anyhow::
 
 /// Connects to the registry that a reference names, or to the one that is configured.
 pub(super) fn connect(settings: &Settings, registry: Option<&Registry>) -> anyhow::Result<Arc<Connection>> {
-    Connection::open(settings, &Address::of(registry.cloned()))
+    Connection::open(settings, &RegistryAddress::of(registry.cloned()))
 }

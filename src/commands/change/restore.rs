@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep};
 
 use super::super::images::age::duration;
 use super::super::images::children::{fetch, tell_fetched};
-use super::super::images::describe::{identifier_of, looked_up};
+use super::super::images::describe::{identifier_of, lookup_graph};
 use super::super::images::failures::UNKNOWN;
 use super::super::images::manifest_cache::ManifestCache;
 use super::super::images::output::{Column, Output};
@@ -18,7 +18,7 @@ use super::super::registry::usage;
 use super::super::runtime::{Stop, block_on_finishing};
 use super::super::{Command, Context, command_args};
 use super::references::{NamedImages, ReferenceArgs};
-use super::result::{ItemResult, Report, Row};
+use super::result::{ChangeReport, ItemResult, Row};
 use crate::image::graph::{Graph, Status};
 use crate::image::{Digest, Manifest, Name};
 use crate::retry::Backoff;
@@ -58,8 +58,8 @@ fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     command_args::run(context, matches, restore)
 }
 
-/// Image to restore.
-struct Restored {
+/// Image that is being restored, with its progress.
+struct ImageToRestore {
     digest: Digest,
     tags: Vec<String>,
     is_index: bool,
@@ -86,7 +86,7 @@ struct Restoration<'a> {
     repository: &'a Repository,
     cache: &'a ManifestCache,
     stop: &'a Stop,
-    images: Vec<Restored>,
+    images: Vec<ImageToRestore>,
     /// References without an image, and why.
     others: Vec<(String, ItemResult)>,
     fetched: usize,
@@ -108,7 +108,8 @@ fn restore(context: &Context, arguments: &RestoreArgs) -> anyhow::Result<ExitCod
         let rows = all.iter().flat_map(Restoration::rows).collect();
         let columns = vec![Column::wrapped("REPOSITORY"), Column::wrapped("TAGS"), Column::left("DIGEST")];
         let signal = stop.signal();
-        let report = Report { member: "images", columns, rows, dry_run: false, more: Map::new(), signal };
+        let report =
+            ChangeReport { member: "images", columns, rows, dry_run: false, more: Map::new(), signal };
         let code = report.print(context, &output)?;
         if is_late && code == ExitCode::SUCCESS {
             context.ui.note(&format!(
@@ -150,8 +151,9 @@ async fn restored<'a>(
 /// Explains how to restore the children of an index whose manifest is not cached.
 fn hint(context: &Context, all: &[Restoration<'_>]) {
     for Restoration { repository, images, .. } in all {
-        let unknown = |image: &&Restored| image.is_index && !image.is_expanded && image.state.is_coming();
-        for Restored { digest, .. } in images.iter().filter(unknown) {
+        let unknown =
+            |image: &&ImageToRestore| image.is_index && !image.is_expanded && image.state.is_coming();
+        for ImageToRestore { digest, .. } in images.iter().filter(unknown) {
             let name = format!("{}@{digest}", repository.name);
             context.ui.note(&format!(
                 "what {name} lists cannot be read before it is back: `ecr restore {name} --wait` brings that back too"
@@ -186,7 +188,7 @@ impl Restoration<'_> {
         let found = if self.stop.signal().is_some() {
             Err(ItemResult::NotReached)
         } else {
-            looked_up(self.repository, names).await.map_err(|error| ItemResult::of(&error))
+            lookup_graph(self.repository, names).await.map_err(|error| ItemResult::of(&error))
         };
         let graph = match found {
             Ok(graph) => graph,
@@ -227,7 +229,7 @@ impl Restoration<'_> {
         };
         let tags = image.tags().map(str::to_owned).collect();
         let is_index = graph.is_index(position);
-        self.images.push(Restored { digest, tags, is_index, is_expanded: false, state });
+        self.images.push(ImageToRestore { digest, tags, is_index, is_expanded: false, state });
     }
 
     async fn call(&self, digest: &Digest) -> State {
@@ -265,7 +267,7 @@ impl Restoration<'_> {
         let Some(manifest) = self.manifest(index, is_back).await? else { return Ok(false) };
         let names: Vec<Name> =
             manifest.children().into_iter().map(|child| Name::Digest(child.digest.clone())).collect();
-        let graph = looked_up(self.repository, &names).await?;
+        let graph = lookup_graph(self.repository, &names).await?;
         for position in 0..graph.len() {
             self.restore(&graph, position).await;
         }
@@ -279,7 +281,7 @@ impl Restoration<'_> {
         if !is_back {
             return Ok(None);
         }
-        let graph = looked_up(self.repository, &[Name::Digest(digest.clone())]).await?;
+        let graph = lookup_graph(self.repository, &[Name::Digest(digest.clone())]).await?;
         if graph.is_empty() {
             return Ok(None);
         }
@@ -296,7 +298,7 @@ impl Restoration<'_> {
             let pause = BACKOFF.wait(looks);
             let waiting = self.images.iter().filter(|image| image.state == State::Activating);
             let waiting: Vec<Name> = waiting.map(|image| Name::Digest(image.digest.clone())).collect();
-            let now = looked_up(self.repository, &waiting).await?;
+            let now = lookup_graph(self.repository, &waiting).await?;
             for image in self.images.iter_mut().filter(|image| image.state == State::Activating) {
                 match now.position(&image.digest).map(|position| now.image(position).status()) {
                     None => image.state = State::Not(ItemResult::Absent),

@@ -96,7 +96,7 @@ pub(super) struct Row {
 }
 
 /// The result of a command.
-pub(super) struct Report {
+pub(super) struct ChangeReport {
     /// The name of the list in JSON.
     pub(super) member: &'static str,
     /// The columns before RESULT.
@@ -109,7 +109,7 @@ pub(super) struct Report {
     pub(super) signal: Option<Signal>,
 }
 
-impl Report {
+impl ChangeReport {
     /// Prints the result and answers the exit code: 4 where something failed, 1 where something is absent.
     pub(super) fn print(self, context: &Context, output: &Output<'_>) -> anyhow::Result<ExitCode> {
         let with_reason = self.rows.iter().any(|row| !row.done.reason().is_empty());

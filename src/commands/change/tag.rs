@@ -11,8 +11,8 @@ use serde_json::{Map, json};
 use self::destination::{Destination, NewTag};
 use super::super::argument_types::ReferenceText;
 use super::super::images::children::tell_fetched;
-use super::super::images::content::Contents;
-use super::super::images::describe::looked_up;
+use super::super::images::content::ImageReader;
+use super::super::images::describe::lookup_graph;
 use super::super::images::failures::{NO, UNKNOWN, answer, no_platform};
 use super::super::images::manifest_cache::ManifestCache;
 use super::super::images::output::{Column, Output};
@@ -21,7 +21,7 @@ use super::super::registry::{usage, wrong};
 use super::super::runtime::{Stop, block_on_finishing};
 use super::super::{Command, Context, command_args};
 use super::references::connect;
-use super::result::{ItemResult, Report, Row, conflict};
+use super::result::{ChangeReport, ItemResult, Row, conflict};
 use crate::image::graph::Status;
 use crate::image::{Digest, Manifest, Name, Platform, Reference, Tag};
 
@@ -107,7 +107,7 @@ fn tag(context: &Context, arguments: &TagArgs) -> anyhow::Result<ExitCode> {
         let rows = stop.finish(&context.ui, work).await;
         let columns = vec![Column::wrapped("TAG"), Column::left("DIGEST")];
         let signal = stop.signal();
-        Report { member: "tags", columns, rows, dry_run: false, more: Map::new(), signal }
+        ChangeReport { member: "tags", columns, rows, dry_run: false, more: Map::new(), signal }
             .print(context, &output)
     })
 }
@@ -140,7 +140,7 @@ async fn source(
     reference: &Reference,
 ) -> anyhow::Result<Result<Source, ExitCode>> {
     let cache = ManifestCache::open(&context.settings, arguments.no_cache);
-    let graph = looked_up(&repository, std::slice::from_ref(&reference.name)).await?;
+    let graph = lookup_graph(&repository, std::slice::from_ref(&reference.name)).await?;
     if graph.is_empty() {
         return Ok(Err(answer(context, NO, &format!("{reference} does not exist"))));
     }
@@ -148,25 +148,25 @@ async fn source(
         let sentence = format!("{reference} is archived: `ecr restore {reference} --wait` brings it back");
         return Ok(Err(answer(context, UNKNOWN, &sentence)));
     }
-    let contents = Contents { repository: &repository, graph: &graph, cache: &cache };
+    let reader = ImageReader { repository: &repository, graph: &graph, cache: &cache };
     let Some(platform) = &arguments.platform else {
-        let (manifest, is_fetched) = contents.manifest(0).await?;
+        let (manifest, is_fetched) = reader.manifest(0).await?;
         let digest = graph.image(0).digest();
         let reference = reference.clone();
         return Ok(Ok(Source { repository, reference, digest, manifest, fetched: usize::from(is_fetched) }));
     };
     let platform: Platform = platform.parse().map_err(wrong)?;
-    let chosen = contents.for_platform(0, &platform, 0).await?;
+    let chosen = reader.for_platform(0, &platform, 0).await?;
     let Some(digest) = chosen.digest else {
         return Ok(Err(no_platform(context, &reference, &platform, chosen.is_unreadable)));
     };
-    let child = looked_up(&repository, &[Name::Digest(digest.clone())]).await?;
+    let child = lookup_graph(&repository, &[Name::Digest(digest.clone())]).await?;
     if child.is_empty() {
         let sentence = format!("{digest}, the image of {reference} for {platform}, is not in the repository");
         return Ok(Err(answer(context, NO, &sentence)));
     }
-    let contents = Contents { repository: &repository, graph: &child, cache: &cache };
-    let (manifest, is_fetched) = contents.manifest(0).await?;
+    let reader = ImageReader { repository: &repository, graph: &child, cache: &cache };
+    let (manifest, is_fetched) = reader.manifest(0).await?;
     let fetched = chosen.fetched + usize::from(is_fetched);
     Ok(Ok(Source { repository, reference: reference.clone(), digest, manifest, fetched }))
 }

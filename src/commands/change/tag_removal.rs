@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::{Value, json};
 
-use super::super::images::describe::looked_up;
+use super::super::images::describe::lookup_graph;
 use super::super::images::selection::Repository;
 use super::executor::{BATCH, answered, no_answer};
 use super::result::ItemResult;
@@ -28,7 +28,7 @@ pub(super) async fn remove_tags(
     let mut seen = HashSet::new();
     let digests = tags.iter().filter(|tag| seen.insert(&tag.digest));
     let digests: Vec<Name> = digests.map(|tag| Name::Digest(tag.digest.clone())).collect();
-    let found = match looked_up(repository, &digests).await {
+    let found = match lookup_graph(repository, &digests).await {
         Ok(found) => found,
         Err(error) => return vec![ItemResult::of(&error); tags.len()],
     };

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::argument_types::ReferenceText;
 use super::super::consent::{Consent, ConsentArgs};
-use super::super::images::describe::looked_up;
+use super::super::images::describe::lookup_graph;
 use super::super::images::failures::NO;
 use super::super::images::output::{Column, Output};
 use super::super::images::selection::Repository;
@@ -18,7 +18,7 @@ use super::super::{Command, Context, command_args};
 use super::executor::BATCH;
 use super::references::{self, NamedImages};
 use super::replication::Replications;
-use super::result::{ItemResult, Report, Row, conflict};
+use super::result::{ChangeReport, ItemResult, Row, conflict};
 use super::tag_removal::{TagOf, remove_tags};
 use crate::image::graph::Graph;
 use crate::image::{Digest, Name, Tag};
@@ -92,7 +92,8 @@ fn untag(context: &Context, arguments: &UntagArgs) -> anyhow::Result<ExitCode> {
         let columns = vec![Column::wrapped("TAG"), Column::left("DIGEST")];
         let more = Map::from_iter([("alsoDeletedIn".to_owned(), replication)]);
         let dry_run = arguments.consent.dry_run;
-        Report { member: "tags", columns, rows, dry_run, more, signal: stop.signal() }.print(context, &output)
+        ChangeReport { member: "tags", columns, rows, dry_run, more, signal: stop.signal() }
+            .print(context, &output)
     })
 }
 
@@ -104,7 +105,7 @@ async fn plan<'a>(
     let (mut wanted, mut conflicts) = (Vec::new(), Vec::new());
     for NamedImages { repository, names } in named {
         let tags: Vec<&Tag> = names.iter().map(tag_of).collect::<anyhow::Result<_>>()?;
-        let graph = looked_up(repository, names).await?;
+        let graph = lookup_graph(repository, names).await?;
         let mut holders: HashMap<&str, usize> = HashMap::new();
         for position in 0..graph.len() {
             holders.extend(graph.image(position).tags().map(|tag| (tag, position)));

@@ -4,7 +4,7 @@ use super::finding::Finding;
 use super::{Examination, token};
 use crate::auth::identity::Identity;
 use crate::auth::login_conf::Rules;
-use crate::auth::token_cache::{Cache, CacheError};
+use crate::auth::token_cache::{CacheError, TokenCache};
 use crate::image::host::Address;
 
 /// Examines them for these hosts.
@@ -21,7 +21,7 @@ pub(super) fn examine(examination: &mut Examination<'_>, hosts: &[String]) {
             return;
         }
     };
-    let cache = match Cache::open(&settings) {
+    let cache = match TokenCache::open(&settings) {
         Ok(cache) => cache,
         Err(unusable @ CacheError::Unsafe { .. }) => {
             examination.report.add(

@@ -109,7 +109,7 @@ fn ask(settings: &Settings, program: &str, host: &str) -> Option<Answer> {
     let (settings, program, host) = (settings.clone(), program.to_owned(), host.to_owned());
     std::thread::spawn(move || {
         // After the time limit there is no receiver.
-        let _ = sender.send(read_login::of_program(&settings, &program, &host, &host));
+        let _ = sender.send(read_login::login_from_program(&settings, &program, &host, &host));
     });
     receiver.recv_timeout(timeout).ok()
 }

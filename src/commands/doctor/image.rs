@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::finding::Finding;
 use super::{Examination, access, layer, scanning};
-use crate::commands::images::connection::{Address, Connection};
+use crate::commands::images::connection::{Connection, RegistryAddress};
 use crate::commands::images::describe::identifier;
 use crate::image::{Digest, Manifest, Name, Reference};
 use crate::service::Error;
@@ -81,7 +81,7 @@ fn failed(examination: &mut Examination<'_>, operation: &str, error: &Error) {
 pub(super) async fn examine(examination: &mut Examination<'_>, push: bool) {
     let reference = examination.reference.clone();
     let registry = reference.as_ref().and_then(|reference| reference.registry.clone());
-    let address = Address::of(registry);
+    let address = RegistryAddress::of(registry);
     let connection = match Connection::open(&examination.settings, &address) {
         Ok(connection) => connection,
         Err(error) => {

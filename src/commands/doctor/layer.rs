@@ -74,7 +74,7 @@ fn unusable(examination: &mut Examination<'_>, id: &Value, reason: &str) {
 
 /// The image of an index that containers on this machine would run; the first where there is none.
 fn child(examination: &mut Examination<'_>, index: &Manifest) -> Option<Digest> {
-    let here = Platform::of_containers_here();
+    let here = Platform::container_default();
     let children = index.children();
     let fits = |child: &&&Descriptor| child.platform().is_some_and(|offered| here.accepts(&offered));
     if let Some(child) = children.iter().find(fits) {

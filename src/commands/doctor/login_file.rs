@@ -5,11 +5,11 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::finding::Finding;
-use super::report::Report;
+use super::report::DoctorReport;
 use crate::auth::auth_file::{self, Client};
 use crate::auth::expiry;
 use crate::auth::json_text::JsonText;
-use crate::auth::read_login::{StoredLogin, written};
+use crate::auth::read_login::{StoredLogin, login_in_auths};
 use crate::auth::write_login::names_host;
 use crate::image::host::Address;
 use crate::settings::Settings;
@@ -42,7 +42,7 @@ pub(super) fn holder(file: &JsonText, host: &str) -> Holder {
 
 /// Returns the login in the file, whether or not docker uses it.
 pub(super) fn login(file: &JsonText, host: &str) -> Option<StoredLogin> {
-    written(file, host, "")
+    login_in_auths(file, host, "")
 }
 
 /// The keys of `auths` that mean a host and have a login.
@@ -84,7 +84,12 @@ pub(super) fn is_used(settings: &Settings, programs: &[&str], file: &Path) -> bo
 }
 
 /// Reads a login file and remembers its secrets. One that cannot be read is reported.
-pub(super) fn read(report: &mut Report, file: &Path, unreadable: Finding, hint: &str) -> Option<JsonText> {
+pub(super) fn read(
+    report: &mut DoctorReport,
+    file: &Path,
+    unreadable: Finding,
+    hint: &str,
+) -> Option<JsonText> {
     match auth_file::read(file) {
         Ok(json) => {
             hide(report, &json);
@@ -99,8 +104,8 @@ pub(super) fn read(report: &mut Report, file: &Path, unreadable: Finding, hint: 
 }
 
 /// Remembers every text below `auths`, and the passwords in them, as secrets.
-pub(super) fn hide(report: &mut Report, file: &JsonText) {
-    fn texts(report: &mut Report, value: &Value) {
+pub(super) fn hide(report: &mut DoctorReport, file: &JsonText) {
+    fn texts(report: &mut DoctorReport, value: &Value) {
         match value {
             Value::Object(members) => members.values().for_each(|value| texts(report, value)),
             Value::Array(values) => values.iter().for_each(|value| texts(report, value)),

@@ -30,14 +30,14 @@ use super::argument_types::ReferenceText;
 use super::images::output::Output;
 use super::registry::{self, wrong};
 use super::{Command, Context, block_on, command_args};
-use crate::image::host::{self, Address, Ecr};
+use crate::image::host::{self, Address, EcrHost};
 use crate::image::{Reference, Registry};
 use crate::service;
 use crate::service::diagnosis::{CallerIdentity, Diagnosis};
 use crate::settings::{Globals, Settings};
 
 pub use finding::{Finding, Status};
-use report::Report;
+use report::DoctorReport;
 
 /// The row of `ecr doctor`.
 pub(super) const COMMAND: Command = Command { name: "doctor", in_public: false, define, run };
@@ -99,7 +99,7 @@ struct Examination<'a> {
     /// Configured region, regardless of the reference.
     configured_region: Option<String>,
     reference: Option<Reference>,
-    report: Report,
+    report: DoctorReport,
     caller: Option<CallerIdentity>,
     region: Option<String>,
 }
@@ -122,7 +122,7 @@ impl<'a> Examination<'a> {
             })?,
         };
         let region = settings.region().ok().flatten().filter(|region| !region.is_empty());
-        let report = Report::default();
+        let report = DoctorReport::default();
         Ok(Self { context, settings, configured_region, reference, report, caller: None, region })
     }
 
@@ -234,5 +234,5 @@ impl<'a> Examination<'a> {
 
 fn is_public(host: &str) -> bool {
     let address = Address::parse(host);
-    matches!(address.as_ref().and_then(Address::ecr), Some(Ecr::Public { .. }))
+    matches!(address.as_ref().and_then(Address::ecr), Some(EcrHost::Public { .. }))
 }

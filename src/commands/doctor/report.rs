@@ -20,12 +20,12 @@ struct Check {
 
 /// All findings, and the secrets seen on the way, which are never printed.
 #[derive(Default)]
-pub(super) struct Report {
+pub(super) struct DoctorReport {
     checks: Vec<Check>,
     secrets: Secrets,
 }
 
-impl Report {
+impl DoctorReport {
     /// Adds something that is as it should be.
     pub(super) fn ok(&mut self, finding: Finding, detail: impl Into<String>) {
         self.add(finding, detail, "");
@@ -97,7 +97,7 @@ impl Report {
     }
 }
 
-impl Rows for Report {
+impl Rows for DoctorReport {
     fn len(&self) -> usize {
         self.checks.len()
     }

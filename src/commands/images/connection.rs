@@ -33,13 +33,13 @@ pub(in crate::commands) struct Connection {
 
 /// Registry that a reference, `--profiles` and `--regions` name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(in crate::commands) struct Address {
+pub(in crate::commands) struct RegistryAddress {
     pub(in crate::commands) registry: Option<Registry>,
     pub(in crate::commands) profile: Option<String>,
     pub(in crate::commands) region: Option<String>,
 }
 
-impl Address {
+impl RegistryAddress {
     /// The registry of a reference, or the one that is configured.
     pub(in crate::commands) fn of(registry: Option<Registry>) -> Self {
         Self { registry, ..Self::default() }
@@ -56,7 +56,10 @@ impl Address {
 
 impl Connection {
     /// Connects to a registry. Costs nothing: credentials are looked up by the first call.
-    pub(in crate::commands) fn open(settings: &Settings, address: &Address) -> anyhow::Result<Arc<Self>> {
+    pub(in crate::commands) fn open(
+        settings: &Settings,
+        address: &RegistryAddress,
+    ) -> anyhow::Result<Arc<Self>> {
         let mut globals = settings.globals().clone();
         if address.profile.is_some() {
             globals.profile.clone_from(&address.profile);

@@ -17,7 +17,7 @@ use crate::store::Store;
 const MAXIMUM_CONFIGURATION: u64 = 16 * 1024 * 1024;
 
 /// Images of one repository, as far as they are known, with the source of more.
-pub(in crate::commands) struct Contents<'a> {
+pub(in crate::commands) struct ImageReader<'a> {
     pub(in crate::commands) repository: &'a Repository,
     pub(in crate::commands) graph: &'a Graph,
     pub(in crate::commands) cache: &'a ManifestCache,
@@ -32,7 +32,7 @@ pub(in crate::commands) struct Chosen {
     pub(in crate::commands) is_unreadable: bool,
 }
 
-impl Contents<'_> {
+impl ImageReader<'_> {
     /// Returns the manifest of an image, and whether it was fetched; `None` if the image is deleted or archived.
     pub(in crate::commands) async fn manifest(
         &self,
@@ -129,7 +129,7 @@ pub(in crate::commands) fn store(repository: &Repository) -> anyhow::Result<Arc<
 fn best<'a>(children: &[&'a Descriptor], platform: &Platform) -> Option<&'a Descriptor> {
     let distance = |child: &Descriptor| {
         let offered = child.platform().filter(|offered| platform.accepts(offered))?;
-        Some(platform.distance(&offered))
+        Some(platform.match_rank(&offered))
     };
     let fitting = children.iter().filter_map(|child| Some((distance(child)?, *child)));
     fitting.min_by_key(|(distance, _)| *distance).map(|(_, child)| child)

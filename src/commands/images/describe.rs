@@ -61,17 +61,20 @@ pub(in crate::commands) async fn graph(repository: &Repository, images: Images) 
 
 /// Describes images by name, at most 100 in a call, as a graph without the children of indexes. Absent images are left
 /// out.
-pub(in crate::commands) async fn looked_up(repository: &Repository, names: &[Name]) -> anyhow::Result<Graph> {
+pub(in crate::commands) async fn lookup_graph(
+    repository: &Repository,
+    names: &[Name],
+) -> anyhow::Result<Graph> {
     let mut graph = Graph::default();
     for some in names.chunks(NAMES) {
-        lookup(repository, some).await?.into_iter().for_each(|detail| graph.add(detail));
+        describe_by_name(repository, some).await?.into_iter().for_each(|detail| graph.add(detail));
     }
     graph.link();
     Ok(graph)
 }
 
 /// Describes single images; absent ones are left out. Up to 100 names in one call.
-pub(in crate::commands) async fn lookup(
+pub(in crate::commands) async fn describe_by_name(
     repository: &Repository,
     names: &[Name],
 ) -> anyhow::Result<Vec<Detail>> {
@@ -84,8 +87,8 @@ pub(in crate::commands) async fn lookup(
                 return Ok(Vec::new());
             }
             let (first, second) = names.split_at(names.len() / 2);
-            let mut found = Box::pin(lookup(repository, first)).await?;
-            found.extend(Box::pin(lookup(repository, second)).await?);
+            let mut found = Box::pin(describe_by_name(repository, first)).await?;
+            found.extend(Box::pin(describe_by_name(repository, second)).await?);
             return Ok(found);
         }
         answer => answer?,

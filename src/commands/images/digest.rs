@@ -9,8 +9,8 @@ use super::super::argument_types::ReferenceText;
 use super::super::registry::wrong;
 use super::super::{Command, Context, block_on, command_args};
 use super::children::tell_fetched;
-use super::content::Contents;
-use super::describe::{identifier, lookup};
+use super::content::ImageReader;
+use super::describe::{describe_by_name, identifier};
 use super::failures::{NO, UNKNOWN, answer, has_code, is_missing_repository, no_platform};
 use super::manifest_cache::ManifestCache;
 use super::output::Output;
@@ -86,8 +86,8 @@ fn digest(context: &Context, arguments: &DigestArgs) -> anyhow::Result<ExitCode>
     if let Some(platform) = platform {
         let cache = ManifestCache::open(&context.settings, arguments.no_cache);
         let chosen = block_on(async {
-            let contents = Contents { repository: &repository, graph: &found.graph, cache: &cache };
-            contents.for_platform(0, &platform, 0).await
+            let reader = ImageReader { repository: &repository, graph: &found.graph, cache: &cache };
+            reader.for_platform(0, &platform, 0).await
         })?;
         found.fetched += chosen.fetched;
         let Some(digest) = chosen.digest else {
@@ -107,7 +107,7 @@ fn print(
     found: &ResolvedImage,
 ) -> anyhow::Result<()> {
     let host = repository.connection.host(found.graph.account());
-    let object = super::json::chosen(repository, &found.graph, &found.digest, host.as_deref(), None);
+    let object = super::json::image_object(repository, &found.graph, &found.digest, host.as_deref(), None);
     let shown = if arguments.uri {
         let host =
             host.ok_or_else(|| anyhow::anyhow!("the region is not known, and so the registry's host"))?;
@@ -120,7 +120,7 @@ fn print(
 
 /// Looks an image up; `None` where there is none.
 async fn find(repository: &Repository, name: &Name) -> anyhow::Result<Option<ResolvedImage>> {
-    let (details, fetched) = match lookup(repository, std::slice::from_ref(name)).await {
+    let (details, fetched) = match describe_by_name(repository, std::slice::from_ref(name)).await {
         Err(error) if has_code(&error, "AccessDeniedException") => (fetch(repository, name).await?, 1),
         details => (details?.into_iter().next(), 0),
     };

@@ -9,7 +9,7 @@ use super::super::argument_types::RepositoryText;
 use super::super::registry::wrong;
 use super::super::{Command, Context, block_on, command_args};
 use super::common_args::ReadingArgs;
-use super::describe::{Images, graph, lookup};
+use super::describe::{Images, describe_by_name, graph};
 use super::failures::{Failures, NO, answer, is_missing_repository};
 use super::json::image_members;
 use super::output::{Column, Listing, Output, Rows};
@@ -57,7 +57,7 @@ impl SearchTerm {
         let found = match self {
             Self::Name(name) => {
                 let mut graph = Graph::default();
-                lookup(repository, std::slice::from_ref(name)).await.map(|details| {
+                describe_by_name(repository, std::slice::from_ref(name)).await.map(|details| {
                     for detail in details {
                         graph.add(detail);
                     }

@@ -52,7 +52,7 @@ pub(in crate::commands) fn image_members(
 }
 
 /// One image that was chosen: the object of `digest` and `latest`.
-pub(in crate::commands) fn chosen(
+pub(in crate::commands) fn image_object(
     repository: &Repository,
     graph: &Graph,
     digest: &Digest,

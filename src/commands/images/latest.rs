@@ -10,7 +10,7 @@ use super::super::argument_types::RepositoryText;
 use super::super::registry::{usage, wrong};
 use super::super::{Command, Context, block_on, command_args};
 use super::children::tell_fetched;
-use super::content::Contents;
+use super::content::ImageReader;
 use super::describe::{Images, describe};
 use super::failures::{NO, answer, unreadable};
 use super::manifest_cache::ManifestCache;
@@ -163,7 +163,7 @@ fn print(
     (graph, candidate, digest): (&Graph, &Candidate, &Digest),
 ) -> anyhow::Result<()> {
     let host = repository.connection.host(graph.account());
-    let object = super::json::chosen(repository, graph, digest, host.as_deref(), Some(&candidate.tag));
+    let object = super::json::image_object(repository, graph, digest, host.as_deref(), Some(&candidate.tag));
     let shown = if arguments.uri {
         let host =
             host.ok_or_else(|| anyhow::anyhow!("the region is not known, and so the registry's host"))?;
@@ -238,11 +238,11 @@ async fn greatest_for_platform(
     graph.link();
     all.sort_by(|one, other| other.compare(one));
     let mut fetched = 0;
-    let contents = Contents { repository, graph: &graph, cache };
+    let reader = ImageReader { repository, graph: &graph, cache };
     let mut image = None;
     for candidate in all {
         let Some(position) = graph.position(&candidate.digest) else { continue };
-        let chosen = contents.for_platform(position, platform, 0).await?;
+        let chosen = reader.for_platform(position, platform, 0).await?;
         fetched += chosen.fetched;
         if chosen.digest.is_none() && chosen.is_unreadable {
             let unreadable = Some(format!("{}:{}", repository.name, candidate.tag));

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::super::argument_types::{ProfileName, RepositoryText};
 use super::super::registry::{usage, wrong};
-use super::connection::{Address, Connection};
+use super::connection::{Connection, RegistryAddress};
 use super::failures::Failures;
 use crate::image::{Name, Reference, Registry, glob};
 use crate::settings::Settings;
@@ -48,7 +48,10 @@ impl RegistryArgs {
     }
 
     /// Returns the chosen registries, for references with this host or none.
-    pub(in crate::commands) fn addresses(&self, registry: Option<&Registry>) -> anyhow::Result<Vec<Address>> {
+    pub(in crate::commands) fn addresses(
+        &self,
+        registry: Option<&Registry>,
+    ) -> anyhow::Result<Vec<RegistryAddress>> {
         if let Some(registry) = registry {
             if self.are_given() {
                 return Err(usage(format!(
@@ -56,12 +59,12 @@ impl RegistryArgs {
                     registry.host()
                 )));
             }
-            return Ok(vec![Address::of(Some(registry.clone()))]);
+            return Ok(vec![RegistryAddress::of(Some(registry.clone()))]);
         }
         let mut addresses = Vec::new();
         for profile in each(&self.profiles) {
             for region in each(&self.regions) {
-                addresses.push(Address { registry: None, profile: profile.clone(), region });
+                addresses.push(RegistryAddress { registry: None, profile: profile.clone(), region });
             }
         }
         Ok(addresses)
@@ -89,7 +92,7 @@ impl Repository {
         settings: &Settings,
         reference: &Reference,
     ) -> anyhow::Result<Self> {
-        let connection = Connection::open(settings, &Address::of(reference.registry.clone()))?;
+        let connection = Connection::open(settings, &RegistryAddress::of(reference.registry.clone()))?;
         Ok(Self { connection, name: reference.repository.to_string() })
     }
 }
@@ -366,6 +369,6 @@ mod tests {
         assert_eq!(pairs, expected.map(|(profile, region)| (profile.to_owned(), region.to_owned())));
         let host = Registry::of_host("localhost:5000").unwrap();
         assert!(args.addresses(Some(&host)).is_err());
-        assert_eq!(RegistryArgs::default().addresses(None).unwrap(), [Address::default()]);
+        assert_eq!(RegistryArgs::default().addresses(None).unwrap(), [RegistryAddress::default()]);
     }
 }

@@ -27,16 +27,16 @@ pub(super) struct ReportArgs {
 
 /// A file that a result is to be written into.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Report {
+pub(super) struct ReportFile {
     format: Format,
     file: PathBuf,
 }
 
 impl ReportArgs {
     /// Reads the options. What is wrong with them is found before any call.
-    pub(super) fn read(&self, formats: &[Format]) -> anyhow::Result<Vec<Report>> {
-        let reports = self.reports.iter().map(|text| Report::read(text, formats));
-        let reports: Vec<Report> = reports.collect::<anyhow::Result<_>>()?;
+    pub(super) fn read(&self, formats: &[Format]) -> anyhow::Result<Vec<ReportFile>> {
+        let reports = self.reports.iter().map(|text| ReportFile::read(text, formats));
+        let reports: Vec<ReportFile> = reports.collect::<anyhow::Result<_>>()?;
         for (number, report) in reports.iter().enumerate() {
             if reports[..number].iter().any(|other| other.file == report.file) {
                 return Err(usage(format!("two reports would be written into {}", report.file.display())));
@@ -46,7 +46,7 @@ impl ReportArgs {
     }
 }
 
-impl Report {
+impl ReportFile {
     fn read(text: &str, formats: &[Format]) -> anyhow::Result<Self> {
         let common = [Format::Json, Format::Markdown, Format::Text, Format::Table];
         let possible: Vec<Format> = formats.iter().copied().chain(common).collect();
@@ -84,7 +84,7 @@ impl Report {
 /// Writes a result into each of these files. The first that cannot be written ends it, with the others written.
 pub(super) fn write_all(
     context: &Context,
-    reports: &[Report],
+    reports: &[ReportFile],
     document: &dyn Document,
 ) -> anyhow::Result<()> {
     let written: Vec<anyhow::Result<()>> =
@@ -102,7 +102,7 @@ mod tests {
             let reports = reports.iter().map(|text| (*text).to_owned()).collect();
             ReportArgs { reports }.read(&[Format::Sarif]).map_err(|error| error.to_string())
         };
-        let sarif = Report { format: Format::Sarif, file: "a=b".into() };
+        let sarif = ReportFile { format: Format::Sarif, file: "a=b".into() };
         assert_eq!(read(&["sarif=a=b"]), Ok(vec![sarif]));
         for wrong in ["sarif", "sarif=", "html=x", "=x", "off=x"] {
             let told = read(&[wrong]).unwrap_err();

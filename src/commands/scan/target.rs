@@ -3,9 +3,9 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::super::images::connection::{Address, Connection};
-use super::super::images::content::Contents;
-use super::super::images::describe::looked_up;
+use super::super::images::connection::{Connection, RegistryAddress};
+use super::super::images::content::ImageReader;
+use super::super::images::describe::lookup_graph;
 use super::super::images::manifest_cache::ManifestCache;
 use super::super::images::selection::Repository;
 use crate::image::graph::Kind;
@@ -33,7 +33,7 @@ impl<'a> Connections<'a> {
             let connection = Arc::clone(connection);
             return Ok(Repository { connection, name: reference.repository.to_string() });
         }
-        let connection = Connection::open(self.settings, &Address::of(reference.registry.clone()))?;
+        let connection = Connection::open(self.settings, &RegistryAddress::of(reference.registry.clone()))?;
         self.open.insert(host, Arc::clone(&connection));
         Ok(Repository { connection, name: reference.repository.to_string() })
     }
@@ -128,8 +128,8 @@ impl TargetSearch<'_> {
         let mut asked = HashSet::new();
         let names = level.iter().map(|(name, _)| name.clone()).filter(|name| asked.insert(name.clone()));
         let names: Vec<Name> = names.collect();
-        let graph = looked_up(self.repository, &names).await?;
-        let contents = Contents { repository: self.repository, graph: &graph, cache: self.cache };
+        let graph = lookup_graph(self.repository, &names).await?;
+        let reader = ImageReader { repository: self.repository, graph: &graph, cache: self.cache };
         let mut below = Vec::new();
         for (name, platform) in level {
             let position = match &name {
@@ -143,12 +143,12 @@ impl TargetSearch<'_> {
             };
             if graph.is_index(position) {
                 if self.seen.insert(name) {
-                    below.extend(self.listed(&contents, position, platform).await?);
+                    below.extend(self.listed(&reader, position, platform).await?);
                 }
             } else if is_first || may_be_run(graph.kind(position), platform.is_some()) {
                 let mut platform = platform;
                 if self.has_choice && platform.is_none() {
-                    platform = self.platform_of(&contents, position).await?;
+                    platform = self.platform_of(&reader, position).await?;
                 }
                 self.add(Some(graph.image(position).digest()), platform, None);
             }
@@ -159,33 +159,33 @@ impl TargetSearch<'_> {
     /// The images that an index lists; one that lists none is told of.
     async fn listed(
         &mut self,
-        contents: &Contents<'_>,
+        reader: &ImageReader<'_>,
         position: usize,
         platform: Option<String>,
     ) -> anyhow::Result<Vec<IndexEntry>> {
-        let (manifest, is_fetched) = contents.manifest(position).await?;
+        let (manifest, is_fetched) = reader.manifest(position).await?;
         self.fetched += usize::from(is_fetched);
         let missing = match manifest.as_ref().map(images_of) {
             None => "what the index lists is not known: it is archived, or gone meanwhile",
             Some(images) if images.is_empty() => "the index lists no image",
             Some(images) => return Ok(images),
         };
-        self.add(Some(contents.graph.image(position).digest()), platform, Some(missing));
+        self.add(Some(reader.graph.image(position).digest()), platform, Some(missing));
         Ok(Vec::new())
     }
 
     /// Returns the platform in an image's own configuration.
     async fn platform_of(
         &mut self,
-        contents: &Contents<'_>,
+        reader: &ImageReader<'_>,
         position: usize,
     ) -> anyhow::Result<Option<String>> {
-        let (manifest, is_fetched) = contents.manifest(position).await?;
+        let (manifest, is_fetched) = reader.manifest(position).await?;
         self.fetched += usize::from(is_fetched);
         let Some(Content::Image { config, .. }) = manifest.as_ref().map(Manifest::content) else {
             return Ok(None);
         };
-        let own = Platform::of_configuration(&contents.configuration(config).await?);
+        let own = Platform::of_configuration(&reader.configuration(config).await?);
         Ok(own.map(|own| own.to_string()))
     }
 

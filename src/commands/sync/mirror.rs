@@ -14,7 +14,7 @@ use super::super::summary::Row;
 use super::deletion::ExtraTags;
 use super::difference::{Difference, differ};
 use super::options::SyncOptions;
-use super::report::{Mirrored, Report};
+use super::report::{Mirrored, SyncReport};
 use super::sync_registry::SyncRegistry;
 use crate::error::Error;
 use crate::escape::escape;
@@ -242,7 +242,7 @@ impl SyncContext<'_> {
 
     /// Mirrors all repositories. They are compared several at once; what differs is copied one after another, as each
     /// image moves several layers at once and ECR takes few manifests a second.
-    pub(super) async fn all(&self, mirrors: &[Mirror], report: &mut Report) -> anyhow::Result<()> {
+    pub(super) async fn all(&self, mirrors: &[Mirror], report: &mut SyncReport) -> anyhow::Result<()> {
         let compare = |mirror| async move { (mirror, Mirror::compare(mirror, self.wanted).await) };
         let mut compared = stream::iter(mirrors).map(compare).buffered(COMPARED);
         while let Some((mirror, difference)) = compared.next().await {

@@ -58,12 +58,12 @@ impl Mirrored {
 
 /// Results of all repositories.
 #[derive(Default)]
-pub(super) struct Report {
+pub(super) struct SyncReport {
     mirrored: Vec<Mirrored>,
     failures: Vec<(String, anyhow::Error)>,
 }
 
-impl Report {
+impl SyncReport {
     /// Records the result of a repository.
     pub(super) fn add(&mut self, mut done: Mirrored) {
         if !done.failures.is_empty() {

@@ -71,7 +71,7 @@ impl Graph {
         self.draw_edges();
     }
 
-    /// Removes edges that [`Graph::link`] found twice. Positions change, so children are set afterwards.
+    /// Removes images that were added twice, and all children; positions change, so children are set afterwards.
     fn drop_repeated(&mut self) {
         let mut kept = vec![false; self.images.len()];
         self.by_digest.iter().for_each(|position| kept[*position as usize] = true);

@@ -43,7 +43,7 @@ fn upstream<'a>(url: &str, given: Option<&'a str>) -> Option<Upstream<'a>> {
     {
         return Some(Upstream { name: given, asks: false });
     }
-    let known = |(_, glob, _): &&(&str, &str, bool)| crate::image::glob::covers(glob, host);
+    let known = |(_, glob, _): &&(&str, &str, bool)| crate::image::glob::matches_wildcard(glob, host);
     UPSTREAMS.iter().find(known).map(|(name, _, asks)| Upstream { name: Some(name), asks: *asks })
 }
 

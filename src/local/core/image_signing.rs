@@ -3,7 +3,7 @@
 use rusqlite::{Connection, params};
 use serde::Deserialize;
 
-use crate::image::glob::covers;
+use crate::image::glob::matches_wildcard;
 use crate::local::core::error::Error;
 use crate::local::core::repository::Repository;
 use crate::local::core::settings::{Kind, RepositoryFilter, configured};
@@ -30,7 +30,9 @@ pub(in crate::local) fn on_push(
     let configuration: SigningConfiguration = configured(connection, &repository.scope, Kind::Signing)?;
     for rule in configuration.rules.iter().flatten() {
         let filters = rule.repository_filters.as_ref();
-        if filters.is_none_or(|all| all.iter().any(|filter| covers(filter.text(), &repository.name))) {
+        if filters
+            .is_none_or(|all| all.iter().any(|filter| matches_wildcard(filter.text(), &repository.name)))
+        {
             let change = "INSERT OR IGNORE INTO signing (image, profile) VALUES (?1, ?2)";
             connection.execute(change, params![image, rule.signing_profile_arn])?;
         }

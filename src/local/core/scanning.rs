@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 use serde::Deserialize;
 
-use crate::image::glob::covers;
+use crate::image::glob::matches_wildcard;
 use crate::local::core::error::Error;
 use crate::local::core::registry_id::Scope;
 use crate::local::core::repository::Repository;
@@ -51,7 +51,7 @@ impl ScanningConfiguration {
                 let glob = filter.text();
                 // A filter without a star is some part of a name.
                 let is_covered = if glob.contains('*') {
-                    covers(glob, &repository.name)
+                    matches_wildcard(glob, &repository.name)
                 } else {
                     repository.name.contains(glob)
                 };

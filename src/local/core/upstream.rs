@@ -54,7 +54,7 @@ pub(in crate::local) enum UpstreamErrorKind {
     Missing,
     /// Upstream does not let us in.
     Denied,
-    /// Upstream has had enough of us.
+    /// Upstream throttles.
     Throttled,
     /// Upstream cannot be reached, or does not make sense.
     Unavailable,

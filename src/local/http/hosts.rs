@@ -6,7 +6,7 @@ use hyper::Version;
 use hyper::header::{CONTENT_LENGTH, HOST, ORIGIN, TRANSFER_ENCODING};
 use hyper::http::request::Parts;
 
-use crate::image::host::{Ecr, ip, is_this_machine};
+use crate::image::host::{EcrHost, ip, is_this_machine};
 
 /// Clients that a server is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,7 +78,7 @@ fn is_amazon(name: &str) -> bool {
             region.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
         })
     };
-    Ecr::of_name(name).is_some()
+    EcrHost::from_name(name).is_some()
         || name == "sts.amazonaws.com"
         || ["api.ecr.", "ecr.", "api.ecr-public.", "ecr-public.", "sts."].into_iter().any(is_service)
 }

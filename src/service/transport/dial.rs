@@ -45,9 +45,9 @@ pub(super) fn authorize<B>(proxies: Option<&ProxyChooser>, request: &mut Request
 }
 
 impl Service<Uri> for Dialer {
-    type Response = Link;
+    type Response = ServerConnection;
     type Error = TransportError;
-    type Future = Pin<Box<dyn Future<Output = Result<Link, TransportError>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = Result<ServerConnection, TransportError>> + Send>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
         Poll::Ready(Ok(()))
@@ -73,10 +73,10 @@ async fn open(
     mut tcp: HttpConnector<Resolver>,
     target: Uri,
     proxy: Option<Proxy>,
-) -> Result<Link, TransportError> {
+) -> Result<ServerConnection, TransportError> {
     let Some(Proxy { address, authorization }) = proxy else {
         let stream = tcp.call(target).await.map_err(|_| TransportError::Connect)?;
-        return Ok(Link { stream, forwarded: false });
+        return Ok(ServerConnection { stream, forwarded: false });
     };
     let unreachable = || TransportError::Proxy(address.to_string().trim_end_matches('/').to_owned());
     if address.scheme_str() != Some("http") {
@@ -88,26 +88,26 @@ async fn open(
             tunnel = tunnel.with_auth(authorization);
         }
         let stream = tunnel.call(target).await.map_err(|_| unreachable())?;
-        return Ok(Link { stream, forwarded: false });
+        return Ok(ServerConnection { stream, forwarded: false });
     }
     let stream = tcp.call(address.clone()).await.map_err(|_| unreachable())?;
-    Ok(Link { stream, forwarded: true })
+    Ok(ServerConnection { stream, forwarded: true })
 }
 
 /// An open connection.
-pub(super) struct Link {
+pub(super) struct ServerConnection {
     stream: TokioIo<TcpStream>,
     /// The other end is a forward proxy, to which requests name their whole URL.
     forwarded: bool,
 }
 
-impl Connection for Link {
+impl Connection for ServerConnection {
     fn connected(&self) -> Connected {
         self.stream.connected().proxy(self.forwarded)
     }
 }
 
-impl Read for Link {
+impl Read for ServerConnection {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -117,7 +117,7 @@ impl Read for Link {
     }
 }
 
-impl Write for Link {
+impl Write for ServerConnection {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, from: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, from)
     }

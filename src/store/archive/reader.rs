@@ -10,8 +10,8 @@ use std::sync::Arc;
 use super::STEP;
 use crate::image::{Descriptor, Digest, Manifest, Name};
 use crate::platform::{self, FileExt as _};
-use crate::store::decompress::Compressor;
-use crate::store::files::{self, Extent, Files, MARK};
+use crate::store::compression_format::CompressionFormat;
+use crate::store::files::{self, Extent, Files, LAYOUT_FILE};
 use crate::store::folder::open_file;
 use crate::store::{Capabilities, Error, Reader, Store, StoreFuture, TagListing, docker, index};
 
@@ -56,8 +56,8 @@ impl ArchiveReader {
         if front.is_empty() {
             return Err(wrong("is empty; expected an OCI or docker archive".to_owned()));
         }
-        if let Some(compressor) = Compressor::of(&front) {
-            let unpacked = decompressed(file, compressor);
+        if let Some(format) = CompressionFormat::detect(&front) {
+            let unpacked = decompressed(file, format);
             file = unpacked
                 .map_err(|error| wrong(format!("cannot be decompressed into a temporary file: {error}")))?;
         }
@@ -94,9 +94,9 @@ fn in_place(mut file: File) -> io::Result<File> {
 }
 
 /// Decompresses a file into one without a name, since archives are read by offsets.
-fn decompressed(mut file: File, compressor: Compressor) -> io::Result<File> {
+fn decompressed(mut file: File, format: CompressionFormat) -> io::Result<File> {
     file.rewind()?;
-    let mut plain = compressor.reader(BufReader::with_capacity(STEP, file))?;
+    let mut plain = format.reader(BufReader::with_capacity(STEP, file))?;
     let mut copy = tempfile::tempfile()?;
     io::copy(&mut plain, &mut copy)?;
     Ok(copy)
@@ -271,7 +271,7 @@ impl ArchiveReader {
     /// as docker 25 writes it for an image by its digest.
     pub(in crate::store) fn is_docker_only(&self) -> bool {
         let listed = || files::index(self).map_or(true, |index| !index.is_empty());
-        self.is_saved() && !(self.entries.contains_key(MARK) && listed())
+        self.is_saved() && !(self.entries.contains_key(LAYOUT_FILE) && listed())
     }
 
     /// Returns why a file cannot be read, as the second half of a sentence.

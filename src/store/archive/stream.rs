@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{BLOCK, Listing, STEP, header};
 use crate::image::{Descriptor, Digest, Manifest, Name};
-use crate::store::files::{self, MARK, MARK_TEXT};
+use crate::store::files::{self, LAYOUT_FILE, LAYOUT_FILE_CONTENT};
 use crate::store::stream::Parts;
 use crate::store::{Capabilities, Error, Reader, ResumeState, Source, Store, StoreFuture, Written};
 
@@ -74,7 +74,7 @@ impl ArchiveStream {
         let begins = self.state().listing.is_none();
         if begins {
             self.state().listing = Some(Listing::new(self.docker));
-            files.insert(0, (MARK.to_owned(), MARK_TEXT.as_bytes().to_vec()));
+            files.insert(0, (LAYOUT_FILE.to_owned(), LAYOUT_FILE_CONTENT.as_bytes().to_vec()));
         }
         self.send(move |output| files.iter().try_for_each(|(path, bytes)| output.file(path, bytes))).await
     }

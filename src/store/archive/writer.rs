@@ -10,7 +10,7 @@ use super::reader::ArchiveReader;
 use super::{BLOCK, Listing, STEP, header};
 use crate::image::{Descriptor, Digest, Manifest, Name};
 use crate::platform::FileExt as _;
-use crate::store::files::{self, Extent, Files, MARK, MARK_TEXT};
+use crate::store::files::{self, Extent, Files, LAYOUT_FILE, LAYOUT_FILE_CONTENT};
 use crate::store::folder::{Folder, Temporary};
 use crate::store::stream::Parts;
 use crate::store::{Capabilities, Error, Reader, Source, Store, StoreFuture, Written};
@@ -84,7 +84,7 @@ impl ArchiveWriter {
             let temporary = Arc::new(folder).temporary(false);
             state.temporary = Some(temporary.map_err(Error::io("write in", self.folder()))?);
             state.listing = Some(Listing::new(self.docker));
-            state.append(MARK, MARK_TEXT.as_bytes()).map_err(self.failed())?;
+            state.append(LAYOUT_FILE, LAYOUT_FILE_CONTENT.as_bytes()).map_err(self.failed())?;
         }
         Ok(())
     }

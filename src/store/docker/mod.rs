@@ -22,7 +22,7 @@ use serde_json::json;
 use self::save::Entry;
 pub(super) use self::save::{LIST, REPOSITORIES, Saved, full, split};
 use super::archive::ArchiveReader;
-use super::decompress::Compressor;
+use super::compression_format::CompressionFormat;
 use super::files::{self, Extent, Files};
 use super::memory::BytesReader;
 use super::{Capabilities, Error, Reader, Store, StoreFuture, TagListing};
@@ -193,9 +193,9 @@ fn kind(archive: &ArchiveReader, extent: (u64, u64), identity: Digest) -> io::Re
     let (start, size) = extent;
     let mut magic = Vec::new();
     files::read_at(archive.file(), start, &mut magic, usize::try_from(size).unwrap_or(8).min(8))?;
-    match Compressor::of(&magic) {
+    match CompressionFormat::detect(&magic) {
         None => Ok(("", identity)),
-        Some(compressor) => Ok((compressor.suffix(), hash(archive.file(), extent)?)),
+        Some(format) => Ok((format.suffix(), hash(archive.file(), extent)?)),
     }
 }
 

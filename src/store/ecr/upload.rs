@@ -1,7 +1,7 @@
 //! Upload of a layer: InitiateLayerUpload, UploadLayerPart in sequence, CompleteLayerUpload.
 //!
-//! ECR takes the parts of one upload strictly one after another, and says after a mistake which byte was the last
-//! that it kept (`lastByteReceived` of InvalidLayerPartException): the upload goes on from there.
+//! ECR accepts the parts of an upload only in sequence. Its InvalidLayerPartException names the last byte that it has
+//! kept (`lastValidByteReceived`), and the upload continues there.
 
 use std::sync::Arc;
 

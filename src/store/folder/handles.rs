@@ -162,16 +162,16 @@ impl Folder {
         Ok(self.entries()?.is_empty())
     }
 
-    /// Removes the files that were not written to for `age`. Directories and what links lead to stay.
-    pub(crate) fn remove_older(&self, longest: Duration) {
+    /// Removes files that were last modified more than `max_age` ago; directories and the targets of links are kept.
+    pub(crate) fn remove_older(&self, max_age: Duration) {
         for name in self.entries().unwrap_or_default() {
             let facts = rustix::fs::statat(&self.handle, &*name, AtFlags::SYMLINK_NOFOLLOW);
             let Ok(facts) = facts else { continue };
             let is_directory = FileType::from_raw_mode(facts.st_mode) == FileType::Directory;
             let seconds = u64::try_from(facts.st_mtime).unwrap_or_default();
             let age = (SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)).elapsed();
-            if !is_directory && age.is_ok_and(|age| age > longest) {
-                // Another one of us may have been quicker.
+            if !is_directory && age.is_ok_and(|age| age > max_age) {
+                // Another `ecr` process may have been quicker.
                 let _ = rustix::fs::unlinkat(&self.handle, &*name, AtFlags::empty());
             }
         }

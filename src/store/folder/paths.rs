@@ -125,13 +125,13 @@ impl Folder {
             .collect())
     }
 
-    /// Removes the files that were not written to for `age`. Directories and what links lead to stay.
-    pub(crate) fn remove_older(&self, longest: Duration) {
+    /// Removes files that were last modified more than `max_age` ago; directories and the targets of links are kept.
+    pub(crate) fn remove_older(&self, max_age: Duration) {
         for entry in fs::read_dir(&self.path).into_iter().flatten().flatten() {
             let Ok(facts) = entry.metadata() else { continue };
             let age = facts.modified().ok().and_then(|time| time.elapsed().ok());
-            if !facts.is_dir() && age.is_some_and(|age| age > longest) {
-                // Another one of us may have been quicker.
+            if !facts.is_dir() && age.is_some_and(|age| age > max_age) {
+                // Another `ecr` process may have been quicker.
                 let _ = fs::remove_file(entry.path());
             }
         }

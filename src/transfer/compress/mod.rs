@@ -174,7 +174,7 @@ impl LayerCompression {
         outcome: &mut Outcome,
     ) -> Result<HashMap<Digest, Descriptor>, Error> {
         let mover = LayerMover::new(self.compression, stores, options, progress);
-        let _half = options.buffers.halve().await;
+        let _half = options.buffers.reserve_half().await;
         let (work, mut slow) = (mover.work(), SlowWatch::new(stores.source, stores.destination, progress));
         let mut window = tokio::time::interval(WINDOW);
         window.reset();

@@ -12,7 +12,7 @@ use super::deflate::{self, BlockCompressor};
 use super::spool::{self, Filling};
 use super::{Compression, Layer, Method, gzip, rewrite};
 use crate::image::{Descriptor, Digest, Hasher};
-use crate::store::decompress::Compressor;
+use crate::store::compression_format::CompressionFormat;
 use crate::store::{Buffers, Shared, Source, Stream};
 use crate::transfer::Error;
 
@@ -140,7 +140,7 @@ fn run(
     let front = incoming.fill_buf().map_err(Failure::Unpack)?;
     let mut plain = Plain { hasher: None, failed: None, reader: Box::new(io::empty()), unwanted };
     // What it is, not what it is called: some tools call plain layers gzip.
-    let packed = Compressor::of(front);
+    let packed = CompressionFormat::detect(front);
     let algorithm = diff_ids.first().map_or(digest, |identity| identity).algorithm();
     if packed.is_some() || algorithm != digest.algorithm() {
         plain.hasher = Some(algorithm.hasher());

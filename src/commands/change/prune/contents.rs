@@ -29,14 +29,18 @@ pub(super) struct PruneTarget<'a> {
 }
 
 /// The plan for a repository, and how many manifests were fetched for it.
-pub(super) struct Contents {
+pub(super) struct PlannedRepository {
     pub(super) planned: Planned,
     pub(super) fetched: usize,
 }
 
 impl PruneTarget<'_> {
     /// Lists the repository and makes its plan; only reads.
-    pub(super) async fn plan(&self, context: &Context, arguments: &PruneArgs) -> anyhow::Result<Contents> {
+    pub(super) async fn plan(
+        &self,
+        context: &Context,
+        arguments: &PruneArgs,
+    ) -> anyhow::Result<PlannedRepository> {
         if self.repository.connection.is_public() {
             self.options.check_public()?;
         }
@@ -65,7 +69,7 @@ impl PruneTarget<'_> {
             outcome: None,
             graph,
         };
-        Ok(Contents { planned, fetched: indexes.fetched })
+        Ok(PlannedRepository { planned, fetched: indexes.fetched })
     }
 
     /// Decides which images go. Whether they are in use is asked only of those that would go.

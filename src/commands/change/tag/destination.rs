@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use serde_json::json;
 
 use super::super::super::images::content::store;
-use super::super::super::images::describe::looked_up;
+use super::super::super::images::describe::lookup_graph;
 use super::super::super::images::failures::has_code;
 use super::super::super::images::selection::Repository;
 use super::super::super::registry::explained;
@@ -118,7 +118,7 @@ impl Destination {
     }
 
     async fn names(&self, tag: &Tag) -> anyhow::Result<Option<Digest>> {
-        let found = looked_up(&self.repository, &[Name::Tag(tag.clone())]).await?;
+        let found = lookup_graph(&self.repository, &[Name::Tag(tag.clone())]).await?;
         Ok((!found.is_empty()).then(|| found.image(0).digest()))
     }
 

@@ -10,7 +10,7 @@ use crate::image::{Digest, Manifest, media_type};
 
 /// The blobs of a repository.
 #[derive(Debug, Default)]
-pub(super) struct Exact {
+pub(super) struct UniqueBlobs {
     blobs: HashMap<Digest, u64>,
     /// Number of manifests fetched.
     pub(super) fetched: usize,
@@ -18,7 +18,7 @@ pub(super) struct Exact {
     pub(super) unknown: usize,
 }
 
-impl Exact {
+impl UniqueBlobs {
     /// Reads the manifests of all images, from the cache as far as it has them.
     pub(super) async fn read(
         repository: &Repository,
@@ -57,14 +57,14 @@ impl Exact {
 }
 
 /// The bytes of blobs that none of the others has.
-pub(super) fn only_in<'a>(exact: &Exact, others: impl Iterator<Item = &'a Exact>) -> u64 {
-    let others: Vec<&Exact> = others.collect();
+pub(super) fn only_in<'a>(exact: &UniqueBlobs, others: impl Iterator<Item = &'a UniqueBlobs>) -> u64 {
+    let others: Vec<&UniqueBlobs> = others.collect();
     let own = |digest: &Digest| !others.iter().any(|other| other.blobs.contains_key(digest));
     exact.blobs.iter().filter(|(digest, _)| own(digest)).map(|(_, size)| size).sum()
 }
 
 /// The bytes of the blobs of all repositories, each once.
-pub(super) fn distinct<'a>(all: impl Iterator<Item = &'a Exact>) -> u64 {
+pub(super) fn distinct<'a>(all: impl Iterator<Item = &'a UniqueBlobs>) -> u64 {
     let blobs: HashMap<&Digest, u64> =
         all.flat_map(|exact| exact.blobs.iter().map(|(digest, size)| (digest, *size))).collect();
     blobs.values().sum()

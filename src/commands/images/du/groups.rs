@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::exact;
-use super::{Contents, DuArgs, GroupBy, Price};
+use super::{DuArgs, GroupBy, MeasuredRepository, Price};
 use crate::image::graph::{Graph, Image, Status};
 
 const GIBIBYTE: f64 = 1024.0 * 1024.0 * 1024.0;
@@ -57,7 +57,7 @@ impl Group {
 }
 
 /// Sums the images up: repositories and statuses by size, months and tags by name.
-pub(super) fn group(arguments: &DuArgs, contents: &[Contents]) -> Vec<Group> {
+pub(super) fn group(arguments: &DuArgs, contents: &[MeasuredRepository]) -> Vec<Group> {
     let mut groups: Vec<Group> = match arguments.by {
         GroupBy::Repo => (0..contents.len()).map(|number| of_repository(contents, number)).collect(),
         by => by_name(by, contents),
@@ -71,7 +71,7 @@ pub(super) fn group(arguments: &DuArgs, contents: &[Contents]) -> Vec<Group> {
 }
 
 /// The images of one repository among all that are measured.
-fn of_repository(contents: &[Contents], number: usize) -> Group {
+fn of_repository(contents: &[MeasuredRepository], number: usize) -> Group {
     let measured = &contents[number];
     let account = measured.graph.account().unwrap_or_default().to_owned();
     let region = measured.repository.connection.region().unwrap_or_default();
@@ -91,9 +91,9 @@ fn of_repository(contents: &[Contents], number: usize) -> Group {
 }
 
 /// The images of all repositories, by what they have in common.
-fn by_name(by: GroupBy, contents: &[Contents]) -> Vec<Group> {
+fn by_name(by: GroupBy, contents: &[MeasuredRepository]) -> Vec<Group> {
     let mut groups: BTreeMap<String, Group> = BTreeMap::new();
-    for Contents { graph, .. } in contents {
+    for MeasuredRepository { graph, .. } in contents {
         for position in 0..graph.len() {
             groups.entry(name_of(by, graph.image(position))).or_default().add(graph, position);
         }

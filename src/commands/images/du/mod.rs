@@ -11,7 +11,7 @@ use clap::{ArgMatches, ValueEnum};
 use serde_json::{Map, Value, json};
 
 use self::document::DuDocument;
-use self::exact::Exact;
+use self::exact::UniqueBlobs;
 use self::groups::{Group, group};
 use self::rows::GroupRows;
 use super::super::argument_types::RepositoryText;
@@ -97,10 +97,10 @@ fn run(context: &Context, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
 }
 
 /// Repository with its images, and their layers if they are known.
-struct Contents {
+struct MeasuredRepository {
     repository: Repository,
     graph: Graph,
-    exact: Option<Exact>,
+    exact: Option<UniqueBlobs>,
 }
 
 fn du(context: &Context, arguments: &DuArgs) -> anyhow::Result<ExitCode> {
@@ -144,17 +144,17 @@ async fn contents(
     context: &Context,
     arguments: &DuArgs,
     repository: &Repository,
-) -> anyhow::Result<Contents> {
+) -> anyhow::Result<MeasuredRepository> {
     let graph = graph(repository, Images::Any).await?;
     let exact = if arguments.exact {
-        Some(Exact::read(repository, &graph, &arguments.reading.cache(context)).await?)
+        Some(UniqueBlobs::read(repository, &graph, &arguments.reading.cache(context)).await?)
     } else {
         None
     };
-    Ok(Contents { repository: repository.clone(), graph, exact })
+    Ok(MeasuredRepository { repository: repository.clone(), graph, exact })
 }
 
-fn summary(arguments: &DuArgs, contents: &[Contents], groups: &[Group]) -> Value {
+fn summary(arguments: &DuArgs, contents: &[MeasuredRepository], groups: &[Group]) -> Value {
     let sum = |of: fn(&Group) -> u64| groups.iter().map(of).sum::<u64>();
     let mut value = json!({
         "images": sum(|group| group.images),

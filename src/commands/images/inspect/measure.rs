@@ -9,7 +9,7 @@ use tokio::sync::mpsc::{Receiver, channel};
 use super::super::super::registry::explained;
 use crate::image::{Algorithm, Descriptor, Digest};
 use crate::store::Store;
-use crate::store::decompress::Compressor;
+use crate::store::compression_format::CompressionFormat;
 
 /// Bytes that are read from the network at once.
 const CHUNK: usize = 1 << 20;
@@ -61,9 +61,9 @@ async fn measure_layer(store: &dyn Store, layer: &Descriptor) -> anyhow::Result<
 
 fn decompress(chunks: Chunks) -> io::Result<Uncompressed> {
     let mut chunks = BufReader::with_capacity(64 * 1024, chunks);
-    let compressor = Compressor::of(chunks.fill_buf()?);
-    let mut plain: Box<dyn Read + Send> = match compressor {
-        Some(compressor) => compressor.reader(chunks)?,
+    let format = CompressionFormat::detect(chunks.fill_buf()?);
+    let mut plain: Box<dyn Read + Send> = match format {
+        Some(format) => format.reader(chunks)?,
         None => Box::new(chunks),
     };
     let (mut hasher, mut bytes) = (Algorithm::Sha256.hasher(), 0);

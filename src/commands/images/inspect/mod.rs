@@ -14,7 +14,7 @@ use super::super::argument_types::ReferenceText;
 use super::super::registry::{usage, wrong};
 use super::super::{Command, Context, block_on, command_args};
 use super::children::{known_children, tell_fetched};
-use super::content::{Contents, store};
+use super::content::{ImageReader, store};
 use super::describe::{Images, graph, identifier};
 use super::failures::{no_platform, unreadable};
 use super::json::image_members;
@@ -147,8 +147,8 @@ async fn read(
     let Some(mut position) = graph.position(&digest) else { return Ok((Inspection::Unreadable, 0)) };
     let mut fetched = 0;
     if let Some(platform) = platform {
-        let contents = Contents { repository, graph: &graph, cache };
-        let chosen = contents.for_platform(position, platform, 0).await?;
+        let reader = ImageReader { repository, graph: &graph, cache };
+        let chosen = reader.for_platform(position, platform, 0).await?;
         fetched += chosen.fetched;
         match chosen.digest.and_then(|digest| graph.position(&digest)) {
             Some(found) => position = found,
@@ -156,18 +156,16 @@ async fn read(
             None => return Ok((Inspection::NoPlatform, fetched)),
         }
     }
-    let contents = Contents { repository, graph: &graph, cache };
-    let (manifest, is_fetched) = contents.manifest(position).await?;
+    let reader = ImageReader { repository, graph: &graph, cache };
+    let (manifest, is_fetched) = reader.manifest(position).await?;
     fetched += usize::from(is_fetched);
     let Some(manifest) = manifest else { return Ok((Inspection::Unreadable, fetched)) };
     let configuration = match manifest.content() {
-        Content::Image { config, .. } => Some(contents.configuration(config).await?),
+        Content::Image { config, .. } => Some(reader.configuration(config).await?),
         Content::Index(_) => None,
     };
     let uncompressed = match manifest.content() {
-        Content::Image { layers, .. } if is_measured => {
-            measure(&*store(contents.repository)?, layers).await?
-        }
+        Content::Image { layers, .. } if is_measured => measure(&*store(reader.repository)?, layers).await?,
         _ => Vec::new(),
     };
     if configuration.is_none() {

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::super::age::Age;
 use super::super::manifest_cache::pulled_by_others;
-use super::{Contents, ImagesArgs};
+use super::{ImagesArgs, ListedRepository};
 use crate::image::glob;
 use crate::image::graph::{Graph, Status, Time};
 
@@ -59,7 +59,7 @@ impl<'a> Filter<'a> {
     }
 
     /// Returns whether an image has a line of its own; children and companions of listed images have none.
-    pub(super) fn lists(&self, contents: &Contents, position: usize) -> bool {
+    pub(super) fn lists(&self, contents: &ListedRepository, position: usize) -> bool {
         let graph = &contents.graph;
         let image = graph.image(position);
         let pushed = image.pushed();
@@ -88,7 +88,7 @@ fn matches_any(globs: &[String], text: &str) -> bool {
 }
 
 /// Returns the last use of an image: its push, or a pull by anybody but us of itself or one of its children.
-fn last_use(contents: &Contents, position: usize) -> Option<Time> {
+fn last_use(contents: &ListedRepository, position: usize) -> Option<Time> {
     let graph = &contents.graph;
     let pulled = |position: usize| {
         let image = graph.image(position);

@@ -57,7 +57,7 @@ struct ImagesArgs {
 }
 
 /// Repository with its images.
-struct Contents {
+struct ListedRepository {
     repository: Repository,
     graph: Graph,
     indexes: Indexes,
@@ -97,7 +97,7 @@ async fn read(
     arguments: &ImagesArgs,
     selection: &mut Selection,
     failures: &mut Failures,
-) -> anyhow::Result<Vec<Contents>> {
+) -> anyhow::Result<Vec<ListedRepository>> {
     let repositories = selection.repositories(failures).await;
     if repositories.is_empty() && failures.is_empty() {
         context.ui.note("no repository matches");
@@ -121,7 +121,7 @@ async fn contents(
     context: &Context,
     arguments: &ImagesArgs,
     repository: &Repository,
-) -> anyhow::Result<Contents> {
+) -> anyhow::Result<ListedRepository> {
     let cache = arguments.reading.cache(context);
     let images = if arguments.archived || arguments.tree { Images::Any } else { Images::Active };
     let mut graph = graph(repository, images).await?;
@@ -136,11 +136,11 @@ async fn contents(
     } else {
         Scans::default()
     };
-    Ok(Contents { repository: repository.clone(), graph, indexes, fetches, scans })
+    Ok(ListedRepository { repository: repository.clone(), graph, indexes, fetches, scans })
 }
 
 /// Explains how to see the companions of indexes whose manifests are not known.
-fn hint(context: &Context, arguments: &ImagesArgs, contents: &[Contents]) {
+fn hint(context: &Context, arguments: &ImagesArgs, contents: &[ListedRepository]) {
     let unknown: usize = contents.iter().map(|contents| contents.indexes.unknown.len()).sum();
     if unknown == 0 || context.settings.globals().output.as_deref() == Some("off") {
         return;

@@ -6,7 +6,7 @@ use clap::ValueEnum;
 use semver::Version;
 
 use super::super::version::version;
-use super::Contents;
+use super::ListedRepository;
 use super::filter::Filter;
 
 /// The arguments that order images.
@@ -47,14 +47,14 @@ impl ImagePosition {
         Self { repository: number(repository), position: number(position) }
     }
 
-    pub(super) fn contents(self, all: &[Contents]) -> (&Contents, usize) {
+    pub(super) fn contents(self, all: &[ListedRepository]) -> (&ListedRepository, usize) {
         (&all[self.repository as usize], self.position as usize)
     }
 }
 
 impl OrderArgs {
     /// The images that are listed, in their order.
-    pub(super) fn places(&self, all: &[Contents], filter: &Filter<'_>) -> Vec<ImagePosition> {
+    pub(super) fn places(&self, all: &[ListedRepository], filter: &Filter<'_>) -> Vec<ImagePosition> {
         let mut places = Vec::new();
         for (number, contents) in all.iter().enumerate() {
             let listed = (0..contents.graph.len()).filter(|position| filter.lists(contents, *position));
@@ -81,7 +81,7 @@ impl Key {
     /// same moment as its children, and is the one that people look for.
     fn compare(
         self,
-        all: &[Contents],
+        all: &[ListedRepository],
         filter: &Filter<'_>,
         one: ImagePosition,
         other: ImagePosition,

@@ -10,7 +10,7 @@ use super::super::output::{Column, Rows};
 use super::filter::Filter;
 use super::order::ImagePosition;
 use super::tree::{self, Line};
-use super::{Contents, ImagesArgs};
+use super::{ImagesArgs, ListedRepository};
 use crate::image::graph::{Graph, Status, Time};
 use crate::ui::progress::human;
 
@@ -20,16 +20,16 @@ const MAX_TAGS: usize = 5;
 /// The lines of `ecr images`.
 pub(super) struct ImageRows<'a> {
     arguments: &'a ImagesArgs,
-    contents: &'a [Contents],
+    contents: &'a [ListedRepository],
     filter: Filter<'a>,
     lines: Vec<Line>,
     zone: TimeZone,
-    shown: Shown,
+    shown: OptionalColumns,
 }
 
 /// The columns that are not always there.
 #[derive(Debug, Clone, Copy, Default)]
-struct Shown {
+struct OptionalColumns {
     status: bool,
     repository: bool,
     references: bool,
@@ -40,7 +40,7 @@ impl<'a> ImageRows<'a> {
     pub(super) fn new(
         context: &Context,
         arguments: &'a ImagesArgs,
-        contents: &'a [Contents],
+        contents: &'a [ListedRepository],
         one_repository: bool,
     ) -> Self {
         let filter = Filter::new(arguments, Timestamp::now());
@@ -57,7 +57,7 @@ impl<'a> ImageRows<'a> {
                 test(&contents.graph, position)
             })
         };
-        let shown = Shown {
+        let shown = OptionalColumns {
             status: any(&|graph, position| graph.image(position).status() != Status::Active),
             repository: !one_repository,
             references: !arguments.tree && any(&|graph, position| references(graph, position) > 0),
@@ -88,7 +88,7 @@ impl<'a> ImageRows<'a> {
         columns
     }
 
-    fn line(&self, row: usize) -> (&Line, &Contents, usize) {
+    fn line(&self, row: usize) -> (&Line, &ListedRepository, usize) {
         let line = &self.lines[row];
         let (contents, position) = line.place.contents(self.contents);
         (line, contents, position)

@@ -1,6 +1,6 @@
 //! `ecr repos`: the repositories of registries.
 
-mod facts;
+mod details;
 mod rows;
 
 use std::process::ExitCode;
@@ -9,7 +9,7 @@ use clap::{ArgMatches, ValueEnum};
 use jiff::Timestamp;
 use serde_json::Map;
 
-use self::facts::{Facts, ScanRules};
+use self::details::{RepositoryDetails, ScanRules};
 use self::rows::RepositoryRows;
 use super::super::argument_types::RepositoryText;
 use super::super::{Command, Context, block_on, command_args};
@@ -89,16 +89,16 @@ impl ReposArgs {
         self.usage || self.empty || self.unused.is_some() || sorted
     }
 
-    fn wants(&self, facts: &Facts, now: Timestamp) -> bool {
-        let has = |(key, value): &(String, String)| facts.tags.get(key) == Some(value);
+    fn wants(&self, details: &RepositoryDetails, now: Timestamp) -> bool {
+        let has = |(key, value): &(String, String)| details.tags.get(key) == Some(value);
         if !self.resource_tag.iter().all(has) {
             return false;
         }
         // What is not known is neither empty nor unused.
-        let Some(usage) = &facts.usage else { return !self.empty && self.unused.is_none() };
+        let Some(usage) = &details.usage else { return !self.empty && self.unused.is_none() };
         let unused = |age: Age| {
             let since = Time::of(age.before(now));
-            [usage.pushed, usage.pulled, facts.created].into_iter().flatten().all(|time| time < since)
+            [usage.pushed, usage.pulled, details.created].into_iter().flatten().all(|time| time < since)
         };
         (!self.empty || usage.images == 0) && self.unused.is_none_or(unused)
     }
@@ -110,14 +110,15 @@ fn repos(context: &Context, arguments: &ReposArgs) -> anyhow::Result<ExitCode> {
     let wanted = RepositoryArgs { repositories: arguments.repositories.clone(), all };
     let mut selection = Selection::read(&context.settings, &wanted, &arguments.registries)?;
     let mut failures = Failures::default();
-    let facts: Vec<Facts> = block_on::<_, anyhow::Error>(async {
+    let details: Vec<RepositoryDetails> = block_on::<_, anyhow::Error>(async {
         Ok(read(context, arguments, &mut selection, &mut failures).await)
     })?;
-    let found = !facts.is_empty();
+    let found = !details.is_empty();
     let now = Timestamp::now();
-    let mut facts: Vec<Facts> = facts.into_iter().filter(|facts| arguments.wants(facts, now)).collect();
-    arguments.sort.sort(&mut facts);
-    let rows = RepositoryRows::new(context, arguments, &facts);
+    let mut details: Vec<RepositoryDetails> =
+        details.into_iter().filter(|details| arguments.wants(details, now)).collect();
+    arguments.sort.sort(&mut details);
+    let rows = RepositoryRows::new(context, arguments, &details);
     let more = Map::from_iter([("failures".to_owned(), failures.json())]);
     let (columns, total) = (rows.columns(), Some(rows.total()));
     output.document(&Listing { member: "repositories", columns, rows: &rows, total, more })?;
@@ -127,13 +128,13 @@ fn repos(context: &Context, arguments: &ReposArgs) -> anyhow::Result<ExitCode> {
     failures.finish(context, found)
 }
 
-/// Describes the repositories and reads the requested facts of each.
+/// Describes the repositories and reads the requested details of each.
 async fn read(
     context: &Context,
     arguments: &ReposArgs,
     selection: &mut Selection,
     failures: &mut Failures,
-) -> Vec<Facts> {
+) -> Vec<RepositoryDetails> {
     let described = selection.described(failures).await;
     let mut rules: Vec<(usize, ScanRules)> = Vec::new();
     for Described { repository, .. } in &described {
@@ -142,24 +143,26 @@ async fn read(
             rules.push((key, ScanRules::read(&repository.connection).await));
         }
     }
-    let read =
-        arguments.reading.for_each_shown(context, &described, |each| Facts::read(arguments, each)).await;
+    let read = arguments
+        .reading
+        .for_each_shown(context, &described, |each| RepositoryDetails::read(arguments, each))
+        .await;
     let mut all = Vec::new();
-    for (each, (mut facts, errors)) in described.iter().zip(read) {
+    for (each, (mut details, errors)) in described.iter().zip(read) {
         let key = std::sync::Arc::as_ptr(&each.repository.connection) as usize;
         let rules = rules.iter().find(|(known, _)| *known == key).map(|(_, rules)| rules);
-        facts.scan =
-            rules.map(|rules| rules.of(&facts.description, &each.repository.name)).unwrap_or_default();
+        details.scan =
+            rules.map(|rules| rules.of(&details.description, &each.repository.name)).unwrap_or_default();
         for error in errors {
             failures.repository(&each.repository, error);
         }
-        all.push(facts);
+        all.push(details);
     }
     all
 }
 
 impl Key {
-    fn sort(self, all: &mut [Facts]) {
+    fn sort(self, all: &mut [RepositoryDetails]) {
         all.sort_by(|one, other| {
             let (usage, beside) = (one.usage.as_ref(), other.usage.as_ref());
             let first = match self {

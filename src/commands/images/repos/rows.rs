@@ -6,19 +6,19 @@ use serde_json::{Map, Value, json};
 use super::super::super::Context;
 use super::super::output::{Column, Rows};
 use super::ReposArgs;
-use super::facts::{Facts, Scan};
+use super::details::{RepositoryDetails, Scan};
 use crate::image::graph::Time;
 use crate::ui::progress::human;
 
 /// The lines of `ecr repos`.
 pub(super) struct RepositoryRows<'a> {
     arguments: &'a ReposArgs,
-    all: &'a [Facts],
+    all: &'a [RepositoryDetails],
     zone: TimeZone,
 }
 
 impl<'a> RepositoryRows<'a> {
-    pub(super) fn new(context: &Context, arguments: &'a ReposArgs, all: &'a [Facts]) -> Self {
+    pub(super) fn new(context: &Context, arguments: &'a ReposArgs, all: &'a [RepositoryDetails]) -> Self {
         Self { arguments, all, zone: context.settings.time_zone() }
     }
 
@@ -57,8 +57,8 @@ impl<'a> RepositoryRows<'a> {
             number => format!("{number} repositories"),
         };
         if self.arguments.needs_usage() {
-            let sum = |of: fn(&super::facts::Usage) -> u64| {
-                self.all.iter().filter_map(|facts| facts.usage.as_ref()).map(of).sum::<u64>()
+            let sum = |of: fn(&super::details::Usage) -> u64| {
+                self.all.iter().filter_map(|details| details.usage.as_ref()).map(of).sum::<u64>()
             };
             cells[5] = sum(|usage| usage.images).to_string();
             cells[6] = sum(|usage| usage.untagged).to_string();
@@ -72,12 +72,12 @@ impl<'a> RepositoryRows<'a> {
         time.map_or_else(|| none.to_owned(), day)
     }
 
-    fn account(facts: &Facts) -> &str {
-        facts.description["registryId"].as_str().unwrap_or_default()
+    fn account(details: &RepositoryDetails) -> &str {
+        details.description["registryId"].as_str().unwrap_or_default()
     }
 
-    fn region(facts: &Facts) -> String {
-        facts.repository.connection.region().unwrap_or_default()
+    fn region(details: &RepositoryDetails) -> String {
+        details.repository.connection.region().unwrap_or_default()
     }
 }
 
@@ -119,16 +119,19 @@ impl Rows for RepositoryRows<'_> {
     }
 
     fn cells(&self, row: usize) -> Vec<String> {
-        let facts = &self.all[row];
+        let details = &self.all[row];
         let mut cells = vec![
-            facts.repository.name.clone(),
-            self.day(facts.created, "?"),
-            mutability(&facts.description),
-            scan(&facts.scan),
-            facts.description["encryptionConfiguration"]["encryptionType"].as_str().unwrap_or("?").to_owned(),
+            details.repository.name.clone(),
+            self.day(details.created, "?"),
+            mutability(&details.description),
+            scan(&details.scan),
+            details.description["encryptionConfiguration"]["encryptionType"]
+                .as_str()
+                .unwrap_or("?")
+                .to_owned(),
         ];
         if self.arguments.needs_usage() {
-            match &facts.usage {
+            match &details.usage {
                 None => cells.extend(["?"; 5].map(str::to_owned)),
                 Some(usage) => cells.extend([
                     usage.images.to_string(),
@@ -141,28 +144,28 @@ impl Rows for RepositoryRows<'_> {
         }
         if self.arguments.policies {
             cells.extend(
-                [facts.lifecycle_policy, facts.repository_policy].map(|known| answer(known).to_owned()),
+                [details.lifecycle_policy, details.repository_policy].map(|known| answer(known).to_owned()),
             );
         }
         if self.arguments.registries.are_given() {
-            cells.extend([Self::account(facts).to_owned(), Self::region(facts)]);
+            cells.extend([Self::account(details).to_owned(), Self::region(details)]);
         }
         cells
     }
 
     fn text(&self, row: usize) -> Vec<String> {
-        let facts = &self.all[row];
+        let details = &self.all[row];
         let time = |time: Option<Time>| time.map(|time| time.timestamp().to_string()).unwrap_or_default();
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let mut fields = vec![
-            facts.repository.name.clone(),
-            time(facts.created),
-            text(&facts.description["imageTagMutability"]),
-            facts.scan.frequency.clone().unwrap_or_default(),
-            text(&facts.description["encryptionConfiguration"]["encryptionType"]),
+            details.repository.name.clone(),
+            time(details.created),
+            text(&details.description["imageTagMutability"]),
+            details.scan.frequency.clone().unwrap_or_default(),
+            text(&details.description["encryptionConfiguration"]["encryptionType"]),
         ];
         if self.arguments.needs_usage() {
-            match &facts.usage {
+            match &details.usage {
                 None => fields.extend([(); 5].map(|()| String::new())),
                 Some(usage) => fields.extend([
                     usage.images.to_string(),
@@ -175,17 +178,17 @@ impl Rows for RepositoryRows<'_> {
         }
         if self.arguments.policies {
             fields.extend(
-                [facts.lifecycle_policy, facts.repository_policy].map(|known| answer(known).to_owned()),
+                [details.lifecycle_policy, details.repository_policy].map(|known| answer(known).to_owned()),
             );
         }
         if self.arguments.registries.are_given() {
-            fields.extend([Self::account(facts).to_owned(), Self::region(facts)]);
+            fields.extend([Self::account(details).to_owned(), Self::region(details)]);
         }
         fields
     }
 
     fn json(&self, row: usize) -> Value {
-        let facts = &self.all[row];
+        let details = &self.all[row];
         let mut members = Map::new();
         for name in [
             "registryId",
@@ -197,33 +200,33 @@ impl Rows for RepositoryRows<'_> {
             "imageScanningConfiguration",
             "encryptionConfiguration",
         ] {
-            if let Some(value) = facts.description.get(name).filter(|value| !value.is_null()) {
+            if let Some(value) = details.description.get(name).filter(|value| !value.is_null()) {
                 members.insert(name.to_owned(), value.clone());
             }
         }
         let mut put = |name: &str, value: Value| members.insert(name.to_owned(), value);
-        if let Some(region) = facts.repository.connection.region() {
+        if let Some(region) = details.repository.connection.region() {
             put("region", json!(region));
         }
-        if let Some(created) = facts.created {
+        if let Some(created) = details.created {
             put("createdAt", json!(created.timestamp().to_string()));
         }
-        put("scan", json!({"scanType": facts.scan.scan_type, "scanFrequency": facts.scan.frequency}));
+        put("scan", json!({"scanType": details.scan.scan_type, "scanFrequency": details.scan.frequency}));
         if self.arguments.needs_usage() {
-            put("usage", facts.usage.as_ref().map_or(Value::Null, usage));
+            put("usage", details.usage.as_ref().map_or(Value::Null, usage));
         }
         if self.arguments.policies {
-            put("hasLifecyclePolicy", json!(facts.lifecycle_policy));
-            put("hasRepositoryPolicy", json!(facts.repository_policy));
+            put("hasLifecyclePolicy", json!(details.lifecycle_policy));
+            put("hasRepositoryPolicy", json!(details.repository_policy));
         }
         if !self.arguments.resource_tag.is_empty() {
-            put("resourceTags", json!(facts.tags));
+            put("resourceTags", json!(details.tags));
         }
         Value::Object(members)
     }
 }
 
-fn usage(usage: &super::facts::Usage) -> Value {
+fn usage(usage: &super::details::Usage) -> Value {
     let time = |time: Option<Time>| time.map(|time| time.timestamp().to_string());
     let mut value =
         json!({"images": usage.images, "untagged": usage.untagged, "bytes": usage.bytes, "exact": false});

@@ -10,7 +10,7 @@ const XZ_MEMORY: u32 = 128 * 1024;
 
 /// Compression format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Compressor {
+pub enum CompressionFormat {
     /// gzip.
     Gzip,
     /// zstd.
@@ -21,9 +21,9 @@ pub enum Compressor {
     Bzip2,
 }
 
-impl Compressor {
+impl CompressionFormat {
     /// Finds it by the beginning of a content; `None` where that is not compressed.
-    pub fn of(front: &[u8]) -> Option<Self> {
+    pub fn detect(front: &[u8]) -> Option<Self> {
         match front {
             [0x1f, 0x8b, ..] => Some(Self::Gzip),
             // The second may come first: a frame that says something to somebody else.
@@ -74,15 +74,15 @@ mod tests {
 
     #[test]
     fn compressors_are_known_by_their_first_bytes() {
-        for (front, compressor) in [
-            (&[0x1f, 0x8b, 8][..], Some(Compressor::Gzip)),
-            (&[0x28, 0xb5, 0x2f, 0xfd], Some(Compressor::Zstd)),
-            (XZ, Some(Compressor::Xz)),
-            (b"BZh91AY", Some(Compressor::Bzip2)),
+        for (front, format) in [
+            (&[0x1f, 0x8b, 8][..], Some(CompressionFormat::Gzip)),
+            (&[0x28, 0xb5, 0x2f, 0xfd], Some(CompressionFormat::Zstd)),
+            (XZ, Some(CompressionFormat::Xz)),
+            (b"BZh91AY", Some(CompressionFormat::Bzip2)),
             (b"BZip", None),
             (b"", None),
         ] {
-            assert_eq!(Compressor::of(front), compressor);
+            assert_eq!(CompressionFormat::detect(front), format);
         }
     }
 
@@ -90,7 +90,7 @@ mod tests {
     fn xz_is_read_and_may_not_ask_for_all_memory() {
         let read = |bytes: &[u8]| {
             let mut plain = String::new();
-            Compressor::Xz.reader(bytes)?.read_to_string(&mut plain).map(|_| plain)
+            CompressionFormat::Xz.reader(bytes)?.read_to_string(&mut plain).map(|_| plain)
         };
         assert_eq!(read(XZ).unwrap(), "some text\n");
         assert_eq!(read(&[XZ, XZ].concat()).unwrap(), "some text\nsome text\n");

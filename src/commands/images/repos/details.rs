@@ -12,8 +12,8 @@ use super::ReposArgs;
 use crate::image::glob;
 use crate::image::graph::Time;
 
-/// Repository with the requested facts.
-pub(super) struct Facts {
+/// Repository with the requested details.
+pub(super) struct RepositoryDetails {
     pub(super) repository: Repository,
     /// Members of DescribeRepositories.
     pub(super) description: Value,
@@ -37,12 +37,12 @@ pub(super) struct Usage {
     pub(super) pulled: Option<Time>,
 }
 
-impl Facts {
-    /// Reads the requested facts. What cannot be told stays unknown, with the reason beside.
+impl RepositoryDetails {
+    /// Reads the requested details. What cannot be told stays unknown, with the reason beside.
     pub(super) async fn read(arguments: &ReposArgs, described: &Described) -> (Self, Vec<anyhow::Error>) {
         let Described { repository, description } = described;
         let mut errors = Vec::new();
-        let mut facts = Self {
+        let mut details = Self {
             repository: repository.clone(),
             description: description.clone(),
             created: description.get("createdAt").and_then(Time::read),
@@ -53,18 +53,18 @@ impl Facts {
             scan: Scan::default(),
         };
         if arguments.needs_usage() {
-            facts.usage = known(usage(repository).await, &mut errors);
+            details.usage = known(usage(repository).await, &mut errors);
         }
         if arguments.policies {
             let asked = has(repository, "GetLifecyclePolicy", "LifecyclePolicyNotFoundException").await;
-            facts.lifecycle_policy = known(asked, &mut errors);
+            details.lifecycle_policy = known(asked, &mut errors);
             let asked = has(repository, "GetRepositoryPolicy", "RepositoryPolicyNotFoundException").await;
-            facts.repository_policy = known(asked, &mut errors);
+            details.repository_policy = known(asked, &mut errors);
         }
         if !arguments.resource_tag.is_empty() {
-            facts.tags = known(tags(repository, description).await, &mut errors).unwrap_or_default();
+            details.tags = known(tags(repository, description).await, &mut errors).unwrap_or_default();
         }
-        (facts, errors)
+        (details, errors)
     }
 }
 
@@ -148,7 +148,7 @@ impl ScanRules {
 fn covers(rule: &Value, name: &str) -> bool {
     rule["repositoryFilters"].as_array().into_iter().flatten().any(|filter| {
         let filter = filter["filter"].as_str().unwrap_or_default();
-        if filter.contains('*') { glob::covers(filter, name) } else { name.contains(filter) }
+        if filter.contains('*') { glob::matches_wildcard(filter, name) } else { name.contains(filter) }
     })
 }
 
