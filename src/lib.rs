@@ -15,7 +15,7 @@
 //! | [`platform`] | what systems do differently: modes, owners, links, signals | nothing of ours |
 //! | [`ini`] | lines and sections of INI files, as the AWS CLI reads them | nothing of ours |
 //! | [`image`] | OCI nouns: digest, descriptor, manifest, tag, reference, platform | escape |
-//! | [`iam`] | policy documents and their evaluation | nothing of ours |
+//! | [`iam`] | policy documents and their evaluation | image |
 //! | [`lifecycle`] | lifecycle policies: document, validation, evaluation | image |
 //! | [`retention`] | which images may go: criteria, protection, plan | image |
 //! | [`retry`] | waits before another attempt | nothing of ours |

@@ -32,7 +32,7 @@ impl Backoff {
 
     /// Like [`Backoff::wait`], less a random share of up to half, so that many clients do not return at once.
     pub fn wait_with_jitter(self, failures: u32) -> Duration {
-        let random = f64::from(uuid::Uuid::new_v4().as_fields().0) / f64::from(u32::MAX);
+        let random = getrandom::u32().map_or(0.5, |random| f64::from(random) / f64::from(u32::MAX));
         self.wait(failures).mul_f64(0.5 + random / 2.0)
     }
 }

@@ -14,7 +14,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     // The AWS configuration files are read in settings and auth, and the embedded ECR reads keys of the same form.
     ("ini", &[]),
     ("image", &["escape"]),
-    ("iam", &[]),
+    ("iam", &["image"]),
     ("lifecycle", &["image"]),
     ("retention", &["image"]),
     ("settings", &["ini", "platform"]),

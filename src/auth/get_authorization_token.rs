@@ -26,7 +26,7 @@ use crate::service::Client;
 use crate::settings::Settings;
 
 /// Life of a password, in seconds, if the answer does not say: what the service documents.
-const LIFETIME: u64 = 12 * 60 * 60;
+pub const LIFETIME: u64 = 12 * 60 * 60;
 
 /// A request for a password: registry, identity and cache.
 #[derive(Clone, Copy)]
@@ -156,22 +156,35 @@ fn token_file(account: &ServiceAccount) -> Result<TokenFile, LoginError> {
     })
 }
 
-/// Reads the password from an answer: the private service answers a list of one, the public one a single object.
+/// Answer of GetAuthorizationToken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuthorizationData {
+    /// User name and password in base64.
+    pub token: String,
+    /// Expiry in seconds since 1970, if the answer says it.
+    pub expires: Option<u64>,
+    /// Address of the registry. The public one names none.
+    pub address: Option<Address>,
+}
+
+impl AuthorizationData {
+    /// Reads an answer: the private service answers a list of one, the public one a single object.
+    pub fn read(answer: &Value) -> Option<Self> {
+        let data = answer.get("authorizationData")?;
+        let data = data.get(0).unwrap_or(data);
+        let token = data.get("authorizationToken")?.as_str()?.to_owned();
+        cached_token::login(&token)?;
+        let address = data.get("proxyEndpoint").and_then(Value::as_str).and_then(Address::parse);
+        Some(Self { token, expires: data.get("expiresAt").and_then(seconds), address })
+    }
+}
+
 fn read(value: &Value, registry: &EcrRegistry, identity: &Identity, requested: u64) -> Option<CachedToken> {
-    let data = value.get("authorizationData")?;
-    let data = data.get(0).unwrap_or(data);
-    let token = data.get("authorizationToken")?.as_str()?;
-    cached_token::login(token)?;
-    let expires = data.get("expiresAt").and_then(seconds).unwrap_or(requested + LIFETIME);
-    let mut entry = CachedToken::new(
-        registry.service(),
-        &registry.region,
-        identity.label(),
-        token.to_owned(),
-        requested..expires,
-    );
+    let AuthorizationData { token, expires, address } = AuthorizationData::read(value)?;
+    let expires = expires.unwrap_or(requested + LIFETIME);
+    let mut entry =
+        CachedToken::new(registry.service(), &registry.region, identity.label(), token, requested..expires);
     entry.remember(&registry.host);
-    let address = data.get("proxyEndpoint").and_then(Value::as_str).and_then(Address::parse);
     entry.registry = address.map(|address| address.to_string()).unwrap_or_default();
     Some(entry)
 }

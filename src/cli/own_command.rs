@@ -13,21 +13,21 @@ use super::{clap_tree, debug, globals};
 /// Parses the command line of a command of our own, and runs it.
 pub(super) fn run(
     session: &mut Session,
-    verb: &commands::Command,
+    command: &commands::Command,
     arguments: &[OsString],
     public: PublicRegistry,
 ) -> Result<ExitCode, Error> {
-    let mut definition = clap_tree::own_command(verb);
+    let mut definition = clap_tree::own_command(command);
     if let Some(text) = long_help(&mut definition, arguments) {
         return session.page(&text);
     }
     let matches = match definition.try_get_matches_from_mut(arguments) {
         Ok(matches) => matches,
         Err(shown) if !shown.use_stderr() => return session.print(&shown.render().to_string()),
-        Err(wrong) => return Err(Error::Usage(sentence(&wrong.render().to_string(), verb.name))),
+        Err(wrong) => return Err(Error::Usage(sentence(&wrong.render().to_string(), command.name))),
     };
     let Some((_, matches)) = matches.subcommand() else {
-        return Err(Error::Usage(format!("{} was not understood", verb.name)));
+        return Err(Error::Usage(format!("{} was not understood", command.name)));
     };
     let value = |name: &str| matches.try_get_one::<String>(name).ok().flatten().cloned();
     let flag = |name: &str| matches.try_get_one::<bool>(name).ok().flatten().is_some_and(|given| *given);
@@ -40,11 +40,11 @@ pub(super) fn run(
     let words: Vec<String> = arguments.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     debug::settings(&session.settings, &words);
     let context = Context { settings: session.settings.clone(), ui: session.ui.clone() };
-    (verb.run)(&context, matches).map_err(Error::from)
+    (command.run)(&context, matches).map_err(Error::from)
 }
 
 /// clap's message as one sentence: what is wrong, what it is like, and where the options are listed.
-fn sentence(message: &str, verb: &str) -> String {
+fn sentence(message: &str, command: &str) -> String {
     let text = message.strip_prefix("error: ").unwrap_or(message);
     let mut parts = Vec::new();
     for paragraph in text.split("\n\n") {
@@ -55,7 +55,7 @@ fn sentence(message: &str, verb: &str) -> String {
         let lines = paragraph.lines().map(str::trim).map(|line| line.strip_prefix("tip: ").unwrap_or(line));
         parts.push(lines.collect::<Vec<_>>().join(" "));
     }
-    format!("{}; `ecr {verb} --help` lists the options", parts.join("; "))
+    format!("{}; `ecr {command} --help` lists the options", parts.join("; "))
 }
 
 /// Text of `VERB help` and `VERB SUBCOMMAND help`.

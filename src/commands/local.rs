@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use super::{Command, Context, command_args};
 use crate::error::Error;
 use crate::local::{self, Local, ServerInfo, StoreUsage};
+use crate::ui::progress::human;
 
 /// The row of `ecr local`.
 pub(super) const COMMAND: Command = Command { name: "local", in_public: false, define, run };
@@ -185,18 +186,9 @@ fn started(server: &ServerInfo) -> String {
     Timestamp::from_millisecond(server.started).unwrap_or_default().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
-/// A number of bytes for people: three digits or so, in powers of 1024.
+/// A number of bytes for people.
 fn size(bytes: u64) -> String {
-    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
-    if bytes < 1024 {
-        return format!("{bytes} bytes");
-    }
-    let (mut tenths, mut unit) = (bytes * 10 / 1024, 0);
-    while tenths >= 10_240 && unit + 1 < UNITS.len() {
-        tenths /= 1024;
-        unit += 1;
-    }
-    format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit])
+    if bytes < 1024 { format!("{bytes} bytes") } else { human(bytes) }
 }
 
 fn reset(context: &Context, folder: &Path, args: &ResetArgs) -> anyhow::Result<ExitCode> {
@@ -231,7 +223,7 @@ mod tests {
         let sizes = [0, 1023, 1024, 1536, 1024 * 1024 - 1, 5 * 1024 * 1024, u64::MAX >> 10].map(size);
         assert_eq!(
             sizes,
-            ["0 bytes", "1023 bytes", "1.0 KiB", "1.5 KiB", "1023.9 KiB", "5.0 MiB", "16383.9 TiB"]
+            ["0 bytes", "1023 bytes", "1.0 KiB", "1.5 KiB", "1023.9 KiB", "5.0 MiB", "15.9 PiB"]
         );
     }
 

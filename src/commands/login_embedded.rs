@@ -1,19 +1,17 @@
 //! `ecr --local login`: a password of the embedded ECR, which `ecr local serve` takes from docker and podman.
 
+use serde_json::json;
+
 use super::connect::{caller, connect};
 use super::login_args::LoginArgs;
 use super::registry::usage;
 use super::{Context, runtime};
 use crate::auth::cached_token::CachedToken;
+use crate::auth::get_authorization_token::{AuthorizationData, LIFETIME};
 use crate::auth::obtain_token::now;
 use crate::error::Error;
-use crate::image::host::Address;
 use crate::local::Local;
 use crate::model;
-use crate::service::api::authorization;
-
-/// Seconds for which a password is good where the answer does not say.
-const LIFETIME: u64 = 12 * 60 * 60;
 
 /// Returns the address that the store's repository URIs begin with, and a password for it.
 ///
@@ -30,13 +28,14 @@ pub(super) fn entry(context: &Context, args: &LoginArgs) -> anyhow::Result<(Stri
     let client = connect(&context.settings, model::ecr())?;
     let caller = caller(&context.settings)?;
     let requested = now();
-    let answer = runtime::block_on(async { authorization(&client).await.map_err(anyhow::Error::from) })?;
-    let address = answer.endpoint.as_deref().and_then(Address::parse);
-    let host =
-        address.ok_or_else(|| Error::Other("the embedded ECR names no address".to_owned()))?.to_string();
-    let token = base64_simd::STANDARD.encode_to_string(format!("{}:{}", answer.user, answer.password));
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a date after 1970")]
-    let expires = answer.expires_at.map_or(requested + LIFETIME, |seconds| seconds as u64);
+    let answer = runtime::block_on(async {
+        client.call("GetAuthorizationToken", json!({})).await.map_err(anyhow::Error::from)
+    })?;
+    let missing = |what: &str| Error::Other(format!("the embedded ECR names no {what}"));
+    let AuthorizationData { token, expires, address } =
+        AuthorizationData::read(&answer).ok_or_else(|| missing("password"))?;
+    let host = address.ok_or_else(|| missing("address"))?.to_string();
+    let expires = expires.unwrap_or(requested + LIFETIME);
     let entry = CachedToken::new("ecr", &caller.region, "embedded ECR".to_owned(), token, requested..expires);
     Ok((host, entry))
 }

@@ -89,7 +89,7 @@ impl From<service::Error> for Error {
     }
 }
 
-/// An error of a verb. What decides the exit code may lie anywhere in its chain of causes; the words of all are kept.
+/// An error of a command of our own. What decides the exit code may lie anywhere in its chain of causes; the words of all are kept.
 impl From<anyhow::Error> for Error {
     fn from(error: anyhow::Error) -> Self {
         let words = format!("{error:#}");

@@ -1,6 +1,7 @@
 //! Principals of requests: a user, a role, a session of a role, or the root of an account.
 
 use super::RequestContext;
+use crate::image::host::is_account_id;
 
 /// A principal, by its Amazon resource name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,8 +33,7 @@ impl Principal {
             "sts" => named(resource, "federated-user/") || is_session(resource),
             _ => false,
         };
-        let is_account = account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
-        (partition.starts_with("aws") && is_account && is_known)
+        (partition.starts_with("aws") && is_account_id(account) && is_known)
             .then(|| Self { arn: arn.to_owned(), account: account.to_owned() })
     }
 

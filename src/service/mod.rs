@@ -1,6 +1,5 @@
 //! The API: configuration, calls, validation, pagination and waiters. The only module that uses the AWS crates.
 
-pub mod api;
 mod attempt;
 mod blob;
 mod client;

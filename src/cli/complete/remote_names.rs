@@ -11,6 +11,7 @@ use crate::error::Error;
 use crate::model::Service;
 use crate::service::Client;
 use crate::settings::Settings;
+use crate::store::TokenPages;
 
 /// Time limit of a completion, since a person waits for it.
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -81,21 +82,23 @@ fn client(settings: &Settings, service: &'static Service) -> Option<Client> {
 async fn pages(
     client: &Client,
     operation: &str,
-    mut input: Map<String, Value>,
+    input: Map<String, Value>,
     (list, name): (&str, &str),
     sender: &Sender<String>,
 ) -> Result<(), Error> {
-    loop {
-        let answer = client.call(operation, Value::Object(input.clone())).await?;
+    let mut pages = TokenPages::default();
+    // A listing without an end is offered as far as it was read.
+    while let Ok(page) = pages.input(Value::Object(input.clone())) {
+        let answer = client.call(operation, page).await?;
         let items = answer.get(list).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         for item in items.iter().filter_map(|item| item.get(name)?.as_str()) {
             if sender.send(item.to_owned()).is_err() {
                 return Ok(());
             }
         }
-        match answer.get("nextToken").filter(|token| token.is_string()) {
-            Some(token) => drop(input.insert("nextToken".to_owned(), token.clone())),
-            None => return Ok(()),
+        if pages.page(&answer, items.len()) != Ok(true) {
+            break;
         }
     }
+    Ok(())
 }

@@ -91,8 +91,8 @@ impl TagFilter {
         }
         let best = image
             .tags()
-            .filter(|tag| self.matching.is_empty() || matches_any(&self.matching, tag))
-            .filter(|tag| !matches_any(&self.exclude, tag))
+            .filter(|tag| self.matching.is_empty() || glob::matches_any(&self.matching, tag))
+            .filter(|tag| !glob::matches_any(&self.exclude, tag))
             .filter_map(|tag| match &self.range {
                 None => Some((None, tag)),
                 Some(range) => {
@@ -108,10 +108,6 @@ impl TagFilter {
             tag: best.1.to_owned(),
         })
     }
-}
-
-fn matches_any(globs: &[String], tag: &str) -> bool {
-    globs.iter().any(|each| glob::matches(each, tag))
 }
 
 impl Candidate {

@@ -68,12 +68,14 @@ impl From<Error> for ApiError {
 fn code(kind: &ErrorKind) -> &'static str {
     match kind {
         ErrorKind::AccessDenied => "AccessDeniedException",
+        ErrorKind::EmptyUpload => "EmptyUploadException",
         ErrorKind::ImageAlreadyExists => "ImageAlreadyExistsException",
         ErrorKind::ImageDigestDoesNotMatch => "ImageDigestDoesNotMatchException",
         ErrorKind::ImageNotFound => "ImageNotFoundException",
         ErrorKind::ImageTagAlreadyExists => "ImageTagAlreadyExistsException",
         ErrorKind::InvalidParameter { .. } | ErrorKind::InvalidImageTag { .. } => "InvalidParameterException",
         ErrorKind::InvalidTagParameter => "InvalidTagParameterException",
+        ErrorKind::LayerPartTooSmall => "LayerPartTooSmallException",
         ErrorKind::LayersNotFound => "LayersNotFoundException",
         ErrorKind::LimitExceeded => "LimitExceededException",
         ErrorKind::ReferencedImagesNotFound => "ReferencedImagesNotFoundException",

@@ -8,7 +8,7 @@ use crate::local::aws_api::call::Call;
 use crate::local::aws_api::error::ApiError;
 use crate::local::core::repository::Repository;
 use crate::local::core::request::IfMissing;
-use crate::local::core::uploads::begin_upload;
+use crate::local::core::uploads::{begin_upload, check_parts};
 use crate::local::store::uploads::Upload;
 
 /// The size of parts that the service suggests: 10 MiB.
@@ -102,7 +102,7 @@ fn bound(call: &Call<'_>, member: &str) -> i64 {
 /// CompleteLayerUpload
 pub(in crate::local) fn complete(call: &Call<'_>) -> Result<Value, ApiError> {
     let (repository, upload, file) = locked_session(call)?;
-    check_parts(&repository, &upload)?;
+    check_parts(&repository.scope, &repository.name, &upload)?;
     let digest = upload.digest(&call.local.store, &file)?;
     if !call.texts("layerDigests").into_iter().any(|given| agrees(given, &digest)) {
         let text = "None of the provided layer digests match the calculated layer digest";
@@ -122,22 +122,6 @@ pub(in crate::local) fn complete(call: &Call<'_>) -> Result<Value, ApiError> {
         "uploadId": upload.id,
         "layerDigest": digest,
     }))
-}
-
-fn check_parts(repository: &Repository, upload: &Upload) -> Result<(), ApiError> {
-    if upload.parts == 0 {
-        let text = format!(
-            "The upload with id '{}' in the repository with name '{}' in registry with id '{}' cannot be completed \
-             because it does not have any parts",
-            upload.id, repository.name, repository.scope.account
-        );
-        return Err(ApiError::new("EmptyUploadException", text));
-    }
-    if upload.has_short_part {
-        let text = "All layer parts except the last part should be at least 5MB";
-        return Err(ApiError::new("LayerPartTooSmallException", text));
-    }
-    Ok(())
 }
 
 /// Returns whether a digest given by the client is consistent with ours. The service does not check algorithms but

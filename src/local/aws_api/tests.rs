@@ -8,7 +8,6 @@ use tempfile::TempDir;
 use crate::local::aws_api::error::ApiError;
 use crate::local::core::caller::Caller;
 use crate::local::core::local::Local;
-use crate::local::store::hex::hex;
 use crate::model;
 
 const OCI_IMAGE: &str = "application/vnd.oci.image.manifest.v1+json";
@@ -148,7 +147,7 @@ fn check_answer(service: &'static model::Service, operation: &str, answer: &Valu
 }
 
 fn digest(content: &[u8]) -> String {
-    format!("sha256:{}", hex(&Sha256::digest(content)))
+    format!("sha256:{}", hex::encode(Sha256::digest(content)))
 }
 
 fn descriptor(content: &[u8]) -> Value {

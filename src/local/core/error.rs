@@ -23,6 +23,8 @@ pub struct Error {
 pub(in crate::local) enum ErrorKind {
     /// No policy allows the action, or one denies it.
     AccessDenied,
+    /// An upload without parts is to be completed.
+    EmptyUpload,
     /// The image is in the repository, with the tag that the push names.
     ImageAlreadyExists,
     /// The manifest's digest is not the one that the push names.
@@ -43,6 +45,8 @@ pub(in crate::local) enum ErrorKind {
     },
     /// A tag of a resource (not of an image) is out of its bounds.
     InvalidTagParameter,
+    /// A part of an upload other than the last one is too small.
+    LayerPartTooSmall,
     /// The manifest lists layers that the repository does not have.
     LayersNotFound,
     /// A quota is used up.

@@ -5,7 +5,6 @@ use sha2::{Digest as _, Sha256};
 
 use crate::image::Digest;
 use crate::local::core::error::Error;
-use crate::local::store::hex::hex;
 
 const DOCKER_1: &str = "application/vnd.docker.distribution.manifest.v1+json";
 
@@ -96,7 +95,7 @@ impl Manifest {
         let blobs = descriptors.map(Blob::of).chain(schema_one.map(Blob::of_schema_one)).collect();
         let of_config = || document.config.as_ref().and_then(|config| config.media_type.clone());
         Ok(Self {
-            digest: format!("sha256:{}", hex(&Sha256::digest(text.as_bytes()))),
+            digest: format!("sha256:{}", hex::encode(Sha256::digest(text.as_bytes()))),
             artifact_type: document.artifact_type.clone().or_else(of_config),
             subject: document.subject.map(|subject| subject.digest),
             blobs,
@@ -197,7 +196,7 @@ mod tests {
         assert_eq!(
             Manifest::parse(text, None),
             Ok(Manifest {
-                digest: format!("sha256:{}", hex(&Sha256::digest(text))),
+                digest: format!("sha256:{}", hex::encode(Sha256::digest(text))),
                 media_type: OCI_IMAGE.to_owned(),
                 artifact_type: Some("a/b".to_owned()),
                 subject: Some("sha256:3".to_owned()),

@@ -1,7 +1,5 @@
 //! Identifiers of registries and repositories.
 
-use crate::local::store::hex::hex;
-
 /// Registry that a repository belongs to: service, account and region.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::local) struct Scope {
@@ -17,7 +15,7 @@ pub(in crate::local) struct Scope {
 pub(in crate::local) fn alias(account: &str) -> String {
     use sha2::{Digest as _, Sha256};
     let hash = Sha256::digest(account.as_bytes());
-    format!("l{}", &hex(&hash)[..7])
+    format!("l{}", &hex::encode(hash)[..7])
 }
 
 /// Repository by its registry and name, which need not exist.

@@ -5,9 +5,9 @@ use std::fs::File;
 use rusqlite::Connection;
 
 use crate::image::{Algorithm, Digest};
-use crate::local::core::error::Error;
+use crate::local::core::error::{Error, ErrorKind};
 use crate::local::core::local::Local;
-use crate::local::core::registry_id::RepositoryRef;
+use crate::local::core::registry_id::{RepositoryRef, Scope};
 use crate::local::core::request::{IfMissing, Request};
 use crate::local::store::blobs;
 use crate::local::store::uploads::{Upload, Writer};
@@ -57,6 +57,23 @@ pub(in crate::local) fn cancel_upload(
 /// Ends all sessions, for tests of clients.
 pub(in crate::local) fn expire_all(connection: &Connection) -> Result<(), Error> {
     connection.execute("DELETE FROM upload", [])?;
+    Ok(())
+}
+
+/// Checks Amazon ECR's rules for the parts of a layer: there is one, and all but the last have the least size.
+pub(in crate::local) fn check_parts(scope: &Scope, repository: &str, upload: &Upload) -> Result<(), Error> {
+    if upload.parts == 0 {
+        let text = format!(
+            "The upload with id '{}' in the repository with name '{repository}' in registry with id '{}' cannot be \
+             completed because it does not have any parts",
+            upload.id, scope.account
+        );
+        return Err(Error::new(ErrorKind::EmptyUpload, text));
+    }
+    if upload.has_short_part {
+        let text = "All layer parts except the last part should be at least 5MB";
+        return Err(Error::new(ErrorKind::LayerPartTooSmall, text));
+    }
     Ok(())
 }
 

@@ -37,6 +37,7 @@ impl From<Error> for OciError {
             ErrorKind::Storage => (500, "UNKNOWN"),
             ErrorKind::RepositoryNotFound => (404, "NAME_UNKNOWN"),
             ErrorKind::ImageNotFound => (404, "MANIFEST_UNKNOWN"),
+            ErrorKind::EmptyUpload | ErrorKind::LayerPartTooSmall => (400, "BLOB_UPLOAD_INVALID"),
             ErrorKind::UploadNotFound => (404, "BLOB_UPLOAD_UNKNOWN"),
             ErrorKind::ImageTagAlreadyExists | ErrorKind::InvalidImageTag { .. } => (400, "TAG_INVALID"),
             ErrorKind::LayersNotFound | ErrorKind::ReferencedImagesNotFound => (400, "MANIFEST_BLOB_UNKNOWN"),

@@ -3,7 +3,7 @@
 use crate::local::core::registry_id::RepositoryRef;
 use crate::local::core::request::IfMissing;
 use crate::local::core::uploads::{
-    FinishedUpload, NotOpened, Session, begin_upload, cancel_upload, upload_of,
+    FinishedUpload, NotOpened, Session, begin_upload, cancel_upload, check_parts, upload_of,
 };
 use crate::local::distribution::blobs::digest;
 use crate::local::distribution::error::OciError;
@@ -70,7 +70,7 @@ impl Registry<'_> {
         self.authorize(&repository, "CompleteLayerUpload")?;
         let finished = self.finish(session)?;
         if self.rules.quirks {
-            check_parts(&repository, &finished)?;
+            check_parts(&repository.scope, &repository.name, &finished.upload)?;
         }
         if finished.digest(self.local, digest.algorithm())? != digest {
             let words = "None of the provided layer digests match the calculated layer digest";
@@ -80,23 +80,6 @@ impl Registry<'_> {
         let id = finished.upload.id.clone();
         if finished.store(self.local, &digest)? { Ok(()) } else { Err(unknown(&id)) }
     }
-}
-
-/// Checks the rules of Amazon ECR for the parts of a layer.
-fn check_parts(repository: &RepositoryRef, finished: &FinishedUpload) -> Result<(), OciError> {
-    if finished.upload.parts == 0 {
-        let text = format!(
-            "The upload with id '{}' in the repository with name '{}' in registry with id '{}' cannot be completed \
-             because it does not have any parts",
-            finished.upload.id, repository.name, repository.scope.account
-        );
-        return Err(OciError::new(400, "BLOB_UPLOAD_INVALID", text));
-    }
-    if finished.upload.has_short_part {
-        let text = "All layer parts except the last part should be at least 5MB";
-        return Err(OciError::new(400, "BLOB_UPLOAD_INVALID", text));
-    }
-    Ok(())
 }
 
 fn unknown(id: &str) -> OciError {

@@ -18,7 +18,6 @@ use crate::local::http::Server;
 use crate::local::http::min_rate::Timeouts;
 use crate::local::http::options::Log;
 use crate::local::http::options::Options;
-use crate::local::store::hex::hex;
 
 mod damage;
 mod identity;
@@ -178,7 +177,7 @@ impl Answer {
 }
 
 fn digest(content: &[u8]) -> String {
-    format!("sha256:{}", hex(&Sha256::digest(content)))
+    format!("sha256:{}", hex::encode(Sha256::digest(content)))
 }
 
 #[test]

@@ -3,7 +3,6 @@
 pub(in crate::local) mod blobs;
 pub(in crate::local) mod database;
 pub(in crate::local) mod error;
-pub(in crate::local) mod hex;
 pub(in crate::local) mod random;
 pub(in crate::local) mod reserve;
 pub(in crate::local) mod schema;

@@ -14,7 +14,6 @@ use sha2::{Digest as _, Sha256};
 
 use crate::local::store::Store;
 use crate::local::store::database::Durability;
-use crate::local::store::hex::hex;
 use crate::local::store::storage_error::{StorageError, TransactionError};
 use crate::local::store::{blobs, time};
 
@@ -211,7 +210,7 @@ impl Upload {
             None => blobs::hash(file)?,
         };
         store.hashes.put(&self.id, self.size, hash.clone());
-        Ok(format!("sha256:{}", hex(&hash.finalize())))
+        Ok(format!("sha256:{}", hex::encode(hash.finalize())))
     }
 }
 

@@ -1,7 +1,6 @@
 //! Choice of the images of a repository that are listed.
 
 use clap::ValueHint;
-
 use jiff::Timestamp;
 
 use super::super::age::Age;
@@ -71,7 +70,7 @@ impl<'a> Filter<'a> {
             && !hidden
             && !(self.arguments.untagged && image.is_tagged())
             && (!self.arguments.tagged || image.is_tagged())
-            && (wanted.is_empty() || self.tags(graph, position).any(|tag| matches_any(wanted, tag)))
+            && (wanted.is_empty() || self.tags(graph, position).any(|tag| glob::matches_any(wanted, tag)))
             && self.since.is_none_or(|since| pushed.is_some_and(|pushed| pushed >= since))
             && self.until.is_none_or(|until| pushed.is_some_and(|pushed| pushed < until))
             && self.unused_since.is_none_or(|since| last_use(contents, position).is_none_or(|at| at < since))
@@ -79,12 +78,8 @@ impl<'a> Filter<'a> {
 
     /// The tags that are shown.
     pub(super) fn tags<'g>(&'g self, graph: &'g Graph, position: usize) -> impl Iterator<Item = &'g str> {
-        graph.image(position).tags().filter(|tag| !matches_any(&self.arguments.exclude, tag))
+        graph.image(position).tags().filter(|tag| !glob::matches_any(&self.arguments.exclude, tag))
     }
-}
-
-fn matches_any(globs: &[String], text: &str) -> bool {
-    globs.iter().any(|each| glob::matches(each, text))
 }
 
 /// Returns the last use of an image: its push, or a pull by anybody but us of itself or one of its children.

@@ -20,7 +20,6 @@ use crate::iam::Principal;
 use crate::image::host::is_account_id;
 use crate::local::aws_api::error::ApiError;
 use crate::local::core::caller::Caller;
-use crate::local::store::hex::hex;
 
 /// Tolerated difference between the client's clock and ours, in seconds.
 const SKEW: i64 = 15 * 60;
@@ -211,7 +210,7 @@ impl UnverifiedRequest {
     /// Verifies the signature, now that the body's hash is known.
     pub(super) fn verify(self, head: &Parts, body: Option<&[u8; 32]>) -> Result<Identity, ApiError> {
         let Some(proof) = self.proof else { return Ok(self.identity) };
-        let body = body.map(|hash| hex(hash)).ok_or_else(|| ApiError::server("the body was not hashed"))?;
+        let body = body.map(hex::encode).ok_or_else(|| ApiError::server("the body was not hashed"))?;
         let is_genuine = match &proof.body {
             Some(told) => *told == body,
             None => proof.is_genuine(head, &body),

@@ -36,10 +36,12 @@ impl Signer {
         headers.sort_unstable();
         let names = headers.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(";");
         let lines: String = headers.iter().flat_map(|(name, value)| [*name, ":", *value, "\n"]).collect();
-        let canonical = format!("POST\n/\n\n{lines}\n{names}\n{}", hex(&Sha256::digest(body)));
+        let canonical = format!("POST\n/\n\n{lines}\n{names}\n{}", hex::encode(Sha256::digest(body)));
         let scope = format!("{}/eu-west-1/{}/aws4_request", &moment[..8], self.service);
-        let text =
-            format!("AWS4-HMAC-SHA256\n{moment}\n{scope}\n{}", hex(&Sha256::digest(canonical.as_bytes())));
+        let text = format!(
+            "AWS4-HMAC-SHA256\n{moment}\n{scope}\n{}",
+            hex::encode(Sha256::digest(canonical.as_bytes()))
+        );
         let code = |key: &[u8], text: &str| {
             let code: Hmac<Sha256> = Hmac::new_from_slice(key).unwrap();
             code.chain_update(text).finalize().into_bytes().to_vec()
@@ -49,7 +51,7 @@ impl Signer {
         let signature = format!(
             "Credential={}/{scope}, SignedHeaders={names}, Signature={}",
             self.key,
-            hex(&code(&key, &text))
+            hex::encode(code(&key, &text))
         );
         let mut head = format!("POST / HTTP/1.1\r\nAuthorization: {}", header.replace("{}", &signature));
         for (name, value) in headers.iter().filter(|(name, _)| *name != "host") {
@@ -120,7 +122,7 @@ fn headers_that_decide_are_signed_and_single() {
     let target = format!("{ECR}.DescribeRegistry");
     let signed = bob.head(&[("x-amz-target", &target)], "{}", "AWS4-HMAC-SHA256 {}");
     let unsigned_target = bob.head(&[], "{}", "AWS4-HMAC-SHA256 {}");
-    let wrong_hash = hex(&Sha256::digest("other"));
+    let wrong_hash = hex::encode(Sha256::digest("other"));
     let hashed = |hash: &str| {
         bob.head(&[("x-amz-target", &target), ("x-amz-content-sha256", hash)], "{}", "AWS4-HMAC-SHA256 {}")
     };
