@@ -44,7 +44,7 @@ pub fn matches(glob: &str, text: &str) -> bool {
     glob[at..].iter().all(|&rest| rest == '*')
 }
 
-/// Returns whether any of these globs matches a whole text, as [`matches`] does.
+/// Returns whether any of these globs matches a whole text, as [`matches()`] does.
 pub fn matches_any(globs: &[String], text: &str) -> bool {
     globs.iter().any(|glob| matches(glob, text))
 }
